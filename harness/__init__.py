@@ -1,0 +1,1 @@
+"""The ground floor: history, generators, interpreter, plan, store, and where nodes run."""

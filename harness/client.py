@@ -1,0 +1,93 @@
+"""
+What the interpreter asks of the outside: clients that apply operations, nemeses that inject faults.
+
+A client's completion says ok, fail or info. Whatever it raises is info: unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from dissever.harness.cluster import Cluster
+from dissever.harness.history import Key, Type
+
+
+class Invocation(msgspec.Struct, frozen=True, gc=False):
+    """
+    What is asked of a client or a nemesis; `ok`, `fail` and `info` answer it and nothing else.
+
+    `process` and `time` (ns since the run began) are known when it is invoked.
+    """
+
+    f: str
+    value: Any = None
+    key: Key | None = None
+    process: int | str = 0
+    time: int = 0
+
+    def ok(self, value: Any = None) -> Completion:
+        """It took effect; `value` is what the client was told."""
+        return Completion(Type.OK, value)
+
+    def fail(self, error: Any) -> Completion:
+        """It did not take effect and never will."""
+        return Completion(Type.FAIL, self.value, error)
+
+    def info(self, error: Any = None, value: Any = None) -> Completion:
+        """Nobody knows. For a nemesis: what it did, with the evidence as the value."""
+        return Completion(Type.INFO, self.value if value is None else value, error)
+
+
+class Completion(msgspec.Struct, frozen=True, gc=False):
+    """What came of an invocation."""
+
+    type: Type
+    value: Any = None
+    error: Any = None
+
+
+class Client(Protocol):
+    """Applies operations to one node. One task uses it."""
+
+    async def invoke(self, invocation: Invocation) -> Completion:
+        """Apply it. May raise anything: the operation is then info."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Why a fault cannot be injected here, and what would help."""
+
+    reason: str
+    remedy: str
+
+
+class Nemesis(Protocol):
+    """Injects one kind of fault and heals it."""
+
+    def probe(self, cluster: Cluster) -> Missing | None:
+        """Why this fault cannot run on the cluster, or None."""
+        ...
+
+    async def invoke(self, invocation: Invocation) -> Completion:
+        """Inject or heal; the completion is info and its value carries the evidence."""
+        ...
+
+    async def heal(self) -> None:
+        """Undo whatever is in force. Idempotent; called whatever failed."""
+        ...
+
+
+class Primaries(Protocol):
+    """What a leader-targeting fault asks of a system."""
+
+    async def primaries(self) -> tuple[str, ...]:
+        """The names of the nodes that claim to lead now, best effort, in order of the nodes."""
+        ...

@@ -1,0 +1,130 @@
+"""
+Where nodes run: contained hosts that can be started, killed, paused, and cut off from each other.
+
+Every backend gives the same `Cluster`: `namespaces` (real kernel, no root), `simulated` (virtual
+time). A fault that a backend cannot inject says so in its probe.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+__all__ = ["Cluster", "Grudge", "NodeState", "NodeStatus", "Program", "Reachability"]
+
+Grudge: TypeAlias = Mapping[str, frozenset[str]]
+"""Node -> the nodes whose packets it drops."""
+
+Reachability: TypeAlias = Mapping[tuple[str, str], bool]
+"""(source, destination) -> whether the destination answered the source. Only pairs that were probed."""
+
+
+class NodeState(StrEnum):
+    """What the kernel says of a node's process."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    GONE = "gone"
+    NEVER_STARTED = "never-started"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """
+    A node's process as seen from outside.
+
+    `incarnation` counts starts from 1. `pid` is None when no process is there. `exit_status` is that
+    of the last process that ended: negative for a signal, None while none has ended.
+    """
+
+    state: NodeState
+    incarnation: int
+    pid: int | None
+    exit_status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a node runs. stdout and stderr go to `stdout.log` and `stderr.log` of its incarnation."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+
+
+class Cluster(Protocol):
+    """
+    The contained hosts of one run. Every method that changes something is idempotent.
+
+    Nodes are known by name. Their addresses are only reachable through `dial`.
+    """
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of the nodes, in order."""
+        ...
+
+    def address(self, node: str) -> str:
+        """The IP address of a node."""
+        ...
+
+    def directory(self, node: str) -> Path:
+        """The node's folder on the harness's side: `data/` and its logs are in it."""
+        ...
+
+    async def start(self, node: str, program: Program | None = None) -> NodeStatus:
+        """
+        Start a node's process; without a program the one it ran before. Nothing if it is running.
+
+        Raises:
+            ValueError: Without a program, when it never had one.
+        """
+        ...
+
+    async def stop(self, node: str, timeout_s: float) -> NodeStatus:
+        """Ask the process to end (SIGTERM), and kill it when the time is up."""
+        ...
+
+    async def kill(self, node: str) -> NodeStatus:
+        """SIGKILL the node's processes, and wait until they are gone."""
+        ...
+
+    async def pause(self, node: str) -> NodeStatus:
+        """SIGSTOP the node's processes, and wait until the kernel says that they stand still."""
+        ...
+
+    async def resume(self, node: str) -> NodeStatus:
+        """SIGCONT the node's processes."""
+        ...
+
+    async def status(self, node: str) -> NodeStatus:
+        """What the kernel says of the node's process now."""
+        ...
+
+    async def drop(self, grudge: Grudge) -> None:
+        """Replace all cuts by these: each node drops every packet that comes from those it names."""
+        ...
+
+    async def dropped(self) -> Mapping[tuple[str, str], int]:
+        """(source, destination) -> packets dropped since the last call of `drop`."""
+        ...
+
+    async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
+        """Probe from the source whether the destination's host answers, for each pair at once."""
+        ...
+
+    async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
+        """
+        A connected, non-blocking TCP socket from the harness to a node; the caller closes it.
+
+        Raises:
+            OSError: When the node refuses or does not answer in time.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End every process, and remove every interface and rule."""
+        ...

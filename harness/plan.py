@@ -1,0 +1,71 @@
+"""
+Everything that defines a run, as one value: it is written before the run starts, and a run can be
+repeated from it alone.
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import msgspec
+
+from dissever.harness.history import Key
+
+__all__ = ["Key", "Options", "Plan", "Skipped", "host_versions"]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """
+    What a user asks for. Times in seconds, `rate` in operations per second over all clients.
+
+    `concurrency` counts client processes. `values` 0 means that every written value is unique, else
+    values are drawn from 0 to `values` - 1. `system_options` are the system's own, such as the bug
+    that is switched on in the simulated one.
+    """
+
+    system: str
+    workload: str
+    faults: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ("n1", "n2", "n3", "n4", "n5")
+    rate: float = 200.0
+    concurrency: int = 10
+    time_limit_s: float = 30.0
+    operation_limit_s: float = 5.0
+    fault_interval_s: float = 5.0
+    seed: int = 0
+    consistency: str = "quorum"
+    values: int = 0
+    system_options: dict[str, Any] = {}
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A capability that was asked for and is not used, with the reason and the remedy."""
+
+    capability: str
+    reason: str
+    remedy: str = ""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One execution, before it happens.
+
+    `command` repeats the run; `versions` name what ran (dissever, python, kernel, the system's
+    library); `capabilities` what of the machine is used.
+    """
+
+    options: Options
+    command: str
+    started: str
+    versions: dict[str, str] = {}
+    capabilities: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+
+def host_versions() -> dict[str, str]:
+    """The versions of Python and the kernel."""
+    return {
+        "python": platform.python_version(),
+        "kernel": f"{platform.system()} {platform.release()}",
+    }

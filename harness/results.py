@@ -1,0 +1,104 @@
+"""
+What was judged: verdicts, anomalies, and how several checkers make one verdict.
+
+A verdict is ordered valid < unknown < invalid, and several give the greatest: unknown never hides an
+invalid one and is never shown as valid. Every result says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import Any, Protocol
+
+import msgspec
+
+from dissever.harness.history import History, Key
+
+
+class Verdict(IntEnum):
+    """Ordered by severity; the exit status of a run follows from it."""
+
+    VALID = 0
+    UNKNOWN = 1
+    INVALID = 2
+
+    @property
+    def word(self) -> str:
+        """`valid`, `unknown` or `invalid`."""
+        return self.name.lower()
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One sentence of an explanation, and the events that it speaks of."""
+
+    text: str
+    indices: tuple[int, ...] = ()
+
+
+class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One thing that no correct system can have answered.
+
+    `name` is the literature's (`lost-update`), `summary` one sentence for a newcomer. `indices` are
+    the guilty events; `context` the events around them that a reader needs, guilty ones included.
+    """
+
+    name: str
+    summary: str
+    indices: tuple[int, ...]
+    context: tuple[int, ...] = ()
+    steps: tuple[Step, ...] = ()
+    key: Key | None = None
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What one checker says. `why` is one sentence, also for valid.
+
+    `details` holds the checker's own numbers, as JSON values.
+    """
+
+    checker: str
+    verdict: Verdict
+    why: str
+    anomalies: tuple[Anomaly, ...] = ()
+    details: dict[str, Any] = {}
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """What all checkers of a run say."""
+
+    verdict: Verdict
+    why: str
+    results: tuple[Result, ...]
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """
+    How much one checker may spend; past it the result is unknown, with how far it got.
+
+    Configurations and bytes do not depend on the machine's speed; a verdict depends on these alone.
+    """
+
+    configurations: int = 20_000_000
+    memory_bytes: int = 1 << 30
+
+
+class Checker(Protocol):
+    """A pure function from a history to a result."""
+
+    def __call__(self, history: History, budget: Budget) -> Result:
+        """Judge the history. Raises only on a bug of its own."""
+        ...
+
+
+def merge(results: Iterable[Result]) -> Results:
+    """The greatest verdict, and the reasons of those checkers that gave it."""
+    every = tuple(results)
+    if not every:
+        return Results(verdict=Verdict.UNKNOWN, why="nothing was checked", results=())
+    verdict = max(result.verdict for result in every)
+    reasons = [f"{result.checker}: {result.why}" for result in every if result.verdict == verdict]
+    why = "every checker is content" if verdict is Verdict.VALID else "; ".join(reasons)
+    return Results(verdict=verdict, why=why, results=every)
