@@ -12,20 +12,23 @@ from typing import Any, Protocol
 import msgspec
 
 from dissever.harness.cluster import Cluster
-from dissever.harness.history import Key, Type
+from dissever.harness.history import Key, Process, Type
+
+ANY_PROCESS = -1
+"""The process of an invocation that any free process may take."""
 
 
 class Invocation(msgspec.Struct, frozen=True, gc=False):
     """
     What is asked of a client or a nemesis; `ok`, `fail` and `info` answer it and nothing else.
 
-    `process` and `time` (ns since the run began) are known when it is invoked.
+    A generator may leave `process` and `time` (ns since the run began) open: any free process, now.
     """
 
     f: str
     value: Any = None
     key: Key | None = None
-    process: int | str = 0
+    process: Process = ANY_PROCESS
     time: int = 0
 
     def ok(self, value: Any = None) -> Completion:

@@ -1,0 +1,253 @@
+"""
+What a generator is: an immutable value that decides what is invoked next, and never does it.
+
+Asking has no effect unless the generator that comes back is kept. The interpreter keeps the old one
+when the answer is pending or lies in the future, and asks again later, so state that is set lazily
+(the end of a time limit) only sticks when something is really invoked.
+
+Source: Jepsen's `generator.clj`, behaviour only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+from random import Random
+from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
+
+import msgspec
+
+from dissever.harness.client import ANY_PROCESS, Invocation
+from dissever.harness.history import Event, Process
+
+Thread: TypeAlias = int | str
+"""Who plays processes: a client worker 0 … n-1, or a nemesis by its name."""
+
+
+class Pending(Enum):
+    """Nothing to offer yet; ask again after something happened."""
+
+    PENDING = "pending"
+
+
+PENDING: Final = Pending.PENDING
+
+
+class Sleep(msgspec.Struct, frozen=True):
+    """The process that takes it is busy for so long; it leaves no event."""
+
+    duration_ns: int
+    process: Process = ANY_PROCESS
+    time: int = 0
+
+
+class Log(msgspec.Struct, frozen=True):
+    """A line for the log; it leaves no event."""
+
+    message: str
+    process: Process = ANY_PROCESS
+    time: int = 0
+
+
+Step: TypeAlias = Invocation | Sleep | Log | Literal[Pending.PENDING]
+
+
+class Context(msgspec.Struct, frozen=True):
+    """
+    What a generator sees of the run: the time, and who is free.
+
+    Threads are bits: `everyone` and `free` are masks over `threads`, so that a view that is limited to
+    some threads costs one `&`. `processes` are those that the threads play now, in the same order.
+    `turn` is the bit where the search for a free thread starts: round robin.
+    """
+
+    time: int
+    everyone: int
+    free: int
+    threads: tuple[Thread, ...]
+    processes: tuple[Process, ...]
+    rng: Random
+    turn: int = 0
+
+    @staticmethod
+    def initial(concurrency: int, nemeses: Iterable[str], rng: Random) -> Context:
+        """Everyone is free, at time 0."""
+        threads: tuple[Thread, ...] = (*range(concurrency), *nemeses)
+        mask = (1 << len(threads)) - 1
+        return Context(0, mask, mask, threads, threads, rng)
+
+    def limited(self, mask: int) -> Context:
+        """The same, with only those threads in sight."""
+        return Context(
+            self.time,
+            self.everyone & mask,
+            self.free & mask,
+            self.threads,
+            self.processes,
+            self.rng,
+            self.turn,
+        )
+
+    def bit(self, process: Process) -> int:
+        """The position of the thread that plays a process, or once played it."""
+        if isinstance(process, int):
+            return process % self.client_count
+        return self.threads.index(process)
+
+    @property
+    def client_count(self) -> int:
+        """How many of all threads are clients, in sight or not."""
+        count = len(self.threads)
+        while count and isinstance(self.threads[count - 1], str):
+            count -= 1
+        return count
+
+    def some_free_process(self) -> Process | None:
+        """A free process in sight, or None."""
+        free = self.free
+        if not free:
+            return None
+        later = free >> self.turn << self.turn
+        chosen = later or free
+        return self.processes[(chosen & -chosen).bit_length() - 1]
+
+    def is_free(self, process: Process) -> bool:
+        """Whether the process is in sight, is the one that its thread plays now, and is free."""
+        bit = self.bit(process)
+        return bool(self.free >> bit & 1) and self.processes[bit] == process
+
+    def bits(self) -> tuple[int, ...]:
+        """The positions of the threads in sight."""
+        return tuple(bit for bit in range(len(self.threads)) if self.everyone >> bit & 1)
+
+    @property
+    def busy_count(self) -> int:
+        """How many threads in sight have an open operation."""
+        return (self.everyone & ~self.free).bit_count()
+
+
+Answer: TypeAlias = "tuple[Step, Generator] | None"
+"""A step with the generator that goes on after it, or None: exhausted for good."""
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """An immutable value; every method gives a new one."""
+
+    def next(self, context: Context) -> Answer:
+        """What comes next."""
+        ...
+
+    def update(self, context: Context, event: Event) -> Generator:
+        """The generator that knows of the event: an invocation or a completion of anybody's."""
+        ...
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """Exhausted from the start."""
+
+    def next(self, context: Context) -> Answer:
+        return None
+
+    def update(self, context: Context, event: Event) -> Generator:
+        return self
+
+
+class Once(msgspec.Struct, frozen=True):
+    """One step, exactly once, for the process that it names or any free one."""
+
+    step: Invocation | Sleep | Log
+
+    def next(self, context: Context) -> Answer:
+        placed = place(self.step, context)
+        return (placed, self if placed is PENDING else NOTHING)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        return self
+
+
+NOTHING: Final = Nothing()
+
+
+def place(step: Invocation | Sleep | Log, context: Context) -> Step:
+    """The step with a process and a time, or PENDING when nobody is free for it."""
+    process = step.process
+    if process == ANY_PROCESS:
+        free = context.some_free_process()
+        if free is None:
+            return PENDING
+        process = free
+    elif not context.is_free(process):
+        return PENDING
+    time = max(step.time, context.time)
+    if type(step) is Invocation:
+        return Invocation(step.f, step.value, step.key, process, time)
+    return msgspec.structs.replace(step, process=process, time=time)
+
+
+def at(step: Invocation | Sleep | Log, time: int) -> Invocation | Sleep | Log:
+    """The same step at another time."""
+    if type(step) is Invocation:
+        return Invocation(step.f, step.value, step.key, step.process, time)
+    return msgspec.structs.replace(step, time=time)
+
+
+class Memo:
+    """
+    An iterable that can be asked twice for the same place.
+
+    Python's iterators change when they are read, generators must not: what was read is kept in a
+    linked list, and places nobody holds any more are collected.
+    """
+
+    __slots__ = ("_next", "_source", "value")
+
+    def __init__(self, value: Any, source: Iterator[Any]) -> None:
+        self.value = value
+        self._source: Iterator[Any] | None = source
+        self._next: Memo | None = None
+
+    @staticmethod
+    def first(source: Iterator[Any]) -> Memo | None:
+        """The first place, or None for an empty iterator."""
+        for value in source:
+            return Memo(value, source)
+        return None
+
+    @property
+    def rest(self) -> Memo | None:
+        """The next place, or None at the end."""
+        if self._source is not None:
+            self._next = Memo.first(self._source)
+            self._source = None
+        return self._next
+
+
+def generator(source: Any) -> Generator:
+    """
+    Make a generator of any value that stands for one.
+
+    None: nothing. An Invocation, Sleep or Log: that, once. An iterable, endless ones too: all of its
+    first element, then of its second, and so on. A function of no argument or of the context: called
+    whenever its last answer is exhausted, until it gives None. A mapping is refused: it has no order
+    that would mean anything here.
+
+    Raises:
+        TypeError: For anything else.
+    """
+    if isinstance(source, Invocation | Sleep | Log):
+        return Once(source)
+    if source is None:
+        return NOTHING
+    if isinstance(source, Generator):
+        return source
+    from dissever.harness.generator import sequences
+
+    if callable(source):
+        return sequences.Function.of(source)
+    if isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping):
+        return sequences.Sequence.of(Memo.first(iter(source)))
+    raise TypeError(
+        "expected a generator, an invocation, an iterable, a function or None, "
+        f"got {type(source).__name__}: {source!r}"
+    )

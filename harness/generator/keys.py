@@ -1,0 +1,160 @@
+"""Generators over many independent objects: one key after another, or several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from dissever.harness.client import Invocation
+from dissever.harness.generator.core import (
+    NOTHING,
+    PENDING,
+    Answer,
+    Context,
+    Generator,
+    Memo,
+    Step,
+    generator,
+)
+from dissever.harness.generator.sequences import synchronize
+from dissever.harness.history import Event, Key, Type
+
+
+class Keyed(msgspec.Struct, frozen=True):
+    """The inner generator's invocations, on one key."""
+
+    key: Key
+    inner: Generator
+
+    def next(self, context: Context) -> Answer:
+        answer = self.inner.next(context)
+        if answer is None:
+            return None
+        step, inner = answer
+        if type(step) is Invocation:
+            step = Invocation(step.f, step.value, self.key, step.process, step.time)
+        return step, Keyed(self.key, inner)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        if event.key != self.key:
+            return self
+        inner = self.inner.update(context, event)
+        return self if inner is self.inner else Keyed(self.key, inner)
+
+
+class ConcurrentKeys(msgspec.Struct, frozen=True):
+    """
+    Groups of so many client threads, each on a key of its own until that is exhausted.
+
+    Threads that are left over when the count does not divide join the last group, and when there are
+    fewer threads than one group needs, all of them are one group.
+    """
+
+    group_size: int
+    make: Callable[[Key], Any]
+    keys: Memo | None
+    everyone: int = 0
+    masks: tuple[int, ...] = ()
+    groups: tuple[Generator, ...] = ()
+
+    def next(self, context: Context) -> Answer:
+        here = self._for(context)
+        groups, keys = list(here.groups), here.keys
+        best: tuple[Step, int, Generator] | None = None
+        is_pending = False
+        for i, mask in enumerate(here.masks):
+            if not context.free & mask:
+                is_pending = True
+                continue
+            view = context.limited(mask)
+            while (answer := groups[i].next(view)) is None and keys is not None:
+                groups[i] = Keyed(keys.value, generator(self.make(keys.value)))
+                keys = keys.rest
+            if answer is None:
+                continue
+            step, rest = answer
+            if step is PENDING:
+                is_pending = True
+            elif best is None or _earlier(step, best[0], context):
+                best = (step, i, rest)
+        if best is None:
+            return (PENDING, here._with(groups, keys)) if is_pending else None
+        step, i, rest = best
+        groups[i] = rest
+        return step, here._with(groups, keys)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        bit = context.bit(event.process)
+        for i, mask in enumerate(self.masks):
+            if mask >> bit & 1:
+                updated = self.groups[i].update(context.limited(mask), event)
+                if updated is self.groups[i]:
+                    return self
+                return self._with([*self.groups[:i], updated, *self.groups[i + 1 :]], self.keys)
+        return self
+
+    def _with(self, groups: list[Generator], keys: Memo | None) -> ConcurrentKeys:
+        return ConcurrentKeys(
+            self.group_size, self.make, keys, self.everyone, self.masks, tuple(groups)
+        )
+
+    def _for(self, context: Context) -> ConcurrentKeys:
+        """The same with the groups of the threads in sight, which are worked out once."""
+        if self.everyone == context.everyone:
+            return self
+        bits = [bit for bit in context.bits() if isinstance(context.threads[bit], int)]
+        size = max(1, min(self.group_size, len(bits)))
+        starts = range(0, len(bits) - size + 1, size)
+        masks = [sum(1 << bit for bit in bits[start : start + size]) for start in starts]
+        if masks:
+            masks[-1] |= sum(1 << bit for bit in bits[len(masks) * size :])
+        groups = (NOTHING,) * len(masks)
+        return ConcurrentKeys(
+            self.group_size, self.make, self.keys, context.everyone, tuple(masks), groups
+        )
+
+
+class KeyTracker(msgspec.Struct, frozen=True):
+    """Remembers every key that was invoked; when the inner one has ended, `make` gets them all."""
+
+    inner: Generator
+    make: Callable[[tuple[Key, ...]], Any]
+    keys: tuple[Key, ...] = ()
+
+    def next(self, context: Context) -> Answer:
+        answer = self.inner.next(context)
+        if answer is None:
+            return synchronize(self.make(self.keys)).next(context)
+        return answer[0], KeyTracker(answer[1], self.make, self.keys)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        keys = self.keys
+        if event.type is Type.INVOKE and event.key is not None and event.key not in keys:
+            keys = (*keys, event.key)
+        return KeyTracker(self.inner.update(context, event), self.make, keys)
+
+
+def sequential_keys(keys: Iterable[Key], make: Callable[[Key], Any]) -> Generator:
+    """One key after another: `make(key)` gives the generator of each."""
+    return generator(Keyed(key, generator(make(key))) for key in keys)
+
+
+def concurrent_keys(group_size: int, keys: Iterable[Key], make: Callable[[Key], Any]) -> Generator:
+    """Groups of client threads, each on one key at a time; `keys` may be endless."""
+    return ConcurrentKeys(group_size, make, Memo.first(iter(keys)))
+
+
+def then_with_keys(source: Any, make: Callable[[tuple[Key, ...]], Any]) -> Generator:
+    """The source, then, once everyone is free, `make(every key that was used)`: final reads."""
+    return KeyTracker(generator(source), make)
+
+
+def _earlier(step: Step, than: Step, context: Context) -> bool:
+    assert step is not PENDING
+    assert than is not PENDING
+    if step.time != than.time:
+        return step.time < than.time
+    # A draw, so that the first group is not served before all others for ever.
+    return context.rng.random() < 0.5

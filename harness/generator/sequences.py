@@ -1,0 +1,293 @@
+"""Generators one after another: sequences, functions, repetition, limits, phases."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from dissever.harness.client import Invocation
+from dissever.harness.generator.core import (
+    NOTHING,
+    PENDING,
+    Answer,
+    Context,
+    Generator,
+    Log,
+    Memo,
+    Once,
+    Sleep,
+    generator,
+)
+from dissever.harness.history import Event, Type
+
+
+class Sequence(msgspec.Struct, frozen=True):
+    """All of the first, then of the second, …; updates reach the first only."""
+
+    head: Generator
+    place: Memo
+
+    @staticmethod
+    def of(place: Memo | None) -> Generator:
+        """The sequence from a place on."""
+        return NOTHING if place is None else Sequence(generator(place.value), place)
+
+    def next(self, context: Context) -> Answer:
+        here: Sequence = self
+        while True:
+            answer = here.head.next(context)
+            if answer is not None:
+                step, head = answer
+                return step, here if head is here.head else Sequence(head, here.place)
+            rest = here.place.rest
+            if rest is None:
+                return None
+            here = Sequence(generator(rest.value), rest)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        head = self.head.update(context, event)
+        return self if head is self.head else Sequence(head, self.place)
+
+
+class Function(msgspec.Struct, frozen=True):
+    """Call it, exhaust what it gave, call it again; None ends."""
+
+    f: Callable[..., Any]
+    takes_context: bool
+    current: Generator | None = None
+
+    @staticmethod
+    def of(f: Callable[..., Any]) -> Function:
+        """Look once how many arguments it takes."""
+        return Function(f, bool(inspect.signature(f).parameters))
+
+    def next(self, context: Context) -> Answer:
+        current = self.current
+        if current is not None:
+            answer = current.next(context)
+            if answer is not None:
+                return answer[0], Function(self.f, self.takes_context, answer[1])
+        if not context.free:
+            return PENDING, self
+        made = self.f(context) if self.takes_context else self.f()
+        if made is None:
+            return None
+        answer = generator(made).next(context)
+        if answer is None:
+            raise ValueError(f"{self.f!r} gave a generator that is exhausted from the start")
+        step, rest = answer
+        if step is PENDING:
+            # Kept, so that a pending answer does not call the function again and again.
+            return step, Function(self.f, self.takes_context, rest)
+        return step, Function(self.f, self.takes_context, None if rest is NOTHING else rest)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        if self.current is None:
+            return self
+        return Function(self.f, self.takes_context, self.current.update(context, event))
+
+
+class Lazy(msgspec.Struct, frozen=True):
+    """A generator that is made when it could first invoke something: for late-bound phases."""
+
+    make: Callable[[], Any]
+
+    def next(self, context: Context) -> Answer:
+        if context.some_free_process() is None:
+            return PENDING, self
+        return generator(self.make()).next(context)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        return self
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """At most so many steps."""
+
+    remaining: int
+    inner: Generator
+
+    def next(self, context: Context) -> Answer:
+        if self.remaining <= 0:
+            return None
+        answer = self.inner.next(context)
+        if answer is None:
+            return None
+        step, inner = answer
+        return step, Limit(self.remaining - (step is not PENDING), inner)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        return Limit(self.remaining, self.inner.update(context, event))
+
+
+class Repeat(msgspec.Struct, frozen=True):
+    """Ask the same state again, for ever (remaining < 0) or so many times."""
+
+    remaining: int
+    inner: Generator
+
+    def next(self, context: Context) -> Answer:
+        if self.remaining == 0:
+            return None
+        answer = self.inner.next(context)
+        if answer is None:
+            return None
+        step, _ = answer
+        if step is PENDING or self.remaining < 0:
+            return step, self
+        return step, Repeat(self.remaining - 1, self.inner)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        inner = self.inner.update(context, event)
+        return self if inner is self.inner else Repeat(self.remaining, inner)
+
+
+class Cycle(msgspec.Struct, frozen=True):
+    """Start again from the original whenever it is exhausted, for ever (remaining < 0) or so often."""
+
+    remaining: int
+    original: Generator
+    current: Generator
+
+    def next(self, context: Context) -> Answer:
+        if self.remaining == 0:
+            return None
+        answer = self.current.next(context)
+        if answer is not None:
+            return answer[0], Cycle(self.remaining, self.original, answer[1])
+        if self.remaining == 1:
+            return None
+        answer = self.original.next(context)
+        if answer is None:
+            return None
+        return answer[0], Cycle(max(self.remaining - 1, -1), self.original, answer[1])
+
+    def update(self, context: Context, event: Event) -> Generator:
+        return Cycle(self.remaining, self.original, self.current.update(context, event))
+
+
+class Synchronize(msgspec.Struct, frozen=True):
+    """Wait until everyone in sight is free, then go on as the inner one."""
+
+    inner: Generator
+
+    def next(self, context: Context) -> Answer:
+        if context.free != context.everyone:
+            return PENDING, self
+        return self.inner.next(context)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        return Synchronize(self.inner.update(context, event))
+
+
+class UntilOk(msgspec.Struct, frozen=True):
+    """Ends once one of its own operations completed ok."""
+
+    inner: Generator
+    active: frozenset[int | str] = frozenset()
+    is_done: bool = False
+
+    def next(self, context: Context) -> Answer:
+        if self.is_done:
+            return None
+        answer = self.inner.next(context)
+        if answer is None:
+            return None
+        step, inner = answer
+        active = self.active | {step.process} if isinstance(step, Invocation) else self.active
+        return step, UntilOk(inner, active, self.is_done)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        inner = self.inner.update(context, event)
+        if event.type is Type.INVOKE or event.process not in self.active:
+            return UntilOk(inner, self.active, self.is_done)
+        return UntilOk(inner, self.active - {event.process}, self.is_done or event.type is Type.OK)
+
+
+class FlipFlop(msgspec.Struct, frozen=True):
+    """One step of each in turn; ends when the one whose turn it is is exhausted."""
+
+    members: tuple[Generator, ...]
+    turn: int = 0
+
+    def next(self, context: Context) -> Answer:
+        answer = self.members[self.turn].next(context)
+        if answer is None:
+            return None
+        step, member = answer
+        members = (*self.members[: self.turn], member, *self.members[self.turn + 1 :])
+        turn = self.turn if step is PENDING else (self.turn + 1) % len(members)
+        return step, FlipFlop(members, turn)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        members = tuple(member.update(context, event) for member in self.members)
+        return FlipFlop(members, self.turn)
+
+
+def limit(count: int, source: Any) -> Generator:
+    """At most `count` steps of the source."""
+    return Limit(count, generator(source))
+
+
+def once(source: Any) -> Generator:
+    """One step of the source."""
+    return Limit(1, generator(source))
+
+
+def repeat(source: Any, count: int | None = None) -> Generator:
+    """The first step of the source again and again, for ever or `count` times."""
+    return Repeat(-1 if count is None else count, generator(source))
+
+
+def cycle(source: Any, count: int | None = None) -> Generator:
+    """The whole source again and again, for ever or `count` times."""
+    original = generator(source)
+    return Cycle(-1 if count is None else count, original, original)
+
+
+def lazy(make: Callable[[], Any]) -> Generator:
+    """The generator that `make` gives when the first step can be taken."""
+    return Lazy(make)
+
+
+def concat(*sources: Any) -> Generator:
+    """One after another, without waiting in between."""
+    return generator(sources)
+
+
+def synchronize(source: Any) -> Generator:
+    """The source, once everyone in sight is free."""
+    return Synchronize(generator(source))
+
+
+def phases(*sources: Any) -> Generator:
+    """One after another; each waits until everyone is free."""
+    return generator([synchronize(source) for source in sources])
+
+
+def then(first: Any, second: Any) -> Generator:
+    """The first, then, once everyone is free, the second."""
+    return generator([generator(first), synchronize(second)])
+
+
+def until_ok(source: Any) -> Generator:
+    """The source until one of its own operations is ok."""
+    return UntilOk(generator(source))
+
+
+def flip_flop(*sources: Any) -> Generator:
+    """One step of each source in turn, until one whose turn it is has ended."""
+    return FlipFlop(tuple(generator(source) for source in sources))
+
+
+def sleep(duration_s: float) -> Generator:
+    """One process is busy for so long."""
+    return Once(Sleep(round(duration_s * 1e9)))
+
+
+def log(message: str) -> Generator:
+    """One line in the log."""
+    return Once(Log(message))

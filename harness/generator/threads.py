@@ -1,0 +1,382 @@
+"""Generators side by side: who takes which step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from dissever.harness.generator.core import (
+    PENDING,
+    Answer,
+    Context,
+    Generator,
+    Step,
+    Thread,
+    generator,
+)
+from dissever.harness.history import Event, Process
+
+
+class OnThreads(msgspec.Struct, frozen=True):
+    """Only threads that the predicate accepts, and only their events. `mask` is worked out once."""
+
+    predicate: Callable[[Thread], bool]
+    inner: Generator
+    mask: int = -1
+
+    def next(self, context: Context) -> Answer:
+        mask = self.mask if self.mask >= 0 else _mask(self.predicate, context)
+        if not context.free & mask:
+            return PENDING, self
+        answer = self.inner.next(context.limited(mask))
+        if answer is None:
+            return None
+        return answer[0], OnThreads(self.predicate, answer[1], mask)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        mask = self.mask if self.mask >= 0 else _mask(self.predicate, context)
+        if not mask >> context.bit(event.process) & 1:
+            return self
+        inner = self.inner.update(context.limited(mask), event)
+        return OnThreads(self.predicate, inner, mask)
+
+
+class Soonest(msgspec.Struct, frozen=True):
+    """
+    The soonest step of all members; ties are drawn by weight.
+
+    `is_shortest` ends it as soon as one member has ended. Updates go to all.
+    """
+
+    members: tuple[Generator, ...]
+    weights: tuple[float, ...]
+    is_shortest: bool = False
+
+    def next(self, context: Context) -> Answer:
+        best: list[tuple[int, Step, Generator]] = []
+        is_pending = False
+        for i, member in enumerate(self.members):
+            answer = member.next(context)
+            if answer is None:
+                if self.is_shortest:
+                    return None
+                continue
+            step, rest = answer
+            if step is PENDING:
+                is_pending = True
+            elif not best or step.time < _time(best[0][1]):
+                best = [(i, step, rest)]
+            elif step.time == _time(best[0][1]):
+                best.append((i, step, rest))
+        if not best:
+            return (PENDING, self) if is_pending else None
+        i, step, rest = best[0] if len(best) == 1 else self._draw(best, context)
+        members = (*self.members[:i], rest, *self.members[i + 1 :])
+        return step, Soonest(members, self.weights, self.is_shortest)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        members = tuple(member.update(context, event) for member in self.members)
+        return Soonest(members, self.weights, self.is_shortest)
+
+    def _draw(
+        self, best: list[tuple[int, Step, Generator]], context: Context
+    ) -> tuple[int, Step, Generator]:
+        weights = [self.weights[i] for i, _, _ in best]
+        return context.rng.choices(best, weights)[0]
+
+
+class EachThread(msgspec.Struct, frozen=True):
+    """An independent copy for every thread in sight."""
+
+    original: Generator
+    copies: tuple[Generator | None, ...] | None = None
+
+    def next(self, context: Context) -> Answer:
+        copies = self.copies or tuple(self.original for _ in context.threads)
+        is_pending = bool(context.everyone & ~context.free)
+        best: tuple[Step, int, Generator] | None = None
+        for bit in context.bits():
+            copy = copies[bit]
+            if copy is None or not context.free >> bit & 1:
+                continue
+            answer = copy.next(context.limited(1 << bit))
+            if answer is None:
+                continue
+            if answer[0] is PENDING:
+                is_pending = True
+            elif best is None or answer[0].time < _time(best[0]):
+                best = (answer[0], bit, answer[1])
+        if best is None:
+            return (PENDING, self) if is_pending else None
+        step, bit, rest = best
+        return step, EachThread(self.original, (*copies[:bit], rest, *copies[bit + 1 :]))
+
+    def update(self, context: Context, event: Event) -> Generator:
+        bit = context.bit(event.process)
+        copies = self.copies or tuple(self.original for _ in context.threads)
+        copy = copies[bit]
+        if copy is None or not context.everyone >> bit & 1:
+            return self
+        updated = copy.update(context.limited(1 << bit), event)
+        return EachThread(self.original, (*copies[:bit], updated, *copies[bit + 1 :]))
+
+
+class EachProcess(msgspec.Struct, frozen=True):
+    """An independent copy for every process: a thread whose process crashed starts afresh."""
+
+    original: Generator
+    copies: tuple[tuple[Process, Generator], ...] = ()
+
+    def next(self, context: Context) -> Answer:
+        copies = dict(self.copies)
+        is_pending = bool(context.everyone & ~context.free)
+        best: tuple[Step, Process, Generator] | None = None
+        for bit in context.bits():
+            process = context.processes[bit]
+            if not context.free >> bit & 1:
+                continue
+            answer = copies.get(process, self.original).next(context.limited(1 << bit))
+            if answer is None:
+                continue
+            if answer[0] is PENDING:
+                is_pending = True
+            elif best is None or answer[0].time < _time(best[0]):
+                best = (answer[0], process, answer[1])
+        if best is None:
+            return (PENDING, self) if is_pending else None
+        step, process, rest = best
+        alive = {p: copy for p, copy in copies.items() if p in context.processes}
+        return step, EachProcess(self.original, tuple({**alive, process: rest}.items()))
+
+    def update(self, context: Context, event: Event) -> Generator:
+        mask = 1 << context.bit(event.process)
+        if not context.everyone & mask:
+            return self
+        copies = dict(self.copies)
+        copy = copies.get(event.process, self.original)
+        copies[event.process] = copy.update(context.limited(mask), event)
+        return EachProcess(self.original, tuple(copies.items()))
+
+
+class Reserve(msgspec.Struct, frozen=True):
+    """
+    The first threads in sight to the first member, the next to the second, the rest to the last.
+
+    Counted within the threads in sight, so that it nests. Ties are drawn by the number of threads.
+    """
+
+    counts: tuple[int, ...]
+    members: tuple[Generator, ...]
+
+    def next(self, context: Context) -> Answer:
+        masks = self._masks(context)
+        best: list[tuple[int, Step, Generator]] = []
+        is_pending = False
+        for i, mask in enumerate(masks):
+            if not context.free & mask:
+                is_pending = is_pending or bool(context.everyone & mask)
+                continue
+            answer = self.members[i].next(context.limited(mask))
+            if answer is None:
+                continue
+            step, rest = answer
+            if step is PENDING:
+                is_pending = True
+            elif not best or step.time < _time(best[0][1]):
+                best = [(i, step, rest)]
+            elif step.time == _time(best[0][1]):
+                best.append((i, step, rest))
+        if not best:
+            return (PENDING, self) if is_pending else None
+        if len(best) == 1:
+            i, step, rest = best[0]
+        else:
+            weights = [masks[i].bit_count() for i, _, _ in best]
+            i, step, rest = context.rng.choices(best, weights)[0]
+        return step, Reserve(self.counts, (*self.members[:i], rest, *self.members[i + 1 :]))
+
+    def update(self, context: Context, event: Event) -> Generator:
+        bit = context.bit(event.process)
+        for i, mask in enumerate(self._masks(context)):
+            if mask >> bit & 1:
+                updated = self.members[i].update(context.limited(mask), event)
+                return Reserve(self.counts, (*self.members[:i], updated, *self.members[i + 1 :]))
+        return self
+
+    def _masks(self, context: Context) -> list[int]:
+        bits = list(context.bits())
+        masks = []
+        for count in self.counts:
+            masks.append(sum(1 << bit for bit in bits[:count]))
+            bits = bits[count:]
+        return [*masks, sum(1 << bit for bit in bits)]
+
+
+class Mix(msgspec.Struct, frozen=True):
+    """A member drawn for each step, by weight; exhausted members drop out, pending ones step aside."""
+
+    members: tuple[Generator, ...]
+    weights: tuple[float, ...]
+
+    def next(self, context: Context) -> Answer:
+        members, weights = list(self.members), list(self.weights)
+        left = list(range(len(members)))
+        ended: set[int] = set()
+        while left:
+            i = context.rng.choices(left, [weights[j] for j in left])[0] if len(left) > 1 else left[0]
+            answer = members[i].next(context)
+            if answer is not None and answer[0] is not PENDING:
+                members[i] = answer[1]
+                return answer[0], self._without(members, ended)
+            if answer is None:
+                ended.add(i)
+            left.remove(i)
+        return None if len(ended) == len(members) else (PENDING, self)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        return self
+
+    def _without(self, members: list[Generator], ended: set[int]) -> Mix:
+        if not ended:
+            return Mix(tuple(members), self.weights)
+        kept = [i for i in range(len(members)) if i not in ended]
+        return Mix(tuple(members[i] for i in kept), tuple(self.weights[i] for i in kept))
+
+
+class ProcessLimit(msgspec.Struct, frozen=True):
+    """Ends once more than so many processes could have taken part: no trickling tail."""
+
+    count: int
+    inner: Generator
+    seen: frozenset[Process] = frozenset()
+
+    def next(self, context: Context) -> Answer:
+        answer = self.inner.next(context)
+        if answer is None or answer[0] is PENDING:
+            return None if answer is None else (PENDING, self)
+        seen = self.seen | {context.processes[bit] for bit in context.bits()}
+        if len(seen) > self.count:
+            return None
+        return answer[0], ProcessLimit(self.count, answer[1], seen)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        return ProcessLimit(self.count, self.inner.update(context, event), self.seen)
+
+
+class ConcurrencyLimit(msgspec.Struct, frozen=True):
+    """Pending while so many threads in sight are busy."""
+
+    count: int
+    inner: Generator
+
+    def next(self, context: Context) -> Answer:
+        if context.busy_count >= self.count:
+            return PENDING, self
+        answer = self.inner.next(context)
+        return None if answer is None else (answer[0], ConcurrencyLimit(self.count, answer[1]))
+
+    def update(self, context: Context, event: Event) -> Generator:
+        return ConcurrencyLimit(self.count, self.inner.update(context, event))
+
+
+def on_threads(predicate: Callable[[Thread], bool], source: Any) -> Generator:
+    """The source, seen and run only by the threads that the predicate accepts."""
+    return OnThreads(predicate, generator(source))
+
+
+def clients(source: Any, and_nemesis: Any = None) -> Generator:
+    """The source on client threads; with a second source, that one on the nemesis threads."""
+    own = on_threads(_is_client, source)
+    return own if and_nemesis is None else any_of(own, nemesis(and_nemesis))
+
+
+def nemesis(source: Any, and_clients: Any = None) -> Generator:
+    """The source on nemesis threads; with a second source, that one on the client threads."""
+    own = on_threads(_is_nemesis, source)
+    return own if and_clients is None else any_of(own, clients(and_clients))
+
+
+def any_of(*sources: Any, weights: tuple[float, ...] | None = None) -> Generator:
+    """The soonest step of all sources, until all have ended."""
+    members = tuple(generator(source) for source in sources)
+    return Soonest(members, weights or (1.0,) * len(members))
+
+
+def shortest_any(*sources: Any) -> Generator:
+    """The soonest step of all sources, until one has ended."""
+    members = tuple(generator(source) for source in sources)
+    return Soonest(members, (1.0,) * len(members), is_shortest=True)
+
+
+def each_thread(source: Any) -> Generator:
+    """A copy of the source for every thread."""
+    return EachThread(generator(source))
+
+
+def each_process(source: Any) -> Generator:
+    """A copy of the source for every process."""
+    return EachProcess(generator(source))
+
+
+def reserve(*counts_and_sources: Any) -> Generator:
+    """
+    `reserve(2, reads, 3, writes, rest)`: two threads read, three write, the others do the rest.
+
+    Raises:
+        ValueError: Without a last source for the rest.
+    """
+    if len(counts_and_sources) % 2 == 0:
+        raise ValueError("expected pairs of a count and a source, and a last source for the rest")
+    counts = tuple(counts_and_sources[:-1:2])
+    sources = (*counts_and_sources[1::2], counts_and_sources[-1])
+    return Reserve(counts, tuple(generator(source) for source in sources))
+
+
+def mix(*sources: Any, weights: tuple[float, ...] | None = None) -> Generator:
+    """A source drawn for each step, uniformly or by weight."""
+    members = tuple(generator(source) for source in sources)
+    return Mix(members, weights or (1.0,) * len(members))
+
+
+def process_limit(count: int, source: Any) -> Generator:
+    """The source until more than `count` processes could have run it."""
+    return ProcessLimit(count, generator(source))
+
+
+def concurrency_limit(count: int, source: Any) -> Generator:
+    """The source while fewer than `count` threads are busy."""
+    return ConcurrencyLimit(count, generator(source))
+
+
+def _is_client(thread: Thread) -> bool:
+    return isinstance(thread, int)
+
+
+def _is_nemesis(thread: Thread) -> bool:
+    return isinstance(thread, str)
+
+
+def _mask(predicate: Callable[[Thread], bool], context: Context) -> int:
+    return sum(1 << bit for bit, thread in enumerate(context.threads) if predicate(thread))
+
+
+def _time(step: Step) -> int:
+    assert step is not PENDING
+    return step.time
+
+
+__all__ = [
+    "any_of",
+    "clients",
+    "concurrency_limit",
+    "each_process",
+    "each_thread",
+    "mix",
+    "nemesis",
+    "on_threads",
+    "process_limit",
+    "reserve",
+    "shortest_any",
+]

@@ -1,0 +1,518 @@
+"""
+The interpreter: asks the generator, gives what it says to clients and nemeses, records what happens.
+
+It promises, and each line has a test:
+
+1. An invocation is stamped and journaled before its client sees it; a completion is stamped in the
+   worker as soon as the client returns. The recorded interval contains the real one.
+2. A process has at most one open operation; after info its number is never used again, and its worker
+   goes on with a new process (process + number of workers) and a new client.
+3. Completions are taken before invocations are given, or concurrency would be invented.
+4. Only a client says fail, except where no client could be opened. Every exception is info.
+5. An operation past its time limit is info at once; what it says later is dropped.
+6. Index = position; times never decrease; monotonic clock only.
+7. Faults may overlap: each nemesis is a worker of its own. Healing runs on exhaustion, error, Ctrl-C
+   and SIGTERM alike.
+8. The same seed gives the same plan, the same schedule and, on a virtual clock, the same history to
+   the byte.
+
+The decision that is not obvious: there is no scheduler task and no queue. A worker records its
+completion itself and asks for a dispatch in the loop's next turn, so whatever else completed in this
+turn is taken first; a turn costs one look at the generator for each free worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, TypeAlias
+
+from dissever.harness.client import Client, Completion, Invocation, Nemesis
+from dissever.harness.clock import clock_ns
+from dissever.harness.generator import (
+    PENDING,
+    Context,
+    Generator,
+    GeneratorError,
+    Log,
+    Sleep,
+    validated,
+)
+from dissever.harness.history import Event, History, Process, Type
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.01
+"""How often a pending generator is asked again when nothing happens."""
+
+STUCK_S = 120.0
+"""A generator that is pending for so long while everyone is free will never go on."""
+
+CLOSE_LIMIT_S = 2.0
+"""How long a client may take to close, and a hung one to be cancelled."""
+
+Open: TypeAlias = Callable[[str], Awaitable[Client]]
+"""Opens a client to a node. Whatever it raises means that no client could be opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Time limits: of an operation of a client, and of one of a nemesis."""
+
+    operation_s: float = 5.0
+    nemesis_s: float = 60.0
+
+
+async def interpret(
+    source: Any,
+    *,
+    open_client: Open,
+    nodes: Sequence[str],
+    concurrency: int,
+    nemeses: Mapping[str, Nemesis],
+    rng: Random,
+    record: Callable[[Event], None],
+    limits: Limits,
+) -> History:
+    """
+    Run a generator to its end.
+
+    Args:
+        source: Anything that stands for a generator.
+        open_client: Worker i talks to `nodes[i % len(nodes)]`.
+        nemeses: The process of each is its name.
+        rng: The generator's stream of random numbers.
+        record: Called with every event in order: the journal. What it raises ends the run.
+
+    Returns:
+        The history. When the run ends early, by an error or a cancellation, everything is healed, and
+        the events that `record` was given are all there is.
+
+    Raises:
+        GeneratorError: When the generator misbehaves.
+    """
+    interpreter = _Interpreter(
+        validated(source), open_client, nodes, concurrency, nemeses, rng, record, limits
+    )
+    return await interpreter.run()
+
+
+class _Slot:
+    """
+    What one worker is doing.
+
+    `mark` names the operation that is open: the number of events when it was handed over. `number`
+    tells the task of today from one that was given up.
+    """
+
+    __slots__ = ("client", "is_handed", "mark", "number", "step", "task", "waiter")
+
+    def __init__(self) -> None:
+        self.client: Client | None = None
+        self.step: Invocation | Sleep | None = None
+        self.is_handed = False
+        self.mark = 0
+        self.number = 0
+        self.task: asyncio.Task[None] | None = None
+        self.waiter: asyncio.Future[None] | None = None
+
+
+class _Interpreter:
+    def __init__(
+        self,
+        generator: Generator,
+        open_client: Open,
+        nodes: Sequence[str],
+        concurrency: int,
+        nemeses: Mapping[str, Nemesis],
+        rng: Random,
+        record: Callable[[Event], None],
+        limits: Limits,
+    ) -> None:
+        self._generator = generator
+        self._open_client = open_client
+        self._nodes = nodes
+        self._concurrency = concurrency
+        self._nemeses = nemeses
+        self._record = record
+        self._limit_ns = round(limits.operation_s * 1e9)
+        self._nemesis_limit_ns = round(limits.nemesis_s * 1e9)
+        self._context = Context.initial(concurrency, nemeses, rng)
+        self._slots = [_Slot() for _ in self._context.threads]
+        self._events: list[Event] = []
+        self._deadlines: deque[tuple[int, int, int]] = deque()
+        self._given_up: set[asyncio.Task[None]] = set()
+        self._is_exhausted = False
+        self._dispatch_is_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline_timer: asyncio.TimerHandle | None = None
+        self._pending_since: int | None = None
+
+    async def run(self) -> History:
+        self._loop = asyncio.get_running_loop()
+        self._clock = clock_ns()
+        self._start = self._clock()
+        self._end: asyncio.Future[None] = self._loop.create_future()
+        try:
+            for bit in range(len(self._slots)):
+                self._hire(bit)
+            self._ask_for_dispatch()
+            await self._end
+        finally:
+            await self._shut_down()
+        return History(tuple(self._events))
+
+    # Deciding: what is given to whom.
+
+    def _now(self) -> int:
+        return self._clock() - self._start
+
+    def _ask_for_dispatch(self) -> None:
+        if not self._dispatch_is_due:
+            self._dispatch_is_due = True
+            self._loop.call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        """Give steps to free workers until there is nobody free or nothing to do now."""
+        self._dispatch_is_due = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._end.done():
+            return
+        try:
+            while self._context.free and self._give_next():
+                pass
+            if self._is_exhausted and self._context.free == self._context.everyone:
+                self._end.set_result(None)
+        except Exception as error:  # The generator's or the journal's: it ends the run.
+            self._end.set_exception(error)
+
+    def _give_next(self) -> bool:
+        """Give one step; False when there is none now."""
+        if self._is_exhausted:
+            return False
+        context = self._context
+        now = self._now()
+        context = Context(
+            now,
+            context.everyone,
+            context.free,
+            context.threads,
+            context.processes,
+            context.rng,
+            context.turn,
+        )
+        answer = self._generator.next(context)
+        if answer is None:
+            self._is_exhausted = True
+            return False
+        step, rest = answer
+        if step is PENDING:
+            self._wait_pending(now)
+            return False
+        self._pending_since = None
+        if step.time > now:
+            self._timer = self._loop.call_later((step.time - now) / 1e9, self._ask_for_dispatch)
+            return False
+        self._generator = rest
+        if type(step) is Invocation:
+            self._invoke(step, context)
+        elif isinstance(step, Log):
+            log.info("%s", step.message)
+        elif isinstance(step, Sleep):
+            self._hand_over(context.bit(step.process), step, self._busy(context, step.process))
+        return True
+
+    def _wait_pending(self, now: int) -> None:
+        """Something will complete, or time decides; a generator that can do neither is an error."""
+        if self._context.free != self._context.everyone:
+            self._pending_since = None
+        elif self._pending_since is None:
+            self._pending_since = now
+        elif now - self._pending_since > STUCK_S * 1e9:
+            raise GeneratorError(f"pending for {STUCK_S:g} s though everyone is free")
+        self._timer = self._loop.call_later(POLL_S, self._ask_for_dispatch)
+
+    def _busy(self, context: Context, process: Process) -> Context:
+        bit = context.bit(process)
+        return Context(
+            context.time,
+            context.everyone,
+            context.free & ~(1 << bit),
+            context.threads,
+            context.processes,
+            context.rng,
+            (bit + 1) % len(context.threads),
+        )
+
+    def _invoke(self, step: Invocation, context: Context) -> None:
+        process = step.process
+        bit = context.bit(process)
+        busy = self._busy(context, process)
+        event = Event(
+            len(self._events),
+            self._now(),
+            process,
+            Type.INVOKE,
+            step.f,
+            step.value,
+            step.key,
+            self._node(bit),
+        )
+        self._append(event)
+        self._generator = self._generator.update(busy, event)
+        self._hand_over(bit, step, busy)
+
+    def _node(self, bit: int) -> str | None:
+        if bit >= self._concurrency or not self._nodes:
+            return None
+        return self._nodes[bit % len(self._nodes)]
+
+    def _hand_over(self, bit: int, step: Invocation | Sleep, busy: Context) -> None:
+        self._context = busy
+        slot = self._slots[bit]
+        slot.step = step
+        slot.is_handed = False
+        slot.mark = len(self._events)
+        if bit < self._concurrency and type(step) is Invocation:
+            self._watch(bit, slot.mark, busy.time + self._limit_ns)
+        if slot.waiter is not None and not slot.waiter.done():
+            slot.waiter.set_result(None)
+
+    def _append(self, event: Event) -> None:
+        self._record(event)
+        self._events.append(event)
+
+    # Doing: a task per worker.
+
+    def _hire(self, bit: int) -> None:
+        slot = self._slots[bit]
+        work = self._play if bit < self._concurrency else self._torment
+        slot.task = self._loop.create_task(work(bit, slot, slot.number))
+
+    async def _next_step(self, slot: _Slot) -> Invocation | Sleep:
+        while slot.step is None or slot.is_handed:
+            slot.waiter = self._loop.create_future()
+            await slot.waiter
+        slot.is_handed = True
+        return slot.step
+
+    async def _play(self, bit: int, slot: _Slot, number: int) -> None:
+        """A client worker: one step after another, until it is cancelled or given up."""
+        node = self._node(bit) or ""
+        client: Client | None = None
+        try:
+            while True:
+                step = await self._next_step(slot)
+                if not isinstance(step, Invocation):
+                    await asyncio.sleep(step.duration_ns / 1e9)
+                    self._rest(bit)
+                    continue
+                if client is None:
+                    try:
+                        client = await self._open_client(node)
+                    except Exception as error:  # No client: nothing was sent, so it is fail.
+                        refusal = step.fail(["no-client", _told(error)])
+                        self._complete(bit, number, step, refusal)
+                        continue
+                    slot.client = client
+                try:
+                    completion = await client.invoke(step)
+                except Exception as error:  # Whatever a client raises is info.
+                    completion = step.info([type(error).__name__, _told(error)])
+                self._complete(bit, number, step, completion)
+                if completion.type is Type.INFO:
+                    leaving, client = client, None
+                    await _close(leaving)
+        finally:
+            if client is not None:
+                await _close(client)
+
+    async def _torment(self, bit: int, slot: _Slot, number: int) -> None:
+        """A nemesis worker; its operations are info, and what it raises is too."""
+        nemesis = self._nemeses[str(self._context.threads[bit])]
+        while True:
+            step = await self._next_step(slot)
+            if not isinstance(step, Invocation):
+                await asyncio.sleep(step.duration_ns / 1e9)
+                self._rest(bit)
+                continue
+            try:
+                async with asyncio.timeout(self._nemesis_limit_ns / 1e9):
+                    completion = await nemesis.invoke(step)
+                completion = Completion(Type.INFO, completion.value, completion.error)
+            except Exception as error:  # A fault that went wrong must not end the run.
+                log.warning("%s: %s failed: %s", step.process, step.f, _told(error))
+                completion = step.info([type(error).__name__, _told(error)])
+            self._complete(bit, number, step, completion)
+
+    # Taking: completions, and what is past its time.
+
+    def _complete(self, bit: int, number: int, step: Invocation, completion: Completion) -> None:
+        """Stamp and record a completion, unless its operation was given up before."""
+        slot = self._slots[bit]
+        if slot.number != number or self._end.done():
+            return
+        now = self._now()
+        event = Event(
+            len(self._events),
+            now,
+            step.process,
+            completion.type,
+            step.f,
+            completion.value,
+            step.key,
+            self._node(bit),
+            completion.error,
+        )
+        try:
+            try:
+                self._append(event)
+            except TypeError as error:
+                event = _unrecordable(event, error)
+                self._append(event)
+            self._free(bit, now, event)
+        except Exception as error:  # The generator's or the journal's: it ends the run.
+            self._end.set_exception(error)
+
+    def _free(self, bit: int, now: int, event: Event) -> None:
+        slot = self._slots[bit]
+        slot.step = None
+        context = self._context
+        processes = context.processes
+        context = Context(
+            now,
+            context.everyone,
+            context.free | 1 << bit,
+            context.threads,
+            processes,
+            context.rng,
+            context.turn,
+        )
+        self._generator = self._generator.update(context, event)
+        if event.type is Type.INFO and isinstance(event.process, int):
+            renewed = event.process + self._concurrency
+            context = Context(
+                now,
+                context.everyone,
+                context.free,
+                context.threads,
+                (*processes[:bit], renewed, *processes[bit + 1 :]),
+                context.rng,
+                context.turn,
+            )
+            slot.client = None
+        self._context = context
+        self._ask_for_dispatch()
+
+    def _rest(self, bit: int) -> None:
+        """A sleep is over; it leaves no event."""
+        self._slots[bit].step = None
+        context = self._context
+        self._context = Context(
+            self._now(),
+            context.everyone,
+            context.free | 1 << bit,
+            context.threads,
+            context.processes,
+            context.rng,
+            context.turn,
+        )
+        self._ask_for_dispatch()
+
+    def _watch(self, bit: int, mark: int, deadline_ns: int) -> None:
+        """All limits are equal, so deadlines come in order: one timer serves them all."""
+        self._deadlines.append((deadline_ns, bit, mark))
+        if self._deadline_timer is None:
+            self._deadline_timer = self._loop.call_later(self._limit_ns / 1e9, self._expire)
+
+    def _expire(self) -> None:
+        self._deadline_timer = None
+        now = self._now()
+        while self._deadlines:
+            deadline, bit, mark = self._deadlines[0]
+            slot = self._slots[bit]
+            is_open = slot.step is not None and slot.mark == mark
+            if is_open and deadline > now:
+                break
+            self._deadlines.popleft()
+            if is_open and type(slot.step) is Invocation and not self._end.done():
+                self._give_up(bit, slot, slot.step)
+        if self._deadlines and not self._end.done():
+            wait = max(0, self._deadlines[0][0] - now) / 1e9
+            self._deadline_timer = self._loop.call_later(wait, self._expire)
+
+    def _give_up(self, bit: int, slot: _Slot, step: Invocation) -> None:
+        """The operation is info now, or fail while no client is open; a new task takes the worker."""
+        limit = f"{self._limit_ns / 1e9:g} s"
+        if slot.client is None:
+            completion = step.fail(["no-client", f"not open after {limit}"])
+        else:
+            completion = step.info(["time-limit", f"no answer after {limit}"])
+        number, task = slot.number, slot.task
+        self._complete(bit, number, step, completion)
+        slot.number += 1
+        slot.client = None
+        if task is not None:
+            task.cancel()
+            self._given_up.add(task)
+            task.add_done_callback(self._given_up.discard)
+        self._hire(bit)
+
+    async def _shut_down(self) -> None:
+        """Heal everything, then let go of everybody; whatever fails is logged and goes on."""
+        for timer in (self._timer, self._deadline_timer):
+            if timer is not None:
+                timer.cancel()
+        if not self._end.done():
+            self._end.cancel()
+        tasks = [slot.task for slot in self._slots if slot.task is not None]
+        for task in tasks:
+            task.cancel()
+        healing = asyncio.ensure_future(self._heal())
+        try:
+            await asyncio.shield(healing)
+        except asyncio.CancelledError:
+            await healing  # A second Ctrl-C does not leave faults behind.
+            raise
+        await asyncio.wait([*tasks, *self._given_up], timeout=CLOSE_LIMIT_S)
+
+    async def _heal(self) -> None:
+        for name, nemesis in self._nemeses.items():
+            try:
+                async with asyncio.timeout(self._nemesis_limit_ns / 1e9):
+                    await nemesis.heal()
+            except Exception:  # The others must be healed too.
+                log.exception("%s: healing failed", name)
+
+
+async def _close(client: Client) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_LIMIT_S):
+            await client.close()
+    except Exception as error:  # A client that cannot close is left behind.
+        log.debug("closing a client: %s", _told(error))
+
+
+def _told(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def _unrecordable(event: Event, error: TypeError) -> Event:
+    """What a client answered is no JSON value: nobody can know what it meant, so it is info."""
+    return Event(
+        event.index,
+        event.time,
+        event.process,
+        Type.INFO,
+        event.f,
+        None,
+        event.key,
+        event.node,
+        ["not-json", f"{error}: {event.value!r}"[:500]],
+    )

@@ -1,0 +1,61 @@
+"""
+The history on disk while it is made: one JSON line per event, written before anybody goes on.
+
+Every line is one `write` to the operating system. Whatever kills the harness, at most the line that is
+being written is lost; a machine that loses power may lose more, since nothing is synced.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from dissever.harness.history import Event
+
+
+class Journal:
+    """An open history file. Use it with `with`."""
+
+    def __init__(self, path: Path) -> None:
+        """
+        Raises:
+            FileExistsError: When there is a history already; a run never overwrites one.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self._fd = os.open(path, flags, 0o644)
+        self._encode = msgspec.json.Encoder().encode_into
+        self._line = bytearray(4096)
+
+    def __call__(self, event: Event) -> None:
+        """
+        Write an event.
+
+        Raises:
+            TypeError: When its value is not a JSON value; nothing is written.
+            OSError: When the disk refuses it.
+        """
+        line = self._line
+        self._encode(event, line)
+        line += b"\n"
+        if os.write(self._fd, line) != len(line):
+            raise OSError(f"only part of event {event.index} fits on the disk")
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
