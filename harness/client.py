@@ -52,6 +52,18 @@ class Completion(msgspec.Struct, frozen=True, gc=False):
     error: Any = None
 
 
+class NotApplied(Exception):
+    """
+    What a store raises when an operation did not take effect and never will: fail.
+
+    Anything else that it raises is info. `code` is the system's own, when it has one.
+    """
+
+    def __init__(self, message: str, code: int | str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class Client(Protocol):
     """Applies operations to one node. One task uses it."""
 
@@ -85,6 +97,14 @@ class Nemesis(Protocol):
 
     async def heal(self) -> None:
         """Undo whatever is in force. Idempotent; called whatever failed."""
+        ...
+
+
+class Store(Protocol):
+    """What every store has beside the operations that a workload asks for."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
         ...
 
 

@@ -8,7 +8,8 @@ invalid one and is never shown as valid. Every result says why.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import IntEnum
+from enum import Enum
+from functools import total_ordering
 from typing import Any, Protocol
 
 import msgspec
@@ -16,17 +17,24 @@ import msgspec
 from dissever.harness.history import History, Key
 
 
-class Verdict(IntEnum):
-    """Ordered by severity; the exit status of a run follows from it."""
+@total_ordering
+class Verdict(Enum):
+    """Ordered by severity, valid < unknown < invalid; files hold the word."""
 
-    VALID = 0
-    UNKNOWN = 1
-    INVALID = 2
+    VALID = "valid"
+    UNKNOWN = "unknown"
+    INVALID = "invalid"
+
+    def __lt__(self, other: Verdict) -> bool:
+        return _SEVERITY[self] < _SEVERITY[other]
 
     @property
     def word(self) -> str:
         """`valid`, `unknown` or `invalid`."""
-        return self.name.lower()
+        return self.value
+
+
+_SEVERITY = {verdict: severity for severity, verdict in enumerate(Verdict)}
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -14,13 +14,28 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-__all__ = ["Cluster", "Grudge", "NodeState", "NodeStatus", "Program", "Reachability"]
+__all__ = [
+    "Cluster",
+    "ClusterLost",
+    "Grudge",
+    "NodeState",
+    "NodeStatus",
+    "Program",
+    "Reachability",
+]
 
 Grudge: TypeAlias = Mapping[str, frozenset[str]]
 """Node -> the nodes whose packets it drops."""
 
 Reachability: TypeAlias = Mapping[tuple[str, str], bool]
-"""(source, destination) -> whether the destination answered the source. Only pairs that were probed."""
+"""
+(source, destination) -> whether packets of the source arrive at the destination's host, in this
+direction alone. Only pairs that were probed.
+"""
+
+
+class ClusterLost(OSError):  # noqa: N818 - It says what happened, as all of ours do.
+    """The cluster is gone, or was never there: nothing more can be asked of it."""
 
 
 class NodeState(StrEnum):
@@ -37,8 +52,9 @@ class NodeStatus:
     """
     A node's process as seen from outside.
 
-    `incarnation` counts starts from 1. `pid` is None when no process is there. `exit_status` is that
-    of the last process that ended: negative for a signal, None while none has ended.
+    `incarnation` counts starts from 1. `pid` is as the harness sees it, and None when no process is
+    there. `exit_status` is that of the last process that ended: negative for a signal, None while
+    none has ended.
     """
 
     state: NodeState
@@ -49,7 +65,11 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a node runs. stdout and stderr go to `stdout.log` and `stderr.log` of its incarnation."""
+    """
+    What a node runs, in its folder. `environment` is added to the harness's own.
+
+    Its output is appended to `stdout-<incarnation>.log` and `stderr-<incarnation>.log` there.
+    """
 
     argv: Sequence[str]
     environment: Mapping[str, str]
@@ -97,7 +117,7 @@ class Cluster(Protocol):
         ...
 
     async def resume(self, node: str) -> NodeStatus:
-        """SIGCONT the node's processes."""
+        """SIGCONT the node's processes, and wait until the kernel says that none stands still."""
         ...
 
     async def status(self, node: str) -> NodeStatus:
@@ -105,15 +125,19 @@ class Cluster(Protocol):
         ...
 
     async def drop(self, grudge: Grudge) -> None:
-        """Replace all cuts by these: each node drops every packet that comes from those it names."""
+        """Replace all cuts by these: each node drops every packet from those it names."""
         ...
 
     async def dropped(self) -> Mapping[tuple[str, str], int]:
-        """(source, destination) -> packets dropped since the last call of `drop`."""
+        """(source, destination) -> packets dropped since the last `drop`, for each pair it cuts."""
         ...
 
     async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
-        """Probe from the source whether the destination's host answers, for each pair at once."""
+        """
+        Probe for each pair, all at once, whether packets of the source arrive at the destination.
+
+        The destination is its host, not its process: one that is paused or gone still answers.
+        """
         ...
 
     async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:

@@ -1,0 +1,76 @@
+"""
+System calls that Python 3.11 has no names for, and the constants they take.
+
+Source: unshare(2), setns(2), mount(2), prctl(2), netdevice(7); numbers from the kernel's headers.
+"""
+
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+
+NEW_MOUNTS = 0x00020000
+NEW_USER = 0x10000000
+NEW_PIDS = 0x20000000
+NEW_NETWORK = 0x40000000
+
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x8, 0x4000, 0x40000
+_PR_SET_PDEATHSIG = 1
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCSIFNETMASK = 0x8913, 0x8914, 0x8916, 0x891C
+_IFF_UP = 0x1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def unshare(flags: int) -> None:
+    """Move this process into new namespaces; new PIDs hold for its children."""
+    _check(_libc.unshare(flags), "unshare")
+
+
+def enter_network(ns: int) -> None:
+    """Move this process into the network namespace behind a descriptor."""
+    _check(_libc.setns(ns, NEW_NETWORK), "setns")
+
+
+def keep_mounts_private() -> None:
+    """Let no later mount of ours show outside. As root, /proc would be replaced for all."""
+    _check(_libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "make mounts private")
+
+
+def mount_proc() -> None:
+    """Mount the /proc of the PID namespace we are in."""
+    flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
+    _check(_libc.mount(b"proc", b"/proc", b"proc", flags, None), "mount /proc")
+
+
+def die_with_parent(signal_number: int) -> None:
+    """Have the kernel send us this signal when our parent ends."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
+
+
+def raise_interface(name: str, address: str | None = None, netmask: str = "255.255.255.0") -> None:
+    """Give an interface of the network namespace we are in an IPv4 address, and switch it on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inquiry:
+        if address is not None:
+            fcntl.ioctl(inquiry, _SIOCSIFADDR, _request(name, _socket_address(address)))
+            fcntl.ioctl(inquiry, _SIOCSIFNETMASK, _request(name, _socket_address(netmask)))
+        answer = fcntl.ioctl(inquiry, _SIOCGIFFLAGS, _request(name, b""))
+        (flags,) = struct.unpack_from("H", answer, 16)
+        fcntl.ioctl(inquiry, _SIOCSIFFLAGS, _request(name, struct.pack("H", flags | _IFF_UP)))
+
+
+def _check(result: int, what: str) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def _request(name: str, payload: bytes) -> bytes:
+    """A struct ifreq."""
+    return struct.pack("16s24s", name.encode(), payload)
+
+
+def _socket_address(address: str) -> bytes:
+    """A struct sockaddr_in with port 0."""
+    return struct.pack("=H2x4s8x", socket.AF_INET, socket.inet_aton(address))

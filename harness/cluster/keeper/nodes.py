@@ -1,0 +1,153 @@
+"""
+A node: its host, and the processes that run on it, one incarnation after the other.
+
+What takes time is a generator: it yields how long it can wait for news, and is asked again then or
+earlier. So one process waits for many things at once, and needs neither threads nor asyncio.
+"""
+
+# ruff: noqa: PTH - Importing pathlib would take longer than all the rest.
+
+import errno
+import os
+import signal
+import time
+from collections.abc import Collection, Generator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from . import processes
+from .network import Host
+
+Task: TypeAlias = Generator[float, None, Any]
+"""Yields seconds to wait at most; returns what is answered."""
+
+_SETTLE_S = 10.0
+"""How long a signal may take to show: a thread that waits for a disk answers none before."""
+_GLANCE_S = 0.002
+
+
+class Node:
+    """One node's processes. The loop calls `ended` when it has reaped the main one."""
+
+    def __init__(
+        self, host: Host, directory: str, outer_proc: int, helpers: Collection[int]
+    ) -> None:
+        self.host = host
+        self.pid: int | None = None
+        self.incarnation = 0
+        self.is_ending = False
+        self._directory = directory
+        self._outer_proc = outer_proc
+        self._outer_pid: int | None = None
+        self._exit_status: int | None = None
+        self._helpers = helpers
+        os.makedirs(f"{directory}/data", exist_ok=True)
+
+    def start(self, argv: Sequence[str], environment: Mapping[str, str]) -> Task:
+        """Start the program, unless it runs. What an earlier incarnation left behind goes first."""
+        if self.pid is None:
+            yield from self._sweep()
+            self.is_ending = False
+            self.pid, self._outer_pid = self._spawn(argv, environment)
+            self.incarnation += 1
+        return (yield from self.status())
+
+    def stop(self, timeout_s: float) -> Task:
+        """SIGTERM to the main process's group; SIGKILL to all when it has not ended in time."""
+        self.is_ending = True
+        deadline = time.monotonic() + timeout_s
+        if self.pid is not None:
+            processes.send([-self.pid], signal.SIGTERM)
+        while self.pid is not None and (left := deadline - time.monotonic()) > 0:
+            yield left
+        return (yield from self.kill())
+
+    def kill(self) -> Task:
+        """SIGKILL to all, until the main process is reaped and no other is left."""
+        self.is_ending = True
+        yield from self._sweep()
+        return (yield from self.status())
+
+    def pause(self) -> Task:
+        """SIGSTOP to all, until every thread stands still."""
+        deadline = _Deadline("stop")
+        while moving := [pid for pid in self._all() if not processes.is_still(pid)]:
+            processes.send(moving, signal.SIGSTOP)
+            yield deadline.glance()
+        return (yield from self.status())
+
+    def resume(self) -> Task:
+        """SIGCONT to all, until no thread stands still."""
+        deadline = _Deadline("continue")
+        while still := [pid for pid in self._all() if "T" in processes.states(pid)]:
+            processes.send(still, signal.SIGCONT)
+            yield deadline.glance()
+        return (yield from self.status())
+
+    def status(self) -> Task:
+        """What the kernel says now. A process that has ended but is not reaped is waited for."""
+        while self.pid is not None and not processes.states(self.pid):
+            yield _GLANCE_S
+        return {
+            "state": self._state(),
+            "incarnation": self.incarnation,
+            "pid": self._outer_pid,
+            "exit_status": self._exit_status,
+        }
+
+    def ended(self, exit_status: int) -> None:
+        """The main process was reaped."""
+        self.pid = self._outer_pid = None
+        self._exit_status = exit_status
+
+    def _state(self) -> str:
+        if self.pid is None:
+            return "gone" if self.incarnation else "never-started"
+        return "paused" if processes.is_still(self.pid) else "running"
+
+    def _all(self) -> list[int]:
+        return processes.inhabitants(self.host.ns_inode, self._helpers)
+
+    def _sweep(self) -> Task:
+        deadline = _Deadline("end")
+        while (pids := self._all()) or self.pid is not None:
+            processes.send(pids, signal.SIGKILL)
+            yield deadline.glance()
+
+    def _spawn(self, argv: Sequence[str], environment: Mapping[str, str]) -> tuple[int, int]:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        names = (f"{name}-{self.incarnation + 1}.log" for name in ("stdout", "stderr"))
+        streams = [os.open("/dev/null", os.O_RDONLY)]
+        try:
+            streams += (os.open(f"{self._directory}/{name}", flags, 0o644) for name in names)
+            return processes.spawn(
+                argv,
+                environment=environment,
+                directory=self._directory,
+                ns=self.host.ns,
+                streams=(streams[0], streams[1], streams[2]),
+                outer_proc=self._outer_proc,
+            )
+        finally:
+            for descriptor in streams:
+                os.close(descriptor)
+
+
+class _Deadline:
+    """When to give up on processes that do not do what they were signalled to."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._at = time.monotonic() + _SETTLE_S
+
+    def glance(self) -> float:
+        """
+        How long to wait before looking again.
+
+        Raises:
+            TimeoutError: When the time is up.
+        """
+        if time.monotonic() > self._at:
+            raise TimeoutError(
+                errno.ETIMEDOUT, f"processes did not {self._what} within {_SETTLE_S:g} s"
+            )
+        return _GLANCE_S

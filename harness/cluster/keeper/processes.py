@@ -1,0 +1,146 @@
+"""
+Processes in the keeper's PID namespace: start them, find a host's, read what they are doing.
+
+A process belongs to the host whose network namespace it is in: one that became a daemon, in a
+session of its own, is found all the same. Everything is read from /proc, so it is what the kernel
+says.
+
+Source: proc(5).
+"""
+
+# ruff: noqa: PTH - Importing pathlib would take longer than all the rest.
+
+import os
+import signal
+from collections.abc import Collection, Mapping, Sequence
+from typing import NoReturn
+
+from . import kernel
+
+_REPORT_BYTES_MAX = 64
+_EXEC_FAILED = 127
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    directory: str,
+    ns: int,
+    streams: tuple[int, int, int],
+    outer_proc: int,
+) -> tuple[int, int]:
+    """
+    Start a program in a network namespace, as the leader of a session of its own.
+
+    Args:
+        ns: A descriptor of the network namespace.
+        streams: What becomes its stdin, stdout and stderr.
+        outer_proc: A descriptor of the /proc that the harness sees.
+
+    Returns:
+        Its PID here and its PID as the harness sees it. The program is running: exec has happened.
+
+    Raises:
+        OSError: When it cannot be started, with the reason of exec(2).
+    """
+    hear, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become(argv, environment, directory, ns, streams, outer_proc, tell)
+    os.close(tell)
+    with os.fdopen(hear, "rb") as report:
+        told = report.read(_REPORT_BYTES_MAX).split()
+    if len(told) != 1:
+        os.waitpid(pid, 0)
+        number = int(told[-1]) if told else 0
+        raise OSError(number, f"{os.strerror(number)}: {argv[0]}")
+    return pid, int(told[0])
+
+
+def inhabitants(ns_inode: int, helpers: Collection[int]) -> list[int]:
+    """
+    The PIDs of the processes in a network namespace.
+
+    Args:
+        ns_inode: Which network namespace.
+        helpers: Sessions of the keeper's own commands there; their processes are left out.
+    """
+    name = f"net:[{ns_inode}]"
+    return [pid for pid in _pids() if _network(pid) == name and _session(pid) not in helpers]
+
+
+def states(pid: int) -> str:
+    """The state letters of a process's live threads, such as "SR"; "" when it is gone."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return ""
+    letters = (_stat(f"/proc/{pid}/task/{thread}/stat")[:1] for thread in threads)
+    return "".join(letter[0] for letter in letters if letter and letter[0] not in "ZX")
+
+
+def is_still(pid: int) -> bool:
+    """Whether every thread of a process is stopped, or it is gone."""
+    return set(states(pid)) <= {"T"}
+
+
+def send(pids: Sequence[int], number: signal.Signals) -> None:
+    """Send a signal to each; one that is gone already is passed over."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def _become(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    directory: str,
+    ns: int,
+    streams: tuple[int, int, int],
+    outer_proc: int,
+    tell: int,
+) -> NoReturn:
+    """The child's way from fork to exec; never returns."""
+    try:
+        os.write(tell, os.readlink("self", dir_fd=outer_proc).encode() + b" ")
+        os.setsid()
+        kernel.enter_network(ns)
+        os.chdir(directory)
+        for number, descriptor in enumerate(streams):
+            os.dup2(descriptor, number)
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_DFL)
+        os.execvpe(argv[0], list(argv), environment)
+    except OSError as error:
+        os.write(tell, str(error.errno or 0).encode())
+    finally:
+        os._exit(_EXEC_FAILED)
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _network(pid: int) -> str:
+    """The name of a process's network namespace; "" once it is a zombie or gone."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/net")
+    except OSError:
+        return ""
+
+
+def _session(pid: int) -> int:
+    fields = _stat(f"/proc/{pid}/stat")
+    return int(fields[3]) if fields else 0
+
+
+def _stat(path: str) -> list[str]:
+    """The fields of a stat file from the state letter on; none when it is gone."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return []

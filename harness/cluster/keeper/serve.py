@@ -1,0 +1,235 @@
+"""
+PID 1 of a cluster: answers the harness's requests, reaps, and sees probes arrive. One thread.
+
+The control socket is SOCK_SEQPACKET: a message is one JSON object, and descriptors belong to the
+message they come with. A request `{"id", "verb", ...}` is answered `{"id", "result"}` or
+`{"id", "error": [errno, text]}`; `{"event": "exit", ...}` comes unasked. Requests overlap. Only
+OSErrors are answered: any other exception is our mistake, and ends the cluster with its traceback.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import network, processes
+from .nodes import Node, Task
+
+_MESSAGE_BYTES_MAX = 1 << 20
+_PATIENCE_S = 3600.0
+_RESEND_S = 0.02
+
+
+def serve(control: int, outer_proc: int) -> None:
+    """Answer requests until the harness closes the socket."""
+    with socket.socket(fileno=control) as channel, contextlib.suppress(_HarnessGone):
+        _Server(channel, outer_proc).run()
+
+
+class _HarnessGone(Exception):  # noqa: N818 - No error: how every cluster ends.
+    """The harness closed the control socket."""
+
+
+class _Server:
+    def __init__(self, channel: socket.socket, outer_proc: int) -> None:
+        self._channel = channel
+        self._outer_proc = outer_proc
+        self._home = -1
+        self._nodes: dict[str, Node] = {}
+        self._tasks: dict[int, tuple[Task, float]] = {}
+        self._helpers: dict[int, int | None] = {}
+        """PID, and so session, of each command of ours -> its exit status once reaped."""
+        self._probes: dict[tuple[str, bytes], bool] = {}
+        """(destination, datagram) -> whether it arrived, while somebody waits for it."""
+        self._numbers = itertools.count()
+        self._readers: dict[int, Callable[[], None]] = {}
+        self._poller = select.poll()
+
+    def run(self) -> None:
+        self._listen(self._channel.fileno(), self._receive)
+        self._watch_children()
+        while True:
+            waits = [wait for _, wait in self._tasks.values()]
+            ready = self._poller.poll(min(waits, default=_PATIENCE_S) * 1000)
+            for descriptor, _ in ready:
+                self._readers[descriptor]()
+            self._reap()
+            for number in tuple(self._tasks):
+                self._step(number)
+
+    def _listen(self, descriptor: int, reader: Callable[[], None]) -> None:
+        self._readers[descriptor] = reader
+        self._poller.register(descriptor, select.POLLIN)
+
+    def _watch_children(self) -> None:
+        """Have SIGCHLD wake the poll; reaping itself is left to the loop."""
+        hear, tell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        self._listen(hear, lambda: _drain(hear))
+
+    def _receive(self) -> None:
+        try:
+            message = self._channel.recv(_MESSAGE_BYTES_MAX)
+        except ConnectionResetError:
+            message = b""
+        if not message:
+            raise _HarnessGone
+        request = json.loads(message)
+        number = request.pop("id")
+        self._tasks[number] = (_VERBS[request.pop("verb")](self, **request), 0.0)
+
+    def _step(self, number: int) -> None:
+        """Let a task go on, and answer when it is done."""
+        task, _ = self._tasks[number]
+        try:
+            self._tasks[number] = (task, next(task))
+            return
+        except StopIteration as done:
+            answer = {"id": number, "result": done.value}
+        except OSError as error:
+            answer = {"id": number, "error": [error.errno, error.strerror]}
+        del self._tasks[number]
+        sockets = answer["result"] if isinstance(answer.get("result"), _Sockets) else _Sockets()
+        if sockets:
+            answer["result"] = len(sockets)
+        self._send(answer, sockets)
+        for each in sockets:
+            each.close()
+
+    def _send(self, message: dict[str, Any], sockets: Sequence[socket.socket] = ()) -> None:
+        try:
+            descriptors = [each.fileno() for each in sockets]
+            socket.send_fds(self._channel, [json.dumps(message).encode()], descriptors)
+        except (BrokenPipeError, ConnectionResetError):
+            raise _HarnessGone from None
+
+    def _reap(self) -> None:
+        """Take note of every child that has ended, ours and orphans."""
+        with contextlib.suppress(ChildProcessError):
+            while (child := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+                self._ended(child[0], os.waitstatus_to_exitcode(child[1]))
+
+    def _ended(self, pid: int, exit_status: int) -> None:
+        if pid in self._helpers:
+            self._helpers[pid] = exit_status
+        for name, node in self._nodes.items():
+            if node.pid == pid:
+                node.ended(exit_status)
+                self._send(
+                    {
+                        "event": "exit",
+                        "node": name,
+                        "incarnation": node.incarnation,
+                        "exit_status": exit_status,
+                        "is_asked": node.is_ending,
+                    }
+                )
+
+    def _open(self, nodes: Sequence[dict[str, str]], bridge: str, ip: str) -> Task:
+        """Make the network, once."""
+        names = [node["name"] for node in nodes]
+        self._home, ns = network.new_namespaces(len(nodes))
+        made = yield from self._command([ip, "-batch", "-"], network.links(bridge, ns), self._home)
+        if made["exit_status"]:
+            raise OSError(0, f"{ip}: {made['stderr'].strip()}")
+        hosts = network.settle(self._home, names, [node["address"] for node in nodes], ns)
+        for node, host in zip(nodes, hosts, strict=True):
+            self._nodes[host.name] = Node(host, node["directory"], self._outer_proc, self._helpers)
+            self._listen(host.probe.fileno(), lambda host=host: self._arrive(host))  # type: ignore[misc]
+
+    def _run(self, node: str, argv: Sequence[str], stdin: str) -> Task:
+        """Run a command on a node's host."""
+        return self._command(argv, stdin, self._nodes[node].host.ns)
+
+    def _command(self, argv: Sequence[str], stdin: str, ns: int) -> Task:
+        """Run a command of ours in a network namespace, and wait for it."""
+        streams = [os.memfd_create(name) for name in ("stdin", "stdout", "stderr")]
+        try:
+            os.write(streams[0], stdin.encode())
+            os.lseek(streams[0], 0, os.SEEK_SET)
+            pid, _ = processes.spawn(
+                argv,
+                environment=os.environ,
+                directory="/",
+                ns=ns,
+                streams=(streams[0], streams[1], streams[2]),
+                outer_proc=self._outer_proc,
+            )
+            self._helpers[pid] = None
+            while self._helpers[pid] is None:
+                yield _PATIENCE_S
+            out, err = (os.pread(stream, _MESSAGE_BYTES_MAX, 0) for stream in streams[1:])
+            return {
+                "exit_status": self._helpers.pop(pid),
+                "stdout": out.decode(errors="replace"),
+                "stderr": err.decode(errors="replace"),
+            }
+        finally:
+            for stream in streams:
+                os.close(stream)
+
+    def _reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Task:
+        """Send a datagram for each pair, again and again, until all have arrived or time is up."""
+        number = next(self._numbers)
+        keys = [(pair[1], f"{number} {i}".encode()) for i, pair in enumerate(pairs)]
+        self._probes.update(dict.fromkeys(keys, False))
+        deadline = time.monotonic() + timeout_s
+        again = 0.0
+        while (now := time.monotonic()) < deadline and not all(self._probes[key] for key in keys):
+            if now >= again:
+                self._launch(pairs, keys)
+                again = now + _RESEND_S
+            yield min(again, deadline) - now
+        return [self._probes.pop(key) for key in keys]
+
+    def _launch(self, pairs: Sequence[tuple[str, str]], keys: Sequence[tuple[str, bytes]]) -> None:
+        """Send the datagrams that have not arrived yet. One that cannot be sent has not arrived."""
+        for (source, destination), key in zip(pairs, keys, strict=True):
+            if not self._probes[key]:
+                address = self._nodes[destination].host.address, network.PROBE_PORT
+                with contextlib.suppress(OSError):
+                    self._nodes[source].host.probe.sendto(key[1], address)
+
+    def _arrive(self, host: network.Host) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                key = (host.name, host.probe.recv(64))
+                if key in self._probes:
+                    self._probes[key] = True
+
+    def _sockets(self, count: int) -> Task:
+        """Fresh TCP sockets that connect from where the bridge is."""
+        yield from ()
+        return _Sockets(socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count))
+
+
+class _Sockets(tuple[socket.socket, ...]):
+    """A result that travels as descriptors."""
+
+    __slots__ = ()
+
+
+def _drain(descriptor: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        os.read(descriptor, 4096)
+
+
+_VERBS: dict[str, Callable[..., Task]] = {
+    "open": _Server._open,
+    "start": lambda server, node, argv, environment: server._nodes[node].start(argv, environment),
+    "stop": lambda server, node, timeout_s: server._nodes[node].stop(timeout_s),
+    "kill": lambda server, node: server._nodes[node].kill(),
+    "pause": lambda server, node: server._nodes[node].pause(),
+    "resume": lambda server, node: server._nodes[node].resume(),
+    "status": lambda server, node: server._nodes[node].status(),
+    "run": _Server._run,
+    "reach": _Server._reach,
+    "sockets": _Server._sockets,
+}

@@ -1,0 +1,331 @@
+"""
+Nodes as network namespaces of one machine: real kernel, real packets, no root, nothing left behind.
+
+The harness holds no namespace itself: a keeper beside it does (package `keeper`), and PID 1 of
+the keeper's PID namespace does all work. When the harness closes the cluster, or ends in whatever
+way, PID 1 ends, and the kernel takes every process, interface and rule with it.
+
+Known gaps: nodes share the file system and the clock; as an ordinary user, nodes run as root of a
+user namespace with that one user in it, which some servers refuse; nodes reach no other network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from dissever.harness.cluster import (
+    Grudge,
+    NodeState,
+    NodeStatus,
+    Program,
+    Reachability,
+    cuts,
+)
+from dissever.harness.cluster.channel import Channel
+from dissever.harness.cluster.trial import BRIDGE, address, probe, tool
+
+__all__ = ["NODES_MAX", "Command", "Exit", "NamespacesCluster", "probe"]
+
+log = logging.getLogger(__name__)
+
+NODES_MAX: Final = 100
+
+_POOL_SIZE = 16
+_PROBE_S = 5.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The end of a node's main process. `is_asked`: it came of `stop` or `kill`."""
+
+    node: str
+    incarnation: int
+    exit_status: int
+    is_asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What came of a command run on a node's host."""
+
+    exit_status: int
+    stdout: str
+    stderr: str
+
+
+class NamespacesCluster:
+    """
+    A `Cluster` in network namespaces; made by `open`, ended by `close` or the end of `async with`.
+
+    Counters of `dropped` live as long as the cuts: read them before the next `drop`.
+    """
+
+    def __init__(self, nodes: Sequence[str], directory: Path) -> None:
+        """Starts the keeper, and is of no use before its answer: `open` is what to call."""
+        self._addresses = {node: address(i) for i, node in enumerate(nodes, start=1)}
+        self._directory = directory.absolute()
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._programs: dict[str, Program] = {}
+        self._turns = {node: asyncio.Lock() for node in nodes}
+        self._cutting = asyncio.Lock()
+        self._filling = asyncio.Lock()
+        self._pool: list[socket.socket] = []
+        self._cut_nodes: frozenset[str] = frozenset()
+        self._exits: list[Exit] = []
+        self._nft = tool("nft")
+        self._channel = Channel(self._directory / "keeper.log", self._hear)
+
+    @classmethod
+    async def open(cls, nodes: Sequence[str], directory: Path) -> Self:
+        """
+        Make the hosts; no process runs on them yet.
+
+        Args:
+            nodes: 1 to `NODES_MAX` different names, which also name their folders.
+            directory: Where each node's folder is made.
+
+        Raises:
+            ValueError: When a name is unfit.
+            FileNotFoundError: When ip or nft is not installed.
+            ClusterLost: When the machine does not allow it; `probe` says what would help.
+        """
+        _check_names(nodes)
+        cluster = cls(nodes, directory)
+        try:
+            await cluster._channel.request("open", **cluster._network())
+        except BaseException:
+            await cluster.close()
+            raise
+        return cluster
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of the nodes, in order."""
+        return tuple(self._addresses)
+
+    @property
+    def exits(self) -> tuple[Exit, ...]:
+        """Every end of a node's main process so far, in order."""
+        return tuple(self._exits)
+
+    def address(self, node: str) -> str:
+        """The IPv4 address of a node, on the cluster's own network."""
+        return self._addresses[node]
+
+    def directory(self, node: str) -> Path:
+        """The node's folder: `data/`, `stdout-<incarnation>.log`, `stderr-<incarnation>.log`."""
+        return self._directory / node
+
+    async def start(self, node: str, program: Program | None = None) -> NodeStatus:
+        """
+        Start a node's process in its folder, once what was left of an earlier one is gone.
+
+        Raises:
+            ValueError: Without a program, when it never had one.
+            OSError: When the program cannot be executed, with the reason.
+        """
+        program = program or self._programs.get(node)
+        if program is None:
+            raise ValueError(f"{node} has no program yet")
+        environment = {**os.environ, **program.environment}
+        self._programs[node] = program
+        return await self._turn("start", node, argv=list(program.argv), environment=environment)
+
+    async def stop(self, node: str, timeout_s: float) -> NodeStatus:
+        """SIGTERM to the process group; SIGKILL to all of the node's processes at the end."""
+        return await self._turn("stop", node, timeout_s=timeout_s)
+
+    async def kill(self, node: str) -> NodeStatus:
+        """SIGKILL every process of the node, and wait until they are gone."""
+        return await self._turn("kill", node)
+
+    async def pause(self, node: str) -> NodeStatus:
+        """SIGSTOP every process of the node, and wait until each of their threads stands still."""
+        return await self._turn("pause", node)
+
+    async def resume(self, node: str) -> NodeStatus:
+        """SIGCONT every process of the node, and wait until no thread stands still."""
+        return await self._turn("resume", node)
+
+    async def status(self, node: str) -> NodeStatus:
+        """What the kernel says of the node's process now. `pid` is as the harness sees it."""
+        return _status(await self._channel.request("status", node=self._known(node)))
+
+    async def drop(self, grudge: Grudge) -> None:
+        """
+        Replace all cuts by these: one transaction for each node, all nodes at the same time.
+
+        Raises:
+            ValueError: When a node is unknown, or named as the one it drops packets from.
+            OSError: When nft fails; which nodes are cut is then unknown.
+        """
+        self._check(grudge)
+        wanted = {node: frozenset(sources) for node, sources in grudge.items() if sources}
+        await asyncio.shield(self._replace_cuts(wanted))
+
+    async def dropped(self) -> Mapping[tuple[str, str], int]:
+        """(source, destination) -> packets dropped since the last `drop`, for each pair it cuts."""
+        async with self._cutting:
+            counts = await asyncio.gather(*(self._count(node) for node in self._cut_nodes))
+        return {pair: packets for count in counts for pair, packets in count.items()}
+
+    async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
+        """
+        See for each pair whether a datagram from the source's host arrives at the destination's.
+
+        One direction only is measured, and no process of the nodes takes part. Datagrams are sent
+        every 20 ms; it returns once all have arrived, so `timeout_s` is spent only on cut pairs.
+        """
+        for pair in pairs:
+            for node in pair:
+                self._known(node)
+        arrived = await self._channel.request("reach", pairs=list(pairs), timeout_s=timeout_s)
+        return dict(zip(pairs, arrived, strict=True))
+
+    async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
+        """
+        A connected, non-blocking TCP socket (no delay) to a node; the caller closes it.
+
+        Cuts between nodes do not touch it. A paused process's kernel still accepts.
+
+        Raises:
+            OSError: ConnectionRefusedError, or TimeoutError when there is no answer in time.
+        """
+        target = self._addresses[self._known(node)], port
+        try:
+            async with asyncio.timeout(timeout_s) as limit:
+                return await self._connect(target)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            message = f"{node}: no answer from port {port} within {timeout_s:g} s"
+            raise TimeoutError(errno.ETIMEDOUT, message) from error
+
+    async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
+        """
+        Run a short command on a node's host, for faults of the network such as `tc`.
+
+        It is not one of the node's processes: no `kill` or `pause` touches it. It runs in `/`.
+
+        Raises:
+            OSError: When it cannot be executed.
+        """
+        answer = await self._channel.request(
+            "run", node=self._known(node), argv=list(argv), stdin=stdin
+        )
+        return Command(**answer)
+
+    async def close(self) -> None:
+        """End every process, and remove every interface and rule. Idempotent."""
+        try:
+            await self._channel.close()
+        finally:
+            while self._pool:
+                self._pool.pop().close()
+
+    def _network(self) -> dict[str, Any]:
+        nodes = [
+            {"name": node, "address": address, "directory": str(self.directory(node))}
+            for node, address in self._addresses.items()
+        ]
+        return {"nodes": nodes, "bridge": BRIDGE, "ip": tool("ip")}
+
+    async def _turn(self, verb: str, node: str, **arguments: Any) -> NodeStatus:
+        """Change a node's processes. Who cancels this stops waiting, but not the change."""
+        return await asyncio.shield(self._change(verb, self._known(node), arguments))
+
+    async def _change(self, verb: str, node: str, arguments: dict[str, Any]) -> NodeStatus:
+        """One change of a node's processes at a time, so that none undoes half of another."""
+        async with self._turns[node]:
+            return _status(await self._channel.request(verb, node=node, **arguments))
+
+    async def _replace_cuts(self, wanted: dict[str, frozenset[str]]) -> None:
+        """One `drop` at a time, each to its end: a late nft must not undo a later heal."""
+        async with self._cutting:
+            changing = [node for node in self.nodes if node in wanted or node in self._cut_nodes]
+            # Until nft has answered, a node may have its old rules or its new ones.
+            self._cut_nodes = frozenset(changing)
+            await asyncio.gather(*(self._cut(node, wanted.get(node)) for node in changing))
+            self._cut_nodes = frozenset(wanted)
+
+    async def _cut(self, node: str, sources: frozenset[str] | None) -> None:
+        addresses = sorted(self._addresses[source] for source in sources or ())
+        await self._filter(node, ["-f", "-"], cuts.ruleset(addresses))
+
+    async def _count(self, node: str) -> dict[tuple[str, str], int]:
+        names = {address: name for name, address in self._addresses.items()}
+        packets = cuts.packets_by_address(await self._filter(node, cuts.COUNTERS))
+        return {(names[address], node): count for address, count in packets.items()}
+
+    async def _filter(self, node: str, arguments: Sequence[str], stdin: str = "") -> str:
+        done = await self.command(node, [self._nft, *arguments], stdin)
+        if done.exit_status:
+            raise OSError(0, f"{node}: nft failed: {done.stderr.strip()}")
+        return done.stdout
+
+    async def _connect(self, target: tuple[str, int]) -> socket.socket:
+        while not self._pool:
+            await asyncio.shield(self._fill_pool())
+        connection = self._pool.pop()
+        try:
+            connection.setblocking(False)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await asyncio.get_running_loop().sock_connect(connection, target)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _fill_pool(self) -> None:
+        """Fetch sockets in batches, so that most calls of `dial` need no keeper."""
+        async with self._filling:
+            if not self._pool:
+                _, made = await self._channel.request_descriptors("sockets", count=_POOL_SIZE)
+                self._pool = [socket.socket(fileno=each) for each in made]
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        """An exit is the only event there is."""
+        end = Exit(event["node"], event["incarnation"], event["exit_status"], event["is_asked"])
+        self._exits.append(end)
+        level = logging.DEBUG if end.is_asked else logging.WARNING
+        words = "%s: incarnation %d ended with status %d"
+        log.log(level, words, end.node, end.incarnation, end.exit_status)
+
+    def _check(self, grudge: Grudge) -> None:
+        for node, sources in grudge.items():
+            for source in sources:
+                if self._known(source) == self._known(node):
+                    raise ValueError(f"{node} cannot be cut off from itself")
+
+    def _known(self, node: str) -> str:
+        if node not in self._addresses:
+            raise ValueError(f"no node {node!r} among {', '.join(self._addresses)}")
+        return node
+
+
+def _check_names(nodes: Sequence[str]) -> None:
+    unfit = [node for node in nodes if not _NAME.fullmatch(node)]
+    if unfit or len(set(nodes)) != len(nodes) or not 1 <= len(nodes) <= NODES_MAX:
+        raise ValueError(f"expected 1 to {NODES_MAX} different names fit for folders: {nodes}")
+
+
+def _status(answer: dict[str, Any]) -> NodeStatus:
+    return NodeStatus(
+        NodeState(answer["state"]), answer["incarnation"], answer["pid"], answer["exit_status"]
+    )

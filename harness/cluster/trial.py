@@ -1,0 +1,112 @@
+"""
+Whether clusters of namespaces can be made on this machine, found by making one.
+
+Asking for versions and settings would miss what only the kernel knows: a sandbox may forbid one
+call of many. The settings are read only afterwards, to say what would help.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from dissever.harness.client import Missing
+from dissever.harness.cluster import cuts
+from dissever.harness.cluster.channel import MESSAGE_BYTES_MAX, start_keeper
+
+__all__ = ["BRIDGE", "address", "probe", "tool"]
+
+BRIDGE: Final = "10.77.0.254"
+"""The harness's address on the network of every cluster."""
+
+_PROBE_S = 5.0
+_PACKAGES = {"ip": "iproute2", "nft": "nftables"}
+
+_SWITCHES = (
+    ("kernel/apparmor_restrict_unprivileged_userns", "0"),
+    ("kernel/unprivileged_userns_clone", "1"),
+    ("user/max_user_namespaces", "10000"),
+)
+"""Settings under /proc/sys that forbid user namespaces unless they are as here (the last: > 0)."""
+
+
+def address(number: int) -> str:
+    """The address of a cluster's node, counted from 1."""
+    return f"10.77.0.{number}"
+
+
+def probe() -> Missing | None:
+    """
+    Why no cluster can be made here, or None: tried with a real one of two nodes, some 100 ms.
+
+    Never raises, and blocks: for `dissever doctor` and the start of a run.
+    """
+    try:
+        tools = {name: tool(name) for name in ("ip", "nft")}
+    except FileNotFoundError as error:
+        return Missing(str(error.strerror), f"install {_PACKAGES[error.filename]}")
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory() as folder:
+        try:
+            process, channel = start_keeper(said)
+        except OSError as error:
+            return Missing(f"no keeper: {error}", "Linux 5.3 or later is needed")
+        with process, channel:
+            reason = _try_out(channel, Path(folder), tools)
+            channel.close()
+        if reason is None:
+            return None
+        said.seek(0)
+        return Missing(said.read().decode(errors="replace").strip() or reason, _remedy())
+
+
+def tool(name: str) -> str:
+    """
+    The path of a program, which may stand where only root looks.
+
+    Raises:
+        FileNotFoundError: When it is not installed.
+    """
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+    found = shutil.which(name, path=path)
+    if found is None:
+        raise FileNotFoundError(2, f"{name} is not installed", name)
+    return found
+
+
+def _try_out(channel: socket.socket, folder: Path, tools: Mapping[str, str]) -> str | None:
+    """Make two hosts, cut one, and say what did not work. Blocks."""
+    channel.settimeout(_PROBE_S)
+    nodes = [
+        {"name": f"n{i}", "address": address(i), "directory": str(folder / f"n{i}")} for i in (1, 2)
+    ]
+    rules = cuts.ruleset([address(2)])
+    requests: list[dict[str, Any]] = [
+        {"verb": "open", "nodes": nodes, "bridge": BRIDGE, "ip": tools["ip"]},
+        {"verb": "run", "node": "n1", "argv": [tools["nft"], "-f", "-"], "stdin": rules},
+    ]
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
+        for number, request in enumerate(requests):
+            channel.send(json.dumps({"id": number, **request}).encode())
+            answer = json.loads(channel.recv(MESSAGE_BYTES_MAX) or b'{"error": [0, ""]}')
+            if "error" in answer:
+                return answer["error"][1] or "the keeper ended"
+        done = answer["result"]
+        return f"nft failed: {done['stderr'].strip()}" if done["exit_status"] else None
+    return "the keeper did not answer"
+
+
+def _remedy() -> str:
+    """What would let this user make namespaces, from what the kernel's switches say now."""
+    for name, value in _SWITCHES:
+        with contextlib.suppress(OSError):
+            now = Path("/proc/sys", name).read_text().strip()
+            if now == "0" != value or (now == "1" and value == "0"):
+                return f"sudo sysctl -w {name.replace('/', '.')}={value}"
+    return "run as root, or where user, network and PID namespaces are allowed"

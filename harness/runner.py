@@ -1,0 +1,190 @@
+"""
+The life of a run: deploy the system, interpret the generator, heal, and leave a history behind.
+
+Judging is not part of it: it starts from the history that is on the disk, so a run whose end failed, or
+whose harness was killed, is judged like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from dissever.harness import clock, store
+from dissever.harness.client import Client, Completion, Invocation, Missing, Nemesis
+from dissever.harness.cluster import Cluster
+from dissever.harness.history import Event
+from dissever.harness.interpreter import Limits, interpret
+from dissever.harness.journal import Journal
+from dissever.harness.plan import Plan
+from dissever.harness.streams import stream
+from dissever.harness.system import Deployment, System
+
+log = logging.getLogger(__name__)
+
+RECOVERY = "recovery"
+"""The process that waits, after everything is healed, until the system serves again."""
+
+READY_LIMIT_S = 30.0
+
+
+class CannotRun(Exception):
+    """The machine, or the system, does not let this run happen; the message says what would help."""
+
+
+class Observer(Protocol):
+    """Who watches a run, such as the live display."""
+
+    def phase(self, name: str) -> None:
+        """A new phase begins."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """Something was recorded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A plan with everything that carries it out. `generator` stands for the whole of the run."""
+
+    __test__ = False
+
+    plan: Plan
+    system: System
+    generator: Any
+    client: Callable[[Any], Client]
+    nemeses: Callable[[Deployment], Mapping[str, Nemesis]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. `interruption` says why it ended early, and is empty otherwise."""
+
+    interruption: str
+
+
+class Recovery:
+    """Waits until the system serves again; its completion says how long that took and who leads."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+
+    def probe(self, cluster: Cluster) -> Missing | None:
+        return None
+
+    async def invoke(self, invocation: Invocation) -> Completion:
+        seen = await self._deployment.await_ready(READY_LIMIT_S)
+        return invocation.info(value=dict(seen))
+
+    async def heal(self) -> None:
+        pass
+
+
+def execute(test: Test, run: Path, observer: Observer) -> Outcome:
+    """
+    Carry out a test; the history, the schedule and the nodes' logs are in the run directory then.
+
+    Raises:
+        CannotRun: When the system does not start, or a fault cannot be injected here.
+    """
+    return clock.run(_execute(test, run, observer), is_virtual=test.system.is_virtual)
+
+
+async def _execute(test: Test, run: Path, observer: Observer) -> Outcome:
+    options = test.plan.options
+    observer.phase("starting the nodes")
+    directory = run / store.NODES
+    directory.mkdir()
+    interruption = ""
+    with _sigterm_cancels():
+        try:
+            rng = stream(options.seed, "system")
+            async with test.system.deploy(options, directory, rng) as deployment:
+                interruption = await _interpret(test, run, observer, deployment)
+                observer.phase("stopping the nodes")
+                await _keep_exits(deployment.cluster)
+        except asyncio.CancelledError:
+            interruption = interruption or "interrupted before the first operation"
+    return Outcome(interruption)
+
+
+async def _interpret(test: Test, run: Path, observer: Observer, deployment: Deployment) -> str:
+    """Run the generator; why it ended early, or nothing."""
+    options = test.plan.options
+    nemeses = dict(test.nemeses(deployment))
+    for name, nemesis in nemeses.items():
+        missing = nemesis.probe(deployment.cluster)
+        if missing is not None:
+            raise CannotRun(f"the fault {name} cannot be injected: {missing.reason}; {missing.remedy}")
+    nemeses[RECOVERY] = Recovery(deployment)
+
+    async def open_client(node: str) -> Client:
+        return test.client(await deployment.open_store(options.workload, node))
+
+    events: list[Event] = []
+    with Journal(run / store.HISTORY) as journal:
+
+        def record(event: Event) -> None:
+            journal(event)
+            events.append(event)
+            observer.event(event)
+
+        observer.phase("running")
+        try:
+            await interpret(
+                test.generator,
+                open_client=open_client,
+                nodes=options.nodes,
+                concurrency=options.concurrency,
+                nemeses=nemeses,
+                rng=stream(options.seed, "generator"),
+                record=record,
+                limits=Limits(operation_s=options.operation_limit_s),
+            )
+        except asyncio.CancelledError:
+            return "interrupted"
+        except Exception as error:  # Whatever ended it, what was recorded is judged.
+            log.exception("the run ended early")
+            return f"{type(error).__name__}: {error}"
+        finally:
+            store.write_schedule(run, events)
+    return ""
+
+
+async def _keep_exits(cluster: Cluster) -> None:
+    """Write what became of each node's process beside its logs."""
+    for node in cluster.nodes:
+        directory = cluster.directory(node)
+        directory.mkdir(parents=True, exist_ok=True)
+        status = await cluster.status(node)
+        (directory / "status.json").write_bytes(msgspec.json.encode(status) + b"\n")
+
+
+@contextmanager
+def _sigterm_cancels() -> Iterator[None]:
+    """Let SIGTERM end the run as Ctrl-C does: everything is healed, and what there is is judged."""
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    assert task is not None
+
+    def cancel(number: int, frame: object) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    try:
+        before = signal.signal(signal.SIGTERM, cancel)
+    except ValueError:  # Not the main thread: whoever runs us there handles signals.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,87 @@
+"""What the harness asks of a system under test: nodes that run, stores that workloads drive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from random import Random
+from typing import Any, Protocol
+
+from dissever.harness.client import Missing
+from dissever.harness.cluster import Cluster
+from dissever.harness.plan import Options
+
+
+class Deployment(Protocol):
+    """A system that runs on a cluster."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """The hosts that it runs on."""
+        ...
+
+    async def primaries(self) -> tuple[str, ...]:
+        """The names of the nodes that claim to lead now, best effort, in order of the nodes."""
+        ...
+
+    async def answers(self, node: str) -> bool:
+        """Whether the node's process answers a request now; takes a second at most."""
+        ...
+
+    async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
+        """
+        Wait until every node answers and agrees who leads.
+
+        Returns:
+            What was seen, as JSON values.
+
+        Raises:
+            TimeoutError: When it is not so in time; the message says what is missing.
+        """
+        ...
+
+    async def open_store(self, workload: str, node: str) -> Any:
+        """
+        A store for a workload, by way of a node: what the workload's client is made of.
+
+        Raises:
+            Exception: Anything, when the node cannot serve it: nothing was sent then.
+        """
+        ...
+
+
+class System(Protocol):
+    """One system under test: how to run it, and what it can serve."""
+
+    name: str
+    description: str
+    workloads: tuple[str, ...]
+    is_virtual: bool
+    """Whether it runs on the virtual clock."""
+
+    options: Mapping[str, str]
+    """Its own options, by name, with a line each."""
+
+    def check(self, options: Options) -> None:
+        """
+        Look at the options before anything runs.
+
+        Raises:
+            ValueError: With what was expected, and what came.
+        """
+        ...
+
+    def probe(self) -> Missing | None:
+        """Why it cannot run on this machine, or None."""
+        ...
+
+    def versions(self) -> dict[str, str]:
+        """The versions of what runs, by name."""
+        ...
+
+    def deploy(
+        self, options: Options, directory: Path, rng: Random
+    ) -> AbstractAsyncContextManager[Deployment]:
+        """Start every node and wait until they form one cluster; end everything on exit."""
+        ...

@@ -1,0 +1,326 @@
+"""
+A replicated store in virtual time, correct unless a bug is switched on.
+
+Every key is a register of its own, agreed on by CASPaxos: any node proposes a change of the current
+value, first asking a majority for a promise and for what they hold, then asking them to accept what the
+change makes of it. A refusal in the first phase means not applied; anything that goes wrong in the
+second means unknown.
+
+Source: D. Rystsov, "CASPaxos: Replicated State Machines without logs", 2018, section 2.2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from dissever.harness.client import Missing, NotApplied
+from dissever.harness.cluster.simulated import Behaviour, SimulatedCluster
+from dissever.harness.plan import Options
+
+BUGS: Mapping[str, str] = {
+    "stale-read": "a node answers reads from its own copy, without asking a majority",
+    "lost-write": "a node sometimes acknowledges a write that it alone holds",
+    "double-write": "a node sometimes applies a write again after it was acknowledged",
+    "dirty-read": "a node shows a write to its readers and then refuses it",
+}
+
+QUORUM_LIMIT_S = 0.4
+"""How long a proposer waits for a majority."""
+
+ROUNDS = 12
+"""How often a proposer that met a higher ballot tries again, before it has proposed anything."""
+
+BUG_SHARE = 0.1
+"""The share of writes that a bug strikes, where it does not strike always."""
+
+Ballot = tuple[int, str]
+Change = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Promise not to take part in lower ballots, and say what you hold."""
+
+    key: str
+    ballot: Ballot
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Hold this value, unless a higher ballot was promised."""
+
+    key: str
+    ballot: Ballot
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """A client's request: `write` says whether it is a write that a bug may strike."""
+
+    key: str
+    change: Change
+    f: str
+    value: Any = None
+
+
+class Node:
+    """Acceptor and proposer in one. What it promised and accepted is durable, all else is not."""
+
+    def __init__(
+        self, name: str, durable: dict[str, Any], cluster: SimulatedCluster, rng: Random, bug: str
+    ) -> None:
+        self._name = name
+        self._durable = durable
+        self._cluster = cluster
+        self._rng = rng
+        self._bug = bug
+        self._dirty: dict[str, Any] = {}
+        self._background: set[asyncio.Task[Any]] = set()
+        durable.setdefault("promised", {})
+        durable.setdefault("accepted", {})
+        durable.setdefault("counter", 0)
+
+    async def handle(self, source: str | None, request: Any) -> Any:
+        if isinstance(request, Prepare):
+            return self._promise(request)
+        if isinstance(request, Accept):
+            return self._accept(request)
+        if isinstance(request, Do):
+            return await self._do(request)
+        return self._name
+
+    # Acceptor.
+
+    def _promise(self, request: Prepare) -> tuple[bool, Ballot, Any]:
+        promised = self._durable["promised"]
+        highest = promised.get(request.key, (0, ""))
+        if request.ballot < highest:
+            return False, highest, None
+        promised[request.key] = request.ballot
+        ballot, value = self._durable["accepted"].get(request.key, ((0, ""), None))
+        return True, ballot, value
+
+    def _accept(self, request: Accept) -> tuple[bool, Ballot, Any]:
+        promised = self._durable["promised"]
+        highest = promised.get(request.key, (0, ""))
+        if request.ballot < highest:
+            return False, highest, None
+        promised[request.key] = request.ballot
+        self._durable["accepted"][request.key] = (request.ballot, request.value)
+        return True, request.ballot, None
+
+    # Proposer.
+
+    async def _do(self, request: Do) -> Any:
+        key = request.key
+        if request.f == "read" and self._bug == "stale-read":
+            return self._durable["accepted"].get(key, (None, None))[1]
+        if request.f == "read" and key in self._dirty:
+            return self._dirty[key]
+        is_struck = request.f in ("write", "add") and self._rng.random() < BUG_SHARE
+        if is_struck and self._bug == "dirty-read":
+            return await self._refuse_late(request)
+        value = await self._propose(request, alone=is_struck and self._bug == "lost-write")
+        if is_struck and self._bug == "double-write":
+            self._later(self._again(request))
+        return value
+
+    async def _propose(self, request: Do, *, alone: bool) -> Any:
+        ballot, current = await self._prepare(request.key)
+        changed = request.change(current)
+        accept = Accept(request.key, ballot, changed)
+        if alone:
+            self._accept(accept)
+            return changed
+        answers = await self._ask(accept)
+        if sum(ok for ok, _, _ in answers) < self._majority:
+            raise TimeoutError("no majority accepted in time; some may have")
+        return changed
+
+    async def _prepare(self, key: str) -> tuple[Ballot, Any]:
+        for _ in range(ROUNDS):
+            self._durable["counter"] += 1
+            ballot = (self._durable["counter"], self._name)
+            answers = await self._ask(Prepare(key, ballot))
+            promises = [(held, value) for ok, held, value in answers if ok]
+            if len(promises) >= self._majority:
+                return ballot, max(promises, key=lambda promise: promise[0])[1]
+            refusals = [highest for ok, highest, _ in answers if not ok]
+            if not refusals:
+                raise NotApplied("no majority answered", "no-quorum")
+            self._durable["counter"] = max(self._durable["counter"], max(refusals)[0])
+            await asyncio.sleep(self._rng.uniform(0.001, 0.02))
+        raise NotApplied("higher ballots, again and again", "contention")
+
+    @property
+    def _majority(self) -> int:
+        return len(self._cluster.nodes) // 2 + 1
+
+    async def _ask(self, request: Prepare | Accept) -> list[tuple[bool, Ballot, Any]]:
+        """The answers so far once a majority agreed or refused, or when the time is up."""
+        answers: list[tuple[bool, Ballot, Any]] = []
+        enough = asyncio.Event()
+
+        async def ask(node: str) -> None:
+            try:
+                answer = await self._cluster.request(self._name, node, request)
+            except (ConnectionError, TimeoutError):
+                return
+            answers.append(answer)
+            agreed = sum(ok for ok, _, _ in answers)
+            if max(agreed, len(answers) - agreed) >= self._majority:
+                enough.set()
+
+        for node in self._cluster.nodes:
+            self._later(ask(node))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(QUORUM_LIMIT_S):
+                await enough.wait()
+        return list(answers)
+
+    def _later(self, work: Any) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    # The bugs that need more than a shortcut.
+
+    async def _refuse_late(self, request: Do) -> Any:
+        held = self._durable["accepted"].get(request.key, (None, None))[1]
+        self._dirty[request.key] = request.change(held)
+        await asyncio.sleep(0.05)
+        self._dirty.pop(request.key, None)
+        raise NotApplied("refused after all", "aborted")
+
+    async def _again(self, request: Do) -> None:
+        await asyncio.sleep(0.1)
+        await self._propose(request, alone=False)
+
+
+class SimulatedRegisters:
+    """Registers by way of one node."""
+
+    def __init__(self, cluster: SimulatedCluster, node: str) -> None:
+        self._cluster = cluster
+        self._node = node
+
+    async def read(self, key: int) -> int | None:
+        value: int | None = await self._do(Do(f"r{key}", lambda value: value, "read"))
+        return value
+
+    async def write(self, key: int, value: int) -> None:
+        await self._do(Do(f"r{key}", lambda _: value, "write", value))
+
+    async def compare_and_set(self, key: int, old: int, new: int) -> bool:
+        def change(value: Any) -> Any:
+            if value != old:
+                raise NotApplied(f"expected {old}, found {value}", "mismatch")
+            return new
+
+        try:
+            await self._do(Do(f"r{key}", change, "cas"))
+        except NotApplied as error:
+            if error.code == "mismatch":
+                return False
+            raise
+        return True
+
+    async def close(self) -> None:
+        pass
+
+    async def _do(self, request: Do) -> Any:
+        return await self._cluster.request(None, self._node, request)
+
+
+class SimulatedElements:
+    """A growing collection by way of one node. It is a list, so that a second add can be seen."""
+
+    def __init__(self, cluster: SimulatedCluster, node: str) -> None:
+        self._cluster = cluster
+        self._node = node
+
+    async def add(self, element: int) -> None:
+        change = Do("set", lambda held: (*(held or ()), element), "add", element)
+        await self._cluster.request(None, self._node, change)
+
+    async def read(self) -> list[int]:
+        request = Do("set", lambda held: held, "read")
+        return list(await self._cluster.request(None, self._node, request) or ())
+
+    async def close(self) -> None:
+        pass
+
+
+class SimulatedDeployment:
+    """The store on a simulated cluster. Nobody leads: any node serves."""
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        self.cluster = cluster
+
+    async def primaries(self) -> tuple[str, ...]:
+        return ()
+
+    async def answers(self, node: str) -> bool:
+        try:
+            async with asyncio.timeout(0.2):
+                await self.cluster.request(None, node, "who are you")
+        except (TimeoutError, ConnectionError):
+            return False
+        return True
+
+    async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
+        silent = [node for node in self.cluster.nodes if not await self.answers(node)]
+        if silent:
+            raise TimeoutError(f"no answer from {', '.join(silent)}")
+        return {"answering": list(self.cluster.nodes)}
+
+    async def open_store(self, workload: str, node: str) -> Any:
+        stores = {"register": SimulatedRegisters, "set": SimulatedElements}
+        return stores[workload](self.cluster, node)
+
+
+class SimulatedSystem:
+    """Implements `System` on the virtual clock."""
+
+    name = "simulated"
+    description = "an in-memory replicated store in virtual time, with bugs to switch on"
+    workloads = ("register", "set")
+    is_virtual = True
+    options: Mapping[str, str] = {"bug": f"one of {', '.join(BUGS)}"}
+
+    def check(self, options: Options) -> None:
+        bug = options.system_options.get("bug")
+        if bug is not None and bug not in BUGS:
+            raise ValueError(f"expected a bug out of {', '.join(BUGS)}, got {bug!r}")
+
+    def probe(self) -> Missing | None:
+        return None
+
+    def versions(self) -> dict[str, str]:
+        return {}
+
+    @asynccontextmanager
+    async def deploy(
+        self, options: Options, directory: Path, rng: Random
+    ) -> AsyncIterator[SimulatedDeployment]:
+        bug = options.system_options.get("bug") or ""
+
+        def boot(name: str, durable: dict[str, Any], cluster: SimulatedCluster) -> Behaviour:
+            return Node(name, durable, cluster, rng, bug)
+
+        cluster = SimulatedCluster(options.nodes, boot, rng, directory)
+        for node in cluster.nodes:
+            await cluster.start(node)
+        try:
+            yield SimulatedDeployment(cluster)
+        finally:
+            await cluster.close()

@@ -1,0 +1,92 @@
+"""
+A set that only grows: every acknowledged element must be in the final reads, and nothing else.
+
+Source: Jepsen, `checker.clj`, `set`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from dissever.checkers.set import GrowOnlySet
+from dissever.harness.client import Completion, Invocation, NotApplied
+from dissever.harness.generator import each_thread, generator, limit, mix, repeat, until_ok
+from dissever.harness.history import Key
+from dissever.harness.plan import Options
+from dissever.harness.results import Checker
+from dissever.workloads.workload import Workload
+
+READ_SHARE = 0.02
+"""Reads while the run lasts: few, since each of them carries the whole set."""
+
+FINAL_TRIES = 5
+
+
+class Elements(Protocol):
+    """The store that this workload asks of a system. Every method may raise `NotApplied`."""
+
+    async def add(self, element: int) -> None:
+        """Add an element that was never added before."""
+        ...
+
+    async def read(self) -> list[int]:
+        """Every element, as often as it is there."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class SetClient:
+    """Applies add and read to a store."""
+
+    def __init__(self, store: Elements) -> None:
+        self._store = store
+
+    async def invoke(self, invocation: Invocation) -> Completion:
+        try:
+            if invocation.f == "add":
+                await self._store.add(invocation.value)
+                return invocation.ok(invocation.value)
+            return invocation.ok(sorted(await self._store.read()))
+        except NotApplied as error:
+            return invocation.fail([error.code, str(error)])
+
+    async def close(self) -> None:
+        await self._store.close()
+
+
+def operations(options: Options) -> Any:
+    """Adds of 0, 1, 2, … and now and then a read."""
+    return mix(_adds(), repeat(Invocation("read")), weights=(1 - READ_SHARE, READ_SHARE))
+
+
+def final(options: Options, keys: tuple[Key, ...]) -> Any:
+    """Every worker reads until it is answered: so every node is read."""
+    return each_thread(until_ok(limit(FINAL_TRIES, repeat(Invocation("read")))))
+
+
+def checkers(options: Options) -> Mapping[str, Checker]:
+    """Nothing acknowledged is lost, nothing appears that was refused or never tried."""
+    return {"set": GrowOnlySet()}
+
+
+def _adds() -> Any:
+    def elements() -> Any:
+        element = 0
+        while True:
+            yield Invocation("add", element)
+            element += 1
+
+    return generator(elements())
+
+
+SET = Workload(
+    description="a set that only grows: is every acknowledged element there in the end?",
+    operations=operations,
+    final=final,
+    client=SetClient,
+    checkers=checkers,
+)
