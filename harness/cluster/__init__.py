@@ -34,7 +34,7 @@ direction alone. Only pairs that were probed.
 """
 
 
-class ClusterLost(OSError):  # noqa: N818 - It says what happened, as all of ours do.
+class ClusterLost(OSError):
     """The cluster is gone, or was never there: nothing more can be asked of it."""
 
 

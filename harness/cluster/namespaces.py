@@ -82,7 +82,6 @@ class NamespacesCluster:
         self._pool: list[socket.socket] = []
         self._cut_nodes: frozenset[str] = frozenset()
         self._exits: list[Exit] = []
-        self._nft = tool("nft")
         self._channel = Channel(self._directory / "keeper.log", self._hear)
 
     @classmethod
@@ -100,6 +99,7 @@ class NamespacesCluster:
             ClusterLost: When the machine does not allow it; `probe` says what would help.
         """
         _check_names(nodes)
+        tool("nft")  # Its absence should show now, not at the first cut.
         cluster = cls(nodes, directory)
         try:
             await cluster._channel.request("open", **cluster._network())
@@ -221,13 +221,14 @@ class NamespacesCluster:
         """
         Run a short command on a node's host, for faults of the network such as `tc`.
 
-        It is not one of the node's processes: no `kill` or `pause` touches it. It runs in `/`.
+        It is not one of the node's processes: no `kill` or `pause` touches it. It runs in `/`,
+        and is looked for where root would look, too.
 
         Raises:
             OSError: When it cannot be executed.
         """
         answer = await self._channel.request(
-            "run", node=self._known(node), argv=list(argv), stdin=stdin
+            "run", node=self._known(node), argv=[tool(argv[0]), *argv[1:]], stdin=stdin
         )
         return Command(**answer)
 
@@ -274,7 +275,7 @@ class NamespacesCluster:
         return {(names[address], node): count for address, count in packets.items()}
 
     async def _filter(self, node: str, arguments: Sequence[str], stdin: str = "") -> str:
-        done = await self.command(node, [self._nft, *arguments], stdin)
+        done = await self.command(node, ["nft", *arguments], stdin)
         if done.exit_status:
             raise OSError(0, f"{node}: nft failed: {done.stderr.strip()}")
         return done.stdout

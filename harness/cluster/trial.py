@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,6 +49,8 @@ def probe() -> Missing | None:
 
     Never raises, and blocks: for `dissever doctor` and the start of a run.
     """
+    if not sys.platform.startswith("linux"):
+        return Missing("only Linux has network namespaces", "use a Linux machine or container")
     try:
         tools = {name: tool(name) for name in ("ip", "nft")}
     except FileNotFoundError as error:

@@ -5,7 +5,7 @@ What takes time is a generator: it yields how long it can wait for news, and is 
 earlier. So one process waits for many things at once, and needs neither threads nor asyncio.
 """
 
-# ruff: noqa: PTH - Importing pathlib would take longer than all the rest.
+# ruff: noqa: PTH103 - Importing pathlib would take longer than all the rest.
 
 import errno
 import os

@@ -8,7 +8,7 @@ says.
 Source: proc(5).
 """
 
-# ruff: noqa: PTH - Importing pathlib would take longer than all the rest.
+# ruff: noqa: PTH115, PTH123, PTH208 - Importing pathlib would take longer than all the rest.
 
 import os
 import signal

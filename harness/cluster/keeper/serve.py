@@ -32,8 +32,8 @@ def serve(control: int, outer_proc: int) -> None:
         _Server(channel, outer_proc).run()
 
 
-class _HarnessGone(Exception):  # noqa: N818 - No error: how every cluster ends.
-    """The harness closed the control socket."""
+class _HarnessGone(Exception):
+    """The harness closed the control socket: no error, but how every cluster ends."""
 
 
 class _Server:

@@ -1,0 +1,303 @@
+"""Nothing gets out of a cluster, and nothing outlives it, however the harness ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from dissever.harness.cluster import ClusterLost, Program
+from dissever.harness.cluster.namespaces import NamespacesCluster
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("namespaces_work")]
+
+Open: TypeAlias = Callable[[int], Awaitable[NamespacesCluster]]
+Python: TypeAlias = Callable[..., Program]
+Until: TypeAlias = Callable[[Callable[[], bool]], Awaitable[None]]
+
+GONE_S = 2.0
+WAIT_S = 10.0
+
+HARNESS = """
+import asyncio, os, sys, time
+from pathlib import Path
+from dissever.harness.cluster import Program
+from dissever.harness.cluster.namespaces import NamespacesCluster
+
+async def run(folder, marker, fault):
+    async with await NamespacesCluster.open(["n1", "n2", "n3"], directory=Path(folder)) as cluster:
+        for node in cluster.nodes:
+            await cluster.start(node, Program(["sleep", marker], {}))
+        await cluster.drop({"n1": frozenset({"n2"})})
+        await cluster.pause("n2")
+        if fault == "raise":
+            raise RuntimeError("on purpose")
+        if fault == "fork" and os.fork() == 0:
+            time.sleep(600)
+        print("ready", flush=True)
+        if fault == "exit":
+            os._exit(3)
+        await asyncio.sleep(600)
+
+asyncio.run(run(*sys.argv[1:]))
+"""
+
+OPEN_DESCRIPTORS = "import os; print(sorted(map(int, os.listdir('/proc/self/fd')))[:-1])"
+VISIBLE_PIDS = "import os; print(sum(name.isdigit() for name in os.listdir('/proc')))"
+
+
+@pytest.fixture
+def marker() -> str:
+    """An argument of sleep that no other process has."""
+    return f"600.{random.SystemRandom().randrange(10**12):012d}"
+
+
+@pytest.fixture
+def interfaces() -> Iterator[set[str]]:
+    """The machine's interfaces and network namespaces; they are the same at the end of the test."""
+    before = everything_shared()
+    yield before
+    assert everything_shared() == before
+
+
+def everything_shared() -> set[str]:
+    """What a leaking cluster would add to: interfaces, named namespaces, mounts."""
+    named = Path("/run/netns")
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    links = {each.name for each in Path("/sys/class/net").iterdir()}
+    return links | {each.name for each in named.glob("*")} | set(mounts)
+
+
+def processes_with(marker: str) -> list[int]:
+    """The PIDs of all processes that have this argument."""
+    found = []
+    for each in Path("/proc").iterdir():
+        if each.name.isdigit():
+            try:
+                if marker.encode() in (each / "cmdline").read_bytes().split(b"\0"):
+                    found.append(int(each.name))
+            except OSError:
+                continue
+    return found
+
+
+def start_harness(folder: Path, marker: str, fault: str) -> subprocess.Popen[str]:
+    """A harness in a process of its own, with three nodes that run."""
+    argv = [sys.executable, "-c", HARNESS, str(folder), marker, fault]
+    return subprocess.Popen(
+        argv,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def nodes_of(harness: subprocess.Popen[str], marker: str) -> list[int]:
+    """The PIDs of its nodes, once it says that they run."""
+    assert harness.stdout is not None
+    assert harness.stdout.readline() == "ready\n"
+    return [
+        pid for pid in processes_with(marker) if Path(f"/proc/{pid}/comm").read_text() == "sleep\n"
+    ]
+
+
+def wait_until_gone(marker: str) -> None:
+    """Fail when a process with this argument is still there after `GONE_S`."""
+    deadline = time.monotonic() + GONE_S
+    while left := processes_with(marker):
+        assert time.monotonic() < deadline, f"left behind: {left}"
+        time.sleep(0.01)
+
+
+@pytest.mark.usefixtures("interfaces")
+def test_close_ends_everything_and_may_be_called_again(open_cluster: Open, marker: str) -> None:
+    async def run() -> None:
+        cluster = await open_cluster(3)
+        for node in cluster.nodes:
+            await cluster.start(node, Program(["sleep", marker], {}))
+        await cluster.pause("n2")
+        assert len(processes_with(marker)) == 3
+        await cluster.close()
+
+        assert processes_with(marker) == []
+        await cluster.close()
+        with pytest.raises(ClusterLost, match="closed"):
+            await cluster.status("n1")
+
+    asyncio.run(run())
+
+
+@pytest.mark.usefixtures("interfaces")
+def test_exception_leaves_nothing_behind(tmp_path: Path, marker: str) -> None:
+    with start_harness(tmp_path, marker, "raise") as harness:
+        _, errors = harness.communicate(timeout=WAIT_S)
+
+    assert "RuntimeError: on purpose" in errors
+    assert "ResourceWarning" not in errors
+    assert processes_with(marker) == []
+
+
+@pytest.mark.usefixtures("interfaces")
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, marker: str) -> None:
+    with start_harness(tmp_path, marker, "none") as harness:
+        assert len(nodes_of(harness, marker)) == 3
+        harness.send_signal(signal.SIGINT)
+        _, errors = harness.communicate(timeout=WAIT_S)
+
+    assert "KeyboardInterrupt" in errors
+    assert processes_with(marker) == []
+
+
+@pytest.mark.usefixtures("interfaces")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_killed_harness_leaves_nothing_behind(
+    tmp_path: Path, marker: str, number: signal.Signals
+) -> None:
+    with start_harness(tmp_path, marker, "none") as harness:
+        nodes = nodes_of(harness, marker)
+        assert len(nodes) == 3
+        networks = {os.readlink(f"/proc/{pid}/ns/net") for pid in nodes}  # noqa: PTH115
+        assert len(networks) == 3
+        harness.send_signal(number)
+        harness.communicate(timeout=WAIT_S)
+
+    wait_until_gone(marker)
+    assert networks.isdisjoint(networks_in_use())
+
+
+def networks_in_use() -> set[str]:
+    """The network namespaces that some process is in."""
+    found = set()
+    for each in Path("/proc").iterdir():
+        if each.name.isdigit():
+            try:
+                found.add(os.readlink(each / "ns/net"))  # noqa: PTH115
+            except OSError:
+                continue
+    return found
+
+
+@pytest.mark.usefixtures("interfaces")
+def test_harness_that_ends_without_a_word_leaves_nothing_behind(
+    tmp_path: Path, marker: str
+) -> None:
+    with start_harness(tmp_path, marker, "exit") as harness:
+        harness.communicate(timeout=WAIT_S)
+
+    assert harness.returncode == 3
+    wait_until_gone(marker)
+
+
+@pytest.mark.usefixtures("interfaces")
+def test_nothing_is_left_though_a_child_of_the_harness_still_holds_the_socket(
+    tmp_path: Path, marker: str
+) -> None:
+    with start_harness(tmp_path, marker, "fork") as harness:
+        nodes = nodes_of(harness, marker)
+        harness.kill()
+        harness.wait(WAIT_S)
+        deadline = time.monotonic() + GONE_S
+        while any(Path(f"/proc/{pid}").exists() for pid in nodes):
+            assert time.monotonic() < deadline, "nodes are left behind"
+            time.sleep(0.01)
+        children = processes_with(marker)
+        assert len(children) == 1, "the forked child should still be there"
+        os.kill(children[0], signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("interfaces")
+def test_killed_keeper_is_a_lost_cluster(open_cluster: Open, marker: str) -> None:
+    async def run() -> None:
+        async with await open_cluster(2) as cluster:
+            for node in cluster.nodes:
+                await cluster.start(node, Program(["sleep", marker], {}))
+            reaching = asyncio.create_task(cluster.stop("n1", timeout_s=30))
+            os.kill(only_child(), signal.SIGKILL)
+
+            with pytest.raises(ClusterLost, match="keeper ended"):
+                await reaching
+            with pytest.raises(ClusterLost, match="keeper ended"):
+                await cluster.dial("n1", 7000, timeout_s=1)
+            wait_until_gone(marker)
+
+    asyncio.run(run())
+
+
+def only_child() -> int:
+    """The PID of the one process that this one has started: a keeper."""
+    (pid,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return int(pid)
+
+
+def test_cluster_that_cannot_be_made_is_lost_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dissever.harness.cluster.channel._KEEPER", "/no/keeper")
+
+    with pytest.raises(ClusterLost, match="/no/keeper"):
+        asyncio.run(NamespacesCluster.open(["n1"], directory=tmp_path))
+
+
+@pytest.mark.parametrize("nodes", [[], ["n1", "n1"], ["../n1"], ["a/b"], [""]])
+def test_unfit_names_are_refused(tmp_path: Path, nodes: list[str]) -> None:
+    with pytest.raises(ValueError, match="different names"):
+        asyncio.run(NamespacesCluster.open(nodes, directory=tmp_path))
+
+
+@pytest.mark.usefixtures("interfaces")
+def test_two_clusters_do_not_meet(tmp_path: Path) -> None:
+    async def run() -> None:
+        names, pair = ["n1", "n2"], ("n1", "n2")
+        async with (
+            await NamespacesCluster.open(names, directory=tmp_path / "one") as one,
+            await NamespacesCluster.open(names, directory=tmp_path / "two") as two,
+        ):
+            await one.drop({"n2": frozenset({"n1"})})
+            await one.start("n1", Program(["sleep", "600"], {}))
+
+            assert await one.reach([pair], timeout_s=0.1) == {pair: False}
+            assert await two.reach([pair], timeout_s=5) == {pair: True}
+            assert (await two.status("n1")).pid is None
+            await one.close()
+            assert await two.reach([pair], timeout_s=5) == {pair: True}
+
+    asyncio.run(run())
+
+
+def test_harness_stays_in_its_own_namespaces(open_cluster: Open) -> None:
+    async def run() -> None:
+        before = own_namespaces()
+        async with await open_cluster(1) as cluster:
+            await cluster.start("n1", Program(["sleep", "600"], {}))
+
+            assert own_namespaces() == before
+
+    asyncio.run(run())
+
+
+def own_namespaces() -> dict[str, str]:
+    return {each.name: os.readlink(each) for each in Path("/proc/self/ns").iterdir()}  # noqa: PTH115
+
+
+@pytest.mark.parametrize(("script", "seen"), [(OPEN_DESCRIPTORS, "[0, 1, 2]"), (VISIBLE_PIDS, "2")])
+def test_node_sees_nothing_of_the_harness(
+    open_cluster: Open, python: Python, until: Until, script: str, seen: str
+) -> None:
+    async def run() -> None:
+        async with await open_cluster(2) as cluster:
+            await cluster.start("n1", python(script))
+            await until(lambda: bool(cluster.exits))
+
+            assert (cluster.directory("n1") / "stdout-1.log").read_text() == f"{seen}\n"
+
+    asyncio.run(run())

@@ -1,0 +1,236 @@
+"""Links between nodes: cut, counted, healed, and seen from outside for each direction."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from itertools import permutations
+from typing import TypeAlias
+
+import pytest
+
+from dissever.harness.cluster import Program
+from dissever.harness.cluster.namespaces import NamespacesCluster
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("namespaces_work")]
+
+Open: TypeAlias = Callable[[int], Awaitable[NamespacesCluster]]
+Hello: TypeAlias = Callable[[NamespacesCluster, str], Awaitable[bytes]]
+
+LOST_S = 0.1
+"""How long a datagram may take on this machine before it counts as lost."""
+PATIENT_S = 5.0
+
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], 7000), timeout=float(sys.argv[2])).recv(1)
+except TimeoutError:
+    sys.exit(4)
+"""
+
+
+async def cut_pairs(cluster: NamespacesCluster) -> set[tuple[str, str]]:
+    """The (source, destination) pairs that packets do not pass between."""
+    pairs = list(permutations(cluster.nodes, 2))
+    seen = await cluster.reach(pairs, timeout_s=LOST_S)
+
+    assert list(seen) == pairs
+    return {pair for pair, is_reached in seen.items() if not is_reached}
+
+
+async def connect(cluster: NamespacesCluster, source: str, destination: str, time_s: float) -> int:
+    """The exit status of a program that connects from one node's host to another's listener."""
+    address = cluster.address(destination)
+    argv = [sys.executable, "-I", "-S", "-c", CONNECT, address, str(time_s)]
+    done = await cluster.command(source, argv)
+    return done.exit_status
+
+
+def test_every_node_reaches_every_other(open_cluster: Open) -> None:
+    async def run() -> None:
+        async with await open_cluster(5) as cluster:
+            pairs = list(permutations(cluster.nodes, 2))
+
+            assert all((await cluster.reach(pairs, timeout_s=PATIENT_S)).values())
+            assert await cluster.dropped() == {}
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("pair", list(permutations(("n1", "n2", "n3"), 2)), ids="-".join)
+def test_cut_holds_for_that_pair_in_that_direction_alone(
+    open_cluster: Open, pair: tuple[str, str]
+) -> None:
+    async def run() -> None:
+        source, destination = pair
+        async with await open_cluster(3) as cluster:
+            await cluster.drop({destination: frozenset({source})})
+
+            assert await cut_pairs(cluster) == {pair}
+            dropped = await cluster.dropped()
+            assert list(dropped) == [pair]
+            assert dropped[pair] > 0
+
+            await cluster.drop({})
+
+            assert await cut_pairs(cluster) == set()
+            assert await cluster.dropped() == {}
+
+    asyncio.run(run())
+
+
+def test_new_grudge_replaces_the_old_one_and_counts_anew(open_cluster: Open) -> None:
+    async def run() -> None:
+        async with await open_cluster(3) as cluster:
+            await cluster.drop({"n1": frozenset({"n2", "n3"})})
+            await cut_pairs(cluster)
+            await cluster.drop(
+                {"n1": frozenset({"n3"}), "n2": frozenset({"n1"}), "n3": frozenset()}
+            )
+
+            assert await cluster.dropped() == {("n3", "n1"): 0, ("n1", "n2"): 0}
+            assert await cut_pairs(cluster) == {("n3", "n1"), ("n1", "n2")}
+
+    asyncio.run(run())
+
+
+def test_one_way_cut_is_enough_to_break_tcp_both_ways(
+    open_cluster: Open, listener: Program, hello: Hello
+) -> None:
+    async def run() -> None:
+        async with await open_cluster(2) as cluster:
+            for node in cluster.nodes:
+                await cluster.start(node, listener)
+                await hello(cluster, node)
+            assert await connect(cluster, "n1", "n2", PATIENT_S) == 0
+
+            await cluster.drop({"n2": frozenset({"n1"})})
+            assert await connect(cluster, "n1", "n2", LOST_S) == 4
+            assert await connect(cluster, "n2", "n1", LOST_S) == 4
+
+            await cluster.drop({})
+            assert await connect(cluster, "n1", "n2", PATIENT_S) == 0
+
+    asyncio.run(run())
+
+
+def test_clients_reach_nodes_that_are_cut_off_from_all_others(
+    open_cluster: Open, listener: Program, hello: Hello
+) -> None:
+    async def run() -> None:
+        async with await open_cluster(3) as cluster:
+            everyone = frozenset(cluster.nodes)
+            await cluster.drop({node: everyone - {node} for node in cluster.nodes})
+            for node in cluster.nodes:
+                await cluster.start(node, listener)
+
+            assert [await hello(cluster, node) for node in cluster.nodes] == [b"hello"] * 3
+            assert len(await cut_pairs(cluster)) == 6
+
+    asyncio.run(run())
+
+
+def test_host_is_reached_whatever_its_process_does(open_cluster: Open, listener: Program) -> None:
+    async def run() -> None:
+        async with await open_cluster(3) as cluster:
+            await cluster.start("n1", listener)
+            await cluster.pause("n1")
+            await cluster.start("n2", listener)
+            await cluster.kill("n2")
+
+            assert await cut_pairs(cluster) == set()
+
+    asyncio.run(run())
+
+
+def test_cuts_and_counters_outlive_the_process(open_cluster: Open, listener: Program) -> None:
+    async def run() -> None:
+        async with await open_cluster(2) as cluster:
+            await cluster.start("n1", listener)
+            await cluster.drop({"n1": frozenset({"n2"})})
+            await cut_pairs(cluster)
+            before = await cluster.dropped()
+            await cluster.kill("n1")
+            await cluster.start("n1")
+
+            assert await cluster.dropped() == before
+            assert await cut_pairs(cluster) == {("n2", "n1")}
+
+    asyncio.run(run())
+
+
+def test_cancelled_cut_does_not_outlast_a_heal(open_cluster: Open) -> None:
+    async def run() -> None:
+        async with await open_cluster(3) as cluster:
+            for _ in range(5):
+                cutting = asyncio.create_task(cluster.drop({"n1": frozenset({"n2", "n3"})}))
+                await asyncio.sleep(0)
+                cutting.cancel()
+                await cluster.drop({})
+
+                assert await cut_pairs(cluster) == set()
+
+    asyncio.run(run())
+
+
+def test_thirty_nodes_are_cut_in_halves(open_cluster: Open) -> None:
+    async def run() -> None:
+        async with await open_cluster(30) as cluster:
+            left, right = frozenset(cluster.nodes[:15]), frozenset(cluster.nodes[15:])
+            grudge = {node: right if node in left else left for node in cluster.nodes}
+            await cluster.drop(grudge)
+            wanted = {(source, node) for node, sources in grudge.items() for source in sources}
+
+            assert await cut_pairs(cluster) == wanted
+            dropped = await cluster.dropped()
+            assert set(dropped) == wanted
+            assert min(dropped.values()) > 0
+
+    asyncio.run(run())
+
+
+def test_grudge_against_nobody_known_or_oneself_is_refused(open_cluster: Open) -> None:
+    async def run() -> None:
+        async with await open_cluster(1) as cluster:
+            with pytest.raises(ValueError, match="no node 'n7'"):
+                await cluster.drop({"n1": frozenset({"n7"})})
+            with pytest.raises(ValueError, match="itself"):
+                await cluster.drop({"n1": frozenset({"n1"})})
+
+    asyncio.run(run())
+
+
+def test_dial_says_whether_it_was_refused_or_unanswered(open_cluster: Open) -> None:
+    async def run() -> None:
+        async with await open_cluster(1) as cluster:
+            with pytest.raises(ConnectionRefusedError):
+                await cluster.dial("n1", 7000, timeout_s=PATIENT_S)
+
+            deaf = "add table inet deaf; add chain inet deaf c { type filter hook input priority 0;"
+            done = await cluster.command("n1", ["nft", f"{deaf} policy drop; }}"])
+            assert done.exit_status == 0, done.stderr
+
+            with pytest.raises(TimeoutError, match="n1: no answer from port 7000"):
+                await cluster.dial("n1", 7000, timeout_s=0.05)
+
+    asyncio.run(run())
+
+
+def test_more_connections_than_one_batch_of_sockets(
+    open_cluster: Open, listener: Program, hello: Hello
+) -> None:
+    async def run() -> None:
+        async with await open_cluster(1) as cluster:
+            await cluster.start("n1", listener)
+            await hello(cluster, "n1")
+            dials = (cluster.dial("n1", 7000, timeout_s=PATIENT_S) for _ in range(50))
+            connections = await asyncio.gather(*dials)
+
+            assert len({each.fileno() for each in connections}) == 50
+            assert not any(each.getblocking() for each in connections)
+            for each in connections:
+                each.close()
+
+    asyncio.run(run())
