@@ -1,0 +1,82 @@
+"""
+dqlite for Python: a client of the wire protocol, and nodes through libdqlite.
+
+The client needs neither the library nor cffi. Names are imported when they are first used, so
+a node does not load asyncio and a client does not load cffi.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dqlite.bindings import (
+        Capability,
+        Library,
+        LibraryIdentity,
+        library_identity,
+        load,
+    )
+    from dqlite.client import Client
+    from dqlite.connection import Connection, Dial, connect
+    from dqlite.errors import (
+        Busy,
+        CapabilityMissing,
+        ConnectionLost,
+        ConstraintViolation,
+        DqliteError,
+        HandleLost,
+        Indeterminate,
+        LeadershipLost,
+        LibraryNotFound,
+        NodeError,
+        NoLeader,
+        NotApplied,
+        NotLeader,
+        NotSent,
+        ProtocolError,
+        Refused,
+        StatementError,
+        TimedOut,
+    )
+    from dqlite.leader import find_leader
+    from dqlite.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
+    from dqlite.server import Node, NodeOptions, SnapshotParams
+    from dqlite.values import Iso8601, Parameter, UnixTime, Value
+
+_MODULES = {
+    "bindings": ("Capability", "Library", "LibraryIdentity", "library_identity", "load"),
+    "client": ("Client",),
+    "connection": ("Connection", "Dial", "connect"),
+    "errors": (
+        "Busy", "CapabilityMissing", "ConnectionLost", "ConstraintViolation", "DqliteError",
+        "HandleLost", "Indeterminate", "LeadershipLost", "LibraryNotFound", "NoLeader", "NodeError",
+        "NotApplied", "NotLeader", "NotSent", "ProtocolError", "Refused", "StatementError",
+        "TimedOut",
+    ),
+    "leader": ("find_leader",),
+    "schema": ("LeaderNode", "Member", "Metadata", "Result", "Role", "Rows", "Statement"),
+    "server": ("Node", "NodeOptions", "SnapshotParams"),
+    "values": ("Iso8601", "Parameter", "UnixTime", "Value"),
+}  # fmt: skip
+
+__all__ = [  # noqa: RUF022 - grouped
+    # Client
+    "Client", "Connection", "Dial", "connect", "find_leader",
+    # Values
+    "Iso8601", "LeaderNode", "Member", "Metadata", "Parameter", "Result", "Role", "Rows",
+    "Statement", "UnixTime", "Value",
+    # Node
+    "Capability", "Library", "LibraryIdentity", "Node", "NodeOptions", "SnapshotParams",
+    "library_identity", "load",
+    # Errors
+    "Busy", "CapabilityMissing", "ConnectionLost", "ConstraintViolation", "DqliteError",
+    "HandleLost", "Indeterminate", "LeadershipLost", "LibraryNotFound", "NoLeader", "NodeError",
+    "NotApplied", "NotLeader", "NotSent", "ProtocolError", "Refused", "StatementError", "TimedOut",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"dqlite.{module}"), name)
+    raise AttributeError(f"module 'dqlite' has no attribute {name!r}")

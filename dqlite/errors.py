@@ -1,0 +1,152 @@
+"""
+Errors, by what a caller may conclude: not applied, perhaps applied, or a bug.
+
+One table maps failure codes to these classes. A code that is not in it is indeterminate, and
+message text is read in a single case: code 0 says nothing by itself.
+
+Source: SQLite's result codes; `dqlite/src/protocol.h`; Raft dissertation, 6.3.
+"""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import ClassVar
+
+
+class Scope(Enum):
+    """What a request can change, hence what a failure code says about it."""
+
+    STATEMENT = auto()  # at most one SQL statement
+    SCRIPT = auto()  # several SQL statements: the first ones stay applied when a later one fails
+    MEMBERSHIP = auto()  # administration: code 1 stands for any failure, also late ones
+
+
+class DqliteError(Exception):
+    """Anything this package raises on purpose."""
+
+    reconnect: ClassVar[bool] = False  # True: this connection is of no more use, open another
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        """`code` is the server's, None where the failure was found on this side."""
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+    def __str__(self) -> str:
+        return self.message if self.code is None else f"{self.message} ({self.code})"
+
+
+class NotApplied(DqliteError):
+    """The request took no effect, and never will."""
+
+
+class Indeterminate(DqliteError):
+    """The request may have taken effect, or may still do so."""
+
+
+class ProtocolError(DqliteError):
+    """The peer does not speak the protocol as we know it; the request's effect is unknown."""
+
+    reconnect = True
+
+
+class NotSent(NotApplied):
+    """The connection was unusable before the first byte of the request."""
+
+    reconnect = True
+
+
+class NoLeader(NotApplied):
+    """None of the asked nodes led to a leader in time."""
+
+    reconnect = True
+
+
+class NotLeader(NotApplied):
+    """The node does not lead: find the leader."""
+
+    reconnect = True
+
+
+class HandleLost(NotApplied):
+    """The connection has no such database or statement: reopen, or reconnect after an election."""
+
+    reconnect = True
+
+
+class Busy(NotApplied):
+    """Another transaction is in the way; an open transaction stays open and needs a ROLLBACK."""
+
+
+class ConstraintViolation(NotApplied):
+    """A constraint of the schema forbids the statement."""
+
+
+class StatementError(NotApplied):
+    """The statement or its parameters cannot be run."""
+
+
+class Refused(NotApplied, ValueError):
+    """Not sent, because it is malformed or would damage the server."""
+
+
+class LeadershipLost(Indeterminate):
+    """The leader was deposed with the entry in its log: the next leader may commit it."""
+
+    reconnect = True
+
+
+class ConnectionLost(Indeterminate):
+    """End of stream, reset or timeout after the first byte of the request."""
+
+    reconnect = True
+
+
+class TimedOut(ConnectionLost):
+    """No complete answer came in time."""
+
+
+class NodeError(DqliteError):
+    """A node in this process could not be created, configured, started or stopped."""
+
+
+class LibraryNotFound(NodeError):
+    """The shared library libdqlite cannot be loaded."""
+
+
+class CapabilityMissing(NodeError):
+    """This build of libdqlite lacks the function that an option needs."""
+
+
+_CONSTRAINTS = (19, 275, 531, 787, 1043, 1299, 1555, 1811, 2067, 2323, 2579, 2835, 3091)
+
+OUTCOMES: Mapping[int, type[NotApplied | Indeterminate]] = {
+    1: StatementError,  # SQL error; for MEMBERSHIP see `failure`
+    5: Busy,
+    12: HandleLost,
+    13: StatementError,  # SQLite's own "full"; a full disk is 10 or 778, which stay indeterminate
+    23: StatementError,
+    25: StatementError,
+    261: Busy,
+    517: Busy,  # a read transaction that wants to write after another commit
+    1001: StatementError,  # protocol
+    1002: StatementError,  # not found
+    1005: StatementError,  # cannot be parsed
+    8202: NotLeader,  # before 1.0
+    8458: LeadershipLost,  # before 1.0
+    10250: NotLeader,
+    10506: LeadershipLost,
+    **dict.fromkeys(_CONSTRAINTS, ConstraintViolation),
+}
+"""Failure code to outcome. Not here, so indeterminate: 4, 7, 9, 10, 100, 778, raft's own codes."""
+
+
+def failure(code: int, message: str, scope: Scope = Scope.STATEMENT) -> DqliteError:
+    """Return the exception for a FAILURE response, decoded already (partial rows cut off)."""
+    if code == 0 and message == "empty statement":
+        return StatementError(message, code)
+    outcome = OUTCOMES.get(code, Indeterminate)
+    if scope is Scope.MEMBERSHIP and code == 1:
+        outcome = Indeterminate
+    if scope is Scope.SCRIPT and issubclass(outcome, NotApplied):
+        outcome = Indeterminate
+    return outcome(message, code)

@@ -1,0 +1,105 @@
+"""
+Run one node: `python -m dqlite.node --id 1 --address 10.0.0.1:9001 --data-dir DIR`.
+
+Prints one line of JSON on standard output once the node accepts connections, runs until SIGTERM or
+SIGINT, stops cleanly. Auto recovery, which hides data loss, is off wherever it can be switched.
+
+Exit status: 0 stopped on a signal, 1 could not start or stop (one line on standard error), 2 usage.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from dqlite import bindings
+from dqlite.bindings import Capability, Library
+from dqlite.errors import NodeError
+from dqlite.server import Node, NodeOptions, SnapshotParams
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a node until a signal; return the exit status."""
+    arguments = _parser().parse_args(argv)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # inherited by the library's threads
+    try:
+        library = bindings.load()
+        with Node(
+            arguments.id,
+            arguments.address,
+            arguments.data_dir,
+            _options(arguments, library),
+            library=library,
+        ) as node:
+            print(json.dumps(_ready(node)), flush=True)
+            signal.sigwait(_SIGNALS)
+    except (NodeError, ValueError, OSError) as error:
+        print(f"dqlite.node: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m dqlite.node", description="Run a dqlite node.")
+    parser.add_argument("--id", type=int, required=True, help="1 founds a cluster")
+    parser.add_argument("--address", required=True, help="host:port; the host is numeric")
+    parser.add_argument("--data-dir", required=True, help="created if missing")
+    parser.add_argument("--bind-address", help="where to listen, if not at the address")
+    parser.add_argument("--network-latency-ms", type=int, help="one way; the base of timeouts")
+    parser.add_argument("--snapshot-threshold", type=int, help="entries between snapshots")
+    parser.add_argument("--snapshot-trailing", type=int, help="entries kept behind a snapshot")
+    parser.add_argument("--failure-domain", type=int)
+    parser.add_argument("--block-size", type=int)
+    parser.add_argument("--busy-timeout-ms", type=int)
+    parser.add_argument("--auto-recovery", action="store_true", help="allow it; hides data loss")
+    return parser
+
+
+def _options(arguments: argparse.Namespace, library: Library) -> NodeOptions:
+    os.makedirs(arguments.data_dir, exist_ok=True)  # noqa: PTH103 - pathlib costs as much, says more
+    can_switch = Capability.AUTO_RECOVERY in library.capabilities()
+    return NodeOptions(
+        bind_address=arguments.bind_address,
+        network_latency_ms=arguments.network_latency_ms,
+        snapshot_params=_snapshot_params(arguments.snapshot_threshold, arguments.snapshot_trailing),
+        failure_domain=arguments.failure_domain,
+        auto_recovery=arguments.auto_recovery if can_switch else None,
+        block_size=arguments.block_size,
+        busy_timeout_ms=arguments.busy_timeout_ms,
+    )
+
+
+def _snapshot_params(threshold: int | None, trailing: int | None) -> SnapshotParams | None:
+    if threshold is None and trailing is None:
+        return None
+    default = SnapshotParams()
+    return SnapshotParams(
+        threshold=default.threshold if threshold is None else threshold,
+        trailing=default.trailing if trailing is None else trailing,
+    )
+
+
+def _ready(node: Node) -> dict[str, object]:
+    identity = node.library.identity()
+    return {
+        "event": "ready",
+        "id": node.id,
+        "address": node.address,
+        "bind_address": node.bind_address,
+        "auto_recovery": node.options.auto_recovery,  # null: this build cannot switch it
+        "library": {
+            "path": identity.path,
+            "sha256": identity.sha256,
+            "version_number": identity.version_number,
+        },
+        "capabilities": sorted(each.name.lower() for each in node.library.capabilities()),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

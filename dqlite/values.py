@@ -1,0 +1,38 @@
+"""
+The values that SQL parameters and rows carry, and the two types that SQLite does not have.
+
+Source: `dqlite/src/protocol.h` (type codes), `dqlite/src/query.c` (types by declared column).
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+INTEGER = 1
+FLOAT = 2
+TEXT = 3
+BLOB = 4
+NULL = 5
+UNIXTIME = 9
+ISO8601 = 10
+BOOLEAN = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Iso8601:
+    """Text of a column declared DATETIME, DATE or TIMESTAMP; the server turns NULL into ""."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnixTime:
+    """Integer of such a column, in seconds. Servers send it but do not take it as a parameter."""
+
+    seconds: int
+
+
+Parameter: TypeAlias = int | float | str | bytes | bool | Iso8601 | None
+"""What a statement can be given. Integers fit 64 signed bits; text holds no NUL."""
+
+Value: TypeAlias = Parameter | UnixTime
+"""What a row can hold. The server turns NULL in a BOOLEAN column into False."""
