@@ -1,0 +1,256 @@
+"""
+The window around an anomaly: a lane per process, a bar per operation, ready to be drawn.
+
+Positions are percentages of the width and labels are placed for PLOT_WIDTH_PX, so that the page
+needs no script to show them and can be printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dissever.harness.history import Operation
+from dissever.harness.results import Anomaly
+from dissever.reports.bands import Band, targets
+from dissever.reports.labels import duration_text, label, shorten, time_text
+from dissever.reports.lanes import end_of
+from dissever.reports.time_scale import Segment, TimeScale, fold
+
+OPERATIONS_MAX = 60
+PLOT_WIDTH_PX = 820
+CHARACTER_PX = 7.2
+BAR_WIDTH_PX_MIN = 6
+LABEL_CHARACTERS_MAX = 48
+LABEL_GAP_PX = 8
+TICK_SPACING_PX = 110
+# The time axis leaves room on both sides: bars have a least width, labels stand beside them.
+PLOT_LEFT, PLOT_RIGHT = 0.015, 0.94
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One operation; `left` and `width` in percent, `label_side` is inside, right or left."""
+
+    index: int
+    row: int
+    left: float
+    width: float
+    label: str
+    label_side: str
+    outcome: str
+    is_guilty: bool
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The operations of one process, in as many rows as their labels need."""
+
+    name: str
+    node: str
+    rows: int
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shade:
+    """A stretch of the window with a name: a fault, a fold of the axis, or a tick (width 0)."""
+
+    left: float
+    width: float
+    text: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Everything that is drawn; `omitted` operations of the context were too many."""
+
+    lanes: tuple[Lane, ...]
+    faults: tuple[Shade, ...]
+    folds: tuple[Shade, ...]
+    ticks: tuple[Shade, ...]
+    omitted: int
+    start_ns: int
+    end_ns: int
+
+
+def excerpt(
+    anomaly: Anomaly, operations: Sequence[Operation], bands: Sequence[Band], *, end_ns: int
+) -> Excerpt | None:
+    """
+    The window that shows an anomaly, or None when it names no operation.
+
+    Args:
+        operations: Those of the anomaly's context, by invocation.
+        bands: All faults of the run.
+        end_ns: The end of the run.
+    """
+    if not operations:
+        return None
+    guilty = set(anomaly.indices)
+    shown = _nearest(operations, guilty)
+    ends = [end_of(operation, end_ns=end_ns) for operation in shown]
+    scale = fold([*(operation.invocation.time for operation in shown), *ends])
+    has_many_keys = len({operation.key for operation in shown}) > 1
+    lanes: dict[str, list[tuple[Operation, float, float]]] = {}
+    for operation, end in zip(shown, ends, strict=True):
+        left, right = _x(scale, operation.invocation.time), _x(scale, end)
+        lanes.setdefault(str(operation.process), []).append((operation, left, right))
+    return Excerpt(
+        lanes=tuple(
+            _lane(process, placed, guilty, has_many_keys) for process, placed in lanes.items()
+        ),
+        faults=tuple(
+            _fault(scale, band)
+            for band in bands
+            if band.start_ns <= scale.end_ns and band.end_ns >= scale.start_ns
+        ),
+        folds=tuple(
+            Shade(
+                _percent(_edge(segment.left)),
+                _percent(_edge(segment.right) - _edge(segment.left)),
+                duration_text(segment.end_ns - segment.start_ns),
+            )
+            for segment in scale.segments
+            if segment.is_folded
+        ),
+        ticks=_ticks(scale),
+        omitted=len(operations) - len(shown),
+        start_ns=scale.start_ns,
+        end_ns=scale.end_ns,
+    )
+
+
+def describe(operation: Operation) -> str:
+    """One operation as a sentence, for tooltips and screen readers."""
+    where = f" on {operation.invocation.node}" if operation.invocation.node else ""
+    completion = operation.completion
+    lasted = (
+        f"{duration_text(completion.time - operation.invocation.time)}, {operation.type.value}"
+        if completion
+        else "never completed"
+    )
+    return (
+        f"#{operation.invocation.index} process {operation.process}{where}: {label(operation)}, "
+        f"from {time_text(operation.invocation.time)}, {lasted}"
+    )
+
+
+def _nearest(operations: Sequence[Operation], guilty: set[int]) -> list[Operation]:
+    """At most OPERATIONS_MAX: the guilty ones, then those nearest to one of them."""
+    if len(operations) <= OPERATIONS_MAX:
+        return list(operations)
+    moments = [
+        operation.invocation.time for operation in operations if _is_guilty(operation, guilty)
+    ] or [operations[0].invocation.time]
+
+    def distance(operation: Operation) -> tuple[bool, int]:
+        time_ns = operation.invocation.time
+        near_ns = min(abs(time_ns - moment) for moment in moments)
+        return not _is_guilty(operation, guilty), near_ns
+
+    nearest = sorted(operations, key=distance)[:OPERATIONS_MAX]
+    return sorted(nearest, key=lambda operation: operation.invocation.index)
+
+
+def _is_guilty(operation: Operation, guilty: set[int]) -> bool:
+    return not guilty.isdisjoint(operation.indices)
+
+
+def _lane(
+    process: str,
+    placed: Sequence[tuple[Operation, float, float]],
+    guilty: set[int],
+    has_many_keys: bool,
+) -> Lane:
+    nodes = dict.fromkeys(
+        operation.invocation.node for operation, _, _ in placed if operation.invocation.node
+    )
+    free_from: list[float] = []
+    bars: list[Bar] = []
+    for operation, left, right in placed:
+        text = shorten(label(operation), LABEL_CHARACTERS_MAX)
+        if has_many_keys and operation.key is not None:
+            text = f"[{operation.key}] {text}"
+        width_px = max(BAR_WIDTH_PX_MIN, (right - left) * PLOT_WIDTH_PX)
+        side, first_px, last_px = _place_label(text, left * PLOT_WIDTH_PX, width_px)
+        row = next((r for r, free in enumerate(free_from) if free <= first_px), len(free_from))
+        free_from[row : row + 1] = [last_px + LABEL_GAP_PX]
+        bars.append(
+            Bar(
+                index=operation.invocation.index,
+                row=row,
+                left=_percent(left),
+                width=_percent(right - left),
+                label=text,
+                label_side=side,
+                outcome=operation.type.value,
+                is_guilty=_is_guilty(operation, guilty),
+                description=describe(operation),
+            )
+        )
+    return Lane(process, ", ".join(nodes), len(free_from), tuple(bars))
+
+
+def _place_label(text: str, left_px: float, width_px: float) -> tuple[str, float, float]:
+    """The side of the bar where a label fits, and from where to where bar and label reach."""
+    label_px = len(text) * CHARACTER_PX + 2 * LABEL_GAP_PX
+    right_px = left_px + width_px
+    if label_px <= width_px:
+        return "inside", left_px, right_px
+    if right_px + label_px <= PLOT_WIDTH_PX or left_px < label_px:
+        return "right", left_px, right_px + label_px
+    return "left", left_px - label_px, right_px
+
+
+def _fault(scale: TimeScale, band: Band) -> Shade:
+    left, right = _x(scale, band.start_ns), _x(scale, band.end_ns)
+    # A fault that goes on beyond the window reaches its very edge.
+    left = 0.0 if band.start_ns < scale.start_ns else left
+    right = 1.0 if band.end_ns > scale.end_ns or band.healing is None else right
+    struck = " ".join(targets(band.injection))
+    return Shade(
+        _percent(left), _percent(right - left), f"{band.fault} {struck}".strip(), band.fault
+    )
+
+
+def _ticks(scale: TimeScale) -> tuple[Shade, ...]:
+    ticks: list[Shade] = []
+    for segment in scale.segments:
+        if segment.is_folded:
+            continue
+        for time_ns, decimals in _tick_times(segment):
+            left = _x(scale, time_ns)
+            room = (left - ticks[-1].left / 100) * PLOT_WIDTH_PX if ticks else TICK_SPACING_PX
+            if room >= 0.6 * TICK_SPACING_PX:
+                ticks.append(Shade(_percent(left), 0, f"{time_ns / 1e9:.{decimals}f} s"))
+    return tuple(ticks)
+
+
+def _tick_times(segment: Segment) -> list[tuple[int, int]]:
+    """Round times of a segment with the decimals they need; its start when none falls in it."""
+    length_ns = segment.end_ns - segment.start_ns
+    width_px = (segment.right - segment.left) * (PLOT_RIGHT - PLOT_LEFT) * PLOT_WIDTH_PX
+    raw_ns = max(1.0, length_ns * TICK_SPACING_PX / max(1.0, width_px))
+    exponent = len(str(int(raw_ns))) - 1
+    step_ns = next(
+        factor * 10**exponent for factor in (1, 2, 5, 10) if factor * 10**exponent >= raw_ns
+    )
+    first_ns = -(-segment.start_ns // step_ns) * step_ns
+    decimals = min(9, max(0, 10 - len(str(step_ns))))
+    times = list(range(first_ns, segment.end_ns + 1, step_ns))
+    return [(time_ns, decimals) for time_ns in times] or [(segment.start_ns, min(9, decimals + 1))]
+
+
+def _x(scale: TimeScale, time_ns: int) -> float:
+    return _edge(scale.position(time_ns))
+
+
+def _edge(share: float) -> float:
+    return PLOT_LEFT + share * (PLOT_RIGHT - PLOT_LEFT)
+
+
+def _percent(share: float) -> float:
+    return round(100 * share, 3)

@@ -1,0 +1,142 @@
+"""
+How operations, values and times are written, in every report alike.
+
+A value keeps the shape its workload gave it, shortened where a reader would not miss it: `cas 3→4`,
+`read → 17`, `txn r 1 [4 5], append 2 6`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dissever.harness.history import Operation, Type
+
+VALUE_CHARACTERS_MAX = 300
+
+NS_PER_US = 1_000
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+
+
+def asked(operation: Operation) -> str:
+    """What was asked for; empty when nothing, or when the answer repeats all of it."""
+    if _repeats(operation):
+        return ""
+    return value_text(operation.f, operation.invocation.value)
+
+
+def told(operation: Operation) -> str:
+    """
+    What the answer adds to what was asked; empty when nothing, and when there is no answer.
+
+    It starts with → unless it is what was asked with the blanks filled in.
+    """
+    completion = operation.completion
+    if completion is None or completion.type is not Type.OK:
+        return ""
+    if _repeats(operation):
+        return value_text(operation.f, completion.value)
+    if operation.invocation.value is None:
+        return f"→ {value_text(operation.f, completion.value) or 'none'}"
+    if completion.value is None or completion.value == operation.invocation.value:
+        return ""
+    return f"→ {value_text(operation.f, completion.value)}"
+
+
+def label(operation: Operation) -> str:
+    """`write 41`, `read → 17`, `cas 3→4`; what is not ok says so."""
+    parts = (operation.f, asked(operation), told(operation))
+    text = " ".join(part for part in parts if part)
+    return text if operation.type is Type.OK else f"{text} · {operation.type.value}"
+
+
+def value_text(f: str, value: Any) -> str:
+    """A value on one line, at most VALUE_CHARACTERS_MAX characters; empty for None."""
+    if value is None:
+        return ""
+    if f == "cas" and isinstance(value, (list, tuple)) and len(value) == 2:
+        text = f"{_compact(value[0])}→{_compact(value[1])}"
+    elif _is_transaction(value):
+        text = ", ".join(_micro_operation(part) for part in value)
+    else:
+        text = _compact(value)
+    return shorten(text, VALUE_CHARACTERS_MAX)
+
+
+def error_text(error: Any) -> str:
+    """An error on one line: `timeout: no answer for 5 s`."""
+    if error is None:
+        return ""
+    if isinstance(error, (list, tuple)):
+        return shorten(": ".join(_compact(part) for part in error), VALUE_CHARACTERS_MAX)
+    return shorten(_compact(error), VALUE_CHARACTERS_MAX)
+
+
+def duration_text(duration_ns: float) -> str:
+    """A duration with three digits and its unit: `340 µs`, `1.23 ms`, `12.3 s`, `3 min 20 s`."""
+    if duration_ns >= 100 * NS_PER_S:
+        minutes, seconds = divmod(round(duration_ns / NS_PER_S), 60)
+        return f"{minutes} min {seconds} s"
+    for unit, size in (("s", NS_PER_S), ("ms", NS_PER_MS), ("µs", NS_PER_US)):
+        if duration_ns >= size:
+            return f"{_three_digits(duration_ns / size)} {unit}"
+    return f"{round(duration_ns)} ns" if duration_ns else "0 s"
+
+
+def time_text(time_ns: int) -> str:
+    """A point in time of the run, to the millisecond."""
+    return f"{time_ns / NS_PER_S:,.3f} s"
+
+
+def count_text(number: int, noun: str) -> str:
+    """`1 anomaly`, `2 anomalies`, `5,000 operations`."""
+    if number == 1:
+        return f"1 {noun}"
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{number:,} {plural}"
+
+
+def shorten(text: str, characters_max: int) -> str:
+    """The text, its end replaced by … when it is too long."""
+    return text if len(text) <= characters_max else text[: characters_max - 1] + "…"
+
+
+def _repeats(operation: Operation) -> bool:
+    """Whether the completion holds the invocation with the blanks filled in, as transactions do."""
+    completion = operation.completion
+    return (
+        completion is not None
+        and completion.type is Type.OK
+        and _is_transaction(completion.value)
+        and _is_transaction(operation.invocation.value)
+    )
+
+
+def _is_transaction(value: Any) -> bool:
+    """Whether the value is a list of micro-operations: `[["r", 1, None], ["append", 2, 3]]`."""
+    return (
+        isinstance(value, (list, tuple))
+        and bool(value)
+        and all(
+            isinstance(part, (list, tuple)) and len(part) == 3 and isinstance(part[0], str)
+            for part in value
+        )
+    )
+
+
+def _micro_operation(part: Any) -> str:
+    f, key, value = part
+    return f"{f} {_compact(key)}" + ("" if value is None else f" {_compact(value)}")
+
+
+def _compact(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    # Sets and other strangers cannot come from a history file, but must not break a report.
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str)
+
+
+def _three_digits(number: float) -> str:
+    decimals = 0 if number >= 100 else 1 if number >= 10 else 2
+    return f"{number:.{decimals}f}"

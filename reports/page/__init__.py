@@ -1,0 +1,1 @@
+"""The template, style and scripts of the HTML report; no Python."""

@@ -1,0 +1,240 @@
+// Latency and rate over the same range of time as the timeline.
+
+const LATENCY_PX = 210, RATE_PX = 130, BOTTOM_AXIS_PX = 20;
+const POINTS_MAX = 6000;
+
+// Bins of a round length, some four pixels wide or wider, aligned to the clock of the run.
+function binning(box) {
+  const span = view.end - view.start;
+  const length = roundStep(Math.max(1, (span * 5) / Math.max(50, box.right - box.left)));
+  const first = Math.floor(view.start / length);
+  return { length, first, count: Math.floor(view.end / length) - first + 1 };
+}
+
+// Completions per bin and outcome, and the latencies of the ok ones per bin. An operation without a
+// completion never completed: it stands in no bin.
+function collectBins(run, bins) {
+  const counts = [0, 1, 2].map(() => new Float64Array(bins.count));
+  const latencies = Array.from({ length: bins.count }, () => []);
+  for (const lane of view.lanes) {
+    const [from, to] = between(run, lane, bins.first * bins.length, (bins.first + bins.count) * bins.length);
+    for (let at = from; at < to; at++) {
+      const i = lane[at];
+      const bin = Math.floor(run.end[i] / bins.length) - bins.first;
+      if (run.done[i] && bin >= 0 && bin < bins.count) counts[run.type[i]][bin] += run.weight ? run.weight[i] : 1;
+      const startBin = Math.floor(run.start[i] / bins.length) - bins.first;
+      if (run.type[i] === OK && startBin >= 0 && startBin < bins.count) latencies[startBin].push(run.end[i] - run.start[i]);
+    }
+  }
+  return { counts, latencies };
+}
+
+function quantileOf(sorted, q) {
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)];
+}
+
+function drawCharts(run, latencyCanvas, rateCanvas) {
+  const rateBox = surface(rateCanvas, RATE_PX);
+  const latencyBox = surface(latencyCanvas, LATENCY_PX);
+  const bins = binning(rateBox);
+  // Quantiles of few operations are noise: their bins are four times as long.
+  const wide = { length: bins.length * 4, first: Math.floor(view.start / (bins.length * 4)) };
+  wide.count = Math.floor(view.end / wide.length) - wide.first + 1;
+  const rates = collectBins(run, bins).counts;
+  const latencies = collectBins(run, wide).latencies;
+  drawLatency(run, latencyBox, wide, latencies);
+  drawRate(run, rateBox, bins, rates);
+  const [latencyText, rateText] = document.querySelectorAll("[data-bin]");
+  latencyText.textContent = formatDuration(wide.length);
+  rateText.textContent = formatDuration(bins.length);
+  return { bins, rates, wide, latencies };
+}
+
+function latencyRange(run) {
+  let least = Infinity, most = 1;
+  for (const i of view.shown) {
+    const took = Math.max(1, run.end[i] - run.start[i]);
+    if (took < least) least = took;
+    if (took > most) most = took;
+  }
+  if (least === Infinity) least = 100;
+  return [Math.floor(Math.log10(least)), Math.max(Math.floor(Math.log10(least)) + 1, Math.ceil(Math.log10(most)))];
+}
+
+function latencyScale(run, top, bottom) {
+  const [low, high] = latencyRange(run);
+  const y = (us) => bottom - ((Math.log10(Math.max(1, us)) - low) / (high - low)) * (bottom - top);
+  return { low, high, y };
+}
+
+function drawLatency(run, box, bins, latencies) {
+  const top = 8, bottom = box.height - BOTTOM_AXIS_PX;
+  const scale = latencyScale(run, top, bottom);
+  drawGrid(box, top, bottom);
+  drawBands(run, box, top, bottom);
+  for (let power = scale.low; power <= scale.high; power++) {
+    box.context.fillStyle = colours.grid;
+    box.context.fillRect(box.left, Math.round(scale.y(10 ** power)), box.right - box.left, 1);
+    drawGutter(box, formatDuration(10 ** power).replace(/\.0+(?= )/, ""), Math.max(8, scale.y(10 ** power)));
+  }
+  drawAxis(box, box.height - BOTTOM_AXIS_PX / 2);
+  clipPlot(box, 0, bottom + 1);
+  const visible = view.shown.length ? visibleByStart(run) : [];
+  if (visible.length <= POINTS_MAX) drawPoints(run, box, scale, visible);
+  else drawDensity(run, box, scale, visible);
+  drawQuantiles(box, scale, bins, latencies);
+  box.context.restore();
+}
+
+// Operations invoked within the range; `shown` is in order of invocation.
+function visibleByStart(run) {
+  return view.shown.slice(lowerBound(view.shown, run.start, view.start), lowerBound(view.shown, run.start, view.end));
+}
+
+function drawPoints(run, box, scale, visible) {
+  const { context } = box;
+  const isSparse = visible.length < 1500;
+  for (const outcome of [OK, FAIL, INFO]) {
+    context.fillStyle = context.strokeStyle = colours[OUTCOMES[outcome]];
+    context.globalAlpha = outcome === OK ? (isSparse ? 0.75 : 0.5) : 0.95;
+    context.beginPath();
+    for (const i of visible) {
+      if (run.type[i] === outcome) pointPath(context, outcome, xOf(box, run.start[i]), scale.y(run.end[i] - run.start[i]), isSparse ? 2.2 : 1.5);
+    }
+    if (outcome === FAIL) context.stroke();
+    else context.fill();
+  }
+  context.globalAlpha = 1;
+  for (const i of visible) if (run.isGuilty[i]) ringPoint(run, box, scale, i);
+}
+
+function pointPath(context, outcome, x, y, size) {
+  if (outcome === OK) {
+    context.moveTo(x + size, y);
+    context.arc(x, y, size, 0, 2 * Math.PI);
+  } else if (outcome === FAIL) {
+    context.moveTo(x - 3, y - 3); context.lineTo(x + 3, y + 3);
+    context.moveTo(x - 3, y + 3); context.lineTo(x + 3, y - 3);
+  } else {
+    context.moveTo(x, y - 4); context.lineTo(x + 4, y + 3); context.lineTo(x - 4, y + 3); context.closePath();
+  }
+}
+
+function ringPoint(run, box, scale, i) {
+  const { context } = box;
+  context.strokeStyle = colours.guilty;
+  context.lineWidth = 2;
+  context.beginPath();
+  context.arc(xOf(box, run.start[i]), scale.y(run.end[i] - run.start[i]), 6, 0, 2 * Math.PI);
+  context.stroke();
+  context.lineWidth = 1;
+}
+
+// Many points: cells of two pixels, the fuller the stronger; what is not ok stays a point of its own
+// as long as that can be seen.
+function drawDensity(run, box, scale, visible) {
+  const { context } = box;
+  const columns = Math.ceil((box.right - box.left) / 2), rows = Math.ceil(box.height / 2);
+  const cells = [0, 1, 2].map(() => new Uint32Array(columns * rows));
+  const factor = (box.right - box.left) / (view.end - view.start) / 2;
+  const others = [], guilty = [];
+  for (const i of visible) {
+    if (run.isGuilty[i]) guilty.push(i);
+    if (run.type[i] !== OK && others.length < POINTS_MAX / 2) { others.push(i); continue; }
+    const column = ((run.start[i] - view.start) * factor) | 0;
+    const row = (scale.y(run.end[i] - run.start[i]) / 2) | 0;
+    cells[run.type[i]][row * columns + column]++;
+  }
+  for (const outcome of [OK, FAIL, INFO]) {
+    context.fillStyle = colours[OUTCOMES[outcome]];
+    // Four strengths, so that the style changes four times and not once per cell.
+    for (const [least, alpha] of [[1, 0.3], [2, 0.5], [4, 0.7], [8, 0.95]]) {
+      context.globalAlpha = alpha;
+      const most = least === 8 ? Infinity : least * 2;
+      cells[outcome].forEach((number, cell) => {
+        if (number >= least && number < most) context.fillRect(box.left + (cell % columns) * 2, Math.floor(cell / columns) * 2, 2, 2);
+      });
+    }
+  }
+  context.globalAlpha = 1;
+  drawPoints(run, box, scale, others);
+  for (const i of guilty) ringPoint(run, box, scale, i);
+}
+
+function drawQuantiles(box, scale, bins, latencies) {
+  const { context } = box;
+  const sorted = latencies.map((list) => list.sort((a, b) => a - b));
+  for (const [q, dash] of [[0.5, []], [0.95, [5, 3]], [0.99, [1.5, 2.5]]]) {
+    context.setLineDash(dash);
+    context.beginPath();
+    let isDown = false;
+    sorted.forEach((list, bin) => {
+      // A bin with no ok operation breaks the line: nothing is known there.
+      if (!list.length) { isDown = false; return; }
+      const x = xOf(box, (bins.first + bin + 0.5) * bins.length), y = scale.y(quantileOf(list, q));
+      if (isDown) context.lineTo(x, y);
+      else context.moveTo(x, y);
+      isDown = true;
+    });
+    context.strokeStyle = colours.panel;
+    context.lineWidth = 4;
+    if (!dash.length) context.stroke();
+    context.strokeStyle = colours.ink;
+    context.lineWidth = 1.5;
+    context.stroke();
+  }
+  context.setLineDash([]);
+  context.lineWidth = 1;
+}
+
+function drawRate(run, box, bins, rates) {
+  const top = 8, bottom = box.height - BOTTOM_AXIS_PX;
+  const perSecond = 1e6 / bins.length;
+  let most = 0;
+  for (let bin = 0; bin < bins.count; bin++) most = Math.max(most, (rates[OK][bin] + rates[FAIL][bin] + rates[INFO][bin]) * perSecond);
+  const step = roundStep(Math.max(1, most) / 3);
+  const limit = Math.max(step, Math.ceil(most / step) * step);
+  const y = (rate) => bottom - (rate / limit) * (bottom - top);
+  drawGrid(box, top, bottom);
+  drawBands(run, box, top, bottom);
+  for (let rate = 0; rate <= limit + step / 2; rate += step) {
+    box.context.fillStyle = colours.grid;
+    box.context.fillRect(box.left, Math.round(y(rate)), box.right - box.left, 1);
+    drawGutter(box, `${rate.toLocaleString("en")} /s`, y(rate));
+  }
+  drawAxis(box, box.height - BOTTOM_AXIS_PX / 2);
+  clipPlot(box, top, bottom);
+  for (let bin = 0; bin < bins.count; bin++) drawStack(box, bins, rates, bin, perSecond, y);
+  box.context.restore();
+}
+
+function drawStack(box, bins, rates, bin, perSecond, y) {
+  const { context } = box;
+  const x0 = xOf(box, (bins.first + bin) * bins.length), x1 = xOf(box, (bins.first + bin + 1) * bins.length);
+  let below = 0;
+  for (const outcome of [OK, FAIL, INFO]) {
+    const rate = rates[outcome][bin] * perSecond;
+    if (!rate) continue;
+    const colour = colours[OUTCOMES[outcome]];
+    const height = Math.max(1, y(below) - y(below + rate));
+    context.fillStyle = outcome === INFO ? hatch(context, colour) : colour;
+    context.globalAlpha = outcome === OK ? 0.6 : 1;
+    context.fillRect(x0, y(below + rate), Math.max(1, x1 - x0 - 0.6), height);
+    below += rate;
+  }
+  context.globalAlpha = 1;
+}
+
+// The point nearest to the pointer, within a few pixels.
+function hitLatency(run, canvas, clientX, clientY) {
+  const rect = canvas.getBoundingClientRect();
+  const box = { left: gutter(), right: rect.width - PLOT_RIGHT_PX };
+  const scale = latencyScale(run, 8, LATENCY_PX - BOTTOM_AXIS_PX);
+  const x = clientX - rect.left, y = clientY - rect.top;
+  const slack = ((view.end - view.start) / (box.right - box.left)) * 7;
+  const time = timeAt(canvas, clientX);
+  const from = lowerBound(view.shown, run.start, time - slack), to = lowerBound(view.shown, run.start, time + slack);
+  const far = (i) => Math.hypot(xOf(box, run.start[i]) - x, scale.y(run.end[i] - run.start[i]) - y);
+  const i = nearestBy(view.shown.slice(from, to), far, 7);
+  return i === undefined ? null : { operation: i };
+}

@@ -1,0 +1,91 @@
+// One operation in words: in the tooltip, in the panel below the timeline, and spoken.
+
+function operationFacts(run, i) {
+  const completed = run.done[i] ? formatDuration(run.end[i] - run.start[i]) : "never completed";
+  return [
+    ["outcome", OUTCOMES[run.type[i]]],
+    ["f", run.tables.f[run.f[i]]],
+    ["value", [run.asked[i], run.told[i]].filter(Boolean).join(" ")],
+    ["key", run.tables.key[run.key[i]]],
+    ["error", run.tables.error[run.error[i]]],
+    ["process", run.process[i]],
+    ["node", run.tables.node[run.node[i]]],
+    ["invoked", formatTime(run.start[i], 1)],
+    ["completed", run.done[i] ? formatTime(run.end[i], 1) : null],
+    ["latency", completed],
+    ["events", run.done[i] ? `#${run.index[i]}, #${run.index[i] + run.done[i]}` : `#${run.index[i]}`],
+  ].filter(([, value]) => value !== null && value !== undefined && value !== "");
+}
+
+function bandFacts(band) {
+  const isMark = band.time !== undefined;
+  return [
+    ["targets", band.targets.join(" ") || "not named"],
+    ["from", formatTime(isMark ? band.time : band.start, 1000)],
+    ["to", isMark ? null : band.healed ? formatTime(band.end, 1000) : "the end of the run, never healed"],
+    ["lasted", isMark ? null : formatDuration(band.end - band.start)],
+    ["events", band.events.map((event) => `#${event.index}`).join(", ")],
+  ].filter(([, value]) => value !== null);
+}
+
+function factsOf(run, hit) {
+  if (hit.operation !== undefined) return [labelOf(run, hit.operation), operationFacts(run, hit.operation)];
+  if (hit.band) return [`${hit.band.fault}: ${hit.band.f}`, bandFacts(hit.band)];
+  const { event } = hit;
+  return [`${event.node}: ${event.what}`, [["time", formatTime(event.time, 1000)], ["detail", event.detail]].filter(([, value]) => value)];
+}
+
+function showTooltip(run, hit, x, y) {
+  const tooltip = document.getElementById("tooltip");
+  const [title, facts] = factsOf(run, hit);
+  const rows = facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))]);
+  tooltip.replaceChildren(element("b", {}, title), element("dl", {}, ...rows));
+  tooltip.hidden = false;
+  const rect = tooltip.getBoundingClientRect();
+  const left = x + 16 + rect.width > innerWidth ? x - 16 - rect.width : x + 16;
+  const top = y + 16 + rect.height > innerHeight ? y - 12 - rect.height : y + 16;
+  tooltip.style.left = `${Math.max(6, left)}px`;
+  tooltip.style.top = `${Math.max(6, top)}px`;
+}
+
+function hideTooltip() {
+  document.getElementById("tooltip").hidden = true;
+}
+
+function speak(run, i) {
+  const facts = operationFacts(run, i).map(([name, value]) => `${name} ${value}`).join(", ");
+  document.getElementById("spoken").textContent = `${labelOf(run, i)}; ${facts}`;
+}
+
+// The two events of an operation as they stand in the history.
+function eventsOf(run, i) {
+  const shared = { process: run.process[i], f: run.tables.f[run.f[i]], key: run.tables.key[run.key[i]], node: run.tables.node[run.node[i]] };
+  const events = [{ ...shared, index: run.index[i], time: run.start[i], type: "invoke", value: run.asked[i] }];
+  if (run.done[i]) {
+    const answer = run.told[i].replace(/^→ /, "");
+    events.push({
+      ...shared, index: run.index[i] + run.done[i], time: run.end[i], type: OUTCOMES[run.type[i]],
+      value: answer || run.asked[i], error: run.tables.error[run.error[i]],
+    });
+  }
+  return events;
+}
+
+function eventTable(events) {
+  const names = ["index", "time", "process", "type", "f", "key", "value", "node", "error"];
+  const used = names.filter((name) => events.some((event) => event[name] !== undefined && event[name] !== null && event[name] !== ""));
+  const cell = (event, name) => (name === "time" ? formatTime(event.time, 1) : name === "index" ? `#${event.index}` : String(event[name] ?? ""));
+  return element("table", {},
+    element("thead", {}, element("tr", {}, ...used.map((name) => element("th", { scope: "col" }, name)))),
+    element("tbody", {}, ...events.map((event) => element("tr", {}, ...used.map((name) => element("td", {}, cell(event, name)))))));
+}
+
+function showDetails(title, events, close) {
+  const panel = document.getElementById("details");
+  const button = element("button", { type: "button" }, "Close");
+  button.addEventListener("click", close);
+  const link = element("a", { href: `#i${events[0].index}` }, `#i${events[0].index}`);
+  const header = element("header", {}, element("b", {}, title), link, element("span", { class: "spring" }), button);
+  panel.replaceChildren(header, element("div", { class: "wide" }, eventTable(events)));
+  panel.hidden = false;
+}

@@ -1,0 +1,131 @@
+// What the drawings share: sharp canvases, colours of the style sheet, the axis of time, the bands.
+
+const PLOT_RIGHT_PX = 14;
+let colours = {};
+
+function gutter() {
+  return parseInt(getComputedStyle(document.documentElement).getPropertyValue("--gutter"), 10);
+}
+
+// Colours come from the style sheet alone; light-dark() is settled by asking an element.
+function readColours() {
+  const names = ["panel", "sunken", "ink", "muted", "line", "grid", "link", "ok", "fail", "info", "guilty",
+    "kind-0", "kind-1", "kind-2", "kind-3", "kind-4", "kind-5"];
+  const probe = document.body.appendChild(document.createElement("i"));
+  colours = {};
+  for (const name of names) {
+    probe.style.color = `var(--${name})`;
+    colours[name] = getComputedStyle(probe).color;
+  }
+  probe.remove();
+  patterns.clear();
+}
+
+function kindColour(run, fault) {
+  return colours[`kind-${Math.max(0, run.kinds.indexOf(fault)) % 6}`];
+}
+
+// A canvas of the element's width and the given height, sharp on every screen.
+function surface(canvas, height) {
+  const width = canvas.parentElement.clientWidth;
+  const ratio = window.devicePixelRatio || 1;
+  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+    canvas.style.height = `${height}px`;
+  }
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  context.font = '11.5px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif';
+  context.textBaseline = "middle";
+  context.lineWidth = 1;
+  return { context, width, height, ratio, left: gutter(), right: width - PLOT_RIGHT_PX };
+}
+
+function xOf(box, time) {
+  return box.left + ((time - view.start) / (view.end - view.start)) * (box.right - box.left);
+}
+
+function timeAt(canvas, clientX) {
+  const rect = canvas.getBoundingClientRect();
+  const left = gutter(), right = rect.width - PLOT_RIGHT_PX;
+  const share = (clientX - rect.left - left) / (right - left);
+  return view.start + share * (view.end - view.start);
+}
+
+function ticks(box) {
+  const span = view.end - view.start;
+  const step = roundStep((span * 100) / Math.max(100, box.right - box.left));
+  const times = [];
+  for (let time = Math.ceil(view.start / step) * step; time <= view.end; time += step) times.push(time);
+  return { times, step };
+}
+
+function drawGrid(box, top, bottom) {
+  box.context.fillStyle = colours.grid;
+  for (const time of ticks(box).times) box.context.fillRect(Math.round(xOf(box, time)), top, 1, bottom - top);
+}
+
+function drawAxis(box, y) {
+  const { context } = box;
+  const { times, step } = ticks(box);
+  context.fillStyle = colours.muted;
+  context.textAlign = "center";
+  for (const time of times) {
+    const x = xOf(box, time);
+    const text = formatTime(time, step * 100);
+    const half = context.measureText(text).width / 2;
+    context.fillText(text, Math.min(Math.max(x, box.left + half), box.right + PLOT_RIGHT_PX - half - 2), y);
+  }
+}
+
+// Faults in force, behind everything else.
+function drawBands(run, box, top, bottom) {
+  const { context } = box;
+  for (const band of run.bands) {
+    if (band.end < view.start || band.start > view.end) continue;
+    const x0 = Math.max(box.left, xOf(box, band.start)), x1 = Math.min(box.right, xOf(box, band.end));
+    context.fillStyle = kindColour(run, band.fault);
+    context.globalAlpha = 0.1;
+    context.fillRect(x0, top, Math.max(1, x1 - x0), bottom - top);
+  }
+  context.globalAlpha = 1;
+}
+
+function clipPlot(box, top, bottom) {
+  box.context.save();
+  box.context.beginPath();
+  box.context.rect(box.left - 6, top, box.right - box.left + 12, bottom - top);
+  box.context.clip();
+}
+
+function drawGutter(box, text, y, size) {
+  const { context } = box;
+  context.textAlign = "left";
+  context.fillStyle = colours.muted;
+  if (size) context.font = context.font.replace(/^[\d.]+px/, `${size}px`);
+  let short = text;
+  while (short.length > 2 && context.measureText(short).width > box.left - 14) short = `${short.slice(0, -2)}…`;
+  context.fillText(short, 10, y);
+}
+
+const patterns = new Map();
+
+// Diagonal strokes of a colour, for what is unknown.
+function hatch(context, colour) {
+  if (!patterns.has(colour)) {
+    const tile = document.createElement("canvas");
+    tile.width = tile.height = 6;
+    const pen = tile.getContext("2d");
+    pen.strokeStyle = colour;
+    pen.lineWidth = 1.4;
+    pen.beginPath();
+    for (const shift of [-6, 0, 6]) { pen.moveTo(shift, 6); pen.lineTo(shift + 6, 0); }
+    pen.stroke();
+    patterns.set(colour, context.createPattern(tile, "repeat"));
+  }
+  return patterns.get(colour);
+}
+
+const MARKS = { start: "▲", kill: "✕", exit: "◆" };

@@ -1,0 +1,151 @@
+// Pointer, wheel and keys on the drawings that share the axis of time.
+
+const WHEEL_STEP = 1.0016, KEY_ZOOM = 0.6, KEY_PAN = 0.2;
+const CLICK_PX = 4;
+
+// Drag moves, two fingers zoom, a click selects what stands there, a double-click shows all.
+function listenPointers(run, canvas, hit, select) {
+  const held = new Map();
+  let moved = 0;
+  canvas.addEventListener("pointerdown", (event) => {
+    held.set(event.pointerId, event);
+    moved = 0;
+    canvas.setPointerCapture(event.pointerId);
+    canvas.closest("[tabindex]")?.focus({ preventScroll: true });
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const before = held.get(event.pointerId);
+    followCursor(canvas, event.clientX);
+    if (!before) return hover(run, canvas, hit, event);
+    moved += Math.abs(event.clientX - before.clientX);
+    const others = [...held.values()].filter((one) => one.pointerId !== event.pointerId);
+    if (others.length) pinch(canvas, before, event, others[0]);
+    else if (moved > CLICK_PX) drag(canvas, before, event);
+    held.set(event.pointerId, event);
+  });
+  const release = (event) => {
+    const wasHeld = held.delete(event.pointerId);
+    canvas.classList.remove("dragging");
+    if (event.type !== "pointerup" || !wasHeld || moved > CLICK_PX) return;
+    select(hit(run, canvas, event.clientX, event.clientY));
+  };
+  canvas.addEventListener("pointerup", release);
+  canvas.addEventListener("pointercancel", release);
+  canvas.addEventListener("pointerleave", () => { hideTooltip(); followCursor(canvas, null); });
+  canvas.addEventListener("dblclick", showWhole);
+  canvas.addEventListener("wheel", (event) => wheel(canvas, event), { passive: false });
+}
+
+function hover(run, canvas, hit, event) {
+  const found = hit(run, canvas, event.clientX, event.clientY);
+  canvas.style.cursor = found ? "pointer" : "";
+  if (found) showTooltip(run, found, event.clientX, event.clientY);
+  else hideTooltip();
+}
+
+function drag(canvas, before, event) {
+  canvas.classList.add("dragging");
+  hideTooltip();
+  const shift = timeAt(canvas, before.clientX) - timeAt(canvas, event.clientX);
+  showRange(view.start + shift, view.end + shift);
+}
+
+function pinch(canvas, before, now, other) {
+  const apart = (event) => Math.max(10, Math.abs(event.clientX - other.clientX));
+  zoom(apart(before) / apart(now), timeAt(canvas, (now.clientX + other.clientX) / 2));
+}
+
+// The wheel belongs to the page until the timeline is focused or Ctrl is held; a pinch on a
+// touchpad comes as a wheel with Ctrl.
+function wheel(canvas, event) {
+  const isSideways = Math.abs(event.deltaX) > Math.abs(event.deltaY) || event.shiftKey;
+  const mayZoom = event.ctrlKey || event.metaKey || canvas.closest("[tabindex]") === document.activeElement;
+  if (isSideways) {
+    event.preventDefault();
+    pan((event.deltaX || event.deltaY) / canvas.clientWidth);
+  } else if (mayZoom) {
+    event.preventDefault();
+    const lines = event.deltaMode === 1 ? 30 : 1;
+    zoom(WHEEL_STEP ** (event.deltaY * lines * (event.ctrlKey ? 3 : 1)), timeAt(canvas, event.clientX));
+  } else showHint();
+}
+
+let hintTimer = 0;
+function showHint() {
+  const hint = document.getElementById("hint");
+  hint.hidden = false;
+  clearTimeout(hintTimer);
+  hintTimer = setTimeout(() => { hint.hidden = true; }, 1200);
+}
+
+// One cursor on all drawings that share the axis.
+function followCursor(canvas, clientX) {
+  const time = clientX === null ? NaN : timeAt(canvas, clientX);
+  const isInside = time >= view.start && time <= view.end;
+  const left = isInside ? clientX - canvas.getBoundingClientRect().left : 0;
+  for (const cursor of document.querySelectorAll(".cursor")) {
+    cursor.hidden = !isInside;
+    cursor.style.transform = `translateX(${left}px)`;
+    cursor.style.height = `${cursor.parentElement.scrollHeight}px`;
+  }
+  document.getElementById("cursor-time").textContent = isInside ? `at ${formatTime(time, view.end - view.start)}` : "";
+}
+
+function listenKeys(run, figure, select) {
+  const middle = () => (view.focused >= 0 ? run.start[view.focused] : (view.start + view.end) / 2);
+  const actions = {
+    "+": () => zoom(KEY_ZOOM, middle()), "=": () => zoom(KEY_ZOOM, middle()),
+    "-": () => zoom(1 / KEY_ZOOM, middle()), "_": () => zoom(1 / KEY_ZOOM, middle()),
+    ArrowLeft: () => pan(-KEY_PAN), ArrowRight: () => pan(KEY_PAN),
+    ArrowUp: () => moveLane(run, -1), ArrowDown: () => moveLane(run, 1),
+    0: showWhole, Home: showWhole,
+    n: () => moveFocus(run, 1), p: () => moveFocus(run, -1),
+    Enter: () => select(view.focused >= 0 ? { operation: view.focused } : null),
+    Escape: () => { view.focused = -1; hideTooltip(); select(null); },
+  };
+  figure.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+  figure.addEventListener("blur", hideTooltip);
+}
+
+// The next operation in order of invocation, starting with the first one in sight.
+function moveFocus(run, direction) {
+  const position = view.focused >= 0
+    ? lowerBound(view.shown, run.index, run.index[view.focused]) + direction
+    : lowerBound(view.shown, run.start, view.start);
+  focusOperation(run, view.shown[position]);
+}
+
+// The operation of a neighbouring lane that is nearest in time.
+function moveLane(run, direction) {
+  if (view.focused < 0) return moveFocus(run, 1);
+  for (let lane = run.lane[view.focused] + direction; lane >= 0 && lane < run.laneCount; lane += direction) {
+    const list = view.lanes[lane];
+    if (!list.length) continue;
+    const at = Math.min(list.length - 1, lowerBound(list, run.start, run.start[view.focused]));
+    return focusOperation(run, list[at]);
+  }
+  return undefined;
+}
+
+function focusOperation(run, i) {
+  if (i === undefined) return;
+  view.focused = i;
+  if (run.start[i] < view.start || run.start[i] > view.end) {
+    const span = view.end - view.start;
+    showRange(run.start[i] - span / 2, run.start[i] + span / 2);
+  }
+  redraw();
+  speak(run, i);
+  const canvas = document.getElementById("operations");
+  const rect = canvas.getBoundingClientRect();
+  const layout = timelineLayout(run);
+  const box = { left: gutter(), right: rect.width - PLOT_RIGHT_PX };
+  const y = rect.top + layout.top + (run.lane[i] + 1) * layout.laneHeight;
+  showTooltip(run, { operation: i }, rect.left + Math.max(box.left, xOf(box, run.start[i])), y);
+}

@@ -1,0 +1,159 @@
+// Puts the page together. Without the run's data everything but the drawings still stands.
+
+function listenTheme() {
+  const order = ["auto", "light", "dark"];
+  const button = document.getElementById("theme");
+  button.addEventListener("click", () => {
+    const root = document.documentElement;
+    const next = order[(order.indexOf(root.dataset.theme || "auto") + 1) % order.length];
+    root.dataset.theme = next;
+    button.textContent = `◐ ${next}`;
+    button.setAttribute("aria-label", `Colours: ${next === "auto" ? "as the system" : next}`);
+    readColours();
+    redraw();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); redraw(); });
+}
+
+function listenCopy() {
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.addEventListener("click", async () => {
+      button.textContent = (await copy(button.dataset.copy, button)) ? "Copied" : "Select and copy";
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    });
+  }
+}
+
+// The clipboard needs a secure page, which a file is not everywhere: else the text is selected.
+async function copy(text, button) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(button.previousElementSibling);
+    return document.execCommand("copy");
+  }
+}
+
+// A step lights up its operations in the window, and an operation its steps.
+function listenSteps() {
+  for (const article of document.querySelectorAll(".anomaly")) {
+    const light = (indices, isLit) => {
+      for (const bar of article.querySelectorAll(".op-bar")) bar.classList.toggle("lit", isLit && indices.includes(bar.dataset.index));
+    };
+    for (const step of article.querySelectorAll("[data-indices]")) {
+      const indices = step.dataset.indices.split(" ");
+      for (const type of ["pointerenter", "focusin"]) step.addEventListener(type, () => light(indices, true));
+      for (const type of ["pointerleave", "focusout"]) step.addEventListener(type, () => light(indices, false));
+    }
+    for (const bar of article.querySelectorAll(".op-bar")) {
+      const steps = [...article.querySelectorAll("[data-indices]")].filter((step) => step.dataset.indices.split(" ").includes(bar.dataset.index));
+      const mark = (isLit) => steps.forEach((step) => step.classList.toggle("lit", isLit));
+      for (const type of ["pointerenter", "focus"]) bar.addEventListener(type, () => mark(true));
+      for (const type of ["pointerleave", "blur"]) bar.addEventListener(type, () => mark(false));
+    }
+  }
+}
+
+function listenLinks(run, select) {
+  for (const link of document.querySelectorAll("a[data-index]")) {
+    // A link to where one already is changes no hash.
+    link.addEventListener("click", () => { if (location.hash === link.getAttribute("href")) followHash(run, select); });
+    const show = (x, y) => {
+      const hit = findIndex(run, Number(link.dataset.index));
+      if (hit) showTooltip(run, hit, x, y);
+    };
+    link.addEventListener("pointermove", (event) => show(event.clientX, event.clientY));
+    link.addEventListener("focus", () => {
+      const rect = link.getBoundingClientRect();
+      show(rect.left, rect.bottom);
+    });
+    for (const type of ["pointerleave", "blur"]) link.addEventListener(type, hideTooltip);
+  }
+}
+
+// What the event of an index belongs to.
+function findIndex(run, index) {
+  if (run.byIndex.has(index)) return { operation: run.byIndex.get(index) };
+  const band = [...run.bands, ...run.marks].find((one) => one.events.some((event) => event.index === index));
+  return band ? { band } : null;
+}
+
+function selector(run) {
+  const clear = () => {
+    view.selected = -1;
+    document.getElementById("details").hidden = true;
+    if (location.hash.startsWith("#i")) history.replaceState(null, "", " ");
+    redraw();
+  };
+  return (hit) => {
+    if (!hit) return clear();
+    if (hit.operation !== undefined) {
+      view.selected = view.focused = hit.operation;
+      showDetails(labelOf(run, hit.operation), eventsOf(run, hit.operation), clear);
+      history.replaceState(null, "", `#i${run.index[hit.operation]}`);
+    } else if (hit.band) {
+      view.selected = -1;
+      showDetails(`${hit.band.fault}: ${hit.band.f}`, hit.band.events, clear);
+    }
+    return redraw();
+  };
+}
+
+// `#i12` shows the operation of event 12. Such links have no element to go to, because a run has
+// too many operations: the timeline stands for all of them.
+function followHash(run, select) {
+  const match = /^#i(\d+)$/.exec(location.hash);
+  const hit = match && findIndex(run, Number(match[1]));
+  if (!hit) return;
+  if (hit.operation !== undefined) reveal(run.start[hit.operation], run.end[hit.operation]);
+  else reveal(hit.band.start ?? hit.band.time, hit.band.end ?? hit.band.time);
+  select(hit);
+  document.getElementById("timeline").scrollIntoView();
+}
+
+function showState(run) {
+  document.getElementById("range").textContent =
+    `${formatTime(view.start, view.end - view.start)} to ${formatTime(view.end, view.end - view.start)} (${formatDuration(view.end - view.start)})`;
+  const all = formatCount(run.count, "operation");
+  document.getElementById("matching").textContent = view.shown.length === run.count ? all : `${view.shown.length.toLocaleString("en")} of ${all} match`;
+}
+
+async function start() {
+  listenTheme();
+  listenCopy();
+  listenSteps();
+  const run = buildRun(await unpack(document.getElementById("data")));
+  view.whole = view.end = run.end_us;
+  readColours();
+  const operations = document.getElementById("operations");
+  const latencies = document.getElementById("latencies"), rates = document.getElementById("rates");
+  const overview = document.getElementById("overview");
+  const select = selector(run);
+  let passes = () => true;
+  const refilter = () => { buildLanes(run, passes); view.focused = -1; redraw(); };
+  passes = buildFilters(run, refilter);
+  refilter();
+  drawings.push(
+    () => drawTimeline(run, operations), () => drawCharts(run, latencies, rates),
+    () => drawOverview(run, overview), () => showState(run),
+  );
+  listenPointers(run, operations, hitTimeline, select);
+  listenPointers(run, latencies, hitLatency, select);
+  listenPointers(run, rates, () => null, () => {});
+  listenOverview(overview);
+  listenKeys(run, document.getElementById("timeline-chart"), select);
+  listenLinks(run, select);
+  const zooms = { in: () => zoom(KEY_ZOOM, (view.start + view.end) / 2), out: () => zoom(1 / KEY_ZOOM, (view.start + view.end) / 2), reset: showWhole };
+  for (const button of document.querySelectorAll("[data-zoom]")) button.addEventListener("click", zooms[button.dataset.zoom]);
+  addEventListener("resize", redraw);
+  addEventListener("hashchange", () => followHash(run, select));
+  followHash(run, select);
+  document.documentElement.dataset.ready = "";
+}
+
+start().catch((error) => {
+  const notice = document.getElementById("failed");
+  notice.textContent = `The drawings could not be made: ${error}. Everything else on this page stands.`;
+  notice.hidden = false;
+});

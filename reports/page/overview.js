@@ -1,0 +1,69 @@
+// A strip of the whole run: how many operations completed, faults, anomalies, and the range shown.
+
+const OVERVIEW_PX = 40;
+
+function drawOverview(run, canvas) {
+  const box = surface(canvas, OVERVIEW_PX);
+  const { context } = box;
+  const width = box.right - box.left;
+  const x = (time) => box.left + (time / view.whole) * width;
+  for (const band of run.bands) {
+    context.fillStyle = kindColour(run, band.fault);
+    context.globalAlpha = 0.16;
+    context.fillRect(x(band.start), 0, Math.max(1, x(band.end) - x(band.start)), OVERVIEW_PX);
+  }
+  context.globalAlpha = 0.55;
+  drawCompletions(run, box, width);
+  context.globalAlpha = 1;
+  context.fillStyle = colours.guilty;
+  for (let i = 0; i < run.count; i++) if (run.isGuilty[i]) context.fillRect(x(run.start[i]) - 1, 0, 2, OVERVIEW_PX);
+  drawGutter(box, "whole run", OVERVIEW_PX / 2);
+  const x0 = x(view.start), x1 = Math.max(x0 + 4, x(view.end));
+  context.fillStyle = colours.panel;
+  context.globalAlpha = 0.6;
+  context.fillRect(box.left, 0, x0 - box.left, OVERVIEW_PX);
+  context.fillRect(x1, 0, box.right - x1, OVERVIEW_PX);
+  context.globalAlpha = 1;
+  context.strokeStyle = colours.link;
+  context.lineWidth = 2;
+  context.strokeRect(x0, 1, x1 - x0, OVERVIEW_PX - 2);
+}
+
+function drawCompletions(run, box, width) {
+  const bins = new Float64Array(Math.max(1, Math.floor(width / 3)));
+  for (const i of view.shown) {
+    if (run.type[i] !== OK) continue;
+    bins[Math.min(bins.length - 1, Math.floor((run.end[i] / view.whole) * bins.length))] += run.weight ? run.weight[i] : 1;
+  }
+  const most = bins.reduce((a, b) => Math.max(a, b), 1);
+  box.context.fillStyle = colours.ok;
+  bins.forEach((number, bin) => {
+    const height = (number / most) * (OVERVIEW_PX - 8);
+    box.context.fillRect(box.left + (bin * width) / bins.length, OVERVIEW_PX - height, 2.4, height);
+  });
+}
+
+// Drag to choose a range; a click goes there with the range it has.
+function listenOverview(canvas) {
+  let from = null;
+  const timeOf = (event) => {
+    const rect = canvas.getBoundingClientRect();
+    const left = gutter();
+    return ((event.clientX - rect.left - left) / (rect.width - PLOT_RIGHT_PX - left)) * view.whole;
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    from = timeOf(event);
+    canvas.setPointerCapture(event.pointerId);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (from === null) return;
+    const to = timeOf(event);
+    if (Math.abs(to - from) > view.whole / 300) showRange(Math.min(from, to), Math.max(from, to));
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    const to = timeOf(event), half = (view.end - view.start) / 2;
+    if (from !== null && Math.abs(to - from) <= view.whole / 300) showRange(to - half, to + half);
+    from = null;
+  });
+  canvas.addEventListener("dblclick", showWhole);
+}

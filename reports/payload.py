@@ -1,0 +1,192 @@
+"""
+What the page's script draws: the operations as columns, and how they are put into the page.
+
+Columns compress well and need no objects in the browser. Times are in µs, starts as differences.
+Above a size the columns are gzip in base64, which browsers decode themselves; above the size limit
+of the page operations are left out evenly, and the ones that stay weigh more.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dissever.harness.history import Operation, Type
+from dissever.reports.bands import Band, Mark, targets
+from dissever.reports.labels import asked, error_text, told, value_text
+from dissever.reports.lanes import Lanes, end_of
+from dissever.reports.node_events import NodeEvent
+
+PLAIN_BYTES_MAX = 400_000
+OUTCOMES = (Type.OK, Type.FAIL, Type.INFO)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Text for a script element; `encoding` is json or gzip."""
+
+    encoding: str
+    text: str
+
+
+class Numbering:
+    """Texts and their numbers, in order of first use."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[Any, int] = {}
+
+    def number(self, text: Any) -> int:
+        """The number of a text."""
+        return self.numbers.setdefault(text, len(self.numbers))
+
+    def texts(self) -> list[Any]:
+        """The texts by number."""
+        return list(self.numbers)
+
+
+def embed(data: Any) -> Embedded:
+    """Make data safe inside a script element: no `</` can end it early."""
+    raw = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    if len(raw) <= PLAIN_BYTES_MAX:
+        return Embedded("json", escape(raw))
+    # A fixed time keeps the page a pure function of the run.
+    packed = gzip.compress(raw.encode(errors="replace"), compresslevel=6, mtime=0)
+    return Embedded("gzip", base64.b64encode(packed).decode("ascii"))
+
+
+def escape(raw: str) -> str:
+    """JSON that no HTML parser can take for markup, and that any text encoding can carry."""
+    safe = raw.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return safe.encode(errors="replace").decode()
+
+
+def columns(
+    operations: Sequence[Operation], lanes: Lanes, weights: Sequence[int], *, end_ns: int
+) -> dict[str, Any]:
+    """
+    The operations of weight > 0 as parallel columns, by invocation.
+
+    `done` is the distance from the invocation's index to the completion's, 0 without one.
+    """
+    tables = {name: Numbering() for name in ("f", "key", "node", "error")}
+    names = ("index", "done", "start", "took", "lane", "process", "type", "asked", "told")
+    result: dict[str, Any] = {name: [] for name in (*names, *tables, "weight")}
+    previous_us = 0
+    for operation, lane, weight in zip(operations, lanes.of, weights, strict=True):
+        if not weight:
+            continue
+        invocation, completion = operation.invocation, operation.completion
+        start_us = invocation.time // 1000
+        row = {
+            "index": invocation.index,
+            "done": completion.index - invocation.index if completion else 0,
+            "start": start_us - previous_us,
+            "took": (end_of(operation, end_ns=end_ns) - invocation.time) // 1000,
+            "lane": lane,
+            "process": invocation.process,
+            "type": OUTCOMES.index(operation.type),
+            "asked": asked(operation),
+            "told": told(operation),
+            "f": tables["f"].number(invocation.f),
+            "key": tables["key"].number(invocation.key),
+            "node": tables["node"].number(invocation.node or ""),
+            "error": tables["error"].number(error_text(completion.error if completion else None)),
+            "weight": weight,
+        }
+        for name, cell in row.items():
+            result[name].append(cell)
+        previous_us = start_us
+    if all(weight == 1 for weight in result["weight"]):
+        del result["weight"]
+    return {"columns": result, "tables": {name: table.texts() for name, table in tables.items()}}
+
+
+def fault_records(bands: Sequence[Band], marks: Sequence[Mark]) -> dict[str, Any]:
+    """The bands, and the marks, as objects."""
+    return {
+        "bands": [
+            {
+                "fault": band.fault,
+                "f": band.injection.f,
+                "start": band.start_ns // 1000,
+                "end": band.end_ns // 1000,
+                "healed": band.healing is not None,
+                "targets": targets(band.injection),
+                "events": _events([band.injection, *([band.healing] if band.healing else [])]),
+            }
+            for band in bands
+        ],
+        "marks": [
+            {
+                "fault": mark.fault,
+                "f": mark.operation.f,
+                "time": mark.time_ns // 1000,
+                "targets": targets(mark.operation),
+                "events": _events([mark.operation]),
+            }
+            for mark in marks
+        ],
+    }
+
+
+def node_records(events: Sequence[NodeEvent]) -> list[dict[str, Any]]:
+    """The events of the nodes as objects."""
+    return [
+        {
+            "time": event.time_ns // 1000,
+            "node": event.node,
+            "what": event.what,
+            "detail": event.detail,
+        }
+        for event in events
+    ]
+
+
+def weigh(operations: Sequence[Operation], named: frozenset[int], count_max: int) -> list[int]:
+    """
+    How many operations each one stands for, 0 for those left out.
+
+    Every operation with an index in named stays. The rest is thinned evenly, the ones that are
+    not ok less than the ok ones, because they are rarer and say more.
+    """
+    if len(operations) <= count_max:
+        return [1] * len(operations)
+    others = sum(1 for operation in operations if operation.type is not Type.OK)
+    stride_others = max(1, -(-2 * others // max(1, count_max)))
+    room = max(1, count_max - others // stride_others)
+    stride_ok = max(1, -(-(len(operations) - others) // room))
+    seen = {True: 0, False: 0}
+    weights: list[int] = []
+    for operation in operations:
+        is_ok = operation.type is Type.OK
+        stride = stride_ok if is_ok else stride_others
+        stays = seen[is_ok] % stride == 0
+        seen[is_ok] += 1
+        is_named = not named.isdisjoint(operation.indices)
+        weights.append(stride if stays else 1 if is_named else 0)
+    return weights
+
+
+def _events(operations: Sequence[Operation]) -> list[dict[str, Any]]:
+    events = [
+        event
+        for operation in operations
+        for event in (operation.invocation, operation.completion)
+        if event is not None
+    ]
+    return [
+        {
+            "index": event.index,
+            "time": event.time // 1000,
+            "process": str(event.process),
+            "type": event.type.value,
+            "f": event.f,
+            "value": value_text(event.f, event.value),
+            "error": error_text(event.error),
+        }
+        for event in events
+    ]

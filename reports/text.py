@@ -1,0 +1,118 @@
+"""The last lines of a run on the terminal: what was found, why, and how to see it again."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from dissever.harness.history import History, Operation
+from dissever.harness.plan import Plan
+from dissever.harness.results import Anomaly, Results, Verdict
+from dissever.reports.anomaly_view import LINK_CHARACTERS_MAX
+from dissever.reports.bands import pair_faults
+from dissever.reports.fault_table import fault_rows
+from dissever.reports.figures import figures
+from dissever.reports.labels import count_text, duration_text, label, shorten, time_text
+from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS
+
+STEP_OPERATIONS_MAX = 6
+WIDTH = 100
+
+
+def render_text(
+    plan: Plan, history: History, results: Results, *, report_path: str, check_command: str
+) -> tuple[str, ...]:
+    """
+    The lines that close a run, without colour; the first one holds the verdict.
+
+    Args:
+        report_path: Where the HTML report is.
+        check_command: What judges the recorded history again.
+
+    Raises:
+        MalformedHistory: When no run can have recorded the history.
+    """
+    return tuple(_lines(plan, history, results, report_path, check_command))
+
+
+def _lines(
+    plan: Plan, history: History, results: Results, report_path: str, check_command: str
+) -> Iterator[str]:
+    yield f"{GLYPHS[results.verdict]} {results.verdict.word.upper()}"
+    yield from _wrapped(results.why, indent="  ")
+    yield f"  {_counts(history)}"
+    yield f"  {_faults(history)}"
+    yield ""
+    anomalies = [anomaly for result in results.results for anomaly in result.anomalies]
+    if anomalies:
+        yield from _explanation(anomalies[0], history)
+        others = len(anomalies) - 1
+        if others:
+            yield f"  {count_text(others, 'more anomaly')} in the report."
+        yield ""
+    elif results.verdict is not Verdict.INVALID:
+        yield from _wrapped(DOES_NOT_MEAN[results.verdict], indent="  ")
+        yield ""
+    yield f"  report  {report_path}"
+    yield f"  repeat  {plan.command}"
+    yield f"  check   {check_command}"
+
+
+def _counts(history: History) -> str:
+    found = figures(history.operations, end_ns=history.duration_ns)
+    return (
+        f"{count_text(found.total, 'operation')} in {duration_text(history.duration_ns)}: "
+        f"{found.ok:,} ok, {found.fail:,} fail, {found.info:,} info; "
+        f"longest time without an ok {duration_text(found.silence_ns)}"
+    )
+
+
+def _faults(history: History) -> str:
+    rows = fault_rows(pair_faults(history.faults, end_ns=history.duration_ns), ())
+    if not rows:
+        return "no faults injected"
+    proven = sum(1 for row in rows if not row.injection.is_missing)
+    kinds = ", ".join(dict.fromkeys(row.fault for row in rows))
+    return f"{count_text(len(rows), 'fault')} injected ({kinds}), {proven} with evidence"
+
+
+def _explanation(anomaly: Anomaly, history: History) -> Iterator[str]:
+    key = "" if anomaly.key is None else f" (key {anomaly.key})"
+    yield from _wrapped(f"{anomaly.name}{key}: {anomaly.summary}", indent="  ")
+    by_index = {
+        index: operation
+        for operation in (*history.operations, *history.faults)
+        for index in operation.indices
+    }
+    for number, step in enumerate(anomaly.steps, 1):
+        yield from _wrapped(f"{number}. {step.text}", indent="     ", first="  ")
+        named = {
+            by_index[index].invocation.index: by_index[index]
+            for index in step.indices
+            if index in by_index
+        }
+        yield from _operations(list(named.values()))
+
+
+def _operations(operations: Sequence[Operation]) -> Iterator[str]:
+    for operation in operations[:STEP_OPERATIONS_MAX]:
+        invocation = operation.invocation
+        where = f" on {invocation.node}" if invocation.node else ""
+        yield (
+            f"       #{invocation.index} {time_text(invocation.time)}"
+            f"  process {operation.process}{where}:"
+            f" {shorten(label(operation), LINK_CHARACTERS_MAX)}"
+        )
+    if len(operations) > STEP_OPERATIONS_MAX:
+        yield f"       and {len(operations) - STEP_OPERATIONS_MAX} more"
+
+
+def _wrapped(text: str, *, indent: str, first: str | None = None) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,176 @@
+"""
+JSON values as something to read: pairs, tables and words in place of braces.
+
+The shapes are what checkers and nemeses put in their details and evidence. A key that ends in a
+unit (`_ns`, `_ms`, `_s`, `_bytes`) gives the unit to its number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+from dissever.reports.labels import NS_PER_MS, NS_PER_S, duration_text, shorten
+
+ROWS_MAX = 100
+WORDS_MAX = 60
+DEPTH_MAX = 4
+TEXT_CHARACTERS_MAX = 2_000
+
+# Numbers that are names: their digits are not grouped.
+NAMES = frozenset({"pid", "port", "seed"})
+
+NS_PER_UNIT = {"ns": 1, "ms": NS_PER_MS, "s": NS_PER_S}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One line of words."""
+
+    kind: ClassVar[str] = "text"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Names and what they stand for; `more` counts the rows that were left out."""
+
+    kind: ClassVar[str] = "pairs"
+    rows: tuple[tuple[str, Tidy], ...]
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of equal shape; `more` counts the rows that were left out."""
+
+    kind: ClassVar[str] = "table"
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    more: int = 0
+
+
+Tidy: TypeAlias = Text | Pairs | Table
+
+
+def tidy(value: Any, *, name: str = "", depth: int = 0) -> Tidy:
+    """The readable shape of a JSON value that stands under a key called name."""
+    if isinstance(value, Mapping):
+        return _mapping(value, depth)
+    if isinstance(value, (list, tuple)):
+        return _sequence(value, name, depth)
+    return Text(_scalar(value, name))
+
+
+def words(name: str) -> str:
+    """A key as words, without its unit: `time_to_heal_ns` is `time to heal`."""
+    stem, _, unit = name.rpartition("_")
+    if stem and (unit in NS_PER_UNIT or unit == "bytes"):
+        name = stem
+    return name.replace("_", " ")
+
+
+def _mapping(value: Mapping[Any, Any], depth: int) -> Tidy:
+    if not value:
+        return Text("none")
+    if depth >= DEPTH_MAX:
+        return Text(_json(value))
+    rows = list(value.items())
+    columns = _shared_columns([inner for _, inner in rows])
+    if columns and (len(rows) > 1 or depth):
+        head = ("", *(words(column) for column in columns))
+        body = tuple((str(key), *_cells(inner, columns)) for key, inner in rows[:ROWS_MAX])
+        return Table(head, body, max(0, len(rows) - ROWS_MAX))
+    pairs = tuple(
+        (words(str(key)), tidy(inner, name=str(key), depth=depth + 1))
+        for key, inner in rows[:ROWS_MAX]
+    )
+    return Pairs(pairs, max(0, len(rows) - ROWS_MAX))
+
+
+def _sequence(value: Sequence[Any], name: str, depth: int) -> Tidy:
+    if not value:
+        return Text("none")
+    if all(_is_scalar(part) for part in value):
+        return Text(_enumerate([_scalar(part, name) for part in value]))
+    if all(_is_edge(part) for part in value):
+        return Text(_edges(value))
+    columns = _shared_columns(value)
+    if columns:
+        rows = tuple(_cells(part, columns) for part in value[:ROWS_MAX])
+        head = tuple(words(column) for column in columns)
+        return Table(head, rows, max(0, len(value) - ROWS_MAX))
+    if depth >= DEPTH_MAX:
+        return Text(_json(value))
+    pairs = tuple(
+        (str(number), tidy(part, name=name, depth=depth + 1))
+        for number, part in enumerate(value[:ROWS_MAX], 1)
+    )
+    return Pairs(pairs, max(0, len(value) - ROWS_MAX))
+
+
+def _shared_columns(values: Sequence[Any]) -> tuple[str, ...]:
+    """The keys of mappings of scalars, in order of first use; empty when they are not such."""
+    if not all(isinstance(value, Mapping) and value for value in values):
+        return ()
+    if not all(_is_scalar(cell) for value in values for cell in value.values()):
+        return ()
+    columns = tuple(dict.fromkeys(str(key) for value in values for key in value))
+    return columns if len(columns) <= 12 else ()
+
+
+def _cells(value: Mapping[Any, Any], columns: Sequence[str]) -> tuple[str, ...]:
+    by_name = {str(key): cell for key, cell in value.items()}
+    return tuple(_scalar(by_name[name], name) if name in by_name else "" for name in columns)
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def _is_edge(value: Any) -> bool:
+    """Whether the value is a pair of nodes: from where to where."""
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) == 2
+        and all(isinstance(part, str) for part in value)
+    )
+
+
+def _edges(pairs: Sequence[Sequence[str]]) -> str:
+    """`n1 → n3 n4, n2 → n3`: the pairs by where they start."""
+    ends: dict[str, list[str]] = {}
+    for start, end in pairs:
+        ends.setdefault(start, []).append(end)
+    return _enumerate([f"{start} → {' '.join(reached)}" for start, reached in ends.items()])
+
+
+def _scalar(value: Any, name: str) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return _number(value, name)
+    return shorten(str(value), TEXT_CHARACTERS_MAX)
+
+
+def _number(value: float, name: str) -> str:
+    stem, _, unit = name.rpartition("_")
+    if stem and unit in NS_PER_UNIT and value >= 0:
+        return duration_text(value * NS_PER_UNIT[unit])
+    if name in NAMES:
+        return str(value)
+    text = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    return f"{text} bytes" if stem and unit == "bytes" else text
+
+
+def _enumerate(parts: Sequence[str]) -> str:
+    text = ", ".join(parts[:WORDS_MAX])
+    return f"{text} and {len(parts) - WORDS_MAX:,} more" if len(parts) > WORDS_MAX else text
+
+
+def _json(value: Any) -> str:
+    return shorten(json.dumps(value, ensure_ascii=False, default=str), TEXT_CHARACTERS_MAX)
