@@ -10,11 +10,6 @@ from typing import Any
 
 import msgspec
 
-from dissever.harness.history import Key
-
-__all__ = ["Key", "Options", "Plan", "Skipped", "host_versions"]
-
-
 class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """
     What a user asks for. Times in seconds, `rate` in operations per second over all clients.
@@ -31,7 +26,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     rate: float = 200.0
     concurrency: int = 10
     time_limit_s: float = 30.0
-    operation_limit_s: float = 5.0
+    operation_limit_s: float = 2.0
     fault_interval_s: float = 5.0
     seed: int = 0
     consistency: str = "quorum"
@@ -61,6 +56,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str] = {}
     capabilities: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How an execution ended. `interruption` says why it ended early, and is empty otherwise."""
+
+    interruption: str = ""
 
 
 def host_versions() -> dict[str, str]:

@@ -24,7 +24,7 @@ from dissever.harness.cluster import Cluster
 from dissever.harness.history import Event
 from dissever.harness.interpreter import Limits, interpret
 from dissever.harness.journal import Journal
-from dissever.harness.plan import Plan
+from dissever.harness.plan import Outcome, Plan
 from dissever.harness.streams import stream
 from dissever.harness.system import Deployment, System
 
@@ -65,13 +65,6 @@ class Test:
     nemeses: Callable[[Deployment], Mapping[str, Nemesis]]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended. `interruption` says why it ended early, and is empty otherwise."""
-
-    interruption: str
-
-
 class Recovery:
     """Waits until the system serves again; its completion says how long that took and who leads."""
 
@@ -96,7 +89,9 @@ def execute(test: Test, run: Path, observer: Observer) -> Outcome:
     Raises:
         CannotRun: When the system does not start, or a fault cannot be injected here.
     """
-    return clock.run(_execute(test, run, observer), is_virtual=test.system.is_virtual)
+    outcome = clock.run(_execute(test, run, observer), is_virtual=test.system.is_virtual)
+    store.write_outcome(run, outcome)
+    return outcome
 
 
 async def _execute(test: Test, run: Path, observer: Observer) -> Outcome:

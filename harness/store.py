@@ -15,12 +15,13 @@ from pathlib import Path
 import msgspec
 
 from dissever.harness.history import Event
-from dissever.harness.plan import Options, Plan
+from dissever.harness.plan import Options, Outcome, Plan
 from dissever.harness.results import Results
 
 PLAN = "plan.json"
 HISTORY = "history.jsonl"
 SCHEDULE = "schedule.jsonl"
+OUTCOME = "outcome.json"
 RESULTS = "results.json"
 REPORT = "index.html"
 JUNIT = "junit.xml"
@@ -92,6 +93,19 @@ def write_schedule(run: Path, events: Iterable[Event]) -> None:
     """Write the events of the nemeses alone: what a replay needs."""
     faults = [event for event in events if not event.is_client]
     (run / SCHEDULE).write_bytes(msgspec.json.Encoder().encode_lines(faults))
+
+
+def write_outcome(run: Path, outcome: Outcome) -> None:
+    """Write how the run ended: the last thing that a run itself writes."""
+    _write_json(run / OUTCOME, outcome)
+
+
+def read_outcome(run: Path) -> Outcome:
+    """How the run ended; a run whose harness was killed has not said."""
+    try:
+        return msgspec.json.decode((run / OUTCOME).read_bytes(), type=Outcome)
+    except FileNotFoundError:
+        return Outcome("the harness ended before the run did")
 
 
 def node_directory(run: Path, node: str) -> Path:

@@ -1,0 +1,5 @@
+"""`python -m dissever` is the command line."""
+
+from dissever.cli import main
+
+main()

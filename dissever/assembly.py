@@ -1,0 +1,177 @@
+"""
+Puts a run together out of the rooms: options to plan, plan to test, history to results to files.
+
+The only place that knows every room; what it does is choose and connect.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dissever import __version__
+from dissever.checkers import Evidence, LogPatterns, Stats, compose
+from dissever.checkers.log_patterns import NodeLog
+from dissever.harness import store
+from dissever.harness.client import Nemesis
+from dissever.harness.formats import read_history
+from dissever.harness.generator import (
+    any_of,
+    clients,
+    nemesis,
+    once,
+    phases,
+    rate,
+    then_with_keys,
+    time_limit,
+)
+from dissever.harness.client import Invocation
+from dissever.harness.history import History, Key
+from dissever.harness.plan import Options, Plan, host_versions
+from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
+from dissever.harness.runner import RECOVERY, Test
+from dissever.harness.system import Deployment, System
+from dissever.nemesis import Environment, make_nemeses, planner
+from dissever.reports import NodeEvent, render_html, render_junit
+from dissever.workloads import WORKLOADS
+
+FINAL_RATE = 500.0
+"""Operations per second of the final reads."""
+
+
+def make_plan(options: Options, system: System, started: datetime) -> Plan:
+    """Everything that defines the run."""
+    return Plan(
+        options=options,
+        command=repeat_command(options),
+        started=started.astimezone(UTC).isoformat(timespec="seconds"),
+        versions={"dissever": __version__, **host_versions(), **system.versions()},
+        capabilities=("virtual time",) if system.is_virtual else ("network namespaces", "nftables"),
+    )
+
+
+def repeat_command(options: Options) -> str:
+    """The command line that repeats a run."""
+    words = ["dissever", "test", options.system, "--workload", options.workload]
+    if options.faults:
+        words += ["--faults", ",".join(options.faults)]
+    words += ["--nodes", ",".join(options.nodes) if _are_named(options.nodes) else str(len(options.nodes))]
+    words += ["--rate", f"{options.rate:g}", "--concurrency", str(options.concurrency)]
+    words += ["--time-limit", f"{options.time_limit_s:g}"]
+    words += ["--operation-limit", f"{options.operation_limit_s:g}"]
+    words += ["--fault-interval", f"{options.fault_interval_s:g}"]
+    words += ["--consistency", options.consistency]
+    if options.values:
+        words += ["--values", str(options.values)]
+    for name, value in options.system_options.items():
+        words += ["--bug", str(value)] if name == "bug" else ["--set", f"{name}={value}"]
+    return shlex.join([*words, "--seed", str(options.seed)])
+
+
+def make_test(plan: Plan, system: System) -> Test:
+    """What carries a plan out."""
+    options = plan.options
+    workload = WORKLOADS[options.workload]
+
+    def nemeses(deployment: Deployment) -> Mapping[str, Nemesis]:
+        environment = Environment(
+            cluster=deployment.cluster,
+            primaries=deployment,
+            answers=deployment.answers,
+            seed=options.seed,
+        )
+        return make_nemeses(options.faults, environment)
+
+    return Test(
+        plan=plan,
+        system=system,
+        generator=_generator(options),
+        client=workload.client,
+        nemeses=nemeses,
+    )
+
+
+def read_run(run: Path) -> tuple[History, tuple[str, ...]]:
+    """
+    The history of a run, and notes about what of its file could not be used.
+
+    Raises:
+        OSError: When there is no history.
+        FormatError: When it is none.
+    """
+    loaded = read_history(run / store.HISTORY)
+    return loaded.history, loaded.notes
+
+
+def judge(run: Path, plan: Plan, history: History, interruption: str, notes: tuple[str, ...]) -> Results:
+    """What all checkers say of a history."""
+    options = plan.options
+    checkers: dict[str, Checker] = dict(WORKLOADS[options.workload].checkers(options))
+    checkers["stats"] = Stats()
+    checkers["faults"] = Evidence()
+    checkers["logs"] = LogPatterns(_node_logs(run, options.nodes))
+    results = compose(checkers, history, Budget())
+    reasons = [*([f"the run ended early: {interruption}"] if interruption else []), *notes]
+    if not reasons:
+        return results
+    early = Result(checker="run", verdict=Verdict.UNKNOWN, why="; ".join(reasons))
+    return merge((*results.results, early))
+
+
+def write_reports(run: Path, plan: Plan, history: History, results: Results) -> Path:
+    """Write the page and the JUnit file; the path of the page."""
+    page = run / store.REPORT
+    page.write_text(render_html(plan, history, results, node_events(history)), encoding="utf-8")
+    junit = render_junit(plan, history, results, str(page))
+    (run / store.JUNIT).write_text(junit, encoding="utf-8")
+    return page
+
+
+def node_events(history: History) -> tuple[NodeEvent, ...]:
+    """What the faults did to the nodes' processes, from their evidence."""
+    events = []
+    for fault in history.faults:
+        completion = fault.completion
+        if completion is None or not isinstance(completion.value, dict):
+            continue
+        if fault.f not in _PROCESS_EVENTS:
+            continue
+        for node in completion.value.get("targets", ()):
+            events.append(NodeEvent(completion.time, str(node), _PROCESS_EVENTS[fault.f]))
+    return tuple(events)
+
+
+_PROCESS_EVENTS = {"kill": "killed", "start": "started", "pause": "paused", "resume": "resumed"}
+
+
+def _generator(options: Options) -> Any:
+    """The whole of a run: operations under faults, then healing, recovery, and final reads."""
+    workload = WORKLOADS[options.workload]
+    operations = clients(rate(options.rate, workload.operations(options)))
+    plan = planner.plan(
+        options.faults,
+        nodes=options.nodes,
+        seed=options.seed,
+        interval_s=options.fault_interval_s,
+        time_limit_s=options.time_limit_s,
+    )
+    faults = nemesis(planner.generator(plan))
+
+    def ending(keys: tuple[Key, ...]) -> Any:
+        recovery = once(Invocation("await-ready", process=RECOVERY))
+        final = clients(rate(FINAL_RATE, workload.final(options, keys)))
+        return phases(nemesis(planner.final(options.faults)), nemesis(recovery), final)
+
+    return then_with_keys(time_limit(options.time_limit_s, any_of(operations, faults)), ending)
+
+
+def _are_named(nodes: tuple[str, ...]) -> bool:
+    return nodes != tuple(f"n{i}" for i in range(1, len(nodes) + 1))
+
+
+def _node_logs(run: Path, nodes: tuple[str, ...]) -> tuple[NodeLog, ...]:
+    """The logs and exit statuses that the nodes left behind."""
+    raise NotImplementedError

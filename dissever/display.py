@@ -1,0 +1,145 @@
+"""What a person sees while a run goes on: a live panel on a terminal, a line a second on a pipe."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from dissever.harness.history import Event, Type
+from dissever.harness.plan import Options
+from dissever.reports.bands import is_healing, is_injection
+
+REFRESHES_PER_S = 4
+LINE_EVERY_S = 1.0
+
+COLOURS = {Type.OK: "green", Type.FAIL: "yellow", Type.INFO: "magenta"}
+
+
+class Display:
+    """Implements the runner's `Observer`. Use it with `with`; it prints to stderr."""
+
+    def __init__(self, options: Options, console: Console, *, is_quiet: bool) -> None:
+        self._options = options
+        self._console = console
+        self._is_quiet = is_quiet
+        self._phase = "preparing"
+        self._counts: Counter[Type] = Counter()
+        self._before: Counter[Type] = Counter()
+        self._rates: dict[Type, float] = {}
+        self._looked = time.monotonic()
+        self._now_ns = 0
+        self._in_force: dict[str, str] = {}
+        self._down: dict[str, str] = {}
+        self._is_over = threading.Event()
+        self._live: Live | None = None
+        self._ticker: threading.Thread | None = None
+
+    # Observer.
+
+    def phase(self, name: str) -> None:
+        self._phase = name
+        if self._live is None and not self._is_quiet:
+            self._console.print(f"{name} …", style="bold", highlight=False)
+
+    def event(self, event: Event) -> None:
+        self._now_ns = event.time
+        if isinstance(event.process, int):
+            if event.type is not Type.INVOKE:
+                self._counts[event.type] += 1
+        elif event.type is not Type.INVOKE:
+            self._fault(event.process, event)
+
+    def _fault(self, process: str, event: Event) -> None:
+        value = event.value if isinstance(event.value, dict) else {}
+        targets = value.get("targets") or ()
+        if is_injection(event.f):
+            spec = str(value.get("spec") or "")
+            self._in_force[process] = " ".join([process, spec, *map(str, targets)]).strip()
+        elif is_healing(event.f):
+            self._in_force.pop(process, None)
+        for node in targets:
+            if event.f in ("kill", "pause", "start-deposed-leader"):
+                self._down[str(node)] = event.f.removeprefix("start-")
+            elif event.f in ("start", "resume", "resume-deposed-leader", "stop-deposed-leader"):
+                self._down.pop(str(node), None)
+
+    # Drawing.
+
+    def __enter__(self) -> Self:
+        if self._is_quiet:
+            return self
+        if self._console.is_terminal:
+            self._live = Live(
+                get_renderable=self._panel,
+                console=self._console,
+                refresh_per_second=REFRESHES_PER_S,
+                transient=True,
+            )
+            self._live.start()
+        else:
+            self._ticker = threading.Thread(target=self._tick, daemon=True)
+            self._ticker.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_over.set()
+        if self._live is not None:
+            self._live.stop()
+        if self._ticker is not None:
+            self._ticker.join()
+
+    def _tick(self) -> None:
+        while not self._is_over.wait(LINE_EVERY_S):
+            if self._phase == "running":
+                self._console.print(self._line(), highlight=False, soft_wrap=True)
+
+    def _measure(self) -> None:
+        now = time.monotonic()
+        passed = now - self._looked
+        if passed >= LINE_EVERY_S * 0.9:
+            counts = Counter(self._counts)
+            self._rates = {type_: (counts[type_] - self._before[type_]) / passed for type_ in COLOURS}
+            self._before, self._looked = counts, now
+
+    def _line(self) -> Text:
+        self._measure()
+        elapsed = self._now_ns / 1e9
+        line = Text(f"{elapsed:5.1f} s of {self._options.time_limit_s:g}  ")
+        for type_, colour in COLOURS.items():
+            rate = self._rates.get(type_, 0.0)
+            line.append(f"{type_.value} {self._counts[type_]:,} ({rate:,.0f}/s)  ", style=colour)
+        up = [node for node in self._options.nodes if node not in self._down]
+        line.append(f"up {len(up)}/{len(self._options.nodes)}")
+        if self._in_force:
+            line.append("  " + "; ".join(self._in_force.values()), style="bold red")
+        return line
+
+    def _panel(self) -> Group:
+        elapsed = self._now_ns / 1e9
+        share = min(1.0, elapsed / self._options.time_limit_s)
+        width = max(10, min(60, self._console.width - 30))
+        bar = "━" * round(width * share)
+        head = Text(f"{self._phase}  ", style="bold")
+        head.append(bar, style="cyan").append("─" * (width - len(bar)), style="dim")
+        return Group(head, self._line(), self._nodes())
+
+    def _nodes(self) -> Text:
+        line = Text("nodes  ")
+        for node in self._options.nodes:
+            state = self._down.get(node)
+            line.append(f"{node} ", style="red" if state else "green")
+            if state:
+                line.append(f"({state}) ", style="red")
+        return line

@@ -1,0 +1,95 @@
+"""What the command line accepts: names with a nearest match, nodes, concurrency, key=value."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+NODES_MAX = 30
+
+
+class Name(click.ParamType):
+    """One of some names; a misspelt one is answered with the nearest."""
+
+    def __init__(self, what: str, names: Sequence[str]) -> None:
+        self.name = what
+        self._names = tuple(names)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in self._names:
+            return str(value)
+        return self.fail(unknown(self.name, str(value), self._names), param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        return [
+            click.shell_completion.CompletionItem(name)
+            for name in self._names
+            if name.startswith(incomplete)
+        ]
+
+
+class Nodes(click.ParamType):
+    """A number of nodes, or their names with commas between them."""
+
+    name = "nodes"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        text = str(value)
+        if text.isdigit():
+            names = tuple(f"n{i}" for i in range(1, int(text) + 1))
+        else:
+            names = tuple(name.strip() for name in text.split(","))
+        if not 1 <= len(names) <= NODES_MAX:
+            self.fail(f"expected 1 to {NODES_MAX} nodes, got {len(names)}", param, ctx)
+        if not all(name.isidentifier() for name in names) or len(set(names)) < len(names):
+            self.fail(f"expected a number, or different names like n1,n2,n3, got {text!r}", param, ctx)
+        return names
+
+
+class Concurrency(click.ParamType):
+    """A number of clients, or so many for each node: 10, or 2n."""
+
+    name = "clients"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, bool]:
+        if isinstance(value, tuple):
+            return value
+        text = str(value)
+        number = text.removesuffix("n")
+        if not number.isdigit() or not 1 <= int(number) <= 10_000:
+            self.fail(f"expected a number like 10, or 2n for two per node, got {text!r}", param, ctx)
+        return int(number), text.endswith("n")
+
+
+class Setting(click.ParamType):
+    """name=value; a value that looks like a number is one."""
+
+    name = "name=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        if isinstance(value, tuple):
+            return value
+        name, separator, text = str(value).partition("=")
+        if not separator or not name:
+            self.fail(f"expected name=value, got {value!r}", param, ctx)
+        return name, int(text) if text.lstrip("-").isdigit() else text
+
+
+def unknown(what: str, name: str, names: Sequence[str]) -> str:
+    """One line for a name that is none of those expected."""
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    return f"expected a {what} out of {', '.join(names)}, got {name!r}{hint}"

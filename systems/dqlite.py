@@ -1,0 +1,387 @@
+"""
+dqlite on a cluster of hosts: SQLite replicated by Raft, one process of `python -m dqlite.node` per node.
+
+A store goes by way of one node, as an application beside that node would: it asks the node who leads,
+connects there, and stays until an error sends it back. So a client of a deposed leader goes on reading
+what that leader has, which is how dqlite's stale reads show.
+
+A read of consistency `leader` is a plain SELECT at the leader. One of consistency `quorum` first commits
+a write of its own on the same connection: that leader was the leader after the read began, so what it
+holds from then on contains everything that was acknowledged before.
+
+Source: canonical/dqlite, `docs/consistency model`; canonical/go-dqlite issue 207.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import dqlite
+from dissever.harness.client import Missing, NotApplied
+from dissever.harness.cluster import Cluster, Program
+from dissever.harness.cluster.namespaces import NamespacesCluster, probe
+from dissever.harness.plan import Options
+
+PORT = 9001
+DATABASE = "dissever"
+CONSISTENCIES = ("leader", "quorum")
+
+LATENCY_MS = 40
+"""The library's network latency: heartbeats every 1.5 times, elections after 15 times as long."""
+
+SNAPSHOT_THRESHOLD = 128
+SNAPSHOT_TRAILING = 1024
+"""Low, so that snapshots are taken and installed while a run lasts."""
+
+ASK_LIMIT_S = 1.0
+"""How long a node may take to say who leads."""
+
+START_LIMIT_S = 30.0
+
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS register (key INTEGER PRIMARY KEY, value INTEGER)",
+    "CREATE TABLE IF NOT EXISTS element (value INTEGER)",
+    "CREATE TABLE IF NOT EXISTS tick (id INTEGER PRIMARY KEY, n INTEGER)",
+    "INSERT OR IGNORE INTO tick (id, n) VALUES (0, 0)",
+)
+
+
+class Session:
+    """
+    A connection to whoever leads, as one node tells it; opened again after an error that ends it.
+
+    Raises, from every method: `NotApplied` for what certainly had no effect; anything else is unknown.
+    """
+
+    def __init__(self, deployment: DqliteDeployment, node: str, limit_s: float) -> None:
+        self._deployment = deployment
+        self._node = node
+        self._limit_s = limit_s
+        self._client: dqlite.Client | None = None
+
+    async def execute(self, sql: str, *parameters: int) -> dqlite.Result:
+        """Run a statement that changes something."""
+        client = await self._connected()
+        try:
+            return await client.exec_sql(sql, parameters)
+        except dqlite.DqliteError as error:
+            raise self._translated(error) from error
+
+    async def query(self, sql: str, *parameters: int, is_quorum: bool) -> list[list[Any]]:
+        """Read. It changes nothing that anybody reads, so whatever goes wrong is not applied."""
+        client = await self._connected()
+        try:
+            if is_quorum:
+                await client.exec_sql("UPDATE tick SET n = n + 1 WHERE id = 0")
+            rows = await client.query_sql(sql, parameters)
+        except dqlite.DqliteError as error:
+            self._translated(error)
+            raise NotApplied(str(error), error.code) from error
+        return [list(row) for row in rows.rows]
+
+    async def connect(self) -> None:
+        """Connect now, so that a node that cannot be reached is known before anything is asked."""
+        await self._connected()
+
+    async def close(self) -> None:
+        """Drop the connection."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    async def _connected(self) -> dqlite.Client:
+        if self._client is None:
+            try:
+                self._client = await self._deployment.lead(self._node, self._limit_s)
+            except dqlite.DqliteError as error:
+                raise NotApplied(str(error), error.code) from error
+        return self._client
+
+    def _translated(self, error: dqlite.DqliteError) -> Exception:
+        """What the harness is told; a connection that is of no more use is dropped."""
+        if error.reconnect and self._client is not None:
+            self._client.close()
+            self._client = None
+        if isinstance(error, dqlite.NotApplied):
+            return NotApplied(str(error), error.code)
+        return error
+
+
+class DqliteRegisters:
+    """A row per register."""
+
+    def __init__(self, session: Session, *, is_quorum: bool) -> None:
+        self._session = session
+        self._is_quorum = is_quorum
+
+    async def read(self, key: int) -> int | None:
+        rows = await self._session.query(
+            "SELECT value FROM register WHERE key = ?", key, is_quorum=self._is_quorum
+        )
+        return rows[0][0] if rows else None
+
+    async def write(self, key: int, value: int) -> None:
+        await self._session.execute(
+            "INSERT OR REPLACE INTO register (key, value) VALUES (?, ?)", key, value
+        )
+
+    async def compare_and_set(self, key: int, old: int, new: int) -> bool:
+        result = await self._session.execute(
+            "UPDATE register SET value = ? WHERE key = ? AND value = ?", new, key, old
+        )
+        return result.rows_affected == 1
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+class DqliteElements:
+    """A row per element, without a constraint: a second add of one would be seen."""
+
+    def __init__(self, session: Session, *, is_quorum: bool) -> None:
+        self._session = session
+        self._is_quorum = is_quorum
+
+    async def add(self, element: int) -> None:
+        await self._session.execute("INSERT INTO element (value) VALUES (?)", element)
+
+    async def read(self) -> list[int]:
+        rows = await self._session.query("SELECT value FROM element", is_quorum=self._is_quorum)
+        return [row[0] for row in rows]
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+class DqliteDeployment:
+    """dqlite on every node of a cluster, all of them voters."""
+
+    def __init__(self, cluster: Cluster, options: Options) -> None:
+        self.cluster = cluster
+        self._options = options
+        self._addresses = {node: f"{cluster.address(node)}:{PORT}" for node in cluster.nodes}
+        self._names = {address: node for node, address in self._addresses.items()}
+
+    async def start(self) -> None:
+        """
+        Start every node, make them one cluster of voters, and make the tables.
+
+        Raises:
+            TimeoutError: When that takes too long; the message says what is missing.
+        """
+        await asyncio.gather(*(self._start(node) for node in self.cluster.nodes))
+        async with asyncio.timeout(START_LIMIT_S):
+            await asyncio.gather(*(self._await_answer(node) for node in self.cluster.nodes))
+            first, *others = self.cluster.nodes
+            async with await self._find(self._addresses[first]) as leader:
+                for node in others:
+                    await self._join(leader, node)
+                await leader.open(DATABASE)
+                for sql in TABLES:
+                    await leader.exec_sql(sql)
+        await self.await_ready(START_LIMIT_S)
+
+    async def lead(self, node: str, limit_s: float) -> dqlite.Client:
+        """
+        A client of the leader that a node names, with the database open; the caller closes it.
+
+        Raises:
+            dqlite.NotApplied: When the node does not answer, knows nobody, or names one who denies.
+        """
+        address = self._addresses[node]
+        for _ in range(2):  # the node, and the one it names
+            client = await dqlite.Client.connect(address, dial=self._dial, timeout_s=limit_s)
+            try:
+                async with asyncio.timeout(ASK_LIMIT_S):
+                    leader = await client.leader()
+                if leader is None:
+                    raise dqlite.NoLeader(f"{node} knows no leader")
+                if leader.address == address:
+                    await client.register()
+                    await client.open(DATABASE)
+                    return client
+            except TimeoutError as error:
+                client.close()
+                raise dqlite.NoLeader(f"{node} does not say who leads") from error
+            except dqlite.DqliteError as error:
+                client.close()
+                # Nothing of the operation was sent yet.
+                raise dqlite.NoLeader(f"by way of {node}: {error}", error.code) from error
+            except BaseException:
+                client.close()
+                raise
+            client.close()
+            address = leader.address
+        raise dqlite.NoLeader(f"{node} names {self._names.get(address, address)}, which denies")
+
+    async def primaries(self) -> tuple[str, ...]:
+        leaders = await asyncio.gather(*(self._leader_of(node) for node in self.cluster.nodes))
+        nodes = zip(self.cluster.nodes, leaders, strict=True)
+        return tuple(node for node, leader in nodes if leader == node)
+
+    async def answers(self, node: str) -> bool:
+        try:
+            async with asyncio.timeout(ASK_LIMIT_S):
+                address = self._addresses[node]
+                async with await dqlite.Client.connect(
+                    address, dial=self._dial, timeout_s=ASK_LIMIT_S
+                ) as client:
+                    await client.leader()
+        except (dqlite.DqliteError, TimeoutError):
+            return False
+        return True
+
+    async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
+        missing = "nobody was asked yet"
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while loop.time() - start < timeout_s:
+            leaders = await asyncio.gather(*(self._leader_of(n) for n in self.cluster.nodes))
+            named = dict(zip(self.cluster.nodes, leaders, strict=True))
+            leader = leaders[0]
+            if leader is not None and set(leaders) == {leader}:
+                try:
+                    await self._write(leader)
+                except dqlite.DqliteError as error:
+                    missing = f"{leader} leads, but a write fails: {error}"
+                else:
+                    waited_ms = round((loop.time() - start) * 1000)
+                    return {"leader": leader, "waited_ms": waited_ms}
+            else:
+                missing = f"the nodes name as their leader {named}"
+            await asyncio.sleep(0.05)
+        raise TimeoutError(f"not ready after {timeout_s:g} s: {missing}")
+
+    async def open_store(self, workload: str, node: str) -> Any:
+        session = Session(self, node, self._options.operation_limit_s)
+        await session.connect()
+        is_quorum = self._options.consistency == "quorum"
+        stores = {"register": DqliteRegisters, "set": DqliteElements}
+        return stores[workload](session, is_quorum=is_quorum)
+
+    async def _join(self, leader: dqlite.Client, node: str) -> None:
+        node_id = self._id(node)
+        await _again(lambda: leader.add(node_id, self._addresses[node]))
+        await _again(lambda: leader.assign(node_id, dqlite.Role.VOTER))
+
+    async def _start(self, node: str) -> None:
+        directory = self.cluster.directory(node) / "data"
+        directory.mkdir(parents=True, exist_ok=True)
+        settings = self._options.system_options
+        argv = [
+            *(sys.executable, "-P", "-m", "dqlite.node"),
+            *("--id", str(self._id(node)), "--address", self._addresses[node]),
+            *("--data-dir", str(directory)),
+            *("--network-latency-ms", str(settings.get("latency-ms", LATENCY_MS))),
+            *("--snapshot-threshold", str(SNAPSHOT_THRESHOLD)),
+            *("--snapshot-trailing", str(SNAPSHOT_TRAILING)),
+        ]
+        await self.cluster.start(node, Program(argv, {}))
+
+    def _id(self, node: str) -> int:
+        return self.cluster.nodes.index(node) + 1
+
+    async def _dial(self, address: str) -> socket.socket:
+        node = self._names.get(address)
+        if node is None:
+            raise OSError(f"expected an address of this cluster, got {address}")
+        return await self.cluster.dial(node, PORT, ASK_LIMIT_S)
+
+    async def _await_answer(self, node: str) -> None:
+        while not await self.answers(node):
+            status = await self.cluster.status(node)
+            if status.exit_status is not None:
+                raise RuntimeError(_why_it_ended(self.cluster, node, status.exit_status))
+            await asyncio.sleep(0.02)
+
+    async def _find(self, address: str) -> dqlite.Client:
+        return await dqlite.find_leader(
+            [address], dial=self._dial, timeout_s=START_LIMIT_S, deadline_s=START_LIMIT_S
+        )
+
+    async def _leader_of(self, node: str) -> str | None:
+        """The name of the node that a node takes for its leader; None also when it is silent."""
+        try:
+            async with asyncio.timeout(ASK_LIMIT_S):
+                async with await dqlite.Client.connect(
+                    self._addresses[node], dial=self._dial, timeout_s=ASK_LIMIT_S
+                ) as client:
+                    leader = await client.leader()
+        except (dqlite.DqliteError, TimeoutError):
+            return None
+        return None if leader is None else self._names.get(leader.address)
+
+    async def _write(self, node: str) -> None:
+        async with await self.lead(node, ASK_LIMIT_S) as client:
+            await client.exec_sql("UPDATE tick SET n = n + 1 WHERE id = 0")
+
+
+class DqliteSystem:
+    """Implements `System` on namespaces."""
+
+    name = "dqlite"
+    description = "SQLite replicated by Raft: libdqlite, in network namespaces of this machine"
+    workloads = ("register", "set")
+    is_virtual = False
+    options: Mapping[str, str] = {
+        "latency-ms": f"network latency that the nodes assume ({LATENCY_MS}); elections take 15 times it",
+    }
+
+    def check(self, options: Options) -> None:
+        if options.consistency not in CONSISTENCIES:
+            raise ValueError(
+                f"expected a consistency out of {', '.join(CONSISTENCIES)}, "
+                f"got {options.consistency!r}"
+            )
+        latency = options.system_options.get("latency-ms", LATENCY_MS)
+        if not isinstance(latency, int) or not 1 <= latency <= 10_000:
+            raise ValueError(f"expected latency-ms from 1 to 10000, got {latency!r}")
+
+    def probe(self) -> Missing | None:
+        try:
+            dqlite.load()
+        except dqlite.LibraryNotFound as error:
+            return Missing(str(error), "apt-get install libdqlite0, or set DQLITE_LIB to its path")
+        missing = probe()
+        return None if missing is None else Missing(missing.reason, missing.remedy)
+
+    def versions(self) -> dict[str, str]:
+        identity = dqlite.library_identity()
+        return {
+            "libdqlite": f"{identity.path}, sha256 {identity.sha256[:16]}, "
+            f"which calls itself {identity.version_number}"
+        }
+
+    @asynccontextmanager
+    async def deploy(
+        self, options: Options, directory: Path, rng: Random
+    ) -> AsyncIterator[DqliteDeployment]:
+        async with await NamespacesCluster.open(options.nodes, directory) as cluster:
+            deployment = DqliteDeployment(cluster, options)
+            await deployment.start()
+            yield deployment
+
+
+async def _again(request: Callable[[], Awaitable[None]]) -> None:
+    """A change of the membership is refused while another one is under way; nothing happened then."""
+    while True:
+        try:
+            await request()
+        except dqlite.Busy:
+            await asyncio.sleep(0.02)
+        else:
+            return
+
+
+def _why_it_ended(cluster: Cluster, node: str, exit_status: int) -> str:
+    logs = sorted(cluster.directory(node).glob("stderr*.log"))
+    lines = logs[-1].read_text(errors="replace").splitlines() if logs else []
+    told = "; ".join(lines[-3:]) or "it said nothing"
+    return f"{node} ended with status {exit_status}: {told}"
