@@ -1,0 +1,58 @@
+# Everything a contributor runs. Each target prepares what it needs: see scripts/setup.sh.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo anomaly run test quick-test cluster-test check fix native wheel clean
+
+BIN := .venv/bin
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what a run needs: system packages if missing, and .venv
+	@scripts/setup.sh run
+
+demo: setup ## Break a dqlite cluster that survives it: 5 nodes, 30 s of faults
+	$(BIN)/dissever test dqlite --workload register --consistency quorum \
+		--faults partition,kill,pause --nodes 5 --time-limit 30
+
+anomaly: setup ## Make a deposed leader answer with the past; the run must find it
+	$(BIN)/dissever test dqlite --workload register --consistency leader \
+		--faults deposed-leader --time-limit 30; \
+	status=$$?; test $$status -eq 1 && echo "Exit status 1, as expected: the history is invalid." \
+		|| { echo "expected exit status 1 (invalid), not $$status" >&2; exit 1; }
+
+run: setup ## Run dissever: make run ARGS="doctor"
+	$(BIN)/dissever $(ARGS)
+
+test: setup-test ## Run all tests: make test ARGS="-k register"
+	$(BIN)/pytest $(ARGS)
+
+quick-test: setup-test ## Run the tests that start no nodes and open no browser
+	$(BIN)/pytest -m "not cluster and not browser" $(ARGS)
+
+cluster-test: setup-test ## Run the tests that start real nodes
+	$(BIN)/pytest -m cluster $(ARGS)
+
+check: setup ## Lint and type-check; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict -p dissever -p dqlite
+
+fix: setup ## Lint and format, changing files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+native: setup ## Build the C code into native/
+	$(BIN)/python native/build.py
+
+wheel: setup ## Build a source distribution and a wheel into dist/
+	rm -rf build dist
+	$(BIN)/python -m build --no-isolation
+
+clean: ## Remove what was built and the caches; keeps .venv and runs/
+	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache native/_*.so
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+.PHONY: setup-test
+setup-test:
+	@scripts/setup.sh test

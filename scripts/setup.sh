@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# Prepare a Debian machine and the virtual environment in .venv.
+#
+# Usage: scripts/setup.sh [run|test]
+#   run    what running a test needs
+#   test   that, and a browser for the tests of the reports; its absence only warns (default: run)
+#
+# What is missing is found by looking for the thing itself, not for a package, so nothing is asked of
+# apt on a machine that has everything, and no privileges are needed there. A second call is done in
+# a fraction of a second: .venv/.installed is newer than all that it was made from.
+#
+# Environment: PYTHON, the interpreter to use (3.11 or newer); DQLITE_LIB, a libdqlite of one's own.
+# Exit status: 0 ready, 1 something is missing that cannot be installed.
+
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly STAMP=.venv/.installed
+readonly PURPOSE="${1:-run}"
+PATH="$PATH:/usr/sbin:/sbin"  # nft, ip and ldconfig stand where only root looks.
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# --- what is missing -----------------------------------------------------------------------------
+
+# A name on PATH may be a shim that runs nothing, so each is tried.
+is_python() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+
+find_python() {
+  local name
+  for name in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+    if is_python "$name"; then
+      command -v "$name"
+      return
+    fi
+  done
+}
+
+# Debian splits venv and the headers from its own interpreter; others bring them along.
+has_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
+has_headers() {
+  "$1" -c 'import pathlib, sys, sysconfig
+sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())'
+}
+
+has_compiler() { printf '#include <stdlib.h>\n' | gcc -fsyntax-only -x c - 2>/dev/null; }
+
+has_dqlite() { [[ -n "${DQLITE_LIB:-}" ]] || grep -q 'libdqlite\.so\.0 ' <(ldconfig -p); }
+
+has_browser() { has chromium || has chromium-browser || has google-chrome; }
+
+has_fonts() { [[ -n "$(find /usr/share/fonts /usr/local/share/fonts -name '*.[to]tf' -print -quit 2>/dev/null)" ]]; }
+
+missing_for_build() {
+  local python version
+  python="$(find_python)"
+  if [[ -z "$python" ]]; then
+    echo python3 python3-venv python3-dev
+  else
+    version="$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')"
+    has_venv "$python" || echo "$version-venv"
+    has_headers "$python" || echo "$version-dev"
+  fi
+  has_compiler || echo gcc libc6-dev
+}
+
+missing_for_run() {
+  has nft || echo nftables
+  has ip || echo iproute2
+  has_dqlite || dqlite_package
+}
+
+missing_for_test() {
+  [[ "$PURPOSE" == test ]] || return 0
+  has_browser || echo chromium
+  has_fonts || echo fonts-dejavu-core
+}
+
+# --- apt -----------------------------------------------------------------------------------------
+
+is_known() { [[ -n "$(apt-cache show --no-all-versions "$1" 2>/dev/null)" ]]; }
+
+# The package carries the library's version, so another release may call it otherwise.
+dqlite_package() {
+  local other
+  other="$(apt-cache search --names-only '^libdqlite[0-9][0-9.]*(-[0-9]+)?(t64)?$' 2>/dev/null |
+    cut -d' ' -f1 | sort -V | tail -n 1)"
+  echo "${other:-libdqlite0}"
+}
+
+# Prints the words to put before a command that needs root; fails when there are none.
+privilege() {
+  if [[ "$(id -u)" == 0 ]]; then
+    echo env
+  elif has sudo && sudo -n true 2>/dev/null; then
+    echo sudo -n
+  elif has sudo && [[ -t 0 ]]; then
+    echo sudo
+  else
+    return 1
+  fi
+}
+
+apt_install() {
+  local as_root=$1
+  shift
+  say "installing $*"
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 \
+    install -y --no-install-recommends "$@" >/dev/null
+}
+
+# Installs what a function prints. Lists of packages that are absent or too old are fetched once.
+install_missing() {
+  local missing as_root package
+  missing="$("$1" | xargs)"
+  [[ -n "$missing" ]] || return 0
+  if ! has apt-get || ! as_root="$(privilege)"; then
+    say "missing: $missing. Install them as root:" \
+      "apt-get update && apt-get install -y --no-install-recommends $missing"
+    return 1
+  fi
+  for package in $missing; do
+    if ! is_known "$package"; then
+      update "$as_root"
+      missing="$("$1" | xargs)"  # Now that the names are known.
+      break
+    fi
+  done
+  # Unquoted: several packages.
+  apt_install "$as_root" $missing || { update "$as_root" && apt_install "$as_root" $missing; }
+  missing="$("$1" | xargs)"
+  [[ -z "$missing" ]] || { say "still missing after the installation: $missing"; return 1; }
+}
+
+UPDATED=no
+
+update() {
+  [[ "$UPDATED" == no ]] || return 1
+  UPDATED=yes
+  say "fetching the lists of packages"
+  $1 apt-get -qq -o DPkg::Lock::Timeout=120 update
+}
+
+# --- the virtual environment ---------------------------------------------------------------------
+
+# One C file may be newer than the library that was built from it, and an environment can outlive
+# its interpreter.
+is_installed() {
+  [[ -e "$STAMP" ]] && is_python .venv/bin/python &&
+    [[ -z "$(find pyproject.toml setup.py scripts/setup.sh -newer "$STAMP")" ]]
+}
+
+is_built() {
+  local library
+  library="$(find native -name '_*.so' -print -quit)"
+  [[ -n "$library" && -z "$(find native -name '*.[ch]' ! -name '_*' -newer "$library")" &&
+    ! native/build.py -nt "$library" ]]
+}
+
+install_project() {
+  local python
+  is_python .venv/bin/python || {
+    python="$(find_python)"
+    say "making .venv with $("$python" --version)"
+    "$python" -m venv --clear .venv
+  }
+  say "installing dissever and its tools into .venv"
+  rm -f native/_*.so
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+  touch "$STAMP"
+}
+
+# --- all of it -----------------------------------------------------------------------------------
+
+install_missing missing_for_build
+install_missing missing_for_run
+install_missing missing_for_test || say "tests that need a browser will be skipped"
+if ! is_installed; then
+  install_project
+elif ! is_built; then
+  say "building native/"
+  rm -f native/_*.so
+  .venv/bin/python native/build.py >/dev/null
+fi
