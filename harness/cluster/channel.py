@@ -148,6 +148,8 @@ class Channel:
         if "event" in answer:
             self._hear(answer)
             return
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
         future = self._waiting.get(answer["id"])
         if future is None or future.done():
             _close_all(descriptors)

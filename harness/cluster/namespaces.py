@@ -126,11 +126,11 @@ class NamespacesCluster:
 
     def address(self, node: str) -> str:
         """The IPv4 address of a node, on the cluster's own network."""
-        return self._addresses[node]
+        return self._addresses[self._known(node)]
 
     def directory(self, node: str) -> Path:
         """The node's folder: `data/`, `stdout-<incarnation>.log`, `stderr-<incarnation>.log`."""
-        return self._directory / node
+        return self._directory / self._known(node)
 
     async def start(self, node: str, program: Program | None = None) -> NodeStatus:
         """
@@ -207,7 +207,7 @@ class NamespacesCluster:
         Raises:
             OSError: ConnectionRefusedError, or TimeoutError when there is no answer in time.
         """
-        target = self._addresses[self._known(node)], port
+        target = self.address(node), port
         try:
             async with asyncio.timeout(timeout_s) as limit:
                 return await self._connect(target)

@@ -1,5 +1,5 @@
 """
-Start the keeper: `python -I -S .../keeper CONTROL HARNESS`.
+Start the keeper: `python -I -S .../keeper/__main__.py CONTROL HARNESS`.
 
 CONTROL is the number of an inherited SOCK_SEQPACKET socket, HARNESS that of a pidfd of the harness.
 Exit status: 0 when the harness closed the socket or is gone, 1 with a reason on stderr.

@@ -102,7 +102,7 @@ class Node:
     def _state(self) -> str:
         if self.pid is None:
             return "gone" if self.incarnation else "never-started"
-        return "paused" if processes.is_still(self.pid) else "running"
+        return "paused" if set(processes.states(self.pid)) == {"T"} else "running"
 
     def _all(self) -> list[int]:
         return processes.inhabitants(self.host.ns_inode, self._helpers)

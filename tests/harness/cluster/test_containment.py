@@ -41,8 +41,11 @@ async def run(folder, marker, fault):
         await cluster.pause("n2")
         if fault == "raise":
             raise RuntimeError("on purpose")
-        if fault == "fork" and os.fork() == 0:
+        if fault.startswith("fork") and os.fork() == 0:
+            os.closerange(0, 3)
             time.sleep(600)
+        if fault == "fork and close":
+            return
         print("ready", flush=True)
         if fault == "exit":
             os._exit(3)
@@ -52,6 +55,22 @@ asyncio.run(run(*sys.argv[1:]))
 """
 
 OPEN_DESCRIPTORS = "import os; print(sorted(map(int, os.listdir('/proc/self/fd')))[:-1])"
+MOUNTS = """
+import asyncio, sys
+from pathlib import Path
+from dissever.harness.cluster.namespaces import NamespacesCluster
+
+def on_proc():
+    return [line for line in open("/proc/self/mountinfo") if line.split()[4] == "/proc"]
+
+async def run():
+    before = on_proc()
+    async with await NamespacesCluster.open(["n1"], directory=Path(sys.argv[1])):
+        assert on_proc() == before, on_proc()
+    assert on_proc() == before, on_proc()
+
+asyncio.run(run())
+"""
 VISIBLE_PIDS = "import os; print(sum(name.isdigit() for name in os.listdir('/proc')))"
 
 
@@ -62,19 +81,21 @@ def marker() -> str:
 
 
 @pytest.fixture
-def interfaces() -> Iterator[set[str]]:
-    """The machine's interfaces and network namespaces; they are the same at the end of the test."""
-    before = everything_shared()
-    yield before
-    assert everything_shared() == before
-
-
-def everything_shared() -> set[str]:
-    """What a leaking cluster would add to: interfaces, named namespaces, mounts."""
-    named = Path("/run/netns")
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+def nothing_outside() -> Iterator[None]:
+    """Fail when a test leaves an interface, a named namespace or a mount with the machine."""
+    named = set(Path("/run/netns").glob("*"))
+    mounts = proc_mounts()
+    yield
     links = {each.name for each in Path("/sys/class/net").iterdir()}
-    return links | {each.name for each in named.glob("*")} | set(mounts)
+    assert not links & {"bridge0", "node1", "node2", "node3"}
+    assert set(Path("/run/netns").glob("*")) == named
+    assert proc_mounts() == mounts
+
+
+def proc_mounts() -> list[str]:
+    """What is mounted on /proc, as this process sees it."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in lines if line.split()[4] == "/proc"]
 
 
 def processes_with(marker: str) -> list[int]:
@@ -119,7 +140,7 @@ def wait_until_gone(marker: str) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.usefixtures("interfaces")
+@pytest.mark.usefixtures("nothing_outside")
 def test_close_ends_everything_and_may_be_called_again(open_cluster: Open, marker: str) -> None:
     async def run() -> None:
         cluster = await open_cluster(3)
@@ -137,7 +158,7 @@ def test_close_ends_everything_and_may_be_called_again(open_cluster: Open, marke
     asyncio.run(run())
 
 
-@pytest.mark.usefixtures("interfaces")
+@pytest.mark.usefixtures("nothing_outside")
 def test_exception_leaves_nothing_behind(tmp_path: Path, marker: str) -> None:
     with start_harness(tmp_path, marker, "raise") as harness:
         _, errors = harness.communicate(timeout=WAIT_S)
@@ -147,18 +168,18 @@ def test_exception_leaves_nothing_behind(tmp_path: Path, marker: str) -> None:
     assert processes_with(marker) == []
 
 
-@pytest.mark.usefixtures("interfaces")
+@pytest.mark.usefixtures("nothing_outside")
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, marker: str) -> None:
     with start_harness(tmp_path, marker, "none") as harness:
         assert len(nodes_of(harness, marker)) == 3
-        harness.send_signal(signal.SIGINT)
+        os.killpg(harness.pid, signal.SIGINT)  # As a terminal does.
         _, errors = harness.communicate(timeout=WAIT_S)
 
     assert "KeyboardInterrupt" in errors
     assert processes_with(marker) == []
 
 
-@pytest.mark.usefixtures("interfaces")
+@pytest.mark.usefixtures("nothing_outside")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_killed_harness_leaves_nothing_behind(
     tmp_path: Path, marker: str, number: signal.Signals
@@ -187,7 +208,7 @@ def networks_in_use() -> set[str]:
     return found
 
 
-@pytest.mark.usefixtures("interfaces")
+@pytest.mark.usefixtures("nothing_outside")
 def test_harness_that_ends_without_a_word_leaves_nothing_behind(
     tmp_path: Path, marker: str
 ) -> None:
@@ -198,7 +219,7 @@ def test_harness_that_ends_without_a_word_leaves_nothing_behind(
     wait_until_gone(marker)
 
 
-@pytest.mark.usefixtures("interfaces")
+@pytest.mark.usefixtures("nothing_outside")
 def test_nothing_is_left_though_a_child_of_the_harness_still_holds_the_socket(
     tmp_path: Path, marker: str
 ) -> None:
@@ -215,7 +236,19 @@ def test_nothing_is_left_though_a_child_of_the_harness_still_holds_the_socket(
         os.kill(children[0], signal.SIGKILL)
 
 
-@pytest.mark.usefixtures("interfaces")
+@pytest.mark.usefixtures("nothing_outside")
+def test_close_does_not_wait_for_a_child_that_still_holds_the_socket(
+    tmp_path: Path, marker: str
+) -> None:
+    with start_harness(tmp_path, marker, "fork and close") as harness:
+        harness.communicate(timeout=WAIT_S / 2)
+
+    assert harness.returncode == 0
+    (child,) = processes_with(marker)
+    os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("nothing_outside")
 def test_killed_keeper_is_a_lost_cluster(open_cluster: Open, marker: str) -> None:
     async def run() -> None:
         async with await open_cluster(2) as cluster:
@@ -254,7 +287,7 @@ def test_unfit_names_are_refused(tmp_path: Path, nodes: list[str]) -> None:
         asyncio.run(NamespacesCluster.open(nodes, directory=tmp_path))
 
 
-@pytest.mark.usefixtures("interfaces")
+@pytest.mark.usefixtures("nothing_outside")
 def test_two_clusters_do_not_meet(tmp_path: Path) -> None:
     async def run() -> None:
         names, pair = ["n1", "n2"], ("n1", "n2")
@@ -283,6 +316,14 @@ def test_harness_stays_in_its_own_namespaces(open_cluster: Open) -> None:
             assert own_namespaces() == before
 
     asyncio.run(run())
+
+
+def test_mounts_of_a_cluster_do_not_show_where_mounts_are_shared(tmp_path: Path) -> None:
+    shared = ["unshare", "--map-root-user", "--mount", "--propagation", "shared"]
+    argv = [*shared, sys.executable, "-c", MOUNTS, str(tmp_path)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=WAIT_S, check=False)
+
+    assert done.returncode == 0, done.stderr
 
 
 def own_namespaces() -> dict[str, str]:

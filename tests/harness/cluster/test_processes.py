@@ -38,6 +38,12 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("ready", flush=True)
 time.sleep(600)
 """
+ORPHANING = """
+import os, time
+if os.fork() == 0:
+    time.sleep(600)
+os._exit(3)
+"""
 OBEDIENT = """
 import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
@@ -249,6 +255,23 @@ def test_process_that_ends_by_itself_is_told_apart(
     asyncio.run(run())
 
 
+def test_start_after_a_crash_ends_what_was_left_behind(
+    open_cluster: Open, python: Python, until: Until
+) -> None:
+    async def run() -> None:
+        async with await open_cluster(1) as cluster:
+            await cluster.start("n1", python(ORPHANING))
+            await until(lambda: bool(cluster.exits))
+            assert cluster.exits[0].exit_status == 3
+            second = await cluster.start("n1", SLEEPER)
+
+            assert second.incarnation == 2
+            assert second.pid is not None
+            assert same_network(second.pid) == [second.pid]
+
+    asyncio.run(run())
+
+
 def test_program_that_cannot_be_executed_is_an_error(open_cluster: Open) -> None:
     async def run() -> None:
         async with await open_cluster(1) as cluster:
@@ -273,12 +296,15 @@ def test_environment_is_added_to_the_harness_s(open_cluster: Open, until: Until)
     asyncio.run(run())
 
 
-def test_cancelled_fault_is_finished_before_the_next(open_cluster: Open, python: Python) -> None:
+def test_cancelled_fault_is_finished_before_the_next(
+    open_cluster: Open, python: Python, until: Until
+) -> None:
     async def run() -> None:
         async with await open_cluster(1) as cluster:
             await cluster.start("n1", python(PERSISTENT))
+            await until(lambda: said(cluster, "n1") == "ready\n")
             stopping = asyncio.create_task(cluster.stop("n1", timeout_s=0.2))
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # Once it has begun.
             stopping.cancel()
 
             assert (await cluster.start("n1")).incarnation == 2
