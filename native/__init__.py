@@ -1,1 +1,9 @@
-"""Stub."""
+"""
+C: the search for linearizations (`search.c`), and its build (`build.py`).
+
+`search.py` is the only module that calls it.
+"""
+
+from dissever.native.search import Engine, Outcome, Problem, Status, search
+
+__all__ = ["Engine", "Outcome", "Problem", "Status", "search"]

@@ -1,0 +1,34 @@
+"""
+Several checkers of one history, and one verdict.
+
+A checker that raises has a bug; the others are heard, and its own verdict is unknown.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+
+from dissever.harness.history import History
+from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
+
+
+def compose(checkers: Mapping[str, Checker], history: History, budget: Budget) -> Results:
+    """
+    Run each checker by its name; the greatest verdict counts.
+
+    Args:
+        budget: For each checker.
+    """
+    return merge([_run(name, checker, history, budget) for name, checker in checkers.items()])
+
+
+def _run(name: str, checker: Checker, history: History, budget: Budget) -> Result:
+    try:
+        return checker(history, budget)
+    except Exception as error:  # A bug of one checker must not hide what the others found.
+        return Result(
+            checker=name, verdict=Verdict.UNKNOWN,
+            why=f"the checker itself failed: {type(error).__name__}: {error}",
+            details={"traceback": traceback.format_exception(error)[-20:]},
+        )

@@ -1,0 +1,114 @@
+"""
+An anomaly of one object, told in sentences: what led there, the answer, and why it cannot be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from dissever.checkers.calls import Call
+from dissever.checkers.narrate import sentence, who
+from dissever.checkers.stale import Proof
+from dissever.checkers.table import Table
+from dissever.checkers.values import show
+from dissever.harness.history import Key, Operation
+from dissever.harness.results import Anomaly, Step
+from dissever.native import Outcome
+
+STEPS_MAX: Final = 12
+STATES_SHOWN: Final = 8
+CONTEXT_MAX: Final = 120
+
+
+def explain(
+    key: Key | None, table: Table | None, small: Sequence[Call], failing: Call | None,
+    outcome: Outcome | None, proof: Proof | None,
+) -> Anomaly:
+    """
+    The anomaly, from a proof of a few operations where there is one, else from the search.
+
+    Args:
+        small: The calls of the smallest history found, up to the failing return.
+        outcome: Of the search in `small`; its frontier gives the states that were possible.
+    """
+    context = _context(small)
+    holding = _holding(table, small, outcome) if table and outcome else None
+    if proof is not None:
+        steps = [sentence(operation) for operation in proof.operations]
+        steps.append(Step(f"but {proof.reason}", proof.operations[-1].indices))
+        if holding is not None and failing is not None:
+            steps.append(Step(_could(table, holding), failing.operation.indices))
+        guilty = _indices(proof.operations)
+        summary = _summary(key, table, proof.operations[-1], proof.reason)
+        return Anomaly(
+            name=proof.name, summary=summary, indices=guilty,
+            context=tuple(sorted({*context, *guilty})), steps=tuple(steps), key=key,
+        )
+    assert failing is not None
+    steps = _story(small, failing)
+    if holding is not None:
+        steps.append(Step(_could(table, holding), failing.operation.indices))
+    return Anomaly(
+        name="nonlinearizable",
+        summary=_summary(key, table, failing.operation, "no order of the operations explains it"),
+        indices=failing.operation.indices, context=context, steps=tuple(steps), key=key,
+    )
+
+
+def _summary(
+    key: Key | None, table: Table | None, operation: Operation, reason: str
+) -> str:
+    noun = table.model.noun if table else "register"
+    at = noun if key is None else f"{noun} {show(key)}" if noun != "key" else f"key {show(key)}"
+    completion = operation.completion
+    is_told = completion is not None and operation.f in ("read", "get")
+    told = show(operation.value) if is_told else f"that its {operation.f} happened"
+    return f"{at}: {who(operation)} was told {told}, but {reason}"
+
+
+def _indices(operations: Iterable[Operation]) -> tuple[int, ...]:
+    return tuple(sorted({index for operation in operations for index in operation.indices}))
+
+
+def _context(small: Sequence[Call]) -> tuple[int, ...]:
+    return _indices(call.operation for call in small)[-CONTEXT_MAX:]
+
+
+def _story(small: Sequence[Call], failing: Call) -> list[Step]:
+    """The last operations before the failing one, then that one."""
+    completion = failing.operation.completion
+    assert completion is not None
+    before = [call for call in small if call.operation is not failing.operation]
+    left_out = len(before) - (STEPS_MAX - 2)
+    steps = [Step(f"{left_out} earlier operations are left out")] if left_out > 0 else []
+    steps += [
+        sentence(call.operation, was_open_at_ns=completion.time if call.is_crashed else None)
+        for call in before[max(0, left_out):]
+    ]
+    return [*steps, sentence(failing.operation)]
+
+
+def _holding(table: Table, small: Sequence[Call], outcome: Outcome) -> list[str] | None:
+    """What the object could hold just before the failing return; crashed operations included."""
+    if not outcome.frontier:
+        return None
+    crashed = {call.transition for call in small if call.is_crashed}
+    states = list(dict.fromkeys(state for state, _ in outcome.frontier))
+    for state in states:
+        for transition in crashed:
+            after = table.after(state, transition)
+            if after >= 0 and after not in states:
+                states.append(after)
+    return [table.model.holds(table.states[state]) for state in sorted(states)]
+
+
+def _could(table: Table | None, holding: Sequence[str]) -> str:
+    noun = table.model.noun if table else "register"
+    shown = " or ".join(holding[:STATES_SHOWN])
+    more = f" or {len(holding) - STATES_SHOWN} more" if len(holding) > STATES_SHOWN else ""
+    verb = "be in the state" if table and table.model.name == "mutex" else "hold"
+    return (
+        f"just before that answer, in every order of the operations that fits the answers so far, "
+        f"the {noun} could only {verb}: {shown}{more}"
+    )

@@ -1,0 +1,255 @@
+"""
+Linearizability: every operation takes effect at one instant between its question and its answer.
+
+Linearizability is local (Herlihy and Wing 1990), so each key is judged alone: one that is past the
+budget leaves the others decided. A valid verdict is replayed by `certificate`, an invalid one is
+searched again, by the other engine, on the cut history.
+
+Sources: Wing and Gong (1993); Lowe, "Testing for linearizability" (2017); `native/search.h`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from dissever.checkers import certificate, shrink, stale
+from dissever.checkers.calls import Call, calls
+from dissever.checkers.explain import explain
+from dissever.checkers.models import Misfit, Model
+from dissever.checkers.table import Table, TooManyStates, compile_table
+from dissever.checkers.values import show
+from dissever.harness.history import History, Key, MalformedHistory, Operation
+from dissever.harness.results import Anomaly, Budget, Result, Verdict
+from dissever.native import Engine, Outcome, Status, search
+
+ANOMALIES_MAX: Final = 20
+SHRINK_CONFIGURATIONS: Final = 100_000
+CONFIRM_CONFIGURATIONS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What came of one key."""
+
+    key: Key | None
+    verdict: Verdict
+    why: str
+    operations: int
+    configurations: int = 0
+    peak_bytes: int = 0
+    engine: Engine | None = None
+    anomaly: Anomaly | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Linearizable:
+    """
+    The checker: each key is an object that behaves like `model`.
+
+    `engine` is for tests; the schedule of both is the right one.
+    """
+
+    model: Model
+    name: str = "linearizable"
+    engine: Engine = Engine.SCHEDULE
+
+    def __call__(self, history: History, budget: Budget) -> Result:
+        """Judge each key; no key gets more than the budget, nor do all together."""
+        try:
+            operations = history.operations
+        except MalformedHistory as error:
+            return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=f"malformed: {error}")
+        by_key: dict[Key | None, list[Operation]] = {}
+        for operation in operations:
+            by_key.setdefault(operation.key, []).append(operation)
+        judgements = self._judge_all(by_key, budget)
+        return _result(self.name, judgements)
+
+    def _judge_all(
+        self, by_key: dict[Key | None, list[Operation]], budget: Budget
+    ) -> list[Judgement]:
+        """An equal share for each key, then what is left for those that were not decided."""
+        share = max(1, budget.configurations // max(1, len(by_key)))
+        left = budget.configurations
+        judged: dict[Key | None, Judgement] = {}
+        for key, operations in by_key.items():
+            judged[key] = self._judge(key, operations, Budget(share, budget.memory_bytes))
+            left -= judged[key].configurations
+        for key, judgement in judged.items():
+            if judgement.why.startswith(_OUT_OF_CONFIGURATIONS) and left > share:
+                judged[key] = self._judge(key, by_key[key], Budget(left, budget.memory_bytes))
+                left -= judged[key].configurations
+        return list(judged.values())
+
+    def _judge(self, key: Key | None, operations: Sequence[Operation], budget: Budget) -> Judgement:
+        kept = calls(operations, self.model.reads)
+        if not kept:
+            return Judgement(key, Verdict.VALID, "nothing was asserted", len(operations))
+        try:
+            table = compile_table(self.model, kept)
+        except Misfit as error:
+            return Judgement(key, Verdict.UNKNOWN, f"malformed: {error}", len(operations))
+        except TooManyStates:
+            return self._unless_unwritten(Judgement(
+                key, Verdict.UNKNOWN, "states: the operations can reach too many", len(operations)
+            ), kept, operations)
+        outcome = search(
+            table.problem(kept), configurations_max=budget.configurations,
+            bytes_max=budget.memory_bytes, engine=self.engine,
+        )
+        judgement = Judgement(
+            key, Verdict.UNKNOWN, "", len(operations),
+            outcome.configurations, outcome.peak_bytes, outcome.engine,
+        )
+        if outcome.status is Status.VALID:
+            return _with(judgement, *_validate(self.model, kept, outcome))
+        if outcome.status is Status.INVALID:
+            return self._invalid(judgement, table, kept, operations, outcome)
+        why = _why_unknown(outcome, kept)
+        return self._unless_unwritten(_with(judgement, Verdict.UNKNOWN, why), kept, operations)
+
+    def _invalid(
+        self, judgement: Judgement, table: Table, kept: Sequence[Call],
+        operations: Sequence[Operation], outcome: Outcome,
+    ) -> Judgement:
+        assert outcome.failing is not None
+        failing = kept[outcome.failing]
+        small = _shrink(table, kept, failing, self.model)
+        again = _search(table, small, CONFIRM_CONFIGURATIONS, Engine.BREADTH)
+        proof = (
+            stale.prove(failing, kept, operations, self.model.initial)
+            if self.model.noun == "register" else None
+        )
+        anomaly = explain(judgement.key, table, small, failing, again, proof)
+        details = {
+            "failing": list(failing.operation.indices),
+            "states": _states(table, again if again.frontier else outcome),
+            "confirmed": again.status is Status.INVALID,
+            "longest_prefix": [
+                index for i in outcome.order[-20:] for index in kept[i].operation.indices
+            ],
+            "linearized": len(outcome.order),
+        }
+        return _with(judgement, Verdict.INVALID, anomaly.summary, anomaly, details)
+
+    def _unless_unwritten(
+        self, judgement: Judgement, kept: Sequence[Call], operations: Sequence[Operation]
+    ) -> Judgement:
+        """A read of what nobody wrote is invalid whatever a search would say."""
+        if self.model.noun != "register":
+            return judgement
+        proof = stale.unwritten(kept, operations, self.model.initial)
+        if proof is None:
+            return judgement
+        anomaly = explain(judgement.key, None, (), None, None, proof)
+        return _with(judgement, Verdict.INVALID, anomaly.summary, anomaly)
+
+
+_OUT_OF_CONFIGURATIONS: Final = "budget: no more configurations"
+
+
+def _with(
+    judgement: Judgement, verdict: Verdict, why: str, anomaly: Anomaly | None = None,
+    details: dict[str, Any] | None = None,
+) -> Judgement:
+    return Judgement(
+        judgement.key, verdict, why, judgement.operations, judgement.configurations,
+        judgement.peak_bytes, judgement.engine, anomaly, details or {},
+    )
+
+
+def _search(table: Table, small: Sequence[Call], configurations: int, engine: Engine) -> Outcome:
+    return search(
+        table.problem(small), configurations_max=configurations, bytes_max=1 << 28, engine=engine
+    )
+
+
+def _validate(model: Model, kept: Sequence[Call], outcome: Outcome) -> tuple[Verdict, str]:
+    wrong = certificate.flaw(model, kept, outcome.order)
+    if wrong is None:
+        return Verdict.VALID, "an order explains every answer"
+    return Verdict.UNKNOWN, f"certificate: the order that was found is not one: {wrong}"
+
+
+def _shrink(
+    table: Table, kept: Sequence[Call], failing: Call, model: Model
+) -> tuple[Call, ...]:
+    pure = {each for each in table.transitions if table.is_pure(each)}
+    return shrink.without_needless_reads(
+        shrink.cut(kept, failing, model.reads),
+        lambda call: call is not failing and call.transition in pure,
+        lambda some: _search(
+            table, some, SHRINK_CONFIGURATIONS, Engine.SCHEDULE
+        ).status is Status.INVALID,
+    )
+
+
+def _states(table: Table, outcome: Outcome) -> list[str]:
+    held = dict.fromkeys(state for state, _ in outcome.frontier)
+    return [table.model.holds(table.states[state]) for state in held]
+
+
+def _why_unknown(outcome: Outcome, kept: Sequence[Call]) -> str:
+    reasons = {
+        Status.CONFIGURATIONS: f"{_OUT_OF_CONFIGURATIONS} ({outcome.configurations} explored)",
+        Status.MEMORY: f"budget: no more memory ({outcome.peak_bytes} bytes held)",
+        Status.WIDE: "open operations: more at one time than the search can hold",
+        Status.CAPPED: "crashed operations: more of one kind than the search counts",
+    }
+    why = reasons[outcome.status]
+    if outcome.failing is None:
+        return why
+    index = kept[outcome.failing].operation.indices[-1]
+    percent = 100 * len(outcome.order) // len(kept)
+    return f"{why}; reached event {index}, {percent} % of the operations"
+
+
+def _result(name: str, judgements: Sequence[Judgement]) -> Result:
+    verdict = max((each.verdict for each in judgements), default=Verdict.UNKNOWN)
+    some = {v: [each for each in judgements if each.verdict is v] for v in Verdict}
+    anomalies = [each.anomaly for each in some[Verdict.INVALID] if each.anomaly]
+    if not judgements:
+        why = "no operations"
+    elif verdict is Verdict.VALID:
+        why = f"an order explains every answer, for each of {_count(judgements)}"
+    else:
+        worst = some[verdict]
+        why = f"{_count(worst)} of {len(judgements)}: {worst[0].why}"
+    return Result(
+        checker=name, verdict=verdict, why=why, anomalies=tuple(anomalies[:ANOMALIES_MAX]),
+        details=_details(judgements, some),
+    )
+
+
+def _count(judgements: Sequence[Judgement]) -> str:
+    return "1 object" if len(judgements) == 1 else f"{len(judgements)} objects"
+
+
+def _details(
+    judgements: Sequence[Judgement], some: dict[Verdict, list[Judgement]]
+) -> dict[str, Any]:
+    return {
+        "keys": len(judgements),
+        **{verdict.word: len(found) for verdict, found in some.items()},
+        "operations": sum(each.operations for each in judgements),
+        "configurations": sum(each.configurations for each in judgements),
+        "peak_bytes": max((each.peak_bytes for each in judgements), default=0),
+        "engines": _engines(judgements),
+        "unknown_keys": {_name(each): each.why for each in some[Verdict.UNKNOWN]},
+        "invalid_keys": {_name(each): each.details for each in some[Verdict.INVALID]},
+    }
+
+
+def _engines(judgements: Iterable[Judgement]) -> dict[str, int]:
+    engines: dict[str, int] = {}
+    for each in judgements:
+        if each.engine is not None:
+            engines[each.engine.value] = engines.get(each.engine.value, 0) + 1
+    return engines
+
+
+def _name(judgement: Judgement) -> str:
+    return "-" if judgement.key is None else show(judgement.key).strip('"')

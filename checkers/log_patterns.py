@@ -1,0 +1,137 @@
+"""
+What the nodes' logs and exits give away: assertions, sanitizer reports, aborts, torn logs.
+
+The logs come as values: reading files is the caller's part.
+
+Source: dqlite's own stress tests and their log scans.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from dissever.harness.history import History
+from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
+
+LINES_SHOWN: Final = 5
+LINE_CHARACTERS_MAX: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLog:
+    """
+    What one node left behind.
+
+    `lines` are of the file at `path`, the first one being line 1. `exit_signals` are the signals
+    that ended its processes, in order; exits that were no signal are not among them.
+    """
+
+    node: str
+    path: str
+    lines: Sequence[str] = ()
+    exit_signals: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A kind of line that no healthy node writes."""
+
+    name: str
+    meaning: str
+    regex: re.Pattern[str]
+
+
+PATTERNS: Final = (
+    Pattern("assertion", "an assertion failed", re.compile(r"Assertion")),
+    Pattern(
+        "memory-error", "memory was corrupted",
+        re.compile(r"double free|corruption|malloc\(\): |AddressSanitizer|Segmentation"),
+    ),
+    Pattern("leak", "memory was leaked", re.compile(r"LeakSanitizer")),
+    Pattern("undefined-behaviour", "a sanitizer complained", re.compile(r"runtime error")),
+    Pattern("abort", "the process aborted", re.compile(r"\bAborted\b")),
+    Pattern("start-failed", "the node could not start", re.compile(r"raft_start\(\)")),
+    Pattern(
+        "log-conflict", "the logs of two nodes contradict each other",
+        re.compile(r"conflicting terms|new index conflicts with committed entry"),
+    ),
+    Pattern(
+        "disk-failed", "the node could not write its log",
+        re.compile(r"\bUNAVAILABLE\b|prepare segment failed"),
+    ),
+)
+
+SIGNALS: Final = {6: "SIGABRT", 7: "SIGBUS", 11: "SIGSEGV"}
+"""Signals that a process brings on itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPatterns:
+    """The checker. Valid when no line matches and no node crashed; unknown without any log."""
+
+    logs: Sequence[NodeLog]
+    name: str = "logs"
+    patterns: Sequence[Pattern] = PATTERNS
+
+    def __call__(self, history: History, budget: Budget) -> Result:
+        """Search each line once."""
+        anomalies = [*self._lines(), *self._exits(_signals_sent(history))]
+        lines = sum(len(log.lines) for log in self.logs)
+        details = {"nodes": len({log.node for log in self.logs}), "lines": lines}
+        if not self.logs:
+            verdict, why = Verdict.UNKNOWN, "no logs were kept"
+        elif anomalies:
+            verdict, why = Verdict.INVALID, "; ".join(each.summary for each in anomalies)
+        else:
+            verdict, why = Verdict.VALID, f"nothing suspicious in {lines} lines"
+        return Result(
+            checker=self.name, verdict=verdict, why=why, anomalies=tuple(anomalies),
+            details=details,
+        )
+
+    def _lines(self) -> Iterable[Anomaly]:
+        for pattern in self.patterns:
+            for log in self.logs:
+                found = [
+                    (number, line) for number, line in enumerate(log.lines, 1)
+                    if pattern.regex.search(line)
+                ]
+                if found:
+                    yield _anomaly(pattern, log, found)
+
+    def _exits(self, sent: set[tuple[str, int]]) -> Iterable[Anomaly]:
+        for log in self.logs:
+            for number in dict.fromkeys(log.exit_signals):
+                if number in SIGNALS and (log.node, number) not in sent:
+                    summary = f"{log.node}: the process was ended by {SIGNALS[number]}, not by us"
+                    yield Anomaly(
+                        name="crash", summary=summary, indices=(), steps=(Step(summary),)
+                    )
+
+
+def _signals_sent(history: History) -> set[tuple[str, int]]:
+    """(node, signal) of each fault that says which signal it sent."""
+    return {
+        (str(node), event.value["signal"])
+        for event in history
+        if not event.is_client and isinstance(event.value, dict)
+        and isinstance(event.value.get("signal"), int)
+        for node in event.value.get("targets", ())
+    }
+
+
+def _anomaly(pattern: Pattern, log: NodeLog, found: Sequence[tuple[int, str]]) -> Anomaly:
+    first, text = found[0]
+    more = f" and {len(found) - 1} more lines" if len(found) > 1 else ""
+    return Anomaly(
+        name=pattern.name,
+        summary=f"{log.node}: {pattern.meaning}: {text.strip()[:120]} ({log.path}:{first}{more})",
+        indices=(),
+        steps=tuple(
+            Step(f"{log.path}:{number}: {line.rstrip()[:LINE_CHARACTERS_MAX]}")
+            for number, line in found[:LINES_SHOWN]
+        ),
+    )

@@ -1,0 +1,37 @@
+"""
+Values as keys: JSON values made hashable, equal by type and by value.
+
+1, 1.0 and True differ, as they do in a database. Ints, texts and None stay what they are, so that
+a model reads naturally.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from typing import Any
+
+
+def freeze(value: Any) -> Hashable:
+    """A hashable stand-in: lists become tuples; bools, floats and dicts carry their type."""
+    if value is None or type(value) is int or type(value) is str:
+        return value
+    if isinstance(value, list | tuple):
+        return tuple(freeze(item) for item in value)
+    if isinstance(value, dict):
+        items = sorted(((str(key), freeze(item)) for key, item in value.items()), key=repr)
+        return (dict, tuple(items))
+    return (type(value), value)
+
+
+def show(value: Any) -> str:
+    """A value as people read it: JSON, `nothing` for None, at most 80 characters."""
+    if value is None:
+        return "nothing"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def show_ns(time_ns: int) -> str:
+    """A time of a history in seconds, to the millisecond."""
+    return f"{time_ns / 1e9:.3f} s"

@@ -1,0 +1,212 @@
+/*
+ * cursor.h: what is open at a return, and the moves from a configuration there.
+ *
+ * A configuration is a block of words (memo.h). Rule (b): nothing is linearized before a return
+ * forces it, since it can always be moved to just before the next return. Rule (c): a pure
+ * operation that is open and enabled is linearized at once, without a branch. A write that happens
+ * to write the current value is not pure: it may be needed later.
+ */
+#ifndef DISSEVER_CURSOR_H
+#define DISSEVER_CURSOR_H
+
+#include "problem.h"
+
+struct cursor {
+    int32_t at;       /* the next return */
+    int32_t *holders; /* by slot: the operation that held it last */
+    uint64_t *open;   /* by slot: whether it is held */
+    int32_t *kinds;   /* by slot of kinds: the kind that held it last, or -1 */
+};
+
+static int32_t block_return(const uint64_t *block)
+{
+    return (int32_t)(block[0] >> 32);
+}
+
+static int32_t block_state(const uint64_t *block)
+{
+    return (int32_t)(block[0] & UINT32_MAX);
+}
+
+static uint64_t block_word(int32_t at, int32_t state)
+{
+    return (uint64_t)(uint32_t)at << 32 | (uint32_t)state;
+}
+
+static bool block_has(const uint64_t *block, int32_t slot)
+{
+    return (block[1 + slot / 64] >> (slot % 64) & 1) != 0;
+}
+
+static uint64_t *block_count_word(const struct problem *problem, uint64_t *block, int32_t slot)
+{
+    return &block[1 + problem->mask_words + (uint32_t)slot / COUNTS_PER_WORD];
+}
+
+static uint32_t count_shift(int32_t slot)
+{
+    return 16 * ((uint32_t)slot % COUNTS_PER_WORD);
+}
+
+static void cursor_enter_calls(const struct problem *problem, struct cursor *cursor)
+{
+    int32_t e = cursor->at;
+    for (int32_t i = problem->calls_start[e]; i < problem->calls_start[e + 1]; i++) {
+        int32_t operation = problem->calls[i], slot = problem->slot[operation];
+        cursor->holders[slot] = operation;
+        cursor->open[slot / 64] |= UINT64_C(1) << (slot % 64);
+    }
+    for (int32_t kind = problem->kinds_start[e]; kind < problem->kinds_start[e + 1]; kind++)
+        cursor->kinds[problem->kind_slot[kind]] = kind;
+}
+
+static void cursor_advance(const struct problem *problem, struct cursor *cursor)
+{
+    int32_t slot = problem->slot[problem->return_operation[cursor->at]];
+    cursor->open[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+    cursor->at++;
+    if (cursor->at < problem->n_returns)
+        cursor_enter_calls(problem, cursor);
+}
+
+static void cursor_retreat(const struct problem *problem, struct cursor *cursor)
+{
+    int32_t e = cursor->at;
+    if (e < problem->n_returns) {
+        for (int32_t i = problem->calls_start[e + 1]; i-- > problem->calls_start[e];) {
+            int32_t operation = problem->calls[i], slot = problem->slot[operation];
+            cursor->open[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+            cursor->holders[slot] = problem->slot_before[operation];
+        }
+        for (int32_t kind = problem->kinds_start[e + 1]; kind-- > problem->kinds_start[e];)
+            cursor->kinds[problem->kind_slot[kind]] = problem->kind_before[kind];
+    }
+    cursor->at = e - 1;
+    int32_t slot = problem->slot[problem->return_operation[e - 1]];
+    cursor->open[slot / 64] |= UINT64_C(1) << (slot % 64);
+}
+
+static void cursor_seek(const struct problem *problem, struct cursor *cursor, int32_t e)
+{
+    while (cursor->at < e)
+        cursor_advance(problem, cursor);
+    while (cursor->at > e)
+        cursor_retreat(problem, cursor);
+}
+
+static int cursor_open(struct problem *problem, struct account *account, struct cursor *cursor)
+{
+    cursor->holders = problem_allocate(problem, account, problem->n_slots, sizeof(int32_t));
+    cursor->open = problem_allocate(problem, account, problem->mask_words, sizeof(uint64_t));
+    cursor->kinds = problem_allocate(problem, account, problem->n_kind_slots, sizeof(int32_t));
+    if (cursor->holders == NULL || cursor->open == NULL || cursor->kinds == NULL)
+        return SEARCH_NO_MEMORY;
+    for (int32_t slot = 0; slot < problem->n_kind_slots; slot++)
+        cursor->kinds[slot] = -1;
+    cursor->at = 0;
+    if (problem->n_returns > 0)
+        cursor_enter_calls(problem, cursor);
+    return SEARCH_OK;
+}
+
+/* Linearize every open pure operation that is enabled, into `absorbed`. Returns how many. */
+static int32_t absorb(const struct problem *problem, const struct cursor *cursor, uint64_t *block,
+                      int32_t *absorbed)
+{
+    int32_t n_absorbed = 0, state = block_state(block);
+    for (uint32_t word = 0; word < problem->mask_words; word++) {
+        uint64_t left = cursor->open[word] & ~block[1 + word];
+        for (; left != 0; left &= left - 1) {
+            uint32_t bit = (uint32_t)__builtin_ctzll(left);
+            int32_t operation = cursor->holders[64 * word + bit];
+            int32_t t = problem->transition[operation];
+            if (!problem->pure[t] || problem_next(problem, state, t) < 0)
+                continue;
+            block[1 + word] |= UINT64_C(1) << bit;
+            absorbed[n_absorbed++] = operation;
+        }
+    }
+    return n_absorbed;
+}
+
+/* Whether the operation that returns next is linearized. */
+static bool is_forced_done(const struct problem *problem, const uint64_t *block)
+{
+    return block_has(block, problem->slot[problem->return_operation[block_return(block)]]);
+}
+
+/* Pass the next return: give back its slot, and the counts of kinds that nothing can need now. */
+static void pass_return(const struct problem *problem, const struct cursor *cursor,
+                        uint64_t *block)
+{
+    int32_t e = block_return(block);
+    int32_t done = problem->slot[problem->return_operation[e]];
+    block[1 + done / 64] &= ~(UINT64_C(1) << (done % 64));
+    for (int32_t slot = 0; slot < problem->n_kind_slots; slot++)
+        if (cursor->kinds[slot] >= 0 && problem->kind_expiry[cursor->kinds[slot]] == e)
+            *block_count_word(problem, block, slot) &= ~(UINT64_C(0xFFFF) << count_shift(slot));
+    block[0] = block_word(e + 1, block_state(block));
+}
+
+/* Use the oldest unused operation of the kind in `slot`. Returns it, or -1 where it cannot help. */
+static int32_t branch_crashed(const struct problem *problem, const struct cursor *cursor,
+                              uint64_t *child, int32_t slot)
+{
+    int32_t kind = cursor->kinds[slot], e = cursor->at, state = block_state(child);
+    if (kind < 0 || problem->kind_expiry[kind] < e)
+        return -1;
+    int32_t after = problem_next(problem, state, problem->kind_transition[kind]);
+    if (after < 0 || after == state || problem->need[after] < e)
+        return -1;
+    uint64_t *word = block_count_word(problem, child, slot);
+    int32_t used = (int32_t)(*word >> count_shift(slot) & 0xFFFF);
+    int32_t at = problem->kind_start[kind] + used;
+    if (at >= problem->kind_start[kind + 1] ||
+        problem->birth[problem->kind_operations[at]] > e)
+        return -1;
+    *word += UINT64_C(1) << count_shift(slot);
+    child[0] = block_word(e, after);
+    return problem->kind_operations[at];
+}
+
+/* Linearize the open ok operation in `slot`. Returns it, or -1 where it is refused or absorbed. */
+static int32_t branch_open(const struct problem *problem, const struct cursor *cursor,
+                           uint64_t *child, int32_t slot, bool is_forced)
+{
+    int32_t operation = cursor->holders[slot], t = problem->transition[operation];
+    int32_t after = problem_next(problem, block_state(child), t);
+    if (after < 0 || (problem->pure[t] && !is_forced))
+        return -1;
+    child[1 + slot / 64] |= UINT64_C(1) << (slot % 64);
+    child[0] = block_word(cursor->at, after);
+    return operation;
+}
+
+/*
+ * The next child of `block`, from *position on (0 at first): the forced operation, then the other
+ * open ones, then the crashed ones. Returns the operation linearized, or -1 when there is no more.
+ */
+static int32_t branch(const struct problem *problem, const struct cursor *cursor,
+                      const uint64_t *block, uint32_t *position, uint64_t *child)
+{
+    int32_t forced = problem->slot[problem->return_operation[cursor->at]];
+    int32_t operation = -1;
+    memcpy(child, block, sizeof(uint64_t) * problem->width);
+    if (*position == 0) {
+        *position = 1;
+        operation = branch_open(problem, cursor, child, forced, true);
+    }
+    for (; operation < 0 && *position <= (uint32_t)problem->n_slots; ++*position) {
+        int32_t slot = (int32_t)*position - 1;
+        bool is_open = (cursor->open[slot / 64] >> (slot % 64) & 1) != 0;
+        if (slot != forced && is_open && !block_has(block, slot))
+            operation = branch_open(problem, cursor, child, slot, false);
+    }
+    uint32_t end = (uint32_t)(problem->n_slots + problem->n_kind_slots);
+    for (; operation < 0 && *position <= end; ++*position)
+        operation = branch_crashed(problem, cursor, child,
+                                   (int32_t)*position - 1 - problem->n_slots);
+    return operation;
+}
+
+#endif

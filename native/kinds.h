@@ -1,0 +1,163 @@
+/*
+ * kinds.h: which crashed operations can matter, and until when.
+ *
+ * Rule (d). A transition is sensitive unless it is total and constant, or total and the identity.
+ * need[s] is the last return of an ok sensitive operation enabled in s, closed under crashed
+ * sensitive transitions s -> d: need[s] >= need[d]. A crashed operation that leads to d while every
+ * return up to need[d] is past can be erased from a linearization, and so can what follows it up to
+ * the next constant: whatever follows is constant, the identity, or sensitive and crashed. "Partial"
+ * instead of "sensitive" is wrong: it gives false invalids on random tables.
+ */
+#ifndef DISSEVER_KINDS_H
+#define DISSEVER_KINDS_H
+
+#include "problem.h"
+
+/* Which transitions are pure, and which are total and constant or the identity: not sensitive. */
+static void problem_classify(struct problem *problem, uint8_t *sensitive)
+{
+    for (int32_t t = 0; t < problem->n_transitions; t++) {
+        bool is_total = true, is_constant = true, is_identity = true;
+        int32_t first = problem_next(problem, 0, t);
+        for (int32_t state = 0; state < problem->n_states; state++) {
+            int32_t after = problem_next(problem, state, t);
+            is_total = is_total && after >= 0;
+            is_constant = is_constant && after == first;
+            is_identity = is_identity && (after < 0 || after == state);
+        }
+        problem->pure[t] = is_identity;
+        sensitive[t] = !(is_total && (is_constant || is_identity));
+    }
+}
+
+/* The last return that can need each state: a sensitive ok operation is enabled there. */
+static void problem_needs(struct problem *problem, const uint8_t *sensitive,
+                          const uint8_t *crashed, const int32_t *last_return)
+{
+    bool has_changed = true;
+
+    for (int32_t state = 0; state < problem->n_states; state++) {
+        problem->need[state] = -1;
+        for (int32_t t = 0; t < problem->n_transitions; t++)
+            if (sensitive[t] && last_return[t] > problem->need[state] &&
+                problem_next(problem, state, t) >= 0)
+                problem->need[state] = last_return[t];
+    }
+    while (has_changed) {
+        has_changed = false;
+        for (int32_t t = 0; t < problem->n_transitions; t++) {
+            if (!sensitive[t] || !crashed[t])
+                continue;
+            for (int32_t state = 0; state < problem->n_states; state++) {
+                int32_t after = problem_next(problem, state, t);
+                if (after < 0 || problem->need[after] <= problem->need[state])
+                    continue;
+                problem->need[state] = problem->need[after];
+                has_changed = true;
+            }
+        }
+    }
+}
+
+/* The last return at which transition t, crashed, can matter, or -1. */
+static int32_t problem_expiry(const struct problem *problem, int32_t t)
+{
+    int32_t expiry = -1;
+    for (int32_t state = 0; state < problem->n_states; state++) {
+        int32_t after = problem_next(problem, state, t);
+        if (after >= 0 && after != state && problem->need[after] > expiry)
+            expiry = problem->need[after];
+    }
+    return expiry;
+}
+
+/* Gather the useful crashed operations by kind. `order` lists all operations by invocation. */
+static void problem_kinds(struct problem *problem, const int32_t *order, int32_t n_order,
+                         int32_t *expiry, int32_t *kind_of, int32_t *counts)
+{
+    int32_t total = 0;
+
+    for (int32_t i = 0; i < n_order; i++) {
+        int32_t operation = order[i], t = problem->transition[operation];
+        if (problem->slot[operation] >= 0 || problem->birth[operation] > expiry[t])
+            continue;
+        if (kind_of[t] < 0) {
+            kind_of[t] = problem->n_kinds++;
+            problem->kind_transition[kind_of[t]] = t;
+            problem->kind_expiry[kind_of[t]] = expiry[t];
+        }
+        if (counts[kind_of[t]] == (int32_t)COUNT_MAX)
+            problem->is_capped = true;
+        else
+            counts[kind_of[t]]++;
+    }
+    for (int32_t kind = 0; kind < problem->n_kinds; kind++) {
+        problem->kind_start[kind] = total;
+        total += counts[kind];
+        counts[kind] = 0;
+    }
+    problem->kind_start[problem->n_kinds] = total;
+    for (int32_t i = 0; i < n_order; i++) {
+        int32_t operation = order[i], kind = kind_of[problem->transition[operation]];
+        if (problem->slot[operation] >= 0 || kind < 0 ||
+            problem->birth[operation] > problem->kind_expiry[kind] ||
+            counts[kind] == problem->kind_start[kind + 1] - problem->kind_start[kind])
+            continue;
+        problem->kind_operations[problem->kind_start[kind] + counts[kind]++] = operation;
+    }
+}
+
+/* Give each kind the lowest slot that no other kind can need while it does. */
+static int problem_kind_slots(struct problem *problem)
+{
+    int32_t occupant[SEARCH_KINDS_MAX];
+    int32_t e = 0;
+
+    for (int32_t kind = 0; kind < problem->n_kinds; kind++) {
+        int32_t born = problem->birth[problem->kind_operations[problem->kind_start[kind]]];
+        int32_t slot = 0;
+        while (slot < problem->n_kind_slots && problem->kind_expiry[occupant[slot]] >= born)
+            slot++;
+        if (slot == SEARCH_KINDS_MAX)
+            return SEARCH_WIDE;
+        problem->kind_before[kind] = slot == problem->n_kind_slots ? -1 : occupant[slot];
+        if (slot == problem->n_kind_slots)
+            problem->n_kind_slots++;
+        occupant[slot] = kind;
+        problem->kind_slot[kind] = slot;
+        while (e <= born)
+            problem->kinds_start[e++] = kind;
+    }
+    while (e <= problem->n_returns)
+        problem->kinds_start[e++] = problem->n_kinds;
+    return SEARCH_OK;
+}
+
+/* Prepare crashed operations: rule (d). */
+static int problem_crashes(struct problem *problem, struct account *account, const int32_t *order)
+{
+    int64_t n_transitions = problem->n_transitions;
+    uint8_t *sensitive = problem_allocate(problem, account, n_transitions, 1);
+    uint8_t *crashed = problem_allocate(problem, account, n_transitions, 1);
+    int32_t *scratch = problem_allocate(problem, account, 4 * n_transitions, sizeof(int32_t));
+    if (sensitive == NULL || crashed == NULL || scratch == NULL)
+        return SEARCH_NO_MEMORY;
+    int32_t *last_return = scratch, *expiry = scratch + n_transitions;
+    int32_t *kind_of = expiry + n_transitions, *counts = kind_of + n_transitions;
+
+    problem_classify(problem, sensitive);
+    for (int64_t t = 0; t < n_transitions; t++)
+        last_return[t] = kind_of[t] = -1;
+    for (int32_t e = 0; e < problem->n_returns; e++)
+        last_return[problem->transition[problem->return_operation[e]]] = e;
+    for (int32_t operation = 0; operation < problem->n_operations; operation++)
+        if (problem->slot[operation] < 0)
+            crashed[problem->transition[operation]] = 1;
+    problem_needs(problem, sensitive, crashed, last_return);
+    for (int32_t t = 0; t < problem->n_transitions; t++)
+        expiry[t] = crashed[t] ? problem_expiry(problem, t) : -1;
+    problem_kinds(problem, order, problem->n_operations, expiry, kind_of, counts);
+    return problem_kind_slots(problem);
+}
+
+#endif

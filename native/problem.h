@@ -1,0 +1,81 @@
+/*
+ * problem.h: a history prepared for the search: what it holds.
+ *
+ * Time is counted in returns: return e is the e-th completion of an ok operation. An open ok
+ * operation holds the lowest free slot (a bit of the mask) from its invocation to its return.
+ * Crashed operations of one transition are interchangeable: a kind holds a count from its first
+ * invocation until nothing can need it any more.
+ */
+#ifndef DISSEVER_PROBLEM_H
+#define DISSEVER_PROBLEM_H
+
+#include "memo.h"
+#include "search.h"
+
+struct problem {
+    const int32_t *transition; /* by operation; the caller's */
+    const int32_t *next;       /* the caller's */
+    int32_t n_operations;
+    int32_t n_states;
+    int32_t n_transitions;
+    int32_t initial;
+
+    int32_t n_returns;
+    int32_t *return_operation; /* by return */
+    int32_t *calls_start;      /* by return, one more: the calls between it and the one before */
+    int32_t *calls;            /* ok operations by invocation */
+    int32_t *slot;             /* by operation; -1 for a crashed one */
+    int32_t *slot_before;      /* by operation: who held its slot before, or -1 */
+    int32_t *birth;            /* by operation: the first return after its invocation */
+    int32_t n_slots;
+
+    uint8_t *pure;  /* by transition: leaves every state in which it is enabled as it is */
+    int32_t *need;  /* by state: the last return that may tell it from another, or -1 */
+
+    int32_t n_kinds;
+    int32_t *kind_transition; /* by kind, in order of first birth, as all that follows */
+    int32_t *kind_start;      /* one more: its operations in kind_operations, oldest first */
+    int32_t *kind_operations;
+    int32_t *kind_expiry; /* the last return at which it can matter */
+    int32_t *kind_slot;
+    int32_t *kind_before; /* who held its slot before, or -1 */
+    int32_t *kinds_start; /* by return, one more: the kinds born at it */
+    int32_t n_kind_slots;
+    bool is_capped; /* some crashed operations were left out: COUNT_MAX */
+
+    uint32_t mask_words;
+    uint32_t width; /* words in a block */
+    void *owned[32];
+    uint64_t owned_bytes[32];
+    uint32_t n_owned;
+};
+
+static void *problem_allocate(struct problem *problem, struct account *account, int64_t n,
+                              uint64_t size)
+{
+    uint64_t bytes = (uint64_t)n * size;
+    void *memory = account_resize(account, NULL, 0, bytes);
+    if (memory == NULL)
+        return NULL;
+    memset(memory, 0, (size_t)bytes);
+    problem->owned[problem->n_owned] = memory;
+    problem->owned_bytes[problem->n_owned] = bytes;
+    problem->n_owned++;
+    return memory;
+}
+
+static void problem_free(struct problem *problem, struct account *account)
+{
+    while (problem->n_owned > 0) {
+        problem->n_owned--;
+        account_free(account, problem->owned[problem->n_owned],
+                     problem->owned_bytes[problem->n_owned]);
+    }
+}
+
+static int32_t problem_next(const struct problem *problem, int32_t state, int32_t transition)
+{
+    return problem->next[(size_t)state * (size_t)problem->n_transitions + (size_t)transition];
+}
+
+#endif

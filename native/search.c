@@ -1,0 +1,189 @@
+/*
+ * search.c: the schedule of engines, and what the caller sees of a search.
+ *
+ * Depth first with 50 configurations an operation decides nearly every history; breadth first then
+ * gets half of what is left, since it is far better on invalid ones; depth first gets the rest.
+ */
+#include "search.h"
+
+#include "breadth.h"
+#include "depth.h"
+#include "prepare.h"
+
+#define FIRST_STAGE_PER_OPERATION 50
+#define FIRST_STAGE_AT_LEAST 1000
+
+enum stage { STAGE_FIRST, STAGE_BREADTH, STAGE_LAST };
+
+struct search {
+    struct account account;
+    struct problem problem;
+    struct depth depth;
+    struct breadth breadth;
+    uint64_t max_configurations;
+    uint64_t max_bytes;
+    uint64_t configurations;
+    uint64_t stage_limit;
+    enum search_engine engine;
+    enum search_engine decided_by;
+    enum stage stage;
+    enum search_status status;
+};
+
+static void search_enter_stage(struct search *search, enum stage stage)
+{
+    uint64_t left = search->max_configurations - search->configurations;
+    uint64_t held = search->account.used;
+
+    search->stage = stage;
+    search->stage_limit = search->max_configurations;
+    search->account.limit = search->max_bytes;
+    if (search->engine != SEARCH_SCHEDULE || stage == STAGE_LAST)
+        return;
+    /* Each stage gets half of what is left, so that the one after it has something to go on with. */
+    search->account.limit = held + (search->max_bytes - held) / 2;
+    if (stage == STAGE_BREADTH) {
+        search->stage_limit = search->configurations + left / 2;
+    } else {
+        uint64_t first = FIRST_STAGE_AT_LEAST + FIRST_STAGE_PER_OPERATION *
+                                                    (uint64_t)search->problem.n_operations;
+        search->stage_limit = first < left ? first : left;
+    }
+}
+
+struct search *search_open(int32_t n_operations, const int32_t *inv, const int32_t *ret,
+                           const int32_t *transition, int32_t n_states, int32_t n_transitions,
+                           const int32_t *next, int32_t initial, uint64_t max_configurations,
+                           uint64_t max_bytes, int32_t engine, int32_t *error)
+{
+    *error = SEARCH_MALFORMED;
+    if (n_operations < 0 || n_operations > INT32_MAX / 2 - 2 || n_states < 1 ||
+        n_transitions < 0 || engine < SEARCH_SCHEDULE || engine > SEARCH_BREADTH)
+        return NULL;
+    *error = SEARCH_NO_MEMORY;
+    struct search *search = calloc(1, sizeof *search);
+    if (search == NULL)
+        return NULL;
+    search->account.limit = max_bytes;
+    search->max_bytes = max_bytes;
+    search->max_configurations = max_configurations;
+    search->engine = (enum search_engine)engine;
+    search->decided_by = engine == SEARCH_BREADTH ? SEARCH_BREADTH : SEARCH_DEPTH;
+    search->problem = (struct problem){
+        .transition = transition, .next = next, .n_operations = n_operations,
+        .n_states = n_states, .n_transitions = n_transitions, .initial = initial};
+    *error = problem_prepare(&search->problem, &search->account, inv, ret);
+    if (*error == SEARCH_OK && engine != SEARCH_BREADTH)
+        *error = depth_open(&search->depth, &search->problem, &search->account);
+    if (*error == SEARCH_OK && engine != SEARCH_DEPTH)
+        *error = breadth_open(&search->breadth, &search->problem, &search->account);
+    if (*error != SEARCH_OK) {
+        search_close(search);
+        return NULL;
+    }
+    search_enter_stage(search, engine == SEARCH_BREADTH ? STAGE_BREADTH : STAGE_FIRST);
+    return search;
+}
+
+/* One slice of the current stage. */
+static enum search_status search_stage(struct search *search, uint64_t slice)
+{
+    uint64_t left = search->stage_limit - search->configurations;
+    uint64_t limit = search->configurations + (slice < left ? slice : left);
+
+    if (search->stage == STAGE_BREADTH)
+        return breadth_run(&search->breadth, &search->problem, &search->account,
+                           &search->configurations, limit);
+    return depth_run(&search->depth, &search->problem, &search->account, &search->configurations,
+                     limit);
+}
+
+int32_t search_run(struct search *search, uint64_t slice)
+{
+    if (search->status != SEARCH_PAUSED)
+        return search->status;
+    enum search_status status = search_stage(search, slice);
+    if (status == SEARCH_PAUSED && search->configurations < search->stage_limit)
+        return SEARCH_PAUSED;
+    if (status == SEARCH_PAUSED)
+        status = SEARCH_CONFIGURATIONS;
+    search->decided_by = search->stage == STAGE_BREADTH ? SEARCH_BREADTH : SEARCH_DEPTH;
+    bool is_decided = status == SEARCH_VALID || status == SEARCH_INVALID;
+    if (!is_decided && search->engine == SEARCH_SCHEDULE && search->stage != STAGE_LAST) {
+        if (search->stage == STAGE_BREADTH)
+            breadth_free(&search->breadth, &search->account);
+        search_enter_stage(search, search->stage + 1);
+        return SEARCH_PAUSED;
+    }
+    if (status == SEARCH_INVALID && search->problem.is_capped)
+        status = SEARCH_CAPPED;
+    search->status = status;
+    return status;
+}
+
+int32_t search_order(struct search *search, int32_t *operations)
+{
+    if (search->decided_by == SEARCH_BREADTH)
+        return breadth_order(&search->breadth, operations);
+    return depth_order(&search->depth, operations, search->status == SEARCH_VALID);
+}
+
+static int32_t search_reach(const struct search *search)
+{
+    return search->decided_by == SEARCH_BREADTH ? search->breadth.cursor.at
+                                                : search->depth.reach;
+}
+
+int32_t search_failing(const struct search *search)
+{
+    int32_t reach = search_reach(search);
+    return reach < search->problem.n_returns ? search->problem.return_operation[reach] : -1;
+}
+
+int32_t search_frontier(struct search *search, uint32_t *from, int32_t *state,
+                        int32_t *operations)
+{
+    const struct problem *problem = &search->problem;
+    bool is_breadth = search->decided_by == SEARCH_BREADTH;
+    const struct memo *memo = is_breadth ? &search->breadth.memo : &search->depth.memo;
+    struct cursor *cursor = is_breadth ? &search->breadth.cursor : &search->depth.cursor;
+    int32_t reach = search_reach(search), n_done = 0;
+
+    while (*from < memo->count) {
+        const uint64_t *block = memo_block(memo, (*from)++);
+        if (block_return(block) != reach)
+            continue;
+        cursor_seek(problem, cursor, reach);
+        *state = block_state(block);
+        for (int32_t slot = 0; slot < problem->n_slots; slot++)
+            if (block_has(block, slot))
+                operations[n_done++] = cursor->holders[slot];
+        return n_done;
+    }
+    return -1;
+}
+
+uint64_t search_configurations(const struct search *search)
+{
+    return search->configurations;
+}
+
+uint64_t search_peak_bytes(const struct search *search)
+{
+    return search->account.peak;
+}
+
+int32_t search_decided_by(const struct search *search)
+{
+    return search->decided_by;
+}
+
+void search_close(struct search *search)
+{
+    if (search == NULL)
+        return;
+    breadth_free(&search->breadth, &search->account);
+    depth_free(&search->depth, &search->account);
+    problem_free(&search->problem, &search->account);
+    free(search);
+}

@@ -1,0 +1,78 @@
+/*
+ * search.h: is a history linearizable with respect to a deterministic table of states?
+ *
+ * A depth-first just-in-time search, then a breadth-first search over antichains, then the first
+ * one again: each is exponential where the other is not. The search runs in slices, so that the
+ * caller may look at signals in between; it holds no global state and calls nothing back.
+ *
+ * Sources: Wing and Gong, "Testing and verifying concurrent objects" (1993); Lowe, "Testing for
+ * linearizability" (2017). The rules for crashed operations are explained in search.c.
+ */
+#ifndef DISSEVER_SEARCH_H
+#define DISSEVER_SEARCH_H
+
+#include <stdint.h>
+
+enum search_engine { SEARCH_SCHEDULE = 0, SEARCH_DEPTH = 1, SEARCH_BREADTH = 2 };
+
+enum search_status {
+    SEARCH_PAUSED = 0,         /* the slice is used up: run again */
+    SEARCH_VALID = 1,          /* search_order gives a linearization */
+    SEARCH_INVALID = 2,        /* search_failing and search_frontier say why */
+    SEARCH_CONFIGURATIONS = 3, /* unknown: past the budget of configurations */
+    SEARCH_MEMORY = 4,         /* unknown: past the budget of bytes */
+    SEARCH_CAPPED = 5          /* unknown: nothing found, but not every crashed operation counted */
+};
+
+enum search_error {
+    SEARCH_OK = 0,
+    SEARCH_MALFORMED = -1, /* the arrays contradict each other */
+    SEARCH_WIDE = -2,      /* more open operations or kinds of crashed ones than the limits */
+    SEARCH_NO_MEMORY = -3
+};
+
+#define SEARCH_OPEN_MAX 4096  /* open ok operations at any one time */
+#define SEARCH_KINDS_MAX 4096 /* distinct crashed transitions that can matter at any one time */
+#define SEARCH_NEVER INT32_MAX
+
+struct search;
+
+/*
+ * Begin a search. The arrays stay the caller's and must outlive it.
+ *
+ * inv, ret, transition: one entry per operation. Positions are distinct and in 0 .. 2n - 1; ret is
+ * SEARCH_NEVER for an operation that crashed. next[state * n_transitions + t] is the state after t,
+ * or -1 where t is refused. *error is set to a search_error; the answer is NULL unless SEARCH_OK.
+ */
+struct search *search_open(int32_t n_operations, const int32_t *inv, const int32_t *ret,
+                           const int32_t *transition, int32_t n_states, int32_t n_transitions,
+                           const int32_t *next, int32_t initial, uint64_t max_configurations,
+                           uint64_t max_bytes, int32_t engine, int32_t *error);
+
+/* Explore at most about `slice` configurations more. Returns a search_status. */
+int32_t search_run(struct search *search, uint64_t slice);
+
+/* The linearization, or the longest partial one found: operations in order. Returns the length. */
+int32_t search_order(struct search *search, int32_t *operations);
+
+/* The operation whose return no configuration survives, or that was reached when unknown; or -1. */
+int32_t search_failing(const struct search *search);
+
+/*
+ * The next configuration just before the failing return, from *from on (0 at first). Gives its
+ * state and the open operations already linearized in it (at most SEARCH_OPEN_MAX); returns their
+ * number, or -1 when there is no more. Only for SEARCH_INVALID. Repeats are possible.
+ */
+int32_t search_frontier(struct search *search, uint32_t *from, int32_t *state,
+                        int32_t *operations);
+
+/* What was spent: configurations explored and the most bytes held at once. */
+uint64_t search_configurations(const struct search *search);
+uint64_t search_peak_bytes(const struct search *search);
+
+/* The engine that decided, a search_engine. */
+int32_t search_decided_by(const struct search *search);
+
+void search_close(struct search *search);
+
+#endif

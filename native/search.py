@@ -1,0 +1,162 @@
+"""
+The search for a linearization, as a function from a problem to an outcome.
+
+It runs in slices with the interpreter's lock released, so that Ctrl-C is answered in between.
+
+Source: `search.h`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Any, Final
+
+from dissever.native._search import ffi, lib
+
+NEVER: Final[int] = lib.SEARCH_NEVER
+"""The return position of an operation that crashed."""
+
+_SLICE = 500_000
+"""Configurations between two looks at signals: some 0.1 s."""
+
+
+class Engine(StrEnum):
+    """The engines by what they explore first; `schedule` tries both."""
+
+    SCHEDULE = "schedule"
+    DEPTH = "depth"
+    BREADTH = "breadth"
+
+
+class Status(Enum):
+    """How a search ended; the last four are unknown, each with what it ran out of."""
+
+    VALID = "valid"
+    INVALID = "invalid"
+    CONFIGURATIONS = "configurations"
+    MEMORY = "memory"
+    CAPPED = "crashed operations"
+    WIDE = "open operations"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """
+    Operations in any order, and a table of states.
+
+    `inv` and `ret` are distinct positions in 0 .. 2n - 1, or NEVER for `ret`. `next` is
+    the table in rows by state: the state after each transition, or -1 where it is refused.
+    """
+
+    inv: Sequence[int]
+    ret: Sequence[int]
+    transition: Sequence[int]
+    next: array[int]
+    transitions: int
+    initial: int = 0
+
+    @property
+    def states(self) -> int:
+        """The rows of the table."""
+        return len(self.next) // self.transitions if self.transitions else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    What a search found.
+
+    `order` is the linearization when valid, else the longest partial one. `failing` is the
+    operation at whose return everything failed (invalid) or that was reached (unknown). `frontier`
+    gives configurations just before it: a state, and the open operations already linearized.
+    """
+
+    status: Status
+    engine: Engine
+    order: tuple[int, ...]
+    failing: int | None
+    frontier: tuple[tuple[int, tuple[int, ...]], ...]
+    configurations: int
+    peak_bytes: int
+
+
+def search(
+    problem: Problem,
+    *,
+    configurations_max: int,
+    bytes_max: int,
+    engine: Engine = Engine.SCHEDULE,
+    frontier_max: int = 32,
+) -> Outcome:
+    """
+    Look for a linearization.
+
+    Raises:
+        ValueError: When the problem contradicts itself.
+    """
+    arrays = [array("i", column) for column in (problem.inv, problem.ret, problem.transition)]
+    error = ffi.new("int32_t *")
+    handle = lib.search_open(
+        len(problem.inv), *(_pointer(column) for column in arrays),
+        problem.states, problem.transitions, _pointer(problem.next), problem.initial,
+        configurations_max, bytes_max, list(Engine).index(engine), error,
+    )
+    if handle == ffi.NULL:
+        return _refused(error[0], engine)
+    try:
+        status = lib.SEARCH_PAUSED
+        while status == lib.SEARCH_PAUSED:
+            status = lib.search_run(handle, _SLICE)
+        return _outcome(handle, status, len(problem.inv), frontier_max)
+    finally:
+        lib.search_close(handle)
+
+
+def _pointer(column: array[int]) -> Any:
+    if column.itemsize != 4:
+        raise ValueError(f"expected integers of 4 bytes, got {column.itemsize}")
+    return ffi.from_buffer("int32_t[]", column)
+
+
+def _refused(error: int, engine: Engine) -> Outcome:
+    if error == lib.SEARCH_MALFORMED:
+        raise ValueError("the positions, the transitions or the table contradict each other")
+    status = Status.WIDE if error == lib.SEARCH_WIDE else Status.MEMORY
+    return Outcome(status, engine, (), None, (), 0, 0)
+
+
+def _outcome(handle: Any, status: int, operations: int, frontier_max: int) -> Outcome:
+    order = ffi.new("int32_t[]", operations + 1)
+    length = lib.search_order(handle, order)
+    failing = lib.search_failing(handle)
+    statuses = {
+        lib.SEARCH_VALID: Status.VALID,
+        lib.SEARCH_INVALID: Status.INVALID,
+        lib.SEARCH_CONFIGURATIONS: Status.CONFIGURATIONS,
+        lib.SEARCH_MEMORY: Status.MEMORY,
+        lib.SEARCH_CAPPED: Status.CAPPED,
+    }
+    return Outcome(
+        statuses[status],
+        list(Engine)[lib.search_decided_by(handle)],
+        tuple(order[0:length]),
+        failing if failing >= 0 else None,
+        _frontier(handle, frontier_max) if status == lib.SEARCH_INVALID else (),
+        lib.search_configurations(handle),
+        lib.search_peak_bytes(handle),
+    )
+
+
+def _frontier(handle: Any, frontier_max: int) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    state, start = ffi.new("int32_t *"), ffi.new("uint32_t *")
+    operations = ffi.new("int32_t[]", lib.SEARCH_OPEN_MAX)
+    found: dict[tuple[int, tuple[int, ...]], None] = {}
+    while len(found) < frontier_max:
+        count = lib.search_frontier(handle, start, state, operations)
+        if count < 0:
+            break
+        found[state[0], tuple(operations[0:count])] = None
+    return tuple(found)
