@@ -1,7 +1,7 @@
 """
 Reports: what a run was, for people and for CI servers.
 
-`render_html` makes the one page that shows the bug, `render_text` the last lines on a terminal,
+`render_html` makes the one page that shows the bug, `summary` the last lines on a terminal,
 `render_junit` what a CI server reads. All are pure functions of a plan, a history and its results;
 the caller writes the files.
 """
@@ -10,7 +10,7 @@ from dissever.reports.bands import Band, Faults, Mark, pair_faults
 from dissever.reports.html import render_html
 from dissever.reports.junit import render_junit
 from dissever.reports.node_events import NodeEvent
-from dissever.reports.text import render_text
+from dissever.reports.text import summary
 
 __all__ = [
     "Band",
@@ -20,5 +20,5 @@ __all__ = [
     "pair_faults",
     "render_html",
     "render_junit",
-    "render_text",
+    "summary",
 ]

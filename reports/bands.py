@@ -64,8 +64,8 @@ def pair_faults(operations: Sequence[Operation], *, end_ns: int) -> Faults:
     """
     Pair each injection with the next completed healing of the same process.
 
-    One healing ends every open band of its process. An injection that failed for certain, and a
-    healing that ends nothing, are marks.
+    One healing ends every open band of its process. An injection that failed for certain or struck
+    nobody, and a healing that ends nothing, are marks.
 
     Args:
         operations: Those of the nemeses (`History.faults`), by invocation.
@@ -76,7 +76,7 @@ def pair_faults(operations: Sequence[Operation], *, end_ns: int) -> Faults:
     open_injections: dict[str, list[Operation]] = {}
     for operation in operations:
         fault = str(operation.process)
-        if is_injection(operation.f) and operation.type is not Type.FAIL:
+        if is_injection(operation.f) and _struck(operation):
             open_injections.setdefault(fault, []).append(operation)
         elif is_healing(operation.f) and _completed(operation) and open_injections.get(fault):
             healed = open_injections.pop(fault)
@@ -118,6 +118,15 @@ def evidence(operation: Operation) -> Mapping[str, Any] | None:
 def _completion_value(operation: Operation) -> Mapping[str, Any]:
     value = operation.completion.value if operation.completion else None
     return value if isinstance(value, Mapping) else {}
+
+
+def _struck(operation: Operation) -> bool:
+    """Whether an injection may have struck: it says so, or says nothing."""
+    if operation.type is Type.FAIL:
+        return False
+    seen = evidence(operation)
+    is_aimless = "targets" in _completion_value(operation) and not targets(operation)
+    return not (is_aimless and (seen is None or seen.get("held") is not True))
 
 
 def _completed(operation: Operation) -> bool:

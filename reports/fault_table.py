@@ -9,6 +9,7 @@ from typing import Any
 from dissever.harness.history import Operation
 from dissever.reports.bands import Band, Faults, Mark, evidence, targets
 from dissever.reports.figures import first_ok_after
+from dissever.reports.labels import error_text
 from dissever.reports.tidy import Tidy, tidy
 
 
@@ -18,18 +19,21 @@ class Proof:
     What was seen from outside when a fault operation completed.
 
     `holds` is None when the evidence does not say whether the fault took hold or was healed;
-    `observed` is None when there is no evidence at all.
+    `is_seen` is whether there is evidence at all. `observed` is all that the operation told, None
+    when nothing.
     """
 
     index: int
     time_ns: int
+    is_seen: bool
     holds: bool | None
     observed: Tidy | None
+    error: str
 
     @property
     def is_missing(self) -> bool:
         """Whether there is nothing that shows the effect."""
-        return self.observed is None or self.holds is not True
+        return not self.is_seen or self.holds is not True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,18 @@ class FaultRow:
     first_ok_ns: int | None = None
     recovered_ns: int | None = None
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether this is a fault that was seen to take hold."""
+        return not self.is_mark and not self.injection.is_missing
+
+    @property
+    def is_flagged(self) -> bool:
+        """Whether a reader should look: proof is lacking, or nothing healed the fault."""
+        if self.is_mark:
+            return self.injection.holds is False
+        return self.injection.is_missing or self.healing is None or self.healing.is_missing
+
 
 def fault_rows(faults: Faults, operations: Sequence[Operation]) -> tuple[FaultRow, ...]:
     """The rows of the evidence table, by time."""
@@ -62,20 +78,23 @@ def proof(operation: Operation, claim: str) -> Proof:
     """What an operation proves; claim is the key of the evidence: `held` or `healed`."""
     event = operation.completion or operation.invocation
     seen = evidence(operation)
-    if seen is None:
-        return Proof(event.index, event.time, None, None)
-    holds = seen.get(claim)
+    holds = (seen or {}).get(claim)
+    told = _told(operation, seen or {}, claim)
     return Proof(
-        event.index,
-        event.time,
-        holds if isinstance(holds, bool) else None,
-        tidy(_rest(operation, seen, claim)),
+        index=event.index,
+        time_ns=event.time,
+        is_seen=seen is not None,
+        holds=holds if isinstance(holds, bool) else None,
+        observed=tidy(told, depth=1) if told else None,
+        error=error_text(event.error),
     )
 
 
-def _rest(operation: Operation, seen: Mapping[str, Any], claim: str) -> dict[str, Any]:
-    """The evidence without its claim, and what the operation says of itself besides its targets."""
-    value = operation.completion.value if operation.completion else {}
+def _told(operation: Operation, seen: Mapping[str, Any], claim: str) -> dict[str, Any]:
+    """What the operation says of itself besides its targets, and the evidence without its claim."""
+    value = operation.completion.value if operation.completion else None
+    if not isinstance(value, Mapping):
+        return {} if value is None else {"value": value}
     own = {key: part for key, part in value.items() if key not in ("evidence", "targets")}
     return own | {key: part for key, part in seen.items() if key != claim}
 

@@ -27,7 +27,7 @@ from dissever.reports.fault_table import fault_rows
 from dissever.reports.figures import figures
 from dissever.reports.labels import count_text, duration_text, shorten, time_text
 from dissever.reports.lanes import assign_lanes
-from dissever.reports.node_events import NodeEvent
+from dissever.reports.node_events import MARKS, NodeEvent
 from dissever.reports.payload import (
     Embedded,
     columns,
@@ -122,7 +122,9 @@ def _context(
         "views": anomaly_views(results, history, faults, count_max=ANOMALIES_MAX),
         "fault_rows": rows,
         "fault_kinds": faults.kinds,
-        "proven": sum(1 for row in rows if not row.injection.is_missing),
+        "injected": sum(1 for row in rows if not row.is_mark),
+        "proven": sum(1 for row in rows if row.is_proven),
+        "node_marks": MARKS,
         "node_events": node_events[:NODE_EVENTS_MAX],
         "node_events_omitted": max(0, len(node_events) - NODE_EVENTS_MAX),
         "options": tidy(_options(plan)),

@@ -24,7 +24,7 @@ ANOMALIES_MAX = 10
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render_junit(plan: Plan, history: History, results: Results, *, report_path: str) -> str:
+def render_junit(plan: Plan, history: History, results: Results, report_path: str) -> str:
     """
     The document, with its XML declaration.
 

@@ -140,6 +140,7 @@ def node_records(events: Sequence[NodeEvent]) -> list[dict[str, Any]]:
             "time": event.time_ns // 1000,
             "node": event.node,
             "what": event.what,
+            "mark": event.mark,
             "detail": event.detail,
         }
         for event in events

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.text import Text
 
 from dissever.harness.history import History, Operation
 from dissever.harness.plan import Plan
@@ -18,26 +22,30 @@ from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS
 STEP_OPERATIONS_MAX = 6
 WIDTH = 100
 
+COLOURS = {
+    Verdict.VALID: "bold green",
+    Verdict.UNKNOWN: "bold yellow",
+    Verdict.INVALID: "bold red",
+}
 
-def render_text(
-    plan: Plan, history: History, results: Results, *, report_path: str, check_command: str
-) -> tuple[str, ...]:
+
+def summary(plan: Plan, history: History, results: Results, report: Path | None) -> Text:
     """
-    The lines that close a run, without colour; the first one holds the verdict.
+    What closes a run; the first line holds the verdict.
 
     Args:
-        report_path: Where the HTML report is.
-        check_command: What judges the recorded history again.
+        report: The HTML page in its run directory, or None when nothing was written.
 
     Raises:
         MalformedHistory: When no run can have recorded the history.
     """
-    return tuple(_lines(plan, history, results, report_path, check_command))
+    text = Text("\n".join(_lines(plan, history, results, report)))
+    text.highlight_regex(r"^\S+ [A-Z]+", COLOURS[results.verdict])
+    text.highlight_regex(r"(?m)^  (report|repeat|check)", "dim")
+    return text
 
 
-def _lines(
-    plan: Plan, history: History, results: Results, report_path: str, check_command: str
-) -> Iterator[str]:
+def _lines(plan: Plan, history: History, results: Results, report: Path | None) -> Iterator[str]:
     yield f"{GLYPHS[results.verdict]} {results.verdict.word.upper()}"
     yield from _wrapped(results.why, indent="  ")
     yield f"  {_counts(history)}"
@@ -46,16 +54,17 @@ def _lines(
     anomalies = [anomaly for result in results.results for anomaly in result.anomalies]
     if anomalies:
         yield from _explanation(anomalies[0], history)
-        others = len(anomalies) - 1
-        if others:
-            yield f"  {count_text(others, 'more anomaly')} in the report."
-        yield ""
-    elif results.verdict is not Verdict.INVALID:
+        if len(anomalies) > 1:
+            yield f"  {count_text(len(anomalies) - 1, 'more anomaly')} in the report."
+    else:
         yield from _wrapped(DOES_NOT_MEAN[results.verdict], indent="  ")
-        yield ""
-    yield f"  report  {report_path}"
-    yield f"  repeat  {plan.command}"
-    yield f"  check   {check_command}"
+    yield ""
+    if report is not None:
+        yield f"  report  {report}"
+    if plan.command:
+        yield f"  repeat  {plan.command}"
+    if report is not None:
+        yield f"  check   dissever check {shlex.quote(str(report.parent))}"
 
 
 def _counts(history: History) -> str:
@@ -69,11 +78,12 @@ def _counts(history: History) -> str:
 
 def _faults(history: History) -> str:
     rows = fault_rows(pair_faults(history.faults, end_ns=history.duration_ns), ())
-    if not rows:
-        return "no faults injected"
-    proven = sum(1 for row in rows if not row.injection.is_missing)
-    kinds = ", ".join(dict.fromkeys(row.fault for row in rows))
-    return f"{count_text(len(rows), 'fault')} injected ({kinds}), {proven} with evidence"
+    injected = [row for row in rows if not row.is_mark]
+    if not injected:
+        return "no fault was injected"
+    proven = sum(1 for row in injected if row.is_proven)
+    kinds = ", ".join(dict.fromkeys(row.fault for row in injected))
+    return f"{count_text(len(injected), 'fault')} injected ({kinds}), {proven} with evidence"
 
 
 def _explanation(anomaly: Anomaly, history: History) -> Iterator[str]:

@@ -77,6 +77,8 @@ def _mapping(value: Mapping[Any, Any], depth: int) -> Tidy:
         return Text("none")
     if depth >= DEPTH_MAX:
         return Text(_json(value))
+    if all(_arrow(key) for key in value) and all(_is_scalar(part) for part in value.values()):
+        return _matrix(value)
     rows = list(value.items())
     columns = _shared_columns([inner for _, inner in rows])
     if columns and (len(rows) > 1 or depth):
@@ -93,10 +95,10 @@ def _mapping(value: Mapping[Any, Any], depth: int) -> Tidy:
 def _sequence(value: Sequence[Any], name: str, depth: int) -> Tidy:
     if not value:
         return Text("none")
+    if all(_is_edge(part) or _arrow(part) for part in value):
+        return Text(_edges([_arrow(part) or part for part in value]))
     if all(_is_scalar(part) for part in value):
         return Text(_enumerate([_scalar(part, name) for part in value]))
-    if all(_is_edge(part) for part in value):
-        return Text(_edges(value))
     columns = _shared_columns(value)
     if columns:
         rows = tuple(_cells(part, columns) for part in value[:ROWS_MAX])
@@ -137,6 +139,23 @@ def _is_edge(value: Any) -> bool:
         and len(value) == 2
         and all(isinstance(part, str) for part in value)
     )
+
+
+def _arrow(value: Any) -> tuple[str, str] | None:
+    """The two nodes of a link that is written `n1->n2`."""
+    if not isinstance(value, str):
+        return None
+    start, arrow, end = value.partition("->")
+    return (start, end) if start and arrow and end else None
+
+
+def _matrix(value: Mapping[Any, Any]) -> Table:
+    """Numbers per link as a table: a row per start, a column per end."""
+    links = {_arrow(key): _scalar(part, "") for key, part in value.items()}
+    starts = dict.fromkeys(link[0] for link in links if link)
+    ends = sorted({link[1] for link in links if link})
+    rows = tuple((start, *(links.get((start, end), "") for end in ends)) for start in starts)
+    return Table(("from, to", *ends), rows[:ROWS_MAX], max(0, len(rows) - ROWS_MAX))
 
 
 def _edges(pairs: Sequence[Sequence[str]]) -> str:

@@ -127,5 +127,3 @@ function hatch(context, colour) {
   }
   return patterns.get(colour);
 }
-
-const MARKS = { start: "▲", kill: "✕", exit: "◆" };

@@ -34,7 +34,9 @@ function picks(group, name, values, column, changed) {
     box.addEventListener("change", changed);
     return box;
   });
-  const labels = boxes.map((box, i) => element("label", { class: "pick" }, box, values[i]));
+  const order = values.map((_, i) => i).sort((a, b) => values[a].localeCompare(values[b], "en", { numeric: true }));
+  if (name === "outcome") order.sort((a, b) => a - b);
+  const labels = order.map((i) => element("label", { class: "pick" }, boxes[i], values[i]));
   group.append(element("fieldset", {}, element("legend", {}, name), ...labels));
   return (i) => boxes[column[i]].checked;
 }

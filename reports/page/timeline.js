@@ -190,7 +190,7 @@ function drawNodeLanes(run, box, layout) {
   context.fillStyle = colours.ink;
   for (const event of run.node_events) {
     if (event.time < view.start || event.time > view.end) continue;
-    context.fillText(MARKS[event.what] || "●", xOf(box, event.time), middle(event.node) - 2);
+    context.fillText(event.mark, xOf(box, event.time), middle(event.node) - 2);
   }
 }
 
