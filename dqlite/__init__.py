@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dqlite.client import Client
     from dqlite.connection import Connection, Dial, connect
     from dqlite.errors import (
+        Abandoned,
         Busy,
         CapabilityMissing,
         ConnectionLost,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from dqlite.leader import find_leader
     from dqlite.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
     from dqlite.server import Node, NodeOptions, SnapshotParams
+    from dqlite.transaction import Begin, transaction
     from dqlite.values import Iso8601, Parameter, UnixTime, Value
 
 _MODULES = {
@@ -48,7 +50,8 @@ _MODULES = {
     "client": ("Client",),
     "connection": ("Connection", "Dial", "connect"),
     "errors": (
-        "Busy", "CapabilityMissing", "ConnectionLost", "ConstraintViolation", "DqliteError",
+        "Abandoned", "Busy", "CapabilityMissing", "ConnectionLost", "ConstraintViolation",
+        "DqliteError",
         "HandleLost", "Indeterminate", "LeadershipLost", "LibraryNotFound", "NoLeader", "NodeError",
         "NotApplied", "NotLeader", "NotSent", "ProtocolError", "Refused", "StatementError",
         "TimedOut",
@@ -56,12 +59,13 @@ _MODULES = {
     "leader": ("find_leader",),
     "schema": ("LeaderNode", "Member", "Metadata", "Result", "Role", "Rows", "Statement"),
     "server": ("Node", "NodeOptions", "SnapshotParams"),
+    "transaction": ("Begin", "transaction"),
     "values": ("Iso8601", "Parameter", "UnixTime", "Value"),
 }  # fmt: skip
 
 __all__ = [  # noqa: RUF022 - grouped
     # Client
-    "Client", "Connection", "Dial", "connect", "find_leader",
+    "Begin", "Client", "Connection", "Dial", "connect", "find_leader", "transaction",
     # Values
     "Iso8601", "LeaderNode", "Member", "Metadata", "Parameter", "Result", "Role", "Rows",
     "Statement", "UnixTime", "Value",
@@ -69,7 +73,8 @@ __all__ = [  # noqa: RUF022 - grouped
     "Capability", "Library", "LibraryIdentity", "Node", "NodeOptions", "SnapshotParams",
     "library_identity", "load",
     # Errors
-    "Busy", "CapabilityMissing", "ConnectionLost", "ConstraintViolation", "DqliteError",
+    "Abandoned", "Busy", "CapabilityMissing", "ConnectionLost", "ConstraintViolation",
+    "DqliteError",
     "HandleLost", "Indeterminate", "LeadershipLost", "LibraryNotFound", "NoLeader", "NodeError",
     "NotApplied", "NotLeader", "NotSent", "ProtocolError", "Refused", "StatementError", "TimedOut",
 ]  # fmt: skip

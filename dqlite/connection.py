@@ -102,6 +102,7 @@ async def _resolve(address: str) -> tuple[int, str | tuple[str | int | bytes, ..
 async def _link(opened: socket.socket) -> "_Link":
     """Take over a connected socket."""
     try:
+        opened.setblocking(False)
         if opened.family != socket.AF_UNIX:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         loop = asyncio.get_running_loop()

@@ -73,6 +73,12 @@ class HandleLost(NotApplied):
     reconnect = True
 
 
+class Abandoned(NotApplied):
+    """The connection of an open transaction ended before COMMIT, and the transaction with it."""
+
+    reconnect = True
+
+
 class Busy(NotApplied):
     """Another transaction is in the way; an open transaction stays open and needs a ROLLBACK."""
 

@@ -17,7 +17,7 @@ from dqlite.words import WORD
 COLUMNS_MAX = 2000
 """SQLite's own default limit."""
 
-ROWS_MAX = 4_000_000
+ROWS_MAX = 1_000_000
 """Of one result, over all its parts."""
 
 PARAMETERS_MAX = 32_766

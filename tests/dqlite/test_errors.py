@@ -48,6 +48,15 @@ def test_code_and_message_are_kept() -> None:
     assert str(error) == "UNIQUE constraint failed: t.a (2067)"
 
 
+def test_only_what_ends_the_use_of_a_connection_asks_for_another() -> None:
+    codes = {code for code in errors.OUTCOMES if failure(code, "x").reconnect}
+
+    assert codes == {12, 8202, 8458, 10250, 10506}
+    assert errors.NotSent.reconnect
+    assert errors.TimedOut.reconnect
+    assert not errors.Refused.reconnect
+
+
 def test_no_error_is_both_not_applied_and_indeterminate() -> None:
     classes = [each for each in vars(errors).values() if isinstance(each, type)]
 
