@@ -164,7 +164,9 @@ def _render(context: Mapping[str, Any]) -> str:
         "script_digest": digest,
         "style": Markup((PAGE / "report.css").read_text(encoding="utf-8")),
     }
-    return _environment().get_template("report.html").render(values)
+    page = _environment().get_template("report.html").render(values)
+    # Half a surrogate pair, which no file can hold, may come from a system under test.
+    return page.encode(errors="replace").decode()
 
 
 @cache

@@ -59,9 +59,8 @@ def embed(data: Any) -> Embedded:
 
 
 def escape(raw: str) -> str:
-    """JSON that no HTML parser can take for markup, and that any text encoding can carry."""
-    safe = raw.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    return safe.encode(errors="replace").decode()
+    """JSON that no parser of HTML or of old JavaScript can take for anything else."""
+    return raw.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def columns(

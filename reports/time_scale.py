@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-FOLD_SHARE_MIN = 0.5
+FOLD_SHARE_MIN = 0.7
 FOLD_WIDTH = 0.07
 FOLDS_MAX = 4
 

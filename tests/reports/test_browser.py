@@ -1,0 +1,331 @@
+"""The page in a real browser: it draws, moves, filters, explains, and asks nobody for anything."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dissever.reports import render_html
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+)
+RUNS = ("invalid_run", "valid_run", "unknown_run", "empty_run", "large_run")
+READY_LIMIT_MS = 15_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        pytest.skip(f"no browser: none of {', '.join(PROGRAMS)} is installed")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A page per synthetic run."""
+    folder = tmp_path_factory.mktemp("pages")
+    for name in RUNS:
+        run = request.getfixturevalue(name)
+        page = render_html(run.plan, run.history, run.results, run.node_events)
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def visit(browser: Browser, files: Path) -> Iterator[Callable[..., Page]]:
+    """Opens the page of a run; at the end nothing was complained of, and nothing requested."""
+    complaints: list[str] = []
+    requests: list[str] = []
+    contexts = []
+
+    def open_page(name: str, fragment: str = "", **options: Any) -> Page:
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 900}, reduced_motion="reduce", **options
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(f"{(files / name).as_uri()}.html{fragment}")
+        page.wait_for_selector("html[data-ready]", timeout=READY_LIMIT_MS)
+        page.wait_for_selector("html[data-frame-ms]", timeout=READY_LIMIT_MS)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    outside = [url for url in requests if not url.startswith(("file:", "data:"))]
+    assert (complaints, outside) == ([], [])
+
+
+def shown_range(page: Page) -> tuple[float, float]:
+    """From when to when the timeline shows, in seconds."""
+    start, end = re.findall(r"[\d.]+(?= s)", page.inner_text("#range"))[:2]
+    return float(start), float(end)
+
+
+def next_frame(page: Page) -> None:
+    page.evaluate(
+        "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
+    )
+
+
+def press(page: Page, *keys: str) -> None:
+    page.focus("#timeline-chart")
+    for key in keys:
+        page.keyboard.press(key)
+    next_frame(page)
+
+
+def stale_read(run: Any) -> Any:
+    """The guilty read of the synthetic anomaly."""
+    index = run.results.results[0].anomalies[0].indices[2]
+    return next(each for each in run.history.operations if each.invocation.index == index)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_verdict_is_in_sight_and_nothing_is_requested(
+    name: str, visit: Callable[..., Page], request: pytest.FixtureRequest
+) -> None:
+    run = request.getfixturevalue(name)
+    page = visit(name)
+
+    assert run.results.verdict.word in page.inner_text("h1")
+    assert page.is_hidden("#failed")
+    assert page.locator("h1").bounding_box()["y"] < 300  # type: ignore[index]
+
+
+@pytest.mark.parametrize("canvas", ["operations", "latencies", "rates", "overview"])
+def test_drawings_are_not_empty(canvas: str, visit: Callable[..., Page]) -> None:
+    colours = visit("invalid_run").evaluate(
+        """(id) => {
+          const canvas = document.getElementById(id);
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          return new Set(new Uint32Array(data.buffer)).size;
+        }""",
+        canvas,
+    )
+
+    assert colours > 20
+
+
+def test_anchor_selects_its_operation(invalid_run: Any, visit: Callable[..., Page]) -> None:
+    guilty = stale_read(invalid_run)
+    for index in guilty.indices:
+        page = visit("invalid_run", f"#i{index}")
+        start, end = shown_range(page)
+
+        assert "read → 41" in page.inner_text("#details")
+        assert f"#{guilty.indices[1]}" in page.inner_text("#details")
+        assert start < guilty.invocation.time / 1e9 < end
+        assert end - start < 1
+
+
+def test_anchor_of_a_fault_shows_what_it_told(invalid_run: Any, visit: Callable[..., Page]) -> None:
+    index = invalid_run.history.faults[0].invocation.index
+    page = visit("invalid_run", f"#i{index}")
+
+    assert "start-partition" in page.inner_text("#details")
+
+
+def test_step_leads_to_its_operation(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+    page.click(".steps li:nth-child(3) a.op")
+    page.wait_for_selector("#details:not([hidden])")
+
+    assert "read → 41" in page.inner_text("#details")
+
+
+def test_step_lights_up_its_bar(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+    page.hover(".steps li:nth-child(3)")
+
+    assert page.inner_text(".op-bar.lit") == "read → 41"
+
+
+def test_keys_zoom_move_and_reset(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+    whole = shown_range(page)
+    press(page, "+", "+")
+    closer = shown_range(page)
+    press(page, "ArrowRight")
+    moved = shown_range(page)
+    press(page, "0")
+
+    assert closer[1] - closer[0] < 0.5 * (whole[1] - whole[0])
+    assert moved[0] > closer[0]
+    assert shown_range(page) == whole
+
+
+def test_wheel_belongs_to_the_page_until_the_timeline_is_focused(
+    visit: Callable[..., Page],
+) -> None:
+    page = visit("invalid_run")
+    whole = shown_range(page)
+    page.locator("#timeline-chart").scroll_into_view_if_needed()
+    page.hover("#operations", position={"x": 600, "y": 120})
+    page.mouse.wheel(0, -1)
+    next_frame(page)
+    untouched = shown_range(page)
+    hint = page.is_visible("#hint")
+    page.focus("#timeline-chart")
+    page.mouse.wheel(0, -400)
+    # A wheel comes when the browser gets to it, not when it was turned.
+    is_zoomed = "(whole) => !document.getElementById('range').textContent.includes(whole)"
+    page.wait_for_function(is_zoomed, arg=f"to {whole[1]} s")
+
+    assert untouched == whole
+    assert hint
+    assert shown_range(page)[1] < whole[1]
+
+
+def test_drag_moves_and_double_click_shows_all(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+    whole = shown_range(page)
+    press(page, "+", "+", "+")
+    before = shown_range(page)
+    box = page.locator("#operations").bounding_box()
+    assert box is not None
+    x, y = box["x"] + 600, box["y"] + 120
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 200, y, steps=4)
+    page.mouse.up()
+    next_frame(page)
+    dragged = shown_range(page)
+    page.mouse.dblclick(x, y)
+    next_frame(page)
+
+    assert dragged[0] > before[0]
+    assert shown_range(page) == whole
+
+
+@pytest.mark.parametrize("value", ["fail", "write", "n3"])
+def test_filter_leaves_operations_out(value: str, visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+    page.uncheck(f'#filters input[value="{value}"]')
+    next_frame(page)
+
+    matching = re.match(r"([\d,]+) of ([\d,]+) operations match", page.inner_text("#matching"))
+    assert matching is not None
+    assert int(matching[1].replace(",", "")) < int(matching[2].replace(",", ""))
+
+
+def test_words_find_an_operation(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+    page.fill('[data-filter="text"]', "write 42 ")
+    page.fill('[data-filter="text"]', "no such thing")
+    next_frame(page)
+
+    assert page.inner_text("#matching").startswith("0 of ")
+
+
+def test_tooltip_tells_everything_about_an_operation(
+    invalid_run: Any, visit: Callable[..., Page]
+) -> None:
+    guilty = stale_read(invalid_run)
+    page = visit("invalid_run", f"#i{guilty.invocation.index}")
+    start, end = shown_range(page)
+    box = page.locator("#operations").bounding_box()
+    assert box is not None
+    share = (guilty.invocation.time / 1e9 - start) / (end - start)
+    lane = guilty.process % 10
+    page.mouse.move(
+        box["x"] + 104 + share * (box["width"] - 118) + 2, box["y"] + 22 + 24 * lane + 12
+    )
+    told = page.inner_text("#tooltip")
+
+    for part in (
+        "read → 41",
+        "outcome",
+        "ok",
+        "latency",
+        "invoked",
+        str(guilty.process),
+        "n1",
+        "#",
+    ):
+        assert part in told
+
+
+def test_keys_walk_through_operations_and_say_them(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+    press(page, "n", "n", "p", "ArrowDown")
+    spoken = page.inner_text("#spoken")
+    press(page, "Enter")
+
+    assert "outcome" in spoken
+    assert page.is_visible("#tooltip")
+    assert page.is_visible("#details")
+    press(page, "Escape")
+    assert page.is_hidden("#details")
+
+
+def test_cursor_stands_on_every_chart(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+    page.hover("#rates", position={"x": 500, "y": 40})
+
+    assert page.locator(".cursor:visible").count() == 3
+    assert page.inner_text("#cursor-time").startswith("at ")
+
+
+def test_dark_mode_follows_the_system_and_the_button(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run", color_scheme="dark")
+    ground = "() => getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(ground)
+    page.click("#theme")
+    light = page.evaluate(ground)
+
+    assert sum(map(int, re.findall(r"\d+", dark)[:3])) < 150
+    assert sum(map(int, re.findall(r"\d+", light)[:3])) > 600
+
+
+def test_narrow_page_does_not_scroll_sideways(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+    for width in (390, 768, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        next_frame(page)
+
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_without_script_everything_but_the_drawings_stands(browser: Browser, files: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((files / "invalid_run.html").as_uri())
+
+    assert page.locator(".op-bar.guilty").count() == 2
+    assert "need JavaScript" in page.inner_text("#timeline")
+    context.close()
+
+
+def test_hundred_thousand_operations_are_drawn_at_once(visit: Callable[..., Page]) -> None:
+    page = visit("large_run")
+    press(page, "+", "-", "+", "-")
+
+    # Twenty times what it takes alone: other work on the machine is no reason to fail.
+    assert float(page.evaluate("document.documentElement.dataset.frameMs")) < 1000

@@ -1,0 +1,61 @@
+"""The last lines of a run on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dissever.harness.results import Result, Verdict, merge
+from dissever.reports import summary
+
+REPORT = Path("runs/a run/index.html")
+
+
+def lines_of(run: Any, report: Path | None = REPORT) -> list[str]:
+    return summary(run.plan, run.history, run.results, report).plain.splitlines()
+
+
+def test_invalid_run_is_explained_step_by_step(invalid_run: Any) -> None:
+    lines = lines_of(invalid_run)
+
+    assert lines[0] == "✗ INVALID"
+    assert any(line.startswith("  stale-read (key 3): A read returned 41") for line in lines)
+    assert "  3. Later still a third client read 41, which 42 had replaced." in lines
+    assert any(line.endswith(": read → 41") for line in lines)
+
+
+def test_last_lines_are_where_to_look_and_what_to_type(invalid_run: Any) -> None:
+    assert lines_of(invalid_run)[-3:] == [
+        f"  report  {REPORT}",
+        f"  repeat  {invalid_run.plan.command}",
+        "  check   dissever check 'runs/a run'",
+    ]
+
+
+def test_history_from_elsewhere_has_no_report(valid_run: Any) -> None:
+    lines = lines_of(valid_run, None)
+
+    assert not any(line.startswith(("  report", "  check")) for line in lines)
+
+
+def test_unknown_run_gives_the_reason_and_is_no_pass(unknown_run: Any) -> None:
+    lines = lines_of(unknown_run)
+
+    assert lines[0] == "? UNKNOWN"
+    assert "budget" in lines[1]
+    assert any("not a pass" in line for line in lines)
+
+
+def test_counts_and_evidence_are_in_sight(invalid_run: Any) -> None:
+    text = "\n".join(lines_of(invalid_run))
+
+    assert "6 faults injected (partition, kill, pause), 4 with evidence" in text
+    assert "longest time without an ok" in text
+
+
+def test_brackets_in_a_reason_stay_as_they_are(run_of: Callable[..., Any]) -> None:
+    why = "expected [1 2], read [bold]"
+    run = run_of([], merge([Result(checker="set", verdict=Verdict.INVALID, why=why)]))
+
+    assert lines_of(run)[1] == f"  set: {why}"
