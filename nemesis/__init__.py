@@ -1,1 +1,135 @@
-"""Stub."""
+"""
+Faults: what each does to a cluster, when it strikes, and what shows that it did.
+
+A plan is drawn from the seed before the run (`plan`), played by generators (`generator`, `final`)
+and carried out by nemeses, one for each kind of fault (`make_nemeses`). These share what must not
+collide: the cuts of the network, and the ledger of nodes that are down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from dissever.harness.client import Nemesis, Primaries
+from dissever.harness.cluster import Cluster
+from dissever.nemesis.cuts import Cuts, LinkEvidence
+from dissever.nemesis.deposed_leader import DeposedLeader
+from dissever.nemesis.down import Down
+from dissever.nemesis.faults import FAULTS, Fault, Shape, parse
+from dissever.nemesis.grudges import PartitionSpec
+from dissever.nemesis.kill import Kill
+from dissever.nemesis.partition import Partition
+from dissever.nemesis.pause import Pause
+from dissever.nemesis.planner import plan
+from dissever.nemesis.processes import Answers
+from dissever.nemesis.schedule import HEALING_ORDER, PlannedOp, final, generator
+from dissever.nemesis.targets import TargetSpec
+
+__all__ = [  # noqa: RUF022 - grouped by what they are for
+    # What there is.
+    "FAULTS",
+    "KINDS",
+    "Fault",
+    "Kind",
+    "PartitionSpec",
+    "Shape",
+    "TargetSpec",
+    "parse",
+    # When it strikes.
+    "PlannedOp",
+    "final",
+    "generator",
+    "plan",
+    # What carries it out.
+    "Answers",
+    "Cuts",
+    "DeposedLeader",
+    "Down",
+    "Environment",
+    "Kill",
+    "LinkEvidence",
+    "Partition",
+    "Pause",
+    "make_nemeses",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """
+    Where faults strike.
+
+    `primaries` is None for a system without leaders, `answers` when nobody can say whether a node
+    answers. `budget`: at most so many nodes are down at a time; None: a minority. It must be that
+    of the plan.
+    """
+
+    cluster: Cluster
+    primaries: Primaries | None
+    seed: int
+    answers: Answers | None = None
+    budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the nemeses of one cluster share."""
+
+    cuts: Cuts
+    down: Down
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fault: a line for people, and how its nemesis is made."""
+
+    description: str
+    make: Callable[[Environment, Shared], Nemesis]
+
+
+KINDS: Mapping[str, Kind] = {
+    "partition": Kind(
+        "cut the network between nodes",
+        lambda at, shared: Partition(at.cluster, shared.cuts, primaries=at.primaries, seed=at.seed),
+    ),
+    "kill": Kind(
+        "end nodes with SIGKILL, then start them again",
+        lambda at, shared: Kill(at.cluster, shared.down, primaries=at.primaries, seed=at.seed),
+    ),
+    "pause": Kind(
+        "stop nodes with SIGSTOP, then let them go on",
+        lambda at, shared: Pause(
+            at.cluster,
+            shared.down,
+            primaries=at.primaries,
+            answers=at.answers,
+            seed=at.seed,
+        ),
+    ),
+    "deposed-leader": Kind(
+        "cut the leader off and pause it, and wake it once others lead",
+        lambda at, shared: DeposedLeader(
+            at.cluster,
+            shared.cuts,
+            shared.down,
+            primaries=at.primaries,
+            answers=at.answers,
+            seed=at.seed,
+        ),
+    ),
+}
+"""Every kind of fault by its name, which is also its process."""
+
+
+def make_nemeses(faults: Iterable[str], environment: Environment) -> dict[str, Nemesis]:
+    """
+    A nemesis for each kind of fault that is asked for, in the order in which they must heal.
+
+    Raises:
+        ValueError: For a name that there is not.
+    """
+    asked = {fault.name for fault in parse(faults)}
+    cluster = environment.cluster
+    shared = Shared(Cuts(cluster), Down(cluster.nodes, environment.budget))
+    return {name: KINDS[name].make(environment, shared) for name in HEALING_ORDER if name in asked}

@@ -1,0 +1,138 @@
+"""
+The faults by name: which operations each has, and whom it can strike. Pure.
+
+A user asks for `kill`, which leaves the choice of targets to the seed, or for `kill:leader`.
+`kill:one` with `kill:leader` is one fault that draws one of the two specs each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from dissever.nemesis.grudges import PartitionSpec
+from dissever.nemesis.targets import TargetSpec, majority_size, minority_size
+
+__all__ = ["FAULTS", "Fault", "Shape", "down_least", "parse"]
+
+_TARGETS: dict[str, int] = {spec.value: 1 for spec in TargetSpec} | {
+    TargetSpec.MINORITY.value: 3,
+    TargetSpec.FOLLOWERS.value: 2,
+}
+_PARTITIONS: dict[str, int] = {spec.value: 2 for spec in PartitionSpec} | {
+    PartitionSpec.MAJORITY.value: 3,
+    PartitionSpec.MAJORITIES_RING.value: 3,
+    PartitionSpec.BRIDGE.value: 3,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """
+    What the planner knows of a kind of fault.
+
+    `steps` are its operations in order: the first injects, the last heals. `nodes_min`: spec -> how
+    many nodes it needs. `takes_down`: its targets count against the budget.
+    """
+
+    steps: tuple[str, ...]
+    nodes_min: Mapping[str, int]
+    takes_down: bool
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """What may follow the colon after its name."""
+        return tuple(self.nodes_min)
+
+
+FAULTS: Mapping[str, Shape] = {
+    "partition": Shape(("start-partition", "stop-partition"), _PARTITIONS, takes_down=False),
+    "kill": Shape(("kill", "start"), _TARGETS, takes_down=True),
+    "pause": Shape(("pause", "resume"), _TARGETS, takes_down=True),
+    "deposed-leader": Shape(
+        ("start-deposed-leader", "resume-deposed-leader", "stop-deposed-leader"),
+        {TargetSpec.LEADER.value: 3},
+        takes_down=True,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault that was asked for. `specs` is empty when the user named none."""
+
+    name: str
+    specs: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> Shape:
+        """Its kind."""
+        return FAULTS[self.name]
+
+    def fitting(self, count: int, budget: int) -> tuple[str, ...]:
+        """
+        The specs that it may draw on so many nodes and within the budget.
+
+        Raises:
+            ValueError: When the user asked for one that does not fit, or none fits.
+        """
+        needs = {spec: _need(self, spec, count, budget) for spec in self.specs or self.shape.specs}
+        unfit = {spec: need for spec, need in needs.items() if need}
+        if unfit and (self.specs or len(unfit) == len(needs)):
+            spec, need = next(iter(unfit.items()))
+            raise ValueError(f"{self.name}:{spec} {need}")
+        return tuple(spec for spec, need in needs.items() if not need)
+
+    def least(self, count: int, budget: int) -> int:
+        """How much of the budget it takes at least."""
+        if not self.shape.takes_down:
+            return 0
+        return min(down_least(spec, count) for spec in self.fitting(count, budget))
+
+
+def parse(names: Iterable[str]) -> tuple[Fault, ...]:
+    """
+    The faults of `kill`, `partition:leader`, …: one for each kind, in the order of first mention.
+
+    Raises:
+        ValueError: For a name or a spec that there is not; the message says which is nearest.
+    """
+    specs: dict[str, list[str]] = {}
+    for text in names:
+        name, colon, spec = text.partition(":")
+        _check("fault", name, tuple(FAULTS))
+        known = specs.setdefault(name, [])
+        if colon:
+            _check(f"spec of {name}", spec, FAULTS[name].specs)
+            known.extend([] if spec in known else [spec])
+    return tuple(Fault(name, tuple(known)) for name, known in specs.items())
+
+
+def down_least(spec: str, count: int) -> int:
+    """How many of so many nodes must go down for a spec to be worth its name."""
+    sizes = {
+        TargetSpec.MINORITY.value: minority_size(count),
+        TargetSpec.MAJORITY.value: majority_size(count),
+        TargetSpec.ALL.value: count,
+    }
+    return sizes.get(spec, 1)
+
+
+def _need(fault: Fault, spec: str, count: int, budget: int) -> str:
+    """What a spec lacks, in words; nothing when it fits."""
+    nodes = fault.shape.nodes_min.get(spec, 1)
+    if count < nodes:
+        return f"needs at least {nodes} nodes, got {count}"
+    least = down_least(spec, count) if fault.shape.takes_down else 0
+    if least > budget:
+        return f"takes {least} of {count} nodes down, and the budget is {budget} at a time"
+    return ""
+
+
+def _check(what: str, given: str, allowed: Sequence[str]) -> None:
+    if given in allowed:
+        return
+    near = get_close_matches(given, allowed, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"expected a {what}: {', '.join(allowed)}; got {given!r}{hint}")

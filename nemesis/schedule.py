@@ -1,0 +1,70 @@
+"""
+What was planned, as values that can be kept, and the generators that play it.
+
+Faults are processes of their own: each plays its operations in order, so a healing never overtakes
+its injection, and one that is late delays no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from dissever.harness.client import Invocation
+from dissever.harness.generator import Generator, Thread, any_of, nemesis, on_threads, phases
+from dissever.harness.history import Process
+from dissever.nemesis.faults import FAULTS, parse
+
+__all__ = ["PlannedOp", "final", "generator"]
+
+HEALING_ORDER = ("pause", "deposed-leader", "partition", "kill")
+"""Resume, then the links, then start: no step waits for what a later one heals."""
+
+
+class PlannedOp(msgspec.Struct, frozen=True):
+    """One operation of a fault. `offset_ns` counts from the start of the run, as events do."""
+
+    offset_ns: int
+    process: str
+    f: str
+    value: Any = None
+
+
+def generator(plan: Sequence[PlannedOp], start_ns: int = 0) -> Generator:
+    """
+    Play the plan on the nemesis threads that it names.
+
+    An operation comes at its time, or as soon as its process is free.
+
+    Args:
+        start_ns: The time of the run that offsets count from.
+    """
+    names = dict.fromkeys(op.process for op in plan)
+    return any_of(*(_lane(name, plan, start_ns) for name in names))
+
+
+def final(faults: Iterable[str]) -> Generator:
+    """
+    Heal every fault, once more where it is healed, one after another; completions carry evidence.
+
+    Raises:
+        ValueError: For a name that there is not.
+    """
+    asked = {fault.name for fault in parse(faults)}
+    names = [name for name in HEALING_ORDER if name in asked]
+    return nemesis(phases(*(Invocation(FAULTS[n].steps[-1], process=n) for n in names)))
+
+
+def _lane(name: str, plan: Sequence[PlannedOp], start_ns: int) -> Generator:
+    own = sorted((op for op in plan if op.process == name), key=lambda op: op.offset_ns)
+    invocations = [
+        Invocation(op.f, op.value, process=op.process, time=start_ns + op.offset_ns) for op in own
+    ]
+    return on_threads(partial(_is, name), invocations)
+
+
+def _is(name: Process, thread: Thread) -> bool:
+    return thread == name
