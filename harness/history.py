@@ -1,9 +1,9 @@
 """
 What happened: events, the operations they pair up to, and the history that holds them.
 
-The one decision that is not obvious: the key of an operation on one of many independent objects is a
-field of its own, not part of the value. Values are JSON values (None, bool, int, float, str, list,
-dict), so a history reads back from its file as it was recorded.
+The one decision that is not obvious: the key of an operation on one of many independent objects is
+a field of its own, not part of the value. Values are JSON values (None, bool, int, float, str,
+list, dict), so a history reads back from its file as it was recorded.
 
 Source: Jepsen's history format (`index time process type f value error`).
 """
@@ -170,14 +170,18 @@ def _pair(events: Sequence[Event], *, strict: bool) -> Iterable[Operation]:
         invocation = open_invocations.pop(process, None)
         if event.type is Type.INVOKE or (not strict and invocation is None):
             if invocation is not None:
-                raise MalformedHistory(f"process {process} already has an open operation", event.index)
+                raise MalformedHistory(
+                    f"process {process} already has an open operation", event.index
+                )
             if strict and process in ended:
                 raise MalformedHistory(f"process {process} goes on after an info", event.index)
             open_invocations[process] = event
             invocations.append(event)
             continue
         if invocation is None:
-            raise MalformedHistory(f"process {process} completes what it never invoked", event.index)
+            raise MalformedHistory(
+                f"process {process} completes what it never invoked", event.index
+            )
         if invocation.f != event.f:
             raise MalformedHistory(
                 f"process {process} invoked {invocation.f!r}, completed {event.f!r}", event.index

@@ -1,24 +1,24 @@
 """
-The interpreter: asks the generator, gives what it says to clients and nemeses, records what happens.
+The interpreter: asks the generator, hands out what it says, and records what happens.
 
 It promises, and each line has a test:
 
 1. An invocation is stamped and journaled before its client sees it; a completion is stamped in the
    worker as soon as the client returns. The recorded interval contains the real one.
-2. A process has at most one open operation; after info its number is never used again, and its worker
-   goes on with a new process (process + number of workers) and a new client.
+2. A process has at most one open operation; after info its number is never used again, and its
+   worker goes on with a new process (process + number of workers) and a new client.
 3. Completions are taken before invocations are given, or concurrency would be invented.
 4. Only a client says fail, except where no client could be opened. Every exception is info.
 5. An operation past its time limit is info at once; what it says later is dropped.
 6. Index = position; times never decrease; monotonic clock only.
-7. Faults may overlap: each nemesis is a worker of its own. Healing runs on exhaustion, error, Ctrl-C
-   and SIGTERM alike.
-8. The same seed gives the same plan, the same schedule and, on a virtual clock, the same history to
-   the byte.
+7. Faults may overlap: each nemesis is a worker of its own. Healing runs on exhaustion, error,
+   Ctrl-C and SIGTERM alike, once no fault is being injected any more.
+8. The same seed gives the same plan, the same schedule and, on a virtual clock, the same history
+   to the byte.
 
 The decision that is not obvious: there is no scheduler task and no queue. A worker records its
-completion itself and asks for a dispatch in the loop's next turn, so whatever else completed in this
-turn is taken first; a turn costs one look at the generator for each free worker.
+completion itself and asks for a dispatch in the loop's next turn, so whatever else completed in
+this turn is taken first; a turn costs one look at the generator for each free worker.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeAlias
@@ -54,6 +54,9 @@ STUCK_S = 120.0
 
 CLOSE_LIMIT_S = 2.0
 """How long a client may take to close, and a hung one to be cancelled."""
+
+_NOT_JSON = (TypeError, ValueError, RecursionError)
+"""What `record` raises for a value that no file can hold; anything else is the disk's."""
 
 Open: TypeAlias = Callable[[str], Awaitable[Client]]
 """Opens a client to a node. Whatever it raises means that no client could be opened."""
@@ -89,8 +92,8 @@ async def interpret(
         record: Called with every event in order: the journal. What it raises ends the run.
 
     Returns:
-        The history. When the run ends early, by an error or a cancellation, everything is healed, and
-        the events that `record` was given are all there is.
+        The history. When the run ends early, by an error or a cancellation, everything is healed,
+        and the events that `record` was given are all there is.
 
     Raises:
         GeneratorError: When the generator misbehaves.
@@ -139,13 +142,14 @@ class _Interpreter:
         self._concurrency = concurrency
         self._nemeses = nemeses
         self._record = record
+        self._limits = limits
         self._limit_ns = round(limits.operation_s * 1e9)
-        self._nemesis_limit_ns = round(limits.nemesis_s * 1e9)
         self._context = Context.initial(concurrency, nemeses, rng)
         self._slots = [_Slot() for _ in self._context.threads]
         self._events: list[Event] = []
         self._deadlines: deque[tuple[int, int, int]] = deque()
         self._given_up: set[asyncio.Task[None]] = set()
+        self._refusals: set[type[BaseException]] = set()
         self._is_exhausted = False
         self._dispatch_is_due = False
         self._timer: asyncio.TimerHandle | None = None
@@ -224,6 +228,8 @@ class _Interpreter:
             self._invoke(step, context)
         elif isinstance(step, Log):
             log.info("%s", step.message)
+            self._ask_for_dispatch()  # In the next turn: an endless log must not stop the loop.
+            return False
         elif isinstance(step, Sleep):
             self._hand_over(context.bit(step.process), step, self._busy(context, step.process))
         return True
@@ -264,7 +270,10 @@ class _Interpreter:
             step.key,
             self._node(bit),
         )
-        self._append(event)
+        try:
+            self._append(event)
+        except _NOT_JSON as error:
+            raise GeneratorError(f"expected JSON values, got {step!a}: {error}") from error
         self._generator = self._generator.update(busy, event)
         self._hand_over(bit, step, busy)
 
@@ -279,7 +288,7 @@ class _Interpreter:
         slot.step = step
         slot.is_handed = False
         slot.mark = len(self._events)
-        if bit < self._concurrency and type(step) is Invocation:
+        if type(step) is Invocation:
             self._watch(bit, slot.mark, busy.time + self._limit_ns)
         if slot.waiter is not None and not slot.waiter.done():
             slot.waiter.set_result(None)
@@ -304,27 +313,21 @@ class _Interpreter:
 
     async def _play(self, bit: int, slot: _Slot, number: int) -> None:
         """A client worker: one step after another, until it is cancelled or given up."""
-        node = self._node(bit) or ""
         client: Client | None = None
         try:
-            while True:
+            while slot.number == number:
                 step = await self._next_step(slot)
-                if not isinstance(step, Invocation):
-                    await asyncio.sleep(step.duration_ns / 1e9)
-                    self._rest(bit)
+                if isinstance(step, Sleep):
+                    await self._sleep(bit, step)
                     continue
                 if client is None:
-                    try:
-                        client = await self._open_client(node)
-                    except Exception as error:  # No client: nothing was sent, so it is fail.
-                        refusal = step.fail(["no-client", _told(error)])
-                        self._complete(bit, number, step, refusal)
-                        continue
+                    client = await self._opened(bit, number, step)
+                    if slot.number != number:
+                        break  # Given up, and recorded as fail: it must never be sent.
                     slot.client = client
-                try:
-                    completion = await client.invoke(step)
-                except Exception as error:  # Whatever a client raises is info.
-                    completion = step.info([type(error).__name__, _told(error)])
+                if client is None:
+                    continue
+                completion = await _answer(client, step)
                 self._complete(bit, number, step, completion)
                 if completion.type is Type.INFO:
                     leaving, client = client, None
@@ -333,23 +336,35 @@ class _Interpreter:
             if client is not None:
                 await _close(client)
 
+    async def _opened(self, bit: int, number: int, step: Invocation) -> Client | None:
+        """A client, or None: the step is fail then, since nothing was sent."""
+        try:
+            return await self._open_client(self._node(bit) or "")
+        except (Exception, asyncio.CancelledError) as error:  # Whatever it is: no client.
+            _pass_on_cancellation(error)
+            if type(error) not in self._refusals:
+                self._refusals.add(type(error))
+                log.warning("process %s: no client to %s: %r", step.process, self._node(bit), error)
+            self._complete(bit, number, step, step.fail(["no-client", _told(error)]))
+            return None
+
     async def _torment(self, bit: int, slot: _Slot, number: int) -> None:
         """A nemesis worker; its operations are info, and what it raises is too."""
         nemesis = self._nemeses[str(self._context.threads[bit])]
-        while True:
+        while slot.number == number:
             step = await self._next_step(slot)
-            if not isinstance(step, Invocation):
-                await asyncio.sleep(step.duration_ns / 1e9)
-                self._rest(bit)
+            if isinstance(step, Sleep):
+                await self._sleep(bit, step)
                 continue
-            try:
-                async with asyncio.timeout(self._nemesis_limit_ns / 1e9):
-                    completion = await nemesis.invoke(step)
-                completion = Completion(Type.INFO, completion.value, completion.error)
-            except Exception as error:  # A fault that went wrong must not end the run.
-                log.warning("%s: %s failed: %s", step.process, step.f, _told(error))
-                completion = step.info([type(error).__name__, _told(error)])
+            completion = await _answer(nemesis, step)
+            if completion.error is not None:
+                log.warning("%s: %s: %s", step.process, step.f, completion.error)
+            completion = Completion(Type.INFO, completion.value, completion.error)
             self._complete(bit, number, step, completion)
+
+    async def _sleep(self, bit: int, step: Sleep) -> None:
+        await asyncio.sleep(step.duration_ns / 1e9)
+        self._rest(bit)
 
     # Taking: completions, and what is past its time.
 
@@ -373,7 +388,7 @@ class _Interpreter:
         try:
             try:
                 self._append(event)
-            except TypeError as error:
+            except _NOT_JSON as error:
                 event = _unrecordable(event, error)
                 self._append(event)
             self._free(bit, now, event)
@@ -426,7 +441,10 @@ class _Interpreter:
         self._ask_for_dispatch()
 
     def _watch(self, bit: int, mark: int, deadline_ns: int) -> None:
-        """All limits are equal, so deadlines come in order: one timer serves them all."""
+        """Limits of clients are equal, so deadlines come in order: one timer serves them all."""
+        if bit >= self._concurrency:
+            self._loop.call_later(self._limits.nemesis_s, self._expire_fault, bit, mark)
+            return
         self._deadlines.append((deadline_ns, bit, mark))
         if self._deadline_timer is None:
             self._deadline_timer = self._loop.call_later(self._limit_ns / 1e9, self._expire)
@@ -447,10 +465,16 @@ class _Interpreter:
             wait = max(0, self._deadlines[0][0] - now) / 1e9
             self._deadline_timer = self._loop.call_later(wait, self._expire)
 
+    def _expire_fault(self, bit: int, mark: int) -> None:
+        slot = self._slots[bit]
+        if type(slot.step) is Invocation and slot.mark == mark and not self._end.done():
+            self._give_up(bit, slot, slot.step)
+
     def _give_up(self, bit: int, slot: _Slot, step: Invocation) -> None:
-        """The operation is info now, or fail while no client is open; a new task takes the worker."""
-        limit = f"{self._limit_ns / 1e9:g} s"
-        if slot.client is None:
+        """It is info now, or fail while no client is open; a new task takes the worker."""
+        is_client = bit < self._concurrency
+        limit = f"{self._limits.operation_s if is_client else self._limits.nemesis_s:g} s"
+        if is_client and slot.client is None:
             completion = step.fail(["no-client", f"not open after {limit}"])
         else:
             completion = step.info(["time-limit", f"no answer after {limit}"])
@@ -465,30 +489,60 @@ class _Interpreter:
         self._hire(bit)
 
     async def _shut_down(self) -> None:
-        """Heal everything, then let go of everybody; whatever fails is logged and goes on."""
+        """Let go of everybody, then heal everything; whatever fails is logged and goes on."""
         for timer in (self._timer, self._deadline_timer):
             if timer is not None:
                 timer.cancel()
-        if not self._end.done():
-            self._end.cancel()
+        if not self._end.cancel() and not self._end.cancelled():
+            self._end.exception()  # It may have come together with a cancellation: it is known.
         tasks = [slot.task for slot in self._slots if slot.task is not None]
         for task in tasks:
             task.cancel()
-        healing = asyncio.ensure_future(self._heal())
-        try:
-            await asyncio.shield(healing)
-        except asyncio.CancelledError:
-            await healing  # A second Ctrl-C does not leave faults behind.
-            raise
-        await asyncio.wait([*tasks, *self._given_up], timeout=CLOSE_LIMIT_S)
+        await _undisturbed(self._heal([*tasks, *self._given_up]))
 
-    async def _heal(self) -> None:
+    async def _heal(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Wait for the tasks first: what is injected after healing would stay."""
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_LIMIT_S)
         for name, nemesis in self._nemeses.items():
             try:
-                async with asyncio.timeout(self._nemesis_limit_ns / 1e9):
+                async with asyncio.timeout(self._limits.nemesis_s):
                     await nemesis.heal()
             except Exception:  # The others must be healed too.
                 log.exception("%s: healing failed", name)
+
+
+async def _undisturbed(work: Coroutine[Any, Any, None]) -> None:
+    """Do it to its end, however often this task is cancelled meanwhile; be cancelled then."""
+    task = asyncio.ensure_future(work)
+    cancellation: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancellation = error
+    if cancellation is not None:
+        raise cancellation
+
+
+async def _answer(client: Client | Nemesis, step: Invocation) -> Completion:
+    """What it says; whatever it raises is info, and so is what says nothing."""
+    try:
+        completion: Any = await client.invoke(step)
+    except (Exception, asyncio.CancelledError) as error:  # Nobody knows what it did before.
+        _pass_on_cancellation(error)
+        return step.info([type(error).__name__, _told(error)])
+    if not isinstance(completion, Completion) or completion.type is Type.INVOKE:
+        return step.info(["no-completion", f"expected ok, fail or info, got {completion!a}"[:500]])
+    answer: Completion = completion
+    return answer
+
+
+def _pass_on_cancellation(error: BaseException) -> None:
+    """Raise it again if this task is cancelled; a driver may also raise it of its own accord."""
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise error
 
 
 async def _close(client: Client) -> None:
@@ -503,7 +557,7 @@ def _told(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _unrecordable(event: Event, error: TypeError) -> Event:
+def _unrecordable(event: Event, error: Exception) -> Event:
     """What a client answered is no JSON value: nobody can know what it meant, so it is info."""
     return Event(
         event.index,
@@ -514,5 +568,5 @@ def _unrecordable(event: Event, error: TypeError) -> Event:
         None,
         event.key,
         event.node,
-        ["not-json", f"{error}: {event.value!r}"[:500]],
+        ["not-json", f"{error}: {event.value!a}"[:500]],
     )

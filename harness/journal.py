@@ -1,8 +1,8 @@
 """
 The history on disk while it is made: one JSON line per event, written before anybody goes on.
 
-Every line is one `write` to the operating system. Whatever kills the harness, at most the line that is
-being written is lost; a machine that loses power may lose more, since nothing is synced.
+Every line is one `write` to the operating system. Whatever kills the harness, at most the line that
+is being written is lost; a machine that loses power may lose more, since nothing is synced.
 """
 
 from __future__ import annotations

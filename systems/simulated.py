@@ -2,17 +2,22 @@
 A replicated store in virtual time, correct unless a bug is switched on.
 
 Every key is a register of its own, agreed on by CASPaxos: any node proposes a change of the current
-value, first asking a majority for a promise and for what they hold, then asking them to accept what the
-change makes of it. A refusal in the first phase means not applied; anything that goes wrong in the
-second means unknown.
+value, first asking a majority for a promise and for what they hold, then asking them to accept what
+the change makes of it. A refusal in the first phase means not applied; anything that goes wrong in
+the second means unknown.
 
-Source: D. Rystsov, "CASPaxos: Replicated State Machines without logs", 2018, section 2.2.
+Proposers that meet make operations unknown without any fault. So each key has a node that proposes
+for it, and the others pass requests on to it as long as it answers; every value that it gets
+accepted carries the promise for its next ballot. Nothing depends on this but speed.
+
+Source: D. Rystsov, "CASPaxos: Replicated State Machines without logs", 2018, sections 2.2
+and 2.2.1 (one round trip).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +29,7 @@ from dissever.harness.cluster.simulated import Behaviour, SimulatedCluster
 from dissever.harness.plan import Options
 
 BUGS: Mapping[str, str] = {
-    "stale-read": "a node answers reads from its own copy, without asking a majority",
+    "stale-read": "a node keeps what it read for a while, and answers reads from that copy",
     "lost-write": "a node sometimes acknowledges a write that it alone holds",
     "double-write": "a node sometimes applies a write again after it was acknowledged",
     "dirty-read": "a node shows a write to its readers and then refuses it",
@@ -33,11 +38,20 @@ BUGS: Mapping[str, str] = {
 QUORUM_LIMIT_S = 0.4
 """How long a proposer waits for a majority."""
 
+PASSED_ON_LIMIT_S = 1.0
+"""How long a node waits for the one that it passed a request on to."""
+
+SHUNNED_S = 2.0
+"""How long a node passes nothing on to one that did not answer."""
+
 ROUNDS = 12
 """How often a proposer that met a higher ballot tries again, before it has proposed anything."""
 
 BUG_SHARE = 0.1
 """The share of writes that a bug strikes, where it does not strike always."""
+
+STALE_S = 0.1
+"""How long a node keeps a copy of what it read, with the bug that makes reads stale."""
 
 Ballot = tuple[int, str]
 Change = Callable[[Any], Any]
@@ -53,11 +67,12 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """Hold this value, unless a higher ballot was promised."""
+    """Hold this value, and promise the next ballot too, unless a higher one was promised."""
 
     key: str
     ballot: Ballot
     value: Any
+    next_ballot: Ballot
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +83,13 @@ class Do:
     change: Change
     f: str
     value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOn:
+    """A client's request, for the node that proposes for its key."""
+
+    request: Do
 
 
 class Node:
@@ -82,18 +104,24 @@ class Node:
         self._rng = rng
         self._bug = bug
         self._dirty: dict[str, Any] = {}
+        self._copies: dict[str, tuple[Any, float]] = {}
+        self._promised: dict[str, tuple[Ballot, Any]] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._shunned_until_s: dict[str, float] = {}
         self._background: set[asyncio.Task[Any]] = set()
         durable.setdefault("promised", {})
         durable.setdefault("accepted", {})
         durable.setdefault("counter", 0)
 
-    async def handle(self, source: str | None, request: Any) -> Any:
+    def handle(self, source: str | None, request: Any) -> Any:
         if isinstance(request, Prepare):
             return self._promise(request)
         if isinstance(request, Accept):
             return self._accept(request)
+        if isinstance(request, PassedOn):
+            return self._do(request.request)
         if isinstance(request, Do):
-            return await self._do(request)
+            return self._serve(request)
         return self._name
 
     # Acceptor.
@@ -112,16 +140,40 @@ class Node:
         highest = promised.get(request.key, (0, ""))
         if request.ballot < highest:
             return False, highest, None
-        promised[request.key] = request.ballot
+        promised[request.key] = request.next_ballot
         self._durable["accepted"][request.key] = (request.ballot, request.value)
         return True, request.ballot, None
 
     # Proposer.
 
+    async def _serve(self, request: Do) -> Any:
+        if request.f == "read" and self._bug == "stale-read":
+            return await self._read_stale(request)
+        return await self._pass_on(request)
+
+    async def _pass_on(self, request: Do) -> Any:
+        """Have it done by the node that proposes for the key."""
+        proposer = self._proposer(request.key)
+        if proposer == self._name:
+            return await self._do(request)
+        try:
+            async with asyncio.timeout(PASSED_ON_LIMIT_S):
+                return await self._cluster.request(self._name, proposer, PassedOn(request))
+        except (ConnectionError, TimeoutError) as error:
+            self._shunned_until_s[proposer] = _now_s() + SHUNNED_S
+            raise TimeoutError(f"no answer from {proposer}, which proposes for the key") from error
+
+    def _proposer(self, key: str) -> str:
+        """The first node from the key's own on that is not shunned; at last this one."""
+        nodes = self._cluster.nodes
+        start = sum(key.encode()) % len(nodes)
+        for node in (*nodes[start:], *nodes[:start]):
+            if node == self._name or self._shunned_until_s.get(node, 0) <= _now_s():
+                return node
+        raise AssertionError("a node does not shun itself")
+
     async def _do(self, request: Do) -> Any:
         key = request.key
-        if request.f == "read" and self._bug == "stale-read":
-            return self._durable["accepted"].get(key, (None, None))[1]
         if request.f == "read" and key in self._dirty:
             return self._dirty[key]
         is_struck = request.f in ("write", "add") and self._rng.random() < BUG_SHARE
@@ -133,21 +185,29 @@ class Node:
         return value
 
     async def _propose(self, request: Do, *, alone: bool) -> Any:
-        ballot, current = await self._prepare(request.key)
+        async with self._turns.setdefault(request.key, asyncio.Lock()):
+            return await self._propose_now(request, alone=alone)
+
+    async def _propose_now(self, request: Do, *, alone: bool) -> Any:
+        key = request.key
+        if key in self._promised:
+            ballot, current = self._promised.pop(key)
+        else:
+            ballot, current = await self._prepare(key)
         changed = request.change(current)
-        accept = Accept(request.key, ballot, changed)
+        accept = Accept(key, ballot, changed, self._next_ballot())
         if alone:
             self._accept(accept)
             return changed
         answers = await self._ask(accept)
         if sum(ok for ok, _, _ in answers) < self._majority:
             raise TimeoutError("no majority accepted in time; some may have")
+        self._promised[key] = (accept.next_ballot, changed)
         return changed
 
     async def _prepare(self, key: str) -> tuple[Ballot, Any]:
         for _ in range(ROUNDS):
-            self._durable["counter"] += 1
-            ballot = (self._durable["counter"], self._name)
+            ballot = self._next_ballot()
             answers = await self._ask(Prepare(key, ballot))
             promises = [(held, value) for ok, held, value in answers if ok]
             if len(promises) >= self._majority:
@@ -159,6 +219,10 @@ class Node:
             await asyncio.sleep(self._rng.uniform(0.001, 0.02))
         raise NotApplied("higher ballots, again and again", "contention")
 
+    def _next_ballot(self) -> Ballot:
+        self._durable["counter"] += 1
+        return self._durable["counter"], self._name
+
     @property
     def _majority(self) -> int:
         return len(self._cluster.nodes) // 2 + 1
@@ -166,33 +230,37 @@ class Node:
     async def _ask(self, request: Prepare | Accept) -> list[tuple[bool, Ballot, Any]]:
         """The answers so far once a majority agreed or refused, or when the time is up."""
         answers: list[tuple[bool, Ballot, Any]] = []
-        enough = asyncio.Event()
+        enough = asyncio.get_running_loop().create_future()
 
-        async def ask(node: str) -> None:
-            try:
-                answer = await self._cluster.request(self._name, node, request)
-            except (ConnectionError, TimeoutError):
+        def take(answer: asyncio.Future[Any]) -> None:
+            if answer.exception() is not None or enough.done():
                 return
-            answers.append(answer)
+            answers.append(answer.result())
             agreed = sum(ok for ok, _, _ in answers)
             if max(agreed, len(answers) - agreed) >= self._majority:
-                enough.set()
+                enough.set_result(None)
 
         for node in self._cluster.nodes:
-            self._later(ask(node))
+            self._cluster.send(self._name, node, request).add_done_callback(take)
         with suppress(TimeoutError):
             async with asyncio.timeout(QUORUM_LIMIT_S):
-                await enough.wait()
-        return list(answers)
+                await enough
+        return answers
 
-    def _later(self, work: Any) -> asyncio.Task[Any]:
-        task = asyncio.ensure_future(work)
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task: asyncio.Task[Any] = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return task
 
     # The bugs that need more than a shortcut.
+
+    async def _read_stale(self, request: Do) -> Any:
+        value, until_s = self._copies.get(request.key, (None, -1.0))
+        if _now_s() > until_s:
+            value = await self._pass_on(request)
+            self._copies[request.key] = (value, _now_s() + STALE_S)
+        return value
 
     async def _refuse_late(self, request: Do) -> Any:
         held = self._durable["accepted"].get(request.key, (None, None))[1]
@@ -204,6 +272,10 @@ class Node:
     async def _again(self, request: Do) -> None:
         await asyncio.sleep(0.1)
         await self._propose(request, alone=False)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class SimulatedRegisters:

@@ -1,9 +1,12 @@
 """
-Nodes as objects on a virtual clock and a virtual network: for learning, and to test everything else.
+Nodes as objects on a virtual clock and a virtual network: to learn, and to test everything else.
 
 A node's process is a `Behaviour`; the cluster makes one for each start and keeps the node's durable
-state between starts. A paused node handles nothing, and its messages wait for it, as they would in the
-kernel's buffers. A message is dropped at its destination, like a packet at a firewall.
+state between starts. A paused node handles and sends nothing, and its messages wait for it, as they
+would in the kernel's buffers. A message is dropped at its destination, like a packet at a firewall.
+
+Messages travel by timers and futures, not in tasks of their own: a simulated operation is some
+twenty messages, and they are what a simulated run spends its time on.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from dissever.harness.cluster import Grudge, NodeState, NodeStatus, Program, Reachability
 
@@ -27,19 +31,33 @@ KILLED = -9
 class Behaviour(Protocol):
     """What a node's process does."""
 
-    async def handle(self, source: str | None, request: Any) -> Any:
-        """Answer a request of another node, or of a client (source None). May raise anything."""
+    def handle(self, source: str | None, request: Any) -> Any:
+        """
+        Answer a request of another node, or of a client (source None). May raise anything.
+
+        Returns:
+            The answer, or a coroutine that gives it when that takes time.
+        """
         ...
+
+
+Step: TypeAlias = Callable[[], None]
 
 
 @dataclass(slots=True)
 class _Host:
-    """A node: its process, if there is one, and what outlives it."""
+    """
+    A node: its process, if there is one, and what outlives it.
+
+    `held` is what waits while it is paused, each with the answer that depends on it. `tasks` is a
+    dict, since a set would give them in another order in every process.
+    """
 
     durable: dict[str, Any] = field(default_factory=dict)
     behaviour: Behaviour | None = None
-    awake: asyncio.Event = field(default_factory=asyncio.Event)
-    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    is_paused: bool = False
+    held: list[tuple[Step, asyncio.Future[Any]]] = field(default_factory=list)
+    tasks: dict[asyncio.Task[Any], None] = field(default_factory=dict)
     incarnation: int = 0
     pid: int | None = None
     exit_status: int | None = None
@@ -74,7 +92,6 @@ class SimulatedCluster:
             host.incarnation += 1
             host.pid = next(self._pids)
             host.behaviour = self._boot(node, host.durable, self)
-            host.awake.set()
         return await self.status(node)
 
     async def stop(self, node: str, timeout_s: float) -> NodeStatus:
@@ -84,11 +101,16 @@ class SimulatedCluster:
         return await self._end(node, KILLED)
 
     async def pause(self, node: str) -> NodeStatus:
-        self._hosts[node].awake.clear()
+        host = self._hosts[node]
+        host.is_paused = host.behaviour is not None
         return await self.status(node)
 
     async def resume(self, node: str) -> NodeStatus:
-        self._hosts[node].awake.set()
+        host = self._hosts[node]
+        host.is_paused = False
+        held, host.held = host.held, []
+        for step, _ in held:
+            step()
         return await self.status(node)
 
     async def status(self, node: str) -> NodeStatus:
@@ -96,7 +118,7 @@ class SimulatedCluster:
         if host.behaviour is None:
             state = NodeState.GONE if host.incarnation else NodeState.NEVER_STARTED
         else:
-            state = NodeState.RUNNING if host.awake.is_set() else NodeState.PAUSED
+            state = NodeState.PAUSED if host.is_paused else NodeState.RUNNING
         return NodeStatus(state, host.incarnation, host.pid, host.exit_status)
 
     async def drop(self, grudge: Grudge) -> None:
@@ -127,44 +149,80 @@ class SimulatedCluster:
         Ask a node, from another one or from a client (None), and wait for its answer.
 
         Raises:
-            TimeoutError: When the request or its answer was dropped. It comes at once: who asks must
-                treat it as silence, and wait as long as it would for an answer.
+            TimeoutError: When the request or its answer was dropped. It comes at once: who asks
+                must treat it as silence, and wait as long as it would for an answer.
             ConnectionError: When no process is there, or it is killed before it has answered.
-            Exception: What the behaviour raised, but only to a client.
+            Exception: What the behaviour raised.
         """
-        await self._travel()
-        if source is not None and self._is_dropped(source, destination):
-            raise TimeoutError("the request was dropped")
-        host = self._hosts[destination]
-        if host.behaviour is None:
-            raise ConnectionRefusedError(f"{destination} does not run")
-        task = asyncio.ensure_future(self._handle(host, source, request))
-        host.tasks.add(task)
-        task.add_done_callback(host.tasks.discard)
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError:
-            # Who asked has gone; the node does not know, and goes on.
-            task.add_done_callback(_forget)
-            raise
-        if task.cancelled():
-            raise ConnectionResetError(f"{destination} was killed")
-        await self._travel()
-        if source is not None and self._is_dropped(destination, source):
-            raise TimeoutError("the answer was dropped")
-        return task.result()
+        return await self.send(source, destination, request)
 
-    async def _handle(self, host: _Host, source: str | None, request: Any) -> Any:
-        await host.awake.wait()
-        behaviour = host.behaviour
-        if behaviour is None:
-            raise ConnectionResetError("killed")
-        answer = await behaviour.handle(source, request)
-        await host.awake.wait()
+    def send(self, source: str | None, destination: str, request: Any) -> asyncio.Future[Any]:
+        """The same without waiting: the answer comes, or one of those exceptions."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._leave(source, partial(self._arrive, source, destination, request, answer), answer)
         return answer
 
-    async def _travel(self) -> None:
-        await asyncio.sleep(self._rng.uniform(*LATENCY_S))
+    def _leave(self, node: str | None, arrive: Step, answer: asyncio.Future[Any]) -> None:
+        """Send a message off once the node is awake."""
+
+        def leave() -> None:
+            asyncio.get_running_loop().call_later(self._rng.uniform(*LATENCY_S), arrive)
+
+        self._when_awake(node, leave, answer)
+
+    def _when_awake(self, node: str | None, step: Step, answer: asyncio.Future[Any]) -> None:
+        if node is not None and self._hosts[node].is_paused:
+            self._hosts[node].held.append((step, answer))
+        else:
+            step()
+
+    def _arrive(
+        self, source: str | None, destination: str, request: Any, answer: asyncio.Future[Any]
+    ) -> None:
+        if self._is_dropped(source, destination):
+            _settle(answer, TimeoutError("the request was dropped"))
+        elif self._hosts[destination].behaviour is None:
+            _settle(answer, ConnectionRefusedError(f"{destination} does not run"))
+        else:
+            handle = partial(self._handle, source, destination, request, answer)
+            self._when_awake(destination, handle, answer)
+
+    def _handle(
+        self, source: str | None, destination: str, request: Any, answer: asyncio.Future[Any]
+    ) -> None:
+        host = self._hosts[destination]
+        assert host.behaviour is not None, "what waits for a process ends with it"
+        reply = partial(self._reply, source, destination, answer)
+        try:
+            handled = host.behaviour.handle(source, request)
+        except Exception as error:  # It is the answer.
+            reply(error)
+            return
+        if not asyncio.iscoroutine(handled):
+            reply(handled)
+            return
+
+        def finish(task: asyncio.Task[Any]) -> None:
+            del host.tasks[task]
+            if task.cancelled():
+                _settle(answer, ConnectionResetError(f"{destination} was killed"))
+            else:
+                reply(task.exception() or task.result())
+
+        task = asyncio.ensure_future(handled)
+        host.tasks[task] = None
+        task.add_done_callback(finish)
+
+    def _reply(
+        self, source: str | None, destination: str, answer: asyncio.Future[Any], outcome: Any
+    ) -> None:
+        def arrive() -> None:
+            if self._is_dropped(destination, source):
+                _settle(answer, TimeoutError("the answer was dropped"))
+            else:
+                self._when_awake(source, partial(_settle, answer, outcome), answer)
+
+        self._leave(destination, arrive, answer)
 
     async def _end(self, node: str, exit_status: int) -> NodeStatus:
         host = self._hosts[node]
@@ -172,23 +230,32 @@ class SimulatedCluster:
             host.behaviour = None
             host.pid = None
             host.exit_status = exit_status
-            tasks = sorted(host.tasks, key=lambda task: task.get_name())
-            for task in tasks:
+            host.is_paused = False
+            held, host.held = host.held, []
+            for task in tuple(host.tasks):
                 task.cancel()
+            for _, answer in held:
+                _settle(answer, ConnectionResetError(f"{node} was killed"))
             await asyncio.sleep(0)
         return await self.status(node)
 
     def _drops(self, node: str) -> frozenset[str]:
         return self._grudge.get(node, frozenset())
 
-    def _is_dropped(self, source: str, destination: str) -> bool:
-        if source not in self._drops(destination):
+    def _is_dropped(self, source: str | None, destination: str | None) -> bool:
+        """Whether a packet is dropped, which counts it; those of clients (None) never are."""
+        if source is None or destination is None or source not in self._drops(destination):
             return False
         self._dropped[source, destination] += 1
         return True
 
 
-def _forget(task: asyncio.Task[Any]) -> None:
-    """Take the outcome that nobody waits for."""
-    if not task.cancelled():
-        task.exception()
+def _settle(answer: asyncio.Future[Any], outcome: Any) -> None:
+    """Give the outcome to who still waits for it."""
+    if answer.done():
+        return
+    if isinstance(outcome, BaseException):
+        answer.set_exception(outcome)
+        answer.exception()  # Seen: nobody has to look, such as a proposer that was killed.
+    else:
+        answer.set_result(outcome)

@@ -10,10 +10,10 @@ Source: Jepsen's `generator.clj`, behaviour only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from random import Random
-from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -56,9 +56,9 @@ class Context(msgspec.Struct, frozen=True):
     """
     What a generator sees of the run: the time, and who is free.
 
-    Threads are bits: `everyone` and `free` are masks over `threads`, so that a view that is limited to
-    some threads costs one `&`. `processes` are those that the threads play now, in the same order.
-    `turn` is the bit where the search for a free thread starts: round robin.
+    Threads are bits: `everyone` and `free` are masks over `threads`, so that a view that is limited
+    to some threads costs one `&`. `processes` are those that the threads play now, in the same
+    order. `turn` is the bit where the search for a free thread starts: round robin.
     """
 
     time: int
@@ -113,8 +113,19 @@ class Context(msgspec.Struct, frozen=True):
 
     def is_free(self, process: Process) -> bool:
         """Whether the process is in sight, is the one that its thread plays now, and is free."""
+        if not (process in self.threads if isinstance(process, str) else self.client_count):
+            return False
         bit = self.bit(process)
         return bool(self.free >> bit & 1) and self.processes[bit] == process
+
+    @property
+    def free_processes(self) -> tuple[Process, ...]:
+        """The free processes in sight, in the order of their threads."""
+        return tuple(self.processes[bit] for bit in self.free_bits())
+
+    def free_bits(self) -> tuple[int, ...]:
+        """The positions of the free threads in sight."""
+        return tuple(bit for bit in range(len(self.threads)) if self.free >> bit & 1)
 
     def bits(self) -> tuple[int, ...]:
         """The positions of the threads in sight."""
@@ -141,6 +152,24 @@ class Generator(Protocol):
     def update(self, context: Context, event: Event) -> Generator:
         """The generator that knows of the event: an invocation or a completion of anybody's."""
         ...
+
+
+class Offer(NamedTuple):
+    """What one of several generators would do next: `member` tells which, `weight` draws ties."""
+
+    member: int
+    step: Invocation | Sleep | Log
+    rest: Generator
+    weight: float = 1.0
+
+
+def soonest(offers: Sequence[Offer], rng: Random) -> Offer:
+    """The offer with the earliest time out of at least one; ties are drawn, or one would starve."""
+    if len(offers) == 1:
+        return offers[0]
+    first = min(offer.step.time for offer in offers)
+    tied = [offer for offer in offers if offer.step.time == first]
+    return rng.choices(tied, [offer.weight for offer in tied])[0] if len(tied) > 1 else tied[0]
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -227,10 +256,10 @@ def generator(source: Any) -> Generator:
     """
     Make a generator of any value that stands for one.
 
-    None: nothing. An Invocation, Sleep or Log: that, once. An iterable, endless ones too: all of its
-    first element, then of its second, and so on. A function of no argument or of the context: called
-    whenever its last answer is exhausted, until it gives None. A mapping is refused: it has no order
-    that would mean anything here.
+    None: nothing. An Invocation, Sleep or Log: that, once. An iterable, endless ones too: all of
+    its first element, then of its second, and so on. A function of no argument or of the context:
+    called whenever its last answer is exhausted, until it gives None. A mapping is refused: it has
+    no order that would mean anything here.
 
     Raises:
         TypeError: For anything else.

@@ -15,8 +15,9 @@ from dissever.harness.generator.core import (
     Context,
     Generator,
     Memo,
-    Step,
+    Offer,
     generator,
+    soonest,
 )
 from dissever.harness.generator.sequences import synchronize
 from dissever.harness.history import Event, Key, Type
@@ -48,8 +49,8 @@ class ConcurrentKeys(msgspec.Struct, frozen=True):
     """
     Groups of so many client threads, each on a key of its own until that is exhausted.
 
-    Threads that are left over when the count does not divide join the last group, and when there are
-    fewer threads than one group needs, all of them are one group.
+    Threads that are left over when the count does not divide join the last group, and when there
+    are fewer threads than one group needs, all of them are one group.
     """
 
     group_size: int
@@ -62,7 +63,7 @@ class ConcurrentKeys(msgspec.Struct, frozen=True):
     def next(self, context: Context) -> Answer:
         here = self._for(context)
         groups, keys = list(here.groups), here.keys
-        best: tuple[Step, int, Generator] | None = None
+        offers: list[Offer] = []
         is_pending = False
         for i, mask in enumerate(here.masks):
             if not context.free & mask:
@@ -77,13 +78,13 @@ class ConcurrentKeys(msgspec.Struct, frozen=True):
             step, rest = answer
             if step is PENDING:
                 is_pending = True
-            elif best is None or _earlier(step, best[0], context):
-                best = (step, i, rest)
-        if best is None:
+            else:
+                offers.append(Offer(i, step, rest))
+        if not offers:
             return (PENDING, here._with(groups, keys)) if is_pending else None
-        step, i, rest = best
-        groups[i] = rest
-        return step, here._with(groups, keys)
+        chosen = soonest(offers, context.rng)
+        groups[chosen.member] = chosen.rest
+        return chosen.step, here._with(groups, keys)
 
     def update(self, context: Context, event: Event) -> Generator:
         bit = context.bit(event.process)
@@ -149,12 +150,3 @@ def concurrent_keys(group_size: int, keys: Iterable[Key], make: Callable[[Key], 
 def then_with_keys(source: Any, make: Callable[[tuple[Key, ...]], Any]) -> Generator:
     """The source, then, once everyone is free, `make(every key that was used)`: final reads."""
     return KeyTracker(generator(source), make)
-
-
-def _earlier(step: Step, than: Step, context: Context) -> bool:
-    assert step is not PENDING
-    assert than is not PENDING
-    if step.time != than.time:
-        return step.time < than.time
-    # A draw, so that the first group is not served before all others for ever.
-    return context.rng.random() < 0.5

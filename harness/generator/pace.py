@@ -92,7 +92,7 @@ class Delay(msgspec.Struct, frozen=True):
 class CycleTimes(msgspec.Struct, frozen=True):
     """
     A rotating schedule: each member has the word for its time, and goes on where it was in its next
-    turn. The schedule begins at the first step.
+    turn. The schedule begins at the first step, and ends with the first member that does.
     """
 
     durations_ns: tuple[int, ...]
@@ -103,7 +103,7 @@ class CycleTimes(msgspec.Struct, frozen=True):
         start = context.time if self.start_ns is None else self.start_ns
         period = sum(self.durations_ns)
         time = context.time
-        # Every member gets one look: within its turn its step counts, after it the next one is asked.
+        # Each gets a look: within its turn its step counts, after it the next one is asked.
         for _ in range(len(self.members) + 1):
             turn, end = self._turn(time - start)
             end += start + (time - start) // period * period

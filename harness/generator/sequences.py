@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -79,9 +80,6 @@ class Function(msgspec.Struct, frozen=True):
         if answer is None:
             raise ValueError(f"{self.f!r} gave a generator that is exhausted from the start")
         step, rest = answer
-        if step is PENDING:
-            # Kept, so that a pending answer does not call the function again and again.
-            return step, Function(self.f, self.takes_context, rest)
         return step, Function(self.f, self.takes_context, None if rest is NOTHING else rest)
 
     def update(self, context: Context, event: Event) -> Generator:
@@ -91,7 +89,7 @@ class Function(msgspec.Struct, frozen=True):
 
 
 class Lazy(msgspec.Struct, frozen=True):
-    """A generator that is made when it could first invoke something: for late-bound phases."""
+    """A generator that is made, once, when it could first invoke something: for late phases."""
 
     make: Callable[[], Any]
 
@@ -146,7 +144,7 @@ class Repeat(msgspec.Struct, frozen=True):
 
 
 class Cycle(msgspec.Struct, frozen=True):
-    """Start again from the original whenever it is exhausted, for ever (remaining < 0) or so often."""
+    """Start again from the original when exhausted, for ever (remaining < 0) or so often."""
 
     remaining: int
     original: Generator
@@ -250,7 +248,7 @@ def cycle(source: Any, count: int | None = None) -> Generator:
 
 def lazy(make: Callable[[], Any]) -> Generator:
     """The generator that `make` gives when the first step can be taken."""
-    return Lazy(make)
+    return Lazy(cache(make))
 
 
 def concat(*sources: Any) -> Generator:

@@ -12,15 +12,20 @@ from dissever.harness.generator.core import (
     Answer,
     Context,
     Generator,
-    Step,
+    Offer,
     Thread,
     generator,
+    soonest,
 )
 from dissever.harness.history import Event, Process
 
 
 class OnThreads(msgspec.Struct, frozen=True):
-    """Only threads that the predicate accepts, and only their events. `mask` is worked out once."""
+    """
+    Only threads that the predicate accepts, and only their events; none in sight: exhausted.
+
+    `mask` is worked out once.
+    """
 
     predicate: Callable[[Thread], bool]
     inner: Generator
@@ -29,7 +34,7 @@ class OnThreads(msgspec.Struct, frozen=True):
     def next(self, context: Context) -> Answer:
         mask = self.mask if self.mask >= 0 else _mask(self.predicate, context)
         if not context.free & mask:
-            return PENDING, self
+            return (PENDING, self) if context.everyone & mask else None
         answer = self.inner.next(context.limited(mask))
         if answer is None:
             return None
@@ -55,7 +60,7 @@ class Soonest(msgspec.Struct, frozen=True):
     is_shortest: bool = False
 
     def next(self, context: Context) -> Answer:
-        best: list[tuple[int, Step, Generator]] = []
+        offers: list[Offer] = []
         is_pending = False
         for i, member in enumerate(self.members):
             answer = member.next(context)
@@ -66,61 +71,53 @@ class Soonest(msgspec.Struct, frozen=True):
             step, rest = answer
             if step is PENDING:
                 is_pending = True
-            elif not best or step.time < _time(best[0][1]):
-                best = [(i, step, rest)]
-            elif step.time == _time(best[0][1]):
-                best.append((i, step, rest))
-        if not best:
+            else:
+                offers.append(Offer(i, step, rest, self.weights[i]))
+        if not offers:
             return (PENDING, self) if is_pending else None
-        i, step, rest = best[0] if len(best) == 1 else self._draw(best, context)
-        members = (*self.members[:i], rest, *self.members[i + 1 :])
-        return step, Soonest(members, self.weights, self.is_shortest)
+        chosen = soonest(offers, context.rng)
+        members = _replaced(self.members, chosen.member, chosen.rest)
+        return chosen.step, Soonest(members, self.weights, self.is_shortest)
 
     def update(self, context: Context, event: Event) -> Generator:
         members = tuple(member.update(context, event) for member in self.members)
         return Soonest(members, self.weights, self.is_shortest)
-
-    def _draw(
-        self, best: list[tuple[int, Step, Generator]], context: Context
-    ) -> tuple[int, Step, Generator]:
-        weights = [self.weights[i] for i, _, _ in best]
-        return context.rng.choices(best, weights)[0]
 
 
 class EachThread(msgspec.Struct, frozen=True):
     """An independent copy for every thread in sight."""
 
     original: Generator
-    copies: tuple[Generator | None, ...] | None = None
+    copies: tuple[Generator, ...] = ()
 
     def next(self, context: Context) -> Answer:
-        copies = self.copies or tuple(self.original for _ in context.threads)
-        is_pending = bool(context.everyone & ~context.free)
-        best: tuple[Step, int, Generator] | None = None
-        for bit in context.bits():
-            copy = copies[bit]
-            if copy is None or not context.free >> bit & 1:
-                continue
-            answer = copy.next(context.limited(1 << bit))
+        copies = self._for(context)
+        offers: list[Offer] = []
+        is_pending = bool(context.busy_count)
+        for bit in context.free_bits():
+            answer = copies[bit].next(context.limited(1 << bit))
             if answer is None:
                 continue
-            if answer[0] is PENDING:
+            step, rest = answer
+            if step is PENDING:
                 is_pending = True
-            elif best is None or answer[0].time < _time(best[0]):
-                best = (answer[0], bit, answer[1])
-        if best is None:
+            else:
+                offers.append(Offer(bit, step, rest))
+        if not offers:
             return (PENDING, self) if is_pending else None
-        step, bit, rest = best
-        return step, EachThread(self.original, (*copies[:bit], rest, *copies[bit + 1 :]))
+        chosen = soonest(offers, context.rng)
+        return chosen.step, EachThread(self.original, _replaced(copies, chosen.member, chosen.rest))
 
     def update(self, context: Context, event: Event) -> Generator:
         bit = context.bit(event.process)
-        copies = self.copies or tuple(self.original for _ in context.threads)
-        copy = copies[bit]
-        if copy is None or not context.everyone >> bit & 1:
+        if not context.everyone >> bit & 1:
             return self
-        updated = copy.update(context.limited(1 << bit), event)
-        return EachThread(self.original, (*copies[:bit], updated, *copies[bit + 1 :]))
+        copies = self._for(context)
+        updated = copies[bit].update(context.limited(1 << bit), event)
+        return EachThread(self.original, _replaced(copies, bit, updated))
+
+    def _for(self, context: Context) -> tuple[Generator, ...]:
+        return self.copies or (self.original,) * len(context.threads)
 
 
 class EachProcess(msgspec.Struct, frozen=True):
@@ -131,24 +128,24 @@ class EachProcess(msgspec.Struct, frozen=True):
 
     def next(self, context: Context) -> Answer:
         copies = dict(self.copies)
-        is_pending = bool(context.everyone & ~context.free)
-        best: tuple[Step, Process, Generator] | None = None
-        for bit in context.bits():
-            process = context.processes[bit]
-            if not context.free >> bit & 1:
-                continue
-            answer = copies.get(process, self.original).next(context.limited(1 << bit))
+        offers: list[Offer] = []
+        is_pending = bool(context.busy_count)
+        for bit in context.free_bits():
+            copy = copies.get(context.processes[bit], self.original)
+            answer = copy.next(context.limited(1 << bit))
             if answer is None:
                 continue
-            if answer[0] is PENDING:
+            step, rest = answer
+            if step is PENDING:
                 is_pending = True
-            elif best is None or answer[0].time < _time(best[0]):
-                best = (answer[0], process, answer[1])
-        if best is None:
+            else:
+                offers.append(Offer(bit, step, rest))
+        if not offers:
             return (PENDING, self) if is_pending else None
-        step, process, rest = best
+        chosen = soonest(offers, context.rng)
         alive = {p: copy for p, copy in copies.items() if p in context.processes}
-        return step, EachProcess(self.original, tuple({**alive, process: rest}.items()))
+        alive[context.processes[chosen.member]] = chosen.rest
+        return chosen.step, EachProcess(self.original, tuple(alive.items()))
 
     def update(self, context: Context, event: Event) -> Generator:
         mask = 1 << context.bit(event.process)
@@ -171,10 +168,9 @@ class Reserve(msgspec.Struct, frozen=True):
     members: tuple[Generator, ...]
 
     def next(self, context: Context) -> Answer:
-        masks = self._masks(context)
-        best: list[tuple[int, Step, Generator]] = []
+        offers: list[Offer] = []
         is_pending = False
-        for i, mask in enumerate(masks):
+        for i, mask in enumerate(self._masks(context)):
             if not context.free & mask:
                 is_pending = is_pending or bool(context.everyone & mask)
                 continue
@@ -184,25 +180,21 @@ class Reserve(msgspec.Struct, frozen=True):
             step, rest = answer
             if step is PENDING:
                 is_pending = True
-            elif not best or step.time < _time(best[0][1]):
-                best = [(i, step, rest)]
-            elif step.time == _time(best[0][1]):
-                best.append((i, step, rest))
-        if not best:
+            else:
+                offers.append(Offer(i, step, rest, mask.bit_count()))
+        if not offers:
             return (PENDING, self) if is_pending else None
-        if len(best) == 1:
-            i, step, rest = best[0]
-        else:
-            weights = [masks[i].bit_count() for i, _, _ in best]
-            i, step, rest = context.rng.choices(best, weights)[0]
-        return step, Reserve(self.counts, (*self.members[:i], rest, *self.members[i + 1 :]))
+        chosen = soonest(offers, context.rng)
+        return chosen.step, Reserve(
+            self.counts, _replaced(self.members, chosen.member, chosen.rest)
+        )
 
     def update(self, context: Context, event: Event) -> Generator:
         bit = context.bit(event.process)
         for i, mask in enumerate(self._masks(context)):
             if mask >> bit & 1:
                 updated = self.members[i].update(context.limited(mask), event)
-                return Reserve(self.counts, (*self.members[:i], updated, *self.members[i + 1 :]))
+                return Reserve(self.counts, _replaced(self.members, i, updated))
         return self
 
     def _masks(self, context: Context) -> list[int]:
@@ -215,7 +207,11 @@ class Reserve(msgspec.Struct, frozen=True):
 
 
 class Mix(msgspec.Struct, frozen=True):
-    """A member drawn for each step, by weight; exhausted members drop out, pending ones step aside."""
+    """
+    A member drawn for each step, by weight. Exhausted ones drop out, pending ones step aside.
+
+    Updates go to all, so that a member may end after what it saw.
+    """
 
     members: tuple[Generator, ...]
     weights: tuple[float, ...]
@@ -225,7 +221,7 @@ class Mix(msgspec.Struct, frozen=True):
         left = list(range(len(members)))
         ended: set[int] = set()
         while left:
-            i = context.rng.choices(left, [weights[j] for j in left])[0] if len(left) > 1 else left[0]
+            i = context.rng.choices(left, [weights[j] for j in left])[0]
             answer = members[i].next(context)
             if answer is not None and answer[0] is not PENDING:
                 members[i] = answer[1]
@@ -236,7 +232,7 @@ class Mix(msgspec.Struct, frozen=True):
         return None if len(ended) == len(members) else (PENDING, self)
 
     def update(self, context: Context, event: Event) -> Generator:
-        return self
+        return Mix(tuple(member.update(context, event) for member in self.members), self.weights)
 
     def _without(self, members: list[Generator], ended: set[int]) -> Mix:
         if not ended:
@@ -299,9 +295,14 @@ def nemesis(source: Any, and_clients: Any = None) -> Generator:
 
 
 def any_of(*sources: Any, weights: tuple[float, ...] | None = None) -> Generator:
-    """The soonest step of all sources, until all have ended."""
+    """
+    The soonest step of all sources, until all have ended.
+
+    Raises:
+        ValueError: Unless there is one positive weight per source.
+    """
     members = tuple(generator(source) for source in sources)
-    return Soonest(members, weights or (1.0,) * len(members))
+    return Soonest(members, _weights(weights, members))
 
 
 def shortest_any(*sources: Any) -> Generator:
@@ -335,9 +336,14 @@ def reserve(*counts_and_sources: Any) -> Generator:
 
 
 def mix(*sources: Any, weights: tuple[float, ...] | None = None) -> Generator:
-    """A source drawn for each step, uniformly or by weight."""
+    """
+    A source drawn for each step, uniformly or by weight.
+
+    Raises:
+        ValueError: Unless there is one positive weight per source.
+    """
     members = tuple(generator(source) for source in sources)
-    return Mix(members, weights or (1.0,) * len(members))
+    return Mix(members, _weights(weights, members))
 
 
 def process_limit(count: int, source: Any) -> Generator:
@@ -362,9 +368,18 @@ def _mask(predicate: Callable[[Thread], bool], context: Context) -> int:
     return sum(1 << bit for bit, thread in enumerate(context.threads) if predicate(thread))
 
 
-def _time(step: Step) -> int:
-    assert step is not PENDING
-    return step.time
+def _replaced(members: tuple[Generator, ...], i: int, member: Generator) -> tuple[Generator, ...]:
+    return (*members[:i], member, *members[i + 1 :])
+
+
+def _weights(
+    weights: tuple[float, ...] | None, members: tuple[Generator, ...]
+) -> tuple[float, ...]:
+    if weights is None:
+        return (1.0,) * len(members)
+    if len(weights) != len(members) or min(weights, default=1) <= 0:
+        raise ValueError(f"expected {len(members)} positive weights, got {weights}")
+    return weights
 
 
 __all__ = [

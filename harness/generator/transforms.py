@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -122,7 +123,9 @@ class Validated(msgspec.Struct, frozen=True):
             raise GeneratorError(self._told("next", error)) from error
         if answer is None:
             return None
-        _check(answer, context)
+        complaint = _check(answer, context)
+        if complaint:
+            raise GeneratorError(f"{_path(self.inner)}: {complaint}")
         return answer[0], Validated(answer[1])
 
     def update(self, context: Context, event: Event) -> Generator:
@@ -133,7 +136,8 @@ class Validated(msgspec.Struct, frozen=True):
         return self if inner is self.inner else Validated(inner)
 
     def _told(self, method: str, error: Exception) -> str:
-        return f"{_path(self.inner)}.{method} raised {type(error).__name__}: {error}"
+        path = _way(error) or _path(self.inner)
+        return f"{path}.{method} raised {type(error).__name__}: {error}"
 
 
 def map_invocations(f: Callable[..., Invocation], source: Any) -> Generator:
@@ -167,18 +171,28 @@ def validated(source: Any) -> Generator:
     return Validated(generator(source))
 
 
-def _check(answer: Any, context: Context) -> None:
-    if not (isinstance(answer, tuple) and len(answer) == 2):
-        raise GeneratorError(f"expected a step and a generator, or None, got {answer!r}")
+def _check(answer: Any, context: Context) -> str:
+    """What is wrong with an answer, or nothing."""
+    if not (isinstance(answer, tuple) and len(answer) == 2 and hasattr(answer[1], "update")):
+        return f"expected a step and a generator, or None, got {answer!r}"
     step = answer[0]
     if step is PENDING:
-        return
+        return ""
     if not isinstance(step, Invocation | Sleep | Log):
-        raise GeneratorError(f"expected an invocation, a sleep, a log line or PENDING, got {step!r}")
-    if step.time < context.time:
-        raise GeneratorError(f"expected a time from {context.time} ns on, got {step!r}")
+        return f"expected an invocation, a sleep, a log line or PENDING, got {step!r}"
+    if isinstance(step, Invocation) and not isinstance(step.f, str):
+        return f"expected a text for f, got {step!r}"
+    if type(step.time) is not int or step.time < context.time:
+        return f"expected a time from {context.time} ns on, got {step!r}"
     if not context.is_free(step.process):
-        raise GeneratorError(f"expected a process that is free, got {step!r}")
+        return f"expected a process that is free, got {step!r}"
+    return ""
+
+
+def _way(error: BaseException) -> str:
+    """The names of the generators that an exception came out of, from the outside in."""
+    owners = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return " > ".join(type(o).__name__ for o in owners[1:] if isinstance(o, Generator))
 
 
 def _path(source: object) -> str:

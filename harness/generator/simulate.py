@@ -1,0 +1,162 @@
+"""
+Generators without a run: play one against completions that a function makes up, in no time.
+
+For tests of generators and of workloads. It asks and tells as the interpreter does: completions
+before invocations, a process that completed with info is renewed, a pending generator is asked
+again later.
+
+Source: Jepsen's `generator/test.clj`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from random import Random
+from typing import Any, TypeAlias
+
+import msgspec
+
+from dissever.harness.client import Invocation
+from dissever.harness.generator.core import PENDING, Context, Log, Sleep
+from dissever.harness.generator.transforms import GeneratorError, validated
+from dissever.harness.history import Event, Type
+
+SEED = 45100
+LATENCY_NS = 10
+POLL_NS = 10_000_000
+STUCK_NS = 120_000_000_000
+
+Complete: TypeAlias = Callable[[Event], tuple[Type, int]]
+"""From an invocation to how it ends, and after how many ns."""
+
+
+def perfect(_: Event) -> tuple[Type, int]:
+    """Everything is ok after 10 ns."""
+    return Type.OK, LATENCY_NS
+
+
+def failing(_: Event) -> tuple[Type, int]:
+    """Everything fails after 10 ns."""
+    return Type.FAIL, LATENCY_NS
+
+
+def crashing(_: Event) -> tuple[Type, int]:
+    """Everything is unknown after 10 ns."""
+    return Type.INFO, LATENCY_NS
+
+
+def imperfect(invocation: Event) -> tuple[Type, int]:
+    """Fail, info and ok in turn, by the index of the invocation, after 10 ns."""
+    return (Type.FAIL, Type.INFO, Type.OK)[invocation.index % 3], LATENCY_NS
+
+
+def context(concurrency: int = 2, *nemeses: str, seed: int = SEED) -> Context:
+    """Client threads 0 to `concurrency` - 1 and the nemeses, all free, at time 0."""
+    return Context.initial(concurrency, nemeses, Random(seed))
+
+
+def simulate(
+    source: Any, context: Context, complete: Complete = perfect, *, limit: int = 1000
+) -> tuple[Event, ...]:
+    """
+    The events of a generator's life, invocations and completions.
+
+    Args:
+        limit: It ends after so many invocations, so that an endless generator may be given.
+
+    Raises:
+        GeneratorError: When it misbehaves, or is pending for 120 s while everyone is free.
+    """
+    return _Simulation(source, context, complete).run(limit)
+
+
+def invocations(source: Any, context: Context, *, limit: int = 1000) -> tuple[Event, ...]:
+    """What it invokes when everything is ok after 10 ns."""
+    events = simulate(source, context, limit=limit)
+    return tuple(event for event in events if event.type is Type.INVOKE)
+
+
+class _Simulation:
+    def __init__(self, source: Any, context: Context, complete: Complete) -> None:
+        self._generator = validated(source)
+        self._context = context
+        self._complete = complete
+        self._events: list[Event] = []
+        self._open: list[tuple[int, int, int, Event | None]] = []
+        self._handed = 0
+        self._pending_since = context.time
+
+    def run(self, limit: int) -> tuple[Event, ...]:
+        invoked = 0
+        while invoked < limit:
+            answer = self._generator.next(self._context)
+            if answer is None:
+                break
+            step, rest = answer
+            if step is PENDING:
+                self._wait()
+            elif self._open and self._open[0][0] <= step.time:
+                self._take()
+            else:
+                self._generator = rest
+                self._pending_since = step.time
+                invoked += self._give(step)
+        while self._open:
+            self._take()
+        return tuple(self._events)
+
+    def _wait(self) -> None:
+        now = self._context.time
+        if self._open:
+            self._take()
+        elif now - self._pending_since > STUCK_NS:
+            raise GeneratorError("pending though everyone is free")
+        else:
+            self._context = msgspec.structs.replace(self._context, time=now + POLL_NS)
+
+    def _give(self, step: Invocation | Sleep | Log) -> bool:
+        """Hand a step over; whether it was an invocation."""
+        bit = self._context.bit(step.process)
+        free = self._context.free & ~(1 << bit)
+        turn = (bit + 1) % len(self._context.threads)
+        if isinstance(step, Log):
+            self._context = msgspec.structs.replace(self._context, time=step.time)
+            return False
+        self._context = msgspec.structs.replace(self._context, time=step.time, free=free, turn=turn)
+        if isinstance(step, Sleep):
+            self._push(step.time + step.duration_ns, bit, None)
+            return False
+        event = Event(
+            len(self._events), step.time, step.process, Type.INVOKE, step.f, step.value, step.key
+        )
+        self._record(event)
+        kind, latency_ns = self._complete(event)
+        completion = msgspec.structs.replace(event, type=kind, time=step.time + latency_ns)
+        self._push(completion.time, bit, completion)
+        return True
+
+    def _push(self, time: int, bit: int, completion: Event | None) -> None:
+        self._handed += 1
+        heappush(self._open, (time, self._handed, bit, completion))
+
+    def _take(self) -> None:
+        time, _, bit, completion = heappop(self._open)
+        context = self._context
+        context = msgspec.structs.replace(
+            context, time=max(time, context.time), free=context.free | 1 << bit
+        )
+        self._context = context
+        self._pending_since = context.time
+        if completion is None:
+            return
+        event = msgspec.structs.replace(completion, index=len(self._events), time=context.time)
+        self._record(event)
+        if event.type is Type.INFO and isinstance(event.process, int):
+            renewed = event.process + context.client_count
+            processes = (*context.processes[:bit], renewed, *context.processes[bit + 1 :])
+            self._context = msgspec.structs.replace(context, processes=processes)
+
+    def _record(self, event: Event) -> None:
+        self._events.append(event)
+        self._generator = self._generator.update(self._context, event)
