@@ -17,7 +17,7 @@ from typing import Any, Final
 from dissever.checkers import certificate, shrink, stale
 from dissever.checkers.calls import Call, calls
 from dissever.checkers.explain import explain
-from dissever.checkers.models import Misfit, Model
+from dissever.checkers.models import Model
 from dissever.checkers.table import Table, TooManyStates, compile_table
 from dissever.checkers.values import show
 from dissever.harness.history import History, Key, MalformedHistory, Operation
@@ -90,7 +90,7 @@ class Linearizable:
             return Judgement(key, Verdict.VALID, "nothing was asserted", len(operations))
         try:
             table = compile_table(self.model, kept)
-        except Misfit as error:
+        except MalformedHistory as error:
             return Judgement(key, Verdict.UNKNOWN, f"malformed: {error}", len(operations))
         except TooManyStates:
             return self._unless_unwritten(Judgement(

@@ -37,7 +37,7 @@ Step: TypeAlias = Callable[[State, str, Hashable, Hashable], State | Literal[Ans
 
 
 class Misfit(ValueError):
-    """An operation that the model does not know."""
+    """An operation that the model does not know, whatever the state."""
 
 
 @dataclass(frozen=True, slots=True)

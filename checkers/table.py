@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from dissever.checkers.calls import NEVER, Call
-from dissever.checkers.models import REFUSED, Model, State, Transition
+from dissever.checkers.models import REFUSED, Misfit, Model, State, Transition
+from dissever.harness.history import MalformedHistory
 from dissever.native import Problem
 
 STATES_MAX: Final = 65_536
@@ -66,9 +67,10 @@ def compile_table(model: Model, calls: Sequence[Call]) -> Table:
     """
     Raises:
         TooManyStates: Past STATES_MAX or CELLS_MAX.
-        Misfit: When the model does not know an operation.
+        MalformedHistory: When the model does not know an operation.
     """
     transitions = {each: i for i, each in enumerate(dict.fromkeys(c.transition for c in calls))}
+    _check(model, calls)
     narrow = model.narrow(transitions) if model.narrow else model
     states: dict[State, int] = {narrow.initial: 0}
     waiting: list[State] = [narrow.initial]
@@ -86,3 +88,12 @@ def compile_table(model: Model, calls: Sequence[Call]) -> Table:
         if len(states) > STATES_MAX or len(states) * len(transitions) > CELLS_MAX:
             raise TooManyStates
     return Table(narrow, tuple(states), transitions, rows)
+
+
+def _check(model: Model, calls: Sequence[Call]) -> None:
+    """Try each operation once: a model says by Misfit what it does not know, in any state."""
+    for call in calls:
+        try:
+            model.step(model.initial, call.f, call.value_in, call.value_out)
+        except Misfit as error:
+            raise MalformedHistory(str(error), call.operation.indices[-1]) from error

@@ -1,0 +1,57 @@
+"""Lines and exits that no healthy node leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from dissever.checkers import LogPatterns, NodeLog
+from dissever.harness.history import History
+from dissever.harness.results import Budget, Verdict
+
+Notation = Callable[[str], History]
+
+
+@pytest.mark.parametrize(("line", "name"), [
+    ("node: src/raft.c:12: start: Assertion `x' failed.", "assertion"),
+    ("free(): double free detected in tcache 2", "memory-error"),
+    ("malloc(): invalid size", "memory-error"),
+    ("==1==ERROR: AddressSanitizer: heap-use-after-free", "memory-error"),
+    ("==1==ERROR: LeakSanitizer: detected memory leaks", "leak"),
+    ("log.c:3:1: runtime error: signed integer overflow", "undefined-behaviour"),
+    ("Aborted (core dumped)", "abort"),
+    ("raft_start(): io: load closed segment", "start-failed"),
+    ("conflicting terms 3 and 4", "log-conflict"),
+    ("new index conflicts with committed entry", "log-conflict"),
+    ("prepare segment failed", "disk-failed"),
+])
+def test_suspicious_line_is_shown(history: Notation, line: str, name: str) -> None:
+    log = NodeLog("n2", "n2/stderr.log", ["started", line])
+
+    result = LogPatterns([log])(history(""), Budget())
+
+    assert result.verdict is Verdict.INVALID
+    assert [each.name for each in result.anomalies] == [name]
+    assert result.anomalies[0].steps[0].text == f"n2/stderr.log:2: {line}"
+
+
+def test_calm_logs_are_valid(history: Notation) -> None:
+    log = NodeLog("n2", "n2/stderr.log", ["started", "elected"], exit_signals=(9, 15))
+
+    assert LogPatterns([log])(history(""), Budget()).verdict is Verdict.VALID
+
+
+def test_no_logs_are_unknown(history: Notation) -> None:
+    assert LogPatterns([])(history(""), Budget()).verdict is Verdict.UNKNOWN
+
+
+def test_crash_that_no_fault_caused_is_invalid(history: Notation) -> None:
+    log = NodeLog("n2", "n2/stderr.log", exit_signals=(11,))
+    sent = "kill invoke kill\nkill info kill {'targets': ['n2'], 'signal': 11}"
+
+    crashed = LogPatterns([log])(history(""), Budget())
+
+    assert crashed.verdict is Verdict.INVALID
+    assert crashed.why == "n2: the process was ended by SIGSEGV, not by us"
+    assert LogPatterns([log])(history(sent), Budget()).verdict is Verdict.VALID
