@@ -24,6 +24,7 @@ from .nodes import Node, Task
 _MESSAGE_BYTES_MAX = 1 << 20
 _PATIENCE_S = 3600.0
 _RESEND_S = 0.02
+_SETTLE_S = 10.0
 
 
 def serve(control: int, outer_proc: int) -> None:
@@ -133,7 +134,11 @@ class _Server:
                 )
 
     def _open(self, nodes: Sequence[dict[str, str]], bridge: str, ip: str) -> Task:
-        """Make the network, once."""
+        """
+        Make the network, once, and see every host reach every other.
+
+        That also fills their tables of neighbours: from then on a probe that is late is lost.
+        """
         names = [node["name"] for node in nodes]
         self._home, ns = network.new_namespaces(len(nodes))
         made = yield from self._command([ip, "-batch", "-"], network.links(bridge, ns), self._home)
@@ -143,6 +148,9 @@ class _Server:
         for node, host in zip(nodes, hosts, strict=True):
             self._nodes[host.name] = Node(host, node["directory"], self._outer_proc, self._helpers)
             self._listen(host.probe.fileno(), lambda host=host: self._arrive(host))  # type: ignore[misc]
+        arrived = yield from self._reach(list(itertools.permutations(names, 2)), _SETTLE_S)
+        if not all(arrived):
+            raise OSError(0, "hosts of a new cluster do not reach each other")
 
     def _run(self, node: str, argv: Sequence[str], stdin: str) -> Task:
         """Run a command on a node's host."""
