@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dissever.harness.history import Operation
-from dissever.reports.bands import Band, Faults, Mark, evidence, targets
+from dissever.reports.bands import Band, Faults, Mark, evidence, is_healing, targets
 from dissever.reports.figures import first_ok_after
 from dissever.reports.labels import error_text
 from dissever.reports.tidy import Tidy, tidy
@@ -119,6 +119,6 @@ def _of_mark(mark: Mark) -> FaultRow:
         fault=mark.fault,
         f=mark.operation.f,
         targets=targets(mark.operation),
-        injection=proof(mark.operation, "held"),
+        injection=proof(mark.operation, "healed" if is_healing(mark.operation.f) else "held"),
         is_mark=True,
     )

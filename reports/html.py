@@ -40,6 +40,7 @@ from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS, MEANS
 from dissever.reports.tidy import tidy, words
 
 SIZE_BYTES_MAX = 5_000_000
+HEADLINES_MAX = 5
 ANOMALIES_MAX = 20
 NODE_EVENTS_MAX = 500
 SHRINK_ATTEMPTS_MAX = 8
@@ -119,6 +120,7 @@ def _context(
         "figures": figures(history.operations, end_ns=history.duration_ns),
         "duration_ns": history.duration_ns,
         "anomalies": anomalies,
+        "headlines": HEADLINES_MAX,
         "views": anomaly_views(results, history, faults, count_max=ANOMALIES_MAX),
         "fault_rows": rows,
         "fault_kinds": faults.kinds,
@@ -143,7 +145,8 @@ def _shared_data(
     faults = pair_faults(history.faults, end_ns=history.duration_ns)
     seen = [event.node for event in history if event.node] + [event.node for event in node_events]
     return {
-        "end": max(1, history.duration_ns // 1000),
+        # An empty run still has an axis.
+        "end": history.duration_ns // 1000 or 1_000_000,
         "nodes": list(dict.fromkeys([*plan.options.nodes, *seen])),
         "kinds": list(faults.kinds),
         "node_events": node_records(node_events),

@@ -17,6 +17,8 @@ from dissever.reports.labels import NS_PER_MS, NS_PER_S, duration_text, shorten
 ROWS_MAX = 100
 WORDS_MAX = 60
 DEPTH_MAX = 4
+COLUMNS_MAX = 12
+INNER_COLUMNS_MAX = 5
 TEXT_CHARACTERS_MAX = 2_000
 
 # Numbers that are names: their digits are not grouped.
@@ -81,7 +83,10 @@ def _mapping(value: Mapping[Any, Any], depth: int) -> Tidy:
         return _matrix(value)
     rows = list(value.items())
     columns = _shared_columns([inner for _, inner in rows])
-    if columns and (len(rows) > 1 or depth):
+    if depth and columns and (len(rows) == 1 or len(columns) > INNER_COLUMNS_MAX):
+        lines = tuple((str(key), Text(_inline(inner))) for key, inner in rows[:ROWS_MAX])
+        return Pairs(lines, max(0, len(rows) - ROWS_MAX))
+    if columns and len(rows) > 1:
         head = ("", *(words(column) for column in columns))
         body = tuple((str(key), *_cells(inner, columns)) for key, inner in rows[:ROWS_MAX])
         return Table(head, body, max(0, len(rows) - ROWS_MAX))
@@ -120,7 +125,17 @@ def _shared_columns(values: Sequence[Any]) -> tuple[str, ...]:
     if not all(_is_scalar(cell) for value in values for cell in value.values()):
         return ()
     columns = tuple(dict.fromkeys(str(key) for value in values for key in value))
-    return columns if len(columns) <= 12 else ()
+    return columns if len(columns) <= COLUMNS_MAX else ()
+
+
+def _inline(value: Mapping[Any, Any]) -> str:
+    """`state gone, pid 412`: for what is too wide for a table; leaves out what is none."""
+    parts = [
+        f"{words(str(key))} {_scalar(cell, str(key))}"
+        for key, cell in value.items()
+        if cell is not None
+    ]
+    return _enumerate(parts) or "none"
 
 
 def _cells(value: Mapping[Any, Any], columns: Sequence[str]) -> tuple[str, ...]:

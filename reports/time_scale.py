@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-FOLD_SHARE_MIN = 0.7
+FOLD_SHARE_MIN = 0.5
+FOLD_MEDIAN_RATIO = 4
 FOLD_WIDTH = 0.07
 FOLDS_MAX = 4
 
@@ -57,7 +58,8 @@ def fold(moments: Iterable[int]) -> TimeScale:
     """
     A scale from the first to the last moment, the longest quiet spans between them folded.
 
-    A span is folded while it takes more than FOLD_SHARE_MIN of what is still drawn to scale.
+    A span is folded while it takes more than FOLD_SHARE_MIN of what is still drawn to scale and
+    is FOLD_MEDIAN_RATIO times as long as spans are here.
     """
     points = sorted(set(moments)) or [0]
     spans = list(pairwise(points)) or [(points[0], points[0] + 1)]
@@ -75,12 +77,14 @@ def fold(moments: Iterable[int]) -> TimeScale:
 
 
 def _longest(spans: list[tuple[int, int]]) -> set[tuple[int, int]]:
-    remaining_ns = sum(end - start for start, end in spans)
+    lengths = sorted(end - start for start, end in spans)
+    remaining_ns = sum(lengths)
+    usual_ns = lengths[(len(lengths) - 1) // 2]
     folded: set[tuple[int, int]] = set()
     for start, end in sorted(spans, key=lambda span: span[0] - span[1]):
         length_ns = end - start
-        stays = len(folded) == FOLDS_MAX or len(folded) == len(spans) - 1
-        if stays or length_ns <= FOLD_SHARE_MIN * remaining_ns:
+        is_long = length_ns > max(FOLD_SHARE_MIN * remaining_ns, FOLD_MEDIAN_RATIO * usual_ns)
+        if len(folded) == FOLDS_MAX or not is_long:
             break
         folded.add((start, end))
         remaining_ns -= length_ns

@@ -50,7 +50,9 @@ function drawCharts(run, latencyCanvas, rateCanvas) {
   return { bins, rates, wide, latencies };
 }
 
+// Of all operations that pass the filters, so that the axis stays while one zooms.
 function latencyRange(run) {
+  if (view.latencyRange) return view.latencyRange;
   let least = Infinity, most = 1;
   for (const i of view.shown) {
     const took = Math.max(1, run.end[i] - run.start[i]);
@@ -58,7 +60,9 @@ function latencyRange(run) {
     if (took > most) most = took;
   }
   if (least === Infinity) least = 100;
-  return [Math.floor(Math.log10(least)), Math.max(Math.floor(Math.log10(least)) + 1, Math.ceil(Math.log10(most)))];
+  const low = Math.floor(Math.log10(least));
+  view.latencyRange = [low, Math.max(low + 1, Math.ceil(Math.log10(most)))];
+  return view.latencyRange;
 }
 
 function latencyScale(run, top, bottom) {
@@ -130,17 +134,20 @@ function ringPoint(run, box, scale, i) {
   context.lineWidth = 1;
 }
 
-// Many points: cells of two pixels, the fuller the stronger; what is not ok stays a point of its own
-// as long as that can be seen.
+// Many points: cells of two pixels, the fuller the stronger; an outcome other than ok keeps a point
+// per operation as long as those are few.
 function drawDensity(run, box, scale, visible) {
   const { context } = box;
   const columns = Math.ceil((box.right - box.left) / 2), rows = Math.ceil(box.height / 2);
   const cells = [0, 1, 2].map(() => new Uint32Array(columns * rows));
   const factor = (box.right - box.left) / (view.end - view.start) / 2;
+  const totals = [0, 0, 0];
+  for (const i of visible) totals[run.type[i]]++;
+  const isPoint = totals.map((total, outcome) => outcome !== OK && total <= POINTS_MAX / 2);
   const others = [], guilty = [];
   for (const i of visible) {
     if (run.isGuilty[i]) guilty.push(i);
-    if (run.type[i] !== OK && others.length < POINTS_MAX / 2) { others.push(i); continue; }
+    if (isPoint[run.type[i]]) { others.push(i); continue; }
     const column = ((run.start[i] - view.start) * factor) | 0;
     const row = (scale.y(run.end[i] - run.start[i]) / 2) | 0;
     cells[run.type[i]][row * columns + column]++;
@@ -163,7 +170,7 @@ function drawDensity(run, box, scale, visible) {
 
 function drawQuantiles(box, scale, bins, latencies) {
   const { context } = box;
-  const sorted = latencies.map((list) => list.sort((a, b) => a - b));
+  const sorted = latencies.map((list) => Float64Array.from(list).sort());
   for (const [q, dash] of [[0.5, []], [0.95, [5, 3]], [0.99, [1.5, 2.5]]]) {
     context.setLineDash(dash);
     context.beginPath();
@@ -172,8 +179,9 @@ function drawQuantiles(box, scale, bins, latencies) {
       // A bin with no ok operation breaks the line: nothing is known there.
       if (!list.length) { isDown = false; return; }
       const x = xOf(box, (bins.first + bin + 0.5) * bins.length), y = scale.y(quantileOf(list, q));
-      if (isDown) context.lineTo(x, y);
-      else context.moveTo(x, y);
+      // A dash, so that a bin between two gaps can be seen.
+      if (!isDown) context.moveTo(x - 4, y);
+      context.lineTo(isDown ? x : x + 4, y);
       isDown = true;
     });
     context.strokeStyle = colours.panel;
@@ -192,7 +200,7 @@ function drawRate(run, box, bins, rates) {
   const perSecond = 1e6 / bins.length;
   let most = 0;
   for (let bin = 0; bin < bins.count; bin++) most = Math.max(most, (rates[OK][bin] + rates[FAIL][bin] + rates[INFO][bin]) * perSecond);
-  const step = roundStep(Math.max(1, most) / 3);
+  const step = Math.max(1, roundStep(Math.max(1, most) / 3));
   const limit = Math.max(step, Math.ceil(most / step) * step);
   const y = (rate) => bottom - (rate / limit) * (bottom - top);
   drawGrid(box, top, bottom);

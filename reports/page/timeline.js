@@ -77,7 +77,9 @@ function drawBar(box, outcome, x, y, width, height) {
   const colour = colours[OUTCOMES[outcome]];
   context.fillStyle = colour;
   if (width < 5) {
-    context.fillRect(x, y, width, height);
+    // Too narrow to be hollow: half as high, so that the ok ones of the same pixels stay in sight.
+    const top = outcome === FAIL ? height * 0.55 : 0;
+    context.fillRect(x, y + top, width, height - top);
     return;
   }
   context.globalAlpha = outcome === FAIL ? 0.08 : outcome === INFO ? 0.14 : 0.34;
@@ -136,10 +138,21 @@ function drawLabels(run, box, list, bars, y) {
       const isInside = width + 8 <= end - x;
       const room = isInside ? end - x : next - end;
       if (width + 10 > room) continue;
+      const left = isInside ? x + 4 : end + 5;
+      if (run.type[i] === INFO) halo(context, text, left, y + 0.5);
       context.fillStyle = run.isGuilty[i] ? colours.guilty : colours.ink;
-      context.fillText(text, isInside ? x + 4 : end + 5, y + 0.5);
+      context.fillText(text, left, y + 0.5);
     }
   }
+}
+
+// Words on hatching need ground under them.
+function halo(context, text, x, y) {
+  context.strokeStyle = colours.panel;
+  context.lineWidth = 4;
+  context.lineJoin = "round";
+  context.strokeText(text, x, y);
+  context.lineWidth = 1;
 }
 
 function drawFaultLanes(run, box, layout) {

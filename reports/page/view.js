@@ -1,6 +1,6 @@
 // What is shown: the range of time, the operations that pass the filters, the one selected.
 
-const view = { start: 0, end: 1, whole: 1, shown: [], lanes: [], selected: -1, focused: -1 };
+const view = { start: 0, end: 1, whole: 1, shown: [], lanes: [], selected: -1, focused: -1, latencyRange: null };
 const SPAN_US_MIN = 20;
 const drawings = [];
 let isQueued = false;
@@ -50,6 +50,7 @@ function reveal(start, end) {
 
 function buildLanes(run, passes) {
   view.shown = [];
+  view.latencyRange = null;
   view.lanes = Array.from({ length: run.laneCount }, () => []);
   for (let i = 0; i < run.count; i++) {
     if (!passes(i)) continue;

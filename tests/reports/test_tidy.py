@@ -49,3 +49,11 @@ def test_long_and_deep_values_are_cut_and_say_so() -> None:
     assert isinstance(table, Table)
     assert (len(table.rows), table.more) == (ROWS_MAX, 5)
     assert isinstance(deep, Pairs)
+
+
+def test_single_row_inside_another_value_is_a_line() -> None:
+    nodes = {"nodes": {"n3": {"state": "gone", "exit_status": None, "pid": 4121, "took_ms": 3}}}
+
+    assert tidy(nodes) == Pairs(
+        (("nodes", Pairs((("n3", Text("state gone, pid 4121, took 3.00 ms")),))),)
+    )
