@@ -2,8 +2,8 @@
 All cuts of a cluster: several faults cut at the same time, each knows only its own grudge.
 
 `Cluster.drop` replaces every cut, so one object has to hold the union; who heals takes out its own
-part. Each change is measured from outside before the next one may start: datagrams must not arrive
-where a link is cut, must arrive where it is not, and every rule must have counted what it dropped.
+part. Each change is measured from outside: datagrams must not arrive where a link is cut, must
+arrive where it is not, and every rule must have counted what it dropped.
 """
 
 from __future__ import annotations
@@ -80,16 +80,20 @@ class Cuts:
 
     async def add(self, name: str, grudge: Grudge) -> LinkEvidence:
         """Cut, or replace what the name has cut so far, and look whether it holds."""
+        await self.cut(name, grudge)
+        return await self.look(name)
+
+    async def cut(self, name: str, grudge: Grudge) -> None:
+        """Cut, or replace what the name has cut so far; for who is in a hurry, and looks later."""
         async with self._turn:
             await self._count()
             self._counts[name] = Counter()
             # Before the cut, so that `clear` heals one that failed half-way.
             self._grudges[name] = grudge
             await self._cluster.drop(merge(self._grudges.values()))
-            return await self._look(cut_links(grudge), name, CUT_LOOKS)
 
     async def look(self, name: str) -> LinkEvidence:
-        """See again whether what the name has cut still holds."""
+        """See whether what the name has cut holds."""
         async with self._turn:
             return await self._look(cut_links(self._grudges.get(name, {})), name, CUT_LOOKS)
 

@@ -5,12 +5,13 @@ A node that wakes while it is still cut off does not know that it was deposed, a
 from its own state until it has missed enough heartbeats. Clients reach it all the time. A pause or
 a partition alone shows this by luck; in this order it is the rule.
 
-Source: recipe of pauses and partitions that shows stale reads of raft leaders without a read index
-or a lease, such as dqlite's.
+Source: Ongaro and Ousterhout, the Raft paper (extended version), §8: what a leader must do before
+it answers a read, and what a reader sees when it does not.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import replace
 from typing import Any
@@ -103,8 +104,11 @@ class DeposedLeader:
             return processes.struck(invocation, request.spec, aimed.notes, ())
         (node,) = aimed.targets
         self._target = node
-        links = await self._cuts.add(NAME, isolate(self._cluster.nodes, [node]))
-        paused = await processes.pause(self._cluster, node, self._answers)
+        await self._cuts.cut(NAME, isolate(self._cluster.nodes, [node]))
+        # Looked at together, and only once it sleeps: awake, it would soon see that it is alone.
+        paused, links = await asyncio.gather(
+            processes.pause(self._cluster, node, self._answers), self._cuts.look(NAME)
+        )
         log.info("%s: %s is cut off: %s, paused: %s", NAME, node, links.is_held, paused.is_so)
         evidence = {
             "held": links.is_held and paused.is_so,

@@ -39,6 +39,22 @@ def test_the_script_cuts_and_pauses_then_wakes_then_heals(
     assert order == ["drop", "pause", "resume", "resume", "drop"]
 
 
+def test_the_leader_sleeps_before_anybody_takes_the_time_to_look(
+    cluster: Any, nemeses_of: Any, play: Any
+) -> None:
+    cluster.leaders = ("n3",)
+    states, reach = [], cluster.reach
+
+    async def watched(*arguments: Any) -> Any:
+        states.append(cluster.states["n3"].state)
+        return await reach(*arguments)
+
+    cluster.reach = watched
+    play(nemeses_of(cluster), START)
+
+    assert set(states) == {NodeState.PAUSED}
+
+
 def test_of_several_who_claim_to_lead_one_is_struck(
     cluster: Any, nemeses_of: Any, play: Any
 ) -> None:
