@@ -129,7 +129,7 @@ install_missing() {
       break
     fi
   done
-  # Unquoted: several packages.
+  # shellcheck disable=SC2086  # One word for each package.
   apt_install "$as_root" $missing || { update "$as_root" && apt_install "$as_root" $missing; }
   missing="$("$1" | xargs)"
   [[ -z "$missing" ]] || { say "still missing after the installation: $missing"; return 1; }
