@@ -7,16 +7,18 @@ The only place that knows every room; what it does is choose and connect.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from dissever import __version__
-from dissever.checkers import Evidence, LogPatterns, Stats, compose
-from dissever.checkers.log_patterns import NodeLog
+from dissever.checkers import Evidence, LogPatterns, NodeLog, Stats, compose
 from dissever.harness import store
-from dissever.harness.client import Nemesis
+from dissever.harness.client import Invocation, Nemesis
+from dissever.harness.cluster import NodeStatus
 from dissever.harness.formats import read_history
 from dissever.harness.generator import (
     any_of,
@@ -28,13 +30,15 @@ from dissever.harness.generator import (
     then_with_keys,
     time_limit,
 )
-from dissever.harness.client import Invocation
 from dissever.harness.history import History, Key
 from dissever.harness.plan import Options, Plan, host_versions
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
 from dissever.harness.runner import RECOVERY, Test
 from dissever.harness.system import Deployment, System
-from dissever.nemesis import Environment, make_nemeses, planner
+from dissever.nemesis import Environment, PlannedOp, make_nemeses
+from dissever.nemesis import final as final_healing
+from dissever.nemesis import generator as play
+from dissever.nemesis import plan as draw_plan
 from dissever.reports import NodeEvent, render_html, render_junit
 from dissever.workloads import WORKLOADS
 
@@ -69,6 +73,22 @@ def repeat_command(options: Options) -> str:
     for name, value in options.system_options.items():
         words += ["--bug", str(value)] if name == "bug" else ["--set", f"{name}={value}"]
     return shlex.join([*words, "--seed", str(options.seed)])
+
+
+def plan_faults(options: Options) -> tuple[PlannedOp, ...]:
+    """
+    When which fault strikes, drawn from the seed.
+
+    Raises:
+        ValueError: For a fault that there is not, or that does not fit the nodes or the time.
+    """
+    return draw_plan(
+        options.faults,
+        nodes=options.nodes,
+        seed=options.seed,
+        interval_s=options.fault_interval_s,
+        time_limit_s=options.time_limit_s,
+    )
 
 
 def make_test(plan: Plan, system: System) -> Test:
@@ -151,19 +171,12 @@ def _generator(options: Options) -> Any:
     """The whole of a run: operations under faults, then healing, recovery, and final reads."""
     workload = WORKLOADS[options.workload]
     operations = clients(rate(options.rate, workload.operations(options)))
-    plan = planner.plan(
-        options.faults,
-        nodes=options.nodes,
-        seed=options.seed,
-        interval_s=options.fault_interval_s,
-        time_limit_s=options.time_limit_s,
-    )
-    faults = nemesis(planner.generator(plan))
+    faults = nemesis(play(plan_faults(options)))
 
     def ending(keys: tuple[Key, ...]) -> Any:
         recovery = once(Invocation("await-ready", process=RECOVERY))
         final = clients(rate(FINAL_RATE, workload.final(options, keys)))
-        return phases(nemesis(planner.final(options.faults)), nemesis(recovery), final)
+        return phases(nemesis(final_healing(options.faults)), nemesis(recovery), final)
 
     return then_with_keys(time_limit(options.time_limit_s, any_of(operations, faults)), ending)
 
@@ -174,4 +187,16 @@ def _are_named(nodes: tuple[str, ...]) -> bool:
 
 def _node_logs(run: Path, nodes: tuple[str, ...]) -> tuple[NodeLog, ...]:
     """The logs and exit statuses that the nodes left behind."""
-    raise NotImplementedError
+    return tuple(log for node in nodes for log in _logs_of(run, node))
+
+
+def _logs_of(run: Path, node: str) -> Iterator[NodeLog]:
+    directory = store.node_directory(run, node)
+    for path in sorted(directory.glob("*.log")):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        yield NodeLog(node, str(path.relative_to(run)), lines)
+    status = directory / "status.json"
+    if status.is_file():
+        ended = msgspec.json.decode(status.read_bytes(), type=NodeStatus).exit_status
+        signals = (-ended,) if ended is not None and ended < 0 else ()
+        yield NodeLog(node, str(status.relative_to(run)), exit_signals=signals)

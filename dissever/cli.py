@@ -21,9 +21,8 @@ from rich.logging import RichHandler
 from rich.table import Table
 
 from dissever import __version__, assembly, doctor
-from dissever.checkers import CHECKERS
+from dissever.checkers import CAS_REGISTER, CHECKERS, MUTEX, REGISTER, SET, TEXT
 from dissever.checkers.linearizable import Linearizable
-from dissever.checkers.models import MODELS
 from dissever.display import Display
 from dissever.harness import store
 from dissever.harness.cluster import ClusterLost
@@ -32,7 +31,7 @@ from dissever.harness.history import MalformedHistory
 from dissever.harness.plan import Options, Plan, host_versions
 from dissever.harness.results import Budget, Results, Verdict, merge
 from dissever.harness.runner import CannotRun, execute
-from dissever.nemesis import FAULTS, planner
+from dissever.nemesis import KINDS
 from dissever.params import Concurrency, Name, Nodes, Setting, unknown
 from dissever.reports import summary
 from dissever.systems import SYSTEMS, load
@@ -44,6 +43,8 @@ EXIT_FAILED = 3
 EXIT_USAGE = 64
 
 RUNS = Path("runs")
+
+MODELS = {model.name: model for model in (CAS_REGISTER, REGISTER, MUTEX, SET, TEXT)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -87,7 +88,7 @@ def cli(verbose: int) -> None:
 @click.option("--workload", "-w", type=Name("workload", tuple(WORKLOADS)), default="register",
               show_default=True, help="What clients do.")
 @click.option("--faults", "-f", default="", metavar="NAME,…",
-              help="What breaks: " + ", ".join(FAULTS) + "; a name may carry a target, partition:leader.")
+              help="What breaks: " + ", ".join(KINDS) + "; a name may carry a target, partition:leader.")
 @click.option("--nodes", "-n", type=Nodes(), default="5", show_default=True,
               help="How many nodes, or their names.")
 @click.option("--rate", type=click.FloatRange(0.1, 1e6), default=200.0, show_default=True,
@@ -103,7 +104,7 @@ def cli(verbose: int) -> None:
               help="Draw values from so many; 0: every value is unique, and checks are fast.")
 @click.option("--fault-interval", type=click.FloatRange(0.5, 3600), default=5.0, show_default=True,
               metavar="SECONDS", help="How long one episode of faults lasts.")
-@click.option("--operation-limit", type=click.FloatRange(0.05, 600), default=2.0, show_default=True,
+@click.option("--operation-limit", type=click.FloatRange(0.05, 600), default=1.0, show_default=True,
               metavar="SECONDS", help="An operation without an answer after so long is unknown.")
 @click.option("--bug", type=Name("bug", tuple(BUGS)), help="Switch a bug of the simulated system on.")
 @click.option("--set", "settings", type=Setting(), multiple=True, metavar="NAME=VALUE",
@@ -208,7 +209,8 @@ def _run(
         try:
             outcome = execute(assembly.make_test(plan, under_test), run, display)
         except (CannotRun, ClusterLost, OSError, RuntimeError, TimeoutError) as error:
-            raise click.ClickException(f"{error or type(error).__name__} (logs are in {run})") from error
+            told = str(error) or type(error).__name__
+            raise click.ClickException(f"{told} (logs are in {run})") from error
         display.phase("judging")
         results = _judged(run, plan, outcome.interruption)
         display.phase("writing the report")
@@ -329,7 +331,7 @@ def list_() -> int:
     for title, rows in (
         ("systems", _system_rows()),
         ("workloads", [(name, workload.description) for name, workload in WORKLOADS.items()]),
-        ("faults", [(name, fault.description) for name, fault in FAULTS.items()]),
+        ("faults", [(name, fault.description) for name, fault in KINDS.items()]),
         ("checkers", list(CHECKERS.items())),
         ("models", [(name, "for dissever check --model") for name in MODELS]),
     ):

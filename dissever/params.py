@@ -11,7 +11,7 @@ import click
 NODES_MAX = 30
 
 
-class Name(click.ParamType):
+class Name(click.ParamType[Any]):
     """One of some names; a misspelt one is answered with the nearest."""
 
     def __init__(self, what: str, names: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ class Name(click.ParamType):
         ]
 
 
-class Nodes(click.ParamType):
+class Nodes(click.ParamType[Any]):
     """A number of nodes, or their names with commas between them."""
 
     name = "nodes"
@@ -55,7 +55,7 @@ class Nodes(click.ParamType):
         return names
 
 
-class Concurrency(click.ParamType):
+class Concurrency(click.ParamType[Any]):
     """A number of clients, or so many for each node: 10, or 2n."""
 
     name = "clients"
@@ -72,7 +72,7 @@ class Concurrency(click.ParamType):
         return int(number), text.endswith("n")
 
 
-class Setting(click.ParamType):
+class Setting(click.ParamType[Any]):
     """name=value; a value that looks like a number is one."""
 
     name = "name=value"
@@ -92,4 +92,5 @@ def unknown(what: str, name: str, names: Sequence[str]) -> str:
     """One line for a name that is none of those expected."""
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    return f"expected a {what} out of {', '.join(names)}, got {name!r}{hint}"
+    article = "an" if what[0] in "aeiou" else "a"
+    return f"expected {article} {what} out of {', '.join(names)}, got {name!r}{hint}"

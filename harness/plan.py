@@ -26,7 +26,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     rate: float = 200.0
     concurrency: int = 10
     time_limit_s: float = 30.0
-    operation_limit_s: float = 2.0
+    operation_limit_s: float = 1.0
     fault_interval_s: float = 5.0
     seed: int = 0
     consistency: str = "quorum"

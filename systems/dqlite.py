@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -45,12 +45,22 @@ ASK_LIMIT_S = 1.0
 
 START_LIMIT_S = 30.0
 
+BUSY_WAIT_S = (0.001, 0.008)
+BUSY_TRIES = 30
+"""
+How a client waits for the write lock, as SQLite's busy timeout does, which older libraries lack: it
+asks again, for 0.1 s or so. A busy answer means that nothing happened; no other answer is asked again.
+"""
+
 TABLES = (
     "CREATE TABLE IF NOT EXISTS register (key INTEGER PRIMARY KEY, value INTEGER)",
     "CREATE TABLE IF NOT EXISTS element (value INTEGER)",
     "CREATE TABLE IF NOT EXISTS tick (id INTEGER PRIMARY KEY, n INTEGER)",
     "INSERT OR IGNORE INTO tick (id, n) VALUES (0, 0)",
 )
+
+TICK = "UPDATE tick SET n = n + 1 WHERE id = 0"
+"""A write that nobody reads: it proves that a leader still leads."""
 
 
 class Session:
@@ -70,7 +80,7 @@ class Session:
         """Run a statement that changes something."""
         client = await self._connected()
         try:
-            return await client.exec_sql(sql, parameters)
+            return await self._wait_for_lock(client, sql, parameters)
         except dqlite.DqliteError as error:
             raise self._translated(error) from error
 
@@ -79,7 +89,7 @@ class Session:
         client = await self._connected()
         try:
             if is_quorum:
-                await client.exec_sql("UPDATE tick SET n = n + 1 WHERE id = 0")
+                await self._wait_for_lock(client, TICK, ())
             rows = await client.query_sql(sql, parameters)
         except dqlite.DqliteError as error:
             self._translated(error)
@@ -95,6 +105,16 @@ class Session:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+    async def _wait_for_lock(
+        self, client: dqlite.Client, sql: str, parameters: Sequence[int]
+    ) -> dqlite.Result:
+        for _ in range(BUSY_TRIES - 1):
+            try:
+                return await client.exec_sql(sql, parameters)
+            except dqlite.Busy:
+                await asyncio.sleep(self._deployment.rng.uniform(*BUSY_WAIT_S))
+        return await client.exec_sql(sql, parameters)
 
     async def _connected(self) -> dqlite.Client:
         if self._client is None:
@@ -163,8 +183,9 @@ class DqliteElements:
 class DqliteDeployment:
     """dqlite on every node of a cluster, all of them voters."""
 
-    def __init__(self, cluster: Cluster, options: Options) -> None:
+    def __init__(self, cluster: Cluster, options: Options, rng: Random) -> None:
         self.cluster = cluster
+        self.rng = rng
         self._options = options
         self._addresses = {node: f"{cluster.address(node)}:{PORT}" for node in cluster.nodes}
         self._names = {address: node for node, address in self._addresses.items()}
@@ -320,7 +341,7 @@ class DqliteDeployment:
 
     async def _write(self, node: str) -> None:
         async with await self.lead(node, ASK_LIMIT_S) as client:
-            await client.exec_sql("UPDATE tick SET n = n + 1 WHERE id = 0")
+            await client.exec_sql(TICK)
 
 
 class DqliteSystem:
@@ -364,7 +385,7 @@ class DqliteSystem:
         self, options: Options, directory: Path, rng: Random
     ) -> AsyncIterator[DqliteDeployment]:
         async with await NamespacesCluster.open(options.nodes, directory) as cluster:
-            deployment = DqliteDeployment(cluster, options)
+            deployment = DqliteDeployment(cluster, options, rng)
             await deployment.start()
             yield deployment
 

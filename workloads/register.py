@@ -26,6 +26,8 @@ from dissever.harness.generator import (
     concurrent_keys,
     generator,
     limit,
+    repeat,
+    reserve,
 )
 from dissever.harness.generator.core import place
 from dissever.harness.history import Event, Key, Type
@@ -33,10 +35,11 @@ from dissever.harness.plan import Options
 from dissever.harness.results import Checker
 from dissever.workloads.workload import Workload
 
-OPERATIONS_PER_KEY = 250
+OPERATIONS_PER_KEY = 500
 """A key is left after so many operations, so that a check stays small and keys get their turn."""
 
-SHARES = (("read", 0.45), ("write", 0.35), ("cas", 0.2))
+CAS_SHARE = 0.4
+"""Of the operations of those clients that do not only read."""
 
 
 class Registers(Protocol):
@@ -84,49 +87,45 @@ class RegisterClient:
         await self._store.close()
 
 
-class Operations(msgspec.Struct, frozen=True):
-    """Reads, writes and compare-and-sets of one key; endless."""
+class Changes(msgspec.Struct, frozen=True):
+    """Writes and compare-and-sets of one key; endless."""
 
     values: int
     next_value: int = 1
     last_seen: int | None = None
 
     def next(self, context: Context) -> Answer:
-        f = self._draw(context)
-        if f == "read":
-            return place(Invocation("read"), context), self
         new = context.rng.randrange(self.values) if self.values else self.next_value
-        rest = Operations(self.values, self.next_value + 1, self.last_seen)
-        if f == "write":
-            return place(Invocation("write", new), context), rest
-        old = context.rng.randrange(self.values) if self.values else self.last_seen
-        return place(Invocation("cas", [old, new]), context), rest
+        rest = Changes(self.values, self.next_value + 1, self.last_seen)
+        if self._may_compare and context.rng.random() < CAS_SHARE:
+            old = context.rng.randrange(self.values) if self.values else self.last_seen
+            return place(Invocation("cas", [old, new]), context), rest
+        return place(Invocation("write", new), context), rest
 
     def update(self, context: Context, event: Event) -> Generator:
         if event.type is not Type.OK:
             return self
         seen = event.value[1] if event.f == "cas" else event.value
-        return self if seen == self.last_seen else Operations(self.values, self.next_value, seen)
-
-    def _draw(self, context: Context) -> str:
-        drawn = context.rng.random()
-        for f, share in SHARES:
-            drawn -= share
-            if drawn < 0:
-                return "write" if f == "cas" and self._cannot_compare else f
-        return "write"
+        return self if seen == self.last_seen else Changes(self.values, self.next_value, seen)
 
     @property
-    def _cannot_compare(self) -> bool:
-        return not self.values and self.last_seen is None
+    def _may_compare(self) -> bool:
+        return bool(self.values) or self.last_seen is not None
 
 
 def operations(options: Options) -> Generator:
-    """Groups of as many clients as there are nodes, each group on a key at a time."""
+    """
+    Groups of two clients for each node, each group on a key at a time: one reads, one changes.
+
+    A client that only reads is not held up by a change that waits, so a node that answers reads which
+    it should not is caught at it.
+    """
+    readers = len(options.nodes)
+    reads = repeat(Invocation("read"))
     return concurrent_keys(
-        len(options.nodes),
+        2 * readers,
         count(),
-        lambda _: limit(OPERATIONS_PER_KEY, Operations(options.values)),
+        lambda _: limit(OPERATIONS_PER_KEY, reserve(readers, reads, Changes(options.values))),
     )
 
 

@@ -1,0 +1,169 @@
+"""What a user meets: statuses, files, messages."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+SIMULATED = ("test", "simulated", "--time-limit", "3", "--seed", "7")
+
+
+def test_valid_run_exits_with_0_and_leaves_every_file(dissever: Callable, runs: Path) -> None:
+    ran = dissever(*SIMULATED)
+
+    latest = runs / "latest"
+    assert ran.status == 0
+    assert "VALID" in ran.text
+    assert json.loads((latest / "results.json").read_text())["verdict"] == "valid"
+    assert json.loads((latest / "plan.json").read_text())["options"]["seed"] == 7
+    assert (latest / "index.html").read_text().startswith("<!doctype html>")
+    assert ElementTree.parse(latest / "junit.xml").getroot() is not None
+    assert (latest / "history.jsonl").stat().st_size > 1000
+    assert (latest / "schedule.jsonl").exists()
+
+
+@pytest.mark.parametrize("workload", ["register", "set"])
+def test_every_workload_runs_under_every_fault(dissever: Callable, workload: str) -> None:
+    ran = dissever(
+        "test", "simulated", "-w", workload, "-f", "partition,kill,pause", "-t", "12", "--seed", "3"
+    )
+
+    assert ran.status == 0, ran.text
+    assert "with evidence" in ran.text
+
+
+def test_printed_command_repeats_the_run_to_the_byte(dissever: Callable, runs: Path) -> None:
+    dissever(*SIMULATED, "--faults", "kill", "--bug", "stale-read", "--values", "5")
+    first = (runs / "latest").resolve()
+    command = json.loads((first / "plan.json").read_text())["command"]
+    dissever(*shlex.split(command)[1:])
+    second = (runs / "latest").resolve()
+
+    assert first != second
+    assert (first / "history.jsonl").read_bytes() == (second / "history.jsonl").read_bytes()
+    assert (first / "schedule.jsonl").read_bytes() == (second / "schedule.jsonl").read_bytes()
+
+
+def test_check_of_a_run_repeats_its_verdict(dissever: Callable, runs: Path) -> None:
+    judged = dissever(*SIMULATED, "--bug", "stale-read")
+    again = dissever("check", str(runs / "latest"))
+
+    assert judged.status == again.status == 1
+    assert "stale-read" in again.text
+
+
+def test_report_is_written_again_from_the_results(dissever: Callable, runs: Path) -> None:
+    dissever(*SIMULATED)
+    page = runs / "latest" / "index.html"
+    before = page.read_bytes()
+    page.unlink()
+    ran = dissever("report", str(runs / "latest"))
+
+    assert ran.status == 0
+    assert page.read_bytes() == before
+
+
+def test_history_of_a_killed_harness_is_judged_as_unknown(dissever: Callable, runs: Path) -> None:
+    dissever(*SIMULATED)
+    run = (runs / "latest").resolve()
+    (run / "outcome.json").unlink()
+    history = run / "history.jsonl"
+    history.write_bytes(history.read_bytes()[:-20])
+    ran = dissever("check", str(run))
+
+    assert ran.status == 2
+    assert "the harness ended before the run did" in ran.text
+
+
+def test_history_file_from_elsewhere_is_judged_by_its_content(
+    dissever: Callable, tmp_path: Path
+) -> None:
+    path = tmp_path / "stale"
+    path.write_text(
+        "[{:process 0 :type :invoke :f :write :value 1} {:process 0 :type :ok :f :write :value 1}"
+        " {:process 1 :type :invoke :f :read :value nil} {:process 1 :type :ok :f :read :value nil}]"
+    )
+    ran = dissever("check", str(path), "--model", "cas-register")
+
+    assert ran.status == 1
+    assert "INVALID" in ran.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("test", "simulatd"), "did you mean simulated?"),
+        (("test", "simulated", "-w", "registr"), "did you mean register?"),
+        (("test", "simulated", "-f", "partion"), "did you mean 'partition'?"),
+        (("test", "simulated", "--bug", "stale-reed"), "did you mean stale-read?"),
+        (("test", "simulated", "--nodes", "0"), "expected 1 to 30 nodes"),
+        (("test", "simulated", "--nodes", "a,a"), "expected a number, or different names"),
+        (("test", "simulated", "-c", "two"), "or 2n for two per node"),
+        (("test", "simulated", "--set", "bugs=1"), "did you mean bug?"),
+        (("test", "simulated", "--set", "bug"), "expected name=value"),
+        (("test", "simulated", "--rate", "-1"), "--rate"),
+        (("test", "dqlite", "--bug", "stale-read"), "expected an option of dqlite"),
+        (("test", "dqlite", "--set", "latency-ms=fast"), "expected latency-ms from 1 to 10000"),
+        (("test", "simulated", "-f", "kill", "-t", "1"), "expected a time limit of at least"),
+        (("frobnicate",), "No such command"),
+    ],
+)
+def test_wrong_usage_exits_with_64_and_one_clear_line(
+    dissever: Callable, arguments: tuple[str, ...], told: str
+) -> None:
+    ran = dissever(*arguments)
+
+    assert ran.status == 64
+    assert told in ran.text
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(None, "found none in"), ("{", "line 1, column 1"), ("what is this", "line 1")],
+)
+def test_what_cannot_be_read_exits_with_3(
+    dissever: Callable, tmp_path: Path, content: str | None, told: str
+) -> None:
+    path = tmp_path / "thing"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_text(content)
+    ran = dissever("check", str(path))
+
+    assert ran.status == 3
+    assert told in ran.text
+
+
+def test_dry_run_prints_the_schedule_and_runs_nothing(dissever: Callable, runs: Path) -> None:
+    first = dissever(*SIMULATED[:2], "-f", "partition,kill", "--seed", "5", "--dry-run")
+    second = dissever(*SIMULATED[:2], "-f", "partition,kill", "--seed", "5", "--dry-run")
+
+    assert first.status == 0
+    assert "start-partition" in first.stdout
+    assert first.stdout == second.stdout
+    assert not runs.exists()
+
+
+def test_list_names_everything(dissever: Callable) -> None:
+    ran = dissever("list")
+
+    assert ran.status == 0
+    for name in ("dqlite", "simulated", "register", "set", "partition", "kill", "linearizable"):
+        assert name in ran.stdout
+
+
+def test_doctor_answers_for_every_fault_and_backend(dissever: Callable) -> None:
+    ran = dissever("doctor", "--json")
+    diagnosis = json.loads(ran.stdout)
+
+    assert ran.status == (0 if all(each["available"] for each in diagnosis["systems"]) else 3)
+    cells = {(each["fault"], each["backend"]) for each in diagnosis["faults"]}
+    assert ("partition", "namespaces") in cells
+    assert ("pause", "simulated") in cells
+    assert all(each["available"] or each["reason"] for each in diagnosis["faults"])
