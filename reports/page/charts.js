@@ -155,13 +155,15 @@ function drawDensity(run, box, scale, visible) {
   for (const outcome of [OK, FAIL, INFO]) {
     context.fillStyle = colours[OUTCOMES[outcome]];
     // Four strengths, so that the style changes four times and not once per cell.
-    for (const [least, alpha] of [[1, 0.3], [2, 0.5], [4, 0.7], [8, 0.95]]) {
-      context.globalAlpha = alpha;
-      const most = least === 8 ? Infinity : least * 2;
-      cells[outcome].forEach((number, cell) => {
-        if (number >= least && number < most) context.fillRect(box.left + (cell % columns) * 2, Math.floor(cell / columns) * 2, 2, 2);
-      });
+    const byStrength = [[], [], [], []];
+    for (let cell = 0; cell < cells[outcome].length; cell++) {
+      const number = cells[outcome][cell];
+      if (number) byStrength[number < 2 ? 0 : number < 4 ? 1 : number < 8 ? 2 : 3].push(cell);
     }
+    byStrength.forEach((strong, strength) => {
+      context.globalAlpha = [0.3, 0.5, 0.7, 0.95][strength];
+      for (const cell of strong) context.fillRect(box.left + (cell % columns) * 2, Math.floor(cell / columns) * 2, 2, 2);
+    });
   }
   context.globalAlpha = 1;
   drawPoints(run, box, scale, others);

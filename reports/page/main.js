@@ -15,6 +15,25 @@ function listenTheme() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); redraw(); });
 }
 
+// On paper nothing can be opened, and the ground is white.
+function listenPrint() {
+  const root = document.documentElement;
+  let theme;
+  addEventListener("beforeprint", () => {
+    for (const one of document.querySelectorAll("details")) one.open = true;
+    theme = root.dataset.theme;
+    root.dataset.theme = "light";
+    readColours();
+    drawNow();
+  });
+  addEventListener("afterprint", () => {
+    if (theme) root.dataset.theme = theme;
+    else delete root.dataset.theme;
+    readColours();
+    redraw();
+  });
+}
+
 function listenCopy() {
   for (const button of document.querySelectorAll("[data-copy]")) {
     button.addEventListener("click", async () => {
@@ -147,6 +166,7 @@ async function start() {
   const zooms = { in: () => zoom(KEY_ZOOM, (view.start + view.end) / 2), out: () => zoom(1 / KEY_ZOOM, (view.start + view.end) / 2), reset: showWhole };
   for (const button of document.querySelectorAll("[data-zoom]")) button.addEventListener("click", zooms[button.dataset.zoom]);
   addEventListener("resize", redraw);
+  listenPrint();
   addEventListener("hashchange", () => followHash(run, select));
   followHash(run, select);
   document.documentElement.dataset.ready = "";

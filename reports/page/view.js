@@ -11,10 +11,14 @@ function redraw() {
   isQueued = true;
   requestAnimationFrame(() => {
     isQueued = false;
-    const began = performance.now();
-    for (const draw of drawings) draw();
-    document.documentElement.dataset.frameMs = (performance.now() - began).toFixed(2);
+    drawNow();
   });
+}
+
+function drawNow() {
+  const began = performance.now();
+  for (const draw of drawings) draw();
+  document.documentElement.dataset.frameMs = (performance.now() - began).toFixed(2);
 }
 
 function showRange(start, end) {

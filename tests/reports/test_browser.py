@@ -237,10 +237,13 @@ def test_filter_leaves_operations_out(value: str, visit: Callable[..., Page]) ->
 
 def test_words_find_an_operation(visit: Callable[..., Page]) -> None:
     page = visit("invalid_run")
-    page.fill('[data-filter="text"]', "write 42 ")
+    page.fill('[data-filter="text"]', "read → 41")
+    next_frame(page)
+    found = page.inner_text("#matching")
     page.fill('[data-filter="text"]', "no such thing")
     next_frame(page)
 
+    assert re.match(r"[1-9]\d* of ", found)
     assert page.inner_text("#matching").startswith("0 of ")
 
 
@@ -329,3 +332,14 @@ def test_hundred_thousand_operations_are_drawn_at_once(visit: Callable[..., Page
 
     # Twenty times what it takes alone: other work on the machine is no reason to fail.
     assert float(page.evaluate("document.documentElement.dataset.frameMs")) < 1000
+
+
+def test_printing_from_the_dark_is_light_and_open(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run", color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    printed = page.evaluate("document.documentElement.dataset.theme")
+    closed = page.locator("details:not([open])").count()
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+
+    assert (printed, closed) == ("light", 0)
+    assert page.evaluate("document.documentElement.dataset.theme") is None
