@@ -118,6 +118,7 @@ install_missing() {
   missing="$("$1" | xargs)"
   [[ -n "$missing" ]] || return 0
   if ! has apt-get || ! as_root="$(privilege)"; then
+    missing="$({ missing_for_build; missing_for_run; missing_for_test; } | xargs)"
     say "missing: $missing. Install them as root:" \
       "apt-get update && apt-get install -y --no-install-recommends $missing"
     return 1
