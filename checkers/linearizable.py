@@ -2,8 +2,9 @@
 Linearizability: every operation takes effect at one instant between its question and its answer.
 
 Linearizability is local (Herlihy and Wing 1990), so each key is judged alone: one that is past the
-budget leaves the others decided. A valid verdict is replayed by `certificate`, an invalid one is
-searched again, by the other engine, on the cut history.
+budget leaves the others decided. Registers whose values are each set once need no search
+(`blocks`). A valid verdict is replayed by `certificate`, an invalid one is searched again, by the
+other engine, on the cut history.
 
 Sources: Wing and Gong (1993); Lowe, "Testing for linearizability" (2017); `native/search.h`.
 """
@@ -14,10 +15,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dissever.checkers import certificate, shrink, stale
+from dissever.checkers import blocks, certificate, shrink, stale
 from dissever.checkers.calls import Call, calls
 from dissever.checkers.explain import explain
-from dissever.checkers.models import Model
+from dissever.checkers.models import Misfit, Model
 from dissever.checkers.table import Table, TooManyStates, compile_table
 from dissever.checkers.values import show
 from dissever.harness.history import History, Key, MalformedHistory, Operation
@@ -27,6 +28,7 @@ from dissever.native import Engine, Outcome, Status, search
 ANOMALIES_MAX: Final = 20
 SHRINK_CONFIGURATIONS: Final = 100_000
 CONFIRM_CONFIGURATIONS: Final = 1_000_000
+EXPLAIN_CONFIGURATIONS: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Judgement:
     operations: int
     configurations: int = 0
     peak_bytes: int = 0
-    engine: Engine | None = None
+    engine: str | None = None
     anomaly: Anomaly | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -49,7 +51,7 @@ class Linearizable:
     """
     The checker: each key is an object that behaves like `model`.
 
-    `engine` is for tests; the schedule of both is the right one.
+    `engine` is for tests: the schedule, with blocks before it, is the right one.
     """
 
     model: Model
@@ -88,6 +90,33 @@ class Linearizable:
         kept = calls(operations, self.model.reads)
         if not kept:
             return Judgement(key, Verdict.VALID, "nothing was asserted", len(operations))
+        finding = self._find_blocks(kept)
+        if finding is not None and finding.order is not None:
+            return Judgement(
+                key, Verdict.VALID, "an order explains every answer", len(operations),
+                engine="blocks",
+            )
+        judgement = self._search(key, kept, operations, budget if finding is None else Budget(
+            min(budget.configurations, EXPLAIN_CONFIGURATIONS), budget.memory_bytes
+        ))
+        return judgement if finding is None else _unless_found(judgement, finding)
+
+    def _find_blocks(self, kept: Sequence[Call]) -> blocks.Finding | None:
+        """What blocks say, where they apply; an order only if it is a linearization."""
+        if self.model.noun != "register" or self.engine is not Engine.SCHEDULE:
+            return None
+        try:
+            finding = blocks.judge(kept, self.model.initial)
+            if finding is None or finding.order is None:
+                return finding
+            return None if certificate.flaw(self.model, kept, finding.order) else finding
+        except Misfit:
+            return None
+
+    def _search(
+        self, key: Key | None, kept: Sequence[Call], operations: Sequence[Operation],
+        budget: Budget,
+    ) -> Judgement:
         try:
             table = compile_table(self.model, kept)
         except MalformedHistory as error:
@@ -102,7 +131,7 @@ class Linearizable:
         )
         judgement = Judgement(
             key, Verdict.UNKNOWN, "", len(operations),
-            outcome.configurations, outcome.peak_bytes, outcome.engine,
+            outcome.configurations, outcome.peak_bytes, outcome.engine.value,
         )
         if outcome.status is Status.VALID:
             return _with(judgement, *_validate(self.model, kept, outcome))
@@ -118,7 +147,7 @@ class Linearizable:
         assert outcome.failing is not None
         failing = kept[outcome.failing]
         small = _shrink(table, kept, failing, self.model)
-        again = _search(table, small, CONFIRM_CONFIGURATIONS, Engine.BREADTH)
+        again = _search_again(table, small, CONFIRM_CONFIGURATIONS, Engine.BREADTH)
         proof = (
             stale.prove(failing, kept, operations, self.model.initial)
             if self.model.noun == "register" else None
@@ -161,7 +190,22 @@ def _with(
     )
 
 
-def _search(table: Table, small: Sequence[Call], configurations: int, engine: Engine) -> Outcome:
+def _unless_found(judgement: Judgement, finding: blocks.Finding) -> Judgement:
+    """Blocks proved it invalid: the search was asked only to explain it."""
+    if judgement.verdict is Verdict.INVALID:
+        return judgement
+    if judgement.verdict is Verdict.VALID:
+        return _with(judgement, Verdict.UNKNOWN, "engines: blocks and search contradict each other")
+    proof = stale.Proof(
+        "nonlinearizable", finding.reason, tuple(call.operation for call in finding.conflict)
+    )
+    anomaly = explain(judgement.key, None, (), None, None, proof)
+    return _with(judgement, Verdict.INVALID, anomaly.summary, anomaly, {"confirmed": False})
+
+
+def _search_again(
+    table: Table, small: Sequence[Call], configurations: int, engine: Engine
+) -> Outcome:
     return search(
         table.problem(small), configurations_max=configurations, bytes_max=1 << 28, engine=engine
     )
@@ -181,7 +225,7 @@ def _shrink(
     return shrink.without_needless_reads(
         shrink.cut(kept, failing, model.reads),
         lambda call: call is not failing and call.transition in pure,
-        lambda some: _search(
+        lambda some: _search_again(
             table, some, SHRINK_CONFIGURATIONS, Engine.SCHEDULE
         ).status is Status.INVALID,
     )
@@ -247,7 +291,7 @@ def _engines(judgements: Iterable[Judgement]) -> dict[str, int]:
     engines: dict[str, int] = {}
     for each in judgements:
         if each.engine is not None:
-            engines[each.engine.value] = engines.get(each.engine.value, 0) + 1
+            engines[each.engine] = engines.get(each.engine, 0) + 1
     return engines
 
 

@@ -11,15 +11,15 @@ from dissever.harness.results import Budget, Result, Verdict
 Notation = Callable[[str], History]
 
 
-def _broken(_history: History, _budget: Budget) -> Result:
-    raise ZeroDivisionError("by nothing")
+def _broken(history: History, budget: Budget) -> Result:
+    raise ZeroDivisionError(f"{len(history)} by nothing, within {budget}")
 
 
 def test_exception_is_unknown_and_says_what(history: Notation) -> None:
     results = compose({"broken": _broken}, history(""), Budget())
 
     assert results.verdict is Verdict.UNKNOWN
-    assert "ZeroDivisionError: by nothing" in results.why
+    assert "ZeroDivisionError: 0 by nothing" in results.why
 
 
 def test_unknown_does_not_hide_invalid(history: Notation) -> None:

@@ -291,13 +291,19 @@ def test_hundreds_of_open_operations_are_decided(history: Notation, engine: Engi
     assert Linearizable(REGISTER, engine=engine)(history(text), Budget()).verdict is Verdict.VALID
 
 
-def _hard(key: str) -> str:
-    """Forty open writes, one of them seen, and then the value of before: all subsets are tried."""
+def _hard(key: str, *, last: int = 0) -> str:
+    """
+    Forty open writes, one of them seen, and then the value of before: all subsets are tried.
+
+    Args:
+        last: What one more write sets: 0 is set twice then, so that blocks do not apply.
+    """
     opened = "\n".join(f"{i} invoke {key}/write {i}" for i in range(40))
     return f"""
         90 invoke {key}/write 100
         90 ok     {key}/write 100
         {opened}
+        91 invoke {key}/write {last}
         90 invoke {key}/read
         90 ok     {key}/read 5
         90 invoke {key}/read
@@ -325,6 +331,14 @@ def test_memory_is_bounded(history: Notation) -> None:
     assert result.verdict is Verdict.UNKNOWN
     assert "budget: no more memory" in result.why
     assert result.details["peak_bytes"] <= budget.memory_bytes
+
+
+def test_values_set_once_need_no_budget(history: Notation) -> None:
+    result = Linearizable(REGISTER)(history(_hard("x", last=41)), Budget(configurations=100))
+
+    assert result.verdict is Verdict.INVALID
+    assert [each.name for each in result.anomalies] == ["nonlinearizable"]
+    assert result.details["configurations"] <= 100
 
 
 def test_too_many_states_are_unknown(history: Notation) -> None:
