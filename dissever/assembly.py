@@ -12,13 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from dissever import __version__
 from dissever.checkers import Evidence, LogPatterns, NodeLog, Stats, compose
 from dissever.harness import store
 from dissever.harness.client import Invocation, Nemesis
-from dissever.harness.cluster import NodeStatus
 from dissever.harness.formats import read_history
 from dissever.harness.generator import (
     any_of,
@@ -195,8 +192,6 @@ def _logs_of(run: Path, node: str) -> Iterator[NodeLog]:
     for path in sorted(directory.glob("*.log")):
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         yield NodeLog(node, str(path.relative_to(run)), lines)
-    status = directory / "status.json"
-    if status.is_file():
-        ended = msgspec.json.decode(status.read_bytes(), type=NodeStatus).exit_status
-        signals = (-ended,) if ended is not None and ended < 0 else ()
-        yield NodeLog(node, str(status.relative_to(run)), exit_signals=signals)
+    ended = [each.exit_status for each in store.read_exits(run, node)]
+    signals = tuple(-status for status in ended if status < 0)
+    yield NodeLog(node, str((directory / store.EXITS).relative_to(run)), exit_signals=signals)

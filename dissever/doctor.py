@@ -81,7 +81,8 @@ def _faults(cluster: Missing | None) -> list[FaultFinding]:
     for fault in FAULTS:
         reason = "" if cluster is None else cluster.reason
         findings.append(FaultFinding(fault, "namespaces", cluster is None, reason))
-        findings.append(FaultFinding(fault, "simulated", True))
+        leads = fault != "deposed-leader"
+        findings.append(FaultFinding(fault, "simulated", leads, "" if leads else "nobody leads there"))
     return findings
 
 

@@ -106,7 +106,7 @@ async def _execute(test: Test, run: Path, observer: Observer) -> Outcome:
             async with test.system.deploy(options, directory, rng) as deployment:
                 interruption = await _interpret(test, run, observer, deployment)
                 observer.phase("stopping the nodes")
-                await _keep_exits(deployment.cluster)
+                _keep_exits(deployment.cluster)
         except asyncio.CancelledError:
             interruption = interruption or "interrupted before the first operation"
     return Outcome(interruption)
@@ -155,13 +155,13 @@ async def _interpret(test: Test, run: Path, observer: Observer, deployment: Depl
     return ""
 
 
-async def _keep_exits(cluster: Cluster) -> None:
-    """Write what became of each node's process beside its logs."""
+def _keep_exits(cluster: Cluster) -> None:
+    """Write how each node's processes ended beside its logs; those that still run are not there."""
     for node in cluster.nodes:
+        exits = [each for each in cluster.exits if each.node == node]
         directory = cluster.directory(node)
         directory.mkdir(parents=True, exist_ok=True)
-        status = await cluster.status(node)
-        (directory / "status.json").write_bytes(msgspec.json.encode(status) + b"\n")
+        (directory / store.EXITS).write_bytes(msgspec.json.encode(exits) + b"\n")
 
 
 @contextmanager

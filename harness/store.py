@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from dissever.harness.cluster import Exit
 from dissever.harness.history import Event
 from dissever.harness.plan import Options, Outcome, Plan
 from dissever.harness.results import Results
@@ -26,6 +27,7 @@ RESULTS = "results.json"
 REPORT = "index.html"
 JUNIT = "junit.xml"
 NODES = "nodes"
+EXITS = "exits.json"
 LATEST = "latest"
 
 
@@ -106,6 +108,15 @@ def read_outcome(run: Path) -> Outcome:
         return msgspec.json.decode((run / OUTCOME).read_bytes(), type=Outcome)
     except FileNotFoundError:
         return Outcome("the harness ended before the run did")
+
+
+def read_exits(run: Path, node: str) -> tuple[Exit, ...]:
+    """How the processes of a node ended; nothing when the harness was killed before it wrote it."""
+    try:
+        written = (node_directory(run, node) / EXITS).read_bytes()
+    except FileNotFoundError:
+        return ()
+    return msgspec.json.decode(written, type=tuple[Exit, ...])
 
 
 def node_directory(run: Path, node: str) -> Path:

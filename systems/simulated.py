@@ -373,6 +373,8 @@ class SimulatedSystem:
         bug = options.system_options.get("bug")
         if bug is not None and bug not in BUGS:
             raise ValueError(f"expected a bug out of {', '.join(BUGS)}, got {bug!r}")
+        if any(fault.partition(":")[0] == "deposed-leader" for fault in options.faults):
+            raise ValueError("expected faults that need no leader, got deposed-leader: nobody leads here")
 
     def probe(self) -> Missing | None:
         return None

@@ -17,6 +17,7 @@ from typing import Protocol, TypeAlias
 __all__ = [
     "Cluster",
     "ClusterLost",
+    "Exit",
     "Grudge",
     "NodeState",
     "NodeStatus",
@@ -75,6 +76,16 @@ class Program:
     environment: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The end of a node's main process. `is_asked`: it came of `stop` or `kill`."""
+
+    node: str
+    incarnation: int
+    exit_status: int
+    is_asked: bool
+
+
 class Cluster(Protocol):
     """
     The contained hosts of one run. Every method that changes something is idempotent.
@@ -85,6 +96,11 @@ class Cluster(Protocol):
     @property
     def nodes(self) -> tuple[str, ...]:
         """The names of the nodes, in order."""
+        ...
+
+    @property
+    def exits(self) -> tuple[Exit, ...]:
+        """Every end of a node's main process so far, in order."""
         ...
 
     def address(self, node: str) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from dissever.harness.cluster import (
+    Exit,
     Grudge,
     NodeState,
     NodeStatus,
@@ -33,7 +34,7 @@ from dissever.harness.cluster import (
 from dissever.harness.cluster.channel import Channel
 from dissever.harness.cluster.trial import BRIDGE, address, probe, tool
 
-__all__ = ["NODES_MAX", "Command", "Exit", "NamespacesCluster", "probe"]
+__all__ = ["NODES_MAX", "Command", "NamespacesCluster", "probe"]
 
 log = logging.getLogger(__name__)
 
@@ -42,16 +43,6 @@ NODES_MAX: Final = 100
 _POOL_SIZE = 16
 _PROBE_S = 5.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """The end of a node's main process. `is_asked`: it came of `stop` or `kill`."""
-
-    node: str
-    incarnation: int
-    exit_status: int
-    is_asked: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol, TypeAlias
 
-from dissever.harness.cluster import Grudge, NodeState, NodeStatus, Program, Reachability
+from dissever.harness.cluster import Exit, Grudge, NodeState, NodeStatus, Program, Reachability
 
 LATENCY_S = (0.000_5, 0.003)
 """One-way delay of a message: least and most."""
@@ -79,6 +79,11 @@ class SimulatedCluster:
         self._grudge: Grudge = {}
         self._dropped: dict[tuple[str, str], int] = {}
         self._pids = iter(range(100, 1 << 30))
+        self._exits: list[Exit] = []
+
+    @property
+    def exits(self) -> tuple[Exit, ...]:
+        return tuple(self._exits)
 
     def address(self, node: str) -> str:
         return f"10.0.0.{self.nodes.index(node) + 1}"
@@ -230,6 +235,7 @@ class SimulatedCluster:
             host.behaviour = None
             host.pid = None
             host.exit_status = exit_status
+            self._exits.append(Exit(node, host.incarnation, exit_status, is_asked=True))
             host.is_paused = False
             held, host.held = host.held, []
             for task in tuple(host.tasks):

@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 import pytest
 
-from dissever.harness.cluster import NodeState, NodeStatus, Program
-from dissever.harness.cluster.namespaces import Exit, NamespacesCluster
+from dissever.harness.cluster import Exit, NodeState, NodeStatus, Program
+from dissever.harness.cluster.namespaces import NamespacesCluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("namespaces_work")]
 
