@@ -191,7 +191,8 @@ class _Interpreter:
         try:
             while self._context.free and self._give_next():
                 pass
-            if self._is_exhausted and self._context.free == self._context.everyone:
+            everyone = self._context.everyone
+            if self._context.free == everyone and (self._is_exhausted or not everyone):
                 self._end.set_result(None)
         except Exception as error:  # The generator's or the journal's: it ends the run.
             self._end.set_exception(error)

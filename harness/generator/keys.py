@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -50,11 +50,11 @@ class ConcurrentKeys(msgspec.Struct, frozen=True):
     Groups of so many client threads, each on a key of its own until that is exhausted.
 
     Threads that are left over when the count does not divide join the last group, and when there
-    are fewer threads than one group needs, all of them are one group.
+    are fewer threads than one group needs, all of them are one group. `keys` are the generators of
+    the keys that nobody has begun.
     """
 
     group_size: int
-    make: Callable[[Key], Any]
     keys: Memo | None
     everyone: int = 0
     masks: tuple[int, ...] = ()
@@ -71,7 +71,7 @@ class ConcurrentKeys(msgspec.Struct, frozen=True):
                 continue
             view = context.limited(mask)
             while (answer := groups[i].next(view)) is None and keys is not None:
-                groups[i] = Keyed(keys.value, generator(self.make(keys.value)))
+                groups[i] = keys.value
                 keys = keys.rest
             if answer is None:
                 continue
@@ -97,9 +97,7 @@ class ConcurrentKeys(msgspec.Struct, frozen=True):
         return self
 
     def _with(self, groups: list[Generator], keys: Memo | None) -> ConcurrentKeys:
-        return ConcurrentKeys(
-            self.group_size, self.make, keys, self.everyone, self.masks, tuple(groups)
-        )
+        return ConcurrentKeys(self.group_size, keys, self.everyone, self.masks, tuple(groups))
 
     def _for(self, context: Context) -> ConcurrentKeys:
         """The same with the groups of the threads in sight, which are worked out once."""
@@ -112,9 +110,7 @@ class ConcurrentKeys(msgspec.Struct, frozen=True):
         if masks:
             masks[-1] |= sum(1 << bit for bit in bits[len(masks) * size :])
         groups = (NOTHING,) * len(masks)
-        return ConcurrentKeys(
-            self.group_size, self.make, self.keys, context.everyone, tuple(masks), groups
-        )
+        return ConcurrentKeys(self.group_size, self.keys, context.everyone, tuple(masks), groups)
 
 
 class KeyTracker(msgspec.Struct, frozen=True):
@@ -139,14 +135,18 @@ class KeyTracker(msgspec.Struct, frozen=True):
 
 def sequential_keys(keys: Iterable[Key], make: Callable[[Key], Any]) -> Generator:
     """One key after another: `make(key)` gives the generator of each."""
-    return generator(Keyed(key, generator(make(key))) for key in keys)
+    return generator(_keyed(keys, make))
 
 
 def concurrent_keys(group_size: int, keys: Iterable[Key], make: Callable[[Key], Any]) -> Generator:
     """Groups of client threads, each on one key at a time; `keys` may be endless."""
-    return ConcurrentKeys(group_size, make, Memo.first(iter(keys)))
+    return ConcurrentKeys(group_size, Memo.first(_keyed(keys, make)))
 
 
 def then_with_keys(source: Any, make: Callable[[tuple[Key, ...]], Any]) -> Generator:
     """The source, then, once everyone is free, `make(every key that was used)`: final reads."""
     return KeyTracker(generator(source), make)
+
+
+def _keyed(keys: Iterable[Key], make: Callable[[Key], Any]) -> Iterator[Generator]:
+    return (Keyed(key, generator(make(key))) for key in keys)

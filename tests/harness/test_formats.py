@@ -13,14 +13,18 @@ from dissever.harness.formats import (
 )
 from dissever.harness.history import Event, History, Type
 
-HISTORY = History((
-    Event(0, 10, 0, Type.INVOKE, "cas", [1, 2], key="x", node="n1"),
-    Event(1, 20, "partition", Type.INVOKE, "start-partition", {"targets": ["n1"]}),
-    Event(2, 20, "partition", Type.INFO, "start-partition", {"evidence": {"held": True}}),
-    Event(5, 30, 0, Type.FAIL, "cas", [1, 2], key="x", node="n1", error=["BUSY", "try \"later\""]),
-    Event(6, 40, 1, Type.INVOKE, "read", None, key="x"),
-    Event(7, 50, 1, Type.OK, "read", 1.5, key="x"),
-))
+HISTORY = History(
+    (
+        Event(0, 10, 0, Type.INVOKE, "cas", [1, 2], key="x", node="n1"),
+        Event(1, 20, "partition", Type.INVOKE, "start-partition", {"targets": ["n1"]}),
+        Event(2, 20, "partition", Type.INFO, "start-partition", {"evidence": {"held": True}}),
+        Event(
+            5, 30, 0, Type.FAIL, "cas", [1, 2], key="x", node="n1", error=["BUSY", 'try "later"']
+        ),
+        Event(6, 40, 1, Type.INVOKE, "read", None, key="x"),
+        Event(7, 50, 1, Type.OK, "read", 1.5, key="x"),
+    )
+)
 
 
 def test_json_lines_come_back_as_they_were() -> None:
@@ -47,19 +51,26 @@ def test_last_line_that_is_cut_off_is_left_out_and_noted() -> None:
     assert loaded.notes == ("line 6 is cut off and was left out",)
 
 
-@pytest.mark.parametrize(("data", "line", "column"), [
-    (b'{"index":0,"time":0,"process":0,"type":"ok","f":"read"}\n{"index":1,x\n', 2, 12),
-    (b'{"index":0,"time":0,"process":0,"type":"gone","f":"read"}\n', 1, 1),
-    (b'{"index":1,"time":0,"process":0,"type":"ok","f":"r"}\n'
-     b'{"index":1,"time":0,"process":0,"type":"ok","f":"r"}\n', 2, 1),
-    (b"[{:process 0, :type :invoke, :f :read}\n  {:process 0 :type}]", 2, 3),
-    (b"[{:process 0, :type :invoke, :f :read}", 1, 1),
-    (b"{:process 0, :type :invoke, :f :read}\n{:process 0, :f :read}", 2, 1),
-    (b"{:process 0, :type :invoke, :f :read}\n 42", 2, 2),
-    (b"INFO  jepsen.util - 0 :invoke :read nil\nINFO hello", 2, 1),
-    (b"INFO  jepsen.util - 0 :gone :read nil", 1, 23),
-    (b"\xff\xfe", 1, 1),
-])
+@pytest.mark.parametrize(
+    ("data", "line", "column"),
+    [
+        (b'{"index":0,"time":0,"process":0,"type":"ok","f":"read"}\n{"index":1,x\n', 2, 12),
+        (b'{"index":0,"time":0,"process":0,"type":"gone","f":"read"}\n', 1, 1),
+        (
+            b'{"index":1,"time":0,"process":0,"type":"ok","f":"r"}\n'
+            b'{"index":1,"time":0,"process":0,"type":"ok","f":"r"}\n',
+            2,
+            1,
+        ),
+        (b"[{:process 0, :type :invoke, :f :read}\n  {:process 0 :type}]", 2, 3),
+        (b"[{:process 0, :type :invoke, :f :read}", 1, 1),
+        (b"{:process 0, :type :invoke, :f :read}\n{:process 0, :f :read}", 2, 1),
+        (b"{:process 0, :type :invoke, :f :read}\n 42", 2, 2),
+        (b"INFO  jepsen.util - 0 :invoke :read nil\nINFO hello", 2, 1),
+        (b"INFO  jepsen.util - 0 :gone :read nil", 1, 23),
+        (b"\xff\xfe", 1, 1),
+    ],
+)
 def test_error_names_line_and_column(data: bytes, line: int, column: int) -> None:
     with pytest.raises(FormatError) as caught:
         parse_history(data)
@@ -95,9 +106,7 @@ def test_etcd_log_is_read_with_its_time_outs() -> None:
 
 
 def test_key_value_text_has_keys_beside_values() -> None:
-    loaded = parse_history(
-        b'{:process 0, :type :invoke, :f :append, :key "7", :value "x 0 3 y"}\n'
-    )
+    loaded = parse_history(b'{:process 0, :type :invoke, :f :append, :key "7", :value "x 0 3 y"}\n')
 
     event = loaded.history.events[0]
     assert (event.key, event.f, event.value) == ("7", "append", "x 0 3 y")

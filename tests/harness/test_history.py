@@ -1,0 +1,81 @@
+"""Pairing, and histories that no run can have."""
+
+from __future__ import annotations
+
+import pytest
+
+from dissever.harness.history import Event, History, MalformedHistory, Type
+
+
+def history(*lines: str) -> History:
+    """`0 invoke read`: process, type, f, and a value if there is one."""
+    events = []
+    for index, line in enumerate(lines):
+        process, kind, f, *value = line.split()
+        who = int(process) if process.isdigit() else process
+        events.append(Event(index, index * 10, who, Type(kind), f, *value))
+    return History(tuple(events))
+
+
+def test_operations_pair_by_process() -> None:
+    operations = history(
+        "0 invoke write 1", "1 invoke read", "1 ok read 1", "0 fail write 1"
+    ).operations
+
+    assert [(o.process, o.f, o.type, o.value, o.indices) for o in operations] == [
+        (0, "write", Type.FAIL, "1", (0, 3)),
+        (1, "read", Type.OK, "1", (1, 2)),
+    ]
+
+
+def test_operation_without_completion_is_info() -> None:
+    (operation,) = history("0 invoke write 1").operations
+
+    assert operation.type is Type.INFO
+    assert operation.value == "1"
+    assert operation.indices == (0,)
+
+
+def test_faults_pair_too_and_may_repeat() -> None:
+    run = history("net invoke cut", "net info cut", "net invoke heal", "net info heal")
+
+    assert [(fault.f, fault.indices) for fault in run.faults] == [("cut", (0, 1)), ("heal", (2, 3))]
+    assert run.operations == ()
+
+
+def test_fault_of_two_infos_is_read_as_jepsen_writes_it() -> None:
+    run = history("nemesis info start", "nemesis info start")
+
+    assert [fault.indices for fault in run.faults] == [(0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "index", "complaint"),
+    [
+        (("0 invoke read", "0 invoke read"), 1, "already has an open operation"),
+        (("0 ok read",), 0, "completes what it never invoked"),
+        (("0 invoke read", "0 ok write"), 1, "invoked 'read', completed 'write'"),
+        (("0 invoke read", "0 info read", "0 invoke read"), 2, "goes on after an info"),
+    ],
+)
+def test_history_that_no_run_can_have_is_told(lines, index, complaint) -> None:
+    with pytest.raises(MalformedHistory, match=complaint) as caught:
+        _ = history(*lines).operations
+
+    assert caught.value.index == index
+
+
+def test_by_key_keeps_indices_and_leaves_faults_out() -> None:
+    events = (
+        Event(0, 0, 0, Type.INVOKE, "read", key="a"),
+        Event(1, 0, "net", Type.INVOKE, "cut"),
+        Event(2, 0, 1, Type.INVOKE, "read", key="b"),
+        Event(3, 5, 0, Type.OK, "read", key="a"),
+    )
+
+    parts = History(events).by_key()
+
+    assert {key: [e.index for e in part] for key, part in parts.items()} == {"a": [0, 3], "b": [2]}
+    assert History(events).keys == ("a", "b")
+    assert History(events).duration_ns == 5
+    assert History(()).duration_ns == 0
