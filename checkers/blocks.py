@@ -24,11 +24,17 @@ from dissever.checkers.stale import wanted, written
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An order (positions in the calls) when valid; else a reason, and the calls that prove it."""
+    """
+    An order (positions in the calls) when valid; else a reason, and the calls that prove it.
+
+    `part` holds the blocks of the conflict whole, where they alone are invalid: a block can be
+    taken out of a linearization, since the one after it begins with a write.
+    """
 
     order: tuple[int, ...] | None
     reason: str = ""
     conflict: tuple[Call, ...] = ()
+    part: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +54,11 @@ class Block:
 class Invalid(Exception):
     """No linearization exists."""
 
-    def __init__(self, reason: str, *calls: Call) -> None:
+    def __init__(self, reason: str, *calls: Call, blocks: Sequence[Block] = ()) -> None:
         super().__init__(reason)
-        self.finding = Finding(None, reason, calls)
+        every = [call for block in blocks for group in block.groups for call in group]
+        part = tuple(sorted(every, key=lambda call: call.inv))
+        self.finding = Finding(None, reason, calls, part)
 
 
 def judge(calls: Sequence[Call], initial: Hashable) -> Finding | None:
@@ -167,7 +175,7 @@ def _check_inside(block: Block) -> None:
         first = min((*group, first) if first else group, key=lambda call: call.ret)
         if before is not None and first.ret < before.inv:
             raise Invalid("it had ended before the other, which must come first, began",
-                          before, first)
+                          before, first, blocks=(block,))
 
 
 def _check_zones(blocks: Sequence[Block]) -> list[Block]:
@@ -195,7 +203,7 @@ def _contradiction(one: Block, other: Block) -> Invalid:
         ):
             calls[call.inv] = call
     reason = "each of the two values would have to come before the other"
-    return Invalid(reason, *(calls[inv] for inv in sorted(calls)))
+    return Invalid(reason, *(calls[inv] for inv in sorted(calls)), blocks=(one, other))
 
 
 def _order(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from dissever.checkers.calls import Call
+from dissever.checkers.models import Model
 from dissever.checkers.narrate import sentence, who
 from dissever.checkers.stale import Proof
 from dissever.checkers.table import Table
@@ -22,44 +23,43 @@ CONTEXT_MAX: Final = 120
 
 
 def explain(
-    key: Key | None, table: Table | None, small: Sequence[Call], failing: Call | None,
-    outcome: Outcome | None, proof: Proof | None,
+    key: Key | None, model: Model, small: Sequence[Call], failing: Call | None,
+    holding: Sequence[str], proof: Proof | None,
 ) -> Anomaly:
     """
     The anomaly, from a proof of a few operations where there is one, else from the search.
 
     Args:
         small: The calls of the smallest history found, up to the failing return.
-        outcome: Of the search in `small`; its frontier gives the states that were possible.
+        holding: What the object could hold just before the failing return; empty if not known.
     """
     context = _context(small)
-    holding = _holding(table, small, outcome) if table and outcome else None
     if proof is not None:
         steps = [sentence(operation) for operation in proof.operations]
         steps.append(Step(f"but {proof.reason}", proof.operations[-1].indices))
-        if holding is not None and failing is not None:
-            steps.append(Step(_could(table, holding), failing.operation.indices))
+        if holding and failing is not None:
+            steps.append(Step(_could(model, holding), failing.operation.indices))
         guilty = _indices(proof.operations)
-        summary = _summary(key, table, proof.operations[-1], proof.reason)
+        summary = _summary(key, model, proof.operations[-1], proof.reason)
         return Anomaly(
             name=proof.name, summary=summary, indices=guilty,
             context=tuple(sorted({*context, *guilty})), steps=tuple(steps), key=key,
         )
     assert failing is not None
     steps = _story(small, failing)
-    if holding is not None:
-        steps.append(Step(_could(table, holding), failing.operation.indices))
+    if holding:
+        steps.append(Step(_could(model, holding), failing.operation.indices))
     return Anomaly(
         name="nonlinearizable",
-        summary=_summary(key, table, failing.operation, "no order of the operations explains it"),
+        summary=_summary(key, model, failing.operation, "no order of the operations explains it"),
         indices=failing.operation.indices, context=context, steps=tuple(steps), key=key,
     )
 
 
 def _summary(
-    key: Key | None, table: Table | None, operation: Operation, reason: str
+    key: Key | None, model: Model, operation: Operation, reason: str
 ) -> str:
-    noun = table.model.noun if table else "register"
+    noun = model.noun
     at = noun if key is None else f"{noun} {show(key)}" if noun != "key" else f"key {show(key)}"
     completion = operation.completion
     is_told = completion is not None and operation.f in ("read", "get")
@@ -89,10 +89,8 @@ def _story(small: Sequence[Call], failing: Call) -> list[Step]:
     return [*steps, sentence(failing.operation)]
 
 
-def _holding(table: Table, small: Sequence[Call], outcome: Outcome) -> list[str] | None:
+def possible(table: Table, small: Sequence[Call], outcome: Outcome) -> tuple[str, ...]:
     """What the object could hold just before the failing return; crashed operations included."""
-    if not outcome.frontier:
-        return None
     crashed = {call.transition for call in small if call.is_crashed}
     states = list(dict.fromkeys(state for state, _ in outcome.frontier))
     for state in states:
@@ -100,15 +98,14 @@ def _holding(table: Table, small: Sequence[Call], outcome: Outcome) -> list[str]
             after = table.after(state, transition)
             if after >= 0 and after not in states:
                 states.append(after)
-    return [table.model.holds(table.states[state]) for state in sorted(states)]
+    return tuple(table.model.holds(table.states[state]) for state in sorted(states))
 
 
-def _could(table: Table | None, holding: Sequence[str]) -> str:
-    noun = table.model.noun if table else "register"
+def _could(model: Model, holding: Sequence[str]) -> str:
     shown = " or ".join(holding[:STATES_SHOWN])
     more = f" or {len(holding) - STATES_SHOWN} more" if len(holding) > STATES_SHOWN else ""
-    verb = "be in the state" if table and table.model.name == "mutex" else "hold"
+    verb = "be in the state" if model.name == "mutex" else "hold"
     return (
         f"just before that answer, in every order of the operations that fits the answers so far, "
-        f"the {noun} could only {verb}: {shown}{more}"
+        f"the {model.noun} could only {verb}: {shown}{more}"
     )

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from dissever.checkers import blocks, certificate, shrink, stale
 from dissever.checkers.calls import Call, calls
-from dissever.checkers.explain import explain
+from dissever.checkers.explain import explain, possible
 from dissever.checkers.models import Misfit, Model
 from dissever.checkers.table import Table, TooManyStates, compile_table
 from dissever.checkers.values import show
@@ -28,7 +28,8 @@ from dissever.native import Engine, Outcome, Status, search
 ANOMALIES_MAX: Final = 20
 SHRINK_CONFIGURATIONS: Final = 100_000
 CONFIRM_CONFIGURATIONS: Final = 1_000_000
-EXPLAIN_CONFIGURATIONS: Final = 200_000
+EXPLAIN_CONFIGURATIONS: Final = 20_000
+FRONTIER_MAX: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,12 @@ class Linearizable:
                 key, Verdict.VALID, "an order explains every answer", len(operations),
                 engine="blocks",
             )
-        judgement = self._search(key, kept, operations, budget if finding is None else Budget(
-            min(budget.configurations, EXPLAIN_CONFIGURATIONS), budget.memory_bytes
-        ))
-        return judgement if finding is None else _unless_found(judgement, finding)
+        if finding is None:
+            return self._search(key, kept, operations, budget, kept)
+        limit = min(budget.configurations, EXPLAIN_CONFIGURATIONS)
+        some = Budget(limit, budget.memory_bytes)
+        judgement = self._search(key, finding.part or kept, operations, some, kept)
+        return _unless_found(self.model, judgement, finding)
 
     def _find_blocks(self, kept: Sequence[Call]) -> blocks.Finding | None:
         """What blocks say, where they apply; an order only if it is a linearization."""
@@ -115,8 +118,9 @@ class Linearizable:
 
     def _search(
         self, key: Key | None, kept: Sequence[Call], operations: Sequence[Operation],
-        budget: Budget,
+        budget: Budget, every: Sequence[Call],
     ) -> Judgement:
+        """Search in `kept`, which may be a part of `every` call of the key that decides alone."""
         try:
             table = compile_table(self.model, kept)
         except MalformedHistory as error:
@@ -127,7 +131,7 @@ class Linearizable:
             ), kept, operations)
         outcome = search(
             table.problem(kept), configurations_max=budget.configurations,
-            bytes_max=budget.memory_bytes, engine=self.engine,
+            bytes_max=budget.memory_bytes, engine=self.engine, frontier_max=FRONTIER_MAX,
         )
         judgement = Judgement(
             key, Verdict.UNKNOWN, "", len(operations),
@@ -136,26 +140,30 @@ class Linearizable:
         if outcome.status is Status.VALID:
             return _with(judgement, *_validate(self.model, kept, outcome))
         if outcome.status is Status.INVALID:
-            return self._invalid(judgement, table, kept, operations, outcome)
+            return self._invalid(judgement, table, kept, operations, outcome, every)
         why = _why_unknown(outcome, kept)
         return self._unless_unwritten(_with(judgement, Verdict.UNKNOWN, why), kept, operations)
 
     def _invalid(
         self, judgement: Judgement, table: Table, kept: Sequence[Call],
-        operations: Sequence[Operation], outcome: Outcome,
+        operations: Sequence[Operation], outcome: Outcome, every: Sequence[Call],
     ) -> Judgement:
         assert outcome.failing is not None
         failing = kept[outcome.failing]
         small = _shrink(table, kept, failing, self.model)
         again = _search_again(table, small, CONFIRM_CONFIGURATIONS, Engine.BREADTH)
         proof = (
-            stale.prove(failing, kept, operations, self.model.initial)
+            stale.prove(failing, every, operations, self.model.initial)
             if self.model.noun == "register" else None
         )
-        anomaly = explain(judgement.key, table, small, failing, again, proof)
+        if kept is every:
+            holding = possible(table, small, again if again.frontier else outcome)
+        else:  # A part says nothing of what else could be held.
+            holding = self._possible_in(every, failing)
+        anomaly = explain(judgement.key, self.model, small, failing, holding, proof)
         details = {
             "failing": list(failing.operation.indices),
-            "states": _states(table, again if again.frontier else outcome),
+            "states": list(holding),
             "confirmed": again.status is Status.INVALID,
             "longest_prefix": [
                 index for i in outcome.order[-20:] for index in kept[i].operation.indices
@@ -163,6 +171,18 @@ class Linearizable:
             "linearized": len(outcome.order),
         }
         return _with(judgement, Verdict.INVALID, anomaly.summary, anomaly, details)
+
+    def _possible_in(self, every: Sequence[Call], failing: Call) -> tuple[str, ...]:
+        """What could be held just before a return, when a small search of all calls can tell."""
+        whole = shrink.cut(every, failing, self.model.reads)
+        try:
+            table = compile_table(self.model, whole)
+        except TooManyStates:
+            return ()
+        outcome = _search_again(table, whole, EXPLAIN_CONFIGURATIONS, Engine.SCHEDULE)
+        if outcome.failing is None or whole[outcome.failing].operation is not failing.operation:
+            return ()
+        return possible(table, whole, outcome)
 
     def _unless_unwritten(
         self, judgement: Judgement, kept: Sequence[Call], operations: Sequence[Operation]
@@ -173,7 +193,7 @@ class Linearizable:
         proof = stale.unwritten(kept, operations, self.model.initial)
         if proof is None:
             return judgement
-        anomaly = explain(judgement.key, None, (), None, None, proof)
+        anomaly = explain(judgement.key, self.model, (), None, (), proof)
         return _with(judgement, Verdict.INVALID, anomaly.summary, anomaly)
 
 
@@ -190,7 +210,9 @@ def _with(
     )
 
 
-def _unless_found(judgement: Judgement, finding: blocks.Finding) -> Judgement:
+def _unless_found(
+    model: Model, judgement: Judgement, finding: blocks.Finding
+) -> Judgement:
     """Blocks proved it invalid: the search was asked only to explain it."""
     if judgement.verdict is Verdict.INVALID:
         return judgement
@@ -199,15 +221,17 @@ def _unless_found(judgement: Judgement, finding: blocks.Finding) -> Judgement:
     proof = stale.Proof(
         "nonlinearizable", finding.reason, tuple(call.operation for call in finding.conflict)
     )
-    anomaly = explain(judgement.key, None, (), None, None, proof)
+    anomaly = explain(judgement.key, model, (), None, (), proof)
     return _with(judgement, Verdict.INVALID, anomaly.summary, anomaly, {"confirmed": False})
 
 
 def _search_again(
-    table: Table, small: Sequence[Call], configurations: int, engine: Engine
+    table: Table, small: Sequence[Call], configurations: int, engine: Engine,
+    frontier_max: int = FRONTIER_MAX,
 ) -> Outcome:
     return search(
-        table.problem(small), configurations_max=configurations, bytes_max=1 << 28, engine=engine
+        table.problem(small), configurations_max=configurations, bytes_max=1 << 28, engine=engine,
+        frontier_max=frontier_max,
     )
 
 
@@ -226,14 +250,9 @@ def _shrink(
         shrink.cut(kept, failing, model.reads),
         lambda call: call is not failing and call.transition in pure,
         lambda some: _search_again(
-            table, some, SHRINK_CONFIGURATIONS, Engine.SCHEDULE
+            table, some, SHRINK_CONFIGURATIONS, Engine.SCHEDULE, frontier_max=0
         ).status is Status.INVALID,
     )
-
-
-def _states(table: Table, outcome: Outcome) -> list[str]:
-    held = dict.fromkeys(state for state, _ in outcome.frontier)
-    return [table.model.holds(table.states[state]) for state in held]
 
 
 def _why_unknown(outcome: Outcome, kept: Sequence[Call]) -> str:

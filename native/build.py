@@ -44,7 +44,8 @@ def build_in_place() -> Path:
         os.chdir(folder)
         library = Path(module(str(ROOT / "native")).compile(tmpdir=folder))
         os.chdir(ROOT)
-        return Path(shutil.copy2(library, ROOT / "native" / library.name))
+        # The name that setuptools gives it (stable ABI): two libraries would hide each other.
+        return Path(shutil.copy2(library, ROOT / "native" / "_search.abi3.so"))
 
 
 search = module("native")
