@@ -38,7 +38,7 @@ BUGS: Mapping[str, str] = {
 QUORUM_LIMIT_S = 0.4
 """How long a proposer waits for a majority."""
 
-PASSED_ON_LIMIT_S = 1.0
+PASSED_ON_LIMIT_S = 0.6
 """How long a node waits for the one that it passed a request on to."""
 
 SHUNNED_S = 2.0
@@ -49,6 +49,9 @@ ROUNDS = 12
 
 BUG_SHARE = 0.1
 """The share of writes that a bug strikes, where it does not strike always."""
+
+READY_POLL_S = 0.1
+"""How often it is looked whether every node answers."""
 
 STALE_S = 0.1
 """How long a node keeps a copy of what it read, with the bug that makes reads stale."""
@@ -350,9 +353,11 @@ class SimulatedDeployment:
         return True
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
-        silent = [node for node in self.cluster.nodes if not await self.answers(node)]
-        if silent:
-            raise TimeoutError(f"no answer from {', '.join(silent)}")
+        until_s = _now_s() + timeout_s
+        while silent := [node for node in self.cluster.nodes if not await self.answers(node)]:
+            if _now_s() >= until_s:
+                raise TimeoutError(f"no answer from {', '.join(silent)} in {timeout_s:g} s")
+            await asyncio.sleep(READY_POLL_S)
         return {"answering": list(self.cluster.nodes)}
 
     async def open_store(self, workload: str, node: str) -> Any:
@@ -374,7 +379,7 @@ class SimulatedSystem:
         if bug is not None and bug not in BUGS:
             raise ValueError(f"expected a bug out of {', '.join(BUGS)}, got {bug!r}")
         if any(fault.partition(":")[0] == "deposed-leader" for fault in options.faults):
-            raise ValueError("expected faults that need no leader, got deposed-leader: nobody leads here")
+            raise ValueError("expected faults that need no leader, got deposed-leader")
 
     def probe(self) -> Missing | None:
         return None

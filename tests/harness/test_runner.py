@@ -1,0 +1,297 @@
+"""The life of a run, with the simulated system and with one on the real clock."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dissever.harness import store
+from dissever.harness.client import Invocation, Missing
+from dissever.harness.formats import read_history
+from dissever.harness.generator import (
+    any_of,
+    clients,
+    concat,
+    cycle,
+    delay,
+    nemesis,
+    phases,
+    rate,
+    time_limit,
+)
+from dissever.harness.history import Event, Type
+from dissever.harness.plan import Options, Plan
+from dissever.harness.runner import RECOVERY, CannotRun, Test, execute
+from dissever.systems.simulated import SimulatedSystem
+from dissever.workloads.register import REGISTER
+
+FILES = {store.HISTORY, store.SCHEDULE, store.NODES}
+
+
+class Striker:
+    """One nemesis for everything: cut, kill and pause a drawn node, and undo it all."""
+
+    def __init__(self, deployment, is_missing=False):
+        self.cluster = deployment.cluster
+        self.is_missing = is_missing
+
+    def probe(self, cluster):
+        return Missing("no axe", "buy one") if self.is_missing else None
+
+    async def invoke(self, invocation):
+        node = invocation.value
+        others = frozenset(self.cluster.nodes) - {node}
+        if invocation.f == "cut":
+            await self.cluster.drop(
+                {node: others, **{other: frozenset({node}) for other in others}}
+            )
+        elif invocation.f == "heal":
+            await self.heal()
+        else:
+            await getattr(self.cluster, invocation.f)(node)
+        return invocation.info()
+
+    async def heal(self):
+        await self.cluster.drop({})
+        for node in self.cluster.nodes:
+            await self.cluster.resume(node)
+            await self.cluster.start(node)
+
+
+class Silent:
+    """An observer that keeps the phases, and does something at an event if told to."""
+
+    def __init__(self, at_event=None):
+        self.phases = []
+        self.at_event = at_event
+
+    def phase(self, name):
+        self.phases.append(name)
+
+    def event(self, event):
+        if self.at_event is not None:
+            self.at_event(event)
+
+
+def strikes(context):
+    """A fault on a drawn node."""
+    f, node = context.rng.choice(("cut", "kill", "pause")), context.rng.choice("12345")
+    return concat(Invocation(f, f"n{node}"), Invocation("heal", ""))
+
+
+def make_test(seed=1, *, is_missing=False, time_limit_s=5.0, bug=""):
+    options = Options(
+        system="simulated",
+        workload="register",
+        rate=100,
+        time_limit_s=time_limit_s,
+        operation_limit_s=1,
+        seed=seed,
+        system_options={"bug": bug} if bug else {},
+    )
+    work = any_of(
+        clients(rate(options.rate, REGISTER.operations(options))),
+        nemesis(delay(0.4, cycle(strikes))),
+    )
+    return Test(
+        plan=Plan(options=options, command="", started=""),
+        system=SimulatedSystem(),
+        generator=phases(
+            time_limit(options.time_limit_s, work),
+            Invocation("heal", process="strike"),
+            Invocation("await", process=RECOVERY),
+        ),
+        client=REGISTER.client,
+        nemeses=lambda deployment: {"strike": Striker(deployment, is_missing)},
+    )
+
+
+def test_run_leaves_its_files_behind(tmp_path) -> None:
+    observer = Silent()
+    outcome = execute(make_test(), tmp_path, observer)
+    history = read_history(tmp_path / store.HISTORY).history
+    schedule = (tmp_path / store.SCHEDULE).read_bytes().splitlines()
+
+    assert outcome.interruption == ""
+    assert {path.name for path in tmp_path.iterdir()} >= FILES
+    assert len(history.operations) > 300
+    assert [msgspec.json.decode(line, type=Event) for line in schedule] == [
+        event for event in history if not event.is_client
+    ]
+    assert history.faults[-1].process == RECOVERY
+    assert history.faults[-1].completion.value == {"answering": [f"n{i}" for i in range(1, 6)]}
+    assert observer.phases == ["starting the nodes", "running", "stopping the nodes"]
+    assert {node.name for node in (tmp_path / store.NODES).iterdir()} == {
+        f"n{i}" for i in range(1, 6)
+    }
+
+
+def test_fault_that_cannot_be_injected_is_told_before_anything_runs(tmp_path) -> None:
+    with pytest.raises(CannotRun, match="the fault strike cannot be injected: no axe; buy one"):
+        execute(make_test(is_missing=True), tmp_path, Silent())
+
+    assert not (tmp_path / store.HISTORY).exists()
+
+
+def test_run_that_fails_keeps_what_was_recorded(tmp_path) -> None:
+    def fail(event):
+        if event.index == 100:
+            raise OSError("no screen")
+
+    outcome = execute(make_test(), tmp_path, Silent(fail))
+
+    assert outcome.interruption == "OSError: no screen"
+    assert len(read_history(tmp_path / store.HISTORY).history) == 101
+    assert {path.name for path in tmp_path.iterdir()} >= FILES
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_a_virtual_run_and_keeps_what_was_recorded(tmp_path, number) -> None:
+    def interrupt(event):
+        if event.index == 100:
+            os.kill(os.getpid(), number)
+
+    outcome = execute(make_test(time_limit_s=1000), tmp_path, Silent(interrupt))
+    history = read_history(tmp_path / store.HISTORY).history
+
+    assert outcome.interruption == "interrupted"
+    assert 101 <= len(history) < 1000
+    assert {path.name for path in tmp_path.iterdir()} >= FILES
+
+
+REAL = """
+import asyncio, sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from test_runner import RealSystem, make_real_test
+from dissever.harness.runner import execute
+
+class Loud:
+    def phase(self, name):
+        print(name, flush=True)
+    def event(self, event):
+        if event.index == 20:
+            print("begun", flush=True)
+
+outcome = execute(make_real_test(), Path(sys.argv[1]), Loud())
+print("outcome", outcome.interruption, flush=True)
+"""
+
+
+class RealSystem:
+    """No nodes, on the real clock: for signals."""
+
+    name = "real"
+    is_virtual = False
+
+    @asynccontextmanager
+    async def deploy(self, options, directory, rng):
+        yield self
+
+    @property
+    def cluster(self):
+        return self
+
+    nodes = ()
+    exits = ()
+
+    async def open_store(self, workload, node):
+        return self
+
+    async def invoke(self, invocation):
+        return invocation.ok()
+
+    async def close(self):
+        pass
+
+
+class Loud:
+    """A nemesis that tells when it is healed."""
+
+    def probe(self, cluster):
+        return None
+
+    async def invoke(self, invocation):
+        return invocation.info()
+
+    async def heal(self):
+        print("healed", flush=True)
+
+
+def make_real_test():
+    options = Options(system="real", workload="register", rate=500, time_limit_s=60)
+    return Test(
+        plan=Plan(options=options, command="", started=""),
+        system=RealSystem(),
+        generator=clients(rate(500, cycle(Invocation("read")))),
+        client=lambda store: store,
+        nemeses=lambda _: {"loud": Loud()},
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_heals_and_ends_a_real_run(tmp_path, number) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    with subprocess.Popen(
+        [sys.executable, "-c", REAL, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as child:
+        assert child.stdout is not None
+        lines = iter(child.stdout.readline, "")
+        assert "begun\n" in lines
+        child.send_signal(number)
+        rest = [line.strip() for line in lines]
+
+    assert child.returncode == 0
+    assert rest == ["healed", "stopping the nodes", "outcome interrupted"]
+    history = read_history(tmp_path / store.HISTORY).history
+    assert [e.index for e in history] == list(range(len(history)))
+    assert {o.type for o in history.operations} >= {Type.OK}
+
+
+REPLAY = """
+import sys
+from pathlib import Path
+from test_runner import Silent, make_test
+from dissever.harness.runner import execute
+
+execute(make_test(int(sys.argv[2])), Path(sys.argv[1]), Silent())
+"""
+
+
+def test_same_seed_gives_the_same_bytes_in_every_process(tmp_path) -> None:
+    written = []
+    for hash_seed, seed in (("1", "7"), ("2", "7"), ("2", "8")):
+        run = tmp_path / f"{hash_seed}-{seed}"
+        run.mkdir()
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parent),
+            "PYTHONHASHSEED": hash_seed,
+        }
+        subprocess.run([sys.executable, "-c", REPLAY, str(run), seed], check=True, env=environment)
+        written.append((run / store.HISTORY).read_bytes())
+
+    assert written[0] == written[1]
+    assert written[0] != written[2]
+    assert b'"kill"' in written[0]
+    assert b'"info"' in written[0]
+
+
+def test_same_seed_gives_the_same_bytes_twice_in_one_process(tmp_path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        execute(make_test(3), tmp_path / name, Silent())
+
+    histories = [(tmp_path / name / store.HISTORY).read_bytes() for name in ("first", "second")]
+
+    assert histories[0] == histories[1]

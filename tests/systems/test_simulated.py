@@ -1,0 +1,141 @@
+"""The simulated system is correct under faults, and each of its bugs can be seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime
+from random import Random
+
+import pytest
+
+from dissever.assembly import make_plan, make_test
+from dissever.checkers.linearizable import Linearizable
+from dissever.checkers.models import CAS_REGISTER
+from dissever.harness import clock, store
+from dissever.harness.formats import read_history
+from dissever.harness.history import History, Type
+from dissever.harness.plan import Options
+from dissever.harness.results import Budget, Verdict
+from dissever.harness.runner import execute
+from dissever.systems.simulated import BUGS, SimulatedSystem
+
+FAULTS = ("partition", "kill", "pause")
+
+
+class Nobody:
+    def phase(self, name):
+        pass
+
+    def event(self, event):
+        pass
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of the whole system: its history."""
+
+    def run(workload="register", *, seed=1, bug="", faults=(), time_limit_s=10.0, rate=100.0):
+        options = Options(
+            system="simulated",
+            workload=workload,
+            faults=tuple(faults),
+            rate=rate,
+            time_limit_s=time_limit_s,
+            operation_limit_s=1,
+            fault_interval_s=2,
+            seed=seed,
+            system_options={"bug": bug} if bug else {},
+        )
+        system = SimulatedSystem()
+        system.check(options)
+        directory = tmp_path / f"{workload}-{seed}-{bug}"
+        directory.mkdir()
+        plan = make_plan(options, system, datetime.now(UTC))
+        assert execute(make_test(plan, system), directory, Nobody()).interruption == ""
+        return read_history(directory / store.HISTORY).history
+
+    return run
+
+
+def linearizable(history: History) -> Verdict:
+    return Linearizable(CAS_REGISTER)(history, Budget()).verdict
+
+
+def types(history: History) -> Counter[Type]:
+    return Counter(operation.type for operation in history.operations)
+
+
+def final_read(history: History) -> list[int]:
+    read = [o for o in history.operations if o.f == "read" and o.type is Type.OK][-1]
+    return list(read.value)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_registers_are_linearizable_under_faults(run, seed) -> None:
+    history = run(seed=seed, faults=FAULTS)
+
+    assert linearizable(history) is Verdict.VALID
+    assert len(history.faults) > 4
+    assert types(history)[Type.OK] > 500
+
+
+def test_nothing_is_unknown_without_a_fault(run) -> None:
+    counted = types(run(rate=200))
+
+    assert counted[Type.INFO] == 0
+    assert counted[Type.OK] > 1500
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_set_loses_nothing_under_faults(run, seed) -> None:
+    history = run("set", seed=seed, faults=FAULTS)
+    added = [o for o in history.operations if o.f == "add"]
+
+    held = final_read(history)
+
+    assert len(held) == len(set(held))
+    assert set(held) >= {o.value for o in added if o.type is Type.OK}
+    assert not set(held) & {o.value for o in added if o.type is Type.FAIL}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+@pytest.mark.parametrize("rate", [100, 200])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_bug_shows_in_the_registers(run, bug, rate, seed) -> None:
+    assert linearizable(run(seed=seed, bug=bug, rate=rate)) is Verdict.INVALID
+
+
+def test_lost_write_loses_elements(run) -> None:
+    history = run("set", bug="lost-write")
+    acknowledged = {o.value for o in history.operations if o.f == "add" and o.type is Type.OK}
+
+    assert acknowledged - set(final_read(history))
+
+
+def test_double_write_doubles_elements(run) -> None:
+    held = final_read(run("set", bug="double-write"))
+
+    assert len(held) > len(set(held))
+
+
+def test_ready_waits_for_a_node_that_is_late_and_not_for_ever(tmp_path) -> None:
+    async def main():
+        options = Options(system="simulated", workload="register")
+        async with SimulatedSystem().deploy(options, tmp_path, Random(1)) as deployment:
+            await deployment.cluster.pause("n2")
+            with pytest.raises(TimeoutError, match="no answer from n2 in 2 s"):
+                await deployment.await_ready(2)
+            ready = asyncio.ensure_future(deployment.await_ready(5))
+            await asyncio.sleep(1)
+            await deployment.cluster.resume("n2")
+            return await ready
+
+    assert clock.run(main(), is_virtual=True) == {"answering": ["n1", "n2", "n3", "n4", "n5"]}
+
+
+def test_bug_that_there_is_not_is_refused() -> None:
+    options = Options(system="simulated", workload="register", system_options={"bug": "rust"})
+
+    with pytest.raises(ValueError, match=r"expected a bug out of stale-read, .* got 'rust'"):
+        SimulatedSystem().check(options)
