@@ -82,7 +82,8 @@ def judge(calls: Sequence[Call], initial: Hashable) -> Finding | None:
         blocks = _blocks(calls, producers, initial)
         for block in blocks:
             _check_inside(block)
-        return Finding(_order(calls, blocks, _check_zones(blocks)))
+        _check_zones(blocks)
+        return Finding(_order(calls, blocks))
     except Invalid as invalid:
         return invalid.finding
 
@@ -178,8 +179,8 @@ def _check_inside(block: Block) -> None:
                           before, first, blocks=(block,))
 
 
-def _check_zones(blocks: Sequence[Block]) -> list[Block]:
-    """The forward blocks in order, when no two blocks contradict each other."""
+def _check_zones(blocks: Sequence[Block]) -> None:
+    """No two blocks may each have to come before the other."""
     forward = sorted((b for b in blocks if b.is_forward), key=lambda block: block.least_ret)
     for one, other in pairwise(forward):
         if other.least_ret < one.greatest_inv:
@@ -191,7 +192,6 @@ def _check_zones(blocks: Sequence[Block]) -> list[Block]:
             continue
         if block.least_ret < forward[place].greatest_inv:
             raise _contradiction(forward[place], block)
-    return forward
 
 
 def _contradiction(one: Block, other: Block) -> Invalid:
@@ -206,23 +206,12 @@ def _contradiction(one: Block, other: Block) -> Invalid:
     return Invalid(reason, *(calls[inv] for inv in sorted(calls)), blocks=(one, other))
 
 
-def _order(
-    calls: Sequence[Call], blocks: Sequence[Block], forward: Sequence[Block]
-) -> tuple[int, ...]:
-    """Forward blocks by least return; a backward one by greatest invocation, after its zone."""
-    starts = [block.least_ret for block in forward]
+def _order(calls: Sequence[Call], blocks: Sequence[Block]) -> tuple[int, ...]:
+    """Forward blocks by least return, backward ones by greatest invocation."""
     number = {call.inv: i for i, call in enumerate(calls)}
-
-    def point(block: Block) -> int:
-        if block.is_forward:
-            return block.least_ret
-        place = bisect_left(starts, block.greatest_inv) - 1
-        within = forward[place].greatest_inv if place >= 0 else -1
-        return max(block.greatest_inv, within)
-
     return tuple(
         number[call.inv]
-        for block in sorted(blocks, key=point)
+        for block in sorted(blocks, key=lambda block: min(block.least_ret, block.greatest_inv))
         for group in block.groups
         for call in sorted(group, key=lambda each: each.inv)
     )

@@ -11,40 +11,24 @@ Sources: Wing and Gong (1993); Lowe, "Testing for linearizability" (2017); `nati
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from dissever.checkers import blocks, certificate, shrink, stale
 from dissever.checkers.calls import Call, calls
 from dissever.checkers.explain import explain, possible
+from dissever.checkers.judgement import Judgement, result
 from dissever.checkers.models import Misfit, Model
 from dissever.checkers.table import Table, TooManyStates, compile_table
-from dissever.checkers.values import show
 from dissever.harness.history import History, Key, MalformedHistory, Operation
-from dissever.harness.results import Anomaly, Budget, Result, Verdict
+from dissever.harness.results import Budget, Result, Verdict
 from dissever.native import Engine, Outcome, Status, search
 
-ANOMALIES_MAX: Final = 20
 SHRINK_CONFIGURATIONS: Final = 100_000
 CONFIRM_CONFIGURATIONS: Final = 1_000_000
 EXPLAIN_CONFIGURATIONS: Final = 20_000
 FRONTIER_MAX: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What came of one key."""
-
-    key: Key | None
-    verdict: Verdict
-    why: str
-    operations: int
-    configurations: int = 0
-    peak_bytes: int = 0
-    engine: str | None = None
-    anomaly: Anomaly | None = None
-    details: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +53,7 @@ class Linearizable:
         for operation in operations:
             by_key.setdefault(operation.key, []).append(operation)
         judgements = self._judge_all(by_key, budget)
-        return _result(self.name, judgements)
+        return result(self.name, judgements)
 
     def _judge_all(
         self, by_key: dict[Key | None, list[Operation]], budget: Budget
@@ -138,11 +122,12 @@ class Linearizable:
             outcome.configurations, outcome.peak_bytes, outcome.engine.value,
         )
         if outcome.status is Status.VALID:
-            return _with(judgement, *_validate(self.model, kept, outcome))
+            return judgement.with_verdict(*_validate(self.model, kept, outcome))
         if outcome.status is Status.INVALID:
             return self._invalid(judgement, table, kept, operations, outcome, every)
         why = _why_unknown(outcome, kept)
-        return self._unless_unwritten(_with(judgement, Verdict.UNKNOWN, why), kept, operations)
+        judgement = judgement.with_verdict(Verdict.UNKNOWN, why)
+        return self._unless_unwritten(judgement, kept, operations)
 
     def _invalid(
         self, judgement: Judgement, table: Table, kept: Sequence[Call],
@@ -170,7 +155,7 @@ class Linearizable:
             ],
             "linearized": len(outcome.order),
         }
-        return _with(judgement, Verdict.INVALID, anomaly.summary, anomaly, details)
+        return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
 
     def _possible_in(self, every: Sequence[Call], failing: Call) -> tuple[str, ...]:
         """What could be held just before a return, when a small search of all calls can tell."""
@@ -194,20 +179,10 @@ class Linearizable:
         if proof is None:
             return judgement
         anomaly = explain(judgement.key, self.model, (), None, (), proof)
-        return _with(judgement, Verdict.INVALID, anomaly.summary, anomaly)
+        return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly)
 
 
 _OUT_OF_CONFIGURATIONS: Final = "budget: no more configurations"
-
-
-def _with(
-    judgement: Judgement, verdict: Verdict, why: str, anomaly: Anomaly | None = None,
-    details: dict[str, Any] | None = None,
-) -> Judgement:
-    return Judgement(
-        judgement.key, verdict, why, judgement.operations, judgement.configurations,
-        judgement.peak_bytes, judgement.engine, anomaly, details or {},
-    )
 
 
 def _unless_found(
@@ -217,12 +192,13 @@ def _unless_found(
     if judgement.verdict is Verdict.INVALID:
         return judgement
     if judgement.verdict is Verdict.VALID:
-        return _with(judgement, Verdict.UNKNOWN, "engines: blocks and search contradict each other")
+        why = "engines: blocks and search contradict each other"
+        return judgement.with_verdict(Verdict.UNKNOWN, why)
     proof = stale.Proof(
         "nonlinearizable", finding.reason, tuple(call.operation for call in finding.conflict)
     )
     anomaly = explain(judgement.key, model, (), None, (), proof)
-    return _with(judgement, Verdict.INVALID, anomaly.summary, anomaly, {"confirmed": False})
+    return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, {"confirmed": False})
 
 
 def _search_again(
@@ -268,51 +244,3 @@ def _why_unknown(outcome: Outcome, kept: Sequence[Call]) -> str:
     index = kept[outcome.failing].operation.indices[-1]
     percent = 100 * len(outcome.order) // len(kept)
     return f"{why}; reached event {index}, {percent} % of the operations"
-
-
-def _result(name: str, judgements: Sequence[Judgement]) -> Result:
-    verdict = max((each.verdict for each in judgements), default=Verdict.UNKNOWN)
-    some = {v: [each for each in judgements if each.verdict is v] for v in Verdict}
-    anomalies = [each.anomaly for each in some[Verdict.INVALID] if each.anomaly]
-    if not judgements:
-        why = "no operations"
-    elif verdict is Verdict.VALID:
-        why = f"an order explains every answer, for each of {_count(judgements)}"
-    else:
-        worst = some[verdict]
-        why = f"{_count(worst)} of {len(judgements)}: {worst[0].why}"
-    return Result(
-        checker=name, verdict=verdict, why=why, anomalies=tuple(anomalies[:ANOMALIES_MAX]),
-        details=_details(judgements, some),
-    )
-
-
-def _count(judgements: Sequence[Judgement]) -> str:
-    return "1 object" if len(judgements) == 1 else f"{len(judgements)} objects"
-
-
-def _details(
-    judgements: Sequence[Judgement], some: dict[Verdict, list[Judgement]]
-) -> dict[str, Any]:
-    return {
-        "keys": len(judgements),
-        **{verdict.word: len(found) for verdict, found in some.items()},
-        "operations": sum(each.operations for each in judgements),
-        "configurations": sum(each.configurations for each in judgements),
-        "peak_bytes": max((each.peak_bytes for each in judgements), default=0),
-        "engines": _engines(judgements),
-        "unknown_keys": {_name(each): each.why for each in some[Verdict.UNKNOWN]},
-        "invalid_keys": {_name(each): each.details for each in some[Verdict.INVALID]},
-    }
-
-
-def _engines(judgements: Iterable[Judgement]) -> dict[str, int]:
-    engines: dict[str, int] = {}
-    for each in judgements:
-        if each.engine is not None:
-            engines[each.engine] = engines.get(each.engine, 0) + 1
-    return engines
-
-
-def _name(judgement: Judgement) -> str:
-    return "-" if judgement.key is None else show(judgement.key).strip('"')

@@ -78,6 +78,19 @@ def test_conflict_alone_is_invalid_or_a_cycle() -> None:
         assert (finding.order is None) == bool(finding.conflict)
 
 
+def test_compare_and_sets_that_need_each_other_are_invalid() -> None:
+    events = [
+        Event(0, 0, 0, Type.INVOKE, "cas", [1, 2]), Event(1, 1, 1, Type.INVOKE, "cas", [2, 1]),
+        Event(2, 2, 0, Type.OK, "cas", [1, 2]), Event(3, 3, 1, Type.OK, "cas", [2, 1]),
+    ]
+
+    finding = blocks.judge(calls(History(tuple(events)).operations, frozenset()), None)
+
+    assert finding is not None
+    assert finding.order is None
+    assert len(finding.conflict) == 2
+
+
 def test_values_set_twice_are_left_to_the_search() -> None:
     events = [
         Event(0, 0, 0, Type.INVOKE, "write", 1), Event(1, 1, 0, Type.OK, "write", 1),
