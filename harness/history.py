@@ -112,11 +112,15 @@ class MalformedHistory(ValueError):
         self.index = index
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class History:
     """All events of a run in index order."""
 
     events: tuple[Event, ...]
+
+    def __repr__(self) -> str:
+        # Not the events: asyncio builds the text of every task's result, for seconds.
+        return f"<History of {len(self.events):,} events>"
 
     def __len__(self) -> int:
         return len(self.events)

@@ -42,7 +42,7 @@ from dissever.harness.generator import (
     Sleep,
     validated,
 )
-from dissever.harness.history import Event, History, Process, Type
+from dissever.harness.history import Event, History, Type
 
 log = logging.getLogger(__name__)
 
@@ -201,17 +201,8 @@ class _Interpreter:
         """Give one step; False when there is none now."""
         if self._is_exhausted:
             return False
-        context = self._context
         now = self._now()
-        context = Context(
-            now,
-            context.everyone,
-            context.free,
-            context.threads,
-            context.processes,
-            context.rng,
-            context.turn,
-        )
+        context = self._context.at(now)
         answer = self._generator.next(context)
         if answer is None:
             self._is_exhausted = True
@@ -232,7 +223,8 @@ class _Interpreter:
             self._ask_for_dispatch()  # In the next turn: an endless log must not stop the loop.
             return False
         elif isinstance(step, Sleep):
-            self._hand_over(context.bit(step.process), step, self._busy(context, step.process))
+            bit = context.bit(step.process)
+            self._hand_over(bit, step, context.busy(bit))
         return True
 
     def _wait_pending(self, now: int) -> None:
@@ -245,22 +237,10 @@ class _Interpreter:
             raise GeneratorError(f"pending for {STUCK_S:g} s though everyone is free")
         self._timer = self._loop.call_later(POLL_S, self._ask_for_dispatch)
 
-    def _busy(self, context: Context, process: Process) -> Context:
-        bit = context.bit(process)
-        return Context(
-            context.time,
-            context.everyone,
-            context.free & ~(1 << bit),
-            context.threads,
-            context.processes,
-            context.rng,
-            (bit + 1) % len(context.threads),
-        )
-
     def _invoke(self, step: Invocation, context: Context) -> None:
         process = step.process
         bit = context.bit(process)
-        busy = self._busy(context, process)
+        busy = context.busy(bit)
         event = Event(
             len(self._events),
             self._now(),
@@ -399,29 +379,10 @@ class _Interpreter:
     def _free(self, bit: int, now: int, event: Event) -> None:
         slot = self._slots[bit]
         slot.step = None
-        context = self._context
-        processes = context.processes
-        context = Context(
-            now,
-            context.everyone,
-            context.free | 1 << bit,
-            context.threads,
-            processes,
-            context.rng,
-            context.turn,
-        )
+        context = self._context.freed(bit, now)
         self._generator = self._generator.update(context, event)
-        if event.type is Type.INFO and isinstance(event.process, int):
-            renewed = event.process + self._concurrency
-            context = Context(
-                now,
-                context.everyone,
-                context.free,
-                context.threads,
-                (*processes[:bit], renewed, *processes[bit + 1 :]),
-                context.rng,
-                context.turn,
-            )
+        if event.type is Type.INFO and bit < self._concurrency:
+            context = context.renewed(bit)
             slot.client = None
         self._context = context
         self._ask_for_dispatch()
@@ -429,16 +390,7 @@ class _Interpreter:
     def _rest(self, bit: int) -> None:
         """A sleep is over; it leaves no event."""
         self._slots[bit].step = None
-        context = self._context
-        self._context = Context(
-            self._now(),
-            context.everyone,
-            context.free | 1 << bit,
-            context.threads,
-            context.processes,
-            context.rng,
-            context.turn,
-        )
+        self._context = self._context.freed(bit, self._now())
         self._ask_for_dispatch()
 
     def _watch(self, bit: int, mark: int, deadline_ns: int) -> None:

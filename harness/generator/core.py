@@ -58,7 +58,8 @@ class Context(msgspec.Struct, frozen=True):
 
     Threads are bits: `everyone` and `free` are masks over `threads`, so that a view that is limited
     to some threads costs one `&`. `processes` are those that the threads play now, in the same
-    order. `turn` is the bit where the search for a free thread starts: round robin.
+    order. `turn` is the bit where the search for a free thread starts: round robin. `clients` is
+    how many threads are clients; 0: not counted yet.
     """
 
     time: int
@@ -68,13 +69,14 @@ class Context(msgspec.Struct, frozen=True):
     processes: tuple[Process, ...]
     rng: Random
     turn: int = 0
+    clients: int = 0
 
     @staticmethod
     def initial(concurrency: int, nemeses: Iterable[str], rng: Random) -> Context:
         """Everyone is free, at time 0."""
         threads: tuple[Thread, ...] = (*range(concurrency), *nemeses)
         mask = (1 << len(threads)) - 1
-        return Context(0, mask, mask, threads, threads, rng)
+        return Context(0, mask, mask, threads, threads, rng, 0, concurrency)
 
     def limited(self, mask: int) -> Context:
         """The same, with only those threads in sight."""
@@ -86,17 +88,52 @@ class Context(msgspec.Struct, frozen=True):
             self.processes,
             self.rng,
             self.turn,
+            self.clients,
+        )
+
+    def at(self, time: int) -> Context:
+        """The same at another time."""
+        return self._changed(time, self.free, self.turn)
+
+    def busy(self, bit: int) -> Context:
+        """The same with one thread less that is free; the search for a free one starts after it."""
+        return self._changed(self.time, self.free & ~(1 << bit), (bit + 1) % len(self.threads))
+
+    def freed(self, bit: int, time: int) -> Context:
+        """The same with one thread more that is free, at another time."""
+        return self._changed(time, self.free | 1 << bit, self.turn)
+
+    def renewed(self, bit: int) -> Context:
+        """The same with a client thread that plays its next process."""
+        process = self.processes[bit]
+        assert isinstance(process, int), "a nemesis is never renewed"
+        renewed = process + self.client_count
+        processes = (*self.processes[:bit], renewed, *self.processes[bit + 1 :])
+        return msgspec.structs.replace(self, processes=processes)
+
+    def _changed(self, time: int, free: int, turn: int) -> Context:
+        return Context(
+            time,
+            self.everyone,
+            free,
+            self.threads,
+            self.processes,
+            self.rng,
+            turn,
+            self.clients,
         )
 
     def bit(self, process: Process) -> int:
         """The position of the thread that plays a process, or once played it."""
         if isinstance(process, int):
-            return process % self.client_count
+            return process % (self.clients or self.client_count)
         return self.threads.index(process)
 
     @property
     def client_count(self) -> int:
         """How many of all threads are clients, in sight or not."""
+        if self.clients:
+            return self.clients
         count = len(self.threads)
         while count and isinstance(self.threads[count - 1], str):
             count -= 1

@@ -39,7 +39,8 @@ class TimeLimit(msgspec.Struct, frozen=True):
         return step, TimeLimit(self.duration_ns, inner, end_ns)
 
     def update(self, context: Context, event: Event) -> Generator:
-        return TimeLimit(self.duration_ns, self.inner.update(context, event), self.end_ns)
+        inner = self.inner.update(context, event)
+        return self if inner is self.inner else TimeLimit(self.duration_ns, inner, self.end_ns)
 
 
 class Stagger(msgspec.Struct, frozen=True):
@@ -65,7 +66,8 @@ class Stagger(msgspec.Struct, frozen=True):
         return at(step, time), Stagger(self.mean_gap_ns, inner, time + gap)
 
     def update(self, context: Context, event: Event) -> Generator:
-        return Stagger(self.mean_gap_ns, self.inner.update(context, event), self.next_ns)
+        inner = self.inner.update(context, event)
+        return self if inner is self.inner else Stagger(self.mean_gap_ns, inner, self.next_ns)
 
 
 class Delay(msgspec.Struct, frozen=True):
@@ -86,7 +88,8 @@ class Delay(msgspec.Struct, frozen=True):
         return at(step, max(step.time, due)), Delay(self.gap_ns, inner, due + self.gap_ns)
 
     def update(self, context: Context, event: Event) -> Generator:
-        return Delay(self.gap_ns, self.inner.update(context, event), self.next_ns)
+        inner = self.inner.update(context, event)
+        return self if inner is self.inner else Delay(self.gap_ns, inner, self.next_ns)
 
 
 class CycleTimes(msgspec.Struct, frozen=True):

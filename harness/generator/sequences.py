@@ -91,12 +91,12 @@ class Function(msgspec.Struct, frozen=True):
 class Lazy(msgspec.Struct, frozen=True):
     """A generator that is made, once, when it could first invoke something: for late phases."""
 
-    make: Callable[[], Any]
+    make: Callable[[], Generator]
 
     def next(self, context: Context) -> Answer:
         if context.some_free_process() is None:
             return PENDING, self
-        return generator(self.make()).next(context)
+        return self.make().next(context)
 
     def update(self, context: Context, event: Event) -> Generator:
         return self
@@ -118,7 +118,8 @@ class Limit(msgspec.Struct, frozen=True):
         return step, Limit(self.remaining - (step is not PENDING), inner)
 
     def update(self, context: Context, event: Event) -> Generator:
-        return Limit(self.remaining, self.inner.update(context, event))
+        inner = self.inner.update(context, event)
+        return self if inner is self.inner else Limit(self.remaining, inner)
 
 
 class Repeat(msgspec.Struct, frozen=True):
@@ -178,7 +179,8 @@ class Synchronize(msgspec.Struct, frozen=True):
         return self.inner.next(context)
 
     def update(self, context: Context, event: Event) -> Generator:
-        return Synchronize(self.inner.update(context, event))
+        inner = self.inner.update(context, event)
+        return self if inner is self.inner else Synchronize(inner)
 
 
 class UntilOk(msgspec.Struct, frozen=True):
@@ -248,7 +250,7 @@ def cycle(source: Any, count: int | None = None) -> Generator:
 
 def lazy(make: Callable[[], Any]) -> Generator:
     """The generator that `make` gives when the first step can be taken."""
-    return Lazy(cache(make))
+    return Lazy(cache(lambda: generator(make())))
 
 
 def concat(*sources: Any) -> Generator:

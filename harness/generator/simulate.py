@@ -113,17 +113,16 @@ class _Simulation:
         elif now - self._pending_since > STUCK_NS:
             raise GeneratorError("pending though everyone is free")
         else:
-            self._context = msgspec.structs.replace(self._context, time=now + POLL_NS)
+            self._context = self._context.at(now + POLL_NS)
 
     def _give(self, step: Invocation | Sleep | Log) -> bool:
         """Hand a step over; whether it was an invocation."""
-        bit = self._context.bit(step.process)
-        free = self._context.free & ~(1 << bit)
-        turn = (bit + 1) % len(self._context.threads)
+        context = self._context.at(step.time)
         if isinstance(step, Log):
-            self._context = msgspec.structs.replace(self._context, time=step.time)
+            self._context = context
             return False
-        self._context = msgspec.structs.replace(self._context, time=step.time, free=free, turn=turn)
+        bit = context.bit(step.process)
+        self._context = context.busy(bit)
         if isinstance(step, Sleep):
             self._push(step.time + step.duration_ns, bit, None)
             return False
@@ -142,10 +141,7 @@ class _Simulation:
 
     def _take(self) -> None:
         time, _, bit, completion = heappop(self._open)
-        context = self._context
-        context = msgspec.structs.replace(
-            context, time=max(time, context.time), free=context.free | 1 << bit
-        )
+        context = self._context.freed(bit, max(time, self._context.time))
         self._context = context
         self._pending_since = context.time
         if completion is None:
@@ -153,9 +149,7 @@ class _Simulation:
         event = msgspec.structs.replace(completion, index=len(self._events), time=context.time)
         self._record(event)
         if event.type is Type.INFO and isinstance(event.process, int):
-            renewed = event.process + context.client_count
-            processes = (*context.processes[:bit], renewed, *context.processes[bit + 1 :])
-            self._context = msgspec.structs.replace(context, processes=processes)
+            self._context = context.renewed(bit)
 
     def _record(self, event: Event) -> None:
         self._events.append(event)

@@ -45,7 +45,7 @@ class OnThreads(msgspec.Struct, frozen=True):
         if not mask >> context.bit(event.process) & 1:
             return self
         inner = self.inner.update(context.limited(mask), event)
-        return OnThreads(self.predicate, inner, mask)
+        return self if inner is self.inner else OnThreads(self.predicate, inner, mask)
 
 
 class Soonest(msgspec.Struct, frozen=True):
@@ -258,7 +258,8 @@ class ProcessLimit(msgspec.Struct, frozen=True):
         return answer[0], ProcessLimit(self.count, answer[1], seen)
 
     def update(self, context: Context, event: Event) -> Generator:
-        return ProcessLimit(self.count, self.inner.update(context, event), self.seen)
+        inner = self.inner.update(context, event)
+        return self if inner is self.inner else ProcessLimit(self.count, inner, self.seen)
 
 
 class ConcurrencyLimit(msgspec.Struct, frozen=True):
@@ -274,7 +275,8 @@ class ConcurrencyLimit(msgspec.Struct, frozen=True):
         return None if answer is None else (answer[0], ConcurrencyLimit(self.count, answer[1]))
 
     def update(self, context: Context, event: Event) -> Generator:
-        return ConcurrencyLimit(self.count, self.inner.update(context, event))
+        inner = self.inner.update(context, event)
+        return self if inner is self.inner else ConcurrencyLimit(self.count, inner)
 
 
 def on_threads(predicate: Callable[[Thread], bool], source: Any) -> Generator:

@@ -51,7 +51,8 @@ class Map(msgspec.Struct, frozen=True):
         return step, Map(self.f, self.takes_context, inner)
 
     def update(self, context: Context, event: Event) -> Generator:
-        return Map(self.f, self.takes_context, self.inner.update(context, event))
+        inner = self.inner.update(context, event)
+        return self if inner is self.inner else Map(self.f, self.takes_context, inner)
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -72,7 +73,8 @@ class Filter(msgspec.Struct, frozen=True):
         raise GeneratorError(f"a filter refused {FILTER_LIMIT:,} invocations in a row")
 
     def update(self, context: Context, event: Event) -> Generator:
-        return Filter(self.predicate, self.inner.update(context, event))
+        inner = self.inner.update(context, event)
+        return self if inner is self.inner else Filter(self.predicate, inner)
 
 
 class OnUpdate(msgspec.Struct, frozen=True):

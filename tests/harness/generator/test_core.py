@@ -100,7 +100,7 @@ def test_function_may_look_at_the_context(invoked) -> None:
 
 def test_function_that_gives_an_empty_generator_is_an_error() -> None:
     with pytest.raises(ValueError, match="exhausted from the start"):
-        generator(list).next(context())
+        generator(lambda: [None]).next(context())
 
 
 def test_sleep_keeps_one_process_busy_and_leaves_no_event(told) -> None:

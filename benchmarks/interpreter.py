@@ -1,0 +1,158 @@
+"""
+What the interpreter costs: operations per second, and seconds from the command to the first one.
+
+    python benchmarks/interpreter.py [--operations 50000] [--runs 3] [--json FILE]
+
+Operations are done by clients that do nothing, on the real clock, with every event in a journal.
+The floor is a loop that writes the same number of journal lines and does nothing else, in the same
+process: the ratio says more than the rate, which depends on the machine. The best of several runs
+counts, since other work on the machine only ever slows one down.
+
+Starts are those of the command line as a process of its own, until its history holds an operation.
+What cannot run here is left out, with the reason.
+
+Known gap: one generator is measured, with a fixed number of workers; a costly one costs more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dissever.harness.client import Client, Completion, Invocation
+from dissever.harness.generator import clients, limit, repeat
+from dissever.harness.history import Event, Type
+from dissever.harness.interpreter import Limits, interpret
+from dissever.harness.journal import Journal
+from dissever.harness.streams import stream
+
+CONCURRENCY = 10
+START_LIMIT_S = 60.0
+AIMS = {"operations_per_s": 50_000, "start_simulated_s": 2.0, "start_dqlite_s": 8.0}
+
+
+class Idle:
+    """A client that does nothing."""
+
+    async def invoke(self, invocation: Invocation) -> Completion:
+        return invocation.ok(invocation.value)
+
+    async def close(self) -> None:
+        pass
+
+
+async def open_idle(_: str) -> Client:
+    """A client of any node."""
+    return Idle()
+
+
+def interpreted_per_s(operations: int, directory: Path) -> float:
+    """Operations per second of a whole run."""
+    path = directory / "interpreted"
+    source = clients(limit(operations, repeat(Invocation("write", 1))))
+    with Journal(path) as journal:
+        begin = time.perf_counter()
+        asyncio.run(
+            interpret(
+                source,
+                open_client=open_idle,
+                nodes=("n1", "n2", "n3", "n4", "n5"),
+                concurrency=CONCURRENCY,
+                nemeses={},
+                rng=stream(1, "generator"),
+                record=journal,
+                limits=Limits(),
+            )
+        )
+        took = time.perf_counter() - begin
+    path.unlink()
+    return operations / took
+
+
+def journaled_per_s(operations: int, directory: Path) -> float:
+    """The floor: two lines for each operation, and nothing else."""
+    path = directory / "journaled"
+    with Journal(path) as journal:
+        begin = time.perf_counter()
+        for i in range(operations):
+            journal(Event(2 * i, i, i % CONCURRENCY, Type.INVOKE, "write", 1, None, "n1"))
+            journal(Event(2 * i + 1, i, i % CONCURRENCY, Type.OK, "write", 1, None, "n1"))
+        took = time.perf_counter() - begin
+    path.unlink()
+    return operations / took
+
+
+def start_s(system: str, directory: Path) -> float | str:
+    """Seconds until the first operation of a command line is on the disk, or why there is none."""
+    command = shutil.which("dissever", path=str(Path(sys.executable).parent))
+    if command is None:
+        return "the command line is not installed beside this Python"
+    arguments = ["test", system, "--workload", "register", "--time-limit", "1", "--seed", "1"]
+    runs = directory / system
+    begin = time.perf_counter()
+    with subprocess.Popen(
+        [command, *arguments, "--quiet", "--runs", str(runs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as child:
+        while time.perf_counter() - begin < START_LIMIT_S:
+            if any(path.stat().st_size for path in runs.glob("*/*/*/history.jsonl")):
+                took = time.perf_counter() - begin
+                child.communicate()
+                return took
+            if child.poll() is not None:
+                said = child.communicate()[0].strip().splitlines()
+                return said[-1] if said else f"it ended with {child.returncode}"
+            time.sleep(0.002)
+        child.terminate()
+        child.communicate()
+        return f"no operation in {START_LIMIT_S:g} s"
+
+
+def best(
+    measure: Callable[[int, Path], float], operations: int, runs: int, directory: Path
+) -> float:
+    """The fastest of several runs."""
+    return max(measure(operations, directory) for _ in range(runs))
+
+
+def measure_all(operations: int, runs: int) -> dict[str, float | str]:
+    """Every figure by name; a text says why one is missing."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        interpreted = best(interpreted_per_s, operations, runs, directory)
+        floor = best(journaled_per_s, operations, runs, directory)
+        return {
+            "operations_per_s": round(interpreted),
+            "journal_floor_per_s": round(floor),
+            "share_of_floor": round(interpreted / floor, 3),
+            "start_simulated_s": start_s("simulated", directory),
+            "start_dqlite_s": start_s("dqlite", directory),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What the interpreter costs.")
+    parser.add_argument("--operations", type=int, default=50_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    options = parser.parse_args()
+    figures = measure_all(options.operations, options.runs)
+    for name, figure in figures.items():
+        shown = f"{figure:>12,.3g}" if isinstance(figure, float) else f"{figure:>12}"
+        print(f"{name:<22}{shown}   {f'aim {AIMS[name]:g}' if name in AIMS else ''}")
+    if options.json is not None:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
