@@ -43,6 +43,7 @@ from dissever.harness.generator import (
     validated,
 )
 from dissever.harness.history import Event, History, Type
+from dissever.harness.journal import NotJson
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +55,6 @@ STUCK_S = 120.0
 
 CLOSE_LIMIT_S = 2.0
 """How long a client may take to close, and a hung one to be cancelled."""
-
-_NOT_JSON = (TypeError, ValueError, RecursionError)
-"""What `record` raises for a value that no file can hold; anything else is the disk's."""
 
 Open: TypeAlias = Callable[[str], Awaitable[Client]]
 """Opens a client to a node. Whatever it raises means that no client could be opened."""
@@ -89,7 +87,8 @@ async def interpret(
         open_client: Worker i talks to `nodes[i % len(nodes)]`.
         nemeses: The process of each is its name.
         rng: The generator's stream of random numbers.
-        record: Called with every event in order: the journal. What it raises ends the run.
+        record: Called with every event in order: the journal. What it raises ends the run, but for
+            `NotJson`: then the completion is recorded as info.
 
     Returns:
         The history. When the run ends early, by an error or a cancellation, everything is healed,
@@ -253,7 +252,7 @@ class _Interpreter:
         )
         try:
             self._append(event)
-        except _NOT_JSON as error:
+        except NotJson as error:
             raise GeneratorError(f"expected JSON values, got {step!a}: {error}") from error
         self._generator = self._generator.update(busy, event)
         self._hand_over(bit, step, busy)
@@ -369,7 +368,7 @@ class _Interpreter:
         try:
             try:
                 self._append(event)
-            except _NOT_JSON as error:
+            except NotJson as error:
                 event = _unrecordable(event, error)
                 self._append(event)
             self._free(bit, now, event)
@@ -510,7 +509,7 @@ def _told(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _unrecordable(event: Event, error: Exception) -> Event:
+def _unrecordable(event: Event, error: NotJson) -> Event:
     """What a client answered is no JSON value: nobody can know what it meant, so it is info."""
     return Event(
         event.index,

@@ -16,6 +16,10 @@ import msgspec
 from dissever.harness.history import Event
 
 
+class NotJson(ValueError):
+    """An event holds a value that no JSON file can hold; nothing of it was written."""
+
+
 class Journal:
     """An open history file. Use it with `with`."""
 
@@ -34,11 +38,14 @@ class Journal:
         Write an event.
 
         Raises:
-            TypeError: When its value is not a JSON value; nothing is written.
+            NotJson: When one of its values is not a JSON value.
             OSError: When the disk refuses it.
         """
         line = self._line
-        self._encode(event, line)
+        try:
+            self._encode(event, line)
+        except (TypeError, ValueError, RecursionError) as error:  # Types, lone surrogates, loops.
+            raise NotJson(f"event {event.index}: {error}") from error
         line += b"\n"
         if os.write(self._fd, line) != len(line):
             raise OSError(f"only part of event {event.index} fits on the disk")

@@ -26,6 +26,7 @@ SEED = 45100
 LATENCY_NS = 10
 POLL_NS = 10_000_000
 STUCK_NS = 120_000_000_000
+IDLE_STEPS = 100_000
 
 Complete: TypeAlias = Callable[[Event], tuple[Type, int]]
 """From an invocation to how it ends, and after how many ns."""
@@ -66,7 +67,8 @@ def simulate(
         limit: It ends after so many invocations, so that an endless generator may be given.
 
     Raises:
-        GeneratorError: When it misbehaves, or is pending for 120 s while everyone is free.
+        GeneratorError: When it misbehaves, is pending for 120 s while everyone is free, or goes on
+            without invoking anything.
     """
     return _Simulation(source, context, complete).run(limit)
 
@@ -88,8 +90,11 @@ class _Simulation:
         self._pending_since = context.time
 
     def run(self, limit: int) -> tuple[Event, ...]:
-        invoked = 0
+        invoked = idle = 0
         while invoked < limit:
+            idle += 1
+            if idle > IDLE_STEPS:
+                raise GeneratorError(f"{IDLE_STEPS:,} steps in a row without an invocation")
             answer = self._generator.next(self._context)
             if answer is None:
                 break
@@ -101,7 +106,9 @@ class _Simulation:
             else:
                 self._generator = rest
                 self._pending_since = step.time
-                invoked += self._give(step)
+                if self._give(step):
+                    invoked += 1
+                    idle = 0
         while self._open:
             self._take()
         return tuple(self._events)

@@ -76,6 +76,7 @@ def test_by_key_keeps_indices_and_leaves_faults_out() -> None:
     parts = History(events).by_key()
 
     assert {key: [e.index for e in part] for key, part in parts.items()} == {"a": [0, 3], "b": [2]}
+    assert repr(History(events)) == "<History of 4 events>"
     assert History(events).keys == ("a", "b")
     assert History(events).duration_ns == 5
     assert History(()).duration_ns == 0

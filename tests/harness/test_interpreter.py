@@ -257,6 +257,18 @@ def test_4_value_that_is_no_json_is_info(bench, tmp_path) -> None:
     assert len((tmp_path / "history.jsonl").read_bytes().splitlines()) == 4
 
 
+def test_4_observer_that_fails_leaves_no_event_twice(bench) -> None:
+    def record(event):
+        bench.events.append(event)
+        if event.index == 3:
+            raise ValueError("no screen")
+
+    with pytest.raises(ValueError, match="no screen"):
+        bench.run(repeat(READ), agree, record=record)
+
+    assert [e.index for e in bench.events] == [0, 1, 2, 3]
+
+
 def test_4_nemesis_says_info_whatever_it_says(bench, make_nemesis) -> None:
     async def boast(invocation):
         return invocation.ok("done")

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from dissever.harness.history import Event, Type
-from dissever.harness.journal import Journal
+from dissever.harness.journal import Journal, NotJson
 
 EVENT = Event(0, 5, 0, Type.INVOKE, "write", [1, {"a": None}], "k", "n1")
 
@@ -60,10 +60,13 @@ def test_history_that_is_there_is_never_overwritten(tmp_path) -> None:
 
 
 def test_value_that_is_no_json_leaves_nothing(tmp_path) -> None:
+    endless = []
+    endless.append(endless)
     with Journal(tmp_path / "h") as journal:
         journal(EVENT)
-        with pytest.raises(TypeError):
-            journal(Event(1, 6, 0, Type.OK, "write", ["good", object()]))
+        for value in (["good", object()], "\ud800", endless):
+            with pytest.raises(NotJson, match="event 1: "):
+                journal(Event(1, 6, 0, Type.OK, "write", value))
         journal(EVENT)
 
     assert len(set((tmp_path / "h").read_bytes().splitlines())) == 1
