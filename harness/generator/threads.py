@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Any
 
 import msgspec
@@ -170,7 +172,7 @@ class Reserve(msgspec.Struct, frozen=True):
     def next(self, context: Context) -> Answer:
         offers: list[Offer] = []
         is_pending = False
-        for i, mask in enumerate(self._masks(context)):
+        for i, mask in enumerate(_shares(self.counts, context.everyone)):
             if not context.free & mask:
                 is_pending = is_pending or bool(context.everyone & mask)
                 continue
@@ -191,19 +193,11 @@ class Reserve(msgspec.Struct, frozen=True):
 
     def update(self, context: Context, event: Event) -> Generator:
         bit = context.bit(event.process)
-        for i, mask in enumerate(self._masks(context)):
+        for i, mask in enumerate(_shares(self.counts, context.everyone)):
             if mask >> bit & 1:
                 updated = self.members[i].update(context.limited(mask), event)
                 return Reserve(self.counts, _replaced(self.members, i, updated))
         return self
-
-    def _masks(self, context: Context) -> list[int]:
-        bits = list(context.bits())
-        masks = []
-        for count in self.counts:
-            masks.append(sum(1 << bit for bit in bits[:count]))
-            bits = bits[count:]
-        return [*masks, sum(1 << bit for bit in bits)]
 
 
 class Mix(msgspec.Struct, frozen=True):
@@ -368,6 +362,14 @@ def _is_nemesis(thread: Thread) -> bool:
 
 def _mask(predicate: Callable[[Thread], bool], context: Context) -> int:
     return sum(1 << bit for bit, thread in enumerate(context.threads) if predicate(thread))
+
+
+@lru_cache(maxsize=256)
+def _shares(counts: tuple[int, ...], everyone: int) -> tuple[int, ...]:
+    """The first so many threads of a mask, the next so many, …, and the rest, as masks."""
+    bits = [1 << bit for bit in range(everyone.bit_length()) if everyone >> bit & 1]
+    ends = [min(end, len(bits)) for end in accumulate(counts)]
+    return tuple(sum(bits[a:b]) for a, b in pairwise([0, *ends, len(bits)]))
 
 
 def _replaced(members: tuple[Generator, ...], i: int, member: Generator) -> tuple[Generator, ...]:
