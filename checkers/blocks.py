@@ -107,7 +107,8 @@ def _blocks(
             consumer[seen[0]] = call
     roots: list[tuple[Hashable, tuple[Call, ...]]] = [(initial, ())]
     roots += [
-        (value, (call,)) for value, call in producers.items()
+        (value, (call,))
+        for value, call in producers.items()
         if call.f == "write" and (value,) in needed
     ]
     blocks, reached = [], 0
@@ -175,8 +176,12 @@ def _check_inside(block: Block) -> None:
     for group, before in zip(reversed(block.groups), reversed(early), strict=True):
         first = min((*group, first) if first else group, key=lambda call: call.ret)
         if before is not None and first.ret < before.inv:
-            raise Invalid("it had ended before the other, which must come first, began",
-                          before, first, blocks=(block,))
+            raise Invalid(
+                "it had ended before the other, which must come first, began",
+                before,
+                first,
+                blocks=(block,),
+            )
 
 
 def _check_zones(blocks: Sequence[Block]) -> None:
@@ -198,9 +203,7 @@ def _contradiction(one: Block, other: Block) -> Invalid:
     calls: dict[int, Call] = {}
     for block in (one, other):
         every = [call for group in block.groups for call in group]
-        for call in (
-            every[0], min(every, key=lambda c: c.ret), max(every, key=lambda c: c.inv)
-        ):
+        for call in (every[0], min(every, key=lambda c: c.ret), max(every, key=lambda c: c.inv)):
             calls[call.inv] = call
     reason = "each of the two values would have to come before the other"
     return Invalid(reason, *(calls[inv] for inv in sorted(calls)), blocks=(one, other))

@@ -59,9 +59,9 @@ def calls(operations: Sequence[Operation], reads: frozenset[str]) -> tuple[Call,
         reads: Each f that changes nothing: a crashed one asserts nothing and is dropped.
     """
     kept = [
-        operation for operation in operations
-        if operation.type is Type.OK
-        or (operation.type is Type.INFO and operation.f not in reads)
+        operation
+        for operation in operations
+        if operation.type is Type.OK or (operation.type is Type.INFO and operation.f not in reads)
     ]
     position = _positions(kept)
     found = [_call(operation, position, reads) for operation in kept]

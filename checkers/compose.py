@@ -28,7 +28,8 @@ def _run(name: str, checker: Checker, history: History, budget: Budget) -> Resul
         return checker(history, budget)
     except Exception as error:  # A bug of one checker must not hide what the others found.
         return Result(
-            checker=name, verdict=Verdict.UNKNOWN,
+            checker=name,
+            verdict=Verdict.UNKNOWN,
             why=f"the checker itself failed: {type(error).__name__}: {error}",
             details={"traceback": traceback.format_exception(error)[-20:]},
         )

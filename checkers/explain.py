@@ -23,8 +23,12 @@ CONTEXT_MAX: Final = 120
 
 
 def explain(
-    key: Key | None, model: Model, small: Sequence[Call], failing: Call | None,
-    holding: Sequence[str], proof: Proof | None,
+    key: Key | None,
+    model: Model,
+    small: Sequence[Call],
+    failing: Call | None,
+    holding: Sequence[str],
+    proof: Proof | None,
 ) -> Anomaly:
     """
     The anomaly, from a proof of a few operations where there is one, else from the search.
@@ -42,8 +46,12 @@ def explain(
         guilty = _indices(proof.operations)
         summary = _summary(key, model, proof.operations[-1], proof.reason)
         return Anomaly(
-            name=proof.name, summary=summary, indices=guilty,
-            context=tuple(sorted({*context, *guilty})), steps=tuple(steps), key=key,
+            name=proof.name,
+            summary=summary,
+            indices=guilty,
+            context=tuple(sorted({*context, *guilty})),
+            steps=tuple(steps),
+            key=key,
         )
     assert failing is not None
     steps = _story(small, failing)
@@ -52,13 +60,14 @@ def explain(
     return Anomaly(
         name="nonlinearizable",
         summary=_summary(key, model, failing.operation, "no order of the operations explains it"),
-        indices=failing.operation.indices, context=context, steps=tuple(steps), key=key,
+        indices=failing.operation.indices,
+        context=context,
+        steps=tuple(steps),
+        key=key,
     )
 
 
-def _summary(
-    key: Key | None, model: Model, operation: Operation, reason: str
-) -> str:
+def _summary(key: Key | None, model: Model, operation: Operation, reason: str) -> str:
     noun = model.noun
     at = noun if key is None else f"{noun} {show(key)}" if noun != "key" else f"key {show(key)}"
     completion = operation.completion
@@ -84,7 +93,7 @@ def _story(small: Sequence[Call], failing: Call) -> list[Step]:
     steps = [Step(f"{left_out} earlier operations are left out")] if left_out > 0 else []
     steps += [
         sentence(call.operation, was_open_at_ns=completion.time if call.is_crashed else None)
-        for call in before[max(0, left_out):]
+        for call in before[max(0, left_out) :]
     ]
     return [*steps, sentence(failing.operation)]
 

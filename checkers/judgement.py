@@ -30,7 +30,10 @@ class Judgement:
     details: dict[str, Any] = field(default_factory=dict)
 
     def with_verdict(
-        self, verdict: Verdict, why: str, anomaly: Anomaly | None = None,
+        self,
+        verdict: Verdict,
+        why: str,
+        anomaly: Anomaly | None = None,
         details: dict[str, Any] | None = None,
     ) -> Judgement:
         """The same spending, judged."""
@@ -50,7 +53,10 @@ def result(name: str, judgements: Sequence[Judgement]) -> Result:
         worst = some[verdict]
         why = f"{_count(worst)} of {len(judgements)}: {worst[0].why}"
     return Result(
-        checker=name, verdict=verdict, why=why, anomalies=tuple(anomalies[:ANOMALIES_MAX]),
+        checker=name,
+        verdict=verdict,
+        why=why,
+        anomalies=tuple(anomalies[:ANOMALIES_MAX]),
         details=_details(judgements, some),
     )
 

@@ -78,7 +78,10 @@ class Linearizable:
         finding = self._find_blocks(kept)
         if finding is not None and finding.order is not None:
             return Judgement(
-                key, Verdict.VALID, "an order explains every answer", len(operations),
+                key,
+                Verdict.VALID,
+                "an order explains every answer",
+                len(operations),
                 engine="blocks",
             )
         if finding is None:
@@ -101,8 +104,12 @@ class Linearizable:
             return None
 
     def _search(
-        self, key: Key | None, kept: Sequence[Call], operations: Sequence[Operation],
-        budget: Budget, every: Sequence[Call],
+        self,
+        key: Key | None,
+        kept: Sequence[Call],
+        operations: Sequence[Operation],
+        budget: Budget,
+        every: Sequence[Call],
     ) -> Judgement:
         """Search in `kept`, which may be a part of `every` call of the key that decides alone."""
         try:
@@ -110,16 +117,31 @@ class Linearizable:
         except MalformedHistory as error:
             return Judgement(key, Verdict.UNKNOWN, f"malformed: {error}", len(operations))
         except TooManyStates:
-            return self._unless_unwritten(Judgement(
-                key, Verdict.UNKNOWN, "states: the operations can reach too many", len(operations)
-            ), kept, operations)
+            return self._unless_unwritten(
+                Judgement(
+                    key,
+                    Verdict.UNKNOWN,
+                    "states: the operations can reach too many",
+                    len(operations),
+                ),
+                kept,
+                operations,
+            )
         outcome = search(
-            table.problem(kept), configurations_max=budget.configurations,
-            bytes_max=budget.memory_bytes, engine=self.engine, frontier_max=FRONTIER_MAX,
+            table.problem(kept),
+            configurations_max=budget.configurations,
+            bytes_max=budget.memory_bytes,
+            engine=self.engine,
+            frontier_max=FRONTIER_MAX,
         )
         judgement = Judgement(
-            key, Verdict.UNKNOWN, "", len(operations),
-            outcome.configurations, outcome.peak_bytes, outcome.engine.value,
+            key,
+            Verdict.UNKNOWN,
+            "",
+            len(operations),
+            outcome.configurations,
+            outcome.peak_bytes,
+            outcome.engine.value,
         )
         if outcome.status is Status.VALID:
             return judgement.with_verdict(*_validate(self.model, kept, outcome))
@@ -130,8 +152,13 @@ class Linearizable:
         return self._unless_unwritten(judgement, kept, operations)
 
     def _invalid(
-        self, judgement: Judgement, table: Table, kept: Sequence[Call],
-        operations: Sequence[Operation], outcome: Outcome, every: Sequence[Call],
+        self,
+        judgement: Judgement,
+        table: Table,
+        kept: Sequence[Call],
+        operations: Sequence[Operation],
+        outcome: Outcome,
+        every: Sequence[Call],
     ) -> Judgement:
         assert outcome.failing is not None
         failing = kept[outcome.failing]
@@ -139,7 +166,8 @@ class Linearizable:
         again = _search_again(table, small, CONFIRM_CONFIGURATIONS, Engine.BREADTH)
         proof = (
             stale.prove(failing, every, operations, self.model.initial)
-            if self.model.noun == "register" else None
+            if self.model.noun == "register"
+            else None
         )
         if kept is every:
             holding = possible(table, small, again if again.frontier else outcome)
@@ -185,9 +213,7 @@ class Linearizable:
 _OUT_OF_CONFIGURATIONS: Final = "budget: no more configurations"
 
 
-def _unless_found(
-    model: Model, judgement: Judgement, finding: blocks.Finding
-) -> Judgement:
+def _unless_found(model: Model, judgement: Judgement, finding: blocks.Finding) -> Judgement:
     """Blocks proved it invalid: the search was asked only to explain it."""
     if judgement.verdict is Verdict.INVALID:
         return judgement
@@ -202,11 +228,17 @@ def _unless_found(
 
 
 def _search_again(
-    table: Table, small: Sequence[Call], configurations: int, engine: Engine,
+    table: Table,
+    small: Sequence[Call],
+    configurations: int,
+    engine: Engine,
     frontier_max: int = FRONTIER_MAX,
 ) -> Outcome:
     return search(
-        table.problem(small), configurations_max=configurations, bytes_max=1 << 28, engine=engine,
+        table.problem(small),
+        configurations_max=configurations,
+        bytes_max=1 << 28,
+        engine=engine,
         frontier_max=frontier_max,
     )
 
@@ -218,16 +250,17 @@ def _validate(model: Model, kept: Sequence[Call], outcome: Outcome) -> tuple[Ver
     return Verdict.UNKNOWN, f"certificate: the order that was found is not one: {wrong}"
 
 
-def _shrink(
-    table: Table, kept: Sequence[Call], failing: Call, model: Model
-) -> tuple[Call, ...]:
+def _shrink(table: Table, kept: Sequence[Call], failing: Call, model: Model) -> tuple[Call, ...]:
     pure = {each for each in table.transitions if table.is_pure(each)}
     return shrink.without_needless_reads(
         shrink.cut(kept, failing, model.reads),
         lambda call: call is not failing and call.transition in pure,
-        lambda some: _search_again(
-            table, some, SHRINK_CONFIGURATIONS, Engine.SCHEDULE, frontier_max=0
-        ).status is Status.INVALID,
+        lambda some: (
+            _search_again(
+                table, some, SHRINK_CONFIGURATIONS, Engine.SCHEDULE, frontier_max=0
+            ).status
+            is Status.INVALID
+        ),
     )
 
 

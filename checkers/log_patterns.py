@@ -47,7 +47,8 @@ class Pattern:
 PATTERNS: Final = (
     Pattern("assertion", "an assertion failed", re.compile(r"Assertion")),
     Pattern(
-        "memory-error", "memory was corrupted",
+        "memory-error",
+        "memory was corrupted",
         re.compile(r"double free|corruption|malloc\(\): |AddressSanitizer|Segmentation"),
     ),
     Pattern("leak", "memory was leaked", re.compile(r"LeakSanitizer")),
@@ -55,11 +56,13 @@ PATTERNS: Final = (
     Pattern("abort", "the process aborted", re.compile(r"\bAborted\b")),
     Pattern("start-failed", "the node could not start", re.compile(r"raft_start\(\)")),
     Pattern(
-        "log-conflict", "the logs of two nodes contradict each other",
+        "log-conflict",
+        "the logs of two nodes contradict each other",
         re.compile(r"conflicting terms|new index conflicts with committed entry"),
     ),
     Pattern(
-        "disk-failed", "the node could not write its log",
+        "disk-failed",
+        "the node could not write its log",
         re.compile(r"\bUNAVAILABLE\b|prepare segment failed"),
     ),
 )
@@ -88,7 +91,10 @@ class LogPatterns:
         else:
             verdict, why = Verdict.VALID, f"nothing suspicious in {lines} lines"
         return Result(
-            checker=self.name, verdict=verdict, why=why, anomalies=tuple(anomalies),
+            checker=self.name,
+            verdict=verdict,
+            why=why,
+            anomalies=tuple(anomalies),
             details=details,
         )
 
@@ -96,7 +102,8 @@ class LogPatterns:
         for pattern in self.patterns:
             for log in self.logs:
                 found = [
-                    (number, line) for number, line in enumerate(log.lines, 1)
+                    (number, line)
+                    for number, line in enumerate(log.lines, 1)
                     if pattern.regex.search(line)
                 ]
                 if found:
@@ -107,9 +114,7 @@ class LogPatterns:
             for number in dict.fromkeys(log.exit_signals):
                 if number in SIGNALS and (log.node, number) not in sent:
                     summary = f"{log.node}: the process was ended by {SIGNALS[number]}, not by us"
-                    yield Anomaly(
-                        name="crash", summary=summary, indices=(), steps=(Step(summary),)
-                    )
+                    yield Anomaly(name="crash", summary=summary, indices=(), steps=(Step(summary),))
 
 
 def _signals_sent(history: History) -> set[tuple[str, int]]:
@@ -117,7 +122,8 @@ def _signals_sent(history: History) -> set[tuple[str, int]]:
     return {
         (str(node), event.value["signal"])
         for event in history
-        if not event.is_client and isinstance(event.value, dict)
+        if not event.is_client
+        and isinstance(event.value, dict)
         and isinstance(event.value.get("signal"), int)
         for node in event.value.get("targets", ())
     }

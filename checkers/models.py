@@ -80,9 +80,7 @@ def cas_register(initial: Hashable = None) -> Model:
 
 def mutex() -> Model:
     """`acquire` and `release`; a lock does not know its owner."""
-    return Model(
-        "mutex", "free", _mutex, reads=frozenset(), noun="lock", holds=str
-    )
+    return Model("mutex", "free", _mutex, reads=frozenset(), noun="lock", holds=str)
 
 
 def grow_only_set() -> Model:
@@ -93,7 +91,11 @@ def grow_only_set() -> Model:
 def text(initial: str = "") -> Model:
     """One key of a map of texts: `get` -> text, `put` text, `append` text."""
     return Model(
-        "text", initial, _text, reads=frozenset({"get"}), noun="key",
+        "text",
+        initial,
+        _text,
+        reads=frozenset({"get"}),
+        noun="key",
         narrow=lambda transitions: _narrow_text(initial, transitions),
     )
 
@@ -120,7 +122,7 @@ def _cas_register(
 
 
 def _mutex(
-    state: State, f: str, value_in: Hashable, value_out: Hashable  # noqa: ARG001 (a Step)
+    state: State, f: str, value_in: Hashable, value_out: Hashable
 ) -> State | Literal[Answer.REFUSED]:
     if f == "acquire":
         return "held" if state == "free" else REFUSED

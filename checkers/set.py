@@ -118,7 +118,8 @@ class Tally:
     def _asked_before(self, element: Hashable, read: Operation) -> list[Operation]:
         answered = _answer(read)
         return [
-            add for add in self.adds.get(element, ())
+            add
+            for add in self.adds.get(element, ())
             if add.invocation.index < answered.index or add.invocation.time == answered.time
         ]
 
@@ -236,8 +237,12 @@ def _anomaly(kind: str, tally: Tally, found: Sequence[Found]) -> Anomaly:
     where = "" if tally.key is None else f"set {show(tally.key)}: "
     indices = _indices(shown)
     return Anomaly(
-        name=kind, summary=f"{where}{told}: {elements}{rest}", indices=indices, context=indices,
-        steps=tuple(step for each in shown for step in _steps(kind, each)), key=tally.key,
+        name=kind,
+        summary=f"{where}{told}: {elements}{rest}",
+        indices=indices,
+        context=indices,
+        steps=tuple(step for each in shown for step in _steps(kind, each)),
+        key=tally.key,
     )
 
 

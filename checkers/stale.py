@@ -65,9 +65,8 @@ def prove(
         first = min(producers, key=lambda call: call.inv)
         reason = "that value was first asked to be written later"
         return Proof("future-read", reason, (first.operation, failing.operation))
-    return (
-        _taken_twice(failing, producers, calls, is_initial=is_initial)
-        or _overwritten(failing, producers, calls, is_initial=is_initial)
+    return _taken_twice(failing, producers, calls, is_initial=is_initial) or _overwritten(
+        failing, producers, calls, is_initial=is_initial
     )
 
 
@@ -83,9 +82,7 @@ def unwritten(
     return None
 
 
-def _unwritten(
-    failing: Call, value: tuple[Hashable], operations: Sequence[Operation]
-) -> Proof:
+def _unwritten(failing: Call, value: tuple[Hashable], operations: Sequence[Operation]) -> Proof:
     for operation in operations:
         is_failed = operation.type is Type.FAIL
         if is_failed and written(operation.f, freeze(operation.invocation.value)) == value:
@@ -115,8 +112,10 @@ def _overwritten(
     """Each time the value was set, another was set for sure between that and the question."""
     value = wanted(failing)
     others = [
-        call for call in calls
-        if not call.is_crashed and call.ret < failing.inv
+        call
+        for call in calls
+        if not call.is_crashed
+        and call.ret < failing.inv
         and written(call.f, call.value_in) not in (None, value)
     ]
     past = [call for call in producers if call.inv < failing.ret]
@@ -138,9 +137,9 @@ def _is_lost(overwriter: Call, failing: Call, calls: Sequence[Call]) -> bool:
     value = written(overwriter.f, overwriter.value_in)
     if any(wanted(call) == value for call in calls if not call.is_crashed):
         return False
-    before = {
-        written(call.f, call.value_in) for call in calls if call.ret < overwriter.inv
-    } | {wanted(failing)}
+    before = {written(call.f, call.value_in) for call in calls if call.ret < overwriter.inv} | {
+        wanted(failing)
+    }
     after = {written(call.f, call.value_in) for call in calls if call.ret >= overwriter.inv}
     return any(
         call.inv > failing.ret and not call.is_crashed and wanted(call) in before - after

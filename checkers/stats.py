@@ -136,26 +136,27 @@ def _describe(operations: Sequence[Operation], found: Sequence[Window]) -> list[
     for window in found:
         low, high = bisect_left(times, window.start_ns), bisect_left(times, window.end_ns)
         healed = window.healing
-        described.append({
-            "nemesis": window.injection.process,
-            "f": window.injection.f,
-            "start_s": round(window.start_ns / 1e9, 3),
-            "end_s": round(window.end_ns / 1e9, 3),
-            "is_healed": healed is not None,
-            **_counts(asked[low:high]),
-            "first_ok_after_injection_ms": _first_ok_ms(asked, times, window.start_ns),
-            "first_ok_after_healing_ms":
-                _first_ok_ms(asked, times, _end_ns(healed)) if healed else None,
-        })
+        described.append(
+            {
+                "nemesis": window.injection.process,
+                "f": window.injection.f,
+                "start_s": round(window.start_ns / 1e9, 3),
+                "end_s": round(window.end_ns / 1e9, 3),
+                "is_healed": healed is not None,
+                **_counts(asked[low:high]),
+                "first_ok_after_injection_ms": _first_ok_ms(asked, times, window.start_ns),
+                "first_ok_after_healing_ms": _first_ok_ms(asked, times, _end_ns(healed))
+                if healed
+                else None,
+            }
+        )
     return described
 
 
-def _first_ok_ms(
-    asked: Sequence[Operation], times: Sequence[int], since_ns: int
-) -> float | None:
+def _first_ok_ms(asked: Sequence[Operation], times: Sequence[int], since_ns: int) -> float | None:
     """From a time to the first ok answer of an operation asked after it; None without any."""
     first_ns: int | None = None
-    for operation in asked[bisect_left(times, since_ns):]:
+    for operation in asked[bisect_left(times, since_ns) :]:
         if first_ns is not None and operation.invocation.time >= first_ns:
             break
         if operation.type is Type.OK:

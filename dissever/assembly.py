@@ -59,7 +59,10 @@ def repeat_command(options: Options) -> str:
     words = ["dissever", "test", options.system, "--workload", options.workload]
     if options.faults:
         words += ["--faults", ",".join(options.faults)]
-    words += ["--nodes", ",".join(options.nodes) if _are_named(options.nodes) else str(len(options.nodes))]
+    words += [
+        "--nodes",
+        ",".join(options.nodes) if _are_named(options.nodes) else str(len(options.nodes)),
+    ]
     words += ["--rate", f"{options.rate:g}", "--concurrency", str(options.concurrency)]
     words += ["--time-limit", f"{options.time_limit_s:g}"]
     words += ["--operation-limit", f"{options.operation_limit_s:g}"]
@@ -123,7 +126,9 @@ def read_run(run: Path) -> tuple[History, tuple[str, ...]]:
     return loaded.history, loaded.notes
 
 
-def judge(run: Path, plan: Plan, history: History, interruption: str, notes: tuple[str, ...]) -> Results:
+def judge(
+    run: Path, plan: Plan, history: History, interruption: str, notes: tuple[str, ...]
+) -> Results:
     """What all checkers say of a history."""
     options = plan.options
     checkers: dict[str, Checker] = dict(WORKLOADS[options.workload].checkers(options))

@@ -76,7 +76,8 @@ def cli(verbose: int) -> None:
     dissever test dqlite --workload register --faults partition,kill,pause
     dissever check runs/latest                         judge a recorded run again
 
-    Exit status: 0 valid, 1 invalid, 2 unknown, 3 the harness or its environment failed, 64 wrong usage.
+    Exit status: 0 valid, 1 invalid, 2 unknown, 3 the harness or its environment failed, 64 wrong
+    usage.
     """
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
     handler = RichHandler(console=Console(stderr=True), show_path=False)
@@ -85,34 +86,108 @@ def cli(verbose: int) -> None:
 
 @cli.command(short_help="Run a workload under faults, and judge it.")
 @click.argument("system", type=Name("system", tuple(SYSTEMS)))
-@click.option("--workload", "-w", type=Name("workload", tuple(WORKLOADS)), default="register",
-              show_default=True, help="What clients do.")
-@click.option("--faults", "-f", default="", metavar="NAME,…",
-              help="What breaks: " + ", ".join(KINDS) + "; a name may carry a target, partition:leader.")
-@click.option("--nodes", "-n", type=Nodes(), default="5", show_default=True,
-              help="How many nodes, or their names.")
-@click.option("--rate", type=click.FloatRange(0.1, 1e6), default=200.0, show_default=True,
-              help="Operations per second, of all clients together.")
-@click.option("--concurrency", "-c", type=Concurrency(), default="2n", show_default=True,
-              help="How many clients; 2n means two per node.")
-@click.option("--time-limit", "-t", type=click.FloatRange(0.1, 86_400), default=30.0,
-              show_default=True, metavar="SECONDS", help="How long operations and faults go on.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same plan.")
-@click.option("--consistency", type=Name("consistency", ("leader", "quorum")), default="quorum",
-              show_default=True, help="How reads are served, where the system knows a difference.")
-@click.option("--values", type=click.IntRange(0, 1000), default=0, show_default=True,
-              help="Draw values from so many; 0: every value is unique, and checks are fast.")
-@click.option("--fault-interval", type=click.FloatRange(0.5, 3600), default=5.0, show_default=True,
-              metavar="SECONDS", help="How long one episode of faults lasts.")
-@click.option("--operation-limit", type=click.FloatRange(0.05, 600), default=1.0, show_default=True,
-              metavar="SECONDS", help="An operation without an answer after so long is unknown.")
-@click.option("--bug", type=Name("bug", tuple(BUGS)), help="Switch a bug of the simulated system on.")
-@click.option("--set", "settings", type=Setting(), multiple=True, metavar="NAME=VALUE",
-              help="An option of the system; `dissever list` names them.")
-@click.option("--runs", type=click.Path(path_type=Path, file_okay=False), default=RUNS,
-              show_default=True, help="Where runs are kept.")
+@click.option(
+    "--workload",
+    "-w",
+    type=Name("workload", tuple(WORKLOADS)),
+    default="register",
+    show_default=True,
+    help="What clients do.",
+)
+@click.option(
+    "--faults",
+    "-f",
+    default="",
+    metavar="NAME,…",
+    help="What breaks: " + ", ".join(KINDS) + "; a name may carry a target, partition:leader.",
+)
+@click.option(
+    "--nodes",
+    "-n",
+    type=Nodes(),
+    default="5",
+    show_default=True,
+    help="How many nodes, or their names.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.1, 1e6),
+    default=200.0,
+    show_default=True,
+    help="Operations per second, of all clients together.",
+)
+@click.option(
+    "--concurrency",
+    "-c",
+    type=Concurrency(),
+    default="2n",
+    show_default=True,
+    help="How many clients; 2n means two per node.",
+)
+@click.option(
+    "--time-limit",
+    "-t",
+    type=click.FloatRange(0.1, 86_400),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long operations and faults go on.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same plan."
+)
+@click.option(
+    "--consistency",
+    type=Name("consistency", ("leader", "quorum")),
+    default="quorum",
+    show_default=True,
+    help="How reads are served, where the system knows a difference.",
+)
+@click.option(
+    "--values",
+    type=click.IntRange(0, 1000),
+    default=0,
+    show_default=True,
+    help="Draw values from so many; 0: every value is unique, and checks are fast.",
+)
+@click.option(
+    "--fault-interval",
+    type=click.FloatRange(0.5, 3600),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long one episode of faults lasts.",
+)
+@click.option(
+    "--operation-limit",
+    type=click.FloatRange(0.05, 600),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="An operation without an answer after so long is unknown.",
+)
+@click.option(
+    "--bug", type=Name("bug", tuple(BUGS)), help="Switch a bug of the simulated system on."
+)
+@click.option(
+    "--set",
+    "settings",
+    type=Setting(),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the system; `dissever list` names them.",
+)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=RUNS,
+    show_default=True,
+    help="Where runs are kept.",
+)
 @click.option("--keep-data", is_flag=True, help="Keep the nodes' data, also of a valid run.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and its schedule of faults, and stop.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the plan and its schedule of faults, and stop."
+)
 @click.option("--quiet", "-q", is_flag=True, help="Only the last lines.")
 def test(
     system: str,
@@ -194,9 +269,7 @@ def _checked(options: Options) -> Any:
     return under_test
 
 
-def _run(
-    options: Options, under_test: Any, runs: Path, *, keep_data: bool, is_quiet: bool
-) -> int:
+def _run(options: Options, under_test: Any, runs: Path, *, keep_data: bool, is_quiet: bool) -> int:
     started = datetime.now(UTC)
     try:
         run = store.create_run(runs, options, started)
@@ -250,8 +323,14 @@ def _print_schedule(options: Options) -> None:
 
 @cli.command(short_help="Judge a recorded history again.")
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
-@click.option("--model", "-m", type=Name("model", tuple(MODELS)), default="cas-register",
-              show_default=True, help="What a history file must be linearizable as.")
+@click.option(
+    "--model",
+    "-m",
+    type=Name("model", tuple(MODELS)),
+    default="cas-register",
+    show_default=True,
+    help="What a history file must be linearizable as.",
+)
 @click.option("--keyed", is_flag=True, help="In EDN, values are [key value] pairs.")
 def check(path: Path, model: str, keyed: bool) -> int:
     """
@@ -335,7 +414,9 @@ def list_() -> int:
         ("checkers", list(CHECKERS.items())),
         ("models", [(name, "for dissever check --model") for name in MODELS]),
     ):
-        table = Table(title=title, title_justify="left", box=None, show_header=False, padding=(0, 2))
+        table = Table(
+            title=title, title_justify="left", box=None, show_header=False, padding=(0, 2)
+        )
         for name, description in rows:
             table.add_row(f"[bold]{name}[/]", description)
         console.print(table)
@@ -362,7 +443,9 @@ def doctor_(as_json: bool) -> int:
         return 0 if diagnosis.is_well else EXIT_FAILED
     console = Console()
     for title, findings in doctor.rows(diagnosis):
-        table = Table(title=title, title_justify="left", box=None, show_header=False, padding=(0, 2))
+        table = Table(
+            title=title, title_justify="left", box=None, show_header=False, padding=(0, 2)
+        )
         for finding in findings:
             mark = "[green]✓[/]" if finding.available else "[red]✗[/]"
             remedy = f"\n[yellow]{finding.remedy}[/]" if finding.remedy else ""
@@ -371,6 +454,8 @@ def doctor_(as_json: bool) -> int:
         console.print()
     table = Table("fault", "backend", "", title="faults", title_justify="left", box=None)
     for finding in diagnosis.faults:
-        table.add_row(finding.fault, finding.backend, "yes" if finding.available else finding.reason)
+        table.add_row(
+            finding.fault, finding.backend, "yes" if finding.available else finding.reason
+        )
     console.print(table)
     return 0 if diagnosis.is_well else EXIT_FAILED

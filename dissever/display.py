@@ -110,7 +110,9 @@ class Display:
         passed = now - self._looked
         if passed >= LINE_EVERY_S * 0.9:
             counts = Counter(self._counts)
-            self._rates = {type_: (counts[type_] - self._before[type_]) / passed for type_ in COLOURS}
+            self._rates = {
+                type_: (counts[type_] - self._before[type_]) / passed for type_ in COLOURS
+            }
             self._before, self._looked = counts, now
 
     def _line(self) -> Text:

@@ -82,7 +82,9 @@ def _faults(cluster: Missing | None) -> list[FaultFinding]:
         reason = "" if cluster is None else cluster.reason
         findings.append(FaultFinding(fault, "namespaces", cluster is None, reason))
         leads = fault != "deposed-leader"
-        findings.append(FaultFinding(fault, "simulated", leads, "" if leads else "nobody leads there"))
+        findings.append(
+            FaultFinding(fault, "simulated", leads, "" if leads else "nobody leads there")
+        )
     return findings
 
 

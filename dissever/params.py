@@ -51,7 +51,9 @@ class Nodes(click.ParamType[Any]):
         if not 1 <= len(names) <= NODES_MAX:
             self.fail(f"expected 1 to {NODES_MAX} nodes, got {len(names)}", param, ctx)
         if not all(name.isidentifier() for name in names) or len(set(names)) < len(names):
-            self.fail(f"expected a number, or different names like n1,n2,n3, got {text!r}", param, ctx)
+            self.fail(
+                f"expected a number, or different names like n1,n2,n3, got {text!r}", param, ctx
+            )
         return names
 
 
@@ -68,7 +70,9 @@ class Concurrency(click.ParamType[Any]):
         text = str(value)
         number = text.removesuffix("n")
         if not number.isdigit() or not 1 <= int(number) <= 10_000:
-            self.fail(f"expected a number like 10, or 2n for two per node, got {text!r}", param, ctx)
+            self.fail(
+                f"expected a number like 10, or 2n for two per node, got {text!r}", param, ctx
+            )
         return int(number), text.endswith("n")
 
 

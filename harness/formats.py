@@ -74,7 +74,7 @@ def parse_history(data: bytes, *, keyed: bool = False) -> Loaded:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        if b"{\"" not in data[:1024]:
+        if b'{"' not in data[:1024]:
             before = data[: error.start]
             column = error.start - (before.rfind(b"\n") + 1) + 1
             raise FormatError("expected UTF-8", before.count(b"\n") + 1, column) from error
@@ -134,8 +134,13 @@ def _column(error: Exception) -> int:
 def _check_index(events: list[Event], line: int) -> None:
     index = events[-1].index
     if index < 0 or (len(events) > 1 and events[-2].index >= index):
-        raise FormatError(f"expected an index after {events[-2].index}, got {index}"
-                          if len(events) > 1 else f"expected an index from 0, got {index}", line, 1)
+        raise FormatError(
+            f"expected an index after {events[-2].index}, got {index}"
+            if len(events) > 1
+            else f"expected an index from 0, got {index}",
+            line,
+            1,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +169,19 @@ def _number(drafts: Iterable[_Draft], source: Format) -> Loaded:
         index = position if draft.index is None else draft.index
         made_up += draft.time is None
         time = index * NS_PER_EVENT if draft.time is None else draft.time
-        events.append(Event(
-            index, time, draft.process, draft.type, draft.f, draft.value, draft.key,
-            draft.node, draft.error,
-        ))
+        events.append(
+            Event(
+                index,
+                time,
+                draft.process,
+                draft.type,
+                draft.f,
+                draft.value,
+                draft.key,
+                draft.node,
+                draft.error,
+            )
+        )
         _check_index(events, draft.line)
         for name in draft.ignored:
             ignored[name] = ignored.get(name, 0) + 1
@@ -213,9 +227,16 @@ def _draft(form: Any, place: tuple[int, int], *, keyed: bool) -> _Draft:
             raise FormatError(f"expected [key value], got {edn.write(value)[:60]}", *place)
         key, value = value
     return _Draft(
-        place[0], fields["process"], Type(fields["type"]), str(fields["f"]), value,
-        _integer(fields, "index", place), _integer(fields, "time", place), key,
-        fields.get("node"), fields.get("error"),
+        place[0],
+        fields["process"],
+        Type(fields["type"]),
+        str(fields["f"]),
+        value,
+        _integer(fields, "index", place),
+        _integer(fields, "time", place),
+        key,
+        fields.get("node"),
+        fields.get("error"),
         tuple(name for name in fields if name not in _FIELDS),
     )
 
@@ -258,8 +279,12 @@ def _etcd(text: str) -> Iterator[_Draft]:
         value, error = _etcd_value(match, number)
         process = match["process"]
         yield _Draft(
-            number, int(process) if process.isdigit() else process.lstrip(":"), Type(kind),
-            match["f"], value, error=error,
+            number,
+            int(process) if process.isdigit() else process.lstrip(":"),
+            Type(kind),
+            match["f"],
+            value,
+            error=error,
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+
 class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """
     What a user asks for. Times in seconds, `rate` in operations per second over all clients.

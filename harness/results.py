@@ -1,8 +1,8 @@
 """
 What was judged: verdicts, anomalies, and how several checkers make one verdict.
 
-A verdict is ordered valid < unknown < invalid, and several give the greatest: unknown never hides an
-invalid one and is never shown as valid. Every result says why.
+A verdict is ordered valid < unknown < invalid, and several give the greatest: unknown never hides
+an invalid one and is never shown as valid. Every result says why.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
 The life of a run: deploy the system, interpret the generator, heal, and leave a history behind.
 
-Judging is not part of it: it starts from the history that is on the disk, so a run whose end failed, or
-whose harness was killed, is judged like any other.
+Judging is not part of it: it starts from the history that is on the disk, so a run whose end
+failed, or whose harness was killed, is judged like any other.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ READY_LIMIT_S = 30.0
 
 
 class CannotRun(Exception):
-    """The machine, or the system, does not let this run happen; the message says what would help."""
+    """The machine or the system does not let this run happen; the message says what would help."""
 
 
 class Observer(Protocol):
@@ -119,7 +119,9 @@ async def _interpret(test: Test, run: Path, observer: Observer, deployment: Depl
     for name, nemesis in nemeses.items():
         missing = nemesis.probe(deployment.cluster)
         if missing is not None:
-            raise CannotRun(f"the fault {name} cannot be injected: {missing.reason}; {missing.remedy}")
+            raise CannotRun(
+                f"the fault {name} cannot be injected: {missing.reason}; {missing.remedy}"
+            )
     nemeses[RECOVERY] = Recovery(deployment)
 
     async def open_client(node: str) -> Client:

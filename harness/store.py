@@ -2,7 +2,8 @@
 The run directory: every value from the plan on is written the moment it exists.
 
 `runs/<system>/<workload>/<time>-<seed>/` with `plan.json`, `history.jsonl`, `schedule.jsonl`,
-`results.json`, `index.html`, `junit.xml` and `nodes/<node>/`; `runs/latest` leads to the newest run.
+`results.json`, `index.html`, `junit.xml` and `nodes/<node>/`; `runs/latest` leads to the newest
+run.
 """
 
 from __future__ import annotations

@@ -100,9 +100,16 @@ def search(
     arrays = [array("i", column) for column in (problem.inv, problem.ret, problem.transition)]
     error = ffi.new("int32_t *")
     handle = lib.search_open(
-        len(problem.inv), *(_pointer(column) for column in arrays),
-        problem.states, problem.transitions, _pointer(problem.next), problem.initial,
-        configurations_max, bytes_max, list(Engine).index(engine), error,
+        len(problem.inv),
+        *(_pointer(column) for column in arrays),
+        problem.states,
+        problem.transitions,
+        _pointer(problem.next),
+        problem.initial,
+        configurations_max,
+        bytes_max,
+        list(Engine).index(engine),
+        error,
     )
     if handle == ffi.NULL:
         return _refused(error[0], engine)

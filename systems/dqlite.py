@@ -1,13 +1,14 @@
 """
-dqlite on a cluster of hosts: SQLite replicated by Raft, one process of `python -m dqlite.node` per node.
+dqlite on a cluster of hosts: SQLite replicated by Raft, one process of `python -m dqlite.node` per
+node.
 
-A store goes by way of one node, as an application beside that node would: it asks the node who leads,
-connects there, and stays until an error sends it back. So a client of a deposed leader goes on reading
-what that leader has, which is how dqlite's stale reads show.
+A store goes by way of one node, as an application beside that node would: it asks the node who
+leads, connects there, and stays until an error sends it back. So a client of a deposed leader goes
+on reading what that leader has, which is how dqlite's stale reads show.
 
-A read of consistency `leader` is a plain SELECT at the leader. One of consistency `quorum` first commits
-a write of its own on the same connection: that leader was the leader after the read began, so what it
-holds from then on contains everything that was acknowledged before.
+A read of consistency `leader` is a plain SELECT at the leader. One of consistency `quorum` first
+commits a write of its own on the same connection: that leader was the leader after the read began,
+so what it holds from then on contains everything that was acknowledged before.
 
 Source: canonical/dqlite, `docs/consistency model`; canonical/go-dqlite issue 207.
 """
@@ -49,7 +50,8 @@ BUSY_WAIT_S = (0.001, 0.008)
 BUSY_TRIES = 30
 """
 How a client waits for the write lock, as SQLite's busy timeout does, which older libraries lack: it
-asks again, for 0.1 s or so. A busy answer means that nothing happened; no other answer is asked again.
+asks again, for 0.1 s or so. A busy answer means that nothing happened; no other answer is asked
+again.
 """
 
 TABLES = (
@@ -67,7 +69,8 @@ class Session:
     """
     A connection to whoever leads, as one node tells it; opened again after an error that ends it.
 
-    Raises, from every method: `NotApplied` for what certainly had no effect; anything else is unknown.
+    Raises, from every method: `NotApplied` for what certainly had no effect; anything else is
+    unknown.
     """
 
     def __init__(self, deployment: DqliteDeployment, node: str, limit_s: float) -> None:
@@ -352,7 +355,7 @@ class DqliteSystem:
     workloads = ("register", "set")
     is_virtual = False
     options: Mapping[str, str] = {
-        "latency-ms": f"network latency that the nodes assume ({LATENCY_MS}); elections take 15 times it",
+        "latency-ms": f"latency that the nodes assume ({LATENCY_MS}); elections take 15 times it",
     }
 
     def check(self, options: Options) -> None:
@@ -391,7 +394,7 @@ class DqliteSystem:
 
 
 async def _again(request: Callable[[], Awaitable[None]]) -> None:
-    """A change of the membership is refused while another one is under way; nothing happened then."""
+    """A change of membership is refused while another is under way; nothing happened then."""
     while True:
         try:
             await request()

@@ -1,9 +1,10 @@
 """
-Many registers, each read, written, and compared-and-set by a group of clients: is each linearizable?
+Many registers, each read, written, and compared-and-set by a group of clients: is each
+linearizable?
 
-By default every written value is unique to its key, and a compare-and-set expects the value that was
-seen last: the check is then easy, and an anomaly names the write it comes from. `values` > 0 draws
-from a small range instead, as Jepsen's workload does.
+By default every written value is unique to its key, and a compare-and-set expects the value that
+was seen last: the check is then easy, and an anomaly names the write it comes from. `values` > 0
+draws from a small range instead, as Jepsen's workload does.
 
 Source: Jepsen, `tests/linearizable_register.clj`.
 """
@@ -117,8 +118,8 @@ def operations(options: Options) -> Generator:
     """
     Groups of two clients for each node, each group on a key at a time: one reads, one changes.
 
-    A client that only reads is not held up by a change that waits, so a node that answers reads which
-    it should not is caught at it.
+    A client that only reads is not held up by a change that waits, so a node that answers reads
+    which it should not is caught at it.
     """
     readers = len(options.nodes)
     reads = repeat(Invocation("read"))

@@ -17,9 +17,9 @@ class Workload:
     """
     One workload. It never knows which system it drives.
 
-    `operations` gives what clients do for as long as the run lasts, at any pace; `final` what they do
-    once everything is healed, given the keys that were used. `client` makes a client of a system's
-    store. `checkers` are by name, the first is the workload's own.
+    `operations` gives what clients do for as long as the run lasts, at any pace; `final` what they
+    do once everything is healed, given the keys that were used. `client` makes a client of a
+    system's store. `checkers` are by name, the first is the workload's own.
     """
 
     description: str

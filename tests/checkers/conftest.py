@@ -31,12 +31,17 @@ def _history(text: str) -> History:
         before_ns = events[-1].time if events else -1_000_000
         ms, process = match["ms"], match["process"]
         value: Any = ast.literal_eval(match["value"]) if match["value"] else None
-        events.append(Event(
-            index=len(events),
-            time=int(ms) * 1_000_000 if ms else before_ns + 1_000_000,
-            process=int(process) if process.isdigit() else process,
-            type=Type(match["type"]), f=match["f"], value=value, key=match["key"],
-        ))
+        events.append(
+            Event(
+                index=len(events),
+                time=int(ms) * 1_000_000 if ms else before_ns + 1_000_000,
+                process=int(process) if process.isdigit() else process,
+                type=Type(match["type"]),
+                f=match["f"],
+                value=value,
+                key=match["key"],
+            )
+        )
     return History(tuple(events))
 
 

@@ -80,8 +80,10 @@ def test_conflict_alone_is_invalid_or_a_cycle() -> None:
 
 def test_compare_and_sets_that_need_each_other_are_invalid() -> None:
     events = [
-        Event(0, 0, 0, Type.INVOKE, "cas", [1, 2]), Event(1, 1, 1, Type.INVOKE, "cas", [2, 1]),
-        Event(2, 2, 0, Type.OK, "cas", [1, 2]), Event(3, 3, 1, Type.OK, "cas", [2, 1]),
+        Event(0, 0, 0, Type.INVOKE, "cas", [1, 2]),
+        Event(1, 1, 1, Type.INVOKE, "cas", [2, 1]),
+        Event(2, 2, 0, Type.OK, "cas", [1, 2]),
+        Event(3, 3, 1, Type.OK, "cas", [2, 1]),
     ]
 
     finding = blocks.judge(calls(History(tuple(events)).operations, frozenset()), None)
@@ -93,8 +95,10 @@ def test_compare_and_sets_that_need_each_other_are_invalid() -> None:
 
 def test_values_set_twice_are_left_to_the_search() -> None:
     events = [
-        Event(0, 0, 0, Type.INVOKE, "write", 1), Event(1, 1, 0, Type.OK, "write", 1),
-        Event(2, 2, 0, Type.INVOKE, "write", 1), Event(3, 3, 0, Type.OK, "write", 1),
+        Event(0, 0, 0, Type.INVOKE, "write", 1),
+        Event(1, 1, 0, Type.OK, "write", 1),
+        Event(2, 2, 0, Type.INVOKE, "write", 1),
+        Event(3, 3, 0, Type.OK, "write", 1),
     ]
 
     assert blocks.judge(calls(History(tuple(events)).operations, frozenset()), None) is None

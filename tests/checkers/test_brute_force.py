@@ -88,9 +88,7 @@ def _is_before(earlier: Operation, later: Operation) -> bool:
 def _is_linearizable(model: Model, history: History) -> bool:
     kept = [each for each in history.operations if each.type is not Type.FAIL]
     must = {i for i, each in enumerate(kept) if each.type is Type.OK}
-    before = [
-        {j for j, other in enumerate(kept) if _is_before(other, each)} for each in kept
-    ]
+    before = [{j for j, other in enumerate(kept) if _is_before(other, each)} for each in kept]
 
     def search(done: frozenset[int], state: object) -> bool:
         if must <= done:

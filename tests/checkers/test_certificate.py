@@ -23,15 +23,18 @@ TEXT = """
 """
 
 
-@pytest.mark.parametrize(("order", "said"), [
-    ((0, 2), None),
-    ((1, 0, 2), None),
-    ((0, 2, 1), None),
-    ((0, 0, 2), "stands twice"),
-    ((0,), "is missing"),
-    ((0, 1, 2), "the model refuses"),
-    ((2, 0), "the model refuses"),
-])
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        ((0, 2), None),
+        ((1, 0, 2), None),
+        ((0, 2, 1), None),
+        ((0, 0, 2), "stands twice"),
+        ((0,), "is missing"),
+        ((0, 1, 2), "the model refuses"),
+        ((2, 0), "the model refuses"),
+    ],
+)
 def test_only_linearizations_are_without_flaw(
     history: Notation, order: tuple[int, ...], said: str | None
 ) -> None:

@@ -27,10 +27,13 @@ def test_unknown_does_not_hide_invalid(history: Notation) -> None:
 
     results = compose(
         {"broken": _broken, "linearizable": Linearizable(REGISTER), "stats": Stats()},
-        history(stale), Budget(),
+        history(stale),
+        Budget(),
     )
 
     assert [each.verdict for each in results.results] == [
-        Verdict.UNKNOWN, Verdict.INVALID, Verdict.VALID
+        Verdict.UNKNOWN,
+        Verdict.INVALID,
+        Verdict.VALID,
     ]
     assert results.verdict is Verdict.INVALID

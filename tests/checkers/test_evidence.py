@@ -30,21 +30,24 @@ def test_no_faults_are_valid(history: Notation) -> None:
     assert (result.verdict, result.why) == (Verdict.VALID, "no faults were asked for")
 
 
-@pytest.mark.parametrize(("text", "why"), [
-    (
-        HELD.replace("'held': True", "'held': False"),
-        "start-partition (partition) at 0.000 s has no evidence that it took hold",
-    ),
-    (HELD.replace("'held': True", "'held': 1"), "took hold"),
-    (
-        HELD.replace("'healed': True", "'healed': False"),
-        "stop-partition (partition) at 0.002 s has no evidence that it healed",
-    ),
-    ("kill invoke kill", "kill (kill) at 0.000 s never completed"),
-    ("kill invoke kill\nkill info kill", "no evidence"),
-    ("kill invoke kill\nkill info kill {'targets': ['n1']}", "no evidence"),
-    ("recovery invoke await-ready", "never completed"),
-])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            HELD.replace("'held': True", "'held': False"),
+            "start-partition (partition) at 0.000 s has no evidence that it took hold",
+        ),
+        (HELD.replace("'held': True", "'held': 1"), "took hold"),
+        (
+            HELD.replace("'healed': True", "'healed': False"),
+            "stop-partition (partition) at 0.002 s has no evidence that it healed",
+        ),
+        ("kill invoke kill", "kill (kill) at 0.000 s never completed"),
+        ("kill invoke kill\nkill info kill", "no evidence"),
+        ("kill invoke kill\nkill info kill {'targets': ['n1']}", "no evidence"),
+        ("recovery invoke await-ready", "never completed"),
+    ],
+)
 def test_missing_evidence_is_unknown(history: Notation, text: str, why: str) -> None:
     result = Evidence()(history(text), Budget())
 

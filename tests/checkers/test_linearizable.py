@@ -14,15 +14,19 @@ from dissever.native import Engine
 Notation = Callable[[str], History]
 
 GUILTY = {
-    "stale-read": ("""
+    "stale-read": (
+        """
         0 invoke write 1
         0 ok     write 1
         0 invoke write 2
         0 ok     write 2
         1 invoke read
         1 ok     read  1
-    """, (0, 1, 2, 3, 4, 5)),
-    "lost-write": ("""
+    """,
+        (0, 1, 2, 3, 4, 5),
+    ),
+    "lost-write": (
+        """
         0 invoke write 1
         0 ok     write 1
         0 invoke write 2
@@ -31,34 +35,49 @@ GUILTY = {
         1 ok     read  1
         1 invoke read
         1 ok     read  1
-    """, (0, 1, 2, 3, 4, 5)),
-    "phantom-read": ("""
+    """,
+        (0, 1, 2, 3, 4, 5),
+    ),
+    "phantom-read": (
+        """
         0 invoke write 1
         0 ok     write 1
         1 invoke read
         1 ok     read  7
-    """, (2, 3)),
-    "aborted-read": ("""
+    """,
+        (2, 3),
+    ),
+    "aborted-read": (
+        """
         0 invoke write 1
         0 fail   write 1
         1 invoke read
         1 ok     read  1
-    """, (0, 1, 2, 3)),
-    "future-read": ("""
+    """,
+        (0, 1, 2, 3),
+    ),
+    "future-read": (
+        """
         1 invoke read
         1 ok     read  1
         0 invoke write 1
         0 ok     write 1
-    """, (0, 1, 2, 3)),
-    "lost-update": ("""
+    """,
+        (0, 1, 2, 3),
+    ),
+    "lost-update": (
+        """
         0 invoke write 1
         0 ok     write 1
         1 invoke cas   [1, 2]
         2 invoke cas   [1, 3]
         1 ok     cas   [1, 2]
         2 ok     cas   [1, 3]
-    """, (0, 1, 2, 3, 4, 5)),
-    "nonlinearizable": ("""
+    """,
+        (0, 1, 2, 3, 4, 5),
+    ),
+    "nonlinearizable": (
+        """
         0 invoke write 1
         1 invoke write 2
         2 invoke read
@@ -67,7 +86,9 @@ GUILTY = {
         2 ok     read  2
         2 invoke read
         2 ok     read  1
-    """, (6, 7)),
+    """,
+        (6, 7),
+    ),
 }
 
 INNOCENT = {
@@ -150,24 +171,35 @@ def test_nearest_twin_is_innocent(history: Notation, name: str, engine: Engine) 
     assert checker(history(INNOCENT[name]), Budget()).verdict is Verdict.VALID
 
 
-@pytest.mark.parametrize(("model", "text", "verdict"), [
-    (REGISTER, "0 invoke read\n0 ok read None", Verdict.VALID),
-    (REGISTER, "0 invoke read\n0 ok read 0", Verdict.INVALID),
-    (REGISTER, "0 invoke write 1\n0 ok write 1\n0 invoke read\n0 ok read 1.0", Verdict.INVALID),
-    (REGISTER, "0 invoke write 1\n0 ok write 1\n0 invoke read\n0 ok read True", Verdict.INVALID),
-    (MUTEX, "0 invoke acquire\n0 ok acquire\n1 invoke acquire\n1 ok acquire", Verdict.INVALID),
-    (MUTEX, """
+@pytest.mark.parametrize(
+    ("model", "text", "verdict"),
+    [
+        (REGISTER, "0 invoke read\n0 ok read None", Verdict.VALID),
+        (REGISTER, "0 invoke read\n0 ok read 0", Verdict.INVALID),
+        (REGISTER, "0 invoke write 1\n0 ok write 1\n0 invoke read\n0 ok read 1.0", Verdict.INVALID),
+        (
+            REGISTER,
+            "0 invoke write 1\n0 ok write 1\n0 invoke read\n0 ok read True",
+            Verdict.INVALID,
+        ),
+        (MUTEX, "0 invoke acquire\n0 ok acquire\n1 invoke acquire\n1 ok acquire", Verdict.INVALID),
+        (
+            MUTEX,
+            """
         0 invoke acquire
         0 ok     acquire
         0 invoke release
         1 invoke acquire
         1 ok     acquire
-     """, Verdict.VALID),
-    (SET, "0 invoke add 1\n0 ok add 1\n0 invoke read\n0 ok read []", Verdict.INVALID),
-    (SET, "0 invoke add 1\n1 invoke read\n1 ok read []\n0 ok add 1", Verdict.VALID),
-    (TEXT, "0 invoke append 'a'\n0 ok append 'a'\n0 invoke get\n0 ok get 'a'", Verdict.VALID),
-    (TEXT, "0 invoke append 'a'\n0 ok append 'a'\n0 invoke get\n0 ok get ''", Verdict.INVALID),
-])
+     """,
+            Verdict.VALID,
+        ),
+        (SET, "0 invoke add 1\n0 ok add 1\n0 invoke read\n0 ok read []", Verdict.INVALID),
+        (SET, "0 invoke add 1\n1 invoke read\n1 ok read []\n0 ok add 1", Verdict.VALID),
+        (TEXT, "0 invoke append 'a'\n0 ok append 'a'\n0 invoke get\n0 ok get 'a'", Verdict.VALID),
+        (TEXT, "0 invoke append 'a'\n0 ok append 'a'\n0 invoke get\n0 ok get ''", Verdict.INVALID),
+    ],
+)
 def test_models_accept_and_refuse(
     history: Notation, model: Model, text: str, verdict: Verdict
 ) -> None:
@@ -186,11 +218,14 @@ def test_events_of_one_time_are_concurrent(history: Notation) -> None:
     assert Linearizable(REGISTER)(history(text.format(2)), Budget()).verdict is Verdict.INVALID
 
 
-@pytest.mark.parametrize(("reads", "verdict"), [
-    (("None", "None"), Verdict.VALID),
-    (("None", "1"), Verdict.VALID),
-    (("1", "None"), Verdict.INVALID),
-])
+@pytest.mark.parametrize(
+    ("reads", "verdict"),
+    [
+        (("None", "None"), Verdict.VALID),
+        (("None", "1"), Verdict.VALID),
+        (("1", "None"), Verdict.INVALID),
+    ],
+)
 def test_crashed_write_may_happen_late_or_never(
     history: Notation, reads: tuple[str, str], verdict: Verdict
 ) -> None:
@@ -207,27 +242,33 @@ def test_crashed_write_may_happen_late_or_never(
 
 
 def test_keys_are_independent_and_each_is_reported(history: Notation) -> None:
-    result = Linearizable(REGISTER)(history("""
+    result = Linearizable(REGISTER)(
+        history("""
         0 invoke x/write 1
         0 ok     x/write 1
         0 invoke y/read
         0 ok     y/read  1
         0 invoke z/read
         0 ok     z/read  None
-    """), Budget())
+    """),
+        Budget(),
+    )
 
     assert result.verdict is Verdict.INVALID
     assert [(each.key, each.name) for each in result.anomalies] == [("y", "phantom-read")]
     assert (result.details["valid"], result.details["invalid"]) == (2, 1)
 
 
-@pytest.mark.parametrize("text", [
-    "0 invoke read\n0 invoke read",
-    "0 ok read 1",
-    "0 invoke write 1\n0 info write 1\n0 invoke read",
-    "0 invoke cas 5\n0 ok cas 5",
-    "0 invoke dance\n0 ok dance",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0 invoke read\n0 invoke read",
+        "0 ok read 1",
+        "0 invoke write 1\n0 info write 1\n0 invoke read",
+        "0 invoke cas 5\n0 ok cas 5",
+        "0 invoke dance\n0 ok dance",
+    ],
+)
 def test_malformed_history_is_unknown(history: Notation, text: str) -> None:
     result = Linearizable(CAS_REGISTER)(history(text), Budget())
 
@@ -241,7 +282,8 @@ def test_empty_history_is_unknown(history: Notation) -> None:
 
 def test_needless_reads_are_dropped_from_the_context(history: Notation) -> None:
     reads = "2 invoke read\n2 ok read 1\n" * 20
-    result = Linearizable(REGISTER)(history(f"""
+    result = Linearizable(REGISTER)(
+        history(f"""
         0 invoke write 1
         0 ok     write 1
         {reads}
@@ -251,7 +293,9 @@ def test_needless_reads_are_dropped_from_the_context(history: Notation) -> None:
         1 ok     read  1
         1 invoke read
         1 ok     read  2
-    """), Budget())
+    """),
+        Budget(),
+    )
 
     assert result.anomalies[0].context == (0, 1, 42, 43, 44, 45)
 
@@ -270,14 +314,17 @@ def test_steps_are_plain_sentences(history: Notation) -> None:
 
 
 def test_possible_states_include_crashed_writes(history: Notation) -> None:
-    result = Linearizable(REGISTER)(history("""
+    result = Linearizable(REGISTER)(
+        history("""
         0 invoke write 1
         0 ok     write 1
         1 invoke write 2
         1 info   write 2
         2 invoke read
         2 ok     read 9
-    """), Budget())
+    """),
+        Budget(),
+    )
 
     assert result.anomalies[0].steps[-1].text.endswith("could only hold: 1 or 2")
 

@@ -13,19 +13,22 @@ from dissever.harness.results import Budget, Verdict
 Notation = Callable[[str], History]
 
 
-@pytest.mark.parametrize(("line", "name"), [
-    ("node: src/raft.c:12: start: Assertion `x' failed.", "assertion"),
-    ("free(): double free detected in tcache 2", "memory-error"),
-    ("malloc(): invalid size", "memory-error"),
-    ("==1==ERROR: AddressSanitizer: heap-use-after-free", "memory-error"),
-    ("==1==ERROR: LeakSanitizer: detected memory leaks", "leak"),
-    ("log.c:3:1: runtime error: signed integer overflow", "undefined-behaviour"),
-    ("Aborted (core dumped)", "abort"),
-    ("raft_start(): io: load closed segment", "start-failed"),
-    ("conflicting terms 3 and 4", "log-conflict"),
-    ("new index conflicts with committed entry", "log-conflict"),
-    ("prepare segment failed", "disk-failed"),
-])
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("node: src/raft.c:12: start: Assertion `x' failed.", "assertion"),
+        ("free(): double free detected in tcache 2", "memory-error"),
+        ("malloc(): invalid size", "memory-error"),
+        ("==1==ERROR: AddressSanitizer: heap-use-after-free", "memory-error"),
+        ("==1==ERROR: LeakSanitizer: detected memory leaks", "leak"),
+        ("log.c:3:1: runtime error: signed integer overflow", "undefined-behaviour"),
+        ("Aborted (core dumped)", "abort"),
+        ("raft_start(): io: load closed segment", "start-failed"),
+        ("conflicting terms 3 and 4", "log-conflict"),
+        ("new index conflicts with committed entry", "log-conflict"),
+        ("prepare segment failed", "disk-failed"),
+    ],
+)
 def test_suspicious_line_is_shown(history: Notation, line: str, name: str) -> None:
     log = NodeLog("n2", "n2/stderr.log", ["started", line])
 

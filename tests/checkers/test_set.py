@@ -13,36 +13,51 @@ from dissever.harness.results import Budget, Verdict
 Notation = Callable[[str], History]
 
 GUILTY = {
-    "lost": ("""
+    "lost": (
+        """
         0 invoke add  1
         0 ok     add  1
         1 invoke read
         1 ok     read []
-    """, (0, 1, 2, 3)),
-    "diverged": ("""
+    """,
+        (0, 1, 2, 3),
+    ),
+    "diverged": (
+        """
         0 invoke add  1
         0 info   add  1
         1 invoke read
         1 ok     read [1]
         1 invoke read
         1 ok     read []
-    """, (0, 1, 2, 3, 4, 5)),
-    "phantom": ("""
+    """,
+        (0, 1, 2, 3, 4, 5),
+    ),
+    "phantom": (
+        """
         1 invoke read
         1 ok     read [1]
-    """, (0, 1)),
-    "aborted-read": ("""
+    """,
+        (0, 1),
+    ),
+    "aborted-read": (
+        """
         0 invoke add  1
         0 fail   add  1
         1 invoke read
         1 ok     read [1]
-    """, (0, 1, 2, 3)),
-    "duplicate": ("""
+    """,
+        (0, 1, 2, 3),
+    ),
+    "duplicate": (
+        """
         0 invoke add  1
         0 ok     add  1
         1 invoke read
         1 ok     read [1, 1]
-    """, (0, 1, 2, 3)),
+    """,
+        (0, 1, 2, 3),
+    ),
 }
 
 INNOCENT = {
@@ -109,41 +124,50 @@ def test_nearest_twin_is_innocent(history: Notation, name: str) -> None:
 
 
 def test_element_missing_on_one_node_only_is_lost(history: Notation) -> None:
-    result = GrowOnlySet()(history("""
+    result = GrowOnlySet()(
+        history("""
         0 invoke add  1
         0 ok     add  1
         1 invoke read
         1 ok     read [1]
         2 invoke read
         2 ok     read []
-    """), Budget())
+    """),
+        Budget(),
+    )
 
     assert [(each.name, each.indices) for each in result.anomalies] == [("lost", (0, 1, 4, 5))]
 
 
 def test_add_acknowledged_when_the_read_was_asked_may_be_missing(history: Notation) -> None:
-    result = GrowOnlySet()(history("""
+    result = GrowOnlySet()(
+        history("""
         @0 0 invoke add  1
         @1 0 ok     add  1
         @1 1 invoke read
         @2 1 ok     read []
         @3 1 invoke read
         @4 1 ok     read [1]
-    """), Budget())
+    """),
+        Budget(),
+    )
 
     assert result.verdict is Verdict.VALID
 
 
-@pytest.mark.parametrize(("text", "why"), [
-    ("0 invoke add 1\n0 ok add 1\n1 invoke read\n1 info read", "no read was answered"),
-    ("", "no read was answered"),
-    ("0 invoke add 1\n0 fail add 1\n1 invoke read\n1 ok read []", "no add was acknowledged"),
-    (
-        "0 invoke add 1\n0 ok add 1\n1 invoke read\n1 ok read [1]\n0 invoke add 2\n0 ok add 2",
-        "too late for any read",
-    ),
-    ("0 ok add 1", "malformed"),
-])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("0 invoke add 1\n0 ok add 1\n1 invoke read\n1 info read", "no read was answered"),
+        ("", "no read was answered"),
+        ("0 invoke add 1\n0 fail add 1\n1 invoke read\n1 ok read []", "no add was acknowledged"),
+        (
+            "0 invoke add 1\n0 ok add 1\n1 invoke read\n1 ok read [1]\n0 invoke add 2\n0 ok add 2",
+            "too late for any read",
+        ),
+        ("0 ok add 1", "malformed"),
+    ],
+)
 def test_nothing_to_judge_is_unknown(history: Notation, text: str, why: str) -> None:
     result = GrowOnlySet()(history(text), Budget())
 

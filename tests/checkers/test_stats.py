@@ -34,18 +34,32 @@ def test_counts_and_latencies_are_by_f(history: Notation) -> None:
     assert (details["count"], details["ok"], details["fail"], details["info"]) == (4, 3, 1, 0)
     assert details["by_f"]["write"]["availability"] == pytest.approx(0.6667)
     assert details["by_f"]["write"]["latency_ms"] == {
-        "p50": 10.0, "p95": 30.0, "p99": 30.0, "max": 30.0
+        "p50": 10.0,
+        "p95": 30.0,
+        "p99": 30.0,
+        "max": 30.0,
     }
 
 
 def test_windows_tell_availability_and_recovery(history: Notation) -> None:
     details = Stats()(history(RUN), Budget()).details
 
-    assert details["windows"] == [{
-        "nemesis": "partition", "f": "start-partition", "start_s": 0.03, "end_s": 0.1,
-        "is_healed": True, "count": 2, "ok": 1, "fail": 1, "info": 0, "availability": 0.5,
-        "first_ok_after_injection_ms": 65.0, "first_ok_after_healing_ms": 40.0,
-    }]
+    assert details["windows"] == [
+        {
+            "nemesis": "partition",
+            "f": "start-partition",
+            "start_s": 0.03,
+            "end_s": 0.1,
+            "is_healed": True,
+            "count": 2,
+            "ok": 1,
+            "fail": 1,
+            "info": 0,
+            "availability": 0.5,
+            "first_ok_after_injection_ms": 65.0,
+            "first_ok_after_healing_ms": 40.0,
+        }
+    ]
     assert details["under_faults"]["count"] == 2
 
 

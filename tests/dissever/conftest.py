@@ -13,7 +13,7 @@ from dissever import cli
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command did. `text` is what it printed, with the lines joined as a reader reads them."""
+    """What a command did. `text` is what it printed, its lines joined as a reader reads them."""
 
     status: int
     stdout: str

@@ -86,7 +86,7 @@ def test_history_file_from_elsewhere_is_judged_by_its_content(
     path = tmp_path / "stale"
     path.write_text(
         "[{:process 0 :type :invoke :f :write :value 1} {:process 0 :type :ok :f :write :value 1}"
-        " {:process 1 :type :invoke :f :read :value nil} {:process 1 :type :ok :f :read :value nil}]"
+        " {:process 1 :type :invoke :f :read} {:process 1 :type :ok :f :read :value nil}]"
     )
     ran = dissever("check", str(path), "--model", "cas-register")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -95,13 +94,13 @@ def _node_processes(runs: Path) -> list[int]:
 
 
 def _command_lines() -> Iterator[tuple[int, str]]:
-    for name in os.listdir("/proc"):
-        if name.isdigit():
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
             try:
-                line = Path("/proc", name, "cmdline").read_bytes()
+                line = (process / "cmdline").read_bytes()
             except OSError:
                 continue
-            yield int(name), line.replace(b"\0", b" ").decode(errors="replace")
+            yield int(process.name), line.replace(b"\0", b" ").decode(errors="replace")
 
 
 def _wait(condition: Callable[[], bool], what: str, limit_s: float = 20.0) -> None:

@@ -115,7 +115,7 @@ class Program:
 
 
 @pytest.fixture
-def program(library: None, tmp_path: Path) -> Iterator[Program]:  # noqa: ARG001 - for its skip
+def program(library: None, tmp_path: Path) -> Iterator[Program]:
     with closing(Program(tmp_path)) as running:
         yield running
 

@@ -23,9 +23,18 @@ def compile_compare(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
     def compiled(*flags: str, sources: Path = SOURCES) -> Path:
         program = tmp_path_factory.mktemp("compare") / "compare"
         subprocess.run(
-            [compiler, "-std=c11", *flags, f"-I{sources}", str(TESTS / "compare.c"),
-             str(sources / "search.c"), "-o", str(program)],
-            check=True, capture_output=True,
+            [
+                compiler,
+                "-std=c11",
+                *flags,
+                f"-I{sources}",
+                str(TESTS / "compare.c"),
+                str(sources / "search.c"),
+                "-o",
+                str(program),
+            ],
+            check=True,
+            capture_output=True,
         )
         return program
 

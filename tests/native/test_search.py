@@ -36,10 +36,14 @@ MUTANTS = {
         "if (counts_dominate(block + keys, stored + keys, memo->width - keys))",
     ),
     "a crashed operation before it was invoked": (
-        "cursor.h", "problem->birth[problem->kind_operations[at]] > e)", "0)",
+        "cursor.h",
+        "problem->birth[problem->kind_operations[at]] > e)",
+        "0)",
     ),
     "a crashed operation dropped one return too early": (
-        "cursor.h", "problem->need[after] < e)", "problem->need[after] <= e)",
+        "cursor.h",
+        "problem->need[after] < e)",
+        "problem->need[after] <= e)",
     ),
     "counts of crashed operations never given back": (
         "cursor.h",
@@ -47,7 +51,9 @@ MUTANTS = {
         ";",
     ),
     "a slot given back before its return": (
-        "cursor.h", "block[1 + done / 64] &= ~(UINT64_C(1) << (done % 64));", ";",
+        "cursor.h",
+        "block[1 + done / 64] &= ~(UINT64_C(1) << (done % 64));",
+        ";",
     ),
 }
 
@@ -119,14 +125,17 @@ def test_more_open_operations_than_the_limit_are_unknown() -> None:
     assert outcome.status is Status.WIDE
 
 
-@pytest.mark.parametrize("problem", [
-    Problem([0], [0], [0], array("i", [0]), 1),
-    Problem([0], [2], [0], array("i", [0]), 1),
-    Problem([0], [1], [1], array("i", [0]), 1),
-    Problem([0], [1], [0], array("i", [1]), 1),
-    Problem([0, 0], [1, 2], [0, 0], array("i", [0]), 1),
-    Problem([0], [1], [0], array("i", [0]), 1, initial=1),
-])
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Problem([0], [0], [0], array("i", [0]), 1),
+        Problem([0], [2], [0], array("i", [0]), 1),
+        Problem([0], [1], [1], array("i", [0]), 1),
+        Problem([0], [1], [0], array("i", [1]), 1),
+        Problem([0, 0], [1, 2], [0, 0], array("i", [0]), 1),
+        Problem([0], [1], [0], array("i", [0]), 1, initial=1),
+    ],
+)
 def test_arrays_that_contradict_each_other_are_refused(problem: Problem) -> None:
     with pytest.raises(ValueError, match="contradict"):
         search(problem, configurations_max=10, bytes_max=1 << 20)
