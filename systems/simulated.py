@@ -156,15 +156,16 @@ class Node:
 
     async def _pass_on(self, request: Do) -> Any:
         """Have it done by the node that proposes for the key."""
-        proposer = self._proposer(request.key)
-        if proposer == self._name:
-            return await self._do(request)
-        try:
-            async with asyncio.timeout(PASSED_ON_LIMIT_S):
-                return await self._cluster.request(self._name, proposer, PassedOn(request))
-        except (ConnectionError, TimeoutError) as error:
-            self._shunned_until_s[proposer] = _now_s() + SHUNNED_S
-            raise TimeoutError(f"no answer from {proposer}, which proposes for the key") from error
+        while (proposer := self._proposer(request.key)) != self._name:
+            try:
+                async with asyncio.timeout(PASSED_ON_LIMIT_S):
+                    return await self._cluster.request(self._name, proposer, PassedOn(request))
+            except ConnectionRefusedError:
+                self._shunned_until_s[proposer] = _now_s() + SHUNNED_S  # The next one, then.
+            except (ConnectionError, TimeoutError) as error:
+                self._shunned_until_s[proposer] = _now_s() + SHUNNED_S
+                raise TimeoutError(f"no answer from {proposer}, which proposes here") from error
+        return await self._do(request)
 
     def _proposer(self, key: str) -> str:
         """The first node from the key's own on that is not shunned; at last this one."""
@@ -193,20 +194,27 @@ class Node:
 
     async def _propose_now(self, request: Do, *, alone: bool) -> Any:
         key = request.key
-        if key in self._promised:
-            ballot, current = self._promised.pop(key)
-        else:
-            ballot, current = await self._prepare(key)
-        changed = request.change(current)
-        accept = Accept(key, ballot, changed, self._next_ballot())
-        if alone:
-            self._accept(accept)
-            return changed
-        answers = await self._ask(accept)
-        if sum(ok for ok, _, _ in answers) < self._majority:
-            raise TimeoutError("no majority accepted in time; some may have")
-        self._promised[key] = (accept.next_ballot, changed)
-        return changed
+        for _ in range(ROUNDS):
+            if key in self._promised:
+                ballot, current = self._promised.pop(key)
+            else:
+                ballot, current = await self._prepare(key)
+            changed = request.change(current)
+            accept = Accept(key, ballot, changed, self._next_ballot())
+            if alone:
+                self._accept(accept)
+                return changed
+            answers = await self._ask(accept)
+            agreed = sum(ok for ok, _, _ in answers)
+            if agreed >= self._majority:
+                self._promised[key] = (accept.next_ballot, changed)
+                return changed
+            if agreed or len(answers) < len(self._cluster.nodes):
+                raise TimeoutError("no majority accepted in time; some may have")
+            await self._step_back(
+                answers
+            )  # All refused, so nobody holds it: it may be tried again.
+        raise NotApplied("higher ballots, again and again", "contention")
 
     async def _prepare(self, key: str) -> tuple[Ballot, Any]:
         for _ in range(ROUNDS):
@@ -215,12 +223,16 @@ class Node:
             promises = [(held, value) for ok, held, value in answers if ok]
             if len(promises) >= self._majority:
                 return ballot, max(promises, key=lambda promise: promise[0])[1]
-            refusals = [highest for ok, highest, _ in answers if not ok]
-            if not refusals:
+            if len(promises) == len(answers):
                 raise NotApplied("no majority answered", "no-quorum")
-            self._durable["counter"] = max(self._durable["counter"], max(refusals)[0])
-            await asyncio.sleep(self._rng.uniform(0.001, 0.02))
+            await self._step_back(answers)
         raise NotApplied("higher ballots, again and again", "contention")
+
+    async def _step_back(self, answers: list[tuple[bool, Ballot, Any]]) -> None:
+        """Let others finish, and go above their ballots then."""
+        highest = max(ballot[0] for _, ballot, _ in answers)
+        self._durable["counter"] = max(self._durable["counter"], highest)
+        await asyncio.sleep(self._rng.uniform(0.001, 0.02))
 
     def _next_ballot(self) -> Ballot:
         self._durable["counter"] += 1
@@ -231,19 +243,29 @@ class Node:
         return len(self._cluster.nodes) // 2 + 1
 
     async def _ask(self, request: Prepare | Accept) -> list[tuple[bool, Ballot, Any]]:
-        """The answers so far once a majority agreed or refused, or when the time is up."""
+        """
+        The answers so far once a majority agreed, one can no more, or when the time is up.
+
+        While nobody has agreed to an `Accept` all are waited for: what all refused never happens.
+        """
+        nodes = self._cluster.nodes
         answers: list[tuple[bool, Ballot, Any]] = []
         enough = asyncio.get_running_loop().create_future()
 
         def take(answer: asyncio.Future[Any]) -> None:
-            if answer.exception() is not None or enough.done():
+            if enough.done():
                 return
-            answers.append(answer.result())
+            if answer.exception() is None:
+                answers.append(answer.result())
+            elif isinstance(answer.exception(), ConnectionRefusedError):
+                answers.append((False, (0, ""), None))  # No process there: it was never asked.
             agreed = sum(ok for ok, _, _ in answers)
-            if max(agreed, len(answers) - agreed) >= self._majority:
+            refused = len(answers) - agreed
+            is_settled = agreed > 0 or refused == len(nodes) or isinstance(request, Prepare)
+            if agreed >= self._majority or (refused >= self._majority and is_settled):
                 enough.set_result(None)
 
-        for node in self._cluster.nodes:
+        for node in nodes:
             self._cluster.send(self._name, node, request).add_done_callback(take)
         with suppress(TimeoutError):
             async with asyncio.timeout(QUORUM_LIMIT_S):
@@ -281,6 +303,14 @@ def _now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def _ask_node(cluster: SimulatedCluster, node: str, request: Do) -> Any:
+    """Have a node do it; that no process was there to ask means that nothing happened."""
+    try:
+        return await cluster.request(None, node, request)
+    except ConnectionRefusedError as error:
+        raise NotApplied(str(error), "refused") from error
+
+
 class SimulatedRegisters:
     """Registers by way of one node."""
 
@@ -313,7 +343,7 @@ class SimulatedRegisters:
         pass
 
     async def _do(self, request: Do) -> Any:
-        return await self._cluster.request(None, self._node, request)
+        return await _ask_node(self._cluster, self._node, request)
 
 
 class SimulatedElements:
@@ -325,11 +355,11 @@ class SimulatedElements:
 
     async def add(self, element: int) -> None:
         change = Do("set", lambda held: (*(held or ()), element), "add", element)
-        await self._cluster.request(None, self._node, change)
+        await _ask_node(self._cluster, self._node, change)
 
     async def read(self) -> list[int]:
         request = Do("set", lambda held: held, "read")
-        return list(await self._cluster.request(None, self._node, request) or ())
+        return list(await _ask_node(self._cluster, self._node, request) or ())
 
     async def close(self) -> None:
         pass
