@@ -13,10 +13,10 @@ setup: ## Install what a run needs: system packages if missing, and .venv
 
 demo: setup ## Break a dqlite cluster that survives it: 5 nodes, 30 s of faults
 	$(BIN)/dissever test dqlite --workload register --consistency quorum \
-		--faults partition,kill,pause --nodes 5 --time-limit 30
+		--faults partition,kill,pause --nodes 5 --rate 400 --time-limit 30
 
 ANOMALY := $(BIN)/dissever test dqlite --workload register --consistency leader \
-	--faults deposed-leader --time-limit 30
+	--faults deposed-leader --rate 300 --fault-interval 8 --time-limit 40
 
 anomaly: setup ## Make a deposed leader answer with the past; the run must find it
 	@echo "$(ANOMALY)"; $(ANOMALY); status=$$?; \
