@@ -133,15 +133,22 @@ def _overwritten(
 
 
 def _is_lost(overwriter: Call, failing: Call, calls: Sequence[Call]) -> bool:
-    """Nobody saw the value, and one more read, begun later, saw what was set before it."""
+    """
+    Nobody ever saw the value, and what was set before it was still current afterwards.
+
+    A read that misses a value may be stale. That the value is gone takes more: an acknowledged
+    compare-and-set, begun later, that took an older one; or, when nothing else was set any more,
+    two later reads or more, all of an older one.
+    """
+    settled = [call for call in calls if not call.is_crashed]
     value = written(overwriter.f, overwriter.value_in)
-    if any(wanted(call) == value for call in calls if not call.is_crashed):
+    if any(wanted(call) == value for call in settled):
         return False
-    before = {written(call.f, call.value_in) for call in calls if call.ret < overwriter.inv} | {
-        wanted(failing)
-    }
-    after = {written(call.f, call.value_in) for call in calls if call.ret >= overwriter.inv}
-    return any(
-        call.inv > failing.ret and not call.is_crashed and wanted(call) in before - after
-        for call in calls
-    )
+    older = {written(call.f, call.value_in) for call in calls if call.ret < overwriter.inv}
+    newer = {written(call.f, call.value_in) for call in calls if call.ret >= overwriter.inv}
+    old = (older | {wanted(failing)}) - newer
+    later = [call for call in settled if call.inv > overwriter.ret]
+    if any(call.f == "cas" and wanted(call) in old for call in later):
+        return True
+    is_last = newer <= {None, value}
+    return is_last and len(later) > 1 and all(wanted(call) in old for call in later)

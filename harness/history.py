@@ -137,12 +137,12 @@ class History:
             MalformedHistory: When a process has two open operations, completes what it never
                 invoked, or goes on after an info.
         """
-        return tuple(_pair([event for event in self.events if event.is_client], strict=True))
+        return tuple(_pair([event for event in self.events if event.is_client]))
 
     @cached_property
     def faults(self) -> tuple[Operation, ...]:
         """The operations of the nemeses, by invocation; their completions carry the evidence."""
-        return tuple(_pair([event for event in self.events if not event.is_client], strict=False))
+        return tuple(_pair_faults([event for event in self.events if not event.is_client]))
 
     @cached_property
     def keys(self) -> tuple[Key | None, ...]:
@@ -163,8 +163,8 @@ class History:
         return self.events[-1].time if self.events else 0
 
 
-def _pair(events: Sequence[Event], *, strict: bool) -> Iterable[Operation]:
-    """Match each invocation with the next event of its process."""
+def _pair(events: Sequence[Event]) -> Iterable[Operation]:
+    """Match each invocation of a client with the next event of its process."""
     completions: dict[int, Event] = {}
     open_invocations: dict[Process, Event] = {}
     ended: set[Process] = set()
@@ -172,12 +172,12 @@ def _pair(events: Sequence[Event], *, strict: bool) -> Iterable[Operation]:
     for event in events:
         process = event.process
         invocation = open_invocations.pop(process, None)
-        if event.type is Type.INVOKE or (not strict and invocation is None):
+        if event.type is Type.INVOKE:
             if invocation is not None:
                 raise MalformedHistory(
                     f"process {process} already has an open operation", event.index
                 )
-            if strict and process in ended:
+            if process in ended:
                 raise MalformedHistory(f"process {process} goes on after an info", event.index)
             open_invocations[process] = event
             invocations.append(event)
@@ -194,3 +194,22 @@ def _pair(events: Sequence[Event], *, strict: bool) -> Iterable[Operation]:
         if event.type is Type.INFO:
             ended.add(process)
     return [Operation(invocation, completions.get(invocation.index)) for invocation in invocations]
+
+
+def _pair_faults(events: Sequence[Event]) -> Iterable[Operation]:
+    """
+    Match each event of a nemesis with the next of the same process and `f`.
+
+    Elsewhere both may be info, and one may stand alone: it is an operation without a completion.
+    """
+    first: dict[Process, int] = {}
+    pairs: list[Operation] = []
+    for event in events:
+        begun = first.pop(event.process, None)
+        is_end = event.type is not Type.INVOKE
+        if begun is not None and is_end and pairs[begun].f == event.f:
+            pairs[begun] = Operation(pairs[begun].invocation, event)
+        else:
+            first[event.process] = len(pairs)
+            pairs.append(Operation(event, None))
+    return pairs

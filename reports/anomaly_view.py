@@ -10,6 +10,8 @@ from dissever.harness.results import Anomaly, Results
 from dissever.reports.bands import Faults
 from dissever.reports.excerpt import Excerpt, excerpt
 from dissever.reports.labels import label, shorten
+from dissever.reports.meanwhile import meanwhile
+from dissever.reports.prose import ANOMALIES
 
 LINKS_MAX = 12
 LINK_CHARACTERS_MAX = 40
@@ -34,10 +36,16 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class AnomalyView:
-    """One anomaly; `window` is None when it names no operation of a client."""
+    """
+    One anomaly; `window` is None when it names no operation of a client.
+
+    `meaning` explains its name, if it is a known one; `meanwhile` are the faults in force.
+    """
 
     checker: str
     anomaly: Anomaly
+    meaning: str
+    meanwhile: tuple[str, ...]
     steps: tuple[StepView, ...]
     window: Excerpt | None
 
@@ -64,7 +72,9 @@ def anomaly_views(
             if operation.invocation.index in clients
         ]
         window = excerpt(anomaly, context, faults.bands, end_ns=history.duration_ns)
-        views.append(AnomalyView(checker, anomaly, steps, window))
+        meaning = ANOMALIES.get(anomaly.name, "")
+        in_force = meanwhile(anomaly, by_index, faults)
+        views.append(AnomalyView(checker, anomaly, meaning, in_force, steps, window))
     return tuple(views)
 
 

@@ -159,15 +159,19 @@ def weigh(operations: Sequence[Operation], named: frozenset[int], count_max: int
     stride_others = max(1, -(-2 * others // max(1, count_max)))
     room = max(1, count_max - others // stride_others)
     stride_ok = max(1, -(-(len(operations) - others) // room))
+    weights = [0] * len(operations)
     seen = {True: 0, False: 0}
-    weights: list[int] = []
-    for operation in operations:
+    stands_for_others = {True: 0, False: 0}
+    for i, operation in enumerate(operations):
         is_ok = operation.type is Type.OK
-        stride = stride_ok if is_ok else stride_others
-        stays = seen[is_ok] % stride == 0
+        if seen[is_ok] % (stride_ok if is_ok else stride_others) == 0:
+            stands_for_others[is_ok] = i
+            weights[i] = 1
+        elif not named.isdisjoint(operation.indices):
+            weights[i] = 1
+        else:
+            weights[stands_for_others[is_ok]] += 1
         seen[is_ok] += 1
-        is_named = not named.isdisjoint(operation.indices)
-        weights.append(stride if stays else 1 if is_named else 0)
     return weights
 
 

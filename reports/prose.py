@@ -25,4 +25,34 @@ DOES_NOT_MEAN = {
     ),
 }
 
+ANOMALIES = {
+    "stale-read": (
+        "A read must return the newest value that was acknowledged before it was asked for. A node "
+        "that has fallen behind, or a leader that does not know it was deposed, answers with the "
+        "past instead."
+    ),
+    "lost-write": (
+        "An acknowledged write must stay until another replaces it. Here the system said yes and "
+        "went on as if the write had never been."
+    ),
+    "lost-update": (
+        "A compare-and-set takes a value only once. Here two of them were told that they took the "
+        "same one, so the effect of one is gone."
+    ),
+    "phantom-read": "A value can only come from a write. Nobody ever asked to write this one.",
+    "aborted-read": (
+        "An operation that is told it failed must leave no trace. Here somebody was told its value."
+    ),
+    "future-read": "A value was read before anybody had asked to write it.",
+    "nonlinearizable": (
+        "Each operation must seem to happen at one instant between its question and its answer. No "
+        "choice of instants explains these answers."
+    ),
+    "lost": "An acknowledged element must be in every later read. It is missing from a final one.",
+    "diverged": "Once everything is healed and quiet, every node must show the same elements.",
+    "phantom": "Elements can only come from adds. Nobody ever asked to add these.",
+    "duplicate": "Each element was added once, and a read shows it more than once.",
+}
+"""What each name means, for somebody who meets it for the first time."""
+
 GLYPHS = {Verdict.VALID: "✓", Verdict.UNKNOWN: "?", Verdict.INVALID: "✗"}

@@ -17,7 +17,8 @@ from dissever.reports.bands import pair_faults
 from dissever.reports.fault_table import fault_rows
 from dissever.reports.figures import figures
 from dissever.reports.labels import count_text, duration_text, label, shorten, time_text
-from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS
+from dissever.reports.meanwhile import meanwhile
+from dissever.reports.prose import ANOMALIES, DOES_NOT_MEAN, GLYPHS
 
 STEP_OPERATIONS_MAX = 6
 WIDTH = 100
@@ -89,6 +90,8 @@ def _faults(history: History) -> str:
 def _explanation(anomaly: Anomaly, history: History) -> Iterator[str]:
     key = "" if anomaly.key is None else f" (key {anomaly.key})"
     yield from _wrapped(f"{anomaly.name}{key}: {anomaly.summary}", indent="  ")
+    if anomaly.name in ANOMALIES:
+        yield from _wrapped(ANOMALIES[anomaly.name], indent="  ")
     by_index = {
         index: operation
         for operation in (*history.operations, *history.faults)
@@ -102,6 +105,9 @@ def _explanation(anomaly: Anomaly, history: History) -> Iterator[str]:
             if index in by_index
         }
         yield from _operations(list(named.values()))
+    faults = pair_faults(history.faults, end_ns=history.duration_ns)
+    if in_force := meanwhile(anomaly, by_index, faults):
+        yield from _wrapped(f"faults in force meanwhile: {'; '.join(in_force)}", indent="  ")
 
 
 def _operations(operations: Sequence[Operation]) -> Iterator[str]:

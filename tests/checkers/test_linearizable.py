@@ -163,6 +163,49 @@ def test_smallest_history_shows_the_anomaly(history: Notation, name: str) -> Non
     assert result.details["invalid_keys"]["-"]["confirmed"]
 
 
+def test_old_answers_while_others_go_on_are_stale_and_nothing_is_lost(history: Notation) -> None:
+    """A deposed leader may answer many reads with the past; nobody need have read each value."""
+    result = Linearizable(CAS_REGISTER)(
+        history("""
+        0 invoke write 1
+        0 ok     write 1
+        0 invoke write 2
+        0 ok     write 2
+        0 invoke write 3
+        0 ok     write 3
+        1 invoke read
+        1 ok     read  1
+        1 invoke read
+        1 ok     read  1
+        2 invoke read
+        2 ok     read  3
+    """),
+        Budget(),
+    )
+
+    assert [each.name for each in result.anomalies] == ["stale-read"]
+
+
+def test_acknowledged_swap_of_an_older_value_proves_that_a_write_is_lost(
+    history: Notation,
+) -> None:
+    result = Linearizable(CAS_REGISTER)(
+        history("""
+        0 invoke write 1
+        0 ok     write 1
+        0 invoke write 2
+        0 ok     write 2
+        1 invoke read
+        1 ok     read  1
+        1 invoke cas   [1, 3]
+        1 ok     cas   [1, 3]
+    """),
+        Budget(),
+    )
+
+    assert [each.name for each in result.anomalies] == ["lost-write"]
+
+
 @pytest.mark.parametrize("engine", Engine)
 @pytest.mark.parametrize("name", INNOCENT)
 def test_nearest_twin_is_innocent(history: Notation, name: str, engine: Engine) -> None:

@@ -61,12 +61,13 @@ def test_killed_harness_leaves_nothing_and_its_history_is_judged(
     assert "the harness ended before the run did" in ran.text
 
 
-def test_interrupted_run_heals_and_is_judged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_heals_and_is_judged(tmp_path: Path, number: signal.Signals) -> None:
     runs = tmp_path / "interrupted"
     harness = _start("-f", "pause", "-t", "60", "--runs", str(runs))
     try:
         _wait(lambda: _events(runs) > 100, "100 events")
-        harness.send_signal(signal.SIGINT)
+        harness.send_signal(number)
         status = harness.wait(timeout=30)
     finally:
         harness.kill()
@@ -80,7 +81,12 @@ def test_interrupted_run_heals_and_is_judged(tmp_path: Path) -> None:
 
 def _start(*arguments: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "dissever", "test", "dqlite", "-q", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # A shell's background jobs ignore SIGINT, and what they start would too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _events(runs: Path) -> int:

@@ -80,3 +80,12 @@ def test_by_key_keeps_indices_and_leaves_faults_out() -> None:
     assert History(events).keys == ("a", "b")
     assert History(events).duration_ns == 5
     assert History(()).duration_ns == 0
+
+
+def test_lone_events_of_a_nemesis_are_operations_without_a_completion() -> None:
+    def event(index: int, f: str) -> Event:
+        return Event(index, index, "nemesis", Type.INFO, f)
+
+    history = History((event(0, "start"), event(1, "start"), event(2, "stop"), event(3, "start")))
+
+    assert [fault.indices for fault in history.faults] == [(0, 1), (2,), (3,)]

@@ -273,6 +273,7 @@ def test_killed_keeper_is_a_lost_cluster(open_cluster: Open, marker: str) -> Non
                 await cluster.start(node, Program(["sleep", marker], {}))
             nodes = processes_with(marker)
             assert len(nodes) == 2
+            await cluster.pause("n1")  # So that it does not end on a SIGTERM that comes through.
             stopping = asyncio.create_task(cluster.stop("n1", timeout_s=30))
             os.kill(only_child(), signal.SIGKILL)
 

@@ -1,0 +1,37 @@
+"""The faults that an anomaly's explanation mentions."""
+
+from __future__ import annotations
+
+from dissever.harness.history import Event, History, Type
+from dissever.harness.results import Anomaly
+from dissever.reports import pair_faults
+from dissever.reports.meanwhile import meanwhile
+
+S = 1_000_000_000
+CUT = {"targets": ["n1", "n2"], "evidence": {"held": True}}
+HISTORY = History(
+    (
+        Event(0, 0 * S, "pause", Type.INVOKE, "pause"),
+        Event(1, 1 * S, "pause", Type.INFO, "pause", {"targets": ["n3"]}),
+        Event(2, 2 * S, "pause", Type.INVOKE, "resume"),
+        Event(3, 3 * S, "pause", Type.INFO, "resume"),
+        Event(4, 4 * S, "partition", Type.INVOKE, "start-partition"),
+        Event(5, 5 * S, "partition", Type.INFO, "start-partition", CUT),
+        Event(6, 6 * S, 0, Type.INVOKE, "read"),
+        Event(7, 7 * S, 0, Type.OK, "read", 1),
+    )
+)
+BY_INDEX = {index: operation for operation in HISTORY.operations for index in operation.indices}
+FAULTS = pair_faults(HISTORY.faults, end_ns=8 * S)
+
+
+def test_only_faults_that_overlap_the_guilty_operations_are_told() -> None:
+    anomaly = Anomaly(name="stale-read", summary="", indices=(6, 7))
+
+    assert meanwhile(anomaly, BY_INDEX, FAULTS) == ("partition (n1, n2) from 5.000 s to 8.000 s",)
+
+
+def test_an_anomaly_without_operations_has_no_meanwhile() -> None:
+    anomaly = Anomaly(name="assertion", summary="", indices=())
+
+    assert meanwhile(anomaly, BY_INDEX, FAULTS) == ()
