@@ -166,7 +166,14 @@ def node_events(history: History) -> tuple[NodeEvent, ...]:
     return tuple(events)
 
 
-_PROCESS_EVENTS = {"kill": "killed", "start": "started", "pause": "paused", "resume": "resumed"}
+_PROCESS_EVENTS = {
+    "kill": "killed",
+    "start": "started",
+    "pause": "paused",
+    "resume": "resumed",
+    "start-deposed-leader": "paused",
+    "resume-deposed-leader": "resumed",
+}
 
 
 def _generator(options: Options) -> Any:
