@@ -12,7 +12,7 @@ from dissever.harness.history import Event, History, Operation, Type
 from dissever.harness.results import Budget, Verdict
 from dissever.native import Engine
 
-CASES = 6_000
+CASES = 25_000
 VALUES = 3
 
 
