@@ -10,9 +10,9 @@ from dissever.harness.generator.core import (
     Sleep,
     Step,
     Thread,
-    generator,
 )
 from dissever.harness.generator.keys import concurrent_keys, sequential_keys, then_with_keys
+from dissever.harness.generator.lift import generator
 from dissever.harness.generator.pace import cycle_times, delay, rate, stagger, time_limit
 from dissever.harness.generator.sequences import (
     concat,

@@ -10,10 +10,10 @@ Source: Jepsen's `generator.clj`, behaviour only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from random import Random
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -256,64 +256,3 @@ def at(step: Invocation | Sleep | Log, time: int) -> Invocation | Sleep | Log:
     if type(step) is Invocation:
         return Invocation(step.f, step.value, step.key, step.process, time)
     return msgspec.structs.replace(step, time=time)
-
-
-class Memo:
-    """
-    An iterable that can be asked twice for the same place.
-
-    Python's iterators change when they are read, generators must not: what was read is kept in a
-    linked list, and places nobody holds any more are collected.
-    """
-
-    __slots__ = ("_next", "_source", "value")
-
-    def __init__(self, value: Any, source: Iterator[Any]) -> None:
-        self.value = value
-        self._source: Iterator[Any] | None = source
-        self._next: Memo | None = None
-
-    @staticmethod
-    def first(source: Iterator[Any]) -> Memo | None:
-        """The first place, or None for an empty iterator."""
-        for value in source:
-            return Memo(value, source)
-        return None
-
-    @property
-    def rest(self) -> Memo | None:
-        """The next place, or None at the end."""
-        if self._source is not None:
-            self._next = Memo.first(self._source)
-            self._source = None
-        return self._next
-
-
-def generator(source: Any) -> Generator:
-    """
-    Make a generator of any value that stands for one.
-
-    None: nothing. An Invocation, Sleep or Log: that, once. An iterable, endless ones too: all of
-    its first element, then of its second, and so on. A function of no argument or of the context:
-    called whenever its last answer is exhausted, until it gives None. A mapping is refused: it has
-    no order that would mean anything here.
-
-    Raises:
-        TypeError: For anything else.
-    """
-    if isinstance(source, Invocation | Sleep | Log):
-        return Once(source)
-    if source is None:
-        return NOTHING
-    if isinstance(source, Generator):
-        return source
-    from dissever.harness.generator import sequences
-
-    if callable(source):
-        return sequences.Function.of(source)
-    if isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping):
-        return sequences.Sequence.of(Memo.first(iter(source)))
-    raise TypeError(
-        "expected a generator, an invocation, an iterable, a function or None, "
-        f"got {type(source).__name__}: {source!r}"
-    )

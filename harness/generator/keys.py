@@ -14,11 +14,10 @@ from dissever.harness.generator.core import (
     Answer,
     Context,
     Generator,
-    Memo,
     Offer,
-    generator,
     soonest,
 )
+from dissever.harness.generator.lift import Memo, generator
 from dissever.harness.generator.sequences import synchronize
 from dissever.harness.history import Event, Key, Type
 

@@ -12,8 +12,8 @@ from dissever.harness.generator.core import (
     Context,
     Generator,
     at,
-    generator,
 )
+from dissever.harness.generator.lift import generator
 from dissever.harness.history import Event
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -11,81 +10,16 @@ import msgspec
 
 from dissever.harness.client import Invocation
 from dissever.harness.generator.core import (
-    NOTHING,
     PENDING,
     Answer,
     Context,
     Generator,
     Log,
-    Memo,
     Once,
     Sleep,
-    generator,
 )
+from dissever.harness.generator.lift import generator
 from dissever.harness.history import Event, Type
-
-
-class Sequence(msgspec.Struct, frozen=True):
-    """All of the first, then of the second, …; updates reach the first only."""
-
-    head: Generator
-    place: Memo
-
-    @staticmethod
-    def of(place: Memo | None) -> Generator:
-        """The sequence from a place on."""
-        return NOTHING if place is None else Sequence(generator(place.value), place)
-
-    def next(self, context: Context) -> Answer:
-        here: Sequence = self
-        while True:
-            answer = here.head.next(context)
-            if answer is not None:
-                step, head = answer
-                return step, here if head is here.head else Sequence(head, here.place)
-            rest = here.place.rest
-            if rest is None:
-                return None
-            here = Sequence(generator(rest.value), rest)
-
-    def update(self, context: Context, event: Event) -> Generator:
-        head = self.head.update(context, event)
-        return self if head is self.head else Sequence(head, self.place)
-
-
-class Function(msgspec.Struct, frozen=True):
-    """Call it, exhaust what it gave, call it again; None ends."""
-
-    f: Callable[..., Any]
-    takes_context: bool
-    current: Generator | None = None
-
-    @staticmethod
-    def of(f: Callable[..., Any]) -> Function:
-        """Look once how many arguments it takes."""
-        return Function(f, bool(inspect.signature(f).parameters))
-
-    def next(self, context: Context) -> Answer:
-        current = self.current
-        if current is not None:
-            answer = current.next(context)
-            if answer is not None:
-                return answer[0], Function(self.f, self.takes_context, answer[1])
-        if not context.free:
-            return PENDING, self
-        made = self.f(context) if self.takes_context else self.f()
-        if made is None:
-            return None
-        answer = generator(made).next(context)
-        if answer is None:
-            raise ValueError(f"{self.f!r} gave a generator that is exhausted from the start")
-        step, rest = answer
-        return step, Function(self.f, self.takes_context, None if rest is NOTHING else rest)
-
-    def update(self, context: Context, event: Event) -> Generator:
-        if self.current is None:
-            return self
-        return Function(self.f, self.takes_context, self.current.update(context, event))
 
 
 class Lazy(msgspec.Struct, frozen=True):

@@ -16,9 +16,9 @@ from dissever.harness.generator.core import (
     Generator,
     Offer,
     Thread,
-    generator,
     soonest,
 )
+from dissever.harness.generator.lift import generator
 from dissever.harness.history import Event, Process
 
 

@@ -18,8 +18,8 @@ from dissever.harness.generator.core import (
     Generator,
     Log,
     Sleep,
-    generator,
 )
+from dissever.harness.generator.lift import generator
 from dissever.harness.history import Event
 
 log = logging.getLogger(__name__)
