@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import sys
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,6 @@ from dissever.checkers import CAS_REGISTER, CHECKERS, MUTEX, REGISTER, SET, TEXT
 from dissever.checkers.linearizable import Linearizable
 from dissever.display import Display
 from dissever.harness import store
-from dissever.harness.cluster import ClusterLost
 from dissever.harness.formats import FormatError, read_history
 from dissever.harness.history import MalformedHistory
 from dissever.harness.plan import Options, Plan, host_versions
@@ -59,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(EXIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
+        sys.exit(EXIT_FAILED)
+    except Exception:  # A bug of ours: Python's own status, 1, would accuse the system.
+        traceback.print_exc()
+        click.echo("dissever itself failed; this is a bug", err=True)
         sys.exit(EXIT_FAILED)
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -281,9 +285,11 @@ def _run(options: Options, under_test: Any, runs: Path, *, keep_data: bool, is_q
     with Display(options, console, is_quiet=is_quiet) as display:
         try:
             outcome = execute(assembly.make_test(plan, under_test), run, display)
-        except (CannotRun, ClusterLost, OSError, RuntimeError, TimeoutError) as error:
+        except (CannotRun, OSError) as error:
             told = str(error) or type(error).__name__
             raise click.ClickException(f"{told} (logs are in {run})") from error
+        if not (run / store.HISTORY).exists():
+            raise click.ClickException(f"{outcome.interruption} (logs are in {run})")
         display.phase("judging")
         results = _judged(run, plan, outcome.interruption)
         display.phase("writing the report")

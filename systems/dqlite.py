@@ -29,6 +29,7 @@ from dissever.harness.client import Missing, NotApplied
 from dissever.harness.cluster import Cluster, Program
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 from dissever.harness.plan import Options
+from dissever.harness.runner import CannotRun
 
 PORT = 9001
 DATABASE = "dissever"
@@ -94,9 +95,11 @@ class Session:
             if is_quorum:
                 await self._wait_for_lock(client, TICK, ())
             rows = await client.query_sql(sql, parameters)
-        except dqlite.DqliteError as error:
+        except (dqlite.NotApplied, dqlite.Indeterminate) as error:
             self._translated(error)
             raise NotApplied(str(error), error.code) from error
+        except dqlite.DqliteError as error:
+            raise self._translated(error) from error
         return [list(row) for row in rows.rows]
 
     async def connect(self) -> None:
@@ -389,7 +392,11 @@ class DqliteSystem:
     ) -> AsyncIterator[DqliteDeployment]:
         async with await NamespacesCluster.open(options.nodes, directory) as cluster:
             deployment = DqliteDeployment(cluster, options, rng)
-            await deployment.start()
+            try:
+                await deployment.start()
+            except (dqlite.DqliteError, OSError, RuntimeError) as error:
+                told = str(error) or f"not ready within {START_LIMIT_S:g} s"
+                raise CannotRun(f"dqlite did not start: {told}") from error
             yield deployment
 
 

@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from dissever.harness.runner import CannotRun
+
 SIMULATED = ("test", "simulated", "--time-limit", "3", "--seed", "7")
 
 
@@ -167,3 +169,29 @@ def test_doctor_answers_for_every_fault_and_backend(dissever: Callable) -> None:
     assert ("partition", "namespaces") in cells
     assert ("pause", "simulated") in cells
     assert all(each["available"] or each["reason"] for each in diagnosis["faults"])
+
+
+def test_bug_of_our_own_exits_with_3_and_never_with_1(
+    dissever: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("we are at fault")
+
+    monkeypatch.setattr("dissever.assembly.judge", fail)
+    ran = dissever(*SIMULATED)
+
+    assert ran.status == 3
+    assert "we are at fault" in ran.text
+
+
+def test_system_that_does_not_start_exits_with_3_and_the_reason(
+    dissever: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise CannotRun("no node came up")
+
+    monkeypatch.setattr("dissever.cli.execute", refuse)
+    ran = dissever(*SIMULATED)
+
+    assert ran.status == 3
+    assert "no node came up" in ran.text
