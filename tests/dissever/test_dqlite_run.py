@@ -81,12 +81,7 @@ def test_interrupted_run_heals_and_is_judged(tmp_path: Path, number: signal.Sign
 
 def _start(*arguments: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "dissever", "test", "dqlite", "-q", *arguments]
-    # A shell's background jobs ignore SIGINT, and what they start would too.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def _events(runs: Path) -> int:
