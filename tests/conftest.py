@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 
-# A shell's background jobs ignore SIGINT, and so would every process that they start: tests that
-# send it would wait for ever.
+# A background job ignores SIGINT, what nohup starts ignores SIGHUP, and so would every process that
+# tests start: those that send it would wait for ever. A handler, unlike an ignored signal, is not
+# inherited by a new program.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
