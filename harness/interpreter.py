@@ -324,7 +324,7 @@ class _Interpreter:
             _pass_on_cancellation(error)
             if type(error) not in self._refusals:
                 self._refusals.add(type(error))
-                log.warning("process %s: no client to %s: %r", step.process, self._node(bit), error)
+                log.info("process %s: no client to %s: %r", step.process, self._node(bit), error)
             self._complete(bit, number, step, step.fail(["no-client", _told(error)]))
             return None
 

@@ -230,7 +230,7 @@ def test_4_no_client_is_fail_and_tried_again(bench, caplog) -> None:
         attempts.append(node)
         raise ConnectionRefusedError(f"{node} refuses")
 
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         history = bench.run(repeat(READ, 3), agree, open_client=refuse)
 
     assert [e.type for e in history] == [Type.INVOKE, Type.FAIL] * 3
