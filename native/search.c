@@ -9,6 +9,7 @@
 #include "breadth.h"
 #include "depth.h"
 #include "prepare.h"
+#include "wgl.h"
 
 #define FIRST_STAGE_PER_OPERATION 50
 #define FIRST_STAGE_AT_LEAST 1000
@@ -20,6 +21,7 @@ struct search {
     struct problem problem;
     struct depth depth;
     struct breadth breadth;
+    struct wgl wgl;
     uint64_t max_configurations;
     uint64_t max_bytes;
     uint64_t configurations;
@@ -58,7 +60,7 @@ struct search *search_open(int32_t n_operations, const int32_t *inv, const int32
 {
     *error = SEARCH_MALFORMED;
     if (n_operations < 0 || n_operations > INT32_MAX / 2 - 2 || n_states < 1 ||
-        n_transitions < 0 || engine < SEARCH_SCHEDULE || engine > SEARCH_BREADTH)
+        n_transitions < 0 || engine < SEARCH_SCHEDULE || engine > SEARCH_WGL)
         return NULL;
     *error = SEARCH_NO_MEMORY;
     struct search *search = calloc(1, sizeof *search);
@@ -68,14 +70,18 @@ struct search *search_open(int32_t n_operations, const int32_t *inv, const int32
     search->max_bytes = max_bytes;
     search->max_configurations = max_configurations;
     search->engine = (enum search_engine)engine;
-    search->decided_by = engine == SEARCH_BREADTH ? SEARCH_BREADTH : SEARCH_DEPTH;
+    search->decided_by = engine == SEARCH_SCHEDULE ? SEARCH_DEPTH : search->engine;
     search->problem = (struct problem){
         .transition = transition, .next = next, .n_operations = n_operations,
         .n_states = n_states, .n_transitions = n_transitions, .initial = initial};
-    *error = problem_prepare(&search->problem, &search->account, inv, ret);
-    if (*error == SEARCH_OK && engine != SEARCH_BREADTH)
+    if (engine == SEARCH_WGL)
+        *error = wgl_open(&search->wgl, &search->account, n_operations, inv, ret, transition,
+                          n_states, n_transitions, next, initial);
+    else
+        *error = problem_prepare(&search->problem, &search->account, inv, ret);
+    if (*error == SEARCH_OK && (engine == SEARCH_SCHEDULE || engine == SEARCH_DEPTH))
         *error = depth_open(&search->depth, &search->problem, &search->account);
-    if (*error == SEARCH_OK && engine != SEARCH_DEPTH)
+    if (*error == SEARCH_OK && (engine == SEARCH_SCHEDULE || engine == SEARCH_BREADTH))
         *error = breadth_open(&search->breadth, &search->problem, &search->account);
     if (*error != SEARCH_OK) {
         search_close(search);
@@ -91,6 +97,8 @@ static enum search_status search_stage(struct search *search, uint64_t slice)
     uint64_t left = search->stage_limit - search->configurations;
     uint64_t limit = search->configurations + (slice < left ? slice : left);
 
+    if (search->engine == SEARCH_WGL)
+        return wgl_run(&search->wgl, &search->account, &search->configurations, limit);
     if (search->stage == STAGE_BREADTH)
         return breadth_run(&search->breadth, &search->problem, &search->account,
                            &search->configurations, limit);
@@ -107,7 +115,8 @@ int32_t search_run(struct search *search, uint64_t slice)
         return SEARCH_PAUSED;
     if (status == SEARCH_PAUSED)
         status = SEARCH_CONFIGURATIONS;
-    search->decided_by = search->stage == STAGE_BREADTH ? SEARCH_BREADTH : SEARCH_DEPTH;
+    if (search->engine != SEARCH_WGL)
+        search->decided_by = search->stage == STAGE_BREADTH ? SEARCH_BREADTH : SEARCH_DEPTH;
     bool is_decided = status == SEARCH_VALID || status == SEARCH_INVALID;
     if (!is_decided && search->engine == SEARCH_SCHEDULE && search->stage != STAGE_LAST) {
         if (search->stage == STAGE_BREADTH)
@@ -123,6 +132,8 @@ int32_t search_run(struct search *search, uint64_t slice)
 
 int32_t search_order(struct search *search, int32_t *operations)
 {
+    if (search->decided_by == SEARCH_WGL)
+        return wgl_order(&search->wgl, operations);
     if (search->decided_by == SEARCH_BREADTH)
         return breadth_order(&search->breadth, operations);
     return depth_order(&search->depth, operations, search->status == SEARCH_VALID);
@@ -136,6 +147,8 @@ static int32_t search_reach(const struct search *search)
 
 int32_t search_failing(const struct search *search)
 {
+    if (search->decided_by == SEARCH_WGL)
+        return search->wgl.n_required == 0 ? -1 : search->wgl.reach;
     int32_t reach = search_reach(search);
     return reach < search->problem.n_returns ? search->problem.return_operation[reach] : -1;
 }
@@ -149,6 +162,8 @@ int32_t search_frontier(struct search *search, uint32_t *from, int32_t *state,
     struct cursor *cursor = is_breadth ? &search->breadth.cursor : &search->depth.cursor;
     int32_t reach = search_reach(search), n_done = 0;
 
+    if (search->decided_by == SEARCH_WGL)
+        return wgl_frontier(&search->wgl, from, state, operations);
     while (*from < memo->count) {
         const uint64_t *block = memo_block(memo, (*from)++);
         if (block_return(block) != reach)
@@ -182,6 +197,7 @@ void search_close(struct search *search)
 {
     if (search == NULL)
         return;
+    wgl_free(&search->wgl, &search->account);
     breadth_free(&search->breadth, &search->account);
     depth_free(&search->depth, &search->account);
     problem_free(&search->problem, &search->account);

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-enum search_engine { SEARCH_SCHEDULE = 0, SEARCH_DEPTH = 1, SEARCH_BREADTH = 2 };
+enum search_engine { SEARCH_SCHEDULE = 0, SEARCH_DEPTH = 1, SEARCH_BREADTH = 2, SEARCH_WGL = 3 };
 
 enum search_status {
     SEARCH_PAUSED = 0,         /* the slice is used up: run again */

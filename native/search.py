@@ -24,11 +24,12 @@ _SLICE = 500_000
 
 
 class Engine(StrEnum):
-    """The engines by what they explore first; `schedule` tries both."""
+    """The engines by what they explore first; `schedule` tries both; `wgl` is the plain search."""
 
     SCHEDULE = "schedule"
     DEPTH = "depth"
     BREADTH = "breadth"
+    WGL = "wgl"
 
 
 class Status(Enum):

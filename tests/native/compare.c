@@ -211,7 +211,7 @@ int main(int argc, char **argv)
         bool expected = brute_force(&in, 0, in.initial);
         invalid += !expected;
         uint64_t slice = 1 + random_next(&seed) % 7;
-        for (int32_t engine = SEARCH_SCHEDULE; engine <= SEARCH_BREADTH; engine++) {
+        for (int32_t engine = SEARCH_SCHEDULE; engine <= SEARCH_WGL; engine++) {
             if (agrees(&in, expected, engine, slice))
                 continue;
             if (mismatches++ == 0)
