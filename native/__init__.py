@@ -4,6 +4,6 @@ C: the search for linearizations (`search.c`), and its build (`build.py`).
 `search.py` is the only module that calls it.
 """
 
-from dissever.native.search import Engine, Outcome, Problem, Status, search
+from dissever.native.search import Engine, LazyProblem, Outcome, Problem, Status, search
 
-__all__ = ["Engine", "Outcome", "Problem", "Status", "search"]
+__all__ = ["Engine", "LazyProblem", "Outcome", "Problem", "Status", "search"]

@@ -22,7 +22,13 @@ INTERFACES = ("columns", "search")
 
 SOURCES = ("search",)
 
-HEADERS = (*INTERFACES, "breadth", "depth", "cursor", "prepare", "kinds", "problem", "memo", "wgl")
+HEADERS = (
+    *INTERFACES,
+    *("breadth", "cursor", "depth", "kinds", "lazy", "memo", "prepare", "problem", "wgl"),
+)
+
+CALLBACKS = 'extern "Python" int32_t python_step(void *context, int32_t state, int32_t transition);'
+"""What C asks Python, a `search_step`."""
 
 
 def module(folder: str) -> FFI:
@@ -30,6 +36,7 @@ def module(folder: str) -> FFI:
     ffi = FFI()
     for name in INTERFACES:
         ffi.cdef(_declarations((ROOT / "native" / f"{name}.h").read_text(encoding="utf-8")))
+    ffi.cdef(CALLBACKS)
     ffi.set_source(
         "dissever.native._search",
         "\n".join(f'#include "{name}.h"' for name in INTERFACES),

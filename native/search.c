@@ -22,6 +22,7 @@ struct search {
     struct depth depth;
     struct breadth breadth;
     struct wgl wgl;
+    struct lazy lazy;
     uint64_t max_configurations;
     uint64_t max_bytes;
     uint64_t configurations;
@@ -53,14 +54,16 @@ static void search_enter_stage(struct search *search, enum stage stage)
     }
 }
 
-struct search *search_open(int32_t n_operations, const int32_t *inv, const int32_t *ret,
-                           const int32_t *transition, int32_t n_states, int32_t n_transitions,
-                           const int32_t *next, int32_t initial, uint64_t max_configurations,
-                           uint64_t max_bytes, int32_t engine, int32_t *error)
+/* Begin with a table, or with lazy states (then `next` is NULL). As search_open. */
+static struct search *search_begin(const struct problem *wanted, const int32_t *inv,
+                                   const int32_t *ret, const struct lazy *lazy,
+                                   uint64_t max_configurations, uint64_t max_bytes,
+                                   int32_t engine, int32_t *error)
 {
     *error = SEARCH_MALFORMED;
-    if (n_operations < 0 || n_operations > INT32_MAX / 2 - 2 || n_states < 1 ||
-        n_transitions < 0 || engine < SEARCH_SCHEDULE || engine > SEARCH_WGL)
+    if (wanted->n_operations < 0 || wanted->n_operations > INT32_MAX / 2 - 2 ||
+        wanted->n_states < 1 || wanted->n_transitions < 0 || engine < SEARCH_SCHEDULE ||
+        engine > SEARCH_WGL)
         return NULL;
     *error = SEARCH_NO_MEMORY;
     struct search *search = calloc(1, sizeof *search);
@@ -71,12 +74,16 @@ struct search *search_open(int32_t n_operations, const int32_t *inv, const int32
     search->max_configurations = max_configurations;
     search->engine = (enum search_engine)engine;
     search->decided_by = engine == SEARCH_SCHEDULE ? SEARCH_DEPTH : search->engine;
-    search->problem = (struct problem){
-        .transition = transition, .next = next, .n_operations = n_operations,
-        .n_states = n_states, .n_transitions = n_transitions, .initial = initial};
+    search->problem = *wanted;
+    if (lazy != NULL) {
+        search->lazy = *lazy;
+        search->lazy.account = &search->account;
+        search->problem.lazy = search->wgl.lazy = &search->lazy;
+    }
     if (engine == SEARCH_WGL)
-        *error = wgl_open(&search->wgl, &search->account, n_operations, inv, ret, transition,
-                          n_states, n_transitions, next, initial);
+        *error = wgl_open(&search->wgl, &search->account, wanted->n_operations, inv, ret,
+                          wanted->transition, wanted->n_states, wanted->n_transitions,
+                          wanted->next, wanted->initial);
     else
         *error = problem_prepare(&search->problem, &search->account, inv, ret);
     if (*error == SEARCH_OK && (engine == SEARCH_SCHEDULE || engine == SEARCH_DEPTH))
@@ -89,6 +96,61 @@ struct search *search_open(int32_t n_operations, const int32_t *inv, const int32
     }
     search_enter_stage(search, engine == SEARCH_BREADTH ? STAGE_BREADTH : STAGE_FIRST);
     return search;
+}
+
+struct search *search_open_register(int32_t n_operations, const int32_t *events,
+                                    int32_t n_events, const int32_t *transition,
+                                    int32_t n_states, int32_t n_transitions, const int32_t *want,
+                                    const int32_t *make, uint64_t max_configurations,
+                                    uint64_t max_bytes, int32_t *error)
+{
+    *error = SEARCH_NO_MEMORY;
+    struct search *search = calloc(1, sizeof *search);
+    if (search == NULL)
+        return NULL;
+    search->account.limit = max_bytes;
+    search->max_bytes = max_bytes;
+    search->max_configurations = max_configurations;
+    search->engine = SEARCH_SCHEDULE;
+    search->decided_by = SEARCH_DEPTH;
+    search->problem = (struct problem){
+        .transition = transition, .want = want, .make = make, .n_operations = n_operations,
+        .n_states = n_states, .n_transitions = n_transitions};
+    *error = problem_prepare_register(&search->problem, &search->account, events, n_events);
+    if (*error == SEARCH_OK)
+        *error = depth_open(&search->depth, &search->problem, &search->account);
+    if (*error == SEARCH_OK)
+        *error = breadth_open(&search->breadth, &search->problem, &search->account);
+    if (*error != SEARCH_OK) {
+        search_close(search);
+        return NULL;
+    }
+    search_enter_stage(search, STAGE_FIRST);
+    return search;
+}
+
+struct search *search_open(int32_t n_operations, const int32_t *inv, const int32_t *ret,
+                           const int32_t *transition, int32_t n_states, int32_t n_transitions,
+                           const int32_t *next, int32_t initial, uint64_t max_configurations,
+                           uint64_t max_bytes, int32_t engine, int32_t *error)
+{
+    struct problem problem = {.transition = transition, .next = next,
+                              .n_operations = n_operations, .n_states = n_states,
+                              .n_transitions = n_transitions, .initial = initial};
+    return search_begin(&problem, inv, ret, NULL, max_configurations, max_bytes, engine, error);
+}
+
+struct search *search_open_lazy(int32_t n_operations, const int32_t *inv, const int32_t *ret,
+                                const int32_t *transition, int32_t n_transitions,
+                                const uint8_t *pure, search_step *step, void *context,
+                                uint64_t max_configurations, uint64_t max_bytes, int32_t engine,
+                                int32_t *error)
+{
+    struct problem problem = {.transition = transition, .lazy_pure = pure,
+                              .n_operations = n_operations, .n_states = 1,
+                              .n_transitions = n_transitions};
+    struct lazy lazy = {.step = step, .context = context, .max_bytes = max_bytes};
+    return search_begin(&problem, inv, ret, &lazy, max_configurations, max_bytes, engine, error);
 }
 
 /* One slice of the current stage. */
@@ -111,6 +173,8 @@ int32_t search_run(struct search *search, uint64_t slice)
     if (search->status != SEARCH_PAUSED)
         return search->status;
     enum search_status status = search_stage(search, slice);
+    if (search->lazy.failure != SEARCH_PAUSED)
+        return search->status = search->lazy.failure;
     if (status == SEARCH_PAUSED && search->configurations < search->stage_limit)
         return SEARCH_PAUSED;
     if (status == SEARCH_PAUSED)
@@ -201,5 +265,6 @@ void search_close(struct search *search)
     breadth_free(&search->breadth, &search->account);
     depth_free(&search->depth, &search->account);
     problem_free(&search->problem, &search->account);
+    lazy_free(&search->lazy);
     free(search);
 }

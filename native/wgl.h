@@ -14,6 +14,7 @@
 #ifndef DISSEVER_WGL_H
 #define DISSEVER_WGL_H
 
+#include "lazy.h"
 #include "memo.h"
 #include "search.h"
 
@@ -26,6 +27,7 @@ struct wgl {
     const int32_t *inv;
     const int32_t *transition;
     const int32_t *next;
+    struct lazy *lazy; /* instead of `next`, or NULL */
     int32_t n_operations;
     int32_t n_transitions;
     int32_t n_required; /* ok operations not linearized yet */
@@ -164,7 +166,7 @@ static void wgl_unlift(struct wgl *wgl, int32_t operation)
 static int wgl_link(struct wgl *wgl, int32_t n_states, int32_t *at)
 {
     int32_t n = wgl->n_operations, last = 2 * n;
-    size_t cells = (size_t)n_states * (size_t)wgl->n_transitions;
+    size_t cells = wgl->lazy != NULL ? 0 : (size_t)n_states * (size_t)wgl->n_transitions;
 
     for (size_t i = 0; i < cells; i++)
         if (wgl->next[i] < -1 || wgl->next[i] >= n_states)
@@ -270,6 +272,13 @@ static enum search_status wgl_backtrack(struct wgl *wgl)
     return SEARCH_PAUSED;
 }
 
+static int32_t wgl_next(const struct wgl *wgl, int32_t transition)
+{
+    if (wgl->lazy != NULL)
+        return lazy_next(wgl->lazy, wgl->state, transition);
+    return wgl->next[(size_t)wgl->state * (size_t)wgl->n_transitions + (size_t)transition];
+}
+
 /* Explore until `*configurations` reaches `limit`: each look into the memo counts as one. */
 static enum search_status wgl_run(struct wgl *wgl, struct account *account,
                                   uint64_t *configurations, uint64_t limit)
@@ -281,8 +290,7 @@ static enum search_status wgl_run(struct wgl *wgl, struct account *account,
             status = wgl_backtrack(wgl);
             continue;
         }
-        size_t row = (size_t)wgl->state * (size_t)wgl->n_transitions;
-        int32_t after = wgl->next[row + (size_t)wgl->transition[wgl->entry / 2]];
+        int32_t after = wgl_next(wgl, wgl->transition[wgl->entry / 2]);
         int done = 0;
         if (after >= 0) {
             ++*configurations;

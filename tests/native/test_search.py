@@ -42,8 +42,8 @@ MUTANTS = {
     ),
     "a crashed operation dropped one return too early": (
         "cursor.h",
-        "problem->need[after] < e)",
-        "problem->need[after] <= e)",
+        "problem_need(problem, after) < e)",
+        "problem_need(problem, after) <= e)",
     ),
     "counts of crashed operations never given back": (
         "cursor.h",
