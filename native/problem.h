@@ -80,14 +80,14 @@ static void problem_free(struct problem *problem, struct account *account)
 
 static int32_t problem_next(const struct problem *problem, int32_t state, int32_t transition)
 {
-    if (problem->lazy != NULL)
-        return lazy_next(problem->lazy, state, transition);
-    if (problem->next == NULL) {
+    if (problem->want != NULL) {
         int32_t want = problem->want[transition], make = problem->make[transition];
         if (want >= 0 && want != state)
             return -1;
         return make < 0 ? state : make;
     }
+    if (problem->lazy != NULL)
+        return lazy_next(problem->lazy, state, transition);
     return problem->next[(size_t)state * (size_t)problem->n_transitions + (size_t)transition];
 }
 

@@ -64,6 +64,18 @@ struct search *search_open_lazy(int32_t n_operations, const int32_t *inv, const 
                                 uint64_t max_configurations, uint64_t max_bytes, int32_t engine,
                                 int32_t *error);
 
+/*
+ * The same for a register: state 0 is the initial one. Transition t is enabled in state want[t]
+ * alone, or in every one where it is -1; it leads to state make[t], or changes nothing where that
+ * is -1. `events` lists what happens in order: operation + 1 invokes, -(operation + 1) returns;
+ * operations are numbered by invocation. The caller answers for the arrays: they are not checked.
+ */
+struct search *search_open_register(int32_t n_operations, const int32_t *events,
+                                    int32_t n_events, const int32_t *transition,
+                                    int32_t n_states, int32_t n_transitions, const int32_t *want,
+                                    const int32_t *make, uint64_t max_configurations,
+                                    uint64_t max_bytes, int32_t *error);
+
 /* Explore at most about `slice` configurations more. Returns a search_status. */
 int32_t search_run(struct search *search, uint64_t slice);
 
