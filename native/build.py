@@ -17,14 +17,31 @@ from pathlib import Path
 from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent.parent
-INTERFACES = ("columns", "search")
+INTERFACES = ("columns", "keys", "load", "search")
 """The headers that Python sees; each needs those before it."""
 
-SOURCES = ("search",)
+SOURCES = ("search", "keys", "load", "zones")
 
 HEADERS = (
     *INTERFACES,
-    *("breadth", "cursor", "depth", "kinds", "lazy", "memo", "prepare", "problem", "wgl"),
+    *(
+        "breadth",
+        "cursor",
+        "depth",
+        "edn",
+        "etcd",
+        "intern",
+        "json",
+        "kinds",
+        "lazy",
+        "memo",
+        "prepare",
+        "problem",
+        "record",
+        "values",
+        "wgl",
+        "zones",
+    ),
 )
 
 CALLBACKS = 'extern "Python" int32_t python_step(void *context, int32_t state, int32_t transition);'
@@ -43,7 +60,8 @@ def module(folder: str) -> FFI:
         sources=[f"{folder}/{name}.c" for name in SOURCES],
         depends=[f"{folder}/{name}.h" for name in HEADERS],
         include_dirs=[folder],
-        extra_compile_args=["-std=c11", "-O2"],
+        extra_compile_args=["-std=c11", "-O2", "-pthread"],
+        extra_link_args=["-pthread"],
     )
     return ffi
 

@@ -10,9 +10,9 @@ Source: `columns.h`.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from dissever.native._search import ffi, lib
 
@@ -24,7 +24,7 @@ INFO: Final[int] = lib.COLUMNS_INFO
 NONE: Final = -1
 """In `value_out`, `b` and `ret`: there is none."""
 
-TYPE_CODES: Final = {
+TYPE_CODES: Final[dict[str, Literal["b", "H", "i", "q"]]] = {
     "type": "b",
     "process": "i",
     "f": "H",
@@ -71,7 +71,7 @@ class Columns:
     @classmethod
     def of(
         cls,
-        columns: dict[str, Iterable[int]],
+        columns: Mapping[str, Iterable[int]],
         *,
         fs: Sequence[str] = (),
         keys: Sequence[Any] = (None,),
