@@ -459,6 +459,21 @@ static enum keys_verdict judge_zones(struct worker *worker, int32_t key, int32_t
     return KEYS_INVALID;
 }
 
+/* Whether a read was told a value that nobody asked to set: invalid, whatever else happened. */
+static bool has_phantom(struct worker *worker, int32_t key)
+{
+    struct keys *keys = worker->keys;
+    for (int32_t v = 1; v < worker->n_values; v++) {
+        const struct zones_value *value = &worker->values[v];
+        if (value->n_reads == 0 || value->producer >= 0)
+            continue;
+        int32_t read = -keys->events[keys->event_start[key] + value->read_ret] - 1;
+        accuse(keys, key, KEYS_PHANTOM, &read, 1);
+        return true;
+    }
+    return false;
+}
+
 /* The search. */
 
 static int32_t new_transition(struct worker *worker, int32_t *n, int32_t want, int32_t make)
@@ -566,9 +581,10 @@ static enum keys_verdict begin_key(struct worker *worker, int32_t key)
             continue;
         }
         enum keys_verdict verdict = take_call(worker, i, calls[i], position, &evidence);
-        has_cas = has_cas || worker->want[i] >= 0;
-        if (verdict == KEYS_UNDECIDED)
+        if (verdict == KEYS_UNDECIDED) {
+            has_cas = has_cas || (worker->want[i] >= 0 && worker->make[i] >= 0);
             continue;
+        }
         end_values(worker);
         accuse(keys, key, 0, &i, verdict == KEYS_MALFORMED);
         return verdict;
@@ -578,6 +594,9 @@ static enum keys_verdict begin_key(struct worker *worker, int32_t key)
     if (evidence == KEYS_UNIQUE && !keys->options.search_only) {
         keys->results.engine[key] = has_cas ? KEYS_CHAINS : KEYS_ZONES;
         verdict = judge_zones(worker, key, n_events);
+    } else if (has_phantom(worker, key) && !keys->options.search_only) {
+        keys->results.engine[key] = KEYS_VALUES;
+        verdict = KEYS_INVALID;
     } else {
         verdict = open_search(worker, key, n_events);
     }

@@ -41,7 +41,8 @@ enum keys_engine {
     KEYS_ZONES = 1,
     KEYS_CHAINS = 2, /* zones, with compare-and-sets */
     KEYS_DEPTH = 3,
-    KEYS_BREADTH = 4
+    KEYS_BREADTH = 4,
+    KEYS_VALUES = 5 /* invalid at once: a value was read that nobody asked to set */
 };
 
 /* What the data prove of the values of a key: why zones apply, or why not. */
