@@ -13,16 +13,26 @@
 
 enum edn_next { EDN_ERROR, EDN_FORM, EDN_CLOSE, EDN_END };
 
+enum edn_class { EDN_SPACE = 1, EDN_BREAK = 2 };
+
+/* White space, and what else ends an atom. */
+static const uint8_t edn_classes[256] = {
+    ['\t'] = EDN_SPACE, ['\n'] = EDN_SPACE, ['\v'] = EDN_SPACE, ['\f'] = EDN_SPACE,
+    ['\r'] = EDN_SPACE, [0x1c] = EDN_SPACE, [0x1d] = EDN_SPACE, [0x1e] = EDN_SPACE,
+    [0x1f] = EDN_SPACE, [' '] = EDN_SPACE,  [','] = EDN_SPACE,  ['"'] = EDN_BREAK,
+    [';'] = EDN_BREAK,  ['('] = EDN_BREAK,  [')'] = EDN_BREAK,  ['['] = EDN_BREAK,
+    [']'] = EDN_BREAK,  ['{'] = EDN_BREAK,  ['}'] = EDN_BREAK,
+};
+
 static inline bool edn_is_space(uint8_t c)
 {
-    return c == ' ' || c == ',' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f);
+    return edn_classes[c] == EDN_SPACE;
 }
 
 /* Whether an atom ends before this byte. */
 static inline bool edn_is_end(uint8_t c)
 {
-    return edn_is_space(c) || c == '"' || c == ';' || c == '(' || c == ')' || c == '[' ||
-           c == ']' || c == '{' || c == '}';
+    return edn_classes[c] != 0;
 }
 
 static inline bool edn_is_letter(uint8_t c)
@@ -105,16 +115,22 @@ static bool edn_more(struct load *l, uint8_t closing, const uint8_t *start, int 
     return false;
 }
 
+/* Push the items of a list, vector or set, after its bracket. */
+static bool edn_items(struct load *l, uint8_t closing, const uint8_t *start, int depth)
+{
+    while (edn_more(l, closing, start, depth + 1)) {
+        int32_t item = edn_form(l, depth + 1);
+        if (item < 0 || !push(l, item))
+            return false;
+    }
+    return l->loaded.status == LOAD_OK;
+}
+
 /* Read a list, vector or set after its bracket. */
 static int32_t edn_list(struct load *l, uint8_t closing, const uint8_t *start, int depth)
 {
     size_t from = l->stack_n;
-    while (edn_more(l, closing, start, depth + 1)) {
-        int32_t item = edn_form(l, depth + 1);
-        if (item < 0 || !push(l, item))
-            return -1;
-    }
-    return l->loaded.status == LOAD_OK ? pop_list(l, from) : -1;
+    return edn_items(l, closing, start, depth) ? pop_list(l, from) : -1;
 }
 
 /* The id of a key of a map as a text, or -1. `raw` is how it is written. */
@@ -324,22 +340,19 @@ static bool edn_text(struct load *l, const char *expected, struct span *text)
 /* Read nil (has is false) or an integer of 64 bits. */
 static bool edn_integer(struct load *l, const char *expected, bool *has, int64_t *number)
 {
-    const uint8_t *start = l->at;
-    struct span text;
-    if (*l->at == '"' || edn_is_end(*l->at))
-        return fail(l, LOAD_SYNTAX, start, "expected %s", expected);
-    text = edn_atom(l);
-    *has = !SPAN_IS(text, "nil");
-    if (!*has)
-        return true;
-    size_t sign = text.at[0] == '-' || text.at[0] == '+', i = sign;
+    const uint8_t *start = l->at, *at = start, *end = l->end;
     uint64_t digits = 0;
-    for (; i < text.length && i < sign + 19 && is_digit(text.at[i]); i++)
-        digits = digits * 10 + (uint64_t)(text.at[i] - '0');
-    bool is_end = i > sign && (i == text.length || (i + 1 == text.length && text.at[i] == 'N'));
-    if (!is_end || digits > INT64_MAX)
+    at += *at == '-' || *at == '+';
+    const uint8_t *first = at;
+    for (; at < end && is_digit(*at) && at - first < 19; at++)
+        digits = digits * 10 + (uint64_t)(*at - '0');
+    *has = at > first;
+    at += *has && at < end && *at == 'N';
+    l->at = *has ? at : start + (end - start < 3 ? 0 : 3);
+    bool is_known = *has ? digits <= INT64_MAX : l->at > start && memcmp(start, "nil", 3) == 0;
+    if (!is_known || (l->at < end && !edn_is_end(*l->at)))
         return fail(l, LOAD_SYNTAX, start, "expected %s", expected);
-    *number = text.at[0] == '-' ? -(int64_t)digits : (int64_t)digits;
+    *number = *start == '-' ? -(int64_t)digits : (int64_t)digits;
     return true;
 }
 
@@ -383,7 +396,7 @@ static bool edn_node(struct load *l, struct event *event)
     }
     if (!edn_text(l, "a text as node", &name))
         return false;
-    event->node = name_id(l, &l->nodes, name, LOAD_NAMES_MAX);
+    event->node = name_id(l, &l->nodes_cache, &l->nodes, name, LOAD_NAMES_MAX);
     return event->node >= 0;
 }
 
@@ -399,10 +412,31 @@ static bool edn_ignored(struct load *l, struct span name)
     return is_read;
 }
 
+/* Read a value that is [key value], if that is what it is, without making a value of the pair. */
+static bool edn_keyed(struct load *l, struct event *event)
+{
+    const uint8_t *start = l->at;
+    size_t from = l->stack_n;
+    event->has_pair = false;
+    if (*l->at != '[')
+        return edn_any(l, &event->value);
+    l->at++;
+    if (!edn_items(l, ']', start, 1))
+        return false;
+    event->has_pair = l->stack_n - from == 2;
+    if (event->has_pair) {
+        event->key = l->stack[from];
+        event->value = l->stack[from + 1];
+    }
+    l->stack_n = from;
+    return true;
+}
+
 /* Read the value of one field, which begins here. */
 static bool edn_field(struct load *l, struct event *event, enum field field)
 {
     struct span name;
+    int32_t ignored; /* the key is in the value */
     switch (field) {
     case FIELD_INDEX:
         return edn_integer(l, "an integer as :index", &event->has_index, &event->index);
@@ -415,9 +449,9 @@ static bool edn_field(struct load *l, struct event *event, enum field field)
     case FIELD_F:
         return edn_text(l, "a name as :f", &name) && event_f(l, event, name);
     case FIELD_VALUE:
-        return edn_any(l, &event->value);
+        return l->keyed ? edn_keyed(l, event) : edn_any(l, &event->value);
     case FIELD_KEY:
-        return edn_any(l, &event->key);
+        return edn_any(l, l->keyed ? &ignored : &event->key);
     case FIELD_NODE:
         return edn_node(l, event);
     case FIELD_ERROR:
@@ -425,18 +459,6 @@ static bool edn_field(struct load *l, struct event *event, enum field field)
     default:
         return false;
     }
-}
-
-/* Split the value [key value] of an event. */
-static bool edn_split(struct load *l, struct event *event)
-{
-    if (l->values.tags[event->value] != LOAD_LIST ||
-        intern_length(&l->values, event->value) != 2 * sizeof(int32_t))
-        return fail(l, LOAD_SYNTAX, event->at, "expected [key value] as :value");
-    const uint8_t *items = intern_bytes(&l->values, event->value);
-    memcpy(&event->key, items, sizeof event->key);
-    memcpy(&event->value, items + sizeof event->key, sizeof event->value);
-    return true;
 }
 
 /* Read the fields of an event from its brace to its brace. */
@@ -461,13 +483,14 @@ static bool edn_event(struct load *l)
 {
     struct event event = {.f = -1, .type = EVENT_NONE};
     l->skips = false;
+    l->stack_n = 0;
     if (!edn_fields(l, &event))
         return false;
     const char *name = missing(&event);
     if (name)
         return fail(l, LOAD_SYNTAX, event.at, "an operation has no :%s", name);
-    if (l->keyed && event.is_client && !edn_split(l, &event))
-        return false;
+    if (l->keyed && event.is_client && !event.has_pair)
+        return fail(l, LOAD_SYNTAX, event.at, "expected [key value] as :value");
     return record(l, &event);
 }
 

@@ -258,7 +258,7 @@ static bool json_node(struct load *l, struct event *event)
         return json_word(l) == 0;
     if (!json_text(l, "a text or null as node", &name))
         return false;
-    event->node = name_id(l, &l->nodes, name, LOAD_NAMES_MAX);
+    event->node = name_id(l, &l->nodes_cache, &l->nodes, name, LOAD_NAMES_MAX);
     return event->node >= 0;
 }
 

@@ -26,6 +26,12 @@ struct process_slot {
     bool is_used;
 };
 
+/* Ids of short names, by a hash of the name. */
+struct name_cache {
+    uint64_t words[16]; /* 0 is empty: a name's word holds its length */
+    int32_t ids[16];
+};
+
 /* One event as it is read; the ids are those of `values`, but for f and node. */
 struct event {
     const uint8_t *at;
@@ -33,7 +39,7 @@ struct event {
     int64_t process;
     int32_t f, value, key, node, error;
     enum event_type type;
-    bool has_index, has_time, has_process, is_client, is_cas;
+    bool has_index, has_time, has_process, has_pair, is_client, is_cas;
 };
 
 struct load {
@@ -45,6 +51,7 @@ struct load {
     bool is_whole; /* the line is an event, whatever else is wrong */
 
     struct intern values, fs, nodes, fields, keys;
+    struct name_cache fs_cache, nodes_cache;
     int64_t *field_counts;
     uint8_t *text; /* a text with its escapes resolved */
     size_t text_capacity;

@@ -16,12 +16,8 @@ struct span {
     size_t length;
 };
 
-static inline bool span_is(struct span span, const char *text, size_t length)
-{
-    return span.length == length && memcmp(span.at, text, length) == 0;
-}
-
-#define SPAN_IS(span, literal) span_is(span, literal, sizeof(literal) - 1)
+#define SPAN_IS(span, literal)                                                                     \
+    ((span).length == sizeof(literal) - 1 && memcmp((span).at, literal, sizeof(literal) - 1) == 0)
 
 /* For messages: at most 40 bytes of a span. */
 #define SPAN_SHOWN(span) (int)((span).length < 40 ? (span).length : 40), (const char *)(span).at
@@ -329,7 +325,7 @@ static bool unescaped(struct load *l, struct span raw, struct span *text)
  * Read a string from its opening quote, without resolving anything. Control characters are refused
  * if `is_strict`.
  */
-static bool quoted(struct load *l, bool is_strict, struct span *raw, bool *has_escapes)
+static inline bool quoted(struct load *l, bool is_strict, struct span *raw, bool *has_escapes)
 {
     const uint8_t *start = l->at++;
     *has_escapes = false;
@@ -351,7 +347,7 @@ static bool quoted(struct load *l, bool is_strict, struct span *raw, bool *has_e
 }
 
 /* Read a string and resolve its escapes. */
-static bool string(struct load *l, bool is_strict, struct span *text)
+static inline bool string(struct load *l, bool is_strict, struct span *text)
 {
     bool has_escapes;
     if (!quoted(l, is_strict, text, &has_escapes))
@@ -359,8 +355,9 @@ static bool string(struct load *l, bool is_strict, struct span *text)
     return !has_escapes || unescaped(l, *text, text);
 }
 
-/* The id of a short name in one of the tables of names, or -1. */
-static int32_t name_id(struct load *l, struct intern *names, struct span text, int32_t count_max)
+/* The id of a name in one of the tables of names, or -1. */
+static int32_t name_id_slowly(struct load *l, struct intern *names, struct span text,
+                              int32_t count_max)
 {
     if (text.length > LOAD_TEXT_BYTES_MAX) {
         fail(l, LOAD_SYNTAX, l->at, "expected a name of at most %d bytes", LOAD_TEXT_BYTES_MAX);
@@ -374,26 +371,46 @@ static int32_t name_id(struct load *l, struct intern *names, struct span text, i
     return id >= count_max ? -1 : id;
 }
 
+/* As above; a short name that was met before is found in one look. */
+static inline int32_t name_id(struct load *l, struct name_cache *cache, struct intern *names,
+                              struct span text, int32_t count_max)
+{
+    uint64_t word = text.length; /* which no other name of at most 7 bytes makes up */
+    if (text.length > 7 || text.length == 0)
+        return name_id_slowly(l, names, text, count_max);
+    for (size_t i = 0; i < text.length; i++)
+        word = word << 8 | text.at[i];
+    size_t slot = (size_t)(word * UINT64_C(0x9e3779b97f4a7c15) >> 60);
+    if (cache->words[slot] != word) {
+        int32_t id = name_id_slowly(l, names, text, count_max);
+        if (id < 0)
+            return -1;
+        cache->words[slot] = word;
+        cache->ids[slot] = id;
+    }
+    return cache->ids[slot];
+}
+
 /* Count a field that is left out. */
 static bool leave_out(struct load *l, struct span name)
 {
     static const char rest[] = "(others)";
     if (l->fields.n >= LOAD_FIELDS_MAX || name.length > 100)
         name = (struct span){(const uint8_t *)rest, sizeof rest - 1};
-    int32_t id = name_id(l, &l->fields, name, LOAD_FIELDS_MAX + 1);
+    int32_t id = name_id_slowly(l, &l->fields, name, LOAD_FIELDS_MAX + 1);
     if (id >= 0)
         l->field_counts[id]++;
     return id >= 0;
 }
 
-static bool event_f(struct load *l, struct event *event, struct span name)
+static inline bool event_f(struct load *l, struct event *event, struct span name)
 {
-    event->f = name_id(l, &l->fs, name, LOAD_NAMES_MAX);
+    event->f = name_id(l, &l->fs_cache, &l->fs, name, LOAD_NAMES_MAX);
     event->is_cas = SPAN_IS(name, "cas");
     return event->f >= 0;
 }
 
-static enum event_type event_type_of(struct span name)
+static inline enum event_type event_type_of(struct span name)
 {
     if (SPAN_IS(name, "invoke"))
         return EVENT_INVOKE;
@@ -418,17 +435,28 @@ enum field {
     FIELD_OTHER
 };
 
-static enum field field_of(struct span name)
+static inline enum field field_of(struct span name)
 {
-    static const struct {
-        const char *name;
-        size_t length;
-    } fields[] = {{"index", 5}, {"time", 4}, {"process", 7}, {"type", 4}, {"f", 1},
-                  {"value", 5}, {"key", 3},  {"node", 4},    {"error", 5}};
-    for (int i = 0; i < FIELD_OTHER; i++)
-        if (span_is(name, fields[i].name, fields[i].length))
-            return (enum field)i;
-    return FIELD_OTHER;
+    switch (name.length) {
+    case 1:
+        return name.at[0] == 'f' ? FIELD_F : FIELD_OTHER;
+    case 3:
+        return SPAN_IS(name, "key") ? FIELD_KEY : FIELD_OTHER;
+    case 4:
+        return SPAN_IS(name, "type")   ? FIELD_TYPE
+               : SPAN_IS(name, "time") ? FIELD_TIME
+               : SPAN_IS(name, "node") ? FIELD_NODE
+                                       : FIELD_OTHER;
+    case 5:
+        return SPAN_IS(name, "value")   ? FIELD_VALUE
+               : SPAN_IS(name, "index") ? FIELD_INDEX
+               : SPAN_IS(name, "error") ? FIELD_ERROR
+                                        : FIELD_OTHER;
+    case 7:
+        return SPAN_IS(name, "process") ? FIELD_PROCESS : FIELD_OTHER;
+    default:
+        return FIELD_OTHER;
+    }
 }
 
 /* The first field that an event needs and lacks, or NULL. */
