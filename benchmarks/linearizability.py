@@ -10,8 +10,10 @@ from a fixed seed and written twice, as our JSON lines and as a plain text for G
 30 s and 8 GB in Porcupine; one it gives up counts as 30 s, so that the ratio is a lower bound.
 Both may use all cores. Times are the least of several runs where a run is short.
 
-`engine` is the check alone, `text` from the file to the verdict. The ratio is that of the check
-alone. The exponent is the slope of log seconds over log operations, over three decades of sizes.
+`engine` is the time inside C, or for what is no register of the whole checker in Python; `text`
+is from the file to the verdict of each key, `report` to the explanation of what failed. The ratio
+is Porcupine's check against `engine`. The exponent is the slope of log seconds over log operations,
+over three decades of sizes.
 
 Exit status: 0 done, 1 the two contradict each other, or a published verdict. What cannot run here
 (no Go, no compiler, no network) is left out, with the reason.
@@ -37,16 +39,13 @@ from pathlib import Path
 from typing import Any
 
 from dissever.checkers import Linearizable
-from dissever.checkers.models import MODELS
+from dissever.checkers.fast import judge_columns
+from dissever.checkers.models import MODELS, Family, Model
+from dissever.harness.formats import read_history
 from dissever.harness.results import Budget
-
-try:  # The loader and the judge of columns; without them, events as Python objects.
-    from dissever.checkers.fast import judge_columns
-    from dissever.native.load import load_columns
-except ImportError:
-    from dissever.harness.formats import read_history
-
-    load_columns = judge_columns = None
+from dissever.native import keys as native_keys
+from dissever.native.keys import Decision, judge_keys
+from dissever.native.load import load
 
 HERE = Path(__file__).resolve().parent
 MODULE = "github.com/anishathalye/porcupine"
@@ -91,12 +90,15 @@ class Measured:
     verdict: str
     engine_s: float
     text_s: float
+    report_s: float = 0.0
     operations: int = 0
     why: str = ""
+    configurations: int = 0
+    peak_bytes: int = 0
 
 
 @dataclass
-class Family:
+class Sums:
     """The rows of a family, and the sums."""
 
     name: str
@@ -104,6 +106,7 @@ class Family:
     operations: int = 0
     engine_s: float = 0.0
     text_s: float = 0.0
+    report_s: float = 0.0
     verdicts: dict[str, int] = field(default_factory=dict)
     porcupine_s: float | None = None
     porcupine_text_s: float | None = None
@@ -126,32 +129,98 @@ def dissever(case: Case) -> Measured:
     best: Measured | None = None
     for _ in range(REPEATS):
         gc.collect()
-        now = _once(case)
+        now = _once(case, MODELS[case.model])
         if best is None:
             best = now
         best.engine_s = min(best.engine_s, now.engine_s)
         best.text_s = min(best.text_s, now.text_s)
+        best.report_s = min(best.report_s, now.report_s)
         if now.text_s > SHORT_S:
             break
     assert best is not None
     return best
 
 
-def _once(case: Case) -> Measured:
+def _once(case: Case, model: Model) -> Measured:
+    if model.family is not Family.REGISTER:
+        return _once_at_length(case, model)
     began = time.perf_counter()
-    if load_columns is not None:
-        loaded = load_columns(case.path)
-        ready = time.perf_counter()
-        result = judge_columns(loaded.columns, MODELS[case.model], BUDGET)
-    else:
-        history = read_history(case.path).history
-        ready = time.perf_counter()
-        result = Linearizable(MODELS[case.model])(history, BUDGET)
-    ended = time.perf_counter()
-    why = "" if result.verdict.word == "valid" else result.why
+    columns = load(case.path.read_bytes()).columns
+    with _Clock() as clock:
+        findings = judge_keys(
+            columns,
+            initial=0,
+            has_cas=True,
+            configurations_max=BUDGET.configurations,
+            bytes_max=BUDGET.memory_bytes,
+        )
+    text_s = time.perf_counter() - began
+    began = time.perf_counter()
+    result = judge_columns(columns, model, BUDGET)
+    report_s = text_s + time.perf_counter() - began
+    n_invalid = findings.count(Decision.INVALID)
+    is_valid = findings.count(Decision.VALID) == len(findings)
+    verdict = "invalid" if n_invalid else "valid" if is_valid else "unknown"
+    if verdict != result.verdict.word:
+        raise AssertionError(f"{case.name}: {verdict} in C, {result.verdict.word} in the report")
     return Measured(
-        result.verdict.word, ended - ready, ended - began, result.details["operations"], why
+        verdict,
+        clock.elapsed_s,
+        text_s,
+        report_s,
+        len(columns),
+        "" if is_valid else result.why,
+        result.details["configurations"],
+        result.details["peak_bytes"],
     )
+
+
+def _once_at_length(case: Case, model: Model) -> Measured:
+    """Models that are no register: all from Python, objects and explanation included."""
+    began = time.perf_counter()
+    history = read_history(case.path).history
+    ready = time.perf_counter()
+    result = Linearizable(model)(history, BUDGET)
+    ended = time.perf_counter()
+    details = result.details
+    return Measured(
+        result.verdict.word,
+        ended - ready,
+        ended - began,
+        ended - began,
+        details["operations"],
+        "" if result.verdict.word == "valid" else result.why,
+        details["configurations"],
+        details["peak_bytes"],
+    )
+
+
+class _Clock:
+    """Measures the time inside the calls of C alone, by standing between."""
+
+    def __init__(self) -> None:
+        self.elapsed_s = 0.0
+        self._lib = native_keys.lib
+
+    def __enter__(self) -> _Clock:
+        native_keys.lib = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        native_keys.lib = self._lib
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._lib, name)
+        if not name.startswith("keys_"):
+            return found
+
+        def timed(*arguments: Any) -> Any:
+            began = time.perf_counter()
+            answer = found(*arguments)
+            self.elapsed_s += time.perf_counter() - began
+            return answer
+
+        return timed
 
 
 class Porcupine:
@@ -181,7 +250,7 @@ class Porcupine:
         )
         rows = [json.loads(line) for line in done.stdout.splitlines()]
         found = [
-            Measured(row["verdict"], row["seconds"], row["text_s"], row["operations"])
+            Measured(row["verdict"], row["seconds"], row["text_s"], operations=row["operations"])
             for row in rows
         ]
         if done.returncode != 0:
@@ -328,9 +397,9 @@ FAMILIES: dict[str, Callable[[Tools], Iterator[Case]]] = {
 }
 
 
-def measure(name: str, tools: Tools) -> Family:
+def measure(name: str, tools: Tools) -> Sums:
     """Both on every history of a family."""
-    family = Family(name)
+    family = Sums(name)
     sizes: list[tuple[int, float]] = []
     for case in FAMILIES[name](tools):
         ours = dissever(case)
@@ -349,11 +418,12 @@ def measure(name: str, tools: Tools) -> Family:
     return family
 
 
-def _add(family: Family, case: Case, ours: Measured, theirs: Measured | None) -> None:
+def _add(family: Sums, case: Case, ours: Measured, theirs: Measured | None) -> None:
     family.cases += 1
     family.operations += ours.operations
     family.engine_s += ours.engine_s
     family.text_s += ours.text_s
+    family.report_s += ours.report_s
     family.verdicts[ours.verdict] = family.verdicts.get(ours.verdict, 0) + 1
     row: dict[str, Any] = {"name": case.name, "dissever": asdict(ours)}
     known = {case.expected, theirs.verdict if theirs else None} - {None, "unknown"}
@@ -396,11 +466,13 @@ def _counts(verdicts: dict[str, int]) -> str:
     return "/".join(str(verdicts.get(word, 0)) for word in ("valid", "invalid", "unknown"))
 
 
-HEAD = ("family", "histories", "operations", "engine", "text", "v/i/u", "porcupine", "v/i/u", "of",
-        "ratio", "exponent")  # fmt: skip
+HEAD = (
+    *("family", "histories", "operations", "engine", "text", "report", "v/i/u"),
+    *("porcupine", "v/i/u", "of", "ratio", "exponent"),
+)
 
 
-def table(families: Sequence[Family]) -> str:
+def table(families: Sequence[Sums]) -> str:
     """One line a family; `of` is how many histories Porcupine was asked."""
     rows = [HEAD]
     for each in families:
@@ -413,6 +485,7 @@ def table(families: Sequence[Family]) -> str:
                 f"{each.operations:,}",
                 _seconds(each.engine_s),
                 _seconds(each.text_s),
+                _seconds(each.report_s),
                 _counts(each.verdicts),
                 "-" if each.porcupine_s is None else bound + _seconds(each.porcupine_s),
                 _counts(each.porcupine_verdicts),
