@@ -134,7 +134,7 @@ def _completions(
         _NAMES[columns.type[at]],
         invocation.f,
         columns.values[value] if value != NONE else invocation.value,
-        invocation.key,
+        columns.values[detail.key] if detail else invocation.key,
         detail.node if detail else invocation.node,
         columns.values[detail.error] if detail else None,
     )

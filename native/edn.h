@@ -133,14 +133,19 @@ static int32_t edn_list(struct load *l, uint8_t closing, const uint8_t *start, i
     return edn_items(l, closing, start, depth) ? pop_list(l, from) : -1;
 }
 
-/* The id of a key of a map as a text, or -1. `raw` is how it is written. */
+/* The id of a key of a map as a text, or -1: of a float as it is written, which is `raw`. */
 static int32_t edn_key(struct load *l, int32_t key, struct span raw)
 {
+    char digits[24];
     if (l->skips)
         return 0;
     switch (l->values.tags[key]) {
     case LOAD_TEXT:
         return key;
+    case LOAD_INTEGER:
+        raw.length = (size_t)snprintf(digits, sizeof digits, "%lld",
+                                      (long long)l->values.words[key]);
+        return value_of_text(l, (struct span){(const uint8_t *)digits, raw.length});
     case LOAD_LIST: case LOAD_MAP:
         fail(l, LOAD_SYNTAX, raw.at, "expected simple keys in a map");
         return -1;
@@ -337,6 +342,17 @@ static bool edn_text(struct load *l, const char *expected, struct span *text)
     return true;
 }
 
+/* Read the name of a field; what is no text is shown as it is written. */
+static bool edn_name(struct load *l, struct span *name)
+{
+    const uint8_t *start = l->at;
+    if (*start == ':' || *start == '"' || *start == '\\' || edn_is_letter(*start))
+        return edn_text(l, "a text", name);
+    int32_t id = edn_form(l, 1);
+    *name = (struct span){start, (size_t)(l->at - start)};
+    return id >= 0;
+}
+
 /* Read nil (has is false) or an integer of 64 bits. */
 static bool edn_integer(struct load *l, const char *expected, bool *has, int64_t *number)
 {
@@ -468,7 +484,7 @@ static bool edn_fields(struct load *l, struct event *event)
     while (edn_more(l, '}', event->at, 1)) {
         struct span name;
         l->skips = event->has_process && !event->is_client;
-        if (!edn_text(l, "a keyword as the name of a field", &name))
+        if (!edn_name(l, &name))
             return false;
         enum field field = field_of(name);
         if (!edn_more(l, '}', event->at, 1))

@@ -16,6 +16,11 @@ static inline bool etcd_is_blank(uint8_t c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+static inline bool etcd_is_word(uint8_t c)
+{
+    return is_digit(c) || edn_is_letter(c) || c == '_' || c == '-' || c >= 0x80;
+}
+
 static void etcd_blank(struct load *l)
 {
     while (l->at < l->end && etcd_is_blank(*l->at))
@@ -31,14 +36,17 @@ static struct span etcd_word(struct load *l)
     return (struct span){start, (size_t)(l->at - start)};
 }
 
-/* The next word after blanks without its colon; empty when it has none. */
+/* The next keyword after blanks, without its colon; empty when there is none. */
 static struct span etcd_keyword(struct load *l)
 {
+    const uint8_t *before = l->at;
     etcd_blank(l);
-    struct span word = etcd_word(l);
-    if (word.length < 2 || word.at[0] != ':')
-        return (struct span){word.at, 0};
-    return (struct span){word.at + 1, word.length - 1};
+    struct span word = {l->at + 1, 0};
+    if (l->at == before || l->at == l->end || *l->at != ':')
+        return (struct span){before, 0};
+    for (l->at++; l->at < l->end && etcd_is_word(*l->at); l->at++)
+        word.length++;
+    return word;
 }
 
 /* Read a process: all digits, or a nemesis. */
@@ -121,8 +129,7 @@ static bool is_etcd_log(const uint8_t *at, const uint8_t *end)
         size_t length = strlen(levels[i]);
         if ((size_t)(end - at) >= length && memcmp(at, levels[i], length) == 0)
             return (size_t)(end - at) == length ||
-                   !(is_digit(at[length]) || edn_is_letter(at[length]) || at[length] == '_' ||
-                     at[length] >= 0x80);
+                   at[length] == '-' || !etcd_is_word(at[length]);
     }
     return false;
 }

@@ -60,6 +60,7 @@ struct load_detail {
     int32_t event;
     int32_t is_completion;
     int32_t value; /* of a completion */
+    int32_t key;   /* of a completion: an id of a value; it should be that of the invocation */
     int32_t node;  /* of a completion */
     int32_t error; /* 0 for none */
 };

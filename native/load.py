@@ -111,10 +111,11 @@ _DECODERS: Final[tuple[Callable[[Values, int], Any], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What columns do not say of an invocation, or of a completion; value and error are ids."""
+    """What columns do not say of an invocation, or of a completion; three are ids of values."""
 
     event: int
     value: int
+    key: int
     node: str | None
     error: int
 
@@ -227,7 +228,7 @@ def _details(
     for detail in loaded.details[0 : loaded.details_n]:
         of_type = completions if detail.is_completion else invocations
         of_type[detail.operation] = Detail(
-            detail.event, detail.value, nodes[detail.node], detail.error
+            detail.event, detail.value, detail.key, nodes[detail.node], detail.error
         )
     node = view(loaded.node, loaded.columns.n * 2).cast("H")
     return Details(node, tuple(nodes), completions, invocations)

@@ -181,7 +181,7 @@ static bool add_detail(struct load *l, int32_t operation, const struct event *ev
     }
     l->details[l->details_n++] = (struct load_detail){
         operation, (int32_t)event->index, event->type != EVENT_INVOKE,
-        event->value, event->node, event->error,
+        event->value, event->key, event->node, event->error,
     };
     return true;
 }
@@ -235,7 +235,9 @@ static bool record_completion(struct load *l, struct process_slot *slot, const s
     l->ret[operation] = is_info ? -1 : (int32_t)event->index;
     l->ret_time[operation] = event->time;
     bool is_plain = !is_info && (is_ok || event->value == l->value_in[operation]);
-    if (is_plain && !event->error && event->node == l->node[operation])
+    bool is_at_home = event->node == l->node[operation] &&
+                      event->key == l->keys.words[l->key[operation]];
+    if (is_plain && is_at_home && !event->error)
         return true;
     return add_detail(l, operation, event);
 }
