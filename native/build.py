@@ -35,6 +35,7 @@ HEADERS = (
         "kinds",
         "lazy",
         "memo",
+        "pages",
         "prepare",
         "problem",
         "record",

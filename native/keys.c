@@ -1,7 +1,7 @@
 /*
  * keys.c: split by key, see what the data prove, judge each key by the engine that fits.
  */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* madvise, clock_gettime */
 
 #include "keys.h"
 
@@ -12,11 +12,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "pages.h"
 #include "search.h"
 #include "zones.h"
 
 #define SLICE_CONFIGURATIONS 100000
 #define SLICE_OPERATIONS 200000 /* judged between two looks at the clock */
+#define PLAIN_VALUES_MIN 1024
 #define EVENTS_MAX (INT32_MAX / 2)
 
 enum round { ROUND_SHARES, ROUND_REST, ROUND_DONE };
@@ -45,7 +47,8 @@ struct worker {
     int32_t n_values;
     int32_t values_capacity;
     int32_t transitions_capacity;
-    bool is_out_of_memory;
+    int32_t initial; /* the value, or -1 */
+    bool is_plain;   /* local values are the values themselves */
 };
 
 struct keys {
@@ -92,33 +95,55 @@ static bool is_sound(const struct keys *keys, int32_t i)
     int32_t n_values = keys->options.n_values;
     bool is_ok = columns->type[i] == COLUMNS_OK;
     return columns->key[i] >= 0 && columns->key[i] < keys->options.n_keys &&
-           columns->inv[i] >= 0 && columns->inv[i] < EVENTS_MAX && columns->value_in[i] >= 0 &&
+           columns->inv[i] >= 0 && columns->value_in[i] >= 0 &&
            columns->value_in[i] < n_values && columns->value_out[i] < n_values &&
            columns->a[i] < n_values && columns->b[i] < n_values &&
-           (!is_ok || (columns->ret[i] > columns->inv[i] && columns->ret[i] < EVENTS_MAX)) &&
+           (!is_ok || columns->ret[i] > columns->inv[i]) &&
            (!is_ok || columns->f[i] != keys->options.read || columns->value_out[i] >= 0);
 }
 
-/* Count the events and calls of each key. Returns the number of events of the history, or -1. */
-static int32_t count(struct keys *keys, int32_t *at)
+/* The number of events of the history up to the last that counts, or -1 past the limit. */
+static int32_t count_events(const struct columns *columns)
+{
+    int32_t last = columns->n > 0 ? columns->inv[columns->n - 1] : -1;
+    for (int32_t i = 0; i < columns->n; i++)
+        last = columns->ret[i] > last ? columns->ret[i] : last;
+    return last >= EVENTS_MAX ? -1 : last + 1;
+}
+
+/*
+ * Put each event where it stands in the history, as number + 1 or -(number + 1), and count the
+ * events and calls of each key. The number is that of the operation, or where there is one key
+ * alone that of the call. local: by operation, its number among the calls of its key.
+ */
+static int survey(struct keys *keys, int32_t *history, int32_t n_events, int32_t *local,
+                  int32_t *at)
 {
     const struct columns *columns = keys->columns;
-    int32_t n_events = 0;
+    bool is_single = keys->options.n_keys == 1;
+    int32_t before = -1;
     for (int32_t i = 0; i < columns->n; i++) {
         if (!is_kept(keys, i))
             continue;
         *at = i;
-        if (!is_sound(keys, i))
-            return -1;
-        int32_t key = columns->key[i];
+        int32_t inv = columns->inv[i], ret = columns->ret[i], key = columns->key[i];
         bool is_ok = columns->type[i] == COLUMNS_OK;
-        int32_t last = is_ok ? columns->ret[i] : columns->inv[i];
-        if (last >= n_events)
-            n_events = last + 1;
+        if (!is_sound(keys, i) || inv <= before || inv >= n_events || history[inv] != 0 ||
+            (is_ok && history[ret] != 0))
+            return SEARCH_MALFORMED;
+        before = inv;
+        int32_t number = keys->call_start[key + 1]++;
         keys->event_start[key + 1] += is_ok ? 2 : 1;
-        keys->call_start[key + 1]++;
+        if (is_single)
+            keys->calls[number] = i;
+        else
+            local[i] = number;
+        number = is_single ? number : i;
+        history[inv] = number + 1;
+        if (is_ok)
+            history[ret] = -(number + 1);
     }
-    return n_events;
+    return SEARCH_OK;
 }
 
 /* Turn counts into starts; find the largest key. */
@@ -135,42 +160,30 @@ static void accumulate(struct keys *keys)
     }
 }
 
-/* Put each event where it stands in the history: operation + 1, or -(operation + 1). */
-static int scatter(struct keys *keys, int32_t *history, int32_t *at)
+/* Close the gaps in the history of one key. */
+static void close_gaps(int32_t *history, int32_t n_events)
 {
-    const struct columns *columns = keys->columns;
-    for (int32_t i = 0; i < columns->n; i++) {
-        if (!is_kept(keys, i))
-            continue;
-        *at = i;
-        if (history[columns->inv[i]] != 0)
-            return SEARCH_MALFORMED;
-        history[columns->inv[i]] = i + 1;
-        if (columns->type[i] != COLUMNS_OK)
-            continue;
-        if (history[columns->ret[i]] != 0)
-            return SEARCH_MALFORMED;
-        history[columns->ret[i]] = -(i + 1);
+    int32_t n_kept = 0;
+    for (int32_t position = 0; position < n_events; position++) {
+        int32_t event = history[position];
+        history[n_kept] = event;
+        n_kept += event != 0;
     }
-    return SEARCH_OK;
 }
 
-/* Deal the events out to their keys, in order. `cursors`: two by key; local: by operation. */
+/* Deal the events out to their keys, in order. cursors: by key, zeros. */
 static void deal(struct keys *keys, const int32_t *history, int32_t n_events, int32_t *cursors,
-                 int32_t *local)
+                 const int32_t *local)
 {
     const int32_t *key_of = keys->columns->key;
-    int32_t *n_dealt = cursors, *n_called = cursors + keys->options.n_keys;
     for (int32_t position = 0; position < n_events; position++) {
         int32_t event = history[position];
         if (event == 0)
             continue;
         int32_t i = (event > 0 ? event : -event) - 1, key = key_of[i];
-        if (event > 0) {
-            local[i] = n_called[key]++;
+        if (event > 0)
             keys->calls[keys->call_start[key] + local[i]] = i;
-        }
-        int32_t place = keys->event_start[key] + n_dealt[key]++;
+        int32_t place = keys->event_start[key] + cursors[key]++;
         keys->events[place] = event > 0 ? local[i] + 1 : -(local[i] + 1);
     }
 }
@@ -213,30 +226,39 @@ static int sort_by_size(struct keys *keys)
 static int split(struct keys *keys, int32_t *at)
 {
     size_t n = (size_t)keys->columns->n, n_keys = (size_t)keys->options.n_keys;
-    int error = SEARCH_NO_MEMORY;
-    int32_t *history = NULL, *cursors = NULL, *local = NULL;
-    keys->by_size = calloc(n_keys + 1, sizeof(int32_t));
-    keys->event_start = calloc(n_keys + 1, sizeof(int32_t));
-    keys->call_start = calloc(n_keys + 1, sizeof(int32_t));
-    if (keys->by_size == NULL || keys->event_start == NULL || keys->call_start == NULL)
-        goto done;
-    int32_t n_events = count(keys, at);
-    error = SEARCH_MALFORMED;
+    size_t size = sizeof(int32_t);
+    bool is_single = n_keys == 1;
+    int32_t n_events = count_events(keys->columns);
     if (n_events < 0)
+        return SEARCH_MALFORMED;
+    int error = SEARCH_NO_MEMORY;
+    int32_t *history = pages_allocate(size * ((size_t)n_events + 1));
+    int32_t *local = is_single ? NULL : pages_allocate(size * (n + 1));
+    int32_t *cursors = calloc(n_keys, size);
+    keys->calls = pages_allocate(size * (n + 1));
+    keys->by_size = calloc(n_keys, size);
+    keys->event_start = calloc(n_keys + 1, size);
+    keys->call_start = calloc(n_keys + 1, size);
+    if (history == NULL || (local == NULL && !is_single) || cursors == NULL ||
+        keys->calls == NULL || keys->by_size == NULL || keys->event_start == NULL ||
+        keys->call_start == NULL)
+        goto done;
+    memset(history, 0, size * ((size_t)n_events + 1));
+    if ((error = survey(keys, history, n_events, local, at)) != SEARCH_OK)
         goto done;
     accumulate(keys);
-    error = SEARCH_NO_MEMORY;
-    keys->calls = malloc(sizeof(int32_t) * ((size_t)keys->call_start[n_keys] + 1));
-    keys->events = malloc(sizeof(int32_t) * ((size_t)keys->event_start[n_keys] + 1));
-    history = calloc((size_t)n_events + 1, sizeof(int32_t));
-    cursors = calloc(2 * n_keys + 1, sizeof(int32_t));
-    local = malloc(sizeof(int32_t) * (n + 1));
-    if (keys->calls == NULL || keys->events == NULL || history == NULL || cursors == NULL ||
-        local == NULL)
-        goto done;
-    if ((error = scatter(keys, history, at)) != SEARCH_OK)
-        goto done;
-    deal(keys, history, n_events, cursors, local);
+    if (is_single) {
+        if (keys->max_events < n_events)
+            close_gaps(history, n_events);
+        keys->events = history;
+        history = NULL;
+    } else {
+        error = SEARCH_NO_MEMORY;
+        keys->events = pages_allocate(size * ((size_t)keys->event_start[n_keys] + 1));
+        if (keys->events == NULL)
+            goto done;
+        deal(keys, history, n_events, cursors, local);
+    }
     error = sort_by_size(keys);
 done:
     free(history);
@@ -292,6 +314,8 @@ static int grow_values(struct worker *worker)
 /* The local number of a value; -1 when memory ran out. */
 static int32_t localise(struct worker *worker, int32_t value)
 {
+    if (worker->is_plain)
+        return value == worker->initial ? 0 : value == 0 ? worker->initial : value;
     int32_t local = worker->local_of[value] - 1;
     if (local >= 0)
         return local;
@@ -304,15 +328,37 @@ static int32_t localise(struct worker *worker, int32_t value)
     return local;
 }
 
+/*
+ * One key alone needs no numbers of its own: its values keep theirs, but that the initial one
+ * changes places with 0.
+ */
+static int begin_plain_values(struct worker *worker)
+{
+    int32_t n_values = worker->keys->options.n_values;
+    if (worker->values_capacity < n_values) {
+        free(worker->values);
+        worker->values = pages_allocate(sizeof *worker->values * (size_t)n_values);
+        if (worker->values == NULL)
+            return -1;
+        worker->values_capacity = n_values;
+    }
+    for (int32_t v = 0; v < n_values; v++)
+        worker->values[v] = ZONES_UNSEEN;
+    worker->n_values = n_values;
+    return 0;
+}
+
 /* Local value 0 is the initial one, also where no operation has it. */
 static int begin_values(struct worker *worker)
 {
-    int32_t initial = worker->keys->options.initial;
     worker->n_values = 0;
-    if (worker->values_capacity == 0 && grow_values(worker) != 0)
+    if (worker->is_plain) {
+        if (begin_plain_values(worker) != 0)
+            return -1;
+    } else if (worker->values_capacity == 0 && grow_values(worker) != 0) {
         return -1;
-    if (initial >= 0) {
-        localise(worker, initial);
+    } else if (worker->initial >= 0) {
+        localise(worker, worker->initial);
     } else {
         worker->values_of[0] = -1;
         worker->values[0] = ZONES_UNSEEN;
@@ -324,7 +370,7 @@ static int begin_values(struct worker *worker)
 
 static void end_values(struct worker *worker)
 {
-    for (int32_t v = 0; v < worker->n_values; v++)
+    for (int32_t v = 0; v < worker->n_values && !worker->is_plain; v++)
         if (worker->values_of[v] >= 0)
             worker->local_of[worker->values_of[v]] = 0;
 }
@@ -338,8 +384,6 @@ static enum keys_verdict take_call(struct worker *worker, int32_t i, int32_t ope
     int32_t f = columns->f[operation], want = -1, make = -1;
     bool is_ok = columns->type[operation] == COLUMNS_OK;
 
-    worker->inv[i] = position;
-    worker->ret[i] = ZONES_NEVER;
     if (f == options->read) {
         if ((want = localise(worker, columns->value_out[operation])) < 0)
             return KEYS_MEMORY;
@@ -367,6 +411,7 @@ static enum keys_verdict take_call(struct worker *worker, int32_t i, int32_t ope
     if (*evidence == KEYS_UNIQUE && (make == 0 || make == want || value->producer >= 0))
         *evidence = make == want ? KEYS_UNCHANGED : make == 0 ? KEYS_INITIAL_AGAIN : KEYS_REPEATED;
     value->producer = i;
+    value->hi = position;
     if (is_ok)
         value->offset = ZONES_NEEDED;
     return KEYS_UNDECIDED;
@@ -374,12 +419,10 @@ static enum keys_verdict take_call(struct worker *worker, int32_t i, int32_t ope
 
 static void take_return(struct worker *worker, int32_t i, int32_t position)
 {
-    worker->ret[i] = position;
-    if (worker->make[i] >= 0)
-        return;
-    struct zones_value *value = &worker->values[worker->want[i]];
-    if (value->read_ret == ZONES_NEVER)
-        value->read_ret = position;
+    bool is_read = worker->make[i] < 0;
+    struct zones_value *value = &worker->values[is_read ? worker->want[i] : worker->make[i]];
+    int32_t *first = is_read ? &value->read_ret : &value->lo;
+    *first = position < *first ? position : *first; /* where values repeat, nobody looks at lo */
 }
 
 /* Results of one key. */
@@ -423,37 +466,64 @@ static bool is_linearization(const struct worker *worker, int32_t n, const int32
     return n_missing == 0;
 }
 
-/* Replay the order in worker->order, and hand it over. Returns KEYS_VALID or KEYS_FLAWED. */
-static enum keys_verdict accept(struct worker *worker, int32_t key, int32_t length)
+/* Where the order of a key is made: where the caller wants it, or in scratch. */
+static int32_t *order_of(const struct worker *worker, int32_t key)
+{
+    const struct keys *keys = worker->keys;
+    bool is_wanted = keys->results.order != NULL;
+    return is_wanted ? keys->results.order + keys->call_start[key] : worker->order;
+}
+
+/* Where the operations of a key are invoked and return, for the replay. */
+static void fill_positions(struct worker *worker, int32_t key)
+{
+    const struct keys *keys = worker->keys;
+    int32_t n_events = keys->event_start[key + 1] - keys->event_start[key];
+    const int32_t *events = keys->events + keys->event_start[key];
+    for (int32_t i = 0; i < keys->results.n_operations[key]; i++)
+        worker->ret[i] = ZONES_NEVER;
+    for (int32_t position = 0; position < n_events; position++) {
+        if (events[position] > 0)
+            worker->inv[events[position] - 1] = position;
+        else
+            worker->ret[-events[position] - 1] = position;
+    }
+}
+
+/* Replay an order from order_of, and number it for the caller. */
+static enum keys_verdict accept(struct worker *worker, int32_t key, int32_t *order,
+                                int32_t length)
 {
     struct keys *keys = worker->keys;
     const int32_t *calls = keys->calls + keys->call_start[key];
     int32_t n = keys->results.n_operations[key];
+    if (keys->options.is_replayed)
+        fill_positions(worker, key);
     if (keys->options.is_replayed &&
-        !is_linearization(worker, n, worker->order, length, worker->buckets))
+        !is_linearization(worker, n, order, length, worker->buckets))
         return KEYS_FLAWED;
     if (keys->results.order == NULL)
         return KEYS_VALID;
     keys->results.order_length[key] = length;
     for (int32_t i = 0; i < length; i++)
-        keys->results.order[keys->call_start[key] + i] = calls[worker->order[i]];
+        order[i] = calls[order[i]];
     return KEYS_VALID;
 }
 
-static enum keys_verdict judge_zones(struct worker *worker, int32_t key, int32_t n_events)
+static enum keys_verdict judge_zones(struct worker *worker, int32_t key, int32_t n_events,
+                                     bool has_cas)
 {
     struct keys *keys = worker->keys;
     bool needs_order = keys->results.order != NULL || keys->options.is_replayed;
     struct zones zones = {
         .n_operations = keys->results.n_operations[key], .n_positions = n_events,
-        .events = keys->events + keys->event_start[key], .inv = worker->inv, .ret = worker->ret,
-        .want = worker->want, .make = worker->make, .n_values = worker->n_values,
-        .values = worker->values, .buckets = worker->buckets};
+        .events = keys->events + keys->event_start[key], .want = worker->want, .make = worker->make,
+        .n_values = worker->n_values, .values = worker->values, .has_cas = has_cas,
+        .buckets = worker->buckets};
     struct zones_witness witness;
-    int32_t length;
-    if (zones_judge(&zones, needs_order ? worker->order : NULL, &length, &witness) ==
-        ZONES_VALID)
-        return needs_order ? accept(worker, key, length) : KEYS_VALID;
+    int32_t *order = needs_order ? order_of(worker, key) : NULL, length;
+    if (zones_judge(&zones, order, &length, &witness) == ZONES_VALID)
+        return needs_order ? accept(worker, key, order, length) : KEYS_VALID;
     accuse(keys, key, (enum keys_reason)witness.reason, witness.operations,
            witness.n_operations);
     return KEYS_INVALID;
@@ -552,12 +622,54 @@ static enum keys_verdict run_search(struct worker *worker, int32_t key)
     keys->results.configurations[key] += search_configurations(search);
     if (search_peak_bytes(search) > keys->results.peak_bytes[key])
         keys->results.peak_bytes[key] = search_peak_bytes(search);
-    if (status == SEARCH_VALID)
-        return accept(worker, key, search_order(search, worker->order));
+    if (status == SEARCH_VALID) {
+        int32_t *order = order_of(worker, key);
+        return accept(worker, key, order, search_order(search, order));
+    }
     int32_t failing = search_failing(search);
     if (failing >= 0)
         accuse(keys, key, status == SEARCH_INVALID ? KEYS_SEARCHED : 0, &failing, 1);
     return (enum keys_verdict)status;
+}
+
+struct taken {
+    enum keys_verdict verdict; /* KEYS_UNDECIDED: an engine is to decide */
+    int8_t evidence;
+    bool has_cas;
+    bool has_ties; /* stopped at two neighbours of one time */
+    int32_t at;    /* the operation it stopped at */
+};
+
+/* Take up the events of a key in order, up to the first that does not fit. */
+static struct taken take_events(struct worker *worker, int32_t key, bool is_in_order)
+{
+    struct keys *keys = worker->keys;
+    const struct columns *columns = keys->columns;
+    int32_t n_events = keys->event_start[key + 1] - keys->event_start[key];
+    const int32_t *events = keys->events + keys->event_start[key];
+    const int32_t *calls = keys->calls + keys->call_start[key];
+    struct taken taken = {KEYS_UNDECIDED, KEYS_UNIQUE, false, false, -1};
+    int64_t before = n_events > 0 ? columns->inv_time[calls[0]] - 1 : 0;
+
+    for (int32_t position = 0; position < n_events; position++) {
+        int32_t event = events[position], i = (event > 0 ? event : -event) - 1;
+        int32_t operation = calls[i];
+        int64_t time;
+        if (event < 0) {
+            take_return(worker, i, position);
+            time = columns->ret_time[operation];
+        } else {
+            taken.verdict = take_call(worker, i, operation, position, &taken.evidence);
+            taken.has_cas = taken.has_cas || columns->f[operation] == keys->options.cas;
+            time = columns->inv_time[operation];
+        }
+        taken.has_ties = time == before && !is_in_order;
+        taken.at = i;
+        if (taken.verdict != KEYS_UNDECIDED || taken.has_ties)
+            break;
+        before = time;
+    }
+    return taken;
 }
 
 /* One key from its events to an engine. Returns KEYS_UNDECIDED when a search is to run. */
@@ -565,35 +677,24 @@ static enum keys_verdict begin_key(struct worker *worker, int32_t key)
 {
     struct keys *keys = worker->keys;
     int32_t n_events = keys->event_start[key + 1] - keys->event_start[key];
-    int32_t *events = keys->events + keys->event_start[key];
-    const int32_t *calls = keys->calls + keys->call_start[key];
-    int8_t evidence = KEYS_UNIQUE;
-    bool has_cas = false;
-
-    if (keys->round == ROUND_SHARES)
-        order_ties(keys, calls, events, n_events, worker->buckets);
     if (begin_values(worker) != 0)
         return KEYS_MEMORY;
-    for (int32_t position = 0; position < n_events; position++) {
-        int32_t i = (events[position] > 0 ? events[position] : -events[position]) - 1;
-        if (events[position] < 0) {
-            take_return(worker, i, position);
-            continue;
-        }
-        enum keys_verdict verdict = take_call(worker, i, calls[i], position, &evidence);
-        if (verdict == KEYS_UNDECIDED) {
-            has_cas = has_cas || (worker->want[i] >= 0 && worker->make[i] >= 0);
-            continue;
-        }
+    struct taken taken = take_events(worker, key, keys->round == ROUND_REST);
+    if (taken.has_ties) {
         end_values(worker);
-        accuse(keys, key, 0, &i, verdict == KEYS_MALFORMED);
-        return verdict;
+        order_ties(keys, keys->calls + keys->call_start[key],
+                   keys->events + keys->event_start[key], n_events, worker->buckets);
+        if (begin_values(worker) != 0)
+            return KEYS_MEMORY;
+        taken = take_events(worker, key, true);
     }
-    keys->results.evidence[key] = evidence;
-    enum keys_verdict verdict;
-    if (evidence == KEYS_UNIQUE && !keys->options.search_only) {
-        keys->results.engine[key] = has_cas ? KEYS_CHAINS : KEYS_ZONES;
-        verdict = judge_zones(worker, key, n_events);
+    enum keys_verdict verdict = taken.verdict;
+    keys->results.evidence[key] = taken.evidence;
+    if (verdict != KEYS_UNDECIDED) {
+        accuse(keys, key, 0, &taken.at, verdict == KEYS_MALFORMED);
+    } else if (taken.evidence == KEYS_UNIQUE && !keys->options.search_only) {
+        keys->results.engine[key] = taken.has_cas ? KEYS_CHAINS : KEYS_ZONES;
+        verdict = judge_zones(worker, key, n_events, taken.has_cas);
     } else if (has_phantom(worker, key) && !keys->options.search_only) {
         keys->results.engine[key] = KEYS_VALUES;
         verdict = KEYS_INVALID;
@@ -698,11 +799,15 @@ static int open_worker(struct worker *worker, struct keys *keys)
     size_t n_values = (size_t)keys->options.n_values;
     worker->keys = keys;
     worker->key = -1;
+    worker->initial = keys->options.initial;
+    worker->is_plain = keys->options.n_keys == 1 && worker->initial >= 0 &&
+                       n_values <= 2 * (size_t)keys->max_calls + PLAIN_VALUES_MIN;
     for (size_t i = 0; i < sizeof by_call / sizeof by_call[0]; i++)
-        if ((*by_call[i] = malloc(sizeof(int32_t) * ((size_t)keys->max_calls + 1))) == NULL)
+        if ((*by_call[i] = pages_allocate(sizeof(int32_t) * ((size_t)keys->max_calls + 1))) ==
+            NULL)
             return SEARCH_NO_MEMORY;
-    worker->buckets = malloc(sizeof(int32_t) * ((size_t)keys->max_events + 1));
-    worker->local_of = calloc(n_values + 1, sizeof(int32_t));
+    worker->buckets = pages_allocate(sizeof(int32_t) * ((size_t)keys->max_events + 1));
+    worker->local_of = calloc(worker->is_plain ? 1 : n_values + 1, sizeof(int32_t));
     worker->transition_of = calloc(n_values + 1, sizeof(int32_t));
     bool is_open = worker->buckets && worker->local_of && worker->transition_of;
     return is_open ? SEARCH_OK : SEARCH_NO_MEMORY;

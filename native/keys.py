@@ -17,6 +17,7 @@ from enum import Enum, StrEnum
 from typing import Any, Final
 
 from dissever.native._search import ffi, lib
+
 from dissever.native.columns import Columns
 
 _SLICE_MS: Final = 100
@@ -122,7 +123,7 @@ class Findings:
             None if order is None else order[first : first + of["order_length"][key]],
         )
 
-    def verdict_bytes(self) -> bytes:
+    def as_bytes(self) -> bytes:
         """Every result as bytes: two runs that say the same have the same."""
         every = [*self._arrays.values(), *([] if self._order is None else [self._order])]
         return b"".join(bytes(column) for column in every)

@@ -69,20 +69,14 @@ static int32_t find_consumers(struct zones *zones, struct zones_witness *witness
     return n_consumers;
 }
 
-static bool has_phantom(const struct zones *zones, struct zones_witness *witness)
+static void accuse_phantom(const struct zones *zones, int32_t v, struct zones_witness *witness)
 {
-    for (int32_t v = 1; v < zones->n_values; v++) {
-        const struct zones_value *value = &zones->values[v];
-        if (value->offset != ZONES_NEEDED || value->producer >= 0)
-            continue;
-        witness->reason = ZONES_PHANTOM;
-        if (value->n_reads > 0)
-            accuse(witness, operation_at(zones, value->read_ret));
-        else
-            accuse(witness, value->consumer);
-        return true;
-    }
-    return false;
+    const struct zones_value *value = &zones->values[v];
+    witness->reason = ZONES_PHANTOM;
+    if (value->n_reads > 0)
+        accuse(witness, operation_at(zones, value->read_ret));
+    else
+        accuse(witness, value->consumer);
 }
 
 /* What of a block is seen so far: its forced order is checked as groups come. */
@@ -111,8 +105,8 @@ static bool follow(const struct zones *zones, int32_t root, struct block *block,
     for (;;) {
         const struct zones_value *value = &zones->values[v];
         int32_t producer = value->producer, failed = -1;
-        if (producer >= 0 && !add_group(block, zones->ret[producer], zones->inv[producer]))
-            failed = zones->ret[producer];
+        if (producer >= 0 && !add_group(block, value->lo, value->hi))
+            failed = value->lo;
         else if (value->n_reads > 0 && !add_group(block, value->read_ret, value->read_inv))
             failed = value->read_ret;
         if (failed >= 0) {
@@ -136,8 +130,13 @@ static bool fill_buckets(struct zones *zones, int32_t n_consumers, struct zones_
     memset(zones->buckets, 0, sizeof(int32_t) * ((size_t)zones->n_positions + 1));
     for (int32_t v = 0; v < zones->n_values; v++) {
         struct zones_value *root = &zones->values[v];
-        if (root->offset != ZONES_NEEDED ||
-            (root->producer >= 0 && is_cas(zones, root->producer)))
+        if (root->offset != ZONES_NEEDED)
+            continue;
+        if (root->producer < 0 && v > 0) {
+            accuse_phantom(zones, v, witness);
+            return false;
+        }
+        if (zones->has_cas && root->producer >= 0 && is_cas(zones, root->producer))
             continue;
         struct block block = {v == 0 ? -1 : ZONES_NEVER, -1, 0};
         if (!follow(zones, v, &block, witness))
@@ -245,10 +244,12 @@ enum zones_reason zones_judge(struct zones *zones, int32_t *order, int32_t *leng
     witness->reason = ZONES_VALID;
     witness->n_operations = 0;
     *length = 0;
-    close_needs(zones);
-    int32_t n_consumers = find_consumers(zones, witness);
-    if (n_consumers < 0 || has_phantom(zones, witness) ||
-        !fill_buckets(zones, n_consumers, witness))
+    int32_t n_consumers = 0;
+    if (zones->has_cas) {
+        close_needs(zones);
+        n_consumers = find_consumers(zones, witness);
+    }
+    if (n_consumers < 0 || !fill_buckets(zones, n_consumers, witness))
         return witness->reason;
     *length = place_blocks(zones, witness);
     if (*length < 0) {

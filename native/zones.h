@@ -8,7 +8,7 @@
  * is invoked. With L the least return of a block and H its greatest invocation, a linearization
  * exists iff each block allows its forced order and no two have L_i < H_j and L_j < H_i.
  *
- * Time O(n), memory 40 bytes a value and 4 a position, whatever crashed: blocks are bucketed by
+ * Time O(n), memory 32 bytes a value and 4 a position, whatever crashed: blocks are bucketed by
  * min(L, H), never sorted. A crashed operation counts only if its value is needed.
  *
  * Sources: Gibbons and Korach (1997); zones as in Golab, Li and Shah (2011); chains are ours.
@@ -38,8 +38,8 @@ struct zones_value {
     int32_t read_inv; /* position of the last invocation of a read of it */
     int32_t read_ret; /* position of the first return of a read of it, or ZONES_NEVER */
     int32_t n_reads;
-    int32_t lo;     /* of a root: L of its block */
-    int32_t hi;     /* of a root: H of its block */
+    int32_t lo;     /* return of its producer, or ZONES_NEVER; once judged, of a root: L */
+    int32_t hi;     /* invocation of its producer; once judged, of a root: H of its block */
     int32_t offset; /* not needed, needed, or the place of its group in the order */
 };
 
@@ -55,12 +55,11 @@ struct zones {
     int32_t n_operations;
     int32_t n_positions;
     const int32_t *events;
-    const int32_t *inv;
-    const int32_t *ret; /* ZONES_NEVER for an operation that crashed */
     const int32_t *want;
     const int32_t *make;
     int32_t n_values;
     struct zones_value *values;
+    bool has_cas;     /* whether some operation both wants and makes a value */
     int32_t *buckets; /* scratch: n_positions + 1 */
 };
 
@@ -71,7 +70,8 @@ struct zones_witness {
     int32_t operations[ZONES_WITNESS_MAX];
 };
 
-static const struct zones_value ZONES_UNSEEN = {-1, -1, -1, ZONES_NEVER, 0, 0, 0, ZONES_NOT_NEEDED};
+static const struct zones_value ZONES_UNSEEN = {
+    -1, -1, -1, ZONES_NEVER, 0, ZONES_NEVER, -1, ZONES_NOT_NEEDED};
 
 /*
  * Decide; values hold what the operations say of them (see keys.c). Gives a linearization in
