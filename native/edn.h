@@ -348,6 +348,8 @@ static bool edn_name(struct load *l, struct span *name)
     const uint8_t *start = l->at;
     if (*start == ':' || *start == '"' || *start == '\\' || edn_is_letter(*start))
         return edn_text(l, "a text", name);
+    if (*start == '[' || *start == '(' || *start == '{')
+        return fail(l, LOAD_SYNTAX, start, "expected simple keys in a map");
     int32_t id = edn_form(l, 1);
     *name = (struct span){start, (size_t)(l->at - start)};
     return id >= 0;
@@ -375,6 +377,8 @@ static bool edn_integer(struct load *l, const char *expected, bool *has, int64_t
 static bool edn_process(struct load *l, struct event *event)
 {
     struct span name;
+    if (event->has_process)
+        return fail(l, LOAD_SYNTAX, l->at, "an operation has two :process");
     event->is_client = is_digit(*l->at) || *l->at == '-' || *l->at == '+';
     if (event->is_client)
         return edn_integer(l, "a process", &event->has_process, &event->process);
@@ -511,7 +515,7 @@ static bool edn_event(struct load *l)
 }
 
 /* Read an event, which may be tagged, or in a vector at the top a number of them. */
-static bool edn_top(struct load *l, int depth)
+static bool edn_top(struct load *l, bool is_item, int depth)
 {
     const uint8_t *start = l->at;
     bool is_set = l->end - l->at > 1 && l->at[0] == '#' && l->at[1] == '{';
@@ -523,15 +527,15 @@ static bool edn_top(struct load *l, int depth)
         if (!edn_hash(l))
             return false;
         enum edn_next next = edn_next(l, depth);
-        return next == EDN_FORM ? edn_top(l, depth + 1)
+        return next == EDN_FORM ? edn_top(l, is_item, depth + 1)
                                 : next != EDN_ERROR && edn_fail(l, "a form");
     }
-    if (depth > 0 || !(is_set || *l->at == '[' || *l->at == '('))
+    if (is_item || !(is_set || *l->at == '[' || *l->at == '('))
         return edn_fail(l, "a map");
     uint8_t closing = is_set ? '}' : *l->at == '[' ? ']' : ')';
     l->at += 1 + is_set;
     while (edn_more(l, closing, start, 1))
-        if (!edn_top(l, 1))
+        if (!edn_top(l, true, 1))
             return false;
     return l->loaded.status == LOAD_OK;
 }
@@ -540,7 +544,7 @@ static bool edn_forms(struct load *l)
 {
     enum edn_next next;
     while ((next = edn_next(l, 0)) == EDN_FORM)
-        if (!edn_top(l, 0))
+        if (!edn_top(l, false, 0))
             return false;
     return next == EDN_END || (next == EDN_CLOSE && edn_fail(l, "a form"));
 }

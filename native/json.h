@@ -210,6 +210,8 @@ static bool json_process(struct load *l, struct event *event)
 {
     struct span name;
     json_blank(l);
+    if (event->has_process)
+        return fail(l, LOAD_SYNTAX, l->at, "an event has two processes");
     event->has_process = true;
     event->is_client = l->at < l->end && *l->at != '"';
     return event->is_client ? json_integer(l, &event->process)
