@@ -82,7 +82,9 @@ def build_in_place() -> Path:
         library = Path(module(str(ROOT / "native")).compile(tmpdir=folder))
         os.chdir(ROOT)
         # The name that setuptools gives it (stable ABI): two libraries would hide each other.
-        return Path(shutil.copy2(library, ROOT / "native" / "_search.abi3.so"))
+        # Renamed into place: who has the old one open keeps it whole.
+        target = ROOT / "native" / "_search.abi3.so"
+        return Path(shutil.copy2(library, target.with_suffix(".new"))).replace(target)
 
 
 search = module("native")
