@@ -61,6 +61,7 @@ static inline uint32_t intern_hash(const struct intern *in, uint8_t tag, const v
                                    size_t length)
 {
     const uint8_t *at = data;
+    bool is_long = length >= 8;
     uint64_t hash = in->seed ^ (length * 16 + tag);
     uint64_t word;
     for (; length >= 8; at += 8, length -= 8) {
@@ -69,8 +70,11 @@ static inline uint32_t intern_hash(const struct intern *in, uint8_t tag, const v
         hash ^= hash >> 29;
     }
     word = 0;
-    for (size_t i = 0; i < length; i++)
-        word |= (uint64_t)at[i] << (8 * i);
+    if (is_long)
+        memcpy(&word, at + length - 8, 8); /* some of it again */
+    else
+        for (size_t i = 0; i < length; i++)
+            word |= (uint64_t)at[i] << (8 * i);
     return (uint32_t)mixed(hash ^ word);
 }
 

@@ -78,7 +78,7 @@ class Values(Sequence[Any]):
     def data(self, index: int) -> memoryview:
         """What stands in `bytes` after the length."""
         start = self._words[index] + 4
-        length = int.from_bytes(self._bytes[start - 4 : start], "little")
+        length = self._bytes[start - 4 : start].cast("I")[0]
         return self._bytes[start : start + length]
 
     def text(self, index: int) -> str:
@@ -149,11 +149,14 @@ class Loaded:
         return self._details()
 
 
-def load(data: bytes, *, keyed: bool = False) -> Loaded:
+def load(data: bytes | memoryview, *, keyed: bool = False) -> Loaded:
     """
     Read a history of any format, told from its content, with the interpreter's lock released.
 
+    Some 250 ns an event; 53 bytes an operation and some 20 a distinct integer stay in memory.
+
     Args:
+        data: May be dropped afterwards; a memoryview of a mapped file is read without a copy.
         keyed: In EDN, values are pairs [key value] of many independent objects.
 
     Raises:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -266,6 +268,30 @@ def test_values_that_differ_in_type_differ() -> None:
 
     assert len(set(ids)) == len(forms)
     assert ids[: len(forms)] == ids[len(forms) :]
+
+
+def test_floats_are_rounded_as_python_rounds_them() -> None:
+    rng = Random(1)
+    floats = [struct.unpack("d", rng.randbytes(8))[0] for _ in range(3000)]
+    texts = [repr(each) for each in floats if math.isfinite(each)]
+    texts += [
+        f"{rng.randrange(10**25)}.{rng.randrange(10**9)}e{rng.randrange(-340, 290)}" for _ in texts
+    ]
+    values = ",".join(texts)
+
+    loaded = load(
+        f'{{"index":0,"time":0,"process":0,"type":"invoke","f":"w","value":[{values}]}}'.encode()
+    )
+
+    assert loaded.columns.values[loaded.columns.value_in[0]] == [float(text) for text in texts]
+
+
+def test_ids_do_not_depend_on_the_seed_of_the_hash() -> None:
+    data = to_json_lines(_random_history(Random(7), 200))
+    first, second = load(data).columns, load(data).columns
+
+    assert all(getattr(first, name) == getattr(second, name) for name in TYPE_CODES)
+    assert list(first.values) == list(second.values)
 
 
 def test_keyed_values_must_be_pairs() -> None:
