@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from dissever.checkers.calls import Call
+from dissever.checkers.lazy import TooManyStates
 from dissever.checkers.models import Model
-from dissever.checkers.narrate import sentence, who
+from dissever.checkers.narrate import answer, sentence, who
 from dissever.checkers.stale import Proof
-from dissever.checkers.table import Table
+from dissever.checkers.table import States
 from dissever.checkers.values import show
 from dissever.harness.history import Key, Operation
 from dissever.harness.results import Anomaly, Step
@@ -70,9 +71,7 @@ def explain(
 def _summary(key: Key | None, model: Model, operation: Operation, reason: str) -> str:
     noun = model.noun
     at = noun if key is None else f"{noun} {show(key)}" if noun != "key" else f"key {show(key)}"
-    completion = operation.completion
-    is_told = completion is not None and operation.f in ("read", "get")
-    told = show(operation.value) if is_told else f"that its {operation.f} happened"
+    told = answer(operation) or f"that its {operation.f} happened"
     return f"{at}: {who(operation)} was told {told}, but {reason}"
 
 
@@ -98,13 +97,16 @@ def _story(small: Sequence[Call], failing: Call) -> list[Step]:
     return [*steps, sentence(failing.operation)]
 
 
-def possible(table: Table, small: Sequence[Call], outcome: Outcome) -> tuple[str, ...]:
+def possible(table: States, small: Sequence[Call], outcome: Outcome) -> tuple[str, ...]:
     """What the object could hold just before the failing return; crashed operations included."""
     crashed = {call.transition for call in small if call.is_crashed}
     states = list(dict.fromkeys(state for state, _ in outcome.frontier))
     for state in states:
         for transition in crashed:
-            after = table.after(state, transition)
+            try:
+                after = table.after(state, transition)
+            except TooManyStates:
+                continue
             if after >= 0 and after not in states:
                 states.append(after)
     return tuple(table.model.holds(table.states[state]) for state in sorted(states))

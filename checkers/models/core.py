@@ -74,6 +74,7 @@ class Model:
     `reads` names each f that never changes the state: a crashed one is dropped, and what it was
     asked with is not looked at. `noun` is what the object is called. `narrow` gives a model with
     fewer states that the given transitions cannot tell from this one; None where nothing is gained.
+    An `is_endless` object has a state more after each operation, so no table can hold them all.
     A `family` other than OTHER promises that `step` is exactly that of the model here.
     """
 
@@ -86,3 +87,4 @@ class Model:
     narrow: Callable[[Iterable[Transition]], Model] | None = None
     family: Family = Family.OTHER
     description: str = ""
+    is_endless: bool = False

@@ -18,6 +18,7 @@ def counter(initial: int = 0) -> Model:
         _counter,
         noun="counter",
         family=Family.COUNTER,
+        is_endless=True,
         description="add n, read -> the sum",
     )
 
