@@ -27,7 +27,7 @@ from dissever.checkers.explain import explain
 from dissever.checkers.judgement import ANOMALIES_MAX, Judgement, result
 from dissever.checkers.models import UNKNOWN, Family, Misfit, Model
 from dissever.checkers.stale import Proof
-from dissever.checkers.values import freeze
+from dissever.checkers.values import freeze, show
 from dissever.harness.history import Event, History, Key, Operation, Type
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.native.columns import FAIL, OK, Columns
@@ -151,11 +151,12 @@ class _Shell:
             finding.configurations,
             finding.peak_bytes,
             None if finding.decider is Decider.NONE else finding.decider.value,
+            because="" if finding.decider is Decider.NONE else finding.evidence,
         )
         if finding.decision is Decision.VALID:
             return self._valid(judgement, finding, operations)
         if finding.decision is Decision.MALFORMED:
-            return self._explain_key(key, operations, self._budget)
+            return judgement.with_verdict(Verdict.UNKNOWN, self._misfit(finding))
         if finding.decision is Decision.INVALID:
             return self._invalid(judgement, finding, operations)
         return judgement.with_verdict(Verdict.UNKNOWN, self._why(finding))
@@ -192,7 +193,9 @@ class _Shell:
                 return judgement.with_verdict(Verdict.UNKNOWN, why)
             if told.verdict is Verdict.INVALID:
                 details = {**told.details, **_details(finding)}
-                return replace(told, details=details, engine=judgement.engine)
+                return replace(
+                    told, details=details, engine=judgement.engine, because=judgement.because
+                )
         witness = sorted(
             (self._operation(i) for i in finding.witness), key=lambda each: each.indices[-1]
         )
@@ -200,6 +203,17 @@ class _Shell:
         anomaly = explain(judgement.key, self._model, (), None, (), proof)
         details = {"confirmed": False, **_details(finding)}
         return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
+
+    def _misfit(self, finding: Finding) -> str:
+        """What is wrong with an operation that no register has."""
+        operation = self._operation(finding.witness[0])
+        value = freeze(operation.invocation.value)
+        try:
+            self._model.step(self._model.initial, operation.f, value, UNKNOWN)
+            wrong = f"a register cannot take {operation.f} {show(operation.invocation.value)}"
+        except Misfit as error:
+            wrong = str(error)
+        return f"malformed: event {operation.indices[-1]}: {wrong}"
 
     def _why(self, finding: Finding) -> str:
         reasons = {
