@@ -9,7 +9,7 @@ from typing import Final
 
 from dissever.checkers.calls import Call
 from dissever.checkers.lazy import TooManyStates
-from dissever.checkers.models import Model
+from dissever.checkers.models import Model, Transition
 from dissever.checkers.narrate import answer, sentence, who
 from dissever.checkers.stale import Proof
 from dissever.checkers.table import States
@@ -20,6 +20,7 @@ from dissever.native import Outcome
 
 STEPS_MAX: Final = 12
 STATES_SHOWN: Final = 8
+STATES_MAX: Final = 1000
 CONTEXT_MAX: Final = 120
 
 
@@ -98,18 +99,60 @@ def _story(small: Sequence[Call], failing: Call) -> list[Step]:
 
 
 def possible(table: States, small: Sequence[Call], outcome: Outcome) -> tuple[str, ...]:
-    """What the object could hold just before the failing return; crashed operations included."""
-    crashed = {call.transition for call in small if call.is_crashed}
-    states = list(dict.fromkeys(state for state, _ in outcome.frontier))
-    for state in states:
-        for transition in crashed:
-            try:
-                after = table.after(state, transition)
-            except TooManyStates:
-                continue
-            if after >= 0 and after not in states:
-                states.append(after)
+    """
+    What the object could hold just before the failing return, and more; empty when too much could.
+
+    Crashed operations may have taken effect too: as often as they like where few states come of
+    it, else each once, as a queue that each of them makes longer would never come to an end.
+    """
+    crashed = [call.transition for call in small if call.is_crashed]
+    first = dict.fromkeys(state for state, _ in outcome.frontier)
+    states = _reachable(table, first, dict.fromkeys(crashed)) or _reachable_once(
+        table, first, crashed
+    )
     return tuple(table.model.holds(table.states[state]) for state in sorted(states))
+
+
+def _reachable(
+    table: States, first: Iterable[int], transitions: Iterable[Transition]
+) -> dict[int, None]:
+    """The states that transitions lead to in any number; empty past STATES_MAX."""
+    states = dict.fromkeys(first)
+    waiting = list(states)
+    for state in waiting:
+        for transition in transitions:
+            after = _after(table, state, transition)
+            if after >= 0 and after not in states:
+                states[after] = None
+                waiting.append(after)
+        if len(states) > STATES_MAX:
+            return {}
+    return states
+
+
+def _reachable_once(
+    table: States, first: Iterable[int], transitions: Sequence[Transition]
+) -> dict[int, None]:
+    """The states that transitions lead to, each at most once; empty past STATES_MAX."""
+    nothing: frozenset[int] = frozenset()
+    seen = dict.fromkeys((state, nothing) for state in first)
+    waiting = list(seen)
+    for state, used in waiting:
+        for i, transition in enumerate(transitions):
+            then = (-1 if i in used else _after(table, state, transition), used | {i})
+            if then[0] >= 0 and then not in seen:
+                seen[then] = None
+                waiting.append(then)
+        if len(seen) > STATES_MAX:
+            return {}
+    return dict.fromkeys(state for state, _ in seen)
+
+
+def _after(table: States, state: int, transition: Transition) -> int:
+    try:
+        return table.after(state, transition)
+    except TooManyStates:
+        return -1
 
 
 def _could(model: Model, holding: Sequence[str]) -> str:
