@@ -400,21 +400,23 @@ FAMILIES: dict[str, Callable[[Tools], Iterator[Case]]] = {
 def measure(name: str, tools: Tools) -> Sums:
     """Both on every history of a family."""
     family = Sums(name)
-    sizes: list[tuple[int, float]] = []
+    sizes: dict[int, Measured] = {}
     for case in FAMILIES[name](tools):
         ours = dissever(case)
         theirs = None
         if tools.porcupine is not None and case.porcupine is not None:
             theirs = tools.porcupine(case.porcupine, [case.plain])[0]
         _add(family, case, ours, theirs)
-        sizes.append((ours.operations, ours.engine_s))
+        sizes.setdefault(ours.operations, ours)
         if theirs is None or ours.operations > 2000:
             print(f"  {case.name}: {_told(ours)}; porcupine {_told(theirs)}", file=sys.stderr)
     if family.porcupine_s is not None and family.compared_engine_s > 0:
         family.ratio = family.porcupine_s / family.compared_engine_s
     if name in ("unique", "cas", "crashes"):
-        crash_free = [size for size in sizes[:5] if size[1] > 0]
-        family.exponents["engine_s"] = _exponent(dict(crash_free))
+        family.exponents = {
+            of: _exponent({n: getattr(each, of) for n, each in sizes.items()})
+            for of in ("engine_s", "text_s", "configurations", "peak_bytes")
+        }
     return family
 
 
@@ -442,9 +444,9 @@ def _add(family: Sums, case: Case, ours: Measured, theirs: Measured | None) -> N
     family.rows.append(row)
 
 
-def _exponent(seconds: dict[int, float]) -> float:
-    """The slope of a straight line through the logarithms."""
-    points = [(math.log(n), math.log(s)) for n, s in seconds.items()]
+def _exponent(measured: dict[int, float]) -> float:
+    """The slope of a straight line through the logarithms; not a number without two points."""
+    points = [(math.log(n), math.log(s)) for n, s in measured.items() if s > 0]
     if len(points) < 2:
         return math.nan
     x, y = (sum(each) / len(points) for each in zip(*points, strict=True))
@@ -529,6 +531,10 @@ def main() -> int:
             except Missing as missing:
                 print(f"{name} is left out: {missing}", file=sys.stderr)
     print(table(families))
+    for family in families:
+        slopes = [f"{of} {n:.2f}" for of, n in family.exponents.items() if not math.isnan(n)]
+        if slopes:
+            print(f"exponents of {family.name} in operations: {', '.join(slopes)}")
     for family in families:
         for line in family.contradictions:
             print(f"CONTRADICTION in {family.name}: {line}")
