@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from dissever.checkers.calls import Call
-from dissever.checkers.models import Model
-from dissever.checkers.narrate import sentence, who
+from dissever.checkers.lazy import TooManyStates
+from dissever.checkers.models import Model, Transition
+from dissever.checkers.narrate import answer, sentence, who
 from dissever.checkers.stale import Proof
-from dissever.checkers.table import Table
+from dissever.checkers.table import States
 from dissever.checkers.values import show
 from dissever.harness.history import Key, Operation
 from dissever.harness.results import Anomaly, Step
@@ -19,6 +20,7 @@ from dissever.native import Outcome
 
 STEPS_MAX: Final = 12
 STATES_SHOWN: Final = 8
+STATES_MAX: Final = 1000
 CONTEXT_MAX: Final = 120
 
 
@@ -70,9 +72,7 @@ def explain(
 def _summary(key: Key | None, model: Model, operation: Operation, reason: str) -> str:
     noun = model.noun
     at = noun if key is None else f"{noun} {show(key)}" if noun != "key" else f"key {show(key)}"
-    completion = operation.completion
-    is_told = completion is not None and operation.f in ("read", "get")
-    told = show(operation.value) if is_told else f"that its {operation.f} happened"
+    told = answer(operation) or f"that its {operation.f} happened"
     return f"{at}: {who(operation)} was told {told}, but {reason}"
 
 
@@ -98,16 +98,61 @@ def _story(small: Sequence[Call], failing: Call) -> list[Step]:
     return [*steps, sentence(failing.operation)]
 
 
-def possible(table: Table, small: Sequence[Call], outcome: Outcome) -> tuple[str, ...]:
-    """What the object could hold just before the failing return; crashed operations included."""
-    crashed = {call.transition for call in small if call.is_crashed}
-    states = list(dict.fromkeys(state for state, _ in outcome.frontier))
-    for state in states:
-        for transition in crashed:
-            after = table.after(state, transition)
-            if after >= 0 and after not in states:
-                states.append(after)
+def possible(table: States, small: Sequence[Call], outcome: Outcome) -> tuple[str, ...]:
+    """
+    What the object could hold just before the failing return, and more; empty when too much could.
+
+    Crashed operations may have taken effect too: as often as they like where few states come of
+    it, else each once, as a queue that each of them makes longer would never come to an end.
+    """
+    crashed = [call.transition for call in small if call.is_crashed]
+    first = dict.fromkeys(state for state, _ in outcome.frontier)
+    states = _reachable(table, first, dict.fromkeys(crashed)) or _reachable_once(
+        table, first, crashed
+    )
     return tuple(table.model.holds(table.states[state]) for state in sorted(states))
+
+
+def _reachable(
+    table: States, first: Iterable[int], transitions: Iterable[Transition]
+) -> dict[int, None]:
+    """The states that transitions lead to in any number; empty past STATES_MAX."""
+    states = dict.fromkeys(first)
+    waiting = list(states)
+    for state in waiting:
+        for transition in transitions:
+            after = _after(table, state, transition)
+            if after >= 0 and after not in states:
+                states[after] = None
+                waiting.append(after)
+        if len(states) > STATES_MAX:
+            return {}
+    return states
+
+
+def _reachable_once(
+    table: States, first: Iterable[int], transitions: Sequence[Transition]
+) -> dict[int, None]:
+    """The states that transitions lead to, each at most once; empty past STATES_MAX."""
+    nothing: frozenset[int] = frozenset()
+    seen = dict.fromkeys((state, nothing) for state in first)
+    waiting = list(seen)
+    for state, used in waiting:
+        for i, transition in enumerate(transitions):
+            then = (-1 if i in used else _after(table, state, transition), used | {i})
+            if then[0] >= 0 and then not in seen:
+                seen[then] = None
+                waiting.append(then)
+        if len(seen) > STATES_MAX:
+            return {}
+    return dict.fromkeys(state for state, _ in seen)
+
+
+def _after(table: States, state: int, transition: Transition) -> int:
+    try:
+        return table.after(state, transition)
+    except TooManyStates:
+        return -1
 
 
 def _could(model: Model, holding: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ ANOMALIES_MAX: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What came of one key."""
+    """What came of one key; `because` says why `engine` was the one to ask."""
 
     key: Key | None
     verdict: Verdict
@@ -26,6 +26,7 @@ class Judgement:
     configurations: int = 0
     peak_bytes: int = 0
     engine: str | None = None
+    because: str = ""
     anomaly: Anomaly | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -75,6 +76,7 @@ def _details(
         "configurations": sum(each.configurations for each in judgements),
         "peak_bytes": max((each.peak_bytes for each in judgements), default=0),
         "engines": _engines(judgements),
+        "because": _because(judgements),
         "unknown_keys": {_name(each): each.why for each in some[Verdict.UNKNOWN]},
         "invalid_keys": {_name(each): each.details for each in some[Verdict.INVALID]},
     }
@@ -86,6 +88,10 @@ def _engines(judgements: Iterable[Judgement]) -> dict[str, int]:
         if each.engine is not None:
             engines[each.engine] = engines.get(each.engine, 0) + 1
     return engines
+
+
+def _because(judgements: Iterable[Judgement]) -> dict[str, str]:
+    return {each.engine: each.because for each in judgements if each.engine and each.because}
 
 
 def _name(judgement: Judgement) -> str:

@@ -3,8 +3,8 @@ Linearizability: every operation takes effect at one instant between its questio
 
 Linearizability is local (Herlihy and Wing 1990), so each key is judged alone: one that is past the
 budget leaves the others decided. Registers whose values are each set once need no search
-(`blocks`). A valid verdict is replayed by `certificate`, an invalid one is searched again, by the
-other engine, on the cut history.
+(`blocks`); other objects have `monitors` for what unique values tell. An order that is found is
+replayed, an invalid verdict is searched again, by the other engine or on the guilty operations.
 
 Sources: Wing and Gong (1993); Lowe, "Testing for linearizability" (2017); `native/search.h`.
 """
@@ -15,12 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from dissever.checkers import blocks, certificate, shrink, stale
+from dissever.checkers import blocks, certificate, fast, shrink, stale
 from dissever.checkers.calls import Call, calls
 from dissever.checkers.explain import explain, possible
 from dissever.checkers.judgement import Judgement, result
-from dissever.checkers.models import Misfit, Model
-from dissever.checkers.table import Table, TooManyStates, compile_table
+from dissever.checkers.lazy import TooManyStates
+from dissever.checkers.models import Family, Misfit, Model
+from dissever.checkers.monitors import MONITORS, Finding, Monitor, replay
+from dissever.checkers.table import States, states_of
 from dissever.harness.history import History, Key, MalformedHistory, Operation
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.native import Engine, Outcome, Status, search
@@ -28,6 +30,10 @@ from dissever.native import Engine, Outcome, Status, search
 SHRINK_CONFIGURATIONS: Final = 100_000
 CONFIRM_CONFIGURATIONS: Final = 1_000_000
 EXPLAIN_CONFIGURATIONS: Final = 20_000
+EXPLAIN_BYTES: Final = 1 << 28
+CONFIRM_CALLS_MAX: Final = 300
+"""Up to so many calls, what a theorem calls valid is searched too."""
+
 FRONTIER_MAX: Final = 10_000
 
 
@@ -52,8 +58,16 @@ class Linearizable:
         by_key: dict[Key | None, list[Operation]] = {}
         for operation in operations:
             by_key.setdefault(operation.key, []).append(operation)
-        judgements = self._judge_all(by_key, budget)
-        return result(self.name, judgements)
+        judged = None
+        if self.engine is Engine.SCHEDULE:
+            judged = fast.judge(history, by_key, self.model, budget, self.judge_key)
+        return result(self.name, self._judge_all(by_key, budget) if judged is None else judged)
+
+    def judge_key(
+        self, key: Key | None, operations: Sequence[Operation], budget: Budget
+    ) -> Judgement:
+        """Judge one key, with everything that a reader needs."""
+        return self._judge(key, operations, budget)
 
     def _judge_all(
         self, by_key: dict[Key | None, list[Operation]], budget: Budget
@@ -72,9 +86,35 @@ class Linearizable:
         return list(judged.values())
 
     def _judge(self, key: Key | None, operations: Sequence[Operation], budget: Budget) -> Judgement:
+        """By the engine that the data allow: blocks or a monitor, else the search."""
         kept = calls(operations, self.model.reads)
         if not kept:
             return Judgement(key, Verdict.VALID, "nothing was asserted", len(operations))
+        if self.model.family is Family.REGISTER:
+            return self._judge_register(key, kept, operations, budget)
+        monitor = MONITORS.get(self.model.family) if self.engine is Engine.SCHEDULE else None
+        finding = _find(monitor, kept, self.model)
+        if monitor is None or finding is None:
+            return self._search(key, kept, operations, budget, kept)
+        judgement = Judgement(
+            key,
+            Verdict.UNKNOWN,
+            "",
+            len(operations),
+            engine=monitor.name,
+            because=monitor.because,
+        )
+        if finding.is_valid:
+            return self._confirm_valid(judgement, kept, finding)
+        return self._confirm_invalid(judgement, finding)
+
+    def _judge_register(
+        self,
+        key: Key | None,
+        kept: Sequence[Call],
+        operations: Sequence[Operation],
+        budget: Budget,
+    ) -> Judgement:
         finding = self._find_blocks(kept)
         if finding is not None and finding.order is not None:
             return Judgement(
@@ -83,6 +123,7 @@ class Linearizable:
                 "an order explains every answer",
                 len(operations),
                 engine="blocks",
+                because="each value was set once",
             )
         if finding is None:
             return self._search(key, kept, operations, budget, kept)
@@ -91,9 +132,50 @@ class Linearizable:
         judgement = self._search(key, finding.part or kept, operations, some, kept)
         return _unless_found(self.model, judgement, finding)
 
+    def _confirm_valid(
+        self, judgement: Judgement, kept: Sequence[Call], finding: Finding
+    ) -> Judgement:
+        """Replay the order; where a theorem gave none, ask the search if the history is small."""
+        if finding.order is not None:
+            wrong = replay.flaw(self.model, kept, finding.order)
+            if wrong is None:
+                return judgement.with_verdict(Verdict.VALID, "an order explains every answer")
+            why = f"certificate: the order that was found is not one: {wrong}"
+            return judgement.with_verdict(Verdict.UNKNOWN, why)
+        status = self._second_opinion(kept) if len(kept) <= CONFIRM_CALLS_MAX else None
+        if status is Status.INVALID:
+            why = f"engines: {judgement.engine} and search contradict each other"
+            return judgement.with_verdict(Verdict.UNKNOWN, why)
+        details = {"certificate": "search" if status is Status.VALID else "theorem"}
+        why = "an order that explains every answer exists"
+        return judgement.with_verdict(Verdict.VALID, why, details=details)
+
+    def _confirm_invalid(self, judgement: Judgement, finding: Finding) -> Judgement:
+        """A few operations prove it; the search is asked about them alone."""
+        status = self._second_opinion(finding.part) if finding.part else None
+        if status is Status.VALID:
+            why = f"engines: {judgement.engine} and search contradict each other"
+            return judgement.with_verdict(Verdict.UNKNOWN, why)
+        witnesses = tuple(call.operation for call in finding.conflict)
+        proof = stale.Proof(finding.name, finding.reason, witnesses)
+        anomaly = explain(judgement.key, self.model, finding.part, None, (), proof)
+        details = {
+            "rule": finding.rule,
+            "witnesses": [list(operation.indices) for operation in witnesses],
+            "confirmed": status is Status.INVALID,
+        }
+        return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
+
+    def _second_opinion(self, some: Sequence[Call]) -> Status:
+        """What a small search says of a few calls."""
+        table = states_of(self.model, some, EXPLAIN_BYTES)
+        return _search_again(
+            table, some, EXPLAIN_CONFIGURATIONS, Engine.SCHEDULE, frontier_max=0
+        ).status
+
     def _find_blocks(self, kept: Sequence[Call]) -> blocks.Finding | None:
         """What blocks say, where they apply; an order only if it is a linearization."""
-        if self.model.noun != "register" or self.engine is not Engine.SCHEDULE:
+        if self.model.family is not Family.REGISTER or self.engine is not Engine.SCHEDULE:
             return None
         try:
             finding = blocks.judge(kept, self.model.initial)
@@ -113,27 +195,20 @@ class Linearizable:
     ) -> Judgement:
         """Search in `kept`, which may be a part of `every` call of the key that decides alone."""
         try:
-            table = compile_table(self.model, kept)
+            table = states_of(self.model, kept, budget.memory_bytes)
+            outcome = search(
+                table.problem(kept),
+                configurations_max=budget.configurations,
+                bytes_max=budget.memory_bytes,
+                engine=self.engine,
+                frontier_max=FRONTIER_MAX,
+            )
         except MalformedHistory as error:
             return Judgement(key, Verdict.UNKNOWN, f"malformed: {error}", len(operations))
         except TooManyStates:
-            return self._unless_unwritten(
-                Judgement(
-                    key,
-                    Verdict.UNKNOWN,
-                    "states: the operations can reach too many",
-                    len(operations),
-                ),
-                kept,
-                operations,
-            )
-        outcome = search(
-            table.problem(kept),
-            configurations_max=budget.configurations,
-            bytes_max=budget.memory_bytes,
-            engine=self.engine,
-            frontier_max=FRONTIER_MAX,
-        )
+            why = f"states: more than fit into {budget.memory_bytes} bytes"
+            judgement = Judgement(key, Verdict.UNKNOWN, why, len(operations))
+            return self._unless_unwritten(judgement, kept, operations)
         judgement = Judgement(
             key,
             Verdict.UNKNOWN,
@@ -142,6 +217,7 @@ class Linearizable:
             outcome.configurations,
             outcome.peak_bytes,
             outcome.engine.value,
+            "the search decides what nothing faster does",
         )
         if outcome.status is Status.VALID:
             return judgement.with_verdict(*_validate(self.model, kept, outcome))
@@ -154,7 +230,7 @@ class Linearizable:
     def _invalid(
         self,
         judgement: Judgement,
-        table: Table,
+        table: States,
         kept: Sequence[Call],
         operations: Sequence[Operation],
         outcome: Outcome,
@@ -166,7 +242,7 @@ class Linearizable:
         again = _search_again(table, small, CONFIRM_CONFIGURATIONS, Engine.BREADTH)
         proof = (
             stale.prove(failing, every, operations, self.model.initial)
-            if self.model.noun == "register"
+            if self.model.family is Family.REGISTER
             else None
         )
         if kept is every:
@@ -188,10 +264,7 @@ class Linearizable:
     def _possible_in(self, every: Sequence[Call], failing: Call) -> tuple[str, ...]:
         """What could be held just before a return, when a small search of all calls can tell."""
         whole = shrink.cut(every, failing, self.model.reads)
-        try:
-            table = compile_table(self.model, whole)
-        except TooManyStates:
-            return ()
+        table = states_of(self.model, whole, EXPLAIN_BYTES)
         outcome = _search_again(table, whole, EXPLAIN_CONFIGURATIONS, Engine.SCHEDULE)
         if outcome.failing is None or whole[outcome.failing].operation is not failing.operation:
             return ()
@@ -201,13 +274,21 @@ class Linearizable:
         self, judgement: Judgement, kept: Sequence[Call], operations: Sequence[Operation]
     ) -> Judgement:
         """A read of what nobody wrote is invalid whatever a search would say."""
-        if self.model.noun != "register":
+        if self.model.family is not Family.REGISTER:
             return judgement
         proof = stale.unwritten(kept, operations, self.model.initial)
         if proof is None:
             return judgement
         anomaly = explain(judgement.key, self.model, (), None, (), proof)
         return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly)
+
+
+def _find(monitor: Monitor | None, kept: Sequence[Call], model: Model) -> Finding | None:
+    """What a monitor says, where it applies; what is malformed is for the search to say."""
+    try:
+        return monitor.judge(kept, model) if monitor is not None else None
+    except Misfit:
+        return None
 
 
 _OUT_OF_CONFIGURATIONS: Final = "budget: no more configurations"
@@ -228,19 +309,22 @@ def _unless_found(model: Model, judgement: Judgement, finding: blocks.Finding) -
 
 
 def _search_again(
-    table: Table,
+    table: States,
     small: Sequence[Call],
     configurations: int,
     engine: Engine,
     frontier_max: int = FRONTIER_MAX,
 ) -> Outcome:
-    return search(
-        table.problem(small),
-        configurations_max=configurations,
-        bytes_max=1 << 28,
-        engine=engine,
-        frontier_max=frontier_max,
-    )
+    try:
+        return search(
+            table.problem(small),
+            configurations_max=configurations,
+            bytes_max=EXPLAIN_BYTES,
+            engine=engine,
+            frontier_max=frontier_max,
+        )
+    except TooManyStates:
+        return Outcome(Status.MEMORY, engine, (), None, (), 0, 0)
 
 
 def _validate(model: Model, kept: Sequence[Call], outcome: Outcome) -> tuple[Verdict, str]:
@@ -250,7 +334,7 @@ def _validate(model: Model, kept: Sequence[Call], outcome: Outcome) -> tuple[Ver
     return Verdict.UNKNOWN, f"certificate: the order that was found is not one: {wrong}"
 
 
-def _shrink(table: Table, kept: Sequence[Call], failing: Call, model: Model) -> tuple[Call, ...]:
+def _shrink(table: States, kept: Sequence[Call], failing: Call, model: Model) -> tuple[Call, ...]:
     pure = {each for each in table.transitions if table.is_pure(each)}
     return shrink.without_needless_reads(
         shrink.cut(kept, failing, model.reads),

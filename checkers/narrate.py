@@ -4,9 +4,14 @@ Operations as plain sentences: who asked what, when, on which node, and what the
 
 from __future__ import annotations
 
+from typing import Final
+
 from dissever.checkers.values import show, show_ns
 from dissever.harness.history import Operation, Type
 from dissever.harness.results import Step
+
+TAKES: Final = frozenset({"dequeue", "pop", "remove-max"})
+"""Nothing is an answer to these."""
 
 
 def who(operation: Operation) -> str:
@@ -37,12 +42,20 @@ def sentence(operation: Operation, *, was_open_at_ns: int | None = None) -> Step
     if completion is None or operation.type is not Type.OK:
         return Step(f"{begin}; {_unanswered(operation)}", operation.indices)
     at = show_ns(completion.time)
-    is_told = completion.value is not None and completion.value != operation.invocation.value
-    if is_told or operation.f in ("read", "get"):
-        answer = f"it was told {show(completion.value)} at {at}"
-    else:
-        answer = f"that was acknowledged at {at}"
-    return Step(f"{begin}; {answer}", operation.indices)
+    told = answer(operation)
+    end = f"it was told {told} at {at}" if told else f"that was acknowledged at {at}"
+    return Step(f"{begin}; {end}", operation.indices)
+
+
+def answer(operation: Operation) -> str | None:
+    """What an ok operation was told, or None where that says no more than was asked."""
+    completion = operation.completion
+    if completion is None or operation.type is not Type.OK:
+        return None
+    if operation.f in TAKES and completion.value is None:
+        return "that it is empty"
+    is_news = completion.value is not None and completion.value != operation.invocation.value
+    return show(completion.value) if is_news or operation.f in ("read", "get") else None
 
 
 def _unanswered(operation: Operation) -> str:

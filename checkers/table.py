@@ -2,7 +2,8 @@
 A model and the operations of one history, compiled into a table of states and transitions.
 
 Breadth first over the states that the distinct operations can reach. The search then compares
-integers alone; a model is stepped once for each state and distinct operation.
+integers alone; a model is stepped once for each state and distinct operation. Where they are too
+many (`lazy`), states are numbered when the search first comes to them.
 
 Source: Knossos, `model/memo.clj`.
 """
@@ -12,20 +13,55 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from dissever.checkers.calls import NEVER, Call
-from dissever.checkers.models import REFUSED, Misfit, Model, State, Transition
+from dissever.checkers.lazy import LazyStates, TooManyStates
+from dissever.checkers.models import REFUSED, Family, Misfit, Model, State, Transition
 from dissever.harness.history import MalformedHistory
-from dissever.native import Problem
+from dissever.native import LazyProblem, Problem
 
 STATES_MAX: Final = 65_536
-CELLS_MAX: Final = 1 << 26
-"""States × transitions: 256 MB."""
+CELLS_MAX: Final = 1 << 18
+"""States × transitions: each is a step in Python."""
+
+CELLS_AT_LEAST: Final = 1 << 12
+CELLS_PER_CALL: Final = 1 << 8
+"""What a table may cost where nobody says (`narrow`) that it is finite."""
+
+REGISTER_CELLS_MAX: Final = 1 << 26
+"""Of a register all of them may be needed, and whole tables tell which crashes matter."""
 
 
-class TooManyStates(Exception):
-    """The operations can reach more states than a table may have."""
+class States(Protocol):
+    """The states of a model by number, known beforehand or not, for the operations of a history."""
+
+    @property
+    def model(self) -> Model:
+        """The model whose states these are: it may tell fewer apart than the one asked for."""
+        ...
+
+    @property
+    def states(self) -> Sequence[State]:
+        """Those known."""
+        ...
+
+    @property
+    def transitions(self) -> dict[Transition, int]:
+        """The distinct operations by number."""
+        ...
+
+    def after(self, state: int, transition: Transition) -> int:
+        """The number of the state after a transition, or -1 where it is refused."""
+        ...
+
+    def is_pure(self, transition: Transition) -> bool:
+        """Whether it surely changes no state."""
+        ...
+
+    def problem(self, calls: Sequence[Call]) -> Problem | LazyProblem:
+        """The search problem of some calls whose transitions are known."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +85,86 @@ class Table:
 
     def problem(self, calls: Sequence[Call]) -> Problem:
         """The search problem of some calls whose transitions the table has."""
-        times = sorted(
-            [call.inv for call in calls] + [call.ret for call in calls if not call.is_crashed]
-        )
-        rank = {time: position for position, time in enumerate(times)}
-        rank[NEVER] = NEVER
+        inv, ret = positions(calls)
         return Problem(
-            inv=array("i", [rank[call.inv] for call in calls]),
-            ret=array("i", [rank[call.ret] for call in calls]),
+            inv=inv,
+            ret=ret,
             transition=array("i", [self.transitions[call.transition] for call in calls]),
             next=self.next,
             transitions=len(self.transitions),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class LazyTable:
+    """States that are numbered when the search first comes to them."""
+
+    model: Model
+    transitions: dict[Transition, int]
+    known: LazyStates
+
+    @property
+    def states(self) -> Sequence[State]:
+        """Those known so far."""
+        return self.known.states
+
+    def after(self, state: int, transition: Transition) -> int:
+        """
+        The number of the state after a transition, or -1 where it is refused.
+
+        Raises:
+            TooManyStates: Past the bytes that they may take.
+        """
+        return self.known.after(state, self.transitions[transition])
+
+    def is_pure(self, transition: Transition) -> bool:
+        """Whether the model promises that it changes no state."""
+        return transition.f in self.model.reads
+
+    def problem(self, calls: Sequence[Call]) -> LazyProblem:
+        """The search problem of some calls whose transitions are known."""
+        inv, ret = positions(calls)
+        return LazyProblem(
+            inv=inv,
+            ret=ret,
+            transition=array("i", [self.transitions[call.transition] for call in calls]),
+            pure=bytes(map(self.is_pure, self.transitions)),
+            step=self.known.after,
+        )
+
+
+def positions(calls: Sequence[Call]) -> tuple[array[int], array[int]]:
+    """Invocations and returns in the same order, with positions from 0 on."""
+    times = sorted(
+        [call.inv for call in calls] + [call.ret for call in calls if not call.is_crashed]
+    )
+    rank = {time: position for position, time in enumerate(times)}
+    rank[NEVER] = NEVER
+    return (
+        array("i", [rank[call.inv] for call in calls]),
+        array("i", [rank[call.ret] for call in calls]),
+    )
+
+
+def states_of(model: Model, calls: Sequence[Call], bytes_max: int) -> States:
+    """
+    A whole table where that is small enough, else states as they come.
+
+    Args:
+        bytes_max: For states as they come, in bytes.
+
+    Raises:
+        MalformedHistory: When the model does not know an operation.
+    """
+    try:
+        if model.is_endless:
+            _check(model, calls)
+            raise TooManyStates
+        return compile_table(model, calls)
+    except TooManyStates:
+        transitions = {each: i for i, each in enumerate(dict.fromkeys(c.transition for c in calls))}
+        narrow = model.narrow(transitions) if model.narrow else model
+        return LazyTable(narrow, transitions, LazyStates(narrow, tuple(transitions), bytes_max))
 
 
 def compile_table(model: Model, calls: Sequence[Call]) -> Table:
@@ -72,6 +176,7 @@ def compile_table(model: Model, calls: Sequence[Call]) -> Table:
     transitions = {each: i for i, each in enumerate(dict.fromkeys(c.transition for c in calls))}
     _check(model, calls)
     narrow = model.narrow(transitions) if model.narrow else model
+    cells_max = _cells_max(model, len(calls))
     states: dict[State, int] = {narrow.initial: 0}
     waiting: list[State] = [narrow.initial]
     rows = array("i")
@@ -85,9 +190,17 @@ def compile_table(model: Model, calls: Sequence[Call]) -> Table:
                 states[after] = len(states)
                 waiting.append(after)
             rows.append(states[after])
-        if len(states) > STATES_MAX or len(states) * len(transitions) > CELLS_MAX:
+        if len(states) > STATES_MAX or len(states) * len(transitions) > cells_max:
             raise TooManyStates
     return Table(narrow, tuple(states), transitions, rows)
+
+
+def _cells_max(model: Model, calls: int) -> int:
+    if model.family is Family.REGISTER:
+        return REGISTER_CELLS_MAX
+    if model.narrow is not None:
+        return CELLS_MAX
+    return min(CELLS_MAX, CELLS_AT_LEAST + CELLS_PER_CALL * calls)
 
 
 def _check(model: Model, calls: Sequence[Call]) -> None:

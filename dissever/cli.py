@@ -19,17 +19,18 @@ import click
 import msgspec
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 from rich.table import Table
 
-from dissever import __version__, assembly, doctor
-from dissever.checkers import CAS_REGISTER, CHECKERS, MUTEX, REGISTER, SET, TEXT
-from dissever.checkers.linearizable import Linearizable
+from dissever import __version__, assembly, doctor, recorded
+from dissever.checkers import CHECKERS
+from dissever.checkers.models import MODELS
 from dissever.display import Display
 from dissever.harness import store
-from dissever.harness.formats import FormatError, read_history
+from dissever.harness.formats import FormatError
 from dissever.harness.history import MalformedHistory
-from dissever.harness.plan import Options, Plan, host_versions
-from dissever.harness.results import Budget, Results, Verdict, merge
+from dissever.harness.plan import Options, Plan
+from dissever.harness.results import Results, Verdict
 from dissever.harness.runner import CannotRun, execute
 from dissever.nemesis import KINDS
 from dissever.params import Concurrency, Name, Nodes, Setting, unknown
@@ -43,8 +44,6 @@ EXIT_FAILED = 3
 EXIT_USAGE = 64
 
 RUNS = Path("runs")
-
-MODELS = {model.name: model for model in (CAS_REGISTER, REGISTER, MUTEX, SET, TEXT)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -338,46 +337,66 @@ def _print_schedule(options: Options) -> None:
     help="What a history file must be linearizable as.",
 )
 @click.option("--keyed", is_flag=True, help="In EDN, values are [key value] pairs.")
-def check(path: Path, model: str, keyed: bool) -> int:
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PATH",
+    help="Write the report page of a history file.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print the results as JSON, and only that.")
+def check(path: Path, model: str, keyed: bool, html: Path | None, is_json: bool) -> int:
     """
     Judge a run directory, or a history file from anywhere.
 
     A file may be JSON lines, Jepsen's or Knossos' EDN, or one of Porcupine's texts: what it holds
-    decides, not its name.
+    decides, not its name. `dissever list` names the models.
 
     \b
     dissever check runs/latest
-    dissever check history.edn --model cas-register
+    dissever check history.edn --model cas-register --html report.html
+    dissever check c50-bad.txt --model kv
     """
-    if path.is_dir():
-        run, plan = _found_run(path)
-        interruption = store.read_outcome(run).interruption
-        try:
-            results = _judged(run, plan, interruption)
-            page = _written(run, plan, results)
-        except (OSError, FormatError, MalformedHistory) as error:
-            raise click.ClickException(f"{run}: {error}") from error
-        return _conclude(run, plan, results, page)
-    return _check_file(path, model, keyed=keyed)
-
-
-def _check_file(path: Path, model: str, *, keyed: bool) -> int:
+    if not path.is_dir():
+        return _check_file(path, model, keyed=keyed, html=html, is_json=is_json)
+    if html is not None:
+        raise click.UsageError("--html is for history files; a run has its page beside it")
+    run, plan = _found_run(path)
+    interruption = store.read_outcome(run).interruption
     try:
-        loaded = read_history(path, keyed=keyed)
+        results = _judged(run, plan, interruption)
+        page = _written(run, plan, results)
+    except (OSError, FormatError, MalformedHistory) as error:
+        raise click.ClickException(f"{run}: {error}") from error
+    if is_json:
+        _print_json(results)
+        return EXIT_STATUS[results.verdict]
+    return _conclude(run, plan, results, page)
+
+
+def _check_file(path: Path, model: str, *, keyed: bool, html: Path | None, is_json: bool) -> int:
+    try:
+        judged = recorded.judge_file(path, model, keyed=keyed)
     except (OSError, FormatError) as error:
         raise click.ClickException(f"{path}: {error}") from error
-    for note in loaded.notes:
+    for note in judged.notes:
         click.echo(f"note: {note}", err=True)
-    results = merge([Linearizable(MODELS[model])(loaded.history, Budget())])
-    options = Options(system="file", workload=model, nodes=())
-    plan = Plan(
-        options=options,
-        command=f"dissever check {path} --model {model}",
-        started="",
-        versions=host_versions(),
-    )
-    Console().print(summary(plan, loaded.history, results, None), highlight=False, soft_wrap=True)
-    return EXIT_STATUS[results.verdict]
+    if html is not None:
+        try:
+            html.write_text(recorded.page(judged), encoding="utf-8")
+        except OSError as error:
+            raise click.ClickException(f"{html}: {error}") from error
+    if is_json:
+        _print_json(judged.results)
+    else:
+        told = summary(judged.plan, judged.history, judged.results, None)
+        if html is not None:
+            told.append(f"\n  report  {html}")
+        Console().print(told, highlight=False, soft_wrap=True)
+    return EXIT_STATUS[judged.results.verdict]
+
+
+def _print_json(results: Results) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(results)).decode())
 
 
 @cli.command(short_help="Write the report of a run again.")
@@ -418,13 +437,13 @@ def list_() -> int:
         ("workloads", [(name, workload.description) for name, workload in WORKLOADS.items()]),
         ("faults", [(name, fault.description) for name, fault in KINDS.items()]),
         ("checkers", list(CHECKERS.items())),
-        ("models", [(name, "for dissever check --model") for name in MODELS]),
+        ("models", [(name, model.description) for name, model in MODELS.items()]),
     ):
         table = Table(
             title=title, title_justify="left", box=None, show_header=False, padding=(0, 2)
         )
         for name, description in rows:
-            table.add_row(f"[bold]{name}[/]", description)
+            table.add_row(f"[bold]{name}[/]", escape(description))
         console.print(table)
         console.print()
     return 0

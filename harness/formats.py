@@ -218,7 +218,7 @@ def _draft(form: Any, place: tuple[int, int], *, keyed: bool) -> _Draft:
         if form.get(Keyword(name)) is None:
             raise FormatError(f"an operation has no :{name}", *place)
     fields = {str(name): _plain(value) for name, value in form.items()}
-    if fields["type"] not in set(Type):
+    if fields["type"] not in tuple(Type):
         raise FormatError(f"expected a type of operation, got :{fields['type']}", *place)
     key, value = fields.get("key"), fields.get("value")
     is_client = isinstance(fields["process"], int)

@@ -17,25 +17,62 @@ from pathlib import Path
 from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADERS = ("search", "breadth", "depth", "cursor", "prepare", "kinds", "problem", "memo")
+INTERFACES = ("columns", "keys", "load", "search")
+"""The headers that Python sees; each needs those before it."""
+
+SOURCES = ("search", "keys", "load", "zones")
+
+HEADERS = (
+    *INTERFACES,
+    *(
+        "breadth",
+        "cursor",
+        "depth",
+        "edn",
+        "etcd",
+        "intern",
+        "json",
+        "kinds",
+        "lazy",
+        "memo",
+        "pages",
+        "prepare",
+        "problem",
+        "record",
+        "values",
+        "wgl",
+        "zones",
+    ),
+)
+
+CALLBACKS = 'extern "Python" int32_t python_step(void *context, int32_t state, int32_t transition);'
+"""What C asks Python, a `search_step`."""
 
 
 def module(folder: str) -> FFI:
     """The module `dissever.native._search`, from sources in `folder`."""
-    header = (ROOT / "native" / "search.h").read_text(encoding="utf-8")
-    without_comments = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
-    lines = [line for line in without_comments.splitlines() if not line.startswith("#")]
     ffi = FFI()
-    ffi.cdef("\n".join([*lines, "#define SEARCH_OPEN_MAX ...", "#define SEARCH_NEVER ..."]))
+    for name in INTERFACES:
+        ffi.cdef(_declarations((ROOT / "native" / f"{name}.h").read_text(encoding="utf-8")))
+    ffi.cdef(CALLBACKS)
     ffi.set_source(
         "dissever.native._search",
-        '#include "search.h"',
-        sources=[f"{folder}/search.c"],
+        "\n".join(f'#include "{name}.h"' for name in INTERFACES),
+        sources=[f"{folder}/{name}.c" for name in SOURCES],
         depends=[f"{folder}/{name}.h" for name in HEADERS],
         include_dirs=[folder],
-        extra_compile_args=["-std=c11", "-O2"],
+        extra_compile_args=["-std=c11", "-O2", "-pthread"],
+        extra_link_args=["-pthread"],
     )
     return ffi
+
+
+def _declarations(header: str) -> str:
+    """What cffi understands of a header; of a constant it needs the name alone."""
+    without_comments = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+    constants = re.findall(r"^#define (\w+) +\S", without_comments, flags=re.MULTILINE)
+    lines = [line for line in without_comments.splitlines() if not line.startswith("#")]
+    return "\n".join([*lines, *(f"#define {name} ..." for name in constants)])
 
 
 def build_in_place() -> Path:
@@ -45,7 +82,9 @@ def build_in_place() -> Path:
         library = Path(module(str(ROOT / "native")).compile(tmpdir=folder))
         os.chdir(ROOT)
         # The name that setuptools gives it (stable ABI): two libraries would hide each other.
-        return Path(shutil.copy2(library, ROOT / "native" / "_search.abi3.so"))
+        # Renamed into place: who has the old one open keeps it whole.
+        target = ROOT / "native" / "_search.abi3.so"
+        return Path(shutil.copy2(library, target.with_suffix(".new"))).replace(target)
 
 
 search = module("native")

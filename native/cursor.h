@@ -156,7 +156,7 @@ static int32_t branch_crashed(const struct problem *problem, const struct cursor
     if (kind < 0 || problem->kind_expiry[kind] < e)
         return -1;
     int32_t after = problem_next(problem, state, problem->kind_transition[kind]);
-    if (after < 0 || after == state || problem->need[after] < e)
+    if (after < 0 || after == state || problem_need(problem, after) < e)
         return -1;
     uint64_t *word = block_count_word(problem, child, slot);
     int32_t used = (int32_t)(*word >> count_shift(slot) & 0xFFFF);

@@ -59,10 +59,52 @@ static void problem_needs(struct problem *problem, const uint8_t *sensitive,
     }
 }
 
+/*
+ * The same for a register, in linear time: reads and compare-and-sets are what is sensitive. From
+ * the last return backwards, the first need that a state gets is its greatest.
+ *
+ * heads: by state, scratch. links, stack: by transition and by state, scratch.
+ */
+static void register_needs(struct problem *problem, const uint8_t *crashed, int32_t *heads,
+                           int32_t *links, int32_t *stack)
+{
+    for (int32_t state = 0; state < problem->n_states; state++)
+        problem->need[state] = heads[state] = -1;
+    for (int32_t t = 0; t < problem->n_transitions; t++) {
+        if (!crashed[t] || problem->want[t] < 0 || problem->make[t] < 0)
+            continue;
+        links[t] = heads[problem->make[t]];
+        heads[problem->make[t]] = t;
+    }
+    for (int32_t e = problem->n_returns; e-- > 0;) {
+        int32_t n_stack = 0;
+        int32_t state = problem->want[problem->transition[problem->return_operation[e]]];
+        if (state < 0 || problem->need[state] >= 0)
+            continue;
+        problem->need[state] = e;
+        stack[n_stack++] = state;
+        while (n_stack > 0) {
+            for (int32_t t = heads[stack[--n_stack]]; t >= 0; t = links[t]) {
+                if (problem->need[problem->want[t]] >= 0)
+                    continue;
+                problem->need[problem->want[t]] = e;
+                stack[n_stack++] = problem->want[t];
+            }
+        }
+    }
+}
+
 /* The last return at which transition t, crashed, can matter, or -1. */
 static int32_t problem_expiry(const struct problem *problem, int32_t t)
 {
     int32_t expiry = -1;
+    if (problem->lazy != NULL)
+        return problem->pure[t] ? -1 : problem->n_returns - 1;
+    if (problem->next == NULL) {
+        int32_t want = problem->want[t], make = problem->make[t];
+        bool changes = make >= 0 && want != make && problem->n_states > 1;
+        return changes ? problem->need[make] : -1;
+    }
     for (int32_t state = 0; state < problem->n_states; state++) {
         int32_t after = problem_next(problem, state, t);
         if (after >= 0 && after != state && problem->need[after] > expiry)
@@ -71,14 +113,18 @@ static int32_t problem_expiry(const struct problem *problem, int32_t t)
     return expiry;
 }
 
-/* Gather the useful crashed operations by kind. `order` lists all operations by invocation. */
+/*
+ * Gather the useful crashed operations by kind. `order` lists all operations by invocation; NULL
+ * where their numbers do.
+ */
 static void problem_kinds(struct problem *problem, const int32_t *order, int32_t n_order,
                          int32_t *expiry, int32_t *kind_of, int32_t *counts)
 {
     int32_t total = 0;
 
     for (int32_t i = 0; i < n_order; i++) {
-        int32_t operation = order[i], t = problem->transition[operation];
+        int32_t operation = order == NULL ? i : order[i];
+        int32_t t = problem->transition[operation];
         if (problem->slot[operation] >= 0 || problem->birth[operation] > expiry[t])
             continue;
         if (kind_of[t] < 0) {
@@ -98,7 +144,8 @@ static void problem_kinds(struct problem *problem, const int32_t *order, int32_t
     }
     problem->kind_start[problem->n_kinds] = total;
     for (int32_t i = 0; i < n_order; i++) {
-        int32_t operation = order[i], kind = kind_of[problem->transition[operation]];
+        int32_t operation = order == NULL ? i : order[i];
+        int32_t kind = kind_of[problem->transition[operation]];
         if (problem->slot[operation] >= 0 || kind < 0 ||
             problem->birth[operation] > problem->kind_expiry[kind] ||
             counts[kind] == problem->kind_start[kind + 1] - problem->kind_start[kind])
@@ -145,7 +192,12 @@ static int problem_crashes(struct problem *problem, struct account *account, con
     int32_t *last_return = scratch, *expiry = scratch + n_transitions;
     int32_t *kind_of = expiry + n_transitions, *counts = kind_of + n_transitions;
 
-    problem_classify(problem, sensitive);
+    if (problem->lazy != NULL)
+        memcpy(problem->pure, problem->lazy_pure, (size_t)n_transitions);
+    else if (problem->next != NULL)
+        problem_classify(problem, sensitive);
+    for (int32_t t = 0; problem->want != NULL && t < problem->n_transitions; t++)
+        problem->pure[t] = problem->make[t] < 0 || problem->make[t] == problem->want[t];
     for (int64_t t = 0; t < n_transitions; t++)
         last_return[t] = kind_of[t] = -1;
     for (int32_t e = 0; e < problem->n_returns; e++)
@@ -153,7 +205,15 @@ static int problem_crashes(struct problem *problem, struct account *account, con
     for (int32_t operation = 0; operation < problem->n_operations; operation++)
         if (problem->slot[operation] < 0)
             crashed[problem->transition[operation]] = 1;
-    problem_needs(problem, sensitive, crashed, last_return);
+    if (problem->next != NULL) {
+        problem_needs(problem, sensitive, crashed, last_return);
+    } else if (problem->want != NULL) {
+        int32_t *heads = problem_allocate(problem, account, 2 * (int64_t)problem->n_states,
+                                          sizeof(int32_t));
+        if (heads == NULL)
+            return SEARCH_NO_MEMORY;
+        register_needs(problem, crashed, heads, expiry, heads + problem->n_states);
+    }
     for (int32_t t = 0; t < problem->n_transitions; t++)
         expiry[t] = crashed[t] ? problem_expiry(problem, t) : -1;
     problem_kinds(problem, order, problem->n_operations, expiry, kind_of, counts);

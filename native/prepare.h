@@ -7,13 +7,13 @@
 #include "kinds.h"
 
 /* Give each operation its slot, birth and return. `at` maps a position to op + 1, or -(op + 1). */
-static int problem_sweep(struct problem *problem, const int32_t *at)
+static int problem_sweep(struct problem *problem, const int32_t *at, int32_t n_positions)
 {
     int32_t occupant[SEARCH_OPEN_MAX];
     bool is_free[SEARCH_OPEN_MAX];
     int32_t n_calls = 0, e = 0;
 
-    for (int32_t position = 0; position < 2 * problem->n_operations; position++) {
+    for (int32_t position = 0; position < n_positions; position++) {
         if (at[position] == 0)
             continue;
         if (at[position] < 0) {
@@ -72,6 +72,8 @@ static int problem_positions(struct problem *problem, const int32_t *inv, const 
 
 static bool problem_has_good_table(const struct problem *problem)
 {
+    if (problem->lazy != NULL)
+        return true;
     size_t cells = (size_t)problem->n_states * (size_t)problem->n_transitions;
 
     if (problem->initial < 0 || problem->initial >= problem->n_states)
@@ -107,6 +109,32 @@ static int problem_allocate_all(struct problem *problem, struct account *account
     return problem->pure == NULL || problem->need == NULL ? SEARCH_NO_MEMORY : SEARCH_OK;
 }
 
+/* The same from events that are in order already: operations are numbered by invocation. */
+static void problem_events(struct problem *problem, const int32_t *at, int32_t n_positions)
+{
+    for (int32_t operation = 0; operation < problem->n_operations; operation++)
+        problem->slot[operation] = -1;
+    for (int32_t position = 0; position < n_positions; position++) {
+        if (at[position] >= 0)
+            continue;
+        problem->slot[-at[position] - 1] = 0;
+        problem->n_returns++;
+    }
+}
+
+/* From `at` (see problem_sweep) and the operations by invocation to the rest. */
+static int problem_finish(struct problem *problem, struct account *account, const int32_t *at,
+                          int32_t n_positions, const int32_t *order)
+{
+    int error = problem_sweep(problem, at, n_positions);
+    if (error == SEARCH_OK)
+        error = problem_crashes(problem, account, order);
+    problem->mask_words = ((uint32_t)problem->n_slots + 63) / 64;
+    problem->width = 1 + problem->mask_words +
+                     ((uint32_t)problem->n_kind_slots + COUNTS_PER_WORD - 1) / COUNTS_PER_WORD;
+    return error;
+}
+
 /* Prepare; on failure the caller still calls problem_free. Returns a search_error. */
 static int problem_prepare(struct problem *problem, struct account *account, const int32_t *inv,
                            const int32_t *ret)
@@ -123,18 +151,22 @@ static int problem_prepare(struct problem *problem, struct account *account, con
         return SEARCH_MALFORMED;
     if ((error = problem_positions(problem, inv, ret, at)) != SEARCH_OK)
         return error;
-    if ((error = problem_sweep(problem, at)) != SEARCH_OK)
-        return error;
     int32_t n_order = 0;
     for (int32_t position = 0; position < 2 * n; position++)
         if (at[position] > 0)
             order[n_order++] = at[position] - 1;
-    if ((error = problem_crashes(problem, account, order)) != SEARCH_OK)
+    return problem_finish(problem, account, at, 2 * n, order);
+}
+
+/* Prepare a register from events in order; as above. */
+static int problem_prepare_register(struct problem *problem, struct account *account,
+                                    const int32_t *at, int32_t n_positions)
+{
+    int error = problem_allocate_all(problem, account);
+    if (error != SEARCH_OK)
         return error;
-    problem->mask_words = ((uint32_t)problem->n_slots + 63) / 64;
-    problem->width = 1 + problem->mask_words +
-                     ((uint32_t)problem->n_kind_slots + COUNTS_PER_WORD - 1) / COUNTS_PER_WORD;
-    return SEARCH_OK;
+    problem_events(problem, at, n_positions);
+    return problem_finish(problem, account, at, n_positions, NULL);
 }
 
 #endif

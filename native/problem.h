@@ -9,12 +9,17 @@
 #ifndef DISSEVER_PROBLEM_H
 #define DISSEVER_PROBLEM_H
 
+#include "lazy.h"
 #include "memo.h"
 #include "search.h"
 
 struct problem {
     const int32_t *transition; /* by operation; the caller's */
-    const int32_t *next;       /* the caller's */
+    const int32_t *next;       /* the caller's; NULL for a register: */
+    const int32_t *want;       /* by transition, the caller's: the state it is enabled in, or -1 */
+    const int32_t *make;       /* by transition, the caller's: the state after it, or -1: the same */
+    struct lazy *lazy;         /* instead of all these, or NULL */
+    const uint8_t *lazy_pure;  /* by transition, the caller's: changes no state */
     int32_t n_operations;
     int32_t n_states;
     int32_t n_transitions;
@@ -75,7 +80,21 @@ static void problem_free(struct problem *problem, struct account *account)
 
 static int32_t problem_next(const struct problem *problem, int32_t state, int32_t transition)
 {
+    if (problem->want != NULL) {
+        int32_t want = problem->want[transition], make = problem->make[transition];
+        if (want >= 0 && want != state)
+            return -1;
+        return make < 0 ? state : make;
+    }
+    if (problem->lazy != NULL)
+        return lazy_next(problem->lazy, state, transition);
     return problem->next[(size_t)state * (size_t)problem->n_transitions + (size_t)transition];
+}
+
+/* The last return that may tell a state from another; of a lazy state nobody knows: the last. */
+static int32_t problem_need(const struct problem *problem, int32_t state)
+{
+    return problem->lazy != NULL ? problem->n_returns - 1 : problem->need[state];
 }
 
 #endif

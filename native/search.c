@@ -9,6 +9,7 @@
 #include "breadth.h"
 #include "depth.h"
 #include "prepare.h"
+#include "wgl.h"
 
 #define FIRST_STAGE_PER_OPERATION 50
 #define FIRST_STAGE_AT_LEAST 1000
@@ -20,6 +21,8 @@ struct search {
     struct problem problem;
     struct depth depth;
     struct breadth breadth;
+    struct wgl wgl;
+    struct lazy lazy;
     uint64_t max_configurations;
     uint64_t max_bytes;
     uint64_t configurations;
@@ -51,14 +54,16 @@ static void search_enter_stage(struct search *search, enum stage stage)
     }
 }
 
-struct search *search_open(int32_t n_operations, const int32_t *inv, const int32_t *ret,
-                           const int32_t *transition, int32_t n_states, int32_t n_transitions,
-                           const int32_t *next, int32_t initial, uint64_t max_configurations,
-                           uint64_t max_bytes, int32_t engine, int32_t *error)
+/* Begin with a table, or with lazy states (then `next` is NULL). As search_open. */
+static struct search *search_begin(const struct problem *wanted, const int32_t *inv,
+                                   const int32_t *ret, const struct lazy *lazy,
+                                   uint64_t max_configurations, uint64_t max_bytes,
+                                   int32_t engine, int32_t *error)
 {
     *error = SEARCH_MALFORMED;
-    if (n_operations < 0 || n_operations > INT32_MAX / 2 - 2 || n_states < 1 ||
-        n_transitions < 0 || engine < SEARCH_SCHEDULE || engine > SEARCH_BREADTH)
+    if (wanted->n_operations < 0 || wanted->n_operations > INT32_MAX / 2 - 2 ||
+        wanted->n_states < 1 || wanted->n_transitions < 0 || engine < SEARCH_SCHEDULE ||
+        engine > SEARCH_WGL)
         return NULL;
     *error = SEARCH_NO_MEMORY;
     struct search *search = calloc(1, sizeof *search);
@@ -68,14 +73,22 @@ struct search *search_open(int32_t n_operations, const int32_t *inv, const int32
     search->max_bytes = max_bytes;
     search->max_configurations = max_configurations;
     search->engine = (enum search_engine)engine;
-    search->decided_by = engine == SEARCH_BREADTH ? SEARCH_BREADTH : SEARCH_DEPTH;
-    search->problem = (struct problem){
-        .transition = transition, .next = next, .n_operations = n_operations,
-        .n_states = n_states, .n_transitions = n_transitions, .initial = initial};
-    *error = problem_prepare(&search->problem, &search->account, inv, ret);
-    if (*error == SEARCH_OK && engine != SEARCH_BREADTH)
+    search->decided_by = engine == SEARCH_SCHEDULE ? SEARCH_DEPTH : search->engine;
+    search->problem = *wanted;
+    if (lazy != NULL) {
+        search->lazy = *lazy;
+        search->lazy.account = &search->account;
+        search->problem.lazy = search->wgl.lazy = &search->lazy;
+    }
+    if (engine == SEARCH_WGL)
+        *error = wgl_open(&search->wgl, &search->account, wanted->n_operations, inv, ret,
+                          wanted->transition, wanted->n_states, wanted->n_transitions,
+                          wanted->next, wanted->initial);
+    else
+        *error = problem_prepare(&search->problem, &search->account, inv, ret);
+    if (*error == SEARCH_OK && (engine == SEARCH_SCHEDULE || engine == SEARCH_DEPTH))
         *error = depth_open(&search->depth, &search->problem, &search->account);
-    if (*error == SEARCH_OK && engine != SEARCH_DEPTH)
+    if (*error == SEARCH_OK && (engine == SEARCH_SCHEDULE || engine == SEARCH_BREADTH))
         *error = breadth_open(&search->breadth, &search->problem, &search->account);
     if (*error != SEARCH_OK) {
         search_close(search);
@@ -85,12 +98,69 @@ struct search *search_open(int32_t n_operations, const int32_t *inv, const int32
     return search;
 }
 
+struct search *search_open_register(int32_t n_operations, const int32_t *events,
+                                    int32_t n_events, const int32_t *transition,
+                                    int32_t n_states, int32_t n_transitions, const int32_t *want,
+                                    const int32_t *make, uint64_t max_configurations,
+                                    uint64_t max_bytes, int32_t *error)
+{
+    *error = SEARCH_NO_MEMORY;
+    struct search *search = calloc(1, sizeof *search);
+    if (search == NULL)
+        return NULL;
+    search->account.limit = max_bytes;
+    search->max_bytes = max_bytes;
+    search->max_configurations = max_configurations;
+    search->engine = SEARCH_SCHEDULE;
+    search->decided_by = SEARCH_DEPTH;
+    search->problem = (struct problem){
+        .transition = transition, .want = want, .make = make, .n_operations = n_operations,
+        .n_states = n_states, .n_transitions = n_transitions};
+    *error = problem_prepare_register(&search->problem, &search->account, events, n_events);
+    if (*error == SEARCH_OK)
+        *error = depth_open(&search->depth, &search->problem, &search->account);
+    if (*error == SEARCH_OK)
+        *error = breadth_open(&search->breadth, &search->problem, &search->account);
+    if (*error != SEARCH_OK) {
+        search_close(search);
+        return NULL;
+    }
+    search_enter_stage(search, STAGE_FIRST);
+    return search;
+}
+
+struct search *search_open(int32_t n_operations, const int32_t *inv, const int32_t *ret,
+                           const int32_t *transition, int32_t n_states, int32_t n_transitions,
+                           const int32_t *next, int32_t initial, uint64_t max_configurations,
+                           uint64_t max_bytes, int32_t engine, int32_t *error)
+{
+    struct problem problem = {.transition = transition, .next = next,
+                              .n_operations = n_operations, .n_states = n_states,
+                              .n_transitions = n_transitions, .initial = initial};
+    return search_begin(&problem, inv, ret, NULL, max_configurations, max_bytes, engine, error);
+}
+
+struct search *search_open_lazy(int32_t n_operations, const int32_t *inv, const int32_t *ret,
+                                const int32_t *transition, int32_t n_transitions,
+                                const uint8_t *pure, search_step *step, void *context,
+                                uint64_t max_configurations, uint64_t max_bytes, int32_t engine,
+                                int32_t *error)
+{
+    struct problem problem = {.transition = transition, .lazy_pure = pure,
+                              .n_operations = n_operations, .n_states = 1,
+                              .n_transitions = n_transitions};
+    struct lazy lazy = {.step = step, .context = context, .max_bytes = max_bytes};
+    return search_begin(&problem, inv, ret, &lazy, max_configurations, max_bytes, engine, error);
+}
+
 /* One slice of the current stage. */
 static enum search_status search_stage(struct search *search, uint64_t slice)
 {
     uint64_t left = search->stage_limit - search->configurations;
     uint64_t limit = search->configurations + (slice < left ? slice : left);
 
+    if (search->engine == SEARCH_WGL)
+        return wgl_run(&search->wgl, &search->account, &search->configurations, limit);
     if (search->stage == STAGE_BREADTH)
         return breadth_run(&search->breadth, &search->problem, &search->account,
                            &search->configurations, limit);
@@ -103,11 +173,14 @@ int32_t search_run(struct search *search, uint64_t slice)
     if (search->status != SEARCH_PAUSED)
         return search->status;
     enum search_status status = search_stage(search, slice);
+    if (search->lazy.failure != SEARCH_PAUSED)
+        return search->status = search->lazy.failure;
     if (status == SEARCH_PAUSED && search->configurations < search->stage_limit)
         return SEARCH_PAUSED;
     if (status == SEARCH_PAUSED)
         status = SEARCH_CONFIGURATIONS;
-    search->decided_by = search->stage == STAGE_BREADTH ? SEARCH_BREADTH : SEARCH_DEPTH;
+    if (search->engine != SEARCH_WGL)
+        search->decided_by = search->stage == STAGE_BREADTH ? SEARCH_BREADTH : SEARCH_DEPTH;
     bool is_decided = status == SEARCH_VALID || status == SEARCH_INVALID;
     if (!is_decided && search->engine == SEARCH_SCHEDULE && search->stage != STAGE_LAST) {
         if (search->stage == STAGE_BREADTH)
@@ -123,6 +196,8 @@ int32_t search_run(struct search *search, uint64_t slice)
 
 int32_t search_order(struct search *search, int32_t *operations)
 {
+    if (search->decided_by == SEARCH_WGL)
+        return wgl_order(&search->wgl, operations);
     if (search->decided_by == SEARCH_BREADTH)
         return breadth_order(&search->breadth, operations);
     return depth_order(&search->depth, operations, search->status == SEARCH_VALID);
@@ -136,6 +211,8 @@ static int32_t search_reach(const struct search *search)
 
 int32_t search_failing(const struct search *search)
 {
+    if (search->decided_by == SEARCH_WGL)
+        return search->wgl.n_required == 0 ? -1 : search->wgl.reach;
     int32_t reach = search_reach(search);
     return reach < search->problem.n_returns ? search->problem.return_operation[reach] : -1;
 }
@@ -149,6 +226,8 @@ int32_t search_frontier(struct search *search, uint32_t *from, int32_t *state,
     struct cursor *cursor = is_breadth ? &search->breadth.cursor : &search->depth.cursor;
     int32_t reach = search_reach(search), n_done = 0;
 
+    if (search->decided_by == SEARCH_WGL)
+        return wgl_frontier(&search->wgl, from, state, operations);
     while (*from < memo->count) {
         const uint64_t *block = memo_block(memo, (*from)++);
         if (block_return(block) != reach)
@@ -182,8 +261,10 @@ void search_close(struct search *search)
 {
     if (search == NULL)
         return;
+    wgl_free(&search->wgl, &search->account);
     breadth_free(&search->breadth, &search->account);
     depth_free(&search->depth, &search->account);
     problem_free(&search->problem, &search->account);
+    lazy_free(&search->lazy);
     free(search);
 }

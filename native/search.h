@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-enum search_engine { SEARCH_SCHEDULE = 0, SEARCH_DEPTH = 1, SEARCH_BREADTH = 2 };
+enum search_engine { SEARCH_SCHEDULE = 0, SEARCH_DEPTH = 1, SEARCH_BREADTH = 2, SEARCH_WGL = 3 };
 
 enum search_status {
     SEARCH_PAUSED = 0,         /* the slice is used up: run again */
@@ -21,7 +21,8 @@ enum search_status {
     SEARCH_INVALID = 2,        /* search_failing and search_frontier say why */
     SEARCH_CONFIGURATIONS = 3, /* unknown: past the budget of configurations */
     SEARCH_MEMORY = 4,         /* unknown: past the budget of bytes */
-    SEARCH_CAPPED = 5          /* unknown: nothing found, but not every crashed operation counted */
+    SEARCH_CAPPED = 5,         /* unknown: nothing found, but not every crashed operation counted */
+    SEARCH_RAISED = 6          /* unknown: search_step could not tell a state */
 };
 
 enum search_error {
@@ -37,6 +38,9 @@ enum search_error {
 
 struct search;
 
+/* The state after a transition, -1 where it is refused, or -2 where the caller cannot tell. */
+typedef int32_t search_step(void *context, int32_t state, int32_t transition);
+
 /*
  * Begin a search. The arrays stay the caller's and must outlive it.
  *
@@ -48,6 +52,29 @@ struct search *search_open(int32_t n_operations, const int32_t *inv, const int32
                            const int32_t *transition, int32_t n_states, int32_t n_transitions,
                            const int32_t *next, int32_t initial, uint64_t max_configurations,
                            uint64_t max_bytes, int32_t engine, int32_t *error);
+
+/*
+ * The same with states that are made up while it runs: `step` names them by numbers from 0, the
+ * initial state, and is called once for each pair of a state and a transition. It must always give
+ * the same answer. pure[t] is 1 only where transition t changes no state in which it is enabled.
+ */
+struct search *search_open_lazy(int32_t n_operations, const int32_t *inv, const int32_t *ret,
+                                const int32_t *transition, int32_t n_transitions,
+                                const uint8_t *pure, search_step *step, void *context,
+                                uint64_t max_configurations, uint64_t max_bytes, int32_t engine,
+                                int32_t *error);
+
+/*
+ * The same for a register: state 0 is the initial one. Transition t is enabled in state want[t]
+ * alone, or in every one where it is -1; it leads to state make[t], or changes nothing where that
+ * is -1. `events` lists what happens in order: operation + 1 invokes, -(operation + 1) returns;
+ * operations are numbered by invocation. The caller answers for the arrays: they are not checked.
+ */
+struct search *search_open_register(int32_t n_operations, const int32_t *events,
+                                    int32_t n_events, const int32_t *transition,
+                                    int32_t n_states, int32_t n_transitions, const int32_t *want,
+                                    const int32_t *make, uint64_t max_configurations,
+                                    uint64_t max_bytes, int32_t *error);
 
 /* Explore at most about `slice` configurations more. Returns a search_status. */
 int32_t search_run(struct search *search, uint64_t slice);

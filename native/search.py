@@ -9,7 +9,7 @@ Source: `search.h`.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Final
@@ -24,11 +24,12 @@ _SLICE = 500_000
 
 
 class Engine(StrEnum):
-    """The engines by what they explore first; `schedule` tries both."""
+    """The engines by what they explore first; `schedule` tries both; `wgl` is the plain search."""
 
     SCHEDULE = "schedule"
     DEPTH = "depth"
     BREADTH = "breadth"
+    WGL = "wgl"
 
 
 class Status(Enum):
@@ -40,6 +41,7 @@ class Status(Enum):
     MEMORY = "memory"
     CAPPED = "crashed operations"
     WIDE = "open operations"
+    RAISED = "states"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,42 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class LazyProblem:
+    """
+    Operations in any order, and states that are made up while the search runs.
+
+    `step` gives the number of the state after a transition, or -1 where it is refused; state 0 is
+    the initial one. It is asked once for each pair. What it raises ends the search. `pure` has a 1
+    for each transition that changes no state, else a 0.
+    """
+
+    inv: Sequence[int]
+    ret: Sequence[int]
+    transition: Sequence[int]
+    pure: bytes
+    step: Callable[[int, int], int]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """Who is asked for a state, and what it raised."""
+
+    step: Callable[[int, int], int]
+    error: BaseException | None = None
+
+
+@ffi.def_extern(error=-2)  # type: ignore[untyped-decorator]  # cffi has no types.
+def python_step(context: Any, state: int, transition: int) -> int:
+    """Ask; called by C, which no exception may cross."""
+    asked: _Asked = ffi.from_handle(context)
+    try:
+        return asked.step(state, transition)
+    except BaseException as error:  # Raised again by `search`, Ctrl-C included.
+        asked.error = error
+        return -2
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """
     What a search found.
@@ -84,7 +122,7 @@ class Outcome:
 
 
 def search(
-    problem: Problem,
+    problem: Problem | LazyProblem,
     *,
     configurations_max: int,
     bytes_max: int,
@@ -96,27 +134,29 @@ def search(
 
     Raises:
         ValueError: When the problem contradicts itself.
+        Exception: Whatever the `step` of a lazy problem raises.
     """
     arrays = [array("i", column) for column in (problem.inv, problem.ret, problem.transition)]
+    columns = (len(problem.inv), *(_pointer(column) for column in arrays))
+    limits = (configurations_max, bytes_max, list(Engine).index(engine))
     error = ffi.new("int32_t *")
-    handle = lib.search_open(
-        len(problem.inv),
-        *(_pointer(column) for column in arrays),
-        problem.states,
-        problem.transitions,
-        _pointer(problem.next),
-        problem.initial,
-        configurations_max,
-        bytes_max,
-        list(Engine).index(engine),
-        error,
-    )
+    asked = _Asked(problem.step) if isinstance(problem, LazyProblem) else None
+    context = ffi.new_handle(asked)
+    if isinstance(problem, LazyProblem):
+        pure = ffi.from_buffer("uint8_t[]", problem.pure)
+        kinds = (len(problem.pure), pure, lib.python_step, context)
+        handle = lib.search_open_lazy(*columns, *kinds, *limits, error)
+    else:
+        table = (problem.states, problem.transitions, _pointer(problem.next), problem.initial)
+        handle = lib.search_open(*columns, *table, *limits, error)
     if handle == ffi.NULL:
         return _refused(error[0], engine)
     try:
         status = lib.SEARCH_PAUSED
         while status == lib.SEARCH_PAUSED:
             status = lib.search_run(handle, _SLICE)
+        if asked is not None and asked.error is not None:
+            raise asked.error
         return _outcome(handle, status, len(problem.inv), frontier_max)
     finally:
         lib.search_close(handle)
@@ -145,6 +185,7 @@ def _outcome(handle: Any, status: int, operations: int, frontier_max: int) -> Ou
         lib.SEARCH_CONFIGURATIONS: Status.CONFIGURATIONS,
         lib.SEARCH_MEMORY: Status.MEMORY,
         lib.SEARCH_CAPPED: Status.CAPPED,
+        lib.SEARCH_RAISED: Status.RAISED,
     }
     return Outcome(
         statuses[status],

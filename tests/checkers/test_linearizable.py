@@ -432,10 +432,10 @@ def test_values_set_once_need_no_budget(history: Notation) -> None:
 
 
 def test_too_many_states_are_unknown(history: Notation) -> None:
-    adds = "\n".join(f"{i} invoke add {i}\n{i} ok add {i}" for i in range(20))
-    text = f"{adds}\n99 invoke read\n99 ok read {list(range(20))}"
+    adds = "\n".join(f"{i} invoke add {i}\n{i} ok add {i}" for i in range(100))
+    text = f"{adds}\n99 invoke read\n99 ok read {list(range(100))}"
 
-    result = Linearizable(SET)(history(text), Budget())
+    result = Linearizable(SET, engine=Engine.DEPTH)(history(text), Budget(memory_bytes=100_000))
 
     assert result.verdict is Verdict.UNKNOWN
     assert "states" in result.why

@@ -66,6 +66,7 @@ def test_last_line_that_is_cut_off_is_left_out_and_noted() -> None:
         (b"[{:process 0, :type :invoke, :f :read}", 1, 1),
         (b"{:process 0, :type :invoke, :f :read}\n{:process 0, :f :read}", 2, 1),
         (b"{:process 0, :type :invoke, :f :read}\n 42", 2, 2),
+        (b"{:process 0, :type [:ok], :f :read}", 1, 1),
         (b"INFO  jepsen.util - 0 :invoke :read nil\nINFO hello", 2, 1),
         (b"INFO  jepsen.util - 0 :gone :read nil", 1, 23),
         (b"\xff\xfe", 1, 1),

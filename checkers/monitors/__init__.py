@@ -1,0 +1,43 @@
+"""
+Monitors: objects of one kind judged in polynomial time, where their values tell enough.
+
+Each is a function from the calls of one object to a finding, or None where it does not apply: then
+the search decides. An order that a monitor gives is replayed before it is believed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from dissever.checkers.models import Family
+from dissever.checkers.monitors import counter, elements, growing, priority_queue, queue, stack
+from dissever.checkers.monitors.finding import Finding, Judge
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """A way to judge one kind of object, what it is called, and when it applies."""
+
+    name: str
+    judge: Judge
+    because: str
+
+
+MONITORS: Final[Mapping[Family, Monitor]] = {
+    Family.QUEUE: Monitor(
+        "queue-patterns", queue.judge, "each value was enqueued once, and no dequeue crashed"
+    ),
+    Family.STACK: Monitor("peeling", stack.judge, "each value was pushed once, and no pop crashed"),
+    Family.PRIORITY_QUEUE: Monitor(
+        "covers",
+        priority_queue.judge,
+        "each value was inserted once with a priority of its own, and no remove crashed",
+    ),
+    Family.GROW_ONLY_SET: Monitor("groups", growing.judge_set, "each element was added once"),
+    Family.LOG: Monitor("groups", growing.judge_log, "each entry was appended once"),
+    Family.SET: Monitor("elements", elements.judge, "no read of the whole set: each element alone"),
+    Family.COUNTER: Monitor("bounds", counter.judge, "a read lies outside what any order allows"),
+}
+"""By the family of the model. Registers have `blocks`."""
+
+__all__ = ["MONITORS", "Finding", "Judge", "Monitor"]

@@ -1,0 +1,109 @@
+"""
+The client operations of a history as flat arrays, one entry an operation, ordered by invocation.
+
+The one decision that is not obvious: a column is a memoryview, whether an `array` or C memory is
+behind it, which it keeps alive. Values are ids, so an engine compares integers alone.
+
+Source: `columns.h`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from dissever.native._search import ffi, lib
+
+OK: Final[int] = lib.COLUMNS_OK
+FAIL: Final[int] = lib.COLUMNS_FAIL
+INFO: Final[int] = lib.COLUMNS_INFO
+"""The types of operations; INFO also for one that is open at the end."""
+
+NONE: Final = -1
+"""In `value_out`, `b` and `ret`: there is none."""
+
+TYPE_CODES: Final[dict[str, Literal["b", "H", "i", "q"]]] = {
+    "type": "b",
+    "process": "i",
+    "f": "H",
+    "key": "i",
+    "value_in": "i",
+    "value_out": "i",
+    "a": "i",
+    "b": "i",
+    "inv": "i",
+    "ret": "i",
+    "inv_time": "q",
+    "ret_time": "q",
+}
+"""The columns in order, each with the code of its integers."""
+
+_C_TYPES: Final = {"b": "int8_t[]", "H": "uint16_t[]", "i": "int32_t[]", "q": "int64_t[]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """
+    What `columns.h` says of each column holds here; all have one length.
+
+    `f`, `key` and the four columns of values are ids into `fs`, `keys` and `values`; `keys[0]` and
+    `values[0]` are None.
+    """
+
+    type: memoryview
+    process: memoryview
+    f: memoryview
+    key: memoryview
+    value_in: memoryview
+    value_out: memoryview
+    a: memoryview
+    b: memoryview
+    inv: memoryview
+    ret: memoryview
+    inv_time: memoryview
+    ret_time: memoryview
+    fs: tuple[str, ...]
+    keys: tuple[Any, ...]
+    values: Sequence[Any]
+
+    @classmethod
+    def of(
+        cls,
+        columns: Mapping[str, Iterable[int]],
+        *,
+        fs: Sequence[str] = (),
+        keys: Sequence[Any] = (None,),
+        values: Sequence[Any] = (None,),
+    ) -> Columns:
+        """
+        Args:
+            columns: Each name of TYPE_CODES, with integers.
+
+        Raises:
+            ValueError: When the columns differ in length, or one is missing or unknown.
+            OverflowError: When an integer is too large for its column.
+        """
+        if columns.keys() != TYPE_CODES.keys():
+            raise ValueError(f"expected the columns {list(TYPE_CODES)}, got {list(columns)}")
+        arrays = {name: array(code, columns[name]) for name, code in TYPE_CODES.items()}
+        if len({len(column) for column in arrays.values()}) != 1:
+            raise ValueError("expected columns of one length")
+        views = {name: memoryview(column) for name, column in arrays.items()}
+        return cls(**views, fs=tuple(fs), keys=tuple(keys), values=values)
+
+    @classmethod
+    def empty(cls) -> Columns:
+        """Of no operation."""
+        return cls.of(dict.fromkeys(TYPE_CODES, ()))
+
+    def __len__(self) -> int:
+        return len(self.type)
+
+    def pointer(self) -> Any:
+        """A `struct columns *` for C; valid as long as these columns are."""
+        struct = ffi.new("struct columns *", {"n": len(self)})
+        for name, code in TYPE_CODES.items():
+            setattr(struct, name, ffi.from_buffer(_C_TYPES[code], getattr(self, name)))
+        return struct

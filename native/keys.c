@@ -1,0 +1,984 @@
+/*
+ * keys.c: split by key, see what the data prove, judge each key by the engine that fits.
+ */
+#define _DEFAULT_SOURCE /* madvise, clock_gettime */
+
+#include "keys.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "pages.h"
+#include "search.h"
+#include "zones.h"
+
+#define SLICE_CONFIGURATIONS 100000
+#define SLICE_OPERATIONS 200000 /* judged between two looks at the clock */
+#define PLAIN_VALUES_MIN 1024
+#define EVENTS_MAX (INT32_MAX / 2)
+
+enum round { ROUND_SHARES, ROUND_REST, ROUND_DONE };
+
+/* What one thread needs for the key it works on. Local: numbered within the key, from 0. */
+struct worker {
+    struct keys *keys;
+    pthread_t thread;
+    int32_t key;            /* in work, or -1 */
+    struct search *search;  /* in work, or NULL */
+    int32_t *inv;           /* by local operation: positions */
+    int32_t *ret;
+    int32_t *want;          /* by local operation: local values */
+    int32_t *make;
+    int32_t *transition;    /* by local operation */
+    int32_t *want_of;       /* by transition */
+    int32_t *make_of;
+    int32_t *order;
+    int32_t *buckets;
+    int32_t *local_of;      /* by value: local + 1, or 0 */
+    int32_t *transition_of; /* by value that is a pair: transition + 1, or 0 */
+    int32_t *values_of;     /* by local value: the value */
+    struct zones_value *values;
+    int32_t *reads;         /* by local value: transition + 1, or 0 */
+    int32_t *writes;
+    int32_t n_values;
+    int32_t values_capacity;
+    int32_t transitions_capacity;
+    int32_t initial; /* the value, or -1 */
+    bool is_plain;   /* local values are the values themselves */
+};
+
+struct keys {
+    const struct columns *columns;
+    struct keys_options options;
+    struct keys_results results;
+    int32_t n_used;        /* keys that have operations */
+    int32_t *by_size;      /* those keys, the largest first */
+    int32_t *event_start;  /* by key, one more: its events in `events` */
+    int32_t *call_start;   /* by key, one more: its operations in `calls` */
+    int32_t *events;       /* local operation + 1 invokes, -(local operation + 1) returns */
+    int32_t *calls;        /* operations by key and invocation */
+    int32_t max_calls;     /* of one key */
+    int32_t max_events;
+    uint64_t share;        /* configurations of a key in the first round */
+    uint64_t share_bytes;
+    uint64_t left;         /* configurations for the second round */
+    int32_t n_waiting;     /* keys of the second round that are still to come */
+    enum round round;
+    atomic_int next;       /* place in by_size, then key of the second round */
+    atomic_bool is_cancelled;
+    int32_t n_workers;
+    struct worker workers[KEYS_THREADS_MAX];
+    pthread_mutex_t mutex;
+    pthread_cond_t is_idle;
+    int32_t n_running; /* threads; under the mutex */
+    bool has_threads;
+};
+
+/* The split. */
+
+static bool is_kept(const struct keys *keys, int32_t operation)
+{
+    const struct columns *columns = keys->columns;
+    int8_t type = columns->type[operation];
+    return type == COLUMNS_OK ||
+           (type == COLUMNS_INFO && columns->f[operation] != keys->options.read);
+}
+
+/* Check one operation; its value columns are used as indices later. */
+static bool is_sound(const struct keys *keys, int32_t i)
+{
+    const struct columns *columns = keys->columns;
+    int32_t n_values = keys->options.n_values;
+    bool is_ok = columns->type[i] == COLUMNS_OK;
+    return columns->key[i] >= 0 && columns->key[i] < keys->options.n_keys &&
+           columns->inv[i] >= 0 && columns->value_in[i] >= 0 &&
+           columns->value_in[i] < n_values && columns->value_out[i] < n_values &&
+           columns->a[i] < n_values && columns->b[i] < n_values &&
+           (!is_ok || columns->ret[i] > columns->inv[i]) &&
+           (!is_ok || columns->f[i] != keys->options.read || columns->value_out[i] >= 0);
+}
+
+/* The number of events of the history up to the last that counts, or -1 past the limit. */
+static int32_t count_events(const struct columns *columns)
+{
+    int32_t last = columns->n > 0 ? columns->inv[columns->n - 1] : -1;
+    for (int32_t i = 0; i < columns->n; i++)
+        last = columns->ret[i] > last ? columns->ret[i] : last;
+    return last >= EVENTS_MAX ? -1 : last + 1;
+}
+
+/*
+ * Put each event where it stands in the history, as number + 1 or -(number + 1), and count the
+ * events and calls of each key. The number is that of the operation, or where there is one key
+ * alone that of the call. local: by operation, its number among the calls of its key.
+ */
+static int survey(struct keys *keys, int32_t *history, int32_t n_events, int32_t *local,
+                  int32_t *at)
+{
+    const struct columns *columns = keys->columns;
+    bool is_single = keys->options.n_keys == 1;
+    int32_t before = -1;
+    for (int32_t i = 0; i < columns->n; i++) {
+        if (!is_kept(keys, i))
+            continue;
+        *at = i;
+        int32_t inv = columns->inv[i], ret = columns->ret[i], key = columns->key[i];
+        bool is_ok = columns->type[i] == COLUMNS_OK;
+        if (!is_sound(keys, i) || inv <= before || inv >= n_events || history[inv] != 0 ||
+            (is_ok && history[ret] != 0))
+            return SEARCH_MALFORMED;
+        before = inv;
+        int32_t number = keys->call_start[key + 1]++;
+        keys->event_start[key + 1] += is_ok ? 2 : 1;
+        if (is_single)
+            keys->calls[number] = i;
+        else
+            local[i] = number;
+        number = is_single ? number : i;
+        history[inv] = number + 1;
+        if (is_ok)
+            history[ret] = -(number + 1);
+    }
+    return SEARCH_OK;
+}
+
+/* Turn counts into starts; find the largest key. */
+static void accumulate(struct keys *keys)
+{
+    for (int32_t key = 0; key < keys->options.n_keys; key++) {
+        int32_t n_calls = keys->call_start[key + 1], n_events = keys->event_start[key + 1];
+        if (n_calls > keys->max_calls)
+            keys->max_calls = n_calls;
+        if (n_events > keys->max_events)
+            keys->max_events = n_events;
+        keys->call_start[key + 1] += keys->call_start[key];
+        keys->event_start[key + 1] += keys->event_start[key];
+    }
+}
+
+/* Close the gaps in the history of one key. */
+static void close_gaps(int32_t *history, int32_t n_events)
+{
+    int32_t n_kept = 0;
+    for (int32_t position = 0; position < n_events; position++) {
+        int32_t event = history[position];
+        history[n_kept] = event;
+        n_kept += event != 0;
+    }
+}
+
+/* Deal the events out to their keys, in order. cursors: by key, zeros. */
+static void deal(struct keys *keys, const int32_t *history, int32_t n_events, int32_t *cursors,
+                 const int32_t *local)
+{
+    const int32_t *key_of = keys->columns->key;
+    for (int32_t position = 0; position < n_events; position++) {
+        int32_t event = history[position];
+        if (event == 0)
+            continue;
+        int32_t i = (event > 0 ? event : -event) - 1, key = key_of[i];
+        if (event > 0)
+            keys->calls[keys->call_start[key] + local[i]] = i;
+        int32_t place = keys->event_start[key] + cursors[key]++;
+        keys->events[place] = event > 0 ? local[i] + 1 : -(local[i] + 1);
+    }
+}
+
+struct sized {
+    int32_t size;
+    int32_t key;
+};
+
+static int compare_sized(const void *one, const void *other)
+{
+    const struct sized *a = one, *b = other;
+    if (a->size != b->size)
+        return a->size < b->size ? 1 : -1;
+    return a->key < b->key ? -1 : 1;
+}
+
+static int sort_by_size(struct keys *keys)
+{
+    int32_t n_keys = keys->options.n_keys;
+    struct sized *sized = malloc(sizeof *sized * ((size_t)n_keys + 1));
+    if (sized == NULL)
+        return SEARCH_NO_MEMORY;
+    for (int32_t key = 0; key < n_keys; key++) {
+        int32_t size = keys->call_start[key + 1] - keys->call_start[key];
+        keys->results.n_operations[key] = size;
+        keys->results.order_start[key] = keys->call_start[key];
+        if (size == 0)
+            keys->results.verdict[key] = KEYS_VALID;
+        else
+            sized[keys->n_used++] = (struct sized){size, key};
+    }
+    qsort(sized, (size_t)keys->n_used, sizeof *sized, compare_sized);
+    for (int32_t i = 0; i < keys->n_used; i++)
+        keys->by_size[i] = sized[i].key;
+    free(sized);
+    return SEARCH_OK;
+}
+
+static int split(struct keys *keys, int32_t *at)
+{
+    size_t n = (size_t)keys->columns->n, n_keys = (size_t)keys->options.n_keys;
+    size_t size = sizeof(int32_t);
+    bool is_single = n_keys == 1;
+    int32_t n_events = count_events(keys->columns);
+    if (n_events < 0)
+        return SEARCH_MALFORMED;
+    int error = SEARCH_NO_MEMORY;
+    int32_t *history = pages_allocate(size * ((size_t)n_events + 1));
+    int32_t *local = is_single ? NULL : pages_allocate(size * (n + 1));
+    int32_t *cursors = calloc(n_keys, size);
+    keys->calls = pages_allocate(size * (n + 1));
+    keys->by_size = calloc(n_keys, size);
+    keys->event_start = calloc(n_keys + 1, size);
+    keys->call_start = calloc(n_keys + 1, size);
+    if (history == NULL || (local == NULL && !is_single) || cursors == NULL ||
+        keys->calls == NULL || keys->by_size == NULL || keys->event_start == NULL ||
+        keys->call_start == NULL)
+        goto done;
+    memset(history, 0, size * ((size_t)n_events + 1));
+    if ((error = survey(keys, history, n_events, local, at)) != SEARCH_OK)
+        goto done;
+    accumulate(keys);
+    if (is_single) {
+        if (keys->max_events < n_events)
+            close_gaps(history, n_events);
+        keys->events = history;
+        history = NULL;
+    } else {
+        error = SEARCH_NO_MEMORY;
+        keys->events = pages_allocate(size * ((size_t)keys->event_start[n_keys] + 1));
+        if (keys->events == NULL)
+            goto done;
+        deal(keys, history, n_events, cursors, local);
+    }
+    error = sort_by_size(keys);
+done:
+    free(history);
+    free(cursors);
+    free(local);
+    return error;
+}
+
+/* One key: events of one time, values. */
+
+static int64_t time_of(const struct keys *keys, const int32_t *calls, int32_t event)
+{
+    const struct columns *columns = keys->columns;
+    return event > 0 ? columns->inv_time[calls[event - 1]] : columns->ret_time[calls[-event - 1]];
+}
+
+/* Events of one time are concurrent: within a run of them, calls come before returns. */
+static void order_ties(const struct keys *keys, const int32_t *calls, int32_t *events,
+                       int32_t n_events, int32_t *scratch)
+{
+    for (int32_t start = 0, end; start < n_events; start = end) {
+        int64_t time = time_of(keys, calls, events[start]);
+        int32_t n_returns = 0, n_calls = 0;
+        for (end = start + 1; end < n_events && time_of(keys, calls, events[end]) == time;)
+            end++;
+        if (end == start + 1)
+            continue;
+        for (int32_t position = start; position < end; position++) {
+            if (events[position] > 0)
+                events[start + n_calls++] = events[position];
+            else
+                scratch[n_returns++] = events[position];
+        }
+        memcpy(events + start + n_calls, scratch, sizeof(int32_t) * (size_t)n_returns);
+    }
+}
+
+static int grow_values(struct worker *worker)
+{
+    int32_t capacity = worker->values_capacity == 0 ? 64 : 2 * worker->values_capacity;
+    struct zones_value *values = realloc(worker->values, sizeof *values * (size_t)capacity);
+    if (values != NULL)
+        worker->values = values;
+    int32_t *values_of = realloc(worker->values_of, sizeof(int32_t) * (size_t)capacity);
+    if (values_of != NULL)
+        worker->values_of = values_of;
+    if (values == NULL || values_of == NULL)
+        return -1;
+    worker->values_capacity = capacity;
+    return 0;
+}
+
+/* The local number of a value; -1 when memory ran out. */
+static int32_t localise(struct worker *worker, int32_t value)
+{
+    if (worker->is_plain)
+        return value == worker->initial ? 0 : value == 0 ? worker->initial : value;
+    int32_t local = worker->local_of[value] - 1;
+    if (local >= 0)
+        return local;
+    if (worker->n_values == worker->values_capacity && grow_values(worker) != 0)
+        return -1;
+    local = worker->n_values++;
+    worker->local_of[value] = local + 1;
+    worker->values_of[local] = value;
+    worker->values[local] = ZONES_UNSEEN;
+    return local;
+}
+
+/*
+ * One key alone needs no numbers of its own: its values keep theirs, but that the initial one
+ * changes places with 0.
+ */
+static int begin_plain_values(struct worker *worker)
+{
+    int32_t n_values = worker->keys->options.n_values;
+    if (worker->values_capacity < n_values) {
+        free(worker->values);
+        worker->values = pages_allocate(sizeof *worker->values * (size_t)n_values);
+        if (worker->values == NULL)
+            return -1;
+        worker->values_capacity = n_values;
+    }
+    for (int32_t v = 0; v < n_values; v++)
+        worker->values[v] = ZONES_UNSEEN;
+    worker->n_values = n_values;
+    return 0;
+}
+
+/* Local value 0 is the initial one, also where no operation has it. */
+static int begin_values(struct worker *worker)
+{
+    worker->n_values = 0;
+    if (worker->is_plain) {
+        if (begin_plain_values(worker) != 0)
+            return -1;
+    } else if (worker->values_capacity == 0 && grow_values(worker) != 0) {
+        return -1;
+    } else if (worker->initial >= 0) {
+        localise(worker, worker->initial);
+    } else {
+        worker->values_of[0] = -1;
+        worker->values[0] = ZONES_UNSEEN;
+        worker->n_values = 1;
+    }
+    worker->values[0].offset = ZONES_NEEDED;
+    return 0;
+}
+
+static void end_values(struct worker *worker)
+{
+    for (int32_t v = 0; v < worker->n_values && !worker->is_plain; v++)
+        if (worker->values_of[v] >= 0)
+            worker->local_of[worker->values_of[v]] = 0;
+}
+
+/* Take up one invocation. Returns a keys_verdict: KEYS_UNDECIDED means go on. */
+static enum keys_verdict take_call(struct worker *worker, int32_t i, int32_t operation,
+                                   int32_t position, int8_t *evidence)
+{
+    const struct columns *columns = worker->keys->columns;
+    const struct keys_options *options = &worker->keys->options;
+    int32_t f = columns->f[operation], want = -1, make = -1;
+    bool is_ok = columns->type[operation] == COLUMNS_OK;
+
+    if (f == options->read) {
+        if ((want = localise(worker, columns->value_out[operation])) < 0)
+            return KEYS_MEMORY;
+        worker->values[want].read_inv = position;
+        worker->values[want].n_reads++;
+        worker->values[want].offset = ZONES_NEEDED;
+    } else if (f == options->cas) {
+        if (columns->a[operation] < 0 || columns->b[operation] < 0)
+            return KEYS_MALFORMED;
+        want = localise(worker, columns->a[operation]);
+        make = localise(worker, columns->b[operation]);
+        if (want < 0 || make < 0)
+            return KEYS_MEMORY;
+    } else if (f == options->write) {
+        if ((make = localise(worker, columns->value_in[operation])) < 0)
+            return KEYS_MEMORY;
+    } else {
+        return KEYS_MALFORMED;
+    }
+    worker->want[i] = want;
+    worker->make[i] = make;
+    if (make < 0)
+        return KEYS_UNDECIDED;
+    struct zones_value *value = &worker->values[make];
+    if (*evidence == KEYS_UNIQUE && (make == 0 || make == want || value->producer >= 0))
+        *evidence = make == want ? KEYS_UNCHANGED : make == 0 ? KEYS_INITIAL_AGAIN : KEYS_REPEATED;
+    value->producer = i;
+    value->hi = position;
+    if (is_ok)
+        value->offset = ZONES_NEEDED;
+    return KEYS_UNDECIDED;
+}
+
+static void take_return(struct worker *worker, int32_t i, int32_t position)
+{
+    bool is_read = worker->make[i] < 0;
+    struct zones_value *value = &worker->values[is_read ? worker->want[i] : worker->make[i]];
+    int32_t *first = is_read ? &value->read_ret : &value->lo;
+    *first = position < *first ? position : *first; /* where values repeat, nobody looks at lo */
+}
+
+/* Results of one key. */
+
+static void accuse(struct keys *keys, int32_t key, enum keys_reason reason,
+                   const int32_t *operations, int32_t n)
+{
+    const int32_t *calls = keys->calls + keys->call_start[key];
+    keys->results.reason[key] = (int8_t)reason;
+    keys->results.n_witness[key] = n;
+    for (int32_t i = 0; i < n; i++)
+        keys->results.witness[KEYS_WITNESS_MAX * key + i] = calls[operations[i]];
+}
+
+/*
+ * Whether an order is a linearization, seen from the definition: each ok operation stands once,
+ * each crashed one at most once, each finds the value it wants, and none stands after one that was
+ * invoked after it returned. seen: by operation, scratch.
+ */
+static bool is_linearization(const struct worker *worker, int32_t n, const int32_t *order,
+                             int32_t length, int32_t *seen)
+{
+    int32_t state = 0, greatest_inv = -1, n_missing = 0;
+    memset(seen, 0, sizeof(int32_t) * (size_t)n);
+    for (int32_t place = 0; place < length; place++) {
+        int32_t i = order[place];
+        if (i < 0 || i >= n || seen[i])
+            return false;
+        seen[i] = 1;
+        if (worker->want[i] >= 0 && worker->want[i] != state)
+            return false;
+        if (worker->make[i] >= 0)
+            state = worker->make[i];
+        if (worker->ret[i] < greatest_inv)
+            return false;
+        if (worker->inv[i] > greatest_inv)
+            greatest_inv = worker->inv[i];
+    }
+    for (int32_t i = 0; i < n; i++)
+        n_missing += !seen[i] && worker->ret[i] != ZONES_NEVER;
+    return n_missing == 0;
+}
+
+/* Where the order of a key is made: where the caller wants it, or in scratch. */
+static int32_t *order_of(const struct worker *worker, int32_t key)
+{
+    const struct keys *keys = worker->keys;
+    bool is_wanted = keys->results.order != NULL;
+    return is_wanted ? keys->results.order + keys->call_start[key] : worker->order;
+}
+
+/* Where the operations of a key are invoked and return, for the replay. */
+static void fill_positions(struct worker *worker, int32_t key)
+{
+    const struct keys *keys = worker->keys;
+    int32_t n_events = keys->event_start[key + 1] - keys->event_start[key];
+    const int32_t *events = keys->events + keys->event_start[key];
+    for (int32_t i = 0; i < keys->results.n_operations[key]; i++)
+        worker->ret[i] = ZONES_NEVER;
+    for (int32_t position = 0; position < n_events; position++) {
+        if (events[position] > 0)
+            worker->inv[events[position] - 1] = position;
+        else
+            worker->ret[-events[position] - 1] = position;
+    }
+}
+
+/* Replay an order from order_of, and number it for the caller. */
+static enum keys_verdict accept(struct worker *worker, int32_t key, int32_t *order,
+                                int32_t length)
+{
+    struct keys *keys = worker->keys;
+    const int32_t *calls = keys->calls + keys->call_start[key];
+    int32_t n = keys->results.n_operations[key];
+    if (keys->options.is_replayed)
+        fill_positions(worker, key);
+    if (keys->options.is_replayed &&
+        !is_linearization(worker, n, order, length, worker->buckets))
+        return KEYS_FLAWED;
+    if (keys->results.order == NULL)
+        return KEYS_VALID;
+    keys->results.order_length[key] = length;
+    for (int32_t i = 0; i < length; i++)
+        order[i] = calls[order[i]];
+    return KEYS_VALID;
+}
+
+static enum keys_verdict judge_zones(struct worker *worker, int32_t key, int32_t n_events,
+                                     bool has_cas)
+{
+    struct keys *keys = worker->keys;
+    bool needs_order = keys->results.order != NULL || keys->options.is_replayed;
+    struct zones zones = {
+        .n_operations = keys->results.n_operations[key], .n_positions = n_events,
+        .events = keys->events + keys->event_start[key], .want = worker->want, .make = worker->make,
+        .n_values = worker->n_values, .values = worker->values, .has_cas = has_cas,
+        .buckets = worker->buckets};
+    struct zones_witness witness;
+    int32_t *order = needs_order ? order_of(worker, key) : NULL, length;
+    if (zones_judge(&zones, order, &length, &witness) == ZONES_VALID)
+        return needs_order ? accept(worker, key, order, length) : KEYS_VALID;
+    accuse(keys, key, (enum keys_reason)witness.reason, witness.operations,
+           witness.n_operations);
+    return KEYS_INVALID;
+}
+
+/* Whether a read was told a value that nobody asked to set: invalid, whatever else happened. */
+static bool has_phantom(struct worker *worker, int32_t key)
+{
+    struct keys *keys = worker->keys;
+    for (int32_t v = 1; v < worker->n_values; v++) {
+        const struct zones_value *value = &worker->values[v];
+        if (value->n_reads == 0 || value->producer >= 0)
+            continue;
+        int32_t read = -keys->events[keys->event_start[key] + value->read_ret] - 1;
+        accuse(keys, key, KEYS_PHANTOM, &read, 1);
+        return true;
+    }
+    return false;
+}
+
+/* The search. */
+
+static int32_t new_transition(struct worker *worker, int32_t *n, int32_t want, int32_t make)
+{
+    worker->want_of[*n] = want;
+    worker->make_of[*n] = make;
+    return ++*n;
+}
+
+/* Number the distinct transitions. Returns how many, or -1 when memory ran out. */
+static int32_t number_transitions(struct worker *worker, int32_t key)
+{
+    struct keys *keys = worker->keys;
+    const int32_t *calls = keys->calls + keys->call_start[key];
+    int32_t n = keys->results.n_operations[key], n_transitions = 0;
+    if (worker->n_values > worker->transitions_capacity) {
+        free(worker->reads);
+        worker->reads = malloc(sizeof(int32_t) * 2 * (size_t)worker->values_capacity);
+        worker->transitions_capacity = worker->reads == NULL ? 0 : worker->values_capacity;
+    }
+    if (worker->reads == NULL)
+        return -1;
+    worker->writes = worker->reads + worker->n_values;
+    memset(worker->reads, 0, sizeof(int32_t) * 2 * (size_t)worker->n_values);
+    for (int32_t i = 0; i < n; i++) {
+        int32_t want = worker->want[i], make = worker->make[i];
+        int32_t *known = want < 0   ? &worker->writes[make]
+                         : make < 0 ? &worker->reads[want]
+                                    : &worker->transition_of[keys->columns->value_in[calls[i]]];
+        if (*known == 0)
+            *known = new_transition(worker, &n_transitions, want, make);
+        worker->transition[i] = *known - 1;
+    }
+    for (int32_t i = 0; i < n; i++)
+        if (worker->want[i] >= 0 && worker->make[i] >= 0)
+            worker->transition_of[keys->columns->value_in[calls[i]]] = 0;
+    return n_transitions;
+}
+
+static enum keys_verdict open_search(struct worker *worker, int32_t key, int32_t n_events)
+{
+    struct keys *keys = worker->keys;
+    int32_t n_transitions = number_transitions(worker, key), error;
+    if (n_transitions < 0)
+        return KEYS_MEMORY;
+    uint64_t share = keys->share, share_bytes = keys->share_bytes;
+    if (keys->round == ROUND_REST) {
+        share = keys->left / (uint64_t)keys->n_waiting;
+        share_bytes = keys->options.max_bytes;
+    }
+    worker->search = search_open_register(
+        keys->results.n_operations[key], keys->events + keys->event_start[key], n_events,
+        worker->transition, worker->n_values, n_transitions, worker->want_of, worker->make_of,
+        share, share_bytes, &error);
+    if (worker->search != NULL)
+        return KEYS_UNDECIDED;
+    return error == SEARCH_WIDE ? KEYS_WIDE : KEYS_MEMORY;
+}
+
+static void end_search(struct worker *worker)
+{
+    search_close(worker->search);
+    worker->search = NULL;
+}
+
+/* One slice of the search. Returns KEYS_UNDECIDED while it goes on. */
+static enum keys_verdict run_search(struct worker *worker, int32_t key)
+{
+    struct keys *keys = worker->keys;
+    struct search *search = worker->search;
+    int32_t status = search_run(search, SLICE_CONFIGURATIONS);
+    if (status == SEARCH_PAUSED)
+        return KEYS_UNDECIDED;
+    bool is_depth = search_decided_by(search) == SEARCH_DEPTH;
+    keys->results.engine[key] = is_depth ? KEYS_DEPTH : KEYS_BREADTH;
+    keys->results.configurations[key] += search_configurations(search);
+    if (search_peak_bytes(search) > keys->results.peak_bytes[key])
+        keys->results.peak_bytes[key] = search_peak_bytes(search);
+    if (status == SEARCH_VALID) {
+        int32_t *order = order_of(worker, key);
+        return accept(worker, key, order, search_order(search, order));
+    }
+    int32_t failing = search_failing(search);
+    if (failing >= 0)
+        accuse(keys, key, status == SEARCH_INVALID ? KEYS_SEARCHED : 0, &failing, 1);
+    return (enum keys_verdict)status;
+}
+
+struct taken {
+    enum keys_verdict verdict; /* KEYS_UNDECIDED: an engine is to decide */
+    int8_t evidence;
+    bool has_cas;
+    bool has_ties; /* stopped at two neighbours of one time */
+    int32_t at;    /* the operation it stopped at */
+};
+
+/* Take up the events of a key in order, up to the first that does not fit. */
+static struct taken take_events(struct worker *worker, int32_t key, bool is_in_order)
+{
+    struct keys *keys = worker->keys;
+    const struct columns *columns = keys->columns;
+    int32_t n_events = keys->event_start[key + 1] - keys->event_start[key];
+    const int32_t *events = keys->events + keys->event_start[key];
+    const int32_t *calls = keys->calls + keys->call_start[key];
+    struct taken taken = {KEYS_UNDECIDED, KEYS_UNIQUE, false, false, -1};
+    int64_t before = n_events > 0 ? columns->inv_time[calls[0]] - 1 : 0;
+
+    for (int32_t position = 0; position < n_events; position++) {
+        int32_t event = events[position], i = (event > 0 ? event : -event) - 1;
+        int32_t operation = calls[i];
+        int64_t time;
+        if (event < 0) {
+            take_return(worker, i, position);
+            time = columns->ret_time[operation];
+        } else {
+            taken.verdict = take_call(worker, i, operation, position, &taken.evidence);
+            taken.has_cas = taken.has_cas || columns->f[operation] == keys->options.cas;
+            time = columns->inv_time[operation];
+        }
+        taken.has_ties = time == before && !is_in_order;
+        taken.at = i;
+        if (taken.verdict != KEYS_UNDECIDED || taken.has_ties)
+            break;
+        before = time;
+    }
+    return taken;
+}
+
+/* One key from its events to an engine. Returns KEYS_UNDECIDED when a search is to run. */
+static enum keys_verdict begin_key(struct worker *worker, int32_t key)
+{
+    struct keys *keys = worker->keys;
+    int32_t n_events = keys->event_start[key + 1] - keys->event_start[key];
+    if (begin_values(worker) != 0)
+        return KEYS_MEMORY;
+    struct taken taken = take_events(worker, key, keys->round == ROUND_REST);
+    if (taken.has_ties) {
+        end_values(worker);
+        order_ties(keys, keys->calls + keys->call_start[key],
+                   keys->events + keys->event_start[key], n_events, worker->buckets);
+        if (begin_values(worker) != 0)
+            return KEYS_MEMORY;
+        taken = take_events(worker, key, true);
+    }
+    enum keys_verdict verdict = taken.verdict;
+    keys->results.evidence[key] = taken.evidence;
+    if (verdict != KEYS_UNDECIDED) {
+        accuse(keys, key, 0, &taken.at, verdict == KEYS_MALFORMED);
+    } else if (taken.evidence == KEYS_UNIQUE && !keys->options.search_only) {
+        keys->results.engine[key] = taken.has_cas ? KEYS_CHAINS : KEYS_ZONES;
+        verdict = judge_zones(worker, key, n_events, taken.has_cas);
+    } else if (has_phantom(worker, key) && !keys->options.search_only) {
+        keys->results.engine[key] = KEYS_VALUES;
+        verdict = KEYS_INVALID;
+    } else {
+        verdict = open_search(worker, key, n_events);
+    }
+    end_values(worker);
+    return verdict;
+}
+
+/* The next key of this round, or -1. */
+static int32_t next_key(struct keys *keys)
+{
+    if (keys->round == ROUND_SHARES) {
+        int32_t place = atomic_fetch_add(&keys->next, 1);
+        return place < keys->n_used ? keys->by_size[place] : -1;
+    }
+    for (int32_t key = atomic_load(&keys->next); key < keys->options.n_keys; key++) {
+        int8_t verdict = keys->results.verdict[key];
+        if (verdict != KEYS_CONFIGURATIONS && verdict != KEYS_MEMORY)
+            continue;
+        atomic_store(&keys->next, key + 1);
+        return key;
+    }
+    return -1;
+}
+
+static void end_key(struct worker *worker, enum keys_verdict verdict, uint64_t spent_before)
+{
+    struct keys *keys = worker->keys;
+    int32_t key = worker->key;
+    keys->results.verdict[key] = (int8_t)verdict;
+    if (keys->round == ROUND_REST) {
+        uint64_t spent = keys->results.configurations[key] - spent_before;
+        keys->left -= spent < keys->left ? spent : keys->left;
+        keys->n_waiting--;
+    }
+    worker->key = -1;
+}
+
+/* Do one piece of work. Returns how many operations it took up, or -1 when none is left. */
+static int32_t work(struct worker *worker)
+{
+    struct keys *keys = worker->keys;
+    enum keys_verdict verdict;
+    int32_t size = SLICE_OPERATIONS;
+    if (atomic_load_explicit(&keys->is_cancelled, memory_order_relaxed)) {
+        if (worker->search != NULL)
+            end_search(worker);
+        return -1;
+    }
+    if (worker->search == NULL) {
+        worker->key = next_key(keys);
+        if (worker->key < 0)
+            return -1;
+        size = keys->results.n_operations[worker->key];
+        verdict = begin_key(worker, worker->key);
+    } else {
+        verdict = KEYS_UNDECIDED;
+    }
+    uint64_t spent_before = keys->results.configurations[worker->key];
+    if (worker->search != NULL) {
+        verdict = run_search(worker, worker->key);
+        if (verdict == KEYS_UNDECIDED)
+            return SLICE_OPERATIONS;
+        end_search(worker);
+    }
+    end_key(worker, verdict, spent_before);
+    return size;
+}
+
+static void *thread_main(void *argument)
+{
+    struct worker *worker = argument;
+    struct keys *keys = worker->keys;
+    while (work(worker) >= 0)
+        ;
+    pthread_mutex_lock(&keys->mutex);
+    keys->n_running--;
+    pthread_cond_signal(&keys->is_idle);
+    pthread_mutex_unlock(&keys->mutex);
+    return NULL;
+}
+
+static void free_worker(struct worker *worker)
+{
+    void *owned[] = {worker->inv,      worker->ret,           worker->want,      worker->make,
+                     worker->transition, worker->want_of,     worker->make_of,   worker->order,
+                     worker->buckets,  worker->local_of,      worker->transition_of,
+                     worker->values_of, worker->values,       worker->reads};
+    search_close(worker->search);
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
+        free(owned[i]);
+}
+
+/* Memory of the size of the largest key; pages that no key needs are never touched. */
+static int open_worker(struct worker *worker, struct keys *keys)
+{
+    int32_t **by_call[] = {&worker->inv,        &worker->ret,     &worker->want,
+                           &worker->make,       &worker->transition,
+                           &worker->want_of,    &worker->make_of, &worker->order};
+    size_t n_values = (size_t)keys->options.n_values;
+    worker->keys = keys;
+    worker->key = -1;
+    worker->initial = keys->options.initial;
+    worker->is_plain = keys->options.n_keys == 1 && worker->initial >= 0 &&
+                       n_values <= 2 * (size_t)keys->max_calls + PLAIN_VALUES_MIN;
+    for (size_t i = 0; i < sizeof by_call / sizeof by_call[0]; i++)
+        if ((*by_call[i] = pages_allocate(sizeof(int32_t) * ((size_t)keys->max_calls + 1))) ==
+            NULL)
+            return SEARCH_NO_MEMORY;
+    worker->buckets = pages_allocate(sizeof(int32_t) * ((size_t)keys->max_events + 1));
+    worker->local_of = calloc(worker->is_plain ? 1 : n_values + 1, sizeof(int32_t));
+    worker->transition_of = calloc(n_values + 1, sizeof(int32_t));
+    bool is_open = worker->buckets && worker->local_of && worker->transition_of;
+    return is_open ? SEARCH_OK : SEARCH_NO_MEMORY;
+}
+
+static void set_shares(struct keys *keys)
+{
+    uint64_t n = keys->n_used > 0 ? (uint64_t)keys->n_used : 1;
+    uint64_t at_once = n < KEYS_THREADS_MAX ? n : KEYS_THREADS_MAX;
+    keys->share = keys->options.max_configurations / n;
+    keys->share = keys->share > 0 ? keys->share : 1;
+    keys->share_bytes = keys->options.max_bytes / at_once;
+}
+
+/* After the shares: what is left goes to the keys that ran out, one after the other. */
+static void begin_rest(struct keys *keys)
+{
+    uint64_t spent = 0, max = keys->options.max_configurations;
+    keys->n_waiting = 0;
+    for (int32_t key = 0; key < keys->options.n_keys; key++) {
+        int8_t verdict = keys->results.verdict[key];
+        spent += keys->results.configurations[key];
+        keys->n_waiting += verdict == KEYS_CONFIGURATIONS || verdict == KEYS_MEMORY;
+    }
+    keys->left = spent < max ? max - spent : 0;
+    bool is_worth_it = keys->n_waiting > 0 &&
+                       keys->left / (uint64_t)keys->n_waiting > keys->share / 2;
+    keys->round = is_worth_it && keys->n_used > 1 ? ROUND_REST : ROUND_DONE;
+    atomic_store(&keys->next, 0);
+}
+
+struct keys *keys_open(const struct columns *columns, const struct keys_options *options,
+                       struct keys_results *results, int32_t *error, int32_t *at)
+{
+    *error = SEARCH_MALFORMED;
+    *at = -1;
+    if (columns->n < 0 || columns->n > EVENTS_MAX / 2 || options->n_keys < 1 ||
+        options->n_values < 1 || options->initial >= options->n_values ||
+        options->n_threads < 1 || options->n_threads > KEYS_THREADS_MAX)
+        return NULL;
+    *error = SEARCH_NO_MEMORY;
+    struct keys *keys = calloc(1, sizeof *keys);
+    if (keys == NULL)
+        return NULL;
+    keys->columns = columns;
+    keys->options = *options;
+    keys->results = *results;
+    pthread_mutex_init(&keys->mutex, NULL);
+    pthread_cond_init(&keys->is_idle, NULL);
+    *error = split(keys, at);
+    int32_t n_workers = options->n_threads < keys->n_used ? options->n_threads : keys->n_used;
+    while (*error == SEARCH_OK && keys->n_workers < (n_workers > 1 ? n_workers : 1)) {
+        *error = open_worker(&keys->workers[keys->n_workers], keys);
+        keys->n_workers++;
+    }
+    if (*error != SEARCH_OK) {
+        keys_close(keys);
+        return NULL;
+    }
+    set_shares(keys);
+    return keys;
+}
+
+/* Begin threads; those that the system refuses are not needed: the first worker does all. */
+static void begin_threads(struct keys *keys)
+{
+    keys->has_threads = true;
+    for (int32_t i = 0; i < keys->n_workers; i++) {
+        pthread_mutex_lock(&keys->mutex);
+        keys->n_running++;
+        pthread_mutex_unlock(&keys->mutex);
+        if (pthread_create(&keys->workers[i].thread, NULL, thread_main, &keys->workers[i]) == 0)
+            continue;
+        pthread_mutex_lock(&keys->mutex);
+        keys->n_running--;
+        pthread_mutex_unlock(&keys->mutex);
+        keys->n_workers = i;
+    }
+    keys->has_threads = keys->n_workers > 0;
+}
+
+static void join_threads(struct keys *keys)
+{
+    for (int32_t i = 0; keys->has_threads && i < keys->n_workers; i++)
+        pthread_join(keys->workers[i].thread, NULL);
+    keys->has_threads = false;
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Wait for the threads at most so long. Returns whether they are done. */
+static bool wait_threads(struct keys *keys, int32_t milliseconds)
+{
+    struct timespec until;
+    int status = 0;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += milliseconds / 1000;
+    until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&keys->mutex);
+    while (keys->n_running > 0 && status == 0)
+        status = pthread_cond_timedwait(&keys->is_idle, &keys->mutex, &until);
+    bool is_done = keys->n_running == 0;
+    pthread_mutex_unlock(&keys->mutex);
+    return is_done;
+}
+
+/* Let the first worker go on, here. Returns whether nothing is left of this round. */
+static bool work_here(struct keys *keys, int32_t milliseconds)
+{
+    int64_t until_ns = now_ns() + (int64_t)milliseconds * 1000000;
+    int64_t taken = 0;
+    for (;;) {
+        int32_t size = work(&keys->workers[0]);
+        if (size < 0)
+            return true;
+        taken += size;
+        if (taken < SLICE_OPERATIONS)
+            continue;
+        taken = 0;
+        if (now_ns() >= until_ns)
+            return false;
+    }
+}
+
+int32_t keys_run(struct keys *keys, int32_t milliseconds)
+{
+    if (keys->round == ROUND_SHARES && keys->n_workers > 1 && !keys->has_threads)
+        begin_threads(keys);
+    if (keys->has_threads) {
+        if (!wait_threads(keys, milliseconds))
+            return 0;
+        join_threads(keys);
+        begin_rest(keys);
+    }
+    if (keys->round != ROUND_DONE && work_here(keys, milliseconds)) {
+        if (keys->round == ROUND_SHARES)
+            begin_rest(keys);
+        else
+            keys->round = ROUND_DONE;
+    }
+    return keys->round == ROUND_DONE || atomic_load(&keys->is_cancelled);
+}
+
+void keys_cancel(struct keys *keys)
+{
+    atomic_store(&keys->is_cancelled, true);
+}
+
+void keys_close(struct keys *keys)
+{
+    if (keys == NULL)
+        return;
+    keys_cancel(keys);
+    join_threads(keys);
+    for (int32_t i = 0; i < KEYS_THREADS_MAX; i++)
+        free_worker(&keys->workers[i]);
+    free(keys->by_size);
+    free(keys->event_start);
+    free(keys->call_start);
+    free(keys->events);
+    free(keys->calls);
+    pthread_mutex_destroy(&keys->mutex);
+    pthread_cond_destroy(&keys->is_idle);
+    free(keys);
+}

@@ -1,0 +1,229 @@
+"""
+Every key of a history of registers judged in one call of C, with the interpreter's lock released.
+
+Ctrl-C is answered within about 0.1 s: keys that are not judged by then are undecided, and the
+others keep what came of them.
+
+Source: `keys.h`.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Any, Final
+
+from dissever.native._search import ffi, lib
+
+from dissever.native.columns import Columns
+
+_SLICE_MS: Final = 100
+"""Between two looks at signals."""
+
+
+class Decision(Enum):
+    """What came of a key; all but the first two are unknown, each with what it ran out of."""
+
+    VALID = lib.KEYS_VALID
+    INVALID = lib.KEYS_INVALID
+    UNDECIDED = lib.KEYS_UNDECIDED
+    CONFIGURATIONS = lib.KEYS_CONFIGURATIONS
+    MEMORY = lib.KEYS_MEMORY
+    CAPPED = lib.KEYS_CAPPED
+    WIDE = lib.KEYS_WIDE
+    MALFORMED = lib.KEYS_MALFORMED
+    FLAWED = lib.KEYS_FLAWED
+
+
+class Decider(StrEnum):
+    """The engine that decided a key, in the order of `enum keys_engine`."""
+
+    NONE = "nothing"
+    ZONES = "zones"
+    CHAINS = "chains"
+    DEPTH = "depth"
+    BREADTH = "breadth"
+    VALUES = "values"
+
+
+EVIDENCE: Final = (
+    "each value is set at most once",
+    "a value may be set twice",
+    "the initial value may be set again",
+    "a compare-and-set replaces a value by itself",
+)
+"""What the data prove of the values of a key, in the order of `enum keys_evidence`."""
+
+REASONS: Final = (
+    "",
+    "nobody ever asked to write that value",
+    "two operations both replaced it",
+    "each of them needs another to come first",
+    "it had ended before the other, which must come first, began",
+    "each of the two values would have to come before the other",
+    "no order survives this answer",
+)
+"""Why a key is invalid, in the order of `enum keys_reason`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """
+    What came of one key.
+
+    `witness` holds operations (positions in the columns): 1 to 6 that contradict each other, for
+    `Decider.CHAINS` with what led to their values; the last return reached where a search decided
+    or gave up; the one that no register has where it is malformed. `order` is a linearization, if
+    asked for.
+    """
+
+    decision: Decision
+    decider: Decider
+    evidence: str
+    reason: str
+    operations: int
+    configurations: int
+    peak_bytes: int
+    witness: tuple[int, ...]
+    order: Sequence[int] | None
+
+
+class Findings:
+    """What came of all keys, by id of key; a finding is made when it is asked for."""
+
+    def __init__(self, columns: int, keys: int, *, orders: bool) -> None:
+        self._arrays: dict[str, array[int]] = {
+            name: array(code, bytes(array(code).itemsize * keys * width))
+            for name, (code, width) in _RESULTS.items()
+        }
+        self._order = array("i", bytes(4 * columns)) if orders else None
+        self._keys = keys
+        self.interrupted = False
+
+    def __len__(self) -> int:
+        return self._keys
+
+    def __getitem__(self, key: int) -> Finding:
+        of = self._arrays
+        start = key * lib.KEYS_WITNESS_MAX
+        first = of["order_start"][key]
+        order = self._order
+        return Finding(
+            Decision(of["verdict"][key]),
+            tuple(Decider)[of["engine"][key]],
+            EVIDENCE[of["evidence"][key]],
+            REASONS[of["reason"][key]],
+            of["n_operations"][key],
+            of["configurations"][key],
+            of["peak_bytes"][key],
+            tuple(of["witness"][start : start + of["n_witness"][key]]),
+            None if order is None else order[first : first + of["order_length"][key]],
+        )
+
+    def as_bytes(self) -> bytes:
+        """Every result as bytes: two runs that say the same have the same."""
+        every = [*self._arrays.values(), *([] if self._order is None else [self._order])]
+        return b"".join(bytes(column) for column in every)
+
+    def count(self, decision: Decision) -> int:
+        """How many keys came out so; keys without operations are valid."""
+        return self._arrays["verdict"].count(decision.value)
+
+    def pointer(self) -> Any:
+        """A `struct keys_results *` for C; valid as long as these findings are."""
+        struct = ffi.new("struct keys_results *")
+        for name, column in self._arrays.items():
+            setattr(struct, name, ffi.from_buffer(_C_TYPES[column.typecode], column))
+        if self._order is not None:
+            struct.order = ffi.from_buffer("int32_t[]", self._order)
+        return struct
+
+
+_RESULTS: Final = {
+    "verdict": ("b", 1),
+    "engine": ("b", 1),
+    "evidence": ("b", 1),
+    "reason": ("b", 1),
+    "n_operations": ("i", 1),
+    "configurations": ("Q", 1),
+    "peak_bytes": ("Q", 1),
+    "n_witness": ("i", 1),
+    "witness": ("i", lib.KEYS_WITNESS_MAX),
+    "order_start": ("i", 1),
+    "order_length": ("i", 1),
+}
+_C_TYPES: Final = {"b": "int8_t[]", "i": "int32_t[]", "Q": "uint64_t[]"}
+
+
+def judge_keys(
+    columns: Columns,
+    *,
+    initial: int,
+    has_cas: bool,
+    configurations_max: int,
+    bytes_max: int,
+    threads: int | None = None,
+    orders: bool = True,
+    replay: bool = True,
+    search_only: bool = False,
+) -> Findings:
+    """
+    Judge each key as a register.
+
+    Args:
+        initial: Id of the initial value, or -1 where no operation has it.
+        has_cas: Whether the register knows `cas`.
+        configurations_max: Of all keys together: an equal share each, then what is left for those
+            that ran out.
+        bytes_max: Of all searches at any one time.
+        threads: At most; None means one a core. What comes of it does not depend on it.
+        orders: Whether to keep a linearization of each valid key.
+        replay: Whether C replays each order it found before it says valid.
+        search_only: For tests: the search alone decides.
+
+    Raises:
+        ValueError: When the columns contradict each other.
+        MemoryError: When the split by key does not fit into memory.
+    """
+    wanted = threads if threads is not None else os.cpu_count() or 1
+    ids = {name: number for number, name in enumerate(columns.fs)}
+    options = ffi.new(
+        "struct keys_options *",
+        {
+            "n_keys": len(columns.keys),
+            "n_values": len(columns.values),
+            "read": ids.get("read", -1),
+            "write": ids.get("write", -1),
+            "cas": ids.get("cas", -1) if has_cas else -1,
+            "initial": initial,
+            "max_configurations": configurations_max,
+            "max_bytes": bytes_max,
+            "n_threads": max(1, min(wanted, lib.KEYS_THREADS_MAX)),
+            "is_replayed": replay,
+            "search_only": search_only,
+        },
+    )
+    findings = Findings(len(columns), len(columns.keys), orders=orders)
+    _run(columns, options, findings)
+    return findings
+
+
+def _run(columns: Columns, options: Any, findings: Findings) -> None:
+    error, at = ffi.new("int32_t *"), ffi.new("int32_t *")
+    pointers = columns.pointer(), findings.pointer()
+    handle = lib.keys_open(pointers[0], options, pointers[1], error, at)
+    if handle == ffi.NULL:
+        if error[0] == lib.SEARCH_NO_MEMORY:
+            raise MemoryError("the operations by key do not fit into memory")
+        raise ValueError(f"the columns contradict each other at operation {at[0]}")
+    try:
+        while not lib.keys_run(handle, _SLICE_MS):
+            pass
+    except KeyboardInterrupt:
+        findings.interrupted = True
+        lib.keys_cancel(handle)
+    finally:
+        lib.keys_close(handle)

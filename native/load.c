@@ -1,0 +1,108 @@
+/*
+ * load.c: which format it is, and the columns that were read. See load.h.
+ *
+ * json.h, edn.h and etcd.h read events, record.h makes columns of them, intern.h numbers values.
+ */
+#include "load.h"
+
+#include "edn.h"
+#include "etcd.h"
+#include "json.h"
+
+static bool is_json(const uint8_t *at, const uint8_t *end)
+{
+    while (at < end && etcd_is_blank(*at))
+        at++;
+    return at == end || (end - at > 1 && at[0] == '{' && (at[1] == '"' || at[1] == '}'));
+}
+
+static bool read_events(struct load *l)
+{
+    if (is_json(l->begin, l->end)) {
+        l->loaded.format = LOAD_JSON_LINES;
+        return json_lines(l);
+    }
+    bool is_log = is_etcd_log(l->begin, l->end);
+    l->loaded.format = is_log ? LOAD_ETCD_LOG : LOAD_EDN;
+    const uint8_t *valid_end = utf8_end(l->begin, l->end);
+    if (valid_end != l->end)
+        return fail(l, LOAD_SYNTAX, valid_end, "expected UTF-8");
+    return is_log ? etcd_lines(l) : edn_forms(l);
+}
+
+/* Give nil its id 0 in every table that has it. */
+static bool prepare(struct load *l, uint64_t seed)
+{
+    l->values.seed = l->fs.seed = l->nodes.seed = l->fields.seed = l->keys.seed = seed;
+    l->field_counts = calloc(LOAD_FIELDS_MAX + 1, sizeof *l->field_counts);
+    return l->field_counts && intern_word(&l->values, LOAD_NIL, 0) == 0 &&
+           intern_word(&l->nodes, LOAD_NIL, 0) == 0 &&
+           intern_word(&l->keys, LOAD_INTEGER, 0) == 0;
+}
+
+static void publish(struct load *l)
+{
+    l->loaded.columns = (struct columns){
+        l->n,         l->type, l->process, l->f,   l->key, l->value_in, l->value_out, l->a,
+        l->b,         l->inv,  l->ret,     l->inv_time, l->ret_time,
+    };
+    l->loaded.node = l->node;
+    l->loaded.values = intern_view(&l->values);
+    l->loaded.fs = intern_view(&l->fs);
+    l->loaded.nodes = intern_view(&l->nodes);
+    l->loaded.fields = intern_view(&l->fields);
+    l->loaded.keys = intern_view(&l->keys);
+    l->loaded.field_counts = l->field_counts;
+    l->loaded.details = l->details;
+    l->loaded.details_n = (int32_t)l->details_n;
+}
+
+struct loaded *load_open(const uint8_t *data, size_t size, int32_t keyed, uint64_t seed)
+{
+    struct load *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+    l->begin = l->at = data;
+    l->end = data + size;
+    l->keyed = keyed != 0;
+    l->loaded.message = l->message;
+    l->loaded.index = -1;
+    l->last_index = -1;
+    if (!prepare(l, seed) || !columns_resize(l, 64))
+        no_memory(l);
+    else if (read_events(l))
+        columns_resize(l, l->n ? (size_t)l->n : 1);
+    publish(l);
+    return &l->loaded;
+}
+
+void load_close(struct loaded *loaded)
+{
+    struct load *l = (struct load *)loaded;
+    if (!l)
+        return;
+    intern_free(&l->values);
+    intern_free(&l->fs);
+    intern_free(&l->nodes);
+    intern_free(&l->fields);
+    intern_free(&l->keys);
+    free(l->field_counts);
+    free(l->text);
+    free(l->stack);
+    free(l->processes);
+    free(l->type);
+    free(l->process);
+    free(l->f);
+    free(l->node);
+    free(l->key);
+    free(l->value_in);
+    free(l->value_out);
+    free(l->a);
+    free(l->b);
+    free(l->inv);
+    free(l->ret);
+    free(l->inv_time);
+    free(l->ret_time);
+    free(l->details);
+    free(l);
+}

@@ -1,0 +1,100 @@
+/*
+ * load.h: from the bytes of a history to columns.
+ *
+ * Formats are told from the content: our JSON lines, EDN (Jepsen's map a line, Knossos' vector of
+ * maps, Porcupine's kv text), Porcupine's etcd log. Events of nemeses are counted and left out. The
+ * input may be hostile: whatever is past a limit is an error with its place, as is what is no
+ * history. No global state; one struct a file.
+ */
+#ifndef DISSEVER_LOAD_H
+#define DISSEVER_LOAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "columns.h"
+
+#define LOAD_DEPTH_MAX 100        /* levels of lists and maps */
+#define LOAD_TEXT_BYTES_MAX 16777216
+#define LOAD_DIGITS_MAX 4000      /* of one number; Python refuses more */
+#define LOAD_ITEMS_MAX 16777216   /* of one list or map */
+#define LOAD_NAMES_MAX 65535      /* distinct f; distinct nodes */
+#define LOAD_FIELDS_MAX 256       /* distinct fields that were left out; the rest count as one */
+#define LOAD_MESSAGE_BYTES 256
+
+enum load_status {
+    LOAD_OK = 0,
+    LOAD_SYNTAX = 1,    /* no history in any format, or past a limit */
+    LOAD_MALFORMED = 2, /* a history that no run can have */
+    LOAD_NO_MEMORY = 3
+};
+
+enum load_format { LOAD_JSON_LINES = 0, LOAD_EDN = 1, LOAD_ETCD_LOG = 2 };
+
+/* How `words` is read: as the integer itself, as the bits of a double, or as an offset in `bytes`.
+ * At the offset stand a uint32_t, the length in bytes, and then what the tag says. */
+enum load_tag {
+    LOAD_NIL = 0,
+    LOAD_FALSE = 1,
+    LOAD_TRUE = 2,
+    LOAD_INTEGER = 3,
+    LOAD_FLOAT = 4,
+    LOAD_TEXT = 5, /* UTF-8 */
+    LOAD_LARGE = 6, /* decimal digits of an integer of more than 64 bits */
+    LOAD_LIST = 7, /* int32_t ids of the items */
+    LOAD_MAP = 8   /* int32_t ids, key and value by turns, by rising id of the key */
+};
+
+/* Distinct values by id. */
+struct load_values {
+    int32_t n;
+    const uint8_t *tags;
+    const int64_t *words;
+    const uint8_t *bytes;
+    size_t bytes_n;
+};
+
+/* What columns do not say of an event. `event` is its index; ids are those of the values. */
+struct load_detail {
+    int32_t operation;
+    int32_t event;
+    int32_t is_completion;
+    int32_t value; /* of a completion */
+    int32_t key;   /* of a completion: an id of a value; it should be that of the invocation */
+    int32_t node;  /* of a completion */
+    int32_t error; /* 0 for none */
+};
+
+struct loaded {
+    int32_t status; /* a load_status; unless LOAD_OK, the columns are not to be used */
+    int32_t format; /* a load_format */
+    uint64_t line;  /* of the error, counted from 1 */
+    uint64_t column; /* in bytes, counted from 1 */
+    int64_t index;  /* of the event that is malformed; else -1 */
+    const char *message; /* not necessarily UTF-8 */
+
+    int64_t events;     /* all that were read */
+    int64_t nemeses;    /* of these, events of nemeses, which were left out */
+    int64_t untimed;    /* events without a time: 1 ms after the one before */
+    uint64_t cut_line;  /* a last line that is cut off and was left out; else 0 */
+
+    struct columns columns;
+    const uint16_t *node; /* of each invocation: an id in nodes, where 0 is nil */
+    struct load_values values, fs, nodes, fields;
+    const int64_t *field_counts; /* how often each of fields was left out */
+    struct load_values keys; /* integers, each the id of a value; the first is nil */
+    int32_t details_n;
+    const struct load_detail *details;
+};
+
+/*
+ * Read a history. The data may be dropped afterwards.
+ *
+ * keyed: in EDN, values are pairs [key value]. seed: of the hash tables; the answer does not depend
+ * on it. Returns NULL only without memory for the struct itself.
+ */
+struct loaded *load_open(const uint8_t *data, size_t size, int32_t keyed, uint64_t seed);
+
+void load_close(struct loaded *loaded);
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * zones.h: a register whose values are each produced once, judged in linear time.
+ *
+ * A value never returns once overwritten, so the operations on it, and on the values that
+ * compare-and-sets made of it, stand together in every linearization: a block, from its root (a
+ * write, or the initial value) along the chain of compare-and-sets. Inside a block the groups are
+ * in a forced order; block i comes before block j iff some operation of i returns before some of j
+ * is invoked. With L the least return of a block and H its greatest invocation, a linearization
+ * exists iff each block allows its forced order and no two have L_i < H_j and L_j < H_i.
+ *
+ * Time O(n), memory 32 bytes a value and 4 a position, whatever crashed: blocks are bucketed by
+ * min(L, H), never sorted. A crashed operation counts only if its value is needed.
+ *
+ * Sources: Gibbons and Korach (1997); zones as in Golab, Li and Shah (2011); chains are ours.
+ */
+#ifndef DISSEVER_ZONES_H
+#define DISSEVER_ZONES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ZONES_NEVER INT32_MAX
+#define ZONES_WITNESS_MAX 6
+
+enum zones_reason {
+    ZONES_VALID = 0,
+    ZONES_PHANTOM = 1,        /* an operation saw a value that nobody asked to set */
+    ZONES_CONSUMED_TWICE = 2, /* two compare-and-sets both replaced one value */
+    ZONES_ROOTLESS = 3,       /* compare-and-sets that each need another to come first */
+    ZONES_INSIDE = 4,         /* one returned before the other, which must come first, began */
+    ZONES_CONFLICT = 5        /* each of two values would have to come before the other */
+};
+
+/* What is known of one value; -1 where there is none. */
+struct zones_value {
+    int32_t producer; /* the operation that sets it */
+    int32_t consumer; /* the compare-and-set that surely replaced it */
+    int32_t read_inv; /* position of the last invocation of a read of it */
+    int32_t read_ret; /* position of the first return of a read of it, or ZONES_NEVER */
+    int32_t n_reads;
+    int32_t lo;     /* return of its producer, or ZONES_NEVER; once judged, of a root: L */
+    int32_t hi;     /* invocation of its producer; once judged, of a root: H of its block */
+    int32_t offset; /* not needed, needed, or the place of its group in the order */
+};
+
+#define ZONES_NOT_NEEDED (-2)
+#define ZONES_NEEDED (-1)
+
+/*
+ * The operations of one key by invocation, at distinct positions. `events` maps a position to
+ * operation + 1 (its invocation) or -(operation + 1) (its return). A read wants a value, a write
+ * makes one, a compare-and-set does both; -1 where it does not. Value 0 is the initial one.
+ */
+struct zones {
+    int32_t n_operations;
+    int32_t n_positions;
+    const int32_t *events;
+    const int32_t *want;
+    const int32_t *make;
+    int32_t n_values;
+    struct zones_value *values;
+    bool has_cas;     /* whether some operation both wants and makes a value */
+    int32_t *buckets; /* scratch: n_positions + 1 */
+};
+
+/* 1 to 6 operations that contradict each other, and how. */
+struct zones_witness {
+    enum zones_reason reason;
+    int32_t n_operations;
+    int32_t operations[ZONES_WITNESS_MAX];
+};
+
+static const struct zones_value ZONES_UNSEEN = {
+    -1, -1, -1, ZONES_NEVER, 0, ZONES_NEVER, -1, ZONES_NOT_NEEDED};
+
+/*
+ * Decide; values hold what the operations say of them (see keys.c). Gives a linearization in
+ * `order` (as many as n_operations) and its length, or the witness.
+ */
+enum zones_reason zones_judge(struct zones *zones, int32_t *order, int32_t *length,
+                              struct zones_witness *witness);
+
+#endif

@@ -1,0 +1,171 @@
+"""`dissever check FILE`: any format, any model, the verdict as exit status, and a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dissever.checkers.models import MODELS
+
+HISTORIES = Path(__file__).resolve().parents[2].parent / "shared" / "histories"
+
+STALE = """
+    {:process 0 :type :invoke :f :write :value 1} {:process 0 :type :ok :f :write :value 1}
+    {:process 0 :type :invoke :f :write :value 2} {:process 0 :type :ok :f :write :value 2}
+    {:process 1 :type :invoke :f :read}           {:process 1 :type :ok :f :read :value 1}
+"""
+
+LOG = """INFO  jepsen.util - 0 :invoke :write 3
+INFO  jepsen.util - 0 :ok :write 3
+INFO  jepsen.util - 1 :invoke :cas [3 4]
+INFO  jepsen.util - 1 :info :cas :timed-out
+INFO  jepsen.util - 0 :invoke :read nil
+INFO  jepsen.util - 0 :ok :read 4
+"""
+
+TEXT = """{:process 0, :type :invoke, :f :append, :key "a", :value "x 0 y"}
+{:process 0, :type :ok, :f :append, :key "a", :value "x 0 y"}
+{:process 1, :type :invoke, :f :get, :key "b", :value nil}
+{:process 1, :type :ok, :f :get, :key "b", :value ""}
+{:process 1, :type :invoke, :f :get, :key "a", :value nil}
+{:process 1, :type :ok, :f :get, :key "a", :value "%s"}
+"""
+
+QUEUE = """{"index":0,"time":0,"process":0,"type":"invoke","f":"enqueue","value":1}
+{"index":1,"time":1,"process":0,"type":"ok","f":"enqueue","value":1}
+{"index":2,"time":2,"process":0,"type":"invoke","f":"dequeue"}
+{"index":3,"time":3,"process":0,"type":"ok","f":"dequeue","value":2}
+"""
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[str], Path]:
+    """Write a text to a file whose name says nothing."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "history of something"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "status", "told"),
+    [
+        (STALE, "register", 1, "stale-read"),
+        (STALE, "cas-register", 1, "stale-read"),
+        (LOG, "cas-register", 0, "VALID"),
+        (LOG.replace(":ok :read 4", ":ok :read 2"), "cas-register", 1, "INVALID"),
+        (TEXT % "x 0 y", "kv", 0, "VALID"),
+        (TEXT % "x 1 y", "kv", 1, "1 object of 2"),
+        (QUEUE, "queue", 1, "INVALID"),
+        (QUEUE.replace('"value":2', '"value":1'), "queue", 0, "VALID"),
+        (LOG, "mutex", 2, "UNKNOWN"),
+        ("", "register", 2, "the file holds no events"),
+        ("{:process 0 :type :ok :f :read :value 1}", "register", 2, "never invoked"),
+    ],
+)
+def test_verdict_is_the_exit_status(
+    dissever: Run, file: Callable[[str], Path], text: str, model: str, status: int, told: str
+) -> None:
+    ran = dissever("check", str(file(text)), "--model", model)
+
+    assert (ran.status, told in ran.text) == (status, True), ran.text
+
+
+def test_page_says_what_was_checked(dissever: Run, file: Callable[[str], Path]) -> None:
+    path = file(STALE)
+    page = path.with_name("page.html")
+    ran = dissever("check", str(path), "--model", "register", "--html", str(page))
+
+    text = page.read_text(encoding="utf-8")
+    assert (ran.status, str(page) in ran.text) == (1, True)
+    for told in ("stale-read", path.name, "as register", "edn, 6 events", "No fault was injected"):
+        assert told in text
+    assert "Started" not in text.replace("data:", "")
+
+
+@pytest.mark.parametrize("text", ["", "{:process 0 :type :ok :f :read :value 1}", LOG])
+def test_every_file_that_is_read_has_a_page(
+    dissever: Run, file: Callable[[str], Path], text: str
+) -> None:
+    path = file(text)
+    page = path.with_name("page.html")
+    dissever("check", str(path), "--html", str(page))
+
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_json_is_all_that_is_printed(dissever: Run, file: Callable[[str], Path]) -> None:
+    ran = dissever("check", str(file(STALE)), "--json")
+
+    results = json.loads(ran.stdout)
+    assert ran.status == 1
+    assert results["verdict"] == "invalid"
+    assert results["results"][0]["anomalies"][0]["name"] == "stale-read"
+
+
+def test_keys_beside_values_are_told_by_an_option(
+    dissever: Run, file: Callable[[str], Path]
+) -> None:
+    path = file(
+        "{:process 0 :type :invoke :f :write :value [1 5]}"
+        "{:process 0 :type :ok :f :write :value [1 5]}"
+        "{:process 0 :type :invoke :f :read :value [2 nil]}"
+        "{:process 0 :type :ok :f :read :value [2 nil]}"
+    )
+
+    keyed = dissever("check", str(path), "--keyed", "--json")
+    assert keyed.status == 0
+    assert json.loads(keyed.stdout)["results"][0]["details"]["keys"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (("--model", "cas-registr"), 64, "did you mean cas-register?"),
+        (("--html", "/nowhere/at/all.html"), 3, "/nowhere/at/all.html"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    dissever: Run,
+    file: Callable[[str], Path],
+    arguments: tuple[str, ...],
+    status: int,
+    told: str,
+) -> None:
+    ran = dissever("check", str(file(LOG)), *arguments)
+
+    assert ran.status == status
+    assert told in ran.text
+
+
+def test_every_model_is_listed_with_what_it_does(dissever: Run) -> None:
+    text = dissever("list").text
+
+    assert all(name in text for name in MODELS)
+    assert "cas [old, new]" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "status"),
+    [
+        ("porcupine/jepsen/etcd_002.log", "cas-register", 0),
+        ("porcupine/jepsen/etcd_001.log", "cas-register", 1),
+        ("porcupine/kv/c10-ok.txt", "kv", 0),
+        ("porcupine/kv/c50-bad.txt", "kv", 1),
+    ],
+)
+def test_recorded_histories(dissever: Run, name: str, model: str, status: int) -> None:
+    path = HISTORIES / name
+    if not path.is_file():
+        pytest.skip("no recorded histories in ../shared/histories")
+
+    assert dissever("check", str(path), "--model", model).status == status

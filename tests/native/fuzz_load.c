@@ -1,0 +1,215 @@
+/*
+ * fuzz_load.c: damaged histories, which the loader must read or refuse, and never more.
+ *
+ * Usage: fuzz_load CASES SEED FILE...
+ *
+ * Each case damages one file (bytes changed, runs cut, doubled or swapped for tokens, the end cut
+ * off), in one of eight with an allocation that fails, and reads it from a buffer of its exact size.
+ * Columns that come out must be what columns.h and load.h say. Prints counts; the exit status is 1
+ * when a column was not.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t allocations_left = INT64_MAX;
+
+static void *scarce_calloc(size_t n, size_t bytes)
+{
+    return allocations_left-- > 0 ? calloc(n, bytes) : NULL;
+}
+
+static void *scarce_realloc(void *old, size_t bytes)
+{
+    return allocations_left-- > 0 ? realloc(old, bytes) : NULL;
+}
+
+static void *scarce_malloc(size_t bytes)
+{
+    return allocations_left-- > 0 ? malloc(bytes) : NULL;
+}
+
+#define calloc scarce_calloc
+#define realloc scarce_realloc
+#define malloc scarce_malloc
+#include "load.c"
+#undef calloc
+#undef realloc
+#undef malloc
+
+#define FILES_MAX 64
+#define FILE_BYTES_MAX 65536
+#define DAMAGES_MAX 6
+
+struct file {
+    uint8_t *bytes;
+    size_t size;
+};
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+static size_t below(uint64_t *state, size_t limit)
+{
+    return limit ? (size_t)(next_random(state) % limit) : 0;
+}
+
+static bool is_id(const struct load_values *values, int32_t id)
+{
+    return id >= 0 && id < values->n;
+}
+
+/* Whether items come before what they are items of, and all lies within the bytes. */
+static bool are_values(const struct load_values *values)
+{
+    for (int32_t id = 0; id < values->n; id++) {
+        uint32_t length;
+        int32_t item;
+        if (values->tags[id] > LOAD_MAP)
+            return false;
+        if (values->tags[id] < LOAD_TEXT)
+            continue;
+        size_t offset = (size_t)values->words[id];
+        if (values->words[id] < 0 || offset + sizeof length > values->bytes_n)
+            return false;
+        memcpy(&length, values->bytes + offset, sizeof length);
+        if (offset + sizeof length + length > values->bytes_n)
+            return false;
+        if (values->tags[id] < LOAD_LIST)
+            continue;
+        for (size_t at = 0; at < length; at += sizeof item) {
+            memcpy(&item, values->bytes + offset + sizeof length + at, sizeof item);
+            if (item < 0 || item >= id)
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool is_operation(const struct loaded *loaded, int32_t i)
+{
+    const struct columns *c = &loaded->columns;
+    bool is_ok = c->type[i] == COLUMNS_OK;
+    bool has_ret = c->ret[i] != -1;
+    return c->type[i] >= COLUMNS_OK && c->type[i] <= COLUMNS_INFO && c->f[i] < loaded->fs.n &&
+           loaded->node[i] < loaded->nodes.n && is_id(&loaded->keys, c->key[i]) &&
+           is_id(&loaded->values, c->value_in[i]) && is_id(&loaded->values, c->a[i]) &&
+           (is_ok ? is_id(&loaded->values, c->value_out[i]) : c->value_out[i] == -1) &&
+           (c->b[i] == -1 || is_id(&loaded->values, c->b[i])) && c->inv[i] >= 0 &&
+           (i == 0 || c->inv[i] > c->inv[i - 1]) && has_ret == (c->type[i] != COLUMNS_INFO) &&
+           (!has_ret || c->ret[i] > c->inv[i]);
+}
+
+static bool are_columns(const struct loaded *loaded)
+{
+    if (!are_values(&loaded->values) || !are_values(&loaded->fs) || !are_values(&loaded->nodes))
+        return false;
+    for (int32_t i = 0; i < loaded->keys.n; i++)
+        if (!is_id(&loaded->values, (int32_t)loaded->keys.words[i]))
+            return false;
+    for (int32_t i = 0; i < loaded->columns.n; i++)
+        if (!is_operation(loaded, i))
+            return false;
+    for (int32_t i = 0; i < loaded->details_n; i++) {
+        const struct load_detail *detail = &loaded->details[i];
+        if (detail->operation < 0 || detail->operation >= loaded->columns.n ||
+            !is_id(&loaded->values, detail->value) || !is_id(&loaded->values, detail->error) ||
+            !is_id(&loaded->nodes, detail->node))
+            return false;
+    }
+    return true;
+}
+
+/* Change the bytes in place; there is room for twice FILE_BYTES_MAX. Returns the new size. */
+static size_t damaged(uint64_t *state, uint8_t *bytes, size_t size)
+{
+    static const char *const tokens[] = {
+        "{", "}", "[", "]", "(", ")", "#{", "#_", "#tag ", "\"", "\\", "\n", " ", ",", ":", ";",
+        "nil", "null", "true", "-", "1e999", "1/0", "1/3", "-0.0", "99999999999999999999999",
+        "\\u", "\\ud83d\\ude00", "\\ud800", "\xc3\xa9", "\xc3", "\xff", "\\newline", ":ok",
+        ":info", "\"info\"", "4294967296", "9223372036854775807", "-9223372036854775808", "2147483647",
+        "[[[[[[[[[[[[[[[[", "{{{{{{{{{{{{{{{{", "#a #a #a #a #a #a #a ", "1N", "2.5M", "+", "0",
+    };
+    size_t at = below(state, size), run = below(state, 1 + (size - at < 40 ? size - at : 40));
+    const char *token = tokens[below(state, sizeof tokens / sizeof *tokens)];
+    size_t length = strlen(token);
+    switch (below(state, 6)) {
+    case 0:
+        if (size)
+            bytes[at] = (uint8_t)next_random(state);
+        return size;
+    case 1:
+        memmove(bytes + at, bytes + at + run, size - at - run);
+        return size - run;
+    case 2:
+        memmove(bytes + at + run, bytes + at, size - at);
+        return size + run;
+    case 3:
+        return below(state, 4) ? size : at;
+    case 4:
+        run = 0; /* fall through */
+    default:
+        memmove(bytes + at + length, bytes + at + run, size - at - run);
+        memcpy(bytes + at, token, length);
+        return size - run + length;
+    }
+}
+
+static bool read_file(const char *path, struct file *file)
+{
+    FILE *stream = fopen(path, "rb");
+    if (!stream)
+        return false;
+    file->bytes = malloc(FILE_BYTES_MAX);
+    file->size = file->bytes ? fread(file->bytes, 1, FILE_BYTES_MAX, stream) : 0;
+    fclose(stream);
+    return file->bytes != NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static uint8_t scratch[2 * FILE_BYTES_MAX];
+    struct file files[FILES_MAX];
+    uint64_t by_status[4] = {0}, violations = 0;
+    size_t n_files = argc > 3 ? (size_t)argc - 3 : 0;
+    if (n_files == 0 || n_files > FILES_MAX)
+        return 2;
+    uint64_t cases = strtoull(argv[1], NULL, 10), state = strtoull(argv[2], NULL, 10) | 1;
+    for (size_t i = 0; i < n_files; i++)
+        if (!read_file(argv[3 + i], &files[i]))
+            return 2;
+    for (uint64_t i = 0; i < cases; i++) {
+        const struct file *file = &files[below(&state, n_files)];
+        size_t size = file->size, damages = below(&state, DAMAGES_MAX + 1);
+        memcpy(scratch, file->bytes, size);
+        for (size_t each = 0; each < damages; each++)
+            size = damaged(&state, scratch, size);
+        uint8_t *exact = malloc(size ? size : 1);
+        if (!exact)
+            return 2;
+        memcpy(exact, scratch, size);
+        allocations_left = below(&state, 8) ? INT64_MAX : (int64_t)below(&state, 60);
+        struct loaded *loaded = load_open(exact, size, (int32_t)below(&state, 2), state);
+        allocations_left = INT64_MAX;
+        free(exact); /* the columns need it no more */
+        if (loaded) {
+            by_status[loaded->status]++;
+            violations += loaded->status == LOAD_OK ? !are_columns(loaded) : !loaded->message[0];
+        }
+        load_close(loaded);
+    }
+    for (size_t i = 0; i < n_files; i++)
+        free(files[i].bytes);
+    printf("cases %llu ok %llu syntax %llu malformed %llu memory %llu violations %llu\n",
+           (unsigned long long)cases, (unsigned long long)by_status[LOAD_OK],
+           (unsigned long long)by_status[LOAD_SYNTAX], (unsigned long long)by_status[LOAD_MALFORMED],
+           (unsigned long long)by_status[LOAD_NO_MEMORY], (unsigned long long)violations);
+    return violations ? 1 : 0;
+}

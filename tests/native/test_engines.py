@@ -1,0 +1,74 @@
+"""
+Every engine against trying all orders, and the engines against each other.
+
+The numbers of random cases in a run are set so that it stays short. More, in minutes:
+
+    DISSEVER_FUZZ_CASES=10000000 pytest tests/native/test_engines.py --timeout 3600
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CASES_SMALL = int(os.environ.get("DISSEVER_FUZZ_CASES", "1000000"))
+CASES_LARGE = int(os.environ.get("DISSEVER_FUZZ_CASES", "200000"))
+FLAGS = (
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-Wshadow",
+    "-Wconversion",
+    "-Wstrict-prototypes",
+    "-Werror",
+)
+SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+Compile = Callable[..., Path]
+
+
+def _counts(program: Path, *arguments: int) -> dict[str, int]:
+    done = subprocess.run(
+        [program, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 1), done.stderr
+    assert not done.stderr, done.stderr
+    return {name: int(count) for name, count in re.findall(r"(\w+) (\d+)", done.stdout)}
+
+
+@pytest.fixture(scope="module")
+def compare(compile_compare: Compile) -> Path:
+    return compile_compare(*FLAGS)
+
+
+@pytest.fixture(scope="module")
+def compare_sanitized(compile_compare: Compile) -> Path:
+    try:
+        return compile_compare(*SANITIZERS)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"the compiler has no sanitizers: {error.stderr.decode()[-200:]}")
+
+
+def test_every_engine_agrees_with_brute_force(compare: Path) -> None:
+    counts = _counts(compare, CASES_SMALL, 1)
+
+    assert counts["mismatches"] == 0
+    assert 0.05 < counts["invalid"] / counts["cases"] < 0.6
+
+
+def test_engines_agree_with_each_other(compare: Path) -> None:
+    counts = _counts(compare, CASES_LARGE, 2, 200)
+
+    assert counts["mismatches"] == 0
+    assert 0.05 < counts["invalid"] / counts["cases"] < 0.6
+    assert counts["undecided"] < counts["cases"] / 1000
+
+
+@pytest.mark.parametrize("arguments", [(50_000, 3), (4_000, 4, 200)])
+def test_sanitizers_find_nothing(compare_sanitized: Path, arguments: tuple[int, ...]) -> None:
+    assert _counts(compare_sanitized, *arguments)["mismatches"] == 0

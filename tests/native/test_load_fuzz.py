@@ -1,0 +1,77 @@
+"""The loader on damaged files, under sanitizers: it reads or refuses, and never more."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+SOURCES = TESTS.parent.parent / "native"
+WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes", "-Werror")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+SEEDS = {
+    "json": r"""{"index":0,"time":1,"process":0,"type":"invoke","f":"cas","value":[1,2],"key":"k"}
+{"index":1,"time":1,"process":"p","type":"info","f":"kill","value":{"to":["n1"]},"other":[{}]}
+{"index":2,"time":9,"process":0,"type":"info","f":"cas","error":["t",-1.5e-9],"node":"n1"}
+{"index":4,"time":9,"process":1,"type":"invoke","f":"r","value":{"a":1,"b":"\u00e9é\ud83d\ude00"}}
+{"index":5,"time":9,"process":1,"type":"ok","f":"r","value":[true,false,null,12345678901234567890]}
+""",
+    "edn": r"""{:index 0 :time 5 :process 0 :type :invoke :f :cas :value [7 [1 2]] :node "n1"}
+{:index 1 :time 6 :process :nemesis :type :info :f :start :value {:a #{1}}}
+{:index 2 :time 7 :process 0 :type :fail :f :cas :value [7 [1 2]] :error :timeout}
+""",
+    "knossos": r"""; comment
+[{:process 0, :type :invoke, :f :txn, :value [1/3 #{2.5M \newline \u00e9 "a\\"} #_ [9 {}] :k]}
+ #tag {:type :ok, :f :txn, :process 0N, :value {:a (true false), 1 nil, "b" 1234567890123456789012}}
+ {:process 1, :type :invoke, :f "w", :link nil}]
+""",
+    "etcd": """INFO  jepsen.util - 0\t:invoke\t:cas\t[1 2]
+INFO  jepsen.util - :nemesis :info :start nil
+INFO  jepsen.util - 1 :invoke :read nil
+INFO  jepsen.util - 0 :info :cas :timed-out
+INFO  jepsen.util - 1 :ok :read 3
+""",
+    "kv": r"""{:process 0, :type :invoke, :f :append, :key "7", :value "x 0 3 y"}
+{:process 1, :type :invoke, :f :get, :key "7", :value nil}
+{:process 1, :type :ok, :f :get, :key "7", :value "x 0 3 y"}
+""",
+}
+
+
+def _compiled(folder: Path) -> Path:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    program = folder / "fuzz_load"
+    source = TESTS / "fuzz_load.c"
+    command = [compiler, "-std=c11", "-O1", "-g", f"-I{SOURCES}", str(source), "-o", str(program)]
+    # A check of its own: with sanitizers, a compiler warns of more than it does for users.
+    subprocess.run([*command, "-O2", *WARNINGS], check=True)
+    sanitized = subprocess.run([*command, *SANITIZERS], capture_output=True, check=False)
+    if sanitized.returncode != 0:
+        pytest.skip("the compiler has no sanitizers")
+    return program
+
+
+def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
+    program = _compiled(tmp_path)
+    for name, text in SEEDS.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    done = subprocess.run(
+        [program, "200000", "1", *(tmp_path / name for name in SEEDS)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    counts = {name: int(count) for name, count in re.findall(r"(\w+) (\d+)", done.stdout)}
+    assert counts["violations"] == 0
+    assert min(counts["ok"], counts["syntax"], counts["malformed"], counts["memory"]) > 1000
