@@ -413,10 +413,10 @@ def measure(name: str, tools: Tools) -> Sums:
     if family.porcupine_s is not None and family.compared_engine_s > 0:
         family.ratio = family.porcupine_s / family.compared_engine_s
     if name in ("unique", "cas", "crashes"):
-        family.exponents = {
-            of: _exponent({n: getattr(each, of) for n, each in sizes.items()})
-            for of in ("engine_s", "text_s", "configurations", "peak_bytes")
-        }
+        for of in ("engine_s", "text_s", "configurations", "peak_bytes"):
+            slope = _exponent({n: getattr(each, of) for n, each in sizes.items()})
+            if not math.isnan(slope):
+                family.exponents[of] = slope
     return family
 
 
@@ -532,7 +532,7 @@ def main() -> int:
                 print(f"{name} is left out: {missing}", file=sys.stderr)
     print(table(families))
     for family in families:
-        slopes = [f"{of} {n:.2f}" for of, n in family.exponents.items() if not math.isnan(n)]
+        slopes = [f"{of} {slope:.2f}" for of, slope in family.exponents.items()]
         if slopes:
             print(f"exponents of {family.name} in operations: {', '.join(slopes)}")
     for family in families:
