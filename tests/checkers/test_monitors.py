@@ -377,7 +377,9 @@ def test_answers_of_an_empty_queue_are_told_in_words(history: Notation) -> None:
 NOT_FOR_MONITORS = {
     "queue": "0 invoke enqueue 1\n0 ok enqueue 1\n1 invoke dequeue\n1 info dequeue",
     "stack": "0 invoke push 1\n0 ok push 1\n0 invoke push 1\n0 ok push 1",
-    "priority-queue": "0 invoke insert [1, 2]\n1 invoke insert [1, 3]\n0 ok insert [1, 2]\n1 ok insert [1, 3]",
+    "priority-queue": (
+        "0 invoke insert [1, 2]\n1 invoke insert [1, 3]\n0 ok insert [1, 2]\n1 ok insert [1, 3]"
+    ),
     "set": "0 invoke add 1\n0 ok add 1\n0 invoke add 1\n0 ok add 1",
     "log": "0 invoke append 1\n0 ok append 1\n0 invoke append 1\n0 ok append 1",
     "removable-set": "0 invoke add 1\n0 ok add 1\n0 invoke read\n0 ok read [1]",
