@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from dissever.checkers import Linearizable, Model
 from dissever.checkers.calls import calls
 from dissever.checkers.models import MODELS, Misfit
-from dissever.checkers.table import LazyTable, states_of
+from dissever.checkers.table import LazyTable, States, states_of
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Budget, Verdict
 from dissever.native import Engine, LazyProblem, Status, search
@@ -72,7 +73,7 @@ def test_states_as_they_come_and_a_whole_table_agree() -> None:
         lazy = LazyProblem(
             *(table.problem(kept).inv, table.problem(kept).ret, table.problem(kept).transition),
             pure=bytes(len(table.transitions)),
-            step=lambda state, t, rows=table: rows.after(state, list(rows.transitions)[t]),
+            step=partial(_step, table),
         )
         found = {
             search(each, configurations_max=100_000, bytes_max=1 << 24, engine=engine).status
@@ -84,6 +85,10 @@ def test_states_as_they_come_and_a_whole_table_agree() -> None:
         assert len(found) == 1, history
         invalid += found == {Status.INVALID}
     assert 0.05 < invalid / 2_000 < 0.6
+
+
+def _step(table: States, state: int, transition: int) -> int:
+    return table.after(state, list(table.transitions)[transition])
 
 
 def _random_semaphore(rng: Random) -> History:
