@@ -200,14 +200,15 @@ class _Clock:
 
     def __init__(self) -> None:
         self.elapsed_s = 0.0
-        self._lib = native_keys.lib
+        self._module: Any = native_keys
+        self._lib = self._module.lib
 
     def __enter__(self) -> _Clock:
-        native_keys.lib = self
+        self._module.lib = self
         return self
 
     def __exit__(self, *_: object) -> None:
-        native_keys.lib = self._lib
+        self._module.lib = self._lib
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._lib, name)
@@ -283,7 +284,7 @@ class Histories:
             shape.operations, shape.keys, shape.clients, shape.values, shape.crashed,
             shape.corrupted, int(shape.cas), shape.seed,
         )  # fmt: skip
-        command = [self.program, *map(str, numbers), lines, plain]
+        command = [str(self.program), *map(str, numbers), str(lines), str(plain)]
         subprocess.run(command, check=True, timeout=GENERATE_LIMIT_S)
         return lines, plain
 
@@ -408,15 +409,15 @@ def measure(name: str, tools: Tools) -> Sums:
             theirs = tools.porcupine(case.porcupine, [case.plain])[0]
         _add(family, case, ours, theirs)
         sizes.setdefault(ours.operations, ours)
-        if theirs is None or ours.operations > 2000:
+        if theirs is None or ours.operations > 2000 or ours.text_s > SHORT_S:
             print(f"  {case.name}: {_told(ours)}; porcupine {_told(theirs)}", file=sys.stderr)
     if family.porcupine_s is not None and family.compared_engine_s > 0:
         family.ratio = family.porcupine_s / family.compared_engine_s
     if name in ("unique", "cas", "crashes"):
-        family.exponents = {
-            of: _exponent({n: getattr(each, of) for n, each in sizes.items()})
-            for of in ("engine_s", "text_s", "configurations", "peak_bytes")
-        }
+        for of in ("engine_s", "text_s", "configurations", "peak_bytes"):
+            slope = _exponent({n: getattr(each, of) for n, each in sizes.items()})
+            if not math.isnan(slope):
+                family.exponents[of] = slope
     return family
 
 
@@ -450,7 +451,8 @@ def _exponent(measured: dict[int, float]) -> float:
     if len(points) < 2:
         return math.nan
     x, y = (sum(each) / len(points) for each in zip(*points, strict=True))
-    return sum((a - x) * (b - y) for a, b in points) / sum((a - x) ** 2 for a, _ in points)
+    slope: float = sum((a - x) * (b - y) for a, b in points) / sum((a - x) ** 2 for a, _ in points)
+    return slope
 
 
 def _told(measured: Measured | None) -> str:
@@ -532,7 +534,7 @@ def main() -> int:
                 print(f"{name} is left out: {missing}", file=sys.stderr)
     print(table(families))
     for family in families:
-        slopes = [f"{of} {n:.2f}" for of, n in family.exponents.items() if not math.isnan(n)]
+        slopes = [f"{of} {slope:.2f}" for of, slope in family.exponents.items()]
         if slopes:
             print(f"exponents of {family.name} in operations: {', '.join(slopes)}")
     for family in families:

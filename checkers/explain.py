@@ -107,9 +107,8 @@ def possible(table: States, small: Sequence[Call], outcome: Outcome) -> tuple[st
     """
     crashed = [call.transition for call in small if call.is_crashed]
     first = dict.fromkeys(state for state, _ in outcome.frontier)
-    states = _reachable(table, first, dict.fromkeys(crashed)) or _reachable_once(
-        table, first, crashed
-    )
+    any_number = {} if table.model.is_endless else _reachable(table, first, dict.fromkeys(crashed))
+    states = any_number or _reachable_once(table, first, crashed)
     return tuple(table.model.holds(table.states[state]) for state in sorted(states))
 
 

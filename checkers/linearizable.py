@@ -203,7 +203,7 @@ class Linearizable:
                 engine=self.engine,
                 frontier_max=FRONTIER_MAX,
             )
-        except MalformedHistory as error:
+        except (MalformedHistory, Misfit) as error:
             return Judgement(key, Verdict.UNKNOWN, f"malformed: {error}", len(operations))
         except TooManyStates:
             why = f"states: more than fit into {budget.memory_bytes} bytes"

@@ -54,7 +54,8 @@ struct memo {
     uint32_t capacity;
     uint32_t width;     /* words in a block */
     uint32_t key_words; /* words that must be equal; the rest are counts */
-    uint32_t *slots;    /* base + 1 + the number of a block; at most base means free */
+    uint32_t *slots;    /* base + 1 + the last block of a key; at most base means free */
+    uint32_t *links;    /* by block: 1 + the block of the same key before it, or 0 */
     uint32_t slot_mask; /* number of slots - 1 */
     uint32_t base;
 };
@@ -86,11 +87,24 @@ static bool counts_dominate(const uint64_t *low, const uint64_t *high, uint32_t 
     return true;
 }
 
-static void memo_place(struct memo *memo, uint32_t number)
+/* The slot of the blocks with the same key, or the free one where they would be. */
+static uint32_t memo_find(const struct memo *memo, const uint64_t *block)
 {
-    uint32_t at = memo_hash(memo_block(memo, number), memo->key_words) & memo->slot_mask;
-    while (memo->slots[at] > memo->base)
-        at = (at + 1) & memo->slot_mask;
+    uint32_t keys = memo->key_words, at = memo_hash(block, keys) & memo->slot_mask;
+    for (; memo->slots[at] > memo->base; at = (at + 1) & memo->slot_mask) {
+        const uint64_t *stored = memo_block(memo, memo->slots[at] - memo->base - 1);
+        if (memcmp(stored, block, sizeof(uint64_t) * keys) != 0)
+            continue;
+        break;
+    }
+    return at;
+}
+
+/* Make a block the last one of its key. */
+static void memo_place(struct memo *memo, uint32_t number, uint32_t at)
+{
+    bool is_first = memo->slots[at] <= memo->base;
+    memo->links[number] = is_first ? 0 : memo->slots[at] - memo->base;
     memo->slots[at] = memo->base + 1 + number;
 }
 
@@ -99,7 +113,7 @@ static int memo_grow(struct memo *memo, struct account *account)
 {
     uint32_t capacity = memo->capacity == 0 ? 64 : memo->capacity * 2;
     uint64_t block_bytes = sizeof(uint64_t) * memo->width;
-    uint64_t slot_bytes = sizeof(uint32_t) * 2;
+    uint64_t slot_bytes = sizeof(uint32_t) * 3; /* two slots and a link for each block */
 
     if (capacity > MEMO_BLOCKS_MAX)
         return -1;
@@ -114,13 +128,14 @@ static int memo_grow(struct memo *memo, struct account *account)
         return -1;
     }
     account_free(account, memo->slots, slot_bytes * memo->capacity);
-    memset(slots, 0, (size_t)(slot_bytes * capacity));
+    memset(slots, 0, sizeof(uint32_t) * 2 * (size_t)capacity);
     memo->slots = slots;
+    memo->links = slots + 2 * (size_t)capacity;
     memo->slot_mask = capacity * 2 - 1;
     memo->capacity = capacity;
     memo->base = 0;
     for (uint32_t number = 0; number < memo->count; number++)
-        memo_place(memo, number);
+        memo_place(memo, number, memo_find(memo, memo_block(memo, number)));
     return 0;
 }
 
@@ -134,11 +149,10 @@ static enum memo_answer memo_add(struct memo *memo, struct account *account, con
     if (memo->count == memo->capacity && memo_grow(memo, account) != 0)
         return MEMO_FULL;
     uint32_t keys = memo->key_words;
-    uint32_t at = memo_hash(block, keys) & memo->slot_mask;
-    for (; memo->slots[at] > memo->base; at = (at + 1) & memo->slot_mask) {
-        uint64_t *stored = memo_block(memo, memo->slots[at] - memo->base - 1);
-        if (memcmp(stored, block, sizeof(uint64_t) * keys) != 0)
-            continue;
+    uint32_t at = memo_find(memo, block);
+    uint32_t last = memo->slots[at] > memo->base ? memo->slots[at] - memo->base : 0;
+    for (uint32_t link = last; link != 0; link = memo->links[link - 1]) {
+        uint64_t *stored = memo_block(memo, link - 1);
         if (counts_dominate(stored + keys, block + keys, memo->width - keys))
             return MEMO_SEEN;
         if (replace && counts_dominate(block + keys, stored + keys, memo->width - keys)) {
@@ -147,7 +161,7 @@ static enum memo_answer memo_add(struct memo *memo, struct account *account, con
         }
     }
     memcpy(memo_block(memo, memo->count), block, sizeof(uint64_t) * memo->width);
-    memo->slots[at] = memo->base + 1 + memo->count;
+    memo_place(memo, memo->count, at);
     memo->count++;
     return MEMO_NEW;
 }
@@ -166,9 +180,9 @@ static void memo_clear(struct memo *memo)
 static void memo_free(struct memo *memo, struct account *account)
 {
     account_free(account, memo->blocks, sizeof(uint64_t) * memo->width * memo->capacity);
-    account_free(account, memo->slots, sizeof(uint32_t) * 2 * memo->capacity);
+    account_free(account, memo->slots, sizeof(uint32_t) * 3 * memo->capacity);
     memo->blocks = NULL;
-    memo->slots = NULL;
+    memo->slots = memo->links = NULL;
     memo->count = memo->capacity = memo->base = 0;
 }
 

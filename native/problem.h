@@ -78,7 +78,7 @@ static void problem_free(struct problem *problem, struct account *account)
     }
 }
 
-static int32_t problem_next(const struct problem *problem, int32_t state, int32_t transition)
+static inline int32_t problem_next(const struct problem *problem, int32_t state, int32_t transition)
 {
     if (problem->want != NULL) {
         int32_t want = problem->want[transition], make = problem->make[transition];

@@ -31,6 +31,7 @@ struct search {
     enum search_engine decided_by;
     enum stage stage;
     enum search_status status;
+    bool is_breadth_late; /* breadth is opened when its stage begins */
 };
 
 static void search_enter_stage(struct search *search, enum stage stage)
@@ -119,8 +120,7 @@ struct search *search_open_register(int32_t n_operations, const int32_t *events,
     *error = problem_prepare_register(&search->problem, &search->account, events, n_events);
     if (*error == SEARCH_OK)
         *error = depth_open(&search->depth, &search->problem, &search->account);
-    if (*error == SEARCH_OK)
-        *error = breadth_open(&search->breadth, &search->problem, &search->account);
+    search->is_breadth_late = true; /* most registers never need it */
     if (*error != SEARCH_OK) {
         search_close(search);
         return NULL;
@@ -161,6 +161,11 @@ static enum search_status search_stage(struct search *search, uint64_t slice)
 
     if (search->engine == SEARCH_WGL)
         return wgl_run(&search->wgl, &search->account, &search->configurations, limit);
+    if (search->stage == STAGE_BREADTH && search->is_breadth_late) {
+        search->is_breadth_late = false;
+        if (breadth_open(&search->breadth, &search->problem, &search->account) != SEARCH_OK)
+            return SEARCH_MEMORY;
+    }
     if (search->stage == STAGE_BREADTH)
         return breadth_run(&search->breadth, &search->problem, &search->account,
                            &search->configurations, limit);

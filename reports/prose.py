@@ -44,6 +44,24 @@ ANOMALIES = {
         "An operation that is told it failed must leave no trace. Here somebody was told its value."
     ),
     "future-read": "A value was read before anybody had asked to write it.",
+    "duplicate-delivery": "A value was put in once and taken out twice.",
+    "out-of-order": (
+        "The order in which elements came in, or their priorities, say which goes first. Another "
+        "one did, though it cannot have been first."
+    ),
+    "false-empty": (
+        "An empty container was reported, while something had surely been put in before and was "
+        "not taken out until afterwards."
+    ),
+    "out-of-bounds": (
+        "A counter holds at least what was acknowledged, and at most what was asked. This answer "
+        "lies outside, whatever the order."
+    ),
+    "incompatible-order": (
+        "Two reads of something that only grows each hold what the other lacks, so neither can "
+        "have come first."
+    ),
+    "duplicate-elements": "An entry was appended once, and a read of the log holds it twice.",
     "nonlinearizable": (
         "Each operation must seem to happen at one instant between its question and its answer. No "
         "choice of instants explains these answers."

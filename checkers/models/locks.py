@@ -48,6 +48,8 @@ def reentrant_mutex(depth_max: int | None = None) -> Model:
     """
     `acquire` owner, `release` owner: its owner may acquire it again, and releases as often.
 
+    The state: the owner, and how often it holds it; or nothing.
+
     Args:
         depth_max: How often it can be held at once; None for no limit.
     """
@@ -60,6 +62,7 @@ def reentrant_mutex(depth_max: int | None = None) -> Model:
         (),
         step,
         reads=frozenset(),
+        is_endless=depth_max is None,
         noun="lock",
         holds=_show_owner,
         description="acquire owner, release owner: the owner may acquire again",
@@ -119,10 +122,14 @@ def _owned_mutex(state: State, f: str, value_in: Hashable, value_out: Hashable) 
 def _reentrant_mutex(state: State, f: str, owner: Hashable, depth_max: int | None) -> After:
     _check_owner(f, owner)
     assert isinstance(state, tuple)
+    held_by, depth = state or (owner, 0)
+    if held_by != owner:
+        return REFUSED
     if f == "acquire":
-        is_full = depth_max is not None and len(state) >= depth_max
-        return REFUSED if is_full or (state and state[0] != owner) else (*state, owner)
-    return state[1:] if state and state[0] == owner else REFUSED
+        return REFUSED if depth == depth_max else (owner, depth + 1)
+    if depth == 0:
+        return REFUSED
+    return (owner, depth - 1) if depth > 1 else ()
 
 
 def _check_owner(f: str, owner: Hashable) -> None:
@@ -163,7 +170,7 @@ def _semaphore(state: State, f: str, value_in: Hashable, permits: int) -> After:
 
 def _show_owner(state: State) -> str:
     assert isinstance(state, tuple)
-    times = f" {len(state)} times" if len(state) > 1 else ""
+    times = f" {state[1]} times" if len(state) > 1 and state[1] > 1 else ""
     return f"held by {show(state[0])}{times}" if state else _NOBODY
 
 

@@ -19,6 +19,8 @@ import msgspec
 import pytest
 
 from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, SET, Linearizable, Model
+from dissever.checkers.calls import calls
+from dissever.checkers.certificate import refusal_flaw, witness_flaw
 from dissever.checkers.columns import columns_of
 from dissever.checkers.fast import judge_columns
 from dissever.checkers.models import queue
@@ -336,3 +338,34 @@ def test_lock_is_a_register_of_two_values() -> None:
 
         assert Linearizable(CAS_REGISTER)(_renumbered(register), BUDGET).verdict is lock
     assert 20 < verdicts.count(Verdict.INVALID) < 280
+
+
+def test_refusals_are_those_that_trying_every_order_finds() -> None:
+    for kind, _, events, verdict in _cases("cas-register", "refusals"):
+        if verdict is not Verdict.INVALID:
+            continue
+        history = _renumbered(events)
+        details = Linearizable(kind.model)(history, BUDGET).details["invalid_keys"]["-"]
+        kept = calls(history.operations, kind.model.reads)
+        failing = [list(call.operation.indices) for call in kept].index(details["failing"])
+        said = set(details["states"])
+        states = [value for value in (None, *range(100)) if kind.model.holds(value) in said]
+
+        assert refusal_flaw(kind.model, kept, failing, states if said else None) is None
+
+
+def test_witnesses_of_a_queue_prove_by_themselves() -> None:
+    checked = 0
+    for kind, _, events, verdict in _cases("queue", "witnesses"):
+        if verdict is not Verdict.INVALID:
+            continue
+        history = _renumbered(events)
+        anomaly = Linearizable(kind.model)(history, BUDGET).anomalies[0]
+        if anomaly.name == "nonlinearizable":
+            continue
+        kept = calls(history.operations, kind.model.reads)
+        named = [i for i, call in enumerate(kept) if call.operation.indices[0] in anomaly.indices]
+        checked += 1
+
+        assert witness_flaw(kind.model, kept, named) is None
+    assert checked

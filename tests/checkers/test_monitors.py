@@ -7,13 +7,15 @@ from random import Random
 
 import pytest
 
+from dissever.checkers import Linearizable
 from dissever.checkers.calls import Call, calls
 from dissever.checkers.certificate import flaw
 from dissever.checkers.lazy import TooManyStates
 from dissever.checkers.models import MODELS
 from dissever.checkers.monitors import MONITORS, replay
 from dissever.checkers.table import states_of
-from dissever.harness.history import History
+from dissever.harness.history import Event, History, Type
+from dissever.harness.results import Budget, Verdict
 from dissever.native import Engine, Status, search
 
 Simulated = Callable[..., History]
@@ -64,3 +66,378 @@ def test_monitor_and_search_agree(name: str, operations_max: int, simulated: Sim
     assert 0.05 < invalid / applied < 0.6
     assert unordered < 0.01 * applied
     assert hard <= 5
+
+
+GUILTY = {
+    ("queue", "phantom", "VFresh"): """
+        1 invoke dequeue
+        1 ok     dequeue 5
+    """,
+    ("queue", "future-read", "VFresh"): """
+        1 invoke dequeue
+        1 ok     dequeue 5
+        0 invoke enqueue 5
+        0 ok     enqueue 5
+    """,
+    ("queue", "duplicate-delivery", "VRepet"): """
+        0 invoke enqueue 5
+        0 ok     enqueue 5
+        1 invoke dequeue
+        1 ok     dequeue 5
+        1 invoke dequeue
+        1 ok     dequeue 5
+    """,
+    ("queue", "out-of-order", "VOrd"): """
+        0 invoke enqueue 1
+        0 ok     enqueue 1
+        0 invoke enqueue 2
+        0 ok     enqueue 2
+        1 invoke dequeue
+        1 ok     dequeue 2
+    """,
+    ("queue", "false-empty", "VWit"): """
+        0 invoke enqueue 1
+        0 ok     enqueue 1
+        1 invoke dequeue
+        1 ok     dequeue
+    """,
+    ("stack", "out-of-order", "no bottom"): """
+        0 invoke push 1
+        0 ok     push 1
+        0 invoke push 2
+        0 ok     push 2
+        1 invoke pop
+        1 ok     pop 1
+        1 invoke pop
+        1 ok     pop 2
+    """,
+    ("stack", "false-empty", "VWit"): """
+        0 invoke push 1
+        0 ok     push 1
+        1 invoke pop
+        1 ok     pop
+    """,
+    ("priority-queue", "out-of-order", "covered"): """
+        0 invoke insert 1
+        0 ok     insert 1
+        0 invoke insert 2
+        0 ok     insert 2
+        1 invoke remove-max
+        1 ok     remove-max 1
+    """,
+    ("priority-queue", "false-empty", "no free instant"): """
+        0 invoke insert 1
+        0 ok     insert 1
+        1 invoke remove-max
+        1 ok     remove-max
+    """,
+    ("set", "phantom", "phantom"): """
+        1 invoke read
+        1 ok     read [3]
+    """,
+    ("set", "incompatible-order", "incomparable"): """
+        0 invoke add 1
+        1 invoke add 2
+        2 invoke read
+        3 invoke read
+        2 ok     read [1]
+        3 ok     read [2]
+    """,
+    ("set", "stale-read", "forced order"): """
+        0 invoke add 1
+        0 ok     add 1
+        1 invoke read
+        1 ok     read []
+    """,
+    ("set", "future-read", "forced order"): """
+        1 invoke read
+        1 ok     read [1]
+        0 invoke add 1
+        0 ok     add 1
+    """,
+    ("set", "out-of-order", "forced order"): """
+        2 invoke read
+        0 invoke add 1
+        0 ok     add 1
+        0 invoke add 2
+        0 ok     add 2
+        2 ok     read [2]
+    """,
+    ("log", "duplicate-elements", "twice"): """
+        0 invoke append 1
+        0 ok     append 1
+        1 invoke read
+        1 ok     read [1, 1]
+    """,
+    ("log", "incompatible-order", "incomparable"): """
+        0 invoke append 1
+        1 invoke append 2
+        2 invoke read
+        3 invoke read
+        2 ok     read [1, 2]
+        3 ok     read [2]
+    """,
+    ("log", "out-of-order", "forced order"): """
+        0 invoke append 1
+        0 ok     append 1
+        0 invoke append 2
+        0 ok     append 2
+        1 invoke read
+        1 ok     read [2, 1]
+    """,
+    ("counter", "out-of-bounds", "bounds"): """
+        0 invoke add 2
+        0 ok     add 2
+        1 invoke read
+        1 ok     read 1
+    """,
+    ("removable-set", "nonlinearizable", "one element"): """
+        0 invoke add 1
+        0 ok     add 1
+        1 invoke contains 1
+        1 ok     contains [1, False]
+    """,
+}
+
+INNOCENT = {
+    ("queue", "phantom", "VFresh"): """
+        0 invoke enqueue 5
+        0 info   enqueue 5
+        1 invoke dequeue
+        1 ok     dequeue 5
+    """,
+    ("queue", "future-read", "VFresh"): """
+        1 invoke dequeue
+        0 invoke enqueue 5
+        1 ok     dequeue 5
+        0 ok     enqueue 5
+    """,
+    ("queue", "duplicate-delivery", "VRepet"): """
+        0 invoke enqueue 5
+        0 ok     enqueue 5
+        1 invoke dequeue
+        1 ok     dequeue 5
+        1 invoke dequeue
+        1 ok     dequeue
+    """,
+    ("queue", "out-of-order", "VOrd"): """
+        0 invoke enqueue 1
+        2 invoke enqueue 2
+        0 ok     enqueue 1
+        2 ok     enqueue 2
+        1 invoke dequeue
+        1 ok     dequeue 2
+    """,
+    ("queue", "false-empty", "VWit"): """
+        0 invoke enqueue 1
+        1 invoke dequeue
+        0 ok     enqueue 1
+        1 ok     dequeue
+    """,
+    ("stack", "out-of-order", "no bottom"): """
+        0 invoke push 1
+        0 ok     push 1
+        0 invoke push 2
+        1 invoke pop
+        0 ok     push 2
+        1 ok     pop 1
+        1 invoke pop
+        1 ok     pop 2
+    """,
+    ("stack", "false-empty", "VWit"): """
+        0 invoke push 1
+        0 ok     push 1
+        1 invoke pop
+        2 invoke pop
+        1 ok     pop
+        2 ok     pop 1
+    """,
+    ("priority-queue", "out-of-order", "covered"): """
+        0 invoke insert 1
+        0 ok     insert 1
+        0 invoke insert 2
+        0 info   insert 2
+        1 invoke remove-max
+        1 ok     remove-max 1
+    """,
+    ("priority-queue", "false-empty", "no free instant"): """
+        1 invoke remove-max
+        0 invoke insert 1
+        0 ok     insert 1
+        1 ok     remove-max
+    """,
+    ("set", "phantom", "phantom"): """
+        0 invoke add 3
+        0 info   add 3
+        1 invoke read
+        1 ok     read [3]
+    """,
+    ("set", "incompatible-order", "incomparable"): """
+        0 invoke add 1
+        1 invoke add 2
+        2 invoke read
+        3 invoke read
+        2 ok     read [1]
+        3 ok     read [2, 1]
+    """,
+    ("set", "stale-read", "forced order"): """
+        0 invoke add 1
+        1 invoke read
+        0 ok     add 1
+        1 ok     read []
+    """,
+    ("set", "future-read", "forced order"): """
+        1 invoke read
+        0 invoke add 1
+        1 ok     read [1]
+        0 ok     add 1
+    """,
+    ("set", "out-of-order", "forced order"): """
+        2 invoke read
+        0 invoke add 1
+        1 invoke add 2
+        0 ok     add 1
+        1 ok     add 2
+        2 ok     read [2]
+    """,
+    ("log", "duplicate-elements", "twice"): """
+        0 invoke append 1
+        0 ok     append 1
+        1 invoke read
+        1 ok     read [1]
+    """,
+    ("log", "incompatible-order", "incomparable"): """
+        0 invoke append 1
+        1 invoke append 2
+        2 invoke read
+        3 invoke read
+        2 ok     read [2, 1]
+        3 ok     read [2]
+    """,
+    ("log", "out-of-order", "forced order"): """
+        0 invoke append 1
+        2 invoke append 2
+        0 ok     append 1
+        2 ok     append 2
+        1 invoke read
+        1 ok     read [2, 1]
+    """,
+    ("counter", "out-of-bounds", "bounds"): """
+        0 invoke add 2
+        2 invoke add -1
+        2 info   add -1
+        0 ok     add 2
+        1 invoke read
+        1 ok     read 1
+    """,
+    ("removable-set", "nonlinearizable", "one element"): """
+        0 invoke add 1
+        0 ok     add 1
+        2 invoke remove 1
+        1 invoke contains 1
+        1 ok     contains [1, False]
+    """,
+}
+
+
+@pytest.mark.parametrize("sort", GUILTY, ids=" ".join)
+def test_smallest_guilty_history(sort: tuple[str, str, str], history: Notation) -> None:
+    name, anomaly, rule = sort
+
+    result = Linearizable(MODELS[name])(history(GUILTY[sort]), Budget())
+
+    assert result.verdict is Verdict.INVALID
+    assert [each.name for each in result.anomalies] == [anomaly]
+    details = result.details["invalid_keys"]["-"]
+    assert (details["rule"], details["confirmed"]) == (rule, True)
+    assert result.details["engines"] == {MONITORS[MODELS[name].family].name: 1}
+    assert result.anomalies[0].steps[-1].text.startswith("but ")
+
+
+@pytest.mark.parametrize("sort", INNOCENT, ids=" ".join)
+def test_nearest_innocent_twin(sort: tuple[str, str, str], history: Notation) -> None:
+    assert set(INNOCENT) == set(GUILTY)
+
+    result = Linearizable(MODELS[sort[0]])(history(INNOCENT[sort]), Budget())
+
+    assert result.verdict is Verdict.VALID
+
+
+def test_answers_of_an_empty_queue_are_told_in_words(history: Notation) -> None:
+    sort = ("queue", "false-empty", "VWit")
+
+    anomaly = Linearizable(MODELS["queue"])(history(GUILTY[sort]), Budget()).anomalies[0]
+
+    assert anomaly.summary == (
+        "queue: process 1 was told that it is empty, but a value was surely there, put in before "
+        "and taken later or never"
+    )
+
+
+NOT_FOR_MONITORS = {
+    "queue": "0 invoke enqueue 1\n0 ok enqueue 1\n1 invoke dequeue\n1 info dequeue",
+    "stack": "0 invoke push 1\n0 ok push 1\n0 invoke push 1\n0 ok push 1",
+    "priority-queue": (
+        "0 invoke insert [1, 2]\n1 invoke insert [1, 3]\n0 ok insert [1, 2]\n1 ok insert [1, 3]"
+    ),
+    "set": "0 invoke add 1\n0 ok add 1\n0 invoke add 1\n0 ok add 1",
+    "log": "0 invoke append 1\n0 ok append 1\n0 invoke append 1\n0 ok append 1",
+    "removable-set": "0 invoke add 1\n0 ok add 1\n0 invoke read\n0 ok read [1]",
+    "counter": "0 invoke add 1\n0 ok add 1\n0 invoke read\n0 ok read 1",
+}
+
+
+@pytest.mark.parametrize("name", NOT_FOR_MONITORS)
+def test_what_a_monitor_cannot_tell_is_searched(name: str, history: Notation) -> None:
+    result = Linearizable(MODELS[name])(history(NOT_FOR_MONITORS[name]), Budget())
+
+    assert result.verdict is Verdict.VALID
+    assert list(result.details["engines"]) in (["depth"], ["breadth"])
+    assert list(result.details["because"].values())
+
+
+def test_counter_bounds_never_refuse_what_the_search_accepts(simulated: Simulated) -> None:
+    rng, model = Random("bounds"), MODELS["counter"]
+    found, invalid = 0, 0
+    for _ in range(CASES):
+        kept = calls(simulated("counter", rng, operations_max=9, wrong=0.4).operations, model.reads)
+        finding = MONITORS[model.family].judge(kept, model)
+        expected = _status("counter", kept, Engine.BREADTH)
+
+        assert finding is None or expected is Status.INVALID
+        found += finding is not None
+        invalid += expected is Status.INVALID
+    assert 0.05 < invalid / CASES < 0.6
+    assert found > invalid / 2
+
+
+def test_replay_refuses_what_the_certificate_refuses(simulated: Simulated) -> None:
+    rng, refused = Random("replay"), 0
+    for case in range(CASES):
+        name = JUDGES[case % len(JUDGES)]
+        model = MODELS[name]
+        kept = calls(simulated(name, rng, operations_max=6).operations, model.reads)
+        order = rng.sample(range(len(kept)), len(kept))
+        if rng.random() < 0.7:
+            order.sort(key=lambda i: kept[i].inv)
+
+        wrong = flaw(model, kept, order)
+
+        assert (replay.flaw(model, kept, order) is None) == (wrong is None)
+        refused += wrong is not None
+    assert 0.2 < refused / CASES < 0.95
+
+
+@pytest.mark.parametrize("depth", [1, 20_000])
+def test_deep_stack_takes_no_recursion_and_no_square(depth: int) -> None:
+    values = [("push", value) for value in range(1, depth + 1)]
+    values += [("pop", value) for value in range(depth, 0, -1)]
+    events: list[Event] = []
+    for f, value in values:
+        asked = value if f == "push" else None
+        events.append(Event(len(events), len(events), 0, Type.INVOKE, f, asked))
+        events.append(Event(len(events), len(events), 0, Type.OK, f, value))
+
+    result = Linearizable(MODELS["stack"])(History(tuple(events)), Budget())
+
+    assert result.verdict is Verdict.VALID
