@@ -48,7 +48,7 @@ def generator(source: Any) -> Generator:
     if callable(source):
         return Function.of(source)
     if isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping):
-        return Sequence.of(Memo.first(iter(source)))
+        return Sequence.of(Memo.first(map(generator, source)))
     raise TypeError(
         "expected a generator, an invocation, an iterable, a function or None, "
         f"got {type(source).__name__}: {source!r}"
@@ -56,7 +56,12 @@ def generator(source: Any) -> Generator:
 
 
 class Sequence(msgspec.Struct, frozen=True):
-    """All of the first, then of the second, …; updates reach the first only."""
+    """
+    All of the first, then of the second, …; updates reach the first only.
+
+    The places hold generators: an element is made into one once, or an iterator among them would be
+    read again each time its place is asked.
+    """
 
     head: Generator
     place: Memo
@@ -64,7 +69,7 @@ class Sequence(msgspec.Struct, frozen=True):
     @staticmethod
     def of(place: Memo | None) -> Generator:
         """The sequence from a place on."""
-        return NOTHING if place is None else Sequence(generator(place.value), place)
+        return NOTHING if place is None else Sequence(place.value, place)
 
     def next(self, context: Context) -> Answer:
         here: Sequence = self
@@ -76,7 +81,7 @@ class Sequence(msgspec.Struct, frozen=True):
             rest = here.place.rest
             if rest is None:
                 return None
-            here = Sequence(generator(rest.value), rest)
+            here = Sequence(rest.value, rest)
 
     def update(self, context: Context, event: Event) -> Generator:
         head = self.head.update(context, event)

@@ -172,3 +172,16 @@ def test_ties_are_drawn_by_weight_and_the_earliest_wins() -> None:
 
     assert set(drawn) == {0, 1}
     assert 650 < drawn.count(1) < 850
+
+
+def test_iterator_inside_a_sequence_is_read_once_however_often_it_is_asked() -> None:
+    inner = (Invocation(f) for f in "ab")
+    source = generator([Invocation("first"), inner])
+    answer = source.next(context())
+    assert answer is not None
+    rest = answer[1]
+
+    for _ in range(3):
+        again = rest.next(context())
+        assert again is not None
+        assert again[0].f == "a"
