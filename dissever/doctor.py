@@ -14,7 +14,7 @@ import msgspec
 from dissever import __version__
 from dissever.harness.client import Missing
 from dissever.harness.cluster import namespaces
-from dissever.nemesis import FAULTS
+from dissever.nemesis import KINDS, Backend
 from dissever.systems import SYSTEMS, load
 
 
@@ -77,15 +77,18 @@ _TOOLS = {
 
 
 def _faults(cluster: Missing | None) -> list[FaultFinding]:
-    findings = []
-    for fault in FAULTS:
-        reason = "" if cluster is None else cluster.reason
-        findings.append(FaultFinding(fault, "namespaces", cluster is None, reason))
-        leads = fault != "deposed-leader"
-        findings.append(
-            FaultFinding(fault, "simulated", leads, "" if leads else "nobody leads there")
-        )
-    return findings
+    """Every fault on every backend."""
+    backends = {Backend.NAMESPACES: cluster, Backend.SIMULATED: None}
+    return [
+        _fault(name, backend, absent or kind.missing(backend))
+        for name, kind in KINDS.items()
+        for backend, absent in backends.items()
+    ]
+
+
+def _fault(name: str, backend: Backend, missing: Missing | None) -> FaultFinding:
+    reason = "" if missing is None else missing.reason
+    return FaultFinding(name, backend.value, missing is None, reason)
 
 
 def _system(name: str) -> Finding:

@@ -9,29 +9,33 @@ collide: the cuts of the network, and the ledger of nodes that are down.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from dissever.harness.client import Nemesis, Primaries
+from dissever.harness.client import Missing, Nemesis, Primaries
 from dissever.harness.cluster import Cluster
 from dissever.nemesis.cuts import Cuts, LinkEvidence
 from dissever.nemesis.deposed_leader import DeposedLeader
 from dissever.nemesis.down import Down
-from dissever.nemesis.faults import FAULTS, Fault, Shape, parse
+from dissever.nemesis.faults import FAULTS, HEALING_ORDER, Fault, Shape, parse
 from dissever.nemesis.grudges import PartitionSpec
 from dissever.nemesis.kill import Kill
+from dissever.nemesis.needs import BACKENDS, Backend, Need, missing
 from dissever.nemesis.partition import Partition
 from dissever.nemesis.pause import Pause
 from dissever.nemesis.planner import plan
 from dissever.nemesis.processes import Answers
-from dissever.nemesis.schedule import HEALING_ORDER, PlannedOp, final, generator
+from dissever.nemesis.schedule import PlannedOp, final, generator
 from dissever.nemesis.targets import TargetSpec
 
 __all__ = [  # noqa: RUF022 - grouped by what they are for
     # What there is.
+    "BACKENDS",
     "FAULTS",
     "KINDS",
+    "Backend",
     "Fault",
     "Kind",
+    "Need",
     "PartitionSpec",
     "Shape",
     "TargetSpec",
@@ -82,10 +86,22 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of fault: a line for people, and how its nemesis is made."""
+    """
+    A kind of fault: a line for people, how its nemesis is made, and what it needs of a backend.
+
+    `not_on`: backend -> why it makes no sense there.
+    """
 
     description: str
     make: Callable[[Environment, Shared], Nemesis]
+    needs: tuple[Need, ...] = ()
+    not_on: Mapping[Backend, str] = field(default_factory=dict)
+
+    def missing(self, backend: Backend) -> Missing | None:
+        """Why it cannot strike on that backend of this machine, or None; tries it out."""
+        if backend in self.not_on:
+            return Missing(self.not_on[backend], "choose another backend")
+        return next(filter(None, (missing(each, backend) for each in self.needs)), None)
 
 
 KINDS: Mapping[str, Kind] = {
@@ -117,6 +133,7 @@ KINDS: Mapping[str, Kind] = {
             answers=at.answers,
             seed=at.seed,
         ),
+        not_on={Backend.SIMULATED: "nobody leads there"},
     ),
 }
 """Every kind of fault by its name, which is also its process."""

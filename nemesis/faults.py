@@ -7,14 +7,17 @@ A user asks for `kill`, which leaves the choice of targets to the seed, or for `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from enum import IntEnum
+from random import Random
+from typing import Any
 
 from dissever.nemesis.grudges import PartitionSpec
 from dissever.nemesis.targets import TargetSpec, majority_size, minority_size
 
-__all__ = ["FAULTS", "Fault", "Shape", "down_least", "parse"]
+__all__ = ["FAULTS", "HEALING_ORDER", "Fault", "Heals", "Shape", "down_least", "parse"]
 
 _TARGETS: dict[str, int] = {spec.value: 1 for spec in TargetSpec} | {
     TargetSpec.MINORITY.value: 3,
@@ -27,18 +30,38 @@ _PARTITIONS: dict[str, int] = {spec.value: 2 for spec in PartitionSpec} | {
 }
 
 
+class Heals(IntEnum):
+    """When a fault heals, at the end of a run."""
+
+    RESUME = 0
+    LINKS = 1
+    CLOCKS = 2
+    DISKS = 3
+    RESOURCES = 4
+    START = 5
+    MEMBERS = 6
+
+
+def _nothing(rng: Random) -> Mapping[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """
     What the planner knows of a kind of fault.
 
     `steps` are its operations in order: the first injects, the last heals. `nodes_min`: spec -> how
-    many nodes it needs. `takes_down`: its targets count against the budget.
+    many nodes it needs. `takes_down`: its targets count against the budget. Faults heal in the
+    order of `heals`: no step may wait for what a later one heals. `draw` gives what the injection
+    is told beside its targets, such as how long a delay is.
     """
 
     steps: tuple[str, ...]
     nodes_min: Mapping[str, int]
     takes_down: bool
+    heals: Heals
+    draw: Callable[[Random], Mapping[str, Any]] = _nothing
 
     @property
     def specs(self) -> tuple[str, ...]:
@@ -47,15 +70,24 @@ class Shape:
 
 
 FAULTS: Mapping[str, Shape] = {
-    "partition": Shape(("start-partition", "stop-partition"), _PARTITIONS, takes_down=False),
-    "kill": Shape(("kill", "start"), _TARGETS, takes_down=True),
-    "pause": Shape(("pause", "resume"), _TARGETS, takes_down=True),
+    "partition": Shape(
+        ("start-partition", "stop-partition"),
+        _PARTITIONS,
+        takes_down=False,
+        heals=Heals.LINKS,
+    ),
+    "kill": Shape(("kill", "start"), _TARGETS, takes_down=True, heals=Heals.START),
+    "pause": Shape(("pause", "resume"), _TARGETS, takes_down=True, heals=Heals.RESUME),
     "deposed-leader": Shape(
         ("start-deposed-leader", "resume-deposed-leader", "stop-deposed-leader"),
         {TargetSpec.LEADER.value: 3},
         takes_down=True,
+        heals=Heals.RESUME,
     ),
 }
+
+HEALING_ORDER: tuple[str, ...] = tuple(sorted(FAULTS, key=lambda name: FAULTS[name].heals))
+"""The faults by name, in the order in which they must heal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,15 +181,16 @@ def _ops(
 
 
 def _value(fault: Fault, share: int, count: int, budget: int, rng: Random) -> dict[str, Any]:
-    """Whom to strike: a spec, how many at most, and the seed that settles who."""
+    """Whom to strike: a spec, how many at most, the seed that settles who; and how."""
     specs = fault.fitting(count, budget)
     seed = rng.getrandbits(32)
+    drawn = fault.shape.draw(rng)
     if not fault.shape.takes_down:
-        return {"spec": rng.choice(specs), "seed": seed}
+        return {"spec": rng.choice(specs), "seed": seed, **drawn}
     spec = rng.choice([spec for spec in specs if down_least(spec, count) <= share])
     target = TargetSpec(spec)
     most = 1 if target is TargetSpec.LEADER else target_count(target, count)
-    return {"spec": spec, "count": min(most, share), "seed": seed}
+    return {"spec": spec, "count": min(most, share), "seed": seed, **drawn}
 
 
 def _ns(duration_s: float) -> int:

@@ -16,12 +16,9 @@ import msgspec
 from dissever.harness.client import Invocation
 from dissever.harness.generator import Generator, Thread, any_of, nemesis, on_threads, phases
 from dissever.harness.history import Process
-from dissever.nemesis.faults import FAULTS, parse
+from dissever.nemesis.faults import FAULTS, HEALING_ORDER, parse
 
 __all__ = ["PlannedOp", "final", "generator"]
-
-HEALING_ORDER = ("pause", "deposed-leader", "partition", "kill")
-"""Resume, then the links, then start: no step waits for what a later one heals."""
 
 
 class PlannedOp(msgspec.Struct, frozen=True):

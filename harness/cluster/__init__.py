@@ -17,6 +17,7 @@ from typing import Protocol, TypeAlias
 __all__ = [
     "Cluster",
     "ClusterLost",
+    "Command",
     "Exit",
     "Grudge",
     "NodeState",
@@ -77,6 +78,15 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class Command:
+    """What came of a command run on a node's host."""
+
+    exit_status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """The end of a node's main process. `is_asked`: it came of `stop` or `kill`."""
 
@@ -92,6 +102,11 @@ class Cluster(Protocol):
 
     Nodes are known by name. Their addresses are only reachable through `dial`.
     """
+
+    @property
+    def backend(self) -> str:
+        """What its hosts are: `namespaces`, `containers`, or `simulated`."""
+        ...
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -162,6 +177,15 @@ class Cluster(Protocol):
 
         Raises:
             OSError: When the node refuses or does not answer in time.
+        """
+        ...
+
+    async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
+        """
+        Run a short command on a node's host, for faults such as `tc`; no process of the node's.
+
+        Raises:
+            OSError: When it cannot be executed, as on simulated hosts.
         """
         ...
 

@@ -18,11 +18,11 @@ import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
 from dissever.harness.cluster import (
+    Command,
     Exit,
     Grudge,
     NodeState,
@@ -34,7 +34,7 @@ from dissever.harness.cluster import (
 from dissever.harness.cluster.channel import Channel
 from dissever.harness.cluster.trial import BRIDGE, address, probe, tool
 
-__all__ = ["NODES_MAX", "Command", "NamespacesCluster", "probe"]
+__all__ = ["NODES_MAX", "NamespacesCluster", "probe"]
 
 log = logging.getLogger(__name__)
 
@@ -45,21 +45,14 @@ _PROBE_S = 5.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What came of a command run on a node's host."""
-
-    exit_status: int
-    stdout: str
-    stderr: str
-
-
 class NamespacesCluster:
     """
     A `Cluster` in network namespaces; made by `open`, ended by `close` or the end of `async with`.
 
     Counters of `dropped` live as long as the cuts: read them before the next `drop`.
     """
+
+    backend: Final = "namespaces"
 
     def __init__(self, nodes: Sequence[str], directory: Path) -> None:
         """Starts the keeper, and is of no use before its answer: `open` is what to call."""

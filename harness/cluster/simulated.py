@@ -18,9 +18,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
-from dissever.harness.cluster import Exit, Grudge, NodeState, NodeStatus, Program, Reachability
+from dissever.harness.cluster import (
+    Command,
+    Exit,
+    Grudge,
+    NodeState,
+    NodeStatus,
+    Program,
+    Reachability,
+)
 
 LATENCY_S = (0.000_5, 0.003)
 """One-way delay of a message: least and most."""
@@ -69,6 +77,8 @@ Boot = Callable[[str, dict[str, Any], "SimulatedCluster"], Behaviour]
 
 class SimulatedCluster:
     """Implements `Cluster`. Only for the virtual loop; there is nothing to dial."""
+
+    backend: Final = "simulated"
 
     def __init__(self, nodes: Sequence[str], boot: Boot, rng: Random, directory: Path) -> None:
         self.nodes = tuple(nodes)
@@ -144,6 +154,9 @@ class SimulatedCluster:
 
     async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
         raise OSError("a simulated node has no sockets: use `request`")
+
+    async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
+        raise OSError(f"{node} is simulated: it runs no commands, got {argv[0]!r}")
 
     async def close(self) -> None:
         for node in self.nodes:

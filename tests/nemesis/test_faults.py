@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dissever.nemesis import FAULTS, KINDS, Fault, parse
-from dissever.nemesis.schedule import HEALING_ORDER
+from dissever.nemesis.faults import HEALING_ORDER
 
 
 def test_a_fault_is_named_with_or_without_a_spec() -> None:

@@ -13,7 +13,7 @@ from dissever.harness.interpreter import Limits, interpret
 from dissever.harness.results import Budget, Verdict
 from dissever.nemesis import PlannedOp, final, make_nemeses, plan
 from dissever.nemesis import generator as play_plan
-from dissever.nemesis.schedule import HEALING_ORDER
+from dissever.nemesis.faults import HEALING_ORDER
 
 FAULTS = ("partition", "kill", "pause", "deposed-leader")
 

@@ -1,0 +1,46 @@
+"""
+What faults need of the machine beside a cluster that runs, and whether it is there.
+
+A need is tried out, never guessed from a version: a fault that did nothing is worse than none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+
+from dissever.harness.client import Missing
+
+__all__ = ["BACKENDS", "NEEDS", "Backend", "Need", "missing"]
+
+
+class Backend(StrEnum):
+    """Where nodes run; the names are those of `Cluster.backend`."""
+
+    NAMESPACES = "namespaces"
+    CONTAINERS = "containers"
+    SIMULATED = "simulated"
+
+
+BACKENDS = tuple(Backend)
+
+
+class Need(StrEnum):
+    """Something that a machine may lack."""
+
+    KERNEL = "hosts of a real kernel"
+
+
+def _kernel(backend: Backend) -> Missing | None:
+    if backend is Backend.SIMULATED:
+        return Missing("simulated hosts have no kernel", "use namespaces or containers")
+    return None
+
+
+NEEDS: Mapping[Need, Callable[[Backend], Missing | None]] = {Need.KERNEL: _kernel}
+"""Each tries out one need on one backend."""
+
+
+def missing(need: Need, backend: Backend) -> Missing | None:
+    """Why the need is not met there, or None."""
+    return NEEDS[need](backend)
