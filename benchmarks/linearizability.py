@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 
 from dissever.checkers import Linearizable
-from dissever.checkers.fast import judge_columns
+from dissever.checkers.from_columns import judge_columns
 from dissever.checkers.models import MODELS, Family, Model
 from dissever.harness.formats import read_history
 from dissever.harness.results import Budget

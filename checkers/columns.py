@@ -57,6 +57,12 @@ def history_of(
     return History(tuple(sorted(events, key=lambda event: event.index)))
 
 
+def operation_of(columns: Columns, details: Details | None, at: int) -> Operation:
+    """The operation at a position, with its events; see `history_of`."""
+    invocation, *completion = _events(columns, details, at)
+    return Operation(invocation, completion[0] if completion else None)
+
+
 class _Interned:
     """Values by id in order of first use; None is 0."""
 

@@ -8,20 +8,19 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from dissever.checkers.calls import Call
-from dissever.checkers.lazy import TooManyStates
-from dissever.checkers.models import Model, Transition
+from dissever.checkers.models import Model
 from dissever.checkers.narrate import answer, sentence, who
+from dissever.checkers.possible import Possible
 from dissever.checkers.stale import Proof
-from dissever.checkers.table import States
 from dissever.checkers.values import show
 from dissever.harness.history import Key, Operation
 from dissever.harness.results import Anomaly, Step
-from dissever.native import Outcome
 
 STEPS_MAX: Final = 12
 STATES_SHOWN: Final = 8
-STATES_MAX: Final = 1000
 CONTEXT_MAX: Final = 120
+
+SINGLE_ENGINE: Final = "single-engine: no second engine was asked"
 
 
 def explain(
@@ -29,7 +28,7 @@ def explain(
     model: Model,
     small: Sequence[Call],
     failing: Call | None,
-    holding: Sequence[str],
+    holding: Possible,
     proof: Proof | None,
 ) -> Anomaly:
     """
@@ -37,13 +36,13 @@ def explain(
 
     Args:
         small: The calls of the smallest history found, up to the failing return.
-        holding: What the object could hold just before the failing return; empty if not known.
+        holding: What the object could hold just before the failing return.
     """
     context = _context(small)
     if proof is not None:
         steps = [sentence(operation) for operation in proof.operations]
         steps.append(Step(f"but {proof.reason}", proof.operations[-1].indices))
-        if holding and failing is not None:
+        if holding.states and failing is not None:
             steps.append(Step(_could(model, holding), failing.operation.indices))
         guilty = _indices(proof.operations)
         summary = _summary(key, model, proof.operations[-1], proof.reason)
@@ -54,10 +53,11 @@ def explain(
             context=tuple(sorted({*context, *guilty})),
             steps=tuple(steps),
             key=key,
+            confirmation=SINGLE_ENGINE,
         )
     assert failing is not None
     steps = _story(small, failing)
-    if holding:
+    if holding.states:
         steps.append(Step(_could(model, holding), failing.operation.indices))
     return Anomaly(
         name="nonlinearizable",
@@ -66,6 +66,7 @@ def explain(
         context=context,
         steps=tuple(steps),
         key=key,
+        confirmation=SINGLE_ENGINE,
     )
 
 
@@ -98,67 +99,14 @@ def _story(small: Sequence[Call], failing: Call) -> list[Step]:
     return [*steps, sentence(failing.operation)]
 
 
-def possible(table: States, small: Sequence[Call], outcome: Outcome) -> tuple[str, ...]:
-    """
-    What the object could hold just before the failing return, and more; empty when too much could.
-
-    Crashed operations may have taken effect too: as often as they like where few states come of
-    it, else each once, as a queue that each of them makes longer would never come to an end.
-    """
-    crashed = [call.transition for call in small if call.is_crashed]
-    first = dict.fromkeys(state for state, _ in outcome.frontier)
-    any_number = {} if table.model.is_endless else _reachable(table, first, dict.fromkeys(crashed))
-    states = any_number or _reachable_once(table, first, crashed)
-    return tuple(table.model.holds(table.states[state]) for state in sorted(states))
-
-
-def _reachable(
-    table: States, first: Iterable[int], transitions: Iterable[Transition]
-) -> dict[int, None]:
-    """The states that transitions lead to in any number; empty past STATES_MAX."""
-    states = dict.fromkeys(first)
-    waiting = list(states)
-    for state in waiting:
-        for transition in transitions:
-            after = _after(table, state, transition)
-            if after >= 0 and after not in states:
-                states[after] = None
-                waiting.append(after)
-        if len(states) > STATES_MAX:
-            return {}
-    return states
-
-
-def _reachable_once(
-    table: States, first: Iterable[int], transitions: Sequence[Transition]
-) -> dict[int, None]:
-    """The states that transitions lead to, each at most once; empty past STATES_MAX."""
-    nothing: frozenset[int] = frozenset()
-    seen = dict.fromkeys((state, nothing) for state in first)
-    waiting = list(seen)
-    for state, used in waiting:
-        for i, transition in enumerate(transitions):
-            then = (-1 if i in used else _after(table, state, transition), used | {i})
-            if then[0] >= 0 and then not in seen:
-                seen[then] = None
-                waiting.append(then)
-        if len(seen) > STATES_MAX:
-            return {}
-    return dict.fromkeys(state for state, _ in seen)
-
-
-def _after(table: States, state: int, transition: Transition) -> int:
-    try:
-        return table.after(state, transition)
-    except TooManyStates:
-        return -1
-
-
-def _could(model: Model, holding: Sequence[str]) -> str:
-    shown = " or ".join(holding[:STATES_SHOWN])
-    more = f" or {len(holding) - STATES_SHOWN} more" if len(holding) > STATES_SHOWN else ""
+def _could(model: Model, holding: Possible) -> str:
     verb = "be in the state" if model.name == "mutex" else "hold"
-    return (
+    begin = (
         f"just before that answer, in every order of the operations that fits the answers so far, "
-        f"the {model.noun} could only {verb}: {shown}{more}"
+        f"the {model.noun} could"
     )
+    shown = " or ".join(holding.states[:STATES_SHOWN])
+    if holding.is_cut:
+        return f"{begin} {verb} very many things, too many to list them all; among them: {shown}"
+    left = len(holding.states) - STATES_SHOWN
+    return f"{begin} only {verb}: {shown}" + (f" or {left} more" if left > 0 else "")

@@ -14,23 +14,21 @@ Cost: 2 to 4 µs an operation to make columns of a history, then see `native/key
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from dissever.checkers import certificate
-from dissever.checkers.calls import calls
 from dissever.checkers.columns import columns_of
 from dissever.checkers.explain import explain
-from dissever.checkers.judgement import ANOMALIES_MAX, Judgement, result
+from dissever.checkers.judgement import ANOMALIES_MAX, Judgement
 from dissever.checkers.models import UNKNOWN, Family, Misfit, Model
+from dissever.checkers.possible import Possible
 from dissever.checkers.stale import Proof
 from dissever.checkers.values import freeze, show
-from dissever.harness.history import Event, History, Key, Operation, Type
-from dissever.harness.results import Budget, Result, Verdict
-from dissever.native.columns import FAIL, OK, Columns
+from dissever.harness.history import History, Key, Operation
+from dissever.harness.results import Budget, Verdict
+from dissever.native.columns import Columns
 from dissever.native.keys import Decider, Decision, Finding, Findings, judge_keys
 
 VALIDATED_OPERATIONS_MAX: Final = 20_000
@@ -64,37 +62,31 @@ def judge(
     ]
 
 
-def judge_columns(
+def judge_keys_of(
     columns: Columns,
+    operations: Mapping[int, Sequence[Operation]],
+    operation: Callable[[int], Operation],
     model: Model,
     budget: Budget,
-    threads: int | None = None,
-    name: str = "linearizable",
-) -> Result:
+    explain_key: Explain,
+    threads: int | None,
+) -> list[Judgement]:
     """
-    The result of a checker of `model`, a register, without a history of all operations.
-
-    The events of failing keys alone are made again for the explanation, with their own indices.
+    Judge each key of columns; their operations are asked for only where they are shown or sampled.
 
     Args:
+        operations: By id of key.
+        operation: That at a position in the columns.
         threads: At most; None means one a core. The result does not depend on it.
 
     Raises:
-        ValueError: When the model is no register, or the columns contradict each other.
+        ValueError: When the columns contradict each other.
     """
-    # Each calls the other: that one for all keys at once, this one for one key at length.
-    from dissever.checkers.linearizable import Linearizable
-
-    if model.family is not Family.REGISTER:
-        raise ValueError(f"expected a register, got {model.name}")
     findings = _find(columns, model, budget, threads=threads)
-    rebuilt = _Rebuilt(columns)
-    shell = _Shell(model, budget, Linearizable(model).judge_key, rebuilt.operation)
-    judgements = [
-        shell.judgement(columns.keys[key], findings[key], _OfKey(rebuilt, key, length))
-        for key, length in sorted(Counter(columns.key).items())
+    shell = _Shell(model, budget, explain_key, operation)
+    return [
+        shell.judgement(columns.keys[key], findings[key], some) for key, some in operations.items()
     ]
-    return result(name, judgements)
 
 
 def _find(columns: Columns, model: Model, budget: Budget, *, threads: int | None) -> Findings:
@@ -175,11 +167,9 @@ class _Shell:
         return judgement.with_verdict(Verdict.VALID, "an order explains every answer")
 
     def _flaw(self, finding: Finding, operations: Sequence[Operation]) -> str | None:
-        kept = calls(operations, self._model.reads)
         assert finding.order is not None
-        place = {call.operation.invocation.index: i for i, call in enumerate(kept)}
-        order = [place[self._operation(i).invocation.index] for i in finding.order]
-        return certificate.flaw(self._model, kept, order)
+        order = [self._operation(i).invocation.index for i in finding.order]
+        return certificate.flaw(self._model, operations, order)
 
     def _invalid(
         self, judgement: Judgement, finding: Finding, operations: Sequence[Operation]
@@ -188,9 +178,11 @@ class _Shell:
         if is_small and self._explained < EXPLAINED_KEYS_MAX:
             self._explained += 1
             told = self._explain_key(judgement.key, operations, self._budget)
+            if told.is_doubted:
+                return judgement.doubted(told.why)
             if told.verdict is Verdict.VALID:
                 why = f"engines: {finding.decider.value} and the other engine contradict each other"
-                return judgement.with_verdict(Verdict.UNKNOWN, why)
+                return judgement.doubted(why)
             if told.verdict is Verdict.INVALID:
                 details = {**told.details, **_details(finding)}
                 return replace(
@@ -200,7 +192,7 @@ class _Shell:
             (self._operation(i) for i in finding.witness), key=lambda each: each.indices[-1]
         )
         proof = Proof("nonlinearizable", finding.reason, tuple(witness))
-        anomaly = explain(judgement.key, self._model, (), None, (), proof)
+        anomaly = explain(judgement.key, self._model, (), None, Possible(), proof)
         details = {"confirmed": False, **_details(finding)}
         return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
 
@@ -234,61 +226,3 @@ class _Shell:
 
 def _details(finding: Finding) -> dict[str, Any]:
     return {"engine": finding.decider.value, "evidence": finding.evidence, "proof": finding.reason}
-
-
-@dataclass(frozen=True)
-class _Rebuilt:
-    """Operations made again from columns."""
-
-    columns: Columns
-
-    @cached_property
-    def positions(self) -> Mapping[int, Sequence[int]]:
-        """Where the operations of each key stand; made once, for keys that are shown or sampled."""
-        if len(self.columns.keys) == 1:
-            return {0: range(len(self.columns))}
-        found: dict[int, list[int]] = {}
-        for i, key in enumerate(self.columns.key):
-            found.setdefault(key, []).append(i)
-        return found
-
-    def operation(self, i: int) -> Operation:
-        """The operation with its events; an info has no completion, which says the same."""
-        columns = self.columns
-        process, f = columns.process[i], columns.fs[columns.f[i]]
-        asked, key = columns.values[columns.value_in[i]], columns.keys[columns.key[i]]
-        invocation = Event(
-            columns.inv[i], columns.inv_time[i], process, Type.INVOKE, f, asked, key=key
-        )
-        if columns.type[i] not in (OK, FAIL) or columns.ret[i] < 0:
-            return Operation(invocation, None)
-        is_ok = columns.type[i] == OK
-        told = columns.values[columns.value_out[i]] if is_ok else asked
-        completion = Event(
-            columns.ret[i],
-            columns.ret_time[i],
-            process,
-            Type.OK if is_ok else Type.FAIL,
-            f,
-            told,
-            key=key,
-        )
-        return Operation(invocation, completion)
-
-
-class _OfKey(Sequence[Operation]):
-    """The operations of one key, each made when somebody asks for it."""
-
-    def __init__(self, rebuilt: _Rebuilt, key: int, length: int) -> None:
-        self._rebuilt = rebuilt
-        self._key = key
-        self._length = length
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __getitem__(self, place: Any) -> Any:
-        positions = self._rebuilt.positions[self._key]
-        if isinstance(place, slice):
-            return [self._rebuilt.operation(i) for i in positions[place]]
-        return self._rebuilt.operation(positions[place])

@@ -17,7 +17,11 @@ ANOMALIES_MAX: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What came of one key; `because` says why `engine` was the one to ask."""
+    """
+    What came of one key; `because` says why `engine` was the one to ask.
+
+    `is_doubted`: an engine called it valid or invalid, and another or the validator disagrees.
+    """
 
     key: Key | None
     verdict: Verdict
@@ -29,6 +33,11 @@ class Judgement:
     because: str = ""
     anomaly: Anomaly | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    is_doubted: bool = False
+
+    def doubted(self, why: str) -> Judgement:
+        """Unknown, since those who were asked contradict each other."""
+        return replace(self.with_verdict(Verdict.UNKNOWN, why), is_doubted=True)
 
     def with_verdict(
         self,

@@ -4,37 +4,44 @@ Linearizability: every operation takes effect at one instant between its questio
 Linearizability is local (Herlihy and Wing 1990), so each key is judged alone: one that is past the
 budget leaves the others decided. Registers whose values are each set once need no search
 (`blocks`); other objects have `monitors` for what unique values tell. An order that is found is
-replayed, an invalid verdict is searched again, by the other engine or on the guilty operations.
+replayed; what is invalid is made small, and a second engine and a validator are asked about it.
 
 Sources: Wing and Gong (1993); Lowe, "Testing for linearizability" (2017); `native/search.h`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from dissever.checkers import blocks, certificate, fast, shrink, stale
+from msgspec import structs
+
+from dissever.checkers import blocks, certificate, fast, stale
 from dissever.checkers.calls import Call, calls
-from dissever.checkers.explain import explain, possible
+from dissever.checkers.counterexample import (
+    EXPLAIN_CONFIGURATIONS,
+    PARTIAL_CONFIGURATIONS,
+    Confirmation,
+    confirmed_witness,
+    counterexample,
+    possible_in,
+    second_opinion,
+)
+from dissever.checkers.explain import explain
 from dissever.checkers.judgement import Judgement, result
 from dissever.checkers.lazy import TooManyStates
 from dissever.checkers.models import Family, Misfit, Model
 from dissever.checkers.monitors import MONITORS, Finding, Monitor, replay
+from dissever.checkers.partial import Partials, orders, partials
+from dissever.checkers.possible import Possible
 from dissever.checkers.table import States, states_of
 from dissever.harness.history import History, Key, MalformedHistory, Operation
-from dissever.harness.results import Budget, Result, Verdict
+from dissever.harness.results import Anomaly, Budget, Result, Verdict
 from dissever.native import Engine, Outcome, Status, search
 
-SHRINK_CONFIGURATIONS: Final = 100_000
-CONFIRM_CONFIGURATIONS: Final = 1_000_000
-EXPLAIN_CONFIGURATIONS: Final = 20_000
-EXPLAIN_BYTES: Final = 1 << 28
 CONFIRM_CALLS_MAX: Final = 300
 """Up to so many calls, what a theorem calls valid is searched too."""
-
-FRONTIER_MAX: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ class Linearizable:
         judged = None
         if self.engine is Engine.SCHEDULE:
             judged = fast.judge(history, by_key, self.model, budget, self.judge_key)
-        return result(self.name, self._judge_all(by_key, budget) if judged is None else judged)
+        return result(self.name, self.judge_keys(by_key, budget) if judged is None else judged)
 
     def judge_key(
         self, key: Key | None, operations: Sequence[Operation], budget: Budget
@@ -69,8 +76,8 @@ class Linearizable:
         """Judge one key, with everything that a reader needs."""
         return self._judge(key, operations, budget)
 
-    def _judge_all(
-        self, by_key: dict[Key | None, list[Operation]], budget: Budget
+    def judge_keys(
+        self, by_key: Mapping[Key | None, Sequence[Operation]], budget: Budget
     ) -> list[Judgement]:
         """An equal share for each key, then what is left for those that were not decided."""
         share = max(1, budget.configurations // max(1, len(by_key)))
@@ -105,8 +112,8 @@ class Linearizable:
             because=monitor.because,
         )
         if finding.is_valid:
-            return self._confirm_valid(judgement, kept, finding)
-        return self._confirm_invalid(judgement, finding)
+            return self._confirm_valid(judgement, kept, operations, finding)
+        return self._confirm_invalid(judgement, kept, operations, budget, finding)
 
     def _judge_register(
         self,
@@ -115,8 +122,10 @@ class Linearizable:
         operations: Sequence[Operation],
         budget: Budget,
     ) -> Judgement:
-        finding = self._find_blocks(kept)
-        if finding is not None and finding.order is not None:
+        finding = self._find_blocks(kept, operations)
+        if finding is None:
+            return self._search(key, kept, operations, budget, kept)
+        if finding.order is not None:
             return Judgement(
                 key,
                 Verdict.VALID,
@@ -125,55 +134,61 @@ class Linearizable:
                 engine="blocks",
                 because="each value was set once",
             )
-        if finding is None:
-            return self._search(key, kept, operations, budget, kept)
         limit = min(budget.configurations, EXPLAIN_CONFIGURATIONS)
         some = Budget(limit, budget.memory_bytes)
         judgement = self._search(key, finding.part or kept, operations, some, kept)
-        return _unless_found(self.model, judgement, finding)
+        return self._unless_found(judgement, kept, finding)
 
     def _confirm_valid(
-        self, judgement: Judgement, kept: Sequence[Call], finding: Finding
+        self,
+        judgement: Judgement,
+        kept: Sequence[Call],
+        operations: Sequence[Operation],
+        finding: Finding,
     ) -> Judgement:
         """Replay the order; where a theorem gave none, ask the search if the history is small."""
         if finding.order is not None:
             wrong = replay.flaw(self.model, kept, finding.order)
             if wrong is None:
                 return judgement.with_verdict(Verdict.VALID, "an order explains every answer")
-            why = f"certificate: the order that was found is not one: {wrong}"
-            return judgement.with_verdict(Verdict.UNKNOWN, why)
-        status = self._second_opinion(kept) if len(kept) <= CONFIRM_CALLS_MAX else None
+            return judgement.doubted(f"certificate: the order that was found is not one: {wrong}")
+        status = second_opinion(self.model, kept) if len(kept) <= CONFIRM_CALLS_MAX else None
         if status is Status.INVALID:
-            why = f"engines: {judgement.engine} and search contradict each other"
-            return judgement.with_verdict(Verdict.UNKNOWN, why)
+            return judgement.doubted(
+                f"engines: {judgement.engine} and search contradict each other"
+            )
         details = {"certificate": "search" if status is Status.VALID else "theorem"}
         why = "an order that explains every answer exists"
         return judgement.with_verdict(Verdict.VALID, why, details=details)
 
-    def _confirm_invalid(self, judgement: Judgement, finding: Finding) -> Judgement:
-        """A few operations prove it; the search is asked about them alone."""
-        status = self._second_opinion(finding.part) if finding.part else None
-        if status is Status.VALID:
-            why = f"engines: {judgement.engine} and search contradict each other"
-            return judgement.with_verdict(Verdict.UNKNOWN, why)
+    def _confirm_invalid(
+        self,
+        judgement: Judgement,
+        kept: Sequence[Call],
+        operations: Sequence[Operation],
+        budget: Budget,
+        finding: Finding,
+    ) -> Judgement:
+        """A few operations prove it; if they do not by themselves, the search is asked for more."""
+        confirmation = confirmed_witness(self.model, kept, finding.part)
+        if confirmation.doubt:
+            searched = self._search(judgement.key, kept, operations, budget, kept)
+            if searched.verdict is Verdict.INVALID:
+                return searched
+            why = f"{confirmation.doubt} (of {judgement.engine}; the search: {searched.why})"
+            return judgement.doubted(why)
         witnesses = tuple(call.operation for call in finding.conflict)
         proof = stale.Proof(finding.name, finding.reason, witnesses)
-        anomaly = explain(judgement.key, self.model, finding.part, None, (), proof)
+        anomaly = explain(judgement.key, self.model, finding.part, None, Possible(), proof)
         details = {
             "rule": finding.rule,
             "witnesses": [list(operation.indices) for operation in witnesses],
-            "confirmed": status is Status.INVALID,
         }
-        return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
+        return self._told(judgement, anomaly, confirmation, finding.part, details)
 
-    def _second_opinion(self, some: Sequence[Call]) -> Status:
-        """What a small search says of a few calls."""
-        table = states_of(self.model, some, EXPLAIN_BYTES)
-        return _search_again(
-            table, some, EXPLAIN_CONFIGURATIONS, Engine.SCHEDULE, frontier_max=0
-        ).status
-
-    def _find_blocks(self, kept: Sequence[Call]) -> blocks.Finding | None:
+    def _find_blocks(
+        self, kept: Sequence[Call], operations: Sequence[Operation]
+    ) -> blocks.Finding | None:
         """What blocks say, where they apply; an order only if it is a linearization."""
         if self.model.family is not Family.REGISTER or self.engine is not Engine.SCHEDULE:
             return None
@@ -181,9 +196,15 @@ class Linearizable:
             finding = blocks.judge(kept, self.model.initial)
             if finding is None or finding.order is None:
                 return finding
-            return None if certificate.flaw(self.model, kept, finding.order) else finding
+            return None if self._flaw(kept, operations, finding.order) else finding
         except Misfit:
             return None
+
+    def _flaw(
+        self, kept: Sequence[Call], operations: Sequence[Operation], order: Sequence[int]
+    ) -> str | None:
+        indices = [kept[i].operation.invocation.index for i in order]
+        return certificate.flaw(self.model, operations, indices)
 
     def _search(
         self,
@@ -201,7 +222,7 @@ class Linearizable:
                 configurations_max=budget.configurations,
                 bytes_max=budget.memory_bytes,
                 engine=self.engine,
-                frontier_max=FRONTIER_MAX,
+                frontier_max=0,
             )
         except (MalformedHistory, Misfit) as error:
             return Judgement(key, Verdict.UNKNOWN, f"malformed: {error}", len(operations))
@@ -220,7 +241,11 @@ class Linearizable:
             "the search decides what nothing faster does",
         )
         if outcome.status is Status.VALID:
-            return judgement.with_verdict(*_validate(self.model, kept, outcome))
+            # What is found of a part is no order of the whole: the caller knows what that means.
+            wrong = self._flaw(kept, operations, outcome.order) if kept is every else None
+            if wrong is None:
+                return judgement.with_verdict(Verdict.VALID, "an order explains every answer")
+            return judgement.doubted(f"certificate: the order that was found is not one: {wrong}")
         if outcome.status is Status.INVALID:
             return self._invalid(judgement, table, kept, operations, outcome, every)
         why = _why_unknown(outcome, kept)
@@ -238,37 +263,29 @@ class Linearizable:
     ) -> Judgement:
         assert outcome.failing is not None
         failing = kept[outcome.failing]
-        small = _shrink(table, kept, failing, self.model)
-        again = _search_again(table, small, CONFIRM_CONFIGURATIONS, Engine.BREADTH)
+        found = counterexample(self.model, table, kept, failing)
+        if found.confirmation.doubt:
+            return judgement.doubted(found.confirmation.doubt)
         proof = (
             stale.prove(failing, every, operations, self.model.initial)
             if self.model.family is Family.REGISTER
             else None
         )
-        if kept is every:
-            holding = possible(table, small, again if again.frontier else outcome)
-        else:  # A part says nothing of what else could be held.
-            holding = self._possible_in(every, failing)
-        anomaly = explain(judgement.key, self.model, small, failing, holding, proof)
+        # A part says nothing of what else could be held.
+        holding = found.holding if kept is every else possible_in(self.model, every, failing)
+        anomaly = explain(judgement.key, self.model, found.calls, failing, holding, proof)
         details = {
             "failing": list(failing.operation.indices),
-            "states": list(holding),
-            "confirmed": again.status is Status.INVALID,
+            "states": list(holding.states),
+            "states_cut": holding.is_cut,
             "longest_prefix": [
                 index for i in outcome.order[-20:] for index in kept[i].operation.indices
             ],
             "linearized": len(outcome.order),
         }
-        return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
-
-    def _possible_in(self, every: Sequence[Call], failing: Call) -> tuple[str, ...]:
-        """What could be held just before a return, when a small search of all calls can tell."""
-        whole = shrink.cut(every, failing, self.model.reads)
-        table = states_of(self.model, whole, EXPLAIN_BYTES)
-        outcome = _search_again(table, whole, EXPLAIN_CONFIGURATIONS, Engine.SCHEDULE)
-        if outcome.failing is None or whole[outcome.failing].operation is not failing.operation:
-            return ()
-        return possible(table, whole, outcome)
+        return self._told(
+            judgement, anomaly, found.confirmation, found.calls, details, found.partials
+        )
 
     def _unless_unwritten(
         self, judgement: Judgement, kept: Sequence[Call], operations: Sequence[Operation]
@@ -279,8 +296,58 @@ class Linearizable:
         proof = stale.unwritten(kept, operations, self.model.initial)
         if proof is None:
             return judgement
-        anomaly = explain(judgement.key, self.model, (), None, (), proof)
-        return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly)
+        named = [call for call in kept if call.operation in proof.operations]
+        return self._proven(judgement, kept, named, proof)
+
+    def _unless_found(
+        self, judgement: Judgement, kept: Sequence[Call], finding: blocks.Finding
+    ) -> Judgement:
+        """Blocks proved it invalid: the search was asked only to explain it, and agrees or not."""
+        if judgement.verdict is Verdict.INVALID or judgement.is_doubted:
+            return judgement
+        if judgement.verdict is Verdict.VALID:
+            return judgement.doubted("engines: blocks and search contradict each other")
+        conflict = tuple(call.operation for call in finding.conflict)
+        proof = stale.Proof("nonlinearizable", finding.reason, conflict)
+        return self._proven(judgement, kept, finding.part or finding.conflict, proof)
+
+    def _proven(
+        self,
+        judgement: Judgement,
+        kept: Sequence[Call],
+        named: Sequence[Call],
+        proof: stale.Proof,
+    ) -> Judgement:
+        """A few operations prove it, which the search alone could not say."""
+        confirmation = confirmed_witness(self.model, kept, named)
+        if confirmation.doubt:
+            return judgement.doubted(confirmation.doubt)
+        anomaly = explain(judgement.key, self.model, (), None, Possible(), proof)
+        return self._told(judgement, anomaly, confirmation, named, {})
+
+    def _told(
+        self,
+        judgement: Judgement,
+        anomaly: Anomaly,
+        confirmation: Confirmation,
+        some: Sequence[Call],
+        details: dict[str, Any],
+        tried: Partials | None = None,
+    ) -> Judgement:
+        """Invalid, with who confirms it and how far each order of some calls gets."""
+        found = tried or partials(self.model, some, configurations_max=PARTIAL_CONFIGURATIONS)
+        anomaly = structs.replace(
+            anomaly,
+            confirmation=confirmation.sentence,
+            orders=orders(self.model, some, found),
+            orders_complete=found.is_complete,
+        )
+        details = {
+            **details,
+            "confirmed": bool(confirmation.engines),
+            "confirmation": confirmation.sentence,
+        }
+        return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
 
 
 def _find(monitor: Monitor | None, kept: Sequence[Call], model: Model) -> Finding | None:
@@ -292,60 +359,6 @@ def _find(monitor: Monitor | None, kept: Sequence[Call], model: Model) -> Findin
 
 
 _OUT_OF_CONFIGURATIONS: Final = "budget: no more configurations"
-
-
-def _unless_found(model: Model, judgement: Judgement, finding: blocks.Finding) -> Judgement:
-    """Blocks proved it invalid: the search was asked only to explain it."""
-    if judgement.verdict is Verdict.INVALID:
-        return judgement
-    if judgement.verdict is Verdict.VALID:
-        why = "engines: blocks and search contradict each other"
-        return judgement.with_verdict(Verdict.UNKNOWN, why)
-    proof = stale.Proof(
-        "nonlinearizable", finding.reason, tuple(call.operation for call in finding.conflict)
-    )
-    anomaly = explain(judgement.key, model, (), None, (), proof)
-    return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, {"confirmed": False})
-
-
-def _search_again(
-    table: States,
-    small: Sequence[Call],
-    configurations: int,
-    engine: Engine,
-    frontier_max: int = FRONTIER_MAX,
-) -> Outcome:
-    try:
-        return search(
-            table.problem(small),
-            configurations_max=configurations,
-            bytes_max=EXPLAIN_BYTES,
-            engine=engine,
-            frontier_max=frontier_max,
-        )
-    except TooManyStates:
-        return Outcome(Status.MEMORY, engine, (), None, (), 0, 0)
-
-
-def _validate(model: Model, kept: Sequence[Call], outcome: Outcome) -> tuple[Verdict, str]:
-    wrong = certificate.flaw(model, kept, outcome.order)
-    if wrong is None:
-        return Verdict.VALID, "an order explains every answer"
-    return Verdict.UNKNOWN, f"certificate: the order that was found is not one: {wrong}"
-
-
-def _shrink(table: States, kept: Sequence[Call], failing: Call, model: Model) -> tuple[Call, ...]:
-    pure = {each for each in table.transitions if table.is_pure(each)}
-    return shrink.without_needless_reads(
-        shrink.cut(kept, failing, model.reads),
-        lambda call: call is not failing and call.transition in pure,
-        lambda some: (
-            _search_again(
-                table, some, SHRINK_CONFIGURATIONS, Engine.SCHEDULE, frontier_max=0
-            ).status
-            is Status.INVALID
-        ),
-    )
 
 
 def _why_unknown(outcome: Outcome, kept: Sequence[Call]) -> str:

@@ -3,11 +3,12 @@ Partial linearizations: for each operation, the longest order found that contain
 
 Where no order of all operations exists, these show how far each attempt gets: an order that is
 right so far, the operation that cannot follow although it has returned, and the state that refuses
-it. The search is one of its own, depth first and in plain Python: the operation that returns
-soonest is tried first, so a long order is found early, and the budget ends it.
+it. The search is one of its own, depth first and in plain Python: it follows a known long order, or
+the operation that returns soonest, so a long order is found early, and the budget ends it.
 
-Time: about 2 µs for each pair of a configuration and an open operation. Memory: one entry for each
-configuration, and one order for each operation at most.
+Time: about 2 µs for each pair of a configuration and an open operation. Memory: for each return the
+operations open then, for each configuration those of them that it holds, and one order for each
+operation at most.
 
 Source: Porcupine, `checker.go`, partial linearizations.
 """
@@ -20,8 +21,12 @@ from typing import Final
 
 from dissever.checkers.calls import Call
 from dissever.checkers.models import REFUSED, Model, State
+from dissever.harness.results import Order
 
 CONFIGURATIONS_MAX: Final = 20_000
+ORDERS_MAX: Final = 24
+ORDER_MAX: Final = 80
+"""So many operations of an order are told, the last ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,11 @@ class _Frame:
 
 
 def partials(
-    model: Model, calls: Sequence[Call], *, configurations_max: int = CONFIGURATIONS_MAX
+    model: Model,
+    calls: Sequence[Call],
+    *,
+    first: Sequence[int] = (),
+    configurations_max: int = CONFIGURATIONS_MAX,
 ) -> Partials:
     """
     Search for orders, and keep for each call the longest that contains it.
@@ -92,26 +101,32 @@ def partials(
     Args:
         calls: Of one object, by invocation. Give the small history of a counter-example: the
             whole one costs the budget before it comes to the point.
+        first: Positions in `calls`: an order to try before all others.
         configurations_max: How many configurations to look at.
     """
-    return _Search(model, calls, configurations_max).run()
+    return _Search(model, calls, first, configurations_max).run()
 
 
 class _Search:
     """One search: the path, and the best orders so far."""
 
-    def __init__(self, model: Model, calls: Sequence[Call], configurations_max: int) -> None:
+    def __init__(
+        self, model: Model, calls: Sequence[Call], first: Sequence[int], configurations_max: int
+    ) -> None:
         self._model = model
         self._calls = calls
         self._left = configurations_max
+        rank = {i: place for place, i in enumerate(first)}
+        self._rank = [(rank.get(i, len(calls)), call.ret) for i, call in enumerate(calls)]
         self._returns = sorted(
             (i for i, call in enumerate(calls) if not call.is_crashed), key=lambda i: calls[i].ret
         )
+        self._open = self._open_at_returns()
         self._best: dict[int, Partial] = {}
         self._refusals: dict[int, Partial] = {}
         self._order: list[int] = []
         self._done: set[int] = set()
-        self._seen: set[tuple[frozenset[int], State]] = set()
+        self._seen: set[tuple[int, frozenset[int], State]] = set()
 
     def run(self) -> Partials:
         path = [self._frame(self._model.initial, 0)]
@@ -120,7 +135,7 @@ class _Search:
             frame = path[-1]
             i = next(frame.choices, None) if frame.blocking >= 0 and self._left > 0 else None
             if i is None:
-                self._leave(frame)
+                self._leave(frame, places[-1])
                 path.pop()
                 places.pop()
                 if self._order:
@@ -130,7 +145,8 @@ class _Search:
             if after is REFUSED:
                 continue
             self._done.add(i)
-            key = (frozenset(self._done), after)
+            place = self._next_return(places[-1])
+            key = (place, frozenset(self._done.intersection(self._open[place])), after)
             if key in self._seen:
                 self._done.discard(i)
                 continue
@@ -138,12 +154,23 @@ class _Search:
             self._seen.add(key)
             self._left -= 1
             self._order.append(i)
-            place = self._next_return(places[-1])
             path.append(self._frame(after, place))
             places.append(place)
             if place == len(self._returns):
                 self._left = 0
         return Partials(self._best, self._refusals, self._left > 0)
+
+    def _open_at_returns(self) -> list[tuple[int, ...]]:
+        """By return, and after the last: what was invoked before and has not returned, ranked."""
+        calls, pending, found = self._calls, [], []
+        invoked = 0
+        for i in self._returns:
+            while invoked < len(calls) and calls[invoked].inv < calls[i].ret:
+                pending.append(invoked)
+                invoked += 1
+            found.append(tuple(sorted(pending, key=self._rank.__getitem__)))
+            pending.remove(i)
+        return [*found, ()]
 
     def _next_return(self, place: int) -> int:
         while place < len(self._returns) and self._returns[place] in self._done:
@@ -153,64 +180,70 @@ class _Search:
     def _frame(self, state: State, place: int) -> _Frame:
         if place == len(self._returns):
             return _Frame(state, -1, iter(()))
-        blocking = self._returns[place]
-        return _Frame(state, blocking, iter(self._open(blocking)))
+        return _Frame(state, self._returns[place], iter(self._candidates(place)))
 
-    def _open(self, blocking: int) -> list[int]:
+    def _candidates(self, place: int) -> list[int]:
         """What may take effect next: it was invoked before the first return that is due."""
-        due = self._calls[blocking].ret
-        found = []
-        for i, call in enumerate(self._calls):
-            if call.inv > due:
-                break
-            if i not in self._done:
-                found.append(i)
-        return sorted(found, key=lambda i: self._calls[i].ret)
+        return [i for i in self._open[place] if i not in self._done]
 
     def _after(self, state: State, i: int) -> Hashable:
         call = self._calls[i]
         return self._model.step(state, call.f, call.value_in, call.value_out)
 
-    def _leave(self, frame: _Frame) -> None:
+    def _leave(self, frame: _Frame, place: int) -> None:
         """Keep the order to here where it is the longest for an operation in it."""
         if not frame.is_leaf:
             return
-        partial = self._partial(frame)
+        partial = self._partial(frame, place)
         for best, calls in (self._best, self._order), (self._refusals, partial.refused):
             for i in calls:
                 if i not in best or len(best[i].order) < len(partial.order):
                     best[i] = partial
 
-    def _partial(self, frame: _Frame) -> Partial:
+    def _partial(self, frame: _Frame, place: int) -> Partial:
         if frame.blocking < 0:
             return Partial(tuple(self._order), frame.state, None, ())
         refused = tuple(
-            i for i in self._open(frame.blocking) if self._after(frame.state, i) is REFUSED
+            i for i in self._candidates(place) if self._after(frame.state, i) is REFUSED
         )
         return Partial(tuple(self._order), frame.state, frame.blocking, refused)
 
 
-def details(
-    model: Model, calls: Sequence[Call], found: Partials, *, partials_max: int = 8
-) -> list[dict[str, object]]:
+def orders(
+    model: Model, calls: Sequence[Call], found: Partials, *, orders_max: int = ORDERS_MAX
+) -> tuple[Order, ...]:
     """
-    The longest different orders as JSON values, longest first, for the details of a result.
+    The different orders, longest first, as results hold them.
 
-    Each has `order`, the invocation indices in order; `state`, what the object then holds;
-    `blocked`, the index of the invocation that could not be placed although it returned, or None;
-    and `refused`, the indices of all that were open and are refused in that state.
+    Args:
+        calls: Those that were searched.
+        orders_max: Past it the shortest are left out.
     """
-    different = sorted(set(found.by_call.values()), key=lambda each: (-len(each.order), each.order))
+    different = sorted(
+        {*found.by_call.values(), *found.refusals.values()},
+        key=lambda each: (-len(each.order), each.order),
+    )
+    return tuple(_order(model, calls, each) for each in different[:orders_max])
+
+
+def _order(model: Model, calls: Sequence[Call], partial: Partial) -> Order:
+    """Its operations by the indices of their invocations, and what the object holds after each."""
 
     def index(i: int) -> int:
         return calls[i].operation.invocation.index
 
-    return [
-        {
-            "order": [index(i) for i in each.order],
-            "state": model.holds(each.state),
-            "blocked": None if each.blocking is None else index(each.blocking),
-            "refused": [index(i) for i in each.refused],
-        }
-        for each in different[:partials_max]
-    ]
+    state = model.initial
+    states: list[State] = []
+    for i in partial.order:
+        call = calls[i]
+        state = model.step(state, call.f, call.value_in, call.value_out)
+        states.append(state)
+    left_out = max(0, len(partial.order) - ORDER_MAX)
+    return Order(
+        indices=tuple(index(i) for i in partial.order[left_out:]),
+        states=tuple(model.holds(each) for each in states[left_out:]),
+        left_out=left_out,
+        holds=model.holds(partial.state),
+        blocked=None if partial.blocking is None else index(partial.blocking),
+        refused=tuple(index(i) for i in partial.refused),
+    )

@@ -44,12 +44,33 @@ class Step(msgspec.Struct, frozen=True):
     indices: tuple[int, ...] = ()
 
 
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A partial linearization: an order that fits every answer in it, and where it comes to its end.
+
+    `indices` are invocations in the order in which they take effect, after `left_out` earlier ones;
+    `states` says what the object then holds after each, `holds` what it holds at the end. `blocked`
+    is the operation that had returned by then and is not in it, None when there is none; `refused`
+    are all that could have come next and that the last state refuses.
+    """
+
+    indices: tuple[int, ...]
+    states: tuple[str, ...]
+    left_out: int = 0
+    holds: str
+    blocked: int | None = None
+    refused: tuple[int, ...] = ()
+
+
 class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     """
     One thing that no correct system can have answered.
 
     `name` is the literature's (`lost-update`), `summary` one sentence for a newcomer. `indices` are
     the guilty events; `context` the events around them that a reader needs, guilty ones included.
+    `confirmation` is one sentence on who else finds it impossible, or why nobody was asked.
+    `orders` are the longest partial linearizations, longest first: the first that has an operation
+    is the longest found with it. They are all there are if `orders_complete`.
     """
 
     name: str
@@ -58,6 +79,9 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     context: tuple[int, ...] = ()
     steps: tuple[Step, ...] = ()
     key: Key | None = None
+    confirmation: str = ""
+    orders: tuple[Order, ...] = ()
+    orders_complete: bool = False
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -111,7 +111,9 @@ def _groups_of_set(history: _History) -> list[Group]:
     held = sorted(answered, key=len)
     for small, large in pairwise(held):
         if not small <= large:
-            raise _apart(answered[small][0], answered[large][0], small - large, large - small)
+            raise _apart(
+                history, answered[small][0], answered[large][0], small - large, large - small
+            )
     groups: list[Group] = []
     before: frozenset[Hashable] = frozenset()
     for state in held:
@@ -135,7 +137,7 @@ def _groups_of_log(history: _History) -> list[Group]:
         if whole[: len(found)] != found:
             assert longest is not None
             place = next(i for i, entry in enumerate(found) if entry != whole[i])
-            raise _apart(read, longest, (found[place],), (whole[place],))
+            raise _apart(history, read, longest, (found[place],), (whole[place],))
         answered.setdefault(len(found), []).append(read)
     if longest is not None and len(set(whole)) < len(whole):
         twice = next(entry for i, entry in enumerate(whole) if entry in whole[:i])
@@ -158,6 +160,7 @@ def _groups_of_log(history: _History) -> list[Group]:
 
 
 def _apart(
+    history: _History,
     one: Call,
     other: Call,
     ours: Sequence[Hashable] | frozenset[Hashable],
@@ -166,7 +169,8 @@ def _apart(
     """Two reads of which neither can have come first."""
     first, second = sorted((one, other), key=lambda call: call.ret)
     some = [next(iter(ours)), next(iter(theirs))]
-    part = (_only(one, some), _only(other, some))
+    adds = [history.adds[element] for element in some if element in history.adds]
+    part = (*adds, _only(one, some), _only(other, some))
     reason = "each of two reads holds what the other does not: neither can have come first"
     return Invalid("incompatible-order", "incomparable", reason, (first, second), part)
 

@@ -10,7 +10,8 @@ import pytest
 
 from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, Linearizable
 from dissever.checkers.columns import columns_of
-from dissever.checkers.fast import EXPLAINED_KEYS_MAX, judge_columns
+from dissever.checkers.fast import EXPLAINED_KEYS_MAX
+from dissever.checkers.from_columns import judge_columns
 from dissever.checkers.models import cas_register
 from dissever.harness.formats import read_history
 from dissever.harness.history import Event, History, Type
@@ -219,9 +220,14 @@ def test_every_failing_key_is_told_and_some_are_explained(history: Notation) -> 
     assert confirmed.count(True) == EXPLAINED_KEYS_MAX
 
 
-def test_only_registers_have_columns_judged(history: Notation) -> None:
-    with pytest.raises(ValueError, match="register"):
-        judge_columns(columns_of(history("0 invoke acquire\n0 ok acquire")), MUTEX, Budget())
+def test_other_objects_in_columns_are_judged_key_by_key(history: Notation) -> None:
+    held = "0 invoke a/acquire\n0 ok a/acquire\n0 invoke b/acquire\n0 ok b/acquire"
+    text = f"{held}\n1 invoke b/acquire\n1 ok b/acquire"
+
+    result = judge_columns(columns_of(history(text)), MUTEX, Budget())
+
+    assert (result.verdict, result.details["valid"]) == (Verdict.INVALID, 1)
+    assert result.anomalies == Linearizable(MUTEX)(history(text), Budget()).anomalies
 
 
 def test_an_order_of_c_that_is_none_is_a_bug_and_says_so(

@@ -20,10 +20,10 @@ import pytest
 
 from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, SET, Linearizable, Model
 from dissever.checkers.calls import calls
-from dissever.checkers.certificate import refusal_flaw, witness_flaw
 from dissever.checkers.columns import columns_of
-from dissever.checkers.fast import judge_columns
+from dissever.checkers.from_columns import judge_columns
 from dissever.checkers.models import queue
+from dissever.checkers.refutation import refusal_flaw, witness_flaw
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.native import Engine
@@ -364,7 +364,7 @@ def test_witnesses_of_a_queue_prove_by_themselves() -> None:
         if anomaly.name == "nonlinearizable":
             continue
         kept = calls(history.operations, kind.model.reads)
-        named = [i for i, call in enumerate(kept) if call.operation.indices[0] in anomaly.indices]
+        named = [call for call in kept if call.operation.indices[0] in anomaly.indices]
         checked += 1
 
         assert witness_flaw(kind.model, kept, named) is None

@@ -36,6 +36,10 @@ def _status(name: str, kept: Sequence[Call], engine: Engine) -> Status:
         return Status.MEMORY
 
 
+def _indices(kept: Sequence[Call], order: Sequence[int]) -> list[int]:
+    return [kept[i].operation.invocation.index for i in order]
+
+
 @pytest.mark.parametrize("operations_max", [8, 14])
 @pytest.mark.parametrize("name", JUDGES)
 def test_monitor_and_search_agree(name: str, operations_max: int, simulated: Simulated) -> None:
@@ -60,7 +64,7 @@ def test_monitor_and_search_agree(name: str, operations_max: int, simulated: Sim
         elif finding.order is None:
             unordered += 1
         else:
-            assert flaw(model, kept, finding.order) is None, history
+            assert flaw(model, history.operations, _indices(kept, finding.order)) is None, history
             assert replay.flaw(model, kept, finding.order) is None, history
     assert applied > 0.95 * CASES
     assert 0.05 < invalid / applied < 0.6
@@ -416,12 +420,13 @@ def test_replay_refuses_what_the_certificate_refuses(simulated: Simulated) -> No
     for case in range(CASES):
         name = JUDGES[case % len(JUDGES)]
         model = MODELS[name]
-        kept = calls(simulated(name, rng, operations_max=6).operations, model.reads)
+        operations = simulated(name, rng, operations_max=6).operations
+        kept = calls(operations, model.reads)
         order = rng.sample(range(len(kept)), len(kept))
         if rng.random() < 0.7:
             order.sort(key=lambda i: kept[i].inv)
 
-        wrong = flaw(model, kept, order)
+        wrong = flaw(model, operations, _indices(kept, order))
 
         assert (replay.flaw(model, kept, order) is None) == (wrong is None)
         refused += wrong is not None

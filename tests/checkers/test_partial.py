@@ -10,8 +10,9 @@ import pytest
 from dissever.checkers import CAS_REGISTER, SET, Model
 from dissever.checkers.calls import Call, calls
 from dissever.checkers.models import REFUSED
-from dissever.checkers.partial import Partial, details, partials
+from dissever.checkers.partial import Partial, orders, partials
 from dissever.harness.history import History
+from dissever.harness.results import Order
 
 Notation = Callable[[str], History]
 
@@ -43,12 +44,9 @@ def test_what_cannot_be_placed_is_named_with_the_state_that_refuses_it(history: 
     assert found.refusing(stale, 5) == Partial((0, 1, 2), 3, blocking=3, refused=(3,))
     assert found.containing(stale, 3) == found.longest()
     assert found.containing(stale, 99) is None
-    assert details(CAS_REGISTER, stale, found)[0] == {
-        "order": [0, 2, 3],
-        "state": "3",
-        "blocked": 5,
-        "refused": [5],
-    }
+    assert orders(CAS_REGISTER, stale, found)[0] == Order(
+        indices=(0, 2, 3), states=("1", "2", "3"), holds="3", blocked=5, refused=(5,)
+    )
 
 
 def test_valid_history_gives_the_whole_order(history: Notation) -> None:
