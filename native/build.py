@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 INTERFACES = ("columns", "keys", "load", "search")
 """The headers that Python sees; each needs those before it."""
 
-SOURCES = ("search", "keys", "load", "zones")
+SOURCES = ("search", "keys", "load", "unique", "zones")
 
 HEADERS = (
     *INTERFACES,
@@ -39,6 +39,7 @@ HEADERS = (
         "prepare",
         "problem",
         "record",
+        "unique",
         "values",
         "wgl",
         "zones",

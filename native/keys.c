@@ -14,6 +14,7 @@
 
 #include "pages.h"
 #include "search.h"
+#include "unique.h"
 #include "zones.h"
 
 #define SLICE_CONFIGURATIONS 100000
@@ -839,6 +840,51 @@ static void begin_rest(struct keys *keys)
     atomic_store(&keys->next, 0);
 }
 
+/* Whether all operations are of one key. */
+static bool is_lone(const struct columns *columns)
+{
+    for (int32_t i = 1; i < columns->n; i++)
+        if (columns->key[i] != columns->key[0])
+            return false;
+    return columns->n > 0;
+}
+
+/* Judge one register alone without a split, if it can be. Returns whether it was. */
+static bool judge_lone(struct keys *keys)
+{
+    const struct columns *columns = keys->columns;
+    const struct keys_options *options = &keys->options;
+    struct keys_results *results = &keys->results;
+    if (options->search_only || !is_lone(columns) || columns->key[0] < 0 ||
+        columns->key[0] >= options->n_keys)
+        return false;
+    int32_t key = columns->key[0];
+    struct unique_register model = {options->read, options->write, options->n_values,
+                                    options->initial, options->max_bytes,
+                                    options->is_replayed != 0};
+    struct unique_result result;
+    enum unique_answer answer = unique_judge(columns, &model, results->order, &result);
+    if (answer == UNIQUE_ELSE)
+        return false;
+    for (int32_t other = 0; other < options->n_keys; other++)
+        results->verdict[other] = KEYS_VALID;
+    bool is_judged = answer != UNIQUE_MEMORY && result.n_operations > 0;
+    results->verdict[key] = answer == UNIQUE_VALID     ? KEYS_VALID
+                            : answer == UNIQUE_INVALID ? KEYS_INVALID
+                            : answer == UNIQUE_MEMORY  ? KEYS_MEMORY
+                                                       : KEYS_FLAWED;
+    results->engine[key] = is_judged ? KEYS_ZONES : KEYS_NONE;
+    results->reason[key] = (int8_t)result.witness.reason;
+    results->n_operations[key] = result.n_operations;
+    results->peak_bytes[key] = result.bytes;
+    results->n_witness[key] = result.witness.n_operations;
+    memcpy(results->witness + KEYS_WITNESS_MAX * key, result.witness.operations,
+           sizeof(int32_t) * (size_t)result.witness.n_operations);
+    results->order_length[key] = results->order == NULL ? 0 : result.length;
+    keys->round = ROUND_DONE;
+    return true;
+}
+
 struct keys *keys_open(const struct columns *columns, const struct keys_options *options,
                        struct keys_results *results, int32_t *error, int32_t *at)
 {
@@ -857,6 +903,10 @@ struct keys *keys_open(const struct columns *columns, const struct keys_options 
     keys->results = *results;
     pthread_mutex_init(&keys->mutex, NULL);
     pthread_cond_init(&keys->is_idle, NULL);
+    if (judge_lone(keys)) {
+        *error = SEARCH_OK;
+        return keys;
+    }
     *error = split(keys, at);
     int32_t n_workers = options->n_threads < keys->n_used ? options->n_threads : keys->n_used;
     while (*error == SEARCH_OK && keys->n_workers < (n_workers > 1 ? n_workers : 1)) {
@@ -943,6 +993,8 @@ static bool work_here(struct keys *keys, int32_t milliseconds)
 
 int32_t keys_run(struct keys *keys, int32_t milliseconds)
 {
+    if (keys->round == ROUND_DONE)
+        return 1;
     if (keys->round == ROUND_SHARES && keys->n_workers > 1 && !keys->has_threads)
         begin_threads(keys);
     if (keys->has_threads) {

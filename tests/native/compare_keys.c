@@ -63,10 +63,10 @@ static int32_t random_value(uint64_t *seed, bool is_unique, int32_t *fresh)
 }
 
 /* What an operation asks, likely to fit what its key holds. */
-static void ask(struct history *h, int32_t i, int32_t held, bool is_unique, int32_t *fresh,
-                uint64_t *seed)
+static void ask(struct history *h, int32_t i, int32_t held, bool is_unique, bool has_cas,
+                int32_t *fresh, uint64_t *seed)
 {
-    h->f[i] = (uint16_t)random_below(seed, 3);
+    h->f[i] = (uint16_t)random_below(seed, has_cas ? 3 : 2);
     if (random_below(seed, 3) == 0)
         h->f[i] = READ;
     h->value_in[i] = 0;
@@ -104,7 +104,7 @@ static void random_history(struct history *h, uint64_t *seed)
     int32_t open[OPERATIONS_MAX], n_open = 0, crash = 10 * random_below(seed, 4);
     int32_t tie = random_below(seed, 3) == 0 ? 40 : 0;
     int64_t time = 0;
-    bool is_unique = random_below(seed, 3) != 0;
+    bool is_unique = random_below(seed, 3) != 0, has_cas = random_below(seed, 3) != 0;
     memset(h, 0, sizeof *h);
     h->n_keys = 1 + random_below(seed, KEYS_MAX);
     h->initial = random_below(seed, 5) == 0 ? -1 : 0;
@@ -121,7 +121,7 @@ static void random_history(struct history *h, uint64_t *seed)
             if (of_key[key]++ >= OF_KEY_MAX)
                 wanted = h->n;
             h->key[i] = key;
-            ask(h, i, held[key], is_unique, &fresh[key], seed);
+            ask(h, i, held[key], is_unique, has_cas, &fresh[key], seed);
             h->inv[i] = h->n_events++;
             h->inv_time[i] = time;
             open[n_open++] = i;

@@ -65,6 +65,35 @@ MUTANTS = {
         "return type == COLUMNS_OK ||",
         "return type == COLUMNS_OK || type == COLUMNS_FAIL ||",
     ),
+    "alone: a value may be written twice": (
+        "unique.c",
+        "if (choose(is_write, seen->writer, 0) != 0)",
+        "if (0)",
+    ),
+    "alone: the initial value may be written": ("unique.c", "| (value == initial))", ")"),
+    "alone: a call at the time of the return before it": (
+        "unique.c",
+        "return !(has_tie & 1) && ",
+        "return ",
+    ),
+    "alone: failed writes count": (
+        "unique.c",
+        "uint32_t is_kept = is_ok |",
+        "uint32_t is_kept = is_ok | (type == COLUMNS_FAIL && is_read == 0) |",
+    ),
+    "alone: crashed operations return": ("unique.c", "choose(is_ok, ~ret, 0)", "~ret | 1"),
+    "alone: phantoms": ("unique.c", "return refuse(u, ZONES_PHANTOM, v, false);", "continue;"),
+    "alone: a read may return before its write begins": (
+        "unique.c",
+        "if (least_ret < (uint32_t)inv[value->writer - 1])",
+        "if (0)",
+    ),
+    "alone: no block is a conflict": ("unique.c", "if (after < end) {", "if (0) {"),
+    "alone: the initial value has no block": (
+        "unique.c",
+        "initial->late == 0 ? 0 : initial->hi",
+        "0",
+    ),
     "what compare-and-sets ask is no need": (
         "kinds.h",
         "links[t] = heads[problem->make[t]];\n        heads[problem->make[t]] = t;",
@@ -88,7 +117,7 @@ def compile_keys(tmp_path_factory: pytest.TempPathFactory) -> Compile:
 
     def compiled(*flags: str, sources: Path = SOURCES) -> Path:
         program = tmp_path_factory.mktemp("keys") / "compare_keys"
-        files = [str(sources / name) for name in ("keys.c", "zones.c", "search.c")]
+        files = [str(sources / name) for name in ("keys.c", "unique.c", "zones.c", "search.c")]
         command = [compiler, "-std=c11", "-pthread", *flags, f"-I{sources}"]
         subprocess.run(
             [*command, str(HERE / "compare_keys.c"), *files, "-o", str(program)],
@@ -148,9 +177,9 @@ def test_mutant_is_caught(compile_keys: Compile, name: str, tmp_path: Path) -> N
     assert text.count(sound) == 1
     (sources / file).write_text(text.replace(sound, broken), encoding="utf-8")
 
-    program = compile_keys("-O0", "-w", sources=sources)
+    program = compile_keys("-O1", "-w", sources=sources)
     done = subprocess.run(
-        [program, "20000", "3"], capture_output=True, text=True, timeout=100, check=False
+        [program, "60000", "3"], capture_output=True, text=True, timeout=100, check=False
     )
 
     assert done.returncode != 0  # A mismatch, or a crash: an order longer than its place.
