@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dissever.checkers.compose import compose
 from dissever.checkers.evidence import Evidence
 from dissever.checkers.linearizable import Linearizable
+from dissever.checkers.liveness import Liveness
 from dissever.checkers.log_patterns import LogPatterns, NodeLog
 from dissever.checkers.models import (
     CAS_REGISTER,
@@ -37,6 +38,7 @@ __all__ = [
     "Evidence",
     "GrowOnlySet",
     "Linearizable",
+    "Liveness",
     "LogPatterns",
     "Misfit",
     "Model",
@@ -49,6 +51,7 @@ CHECKERS: Mapping[str, str] = {
     "linearizable": "each operation takes effect at one instant between its question and answer",
     "set": "every acknowledged element is in the final reads, and nothing that was not asked for",
     "stats": "what was asked and answered, how fast, and how fast the system came back",
+    "liveness": "a majority that healed makes progress, and in the end all hold the same",
     "faults": "every fault left evidence that it took hold, and that it healed",
     "logs": "no node's log or exit shows an assertion, a sanitizer report, a crash",
 }

@@ -16,7 +16,7 @@ from dissever.harness.history import Event, History, MalformedHistory, Operation
 from dissever.harness.results import Budget, Result, Verdict
 
 NOT_FAULTS: Final = frozenset({"recovery"})
-"""Processes that are no client and inject nothing."""
+"""Processes that are no client and inject nothing; `liveness` judges what they saw."""
 
 REASONS_MAX: Final = 3
 
@@ -34,9 +34,7 @@ class Evidence:
         except MalformedHistory as error:
             return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=f"malformed: {error}")
         faults = [each for each in operations if each.process not in NOT_FAULTS]
-        others = [each for each in operations if each.process in NOT_FAULTS]
-        doubts = [doubt for each in faults if (doubt := _doubt(each))]
-        doubts += [doubt for each in others if (doubt := _failure(each))]
+        doubts = [doubt for each in faults if (doubt := doubt_of(each))]
         details = {"faults": len(faults), "doubts": doubts}
         if doubts:
             why = "; ".join(doubts[:REASONS_MAX])
@@ -54,28 +52,29 @@ def is_healing(f: str) -> bool:
 
 def evidence(fault: Operation) -> dict[str, Any]:
     """What was observed, as the completion says; empty without."""
-    value = fault.completion.value if fault.completion else None
-    found = value.get("evidence") if isinstance(value, dict) else None
+    found = _value(fault).get("evidence")
     return found if isinstance(found, dict) else {}
 
 
-def _doubt(fault: Operation) -> str | None:
+def _value(fault: Operation) -> dict[str, Any]:
+    value = fault.completion.value if fault.completion else None
+    return value if isinstance(value, dict) else {}
+
+
+def doubt_of(fault: Operation) -> str | None:
+    """Why a fault operation is not believed, or None."""
     begin = _name(fault)
     if fault.completion is None:
         return f"{begin} never completed"
     found = evidence(fault)
+    awaited = _value(fault).get("awaited", {})
+    if awaited.get("seen") is False:
+        return f"{begin} came too early: {awaited['event']} was not seen{_error(fault.completion)}"
     word = "healed" if "healed" in found else "held"
     if found.get(word) is True:
         return None
     verb = "healed" if is_healing(fault.f) else "took hold"
     return f"{begin} has no evidence that it {verb}{_error(fault.completion)}"
-
-
-def _failure(other: Operation) -> str | None:
-    if other.completion is not None and other.completion.error is None:
-        return None
-    error = _error(other.completion) if other.completion else ": it never completed"
-    return f"{_name(other)} failed{error}"
 
 
 def _name(fault: Operation) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dissever import __version__
-from dissever.checkers import Evidence, LogPatterns, NodeLog, Stats, compose
+from dissever.checkers import Evidence, Liveness, LogPatterns, NodeLog, Stats, compose
 from dissever.harness import store
 from dissever.harness.client import Invocation, Nemesis
 from dissever.harness.formats import read_history
@@ -29,10 +29,19 @@ from dissever.harness.generator import (
 )
 from dissever.harness.history import History, Key
 from dissever.harness.plan import Options, Plan, host_versions
+from dissever.harness.recovery import COMPARE, PROGRESS, READY, RECOVERY
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
-from dissever.harness.runner import RECOVERY, Test
+from dissever.harness.runner import Test
 from dissever.harness.system import Deployment, System
-from dissever.nemesis import Environment, PlannedOp, make_nemeses
+from dissever.nemesis import (
+    MAJORITY_ONLY,
+    Environment,
+    PlannedOp,
+    compile_script,
+    core,
+    make_nemeses,
+    read_script,
+)
 from dissever.nemesis import final as final_healing
 from dissever.nemesis import generator as play
 from dissever.nemesis import plan as draw_plan
@@ -57,7 +66,9 @@ def make_plan(options: Options, system: System, started: datetime) -> Plan:
 def repeat_command(options: Options) -> str:
     """The command line that repeats a run."""
     words = ["dissever", "test", options.system, "--workload", options.workload]
-    if options.faults:
+    if options.script:
+        words += ["--plan", options.script_path]
+    elif options.faults:
         words += ["--faults", ",".join(options.faults)]
     words += [
         "--nodes",
@@ -77,11 +88,18 @@ def repeat_command(options: Options) -> str:
 
 def plan_faults(options: Options) -> tuple[PlannedOp, ...]:
     """
-    When which fault strikes, drawn from the seed.
+    When which fault strikes: as the script says, or drawn from the seed.
 
     Raises:
         ValueError: For a fault that there is not, or that does not fit the nodes or the time.
     """
+    if options.script:
+        return compile_script(
+            read_script(options.script),
+            nodes=options.nodes,
+            seed=options.seed,
+            time_limit_s=options.time_limit_s,
+        )
     return draw_plan(
         options.faults,
         nodes=options.nodes,
@@ -102,6 +120,8 @@ def make_test(plan: Plan, system: System) -> Test:
             primaries=deployment,
             answers=deployment.answers,
             seed=options.seed,
+            budget=read_script(options.script).budget if options.script else None,
+            watched=deployment,
         )
         return make_nemeses(options.faults, environment)
 
@@ -132,6 +152,7 @@ def judge(
     """What all checkers say of a history."""
     options = plan.options
     checkers: dict[str, Checker] = dict(WORKLOADS[options.workload].checkers(options))
+    checkers["liveness"] = Liveness()
     checkers["stats"] = Stats()
     checkers["faults"] = Evidence()
     checkers["logs"] = LogPatterns(_node_logs(run, options.nodes))
@@ -183,11 +204,27 @@ def _generator(options: Options) -> Any:
     faults = nemesis(play(plan_faults(options)))
 
     def ending(keys: tuple[Key, ...]) -> Any:
-        recovery = once(Invocation("await-ready", process=RECOVERY))
         final = clients(rate(FINAL_RATE, workload.final(options, keys)))
-        return phases(nemesis(final_healing(options.faults)), nemesis(recovery), final)
+        compare = [_recovery(COMPARE)] if options.faults else []
+        return phases(*_healing(options), _recovery(READY), final, *compare)
 
     return then_with_keys(time_limit(options.time_limit_s, any_of(operations, faults)), ending)
+
+
+def _healing(options: Options) -> list[Any]:
+    """Everything heals but the links of a majority to the others; then those, too."""
+    healing = nemesis(final_healing(options.faults))
+    inside = core(options.nodes, options.seed) if options.faults else ()
+    if not inside:
+        return [healing]
+    value = {"nodes": list(inside)}
+    start = Invocation(f"start-{MAJORITY_ONLY}", value, process=MAJORITY_ONLY)
+    stop = Invocation(f"stop-{MAJORITY_ONLY}", process=MAJORITY_ONLY)
+    return [nemesis(once(start)), healing, _recovery(PROGRESS, value), nemesis(once(stop))]
+
+
+def _recovery(f: str, value: Any = None) -> Any:
+    return nemesis(once(Invocation(f, value, process=RECOVERY)))
 
 
 def _are_named(nodes: tuple[str, ...]) -> bool:

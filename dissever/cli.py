@@ -32,7 +32,7 @@ from dissever.harness.history import MalformedHistory
 from dissever.harness.plan import Options, Plan
 from dissever.harness.results import Results, Verdict
 from dissever.harness.runner import CannotRun, execute
-from dissever.nemesis import KINDS
+from dissever.nemesis import EVENTS, KINDS, read_script
 from dissever.params import Concurrency, Name, Nodes, Setting, unknown
 from dissever.reports import summary
 from dissever.systems import SYSTEMS, load
@@ -103,6 +103,12 @@ def cli(verbose: int) -> None:
     default="",
     metavar="NAME,…",
     help="What breaks: " + ", ".join(KINDS) + "; a name may carry a target, partition:leader.",
+)
+@click.option(
+    "--plan",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Faults as a YAML file says, instead of drawn from the seed; see docs/faults.md.",
 )
 @click.option(
     "--nodes",
@@ -196,6 +202,7 @@ def test(
     system: str,
     workload: str,
     faults: str,
+    plan: Path | None,
     nodes: tuple[str, ...],
     rate: float,
     concurrency: tuple[int, bool],
@@ -219,12 +226,16 @@ def test(
     dissever test simulated --workload register --bug lost-write
     dissever test dqlite -w set -f partition,kill,pause -t 60
     dissever test dqlite -w register --consistency leader -f deposed-leader
+    dissever test dqlite -w register --plan examples/isolate-then-kill.yaml --dry-run
     """
+    script, named = _script(plan, faults)
     count, per_node = concurrency
     options = Options(
         system=system,
         workload=workload,
-        faults=tuple(name.strip() for name in faults.split(",") if name.strip()),
+        faults=named,
+        script=script,
+        script_path=str(plan or ""),
         nodes=nodes,
         rate=rate,
         concurrency=count * len(nodes) if per_node else count,
@@ -244,6 +255,20 @@ def test(
     if missing is not None:
         raise click.ClickException(f"{system} cannot run here: {missing.reason}; {missing.remedy}")
     return _run(options, under_test, runs, keep_data=keep_data, is_quiet=quiet)
+
+
+def _script(path: Path | None, faults: str) -> tuple[str, tuple[str, ...]]:
+    """The text of a plan, and the faults that the run has."""
+    if path is None:
+        return "", tuple(name.strip() for name in faults.split(",") if name.strip())
+    if faults:
+        raise click.UsageError("expected --faults or --plan, got both")
+    try:
+        text = path.read_text(encoding="utf-8")
+        steps = read_script(text).faults
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{path}: {error}") from error
+    return text, tuple(dict.fromkeys(step.fault.partition(":")[0] for step in steps))
 
 
 def _system_options(
@@ -436,6 +461,7 @@ def list_() -> int:
         ("systems", _system_rows()),
         ("workloads", [(name, workload.description) for name, workload in WORKLOADS.items()]),
         ("faults", [(name, fault.description) for name, fault in KINDS.items()]),
+        ("events", [(name, event.description) for name, event in EVENTS.items()]),
         ("checkers", list(CHECKERS.items())),
         ("models", [(name, model.description) for name, model in MODELS.items()]),
     ):

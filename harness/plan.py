@@ -17,7 +17,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
     `concurrency` counts client processes. `values` 0 means that every written value is unique, else
     values are drawn from 0 to `values` - 1. `system_options` are the system's own, such as the bug
-    that is switched on in the simulated one.
+    that is switched on in the simulated one. `script` is the text of the file that says when which
+    fault strikes, and `script_path` where it was read; without it that is drawn from the seed.
     """
 
     system: str
@@ -33,6 +34,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     consistency: str = "quorum"
     values: int = 0
     system_options: dict[str, Any] = {}
+    script: str = ""
+    script_path: str = ""
 
 
 class Skipped(msgspec.Struct, frozen=True):

@@ -19,21 +19,17 @@ from typing import Any, Protocol
 import msgspec
 
 from dissever.harness import clock, store
-from dissever.harness.client import Client, Completion, Invocation, Missing, Nemesis
+from dissever.harness.client import Client, Nemesis
 from dissever.harness.cluster import Cluster
 from dissever.harness.history import Event
 from dissever.harness.interpreter import Limits, interpret
 from dissever.harness.journal import Journal
 from dissever.harness.plan import Outcome, Plan
+from dissever.harness.recovery import RECOVERY, Recovery
 from dissever.harness.streams import stream
 from dissever.harness.system import Deployment, System
 
 log = logging.getLogger(__name__)
-
-RECOVERY = "recovery"
-"""The process that waits, after everything is healed, until the system serves again."""
-
-READY_LIMIT_S = 30.0
 
 
 class CannotRun(Exception):
@@ -63,23 +59,6 @@ class Test:
     generator: Any
     client: Callable[[Any], Client]
     nemeses: Callable[[Deployment], Mapping[str, Nemesis]]
-
-
-class Recovery:
-    """Waits until the system serves again; its completion says how long that took and who leads."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
-
-    def probe(self, cluster: Cluster) -> Missing | None:
-        return None
-
-    async def invoke(self, invocation: Invocation) -> Completion:
-        seen = await self._deployment.await_ready(READY_LIMIT_S)
-        return invocation.info(value=dict(seen))
-
-    async def heal(self) -> None:
-        pass
 
 
 def execute(test: Test, run: Path, observer: Observer) -> Outcome:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
@@ -11,6 +12,14 @@ from typing import Any, Protocol
 from dissever.harness.client import Missing
 from dissever.harness.cluster import Cluster
 from dissever.harness.plan import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One that a node holds. `is_installed`: it came from another node, in place of the log."""
+
+    name: str
+    is_installed: bool
 
 
 class Deployment(Protocol):
@@ -29,6 +38,10 @@ class Deployment(Protocol):
         """Whether the node's process answers a request now; takes a second at most."""
         ...
 
+    async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
+        """Node -> the snapshots that it holds; empty when nobody can say."""
+        ...
+
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
         """
         Wait until every node answers and agrees who leads.
@@ -38,6 +51,26 @@ class Deployment(Protocol):
 
         Raises:
             TimeoutError: When it is not so in time; the message says what is missing.
+        """
+        ...
+
+    async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
+        """
+        Wait until a write by way of these nodes is acknowledged, whatever the others do.
+
+        Returns:
+            What was seen, as JSON values.
+
+        Raises:
+            TimeoutError: When none is in time; the message says what is missing.
+        """
+        ...
+
+    async def replicas(self) -> Mapping[str, str] | None:
+        """
+        Node -> a digest of everything that it holds, or in words why it gives none.
+
+        Two nodes with the same digest hold the same. None: the system offers no dump.
         """
         ...
 

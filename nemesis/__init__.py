@@ -19,13 +19,17 @@ from dissever.nemesis.down import Down
 from dissever.nemesis.faults import FAULTS, HEALING_ORDER, Fault, Shape, parse
 from dissever.nemesis.grudges import PartitionSpec
 from dissever.nemesis.kill import Kill
+from dissever.nemesis.majority_only import MAJORITY_ONLY, MajorityOnly, core
 from dissever.nemesis.needs import BACKENDS, Backend, Need, missing
 from dissever.nemesis.partition import Partition
 from dissever.nemesis.pause import Pause
 from dissever.nemesis.planner import plan
 from dissever.nemesis.processes import Answers
 from dissever.nemesis.schedule import PlannedOp, final, generator
+from dissever.nemesis.script import Script, compile_script, read_script
+from dissever.nemesis.swizzle import Swizzle
 from dissever.nemesis.targets import TargetSpec
+from dissever.nemesis.triggers import EVENTS, Triggered, Watched
 
 __all__ = [  # noqa: RUF022 - grouped by what they are for
     # What there is.
@@ -41,10 +45,16 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "TargetSpec",
     "parse",
     # When it strikes.
+    "EVENTS",
+    "MAJORITY_ONLY",
     "PlannedOp",
+    "Script",
+    "compile_script",
+    "core",
     "final",
     "generator",
     "plan",
+    "read_script",
     # What carries it out.
     "Answers",
     "Cuts",
@@ -53,8 +63,11 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "Environment",
     "Kill",
     "LinkEvidence",
+    "MajorityOnly",
     "Partition",
     "Pause",
+    "Swizzle",
+    "Triggered",
     "make_nemeses",
 ]
 
@@ -66,7 +79,7 @@ class Environment:
 
     `primaries` is None for a system without leaders, `answers` when nobody can say whether a node
     answers. `budget`: at most so many nodes are down at a time; None: a minority. It must be that
-    of the plan.
+    of the plan. `watched`: what triggers are seen by; None when no fault waits for an event.
     """
 
     cluster: Cluster
@@ -74,6 +87,7 @@ class Environment:
     seed: int
     answers: Answers | None = None
     budget: int | None = None
+    watched: Watched | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +123,10 @@ KINDS: Mapping[str, Kind] = {
         "cut the network between nodes",
         lambda at, shared: Partition(at.cluster, shared.cuts, primaries=at.primaries, seed=at.seed),
     ),
+    "swizzle": Kind(
+        "cut nodes off one by one, heal them in another order",
+        lambda at, shared: Swizzle(at.cluster, shared.cuts, seed=at.seed),
+    ),
     "kill": Kind(
         "end nodes with SIGKILL, then start them again",
         lambda at, shared: Kill(at.cluster, shared.down, primaries=at.primaries, seed=at.seed),
@@ -141,7 +159,8 @@ KINDS: Mapping[str, Kind] = {
 
 def make_nemeses(faults: Iterable[str], environment: Environment) -> dict[str, Nemesis]:
     """
-    A nemesis for each kind of fault that is asked for, in the order in which they must heal.
+    A nemesis for each kind of fault that is asked for, in the order in which they must heal; the
+    last one heals a majority first.
 
     Raises:
         ValueError: For a name that there is not.
@@ -149,4 +168,8 @@ def make_nemeses(faults: Iterable[str], environment: Environment) -> dict[str, N
     asked = {fault.name for fault in parse(faults)}
     cluster = environment.cluster
     shared = Shared(Cuts(cluster), Down(cluster.nodes, environment.budget))
-    return {name: KINDS[name].make(environment, shared) for name in HEALING_ORDER if name in asked}
+    made = {name: KINDS[name].make(environment, shared) for name in HEALING_ORDER if name in asked}
+    if environment.watched is not None:
+        watched = environment.watched
+        made = {name: Triggered(nemesis, watched) for name, nemesis in made.items()}
+    return {**made, MAJORITY_ONLY: MajorityOnly(cluster, shared.cuts)} if made else {}

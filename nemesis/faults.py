@@ -76,6 +76,12 @@ FAULTS: Mapping[str, Shape] = {
         takes_down=False,
         heals=Heals.LINKS,
     ),
+    "swizzle": Shape(
+        ("start-swizzle", "stop-swizzle"),
+        {"minority": 3, "majority": 3, "all": 2},
+        takes_down=False,
+        heals=Heals.LINKS,
+    ),
     "kill": Shape(("kill", "start"), _TARGETS, takes_down=True, heals=Heals.START),
     "pause": Shape(("pause", "resume"), _TARGETS, takes_down=True, heals=Heals.RESUME),
     "deposed-leader": Shape(

@@ -16,12 +16,16 @@ Source: canonical/dqlite, `docs/consistency model`; canonical/go-dqlite issue 20
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 import socket
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dqlite
@@ -30,6 +34,7 @@ from dissever.harness.cluster import Cluster, Program
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun
+from dissever.harness.system import Snapshot
 
 PORT = 9001
 DATABASE = "dissever"
@@ -46,6 +51,7 @@ ASK_LIMIT_S = 1.0
 """How long a node may take to say who leads."""
 
 START_LIMIT_S = 30.0
+DUMP_LIMIT_S = 10.0
 
 BUSY_WAIT_S = (0.001, 0.008)
 BUSY_TRIES = 30
@@ -265,6 +271,10 @@ class DqliteDeployment:
             return False
         return True
 
+    async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
+        cluster = self.cluster
+        return {n: _snapshots(cluster.directory(n) / "data") for n in cluster.nodes}
+
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
         missing = "nobody was asked yet"
         loop = asyncio.get_running_loop()
@@ -285,6 +295,39 @@ class DqliteDeployment:
                 missing = f"the nodes name as their leader {named}"
             await asyncio.sleep(0.05)
         raise TimeoutError(f"not ready after {timeout_s:g} s: {missing}")
+
+    async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
+        missing = "nobody was asked yet"
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while loop.time() - start < timeout_s:
+            for node in nodes:
+                try:
+                    await self._write(node)
+                except (dqlite.DqliteError, TimeoutError) as error:
+                    missing = str(error) or f"no answer by way of {node}"
+                else:
+                    return {"by": node}
+            await asyncio.sleep(0.05)
+        raise TimeoutError(
+            f"no write by way of {', '.join(nodes)} within {timeout_s:g} s: {missing}"
+        )
+
+    async def replicas(self) -> Mapping[str, str] | None:
+        digests = await asyncio.gather(*(self._digest(node) for node in self.cluster.nodes))
+        return dict(zip(self.cluster.nodes, digests, strict=True))
+
+    async def _digest(self, node: str) -> str:
+        """Of all rows: files of equal databases differ by salts and by when they were merged."""
+        try:
+            async with asyncio.timeout(DUMP_LIMIT_S):
+                async with await dqlite.Client.connect(
+                    self._addresses[node], dial=self._dial, timeout_s=DUMP_LIMIT_S
+                ) as client:
+                    files = await client.dump(DATABASE)
+        except (dqlite.DqliteError, TimeoutError) as error:
+            return f"no dump: {str(error) or type(error).__name__}"
+        return await asyncio.to_thread(_digest_of, files)
 
     async def open_store(self, workload: str, node: str) -> Any:
         session = Session(self, node, self._options.operation_limit_s)
@@ -409,6 +452,47 @@ async def _again(request: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(0.02)
         else:
             return
+
+
+def _snapshots(directory: Path) -> frozenset[Snapshot]:
+    """
+    By the names of raft's files: `snapshot-<term>-<index>-<time>.meta`, and `<first>-<last>`.
+
+    A node that takes a snapshot keeps entries before it; one that installs a snapshot keeps none.
+    """
+    try:
+        names = [path.name for path in directory.iterdir()]
+    except FileNotFoundError:
+        return frozenset()
+    firsts = [int(found[1]) for name in names if (found := _SEGMENT.fullmatch(name))]
+    return frozenset(
+        Snapshot(name, all(first > int(found[1]) for first in firsts))
+        for name in names
+        if (found := _SNAPSHOT.fullmatch(name))
+    )
+
+
+_SNAPSHOT = re.compile(r"snapshot-\d+-(\d+)-\d+\.meta")
+_SEGMENT = re.compile(r"(\d{16})-\d{16}")
+
+
+def _digest_of(files: Mapping[str, bytes]) -> str:
+    """Of the SQL that makes the database again, and of what SQLite says of its pages."""
+    with TemporaryDirectory() as directory:
+        for name, content in files.items():
+            if content or not name.endswith("-wal"):
+                (Path(directory) / name).write_bytes(content)
+        try:
+            with closing(sqlite3.connect(Path(directory) / DATABASE)) as database:
+                checked = database.execute("PRAGMA integrity_check").fetchall()
+                if checked != [("ok",)]:
+                    return f"damaged: {checked[0][0]}"
+                digest = hashlib.sha256()
+                for line in database.iterdump():
+                    digest.update(line.encode() + b"\n")
+        except sqlite3.Error as error:
+            return f"damaged: {error}"
+    return digest.hexdigest()
 
 
 def _why_it_ended(cluster: Cluster, node: str, exit_status: int) -> str:

@@ -17,7 +17,7 @@ and 2.2.1 (one round trip).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Any
 from dissever.harness.client import Missing, NotApplied
 from dissever.harness.cluster.simulated import Behaviour, SimulatedCluster
 from dissever.harness.plan import Options
+from dissever.harness.system import Snapshot
 
 BUGS: Mapping[str, str] = {
     "stale-read": "a node keeps what it read for a while, and answers reads from that copy",
@@ -382,6 +383,9 @@ class SimulatedDeployment:
             return False
         return True
 
+    async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
+        return {}
+
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
         until_s = _now_s() + timeout_s
         while silent := [node for node in self.cluster.nodes if not await self.answers(node)]:
@@ -389,6 +393,22 @@ class SimulatedDeployment:
                 raise TimeoutError(f"no answer from {', '.join(silent)} in {timeout_s:g} s")
             await asyncio.sleep(READY_POLL_S)
         return {"answering": list(self.cluster.nodes)}
+
+    async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
+        until_s = _now_s() + timeout_s
+        while _now_s() < until_s:
+            for node in nodes:
+                try:
+                    async with asyncio.timeout(1.0):
+                        await _ask_node(self.cluster, node, Do("progress", lambda _: 1, "write", 1))
+                except (NotApplied, TimeoutError, OSError):
+                    continue
+                return {"by": node}
+            await asyncio.sleep(READY_POLL_S)
+        raise TimeoutError(f"no write by way of {', '.join(nodes)} in {timeout_s:g} s")
+
+    async def replicas(self) -> Mapping[str, str] | None:
+        return None  # An acceptor holds what it accepted, which need not be what others hold.
 
     async def open_store(self, workload: str, node: str) -> Any:
         stores = {"register": SimulatedRegisters, "set": SimulatedElements}

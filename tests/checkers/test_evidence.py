@@ -45,7 +45,12 @@ def test_no_faults_are_valid(history: Notation) -> None:
         ("kill invoke kill", "kill (kill) at 0.000 s never completed"),
         ("kill invoke kill\nkill info kill", "no evidence"),
         ("kill invoke kill\nkill info kill {'targets': ['n1']}", "no evidence"),
-        ("recovery invoke await-ready", "never completed"),
+        (
+            HELD.replace(
+                "'held': True}", "'held': True}, 'awaited': {'event': 'e', 'seen': False}"
+            ),
+            "came too early: e was not seen",
+        ),
     ],
 )
 def test_missing_evidence_is_unknown(history: Notation, text: str, why: str) -> None:

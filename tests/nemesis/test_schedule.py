@@ -14,8 +14,10 @@ from dissever.harness.results import Budget, Verdict
 from dissever.nemesis import PlannedOp, final, make_nemeses, plan
 from dissever.nemesis import generator as play_plan
 from dissever.nemesis.faults import HEALING_ORDER
+from dissever.nemesis.majority_only import MAJORITY_ONLY
 
 FAULTS = ("partition", "kill", "pause", "deposed-leader")
+ORDER = tuple(name for name in HEALING_ORDER if name in FAULTS)
 
 
 def context(time: int, *busy: str) -> Context:
@@ -69,7 +71,7 @@ def test_at_the_end_every_fault_is_healed_in_an_order_that_cannot_block() -> Non
         assert isinstance(step, Invocation)
         seen.append((step.process, step.f))
 
-    assert tuple(process for process, _ in seen) == HEALING_ORDER
+    assert tuple(process for process, _ in seen) == ORDER
     assert dict(seen)["kill"] == "start"
 
 
@@ -81,8 +83,8 @@ def test_a_final_healing_waits_for_the_one_before() -> None:
 
 
 def test_nemeses_come_in_the_order_in_which_they_must_heal(cluster: Any, nemeses_of: Any) -> None:
-    assert tuple(nemeses_of(cluster)) == HEALING_ORDER
-    assert list(nemeses_of(cluster, "kill:leader", "kill:one")) == ["kill"]
+    assert tuple(nemeses_of(cluster)) == (*ORDER, MAJORITY_ONLY)
+    assert list(nemeses_of(cluster, "kill:leader", "kill:one")) == ["kill", MAJORITY_ONLY]
     with pytest.raises(ValueError, match="did you mean 'pause'"):
         make_nemeses(["pauze"], None)  # type: ignore[arg-type]
 

@@ -1,0 +1,146 @@
+"""
+Faults written down instead of drawn: a small YAML file, checked before anything runs.
+
+    faults:
+      - fault: partition:leader   # a fault, with its target after the colon
+        at: 5                     # seconds from the start of the run
+        until: leader-changed     # heal once this was seen (`for: 4`: heal after 4 s)
+        within: 10                # and not later than so many seconds
+      - fault: kill
+        nodes: [n2]               # or the very nodes
+        at: 5
+        after: leader-changed     # strike only once this was seen
+        for: 2
+        with: {count: 1}          # what else the fault is told
+
+Chance, where a line leaves any, comes from the seed of the run: the same file with the same seed
+gives the same operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Annotated, Any
+
+import msgspec
+
+from dissever.nemesis.faults import FAULTS, Fault, parse
+from dissever.nemesis.schedule import PlannedOp
+from dissever.nemesis.targets import minority_size
+from dissever.nemesis.triggers import EVENTS
+
+__all__ = ["Script", "Step", "compile_script", "read_script"]
+
+WITHIN_S = 10.0
+
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Length = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"for_s": "for"}):
+    """One fault, from when it strikes to when it heals. Times in seconds."""
+
+    fault: str
+    at: Seconds
+    for_s: Length | None = None
+    until: str | None = None
+    after: str | None = None
+    within: Length = WITHIN_S
+    nodes: tuple[str, ...] = ()
+    with_: dict[str, Any] = msgspec.field(default={}, name="with")
+
+
+class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file. `budget`: at most so many nodes down at a time; without it a minority."""
+
+    faults: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1)]
+    budget: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+def read_script(text: str) -> Script:
+    """
+    Read a script.
+
+    Raises:
+        ValueError: When it is none; the message says what was expected, what came, and where.
+    """
+    try:
+        return msgspec.yaml.decode(text, type=Script)
+    except msgspec.DecodeError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+def compile_script(
+    script: Script, *, nodes: Sequence[str], seed: int, time_limit_s: float
+) -> tuple[PlannedOp, ...]:
+    """
+    The operations of a script, in the order of their offsets.
+
+    Raises:
+        ValueError: For a fault, target, event or node that there is not, a line that never heals,
+            or does not fit the nodes, the budget or the time; the message names the line.
+    """
+    budget = minority_size(len(nodes)) if script.budget is None else script.budget
+    ops: list[PlannedOp] = []
+    ends: dict[str, float] = {}
+    for number, step in enumerate(script.faults, start=1):
+        try:
+            fault = _checked(step, nodes, budget, time_limit_s)
+            if step.at < ends.get(fault.name, 0.0):
+                raise ValueError(f"{fault.name} strikes again before it has healed")
+            ends[fault.name] = step.at + _length_s(step)
+            ops += _ops(step, fault, Random(f"{seed}/script/{number}"))
+        except ValueError as error:
+            raise ValueError(f"faults, line {number} ({step.fault}): {error}") from error
+    return tuple(sorted(ops, key=lambda op: op.offset_ns))
+
+
+def _checked(step: Step, nodes: Sequence[str], budget: int, time_limit_s: float) -> Fault:
+    (fault,) = parse([step.fault])
+    if step.nodes and fault.specs:
+        raise ValueError("expected a target after the colon or nodes, got both")
+    if unknown := sorted(set(step.nodes) - set(nodes)):
+        raise ValueError(f"expected nodes out of {', '.join(nodes)}, got {', '.join(unknown)}")
+    if not step.nodes:
+        fault.fitting(len(nodes), budget)
+    elif fault.shape.takes_down and len(step.nodes) > budget:
+        raise ValueError(f"takes {len(step.nodes)} nodes down, and the budget is {budget}")
+    for event in filter(None, (step.after, step.until)):
+        if event not in EVENTS:
+            raise ValueError(f"expected an event out of {', '.join(EVENTS)}, got {event!r}")
+    if (step.for_s is None) == (step.until is None):
+        raise ValueError("expected either for or until, so that it heals")
+    if step.at + _length_s(step) > time_limit_s:
+        end = f"{step.at + _length_s(step):g} s"
+        raise ValueError(f"may heal only at {end}, after the time limit of {time_limit_s:g} s")
+    return fault
+
+
+def _length_s(step: Step) -> float:
+    """How long after `at` it has healed at the latest, but for what the work itself takes."""
+    waits = step.within if step.after else 0.0
+    return waits + (step.within if step.for_s is None else step.for_s)
+
+
+def _ops(step: Step, fault: Fault, rng: Random) -> list[PlannedOp]:
+    """The injection, then the steps after it, spread over the time until it heals."""
+    seed = rng.getrandbits(32)
+    value = {"seed": seed, **fault.shape.draw(rng), **step.with_}
+    if step.nodes:
+        value["targets"] = list(step.nodes)
+    elif fault.specs:
+        value["spec"] = fault.specs[0]
+    if step.after is not None:
+        value["after"] = {"event": step.after, "within_s": step.within}
+    at_ns = int(step.at * 1e9)
+    first, *later = FAULTS[fault.name].steps
+    ops = [PlannedOp(at_ns, fault.name, first, value)]
+    for f in later:
+        told: dict[str, Any] = (
+            {"after": {"event": step.until, "within_s": step.within}}
+            if step.for_s is None
+            else {"hold_s": step.for_s / len(later)}
+        )
+        ops.append(PlannedOp(at_ns, fault.name, f, told))
+    return ops

@@ -1,0 +1,86 @@
+"""A majority that healed must make progress, and all must hold the same in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from dissever.checkers import Liveness
+from dissever.harness.history import History
+from dissever.harness.results import Budget, Verdict
+
+Notation = Callable[[str], History]
+
+HEALED = """
+    partition invoke stop-partition
+    partition info   stop-partition  {'evidence': {'healed': True}}
+    recovery  invoke await-progress {'nodes': ['n1', 'n2']}
+    recovery  info   await-progress {'evidence': {'held': True}}
+    recovery  invoke await-ready
+    recovery  info   await-ready {'evidence': {'held': True}}
+    recovery  invoke compare-replicas
+    recovery  info   compare-replicas {'evidence': {'held': True}}
+"""
+
+
+def test_a_system_that_came_back_is_valid(history: Notation) -> None:
+    result = Liveness()(history(HEALED), Budget())
+
+    assert result.verdict is Verdict.VALID
+    assert "await-progress took" in result.why
+
+
+def test_nothing_asked_for_is_valid(history: Notation) -> None:
+    assert Liveness()(history("0 invoke read\n0 ok read 1"), Budget()).verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize(
+    ("f", "name"),
+    [
+        ("await-progress", "no-progress"),
+        ("await-ready", "no-recovery"),
+        ("compare-replicas", "diverged"),
+    ],
+)
+def test_what_did_not_come_is_invalid(history: Notation, f: str, name: str) -> None:
+    good = f"info   {f} {{'evidence': {{'held': True}}}}"
+    result = Liveness()(history(HEALED.replace(good, good.replace("True", "False"))), Budget())
+
+    assert result.verdict is Verdict.INVALID
+    assert [each.name for each in result.anomalies] == [name]
+    assert len(result.anomalies[0].indices) == 2
+
+
+def test_a_fault_that_did_not_heal_excuses_it(history: Notation) -> None:
+    text = HEALED.replace("'healed': True", "'healed': False").replace(
+        "'held': True", "'held': False"
+    )
+    result = Liveness()(history(text), Budget())
+
+    assert result.verdict is Verdict.UNKNOWN
+    assert "stop-partition" in result.why
+
+
+def test_a_fault_that_healed_at_a_later_try_excuses_nothing(history: Notation) -> None:
+    text = """
+        partition invoke stop-partition
+        partition info   stop-partition  {'evidence': {'healed': False}}
+    """ + HEALED.replace("'held': True", "'held': False")
+
+    assert Liveness()(history(text), Budget()).verdict is Verdict.INVALID
+
+
+def test_a_system_without_a_dump_is_not_accused(history: Notation) -> None:
+    text = HEALED.replace(
+        "compare-replicas {'evidence': {'held': True}}",
+        "compare-replicas {'skipped': 'no dump', 'evidence': {'held': None}}",
+    )
+
+    assert Liveness()(history(text), Budget()).verdict is Verdict.VALID
+
+
+def test_a_recovery_that_never_ended_is_unknown(history: Notation) -> None:
+    result = Liveness()(history("recovery invoke await-ready"), Budget())
+
+    assert (result.verdict, result.why) == (Verdict.UNKNOWN, "await-ready never completed")

@@ -1,0 +1,91 @@
+"""A plan in YAML becomes operations, or one line that says what is wrong with it and where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dissever.nemesis import compile_script, read_script
+
+NODES = ("n1", "n2", "n3", "n4", "n5")
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def ops(text: str, seed: int = 1, limit_s: float = 30.0) -> list[tuple[Any, ...]]:
+    planned = compile_script(read_script(text), nodes=NODES, seed=seed, time_limit_s=limit_s)
+    return [(op.offset_ns / 1e9, op.process, op.f, op.value) for op in planned]
+
+
+def test_a_line_becomes_an_injection_and_a_healing() -> None:
+    (first, last) = ops("faults: [{fault: 'partition:leader', at: 2, for: 4}]")
+
+    assert first[:3] == (2.0, "partition", "start-partition")
+    assert first[3]["spec"] == "leader"
+    assert last == (2.0, "partition", "stop-partition", {"hold_s": 4.0})
+
+
+def test_events_and_nodes_are_told_to_the_fault() -> None:
+    text = "faults: [{fault: kill, nodes: [n2], at: 1, after: leader-changed, until: leaderless}]"
+    (first, last) = ops(text)
+
+    assert first[3]["targets"] == ["n2"]
+    assert first[3]["after"] == {"event": "leader-changed", "within_s": 10.0}
+    assert last[3] == {"after": {"event": "leaderless", "within_s": 10.0}}
+
+
+def test_steps_between_share_the_time() -> None:
+    told = ops("faults: [{fault: deposed-leader, at: 1, for: 6}]")
+
+    assert [each[2] for each in told] == [
+        "start-deposed-leader",
+        "resume-deposed-leader",
+        "stop-deposed-leader",
+    ]
+    assert told[1][3] == told[2][3] == {"hold_s": 3.0}
+
+
+def test_the_same_seed_gives_the_same_operations_and_another_one_others() -> None:
+    text = "faults: [{fault: kill, at: 1, for: 2}, {fault: pause, at: 1, for: 2}]"
+
+    assert ops(text, 7) == ops(text, 7)
+    assert ops(text, 7) != ops(text, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("faults: []", "length >= 1"),
+        ("faults: [{fault: kill}]", r"missing required field `at` - at `\$\.faults\[0\]`"),
+        ("faults: [{fault: kill, at: 1, fro: 2}]", r"unknown field `fro` - at `\$\.faults\[0\]`"),
+        ("faults: [{fault: kill, at: soon, for: 1}]", r"got `str` - at `\$\.faults\[0\]\.at`"),
+        ("faults: {", "expected the node content|did not find|while parsing"),
+        ("faults: [{fault: kil, at: 1, for: 1}]", r"line 1 \(kil\): .*did you mean 'kill'"),
+        ("faults: [{fault: 'kill:all', at: 1, for: 1}]", "takes 5 of 5 nodes down"),
+        ("faults: [{fault: kill, nodes: [n9], at: 1, for: 1}]", "expected nodes out of n1.*got n9"),
+        ("faults: [{fault: 'kill:one', nodes: [n1], at: 1, for: 1}]", "got both"),
+        ("faults: [{fault: kill, nodes: [n1, n2, n3], at: 1, for: 1}]", "the budget is 2"),
+        ("faults: [{fault: kill, at: 1}]", "expected either for or until"),
+        ("faults: [{fault: kill, at: 1, for: 1, until: leaderless}]", "either for or until"),
+        ("faults: [{fault: kill, at: 1, until: dawn}]", "expected an event out of .*got 'dawn'"),
+        (
+            "faults: [{fault: kill, at: 25, for: 9}]",
+            "heal only at 34 s, after the time limit of 30",
+        ),
+        (
+            "faults: [{fault: kill, at: 1, for: 5}, {fault: kill, at: 3, for: 1}]",
+            r"line 2 \(kill\): kill strikes again before it has healed",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        ops(text)
+
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+def test_the_examples_are_plans(path: Path) -> None:
+    assert ops(path.read_text(encoding="utf-8"))
