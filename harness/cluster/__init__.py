@@ -189,6 +189,21 @@ class Cluster(Protocol):
         """
         ...
 
+    async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
+        """
+        Start a helper on a node's host that runs until the cluster ends, such as a proxy.
+
+        It is no process of the node's: `kill` and `pause` leave it alone. Its output is appended to
+        `<name>.log` in the node's folder.
+
+        Returns:
+            Its PID as the harness sees it.
+
+        Raises:
+            OSError: When it cannot be executed, as on simulated hosts.
+        """
+        ...
+
     async def close(self) -> None:
         """End every process, and remove every interface and rule."""
         ...

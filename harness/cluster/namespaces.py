@@ -216,6 +216,18 @@ class NamespacesCluster:
         )
         return Command(**answer)
 
+    async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
+        """
+        Start a helper on a node's host that runs until the cluster ends.
+
+        Raises:
+            OSError: When it cannot be executed.
+        """
+        log = str(self.directory(node) / f"{name}.log")
+        argv = [tool(argv[0]), *argv[1:]]
+        pid: int = await self._channel.request("spawn", node=node, argv=argv, log=log)
+        return pid
+
     async def close(self) -> None:
         """End every process, and remove every interface and rule. Idempotent."""
         try:

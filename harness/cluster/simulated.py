@@ -158,6 +158,9 @@ class SimulatedCluster:
     async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
         raise OSError(f"{node} is simulated: it runs no commands, got {argv[0]!r}")
 
+    async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
+        raise OSError(f"{node} is simulated: it runs no helpers, got {name}")
+
     async def close(self) -> None:
         for node in self.nodes:
             await self._end(node, 0)

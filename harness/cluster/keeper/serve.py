@@ -183,6 +183,27 @@ class _Server:
             for stream in streams:
                 os.close(stream)
 
+    def _spawn(self, node: str, argv: Sequence[str], log: str) -> Task:
+        """Start a helper of ours on a node's host, and leave it running."""
+        yield from ()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        streams = [os.open("/dev/null", os.O_RDONLY)]
+        try:
+            streams.append(os.open(log, flags, 0o644))
+            pid, outer_pid = processes.spawn(
+                argv,
+                environment=os.environ,
+                directory="/",
+                ns=self._nodes[node].host.ns,
+                streams=(streams[0], streams[1], streams[1]),
+                outer_proc=self._outer_proc,
+            )
+            self._helpers[pid] = None
+            return outer_pid
+        finally:
+            for stream in streams:
+                os.close(stream)
+
     def _reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Task:
         """Send a datagram for each pair, again and again, until all have arrived or time is up."""
         number = next(self._numbers)
@@ -238,6 +259,7 @@ _VERBS: dict[str, Callable[..., Task]] = {
     "resume": lambda server, node: server._nodes[node].resume(),
     "status": lambda server, node: server._nodes[node].status(),
     "run": _Server._run,
+    "spawn": _Server._spawn,
     "reach": _Server._reach,
     "sockets": _Server._sockets,
 }

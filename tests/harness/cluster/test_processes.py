@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -323,5 +324,29 @@ def test_many_faults_at_once_end_as_the_last_says(open_cluster: Open) -> None:
 
             assert {(each.state, each.incarnation) for each in states} == {(NodeState.GONE, 5)}
             assert len(cluster.exits) == 25
+
+    asyncio.run(run())
+
+
+def test_a_helper_outlives_the_node_that_it_stands_beside(
+    open_cluster: Open, until: Until, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        async with await open_cluster(1) as cluster:
+            await cluster.start("n1", SLEEPER)
+            script = "import time; print('beside', flush=True); time.sleep(600)"
+            helper = await cluster.spawn("n1", "beside", [sys.executable, "-I", "-S", "-c", script])
+            log = tmp_path / "nodes" / "n1" / "beside.log"
+            await until(lambda: log.read_text() == "beside\n")
+            await cluster.pause("n1")
+            await cluster.resume("n1")
+            await cluster.kill("n1")
+
+            assert Path(f"/proc/{helper}").exists()
+            assert cluster.exits[-1].exit_status == -9
+            with pytest.raises(FileNotFoundError):
+                await cluster.spawn("n1", "none", ["/no/such/program"])
+
+        assert not Path(f"/proc/{helper}").exists()
 
     asyncio.run(run())
