@@ -3,7 +3,8 @@
 #
 # Usage: scripts/setup.sh [run|test]
 #   run    what running a test needs
-#   test   that, and a browser for the tests of the reports; its absence only warns (default: run)
+#   test   that, a browser for the tests of the reports, and Toxiproxy where there is Go to build it
+#          with; the absence of either only warns (default: run)
 #
 # What is missing is found by looking for the thing itself, not for a package, so nothing is asked of
 # apt on a machine that has everything, and no privileges are needed there. A second call is done in
@@ -51,6 +52,11 @@ has_compiler() { printf '#include <stdlib.h>\n' | gcc -fsyntax-only -x c - 2>/de
 has_dqlite() { [[ -n "${DQLITE_LIB:-}" ]] || grep -q 'libdqlite\.so\.0 ' <(ldconfig -p); }
 
 has_browser() { has chromium || has chromium-browser || has google-chrome; }
+
+has_toxiproxy() {
+  [[ -n "${TOXIPROXY_BIN:-}" ]] || has toxiproxy-server ||
+    compgen -G "${XDG_CACHE_HOME:-$HOME/.cache}/dissever/toxiproxy-server-*" >/dev/null
+}
 
 has_fonts() { [[ -n "$(find /usr/share/fonts /usr/local/share/fonts -name '*.[to]tf' -print -quit 2>/dev/null)" ]]; }
 
@@ -185,4 +191,8 @@ elif ! is_built; then
   say "building native/"
   rm -f native/_*.so
   .venv/bin/python native/build.py >/dev/null
+fi
+if [[ "$PURPOSE" == test ]] && has go && ! has_toxiproxy; then
+  say "building the Toxiproxy server"
+  .venv/bin/python -m dissever.nemesis.toxiproxy >/dev/null || say "its tests will be skipped"
 fi
