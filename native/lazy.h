@@ -15,7 +15,7 @@
 #define LAZY_FREE UINT64_MAX
 
 struct lazy {
-    search_step *step;
+    search_step *ask;
     void *context;
     struct account *account;
     uint64_t max_bytes; /* of the whole search: answers are never given back to a stage */
@@ -96,7 +96,7 @@ static int32_t lazy_next(struct lazy *lazy, int32_t state, int32_t transition)
     uint64_t place = lazy_place(lazy, pair);
     if (lazy->pairs[place] == pair)
         return lazy->after[place];
-    int32_t after = lazy->step(lazy->context, state, transition);
+    int32_t after = lazy->ask(lazy->context, state, transition);
     if (after < -1) {
         lazy->failure = SEARCH_RAISED;
         return -1;

@@ -149,7 +149,7 @@ struct search *search_open_lazy(int32_t n_operations, const int32_t *inv, const 
     struct problem problem = {.transition = transition, .lazy_pure = pure,
                               .n_operations = n_operations, .n_states = 1,
                               .n_transitions = n_transitions};
-    struct lazy lazy = {.step = step, .context = context, .max_bytes = max_bytes};
+    struct lazy lazy = {.ask = step, .context = context, .max_bytes = max_bytes};
     return search_begin(&problem, inv, ret, &lazy, max_configurations, max_bytes, engine, error);
 }
 

@@ -11,6 +11,7 @@ from dissever.reports.bands import Faults
 from dissever.reports.excerpt import Excerpt, excerpt
 from dissever.reports.labels import label, shorten
 from dissever.reports.meanwhile import meanwhile
+from dissever.reports.orders import OrderView, order_views
 from dissever.reports.prose import ANOMALIES
 
 LINKS_MAX = 12
@@ -39,7 +40,8 @@ class AnomalyView:
     """
     One anomaly; `window` is None when it names no operation of a client.
 
-    `meaning` explains its name, if it is a known one; `meanwhile` are the faults in force.
+    `meaning` explains its name, if it is a known one; `meanwhile` are the faults in force. `orders`
+    are drawn in the window.
     """
 
     checker: str
@@ -48,6 +50,7 @@ class AnomalyView:
     meanwhile: tuple[str, ...]
     steps: tuple[StepView, ...]
     window: Excerpt | None
+    orders: tuple[OrderView, ...]
 
 
 def anomaly_views(
@@ -74,7 +77,8 @@ def anomaly_views(
         window = excerpt(anomaly, context, faults.bands, end_ns=history.duration_ns)
         meaning = ANOMALIES.get(anomaly.name, "")
         in_force = meanwhile(anomaly, by_index, faults)
-        views.append(AnomalyView(checker, anomaly, meaning, in_force, steps, window))
+        orders = order_views(anomaly, window, by_index) if window else ()
+        views.append(AnomalyView(checker, anomaly, meaning, in_force, steps, window, orders))
     return tuple(views)
 
 
@@ -84,7 +88,11 @@ def named_indices(results: Results) -> frozenset[int]:
         index
         for result in results.results
         for anomaly in result.anomalies
-        for indices in (anomaly.indices, anomaly.context, *(s.indices for s in anomaly.steps))
+        for indices in (
+            *(anomaly.indices, anomaly.context),
+            *(step.indices for step in anomaly.steps),
+            *(order.indices for order in anomaly.orders),
+        )
         for index in indices
     )
 

@@ -57,6 +57,7 @@ SCRIPTS = (
     "filters.js",
     "details.js",
     "input.js",
+    "orders.js",
     "main.js",
 )
 

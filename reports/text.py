@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.text import Text
 
 from dissever.harness.history import History, Operation
 from dissever.harness.plan import Plan
-from dissever.harness.results import Anomaly, Results, Verdict
+from dissever.harness.results import Anomaly, Order, Results, Verdict
 from dissever.reports.anomaly_view import LINK_CHARACTERS_MAX
 from dissever.reports.bands import pair_faults
 from dissever.reports.fault_table import fault_rows
 from dissever.reports.figures import figures
 from dissever.reports.labels import count_text, duration_text, label, shorten, time_text
 from dissever.reports.meanwhile import meanwhile
+from dissever.reports.orders import main_order
 from dissever.reports.prose import ANOMALIES, DOES_NOT_MEAN, GLYPHS
 
 STEP_OPERATIONS_MAX = 6
+ORDER_OPERATIONS_MAX = 6
 WIDTH = 100
 
 COLOURS = {
@@ -105,9 +107,32 @@ def _explanation(anomaly: Anomaly, history: History) -> Iterator[str]:
             if index in by_index
         }
         yield from _operations(list(named.values()))
+    if (order := main_order(anomaly)) is not None:
+        yield from _wrapped(_told(order, by_index), indent="  ")
+    if anomaly.confirmation:
+        yield from _wrapped(anomaly.confirmation, indent="  ")
     faults = pair_faults(history.faults, end_ns=history.duration_ns)
     if in_force := meanwhile(anomaly, by_index, faults):
         yield from _wrapped(f"faults in force meanwhile: {'; '.join(in_force)}", indent="  ")
+
+
+def _told(order: Order, by_index: Mapping[int, Operation]) -> str:
+    """How far an order gets, in one sentence."""
+
+    def name(index: int) -> str:
+        operation = by_index.get(index)
+        return shorten(label(operation), LINK_CHARACTERS_MAX) if operation else f"#{index}"
+
+    last = [*zip(order.indices, order.states, strict=True)][-ORDER_OPERATIONS_MAX:]
+    left_out = order.left_out + len(order.indices) - len(last)
+    places = [f"{name(index)} (then {state})" for index, state in last]
+    earlier = [f"… {left_out} earlier"] if left_out else []
+    told = f"the longest order gets to: {', '.join([*earlier, *places]) or 'nothing at all'}"
+    if order.blocked is None:
+        return told
+    if order.blocked in order.refused:
+        return f"{told}; {name(order.blocked)} cannot follow: it holds {order.holds}"
+    return f"{told}; {name(order.blocked)} had to come by then, and nothing leads there"
 
 
 def _operations(operations: Sequence[Operation]) -> Iterator[str]:

@@ -142,6 +142,7 @@ async function start() {
   listenTheme();
   listenCopy();
   listenSteps();
+  listenOrders();
   const run = buildRun(await unpack(document.getElementById("data")));
   view.whole = view.end = run.end_us;
   readColours();

@@ -11,7 +11,7 @@ import pytest
 
 from dissever.harness.history import Event, History, Type
 from dissever.harness.plan import Options, Plan, Skipped
-from dissever.harness.results import Anomaly, Result, Results, Step, Verdict, merge
+from dissever.harness.results import Anomaly, Order, Result, Results, Step, Verdict, merge
 from dissever.reports import NodeEvent
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
@@ -194,6 +194,8 @@ def with_stale_read(history: History) -> tuple[History, Anomaly]:
     indices = [operation.indices for operation in picked]
     context = tuple(index for pair in indices for index in pair)
     stale = indices[3]
+    first, second, third, last = (each[0] for each in (*indices[:3], indices[4]))
+    holds = {"holds": "42", "blocked": stale[0], "refused": (stale[0],)}
     anomaly = Anomaly(
         name="stale-read",
         summary="A read returned 41 although 42 had been written and seen by another client.",
@@ -205,6 +207,11 @@ def with_stale_read(history: History) -> tuple[History, Anomaly]:
             Step("After that another client read 42: the write had taken effect.", indices[2]),
             Step("Later still a third client read 41, which 42 had replaced.", stale),
             Step("No order that respects real time explains all three answers.", context[2:8]),
+        ),
+        confirmation="confirmed by a second engine (wgl)",
+        orders=(
+            Order(indices=(first, second, third), states=("41", "42", "42"), **holds),
+            Order(indices=(second, last), states=("42", "42"), left_out=7, **holds),
         ),
     )
     return History(events), anomaly

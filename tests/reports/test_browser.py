@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -167,6 +168,61 @@ def test_step_lights_up_its_bar(visit: Callable[..., Page]) -> None:
     assert page.inner_text(".op-bar.lit") == "read → 41"
 
 
+def drawn(page: Page) -> tuple[list[str], str]:
+    """The numbers of the points of the order that is drawn, and what its end says."""
+    texts = page.locator(".drawn text").all_text_contents()
+    return [text for text in texts if text.isdigit()], " ".join(texts[-1:])
+
+
+def test_order_that_gets_farthest_is_drawn_on_the_bars(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+
+    assert drawn(page) == (["1", "2", "3"], "refused: it holds 42")
+    assert page.inner_text(".op-bar.refused") == "read → 41"
+    last = page.locator(".order:visible li").last.inner_text().split("\n")
+    assert last == ["✗", "read → 41", "had to come by now, and is refused: it holds 42"]
+    assert "read → 41 is refused" in page.inner_text(".chosen")
+    for number, (x, bar) in enumerate(points_and_bars(page), 1):
+        assert bar["x"] <= x <= bar["x"] + bar["width"], number
+
+
+def points_and_bars(page: Page) -> list[tuple[float, Any]]:
+    """Of each point the middle, and the box of the bar that it stands on."""
+    indices = [index for index, _, _ in json.loads(page.get_attribute(".order", "data-points"))]
+    points = [each.bounding_box() for each in page.locator(".drawn circle:not(.no)").all()]
+    bars = [page.locator(f'.op-bar[data-index="{index}"]').bounding_box() for index in indices]
+    middles = [point["x"] + point["width"] / 2 for point in points if point]
+    return list(zip(middles, bars, strict=True))
+
+
+def test_operation_shows_the_longest_order_with_it(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+    shorter = json.loads(page.locator(".order").nth(1).get_attribute("data-points") or "")
+    bar = f'.op-bar[data-index="{shorter[-1][0]}"]'
+    page.hover(bar)
+    hovered = drawn(page), page.inner_text(".chosen")
+    page.mouse.move(2, 2)
+    left = drawn(page)
+    page.click(bar)
+    page.mouse.move(2, 2)
+    kept = drawn(page)
+    page.keyboard.press("Escape")
+
+    assert hovered[0][0] == ["8", "9"]
+    assert hovered[1].startswith("The longest order with #")
+    assert left[0] == ["1", "2", "3"]
+    assert kept[0] == ["8", "9"]
+    assert drawn(page)[0] == ["1", "2", "3"]
+
+
+def test_operation_that_no_order_has_shows_what_refuses_it(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+    page.focus(".op-bar.refused")
+
+    assert "is in no order that fits" in page.inner_text(".chosen")
+    assert drawn(page)[1] == "refused: it holds 42"
+
+
 def test_keys_zoom_move_and_reset(visit: Callable[..., Page]) -> None:
     page = visit("invalid_run")
     whole = shown_range(page)
@@ -322,6 +378,7 @@ def test_without_script_everything_but_the_drawings_stands(browser: Browser, fil
     page.goto((files / "invalid_run.html").as_uri())
 
     assert page.locator(".op-bar.guilty").count() == 2
+    assert page.locator(".order:visible .refused").inner_text().endswith("refused: it holds 42")
     assert "need JavaScript" in page.inner_text("#timeline")
     context.close()
 

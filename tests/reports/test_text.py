@@ -25,6 +25,15 @@ def test_invalid_run_is_explained_step_by_step(invalid_run: Any) -> None:
     assert any(line.endswith(": read → 41") for line in lines)
 
 
+def test_longest_order_and_who_confirms_are_told(invalid_run: Any) -> None:
+    text = " ".join(line.strip() for line in lines_of(invalid_run))
+
+    assert (
+        "the longest order gets to: write 41 (then 41), write 42 (then 42), read → 42 (then 42); "
+        "read → 41 cannot follow: it holds 42 confirmed by a second engine (wgl) "
+    ) in text
+
+
 def test_last_lines_are_where_to_look_and_what_to_type(invalid_run: Any) -> None:
     assert lines_of(invalid_run)[-3:] == [
         f"  report  {REPORT}",
