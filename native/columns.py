@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from dissever.native._search import ffi, lib
@@ -67,6 +67,7 @@ class Columns:
     fs: tuple[str, ...]
     keys: tuple[Any, ...]
     values: Sequence[Any]
+    _struct: Any = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -102,8 +103,10 @@ class Columns:
         return len(self.type)
 
     def pointer(self) -> Any:
-        """A `struct columns *` for C; valid as long as these columns are."""
-        struct = ffi.new("struct columns *", {"n": len(self)})
-        for name, code in TYPE_CODES.items():
-            setattr(struct, name, ffi.from_buffer(_C_TYPES[code], getattr(self, name)))
-        return struct
+        """A `struct columns *` for C; valid as long as these columns are. Made once."""
+        if self._struct is None:
+            struct = ffi.new("struct columns *", {"n": len(self)})
+            for name, code in TYPE_CODES.items():
+                setattr(struct, name, ffi.from_buffer(_C_TYPES[code], getattr(self, name)))
+            object.__setattr__(self, "_struct", struct)
+        return self._struct

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "pages.h"
 #include "search.h"
@@ -19,8 +20,15 @@
 
 #define SLICE_CONFIGURATIONS 100000
 #define SLICE_OPERATIONS 200000 /* judged between two looks at the clock */
+#define THREADED_OPERATIONS_MIN 5000
 #define PLAIN_VALUES_MIN 1024
 #define EVENTS_MAX (INT32_MAX / 2)
+
+/* Results as one block, which begins with them. */
+struct block {
+    struct keys_results results;
+    size_t bytes;
+};
 
 enum round { ROUND_SHARES, ROUND_REST, ROUND_DONE };
 
@@ -72,6 +80,7 @@ struct keys {
     atomic_int next;       /* place in by_size, then key of the second round */
     atomic_bool is_cancelled;
     int32_t n_workers;
+    int32_t n_threads; /* that were begun */
     struct worker workers[KEYS_THREADS_MAX];
     pthread_mutex_t mutex;
     pthread_cond_t is_idle;
@@ -885,6 +894,48 @@ static bool judge_lone(struct keys *keys)
     return true;
 }
 
+struct keys_results *keys_results_open(int32_t n_keys, int32_t n_operations, int32_t has_order)
+{
+    size_t n = (size_t)n_keys, size = sizeof(int32_t);
+    size_t bytes = sizeof(struct block) + n * (2 * sizeof(uint64_t) + 4 + size * 4) +
+                   n * size * KEYS_WITNESS_MAX + (has_order ? size * (size_t)n_operations : 0);
+    struct block *block = pages_zeroed(bytes);
+    if (block == NULL)
+        return NULL;
+    struct keys_results *results = &block->results;
+    block->bytes = bytes;
+    results->configurations = (uint64_t *)(void *)(block + 1);
+    results->peak_bytes = results->configurations + n;
+    results->n_operations = (int32_t *)(void *)(results->peak_bytes + n);
+    results->n_witness = results->n_operations + n;
+    results->order_start = results->n_witness + n;
+    results->order_length = results->order_start + n;
+    results->witness = results->order_length + n;
+    results->verdict = (int8_t *)(results->witness + n * KEYS_WITNESS_MAX);
+    results->engine = results->verdict + n;
+    results->evidence = results->engine + n;
+    results->reason = results->evidence + n;
+    if (has_order)
+        results->order = (int32_t *)(void *)(results->reason + n);
+    return results;
+}
+
+void keys_results_close(struct keys_results *results)
+{
+    struct block *block = (struct block *)(void *)results;
+    if (block != NULL)
+        pages_release(block, block->bytes);
+}
+
+/* How many threads: none beside this one where starting them costs more than they save. */
+static int32_t count_threads(const struct keys_options *options, int32_t n_operations)
+{
+    long wanted = options->n_threads;
+    if (wanted == 0)
+        wanted = n_operations < THREADED_OPERATIONS_MIN ? 1 : sysconf(_SC_NPROCESSORS_ONLN);
+    return wanted < 1 ? 1 : wanted > KEYS_THREADS_MAX ? KEYS_THREADS_MAX : (int32_t)wanted;
+}
+
 struct keys *keys_open(const struct columns *columns, const struct keys_options *options,
                        struct keys_results *results, int32_t *error, int32_t *at)
 {
@@ -892,7 +943,7 @@ struct keys *keys_open(const struct columns *columns, const struct keys_options 
     *at = -1;
     if (columns->n < 0 || columns->n > EVENTS_MAX / 2 || options->n_keys < 1 ||
         options->n_values < 1 || options->initial >= options->n_values ||
-        options->n_threads < 1 || options->n_threads > KEYS_THREADS_MAX)
+        options->n_threads < 0 || options->n_threads > KEYS_THREADS_MAX)
         return NULL;
     *error = SEARCH_NO_MEMORY;
     struct keys *keys = calloc(1, sizeof *keys);
@@ -908,7 +959,8 @@ struct keys *keys_open(const struct columns *columns, const struct keys_options 
         return keys;
     }
     *error = split(keys, at);
-    int32_t n_workers = options->n_threads < keys->n_used ? options->n_threads : keys->n_used;
+    int32_t n_workers = count_threads(options, columns->n);
+    n_workers = n_workers < keys->n_used ? n_workers : keys->n_used;
     while (*error == SEARCH_OK && keys->n_workers < (n_workers > 1 ? n_workers : 1)) {
         *error = open_worker(&keys->workers[keys->n_workers], keys);
         keys->n_workers++;
@@ -924,24 +976,24 @@ struct keys *keys_open(const struct columns *columns, const struct keys_options 
 /* Begin threads; those that the system refuses are not needed: the first worker does all. */
 static void begin_threads(struct keys *keys)
 {
-    keys->has_threads = true;
-    for (int32_t i = 0; i < keys->n_workers; i++) {
+    for (int32_t i = 0; i < keys->n_workers && keys->n_threads == i; i++) {
         pthread_mutex_lock(&keys->mutex);
         keys->n_running++;
         pthread_mutex_unlock(&keys->mutex);
-        if (pthread_create(&keys->workers[i].thread, NULL, thread_main, &keys->workers[i]) == 0)
+        if (pthread_create(&keys->workers[i].thread, NULL, thread_main, &keys->workers[i]) == 0) {
+            keys->n_threads++;
             continue;
+        }
         pthread_mutex_lock(&keys->mutex);
         keys->n_running--;
         pthread_mutex_unlock(&keys->mutex);
-        keys->n_workers = i;
     }
-    keys->has_threads = keys->n_workers > 0;
+    keys->has_threads = keys->n_threads > 0;
 }
 
 static void join_threads(struct keys *keys)
 {
-    for (int32_t i = 0; keys->has_threads && i < keys->n_workers; i++)
+    for (int32_t i = 0; keys->has_threads && i < keys->n_threads; i++)
         pthread_join(keys->workers[i].thread, NULL);
     keys->has_threads = false;
 }
@@ -1023,7 +1075,7 @@ void keys_close(struct keys *keys)
         return;
     keys_cancel(keys);
     join_threads(keys);
-    for (int32_t i = 0; i < KEYS_THREADS_MAX; i++)
+    for (int32_t i = 0; i < keys->n_workers; i++)
         free_worker(&keys->workers[i]);
     free(keys->by_size);
     free(keys->event_start);

@@ -72,12 +72,12 @@ struct keys_options {
     int32_t initial; /* id of the initial value, or -1 where no operation has it */
     uint64_t max_configurations; /* of all keys together */
     uint64_t max_bytes;          /* of all searches at any one time */
-    int32_t n_threads;           /* 1 .. KEYS_THREADS_MAX */
+    int32_t n_threads;           /* 1 .. KEYS_THREADS_MAX, or 0: one a core where it is worth it */
     int32_t is_replayed;         /* whether each order found is replayed here: 5 ns an operation */
     int32_t search_only;         /* for tests: no zones */
 };
 
-/* One entry per key; the caller's. */
+/* One entry per key. */
 struct keys_results {
     int8_t *verdict;
     int8_t *engine;
@@ -94,6 +94,11 @@ struct keys_results {
 };
 
 struct keys;
+
+/* Zeros for that many, of one block; with `order` where asked for. NULL without memory. */
+struct keys_results *keys_results_open(int32_t n_keys, int32_t n_operations, int32_t has_order);
+
+void keys_results_close(struct keys_results *results);
 
 /*
  * Begin. Columns and results stay the caller's and must outlive it. *error is 0, or a search_error:

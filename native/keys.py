@@ -9,7 +9,6 @@ Source: `keys.h`.
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,68 +93,68 @@ class Finding:
 class Findings:
     """What came of all keys, by id of key; a finding is made when it is asked for."""
 
-    def __init__(self, columns: int, keys: int, *, orders: bool) -> None:
-        self._arrays: dict[str, array[int]] = {
-            name: array(code, bytes(array(code).itemsize * keys * width))
-            for name, (code, width) in _RESULTS.items()
-        }
-        self._order = array("i", bytes(4 * columns)) if orders else None
+    __slots__ = ("_keys", "_operations", "interrupted", "results")
+
+    def __init__(self, results: Any, *, keys: int, operations: int) -> None:
+        self.results = results
         self._keys = keys
+        self._operations = operations
         self.interrupted = False
 
     def __len__(self) -> int:
         return self._keys
 
     def __getitem__(self, key: int) -> Finding:
-        of = self._arrays
+        if not 0 <= key < self._keys:
+            raise IndexError(f"expected a key below {self._keys}, got {key}")
+        of = self.results
         start = key * lib.KEYS_WITNESS_MAX
-        first = of["order_start"][key]
-        order = self._order
+        first = of.order_start[key]
         return Finding(
-            Decision(of["verdict"][key]),
-            tuple(Decider)[of["engine"][key]],
-            EVIDENCE[of["evidence"][key]],
-            REASONS[of["reason"][key]],
-            of["n_operations"][key],
-            of["configurations"][key],
-            of["peak_bytes"][key],
-            tuple(of["witness"][start : start + of["n_witness"][key]]),
-            None if order is None else order[first : first + of["order_length"][key]],
+            Decision(of.verdict[key]),
+            tuple(Decider)[of.engine[key]],
+            EVIDENCE[of.evidence[key]],
+            REASONS[of.reason[key]],
+            of.n_operations[key],
+            of.configurations[key],
+            of.peak_bytes[key],
+            tuple(of.witness[start : start + of.n_witness[key]]),
+            self._order(first, of.order_length[key]) if of.order else None,
         )
+
+    def _order(self, first: int, length: int) -> Sequence[int]:
+        order = array("i")
+        order.frombytes(ffi.buffer(self.results.order + first, 4 * length))
+        return order
 
     def as_bytes(self) -> bytes:
         """Every result as bytes: two runs that say the same have the same."""
-        every = [*self._arrays.values(), *([] if self._order is None else [self._order])]
-        return b"".join(bytes(column) for column in every)
+        of, keys = self.results, self._keys
+        columns = [
+            bytes(ffi.buffer(getattr(of, name), keys * size)) for name, size in _BYTES.items()
+        ]
+        orders = bytes(ffi.buffer(of.order, 4 * self._operations)) if of.order else b""
+        return b"".join([*columns, orders])
 
     def count(self, decision: Decision) -> int:
         """How many keys came out so; keys without operations are valid."""
-        return self._arrays["verdict"].count(decision.value)
-
-    def pointer(self) -> Any:
-        """A `struct keys_results *` for C; valid as long as these findings are."""
-        struct = ffi.new("struct keys_results *")
-        for name, column in self._arrays.items():
-            setattr(struct, name, ffi.from_buffer(_C_TYPES[column.typecode], column))
-        if self._order is not None:
-            struct.order = ffi.from_buffer("int32_t[]", self._order)
-        return struct
+        return bytes(ffi.buffer(self.results.verdict, self._keys)).count(decision.value)
 
 
-_RESULTS: Final = {
-    "verdict": ("b", 1),
-    "engine": ("b", 1),
-    "evidence": ("b", 1),
-    "reason": ("b", 1),
-    "n_operations": ("i", 1),
-    "configurations": ("Q", 1),
-    "peak_bytes": ("Q", 1),
-    "n_witness": ("i", 1),
-    "witness": ("i", lib.KEYS_WITNESS_MAX),
-    "order_start": ("i", 1),
-    "order_length": ("i", 1),
+_BYTES: Final = {
+    "verdict": 1,
+    "engine": 1,
+    "evidence": 1,
+    "reason": 1,
+    "n_operations": 4,
+    "configurations": 8,
+    "peak_bytes": 8,
+    "n_witness": 4,
+    "witness": 4 * lib.KEYS_WITNESS_MAX,
+    "order_start": 4,
+    "order_length": 4,
 }
-_C_TYPES: Final = {"b": "int8_t[]", "i": "int32_t[]", "Q": "uint64_t[]"}
+"""The results of C, each with its bytes a key."""
 
 
 def judge_keys(
@@ -179,7 +178,8 @@ def judge_keys(
         configurations_max: Of all keys together: an equal share each, then what is left for those
             that ran out.
         bytes_max: Of all searches at any one time.
-        threads: At most; None means one a core. What comes of it does not depend on it.
+        threads: At most; None means one a core where that is worth it. What comes of it does not
+            depend on them.
         orders: Whether to keep a linearization of each valid key.
         replay: Whether C replays each order it found before it says valid.
         search_only: For tests: the search alone decides.
@@ -188,12 +188,12 @@ def judge_keys(
         ValueError: When the columns contradict each other.
         MemoryError: When the split by key does not fit into memory.
     """
-    wanted = threads if threads is not None else os.cpu_count() or 1
     ids = {name: number for number, name in enumerate(columns.fs)}
+    n_keys, n = len(columns.keys), len(columns)
     options = ffi.new(
         "struct keys_options *",
         {
-            "n_keys": len(columns.keys),
+            "n_keys": n_keys,
             "n_values": len(columns.values),
             "read": ids.get("read", -1),
             "write": ids.get("write", -1),
@@ -201,24 +201,26 @@ def judge_keys(
             "initial": initial,
             "max_configurations": configurations_max,
             "max_bytes": bytes_max,
-            "n_threads": max(1, min(wanted, lib.KEYS_THREADS_MAX)),
+            "n_threads": 0 if threads is None else max(1, min(threads, lib.KEYS_THREADS_MAX)),
             "is_replayed": replay,
             "search_only": search_only,
         },
     )
-    findings = Findings(len(columns), len(columns.keys), orders=orders)
+    results = lib.keys_results_open(n_keys, n, orders)
+    if results == ffi.NULL:
+        raise MemoryError("the results do not fit into memory")
+    findings = Findings(ffi.gc(results, lib.keys_results_close), keys=n_keys, operations=n)
     _run(columns, options, findings)
     return findings
 
 
 def _run(columns: Columns, options: Any, findings: Findings) -> None:
-    error, at = ffi.new("int32_t *"), ffi.new("int32_t *")
-    pointers = columns.pointer(), findings.pointer()
-    handle = lib.keys_open(pointers[0], options, pointers[1], error, at)
+    error = ffi.new("int32_t[2]")
+    handle = lib.keys_open(columns.pointer(), options, findings.results, error, error + 1)
     if handle == ffi.NULL:
         if error[0] == lib.SEARCH_NO_MEMORY:
             raise MemoryError("the operations by key do not fit into memory")
-        raise ValueError(f"the columns contradict each other at operation {at[0]}")
+        raise ValueError(f"the columns contradict each other at operation {error[1]}")
     try:
         while not lib.keys_run(handle, _SLICE_MS):
             pass

@@ -182,6 +182,7 @@ def load(data: bytes | memoryview, *, keyed: bool = False) -> Loaded:
             fs=tuple(Values(loaded.fs, view)),
             keys=tuple(values[each] for each in Values(loaded.keys, view)),
             values=values,
+            _struct=ffi.addressof(loaded.columns),  # The columns keep `loaded` alive.
         ),
         FORMATS[loaded.format],
         tuple(_notes(loaded, Values(loaded.fields, view))),
