@@ -177,7 +177,7 @@ class _Shell:
         is_small = finding.operations <= EXPLAINED_OPERATIONS_MAX
         if is_small and self._explained < EXPLAINED_KEYS_MAX:
             self._explained += 1
-            told = self._explain_key(judgement.key, operations, self._budget)
+            told = self._told(judgement.key, operations)
             if told.is_doubted:
                 return judgement.doubted(told.why)
             if told.verdict is Verdict.VALID:
@@ -195,6 +195,14 @@ class _Shell:
         anomaly = explain(judgement.key, self._model, (), None, Possible(), proof)
         details = {"confirmed": False, **_details(finding)}
         return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
+
+    def _told(self, key: Key | None, operations: Sequence[Operation]) -> Judgement:
+        """What the long way tells; after Ctrl-C nothing more is explained."""
+        try:
+            return self._explain_key(key, operations, self._budget)
+        except KeyboardInterrupt:
+            self._explained = EXPLAINED_KEYS_MAX
+            return Judgement(key, Verdict.UNKNOWN, "interrupted", len(operations))
 
     def _misfit(self, finding: Finding) -> str:
         """What is wrong with an operation that no register has."""

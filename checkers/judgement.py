@@ -21,6 +21,7 @@ class Judgement:
     What came of one key; `because` says why `engine` was the one to ask.
 
     `is_doubted`: an engine called it valid or invalid, and another or the validator disagrees.
+    `is_interrupted`: Ctrl-C ended it.
     """
 
     key: Key | None
@@ -34,6 +35,7 @@ class Judgement:
     anomaly: Anomaly | None = None
     details: dict[str, Any] = field(default_factory=dict)
     is_doubted: bool = False
+    is_interrupted: bool = False
 
     def doubted(self, why: str) -> Judgement:
         """Unknown, since those who were asked contradict each other."""

@@ -12,7 +12,7 @@ Sources: Wing and Gong (1993); Lowe, "Testing for linearizability" (2017); `nati
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from msgspec import structs
@@ -83,14 +83,34 @@ class Linearizable:
         share = max(1, budget.configurations // max(1, len(by_key)))
         left = budget.configurations
         judged: dict[Key | None, Judgement] = {}
-        for key, operations in by_key.items():
-            judged[key] = self._judge(key, operations, Budget(share, budget.memory_bytes))
+        keys = iter(by_key)
+        for key in keys:
+            judged[key] = self._judge_or_stop(key, by_key, Budget(share, budget.memory_bytes))
             left -= judged[key].configurations
+            if judged[key].is_interrupted:
+                rest = {each: self._stopped(each, "before it was judged") for each in keys}
+                return [*judged.values(), *rest.values()]
         for key, judgement in judged.items():
             if judgement.why.startswith(_OUT_OF_CONFIGURATIONS) and left > share:
-                judged[key] = self._judge(key, by_key[key], Budget(left, budget.memory_bytes))
+                more = Budget(left, budget.memory_bytes)
+                judged[key] = self._judge_or_stop(key, by_key, more)
+                if judged[key].is_interrupted:
+                    break
                 left -= judged[key].configurations
         return list(judged.values())
+
+    def _judge_or_stop(
+        self, key: Key | None, by_key: Mapping[Key | None, Sequence[Operation]], budget: Budget
+    ) -> Judgement:
+        """Ctrl-C leaves the keys before it judged."""
+        try:
+            return self._judge(key, by_key[key], budget)
+        except KeyboardInterrupt:
+            return self._stopped(key, "while it was judged")
+
+    def _stopped(self, key: Key | None, when: str) -> Judgement:
+        why = f"interrupted: stopped {when}"
+        return Judgement(key, Verdict.UNKNOWN, why, 0, is_interrupted=True)
 
     def _judge(self, key: Key | None, operations: Sequence[Operation], budget: Budget) -> Judgement:
         """By the engine that the data allow: blocks or a monitor, else the search."""
@@ -223,6 +243,7 @@ class Linearizable:
                 bytes_max=budget.memory_bytes,
                 engine=self.engine,
                 frontier_max=0,
+                is_interruptible=True,
             )
         except (MalformedHistory, Misfit) as error:
             return Judgement(key, Verdict.UNKNOWN, f"malformed: {error}", len(operations))
@@ -250,6 +271,8 @@ class Linearizable:
             return self._invalid(judgement, table, kept, operations, outcome, every)
         why = _why_unknown(outcome, kept)
         judgement = judgement.with_verdict(Verdict.UNKNOWN, why)
+        if outcome.status is Status.INTERRUPTED:
+            return replace(judgement, is_interrupted=True)
         return self._unless_unwritten(judgement, kept, operations)
 
     def _invalid(
@@ -367,6 +390,7 @@ def _why_unknown(outcome: Outcome, kept: Sequence[Call]) -> str:
         Status.MEMORY: f"budget: no more memory ({outcome.peak_bytes} bytes held)",
         Status.WIDE: "open operations: more at one time than the search can hold",
         Status.CAPPED: "crashed operations: more of one kind than the search counts",
+        Status.INTERRUPTED: f"interrupted: stopped after {outcome.configurations} configurations",
     }
     why = reasons[outcome.status]
     if outcome.failing is None:

@@ -45,6 +45,8 @@ EXIT_USAGE = 64
 
 RUNS = Path("runs")
 
+log = logging.getLogger(__name__)
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line, and exit with its status."""
@@ -399,8 +401,15 @@ def check(path: Path, model: str, keyed: bool, html: Path | None, is_json: bool)
 
 
 def _check_file(path: Path, model: str, *, keyed: bool, html: Path | None, is_json: bool) -> int:
+    console = Console(stderr=True)
     try:
-        judged = recorded.judge_file(path, model, keyed=keyed)
+        with console.status(f"{path.name}: reading") as status:
+
+            def progress(what: str) -> None:
+                log.info("%s: %s", path.name, what)
+                status.update(f"{path.name}: {what}")
+
+            judged = recorded.judge_file(path, model, keyed=keyed, progress=progress)
     except (OSError, FormatError) as error:
         raise click.ClickException(f"{path}: {error}") from error
     for note in judged.notes:
@@ -413,7 +422,7 @@ def _check_file(path: Path, model: str, *, keyed: bool, html: Path | None, is_js
     if is_json:
         _print_json(judged.results)
     else:
-        told = summary(judged.plan, judged.history, judged.results, None)
+        told = summary(judged.plan, judged.history, judged.results, None, judged.figures)
         if html is not None:
             told.append(f"\n  report  {html}")
         Console().print(told, highlight=False, soft_wrap=True)

@@ -35,6 +35,7 @@ class LoadError(ValueError):
 
     def __init__(self, message: str, line: int, column: int, index: int | None = None) -> None:
         super().__init__(f"line {line}, column {column}: {message}")
+        self.message = message
         self.line = line
         self.column = column
         self.index = index

@@ -33,7 +33,7 @@ class Engine(StrEnum):
 
 
 class Status(Enum):
-    """How a search ended; the last four are unknown, each with what it ran out of."""
+    """How a search ended; all but two are unknown, each with what it ran out of."""
 
     VALID = "valid"
     INVALID = "invalid"
@@ -42,6 +42,7 @@ class Status(Enum):
     CAPPED = "crashed operations"
     WIDE = "open operations"
     RAISED = "states"
+    INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +129,16 @@ def search(
     bytes_max: int,
     engine: Engine = Engine.SCHEDULE,
     frontier_max: int = 32,
+    is_interruptible: bool = False,
 ) -> Outcome:
     """
     Look for a linearization.
 
+    Args:
+        is_interruptible: Ctrl-C ends it with how far it got, instead of an exception.
+
     Raises:
+        KeyboardInterrupt: On Ctrl-C, unless it is interruptible.
         ValueError: When the problem contradicts itself.
         Exception: Whatever the `step` of a lazy problem raises.
     """
@@ -152,14 +158,25 @@ def search(
     if handle == ffi.NULL:
         return _refused(error[0], engine)
     try:
-        status = lib.SEARCH_PAUSED
+        status = _run(handle, asked, is_interruptible=is_interruptible)
+        return _outcome(handle, status, len(problem.inv), frontier_max)
+    finally:
+        lib.search_close(handle)
+
+
+def _run(handle: Any, asked: _Asked | None, *, is_interruptible: bool) -> int:
+    """The status at the end; SEARCH_PAUSED if it was interrupted."""
+    status: int = lib.SEARCH_PAUSED
+    try:
         while status == lib.SEARCH_PAUSED:
             status = lib.search_run(handle, _SLICE)
         if asked is not None and asked.error is not None:
             raise asked.error
-        return _outcome(handle, status, len(problem.inv), frontier_max)
-    finally:
-        lib.search_close(handle)
+    except KeyboardInterrupt:
+        if not is_interruptible:
+            raise
+        return int(lib.SEARCH_PAUSED)
+    return status
 
 
 def _pointer(column: array[int]) -> Any:
@@ -186,6 +203,7 @@ def _outcome(handle: Any, status: int, operations: int, frontier_max: int) -> Ou
         lib.SEARCH_MEMORY: Status.MEMORY,
         lib.SEARCH_CAPPED: Status.CAPPED,
         lib.SEARCH_RAISED: Status.RAISED,
+        lib.SEARCH_PAUSED: Status.INTERRUPTED,
     }
     return Outcome(
         statuses[status],

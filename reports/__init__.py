@@ -6,7 +6,9 @@ Reports: what a run was, for people and for CI servers.
 the caller writes the files.
 """
 
+from dissever.reports.anomaly_view import named_indices
 from dissever.reports.bands import Band, Faults, Mark, pair_faults
+from dissever.reports.figures import Figures, figures
 from dissever.reports.html import render_html
 from dissever.reports.junit import render_junit
 from dissever.reports.node_events import NodeEvent
@@ -15,8 +17,11 @@ from dissever.reports.text import summary
 __all__ = [
     "Band",
     "Faults",
+    "Figures",
     "Mark",
     "NodeEvent",
+    "figures",
+    "named_indices",
     "pair_faults",
     "render_html",
     "render_junit",

@@ -15,14 +15,14 @@ class Figures:
     """
     Numbers of all client operations of a run.
 
-    `silence_ns` is the longest time in which no operation completed ok, with `silence_start_ns`;
-    latencies are of ok operations, None when there is none.
+    `silence_ns` is the longest time in which no operation completed ok, with `silence_start_ns`; it
+    is None where not all were looked at. Latencies are of ok operations, None when there is none.
     """
 
     ok: int
     fail: int
     info: int
-    silence_ns: int
+    silence_ns: int | None
     silence_start_ns: int
     latency_p50_ns: int | None
     latency_p99_ns: int | None

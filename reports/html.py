@@ -24,7 +24,7 @@ from dissever.harness.results import Results
 from dissever.reports.anomaly_view import anomaly_views, guilty_indices, named_indices
 from dissever.reports.bands import pair_faults
 from dissever.reports.fault_table import fault_rows
-from dissever.reports.figures import figures
+from dissever.reports.figures import Figures, figures
 from dissever.reports.labels import count_text, duration_text, shorten, time_text
 from dissever.reports.lanes import assign_lanes
 from dissever.reports.node_events import MARKS, NodeEvent
@@ -69,6 +69,7 @@ def render_html(
     node_events: Sequence[NodeEvent] = (),
     *,
     size_bytes_max: int = SIZE_BYTES_MAX,
+    counted: Figures | None = None,
 ) -> str:
     """
     The report of a run as one page.
@@ -78,11 +79,14 @@ def render_html(
     Args:
         size_bytes_max: Above it the drawings leave operations out evenly and a notice says so;
             operations that an anomaly names always stay.
+        counted: Of the whole history, where `history` is a part of it.
 
     Raises:
         MalformedHistory: When no run can have recorded the history.
     """
     context = _context(plan, history, results, node_events)
+    if counted is not None:
+        context["figures"] = counted
     lanes = assign_lanes(
         history.operations, workers=plan.options.concurrency, end_ns=history.duration_ns
     )

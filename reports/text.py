@@ -15,7 +15,7 @@ from dissever.harness.results import Anomaly, Order, Results, Verdict
 from dissever.reports.anomaly_view import LINK_CHARACTERS_MAX
 from dissever.reports.bands import pair_faults
 from dissever.reports.fault_table import fault_rows
-from dissever.reports.figures import figures
+from dissever.reports.figures import Figures, figures
 from dissever.reports.labels import count_text, duration_text, label, shorten, time_text
 from dissever.reports.meanwhile import meanwhile
 from dissever.reports.orders import main_order
@@ -32,26 +32,39 @@ COLOURS = {
 }
 
 
-def summary(plan: Plan, history: History, results: Results, report: Path | None) -> Text:
+def summary(
+    plan: Plan,
+    history: History,
+    results: Results,
+    report: Path | None,
+    counted: Figures | None = None,
+) -> Text:
     """
     What closes a run; the first line holds the verdict.
 
     Args:
         report: The HTML page in its run directory, or None when nothing was written.
+        counted: Of the whole history, where `history` is a part of it.
 
     Raises:
         MalformedHistory: When no run can have recorded the history.
     """
-    text = Text("\n".join(_lines(plan, history, results, report)))
+    text = Text("\n".join(_lines(plan, history, results, report, counted)))
     text.highlight_regex(r"^\S+ [A-Z]+", COLOURS[results.verdict])
     text.highlight_regex(r"(?m)^  (report|repeat|check)", "dim")
     return text
 
 
-def _lines(plan: Plan, history: History, results: Results, report: Path | None) -> Iterator[str]:
+def _lines(
+    plan: Plan,
+    history: History,
+    results: Results,
+    report: Path | None,
+    counted: Figures | None,
+) -> Iterator[str]:
     yield f"{GLYPHS[results.verdict]} {results.verdict.word.upper()}"
     yield from _wrapped(results.why, indent="  ")
-    yield f"  {_counts(history)}"
+    yield f"  {_counts(history, counted)}"
     yield f"  {_faults(history)}"
     yield ""
     anomalies = [anomaly for result in results.results for anomaly in result.anomalies]
@@ -70,13 +83,15 @@ def _lines(plan: Plan, history: History, results: Results, report: Path | None) 
         yield f"  check   dissever check {shlex.quote(str(report.parent))}"
 
 
-def _counts(history: History) -> str:
-    found = figures(history.operations, end_ns=history.duration_ns)
-    return (
+def _counts(history: History, counted: Figures | None) -> str:
+    found = counted or figures(history.operations, end_ns=history.duration_ns)
+    told = (
         f"{count_text(found.total, 'operation')} in {duration_text(history.duration_ns)}: "
-        f"{found.ok:,} ok, {found.fail:,} fail, {found.info:,} info; "
-        f"longest time without an ok {duration_text(found.silence_ns)}"
+        f"{found.ok:,} ok, {found.fail:,} fail, {found.info:,} info"
     )
+    if found.silence_ns is None:
+        return told
+    return f"{told}; longest time without an ok {duration_text(found.silence_ns)}"
 
 
 def _faults(history: History) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import pytest
 
 from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, SET, TEXT, Linearizable, Model
+from dissever.checkers.models import REFUSED, After
 from dissever.harness.history import History
 from dissever.harness.results import Budget, Verdict
 from dissever.native import Engine
@@ -447,3 +448,28 @@ def test_value_nobody_wrote_is_invalid_even_past_the_budget(history: Notation) -
     result = Linearizable(REGISTER)(history(text), Budget(configurations=10))
 
     assert [each.name for each in result.anomalies] == ["phantom-read"]
+
+
+def test_what_was_judged_before_an_interruption_stays(history: Notation) -> None:
+    def step(state: Hashable, f: str, value_in: Hashable, value_out: Hashable) -> After:
+        if value_in == "ctrl-c":
+            raise KeyboardInterrupt
+        return state if value_in == value_out else REFUSED
+
+    told = Linearizable(Model("echo", None, step))(
+        history("""
+        0 invoke a/say 1
+        0 ok     a/say 1
+        0 invoke b/say "ctrl-c"
+        0 ok     b/say "ctrl-c"
+        0 invoke c/say 1
+        0 ok     c/say 2
+    """),
+        Budget(),
+    )
+
+    assert (told.verdict, told.details["valid"]) == (Verdict.UNKNOWN, 1)
+    assert told.details["unknown_keys"] == {
+        "b": "interrupted: stopped while it was judged",
+        "c": "interrupted: stopped before it was judged",
+    }

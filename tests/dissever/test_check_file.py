@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dissever import recorded
 from dissever.checkers.models import MODELS
 
 HISTORIES = Path(__file__).resolve().parents[2].parent / "shared" / "histories"
@@ -56,6 +61,14 @@ def file(tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
+@pytest.fixture(params=["whole", "in columns"])
+def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are small, and as if they were large."""
+    if request.param == "in columns":
+        monkeypatch.setattr(recorded, "WHOLE_BYTES_MAX", 0)
+
+
+@pytest.mark.usefixtures("size")
 @pytest.mark.parametrize(
     ("text", "model", "status", "told"),
     [
@@ -78,6 +91,79 @@ def test_verdict_is_the_exit_status(
     ran = dissever("check", str(file(text)), "--model", model)
 
     assert (ran.status, told in ran.text) == (status, True), ran.text
+
+
+@pytest.mark.parametrize("text", [STALE, LOG.replace(":ok :read 4", ":ok :read 2"), QUEUE])
+def test_large_files_are_told_as_small_ones(
+    file: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    path, model = file(text), "queue" if text is QUEUE else "cas-register"
+    whole = recorded.judge_file(path, model)
+    monkeypatch.setattr(recorded, "WHOLE_BYTES_MAX", 0)
+    large = recorded.judge_file(path, model)
+
+    assert large.results.results[0] == whole.results.results[0]
+    assert large.history == whole.history
+    assert large.figures is not None
+    assert (large.figures.ok, large.figures.info) == (text.count(":ok") or 2, text.count(":info"))
+
+
+def test_large_file_is_drawn_in_part(
+    dissever: Run, file: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = "{:process 0 :type :%s :f :write :value %d}"
+    pairs = (event % (kind, i) for i in range(100, 400) for kind in ("invoke", "ok"))
+    path = file("".join(pairs) + STALE)
+    page = path.with_name("page.html")
+    monkeypatch.setattr(recorded, "WHOLE_BYTES_MAX", 0)
+    monkeypatch.setattr(recorded, "SAMPLE_MAX", 10)
+
+    ran = dissever("check", str(path), "--html", str(page))
+
+    assert (ran.status, "303 operations" in ran.text) == (1, True), ran.text
+    assert "stale-read" in ran.text
+    text = page.read_text(encoding="utf-8")
+    drawn = re.search(r"of 303 operations (\d+) are drawn", text)
+    assert drawn is not None
+    assert 10 <= int(drawn[1]) <= 13
+    assert "Longest without an ok" not in text
+    assert "read → 1" in text
+
+
+@pytest.mark.parametrize(
+    ("model", "history"),
+    [
+        ("register", "write"),  # In C, all keys at once.
+        ("queue", "enqueue"),  # In C, which asks Python for states.
+    ],
+)
+def test_interrupted_check_tells_what_it_has(tmp_path: Path, model: str, history: str) -> None:
+    """So much is open at once that it would take minutes."""
+    asked = [(i, "invoke", history, i // 2) for i in range(40)]
+    last = {"register": ("read", 77), "queue": ("dequeue", 77)}[model]
+    seen = [(50, "invoke", last[0], None), (50, "ok", *last)]
+    done = [(i, "ok", history, i // 2) for i in range(40)]
+    names = ("process", "type", "f", "value")
+    path = tmp_path / "hard.jsonl"
+    path.write_text(
+        "".join(
+            json.dumps({"index": i, "time": i, **dict(zip(names, event, strict=True))}) + "\n"
+            for i, event in enumerate([*asked, *seen, *done])
+        )
+    )
+    command = [sys.executable, "-m", "dissever", "-v", "check", str(path), "--model", model]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stderr is not None
+        while "judging" not in run.stderr.readline():
+            assert run.poll() is None
+        run.send_signal(signal.SIGINT)
+        told, _ = run.communicate()
+
+    assert run.returncode == 2, told
+    assert "UNKNOWN" in told
+    assert "interrupted: stopped" in told
 
 
 def test_page_says_what_was_checked(dissever: Run, file: Callable[[str], Path]) -> None:
