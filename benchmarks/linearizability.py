@@ -39,13 +39,16 @@ from pathlib import Path
 from typing import Any
 
 from dissever.checkers import Linearizable
+from dissever.checkers.fast import JUDGED
 from dissever.checkers.from_columns import judge_columns
 from dissever.checkers.models import MODELS, Family, Model
 from dissever.harness.formats import read_history
 from dissever.harness.results import Budget
 from dissever.native import keys as native_keys
-from dissever.native.keys import Decision, judge_keys
+from dissever.native.columns import Columns
+from dissever.native.keys import Decision, Findings, judge_keys
 from dissever.native.load import load
+from dissever.native.texts import judge_texts
 
 HERE = Path(__file__).resolve().parent
 MODULE = "github.com/anishathalye/porcupine"
@@ -142,18 +145,12 @@ def dissever(case: Case) -> Measured:
 
 
 def _once(case: Case, model: Model) -> Measured:
-    if model.family is not Family.REGISTER:
+    if model.family not in JUDGED:
         return _once_at_length(case, model)
     began = time.perf_counter()
     columns = load(case.path.read_bytes()).columns
     with _Clock() as clock:
-        findings = judge_keys(
-            columns,
-            initial=0,
-            has_cas=True,
-            configurations_max=BUDGET.configurations,
-            bytes_max=BUDGET.memory_bytes,
-        )
+        findings = _find(columns, model)
     text_s = time.perf_counter() - began
     began = time.perf_counter()
     result = judge_columns(columns, model, BUDGET)
@@ -175,8 +172,17 @@ def _once(case: Case, model: Model) -> Measured:
     )
 
 
+def _find(columns: Columns, model: Model) -> Findings:
+    configurations, size = BUDGET.configurations, BUDGET.memory_bytes
+    if model.family is Family.TEXT:
+        return judge_texts(columns, initial="", configurations_max=configurations, bytes_max=size)
+    return judge_keys(
+        columns, initial=0, has_cas=True, configurations_max=configurations, bytes_max=size
+    )
+
+
 def _once_at_length(case: Case, model: Model) -> Measured:
-    """Models that are no register: all from Python, objects and explanation included."""
+    """Models that C does not judge whole: all from Python, objects and explanation included."""
     began = time.perf_counter()
     history = read_history(case.path).history
     ready = time.perf_counter()

@@ -1,5 +1,5 @@
 """
-Registers judged in C, all keys in one call: zones and chains where values are unique, else the
+Registers and texts judged in C, all keys in one call: zones where values are unique, else the
 search.
 
 A key that is valid is done. Its linearization is replayed in C before that is said; the
@@ -30,10 +30,14 @@ from dissever.harness.history import History, Key, Operation
 from dissever.harness.results import Budget, Verdict
 from dissever.native.columns import Columns
 from dissever.native.keys import Decider, Decision, Finding, Findings, judge_keys
+from dissever.native.texts import judge_texts
 
 VALIDATED_OPERATIONS_MAX: Final = 20_000
 EXPLAINED_KEYS_MAX: Final = ANOMALIES_MAX
 EXPLAINED_OPERATIONS_MAX: Final = 50_000
+
+JUDGED: Final = frozenset({Family.REGISTER, Family.TEXT})
+"""What C judges whole."""
 
 Explain: TypeAlias = Callable[[Key | None, Sequence[Operation], Budget], Judgement]
 """Judges one key with everything that a reader needs."""
@@ -46,8 +50,8 @@ def judge(
     budget: Budget,
     explain_key: Explain,
 ) -> list[Judgement] | None:
-    """Judge each key; None where this does not apply: no register, or numbers past 32 bits."""
-    if model.family is not Family.REGISTER:
+    """Judge each key; None where this does not apply: another model, or numbers past 32 bits."""
+    if model.family not in JUDGED:
         return None
     try:
         columns = columns_of(history)
@@ -90,6 +94,14 @@ def judge_keys_of(
 
 
 def _find(columns: Columns, model: Model, budget: Budget, *, threads: int | None) -> Findings:
+    if model.family is Family.TEXT:
+        return judge_texts(
+            columns,
+            initial=str(model.initial),
+            configurations_max=budget.configurations,
+            bytes_max=budget.memory_bytes,
+            threads=threads,
+        )
     return judge_keys(
         columns,
         initial=_id_of(model.initial, columns.values),
@@ -205,12 +217,13 @@ class _Shell:
             return Judgement(key, Verdict.UNKNOWN, "interrupted", len(operations))
 
     def _misfit(self, finding: Finding) -> str:
-        """What is wrong with an operation that no register has."""
+        """What is wrong with an operation that no such object has."""
         operation = self._operation(finding.witness[0])
         value = freeze(operation.invocation.value)
         try:
             self._model.step(self._model.initial, operation.f, value, UNKNOWN)
-            wrong = f"a register cannot take {operation.f} {show(operation.invocation.value)}"
+            noun, value = self._model.noun, operation.invocation.value
+            wrong = f"a {noun} cannot take {operation.f} {show(value)}"
         except Misfit as error:
             wrong = str(error)
         return f"malformed: event {operation.indices[-1]}: {wrong}"

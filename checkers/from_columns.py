@@ -1,10 +1,10 @@
 """
 Linearizability of columns: no object is made of an operation that nobody looks at.
 
-Registers are judged in C, all keys in one call; the operations of keys that are explained, or
-validated as a sample, are made again. Other objects are judged key by key, so that the operations
-of one key are there at a time. Memory: 4 bytes an operation, where there are many keys, and some
-1,500 for each that is made again.
+Registers and texts are judged in C, all keys in one call; the operations of keys that are
+explained, or validated as a sample, are made again. Other objects are judged key by key, so that
+the operations of one key are there at a time. Memory: 4 bytes an operation, where there are many
+keys, and some 1,500 for each that is made again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dissever.checkers import fast
 from dissever.checkers.columns import operation_of
 from dissever.checkers.judgement import Judgement, result
 from dissever.checkers.linearizable import Linearizable
-from dissever.checkers.models import Family, Model
+from dissever.checkers.models import Model
 from dissever.harness.history import Key, Operation
 from dissever.harness.results import Budget, Result
 from dissever.native.columns import Columns
@@ -39,7 +39,7 @@ def judge_columns(
     The result of a checker of `model`; events keep the indices that they have in the columns.
 
     Args:
-        threads: At most, for registers; None means one a core. The result does not depend on it.
+        threads: At most, where C judges; None means one a core. The result does not depend on it.
         details: Nodes, errors and what else columns do not say, asked for if something is told.
 
     Raises:
@@ -53,7 +53,7 @@ def judge_columns(
         assert isinstance(operations, _OfKey)
         return checker.judge_key(key, operations.in_detail(), budget)
 
-    if model.family is Family.REGISTER:
+    if model.family in fast.JUDGED:
         parts = {key: _OfKey(rebuilt, key, length) for key, length in lengths}
         judged = fast.judge_keys_of(
             columns, parts, rebuilt.operation, model, budget, explain, threads

@@ -17,10 +17,10 @@ from pathlib import Path
 from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent.parent
-INTERFACES = ("columns", "keys", "load", "search")
+INTERFACES = ("columns", "load", "keys", "search")
 """The headers that Python sees; each needs those before it."""
 
-SOURCES = ("search", "keys", "load", "unique", "zones")
+SOURCES = ("search", "keys", "load", "texts", "unique", "zones")
 
 HEADERS = (
     *INTERFACES,
@@ -39,6 +39,7 @@ HEADERS = (
         "prepare",
         "problem",
         "record",
+        "texts",
         "unique",
         "values",
         "wgl",

@@ -15,6 +15,7 @@
 
 #include "pages.h"
 #include "search.h"
+#include "texts.h"
 #include "unique.h"
 #include "zones.h"
 
@@ -38,6 +39,7 @@ struct worker {
     pthread_t thread;
     int32_t key;            /* in work, or -1 */
     struct search *search;  /* in work, or NULL */
+    struct texts *texts;    /* NULL for registers */
     int32_t *inv;           /* by local operation: positions */
     int32_t *ret;
     int32_t *want;          /* by local operation: local values */
@@ -500,20 +502,39 @@ static void fill_positions(struct worker *worker, int32_t key)
     }
 }
 
+static struct texts_key text_key(const struct worker *worker, int32_t key)
+{
+    const struct keys *keys = worker->keys;
+    int32_t start = keys->event_start[key];
+    return (struct texts_key){
+        keys->results.n_operations[key], keys->calls + keys->call_start[key], keys->events + start,
+        keys->event_start[key + 1] - start, worker->inv, worker->ret, worker->buckets};
+}
+
+static enum keys_verdict replay(struct worker *worker, int32_t key, const int32_t *order,
+                                int32_t length)
+{
+    int32_t n = worker->keys->results.n_operations[key];
+    fill_positions(worker, key);
+    if (worker->texts == NULL)
+        return is_linearization(worker, n, order, length, worker->buckets) ? KEYS_VALID
+                                                                           : KEYS_FLAWED;
+    struct texts_key text = text_key(worker, key);
+    int32_t answer = texts_replay(worker->texts, &text, order, length);
+    return answer < 0 ? KEYS_MEMORY : answer ? KEYS_VALID : KEYS_FLAWED;
+}
+
 /* Replay an order from order_of, and number it for the caller. */
 static enum keys_verdict accept(struct worker *worker, int32_t key, int32_t *order,
                                 int32_t length)
 {
     struct keys *keys = worker->keys;
     const int32_t *calls = keys->calls + keys->call_start[key];
-    int32_t n = keys->results.n_operations[key];
+    enum keys_verdict verdict = KEYS_VALID;
     if (keys->options.is_replayed)
-        fill_positions(worker, key);
-    if (keys->options.is_replayed &&
-        !is_linearization(worker, n, order, length, worker->buckets))
-        return KEYS_FLAWED;
-    if (keys->results.order == NULL)
-        return KEYS_VALID;
+        verdict = replay(worker, key, order, length);
+    if (keys->results.order == NULL || verdict != KEYS_VALID)
+        return verdict;
     keys->results.order_length[key] = length;
     for (int32_t i = 0; i < length; i++)
         order[i] = calls[order[i]];
@@ -596,7 +617,7 @@ static int32_t number_transitions(struct worker *worker, int32_t key)
 static enum keys_verdict open_search(struct worker *worker, int32_t key, int32_t n_events)
 {
     struct keys *keys = worker->keys;
-    int32_t n_transitions = number_transitions(worker, key), error;
+    int32_t n_transitions = worker->texts == NULL ? number_transitions(worker, key) : 0, error;
     if (n_transitions < 0)
         return KEYS_MEMORY;
     uint64_t share = keys->share, share_bytes = keys->share_bytes;
@@ -604,10 +625,13 @@ static enum keys_verdict open_search(struct worker *worker, int32_t key, int32_t
         share = keys->left / (uint64_t)keys->n_waiting;
         share_bytes = keys->options.max_bytes;
     }
-    worker->search = search_open_register(
-        keys->results.n_operations[key], keys->events + keys->event_start[key], n_events,
-        worker->transition, worker->n_values, n_transitions, worker->want_of, worker->make_of,
-        share, share_bytes, &error);
+    struct texts_key text = text_key(worker, key);
+    worker->search =
+        worker->texts != NULL
+            ? texts_search(worker->texts, &text, share, share_bytes, &error)
+            : search_open_register(text.n, text.events, n_events, worker->transition,
+                                   worker->n_values, n_transitions, worker->want_of,
+                                   worker->make_of, share, share_bytes, &error);
     if (worker->search != NULL)
         return KEYS_UNDECIDED;
     return error == SEARCH_WIDE ? KEYS_WIDE : KEYS_MEMORY;
@@ -639,7 +663,7 @@ static enum keys_verdict run_search(struct worker *worker, int32_t key)
     int32_t failing = search_failing(search);
     if (failing >= 0)
         accuse(keys, key, status == SEARCH_INVALID ? KEYS_SEARCHED : 0, &failing, 1);
-    return (enum keys_verdict)status;
+    return status == SEARCH_RAISED ? KEYS_MEMORY : (enum keys_verdict)status;
 }
 
 struct taken {
@@ -682,11 +706,42 @@ static struct taken take_events(struct worker *worker, int32_t key, bool is_in_o
     return taken;
 }
 
+/* The same as begin_key, for a text. */
+static enum keys_verdict begin_text(struct worker *worker, int32_t key, int32_t n_events)
+{
+    struct keys *keys = worker->keys;
+    order_ties(keys, keys->calls + keys->call_start[key], keys->events + keys->event_start[key],
+               n_events, worker->buckets);
+    fill_positions(worker, key);
+    struct texts_key text = text_key(worker, key);
+    struct texts_witness witness;
+    int32_t misfit = texts_misfit(worker->texts, &text), length;
+    int32_t *order = order_of(worker, key);
+    enum texts_answer answer = TEXTS_AMBIGUOUS;
+    if (misfit >= 0) {
+        accuse(keys, key, 0, &misfit, 1);
+        return KEYS_MALFORMED;
+    }
+    if (!keys->options.search_only)
+        answer = texts_judge(worker->texts, &text, order, &length, &witness);
+    bool is_decided = answer != TEXTS_AMBIGUOUS;
+    keys->results.evidence[key] = is_decided ? KEYS_DISTINCT : KEYS_AMBIGUOUS;
+    keys->results.engine[key] = is_decided ? KEYS_TEXTS : KEYS_NONE;
+    if (answer == TEXTS_VALID)
+        return accept(worker, key, order, length);
+    if (answer == TEXTS_AMBIGUOUS)
+        return open_search(worker, key, n_events);
+    accuse(keys, key, (enum keys_reason)witness.reason, witness.operations, witness.n_operations);
+    return KEYS_INVALID;
+}
+
 /* One key from its events to an engine. Returns KEYS_UNDECIDED when a search is to run. */
 static enum keys_verdict begin_key(struct worker *worker, int32_t key)
 {
     struct keys *keys = worker->keys;
     int32_t n_events = keys->event_start[key + 1] - keys->event_start[key];
+    if (worker->texts != NULL)
+        return begin_text(worker, key, n_events);
     if (begin_values(worker) != 0)
         return KEYS_MEMORY;
     struct taken taken = take_events(worker, key, keys->round == ROUND_REST);
@@ -796,6 +851,7 @@ static void free_worker(struct worker *worker)
                      worker->buckets,  worker->local_of,      worker->transition_of,
                      worker->values_of, worker->values,       worker->reads};
     search_close(worker->search);
+    texts_close(worker->texts);
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
         free(owned[i]);
 }
@@ -820,6 +876,13 @@ static int open_worker(struct worker *worker, struct keys *keys)
     worker->local_of = calloc(worker->is_plain ? 1 : n_values + 1, sizeof(int32_t));
     worker->transition_of = calloc(n_values + 1, sizeof(int32_t));
     bool is_open = worker->buckets && worker->local_of && worker->transition_of;
+    if (keys->options.texts != NULL) {
+        const struct keys_options *options = &keys->options;
+        struct texts_model model = {options->texts, options->read, options->write, options->append,
+                                    options->initial_text, (size_t)options->initial_bytes};
+        worker->texts = texts_open(keys->columns, &model, keys->max_calls, options->n_values);
+        is_open = is_open && worker->texts != NULL;
+    }
     return is_open ? SEARCH_OK : SEARCH_NO_MEMORY;
 }
 
@@ -864,7 +927,7 @@ static bool judge_lone(struct keys *keys)
     const struct columns *columns = keys->columns;
     const struct keys_options *options = &keys->options;
     struct keys_results *results = &keys->results;
-    if (options->search_only || !is_lone(columns) || columns->key[0] < 0 ||
+    if (options->search_only || options->texts != NULL || !is_lone(columns) || columns->key[0] < 0 ||
         columns->key[0] >= options->n_keys)
         return false;
     int32_t key = columns->key[0];

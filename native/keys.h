@@ -1,10 +1,11 @@
 /*
- * keys.h: every key of a history of registers, judged in one call.
+ * keys.h: every key of a history of registers, or of texts, judged in one call.
  *
  * Linearizability is local: one counting sort splits the events by key, without a copy per key.
  * For each key a pass over its events numbers its values and sees what the data prove: if each
  * value is produced at most once, and none is the initial one, zones.h decides in linear time.
- * Otherwise search.h does, with a table of want and make instead of one of states.
+ * Otherwise search.h does, with a table of want and make instead of one of states. For texts see
+ * texts.h.
  *
  * Keys are judged in threads, the largest first; what comes of a key depends on its operations and
  * the budget alone, so the results do not depend on the number of threads.
@@ -20,9 +21,10 @@
 #include <stdint.h>
 
 #include "columns.h"
+#include "load.h"
 
 #define KEYS_THREADS_MAX 16
-#define KEYS_WITNESS_MAX 6
+#define KEYS_WITNESS_MAX 8
 
 enum keys_verdict {
     KEYS_UNDECIDED = 0, /* cancelled before it was reached */
@@ -32,7 +34,7 @@ enum keys_verdict {
     KEYS_MEMORY = 4,
     KEYS_CAPPED = 5,
     KEYS_WIDE = 6,
-    KEYS_MALFORMED = 7, /* unknown: the witness is an operation that no register has */
+    KEYS_MALFORMED = 7, /* unknown: the witness is an operation that no such object has */
     KEYS_FLAWED = 8     /* unknown: the order that was found did not survive its replay: a bug */
 };
 
@@ -42,7 +44,8 @@ enum keys_engine {
     KEYS_CHAINS = 2, /* zones, with compare-and-sets */
     KEYS_DEPTH = 3,
     KEYS_BREADTH = 4,
-    KEYS_VALUES = 5 /* invalid at once: a value was read that nobody asked to set */
+    KEYS_VALUES = 5, /* invalid at once: a value was read that nobody asked to set */
+    KEYS_TEXTS = 6   /* zones, over the states that the texts tell */
 };
 
 /* What the data prove of the values of a key: why zones apply, or why not. */
@@ -50,7 +53,9 @@ enum keys_evidence {
     KEYS_UNIQUE = 0,       /* each is produced at most once, none is the initial one */
     KEYS_REPEATED = 1,     /* one may be produced twice */
     KEYS_INITIAL_AGAIN = 2, /* one that is produced is the initial one */
-    KEYS_UNCHANGED = 3     /* a compare-and-set replaces a value by itself */
+    KEYS_UNCHANGED = 3,    /* a compare-and-set replaces a value by itself */
+    KEYS_DISTINCT = 4,     /* each text is added at most once, and none begins another */
+    KEYS_AMBIGUOUS = 5     /* a text may be added twice, begins another, or is empty */
 };
 
 /* Why an invalid key is invalid; see zones.h for the first ones. */
@@ -60,7 +65,9 @@ enum keys_reason {
     KEYS_ROOTLESS = 3,
     KEYS_INSIDE = 4,
     KEYS_CONFLICT = 5,
-    KEYS_SEARCHED = 6 /* no order exists: the witness is the return that none survives */
+    KEYS_SEARCHED = 6, /* no order exists: the witness is the return that none survives */
+    KEYS_APART = 7, /* as in texts.h */
+    KEYS_TWICE = 8
 };
 
 struct keys_options {
@@ -75,6 +82,10 @@ struct keys_options {
     int32_t n_threads;           /* 1 .. KEYS_THREADS_MAX, or 0: one a core where it is worth it */
     int32_t is_replayed;         /* whether each order found is replayed here: 5 ns an operation */
     int32_t search_only;         /* for tests: no zones */
+    const struct load_values *texts; /* what values say; NULL for registers */
+    int32_t append;                  /* of texts, whose get is `read` and whose put is `write` */
+    const uint8_t *initial_text;     /* instead of `initial` */
+    int64_t initial_bytes;
 };
 
 /* One entry per key. */

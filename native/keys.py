@@ -1,5 +1,6 @@
 """
-Every key of a history of registers judged in one call of C, with the interpreter's lock released.
+Every key of a history of registers judged in one call of C, with the interpreter's lock released;
+of texts in `texts`.
 
 Ctrl-C is answered within about 0.1 s: keys that are not judged by then are undecided, and the
 others keep what came of them.
@@ -10,7 +11,7 @@ Source: `keys.h`.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Final
@@ -46,6 +47,7 @@ class Decider(StrEnum):
     DEPTH = "depth"
     BREADTH = "breadth"
     VALUES = "values"
+    TEXTS = "texts"
 
 
 EVIDENCE: Final = (
@@ -53,6 +55,8 @@ EVIDENCE: Final = (
     "a value may be set twice",
     "the initial value may be set again",
     "a compare-and-set replaces a value by itself",
+    "each text is added at most once, and none begins another",
+    "a text may be added twice, begins another, or is empty",
 )
 """What the data prove of the values of a key, in the order of `enum keys_evidence`."""
 
@@ -64,6 +68,8 @@ REASONS: Final = (
     "it had ended before the other, which must come first, began",
     "each of the two values would have to come before the other",
     "no order survives this answer",
+    "neither of the two texts begins the other, and both begin with one put",
+    "what was appended once was told at two places",
 )
 """Why a key is invalid, in the order of `enum keys_reason`."""
 
@@ -75,8 +81,8 @@ class Finding:
 
     `witness` holds operations (positions in the columns): 1 to 6 that contradict each other, for
     `Decider.CHAINS` with what led to their values; the last return reached where a search decided
-    or gave up; the one that no register has where it is malformed. `order` is a linearization, if
-    asked for.
+    or gave up; the one that no such object has where it is malformed. Of `Decider.TEXTS` it is at
+    most 8. `order` is a linearization, if asked for.
     """
 
     decision: Decision
@@ -189,16 +195,34 @@ def judge_keys(
         MemoryError: When the split by key does not fit into memory.
     """
     ids = {name: number for number, name in enumerate(columns.fs)}
+    objects = {
+        "read": ids.get("read", -1),
+        "write": ids.get("write", -1),
+        "cas": ids.get("cas", -1) if has_cas else -1,
+        "initial": initial,
+    }
+    limits = (configurations_max, bytes_max, threads)
+    return judge_objects(columns, objects, *limits, orders, replay, search_only)
+
+
+def judge_objects(
+    columns: Columns,
+    objects: Mapping[str, Any],
+    configurations_max: int,
+    bytes_max: int,
+    threads: int | None,
+    orders: bool,
+    replay: bool,
+    search_only: bool,
+) -> Findings:
+    """As `judge_keys`, of whatever these members of `struct keys_options` say."""
     n_keys, n = len(columns.keys), len(columns)
     options = ffi.new(
         "struct keys_options *",
         {
+            **objects,
             "n_keys": n_keys,
             "n_values": len(columns.values),
-            "read": ids.get("read", -1),
-            "write": ids.get("write", -1),
-            "cas": ids.get("cas", -1) if has_cas else -1,
-            "initial": initial,
             "max_configurations": configurations_max,
             "max_bytes": bytes_max,
             "n_threads": 0 if threads is None else max(1, min(threads, lib.KEYS_THREADS_MAX)),

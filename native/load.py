@@ -68,6 +68,14 @@ class Values(Sequence[Any]):
         for index, tag in enumerate(self._tags):
             yield _DECODERS[tag](self, index)
 
+    def pointer(self) -> Any:
+        """A `struct load_values *` for C; valid as long as these values are."""
+        struct = ffi.new("struct load_values *", {"n": len(self), "bytes_n": len(self._bytes)})
+        struct.tags = ffi.from_buffer("uint8_t[]", self._tags)
+        struct.words = ffi.from_buffer("int64_t[]", self._words)
+        struct.bytes = ffi.from_buffer("uint8_t[]", self._bytes)
+        return struct
+
     def integer(self, index: int) -> int:
         """The word of an integer."""
         return self._words[index]

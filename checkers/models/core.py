@@ -55,6 +55,7 @@ class Family(Enum):
     STACK = "stack"
     PRIORITY_QUEUE = "priority queue"
     LOG = "log"
+    TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def text(initial: str = "") -> Model:
         reads=frozenset({"get"}),
         noun="key",
         narrow=lambda transitions: _narrow_text(initial, transitions),
+        family=Family.TEXT,
         description="get -> text, put text, append text; each key is an object",
     )
 

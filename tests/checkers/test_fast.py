@@ -1,4 +1,4 @@
-"""Registers judged in C: the same verdicts as one key at a time, and what the result says."""
+"""What C judges whole: the same verdicts as one key at a time, and what the result says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, Linearizable
+from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, TEXT, Linearizable
 from dissever.checkers.columns import columns_of
 from dissever.checkers.fast import EXPLAINED_KEYS_MAX
 from dissever.checkers.from_columns import judge_columns
@@ -17,6 +17,7 @@ from dissever.harness.formats import read_history
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Budget, Verdict
 from dissever.native import Engine
+from dissever.native.load import load
 
 Notation = Callable[[str], History]
 
@@ -242,6 +243,91 @@ def test_an_order_of_c_that_is_none_is_a_bug_and_says_so(
 
     assert result.verdict is Verdict.UNKNOWN
     assert "made up" in result.why
+
+
+class _Writers(_Clients):
+    """Clients of several texts that mostly work."""
+
+    def _text(self) -> str:
+        self._fresh += 1
+        fresh = self._fresh if self._unique or self._rng.random() < 0.7 else self._rng.randrange(3)
+        return f"x {fresh} y"
+
+    def _invoke(self, process: int) -> None:
+        rng, key = self._rng, self._rng.choice(list(self._held))
+        f = rng.choice(("get", "get", "append", "append", "put"))
+        value = None if f == "get" else self._text()
+        event = Event(len(self.events), self._time, process, Type.INVOKE, f, value, key=key or None)
+        self.events.append(event)
+        self._pending[process] = event
+
+    def _complete(self, process: int) -> None:
+        asked, rng = self._pending.pop(process), self._rng
+        key = asked.key or 0
+        assert isinstance(key, int)
+        held, is_crashed = str(self._held[key] or ""), rng.random() < self._crash
+        told = asked.value
+        if asked.f == "get":
+            told = held if rng.random() >= self._wrong / 2 else held[: rng.randrange(len(held) + 1)]
+        elif not is_crashed or rng.random() < 0.5:
+            self._held[key] = asked.value if asked.f == "put" else held + asked.value
+        if not is_crashed:
+            done = replace_event(asked, len(self.events), self._time, Type.OK, told)
+            self.events.append(done)
+
+
+@pytest.mark.parametrize("unique", [True, False], ids=["unique", "repeated"])
+def test_texts_come_out_as_one_key_at_a_time(unique: bool) -> None:
+    rng, keys, invalid = Random(f"texts {unique}"), 0, 0
+    slow = Linearizable(TEXT, engine=Engine.BREADTH)
+    for _ in range(400):
+        history = _Writers(rng, keys=rng.randrange(1, 4), unique=unique).run(rng.randrange(1, 40))
+        expected: dict[object, Verdict] = {}
+        for key in history.keys:
+            operations = [each for each in history.operations if each.key == key]
+            expected[key] = slow.judge_key(key, operations, Budget()).verdict
+
+        result = Linearizable(TEXT)(history, Budget())
+        by_columns = judge_columns(columns_of(history), TEXT, Budget(), threads=1)
+
+        wrong = {str(key) for key, verdict in expected.items() if verdict is Verdict.INVALID}
+        assert {key.replace("-", "None") for key in result.details["invalid_keys"]} == wrong
+        assert result.verdict is by_columns.verdict is max(expected.values())
+        assert all(each["confirmed"] for each in result.details["invalid_keys"].values())
+        keys, invalid = keys + len(expected), invalid + len(wrong)
+    assert 0.05 < invalid / keys < 0.6
+
+
+def test_a_text_says_why_it_is_none(history: Notation) -> None:
+    small = "0 invoke append 'a'\n0 ok append 'a'\n0 invoke get\n0 ok get ''"
+
+    told = Linearizable(TEXT)(history(small), Budget()).details["invalid_keys"]["-"]
+    valid = Linearizable(TEXT)(history(small.replace("''", "'a'")), Budget())
+    misfit = Linearizable(TEXT)(history("0 invoke append 1\n0 ok append 1"), Budget())
+
+    assert (told["engine"], told["proof"]) == (
+        "texts",
+        "each of the two values would have to come before the other",
+    )
+    assert told["confirmed"]
+    assert valid.details["engines"] == {"texts": 1}
+    assert (misfit.verdict, misfit.why) == (
+        Verdict.UNKNOWN,
+        "1 object of 1: malformed: event 1: append wants a text, got 1",
+    )
+
+
+def test_recorded_texts_are_judged_in_c() -> None:
+    if not CORPUS.is_dir():
+        pytest.skip("no recorded histories in ../shared/histories")
+    for path in sorted((CORPUS / "porcupine" / "kv").glob("*.txt")):
+        columns = load(path.read_bytes()).columns
+        result = judge_columns(columns, TEXT, Budget(), threads=1)
+
+        is_ok = path.stem.endswith("ok")
+        assert result.verdict is (Verdict.VALID if is_ok else Verdict.INVALID)
+        assert set(result.details["engines"]) <= {"texts", "depth", "breadth"}
+        assert is_ok or all(each["confirmed"] for each in result.details["invalid_keys"].values())
 
 
 def test_recorded_logs_are_judged_in_c() -> None:

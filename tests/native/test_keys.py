@@ -108,27 +108,6 @@ MUTANTS = {
 """Name -> file, what stands there, and what is wrong instead."""
 
 
-@pytest.fixture(scope="module")
-def compile_keys(tmp_path_factory: pytest.TempPathFactory) -> Compile:
-    """From flags, and a folder of sources instead of ours, to the program `compare_keys`."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
-
-    def compiled(*flags: str, sources: Path = SOURCES) -> Path:
-        program = tmp_path_factory.mktemp("keys") / "compare_keys"
-        files = [str(sources / name) for name in ("keys.c", "unique.c", "zones.c", "search.c")]
-        command = [compiler, "-std=c11", "-pthread", *flags, f"-I{sources}"]
-        subprocess.run(
-            [*command, str(HERE / "compare_keys.c"), *files, "-o", str(program)],
-            check=True,
-            capture_output=True,
-        )
-        return program
-
-    return compiled
-
-
 def _counts(program: Path, cases: int, seed: int) -> dict[str, int]:
     done = subprocess.run(
         [program, str(cases), str(seed)], capture_output=True, text=True, timeout=100, check=False

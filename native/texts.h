@@ -1,0 +1,103 @@
+/*
+ * texts.h: a text that is put, grows at its end by appends, and is told whole by gets.
+ *
+ * Where no text that is put or appended is empty, is added twice or begins another, what a get was
+ * told can be taken apart in one way alone: a put, or the initial text, then appends. So it is a
+ * register (zones.h): its values are the states that were told and those before them. A put writes
+ * one; an append that was told replaces the state before it, as a compare-and-set does; and one
+ * that nobody was told writes a value that nobody reads: no get comes between it and the next put,
+ * so it stands between two blocks or after the last, which is all that zones ask of such a write.
+ * A crashed put or append that nobody was told is dropped: without it, every get fits that did.
+ *
+ * Otherwise the search decides. Its states are the texts that some get begins with, each numbered
+ * by the first get, in order of bytes, that begins with it, and a length; all others are one state,
+ * which only a put leaves, since no get follows from them.
+ *
+ * Time: O(n log n) comparisons of texts and once through each distinct text that was told. Memory:
+ * some 150 bytes an operation of the largest key and 12 a value, for each thread; the states of the
+ * search are within its budget.
+ *
+ * Sources: checks of logs by prefixes as in Elle (Kingsbury and Alvaro 2020); else as zones.h.
+ */
+#ifndef DISSEVER_TEXTS_H
+#define DISSEVER_TEXTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "columns.h"
+#include "load.h"
+
+#define TEXTS_WITNESS_MAX 8
+
+/* What the objects are: how their operations are called, what values say, what is held at first. */
+struct texts_model {
+    const struct load_values *values;
+    int32_t get; /* ids of f; -1 where the history has none */
+    int32_t put;
+    int32_t append;
+    const uint8_t *initial;
+    size_t initial_bytes;
+};
+
+enum texts_answer {
+    TEXTS_VALID,
+    TEXTS_INVALID,
+    TEXTS_AMBIGUOUS /* the search is to decide */
+};
+
+/* Why it is invalid, besides what zones.h says; numbered as in keys.h. */
+enum texts_reason {
+    TEXTS_PHANTOM = 1, /* it was told what no appends make of any put */
+    TEXTS_APART = 7,   /* two were told texts of one put, and neither begins the other */
+    TEXTS_TWICE = 8    /* what was appended once was told at two places */
+};
+
+/* The operations of one key, numbered by invocation, from 0. */
+struct texts_key {
+    int32_t n;
+    const int32_t *calls;  /* by operation: its place in the columns */
+    const int32_t *events; /* as in zones.h */
+    int32_t n_events;
+    const int32_t *inv;    /* by operation: positions in events; ret: ZONES_NEVER where crashed */
+    const int32_t *ret;
+    int32_t *buckets;      /* scratch: n_events + 1 */
+};
+
+struct texts_witness {
+    int32_t reason;
+    int32_t n_operations;
+    int32_t operations[TEXTS_WITNESS_MAX];
+};
+
+struct texts;
+
+/* What one thread needs for keys of at most n_max operations. NULL without memory. */
+struct texts *texts_open(const struct columns *columns, const struct texts_model *model,
+                         int32_t n_max, int32_t n_values);
+
+/* The first operation that no text has, or -1: what follows asks for a key without. */
+int32_t texts_misfit(const struct texts *texts, const struct texts_key *key);
+
+/* Decide a key without a search: a linearization in `order` (n entries), or the witness. */
+enum texts_answer texts_judge(struct texts *texts, const struct texts_key *key, int32_t *order,
+                              int32_t *length, struct texts_witness *witness);
+
+struct search;
+
+/* A search for the same key, to be closed before the next one is opened. As search_open. */
+struct search *texts_search(struct texts *texts, const struct texts_key *key,
+                            uint64_t max_configurations, uint64_t max_bytes, int32_t *error);
+
+/*
+ * Whether an order is a linearization, with each text written out: every ok operation stands once,
+ * every crashed one at most once, each get is told what is held, and none stands after one that was
+ * invoked after it returned. 1 if so, 0 if not, -1 without memory.
+ */
+int32_t texts_replay(struct texts *texts, const struct texts_key *key, const int32_t *order,
+                  int32_t length);
+
+void texts_close(struct texts *texts);
+
+#endif
