@@ -34,12 +34,17 @@ from dissever.harness.results import Budget, Checker, Result, Results, Verdict, 
 from dissever.harness.runner import Test
 from dissever.harness.system import Deployment, System
 from dissever.nemesis import (
+    FAULTS,
+    KINDS,
     MAJORITY_ONLY,
+    Backend,
     Environment,
+    Heals,
     PlannedOp,
     compile_script,
     core,
     make_nemeses,
+    minority_size,
     read_script,
 )
 from dissever.nemesis import final as final_healing
@@ -86,7 +91,7 @@ def repeat_command(options: Options) -> str:
     return shlex.join([*words, "--seed", str(options.seed)])
 
 
-def plan_faults(options: Options) -> tuple[PlannedOp, ...]:
+def plan_faults(options: Options, system: System) -> tuple[PlannedOp, ...]:
     """
     When which fault strikes: as the script says, or drawn from the seed.
 
@@ -99,6 +104,7 @@ def plan_faults(options: Options) -> tuple[PlannedOp, ...]:
             nodes=options.nodes,
             seed=options.seed,
             time_limit_s=options.time_limit_s,
+            budget=_budget(options, system),
         )
     return draw_plan(
         options.faults,
@@ -106,7 +112,18 @@ def plan_faults(options: Options) -> tuple[PlannedOp, ...]:
         seed=options.seed,
         interval_s=options.fault_interval_s,
         time_limit_s=options.time_limit_s,
+        budget=_budget(options, system),
     )
+
+
+def missing_fault(options: Options, system: System) -> str | None:
+    """Why a fault that is asked for cannot strike on this machine, with the remedy, or None."""
+    backend = Backend.SIMULATED if system.is_virtual else Backend.NAMESPACES
+    for name in dict.fromkeys(each.partition(":")[0] for each in options.faults):
+        missing = KINDS[name].missing(backend)
+        if missing is not None:
+            return f"the fault {name} cannot be injected: {missing.reason}; {missing.remedy}"
+    return None
 
 
 def make_test(plan: Plan, system: System) -> Test:
@@ -120,15 +137,16 @@ def make_test(plan: Plan, system: System) -> Test:
             primaries=deployment,
             answers=deployment.answers,
             seed=options.seed,
-            budget=read_script(options.script).budget if options.script else None,
+            budget=_budget(options, system),
             watched=deployment,
+            members=deployment.members,
         )
         return make_nemeses(options.faults, environment)
 
     return Test(
         plan=plan,
         system=system,
-        generator=_generator(options),
+        generator=_generator(options, system),
         client=workload.client,
         nemeses=nemeses,
     )
@@ -189,6 +207,9 @@ def node_events(history: History) -> tuple[NodeEvent, ...]:
 
 _PROCESS_EVENTS = {
     "kill": "killed",
+    "terminate": "stopped",
+    "start-crash-loop": "killed",
+    "stop-crash-loop": "started",
     "start": "started",
     "pause": "paused",
     "resume": "resumed",
@@ -197,30 +218,41 @@ _PROCESS_EVENTS = {
 }
 
 
-def _generator(options: Options) -> Any:
+def _generator(options: Options, system: System) -> Any:
     """The whole of a run: operations under faults, then healing, recovery, and final reads."""
     workload = WORKLOADS[options.workload]
     operations = clients(rate(options.rate, workload.operations(options)))
-    faults = nemesis(play(plan_faults(options)))
+    faults = nemesis(play(plan_faults(options, system)))
 
     def ending(keys: tuple[Key, ...]) -> Any:
         final = clients(rate(FINAL_RATE, workload.final(options, keys)))
         compare = [_recovery(COMPARE)] if options.faults else []
-        return phases(*_healing(options), _recovery(READY), final, *compare)
+        return phases(*_healing(options, system), _recovery(READY), final, *compare)
 
     return then_with_keys(time_limit(options.time_limit_s, any_of(operations, faults)), ending)
 
 
-def _healing(options: Options) -> list[Any]:
+def _healing(options: Options, system: System) -> list[Any]:
     """Everything heals but the links of a majority to the others; then those, too."""
-    healing = nemesis(final_healing(options.faults))
-    inside = core(options.nodes, options.seed) if options.faults else ()
-    if not inside:
-        return [healing]
+    late = [name for name in options.faults if _heals_members(name)]
+    healing = nemesis(final_healing([name for name in options.faults if name not in late]))
+    inside = core(options.nodes, system.voters(options), options.seed) if options.faults else ()
+    if not inside or late:  # Members are joined by all, and a majority of nodes may have no vote.
+        return [healing, nemesis(final_healing(late))]
     value = {"nodes": list(inside)}
     start = Invocation(f"start-{MAJORITY_ONLY}", value, process=MAJORITY_ONLY)
     stop = Invocation(f"stop-{MAJORITY_ONLY}", process=MAJORITY_ONLY)
     return [nemesis(once(start)), healing, _recovery(PROGRESS, value), nemesis(once(stop))]
+
+
+def _heals_members(name: str) -> bool:
+    return FAULTS[name.partition(":")[0]].heals is Heals.MEMBERS
+
+
+def _budget(options: Options, system: System) -> int:
+    """How many nodes may be down at a time."""
+    asked = read_script(options.script).budget if options.script else None
+    return minority_size(len(system.voters(options))) if asked is None else asked
 
 
 def _recovery(f: str, value: Any = None) -> Any:

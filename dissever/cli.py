@@ -251,11 +251,13 @@ def test(
     )
     under_test = _checked(options)
     if dry_run:
-        _print_schedule(options)
+        _print_schedule(options, under_test)
         return 0
     missing = under_test.probe()
     if missing is not None:
         raise click.ClickException(f"{system} cannot run here: {missing.reason}; {missing.remedy}")
+    if absent := assembly.missing_fault(options, under_test):
+        raise click.ClickException(absent)
     return _run(options, under_test, runs, keep_data=keep_data, is_quiet=quiet)
 
 
@@ -293,7 +295,7 @@ def _checked(options: Options) -> Any:
         raise click.UsageError(unknown("workload", options.workload, under_test.workloads))
     try:
         under_test.check(options)
-        assembly.plan_faults(options)
+        assembly.plan_faults(options, under_test)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     return under_test
@@ -343,9 +345,9 @@ def _conclude(run: Path, plan: Plan, results: Results, page: Path) -> int:
     return EXIT_STATUS[results.verdict]
 
 
-def _print_schedule(options: Options) -> None:
+def _print_schedule(options: Options, under_test: Any) -> None:
     table = Table("at", "fault", "operation", "value", box=None)
-    for op in assembly.plan_faults(options):
+    for op in assembly.plan_faults(options, under_test):
         value = msgspec.json.encode(op.value).decode()
         table.add_row(f"{op.offset_ns / 1e9:7.3f} s", op.process, op.f, value)
     console = Console()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
@@ -22,8 +23,63 @@ class Snapshot:
     is_installed: bool
 
 
+class Role(StrEnum):
+    """What a node is in its cluster."""
+
+    VOTER = "voter"
+    STAND_BY = "stand-by"
+    """It holds everything and does not vote."""
+
+    SPARE = "spare"
+
+
+class Members(Protocol):
+    """
+    Who belongs to the cluster of a system. A change returns once the system itself says it is so.
+
+    Raises, from every method: OSError or TimeoutError, when it is not so in time.
+    """
+
+    async def leader(self) -> str | None:
+        """Who leads, as most say; None when nobody does."""
+        ...
+
+    async def roles(self) -> Mapping[str, Role]:
+        """Node -> its role, for those that are members."""
+        ...
+
+    async def remove(self, node: str) -> None:
+        """Take a node out. Nothing when it is none."""
+        ...
+
+    async def add(self, node: str, role: Role) -> None:
+        """Take a node in that runs, empty."""
+        ...
+
+    async def assign(self, node: str, role: Role) -> None:
+        """Give a member another role."""
+        ...
+
+    async def transfer(self, node: str) -> None:
+        """Ask the leader to hand over to a node; whether it does is for the caller to see."""
+        ...
+
+    async def wipe(self, node: str) -> None:
+        """Forget everything that a node held, which must not run."""
+        ...
+
+    async def start(self, node: str) -> None:
+        """Start a node that was wiped."""
+        ...
+
+
 class Deployment(Protocol):
     """A system that runs on a cluster."""
+
+    @property
+    def members(self) -> Members | None:
+        """How its members change; None where they cannot."""
+        ...
 
     @property
     def cluster(self) -> Cluster:
@@ -103,6 +159,10 @@ class System(Protocol):
         Raises:
             ValueError: With what was expected, and what came.
         """
+        ...
+
+    def voters(self, options: Options) -> tuple[str, ...]:
+        """The nodes whose majority decides when a run begins: most often all."""
         ...
 
     def probe(self) -> Missing | None:

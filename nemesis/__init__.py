@@ -13,14 +13,17 @@ from dataclasses import dataclass, field
 
 from dissever.harness.client import Missing, Nemesis, Primaries
 from dissever.harness.cluster import Cluster
+from dissever.harness.system import Members
 from dissever.nemesis.cuts import Cuts, LinkEvidence
 from dissever.nemesis.deposed_leader import DeposedLeader
 from dissever.nemesis.down import Down
-from dissever.nemesis.faults import FAULTS, HEALING_ORDER, Fault, Shape, parse
+from dissever.nemesis.faults import FAULTS, HEALING_ORDER, Fault, Heals, Shape, parse
 from dissever.nemesis.grudges import PartitionSpec
-from dissever.nemesis.kill import Kill
+from dissever.nemesis.kill import CrashLoop, Kill, Stop
 from dissever.nemesis.majority_only import MAJORITY_ONLY, MajorityOnly, core
+from dissever.nemesis.membership import Demote, Remove, Replace, Transfer
 from dissever.nemesis.needs import BACKENDS, Backend, Need, missing
+from dissever.nemesis.node_fault import Hand, NodeFault
 from dissever.nemesis.partition import Partition
 from dissever.nemesis.pause import Pause
 from dissever.nemesis.planner import plan
@@ -28,7 +31,7 @@ from dissever.nemesis.processes import Answers
 from dissever.nemesis.schedule import PlannedOp, final, generator
 from dissever.nemesis.script import Script, compile_script, read_script
 from dissever.nemesis.swizzle import Swizzle
-from dissever.nemesis.targets import TargetSpec
+from dissever.nemesis.targets import TargetSpec, minority_size
 from dissever.nemesis.triggers import EVENTS, Triggered, Watched
 
 __all__ = [  # noqa: RUF022 - grouped by what they are for
@@ -38,6 +41,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "KINDS",
     "Backend",
     "Fault",
+    "Heals",
     "Kind",
     "Need",
     "PartitionSpec",
@@ -53,10 +57,12 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "core",
     "final",
     "generator",
+    "minority_size",
     "plan",
     "read_script",
     # What carries it out.
     "Answers",
+    "CrashLoop",
     "Cuts",
     "DeposedLeader",
     "Down",
@@ -64,8 +70,10 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "Kill",
     "LinkEvidence",
     "MajorityOnly",
+    "NodeFault",
     "Partition",
     "Pause",
+    "Stop",
     "Swizzle",
     "Triggered",
     "make_nemeses",
@@ -80,6 +88,7 @@ class Environment:
     `primaries` is None for a system without leaders, `answers` when nobody can say whether a node
     answers. `budget`: at most so many nodes are down at a time; None: a minority. It must be that
     of the plan. `watched`: what triggers are seen by; None when no fault waits for an event.
+    `members`: how members change; None where they cannot.
     """
 
     cluster: Cluster
@@ -88,6 +97,7 @@ class Environment:
     answers: Answers | None = None
     budget: int | None = None
     watched: Watched | None = None
+    members: Members | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +128,23 @@ class Kind:
         return next(filter(None, (missing(each, backend) for each in self.needs)), None)
 
 
+_NO_MEMBERS = {Backend.SIMULATED: "the simulated system has no members to change"}
+
+
+def _node_fault(name: str, hand: Hand, at: Environment, shared: Shared) -> NodeFault:
+    first, last = FAULTS[name].steps
+    return NodeFault(
+        name,
+        (first, last),
+        hand,
+        at.cluster,
+        shared.down,
+        primaries=at.primaries,
+        seed=at.seed,
+        members=at.members,
+    )
+
+
 KINDS: Mapping[str, Kind] = {
     "partition": Kind(
         "cut the network between nodes",
@@ -129,17 +156,41 @@ KINDS: Mapping[str, Kind] = {
     ),
     "kill": Kind(
         "end nodes with SIGKILL, then start them again",
-        lambda at, shared: Kill(at.cluster, shared.down, primaries=at.primaries, seed=at.seed),
+        lambda at, shared: _node_fault("kill", Kill(at.cluster), at, shared),
+    ),
+    "stop": Kind(
+        "end nodes with SIGTERM, then start them again",
+        lambda at, shared: _node_fault("stop", Stop(at.cluster), at, shared),
+    ),
+    "crash-loop": Kind(
+        "kill and start nodes over and over",
+        lambda at, shared: _node_fault("crash-loop", CrashLoop(at.cluster), at, shared),
+    ),
+    "remove-member": Kind(
+        "take nodes out of the cluster, and take them in again, empty",
+        lambda at, shared: _node_fault("remove-member", Remove(at.cluster, at.members), at, shared),
+        not_on=_NO_MEMBERS,
+    ),
+    "replace-member": Kind(
+        "lose nodes with their disks, and put empty ones in their place",
+        lambda at, shared: _node_fault(
+            "replace-member", Replace(at.cluster, at.members), at, shared
+        ),
+        not_on=_NO_MEMBERS,
+    ),
+    "demote": Kind(
+        "take nodes' votes away, and give them back",
+        lambda at, shared: _node_fault("demote", Demote(at.cluster, at.members), at, shared),
+        not_on=_NO_MEMBERS,
+    ),
+    "transfer": Kind(
+        "have the leader hand over to another node",
+        lambda at, shared: _node_fault("transfer", Transfer(at.cluster, at.members), at, shared),
+        not_on=_NO_MEMBERS,
     ),
     "pause": Kind(
         "stop nodes with SIGSTOP, then let them go on",
-        lambda at, shared: Pause(
-            at.cluster,
-            shared.down,
-            primaries=at.primaries,
-            answers=at.answers,
-            seed=at.seed,
-        ),
+        lambda at, shared: _node_fault("pause", Pause(at.cluster, at.answers), at, shared),
     ),
     "deposed-leader": Kind(
         "cut the leader off and pause it, and wake it once others lead",

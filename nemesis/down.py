@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from dissever.harness.client import Missing, Primaries
 from dissever.harness.cluster import Cluster, NodeState
+from dissever.harness.system import Members
 from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import Choice, TargetSpec, choose, minority_size
 
@@ -101,6 +102,7 @@ async def aim(
     cluster: Cluster,
     primaries: Primaries | None,
     down: Down,
+    members: Members | None = None,
 ) -> Aim:
     """
     Choose whom to strike among the nodes that run, within the budget, and enter them.
@@ -111,6 +113,8 @@ async def aim(
     spec = TargetSpec(request.spec) if request.targets is None else request.targets
     asks_who_leads = spec in (TargetSpec.LEADER, TargetSpec.FOLLOWERS)
     leading = await known_primaries(primaries) if asks_who_leads else ()
+    asks_for_roles = spec in (TargetSpec.VOTERS, TargetSpec.STAND_BYS)
+    roles = await known_roles(members) if asks_for_roles else None
     idle = [n for n in cluster.nodes if (await cluster.status(n)).state is not NodeState.RUNNING]
     # Nothing is awaited from here on, so no other fault can change the ledger in between.
     choice = choose(
@@ -120,6 +124,7 @@ async def aim(
         excluded={*idle, *down.reasons},
         rng=request.rng,
         limit=request.count,
+        roles=roles,
     )
     targets = choice.targets
     if len(targets) > down.room:
@@ -140,6 +145,18 @@ async def known_primaries(primaries: Primaries | None) -> tuple[str, ...]:
     except (OSError, TimeoutError) as error:
         log.warning("who leads is unknown: %s", str(error) or type(error).__name__)
         return ()
+
+
+async def known_roles(members: Members | None) -> Mapping[str, str] | None:
+    """Node -> its role; None when nobody can say so in time."""
+    if members is None:
+        return None
+    try:
+        async with asyncio.timeout(PRIMARIES_LIMIT_S):
+            return await members.roles()
+    except (OSError, TimeoutError) as error:
+        log.warning("who votes is unknown: %s", str(error) or type(error).__name__)
+        return None
 
 
 def _notes(choice: Choice, targets: tuple[str, ...], down: Down) -> dict[str, str]:

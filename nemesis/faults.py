@@ -23,6 +23,7 @@ _TARGETS: dict[str, int] = {spec.value: 1 for spec in TargetSpec} | {
     TargetSpec.MINORITY.value: 3,
     TargetSpec.FOLLOWERS.value: 2,
 }
+_ONLY_IF_NAMED = frozenset({TargetSpec.VOTERS.value, TargetSpec.STAND_BYS.value})
 _PARTITIONS: dict[str, int] = {spec.value: 2 for spec in PartitionSpec} | {
     PartitionSpec.MAJORITY.value: 3,
     PartitionSpec.MAJORITIES_RING.value: 3,
@@ -83,6 +84,31 @@ FAULTS: Mapping[str, Shape] = {
         heals=Heals.LINKS,
     ),
     "kill": Shape(("kill", "start"), _TARGETS, takes_down=True, heals=Heals.START),
+    "stop": Shape(("terminate", "start"), _TARGETS, takes_down=True, heals=Heals.START),
+    "crash-loop": Shape(
+        ("start-crash-loop", "stop-crash-loop"), _TARGETS, takes_down=True, heals=Heals.START
+    ),
+    "remove-member": Shape(
+        ("start-remove-member", "stop-remove-member"),
+        _TARGETS,
+        takes_down=True,
+        heals=Heals.MEMBERS,
+    ),
+    "replace-member": Shape(
+        ("start-replace-member", "stop-replace-member"),
+        _TARGETS,
+        takes_down=True,
+        heals=Heals.MEMBERS,
+    ),
+    "demote": Shape(
+        ("start-demote", "stop-demote"), _TARGETS, takes_down=True, heals=Heals.MEMBERS
+    ),
+    "transfer": Shape(
+        ("start-transfer", "stop-transfer"),
+        {TargetSpec.FOLLOWERS.value: 2},
+        takes_down=True,
+        heals=Heals.MEMBERS,
+    ),
     "pause": Shape(("pause", "resume"), _TARGETS, takes_down=True, heals=Heals.RESUME),
     "deposed-leader": Shape(
         ("start-deposed-leader", "resume-deposed-leader", "stop-deposed-leader"),
@@ -108,6 +134,11 @@ class Fault:
         """Its kind."""
         return FAULTS[self.name]
 
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """What the seed may choose from: not who votes, which most systems have no choice in."""
+        return tuple(spec for spec in self.shape.specs if spec not in _ONLY_IF_NAMED)
+
     def fitting(self, count: int, budget: int) -> tuple[str, ...]:
         """
         The specs that it may draw on so many nodes and within the budget.
@@ -115,7 +146,7 @@ class Fault:
         Raises:
             ValueError: When the user asked for one that does not fit, or none fits.
         """
-        needs = {spec: _need(self, spec, count, budget) for spec in self.specs or self.shape.specs}
+        needs = {spec: _need(self, spec, count, budget) for spec in self.specs or self.drawn}
         unfit = {spec: need for spec, need in needs.items() if need}
         if unfit and (self.specs or len(unfit) == len(needs)):
             spec, need = next(iter(unfit.items()))

@@ -23,10 +23,14 @@ __all__ = ["MAJORITY_ONLY", "MajorityOnly", "core"]
 MAJORITY_ONLY = "majority-only"
 
 
-def core(nodes: Sequence[str], seed: int) -> tuple[str, ...]:
-    """The majority that heals first, drawn from the seed; nobody where there is no minority."""
-    size = minority_size(len(nodes))
-    rest = Random(f"{seed}/{MAJORITY_ONLY}").sample(list(nodes), size)
+def core(nodes: Sequence[str], voters: Sequence[str], seed: int) -> tuple[str, ...]:
+    """
+    The nodes that heal first: all but a minority of the voters, which is drawn from the seed.
+
+    Nobody, where there is no minority.
+    """
+    size = minority_size(len(voters))
+    rest = Random(f"{seed}/{MAJORITY_ONLY}").sample(list(voters), size)
     return tuple(node for node in nodes if node not in rest) if size else ()
 
 

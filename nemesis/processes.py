@@ -1,5 +1,5 @@
 """
-Kill, start, pause and resume one node, each measured: what the kernel said before and after.
+Kill, stop, start, pause and resume one node, each measured: what the kernel said before and after.
 
 What a change returns is not believed: the status is asked for anew. A change's time is that of
 the event loop's clock, so it is virtual where the cluster is.
@@ -26,6 +26,7 @@ __all__ = [
     "pause",
     "resume",
     "start",
+    "stop",
     "struck",
 ]
 
@@ -99,6 +100,16 @@ async def kill(cluster: Cluster, node: str) -> Seen:
     after = await cluster.status(node)
     is_gone = after.state is NodeState.GONE and after.pid is None
     is_so = is_gone and before.pid is not None and after.exit_status == -signal.SIGKILL
+    return Seen(node, is_so, after, {"pid": before.pid, "took_ms": _since_ms(began)})
+
+
+async def stop(cluster: Cluster, node: str, grace_s: float) -> Seen:
+    """SIGTERM: so when a process was there, and ended before the grace time was over."""
+    before, began = await cluster.status(node), _now()
+    await cluster.stop(node, grace_s)
+    after = await cluster.status(node)
+    is_gone = after.state is NodeState.GONE and after.pid is None
+    is_so = is_gone and before.pid is not None and after.exit_status != -signal.SIGKILL
     return Seen(node, is_so, after, {"pid": before.pid, "took_ms": _since_ms(began)})
 
 

@@ -8,8 +8,8 @@ seed, and only what depends on the run, such as who leads, is settled when the f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -23,7 +23,8 @@ class Request:
     """
     At most one of `targets` and `grudge` is there; without both, `spec` counts.
 
-    `count`: strike at most so many nodes; None leaves it to the spec.
+    `count`: strike at most so many nodes; None leaves it to the spec. `told`: what else the fault
+    is told, such as how long a delay is.
     """
 
     spec: str
@@ -31,15 +32,17 @@ class Request:
     count: int | None = None
     targets: tuple[str, ...] | None = None
     grudge: Grudge | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_request(value: Any, *, spec: str, stream: str) -> Request:
+def read_request(value: Any, *, spec: str, stream: str, extra: Sequence[str] = ()) -> Request:
     """
     Read the value of an injecting invocation; None means the default spec.
 
     Args:
         spec: What counts when the value names none.
         stream: The name of the random stream when the value brings no seed.
+        extra: Names of what else this fault may be told.
 
     Raises:
         ValueError: When the value is no mapping, or has a key that means nothing.
@@ -47,9 +50,15 @@ def read_request(value: Any, *, spec: str, stream: str) -> Request:
     fields = {} if value is None else value
     if not isinstance(fields, Mapping):
         raise ValueError(f"expected a mapping with a spec, targets or a grudge, got {value!r}")
-    unknown = sorted(set(fields) - {"spec", "targets", "grudge", "count", "seed"})
-    if unknown:
-        raise ValueError(f"expected spec, targets, grudge, count or seed, got {', '.join(unknown)}")
+    known = ("spec", "targets", "grudge", "count", "seed", *extra)
+    if unknown := sorted(set(fields) - set(known)):
+        names = f"{', '.join(known[:-1])} or {known[-1]}"
+        raise ValueError(f"expected {names}, got {', '.join(unknown)}")
+    request = _read(fields, spec, stream)
+    return replace(request, told={name: fields[name] for name in extra if name in fields})
+
+
+def _read(fields: Mapping[str, Any], spec: str, stream: str) -> Request:
     rng = Random(str(fields.get("seed", stream)))
     targets, count = fields.get("targets"), fields.get("count")
     if isinstance(targets, str):

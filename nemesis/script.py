@@ -72,16 +72,25 @@ def read_script(text: str) -> Script:
 
 
 def compile_script(
-    script: Script, *, nodes: Sequence[str], seed: int, time_limit_s: float
+    script: Script,
+    *,
+    nodes: Sequence[str],
+    seed: int,
+    time_limit_s: float,
+    budget: int | None = None,
 ) -> tuple[PlannedOp, ...]:
     """
     The operations of a script, in the order of their offsets.
+
+    Args:
+        budget: At most so many nodes are down at a time; None: what the script says, or a minority.
 
     Raises:
         ValueError: For a fault, target, event or node that there is not, a line that never heals,
             or does not fit the nodes, the budget or the time; the message names the line.
     """
-    budget = minority_size(len(nodes)) if script.budget is None else script.budget
+    if budget is None:
+        budget = minority_size(len(nodes)) if script.budget is None else script.budget
     ops: list[PlannedOp] = []
     ends: dict[str, float] = {}
     for number, step in enumerate(script.faults, start=1):

@@ -9,7 +9,7 @@ Source: Jepsen, `nemesis/combined.clj`, `db-nodes`; the minority of an even numb
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -26,6 +26,8 @@ class TargetSpec(StrEnum):
     ALL = "all"
     LEADER = "leader"
     FOLLOWERS = "followers"
+    VOTERS = "voters"
+    STAND_BYS = "stand-bys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ def target_count(spec: TargetSpec, count: int) -> int:
         TargetSpec.ALL: count,
         TargetSpec.LEADER: count,
         TargetSpec.FOLLOWERS: max(0, count - 1),
+        TargetSpec.VOTERS: count,
+        TargetSpec.STAND_BYS: count,
     }[spec]
 
 
@@ -70,6 +74,7 @@ def choose(
     excluded: Collection[str],
     rng: Random,
     limit: int | None = None,
+    roles: Mapping[str, str] | None = None,
 ) -> Choice:
     """
     The nodes that a spec means now.
@@ -81,6 +86,7 @@ def choose(
         spec: Or the very nodes that are meant, by name.
         excluded: Nodes that must not be struck: already down.
         limit: At most so many; those who are struck are then drawn. None: no limit.
+        roles: Node -> `voter`, `stand-by`, …; None when nobody can say: then all vote.
 
     Raises:
         ValueError: When a name is not one of the nodes.
@@ -100,6 +106,11 @@ def choose(
         fallback = None if primaries else "no leader was known"
         meant = [node for node in up if node not in primaries]
         size = len(meant) if primaries else min(len(meant), len(nodes) - 1)
+    elif spec in (TargetSpec.VOTERS, TargetSpec.STAND_BYS):
+        role = spec.value.removesuffix("s")
+        known = dict.fromkeys(nodes, "voter") if roles is None else roles
+        meant = [node for node in up if known.get(node) == role]
+        size = len(meant)
     else:
         meant, size = up, target_count(spec, len(nodes))
     size = min(size, len(meant)) if limit is None else min(size, len(meant), max(0, limit))

@@ -14,7 +14,7 @@ from typing import Any
 from dissever.harness.history import Operation, Type
 
 INJECTING_PREFIX = "start-"
-INJECTING = frozenset({"kill", "pause"})
+INJECTING = frozenset({"kill", "pause", "terminate"})
 HEALING_PREFIX = "stop-"
 HEALING = frozenset({"start", "resume"})
 

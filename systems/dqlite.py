@@ -35,6 +35,7 @@ from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun
 from dissever.harness.system import Snapshot
+from dissever.systems.dqlite_members import DqliteMembers
 
 PORT = 9001
 DATABASE = "dissever"
@@ -50,6 +51,7 @@ SNAPSHOT_TRAILING = 1024
 ASK_LIMIT_S = 1.0
 """How long a node may take to say who leads."""
 
+FIND_LIMIT_S = 5.0
 START_LIMIT_S = 30.0
 DUMP_LIMIT_S = 10.0
 
@@ -193,7 +195,7 @@ class DqliteElements:
 
 
 class DqliteDeployment:
-    """dqlite on every node of a cluster, all of them voters."""
+    """dqlite on every node of a cluster."""
 
     def __init__(self, cluster: Cluster, options: Options, rng: Random) -> None:
         self.cluster = cluster
@@ -201,6 +203,8 @@ class DqliteDeployment:
         self._options = options
         self._addresses = {node: f"{cluster.address(node)}:{PORT}" for node in cluster.nodes}
         self._names = {address: node for node, address in self._addresses.items()}
+        self._ids = {node: number for number, node in enumerate(cluster.nodes, start=1)}
+        self.members = DqliteMembers(self)
 
     async def start(self) -> None:
         """
@@ -209,13 +213,15 @@ class DqliteDeployment:
         Raises:
             TimeoutError: When that takes too long; the message says what is missing.
         """
-        await asyncio.gather(*(self._start(node) for node in self.cluster.nodes))
+        await asyncio.gather(*(self.start_node(node) for node in self.cluster.nodes))
         async with asyncio.timeout(START_LIMIT_S):
             await asyncio.gather(*(self._await_answer(node) for node in self.cluster.nodes))
             first, *others = self.cluster.nodes
-            async with await self._find(self._addresses[first]) as leader:
+            voters = voters_of(self._options)
+            async with await self._find([self._addresses[first]]) as leader:
                 for node in others:
-                    await self._join(leader, node)
+                    role = dqlite.Role.VOTER if node in voters else dqlite.Role.STANDBY
+                    await self._join(leader, node, role)
                 await leader.open(DATABASE)
                 for sql in TABLES:
                     await leader.exec_sql(sql)
@@ -336,18 +342,19 @@ class DqliteDeployment:
         stores = {"register": DqliteRegisters, "set": DqliteElements}
         return stores[workload](session, is_quorum=is_quorum)
 
-    async def _join(self, leader: dqlite.Client, node: str) -> None:
-        node_id = self._id(node)
+    async def _join(self, leader: dqlite.Client, node: str, role: dqlite.Role) -> None:
+        node_id = self.id_of(node)
         await _again(lambda: leader.add(node_id, self._addresses[node]))
-        await _again(lambda: leader.assign(node_id, dqlite.Role.VOTER))
+        await _again(lambda: leader.assign(node_id, role))
 
-    async def _start(self, node: str) -> None:
+    async def start_node(self, node: str) -> None:
+        """Start a node's process, with the id that it has now."""
         directory = self.cluster.directory(node) / "data"
         directory.mkdir(parents=True, exist_ok=True)
         settings = self._options.system_options
         argv = [
             *(sys.executable, "-P", "-m", "dqlite.node"),
-            *("--id", str(self._id(node)), "--address", self._addresses[node]),
+            *("--id", str(self.id_of(node)), "--address", self._addresses[node]),
             *("--data-dir", str(directory)),
             *("--network-latency-ms", str(settings.get("latency-ms", LATENCY_MS))),
             *("--snapshot-threshold", str(SNAPSHOT_THRESHOLD)),
@@ -355,8 +362,35 @@ class DqliteDeployment:
         ]
         await self.cluster.start(node, Program(argv, {}))
 
-    def _id(self, node: str) -> int:
-        return self.cluster.nodes.index(node) + 1
+    def id_of(self, node: str) -> int:
+        """Raft's id of a node."""
+        return self._ids[node]
+
+    def renew_id(self, node: str) -> None:
+        """Give a node an id that nobody ever had."""
+        self._ids[node] = max(self._ids.values()) + 1
+
+    def address_of(self, node: str) -> str:
+        """Where a node listens, as the others know it."""
+        return self._addresses[node]
+
+    def name_of(self, address: str) -> str:
+        """The node that listens there; the address itself when it is none of ours."""
+        return self._names.get(address, address)
+
+    async def find_leader(self) -> dqlite.Client:
+        """
+        A client of whoever leads; the caller closes it.
+
+        Raises:
+            dqlite.DqliteError: When nobody does in time.
+        """
+        return await dqlite.find_leader(
+            list(self._addresses.values()),
+            dial=self._dial,
+            timeout_s=ASK_LIMIT_S,
+            deadline_s=FIND_LIMIT_S,
+        )
 
     async def _dial(self, address: str) -> socket.socket:
         node = self._names.get(address)
@@ -371,9 +405,9 @@ class DqliteDeployment:
                 raise RuntimeError(_why_it_ended(self.cluster, node, status.exit_status))
             await asyncio.sleep(0.02)
 
-    async def _find(self, address: str) -> dqlite.Client:
+    async def _find(self, addresses: Sequence[str]) -> dqlite.Client:
         return await dqlite.find_leader(
-            [address], dial=self._dial, timeout_s=START_LIMIT_S, deadline_s=START_LIMIT_S
+            addresses, dial=self._dial, timeout_s=START_LIMIT_S, deadline_s=START_LIMIT_S
         )
 
     async def _leader_of(self, node: str) -> str | None:
@@ -402,6 +436,7 @@ class DqliteSystem:
     is_virtual = False
     options: Mapping[str, str] = {
         "latency-ms": f"latency that the nodes assume ({LATENCY_MS}); elections take 15 times it",
+        "voters": "how many nodes vote (all); the others stand by",
     }
 
     def check(self, options: Options) -> None:
@@ -413,6 +448,12 @@ class DqliteSystem:
         latency = options.system_options.get("latency-ms", LATENCY_MS)
         if not isinstance(latency, int) or not 1 <= latency <= 10_000:
             raise ValueError(f"expected latency-ms from 1 to 10000, got {latency!r}")
+        voters, count = options.system_options.get("voters", 1), len(options.nodes)
+        if not isinstance(voters, int) or not 1 <= voters <= count:
+            raise ValueError(f"expected voters from 1 to {count}, got {voters!r}")
+
+    def voters(self, options: Options) -> tuple[str, ...]:
+        return voters_of(options)
 
     def probe(self) -> Missing | None:
         try:
@@ -441,6 +482,11 @@ class DqliteSystem:
                 told = str(error) or f"not ready within {START_LIMIT_S:g} s"
                 raise CannotRun(f"dqlite did not start: {told}") from error
             yield deployment
+
+
+def voters_of(options: Options) -> tuple[str, ...]:
+    """The nodes that vote when a run begins."""
+    return options.nodes[: options.system_options.get("voters", len(options.nodes))]
 
 
 async def _again(request: Callable[[], Awaitable[None]]) -> None:

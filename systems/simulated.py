@@ -369,6 +369,8 @@ class SimulatedElements:
 class SimulatedDeployment:
     """The store on a simulated cluster. Nobody leads: any node serves."""
 
+    members = None
+
     def __init__(self, cluster: SimulatedCluster) -> None:
         self.cluster = cluster
 
@@ -428,8 +430,9 @@ class SimulatedSystem:
         bug = options.system_options.get("bug")
         if bug is not None and bug not in BUGS:
             raise ValueError(f"expected a bug out of {', '.join(BUGS)}, got {bug!r}")
-        if any(fault.partition(":")[0] == "deposed-leader" for fault in options.faults):
-            raise ValueError("expected faults that need no leader, got deposed-leader")
+
+    def voters(self, options: Options) -> tuple[str, ...]:
+        return options.nodes
 
     def probe(self) -> Missing | None:
         return None

@@ -66,7 +66,10 @@ class FakeCluster:
         return self.states[node]
 
     async def stop(self, node: str, timeout_s: float) -> NodeStatus:
-        raise NotImplementedError
+        is_late = not self._does("stop", node)
+        incarnation = self.states[node].incarnation
+        self.states[node] = NodeStatus(NodeState.GONE, incarnation, None, -9 if is_late else 0)
+        return self.states[node]
 
     async def kill(self, node: str) -> NodeStatus:
         if self._does("kill", node):

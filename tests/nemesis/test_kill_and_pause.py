@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dissever.harness.client import Invocation
 from dissever.harness.cluster import NodeState
 from dissever.nemesis.down import Down
 
@@ -222,3 +223,54 @@ def test_the_ledger_knows_whose_a_node_is() -> None:
 def test_another_f_is_refused(name: str, cluster: Any, nemeses_of: Any, play: Any) -> None:
     with pytest.raises(ValueError, match=f"expected {name} or .*, got 'reboot'"):
         play(nemeses_of(cluster), (name, "reboot"))
+
+
+def test_a_stop_is_seen_by_an_end_of_its_own(cluster: Any, nemeses_of: Any, play: Any) -> None:
+    stopped, started = play(
+        nemeses_of(cluster, "stop"), ("stop", "terminate", {"targets": ["n2"]}), ("stop", "start")
+    )
+
+    assert stopped.value["evidence"]["held"] is True
+    assert stopped.value["evidence"]["nodes"]["n2"]["exit_status"] == 0
+    assert started.value["evidence"]["healed"] is True
+
+
+def test_a_stop_that_had_to_be_killed_did_not_hold(
+    make_cluster: Any, nemeses_of: Any, play: Any
+) -> None:
+    cluster = make_cluster(5, lies={"stop"})
+    (stopped,) = play(nemeses_of(cluster, "stop"), ("stop", "terminate", {"targets": ["n2"]}))
+
+    assert stopped.value["evidence"]["held"] is False
+
+
+def test_a_crash_loop_goes_on_until_it_is_healed(cluster: Any, nemeses_of: Any, run: Any) -> None:
+    nemesis = nemeses_of(cluster, "crash-loop")["crash-loop"]
+
+    async def main() -> tuple[Any, Any]:
+        value = {"targets": ["n2"], "gap_s": 0.5}
+        struck = await nemesis.invoke(Invocation("start-crash-loop", value))
+        await asyncio.sleep(10)
+        return struck, await nemesis.invoke(Invocation("stop-crash-loop"))
+
+    struck, healed = run(main())
+
+    assert struck.value["evidence"]["held"] is True
+    assert struck.value["evidence"]["nodes"]["n2"]["crashes"] == 3
+    assert healed.value["evidence"]["healed"] is True
+    assert healed.value["evidence"]["nodes"]["n2"]["crashes"] >= 12
+    assert cluster.states["n2"].state is NodeState.RUNNING
+
+
+def test_a_crash_loop_ends_with_the_teardown(cluster: Any, nemeses_of: Any, run: Any) -> None:
+    nemesis = nemeses_of(cluster, "crash-loop")["crash-loop"]
+
+    async def main() -> int:
+        await nemesis.invoke(Invocation("start-crash-loop", {"targets": ["n2"]}))
+        await nemesis.heal()
+        before = len(cluster.calls)
+        await asyncio.sleep(10)
+        return len(cluster.calls) - before
+
+    assert run(main()) == 0
+    assert cluster.states["n2"].state is NodeState.RUNNING

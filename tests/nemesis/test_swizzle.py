@@ -65,11 +65,11 @@ def test_teardown_heals_a_swizzle_half_way(
 def test_the_core_is_a_majority_that_the_seed_draws() -> None:
     nodes = ("n1", "n2", "n3", "n4", "n5")
 
-    assert {len(core(nodes, seed)) for seed in range(20)} == {3}
-    assert len({core(nodes, seed) for seed in range(20)}) > 3
-    assert core(nodes, 4) == core(nodes, 4)
-    assert core(("n1", "n2"), 1) == ()
-    assert len(core(nodes[:4], 1)) == 3
+    assert {len(core(nodes, nodes, seed)) for seed in range(20)} == {3}
+    assert len({core(nodes, nodes, seed) for seed in range(20)}) > 3
+    assert core(nodes, nodes, 4) == core(nodes, nodes, 4)
+    assert core(nodes, ("n1", "n2"), 1) == ()
+    assert len(core(nodes, nodes[:4], 1)) == 4
 
 
 def test_majority_only_cuts_the_others_off_and_heals(

@@ -1,0 +1,118 @@
+"""Members change, and the system's own list says so; nothing else is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from dissever.harness.system import Role
+from dissever.nemesis import Environment, make_nemeses
+
+FAULTS = ("remove-member", "replace-member", "demote", "transfer")
+
+
+class Members:
+    """A list of members, which may lie."""
+
+    def __init__(self, nodes: tuple[str, ...], lies: bool = False) -> None:
+        self.held = dict.fromkeys(nodes, Role.VOTER)
+        self.lies = lies
+        self.leads = nodes[0]
+        self.calls: list[str] = []
+
+    async def leader(self) -> str | None:
+        return self.leads
+
+    async def roles(self) -> Mapping[str, Role]:
+        return dict(self.held)
+
+    async def remove(self, node: str) -> None:
+        self._do("remove", node, lambda: self.held.pop(node, None))
+
+    async def add(self, node: str, role: Role) -> None:
+        self._do("add", node, lambda: self.held.update({node: role}))
+
+    async def assign(self, node: str, role: Role) -> None:
+        self._do("assign", node, lambda: self.held.update({node: role}))
+
+    async def transfer(self, node: str) -> None:
+        self._do("transfer", node, lambda: setattr(self, "leads", node))
+
+    async def wipe(self, node: str) -> None:
+        self.calls.append(f"wipe {node}")
+
+    async def start(self, node: str) -> None:
+        self.calls.append(f"start {node}")
+
+    def _do(self, verb: str, node: str, change: Any) -> None:
+        self.calls.append(f"{verb} {node}")
+        if not self.lies:
+            change()
+
+
+def nemesis_of(cluster: Any, members: Members | None, fault: str) -> Any:
+    return make_nemeses([fault], Environment(cluster, cluster, 1, members=members))
+
+
+def steps(fault: str) -> tuple[tuple[str, str, Any], tuple[str, str, Any]]:
+    return (fault, f"start-{fault}", {"targets": ["n2"]}), (fault, f"stop-{fault}", None)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_change_is_seen_in_the_list_and_taken_back(cluster: Any, play: Any, fault: str) -> None:
+    members = Members(cluster.nodes)
+    struck, healed = play(nemesis_of(cluster, members, fault), *steps(fault))
+
+    assert struck.value["targets"] == healed.value["targets"] == ["n2"]
+    assert struck.value["evidence"]["held"] is True
+    assert healed.value["evidence"]["healed"] is True
+    assert members.held == dict.fromkeys(cluster.nodes, Role.VOTER)
+
+
+@pytest.mark.parametrize("fault", ["remove-member", "demote", "transfer"])
+def test_a_change_that_the_list_does_not_show_did_not_hold(
+    cluster: Any, play: Any, fault: str
+) -> None:
+    nemeses = nemesis_of(cluster, Members(cluster.nodes, lies=True), fault)
+    (struck,) = play(nemeses, steps(fault)[0])
+
+    assert struck.value["evidence"]["held"] is False
+    assert "did not take hold" in struck.error
+
+
+@pytest.mark.parametrize("fault", ["remove-member", "replace-member"])
+def test_a_node_comes_back_with_nothing_and_only_once_it_was_removed(
+    cluster: Any, play: Any, fault: str
+) -> None:
+    members = Members(cluster.nodes)
+    play(nemesis_of(cluster, members, fault), *steps(fault))
+
+    assert members.calls[-4:] == ["remove n2", "wipe n2", "start n2", "add n2"]
+    assert "kill n2" in cluster.calls
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_without_members_there_is_nothing_to_change(cluster: Any, fault: str) -> None:
+    missing = nemesis_of(cluster, None, fault)[fault].probe(cluster)
+
+    assert missing.reason == "the system has no members to change"
+
+
+def test_several_nodes_lead_in_turn(cluster: Any, play: Any) -> None:
+    members = Members(cluster.nodes)
+    value = {"targets": ["n2", "n3"]}
+    (told,) = play(nemesis_of(cluster, members, "transfer"), ("transfer", "start-transfer", value))
+
+    assert told.value["evidence"]["held"] is True
+    assert told.value["evidence"]["nodes"]["n3"]["from"] == "n2"
+
+
+@pytest.mark.parametrize(("spec", "struck"), [("stand-bys", ["n5"]), ("voters", ["n1", "n2"])])
+def test_targets_by_role(cluster: Any, play: Any, spec: str, struck: list[str]) -> None:
+    members = Members(cluster.nodes)
+    members.held = {"n1": Role.VOTER, "n2": Role.VOTER, "n5": Role.STAND_BY}
+    (told,) = play(nemesis_of(cluster, members, "kill"), ("kill", "kill", {"spec": spec}))
+
+    assert told.value["targets"] == struck
