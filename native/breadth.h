@@ -1,9 +1,12 @@
 /*
  * breadth.h: the breadth-first search over antichains (Lowe 2017, with dominance).
  *
- * Between two returns it holds the set of all configurations that survived the first, only minimal
- * counts for each state and mask. Better than depth first on invalid histories, worse on long valid
- * ones. A trail of steps remembers how each configuration was reached.
+ * Between two returns it holds the configurations that survived the first, only minimal counts for
+ * each state and mask. A configuration weighs as much as it used crashed operations; the lightest
+ * is expanded first, so that what dominates comes before what it dominates, and a round that keeps
+ * but `width` survivors keeps the lightest. Better than depth first on invalid histories, worse on
+ * long valid ones. A trail of steps remembers how each configuration was reached; those that lead
+ * to no survivor are dropped when they are the greater part.
  */
 #ifndef DISSEVER_BREADTH_H
 #define DISSEVER_BREADTH_H
@@ -11,11 +14,27 @@
 #include "cursor.h"
 
 #define NO_STEP UINT32_MAX
+#ifndef STEPS_KEPT /* tests set it, so that small histories drop steps */
+#define STEPS_KEPT (UINT32_C(1) << 16)
+#endif
 #define STEPS_MAX (UINT32_C(1) << 31)
 
 struct step {
     uint32_t before; /* the step before it, or NO_STEP */
     int32_t operation;
+};
+
+/* How a configuration was reached, what it used, and the next one of its queue. */
+struct entry {
+    uint64_t owes; /* BLOCK_OWES or 0 */
+    uint32_t last_step;
+    uint32_t weight;
+    uint32_t next; /* 1 + its number, or 0 */
+};
+
+struct queue {
+    uint32_t first; /* 1 + its number, or 0 */
+    uint32_t last;
 };
 
 /* A growing array. */
@@ -29,16 +48,21 @@ struct growing {
 struct breadth {
     struct cursor cursor;
     struct memo memo;         /* the configurations at the next return, in order of discovery */
-    struct growing last_step; /* by configuration */
+    struct growing entries;   /* by configuration */
+    struct growing queues;    /* by weight above `lightest`: what is to be expanded */
     struct growing steps;
-    struct growing survivors; /* blocks past the next return */
-    struct growing survivor_steps;
+    struct growing survivors; /* blocks past the next return, lightest first */
+    struct growing survivor_entries;
     uint64_t *child;
     uint64_t *parent;
     int32_t *absorbed;
-    uint32_t n_expanded; /* configurations of the memo that are done with */
-    uint32_t position;   /* the next branch of the one after them */
+    uint32_t lightest;   /* the least weight at this return */
+    uint32_t queue;      /* the first that is not empty */
+    uint32_t position;   /* the next branch of its first configuration */
+    uint32_t width;      /* survivors that are kept */
     uint32_t final_step; /* of the longest order known */
+    uint32_t steps_limit; /* past it, steps that lead nowhere are dropped */
+    bool has_dropped;    /* some that may have survived were not kept */
     bool has_begun;
 };
 
@@ -71,16 +95,73 @@ static int breadth_open(struct breadth *breadth, struct problem *problem, struct
 {
     breadth->memo.width = problem->width;
     breadth->memo.key_words = 1 + problem->mask_words;
-    breadth->last_step.size = breadth->survivor_steps.size = sizeof(uint32_t);
+    breadth->entries.size = breadth->survivor_entries.size = sizeof(struct entry);
+    breadth->queues.size = sizeof(struct queue);
     breadth->steps.size = sizeof(struct step);
     breadth->survivors.size = sizeof(uint64_t) * problem->width;
     breadth->final_step = NO_STEP;
+    breadth->steps_limit = STEPS_KEPT;
+    breadth->width = UINT32_MAX;
     breadth->child = problem_allocate(problem, account, problem->width, sizeof(uint64_t));
     breadth->parent = problem_allocate(problem, account, problem->width, sizeof(uint64_t));
     breadth->absorbed = problem_allocate(problem, account, problem->n_slots, sizeof(int32_t));
     if (breadth->child == NULL || breadth->parent == NULL || breadth->absorbed == NULL)
         return SEARCH_NO_MEMORY;
     return cursor_open(problem, account, &breadth->cursor);
+}
+
+/* Begin again, with so many survivors at most. */
+static void breadth_restart(struct breadth *breadth, const struct problem *problem, uint32_t width)
+{
+    cursor_seek(problem, &breadth->cursor, 0);
+    memo_clear(&breadth->memo);
+    breadth->entries.count = breadth->steps.count = breadth->queues.count = 0;
+    breadth->survivors.count = breadth->survivor_entries.count = 0;
+    breadth->queue = breadth->position = breadth->lightest = 0;
+    breadth->steps_limit = STEPS_KEPT;
+    breadth->final_step = NO_STEP;
+    breadth->width = width;
+    breadth->has_dropped = false;
+    breadth->has_begun = false;
+}
+
+static struct entry *breadth_entry(const struct growing *entries, uint32_t number)
+{
+    return (struct entry *)entries->items + number;
+}
+
+/* Keep only the steps that lead to a survivor. Returns 0, or -1 past the limit of memory. */
+static int breadth_collect(struct breadth *breadth, struct account *account)
+{
+    struct step *steps = breadth->steps.items;
+    uint32_t kept = 0;
+    /* A step that is kept is marked by the complement of its operation. */
+    for (uint32_t i = 0; i < breadth->survivor_entries.count; i++) {
+        uint32_t at = breadth_entry(&breadth->survivor_entries, i)->last_step;
+        for (; at != NO_STEP && steps[at].operation >= 0; at = steps[at].before)
+            steps[at].operation = ~steps[at].operation;
+    }
+    uint64_t moved_bytes = sizeof(uint32_t) * (uint64_t)breadth->steps.count;
+    uint32_t *moved = account_resize(account, NULL, 0, moved_bytes);
+    if (moved == NULL)
+        return -1;
+    for (uint32_t at = 0; at < breadth->steps.count; at++) {
+        if (steps[at].operation >= 0)
+            continue;
+        uint32_t before = steps[at].before;
+        moved[at] = kept;
+        steps[kept++] = (struct step){before == NO_STEP ? NO_STEP : moved[before],
+                                      ~steps[at].operation};
+    }
+    for (uint32_t i = 0; i < breadth->survivor_entries.count; i++) {
+        struct entry *entry = breadth_entry(&breadth->survivor_entries, i);
+        entry->last_step = entry->last_step == NO_STEP ? NO_STEP : moved[entry->last_step];
+    }
+    account_free(account, moved, moved_bytes);
+    breadth->final_step = breadth_entry(&breadth->survivor_entries, 0)->last_step;
+    breadth->steps.count = kept;
+    breadth->steps_limit = 2 * kept + STEPS_KEPT;
+    return 0;
 }
 
 static int breadth_step(struct breadth *breadth, struct account *account, uint32_t *last,
@@ -91,31 +172,55 @@ static int breadth_step(struct breadth *breadth, struct account *account, uint32
     return growing_push(&breadth->steps, account, &step);
 }
 
+/* Put a configuration at the end of the queue of its weight. */
+static int breadth_enqueue(struct breadth *breadth, struct account *account, uint32_t number)
+{
+    struct queue none = {0, 0};
+    uint32_t weight = breadth_entry(&breadth->entries, number)->weight - breadth->lightest;
+    while (breadth->queues.count <= weight)
+        if (growing_push(&breadth->queues, account, &none) != 0)
+            return -1;
+    struct queue *queue = (struct queue *)breadth->queues.items + weight;
+    if (queue->first == 0)
+        queue->first = number + 1;
+    else
+        breadth_entry(&breadth->entries, queue->last - 1)->next = number + 1;
+    queue->last = number + 1;
+    if (weight < breadth->queue)
+        breadth->queue = weight;
+    return 0;
+}
+
 /* Absorb, and add to the configurations at this return unless dominated. */
 static enum search_status breadth_enter(struct breadth *breadth, const struct problem *problem,
-                                        struct account *account, uint64_t *block, uint32_t last)
+                                        struct account *account, uint64_t *block,
+                                        struct entry entry)
 {
     int32_t n_absorbed = absorb(problem, &breadth->cursor, block, breadth->absorbed);
+    entry.owes = block[0] & BLOCK_OWES;
+    block[0] ^= entry.owes;
     enum memo_answer answer = memo_add(&breadth->memo, account, block, false);
     if (answer == MEMO_SEEN)
         return SEARCH_PAUSED;
     if (answer == MEMO_FULL)
         return SEARCH_MEMORY;
     for (int32_t i = 0; i < n_absorbed; i++)
-        if (breadth_step(breadth, account, &last, breadth->absorbed[i]) != 0)
+        if (breadth_step(breadth, account, &entry.last_step, breadth->absorbed[i]) != 0)
             return SEARCH_MEMORY;
-    if (growing_push(&breadth->last_step, account, &last) != 0)
+    entry.next = 0;
+    if (growing_push(&breadth->entries, account, &entry) != 0 ||
+        breadth_enqueue(breadth, account, breadth->entries.count - 1) != 0)
         return SEARCH_MEMORY;
-    breadth->final_step = last;
+    breadth->final_step = entry.last_step;
     return SEARCH_PAUSED;
 }
 
 static enum search_status breadth_survive(struct breadth *breadth, const struct problem *problem,
-                                          struct account *account, uint32_t last)
+                                          struct account *account, struct entry entry)
 {
-    pass_return(problem, &breadth->cursor, breadth->parent);
+    entry.weight -= pass_return(problem, &breadth->cursor, breadth->parent);
     if (growing_push(&breadth->survivors, account, breadth->parent) != 0 ||
-        growing_push(&breadth->survivor_steps, account, &last) != 0)
+        growing_push(&breadth->survivor_entries, account, &entry) != 0)
         return SEARCH_MEMORY;
     return SEARCH_PAUSED;
 }
@@ -129,43 +234,71 @@ static enum search_status breadth_next_return(struct breadth *breadth,
         return SEARCH_INVALID;
     cursor_advance(problem, &breadth->cursor);
     if (breadth->cursor.at == problem->n_returns) {
-        breadth->final_step = *(uint32_t *)breadth->survivor_steps.items;
+        breadth->final_step = breadth_entry(&breadth->survivor_entries, 0)->last_step;
         return SEARCH_VALID;
     }
+    if (breadth->steps.count > breadth->steps_limit && breadth_collect(breadth, account) != 0)
+        return SEARCH_MEMORY;
     memo_clear(&breadth->memo);
-    breadth->last_step.count = 0;
-    breadth->n_expanded = breadth->position = 0;
+    breadth->entries.count = breadth->queues.count = 0;
+    breadth->position = 0;
+    breadth->queue = breadth->lightest = UINT32_MAX;
+    for (uint32_t i = 0; i < breadth->survivor_entries.count; i++) {
+        uint32_t weight = breadth_entry(&breadth->survivor_entries, i)->weight;
+        if (weight < breadth->lightest)
+            breadth->lightest = weight;
+    }
     enum search_status status = SEARCH_PAUSED;
     for (uint32_t i = 0; i < breadth->survivors.count && status == SEARCH_PAUSED; i++)
         status = breadth_enter(breadth, problem, account,
                                (uint64_t *)breadth->survivors.items + (size_t)i * problem->width,
-                               ((uint32_t *)breadth->survivor_steps.items)[i]);
-    breadth->survivors.count = breadth->survivor_steps.count = 0;
+                               *breadth_entry(&breadth->survivor_entries, i));
+    breadth->survivors.count = breadth->survivor_entries.count = 0;
     return status;
 }
 
-/* Take one branch of the first configuration that has any left. */
-static enum search_status breadth_expand(struct breadth *breadth, const struct problem *problem,
-                                         struct account *account, uint64_t *configurations)
+/* The lightest configuration that is not done with, or UINT32_MAX. */
+static uint32_t breadth_first(struct breadth *breadth)
 {
-    uint32_t last = ((uint32_t *)breadth->last_step.items)[breadth->n_expanded];
-    memcpy(breadth->parent, memo_block(&breadth->memo, breadth->n_expanded),
+    for (; breadth->queue < breadth->queues.count; breadth->queue++) {
+        uint32_t first = ((struct queue *)breadth->queues.items + breadth->queue)->first;
+        if (first != 0)
+            return first - 1;
+    }
+    return UINT32_MAX;
+}
+
+static void breadth_dequeue(struct breadth *breadth, uint32_t number)
+{
+    struct queue *queue = (struct queue *)breadth->queues.items + breadth->queue;
+    queue->first = breadth_entry(&breadth->entries, number)->next;
+    breadth->position = 0;
+}
+
+/* Take one branch of a configuration. */
+static enum search_status breadth_expand(struct breadth *breadth, const struct problem *problem,
+                                         struct account *account, uint32_t number,
+                                         uint64_t *configurations)
+{
+    struct entry entry = *breadth_entry(&breadth->entries, number);
+    memcpy(breadth->parent, memo_block(&breadth->memo, number),
            sizeof(uint64_t) * problem->width);
+    breadth->parent[0] |= entry.owes;
     if (breadth->position == 0 && is_forced_done(problem, breadth->parent)) {
-        breadth->n_expanded++;
-        return breadth_survive(breadth, problem, account, last);
+        breadth_dequeue(breadth, number);
+        return breadth_survive(breadth, problem, account, entry);
     }
     int32_t operation = branch(problem, &breadth->cursor, breadth->parent, &breadth->position,
                                breadth->child);
     if (operation < 0) {
-        breadth->n_expanded++;
-        breadth->position = 0;
+        breadth_dequeue(breadth, number);
         return SEARCH_PAUSED;
     }
     ++*configurations;
-    if (breadth_step(breadth, account, &last, operation) != 0)
+    entry.weight += problem->slot[operation] < 0;
+    if (breadth_step(breadth, account, &entry.last_step, operation) != 0)
         return SEARCH_MEMORY;
-    return breadth_enter(breadth, problem, account, breadth->child, last);
+    return breadth_enter(breadth, problem, account, breadth->child, entry);
 }
 
 /* Explore until `*configurations` reaches `limit`. */
@@ -177,16 +310,20 @@ static enum search_status breadth_run(struct breadth *breadth, const struct prob
     if (problem->n_returns == 0)
         return SEARCH_VALID;
     if (!breadth->has_begun) {
+        struct entry entry = {0, NO_STEP, 0, 0};
         breadth->has_begun = true;
         memset(breadth->child, 0, sizeof(uint64_t) * problem->width);
         breadth->child[0] = block_word(0, problem->initial);
-        status = breadth_enter(breadth, problem, account, breadth->child, NO_STEP);
+        status = breadth_enter(breadth, problem, account, breadth->child, entry);
     }
     while (status == SEARCH_PAUSED && *configurations < limit) {
-        if (breadth->n_expanded == breadth->memo.count)
+        uint32_t number = breadth_first(breadth);
+        bool is_full = breadth->survivors.count >= breadth->width;
+        breadth->has_dropped = breadth->has_dropped || (number != UINT32_MAX && is_full);
+        if (number == UINT32_MAX || is_full)
             status = breadth_next_return(breadth, problem, account);
         else
-            status = breadth_expand(breadth, problem, account, configurations);
+            status = breadth_expand(breadth, problem, account, number, configurations);
     }
     return status;
 }
@@ -205,10 +342,11 @@ static int32_t breadth_order(const struct breadth *breadth, int32_t *operations)
 
 static void breadth_free(struct breadth *breadth, struct account *account)
 {
-    growing_free(&breadth->last_step, account);
+    growing_free(&breadth->entries, account);
+    growing_free(&breadth->queues, account);
     growing_free(&breadth->steps, account);
     growing_free(&breadth->survivors, account);
-    growing_free(&breadth->survivor_steps, account);
+    growing_free(&breadth->survivor_entries, account);
     memo_free(&breadth->memo, account);
     breadth->final_step = NO_STEP;
 }

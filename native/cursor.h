@@ -5,11 +5,22 @@
  * forces it, since it can always be moved to just before the next return. Rule (c): a pure
  * operation that is open and enabled is linearized at once, without a branch. A write that happens
  * to write the current value is not pure: it may be needed later.
+ *
+ * Rule (h). After a crashed operation something must use the state it made: a pure operation is
+ * absorbed, or what comes next is sensitive (kinds.h). Until then the block owes (BLOCK_OWES).
+ * Else what comes next is total and constant, or nothing comes, and the linearization without the
+ * crashed operation is one too: of those from a configuration, one with the fewest crashed
+ * operations is enough. A memo need not tell a block that owes from one that does not: a completion
+ * that begins with a constant is one of the last configuration before it that did not owe, which
+ * has the same operations linearized and fewer crashed ones used.
  */
 #ifndef DISSEVER_CURSOR_H
 #define DISSEVER_CURSOR_H
 
 #include "problem.h"
+
+/* In word 0 of a block that is to be expanded, never in a memo: rule (h). */
+#define BLOCK_OWES (UINT64_C(1) << 31)
 
 struct cursor {
     int32_t at;       /* the next return */
@@ -25,7 +36,12 @@ static int32_t block_return(const uint64_t *block)
 
 static int32_t block_state(const uint64_t *block)
 {
-    return (int32_t)(block[0] & UINT32_MAX);
+    return (int32_t)(block[0] & (BLOCK_OWES - 1));
+}
+
+static bool block_owes(const uint64_t *block)
+{
+    return (block[0] & BLOCK_OWES) != 0;
 }
 
 static uint64_t block_word(int32_t at, int32_t state)
@@ -126,6 +142,8 @@ static int32_t absorb(const struct problem *problem, const struct cursor *cursor
             absorbed[n_absorbed++] = operation;
         }
     }
+    if (n_absorbed > 0)
+        block[0] &= ~BLOCK_OWES;
     return n_absorbed;
 }
 
@@ -135,77 +153,117 @@ static bool is_forced_done(const struct problem *problem, const uint64_t *block)
     return block_has(block, problem->slot[problem->return_operation[block_return(block)]]);
 }
 
-/* Pass the next return: give back its slot, and the counts of kinds that nothing can need now. */
-static void pass_return(const struct problem *problem, const struct cursor *cursor,
-                        uint64_t *block)
+/*
+ * Pass the next return: give back its slot, and the counts of kinds that nothing can need now.
+ * Returns the weight of these.
+ */
+static uint32_t pass_return(const struct problem *problem, const struct cursor *cursor,
+                            uint64_t *block)
 {
     int32_t e = block_return(block);
     int32_t done = problem->slot[problem->return_operation[e]];
+    uint32_t weight = 0;
     block[1 + done / 64] &= ~(UINT64_C(1) << (done % 64));
-    for (int32_t slot = 0; slot < problem->n_kind_slots; slot++)
-        if (cursor->kinds[slot] >= 0 && problem->kind_expiry[cursor->kinds[slot]] == e)
-            *block_count_word(problem, block, slot) &= ~(UINT64_C(0xFFFF) << count_shift(slot));
+    for (int32_t slot = 0; slot < problem->n_kind_slots; slot++) {
+        if (cursor->kinds[slot] < 0 || problem->kind_expiry[cursor->kinds[slot]] != e)
+            continue;
+        uint64_t *word = block_count_word(problem, block, slot);
+        weight += (uint32_t)(*word >> count_shift(slot) & 0xFFFF);
+        *word &= ~(UINT64_C(0xFFFF) << count_shift(slot));
+    }
     block[0] = block_word(e + 1, block_state(block));
+    return weight;
+}
+
+/* Whether the operation that returns next is enabled after one that leads to `state`. */
+static bool is_direct(const struct problem *problem, const struct cursor *cursor, int32_t state)
+{
+    int32_t forced = problem->return_operation[cursor->at];
+    return problem_next(problem, state, problem->transition[forced]) >= 0;
+}
+
+static bool is_useless_now(const struct problem *problem, const uint64_t *block, int32_t t)
+{
+    return block_owes(block) && !problem->sensitive[t];
 }
 
 /* Use the oldest unused operation of the kind in `slot`. Returns it, or -1 where it cannot help. */
 static int32_t branch_crashed(const struct problem *problem, const struct cursor *cursor,
-                              uint64_t *child, int32_t slot)
+                              uint64_t *child, int32_t slot, bool direct)
 {
     int32_t kind = cursor->kinds[slot], e = cursor->at, state = block_state(child);
     if (kind < 0 || problem->kind_expiry[kind] < e)
         return -1;
-    int32_t after = problem_next(problem, state, problem->kind_transition[kind]);
-    if (after < 0 || after == state || problem_need(problem, after) < e)
+    int32_t t = problem->kind_transition[kind];
+    int32_t after = problem_next(problem, state, t);
+    if (after < 0 || after == state || problem_need(problem, after) < e ||
+        is_useless_now(problem, child, t))
         return -1;
     uint64_t *word = block_count_word(problem, child, slot);
     int32_t used = (int32_t)(*word >> count_shift(slot) & 0xFFFF);
     int32_t at = problem->kind_start[kind] + used;
     if (at >= problem->kind_start[kind + 1] ||
-        problem->birth[problem->kind_operations[at]] > e)
+        problem->birth[problem->kind_operations[at]] > e ||
+        is_direct(problem, cursor, after) != direct)
         return -1;
     *word += UINT64_C(1) << count_shift(slot);
     child[0] = block_word(e, after);
+    if (problem->sensitive != NULL)
+        child[0] |= BLOCK_OWES;
     return problem->kind_operations[at];
 }
 
 /* Linearize the open ok operation in `slot`. Returns it, or -1 where it is refused or absorbed. */
 static int32_t branch_open(const struct problem *problem, const struct cursor *cursor,
-                           uint64_t *child, int32_t slot, bool is_forced)
+                           uint64_t *child, int32_t slot, bool direct)
 {
     int32_t operation = cursor->holders[slot], t = problem->transition[operation];
+    bool is_forced = operation == problem->return_operation[cursor->at];
+    if (problem->pure[t] && !is_forced)
+        return -1;
     int32_t after = problem_next(problem, block_state(child), t);
-    if (after < 0 || (problem->pure[t] && !is_forced))
+    if (after < 0 || is_useless_now(problem, child, t) ||
+        (!is_forced && is_direct(problem, cursor, after) != direct))
         return -1;
     child[1 + slot / 64] |= UINT64_C(1) << (slot % 64);
     child[0] = block_word(cursor->at, after);
     return operation;
 }
 
+/* One operation, or -1: of the open ok ones by slot, then of the crashed ones by slot of kinds. */
+static int32_t branch_at(const struct problem *problem, const struct cursor *cursor,
+                         uint64_t *child, int32_t place, bool direct)
+{
+    if (place >= problem->n_slots)
+        return branch_crashed(problem, cursor, child, place - problem->n_slots, direct);
+    bool is_open = (cursor->open[place / 64] >> (place % 64) & 1) != 0;
+    bool is_forced = cursor->holders[place] == problem->return_operation[cursor->at];
+    if (!is_open || is_forced || block_has(child, place))
+        return -1;
+    return branch_open(problem, cursor, child, place, direct);
+}
+
 /*
- * The next child of `block`, from *position on (0 at first): the forced operation, then the other
- * open ones, then the crashed ones. Returns the operation linearized, or -1 when there is no more.
+ * The next child of `block`, from *position on (0 at first): the forced operation, then what
+ * enables it (ok, then crashed), then the others. To spend crashed operations on the return at
+ * hand, and not to hide open ones needlessly, decides nearly every valid history at once. Returns
+ * the operation linearized, or -1 when there is no more.
  */
 static int32_t branch(const struct problem *problem, const struct cursor *cursor,
                       const uint64_t *block, uint32_t *position, uint64_t *child)
 {
-    int32_t forced = problem->slot[problem->return_operation[cursor->at]];
+    uint32_t n = (uint32_t)(problem->n_slots + problem->n_kind_slots);
     int32_t operation = -1;
     memcpy(child, block, sizeof(uint64_t) * problem->width);
     if (*position == 0) {
+        int32_t forced = problem->slot[problem->return_operation[cursor->at]];
         *position = 1;
         operation = branch_open(problem, cursor, child, forced, true);
     }
-    for (; operation < 0 && *position <= (uint32_t)problem->n_slots; ++*position) {
-        int32_t slot = (int32_t)*position - 1;
-        bool is_open = (cursor->open[slot / 64] >> (slot % 64) & 1) != 0;
-        if (slot != forced && is_open && !block_has(block, slot))
-            operation = branch_open(problem, cursor, child, slot, false);
-    }
-    uint32_t end = (uint32_t)(problem->n_slots + problem->n_kind_slots);
-    for (; operation < 0 && *position <= end; ++*position)
-        operation = branch_crashed(problem, cursor, child,
-                                   (int32_t)*position - 1 - problem->n_slots);
+    for (; operation < 0 && *position <= n; ++*position)
+        operation = branch_at(problem, cursor, child, (int32_t)*position - 1, true);
+    for (; operation < 0 && *position <= 2 * n; ++*position)
+        operation = branch_at(problem, cursor, child, (int32_t)(*position - 1 - n), false);
     return operation;
 }
 

@@ -100,7 +100,10 @@ static enum search_status depth_enter(struct depth *depth, const struct problem 
         depth->reach = block_return(block);
     if (block_return(block) == problem->n_returns)
         return SEARCH_VALID;
+    uint64_t owes = block[0] & BLOCK_OWES;
+    block[0] ^= owes;
     enum memo_answer answer = memo_add(&depth->memo, account, block, true);
+    block[0] ^= owes;
     if (answer == MEMO_NEW && depth_push(depth, account, block) != 0)
         answer = MEMO_FULL;
     return answer == MEMO_FULL ? SEARCH_MEMORY : SEARCH_PAUSED;

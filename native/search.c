@@ -1,8 +1,11 @@
 /*
  * search.c: the schedule of engines, and what the caller sees of a search.
  *
- * Depth first with 50 configurations an operation decides nearly every history; breadth first then
- * gets half of what is left, since it is far better on invalid ones; depth first gets the rest.
+ * Depth first with a few configurations an operation decides nearly every history. Breadth first
+ * then gets half of what is left, since it is far better on invalid ones: first with few survivors
+ * at each return, the lightest, then with eight times as many, and so on. What a narrow round
+ * accepts is valid; what it refuses is invalid only if it kept every survivor. Depth first gets the
+ * rest. Every limit is a number of configurations or of bytes, so verdicts do not depend on speed.
  */
 #include "search.h"
 
@@ -11,8 +14,13 @@
 #include "prepare.h"
 #include "wgl.h"
 
-#define FIRST_STAGE_PER_OPERATION 50
+#ifndef FIRST_STAGE_AT_LEAST /* tests set these to reach the later stages with small histories */
 #define FIRST_STAGE_AT_LEAST 1000
+#define FIRST_STAGE_PER_OPERATION 8
+#define WIDTH_FIRST 8
+#define WIDTH_FACTOR 8
+#endif
+#define WIDTH_MAX (UINT32_C(1) << 15) /* then all survivors are kept */
 
 enum stage { STAGE_FIRST, STAGE_BREADTH, STAGE_LAST };
 
@@ -31,7 +39,7 @@ struct search {
     enum search_engine decided_by;
     enum stage stage;
     enum search_status status;
-    bool is_breadth_late; /* breadth is opened when its stage begins */
+    bool is_breadth_late; /* breadth is opened when its stage begins: few searches need it */
 };
 
 static void search_enter_stage(struct search *search, enum stage stage)
@@ -89,7 +97,8 @@ static struct search *search_begin(const struct problem *wanted, const int32_t *
         *error = problem_prepare(&search->problem, &search->account, inv, ret);
     if (*error == SEARCH_OK && (engine == SEARCH_SCHEDULE || engine == SEARCH_DEPTH))
         *error = depth_open(&search->depth, &search->problem, &search->account);
-    if (*error == SEARCH_OK && (engine == SEARCH_SCHEDULE || engine == SEARCH_BREADTH))
+    search->is_breadth_late = engine == SEARCH_SCHEDULE;
+    if (*error == SEARCH_OK && engine == SEARCH_BREADTH)
         *error = breadth_open(&search->breadth, &search->problem, &search->account);
     if (*error != SEARCH_OK) {
         search_close(search);
@@ -120,7 +129,7 @@ struct search *search_open_register(int32_t n_operations, const int32_t *events,
     *error = problem_prepare_register(&search->problem, &search->account, events, n_events);
     if (*error == SEARCH_OK)
         *error = depth_open(&search->depth, &search->problem, &search->account);
-    search->is_breadth_late = true; /* most registers never need it */
+    search->is_breadth_late = true;
     if (*error != SEARCH_OK) {
         search_close(search);
         return NULL;
@@ -165,6 +174,7 @@ static enum search_status search_stage(struct search *search, uint64_t slice)
         search->is_breadth_late = false;
         if (breadth_open(&search->breadth, &search->problem, &search->account) != SEARCH_OK)
             return SEARCH_MEMORY;
+        search->breadth.width = WIDTH_FIRST;
     }
     if (search->stage == STAGE_BREADTH)
         return breadth_run(&search->breadth, &search->problem, &search->account,
@@ -184,6 +194,13 @@ int32_t search_run(struct search *search, uint64_t slice)
         return SEARCH_PAUSED;
     if (status == SEARCH_PAUSED)
         status = SEARCH_CONFIGURATIONS;
+    if (status == SEARCH_INVALID && search->stage == STAGE_BREADTH &&
+        search->breadth.has_dropped) {
+        uint32_t width = search->breadth.width;
+        breadth_restart(&search->breadth, &search->problem,
+                        width >= WIDTH_MAX ? UINT32_MAX : WIDTH_FACTOR * width);
+        return SEARCH_PAUSED;
+    }
     if (search->engine != SEARCH_WGL)
         search->decided_by = search->stage == STAGE_BREADTH ? SEARCH_BREADTH : SEARCH_DEPTH;
     bool is_decided = status == SEARCH_VALID || status == SEARCH_INVALID;

@@ -27,6 +27,15 @@ FLAGS = (
     "-Wstrict-prototypes",
     "-Werror",
 )
+NARROW = (
+    "-DFIRST_STAGE_AT_LEAST=1",
+    "-DFIRST_STAGE_PER_OPERATION=0",
+    "-DWIDTH_FIRST=1",
+    "-DWIDTH_FACTOR=2",
+    "-DSTEPS_KEPT=4",
+)
+"""Small histories come to the later stages of the schedule."""
+
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 Compile = Callable[..., Path]
@@ -49,7 +58,7 @@ def compare(compile_compare: Compile) -> Path:
 @pytest.fixture(scope="module")
 def compare_sanitized(compile_compare: Compile) -> Path:
     try:
-        return compile_compare(*SANITIZERS)
+        return compile_compare(*SANITIZERS, *NARROW)
     except subprocess.CalledProcessError as error:
         pytest.skip(f"the compiler has no sanitizers: {error.stderr.decode()[-200:]}")
 
@@ -67,6 +76,14 @@ def test_engines_agree_with_each_other(compare: Path) -> None:
     assert counts["mismatches"] == 0
     assert 0.05 < counts["invalid"] / counts["cases"] < 0.6
     assert counts["undecided"] < counts["cases"] / 1000
+
+
+@pytest.mark.parametrize("arguments", [(CASES_SMALL // 4, 5), (CASES_LARGE // 4, 6, 200)])
+def test_narrow_rounds_agree(compile_compare: Compile, arguments: tuple[int, ...]) -> None:
+    counts = _counts(compile_compare(*FLAGS, *NARROW), *arguments)
+
+    assert counts["mismatches"] == 0
+    assert 0.05 < counts["invalid"] / counts["cases"] < 0.6
 
 
 @pytest.mark.parametrize("arguments", [(50_000, 3), (4_000, 4, 200)])

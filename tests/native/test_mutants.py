@@ -18,6 +18,10 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 SOURCES = TESTS.parents[1] / "native"
 LIMIT_S = 20
+NARROW = ("-DFIRST_STAGE_AT_LEAST=1", "-DFIRST_STAGE_PER_OPERATION=0", "-DWIDTH_FIRST=1")
+NARROW += ("-DWIDTH_FACTOR=2", "-DSTEPS_KEPT=4")
+"""Small histories come to the later stages of the schedule."""
+
 RUNS = (("100000", "3"), ("5000", "4", "200"))
 """The arguments of the comparisons, until one notices."""
 
@@ -49,22 +53,22 @@ MUTANTS = {
     ),
     "a crashed operation before it was invoked": Mutant(
         "cursor.h",
-        "problem->birth[problem->kind_operations[at]] > e)",
-        "0)",
+        "problem->birth[problem->kind_operations[at]] > e ||",
+        "0 ||",
     ),
     "a crashed operation one return too late": Mutant(
         "cursor.h",
-        "problem->birth[problem->kind_operations[at]] > e)",
-        "problem->birth[problem->kind_operations[at]] >= e && e > 0)",
+        "problem->birth[problem->kind_operations[at]] > e ||",
+        "(problem->birth[problem->kind_operations[at]] >= e && e > 0) ||",
     ),
     "a crashed operation dropped one return too early": Mutant(
         "cursor.h",
-        "problem_need(problem, after) < e)",
-        "problem_need(problem, after) <= e)",
+        "problem_need(problem, after) < e ||",
+        "problem_need(problem, after) <= e ||",
     ),
     "counts of crashed operations never given back": Mutant(
         "cursor.h",
-        "*block_count_word(problem, block, slot) &= ~(UINT64_C(0xFFFF) << count_shift(slot));",
+        "*word &= ~(UINT64_C(0xFFFF) << count_shift(slot));",
         ";",
     ),
     "a crashed operation used without being counted": Mutant(
@@ -86,6 +90,26 @@ MUTANTS = {
         "memo.h",
         "memcmp(stored, block, sizeof(uint64_t) * keys) != 0",
         "memcmp(stored, block, sizeof(uint64_t)) != 0",
+    ),
+    "a crashed operation that owes, whatever was absorbed": Mutant(
+        "cursor.h",
+        "block[0] &= ~BLOCK_OWES;",
+        ";",
+    ),
+    "what a narrow round refuses is invalid": Mutant(
+        "search.c",
+        "search->breadth.has_dropped)",
+        "search->breadth.has_dropped && false)",
+    ),
+    "a narrow round that forgets what it dropped": Mutant(
+        "breadth.h",
+        "breadth->has_dropped = breadth->has_dropped || (number != UINT32_MAX && is_full);",
+        "breadth->has_dropped = number != UINT32_MAX && is_full;",
+    ),
+    "a step that is kept, but leads to another": Mutant(
+        "breadth.h",
+        "steps[kept++] = (struct step){before == NO_STEP ? NO_STEP : moved[before],",
+        "steps[kept++] = (struct step){before,",
     ),
     "the plain search, its memo without the state": Mutant(
         "wgl.h",
@@ -112,7 +136,7 @@ def _compiled(mutant: Mutant, folder: Path) -> Path:
     program = folder / "compare"
     files = [TESTS / "compare.c", sources / "search.c"]
     subprocess.run(
-        [compiler, "-std=c11", "-O1", "-w", f"-I{sources}", *files, "-o", program],
+        [compiler, "-std=c11", "-O1", "-w", *NARROW, f"-I{sources}", *files, "-o", program],
         check=True,
         capture_output=True,
     )
