@@ -26,7 +26,7 @@ struct step {
 
 /* How a configuration was reached, what it used, and the next one of its queue. */
 struct entry {
-    uint64_t owes; /* BLOCK_OWES or 0 */
+    int32_t origin; /* rule (h) */
     uint32_t last_step;
     uint32_t weight;
     uint32_t next; /* 1 + its number, or 0 */
@@ -197,8 +197,8 @@ static enum search_status breadth_enter(struct breadth *breadth, const struct pr
                                         struct entry entry)
 {
     int32_t n_absorbed = absorb(problem, &breadth->cursor, block, breadth->absorbed);
-    entry.owes = block[0] & BLOCK_OWES;
-    block[0] ^= entry.owes;
+    if (n_absorbed > 0)
+        entry.origin = ORIGIN_NONE;
     enum memo_answer answer = memo_add(&breadth->memo, account, block, false);
     if (answer == MEMO_SEEN)
         return SEARCH_PAUSED;
@@ -283,19 +283,19 @@ static enum search_status breadth_expand(struct breadth *breadth, const struct p
     struct entry entry = *breadth_entry(&breadth->entries, number);
     memcpy(breadth->parent, memo_block(&breadth->memo, number),
            sizeof(uint64_t) * problem->width);
-    breadth->parent[0] |= entry.owes;
     if (breadth->position == 0 && is_forced_done(problem, breadth->parent)) {
         breadth_dequeue(breadth, number);
         return breadth_survive(breadth, problem, account, entry);
     }
-    int32_t operation = branch(problem, &breadth->cursor, breadth->parent, &breadth->position,
-                               breadth->child);
+    int32_t operation = branch(problem, &breadth->cursor, breadth->parent, entry.origin,
+                               &breadth->position, breadth->child);
     if (operation < 0) {
         breadth_dequeue(breadth, number);
         return SEARCH_PAUSED;
     }
     ++*configurations;
     entry.weight += problem->slot[operation] < 0;
+    entry.origin = branch_origin(problem, breadth->parent, operation);
     if (breadth_step(breadth, account, &entry.last_step, operation) != 0)
         return SEARCH_MEMORY;
     return breadth_enter(breadth, problem, account, breadth->child, entry);
@@ -310,7 +310,7 @@ static enum search_status breadth_run(struct breadth *breadth, const struct prob
     if (problem->n_returns == 0)
         return SEARCH_VALID;
     if (!breadth->has_begun) {
-        struct entry entry = {0, NO_STEP, 0, 0};
+        struct entry entry = {ORIGIN_NONE, NO_STEP, 0, 0};
         breadth->has_begun = true;
         memset(breadth->child, 0, sizeof(uint64_t) * problem->width);
         breadth->child[0] = block_word(0, problem->initial);

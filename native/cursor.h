@@ -6,21 +6,19 @@
  * operation that is open and enabled is linearized at once, without a branch. A write that happens
  * to write the current value is not pure: it may be needed later.
  *
- * Rule (h). After a crashed operation something must use the state it made: a pure operation is
- * absorbed, or what comes next is sensitive (kinds.h). Until then the block owes (BLOCK_OWES).
- * Else what comes next is total and constant, or nothing comes, and the linearization without the
- * crashed operation is one too: of those from a configuration, one with the fewest crashed
- * operations is enough. A memo need not tell a block that owes from one that does not: a completion
- * that begins with a constant is one of the last configuration before it that did not owe, which
- * has the same operations linearized and fewer crashed ones used.
+ * Rule (h). After a crashed operation from s to d something must use d: a pure operation is
+ * absorbed, or what comes next leads elsewhere from d than from s. Else, or where nothing comes, the
+ * linearization without the crashed operation is one too: of those from a configuration, one with
+ * the fewest crashed operations is enough. Until then the configuration owes, and `origin` is s. A
+ * memo need not tell what owes: a completion that is refused here is one of the configuration at s,
+ * which has the same operations linearized and fewer crashed ones used.
  */
 #ifndef DISSEVER_CURSOR_H
 #define DISSEVER_CURSOR_H
 
 #include "problem.h"
 
-/* In word 0 of a block that is to be expanded, never in a memo: rule (h). */
-#define BLOCK_OWES (UINT64_C(1) << 31)
+#define ORIGIN_NONE (-1) /* the configuration owes nothing: rule (h) */
 
 struct cursor {
     int32_t at;       /* the next return */
@@ -36,12 +34,7 @@ static int32_t block_return(const uint64_t *block)
 
 static int32_t block_state(const uint64_t *block)
 {
-    return (int32_t)(block[0] & (BLOCK_OWES - 1));
-}
-
-static bool block_owes(const uint64_t *block)
-{
-    return (block[0] & BLOCK_OWES) != 0;
+    return (int32_t)(block[0] & UINT32_MAX);
 }
 
 static uint64_t block_word(int32_t at, int32_t state)
@@ -142,8 +135,6 @@ static int32_t absorb(const struct problem *problem, const struct cursor *cursor
             absorbed[n_absorbed++] = operation;
         }
     }
-    if (n_absorbed > 0)
-        block[0] &= ~BLOCK_OWES;
     return n_absorbed;
 }
 
@@ -182,14 +173,21 @@ static bool is_direct(const struct problem *problem, const struct cursor *cursor
     return problem_next(problem, state, problem->transition[forced]) >= 0;
 }
 
-static bool is_useless_now(const struct problem *problem, const uint64_t *block, int32_t t)
+/* Whether transition t, which leads to `after`, makes use of the crashed operation before it. */
+static bool is_useful(const struct problem *problem, int32_t origin, int32_t t, int32_t after)
 {
-    return block_owes(block) && !problem->sensitive[t];
+    return origin == ORIGIN_NONE || problem_next(problem, origin, t) != after;
 }
+
+/* What a branch may be. */
+struct wanted {
+    int32_t origin; /* where the configuration came from by a crashed operation, if it owes */
+    bool direct;    /* whether the forced operation is to be enabled then */
+};
 
 /* Use the oldest unused operation of the kind in `slot`. Returns it, or -1 where it cannot help. */
 static int32_t branch_crashed(const struct problem *problem, const struct cursor *cursor,
-                              uint64_t *child, int32_t slot, bool direct)
+                              uint64_t *child, int32_t slot, struct wanted wanted)
 {
     int32_t kind = cursor->kinds[slot], e = cursor->at, state = block_state(child);
     if (kind < 0 || problem->kind_expiry[kind] < e)
@@ -197,33 +195,31 @@ static int32_t branch_crashed(const struct problem *problem, const struct cursor
     int32_t t = problem->kind_transition[kind];
     int32_t after = problem_next(problem, state, t);
     if (after < 0 || after == state || problem_need(problem, after) < e ||
-        is_useless_now(problem, child, t))
+        !is_useful(problem, wanted.origin, t, after))
         return -1;
     uint64_t *word = block_count_word(problem, child, slot);
     int32_t used = (int32_t)(*word >> count_shift(slot) & 0xFFFF);
     int32_t at = problem->kind_start[kind] + used;
     if (at >= problem->kind_start[kind + 1] ||
         problem->birth[problem->kind_operations[at]] > e ||
-        is_direct(problem, cursor, after) != direct)
+        is_direct(problem, cursor, after) != wanted.direct)
         return -1;
     *word += UINT64_C(1) << count_shift(slot);
     child[0] = block_word(e, after);
-    if (problem->sensitive != NULL)
-        child[0] |= BLOCK_OWES;
     return problem->kind_operations[at];
 }
 
 /* Linearize the open ok operation in `slot`. Returns it, or -1 where it is refused or absorbed. */
 static int32_t branch_open(const struct problem *problem, const struct cursor *cursor,
-                           uint64_t *child, int32_t slot, bool direct)
+                           uint64_t *child, int32_t slot, struct wanted wanted)
 {
     int32_t operation = cursor->holders[slot], t = problem->transition[operation];
     bool is_forced = operation == problem->return_operation[cursor->at];
     if (problem->pure[t] && !is_forced)
         return -1;
     int32_t after = problem_next(problem, block_state(child), t);
-    if (after < 0 || is_useless_now(problem, child, t) ||
-        (!is_forced && is_direct(problem, cursor, after) != direct))
+    if (after < 0 || !is_useful(problem, wanted.origin, t, after) ||
+        (!is_forced && is_direct(problem, cursor, after) != wanted.direct))
         return -1;
     child[1 + slot / 64] |= UINT64_C(1) << (slot % 64);
     child[0] = block_word(cursor->at, after);
@@ -232,15 +228,15 @@ static int32_t branch_open(const struct problem *problem, const struct cursor *c
 
 /* One operation, or -1: of the open ok ones by slot, then of the crashed ones by slot of kinds. */
 static int32_t branch_at(const struct problem *problem, const struct cursor *cursor,
-                         uint64_t *child, int32_t place, bool direct)
+                         uint64_t *child, int32_t place, struct wanted wanted)
 {
     if (place >= problem->n_slots)
-        return branch_crashed(problem, cursor, child, place - problem->n_slots, direct);
+        return branch_crashed(problem, cursor, child, place - problem->n_slots, wanted);
     bool is_open = (cursor->open[place / 64] >> (place % 64) & 1) != 0;
     bool is_forced = cursor->holders[place] == problem->return_operation[cursor->at];
     if (!is_open || is_forced || block_has(child, place))
         return -1;
-    return branch_open(problem, cursor, child, place, direct);
+    return branch_open(problem, cursor, child, place, wanted);
 }
 
 /*
@@ -250,21 +246,30 @@ static int32_t branch_at(const struct problem *problem, const struct cursor *cur
  * the operation linearized, or -1 when there is no more.
  */
 static int32_t branch(const struct problem *problem, const struct cursor *cursor,
-                      const uint64_t *block, uint32_t *position, uint64_t *child)
+                      const uint64_t *block, int32_t origin, uint32_t *position, uint64_t *child)
 {
     uint32_t n = (uint32_t)(problem->n_slots + problem->n_kind_slots);
+    struct wanted wanted = {origin, true};
     int32_t operation = -1;
     memcpy(child, block, sizeof(uint64_t) * problem->width);
     if (*position == 0) {
         int32_t forced = problem->slot[problem->return_operation[cursor->at]];
         *position = 1;
-        operation = branch_open(problem, cursor, child, forced, true);
+        operation = branch_open(problem, cursor, child, forced, wanted);
     }
     for (; operation < 0 && *position <= n; ++*position)
-        operation = branch_at(problem, cursor, child, (int32_t)*position - 1, true);
+        operation = branch_at(problem, cursor, child, (int32_t)*position - 1, wanted);
+    wanted.direct = false;
     for (; operation < 0 && *position <= 2 * n; ++*position)
-        operation = branch_at(problem, cursor, child, (int32_t)(*position - 1 - n), false);
+        operation = branch_at(problem, cursor, child, (int32_t)(*position - 1 - n), wanted);
     return operation;
+}
+
+/* The origin of a child of `block` by `operation`, unless it absorbs anything. */
+static int32_t branch_origin(const struct problem *problem, const uint64_t *block,
+                             int32_t operation)
+{
+    return problem->slot[operation] < 0 ? block_state(block) : ORIGIN_NONE;
 }
 
 #endif

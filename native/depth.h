@@ -9,10 +9,13 @@
 
 #include "cursor.h"
 
+#define FRAME_WORDS 2
+
 struct depth {
     struct cursor cursor;
     struct memo memo;
-    uint64_t *frames;      /* blocks, each followed by a word: length of the order, next branch */
+    uint64_t *frames;      /* blocks, each followed by two words: length of the order and next
+                              branch; origin */
     uint32_t n_frames;
     uint32_t frames_capacity;
     uint64_t *child;
@@ -43,12 +46,13 @@ static int depth_open(struct depth *depth, struct problem *problem, struct accou
 
 static uint64_t *depth_frame(const struct depth *depth, uint32_t number)
 {
-    return depth->frames + (size_t)number * (depth->memo.width + 1);
+    return depth->frames + (size_t)number * (depth->memo.width + FRAME_WORDS);
 }
 
-static int depth_push(struct depth *depth, struct account *account, const uint64_t *block)
+static int depth_push(struct depth *depth, struct account *account, const uint64_t *block,
+                      int32_t origin)
 {
-    uint64_t frame_bytes = sizeof(uint64_t) * (depth->memo.width + 1);
+    uint64_t frame_bytes = sizeof(uint64_t) * (depth->memo.width + FRAME_WORDS);
     if (depth->n_frames == depth->frames_capacity) {
         uint32_t capacity = depth->frames_capacity == 0 ? 64 : depth->frames_capacity * 2;
         uint64_t *frames = account_resize(account, depth->frames,
@@ -62,6 +66,7 @@ static int depth_push(struct depth *depth, struct account *account, const uint64
     uint64_t *frame = depth_frame(depth, depth->n_frames++);
     memcpy(frame, block, sizeof(uint64_t) * depth->memo.width);
     frame[depth->memo.width] = (uint64_t)(uint32_t)depth->order_length << 32;
+    frame[depth->memo.width + 1] = (uint64_t)(uint32_t)origin;
     return 0;
 }
 
@@ -86,12 +91,16 @@ static void depth_save_best(struct depth *depth)
  * SEARCH_PAUSED means go on.
  */
 static enum search_status depth_enter(struct depth *depth, const struct problem *problem,
-                                      struct account *account, uint64_t *block)
+                                      struct account *account, uint64_t *block,
+                                      int32_t origin)
 {
     while (block_return(block) < problem->n_returns) {
         cursor_seek(problem, &depth->cursor, block_return(block));
-        depth->order_length += absorb(problem, &depth->cursor, block,
-                                      depth->order + depth->order_length);
+        int32_t n_absorbed = absorb(problem, &depth->cursor, block,
+                                    depth->order + depth->order_length);
+        if (n_absorbed > 0)
+            origin = ORIGIN_NONE;
+        depth->order_length += n_absorbed;
         if (!is_forced_done(problem, block))
             break;
         pass_return(problem, &depth->cursor, block);
@@ -100,11 +109,8 @@ static enum search_status depth_enter(struct depth *depth, const struct problem 
         depth->reach = block_return(block);
     if (block_return(block) == problem->n_returns)
         return SEARCH_VALID;
-    uint64_t owes = block[0] & BLOCK_OWES;
-    block[0] ^= owes;
     enum memo_answer answer = memo_add(&depth->memo, account, block, true);
-    block[0] ^= owes;
-    if (answer == MEMO_NEW && depth_push(depth, account, block) != 0)
+    if (answer == MEMO_NEW && depth_push(depth, account, block, origin) != 0)
         answer = MEMO_FULL;
     return answer == MEMO_FULL ? SEARCH_MEMORY : SEARCH_PAUSED;
 }
@@ -119,7 +125,7 @@ static enum search_status depth_run(struct depth *depth, const struct problem *p
         depth->has_begun = true;
         memset(depth->child, 0, sizeof(uint64_t) * problem->width);
         depth->child[0] = block_word(0, problem->initial);
-        status = depth_enter(depth, problem, account, depth->child);
+        status = depth_enter(depth, problem, account, depth->child, ORIGIN_NONE);
     }
     while (status == SEARCH_PAUSED && *configurations < limit) {
         if (depth->n_frames == 0)
@@ -131,7 +137,9 @@ static enum search_status depth_run(struct depth *depth, const struct problem *p
         if (depth->common > depth->order_length)
             depth->common = depth->order_length;
         cursor_seek(problem, &depth->cursor, block_return(frame));
-        int32_t operation = branch(problem, &depth->cursor, frame, &position, depth->child);
+        int32_t origin = (int32_t)(uint32_t)progress[1];
+        int32_t operation =
+            branch(problem, &depth->cursor, frame, origin, &position, depth->child);
         *progress = (uint64_t)(uint32_t)depth->order_length << 32 | position;
         if (operation < 0) {
             depth_save_best(depth);
@@ -140,7 +148,8 @@ static enum search_status depth_run(struct depth *depth, const struct problem *p
         }
         ++*configurations;
         depth->order[depth->order_length++] = operation;
-        status = depth_enter(depth, problem, account, depth->child);
+        origin = branch_origin(problem, frame, operation);
+        status = depth_enter(depth, problem, account, depth->child, origin);
     }
     if (status == SEARCH_MEMORY) {
         depth_save_best(depth);
@@ -162,7 +171,7 @@ static int32_t depth_order(struct depth *depth, int32_t *operations, bool is_val
 static void depth_free(struct depth *depth, struct account *account)
 {
     account_free(account, depth->frames,
-                 sizeof(uint64_t) * (depth->memo.width + 1) * depth->frames_capacity);
+                 sizeof(uint64_t) * (depth->memo.width + FRAME_WORDS) * depth->frames_capacity);
     depth->frames = NULL;
     depth->n_frames = depth->frames_capacity = 0;
     memo_free(&depth->memo, account);

@@ -196,12 +196,8 @@ static int problem_crashes(struct problem *problem, struct account *account, con
         memcpy(problem->pure, problem->lazy_pure, (size_t)n_transitions);
     else if (problem->next != NULL)
         problem_classify(problem, sensitive);
-    for (int32_t t = 0; problem->want != NULL && t < problem->n_transitions; t++) {
+    for (int32_t t = 0; problem->want != NULL && t < problem->n_transitions; t++)
         problem->pure[t] = problem->make[t] < 0 || problem->make[t] == problem->want[t];
-        sensitive[t] = problem->want[t] >= 0;
-    }
-    if (problem->lazy == NULL)
-        problem->sensitive = sensitive;
     for (int64_t t = 0; t < n_transitions; t++)
         last_return[t] = kind_of[t] = -1;
     for (int32_t e = 0; e < problem->n_returns; e++)

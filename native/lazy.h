@@ -3,7 +3,10 @@
  *
  * The caller is asked once for each distinct pair of a state and a transition; a hash table keeps
  * the answers. What a whole table tells is not known here, so it is replaced by what is safe: pure
- * is what the caller promises, and a crashed operation can matter until the end (kinds.h).
+ * is what the caller promises, and a crashed operation can matter until the end. Rule (d) (kinds.h)
+ * asks for the last return that is enabled in a state by a transition that is not total and
+ * constant: of a state that nobody came to yet nobody knows, and to ask about all of them would be
+ * to make the table. Rule (h) (cursor.h) asks for two states at hand, and holds here too.
  */
 #ifndef DISSEVER_LAZY_H
 #define DISSEVER_LAZY_H

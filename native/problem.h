@@ -34,9 +34,8 @@ struct problem {
     int32_t *birth;            /* by operation: the first return after its invocation */
     int32_t n_slots;
 
-    uint8_t *pure;      /* by transition: leaves every state in which it is enabled as it is */
-    uint8_t *sensitive; /* by transition, see kinds.h; NULL where nobody knows: lazy states */
-    int32_t *need;      /* by state: the last return that may tell it from another, or -1 */
+    uint8_t *pure;  /* by transition: leaves every state in which it is enabled as it is */
+    int32_t *need;  /* by state: the last return that may tell it from another, or -1 */
 
     int32_t n_kinds;
     int32_t *kind_transition; /* by kind, in order of first birth, as all that follows */

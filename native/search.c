@@ -208,6 +208,7 @@ int32_t search_run(struct search *search, uint64_t slice)
         if (search->stage == STAGE_BREADTH)
             breadth_free(&search->breadth, &search->account);
         search_enter_stage(search, search->stage + 1);
+        search->decided_by = SEARCH_DEPTH; /* what is known until the stage ends */
         return SEARCH_PAUSED;
     }
     if (status == SEARCH_INVALID && search->problem.is_capped)

@@ -79,7 +79,10 @@ struct search *search_open_register(int32_t n_operations, const int32_t *events,
 /* Explore at most about `slice` configurations more. Returns a search_status. */
 int32_t search_run(struct search *search, uint64_t slice);
 
-/* The linearization, or the longest partial one found: operations in order. Returns the length. */
+/*
+ * The linearization, or the longest partial one found: operations in order. Returns the length.
+ * Also while the search is paused.
+ */
 int32_t search_order(struct search *search, int32_t *operations);
 
 /* The operation whose return no configuration survives, or that was reached when unknown; or -1. */

@@ -3,6 +3,10 @@ The search for a linearization, as a function from a problem to an outcome.
 
 It runs in slices with the interpreter's lock released, so that Ctrl-C is answered in between.
 
+Time and memory grow with n, the number of operations, where the first way tried works: some 1.2
+configurations and 110 to 240 bytes an operation. Where it does not, both are exponential, in what
+is open at once and in the crashed operations that can matter; the budgets bound them.
+
 Source: `search.h`.
 """
 
@@ -74,7 +78,8 @@ class LazyProblem:
 
     `step` gives the number of the state after a transition, or -1 where it is refused; state 0 is
     the initial one. It is asked once for each pair. What it raises ends the search. `pure` has a 1
-    for each transition that changes no state, else a 0.
+    for each transition that changes no state, else a 0. Crashed operations cost more than with a
+    table: they are kept to the end, since what may need their states is not known (`lazy.h`).
     """
 
     inv: Sequence[int]

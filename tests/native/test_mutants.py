@@ -91,10 +91,30 @@ MUTANTS = {
         "memcmp(stored, block, sizeof(uint64_t) * keys) != 0",
         "memcmp(stored, block, sizeof(uint64_t)) != 0",
     ),
-    "a crashed operation that owes, whatever was absorbed": Mutant(
+    "depth first: a crashed operation that owes, whatever was absorbed": Mutant(
+        "depth.h",
+        "        if (n_absorbed > 0)\n            origin = ORIGIN_NONE;\n",
+        "",
+    ),
+    "breadth first: a crashed operation that owes, whatever was absorbed": Mutant(
+        "breadth.h",
+        "    if (n_absorbed > 0)\n        entry.origin = ORIGIN_NONE;\n",
+        "",
+    ),
+    "an open operation that owes": Mutant(
         "cursor.h",
-        "block[0] &= ~BLOCK_OWES;",
-        ";",
+        "return problem->slot[operation] < 0 ? block_state(block) : ORIGIN_NONE;",
+        "return block_state(block);",
+    ),
+    "a crashed operation that only a refused one could use": Mutant(
+        "cursor.h",
+        "problem_next(problem, origin, t) != after;",
+        "problem_next(problem, origin, t) >= 0;",
+    ),
+    "lazy states that forget what was asked": Mutant(
+        "lazy.h",
+        "    if (lazy->pairs[place] == pair)\n        return lazy->after[place];\n",
+        "    if (lazy->pairs[place] == pair)\n        return 0;\n",
     ),
     "what a narrow round refuses is invalid": Mutant(
         "search.c",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import signal
 from array import array
+from typing import Any
 
 import pytest
 
-from dissever.native import Engine, Problem, Status, search
+from dissever.native import Engine, LazyProblem, Problem, Status, search
 from dissever.native.search import NEVER
 
 
@@ -91,3 +94,66 @@ def test_nothing_is_valid() -> None:
     problem = Problem([], [], [], array("i"), 0)
 
     assert search(problem, configurations_max=10, bytes_max=1 << 20).status is Status.VALID
+
+
+class _Interrupted:
+    """The library, with a Ctrl-C during its third slice; a slice is small here."""
+
+    def __init__(self, lib: Any) -> None:
+        self._lib = lib
+        self._slices = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lib, name)
+
+    def search_run(self, handle: Any, _: int) -> int:
+        self._slices += 1
+        status: int = self._lib.search_run(handle, 1000)
+        if self._slices == 3:
+            signal.raise_signal(signal.SIGINT)
+        return status
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_ctrl_c_gives_what_was_found(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("dissever.native.search")
+    monkeypatch.setattr(module, "lib", _Interrupted(module.lib))
+    n = 30
+    hard = _hard(n)
+    begun = Problem(
+        [0, *(2 + at for at in hard.inv)],
+        [1, *(2 + at for at in hard.ret)],
+        [0, *hard.transition],
+        hard.next,
+        hard.transitions,
+        hard.initial,
+    )
+
+    outcome = search(
+        begun,
+        configurations_max=1 << 40,
+        bytes_max=1 << 30,
+        engine=engine,
+        is_interruptible=True,
+    )
+
+    assert outcome.status is Status.INTERRUPTED
+    assert 2000 < outcome.configurations <= 3100
+    assert outcome.order[0] == 0
+    assert outcome.failing == n + 1
+
+
+def test_ctrl_c_while_a_state_is_made_gives_what_was_found() -> None:
+    def step(state: int, _: int) -> int:
+        if state == 3:
+            raise KeyboardInterrupt
+        return state + 1
+
+    n = 10
+    problem = LazyProblem([*range(0, 2 * n, 2)], [*range(1, 2 * n, 2)], [0] * n, b"\0", step)
+
+    outcome = search(problem, configurations_max=1 << 40, bytes_max=1 << 20, is_interruptible=True)
+
+    assert outcome.status is Status.INTERRUPTED
+    assert outcome.order == (0, 1, 2)
+    assert outcome.failing == 3
