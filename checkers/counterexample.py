@@ -10,16 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
+
+from msgspec import structs
 
 from dissever.checkers import possible, refutation, shrink
 from dissever.checkers.calls import Call
 from dissever.checkers.explain import SINGLE_ENGINE
+from dissever.checkers.judgement import Judgement
 from dissever.checkers.lazy import TooManyStates
 from dissever.checkers.models import Model
-from dissever.checkers.partial import Partials, partials
+from dissever.checkers.partial import Partials, orders, partials
 from dissever.checkers.possible import Possible
 from dissever.checkers.table import States, states_of
+from dissever.harness.results import Anomaly, Verdict
 from dissever.native import Engine, Outcome, Status, search
 
 SHRINK_CONFIGURATIONS: Final = 100_000
@@ -137,6 +141,31 @@ def confirmed_witness(model: Model, kept: Sequence[Call], named: Sequence[Call])
     if wrong is not None:
         return Confirmation(doubt=f"certificate: the evidence does not hold: {wrong}")
     return Confirmation((*engines, VALIDATOR))
+
+
+def told(
+    model: Model,
+    judgement: Judgement,
+    anomaly: Anomaly,
+    confirmation: Confirmation,
+    some: Sequence[Call],
+    details: dict[str, Any],
+    tried: Partials | None = None,
+) -> Judgement:
+    """Invalid, with who confirms it and how far each order of some calls gets."""
+    found = tried or partials(model, some, configurations_max=PARTIAL_CONFIGURATIONS)
+    anomaly = structs.replace(
+        anomaly,
+        confirmation=confirmation.sentence,
+        orders=orders(model, some, found),
+        orders_complete=found.is_complete,
+    )
+    details = {
+        **details,
+        "confirmed": bool(confirmation.engines),
+        "confirmation": confirmation.sentence,
+    }
+    return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
 
 
 def search_again(

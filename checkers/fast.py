@@ -19,8 +19,10 @@ from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from dissever.checkers import certificate
+from dissever.checkers.calls import calls
 from dissever.checkers.columns import columns_of
-from dissever.checkers.explain import explain
+from dissever.checkers.counterexample import Confirmation, confirmed_witness, told
+from dissever.checkers.explain import SINGLE_ENGINE, explain
 from dissever.checkers.judgement import ANOMALIES_MAX, Judgement
 from dissever.checkers.models import UNKNOWN, Family, Misfit, Model
 from dissever.checkers.possible import Possible
@@ -189,26 +191,36 @@ class _Shell:
         is_small = finding.operations <= EXPLAINED_OPERATIONS_MAX
         if is_small and self._explained < EXPLAINED_KEYS_MAX:
             self._explained += 1
-            told = self._told(judgement.key, operations)
-            if told.is_doubted:
-                return judgement.doubted(told.why)
-            if told.verdict is Verdict.VALID:
+            again = self._again(judgement.key, operations)
+            if again.is_doubted:
+                return judgement.doubted(again.why)
+            if again.verdict is Verdict.VALID:
                 why = f"engines: {finding.decider.value} and the other engine contradict each other"
                 return judgement.doubted(why)
-            if told.verdict is Verdict.INVALID:
-                details = {**told.details, **_details(finding)}
+            if again.verdict is Verdict.INVALID:
+                details = {**again.details, **_details(finding)}
                 return replace(
-                    told, details=details, engine=judgement.engine, because=judgement.because
+                    again, details=details, engine=judgement.engine, because=judgement.because
                 )
         witness = sorted(
             (self._operation(i) for i in finding.witness), key=lambda each: each.indices[-1]
         )
         proof = Proof("nonlinearizable", finding.reason, tuple(witness))
         anomaly = explain(judgement.key, self._model, (), None, Possible(), proof)
-        details = {"confirmed": False, **_details(finding)}
-        return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
+        if finding.decider not in (Decider.ZONES, Decider.CHAINS):
+            details = {"confirmed": False, "confirmation": SINGLE_ENGINE, **_details(finding)}
+            return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
+        # Each value was set once, so that nothing that was left out can explain them.
+        few = calls(sorted(witness, key=lambda each: each.indices[0]), self._model.reads)
+        confirmation = confirmed_witness(self._model, few, few)
+        if confirmation.doubt and finding.decider is Decider.ZONES:
+            return judgement.doubted(confirmation.doubt)
+        if confirmation.doubt:  # A chain may be too long to be named whole.
+            why = "single-engine: the operations that are named are not all that led there"
+            confirmation = Confirmation(why_not=why)
+        return told(self._model, judgement, anomaly, confirmation, few, _details(finding))
 
-    def _told(self, key: Key | None, operations: Sequence[Operation]) -> Judgement:
+    def _again(self, key: Key | None, operations: Sequence[Operation]) -> Judgement:
         """What the long way tells; after Ctrl-C nothing more is explained."""
         try:
             return self._explain_key(key, operations, self._budget)

@@ -13,31 +13,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
-
-from msgspec import structs
+from typing import Final
 
 from dissever.checkers import blocks, certificate, fast, stale
 from dissever.checkers.calls import Call, calls
 from dissever.checkers.counterexample import (
     EXPLAIN_CONFIGURATIONS,
-    PARTIAL_CONFIGURATIONS,
-    Confirmation,
     confirmed_witness,
     counterexample,
     possible_in,
     second_opinion,
+    told,
 )
 from dissever.checkers.explain import explain
 from dissever.checkers.judgement import Judgement, result
 from dissever.checkers.lazy import TooManyStates
 from dissever.checkers.models import Family, Misfit, Model
 from dissever.checkers.monitors import MONITORS, Finding, Monitor, replay
-from dissever.checkers.partial import Partials, orders, partials
 from dissever.checkers.possible import Possible
 from dissever.checkers.table import States, states_of
 from dissever.harness.history import History, Key, MalformedHistory, Operation
-from dissever.harness.results import Anomaly, Budget, Result, Verdict
+from dissever.harness.results import Budget, Result, Verdict
 from dissever.native import Engine, Outcome, Status, search
 
 CONFIRM_CALLS_MAX: Final = 300
@@ -204,7 +200,7 @@ class Linearizable:
             "rule": finding.rule,
             "witnesses": [list(operation.indices) for operation in witnesses],
         }
-        return self._told(judgement, anomaly, confirmation, finding.part, details)
+        return told(self.model, judgement, anomaly, confirmation, finding.part, details)
 
     def _find_blocks(
         self, kept: Sequence[Call], operations: Sequence[Operation]
@@ -306,8 +302,8 @@ class Linearizable:
             ],
             "linearized": len(outcome.order),
         }
-        return self._told(
-            judgement, anomaly, found.confirmation, found.calls, details, found.partials
+        return told(
+            self.model, judgement, anomaly, found.confirmation, found.calls, details, found.partials
         )
 
     def _unless_unwritten(
@@ -346,31 +342,7 @@ class Linearizable:
         if confirmation.doubt:
             return judgement.doubted(confirmation.doubt)
         anomaly = explain(judgement.key, self.model, (), None, Possible(), proof)
-        return self._told(judgement, anomaly, confirmation, named, {})
-
-    def _told(
-        self,
-        judgement: Judgement,
-        anomaly: Anomaly,
-        confirmation: Confirmation,
-        some: Sequence[Call],
-        details: dict[str, Any],
-        tried: Partials | None = None,
-    ) -> Judgement:
-        """Invalid, with who confirms it and how far each order of some calls gets."""
-        found = tried or partials(self.model, some, configurations_max=PARTIAL_CONFIGURATIONS)
-        anomaly = structs.replace(
-            anomaly,
-            confirmation=confirmation.sentence,
-            orders=orders(self.model, some, found),
-            orders_complete=found.is_complete,
-        )
-        details = {
-            **details,
-            "confirmed": bool(confirmation.engines),
-            "confirmation": confirmation.sentence,
-        }
-        return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
+        return told(self.model, judgement, anomaly, confirmation, named, {})
 
 
 def _find(monitor: Monitor | None, kept: Sequence[Call], model: Model) -> Finding | None:

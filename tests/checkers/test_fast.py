@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -217,8 +218,29 @@ def test_every_failing_key_is_told_and_some_are_explained(history: Notation) -> 
     result = Linearizable(REGISTER)(history(text), Budget())
 
     assert result.details["invalid"] == keys
-    confirmed = [each["confirmed"] for each in result.details["invalid_keys"].values()]
-    assert confirmed.count(True) == EXPLAINED_KEYS_MAX
+    every = result.details["invalid_keys"].values()
+    assert all(each["confirmed"] for each in every)
+    assert sum("failing" in each for each in every) == EXPLAINED_KEYS_MAX
+
+
+def test_what_c_names_is_confirmed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of keys that are too large to be told at length."""
+    monkeypatch.setattr("dissever.checkers.fast.EXPLAINED_KEYS_MAX", 0)
+    rng, sentences = Random("witness"), Counter[str]()
+    for _ in range(1_500):
+        history = _Clients(rng, keys=1, unique=True).run(rng.randrange(1, 40))
+
+        result = Linearizable(CAS_REGISTER)(history, Budget())
+
+        if result.verdict is Verdict.INVALID:
+            (anomaly,) = result.anomalies
+            sentences[anomaly.confirmation] += 1
+            assert all(0 <= len(each.indices) <= 6 for each in anomaly.orders)
+        else:
+            assert result.verdict is Verdict.VALID or not history.operations, result.why
+    confirmed = [sentence for sentence in sentences if sentence.startswith("confirmed by")]
+    assert len(confirmed) == 1
+    assert sentences[confirmed[0]] > 0.9 * sentences.total() > 50
 
 
 def test_other_objects_in_columns_are_judged_key_by_key(history: Notation) -> None:
