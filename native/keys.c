@@ -40,24 +40,27 @@ struct worker {
     int32_t key;            /* in work, or -1 */
     struct search *search;  /* in work, or NULL */
     struct texts *texts;    /* NULL for registers */
+    void *scratch;          /* all from here on up to values_of */
+    size_t scratch_bytes;
+    struct zones_value *values; /* by local value */
     int32_t *inv;           /* by local operation: positions */
     int32_t *ret;
     int32_t *want;          /* by local operation: local values */
     int32_t *make;
-    int32_t *transition;    /* by local operation */
-    int32_t *want_of;       /* by transition */
-    int32_t *make_of;
     int32_t *order;
     int32_t *buckets;
     int32_t *local_of;      /* by value: local + 1, or 0 */
     int32_t *transition_of; /* by value that is a pair: transition + 1, or 0 */
     int32_t *values_of;     /* by local value: the value */
-    struct zones_value *values;
+    int32_t *search_scratch; /* all from here on up to writes */
+    size_t search_bytes;
     int32_t *reads;         /* by local value: transition + 1, or 0 */
     int32_t *writes;
+    int32_t *transition;    /* by local operation */
+    int32_t *want_of;       /* by transition */
+    int32_t *make_of;
     int32_t n_values;
     int32_t values_capacity;
-    int32_t transitions_capacity;
     int32_t initial; /* the value, or -1 */
     bool is_plain;   /* local values are the values themselves */
 };
@@ -75,7 +78,11 @@ struct keys {
     int32_t max_calls;     /* of one key */
     int32_t max_events;
     uint64_t share;        /* configurations of a key in the first round */
-    uint64_t share_bytes;
+    uint64_t share_bytes;  /* of a key in this round */
+    int32_t *split;        /* all that is by key, events and calls */
+    uint64_t split_bytes;  /* held until the end */
+    uint64_t split_peak;   /* held while it was made */
+    bool is_plain;         /* local values are the values themselves */
     uint64_t left;         /* configurations for the second round */
     int32_t n_waiting;     /* keys of the second round that are still to come */
     enum round round;
@@ -213,13 +220,9 @@ static int compare_sized(const void *one, const void *other)
     return a->key < b->key ? -1 : 1;
 }
 
-static int sort_by_size(struct keys *keys)
+static void sort_by_size(struct keys *keys, struct sized *sized)
 {
-    int32_t n_keys = keys->options.n_keys;
-    struct sized *sized = malloc(sizeof *sized * ((size_t)n_keys + 1));
-    if (sized == NULL)
-        return SEARCH_NO_MEMORY;
-    for (int32_t key = 0; key < n_keys; key++) {
+    for (int32_t key = 0; key < keys->options.n_keys; key++) {
         int32_t size = keys->call_start[key + 1] - keys->call_start[key];
         keys->results.n_operations[key] = size;
         keys->results.order_start[key] = keys->call_start[key];
@@ -231,51 +234,72 @@ static int sort_by_size(struct keys *keys)
     qsort(sized, (size_t)keys->n_used, sizeof *sized, compare_sized);
     for (int32_t i = 0; i < keys->n_used; i++)
         keys->by_size[i] = sized[i].key;
-    free(sized);
+}
+
+/* The next `n` of a block of integers. */
+static int32_t *carve(int32_t **block, size_t n)
+{
+    int32_t *carved = *block;
+    *block += n;
+    return carved;
+}
+
+/* No budget for the split: no key that has operations is judged. */
+static int refuse_all(struct keys *keys, int32_t *at)
+{
+    const struct columns *columns = keys->columns;
+    for (int32_t key = 0; key < keys->options.n_keys; key++)
+        keys->results.verdict[key] = KEYS_VALID;
+    for (int32_t i = 0; i < columns->n; i++) {
+        if (!is_kept(keys, i))
+            continue;
+        *at = i;
+        if (!is_sound(keys, i))
+            return SEARCH_MALFORMED;
+        keys->results.verdict[columns->key[i]] = KEYS_MEMORY;
+        keys->results.n_operations[columns->key[i]]++;
+    }
+    keys->round = ROUND_DONE;
     return SEARCH_OK;
 }
 
 static int split(struct keys *keys, int32_t *at)
 {
     size_t n = (size_t)keys->columns->n, n_keys = (size_t)keys->options.n_keys;
-    size_t size = sizeof(int32_t);
     bool is_single = n_keys == 1;
     int32_t n_events = count_events(keys->columns);
     if (n_events < 0)
         return SEARCH_MALFORMED;
-    int error = SEARCH_NO_MEMORY;
-    int32_t *history = pages_allocate(size * ((size_t)n_events + 1));
-    int32_t *local = is_single ? NULL : pages_allocate(size * (n + 1));
-    int32_t *cursors = calloc(n_keys, size);
-    keys->calls = pages_allocate(size * (n + 1));
-    keys->by_size = calloc(n_keys, size);
-    keys->event_start = calloc(n_keys + 1, size);
-    keys->call_start = calloc(n_keys + 1, size);
-    if (history == NULL || (local == NULL && !is_single) || cursors == NULL ||
-        keys->calls == NULL || keys->by_size == NULL || keys->event_start == NULL ||
-        keys->call_start == NULL)
-        goto done;
-    memset(history, 0, size * ((size_t)n_events + 1));
-    if ((error = survey(keys, history, n_events, local, at)) != SEARCH_OK)
-        goto done;
-    accumulate(keys);
-    if (is_single) {
-        if (keys->max_events < n_events)
-            close_gaps(history, n_events);
-        keys->events = history;
-        history = NULL;
-    } else {
-        error = SEARCH_NO_MEMORY;
-        keys->events = pages_allocate(size * ((size_t)keys->event_start[n_keys] + 1));
-        if (keys->events == NULL)
-            goto done;
-        deal(keys, history, n_events, cursors, local);
+    size_t n_history = (size_t)n_events + 1, n_dealt = is_single ? n_history : 2 * n + 1;
+    size_t n_scratch = 2 * n_keys + (is_single ? 0 : n_history + n + n_keys);
+    keys->split_bytes = sizeof(int32_t) * (3 * n_keys + 2 + n_dealt + n);
+    keys->split_peak = keys->split_bytes + sizeof(int32_t) * n_scratch;
+    if (keys->split_peak > keys->options.max_bytes)
+        return refuse_all(keys, at);
+    int32_t *scratch = pages_zeroed(sizeof(int32_t) * n_scratch), *block = scratch;
+    int32_t *kept = keys->split = pages_zeroed(keys->split_bytes);
+    if (scratch == NULL || kept == NULL) {
+        pages_release(scratch, sizeof(int32_t) * n_scratch);
+        return SEARCH_NO_MEMORY;
     }
-    error = sort_by_size(keys);
-done:
-    free(history);
-    free(cursors);
-    free(local);
+    struct sized *sized = (struct sized *)(void *)carve(&block, 2 * n_keys);
+    keys->by_size = carve(&kept, n_keys);
+    keys->event_start = carve(&kept, n_keys + 1);
+    keys->call_start = carve(&kept, n_keys + 1);
+    keys->events = carve(&kept, n_dealt);
+    keys->calls = carve(&kept, n);
+    int32_t *history = is_single ? keys->events : carve(&block, n_history);
+    int32_t *local = is_single ? NULL : carve(&block, n);
+    int error = survey(keys, history, n_events, local, at);
+    if (error == SEARCH_OK) {
+        accumulate(keys);
+        if (!is_single)
+            deal(keys, history, n_events, carve(&block, n_keys), local);
+        else if (keys->max_events < n_events)
+            close_gaps(history, n_events);
+        sort_by_size(keys, sized);
+    }
+    pages_release(scratch, sizeof(int32_t) * n_scratch);
     return error;
 }
 
@@ -308,22 +332,47 @@ static void order_ties(const struct keys *keys, const int32_t *calls, int32_t *e
     }
 }
 
-static int grow_values(struct worker *worker)
+/* How many local values a key of so many operations can have. */
+static int32_t count_values(const struct keys *keys, int32_t n_calls)
 {
-    int32_t capacity = worker->values_capacity == 0 ? 64 : 2 * worker->values_capacity;
-    struct zones_value *values = realloc(worker->values, sizeof *values * (size_t)capacity);
-    if (values != NULL)
-        worker->values = values;
-    int32_t *values_of = realloc(worker->values_of, sizeof(int32_t) * (size_t)capacity);
-    if (values_of != NULL)
-        worker->values_of = values_of;
-    if (values == NULL || values_of == NULL)
-        return -1;
-    worker->values_capacity = capacity;
-    return 0;
+    int64_t named = (keys->options.cas >= 0 ? 2 : 1) * (int64_t)n_calls + 1;
+    bool is_all = keys->is_plain || named > (int64_t)keys->options.n_values + 1;
+    return is_all ? keys->options.n_values + !keys->is_plain : (int32_t)named;
 }
 
-/* The local number of a value; -1 when memory ran out. */
+/* What a worker holds for a key of so many operations. */
+static uint64_t scratch_bytes(const struct keys *keys, int32_t n_calls)
+{
+    uint64_t n = (uint64_t)n_calls + 1, n_values = (uint64_t)keys->options.n_values + 1;
+    uint64_t n_locals = (uint64_t)count_values(keys, n_calls);
+    uint64_t n_integers = 6 * n + (keys->results.order == NULL ? n : 0) +
+                          (keys->options.cas >= 0 ? n_values : 0) +
+                          (keys->is_plain ? 0 : n_values + n_locals);
+    return sizeof(struct zones_value) * n_locals + sizeof(int32_t) * n_integers;
+}
+
+/* Note that a key needs the split, the scratch of its size, and so many bytes more. */
+static void note_bytes(struct worker *worker, int32_t key, uint64_t more)
+{
+    struct keys *keys = worker->keys;
+    uint64_t scratch = scratch_bytes(keys, keys->results.n_operations[key]);
+    uint64_t bytes = keys->split_bytes + scratch + more;
+    bytes = bytes < keys->split_peak ? keys->split_peak : bytes;
+    if (bytes > keys->results.peak_bytes[key])
+        keys->results.peak_bytes[key] = bytes;
+}
+
+/* Whether the scratch of a key fits into its share. */
+static bool has_room(struct worker *worker, int32_t key)
+{
+    struct keys *keys = worker->keys;
+    if (scratch_bytes(keys, keys->results.n_operations[key]) > keys->share_bytes)
+        return false;
+    note_bytes(worker, key, 0);
+    return true;
+}
+
+/* The local number of a value. */
 static int32_t localise(struct worker *worker, int32_t value)
 {
     if (worker->is_plain)
@@ -331,8 +380,8 @@ static int32_t localise(struct worker *worker, int32_t value)
     int32_t local = worker->local_of[value] - 1;
     if (local >= 0)
         return local;
-    if (worker->n_values == worker->values_capacity && grow_values(worker) != 0)
-        return -1;
+    if (worker->n_values == worker->values_capacity)
+        return -1; /* never: a key has no more values than its operations name */
     local = worker->n_values++;
     worker->local_of[value] = local + 1;
     worker->values_of[local] = value;
@@ -341,34 +390,16 @@ static int32_t localise(struct worker *worker, int32_t value)
 }
 
 /*
- * One key alone needs no numbers of its own: its values keep theirs, but that the initial one
- * changes places with 0.
+ * Local value 0 is the initial one, also where no operation has it. One key alone needs no numbers
+ * of its own: its values keep theirs, but that the initial one changes places with 0.
  */
-static int begin_plain_values(struct worker *worker)
-{
-    int32_t n_values = worker->keys->options.n_values;
-    if (worker->values_capacity < n_values) {
-        free(worker->values);
-        worker->values = pages_allocate(sizeof *worker->values * (size_t)n_values);
-        if (worker->values == NULL)
-            return -1;
-        worker->values_capacity = n_values;
-    }
-    for (int32_t v = 0; v < n_values; v++)
-        worker->values[v] = ZONES_UNSEEN;
-    worker->n_values = n_values;
-    return 0;
-}
-
-/* Local value 0 is the initial one, also where no operation has it. */
-static int begin_values(struct worker *worker)
+static void begin_values(struct worker *worker)
 {
     worker->n_values = 0;
     if (worker->is_plain) {
-        if (begin_plain_values(worker) != 0)
-            return -1;
-    } else if (worker->values_capacity == 0 && grow_values(worker) != 0) {
-        return -1;
+        worker->n_values = worker->values_capacity;
+        for (int32_t v = 0; v < worker->n_values; v++)
+            worker->values[v] = ZONES_UNSEEN;
     } else if (worker->initial >= 0) {
         localise(worker, worker->initial);
     } else {
@@ -377,7 +408,6 @@ static int begin_values(struct worker *worker)
         worker->n_values = 1;
     }
     worker->values[0].offset = ZONES_NEEDED;
-    return 0;
 }
 
 static void end_values(struct worker *worker)
@@ -584,21 +614,36 @@ static int32_t new_transition(struct worker *worker, int32_t *n, int32_t want, i
     return ++*n;
 }
 
-/* Number the distinct transitions. Returns how many, or -1 when memory ran out. */
+/* Room for what a search is told of a key, within `max_bytes`. */
+static bool open_search_scratch(struct worker *worker, size_t n, uint64_t max_bytes)
+{
+    size_t n_values = (size_t)worker->n_values;
+    worker->search_bytes = sizeof(int32_t) * (2 * n_values + 3 * n);
+    if (worker->search_bytes > max_bytes)
+        return false;
+    worker->search_scratch = pages_zeroed(worker->search_bytes);
+    worker->reads = worker->search_scratch;
+    worker->writes = worker->reads + n_values;
+    worker->transition = worker->writes + n_values;
+    worker->want_of = worker->transition + n;
+    worker->make_of = worker->want_of + n;
+    return worker->search_scratch != NULL;
+}
+
+static void end_search(struct worker *worker)
+{
+    search_close(worker->search);
+    pages_release(worker->search_scratch, worker->search_bytes);
+    worker->search = NULL;
+    worker->search_scratch = NULL;
+}
+
+/* Number the distinct transitions. Returns how many. */
 static int32_t number_transitions(struct worker *worker, int32_t key)
 {
     struct keys *keys = worker->keys;
     const int32_t *calls = keys->calls + keys->call_start[key];
     int32_t n = keys->results.n_operations[key], n_transitions = 0;
-    if (worker->n_values > worker->transitions_capacity) {
-        free(worker->reads);
-        worker->reads = malloc(sizeof(int32_t) * 2 * (size_t)worker->values_capacity);
-        worker->transitions_capacity = worker->reads == NULL ? 0 : worker->values_capacity;
-    }
-    if (worker->reads == NULL)
-        return -1;
-    worker->writes = worker->reads + worker->n_values;
-    memset(worker->reads, 0, sizeof(int32_t) * 2 * (size_t)worker->n_values);
     for (int32_t i = 0; i < n; i++) {
         int32_t want = worker->want[i], make = worker->make[i];
         int32_t *known = want < 0   ? &worker->writes[make]
@@ -617,30 +662,26 @@ static int32_t number_transitions(struct worker *worker, int32_t key)
 static enum keys_verdict open_search(struct worker *worker, int32_t key, int32_t n_events)
 {
     struct keys *keys = worker->keys;
-    int32_t n_transitions = worker->texts == NULL ? number_transitions(worker, key) : 0, error;
-    if (n_transitions < 0)
+    int32_t n = keys->results.n_operations[key], error;
+    uint64_t held = scratch_bytes(keys, n), share_bytes = keys->share_bytes - held;
+    uint64_t share = keys->round == ROUND_REST ? keys->left / (uint64_t)keys->n_waiting
+                                               : keys->share;
+    if (worker->texts != NULL) {
+        struct texts_key text = text_key(worker, key);
+        worker->search = texts_search(worker->texts, &text, share, share_bytes, &error);
+    } else if (open_search_scratch(worker, (size_t)n, share_bytes)) {
+        int32_t n_transitions = number_transitions(worker, key);
+        worker->search = search_open_register(
+            n, keys->events + keys->event_start[key], n_events, worker->transition,
+            worker->n_values, n_transitions, worker->want_of, worker->make_of, share,
+            share_bytes - worker->search_bytes, &error);
+    } else {
         return KEYS_MEMORY;
-    uint64_t share = keys->share, share_bytes = keys->share_bytes;
-    if (keys->round == ROUND_REST) {
-        share = keys->left / (uint64_t)keys->n_waiting;
-        share_bytes = keys->options.max_bytes;
     }
-    struct texts_key text = text_key(worker, key);
-    worker->search =
-        worker->texts != NULL
-            ? texts_search(worker->texts, &text, share, share_bytes, &error)
-            : search_open_register(text.n, text.events, n_events, worker->transition,
-                                   worker->n_values, n_transitions, worker->want_of,
-                                   worker->make_of, share, share_bytes, &error);
     if (worker->search != NULL)
         return KEYS_UNDECIDED;
+    end_search(worker);
     return error == SEARCH_WIDE ? KEYS_WIDE : KEYS_MEMORY;
-}
-
-static void end_search(struct worker *worker)
-{
-    search_close(worker->search);
-    worker->search = NULL;
 }
 
 /* One slice of the search. Returns KEYS_UNDECIDED while it goes on. */
@@ -654,8 +695,7 @@ static enum keys_verdict run_search(struct worker *worker, int32_t key)
     bool is_depth = search_decided_by(search) == SEARCH_DEPTH;
     keys->results.engine[key] = is_depth ? KEYS_DEPTH : KEYS_BREADTH;
     keys->results.configurations[key] += search_configurations(search);
-    if (search_peak_bytes(search) > keys->results.peak_bytes[key])
-        keys->results.peak_bytes[key] = search_peak_bytes(search);
+    note_bytes(worker, key, worker->search_bytes + search_peak_bytes(search));
     if (status == SEARCH_VALID) {
         int32_t *order = order_of(worker, key);
         return accept(worker, key, order, search_order(search, order));
@@ -740,17 +780,17 @@ static enum keys_verdict begin_key(struct worker *worker, int32_t key)
 {
     struct keys *keys = worker->keys;
     int32_t n_events = keys->event_start[key + 1] - keys->event_start[key];
+    if (!has_room(worker, key))
+        return KEYS_MEMORY;
     if (worker->texts != NULL)
         return begin_text(worker, key, n_events);
-    if (begin_values(worker) != 0)
-        return KEYS_MEMORY;
+    begin_values(worker);
     struct taken taken = take_events(worker, key, keys->round == ROUND_REST);
     if (taken.has_ties) {
         end_values(worker);
         order_ties(keys, keys->calls + keys->call_start[key],
                    keys->events + keys->event_start[key], n_events, worker->buckets);
-        if (begin_values(worker) != 0)
-            return KEYS_MEMORY;
+        begin_values(worker);
         taken = take_events(worker, key, true);
     }
     enum keys_verdict verdict = taken.verdict;
@@ -846,44 +886,68 @@ static void *thread_main(void *argument)
 
 static void free_worker(struct worker *worker)
 {
-    void *owned[] = {worker->inv,      worker->ret,           worker->want,      worker->make,
-                     worker->transition, worker->want_of,     worker->make_of,   worker->order,
-                     worker->buckets,  worker->local_of,      worker->transition_of,
-                     worker->values_of, worker->values,       worker->reads};
-    search_close(worker->search);
+    end_search(worker);
     texts_close(worker->texts);
-    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
-        free(owned[i]);
+    pages_release(worker->scratch, worker->scratch_bytes);
+    worker->texts = NULL;
+    worker->scratch = NULL;
 }
 
-/* Memory of the size of the largest key; pages that no key needs are never touched. */
-static int open_worker(struct worker *worker, struct keys *keys)
+/* One block for keys of up to so many operations; pages that no key needs are never touched. */
+static int open_worker(struct worker *worker, struct keys *keys, int32_t n_calls)
 {
-    int32_t **by_call[] = {&worker->inv,        &worker->ret,     &worker->want,
-                           &worker->make,       &worker->transition,
-                           &worker->want_of,    &worker->make_of, &worker->order};
-    size_t n_values = (size_t)keys->options.n_values;
+    size_t n = (size_t)n_calls + 1, n_values = (size_t)keys->options.n_values + 1;
     worker->keys = keys;
     worker->key = -1;
     worker->initial = keys->options.initial;
-    worker->is_plain = keys->options.n_keys == 1 && worker->initial >= 0 &&
-                       n_values <= 2 * (size_t)keys->max_calls + PLAIN_VALUES_MIN;
-    for (size_t i = 0; i < sizeof by_call / sizeof by_call[0]; i++)
-        if ((*by_call[i] = pages_allocate(sizeof(int32_t) * ((size_t)keys->max_calls + 1))) ==
-            NULL)
-            return SEARCH_NO_MEMORY;
-    worker->buckets = pages_allocate(sizeof(int32_t) * ((size_t)keys->max_events + 1));
-    worker->local_of = calloc(worker->is_plain ? 1 : n_values + 1, sizeof(int32_t));
-    worker->transition_of = calloc(n_values + 1, sizeof(int32_t));
-    bool is_open = worker->buckets && worker->local_of && worker->transition_of;
-    if (keys->options.texts != NULL) {
-        const struct keys_options *options = &keys->options;
-        struct texts_model model = {options->texts, options->read, options->write, options->append,
-                                    options->initial_text, (size_t)options->initial_bytes};
-        worker->texts = texts_open(keys->columns, &model, keys->max_calls, options->n_values);
-        is_open = is_open && worker->texts != NULL;
+    worker->is_plain = keys->is_plain;
+    worker->values_capacity = count_values(keys, n_calls);
+    worker->scratch_bytes = scratch_bytes(keys, n_calls);
+    worker->scratch = pages_zeroed(worker->scratch_bytes);
+    if (worker->scratch == NULL)
+        return SEARCH_NO_MEMORY;
+    worker->values = worker->scratch;
+    int32_t *block = (int32_t *)(void *)(worker->values + worker->values_capacity);
+    worker->inv = carve(&block, n);
+    worker->ret = carve(&block, n);
+    worker->want = carve(&block, n);
+    worker->make = carve(&block, n);
+    worker->buckets = carve(&block, 2 * n);
+    worker->order = carve(&block, keys->results.order == NULL ? n : 0);
+    worker->transition_of = carve(&block, keys->options.cas >= 0 ? n_values : 0);
+    if (!keys->is_plain) {
+        worker->local_of = carve(&block, n_values);
+        worker->values_of = carve(&block, (size_t)worker->values_capacity);
     }
-    return is_open ? SEARCH_OK : SEARCH_NO_MEMORY;
+    const struct keys_options *options = &keys->options;
+    if (options->texts == NULL)
+        return SEARCH_OK;
+    struct texts_model model = {options->texts, options->read, options->write, options->append,
+                                options->initial_text, (size_t)options->initial_bytes};
+    worker->texts = texts_open(keys->columns, &model, n_calls, options->n_values);
+    return worker->texts == NULL ? SEARCH_NO_MEMORY : SEARCH_OK;
+}
+
+/* The size of the largest key that fits into `bytes`. */
+static int32_t largest_within(const struct keys *keys, uint64_t bytes)
+{
+    for (int32_t i = 0; i < keys->n_used; i++) {
+        int32_t n_calls = keys->results.n_operations[keys->by_size[i]];
+        if (scratch_bytes(keys, n_calls) <= bytes)
+            return n_calls;
+    }
+    return 0;
+}
+
+/* At most so many workers, each for every key that fits into its share; one at least. */
+static int open_workers(struct keys *keys, int32_t wanted)
+{
+    int32_t n_calls = largest_within(keys, keys->share_bytes), error = SEARCH_OK;
+    int32_t n_workers = wanted < keys->n_used ? wanted : keys->n_used;
+    do {
+        error = open_worker(&keys->workers[keys->n_workers++], keys, n_calls);
+    } while (error == SEARCH_OK && keys->n_workers < n_workers);
+    return error;
 }
 
 static void set_shares(struct keys *keys)
@@ -892,7 +956,7 @@ static void set_shares(struct keys *keys)
     uint64_t at_once = n < KEYS_THREADS_MAX ? n : KEYS_THREADS_MAX;
     keys->share = keys->options.max_configurations / n;
     keys->share = keys->share > 0 ? keys->share : 1;
-    keys->share_bytes = keys->options.max_bytes / at_once;
+    keys->share_bytes = (keys->options.max_bytes - keys->split_bytes) / at_once;
 }
 
 /* After the shares: what is left goes to the keys that ran out, one after the other. */
@@ -908,8 +972,15 @@ static void begin_rest(struct keys *keys)
     keys->left = spent < max ? max - spent : 0;
     bool is_worth_it = keys->n_waiting > 0 &&
                        keys->left / (uint64_t)keys->n_waiting > keys->share / 2;
-    keys->round = is_worth_it && keys->n_used > 1 ? ROUND_REST : ROUND_DONE;
+    keys->round = ROUND_DONE;
     atomic_store(&keys->next, 0);
+    if (!is_worth_it || keys->n_used <= 1)
+        return;
+    while (keys->n_workers > 0)
+        free_worker(&keys->workers[--keys->n_workers]);
+    keys->share_bytes = keys->options.max_bytes - keys->split_bytes;
+    if (open_workers(keys, 1) == SEARCH_OK)
+        keys->round = ROUND_REST;
 }
 
 /* Whether all operations are of one key. */
@@ -1022,17 +1093,16 @@ struct keys *keys_open(const struct columns *columns, const struct keys_options 
         return keys;
     }
     *error = split(keys, at);
-    int32_t n_workers = count_threads(options, columns->n);
-    n_workers = n_workers < keys->n_used ? n_workers : keys->n_used;
-    while (*error == SEARCH_OK && keys->n_workers < (n_workers > 1 ? n_workers : 1)) {
-        *error = open_worker(&keys->workers[keys->n_workers], keys);
-        keys->n_workers++;
+    if (*error == SEARCH_OK && keys->round != ROUND_DONE) {
+        keys->is_plain = options->n_keys == 1 && options->initial >= 0 &&
+                         options->n_values <= 2 * (int64_t)keys->max_calls + PLAIN_VALUES_MIN;
+        set_shares(keys);
+        *error = open_workers(keys, count_threads(options, columns->n));
     }
     if (*error != SEARCH_OK) {
         keys_close(keys);
         return NULL;
     }
-    set_shares(keys);
     return keys;
 }
 
@@ -1140,11 +1210,7 @@ void keys_close(struct keys *keys)
     join_threads(keys);
     for (int32_t i = 0; i < keys->n_workers; i++)
         free_worker(&keys->workers[i]);
-    free(keys->by_size);
-    free(keys->event_start);
-    free(keys->call_start);
-    free(keys->events);
-    free(keys->calls);
+    pages_release(keys->split, keys->split_bytes);
     pthread_mutex_destroy(&keys->mutex);
     pthread_cond_destroy(&keys->is_idle);
     free(keys);

@@ -183,7 +183,7 @@ def judge_keys(
         has_cas: Whether the register knows `cas`.
         configurations_max: Of all keys together: an equal share each, then what is left for those
             that ran out.
-        bytes_max: Of all searches at any one time.
+        bytes_max: Of all that C holds at any one time, but for the findings.
         threads: At most; None means one a core where that is worth it. What comes of it does not
             depend on them.
         orders: Whether to keep a linearization of each valid key.

@@ -294,11 +294,11 @@ enum unique_answer unique_judge(const struct columns *columns, const struct uniq
     size_t streams = sizeof(uint32_t) * n;
     size_t orders = model->is_replayed && order == NULL ? sizeof(int32_t) * n : 0;
     result->bytes = values + seen + positions + streams + orders;
-    if (result->bytes > model->max_bytes)
+    uint8_t *memory = result->bytes > model->max_bytes ? NULL : pages_zeroed(result->bytes);
+    if (memory == NULL) {
+        result->bytes = 0;
         return UNIQUE_MEMORY;
-    uint8_t *memory = pages_zeroed(result->bytes);
-    if (memory == NULL)
-        return UNIQUE_MEMORY;
+    }
     struct unique u = {
         .columns = columns, .model = model, .result = result, .n_positions = n_positions,
         .dropped = (uint32_t)model->n_values,

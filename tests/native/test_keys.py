@@ -264,6 +264,34 @@ def test_one_key_past_its_bytes_leaves_the_others_decided() -> None:
     assert findings[2].peak_bytes <= 1 << 20
 
 
+def _of_three_kinds() -> dict[str, Columns]:
+    alone, searched, several = _Recorder(), _Recorder(), _Recorder(keys=3)
+    for value in range(1, 40):
+        alone.ok(alone.invoke(1, value), value)
+        searched.ok(searched.invoke(1, value % 3 + 1), value % 3 + 1)
+    for key in range(1, 4):
+        _easy_key(several, key, 1)
+    return {"alone": alone.columns(), "searched": searched.columns(), "keys": several.columns()}
+
+
+@pytest.mark.parametrize("name", ["alone", "searched", "keys"])
+def test_too_small_a_budget_of_bytes_is_unknown_and_never_passed(name: str) -> None:
+    columns = _of_three_kinds()[name]
+    used = sorted(set(columns.key))
+    seen = []
+
+    for bytes_max in (0, 1, *range(100, 20_000, 100), 1 << 20):
+        for threads in (1, 3):
+            findings = _judge(columns, bytes_max=bytes_max, threads=threads)
+            seen.append({findings[key].decision for key in used})
+            assert all(findings[key].peak_bytes <= bytes_max for key in used)
+
+    assert seen[0] == seen[1] == {Decision.MEMORY}
+    assert seen[-1] == seen[-2] == {Decision.VALID}
+    assert set().union(*seen) == {Decision.MEMORY, Decision.VALID}
+    assert all(found.peak_bytes > 0 for found in (_judge(columns)[key] for key in used))
+
+
 def _random_keys(keys: int, seed: int) -> Columns:
     """Some clients on each of many registers of 3 values; a tenth crashes, some reads are wrong."""
     rng, recorder = Random(seed), _Recorder(keys)
