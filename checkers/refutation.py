@@ -17,7 +17,9 @@ from dissever.checkers.models import REFUSED, UNKNOWN, Family, Model, State
 
 CONFIGURATIONS_MAX: Final = 20_000
 
-_CONTAINERS: Final = frozenset({Family.QUEUE, Family.STACK, Family.PRIORITY_QUEUE})
+_CONTAINERS: Final = frozenset(
+    {Family.QUEUE, Family.UNORDERED_QUEUE, Family.STACK, Family.PRIORITY_QUEUE}
+)
 _COLLECTIONS: Final = frozenset({Family.SET, Family.GROW_ONLY_SET, Family.LOG})
 
 
@@ -62,11 +64,14 @@ def witness_flaw(
     Why some operations do not prove that no order of all calls exists, or None when they do.
 
     They must be impossible by themselves, and what is left out must be such that it could be taken
-    out of every linearization. Of a register that is whatever produces no value that a named one
-    needs: the last producer before a question stays, so nothing stands between them. Of a set or a
-    log it is whatever handles no element of the named ones, and their answers may be cut to these
-    elements. Of a container it is all that handles other values: what remains is in the same order
-    as before.
+    out of every linearization. That is whatever was asked after the first return that no order of
+    theirs survives, as the beginning of what has an order has one too. Of a register it is whatever
+    produces no value that a named one needs: the last producer before a question stays, so nothing
+    stands between them. Of a set or a log it is whatever handles no element of the named ones, and
+    their answers may be cut to these elements. Of a container it is all that handles other values:
+    what remains is in the same order as before; a crashed take may have taken whatever no other
+    took, and stays where a named value is such. Of a counter it is other reads; a read outside the
+    bounds of all adds needs no more.
 
     Args:
         named: As in `calls`, but for answers that are cut.
@@ -74,20 +79,31 @@ def witness_flaw(
     Raises:
         Unchecked: When that is not known of the model, or there is too much to try.
     """
-    inside = {call.inv for call in named}
-    rest = [call for call in calls if call.inv not in inside]
-    if model.family is Family.COUNTER:
-        return None if _is_out_of_bounds(model, calls, named) else "every read is within its bounds"
-    if rest:
-        needed = {value for call in named for value in _touched(model, call, is_named=True)}
-        for call in rest:
-            if needed.intersection(_touched(model, call, is_named=False)):
-                return f"{_name(call)} was left out, and may explain it"
+    if model.family is Family.COUNTER and _is_out_of_bounds(model, calls, named):
+        return None
     if cut := _miscut(model, calls, named):
         return cut
     ordered = sorted(named, key=lambda call: call.inv)
     found, _ = _first_refused(model, ordered, configurations_max)
-    return "the operations by themselves have an order" if found is None else None
+    if found is None:
+        return "the operations by themselves have an order"
+    inside, end = {call.inv for call in named}, ordered[found].ret
+    rest = [call for call in calls if call.inv not in inside and call.inv < end]
+    if model.family in _CONTAINERS and _are_taken(calls, named):
+        rest = [call for call in rest if call.value_in is not None or not call.is_crashed]
+    if not rest:
+        return None
+    needed = {value for call in named for value in _touched(model, call, is_named=True)}
+    for call in rest:
+        if needed.intersection(_touched(model, call, is_named=False)):
+            return f"{_name(call)} was left out, and may explain it"
+    return None
+
+
+def _are_taken(calls: Sequence[Call], named: Sequence[Call]) -> bool:
+    """Whether what the named put in was surely taken: no crashed take can have taken it."""
+    taken = {call.value_out for call in calls if call.value_in is None and not call.is_crashed}
+    return all(call.value_in in taken for call in named if call.value_in is not None)
 
 
 def _touched(model: Model, call: Call, *, is_named: bool) -> Iterator[Hashable]:
@@ -111,6 +127,9 @@ def _touched(model: Model, call: Call, *, is_named: bool) -> Iterator[Hashable]:
         if value is not None:  # An empty container stays empty without the others.
             yield value
         if is_named or value is UNKNOWN:  # It may have taken any.
+            yield UNKNOWN
+    elif model.family is Family.COUNTER:
+        if is_named or call.f not in model.reads:  # Each add may be in what a read answers.
             yield UNKNOWN
     else:
         raise Unchecked(f"nothing is known of a part of a {model.name}")

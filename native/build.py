@@ -17,28 +17,35 @@ from pathlib import Path
 from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent.parent
-INTERFACES = ("columns", "load", "keys", "search")
+INTERFACES = ("columns", "containers", "load", "keys", "search")
 """The headers that Python sees; each needs those before it."""
 
-SOURCES = ("search", "keys", "load", "texts", "unique", "zones")
+SOURCES = ("search", "containers", "keys", "load", "texts", "unique", "zones")
 
 HEADERS = (
     *INTERFACES,
     *(
         "breadth",
+        "covers",
         "cursor",
+        "deadlines",
         "depth",
         "edn",
         "etcd",
+        "fifo",
+        "gaps",
         "intern",
+        "items",
         "json",
         "kinds",
         "lazy",
         "memo",
         "pages",
+        "peel",
         "prepare",
         "problem",
         "record",
+        "replay",
         "texts",
         "unique",
         "values",

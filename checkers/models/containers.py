@@ -50,6 +50,7 @@ def unordered_queue() -> Model:
         is_endless=True,
         noun="queue",
         holds=_show_bags,
+        family=Family.UNORDERED_QUEUE,
         description="enqueue value, dequeue -> any value, null when empty",
     )
 

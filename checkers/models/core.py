@@ -52,6 +52,7 @@ class Family(Enum):
     GROW_ONLY_SET = "grow-only set"
     SET = "set"
     QUEUE = "queue"
+    UNORDERED_QUEUE = "unordered queue"
     STACK = "stack"
     PRIORITY_QUEUE = "priority queue"
     LOG = "log"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dissever.checkers.models import Family
-from dissever.checkers.monitors import counter, elements, growing, priority_queue, queue, stack
+from dissever.checkers.monitors import containers, counter, elements, growing
 from dissever.checkers.monitors.finding import Finding, Judge
 
 
@@ -25,18 +25,25 @@ class Monitor:
 
 MONITORS: Final[Mapping[Family, Monitor]] = {
     Family.QUEUE: Monitor(
-        "queue-patterns", queue.judge, "each value was enqueued once, and no dequeue crashed"
+        "queue-patterns", containers.judge(containers.QUEUE), "each value was enqueued once"
     ),
-    Family.STACK: Monitor("peeling", stack.judge, "each value was pushed once, and no pop crashed"),
+    Family.UNORDERED_QUEUE: Monitor(
+        "gaps", containers.judge(containers.UNORDERED_QUEUE), "each value was enqueued once"
+    ),
+    Family.STACK: Monitor(
+        "peeling", containers.judge(containers.STACK), "each value was pushed once"
+    ),
     Family.PRIORITY_QUEUE: Monitor(
-        "covers",
-        priority_queue.judge,
-        "each value was inserted once with a priority of its own, and no remove crashed",
+        "covers", containers.judge(containers.PRIORITY_QUEUE), "each value was inserted once"
     ),
     Family.GROW_ONLY_SET: Monitor("groups", growing.judge_set, "each element was added once"),
     Family.LOG: Monitor("groups", growing.judge_log, "each entry was appended once"),
     Family.SET: Monitor("elements", elements.judge, "no read of the whole set: each element alone"),
-    Family.COUNTER: Monitor("bounds", counter.judge, "a read lies outside what any order allows"),
+    Family.COUNTER: Monitor(
+        "bounds",
+        counter.judge,
+        "all adds are the same, or a read lies outside what any order allows",
+    ),
 }
 """By the family of the model. Registers have `blocks`."""
 

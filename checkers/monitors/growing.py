@@ -90,7 +90,7 @@ def _judge(
         groups = groups_of(_History(adds, reads))
         _check(groups)
     except Invalid as invalid:
-        return invalid.finding
+        return _with_adds(invalid.finding, adds)
     number = {call.inv: i for i, call in enumerate(calls)}
     order = (
         number[call.inv]
@@ -98,6 +98,16 @@ def _judge(
         for call in sorted(group.calls, key=lambda each: each.inv)
     )
     return Finding(is_valid=True, order=tuple(order))
+
+
+def _with_adds(finding: Finding, adds: dict[Hashable, Call]) -> Finding:
+    """A part with whoever added what its reads hold: without them that would be impossible too."""
+    inside = {call.inv: call for call in finding.part}
+    for call in finding.part:
+        for element in entries(call.value_out) if call.f == "read" else ():
+            if element in adds:
+                inside.setdefault(adds[element].inv, adds[element])
+    return replace(finding, part=tuple(inside[inv] for inv in sorted(inside)))
 
 
 def _groups_of_set(history: _History) -> list[Group]:

@@ -117,6 +117,10 @@ def _ask_count(rng: Random, asked: int) -> tuple[str, Any]:
     return ("add", rng.randrange(-2, 4)) if rng.random() < 0.5 else ("read", None)
 
 
+def _ask_same(rng: Random, asked: int) -> tuple[str, Any]:
+    return ("add", 2) if rng.random() < 0.6 else ("read", None)
+
+
 def _do_count(held: list[Any], f: str, value: Any, rng: Random) -> Any:
     if f == "read":
         return sum(held)
@@ -130,6 +134,7 @@ def _greatest(held: list[Any]) -> int:
 
 _OBJECTS: dict[str, tuple[Ask, Do]] = {
     "queue": _container("enqueue", "dequeue", lambda _: 0),
+    "unordered-queue": _container("enqueue", "dequeue", lambda held: len(held) // 2),
     "stack": _container("push", "pop", lambda _: -1),
     "priority-queue": (
         _ask_priority,
@@ -139,7 +144,11 @@ _OBJECTS: dict[str, tuple[Ask, Do]] = {
     "log": (_ask_append, _do_append),
     "removable-set": (_ask_element, _do_element),
     "counter": (_ask_count, _do_count),
+    "counter of equal adds": (_ask_same, _do_count),
 }
+
+
+_TAKES = frozenset({"dequeue", "pop", "remove-max"})
 
 
 def _distort(answer: Any, answers: list[Any], rng: Random) -> Any:
@@ -178,7 +187,7 @@ def _simulated(
         f, value, is_done, answer = pending[who]
         is_put = value is not None and f != "contains"
         drawn = rng.random()
-        if not is_done and is_put and drawn < crash:
+        if not is_done and (is_put or f in _TAKES) and drawn < crash:
             if rng.random() < 0.6:
                 do(held, f, value, rng)
             del pending[who]
