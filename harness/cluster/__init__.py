@@ -68,13 +68,17 @@ class NodeStatus:
 @dataclass(frozen=True, slots=True)
 class Program:
     """
-    What a node runs, in its folder. `environment` is added to the harness's own.
+    What a node runs, in its folder, where its data belong in `data`.
+
+    `environment` is added to what there is: the harness's own in namespaces, the image's in
+    containers. `image` is that of the container; None: one with Python and a shell.
 
     Its output is appended to `stdout-<incarnation>.log` and `stderr-<incarnation>.log` there.
     """
 
     argv: Sequence[str]
     environment: Mapping[str, str]
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ import asyncio
 import errno
 import logging
 import os
-import re
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,20 +28,18 @@ from dissever.harness.cluster import (
     NodeStatus,
     Program,
     Reachability,
-    cuts,
 )
 from dissever.harness.cluster.channel import Channel
+from dissever.harness.cluster.filters import Filters
+from dissever.harness.cluster.names import check_names
 from dissever.harness.cluster.trial import BRIDGE, address, probe, tool
 
-__all__ = ["NODES_MAX", "NamespacesCluster", "probe"]
+__all__ = ["NamespacesCluster", "probe"]
 
 log = logging.getLogger(__name__)
 
-NODES_MAX: Final = 100
-
 _POOL_SIZE = 16
 _PROBE_S = 5.0
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 class NamespacesCluster:
@@ -61,10 +58,9 @@ class NamespacesCluster:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._programs: dict[str, Program] = {}
         self._turns = {node: asyncio.Lock() for node in nodes}
-        self._cutting = asyncio.Lock()
+        self._filters = Filters(self._addresses, self.command)
         self._filling = asyncio.Lock()
         self._pool: list[socket.socket] = []
-        self._cut_nodes: frozenset[str] = frozenset()
         self._exits: list[Exit] = []
         self._channel = Channel(self._directory / "keeper.log", self._hear)
 
@@ -74,7 +70,7 @@ class NamespacesCluster:
         Make the hosts; no process runs on them yet.
 
         Args:
-            nodes: 1 to `NODES_MAX` different names, which also name their folders.
+            nodes: 1 to `names.NODES_MAX` different names, which also name their folders.
             directory: Where each node's folder is made.
 
         Raises:
@@ -82,7 +78,7 @@ class NamespacesCluster:
             FileNotFoundError: When ip or nft is not installed.
             ClusterLost: When the machine does not allow it; `probe` says what would help.
         """
-        _check_names(nodes)
+        check_names(nodes)
         tool("nft")  # Its absence should show now, not at the first cut.
         cluster = cls(nodes, directory)
         try:
@@ -152,22 +148,12 @@ class NamespacesCluster:
         return _status(await self._channel.request("status", node=self._known(node)))
 
     async def drop(self, grudge: Grudge) -> None:
-        """
-        Replace all cuts by these: one transaction for each node, all nodes at the same time.
-
-        Raises:
-            ValueError: When a node is unknown, or named as the one it drops packets from.
-            OSError: When nft fails; which nodes are cut is then unknown.
-        """
-        self._check(grudge)
-        wanted = {node: frozenset(sources) for node, sources in grudge.items() if sources}
-        await asyncio.shield(self._replace_cuts(wanted))
+        """Replace all cuts by these. Raises ValueError, and OSError when nft fails."""
+        await self._filters.drop(grudge)
 
     async def dropped(self) -> Mapping[tuple[str, str], int]:
         """(source, destination) -> packets dropped since the last `drop`, for each pair it cuts."""
-        async with self._cutting:
-            counts = await asyncio.gather(*(self._count(node) for node in self._cut_nodes))
-        return {pair: packets for count in counts for pair, packets in count.items()}
+        return await self._filters.dropped()
 
     async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
         """
@@ -252,30 +238,6 @@ class NamespacesCluster:
         async with self._turns[node]:
             return _status(await self._channel.request(verb, node=node, **arguments))
 
-    async def _replace_cuts(self, wanted: dict[str, frozenset[str]]) -> None:
-        """One `drop` at a time, each to its end: a late nft must not undo a later heal."""
-        async with self._cutting:
-            changing = [node for node in self.nodes if node in wanted or node in self._cut_nodes]
-            # Until nft has answered, a node may have its old rules or its new ones.
-            self._cut_nodes = frozenset(changing)
-            await asyncio.gather(*(self._cut(node, wanted.get(node)) for node in changing))
-            self._cut_nodes = frozenset(wanted)
-
-    async def _cut(self, node: str, sources: frozenset[str] | None) -> None:
-        addresses = sorted(self._addresses[source] for source in sources or ())
-        await self._filter(node, ["-f", "-"], cuts.ruleset(addresses))
-
-    async def _count(self, node: str) -> dict[tuple[str, str], int]:
-        names = {address: name for name, address in self._addresses.items()}
-        packets = cuts.packets_by_address(await self._filter(node, cuts.COUNTERS))
-        return {(names[address], node): count for address, count in packets.items()}
-
-    async def _filter(self, node: str, arguments: Sequence[str], stdin: str = "") -> str:
-        done = await self.command(node, ["nft", *arguments], stdin)
-        if done.exit_status:
-            raise OSError(0, f"{node}: nft failed: {done.stderr.strip()}")
-        return done.stdout
-
     async def _connect(self, target: tuple[str, int]) -> socket.socket:
         while not self._pool:
             await asyncio.shield(self._fill_pool())
@@ -304,22 +266,10 @@ class NamespacesCluster:
         words = "%s: incarnation %d ended with status %d"
         log.log(level, words, end.node, end.incarnation, end.exit_status)
 
-    def _check(self, grudge: Grudge) -> None:
-        for node, sources in grudge.items():
-            for source in sources:
-                if self._known(source) == self._known(node):
-                    raise ValueError(f"{node} cannot be cut off from itself")
-
     def _known(self, node: str) -> str:
         if node not in self._addresses:
             raise ValueError(f"no node {node!r} among {', '.join(self._addresses)}")
         return node
-
-
-def _check_names(nodes: Sequence[str]) -> None:
-    unfit = [node for node in nodes if not _NAME.fullmatch(node)]
-    if unfit or len(set(nodes)) != len(nodes) or not 1 <= len(nodes) <= NODES_MAX:
-        raise ValueError(f"expected 1 to {NODES_MAX} different names fit for folders: {nodes}")
 
 
 def _status(answer: dict[str, Any]) -> NodeStatus:

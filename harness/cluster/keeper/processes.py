@@ -67,7 +67,7 @@ def inhabitants(ns_inode: int, helpers: Collection[int]) -> list[int]:
         helpers: Sessions of the keeper's own commands there; their processes are left out.
     """
     name = f"net:[{ns_inode}]"
-    return [pid for pid in _pids() if _network(pid) == name and _session(pid) not in helpers]
+    return [pid for pid in _pids() if _network(pid) == name and session(pid) not in helpers]
 
 
 def states(pid: int) -> str:
@@ -132,9 +132,16 @@ def _network(pid: int) -> str:
         return ""
 
 
-def _session(pid: int) -> int:
+def session(pid: int) -> int:
+    """The session that a process is in; 0 when it is gone."""
     fields = _stat(f"/proc/{pid}/stat")
     return int(fields[3]) if fields else 0
+
+
+def parent(pid: int) -> int:
+    """The PID of a process's parent: 0 when that is outside; -1 when the process is gone."""
+    fields = _stat(f"/proc/{pid}/stat")
+    return int(fields[1]) if fields else -1
 
 
 def _stat(path: str) -> list[str]:

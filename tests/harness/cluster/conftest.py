@@ -1,4 +1,8 @@
-"""What the tests of real clusters share: opening one, and waiting for what is not yet so."""
+"""
+What the tests of real clusters share: opening one, and waiting for what is not yet so.
+
+Tests of the contract run on each backend; a test of one alone says so, with `on_namespaces`.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,11 @@ from typing import TypeAlias
 
 import pytest
 
-from dissever.harness.cluster import Program
+from dissever.harness.cluster import Cluster, Program, engine
+from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 
-Open: TypeAlias = Callable[[int], Awaitable[NamespacesCluster]]
+Open: TypeAlias = Callable[[int], Awaitable[NamespacesCluster | ContainersCluster]]
 Until: TypeAlias = Callable[[Callable[[], bool]], Awaitable[None]]
 
 WAIT_S = 5.0
@@ -39,23 +44,46 @@ def namespaces_work() -> None:
         pytest.skip(f"{missing.reason} ({missing.remedy})")
 
 
+@pytest.fixture(scope="session")
+def containers_work() -> None:
+    """Skip what needs containers where they do not work, with the reason."""
+    missing = engine.probe()
+    if missing is not None:
+        pytest.skip(f"{missing.reason} ({missing.remedy})")
+
+
+@pytest.fixture(params=["namespaces", pytest.param("containers", marks=pytest.mark.docker)])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Where the nodes of this test run."""
+    request.getfixturevalue(f"{request.param}_work")
+    return str(request.param)
+
+
 @pytest.fixture
-def open_cluster(tmp_path: Path) -> Open:
+def interpreter(backend: str) -> str:
+    """The Python that nodes can run."""
+    return sys.executable if backend == "namespaces" else "python3"
+
+
+@pytest.fixture
+def open_cluster(tmp_path: Path, backend: str) -> Open:
     """Open a cluster of so many nodes, n1 and on. The test closes it."""
 
-    async def opened(count: int) -> NamespacesCluster:
+    async def opened(count: int) -> NamespacesCluster | ContainersCluster:
         nodes = [f"n{number}" for number in range(1, count + 1)]
-        return await NamespacesCluster.open(nodes, directory=tmp_path / "nodes")
+        if backend == "namespaces":
+            return await NamespacesCluster.open(nodes, directory=tmp_path / "nodes")
+        return await ContainersCluster.open(nodes, directory=tmp_path / "nodes", ports=[7000])
 
     return opened
 
 
 @pytest.fixture
-def python() -> Callable[..., Program]:
+def python(interpreter: str) -> Callable[..., Program]:
     """A node that runs a Python script, with arguments."""
 
     def program(script: str, *arguments: str) -> Program:
-        return Program([sys.executable, "-I", "-S", "-c", script, *arguments], {})
+        return Program([interpreter, "-I", "-S", "-c", script, *arguments], {})
 
     return program
 
@@ -80,10 +108,10 @@ def until() -> Until:
 
 
 @pytest.fixture
-def hello() -> Callable[[NamespacesCluster, str], Awaitable[bytes]]:
+def hello() -> Callable[[Cluster, str], Awaitable[bytes]]:
     """Dial a listener until it listens, and return what it says."""
 
-    async def ask(cluster: NamespacesCluster, node: str) -> bytes:
+    async def ask(cluster: Cluster, node: str) -> bytes:
         deadline = time.monotonic() + WAIT_S
         while True:
             try:

@@ -18,7 +18,11 @@ import pytest
 from dissever.harness.cluster import ClusterLost, Program
 from dissever.harness.cluster.namespaces import NamespacesCluster
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("namespaces_work")]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.parametrize("backend", ["namespaces"], indirect=True),
+    pytest.mark.usefixtures("backend"),
+]
 
 Open: TypeAlias = Callable[[int], Awaitable[NamespacesCluster]]
 Python: TypeAlias = Callable[..., Program]

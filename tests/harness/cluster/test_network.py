@@ -8,18 +8,19 @@ import sys
 from collections.abc import Awaitable, Callable
 from itertools import permutations
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
-from dissever.harness.cluster import Program
-from dissever.harness.cluster.namespaces import NamespacesCluster
+from dissever.harness.cluster import Cluster, Program
 from dissever.harness.cluster.trial import tool
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("namespaces_work")]
+pytestmark = pytest.mark.cluster
 
-Open: TypeAlias = Callable[[int], Awaitable[NamespacesCluster]]
-Hello: TypeAlias = Callable[[NamespacesCluster, str], Awaitable[bytes]]
+on_namespaces = pytest.mark.parametrize("backend", ["namespaces"], indirect=True)
+
+Open: TypeAlias = Callable[[int], Awaitable[Any]]
+Hello: TypeAlias = Callable[[Cluster, str], Awaitable[bytes]]
 
 LOST_S = 0.1
 """How long a datagram may take on this machine before it counts as lost."""
@@ -40,7 +41,7 @@ except TimeoutError:
 """
 
 
-async def cuts_are(cluster: NamespacesCluster, wanted: set[tuple[str, str]]) -> bool:
+async def cuts_are(cluster: Cluster, wanted: set[tuple[str, str]]) -> bool:
     """Whether packets do not pass between these (source, destination) pairs, but all others."""
     others = [pair for pair in permutations(cluster.nodes, 2) if pair not in wanted]
     seen_cut = await cluster.reach(sorted(wanted), timeout_s=LOST_S)
@@ -50,10 +51,11 @@ async def cuts_are(cluster: NamespacesCluster, wanted: set[tuple[str, str]]) -> 
     return all(seen_open.values()) and not any(seen_cut.values())
 
 
-async def connect(cluster: NamespacesCluster, source: str, destination: str, time_s: float) -> int:
+async def connect(cluster: Cluster, source: str, destination: str, time_s: float) -> int:
     """The exit status of a program that connects from one node's host to another's listener."""
     address = cluster.address(destination)
-    argv = [sys.executable, "-I", "-S", "-c", CONNECT, address, str(time_s)]
+    python = sys.executable if cluster.backend == "namespaces" else "python3"
+    argv = [python, "-I", "-S", "-c", CONNECT, address, str(time_s)]
     done = await cluster.command(source, argv)
     return done.exit_status
 
@@ -172,6 +174,7 @@ def test_cuts_and_counters_outlive_the_process(open_cluster: Open, listener: Pro
     asyncio.run(run())
 
 
+@on_namespaces  # Where nft is that of this machine.
 def test_cancelled_cut_does_not_outlast_a_heal(
     open_cluster: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +197,7 @@ def test_cancelled_cut_does_not_outlast_a_heal(
     asyncio.run(run())
 
 
+@on_namespaces
 def test_thirty_nodes_are_cut_in_halves(open_cluster: Open) -> None:
     async def run() -> None:
         async with await open_cluster(30) as cluster:
@@ -221,12 +225,19 @@ def test_grudge_against_nobody_known_or_oneself_is_refused(open_cluster: Open) -
     asyncio.run(run())
 
 
-def test_dial_says_whether_it_was_refused_or_unanswered(open_cluster: Open) -> None:
+def test_dial_of_a_port_where_nobody_listens_is_refused(open_cluster: Open) -> None:
     async def run() -> None:
         async with await open_cluster(1) as cluster:
             with pytest.raises(ConnectionRefusedError):
                 await cluster.dial("n1", 7000, timeout_s=PATIENT_S)
 
+    asyncio.run(run())
+
+
+@on_namespaces  # The engine's proxy accepts in the place of a host that is silent.
+def test_dial_of_a_host_that_does_not_answer_says_so(open_cluster: Open) -> None:
+    async def run() -> None:
+        async with await open_cluster(1) as cluster:
             deaf = "add table inet deaf; add chain inet deaf c { type filter hook input priority 0;"
             done = await cluster.command("n1", ["nft", f"{deaf} policy drop; }}"])
             assert done.exit_status == 0, done.stderr

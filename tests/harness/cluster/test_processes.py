@@ -8,19 +8,20 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
-from dissever.harness.cluster import Exit, NodeState, NodeStatus, Program
-from dissever.harness.cluster.namespaces import NamespacesCluster
+from dissever.harness.cluster import Cluster, Exit, NodeState, NodeStatus, Program
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("namespaces_work")]
+pytestmark = pytest.mark.cluster
 
-Open: TypeAlias = Callable[[int], Awaitable[NamespacesCluster]]
+on_namespaces = pytest.mark.parametrize("backend", ["namespaces"], indirect=True)
+
+Open: TypeAlias = Callable[[int], Awaitable[Any]]
 Python: TypeAlias = Callable[..., Program]
 Until: TypeAlias = Callable[[Callable[[], bool]], Awaitable[None]]
-Hello: TypeAlias = Callable[[NamespacesCluster, str], Awaitable[bytes]]
+Hello: TypeAlias = Callable[[Cluster, str], Awaitable[bytes]]
 
 SLEEPER = Program(["sleep", "600"], {})
 
@@ -53,7 +54,7 @@ time.sleep(600)
 """
 
 
-def said(cluster: NamespacesCluster, node: str, incarnation: int = 1) -> str:
+def said(cluster: Cluster, node: str, incarnation: int = 1) -> str:
     """What a node's process wrote to its stdout."""
     return (cluster.directory(node) / f"stdout-{incarnation}.log").read_text()
 
@@ -91,11 +92,12 @@ def test_process_runs_in_its_folder_and_its_output_is_kept(
         async with await open_cluster(1) as cluster:
             status = await cluster.start("n1", listener)
             folder = cluster.directory("n1")
+            seen = str(folder) if cluster.backend == "namespaces" else "/node"
 
             assert status.state is NodeState.RUNNING
             assert is_there(status.pid)
             assert await hello(cluster, "n1") == b"hello"
-            assert said(cluster, "n1") == f"listening {folder}\n"
+            assert said(cluster, "n1") == f"listening {seen}\n"
             assert (folder / "stderr-1.log").read_text() == "complaining\n"
             assert (folder / "data").is_dir()
 
@@ -229,13 +231,14 @@ def test_faults_reach_a_child_in_a_session_of_its_own(
 
 
 def same_network(pid: int) -> list[int]:
-    """The PIDs of the processes in the network namespace of this one."""
+    """The PIDs of the node's processes: those in the network of this one, but for the agent."""
     network = os.readlink(f"/proc/{pid}/ns/net")  # noqa: PTH115 - What it says is no path.
     found = []
     for each in Path("/proc").iterdir():
         if each.name.isdigit():
             try:
-                if os.readlink(each / "ns/net") == network:  # noqa: PTH115
+                is_agent = b"agent.main()" in (each / "cmdline").read_bytes()
+                if os.readlink(each / "ns/net") == network and not is_agent:  # noqa: PTH115
                     found.append(int(each.name))
             except OSError:
                 continue
@@ -284,6 +287,7 @@ def test_program_that_cannot_be_executed_is_an_error(open_cluster: Open) -> None
     asyncio.run(run())
 
 
+@on_namespaces
 def test_environment_is_added_to_the_harness_s(open_cluster: Open, until: Until) -> None:
     async def run() -> None:
         async with await open_cluster(1) as cluster:

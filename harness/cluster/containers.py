@@ -1,0 +1,356 @@
+"""
+Nodes as Docker containers on one network: images of any version, on this machine or another.
+
+A node is a pod (`pod.py`). Its folder is the harness's own, mounted, where the engine sees this
+machine's files; a volume elsewhere, whose data are fetched at the end. Clients come in by published
+ports, so the network need not be routed to here. What is made carries labels, and goes with the
+harness however that ends (`reaper.py`).
+
+Known gaps: a published port accepts for a host that drops everything; an exit status above 128 is
+taken for a signal, as by a shell; nodes share the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import io
+import itertools
+import logging
+import os
+import secrets
+import signal
+import socket
+import tarfile
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+from docker.types import Mount
+
+from dissever.harness.cluster import (
+    ClusterLost,
+    Command,
+    Exit,
+    Grudge,
+    NodeStatus,
+    Program,
+    Reachability,
+    reaper,
+)
+from dissever.harness.cluster.engine import Engine, labels, probe, reap
+from dissever.harness.cluster.filters import Filters
+from dissever.harness.cluster.names import check_names
+from dissever.harness.cluster.pod import FOLDER, Pod, Recipe
+
+__all__ = ["ContainersCluster", "probe"]
+
+log = logging.getLogger(__name__)
+
+_SETTLE_S: Final = 10.0
+
+
+class ContainersCluster:
+    """
+    A `Cluster` of containers; made by `open`, ended by `close` or the end of `async with`.
+
+    Counters of `dropped` live as long as the cuts: read them before the next `drop`.
+    """
+
+    backend: Final = "containers"
+
+    def __init__(self, nodes: Sequence[str], directory: Path, engine: Engine) -> None:
+        """Of no use before `open`, which is what to call."""
+        self.run = secrets.token_hex(6)
+        self._directory = directory.absolute()
+        self._engine = engine
+        self._names = tuple(nodes)
+        self._pods: dict[str, Pod] = {}
+        self._turns = {node: asyncio.Lock() for node in nodes}
+        self._exits: list[Exit] = []
+        self._tokens = itertools.count(1)
+        self._reaper = reaper.start(self.run)
+        self._network: Any = None
+        self._filters: Filters | None = None
+        self._closing = asyncio.Lock()
+        self._is_closed = False
+
+    @classmethod
+    async def open(cls, nodes: Sequence[str], directory: Path, *, ports: Collection[int]) -> Self:
+        """
+        Make the network and the hosts; no process of the nodes runs on them yet.
+
+        Args:
+            nodes: Different names, which also name their folders.
+            directory: Where each node's folder is made.
+            ports: The TCP ports that `dial` can reach.
+
+        Raises:
+            ValueError: When a name is unfit.
+            ClusterLost: When no engine answers.
+            OSError: When the engine does not allow it, or lacks an image.
+        """
+        check_names(nodes)
+        engine = await asyncio.to_thread(Engine)
+        cluster = cls(nodes, directory, engine)
+        try:
+            await cluster._open(ports)
+        except BaseException:
+            await cluster.close()
+            raise
+        return cluster
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of the nodes, in order."""
+        return self._names
+
+    @property
+    def exits(self) -> tuple[Exit, ...]:
+        """Every end of a node's main process so far, in order."""
+        return tuple(self._exits)
+
+    def address(self, node: str) -> str:
+        """The IPv4 address of a node, on the cluster's own network."""
+        return self._known(node).address
+
+    def directory(self, node: str) -> Path:
+        """
+        The node's folder: `data/`, `stdout-<incarnation>.log`, `stderr-<incarnation>.log`.
+
+        Where the engine does not see this machine's files, `data/` is filled when it closes.
+        """
+        return self._directory / self._known(node).name
+
+    async def start(self, node: str, program: Program | None = None) -> NodeStatus:
+        """
+        Start a node's process in its folder; in another image than before, if the program says so.
+
+        Raises:
+            ValueError: Without a program, when it never had one.
+            OSError: When the program cannot be executed, or there is no such image.
+        """
+        pod = self._known(node)
+        pod.program = program = program or pod.program
+        if program is None:
+            raise ValueError(f"{node} has no program yet")
+        return await self._turn(node, pod.start(program))
+
+    async def stop(self, node: str, timeout_s: float) -> NodeStatus:
+        """SIGTERM to the process group; SIGKILL to all of the node's processes at the end."""
+        return await self._turn(node, self._known(node).stop(signal.SIGTERM, timeout_s))
+
+    async def kill(self, node: str) -> NodeStatus:
+        """SIGKILL every process of the node, and wait until its container has ended."""
+        return await self._turn(node, self._known(node).kill())
+
+    async def pause(self, node: str) -> NodeStatus:
+        """SIGSTOP every process of the node, and wait until each of their threads stands still."""
+        return await self._turn(node, self._known(node).turn("pause"))
+
+    async def resume(self, node: str) -> NodeStatus:
+        """SIGCONT every process of the node, and wait until no thread stands still."""
+        return await self._turn(node, self._known(node).turn("resume"))
+
+    async def status(self, node: str) -> NodeStatus:
+        """What the kernel says of the node's process now. `pid` is as the engine sees it."""
+        return await self._known(node).status()
+
+    async def drop(self, grudge: Grudge) -> None:
+        """Replace all cuts by these. Raises ValueError, and OSError when nft fails."""
+        await self._cuts().drop(grudge)
+
+    async def dropped(self) -> Mapping[tuple[str, str], int]:
+        """(source, destination) -> packets dropped since the last `drop`, for each pair it cuts."""
+        return await self._cuts().dropped()
+
+    async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
+        """
+        See for each pair whether a datagram from the source's host arrives at the destination's.
+
+        One direction only is measured, and no process of the nodes takes part. Datagrams are sent
+        every 20 ms; it returns once all have arrived, so `timeout_s` is spent only on cut pairs.
+        """
+        token = str(next(self._tokens))
+        pods = {name: self._known(name) for pair in pairs for name in pair}
+        asked = {
+            name: {
+                "targets": [pods[to].address for of, to in pairs if of == name],
+                "sources": [pods[of].address for of, to in pairs if to == name],
+            }
+            for name in pods
+        }
+        try:
+            arrived = await asyncio.gather(
+                *(
+                    pods[name].request("reach", token=token, timeout_s=timeout_s, **each)
+                    for name, each in asked.items()
+                )
+            )
+        finally:
+            await asyncio.gather(*(pod.request("hush", token=token) for pod in pods.values()))
+        seen = dict(zip(asked, arrived, strict=True))
+        return {pair: pods[pair[0]].address in seen[pair[1]] for pair in pairs}
+
+    async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
+        """
+        A connected, non-blocking TCP socket (no delay) to a node; the caller closes it.
+
+        Cuts between nodes do not touch it. A paused process's kernel still accepts.
+
+        Raises:
+            ValueError: For a port that was not published.
+            OSError: ConnectionRefusedError, or TimeoutError when there is no answer in time.
+        """
+        pod = self._known(node)
+        if port not in pod.published:
+            raise ValueError(f"expected a port out of {sorted(pod.published)}, got {port}")
+        try:
+            async with asyncio.timeout(timeout_s) as limit:
+                # The engine's proxy accepts in any case, so who listens is asked first.
+                if not await pod.request("listens", port=port):
+                    raise ConnectionRefusedError(errno.ECONNREFUSED, f"{node}: port {port}")
+                return await _connect(self._engine.host, pod.published[port])
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            message = f"{node}: no answer from port {port} within {timeout_s:g} s"
+            raise TimeoutError(errno.ETIMEDOUT, message) from error
+
+    async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
+        """
+        Run a short command on a node's host, for faults of the network such as `tc`.
+
+        It is root there, with NET_ADMIN for the host's network and no other capability that would
+        matter. It is not one of the node's processes: no `kill` or `pause` touches it.
+
+        Raises:
+            OSError: When it cannot be executed.
+        """
+        answer = await self._known(node).request("run", argv=list(argv), stdin=stdin)
+        return Command(**answer)
+
+    async def close(self) -> None:
+        """End every process, fetch what is elsewhere, and remove everything. Idempotent."""
+        async with self._closing:
+            if not self._is_closed:
+                self._is_closed = True
+                await asyncio.shield(self._close())
+
+    async def _open(self, ports: Collection[int]) -> None:
+        engine = self._engine
+        await engine.call(reap, engine.client)
+        marks = labels(self.run)
+        self._network = await engine.call(
+            engine.client.networks.create, f"dissever-{self.run}", driver="bridge", labels=marks
+        )
+        is_here = engine.host in ("127.0.0.1", "localhost", "::1")
+        recipe = Recipe(
+            run=self.run,
+            labels=marks,
+            network=self._network.name,
+            ports=tuple(ports),
+            publish_on="127.0.0.1" if is_here else "",
+            user=f"{os.getuid()}:{os.getgid()}" if engine.is_local else "0:0",
+        )
+        for node in self._names:
+            self._pods[node] = await self._pod(node, recipe)
+        await asyncio.gather(*(pod.open() for pod in self._pods.values()))
+        if not engine.is_local:
+            folder = ["mkdir", "-p", f"{FOLDER}/data"]
+            await asyncio.gather(*(self.command(node, folder) for node in self._names))
+        addresses = {name: pod.address for name, pod in self._pods.items()}
+        self._filters = Filters(addresses, self.command)
+        # That also fills their tables of neighbours: from then on a probe that is late is lost.
+        pairs = list(itertools.permutations(self._names, 2))
+        if not all((await self.reach(pairs, _SETTLE_S)).values()):
+            raise OSError(0, "hosts of a new cluster do not reach each other")
+
+    async def _pod(self, node: str, recipe: Recipe) -> Pod:
+        directory = self._directory / node
+        (directory / "data").mkdir(parents=True, exist_ok=True)
+        if self._engine.is_local:
+            data = Mount(FOLDER, str(directory), type="bind")
+        else:
+            volume = f"dissever-{self.run}-{node}"
+            create = self._engine.client.volumes.create
+            await self._engine.call(create, volume, labels=dict(recipe.labels))
+            data = Mount(FOLDER, volume, type="volume")
+        return Pod(node, directory, engine=self._engine, recipe=recipe, data=data, hear=self._hear)
+
+    async def _close(self) -> None:
+        engine = self._engine
+        if not engine.is_local:
+            await asyncio.gather(*(self._fetch(pod) for pod in self._pods.values()))
+        try:
+            await asyncio.gather(
+                *(pod.close() for pod in self._pods.values()), return_exceptions=True
+            )
+            await engine.call(reap, engine.client, self.run)
+        except OSError as error:
+            log.warning("run %s is left to the reaper: %s", self.run, error)
+            await asyncio.to_thread(engine.close)
+            return
+        self._reaper.kill()
+        self._reaper.wait()
+        await asyncio.to_thread(engine.close)
+
+    async def _fetch(self, pod: Pod) -> None:
+        """Copy a node's data to its folder here. Its processes end first, so they are whole."""
+        try:
+            await pod.kill()
+            archive = await self._engine.call(pod.archive, f"{FOLDER}/data")
+            await asyncio.to_thread(_extract, archive, self._directory / pod.name)
+        except OSError as error:
+            log.warning("%s: its data could not be fetched: %s", pod.name, error)
+
+    async def _turn(self, node: str, change: Coroutine[Any, Any, NodeStatus]) -> NodeStatus:
+        """Change a node's processes. Who cancels this stops waiting, but not the change."""
+        return await asyncio.shield(self._change(node, change))
+
+    async def _change(self, node: str, change: Coroutine[Any, Any, NodeStatus]) -> NodeStatus:
+        """One change of a node's processes at a time, so that none undoes half of another."""
+        async with self._turns[node]:
+            return await change
+
+    def _cuts(self) -> Filters:
+        if self._filters is None:
+            raise ClusterLost("the cluster is not open")
+        return self._filters
+
+    def _hear(self, end: Exit) -> None:
+        self._exits.append(end)
+        level = logging.DEBUG if end.is_asked else logging.WARNING
+        words = "%s: incarnation %d ended with status %d"
+        log.log(level, words, end.node, end.incarnation, end.exit_status)
+
+    def _known(self, node: str) -> Pod:
+        if node not in self._pods:
+            raise ValueError(f"no node {node!r} among {', '.join(self._names)}")
+        return self._pods[node]
+
+
+async def _connect(host: str, port: int) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    family, _, _, _, target = found[0]
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await loop.sock_connect(connection, target)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _extract(archive: bytes, directory: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(directory, filter="data")

@@ -1,0 +1,254 @@
+"""
+The Docker engine: reached off the event loop, with its errors as ours, and what it must not keep.
+
+Everything that a cluster makes carries its run, who made it and until when; `reap` removes by
+these. It is `DOCKER_HOST` that decides which engine it is, as for docker itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+import docker
+import docker.errors
+import requests.exceptions
+
+from dissever.harness.client import Missing
+from dissever.harness.cluster import ClusterLost
+
+__all__ = ["HOST_IMAGE", "RUN", "Attached", "Engine", "connect", "labels", "probe", "reap"]
+
+HOST_IMAGE: Final = "dissever/host"
+RUN: Final = "dissever.run"
+
+_OWNER: Final = "dissever.owner"
+_EXPIRES: Final = "dissever.expires"
+_LIFE_S: Final = 26 * 3600
+"""Longer than the longest run: what is older has no owner that anybody here could ask after."""
+
+_API_S: Final = 60
+_WORKERS: Final = 16
+
+_Answer = TypeVar("_Answer")
+
+
+def connect() -> docker.DockerClient:
+    """
+    A client of the engine; the caller closes it. Blocks.
+
+    Raises:
+        ClusterLost: When none answers.
+    """
+    path = _address().path
+    if _is_local() and not Path(path).is_socket():  # The SDK would leave one of its own open.
+        raise ClusterLost(f"no Docker engine answers: there is no socket {path}")
+    try:
+        client = docker.from_env(timeout=_API_S)
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise ClusterLost(f"no Docker engine answers: {error}") from error
+    return client
+
+
+def probe() -> Missing | None:
+    """Why no container can be run here, or None. Never raises, and blocks."""
+    try:
+        client = connect()
+    except ClusterLost as error:
+        return Missing(str(error), "start dockerd, or set DOCKER_HOST")
+    with contextlib.closing(client):
+        try:
+            client.images.get(HOST_IMAGE)
+        except docker.errors.ImageNotFound:
+            return Missing(f"the engine has no image {HOST_IMAGE}", "run docker/build")
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            return Missing(f"the Docker engine fails: {error}", "look at its own logs")
+    return None
+
+
+def labels(run: str) -> dict[str, str]:
+    """What everything carries that is made for a run of this process."""
+    return {RUN: run, _OWNER: _owner(os.getpid()), _EXPIRES: str(int(time.time()) + _LIFE_S)}
+
+
+def reap(client: docker.DockerClient, run: str | None = None) -> list[str]:
+    """
+    Remove what a run made; without one, what runs left behind whose harness is gone.
+
+    Returns:
+        The names of what was removed. Blocks.
+    """
+    removed = []
+    filters = {"label": RUN if run is None else f"{RUN}={run}"}
+    # A node's container joins its host's, which joins the network.
+    for found in (
+        _by_age(client.containers.list(all=True, filters=filters, ignore_removed=True)),
+        client.networks.list(filters=filters),
+        client.volumes.list(filters=filters),
+    ):
+        for each in found:
+            if run is None and not _is_left_behind(_labels_of(each)):
+                continue
+            with _whoever_is_first():
+                _remove(each)
+                removed.append(str(each.name))
+    return removed
+
+
+def _address() -> SplitResult:
+    """Where the engine is."""
+    return urlsplit(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
+
+
+def _is_local() -> bool:
+    return _address().scheme == "unix"
+
+
+def _by_age(containers: list[Any]) -> list[Any]:
+    return sorted(containers, key=lambda each: str(each.attrs.get("Created", "")), reverse=True)
+
+
+def _labels_of(thing: Any) -> Mapping[str, str]:
+    known = thing.labels if hasattr(thing, "labels") else thing.attrs.get("Labels")
+    return known or {}
+
+
+def _remove(thing: Any) -> None:
+    if isinstance(thing, docker.models.containers.Container):
+        thing.remove(force=True, v=True)
+    else:
+        thing.remove()
+
+
+@contextlib.contextmanager
+def _whoever_is_first() -> Iterator[None]:
+    """What another is removing already (409), or has removed (404), is as good as removed."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        if error.status_code not in (404, 409):
+            raise
+
+
+def _owner(pid: int) -> str:
+    """What tells a process from all others: boot, PID namespace, PID, start. "" when it is gone."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        space = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - What it says is no path.
+        start = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+    return f"{boot} {space} {pid} {start}"
+
+
+def _is_left_behind(marks: Mapping[str, str]) -> bool:
+    """Whether the harness that made it is known to be gone, or its time is up."""
+    if time.time() > float(marks.get(_EXPIRES, "0")):
+        return True
+    *place, pid, _ = (marks.get(_OWNER) or "? ? 0 ?").split()
+    here = _owner(os.getpid()).split()[: len(place)]
+    return place == here and marks[_OWNER] != _owner(int(pid))
+
+
+class Engine:
+    """A client for the event loop, with a few threads of its own."""
+
+    def __init__(self) -> None:
+        """Blocks for as long as the engine takes to say its version. Raises ClusterLost."""
+        self.client = connect()
+        self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="docker")
+        self.is_local = _is_local()
+        """Whether it sees this machine's files, and publishes ports on its loopback."""
+        self.host = (not self.is_local and _address().hostname) or "127.0.0.1"
+
+    async def call(self, function: Callable[..., _Answer], *args: Any, **named: Any) -> _Answer:
+        """
+        Call a function of the SDK in a thread.
+
+        Raises:
+            FileNotFoundError: For an image that there is not.
+            OSError: For anything else that the engine refuses.
+            ClusterLost: When it does not answer.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, lambda: function(*args, **named))
+        except docker.errors.ImageNotFound as error:
+            told = f"{error.explanation}; docker/build makes ours"
+            raise FileNotFoundError(2, told) from error
+        except docker.errors.APIError as error:
+            raise OSError(0, f"docker: {error.explanation or error}") from error
+        except requests.exceptions.RequestException as error:
+            raise ClusterLost(f"the Docker engine does not answer: {error}") from error
+
+    def close(self) -> None:
+        """Let go of the engine, and of the threads once they are done."""
+        self._threads.shutdown(wait=True)
+        self.client.close()
+
+
+class Attached:
+    """
+    The streams of a container, from before its start; a thread of its own reads them to their end.
+
+    Args:
+        hear: Is called in that thread with the number of the stream (1 or 2) and what came.
+        ended: Is called in that thread once everything has come.
+    """
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        container: str,
+        *,
+        hear: Callable[[int, bytes], None],
+        ended: Callable[[], None],
+    ) -> None:
+        wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        self._stream = client.api.attach_socket(container, params=wanted)
+        self._socket = getattr(self._stream, "_sock", self._stream)
+        self._socket.settimeout(None)
+        self._thread = threading.Thread(
+            target=self._read, args=(hear, ended), name=f"attached-{container[:12]}", daemon=True
+        )
+        self._thread.start()
+
+    def send(self, data: bytes) -> None:
+        """Write to the container's stdin; blocks while it is full. Raises OSError at its end."""
+        self._socket.sendall(data)
+
+    def close(self) -> None:
+        """Let go, which ends the container's stdin; returns once the thread has ended."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(2)
+        self._thread.join()
+
+    def _read(self, hear: Callable[[int, bytes], None], ended: Callable[[], None]) -> None:
+        try:
+            with contextlib.suppress(OSError):
+                while header := self._exactly(8):
+                    hear(header[0], self._exactly(int.from_bytes(header[4:], "big")))
+        finally:
+            # The response holds the stream, and closing it flushes.
+            if response := getattr(self._stream, "_response", None):
+                response.close()
+            self._stream.close()
+            ended()
+
+    def _exactly(self, count: int) -> bytes:
+        """So many bytes; b"" at the end of the stream."""
+        data = b""
+        while len(data) < count:
+            more = self._socket.recv(count - len(data))
+            if not more:
+                return b""
+            data += more
+        return data

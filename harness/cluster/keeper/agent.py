@@ -1,0 +1,242 @@
+"""
+What runs on the host of a container: PID 1 of its processes, asked over stdin, answers on stdout.
+
+A node is two containers, as a pod is: a host, which holds the network and runs this, and the node's
+own, which joins the host's network and PID namespaces and can be of any image. So this process sees
+and signals all of the node's, reads from /proc what the kernel says of them, and outlives them;
+when it ends, which it does when stdin ends, the kernel ends them all.
+
+A line is one JSON object: a request `{"id", "verb", ...}` is answered `{"id", "result"}` or
+`{"id", "error": [errno, text]}`. Requests overlap. Any exception but OSError is our mistake, and
+ends the host with its traceback.
+"""
+
+# ruff: noqa: ASYNC220, ASYNC230, PTH123, PTH208 - What is called so takes a millisecond at most.
+
+import asyncio
+import contextlib
+import errno
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from . import processes
+from .network import PROBE_PORT
+
+_SETTLE_S = 10.0
+_GLANCE_S = 0.002
+_RESEND_S = 0.02
+_LINGER_S = 1.0
+"""How long probes go on after their time, for destinations that have begun a little later."""
+_PROBES_KEPT = 1000
+_MESSAGE_BYTES_MAX = 1 << 24
+_LISTENING = "0A"
+
+
+def main() -> None:
+    """Answer requests until stdin ends."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    asyncio.run(_Agent().run())
+
+
+class _Agent:
+    def __init__(self) -> None:
+        self._helpers: set[int] = set()
+        """PID, and so session, of each command of ours that runs."""
+        self._arrived: deque[tuple[str, str]] = deque(maxlen=_PROBES_KEPT)
+        """(token, source) of each datagram that came; a request may come after its datagrams."""
+        self._senders: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._probe.bind(("0.0.0.0", PROBE_PORT))
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._probe, self._arrive)
+        requests = asyncio.StreamReader(limit=_MESSAGE_BYTES_MAX)
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
+        while line := await requests.readline():
+            request = json.loads(line)
+            task = asyncio.create_task(self._answer(request.pop("id"), request))
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            sys.excepthook(type(error), error, error.__traceback__)
+            os._exit(1)
+
+    async def _answer(self, number: int, request: dict[str, Any]) -> None:
+        answer: dict[str, Any] = {"id": number}
+        try:
+            answer["result"] = await _VERBS[request.pop("verb")](self, **request)
+        except OSError as error:
+            answer["error"] = [error.errno, error.strerror]
+        os.write(sys.stdout.fileno(), json.dumps(answer).encode() + b"\n")
+
+    # --- the node's processes -------------------------------------------------------------------
+
+    async def status(self) -> dict[str, Any]:
+        """The states of the main process's threads; "" when there is none."""
+        main = self._main()
+        return {"states": processes.states(main) if main else ""}
+
+    async def signal_group(self, number: int) -> None:
+        """Send a signal to the main process's group."""
+        if main := self._main():
+            processes.send([-main], signal.Signals(number))
+
+    async def kill(self) -> None:
+        """SIGKILL to all, until none is left."""
+        deadline = _Deadline("end")
+        while pids := [pid for pid in self._all() if processes.states(pid)]:
+            processes.send(pids, signal.SIGKILL)
+            await deadline.glance()
+        self._reap()
+
+    async def pause(self) -> None:
+        """SIGSTOP to all, until every thread stands still."""
+        deadline = _Deadline("stop")
+        while moving := [pid for pid in self._all() if not processes.is_still(pid)]:
+            processes.send(moving, signal.SIGSTOP)
+            await deadline.glance()
+
+    async def resume(self) -> None:
+        """SIGCONT to all, until no thread stands still."""
+        deadline = _Deadline("continue")
+        while still := [pid for pid in self._all() if "T" in processes.states(pid)]:
+            processes.send(still, signal.SIGCONT)
+            await deadline.glance()
+
+    def _all(self) -> list[int]:
+        """Every process here but this one and its commands."""
+        pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
+        return [pid for pid in pids if pid != 1 and processes.session(pid) not in self._helpers]
+
+    def _main(self) -> int | None:
+        """The process whose parent is outside, as of all here only the engine's child is."""
+        return next((pid for pid in self._all() if processes.parent(pid) == 0), None)
+
+    def _reap(self) -> None:
+        """Orphans have become ours; commands are waited for where they were started."""
+        for pid in self._all():
+            if processes.parent(pid) == os.getpid():
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+
+    # --- commands of ours -----------------------------------------------------------------------
+
+    async def command(self, argv: Sequence[str], stdin: str) -> dict[str, Any]:
+        """Run a command here, and wait for it."""
+        with subprocess.Popen(
+            argv,
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as process:
+            # At once, or a fault of processes that comes in between would strike it.
+            self._helpers.add(process.pid)
+            out, err = await asyncio.to_thread(process.communicate, stdin.encode())
+            self._helpers.discard(process.pid)
+        return {
+            "exit_status": process.returncode,
+            "stdout": out.decode(errors="replace"),
+            "stderr": err.decode(errors="replace"),
+        }
+
+    # --- the network ----------------------------------------------------------------------------
+
+    async def listens(self, port: int) -> bool:
+        """Whether a process listens on a TCP port."""
+        sockets = []
+        for name in ("tcp", "tcp6"):
+            with contextlib.suppress(OSError), open(f"/proc/net/{name}", encoding="ascii") as table:
+                sockets += [line.split() for line in table.readlines()[1:]]
+        return any(
+            fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port
+            for fields in sockets
+        )
+
+    async def reach(
+        self, token: str, targets: Sequence[str], sources: Sequence[str], timeout_s: float
+    ) -> list[str]:
+        """
+        Send datagrams to the targets until told to `hush`, and wait for those of the sources.
+
+        Returns:
+            The sources whose datagrams of this token have arrived, by the time all have, at most
+            after `timeout_s`.
+        """
+        deadline = time.monotonic() + timeout_s
+        if targets:
+            self._senders[token] = asyncio.create_task(
+                self._send(token, targets, deadline + _LINGER_S)
+            )
+        missing = set(sources) - self._sources(token)
+        while missing and time.monotonic() < deadline:
+            await asyncio.sleep(_GLANCE_S)
+            missing -= self._sources(token)
+        return sorted(set(sources) - missing)
+
+    async def hush(self, token: str) -> None:
+        """Send no more datagrams of this token."""
+        if sender := self._senders.pop(token, None):
+            sender.cancel()
+
+    async def _send(self, token: str, targets: Sequence[str], until: float) -> None:
+        while time.monotonic() < until:
+            for target in targets:
+                with contextlib.suppress(OSError):  # One that cannot be sent will not arrive.
+                    self._probe.sendto(token.encode(), (target, PROBE_PORT))
+            await asyncio.sleep(_RESEND_S)
+        self._senders.pop(token, None)
+
+    def _sources(self, token: str) -> set[str]:
+        return {source for told, source in self._arrived if told == token}
+
+    def _arrive(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                token, (source, _) = self._probe.recvfrom(64)
+                came = token.decode(errors="replace"), source
+                if came not in self._arrived:
+                    self._arrived.append(came)
+
+
+class _Deadline:
+    """When to give up on processes that do not do what they were signalled to."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._at = time.monotonic() + _SETTLE_S
+
+    async def glance(self) -> None:
+        if time.monotonic() > self._at:
+            raise TimeoutError(
+                errno.ETIMEDOUT, f"processes did not {self._what} within {_SETTLE_S:g} s"
+            )
+        await asyncio.sleep(_GLANCE_S)
+
+
+_VERBS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
+    "status": _Agent.status,
+    "signal": _Agent.signal_group,
+    "kill": _Agent.kill,
+    "pause": _Agent.pause,
+    "resume": _Agent.resume,
+    "run": _Agent.command,
+    "listens": _Agent.listens,
+    "reach": _Agent.reach,
+    "hush": _Agent.hush,
+}

@@ -1,0 +1,372 @@
+"""
+One node of `containers`: its host, a container that stays, and the node's own, one an incarnation.
+
+As in a pod, the node's container joins the host's network and PID namespaces. So cuts, their
+counters and published ports outlive the node's process, the node can come back in another image on
+the same data, and its image needs neither tools nor capabilities: NET_ADMIN has the host alone, for
+its own network. The agent on the host (`keeper/agent.py`) sees and signals the node's processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import itertools
+import json
+import logging
+import tarfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from docker.types import LogConfig, Mount
+
+from dissever.harness.cluster import ClusterLost, Exit, NodeState, NodeStatus, Program
+from dissever.harness.cluster.engine import HOST_IMAGE, Attached, Engine
+
+__all__ = ["FOLDER", "Pod", "Recipe"]
+
+log = logging.getLogger(__name__)
+
+FOLDER: Final = "/node"
+"""The node's folder, as its processes see it."""
+
+_AGENT: Final = "/opt/dissever"
+_KEEPER: Final = Path(__file__).parent / "keeper"
+_RUN_AGENT: Final = (
+    f"import sys; sys.path[:0] = ['{_AGENT}']; from keeper import agent; agent.main()"
+)
+_ANSWER_S: Final = 30.0
+_REASON_CHARS_MAX: Final = 2000
+_NOT_FOUND: Final = 127
+_NOT_EXECUTABLE: Final = 126
+_SIGNALLED: Final = 128
+"""Exit statuses of an engine are those of a shell: above this they are signals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What the containers of a cluster have in common."""
+
+    run: str
+    labels: Mapping[str, str]
+    network: str
+    ports: tuple[int, ...]
+    publish_on: str
+    """The address of the engine's machine on which ports are published; "" means all."""
+
+    user: str
+
+
+class _Incarnation:
+    """One start of the node's program, until its container has ended."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.pid: int | None = None
+        self.is_asked = False
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+
+class Pod:
+    """A node's host, and what runs on it. Made by `open`."""
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        *,
+        engine: Engine,
+        recipe: Recipe,
+        data: Mount,
+        hear: Callable[[Exit], None],
+    ) -> None:
+        self.name = name
+        self.address = ""
+        self.published: Mapping[int, int] = {}
+        self.program: Program | None = None
+        self._directory = directory
+        self._engine = engine
+        self._recipe = recipe
+        self._data = data
+        self._hear = hear
+        self._loop = asyncio.get_running_loop()
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._said = b""
+        self._complaint = b""
+        self._host: Any = None
+        self._agent: Attached | None = None
+        self._running: _Incarnation | None = None
+        self._incarnation = 0
+        self._exit_status: int | None = None
+        self._is_lost = self._is_closed = False
+
+    async def open(self) -> None:
+        """Start the host, and wait until its agent answers."""
+        recipe = self._recipe
+        self._host = await self._engine.call(
+            self._engine.client.containers.create,
+            HOST_IMAGE,
+            ["python3", "-I", "-S", "-c", _RUN_AGENT],
+            name=f"dissever-{recipe.run}-{self.name}",
+            hostname=self.name,
+            network=recipe.network,
+            ports={f"{port}/tcp": (recipe.publish_on,) for port in recipe.ports},
+            cap_drop=["ALL"],
+            cap_add=["NET_ADMIN", "KILL"],
+            security_opt=["no-new-privileges"],
+            sysctls={"net.ipv4.ip_unprivileged_port_start": "0"},
+            stdin_open=True,
+            labels=self._labels(),
+            mounts=[self._data],
+            log_config=LogConfig(type="none"),
+        )
+        await self._engine.call(self._host.put_archive, "/", _agent_archive())
+        self._agent = await self._engine.call(
+            Attached, self._engine.client, self._host.id, hear=self._hear_agent, ended=self._lose
+        )
+        await self._engine.call(self._host.start)
+        await self._engine.call(self._host.reload)
+        network = self._host.attrs["NetworkSettings"]
+        self.address = network["Networks"][recipe.network]["IPAddress"]
+        self.published = {
+            int(port.partition("/")[0]): int(bound[0]["HostPort"])
+            for port, bound in network["Ports"].items()
+            if bound
+        }
+        await self.request("status")
+
+    async def request(self, verb: str, **arguments: Any) -> Any:
+        """
+        Ask the agent, and wait for its result.
+
+        Raises:
+            ClusterLost: When the host is gone.
+            OSError: Of the class of the errno that the agent met.
+        """
+        if self._is_lost or self._agent is None:
+            raise ClusterLost(self._reason())
+        number = next(self._numbers)
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        self._waiting[number] = answer
+        line = json.dumps({"id": number, "verb": verb, **arguments}).encode() + b"\n"
+        limit_s = _ANSWER_S + arguments.get("timeout_s", 0.0)
+        try:
+            async with asyncio.timeout(limit_s) as limit:
+                await self._say(line)
+                return await answer
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise ClusterLost(f"{self.name}: no {verb} within {limit_s:g} s") from error
+        finally:
+            self._waiting.pop(number, None)
+
+    async def start(self, program: Program) -> NodeStatus:
+        """Start a container for the program, unless one runs."""
+        if self._running is None:
+            await self.request("kill")  # What came in from elsewhere, such as `docker exec`.
+            self._running = await self._launch(program, _Incarnation(self._incarnation + 1))
+            self._incarnation = self._running.number
+        return await self.status()
+
+    async def stop(self, number: int, timeout_s: float) -> NodeStatus:
+        """A signal to the main process's group; SIGKILL to all when it has not ended in time."""
+        if running := self._running:
+            running.is_asked = True
+            await self.request("signal", number=number)
+            await asyncio.wait([running.ended], timeout=timeout_s)
+        return await self.kill()
+
+    async def kill(self) -> NodeStatus:
+        """SIGKILL to all, until none is left and the container has ended."""
+        if running := self._running:
+            running.is_asked = True
+            await self.request("kill")
+            await self._end(running)
+        return await self.status()
+
+    async def turn(self, verb: str) -> NodeStatus:
+        """`pause` or `resume` all processes."""
+        await self.request(verb)
+        return await self.status()
+
+    async def status(self) -> NodeStatus:
+        """What the kernel says now. A container that is ending is waited for."""
+        states = (await self.request("status"))["states"]
+        if (running := self._running) and not states:
+            await self._end(running)
+        return NodeStatus(
+            self._state(states),
+            self._incarnation,
+            self._running.pid if self._running else None,
+            self._exit_status,
+        )
+
+    def archive(self, path: str) -> bytes:
+        """A tar file of a path on the host. Blocks."""
+        chunks, _ = self._host.get_archive(path)
+        return b"".join(chunks)
+
+    async def close(self) -> None:
+        """Let go of the host, which ends it and the node's processes. The reaper removes them."""
+        self._is_lost = self._is_closed = True
+        if self._agent is not None:
+            await self._engine.call(self._agent.close)
+        if running := self._running:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(running.ended), _ANSWER_S)
+
+    def _state(self, states: str) -> NodeState:
+        if self._running is None:
+            return NodeState.GONE if self._incarnation else NodeState.NEVER_STARTED
+        return NodeState.PAUSED if set(states) == {"T"} else NodeState.RUNNING
+
+    def _labels(self) -> dict[str, str]:
+        return {**self._recipe.labels, "dissever.node": self.name}
+
+    async def _launch(self, program: Program, incarnation: _Incarnation) -> _Incarnation:
+        container = await self._engine.call(
+            self._engine.client.containers.create,
+            program.image or HOST_IMAGE,
+            list(program.argv),
+            entrypoint=[],
+            name=f"dissever-{self._recipe.run}-{self.name}-{incarnation.number}",
+            environment=dict(program.environment),
+            network_mode=f"container:{self._host.id}",
+            pid_mode=f"container:{self._host.id}",
+            user=self._recipe.user,
+            working_dir=FOLDER,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            labels=self._labels(),
+            mounts=[self._data],
+            log_config=LogConfig(type="none"),
+        )
+        logs = self._logs(incarnation.number)
+        attached = await self._engine.call(
+            Attached,
+            self._engine.client,
+            container.id,
+            hear=lambda stream, data: _write(logs[stream], data),
+            ended=lambda: self._ended(container, incarnation, logs),
+        )
+        try:
+            await self._engine.call(container.start)
+        except OSError as error:
+            await self._engine.call(attached.close)
+            await self._end(incarnation)
+            raise _why_not(incarnation.ended.result(), program, error) from error
+        with contextlib.suppress(OSError):  # It may have ended, and be removed already.
+            await self._engine.call(container.reload)
+        incarnation.pid = container.attrs["State"].get("Pid") or None
+        incarnation.ended.add_done_callback(lambda ended: self._note(incarnation, ended.result()))
+        return incarnation
+
+    def _logs(self, number: int) -> dict[int, BinaryIO]:
+        return {
+            stream: (self._directory / f"{name}-{number}.log").open("ab", buffering=0)
+            for stream, name in ((1, "stdout"), (2, "stderr"))
+        }
+
+    def _ended(
+        self, container: Any, incarnation: _Incarnation, logs: Mapping[int, BinaryIO]
+    ) -> None:
+        """In the thread that has read all that the container said: how it ended, and remove it."""
+        for file in logs.values():
+            file.close()
+        status = _SIGNALLED
+        try:
+            status = container.wait()["StatusCode"]
+            container.remove(v=True)
+        except Exception as error:  # Closing removes what is left; the exit must be told.
+            log.debug("%s: %s", self.name, error)
+        with contextlib.suppress(RuntimeError):  # The loop may be no more.
+            self._loop.call_soon_threadsafe(
+                incarnation.ended.set_result,
+                status if status <= _SIGNALLED else _SIGNALLED - status,
+            )
+
+    def _note(self, incarnation: _Incarnation, exit_status: int) -> None:
+        """A node's process has ended that had begun."""
+        self._exit_status = exit_status
+        if self._running is incarnation:
+            self._running = None
+        if not self._is_closed:
+            self._hear(Exit(self.name, incarnation.number, exit_status, incarnation.is_asked))
+
+    async def _end(self, running: _Incarnation) -> None:
+        try:
+            await asyncio.wait_for(asyncio.shield(running.ended), _ANSWER_S)
+        except TimeoutError as error:
+            raise ClusterLost(f"{self.name}: its container does not end") from error
+        await asyncio.sleep(0)  # Then it is noted.
+
+    async def _say(self, line: bytes) -> None:
+        assert self._agent is not None
+        # Requests are short, and the agent reads them at once: a thread would cost more.
+        with contextlib.suppress(OSError):  # `_lose` answers in its place.
+            self._agent.send(line)
+
+    def _hear_agent(self, stream: int, data: bytes) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._take, stream, data)
+
+    def _take(self, stream: int, data: bytes) -> None:
+        if stream != 1:
+            self._complaint += data
+            return
+        *lines, self._said = (self._said + data).split(b"\n")
+        for line in lines:
+            answer = json.loads(line)
+            future = self._waiting.get(answer["id"])
+            if future is None or future.done():
+                continue
+            if "error" in answer:
+                future.set_exception(OSError(*answer["error"]))
+            else:
+                future.set_result(answer["result"])
+
+    def _lose(self) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._lost)
+
+    def _lost(self) -> None:
+        """The host has ended: tell everybody who waits for it."""
+        error = ClusterLost(self._reason())
+        self._is_lost = True
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(error)
+
+    def _reason(self) -> str:
+        said = self._complaint.decode(errors="replace").strip()[-_REASON_CHARS_MAX:]
+        if self._is_closed:
+            return "the cluster was closed"
+        return f"{self.name}: its host's container ended: {said or 'it said nothing'}"
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    with contextlib.suppress(ValueError):  # Closed: the start had failed.
+        file.write(data)
+
+
+def _why_not(status: int, program: Program, error: OSError) -> OSError:
+    """The engine says with the exit status why a program could not be executed."""
+    kinds = {_NOT_FOUND: FileNotFoundError, _NOT_EXECUTABLE: PermissionError}
+    numbers = {_NOT_FOUND: 2, _NOT_EXECUTABLE: 13}
+    if status not in kinds:
+        return error
+    return kinds[status](numbers[status], f"cannot be executed: {program.argv[0]}")
+
+
+def _agent_archive() -> bytes:
+    """The agent and what it imports, as a tar file: the host's image cannot hold an older one."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for path in sorted(_KEEPER.glob("*.py")):
+            tar.add(path, arcname=f"{_AGENT[1:]}/keeper/{path.name}")
+    return archive.getvalue()

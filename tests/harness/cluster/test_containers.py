@@ -1,0 +1,306 @@
+"""What containers have of their own: images, volumes, ports, labels, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import docker
+import pytest
+
+from dissever.harness.cluster import ClusterLost, Program, engine
+from dissever.harness.cluster.containers import ContainersCluster
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.parametrize("backend", ["containers"], indirect=True),
+    pytest.mark.usefixtures("backend"),
+]
+
+Open: TypeAlias = Callable[[int], Awaitable[ContainersCluster]]
+Python: TypeAlias = Callable[..., Program]
+Until: TypeAlias = Callable[[Callable[[], bool]], Awaitable[None]]
+
+WAIT_S = 30.0
+SLEEPER = Program(["sleep", "600"], {})
+
+HARNESS = """
+import asyncio, os, sys
+from pathlib import Path
+from dissever.harness.cluster import Program
+from dissever.harness.cluster.containers import ContainersCluster
+
+async def run(folder, fault):
+    async with await ContainersCluster.open(["n1", "n2"], Path(folder), ports=[7000]) as cluster:
+        print(cluster.run, flush=True)
+        for node in cluster.nodes:
+            await cluster.start(node, Program(["sleep", "600"], {}))
+        await cluster.drop({"n1": frozenset({"n2"})})
+        await cluster.pause("n2")
+        if fault == "raise":
+            raise RuntimeError("on purpose")
+        print("ready", flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(run(*sys.argv[1:]))
+"""
+
+CAPABILITIES = """
+print([line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")][0])
+"""
+WRITE = "open('data/mark', 'w').write('kept')"
+
+
+@pytest.fixture
+def client(backend: str) -> Iterator[Any]:
+    """A client of the engine."""
+    with contextlib.closing(engine.connect()) as opened:
+        yield opened
+
+
+def made_by(client: Any, run: str) -> list[str]:
+    """The names of the containers, networks and volumes of a run."""
+    wanted = {"label": f"{engine.RUN}={run}"}
+    containers = client.containers.list(all=True, filters=wanted, ignore_removed=True)
+    networks, volumes = client.networks.list(filters=wanted), client.volumes.list(filters=wanted)
+    return [each.name for each in (*containers, *networks, *volumes)]
+
+
+def wait_until_gone(client: Any, run: str) -> None:
+    """Fail when something of a run is still there in the end."""
+    deadline = time.monotonic() + WAIT_S
+    while left := made_by(client, run):
+        assert time.monotonic() < deadline, f"left behind: {left}"
+        time.sleep(0.05)
+
+
+def start_harness(folder: Path, fault: str = "none") -> tuple[subprocess.Popen[str], str]:
+    """A harness in a process of its own, and its run; two nodes are about to be started."""
+    harness = subprocess.Popen(
+        [sys.executable, "-c", HARNESS, str(folder), fault],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert harness.stdout is not None
+    return harness, harness.stdout.readline().strip()
+
+
+def test_close_removes_everything(open_cluster: Open, client: Any) -> None:
+    async def run() -> str:
+        cluster = await open_cluster(2)
+        await cluster.start("n1", SLEEPER)
+        assert len(made_by(client, cluster.run)) == 4  # Two hosts, a node, a network.
+        await cluster.close()
+
+        assert made_by(client, cluster.run) == []
+        await cluster.close()
+        with pytest.raises(ClusterLost, match="closed"):
+            await cluster.status("n1")
+        return cluster.run
+
+    assert not reapers_of(asyncio.run(run()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_killed_harness_leaves_nothing_behind(
+    tmp_path: Path, client: Any, number: signal.Signals
+) -> None:
+    harness, run = start_harness(tmp_path)
+    with harness:
+        assert harness.stdout is not None
+        assert harness.stdout.readline() == "ready\n"
+        assert len(made_by(client, run)) == 5
+        os.killpg(harness.pid, number)  # As a terminal does; the reaper is in no such group.
+        harness.communicate(timeout=WAIT_S)
+
+    wait_until_gone(client, run)
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.3])
+def test_harness_killed_while_it_starts_nodes_leaves_nothing_behind(
+    tmp_path: Path, client: Any, delay_s: float
+) -> None:
+    harness, run = start_harness(tmp_path)
+    with harness:
+        time.sleep(delay_s)
+        harness.kill()
+
+    wait_until_gone(client, run)
+    wait_until_reaped(run)
+    assert made_by(client, run) == []
+
+
+def wait_until_reaped(run: str) -> None:
+    """The reaper looks again, until nothing comes any more."""
+    deadline = time.monotonic() + WAIT_S
+    while reapers_of(run):
+        assert time.monotonic() < deadline, "the reaper does not end"
+        time.sleep(0.05)
+
+
+def reapers_of(run: str) -> list[int]:
+    """The PIDs of the reapers of a run."""
+    found = []
+    for each in Path("/proc").iterdir():
+        if each.name.isdigit():
+            with contextlib.suppress(OSError):
+                words = (each / "cmdline").read_bytes().split(b"\0")
+                if run.encode() in words and any(w.endswith(b"reaper.py") for w in words):
+                    found.append(int(each.name))
+    return found
+
+
+def test_exception_leaves_nothing_behind(tmp_path: Path, client: Any) -> None:
+    harness, run = start_harness(tmp_path, "raise")
+    with harness:
+        _, errors = harness.communicate(timeout=WAIT_S)
+
+    assert "RuntimeError: on purpose" in errors
+    assert made_by(client, run) == []
+
+
+def test_what_a_harness_and_its_reaper_left_behind_goes_with_the_next_run(
+    tmp_path: Path, client: Any, open_cluster: Open
+) -> None:
+    harness, left = start_harness(tmp_path)
+    with harness:
+        assert harness.stdout is not None
+        assert harness.stdout.readline() == "ready\n"
+        (reaper,) = reapers_of(left)
+        os.kill(reaper, signal.SIGKILL)
+        harness.kill()
+        harness.communicate(timeout=WAIT_S)
+    assert made_by(client, left)
+
+    async def run() -> None:
+        async with await open_cluster(1) as other:
+            assert made_by(client, left) == []
+            assert len(engine.reap(client)) == 0, "a run that goes on is not left behind"
+            assert len(made_by(client, other.run)) == 2
+
+    asyncio.run(run())
+
+
+def test_nodes_end_with_the_harness_although_nobody_removes_them(
+    tmp_path: Path, client: Any
+) -> None:
+    harness, left = start_harness(tmp_path)
+    with harness:
+        assert harness.stdout is not None
+        assert harness.stdout.readline() == "ready\n"
+        (reaper,) = reapers_of(left)
+        os.kill(reaper, signal.SIGKILL)
+        harness.kill()
+        harness.communicate(timeout=WAIT_S)
+    try:
+        deadline = time.monotonic() + WAIT_S
+        while client.containers.list(filters={"label": f"{engine.RUN}={left}"}):
+            assert time.monotonic() < deadline, "still running"
+            time.sleep(0.05)
+    finally:
+        engine.reap(client, left)
+
+
+def test_node_has_no_capability_and_its_host_only_that_of_its_network(
+    open_cluster: Open, python: Python, until: Until
+) -> None:
+    async def run() -> None:
+        async with await open_cluster(1) as cluster:
+            await cluster.start("n1", python(CAPABILITIES))
+            await until(lambda: bool(cluster.exits))
+            host = await cluster.command("n1", ["python3", "-c", CAPABILITIES])
+
+            told = (cluster.directory("n1") / "stdout-1.log").read_text()
+            assert int(told, 16) == 0
+            assert int(host.stdout, 16) == 1 << 5 | 1 << 12  # CAP_KILL, CAP_NET_ADMIN
+
+    asyncio.run(run())
+
+
+def test_image_that_is_not_there_is_an_error_and_no_incarnation(open_cluster: Open) -> None:
+    async def run() -> None:
+        async with await open_cluster(1) as cluster:
+            with pytest.raises(FileNotFoundError, match="docker/build"):
+                await cluster.start("n1", Program(["true"], {}, image="dissever/none:none"))
+
+            assert (await cluster.start("n1", SLEEPER)).incarnation == 1
+
+    asyncio.run(run())
+
+
+def test_node_comes_back_in_another_image_on_the_same_data(
+    open_cluster: Open, python: Python, until: Until, client: Any
+) -> None:
+    other = "dissever/dqlite:debian13"
+    with contextlib.suppress(docker.errors.ImageNotFound):
+        client.images.get(other)
+        asyncio.run(_come_back(open_cluster, python, until, other))
+        return
+    pytest.skip(f"the engine has no image {other} (run docker/build)")
+
+
+async def _come_back(open_cluster: Open, python: Python, until: Until, image: str) -> None:
+    read = "print(open('/etc/debian_version').read()[:2], open('data/mark').read())"
+    async with await open_cluster(1) as cluster:
+        await cluster.start("n1", python(WRITE))
+        await until(lambda: len(cluster.exits) == 1)
+        await cluster.start("n1", Program(["python3", "-c", read], {}, image=image))
+        await until(lambda: len(cluster.exits) == 2)
+
+        assert (cluster.directory("n1") / "stdout-2.log").read_text() == "13 kept\n"
+
+
+def test_port_that_is_not_published_is_refused_by_name(open_cluster: Open) -> None:
+    async def run() -> None:
+        async with await open_cluster(1) as cluster:
+            with pytest.raises(ValueError, match=r"\[7000\], got 7001"):
+                await cluster.dial("n1", 7001, timeout_s=1)
+
+    asyncio.run(run())
+
+
+def test_engine_that_sees_no_files_of_ours_keeps_data_until_the_end(
+    open_cluster: Open, python: Python, until: Until, monkeypatch: pytest.MonkeyPatch, client: Any
+) -> None:
+    """As over TCP, where nothing of this machine can be mounted."""
+    made = engine.Engine.__init__
+
+    def far(self: engine.Engine) -> None:
+        made(self)
+        self.is_local = False
+
+    monkeypatch.setattr(engine.Engine, "__init__", far)
+
+    async def run() -> None:
+        async with await open_cluster(1) as cluster:
+            await cluster.start("n1", python(WRITE))
+            await until(lambda: bool(cluster.exits))
+            mark = cluster.directory("n1") / "data" / "mark"
+            assert not mark.exists()
+
+        assert mark.read_text() == "kept"
+        assert made_by(client, cluster.run) == []
+
+    asyncio.run(run())
+
+
+def test_engine_that_does_not_answer_is_a_lost_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///no/socket")
+
+    missing = engine.probe()
+    assert missing is not None
+    assert "no Docker engine answers" in missing.reason
+    with pytest.raises(ClusterLost, match="no Docker engine answers"):
+        asyncio.run(ContainersCluster.open(["n1"], tmp_path, ports=[]))
