@@ -227,14 +227,23 @@ class ContainersCluster:
         """
         Run a short command on a node's host, for faults of the network such as `tc`.
 
-        It is root there, with NET_ADMIN for the host's network and no other capability that would
-        matter. It is not one of the node's processes: no `kill` or `pause` touches it.
+        It is root there, with NET_ADMIN for the host's network, and may signal the node's processes
+        and change its files. No `kill` or `pause` touches it.
 
         Raises:
             OSError: When it cannot be executed.
         """
         answer = await self._known(node).request("run", argv=list(argv), stdin=stdin)
         return Command(**answer)
+
+    async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
+        """
+        Start a helper on a node's host that runs until the cluster ends.
+
+        Raises:
+            OSError: When it cannot be executed.
+        """
+        return await self._known(node).spawn(name, argv)
 
     async def close(self) -> None:
         """End every process, fetch what is elsewhere, and remove everything. Idempotent."""
@@ -305,7 +314,7 @@ class ContainersCluster:
         """Copy a node's data to its folder here. Its processes end first, so they are whole."""
         try:
             await pod.kill()
-            archive = await self._engine.call(pod.archive, f"{FOLDER}/data")
+            archive = await self._engine.call(pod.archive, f"{FOLDER}/.")
             await asyncio.to_thread(_extract, archive, self._directory / pod.name)
         except OSError as error:
             log.warning("%s: its data could not be fetched: %s", pod.name, error)

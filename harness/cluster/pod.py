@@ -3,8 +3,9 @@ One node of `containers`: its host, a container that stays, and the node's own, 
 
 As in a pod, the node's container joins the host's network and PID namespaces. So cuts, their
 counters and published ports outlive the node's process, the node can come back in another image on
-the same data, and its image needs neither tools nor capabilities: NET_ADMIN has the host alone, for
-its own network. The agent on the host (`keeper/agent.py`) sees and signals the node's processes.
+the same data, and its image needs neither tools nor capabilities. NET_ADMIN has the host alone, for
+its own network, and the rights of root over the node's processes and files. The agent that runs on
+the host (`keeper/agent.py`) sees and signals these processes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import itertools
 import json
 import logging
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -116,7 +117,7 @@ class Pod:
             network=recipe.network,
             ports={f"{port}/tcp": (recipe.publish_on,) for port in recipe.ports},
             cap_drop=["ALL"],
-            cap_add=["NET_ADMIN", "KILL"],
+            cap_add=["NET_ADMIN", "KILL", "DAC_OVERRIDE"],  # Its root, the node's folder.
             security_opt=["no-new-privileges"],
             sysctls={"net.ipv4.ip_unprivileged_port_start": "0"},
             stdin_open=True,
@@ -205,6 +206,13 @@ class Pod:
             self._running.pid if self._running else None,
             self._exit_status,
         )
+
+    async def spawn(self, name: str, argv: Sequence[str]) -> int:
+        """Start a helper on the host. Its PID is as the harness sees it, where it can see it."""
+        inner = await self.request("spawn", argv=list(argv), log=f"{FOLDER}/{name}.log")
+        running = await self._engine.call(self._host.top, ps_args="-eo pid")
+        pids = (int(words[0]) for words in running["Processes"])
+        return next((pid for pid in pids if _innermost(pid) == inner), inner)
 
     def archive(self, path: str) -> bytes:
         """A tar file of a path on the host. Blocks."""
@@ -347,6 +355,15 @@ class Pod:
         if self._is_closed:
             return "the cluster was closed"
         return f"{self.name}: its host's container ended: {said or 'it said nothing'}"
+
+
+def _innermost(pid: int) -> int | None:
+    """What a process of this machine is called in its own PID namespace."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("NSpid:"):
+                return int(line.split()[-1])
+    return None
 
 
 def _write(file: BinaryIO, data: bytes) -> None:

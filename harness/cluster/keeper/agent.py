@@ -50,7 +50,8 @@ def main() -> None:
 class _Agent:
     def __init__(self) -> None:
         self._helpers: set[int] = set()
-        """PID, and so session, of each command of ours that runs."""
+        """PID, and so session, of each command and helper of ours."""
+        self._kept: list[subprocess.Popen[bytes]] = []
         self._arrived: deque[tuple[str, str]] = deque(maxlen=_PROBES_KEPT)
         """(token, source) of each datagram that came; a request may come after its datagrams."""
         self._senders: dict[str, asyncio.Task[None]] = {}
@@ -155,6 +156,21 @@ class _Agent:
             "stderr": err.decode(errors="replace"),
         }
 
+    async def spawn(self, argv: Sequence[str], log: str) -> int:
+        """Start a helper that runs until the host ends; what it says is appended to `log`."""
+        with open(log, "ab") as file:
+            process = subprocess.Popen(
+                argv,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        self._helpers.add(process.pid)
+        self._kept.append(process)
+        return process.pid
+
     # --- the network ----------------------------------------------------------------------------
 
     async def listens(self, port: int) -> bool:
@@ -236,6 +252,7 @@ _VERBS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
     "pause": _Agent.pause,
     "resume": _Agent.resume,
     "run": _Agent.command,
+    "spawn": _Agent.spawn,
     "listens": _Agent.listens,
     "reach": _Agent.reach,
     "hush": _Agent.hush,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -333,13 +332,13 @@ def test_many_faults_at_once_end_as_the_last_says(open_cluster: Open) -> None:
 
 
 def test_a_helper_outlives_the_node_that_it_stands_beside(
-    open_cluster: Open, until: Until, tmp_path: Path
+    open_cluster: Open, interpreter: str, until: Until, tmp_path: Path
 ) -> None:
     async def run() -> None:
         async with await open_cluster(1) as cluster:
             await cluster.start("n1", SLEEPER)
             script = "import time; print('beside', flush=True); time.sleep(600)"
-            helper = await cluster.spawn("n1", "beside", [sys.executable, "-I", "-S", "-c", script])
+            helper = await cluster.spawn("n1", "beside", [interpreter, "-I", "-S", "-c", script])
             log = tmp_path / "nodes" / "n1" / "beside.log"
             await until(lambda: log.read_text() == "beside\n")
             await cluster.pause("n1")
