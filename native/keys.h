@@ -58,8 +58,8 @@ enum keys_evidence {
     KEYS_REPEATED = 1,     /* one may be produced twice */
     KEYS_INITIAL_AGAIN = 2, /* one that is produced is the initial one */
     KEYS_UNCHANGED = 3,    /* a compare-and-set replaces a value by itself */
-    KEYS_DISTINCT = 4,     /* each text is added at most once, and none begins another */
-    KEYS_AMBIGUOUS = 5     /* a text may be added twice, begins another, or is empty */
+    KEYS_DISTINCT = 4,     /* no text that is added begins another */
+    KEYS_AMBIGUOUS = 5     /* one does, is empty, or is added again */
 };
 
 /* Why an invalid key is invalid; see zones.h for the first ones. */

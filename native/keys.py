@@ -55,8 +55,8 @@ EVIDENCE: Final = (
     "a value may be set twice",
     "the initial value may be set again",
     "a compare-and-set replaces a value by itself",
-    "each text is added at most once, and none begins another",
-    "a text may be added twice, begins another, or is empty",
+    "no text that is added begins another",
+    "a text that is added begins another, is empty, or is added again",
 )
 """What the data prove of the values of a key, in the order of `enum keys_evidence`."""
 

@@ -1,13 +1,19 @@
 /*
  * texts.h: a text that is put, grows at its end by appends, and is told whole by gets.
  *
- * Where no text that is put or appended is empty, is added twice or begins another, what a get was
- * told can be taken apart in one way alone: a put, or the initial text, then appends. So it is a
+ * Where no text that is put or appended is empty or begins another, what a get was told can be taken
+ * apart in one way alone: a put, or the initial text, then appends. Let no two be equal: it is a
  * register (zones.h): its values are the states that were told and those before them. A put writes
  * one; an append that was told replaces the state before it, as a compare-and-set does; and one
  * that nobody was told writes a value that nobody reads: no get comes between it and the next put,
  * so it stands between two blocks or after the last, which is all that zones ask of such a write.
  * A crashed put or append that nobody was told is dropped: without it, every get fits that did.
+ *
+ * Of equal appends it is not known which led to a state: an order is tried for the first that fits,
+ * and for the last; it is invalid where even an append from the first invocation to the last return
+ * of all of them contradicts the rest. Where a text may be of two blocks, since it was put twice, or
+ * put and appended first, one is guessed; it is invalid where that holds without the gets of such
+ * texts, which a linearization could spare.
  *
  * Otherwise the search decides. Its states are the texts that some get begins with, each numbered
  * by the first get, in order of bytes, that begins with it, and a length; all others are one state,

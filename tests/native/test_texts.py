@@ -278,7 +278,7 @@ def test_past_its_budget_the_search_says_so() -> None:
 
     assert (few.decision, few.evidence) == (
         Decision.CONFIGURATIONS,
-        "a text may be added twice, begins another, or is empty",
+        "a text that is added begins another, is empty, or is added again",
     )
     assert small.decision is Decision.MEMORY
 
