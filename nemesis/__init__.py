@@ -28,6 +28,7 @@ from dissever.nemesis.partition import Partition
 from dissever.nemesis.pause import Pause
 from dissever.nemesis.planner import plan
 from dissever.nemesis.processes import Answers
+from dissever.nemesis.resources import LimitCpu, LimitMemory
 from dissever.nemesis.schedule import PlannedOp, final, generator
 from dissever.nemesis.script import Script, compile_script, read_script
 from dissever.nemesis.swizzle import Swizzle
@@ -187,6 +188,16 @@ KINDS: Mapping[str, Kind] = {
         "have the leader hand over to another node",
         lambda at, shared: _node_fault("transfer", Transfer(at.cluster, at.members), at, shared),
         not_on=_NO_MEMBERS,
+    ),
+    "limit-cpu": Kind(
+        "leave nodes a small share of a processor",
+        lambda at, shared: _node_fault("limit-cpu", LimitCpu(at.cluster), at, shared),
+        needs=(Need.KERNEL, Need.CGROUPS),
+    ),
+    "limit-memory": Kind(
+        "leave nodes little memory",
+        lambda at, shared: _node_fault("limit-memory", LimitMemory(at.cluster), at, shared),
+        needs=(Need.KERNEL, Need.CGROUPS),
     ),
     "pause": Kind(
         "stop nodes with SIGSTOP, then let them go on",

@@ -109,6 +109,15 @@ FAULTS: Mapping[str, Shape] = {
         takes_down=True,
         heals=Heals.MEMBERS,
     ),
+    "limit-cpu": Shape(
+        ("start-limit-cpu", "stop-limit-cpu"), _TARGETS, takes_down=True, heals=Heals.RESOURCES
+    ),
+    "limit-memory": Shape(
+        ("start-limit-memory", "stop-limit-memory"),
+        _TARGETS,
+        takes_down=True,
+        heals=Heals.RESOURCES,
+    ),
     "pause": Shape(("pause", "resume"), _TARGETS, takes_down=True, heals=Heals.RESUME),
     "deposed-leader": Shape(
         ("start-deposed-leader", "resume-deposed-leader", "stop-deposed-leader"),

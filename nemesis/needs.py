@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from dissever.harness.client import Missing
+from dissever.harness.cluster import cgroups
 
 __all__ = ["BACKENDS", "NEEDS", "Backend", "Need", "missing"]
 
@@ -29,6 +30,7 @@ class Need(StrEnum):
     """Something that a machine may lack."""
 
     KERNEL = "hosts of a real kernel"
+    CGROUPS = "control groups"
 
 
 def _kernel(backend: Backend) -> Missing | None:
@@ -37,7 +39,16 @@ def _kernel(backend: Backend) -> Missing | None:
     return None
 
 
-NEEDS: Mapping[Need, Callable[[Backend], Missing | None]] = {Need.KERNEL: _kernel}
+def _cgroups(backend: Backend) -> Missing | None:
+    if backend is not Backend.NAMESPACES:
+        return None  # The engine of the containers makes them.
+    return cgroups.probe()
+
+
+NEEDS: Mapping[Need, Callable[[Backend], Missing | None]] = {
+    Need.KERNEL: _kernel,
+    Need.CGROUPS: _cgroups,
+}
 """Each tries out one need on one backend."""
 
 

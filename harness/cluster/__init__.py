@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 __all__ = [
     "Cluster",
@@ -206,6 +206,33 @@ class Cluster(Protocol):
         Raises:
             OSError: When it cannot be executed, as on simulated hosts.
         """
+        ...
+
+    async def limit(
+        self, node: str, cpus: float | None = None, memory_bytes: int | None = None
+    ) -> Mapping[str, Any]:
+        """
+        Limit what a node's processes may use, now and after a restart. None: leave it as it is.
+
+        Returns:
+            What the kernel says of it, as `readings` does.
+
+        Raises:
+            OSError: When the machine does not let us.
+        """
+        ...
+
+    async def readings(self, node: str) -> Mapping[str, Any]:
+        """
+        `cpu` and `memory`, where limited: `limit`, `pids` under it, and what it did so far.
+
+        That is `throttled` periods of the cpu; for memory, how often the limit was `reached`, and
+        `oom_kills`.
+        """
+        ...
+
+    async def lift(self, node: str) -> None:
+        """Take a node's limits away."""
         ...
 
     async def close(self) -> None:

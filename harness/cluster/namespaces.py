@@ -214,6 +214,29 @@ class NamespacesCluster:
         pid: int = await self._channel.request("spawn", node=node, argv=argv, log=log)
         return pid
 
+    async def limit(
+        self, node: str, cpus: float | None = None, memory_bytes: int | None = None
+    ) -> Mapping[str, Any]:
+        """
+        Limit a node's processes by control groups, which take root.
+
+        Raises:
+            OSError: When the machine does not let us, or has no such controller.
+        """
+        told: Mapping[str, Any] = await self._channel.request(
+            "limit", node=self._known(node), cpus=cpus, memory_bytes=memory_bytes
+        )
+        return told
+
+    async def readings(self, node: str) -> Mapping[str, Any]:
+        """What the kernel says of the limits of a node."""
+        told: Mapping[str, Any] = await self._channel.request("readings", node=self._known(node))
+        return told
+
+    async def lift(self, node: str) -> None:
+        """Take a node's limits away."""
+        await self._channel.request("lift", node=self._known(node))
+
     async def close(self) -> None:
         """End every process, and remove every interface and rule. Idempotent."""
         try:

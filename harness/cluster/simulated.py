@@ -161,6 +161,17 @@ class SimulatedCluster:
     async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
         raise OSError(f"{node} is simulated: it runs no helpers, got {name}")
 
+    async def limit(
+        self, node: str, cpus: float | None = None, memory_bytes: int | None = None
+    ) -> Mapping[str, Any]:
+        raise OSError(f"{node} is simulated: it uses nothing that could be limited")
+
+    async def readings(self, node: str) -> Mapping[str, Any]:
+        return {}
+
+    async def lift(self, node: str) -> None:
+        pass
+
     async def close(self) -> None:
         for node in self.nodes:
             await self._end(node, 0)

@@ -37,6 +37,8 @@ class FakeCluster:
     leaders: tuple[str, ...] = ()
     broken_links: set[tuple[str, str]] = field(default_factory=set)
     lost_once: set[tuple[str, str]] = field(default_factory=set)
+    limits: dict[str, Any] = field(default_factory=dict)
+    effects: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.counts: dict[tuple[str, str], int] = {}
@@ -103,6 +105,25 @@ class FakeCluster:
 
     async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
         raise NotImplementedError
+
+    async def limit(
+        self, node: str, cpus: float | None = None, memory_bytes: int | None = None
+    ) -> Mapping[str, Any]:
+        if self._does("limit", node):
+            given = {"cpu": cpus, "memory": memory_bytes}
+            self.limits[node] = {
+                name: {"limit": value, "pids": 1, **self.effects}
+                for name, value in given.items()
+                if value is not None
+            }
+        return self.limits.get(node, {})
+
+    async def readings(self, node: str) -> Mapping[str, Any]:
+        return self.limits.get(node, {})
+
+    async def lift(self, node: str) -> None:
+        if self._does("lift", node):
+            self.limits.pop(node, None)
 
     async def close(self) -> None:
         raise NotImplementedError

@@ -15,6 +15,7 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from . import processes
+from .cgroups import Groups
 from .network import Host
 
 Task: TypeAlias = Generator[float, None, Any]
@@ -29,7 +30,12 @@ class Node:
     """One node's processes. The loop calls `ended` when it has reaped the main one."""
 
     def __init__(
-        self, host: Host, directory: str, outer_proc: int, helpers: Collection[int]
+        self,
+        host: Host,
+        directory: str,
+        outer_proc: int,
+        helpers: Collection[int],
+        groups: Groups,
     ) -> None:
         self.host = host
         self.pid: int | None = None
@@ -40,6 +46,7 @@ class Node:
         self._outer_pid: int | None = None
         self._exit_status: int | None = None
         self._helpers = helpers
+        self._groups = groups
         os.makedirs(f"{directory}/data", exist_ok=True)
 
     def start(self, argv: Sequence[str], environment: Mapping[str, str]) -> Task:
@@ -48,6 +55,7 @@ class Node:
             yield from self._sweep()
             self.is_ending = False
             self.pid, self._outer_pid = self._spawn(argv, environment)
+            self._groups.join(self.host.name, [self.pid])
             self.incarnation += 1
         return (yield from self.status())
 
@@ -82,6 +90,21 @@ class Node:
             processes.send(still, signal.SIGCONT)
             yield deadline.glance()
         return (yield from self.status())
+
+    def limit(self, cpus: float | None, memory_bytes: int | None) -> Task:
+        """Limit what all may use, and whatever starts later."""
+        self._groups.limit(self.host.name, self._all(), cpus, memory_bytes)
+        return (yield from self.readings())
+
+    def readings(self) -> Task:
+        """What the kernel says of the limits."""
+        yield from ()
+        return self._groups.readings(self.host.name)
+
+    def lift(self) -> Task:
+        """Take the limits away."""
+        self._groups.lift(self.host.name)
+        yield from ()
 
     def status(self) -> Task:
         """What the kernel says now. A process that has ended but is not reaped is waited for."""

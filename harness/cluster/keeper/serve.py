@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import network, processes
+from .cgroups import Groups
 from .nodes import Node, Task
 
 _MESSAGE_BYTES_MAX = 1 << 20
@@ -27,10 +28,10 @@ _RESEND_S = 0.02
 _SETTLE_S = 10.0
 
 
-def serve(control: int, outer_proc: int) -> None:
+def serve(control: int, outer_proc: int, groups: Groups) -> None:
     """Answer requests until the harness closes the socket."""
     with socket.socket(fileno=control) as channel, contextlib.suppress(_HarnessGone):
-        _Server(channel, outer_proc).run()
+        _Server(channel, outer_proc, groups).run()
 
 
 class _HarnessGone(Exception):
@@ -38,7 +39,8 @@ class _HarnessGone(Exception):
 
 
 class _Server:
-    def __init__(self, channel: socket.socket, outer_proc: int) -> None:
+    def __init__(self, channel: socket.socket, outer_proc: int, groups: Groups) -> None:
+        self._groups = groups
         self._channel = channel
         self._outer_proc = outer_proc
         self._home = -1
@@ -146,7 +148,9 @@ class _Server:
             raise OSError(0, f"{ip}: {made['stderr'].strip()}")
         hosts = network.settle(self._home, names, [node["address"] for node in nodes], ns)
         for node, host in zip(nodes, hosts, strict=True):
-            self._nodes[host.name] = Node(host, node["directory"], self._outer_proc, self._helpers)
+            self._nodes[host.name] = Node(
+                host, node["directory"], self._outer_proc, self._helpers, self._groups
+            )
             self._listen(host.probe.fileno(), lambda host=host: self._arrive(host))  # type: ignore[misc]
         arrived = yield from self._reach(list(itertools.permutations(names, 2)), _SETTLE_S)
         if not all(arrived):
@@ -258,6 +262,9 @@ _VERBS: dict[str, Callable[..., Task]] = {
     "pause": lambda server, node: server._nodes[node].pause(),
     "resume": lambda server, node: server._nodes[node].resume(),
     "status": lambda server, node: server._nodes[node].status(),
+    "limit": lambda server, node, cpus, memory_bytes: server._nodes[node].limit(cpus, memory_bytes),
+    "readings": lambda server, node: server._nodes[node].readings(),
+    "lift": lambda server, node: server._nodes[node].lift(),
     "run": _Server._run,
     "spawn": _Server._spawn,
     "reach": _Server._reach,

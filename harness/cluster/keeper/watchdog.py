@@ -14,7 +14,7 @@ import sys
 import traceback
 from typing import NoReturn
 
-from . import kernel, serve
+from . import cgroups, kernel, serve
 
 
 def main(*, control: int, harness: int) -> int:
@@ -29,12 +29,15 @@ def main(*, control: int, harness: int) -> int:
     except OSError as error:
         print(f"cannot make namespaces: {error.strerror}", file=sys.stderr)
         return 1
+    keeper = os.getpid()
     init = os.fork()
     if init == 0:
-        _be_init(control, outer_proc)
+        _be_init(control, outer_proc, keeper)
     os.close(control)
     _wait_for_either(harness, init)
-    return 1 if os.waitpid(init, 0)[1] else 0
+    status = os.waitpid(init, 0)[1]
+    cgroups.Groups(os.getpid()).clear(outer_proc)
+    return 1 if status else 0
 
 
 def _enter_namespaces() -> None:
@@ -53,14 +56,14 @@ def _enter_namespaces() -> None:
     _write("/proc/self/gid_map", f"0 {group} 1")
 
 
-def _be_init(control: int, outer_proc: int) -> NoReturn:
+def _be_init(control: int, outer_proc: int, keeper: int) -> NoReturn:
     """What PID 1 does, from the fork to its end; never returns."""
     status = 1
     try:
         kernel.die_with_parent(signal.SIGKILL)
         kernel.keep_mounts_private()
         kernel.mount_proc()
-        serve.serve(control, outer_proc)
+        serve.serve(control, outer_proc, cgroups.Groups(keeper))
         status = 0
     except OSError as error:
         print(f"PID 1: {error.strerror or error}", file=sys.stderr)
