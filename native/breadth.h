@@ -95,6 +95,7 @@ static int breadth_open(struct breadth *breadth, struct problem *problem, struct
 {
     breadth->memo.width = problem->width;
     breadth->memo.key_words = 1 + problem->mask_words;
+    breadth->memo.cover = &problem->cover;
     breadth->entries.size = breadth->survivor_entries.size = sizeof(struct entry);
     breadth->queues.size = sizeof(struct queue);
     breadth->steps.size = sizeof(struct step);
@@ -294,7 +295,8 @@ static enum search_status breadth_expand(struct breadth *breadth, const struct p
         return SEARCH_PAUSED;
     }
     ++*configurations;
-    entry.weight += problem->slot[operation] < 0;
+    if (problem->slot[operation] < 0)
+        entry.weight += problem->weight[problem->transition[operation]];
     entry.origin = branch_origin(problem, breadth->parent, operation);
     if (breadth_step(breadth, account, &entry.last_step, operation) != 0)
         return SEARCH_MEMORY;

@@ -159,7 +159,8 @@ static uint32_t pass_return(const struct problem *problem, const struct cursor *
         if (cursor->kinds[slot] < 0 || problem->kind_expiry[cursor->kinds[slot]] != e)
             continue;
         uint64_t *word = block_count_word(problem, block, slot);
-        weight += (uint32_t)(*word >> count_shift(slot) & 0xFFFF);
+        uint32_t used = (uint32_t)(*word >> count_shift(slot) & 0xFFFF);
+        weight += used * problem->weight[problem->kind_transition[cursor->kinds[slot]]];
         *word &= ~(UINT64_C(0xFFFF) << count_shift(slot));
     }
     block[0] = block_word(e + 1, block_state(block));

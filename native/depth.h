@@ -35,6 +35,7 @@ static int depth_open(struct depth *depth, struct problem *problem, struct accou
     int64_t n = (int64_t)problem->n_operations + 1;
     depth->memo.width = problem->width;
     depth->memo.key_words = 1 + problem->mask_words;
+    depth->memo.cover = &problem->cover;
     depth->best_return = -1;
     depth->child = problem_allocate(problem, account, problem->width, sizeof(uint64_t));
     depth->order = problem_allocate(problem, account, n, sizeof(int32_t));

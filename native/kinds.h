@@ -154,20 +154,83 @@ static void problem_kinds(struct problem *problem, const int32_t *order, int32_t
     }
 }
 
+/* Where a kind always leads, or -1. */
+static int32_t kind_target(const struct problem *problem, int32_t kind, bool *is_total)
+{
+    int32_t t = problem->kind_transition[kind], target = -1;
+    *is_total = true;
+    if (problem->want != NULL) {
+        *is_total = problem->want[t] < 0;
+        return problem->make[t];
+    }
+    for (int32_t state = 0; state < problem->n_states; state++) {
+        int32_t after = problem_next(problem, state, t);
+        *is_total = *is_total && after >= 0;
+        if (after >= 0 && target >= 0 && after != target)
+            return -1;
+        target = after >= 0 ? after : target;
+    }
+    return target;
+}
+
+/*
+ * Find what covers what (memo.h, rule (i)) and give these kinds the first slots, in `slot_of`, else
+ * -1. Where they are more than COVER_SLOTS_MAX there is no rule (i).
+ */
+static void problem_covers(struct problem *problem, int32_t *slot_of, int32_t *coverer_of)
+{
+    struct cover *cover = &problem->cover;
+    bool is_total;
+
+    for (int32_t state = 0; state < problem->n_states; state++)
+        coverer_of[state] = -1;
+    for (int32_t kind = 0; kind < problem->n_kinds; kind++) {
+        int32_t target = kind_target(problem, kind, &is_total);
+        slot_of[kind] = -1;
+        if (target >= 0 && is_total && coverer_of[target] < 0)
+            coverer_of[target] = kind;
+    }
+    for (int32_t kind = 0; kind < problem->n_kinds; kind++) {
+        int32_t target = kind_target(problem, kind, &is_total);
+        int32_t coverer = target >= 0 ? coverer_of[target] : -1;
+        if (coverer < 0 || coverer == kind)
+            continue;
+        if (cover->n_slots + 2 > COVER_SLOTS_MAX) {
+            memset(cover, 0, sizeof *cover);
+            for (int32_t each = 0; each < problem->n_kinds; each++)
+                slot_of[each] = -1;
+            return;
+        }
+        if (slot_of[coverer] < 0) {
+            slot_of[coverer] = cover->n_slots++;
+            cover->coverer[slot_of[coverer]] = -1;
+        }
+        int32_t slot = slot_of[kind] = cover->n_slots++;
+        cover->coverer[slot] = slot_of[coverer];
+        cover->covered[slot / (int32_t)COUNTS_PER_WORD] |=
+            UINT64_C(0x8000) << 16 * ((uint32_t)slot % COUNTS_PER_WORD);
+        problem->weight[problem->kind_transition[coverer]] = 2;
+    }
+}
+
 /* Give each kind the lowest slot that no other kind can need while it does. */
-static int problem_kind_slots(struct problem *problem)
+static int problem_kind_slots(struct problem *problem, const int32_t *slot_of)
 {
     int32_t occupant[SEARCH_KINDS_MAX];
     int32_t e = 0;
 
+    problem->n_kind_slots = problem->cover.n_slots;
+
     for (int32_t kind = 0; kind < problem->n_kinds; kind++) {
         int32_t born = problem->birth[problem->kind_operations[problem->kind_start[kind]]];
-        int32_t slot = 0;
-        while (slot < problem->n_kind_slots && problem->kind_expiry[occupant[slot]] >= born)
+        int32_t slot = slot_of[kind] >= 0 ? slot_of[kind] : problem->cover.n_slots;
+        while (slot_of[kind] < 0 && slot < problem->n_kind_slots &&
+               problem->kind_expiry[occupant[slot]] >= born)
             slot++;
         if (slot == SEARCH_KINDS_MAX)
             return SEARCH_WIDE;
-        problem->kind_before[kind] = slot == problem->n_kind_slots ? -1 : occupant[slot];
+        bool is_first = slot == problem->n_kind_slots || slot_of[kind] >= 0;
+        problem->kind_before[kind] = is_first ? -1 : occupant[slot];
         if (slot == problem->n_kind_slots)
             problem->n_kind_slots++;
         occupant[slot] = kind;
@@ -217,7 +280,16 @@ static int problem_crashes(struct problem *problem, struct account *account, con
     for (int32_t t = 0; t < problem->n_transitions; t++)
         expiry[t] = crashed[t] ? problem_expiry(problem, t) : -1;
     problem_kinds(problem, order, problem->n_operations, expiry, kind_of, counts);
-    return problem_kind_slots(problem);
+    problem->weight = problem_allocate(problem, account, n_transitions, 1);
+    int32_t *slot_of = problem_allocate(problem, account, problem->n_kinds, sizeof(int32_t));
+    int32_t *coverer_of = problem_allocate(problem, account, problem->n_states, sizeof(int32_t));
+    if (problem->weight == NULL || slot_of == NULL || coverer_of == NULL)
+        return SEARCH_NO_MEMORY;
+    memset(problem->weight, 1, (size_t)n_transitions);
+    memset(slot_of, 0xFF, sizeof(int32_t) * (size_t)problem->n_kinds);
+    if (problem->lazy == NULL && problem->n_kinds > 0)
+        problem_covers(problem, slot_of, coverer_of);
+    return problem_kind_slots(problem, slot_of);
 }
 
 #endif

@@ -5,6 +5,11 @@
  * counts of crashed operations used, four 15-bit counts a word. A stored block dominates another
  * with the same key and greater or equal counts: what that one can still do, it can do too.
  *
+ * Rule (i). So does one that used more of some kinds, if it used as many fewer of what covers them:
+ * a kind covers another if it is enabled everywhere and leads where that other always leads. What
+ * the stored block has left of it can take the place of the others, and was invoked by now, since
+ * the other block used it.
+ *
  * Source: Lowe, "Testing for linearizability" (2017), for the memo; dominance over counts is ours.
  */
 #ifndef DISSEVER_MEMO_H
@@ -19,6 +24,8 @@
 #define COUNT_MAX 32767u
 #define COUNTS_PER_WORD 4u
 #define COUNT_HIGH_BITS UINT64_C(0x8000800080008000)
+
+#define COVER_SLOTS_MAX 64
 
 /* Bytes held by one search; `limit` is never passed. */
 struct account {
@@ -48,7 +55,15 @@ static void account_free(struct account *account, void *memory, uint64_t bytes)
     free(memory);
 }
 
+/* Which kinds of crashed operations cover which, by slot of kinds: rule (i). */
+struct cover {
+    int32_t n_slots; /* the first slots, which no two kinds share; 0: no rule (i) */
+    int32_t coverer[COVER_SLOTS_MAX]; /* the slot of what covers it, or -1 */
+    uint64_t covered[COVER_SLOTS_MAX / COUNTS_PER_WORD]; /* the guard bits of those covered */
+};
+
 struct memo {
+    const struct cover *cover;
     uint64_t *blocks;
     uint32_t count;
     uint32_t capacity;
@@ -83,6 +98,35 @@ static bool counts_dominate(const uint64_t *low, const uint64_t *high, uint32_t 
 {
     for (uint32_t i = 0; i < words; i++)
         if ((((high[i] | COUNT_HIGH_BITS) - low[i]) & COUNT_HIGH_BITS) != COUNT_HIGH_BITS)
+            return false;
+    return true;
+}
+
+/* Whether `low` dominates `high`, both counts, by rule (i) too. */
+static bool memo_dominates(const struct memo *memo, const uint64_t *low, const uint64_t *high)
+{
+    const struct cover *cover = memo->cover;
+    uint32_t words = memo->width - memo->key_words;
+    int32_t left[COVER_SLOTS_MAX];
+
+    if (cover->n_slots == 0)
+        return counts_dominate(low, high, words);
+    uint64_t is_more = 0;
+    for (uint32_t i = 0; i < words; i++) {
+        uint64_t more = ~((high[i] | COUNT_HIGH_BITS) - low[i]) & COUNT_HIGH_BITS;
+        uint64_t covered = i < COVER_SLOTS_MAX / COUNTS_PER_WORD ? cover->covered[i] : 0;
+        if ((more & ~covered) != 0)
+            return false;
+        is_more |= more;
+    }
+    for (int32_t slot = 0; is_more != 0 && slot < cover->n_slots; slot++) {
+        uint32_t word = (uint32_t)slot / COUNTS_PER_WORD;
+        uint32_t shift = 16 * ((uint32_t)slot % COUNTS_PER_WORD);
+        left[slot] =
+            (int32_t)(high[word] >> shift & 0xFFFF) - (int32_t)(low[word] >> shift & 0xFFFF);
+    }
+    for (int32_t slot = 0; is_more != 0 && slot < cover->n_slots; slot++)
+        if (left[slot] < 0 && (left[cover->coverer[slot]] += left[slot]) < 0)
             return false;
     return true;
 }
@@ -153,9 +197,9 @@ static enum memo_answer memo_add(struct memo *memo, struct account *account, con
     uint32_t last = memo->slots[at] > memo->base ? memo->slots[at] - memo->base : 0;
     for (uint32_t link = last; link != 0; link = memo->links[link - 1]) {
         uint64_t *stored = memo_block(memo, link - 1);
-        if (counts_dominate(stored + keys, block + keys, memo->width - keys))
+        if (memo_dominates(memo, stored + keys, block + keys))
             return MEMO_SEEN;
-        if (replace && counts_dominate(block + keys, stored + keys, memo->width - keys)) {
+        if (replace && memo_dominates(memo, block + keys, stored + keys)) {
             memcpy(stored, block, sizeof(uint64_t) * memo->width);
             return MEMO_NEW;
         }

@@ -13,6 +13,8 @@
 #include "memo.h"
 #include "search.h"
 
+#define PROBLEM_ARRAYS_MAX 48
+
 struct problem {
     const int32_t *transition; /* by operation; the caller's */
     const int32_t *next;       /* the caller's; NULL for a register: */
@@ -46,12 +48,14 @@ struct problem {
     int32_t *kind_before; /* who held its slot before, or -1 */
     int32_t *kinds_start; /* by return, one more: the kinds born at it */
     int32_t n_kind_slots;
+    struct cover cover;
+    uint8_t *weight; /* by transition: 2 for what covers another, else 1 */
     bool is_capped; /* some crashed operations were left out: COUNT_MAX */
 
     uint32_t mask_words;
     uint32_t width; /* words in a block */
-    void *owned[32];
-    uint64_t owned_bytes[32];
+    void *owned[PROBLEM_ARRAYS_MAX];
+    uint64_t owned_bytes[PROBLEM_ARRAYS_MAX];
     uint32_t n_owned;
 };
 
@@ -59,6 +63,8 @@ static void *problem_allocate(struct problem *problem, struct account *account, 
                               uint64_t size)
 {
     uint64_t bytes = (uint64_t)n * size;
+    if (problem->n_owned == PROBLEM_ARRAYS_MAX)
+        return NULL;
     void *memory = account_resize(account, NULL, 0, bytes);
     if (memory == NULL)
         return NULL;

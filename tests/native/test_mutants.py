@@ -48,8 +48,18 @@ MUTANTS = {
     ),
     "dominance reversed": Mutant(
         "memo.h",
-        "if (counts_dominate(stored + keys, block + keys, memo->width - keys))",
-        "if (counts_dominate(block + keys, stored + keys, memo->width - keys))",
+        "if (memo_dominates(memo, stored + keys, block + keys))",
+        "if (memo_dominates(memo, block + keys, stored + keys))",
+    ),
+    "one that covers makes up for any number": Mutant(
+        "memo.h",
+        "(left[cover->coverer[slot]] += left[slot]) < 0)",
+        "left[cover->coverer[slot]] < 0)",
+    ),
+    "one that is refused somewhere covers": Mutant(
+        "kinds.h",
+        "if (target >= 0 && is_total && coverer_of[target] < 0)",
+        "if (target >= 0 && coverer_of[target] < 0)",
     ),
     "a crashed operation before it was invoked": Mutant(
         "cursor.h",
