@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -105,6 +106,7 @@ def _json_lines(data: bytes) -> Loaded:
     decoder = msgspec.json.Decoder(Event)
     events: list[Event] = []
     notes: list[str] = []
+    ignored: Counter[str] = Counter()
     lines = data.split(b"\n")
     last = max((i for i, line in enumerate(lines) if line.strip()), default=-1)
     for i, line in enumerate(lines[: last + 1]):
@@ -118,9 +120,26 @@ def _json_lines(data: bytes) -> Loaded:
                 break
             raise FormatError(str(error), i + 1, _column(error)) from error
         _check_index(events, i + 1)
+        ignored.update(_others(line))
+    notes[:0] = _left_out(ignored)
     if not events:
         notes.append("the file holds no events")
     return Loaded(History(tuple(events)), Format.JSON_LINES, tuple(notes))
+
+
+def _others(line: bytes) -> Iterable[str]:
+    """The fields of a line that an event has not."""
+    try:
+        _KNOWN_FIELDS.decode(line)
+    except msgspec.ValidationError:
+        every = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+        return [name for name in every if name not in _FIELDS]
+    return ()
+
+
+def _left_out(fields: Mapping[str, int]) -> list[str]:
+    """What was not kept, by name, in order of first use."""
+    return [f"{count} fields :{name} were left out" for name, count in fields.items()]
 
 
 def _column(error: Exception) -> int:
@@ -163,7 +182,7 @@ class _Draft:
 def _number(drafts: Iterable[_Draft], source: Format) -> Loaded:
     """Give each event its index and time."""
     events: list[Event] = []
-    ignored: dict[str, int] = {}
+    ignored: Counter[str] = Counter()
     made_up = 0
     for position, draft in enumerate(drafts):
         index = position if draft.index is None else draft.index
@@ -183,9 +202,8 @@ def _number(drafts: Iterable[_Draft], source: Format) -> Loaded:
             )
         )
         _check_index(events, draft.line)
-        for name in draft.ignored:
-            ignored[name] = ignored.get(name, 0) + 1
-    notes = [f"{count} fields :{name} were left out" for name, count in ignored.items()]
+        ignored.update(draft.ignored)
+    notes = _left_out(ignored)
     if made_up:
         notes.append(f"{made_up} events have no time: each counts as 1 ms after the one before")
     if not events:
@@ -195,6 +213,14 @@ def _number(drafts: Iterable[_Draft], source: Format) -> Loaded:
 
 _FIELDS: Final = frozenset(
     {"process", "type", "f", "value", "index", "time", "key", "node", "error"}
+)
+
+_KNOWN_FIELDS: Final = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "_KnownFields",
+        [(name, msgspec.Raw, msgspec.Raw()) for name in sorted(_FIELDS)],
+        forbid_unknown_fields=True,
+    )
 )
 
 

@@ -51,6 +51,15 @@ def test_last_line_that_is_cut_off_is_left_out_and_noted() -> None:
     assert loaded.notes == ("line 6 is cut off and was left out",)
 
 
+def test_fields_that_no_event_has_are_noted() -> None:
+    line = b'{"index":%d,"time":0,"process":0,"type":"invoke","f":"read","zone":[1],"host":null}\n'
+
+    loaded = parse_history(line % 0 + (line % 1).replace(b',"host":null', b""))
+
+    assert len(loaded.history) == 2
+    assert loaded.notes == ("2 fields :zone were left out", "1 fields :host were left out")
+
+
 @pytest.mark.parametrize(
     ("data", "line", "column"),
     [
