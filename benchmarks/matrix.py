@@ -1,0 +1,174 @@
+"""
+Every fault on every backend, as root and as an ordinary user, each run for real on dqlite.
+
+    python benchmarks/matrix.py [--only kill,pause] [--backends namespaces] [--uid 1000]
+
+Each cell is one run of dissever with that fault alone; its history says whether the fault took hold
+and healed, and by which evidence. What cannot run says why. Writes docs/matrix.md; cells that were
+not asked for stay as they are. Run it as root, or the cells of root stay empty.
+
+Exit status: 0 when every cell held and healed, or says why it cannot run; else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dissever.nemesis import FAULTS, KINDS
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = ROOT / "docs" / "matrix.md"
+CELLS = ROOT / "docs" / "matrix.json"
+BACKENDS = ("namespaces", "containers")
+TIME_LIMIT_S = 10
+RUN_LIMIT_S = 180
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What came of one run. `verdict` is that of the whole run; empty where it could not run."""
+
+    fault: str
+    backend: str
+    user: str
+    held: str
+    healed: str
+    evidence: str
+    verdict: str
+    reason: str
+
+
+def main() -> int:
+    """Run the cells, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--only", default=",".join(KINDS), help="faults, with commas")
+    parser.add_argument("--backends", default=",".join(BACKENDS))
+    parser.add_argument("--uid", type=int, default=1000, help="the ordinary user")
+    arguments = parser.parse_args()
+    cells = {_key(cell): cell for cell in _read()}
+    users = ["root", f"uid {arguments.uid}"] if os.geteuid() == 0 else [f"uid {os.geteuid()}"]
+    faults, backends = arguments.only.split(","), arguments.backends.split(",")
+    is_well = True
+    for fault in faults:
+        for backend in backends:
+            for user in users:
+                began = time.monotonic()
+                cell = _run(fault, backend, user)
+                cells[_key(cell)] = cell
+                is_well = is_well and (bool(cell.reason) or cell.held == cell.healed == "yes")
+                took = time.monotonic() - began
+                told = cell.reason or f"{cell.held}, {cell.healed}; {cell.evidence}"
+                print(f"{took:5.1f} s  {fault} {backend} {user}: {told}", flush=True)
+                _write([cells[key] for key in sorted(cells, key=_place)])
+    return 0 if is_well else 1
+
+
+def _key(cell: Cell) -> tuple[str, str, str]:
+    return cell.fault, cell.backend, "root" if cell.user == "root" else "user"
+
+
+def _place(key: tuple[str, str, str]) -> tuple[int, str, str]:
+    names = list(FAULTS)
+    return names.index(key[0]) if key[0] in names else len(names), key[1], key[2]
+
+
+def _run(fault: str, backend: str, user: str) -> Cell:
+    with tempfile.TemporaryDirectory(prefix="matrix-") as runs:
+        Path(runs).chmod(0o777)
+        command = [
+            *([] if user == "root" or os.geteuid() else _as_user(user)),
+            *(sys.executable, "-m", "dissever", "test", "dqlite", "-w", "register", "-q"),
+            *("-f", fault, "-t", str(TIME_LIMIT_S), "--seed", str(SEED), "--runs", runs),
+            *("--backend", backend, "--rate", "100"),
+        ]
+        try:
+            done = subprocess.run(
+                command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return Cell(fault, backend, user, "?", "?", "", "", f"no end within {RUN_LIMIT_S} s")
+        if done.returncode not in (0, 1, 2):
+            return Cell(fault, backend, user, "", "", "", "", _last_line(done.stderr))
+        run = Path(runs) / "latest"
+        verdict = json.loads((run / "results.json").read_text())["verdict"]
+        operations = [json.loads(line) for line in (run / "history.jsonl").open()]
+    own = [o for o in operations if o.get("process") == fault and o["type"] == "info"]
+    values = [o["value"] for o in own if isinstance(o.get("value"), dict)]
+    struck = [v for v in values if "held" in v.get("evidence", {})]
+    healed = [v for v in values if "healed" in v.get("evidence", {})]
+    return Cell(
+        fault,
+        backend,
+        user,
+        _all(v["evidence"]["held"] for v in struck),
+        _all(v["evidence"]["healed"] for v in healed),
+        _shown(struck[0]["evidence"]) if struck else "",
+        verdict,
+        "",
+    )
+
+
+def _as_user(user: str) -> list[str]:
+    uid = user.split()[1]
+    return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "env", "HOME=/tmp"]
+
+
+def _all(marks: Any) -> str:
+    seen = list(marks)
+    return "no evidence" if not seen else "yes" if all(mark is True for mark in seen) else "no"
+
+
+def _shown(evidence: dict[str, Any]) -> str:
+    """One line of what was seen of the first thing that was struck."""
+    nodes = evidence.get("nodes") or evidence.get("links") or {}
+    first = next(iter(nodes.values()), {}) if isinstance(nodes, dict) else evidence
+    told = first if isinstance(first, dict) and first else evidence
+    plain = {k: v for k, v in told.items() if not isinstance(v, dict | list) and v is not None}
+    if "dropped" in evidence:
+        plain["dropped"] = sum(evidence["dropped"].values())
+    return ", ".join(f"{k} {v}" for k, v in plain.items() if k not in ("held", "took_ms"))[:160]
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].removeprefix("Error: ") if lines else "it said nothing"
+
+
+def _read() -> list[Cell]:
+    return [Cell(**each) for each in json.loads(CELLS.read_text())] if CELLS.exists() else []
+
+
+def _write(cells: list[Cell]) -> None:
+    CELLS.parent.mkdir(exist_ok=True)
+    CELLS.write_text(json.dumps([asdict(cell) for cell in cells], indent=1) + "\n")
+    lines = [
+        "# Faults, where they were seen",
+        "",
+        "Each row is one run on dqlite with that fault alone, written by",
+        "`python benchmarks/matrix.py`. *Held* and *healed* say whether every strike and every",
+        "healing of the run left evidence; *evidence* shows some of what was seen of the first.",
+        "",
+        "| fault | backend | user | held | healed | run | evidence, or why it cannot run |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for cell in cells:
+        told = cell.reason or cell.evidence
+        lines.append(
+            f"| {cell.fault} | {cell.backend} | {cell.user} | {cell.held or '–'} | "
+            f"{cell.healed or '–'} | {cell.verdict or '–'} | {told.replace('|', '/')} |"
+        )
+    TABLE.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
