@@ -28,6 +28,7 @@ from dissever.harness.generator import (
 )
 from dissever.harness.history import Event, Type
 from dissever.harness.plan import Options, Plan
+from dissever.harness.recovery import READY
 from dissever.harness.runner import RECOVERY, CannotRun, Test, execute
 from dissever.systems.simulated import SimulatedSystem
 from dissever.workloads.register import REGISTER
@@ -106,7 +107,7 @@ def make_test(seed=1, *, is_missing=False, time_limit_s=5.0, bug=""):
         generator=phases(
             time_limit(options.time_limit_s, work),
             Invocation("heal", process="strike"),
-            Invocation("await", process=RECOVERY),
+            Invocation(READY, process=RECOVERY),
         ),
         client=REGISTER.client,
         nemeses=lambda deployment: {"strike": Striker(deployment, is_missing)},
@@ -126,7 +127,9 @@ def test_run_leaves_its_files_behind(tmp_path) -> None:
         event for event in history if not event.is_client
     ]
     assert history.faults[-1].process == RECOVERY
-    assert history.faults[-1].completion.value == {"answering": [f"n{i}" for i in range(1, 6)]}
+    recovered = history.faults[-1].completion.value
+    assert recovered["answering"] == [f"n{i}" for i in range(1, 6)]
+    assert recovered["evidence"] == {"held": True}
     assert observer.phases == ["starting the nodes", "running", "stopping the nodes"]
     assert {node.name for node in (tmp_path / store.NODES).iterdir()} == {
         f"n{i}" for i in range(1, 6)
