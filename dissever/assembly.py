@@ -53,6 +53,13 @@ from dissever.nemesis import plan as draw_plan
 from dissever.reports import NodeEvent, render_html, render_junit
 from dissever.workloads import WORKLOADS
 
+CAPABILITIES = {
+    "namespaces": ("network namespaces", "nftables"),
+    "containers": ("Docker containers", "nftables"),
+    "simulated": ("virtual time",),
+}
+"""What of the machine each backend uses."""
+
 FINAL_RATE = 500.0
 """Operations per second of the final reads."""
 
@@ -63,8 +70,8 @@ def make_plan(options: Options, system: System, started: datetime) -> Plan:
         options=options,
         command=repeat_command(options),
         started=started.astimezone(UTC).isoformat(timespec="seconds"),
-        versions={"dissever": __version__, **host_versions(), **system.versions()},
-        capabilities=("virtual time",) if system.is_virtual else ("network namespaces", "nftables"),
+        versions={"dissever": __version__, **host_versions(), **system.versions(options)},
+        capabilities=CAPABILITIES[options.backend],
     )
 
 
@@ -75,6 +82,7 @@ def repeat_command(options: Options) -> str:
         words += ["--plan", options.script_path]
     elif options.faults:
         words += ["--faults", ",".join(options.faults)]
+    words += ["--backend", options.backend]
     words += [
         "--nodes",
         ",".join(options.nodes) if _are_named(options.nodes) else str(len(options.nodes)),
@@ -118,7 +126,7 @@ def plan_faults(options: Options, system: System) -> tuple[PlannedOp, ...]:
 
 def missing_fault(options: Options, system: System) -> str | None:
     """Why a fault that is asked for cannot strike on this machine, with the remedy, or None."""
-    backend = Backend.SIMULATED if system.is_virtual else Backend.NAMESPACES
+    backend = Backend(options.backend)
     for name in dict.fromkeys(each.partition(":")[0] for each in options.faults):
         missing = KINDS[name].missing(backend)
         if missing is not None:

@@ -27,12 +27,13 @@ from dissever.checkers import CHECKERS
 from dissever.checkers.models import MODELS
 from dissever.display import Display
 from dissever.harness import store
+from dissever.harness.cluster import backends
 from dissever.harness.formats import FormatError
 from dissever.harness.history import MalformedHistory
 from dissever.harness.plan import Options, Plan
 from dissever.harness.results import Results, Verdict
 from dissever.harness.runner import CannotRun, execute
-from dissever.nemesis import EVENTS, KINDS, read_script
+from dissever.nemesis import BACKENDS, EVENTS, KINDS, read_script
 from dissever.params import Concurrency, Name, Nodes, Setting, unknown
 from dissever.reports import summary
 from dissever.systems import SYSTEMS, load
@@ -121,6 +122,11 @@ def cli(verbose: int) -> None:
     help="How many nodes, or their names.",
 )
 @click.option(
+    "--backend",
+    type=Name("backend", BACKENDS),
+    help="Where nodes run; by default the first that `dissever list` has for the system.",
+)
+@click.option(
     "--rate",
     type=click.FloatRange(0.1, 1e6),
     default=200.0,
@@ -206,6 +212,7 @@ def test(
     faults: str,
     plan: Path | None,
     nodes: tuple[str, ...],
+    backend: str | None,
     rate: float,
     concurrency: tuple[int, bool],
     time_limit: float,
@@ -229,6 +236,7 @@ def test(
     dissever test dqlite -w set -f partition,kill,pause -t 60
     dissever test dqlite -w register --consistency leader -f deposed-leader
     dissever test dqlite -w register --plan examples/isolate-then-kill.yaml --dry-run
+    dissever test dqlite -f partition,kill --backend containers --set version=debian13
     """
     script, named = _script(plan, faults)
     count, per_node = concurrency
@@ -239,6 +247,7 @@ def test(
         script=script,
         script_path=str(plan or ""),
         nodes=nodes,
+        backend=backend or load(system).backends[0],
         rate=rate,
         concurrency=count * len(nodes) if per_node else count,
         time_limit_s=time_limit,
@@ -253,7 +262,7 @@ def test(
     if dry_run:
         _print_schedule(options, under_test)
         return 0
-    missing = under_test.probe()
+    missing = under_test.probe(options)
     if missing is not None:
         raise click.ClickException(f"{system} cannot run here: {missing.reason}; {missing.remedy}")
     if absent := assembly.missing_fault(options, under_test):
@@ -293,6 +302,8 @@ def _checked(options: Options) -> Any:
     under_test = load(options.system)
     if options.workload not in under_test.workloads:
         raise click.UsageError(unknown("workload", options.workload, under_test.workloads))
+    if options.backend not in under_test.backends:
+        raise click.UsageError(unknown("backend", options.backend, under_test.backends))
     try:
         under_test.check(options)
         assembly.plan_faults(options, under_test)
@@ -491,8 +502,25 @@ def _system_rows() -> list[tuple[str, str]]:
     for name in SYSTEMS:
         system = load(name)
         rows.append((name, f"{system.description} ({', '.join(system.workloads)})"))
+        rows.append(("", f"backends: {', '.join(system.backends)}"))
         rows += [("", f"{option}: {meaning}") for option, meaning in system.options.items()]
     return rows
+
+
+@cli.command(short_help="Remove what killed runs left with the Docker engine.")
+def heal() -> int:
+    """
+    Remove containers, networks and volumes of runs whose harness is gone; runs that go on stay.
+
+    Only a harness that was killed together with its reaper leaves anything, and the next run with
+    `--backend containers` removes it as well. Namespaces leave nothing: the kernel takes them.
+    """
+    missing = backends.probe(backends.CONTAINERS)
+    if missing is not None:
+        raise click.ClickException(f"{missing.reason}; {missing.remedy}")
+    removed = backends.heal()
+    click.echo("\n".join(removed) or "nothing was left behind")
+    return 0
 
 
 @cli.command(name="doctor", short_help="What can run on this machine, and what would help.")

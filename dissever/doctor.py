@@ -7,13 +7,14 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from dissever import __version__
 from dissever.harness.client import Missing
-from dissever.harness.cluster import namespaces
+from dissever.harness.cluster import backends
 from dissever.nemesis import KINDS, Backend
 from dissever.systems import SYSTEMS, load
 
@@ -53,7 +54,7 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 def diagnose() -> Diagnosis:
     """Look at the machine. It tries things out, and takes a second or so."""
-    cluster = namespaces.probe()
+    tried = {backend: backends.probe(backend) for backend in Backend}
     return Diagnosis(
         version=__version__,
         user="root" if os.geteuid() == 0 else f"uid {os.geteuid()}",
@@ -61,11 +62,14 @@ def diagnose() -> Diagnosis:
             _found("python", platform.python_version(), sys.version_info >= (3, 11)),
             _found("kernel", platform.release(), sys.platform == "linux"),
             _native(),
-            _finding("network namespaces", cluster, "tried: a keeper, two nodes, a cut"),
+            _finding(
+                "network namespaces", tried[Backend.NAMESPACES], "tried: a keeper, two nodes, a cut"
+            ),
+            *_engine(tried[Backend.CONTAINERS]),
             *(_tool(name, remedy) for name, remedy in _TOOLS.items()),
         ),
         systems=tuple(_system(name) for name in SYSTEMS),
-        faults=tuple(_faults(cluster)),
+        faults=tuple(_faults(tried)),
     )
 
 
@@ -76,13 +80,26 @@ _TOOLS = {
 }
 
 
-def _faults(cluster: Missing | None) -> list[FaultFinding]:
+def _engine(missing: Missing | None) -> list[Finding]:
+    """The Docker engine and our images. No run needs them but one with `--backend containers`."""
+    if missing is not None:
+        return [Finding("containers", False, missing.reason, missing.remedy)]
+    found = backends.images("dissever/*")
+    names = (
+        f"{tag} ({marks.get('dissever.library', marks['id'])})" for tag, marks in found.items()
+    )
+    return [
+        Finding("containers", True, f"tried: {backends.engine_version()}"),
+        Finding("images", True, ", ".join(sorted(names))),
+    ]
+
+
+def _faults(tried: Mapping[Backend, Missing | None]) -> list[FaultFinding]:
     """Every fault on every backend."""
-    backends = {Backend.NAMESPACES: cluster, Backend.SIMULATED: None}
     return [
         _fault(name, backend, absent or kind.missing(backend))
         for name, kind in KINDS.items()
-        for backend, absent in backends.items()
+        for backend, absent in tried.items()
     ]
 
 

@@ -19,6 +19,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     values are drawn from 0 to `values` - 1. `system_options` are the system's own, such as the bug
     that is switched on in the simulated one. `script` is the text of the file that says when which
     fault strikes, and `script_path` where it was read; without it that is drawn from the seed.
+    `backend` is where nodes run; the names are those of `Cluster.backend`.
     """
 
     system: str
@@ -36,6 +37,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     system_options: dict[str, Any] = {}
     script: str = ""
     script_path: str = ""
+    backend: str = "namespaces"
 
 
 class Skipped(msgspec.Struct, frozen=True):

@@ -149,6 +149,9 @@ class System(Protocol):
     is_virtual: bool
     """Whether it runs on the virtual clock."""
 
+    backends: tuple[str, ...]
+    """Where its nodes can run; first where they do unless told otherwise."""
+
     options: Mapping[str, str]
     """Its own options, by name, with a line each."""
 
@@ -165,12 +168,12 @@ class System(Protocol):
         """The nodes whose majority decides when a run begins: most often all."""
         ...
 
-    def probe(self) -> Missing | None:
-        """Why it cannot run on this machine, or None."""
+    def probe(self, options: Options | None = None) -> Missing | None:
+        """Why it cannot run on this machine as the options say, or None; None: as by default."""
         ...
 
-    def versions(self) -> dict[str, str]:
-        """The versions of what runs, by name."""
+    def versions(self, options: Options | None = None) -> dict[str, str]:
+        """The versions of what runs, by name, where `probe` finds nothing missing."""
         ...
 
     def deploy(

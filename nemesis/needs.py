@@ -40,8 +40,8 @@ def _kernel(backend: Backend) -> Missing | None:
 
 
 def _cgroups(backend: Backend) -> Missing | None:
-    if backend is not Backend.NAMESPACES:
-        return None  # The engine of the containers makes them.
+    if backend is Backend.CONTAINERS:
+        return Missing("containers are not limited yet", "use namespaces")
     return cgroups.probe()
 
 

@@ -26,16 +26,20 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dqlite
 from dissever.harness.client import Missing, NotApplied
-from dissever.harness.cluster import Cluster, Program
-from dissever.harness.cluster.namespaces import NamespacesCluster, probe
+from dissever.harness.cluster import Cluster, Program, backends
+from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun
 from dissever.harness.system import Snapshot
+from dissever.systems import dqlite_images
 from dissever.systems.dqlite_members import DqliteMembers
+
+if TYPE_CHECKING:
+    from dissever.harness.cluster.containers import ContainersCluster
 
 PORT = 9001
 DATABASE = "dissever"
@@ -352,15 +356,20 @@ class DqliteDeployment:
         directory = self.cluster.directory(node) / "data"
         directory.mkdir(parents=True, exist_ok=True)
         settings = self._options.system_options
+        is_contained = self.cluster.backend == backends.CONTAINERS
         argv = [
-            *(sys.executable, "-P", "-m", "dqlite.node"),
+            *("python3" if is_contained else sys.executable, "-P", "-m", "dqlite.node"),
             *("--id", str(self.id_of(node)), "--address", self._addresses[node]),
-            *("--data-dir", str(directory)),
+            *("--data-dir", "data"),  # Of the node's folder, which is where it runs.
             *("--network-latency-ms", str(settings.get("latency-ms", LATENCY_MS))),
             *("--snapshot-threshold", str(SNAPSHOT_THRESHOLD)),
             *("--snapshot-trailing", str(SNAPSHOT_TRAILING)),
         ]
-        await self.cluster.start(node, Program(argv, {}))
+        image = None
+        if is_contained:
+            version = _versions(self._options)[self.cluster.nodes.index(node)]
+            image = dqlite_images.image(version)
+        await self.cluster.start(node, Program(argv, {}, image))
 
     def id_of(self, node: str) -> int:
         """Raft's id of a node."""
@@ -428,15 +437,19 @@ class DqliteDeployment:
 
 
 class DqliteSystem:
-    """Implements `System` on namespaces."""
+    """Implements `System` on namespaces and containers."""
 
     name = "dqlite"
-    description = "SQLite replicated by Raft: libdqlite, in network namespaces of this machine"
+    description = "SQLite replicated by Raft: this machine's libdqlite, or that of an image"
     workloads = ("register", "set")
     is_virtual = False
+    backends = (backends.NAMESPACES, backends.CONTAINERS)
     options: Mapping[str, str] = {
         "latency-ms": f"latency that the nodes assume ({LATENCY_MS}); elections take 15 times it",
         "voters": "how many nodes vote (all); the others stand by",
+        "version": "in containers: "
+        + ", ".join(f"{name} ({what})" for name, what in dqlite_images.VERSIONS.items())
+        + f"; {dqlite_images.DEFAULT} unless told; several, with commas, are dealt to the nodes",
     }
 
     def check(self, options: Options) -> None:
@@ -448,6 +461,9 @@ class DqliteSystem:
         latency = options.system_options.get("latency-ms", LATENCY_MS)
         if not isinstance(latency, int) or not 1 <= latency <= 10_000:
             raise ValueError(f"expected latency-ms from 1 to 10000, got {latency!r}")
+        if options.backend != backends.CONTAINERS and "version" in options.system_options:
+            raise ValueError("expected --backend containers with a version; this machine has one")
+        _versions(options)
         voters, count = options.system_options.get("voters", 1), len(options.nodes)
         if not isinstance(voters, int) or not 1 <= voters <= count:
             raise ValueError(f"expected voters from 1 to {count}, got {voters!r}")
@@ -455,15 +471,18 @@ class DqliteSystem:
     def voters(self, options: Options) -> tuple[str, ...]:
         return voters_of(options)
 
-    def probe(self) -> Missing | None:
+    def probe(self, options: Options | None = None) -> Missing | None:
+        if options is not None and options.backend == backends.CONTAINERS:
+            return dqlite_images.missing(_versions(options))
         try:
             dqlite.load()
         except dqlite.LibraryNotFound as error:
             return Missing(str(error), "apt-get install libdqlite0, or set DQLITE_LIB to its path")
-        missing = probe()
-        return None if missing is None else Missing(missing.reason, missing.remedy)
+        return backends.probe(backends.NAMESPACES)
 
-    def versions(self) -> dict[str, str]:
+    def versions(self, options: Options | None = None) -> dict[str, str]:
+        if options is not None and options.backend == backends.CONTAINERS:
+            return dqlite_images.described(_versions(options))
         identity = dqlite.library_identity()
         return {
             "libdqlite": f"{identity.path}, sha256 {identity.sha256[:16]}, "
@@ -474,7 +493,7 @@ class DqliteSystem:
     async def deploy(
         self, options: Options, directory: Path, rng: Random
     ) -> AsyncIterator[DqliteDeployment]:
-        async with await NamespacesCluster.open(options.nodes, directory) as cluster:
+        async with await _open(options, directory) as cluster:
             deployment = DqliteDeployment(cluster, options, rng)
             try:
                 await deployment.start()
@@ -487,6 +506,20 @@ class DqliteSystem:
 def voters_of(options: Options) -> tuple[str, ...]:
     """The nodes that vote when a run begins."""
     return options.nodes[: options.system_options.get("voters", len(options.nodes))]
+
+
+async def _open(options: Options, directory: Path) -> NamespacesCluster | ContainersCluster:
+    if options.backend == backends.CONTAINERS:
+        from dissever.harness.cluster.containers import ContainersCluster  # Needs the Docker SDK.
+
+        return await ContainersCluster.open(options.nodes, directory, ports=[PORT])
+    return await NamespacesCluster.open(options.nodes, directory)
+
+
+def _versions(options: Options) -> tuple[str, ...]:
+    """The version of each node in its container. Raises ValueError for one that there is not."""
+    setting = options.system_options.get("version", dqlite_images.DEFAULT)
+    return dqlite_images.dealt(setting, len(options.nodes))
 
 
 async def _again(request: Callable[[], Awaitable[None]]) -> None:

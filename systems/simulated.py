@@ -424,6 +424,7 @@ class SimulatedSystem:
     description = "an in-memory replicated store in virtual time, with bugs to switch on"
     workloads = ("register", "set")
     is_virtual = True
+    backends = ("simulated",)
     options: Mapping[str, str] = {"bug": f"one of {', '.join(BUGS)}"}
 
     def check(self, options: Options) -> None:
@@ -434,10 +435,10 @@ class SimulatedSystem:
     def voters(self, options: Options) -> tuple[str, ...]:
         return options.nodes
 
-    def probe(self) -> Missing | None:
+    def probe(self, options: Options | None = None) -> Missing | None:
         return None
 
-    def versions(self) -> dict[str, str]:
+    def versions(self, options: Options | None = None) -> dict[str, str]:
         return {}
 
     @asynccontextmanager

@@ -1,8 +1,8 @@
 """
 Where nodes run: contained hosts that can be started, killed, paused, and cut off from each other.
 
-Every backend gives the same `Cluster`: `namespaces` (real kernel, no root), `simulated` (virtual
-time). A fault that a backend cannot inject says so in its probe.
+Every backend gives the same `Cluster`: `namespaces` (real kernel, no root), `containers` (Docker),
+`simulated` (virtual time). A fault that a backend cannot inject says so in its probe.
 """
 
 from __future__ import annotations

@@ -245,6 +245,19 @@ class ContainersCluster:
         """
         return await self._known(node).spawn(name, argv)
 
+    async def limit(
+        self, node: str, cpus: float | None = None, memory_bytes: int | None = None
+    ) -> Mapping[str, Any]:
+        """Limits are not to be had yet: raises OSError."""
+        raise OSError(errno.ENOSYS, "containers are not limited yet")
+
+    async def readings(self, node: str) -> Mapping[str, Any]:
+        """Nothing: there are no limits yet."""
+        return {}
+
+    async def lift(self, node: str) -> None:
+        """Nothing: there are no limits yet."""
+
     async def close(self) -> None:
         """End every process, fetch what is elsewhere, and remove everything. Idempotent."""
         async with self._closing:

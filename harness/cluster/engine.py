@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +26,18 @@ import requests.exceptions
 from dissever.harness.client import Missing
 from dissever.harness.cluster import ClusterLost
 
-__all__ = ["HOST_IMAGE", "RUN", "Attached", "Engine", "connect", "labels", "probe", "reap"]
+__all__ = [
+    "HOST_IMAGE",
+    "RUN",
+    "Attached",
+    "Engine",
+    "connect",
+    "images",
+    "labels",
+    "probe",
+    "reap",
+    "version",
+]
 
 HOST_IMAGE: Final = "dissever/host"
 RUN: Final = "dissever.run"
@@ -48,9 +60,8 @@ def connect() -> docker.DockerClient:
     Raises:
         ClusterLost: When none answers.
     """
-    path = _address().path
-    if _is_local() and not Path(path).is_socket():  # The SDK would leave one of its own open.
-        raise ClusterLost(f"no Docker engine answers: there is no socket {path}")
+    if _is_local():
+        _knock(_address().path)
     try:
         client = docker.from_env(timeout=_API_S)
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
@@ -72,6 +83,19 @@ def probe() -> Missing | None:
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             return Missing(f"the Docker engine fails: {error}", "look at its own logs")
     return None
+
+
+def version() -> str:
+    """Which engine it is. Blocks. Raises ClusterLost."""
+    with contextlib.closing(connect()) as client:
+        return f"Docker {client.version()['Version']}, at {_address().geturl()}"
+
+
+def images(name: str) -> Mapping[str, Mapping[str, str]]:
+    """Tag -> labels of the images of that name, and `id`. Blocks. Raises ClusterLost."""
+    with contextlib.closing(connect()) as client:
+        found = client.images.list(name)
+    return {tag: {**each.labels, "id": each.short_id} for each in found for tag in each.tags}
 
 
 def labels(run: str) -> dict[str, str]:
@@ -110,6 +134,16 @@ def _address() -> SplitResult:
 
 def _is_local() -> bool:
     return _address().scheme == "unix"
+
+
+def _knock(path: str) -> None:
+    """Raise ClusterLost where nobody listens: the SDK would leave a socket of its own unclosed."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+        caller.settimeout(_API_S)
+        try:
+            caller.connect(path)
+        except OSError as error:
+            raise ClusterLost(f"no Docker engine answers: {path}: {error.strerror}") from error
 
 
 def _by_age(containers: list[Any]) -> list[Any]:

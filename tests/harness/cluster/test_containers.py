@@ -293,15 +293,3 @@ def test_engine_that_sees_no_files_of_ours_keeps_data_until_the_end(
         assert made_by(client, cluster.run) == []
 
     asyncio.run(run())
-
-
-def test_engine_that_does_not_answer_is_a_lost_cluster(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///no/socket")
-
-    missing = engine.probe()
-    assert missing is not None
-    assert "no Docker engine answers" in missing.reason
-    with pytest.raises(ClusterLost, match="no Docker engine answers"):
-        asyncio.run(ContainersCluster.open(["n1"], tmp_path, ports=[]))

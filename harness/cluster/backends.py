@@ -1,0 +1,64 @@
+"""Which backends there are, and whether this machine has what each needs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Final
+
+from dissever.harness.client import Missing
+from dissever.harness.cluster import trial
+
+__all__ = ["CONTAINERS", "NAMESPACES", "SIMULATED", "engine_version", "heal", "images", "probe"]
+
+NAMESPACES: Final = "namespaces"
+CONTAINERS: Final = "containers"
+SIMULATED: Final = "simulated"
+
+
+def probe(backend: str) -> Missing | None:
+    """Why no host of that kind can be made here, or None; tries it out. Never raises, blocks."""
+    if backend == NAMESPACES:
+        return trial.probe()
+    if backend == CONTAINERS:
+        try:
+            from dissever.harness.cluster import engine
+        except ImportError as error:
+            return Missing(f"no Docker SDK: {error}", "pip install 'dissever[docker]'")
+        return engine.probe()
+    return None
+
+
+def engine_version() -> str:
+    """Which Docker engine answers. Blocks. Raises OSError when none does."""
+    from dissever.harness.cluster import engine
+
+    return engine.version()
+
+
+def heal() -> list[str]:
+    """
+    Remove the containers, networks and volumes of runs whose harness is gone. Blocks.
+
+    Returns:
+        The names of what was removed.
+
+    Raises:
+        OSError: When no engine answers.
+    """
+    from dissever.harness.cluster import engine
+
+    with contextlib.closing(engine.connect()) as client:
+        return engine.reap(client)
+
+
+def images(name: str) -> Mapping[str, Mapping[str, str]]:
+    """
+    Tag -> labels of the engine's images of that name. Blocks.
+
+    Raises:
+        OSError: When no engine answers.
+    """
+    from dissever.harness.cluster import engine
+
+    return engine.images(name)

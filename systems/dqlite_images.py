@@ -1,0 +1,78 @@
+"""
+The images that dqlite's nodes run in containers: `dissever/dqlite:VERSION`, made by docker/build.
+
+An image holds a libdqlite and the package `dqlite` that runs it. One of another package than ours
+might not understand what its node is told, so it counts as out of date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import dqlite
+from dissever.harness.client import Missing
+from dissever.harness.cluster import backends
+
+VERSIONS: Mapping[str, str] = {
+    "debian12": "libdqlite 1.11.1",
+    "debian13": "libdqlite 1.18.1",
+    "sid": "libdqlite of Debian unstable",
+}
+DEFAULT = "debian12"
+
+_NAME = "dissever/dqlite"
+
+
+def image(version: str) -> str:
+    """The image of a version."""
+    return f"{_NAME}:{version}"
+
+
+def dealt(setting: str, count: int) -> tuple[str, ...]:
+    """
+    The versions of so many nodes, dealt in turn: `debian12,debian13` is a mixed cluster.
+
+    Raises:
+        ValueError: For a version that there is not.
+    """
+    versions = str(setting).split(",")
+    for version in versions:
+        if version not in VERSIONS:
+            raise ValueError(f"expected versions out of {', '.join(VERSIONS)}, got {version!r}")
+    return tuple(versions[i % len(versions)] for i in range(count))
+
+
+def missing(versions: Iterable[str]) -> Missing | None:
+    """Why these cannot run on the engine, or None."""
+    if absent := backends.probe(backends.CONTAINERS):
+        return absent
+    there = backends.images(_NAME)
+    for version in dict.fromkeys(versions):
+        labels = there.get(image(version))
+        if labels is None:
+            return Missing(f"the engine has no image {image(version)}", f"docker/build {version}")
+        if labels.get("dissever.source") != source():
+            return Missing(
+                f"{image(version)} was built from another package dqlite/ than this one",
+                f"docker/build {version}",
+            )
+    return None
+
+
+def described(versions: Sequence[str]) -> dict[str, str]:
+    """What each image holds, for the plan."""
+    there = backends.images(_NAME)
+    return {
+        image(version): f"{labels.get('dissever.library', '?')}, {labels['id']}"
+        for version in dict.fromkeys(versions)
+        if (labels := there.get(image(version))) is not None
+    }
+
+
+def source() -> str:
+    """The hash of the package `dqlite`; docker/build makes the same."""
+    folder = Path(dqlite.__file__).parent
+    files = sorted(folder.glob("*.py"), key=lambda path: path.name)
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

@@ -1,0 +1,81 @@
+"""Real runs of dqlite in containers from the command line; they need a Docker engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dissever.harness.cluster import backends
+from dissever.harness.plan import Options
+from dissever.systems import load
+
+pytestmark = pytest.mark.docker
+
+OPTIONS = Options(
+    system="dqlite",
+    workload="register",
+    backend="containers",
+    system_options={"version": "debian12,debian13"},
+)
+
+
+@pytest.fixture(autouse=True)
+def _can_run() -> None:
+    missing = load("dqlite").probe(OPTIONS)
+    if missing is not None:
+        pytest.skip(f"dqlite cannot run in containers: {missing.reason}; {missing.remedy}")
+
+
+def test_mixed_versions_under_every_fault_are_judged_and_nothing_is_left(
+    dissever: Callable, runs: Path
+) -> None:
+    words = [
+        "test",
+        "dqlite",
+        "--backend",
+        "containers",
+        "-w",
+        "register",
+        "-n",
+        "3",
+        "-t",
+        "10",
+        "--seed",
+        "11",
+    ]
+    ran = dissever(*words, "-f", "partition,kill,pause", "--set", "version=debian12,debian13")
+
+    run = runs / "latest"
+    results = json.loads((run / "results.json").read_text())
+    plan = json.loads((run / "plan.json").read_text())
+    verdicts = {result["checker"]: result["verdict"] for result in results["results"]}
+    ready = [
+        json.loads((run / "nodes" / node / "stdout-1.log").read_text().splitlines()[0])
+        for node in ("n1", "n2", "n3")
+    ]
+    assert ran.status == 0, ran.text
+    assert verdicts == dict.fromkeys(verdicts, "valid")
+    assert "--backend containers" in plan["command"]
+    assert "libdqlite0 1.18.1" in plan["versions"]["dissever/dqlite:debian13"]
+    assert [each["library"]["version_number"] for each in ready] == [11000, 11800, 11000]
+    assert not (run / "nodes" / "n1" / "data").exists(), "a valid run drops the nodes' data"
+    assert backends.heal() == []
+
+
+def test_doctor_names_the_engine_and_its_images(dissever: Callable) -> None:
+    found = {
+        each["what"]: each for each in json.loads(dissever("doctor", "--json").text)["findings"]
+    }
+
+    assert found["containers"]["available"]
+    assert "dissever/dqlite:debian13 (libdqlite0 1.18.1-1)" in found["images"]["detail"]
+
+
+def test_heal_finds_nothing_after_runs_that_ended(dissever: Callable) -> None:
+    healed = dissever("heal")
+
+    assert healed.status == 0
+    assert healed.text.strip() == "nothing was left behind"
