@@ -7,7 +7,7 @@ A client's completion says ok, fail or info. Whatever it raises is info: unknown
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -97,6 +97,23 @@ class Nemesis(Protocol):
 
     async def heal(self) -> None:
         """Undo whatever is in force. Idempotent; called whatever failed."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A nemesis that needs something on the hosts before the first operation, such as proxies."""
+
+    async def prepare(self) -> bool:
+        """
+        Put it there. Idempotent.
+
+        Returns:
+            Whether that may have disturbed the system, which is then waited for.
+
+        Raises:
+            OSError: When it cannot be, with the reason.
+        """
         ...
 
 

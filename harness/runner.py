@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import msgspec
 
 from dissever.harness import clock, store
-from dissever.harness.client import Client, Nemesis
+from dissever.harness.client import Client, Nemesis, Prepares
 from dissever.harness.cluster import Cluster
 from dissever.harness.history import Event
 from dissever.harness.interpreter import Limits, interpret
@@ -30,6 +30,9 @@ from dissever.harness.streams import stream
 from dissever.harness.system import Deployment, System
 
 log = logging.getLogger(__name__)
+
+
+PREPARED_LIMIT_S = 30.0
 
 
 class CannotRun(Exception):
@@ -101,6 +104,7 @@ async def _interpret(test: Test, run: Path, observer: Observer, deployment: Depl
             raise CannotRun(
                 f"the fault {name} cannot be injected: {missing.reason}; {missing.remedy}"
             )
+    await _prepare(nemeses, deployment, observer)
     nemeses[RECOVERY] = Recovery(deployment)
 
     async def open_client(node: str) -> Client:
@@ -134,6 +138,26 @@ async def _interpret(test: Test, run: Path, observer: Observer, deployment: Depl
         finally:
             store.write_schedule(run, events)
     return ""
+
+
+async def _prepare(
+    nemeses: Mapping[str, Nemesis], deployment: Deployment, observer: Observer
+) -> None:
+    """Have every fault put on the hosts what it needs, and wait for a system that it disturbed."""
+    is_disturbed = False
+    for name, nemesis in nemeses.items():
+        if isinstance(nemesis, Prepares):
+            observer.phase(f"preparing {name}")
+            try:
+                is_disturbed |= await nemesis.prepare()
+            except OSError as error:
+                told = error.strerror or error
+                raise CannotRun(f"the fault {name} cannot be prepared: {told}") from error
+    if is_disturbed:
+        try:
+            await deployment.await_ready(PREPARED_LIMIT_S)
+        except TimeoutError as error:
+            raise CannotRun(f"the system did not outlive the preparation: {error}") from error
 
 
 def _keep_exits(cluster: Cluster) -> None:

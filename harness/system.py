@@ -86,6 +86,11 @@ class Deployment(Protocol):
         """The hosts that it runs on."""
         ...
 
+    @property
+    def peer_ports(self) -> tuple[int, ...]:
+        """Where nodes listen for each other; nothing when they have no ports."""
+        ...
+
     async def primaries(self) -> tuple[str, ...]:
         """The names of the nodes that claim to lead now, best effort, in order of the nodes."""
         ...

@@ -27,12 +27,16 @@ from dissever.nemesis.node_fault import Hand, NodeFault
 from dissever.nemesis.partition import Partition
 from dissever.nemesis.pause import Pause
 from dissever.nemesis.planner import plan
+from dissever.nemesis.probes import Probes
 from dissever.nemesis.processes import Answers
+from dissever.nemesis.proxies import Proxies
 from dissever.nemesis.resources import LimitCpu, LimitMemory
 from dissever.nemesis.schedule import PlannedOp, final, generator
 from dissever.nemesis.script import Script, compile_script, read_script
 from dissever.nemesis.swizzle import Swizzle
 from dissever.nemesis.targets import TargetSpec, minority_size
+from dissever.nemesis.toxic import ToxicFault
+from dissever.nemesis.toxic_kinds import TOXIC_KINDS
 from dissever.nemesis.triggers import EVENTS, Triggered, Watched
 
 __all__ = [  # noqa: RUF022 - grouped by what they are for
@@ -76,6 +80,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "Pause",
     "Stop",
     "Swizzle",
+    "ToxicFault",
     "Triggered",
     "make_nemeses",
 ]
@@ -90,6 +95,7 @@ class Environment:
     answers. `budget`: at most so many nodes are down at a time; None: a minority. It must be that
     of the plan. `watched`: what triggers are seen by; None when no fault waits for an event.
     `members`: how members change; None where they cannot.
+    `peer_ports`: where nodes listen for each other.
     """
 
     cluster: Cluster
@@ -99,6 +105,7 @@ class Environment:
     budget: int | None = None
     watched: Watched | None = None
     members: Members | None = None
+    peer_ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,8 @@ class Shared:
 
     cuts: Cuts
     down: Down
+    probes: Probes
+    proxies: Proxies
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +136,16 @@ class Kind:
         if backend in self.not_on:
             return Missing(self.not_on[backend], "choose another backend")
         return next(filter(None, (missing(each, backend) for each in self.needs)), None)
+
+
+def _toxic(name: str) -> Kind:
+    return Kind(
+        TOXIC_KINDS[name].description,
+        lambda at, shared: ToxicFault(
+            name, at.cluster, shared.proxies, primaries=at.primaries, seed=at.seed
+        ),
+        needs=(Need.KERNEL, Need.TOXIPROXY),
+    )
 
 
 _NO_MEMBERS = {Backend.SIMULATED: "the simulated system has no members to change"}
@@ -155,6 +174,7 @@ KINDS: Mapping[str, Kind] = {
         "cut nodes off one by one, heal them in another order",
         lambda at, shared: Swizzle(at.cluster, shared.cuts, seed=at.seed),
     ),
+    **{name: _toxic(name) for name in TOXIC_KINDS},
     "kill": Kind(
         "end nodes with SIGKILL, then start them again",
         lambda at, shared: _node_fault("kill", Kill(at.cluster), at, shared),
@@ -229,7 +249,13 @@ def make_nemeses(faults: Iterable[str], environment: Environment) -> dict[str, N
     """
     asked = {fault.name for fault in parse(faults)}
     cluster = environment.cluster
-    shared = Shared(Cuts(cluster), Down(cluster.nodes, environment.budget))
+    probes = Probes(cluster)
+    shared = Shared(
+        cuts=Cuts(cluster),
+        down=Down(cluster.nodes, environment.budget),
+        probes=probes,
+        proxies=Proxies(cluster, probes, environment.peer_ports),
+    )
     made = {name: KINDS[name].make(environment, shared) for name in HEALING_ORDER if name in asked}
     if environment.watched is not None:
         watched = environment.watched

@@ -15,7 +15,9 @@ from random import Random
 from typing import Any
 
 from dissever.nemesis.grudges import PartitionSpec
+from dissever.nemesis.links import LINK_SPECS
 from dissever.nemesis.targets import TargetSpec, majority_size, minority_size
+from dissever.nemesis.toxic_kinds import TOXIC_KINDS
 
 __all__ = ["FAULTS", "HEALING_ORDER", "Fault", "Heals", "Shape", "down_least", "parse"]
 
@@ -83,6 +85,16 @@ FAULTS: Mapping[str, Shape] = {
         takes_down=False,
         heals=Heals.LINKS,
     ),
+    **{
+        name: Shape(
+            (f"start-{name}", f"stop-{name}"),
+            LINK_SPECS,
+            takes_down=False,
+            heals=Heals.LINKS,
+            draw=kind.draw,
+        )
+        for name, kind in TOXIC_KINDS.items()
+    },
     "kill": Shape(("kill", "start"), _TARGETS, takes_down=True, heals=Heals.START),
     "stop": Shape(("terminate", "start"), _TARGETS, takes_down=True, heals=Heals.START),
     "crash-loop": Shape(

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from dissever.harness.client import Missing
 from dissever.harness.cluster import cgroups
+from dissever.nemesis.toxiproxy import server
 
 __all__ = ["BACKENDS", "NEEDS", "Backend", "Need", "missing"]
 
@@ -31,6 +32,7 @@ class Need(StrEnum):
 
     KERNEL = "hosts of a real kernel"
     CGROUPS = "control groups"
+    TOXIPROXY = "a Toxiproxy server"
 
 
 def _kernel(backend: Backend) -> Missing | None:
@@ -45,9 +47,15 @@ def _cgroups(backend: Backend) -> Missing | None:
     return cgroups.probe()
 
 
+def _toxiproxy(backend: Backend) -> Missing | None:
+    found = server.find()
+    return found if isinstance(found, Missing) else None
+
+
 NEEDS: Mapping[Need, Callable[[Backend], Missing | None]] = {
     Need.KERNEL: _kernel,
     Need.CGROUPS: _cgroups,
+    Need.TOXIPROXY: _toxiproxy,
 }
 """Each tries out one need on one backend."""
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from dissever.harness.client import Completion, Invocation, Missing, Nemesis
+from dissever.harness.client import Completion, Invocation, Missing, Nemesis, Prepares
 from dissever.harness.cluster import Cluster
 from dissever.harness.system import Snapshot
 from dissever.nemesis.down import known_primaries
@@ -94,6 +94,9 @@ class Triggered:
 
     def probe(self, cluster: Cluster) -> Missing | None:
         return self._nemesis.probe(cluster)
+
+    async def prepare(self) -> bool:
+        return isinstance(self._nemesis, Prepares) and await self._nemesis.prepare()
 
     async def invoke(self, invocation: Invocation) -> Completion:
         """

@@ -210,6 +210,10 @@ class DqliteDeployment:
         self._ids = {node: number for number, node in enumerate(cluster.nodes, start=1)}
         self.members = DqliteMembers(self)
 
+    @property
+    def peer_ports(self) -> tuple[int, ...]:
+        return (PORT,)
+
     async def start(self) -> None:
         """
         Start every node, make them one cluster of voters, and make the tables.

@@ -374,6 +374,10 @@ class SimulatedDeployment:
     def __init__(self, cluster: SimulatedCluster) -> None:
         self.cluster = cluster
 
+    @property
+    def peer_ports(self) -> tuple[int, ...]:
+        return ()
+
     async def primaries(self) -> tuple[str, ...]:
         return ()
 

@@ -144,7 +144,7 @@ class Toxiproxy:
         if not wanted.enabled and now.enabled:
             now = await self.change(replace(now, enabled=False))
             done.append(f"disable {name}")
-        if (now.listen, now.upstream) != (wanted.listen, wanted.upstream):
+        if not _listens_at(now.listen, wanted.listen) or now.upstream != wanted.upstream:
             await self.change(replace(wanted, enabled=now.enabled))
             done.append(f"move {name}")
         done += await self.apply_toxics(name, now.toxics, wanted.toxics)
@@ -190,6 +190,19 @@ class Toxiproxy:
 def _path(proxy: str, toxic: str | None = None) -> str:
     path = f"/proxies/{quote(proxy, safe='')}"
     return path if toxic is None else f"{path}/toxics/{quote(toxic, safe='')}"
+
+
+def _listens_at(now: str, wanted: str) -> bool:
+    """Whether who listens there is where it should be: the server has its own words for 'any'."""
+    now_host, _, now_port = now.rpartition(":")
+    host, _, port = wanted.rpartition(":")
+    return (_ANY_HOST.get(now_host, now_host), now_port) == (
+        _ANY_HOST.get(host, host),
+        port if int(port) else now_port,
+    )
+
+
+_ANY_HOST = {"0.0.0.0": "", "[::]": ""}
 
 
 def _is_changeable(now: Toxic, wanted: Toxic) -> bool:

@@ -113,6 +113,20 @@ def test_what_is_wanted_is_applied_once_and_then_nothing_changes(
     asyncio.run(run())
 
 
+def test_any_host_and_any_port_are_where_the_server_put_them(
+    toxiproxy: Toxiproxy, echo: str, connect: Connect
+) -> None:
+    async def run() -> None:
+        anywhere = Proxy("anywhere", "0.0.0.0:0", echo)
+        made = await toxiproxy.create(anywhere)
+
+        assert await toxiproxy.apply([anywhere]) == ()
+        assert await toxiproxy.proxy("anywhere") == made
+        await toxiproxy.delete("anywhere")
+
+    asyncio.run(run())
+
+
 def test_a_proxy_that_was_off_is_off_again_afterwards(toxiproxy: Toxiproxy, echo: str) -> None:
     async def run() -> None:
         off = await toxiproxy.create(Proxy("off", LISTEN, echo, enabled=False))
@@ -120,7 +134,8 @@ def test_a_proxy_that_was_off_is_off_again_afterwards(toxiproxy: Toxiproxy, echo
             await toxiproxy.apply([replace(off, enabled=True, toxics=(Toxic(toxics.timeout(0)),))])
             await toxiproxy.create(Proxy("new", LISTEN, echo))
 
-        assert await toxiproxy.proxies() == {"off": off}
+        (left,) = (await toxiproxy.proxies()).values()
+        assert (left.name, left.enabled, left.toxics) == ("off", False, ())
         await toxiproxy.delete("off")
 
     asyncio.run(run())
