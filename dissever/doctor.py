@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from dissever import __version__
 from dissever.harness.client import Missing
 from dissever.harness.cluster import backends
 from dissever.nemesis import KINDS, Backend
+from dissever.nemesis.toxiproxy import server as toxiproxy
 from dissever.systems import SYSTEMS, load
 
 
@@ -67,6 +69,7 @@ def diagnose() -> Diagnosis:
             ),
             *_engine(tried[Backend.CONTAINERS]),
             *(_tool(name, remedy) for name, remedy in _TOOLS.items()),
+            _toxiproxy(),
         ),
         systems=tuple(_system(name) for name in SYSTEMS),
         faults=tuple(_faults(tried)),
@@ -130,6 +133,11 @@ def _native() -> Finding:
 def _tool(name: str, remedy: str) -> Finding:
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     return Finding(name, path is not None, path or "not found", "" if path else remedy)
+
+
+def _toxiproxy() -> Finding:
+    missing = None if isinstance(found := toxiproxy.find(), Path) else found
+    return _finding("toxiproxy-server", missing, str(found))
 
 
 def _finding(what: str, missing: Missing | None, detail: str) -> Finding:

@@ -28,11 +28,7 @@ from dissever.nemesis.proxies import Proxies
 from dissever.nemesis.requests import Request, read_request
 from dissever.nemesis.toxic_kinds import TOXIC_KINDS
 from dissever.nemesis.toxic_measures import MEASURES, Measured
-from dissever.nemesis.toxiproxy import (
-    Direction,
-    Effect,
-    Toxic,
-)
+from dissever.nemesis.toxiproxy import Direction, Effect, Toxic
 
 __all__ = ["ToxicFault"]
 
@@ -130,7 +126,8 @@ class ToxicFault:
         await self._proxies.lay()
         await self.heal()
         choice, way = await self._choose(request)
-        toxics = self._toxics(choice.links, effect, float(request.told.get("toxicity", 1.0)))
+        toxicity = float(request.told.get("toxicity", 1.0))
+        toxics = self._toxics(choice.links, effect, toxicity)
         traffic, replaced = await self._proxies.traffic(), self._proxies.replaced
         now = InForce(choice.targets, choice.links, told, toxics, traffic, replaced)
         twins = (self._proxies.twin(node, self._twin, self._number) for node in toxics)
@@ -156,6 +153,7 @@ class ToxicFault:
             "targets": list(choice.targets),
             "way": way.value,
             **told,
+            "toxicity": toxicity,
             **choice.notes,
             "evidence": evidence,
         }

@@ -1,32 +1,43 @@
 """
 The Toxiproxy server's program: where it is, and how to get it. Never fetched inside a run.
 
-Looked for in this order: `$TOXIPROXY_BIN`, `toxiproxy-server` on PATH, and what `install` built.
+Looked for in this order: `$TOXIPROXY_BIN`, what `go install` built, the image of its makers where
+the Docker engine has it (the program is copied out of it), `toxiproxy-server` on PATH.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import docker.errors
+import requests.exceptions
 
 from dissever.harness.client import Missing
+from dissever.harness.cluster import ClusterLost, engine
 
-__all__ = ["VERSION", "cached", "find", "install"]
+__all__ = ["IMAGE", "VERSION", "cached", "copy_out", "find", "install"]
 
 VERSION: Final = "2.12.0"
+IMAGE: Final = f"ghcr.io/shopify/toxiproxy:{VERSION}"
 
 _PACKAGE: Final = "github.com/Shopify/toxiproxy/v2"
 _MODULE: Final = f"{_PACKAGE}/cmd/server@v{VERSION}"
+_IN_IMAGE: Final = "/toxiproxy"
 _INSTALL_LIMIT_S: Final = 600.0
 _TRY_LIMIT_S: Final = 10.0
 
 _REMEDY: Final = (
-    "python -m dissever.nemesis.toxiproxy builds it with Go;"
+    "python -m dissever.nemesis.toxiproxy builds it with Go, or takes it out of its image;"
     " or put toxiproxy-server on PATH, or its path in TOXIPROXY_BIN"
 )
 
@@ -34,13 +45,14 @@ _REMEDY: Final = (
 def find() -> Path | Missing:
     """The program, tried out, or why there is none."""
     named = os.environ.get("TOXIPROXY_BIN")
-    found = named or shutil.which("toxiproxy-server") or cached()
-    if not Path(found).exists():
-        reason = (
-            f"no toxiproxy-server: TOXIPROXY_BIN names {named}" if named else "no toxiproxy-server"
-        )
-        return Missing(reason, _REMEDY)
-    return _tried(Path(found).absolute())
+    if named and not Path(named).exists():
+        return Missing(f"no toxiproxy-server: TOXIPROXY_BIN names {named}", _REMEDY)
+    found: Path | Missing = Missing("no toxiproxy-server", _REMEDY)
+    for path in [Path(named)] if named else _places():
+        found = _tried(path.absolute())
+        if isinstance(found, Path):
+            return found
+    return found
 
 
 def cached() -> Path:
@@ -51,17 +63,21 @@ def cached() -> Path:
 
 def install() -> Path:
     """
-    Build it with `go install`, as a program that runs in any container too. Needs the Go proxy.
+    Build it with `go install`, as a program that runs in any container too; without Go, pull its
+    image and take it from there.
 
     Raises:
-        FileNotFoundError: When there is no Go.
-        OSError: When the build fails, with what Go said.
+        OSError: When neither is to be had, with the reason.
     """
-    go = shutil.which("go")
-    if go is None:
-        raise FileNotFoundError(2, "Go is not installed", "go")
     target = cached()
     target.parent.mkdir(parents=True, exist_ok=True)
+    go = shutil.which("go")
+    if go is None:
+        try:
+            _from_image(target, may_pull=True)
+        except OSError as error:
+            raise OSError(0, f"Go is not installed, and {error.strerror or error}") from error
+        return target
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         done = subprocess.run(
             [go, "install", f"-ldflags=-X {_PACKAGE}.Version={VERSION}", _MODULE],
@@ -75,6 +91,61 @@ def install() -> Path:
             raise OSError(0, f"go install {_MODULE}: {done.stderr.strip()[-500:]}")
         (Path(folder) / "server").replace(target)
     return target
+
+
+def copy_out(client: Any, image: str, target: Path) -> None:
+    """
+    Copy the program out of an image that the engine has. Blocks.
+
+    Raises:
+        docker.errors.DockerException: When there is no such image, or no such program in it.
+    """
+    container = client.containers.create(image)
+    try:
+        chunks, _ = container.get_archive(_IN_IMAGE)
+        archive = io.BytesIO(b"".join(chunks))
+    finally:
+        container.remove()
+    with (
+        tempfile.TemporaryDirectory(dir=target.parent) as folder,
+        tarfile.open(fileobj=archive) as tar,
+    ):
+        tar.extract(_IN_IMAGE[1:], folder, filter="data")
+        (Path(folder) / _IN_IMAGE[1:]).replace(target)
+
+
+def _places() -> Iterator[Path]:
+    """Where it may be, in order; only what exists."""
+    if cached().exists():
+        yield cached()
+    gopath = os.environ.get("GOPATH") or Path.home() / "go"
+    bin_ = Path(os.environ.get("GOBIN") or Path(gopath) / "bin")
+    yield from (path for path in (bin_ / "toxiproxy-server", bin_ / "server") if path.exists())
+    with contextlib.suppress(OSError):
+        _from_image(cached(), may_pull=False)
+        yield cached()
+    if on_path := shutil.which("toxiproxy-server"):
+        yield Path(on_path)
+
+
+def _from_image(target: Path, *, may_pull: bool) -> None:
+    """
+    Take it out of its image.
+
+    Raises:
+        OSError: When that cannot be; ClusterLost when no engine answers.
+    """
+    with contextlib.closing(engine.connect()) as client:
+        try:
+            if may_pull:
+                client.images.pull(IMAGE)
+            client.images.get(IMAGE)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy_out(client, IMAGE, target)
+        except docker.errors.DockerException as error:
+            raise OSError(0, f"the Docker engine gives no {IMAGE}: {error}") from error
+        except requests.exceptions.RequestException as error:
+            raise ClusterLost(f"the Docker engine does not answer: {error}") from error
 
 
 @cache
