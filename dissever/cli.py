@@ -1,5 +1,5 @@
 """
-The command line: test, check, report, list, doctor.
+The command line: test, check, report, list, doctor, reproduce.
 
 Exit status: 0 valid, 1 invalid, 2 unknown, 3 the harness or its environment failed, 64 wrong usage.
 """
@@ -36,6 +36,7 @@ from dissever.harness.runner import CannotRun, execute
 from dissever.nemesis import BACKENDS, EVENTS, KINDS, read_script
 from dissever.params import Concurrency, Name, Nodes, Setting, unknown
 from dissever.reports import summary
+from dissever.reproduce import reproduce
 from dissever.systems import SYSTEMS, load
 from dissever.systems.simulated import BUGS
 from dissever.workloads import WORKLOADS
@@ -549,3 +550,6 @@ def doctor_(as_json: bool) -> int:
         )
     console.print(table)
     return 0 if diagnosis.is_well else EXIT_FAILED
+
+
+cli.add_command(reproduce)

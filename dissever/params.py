@@ -33,6 +33,22 @@ class Name(click.ParamType[Any]):
         ]
 
 
+class Names(click.ParamType[Any]):
+    """Some of some names, with commas between them."""
+
+    def __init__(self, what: str, names: Sequence[str]) -> None:
+        self.name = what
+        self._one = Name(what, names)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        each = (self._one.convert(text.strip(), param, ctx) for text in str(value).split(","))
+        return tuple(dict.fromkeys(each))
+
+
 class Nodes(click.ParamType[Any]):
     """A number of nodes, or their names with commas between them."""
 

@@ -244,7 +244,7 @@ class DqliteDeployment:
         """
         address = self._addresses[node]
         for _ in range(2):  # the node, and the one it names
-            client = await dqlite.Client.connect(address, dial=self._dial, timeout_s=limit_s)
+            client = await dqlite.Client.connect(address, dial=self.dial, timeout_s=limit_s)
             try:
                 async with asyncio.timeout(ASK_LIMIT_S):
                     leader = await client.leader()
@@ -278,7 +278,7 @@ class DqliteDeployment:
             async with asyncio.timeout(ASK_LIMIT_S):
                 address = self._addresses[node]
                 async with await dqlite.Client.connect(
-                    address, dial=self._dial, timeout_s=ASK_LIMIT_S
+                    address, dial=self.dial, timeout_s=ASK_LIMIT_S
                 ) as client:
                     await client.leader()
         except (dqlite.DqliteError, TimeoutError):
@@ -336,7 +336,7 @@ class DqliteDeployment:
         try:
             async with asyncio.timeout(DUMP_LIMIT_S):
                 async with await dqlite.Client.connect(
-                    self._addresses[node], dial=self._dial, timeout_s=DUMP_LIMIT_S
+                    self._addresses[node], dial=self.dial, timeout_s=DUMP_LIMIT_S
                 ) as client:
                     files = await client.dump(DATABASE)
         except (dqlite.DqliteError, TimeoutError) as error:
@@ -400,12 +400,18 @@ class DqliteDeployment:
         """
         return await dqlite.find_leader(
             list(self._addresses.values()),
-            dial=self._dial,
+            dial=self.dial,
             timeout_s=ASK_LIMIT_S,
             deadline_s=FIND_LIMIT_S,
         )
 
-    async def _dial(self, address: str) -> socket.socket:
+    async def dial(self, address: str) -> socket.socket:
+        """
+        A socket connected to the node that listens at an address; the caller closes it.
+
+        Raises:
+            OSError: When it is none of this cluster, or there is no connection in time.
+        """
         node = self._names.get(address)
         if node is None:
             raise OSError(f"expected an address of this cluster, got {address}")
@@ -420,7 +426,7 @@ class DqliteDeployment:
 
     async def _find(self, addresses: Sequence[str]) -> dqlite.Client:
         return await dqlite.find_leader(
-            addresses, dial=self._dial, timeout_s=START_LIMIT_S, deadline_s=START_LIMIT_S
+            addresses, dial=self.dial, timeout_s=START_LIMIT_S, deadline_s=START_LIMIT_S
         )
 
     async def _leader_of(self, node: str) -> str | None:
@@ -428,7 +434,7 @@ class DqliteDeployment:
         try:
             async with asyncio.timeout(ASK_LIMIT_S):
                 async with await dqlite.Client.connect(
-                    self._addresses[node], dial=self._dial, timeout_s=ASK_LIMIT_S
+                    self._addresses[node], dial=self.dial, timeout_s=ASK_LIMIT_S
                 ) as client:
                     leader = await client.leader()
         except (dqlite.DqliteError, TimeoutError):

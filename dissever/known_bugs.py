@@ -1,0 +1,257 @@
+"""
+Find the known bugs of dqlite again: one attempt after another, until a bug shows or the time is up.
+
+A directed attempt is a client on a fresh cluster; a searched one is a whole run, judged by its
+checkers, that keeps its report. An attempt that broke is no evidence either way, and is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from random import Random
+from typing import TypeAlias
+
+import msgspec
+from rich.console import Console
+
+import dqlite
+from dissever import assembly
+from dissever.display import Display
+from dissever.harness import store
+from dissever.harness.plan import Options
+from dissever.harness.runner import CannotRun, execute
+from dissever.systems import load
+from dissever.systems.dqlite import DqliteDeployment
+from dissever.systems.dqlite_bugs import RELEASES, Bug, Directed, Searched
+
+__all__ = ["LIMIT_S", "Finding", "Outcome", "Target", "reproduce"]
+
+LIMIT_S = 1200.0
+"""How long a bug that comes by chance is searched for."""
+
+SEEN = "seen.txt"
+
+BREAKS_MAX = 3
+"""So many attempts may break before a bug counts as not to be tried here."""
+
+Tell: TypeAlias = Callable[[str], None]
+
+
+class Outcome(StrEnum):
+    """What came of the search for a bug."""
+
+    SHOWN = "shown"
+    NOT_SHOWN = "not shown"
+    CANNOT_RUN = "cannot run here"
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One bug searched for in one library; the fields are those of `dissever reproduce --json`.
+
+    `release` is the library's, empty when it is not known; `is_expected` whether the outcome is
+    what is on record for it, None when nothing is. `seen` are lines for people. `run` is the folder
+    of the attempt that showed it, or of the last one.
+    """
+
+    bug: str
+    backend: str
+    version: str
+    release: str
+    outcome: Outcome
+    is_expected: bool | None
+    seconds: float
+    attempts: int
+    seen: tuple[str, ...]
+    run: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the library comes from: `version` is that of an image, empty for this machine's."""
+
+    backend: str
+    version: str = ""
+
+    def of(self, options: Options) -> Options:
+        """The same run with this library."""
+        system_options = {**options.system_options, "version": self.version}
+        if not self.version:
+            del system_options["version"]
+        return msgspec.structs.replace(options, backend=self.backend, system_options=system_options)
+
+    def __str__(self) -> str:
+        return f"on {self.backend}" + (f", {self.version}" if self.version else "")
+
+    @property
+    def words(self) -> str:
+        """The options of the command line that mean it."""
+        return f" --version {self.version}" if self.version else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What one attempt came to: lines for people, and the folder of its logs."""
+
+    is_shown: bool
+    seen: Sequence[str]
+    run: Path
+
+
+def reproduce(bug: Bug, target: Target, limit_s: float, runs: Path, tell: Tell) -> Finding:
+    """
+    Search for a bug.
+
+    Args:
+        limit_s: For a bug that comes by chance; the attempt that goes on then is the last.
+        tell: Is given each line of what happens, as it happens.
+
+    Raises:
+        KeyboardInterrupt: When it was interrupted.
+    """
+    began = time.monotonic()
+    options = target.of(bug.test.options[0])
+    why = _why_not(options)
+    release = "" if why else release_of(load("dqlite").versions(options))
+    attempts: list[_Attempt] = []
+    breaks: list[str] = [why] if why else []
+    while not _is_over(bug, attempts, breaks, bool(why), time.monotonic() - began >= limit_s):
+        number = len(attempts) + len(breaks) + 1
+        try:
+            attempts.append(_attempt(bug, target, number, runs, tell))
+        except (CannotRun, OSError, dqlite.DqliteError) as error:
+            breaks.append(f"attempt {number} broke: {str(error) or type(error).__name__}")
+            tell(breaks[-1])
+    last = attempts[-1] if attempts else None
+    outcome = _outcome(last)
+    return Finding(
+        bug=bug.name,
+        backend=target.backend,
+        version=target.version,
+        release=release,
+        outcome=outcome,
+        is_expected=_is_expected(bug, release, outcome),
+        seconds=round(time.monotonic() - began, 1),
+        attempts=len(attempts),
+        seen=tuple(last.seen if last else breaks),
+        run=str(last.run) if last else "",
+        command=f"dissever reproduce {bug.name}{target.words}",
+    )
+
+
+def release_of(versions: Mapping[str, str]) -> str:
+    """The release of the library among the versions of what runs; empty when it is not told."""
+    told = " ".join(versions.values())
+    if found := re.search(r"libdqlite0 (\d+\.\d+\.\d+)", told):
+        return found[1]
+    found = re.search(r"calls itself (\d+)", told)
+    return _release_called(int(found[1])) if found else ""
+
+
+def _release_called(number: int) -> str:
+    """Of a library by the number it calls itself; two of Debian's are one too low."""
+    lies = {11000: "1.11.1", 11800: "1.18.1"}
+    return lies.get(number, f"{number // 10_000}.{number // 100 % 100}.{number % 100}")
+
+
+def _is_over(
+    bug: Bug, attempts: Sequence[_Attempt], breaks: Sequence[str], is_hopeless: bool, is_late: bool
+) -> bool:
+    if is_hopeless or len(breaks) >= BREAKS_MAX:
+        return True
+    if not attempts:
+        return False
+    enough = bug.test.attempts if isinstance(bug.test, Directed) else None
+    return attempts[-1].is_shown or is_late or len(attempts) == enough
+
+
+def _outcome(last: _Attempt | None) -> Outcome:
+    if last is None:
+        return Outcome.CANNOT_RUN
+    return Outcome.SHOWN if last.is_shown else Outcome.NOT_SHOWN
+
+
+def _is_expected(bug: Bug, release: str, outcome: Outcome) -> bool | None:
+    if release not in RELEASES or outcome is Outcome.CANNOT_RUN:
+        return None
+    return (release in bug.releases) is (outcome is Outcome.SHOWN)
+
+
+def _why_not(options: Options) -> str | None:
+    """Why this cannot run on this machine, with the remedy."""
+    system = load(options.system)
+    if (missing := system.probe(options)) is not None:
+        return f"{missing.reason}; {missing.remedy}"
+    return assembly.missing_fault(options, system)
+
+
+def _attempt(bug: Bug, target: Target, number: int, runs: Path, tell: Tell) -> _Attempt:
+    """
+    One attempt, the first being number 1.
+
+    Raises:
+        CannotRun, OSError, DqliteError: When it broke.
+    """
+    test = bug.test
+    options = target.of(test.options[(number - 1) % len(test.options)])
+    options = msgspec.structs.replace(options, seed=number)
+    if isinstance(test, Directed):
+        return _direct(test, options, _folder(runs, bug), tell)
+    return _search(test, options, runs, tell)
+
+
+def _direct(test: Directed, options: Options, run: Path, tell: Tell) -> _Attempt:
+    seen: list[str] = []
+
+    def say(line: str) -> None:
+        seen.append(line)
+        tell(line)
+
+    async def attempt() -> bool:
+        nodes = run / store.NODES
+        nodes.mkdir(parents=True)
+        system = load(options.system)
+        async with system.deploy(options, nodes, Random(options.seed)) as deployment:
+            assert isinstance(deployment, DqliteDeployment)
+            return await test.attempt(deployment, say)
+
+    is_shown = asyncio.run(attempt())
+    (run / SEEN).write_text("\n".join(seen) + "\n", encoding="utf-8")
+    return _Attempt(is_shown, seen, run)
+
+
+def _search(test: Searched, options: Options, runs: Path, tell: Tell) -> _Attempt:
+    system, started = load(options.system), datetime.now(UTC)
+    run = store.create_run(runs, options, started)
+    plan = assembly.make_plan(options, system, started)
+    store.write_plan(run, plan)
+    tell(plan.command)
+    console = Console(stderr=True)
+    with Display(options, console, is_quiet=not console.is_terminal) as display:
+        outcome = execute(assembly.make_test(plan, system), run, display)
+    if outcome.interruption == "interrupted":
+        raise KeyboardInterrupt
+    history, notes = assembly.read_run(run)
+    results = assembly.judge(run, plan, history, outcome.interruption, notes)
+    store.write_results(run, results)
+    page = assembly.write_reports(run, plan, history, results)
+    signs = test.signs(results)
+    seen = [*signs, f"repeat: {plan.command}", f"report: {page}"]
+    if not signs:
+        store.drop_node_data(run)
+        seen[:0] = [f"{results.verdict.word}: {results.why}"]
+    for line in seen:
+        tell(line)
+    return _Attempt(bool(signs), seen, run)
+
+
+def _folder(runs: Path, bug: Bug) -> Path:
+    return runs / "dqlite" / "reproduce" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}Z-{bug.name}"

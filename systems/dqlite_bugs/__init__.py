@@ -1,0 +1,29 @@
+"""
+Known bugs of dqlite, each with a test that shows it in the libraries that have it: one file each.
+
+`dissever reproduce` runs them. What a bug is, and how it is shown, is in `bug`.
+"""
+
+from collections.abc import Mapping
+
+from dissever.systems.dqlite_bugs.bug import RELEASES, Bug, Directed, Searched
+from dissever.systems.dqlite_bugs.ghost_write import GHOST_WRITE
+from dissever.systems.dqlite_bugs.name_prefix import NAME_PREFIX
+from dissever.systems.dqlite_bugs.partial_rows import PARTIAL_ROWS
+from dissever.systems.dqlite_bugs.returning import RETURNING, RETURNING_RUN
+from dissever.systems.dqlite_bugs.stale_read import STALE_READ
+
+__all__ = ["BUGS", "RELEASES", "Bug", "Directed", "Searched"]
+
+BUGS: Mapping[str, Bug] = {
+    bug.name: bug
+    for bug in (
+        STALE_READ,
+        GHOST_WRITE,
+        RETURNING,
+        RETURNING_RUN,
+        PARTIAL_ROWS,
+        NAME_PREFIX,
+    )
+}
+"""Every known bug by its name."""

@@ -1,0 +1,78 @@
+"""What a known bug is: which releases have it, and the test that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dissever.harness.plan import Options
+from dissever.harness.results import Results
+from dissever.systems.dqlite import DqliteDeployment
+
+__all__ = ["RELEASES", "Bug", "Directed", "Say", "Searched", "anomalies"]
+
+RELEASES = ("1.11.1", "1.18.1", "1.18.7")
+"""Of libdqlite, those of Debian 12, 13 and sid: what a bug says it is in, and is not in."""
+
+Say: TypeAlias = Callable[[str], None]
+"""Tell the user one line of what was seen."""
+
+NODES = ("n1", "n2", "n3")
+
+
+@dataclass(frozen=True, slots=True)
+class Directed:
+    """
+    One thing done after another on a fresh cluster of three.
+
+    `attempt` does it once and says whether the bug showed; anything that it raises says that it
+    could not be tried. After `attempts` of them without the bug it counts as not there.
+    """
+
+    attempt: Callable[[DqliteDeployment, Say], Awaitable[bool]]
+    latency_ms: int = 20
+    attempts: int = 3
+
+    @property
+    def options(self) -> tuple[Options, ...]:
+        """What the cluster is made of."""
+        settings = {"latency-ms": self.latency_ms}
+        return (Options(system="dqlite", workload="set", nodes=NODES, system_options=settings),)
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """
+    A workload under faults, judged by its checkers, with one seed after another.
+
+    `signs` picks the sentences of the results that show the bug, none when it did not show. Each of
+    `options` is taken in turn.
+    """
+
+    options: Sequence[Options]
+    signs: Callable[[Results], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """
+    `releases`: those of `RELEASES` that have it. `references`: where it was reported, if it was.
+    """
+
+    name: str
+    summary: str
+    releases: tuple[str, ...]
+    references: str
+    test: Directed | Searched
+
+
+def anomalies(results: Results, checker: str, *names: str) -> tuple[str, ...]:
+    """What a checker says of anomalies of these names."""
+    return tuple(
+        anomaly.summary
+        for result in results.results
+        if result.checker == checker
+        for anomaly in result.anomalies
+        if anomaly.name in names
+    )
