@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from dissever.harness.client import Missing
-from dissever.harness.cluster import cgroups
+from dissever.harness.cluster import backends, cgroups
 from dissever.nemesis.toxiproxy import server
 
 __all__ = ["BACKENDS", "NEEDS", "Backend", "Need", "missing"]
@@ -43,7 +43,7 @@ def _kernel(backend: Backend) -> Missing | None:
 
 def _cgroups(backend: Backend) -> Missing | None:
     if backend is Backend.CONTAINERS:
-        return Missing("containers are not limited yet", "use namespaces")
+        return backends.missing_limits()
     return cgroups.probe()
 
 

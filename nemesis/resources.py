@@ -92,8 +92,9 @@ class LimitMemory(_Limit):
         await self._cluster.start(node)
         for _ in range(int(REACHED_LIMIT_S / GLANCE_S)):
             await asyncio.sleep(GLANCE_S)
-            read = (await self._cluster.readings(node))[self.controller]
-            if read["reached"]:
+            read = (await self._cluster.readings(node)).get(self.controller, {})
+            if read.get("reached"):
                 break
-        seen = await self._limited(node, memory, {self.controller: {**read, "pids": 1}})
+        charged = {**read, "pids": 1} if read else {}  # Who reached it may have been ended by it.
+        seen = await self._limited(node, memory, {self.controller: charged})
         return replace(seen, is_so=seen.is_so and read["reached"] > 0, facts=dict(read))

@@ -9,7 +9,16 @@ from typing import Final
 from dissever.harness.client import Missing
 from dissever.harness.cluster import trial
 
-__all__ = ["CONTAINERS", "NAMESPACES", "SIMULATED", "engine_version", "heal", "images", "probe"]
+__all__ = [
+    "CONTAINERS",
+    "NAMESPACES",
+    "SIMULATED",
+    "engine_version",
+    "heal",
+    "images",
+    "missing_limits",
+    "probe",
+]
 
 NAMESPACES: Final = "namespaces"
 CONTAINERS: Final = "containers"
@@ -27,6 +36,19 @@ def probe(backend: str) -> Missing | None:
             return Missing(f"no Docker SDK: {error}", "pip install 'dissever[docker]'")
         return engine.probe()
     return None
+
+
+def missing_limits() -> Missing | None:
+    """
+    Why the engine cannot limit containers, or None. Blocks.
+
+    Raises:
+        OSError: When no engine answers.
+    """
+    from dissever.harness.cluster import engine, limits
+
+    with contextlib.closing(engine.connect()) as client:
+        return limits.missing(client)
 
 
 def engine_version() -> str:

@@ -24,7 +24,7 @@ import socket
 import tarfile
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from docker.types import Mount
 
@@ -36,6 +36,7 @@ from dissever.harness.cluster import (
     NodeStatus,
     Program,
     Reachability,
+    limits,
     reaper,
 )
 from dissever.harness.cluster.engine import Engine, labels, probe, reap
@@ -48,6 +49,8 @@ __all__ = ["ContainersCluster", "probe"]
 log = logging.getLogger(__name__)
 
 _SETTLE_S: Final = 10.0
+
+_Answer = TypeVar("_Answer")
 
 
 class ContainersCluster:
@@ -248,15 +251,21 @@ class ContainersCluster:
     async def limit(
         self, node: str, cpus: float | None = None, memory_bytes: int | None = None
     ) -> Mapping[str, Any]:
-        """Limits are not to be had yet: raises OSError."""
-        raise OSError(errno.ENOSYS, "containers are not limited yet")
+        """
+        Limit a node's container, this one and those that come after.
+
+        Raises:
+            OSError: When the engine refuses, as it does below 6 MiB of memory.
+        """
+        return await self._turn(node, self._known(node).limit(cpus, memory_bytes))
 
     async def readings(self, node: str) -> Mapping[str, Any]:
-        """Nothing: there are no limits yet."""
-        return {}
+        """What the kernel says of the limits of a node; of one that has ended, what it said."""
+        return await self._known(node).readings()
 
     async def lift(self, node: str) -> None:
-        """Nothing: there are no limits yet."""
+        """Take a node's limits away."""
+        await self._turn(node, self._known(node).lift())
 
     async def close(self) -> None:
         """End every process, fetch what is elsewhere, and remove everything. Idempotent."""
@@ -272,6 +281,7 @@ class ContainersCluster:
         self._network = await engine.call(
             engine.client.networks.create, f"dissever-{self.run}", driver="bridge", labels=marks
         )
+        info = await engine.call(engine.client.info)
         is_here = engine.host in ("127.0.0.1", "localhost", "::1")
         recipe = Recipe(
             run=self.run,
@@ -280,6 +290,8 @@ class ContainersCluster:
             ports=tuple(ports),
             publish_on="127.0.0.1" if is_here else "",
             user=f"{os.getuid()}:{os.getgid()}" if engine.is_local else "0:0",
+            memory_bytes=info["MemTotal"],
+            sees=tuple(limits.mounts(info)),
         )
         for node in self._names:
             self._pods[node] = await self._pod(node, recipe)
@@ -332,11 +344,11 @@ class ContainersCluster:
         except OSError as error:
             log.warning("%s: its data could not be fetched: %s", pod.name, error)
 
-    async def _turn(self, node: str, change: Coroutine[Any, Any, NodeStatus]) -> NodeStatus:
+    async def _turn(self, node: str, change: Coroutine[Any, Any, _Answer]) -> _Answer:
         """Change a node's processes. Who cancels this stops waiting, but not the change."""
         return await asyncio.shield(self._change(node, change))
 
-    async def _change(self, node: str, change: Coroutine[Any, Any, NodeStatus]) -> NodeStatus:
+    async def _change(self, node: str, change: Coroutine[Any, Any, _Answer]) -> _Answer:
         """One change of a node's processes at a time, so that none undoes half of another."""
         async with self._turns[node]:
             return await change

@@ -26,6 +26,7 @@ from docker.types import LogConfig, Mount
 
 from dissever.harness.cluster import ClusterLost, Exit, NodeState, NodeStatus, Program
 from dissever.harness.cluster.engine import HOST_IMAGE, Attached, Engine
+from dissever.harness.cluster.limits import Limits
 
 __all__ = ["FOLDER", "Pod", "Recipe"]
 
@@ -40,6 +41,7 @@ _RUN_AGENT: Final = (
     f"import sys; sys.path[:0] = ['{_AGENT}']; from keeper import agent; agent.main()"
 )
 _ANSWER_S: Final = 30.0
+_ENDING_S: Final = 2.0
 _REASON_CHARS_MAX: Final = 2000
 _NOT_FOUND: Final = 127
 _NOT_EXECUTABLE: Final = 126
@@ -59,6 +61,11 @@ class Recipe:
     """The address of the engine's machine on which ports are published; "" means all."""
 
     user: str
+    memory_bytes: int
+    """How much there is on the engine's machine."""
+
+    sees: tuple[Mount, ...]
+    """What of its machine the host of a node sees."""
 
 
 class _Incarnation:
@@ -66,6 +73,7 @@ class _Incarnation:
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.container: Any = None
         self.pid: int | None = None
         self.is_asked = False
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -94,6 +102,7 @@ class Pod:
         self._data = data
         self._hear = hear
         self._loop = asyncio.get_running_loop()
+        self._limits = Limits(recipe.memory_bytes)
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._said = b""
@@ -122,7 +131,8 @@ class Pod:
             sysctls={"net.ipv4.ip_unprivileged_port_start": "0"},
             stdin_open=True,
             labels=self._labels(),
-            mounts=[self._data],
+            cgroupns="host",  # Where the groups of the node's containers have names.
+            mounts=[self._data, *recipe.sees],
             log_config=LogConfig(type="none"),
         )
         await self._engine.call(self._host.put_archive, "/", _agent_archive())
@@ -207,6 +217,21 @@ class Pod:
             self._exit_status,
         )
 
+    async def limit(self, cpus: float | None, memory_bytes: int | None) -> Mapping[str, Any]:
+        """Limit the container, this one and those that come after; None: leave it as it is."""
+        self._limits.set(cpus, memory_bytes)
+        await self._update()
+        return await self.readings()
+
+    async def readings(self) -> Mapping[str, Any]:
+        """What the kernel says of the limits."""
+        return self._limits.readings(await self.request("readings"))
+
+    async def lift(self) -> None:
+        """Take the limits away."""
+        self._limits.clear()
+        await self._update()
+
     async def spawn(self, name: str, argv: Sequence[str]) -> int:
         """Start a helper on the host. Its PID is as the harness sees it, where it can see it."""
         inner = await self.request("spawn", argv=list(argv), log=f"{FOLDER}/{name}.log")
@@ -227,6 +252,17 @@ class Pod:
         if running := self._running:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(running.ended), _ANSWER_S)
+
+    async def _update(self) -> None:
+        """Tell the engine the limits of the container that runs; one that is ending needs none."""
+        if (running := self._running) is None:
+            return
+        try:
+            await self._engine.call(running.container.update, **self._limits.of_running())
+        except OSError:
+            await asyncio.wait([running.ended], timeout=_ENDING_S)
+            if not running.ended.done():
+                raise
 
     def _state(self, states: str) -> NodeState:
         if self._running is None:
@@ -253,7 +289,9 @@ class Pod:
             labels=self._labels(),
             mounts=[self._data],
             log_config=LogConfig(type="none"),
+            **self._limits.of_new(),
         )
+        incarnation.container = container
         logs = self._logs(incarnation.number)
         attached = await self._engine.call(
             Attached,
@@ -289,6 +327,8 @@ class Pod:
         status = _SIGNALLED
         try:
             status = container.wait()["StatusCode"]
+            container.reload()
+            self._limits.ended(is_oom=container.attrs["State"]["OOMKilled"])
             container.remove(v=True)
         except Exception as error:  # Closing removes what is left; the exit must be told.
             log.debug("%s: %s", self.name, error)

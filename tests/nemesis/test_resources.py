@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dissever.harness.cluster import cgroups
-from dissever.harness.cluster.keeper.cgroups import Groups
+from dissever.harness.cluster.keeper.cgroups import Groups, readings_in
 
 CPU = ("limit-cpu", "start-limit-cpu", {"targets": ["n2"], "cpus": 0.1})
 LIFT_CPU = ("limit-cpu", "stop-limit-cpu")
@@ -85,3 +86,50 @@ def test_real_groups_hold_a_process_and_leave_nothing_behind() -> None:
         os.waitpid(child, 0)
         groups.clear(proc)
         os.close(proc)
+
+
+FILES_V1 = {
+    "cpu/docker/c0/cgroup.procs": "7\n",
+    "cpu/docker/c0/cpu.cfs_quota_us": "20000\n",
+    "cpu/docker/c0/cpu.stat": "nr_periods 9\nnr_throttled 4\nthrottled_time 5\n",
+    "memory/docker/c0/cgroup.procs": "7\n8\n",
+    "memory/docker/c0/memory.limit_in_bytes": "9223372036854771712\n",
+    "memory/docker/c0/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n",
+    "memory/docker/c0/memory.failcnt": "0\n",
+}
+FILES_V2 = {
+    "cgroup.controllers": "cpu memory\n",
+    "docker/c0/cgroup.procs": "7\n8\n",
+    "docker/c0/cpu.max": "20000 100000\n",
+    "docker/c0/cpu.stat": "usage_usec 1\nnr_periods 9\nnr_throttled 4\n",
+    "docker/c0/memory.max": "1048576\n",
+    "docker/c0/memory.events": "low 0\nhigh 0\nmax 3\noom 1\noom_kill 1\n",
+}
+
+
+def made(root: Path, files: dict[str, str]) -> str:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return str(root)
+
+
+def test_groups_of_a_container_are_read_in_version_1(tmp_path: Path) -> None:
+    groups = "4:memory:/docker/c0\n1:cpu,cpuacct:/docker/c0\n0::/\n"
+    read = readings_in(made(tmp_path, FILES_V1), groups)
+
+    assert read["cpu"] == {"limit": 0.2, "pids": 1, "throttled": 4}
+    assert read["memory"] == {"limit": None, "pids": 2, "reached": 0, "oom_kills": 0}
+
+
+def test_groups_of_a_container_are_read_in_version_2(tmp_path: Path) -> None:
+    read = readings_in(made(tmp_path, FILES_V2), "0::/docker/c0\n")
+
+    assert read["cpu"] == {"limit": 0.2, "pids": 2, "throttled": 4}
+    assert read["memory"] == {"limit": 1 << 20, "pids": 2, "reached": 3, "oom_kills": 1}
+
+
+@pytest.mark.parametrize("files", [FILES_V1, FILES_V2])
+def test_process_that_has_ended_has_no_groups(tmp_path: Path, files: dict[str, str]) -> None:
+    with pytest.raises(ProcessLookupError):
+        readings_in(made(tmp_path, files), "4:memory:/\n1:cpu:/\n0::/\n")

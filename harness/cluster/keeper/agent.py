@@ -27,7 +27,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from . import processes
+from . import cgroups, processes
 from .network import PROBE_PORT
 
 _SETTLE_S = 10.0
@@ -117,6 +117,13 @@ class _Agent:
         while still := [pid for pid in self._all() if "T" in processes.states(pid)]:
             processes.send(still, signal.SIGCONT)
             await deadline.glance()
+
+    async def readings(self) -> dict[str, Any] | None:
+        """What the kernel says of the main process's groups; None when there is none."""
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # It may end meanwhile.
+            if main := self._main():
+                return cgroups.readings_of(main)
+        return None
 
     def _all(self) -> list[int]:
         """Every process here but this one and its commands."""
@@ -251,6 +258,7 @@ _VERBS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
     "kill": _Agent.kill,
     "pause": _Agent.pause,
     "resume": _Agent.resume,
+    "readings": _Agent.readings,
     "run": _Agent.command,
     "spawn": _Agent.spawn,
     "listens": _Agent.listens,

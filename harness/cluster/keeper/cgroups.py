@@ -16,6 +16,8 @@ from typing import Any
 _ROOT = "/sys/fs/cgroup"
 _PREFIX = "dissever-"
 _PERIOD_US = 100_000
+_SEEN = "/cgroup"
+"""Where containers that are hosts see the groups of their machine."""
 
 
 class Groups:
@@ -65,11 +67,7 @@ class Groups:
     def readings(self, node: str) -> dict[str, Any]:
         """What the kernel says of each limit of a node: the value, who is under it, what it did."""
         return {
-            controller: {
-                "limit": self._get(controller, node),
-                "pids": len(_read(f"{self._path(controller, node)}/cgroup.procs").split()),
-                **self._effects(controller, node),
-            }
+            controller: _reading(controller, self._path(controller, node), self._is_v2)
             for controller in self._limited.get(node, {})
         }
 
@@ -112,24 +110,76 @@ class Groups:
         else:
             _write(f"{path}/memory.{'max' if self._is_v2 else 'limit_in_bytes'}", value)
 
-    def _get(self, controller: str, node: str) -> float:
-        path = self._path(controller, node)
-        if controller == "cpu":
-            name = "cpu.max" if self._is_v2 else "cpu.cfs_quota_us"
-            return int(_read(f"{path}/{name}").split()[0]) / _PERIOD_US
-        return int(_read(f"{path}/memory.{'max' if self._is_v2 else 'limit_in_bytes'}"))
 
-    def _effects(self, controller: str, node: str) -> dict[str, int]:
-        path = self._path(controller, node)
-        if controller == "cpu":
-            counted = _pairs(f"{path}/cpu.stat")
-            return {"throttled": counted.get("nr_throttled", 0)}
-        if self._is_v2:
-            counted = _pairs(f"{path}/memory.events")
-            return {"reached": counted.get("max", 0), "oom_kills": counted.get("oom_kill", 0)}
-        counted = _pairs(f"{path}/memory.oom_control")
-        reached = int(_read(f"{path}/memory.failcnt"))
-        return {"reached": reached, "oom_kills": counted.get("oom_kill", 0)}
+def readings_of(pid: int) -> dict[str, Any]:
+    """
+    What the kernel says of the groups of a process, as `readings_in` does. For hosts that see the
+    groups of their machine, and are in its cgroup namespace.
+    """
+    return readings_in(_SEEN, _read(f"/proc/{pid}/cgroup"))
+
+
+def readings_in(root: str, groups: str) -> dict[str, Any]:
+    """
+    What the kernel says of some groups, by controller: as `Groups.readings`.
+
+    Args:
+        root: Where the machine's groups are mounted.
+        groups: What `/proc/PID/cgroup` says of a process.
+
+    Returns:
+        For each controller that is mounted. `limit` is None where there is none.
+
+    Raises:
+        ProcessLookupError: When it has ended, after which the kernel counts it to the root's.
+        FileNotFoundError: When its group went with it.
+    """
+    is_v2 = os.path.exists(f"{root}/cgroup.controllers")
+    paths: dict[str, str] = {}
+    for line in groups.splitlines():
+        _, names, path = line.split(":", 2)
+        paths.update(dict.fromkeys(names.split(","), path))
+    found = {}
+    for controller in ("cpu", "memory"):
+        mounted = root if is_v2 else f"{root}/{controller}"
+        group = paths.get("" if is_v2 else controller)
+        if group == "/":
+            raise ProcessLookupError(errno.ESRCH, "it has ended")
+        if group is not None and os.path.isdir(mounted):
+            found[controller] = _reading(controller, mounted + group, is_v2)
+    return found
+
+
+def _reading(controller: str, path: str, is_v2: bool) -> dict[str, Any]:
+    """What the kernel says of one group."""
+    return {
+        "limit": _limit(controller, path, is_v2),
+        "pids": len(_read(f"{path}/cgroup.procs").split()),
+        **_effects(controller, path, is_v2),
+    }
+
+
+def _limit(controller: str, path: str, is_v2: bool) -> float | None:
+    """None: not limited. All the memory that there is limits nothing."""
+    if controller == "cpu":
+        name = "cpu.max" if is_v2 else "cpu.cfs_quota_us"
+        quota = _read(f"{path}/{name}").split()[0]
+        return None if quota in ("max", "-1") else int(quota) / _PERIOD_US
+    most = _read(f"{path}/memory.{'max' if is_v2 else 'limit_in_bytes'}").strip()
+    total = 1024 * _pairs("/proc/meminfo")["MemTotal:"]
+    return None if most == "max" or int(most) >= total else int(most)
+
+
+def _effects(controller: str, path: str, is_v2: bool) -> dict[str, int]:
+    if controller == "cpu":
+        counted = _pairs(f"{path}/cpu.stat")
+        return {"throttled": counted.get("nr_throttled", 0)}
+    if is_v2:
+        counted = _pairs(f"{path}/memory.events")
+        return {"reached": counted.get("max", 0), "oom_kills": counted.get("oom_kill", 0)}
+    counted = _pairs(f"{path}/memory.oom_control")
+    reached = int(_read(f"{path}/memory.failcnt"))
+    return {"reached": reached, "oom_kills": counted.get("oom_kill", 0)}
 
 
 def _is_left_behind(name: str, outer_proc: int) -> bool:
