@@ -52,7 +52,7 @@ wheel: setup ## Build a source distribution and a wheel into dist/
 	$(BIN)/python -m build --no-isolation
 
 clean: ## Remove what was built and the caches; keeps .venv and runs/
-	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache native/_*.so
+	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache native/_*.so native/faultfs/faultfs
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 .PHONY: setup-test

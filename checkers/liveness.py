@@ -1,10 +1,11 @@
 """
 Does the system come back? Of a majority that healed, progress is required; of all, convergence.
 
-Three anomalies, each proved by what the process `recovery` saw once faults had healed:
+Four anomalies, each proved by what the process `recovery` saw once faults had healed:
 `no-progress` (no write was acknowledged though a majority could talk), `no-recovery` (not every
-node serves again) and `diverged` (replicas differ long after the last write). A fault that did not
-heal excuses everything after it: then the verdict is unknown.
+node serves again), `no-recovery-after-restart` (not even when all were started anew) and `diverged`
+(replicas differ long after the last write). A fault that did not heal excuses everything after it:
+then the verdict is unknown.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ RECOVERY: Final = "recovery"
 ANOMALIES: Final = {
     "await-progress": "no-progress",
     "await-ready": "no-recovery",
+    "restart-all": "no-recovery-after-restart",
     "compare-replicas": "diverged",
 }
 """What the recovery asked -> the anomaly when it did not come."""

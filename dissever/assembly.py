@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from dissever import __version__
 from dissever.checkers import Evidence, Liveness, LogPatterns, NodeLog, Stats, compose
 from dissever.harness import store
@@ -28,8 +30,8 @@ from dissever.harness.generator import (
     time_limit,
 )
 from dissever.harness.history import History, Key
-from dissever.harness.plan import Options, Plan, host_versions
-from dissever.harness.recovery import COMPARE, PROGRESS, READY, RECOVERY
+from dissever.harness.plan import DISK_MB, Options, Plan, host_versions
+from dissever.harness.recovery import COMPARE, PROGRESS, READY, RECOVERY, RESTART
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
 from dissever.harness.runner import Test
 from dissever.harness.system import Deployment, System
@@ -43,6 +45,7 @@ from dissever.nemesis import (
     PlannedOp,
     compile_script,
     core,
+    hosts,
     make_nemeses,
     minority_size,
     read_script,
@@ -66,6 +69,7 @@ FINAL_RATE = 500.0
 
 def make_plan(options: Options, system: System, started: datetime) -> Plan:
     """Everything that defines the run."""
+    options = msgspec.structs.replace(options, hosts=hosts(options.faults, options.disk_mb))
     return Plan(
         options=options,
         command=repeat_command(options),
@@ -92,6 +96,8 @@ def repeat_command(options: Options) -> str:
     words += ["--operation-limit", f"{options.operation_limit_s:g}"]
     words += ["--fault-interval", f"{options.fault_interval_s:g}"]
     words += ["--consistency", options.consistency]
+    if options.disk_mb != DISK_MB:
+        words += ["--disk-mb", str(options.disk_mb)]
     if options.values:
         words += ["--values", str(options.values)]
     for name, value in options.system_options.items():
@@ -235,8 +241,9 @@ def _generator(options: Options, system: System) -> Any:
 
     def ending(keys: tuple[Key, ...]) -> Any:
         final = clients(rate(FINAL_RATE, workload.final(options, keys)))
+        restart = [_recovery(RESTART)] if options.faults else []
         compare = [_recovery(COMPARE)] if options.faults else []
-        return phases(*_healing(options, system), _recovery(READY), final, *compare)
+        return phases(*_healing(options, system), _recovery(READY), *restart, final, *compare)
 
     return then_with_keys(time_limit(options.time_limit_s, any_of(operations, faults)), ending)
 

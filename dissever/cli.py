@@ -30,7 +30,7 @@ from dissever.harness import store
 from dissever.harness.cluster import backends
 from dissever.harness.formats import FormatError
 from dissever.harness.history import MalformedHistory
-from dissever.harness.plan import Options, Plan
+from dissever.harness.plan import DISK_MB, Options, Plan
 from dissever.harness.results import Results, Verdict
 from dissever.harness.runner import CannotRun, execute
 from dissever.nemesis import BACKENDS, EVENTS, KINDS, read_script
@@ -185,6 +185,14 @@ def cli(verbose: int) -> None:
     help="An operation without an answer after so long is unknown.",
 )
 @click.option(
+    "--disk-mb",
+    type=click.IntRange(16, 1 << 20),
+    default=DISK_MB,
+    show_default=True,
+    metavar="MIB",
+    help="The size of each node's own disk, where a fault needs one.",
+)
+@click.option(
     "--bug", type=Name("bug", tuple(BUGS)), help="Switch a bug of the simulated system on."
 )
 @click.option(
@@ -222,6 +230,7 @@ def test(
     values: int,
     fault_interval: float,
     operation_limit: float,
+    disk_mb: int,
     bug: str | None,
     settings: tuple[tuple[str, Any], ...],
     runs: Path,
@@ -257,6 +266,7 @@ def test(
         seed=random.SystemRandom().randrange(1 << 32) if seed is None else seed,
         consistency=consistency,
         values=values,
+        disk_mb=disk_mb,
         system_options=_system_options(system, bug, settings),
     )
     under_test = _checked(options)

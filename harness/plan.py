@@ -10,6 +10,11 @@ from typing import Any
 
 import msgspec
 
+from dissever.harness.cluster.hosts import PLAIN, Hosts
+
+DISK_MB = 64
+"""Small enough to be filled in a moment, and room for eight segments of dqlite's log."""
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """
@@ -20,6 +25,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     that is switched on in the simulated one. `script` is the text of the file that says when which
     fault strikes, and `script_path` where it was read; without it that is drawn from the seed.
     `backend` is where nodes run; the names are those of `Cluster.backend`.
+    `disk_mb` is the size of a node's disk where a fault needs it to have one of its own; `hosts` is
+    what the faults need of the hosts.
     """
 
     system: str
@@ -38,6 +45,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     script: str = ""
     script_path: str = ""
     backend: str = "namespaces"
+    disk_mb: int = DISK_MB
+    hosts: Hosts = PLAIN
 
 
 class Skipped(msgspec.Struct, frozen=True):

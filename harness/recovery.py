@@ -15,13 +15,14 @@ from dissever.harness.client import Completion, Invocation, Missing
 from dissever.harness.cluster import Cluster
 from dissever.harness.system import Deployment
 
-__all__ = ["COMPARE", "PROGRESS", "READY", "RECOVERY", "Recovery"]
+__all__ = ["COMPARE", "PROGRESS", "READY", "RECOVERY", "RESTART", "Recovery"]
 
 RECOVERY: Final = "recovery"
 """The process."""
 
 PROGRESS: Final = "await-progress"
 READY: Final = "await-ready"
+RESTART: Final = "restart-all"
 COMPARE: Final = "compare-replicas"
 
 LIMIT_S = 30.0
@@ -34,6 +35,7 @@ class Recovery:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
+        self._has_recovered = True
 
     def probe(self, cluster: Cluster) -> Missing | None:
         return None
@@ -52,6 +54,8 @@ class Recovery:
             is_so, seen = False, {"missing": str(late)}
         waited_ms = round((asyncio.get_running_loop().time() - began) * 1000)
         value = {**seen, "waited_ms": waited_ms, "evidence": {"held": is_so}}
+        if invocation.f == READY:
+            self._has_recovered = is_so is True
         error = None if is_so is not False else str(seen.get("missing", "it never came"))
         return invocation.info(error, value)
 
@@ -66,9 +70,26 @@ class Recovery:
                 return True, {"nodes": list(nodes), **seen}
             case "await-ready":
                 return True, await self._deployment.await_ready(LIMIT_S)
+            case "restart-all":
+                return await self._restart()
             case "compare-replicas":
                 return await self._compare()
-        raise ValueError(f"expected {PROGRESS}, {READY} or {COMPARE}, got {invocation.f}")
+        raise ValueError(
+            f"expected {PROGRESS}, {READY}, {RESTART} or {COMPARE}, got {invocation.f}"
+        )
+
+    async def _restart(self) -> tuple[bool | None, Mapping[str, Any]]:
+        """
+        Kill and start every node, if it takes that to be served again: the verdict stands by then.
+
+        What the nodes have on their disks can only be read from those that serve.
+        """
+        if self._has_recovered:
+            return None, {"skipped": "every node serves"}
+        cluster = self._deployment.cluster
+        await asyncio.gather(*(cluster.kill(node) for node in cluster.nodes))
+        await asyncio.gather(*(cluster.start(node) for node in cluster.nodes))
+        return True, await self._deployment.await_ready(LIMIT_S)
 
     async def _compare(self) -> tuple[bool | None, Mapping[str, Any]]:
         """Nodes that lag catch up: ask until all hold the same, or the time is up."""

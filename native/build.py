@@ -1,5 +1,5 @@
 """
-Build the native modules with cffi, in API mode.
+Build the native modules with cffi, in API mode, and the program `faultfs` where libfuse3 is.
 
 setuptools reads `search` (see setup.py), with paths from the root of the project. Run as a program,
 `python native/build.py` builds into `native/` for development. Compilers of users differ, so
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -96,7 +97,31 @@ def build_in_place() -> Path:
         return Path(shutil.copy2(library, target.with_suffix(".new"))).replace(target)
 
 
+def build_faultfs() -> Path | None:
+    """
+    Compile the file system for faults of disks; None where libfuse3 is missing: it is optional.
+
+    Raises:
+        subprocess.CalledProcessError: When it does not compile.
+    """
+    tools = shutil.which("pkg-config"), shutil.which(os.environ.get("CC", "cc"))
+    if None in tools or subprocess.run(["pkg-config", "--exists", "fuse3"]).returncode:
+        return None
+    asked = subprocess.run(
+        ["pkg-config", "--cflags", "--libs", "fuse3"], check=True, capture_output=True, text=True
+    )
+    folder = ROOT / "native" / "faultfs"
+    sources = sorted(map(str, folder.glob("*.c")))
+    target, draft = folder / "faultfs", folder / "faultfs.new"
+    flags = ["-std=c11", "-O2", "-pthread"]
+    words = [str(tools[1]), *flags, *sources, "-o", str(draft), *asked.stdout.split()]
+    subprocess.run(words, check=True)
+    return draft.replace(target)  # Renamed into place: it may be running.
+
+
 search = module("native")
 
 if __name__ == "__main__":
     print(build_in_place().relative_to(ROOT))
+    faultfs = build_faultfs()
+    print(faultfs.relative_to(ROOT) if faultfs else "no faultfs: libfuse3-dev is not installed")

@@ -10,14 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
+
+import msgspec
 
 from dissever.harness.client import Missing, Nemesis, Primaries
-from dissever.harness.cluster import Cluster
+from dissever.harness.cluster import PLAIN, Cluster, Hosts
 from dissever.harness.system import Members
+from dissever.nemesis.clock import ClockFault
 from dissever.nemesis.cuts import Cuts, LinkEvidence
 from dissever.nemesis.deposed_leader import DeposedLeader
+from dissever.nemesis.disk_full import DiskFull
+from dissever.nemesis.disk_truncate import DiskTruncate
 from dissever.nemesis.down import Down
 from dissever.nemesis.faults import FAULTS, HEALING_ORDER, Fault, Heals, Shape, parse
+from dissever.nemesis.faulty_disk import FaultyDisk
 from dissever.nemesis.grudges import PartitionSpec
 from dissever.nemesis.kill import CrashLoop, Kill, Stop
 from dissever.nemesis.majority_only import MAJORITY_ONLY, MajorityOnly, core
@@ -28,11 +36,13 @@ from dissever.nemesis.partition import Partition
 from dissever.nemesis.pause import Pause
 from dissever.nemesis.planner import plan
 from dissever.nemesis.probes import Probes
+from dissever.nemesis.power_failure import PowerFailure
 from dissever.nemesis.processes import Answers
 from dissever.nemesis.proxies import Proxies
 from dissever.nemesis.resources import LimitCpu, LimitMemory
 from dissever.nemesis.schedule import PlannedOp, final, generator
 from dissever.nemesis.script import Script, compile_script, read_script
+from dissever.nemesis.sights import Insight
 from dissever.nemesis.swizzle import Swizzle
 from dissever.nemesis.targets import TargetSpec, minority_size
 from dissever.nemesis.toxic import ToxicFault
@@ -62,6 +72,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "core",
     "final",
     "generator",
+    "hosts",
     "minority_size",
     "plan",
     "read_script",
@@ -107,6 +118,11 @@ class Environment:
     members: Members | None = None
     peer_ports: tuple[int, ...] = ()
 
+    @property
+    def insight(self) -> Insight:
+        """Who can say whom a target means."""
+        return Insight(self.primaries, self.members, self.seed)
+
 
 @dataclass(frozen=True, slots=True)
 class Shared:
@@ -116,6 +132,7 @@ class Shared:
     down: Down
     probes: Probes
     proxies: Proxies
+    clocks: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +140,14 @@ class Kind:
     """
     A kind of fault: a line for people, how its nemesis is made, and what it needs of a backend.
 
-    `not_on`: backend -> why it makes no sense there.
+    `hosts`: what it needs nodes' hosts to be made with; a `disk_mb` of 0 is of whatever size the
+    user says. `not_on`: backend -> why it makes no sense there.
     """
 
     description: str
     make: Callable[[Environment, Shared], Nemesis]
     needs: tuple[Need, ...] = ()
+    hosts: Hosts = PLAIN
     not_on: Mapping[Backend, str] = field(default_factory=dict)
 
     def missing(self, backend: Backend) -> Missing | None:
@@ -163,6 +182,41 @@ def _node_fault(name: str, hand: Hand, at: Environment, shared: Shared) -> NodeF
         primaries=at.primaries,
         seed=at.seed,
         members=at.members,
+    )
+
+
+_CLOCKS = {
+    "clock-jump": "set the wall clock of nodes wrong, then right",
+    "clock-strobe": "set the wall clock of nodes wrong and right, many times a second",
+    "clock-drift": "let the wall clock of nodes run too fast or too slow",
+    "monotonic-jump": "let the monotonic clock of nodes jump forwards, and the wall clock",
+    "monotonic-drift": "let the monotonic clock of nodes run too fast, and the wall clock",
+}
+
+
+_DISKS = {
+    "disk-slow": "let each write of nodes to their disks wait",
+    "disk-error": "let writes and syncs of nodes to their disks fail",
+    "disk-torn": "let only a part of a write of nodes reach their disks",
+    "disk-flip": "let nodes start anew and read wrong bits from their disks",
+}
+
+
+def _disk_kind(name: str, description: str) -> Kind:
+    return Kind(
+        description,
+        lambda at, shared: FaultyDisk(at.cluster, shared.down, name=name, insight=at.insight),
+        needs=(Need.KERNEL, Need.FAULTFS),
+        hosts=Hosts(faulty_disks=True),
+    )
+
+
+def _clock_kind(name: str, description: str) -> Kind:
+    return Kind(
+        description,
+        lambda at, shared: ClockFault(at.cluster, shared.clocks, name=name, insight=at.insight),
+        needs=(Need.KERNEL, Need.CLOCKS),
+        hosts=Hosts(own_clocks=True, own_monotonic=name.startswith("monotonic")),
     )
 
 
@@ -224,6 +278,25 @@ KINDS: Mapping[str, Kind] = {
         "stop nodes with SIGSTOP, then let them go on",
         lambda at, shared: _node_fault("pause", Pause(at.cluster, at.answers), at, shared),
     ),
+    "disk-full": Kind(
+        "fill the disk of nodes and keep it full, then free it",
+        lambda at, shared: DiskFull(at.cluster, shared.down, insight=at.insight),
+        needs=(Need.KERNEL, Need.DISKS),
+        hosts=Hosts(disk_mb=0),
+    ),
+    **{name: _clock_kind(name, description) for name, description in _CLOCKS.items()},
+    **{name: _disk_kind(name, description) for name, description in _DISKS.items()},
+    "disk-truncate": Kind(
+        "cut the ends off files of nodes, and start them on what is left",
+        lambda at, shared: DiskTruncate(at.cluster, shared.down, insight=at.insight),
+        needs=(Need.KERNEL, Need.DISKS),
+    ),
+    "power-failure": Kind(
+        "kill nodes and lose what they had not synced, then start them again",
+        lambda at, shared: PowerFailure(at.cluster, shared.down, insight=at.insight),
+        needs=(Need.KERNEL, Need.FAULTFS),
+        hosts=Hosts(faulty_disks=True),
+    ),
     "deposed-leader": Kind(
         "cut the leader off and pause it, and wake it once others lead",
         lambda at, shared: DeposedLeader(
@@ -262,3 +335,16 @@ def make_nemeses(faults: Iterable[str], environment: Environment) -> dict[str, N
         watched = environment.watched
         made = {name: Triggered(nemesis, watched) for name, nemesis in made.items()}
     return {**made, MAJORITY_ONLY: MajorityOnly(cluster, shared.cuts)} if made else {}
+
+
+def hosts(faults: Iterable[str], disk_mb: int) -> Hosts:
+    """
+    What the hosts must be made with so that all of the faults can strike.
+
+    Raises:
+        ValueError: For a name that there is not.
+    """
+    needed = reduce(or_, (KINDS[fault.name].hosts for fault in parse(faults)), PLAIN)
+    if needed.disk_mb is None:
+        return needed
+    return msgspec.structs.replace(needed, disk_mb=disk_mb)

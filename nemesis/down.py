@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dissever.harness.client import Missing, Primaries
@@ -18,7 +18,7 @@ from dissever.harness.system import Members
 from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import Choice, TargetSpec, choose, minority_size
 
-__all__ = ["Aim", "Down", "aim", "known_primaries"]
+__all__ = ["Aim", "Down", "aim", "known_primaries", "sight"]
 
 log = logging.getLogger(__name__)
 
@@ -110,21 +110,12 @@ async def aim(
     Raises:
         ValueError: When the request names no spec and no node that there is.
     """
-    spec = TargetSpec(request.spec) if request.targets is None else request.targets
-    asks_who_leads = spec in (TargetSpec.LEADER, TargetSpec.FOLLOWERS)
-    leading = await known_primaries(primaries) if asks_who_leads else ()
-    asks_for_roles = spec in (TargetSpec.VOTERS, TargetSpec.STAND_BYS)
-    roles = await known_roles(members) if asks_for_roles else None
-    idle = [n for n in cluster.nodes if (await cluster.status(n)).state is not NodeState.RUNNING]
-    # Nothing is awaited from here on, so no other fault can change the ledger in between.
-    choice = choose(
-        spec,
-        cluster.nodes,
-        primaries=leading,
-        excluded={*idle, *down.reasons},
-        rng=request.rng,
-        limit=request.count,
-        roles=roles,
+    choice = await sight(
+        request,
+        cluster=cluster,
+        primaries=primaries,
+        members=members,
+        excluded=lambda: down.reasons,
     )
     targets = choice.targets
     if len(targets) > down.room:
@@ -133,6 +124,40 @@ async def aim(
     notes = _notes(choice, targets, down)
     down.take(fault, targets)
     return Aim(targets, notes)
+
+
+async def sight(
+    request: Request,
+    *,
+    cluster: Cluster,
+    primaries: Primaries | None,
+    members: Members | None,
+    excluded: Callable[[], Collection[str]],
+) -> Choice:
+    """
+    Choose whom to strike among the nodes that run; for faults that take no node down.
+
+    Args:
+        excluded: Asked last: nothing is awaited between its answer and the choice.
+
+    Raises:
+        ValueError: When the request names no spec and no node that there is.
+    """
+    spec = TargetSpec(request.spec) if request.targets is None else request.targets
+    asks_who_leads = spec in (TargetSpec.LEADER, TargetSpec.FOLLOWERS)
+    leading = await known_primaries(primaries) if asks_who_leads else ()
+    asks_for_roles = spec in (TargetSpec.VOTERS, TargetSpec.STAND_BYS)
+    roles = await known_roles(members) if asks_for_roles else None
+    idle = [n for n in cluster.nodes if (await cluster.status(n)).state is not NodeState.RUNNING]
+    return choose(
+        spec,
+        cluster.nodes,
+        primaries=leading,
+        excluded={*idle, *excluded()},
+        rng=request.rng,
+        limit=request.count,
+        roles=roles,
+    )
 
 
 async def known_primaries(primaries: Primaries | None) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from enum import IntEnum
 from random import Random
 from typing import Any
 
+from dissever.nemesis.clock_turns import CLOCK_DRAWS
+from dissever.nemesis.disk_draws import DISK_DRAWS
 from dissever.nemesis.grudges import PartitionSpec
 from dissever.nemesis.links import LINK_SPECS
 from dissever.nemesis.targets import TargetSpec, majority_size, minority_size
@@ -57,7 +59,8 @@ class Shape:
     `steps` are its operations in order: the first injects, the last heals. `nodes_min`: spec -> how
     many nodes it needs. `takes_down`: its targets count against the budget. Faults heal in the
     order of `heals`: no step may wait for what a later one heals. `draw` gives what the injection
-    is told beside its targets, such as how long a delay is.
+    is told beside its targets, such as how long a delay is. Of the faults of one `group`, which
+    would undo each other, no two strike at a time.
     """
 
     steps: tuple[str, ...]
@@ -65,6 +68,7 @@ class Shape:
     takes_down: bool
     heals: Heals
     draw: Callable[[Random], Mapping[str, Any]] = _nothing
+    group: str = ""
 
     @property
     def specs(self) -> tuple[str, ...]:
@@ -131,6 +135,28 @@ FAULTS: Mapping[str, Shape] = {
         heals=Heals.RESOURCES,
     ),
     "pause": Shape(("pause", "resume"), _TARGETS, takes_down=True, heals=Heals.RESUME),
+    **{
+        name: Shape(
+            (f"start-{name}", f"stop-{name}"),
+            _TARGETS,
+            takes_down=name == "power-failure",
+            heals=Heals.DISKS,
+            draw=draw,
+            group="disks",
+        )
+        for name, draw in DISK_DRAWS.items()
+    },
+    **{
+        name: Shape(
+            (f"start-{name}", f"stop-{name}"),
+            _TARGETS,
+            takes_down=False,
+            heals=Heals.CLOCKS,
+            draw=draw,
+            group="clocks",
+        )
+        for name, draw in CLOCK_DRAWS.items()
+    },
     "deposed-leader": Shape(
         ("start-deposed-leader", "resume-deposed-leader", "stop-deposed-leader"),
         {TargetSpec.LEADER.value: 3},
@@ -159,6 +185,11 @@ class Fault:
     def drawn(self) -> tuple[str, ...]:
         """What the seed may choose from: not who votes, which most systems have no choice in."""
         return tuple(spec for spec in self.shape.specs if spec not in _ONLY_IF_NAMED)
+
+    def clashes(self, others: Iterable[Fault]) -> bool:
+        """Whether one of the others would undo what it does, and it what that one does."""
+        group = self.shape.group
+        return bool(group) and any(other.shape.group == group for other in others)
 
     def fitting(self, count: int, budget: int) -> tuple[str, ...]:
         """

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from dissever.harness.client import Missing
-from dissever.harness.cluster import backends, cgroups
+from dissever.harness.cluster import backends, cgroups, clock, faultfs
 from dissever.nemesis.toxiproxy import server
 
 __all__ = ["BACKENDS", "NEEDS", "Backend", "Need", "missing"]
@@ -33,6 +33,9 @@ class Need(StrEnum):
     KERNEL = "hosts of a real kernel"
     CGROUPS = "control groups"
     TOXIPROXY = "a Toxiproxy server"
+    DISKS = "disks of their own for nodes"
+    CLOCKS = "clocks of their own for nodes"
+    FAULTFS = "disks that fail as they are told"
 
 
 def _kernel(backend: Backend) -> Missing | None:
@@ -52,10 +55,32 @@ def _toxiproxy(backend: Backend) -> Missing | None:
     return found if isinstance(found, Missing) else None
 
 
+def _disks(backend: Backend) -> Missing | None:
+    """What namespaces need for them is tried with every cluster."""
+    return _plain_hosts(backend, "disks")
+
+
+def _clocks(backend: Backend) -> Missing | None:
+    return _plain_hosts(backend, "clocks") or clock.missing()
+
+
+def _faultfs(backend: Backend) -> Missing | None:
+    return _plain_hosts(backend, "disks") or faultfs.missing()
+
+
+def _plain_hosts(backend: Backend, what: str) -> Missing | None:
+    if backend is Backend.NAMESPACES:
+        return None
+    return Missing(f"{backend.value} are made without {what} of their own", "use namespaces")
+
+
 NEEDS: Mapping[Need, Callable[[Backend], Missing | None]] = {
     Need.KERNEL: _kernel,
     Need.CGROUPS: _cgroups,
     Need.TOXIPROXY: _toxiproxy,
+    Need.DISKS: _disks,
+    Need.CLOCKS: _clocks,
+    Need.FAULTFS: _faultfs,
 }
 """Each tries out one need on one backend."""
 

@@ -134,6 +134,8 @@ def _packs(asked: Sequence[Fault], count: int, budget: int) -> list[Pack]:
     for fault in asked:
         least = fault.least(count, budget)
         for pack in packs:
+            if fault.clashes(pack):
+                continue
             if sum(other.least(count, budget) for other in pack) + least <= budget or not least:
                 pack.append(fault)
                 break
@@ -153,7 +155,7 @@ def _chosen(
     left = budget
     for fault in (*must, *extra):
         least = fault.least(count, budget)
-        if least <= left:
+        if least <= left and not fault.clashes(other for other, _ in chosen):
             chosen.append((fault, least))
             left -= least
     takers = [i for i, (fault, _) in enumerate(chosen) if fault.shape.takes_down]

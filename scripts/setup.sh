@@ -51,6 +51,10 @@ has_compiler() { printf '#include <stdlib.h>\n' | gcc -fsyntax-only -x c - 2>/de
 
 has_dqlite() { [[ -n "${DQLITE_LIB:-}" ]] || grep -q 'libdqlite\.so\.0 ' <(ldconfig -p); }
 
+has_faketime() { [[ -n "$(find /usr/lib /usr/local/lib -name libfaketimeMT.so.1 -print -quit 2>/dev/null)" ]]; }
+
+has_fuse() { has pkg-config && pkg-config --exists fuse3; }
+
 has_browser() { has chromium || has chromium-browser || has google-chrome; }
 
 has_toxiproxy() {
@@ -77,6 +81,13 @@ missing_for_run() {
   has nft || echo nftables
   has ip || echo iproute2
   has_dqlite || dqlite_package
+}
+
+# Clocks and disks of nodes' own. Without these the faults that need them say so.
+missing_for_faults() {
+  has_faketime || echo libfaketime
+  has pkg-config || echo pkg-config
+  has_fuse || echo libfuse3-dev
 }
 
 missing_for_test() {
@@ -124,7 +135,7 @@ install_missing() {
   missing="$("$1" | xargs)"
   [[ -n "$missing" ]] || return 0
   if ! has apt-get || ! as_root="$(privilege)"; then
-    missing="$({ missing_for_build; missing_for_run; missing_for_test; } | xargs)"
+    missing="$({ missing_for_build; missing_for_run; missing_for_faults; missing_for_test; } | xargs)"
     say "missing: $missing. Install them as root:" \
       "apt-get update && apt-get install -y --no-install-recommends $missing"
     return 1
@@ -163,8 +174,10 @@ is_installed() {
 is_built() {
   local library
   library="$(find native -name '_*.so' -print -quit)"
-  [[ -n "$library" && -z "$(find native -name '*.[ch]' ! -name '_*' -newer "$library")" &&
-    ! native/build.py -nt "$library" ]]
+  [[ -n "$library" && -z "$(find native -maxdepth 1 -name '*.[ch]' ! -name '_*' -newer "$library")" &&
+    ! native/build.py -nt "$library" ]] || return 1
+  ! has_fuse || [[ -x native/faultfs/faultfs &&
+    -z "$(find native/faultfs -name '*.[ch]' -newer native/faultfs/faultfs)" ]]
 }
 
 install_project() {
@@ -184,10 +197,10 @@ install_project() {
 
 install_missing missing_for_build
 install_missing missing_for_run
+install_missing missing_for_faults || say "faults of disks or clocks will not be available"
 install_missing missing_for_test || say "tests that need a browser will be skipped"
-if ! is_installed; then
-  install_project
-elif ! is_built; then
+is_installed || install_project
+if ! is_built; then
   say "building native/"
   rm -f native/_*.so
   .venv/bin/python native/build.py >/dev/null

@@ -523,7 +523,7 @@ async def _open(options: Options, directory: Path) -> NamespacesCluster | Contai
         from dissever.harness.cluster.containers import ContainersCluster  # Needs the Docker SDK.
 
         return await ContainersCluster.open(options.nodes, directory, ports=[PORT])
-    return await NamespacesCluster.open(options.nodes, directory)
+    return await NamespacesCluster.open(options.nodes, directory, options.hosts)
 
 
 def _versions(options: Options) -> tuple[str, ...]:

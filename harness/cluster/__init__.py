@@ -14,12 +14,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from dissever.harness.cluster.hosts import PLAIN, Disk, Hosts, NodeClock
+
 __all__ = [
+    "PLAIN",
     "Cluster",
     "ClusterLost",
     "Command",
+    "Disk",
     "Exit",
     "Grudge",
+    "Hosts",
+    "NodeClock",
     "NodeState",
     "NodeStatus",
     "Program",
@@ -128,6 +134,19 @@ class Cluster(Protocol):
 
     def directory(self, node: str) -> Path:
         """The node's folder on the harness's side: `data/` and its logs are in it."""
+        ...
+
+    @property
+    def python(self) -> str:
+        """A Python interpreter on its hosts, for scripts run by `command`."""
+        ...
+
+    def disk(self, node: str) -> Disk:
+        """Where the node keeps its data."""
+        ...
+
+    def clock(self, node: str) -> NodeClock | None:
+        """The clock of the node's own, or None: it has the machine's."""
         ...
 
     async def start(self, node: str, program: Program | None = None) -> NodeStatus:

@@ -31,8 +31,10 @@ from docker.types import Mount
 from dissever.harness.cluster import (
     ClusterLost,
     Command,
+    Disk,
     Exit,
     Grudge,
+    NodeClock,
     NodeStatus,
     Program,
     Reachability,
@@ -61,6 +63,7 @@ class ContainersCluster:
     """
 
     backend: Final = "containers"
+    python: Final = "python3"
 
     def __init__(self, nodes: Sequence[str], directory: Path, engine: Engine) -> None:
         """Of no use before `open`, which is what to call."""
@@ -130,6 +133,14 @@ class ContainersCluster:
         Where the engine does not see this machine's files, `data/` is filled when it closes.
         """
         return self._directory / self._known(node).name
+
+    def disk(self, node: str) -> Disk:
+        """Where the node keeps its data."""
+        return Disk(f"{FOLDER}/data")
+
+    def clock(self, node: str) -> NodeClock | None:
+        """None: there are no clocks of nodes' own yet."""
+        return None
 
     async def start(self, node: str, program: Program | None = None) -> NodeStatus:
         """

@@ -5,29 +5,38 @@ The harness holds no namespace itself: a keeper beside it does (package `keeper`
 the keeper's PID namespace does all work. When the harness closes the cluster, or ends in whatever
 way, PID 1 ends, and the kernel takes every process, interface and rule with it.
 
-Known gaps: nodes share the file system and the clock; as an ordinary user, nodes run as root of a
-user namespace with that one user in it, which some servers refuse; nodes reach no other network.
+Known gaps: nodes share the file system, but for a disk that a fault needs them to have; as an
+ordinary user, nodes run as root of a user namespace with that one user in it, which some servers
+refuse; nodes reach no other network.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
 from dissever.harness.cluster import (
+    PLAIN,
     Command,
+    Disk,
     Exit,
     Grudge,
+    Hosts,
+    NodeClock,
     NodeState,
     NodeStatus,
     Program,
     Reachability,
+    clock,
+    faultfs,
 )
 from dissever.harness.cluster.channel import Channel
 from dissever.harness.cluster.filters import Filters
@@ -38,6 +47,8 @@ __all__ = ["NamespacesCluster", "probe"]
 
 log = logging.getLogger(__name__)
 
+_KEEP_S = 10.0
+_MIB = 1 << 20
 _POOL_SIZE = 16
 _PROBE_S = 5.0
 
@@ -50,9 +61,11 @@ class NamespacesCluster:
     """
 
     backend: Final = "namespaces"
+    python: Final = sys.executable
 
-    def __init__(self, nodes: Sequence[str], directory: Path) -> None:
+    def __init__(self, nodes: Sequence[str], directory: Path, hosts: Hosts) -> None:
         """Starts the keeper, and is of no use before its answer: `open` is what to call."""
+        self._hosts = hosts
         self._addresses = {node: address(i) for i, node in enumerate(nodes, start=1)}
         self._directory = directory.absolute()
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -62,29 +75,34 @@ class NamespacesCluster:
         self._filling = asyncio.Lock()
         self._pool: list[socket.socket] = []
         self._exits: list[Exit] = []
+        self._is_closing = False
         self._channel = Channel(self._directory / "keeper.log", self._hear)
 
     @classmethod
-    async def open(cls, nodes: Sequence[str], directory: Path) -> Self:
+    async def open(cls, nodes: Sequence[str], directory: Path, hosts: Hosts = PLAIN) -> Self:
         """
         Make the hosts; no process runs on them yet.
 
         Args:
             nodes: 1 to `names.NODES_MAX` different names, which also name their folders.
             directory: Where each node's folder is made.
+            hosts: What the nodes have beyond the plain case.
 
         Raises:
             ValueError: When a name is unfit.
-            FileNotFoundError: When ip or nft is not installed.
+            FileNotFoundError: When ip or nft is not installed, or what `hosts` asks for.
             ClusterLost: When the machine does not allow it; `probe` says what would help.
         """
         check_names(nodes)
         tool("nft")  # Its absence should show now, not at the first cut.
-        cluster = cls(nodes, directory)
+        cluster = cls(nodes, directory, hosts)
         try:
             await cluster._channel.request("open", **cluster._network())
+            for node in nodes:
+                if (own_clock := cluster.clock(node)) is not None:
+                    Path(own_clock.file).write_text(clock.RIGHT, encoding="ascii")
         except BaseException:
-            await cluster.close()
+            await cluster._end()
             raise
         return cluster
 
@@ -112,6 +130,23 @@ class NamespacesCluster:
         """The node's folder: `data/`, `stdout-<incarnation>.log`, `stderr-<incarnation>.log`."""
         return self._directory / self._known(node)
 
+    def disk(self, node: str) -> Disk:
+        """Where the node keeps its data. Only processes in the cluster see a disk of its own."""
+        folder = self.directory(node)
+        ask = (str(faultfs.program()), "send", str(folder / "faultfs.sock"))
+        has_faults = self._hosts.faulty_disks
+        return Disk(str(folder / "data"), self._hosts.disk_mb, ask if has_faults else ())
+
+    def clock(self, node: str) -> NodeClock | None:
+        """The clock of the node's own: a file beside its logs."""
+        if not self._hosts.own_clocks:
+            return None
+        preload = clock.library()
+        if preload is None:
+            raise FileNotFoundError(errno.ENOENT, "libfaketime is not installed")
+        file = str(self.directory(node) / "clock")
+        return clock.node_clock(file, str(preload), is_monotonic=self._hosts.own_monotonic)
+
     async def start(self, node: str, program: Program | None = None) -> NodeStatus:
         """
         Start a node's process in its folder, once what was left of an earlier one is gone.
@@ -123,7 +158,12 @@ class NamespacesCluster:
         program = program or self._programs.get(node)
         if program is None:
             raise ValueError(f"{node} has no program yet")
-        environment = {**os.environ, **program.environment}
+        own_clock = self.clock(node)
+        environment = {
+            **os.environ,
+            **program.environment,
+            **(own_clock.environment if own_clock else {}),
+        }
         self._programs[node] = program
         return await self._turn("start", node, argv=list(program.argv), environment=environment)
 
@@ -238,7 +278,25 @@ class NamespacesCluster:
         await self._channel.request("lift", node=self._known(node))
 
     async def close(self) -> None:
-        """End every process, and remove every interface and rule. Idempotent."""
+        """
+        End every process, and remove every interface and rule. Idempotent.
+
+        What is on a node's own disk is copied to its `data/` before, where there is time.
+        """
+        try:
+            if self._hosts.disk_mb is not None and not self._is_closing:
+                await self._keep_disks()
+        finally:
+            await self._end()
+
+    async def _keep_disks(self) -> None:
+        self._is_closing = True
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_KEEP_S):
+                await asyncio.gather(*(self.kill(node) for node in self.nodes))
+                await self._channel.request("keep", nodes=list(self.nodes), cp=tool("cp"))
+
+    async def _end(self) -> None:
         try:
             await self._channel.close()
         finally:
@@ -250,7 +308,14 @@ class NamespacesCluster:
             {"name": node, "address": address, "directory": str(self.directory(node))}
             for node, address in self._addresses.items()
         ]
-        return {"nodes": nodes, "bridge": BRIDGE, "ip": tool("ip")}
+        size_mb = self._hosts.disk_mb
+        return {
+            "nodes": nodes,
+            "bridge": BRIDGE,
+            "ip": tool("ip"),
+            "disk_bytes": None if size_mb is None else size_mb * _MIB,
+            "faultfs": str(faultfs.program()) if self._hosts.faulty_disks else None,
+        }
 
     async def _turn(self, verb: str, node: str, **arguments: Any) -> NodeStatus:
         """Change a node's processes. Who cancels this stops waiting, but not the change."""

@@ -22,8 +22,10 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from dissever.harness.cluster import (
     Command,
+    Disk,
     Exit,
     Grudge,
+    NodeClock,
     NodeState,
     NodeStatus,
     Program,
@@ -79,6 +81,7 @@ class SimulatedCluster:
     """Implements `Cluster`. Only for the virtual loop; there is nothing to dial."""
 
     backend: Final = "simulated"
+    python: Final = "python3"
 
     def __init__(self, nodes: Sequence[str], boot: Boot, rng: Random, directory: Path) -> None:
         self.nodes = tuple(nodes)
@@ -100,6 +103,12 @@ class SimulatedCluster:
 
     def directory(self, node: str) -> Path:
         return self._directory / node
+
+    def disk(self, node: str) -> Disk:
+        raise OSError(f"{node} is simulated: it has no disk")
+
+    def clock(self, node: str) -> NodeClock | None:
+        return None
 
     async def start(self, node: str, program: Program | None = None) -> NodeStatus:
         host = self._hosts[node]

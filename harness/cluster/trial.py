@@ -28,6 +28,7 @@ BRIDGE: Final = "10.77.0.254"
 """The harness's address on the network of every cluster."""
 
 _PROBE_S = 5.0
+_DISK_BYTES = 1 << 20
 _PACKAGES = {"ip": "iproute2", "nft": "nftables"}
 
 _SWITCHES = (
@@ -43,9 +44,12 @@ def address(number: int) -> str:
     return f"10.77.0.{number}"
 
 
-def probe() -> Missing | None:
+def probe(faultfs: str | None = None) -> Missing | None:
     """
     Why no cluster can be made here, or None: tried with a real one of two nodes, some 100 ms.
+
+    Args:
+        faultfs: The program that the nodes' data goes through; None: none.
 
     Never raises, and blocks: for `dissever doctor` and the start of a run.
     """
@@ -61,7 +65,7 @@ def probe() -> Missing | None:
         except OSError as error:
             return Missing(f"no keeper: {error}", "Linux 5.3 or later is needed")
         with process, channel:
-            reason = _try_out(channel, Path(folder), tools)
+            reason = _try_out(channel, Path(folder), tools, faultfs)
             channel.close()
         if reason is None:
             return None
@@ -83,7 +87,9 @@ def tool(name: str) -> str:
     return found
 
 
-def _try_out(channel: socket.socket, folder: Path, tools: Mapping[str, str]) -> str | None:
+def _try_out(
+    channel: socket.socket, folder: Path, tools: Mapping[str, str], faultfs: str | None
+) -> str | None:
     """Make two hosts, cut one, and say what did not work. Blocks."""
     channel.settimeout(_PROBE_S)
     nodes = [
@@ -91,7 +97,14 @@ def _try_out(channel: socket.socket, folder: Path, tools: Mapping[str, str]) -> 
     ]
     rules = cuts.ruleset([address(2)])
     requests: list[dict[str, Any]] = [
-        {"verb": "open", "nodes": nodes, "bridge": BRIDGE, "ip": tools["ip"]},
+        {
+            "verb": "open",
+            "nodes": nodes,
+            "bridge": BRIDGE,
+            "ip": tools["ip"],
+            "disk_bytes": _DISK_BYTES,
+            "faultfs": faultfs,
+        },
         {"verb": "run", "node": "n1", "argv": [tools["nft"], "-f", "-"], "stdin": rules},
     ]
     with contextlib.suppress(BrokenPipeError, ConnectionResetError, TimeoutError):

@@ -44,6 +44,13 @@ def mount_proc() -> None:
     _check(_libc.mount(b"proc", b"/proc", b"proc", flags, None), "mount /proc")
 
 
+def mount_tmpfs(path: str, size_bytes: int) -> None:
+    """Mount a disk of so many bytes in memory; only the mount namespace we are in sees it."""
+    flags = _MS_NOSUID | _MS_NODEV
+    options = f"size={size_bytes},mode=755".encode()
+    _check(_libc.mount(b"tmpfs", path.encode(), b"tmpfs", flags, options), f"mount tmpfs on {path}")
+
+
 def die_with_parent(signal_number: int) -> None:
     """Have the kernel send us this signal when our parent ends."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Collection, Generator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from . import processes
+from . import kernel, processes
 from .cgroups import Groups
 from .network import Host
 
@@ -48,6 +48,22 @@ class Node:
         self._helpers = helpers
         self._groups = groups
         os.makedirs(f"{directory}/data", exist_ok=True)
+        self._folder = os.open(f"{directory}/data", os.O_PATH | os.O_DIRECTORY)
+        """The data folder on the machine's disk, also once another is mounted over it."""
+
+    @property
+    def disk(self) -> str:
+        """Where the node has its data."""
+        return f"{self._directory}/data"
+
+    @property
+    def folder(self) -> str:
+        """What every process of ours can call the data folder on the machine's disk."""
+        return f"/proc/1/fd/{self._folder}"
+
+    def mount_disk(self, size_bytes: int) -> None:
+        """Give the node a disk of its own for its data, as big as that, and empty."""
+        kernel.mount_tmpfs(self.disk, size_bytes)
 
     def start(self, argv: Sequence[str], environment: Mapping[str, str]) -> Task:
         """Start the program, unless it runs. What an earlier incarnation left behind goes first."""

@@ -135,11 +135,22 @@ class _Server:
                     }
                 )
 
-    def _open(self, nodes: Sequence[dict[str, str]], bridge: str, ip: str) -> Task:
+    def _open(
+        self,
+        nodes: Sequence[dict[str, str]],
+        bridge: str,
+        ip: str,
+        disk_bytes: int | None,
+        faultfs: str | None,
+    ) -> Task:
         """
-        Make the network, once, and see every host reach every other.
+        Make the network and the disks, once, and see every host reach every other.
 
         That also fills their tables of neighbours: from then on a probe that is late is lost.
+
+        Args:
+            disk_bytes: The size of each node's own disk; None: its data is on the machine's.
+            faultfs: The program that each node's data goes through; None: none.
         """
         names = [node["name"] for node in nodes]
         self._home, ns = network.new_namespaces(len(nodes))
@@ -152,9 +163,27 @@ class _Server:
                 host, node["directory"], self._outer_proc, self._helpers, self._groups
             )
             self._listen(host.probe.fileno(), lambda host=host: self._arrive(host))  # type: ignore[misc]
+            if disk_bytes is not None:
+                self._nodes[host.name].mount_disk(disk_bytes)
+            if faultfs is not None:
+                yield from self._mount_faultfs(faultfs, node["directory"])
         arrived = yield from self._reach(list(itertools.permutations(names, 2)), _SETTLE_S)
         if not all(arrived):
             raise OSError(0, "hosts of a new cluster do not reach each other")
+
+    def _mount_faultfs(self, program: str, directory: str) -> Task:
+        """It serves from the background, in the bridge's network: no fault of a node's hits it."""
+        argv = [program, "mount", f"{directory}/data", f"{directory}/faultfs.sock"]
+        done = yield from self._command(argv, "", self._home)
+        if done["exit_status"]:
+            raise OSError(0, f"{done['stderr'].strip()}")
+
+    def _keep(self, nodes: Sequence[str], cp: str) -> Task:
+        """Copy what is on nodes' own disks to where it is found once the cluster is gone."""
+        for node in nodes:
+            each = self._nodes[node]
+            argv = [cp, "-a", f"{each.disk}/.", f"{each.folder}/."]
+            yield from self._command(argv, "", self._home)
 
     def _run(self, node: str, argv: Sequence[str], stdin: str) -> Task:
         """Run a command on a node's host."""
@@ -267,6 +296,7 @@ _VERBS: dict[str, Callable[..., Task]] = {
     "lift": lambda server, node: server._nodes[node].lift(),
     "run": _Server._run,
     "spawn": _Server._spawn,
+    "keep": _Server._keep,
     "reach": _Server._reach,
     "sockets": _Server._sockets,
 }

@@ -1,0 +1,59 @@
+"""What nodes' hosts are made with beyond the plain case, because a fault of the plan needs it."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["PLAIN", "Disk", "Hosts", "NodeClock"]
+
+
+class Hosts(msgspec.Struct, frozen=True):
+    """
+    The plain case: data in a folder of the machine's disk, and the machine's clocks.
+
+    `disk_mb`: each node has a disk of its own, so big (MiB); None: the machine's. `faulty_disks`:
+    what a node does with its data can be made to fail, by faultfs. `own_clocks`: each node has a
+    wall clock that can be set, by libfaketime; `own_monotonic`: its monotonic clock as well.
+    """
+
+    disk_mb: int | None = None
+    faulty_disks: bool = False
+    own_clocks: bool = False
+    own_monotonic: bool = False
+
+    def __or__(self, other: Hosts) -> Hosts:
+        """What both need."""
+        return Hosts(
+            max((mb for mb in (self.disk_mb, other.disk_mb) if mb is not None), default=None),
+            self.faulty_disks or other.faulty_disks,
+            self.own_clocks or other.own_clocks,
+            self.own_monotonic or other.own_monotonic,
+        )
+
+
+PLAIN = Hosts()
+
+
+class Disk(msgspec.Struct, frozen=True):
+    """
+    Where a node keeps its data; as processes on its host see it.
+
+    `size_mb`: of a disk of its own; None: it shares the machine's. `ask`: the command that asks the
+    faultfs that all of it goes through; empty without one.
+    """
+
+    path: str
+    size_mb: int | None = None
+    ask: tuple[str, ...] = ()
+
+
+class NodeClock(msgspec.Struct, frozen=True):
+    """
+    A clock that can be set while its node runs.
+
+    `file`, as processes on the host see it, holds the offset; `environment` is what puts a process
+    under that clock.
+    """
+
+    file: str
+    environment: dict[str, str]
