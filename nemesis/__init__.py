@@ -19,6 +19,7 @@ from dissever.harness.client import Missing, Nemesis, Primaries
 from dissever.harness.cluster import PLAIN, Cluster, Hosts
 from dissever.harness.system import Members
 from dissever.nemesis.clock import ClockFault
+from dissever.nemesis.clock_turns import MONOTONIC
 from dissever.nemesis.cuts import Cuts, LinkEvidence
 from dissever.nemesis.deposed_leader import DeposedLeader
 from dissever.nemesis.disk_full import DiskFull
@@ -214,9 +215,11 @@ def _disk_kind(name: str, description: str) -> Kind:
 def _clock_kind(name: str, description: str) -> Kind:
     return Kind(
         description,
-        lambda at, shared: ClockFault(at.cluster, shared.clocks, name=name, insight=at.insight),
+        lambda at, shared: ClockFault(
+            at.cluster, shared.clocks, shared.down, name=name, insight=at.insight
+        ),
         needs=(Need.KERNEL, Need.CLOCKS),
-        hosts=Hosts(own_clocks=True, own_monotonic=name.startswith("monotonic")),
+        hosts=Hosts(own_clocks=True, own_monotonic=name in MONOTONIC),
     )
 
 

@@ -4,7 +4,8 @@ Set the clocks of nodes wrong while they run: a jump, a strobe, a drift; then se
 Only nodes have wrong clocks, never the machine: each node's processes take the time from a library
 that adds an offset to it. A drift is the offset moved every few ms, so whoever looks at that clock
 sees the same. The `monotonic-` faults move the monotonic clock as well, and only forwards, or it
-would be none; where one of them is in a plan, the `clock-` faults move both.
+would be none: they heal by starting nodes anew, hence count as taking them down, and no plan has
+them together with the `clock-` faults, which go to and fro.
 
 Evidence: what a process under that clock takes for the time, against the machine's, and that the
 node's own processes still have that library loaded.
@@ -24,7 +25,8 @@ from typing import Any
 from dissever.harness.client import Completion, Invocation, Missing
 from dissever.harness.cluster import Cluster, NodeClock
 from dissever.nemesis import host_scripts, processes
-from dissever.nemesis.clock_turns import CLOCK_DRAWS, Turn, turn_of
+from dissever.nemesis.clock_turns import CLOCK_DRAWS, MONOTONIC, Turn, turn_of
+from dissever.nemesis.down import Down
 from dissever.nemesis.processes import Seen
 from dissever.nemesis.sights import Insight, Sights
 
@@ -32,10 +34,18 @@ __all__ = ["ClockFault"]
 
 log = logging.getLogger(__name__)
 
+SETTLE_S = 0.1
+
 STEP_S = 0.01
 """A drifting clock is moved so often."""
 
+HOLD_LIMIT_S = 5.0
+"""A clock has so long to be seen wrong: what turns it must come up first."""
+
 READS = 12
+DRIFT_SEEN_S = 0.4
+"""The readings of a drifting clock are spread over so long."""
+
 SLACK_MS = 5.0
 """What a reading may be off beside its own error, when the machine is busy."""
 
@@ -75,21 +85,25 @@ class ClockFault:
     """`start-…` sets clocks wrong, `stop-…` those right that it set wrong."""
 
     def __init__(
-        self, cluster: Cluster, wrong: dict[str, str], *, name: str, insight: Insight
+        self, cluster: Cluster, wrong: dict[str, str], down: Down, *, name: str, insight: Insight
     ) -> None:
         """
         Make one of the clock faults.
 
         Args:
             wrong: Node -> the fault that has set its clock wrong; shared by all that do.
+            down: The ledger that nodes are entered in which must be started anew.
             insight: Who can say whom a target means.
         """
         self._wrong = wrong
+        self._down = down
         self._cluster = cluster
         self._name = name
         self._turn = turn_of(name)
+        self._is_monotonic = name in MONOTONIC
         settings = CLOCK_DRAWS[name](Random(f"{insight.seed}/{name}"))
-        self._sights = Sights(cluster, fault=name, insight=insight, settings=settings)
+        ledger = down if self._is_monotonic else None
+        self._sights = Sights(cluster, fault=name, insight=insight, settings=settings, down=ledger)
         self._turning: dict[str, asyncio.Task[None]] = {}
         """Node -> what keeps turning its clock, where it must be kept up."""
 
@@ -131,28 +145,23 @@ class ClockFault:
         return [node for node in self._cluster.nodes if self._wrong.get(node) == self._name]
 
     async def _strike(self, node: str, settings: Mapping[str, Any]) -> Seen:
+        reads, gap_s = 1, 0.0
         match self._turn:
             case Turn.JUMP:
                 await self._set(node, settings["offset_s"])
-                reading = await self._read(node)
-                wanted_ms = settings["offset_s"] * 1000
-                is_so = abs(reading.offset_ms[-1] - wanted_ms) <= reading.error_ms
             case Turn.STROBE:
-                offset_s, period_s = settings["offset_s"], settings["period_s"]
-                self._keep_up(node, period_s, offset_s)
-                reading = await self._read(node, READS, 2.3 * period_s / READS)
-                width_ms = max(reading.offset_ms) - min(reading.offset_ms)
-                is_so = abs(width_ms - abs(offset_s) * 1000) <= 2 * reading.error_ms
+                self._keep_up(node, settings["period_s"], settings["offset_s"])
+                reads, gap_s = READS, 2.3 * settings["period_s"] / READS
             case Turn.DRIFT:
-                rate = settings["rate"]
-                self._keep_up(node, STEP_S, rate)
-                reading = await self._read(node, READS, 0.4 / READS)
-                gained_ms = reading.offset_ms[-1] - reading.offset_ms[0]
-                passed_ms = (reading.at_s[-1] - reading.at_s[0]) * 1000
-                error_ms = 2 * reading.error_ms + abs(rate) * STEP_S * 1000
-                is_so = abs(gained_ms - rate * passed_ms) <= error_ms
-                is_so = is_so and gained_ms * rate > 0
-        return await self._seen(node, is_so and reading.is_worn, reading)
+                self._keep_up(node, STEP_S, settings["rate"])
+                reads, gap_s = READS, DRIFT_SEEN_S / READS
+        loop = asyncio.get_running_loop()
+        end = loop.time() + HOLD_LIMIT_S
+        while True:
+            reading = await self._read(node, reads, gap_s)
+            is_so = _is_turned(self._turn, reading, settings)
+            if is_so or loop.time() > end:
+                return await self._seen(node, is_so and reading.is_worn, reading)
 
     async def _mend(self, node: str) -> Seen:
         before = await self._read(node)
@@ -168,11 +177,21 @@ class ClockFault:
         return Seen(node, is_so, await self._cluster.status(node), facts)
 
     async def _set_right(self, node: str) -> None:
-        """Whoever keeps turning the clock sees that it was set, and ends; but may set it once."""
+        """
+        Set it right until nobody keeps turning it: who does ends once somebody else has set it.
+
+        A monotonic clock must never be seen to go back: its node starts anew under the right one.
+        """
+        if self._is_monotonic:
+            await self._cluster.kill(node)
+        task = self._turning.pop(node, None)
         await self._set(node, 0.0)
-        if (task := self._turning.pop(node, None)) is not None:
-            await asyncio.wait([task], timeout=host_scripts.BURST_S + 1)
+        while task is not None and not task.done():
+            await asyncio.wait([task], timeout=SETTLE_S)
             await self._set(node, 0.0)
+        if self._is_monotonic:
+            await self._cluster.start(node)
+            self._down.give_back(node)
         self._wrong.pop(node, None)
 
     def _keep_up(self, node: str, step_s: float, value: float) -> None:
@@ -183,7 +202,7 @@ class ClockFault:
         arguments = (file, self._turn.value, limit_s, step_s, value)
         loop = asyncio.get_running_loop()
         try:
-            while True:
+            while node in self._turning:
                 began = loop.time()
                 await host_scripts.run(self._cluster, node, host_scripts.TURN_CLOCK, *arguments)
                 if loop.time() - began < limit_s:  # Somebody else has set the clock.
@@ -212,3 +231,21 @@ class ClockFault:
         clock = self._cluster.clock(node)
         assert clock is not None, "the probe has seen it"
         return clock
+
+
+def _is_turned(turn: Turn, reading: _Reading, settings: Mapping[str, Any]) -> bool:
+    """Whether a clock was seen as wrong as it should be."""
+    first, last = reading.offset_ms[0], reading.offset_ms[-1]
+    offset_ms: float = settings.get("offset_s", 0.0) * 1000
+    match turn:
+        case Turn.JUMP:
+            return abs(last - offset_ms) <= reading.error_ms
+        case Turn.STROBE:
+            width_ms = max(reading.offset_ms) - min(reading.offset_ms)
+            return abs(width_ms - abs(offset_ms)) <= 2 * reading.error_ms
+        case Turn.DRIFT:
+            rate: float = settings["rate"]
+            gained_ms = last - first
+            passed_ms = (reading.at_s[-1] - reading.at_s[0]) * 1000
+            error_ms = 2 * reading.error_ms + abs(rate) * STEP_S * 1000
+            return gained_ms * rate > 0 and abs(gained_ms - rate * passed_ms) <= error_ms

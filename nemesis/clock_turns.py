@@ -13,7 +13,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-__all__ = ["CLOCK_DRAWS", "Turn", "turn_of"]
+__all__ = ["CLOCK_DRAWS", "MONOTONIC", "WALL", "Turn", "turn_of"]
 
 JUMP_S = (0.05, 288.0)
 """Least and most of a jump or a strobe; drawn so that each power of ten is as likely as another."""
@@ -57,6 +57,10 @@ CLOCK_DRAWS: Mapping[str, Callable[[Random], Mapping[str, Any]]] = {
     "monotonic-drift": partial(_draw_drift, is_signed=False),
 }
 """Fault -> what its injection is told beside its targets."""
+
+
+MONOTONIC = frozenset(name for name in CLOCK_DRAWS if name.startswith("monotonic-"))
+WALL = frozenset(CLOCK_DRAWS) - MONOTONIC
 
 
 def turn_of(fault: str) -> Turn:

@@ -126,8 +126,9 @@ class DiskFull:
         balloon.is_wanted = False
         path = self._path(node)
         await host_scripts.run(self._cluster, node, host_scripts.REMOVE, path)
-        await asyncio.wait([balloon.task], timeout=host_scripts.BURST_S + 1)
-        await host_scripts.run(self._cluster, node, host_scripts.REMOVE, path)
+        while not balloon.task.done():
+            await asyncio.wait([balloon.task], timeout=GLANCE_S)
+            await host_scripts.run(self._cluster, node, host_scripts.REMOVE, path)
         self._balloons.pop(node, None)
         return balloon.counts
 

@@ -14,7 +14,7 @@ from enum import IntEnum
 from random import Random
 from typing import Any
 
-from dissever.nemesis.clock_turns import CLOCK_DRAWS
+from dissever.nemesis.clock_turns import CLOCK_DRAWS, MONOTONIC, WALL
 from dissever.nemesis.disk_draws import DISK_DRAWS
 from dissever.nemesis.grudges import PartitionSpec
 from dissever.nemesis.links import LINK_SPECS
@@ -150,7 +150,7 @@ FAULTS: Mapping[str, Shape] = {
         name: Shape(
             (f"start-{name}", f"stop-{name}"),
             _TARGETS,
-            takes_down=False,
+            takes_down=name in MONOTONIC,
             heals=Heals.CLOCKS,
             draw=draw,
             group="clocks",
@@ -217,7 +217,8 @@ def parse(names: Iterable[str]) -> tuple[Fault, ...]:
     The faults of `kill`, `partition:leader`, …: one for each kind, in the order of first mention.
 
     Raises:
-        ValueError: For a name or a spec that there is not; the message says which is nearest.
+        ValueError: For a name or a spec that there is not (the message says which is nearest), and
+            for faults that no cluster can have both.
     """
     specs: dict[str, list[str]] = {}
     for text in names:
@@ -227,6 +228,12 @@ def parse(names: Iterable[str]) -> tuple[Fault, ...]:
         if colon:
             _check(f"spec of {name}", spec, FAULTS[name].specs)
             known.extend([] if spec in known else [spec])
+    own, both = (sorted(specs.keys() & names) for names in (WALL, MONOTONIC))
+    if own and both:
+        raise ValueError(
+            f"expected {own[0]} or {both[0]}, not both in one plan: "
+            "where the monotonic clock follows the wall clock, it must not go back"
+        )
     return tuple(Fault(name, tuple(known)) for name, known in specs.items())
 
 

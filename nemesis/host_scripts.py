@@ -115,21 +115,26 @@ def read():
     with open(path) as file:
         return file.read()
 
+def state():
+    status = os.stat(path)
+    return status.st_ino, status.st_mtime_ns
+
 def write(offset_s):
-    text = "%+.6f\\n" % offset_s
     draft = "%s.%d" % (path, os.getpid())  # Two may turn it at once, for a moment.
     with open(draft, "w") as file:
-        file.write(text)
+        file.write("%+.6f\\n" % offset_s)
+        file.flush()
+        status = os.fstat(file.fileno())
     os.rename(draft, path)
-    return text
+    return status.st_ino, status.st_mtime_ns
 
-last, start = (write(value) if mode == "jump" else read()), time.monotonic()
-first_s, turns = float(last), 0
-while mode != "jump" and (passed := time.monotonic() - start) < seconds and read() == last:
+last, start = (write(value) if mode == "jump" else state()), time.monotonic()
+first_s, turns = float(read()), 0
+while mode != "jump" and (passed := time.monotonic() - start) < seconds and state() == last:
     turns += 1
     last = write(value * (turns % 2) if mode == "strobe" else first_s + value * passed)
     time.sleep(step_s)
-print(json.dumps({"turns": turns, "offset_s": float(last)}))
+print(json.dumps({"turns": turns}))
 """
 """
 `FILE jump|strobe|drift SECONDS STEP_S VALUE`: sets a clock's offset to VALUE; or to VALUE and 0 by

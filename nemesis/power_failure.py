@@ -22,12 +22,10 @@ from dissever.harness.client import Completion, Invocation, Missing
 from dissever.harness.cluster import Cluster, NodeStatus
 from dissever.nemesis import host_scripts, processes
 from dissever.nemesis.disk_draws import DISK_DRAWS
-from dissever.nemesis.down import Down, aim
+from dissever.nemesis.down import Down
 from dissever.nemesis.faulty_disk import ask, missing_faultfs
 from dissever.nemesis.processes import Seen
-from dissever.nemesis.requests import read_request
-from dissever.nemesis.sights import Insight
-from dissever.nemesis.targets import TargetSpec
+from dissever.nemesis.sights import Insight, Sights
 
 __all__ = ["PowerFailure"]
 
@@ -41,9 +39,8 @@ class PowerFailure:
     def __init__(self, cluster: Cluster, down: Down, *, insight: Insight) -> None:
         self._cluster = cluster
         self._down = down
-        self._insight = insight
-        self._count = 0
-        self._settings = DISK_DRAWS[NAME](Random(f"{insight.seed}/{NAME}"))
+        settings = DISK_DRAWS[NAME](Random(f"{insight.seed}/{NAME}"))
+        self._sights = Sights(cluster, fault=NAME, insight=insight, settings=settings, down=down)
         self._before: dict[str, NodeStatus] = {}
 
     def probe(self, cluster: Cluster) -> Missing | None:
@@ -79,22 +76,10 @@ class PowerFailure:
         await self._down.bring_back(NAME, undo)
 
     async def _start(self, invocation: Invocation) -> Completion:
-        self._count += 1
-        value = invocation.value or {}
-        settings = {name: value.get(name, other) for name, other in self._settings.items()}
-        rest = {name: each for name, each in value.items() if name not in settings}
-        stream = f"{self._insight.seed}/{NAME}/{self._count}"
-        request = read_request(rest, spec=TargetSpec.ONE, stream=stream)
-        aimed = await aim(
-            request,
-            fault=NAME,
-            cluster=self._cluster,
-            primaries=self._insight.primaries,
-            members=self._insight.members,
-            down=self._down,
-        )
-        seen = await asyncio.gather(*(self._turn_off(n, settings) for n in aimed.targets))
-        return processes.struck(invocation, request.spec, {**aimed.notes, **settings}, seen)
+        sight = await self._sights.take(invocation)
+        seen = await asyncio.gather(*(self._turn_off(n, sight.settings) for n in sight.targets))
+        notes = {**sight.notes, **sight.settings}
+        return processes.struck(invocation, sight.spec, notes, seen)
 
     async def _turn_off(self, node: str, settings: Mapping[str, Any]) -> Seen:
         path = self._cluster.disk(node).path

@@ -1,6 +1,4 @@
-"""
-What faults that take no node down have in common: whom an injection strikes, told by its value.
-"""
+"""What faults with settings of their own have in common: whom an injection strikes, and how."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from typing import Any
 from dissever.harness.client import Invocation, Primaries
 from dissever.harness.cluster import Cluster
 from dissever.harness.system import Members
-from dissever.nemesis.down import sight
+from dissever.nemesis.down import Down, aim, sight
 from dissever.nemesis.requests import read_request
 from dissever.nemesis.targets import TargetSpec
 
@@ -56,15 +54,23 @@ class Sights:
         fault: str,
         insight: Insight,
         settings: Mapping[str, Any],
+        down: Down | None = None,
     ) -> None:
-        """`settings`: the fault's own, each with what counts when an injection does not say."""
+        """
+        Make what reads them.
+
+        Args:
+            settings: The fault's own, each with what counts when an injection does not say.
+            down: For a fault that takes nodes down: whom it strikes is entered.
+        """
         self._cluster = cluster
         self._fault = fault
         self._insight = insight
         self._settings = settings
+        self._down = down
         self._count = 0
 
-    async def take(self, invocation: Invocation, struck: Collection[str]) -> Sight:
+    async def take(self, invocation: Invocation, struck: Collection[str] = ()) -> Sight:
         """
         Choose whom to strike among the nodes that run and are not struck already.
 
@@ -77,6 +83,16 @@ class Sights:
         own = {name: value.get(name, other) for name, other in self._settings.items()}
         rest = {name: each for name, each in value.items() if name not in self._settings}
         request = read_request(rest, spec=TargetSpec.ONE, stream=stream)
+        if self._down is not None:
+            aimed = await aim(
+                request,
+                fault=self._fault,
+                cluster=self._cluster,
+                primaries=self._insight.primaries,
+                members=self._insight.members,
+                down=self._down,
+            )
+            return Sight(request.spec, aimed.targets, aimed.notes, own)
         choice = await sight(
             request,
             cluster=self._cluster,

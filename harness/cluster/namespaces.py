@@ -133,9 +133,11 @@ class NamespacesCluster:
     def disk(self, node: str) -> Disk:
         """Where the node keeps its data. Only processes in the cluster see a disk of its own."""
         folder = self.directory(node)
+        data = str(folder / "data")
+        if not self._hosts.faulty_disks:
+            return Disk(data, self._hosts.disk_mb)
         ask = (str(faultfs.program()), "send", str(folder / "faultfs.sock"))
-        has_faults = self._hosts.faulty_disks
-        return Disk(str(folder / "data"), self._hosts.disk_mb, ask if has_faults else ())
+        return Disk(data, self._hosts.disk_mb, ask)
 
     def clock(self, node: str) -> NodeClock | None:
         """The clock of the node's own: a file beside its logs."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +19,7 @@ import pytest
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Hosts, NodeState, Program, clock, faultfs
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
-from dissever.nemesis import Environment, hosts, make_nemeses
+from dissever.nemesis import Environment, host_scripts, hosts, make_nemeses
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("namespaces_work")]
 
@@ -327,6 +329,26 @@ def test_strobe_and_drift_show_in_what_the_node_reads(with_nodes: Callable[..., 
     with_nodes("clock-strobe", "clock-drift", work=work)
 
 
+def test_who_turns_a_clock_ends_once_another_sets_it_to_the_very_same(tmp_path: Path) -> None:
+    file = tmp_path / "clock"
+    file.write_text("+0\n")
+    command = [sys.executable, "-I", "-S", "-c", host_scripts.TURN_CLOCK, str(file)]
+    with subprocess.Popen(
+        [*command, "strobe", "60", "0.01", "0"], stdout=subprocess.PIPE
+    ) as strobe:
+        while file.stat().st_size < len("+0.000000\n"):
+            time.sleep(0.001)
+        subprocess.run([*command, "jump", "0", "0", "0"], check=True, stdout=subprocess.DEVNULL)
+        told, _ = strobe.communicate(timeout=30)
+
+    assert json.loads(told)["turns"] > 0
+
+
+def test_the_wall_clock_and_both_clocks_are_not_in_one_plan() -> None:
+    with pytest.raises(ValueError, match="clock-drift or monotonic-jump, not both"):
+        hosts(["clock-drift", "monotonic-jump"], 64)
+
+
 def test_the_monotonic_clock_jumps_only_where_it_is_asked_for(
     with_nodes: Callable[..., None],
 ) -> None:
@@ -335,8 +357,13 @@ def test_the_monotonic_clock_jumps_only_where_it_is_asked_for(
         jumped = await at.invoke("start-monotonic-jump", {"spec": "leader", "offset_s": 500.0})
         second = await at.ask("n2")
 
+        mended = await at.invoke("stop-monotonic-jump")
+
         assert held(jumped) is True, jumped.value
         assert 500 <= second["monotonic"] - first["monotonic"] < 560
+        assert healed(mended) is True, mended.value
+        assert (await at.cluster.status("n2")).incarnation == 2, "no process saw it go back"
+        assert await offset_s(at, "n2") == pytest.approx(0, abs=0.2)
 
     with_nodes("monotonic-jump", work=work)
 
