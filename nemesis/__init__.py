@@ -36,8 +36,8 @@ from dissever.nemesis.node_fault import Hand, NodeFault
 from dissever.nemesis.partition import Partition
 from dissever.nemesis.pause import Pause
 from dissever.nemesis.planner import plan
-from dissever.nemesis.probes import Probes
 from dissever.nemesis.power_failure import PowerFailure
+from dissever.nemesis.probes import Probes
 from dissever.nemesis.processes import Answers
 from dissever.nemesis.proxies import Proxies
 from dissever.nemesis.resources import LimitCpu, LimitMemory

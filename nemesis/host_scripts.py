@@ -210,15 +210,14 @@ print(json.dumps({"files": seen}))
 """`DIRECTORY SHARE FILES`: cuts that share off the ends of the newest files, kept whole."""
 
 MEND_ENDS = """
-import glob, json, os, sys
+import glob, json, os, shutil, sys
 restored = []
 for path in glob.glob(sys.argv[1] + "/.whole-*"):
     if sys.argv[2] == "restore":
         name = os.path.basename(path)[len(".whole-"):]
-        os.rename(path, sys.argv[1] + "/" + name)
+        shutil.copyfile(path, sys.argv[1] + "/" + name)  # Whose file it is stays as it was.
         restored.append(name)
-    else:
-        os.unlink(path)
+    os.unlink(path)
 print(json.dumps({"restored": sorted(restored)}))
 """
 """`DIRECTORY restore|forget`: puts whole files back, or drops them."""

@@ -1,4 +1,19 @@
-/* The control socket: one request a line, one JSON object or `error: …` as answer. */
+/*
+ * The control socket: a stream socket of the file system's, one request for each connection.
+ *
+ * A request is a line of words of at most 1023 bytes; the answer is a line, too: a JSON object, or
+ * `error: ` and what was expected. Requests are served one after another, beside the calls.
+ *
+ *   rule ID do=ACTION …   add a rule, or replace that of its ID: see rules.h     {}
+ *   clear [ID]            take a rule away, or all; who waits for one goes on    {}
+ *   counts                "calls": {operation: how many}, "files": open or with something unsynced,
+ *                         "unsynced_files", "kept_bytes": what it keeps to be able to go back,
+ *                         "forgotten": files it could not keep that of, "refused": calls while the
+ *                         power was off, "is_off", "rules": {ID: {"seen", "hits", "bytes"}}
+ *   off [KEEP SEED]       the power fails, see faultfs.c: "unsynced_files", "lost_bytes",
+ *                         "lost_sectors", "kept_sectors"
+ *   on                    the power is back                                      {}
+ */
 #ifndef FAULTFS_CONTROL_H
 #define FAULTFS_CONTROL_H
 
