@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -90,8 +91,13 @@ def _events(runs: Path) -> int:
 
 
 def _node_processes(runs: Path) -> list[int]:
-    """The processes whose command line names this test's runs, the harness aside."""
-    return [pid for pid, line in _command_lines() if str(runs) in line and "dqlite.node" in line]
+    """The nodes whose working folder is among this test's runs."""
+    found = []
+    for pid, line in _command_lines():
+        with contextlib.suppress(OSError):
+            if "dqlite.node" in line and str(runs) in str(Path(f"/proc/{pid}/cwd").readlink()):
+                found.append(pid)
+    return found
 
 
 def _command_lines() -> Iterator[tuple[int, str]]:
