@@ -22,7 +22,7 @@ INNER_COLUMNS_MAX = 5
 TEXT_CHARACTERS_MAX = 2_000
 
 # Numbers that are names: their digits are not grouped.
-NAMES = frozenset({"pid", "port", "seed"})
+NAMES = frozenset({"pid", "pid_before", "port", "seed"})
 
 NS_PER_UNIT = {"ns": 1, "ms": NS_PER_MS, "s": NS_PER_S}
 

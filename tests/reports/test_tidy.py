@@ -22,6 +22,7 @@ def test_unit_of_a_key_goes_to_its_number() -> None:
 
 def test_number_that_is_a_name_keeps_its_digits() -> None:
     assert tidy({"pid": 41210}) == Pairs((("pid", Text("41210")),))
+    assert tidy({"pid_before": 41210}) == Pairs((("pid before", Text("41210")),))
 
 
 def test_mappings_of_equal_shape_are_a_table() -> None:
