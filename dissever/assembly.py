@@ -154,6 +154,7 @@ def make_test(plan: Plan, system: System) -> Test:
             budget=_budget(options, system),
             watched=deployment,
             members=deployment.members,
+            builds=deployment.builds,
             peer_ports=deployment.peer_ports,
         )
         return make_nemeses(options.faults, environment)

@@ -73,8 +73,38 @@ class Members(Protocol):
         ...
 
 
+class Builds(Protocol):
+    """Which build of the system each node runs, by whatever name the system gives it."""
+
+    @property
+    def newer(self) -> str | None:
+        """The build that nodes can be upgraded to; None when there is none."""
+        ...
+
+    def of(self, node: str) -> str:
+        """The build that a node runs, or ran before it ended."""
+        ...
+
+    async def upgrade(self, node: str) -> None:
+        """Start a node that does not run, with the newer build and all that it holds."""
+        ...
+
+    async def running(self, node: str) -> Mapping[str, Any]:
+        """
+        What the kernel says that the node's process has loaded: `path` and `sha256` of the library.
+
+        Empty when that cannot be seen.
+        """
+        ...
+
+
 class Deployment(Protocol):
     """A system that runs on a cluster."""
+
+    @property
+    def builds(self) -> Builds | None:
+        """Which build each node runs; None where there is but one."""
+        ...
 
     @property
     def members(self) -> Members | None:

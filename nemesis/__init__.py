@@ -17,7 +17,7 @@ import msgspec
 
 from dissever.harness.client import Missing, Nemesis, Primaries
 from dissever.harness.cluster import PLAIN, Cluster, Hosts
-from dissever.harness.system import Members
+from dissever.harness.system import Builds, Members
 from dissever.nemesis.clock import ClockFault
 from dissever.nemesis.clock_turns import MONOTONIC
 from dissever.nemesis.cuts import Cuts, LinkEvidence
@@ -49,6 +49,7 @@ from dissever.nemesis.targets import TargetSpec, minority_size
 from dissever.nemesis.toxic import ToxicFault
 from dissever.nemesis.toxic_kinds import TOXIC_KINDS
 from dissever.nemesis.triggers import EVENTS, Triggered, Watched
+from dissever.nemesis.upgrade import Upgrade
 
 __all__ = [  # noqa: RUF022 - grouped by what they are for
     # What there is.
@@ -106,7 +107,7 @@ class Environment:
     `primaries` is None for a system without leaders, `answers` when nobody can say whether a node
     answers. `budget`: at most so many nodes are down at a time; None: a minority. It must be that
     of the plan. `watched`: what triggers are seen by; None when no fault waits for an event.
-    `members`: how members change; None where they cannot.
+    `members`: how members change; None where they cannot. `builds`: which version nodes run.
     `peer_ports`: where nodes listen for each other.
     """
 
@@ -117,6 +118,7 @@ class Environment:
     budget: int | None = None
     watched: Watched | None = None
     members: Members | None = None
+    builds: Builds | None = None
     peer_ports: tuple[int, ...] = ()
 
     @property
@@ -244,6 +246,18 @@ KINDS: Mapping[str, Kind] = {
     "crash-loop": Kind(
         "kill and start nodes over and over",
         lambda at, shared: _node_fault("crash-loop", CrashLoop(at.cluster), at, shared),
+    ),
+    "upgrade": Kind(
+        "stop nodes one by one, and start them with another version",
+        lambda at, shared: Upgrade(
+            at.cluster,
+            shared.down,
+            at.builds,
+            primaries=at.primaries,
+            answers=at.answers,
+            seed=at.seed,
+        ),
+        not_on={Backend.SIMULATED: "the simulated system has one version"},
     ),
     "remove-member": Kind(
         "take nodes out of the cluster, and take them in again, empty",

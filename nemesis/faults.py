@@ -47,6 +47,11 @@ class Heals(IntEnum):
     MEMBERS = 6
 
 
+def _gap(rng: Random) -> Mapping[str, Any]:
+    """How long a cluster stays as it is between one node and the next."""
+    return {"gap_s": round(rng.uniform(0.2, 2.0), 2)}
+
+
 def _nothing(rng: Random) -> Mapping[str, Any]:
     return {}
 
@@ -101,6 +106,13 @@ FAULTS: Mapping[str, Shape] = {
     },
     "kill": Shape(("kill", "start"), _TARGETS, takes_down=True, heals=Heals.START),
     "stop": Shape(("terminate", "start"), _TARGETS, takes_down=True, heals=Heals.START),
+    "upgrade": Shape(
+        ("start-upgrade", "stop-upgrade"),
+        {"one": 1, "rolling": 1},
+        takes_down=False,  # It waits until the ledger has room for one more.
+        heals=Heals.START,
+        draw=_gap,
+    ),
     "crash-loop": Shape(
         ("start-crash-loop", "stop-crash-loop"), _TARGETS, takes_down=True, heals=Heals.START
     ),

@@ -20,6 +20,7 @@ from dissever.harness.cluster import Cluster, NodeState, NodeStatus
 __all__ = [
     "Answers",
     "Seen",
+    "answers_again",
     "as_json",
     "healed",
     "kill",
@@ -153,6 +154,11 @@ async def resume(cluster: Cluster, node: str, answers: Answers | None) -> Seen:
         facts["answers"] = is_so = await _comes_to_answer(answers, node)
         facts["answered_ms"] = _since_ms(began)
     return Seen(node, is_so, after, facts)
+
+
+async def answers_again(answers: Answers | None, node: str) -> bool:
+    """Whether a node answers before long; taken for granted when nobody can say."""
+    return answers is None or await _comes_to_answer(answers, node)
 
 
 async def _comes_to_answer(answers: Answers, node: str) -> bool:

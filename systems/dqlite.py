@@ -35,7 +35,8 @@ from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun
 from dissever.harness.system import Snapshot
-from dissever.systems import dqlite_images
+from dissever.systems import dqlite_builds, dqlite_images
+from dissever.systems.dqlite_builds import DqliteBuilds
 from dissever.systems.dqlite_members import DqliteMembers
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ class DqliteDeployment:
         self._names = {address: node for node, address in self._addresses.items()}
         self._ids = {node: number for number, node in enumerate(cluster.nodes, start=1)}
         self.members = DqliteMembers(self)
+        self.builds = DqliteBuilds(self, options)
 
     @property
     def peer_ports(self) -> tuple[int, ...]:
@@ -369,11 +371,9 @@ class DqliteDeployment:
             *("--snapshot-threshold", str(SNAPSHOT_THRESHOLD)),
             *("--snapshot-trailing", str(SNAPSHOT_TRAILING)),
         ]
-        image = None
-        if is_contained:
-            version = _versions(self._options)[self.cluster.nodes.index(node)]
-            image = dqlite_images.image(version)
-        await self.cluster.start(node, Program(argv, {}, image))
+        builds = self.builds
+        program = Program(argv, builds.environment(node), builds.image(node))
+        await self.cluster.start(node, program)
 
     def id_of(self, node: str) -> int:
         """Raft's id of a node."""
@@ -459,7 +459,9 @@ class DqliteSystem:
         "voters": "how many nodes vote (all); the others stand by",
         "version": "in containers: "
         + ", ".join(f"{name} ({what})" for name, what in dqlite_images.VERSIONS.items())
-        + f"; {dqlite_images.DEFAULT} unless told; several, with commas, are dealt to the nodes",
+        + f"; {dqlite_images.DEFAULT} unless told; in namespaces: the path of a library; "
+        "several, with commas, are dealt to the nodes",
+        "upgrade-to": "the version that the fault upgrade gives to nodes",
     }
 
     def check(self, options: Options) -> None:
@@ -471,9 +473,7 @@ class DqliteSystem:
         latency = options.system_options.get("latency-ms", LATENCY_MS)
         if not isinstance(latency, int) or not 1 <= latency <= 10_000:
             raise ValueError(f"expected latency-ms from 1 to 10000, got {latency!r}")
-        if options.backend != backends.CONTAINERS and "version" in options.system_options:
-            raise ValueError("expected --backend containers with a version; this machine has one")
-        _versions(options)
+        dqlite_builds.check(options)
         voters, count = options.system_options.get("voters", 1), len(options.nodes)
         if not isinstance(voters, int) or not 1 <= voters <= count:
             raise ValueError(f"expected voters from 1 to {count}, got {voters!r}")
@@ -482,22 +482,10 @@ class DqliteSystem:
         return voters_of(options)
 
     def probe(self, options: Options | None = None) -> Missing | None:
-        if options is not None and options.backend == backends.CONTAINERS:
-            return dqlite_images.missing(_versions(options))
-        try:
-            dqlite.load()
-        except dqlite.LibraryNotFound as error:
-            return Missing(str(error), "apt-get install libdqlite0, or set DQLITE_LIB to its path")
-        return backends.probe(backends.NAMESPACES)
+        return dqlite_builds.missing(options or _PLAIN)
 
     def versions(self, options: Options | None = None) -> dict[str, str]:
-        if options is not None and options.backend == backends.CONTAINERS:
-            return dqlite_images.described(_versions(options))
-        identity = dqlite.library_identity()
-        return {
-            "libdqlite": f"{identity.path}, sha256 {identity.sha256[:16]}, "
-            f"which calls itself {identity.version_number}"
-        }
+        return dqlite_builds.described(options or _PLAIN)
 
     @asynccontextmanager
     async def deploy(
@@ -513,6 +501,10 @@ class DqliteSystem:
             yield deployment
 
 
+_PLAIN = Options(system="dqlite", workload="set")
+"""This machine's library in namespaces."""
+
+
 def voters_of(options: Options) -> tuple[str, ...]:
     """The nodes that vote when a run begins."""
     return options.nodes[: options.system_options.get("voters", len(options.nodes))]
@@ -524,12 +516,6 @@ async def _open(options: Options, directory: Path) -> NamespacesCluster | Contai
 
         return await ContainersCluster.open(options.nodes, directory, ports=[PORT])
     return await NamespacesCluster.open(options.nodes, directory, options.hosts)
-
-
-def _versions(options: Options) -> tuple[str, ...]:
-    """The version of each node in its container. Raises ValueError for one that there is not."""
-    setting = options.system_options.get("version", dqlite_images.DEFAULT)
-    return dqlite_images.dealt(setting, len(options.nodes))
 
 
 async def _again(request: Callable[[], Awaitable[None]]) -> None:

@@ -370,6 +370,7 @@ class SimulatedDeployment:
     """The store on a simulated cluster. Nobody leads: any node serves."""
 
     members = None
+    builds = None
 
     def __init__(self, cluster: SimulatedCluster) -> None:
         self.cluster = cluster

@@ -79,3 +79,23 @@ def test_heal_finds_nothing_after_runs_that_ended(dissever: Callable) -> None:
 
     assert healed.status == 0
     assert healed.text.strip() == "nothing was left behind"
+
+
+def test_rolling_upgrade_under_writes_is_seen_in_each_process_and_loses_nothing(
+    dissever: Callable, runs: Path
+) -> None:
+    ran = dissever(
+        *("test", "dqlite", "-w", "set", "-n", "3", "-t", "9", "--seed", "5", "-f", "upgrade"),
+        *("--backend", "containers", "--fault-interval", "9", "--rate", "100"),
+        *("--set", "version=debian12", "--set", "upgrade-to=debian13"),
+    )
+
+    lines = (runs / "latest" / "history.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    (upgraded,) = [e["value"] for e in events if e["f"] == "start-upgrade" and e["type"] == "info"]
+    seen = upgraded["evidence"]["nodes"]
+    assert ran.status == 0, ran.text
+    assert upgraded["to"] == "debian13"
+    assert {each["library_before"]["sha256"] for each in seen.values()}.isdisjoint(
+        each["library"]["sha256"] for each in seen.values()
+    )
