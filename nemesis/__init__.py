@@ -167,7 +167,6 @@ def _toxic(name: str) -> Kind:
             name, at.cluster, shared.proxies, primaries=at.primaries, seed=at.seed
         ),
         needs=(Need.KERNEL, Need.TOXIPROXY),
-        not_on={Backend.CONTAINERS: "containers have no proxies yet"},
     )
 
 

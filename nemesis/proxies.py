@@ -174,7 +174,8 @@ class Proxies:
 
     async def _serve(self, node: str, program: Path) -> None:
         """Start the server beside a node, with a proxy for each peer and port."""
-        command = [str(program), "-host", "0.0.0.0", "-port", str(CONTROL_PORT)]
+        there = await self._cluster.carry(node, program)
+        command = [there, "-host", "0.0.0.0", "-port", str(CONTROL_PORT)]
         argv = [python(self._cluster), "-I", "-S", "-c", KEEP, str(REPLACE_PORT), *command]
         await self._cluster.spawn(node, "toxiproxy", argv)
         loop = asyncio.get_running_loop()

@@ -227,6 +227,18 @@ class Cluster(Protocol):
         """
         ...
 
+    async def carry(self, node: str, path: Path) -> str:
+        """
+        Make a program or file of the harness's machine be there on a node's host as well.
+
+        Returns:
+            Its path there, for `command` and `spawn`.
+
+        Raises:
+            OSError: When it cannot be, as on simulated hosts.
+        """
+        ...
+
     async def limit(
         self, node: str, cpus: float | None = None, memory_bytes: int | None = None
     ) -> Mapping[str, Any]:

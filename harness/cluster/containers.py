@@ -43,6 +43,7 @@ from dissever.harness.cluster import (
 )
 from dissever.harness.cluster.engine import Engine, labels, probe, reap
 from dissever.harness.cluster.filters import Filters
+from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.names import check_names
 from dissever.harness.cluster.pod import FOLDER, Pod, Recipe
 
@@ -89,7 +90,7 @@ class ContainersCluster:
         Args:
             nodes: Different names, which also name their folders.
             directory: Where each node's folder is made.
-            ports: The TCP ports that `dial` can reach.
+            ports: The TCP ports that are published; `dial` reaches any other with a relay between.
 
         Raises:
             ValueError: When a name is unfit.
@@ -216,21 +217,16 @@ class ContainersCluster:
         """
         A connected, non-blocking TCP socket (no delay) to a node; the caller closes it.
 
-        Cuts between nodes do not touch it. A paused process's kernel still accepts.
+        It comes in by a published port, or by the host's relay to any other. Cuts between nodes do
+        not touch it. A paused process's kernel still accepts.
 
         Raises:
-            ValueError: For a port that was not published.
             OSError: ConnectionRefusedError, or TimeoutError when there is no answer in time.
         """
         pod = self._known(node)
-        if port not in pod.published:
-            raise ValueError(f"expected a port out of {sorted(pod.published)}, got {port}")
         try:
             async with asyncio.timeout(timeout_s) as limit:
-                # The engine's proxy accepts in any case, so who listens is asked first.
-                if not await pod.request("listens", port=port):
-                    raise ConnectionRefusedError(errno.ECONNREFUSED, f"{node}: port {port}")
-                return await _connect(self._engine.host, pod.published[port])
+                return await self._connect(pod, port)
         except TimeoutError as error:
             if not limit.expired():
                 raise
@@ -278,12 +274,35 @@ class ContainersCluster:
         """Take a node's limits away."""
         await self._turn(node, self._known(node).lift())
 
+    async def carry(self, node: str, path: Path) -> str:
+        """Copy a file to a node's host; where it is there."""
+        return await self._known(node).carry(path)
+
     async def close(self) -> None:
         """End every process, fetch what is elsewhere, and remove everything. Idempotent."""
         async with self._closing:
             if not self._is_closed:
                 self._is_closed = True
                 await asyncio.shield(self._close())
+
+    async def _connect(self, pod: Pod, port: int) -> socket.socket:
+        """Raises ConnectionRefusedError when nobody listens."""
+        if port in pod.published:
+            # The engine's proxy accepts in any case, so who listens is asked first.
+            if not await pod.request("listens", port=port):
+                raise ConnectionRefusedError(errno.ECONNREFUSED, f"{pod.name}: port {port}")
+            return await _connect(self._engine.host, pod.published[port])
+        connection = await _connect(self._engine.host, pod.published[RELAY_PORT])
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(connection, f"{port}\n".encode())
+            number = await loop.sock_recv(connection, 1) or bytes([errno.ECONNRESET])
+            if number[0]:
+                raise OSError(number[0], f"{pod.name}: port {port}: {os.strerror(number[0])}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     async def _open(self, ports: Collection[int]) -> None:
         engine = self._engine

@@ -26,6 +26,7 @@ from docker.types import LogConfig, Mount
 
 from dissever.harness.cluster import ClusterLost, Exit, NodeState, NodeStatus, Program
 from dissever.harness.cluster.engine import HOST_IMAGE, Attached, Engine
+from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.limits import Limits
 
 __all__ = ["FOLDER", "Pod", "Recipe"]
@@ -102,6 +103,7 @@ class Pod:
         self._data = data
         self._hear = hear
         self._loop = asyncio.get_running_loop()
+        self._carried: set[str] = set()
         self._limits = Limits(recipe.memory_bytes)
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
@@ -124,7 +126,7 @@ class Pod:
             name=f"dissever-{recipe.run}-{self.name}",
             hostname=self.name,
             network=recipe.network,
-            ports={f"{port}/tcp": (recipe.publish_on,) for port in recipe.ports},
+            ports={f"{port}/tcp": (recipe.publish_on,) for port in (*recipe.ports, RELAY_PORT)},
             cap_drop=["ALL"],
             cap_add=["NET_ADMIN", "KILL", "DAC_OVERRIDE"],  # Its root, the node's folder.
             security_opt=["no-new-privileges"],
@@ -135,7 +137,9 @@ class Pod:
             mounts=[self._data, *recipe.sees],
             log_config=LogConfig(type="none"),
         )
-        await self._engine.call(self._host.put_archive, "/", _agent_archive())
+        # The agent and what it imports: the host's image cannot hold an older one.
+        agent = {f"{_AGENT}/keeper/{path.name}": path for path in _KEEPER.glob("*.py")}
+        await self._engine.call(self._host.put_archive, "/", _archive(agent))
         self._agent = await self._engine.call(
             Attached, self._engine.client, self._host.id, hear=self._hear_agent, ended=self._lose
         )
@@ -238,6 +242,15 @@ class Pod:
         running = await self._engine.call(self._host.top, ps_args="-eo pid")
         pids = (int(words[0]) for words in running["Processes"])
         return next((pid for pid in pids if _innermost(pid) == inner), inner)
+
+    async def carry(self, path: Path) -> str:
+        """Copy a file of this machine to the host, and say where it is there."""
+        inside = f"{_AGENT}/carried/{path.name}"
+        if inside not in self._carried:
+            archive = await asyncio.to_thread(_archive, {inside: path})
+            await self._engine.call(self._host.put_archive, "/", archive)
+            self._carried.add(inside)
+        return inside
 
     def archive(self, path: str) -> bytes:
         """A tar file of a path on the host. Blocks."""
@@ -420,10 +433,10 @@ def _why_not(status: int, program: Program, error: OSError) -> OSError:
     return kinds[status](numbers[status], f"cannot be executed: {program.argv[0]}")
 
 
-def _agent_archive() -> bytes:
-    """The agent and what it imports, as a tar file: the host's image cannot hold an older one."""
+def _archive(files: Mapping[str, Path]) -> bytes:
+    """A tar file of files of ours, by their paths on the host."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        for path in sorted(_KEEPER.glob("*.py")):
-            tar.add(path, arcname=f"{_AGENT[1:]}/keeper/{path.name}")
+        for inside, path in files.items():
+            tar.add(path.resolve(), arcname=inside[1:])
     return archive.getvalue()

@@ -170,6 +170,9 @@ class SimulatedCluster:
     async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
         raise OSError(f"{node} is simulated: it runs no helpers, got {name}")
 
+    async def carry(self, node: str, path: Path) -> str:
+        raise OSError(f"{node} is simulated: it has no files, got {path}")
+
     async def limit(
         self, node: str, cpus: float | None = None, memory_bytes: int | None = None
     ) -> Mapping[str, Any]:

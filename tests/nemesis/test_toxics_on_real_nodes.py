@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,11 @@ from typing import Any
 import pytest
 
 from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Program
+from dissever.harness.cluster import Cluster, Program, engine
+from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 from dissever.nemesis import FAULTS, Environment, make_nemeses
+from dissever.nemesis.probes import python
 from dissever.nemesis.toxic_kinds import TOXIC_KINDS
 from dissever.nemesis.toxiproxy import server
 
@@ -61,7 +62,7 @@ exit 1
 
 
 class Deployment:
-    def __init__(self, cluster: NamespacesCluster, *faults: str) -> None:
+    def __init__(self, cluster: Cluster, *faults: str) -> None:
         environment = Environment(cluster, self, 1, peer_ports=(PORT,))
         self.cluster = cluster
         self.nemeses = make_nemeses(faults, environment)
@@ -79,7 +80,7 @@ class Deployment:
     async def ask(self, source: str, destination: str) -> tuple[str, float]:
         """What the source is answered by the destination, and after how long, in s."""
         address = self.cluster.address(destination)
-        argv = [sys.executable, "-I", "-S", "-c", ASK, address]
+        argv = [python(self.cluster), "-I", "-S", "-c", ASK, address]
         answer, taken_s = (await self.cluster.command(source, argv)).stdout.split()
         return answer, float(taken_s)
 
@@ -95,12 +96,26 @@ def proxies_work() -> None:
 
 
 @pytest.fixture
-def with_nodes(tmp_path: Path) -> Callable[..., None]:
+def backend(request: pytest.FixtureRequest) -> str:
+    """Where nodes run: in namespaces unless the test says otherwise."""
+    name = str(getattr(request, "param", "namespaces"))
+    if name == "containers" and (missing := engine.probe()):
+        pytest.skip(f"{missing.reason} ({missing.remedy})")
+    return name
+
+
+@pytest.fixture
+def with_nodes(tmp_path: Path, backend: str) -> Callable[..., None]:
     """Run a test on three nodes that answer each other, and with some faults."""
 
+    async def opened() -> NamespacesCluster | ContainersCluster:
+        if backend == "containers":
+            return await ContainersCluster.open(NODES, tmp_path, ports=[])
+        return await NamespacesCluster.open(NODES, tmp_path)
+
     async def main(work: Work, faults: tuple[str, ...]) -> None:
-        program = Program([sys.executable, "-I", "-S", "-c", SERVER], {})
-        async with await NamespacesCluster.open(NODES, tmp_path) as cluster:
+        async with await opened() as cluster:
+            program = Program([python(cluster), "-I", "-S", "-c", SERVER], {})
             await asyncio.gather(*(cluster.start(node, program) for node in NODES))
             deployment = Deployment(cluster, *faults)
             await deployment.nemeses[faults[0]].prepare()  # type: ignore[attr-defined]
@@ -125,6 +140,11 @@ SEEN = {
 """Fault -> what it is told, and what a node is answered then."""
 
 
+@pytest.mark.parametrize(
+    "backend",
+    ["namespaces", pytest.param("containers", marks=pytest.mark.docker)],
+    indirect=True,
+)
 def test_every_toxic_takes_hold_and_heals_and_nodes_notice(
     with_nodes: Callable[..., None],
 ) -> None:

@@ -37,7 +37,11 @@ _LINGER_S = 1.0
 """How long probes go on after their time, for destinations that have begun a little later."""
 _PROBES_KEPT = 1000
 _MESSAGE_BYTES_MAX = 1 << 24
+_RELAYED_BYTES = 1 << 16
 _LISTENING = "0A"
+
+RELAY_PORT = 9
+"""The port of discard, RFC 863: no system listens there. TCP, as that of probes is UDP."""
 
 
 def main() -> None:
@@ -62,6 +66,7 @@ class _Agent:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._probe, self._arrive)
+        await asyncio.start_server(_relay, "0.0.0.0", RELAY_PORT)
         requests = asyncio.StreamReader(limit=_MESSAGE_BYTES_MAX)
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
         while line := await requests.readline():
@@ -235,6 +240,41 @@ class _Agent:
                 came = token.decode(errors="replace"), source
                 if came not in self._arrived:
                     self._arrived.append(came)
+
+
+async def _relay(outer: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+    """
+    Lead a connection on to any port of this host, for only a few can be published.
+
+    Its first line is the number of the port. The first byte of the answer is the errno of the
+    connection to that, 0 when it stands; from there on the ends hear each other alone.
+    """
+    address, _ = back.get_extra_info("sockname")
+    try:
+        inner, on = await asyncio.open_connection(address, int(await outer.readline()))
+    except (OSError, ValueError) as error:
+        back.write(bytes([getattr(error, "errno", None) or errno.EINVAL]))
+        back.close()
+        return
+    back.write(b"\0")
+    await asyncio.gather(_pass_on(outer, on, back), _pass_on(inner, back, on))
+    for writer in (on, back):
+        writer.close()
+
+
+async def _pass_on(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, other: asyncio.StreamWriter
+) -> None:
+    """Pass on what comes, and its end; a connection that breaks breaks the other one as well."""
+    try:
+        while data := await reader.read(_RELAYED_BYTES):
+            writer.write(data)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
+    except OSError:
+        writer.transport.abort()
+        other.transport.abort()
 
 
 class _Deadline:

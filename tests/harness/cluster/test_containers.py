@@ -261,15 +261,6 @@ async def _come_back(open_cluster: Open, python: Python, until: Until, image: st
         assert (cluster.directory("n1") / "stdout-2.log").read_text() == "13 kept\n"
 
 
-def test_port_that_is_not_published_is_refused_by_name(open_cluster: Open) -> None:
-    async def run() -> None:
-        async with await open_cluster(1) as cluster:
-            with pytest.raises(ValueError, match=r"\[7000\], got 7001"):
-                await cluster.dial("n1", 7001, timeout_s=1)
-
-    asyncio.run(run())
-
-
 def test_engine_that_sees_no_files_of_ours_keeps_data_until_the_end(
     open_cluster: Open, python: Python, until: Until, monkeypatch: pytest.MonkeyPatch, client: Any
 ) -> None:
