@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -52,6 +53,8 @@ log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line, and exit with its status."""
+    # SIGTERM ends it as Ctrl-C does: whatever was begun is cleaned up.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = cli.main(args=arguments, prog_name="dissever", standalone_mode=False)
     except click.UsageError as error:
@@ -67,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         traceback.print_exc()
         click.echo("dissever itself failed; this is a bug", err=True)
         sys.exit(EXIT_FAILED)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     sys.exit(status if isinstance(status, int) else 0)
 
 

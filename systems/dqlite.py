@@ -343,7 +343,7 @@ class DqliteDeployment:
                     files = await client.dump(DATABASE)
         except (dqlite.DqliteError, TimeoutError) as error:
             return f"no dump: {str(error) or type(error).__name__}"
-        return await asyncio.to_thread(_digest_of, files)
+        return await asyncio.to_thread(_digest_of, files, self.cluster.directory(node))
 
     async def open_store(self, workload: str, node: str) -> Any:
         session = Session(self, node, self._options.operation_limit_s)
@@ -551,9 +551,13 @@ _SNAPSHOT = re.compile(r"snapshot-\d+-(\d+)-\d+\.meta")
 _SEGMENT = re.compile(r"(\d{16})-\d{16}")
 
 
-def _digest_of(files: Mapping[str, bytes]) -> str:
-    """Of the SQL that makes the database again, and of what SQLite says of its pages."""
-    with TemporaryDirectory() as directory:
+def _digest_of(files: Mapping[str, bytes], folder: Path) -> str:
+    """
+    Of the SQL that makes the database again, and of what SQLite says of its pages.
+
+    `folder`: where it is unpacked: in the run, or a harness that is killed would leave it behind.
+    """
+    with TemporaryDirectory(dir=folder) as directory:
         for name, content in files.items():
             if content or not name.endswith("-wal"):
                 (Path(directory) / name).write_bytes(content)

@@ -29,6 +29,10 @@ BRIDGE: Final = "10.77.0.254"
 
 _PROBE_S = 5.0
 _DISK_BYTES = 1 << 20
+
+_SCRATCH: Final = Path("/sys")
+"""What the trial's keeper may hide from itself: a temporary folder would outlive SIGKILL."""
+
 _PACKAGES = {"ip": "iproute2", "nft": "nftables"}
 
 _SWITCHES = (
@@ -59,13 +63,13 @@ def probe(faultfs: str | None = None) -> Missing | None:
         tools = {name: tool(name) for name in ("ip", "nft")}
     except FileNotFoundError as error:
         return Missing(str(error.strerror), f"install {_PACKAGES[error.filename]}")
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryFile() as said:
         try:
             process, channel = start_keeper(said)
         except OSError as error:
             return Missing(f"no keeper: {error}", "Linux 5.3 or later is needed")
         with process, channel:
-            reason = _try_out(channel, Path(folder), tools, faultfs)
+            reason = _try_out(channel, tools, faultfs)
             channel.close()
         if reason is None:
             return None
@@ -87,16 +91,16 @@ def tool(name: str) -> str:
     return found
 
 
-def _try_out(
-    channel: socket.socket, folder: Path, tools: Mapping[str, str], faultfs: str | None
-) -> str | None:
+def _try_out(channel: socket.socket, tools: Mapping[str, str], faultfs: str | None) -> str | None:
     """Make two hosts, cut one, and say what did not work. Blocks."""
     channel.settimeout(_PROBE_S)
     nodes = [
-        {"name": f"n{i}", "address": address(i), "directory": str(folder / f"n{i}")} for i in (1, 2)
+        {"name": f"n{i}", "address": address(i), "directory": str(_SCRATCH / f"n{i}")}
+        for i in (1, 2)
     ]
     rules = cuts.ruleset([address(2)])
     requests: list[dict[str, Any]] = [
+        {"verb": "scratch", "path": str(_SCRATCH)},
         {
             "verb": "open",
             "nodes": nodes,

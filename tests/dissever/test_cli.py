@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -182,6 +183,27 @@ def test_bug_of_our_own_exits_with_3_and_never_with_1(
 
     assert ran.status == 3
     assert "we are at fault" in ran.text
+
+
+def test_sigterm_ends_it_as_ctrl_c_does(
+    dissever: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleaned = []
+
+    def be_ended(*_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            cleaned.append(True)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("dissever.cli.execute", be_ended)
+    ran = dissever(*SIMULATED)
+
+    assert ran.status == 3
+    assert "interrupted" in ran.text
+    assert cleaned
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_system_that_does_not_start_exits_with_3_and_the_reason(

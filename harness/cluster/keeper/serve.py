@@ -18,13 +18,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import network, processes
+from . import kernel, network, processes
 from .cgroups import Groups
 from .nodes import Node, Task
 
 _MESSAGE_BYTES_MAX = 1 << 20
 _PATIENCE_S = 3600.0
 _RESEND_S = 0.02
+_SCRATCH_BYTES = 1 << 24
 _SETTLE_S = 10.0
 
 
@@ -237,6 +238,11 @@ class _Server:
             for stream in streams:
                 os.close(stream)
 
+    def _scratch(self, path: str) -> Task:
+        """Lay an empty disk over a folder, for us alone: what is put there ends with us."""
+        yield from ()
+        kernel.mount_tmpfs(path, _SCRATCH_BYTES)
+
     def _reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Task:
         """Send a datagram for each pair, again and again, until all have arrived or time is up."""
         number = next(self._numbers)
@@ -285,6 +291,7 @@ def _drain(descriptor: int) -> None:
 
 _VERBS: dict[str, Callable[..., Task]] = {
     "open": _Server._open,
+    "scratch": _Server._scratch,
     "start": lambda server, node, argv, environment: server._nodes[node].start(argv, environment),
     "stop": lambda server, node, timeout_s: server._nodes[node].stop(timeout_s),
     "kill": lambda server, node: server._nodes[node].kill(),
