@@ -18,6 +18,7 @@ import msgspec
 from dissever.harness.client import Missing, Nemesis, Primaries
 from dissever.harness.cluster import PLAIN, Cluster, Hosts
 from dissever.harness.system import Builds, Members
+from dissever.nemesis.bursts import Bursts
 from dissever.nemesis.clock import ClockFault
 from dissever.nemesis.clock_turns import MONOTONIC
 from dissever.nemesis.cuts import Cuts, LinkEvidence
@@ -33,6 +34,9 @@ from dissever.nemesis.majority_only import MAJORITY_ONLY, MajorityOnly, core
 from dissever.nemesis.membership import Demote, Remove, Replace, Transfer
 from dissever.nemesis.needs import BACKENDS, Backend, Need, missing
 from dissever.nemesis.node_fault import Hand, NodeFault
+from dissever.nemesis.packet_fault import PacketFault
+from dissever.nemesis.packet_kinds import PACKET_KINDS, Means
+from dissever.nemesis.packets import Packets
 from dissever.nemesis.partition import Partition
 from dissever.nemesis.pause import Pause
 from dissever.nemesis.planner import plan
@@ -89,6 +93,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "LinkEvidence",
     "MajorityOnly",
     "NodeFault",
+    "PacketFault",
     "Partition",
     "Pause",
     "Stop",
@@ -135,6 +140,8 @@ class Shared:
     down: Down
     probes: Probes
     proxies: Proxies
+    packets: Packets
+    bursts: Bursts
     clocks: dict[str, str] = field(default_factory=dict)
 
 
@@ -167,6 +174,24 @@ def _toxic(name: str) -> Kind:
             name, at.cluster, shared.proxies, primaries=at.primaries, seed=at.seed
         ),
         needs=(Need.KERNEL, Need.TOXIPROXY),
+    )
+
+
+def _packet(name: str) -> Kind:
+    need = {Means.NFT: Need.LOSS, Means.TBF: Need.TBF, Means.NETEM: Need.NETEM}
+    kind = PACKET_KINDS[name]
+    return Kind(
+        kind.description,
+        lambda at, shared: PacketFault(
+            name,
+            at.cluster,
+            shared.packets,
+            shared.bursts,
+            shared.cuts,
+            primaries=at.primaries,
+            seed=at.seed,
+        ),
+        needs=(Need.KERNEL, need[kind.means]),
     )
 
 
@@ -234,6 +259,7 @@ KINDS: Mapping[str, Kind] = {
         lambda at, shared: Swizzle(at.cluster, shared.cuts, seed=at.seed),
     ),
     **{name: _toxic(name) for name in TOXIC_KINDS},
+    **{name: _packet(name) for name in PACKET_KINDS},
     "kill": Kind(
         "end nodes with SIGKILL, then start them again",
         lambda at, shared: _node_fault("kill", Kill(at.cluster), at, shared),
@@ -345,6 +371,8 @@ def make_nemeses(faults: Iterable[str], environment: Environment) -> dict[str, N
         down=Down(cluster.nodes, environment.budget),
         probes=probes,
         proxies=Proxies(cluster, probes, environment.peer_ports),
+        packets=Packets(cluster),
+        bursts=Bursts(cluster),
     )
     made = {name: KINDS[name].make(environment, shared) for name in HEALING_ORDER if name in asked}
     if environment.watched is not None:

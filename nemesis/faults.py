@@ -18,6 +18,7 @@ from dissever.nemesis.clock_turns import CLOCK_DRAWS, MONOTONIC, WALL
 from dissever.nemesis.disk_draws import DISK_DRAWS
 from dissever.nemesis.grudges import PartitionSpec
 from dissever.nemesis.links import LINK_SPECS
+from dissever.nemesis.packet_kinds import PACKET_KINDS
 from dissever.nemesis.targets import TargetSpec, majority_size, minority_size
 from dissever.nemesis.toxic_kinds import TOXIC_KINDS
 
@@ -103,6 +104,17 @@ FAULTS: Mapping[str, Shape] = {
             draw=kind.draw,
         )
         for name, kind in TOXIC_KINDS.items()
+    },
+    **{
+        name: Shape(
+            (f"start-{name}", f"stop-{name}"),
+            LINK_SPECS,
+            takes_down=False,
+            heals=Heals.LINKS,
+            draw=kind.draw,
+            group="packets",
+        )
+        for name, kind in PACKET_KINDS.items()
     },
     "kill": Shape(("kill", "start"), _TARGETS, takes_down=True, heals=Heals.START),
     "stop": Shape(("terminate", "start"), _TARGETS, takes_down=True, heals=Heals.START),

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from dissever.harness.client import Missing
 from dissever.harness.cluster import backends, cgroups, clock, faultfs
+from dissever.nemesis import host_trials
 from dissever.nemesis.toxiproxy import server
 
 __all__ = ["BACKENDS", "NEEDS", "Backend", "Need", "missing"]
@@ -36,6 +37,9 @@ class Need(StrEnum):
     DISKS = "disks of their own for nodes"
     CLOCKS = "clocks of their own for nodes"
     FAULTFS = "disks that fail as they are told"
+    LOSS = "random loss by nft"
+    TBF = "tbf"
+    NETEM = "netem"
 
 
 def _kernel(backend: Backend) -> Missing | None:
@@ -74,6 +78,10 @@ def _plain_hosts(backend: Backend, what: str) -> Missing | None:
     return Missing(f"{backend.value} are made without {what} of their own", "use namespaces")
 
 
+def _tried(trial: host_trials.Trial) -> Callable[[Backend], Missing | None]:
+    return lambda backend: host_trials.tried(trial, backend.value)
+
+
 NEEDS: Mapping[Need, Callable[[Backend], Missing | None]] = {
     Need.KERNEL: _kernel,
     Need.CGROUPS: _cgroups,
@@ -81,6 +89,9 @@ NEEDS: Mapping[Need, Callable[[Backend], Missing | None]] = {
     Need.DISKS: _disks,
     Need.CLOCKS: _clocks,
     Need.FAULTFS: _faultfs,
+    Need.LOSS: _tried(host_trials.LOSS),
+    Need.TBF: _tried(host_trials.TBF),
+    Need.NETEM: _tried(host_trials.NETEM),
 }
 """Each tries out one need on one backend."""
 

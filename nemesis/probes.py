@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 from typing import Final
 
 from dissever.harness.cluster import Cluster
 
-__all__ = ["ECHO_PORT", "Probes", "python"]
+__all__ = ["ECHO_PORT", "Probes"]
 
 ECHO_PORT: Final = 20_007
 
@@ -49,11 +48,6 @@ Streams(address, Stream).serve_forever()
 """
 
 
-def python(cluster: Cluster) -> str:
-    """The Python that a cluster's hosts have."""
-    return sys.executable if cluster.backend == "namespaces" else "python3"
-
-
 class Probes:
     """The echoes of one cluster; `lay` starts them."""
 
@@ -79,7 +73,7 @@ class Probes:
         return await self._cluster.dial(node, ECHO_PORT, limit_s)
 
     async def _start(self, node: str) -> None:
-        argv = [python(self._cluster), "-I", "-S", "-c", ECHO, str(ECHO_PORT)]
+        argv = [self._cluster.python, "-I", "-S", "-c", ECHO, str(ECHO_PORT)]
         await self._cluster.spawn(node, "echo", argv)
         loop = asyncio.get_running_loop()
         end = loop.time() + UP_LIMIT_S

@@ -25,7 +25,7 @@ from typing import Final, TypeAlias
 
 from dissever.harness.cluster import Cluster
 from dissever.nemesis.grudges import Link
-from dissever.nemesis.probes import ECHO_PORT, Probes, python
+from dissever.nemesis.probes import ECHO_PORT, Probes
 from dissever.nemesis.toxiproxy import Proxy, Toxic, Toxiproxy, Unreachable, Wedged, server
 from dissever.nemesis.toxiproxy.transport import CALL_LIMIT_S
 
@@ -176,7 +176,7 @@ class Proxies:
         """Start the server beside a node, with a proxy for each peer and port."""
         there = await self._cluster.carry(node, program)
         command = [there, "-host", "0.0.0.0", "-port", str(CONTROL_PORT)]
-        argv = [python(self._cluster), "-I", "-S", "-c", KEEP, str(REPLACE_PORT), *command]
+        argv = [self._cluster.python, "-I", "-S", "-c", KEEP, str(REPLACE_PORT), *command]
         await self._cluster.spawn(node, "toxiproxy", argv)
         loop = asyncio.get_running_loop()
 
