@@ -5,7 +5,8 @@ What is valid comes with an order, what is invalid with a part that is invalid a
 that break a rule, made as few as the rule allows by leaving out one after the other. To leave a
 value out, with all that handles it, is sound: whatever order the whole has, the rest has too.
 
-Cost: 1 µs an operation to make arrays of calls, then O(n) or O(n log n) in C, 0.05 to 0.2 µs each.
+Cost: 1 µs an operation to make arrays of calls, then O(n) or O(n log n) in C: 0.05 to 0.2 µs each
+up to 100,000 operations, and 0.1 to 0.6 for a million, which no longer fit into a cache.
 Memory: 17 bytes an operation here, up to 130 there. What is invalid is judged again, in all for
 `SHRINK_OPERATIONS` operations.
 
