@@ -227,17 +227,39 @@ static int32_t branch_open(const struct problem *problem, const struct cursor *c
     return operation;
 }
 
-/* One operation, or -1: of the open ok ones by slot, then of the crashed ones by slot of kinds. */
-static int32_t branch_at(const struct problem *problem, const struct cursor *cursor,
-                         uint64_t *child, int32_t place, struct wanted wanted)
+/* The first open operation from `slot` on that is not linearized, or n_slots. */
+static int32_t next_open(const struct problem *problem, const struct cursor *cursor,
+                         const uint64_t *block, int32_t slot)
 {
-    if (place >= problem->n_slots)
-        return branch_crashed(problem, cursor, child, place - problem->n_slots, wanted);
-    bool is_open = (cursor->open[place / 64] >> (place % 64) & 1) != 0;
-    bool is_forced = cursor->holders[place] == problem->return_operation[cursor->at];
-    if (!is_open || is_forced || block_has(child, place))
-        return -1;
-    return branch_open(problem, cursor, child, place, wanted);
+    uint32_t word = (uint32_t)slot / 64;
+    uint64_t wanted = ~UINT64_C(0) << (slot % 64);
+    for (; word < problem->mask_words; word++, wanted = ~UINT64_C(0)) {
+        uint64_t left = cursor->open[word] & ~block[1 + word] & wanted;
+        if (left != 0)
+            return (int32_t)(64 * word) + __builtin_ctzll(left);
+    }
+    return problem->n_slots;
+}
+
+/*
+ * One operation from *place on, or -1: of the open ok ones by slot, then of the crashed ones by
+ * slot of kinds. The place after it is left in *place.
+ */
+static int32_t branch_from(const struct problem *problem, const struct cursor *cursor,
+                           const uint64_t *block, uint64_t *child, int32_t *place,
+                           struct wanted wanted)
+{
+    int32_t n_slots = problem->n_slots, n = n_slots + problem->n_kind_slots, operation = -1;
+    int32_t forced = problem->slot[problem->return_operation[cursor->at]];
+    while (operation < 0 && *place < n_slots) {
+        int32_t slot = next_open(problem, cursor, block, *place);
+        *place = slot < n_slots ? slot + 1 : n_slots;
+        if (slot < n_slots && slot != forced)
+            operation = branch_open(problem, cursor, child, slot, wanted);
+    }
+    for (; operation < 0 && *place < n; ++*place)
+        operation = branch_crashed(problem, cursor, child, *place - n_slots, wanted);
+    return operation;
 }
 
 /*
@@ -258,11 +280,14 @@ static int32_t branch(const struct problem *problem, const struct cursor *cursor
         *position = 1;
         operation = branch_open(problem, cursor, child, forced, wanted);
     }
-    for (; operation < 0 && *position <= n; ++*position)
-        operation = branch_at(problem, cursor, child, (int32_t)*position - 1, wanted);
-    wanted.direct = false;
-    for (; operation < 0 && *position <= 2 * n; ++*position)
-        operation = branch_at(problem, cursor, child, (int32_t)(*position - 1 - n), wanted);
+    for (uint32_t first = 1; operation < 0 && first <= 1 + n; first += n) {
+        int32_t place = (int32_t)(*position - first);
+        wanted.direct = first == 1;
+        if (place >= (int32_t)n)
+            continue;
+        operation = branch_from(problem, cursor, block, child, &place, wanted);
+        *position = first + (uint32_t)place;
+    }
     return operation;
 }
 

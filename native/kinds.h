@@ -113,19 +113,15 @@ static int32_t problem_expiry(const struct problem *problem, int32_t t)
     return expiry;
 }
 
-/*
- * Gather the useful crashed operations by kind. `order` lists all operations by invocation; NULL
- * where their numbers do.
- */
-static void problem_kinds(struct problem *problem, const int32_t *order, int32_t n_order,
-                         int32_t *expiry, int32_t *kind_of, int32_t *counts)
+/* Gather the useful crashed operations by kind. */
+static void problem_kinds(struct problem *problem, const int32_t *expiry, int32_t *kind_of,
+                          int32_t *counts)
 {
     int32_t total = 0;
 
-    for (int32_t i = 0; i < n_order; i++) {
-        int32_t operation = order == NULL ? i : order[i];
-        int32_t t = problem->transition[operation];
-        if (problem->slot[operation] >= 0 || problem->birth[operation] > expiry[t])
+    for (int32_t i = 0; i < problem->n_crashed; i++) {
+        int32_t operation = problem->crashed[i], t = problem->transition[operation];
+        if (problem->birth[operation] > expiry[t])
             continue;
         if (kind_of[t] < 0) {
             kind_of[t] = problem->n_kinds++;
@@ -143,11 +139,10 @@ static void problem_kinds(struct problem *problem, const int32_t *order, int32_t
         counts[kind] = 0;
     }
     problem->kind_start[problem->n_kinds] = total;
-    for (int32_t i = 0; i < n_order; i++) {
-        int32_t operation = order == NULL ? i : order[i];
+    for (int32_t i = 0; i < problem->n_crashed; i++) {
+        int32_t operation = problem->crashed[i];
         int32_t kind = kind_of[problem->transition[operation]];
-        if (problem->slot[operation] >= 0 || kind < 0 ||
-            problem->birth[operation] > problem->kind_expiry[kind] ||
+        if (kind < 0 || problem->birth[operation] > problem->kind_expiry[kind] ||
             counts[kind] == problem->kind_start[kind + 1] - problem->kind_start[kind])
             continue;
         problem->kind_operations[problem->kind_start[kind] + counts[kind]++] = operation;
@@ -243,52 +238,56 @@ static int problem_kind_slots(struct problem *problem, const int32_t *slot_of)
     return SEARCH_OK;
 }
 
-/* Prepare crashed operations: rule (d). */
-static int problem_crashes(struct problem *problem, struct account *account, const int32_t *order)
+static void problem_pure(struct problem *problem, uint8_t *sensitive)
 {
-    int64_t n_transitions = problem->n_transitions;
-    uint8_t *sensitive = problem_allocate(problem, account, n_transitions, 1);
-    uint8_t *crashed = problem_allocate(problem, account, n_transitions, 1);
-    int32_t *scratch = problem_allocate(problem, account, 4 * n_transitions, sizeof(int32_t));
-    if (sensitive == NULL || crashed == NULL || scratch == NULL)
-        return SEARCH_NO_MEMORY;
-    int32_t *last_return = scratch, *expiry = scratch + n_transitions;
-    int32_t *kind_of = expiry + n_transitions, *counts = kind_of + n_transitions;
-
     if (problem->lazy != NULL)
-        memcpy(problem->pure, problem->lazy_pure, (size_t)n_transitions);
+        memcpy(problem->pure, problem->lazy_pure, (size_t)problem->n_transitions);
     else if (problem->next != NULL)
         problem_classify(problem, sensitive);
     for (int32_t t = 0; problem->want != NULL && t < problem->n_transitions; t++)
         problem->pure[t] = problem->make[t] < 0 || problem->make[t] == problem->want[t];
+}
+
+/* Prepare crashed operations: rule (d). */
+static int problem_crashes(struct problem *problem, struct account *account)
+{
+    int64_t n_transitions = problem->n_transitions, n_states = problem->n_states;
+    uint8_t *sensitive = problem_allocate(problem, account, n_transitions, 1);
+    if (sensitive == NULL)
+        return SEARCH_NO_MEMORY;
+    problem_pure(problem, sensitive);
+    if (problem->n_crashed == 0)
+        return SEARCH_OK; /* no kinds: what is by kind stays zeros */
+    uint8_t *crashed = problem_allocate(problem, account, n_transitions, 1);
+    int32_t *scratch = problem_allocate(problem, account, 4 * n_transitions, sizeof(int32_t));
+    int32_t *of_states = problem_allocate(problem, account, 2 * n_states, sizeof(int32_t));
+    problem->weight = problem_allocate(problem, account, n_transitions, 1);
+    if (crashed == NULL || scratch == NULL || of_states == NULL || problem->weight == NULL)
+        return SEARCH_NO_MEMORY;
+    int32_t *last_return = scratch, *expiry = scratch + n_transitions;
+    int32_t *kind_of = expiry + n_transitions, *counts = kind_of + n_transitions;
+
     for (int64_t t = 0; t < n_transitions; t++)
         last_return[t] = kind_of[t] = -1;
-    for (int32_t e = 0; e < problem->n_returns; e++)
-        last_return[problem->transition[problem->return_operation[e]]] = e;
-    for (int32_t operation = 0; operation < problem->n_operations; operation++)
-        if (problem->slot[operation] < 0)
-            crashed[problem->transition[operation]] = 1;
+    for (int32_t i = 0; i < problem->n_crashed; i++)
+        crashed[problem->transition[problem->crashed[i]]] = 1;
     if (problem->next != NULL) {
+        for (int32_t e = 0; e < problem->n_returns; e++)
+            last_return[problem->transition[problem->return_operation[e]]] = e;
         problem_needs(problem, sensitive, crashed, last_return);
     } else if (problem->want != NULL) {
-        int32_t *heads = problem_allocate(problem, account, 2 * (int64_t)problem->n_states,
-                                          sizeof(int32_t));
-        if (heads == NULL)
-            return SEARCH_NO_MEMORY;
-        register_needs(problem, crashed, heads, expiry, heads + problem->n_states);
+        register_needs(problem, crashed, of_states, expiry, of_states + n_states);
     }
     for (int32_t t = 0; t < problem->n_transitions; t++)
         expiry[t] = crashed[t] ? problem_expiry(problem, t) : -1;
-    problem_kinds(problem, order, problem->n_operations, expiry, kind_of, counts);
-    problem->weight = problem_allocate(problem, account, n_transitions, 1);
+    problem_kinds(problem, expiry, kind_of, counts);
     int32_t *slot_of = problem_allocate(problem, account, problem->n_kinds, sizeof(int32_t));
-    int32_t *coverer_of = problem_allocate(problem, account, problem->n_states, sizeof(int32_t));
-    if (problem->weight == NULL || slot_of == NULL || coverer_of == NULL)
+    if (slot_of == NULL)
         return SEARCH_NO_MEMORY;
     memset(problem->weight, 1, (size_t)n_transitions);
     memset(slot_of, 0xFF, sizeof(int32_t) * (size_t)problem->n_kinds);
     if (problem->lazy == NULL && problem->n_kinds > 0)
-        problem_covers(problem, slot_of, coverer_of);
+        problem_covers(problem, slot_of, of_states);
     return problem_kind_slots(problem, slot_of);
 }
 

@@ -48,6 +48,20 @@ static void *account_resize(struct account *account, void *old, uint64_t old_byt
     return memory;
 }
 
+/* The same for zeros. */
+static void *account_zeroed(struct account *account, uint64_t bytes)
+{
+    if (bytes > SIZE_MAX || account->used + bytes > account->limit)
+        return NULL;
+    void *memory = calloc(1, bytes == 0 ? 1 : (size_t)bytes);
+    if (memory == NULL)
+        return NULL;
+    account->used += bytes;
+    if (account->used > account->peak)
+        account->peak = account->used;
+    return memory;
+}
+
 static void account_free(struct account *account, void *memory, uint64_t bytes)
 {
     if (memory != NULL)

@@ -25,8 +25,10 @@ static int problem_sweep(struct problem *problem, const int32_t *at, int32_t n_p
         }
         int32_t operation = at[position] - 1;
         problem->birth[operation] = e;
-        if (problem->slot[operation] < 0)
+        if (problem->slot[operation] < 0) {
+            problem->crashed[problem->n_crashed++] = operation;
             continue;
+        }
         int32_t slot = 0;
         while (slot < problem->n_slots && !is_free[slot])
             slot++;
@@ -91,7 +93,7 @@ static int problem_allocate_all(struct problem *problem, struct account *account
     int32_t **arrays[] = {
         &problem->return_operation, &problem->calls_start, &problem->calls,
         &problem->slot,             &problem->slot_before, &problem->birth,
-        &problem->kind_operations,  &problem->kinds_start,
+        &problem->kind_operations,  &problem->kinds_start, &problem->crashed,
     };
     int32_t **of_transitions[] = {
         &problem->kind_transition, &problem->kind_start, &problem->kind_expiry,
@@ -122,13 +124,13 @@ static void problem_events(struct problem *problem, const int32_t *at, int32_t n
     }
 }
 
-/* From `at` (see problem_sweep) and the operations by invocation to the rest. */
+/* From `at` (see problem_sweep) to the rest. */
 static int problem_finish(struct problem *problem, struct account *account, const int32_t *at,
-                          int32_t n_positions, const int32_t *order)
+                          int32_t n_positions)
 {
     int error = problem_sweep(problem, at, n_positions);
     if (error == SEARCH_OK)
-        error = problem_crashes(problem, account, order);
+        error = problem_crashes(problem, account);
     problem->mask_words = ((uint32_t)problem->n_slots + 63) / 64;
     problem->width = 1 + problem->mask_words +
                      ((uint32_t)problem->n_kind_slots + COUNTS_PER_WORD - 1) / COUNTS_PER_WORD;
@@ -144,18 +146,13 @@ static int problem_prepare(struct problem *problem, struct account *account, con
     if (error != SEARCH_OK)
         return error;
     int32_t *at = problem_allocate(problem, account, 2 * (int64_t)n, sizeof(int32_t));
-    int32_t *order = problem_allocate(problem, account, n, sizeof(int32_t));
-    if (at == NULL || order == NULL)
+    if (at == NULL)
         return SEARCH_NO_MEMORY;
     if (!problem_has_good_table(problem))
         return SEARCH_MALFORMED;
     if ((error = problem_positions(problem, inv, ret, at)) != SEARCH_OK)
         return error;
-    int32_t n_order = 0;
-    for (int32_t position = 0; position < 2 * n; position++)
-        if (at[position] > 0)
-            order[n_order++] = at[position] - 1;
-    return problem_finish(problem, account, at, 2 * n, order);
+    return problem_finish(problem, account, at, 2 * n);
 }
 
 /* Prepare a register from events in order; as above. */
@@ -166,7 +163,7 @@ static int problem_prepare_register(struct problem *problem, struct account *acc
     if (error != SEARCH_OK)
         return error;
     problem_events(problem, at, n_positions);
-    return problem_finish(problem, account, at, n_positions, NULL);
+    return problem_finish(problem, account, at, n_positions);
 }
 
 #endif

@@ -13,7 +13,10 @@
 #include "memo.h"
 #include "search.h"
 
-#define PROBLEM_ARRAYS_MAX 48
+#define PROBLEM_BLOCKS_MAX 48
+#ifndef PROBLEM_BLOCK_BYTES /* tests set it to 0, so that sanitizers know every array */
+#define PROBLEM_BLOCK_BYTES 8192 /* that small arrays share: most histories need but one block */
+#endif
 
 struct problem {
     const int32_t *transition; /* by operation; the caller's */
@@ -34,6 +37,8 @@ struct problem {
     int32_t *slot;             /* by operation; -1 for a crashed one */
     int32_t *slot_before;      /* by operation: who held its slot before, or -1 */
     int32_t *birth;            /* by operation: the first return after its invocation */
+    int32_t *crashed;          /* crashed operations by invocation */
+    int32_t n_crashed;
     int32_t n_slots;
 
     uint8_t *pure;  /* by transition: leaves every state in which it is enabled as it is */
@@ -54,24 +59,41 @@ struct problem {
 
     uint32_t mask_words;
     uint32_t width; /* words in a block */
-    void *owned[PROBLEM_ARRAYS_MAX];
-    uint64_t owned_bytes[PROBLEM_ARRAYS_MAX];
+    void *owned[PROBLEM_BLOCKS_MAX];
+    uint64_t owned_bytes[PROBLEM_BLOCKS_MAX];
     uint32_t n_owned;
+    unsigned char *block; /* what is left of the one that small arrays share */
+    uint64_t block_left;
 };
 
+static void *problem_own(struct problem *problem, struct account *account, uint64_t bytes)
+{
+    if (problem->n_owned == PROBLEM_BLOCKS_MAX)
+        return NULL;
+    void *memory = account_zeroed(account, bytes);
+    if (memory == NULL)
+        return NULL;
+    problem->owned[problem->n_owned] = memory;
+    problem->owned_bytes[problem->n_owned++] = bytes;
+    return memory;
+}
+
+/* Zeros, given back by problem_free; NULL past the limit. */
 static void *problem_allocate(struct problem *problem, struct account *account, int64_t n,
                               uint64_t size)
 {
-    uint64_t bytes = (uint64_t)n * size;
-    if (problem->n_owned == PROBLEM_ARRAYS_MAX)
-        return NULL;
-    void *memory = account_resize(account, NULL, 0, bytes);
-    if (memory == NULL)
-        return NULL;
-    memset(memory, 0, (size_t)bytes);
-    problem->owned[problem->n_owned] = memory;
-    problem->owned_bytes[problem->n_owned] = bytes;
-    problem->n_owned++;
+    uint64_t bytes = ((uint64_t)n * size + 7) / 8 * 8;
+    if (bytes >= PROBLEM_BLOCK_BYTES)
+        return problem_own(problem, account, bytes);
+    if (bytes > problem->block_left) {
+        problem->block = problem_own(problem, account, PROBLEM_BLOCK_BYTES);
+        if (problem->block == NULL)
+            return problem_own(problem, account, bytes);
+        problem->block_left = PROBLEM_BLOCK_BYTES;
+    }
+    void *memory = problem->block;
+    problem->block += bytes;
+    problem->block_left -= bytes;
     return memory;
 }
 

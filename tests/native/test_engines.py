@@ -37,6 +37,7 @@ NARROW = (
 """Small histories come to the later stages of the schedule."""
 
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZERS += ("-DPROBLEM_BLOCK_BYTES=0",)
 
 Compile = Callable[..., Path]
 

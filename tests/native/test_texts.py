@@ -113,6 +113,7 @@ def test_the_search_says_the_same_of_large_histories(compile_keys: Compile) -> N
 
 def test_sanitizers_find_nothing(compile_keys: Compile) -> None:
     flags = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    flags += ("-DPROBLEM_BLOCK_BYTES=0",)
     try:
         program = compile_keys(*flags, name="compare_texts")
     except subprocess.CalledProcessError as error:
