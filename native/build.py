@@ -26,7 +26,9 @@ SOURCES = ("search", "containers", "keys", "load", "texts", "unique", "zones")
 HEADERS = (
     *INTERFACES,
     *(
+        "beginnings",
         "breadth",
+        "corpus",
         "covers",
         "cursor",
         "deadlines",
@@ -43,10 +45,12 @@ HEADERS = (
         "memo",
         "pages",
         "peel",
+        "pieces",
         "prepare",
         "problem",
         "record",
         "replay",
+        "retrace",
         "texts",
         "unique",
         "values",

@@ -351,22 +351,35 @@ static uint64_t scratch_bytes(const struct keys *keys, int32_t n_calls)
     return sizeof(struct zones_value) * n_locals + sizeof(int32_t) * n_integers;
 }
 
-/* Note that a key needs the split, the scratch of its size, and so many bytes more. */
+/* What a worker holds for it, with what texts take. */
+static uint64_t held_bytes(const struct keys *keys, int32_t n_calls)
+{
+    return scratch_bytes(keys, n_calls) +
+           (keys->options.texts == NULL ? 0 : texts_bytes(n_calls, keys->options.n_values));
+}
+
+/* What is left of the share of a key. */
+static uint64_t room_of(const struct keys *keys, int32_t key)
+{
+    return keys->share_bytes - held_bytes(keys, keys->results.n_operations[key]);
+}
+
+/* Note that a key needs the split, what a worker holds, and so many bytes more. */
 static void note_bytes(struct worker *worker, int32_t key, uint64_t more)
 {
     struct keys *keys = worker->keys;
-    uint64_t scratch = scratch_bytes(keys, keys->results.n_operations[key]);
-    uint64_t bytes = keys->split_bytes + scratch + more;
+    uint64_t held = held_bytes(keys, keys->results.n_operations[key]);
+    uint64_t bytes = keys->split_bytes + held + more;
     bytes = bytes < keys->split_peak ? keys->split_peak : bytes;
     if (bytes > keys->results.peak_bytes[key])
         keys->results.peak_bytes[key] = bytes;
 }
 
-/* Whether the scratch of a key fits into its share. */
+/* Whether a key fits into its share. */
 static bool has_room(struct worker *worker, int32_t key)
 {
     struct keys *keys = worker->keys;
-    if (scratch_bytes(keys, keys->results.n_operations[key]) > keys->share_bytes)
+    if (held_bytes(keys, keys->results.n_operations[key]) > keys->share_bytes)
         return false;
     note_bytes(worker, key, 0);
     return true;
@@ -550,7 +563,10 @@ static enum keys_verdict replay(struct worker *worker, int32_t key, const int32_
         return is_linearization(worker, n, order, length, worker->buckets) ? KEYS_VALID
                                                                            : KEYS_FLAWED;
     struct texts_key text = text_key(worker, key);
-    int32_t answer = texts_replay(worker->texts, &text, order, length);
+    uint64_t searched = worker->search == NULL ? 0 : search_peak_bytes(worker->search);
+    uint64_t room = room_of(worker->keys, key) - searched - texts_key_bytes(worker->texts);
+    int32_t answer = texts_replay(worker->texts, &text, order, length, room);
+    note_bytes(worker, key, searched + texts_key_bytes(worker->texts));
     return answer < 0 ? KEYS_MEMORY : answer ? KEYS_VALID : KEYS_FLAWED;
 }
 
@@ -663,18 +679,18 @@ static enum keys_verdict open_search(struct worker *worker, int32_t key, int32_t
 {
     struct keys *keys = worker->keys;
     int32_t n = keys->results.n_operations[key], error;
-    uint64_t held = scratch_bytes(keys, n), share_bytes = keys->share_bytes - held;
+    uint64_t room = room_of(keys, key);
     uint64_t share = keys->round == ROUND_REST ? keys->left / (uint64_t)keys->n_waiting
                                                : keys->share;
     if (worker->texts != NULL) {
         struct texts_key text = text_key(worker, key);
-        worker->search = texts_search(worker->texts, &text, share, share_bytes, &error);
-    } else if (open_search_scratch(worker, (size_t)n, share_bytes)) {
+        worker->search = texts_search(worker->texts, &text, share, room, &error);
+    } else if (open_search_scratch(worker, (size_t)n, room)) {
         int32_t n_transitions = number_transitions(worker, key);
         worker->search = search_open_register(
             n, keys->events + keys->event_start[key], n_events, worker->transition,
             worker->n_values, n_transitions, worker->want_of, worker->make_of, share,
-            share_bytes - worker->search_bytes, &error);
+            room - worker->search_bytes, &error);
     } else {
         return KEYS_MEMORY;
     }
@@ -695,7 +711,8 @@ static enum keys_verdict run_search(struct worker *worker, int32_t key)
     bool is_depth = search_decided_by(search) == SEARCH_DEPTH;
     keys->results.engine[key] = is_depth ? KEYS_DEPTH : KEYS_BREADTH;
     keys->results.configurations[key] += search_configurations(search);
-    note_bytes(worker, key, worker->search_bytes + search_peak_bytes(search));
+    uint64_t of_texts = worker->texts == NULL ? 0 : texts_key_bytes(worker->texts);
+    note_bytes(worker, key, worker->search_bytes + search_peak_bytes(search) + of_texts);
     if (status == SEARCH_VALID) {
         int32_t *order = order_of(worker, key);
         return accept(worker, key, order, search_order(search, order));
@@ -755,7 +772,7 @@ static enum keys_verdict begin_text(struct worker *worker, int32_t key, int32_t 
     fill_positions(worker, key);
     struct texts_key text = text_key(worker, key);
     struct texts_witness witness;
-    int32_t misfit = texts_misfit(worker->texts, &text), length;
+    int32_t misfit = texts_begin(worker->texts, &text), length;
     int32_t *order = order_of(worker, key);
     enum texts_answer answer = TEXTS_AMBIGUOUS;
     if (misfit >= 0) {
@@ -933,7 +950,7 @@ static int32_t largest_within(const struct keys *keys, uint64_t bytes)
 {
     for (int32_t i = 0; i < keys->n_used; i++) {
         int32_t n_calls = keys->results.n_operations[keys->by_size[i]];
-        if (scratch_bytes(keys, n_calls) <= bytes)
+        if (held_bytes(keys, n_calls) <= bytes)
             return n_calls;
     }
     return 0;

@@ -20,8 +20,8 @@
  * which only a put leaves, since no get follows from them.
  *
  * Time: O(n log n) comparisons of texts and once through each distinct text that was told. Memory:
- * some 150 bytes an operation of the largest key and 12 a value, for each thread; the states of the
- * search are within its budget.
+ * some 250 bytes an operation of the largest key and 12 a value, for each thread; a quarter of what
+ * the budget has left for a search is for its states.
  *
  * Sources: checks of logs by prefixes as in Elle (Kingsbury and Alvaro 2020); else as zones.h.
  */
@@ -79,12 +79,18 @@ struct texts_witness {
 
 struct texts;
 
-/* What one thread needs for keys of at most n_max operations. NULL without memory. */
+/* The bytes of what one thread needs for keys of at most n_max operations. */
+uint64_t texts_bytes(int32_t n_max, int32_t n_values);
+
+/* That, or NULL without memory. */
 struct texts *texts_open(const struct columns *columns, const struct texts_model *model,
                          int32_t n_max, int32_t n_values);
 
-/* The first operation that no text has, or -1: what follows asks for a key without. */
-int32_t texts_misfit(const struct texts *texts, const struct texts_key *key);
+/* Begin a key: the first operation that no text has, or -1. What follows asks for a key without. */
+int32_t texts_begin(struct texts *texts, const struct texts_key *key);
+
+/* The most bytes that the key at hand took beside texts_bytes and the search. */
+uint64_t texts_key_bytes(const struct texts *texts);
 
 /* Decide a key without a search: a linearization in `order` (n entries), or the witness. */
 enum texts_answer texts_judge(struct texts *texts, const struct texts_key *key, int32_t *order,
@@ -92,17 +98,20 @@ enum texts_answer texts_judge(struct texts *texts, const struct texts_key *key, 
 
 struct search;
 
-/* A search for the same key, to be closed before the next one is opened. As search_open. */
+/*
+ * A search for the same key, to be closed before the next key begins. As search_open; a part of
+ * max_bytes is for its states.
+ */
 struct search *texts_search(struct texts *texts, const struct texts_key *key,
                             uint64_t max_configurations, uint64_t max_bytes, int32_t *error);
 
 /*
  * Whether an order is a linearization, with each text written out: every ok operation stands once,
  * every crashed one at most once, each get is told what is held, and none stands after one that was
- * invoked after it returned. 1 if so, 0 if not, -1 without memory.
+ * invoked after it returned. 1 if so, 0 if not, -1 past max_bytes.
  */
 int32_t texts_replay(struct texts *texts, const struct texts_key *key, const int32_t *order,
-                  int32_t length);
+                     int32_t length, uint64_t max_bytes);
 
 void texts_close(struct texts *texts);
 

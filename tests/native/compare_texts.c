@@ -155,6 +155,8 @@ static void random_history(struct history *h, int32_t operations, uint64_t *seed
     for (int32_t k = 0; k < KEYS_MAX; k++)
         strcpy(held[k], h->initial);
     int32_t wanted = 1 + random_below(seed, operations * h->n_keys);
+    int32_t again = 1 + random_below(seed, operations * h->n_keys);
+    wanted = again > wanted ? again : wanted; /* short ones show little */
     while (h->n < wanted || n_open > 0) {
         time += random_below(seed, 100) >= tie;
         if (h->n < wanted && (n_open == 0 || (n_open < width && random_below(seed, 2)))) {
