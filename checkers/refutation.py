@@ -9,11 +9,12 @@ have helped. What is too large for that is left to a second engine.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from dissever.checkers.calls import Call
-from dissever.checkers.models import REFUSED, UNKNOWN, Family, Model, State
+from dissever.checkers.models import UNKNOWN, Family, Model, State
+from dissever.checkers.steps import REFUSES, Steps, bits
 
 CONFIGURATIONS_MAX: Final = 20_000
 
@@ -182,41 +183,45 @@ def _first_refused(
         [(call.inv, i, False) for i, call in enumerate(calls)]
         + [(call.ret, i, True) for i, call in enumerate(calls) if not call.is_crashed]
     )
-    alive: set[tuple[State, frozenset[int]]] = {(model.initial, frozenset())}
-    pending: list[int] = []
+    steps, bit = Steps(model, calls), bits(calls)
+    alive: set[_Configuration] = {(0, 0)}
+    pending: dict[int, int] = {}
     left = configurations_max
     for _, i, is_return in events:
         if not is_return:
-            pending.append(i)
+            pending[i] = bit[i]
             continue
-        reached = _closure(model, calls, alive, pending, left)
+        reached = _closure(steps, alive, pending, left)
         left -= len(reached)
-        alive = {(state, done - {i}) for state, done in reached if i in done}
+        alive = {(state, done ^ bit[i]) for state, done in reached if done & bit[i]}
         if not alive:
-            return i, {state for state, _ in reached}
-        pending.remove(i)
+            return i, {steps.states[state] for state, _ in reached}
+        del pending[i]
     return None, set()
 
 
+_Configuration: TypeAlias = tuple[int, int]
+"""The number of a state, and the bits of the pending operations that took effect."""
+
+
 def _closure(
-    model: Model,
-    calls: Sequence[Call],
-    alive: set[tuple[State, frozenset[int]]],
-    pending: Sequence[int],
+    steps: Steps,
+    alive: set[_Configuration],
+    pending: Mapping[int, int],
     configurations_max: int,
-) -> set[tuple[State, frozenset[int]]]:
+) -> set[_Configuration]:
     """Whatever can be reached by letting pending operations take effect, in every order."""
     reached = set(alive)
     waiting = list(alive)
+    asked = tuple(pending.items())
     while waiting:
         state, done = waiting.pop()
-        for i in pending:
-            if i in done:
+        for i, bit in asked:
+            if done & bit:
                 continue
-            call = calls[i]
-            after = model.step(state, call.f, call.value_in, call.value_out)
-            then = (after, done | {i})
-            if after is REFUSED or then in reached:
+            after = steps.after(state, i)
+            then = (after, done | bit)
+            if after == REFUSES or then in reached:
                 continue
             reached.add(then)
             waiting.append(then)
