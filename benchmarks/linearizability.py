@@ -12,8 +12,13 @@ Both may use all cores. Times are the least of several runs where a run is short
 
 `engine` is the time inside C, or for what is no register of the whole checker in Python; `text`
 is from the file to the verdict of each key, `report` to the explanation of what failed. The ratio
-is Porcupine's check against `engine`. The exponent is the slope of log seconds over log operations,
-over three decades of sizes.
+is Porcupine's check against `engine`, of the histories that both were given. The exponent is the
+slope of log seconds over log operations, over three decades of sizes.
+
+`growth` is of every engine alone (`growth.py`): how its time and its memory grow.
+
+In the file of --json each family has `seconds` of both on the histories that both were given,
+their `ratio`, and every history in `rows`.
 
 Exit status: 0 done, 1 the two contradict each other, or a published verdict. What cannot run here
 (no Go, no compiler, no network) is left out, with the reason.
@@ -24,80 +29,28 @@ Known gap: one run on a machine with other work is no measurement; compare ratio
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import math
-import resource
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dissever.checkers import Linearizable
-from dissever.checkers.fast import JUDGED
-from dissever.checkers.from_columns import judge_columns
-from dissever.checkers.models import MODELS, Family, Model
-from dissever.harness.formats import read_history
+import growth
+from contestants import (
+    SHORT_S,
+    Case,
+    Histories,
+    Measured,
+    Missing,
+    Porcupine,
+    Shape,
+    dissever,
+)
+
 from dissever.harness.results import Budget
-from dissever.native import keys as native_keys
-from dissever.native.columns import Columns
-from dissever.native.keys import Decision, Findings, judge_keys
-from dissever.native.load import load
-from dissever.native.texts import judge_texts
-
-HERE = Path(__file__).resolve().parent
-MODULE = "github.com/anishathalye/porcupine"
-LIMIT_S = 30
-GO_BYTES_MAX = 8 << 30
-BUDGET = Budget()
-SHORT_S = 0.5
-REPEATS = 7
-GENERATE_LIMIT_S = 600
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What `histories.c` draws. `crashed` and `corrupted` are of 1000; keys 0: one object."""
-
-    operations: int
-    keys: int = 0
-    clients: int = 10
-    values: int = 5
-    crashed: int = 0
-    corrupted: int = 0
-    cas: bool = True
-    seed: int = 1
-
-
-@dataclass(frozen=True)
-class Case:
-    """One history for both. `porcupine` is the model of main.go; None: too large for it."""
-
-    name: str
-    path: Path
-    model: str
-    porcupine: str | None
-    plain: Path
-    expected: str | None = None
-
-
-@dataclass
-class Measured:
-    """What one side did with one history."""
-
-    verdict: str
-    engine_s: float
-    text_s: float
-    report_s: float = 0.0
-    operations: int = 0
-    why: str = ""
-    configurations: int = 0
-    peak_bytes: int = 0
 
 
 @dataclass
@@ -121,178 +74,6 @@ class Sums:
     contradictions: list[str] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     exponents: dict[str, float] = field(default_factory=dict)
-
-
-class Missing(Exception):
-    """Something that this machine lacks."""
-
-
-def dissever(case: Case) -> Measured:
-    """Judge a file with ours; the least of several runs."""
-    best: Measured | None = None
-    for _ in range(REPEATS):
-        gc.collect()
-        now = _once(case, MODELS[case.model])
-        if best is None:
-            best = now
-        best.engine_s = min(best.engine_s, now.engine_s)
-        best.text_s = min(best.text_s, now.text_s)
-        best.report_s = min(best.report_s, now.report_s)
-        if now.text_s > SHORT_S:
-            break
-    assert best is not None
-    return best
-
-
-def _once(case: Case, model: Model) -> Measured:
-    if model.family not in JUDGED:
-        return _once_at_length(case, model)
-    began = time.perf_counter()
-    columns = load(case.path.read_bytes()).columns
-    with _Clock() as clock:
-        findings = _find(columns, model)
-    text_s = time.perf_counter() - began
-    began = time.perf_counter()
-    result = judge_columns(columns, model, BUDGET)
-    report_s = text_s + time.perf_counter() - began
-    n_invalid = findings.count(Decision.INVALID)
-    is_valid = findings.count(Decision.VALID) == len(findings)
-    verdict = "invalid" if n_invalid else "valid" if is_valid else "unknown"
-    if verdict != result.verdict.word:
-        raise AssertionError(f"{case.name}: {verdict} in C, {result.verdict.word} in the report")
-    return Measured(
-        verdict,
-        clock.elapsed_s,
-        text_s,
-        report_s,
-        len(columns),
-        "" if is_valid else result.why,
-        result.details["configurations"],
-        result.details["peak_bytes"],
-    )
-
-
-def _find(columns: Columns, model: Model) -> Findings:
-    configurations, size = BUDGET.configurations, BUDGET.memory_bytes
-    if model.family is Family.TEXT:
-        return judge_texts(columns, initial="", configurations_max=configurations, bytes_max=size)
-    return judge_keys(
-        columns, initial=0, has_cas=True, configurations_max=configurations, bytes_max=size
-    )
-
-
-def _once_at_length(case: Case, model: Model) -> Measured:
-    """Models that C does not judge whole: all from Python, objects and explanation included."""
-    began = time.perf_counter()
-    history = read_history(case.path).history
-    ready = time.perf_counter()
-    result = Linearizable(model)(history, BUDGET)
-    ended = time.perf_counter()
-    details = result.details
-    return Measured(
-        result.verdict.word,
-        ended - ready,
-        ended - began,
-        ended - began,
-        details["operations"],
-        "" if result.verdict.word == "valid" else result.why,
-        details["configurations"],
-        details["peak_bytes"],
-    )
-
-
-class _Clock:
-    """Measures the time inside the calls of C alone, by standing between."""
-
-    def __init__(self) -> None:
-        self.elapsed_s = 0.0
-        self._module: Any = native_keys
-        self._lib = self._module.lib
-
-    def __enter__(self) -> _Clock:
-        self._module.lib = self
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._module.lib = self._lib
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._lib, name)
-        if not name.startswith("keys_"):
-            return found
-
-        def timed(*arguments: Any) -> Any:
-            began = time.perf_counter()
-            answer = found(*arguments)
-            self.elapsed_s += time.perf_counter() - began
-            return answer
-
-        return timed
-
-
-class Porcupine:
-    """The Go program, built once."""
-
-    def __init__(self, folder: Path) -> None:
-        go = shutil.which("go")
-        if go is None:
-            raise Missing("go is not on the path")
-        self.program = folder / "porcupine"
-        self._go(go, "build", "-o", str(self.program), ".")
-        self.data = Path(self._go(go, "list", "-m", "-f", "{{.Dir}}", MODULE).strip()) / "test_data"
-
-    def _go(self, *command: str) -> str:
-        done = subprocess.run(
-            command, cwd=HERE / "porcupine", capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise Missing(f"{' '.join(command)}: {done.stderr.strip()[-300:]}")
-        return done.stdout
-
-    def __call__(self, model: str, paths: Sequence[Path]) -> list[Measured]:
-        """Judge files of one model; a process that dies gives up the file it was at."""
-        command = [str(self.program), model, str(LIMIT_S), str(REPEATS), *map(str, paths)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, preexec_fn=_limit_memory, check=False
-        )
-        rows = [json.loads(line) for line in done.stdout.splitlines()]
-        found = [
-            Measured(row["verdict"], row["seconds"], row["text_s"], operations=row["operations"])
-            for row in rows
-        ]
-        if done.returncode != 0:
-            if "out of memory" not in done.stderr and "cannot allocate" not in done.stderr:
-                raise Missing(f"porcupine: {done.stderr.strip()[:300]}")
-            found.append(Measured("unknown", LIMIT_S, LIMIT_S, why="out of memory"))
-        return found
-
-
-def _limit_memory() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (GO_BYTES_MAX, GO_BYTES_MAX))
-
-
-class Histories:
-    """The generator, compiled once, and the histories it wrote."""
-
-    def __init__(self, folder: Path) -> None:
-        compiler = shutil.which("cc")
-        if compiler is None:
-            raise Missing("no C compiler")
-        self.folder = folder
-        self.program = folder / "histories"
-        source = str(HERE / "histories.c")
-        subprocess.run([compiler, "-O2", "-std=c11", source, "-o", self.program], check=True)
-
-    def __call__(self, name: str, shape: Shape) -> tuple[Path, Path]:
-        """Our file and that for Go."""
-        lines, plain = self.folder / f"{name}.jsonl", self.folder / f"{name}.txt"
-        numbers = (
-            shape.operations, shape.keys, shape.clients, shape.values, shape.crashed,
-            shape.corrupted, int(shape.cas), shape.seed,
-        )  # fmt: skip
-        command = [str(self.program), *map(str, numbers), str(lines), str(plain)]
-        subprocess.run(command, check=True, timeout=GENERATE_LIMIT_S)
-        return lines, plain
 
 
 @dataclass(frozen=True)
@@ -380,15 +161,23 @@ def corrupted(tools: Tools) -> Iterator[Case]:
     return _drawn(tools, {"corrupted": Shape(100, keys=5000, crashed=100, corrupted=30)})
 
 
+HARD_BUDGET = Budget(configurations=2_000_000)
+
+
 def hard(tools: Tools) -> Iterator[Case]:
-    """T8: crashes and a few wrong reads, from seeds that cost the search the most of 25."""
+    """
+    T8: crashes and wrong reads, none valid; of 25 seeds those that cost the search the most.
+
+    With 2 M configurations it takes about as long as Porcupine may; the last is past both.
+    """
     shapes = {
-        "hard-750": Shape(750, crashed=100, corrupted=10, seed=9),
-        "hard-750-wide": Shape(750, crashed=100, corrupted=10, seed=17),
-        "hard-5000": Shape(5000, crashed=70, corrupted=2, seed=3),
-        "hard-7500": Shape(7500, crashed=100, corrupted=2, seed=1),
+        "hard-750": Shape(750, crashed=100, corrupted=10, seed=17),
+        "hard-2000": Shape(2000, crashed=50, corrupted=10, seed=15),
+        "hard-4000": Shape(4000, crashed=50, corrupted=40, seed=13),
+        "hard-4000-wide": Shape(4000, crashed=50, corrupted=40, seed=7),
     }
-    return _drawn(tools, shapes)
+    for case in _drawn(tools, shapes):
+        yield replace(case, budget=HARD_BUDGET)
 
 
 FAMILIES: dict[str, Callable[[Tools], Iterator[Case]]] = {
@@ -402,6 +191,7 @@ FAMILIES: dict[str, Callable[[Tools], Iterator[Case]]] = {
     "corrupted": corrupted,
     "hard": hard,
 }
+GROWTH = "growth"
 
 
 def measure(name: str, tools: Tools) -> Sums:
@@ -409,19 +199,21 @@ def measure(name: str, tools: Tools) -> Sums:
     family = Sums(name)
     sizes: dict[int, Measured] = {}
     for case in FAMILIES[name](tools):
+        _tell(f"{name}: {case.name}")
         ours = dissever(case)
         theirs = None
         if tools.porcupine is not None and case.porcupine is not None:
+            _tell(f"{name}: {case.name}: {_told(ours)}; Porcupine is at work")
             theirs = tools.porcupine(case.porcupine, [case.plain])[0]
         _add(family, case, ours, theirs)
         sizes.setdefault(ours.operations, ours)
         if theirs is None or ours.operations > 2000 or ours.text_s > SHORT_S:
-            print(f"  {case.name}: {_told(ours)}; porcupine {_told(theirs)}", file=sys.stderr)
+            _keep(f"  {case.name}: {_told(ours)}; porcupine {_told(theirs)}")
     if family.porcupine_s is not None and family.compared_engine_s > 0:
         family.ratio = family.porcupine_s / family.compared_engine_s
     if name in ("unique", "cas", "crashes"):
         for of in ("engine_s", "text_s", "configurations", "peak_bytes"):
-            slope = _exponent({n: getattr(each, of) for n, each in sizes.items()})
+            slope = growth.exponent({n: getattr(each, of) for n, each in sizes.items()})
             if not math.isnan(slope):
                 family.exponents[of] = slope
     return family
@@ -449,16 +241,6 @@ def _add(family: Sums, case: Case, ours: Measured, theirs: Measured | None) -> N
         row["porcupine"] = asdict(theirs)
         row["ratio"] = theirs.engine_s / ours.engine_s
     family.rows.append(row)
-
-
-def _exponent(measured: dict[int, float]) -> float:
-    """The slope of a straight line through the logarithms; not a number without two points."""
-    points = [(math.log(n), math.log(s)) for n, s in measured.items() if s > 0]
-    if len(points) < 2:
-        return math.nan
-    x, y = (sum(each) / len(points) for each in zip(*points, strict=True))
-    slope: float = sum((a - x) * (b - y) for a, b in points) / sum((a - x) ** 2 for a, _ in points)
-    return slope
 
 
 def _told(measured: Measured | None) -> str:
@@ -504,6 +286,10 @@ def table(families: Sequence[Sums]) -> str:
                 "" if exponent is None else f"{exponent:.2f}",
             )
         )
+    return _aligned(rows)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
@@ -519,26 +305,53 @@ def _tool(kind: Callable[[Path], Any], folder: Path) -> Any:
         return None
 
 
+def _tell(line: str) -> None:
+    """What is at work, in one line that the next one replaces; nothing where nobody looks."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def _keep(line: str) -> None:
+    _tell("")
+    print(line, file=sys.stderr, flush=True)
+
+
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description="dissever and Porcupine on the same histories")
-    parser.add_argument("--only", default=",".join(FAMILIES), metavar="NAME,…")
+    parser.add_argument("--only", default=",".join((*FAMILIES, GROWTH)), metavar="NAME,…")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--operations-max", type=int, default=10_000_000, metavar="N")
     arguments = parser.parse_args()
     names = arguments.only.split(",")
-    if set(names) - set(FAMILIES):
-        parser.error(f"expected some of {', '.join(FAMILIES)}, got {arguments.only}")
+    if set(names) - {*FAMILIES, GROWTH}:
+        known = ", ".join((*FAMILIES, GROWTH))
+        parser.error(f"expected some of {known}, got {arguments.only}")
     families = []
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         tools = Tools(_tool(Porcupine, folder), _tool(Histories, folder), arguments.operations_max)
         for name in names:
+            if name == GROWTH:
+                continue
             try:
                 families.append(measure(name, tools))
             except Missing as missing:
-                print(f"{name} is left out: {missing}", file=sys.stderr)
-    print(table(families))
+                _keep(f"{name} is left out: {missing}")
+    grown = growth.measure(_tell, arguments.operations_max) if GROWTH in names else []
+    _tell("")
+    _print(families, grown)
+    if arguments.json:
+        numbers: dict[str, Any] = {family.name: _numbers(family) for family in families}
+        if grown:
+            numbers[GROWTH] = {"engines": [asdict(each) for each in grown]}
+        arguments.json.write_text(json.dumps(numbers, indent=1), encoding="utf-8")
+    return 1 if any(family.contradictions for family in families) else 0
+
+
+def _print(families: Sequence[Sums], grown: Sequence[growth.Grown]) -> None:
+    if families:
+        print(table(families))
     for family in families:
         slopes = [f"{of} {slope:.2f}" for of, slope in family.exponents.items()]
         if slopes:
@@ -546,10 +359,14 @@ def main() -> int:
     for family in families:
         for line in family.contradictions:
             print(f"CONTRADICTION in {family.name}: {line}")
-    if arguments.json:
-        numbers = {family.name: asdict(family) for family in families}
-        arguments.json.write_text(json.dumps(numbers, indent=1), encoding="utf-8")
-    return 1 if any(family.contradictions for family in families) else 0
+    if grown:
+        print(_aligned(list(growth.lines(grown))))
+
+
+def _numbers(family: Sums) -> dict[str, Any]:
+    """What is written of a family."""
+    seconds = {"dissever": family.compared_engine_s or None, "porcupine": family.porcupine_s}
+    return {"seconds": seconds, "ratio": family.ratio, **asdict(family)}
 
 
 if __name__ == "__main__":

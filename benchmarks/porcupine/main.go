@@ -289,9 +289,10 @@ func measure(path, model string, limit time.Duration, repeats int) report {
 		judge = textModel()
 	}
 	var best report
+	var events []porcupine.Event
 	for i := 0; i < repeats; i++ {
 		began := time.Now()
-		events := read(path, model)
+		events = read(path, model)
 		ready := time.Now()
 		result := porcupine.CheckEventsTimeout(judge, events, limit)
 		verdict := map[porcupine.CheckResult]string{
@@ -304,8 +305,13 @@ func measure(path, model string, limit time.Duration, repeats int) report {
 		best.Seconds = min(best.Seconds, now.Seconds)
 		best.TextS = min(best.TextS, now.TextS)
 		if now.TextS > longRunS {
-			break
+			return best
 		}
+	}
+	for i := 0; i < repeats; i++ { // the check alone, on what was read
+		ready := time.Now()
+		porcupine.CheckEventsTimeout(judge, events, limit)
+		best.Seconds = min(best.Seconds, time.Since(ready).Seconds())
 	}
 	return best
 }

@@ -1,0 +1,265 @@
+"""
+The two that are compared, and the histories that they are given.
+
+Dissever is timed in this process: `engine_s` is the time inside C, or for what is no register of
+the whole checker in Python. Porcupine is a Go program around its module (`porcupine/main.go`), in a
+process of its own with a limit of memory.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import resource
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from dissever.checkers import Linearizable
+from dissever.checkers.fast import JUDGED
+from dissever.checkers.from_columns import judge_columns
+from dissever.checkers.models import MODELS, Family, Model
+from dissever.harness.formats import read_history
+from dissever.harness.results import Budget
+from dissever.native import keys as native_keys
+from dissever.native.columns import Columns
+from dissever.native.keys import Decision, Findings, judge_keys
+from dissever.native.load import load
+from dissever.native.texts import judge_texts
+
+HERE: Final = Path(__file__).resolve().parent
+MODULE: Final = "github.com/anishathalye/porcupine"
+LIMIT_S: Final = 30
+GO_BYTES_MAX: Final = 8 << 30
+SHORT_S: Final = 0.5
+REPEATS: Final = 7
+GENERATE_LIMIT_S: Final = 600
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What `histories.c` draws. `crashed` and `corrupted` are of 1000; keys 0: one object."""
+
+    operations: int
+    keys: int = 0
+    clients: int = 10
+    values: int = 5
+    crashed: int = 0
+    corrupted: int = 0
+    cas: bool = True
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Case:
+    """One history for both. `porcupine` is the model of main.go; None: too large for it."""
+
+    name: str
+    path: Path
+    model: str
+    porcupine: str | None
+    plain: Path
+    expected: str | None = None
+    budget: Budget = field(default_factory=Budget)
+
+
+@dataclass
+class Measured:
+    """What one side did with one history."""
+
+    verdict: str
+    engine_s: float
+    text_s: float
+    report_s: float = 0.0
+    operations: int = 0
+    why: str = ""
+    configurations: int = 0
+    peak_bytes: int = 0
+
+
+class Missing(Exception):
+    """Something that this machine lacks."""
+
+
+def dissever(case: Case) -> Measured:
+    """Judge a file with ours; the least of several runs."""
+    model = MODELS[case.model]
+    gc.collect()  # Once: to walk all objects before each run would clear the caches for it.
+    best = _once(case, model)
+    if best.text_s > SHORT_S:
+        return best
+    for _ in range(REPEATS - 1):
+        now = _once(case, model)
+        best.engine_s = min(best.engine_s, now.engine_s)
+        best.text_s = min(best.text_s, now.text_s)
+        best.report_s = min(best.report_s, now.report_s)
+    if model.family in JUDGED:
+        best.engine_s = min(best.engine_s, _again(case, model))
+    return best
+
+
+def _again(case: Case, model: Model) -> float:
+    """The check alone, over and over on what was read once, as Porcupine is timed too."""
+    columns = load(case.path.read_bytes()).columns
+    least = math.inf
+    for _ in range(REPEATS):
+        with _Clock() as clock:
+            _find(columns, model, case.budget)
+        least = min(least, clock.elapsed_s)
+    return least
+
+
+def _once(case: Case, model: Model) -> Measured:
+    if model.family not in JUDGED:
+        return _once_at_length(case, model)
+    began = time.perf_counter()
+    columns = load(case.path.read_bytes()).columns
+    with _Clock() as clock:
+        findings = _find(columns, model, case.budget)
+    text_s = time.perf_counter() - began
+    began = time.perf_counter()
+    result = judge_columns(columns, model, case.budget)
+    report_s = text_s + time.perf_counter() - began
+    n_invalid = findings.count(Decision.INVALID)
+    is_valid = findings.count(Decision.VALID) == len(findings)
+    verdict = "invalid" if n_invalid else "valid" if is_valid else "unknown"
+    if verdict != result.verdict.word:
+        raise AssertionError(f"{case.name}: {verdict} in C, {result.verdict.word} in the report")
+    return Measured(
+        verdict,
+        clock.elapsed_s,
+        text_s,
+        report_s,
+        len(columns),
+        "" if is_valid else result.why,
+        result.details["configurations"],
+        result.details["peak_bytes"],
+    )
+
+
+def _find(columns: Columns, model: Model, budget: Budget) -> Findings:
+    configurations, size = budget.configurations, budget.memory_bytes
+    if model.family is Family.TEXT:
+        return judge_texts(columns, initial="", configurations_max=configurations, bytes_max=size)
+    return judge_keys(
+        columns, initial=0, has_cas=True, configurations_max=configurations, bytes_max=size
+    )
+
+
+def _once_at_length(case: Case, model: Model) -> Measured:
+    """Models that C does not judge whole: all from Python, objects and explanation included."""
+    began = time.perf_counter()
+    history = read_history(case.path).history
+    ready = time.perf_counter()
+    result = Linearizable(model)(history, case.budget)
+    ended = time.perf_counter()
+    details = result.details
+    return Measured(
+        result.verdict.word,
+        ended - ready,
+        ended - began,
+        ended - began,
+        details["operations"],
+        "" if result.verdict.word == "valid" else result.why,
+        details["configurations"],
+        details["peak_bytes"],
+    )
+
+
+class _Clock:
+    """Measures the time inside the calls of C alone, by standing between."""
+
+    def __init__(self) -> None:
+        self.elapsed_s = 0.0
+        self._module: Any = native_keys
+        self._lib = self._module.lib
+
+    def __enter__(self) -> _Clock:
+        self._module.lib = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._module.lib = self._lib
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._lib, name)
+        if not name.startswith("keys_"):
+            return found
+
+        def timed(*arguments: Any) -> Any:
+            began = time.perf_counter()
+            answer = found(*arguments)
+            self.elapsed_s += time.perf_counter() - began
+            return answer
+
+        return timed
+
+
+class Porcupine:
+    """The Go program, built once."""
+
+    def __init__(self, folder: Path) -> None:
+        go = shutil.which("go")
+        if go is None:
+            raise Missing("go is not on the path")
+        self.program = folder / "porcupine"
+        self._go(go, "build", "-o", str(self.program), ".")
+        self.data = Path(self._go(go, "list", "-m", "-f", "{{.Dir}}", MODULE).strip()) / "test_data"
+
+    def _go(self, *command: str) -> str:
+        done = subprocess.run(
+            command, cwd=HERE / "porcupine", capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise Missing(f"{' '.join(command)}: {done.stderr.strip()[-300:]}")
+        return done.stdout
+
+    def __call__(self, model: str, paths: Sequence[Path]) -> list[Measured]:
+        """Judge files of one model; a process that dies gives up the file it was at."""
+        command = [str(self.program), model, str(LIMIT_S), str(REPEATS), *map(str, paths)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, preexec_fn=_limit_memory, check=False
+        )
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        found = [
+            Measured(row["verdict"], row["seconds"], row["text_s"], operations=row["operations"])
+            for row in rows
+        ]
+        if done.returncode != 0:
+            if "out of memory" not in done.stderr and "cannot allocate" not in done.stderr:
+                raise Missing(f"porcupine: {done.stderr.strip()[:300]}")
+            found.append(Measured("unknown", LIMIT_S, LIMIT_S, why="out of memory"))
+        return found
+
+
+def _limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (GO_BYTES_MAX, GO_BYTES_MAX))
+
+
+class Histories:
+    """The generator, compiled once, and the histories it wrote."""
+
+    def __init__(self, folder: Path) -> None:
+        compiler = shutil.which("cc")
+        if compiler is None:
+            raise Missing("no C compiler")
+        self.folder = folder
+        self.program = folder / "histories"
+        source = str(HERE / "histories.c")
+        subprocess.run([compiler, "-O2", "-std=c11", source, "-o", self.program], check=True)
+
+    def __call__(self, name: str, shape: Shape) -> tuple[Path, Path]:
+        """Our file and that for Go."""
+        lines, plain = self.folder / f"{name}.jsonl", self.folder / f"{name}.txt"
+        numbers = (
+            shape.operations, shape.keys, shape.clients, shape.values, shape.crashed,
+            shape.corrupted, int(shape.cas), shape.seed,
+        )  # fmt: skip
+        command = [str(self.program), *map(str, numbers), str(lines), str(plain)]
+        subprocess.run(command, check=True, timeout=GENERATE_LIMIT_S)
+        return lines, plain
