@@ -43,7 +43,8 @@ from typing import Any
 
 from inventory import MARK, Inventory, Thing
 
-from dissever.nemesis import FAULTS
+import dqlite
+from dissever.nemesis import FAULTS, parse
 
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS_MAX = 4
@@ -145,7 +146,7 @@ def draw(number: int, arguments: argparse.Namespace, faults: Sequence[str]) -> T
     """What the seed settles of a run."""
     rng = Random(f"{arguments.seed}/{number}")
     way = rng.choice(tuple(WAYS.values())[number % len(WAYS)])
-    chosen = tuple(rng.sample(faults, rng.randint(1, min(FAULTS_MAX, len(faults)))))
+    chosen = _some(faults, rng)
     time_limit_s = 2 + EPISODE_S * len(chosen)
     is_at_start = rng.random() < STARTS
     start_s, end_s = START_S[arguments.backend], END_S[arguments.backend]
@@ -154,15 +155,34 @@ def draw(number: int, arguments: argparse.Namespace, faults: Sequence[str]) -> T
     return Trial(number, way, is_at_start, at_s, chosen, time_limit_s, rng.getrandbits(31))
 
 
+def _some(faults: Sequence[str], rng: Random) -> tuple[str, ...]:
+    """A few that one plan may have together."""
+    while True:
+        chosen = tuple(rng.sample(faults, rng.randint(1, min(FAULTS_MAX, len(faults)))))
+        with contextlib.suppress(ValueError):
+            parse(chosen)
+            return chosen
+
+
 def command(trial: Trial, arguments: argparse.Namespace, runs: Path) -> list[str]:
     """How the harness is called."""
     return [
         *(sys.executable, "-c", HARNESS, "test", arguments.system, "-w", "register", "-q"),
         *(["--backend", arguments.backend] if arguments.backend != "namespaces" else []),
+        *(
+            ["--set", f"upgrade-to={_newer(arguments.backend)}"]
+            if "upgrade" in trial.faults
+            else []
+        ),
         *("--faults", ",".join(trial.faults), "--nodes", str(arguments.nodes), "--rate", "100"),
         *("--time-limit", str(trial.time_limit_s), "--fault-interval", str(EPISODE_S)),
         *("--seed", str(trial.seed), "--runs", str(runs)),
     ]
+
+
+def _newer(backend: str) -> str:
+    """A version of dqlite to upgrade to; in namespaces, where another may lack, the very same."""
+    return "debian13" if backend == "containers" else dqlite.library_identity().path
 
 
 def attempt(trial: Trial, arguments: argparse.Namespace, engine: Any) -> Outcome:
@@ -322,6 +342,15 @@ def report(outcomes: Sequence[Outcome], faults: Sequence[str]) -> None:
     on = Counter(fault for each in counted for fault in each.faults)
     print("faults:  " + ", ".join(f"{name} {on[name]}" for name in faults))
     kinds = Counter(thing.kind for each in outcomes for thing in each.left)
+    print(
+        "those that ended by themselves: "
+        + ", ".join(
+            f"status {status} {count}"
+            for status, count in sorted(
+                Counter(str(each.status) for each in outcomes if not each.is_interrupted).items()
+            )
+        )
+    )
     print("left:    " + (", ".join(f"{k} {n}" for k, n in kinds.items()) or "nothing"))
 
 

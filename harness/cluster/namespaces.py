@@ -136,7 +136,7 @@ class NamespacesCluster:
         data = str(folder / "data")
         if not self._hosts.faulty_disks:
             return Disk(data, self._hosts.disk_mb)
-        ask = (str(faultfs.program()), "send", str(folder / "faultfs.sock"))
+        ask = (str(faultfs.program()), "send", str(folder / "faultfs" / "sock"))
         return Disk(data, self._hosts.disk_mb, ask)
 
     def clock(self, node: str) -> NodeClock | None:

@@ -174,7 +174,10 @@ class _Server:
 
     def _mount_faultfs(self, program: str, directory: str) -> Task:
         """It serves from the background, in the bridge's network: no fault of a node's hits it."""
-        argv = [program, "mount", f"{directory}/data", f"{directory}/faultfs.sock"]
+        folder = f"{directory}/faultfs"
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - As in nodes.py.
+        kernel.mount_tmpfs(folder, _SCRATCH_BYTES)  # Its socket ends with us.
+        argv = [program, "mount", f"{directory}/data", f"{folder}/sock"]
         done = yield from self._command(argv, "", self._home)
         if done["exit_status"]:
             raise OSError(0, f"{done['stderr'].strip()}")
