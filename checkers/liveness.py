@@ -1,11 +1,12 @@
 """
 Does the system come back? Of a majority that healed, progress is required; of all, convergence.
 
-Four anomalies, each proved by what the process `recovery` saw once faults had healed:
+Five anomalies, each proved by what the process `recovery` saw once faults had healed:
 `no-progress` (no write was acknowledged though a majority could talk), `no-recovery` (not every
-node serves again), `no-recovery-after-restart` (not even when all were started anew) and `diverged`
-(replicas differ long after the last write). A fault that did not heal excuses everything after it:
-then the verdict is unknown.
+node serves again), `no-recovery-after-restart` (not even when all were started anew), `diverged`
+(replicas differ long after the last write) and `diverged-for-good` (also when all were started
+anew: so it is not in memory alone). A fault that did not heal excuses everything after it: then the
+verdict is unknown.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ ANOMALIES: Final = {
     "await-ready": "no-recovery",
     "restart-all": "no-recovery-after-restart",
     "compare-replicas": "diverged",
+    "restart-to-compare": "no-recovery-after-restart",
+    "compare-after-restart": "diverged-for-good",
 }
 """What the recovery asked -> the anomaly when it did not come."""
 

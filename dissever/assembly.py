@@ -31,7 +31,15 @@ from dissever.harness.generator import (
 )
 from dissever.harness.history import History, Key
 from dissever.harness.plan import DISK_MB, Options, Plan, host_versions
-from dissever.harness.recovery import COMPARE, PROGRESS, READY, RECOVERY, RESTART
+from dissever.harness.recovery import (
+    COMPARE,
+    COMPARE_AGAIN,
+    PROGRESS,
+    READY,
+    RECOVERY,
+    RESTART,
+    RESTART_AGAIN,
+)
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
 from dissever.harness.runner import Test
 from dissever.harness.system import Deployment, System
@@ -243,7 +251,8 @@ def _generator(options: Options, system: System) -> Any:
     def ending(keys: tuple[Key, ...]) -> Any:
         final = clients(rate(FINAL_RATE, workload.final(options, keys)))
         restart = [_recovery(RESTART)] if options.faults else []
-        compare = [_recovery(COMPARE)] if options.faults else []
+        last = (COMPARE, RESTART_AGAIN, COMPARE_AGAIN) if options.faults else ()
+        compare = map(_recovery, last)
         return phases(*_healing(options, system), _recovery(READY), *restart, final, *compare)
 
     return then_with_keys(time_limit(options.time_limit_s, any_of(operations, faults)), ending)

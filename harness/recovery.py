@@ -15,7 +15,16 @@ from dissever.harness.client import Completion, Invocation, Missing
 from dissever.harness.cluster import Cluster
 from dissever.harness.system import Deployment
 
-__all__ = ["COMPARE", "PROGRESS", "READY", "RECOVERY", "RESTART", "Recovery"]
+__all__ = [
+    "COMPARE",
+    "COMPARE_AGAIN",
+    "PROGRESS",
+    "READY",
+    "RECOVERY",
+    "RESTART",
+    "RESTART_AGAIN",
+    "Recovery",
+]
 
 RECOVERY: Final = "recovery"
 """The process."""
@@ -24,6 +33,11 @@ PROGRESS: Final = "await-progress"
 READY: Final = "await-ready"
 RESTART: Final = "restart-all"
 COMPARE: Final = "compare-replicas"
+RESTART_AGAIN: Final = "restart-to-compare"
+COMPARE_AGAIN: Final = "compare-after-restart"
+
+OPERATIONS: Final = (PROGRESS, READY, RESTART, COMPARE, RESTART_AGAIN, COMPARE_AGAIN)
+"""In the order in which they are asked for."""
 
 LIMIT_S = 30.0
 COMPARE_LIMIT_S = 15.0
@@ -35,7 +49,9 @@ class Recovery:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
-        self._has_recovered = True
+        self._has_differed = False
+        self._is_well = True
+        """Whether what was asked for last came."""
 
     def probe(self, cluster: Cluster) -> Missing | None:
         return None
@@ -54,8 +70,8 @@ class Recovery:
             is_so, seen = False, {"missing": str(late)}
         waited_ms = round((asyncio.get_running_loop().time() - began) * 1000)
         value = {**seen, "waited_ms": waited_ms, "evidence": {"held": is_so}}
-        if invocation.f == READY:
-            self._has_recovered = is_so is True
+        if is_so is not None:
+            self._is_well = is_so
         error = None if is_so is not False else str(seen.get("missing", "it never came"))
         return invocation.info(error, value)
 
@@ -71,27 +87,33 @@ class Recovery:
             case "await-ready":
                 return True, await self._deployment.await_ready(LIMIT_S)
             case "restart-all":
-                return await self._restart()
+                return await self._restart("every node serves")
             case "compare-replicas":
-                return await self._compare()
-        raise ValueError(
-            f"expected {PROGRESS}, {READY}, {RESTART} or {COMPARE}, got {invocation.f}"
-        )
+                return await self._compare("the last write")
+            case "restart-to-compare":
+                self._has_differed = not self._is_well
+                return await self._restart("replicas are the same")
+            case "compare-after-restart" if not self._has_differed:
+                return None, {"skipped": "they were the same"}
+            case "compare-after-restart":
+                return await self._compare("a restart of all nodes")
+        raise ValueError(f"expected one out of {', '.join(OPERATIONS)}, got {invocation.f!r}")
 
-    async def _restart(self) -> tuple[bool | None, Mapping[str, Any]]:
+    async def _restart(self, unless: str) -> tuple[bool | None, Mapping[str, Any]]:
         """
-        Kill and start every node, if it takes that to be served again: the verdict stands by then.
+        Kill and start every node, if what was asked for last did not come: that verdict stands.
 
-        What the nodes have on their disks can only be read from those that serve.
+        What the nodes have on their disks can only be read from those that serve, and only then
+        does it show whether replicas differ for good or in memory.
         """
-        if self._has_recovered:
-            return None, {"skipped": "every node serves"}
+        if self._is_well:
+            return None, {"skipped": unless}
         cluster = self._deployment.cluster
         await asyncio.gather(*(cluster.kill(node) for node in cluster.nodes))
         await asyncio.gather(*(cluster.start(node) for node in cluster.nodes))
         return True, await self._deployment.await_ready(LIMIT_S)
 
-    async def _compare(self) -> tuple[bool | None, Mapping[str, Any]]:
+    async def _compare(self, since: str) -> tuple[bool | None, Mapping[str, Any]]:
         """Nodes that lag catch up: ask until all hold the same, or the time is up."""
         loop = asyncio.get_running_loop()
         until = loop.time() + COMPARE_LIMIT_S
@@ -102,6 +124,6 @@ class Recovery:
             if len(set(replicas.values())) == 1:
                 return True, {"replicas": dict(replicas)}
             if loop.time() >= until:
-                missing = f"replicas differ {COMPARE_LIMIT_S:g} s after the last write"
+                missing = f"replicas differ {COMPARE_LIMIT_S:g} s after {since}"
                 return False, {"replicas": dict(replicas), "missing": missing}
             await asyncio.sleep(COMPARE_GAP_S)

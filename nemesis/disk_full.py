@@ -161,8 +161,7 @@ class DiskFull:
         return probed
 
     async def _probe(self, node: str) -> dict[str, Any]:
-        path = self._cluster.disk(node).path
-        return await host_scripts.run(self._cluster, node, host_scripts.PROBE_WRITE, path, PAGES)
+        return await host_scripts.probe_write(self._cluster, node, PAGES)
 
     def _path(self, node: str) -> str:
         return f"{self._cluster.disk(node).path}/.balloon"

@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 PAGES = 1
 """Few: each may have to wait."""
 
+TRIES = 200
+"""Of a probe that waits for an error: one with a probability of 5 % is missed once in 28,000."""
+
 HIT_LIMIT_S = 3.0
 """A rule has so long to hit something, with our own calls among it."""
 
@@ -47,6 +50,7 @@ class _Kind:
     """The words of a fault's rule, from the settings of an injection; how it shows."""
 
     words: Callable[[Mapping[str, Any]], tuple[str, ...]]
+    tries: int = 1
     restarts: bool = False
     script: str = host_scripts.PROBE_WRITE
 
@@ -59,8 +63,8 @@ _CHANCE = ("probability", "rule_seed")
 
 _KINDS = {
     "disk-slow": _Kind(lambda at: ("do=slow", "op=write,fsync,allocate", *_drawn(at, "ms"))),
-    "disk-error": _Kind(lambda at: ("do=fail", *_drawn(at, "op", "errno", *_CHANCE))),
-    "disk-torn": _Kind(lambda at: ("do=tear", "op=write", *_drawn(at, "errno", *_CHANCE))),
+    "disk-error": _Kind(lambda at: ("do=fail", *_drawn(at, "op", "errno", *_CHANCE)), TRIES),
+    "disk-torn": _Kind(lambda at: ("do=tear", "op=write", *_drawn(at, "errno", *_CHANCE)), TRIES),
     "disk-flip": _Kind(
         lambda at: ("do=flip", "op=read", *_drawn(at, *_CHANCE)),
         restarts=True,
@@ -117,7 +121,7 @@ class FaultyDisk:
         loop = asyncio.get_running_loop()
         end = loop.time() + HIT_LIMIT_S
         while True:
-            probed = await self._probe(node)
+            probed = await self._probe(node, self._kind.tries)
             rule = await self._rule(node)
             if rule["hits"] or loop.time() > end:
                 break
@@ -143,9 +147,9 @@ class FaultyDisk:
         found: dict[str, int] = rules.get(self._name, {"seen": 0, "hits": 0, "bytes": 0})
         return found
 
-    async def _probe(self, node: str) -> dict[str, Any]:
-        path = self._cluster.disk(node).path
-        return await host_scripts.run(self._cluster, node, self._kind.script, path, PAGES)
+    async def _probe(self, node: str, tries: int = 1) -> dict[str, Any]:
+        arguments = (self._cluster.disk(node).path, PAGES, tries)
+        return await host_scripts.run(self._cluster, node, self._kind.script, *arguments)
 
 
 def missing_faultfs(cluster: Cluster) -> Missing | None:

@@ -28,6 +28,7 @@ __all__ = [
     "TURN_CLOCK",
     "WRITE_UNSYNCED",
     "environment_arguments",
+    "probe_write",
     "run",
 ]
 
@@ -51,6 +52,16 @@ async def run(cluster: Cluster, node: str, script: str, *arguments: object) -> d
     return told
 
 
+async def probe_write(cluster: Cluster, node: str, pages: int) -> dict[str, Any]:
+    """
+    Write to a node's disk, once: see `PROBE_WRITE`.
+
+    Raises:
+        OSError: When the host cannot run it.
+    """
+    return await run(cluster, node, PROBE_WRITE, cluster.disk(node).path, pages, 1)
+
+
 def environment_arguments(environment: Mapping[str, str]) -> str:
     """What `READ_CLOCK` takes as its environment."""
     return msgspec.json.encode(environment).decode()
@@ -58,26 +69,35 @@ def environment_arguments(environment: Mapping[str, str]) -> str:
 
 PROBE_WRITE = """
 import errno, json, os, sys, time
-path, writes = sys.argv[1] + "/.probe", int(sys.argv[2])
-began, failure = time.monotonic(), None
-try:
+path, size, tries = sys.argv[1] + "/.probe", int(sys.argv[2]) * 4096, int(sys.argv[3])
+
+def attempt():
     probe = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        for _ in range(writes):
-            os.write(probe, bytes(4096))
+        os.posix_fallocate(probe, 0, size)
+        os.write(probe, bytes(size))
         os.fsync(probe)
     finally:
         os.close(probe)
-except OSError as error:
-    failure = errno.errorcode.get(error.errno, str(error.errno))
+
+failure, count = None, 0
+while count < tries and failure is None:
+    count, began = count + 1, time.monotonic()
+    try:
+        attempt()
+    except OSError as error:
+        failure = errno.errorcode.get(error.errno, str(error.errno))
 took_ms = round((time.monotonic() - began) * 1000, 3)
 try:
     os.unlink(path)
 except OSError:
     pass
-print(json.dumps({"error": failure, "took_ms": took_ms}))
+print(json.dumps({"error": failure, "tries": count, "took_ms": took_ms}))
 """
-"""`DIRECTORY PAGES`: writes them and syncs; which error that met, and how long it took."""
+"""
+`DIRECTORY PAGES TRIES`: allocates and writes them and syncs, so often or until that fails; which
+error that met, after how many tries, and how long the last one took.
+"""
 
 BALLOON = """
 import errno, json, os, sys, time
@@ -191,7 +211,7 @@ for path in sorted(glob.glob(sys.argv[1] + "/*")):
 took_ms = round((time.monotonic() - began) * 1000, 3)
 print(json.dumps({"error": failure, "bytes": count, "took_ms": took_ms}))
 """
-"""`DIRECTORY ANYTHING`: reads every file; which error that met."""
+"""`DIRECTORY …`: reads every file; which error that met."""
 
 CUT_ENDS = """
 import glob, json, os, shutil, sys

@@ -87,7 +87,7 @@ class PowerFailure:
         await host_scripts.run(self._cluster, node, host_scripts.WRITE_UNSYNCED, path)
         words = (str(settings["keep"]), str(settings["keep_seed"]))
         lost = await ask(self._cluster, node, "off", *words)
-        probed = await host_scripts.run(self._cluster, node, host_scripts.PROBE_WRITE, path, PAGES)
+        probed = await host_scripts.probe_write(self._cluster, node, PAGES)
         killed = await processes.kill(self._cluster, node)
         is_so = killed.is_so and probed["error"] == "EIO" and lost["lost_bytes"] > 0
         facts = {**killed.facts, "probe": probed, "disk": lost}
@@ -97,7 +97,7 @@ class PowerFailure:
         path = self._cluster.disk(node).path
         await ask(self._cluster, node, "on")
         read = await host_scripts.run(self._cluster, node, host_scripts.READ_UNSYNCED, path)
-        probed = await host_scripts.run(self._cluster, node, host_scripts.PROBE_WRITE, path, PAGES)
+        probed = await host_scripts.probe_write(self._cluster, node, PAGES)
         started = await processes.start(self._cluster, node, self._before.get(node))
         is_so = started.is_so and probed["error"] is None
         return Seen(

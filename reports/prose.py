@@ -68,6 +68,9 @@ ANOMALIES = {
     ),
     "lost": "An acknowledged element must be in every later read. It is missing from a final one.",
     "diverged": "Once everything is healed and quiet, every node must show the same elements.",
+    "diverged-for-good": (
+        "The replicas differ also once every node was started anew: what differs is on their disks."
+    ),
     "phantom": "Elements can only come from adds. Nobody ever asked to add these.",
     "duplicate": "Each element was added once, and a read shows it more than once.",
 }

@@ -21,6 +21,8 @@ HEALED = """
     recovery  info   await-ready {'evidence': {'held': True}}
     recovery  invoke compare-replicas
     recovery  info   compare-replicas {'evidence': {'held': True}}
+    recovery  invoke compare-after-restart
+    recovery  info   compare-after-restart {'evidence': {'held': True}}
 """
 
 
@@ -41,6 +43,7 @@ def test_nothing_asked_for_is_valid(history: Notation) -> None:
         ("await-progress", "no-progress"),
         ("await-ready", "no-recovery"),
         ("compare-replicas", "diverged"),
+        ("compare-after-restart", "diverged-for-good"),
     ],
 )
 def test_what_did_not_come_is_invalid(history: Notation, f: str, name: str) -> None:

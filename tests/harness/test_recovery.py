@@ -10,14 +10,38 @@ import pytest
 
 from dissever.harness import clock
 from dissever.harness.client import Completion, Invocation
-from dissever.harness.recovery import COMPARE, PROGRESS, READY, Recovery
+from dissever.harness.recovery import (
+    COMPARE,
+    COMPARE_AGAIN,
+    PROGRESS,
+    READY,
+    RESTART_AGAIN,
+    Recovery,
+)
 
 
 class Deployment:
-    """Ready and equal after some seconds."""
+    """Ready and equal after some seconds; or once n1 was started anew, if a restart mends it."""
 
-    def __init__(self, ready_s: float = 0.0, equal_s: float = 0.0, dumps: bool = True) -> None:
+    nodes = ("n1", "n2")
+
+    def __init__(
+        self,
+        ready_s: float = 0.0,
+        equal_s: float = 0.0,
+        dumps: bool = True,
+        restart_mends: bool = False,
+    ) -> None:
         self.ready_s, self.equal_s, self.dumps = ready_s, equal_s, dumps
+        self.restart_mends = restart_mends
+        self.cluster = self
+        self.did: list[str] = []
+
+    async def kill(self, node: str) -> None:
+        self.did.append(f"kill {node}")
+
+    async def start(self, node: str) -> None:
+        self.did.append(f"start {node}")
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
         await asyncio.sleep(min(self.ready_s, timeout_s))
@@ -30,16 +54,22 @@ class Deployment:
 
     async def replicas(self) -> Mapping[str, str] | None:
         is_equal = asyncio.get_running_loop().time() >= self.equal_s
+        is_equal |= self.restart_mends and "start n1" in self.did
         return {"n1": "a", "n2": "a" if is_equal else "b"} if self.dumps else None
 
 
-def ask(deployment: Deployment, f: str, value: Any = None) -> Completion:
-    recovery = Recovery(deployment)  # type: ignore[arg-type]
-    return clock.run(recovery.invoke(Invocation(f, value)), is_virtual=True)
+def ask(deployment: Deployment, *f: str, value: Any = None) -> Completion:
+    """The last answer."""
+
+    async def main() -> Completion:
+        recovery = Recovery(deployment)  # type: ignore[arg-type]
+        return [await recovery.invoke(Invocation(each, value)) for each in f][-1]
+
+    return clock.run(main(), is_virtual=True)
 
 
 def test_what_comes_is_told_with_how_long_it_took() -> None:
-    told = ask(Deployment(ready_s=2), PROGRESS, {"nodes": ["n1"]})
+    told = ask(Deployment(ready_s=2), PROGRESS, value={"nodes": ["n1"]})
 
     assert told.value == {
         "nodes": ["n1"],
@@ -52,7 +82,7 @@ def test_what_comes_is_told_with_how_long_it_took() -> None:
 
 @pytest.mark.parametrize("f", [PROGRESS, READY])
 def test_what_does_not_come_is_told_with_what_is_missing(f: str) -> None:
-    told = ask(Deployment(ready_s=99), f, {"nodes": ["n1"]})
+    told = ask(Deployment(ready_s=99), f, value={"nodes": ["n1"]})
 
     assert told.value["evidence"] == {"held": False}
     assert told.error == "nobody leads"
@@ -72,6 +102,24 @@ def test_replicas_that_differ_for_long_are_told() -> None:
     assert told.error == "replicas differ 15 s after the last write"
 
 
+@pytest.mark.parametrize("restart_mends", [True, False])
+def test_replicas_that_differ_are_compared_once_more_after_a_restart(restart_mends: bool) -> None:
+    deployment = Deployment(equal_s=999, restart_mends=restart_mends)
+    told = ask(deployment, COMPARE, RESTART_AGAIN, COMPARE_AGAIN)
+
+    assert deployment.did == ["kill n1", "kill n2", "start n1", "start n2"]
+    assert told.value["evidence"] == {"held": restart_mends}
+
+
+@pytest.mark.parametrize("dumps", [True, False])
+def test_nothing_is_restarted_without_a_difference(dumps: bool) -> None:
+    deployment = Deployment(dumps=dumps)
+    told = ask(deployment, READY, COMPARE, RESTART_AGAIN, COMPARE_AGAIN)
+
+    assert deployment.did == []
+    assert told.value["evidence"] == {"held": None}
+
+
 def test_a_system_without_a_dump_is_skipped() -> None:
     told = ask(Deployment(dumps=False), COMPARE)
 
@@ -80,5 +128,5 @@ def test_a_system_without_a_dump_is_skipped() -> None:
 
 
 def test_another_operation_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected await-progress, await-ready or compare"):
+    with pytest.raises(ValueError, match="expected one out of await-progress, await-ready"):
         ask(Deployment(), "await-summer")
