@@ -14,7 +14,6 @@ from dissever.harness.cluster import Cluster, Program, engine
 from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 from dissever.nemesis import FAULTS, Environment, make_nemeses
-from dissever.nemesis.probes import python
 from dissever.nemesis.toxic_kinds import TOXIC_KINDS
 from dissever.nemesis.toxiproxy import server
 
@@ -80,7 +79,7 @@ class Deployment:
     async def ask(self, source: str, destination: str) -> tuple[str, float]:
         """What the source is answered by the destination, and after how long, in s."""
         address = self.cluster.address(destination)
-        argv = [python(self.cluster), "-I", "-S", "-c", ASK, address]
+        argv = [self.cluster.python, "-I", "-S", "-c", ASK, address]
         answer, taken_s = (await self.cluster.command(source, argv)).stdout.split()
         return answer, float(taken_s)
 
@@ -115,7 +114,7 @@ def with_nodes(tmp_path: Path, backend: str) -> Callable[..., None]:
 
     async def main(work: Work, faults: tuple[str, ...]) -> None:
         async with await opened() as cluster:
-            program = Program([python(cluster), "-I", "-S", "-c", SERVER], {})
+            program = Program([cluster.python, "-I", "-S", "-c", SERVER], {})
             await asyncio.gather(*(cluster.start(node, program) for node in NODES))
             deployment = Deployment(cluster, *faults)
             await deployment.nemeses[faults[0]].prepare()  # type: ignore[attr-defined]
