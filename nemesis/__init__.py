@@ -174,6 +174,7 @@ def _toxic(name: str) -> Kind:
             name, at.cluster, shared.proxies, primaries=at.primaries, seed=at.seed
         ),
         needs=(Need.KERNEL, Need.TOXIPROXY),
+        hosts=Hosts(proxies=True),
     )
 
 
@@ -388,7 +389,8 @@ def hosts(faults: Iterable[str], disk_mb: int) -> Hosts:
     Raises:
         ValueError: For a name that there is not.
     """
-    needed = reduce(or_, (KINDS[fault.name].hosts for fault in parse(faults)), PLAIN)
+    nothing = Hosts(changes_network=False)  # With faults, there is the majority that heals first.
+    needed = reduce(or_, (KINDS[fault.name].hosts for fault in parse(faults)), nothing)
     if needed.disk_mb is None:
         return needed
     return msgspec.structs.replace(needed, disk_mb=disk_mb)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from dissever.harness.cluster import Cluster
+from dissever.harness.cluster.hosts import SYN_RETRIES
 from dissever.nemesis.grudges import Link
 from dissever.nemesis.probes import ECHO_PORT, Probes
 from dissever.nemesis.toxiproxy import Proxy, Toxic, Toxiproxy, Unreachable, Wedged, server
@@ -43,9 +44,6 @@ PEERS_MAX: Final = 100
 TABLE: Final = "ip dissever_proxies"
 
 UP_LIMIT_S: Final = 10.0
-SYN_RETRIES: Final = 1
-"""A connection that is not answered fails after 3 s."""
-
 ANSWER_LIMIT_S: Final = 3.0
 """A server that does not answer for so long hangs."""
 
@@ -212,7 +210,8 @@ class Proxies:
                 await asyncio.sleep(_GLANCE_S)
 
     async def _redirect(self, node: str) -> None:
-        retries = f"echo {SYN_RETRIES} > /proc/sys/net/ipv4/tcp_syn_retries"
+        setting = "/proc/sys/net/ipv4/tcp_syn_retries"  # Containers are made with it.
+        retries = f"[ $(cat {setting}) = {SYN_RETRIES} ] || echo {SYN_RETRIES} > {setting}"
         done = await self._cluster.command(node, ["sh", "-c", retries])
         if done.exit_status:
             log.warning("%s: connections wait longer for a cut peer: %s", node, done.stderr.strip())

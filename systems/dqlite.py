@@ -514,7 +514,7 @@ async def _open(options: Options, directory: Path) -> NamespacesCluster | Contai
     if options.backend == backends.CONTAINERS:
         from dissever.harness.cluster.containers import ContainersCluster  # Needs the Docker SDK.
 
-        return await ContainersCluster.open(options.nodes, directory, ports=[PORT])
+        return await ContainersCluster.open(options.nodes, directory, options.hosts, ports=[PORT])
     return await NamespacesCluster.open(options.nodes, directory, options.hosts)
 
 

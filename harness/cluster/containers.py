@@ -23,21 +23,25 @@ import signal
 import socket
 import tarfile
 from collections.abc import Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from docker.types import Mount
 
 from dissever.harness.cluster import (
+    PLAIN,
     ClusterLost,
     Command,
     Disk,
     Exit,
     Grudge,
+    Hosts,
     NodeClock,
     NodeStatus,
     Program,
     Reachability,
+    clock,
     limits,
     reaper,
 )
@@ -45,13 +49,19 @@ from dissever.harness.cluster.engine import Engine, labels, probe, reap
 from dissever.harness.cluster.filters import Filters
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.names import check_names
-from dissever.harness.cluster.pod import FOLDER, Pod, Recipe
+from dissever.harness.cluster.pod import Pod
+from dissever.harness.cluster.recipe import FOLDER, Recipe, disk_options
 
 __all__ = ["ContainersCluster", "probe"]
 
 log = logging.getLogger(__name__)
 
 _SETTLE_S: Final = 10.0
+_DATA: Final = f"{FOLDER}/data"
+_CLOCK: Final = f"{FOLDER}/clock"
+
+_FAKETIME: Final = "/usr/$LIB/faketime/libfaketimeMT.so.1"
+"""In the images; the loader of programs knows what `$LIB` is on their machine."""
 
 _Answer = TypeVar("_Answer")
 
@@ -66,8 +76,9 @@ class ContainersCluster:
     backend: Final = "containers"
     python: Final = "python3"
 
-    def __init__(self, nodes: Sequence[str], directory: Path, engine: Engine) -> None:
+    def __init__(self, nodes: Sequence[str], directory: Path, engine: Engine, hosts: Hosts) -> None:
         """Of no use before `open`, which is what to call."""
+        self._hosts = hosts
         self.run = secrets.token_hex(6)
         self._directory = directory.absolute()
         self._engine = engine
@@ -83,13 +94,16 @@ class ContainersCluster:
         self._is_closed = False
 
     @classmethod
-    async def open(cls, nodes: Sequence[str], directory: Path, *, ports: Collection[int]) -> Self:
+    async def open(
+        cls, nodes: Sequence[str], directory: Path, hosts: Hosts = PLAIN, *, ports: Collection[int]
+    ) -> Self:
         """
         Make the network and the hosts; no process of the nodes runs on them yet.
 
         Args:
             nodes: Different names, which also name their folders.
             directory: Where each node's folder is made.
+            hosts: What the nodes have beyond the plain case.
             ports: The TCP ports that are published; `dial` reaches any other with a relay between.
 
         Raises:
@@ -99,7 +113,7 @@ class ContainersCluster:
         """
         check_names(nodes)
         engine = await asyncio.to_thread(Engine)
-        cluster = cls(nodes, directory, engine)
+        cluster = cls(nodes, directory, engine, hosts)
         try:
             await cluster._open(ports)
         except BaseException:
@@ -136,12 +150,16 @@ class ContainersCluster:
         return self._directory / self._known(node).name
 
     def disk(self, node: str) -> Disk:
-        """Where the node keeps its data."""
-        return Disk(f"{FOLDER}/data")
+        """Where the node keeps its data: a disk of its own is a volume in memory."""
+        self._known(node)
+        return Disk(_DATA, self._hosts.disk_mb)
 
     def clock(self, node: str) -> NodeClock | None:
-        """None: there are no clocks of nodes' own yet."""
-        return None
+        """The clock of the node's own: a file in its folder."""
+        self._known(node)
+        if not self._hosts.own_clocks:
+            return None
+        return clock.node_clock(_CLOCK, _FAKETIME, is_monotonic=self._hosts.own_monotonic)
 
     async def start(self, node: str, program: Program | None = None) -> NodeStatus:
         """
@@ -155,6 +173,9 @@ class ContainersCluster:
         pod.program = program = program or pod.program
         if program is None:
             raise ValueError(f"{node} has no program yet")
+        if own_clock := self.clock(node):
+            environment = {**program.environment, **own_clock.environment}
+            program = replace(program, environment=environment)
         return await self._turn(node, pod.start(program))
 
     async def stop(self, node: str, timeout_s: float) -> NodeStatus:
@@ -319,16 +340,18 @@ class ContainersCluster:
             network=self._network.name,
             ports=tuple(ports),
             publish_on="127.0.0.1" if is_here else "",
-            user=f"{os.getuid()}:{os.getgid()}" if engine.is_local else "0:0",
+            uid=os.getuid() if engine.is_local else 0,
+            gid=os.getgid() if engine.is_local else 0,
             memory_bytes=info["MemTotal"],
             sees=tuple(limits.mounts(info)),
+            hosts=self._hosts,
         )
         for node in self._names:
             self._pods[node] = await self._pod(node, recipe)
         await asyncio.gather(*(pod.open() for pod in self._pods.values()))
-        if not engine.is_local:
-            folder = ["mkdir", "-p", f"{FOLDER}/data"]
-            await asyncio.gather(*(self.command(node, folder) for node in self._names))
+        begin = ["sh", "-c", f"mkdir -p {_DATA} && echo {clock.RIGHT.strip()} >{_CLOCK}"]
+        if not engine.is_local or self._hosts.own_clocks:
+            await asyncio.gather(*(self.command(node, begin) for node in self._names))
         addresses = {name: pod.address for name, pod in self._pods.items()}
         self._filters = Filters(addresses, self.command)
         # That also fills their tables of neighbours: from then on a probe that is late is lost.
@@ -340,17 +363,26 @@ class ContainersCluster:
         directory = self._directory / node
         (directory / "data").mkdir(parents=True, exist_ok=True)
         if self._engine.is_local:
-            data = Mount(FOLDER, str(directory), type="bind")
+            mounts = [Mount(FOLDER, str(directory), type="bind")]
         else:
-            volume = f"dissever-{self.run}-{node}"
-            create = self._engine.client.volumes.create
-            await self._engine.call(create, volume, labels=dict(recipe.labels))
-            data = Mount(FOLDER, volume, type="volume")
-        return Pod(node, directory, engine=self._engine, recipe=recipe, data=data, hear=self._hear)
+            mounts = [await self._volume(FOLDER, f"dissever-{self.run}-{node}", recipe)]
+        if self._hosts.disk_mb is not None:
+            name = f"dissever-{self.run}-{node}-disk"
+            mounts.append(await self._volume(_DATA, name, recipe, disk_options(recipe)))
+        return Pod(
+            node, directory, engine=self._engine, recipe=recipe, mounts=mounts, hear=self._hear
+        )
+
+    async def _volume(
+        self, target: str, name: str, recipe: Recipe, options: Mapping[str, str] | None = None
+    ) -> Mount:
+        create = self._engine.client.volumes.create
+        await self._engine.call(create, name, driver_opts=options, labels=dict(recipe.labels))
+        return Mount(target, name, type="volume", no_copy=True)
 
     async def _close(self) -> None:
         engine = self._engine
-        if not engine.is_local:
+        if not engine.is_local or self._hosts.disk_mb is not None:
             await asyncio.gather(*(self._fetch(pod) for pod in self._pods.values()))
         try:
             await asyncio.gather(
@@ -369,8 +401,12 @@ class ContainersCluster:
         """Copy a node's data to its folder here. Its processes end first, so they are whole."""
         try:
             await pod.kill()
-            archive = await self._engine.call(pod.archive, f"{FOLDER}/.")
-            await asyncio.to_thread(_extract, archive, self._directory / pod.name)
+            if not self._engine.is_local:
+                archive = await self._engine.call(pod.archive, f"{FOLDER}/.")
+                await asyncio.to_thread(_extract, archive, self._directory / pod.name)
+            if self._hosts.disk_mb is not None:
+                archive = await self._engine.call(pod.archive, f"{_DATA}/.")
+                await asyncio.to_thread(_extract, archive, self._directory / pod.name / "data")
         except OSError as error:
             log.warning("%s: its data could not be fetched: %s", pod.name, error)
 

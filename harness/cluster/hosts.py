@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-__all__ = ["PLAIN", "Disk", "Hosts", "NodeClock"]
+__all__ = ["PLAIN", "SYN_RETRIES", "Disk", "Hosts", "NodeClock"]
+
+SYN_RETRIES: Final = 1
+"""Of connections that go through proxies: one that is not answered fails after 3 s."""
 
 
 class Hosts(msgspec.Struct, frozen=True):
@@ -14,12 +19,16 @@ class Hosts(msgspec.Struct, frozen=True):
     `disk_mb`: each node has a disk of its own, so big (MiB); None: the machine's. `faulty_disks`:
     what a node does with its data can be made to fail, by faultfs. `own_clocks`: each node has a
     wall clock that can be set, by libfaketime; `own_monotonic`: its monotonic clock as well.
+    `changes_network`: faults change the network of hosts, which takes rights over it. `proxies`:
+    connections go through proxies, and must not wait for long.
     """
 
     disk_mb: int | None = None
     faulty_disks: bool = False
     own_clocks: bool = False
     own_monotonic: bool = False
+    changes_network: bool = True
+    proxies: bool = False
 
     def __or__(self, other: Hosts) -> Hosts:
         """What both need."""
@@ -28,6 +37,8 @@ class Hosts(msgspec.Struct, frozen=True):
             self.faulty_disks or other.faulty_disks,
             self.own_clocks or other.own_clocks,
             self.own_monotonic or other.own_monotonic,
+            self.changes_network or other.changes_network,
+            self.proxies or other.proxies,
         )
 
 

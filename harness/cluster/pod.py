@@ -18,7 +18,6 @@ import json
 import logging
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -28,13 +27,11 @@ from dissever.harness.cluster import ClusterLost, Exit, NodeState, NodeStatus, P
 from dissever.harness.cluster.engine import HOST_IMAGE, Attached, Engine
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.limits import Limits
+from dissever.harness.cluster.recipe import FOLDER, Recipe, host_options
 
-__all__ = ["FOLDER", "Pod", "Recipe"]
+__all__ = ["Pod"]
 
 log = logging.getLogger(__name__)
-
-FOLDER: Final = "/node"
-"""The node's folder, as its processes see it."""
 
 _AGENT: Final = "/opt/dissever"
 _KEEPER: Final = Path(__file__).parent / "keeper"
@@ -48,25 +45,6 @@ _NOT_FOUND: Final = 127
 _NOT_EXECUTABLE: Final = 126
 _SIGNALLED: Final = 128
 """Exit statuses of an engine are those of a shell: above this they are signals."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What the containers of a cluster have in common."""
-
-    run: str
-    labels: Mapping[str, str]
-    network: str
-    ports: tuple[int, ...]
-    publish_on: str
-    """The address of the engine's machine on which ports are published; "" means all."""
-
-    user: str
-    memory_bytes: int
-    """How much there is on the engine's machine."""
-
-    sees: tuple[Mount, ...]
-    """What of its machine the host of a node sees."""
 
 
 class _Incarnation:
@@ -90,7 +68,7 @@ class Pod:
         *,
         engine: Engine,
         recipe: Recipe,
-        data: Mount,
+        mounts: Sequence[Mount],
         hear: Callable[[Exit], None],
     ) -> None:
         self.name = name
@@ -100,7 +78,7 @@ class Pod:
         self._directory = directory
         self._engine = engine
         self._recipe = recipe
-        self._data = data
+        self._mounts = list(mounts)
         self._hear = hear
         self._loop = asyncio.get_running_loop()
         self._carried: set[str] = set()
@@ -127,14 +105,11 @@ class Pod:
             hostname=self.name,
             network=recipe.network,
             ports={f"{port}/tcp": (recipe.publish_on,) for port in (*recipe.ports, RELAY_PORT)},
-            cap_drop=["ALL"],
-            cap_add=["NET_ADMIN", "KILL", "DAC_OVERRIDE"],  # Its root, the node's folder.
-            security_opt=["no-new-privileges"],
-            sysctls={"net.ipv4.ip_unprivileged_port_start": "0"},
+            **host_options(recipe),
             stdin_open=True,
             labels=self._labels(),
             cgroupns="host",  # Where the groups of the node's containers have names.
-            mounts=[self._data, *recipe.sees],
+            mounts=[*self._mounts, *recipe.sees],
             log_config=LogConfig(type="none"),
         )
         # The agent and what it imports: the host's image cannot hold an older one.
@@ -300,7 +275,7 @@ class Pod:
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
             labels=self._labels(),
-            mounts=[self._data],
+            mounts=self._mounts,
             log_config=LogConfig(type="none"),
             **self._limits.of_new(),
         )

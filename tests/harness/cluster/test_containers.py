@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import docker
 import pytest
 
-from dissever.harness.cluster import ClusterLost, Program, engine
+from dissever.harness.cluster import ClusterLost, Hosts, Program, engine
 from dissever.harness.cluster.containers import ContainersCluster
 
 pytestmark = [
@@ -54,7 +54,8 @@ asyncio.run(run(*sys.argv[1:]))
 """
 
 CAPABILITIES = """
-print([line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")][0])
+words = [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")]
+print(words[0], flush=True)
 """
 WRITE = "open('data/mark', 'w').write('kept')"
 
@@ -211,19 +212,96 @@ def test_nodes_end_with_the_harness_although_nobody_removes_them(
         engine.reap(client, left)
 
 
-def test_node_has_no_capability_and_its_host_only_those_it_needs(
-    open_cluster: Open, python: Python, until: Until
+def capabilities(words: str) -> set[str]:
+    """What the kernel says that a process may do."""
+    names = {1: "DAC_OVERRIDE", 5: "KILL", 12: "NET_ADMIN", 19: "SYS_PTRACE", 21: "SYS_ADMIN"}
+    return {names.get(bit, str(bit)) for bit in range(64) if int(words, 16) >> bit & 1}
+
+
+PTRACE = {"SYS_PTRACE"} if os.getuid() else set()
+"""Root's processes are root's to look at."""
+
+
+@pytest.mark.parametrize(
+    ("hosts", "rights"),
+    [
+        (Hosts(changes_network=False), {"DAC_OVERRIDE", "KILL"} | PTRACE),
+        (Hosts(), {"DAC_OVERRIDE", "KILL", "NET_ADMIN"} | PTRACE),
+    ],
+)
+def test_node_has_no_right_and_its_host_only_those_that_faults_need(
+    tmp_path: Path, python: Python, until: Until, client: Any, hosts: Hosts, rights: set[str]
 ) -> None:
     async def run() -> None:
-        async with await open_cluster(1) as cluster:
-            await cluster.start("n1", python(CAPABILITIES))
-            await until(lambda: bool(cluster.exits))
+        async with await ContainersCluster.open(["n1"], tmp_path, hosts, ports=[7000]) as cluster:
+            await cluster.start("n1", python(f"{CAPABILITIES}\nimport time; time.sleep(600)"))
+            told = cluster.directory("n1") / "stdout-1.log"
+            await until(lambda: told.exists() and "\n" in told.read_text())
             host = await cluster.command("n1", ["python3", "-c", CAPABILITIES])
 
-            told = (cluster.directory("n1") / "stdout-1.log").read_text()
-            assert int(told, 16) == 0
-            # CAP_DAC_OVERRIDE, CAP_KILL, CAP_NET_ADMIN.
-            assert int(host.stdout, 16) == 1 << 1 | 1 << 5 | 1 << 12
+            assert capabilities(told.read_text()) == set()
+            assert capabilities(host.stdout) == rights
+            wanted = {"label": f"{engine.RUN}={cluster.run}"}
+            made = [each.attrs["HostConfig"] for each in client.containers.list(filters=wanted)]
+            assert [each["Privileged"] for each in made] == [False, False]
+            bound = [each["PortBindings"] for each in made if each["PortBindings"]]
+            assert {port["HostIp"] for ports in bound for p in ports.values() for port in p} == {
+                "127.0.0.1"
+            }
+
+    asyncio.run(run())
+
+
+def test_disk_of_a_node_is_full_when_it_is_and_kept_at_the_end(
+    tmp_path: Path, python: Python, until: Until, client: Any
+) -> None:
+    fill = f"{WRITE}\nopen('data/big', 'wb').write(bytes(32 << 20))"
+
+    async def run() -> str:
+        hosts = Hosts(disk_mb=16)
+        async with await ContainersCluster.open(["n1"], tmp_path, hosts, ports=[]) as cluster:
+            await cluster.start("n1", python(fill))
+            await until(lambda: bool(cluster.exits))
+            told = (cluster.directory("n1") / "stderr-1.log").read_text()
+            assert "No space left on device" in told
+            await cluster.start("n1", python("print(open('data/mark').read())"))
+            await until(lambda: len(cluster.exits) == 2)
+            assert not (cluster.directory("n1") / "data" / "mark").exists()
+            return cluster.run
+
+    left = asyncio.run(run())
+    assert (tmp_path / "n1" / "stdout-2.log").read_text() == "kept\n"
+    assert (tmp_path / "n1" / "data" / "mark").read_text() == "kept"
+    assert made_by(client, left) == []
+
+
+def test_clock_of_a_node_is_its_own(tmp_path: Path, python: Python, until: Until) -> None:
+    # Not time.sleep: libfaketime 0.9.10 refuses the clock_nanosleep of Python 3.11.
+    pause = "select.select([], [], [], 0.05)"
+    tell = f"import select, time\nwhile True: print(int(time.time()), flush=True); {pause}"
+
+    async def run() -> None:
+        hosts = Hosts(own_clocks=True)
+        async with await ContainersCluster.open(["n1"], tmp_path, hosts, ports=[]) as cluster:
+            own_clock = cluster.clock("n1")
+            assert own_clock is not None
+            await cluster.start("n1", python(tell))
+            told = cluster.directory("n1") / "stdout-1.log"
+            await until(lambda: "\n" in told.read_text())
+            assert abs(int(told.read_text().split()[0]) - time.time()) < 60
+            await cluster.command("n1", ["sh", "-c", f"echo +7200 > {own_clock.file}"])
+            await until(lambda: int(told.read_text().split("\n")[-2]) > time.time() + 7000)
+
+    asyncio.run(run())
+
+
+def test_connections_through_proxies_do_not_wait_for_long(tmp_path: Path) -> None:
+    setting = ["cat", "/proc/sys/net/ipv4/tcp_syn_retries"]
+
+    async def run() -> None:
+        hosts = Hosts(proxies=True)
+        async with await ContainersCluster.open(["n1"], tmp_path, hosts, ports=[]) as cluster:
+            assert (await cluster.command("n1", setting)).stdout == "1\n"
 
     asyncio.run(run())
 
