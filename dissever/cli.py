@@ -117,7 +117,8 @@ def cli(verbose: int) -> None:
     "--plan",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
-    help="Faults as a YAML file says, instead of drawn from the seed; see docs/faults.md.",
+    help="Faults as a YAML file says, or as a recorded run had them (its schedule.jsonl), instead"
+    " of drawn from the seed; see docs/faults.md.",
 )
 @click.option(
     "--nodes",
@@ -251,6 +252,7 @@ def test(
     dissever test dqlite -w set -f partition,kill,pause -t 60
     dissever test dqlite -w register --consistency leader -f deposed-leader
     dissever test dqlite -w register --plan examples/isolate-then-kill.yaml --dry-run
+    dissever test dqlite -w register --plan runs/latest/schedule.jsonl
     dissever test dqlite -f partition,kill --backend containers --set version=debian13
     """
     script, named = _script(plan, faults)
@@ -294,10 +296,9 @@ def _script(path: Path | None, faults: str) -> tuple[str, tuple[str, ...]]:
         raise click.UsageError("expected --faults or --plan, got both")
     try:
         text = path.read_text(encoding="utf-8")
-        steps = read_script(text).faults
+        return text, read_script(text).kinds
     except (OSError, ValueError) as error:
         raise click.UsageError(f"{path}: {error}") from error
-    return text, tuple(dict.fromkeys(step.fault.partition(":")[0] for step in steps))
 
 
 def _system_options(

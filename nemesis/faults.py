@@ -8,7 +8,7 @@ A user asks for `kill`, which leaves the choice of targets to the seed, or for `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import IntEnum
 from random import Random
@@ -65,8 +65,9 @@ class Shape:
     `steps` are its operations in order: the first injects, the last heals. `nodes_min`: spec -> how
     many nodes it needs. `takes_down`: its targets count against the budget. Faults heal in the
     order of `heals`: no step may wait for what a later one heals. `draw` gives what the injection
-    is told beside its targets, such as how long a delay is. Of the faults of one `group`, which
-    would undo each other, no two strike at a time.
+    is told beside its targets, such as how long a delay is; `told` is what it may be told as well,
+    each with an example; `fits` raises ValueError when what it is told makes no sense. Of the
+    faults of one `group`, which would undo each other, no two strike at a time.
     """
 
     steps: tuple[str, ...]
@@ -75,6 +76,8 @@ class Shape:
     heals: Heals
     draw: Callable[[Random], Mapping[str, Any]] = _nothing
     group: str = ""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    fits: Callable[[Mapping[str, Any]], object] = dict
 
     @property
     def specs(self) -> tuple[str, ...]:
@@ -88,6 +91,7 @@ FAULTS: Mapping[str, Shape] = {
         _PARTITIONS,
         takes_down=False,
         heals=Heals.LINKS,
+        told={"grudge": {}},
     ),
     "swizzle": Shape(
         ("start-swizzle", "stop-swizzle"),
@@ -102,6 +106,8 @@ FAULTS: Mapping[str, Shape] = {
             takes_down=False,
             heals=Heals.LINKS,
             draw=kind.draw,
+            told={"toxicity": 0.5},
+            fits=kind.fits,
         )
         for name, kind in TOXIC_KINDS.items()
     },
@@ -113,6 +119,7 @@ FAULTS: Mapping[str, Shape] = {
             heals=Heals.LINKS,
             draw=kind.draw,
             group="packets",
+            fits=kind.fits,
         )
         for name, kind in PACKET_KINDS.items()
     },
@@ -126,7 +133,11 @@ FAULTS: Mapping[str, Shape] = {
         draw=_gap,
     ),
     "crash-loop": Shape(
-        ("start-crash-loop", "stop-crash-loop"), _TARGETS, takes_down=True, heals=Heals.START
+        ("start-crash-loop", "stop-crash-loop"),
+        _TARGETS,
+        takes_down=True,
+        heals=Heals.START,
+        told={"gap_s": 0.5},
     ),
     "remove-member": Shape(
         ("start-remove-member", "stop-remove-member"),
@@ -141,7 +152,11 @@ FAULTS: Mapping[str, Shape] = {
         heals=Heals.MEMBERS,
     ),
     "demote": Shape(
-        ("start-demote", "stop-demote"), _TARGETS, takes_down=True, heals=Heals.MEMBERS
+        ("start-demote", "stop-demote"),
+        _TARGETS,
+        takes_down=True,
+        heals=Heals.MEMBERS,
+        told={"role": "spare"},
     ),
     "transfer": Shape(
         ("start-transfer", "stop-transfer"),
@@ -150,13 +165,18 @@ FAULTS: Mapping[str, Shape] = {
         heals=Heals.MEMBERS,
     ),
     "limit-cpu": Shape(
-        ("start-limit-cpu", "stop-limit-cpu"), _TARGETS, takes_down=True, heals=Heals.RESOURCES
+        ("start-limit-cpu", "stop-limit-cpu"),
+        _TARGETS,
+        takes_down=True,
+        heals=Heals.RESOURCES,
+        told={"cpus": 0.1},
     ),
     "limit-memory": Shape(
         ("start-limit-memory", "stop-limit-memory"),
         _TARGETS,
         takes_down=True,
         heals=Heals.RESOURCES,
+        told={"memory_bytes": 1 << 24},
     ),
     "pause": Shape(("pause", "resume"), _TARGETS, takes_down=True, heals=Heals.RESUME),
     **{

@@ -16,7 +16,7 @@ from enum import StrEnum
 from random import Random
 from typing import Any, Final, TypeAlias
 
-from dissever.nemesis.links import draw_way
+from dissever.nemesis.links import Way, draw_way
 
 __all__ = ["PACKET_KINDS", "Means", "PacketKind"]
 
@@ -77,6 +77,11 @@ class PacketKind:
             if not least <= value <= most:
                 raise ValueError(f"expected a {name} from {least} to {most}, got {value}")
         return filled
+
+    def fits(self, told: Told) -> None:
+        """Raises ValueError when what it is told makes no sense."""
+        Way(told.get("way", Way.BOTH))
+        self.words(self.filled(told))
 
 
 _RANGES: Final[Mapping[str, tuple[float, float]]] = {

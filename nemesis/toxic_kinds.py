@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from dissever.nemesis.links import draw_way
+from dissever.nemesis.links import Way, draw_way
 from dissever.nemesis.toxiproxy import Effect, toxics
 
 __all__ = ["TOXIC_KINDS", "ToxicKind"]
@@ -36,6 +36,11 @@ class ToxicKind:
     def filled(self, told: Mapping[str, Any]) -> Mapping[str, Any]:
         """Every setting: what was told, and the middling value of what was not."""
         return {name: told.get(name, v[len(v) // 2]) for name, v in self.settings.items()}
+
+    def fits(self, told: Mapping[str, Any]) -> None:
+        """Raises ValueError when what it is told makes no sense."""
+        Way(told.get("way", Way.BOTH))
+        self.effect(self.filled(told))
 
 
 def _latency(told: Mapping[str, Any]) -> Effect:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import shlex
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from dissever.harness.runner import CannotRun
+from dissever.nemesis import BACKENDS, KINDS
 
+NOBODY = 65534
 SIMULATED = ("test", "simulated", "--time-limit", "3", "--seed", "7")
 
 
@@ -153,6 +160,35 @@ def test_dry_run_prints_the_schedule_and_runs_nothing(dissever: Callable, runs: 
     assert not runs.exists()
 
 
+def test_schedule_of_a_run_is_replayed_fault_by_fault(
+    dissever: Callable, runs: Path, tmp_path: Path
+) -> None:
+    faults = ("-f", "partition,kill,pause,swizzle", "-t", "12", "--nodes", "5")
+    dissever("test", "simulated", *faults, "--seed", "5")
+    schedule = tmp_path / "schedule.jsonl"
+    schedule.write_bytes((runs / "latest" / "schedule.jsonl").read_bytes())
+    before = _struck(schedule)
+    again = ("test", "simulated", "--plan", str(schedule), "-t", "12", "--seed", "6")
+    planned = dissever(*again, "--dry-run")
+    ran = dissever(*again)
+
+    assert planned.status == 0
+    assert "start-partition" in planned.stdout
+    assert ran.status == 0, ran.text
+    assert _struck(runs / "latest" / "schedule.jsonl") == before
+    assert len(before) > 8
+
+
+def _struck(schedule: Path) -> list[tuple[Any, ...]]:
+    """What each fault did, in the order of their beginnings; partitions in no order of nodes."""
+    events = [json.loads(line) for line in schedule.read_text().splitlines()]
+    return [
+        (event["process"], event["f"], sorted(event["value"].get("targets", [])))
+        for event in events
+        if event["type"] == "info" and event["process"] not in ("majority-only", "recovery")
+    ]
+
+
 def test_list_names_everything(dissever: Callable) -> None:
     ran = dissever("list")
 
@@ -166,10 +202,45 @@ def test_doctor_answers_for_every_fault_and_backend(dissever: Callable) -> None:
     diagnosis = json.loads(ran.stdout)
 
     assert ran.status == (0 if all(each["available"] for each in diagnosis["systems"]) else 3)
-    cells = {(each["fault"], each["backend"]) for each in diagnosis["faults"]}
-    assert ("partition", "namespaces") in cells
-    assert ("pause", "simulated") in cells
-    assert all(each["available"] or each["reason"] for each in diagnosis["faults"])
+    _assert_every_cell(diagnosis)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root to be somebody else")
+def test_doctor_answers_an_ordinary_user_as_well() -> None:
+    def as_nobody(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=[],
+            env={**os.environ, "HOME": "/nonexistent"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    try:
+        can_run = as_nobody("-c", "import dissever").returncode == 0
+    except PermissionError:
+        can_run = False
+    if not can_run:
+        pytest.skip("this interpreter is for root alone")
+    ran = as_nobody("-m", "dissever", "doctor", "--json")
+
+    assert ran.returncode in (0, 3), ran.stderr
+    diagnosis = json.loads(ran.stdout)
+    assert diagnosis["user"] == f"uid {NOBODY}"
+    _assert_every_cell(diagnosis)
+
+
+def _assert_every_cell(diagnosis: dict[str, Any]) -> None:
+    """One answer for each fault on each backend, with the reason where it is no."""
+    cells = [(each["fault"], each["backend"]) for each in diagnosis["faults"]]
+    assert sorted(cells) == sorted(itertools.product(KINDS, BACKENDS))
+    assert all(each["available"] == (not each["reason"]) for each in diagnosis["faults"])
+    answers = {(each["fault"], each["backend"]): each["available"] for each in diagnosis["faults"]}
+    assert answers["pause", "simulated"]
+    assert not answers["limit-cpu", "simulated"]
 
 
 def test_bug_of_our_own_exits_with_3_and_never_with_1(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
-from dissever.nemesis import compile_script, read_script
+from dissever.nemesis import FAULTS, compile_script, read_script
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -77,6 +79,39 @@ def test_the_same_seed_gives_the_same_operations_and_another_one_others() -> Non
             "faults: [{fault: kill, at: 1, for: 5}, {fault: kill, at: 3, for: 1}]",
             r"line 2 \(kill\): kill strikes again before it has healed",
         ),
+        (
+            "faults: [{fault: kill, at: 3, for: 1}, {fault: kill, at: 1, until: leaderless}]",
+            r"line 2 \(kill\): kill strikes again before it has healed",
+        ),
+        (
+            "faults: [{fault: 'kill:minority', at: 1, for: 3}, {fault: pause, at: 3, for: 3}]",
+            r"line 2 \(pause\): with line 1 \(kill:minority\) it takes 3 nodes down, and",
+        ),
+        (
+            "faults: [{fault: pause, at: 3, for: 3}, {fault: 'kill:minority', at: 1, for: 3}]",
+            r"line 2 .*: with line 1 \(pause\) it takes 3 nodes down",
+        ),
+        (
+            "faults: [{fault: disk-slow, at: 1, for: 3}, {fault: disk-full, at: 2, for: 3}]",
+            r"line 2 \(disk-full\): it and line 1 \(disk-slow\) would undo each other",
+        ),
+        (
+            "faults: [{fault: clock-jump, at: 1, for: 3}, {fault: monotonic-jump, at: 9, for: 3}]",
+            "not both in one plan",
+        ),
+        (
+            "faults: [{fault: latency, at: 1, for: 3, with: {delay: 7}}]",
+            "expected way, delay_ms, .* under with, got 'delay'",
+        ),
+        (
+            "faults: [{fault: latency, at: 1, for: 3, with: {delay_ms: long}}]",
+            "expected delay_ms like .*, got 'long'",
+        ),
+        (
+            "faults: [{fault: latency, at: 1, for: 3, with: {delay_ms: 5, jitter_ms: 9}}]",
+            "expected a jitter_ms below delay_ms 5, got 9",
+        ),
+        ("faults: [{fault: kill, at: 1, for: 3, with: {count: true}}]", "expected count like 1"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(text: str, message: str) -> None:
@@ -84,6 +119,32 @@ def test_what_is_wrong_is_said_in_one_line(text: str, message: str) -> None:
         ops(text)
 
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("budget", [1, 2])
+def test_what_comes_one_after_the_other_is_in_nobody_s_way(budget: int) -> None:
+    told = ops(
+        f"""
+        budget: {budget}
+        faults:
+          - {{fault: 'kill:one', at: 1, for: 3}}
+          - {{fault: pause, nodes: [n1], at: 4, for: 3}}
+          - {{fault: disk-slow, at: 1, for: 3}}
+          - {{fault: disk-full, at: 4, for: 3}}
+          - {{fault: kill, at: 7, for: 3}}
+        """
+    )
+
+    assert len(told) == 10
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_the_seed_may_draw_a_line_may_say(name: str) -> None:
+    shape = FAULTS[name]
+    told = {**shape.draw(Random(3)), **shape.told, "count": 1}
+    text = json.dumps({"faults": [{"fault": name, "at": 1, "for": 3, "with": told}]})
+
+    assert ops(text)[0][3].items() >= told.items()
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
