@@ -37,6 +37,8 @@ LIMIT_S = 1200.0
 """How long a bug that comes by chance is searched for."""
 
 SEEN = "seen.txt"
+SCRIPT = "plan.yaml"
+"""In the folder of an attempt: what a directed one told, and when which fault strikes."""
 
 BREAKS_MAX = 3
 """So many attempts may break before a bug counts as not to be tried here."""
@@ -118,15 +120,17 @@ def reproduce(bug: Bug, target: Target, limit_s: float, runs: Path, tell: Tell) 
         KeyboardInterrupt: When it was interrupted.
     """
     began = time.monotonic()
-    options = target.of(bug.test.options[0])
-    why = _why_not(options)
-    release = "" if why else release_of(load("dqlite").versions(options))
+    every = [target.of(options) for options in bug.test.options]
+    reasons = [_why_not(options) for options in every]
+    usable = [options for options, why in zip(every, reasons, strict=True) if why is None]
+    release = release_of(load("dqlite").versions(usable[0])) if usable else ""
     attempts: list[_Attempt] = []
-    breaks: list[str] = [why] if why else []
-    while not _is_over(bug, attempts, breaks, bool(why), time.monotonic() - began >= limit_s):
+    breaks: list[str] = [] if usable else [str(reasons[0])]
+    while usable and not _is_over(bug, attempts, breaks, time.monotonic() - began >= limit_s):
         number = len(attempts) + len(breaks) + 1
+        options = msgspec.structs.replace(usable[(number - 1) % len(usable)], seed=number)
         try:
-            attempts.append(_attempt(bug, target, number, runs, tell))
+            attempts.append(_attempt(bug, options, runs, tell))
         except (CannotRun, OSError, dqlite.DqliteError) as error:
             breaks.append(f"attempt {number} broke: {str(error) or type(error).__name__}")
             tell(breaks[-1])
@@ -162,10 +166,8 @@ def _release_called(number: int) -> str:
     return lies.get(number, f"{number // 10_000}.{number // 100 % 100}.{number % 100}")
 
 
-def _is_over(
-    bug: Bug, attempts: Sequence[_Attempt], breaks: Sequence[str], is_hopeless: bool, is_late: bool
-) -> bool:
-    if is_hopeless or len(breaks) >= BREAKS_MAX:
+def _is_over(bug: Bug, attempts: Sequence[_Attempt], breaks: Sequence[str], is_late: bool) -> bool:
+    if len(breaks) >= BREAKS_MAX:
         return True
     if not attempts:
         return False
@@ -193,19 +195,16 @@ def _why_not(options: Options) -> str | None:
     return assembly.missing_fault(options, system)
 
 
-def _attempt(bug: Bug, target: Target, number: int, runs: Path, tell: Tell) -> _Attempt:
+def _attempt(bug: Bug, options: Options, runs: Path, tell: Tell) -> _Attempt:
     """
-    One attempt, the first being number 1.
+    One attempt.
 
     Raises:
         CannotRun, OSError, DqliteError: When it broke.
     """
-    test = bug.test
-    options = target.of(test.options[(number - 1) % len(test.options)])
-    options = msgspec.structs.replace(options, seed=number)
-    if isinstance(test, Directed):
-        return _direct(test, options, _folder(runs, bug), tell)
-    return _search(test, options, runs, tell)
+    if isinstance(bug.test, Directed):
+        return _direct(bug.test, options, _folder(runs, bug), tell)
+    return _search(bug.test, options, runs, tell)
 
 
 def _direct(test: Directed, options: Options, run: Path, tell: Tell) -> _Attempt:
@@ -231,6 +230,10 @@ def _direct(test: Directed, options: Options, run: Path, tell: Tell) -> _Attempt
 def _search(test: Searched, options: Options, runs: Path, tell: Tell) -> _Attempt:
     system, started = load(options.system), datetime.now(UTC)
     run = store.create_run(runs, options, started)
+    if options.script:
+        path = run / SCRIPT
+        path.write_text(options.script, encoding="utf-8")
+        options = msgspec.structs.replace(options, script_path=str(path))
     plan = assembly.make_plan(options, system, started)
     store.write_plan(run, plan)
     tell(plan.command)
@@ -243,7 +246,7 @@ def _search(test: Searched, options: Options, runs: Path, tell: Tell) -> _Attemp
     results = assembly.judge(run, plan, history, outcome.interruption, notes)
     store.write_results(run, results)
     page = assembly.write_reports(run, plan, history, results)
-    signs = test.signs(results)
+    signs = test.signs(results, history)
     seen = [*signs, f"repeat: {plan.command}", f"report: {page}"]
     if not signs:
         store.drop_node_data(run)

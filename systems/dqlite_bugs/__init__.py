@@ -8,20 +8,26 @@ from collections.abc import Mapping
 
 from dissever.systems.dqlite_bugs.bug import RELEASES, Bug, Directed, Searched
 from dissever.systems.dqlite_bugs.ghost_write import GHOST_WRITE
+from dissever.systems.dqlite_bugs.heap_corruption import HEAP_CORRUPTION
+from dissever.systems.dqlite_bugs.lost_writes import LOST_WRITES
 from dissever.systems.dqlite_bugs.name_prefix import NAME_PREFIX
 from dissever.systems.dqlite_bugs.partial_rows import PARTIAL_ROWS
 from dissever.systems.dqlite_bugs.returning import RETURNING, RETURNING_RUN
 from dissever.systems.dqlite_bugs.stale_read import STALE_READ
+from dissever.systems.dqlite_bugs.stuck import STUCK
 
 __all__ = ["BUGS", "RELEASES", "Bug", "Directed", "Searched"]
 
 BUGS: Mapping[str, Bug] = {
     bug.name: bug
     for bug in (
+        LOST_WRITES,
         STALE_READ,
         GHOST_WRITE,
         RETURNING,
         RETURNING_RUN,
+        STUCK,
+        HEAP_CORRUPTION,
         PARTIAL_ROWS,
         NAME_PREFIX,
     )

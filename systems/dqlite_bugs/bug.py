@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from dissever.harness.history import History
 from dissever.harness.plan import Options
 from dissever.harness.results import Results
 from dissever.systems.dqlite import DqliteDeployment
@@ -46,12 +47,12 @@ class Searched:
     """
     A workload under faults, judged by its checkers, with one seed after another.
 
-    `signs` picks the sentences of the results that show the bug, none when it did not show. Each of
-    `options` is taken in turn.
+    `signs` gives the sentences that show the bug, none when it did not show. Each of `options` that
+    this machine can run is taken in turn.
     """
 
-    options: Sequence[Options]
-    signs: Callable[[Results], Sequence[str]]
+    options: tuple[Options, ...]
+    signs: Callable[[Results, History], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)

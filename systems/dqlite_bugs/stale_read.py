@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dissever.harness.history import History
 from dissever.harness.plan import Options
 from dissever.harness.results import Results
 from dissever.systems.dqlite_bugs.bug import RELEASES, Bug, Searched, anomalies
@@ -31,7 +32,7 @@ OPTIONS = Options(
 )
 
 
-def _signs(results: Results) -> Sequence[str]:
+def _signs(results: Results, history: History) -> Sequence[str]:
     return anomalies(results, "linearizable", "stale-read")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Anomaly, Result, Verdict, merge
 from dissever.systems.dqlite import DqliteSystem
 from dissever.systems.dqlite_bugs import BUGS, RELEASES
 from dissever.systems.dqlite_bugs.bug import anomalies
+from dissever.systems.dqlite_bugs.stuck import SILENCE_S, silence_s
 from dissever.systems.dqlite_bugs.wire import Answer
 from dqlite import codec
 from dqlite.schema import Failure
@@ -45,3 +47,38 @@ def test_signs_are_anomalies_of_one_checker_by_name() -> None:
 
     assert anomalies(results, "set", "lost") == ("lost!",)
     assert anomalies(results, "liveness", "lost") == ()
+
+
+def _history(*events: tuple[float, int | str, Type, str, object]) -> History:
+    return History(
+        [
+            Event(index=index, time=int(time * 1e9), process=process, type=type_, f=f, value=value)
+            for index, (time, process, type_, f, value) in enumerate(events)
+        ]
+    )
+
+
+FULL = (
+    (1.0, "disk-full", Type.INVOKE, "start-disk-full", None),
+    (2.0, "disk-full", Type.INFO, "start-disk-full", {"targets": ["n1"]}),
+)
+FREE = (
+    (3.0, "disk-full", Type.INVOKE, "stop-disk-full", None),
+    (4.0, "disk-full", Type.INFO, "stop-disk-full", {"targets": ["n1"]}),
+)
+NEVER_AGAIN = ((5.0, 0, Type.INVOKE, "add", 1), (20.0, 1, Type.INVOKE, "add", 2))
+
+
+def test_silence_counts_from_the_last_disk_that_healed() -> None:
+    assert silence_s(_history(*FULL, *FREE, *NEVER_AGAIN)) == 16.0 > SILENCE_S
+
+
+def test_an_acknowledged_add_ends_the_silence() -> None:
+    ok = ((18.0, 0, Type.OK, "add", 1),)
+
+    assert silence_s(_history(*FULL, *FREE, NEVER_AGAIN[0], *ok, NEVER_AGAIN[1])) == 2.0
+
+
+def test_silence_while_a_disk_is_full_is_no_sign() -> None:
+    assert silence_s(_history(*FULL, *NEVER_AGAIN)) == 0.0
+    assert silence_s(_history(*NEVER_AGAIN)) == 0.0
