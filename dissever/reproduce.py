@@ -106,10 +106,14 @@ def reproduce(
 
 
 def _print_bugs() -> None:
-    table = Table("bug", *RELEASES, "what", "reported", box=None)
+    table = Table(box=None)
+    for title in ("bug", *RELEASES):
+        table.add_column(title, no_wrap=True)
+    table.add_column("what")
     for bug in BUGS.values():
         has = ("yes" if release in bug.releases else "-" for release in RELEASES)
-        table.add_row(f"[bold]{bug.name}[/]", *has, bug.summary, bug.references)
+        told = f"{bug.summary} ({bug.references})"
+        table.add_row(f"[bold]{bug.name}[/]", *has, escape(told))
     console = Console()
     console.print("Releases of libdqlite that are expected to have it; one name searches for it:\n")
     console.print(table)
