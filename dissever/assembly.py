@@ -164,6 +164,7 @@ def make_test(plan: Plan, system: System) -> Test:
             members=deployment.members,
             builds=deployment.builds,
             peer_ports=deployment.peer_ports,
+            client_ports=deployment.client_ports,
         )
         return make_nemeses(options.faults, environment)
 

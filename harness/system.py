@@ -121,6 +121,11 @@ class Deployment(Protocol):
         """Where nodes listen for each other; nothing when they have no ports."""
         ...
 
+    @property
+    def client_ports(self) -> tuple[int, ...]:
+        """Where nodes listen for clients; nothing when they have no ports."""
+        ...
+
     async def primaries(self) -> tuple[str, ...]:
         """The names of the nodes that claim to lead now, best effort, in order of the nodes."""
         ...

@@ -19,6 +19,7 @@ from dissever.harness.client import Missing, Nemesis, Primaries
 from dissever.harness.cluster import PLAIN, Cluster, Hosts
 from dissever.harness.system import Builds, Members
 from dissever.nemesis.bursts import Bursts
+from dissever.nemesis.clients import ClientCut, ClientReset
 from dissever.nemesis.clock import ClockFault
 from dissever.nemesis.clock_turns import MONOTONIC
 from dissever.nemesis.cuts import Cuts, LinkEvidence
@@ -113,7 +114,7 @@ class Environment:
     answers. `budget`: at most so many nodes are down at a time; None: a minority. It must be that
     of the plan. `watched`: what triggers are seen by; None when no fault waits for an event.
     `members`: how members change; None where they cannot. `builds`: which version nodes run.
-    `peer_ports`: where nodes listen for each other.
+    `peer_ports`, `client_ports`: where nodes listen for each other, and for clients.
     """
 
     cluster: Cluster
@@ -125,6 +126,7 @@ class Environment:
     members: Members | None = None
     builds: Builds | None = None
     peer_ports: tuple[int, ...] = ()
+    client_ports: tuple[int, ...] = ()
 
     @property
     def insight(self) -> Insight:
@@ -134,7 +136,12 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the nemeses of one cluster share."""
+    """
+    What the nemeses of one cluster share.
+
+    `clients`: the nodes whose clients suffer, which are not down. `answers`: None when nobody can
+    say, as for a node whose clients are cut off.
+    """
 
     cuts: Cuts
     down: Down
@@ -142,6 +149,8 @@ class Shared:
     proxies: Proxies
     packets: Packets
     bursts: Bursts
+    clients: Down
+    answers: Answers | None
     clocks: dict[str, str] = field(default_factory=dict)
 
 
@@ -194,6 +203,32 @@ def _packet(name: str) -> Kind:
         ),
         needs=(Need.KERNEL, need[kind.means]),
     )
+
+
+def _client(
+    name: str, hand: type[ClientCut | ClientReset], at: Environment, shared: Shared
+) -> NodeFault:
+    first, last = FAULTS[name].steps
+    return NodeFault(
+        name,
+        (first, last),
+        hand(at.cluster, at.client_ports, at.answers),
+        at.cluster,
+        shared.clients,
+        primaries=at.primaries,
+        seed=at.seed,
+        members=at.members,
+    )
+
+
+def _past_cuts(answers: Answers | None, clients: Down) -> Answers | None:
+    if answers is None:
+        return None
+
+    async def asked(node: str) -> bool | None:
+        return None if clients.reasons.get(node) == "client-cut" else await answers(node)
+
+    return asked
 
 
 _NO_MEMBERS = {Backend.SIMULATED: "the simulated system has no members to change"}
@@ -261,6 +296,16 @@ KINDS: Mapping[str, Kind] = {
     ),
     **{name: _toxic(name) for name in TOXIC_KINDS},
     **{name: _packet(name) for name in PACKET_KINDS},
+    "client-cut": Kind(
+        "cut clients off from nodes, which go on hearing each other",
+        lambda at, shared: _client("client-cut", ClientCut, at, shared),
+        needs=(Need.KERNEL,),
+    ),
+    "client-reset": Kind(
+        "reset every connection of clients with nodes, over and over",
+        lambda at, shared: _client("client-reset", ClientReset, at, shared),
+        needs=(Need.KERNEL, Need.RESETS),
+    ),
     "kill": Kind(
         "end nodes with SIGKILL, then start them again",
         lambda at, shared: _node_fault("kill", Kill(at.cluster), at, shared),
@@ -280,7 +325,7 @@ KINDS: Mapping[str, Kind] = {
             shared.down,
             at.builds,
             primaries=at.primaries,
-            answers=at.answers,
+            answers=shared.answers,
             seed=at.seed,
         ),
         not_on={Backend.SIMULATED: "the simulated system has one version"},
@@ -319,7 +364,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "pause": Kind(
         "stop nodes with SIGSTOP, then let them go on",
-        lambda at, shared: _node_fault("pause", Pause(at.cluster, at.answers), at, shared),
+        lambda at, shared: _node_fault("pause", Pause(at.cluster, shared.answers), at, shared),
     ),
     "disk-full": Kind(
         "fill the disk of nodes and keep it full, then free it",
@@ -347,7 +392,7 @@ KINDS: Mapping[str, Kind] = {
             shared.cuts,
             shared.down,
             primaries=at.primaries,
-            answers=at.answers,
+            answers=shared.answers,
             seed=at.seed,
         ),
         not_on={Backend.SIMULATED: "nobody leads there"},
@@ -367,6 +412,7 @@ def make_nemeses(faults: Iterable[str], environment: Environment) -> dict[str, N
     asked = {fault.name for fault in parse(faults)}
     cluster = environment.cluster
     probes = Probes(cluster)
+    clients = Down(cluster.nodes, len(cluster.nodes))
     shared = Shared(
         cuts=Cuts(cluster),
         down=Down(cluster.nodes, environment.budget),
@@ -374,6 +420,8 @@ def make_nemeses(faults: Iterable[str], environment: Environment) -> dict[str, N
         proxies=Proxies(cluster, probes, environment.peer_ports),
         packets=Packets(cluster),
         bursts=Bursts(cluster),
+        clients=clients,
+        answers=_past_cuts(environment.answers, clients),
     )
     made = {name: KINDS[name].make(environment, shared) for name in HEALING_ORDER if name in asked}
     if environment.watched is not None:

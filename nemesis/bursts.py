@@ -9,10 +9,10 @@ seen rather than lost. Helpers beside the nodes send and receive; no process of 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, pairwise
 from statistics import median
 from typing import Any, Final
 
@@ -108,7 +108,8 @@ class Size:
 class Burst:
     """
     What became of one. `reordered`: arrived after a later one. `delay_ms`: least and middling, None
-    when nothing arrived. `kb_s`: of the later half of what arrived, None of fewer than four.
+    when nothing arrived. `kb_s`: of the later half of what arrived, None of fewer than four, and
+    `pace_kb_s` by the middling time from one to the next, which no pause of a busy sender spoils.
     """
 
     sent: int
@@ -118,6 +119,7 @@ class Burst:
     damaged: int
     delay_ms: tuple[float, float] | None
     kb_s: float | None
+    pace_kb_s: float | None
 
     @property
     def lost(self) -> int:
@@ -140,6 +142,7 @@ def summary(size: Size, arrivals: Sequence[Sequence[int]], damaged: int) -> Burs
     for number in first:
         reordered += number < latest
         latest = max(latest, number)
+    kb_s = _kb_s(size, sorted(each[1] for each in first.values()))
     delays = sorted(each[2] / 1000 for each in first.values())
     delay_ms = (round(delays[0], 2), round(median(delays), 2)) if delays else None
     return Burst(
@@ -149,17 +152,20 @@ def summary(size: Size, arrivals: Sequence[Sequence[int]], damaged: int) -> Burs
         reordered=reordered,
         damaged=damaged,
         delay_ms=delay_ms,
-        kb_s=_kb_s(size, sorted(each[1] for each in first.values())),
+        kb_s=kb_s and kb_s[0],
+        pace_kb_s=kb_s and kb_s[1],
     )
 
 
-def _kb_s(size: Size, times_us: Sequence[int]) -> float | None:
+def _kb_s(size: Size, times_us: Sequence[int]) -> tuple[float, float] | None:
     """A queue lets its first ones through at once, so the later half counts."""
     later = times_us[len(times_us) // 2 :]
-    if len(later) < 2:
+    gaps_us = [after - before for before, after in pairwise(later)]
+    if not gaps_us:
         return None
-    taken_us = max(1, later[-1] - later[0])
-    return round((len(later) - 1) * (size.bytes + HEADERS_BYTES) * 1000 / taken_us, 1)
+    bytes_ = size.bytes + HEADERS_BYTES
+    mean_us, middling_us = sum(gaps_us) / len(gaps_us), median(gaps_us)
+    return round(1000 * bytes_ / max(1, mean_us), 1), round(1000 * bytes_ / max(1, middling_us), 1)
 
 
 class Bursts:
@@ -169,7 +175,7 @@ class Bursts:
         self._cluster = cluster
         self._laying = asyncio.Lock()
         self._is_laid = False
-        self._tokens = itertools.count(1)
+        self._tokens = count(1)
 
     async def lay(self) -> None:
         """

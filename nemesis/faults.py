@@ -14,6 +14,7 @@ from enum import IntEnum
 from random import Random
 from typing import Any
 
+from dissever.nemesis.client_kinds import CLIENT_KINDS
 from dissever.nemesis.clock_turns import CLOCK_DRAWS, MONOTONIC, WALL
 from dissever.nemesis.disk_draws import DISK_DRAWS
 from dissever.nemesis.grudges import PartitionSpec
@@ -39,13 +40,14 @@ _PARTITIONS: dict[str, int] = {spec.value: 2 for spec in PartitionSpec} | {
 class Heals(IntEnum):
     """When a fault heals, at the end of a run."""
 
-    RESUME = 0
-    LINKS = 1
-    CLOCKS = 2
-    DISKS = 3
-    RESOURCES = 4
-    START = 5
-    MEMBERS = 6
+    CLIENTS = 0
+    RESUME = 1
+    LINKS = 2
+    CLOCKS = 3
+    DISKS = 4
+    RESOURCES = 5
+    START = 6
+    MEMBERS = 7
 
 
 def _gap(rng: Random) -> Mapping[str, Any]:
@@ -122,6 +124,18 @@ FAULTS: Mapping[str, Shape] = {
             fits=kind.fits,
         )
         for name, kind in PACKET_KINDS.items()
+    },
+    **{
+        name: Shape(
+            (f"start-{name}", f"stop-{name}"),
+            _TARGETS,
+            takes_down=False,
+            heals=Heals.CLIENTS,
+            draw=kind.draw,
+            group="clients",
+            fits=kind.fits,
+        )
+        for name, kind in CLIENT_KINDS.items()
     },
     "kill": Shape(("kill", "start"), _TARGETS, takes_down=True, heals=Heals.START),
     "stop": Shape(("terminate", "start"), _TARGETS, takes_down=True, heals=Heals.START),

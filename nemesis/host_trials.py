@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -17,7 +18,7 @@ from typing import Final
 from dissever.harness.client import Missing
 from dissever.harness.cluster import backends
 
-__all__ = ["LOSS", "NETEM", "TBF", "Trial", "tried"]
+__all__ = ["LOSS", "NETEM", "RESETS", "TBF", "Trial", "tried"]
 
 LIMIT_S: Final = 20.0
 
@@ -52,6 +53,24 @@ LOSS: Final = Trial(
     "another kernel, or apt-get install nftables for nft",
 )
 
+RESETS: Final = Trial(
+    """ip link set lo up && exec "${PYTHON:-python3}" -I -S -c '
+import socket, subprocess
+server = socket.create_server(("127.0.0.1", 7))
+client = socket.create_connection(server.getsockname())
+command = ["ss", "-K", "-H", "-t", "-n", "state", "connected", "( sport = :7 )"]
+subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+client.settimeout(1)
+try:
+    client.recv(1)
+except ConnectionError:
+    raise SystemExit
+raise SystemExit("ss -K ended nothing")
+'""",
+    "the kernel has no INET_DIAG_DESTROY",
+    "another kernel, or apt-get install iproute2 for ss",
+)
+
 
 @cache
 def tried(trial: Trial, backend: str) -> Missing | None:
@@ -72,7 +91,7 @@ def _in_namespace(script: str) -> tuple[int, str]:
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
     done = subprocess.run(
         ["unshare", *user, "--net", "sh", "-c", script],
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, "PYTHON": sys.executable},
         capture_output=True,
         text=True,
         timeout=LIMIT_S,

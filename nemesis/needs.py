@@ -40,6 +40,7 @@ class Need(StrEnum):
     LOSS = "random loss by nft"
     TBF = "tbf"
     NETEM = "netem"
+    RESETS = "resets of connections"
 
 
 def _kernel(backend: Backend) -> Missing | None:
@@ -89,6 +90,7 @@ NEEDS: Mapping[Need, Callable[[Backend], Missing | None]] = {
     Need.LOSS: _tried(host_trials.LOSS),
     Need.TBF: _tried(host_trials.TBF),
     Need.NETEM: _tried(host_trials.NETEM),
+    Need.RESETS: _tried(host_trials.RESETS),
 }
 """Each tries out one need on one backend."""
 

@@ -117,9 +117,14 @@ class NodeFault:
             down=self._down,
             members=self._members,
         )
-        seen = await asyncio.gather(
-            *(self._hand.strike(node, request.told) for node in aimed.targets)
-        )
+        try:
+            seen = await asyncio.gather(
+                *(self._hand.strike(node, request.told) for node in aimed.targets)
+            )
+        except ValueError:  # Told what makes no sense, it has struck nobody.
+            for node in aimed.targets:
+                self._down.give_back(node)
+            raise
         return processes.struck(invocation, request.spec, {**aimed.notes, **request.told}, seen)
 
     async def _undo(self, invocation: Invocation) -> Completion:

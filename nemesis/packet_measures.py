@@ -22,6 +22,9 @@ SHARE_LEAST: Final = 0.4
 """Of so many datagrams chance may take less than was asked for, or more."""
 
 RATE_MOST: Final = 1.5
+PACE_MOST: Final = 3.0
+"""A kernel whose timer is late lets two through at a time."""
+
 RATE_TIME_S: Final = 0.4
 _TICK_MS: Final = 1.0
 
@@ -59,7 +62,10 @@ def _is_late(told: Told, burst: Burst) -> bool:
 
 
 def _is_limited(told: Told, burst: Burst) -> bool:
-    return burst.kb_s is not None and burst.kb_s <= RATE_MOST * told["rate_kb_s"]
+    if burst.kb_s is None or burst.pace_kb_s is None:
+        return False
+    rate = float(told["rate_kb_s"])
+    return burst.kb_s <= RATE_MOST * rate and burst.pace_kb_s <= PACE_MOST * rate
 
 
 def _share(told: Told) -> float:

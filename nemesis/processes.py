@@ -33,8 +33,8 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-Answers: TypeAlias = Callable[[str], Awaitable[bool]]
-"""Whether a node's process answers a request now."""
+Answers: TypeAlias = Callable[[str], Awaitable[bool | None]]
+"""Whether a node's process answers a request now; None when nobody can say, cut off as all are."""
 
 SILENCE_S = 0.5
 """A paused node that says nothing for so long is silent."""
@@ -151,26 +151,27 @@ async def resume(cluster: Cluster, node: str, answers: Answers | None) -> Seen:
     facts = {"pid": after.pid, "took_ms": _since_ms(began)}
     is_so = after.state is NodeState.RUNNING
     if answers is not None and is_so:
-        facts["answers"] = is_so = await _comes_to_answer(answers, node)
+        facts["answers"] = await _comes_to_answer(answers, node)
+        is_so = facts["answers"] is not False
         facts["answered_ms"] = _since_ms(began)
     return Seen(node, is_so, after, facts)
 
 
 async def answers_again(answers: Answers | None, node: str) -> bool:
     """Whether a node answers before long; taken for granted when nobody can say."""
-    return answers is None or await _comes_to_answer(answers, node)
+    return answers is None or await _comes_to_answer(answers, node) is not False
 
 
-async def _comes_to_answer(answers: Answers, node: str) -> bool:
+async def _comes_to_answer(answers: Answers, node: str) -> bool | None:
     end = _now() + ANSWER_LIMIT_S
     while (left_s := end - _now()) > 0:
-        if await _answers_within(left_s, answers, node):
-            return True
+        if (answered := await _answers_within(left_s, answers, node)) is not False:
+            return answered
         await asyncio.sleep(ANSWER_GAP_S)
     return False
 
 
-async def _answers_within(limit_s: float, answers: Answers, node: str) -> bool:
+async def _answers_within(limit_s: float, answers: Answers, node: str) -> bool | None:
     try:
         async with asyncio.timeout(limit_s):
             return await answers(node)

@@ -216,6 +216,10 @@ class DqliteDeployment:
     def peer_ports(self) -> tuple[int, ...]:
         return (PORT,)
 
+    @property
+    def client_ports(self) -> tuple[int, ...]:
+        return (PORT,)
+
     async def start(self) -> None:
         """
         Start every node, make them one cluster of voters, and make the tables.

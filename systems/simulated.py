@@ -379,6 +379,10 @@ class SimulatedDeployment:
     def peer_ports(self) -> tuple[int, ...]:
         return ()
 
+    @property
+    def client_ports(self) -> tuple[int, ...]:
+        return ()
+
     async def primaries(self) -> tuple[str, ...]:
         return ()
 

@@ -169,10 +169,22 @@ def test_a_burst_tells_what_became_of_each_datagram() -> None:
 def test_throughput_is_that_of_the_later_half() -> None:
     """The first two were let through at once; then one of 1000 bytes comes every 10 ms."""
     arrivals = [(0, 0, 0), (1, 0, 0), (2, 10_000, 0), (3, 20_000, 0)]
+    seen = summary(SIZE, arrivals, 0)
 
-    assert summary(SIZE, arrivals, 0).kb_s == 100.0
+    assert (seen.kb_s, seen.pace_kb_s) == (100.0, 100.0)
     assert summary(SIZE, arrivals[:2], 0).kb_s is None
     assert summary(SIZE, [], 0).delay_ms is None
+
+
+def test_a_sender_that_was_held_up_is_no_limit() -> None:
+    """100 µs from each to the next, and one pause of a second."""
+    times = [100 * i + (1_000_000 if i > 30 else 0) for i in range(40)]
+    burst = summary(Size(40, SIZE.bytes, 0), [(i, time, 0) for i, time in enumerate(times)], 0)
+
+    assert burst.kb_s is not None
+    assert burst.kb_s < 20
+    assert burst.pace_kb_s == 10_000
+    assert not acts("packet-rate", {"rate_kb_s": 500}, burst)
 
 
 def seen(**fields: object) -> Burst:
@@ -185,19 +197,20 @@ def seen(**fields: object) -> Burst:
         "damaged": 0,
         "delay_ms": (0.1, 0.1),
         "kb_s": 5000.0,
+        "pace_kb_s": 50000.0,
     }
     return Burst(**{**plain, **fields})  # type: ignore[arg-type]
 
 
 SEEN = {
     "packet-loss": seen(arrived=270),
-    "packet-rate": seen(arrived=60, kb_s=101.0),
+    "packet-rate": seen(arrived=60, kb_s=101.0, pace_kb_s=103.0),
     "netem-delay": seen(delay_ms=(80.2, 100.4)),
     "netem-loss": seen(arrived=240),
     "netem-duplicate": seen(duplicated=140),
     "netem-corrupt": seen(arrived=286, damaged=14),
     "netem-reorder": seen(reordered=200),
-    "netem-rate": seen(kb_s=99.0),
+    "netem-rate": seen(kb_s=99.0, pace_kb_s=100.0),
 }
 
 
@@ -211,6 +224,6 @@ def test_each_effect_is_seen_and_its_absence_too() -> None:
 
 
 def test_a_link_that_carries_nothing_is_no_evidence_of_loss() -> None:
-    nothing = seen(arrived=0, delay_ms=None, kb_s=None)
+    nothing = seen(arrived=0, delay_ms=None, kb_s=None, pace_kb_s=None)
 
     assert not any(acts(fault, told, nothing) for fault, told in TOLD.items())

@@ -112,6 +112,10 @@ def test_the_same_seed_gives_the_same_operations_and_another_one_others() -> Non
             "expected a jitter_ms below delay_ms 5, got 9",
         ),
         ("faults: [{fault: kill, at: 1, for: 3, with: {count: true}}]", "expected count like 1"),
+        (
+            "faults: [{fault: client-reset, at: 1, for: 1, with: {every_ms: 1}}]",
+            "expected an every_ms of at least 50, got 1",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(text: str, message: str) -> None:

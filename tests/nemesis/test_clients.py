@@ -1,0 +1,207 @@
+"""Clients cut off from nodes, and connections of theirs that are reset: the rules, and for real."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dissever.harness.client import Completion, Invocation
+from dissever.harness.cluster import Program
+from dissever.harness.cluster.namespaces import NamespacesCluster, probe
+from dissever.nemesis import HEALING_ORDER, KINDS, Backend, Environment, client_rules, make_nemeses
+from dissever.nemesis.links import Way
+
+NODES = ("n1", "n2", "n3")
+PORT = 7000
+
+SERVER = """
+import socket, threading
+def serve(connection):
+    with connection:
+        while data := connection.recv(4096):
+            connection.sendall(data)
+server = socket.create_server(("0.0.0.0", 7000))
+while True:
+    threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
+"""
+
+ASK = """
+import socket, sys
+with socket.create_connection((sys.argv[1], 7000), 1) as connection:
+    connection.sendall(b"x")
+    print(connection.recv(1).decode())
+"""
+
+
+def test_only_clients_are_dropped_and_each_way_by_itself() -> None:
+    both = client_rules.ruleset(Way.BOTH, [9001, 9002], ["10.0.0.1", "10.0.0.2"])
+    into = client_rules.ruleset(Way.IN, [9001], ["10.0.0.1"])
+    out = client_rules.ruleset(Way.OUT, [9001], ["10.0.0.1"])
+
+    heard = "ip saddr != { 10.0.0.1, 10.0.0.2 } tcp dport { 9001, 9002 } counter drop"
+    told = "ip daddr != { 10.0.0.1, 10.0.0.2 } tcp sport { 9001, 9002 } counter drop"
+    assert heard in both
+    assert told in both
+    assert "hook input" in into
+    assert "hook output" not in into
+    assert "hook output" in out
+    assert "hook input" not in out
+
+
+def test_only_connections_of_clients_are_ended() -> None:
+    assert client_rules.kill([9001], ["10.0.0.1", "10.0.0.2"])[-1] == (
+        "( sport = :9001 ) and not ( dst 10.0.0.1 or dst 10.0.0.2 )"
+    )
+
+
+def test_clients_are_there_again_before_anything_asks_a_node_whether_it_answers() -> None:
+    order = list(HEALING_ORDER)
+
+    assert order.index("client-cut") < order.index("pause")
+    assert order.index("client-reset") < order.index("pause")
+
+
+class Deployment:
+    def __init__(self, cluster: NamespacesCluster, *faults: str) -> None:
+        self.cluster = cluster
+        environment = Environment(cluster, None, 1, self.answers, client_ports=(PORT,))
+        self.nemeses = make_nemeses(faults, environment)
+
+    async def answers(self, node: str) -> bool:
+        try:
+            async with asyncio.timeout(0.5):
+                with await self.cluster.dial(node, PORT, 0.5) as connection:
+                    return await self.echoes(connection)
+        except (OSError, TimeoutError):
+            return False
+
+    async def echoes(self, connection: socket.socket) -> bool:
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(connection, b"x")
+        return await loop.sock_recv(connection, 1) == b"x"
+
+    async def do(self, f: str, value: Any = None) -> Completion:
+        fault = f.removeprefix("start-").removeprefix("stop-").replace("resume", "pause")
+        return await self.nemeses[fault].invoke(Invocation(f, value, process=fault))
+
+    async def peers_talk(self, source: str, destination: str) -> bool:
+        argv = [sys.executable, "-I", "-S", "-c", ASK, self.cluster.address(destination)]
+        return (await self.cluster.command(source, argv)).stdout == "x\n"
+
+    async def tables(self) -> str:
+        listed = [await self.cluster.command(n, ["nft", "list", "ruleset"]) for n in NODES]
+        return "".join(each.stdout for each in listed)
+
+
+Work = Callable[[Deployment], Awaitable[None]]
+
+
+@pytest.fixture
+def with_nodes(tmp_path: Path) -> Callable[..., None]:
+    """Run a test on three nodes that echo, with some faults."""
+    if missing := probe():
+        pytest.skip(f"{missing.reason} ({missing.remedy})")
+
+    async def main(work: Work, faults: tuple[str, ...]) -> None:
+        program = Program([sys.executable, "-I", "-S", "-c", SERVER], {})
+        async with await NamespacesCluster.open(NODES, tmp_path) as cluster:
+            await asyncio.gather(*(cluster.start(node, program) for node in NODES))
+            deployment = Deployment(cluster, *faults)
+            async with asyncio.timeout(20):
+                for node in NODES:
+                    while not await deployment.answers(node):  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+            await work(deployment)
+
+    def run(work: Work, *faults: str) -> None:
+        for fault in faults:
+            if missing := KINDS[fault].missing(Backend.NAMESPACES):
+                pytest.skip(f"{fault}: {missing.reason} ({missing.remedy})")
+        asyncio.run(main(work, faults))
+
+    return run
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("way", list(Way))
+def test_a_node_that_is_cut_off_from_clients_still_has_its_peers(
+    with_nodes: Callable[..., None], way: Way
+) -> None:
+    async def work(at: Deployment) -> None:
+        cut = await at.do("start-client-cut", {"targets": ["n1"], "way": way.value})
+        during = [await at.answers(node) for node in NODES]
+        peers = await at.peers_talk("n1", "n2"), await at.peers_talk("n2", "n1")
+        healed = await at.do("stop-client-cut")
+
+        evidence = cut.value["evidence"]
+        assert evidence["held"] is True, cut.value
+        assert evidence["nodes"]["n1"]["dropped"] > 0
+        assert during == [False, True, True]
+        assert peers == (True, True)
+        assert healed.value["evidence"]["healed"] is True, healed.value
+        assert await at.answers("n1")
+        assert "dissever_clients" not in await at.tables()
+
+    with_nodes(work, "client-cut")
+
+
+@pytest.mark.cluster
+def test_connections_of_clients_are_reset_until_it_heals(with_nodes: Callable[..., None]) -> None:
+    async def work(at: Deployment) -> None:
+        with await at.cluster.dial("n1", PORT, 1) as old:
+            with pytest.raises(ValueError, match="every_ms of at least 50"):
+                await at.do("start-client-reset", {"targets": ["n1"], "every_ms": 1})
+            started = await at.do("start-client-reset", {"targets": ["n1"], "every_ms": 100})
+            with pytest.raises(ConnectionError):
+                async with asyncio.timeout(5):
+                    await asyncio.get_running_loop().sock_recv(old, 1)
+        healed = await at.do("stop-client-reset")
+
+        evidence = started.value["evidence"]
+        assert evidence["held"] is True, started.value
+        assert evidence["nodes"]["n1"]["connection"] == "reset"
+        assert evidence["nodes"]["n1"]["ended"] >= 2
+        assert healed.value["evidence"]["healed"] is True, healed.value
+
+    with_nodes(work, "client-reset")
+
+
+@pytest.mark.cluster
+def test_a_pause_behind_a_cut_is_seen_by_the_kernel_alone(with_nodes: Callable[..., None]) -> None:
+    async def work(at: Deployment) -> None:
+        await at.do("start-client-cut", {"targets": ["n1"]})
+        paused = await at.do("pause", {"targets": ["n1"]})
+        resumed = await at.do("resume")
+        for nemesis in at.nemeses.values():
+            await nemesis.heal()
+            await nemesis.heal()
+
+        assert paused.value["evidence"]["held"] is True, paused.value
+        assert paused.value["evidence"]["nodes"]["n1"]["answers"] is None
+        assert resumed.value["evidence"]["healed"] is True, resumed.value
+        assert await at.answers("n1")
+        assert "dissever_clients" not in await at.tables()
+
+    with_nodes(work, "client-cut", "pause")
+
+
+@pytest.mark.cluster
+def test_a_cut_that_lets_clients_through_is_no_fault(
+    with_nodes: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_rules, "ruleset", lambda *_: "add table inet dissever_clients")
+
+    async def work(at: Deployment) -> None:
+        cut = await at.do("start-client-cut", {"targets": ["n1"]})
+
+        assert cut.value["evidence"]["held"] is False
+        assert cut.error == "start-client-cut did not take hold"
+
+    monkeypatch.setattr("dissever.nemesis.clients.COUNTED_LIMIT_S", 0.5)
+    with_nodes(work, "client-cut")
