@@ -292,8 +292,14 @@ class DqliteDeployment:
         return True
 
     async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
-        cluster = self.cluster
-        return {n: _snapshots(cluster.directory(n) / "data") for n in cluster.nodes}
+        nodes = self.cluster.nodes
+        held = await asyncio.gather(*(self._snapshots(node) for node in nodes))
+        return dict(zip(nodes, held, strict=True))
+
+    async def _snapshots(self, node: str) -> frozenset[Snapshot]:
+        """Listed on its host: not every disk is seen from here."""
+        listed = await self.cluster.command(node, ["ls", self.cluster.disk(node).path])
+        return _snapshots(listed.stdout.split())
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
         missing = "nobody was asked yet"
@@ -533,16 +539,12 @@ async def _again(request: Callable[[], Awaitable[None]]) -> None:
             return
 
 
-def _snapshots(directory: Path) -> frozenset[Snapshot]:
+def _snapshots(names: Sequence[str]) -> frozenset[Snapshot]:
     """
     By the names of raft's files: `snapshot-<term>-<index>-<time>.meta`, and `<first>-<last>`.
 
     A node that takes a snapshot keeps entries before it; one that installs a snapshot keeps none.
     """
-    try:
-        names = [path.name for path in directory.iterdir()]
-    except FileNotFoundError:
-        return frozenset()
     firsts = [int(found[1]) for name in names if (found := _SEGMENT.fullmatch(name))]
     return frozenset(
         Snapshot(name, all(first > int(found[1]) for first in firsts))

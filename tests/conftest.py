@@ -1,8 +1,18 @@
-"""For all tests: signals as a terminal would have them."""
+"""For all tests: signals as a terminal would have them; a Docker engine that seems far away."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+RELAY = Path(__file__).with_name("relay.py")
+ENGINE = "/var/run/docker.sock"
 
 # A background job ignores SIGINT, what nohup starts ignores SIGHUP, and so would every process that
 # tests start: those that send it would wait for ever. A handler, unlike an ignored signal, is not
@@ -11,3 +21,24 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
+
+
+@pytest.fixture
+def far_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Have DOCKER_HOST name this machine's engine by TCP at an address, as if it were another's."""
+    with contextlib.ExitStack() as relays:
+
+        def at(address: str) -> None:
+            relay = relays.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-I", RELAY, address, ENGINE],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                )
+            )
+            relays.callback(relay.kill)
+            assert relay.stdout is not None
+            monkeypatch.setenv("DOCKER_HOST", f"tcp://{address}:{relay.stdout.readline().strip()}")
+
+        yield at

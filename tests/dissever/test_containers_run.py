@@ -65,6 +65,24 @@ def test_mixed_versions_under_every_fault_are_judged_and_nothing_is_left(
     assert backends.heal() == []
 
 
+def test_engine_of_another_machine_runs_all_the_same(
+    dissever: Callable, runs: Path, far_engine: Callable[[str], None]
+) -> None:
+    far_engine("127.0.0.1")
+    words = ["test", "dqlite", "--backend", "containers", "-n", "3", "-t", "8", "--seed", "4"]
+    ran = dissever(*words, "-f", "partition,replace-member", "--fault-interval", "3")
+
+    faults = [
+        json.loads(line)
+        for line in (runs / "latest" / "history.jsonl").read_text().splitlines()
+        if '"replace-member"' in line
+    ]
+    assert ran.status == 0, ran.text
+    assert any(each["f"] == "stop-replace-member" for each in faults)
+    assert (runs / "latest" / "nodes" / "n1" / "stdout-1.log").read_text()
+    assert backends.heal() == []
+
+
 def test_doctor_names_the_engine_and_its_images(dissever: Callable) -> None:
     found = {
         each["what"]: each for each in json.loads(dissever("doctor", "--json").text)["findings"]

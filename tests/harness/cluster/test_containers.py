@@ -339,26 +339,37 @@ async def _come_back(open_cluster: Open, python: Python, until: Until, image: st
         assert (cluster.directory("n1") / "stdout-2.log").read_text() == "13 kept\n"
 
 
-def test_engine_that_sees_no_files_of_ours_keeps_data_until_the_end(
-    open_cluster: Open, python: Python, until: Until, monkeypatch: pytest.MonkeyPatch, client: Any
+@pytest.mark.parametrize(
+    ("address", "published_on"), [("127.0.0.1", "127.0.0.1"), ("127.0.0.2", "0.0.0.0")]
+)
+def test_engine_of_another_machine_has_the_data_until_the_end(
+    tmp_path: Path,
+    python: Python,
+    listener: Program,
+    until: Until,
+    hello: Callable[..., Awaitable[bytes]],
+    far_engine: Callable[[str], None],
+    client: Any,
+    address: str,
+    published_on: str,
 ) -> None:
-    """As over TCP, where nothing of this machine can be mounted."""
-    made = engine.Engine.__init__
+    """By TCP: nothing of ours can be mounted, and ports are published where that engine is."""
+    far_engine(address)
 
-    def far(self: engine.Engine) -> None:
-        made(self)
-        self.is_local = False
-
-    monkeypatch.setattr(engine.Engine, "__init__", far)
-
-    async def run() -> None:
-        async with await open_cluster(1) as cluster:
+    async def run() -> str:
+        async with await ContainersCluster.open(["n1"], tmp_path, ports=[7000]) as cluster:
             await cluster.start("n1", python(WRITE))
             await until(lambda: bool(cluster.exits))
-            mark = cluster.directory("n1") / "data" / "mark"
-            assert not mark.exists()
+            await cluster.start("n1", listener)
+            wanted = {"label": f"{engine.RUN}={cluster.run}"}
+            made = [each.attrs["HostConfig"] for each in client.containers.list(filters=wanted)]
+            ports = next(each["PortBindings"] for each in made if each["PortBindings"])
 
-        assert mark.read_text() == "kept"
-        assert made_by(client, cluster.run) == []
+            assert {each["HostIp"] or "0.0.0.0" for each in ports["7000/tcp"]} == {published_on}
+            assert await hello(cluster, "n1") == b"hello"
+            assert not (cluster.directory("n1") / "data" / "mark").exists()
+        return cluster.run
 
-    asyncio.run(run())
+    left = asyncio.run(run())
+    assert (tmp_path / "n1" / "data" / "mark").read_text() == "kept"
+    assert made_by(client, left) == []
