@@ -21,7 +21,7 @@ import msgspec
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from dissever import __version__, assembly, doctor, recorded
 from dissever.checkers import CHECKERS
@@ -374,7 +374,7 @@ def _conclude(run: Path, plan: Plan, results: Results, page: Path) -> int:
 
 
 def _print_schedule(options: Options, under_test: Any) -> None:
-    table = Table("at", "fault", "operation", "value", box=None)
+    table = Table("at", "fault", "operation", Column("value", overflow="fold"), box=None)
     for op in assembly.plan_faults(options, under_test):
         value = msgspec.json.encode(op.value).decode()
         table.add_row(f"{op.offset_ns / 1e9:7.3f} s", op.process, op.f, value)
