@@ -1,0 +1,177 @@
+"""
+Each fault broken on purpose: what breaks things does nothing, and says that it did. No evidence.
+
+Here are the faults that need real hosts; those of processes, links, members, limits, packets and
+versions have a test of this kind beside the others of theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dissever.checkers import Evidence
+from dissever.harness.client import Invocation
+from dissever.harness.cluster import Command, Program, clock, faultfs
+from dissever.harness.cluster.namespaces import NamespacesCluster, probe
+from dissever.harness.history import Event, History, Type
+from dissever.harness.results import Budget, Verdict
+from dissever.nemesis import (
+    FAULTS,
+    Environment,
+    ToxicFault,
+    clock_turns,
+    disk_draws,
+    disk_full,
+    faulty_disk,
+    host_scripts,
+    hosts,
+    make_nemeses,
+)
+from dissever.nemesis import clock as clock_faults
+from dissever.nemesis.proxies import Proxies
+from dissever.nemesis.toxic_kinds import TOXIC_KINDS
+from dissever.nemesis.toxiproxy import server
+
+pytestmark = pytest.mark.cluster
+
+PROGRAM = Program(["sh", "-c", "head -c 100000 /dev/zero > data/file; exec sleep 600"], {})
+SURE: Mapping[str, Mapping[str, Any]] = {
+    "disk-error": {"probability": 1.0},
+    "disk-torn": {"probability": 1.0},
+    "disk-flip": {"probability": 1.0},
+    "clock-jump": {"offset_s": 60.0},
+    "clock-strobe": {"offset_s": 60.0, "period_s": 0.1},
+    "clock-drift": {"rate": 0.5},
+    "monotonic-jump": {"offset_s": 60.0},
+    "monotonic-drift": {"rate": 0.5},
+}
+"""Where chance could say that nothing was hit, and be right."""
+
+LIES: Mapping[str, str] = {
+    host_scripts.BALLOON: '{"bytes": 1, "refusals": 1, "refills": 1}',
+    host_scripts.TURN_CLOCK: '{"turns": 9}',
+}
+"""Script -> what it would have said."""
+
+
+class Deaf(NamespacesCluster):
+    """Hosts on which nothing breaks a disk or a clock while `is_deaf`."""
+
+    is_deaf = True
+
+    async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
+        words = [str(word) for word in argv]
+        if self.is_deaf:
+            lie = next((LIES[word] for word in words if word in LIES), None)
+            if words[1:2] == ["send"] and words[3] in ("rule", "off"):
+                lie = '{"lost_bytes": 65536}'
+            if lie is not None:
+                await asyncio.sleep(0.05)
+                return Command(0, lie, "")
+            words = [word.replace("os.truncate(path, size)", "pass") for word in words]
+        return await super().command(node, words, stdin)
+
+
+@pytest.fixture(autouse=True)
+def _possible(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = probe()
+    if missing is not None:
+        pytest.skip(f"{missing.reason} ({missing.remedy})")
+    # It never comes, so it need not be waited for.
+    monkeypatch.setattr(faulty_disk, "HIT_LIMIT_S", 0.3)
+    monkeypatch.setattr(clock_faults, "HOLD_LIMIT_S", 0.3)
+    monkeypatch.setattr(disk_full, "FULL_LIMIT_S", 0.3)
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [tuple(disk_draws.DISK_DRAWS), tuple(clock_turns.WALL), tuple(clock_turns.MONOTONIC)],
+    ids=["disks", "wall clocks", "monotonic clocks"],
+)
+def test_disks_and_clocks_that_nothing_breaks(faults: tuple[str, ...], tmp_path: Path) -> None:
+    needed = hosts(faults, 4)
+    for lacking in (
+        faultfs.missing() if needed.faulty_disks else None,
+        clock.missing() if needed.own_clocks else None,
+    ):
+        if lacking is not None:
+            pytest.skip(f"{lacking.reason} ({lacking.remedy})")
+
+    async def main() -> None:
+        async with await Deaf.open(["n1"], tmp_path, needed) as cluster:
+            await cluster.start("n1", PROGRAM)
+            nemeses = make_nemeses(faults, Environment(cluster, None, 1, budget=1))
+            for fault in faults:
+                for is_deaf in (True, False):
+                    cluster.is_deaf = is_deaf
+                    told = {"spec": "one", **SURE.get(fault, {})}
+                    seen = await _struck(nemeses[fault], fault, told)
+                    cluster.is_deaf = False
+                    await nemeses[fault].invoke(
+                        Invocation(FAULTS[fault].steps[-1], None, process=fault)
+                    )
+                    assert _verdict(seen) is (Verdict.UNKNOWN if is_deaf else Verdict.VALID), seen
+
+    asyncio.run(main())
+
+
+async def _put_nothing(proxies: Proxies, node: str, fault: str, toxics: Any) -> None:
+    """The server is never told."""
+
+
+async def _put_without_twin(fault: Any, node: str, now: Any) -> None:
+    """The server has all that it should, and what is measured does not suffer."""
+    await fault._proxies.put(node, fault._name, now.toxics[node])
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "broken"),
+    [(Proxies, "put", _put_nothing), (ToxicFault, "_put", _put_without_twin)],
+    ids=["never told", "without effect"],
+)
+def test_toxics_that_do_nothing(
+    where: type, name: str, broken: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not isinstance(server.find(), Path):
+        pytest.skip("there is no toxiproxy-server")
+    monkeypatch.setattr(where, name, broken)
+
+    async def main() -> None:
+        async with await NamespacesCluster.open(["n1", "n2"], tmp_path) as cluster:
+            environment = Environment(cluster, None, 1, peer_ports=(7000,))
+            nemeses = make_nemeses(TOXIC_KINDS, environment)
+            for fault in TOXIC_KINDS:
+                seen = await _struck(nemeses[fault], fault, {"spec": "one"})
+                await nemeses[fault].heal()
+
+                assert _verdict(seen) is Verdict.UNKNOWN, seen
+
+    asyncio.run(main())
+
+
+async def _struck(nemesis: Any, fault: str, value: Any) -> tuple[Event, Event]:
+    """The events of one strike."""
+    first = FAULTS[fault].steps[0]
+    invocation = Invocation(first, value, process=fault)
+    done = await nemesis.invoke(invocation)
+    return (
+        Event(index=0, time=0, process=fault, type=Type.INVOKE, f=first, value=value),
+        Event(
+            index=1,
+            time=1,
+            process=fault,
+            type=Type.INFO,
+            f=first,
+            value=done.value,
+            error=done.error,
+        ),
+    )
+
+
+def _verdict(events: tuple[Event, Event]) -> Verdict:
+    return Evidence()(History(events), Budget()).verdict
