@@ -71,9 +71,9 @@ def _clocks(backend: Backend) -> Missing | None:
 
 
 def _faultfs(backend: Backend) -> Missing | None:
-    if backend is Backend.NAMESPACES:
-        return faultfs.missing()
-    return Missing(f"{backend.value} are made without disks that fail", "use namespaces")
+    if backend is Backend.CONTAINERS:
+        return backends.missing_faulty_disks()
+    return faultfs.missing()
 
 
 def _tried(trial: host_trials.Trial) -> Callable[[Backend], Missing | None]:

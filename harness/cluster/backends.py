@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from dissever.harness.client import Missing
-from dissever.harness.cluster import trial
+from dissever.harness.cluster import faultfs, trial
 
 __all__ = [
     "CONTAINERS",
@@ -16,6 +16,7 @@ __all__ = [
     "engine_version",
     "heal",
     "images",
+    "missing_faulty_disks",
     "missing_limits",
     "probe",
 ]
@@ -49,6 +50,16 @@ def missing_limits() -> Missing | None:
 
     with contextlib.closing(engine.connect()) as client:
         return limits.missing(client)
+
+
+def missing_faulty_disks() -> Missing | None:
+    """Why containers cannot have disks that fail as they are told, or None. Blocks."""
+    from dissever.harness.cluster import engine
+
+    if not engine.is_local():
+        reason = "an engine elsewhere does not see a faultfs that is mounted here"
+        return Missing(reason, "use namespaces, or an engine on this machine")
+    return faultfs.missing_here()
 
 
 def engine_version() -> str:

@@ -42,6 +42,7 @@ from dissever.harness.cluster import (
     Program,
     Reachability,
     clock,
+    faultfs,
     limits,
     reaper,
 )
@@ -59,6 +60,9 @@ log = logging.getLogger(__name__)
 _SETTLE_S: Final = 10.0
 _DATA: Final = f"{FOLDER}/data"
 _CLOCK: Final = f"{FOLDER}/clock"
+_CONTROL: Final = "faultfs.sock"
+_FUSE: Final = "65735546"
+"""What the kernel calls the type of every FUSE file system, in hexadecimal."""
 
 _FAKETIME: Final = "/usr/$LIB/faketime/libfaketimeMT.so.1"
 """In the images; the loader of programs knows what `$LIB` is on their machine."""
@@ -84,6 +88,7 @@ class ContainersCluster:
         self._engine = engine
         self._names = tuple(nodes)
         self._pods: dict[str, Pod] = {}
+        self._mounted: list[faultfs.Mounted] = []
         self._turns = {node: asyncio.Lock() for node in nodes}
         self._exits: list[Exit] = []
         self._tokens = itertools.count(1)
@@ -150,9 +155,14 @@ class ContainersCluster:
         return self._directory / self._known(node).name
 
     def disk(self, node: str) -> Disk:
-        """Where the node keeps its data: a disk of its own is a volume in memory."""
+        """
+        Where the node keeps its data: a disk of its own is a volume in memory.
+
+        A disk that fails is a folder of this machine, with faultfs over it already.
+        """
         self._known(node)
-        return Disk(_DATA, self._hosts.disk_mb)
+        ask = (self.python, "-I", "-S", "-c", faultfs.ASK, f"{FOLDER}/{_CONTROL}")
+        return Disk(_DATA, self._hosts.disk_mb, ask if self._hosts.faulty_disks else ())
 
     def clock(self, node: str) -> NodeClock | None:
         """The clock of the node's own: a file in its folder."""
@@ -329,6 +339,7 @@ class ContainersCluster:
         engine = self._engine
         await engine.call(reap, engine.client)
         marks = labels(self.run)
+        _refuse(self._hosts, is_local=engine.is_local)
         self._network = await engine.call(
             engine.client.networks.create, f"dissever-{self.run}", driver="bridge", labels=marks
         )
@@ -352,6 +363,8 @@ class ContainersCluster:
         begin = ["sh", "-c", f"mkdir -p {_DATA} && echo {clock.RIGHT.strip()} >{_CLOCK}"]
         if not engine.is_local or self._hosts.own_clocks:
             await asyncio.gather(*(self.command(node, begin) for node in self._names))
+        if self._hosts.faulty_disks:
+            await asyncio.gather(*(self._see_faultfs(node) for node in self._names))
         addresses = {name: pod.address for name, pod in self._pods.items()}
         self._filters = Filters(addresses, self.command)
         # That also fills their tables of neighbours: from then on a probe that is late is lost.
@@ -369,6 +382,9 @@ class ContainersCluster:
         if self._hosts.disk_mb is not None:
             name = f"dissever-{self.run}-{node}-disk"
             mounts.append(await self._volume(_DATA, name, recipe, disk_options(recipe)))
+        if self._hosts.faulty_disks:
+            paths = directory / "data", directory / _CONTROL
+            self._mounted.append(await asyncio.to_thread(faultfs.Mounted, *paths))
         return Pod(
             node, directory, engine=self._engine, recipe=recipe, mounts=mounts, hear=self._hear
         )
@@ -380,7 +396,20 @@ class ContainersCluster:
         await self._engine.call(create, name, driver_opts=options, labels=dict(recipe.labels))
         return Mount(target, name, type="volume", no_copy=True)
 
+    async def _see_faultfs(self, node: str) -> None:
+        """The engine may see this machine's folders, and not what is mounted there since."""
+        seen = await self.command(node, ["stat", "-f", "-c", "%t", _DATA])
+        if seen.stdout.strip() != _FUSE:
+            raise OSError(0, "the engine does not see what this process mounts on its machine")
+
     async def _close(self) -> None:
+        try:
+            await self._end()
+        finally:
+            for mounted in self._mounted:
+                await asyncio.to_thread(mounted.close)
+
+    async def _end(self) -> None:
         engine = self._engine
         if not engine.is_local or self._hosts.disk_mb is not None:
             await asyncio.gather(*(self._fetch(pod) for pod in self._pods.values()))
@@ -434,6 +463,16 @@ class ContainersCluster:
         if node not in self._pods:
             raise ValueError(f"no node {node!r} among {', '.join(self._names)}")
         return self._pods[node]
+
+
+def _refuse(hosts: Hosts, *, is_local: bool) -> None:
+    """Raise OSError for what containers cannot be made with."""
+    if not hosts.faulty_disks:
+        return
+    if not is_local:
+        raise OSError(0, "an engine elsewhere does not see a faultfs that is mounted here")
+    if hosts.disk_mb is not None:
+        raise OSError(0, "containers have disks that are small, or disks that fail: not both")
 
 
 async def _connect(host: str, port: int) -> socket.socket:

@@ -33,6 +33,7 @@ __all__ = [
     "Engine",
     "connect",
     "images",
+    "is_local",
     "labels",
     "probe",
     "reap",
@@ -60,7 +61,7 @@ def connect() -> docker.DockerClient:
     Raises:
         ClusterLost: When none answers.
     """
-    if _is_local():
+    if is_local():
         _knock(_address().path)
     try:
         client = docker.from_env(timeout=_API_S)
@@ -132,7 +133,8 @@ def _address() -> SplitResult:
     return urlsplit(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
 
 
-def _is_local() -> bool:
+def is_local() -> bool:
+    """Whether the engine is this machine's, so that it sees its files."""
     return _address().scheme == "unix"
 
 
@@ -199,7 +201,7 @@ class Engine:
         """Blocks for as long as the engine takes to say its version. Raises ClusterLost."""
         self.client = connect()
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="docker")
-        self.is_local = _is_local()
+        self.is_local = is_local()
         """Whether it sees this machine's files, and publishes ports on its loopback."""
         self.host = (not self.is_local and _address().hostname) or "127.0.0.1"
 

@@ -1,15 +1,38 @@
-"""Where `faultfs` is, the file system that fails as it is told. Its sources: native/faultfs."""
+"""
+`faultfs`, the file system that fails as it is told: where it is, and folders of this machine on it.
+
+Namespaces mount it in their own mount namespace. Containers are given a folder that has it mounted
+already, so none of them needs a right to mount. Its sources: native/faultfs.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+import tempfile
 from pathlib import Path
+from typing import Final
 
 from dissever.harness.client import Missing
 from dissever.harness.cluster.trial import probe
 
-__all__ = ["missing", "program"]
+__all__ = ["ASK", "Mounted", "missing", "missing_here", "program"]
 
 _PROGRAM = Path(__file__).resolve().parents[2] / "native" / "faultfs" / "faultfs"
+_END_S: Final = 10.0
+
+ASK: Final = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as asked:
+    asked.settimeout(20)
+    asked.connect(sys.argv[1])
+    asked.sendall(" ".join(sys.argv[2:]).encode() + b"\\n")
+    answer = asked.makefile().readline().strip()
+if not answer.startswith("{"):
+    sys.exit(answer or "no answer")
+print(answer)
+"""
+"""`SOCKET WORD...` is `faultfs send`, for hosts that have Python, but not this program."""
 
 
 def program() -> Path:
@@ -26,13 +49,73 @@ def program() -> Path:
 
 def missing() -> Missing | None:
     """Why nodes in namespaces cannot have it, or None: tried, some 200 ms. Blocks."""
+    if (lacking := _missing_parts()) is not None:
+        return lacking
+    found = probe(str(program()))
+    if found is None:
+        return None
+    return Missing(found.reason, "let this user open /dev/fuse (chmod 666 /dev/fuse), or be root")
+
+
+def missing_here() -> Missing | None:
+    """Why no folder of this machine can be on it, or None: tried, some 50 ms. Blocks."""
+    if (lacking := _missing_parts()) is not None:
+        return lacking
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder, "data")
+        data.mkdir()
+        try:
+            Mounted(data, Path(folder, "socket")).close()
+        except OSError as error:
+            remedy = "be root, or install fuse3 and put user_allow_other in /etc/fuse.conf"
+            return Missing(str(error.strerror), remedy)
+    return None
+
+
+class Mounted:
+    """A folder on faultfs until `close`, or until this process ends in whatever way."""
+
+    def __init__(self, folder: Path, control: Path) -> None:
+        """
+        Mount over the folder; requests are taken at the socket `control`. Blocks for some 10 ms.
+
+        Raises:
+            OSError: When it cannot be mounted, with what it said.
+        """
+        with tempfile.TemporaryFile() as said:
+            self._process = subprocess.Popen(
+                [str(program()), "serve", str(folder), str(control)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                start_new_session=True,
+            )
+            assert self._process.stdout is not None
+            with self._process.stdout as told:
+                is_mounted = told.read(1) == b"\n"
+            if not is_mounted:
+                self.close()
+                said.seek(0)
+                words = said.read().decode(errors="replace").strip()
+                raise OSError(0, words or f"faultfs: cannot mount over {folder}")
+
+    def close(self) -> None:
+        """Unmount; what was written is in the folder. Idempotent. Blocks."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _missing_parts() -> Missing | None:
     try:
-        path = program()
+        program()
     except FileNotFoundError as error:
         return Missing(str(error.strerror), "apt-get install libfuse3-dev pkg-config; make native")
     if not Path("/dev/fuse").exists():
         return Missing("there is no /dev/fuse", "modprobe fuse")
-    found = probe(str(path))
-    if found is None:
-        return None
-    return Missing(found.reason, "let this user open /dev/fuse (chmod 666 /dev/fuse), or be root")
+    return None

@@ -3,6 +3,8 @@
  *
  * Usage:
  *   faultfs mount FOLDER SOCKET   mount over FOLDER itself, listen at SOCKET, go to the background
+ *   faultfs serve FOLDER SOCKET   the same, but stay: tell by a line that it is mounted, and unmount
+ *                                 and end when stdin ends, so with whoever holds its other end
  *   faultfs send SOCKET WORD...   ask a mounted one, and print its answer
  *
  * Requests: `rule …` and `clear [ID]` (rules.h), `counts`, `off [KEEP SEED]` (the power fails: at
@@ -15,7 +17,8 @@
  * a shared mapping are seen as writes when the kernel writes them back. The machine's own disk is
  * not synced, since the machine is not what fails.
  *
- * Privileges: those to mount, and /dev/fuse; root of a user namespace has the first.
+ * Privileges: those to mount, and /dev/fuse; root of a user namespace has the first. Others need
+ * fusermount3, and `user_allow_other` in /etc/fuse.conf.
  * Exit status: 0 mounted (the process goes on), or answered; 1 failed, with a line on stderr; 2 usage.
  */
 #define _GNU_SOURCE
@@ -30,6 +33,7 @@
 #include <fcntl.h>
 #include <fuse.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -522,8 +526,36 @@ static void raise_limit(void)
     }
 }
 
-/* Serve until the mount ends; in the background, once `ready` was told. */
-static int serve(struct fuse *fuse, int listener, int ready)
+/* Wait until whoever started us is gone, then have the loop end: what waits in a rule goes on. */
+static void *outlast(void *argument)
+{
+    int other = (int)(intptr_t)argument;
+    char bytes[64];
+    ssize_t got;
+
+    while ((got = read(other, bytes, sizeof bytes)) > 0 || (got < 0 && errno == EINTR))
+        continue;
+    rules_clear(NULL);
+    kill(getpid(), SIGTERM);
+    return NULL;
+}
+
+static int start_outlasting(int other)
+{
+    pthread_t thread;
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int result = pthread_create(&thread, NULL, outlast, (void *)(intptr_t)other);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return result ? result : pthread_detach(thread);
+}
+
+/*
+ * Serve until the mount ends, or what `other` (-1: nobody's) was connected to; once `ready` was told.
+ */
+static int serve(struct fuse *fuse, int listener, int ready, int other)
 {
     struct fuse_loop_config config = {.clone_fd = 0, .max_idle_threads = 10};
     int null = open("/dev/null", O_RDWR);
@@ -533,51 +565,82 @@ static int serve(struct fuse *fuse, int listener, int ready)
         return failed("start");
     dup2(null, STDIN_FILENO);
     dup2(null, STDOUT_FILENO);
-    if (write(ready, "", 1) != 1)
+    if (other >= 0 && start_outlasting(other))
+        return failed("start");
+    if (write(ready, "\n", 1) != 1)
         return failed("tell that it is ready");
     close(ready);
     int result = fuse_loop_mt(fuse, &config);
     fuse_unmount(fuse);
     fuse_destroy(fuse);
-    return result != 0;
+    return result < 0; /* Above 0 it is the signal that ended it. */
 }
 
-static int mount_over(char *folder, const char *socket_path)
+/* Mount over a folder, which stays open as `root`, and listen at a socket. NULL after a line. */
+static struct fuse *mount_over(char *folder, const char *socket_path, int *listener)
 {
     char *words[] = {(char *)"faultfs", (char *)"-oallow_other,default_permissions,fsname=faultfs",
                      NULL};
     struct fuse_args args = FUSE_ARGS_INIT(2, words);
-    int pipe_ends[2];
-    char byte;
 
     umask(0);
     raise_limit();
     root = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0)
-        return failed(folder);
+    if (root < 0) {
+        (void)failed(folder);
+        return NULL;
+    }
     int readable = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     close(root);
     root = readable;
-    int listener = control_listen(socket_path);
-    if (root < 0 || listener < 0 || pipe2(pipe_ends, O_CLOEXEC) < 0)
-        return failed(socket_path);
+    *listener = control_listen(socket_path);
+    if (root < 0 || *listener < 0) {
+        (void)failed(socket_path);
+        return NULL;
+    }
     struct fuse *fuse = fuse_new(&args, &OPERATIONS, sizeof OPERATIONS, NULL);
     if (!fuse || fuse_mount(fuse, folder)) {
         fprintf(stderr, "faultfs: cannot mount over %s\n", folder);
-        return 1;
+        return NULL;
     }
     fuse_opt_free_args(&args);
+    return fuse;
+}
+
+static int mount_in_background(char *folder, const char *socket_path)
+{
+    int pipe_ends[2], listener;
+    char byte;
+
+    if (pipe2(pipe_ends, O_CLOEXEC) < 0)
+        return failed("pipe");
+    struct fuse *fuse = mount_over(folder, socket_path, &listener);
+    if (!fuse)
+        return 1;
     pid_t child = fork();
     if (child < 0)
         return failed("fork");
     if (child == 0) {
         close(pipe_ends[0]);
-        _exit(serve(fuse, listener, pipe_ends[1]));
+        _exit(serve(fuse, listener, pipe_ends[1], -1));
     }
     close(pipe_ends[1]);
     if (read(pipe_ends[0], &byte, 1) != 1)
         return failed("the background");
     _exit(0); /* All that we hold is the other's. */
+}
+
+static int mount_and_stay(char *folder, const char *socket_path)
+{
+    int listener, ready = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    int other = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    struct fuse *fuse = mount_over(folder, socket_path, &listener);
+
+    if (!fuse)
+        return 1;
+    int status = serve(fuse, listener, ready, other);
+    (void)unlink(socket_path);
+    return status;
 }
 
 static int send_words(const char *socket_path, char **words, int count)
@@ -601,9 +664,11 @@ static int send_words(const char *socket_path, char **words, int count)
 int main(int argc, char **argv)
 {
     if (argc == 4 && !strcmp(argv[1], "mount"))
-        return mount_over(argv[2], argv[3]);
+        return mount_in_background(argv[2], argv[3]);
+    if (argc == 4 && !strcmp(argv[1], "serve"))
+        return mount_and_stay(argv[2], argv[3]);
     if (argc >= 4 && !strcmp(argv[1], "send"))
         return send_words(argv[2], argv + 3, argc - 3);
-    fprintf(stderr, "usage: faultfs mount FOLDER SOCKET | faultfs send SOCKET WORD...\n");
+    fprintf(stderr, "usage: faultfs mount|serve FOLDER SOCKET | faultfs send SOCKET WORD...\n");
     return 2;
 }

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import docker
 import pytest
 
-from dissever.harness.cluster import ClusterLost, Hosts, Program, engine
+from dissever.harness.cluster import ClusterLost, Hosts, Program, backends, engine
 from dissever.harness.cluster.containers import ContainersCluster
 
 pytestmark = [
@@ -273,6 +273,38 @@ def test_disk_of_a_node_is_full_when_it_is_and_kept_at_the_end(
     assert (tmp_path / "n1" / "stdout-2.log").read_text() == "kept\n"
     assert (tmp_path / "n1" / "data" / "mark").read_text() == "kept"
     assert made_by(client, left) == []
+
+
+def test_disk_of_a_node_fails_as_it_is_told_and_nothing_stays_mounted(
+    tmp_path: Path, python: Python, until: Until
+) -> None:
+    missing = backends.missing_faulty_disks()
+    if missing is not None:
+        pytest.skip(f"{missing.reason} ({missing.remedy})")
+    data = tmp_path / "n1" / "data"
+
+    async def run() -> None:
+        hosts = Hosts(faulty_disks=True)
+        async with await ContainersCluster.open(["n1"], tmp_path, hosts, ports=[]) as cluster:
+            words = "rule", "r", "do=fail", "op=write", "errno=EIO"
+            await cluster.start("n1", python(WRITE))
+            await until(lambda: bool(cluster.exits))
+            given = await cluster.command("n1", [*cluster.disk("n1").ask, *words])
+            assert given.exit_status == 0, given.stderr
+            await cluster.start("n1", python("open('data/other', 'wb', 0).write(b'no')"))
+            await until(lambda: len(cluster.exits) == 2)
+            assert data.is_mount()
+
+    asyncio.run(run())
+    assert "Input/output error" in (tmp_path / "n1" / "stderr-2.log").read_text()
+    assert not data.is_mount()
+    assert (data / "mark").read_text() == "kept"
+
+
+def test_disks_that_are_small_and_fail_are_refused(tmp_path: Path) -> None:
+    hosts = Hosts(faulty_disks=True, disk_mb=64)
+    with pytest.raises(OSError, match="not both"):
+        asyncio.run(ContainersCluster.open(["n1"], tmp_path, hosts, ports=[]))
 
 
 def test_clock_of_a_node_is_its_own(tmp_path: Path, python: Python, until: Until) -> None:
