@@ -126,13 +126,11 @@ def _order(adds: Sequence[Call], reads: Sequence[tuple[Call, int]]) -> list[Call
     for gap, level in enumerate(levels):
         for add in fits[gap]:
             heappush(ready, (add.ret, add.inv, add))
-        wanted = level - placed
-        if len(ready) < wanted:
-            return None
-        chosen = [heappop(ready)[2] for _ in range(wanted)]
+        # There are enough: so many were asked before each of these reads returned, say the bounds.
+        chosen = [heappop(ready)[2] for _ in range(level - placed)]
         if ready and ready[0][0] < latest[gap]:
             return None
-        placed += wanted
+        placed = level
         order += sorted(chosen, key=lambda call: call.inv)
         order += sorted(by_level[level], key=lambda call: call.inv)
     rest = [*(add for _, _, add in ready), *fits[-1]]

@@ -157,6 +157,8 @@ def _distort(answer: Any, answers: list[Any], rng: Random) -> Any:
         return [answer[0], not answer[1]]
     if isinstance(answer, list) and answer and rng.random() < 0.7:
         return rng.choice((answer[:-1], answer[1:], [*answer[1:], answer[0]]))
+    if type(answer) is int and rng.random() < 0.15:
+        return answer + rng.choice((-1, 1))
     return rng.choice(answers) if answers else answer
 
 
@@ -212,3 +214,43 @@ def _simulated(
 def simulated() -> Callable[..., History]:
     """The function from an object's name and a source of chance to a history of it."""
     return _simulated
+
+
+def _unique_registers(rng: Random) -> History:
+    """Up to 9 operations; new values are unique, and every read or expected one is a guess."""
+    events: list[Event] = []
+    pending: dict[int, tuple[str, object]] = {}
+    values: list[int | None] = [None]
+    state: int | None = None
+    time, tie, crash = 0, rng.choice((0.0, 0.3)), rng.choice((0.0, 0.2, 0.5))
+    left, process = rng.randrange(1, 10), 0
+    while left or pending:
+        time += rng.random() >= tie
+        if left and (not pending or (len(pending) < 5 and rng.random() < 0.5)):
+            f = rng.choice(("read", "read", "write", "cas"))
+            new = len(values)
+            old = state if rng.random() < 0.7 else rng.choice(values)
+            value: object = {"read": None, "write": new, "cas": [old, new]}[f]
+            if f != "read":
+                values.append(new)
+            pending[process] = f, value
+            events.append(Event(len(events), time, process, Type.INVOKE, f, value))
+            left, process = left - 1, process + 1
+            continue
+        who = rng.choice(list(pending))
+        f, value = pending.pop(who)
+        kind = Type.INFO if rng.random() < crash else Type.OK
+        if rng.random() < 0.05:
+            kind = Type.FAIL
+        if f == "read" and kind is Type.OK:
+            value = state if rng.random() < 0.85 else rng.choice(values)
+        if f != "read" and kind is not Type.FAIL and (kind is Type.OK or rng.random() < 0.5):
+            state = value[1] if isinstance(value, list) else value  # type: ignore[assignment]
+        events.append(Event(len(events), time, who, kind, f, value))
+    return History(tuple(events))
+
+
+@pytest.fixture(scope="session")
+def unique_registers() -> Callable[[Random], History]:
+    """The function from a source of chance to a register whose new values are unique."""
+    return _unique_registers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from dissever.checkers import CAS_REGISTER, Linearizable, blocks
@@ -14,46 +15,14 @@ from dissever.native import Engine
 CASES = 20_000
 
 
-def _random_history(rng: Random) -> History:
-    """Up to 9 operations; new values are unique, and every read or expected one is a guess."""
-    events: list[Event] = []
-    pending: dict[int, tuple[str, object]] = {}
-    values: list[int | None] = [None]
-    state: int | None = None
-    time, tie, crash = 0, rng.choice((0.0, 0.3)), rng.choice((0.0, 0.2, 0.5))
-    left, process = rng.randrange(1, 10), 0
-    while left or pending:
-        time += rng.random() >= tie
-        if left and (not pending or (len(pending) < 5 and rng.random() < 0.5)):
-            f = rng.choice(("read", "read", "write", "cas"))
-            new = len(values)
-            old = state if rng.random() < 0.7 else rng.choice(values)
-            value: object = {"read": None, "write": new, "cas": [old, new]}[f]
-            if f != "read":
-                values.append(new)
-            pending[process] = f, value
-            events.append(Event(len(events), time, process, Type.INVOKE, f, value))
-            left, process = left - 1, process + 1
-            continue
-        who = rng.choice(list(pending))
-        f, value = pending.pop(who)
-        kind = Type.INFO if rng.random() < crash else Type.OK
-        if rng.random() < 0.05:
-            kind = Type.FAIL
-        if f == "read" and kind is Type.OK:
-            value = state if rng.random() < 0.85 else rng.choice(values)
-        if f != "read" and kind is not Type.FAIL and (kind is Type.OK or rng.random() < 0.5):
-            state = value[1] if isinstance(value, list) else value  # type: ignore[assignment]
-        events.append(Event(len(events), time, who, kind, f, value))
-    return History(tuple(events))
-
-
-def test_blocks_and_search_agree_and_their_orders_are_linearizations() -> None:
+def test_blocks_and_search_agree_and_their_orders_are_linearizations(
+    unique_registers: Callable[[Random], History],
+) -> None:
     rng = Random("blocks")
     search = Linearizable(CAS_REGISTER, engine=Engine.BREADTH)
     invalid = 0
     for _ in range(CASES):
-        history = _random_history(rng)
+        history = unique_registers(rng)
         kept = calls(history.operations, CAS_REGISTER.reads)
 
         finding = blocks.judge(kept, None)
@@ -69,10 +38,12 @@ def test_blocks_and_search_agree_and_their_orders_are_linearizations() -> None:
     assert 0.05 < invalid / CASES < 0.6
 
 
-def test_conflict_alone_is_invalid_or_a_cycle() -> None:
+def test_conflict_alone_is_invalid_or_a_cycle(
+    unique_registers: Callable[[Random], History],
+) -> None:
     rng = Random("conflicts")
     for _ in range(2_000):
-        kept = calls(_random_history(rng).operations, CAS_REGISTER.reads)
+        kept = calls(unique_registers(rng).operations, CAS_REGISTER.reads)
         finding = blocks.judge(kept, None)
 
         assert finding is not None
