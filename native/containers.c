@@ -14,7 +14,8 @@
 int32_t containers_judge(int32_t kind, const struct containers_problem *problem, int32_t *order,
                          int32_t *part, struct containers_finding *finding)
 {
-    struct box box = {.problem = problem, .finding = finding, .order = order, .part = part};
+    struct box box = {
+        .problem = problem, .kind = kind, .finding = finding, .order = order, .part = part};
     *finding = (struct containers_finding){0};
     if (problem->n < 0 || problem->n_values < 0 || problem->n_values > problem->n ||
         problem->n_positions < 0 || problem->n_positions > POSITIONS_MAX ||

@@ -62,7 +62,7 @@ struct containers_problem {
     const int32_t *value;    /* of a take: -1 where it found nothing, or crashed */
     const int32_t *inv;      /* distinct positions, also with ret; there may be gaps */
     const int32_t *ret;      /* or CONTAINERS_NEVER */
-    const int32_t *rank;     /* priority: by value, 0 .. n_values - 1, greater ones first out */
+    const int32_t *rank;     /* priority alone: by value, 0 .. n_values - 1, greater ones first */
 };
 
 struct containers_finding {

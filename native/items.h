@@ -33,6 +33,7 @@ struct item {
 
 struct box {
     const struct containers_problem *problem;
+    int32_t kind;
     struct containers_finding *finding;
     int32_t *order;
     int32_t *part;
@@ -180,7 +181,7 @@ static void add_item(struct box *box, int32_t put, int32_t take)
     } else {
         item->in_at = problem->ret[put];
     }
-    if (put != NOTHING && problem->rank != NULL)
+    if (put != NOTHING && box->kind == CONTAINERS_PRIORITY)
         item->rank = problem->rank[problem->value[put]];
 }
 
