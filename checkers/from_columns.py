@@ -2,9 +2,10 @@
 Linearizability of columns: no object is made of an operation that nobody looks at.
 
 Registers and texts are judged in C, all keys in one call; the operations of keys that are
-explained, or validated as a sample, are made again. Other objects are judged key by key, so that
-the operations of one key are there at a time. Memory: 4 bytes an operation, where there are many
-keys, and some 1,500 for each that is made again.
+explained, or validated as a sample, are made again. So are those of other objects, key by key, so
+that the operations of one key are there at a time; but for large containers that are valid
+(`monitors/in_columns`). Memory: 4 bytes an operation, where there are many keys, and some 1,500 for
+each that is made again.
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from dissever.checkers import fast
 from dissever.checkers.columns import operation_of
 from dissever.checkers.judgement import Judgement, result
 from dissever.checkers.linearizable import Linearizable
 from dissever.checkers.models import Model
+from dissever.checkers.monitors import MONITORS, in_columns
 from dissever.harness.history import Key, Operation
-from dissever.harness.results import Budget, Result
+from dissever.harness.results import Budget, Result, Verdict
 from dissever.native.columns import Columns
 from dissever.native.load import Details
+
+STRAIGHT_OPERATIONS_MIN: Final = 1000
+"""Smaller ones are made again, and what is found of them validated in Python."""
 
 
 def judge_columns(
@@ -59,10 +64,36 @@ def judge_columns(
             columns, parts, rebuilt.operation, model, budget, explain, threads
         )
     else:
-        judged = checker.judge_keys(
-            _ByKey(rebuilt, {columns.keys[k]: k for k, _ in lengths}), budget
-        )
+        judged = _judge_each(checker, rebuilt, lengths, budget)
     return result(name, judged)
+
+
+def _judge_each(
+    checker: Linearizable,
+    rebuilt: _Rebuilt,
+    lengths: Sequence[tuple[int, int]],
+    budget: Budget,
+) -> list[Judgement]:
+    """What needs no objects first, then the others key by key."""
+    model, columns = checker.model, rebuilt.columns
+    straight: dict[Key | None, Judgement] = {}
+    for k, length in lengths:
+        rows = rebuilt.positions[k]
+        if length < STRAIGHT_OPERATIONS_MIN or not in_columns.has_order(columns, rows, model):
+            continue
+        monitor, why = MONITORS[model.family], "an order explains every answer"
+        straight[columns.keys[k]] = Judgement(
+            columns.keys[k],
+            Verdict.VALID,
+            why,
+            length,
+            engine=monitor.name,
+            because=monitor.because,
+        )
+    others = {columns.keys[k]: k for k, _ in lengths if columns.keys[k] not in straight}
+    judged = {each.key: each for each in checker.judge_keys(_ByKey(rebuilt, others), budget)}
+    judged |= straight
+    return [judged[columns.keys[k]] for k, _ in lengths]
 
 
 @dataclass(frozen=True)
