@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from typing import Any
 import pytest
 
 from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Program
-from dissever.harness.cluster.namespaces import NamespacesCluster, probe
+from dissever.harness.cluster import Cluster, Program, backends
+from dissever.harness.cluster.containers import ContainersCluster
+from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.nemesis import HEALING_ORDER, KINDS, Backend, Environment, client_rules, make_nemeses
 from dissever.nemesis.links import Way
 
@@ -68,7 +68,7 @@ def test_clients_are_there_again_before_anything_asks_a_node_whether_it_answers(
 
 
 class Deployment:
-    def __init__(self, cluster: NamespacesCluster, *faults: str) -> None:
+    def __init__(self, cluster: Cluster, *faults: str) -> None:
         self.cluster = cluster
         environment = Environment(cluster, None, 1, self.answers, client_ports=(PORT,))
         self.nemeses = make_nemeses(faults, environment)
@@ -91,7 +91,7 @@ class Deployment:
         return await self.nemeses[fault].invoke(Invocation(f, value, process=fault))
 
     async def peers_talk(self, source: str, destination: str) -> bool:
-        argv = [sys.executable, "-I", "-S", "-c", ASK, self.cluster.address(destination)]
+        argv = [self.cluster.python, "-I", "-S", "-c", ASK, self.cluster.address(destination)]
         return (await self.cluster.command(source, argv)).stdout == "x\n"
 
     async def tables(self) -> str:
@@ -103,14 +103,26 @@ Work = Callable[[Deployment], Awaitable[None]]
 
 
 @pytest.fixture
-def with_nodes(tmp_path: Path) -> Callable[..., None]:
-    """Run a test on three nodes that echo, with some faults."""
-    if missing := probe():
+def backend(request: pytest.FixtureRequest) -> str:
+    """Where nodes run: in namespaces unless the test says otherwise."""
+    name = str(getattr(request, "param", "namespaces"))
+    if missing := backends.probe(name):
         pytest.skip(f"{missing.reason} ({missing.remedy})")
+    return name
+
+
+@pytest.fixture
+def with_nodes(tmp_path: Path, backend: str) -> Callable[..., None]:
+    """Run a test on three nodes that echo, with some faults."""
+
+    async def opened() -> NamespacesCluster | ContainersCluster:
+        if backend == "containers":
+            return await ContainersCluster.open(NODES, tmp_path, ports=[PORT])
+        return await NamespacesCluster.open(NODES, tmp_path)
 
     async def main(work: Work, faults: tuple[str, ...]) -> None:
-        program = Program([sys.executable, "-I", "-S", "-c", SERVER], {})
-        async with await NamespacesCluster.open(NODES, tmp_path) as cluster:
+        async with await opened() as cluster:
+            program = Program([cluster.python, "-I", "-S", "-c", SERVER], {})
             await asyncio.gather(*(cluster.start(node, program) for node in NODES))
             deployment = Deployment(cluster, *faults)
             async with asyncio.timeout(20):
@@ -121,7 +133,7 @@ def with_nodes(tmp_path: Path) -> Callable[..., None]:
 
     def run(work: Work, *faults: str) -> None:
         for fault in faults:
-            if missing := KINDS[fault].missing(Backend.NAMESPACES):
+            if missing := KINDS[fault].missing(Backend(backend)):
                 pytest.skip(f"{fault}: {missing.reason} ({missing.remedy})")
         asyncio.run(main(work, faults))
 
@@ -205,3 +217,34 @@ def test_a_cut_that_lets_clients_through_is_no_fault(
 
     monkeypatch.setattr("dissever.nemesis.clients.COUNTED_LIMIT_S", 0.5)
     with_nodes(work, "client-cut")
+
+
+@pytest.mark.cluster
+def test_a_cut_that_stays_is_no_healing(
+    with_nodes: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(at: Deployment) -> None:
+        await at.do("start-client-cut", {"targets": ["n1"]})
+        monkeypatch.setattr(client_rules, "HEAL", "add table inet x")
+        monkeypatch.setattr("dissever.nemesis.processes.ANSWER_LIMIT_S", 0.5)
+        healed = await at.do("stop-client-cut")
+
+        assert healed.value["evidence"]["healed"] is False
+        assert healed.error == "stop-client-cut did not heal"
+
+    with_nodes(work, "client-cut")
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("backend", ["containers"], indirect=True)
+def test_packets_and_clients_of_containers_suffer_and_heal(with_nodes: Callable[..., None]) -> None:
+    async def work(at: Deployment) -> None:
+        for fault in ("packet-loss", "packet-rate", "client-cut", "client-reset"):
+            started = await at.do(f"start-{fault}", {"targets": ["n1"]})
+            stopped = await at.do(f"stop-{fault}")
+
+            assert started.value["evidence"]["held"] is True, started.value
+            assert stopped.value["evidence"]["healed"] is True, stopped.value
+        assert "dissever" not in await at.tables()
+
+    with_nodes(work, "packet-loss", "packet-rate", "client-cut", "client-reset")

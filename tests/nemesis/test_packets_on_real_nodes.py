@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -127,16 +127,40 @@ def test_a_second_fault_of_packets_is_refused_and_teardown_leaves_nothing(
     with_nodes(work, "packet-loss", "packet-rate")
 
 
+LIES: Mapping[str, tuple[str, str]] = {
+    "packet-loss": ("dissever.nemesis.loss.ruleset", "add table inet x"),
+    "packet-rate": ("dissever.nemesis.shaping.shaping", "qdisc add dev lo root handle 1: htb"),
+}
+"""Fault -> who says what the kernel is told, and something that does nothing."""
+
+
+@pytest.mark.parametrize("fault", LIES)
 def test_a_rule_that_does_nothing_is_no_fault(
-    with_nodes: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    with_nodes: Callable[..., None], fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kernel that takes the rules and lets everything pass."""
-    monkeypatch.setattr("dissever.nemesis.loss.ruleset", lambda *_: "add table inet x")
+    where, lie = LIES[fault]
+    monkeypatch.setattr(where, lambda *_: lie)
+    monkeypatch.setattr("dissever.nemesis.packet_fault.LOOKS", 1)
 
     async def work(at: Deployment) -> None:
-        started = await at.start("packet-loss", {"spec": "one", "percent": 20})
+        started = await at.start(fault, {"spec": "one"})
 
         assert started.value["evidence"]["held"] is False
-        assert started.error == "packet-loss did not take hold"
+        assert started.error == f"{fault} did not take hold"
+
+    with_nodes(work, fault)
+
+
+def test_a_rule_that_stays_is_no_healing(
+    with_nodes: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(at: Deployment) -> None:
+        await at.start("packet-loss", {"spec": "one", "percent": 40})
+        monkeypatch.setattr("dissever.nemesis.loss.HEAL", "add table inet x")
+        monkeypatch.setattr("dissever.nemesis.packet_fault.LOOKS", 1)
+        stopped = await at.stop("packet-loss")
+
+        assert stopped.value["evidence"]["healed"] is False
+        assert stopped.error == "packet-loss did not heal"
 
     with_nodes(work, "packet-loss")
