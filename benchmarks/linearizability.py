@@ -13,7 +13,8 @@ Both may use all cores. Times are the least of several runs where a run is short
 `engine` is the time inside C, or for what is no register of the whole checker in Python; `text`
 is from the file to the verdict of each key, `report` to the explanation of what failed. The ratio
 is Porcupine's check against `engine`, of the histories that both were given. The exponent is the
-slope of log seconds over log operations, over three decades of sizes.
+slope of log seconds over log operations, over three decades of sizes; `peak` is the most memory
+that the engine held for a history.
 
 `growth` is of every engine alone (`growth.py`): how its time and its memory grow.
 
@@ -63,6 +64,7 @@ class Sums:
     engine_s: float = 0.0
     text_s: float = 0.0
     report_s: float = 0.0
+    peak_bytes: int = 0
     verdicts: dict[str, int] = field(default_factory=dict)
     porcupine_s: float | None = None
     porcupine_text_s: float | None = None
@@ -225,6 +227,7 @@ def _add(family: Sums, case: Case, ours: Measured, theirs: Measured | None) -> N
     family.engine_s += ours.engine_s
     family.text_s += ours.text_s
     family.report_s += ours.report_s
+    family.peak_bytes = max(family.peak_bytes, ours.peak_bytes)
     family.verdicts[ours.verdict] = family.verdicts.get(ours.verdict, 0) + 1
     row: dict[str, Any] = {"name": case.name, "dissever": asdict(ours)}
     known = {case.expected, theirs.verdict if theirs else None} - {None, "unknown"}
@@ -259,7 +262,7 @@ def _counts(verdicts: dict[str, int]) -> str:
 
 
 HEAD = (
-    *("family", "histories", "operations", "engine", "text", "report", "v/i/u"),
+    *("family", "histories", "operations", "engine", "text", "report", "peak", "v/i/u"),
     *("porcupine", "v/i/u", "of", "ratio", "exponent"),
 )
 
@@ -278,6 +281,7 @@ def table(families: Sequence[Sums]) -> str:
                 _seconds(each.engine_s),
                 _seconds(each.text_s),
                 _seconds(each.report_s),
+                f"{each.peak_bytes / 1e6:,.1f} MB",
                 _counts(each.verdicts),
                 "-" if each.porcupine_s is None else bound + _seconds(each.porcupine_s),
                 _counts(each.porcupine_verdicts),
