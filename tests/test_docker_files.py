@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import dqlite
+from dissever.harness.cluster import engine
 from dissever.harness.plan import Options
 from dissever.systems import dqlite_images
 from dissever.systems.dqlite import LATENCY_MS, PORT
@@ -43,6 +44,12 @@ def test_compose_gives_nobody_a_right_and_runs_our_images() -> None:
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges"]
         assert not service.keys() & {"cap_add", "privileged", "devices", "network_mode", "pid"}
+
+
+def test_host_has_the_number_that_the_harness_asks_for() -> None:
+    text = (FILE.parent / "host" / "Dockerfile").read_text()
+
+    assert f"LABEL dissever.host={engine.HOST_NUMBER}\n" in text
 
 
 @pytest.fixture

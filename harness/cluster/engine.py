@@ -41,6 +41,9 @@ __all__ = [
 ]
 
 HOST_IMAGE: Final = "dissever/host"
+HOST_NUMBER: Final = "2"
+"""Of the image that holds what this harness needs; docker/host/Dockerfile says it, too."""
+
 RUN: Final = "dissever.run"
 
 _OWNER: Final = "dissever.owner"
@@ -78,11 +81,13 @@ def probe() -> Missing | None:
         return Missing(str(error), "start dockerd, or set DOCKER_HOST")
     with contextlib.closing(client):
         try:
-            client.images.get(HOST_IMAGE)
+            image = client.images.get(HOST_IMAGE)
         except docker.errors.ImageNotFound:
             return Missing(f"the engine has no image {HOST_IMAGE}", "run docker/build")
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             return Missing(f"the Docker engine fails: {error}", "look at its own logs")
+    if image.labels.get("dissever.host") != HOST_NUMBER:
+        return Missing(f"the image {HOST_IMAGE} is out of date", "run docker/build host")
     return None
 
 
