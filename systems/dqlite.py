@@ -51,7 +51,10 @@ LATENCY_MS = 40
 
 SNAPSHOT_THRESHOLD = 128
 SNAPSHOT_TRAILING = 1024
-"""Low, so that snapshots are taken and installed while a run lasts."""
+"""
+Low, so that snapshots are taken and installed while a run lasts; but what trails must reach back
+beyond the last two snapshots, or one that a node took itself would look installed.
+"""
 
 ASK_LIMIT_S = 1.0
 """How long a node may take to say who leads."""

@@ -7,13 +7,16 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dissever import cli
-from dissever.systems.simulated import BUGS
+from dissever.harness.cluster.simulated import SimulatedCluster
+from dissever.systems.simulated import BUGS, SimulatedDeployment
 
 SEEDS = 200
+SHORT = ("-t", "4", "--rate", "20", "--seed", "1", "-q")
 FAULTS = ("partition", "kill", "pause", "partition,kill,pause")
 
 
@@ -35,6 +38,60 @@ def test_each_bug_of_writes_is_caught_in_a_set(dissever: Callable, bug: str) -> 
     ran = dissever("test", "simulated", "-w", "set", "--bug", bug, "-t", "10", "--seed", "1")
 
     assert ran.status == 1, ran.text
+
+
+@pytest.mark.parametrize(
+    ("fault", "verb", "told"),
+    [
+        ("partition", "drop", "start-partition"),
+        ("swizzle", "drop", "start-swizzle"),
+        ("kill", "kill", "kill (kill)"),
+        ("stop", "stop", "terminate (stop)"),
+        ("crash-loop", "kill", "start-crash-loop"),
+        ("pause", "pause", "pause (pause)"),
+    ],
+)
+def test_a_fault_that_does_nothing_makes_the_run_unknown_and_is_named(
+    dissever: Callable, monkeypatch: pytest.MonkeyPatch, fault: str, verb: str, told: str
+) -> None:
+    async def do_nothing(cluster: SimulatedCluster, node: Any, *_: Any) -> Any:
+        return None if verb == "drop" else await cluster.status(node)
+
+    monkeypatch.setattr(SimulatedCluster, verb, do_nothing)
+    ran = dissever("test", "simulated", "-f", fault, *SHORT)
+
+    assert ran.status == 2, ran.text
+    assert told in ran.text
+    assert "has no evidence that it took hold" in ran.text
+
+
+def _replicas_differ(*_: Any) -> Any:
+    return {"n1": "this", "n2": "that"}
+
+
+def _no_progress(*_: Any) -> Any:
+    raise TimeoutError("no write was acknowledged")
+
+
+@pytest.mark.parametrize(
+    ("verb", "answer", "told"),
+    [
+        ("await_progress", _no_progress, "no write was acknowledged"),
+        ("await_ready", _no_progress, "no write was acknowledged"),
+        ("replicas", _replicas_differ, "replicas differ"),
+    ],
+)
+def test_a_system_that_does_not_come_back_is_invalid(
+    dissever: Callable, monkeypatch: pytest.MonkeyPatch, verb: str, answer: Any, told: str
+) -> None:
+    async def answered(*_: Any) -> Any:
+        return answer()
+
+    monkeypatch.setattr(SimulatedDeployment, verb, answered)
+    ran = dissever("test", "simulated", "-f", "partition", *SHORT)
+
+    assert ran.status == 1, ran.text
+    assert told in ran.text
 
 
 @pytest.mark.timeout(300)
