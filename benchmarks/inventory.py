@@ -29,6 +29,7 @@ OWNER = "dissever.owner"
 """The label of what an engine keeps for a harness (`harness/cluster/engine.py`)."""
 
 _KINDS = ("net", "mnt", "pid", "user")
+_ENGINE = ("/var/lib/docker/", "/run/docker/")
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -69,8 +70,10 @@ class Inventory:
 
     def __post_init__(self) -> None:
         self._home = _spaces(os.getpid())
+        self._before = _mounts("self")
         self._mounts: set[tuple[str, str]] = set()
         """(device, where) of what was mounted in a namespace of the program."""
+
         self._containers: set[str] = set()
         self._bridges: set[str] = set()
         self._links: set[str] = set()
@@ -79,14 +82,15 @@ class Inventory:
 
     def observe(self) -> None:
         """Note what is the program's now."""
-        at_home = {device for device, _ in _mounts("self")}
         spaces = set()
         for process in self._processes():
             self.seen.add((process.pid, process.start))
             space = next((s for s in process.spaces - self._home if s.startswith("mnt")), None)
             if space is not None and space not in spaces:
                 spaces.add(space)
-                self._mounts |= {m for m in _mounts(str(process.pid)) if m[0] not in at_home}
+                found = _mounts(str(process.pid)) - self._before
+                # What an engine has mounted meanwhile is in every namespace made since.
+                self._mounts |= {each for each in found if not each[1].startswith(_ENGINE)}
 
     def observe_engine(self) -> None:
         """Note the program's containers and networks."""
