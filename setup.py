@@ -1,5 +1,21 @@
-"""Build the native modules: setuptools reads `cffi_modules` from here only."""
+"""Build what is native: setuptools reads `cffi_modules` from here only, and knows no programs."""
+
+import runpy
+from pathlib import Path
 
 from setuptools import setup
+from setuptools.command.build_py import build_py
 
-setup(cffi_modules=["native/build.py:search"])
+
+class BuildPy(build_py):
+    """Puts `faultfs` beside its sources, where libfuse3 is; `make native` does so in a checkout."""
+
+    def run(self) -> None:
+        """Copy the packages, then compile."""
+        super().run()
+        if not self.editable_mode:
+            build = runpy.run_path(str(Path(__file__).with_name("native") / "build.py"))
+            build["build_faultfs"](Path(self.build_lib, "dissever/native/faultfs/faultfs"))
+
+
+setup(cffi_modules=["native/build.py:search"], cmdclass={"build_py": BuildPy})

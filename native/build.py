@@ -101,9 +101,12 @@ def build_in_place() -> Path:
         return Path(shutil.copy2(library, target.with_suffix(".new"))).replace(target)
 
 
-def build_faultfs() -> Path | None:
+def build_faultfs(target: Path = ROOT / "native" / "faultfs" / "faultfs") -> Path | None:
     """
     Compile the file system for faults of disks; None where libfuse3 is missing: it is optional.
+
+    Args:
+        target: Where the program goes; its folder is made.
 
     Raises:
         subprocess.CalledProcessError: When it does not compile.
@@ -114,9 +117,9 @@ def build_faultfs() -> Path | None:
     asked = subprocess.run(
         ["pkg-config", "--cflags", "--libs", "fuse3"], check=True, capture_output=True, text=True
     )
-    folder = ROOT / "native" / "faultfs"
-    sources = sorted(map(str, folder.glob("*.c")))
-    target, draft = folder / "faultfs", folder / "faultfs.new"
+    sources = sorted(map(str, ROOT.glob("native/faultfs/*.c")))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_suffix(".new")
     flags = ["-std=c11", "-O2", "-pthread"]
     words = [str(tools[1]), *flags, *sources, "-o", str(draft), *asked.stdout.split()]
     subprocess.run(words, check=True)

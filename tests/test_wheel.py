@@ -5,6 +5,7 @@ Its environment holds the wheel and what it declares to need, copied from ours: 
 and a dependency that is used but not declared is missing there.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -159,6 +160,24 @@ def test_wheel_holds_the_compiled_search(wheel: Path) -> None:
     assert [Path(name).match("dissever/native/_search*.so") for name in libraries] == [True]
 
 
+def test_wheel_holds_the_faulty_file_system_where_libfuse_is(wheel: Path) -> None:
+    has_fuse = shutil.which("pkg-config") is not None and not (
+        subprocess.run(["pkg-config", "--exists", "fuse3"]).returncode
+    )
+    programs = [file for file in files(wheel) if file.filename.endswith("/faultfs/faultfs")]
+
+    assert [bool(file.external_attr >> 16 & 0o111) for file in programs] == [True] * has_fuse
+
+
+def test_wheel_without_libfuse_has_all_but_that(
+    copy: Path, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PKG_CONFIG_LIBDIR", str(tmp_path))
+    without = build_wheel(copy, tmp_path / "without")
+
+    assert names(without) == names(wheel) - {"dissever/native/faultfs/faultfs"}
+
+
 def test_wheel_holds_no_links(wheel: Path) -> None:
     assert [file for file in files(wheel) if file.external_attr >> 28 == 0o12] == []
 
@@ -183,6 +202,16 @@ def test_installed_rooms_have_no_bare_names(python: Path, tmp_path: Path) -> Non
     script = "import harness"
 
     assert "ModuleNotFoundError" in run(python, "-c", script, cwd=tmp_path, expected=1)
+
+
+def test_installed_command_knows_every_fault_without_the_docker_sdk(
+    python: Path, tmp_path: Path
+) -> None:
+    told = json.loads(run(python.parent / "dissever", "doctor", "--json", cwd=tmp_path))
+
+    cells = [each for each in told["faults"] if each["backend"] == "containers"]
+    assert len(cells) > 20
+    assert all("no Docker SDK" in each["reason"] for each in cells if not each["available"])
 
 
 def test_installed_command_runs_and_judges_a_test(python: Path, tmp_path: Path) -> None:

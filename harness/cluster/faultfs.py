@@ -115,7 +115,10 @@ def _missing_parts() -> Missing | None:
     try:
         program()
     except FileNotFoundError as error:
-        return Missing(str(error.strerror), "apt-get install libfuse3-dev pkg-config; make native")
+        remedy = (
+            "apt-get install libfuse3-dev pkg-config, then make native, or install dissever anew"
+        )
+        return Missing(str(error.strerror), remedy)
     if not Path("/dev/fuse").exists():
         return Missing("there is no /dev/fuse", "modprobe fuse")
     return None

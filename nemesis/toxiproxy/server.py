@@ -19,11 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import docker.errors
-import requests.exceptions
-
 from dissever.harness.client import Missing
-from dissever.harness.cluster import ClusterLost, engine
+from dissever.harness.cluster import ClusterLost
 
 __all__ = ["IMAGE", "VERSION", "cached", "copy_out", "find", "install"]
 
@@ -135,6 +132,13 @@ def _from_image(target: Path, *, may_pull: bool) -> None:
     Raises:
         OSError: When that cannot be; ClusterLost when no engine answers.
     """
+    try:  # The SDK is an extra.
+        import docker.errors
+        import requests.exceptions
+
+        from dissever.harness.cluster import engine
+    except ImportError as error:
+        raise OSError(0, f"no Docker SDK: {error}") from error
     with contextlib.closing(engine.connect()) as client:
         try:
             if may_pull:
