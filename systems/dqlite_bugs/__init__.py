@@ -7,6 +7,7 @@ Known bugs of dqlite, each with a test that shows it in the libraries that have 
 from collections.abc import Mapping
 
 from dissever.systems.dqlite_bugs.bug import RELEASES, Bug, Directed, Searched
+from dissever.systems.dqlite_bugs.full_disk_abort import FULL_DISK_ABORT
 from dissever.systems.dqlite_bugs.ghost_write import GHOST_WRITE
 from dissever.systems.dqlite_bugs.heap_corruption import HEAP_CORRUPTION
 from dissever.systems.dqlite_bugs.lost_writes import LOST_WRITES
@@ -28,6 +29,7 @@ BUGS: Mapping[str, Bug] = {
         RETURNING_RUN,
         STUCK,
         HEAP_CORRUPTION,
+        FULL_DISK_ABORT,
         PARTIAL_ROWS,
         NAME_PREFIX,
     )

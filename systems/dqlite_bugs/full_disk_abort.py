@@ -1,0 +1,47 @@
+"""
+The leader aborts when its disk is full: what the others have committed can no longer fail.
+
+A leader writes an entry to its disk while it sends it. When the followers are faster, they commit
+it and the leader applies it; then its own write fails, for want of room for the next segment, and
+the entry is to go from applied to failed, which its state machine does not allow: `sm_move` in
+`src/lib/sm.c`. The trace that 1.18.7 prints shows it in this order.
+
+Source: seen with this harness; not found among upstream's reports. Releases before 1.18 have no
+such state machine, and corrupt their heap instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dissever.harness.history import History
+from dissever.harness.plan import Options
+from dissever.harness.results import Results
+from dissever.systems.dqlite_bugs.bug import NODES, Bug, Searched, anomalies
+
+__all__ = ["FULL_DISK_ABORT"]
+
+OPTIONS = Options(
+    system="dqlite",
+    workload="set",
+    faults=("disk-full:leader",),
+    nodes=NODES,
+    rate=600.0,
+    concurrency=12,
+    time_limit_s=30.0,
+    fault_interval_s=4.0,
+    system_options={"latency-ms": 30},
+)
+
+
+def _signs(results: Results, history: History) -> Sequence[str]:
+    return anomalies(results, "logs", "assertion")
+
+
+FULL_DISK_ABORT = Bug(
+    "full-disk-abort",
+    "the leader aborts when its disk is full: what others have committed cannot fail any more",
+    releases=("1.18.1", "1.18.7"),
+    references="not reported",
+    test=Searched((OPTIONS,), _signs),
+)
