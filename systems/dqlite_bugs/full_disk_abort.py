@@ -21,15 +21,22 @@ from dissever.systems.dqlite_bugs.bug import NODES, Bug, Searched, anomalies
 
 __all__ = ["FULL_DISK_ABORT"]
 
+SCRIPT = """\
+faults:
+  - {fault: "disk-full:leader", at: 2, for: 2, with: {restart: false}}
+  - {fault: "disk-full:leader", at: 7, for: 2, with: {restart: false}}
+  - {fault: "disk-full:leader", at: 12, for: 2, with: {restart: false}}
+"""
+
 OPTIONS = Options(
     system="dqlite",
     workload="set",
-    faults=("disk-full:leader",),
+    faults=("disk-full",),
+    script=SCRIPT,
     nodes=NODES,
-    rate=600.0,
-    concurrency=12,
-    time_limit_s=30.0,
-    fault_interval_s=4.0,
+    rate=300.0,
+    concurrency=6,
+    time_limit_s=20.0,
     system_options={"latency-ms": 30},
 )
 
