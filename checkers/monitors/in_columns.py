@@ -4,7 +4,7 @@ Large containers judged straight from columns: no object is made of an operation
 The one decision that is not obvious: this says valid or nothing. What is not, or not clearly, goes
 the long way, which explains it; so do histories with events of one time, which it puts in order.
 
-Cost: 2 µs an operation, of which C takes up to 0.7, where the long way takes 13.
+Cost: 1 to 2.5 µs an operation, of which C takes 0.1 to 0.3, where the long way takes 13.
 """
 
 from __future__ import annotations
