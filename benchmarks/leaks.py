@@ -29,7 +29,6 @@ import pwd
 import secrets
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -38,26 +37,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from random import Random
 from typing import Any
 
+from interruptions import EPISODE_S, START_S, WAYS, Trial, Way, draw
 from inventory import MARK, Inventory, Thing
 
 import dqlite
-from dissever.nemesis import FAULTS, parse
+from dissever.nemesis import FAULTS
 
 ROOT = Path(__file__).resolve().parents[1]
-FAULTS_MAX = 4
-EPISODE_S = 2.5
-"""The shortest episode of a plan: in this time a fault can strike and heal."""
-
-STARTS = 0.25
-"""The share of runs that are interrupted while they start; if they are fast, shortly after."""
-
-START_S = {"namespaces": 2.0, "containers": 5.0}
-END_S = {"namespaces": 2.0, "containers": 4.0}
-"""Starting; healing, comparing and judging: how long they take, about."""
-
 GLANCE_S = 0.15
 ENGINE_GLANCE_S = 1.0
 END_LIMIT_S = 120.0
@@ -77,49 +65,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from dissever.cli import main
 main(sys.argv[1:])
 """
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a run is interrupted."""
-
-    name: str
-    number: signal.Signals
-    is_group: bool = False
-    times: int = 1
-    again_s: float = 0.0
-    """So long after the one before, while the harness is still there."""
-
-
-WAYS: dict[str, tuple[Way, ...]] = {
-    # What is raised where only a log hears of it ends no harness.
-    "exception": (Way("exception", signal.SIGUSR1, times=9, again_s=10.0),),
-    "ctrl-c": (
-        Way("ctrl-c", signal.SIGINT, is_group=True),
-        Way("ctrl-c twice", signal.SIGINT, is_group=True, times=2, again_s=0.3),
-    ),
-    "sigterm": (
-        Way("sigterm", signal.SIGTERM),
-        Way("sigterm to all", signal.SIGTERM, is_group=True),
-    ),
-    "sigkill": (
-        Way("sigkill", signal.SIGKILL),
-        Way("sigkill to all", signal.SIGKILL, is_group=True),
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What the seed settles of a run. `at_s` counts from its start, or from its first operation."""
-
-    number: int
-    way: Way
-    is_at_start: bool
-    at_s: float
-    faults: tuple[str, ...]
-    time_limit_s: float
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -144,41 +89,16 @@ class Outcome:
         return self.status is not None and not self.left
 
 
-def draw(number: int, arguments: argparse.Namespace, faults: Sequence[str]) -> Trial:
-    """What the seed settles of a run."""
-    rng = Random(f"{arguments.seed}/{number}")
-    way = rng.choice(tuple(WAYS.values())[number % len(WAYS)])
-    chosen = _some(faults, rng)
-    time_limit_s = 2 + EPISODE_S * len(chosen)
-    is_at_start = rng.random() < STARTS
-    start_s, end_s = START_S[arguments.backend], END_S[arguments.backend]
-    most_s = start_s if is_at_start else arguments.within or time_limit_s + end_s
-    at_s = round(rng.uniform(0, most_s), 2)
-    return Trial(number, way, is_at_start, at_s, chosen, time_limit_s, rng.getrandbits(31))
-
-
-def _some(faults: Sequence[str], rng: Random) -> tuple[str, ...]:
-    """A few that one plan may have together."""
-    while True:
-        chosen = tuple(rng.sample(faults, rng.randint(1, min(FAULTS_MAX, len(faults)))))
-        with contextlib.suppress(ValueError):
-            parse(chosen)
-            return chosen
-
-
 def command(trial: Trial, arguments: argparse.Namespace, runs: Path) -> list[str]:
     """How the harness is called."""
+    more = ["--set", f"upgrade-to={_newer(arguments.backend)}"] if "upgrade" in trial.faults else []
     return [
         *(sys.executable, "-c", HARNESS, "test", arguments.system, "-w", "register", "-q"),
-        *(["--backend", arguments.backend] if arguments.backend != "namespaces" else []),
-        *(
-            ["--set", f"upgrade-to={_newer(arguments.backend)}"]
-            if "upgrade" in trial.faults
-            else []
-        ),
-        *("--faults", ",".join(trial.faults), "--nodes", str(arguments.nodes), "--rate", "100"),
+        *("--backend", arguments.backend, "--faults", ",".join(trial.faults)),
+        *("--nodes", str(arguments.nodes), "--rate", "100"),
         *("--time-limit", str(trial.time_limit_s), "--fault-interval", str(EPISODE_S)),
         *("--seed", str(trial.seed), "--runs", str(runs)),
+        *more,
     ]
 
 
@@ -368,7 +288,7 @@ def main() -> int:
     outcomes: list[Outcome] = []
     number = arguments.only or 0
     while True:
-        outcome = attempt(draw(number, arguments, faults), arguments, engine)
+        outcome = attempt(_drawn(number, arguments, faults), arguments, engine)
         outcomes.append(outcome)
         _tell(outcome, arguments, faults)
         number += 1
@@ -384,6 +304,11 @@ def main() -> int:
         told = [{**asdict(each), "is_clean": each.is_clean} for each in outcomes]
         Path(arguments.json).write_text(json.dumps(told, indent=1) + "\n")
     return 0 if all(each.is_clean for each in outcomes) else 1
+
+
+def _drawn(number: int, arguments: argparse.Namespace, faults: Sequence[str]) -> Trial:
+    seed, backend, within_s = arguments.seed, arguments.backend, arguments.within
+    return draw(number, faults, seed=seed, backend=backend, within_s=within_s)
 
 
 def _tell(outcome: Outcome, arguments: argparse.Namespace, faults: Sequence[str]) -> None:

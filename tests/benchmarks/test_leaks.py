@@ -26,8 +26,8 @@ SLEEP = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes root")
 
 
-def _inventory() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("inventory", LEAKS.with_name("inventory.py"))
+def _benchmark(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, LEAKS.with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -36,7 +36,8 @@ def _inventory() -> ModuleType:
     return module
 
 
-inventory = _inventory()
+inventory = _benchmark("inventory")
+interruptions = _benchmark("interruptions")
 
 
 class Watched:
@@ -75,6 +76,20 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
     finally:
         it.end()
         it.inventory.remove()
+
+
+def test_the_seed_settles_a_run_and_every_way_has_its_turn() -> None:
+    def drawn(seed: int) -> list[Any]:
+        faults = ("kill", "clock-jump", "monotonic-jump")
+        return [
+            interruptions.draw(number, faults, seed=seed, backend="namespaces")
+            for number in range(100)
+        ]
+
+    assert drawn(1) == drawn(1) != drawn(2)
+    ways = [each.way for each in drawn(1)]
+    assert all(sum(map(ways.count, own)) == 25 for own in interruptions.WAYS.values())
+    assert not any({"clock-jump", "monotonic-jump"} <= {*each.faults} for each in drawn(1))
 
 
 def test_a_program_that_left_nothing_left_nothing(watched: Watched) -> None:
@@ -177,6 +192,7 @@ def test_what_an_engine_keeps_is_seen_and_removed(tmp_path: Path, docker_client:
 
 
 @pytest.mark.cluster
+@pytest.mark.timeout(300)
 def test_interrupted_runs_leave_nothing(run_leaks: Callable[..., Any], tmp_path: Path) -> None:
     told = tmp_path / "runs.json"
     which = ("--runs", "6", "--within", "2", "--seed", "4", "--faults", "kill,pause,partition,stop")
