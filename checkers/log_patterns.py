@@ -9,9 +9,9 @@ Source: dqlite's own stress tests and their log scans.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
@@ -37,11 +37,16 @@ class NodeLog:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A kind of line that no healthy node writes."""
+    """
+    A kind of line that no healthy node writes.
+
+    `is_right_when_damaged`: it is as it should be where a fault damaged what is on the node's disk.
+    """
 
     name: str
     meaning: str
     regex: re.Pattern[str]
+    is_right_when_damaged: bool = False
 
 
 PATTERNS: Final = (
@@ -54,7 +59,12 @@ PATTERNS: Final = (
     Pattern("leak", "memory was leaked", re.compile(r"LeakSanitizer")),
     Pattern("undefined-behaviour", "a sanitizer complained", re.compile(r"runtime error")),
     Pattern("abort", "the process aborted", re.compile(r"\bAborted\b")),
-    Pattern("start-failed", "the node could not start", re.compile(r"raft_start\(\)")),
+    Pattern(
+        "start-failed",
+        "the node could not start",
+        re.compile(r"raft_start\(\)"),
+        is_right_when_damaged=True,
+    ),
     Pattern(
         "log-conflict",
         "the logs of two nodes contradict each other",
@@ -81,9 +91,12 @@ class LogPatterns:
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Search each line once."""
-        anomalies = [*self._lines(), *self._exits(_signals_sent(history))]
+        damaged = _damaged(history)
+        anomalies = [*self._lines(damaged), *self._exits(_signals_sent(history))]
         lines = sum(len(log.lines) for log in self.logs)
-        details = {"nodes": len({log.node for log in self.logs}), "lines": lines}
+        details: dict[str, Any] = {"nodes": len({log.node for log in self.logs}), "lines": lines}
+        if damaged:
+            details["damaged"] = sorted(damaged)
         if not self.logs:
             verdict, why = Verdict.UNKNOWN, "no logs were kept"
         elif anomalies:
@@ -98,9 +111,11 @@ class LogPatterns:
             details=details,
         )
 
-    def _lines(self) -> Iterable[Anomaly]:
+    def _lines(self, damaged: Collection[str]) -> Iterable[Anomaly]:
         for pattern in self.patterns:
             for log in self.logs:
+                if pattern.is_right_when_damaged and log.node in damaged:
+                    continue
                 found = [
                     (number, line)
                     for number, line in enumerate(log.lines, 1)
@@ -125,6 +140,18 @@ def _signals_sent(history: History) -> set[tuple[str, int]]:
         if not event.is_client
         and isinstance(event.value, dict)
         and isinstance(event.value.get("signal"), int)
+        for node in event.value.get("targets", ())
+    }
+
+
+def _damaged(history: History) -> set[str]:
+    """The nodes of each fault that says that it damages what is on their disks."""
+    return {
+        str(node)
+        for event in history
+        if not event.is_client
+        and isinstance(event.value, dict)
+        and event.value.get("damages_disk") is True
         for node in event.value.get("targets", ())
     }
 

@@ -57,7 +57,7 @@ class DiskTruncate:
                 sight = await self._sights.take(invocation, {*self._struck, *self._down.reasons})
                 self._struck.update(sight.targets)
                 seen = await asyncio.gather(*(self._cut(n, sight.settings) for n in sight.targets))
-                notes = {**sight.notes, **sight.settings}
+                notes = {**sight.notes, **sight.settings, "damages_disk": True}
                 return processes.struck(invocation, sight.spec, notes, seen)
             case "stop-disk-truncate":
                 nodes = [node for node in self._cluster.nodes if node in self._struck]

@@ -47,10 +47,15 @@ HIT_LIMIT_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """The words of a fault's rule, from the settings of an injection; how it shows."""
+    """
+    The words of a fault's rule, from the settings of an injection; how it shows.
+
+    `is_damage`: what the node finds on its disk is not what it wrote, so it may refuse to start.
+    """
 
     words: Callable[[Mapping[str, Any]], tuple[str, ...]]
     tries: int = 1
+    is_damage: bool = False
     restarts: bool = False
     script: str = host_scripts.PROBE_WRITE
 
@@ -67,6 +72,7 @@ _KINDS = {
     "disk-torn": _Kind(lambda at: ("do=tear", "op=write", *_drawn(at, "errno", *_CHANCE)), TRIES),
     "disk-flip": _Kind(
         lambda at: ("do=flip", "op=read", *_drawn(at, *_CHANCE)),
+        is_damage=True,
         restarts=True,
         script=host_scripts.READ_ALL,
     ),
@@ -100,7 +106,9 @@ class FaultyDisk:
             sight = await self._sights.take(invocation, self._struck)
             self._struck.update(sight.targets)
             seen = await asyncio.gather(*(self._break(n, sight.settings) for n in sight.targets))
-            return processes.struck(invocation, sight.spec, {**sight.notes, **sight.settings}, seen)
+            damage = {"damages_disk": True} if self._kind.is_damage else {}
+            notes = {**sight.notes, **sight.settings, **damage}
+            return processes.struck(invocation, sight.spec, notes, seen)
         if invocation.f == f"stop-{self._name}":
             nodes = [node for node in self._cluster.nodes if node in self._struck]
             seen = await asyncio.gather(*(self._mend(node) for node in nodes))

@@ -58,3 +58,23 @@ def test_crash_that_no_fault_caused_is_invalid(history: Notation) -> None:
     assert crashed.verdict is Verdict.INVALID
     assert crashed.why == "n2: the process was ended by SIGSEGV, not by us"
     assert LogPatterns([log])(history(sent), Budget()).verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize(
+    ("line", "told", "verdict"),
+    [
+        ("raft_start(): io: short read", "{'targets': ['n2'], 'damages_disk': True}", "valid"),
+        ("raft_start(): io: short read", "{'targets': ['n1'], 'damages_disk': True}", "invalid"),
+        ("raft_start(): io: short read", "{'targets': ['n2']}", "invalid"),
+        ("double free detected", "{'targets': ['n2'], 'damages_disk': True}", "invalid"),
+    ],
+)
+def test_to_refuse_a_disk_that_a_fault_damaged_is_right(
+    history: Notation, line: str, told: str, verdict: str
+) -> None:
+    struck = f"disk-flip invoke start-disk-flip\ndisk-flip info start-disk-flip {told}"
+    log = NodeLog("n2", "n2/stderr.log", [line])
+
+    result = LogPatterns([log])(history(struck), Budget())
+
+    assert result.verdict is Verdict(verdict)

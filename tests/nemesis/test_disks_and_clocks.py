@@ -229,6 +229,7 @@ def test_a_node_reads_wrong_bits_and_then_the_right_ones(with_nodes: Callable[..
 
         assert held(broken) is True, broken.value
         assert broken.value["evidence"]["nodes"]["n2"]["incarnation"] == 2
+        assert broken.value["damages_disk"] is True
         assert wrong[0] == wrong[1] > 20
         assert healed(mended) is True, mended.value
         assert (await at.ask("n2", "count"))["ones"] == 0
@@ -245,6 +246,7 @@ def test_a_node_starts_on_what_is_left_of_its_files(with_nodes: Callable[..., No
         mended = await at.invoke("stop-disk-truncate")
 
         assert held(cut) is True, cut.value
+        assert cut.value["damages_disk"] is True
         assert cut.value["evidence"]["nodes"]["n2"]["files"] == {
             "log": {"was": 100_000, "is": 75_000}
         }
