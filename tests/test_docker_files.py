@@ -58,13 +58,21 @@ def compose() -> Iterator[Sequence[str]]:
     missing = dqlite_images.missing([dqlite_images.DEFAULT])
     if missing is not None:
         pytest.skip(f"{missing.reason} ({missing.remedy})")
-    has_plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
-    if has_plugin.returncode and shutil.which("docker-compose") is None:
+    names = [["docker", "compose"], ["docker-compose"]]
+    name = next(filter(_answers, names), None)
+    if name is None:
         pytest.skip("neither `docker compose` nor docker-compose is installed")
-    name = ["docker-compose"] if has_plugin.returncode else ["docker", "compose"]
     command = [*name, "-p", f"dissever-test-{os.getpid()}", "-f", str(FILE)]
     yield command
     subprocess.run([*command, "down", "-v"], check=True, capture_output=True)
+
+
+def _answers(name: Sequence[str]) -> bool:
+    """Whether it is a command here; docker has compose as a plugin, or not."""
+    if shutil.which(name[0]) is None:
+        return False
+    done = subprocess.run([*name, "version"], capture_output=True, check=False)
+    return done.returncode == 0
 
 
 @pytest.mark.docker
