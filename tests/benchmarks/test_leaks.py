@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from dissever.harness.cluster import cgroups, namespaces
+from dissever.harness.cluster import ClusterLost, cgroups, engine, namespaces
 from dissever.systems import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,10 +236,9 @@ def run_leaks() -> Callable[..., Any]:
 
 @pytest.fixture
 def docker_client() -> Iterator[Any]:
-    docker = pytest.importorskip("docker")
     try:
-        client = docker.from_env()
-    except docker.errors.DockerException as error:
-        pytest.skip(f"no Docker engine answers: {error}")
+        client = engine.connect()
+    except ClusterLost as error:
+        pytest.skip(str(error))
     with contextlib.closing(client):
         yield client
