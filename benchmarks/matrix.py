@@ -130,7 +130,7 @@ def _all(marks: Any) -> str:
 
 def _shown(evidence: dict[str, Any]) -> str:
     """One line of what was seen of the first thing that was struck."""
-    nodes = evidence.get("nodes") or evidence.get("links") or {}
+    nodes = evidence.get("nodes") or evidence.get("during") or evidence.get("links") or {}
     first = next(iter(nodes.values()), {}) if isinstance(nodes, dict) else evidence
     told = first if isinstance(first, dict) and first else evidence
     plain = {k: v for k, v in told.items() if not isinstance(v, dict | list) and v is not None}

@@ -31,7 +31,9 @@ OPEN_S: Final = 1.0
 
 COUNTED_LIMIT_S: Final = 3.0
 DIAL_LIMIT_S: Final = 1.0
-LOOKS: Final = 5
+LISTENS_LIMIT_S: Final = 5.0
+"""One that was started a moment ago does not listen yet."""
+
 _GLANCE_S: Final = 0.05
 
 
@@ -135,23 +137,23 @@ class ClientReset(_Clients):
         await self.release(node)
         self._ended[node] = 0
         self._resetting[node] = asyncio.create_task(self._keep_resetting(node, interval_s))
+        loop = asyncio.get_running_loop()
+        end = loop.time() + 2 * interval_s + LISTENS_LIMIT_S
         seen = ""
-        for _ in range(LOOKS):
-            seen = await self._fate(node, 2 * interval_s + COUNTED_LIMIT_S)
+        while (seen not in self._resets or not self._ended[node]) and loop.time() < end:
+            seen = await self._fate(node, end - loop.time())
             await asyncio.sleep(_GLANCE_S)  # What ss says comes a little later.
-            if seen in self._resets and self._ended[node]:
-                break
         facts = {"connection": seen, "ended": self._ended[node]}
         is_so = seen in self._resets and self._ended[node] > 0
         return Seen(node, is_so, await self._cluster.status(node), facts)
 
     async def undo(self, node: str) -> Seen:
         await self.release(node)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LISTENS_LIMIT_S
         seen = ""
-        for _ in range(LOOKS):
+        while seen != "open" and loop.time() < end and await self._runs(node):
             seen = await self._fate(node, OPEN_S)
-            if seen == "open":
-                break
             await asyncio.sleep(_GLANCE_S)
         is_so = seen == "open" or not await self._runs(node)
         facts = {"connection": seen, "ended": self._ended.pop(node, 0)}

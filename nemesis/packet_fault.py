@@ -98,7 +98,7 @@ class PacketFault:
         if self._now is not None:
             await self._packets.remove(self._kind.means, self._now.links)
             self._now = None
-        self._packets.give_back(self._name)
+        await self._packets.give_back(self._name)
 
     async def _start(self, invocation: Invocation) -> Completion:
         self._count += 1
@@ -113,20 +113,19 @@ class PacketFault:
         choice = choose_links(request, self._cluster.nodes, way=way, leading=leading)
         await self._bursts.lay()
         await self.heal()
-        self._packets.take(self._name)
+        await self._packets.take(self._name)
         before = await self._look(choice.links, told, is_so=False)
         self._now = InForce(choice.targets, choice.links, told)
         percent = told.get("percent", 0.0)
         await self._packets.put(self._kind.means, words, percent, choice.links)
         during = await self._look(choice.links, told, is_so=True)
         counted = await self._packets.counters(self._kind.means, choice.links)
-        is_measured = bool(during) and not self._wrong(before, told, is_so=False)
-        is_measured = is_measured and not self._wrong(during, told, is_so=True)
+        wrong = self._wrong(before, told, is_so=False) + self._wrong(during, told, is_so=True)
         is_held = (
             bool(choice.links)
             and counted["rules"] == len(choice.links)
             and _is_counted(self._kind.means, counted)
-            and (is_measured or (not during and counted.get("lost", 0) > 0))
+            and not wrong
         )
         log.info("%s: %s %s, held: %s", self._name, choice.targets, told, is_held)
         evidence = {
@@ -156,7 +155,7 @@ class PacketFault:
         left = (await self._packets.counters(means, now.links))["rules"]
         after = await self._look(now.links, now.told, is_so=False)
         self._now = None
-        self._packets.give_back(self._name)
+        await self._packets.give_back(self._name)
         is_healed = not left and not self._wrong(after, now.told, is_so=False)
         log.info("%s: healed %s: %s", self._name, now.targets, is_healed)
         evidence = {
@@ -171,18 +170,21 @@ class PacketFault:
     async def _look(
         self, links: Sequence[Link], told: Mapping[str, Any], *, is_so: bool
     ) -> dict[Link, Burst]:
-        """Bursts over the links that nobody cuts, again over those that show the wrong thing."""
+        """
+        What bursts show of the links that nobody cuts, again over those that show the wrong thing.
+
+        The first goes over all of them, so that what a cut hides is counted.
+        """
         seen: dict[Link, Burst] = {}
         suspects = list(links)
         for _ in range(LOOKS):
             cut = self._cut()
-            suspects = [link for link in suspects if link not in cut]
-            if not suspects:
-                break
             seen.update(await self._bursts.send(suspects, size(self._name, told)))
             cut |= self._cut()  # By then, too.
             seen = {link: burst for link, burst in seen.items() if link not in cut}
             suspects = [link for link in self._wrong(seen, told, is_so=is_so) if link in suspects]
+            if not suspects:
+                break
         return seen
 
     def _wrong(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from dissever.harness.cluster import Cluster, Command
 from dissever.nemesis import loss, shaping
@@ -18,6 +19,9 @@ from dissever.nemesis.packet_kinds import Means
 
 __all__ = ["Packets"]
 
+FREED_LIMIT_S: Final = 15.0
+"""A healing may be late on a busy machine; no longer than this."""
+
 
 class Packets:
     """Puts a fault of packets on links, reads its counters, takes it off again."""
@@ -25,22 +29,30 @@ class Packets:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._holder = ""
+        self._freed = asyncio.Condition()
 
-    def take(self, fault: str) -> None:
+    async def take(self, fault: str) -> None:
         """
-        Have the links for a fault.
+        Have the links for a fault, once another that has them heals.
 
         Raises:
-            ValueError: When another has them: two would undo each other.
+            TimeoutError: When that does not heal in time: two would undo each other.
         """
-        if self._holder not in ("", fault):
-            raise ValueError(f"{fault} cannot strike while {self._holder} is in force")
-        self._holder = fault
+        async with self._freed:
+            try:
+                async with asyncio.timeout(FREED_LIMIT_S):
+                    await self._freed.wait_for(lambda: self._holder in ("", fault))
+            except TimeoutError as late:
+                message = f"{fault} cannot strike while {self._holder} is in force"
+                raise TimeoutError(message) from late
+            self._holder = fault
 
-    def give_back(self, fault: str) -> None:
+    async def give_back(self, fault: str) -> None:
         """Let others have the links."""
-        if self._holder == fault:
-            self._holder = ""
+        async with self._freed:
+            if self._holder == fault:
+                self._holder = ""
+                self._freed.notify_all()
 
     async def put(
         self, means: Means, words: Sequence[str], percent: float, links: Sequence[Link]

@@ -34,7 +34,7 @@ __all__ = ["ToxicFault"]
 
 log = logging.getLogger(__name__)
 
-LOOKS: Final = 5
+LOOKS: Final = 12
 """A busy host may measure wrongly; so many looks before that counts."""
 
 ERROR_GAP_S: Final = 0.2

@@ -78,7 +78,7 @@ def _timeout(told: Mapping[str, Any]) -> Effect:
 TOXIC_KINDS: Mapping[str, ToxicKind] = {
     "latency": ToxicKind(
         "delay what nodes send each other, more or less a jitter",
-        {"delay_ms": (25, 50, 100, 200, 400), "jitter_ms": (0, 0, 5, 10, 20)},
+        {"delay_ms": (50, 100, 200, 400), "jitter_ms": (0, 0, 5, 10, 20)},
         _latency,
     ),
     "bandwidth": ToxicKind(

@@ -108,6 +108,28 @@ def test_counters_are_those_of_our_disciplines_alone() -> None:
     assert shaping.is_shaped(TBF_LISTING)
 
 
+# Printed by tc of iproute2 6.1.0 on Debian's kernel 6.1.0-56 after a burst of 300 through
+# netem-loss (10 %, bursts of 5), with two peers.
+NETEM_LISTING = """[
+{"kind":"htb","handle":"1:","root":true,"refcnt":2,"options":{"r2q":10,"default":"0",
+ "direct_packets_stat":0,"direct_qlen":1000},"bytes":60984,"packets":252,"drops":48,
+ "overlimits":0,"requeues":0,"backlog":0,"qlen":0},
+{"kind":"netem","handle":"11:","parent":"1:1","options":{"limit":10000,"loss-gemodel":
+ {"p":0.022222,"r":0.2,"1-h":1,"1-k":0},"ecn":false,"gap":0},"bytes":60984,"packets":252,
+ "drops":48,"overlimits":0,"requeues":0,"backlog":0,"qlen":0}]"""
+
+
+def test_netem_counts_what_it_let_through_and_what_it_lost() -> None:
+    assert shaping.is_shaped(NETEM_LISTING)
+    assert shaping.counters(NETEM_LISTING) == {
+        "disciplines": 1,
+        "packets": 252,
+        "bytes": 60984,
+        "drops": 48,
+        "overlimits": 0,
+    }
+
+
 @pytest.mark.parametrize(
     "listing",
     [

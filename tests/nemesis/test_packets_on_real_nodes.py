@@ -90,11 +90,15 @@ def test_it_takes_hold_on_these_links_alone_and_heals(
 def test_what_a_cut_hides_is_still_counted(with_nodes: Callable[..., None]) -> None:
     async def work(at: Deployment) -> None:
         await at.start("partition", {"targets": ["n1"]})
+        hidden = await at.start("packet-loss", {"targets": ["n1"], "percent": 40})
         lossy = await at.start("packet-loss", {"targets": ["n2"], "way": "in", "percent": 40})
         await at.start("packet-loss", {"spec": "all", "percent": 20})
         cut = await at.stop("partition")
         healed = await at.stop("packet-loss")
 
+        assert hidden.value["evidence"]["held"] is True, hidden.value
+        assert hidden.value["evidence"]["during"] == {}
+        assert hidden.value["evidence"]["counted"]["lost"] > 0
         # n1 is cut off, so only n3 reaches n2, and only that link is measured.
         assert lossy.value["evidence"]["held"] is True, lossy.value
         assert set(lossy.value["evidence"]["during"]) == {"n3->n2"}
@@ -106,12 +110,14 @@ def test_what_a_cut_hides_is_still_counted(with_nodes: Callable[..., None]) -> N
 
 
 def test_a_second_fault_of_packets_is_refused_and_teardown_leaves_nothing(
-    with_nodes: Callable[..., None],
+    with_nodes: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("dissever.nemesis.packets.FREED_LIMIT_S", 0.1)
+
     async def work(at: Deployment) -> None:
         before = await at.left()
         await at.start("packet-loss", {"spec": "all", "percent": 20})
-        with pytest.raises(ValueError, match="packet-rate cannot strike while packet-loss is in"):
+        with pytest.raises(TimeoutError, match="packet-rate cannot strike while packet-loss is in"):
             await at.start("packet-rate", {"spec": "one"})
         for nemesis in at.nemeses.values():
             await nemesis.heal()
@@ -122,6 +128,22 @@ def test_a_second_fault_of_packets_is_refused_and_teardown_leaves_nothing(
             await nemesis.heal()
 
         assert after_loss == before == await at.left()
+        assert limited.value["evidence"]["held"] is True, limited.value
+
+    with_nodes(work, "packet-loss", "packet-rate")
+
+
+def test_a_second_fault_of_packets_waits_for_a_late_healing(
+    with_nodes: Callable[..., None],
+) -> None:
+    async def work(at: Deployment) -> None:
+        await at.start("packet-loss", {"spec": "one", "percent": 20})
+        late = asyncio.create_task(at.start("packet-rate", {"spec": "one"}))
+        await asyncio.sleep(0.05)
+        healed = await at.stop("packet-loss")
+        limited = await late
+
+        assert healed.value["evidence"]["healed"] is True
         assert limited.value["evidence"]["held"] is True, limited.value
 
     with_nodes(work, "packet-loss", "packet-rate")
