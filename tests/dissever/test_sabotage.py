@@ -94,7 +94,7 @@ def test_a_system_that_does_not_come_back_is_invalid(
     assert told in ran.text
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_no_seed_accuses_the_system_without_a_bug(tmp_path: Path) -> None:
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         statuses = list(pool.map(_status, range(SEEDS), [tmp_path] * SEEDS, chunksize=10))
