@@ -17,6 +17,7 @@ import argparse
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,10 @@ TIME_LIMIT_S = 8
 INTERVAL_S = 4
 RUN_LIMIT_S = 180
 SEED = 1
+SETTINGS = {
+    ("upgrade", "containers"): ("--set", "version=debian12", "--set", "upgrade-to=debian13"),
+}
+"""What a cell's run needs to be told besides."""
 
 SETTINGS = {("upgrade", "containers"): ("--set", "upgrade-to=debian13")}
 """What a fault must be told. In namespaces it takes a second library, which a machine has not."""
@@ -95,6 +100,7 @@ def _run(fault: str, backend: str) -> Cell:
             *("-f", fault, "-t", str(TIME_LIMIT_S), "--fault-interval", str(INTERVAL_S)),
             *("--backend", backend, "--rate", "100", "--seed", str(SEED), "--runs", runs),
             *SETTINGS.get((fault, backend), ()),
+            *SETTINGS.get((fault, backend), ()),
         ]
         try:
             done = subprocess.run(
@@ -141,7 +147,8 @@ def _shown(evidence: dict[str, Any]) -> str:
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].removeprefix("Error: ") if lines else "it said nothing"
+    told = lines[-1].removeprefix("Error: ") if lines else "it said nothing"
+    return re.sub(r"^the fault \S+ cannot be injected: | \(logs are in .*\)$", "", told)
 
 
 def _read() -> list[Cell]:
