@@ -342,7 +342,7 @@ def _run(options: Options, under_test: Any, runs: Path, *, keep_data: bool, is_q
         try:
             outcome = execute(assembly.make_test(plan, under_test), run, display)
         except (CannotRun, OSError) as error:
-            told = str(error) or type(error).__name__
+            told = str(error).removeprefix("[Errno 0] ") or type(error).__name__
             raise click.ClickException(f"{told} (logs are in {run})") from error
         if not (run / store.HISTORY).exists():
             raise click.ClickException(f"{outcome.interruption} (logs are in {run})")

@@ -127,7 +127,7 @@ def reap(client: docker.DockerClient, run: str | None = None) -> list[str]:
         for each in found:
             if run is None and not _is_left_behind(_labels_of(each)):
                 continue
-            with _whoever_is_first():
+            with _whoever_is_first(is_ours=run is not None):
                 _remove(each)
                 removed.append(str(each.name))
     return removed
@@ -170,12 +170,16 @@ def _remove(thing: Any) -> None:
 
 
 @contextlib.contextmanager
-def _whoever_is_first() -> Iterator[None]:
-    """What another is removing already (409), or has removed (404), is as good as removed."""
+def _whoever_is_first(*, is_ours: bool) -> Iterator[None]:
+    """
+    What another is removing already (409), or has removed (404), is as good as removed.
+
+    Of what others left behind, their own reaper may be half-way: a network still in use (403).
+    """
     try:
         yield
     except docker.errors.APIError as error:
-        if error.status_code not in (404, 409):
+        if error.status_code not in ((404, 409) if is_ours else (403, 404, 409)):
             raise
 
 
