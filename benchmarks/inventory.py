@@ -29,7 +29,9 @@ OWNER = "dissever.owner"
 """The label of what an engine keeps for a harness (`harness/cluster/engine.py`)."""
 
 _KINDS = ("net", "mnt", "pid", "user")
-_ENGINE = ("/var/lib/docker/", "/run/docker/")
+_HIDDEN = ("/proc", "/sys")
+"""What a harness lays disks of its own over; it must not do so for all."""
+
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -89,8 +91,9 @@ class Inventory:
             if space is not None and space not in spaces:
                 spaces.add(space)
                 found = _mounts(str(process.pid)) - self._before
-                # What an engine has mounted meanwhile is in every namespace made since.
-                self._mounts |= {each for each in found if not each[1].startswith(_ENGINE)}
+                # What others mount here is in every namespace made since.
+                others = {each for each in _mounts("self") if each[1] not in _HIDDEN}
+                self._mounts |= found - others
 
     def observe_engine(self) -> None:
         """Note the program's containers and networks."""
