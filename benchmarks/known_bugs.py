@@ -36,8 +36,12 @@ HEAD = """\
 
 Made by `python benchmarks/known_bugs.py`. Each cell is one command, `dissever reproduce NAME` with
 `--version NAME` for the library of an image, and the time from the command to its verdict, on two
-busy cores. **Shown**: the bug was seen again. "-": it was not, in so much time and so many
-attempts. *!*: that is not what is on record.
+cores. **Shown**: the bug was seen again. "-": it was not, in so much time and so many attempts.
+*!*: that is not what is on record.
+
+The cells of containers were filled while other work kept those cores busy, at a load of 20 to 30. A
+client that does one thing after another does not mind; a bug that comes by chance shows later, or
+not in that time. What was tried is said with each bug.
 
 """
 
@@ -92,7 +96,8 @@ def _cell(finding: dict[str, Any] | None) -> str:
 
 def _section(bug: Bug, cells: dict[str, Any]) -> str:
     """What a bug is, how it is tried, and what was seen where it first showed."""
-    lines = [f"\n## {bug.name}\n\n{_sentence(bug.summary)} Reported: {bug.references}.\n"]
+    record = f"On record in {', '.join(bug.releases)}; reported: {bug.references}."
+    lines = [f"\n## {bug.name}\n\n{_sentence(bug.summary)} {record}\n"]
     lines.append(f"\n{_how(bug)}\n")
     shown = [f for lib in LIBRARIES if (f := cells.get(f"{bug.name} {lib}"))]
     shown = [finding for finding in shown if finding["outcome"] == "shown"]

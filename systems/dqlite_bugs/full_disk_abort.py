@@ -6,6 +6,9 @@ it and the leader applies it; then its own write fails, for want of room for the
 the entry is to go from applied to failed, which its state machine does not allow: `sm_move` in
 `src/lib/sm.c`. The trace that 1.18.7 prints shows it in this order.
 
+It is a race, and takes a leader with some hundred writes a second: it was seen in the first run on
+each of 1.18.1 and 1.18.7, and not again while other work took most of the processors.
+
 Source: seen with this harness; not found among upstream's reports. Releases before 1.18 have no
 such state machine, and corrupt their heap instead.
 """
