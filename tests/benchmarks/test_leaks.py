@@ -209,7 +209,7 @@ def test_a_leak_is_told_with_the_line_that_repeats_it(
     run_leaks: Callable[..., Any], tmp_path: Path
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text("import tempfile; tempfile.mkdtemp()")
-    ran = run_leaks("--only", "1", "--within", "0.5", "--faults", "kill", PYTHONPATH=tmp_path)
+    ran = run_leaks("--only", "1", "--within", "0.5", "--faults", "kill", PYTHONPATH=str(tmp_path))
 
     assert ran.returncode == 1
     assert "folder: " in ran.stdout
@@ -218,14 +218,14 @@ def test_a_leak_is_told_with_the_line_that_repeats_it(
 
 
 @pytest.fixture
-def run_leaks() -> Callable[..., Any]:
+def run_leaks(tmp_path: Path) -> Callable[..., Any]:
     if load("dqlite").probe() is not None:
         pytest.skip("dqlite cannot run here")
 
-    def run(*arguments: str, **environment: Any) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, str(LEAKS), *arguments],
-            env={**os.environ, **{name: str(value) for name, value in environment.items()}},
+            env={**os.environ, "TMPDIR": str(tmp_path), **environment},
             capture_output=True,
             text=True,
             check=False,
