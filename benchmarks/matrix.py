@@ -108,9 +108,9 @@ def _run(fault: str, backend: str) -> Cell:
             )
         except subprocess.TimeoutExpired:
             return Cell(fault, backend, user, "?", "?", "", "", f"no end within {RUN_LIMIT_S} s")
-        if done.returncode not in (0, 1, 2):
-            return Cell(fault, backend, user, "", "", "", "", _last_line(done.stderr))
         run = Path(runs) / "latest"
+        if not (run / "results.json").exists():
+            return Cell(fault, backend, user, "", "", "", "", _last_line(done.stderr))
         verdict = json.loads((run / "results.json").read_text())["verdict"]
         operations = [json.loads(line) for line in (run / "history.jsonl").open()]
     own = [o for o in operations if o.get("process") == fault and o["type"] == "info"]
