@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from dissever.known_bugs import LIMIT_S
-from dissever.systems.dqlite_bugs import BUGS, Bug, Directed
-from dissever.systems.dqlite_images import VERSIONS
+from dissever.systems.dqlite.bugs import BUGS, Bug, Directed
+from dissever.systems.dqlite.images import VERSIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "known-bugs.md"

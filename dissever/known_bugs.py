@@ -29,7 +29,7 @@ from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun, execute
 from dissever.systems import load
 from dissever.systems.dqlite import DqliteDeployment
-from dissever.systems.dqlite_bugs import RELEASES, Bug, Directed, Searched
+from dissever.systems.dqlite.bugs import RELEASES, Bug, Directed, Searched
 
 __all__ = ["LIMIT_S", "Finding", "Outcome", "Target", "reproduce"]
 

@@ -14,8 +14,8 @@ from dissever.harness.cluster import backends
 from dissever.known_bugs import LIMIT_S, Finding, Outcome, Target
 from dissever.known_bugs import reproduce as search_for
 from dissever.params import Name, Names
-from dissever.systems.dqlite_bugs import BUGS, RELEASES
-from dissever.systems.dqlite_images import VERSIONS
+from dissever.systems.dqlite.bugs import BUGS, RELEASES
+from dissever.systems.dqlite.images import VERSIONS
 
 EXIT_STATUS = {Outcome.SHOWN: 0, Outcome.NOT_SHOWN: 1, Outcome.CANNOT_RUN: 3}
 MARKS = {Outcome.SHOWN: "[red]✗[/]", Outcome.NOT_SHOWN: "[green]✓[/]", Outcome.CANNOT_RUN: "-"}

@@ -18,43 +18,43 @@ import msgspec
 from dissever.harness.client import Missing, Nemesis, Primaries
 from dissever.harness.cluster import PLAIN, Cluster, Hosts
 from dissever.harness.system import Builds, Members
-from dissever.nemesis.bursts import Bursts
-from dissever.nemesis.clients import ClientCut, ClientReset
-from dissever.nemesis.clock import ClockFault
-from dissever.nemesis.clock_turns import MONOTONIC
-from dissever.nemesis.cuts import Cuts, LinkEvidence
-from dissever.nemesis.deposed_leader import DeposedLeader
-from dissever.nemesis.disk_full import DiskFull
-from dissever.nemesis.disk_truncate import DiskTruncate
-from dissever.nemesis.down import Down
+from dissever.nemesis.clients.cut import ClientCut, ClientReset
+from dissever.nemesis.clocks.clock import ClockFault
+from dissever.nemesis.clocks.turns import MONOTONIC
+from dissever.nemesis.connections.kinds import TOXIC_KINDS
+from dissever.nemesis.connections.proxies import Proxies
+from dissever.nemesis.connections.toxic import ToxicFault
+from dissever.nemesis.disks.faulty import FaultyDisk
+from dissever.nemesis.disks.full import DiskFull
+from dissever.nemesis.disks.power_failure import PowerFailure
+from dissever.nemesis.disks.truncate import DiskTruncate
 from dissever.nemesis.faults import FAULTS, HEALING_ORDER, Fault, Heals, Shape, parse
-from dissever.nemesis.faulty_disk import FaultyDisk
-from dissever.nemesis.grudges import PartitionSpec
-from dissever.nemesis.kill import CrashLoop, Kill, Stop
-from dissever.nemesis.majority_only import MAJORITY_ONLY, MajorityOnly, core
-from dissever.nemesis.membership import Demote, Remove, Replace, Transfer
 from dissever.nemesis.needs import BACKENDS, Backend, Need, missing
-from dissever.nemesis.node_fault import Hand, NodeFault
-from dissever.nemesis.packet_fault import PacketFault
-from dissever.nemesis.packet_kinds import PACKET_KINDS, Means
-from dissever.nemesis.packets import Packets
-from dissever.nemesis.partition import Partition
-from dissever.nemesis.pause import Pause
-from dissever.nemesis.planner import plan
-from dissever.nemesis.power_failure import PowerFailure
+from dissever.nemesis.nodes.down import Down
+from dissever.nemesis.nodes.kill import CrashLoop, Kill, Stop
+from dissever.nemesis.nodes.membership import Demote, Remove, Replace, Transfer
+from dissever.nemesis.nodes.node_fault import Hand, NodeFault
+from dissever.nemesis.nodes.pause import Pause
+from dissever.nemesis.nodes.processes import Answers
+from dissever.nemesis.nodes.resources import LimitCpu, LimitMemory
+from dissever.nemesis.nodes.upgrade import Upgrade
+from dissever.nemesis.packets.bursts import Bursts
+from dissever.nemesis.packets.fault import PacketFault
+from dissever.nemesis.packets.kinds import PACKET_KINDS, Means
+from dissever.nemesis.packets.rules import Packets
+from dissever.nemesis.partitions.cuts import Cuts, LinkEvidence
+from dissever.nemesis.partitions.deposed_leader import DeposedLeader
+from dissever.nemesis.partitions.grudges import PartitionSpec
+from dissever.nemesis.partitions.majority_only import MAJORITY_ONLY, MajorityOnly, core
+from dissever.nemesis.partitions.partition import Partition
+from dissever.nemesis.partitions.swizzle import Swizzle
+from dissever.nemesis.plans.planner import plan
+from dissever.nemesis.plans.schedule import PlannedOp, final, generator
+from dissever.nemesis.plans.script import Script, compile_script, read_script
+from dissever.nemesis.plans.triggers import EVENTS, Triggered, Watched
 from dissever.nemesis.probes import Probes
-from dissever.nemesis.processes import Answers
-from dissever.nemesis.proxies import Proxies
-from dissever.nemesis.resources import LimitCpu, LimitMemory
-from dissever.nemesis.schedule import PlannedOp, final, generator
-from dissever.nemesis.script import Script, compile_script, read_script
 from dissever.nemesis.sights import Insight
-from dissever.nemesis.swizzle import Swizzle
 from dissever.nemesis.targets import TargetSpec, minority_size
-from dissever.nemesis.toxic import ToxicFault
-from dissever.nemesis.toxic_kinds import TOXIC_KINDS
-from dissever.nemesis.triggers import EVENTS, Triggered, Watched
-from dissever.nemesis.upgrade import Upgrade
 
 __all__ = [  # noqa: RUF022 - grouped by what they are for
     # What there is.

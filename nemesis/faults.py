@@ -14,14 +14,14 @@ from enum import IntEnum
 from random import Random
 from typing import Any
 
-from dissever.nemesis.client_kinds import CLIENT_KINDS
-from dissever.nemesis.clock_turns import CLOCK_DRAWS, MONOTONIC, WALL
-from dissever.nemesis.disk_draws import DISK_DRAWS
-from dissever.nemesis.grudges import PartitionSpec
+from dissever.nemesis.clients.kinds import CLIENT_KINDS
+from dissever.nemesis.clocks.turns import CLOCK_DRAWS, MONOTONIC, WALL
+from dissever.nemesis.connections.kinds import TOXIC_KINDS
+from dissever.nemesis.disks.draws import DISK_DRAWS
 from dissever.nemesis.links import LINK_SPECS
-from dissever.nemesis.packet_kinds import PACKET_KINDS
+from dissever.nemesis.packets.kinds import PACKET_KINDS
+from dissever.nemesis.partitions.grudges import PartitionSpec
 from dissever.nemesis.targets import TargetSpec, majority_size, minority_size
-from dissever.nemesis.toxic_kinds import TOXIC_KINDS
 
 __all__ = ["FAULTS", "HEALING_ORDER", "Fault", "Heals", "Shape", "down_least", "parse"]
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import permutations
 from random import Random
 
-from dissever.nemesis.grudges import Link
+from dissever.nemesis.partitions.grudges import Link
 from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import TargetSpec, choose, minority_size
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from dissever.harness.client import Missing
 from dissever.harness.cluster import backends, cgroups, clock, faultfs
-from dissever.nemesis import host_trials
+from dissever.nemesis.packets import host_trials
 from dissever.nemesis.toxiproxy import server
 
 __all__ = ["BACKENDS", "NEEDS", "Backend", "Need", "missing"]

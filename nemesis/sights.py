@@ -9,7 +9,7 @@ from typing import Any
 from dissever.harness.client import Invocation, Primaries
 from dissever.harness.cluster import Cluster
 from dissever.harness.system import Members
-from dissever.nemesis.down import Down, aim, sight
+from dissever.nemesis.nodes.down import Down, aim, sight
 from dissever.nemesis.requests import read_request
 from dissever.nemesis.targets import TargetSpec
 

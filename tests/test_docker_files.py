@@ -16,8 +16,8 @@ import yaml
 import dqlite
 from dissever.harness.cluster import engine
 from dissever.harness.plan import Options
-from dissever.systems import dqlite_images
 from dissever.systems.dqlite import LATENCY_MS, PORT
+from dissever.systems.dqlite import images as dqlite_images
 
 FILE = Path(__file__).parents[1] / "docker" / "compose.yaml"
 NODES = ("n1", "n2", "n3", "n4", "n5")

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dissever.systems.dqlite_bugs import BUGS
+from dissever.systems.dqlite.bugs import BUGS
 
 PATH = Path(__file__).parents[2] / "benchmarks" / "known_bugs.py"
 

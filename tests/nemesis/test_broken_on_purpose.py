@@ -32,9 +32,9 @@ from dissever.nemesis import (
     hosts,
     make_nemeses,
 )
-from dissever.nemesis import clock as clock_faults
-from dissever.nemesis.proxies import Proxies
-from dissever.nemesis.toxic_kinds import TOXIC_KINDS
+from dissever.nemesis.clocks import clock as clock_faults
+from dissever.nemesis.connections.kinds import TOXIC_KINDS
+from dissever.nemesis.connections.proxies import Proxies
 from dissever.nemesis.toxiproxy import server
 
 pytestmark = pytest.mark.cluster

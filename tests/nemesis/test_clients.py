@@ -14,7 +14,8 @@ from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster, Program, backends
 from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster
-from dissever.nemesis import HEALING_ORDER, KINDS, Backend, Environment, client_rules, make_nemeses
+from dissever.nemesis import HEALING_ORDER, KINDS, Backend, Environment, make_nemeses
+from dissever.nemesis.clients import client_rules
 from dissever.nemesis.links import Way
 
 NODES = ("n1", "n2", "n3")
@@ -215,7 +216,7 @@ def test_a_cut_that_lets_clients_through_is_no_fault(
         assert cut.value["evidence"]["held"] is False
         assert cut.error == "start-client-cut did not take hold"
 
-    monkeypatch.setattr("dissever.nemesis.clients.COUNTED_LIMIT_S", 0.5)
+    monkeypatch.setattr("dissever.nemesis.clients.cut.COUNTED_LIMIT_S", 0.5)
     with_nodes(work, "client-cut")
 
 
@@ -226,7 +227,7 @@ def test_a_cut_that_stays_is_no_healing(
     async def work(at: Deployment) -> None:
         await at.do("start-client-cut", {"targets": ["n1"]})
         monkeypatch.setattr(client_rules, "HEAL", "add table inet x")
-        monkeypatch.setattr("dissever.nemesis.processes.ANSWER_LIMIT_S", 0.5)
+        monkeypatch.setattr("dissever.nemesis.nodes.processes.ANSWER_LIMIT_S", 0.5)
         healed = await at.do("stop-client-cut")
 
         assert healed.value["evidence"]["healed"] is False

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dissever.harness.cluster import NodeState
-from dissever.nemesis.grudges import isolate
+from dissever.nemesis.partitions.grudges import isolate
 
 NAME = "deposed-leader"
 START, RESUME, STOP = (NAME, f"start-{NAME}"), (NAME, f"resume-{NAME}"), (NAME, f"stop-{NAME}")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dissever.harness.cluster import Grudge
-from dissever.nemesis import grudges
+from dissever.nemesis.partitions import grudges
 from dissever.nemesis.targets import majority_size
 
 counts = st.integers(2, 12)

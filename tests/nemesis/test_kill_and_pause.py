@@ -7,7 +7,7 @@ import pytest
 
 from dissever.harness.client import Invocation
 from dissever.harness.cluster import NodeState
-from dissever.nemesis.down import Down
+from dissever.nemesis.nodes.down import Down
 
 KILL, START = ("kill", "kill"), ("kill", "start")
 PAUSE, RESUME = ("pause", "pause"), ("pause", "resume")

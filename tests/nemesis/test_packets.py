@@ -6,10 +6,11 @@ from random import Random
 
 import pytest
 
-from dissever.nemesis import FAULTS, loss, shaping
-from dissever.nemesis.bursts import HEADERS_BYTES, Burst, Size, summary
-from dissever.nemesis.packet_kinds import PACKET_KINDS, Means
-from dissever.nemesis.packet_measures import acts, size
+from dissever.nemesis import FAULTS
+from dissever.nemesis.packets import loss, shaping
+from dissever.nemesis.packets.bursts import HEADERS_BYTES, Burst, Size, summary
+from dissever.nemesis.packets.kinds import PACKET_KINDS, Means
+from dissever.nemesis.packets.measures import acts, size
 
 TOLD = {
     "packet-loss": {"percent": 10},

@@ -12,7 +12,7 @@ import pytest
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 from dissever.nemesis import KINDS, Backend, Environment, make_nemeses
-from dissever.nemesis.packet_kinds import PACKET_KINDS
+from dissever.nemesis.packets.kinds import PACKET_KINDS
 
 pytestmark = pytest.mark.cluster
 
@@ -112,7 +112,7 @@ def test_what_a_cut_hides_is_still_counted(with_nodes: Callable[..., None]) -> N
 def test_a_second_fault_of_packets_is_refused_and_teardown_leaves_nothing(
     with_nodes: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dissever.nemesis.packets.FREED_LIMIT_S", 0.1)
+    monkeypatch.setattr("dissever.nemesis.packets.rules.FREED_LIMIT_S", 0.1)
 
     async def work(at: Deployment) -> None:
         before = await at.left()
@@ -150,8 +150,11 @@ def test_a_second_fault_of_packets_waits_for_a_late_healing(
 
 
 LIES: Mapping[str, tuple[str, str]] = {
-    "packet-loss": ("dissever.nemesis.loss.ruleset", "add table inet x"),
-    "packet-rate": ("dissever.nemesis.shaping.shaping", "qdisc add dev lo root handle 1: htb"),
+    "packet-loss": ("dissever.nemesis.packets.loss.ruleset", "add table inet x"),
+    "packet-rate": (
+        "dissever.nemesis.packets.shaping.shaping",
+        "qdisc add dev lo root handle 1: htb",
+    ),
 }
 """Fault -> who says what the kernel is told, and something that does nothing."""
 
@@ -162,7 +165,7 @@ def test_a_rule_that_does_nothing_is_no_fault(
 ) -> None:
     where, lie = LIES[fault]
     monkeypatch.setattr(where, lambda *_: lie)
-    monkeypatch.setattr("dissever.nemesis.packet_fault.LOOKS", 1)
+    monkeypatch.setattr("dissever.nemesis.packets.fault.LOOKS", 1)
 
     async def work(at: Deployment) -> None:
         started = await at.start(fault, {"spec": "one"})
@@ -178,8 +181,8 @@ def test_a_rule_that_stays_is_no_healing(
 ) -> None:
     async def work(at: Deployment) -> None:
         await at.start("packet-loss", {"spec": "one", "percent": 40})
-        monkeypatch.setattr("dissever.nemesis.loss.HEAL", "add table inet x")
-        monkeypatch.setattr("dissever.nemesis.packet_fault.LOOKS", 1)
+        monkeypatch.setattr("dissever.nemesis.packets.loss.HEAL", "add table inet x")
+        monkeypatch.setattr("dissever.nemesis.packets.fault.LOOKS", 1)
         stopped = await at.stop("packet-loss")
 
         assert stopped.value["evidence"]["healed"] is False

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from dissever.harness.client import Invocation
-from dissever.nemesis.cuts import Cuts
-from dissever.nemesis.grudges import PartitionSpec, cut_links, isolate
+from dissever.nemesis.partitions.cuts import Cuts
+from dissever.nemesis.partitions.grudges import PartitionSpec, cut_links, isolate
 
 START, STOP = ("partition", "start-partition"), ("partition", "stop-partition")
 

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dissever.nemesis import FAULTS, PlannedOp, plan
-from dissever.nemesis.planner import ACTIVE_S, RECOVERY_S, RECOVERY_SHARE, Timing, timing
+from dissever.nemesis.plans.planner import ACTIVE_S, RECOVERY_S, RECOVERY_SHARE, Timing, timing
 from dissever.nemesis.targets import minority_size
 
 NODES = tuple(f"n{i}" for i in range(1, 10))

@@ -14,7 +14,7 @@ from dissever.harness.results import Budget, Verdict
 from dissever.nemesis import PlannedOp, final, make_nemeses, plan
 from dissever.nemesis import generator as play_plan
 from dissever.nemesis.faults import HEALING_ORDER
-from dissever.nemesis.majority_only import MAJORITY_ONLY
+from dissever.nemesis.partitions.majority_only import MAJORITY_ONLY
 
 FAULTS = ("partition", "kill", "pause", "deposed-leader")
 ORDER = tuple(name for name in HEALING_ORDER if name in FAULTS)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Anomaly, Result, Verdict, merge
 from dissever.systems.dqlite import DqliteSystem
-from dissever.systems.dqlite_bugs import BUGS, RELEASES
-from dissever.systems.dqlite_bugs.bug import anomalies
-from dissever.systems.dqlite_bugs.stuck import SILENCE_S, silence_s
-from dissever.systems.dqlite_bugs.wire import Answer
+from dissever.systems.dqlite.bugs import BUGS, RELEASES
+from dissever.systems.dqlite.bugs.bug import anomalies
+from dissever.systems.dqlite.bugs.stuck import SILENCE_S, silence_s
+from dissever.systems.dqlite.bugs.wire import Answer
 from dqlite import codec
 from dqlite.schema import Failure
 

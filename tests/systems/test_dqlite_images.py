@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dissever.harness.plan import Options
-from dissever.systems import dqlite_images
 from dissever.systems.dqlite import DqliteSystem
+from dissever.systems.dqlite import images as dqlite_images
 
 BUILD = Path(__file__).parents[2] / "docker" / "build"
 

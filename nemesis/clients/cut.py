@@ -1,0 +1,196 @@
+"""
+Cut clients off from nodes, or reset their connections; nodes go on hearing each other.
+
+Evidence of a cut: the rule counts packets, and the node answers no request; afterwards the rule is
+gone, and it does. Evidence of resets: a connection of ours is reset, and ss names those it ended;
+afterwards one stays open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from dissever.harness.client import Missing
+from dissever.harness.cluster import Cluster, NodeState
+from dissever.nemesis.clients import client_rules
+from dissever.nemesis.clients.kinds import every_s
+from dissever.nemesis.links import Way
+from dissever.nemesis.nodes import processes
+from dissever.nemesis.nodes.processes import Answers, Seen
+
+__all__ = ["ClientCut", "ClientReset"]
+
+log = logging.getLogger(__name__)
+
+OPEN_S: Final = 1.0
+"""A connection that lives for so long is not reset."""
+
+COUNTED_LIMIT_S: Final = 3.0
+DIAL_LIMIT_S: Final = 1.0
+LISTENS_LIMIT_S: Final = 5.0
+"""One that was started a moment ago does not listen yet."""
+
+_GLANCE_S: Final = 0.05
+
+
+class _Clients:
+    """The links between clients and the nodes of a cluster; what both faults share."""
+
+    def __init__(self, cluster: Cluster, ports: Sequence[int], answers: Answers | None) -> None:
+        """
+        Make what breaks them.
+
+        Args:
+            ports: Where nodes listen for clients.
+            answers: Whether a node answers a client now; None when nobody can say.
+        """
+        self._cluster = cluster
+        self._ports = tuple(ports)
+        self._answers = answers
+
+    def probe(self, cluster: Cluster) -> Missing | None:
+        if self._ports:
+            return None
+        return Missing("the system does not say on which ports its nodes serve clients", "")
+
+    def is_back(self, seen: Seen) -> bool:
+        return seen.is_so
+
+    @property
+    def _nodes(self) -> list[str]:
+        return [self._cluster.address(node) for node in self._cluster.nodes]
+
+    async def _runs(self, node: str) -> bool:
+        return (await self._cluster.status(node)).state is NodeState.RUNNING
+
+
+class ClientCut(_Clients):
+    """Nodes do not hear clients, or are not heard, or both; a `Hand`."""
+
+    extra: tuple[str, ...] = ("way",)
+
+    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
+        rules = client_rules.ruleset(Way(told.get("way", Way.BOTH)), self._ports, self._nodes)
+        await self._nft(node, rules)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + COUNTED_LIMIT_S
+        count, answered = 0, None
+        while (not count or answered) and loop.time() < end:
+            answered = await self._asked(node)
+            count = await self._dropped(node) or 0
+        status = await self._cluster.status(node)
+        facts = {"dropped": count, "answers": answered}
+        return Seen(node, count > 0 and not answered, status, facts)
+
+    async def undo(self, node: str) -> Seen:
+        count = await self._dropped(node)
+        await self._nft(node, client_rules.HEAL)
+        is_gone = await self._dropped(node) is None
+        answered = await processes.answers_again(self._answers, node)
+        # One that is down or paused by then answers nobody.
+        is_so = is_gone and (answered or not await self._runs(node))
+        facts = {"dropped": count, "answers": answered}
+        return Seen(node, is_so, await self._cluster.status(node), facts)
+
+    async def release(self, node: str) -> None:
+        await self._nft(node, client_rules.HEAL)
+
+    async def _asked(self, node: str) -> bool | None:
+        """Whether it answers; who cannot ask knocks, so that there is something to count."""
+        if self._answers is not None:
+            return await self._answers(node)
+        with contextlib.suppress(OSError):
+            (await self._cluster.dial(node, self._ports[0], DIAL_LIMIT_S)).close()
+        return None
+
+    async def _dropped(self, node: str) -> int | None:
+        """Packets so far; None when there is no rule."""
+        done = await self._cluster.command(node, client_rules.COUNTERS)
+        return None if done.exit_status else client_rules.dropped(done.stdout)
+
+    async def _nft(self, node: str, transaction: str) -> None:
+        done = await self._cluster.command(node, ["nft", "-f", "-"], transaction)
+        if done.exit_status:
+            raise OSError(0, f"{node}: nft failed: {done.stderr.strip()}")
+
+
+class ClientReset(_Clients):
+    """Every so often every connection of a client with the node is reset; a `Hand`."""
+
+    extra: tuple[str, ...] = ("every_ms",)
+
+    def __init__(self, cluster: Cluster, ports: Sequence[int], answers: Answers | None) -> None:
+        super().__init__(cluster, ports, answers)
+        self._resetting: dict[str, asyncio.Task[None]] = {}
+        self._ended: dict[str, int] = {}
+        """Node -> connections that were reset."""
+        # The engine's proxy may tell of a reset as of an end.
+        is_direct = cluster.backend != "containers"
+        self._resets = ("reset",) if is_direct else ("reset", "closed")
+
+    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
+        interval_s = every_s(told)
+        await self.release(node)
+        self._ended[node] = 0
+        self._resetting[node] = asyncio.create_task(self._keep_resetting(node, interval_s))
+        loop = asyncio.get_running_loop()
+        end = loop.time() + 2 * interval_s + LISTENS_LIMIT_S
+        seen = ""
+        while (seen not in self._resets or not self._ended[node]) and loop.time() < end:
+            seen = await self._fate(node, end - loop.time())
+            await asyncio.sleep(_GLANCE_S)  # What ss says comes a little later.
+        facts = {"connection": seen, "ended": self._ended[node]}
+        is_so = seen in self._resets and self._ended[node] > 0
+        return Seen(node, is_so, await self._cluster.status(node), facts)
+
+    async def undo(self, node: str) -> Seen:
+        await self.release(node)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LISTENS_LIMIT_S
+        seen = ""
+        while seen != "open" and loop.time() < end and await self._runs(node):
+            seen = await self._fate(node, OPEN_S)
+            await asyncio.sleep(_GLANCE_S)
+        is_so = seen == "open" or not await self._runs(node)
+        facts = {"connection": seen, "ended": self._ended.pop(node, 0)}
+        return Seen(node, is_so, await self._cluster.status(node), facts)
+
+    async def release(self, node: str) -> None:
+        task = self._resetting.pop(node, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _keep_resetting(self, node: str, interval_s: float) -> None:
+        command = client_rules.kill(self._ports, self._nodes)
+        while True:
+            await asyncio.sleep(interval_s)
+            done = await self._cluster.command(node, command)
+            if done.exit_status:
+                log.warning("%s: ss failed: %s", node, done.stderr.strip())
+            self._ended[node] += len(done.stdout.splitlines())
+
+    async def _fate(self, node: str, limit_s: float) -> str:
+        """What becomes of a connection in that time: `open`, `reset`, `closed`, or why none is."""
+        try:
+            connection = await self._cluster.dial(node, self._ports[0], DIAL_LIMIT_S)
+        except OSError as error:
+            return error.strerror or str(error)
+        with connection:
+            return await _ended(connection, limit_s)
+
+
+async def _ended(connection: socket.socket, limit_s: float) -> str:
+    try:
+        async with asyncio.timeout(limit_s):
+            await asyncio.get_running_loop().sock_recv(connection, 1)
+    except ConnectionError:
+        return "reset"
+    except TimeoutError:
+        return "open"
+    return "closed"

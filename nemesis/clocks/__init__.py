@@ -1,0 +1,1 @@
+"""Faults of the clocks of nodes."""

@@ -1,0 +1,1 @@
+"""Faults of connections between nodes, by Toxiproxy."""

@@ -1,0 +1,267 @@
+"""
+Spoil what nodes send each other, with Toxiproxy: one nemesis for each kind of toxic.
+
+A link is a direction, whoever connected: what n1 sends n2 goes upstream through the proxy of n1's
+connections to n2, and downstream through that of n2's connections to n1. The toxic is put on both.
+
+Evidence. The server has the toxics on the proxies of these links, read back, and none after. On a
+twin, a proxy of the same server before an echo of its own host, the same toxics are measured:
+before the fault the effect is not there, in force it is, afterwards it is not. Counters show that
+what nodes sent went through the proxies, and nothing past them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from dissever.harness.client import Completion, Invocation, Missing, Primaries
+from dissever.harness.cluster import Cluster
+from dissever.nemesis.connections.kinds import TOXIC_KINDS
+from dissever.nemesis.connections.measures import MEASURES, Measured
+from dissever.nemesis.connections.proxies import Proxies
+from dissever.nemesis.links import LinkChoice, LinkSpec, Way, choose_links
+from dissever.nemesis.nodes.down import known_primaries
+from dissever.nemesis.partitions.grudges import Link
+from dissever.nemesis.requests import Request, read_request
+from dissever.nemesis.toxiproxy import Direction, Effect, Toxic
+
+__all__ = ["ToxicFault"]
+
+log = logging.getLogger(__name__)
+
+LOOKS: Final = 12
+"""A busy host may measure wrongly; so many looks before that counts."""
+
+ERROR_GAP_S: Final = 0.2
+"""A server that was replaced meanwhile is there again."""
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What was asked for: server -> proxy -> its toxics. Entered before the servers are asked."""
+
+    targets: tuple[str, ...]
+    links: tuple[Link, ...]
+    settings: Mapping[str, Any]
+    toxics: Mapping[str, Mapping[str, tuple[Toxic, ...]]]
+    traffic: Mapping[Link, Mapping[str, int]]
+    replaced: Mapping[str, int]
+
+    def ways(self, node: str) -> tuple[Toxic, ...]:
+        """The toxics of a server, one for each direction: what its twin gets."""
+        every = {t.direction: t for toxics in self.toxics[node].values() for t in toxics}
+        return tuple(every[direction] for direction in sorted(every))
+
+
+class ToxicFault:
+    """`start-<name>` spoils links, `stop-<name>` heals them. A second start replaces the first."""
+
+    def __init__(
+        self,
+        name: str,
+        cluster: Cluster,
+        proxies: Proxies,
+        *,
+        primaries: Primaries | None,
+        seed: int,
+    ) -> None:
+        """`name`: one of `TOXIC_KINDS`. `seed`: for invocations that bring none of their own."""
+        self._name = name
+        self._kind = TOXIC_KINDS[name]
+        self._number = list(TOXIC_KINDS).index(name)
+        self._twin = f"twin of {name}"
+        self._cluster = cluster
+        self._proxies = proxies
+        self._primaries = primaries
+        self._seed = seed
+        self._count = 0
+        self._now: InForce | None = None
+
+    def probe(self, cluster: Cluster) -> Missing | None:
+        """A link needs two ends."""
+        if len(cluster.nodes) < 2:
+            return Missing("there is no link between nodes", "run with at least 2 nodes")
+        return None
+
+    async def prepare(self) -> bool:
+        """Put every link behind a proxy, and do without the connections that there were."""
+        if self._proxies.is_laid:
+            return False
+        await self._proxies.lay()
+        return True
+
+    async def invoke(self, invocation: Invocation) -> Completion:
+        """
+        Spoil or heal.
+
+        Raises:
+            ValueError: For another `f`, a spec or a setting that there is not.
+            OSError: When a server cannot be asked.
+        """
+        if invocation.f == f"start-{self._name}":
+            return await self._start(invocation)
+        if invocation.f == f"stop-{self._name}":
+            return await self._stop(invocation)
+        raise ValueError(f"expected start-{self._name} or stop-{self._name}, got {invocation.f!r}")
+
+    async def heal(self) -> None:
+        """Take this fault's toxics off every proxy, and look at nothing."""
+        if self._now is not None:
+            await self._remove(self._now)
+            self._now = None
+
+    async def _start(self, invocation: Invocation) -> Completion:
+        self._count += 1
+        settings = ("way", "toxicity", *self._kind.settings)
+        stream = f"{self._seed}/{self._name}/{self._count}"
+        spec = LinkSpec.ONE
+        request = read_request(invocation.value, spec=spec, stream=stream, extra=settings)
+        told = self._kind.filled(request.told)
+        effect = self._kind.effect(told)
+        await self._proxies.lay()
+        await self.heal()
+        choice, way = await self._choose(request)
+        toxicity = float(request.told.get("toxicity", 1.0))
+        toxics = self._toxics(choice.links, effect, toxicity)
+        traffic, replaced = await self._proxies.traffic(), self._proxies.replaced
+        now = InForce(choice.targets, choice.links, told, toxics, traffic, replaced)
+        twins = (self._proxies.twin(node, self._twin, self._number) for node in toxics)
+        await asyncio.gather(*twins)
+        before = await self._measure(now, is_so=False)
+        self._now = now
+        await asyncio.gather(*(self._put(node, now) for node in toxics))
+        found = await self._found(now)
+        during = await self._measure(now, is_so=True)
+        wrong = sorted(node for node in now.toxics if not during[node].is_so or before[node].is_so)
+        wanted = sum(len(toxics) for of in now.toxics.values() for toxics in of.values())
+        is_held = bool(wanted) and found == wanted and not wrong
+        log.info("%s: %s %s, held: %s", self._name, choice.targets, told, is_held)
+        evidence = {
+            "held": is_held,
+            "links": len(choice.links),
+            "toxics": found,
+            "before": _facts(before),
+            "during": _facts(during),
+        }
+        value = {
+            "spec": request.spec,
+            "targets": list(choice.targets),
+            "way": way.value,
+            **told,
+            "toxicity": toxicity,
+            **choice.notes,
+            "evidence": evidence,
+        }
+        return invocation.info(None if is_held else f"{self._name} did not take hold", value)
+
+    async def _stop(self, invocation: Invocation) -> Completion:
+        now = self._now
+        if now is None:
+            return invocation.info(None, {"targets": [], "evidence": {"healed": True}})
+        passed = _since(now.traffic, await self._proxies.traffic())
+        await self._remove(now)
+        left = await self._found(now)
+        after = await self._measure(now, is_so=False)
+        self._now = None
+        past = sum(counts["past"] for counts in passed.values())
+        is_healed = not left and not past and not any(each.is_so for each in after.values())
+        log.info("%s: healed %s: %s", self._name, now.targets, is_healed)
+        evidence = {
+            "healed": is_healed,
+            "toxics": left,
+            "after": _facts(after),
+            "servers_replaced": _more(now.replaced, self._proxies.replaced),
+            "packets": {f"{a}->{b}": passed[a, b] for a, b in sorted(passed)},
+        }
+        value = {"targets": list(now.targets), "evidence": evidence}
+        return invocation.info(None if is_healed else f"{self._name} did not heal", value)
+
+    async def _choose(self, request: Request) -> tuple[LinkChoice, Way]:
+        way = Way(request.told.get("way", Way.BOTH))
+        asks = request.spec == LinkSpec.LEADER
+        leading = await known_primaries(self._primaries) if asks else ()
+        return choose_links(request, self._cluster.nodes, way=way, leading=leading), way
+
+    def _toxics(
+        self, links: Iterable[Link], effect: Effect, toxicity: float
+    ) -> dict[str, dict[str, tuple[Toxic, ...]]]:
+        """What goes on which proxy of which server."""
+        made: dict[str, dict[str, tuple[Toxic, ...]]] = {}
+        for source, destination in links:
+            for server, peer, direction in (
+                (source, destination, Direction.UPSTREAM),
+                (destination, source, Direction.DOWNSTREAM),
+            ):
+                toxic = Toxic(effect, direction, toxicity, f"{self._name}-{direction}")
+                of_server = made.setdefault(server, {})
+                for proxy in self._proxies.names(server, peer):
+                    of_server[proxy] = (*of_server.get(proxy, ()), toxic)
+        return made
+
+    async def _put(self, node: str, now: InForce) -> None:
+        """The twin has it for certain, whatever the share of connections that are to suffer."""
+        whole = tuple(Toxic(t.effect, t.direction, name=t.name) for t in now.ways(node))
+        await self._proxies.put(node, self._name, {**now.toxics[node], self._twin: whole})
+
+    async def _remove(self, now: InForce) -> None:
+        """Take toxics off all servers, also when one of them fails."""
+        ends = await asyncio.gather(
+            *(self._proxies.put(node, self._name, {}) for node in now.toxics),
+            return_exceptions=True,
+        )
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+
+    async def _found(self, now: InForce) -> int:
+        """How many of the toxics the servers say they have, as they should be."""
+        servers = await asyncio.gather(*(self._proxies.there(n) for n in now.toxics))
+        return sum(
+            proxy in there and toxic in there[proxy].toxics
+            for there, of_server in zip(servers, now.toxics.values(), strict=True)
+            for proxy, toxics in of_server.items()
+            for toxic in toxics
+        )
+
+    async def _measure(self, now: InForce, *, is_so: bool) -> dict[str, Measured]:
+        """What each server's twin does, until it is as it should be or the looks are used up."""
+        measures = (self._look(node, now, is_so) for node in now.toxics)
+        return dict(zip(now.toxics, await asyncio.gather(*measures), strict=True))
+
+    async def _look(self, node: str, now: InForce, is_so: bool) -> Measured:
+        connect = partial(self._proxies.connect, node, self._number)
+        seen = Measured(not is_so, {})
+        for _ in range(LOOKS):
+            try:
+                measure = MEASURES[self._name]
+                seen = await measure(connect, now.settings, len(now.ways(node)))
+            except OSError as error:
+                seen = Measured(not is_so, {"error": str(error)})
+                await asyncio.sleep(ERROR_GAP_S)
+            if seen.is_so == is_so:
+                break
+        return seen
+
+
+def _facts(measured: Mapping[str, Measured]) -> dict[str, Any]:
+    return {node: dict(measured[node].facts) for node in sorted(measured)}
+
+
+def _since(
+    before: Mapping[Link, Mapping[str, int]], now: Mapping[Link, Mapping[str, int]]
+) -> dict[Link, dict[str, int]]:
+    """Packets of each link between two readings."""
+    return {
+        link: {what: count - before[link].get(what, 0) for what, count in counts.items()}
+        for link, counts in now.items()
+    }
+
+
+def _more(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
+    """Node -> how many more, where there are."""
+    return {node: now[node] - before[node] for node in now if now[node] > before[node]}

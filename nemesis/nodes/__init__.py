@@ -1,0 +1,1 @@
+"""Faults of processes: ended, paused, limited, upgraded, members no more; and who is down."""

@@ -1,0 +1,1 @@
+"""Faults of who hears whom: packets dropped between nodes."""

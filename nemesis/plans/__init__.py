@@ -1,0 +1,1 @@
+"""When faults strike: drawn from the seed, written in a file, or as in a recorded run."""

@@ -1,0 +1,148 @@
+"""
+The faults of a recorded run, as a plan: at the same times, on the very nodes and links that were
+struck then, whoever leads now.
+
+It is read from `schedule.jsonl`, or from `history.jsonl` where a run was killed before it wrote the
+other. Whatever heals at the end of every run is left out, for a replay ends as any run does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from dissever.nemesis.faults import FAULTS, parse
+from dissever.nemesis.partitions.majority_only import MAJORITY_ONLY
+from dissever.nemesis.plans.schedule import PlannedOp
+from dissever.nemesis.targets import TargetSpec
+
+__all__ = ["Schedule", "compile_schedule", "is_schedule", "read_schedule"]
+
+_SETTLED = frozenset({"swizzle"})
+"""The seed alone settles whom they strike, and in which order."""
+
+_NOT_FAULTS = frozenset({"recovery", MAJORITY_ONLY})
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What counts of an event."""
+
+    time: int
+    process: int | str
+    type: str
+    f: str
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Operations in the order of their offsets. `budget`: it strikes so many nodes in all."""
+
+    ops: tuple[PlannedOp, ...]
+    budget: int
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The names of its faults."""
+        return tuple(dict.fromkeys(op.process for op in self.ops))
+
+
+def is_schedule(text: str) -> bool:
+    """Whether its first line is an event."""
+    try:
+        msgspec.json.decode(text.partition("\n")[0], type=Line)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def read_schedule(text: str) -> Schedule:
+    """
+    Read the events of a run.
+
+    Raises:
+        ValueError: For a line that is no event, or a fault that there is not; it is named.
+    """
+    ops: list[PlannedOp] = []
+    asked: dict[str, int] = {}
+    """Process -> the place of its last injection in `ops`."""
+
+    opened: set[str] = set()
+    struck: set[str] = set()
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        try:
+            event = msgspec.json.decode(line, type=Line)
+            if isinstance(event.process, int) or event.process in _NOT_FAULTS:
+                continue
+            name, steps = event.process, _steps(event)
+            if event.type != "invoke" and event.f == steps[0] and name in asked:
+                last = asked.pop(name)
+                value = _as_it_was(name, ops[last].value, event.value)
+                ops[last] = msgspec.structs.replace(ops[last], value=value)
+                struck.update(_nodes(value))
+            elif event.type == "invoke" and (event.f == steps[0] or name in opened):
+                if event.f == steps[0]:
+                    asked[name] = len(ops)
+                ops.append(PlannedOp(event.time, name, event.f, event.value))
+                (opened.discard if event.f == steps[-1] else opened.add)(name)
+        except (ValueError, msgspec.DecodeError) as error:
+            if number == len(lines) and not line.endswith("}"):
+                break  # The harness was killed while it wrote.
+            raise ValueError(f"line {number}: {error}") from error
+    if not ops:
+        raise ValueError("expected the events of faults, found none")
+    return Schedule(tuple(ops), max(1, len(struck)))
+
+
+def compile_schedule(
+    schedule: Schedule, *, nodes: Sequence[str], time_limit_s: float
+) -> tuple[PlannedOp, ...]:
+    """
+    The operations for a run on these nodes; what heals after the limit is left to the run's end.
+
+    Raises:
+        ValueError: When a node is not one of these, or a fault strikes after the limit.
+    """
+    limit_ns = int(time_limit_s * 1e9)
+    for op in schedule.ops:
+        if unknown := sorted(set(_nodes(op.value)) - set(nodes)):
+            told = f"expected nodes out of {', '.join(nodes)}, got {', '.join(unknown)}"
+            raise ValueError(f"{op.f} at {op.offset_ns / 1e9:.3f} s: {told}")
+        if op.f == FAULTS[op.process].steps[0] and op.offset_ns >= limit_ns:
+            raise ValueError(
+                f"expected a time limit over {op.offset_ns / 1e9:.3f} s, when {op.process} strikes,"
+                f" got {time_limit_s:g} s"
+            )
+    return tuple(op for op in schedule.ops if op.offset_ns < limit_ns)
+
+
+def _steps(event: Line) -> tuple[str, ...]:
+    """The operations of the fault of an event. Raises ValueError when there is none."""
+    (fault,) = parse([str(event.process)])
+    steps = fault.shape.steps
+    if event.f not in steps:
+        raise ValueError(f"expected {', '.join(steps)} of {fault.name}, got {event.f!r}")
+    return steps
+
+
+def _as_it_was(name: str, asked: Any, seen: Any) -> Any:
+    """The value of an injection, with whom it struck in the place of what the choice was among."""
+    is_told = isinstance(asked, dict) and isinstance(seen, dict) and "targets" not in asked
+    if not is_told or name in _SETTLED:
+        return asked
+    rest = {name: each for name, each in asked.items() if name not in ("spec", "count")}
+    if seen.get("grudge"):
+        return {**rest, "grudge": seen["grudge"]}
+    if seen.get("targets") and asked.get("spec", TargetSpec.ONE) in frozenset(TargetSpec):
+        return {**rest, "targets": seen["targets"]}
+    return asked
+
+
+def _nodes(value: Any) -> Collection[str]:
+    """The nodes that a value names."""
+    fields = value if isinstance(value, dict) else {}
+    return [*fields.get("targets", ()), *fields.get("grudge", ())]

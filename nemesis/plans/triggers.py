@@ -1,0 +1,159 @@
+"""
+Faults that wait for something to happen, instead of sleeping and hoping.
+
+A value may say `{"after": {"event": "leader-changed", "within_s": 10}}`: the operation comes once
+the event was seen, or when the time is up, and says which. `{"hold_s": 2}` comes so long after the
+operation before it on the same process. Events are seen from outside, against what was there when
+the last injection of that process began, or for the first operation when the waiting began.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from dissever.harness.client import Completion, Invocation, Missing, Nemesis, Prepares
+from dissever.harness.cluster import Cluster
+from dissever.harness.system import Snapshot
+from dissever.nemesis.nodes.down import known_primaries
+
+__all__ = ["EVENTS", "Event", "Triggered", "Watched"]
+
+GLANCE_S = 0.02
+
+
+class Watched(Protocol):
+    """What events are seen by."""
+
+    async def primaries(self) -> tuple[str, ...]:
+        """The names of the nodes that claim to lead now."""
+        ...
+
+    async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
+        """Node -> the snapshots that it holds; empty when nobody can say."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is seen of a system at one moment."""
+
+    primaries: frozenset[str]
+    snapshots: Mapping[str, frozenset[Snapshot]]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something to wait for: a line for people, and how it shows between two sights."""
+
+    description: str
+    has_happened: Callable[[Sight, Sight], bool]
+
+
+def _new(before: Sight, now: Sight) -> list[Snapshot]:
+    """Snapshots of any node that it did not have."""
+    had = {node: {each.name for each in held} for node, held in before.snapshots.items()}
+    return [
+        each
+        for node, held in now.snapshots.items()
+        for each in held
+        if each.name not in had.get(node, ())
+    ]
+
+
+EVENTS: Mapping[str, Event] = {
+    "leader-changed": Event(
+        "a node claims to lead that did not",
+        lambda before, now: bool(now.primaries - before.primaries),
+    ),
+    "leaderless": Event("nobody claims to lead", lambda _, now: not now.primaries),
+    "snapshot-taken": Event(
+        "a node has a snapshot that it did not have",
+        lambda before, now: bool(_new(before, now)),
+    ),
+    "snapshot-installed": Event(
+        "a node has a snapshot that came from another node",
+        lambda before, now: any(each.is_installed for each in _new(before, now)),
+    ),
+}
+"""By the names that plans give them."""
+
+
+class Triggered:
+    """A nemesis whose operations may wait; all else is passed on."""
+
+    def __init__(self, nemesis: Nemesis, watched: Watched) -> None:
+        self._nemesis = nemesis
+        self._watched = watched
+        self._before: Sight | None = None
+        self._done_s = 0.0
+
+    def probe(self, cluster: Cluster) -> Missing | None:
+        return self._nemesis.probe(cluster)
+
+    async def prepare(self) -> bool:
+        return isinstance(self._nemesis, Prepares) and await self._nemesis.prepare()
+
+    async def invoke(self, invocation: Invocation) -> Completion:
+        """
+        Wait as the value says, then do it; the completion's value says under `awaited` what came.
+
+        Raises:
+            ValueError: For an event that there is not.
+        """
+        value = invocation.value
+        if not isinstance(value, Mapping) or not value.keys() & {"after", "hold_s"}:
+            completion = await self._pass_on(invocation)
+        else:
+            plain = {name: value[name] for name in value if name not in ("after", "hold_s")}
+            await asyncio.sleep(max(0.0, self._done_s + value.get("hold_s", 0.0) - _now_s()))
+            awaited = await self._await(value["after"]) if "after" in value else None
+            own = msgspec.structs.replace(invocation, value=plain or None)
+            completion = _with(await self._pass_on(own), awaited)
+        self._done_s = _now_s()
+        return completion
+
+    async def heal(self) -> None:
+        await self._nemesis.heal()
+
+    async def _pass_on(self, invocation: Invocation) -> Completion:
+        if invocation.value is not None:  # Only an injection brings one.
+            self._before = await self._look()
+        return await self._nemesis.invoke(invocation)
+
+    async def _await(self, wish: Mapping[str, Any]) -> dict[str, Any]:
+        name, within_s = wish["event"], float(wish.get("within_s", 10.0))
+        if name not in EVENTS:
+            raise ValueError(f"expected an event out of {', '.join(EVENTS)}, got {name!r}")
+        before = self._before or await self._look()
+        began = _now_s()
+        is_seen = False
+        while not is_seen and _now_s() < began + within_s:
+            await asyncio.sleep(GLANCE_S)
+            is_seen = EVENTS[name].has_happened(before, await self._look())
+        waited_ms = round((_now_s() - began) * 1000)
+        return {"event": name, "seen": is_seen, "waited_ms": waited_ms}
+
+    async def _look(self) -> Sight:
+        primaries, snapshots = await asyncio.gather(
+            known_primaries(self._watched), self._watched.snapshots()
+        )
+        return Sight(frozenset(primaries), snapshots)
+
+
+def _with(completion: Completion, awaited: dict[str, Any] | None) -> Completion:
+    if awaited is None:
+        return completion
+    value = {**(completion.value or {}), "awaited": awaited}
+    error = completion.error
+    if not awaited["seen"]:
+        error = error or f"{awaited['event']} was not seen within {awaited['waited_ms']} ms"
+    return Completion(completion.type, value, error)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,591 @@
+"""
+dqlite on a cluster of hosts: SQLite replicated by Raft, one process of `python -m dqlite.node` per
+node.
+
+A store goes by way of one node, as an application beside that node would: it asks the node who
+leads, connects there, and stays until an error sends it back. So a client of a deposed leader goes
+on reading what that leader has, which is how dqlite's stale reads show.
+
+A read of consistency `leader` is a plain SELECT at the leader. One of consistency `quorum` first
+commits a write of its own on the same connection: that leader was the leader after the read began,
+so what it holds from then on contains everything that was acknowledged before.
+
+Source: canonical/dqlite, `docs/consistency model`; canonical/go-dqlite issue 207.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import socket
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import dqlite
+from dissever.harness.client import Missing, NotApplied
+from dissever.harness.cluster import Cluster, Program, backends
+from dissever.harness.cluster.namespaces import NamespacesCluster
+from dissever.harness.plan import Options
+from dissever.harness.runner import CannotRun
+from dissever.harness.system import Snapshot
+from dissever.systems.dqlite import builds as dqlite_builds
+from dissever.systems.dqlite import images as dqlite_images
+from dissever.systems.dqlite.builds import DqliteBuilds
+from dissever.systems.dqlite.members import DqliteMembers
+
+if TYPE_CHECKING:
+    from dissever.harness.cluster.containers import ContainersCluster
+
+PORT = 9001
+DATABASE = "dissever"
+CONSISTENCIES = ("leader", "quorum")
+
+LATENCY_MS = 40
+"""The library's network latency: heartbeats every 1.5 times, elections after 15 times as long."""
+
+SNAPSHOT_THRESHOLD = 128
+SNAPSHOT_TRAILING = 1024
+"""
+Low, so that snapshots are taken and installed while a run lasts; but what trails must reach back
+beyond the last two snapshots, or one that a node took itself would look installed.
+"""
+
+ASK_LIMIT_S = 1.0
+"""How long a node may take to say who leads."""
+
+FIND_LIMIT_S = 5.0
+START_LIMIT_S = 30.0
+DUMP_LIMIT_S = 10.0
+
+BUSY_WAIT_S = (0.001, 0.008)
+BUSY_TRIES = 30
+"""
+How a client waits for the write lock, as SQLite's busy timeout does, which older libraries lack: it
+asks again, for 0.1 s or so. A busy answer means that nothing happened; no other answer is asked
+again.
+"""
+
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS register (key INTEGER PRIMARY KEY, value INTEGER)",
+    "CREATE TABLE IF NOT EXISTS element (value INTEGER)",
+    "CREATE TABLE IF NOT EXISTS tick (id INTEGER PRIMARY KEY, n INTEGER)",
+    "INSERT OR IGNORE INTO tick (id, n) VALUES (0, 0)",
+)
+
+TICK = "UPDATE tick SET n = n + 1 WHERE id = 0"
+"""A write that nobody reads: it proves that a leader still leads."""
+
+
+class Session:
+    """
+    A connection to whoever leads, as one node tells it; opened again after an error that ends it.
+
+    Raises, from every method: `NotApplied` for what certainly had no effect; anything else is
+    unknown.
+    """
+
+    def __init__(self, deployment: DqliteDeployment, node: str, limit_s: float) -> None:
+        self._deployment = deployment
+        self._node = node
+        self._limit_s = limit_s
+        self._client: dqlite.Client | None = None
+
+    async def execute(self, sql: str, *parameters: int) -> dqlite.Result:
+        """Run a statement that changes something."""
+        client = await self._connected()
+        try:
+            return await self._wait_for_lock(client, sql, parameters)
+        except dqlite.DqliteError as error:
+            raise self._translated(error) from error
+
+    async def query(self, sql: str, *parameters: int, is_quorum: bool) -> list[list[Any]]:
+        """Read. It changes nothing that anybody reads, so whatever goes wrong is not applied."""
+        client = await self._connected()
+        try:
+            if is_quorum:
+                await self._wait_for_lock(client, TICK, ())
+            rows = await client.query_sql(sql, parameters)
+        except (dqlite.NotApplied, dqlite.Indeterminate) as error:
+            self._translated(error)
+            raise NotApplied(str(error), error.code) from error
+        except dqlite.DqliteError as error:
+            raise self._translated(error) from error
+        return [list(row) for row in rows.rows]
+
+    async def connect(self) -> None:
+        """Connect now, so that a node that cannot be reached is known before anything is asked."""
+        await self._connected()
+
+    async def close(self) -> None:
+        """Drop the connection."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    async def _wait_for_lock(
+        self, client: dqlite.Client, sql: str, parameters: Sequence[int]
+    ) -> dqlite.Result:
+        for _ in range(BUSY_TRIES - 1):
+            try:
+                return await client.exec_sql(sql, parameters)
+            except dqlite.Busy:
+                await asyncio.sleep(self._deployment.rng.uniform(*BUSY_WAIT_S))
+        return await client.exec_sql(sql, parameters)
+
+    async def _connected(self) -> dqlite.Client:
+        if self._client is None:
+            try:
+                self._client = await self._deployment.lead(self._node, self._limit_s)
+            except dqlite.DqliteError as error:
+                raise NotApplied(str(error), error.code) from error
+        return self._client
+
+    def _translated(self, error: dqlite.DqliteError) -> Exception:
+        """What the harness is told; a connection that is of no more use is dropped."""
+        if error.reconnect and self._client is not None:
+            self._client.close()
+            self._client = None
+        if isinstance(error, dqlite.NotApplied):
+            return NotApplied(str(error), error.code)
+        return error
+
+
+class DqliteRegisters:
+    """A row per register."""
+
+    def __init__(self, session: Session, *, is_quorum: bool) -> None:
+        self._session = session
+        self._is_quorum = is_quorum
+
+    async def read(self, key: int) -> int | None:
+        rows = await self._session.query(
+            "SELECT value FROM register WHERE key = ?", key, is_quorum=self._is_quorum
+        )
+        return rows[0][0] if rows else None
+
+    async def write(self, key: int, value: int) -> None:
+        await self._session.execute(
+            "INSERT OR REPLACE INTO register (key, value) VALUES (?, ?)", key, value
+        )
+
+    async def compare_and_set(self, key: int, old: int, new: int) -> bool:
+        result = await self._session.execute(
+            "UPDATE register SET value = ? WHERE key = ? AND value = ?", new, key, old
+        )
+        return result.rows_affected == 1
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+class DqliteElements:
+    """A row per element, without a constraint: a second add of one would be seen."""
+
+    def __init__(self, session: Session, *, is_quorum: bool) -> None:
+        self._session = session
+        self._is_quorum = is_quorum
+
+    async def add(self, element: int) -> None:
+        await self._session.execute("INSERT INTO element (value) VALUES (?)", element)
+
+    async def read(self) -> list[int]:
+        rows = await self._session.query("SELECT value FROM element", is_quorum=self._is_quorum)
+        return [row[0] for row in rows]
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+class DqliteDeployment:
+    """dqlite on every node of a cluster."""
+
+    def __init__(self, cluster: Cluster, options: Options, rng: Random) -> None:
+        self.cluster = cluster
+        self.rng = rng
+        self._options = options
+        self._addresses = {node: f"{cluster.address(node)}:{PORT}" for node in cluster.nodes}
+        self._names = {address: node for node, address in self._addresses.items()}
+        self._ids = {node: number for number, node in enumerate(cluster.nodes, start=1)}
+        self.members = DqliteMembers(self)
+        self.builds = DqliteBuilds(self, options)
+
+    @property
+    def peer_ports(self) -> tuple[int, ...]:
+        return (PORT,)
+
+    @property
+    def client_ports(self) -> tuple[int, ...]:
+        return (PORT,)
+
+    async def start(self) -> None:
+        """
+        Start every node, make them one cluster of voters, and make the tables.
+
+        Raises:
+            TimeoutError: When that takes too long; the message says what is missing.
+        """
+        await asyncio.gather(*(self.start_node(node) for node in self.cluster.nodes))
+        async with asyncio.timeout(START_LIMIT_S):
+            await asyncio.gather(*(self._await_answer(node) for node in self.cluster.nodes))
+            first, *others = self.cluster.nodes
+            voters = voters_of(self._options)
+            async with await self._find([self._addresses[first]]) as leader:
+                for node in others:
+                    role = dqlite.Role.VOTER if node in voters else dqlite.Role.STANDBY
+                    await self._join(leader, node, role)
+                await leader.open(DATABASE)
+                for sql in TABLES:
+                    await leader.exec_sql(sql)
+        await self.await_ready(START_LIMIT_S)
+
+    async def lead(self, node: str, limit_s: float) -> dqlite.Client:
+        """
+        A client of the leader that a node names, with the database open; the caller closes it.
+
+        Raises:
+            dqlite.NotApplied: When the node does not answer, knows nobody, or names one who denies.
+        """
+        address = self._addresses[node]
+        for _ in range(2):  # the node, and the one it names
+            client = await dqlite.Client.connect(address, dial=self.dial, timeout_s=limit_s)
+            try:
+                async with asyncio.timeout(ASK_LIMIT_S):
+                    leader = await client.leader()
+                if leader is None:
+                    raise dqlite.NoLeader(f"{node} knows no leader")
+                if leader.address == address:
+                    await client.register()
+                    await client.open(DATABASE)
+                    return client
+            except TimeoutError as error:
+                client.close()
+                raise dqlite.NoLeader(f"{node} does not say who leads") from error
+            except dqlite.DqliteError as error:
+                client.close()
+                # Nothing of the operation was sent yet.
+                raise dqlite.NoLeader(f"by way of {node}: {error}", error.code) from error
+            except BaseException:
+                client.close()
+                raise
+            client.close()
+            address = leader.address
+        raise dqlite.NoLeader(f"{node} names {self._names.get(address, address)}, which denies")
+
+    async def primaries(self) -> tuple[str, ...]:
+        leaders = await asyncio.gather(*(self._leader_of(node) for node in self.cluster.nodes))
+        nodes = zip(self.cluster.nodes, leaders, strict=True)
+        return tuple(node for node, leader in nodes if leader == node)
+
+    async def answers(self, node: str) -> bool:
+        try:
+            async with asyncio.timeout(ASK_LIMIT_S):
+                address = self._addresses[node]
+                async with await dqlite.Client.connect(
+                    address, dial=self.dial, timeout_s=ASK_LIMIT_S
+                ) as client:
+                    await client.leader()
+        except (dqlite.DqliteError, TimeoutError):
+            return False
+        return True
+
+    async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
+        nodes = self.cluster.nodes
+        held = await asyncio.gather(*(self._snapshots(node) for node in nodes))
+        return dict(zip(nodes, held, strict=True))
+
+    async def _snapshots(self, node: str) -> frozenset[Snapshot]:
+        """Listed on its host: not every disk is seen from here."""
+        listed = await self.cluster.command(node, ["ls", self.cluster.disk(node).path])
+        return _snapshots(listed.stdout.split())
+
+    async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
+        missing = "nobody was asked yet"
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while loop.time() - start < timeout_s:
+            leaders = await asyncio.gather(*(self._leader_of(n) for n in self.cluster.nodes))
+            named = dict(zip(self.cluster.nodes, leaders, strict=True))
+            leader = leaders[0]
+            if leader is not None and set(leaders) == {leader}:
+                try:
+                    await self._write(leader)
+                except dqlite.DqliteError as error:
+                    missing = f"{leader} leads, but a write fails: {error}"
+                else:
+                    waited_ms = round((loop.time() - start) * 1000)
+                    return {"leader": leader, "waited_ms": waited_ms}
+            else:
+                missing = f"the nodes name as their leader {named}"
+            await asyncio.sleep(0.05)
+        raise TimeoutError(f"not ready after {timeout_s:g} s: {missing}")
+
+    async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
+        missing = "nobody was asked yet"
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while loop.time() - start < timeout_s:
+            for node in nodes:
+                try:
+                    await self._write(node)
+                except (dqlite.DqliteError, TimeoutError) as error:
+                    missing = str(error) or f"no answer by way of {node}"
+                else:
+                    return {"by": node}
+            await asyncio.sleep(0.05)
+        raise TimeoutError(
+            f"no write by way of {', '.join(nodes)} within {timeout_s:g} s: {missing}"
+        )
+
+    async def replicas(self) -> Mapping[str, str] | None:
+        digests = await asyncio.gather(*(self._digest(node) for node in self.cluster.nodes))
+        return dict(zip(self.cluster.nodes, digests, strict=True))
+
+    async def _digest(self, node: str) -> str:
+        """Of all rows: files of equal databases differ by salts and by when they were merged."""
+        try:
+            async with asyncio.timeout(DUMP_LIMIT_S):
+                async with await dqlite.Client.connect(
+                    self._addresses[node], dial=self.dial, timeout_s=DUMP_LIMIT_S
+                ) as client:
+                    files = await client.dump(DATABASE)
+        except (dqlite.DqliteError, TimeoutError) as error:
+            return f"no dump: {str(error) or type(error).__name__}"
+        return await asyncio.to_thread(_digest_of, files, self.cluster.directory(node))
+
+    async def open_store(self, workload: str, node: str) -> Any:
+        session = Session(self, node, self._options.operation_limit_s)
+        await session.connect()
+        is_quorum = self._options.consistency == "quorum"
+        stores = {"register": DqliteRegisters, "set": DqliteElements}
+        return stores[workload](session, is_quorum=is_quorum)
+
+    async def _join(self, leader: dqlite.Client, node: str, role: dqlite.Role) -> None:
+        node_id = self.id_of(node)
+        await _again(lambda: leader.add(node_id, self._addresses[node]))
+        await _again(lambda: leader.assign(node_id, role))
+
+    async def start_node(self, node: str) -> None:
+        """Start a node's process, with the id that it has now."""
+        directory = self.cluster.directory(node) / "data"
+        directory.mkdir(parents=True, exist_ok=True)
+        settings = self._options.system_options
+        is_contained = self.cluster.backend == backends.CONTAINERS
+        argv = [
+            *("python3" if is_contained else sys.executable, "-P", "-m", "dqlite.node"),
+            *("--id", str(self.id_of(node)), "--address", self._addresses[node]),
+            *("--data-dir", "data"),  # Of the node's folder, which is where it runs.
+            *("--network-latency-ms", str(settings.get("latency-ms", LATENCY_MS))),
+            *("--snapshot-threshold", str(SNAPSHOT_THRESHOLD)),
+            *("--snapshot-trailing", str(SNAPSHOT_TRAILING)),
+        ]
+        builds = self.builds
+        program = Program(argv, builds.environment(node), builds.image(node))
+        await self.cluster.start(node, program)
+
+    def id_of(self, node: str) -> int:
+        """Raft's id of a node."""
+        return self._ids[node]
+
+    def renew_id(self, node: str) -> None:
+        """Give a node an id that nobody ever had."""
+        self._ids[node] = max(self._ids.values()) + 1
+
+    def address_of(self, node: str) -> str:
+        """Where a node listens, as the others know it."""
+        return self._addresses[node]
+
+    def name_of(self, address: str) -> str:
+        """The node that listens there; the address itself when it is none of ours."""
+        return self._names.get(address, address)
+
+    async def find_leader(self) -> dqlite.Client:
+        """
+        A client of whoever leads; the caller closes it.
+
+        Raises:
+            dqlite.DqliteError: When nobody does in time.
+        """
+        return await dqlite.find_leader(
+            list(self._addresses.values()),
+            dial=self.dial,
+            timeout_s=ASK_LIMIT_S,
+            deadline_s=FIND_LIMIT_S,
+        )
+
+    async def dial(self, address: str) -> socket.socket:
+        """
+        A socket connected to the node that listens at an address; the caller closes it.
+
+        Raises:
+            OSError: When it is none of this cluster, or there is no connection in time.
+        """
+        node = self._names.get(address)
+        if node is None:
+            raise OSError(f"expected an address of this cluster, got {address}")
+        return await self.cluster.dial(node, PORT, ASK_LIMIT_S)
+
+    async def _await_answer(self, node: str) -> None:
+        while not await self.answers(node):
+            status = await self.cluster.status(node)
+            if status.exit_status is not None:
+                raise RuntimeError(_why_it_ended(self.cluster, node, status.exit_status))
+            await asyncio.sleep(0.02)
+
+    async def _find(self, addresses: Sequence[str]) -> dqlite.Client:
+        return await dqlite.find_leader(
+            addresses, dial=self.dial, timeout_s=START_LIMIT_S, deadline_s=START_LIMIT_S
+        )
+
+    async def _leader_of(self, node: str) -> str | None:
+        """The name of the node that a node takes for its leader; None also when it is silent."""
+        try:
+            async with asyncio.timeout(ASK_LIMIT_S):
+                async with await dqlite.Client.connect(
+                    self._addresses[node], dial=self.dial, timeout_s=ASK_LIMIT_S
+                ) as client:
+                    leader = await client.leader()
+        except (dqlite.DqliteError, TimeoutError):
+            return None
+        return None if leader is None else self._names.get(leader.address)
+
+    async def _write(self, node: str) -> None:
+        async with await self.lead(node, ASK_LIMIT_S) as client:
+            await client.exec_sql(TICK)
+
+
+class DqliteSystem:
+    """Implements `System` on namespaces and containers."""
+
+    name = "dqlite"
+    description = "SQLite replicated by Raft: this machine's libdqlite, or that of an image"
+    workloads = ("register", "set")
+    is_virtual = False
+    backends = (backends.NAMESPACES, backends.CONTAINERS)
+    options: Mapping[str, str] = {
+        "latency-ms": f"latency that the nodes assume ({LATENCY_MS}); elections take 15 times it",
+        "voters": "how many nodes vote (all); the others stand by",
+        "version": "in containers: "
+        + ", ".join(f"{name} ({what})" for name, what in dqlite_images.VERSIONS.items())
+        + f"; {dqlite_images.DEFAULT} unless told; in namespaces: the path of a library; "
+        "several, with commas, are dealt to the nodes",
+        "upgrade-to": "the version that the fault upgrade gives to nodes",
+    }
+
+    def check(self, options: Options) -> None:
+        if options.consistency not in CONSISTENCIES:
+            raise ValueError(
+                f"expected a consistency out of {', '.join(CONSISTENCIES)}, "
+                f"got {options.consistency!r}"
+            )
+        latency = options.system_options.get("latency-ms", LATENCY_MS)
+        if not isinstance(latency, int) or not 1 <= latency <= 10_000:
+            raise ValueError(f"expected latency-ms from 1 to 10000, got {latency!r}")
+        dqlite_builds.check(options)
+        voters, count = options.system_options.get("voters", 1), len(options.nodes)
+        if not isinstance(voters, int) or not 1 <= voters <= count:
+            raise ValueError(f"expected voters from 1 to {count}, got {voters!r}")
+
+    def voters(self, options: Options) -> tuple[str, ...]:
+        return voters_of(options)
+
+    def probe(self, options: Options | None = None) -> Missing | None:
+        return dqlite_builds.missing(options or _PLAIN)
+
+    def versions(self, options: Options | None = None) -> dict[str, str]:
+        return dqlite_builds.described(options or _PLAIN)
+
+    @asynccontextmanager
+    async def deploy(
+        self, options: Options, directory: Path, rng: Random
+    ) -> AsyncIterator[DqliteDeployment]:
+        async with await _open(options, directory) as cluster:
+            deployment = DqliteDeployment(cluster, options, rng)
+            try:
+                await deployment.start()
+            except (dqlite.DqliteError, OSError, RuntimeError) as error:
+                told = str(error) or f"not ready within {START_LIMIT_S:g} s"
+                raise CannotRun(f"dqlite did not start: {told}") from error
+            yield deployment
+
+
+_PLAIN = Options(system="dqlite", workload="set")
+"""This machine's library in namespaces."""
+
+
+def voters_of(options: Options) -> tuple[str, ...]:
+    """The nodes that vote when a run begins."""
+    return options.nodes[: options.system_options.get("voters", len(options.nodes))]
+
+
+async def _open(options: Options, directory: Path) -> NamespacesCluster | ContainersCluster:
+    if options.backend == backends.CONTAINERS:
+        from dissever.harness.cluster.containers import ContainersCluster  # Needs the Docker SDK.
+
+        return await ContainersCluster.open(options.nodes, directory, options.hosts, ports=[PORT])
+    return await NamespacesCluster.open(options.nodes, directory, options.hosts)
+
+
+async def _again(request: Callable[[], Awaitable[None]]) -> None:
+    """A change of membership is refused while another is under way; nothing happened then."""
+    while True:
+        try:
+            await request()
+        except dqlite.Busy:
+            await asyncio.sleep(0.02)
+        else:
+            return
+
+
+def _snapshots(names: Sequence[str]) -> frozenset[Snapshot]:
+    """
+    By the names of raft's files: `snapshot-<term>-<index>-<time>.meta`, and `<first>-<last>`.
+
+    A node that takes a snapshot keeps entries before it; one that installs a snapshot keeps none.
+    """
+    firsts = [int(found[1]) for name in names if (found := _SEGMENT.fullmatch(name))]
+    return frozenset(
+        Snapshot(name, all(first > int(found[1]) for first in firsts))
+        for name in names
+        if (found := _SNAPSHOT.fullmatch(name))
+    )
+
+
+_SNAPSHOT = re.compile(r"snapshot-\d+-(\d+)-\d+\.meta")
+_SEGMENT = re.compile(r"(\d{16})-\d{16}")
+
+
+def _digest_of(files: Mapping[str, bytes], folder: Path) -> str:
+    """
+    Of the SQL that makes the database again, and of what SQLite says of its pages.
+
+    `folder`: where it is unpacked: in the run, or a harness that is killed would leave it behind.
+    """
+    with TemporaryDirectory(dir=folder) as directory:
+        for name, content in files.items():
+            if content or not name.endswith("-wal"):
+                (Path(directory) / name).write_bytes(content)
+        try:
+            with closing(sqlite3.connect(Path(directory) / DATABASE)) as database:
+                checked = database.execute("PRAGMA integrity_check").fetchall()
+                if checked != [("ok",)]:
+                    return f"damaged: {checked[0][0]}"
+                digest = hashlib.sha256()
+                for line in database.iterdump():
+                    digest.update(line.encode() + b"\n")
+        except sqlite3.Error as error:
+            return f"damaged: {error}"
+    return digest.hexdigest()
+
+
+def _why_it_ended(cluster: Cluster, node: str, exit_status: int) -> str:
+    logs = sorted(cluster.directory(node).glob("stderr*.log"))
+    lines = logs[-1].read_text(errors="replace").splitlines() if logs else []
+    told = "; ".join(lines[-3:]) or "it said nothing"
+    return f"{node} ended with status {exit_status}: {told}"

@@ -1,0 +1,172 @@
+"""
+Which libdqlite each node runs, and the one that it can be upgraded to.
+
+In containers a version is the name of an image, in namespaces the path of a library file; without
+one a node of a namespace runs this machine's library. What a node runs is read from the memory map
+of its process, not believed: the file that the kernel has mapped, and its hash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dqlite
+from dissever.harness.client import Missing
+from dissever.harness.cluster import backends
+from dissever.harness.plan import Options
+from dissever.systems.dqlite import images as dqlite_images
+
+if TYPE_CHECKING:
+    from dissever.systems.dqlite import DqliteDeployment
+
+__all__ = ["DqliteBuilds", "check", "described", "missing"]
+
+LIBRARY = "libdqlite.so"
+
+MAPPED = """
+import glob, hashlib, json, sys
+found = {}
+for maps in glob.glob("/proc/[0-9]*/maps"):
+    try:
+        paths = [line.split(maxsplit=5)[5].strip() for line in open(maps) if sys.argv[1] in line]
+        if paths:
+            content = open(maps[:-len("/maps")] + "/root" + paths[0], "rb").read()
+            found = {"path": paths[0], "sha256": hashlib.sha256(content).hexdigest()}
+    except OSError:
+        pass
+print(json.dumps(found))
+"""
+"""On the host of a container, which sees the processes of its node alone."""
+
+
+class DqliteBuilds:
+    """Implements `Builds`."""
+
+    def __init__(self, deployment: DqliteDeployment, options: Options) -> None:
+        self._deployment = deployment
+        self._is_contained = options.backend == backends.CONTAINERS
+        versions = _versions(options)
+        self._versions = dict(zip(options.nodes, versions, strict=True))
+        self._newer = _newer(options)
+
+    @property
+    def newer(self) -> str | None:
+        return self._newer
+
+    def of(self, node: str) -> str:
+        return self._versions[node]
+
+    async def upgrade(self, node: str) -> None:
+        assert self._newer is not None, "there is nothing to upgrade to"
+        self._versions[node] = self._newer
+        await self._deployment.start_node(node)
+
+    async def running(self, node: str) -> Mapping[str, Any]:
+        cluster = self._deployment.cluster
+        pid = (await cluster.status(node)).pid
+        if not self._is_contained:
+            return {} if pid is None else await asyncio.to_thread(_mapped, Path(f"/proc/{pid}"))
+        done = await cluster.command(node, ["python3", "-c", MAPPED, LIBRARY])
+        found: dict[str, Any] = json.loads(done.stdout or "{}")
+        if found or pid is None:
+            return found
+        # An ordinary user's node: root of the host's container may not look at it, but we may.
+        return await asyncio.to_thread(_mapped, Path(f"/proc/{pid}"))
+
+    def image(self, node: str) -> str | None:
+        """The image of the node's container; None in a namespace."""
+        return dqlite_images.image(self._versions[node]) if self._is_contained else None
+
+    def environment(self, node: str) -> Mapping[str, str]:
+        """What leads the node to its library."""
+        path = self._versions[node]
+        return {"DQLITE_LIB": path} if path and not self._is_contained else {}
+
+
+def check(options: Options) -> None:
+    """
+    Look at the versions before anything runs.
+
+    Raises:
+        ValueError: For one that there is not, with what was expected.
+    """
+    _versions(options)
+    _newer(options)
+
+
+def missing(options: Options) -> Missing | None:
+    """Why these versions cannot run here, or None."""
+    if options.backend == backends.CONTAINERS:
+        return dqlite_images.missing(_all(options))
+    for path in _all(options):
+        try:
+            dqlite.load(path or None)
+        except dqlite.LibraryNotFound as error:
+            return Missing(str(error), "apt-get install libdqlite0, or set DQLITE_LIB to its path")
+    return backends.probe(backends.NAMESPACES)
+
+
+def described(options: Options) -> dict[str, str]:
+    """What each version is, for the plan."""
+    if options.backend == backends.CONTAINERS:
+        return dqlite_images.described(_all(options))
+    found = {}
+    for path in _all(options):
+        identity = dqlite.library_identity(path or None)
+        found[f"libdqlite {path}".strip()] = (
+            f"{identity.path}, sha256 {identity.sha256[:16]}, "
+            f"which calls itself {identity.version_number}"
+        )
+    return found
+
+
+def _versions(options: Options) -> tuple[str, ...]:
+    """The version of each node. Raises ValueError for one that there is not."""
+    setting = options.system_options.get("version")
+    if options.backend == backends.CONTAINERS:
+        return dqlite_images.dealt(setting or dqlite_images.DEFAULT, len(options.nodes))
+    if setting is None:
+        return ("",) * len(options.nodes)
+    paths = [_library(path) for path in str(setting).split(",")]
+    return tuple(paths[i % len(paths)] for i in range(len(options.nodes)))
+
+
+def _newer(options: Options) -> str | None:
+    setting = options.system_options.get("upgrade-to")
+    if setting is None:
+        return None
+    if options.backend == backends.CONTAINERS:
+        return dqlite_images.dealt(setting, 1)[0]
+    return _library(str(setting))
+
+
+def _library(path: str) -> str:
+    if not Path(path).is_file():
+        raise ValueError(
+            "expected the path of a library file as a version in namespaces "
+            f"(--backend containers has names), got {path!r}"
+        )
+    return str(Path(path).resolve())
+
+
+def _all(options: Options) -> Sequence[str]:
+    newer = _newer(options)
+    return tuple(dict.fromkeys([*_versions(options), *([] if newer is None else [newer])]))
+
+
+def _mapped(process: Path) -> Mapping[str, Any]:
+    """The library that a process of this machine has mapped; empty when none is seen."""
+    try:
+        for line in (process / "maps").read_text().splitlines():
+            if LIBRARY in line:
+                path = line.split(maxsplit=5)[5]
+                content = (process / "root" / path.lstrip("/")).read_bytes()
+                return {"path": path, "sha256": hashlib.sha256(content).hexdigest()}
+    except OSError:
+        pass
+    return {}
