@@ -28,8 +28,8 @@ from dissever.harness import store
 from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun, execute
 from dissever.systems import load
-from dissever.systems.dqlite import DqliteDeployment
 from dissever.systems.dqlite.bugs import RELEASES, Bug, Directed, Searched
+from dissever.systems.dqlite.deployment import DqliteDeployment
 
 __all__ = ["LIMIT_S", "Finding", "Outcome", "Target", "reproduce"]
 

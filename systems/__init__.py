@@ -1,4 +1,4 @@
-"""The systems under test: one file each. Importing one may need what it runs on; see `load`."""
+"""Systems under test, a file or folder each. Importing one may need what it runs on; see `load`."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -8,7 +8,7 @@ from dissever.harness.system import System
 __all__ = ["SYSTEMS", "load"]
 
 SYSTEMS: Mapping[str, str] = {
-    "dqlite": "dissever.systems.dqlite:DqliteSystem",
+    "dqlite": "dissever.systems.dqlite.system:DqliteSystem",
     "simulated": "dissever.systems.simulated:SimulatedSystem",
 }
 

@@ -16,8 +16,8 @@ import yaml
 import dqlite
 from dissever.harness.cluster import engine
 from dissever.harness.plan import Options
-from dissever.systems.dqlite import LATENCY_MS, PORT
-from dissever.systems.dqlite import images as dqlite_images
+from dissever.systems.dqlite import images
+from dissever.systems.dqlite.deployment import LATENCY_MS, PORT
 
 FILE = Path(__file__).parents[1] / "docker" / "compose.yaml"
 NODES = ("n1", "n2", "n3", "n4", "n5")
@@ -40,7 +40,7 @@ def test_compose_starts_what_a_run_starts_by_default() -> None:
 def test_compose_gives_nobody_a_right_and_runs_our_images() -> None:
     for service in yaml.safe_load(FILE.read_text())["services"].values():
         image = service["image"].replace("${VERSION:-", "").replace("}", "")
-        assert image == dqlite_images.image(dqlite_images.DEFAULT)
+        assert image == images.image(images.DEFAULT)
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges"]
         assert not service.keys() & {"cap_add", "privileged", "devices", "network_mode", "pid"}
@@ -55,7 +55,7 @@ def test_host_has_the_number_that_the_harness_asks_for() -> None:
 @pytest.fixture
 def compose() -> Iterator[Sequence[str]]:
     """The command of compose with our file, whose cluster is removed at the end."""
-    missing = dqlite_images.missing([dqlite_images.DEFAULT])
+    missing = images.missing([images.DEFAULT])
     if missing is not None:
         pytest.skip(f"{missing.reason} ({missing.remedy})")
     names = [["docker", "compose"], ["docker-compose"]]

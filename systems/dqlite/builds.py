@@ -19,10 +19,10 @@ import dqlite
 from dissever.harness.client import Missing
 from dissever.harness.cluster import backends
 from dissever.harness.plan import Options
-from dissever.systems.dqlite import images as dqlite_images
+from dissever.systems.dqlite import images
 
 if TYPE_CHECKING:
-    from dissever.systems.dqlite import DqliteDeployment
+    from dissever.systems.dqlite.deployment import DqliteDeployment
 
 __all__ = ["DqliteBuilds", "check", "described", "missing"]
 
@@ -80,7 +80,7 @@ class DqliteBuilds:
 
     def image(self, node: str) -> str | None:
         """The image of the node's container; None in a namespace."""
-        return dqlite_images.image(self._versions[node]) if self._is_contained else None
+        return images.image(self._versions[node]) if self._is_contained else None
 
     def environment(self, node: str) -> Mapping[str, str]:
         """What leads the node to its library."""
@@ -102,7 +102,7 @@ def check(options: Options) -> None:
 def missing(options: Options) -> Missing | None:
     """Why these versions cannot run here, or None."""
     if options.backend == backends.CONTAINERS:
-        return dqlite_images.missing(_all(options))
+        return images.missing(_all(options))
     for path in _all(options):
         try:
             dqlite.load(path or None)
@@ -114,7 +114,7 @@ def missing(options: Options) -> Missing | None:
 def described(options: Options) -> dict[str, str]:
     """What each version is, for the plan."""
     if options.backend == backends.CONTAINERS:
-        return dqlite_images.described(_all(options))
+        return images.described(_all(options))
     found = {}
     for path in _all(options):
         identity = dqlite.library_identity(path or None)
@@ -129,7 +129,7 @@ def _versions(options: Options) -> tuple[str, ...]:
     """The version of each node. Raises ValueError for one that there is not."""
     setting = options.system_options.get("version")
     if options.backend == backends.CONTAINERS:
-        return dqlite_images.dealt(setting or dqlite_images.DEFAULT, len(options.nodes))
+        return images.dealt(setting or images.DEFAULT, len(options.nodes))
     if setting is None:
         return ("",) * len(options.nodes)
     paths = [_library(path) for path in str(setting).split(",")]
@@ -141,7 +141,7 @@ def _newer(options: Options) -> str | None:
     if setting is None:
         return None
     if options.backend == backends.CONTAINERS:
-        return dqlite_images.dealt(setting, 1)[0]
+        return images.dealt(setting, 1)[0]
     return _library(str(setting))
 
 

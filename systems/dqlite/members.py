@@ -16,7 +16,7 @@ import dqlite
 from dissever.harness.system import Role
 
 if TYPE_CHECKING:
-    from dissever.systems.dqlite import DqliteDeployment
+    from dissever.systems.dqlite.deployment import DqliteDeployment
 
 CHANGE_LIMIT_S = 15.0
 """How long a change may take: a new voter catches up first."""

@@ -13,9 +13,10 @@ from dissever.harness.client import Missing
 from dissever.harness.runner import CannotRun
 from dissever.known_bugs import LIMIT_S, Outcome, Target, release_of, reproduce
 from dissever.systems import load
-from dissever.systems.dqlite import DqliteDeployment, DqliteSystem
 from dissever.systems.dqlite.bugs import BUGS, Bug, Directed
 from dissever.systems.dqlite.bugs.bug import Say
+from dissever.systems.dqlite.deployment import DqliteDeployment
+from dissever.systems.dqlite.system import DqliteSystem
 
 HERE = Target("namespaces")
 

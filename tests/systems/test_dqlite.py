@@ -12,7 +12,8 @@ import pytest
 import dqlite
 from dissever.harness.client import NotApplied
 from dissever.harness.plan import Options
-from dissever.systems.dqlite import DqliteDeployment, DqliteSystem
+from dissever.systems.dqlite.deployment import DqliteDeployment
+from dissever.systems.dqlite.system import DqliteSystem
 
 pytestmark = pytest.mark.cluster
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Anomaly, Result, Verdict, merge
-from dissever.systems.dqlite import DqliteSystem
 from dissever.systems.dqlite.bugs import BUGS, RELEASES
 from dissever.systems.dqlite.bugs.bug import anomalies
 from dissever.systems.dqlite.bugs.stuck import SILENCE_S, silence_s
 from dissever.systems.dqlite.bugs.wire import Answer
+from dissever.systems.dqlite.system import DqliteSystem
 from dqlite import codec
 from dqlite.schema import Failure
 

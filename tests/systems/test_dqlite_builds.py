@@ -11,7 +11,7 @@ import pytest
 
 import dqlite
 from dissever.harness.plan import Options
-from dissever.systems.dqlite import DqliteSystem
+from dissever.systems.dqlite.system import DqliteSystem
 
 
 def options(backend: str, **settings: str) -> Options:

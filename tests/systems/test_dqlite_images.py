@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dissever.harness.plan import Options
-from dissever.systems.dqlite import DqliteSystem
-from dissever.systems.dqlite import images as dqlite_images
+from dissever.systems.dqlite import images
+from dissever.systems.dqlite.system import DqliteSystem
 
 BUILD = Path(__file__).parents[2] / "docker" / "build"
 
@@ -21,8 +21,8 @@ def options(backend: str, **system_options: str) -> Options:
 
 
 def test_versions_are_dealt_in_turn() -> None:
-    assert dqlite_images.dealt("debian12,debian13", 3) == ("debian12", "debian13", "debian12")
-    assert dqlite_images.dealt("sid", 2) == ("sid", "sid")
+    assert images.dealt("debian12,debian13", 3) == ("debian12", "debian13", "debian12")
+    assert images.dealt("sid", 2) == ("sid", "sid")
 
 
 def test_version_that_there_is_not_is_refused() -> None:
@@ -46,7 +46,7 @@ def test_script_that_builds_knows_the_source_by_the_same_hash() -> None:
         check=True,
     )
 
-    assert done.stdout.strip() == dqlite_images.source()
+    assert done.stdout.strip() == images.source()
 
 
 @pytest.mark.parametrize("name", ["--help", "-h"])
@@ -60,14 +60,14 @@ def test_script_that_builds_says_what_it_does(name: str) -> None:
 def test_image_that_the_engine_lacks_is_missing_with_the_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ours = {"dissever.source": dqlite_images.source()}
+    ours = {"dissever.source": images.source()}
     there = {"dissever/dqlite:debian12": ours, "dissever/dqlite:debian13": {}}
-    monkeypatch.setattr(dqlite_images.backends, "probe", lambda _backend: None)
-    monkeypatch.setattr(dqlite_images.backends, "images", lambda _name: there)
+    monkeypatch.setattr(images.backends, "probe", lambda _backend: None)
+    monkeypatch.setattr(images.backends, "images", lambda _name: there)
 
-    assert dqlite_images.missing(["debian12"]) is None
-    stale = dqlite_images.missing(["debian12", "debian13"])
-    absent = dqlite_images.missing(["sid"])
+    assert images.missing(["debian12"]) is None
+    stale = images.missing(["debian12", "debian13"])
+    absent = images.missing(["sid"])
     assert stale is not None
     assert absent is not None
     assert (stale.remedy, absent.remedy) == ("docker/build debian13", "docker/build sid")

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from dissever.harness.history import History
 from dissever.harness.plan import Options
 from dissever.harness.results import Results
-from dissever.systems.dqlite import DqliteDeployment
+from dissever.systems.dqlite.deployment import DqliteDeployment
 
 __all__ = ["RELEASES", "Bug", "Directed", "Say", "Searched", "anomalies"]
 

@@ -10,9 +10,9 @@ Source: canonical/dqlite issue 46; Raft dissertation, 6.3.
 
 from __future__ import annotations
 
-from dissever.systems.dqlite import DqliteDeployment
 from dissever.systems.dqlite.bugs.bug import RELEASES, Bug, Directed, Say
 from dissever.systems.dqlite.bugs.half_heard import ask_while_deposed, count_of
+from dissever.systems.dqlite.deployment import DqliteDeployment
 from dqlite.schema import ExecSql, Failure
 
 __all__ = ["GHOST_WRITE"]

@@ -7,9 +7,10 @@ next commits that entry: the moment in which an answer cannot be known.
 
 from __future__ import annotations
 
-from dissever.systems.dqlite import DATABASE, DqliteDeployment
 from dissever.systems.dqlite.bugs.bug import Say
 from dissever.systems.dqlite.bugs.wire import Answer, Wire
+from dissever.systems.dqlite.database import DATABASE
+from dissever.systems.dqlite.deployment import DqliteDeployment
 from dqlite.schema import Request
 
 __all__ = ["ask_while_deposed", "count_of"]

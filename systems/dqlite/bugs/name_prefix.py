@@ -7,8 +7,8 @@ Source: canonical/dqlite issue 509; mended in 1.15.
 from __future__ import annotations
 
 import dqlite
-from dissever.systems.dqlite import DqliteDeployment
 from dissever.systems.dqlite.bugs.bug import Bug, Directed, Say
+from dissever.systems.dqlite.deployment import DqliteDeployment
 
 __all__ = ["NAME_PREFIX"]
 

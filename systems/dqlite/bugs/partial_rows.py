@@ -11,9 +11,9 @@ Source: `dqlite/src/gateway.c`, `failure`, which does not clear the buffer. Not 
 
 from __future__ import annotations
 
-from dissever.systems.dqlite import DqliteDeployment
 from dissever.systems.dqlite.bugs.bug import Bug, Directed, Say
 from dissever.systems.dqlite.bugs.half_heard import ask_while_deposed, count_of
+from dissever.systems.dqlite.deployment import DqliteDeployment
 from dqlite.schema import Failure, QuerySql
 
 __all__ = ["PARTIAL_ROWS"]

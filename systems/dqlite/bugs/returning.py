@@ -14,9 +14,9 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Literal
 
-from dissever.systems.dqlite import DqliteDeployment
 from dissever.systems.dqlite.bugs.bug import Bug, Directed, Say
 from dissever.systems.dqlite.bugs.wire import Answer, Wire
+from dissever.systems.dqlite.deployment import DqliteDeployment
 
 __all__ = ["RETURNING", "RETURNING_RUN"]
 

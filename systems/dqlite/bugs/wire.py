@@ -11,7 +11,8 @@ import socket
 from dataclasses import dataclass
 from typing import Self
 
-from dissever.systems.dqlite import DATABASE, DqliteDeployment
+from dissever.systems.dqlite.database import DATABASE
+from dissever.systems.dqlite.deployment import DqliteDeployment
 from dqlite import codec, schema, words
 from dqlite.schema import Failure, Request, Response
 

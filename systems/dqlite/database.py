@@ -1,0 +1,45 @@
+"""The database that workloads share: its tables, and a digest of what a replica holds."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+DATABASE = "dissever"
+
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS register (key INTEGER PRIMARY KEY, value INTEGER)",
+    "CREATE TABLE IF NOT EXISTS element (value INTEGER)",
+    "CREATE TABLE IF NOT EXISTS tick (id INTEGER PRIMARY KEY, n INTEGER)",
+    "INSERT OR IGNORE INTO tick (id, n) VALUES (0, 0)",
+)
+
+TICK = "UPDATE tick SET n = n + 1 WHERE id = 0"
+"""A write that nobody reads: it proves that a leader still leads."""
+
+
+def digest_of(files: Mapping[str, bytes], folder: Path) -> str:
+    """
+    Of the SQL that makes the database again, and of what SQLite says of its pages.
+
+    `folder`: where it is unpacked: in the run, or a harness that is killed would leave it behind.
+    """
+    with TemporaryDirectory(dir=folder) as directory:
+        for name, content in files.items():
+            if content or not name.endswith("-wal"):
+                (Path(directory) / name).write_bytes(content)
+        try:
+            with closing(sqlite3.connect(Path(directory) / DATABASE)) as database:
+                checked = database.execute("PRAGMA integrity_check").fetchall()
+                if checked != [("ok",)]:
+                    return f"damaged: {checked[0][0]}"
+                digest = hashlib.sha256()
+                for line in database.iterdump():
+                    digest.update(line.encode() + b"\n")
+        except sqlite3.Error as error:
+            return f"damaged: {error}"
+    return digest.hexdigest()

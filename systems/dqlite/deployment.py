@@ -1,0 +1,320 @@
+"""dqlite on a cluster of hosts: one process of `python -m dqlite.node` per node."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from random import Random
+from typing import Any
+
+import dqlite
+from dissever.harness.cluster import Cluster, Program, backends
+from dissever.harness.plan import Options
+from dissever.harness.system import Snapshot
+from dissever.systems.dqlite.builds import DqliteBuilds
+from dissever.systems.dqlite.database import DATABASE, TABLES, TICK, digest_of
+from dissever.systems.dqlite.members import DqliteMembers
+from dissever.systems.dqlite.snapshots import snapshots_of
+from dissever.systems.dqlite.stores import DqliteElements, DqliteRegisters, Session
+
+PORT = 9001
+
+LATENCY_MS = 40
+"""The library's network latency: heartbeats every 1.5 times, elections after 15 times as long."""
+
+SNAPSHOT_THRESHOLD = 128
+SNAPSHOT_TRAILING = 1024
+"""
+Low, so that snapshots are taken and installed while a run lasts; but what trails must reach back
+beyond the last two snapshots, or one that a node took itself would look installed.
+"""
+
+ASK_LIMIT_S = 1.0
+"""How long a node may take to say who leads."""
+
+FIND_LIMIT_S = 5.0
+START_LIMIT_S = 30.0
+DUMP_LIMIT_S = 10.0
+
+
+class DqliteDeployment:
+    """dqlite on every node of a cluster."""
+
+    def __init__(self, cluster: Cluster, options: Options, rng: Random) -> None:
+        self.cluster = cluster
+        self.rng = rng
+        self._options = options
+        self._addresses = {node: f"{cluster.address(node)}:{PORT}" for node in cluster.nodes}
+        self._names = {address: node for node, address in self._addresses.items()}
+        self._ids = {node: number for number, node in enumerate(cluster.nodes, start=1)}
+        self.members = DqliteMembers(self)
+        self.builds = DqliteBuilds(self, options)
+
+    @property
+    def peer_ports(self) -> tuple[int, ...]:
+        return (PORT,)
+
+    @property
+    def client_ports(self) -> tuple[int, ...]:
+        return (PORT,)
+
+    async def start(self) -> None:
+        """
+        Start every node, make them one cluster of voters, and make the tables.
+
+        Raises:
+            TimeoutError: When that takes too long; the message says what is missing.
+        """
+        await asyncio.gather(*(self.start_node(node) for node in self.cluster.nodes))
+        async with asyncio.timeout(START_LIMIT_S):
+            await asyncio.gather(*(self._await_answer(node) for node in self.cluster.nodes))
+            first, *others = self.cluster.nodes
+            voters = voters_of(self._options)
+            async with await self._find([self._addresses[first]]) as leader:
+                for node in others:
+                    role = dqlite.Role.VOTER if node in voters else dqlite.Role.STANDBY
+                    await self._join(leader, node, role)
+                await leader.open(DATABASE)
+                for sql in TABLES:
+                    await leader.exec_sql(sql)
+        await self.await_ready(START_LIMIT_S)
+
+    async def lead(self, node: str, limit_s: float) -> dqlite.Client:
+        """
+        A client of the leader that a node names, with the database open; the caller closes it.
+
+        Raises:
+            dqlite.NotApplied: When the node does not answer, knows nobody, or names one who denies.
+        """
+        address = self._addresses[node]
+        for _ in range(2):  # the node, and the one it names
+            client = await dqlite.Client.connect(address, dial=self.dial, timeout_s=limit_s)
+            try:
+                async with asyncio.timeout(ASK_LIMIT_S):
+                    leader = await client.leader()
+                if leader is None:
+                    raise dqlite.NoLeader(f"{node} knows no leader")
+                if leader.address == address:
+                    await client.register()
+                    await client.open(DATABASE)
+                    return client
+            except TimeoutError as error:
+                client.close()
+                raise dqlite.NoLeader(f"{node} does not say who leads") from error
+            except dqlite.DqliteError as error:
+                client.close()
+                # Nothing of the operation was sent yet.
+                raise dqlite.NoLeader(f"by way of {node}: {error}", error.code) from error
+            except BaseException:
+                client.close()
+                raise
+            client.close()
+            address = leader.address
+        raise dqlite.NoLeader(f"{node} names {self._names.get(address, address)}, which denies")
+
+    async def primaries(self) -> tuple[str, ...]:
+        leaders = await asyncio.gather(*(self._leader_of(node) for node in self.cluster.nodes))
+        nodes = zip(self.cluster.nodes, leaders, strict=True)
+        return tuple(node for node, leader in nodes if leader == node)
+
+    async def answers(self, node: str) -> bool:
+        try:
+            async with asyncio.timeout(ASK_LIMIT_S):
+                address = self._addresses[node]
+                async with await dqlite.Client.connect(
+                    address, dial=self.dial, timeout_s=ASK_LIMIT_S
+                ) as client:
+                    await client.leader()
+        except (dqlite.DqliteError, TimeoutError):
+            return False
+        return True
+
+    async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
+        nodes = self.cluster.nodes
+        held = await asyncio.gather(*(self._snapshots(node) for node in nodes))
+        return dict(zip(nodes, held, strict=True))
+
+    async def _snapshots(self, node: str) -> frozenset[Snapshot]:
+        """Listed on its host: not every disk is seen from here."""
+        listed = await self.cluster.command(node, ["ls", self.cluster.disk(node).path])
+        return snapshots_of(listed.stdout.split())
+
+    async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
+        missing = "nobody was asked yet"
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while loop.time() - start < timeout_s:
+            leaders = await asyncio.gather(*(self._leader_of(n) for n in self.cluster.nodes))
+            named = dict(zip(self.cluster.nodes, leaders, strict=True))
+            leader = leaders[0]
+            if leader is not None and set(leaders) == {leader}:
+                try:
+                    await self._write(leader)
+                except dqlite.DqliteError as error:
+                    missing = f"{leader} leads, but a write fails: {error}"
+                else:
+                    waited_ms = round((loop.time() - start) * 1000)
+                    return {"leader": leader, "waited_ms": waited_ms}
+            else:
+                missing = f"the nodes name as their leader {named}"
+            await asyncio.sleep(0.05)
+        raise TimeoutError(f"not ready after {timeout_s:g} s: {missing}")
+
+    async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
+        missing = "nobody was asked yet"
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while loop.time() - start < timeout_s:
+            for node in nodes:
+                try:
+                    await self._write(node)
+                except (dqlite.DqliteError, TimeoutError) as error:
+                    missing = str(error) or f"no answer by way of {node}"
+                else:
+                    return {"by": node}
+            await asyncio.sleep(0.05)
+        raise TimeoutError(
+            f"no write by way of {', '.join(nodes)} within {timeout_s:g} s: {missing}"
+        )
+
+    async def replicas(self) -> Mapping[str, str] | None:
+        digests = await asyncio.gather(*(self._digest(node) for node in self.cluster.nodes))
+        return dict(zip(self.cluster.nodes, digests, strict=True))
+
+    async def _digest(self, node: str) -> str:
+        """Of all rows: files of equal databases differ by salts and by when they were merged."""
+        try:
+            async with asyncio.timeout(DUMP_LIMIT_S):
+                async with await dqlite.Client.connect(
+                    self._addresses[node], dial=self.dial, timeout_s=DUMP_LIMIT_S
+                ) as client:
+                    files = await client.dump(DATABASE)
+        except (dqlite.DqliteError, TimeoutError) as error:
+            return f"no dump: {str(error) or type(error).__name__}"
+        return await asyncio.to_thread(digest_of, files, self.cluster.directory(node))
+
+    async def open_store(self, workload: str, node: str) -> Any:
+        session = Session(partial(self.lead, node, self._options.operation_limit_s), self.rng)
+        await session.connect()
+        is_quorum = self._options.consistency == "quorum"
+        stores = {"register": DqliteRegisters, "set": DqliteElements}
+        return stores[workload](session, is_quorum=is_quorum)
+
+    async def _join(self, leader: dqlite.Client, node: str, role: dqlite.Role) -> None:
+        node_id = self.id_of(node)
+        await _again(lambda: leader.add(node_id, self._addresses[node]))
+        await _again(lambda: leader.assign(node_id, role))
+
+    async def start_node(self, node: str) -> None:
+        """Start a node's process, with the id that it has now."""
+        directory = self.cluster.directory(node) / "data"
+        directory.mkdir(parents=True, exist_ok=True)
+        settings = self._options.system_options
+        is_contained = self.cluster.backend == backends.CONTAINERS
+        argv = [
+            *("python3" if is_contained else sys.executable, "-P", "-m", "dqlite.node"),
+            *("--id", str(self.id_of(node)), "--address", self._addresses[node]),
+            *("--data-dir", "data"),  # Of the node's folder, which is where it runs.
+            *("--network-latency-ms", str(settings.get("latency-ms", LATENCY_MS))),
+            *("--snapshot-threshold", str(SNAPSHOT_THRESHOLD)),
+            *("--snapshot-trailing", str(SNAPSHOT_TRAILING)),
+        ]
+        builds = self.builds
+        program = Program(argv, builds.environment(node), builds.image(node))
+        await self.cluster.start(node, program)
+
+    def id_of(self, node: str) -> int:
+        """Raft's id of a node."""
+        return self._ids[node]
+
+    def renew_id(self, node: str) -> None:
+        """Give a node an id that nobody ever had."""
+        self._ids[node] = max(self._ids.values()) + 1
+
+    def address_of(self, node: str) -> str:
+        """Where a node listens, as the others know it."""
+        return self._addresses[node]
+
+    def name_of(self, address: str) -> str:
+        """The node that listens there; the address itself when it is none of ours."""
+        return self._names.get(address, address)
+
+    async def find_leader(self) -> dqlite.Client:
+        """
+        A client of whoever leads; the caller closes it.
+
+        Raises:
+            dqlite.DqliteError: When nobody does in time.
+        """
+        return await dqlite.find_leader(
+            list(self._addresses.values()),
+            dial=self.dial,
+            timeout_s=ASK_LIMIT_S,
+            deadline_s=FIND_LIMIT_S,
+        )
+
+    async def dial(self, address: str) -> socket.socket:
+        """
+        A socket connected to the node that listens at an address; the caller closes it.
+
+        Raises:
+            OSError: When it is none of this cluster, or there is no connection in time.
+        """
+        node = self._names.get(address)
+        if node is None:
+            raise OSError(f"expected an address of this cluster, got {address}")
+        return await self.cluster.dial(node, PORT, ASK_LIMIT_S)
+
+    async def _await_answer(self, node: str) -> None:
+        while not await self.answers(node):
+            status = await self.cluster.status(node)
+            if status.exit_status is not None:
+                raise RuntimeError(_why_it_ended(self.cluster, node, status.exit_status))
+            await asyncio.sleep(0.02)
+
+    async def _find(self, addresses: Sequence[str]) -> dqlite.Client:
+        return await dqlite.find_leader(
+            addresses, dial=self.dial, timeout_s=START_LIMIT_S, deadline_s=START_LIMIT_S
+        )
+
+    async def _leader_of(self, node: str) -> str | None:
+        """The name of the node that a node takes for its leader; None also when it is silent."""
+        try:
+            async with asyncio.timeout(ASK_LIMIT_S):
+                async with await dqlite.Client.connect(
+                    self._addresses[node], dial=self.dial, timeout_s=ASK_LIMIT_S
+                ) as client:
+                    leader = await client.leader()
+        except (dqlite.DqliteError, TimeoutError):
+            return None
+        return None if leader is None else self._names.get(leader.address)
+
+    async def _write(self, node: str) -> None:
+        async with await self.lead(node, ASK_LIMIT_S) as client:
+            await client.exec_sql(TICK)
+
+
+def voters_of(options: Options) -> tuple[str, ...]:
+    """The nodes that vote when a run begins."""
+    return options.nodes[: options.system_options.get("voters", len(options.nodes))]
+
+
+async def _again(request: Callable[[], Awaitable[None]]) -> None:
+    """A change of membership is refused while another is under way; nothing happened then."""
+    while True:
+        try:
+            await request()
+        except dqlite.Busy:
+            await asyncio.sleep(0.02)
+        else:
+            return
+
+
+def _why_it_ended(cluster: Cluster, node: str, exit_status: int) -> str:
+    logs = sorted(cluster.directory(node).glob("stderr*.log"))
+    lines = logs[-1].read_text(errors="replace").splitlines() if logs else []
+    told = "; ".join(lines[-3:]) or "it said nothing"
+    return f"{node} ended with status {exit_status}: {told}"

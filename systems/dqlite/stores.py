@@ -1,0 +1,155 @@
+"""
+What workloads drive of dqlite: registers, and a set.
+
+A store goes by way of one node, as an application beside that node would: it asks the node who
+leads, connects there, and stays until an error sends it back. So a client of a deposed leader goes
+on reading what that leader has, which is how dqlite's stale reads show.
+
+A read of consistency `leader` is a plain SELECT at the leader. One of consistency `quorum` first
+commits a write of its own on the same connection: that leader was the leader after the read began,
+so what it holds from then on contains everything that was acknowledged before.
+
+Source: canonical/dqlite, `docs/consistency model`; canonical/go-dqlite issue 207.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random
+from typing import Any
+
+import dqlite
+from dissever.harness.client import NotApplied
+from dissever.systems.dqlite.database import TICK
+
+BUSY_WAIT_S = (0.001, 0.008)
+BUSY_TRIES = 30
+"""
+How a client waits for the write lock, as SQLite's busy timeout does, which older libraries lack: it
+asks again, for 0.1 s or so. A busy answer means that nothing happened; no other answer is asked
+again.
+"""
+
+
+class Session:
+    """
+    A connection to whoever leads, as one node tells it; opened again after an error that ends it.
+
+    Args:
+        lead: Makes a client of the leader, with the database open.
+        rng: For how long it waits for a lock.
+
+    Raises, from every method: `NotApplied` for what certainly had no effect; anything else is
+    unknown.
+    """
+
+    def __init__(self, lead: Callable[[], Awaitable[dqlite.Client]], rng: Random) -> None:
+        self._lead = lead
+        self._rng = rng
+        self._client: dqlite.Client | None = None
+
+    async def execute(self, sql: str, *parameters: int) -> dqlite.Result:
+        """Run a statement that changes something."""
+        client = await self._connected()
+        try:
+            return await self._wait_for_lock(client, sql, parameters)
+        except dqlite.DqliteError as error:
+            raise self._translated(error) from error
+
+    async def query(self, sql: str, *parameters: int, is_quorum: bool) -> list[list[Any]]:
+        """Read. It changes nothing that anybody reads, so whatever goes wrong is not applied."""
+        client = await self._connected()
+        try:
+            if is_quorum:
+                await self._wait_for_lock(client, TICK, ())
+            rows = await client.query_sql(sql, parameters)
+        except (dqlite.NotApplied, dqlite.Indeterminate) as error:
+            self._translated(error)
+            raise NotApplied(str(error), error.code) from error
+        except dqlite.DqliteError as error:
+            raise self._translated(error) from error
+        return [list(row) for row in rows.rows]
+
+    async def connect(self) -> None:
+        """Connect now, so that a node that cannot be reached is known before anything is asked."""
+        await self._connected()
+
+    async def close(self) -> None:
+        """Drop the connection."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    async def _wait_for_lock(
+        self, client: dqlite.Client, sql: str, parameters: Sequence[int]
+    ) -> dqlite.Result:
+        for _ in range(BUSY_TRIES - 1):
+            try:
+                return await client.exec_sql(sql, parameters)
+            except dqlite.Busy:
+                await asyncio.sleep(self._rng.uniform(*BUSY_WAIT_S))
+        return await client.exec_sql(sql, parameters)
+
+    async def _connected(self) -> dqlite.Client:
+        if self._client is None:
+            try:
+                self._client = await self._lead()
+            except dqlite.DqliteError as error:
+                raise NotApplied(str(error), error.code) from error
+        return self._client
+
+    def _translated(self, error: dqlite.DqliteError) -> Exception:
+        """What the harness is told; a connection that is of no more use is dropped."""
+        if error.reconnect and self._client is not None:
+            self._client.close()
+            self._client = None
+        if isinstance(error, dqlite.NotApplied):
+            return NotApplied(str(error), error.code)
+        return error
+
+
+class DqliteRegisters:
+    """A row per register."""
+
+    def __init__(self, session: Session, *, is_quorum: bool) -> None:
+        self._session = session
+        self._is_quorum = is_quorum
+
+    async def read(self, key: int) -> int | None:
+        rows = await self._session.query(
+            "SELECT value FROM register WHERE key = ?", key, is_quorum=self._is_quorum
+        )
+        return rows[0][0] if rows else None
+
+    async def write(self, key: int, value: int) -> None:
+        await self._session.execute(
+            "INSERT OR REPLACE INTO register (key, value) VALUES (?, ?)", key, value
+        )
+
+    async def compare_and_set(self, key: int, old: int, new: int) -> bool:
+        result = await self._session.execute(
+            "UPDATE register SET value = ? WHERE key = ? AND value = ?", new, key, old
+        )
+        return result.rows_affected == 1
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+class DqliteElements:
+    """A row per element, without a constraint: a second add of one would be seen."""
+
+    def __init__(self, session: Session, *, is_quorum: bool) -> None:
+        self._session = session
+        self._is_quorum = is_quorum
+
+    async def add(self, element: int) -> None:
+        await self._session.execute("INSERT INTO element (value) VALUES (?)", element)
+
+    async def read(self) -> list[int]:
+        rows = await self._session.query("SELECT value FROM element", is_quorum=self._is_quorum)
+        return [row[0] for row in rows]
+
+    async def close(self) -> None:
+        await self._session.close()
