@@ -24,17 +24,17 @@ from dissever.nemesis import (
     FAULTS,
     Environment,
     ToxicFault,
-    clock_turns,
-    disk_draws,
-    disk_full,
-    faulty_disk,
     host_scripts,
     hosts,
     make_nemeses,
 )
 from dissever.nemesis.clocks import clock as clock_faults
+from dissever.nemesis.clocks import turns as clock_turns
 from dissever.nemesis.connections.kinds import TOXIC_KINDS
 from dissever.nemesis.connections.proxies import Proxies
+from dissever.nemesis.disks import draws as disk_draws
+from dissever.nemesis.disks import faulty as faulty_disk
+from dissever.nemesis.disks import full as disk_full
 from dissever.nemesis.toxiproxy import server
 
 pytestmark = pytest.mark.cluster

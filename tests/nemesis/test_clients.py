@@ -14,8 +14,9 @@ from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster, Program, backends
 from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster
-from dissever.nemesis import HEALING_ORDER, KINDS, Backend, Environment, make_nemeses
+from dissever.nemesis import KINDS, Backend, Environment, make_nemeses
 from dissever.nemesis.clients import client_rules
+from dissever.nemesis.faults import HEALING_ORDER
 from dissever.nemesis.links import Way
 
 NODES = ("n1", "n2", "n3")
