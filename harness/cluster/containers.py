@@ -492,4 +492,5 @@ async def _connect(host: str, port: int) -> socket.socket:
 
 def _extract(archive: bytes, directory: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(directory, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Not before Python 3.11.4.
+        tar.extractall(directory)

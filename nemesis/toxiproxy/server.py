@@ -107,7 +107,8 @@ def copy_out(client: Any, image: str, target: Path) -> None:
         tempfile.TemporaryDirectory(dir=target.parent) as folder,
         tarfile.open(fileobj=archive) as tar,
     ):
-        tar.extract(_IN_IMAGE[1:], folder, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Not before Python 3.11.4.
+        tar.extract(_IN_IMAGE[1:], folder)
         (Path(folder) / _IN_IMAGE[1:]).replace(target)
 
 
