@@ -78,7 +78,9 @@ def probe() -> Missing | None:
     try:
         client = connect()
     except ClusterLost as error:
-        return Missing(str(error), "start dockerd, or set DOCKER_HOST")
+        is_refused = isinstance(error.__cause__, PermissionError)
+        join = "have this user join the group docker (usermod -aG docker USER), or be root"
+        return Missing(str(error), join if is_refused else "start dockerd, or set DOCKER_HOST")
     with contextlib.closing(client):
         try:
             image = client.images.get(HOST_IMAGE)

@@ -42,3 +42,16 @@ def test_engine_that_does_not_answer_is_a_lost_cluster(
     assert "no Docker engine answers" in missing.reason
     with pytest.raises(ClusterLost, match="no Docker engine answers"):
         asyncio.run(ContainersCluster.open(["n1"], tmp_path, ports=[]))
+
+
+def test_user_who_may_not_ask_the_engine_is_told_how_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///var/run/docker.sock")
+
+    missing = engine.probe()
+    assert missing is not None
+    assert "Permission denied" in missing.reason
+    assert "group docker" in missing.remedy
