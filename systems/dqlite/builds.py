@@ -11,18 +11,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dqlite
 from dissever.harness.client import Missing
-from dissever.harness.cluster import backends
+from dissever.harness.cluster import Cluster, backends
 from dissever.harness.plan import Options
 from dissever.systems.dqlite import images
-
-if TYPE_CHECKING:
-    from dissever.systems.dqlite.deployment import DqliteDeployment
 
 __all__ = ["DqliteBuilds", "check", "described", "missing"]
 
@@ -47,8 +44,12 @@ print(json.dumps(found))
 class DqliteBuilds:
     """Implements `Builds`."""
 
-    def __init__(self, deployment: DqliteDeployment, options: Options) -> None:
-        self._deployment = deployment
+    def __init__(
+        self, cluster: Cluster, start: Callable[[str], Awaitable[None]], options: Options
+    ) -> None:
+        """`start` starts a node's process, of the version that this says then."""
+        self._cluster = cluster
+        self._start = start
         self._is_contained = options.backend == backends.CONTAINERS
         versions = _versions(options)
         self._versions = dict(zip(options.nodes, versions, strict=True))
@@ -64,10 +65,10 @@ class DqliteBuilds:
     async def upgrade(self, node: str) -> None:
         assert self._newer is not None, "there is nothing to upgrade to"
         self._versions[node] = self._newer
-        await self._deployment.start_node(node)
+        await self._start(node)
 
     async def running(self, node: str) -> Mapping[str, Any]:
-        cluster = self._deployment.cluster
+        cluster = self._cluster
         pid = (await cluster.status(node)).pid
         if not self._is_contained:
             return {} if pid is None else await asyncio.to_thread(_mapped, Path(f"/proc/{pid}"))

@@ -51,7 +51,7 @@ class DqliteDeployment:
         self._names = {address: node for node, address in self._addresses.items()}
         self._ids = {node: number for number, node in enumerate(cluster.nodes, start=1)}
         self.members = DqliteMembers(self)
-        self.builds = DqliteBuilds(self, options)
+        self.builds = DqliteBuilds(cluster, self.start_node, options)
 
     @property
     def peer_ports(self) -> tuple[int, ...]:

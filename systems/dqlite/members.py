@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import dqlite
+from dissever.harness.cluster import Cluster
 from dissever.harness.system import Role
-
-if TYPE_CHECKING:
-    from dissever.systems.dqlite.deployment import DqliteDeployment
 
 CHANGE_LIMIT_S = 15.0
 """How long a change may take: a new voter catches up first."""
@@ -30,33 +28,47 @@ ROLES: Final = {
 }
 
 
+class Nodes(Protocol):
+    """The nodes whose membership changes, as `DqliteDeployment` knows them."""
+
+    cluster: Cluster
+
+    async def primaries(self) -> tuple[str, ...]: ...
+    async def find_leader(self) -> dqlite.Client: ...
+    async def start_node(self, node: str) -> None: ...
+    def id_of(self, node: str) -> int: ...
+    def renew_id(self, node: str) -> None: ...
+    def address_of(self, node: str) -> str: ...
+    def name_of(self, address: str) -> str: ...
+
+
 class DqliteMembers:
     """Implements `Members`."""
 
-    def __init__(self, deployment: DqliteDeployment) -> None:
-        self._deployment = deployment
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
 
     async def leader(self) -> str | None:
-        claims = await self._deployment.primaries()
+        claims = await self._nodes.primaries()
         return claims[0] if len(claims) == 1 else None
 
     async def roles(self) -> Mapping[str, Role]:
         try:
-            async with await self._deployment.find_leader() as leader:
+            async with await self._nodes.find_leader() as leader:
                 return await self._roles(leader)
         except dqlite.DqliteError as error:
             raise OSError(str(error)) from error
 
     async def remove(self, node: str) -> None:
         await self._change(
-            lambda leader: leader.remove(self._deployment.id_of(node)),
+            lambda leader: leader.remove(self._nodes.id_of(node)),
             lambda roles: node not in roles,
         )
 
     async def add(self, node: str, role: Role) -> None:
-        address = self._deployment.address_of(node)
+        address = self._nodes.address_of(node)
         await self._change(
-            lambda leader: leader.add(self._deployment.id_of(node), address),
+            lambda leader: leader.add(self._nodes.id_of(node), address),
             lambda roles: node in roles,
         )
         await self.assign(node, role)
@@ -64,27 +76,27 @@ class DqliteMembers:
     async def assign(self, node: str, role: Role) -> None:
         wanted = next(each for each, name in ROLES.items() if name is role)
         await self._change(
-            lambda leader: leader.assign(self._deployment.id_of(node), wanted),
+            lambda leader: leader.assign(self._nodes.id_of(node), wanted),
             lambda roles: roles.get(node) is role,
         )
 
     async def transfer(self, node: str) -> None:
         try:
-            async with await self._deployment.find_leader() as leader:
-                await leader.transfer(self._deployment.id_of(node))
+            async with await self._nodes.find_leader() as leader:
+                await leader.transfer(self._nodes.id_of(node))
         except dqlite.DqliteError as error:
             raise OSError(str(error)) from error
 
     async def wipe(self, node: str) -> None:
-        cluster = self._deployment.cluster
+        cluster = self._nodes.cluster
         argv = ["find", cluster.disk(node).path, "-mindepth", "1", "-delete"]
         done = await cluster.command(node, argv)  # On its host: not every disk is seen from here.
         if done.exit_status:
             raise OSError(0, f"{node}: its data cannot be removed: {done.stderr.strip()}")
-        self._deployment.renew_id(node)
+        self._nodes.renew_id(node)
 
     async def start(self, node: str) -> None:
-        await self._deployment.start_node(node)
+        await self._nodes.start_node(node)
 
     async def _change(
         self,
@@ -102,7 +114,7 @@ class DqliteMembers:
             async with asyncio.timeout(CHANGE_LIMIT_S):
                 while True:
                     try:
-                        async with await self._deployment.find_leader() as leader:
+                        async with await self._nodes.find_leader() as leader:
                             if is_done(await self._roles(leader)):
                                 return
                             await ask(leader)
@@ -114,5 +126,5 @@ class DqliteMembers:
 
     async def _roles(self, leader: dqlite.Client) -> Mapping[str, Role]:
         listed = await leader.cluster()
-        named = {self._deployment.name_of(each.address): ROLES[each.role] for each in listed}
-        return {node: named[node] for node in self._deployment.cluster.nodes if node in named}
+        named = {self._nodes.name_of(each.address): ROLES[each.role] for each in listed}
+        return {node: named[node] for node in self._nodes.cluster.nodes if node in named}
