@@ -139,10 +139,20 @@ def _shown(evidence: dict[str, Any]) -> str:
     nodes = evidence.get("nodes") or evidence.get("during") or evidence.get("links") or {}
     first = next(iter(nodes.values()), {}) if isinstance(nodes, dict) else evidence
     told = first if isinstance(first, dict) and first else evidence
-    plain = {k: v for k, v in told.items() if not isinstance(v, dict | list) and v is not None}
+    plain = {name: value for name, value in map(_leaf, told.items()) if value not in (None, [])}
     if "dropped" in evidence:
         plain["dropped"] = sum(evidence["dropped"].values())
-    return ", ".join(f"{k} {v}" for k, v in plain.items() if k not in ("held", "took_ms"))[:160]
+    hidden = ("held", "took_ms")
+    return ", ".join(f"{k} {v}" for k, v in plain.items() if k not in hidden)[:160]
+
+
+def _leaf(item: tuple[str, Any]) -> tuple[str, Any]:
+    """Of values inside values the first, under all their names."""
+    name, value = item
+    while isinstance(value, dict) and value:
+        inner, value = next(iter(value.items()))
+        name = f"{name} {inner}"
+    return name, value
 
 
 def _last_line(text: str) -> str:
