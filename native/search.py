@@ -97,7 +97,11 @@ class _Asked:
     error: BaseException | None = None
 
 
-@ffi.def_extern(error=-2)  # type: ignore[untyped-decorator]  # cffi has no types.
+def _silence(*_: object) -> None:
+    """Ctrl-C just before `python_step` can catch it: C is told -2, and `_run` knows what it was."""
+
+
+@ffi.def_extern(error=-2, onerror=_silence)  # type: ignore[untyped-decorator]  # cffi has no types.
 def python_step(context: Any, state: int, transition: int) -> int:
     """Ask; called by C, which no exception may cross."""
     asked: _Asked = ffi.from_handle(context)
@@ -177,6 +181,8 @@ def _run(handle: Any, asked: _Asked | None, *, is_interruptible: bool) -> int:
             status = lib.search_run(handle, _SLICE)
         if asked is not None and asked.error is not None:
             raise asked.error
+        if status == lib.SEARCH_RAISED:
+            raise KeyboardInterrupt  # Nothing else can be raised where `python_step` cannot catch.
     except KeyboardInterrupt:
         if not is_interruptible:
             raise
