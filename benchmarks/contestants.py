@@ -26,10 +26,10 @@ from dissever.checkers.from_columns import judge_columns
 from dissever.checkers.models import MODELS, Family, Model
 from dissever.harness.formats import read_history
 from dissever.harness.results import Budget
-from dissever.native import keys as native_keys
+from dissever.native import registers as native_keys
 from dissever.native.columns import Columns
-from dissever.native.keys import Decision, Findings, judge_keys
 from dissever.native.load import load
+from dissever.native.registers import Decision, KeyOutcomes, judge_keys
 from dissever.native.texts import judge_texts
 
 HERE: Final = Path(__file__).resolve().parent
@@ -142,7 +142,7 @@ def _once(case: Case, model: Model) -> Measured:
     )
 
 
-def _find(columns: Columns, model: Model, budget: Budget) -> Findings:
+def _find(columns: Columns, model: Model, budget: Budget) -> KeyOutcomes:
     configurations, size = budget.configurations, budget.memory_bytes
     if model.family is Family.TEXT:
         return judge_texts(columns, initial="", configurations_max=configurations, bytes_max=size)

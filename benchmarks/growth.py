@@ -29,7 +29,7 @@ from dissever.checkers.monitors import counter, elements, growing
 from dissever.harness.history import Event, Operation, Type
 from dissever.native.columns import OK, TYPE_CODES, Columns
 from dissever.native.containers import Kind, Operations, judge_container
-from dissever.native.keys import Decider, Decision, judge_keys
+from dissever.native.registers import Decider, Decision, judge_keys
 from dissever.native.texts import judge_texts
 
 CLIENTS: Final = 10

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from dissever.checkers.models import UNKNOWN, Transition
-from dissever.checkers.values import freeze
 from dissever.harness.history import Event, Operation, Type
+from dissever.harness.values import freeze
 
 NEVER: Final = 2**31 - 1
 """The position of the return of an operation that crashed."""

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dissever.checkers.models import REFUSED, UNKNOWN, Model
-from dissever.checkers.values import freeze
 from dissever.harness.history import Operation, Type
+from dissever.harness.values import freeze
 
 
 def flaw(model: Model, operations: Sequence[Operation], order: Sequence[int]) -> str | None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dissever.checkers.values import show, show_ns
 from dissever.harness.history import Event, History, MalformedHistory, Operation
 from dissever.harness.results import Budget, Result, Verdict
+from dissever.harness.values import show, show_ns
 
 NOT_FAULTS: Final = frozenset({"recovery"})
 """Processes that are no client and inject nothing; `liveness` judges what they saw."""

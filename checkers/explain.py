@@ -12,9 +12,9 @@ from dissever.checkers.models import Model
 from dissever.checkers.narrate import answer, sentence, who
 from dissever.checkers.possible import Possible
 from dissever.checkers.stale import Proof
-from dissever.checkers.values import show
 from dissever.harness.history import Key, Operation
 from dissever.harness.results import Anomaly, Step
+from dissever.harness.values import show
 
 STEPS_MAX: Final = 12
 STATES_SHOWN: Final = 8

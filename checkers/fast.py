@@ -20,18 +20,18 @@ from typing import Any, Final, TypeAlias
 
 from dissever.checkers import certificate
 from dissever.checkers.calls import calls
-from dissever.checkers.columns import columns_of
 from dissever.checkers.counterexample import Confirmation, confirmed_witness, told
 from dissever.checkers.explain import SINGLE_ENGINE, explain
 from dissever.checkers.judgement import ANOMALIES_MAX, Judgement
 from dissever.checkers.models import UNKNOWN, Family, Misfit, Model
 from dissever.checkers.possible import Possible
 from dissever.checkers.stale import Proof
-from dissever.checkers.values import freeze, show
+from dissever.harness.columns import columns_of
 from dissever.harness.history import History, Key, Operation
 from dissever.harness.results import Budget, Verdict
+from dissever.harness.values import freeze, show
 from dissever.native.columns import Columns
-from dissever.native.keys import Decider, Decision, Finding, Findings, judge_keys
+from dissever.native.registers import Decider, Decision, KeyOutcome, KeyOutcomes, judge_keys
 from dissever.native.texts import judge_texts
 
 VALIDATED_OPERATIONS_MAX: Final = 20_000
@@ -95,7 +95,7 @@ def judge_keys_of(
     ]
 
 
-def _find(columns: Columns, model: Model, budget: Budget, *, threads: int | None) -> Findings:
+def _find(columns: Columns, model: Model, budget: Budget, *, threads: int | None) -> KeyOutcomes:
     if model.family is Family.TEXT:
         return judge_texts(
             columns,
@@ -147,7 +147,7 @@ class _Shell:
         self._validated = 0
 
     def judgement(
-        self, key: Key | None, finding: Finding, operations: Sequence[Operation]
+        self, key: Key | None, finding: KeyOutcome, operations: Sequence[Operation]
     ) -> Judgement:
         judgement = Judgement(
             key,
@@ -168,7 +168,7 @@ class _Shell:
         return judgement.with_verdict(Verdict.UNKNOWN, self._why(finding))
 
     def _valid(
-        self, judgement: Judgement, finding: Finding, operations: Sequence[Operation]
+        self, judgement: Judgement, finding: KeyOutcome, operations: Sequence[Operation]
     ) -> Judgement:
         if finding.operations == 0:
             return judgement
@@ -180,13 +180,13 @@ class _Shell:
                 return judgement.with_verdict(Verdict.UNKNOWN, why)
         return judgement.with_verdict(Verdict.VALID, "an order explains every answer")
 
-    def _flaw(self, finding: Finding, operations: Sequence[Operation]) -> str | None:
+    def _flaw(self, finding: KeyOutcome, operations: Sequence[Operation]) -> str | None:
         assert finding.order is not None
         order = [self._operation(i).invocation.index for i in finding.order]
         return certificate.flaw(self._model, operations, order)
 
     def _invalid(
-        self, judgement: Judgement, finding: Finding, operations: Sequence[Operation]
+        self, judgement: Judgement, finding: KeyOutcome, operations: Sequence[Operation]
     ) -> Judgement:
         is_small = finding.operations <= EXPLAINED_OPERATIONS_MAX
         if is_small and self._explained < EXPLAINED_KEYS_MAX:
@@ -228,7 +228,7 @@ class _Shell:
             self._explained = EXPLAINED_KEYS_MAX
             return Judgement(key, Verdict.UNKNOWN, "interrupted", len(operations))
 
-    def _misfit(self, finding: Finding) -> str:
+    def _misfit(self, finding: KeyOutcome) -> str:
         """What is wrong with an operation that no such object has."""
         operation = self._operation(finding.witness[0])
         value = freeze(operation.invocation.value)
@@ -240,7 +240,7 @@ class _Shell:
             wrong = str(error)
         return f"malformed: event {operation.indices[-1]}: {wrong}"
 
-    def _why(self, finding: Finding) -> str:
+    def _why(self, finding: KeyOutcome) -> str:
         reasons = {
             Decision.CONFIGURATIONS: (
                 f"budget: no more configurations ({finding.configurations} explored)"
@@ -257,5 +257,5 @@ class _Shell:
         return f"{why}; reached event {self._operation(finding.witness[0]).indices[-1]}"
 
 
-def _details(finding: Finding) -> dict[str, Any]:
+def _details(finding: KeyOutcome) -> dict[str, Any]:
     return {"engine": finding.decider.value, "evidence": finding.evidence, "proof": finding.reason}

@@ -18,11 +18,11 @@ from functools import cached_property
 from typing import Any, Final
 
 from dissever.checkers import fast
-from dissever.checkers.columns import operation_of
 from dissever.checkers.judgement import Judgement, result
 from dissever.checkers.linearizable import Linearizable
 from dissever.checkers.models import Model
 from dissever.checkers.monitors import MONITORS, in_columns
+from dissever.harness.columns import operation_of
 from dissever.harness.history import Key, Operation
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.native.columns import Columns

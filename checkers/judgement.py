@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from dissever.checkers.values import show
 from dissever.harness.history import Key
 from dissever.harness.results import Anomaly, Result, Verdict
+from dissever.harness.values import show
 
 ANOMALIES_MAX: Final = 20
 

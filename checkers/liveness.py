@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dissever.checkers.evidence import doubt_of, evidence, is_healing
-from dissever.checkers.values import show, show_ns
 from dissever.harness.history import History, MalformedHistory, Operation
 from dissever.harness.results import Anomaly, Budget, Result, Verdict
+from dissever.harness.values import show, show_ns
 
 RECOVERY: Final = "recovery"
 

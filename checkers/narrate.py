@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from dissever.checkers.values import show, show_ns
 from dissever.harness.history import Operation, Type
 from dissever.harness.results import Step
+from dissever.harness.values import show, show_ns
 
 TAKES: Final = frozenset({"dequeue", "pop", "remove-max"})
 """Nothing is an answer to these."""

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dissever.checkers.narrate import sentence, who
-from dissever.checkers.values import freeze, show, show_ns
 from dissever.harness.history import Event, History, Key, MalformedHistory, Operation, Type
 from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
+from dissever.harness.values import freeze, show, show_ns
 
 SHOWN_MAX: Final = 8
 """Elements of one kind that are told one by one; the counts are exact."""

@@ -13,8 +13,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from dissever.checkers.calls import Call
-from dissever.checkers.values import freeze
 from dissever.harness.history import Operation, Type
+from dissever.harness.values import freeze
 
 
 @dataclass(frozen=True, slots=True)

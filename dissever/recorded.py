@@ -25,9 +25,9 @@ from msgspec import structs
 
 from dissever import __version__
 from dissever.checkers import Linearizable
-from dissever.checkers.columns import history_of
 from dissever.checkers.from_columns import judge_columns
 from dissever.checkers.models import MODELS
+from dissever.harness.columns import history_of
 from dissever.harness.formats import FormatError, read_history
 from dissever.harness.history import History, MalformedHistory, Operation
 from dissever.harness.plan import Options, Plan, host_versions

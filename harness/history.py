@@ -14,9 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
+
+if TYPE_CHECKING:
+    from dissever.native.columns import Columns
 
 Process: TypeAlias = int | str
 """A client process is an int; a nemesis is known by its name."""
@@ -138,6 +141,19 @@ class History:
                 invoked, or goes on after an info.
         """
         return tuple(_pair([event for event in self.events if event.is_client]))
+
+    @cached_property
+    def columns(self) -> Columns:
+        """
+        The operations of the clients as flat arrays, which the engines read.
+
+        Raises:
+            MalformedHistory: As `operations`.
+            OverflowError: When a process, an index or a time is too large for its column.
+        """
+        from dissever.harness.columns import columns_of
+
+        return columns_of(self)
 
     @cached_property
     def faults(self) -> tuple[Operation, ...]:

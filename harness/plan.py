@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from dissever.harness.cluster.hosts import PLAIN, Hosts
+from dissever.harness.episodes import Action
 
 DISK_MB = 64
 """Small enough to be filled in a moment, and room for eight segments of dqlite's log."""
@@ -62,7 +63,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     One execution, before it happens.
 
     `command` repeats the run; `versions` name what ran (dissever, python, kernel, the system's
-    library); `capabilities` what of the machine is used.
+    library); `capabilities` what of the machine is used. `actions` says what each operation of a
+    nemesis is for: process -> f -> action.
     """
 
     options: Options
@@ -71,6 +73,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str] = {}
     capabilities: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    actions: dict[str, dict[str, Action]] = {}
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -1,8 +1,9 @@
 """
-C: the search for linearizations (`search.c`), histories into columns (`load.c`), the engines that
-read columns (`keys.c`); and its build (`build.py`).
+The engines, in C: a folder for each unit, with the one Python module that calls it.
 
-Each has one module of its name that calls it; `columns.py` is what they have in common.
+`columns` is the form in which engines read a history, `load` reads files into it; `search` decides
+any model, `registers`, `texts` and `containers` decide one kind of object each. `build.py` compiles
+them into one module, and `faultfs` into a program.
 """
 
 from dissever.native.search import Engine, LazyProblem, Outcome, Problem, Status, search

@@ -18,46 +18,17 @@ from pathlib import Path
 from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent.parent
-INTERFACES = ("columns", "containers", "load", "keys", "search")
-"""The headers that Python sees; each needs those before it."""
+UNITS = ("columns", "containers", "load", "registers", "search", "texts")
+"""The folders of C that make one module; `faultfs` is a program of its own."""
 
-SOURCES = ("search", "containers", "keys", "load", "texts", "unique", "zones")
-
-HEADERS = (
-    *INTERFACES,
-    *(
-        "beginnings",
-        "breadth",
-        "corpus",
-        "covers",
-        "cursor",
-        "deadlines",
-        "depth",
-        "edn",
-        "etcd",
-        "fifo",
-        "gaps",
-        "intern",
-        "items",
-        "json",
-        "kinds",
-        "lazy",
-        "memo",
-        "pages",
-        "peel",
-        "pieces",
-        "prepare",
-        "problem",
-        "record",
-        "replay",
-        "retrace",
-        "texts",
-        "unique",
-        "values",
-        "wgl",
-        "zones",
-    ),
+INTERFACES = (
+    "columns/columns.h",
+    "containers/containers.h",
+    "load/load.h",
+    "registers/keys.h",
+    "search/search.h",
 )
+"""The headers that Python sees; each needs those before it."""
 
 CALLBACKS = 'extern "Python" int32_t python_step(void *context, int32_t state, int32_t transition);'
 """What C asks Python, a `search_step`."""
@@ -67,18 +38,24 @@ def module(folder: str) -> FFI:
     """The module `dissever.native._search`, from sources in `folder`."""
     ffi = FFI()
     for name in INTERFACES:
-        ffi.cdef(_declarations((ROOT / "native" / f"{name}.h").read_text(encoding="utf-8")))
+        ffi.cdef(_declarations((ROOT / "native" / name).read_text(encoding="utf-8")))
     ffi.cdef(CALLBACKS)
     ffi.set_source(
         "dissever.native._search",
-        "\n".join(f'#include "{name}.h"' for name in INTERFACES),
-        sources=[f"{folder}/{name}.c" for name in SOURCES],
-        depends=[f"{folder}/{name}.h" for name in HEADERS],
-        include_dirs=[folder],
+        "\n".join(f'#include "{name}"' for name in INTERFACES),
+        sources=_files(folder, "*.c"),
+        depends=[*_files(folder, "*.h"), f"{folder}/pages.h"],
+        include_dirs=[folder, *(f"{folder}/{unit}" for unit in UNITS)],
         extra_compile_args=["-std=c11", "-O2", "-pthread"],
         extra_link_args=["-pthread"],
     )
     return ffi
+
+
+def _files(folder: str, pattern: str) -> list[str]:
+    """The files of all units, as paths in `folder`."""
+    found = [path for unit in UNITS for path in sorted((ROOT / "native" / unit).glob(pattern))]
+    return [f"{folder}/{path.relative_to(ROOT / 'native')}" for path in found]
 
 
 def _declarations(header: str) -> str:

@@ -174,7 +174,7 @@ is_installed() {
 is_built() {
   local library
   library="$(find native -name '_*.so' -print -quit)"
-  [[ -n "$library" && -z "$(find native -maxdepth 1 -name '*.[ch]' ! -name '_*' -newer "$library")" &&
+  [[ -n "$library" && -z "$(find native -name '*.[ch]' ! -name '_*' ! -path '*/faultfs/*' -newer "$library")" &&
     ! native/build.py -nt "$library" ]] || return 1
   ! has_fuse || [[ -x native/faultfs/faultfs &&
     -z "$(find native/faultfs -name '*.[ch]' -newer native/faultfs/faultfs)" ]]

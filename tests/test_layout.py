@@ -13,16 +13,20 @@ ROOT = Path(__file__).resolve().parent.parent
 MAY_IMPORT = {
     "dqlite": (),
     "dissever.native": (),
-    "dissever.harness": (),
+    "dissever.harness": ("dissever.native",),
     "dissever.checkers": (
+        "dissever.harness.columns",
+        "dissever.harness.episodes",
         "dissever.harness.history",
         "dissever.harness.results",
+        "dissever.harness.values",
         "dissever.native",
     ),
     "dissever.workloads": ("dissever.harness", "dissever.checkers"),
     "dissever.nemesis": ("dissever.harness",),
     "dissever.systems": ("dissever.harness", "dissever.workloads", "dqlite"),
     "dissever.reports": (
+        "dissever.harness.episodes",
         "dissever.harness.history",
         "dissever.harness.results",
         "dissever.harness.plan",
@@ -35,9 +39,12 @@ ROOMS = tuple(name.removeprefix("dissever.") for name in MAY_IMPORT if "." in na
 
 PURE = (
     "checkers",
+    "harness/columns.py",
+    "harness/episodes.py",
     "harness/generator",
     "harness/history.py",
     "harness/results.py",
+    "harness/values.py",
     "dqlite/codec.py",
     "dqlite/session.py",
 )

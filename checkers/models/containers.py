@@ -20,7 +20,7 @@ from dissever.checkers.models.core import (
     Model,
     State,
 )
-from dissever.checkers.values import show
+from dissever.harness.values import show
 
 _TAKES: Final[frozenset[str]] = frozenset()
 """To take from an empty container changes nothing, to take from another does: no pure reads."""

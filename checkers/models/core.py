@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
-from dissever.checkers.values import show
+from dissever.harness.values import show
 
 State: TypeAlias = Hashable
 

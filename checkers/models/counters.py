@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from dissever.checkers.models.core import REFUSED, After, Family, Misfit, Model, State
-from dissever.checkers.values import show
+from dissever.harness.values import show
 
 
 def counter(initial: int = 0) -> Model:

@@ -13,7 +13,7 @@ from collections.abc import Hashable
 from typing import Final
 
 from dissever.checkers.models.core import REFUSED, UNKNOWN, After, Misfit, Model, State
-from dissever.checkers.values import show
+from dissever.harness.values import show
 
 _NOBODY: Final = "free"
 

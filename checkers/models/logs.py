@@ -18,7 +18,7 @@ from dissever.checkers.models.core import (
     State,
     Transition,
 )
-from dissever.checkers.values import show
+from dissever.harness.values import show
 
 
 def log() -> Model:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from dissever.checkers.models.core import REFUSED, UNKNOWN, After, Family, Misfit, Model, State
-from dissever.checkers.values import freeze, show
+from dissever.harness.values import freeze, show
 
 _NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
 

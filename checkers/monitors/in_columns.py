@@ -18,7 +18,7 @@ from dissever.checkers.models import Family, Misfit, Model
 from dissever.checkers.models.containers import priority
 from dissever.checkers.monitors import containers
 from dissever.checkers.monitors.containers import Shape
-from dissever.checkers.values import freeze
+from dissever.harness.values import freeze
 from dissever.native.columns import FAIL, OK, Columns
 from dissever.native.containers import (
     NEVER,

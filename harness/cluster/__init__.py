@@ -12,24 +12,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from dissever.harness.cluster.hosts import PLAIN, Disk, Hosts, NodeClock
 
 __all__ = [
     "PLAIN",
+    "Clocks",
     "Cluster",
     "ClusterLost",
     "Command",
     "Disk",
+    "Disks",
     "Exit",
     "Grudge",
+    "HostCommands",
     "Hosts",
+    "Links",
     "NodeClock",
     "NodeState",
     "NodeStatus",
+    "Processes",
     "Program",
     "Reachability",
+    "ResourceLimits",
+    "Sockets",
 ]
 
 Grudge: TypeAlias = Mapping[str, frozenset[str]]
@@ -106,11 +113,16 @@ class Exit:
     is_asked: bool
 
 
+@runtime_checkable
 class Cluster(Protocol):
     """
-    The contained hosts of one run. Every method that changes something is idempotent.
+    The contained hosts of one run.
 
-    Nodes are known by name. Their addresses are only reachable through `dial`.
+    What else can be done to them are abilities: `Processes`, `Links`, `Sockets`, `HostCommands`,
+    `ResourceLimits`, `Disks`, `Clocks`. A backend has those that it can keep, and a fault names
+    those that it needs.
+
+    Every method that changes something is idempotent. Nodes are known by name.
     """
 
     @property
@@ -123,11 +135,6 @@ class Cluster(Protocol):
         """The names of the nodes, in order."""
         ...
 
-    @property
-    def exits(self) -> tuple[Exit, ...]:
-        """Every end of a node's main process so far, in order."""
-        ...
-
     def address(self, node: str) -> str:
         """The IP address of a node."""
         ...
@@ -136,17 +143,18 @@ class Cluster(Protocol):
         """The node's folder on the harness's side: `data/` and its logs are in it."""
         ...
 
+    async def close(self) -> None:
+        """End every process, and remove every interface and rule."""
+        ...
+
+
+@runtime_checkable
+class Processes(Protocol):
+    """Each node has a main process that can be started, ended and paused."""
+
     @property
-    def python(self) -> str:
-        """A Python interpreter on its hosts, for scripts run by `command`."""
-        ...
-
-    def disk(self, node: str) -> Disk:
-        """Where the node keeps its data."""
-        ...
-
-    def clock(self, node: str) -> NodeClock | None:
-        """The clock of the node's own, or None: it has the machine's."""
+    def exits(self) -> tuple[Exit, ...]:
+        """Every end of a node's main process so far, in order."""
         ...
 
     async def start(self, node: str, program: Program | None = None) -> NodeStatus:
@@ -178,6 +186,11 @@ class Cluster(Protocol):
         """What the kernel says of the node's process now."""
         ...
 
+
+@runtime_checkable
+class Links(Protocol):
+    """Packets between nodes can be dropped, in each direction on its own."""
+
     async def drop(self, grudge: Grudge) -> None:
         """Replace all cuts by these: each node drops every packet from those it names."""
         ...
@@ -194,6 +207,11 @@ class Cluster(Protocol):
         """
         ...
 
+
+@runtime_checkable
+class Sockets(Protocol):
+    """Nodes listen on ports that the harness can connect to."""
+
     async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
         """
         A connected, non-blocking TCP socket from the harness to a node; the caller closes it.
@@ -201,6 +219,16 @@ class Cluster(Protocol):
         Raises:
             OSError: When the node refuses or does not answer in time.
         """
+        ...
+
+
+@runtime_checkable
+class HostCommands(Protocol):
+    """Programs can be run on a node's host, beside the node's own processes."""
+
+    @property
+    def python(self) -> str:
+        """A Python interpreter on its hosts, for scripts run by `command`."""
         ...
 
     async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
@@ -239,6 +267,11 @@ class Cluster(Protocol):
         """
         ...
 
+
+@runtime_checkable
+class ResourceLimits(Protocol):
+    """What a node's processes may use of the machine can be limited."""
+
     async def limit(
         self, node: str, cpus: float | None = None, memory_bytes: int | None = None
     ) -> Mapping[str, Any]:
@@ -266,6 +299,20 @@ class Cluster(Protocol):
         """Take a node's limits away."""
         ...
 
-    async def close(self) -> None:
-        """End every process, and remove every interface and rule."""
+
+@runtime_checkable
+class Disks(Protocol):
+    """Each node keeps its data in a place that processes on its host can see."""
+
+    def disk(self, node: str) -> Disk:
+        """Where the node keeps its data."""
+        ...
+
+
+@runtime_checkable
+class Clocks(Protocol):
+    """A node can have a clock of its own."""
+
+    def clock(self, node: str) -> NodeClock | None:
+        """The clock of the node's own, or None: it has the machine's."""
         ...

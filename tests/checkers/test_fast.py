@@ -10,10 +10,10 @@ from random import Random
 import pytest
 
 from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, TEXT, Linearizable
-from dissever.checkers.columns import columns_of
 from dissever.checkers.fast import EXPLAINED_KEYS_MAX
 from dissever.checkers.from_columns import judge_columns
 from dissever.checkers.models import cas_register
+from dissever.harness.columns import columns_of
 from dissever.harness.formats import read_history
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Budget, Verdict

@@ -9,11 +9,11 @@ import pytest
 
 from dissever.checkers import from_columns
 from dissever.checkers.calls import calls
-from dissever.checkers.columns import columns_of
 from dissever.checkers.from_columns import judge_columns
 from dissever.checkers.linearizable import Linearizable
 from dissever.checkers.models import MODELS
 from dissever.checkers.monitors import MONITORS, in_columns
+from dissever.harness.columns import columns_of
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Budget, Verdict
 

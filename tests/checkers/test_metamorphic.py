@@ -20,10 +20,10 @@ import pytest
 
 from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, SET, Linearizable, Model
 from dissever.checkers.calls import calls
-from dissever.checkers.columns import columns_of
 from dissever.checkers.from_columns import judge_columns
 from dissever.checkers.models import queue
 from dissever.checkers.refutation import refusal_flaw, witness_flaw
+from dissever.harness.columns import columns_of
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.native import Engine

@@ -18,9 +18,9 @@ from dissever.checkers.models import (
     reentrant_mutex,
     semaphore,
 )
-from dissever.checkers.values import freeze
 from dissever.harness.history import Event, History, Operation, Type
 from dissever.harness.results import Budget, Verdict
+from dissever.harness.values import freeze
 from dissever.native import Engine
 
 CASES = 1_500

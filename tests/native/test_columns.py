@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dissever.checkers.columns import columns_of, history_of
+from dissever.harness.columns import columns_of, history_of
 from dissever.harness.history import Event, History, Type
 from dissever.native.columns import FAIL, INFO, NONE, OK, TYPE_CODES, Columns
 from dissever.native.load import load

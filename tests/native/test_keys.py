@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from dissever.native.columns import FAIL, INFO, OK, TYPE_CODES, Columns
-from dissever.native.keys import Decider, Decision, Findings, judge_keys
+from dissever.native.registers import Decider, Decision, KeyOutcomes, judge_keys
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE.parent.parent / "native"
@@ -224,7 +224,7 @@ def _easy_key(recorder: _Recorder, key: int, value: int) -> None:
     recorder.ok(recorder.invoke(0, 0, key), value)
 
 
-def _judge(columns: Columns, **options: int) -> Findings:
+def _judge(columns: Columns, **options: int) -> KeyOutcomes:
     settings = {"configurations_max": 1_000_000, "bytes_max": 1 << 28, "threads": 1, **options}
     return judge_keys(columns, initial=0, has_cas=True, **settings)  # type: ignore[arg-type]
 

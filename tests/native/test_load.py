@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dissever.checkers.columns import columns_of, history_of
+from dissever.harness.columns import columns_of, history_of
 from dissever.harness.formats import parse_history, to_edn, to_json_lines
 from dissever.harness.history import Event, History, Type
 from dissever.native.columns import NONE, TYPE_CODES, Columns

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from dissever.native.columns import FAIL, INFO, OK, TYPE_CODES, Columns
-from dissever.native.keys import Decider, Decision, Findings
+from dissever.native.registers import Decider, Decision, KeyOutcomes
 from dissever.native.texts import judge_texts
 
 HERE = Path(__file__).resolve().parent
@@ -166,7 +166,7 @@ Asked = tuple[str, str, object]
 """f, what was asked or told, and ok, fail or info."""
 
 
-def _judge(asked: Sequence[Asked], initial: str = "", **options: int | bool) -> Findings:
+def _judge(asked: Sequence[Asked], initial: str = "", **options: int | bool) -> KeyOutcomes:
     """Operations of one key, one after the other."""
     ids: dict[str, int] = {"None": 0}
     values: list[object] = [None]

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from dissever.checkers.values import freeze
 from dissever.harness.history import Event, History, Operation, Type
+from dissever.harness.values import freeze
 from dissever.native.columns import FAIL, INFO, NONE, OK, TYPE_CODES, Columns
 from dissever.native.load import Details
 

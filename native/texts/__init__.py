@@ -17,8 +17,8 @@ from typing import Any, Final
 from dissever.native._search import ffi, lib
 
 from dissever.native.columns import Columns
-from dissever.native.keys import Findings, judge_objects
 from dissever.native.load import Values
+from dissever.native.registers import KeyOutcomes, judge_objects
 
 _LENGTH: Final = 4
 """Bytes before each text that hold its length."""
@@ -34,7 +34,7 @@ def judge_texts(
     orders: bool = True,
     replay: bool = True,
     search_only: bool = False,
-) -> Findings:
+) -> KeyOutcomes:
     """
     Judge each key as a text; see `judge_keys`.
 

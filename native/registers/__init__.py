@@ -75,7 +75,7 @@ REASONS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class KeyOutcome:
     """
     What came of one key.
 
@@ -96,7 +96,7 @@ class Finding:
     order: Sequence[int] | None
 
 
-class Findings:
+class KeyOutcomes:
     """What came of all keys, by id of key; a finding is made when it is asked for."""
 
     __slots__ = ("_keys", "_operations", "interrupted", "results")
@@ -110,13 +110,13 @@ class Findings:
     def __len__(self) -> int:
         return self._keys
 
-    def __getitem__(self, key: int) -> Finding:
+    def __getitem__(self, key: int) -> KeyOutcome:
         if not 0 <= key < self._keys:
             raise IndexError(f"expected a key below {self._keys}, got {key}")
         of = self.results
         start = key * lib.KEYS_WITNESS_MAX
         first = of.order_start[key]
-        return Finding(
+        return KeyOutcome(
             Decision(of.verdict[key]),
             tuple(Decider)[of.engine[key]],
             EVIDENCE[of.evidence[key]],
@@ -174,7 +174,7 @@ def judge_keys(
     orders: bool = True,
     replay: bool = True,
     search_only: bool = False,
-) -> Findings:
+) -> KeyOutcomes:
     """
     Judge each key as a register.
 
@@ -214,7 +214,7 @@ def judge_objects(
     orders: bool,
     replay: bool,
     search_only: bool,
-) -> Findings:
+) -> KeyOutcomes:
     """As `judge_keys`, of whatever these members of `struct keys_options` say."""
     n_keys, n = len(columns.keys), len(columns)
     options = ffi.new(
@@ -233,12 +233,12 @@ def judge_objects(
     results = lib.keys_results_open(n_keys, n, orders)
     if results == ffi.NULL:
         raise MemoryError("the results do not fit into memory")
-    findings = Findings(ffi.gc(results, lib.keys_results_close), keys=n_keys, operations=n)
+    findings = KeyOutcomes(ffi.gc(results, lib.keys_results_close), keys=n_keys, operations=n)
     _run(columns, options, findings)
     return findings
 
 
-def _run(columns: Columns, options: Any, findings: Findings) -> None:
+def _run(columns: Columns, options: Any, findings: KeyOutcomes) -> None:
     error = ffi.new("int32_t[2]")
     handle = lib.keys_open(columns.pointer(), options, findings.results, error, error + 1)
     if handle == ffi.NULL:
