@@ -11,18 +11,11 @@ from enum import StrEnum
 
 from dissever.harness.client import Missing
 from dissever.harness.cluster import backends, cgroups, clock, faultfs
+from dissever.harness.cluster.backends import Backend
 from dissever.nemesis.packets import host_trials
 from dissever.nemesis.toxiproxy import server
 
 __all__ = ["BACKENDS", "NEEDS", "Backend", "Need", "missing"]
-
-
-class Backend(StrEnum):
-    """Where nodes run; the names are those of `Cluster.backend`."""
-
-    NAMESPACES = "namespaces"
-    CONTAINERS = "containers"
-    SIMULATED = "simulated"
 
 
 BACKENDS = tuple(Backend)

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Final
 
 from dissever.harness.client import Missing
-from dissever.harness.cluster import faultfs, trial
+from dissever.harness.cluster import (
+    Clocks,
+    Disks,
+    HostCommands,
+    Links,
+    Processes,
+    ResourceLimits,
+    Sockets,
+    faultfs,
+    trial,
+)
 
 __all__ = [
     "CONTAINERS",
     "NAMESPACES",
     "SIMULATED",
+    "Backend",
     "engine_version",
     "heal",
     "images",
@@ -21,9 +33,31 @@ __all__ = [
     "probe",
 ]
 
-NAMESPACES: Final = "namespaces"
-CONTAINERS: Final = "containers"
-SIMULATED: Final = "simulated"
+
+class Backend(StrEnum):
+    """Where nodes run."""
+
+    NAMESPACES = "namespaces"
+    CONTAINERS = "containers"
+    SIMULATED = "simulated"
+
+    @property
+    def abilities(self) -> frozenset[type]:
+        """What can be done to its hosts, as the protocols of `harness.cluster`."""
+        return _ABILITIES[self]
+
+
+_SIMULATED: Final[frozenset[type]] = frozenset({Processes, Links})
+_REAL: Final[frozenset[type]] = _SIMULATED | {Sockets, HostCommands, ResourceLimits, Disks, Clocks}
+_ABILITIES: Final = {
+    Backend.NAMESPACES: _REAL,
+    Backend.CONTAINERS: _REAL,
+    Backend.SIMULATED: _SIMULATED,
+}
+
+NAMESPACES: Final = Backend.NAMESPACES
+CONTAINERS: Final = Backend.CONTAINERS
+SIMULATED: Final = Backend.SIMULATED
 
 
 def probe(backend: str) -> Missing | None:
