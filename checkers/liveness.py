@@ -1,91 +1,72 @@
 """
 Does the system come back? Of a majority that healed, progress is required; of all, convergence.
 
-Five anomalies, each proved by what the process `recovery` saw once faults had healed:
+Each anomaly is proved by what an operation of the recovery saw once faults had healed:
 `no-progress` (no write was acknowledged though a majority could talk), `no-recovery` (not every
-node serves again), `no-recovery-after-restart` (not even when all were started anew), `diverged`
-(replicas differ long after the last write) and `diverged-for-good` (also when all were started
-anew: so it is not in memory alone). A fault that did not heal excuses everything after it: then the
-verdict is unknown.
+node serves again), `no-recovery-after-restart` (nor do they when all were restarted), `diverged`
+(replicas differ long after the last write) and `diverged-for-good` (they still differ when all
+were restarted, so what differs is on their disks). A fault that did not heal excuses everything
+after it: then the verdict is unknown.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from dissever.checkers.evidence import doubt_of, evidence, is_healing
-from dissever.harness.history import History, MalformedHistory, Operation
+from dissever.harness.episodes import Actions, Episodes, Role, doubt_of, episodes_of, evidence
+from dissever.harness.history import History, Operation
+from dissever.harness.recovery_names import ANOMALIES
 from dissever.harness.results import Anomaly, Budget, Result, Verdict
 from dissever.harness.values import show, show_ns
-
-RECOVERY: Final = "recovery"
-
-ANOMALIES: Final = {
-    "await-progress": "no-progress",
-    "await-ready": "no-recovery",
-    "restart-all": "no-recovery-after-restart",
-    "compare-replicas": "diverged",
-    "restart-to-compare": "no-recovery-after-restart",
-    "compare-after-restart": "diverged-for-good",
-}
-"""What the recovery asked -> the anomaly when it did not come."""
 
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
     """The checker. Valid when all that was asked for came, or nothing was."""
 
+    actions: Actions = field(default_factory=dict)
     name: str = "liveness"
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Look at what the recovery saw."""
-        try:
-            operations = history.faults
-        except MalformedHistory as error:
-            return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=f"malformed: {error}")
-        asked = [each for each in operations if each.process == RECOVERY]
-        details = {each.f: _seen(each) for each in asked}
-        if open_ := [each.f for each in asked if each.completion is None]:
-            why = f"{open_[0]} never completed"
-            return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=why, details=details)
-        missed = [each for each in asked if evidence(each).get("held") is False]
-        if not missed:
-            return Result(
-                checker=self.name, verdict=Verdict.VALID, why=_praise(asked), details=details
-            )
-        excuse = _unhealed(operations, missed[0])
-        if excuse is not None:
-            why = f"{_sentence(missed[0])}, but {excuse}"
-            return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=why, details=details)
+        found = episodes_of(history.faults, self.actions, end_ns=history.duration_ns)
+        missed = [each for each in found.recovery if evidence(each).get("held") is False]
+        verdict, why = _verdict(found, missed)
+        is_invalid = verdict is Verdict.INVALID
         return Result(
             checker=self.name,
-            verdict=Verdict.INVALID,
-            why=_sentence(missed[0]),
-            anomalies=tuple(_anomaly(each) for each in missed),
-            details=details,
+            verdict=verdict,
+            why=why,
+            anomalies=tuple(_anomaly(each) for each in missed) if is_invalid else (),
+            details={each.f: _seen(each) for each in found.recovery},
         )
 
 
-def _unhealed(operations: tuple[Operation, ...], missed: Operation) -> str | None:
+def _verdict(found: Episodes, missed: Sequence[Operation]) -> tuple[Verdict, str]:
+    if open_ := [each.f for each in found.recovery if each.completion is None]:
+        return Verdict.UNKNOWN, f"{open_[0]} never completed"
+    if not missed:
+        held = [each for each in found.recovery if evidence(each).get("held")]
+        took = "; ".join(f"{each.f} took {_waited(each)}" for each in held)
+        return Verdict.VALID, took or "nothing was asked for"
+    why = _sentence(missed[0])
+    excuse = _unhealed(found, missed[0])
+    return (Verdict.UNKNOWN, f"{why}, but {excuse}") if excuse else (Verdict.INVALID, why)
+
+
+def _unhealed(found: Episodes, missed: Operation) -> str | None:
     """The last healing of a fault that went wrong before something was missed."""
-    last: dict[Any, Operation] = {}
-    for each in operations:
-        if each.process == RECOVERY or each.invocation.index > missed.invocation.index:
-            continue
-        if is_healing(each.f):
-            last[each.process] = each
-    doubts = [doubt for each in last.values() if (doubt := doubt_of(each))]
-    return doubts[0] if doubts else None
+    last = {
+        each.process: each
+        for each, role in found.operations
+        if role is Role.HEAL and each.invocation.index < missed.invocation.index
+    }
+    return next((doubt for each in last.values() if (doubt := doubt_of(each, Role.HEAL))), None)
 
 
-def _seen(operation: Operation) -> Any:
+def _seen(operation: Operation) -> object:
     return operation.completion.value if operation.completion else None
-
-
-def _praise(asked: list[Operation]) -> str:
-    told = [f"{each.f} took {_waited(each)}" for each in asked if evidence(each).get("held")]
-    return "; ".join(told) or "nothing was asked for"
 
 
 def _waited(operation: Operation) -> str:

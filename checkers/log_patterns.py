@@ -1,7 +1,7 @@
 """
-What the nodes' logs and exits give away: assertions, sanitizer reports, aborts, torn logs.
+What the nodes' logs and exits show: assertions, sanitizer reports, aborts, torn logs.
 
-The logs come as values: reading files is the caller's part.
+The logs come as values; the caller reads the files.
 
 Source: dqlite's own stress tests and their log scans.
 """
@@ -9,7 +9,7 @@ Source: dqlite's own stress tests and their log scans.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ class Pattern:
     """
     A kind of line that no healthy node writes.
 
-    `is_right_when_damaged`: it is as it should be where a fault damaged what is on the node's disk.
+    `is_right_when_damaged`: a healthy node does write it where a fault damaged its disk.
     """
 
     name: str
@@ -91,8 +91,11 @@ class LogPatterns:
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Search each line once."""
-        damaged = _damaged(history)
-        anomalies = [*self._lines(damaged), *self._exits(_signals_sent(history))]
+        struck = list(_struck(history))
+        damaged = {node for node, value in struck if value.get("damages_disk") is True}
+        signals = [(node, value.get("signal")) for node, value in struck]
+        sent = {(node, each) for node, each in signals if isinstance(each, int)}
+        anomalies = [*self._lines(damaged), *self._exits(sent)]
         lines = sum(len(log.lines) for log in self.logs)
         details: dict[str, Any] = {"nodes": len({log.node for log in self.logs}), "lines": lines}
         if damaged:
@@ -124,7 +127,7 @@ class LogPatterns:
                 if found:
                     yield _anomaly(pattern, log, found)
 
-    def _exits(self, sent: set[tuple[str, int]]) -> Iterable[Anomaly]:
+    def _exits(self, sent: Collection[tuple[str, int]]) -> Iterable[Anomaly]:
         for log in self.logs:
             for number in dict.fromkeys(log.exit_signals):
                 if number in SIGNALS and (log.node, number) not in sent:
@@ -132,28 +135,11 @@ class LogPatterns:
                     yield Anomaly(name="crash", summary=summary, indices=(), steps=(Step(summary),))
 
 
-def _signals_sent(history: History) -> set[tuple[str, int]]:
-    """(node, signal) of each fault that says which signal it sent."""
-    return {
-        (str(node), event.value["signal"])
-        for event in history
-        if not event.is_client
-        and isinstance(event.value, dict)
-        and isinstance(event.value.get("signal"), int)
-        for node in event.value.get("targets", ())
-    }
-
-
-def _damaged(history: History) -> set[str]:
-    """The nodes of each fault that says that it damages what is on their disks."""
-    return {
-        str(node)
-        for event in history
-        if not event.is_client
-        and isinstance(event.value, dict)
-        and event.value.get("damages_disk") is True
-        for node in event.value.get("targets", ())
-    }
+def _struck(history: History) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """(node, value) of each event of a nemesis that names targets."""
+    for event in history:
+        if not event.is_client and isinstance(event.value, Mapping):
+            yield from ((str(node), event.value) for node in event.value.get("targets", ()))
 
 
 def _anomaly(pattern: Pattern, log: NodeLog, found: Sequence[tuple[int, str]]) -> Anomaly:

@@ -31,7 +31,7 @@ from dissever.harness.generator import (
 )
 from dissever.harness.history import History, Key
 from dissever.harness.plan import DISK_MB, Options, Plan, host_versions
-from dissever.harness.recovery import (
+from dissever.harness.recovery_names import (
     COMPARE,
     COMPARE_AGAIN,
     PROGRESS,
@@ -195,9 +195,9 @@ def judge(
     """What all checkers say of a history."""
     options = plan.options
     checkers: dict[str, Checker] = dict(WORKLOADS[options.workload].checkers(options))
-    checkers["liveness"] = Liveness()
-    checkers["stats"] = Stats()
-    checkers["faults"] = Evidence()
+    checkers["liveness"] = Liveness(plan.actions)
+    checkers["stats"] = Stats(plan.actions)
+    checkers["faults"] = Evidence(plan.actions)
     checkers["logs"] = LogPatterns(_node_logs(run, options.nodes))
     results = compose(checkers, history, Budget())
     reasons = [*([f"the run ended early: {interruption}"] if interruption else []), *notes]

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from dissever.harness.actions import Action
 from dissever.harness.cluster.hosts import PLAIN, Hosts
-from dissever.harness.episodes import Action
 
 DISK_MB = 64
 """Small enough to be filled in a moment, and room for eight segments of dqlite's log."""

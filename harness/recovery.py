@@ -9,35 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
+from dissever.harness import recovery_names as names
 from dissever.harness.client import Completion, Invocation, Missing
 from dissever.harness.cluster import Cluster
 from dissever.harness.system import Deployment
 
-__all__ = [
-    "COMPARE",
-    "COMPARE_AGAIN",
-    "PROGRESS",
-    "READY",
-    "RECOVERY",
-    "RESTART",
-    "RESTART_AGAIN",
-    "Recovery",
-]
-
-RECOVERY: Final = "recovery"
-"""The process."""
-
-PROGRESS: Final = "await-progress"
-READY: Final = "await-ready"
-RESTART: Final = "restart-all"
-COMPARE: Final = "compare-replicas"
-RESTART_AGAIN: Final = "restart-to-compare"
-COMPARE_AGAIN: Final = "compare-after-restart"
-
-OPERATIONS: Final = (PROGRESS, READY, RESTART, COMPARE, RESTART_AGAIN, COMPARE_AGAIN)
-"""In the order in which they are asked for."""
+__all__ = ["Recovery"]
 
 LIMIT_S = 30.0
 COMPARE_LIMIT_S = 15.0
@@ -80,24 +59,24 @@ class Recovery:
 
     async def _wait(self, invocation: Invocation) -> tuple[bool | None, Mapping[str, Any]]:
         match invocation.f:
-            case "await-progress":
+            case names.PROGRESS:
                 nodes = tuple(invocation.value["nodes"])
                 seen = await self._deployment.await_progress(nodes, LIMIT_S)
                 return True, {"nodes": list(nodes), **seen}
-            case "await-ready":
+            case names.READY:
                 return True, await self._deployment.await_ready(LIMIT_S)
-            case "restart-all":
+            case names.RESTART:
                 return await self._restart("every node serves")
-            case "compare-replicas":
+            case names.COMPARE:
                 return await self._compare("the last write")
-            case "restart-to-compare":
+            case names.RESTART_AGAIN:
                 self._has_differed = not self._is_well
                 return await self._restart("replicas are the same")
-            case "compare-after-restart" if not self._has_differed:
+            case names.COMPARE_AGAIN if not self._has_differed:
                 return None, {"skipped": "they were the same"}
-            case "compare-after-restart":
+            case names.COMPARE_AGAIN:
                 return await self._compare("a restart of all nodes")
-        raise ValueError(f"expected one out of {', '.join(OPERATIONS)}, got {invocation.f!r}")
+        raise ValueError(f"expected one out of {', '.join(names.ANOMALIES)}, got {invocation.f!r}")
 
     async def _restart(self, unless: str) -> tuple[bool | None, Mapping[str, Any]]:
         """

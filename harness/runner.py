@@ -25,7 +25,8 @@ from dissever.harness.history import Event
 from dissever.harness.interpreter import Limits, interpret
 from dissever.harness.journal import Journal
 from dissever.harness.plan import Outcome, Plan
-from dissever.harness.recovery import RECOVERY, Recovery
+from dissever.harness.recovery import Recovery
+from dissever.harness.recovery_names import RECOVERY
 from dissever.harness.streams import stream
 from dissever.harness.system import Deployment, System
 

@@ -18,6 +18,8 @@ MAY_IMPORT = {
         "dissever.harness.columns",
         "dissever.harness.episodes",
         "dissever.harness.history",
+        "dissever.harness.latency",
+        "dissever.harness.recovery_names",
         "dissever.harness.results",
         "dissever.harness.values",
         "dissever.native",
@@ -28,6 +30,7 @@ MAY_IMPORT = {
     "dissever.reports": (
         "dissever.harness.episodes",
         "dissever.harness.history",
+        "dissever.harness.latency",
         "dissever.harness.results",
         "dissever.harness.plan",
     ),
@@ -39,12 +42,16 @@ ROOMS = tuple(name.removeprefix("dissever.") for name in MAY_IMPORT if "." in na
 
 PURE = (
     "checkers",
+    "harness/actions.py",
     "harness/columns.py",
     "harness/episodes.py",
     "harness/generator",
     "harness/history.py",
+    "harness/latency.py",
+    "harness/recovery_names.py",
     "harness/results.py",
     "harness/values.py",
+    "harness/vocabulary.py",
     "dqlite/codec.py",
     "dqlite/session.py",
 )

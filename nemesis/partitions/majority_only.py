@@ -14,13 +14,12 @@ from random import Random
 
 from dissever.harness.client import Completion, Invocation, Missing
 from dissever.harness.cluster import Cluster
+from dissever.harness.recovery_names import MAJORITY_ONLY
 from dissever.nemesis.partitions.cuts import Cuts
 from dissever.nemesis.partitions.grudges import complete
 from dissever.nemesis.targets import minority_size
 
 __all__ = ["MAJORITY_ONLY", "MajorityOnly", "core"]
-
-MAJORITY_ONLY = "majority-only"
 
 
 def core(nodes: Sequence[str], voters: Sequence[str], seed: int) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
+from dissever.harness.recovery_names import MAJORITY_ONLY, RECOVERY
 from dissever.nemesis.faults import FAULTS, parse
-from dissever.nemesis.partitions.majority_only import MAJORITY_ONLY
 from dissever.nemesis.plans.schedule import PlannedOp
 from dissever.nemesis.targets import TargetSpec
 
@@ -24,7 +24,7 @@ __all__ = ["Schedule", "compile_schedule", "is_schedule", "read_schedule"]
 _SETTLED = frozenset({"swizzle"})
 """The seed alone settles whom they strike, and in which order."""
 
-_NOT_FAULTS = frozenset({"recovery", MAJORITY_ONLY})
+_NOT_FAULTS = frozenset({RECOVERY, MAJORITY_ONLY})
 
 
 class Line(msgspec.Struct, frozen=True):

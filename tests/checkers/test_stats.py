@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from dissever.checkers import Stats
+from dissever.harness.episodes import Action, Role
 from dissever.harness.history import History
 from dissever.harness.results import Budget, Verdict
 
@@ -49,7 +50,7 @@ def test_windows_tell_availability_and_recovery(history: Notation) -> None:
             "nemesis": "partition",
             "f": "start-partition",
             "start_s": 0.03,
-            "end_s": 0.1,
+            "end_s": 0.11,
             "is_healed": True,
             "count": 2,
             "ok": 1,
@@ -61,6 +62,33 @@ def test_windows_tell_availability_and_recovery(history: Notation) -> None:
         }
     ]
     assert details["under_faults"]["count"] == 2
+
+
+DEPOSED = """
+    @10 deposed-leader invoke start-deposed-leader
+    @20 deposed-leader info   start-deposed-leader {'targets': ['n1']}
+    @30 deposed-leader invoke resume-deposed-leader
+    @40 deposed-leader info   resume-deposed-leader {'targets': ['n1']}
+    @50 deposed-leader invoke stop-deposed-leader
+    @60 deposed-leader info   stop-deposed-leader {'evidence': {'healed': True}}
+"""
+
+
+def test_a_fault_of_three_operations_is_one_window(history: Notation) -> None:
+    windows = Stats()(history(DEPOSED), Budget()).details["windows"]
+
+    assert [(each["start_s"], each["end_s"], each["is_healed"]) for each in windows] == [
+        (0.02, 0.06, True)
+    ]
+
+
+def test_declared_actions_decide_what_a_window_is(history: Notation) -> None:
+    actions = {"deposed-leader": {"resume-deposed-leader": Action(Role.INJECT)}}
+    windows = Stats(actions)(history(DEPOSED), Budget()).details["windows"]
+
+    assert [(each["f"], each["is_healed"]) for each in windows] == [
+        ("resume-deposed-leader", False)
+    ]
 
 
 def test_f_that_never_succeeded_is_unknown(history: Notation) -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from dissever.harness import clock
 from dissever.harness.client import Completion, Invocation
-from dissever.harness.recovery import (
+from dissever.harness.recovery import Recovery
+from dissever.harness.recovery_names import (
     COMPARE,
     COMPARE_AGAIN,
     PROGRESS,
     READY,
     RESTART_AGAIN,
-    Recovery,
 )
 
 

@@ -28,7 +28,7 @@ from dissever.harness.generator import (
 )
 from dissever.harness.history import Event, Type
 from dissever.harness.plan import Options, Plan
-from dissever.harness.recovery import READY
+from dissever.harness.recovery_names import READY
 from dissever.harness.runner import RECOVERY, CannotRun, Test, execute
 from dissever.systems.simulated import SimulatedSystem
 from dissever.workloads.register import REGISTER

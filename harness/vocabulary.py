@@ -1,0 +1,131 @@
+"""
+What operations of a nemesis are for, read from their names: for histories without declared actions.
+
+A name is a verb, alone or joined to what it strikes: `kill`, `start-partition`, `partition-stop`.
+Verbs come in families that inject and heal the same kind of fault. A verb of several families is
+read by what else the nemesis does to the same thing: `start` heals where `kill` occurs, and injects
+where `stop` does. Names that are not listed start and end nothing.
+
+Source: `:f` in Jepsen's `nemesis.clj`, `nemesis/combined.clj`, `nemesis/time.clj`, and its tests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from dissever.harness.actions import Action, Effect, Role
+
+JEPSEN: Final = "nemesis"
+"""The process of all faults in Jepsen's histories: they are told apart by their names."""
+
+Family: TypeAlias = Mapping[str, Action]
+"""Verb -> what it does to the faults of its family."""
+
+
+def _family(
+    injects: str,
+    heals: str,
+    *,
+    continues: str = "",
+    effect: Effect | None = None,
+    healed: Effect | None = None,
+) -> Family:
+    return {
+        **dict.fromkeys(injects.split(), Action(Role.INJECT, effect)),
+        **dict.fromkeys(continues.split(), Action(Role.CONTINUE)),
+        **dict.fromkeys(heals.split(), Action(Role.HEAL, healed)),
+    }
+
+
+FAMILIES: Final = (
+    {
+        **_family("kill crash", "start restart", effect=Effect.KILLED, healed=Effect.STARTED),
+        **_family("terminate stop", "", effect=Effect.STOPPED),
+    },
+    _family("pause freeze", "resume unpause thaw", effect=Effect.PAUSED, healed=Effect.RESUMED),
+    _family("bump skew scramble", "reset", continues="strobe"),
+    _family(
+        "isolate partition cut disconnect block break slow flaky",
+        "heal repair restore reconnect unblock fast recover",
+    ),
+    _family(
+        "start begin inject enable",
+        "stop end heal disable reset repair recover",
+        continues="resume",
+    ),
+)
+"""Where a verb occurs in several, the first that fits counts."""
+
+SWITCHES: Final = len(FAMILIES) - 1
+"""The family whose verbs do not say what the fault is: it is called as the thing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """
+    What one operation is for; `action` is None when it starts and ends nothing.
+
+    `faults` are those it acts on. A verb alone, such as `heal`, may heal several.
+    """
+
+    faults: tuple[str, ...]
+    action: Action | None = None
+
+
+def read_names(process: str, names: Sequence[str]) -> dict[str, Reading]:
+    """
+    What each operation of one nemesis is for.
+
+    Args:
+        names: Every `f` of the process, in the order of first use.
+    """
+    parts = {name: _split(name) for name in names}
+    verbs: dict[str, set[str]] = {}
+    for verb, thing in parts.values():
+        verbs.setdefault(thing, set()).add(verb)
+    families = {name: _choose(verb, verbs[thing]) for name, (verb, thing) in parts.items()}
+    faults: dict[tuple[int, str], str] = {}
+    for name, (verb, thing) in parts.items():
+        kind = families[name]
+        if kind is not None and FAMILIES[kind][verb].role is Role.INJECT:
+            faults.setdefault((kind, thing), (thing or process) if kind == SWITCHES else name)
+    if len(faults) == 1 and process != JEPSEN:
+        faults = dict.fromkeys(faults, process)
+    readings: dict[str, Reading] = {}
+    for name, (verb, thing) in parts.items():
+        kind = families[name]
+        action = None if kind is None else FAMILIES[kind][verb]
+        own = [fault for of, fault in faults.items() if of == (kind, thing)]
+        if action and action.role is Role.HEAL and not (own or thing):
+            own = [fault for (of, _), fault in faults.items() if verb in FAMILIES[of]]
+        unknown = name if process == JEPSEN else process
+        readings[name] = Reading(tuple(own) or (unknown,), action)
+    return readings
+
+
+def _split(name: str) -> tuple[str, str]:
+    """The verb of a name, which is its first or its last word, and the thing."""
+    first, last = re.split("[-_.]", name, maxsplit=1), re.split("[-_.](?=[^-_.]*$)", name)
+    for families in (FAMILIES[SWITCHES:], FAMILIES):  # `partition-start` has two verbs.
+        for verb, *thing in (first, last[::-1]):
+            if any(verb in family for family in families):
+                return verb, "".join(thing)
+    return name, ""
+
+
+def _choose(verb: str, others: Collection[str]) -> int | None:
+    """The family in which the thing is injected, or else the first one in which the verb heals."""
+    having = [number for number, family in enumerate(FAMILIES) if verb in family]
+    injected = [number for number in having if _injects(FAMILIES[number], others)]
+    healed = [number for number in having if FAMILIES[number][verb].role is Role.HEAL]
+    return next(iter((*injected, *healed, *having)), None)
+
+
+def _injects(family: Family, verbs: Collection[str]) -> bool:
+    """Whether one of the verbs injects in this family: `stop` does so only with another."""
+    return any(
+        verb in family and family[verb].role is Role.INJECT and verb != "stop" for verb in verbs
+    )
