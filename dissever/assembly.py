@@ -61,7 +61,7 @@ from dissever.nemesis import (
 from dissever.nemesis import final as final_healing
 from dissever.nemesis import generator as play
 from dissever.nemesis import plan as draw_plan
-from dissever.reports import NodeEvent, render_html, render_junit
+from dissever.reports import Subject, render_html, render_junit
 from dissever.workloads import WORKLOADS
 
 CAPABILITIES = {
@@ -210,37 +210,11 @@ def judge(
 def write_reports(run: Path, plan: Plan, history: History, results: Results) -> Path:
     """Write the page and the JUnit file; the path of the page."""
     page = run / store.REPORT
-    page.write_text(render_html(plan, history, results, node_events(history)), encoding="utf-8")
-    junit = render_junit(plan, history, results, str(page))
+    subject = Subject.of(plan)
+    page.write_text(render_html(subject, history, results), encoding="utf-8")
+    junit = render_junit(subject, history, results, str(page))
     (run / store.JUNIT).write_text(junit, encoding="utf-8")
     return page
-
-
-def node_events(history: History) -> tuple[NodeEvent, ...]:
-    """What the faults did to the nodes' processes, from their evidence."""
-    events = []
-    for fault in history.faults:
-        completion = fault.completion
-        if completion is None or not isinstance(completion.value, dict):
-            continue
-        if fault.f not in _PROCESS_EVENTS:
-            continue
-        for node in completion.value.get("targets", ()):
-            events.append(NodeEvent(completion.time, str(node), _PROCESS_EVENTS[fault.f]))
-    return tuple(events)
-
-
-_PROCESS_EVENTS = {
-    "kill": "killed",
-    "terminate": "stopped",
-    "start-crash-loop": "killed",
-    "stop-crash-loop": "started",
-    "start": "started",
-    "pause": "paused",
-    "resume": "resumed",
-    "start-deposed-leader": "paused",
-    "resume-deposed-leader": "resumed",
-}
 
 
 def _generator(options: Options, system: System) -> Any:

@@ -36,7 +36,7 @@ from dissever.harness.results import Results, Verdict
 from dissever.harness.runner import CannotRun, execute
 from dissever.nemesis import BACKENDS, EVENTS, KINDS, read_script
 from dissever.params import Concurrency, Name, Nodes, Setting, unknown
-from dissever.reports import summary
+from dissever.reports import Subject, summary
 from dissever.reproduce import reproduce
 from dissever.systems import SYSTEMS, load
 from dissever.systems.simulated import BUGS
@@ -338,7 +338,7 @@ def _run(options: Options, under_test: Any, runs: Path, *, keep_data: bool, is_q
     plan = assembly.make_plan(options, under_test, started)
     store.write_plan(run, plan)
     console = Console(stderr=True)
-    with Display(options, console, is_quiet=is_quiet) as display:
+    with Display(plan, console, is_quiet=is_quiet) as display:
         try:
             outcome = execute(assembly.make_test(plan, under_test), run, display)
         except (CannotRun, OSError) as error:
@@ -369,7 +369,8 @@ def _written(run: Path, plan: Plan, results: Results) -> Path:
 
 def _conclude(run: Path, plan: Plan, results: Results, page: Path) -> int:
     history, _ = assembly.read_run(run)
-    Console().print(summary(plan, history, results, page), highlight=False, soft_wrap=True)
+    text = summary(Subject.of(plan), history, results, page)
+    Console().print(text, highlight=False, soft_wrap=True)
     return EXIT_STATUS[results.verdict]
 
 
@@ -452,7 +453,7 @@ def _check_file(path: Path, model: str, *, keyed: bool, html: Path | None, is_js
     if is_json:
         _print_json(judged.results)
     else:
-        told = summary(judged.plan, judged.history, judged.results, None, judged.figures)
+        told = summary(judged.subject, judged.history, judged.results, None, judged.figures)
         if html is not None:
             told.append(f"\n  report  {html}")
         Console().print(told, highlight=False, soft_wrap=True)

@@ -12,9 +12,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from dissever.harness.history import Event, Type
-from dissever.harness.plan import Options
-from dissever.reports.bands import is_healing, is_injection
+from dissever.harness.episodes import Effect, Episode, episodes_of, report_of
+from dissever.harness.history import Event, History, Type
+from dissever.harness.plan import Plan
 
 REFRESHES_PER_S = 4
 LINE_EVERY_S = 1.0
@@ -25,8 +25,8 @@ COLOURS = {Type.OK: "green", Type.FAIL: "yellow", Type.INFO: "magenta"}
 class Display:
     """Implements the runner's `Observer`. Use it with `with`; it prints to stderr."""
 
-    def __init__(self, options: Options, console: Console, *, is_quiet: bool) -> None:
-        self._options = options
+    def __init__(self, plan: Plan, console: Console, *, is_quiet: bool) -> None:
+        self._plan = plan
         self._console = console
         self._is_quiet = is_quiet
         self._phase = "preparing"
@@ -35,8 +35,9 @@ class Display:
         self._rates: dict[Type, float] = {}
         self._looked = time.monotonic()
         self._now_ns = 0
-        self._in_force: dict[str, str] = {}
-        self._down: dict[str, str] = {}
+        self._faults: list[Event] = []
+        self._in_force: list[str] = []
+        self._down: dict[str, Effect] = {}
         self._is_over = threading.Event()
         self._live: Live | None = None
         self._ticker: threading.Thread | None = None
@@ -53,22 +54,20 @@ class Display:
         if isinstance(event.process, int):
             if event.type is not Type.INVOKE:
                 self._counts[event.type] += 1
-        elif event.type is not Type.INVOKE:
-            self._fault(event.process, event)
+        else:
+            self._fault(event)
 
-    def _fault(self, process: str, event: Event) -> None:
-        value = event.value if isinstance(event.value, dict) else {}
-        targets = value.get("targets") or ()
-        if is_injection(event.f):
-            spec = str(value.get("spec") or "")
-            self._in_force[process] = " ".join([process, spec, *map(str, targets)]).strip()
-        elif is_healing(event.f):
-            self._in_force.pop(process, None)
-        for node in targets:
-            if event.f in ("kill", "pause", "start-deposed-leader"):
-                self._down[str(node)] = event.f.removeprefix("start-")
-            elif event.f in ("start", "resume", "resume-deposed-leader", "stop-deposed-leader"):
-                self._down.pop(str(node), None)
+    def _fault(self, event: Event) -> None:
+        """Take in an event of a nemesis; there are few, so all are paired again."""
+        self._faults.append(event)
+        faults = History(tuple(self._faults)).faults
+        found = episodes_of(faults, self._plan.actions, end_ns=event.time)
+        self._in_force = [
+            _words(injection, each)
+            for each in found.episodes
+            if each.healing is None and (injection := report_of(each.injection))
+        ]
+        self._down = found.down
 
     # Drawing.
 
@@ -118,19 +117,19 @@ class Display:
     def _line(self) -> Text:
         self._measure()
         elapsed = self._now_ns / 1e9
-        line = Text(f"{elapsed:5.1f} s of {self._options.time_limit_s:g}  ")
+        line = Text(f"{elapsed:5.1f} s of {self._plan.options.time_limit_s:g}  ")
         for type_, colour in COLOURS.items():
             rate = self._rates.get(type_, 0.0)
             line.append(f"{type_.value} {self._counts[type_]:,} ({rate:,.0f}/s)  ", style=colour)
-        up = [node for node in self._options.nodes if node not in self._down]
-        line.append(f"up {len(up)}/{len(self._options.nodes)}")
+        up = [node for node in self._plan.options.nodes if node not in self._down]
+        line.append(f"up {len(up)}/{len(self._plan.options.nodes)}")
         if self._in_force:
-            line.append("  " + "; ".join(self._in_force.values()), style="bold red")
+            line.append("  " + "; ".join(self._in_force), style="bold red")
         return line
 
     def _panel(self) -> Group:
         elapsed = self._now_ns / 1e9
-        share = min(1.0, elapsed / self._options.time_limit_s)
+        share = min(1.0, elapsed / self._plan.options.time_limit_s)
         width = max(10, min(60, self._console.width - 30))
         bar = "━" * round(width * share)
         head = Text(f"{self._phase}  ", style="bold")
@@ -139,9 +138,16 @@ class Display:
 
     def _nodes(self) -> Text:
         line = Text("nodes  ")
-        for node in self._options.nodes:
+        for node in self._plan.options.nodes:
             state = self._down.get(node)
             line.append(f"{node} ", style="red" if state else "green")
             if state:
                 line.append(f"({state}) ", style="red")
         return line
+
+
+def _words(injection: Event, episode: Episode) -> str:
+    """A fault in force, whom it was aimed at, and whom it struck."""
+    value = injection.value if isinstance(injection.value, dict) else {}
+    parts = (episode.fault, str(value.get("spec") or ""), *episode.targets)
+    return " ".join(part for part in parts if part)

@@ -238,7 +238,7 @@ def _search(test: Searched, options: Options, runs: Path, tell: Tell) -> _Attemp
     store.write_plan(run, plan)
     tell(plan.command)
     console = Console(stderr=True)
-    with Display(options, console, is_quiet=not console.is_terminal) as display:
+    with Display(plan, console, is_quiet=not console.is_terminal) as display:
         outcome = execute(assembly.make_test(plan, system), run, display)
     if outcome.interruption == "interrupted":
         raise KeyboardInterrupt

@@ -21,8 +21,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from msgspec import structs
-
 from dissever import __version__
 from dissever.checkers import Linearizable
 from dissever.checkers.from_columns import judge_columns
@@ -30,11 +28,11 @@ from dissever.checkers.models import MODELS
 from dissever.harness.columns import history_of
 from dissever.harness.formats import FormatError, read_history
 from dissever.harness.history import History, MalformedHistory, Operation
-from dissever.harness.plan import Options, Plan, host_versions
+from dissever.harness.plan import host_versions
 from dissever.harness.results import Budget, Result, Results, Verdict, merge
 from dissever.native.columns import FAIL, INFO, OK, Columns
 from dissever.native.load import Loaded, LoadError, load
-from dissever.reports import Figures, figures, named_indices, render_html
+from dissever.reports import Figures, Subject, figures, named_indices, render_html
 
 WHOLE_BYTES_MAX: Final = 32 << 20
 SAMPLE_MAX: Final = 20_000
@@ -51,7 +49,7 @@ class Judged:
     of the whole. `notes` tell what was dropped or made up.
     """
 
-    plan: Plan
+    subject: Subject
     history: History
     results: Results
     notes: tuple[str, ...]
@@ -87,12 +85,12 @@ def judge_file(
     except KeyboardInterrupt:
         why = "interrupted: stopped before anything was judged"
         results = merge([Result(checker="linearizable", verdict=Verdict.UNKNOWN, why=why)])
-        return Judged(_plan(path, model, History(()), keyed=keyed), History(()), results, ())
+        return Judged(_subject(path, model, History(()), keyed=keyed), History(()), results, ())
 
 
 def page(judged: Judged) -> str:
     """The report as one HTML page."""
-    return render_html(judged.plan, judged.history, judged.results, counted=judged.figures)
+    return render_html(judged.subject, judged.history, judged.results, counted=judged.figures)
 
 
 def _judge_whole(path: Path, model: str, keyed: bool, budget: Budget, progress: Progress) -> Judged:
@@ -101,8 +99,8 @@ def _judge_whole(path: Path, model: str, keyed: bool, budget: Budget, progress: 
     result = Linearizable(MODELS[model])(loaded.history, budget)
     about = _about(loaded.format.value, len(loaded.history), "events", loaded.notes)
     history = _drawable(loaded.history)
-    plan = _plan(path, model, history, keyed=keyed)
-    return Judged(plan, history, merge([result, about]), loaded.notes)
+    subject = _subject(path, model, history, keyed=keyed)
+    return Judged(subject, history, merge([result, about]), loaded.notes)
 
 
 def _judge_large(path: Path, model: str, keyed: bool, budget: Budget, progress: Progress) -> Judged:
@@ -113,7 +111,7 @@ def _judge_large(path: Path, model: str, keyed: bool, budget: Budget, progress: 
             raise FormatError(error.message, error.line, error.column) from error
         why = f"malformed: event {error.index}: {error}"
         results = merge([Result(checker="linearizable", verdict=Verdict.UNKNOWN, why=why)])
-        return Judged(_plan(path, model, History(()), keyed=keyed), History(()), results, ())
+        return Judged(_subject(path, model, History(()), keyed=keyed), History(()), results, ())
     columns = loaded.columns
     progress(f"judging {len(columns):,} operations of {len(columns.keys):,} keys")
     details = cache(loaded.details)
@@ -123,7 +121,6 @@ def _judge_large(path: Path, model: str, keyed: bool, budget: Budget, progress: 
     told = f"of {len(columns):,} operations {len(positions):,} are drawn, for latencies as well"
     notes = (*loaded.notes, told) if len(positions) < len(columns) else loaded.notes
     about = _about(loaded.format, len(columns), "operations", notes)
-    plan = _plan(path, model, history, keyed=keyed)
     count = bytes(columns.type).count
     counted = replace(
         figures(history.operations, end_ns=history.duration_ns),
@@ -132,9 +129,9 @@ def _judge_large(path: Path, model: str, keyed: bool, budget: Budget, progress: 
         info=count(INFO),
         silence_ns=None,
     )
-    options = {"concurrency": 0, "rate": len(columns) / max(1e-9, history.duration_ns / 1e9)}
-    plan = structs.replace(plan, options=structs.replace(plan.options, **options))
-    return Judged(plan, history, merge([result, about]), notes, counted)
+    rate = len(columns) / max(1e-9, history.duration_ns / 1e9)
+    subject = _subject(path, model, history, keyed=keyed, clients=0, rate=rate)
+    return Judged(subject, history, merge([result, about]), notes, counted)
 
 
 def _load(path: Path, *, keyed: bool) -> Loaded:
@@ -176,21 +173,31 @@ def _drawable(history: History) -> History:
     return history
 
 
-def _plan(path: Path, model: str, history: History, *, keyed: bool) -> Plan:
+def _subject(
+    path: Path,
+    model: str,
+    history: History,
+    *,
+    keyed: bool,
+    clients: int | None = None,
+    rate: float | None = None,
+) -> Subject:
+    """`clients` and `rate` are those of the history where they are None."""
     words = ["dissever", "check", str(path), "--model", model, *(["--keyed"] if keyed else [])]
-    options = Options(
+    return Subject(
         system=path.name,
         workload=f"a recorded history, as {model}",
+        command=shlex.join(words),
         nodes=tuple(dict.fromkeys(event.node for event in history if event.node)),
-        rate=_rate(history),
-        concurrency=_open_at_once(history.operations),
-        time_limit_s=history.duration_ns / 1e9,
-        operation_limit_s=0,
-        fault_interval_s=0,
-        consistency="linearizable",
+        concurrency=_open_at_once(history.operations) if clients is None else clients,
+        options={
+            "file": str(path),
+            "model": model,
+            "keyed": keyed,
+            "rate": _rate(history) if rate is None else round(rate, 1),
+        },
+        versions={"dissever": __version__, **host_versions()},
     )
-    versions = {"dissever": __version__, **host_versions()}
-    return Plan(options=options, command=shlex.join(words), started="", versions=versions)
 
 
 def _rate(history: History) -> float:

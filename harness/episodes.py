@@ -34,6 +34,7 @@ __all__ = [
     "doubt_of",
     "episodes_of",
     "evidence",
+    "report_of",
     "targets",
 ]
 
@@ -54,6 +55,11 @@ class Episode:
         """The nodes that it struck, as its injection says."""
         return targets(self.injection)
 
+    @property
+    def has_held(self) -> bool:
+        """Whether it was seen from outside that it took hold."""
+        return evidence(self.injection).get("held") is True
+
     def overlaps(self, start_ns: int, end_ns: int) -> bool:
         """Whether it was in force at some time in between, ends included."""
         return self.start_ns <= end_ns and self.end_ns >= start_ns
@@ -61,7 +67,7 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An operation that starts and ends nothing, or a continuation: a point in time."""
+    """An operation that starts and ends nothing, to be shown as a point in time."""
 
     fault: str
     operation: Operation
@@ -84,7 +90,7 @@ class Episodes:
     What the nemeses of a run did, each part by time.
 
     `operations` are those of faults with their roles, `recovery` those that ask whether the system
-    has come back. `marks` hold the continuations of episodes, too.
+    has come back. `marks` hold those, and the continuations of episodes, too.
     """
 
     episodes: tuple[Episode, ...] = ()
@@ -99,6 +105,13 @@ class Episodes:
         seen = [(episode.start_ns, episode.fault) for episode in self.episodes]
         seen += [(mark.time_ns, mark.fault) for mark in self.marks]
         return tuple(dict.fromkeys(fault for _, fault in sorted(seen)))
+
+    @property
+    def down(self) -> dict[str, Effect]:
+        """The nodes whose processes do not run in the end, with what was done to them."""
+        last = {change.node: change.effect for change in self.changes}
+        up = (Effect.STARTED, Effect.RESUMED)
+        return {node: effect for node, effect in last.items() if effect not in up}
 
 
 def episodes_of(
@@ -123,6 +136,12 @@ def episodes_of(
     return builder.built()
 
 
+def report_of(operation: Operation) -> Event | None:
+    """The event that says how an operation went, which may stand alone elsewhere, or None."""
+    alone = operation.invocation if operation.invocation.type is not Type.INVOKE else None
+    return operation.completion or alone
+
+
 def targets(operation: Operation) -> tuple[str, ...]:
     """The nodes that an operation says it struck; empty when it names none."""
     named = _value(operation).get("targets", ())
@@ -140,7 +159,7 @@ def evidence(operation: Operation) -> Mapping[str, Any]:
 def doubt_of(operation: Operation, role: Role | None) -> str | None:
     """Why an operation is not believed to have done what it is for, in words, or None."""
     begin = f"{operation.f} ({operation.process}) at {show_ns(operation.invocation.time)}"
-    event = _report(operation)
+    event = report_of(operation)
     if event is None:
         return f"{begin} never completed"
     error = "" if event.error is None else f": {show(event.error)}"
@@ -170,11 +189,11 @@ class _Builder:
         """Take in the next operation."""
         action, fault = reading.action, reading.faults[0]
         role = action.role if action else None
+        event = report_of(operation)
         if role is Role.RECOVER:
             self.recovery.append(operation)
-            return
-        self.operations.append((operation, role))
-        event = _report(operation)
+        else:
+            self.operations.append((operation, role))
         if action and action.effect and event and event.type is not Type.FAIL:
             self.changes += [
                 NodeChange(event.time, node, action.effect) for node in targets(operation)
@@ -230,20 +249,14 @@ def _read(process: str, names: Sequence[str], actions: Actions) -> dict[str, Rea
     return {name: Reading((process,), declared.get(name)) for name in names}
 
 
-def _report(operation: Operation) -> Event | None:
-    """The event that says how it went: elsewhere it may stand alone. None when there is none."""
-    alone = operation.invocation if operation.invocation.type is not Type.INVOKE else None
-    return operation.completion or alone
-
-
 def _value(operation: Operation) -> Mapping[str, Any]:
-    event = _report(operation)
+    event = report_of(operation)
     return event.value if event and isinstance(event.value, Mapping) else {}
 
 
 def _may_have_struck(operation: Operation) -> bool:
     """Whether an injection may have struck: it says so, or says nothing."""
-    event = _report(operation)
+    event = report_of(operation)
     if event and event.type is Type.FAIL:
         return False
     is_aimless = "targets" in _value(operation) and not targets(operation)

@@ -5,34 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dissever.harness.episodes import Episodes
 from dissever.harness.history import History, Operation
 from dissever.harness.results import Anomaly, Results
-from dissever.reports.bands import Faults
 from dissever.reports.excerpt import Excerpt, excerpt
-from dissever.reports.labels import label, shorten
-from dissever.reports.meanwhile import meanwhile
+from dissever.reports.labels import time_text
 from dissever.reports.orders import OrderView, order_views
 from dissever.reports.prose import ANOMALIES
-
-LINKS_MAX = 12
-LINK_CHARACTERS_MAX = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """An operation to jump to."""
-
-    index: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """One sentence and its operations; `more` were too many to link."""
+    """One sentence of an explanation and its operations, by invocation."""
 
     text: str
-    links: tuple[Link, ...]
-    more: int
+    operations: tuple[Operation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +41,60 @@ class AnomalyView:
 
 
 def anomaly_views(
-    results: Results, history: History, faults: Faults, *, count_max: int
+    results: Results, history: History, found: Episodes, *, count_max: int
 ) -> tuple[AnomalyView, ...]:
     """The first count_max anomalies, in the order of the checkers."""
-    by_index = {
-        index: operation
-        for operation in (*history.operations, *history.faults)
-        for index in operation.indices
-    }
-    clients = {operation.invocation.index for operation in history.operations}
+    by_index = operations_by_index(history)
     named = [
         (result.checker, anomaly) for result in results.results for anomaly in result.anomalies
     ]
     views: list[AnomalyView] = []
     for checker, anomaly in named[:count_max]:
-        steps = tuple(_step(step.text, _of(step.indices, by_index)) for step in anomaly.steps)
         context = [
             operation
             for operation in _of((*anomaly.context, *anomaly.indices), by_index)
-            if operation.invocation.index in clients
+            if operation.invocation.is_client
         ]
-        window = excerpt(anomaly, context, faults.bands, end_ns=history.duration_ns)
-        meaning = ANOMALIES.get(anomaly.name, "")
-        in_force = meanwhile(anomaly, by_index, faults)
-        orders = order_views(anomaly, window, by_index) if window else ()
-        views.append(AnomalyView(checker, anomaly, meaning, in_force, steps, window, orders))
+        window = excerpt(anomaly, context, found.episodes, end_ns=history.duration_ns)
+        views.append(
+            AnomalyView(
+                checker,
+                anomaly,
+                ANOMALIES.get(anomaly.name, ""),
+                meanwhile(anomaly, by_index, found),
+                tuple(StepView(step.text, _of(step.indices, by_index)) for step in anomaly.steps),
+                window,
+                order_views(anomaly, window, by_index) if window else (),
+            )
+        )
     return tuple(views)
+
+
+def operations_by_index(history: History) -> dict[int, Operation]:
+    """Event index -> its operation, of clients and nemeses."""
+    return {
+        index: operation
+        for operation in (*history.operations, *history.faults)
+        for index in operation.indices
+    }
+
+
+def meanwhile(
+    anomaly: Anomaly, by_index: Mapping[int, Operation], found: Episodes
+) -> tuple[str, ...]:
+    """A phrase for each fault in force from the first guilty event to the last."""
+    guilty = _of(anomaly.indices, by_index)
+    if not guilty:
+        return ()
+    start_ns = min(operation.invocation.time for operation in guilty)
+    end_ns = max((operation.completion or operation.invocation).time for operation in guilty)
+    phrases: list[str] = []
+    for episode in found.episodes:
+        if episode.overlaps(start_ns, end_ns):
+            where = f" ({', '.join(episode.targets)})" if episode.targets else ""
+            span = f"from {time_text(episode.start_ns)} to {time_text(episode.end_ns)}"
+            phrases.append(f"{episode.fault}{where} {span}")
+    return tuple(phrases)
 
 
 def named_indices(results: Results) -> frozenset[int]:
@@ -107,17 +122,9 @@ def guilty_indices(results: Results) -> frozenset[int]:
     )
 
 
-def _of(indices: Sequence[int], by_index: Mapping[int, Operation]) -> list[Operation]:
+def _of(indices: Sequence[int], by_index: Mapping[int, Operation]) -> tuple[Operation, ...]:
     """The operations of some events, each once, by invocation."""
     found = {
         by_index[index].invocation.index: by_index[index] for index in indices if index in by_index
     }
-    return [found[index] for index in sorted(found)]
-
-
-def _step(text: str, operations: Sequence[Operation]) -> StepView:
-    links = tuple(
-        Link(operation.invocation.index, shorten(label(operation), LINK_CHARACTERS_MAX))
-        for operation in operations[:LINKS_MAX]
-    )
-    return StepView(text, links, max(0, len(operations) - LINKS_MAX))
+    return tuple(found[index] for index in sorted(found))

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dissever.harness.episodes import Episode
 from dissever.harness.history import Operation
 from dissever.harness.results import Anomaly
-from dissever.reports.bands import Band, targets
 from dissever.reports.labels import duration_text, label, shorten, time_text
 from dissever.reports.lanes import end_of
 from dissever.reports.time_scale import Segment, TimeScale, fold
@@ -77,14 +77,14 @@ class Excerpt:
 
 
 def excerpt(
-    anomaly: Anomaly, operations: Sequence[Operation], bands: Sequence[Band], *, end_ns: int
+    anomaly: Anomaly, operations: Sequence[Operation], episodes: Sequence[Episode], *, end_ns: int
 ) -> Excerpt | None:
     """
     The window that shows an anomaly, or None when it names no operation.
 
     Args:
         operations: Those of the anomaly's context, by invocation.
-        bands: All faults of the run.
+        episodes: All faults of the run.
         end_ns: The end of the run.
     """
     if not operations:
@@ -103,9 +103,9 @@ def excerpt(
             _lane(process, placed, guilty, has_many_keys) for process, placed in lanes.items()
         ),
         faults=tuple(
-            _fault(scale, band)
-            for band in bands
-            if band.start_ns <= scale.end_ns and band.end_ns >= scale.start_ns
+            _fault(scale, episode)
+            for episode in episodes
+            if episode.overlaps(scale.start_ns, scale.end_ns)
         ),
         folds=tuple(
             Shade(
@@ -205,15 +205,13 @@ def _place_label(text: str, left_px: float, width_px: float) -> tuple[str, float
     return "left", left_px - label_px, right_px
 
 
-def _fault(scale: TimeScale, band: Band) -> Shade:
-    left, right = _x(scale, band.start_ns), _x(scale, band.end_ns)
+def _fault(scale: TimeScale, episode: Episode) -> Shade:
+    left, right = _x(scale, episode.start_ns), _x(scale, episode.end_ns)
     # A fault that goes on beyond the window reaches its very edge.
-    left = 0.0 if band.start_ns < scale.start_ns else left
-    right = 1.0 if band.end_ns > scale.end_ns or band.healing is None else right
-    struck = " ".join(targets(band.injection))
-    return Shade(
-        _percent(left), _percent(right - left), f"{band.fault} {struck}".strip(), band.fault
-    )
+    left = 0.0 if episode.start_ns < scale.start_ns else left
+    right = 1.0 if episode.end_ns > scale.end_ns or episode.healing is None else right
+    text = " ".join((episode.fault, *episode.targets))
+    return Shade(_percent(left), _percent(right - left), text, episode.fault)
 
 
 def _ticks(scale: TimeScale) -> tuple[Shade, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from dissever.harness.history import Operation, Type
+from dissever.harness.latency import Successes, quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,8 @@ class Figures:
 def figures(operations: Sequence[Operation], *, end_ns: int) -> Figures:
     """Count the operations of a run that ended at end_ns."""
     counts = Counter(operation.type for operation in operations)
-    succeeded = [
-        (operation.completion.time, operation.completion.time - operation.invocation.time)
-        for operation in operations
-        if operation.completion is not None and operation.completion.type is Type.OK
-    ]
-    latencies = sorted(latency_ns for _, latency_ns in succeeded)
-    moments = [0, *sorted(time_ns for time_ns, _ in succeeded), end_ns]
+    successes = Successes(operations)
+    moments = [0, *sorted(successes.ends_ns), end_ns]
     silence_start_ns, silence_end_ns = max(pairwise(moments), key=lambda gap: gap[1] - gap[0])
     return Figures(
         ok=counts[Type.OK],
@@ -50,28 +46,6 @@ def figures(operations: Sequence[Operation], *, end_ns: int) -> Figures:
         info=counts[Type.INFO],
         silence_ns=max(0, silence_end_ns - silence_start_ns),
         silence_start_ns=silence_start_ns,
-        latency_p50_ns=quantile(latencies, 0.5),
-        latency_p99_ns=quantile(latencies, 0.99),
-    )
-
-
-def quantile(ordered: Sequence[int], q: float) -> int | None:
-    """The smallest value that at least the share q of the ordered values does not exceed."""
-    if not ordered:
-        return None
-    rank = -int(-q * len(ordered) // 1)
-    return ordered[min(len(ordered), max(1, rank)) - 1]
-
-
-def first_ok_after(operations: Sequence[Operation], time_ns: int) -> int | None:
-    """When the first ok operation that was invoked at or after time_ns completed, or None."""
-    return min(
-        (
-            operation.completion.time
-            for operation in operations
-            if operation.completion is not None
-            and operation.completion.type is Type.OK
-            and operation.invocation.time >= time_ns
-        ),
-        default=None,
+        latency_p50_ns=quantile(successes.latencies_ns, 50),
+        latency_p99_ns=quantile(successes.latencies_ns, 99),
     )

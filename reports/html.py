@@ -1,16 +1,16 @@
 """
 A run as one HTML file that shows the bug: no network, no other file, no library.
 
-The page is rendered here but for the drawings over the whole run, which its own script makes from
-embedded columns (payload.py). Explanation, window, evidence and results need no script. A policy in
-the page forbids every request and every script but ours.
+The page is rendered here, except for the drawings of the whole run: a script of its own makes them
+from embedded columns (payload.py). Explanation, window, evidence and results need no script. A
+policy in the page forbids every request, and every script except ours.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,17 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import History
-from dissever.harness.plan import Plan
+from dissever.harness.latency import Successes
 from dissever.harness.results import Results
 from dissever.reports.anomaly_view import anomaly_views, guilty_indices, named_indices
-from dissever.reports.bands import pair_faults
 from dissever.reports.fault_table import fault_rows
 from dissever.reports.figures import Figures, figures
-from dissever.reports.labels import count_text, duration_text, shorten, time_text
+from dissever.reports.labels import count_text, duration_text, short_label, shorten, time_text
 from dissever.reports.lanes import assign_lanes
-from dissever.reports.node_events import MARKS, NodeEvent
 from dissever.reports.payload import (
+    NODE_MARKS,
     Embedded,
     columns,
     embed,
@@ -37,12 +37,14 @@ from dissever.reports.payload import (
     weigh,
 )
 from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS, MEANS
+from dissever.reports.subject import Subject
 from dissever.reports.tidy import tidy, words
 
 SIZE_BYTES_MAX = 5_000_000
 HEADLINES_MAX = 5
 ANOMALIES_MAX = 20
-NODE_EVENTS_MAX = 500
+NODE_CHANGES_MAX = 500
+STEP_LINKS_MAX = 12
 SHRINK_ATTEMPTS_MAX = 8
 
 PAGE = Path(__file__).parent / "page"
@@ -63,10 +65,9 @@ SCRIPTS = (
 
 
 def render_html(
-    plan: Plan,
+    subject: Subject,
     history: History,
     results: Results,
-    node_events: Sequence[NodeEvent] = (),
     *,
     size_bytes_max: int = SIZE_BYTES_MAX,
     counted: Figures | None = None,
@@ -84,20 +85,18 @@ def render_html(
     Raises:
         MalformedHistory: When no run can have recorded the history.
     """
-    context = _context(plan, history, results, node_events)
-    if counted is not None:
-        context["figures"] = counted
-    lanes = assign_lanes(
-        history.operations, workers=plan.options.concurrency, end_ns=history.duration_ns
-    )
+    end_ns = history.duration_ns
+    operations = history.operations
+    found = episodes_of(history.faults, subject.actions, end_ns=end_ns)
+    context = _context(subject, history, results, found, counted)
+    lanes = assign_lanes(operations, workers=subject.concurrency, end_ns=end_ns)
+    shared = _shared_data(subject, history, results, found) | {"lanes": lanes.count}
     named = named_indices(results)
-    shared = _shared_data(plan, history, results, node_events) | {"lanes": lanes.count}
-    count = len(history.operations)
+    count = len(operations)
     for _ in range(SHRINK_ATTEMPTS_MAX):
-        weights = weigh(history.operations, named, count)
+        weights = weigh(operations, named, count)
         drawn = sum(1 for weight in weights if weight)
-        operations = columns(history.operations, lanes, weights, end_ns=history.duration_ns)
-        data = embed(shared | {"operations": operations})
+        data = embed(shared | {"operations": columns(operations, lanes, weights, end_ns=end_ns)})
         page = _render(context | {"data": data, "drawn": drawn, "lane_rule": lanes.rule})
         excess = len(page.encode()) - size_bytes_max
         if excess <= 0 or drawn == 0:
@@ -108,55 +107,51 @@ def render_html(
 
 
 def _context(
-    plan: Plan, history: History, results: Results, node_events: Sequence[NodeEvent]
+    subject: Subject,
+    history: History,
+    results: Results,
+    found: Episodes,
+    counted: Figures | None,
 ) -> dict[str, Any]:
-    faults = pair_faults(history.faults, end_ns=history.duration_ns)
-    rows = fault_rows(faults, history.operations)
-    anomalies = [
-        (result.checker, anomaly) for result in results.results for anomaly in result.anomalies
-    ]
     return {
-        "plan": plan,
+        "subject": subject,
         "results": results,
         "means": MEANS[results.verdict],
         "does_not_mean": DOES_NOT_MEAN[results.verdict],
         "glyph": GLYPHS[results.verdict],
         "glyphs": GLYPHS,
-        "figures": figures(history.operations, end_ns=history.duration_ns),
+        "figures": counted or figures(history.operations, end_ns=history.duration_ns),
         "duration_ns": history.duration_ns,
-        "anomalies": anomalies,
+        "anomalies": [
+            (result.checker, anomaly) for result in results.results for anomaly in result.anomalies
+        ],
         "headlines": HEADLINES_MAX,
-        "views": anomaly_views(results, history, faults, count_max=ANOMALIES_MAX),
-        "fault_rows": rows,
-        "fault_kinds": faults.kinds,
-        "injected": sum(1 for row in rows if not row.is_mark),
-        "proven": sum(1 for row in rows if row.is_proven),
-        "node_marks": MARKS,
-        "node_events": node_events[:NODE_EVENTS_MAX],
-        "node_events_omitted": max(0, len(node_events) - NODE_EVENTS_MAX),
-        "options": tidy(_options(plan)),
+        "views": anomaly_views(results, history, found, count_max=ANOMALIES_MAX),
+        "step_links_max": STEP_LINKS_MAX,
+        "fault_rows": fault_rows(found, Successes(history.operations)),
+        "fault_kinds": found.faults,
+        "injected": len(found.episodes),
+        "proven": sum(1 for episode in found.episodes if episode.has_held),
+        "node_marks": NODE_MARKS,
+        "node_changes": found.changes,
+        "node_changes_max": NODE_CHANGES_MAX,
     }
 
 
-def _options(plan: Plan) -> dict[str, Any]:
-    options = plan.options
-    return {name: getattr(options, name) for name in options.__struct_fields__}
-
-
 def _shared_data(
-    plan: Plan, history: History, results: Results, node_events: Sequence[NodeEvent]
+    subject: Subject, history: History, results: Results, found: Episodes
 ) -> dict[str, Any]:
-    """What the script draws besides the operations."""
-    faults = pair_faults(history.faults, end_ns=history.duration_ns)
-    seen = [event.node for event in history if event.node] + [event.node for event in node_events]
+    """What the script draws in addition to the operations."""
+    seen = [event.node for event in history if event.node]
+    seen += [change.node for change in found.changes]
     return {
         # An empty run still has an axis.
         "end": history.duration_ns // 1000 or 1_000_000,
-        "nodes": list(dict.fromkeys([*plan.options.nodes, *seen])),
-        "kinds": list(faults.kinds),
-        "node_events": node_records(node_events),
+        "nodes": list(dict.fromkeys([*subject.nodes, *seen])),
+        "kinds": found.faults,
+        "node_events": node_records(found.changes),
         "guilty": sorted(guilty_indices(results)),
-        **fault_records(faults.bands, faults.marks),
+        **fault_records(found),
     }
 
 
@@ -198,6 +193,7 @@ def _environment() -> jinja2.Environment:
         duration=duration_text,
         time=time_text,
         shorten=shorten,
+        short_label=short_label,
         words=words,
         tidy=tidy,
     )

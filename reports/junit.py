@@ -11,11 +11,11 @@ import re
 from xml.etree import ElementTree as ET
 
 from dissever.harness.history import History
-from dissever.harness.plan import Plan
 from dissever.harness.results import Anomaly, Result, Results, Verdict, merge
 from dissever.reports.figures import figures
 from dissever.reports.labels import NS_PER_S, shorten
 from dissever.reports.prose import DOES_NOT_MEAN
+from dissever.reports.subject import Subject
 
 MESSAGE_CHARACTERS_MAX = 400
 ANOMALIES_MAX = 10
@@ -24,7 +24,7 @@ ANOMALIES_MAX = 10
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render_junit(plan: Plan, history: History, results: Results, report_path: str) -> str:
+def render_junit(subject: Subject, history: History, results: Results, report_path: str) -> str:
     """
     The document, with its XML declaration.
 
@@ -34,7 +34,6 @@ def render_junit(plan: Plan, history: History, results: Results, report_path: st
     Raises:
         MalformedHistory: When no run can have recorded the history.
     """
-    options = plan.options
     cases = _cases(results)
     failures = sum(1 for case in cases if case.verdict is Verdict.INVALID)
     errors = sum(1 for case in cases if case.verdict is Verdict.UNKNOWN)
@@ -45,16 +44,16 @@ def render_junit(plan: Plan, history: History, results: Results, report_path: st
         root,
         "testsuite",
         {
-            "name": _clean(f"{options.system}.{options.workload}"),
+            "name": _clean(f"{subject.system}.{subject.workload}"),
             **totals,
             "skipped": "0",
             "time": seconds,
-            "timestamp": _clean(plan.started),
+            "timestamp": _clean(subject.started),
         },
     )
-    _add_properties(suite, plan, history, results, report_path)
+    _add_properties(suite, subject, history, results, report_path)
     for case in cases:
-        _add_case(suite, plan, case, report_path)
+        _add_case(suite, subject, case, report_path)
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, "unicode") + "\n"
 
@@ -68,30 +67,28 @@ def _cases(results: Results) -> tuple[Result, ...]:
 
 
 def _add_properties(
-    suite: ET.Element, plan: Plan, history: History, results: Results, report_path: str
+    suite: ET.Element, subject: Subject, history: History, results: Results, report_path: str
 ) -> None:
-    options = plan.options
     found = figures(history.operations, end_ns=history.duration_ns)
     properties = {
         "verdict": results.verdict.word,
-        "seed": options.seed,
-        "workload": options.workload,
-        "faults": ",".join(options.faults),
+        "seed": "" if subject.seed is None else subject.seed,
+        "workload": subject.workload,
+        "faults": ",".join(subject.faults),
         "operations": found.total,
         "ok": found.ok,
         "fail": found.fail,
         "info": found.info,
         "report": report_path,
-        "command": plan.command,
+        "command": subject.command,
     }
     parent = ET.SubElement(suite, "properties")
     for name, value in properties.items():
         ET.SubElement(parent, "property", {"name": name, "value": _clean(str(value))})
 
 
-def _add_case(suite: ET.Element, plan: Plan, case: Result, report_path: str) -> None:
-    options = plan.options
-    place = f"dissever.{options.system}.{options.workload}"
+def _add_case(suite: ET.Element, subject: Subject, case: Result, report_path: str) -> None:
+    place = f"dissever.{subject.system}.{subject.workload}"
     element = ET.SubElement(
         suite, "testcase", {"classname": _clean(place), "name": _clean(case.checker), "time": "0"}
     )
@@ -109,7 +106,7 @@ def _add_case(suite: ET.Element, plan: Plan, case: Result, report_path: str) -> 
     paragraphs = [case.why, *shown, *([f"and {omitted} more"] if omitted else [])]
     if case.verdict is Verdict.UNKNOWN:
         paragraphs.append(DOES_NOT_MEAN[Verdict.UNKNOWN])
-    paragraphs.append(f"report: {report_path}\nrepeat: {plan.command}")
+    paragraphs.append(f"report: {report_path}\nrepeat: {subject.command}")
     problem.text = _clean("\n\n".join(paragraphs))
 
 

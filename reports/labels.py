@@ -13,6 +13,7 @@ from typing import Any
 from dissever.harness.history import Operation, Type
 
 VALUE_CHARACTERS_MAX = 300
+SHORT_CHARACTERS_MAX = 40
 
 NS_PER_US = 1_000
 NS_PER_MS = 1_000_000
@@ -26,7 +27,7 @@ def asked(operation: Operation) -> str:
     return value_text(operation.f, operation.invocation.value)
 
 
-def told(operation: Operation) -> str:
+def answered(operation: Operation) -> str:
     """
     What the answer adds to what was asked; empty when nothing, and when there is no answer.
 
@@ -46,9 +47,14 @@ def told(operation: Operation) -> str:
 
 def label(operation: Operation) -> str:
     """`write 41`, `read → 17`, `cas 3→4`; what is not ok says so."""
-    parts = (operation.f, asked(operation), told(operation))
+    parts = (operation.f, asked(operation), answered(operation))
     text = " ".join(part for part in parts if part)
     return text if operation.type is Type.OK else f"{text} · {operation.type.value}"
+
+
+def short_label(operation: Operation) -> str:
+    """The label, short enough to stand in a sentence."""
+    return shorten(label(operation), SHORT_CHARACTERS_MAX)
 
 
 def value_text(f: str, value: Any) -> str:

@@ -35,7 +35,7 @@ def assign_lanes(operations: Sequence[Operation], *, workers: int, end_ns: int) 
 
     Args:
         operations: Of clients, by invocation.
-        workers: How many the plan says there were.
+        workers: How many there were, 0 when nobody counted.
         end_ns: Where operations end that have no completion.
     """
     by_worker = [_number(operation.process) % max(1, workers) for operation in operations]

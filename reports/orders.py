@@ -1,8 +1,8 @@
 """
 How far an order gets: partial linearizations as points in time on the bars of a window.
 
-A point lies inside its bar, or behind it where nobody knows when it ended, and points never go
-back: each is put in the middle between the earliest and the latest place that its order leaves it.
+A point lies inside its bar, or behind it where nobody knows when the operation ended. Points never
+go back: each stands in the middle between the earliest and the latest place that its order allows.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from itertools import accumulate
 from dissever.harness.history import Operation
 from dissever.harness.results import Anomaly, Order
 from dissever.reports.excerpt import Excerpt
-from dissever.reports.labels import label, shorten
+from dissever.reports.labels import short_label, shorten
 
 SHOWN_MAX = 14
-"""So many steps of an order are told, the last ones."""
+"""How many operations of an order are listed: its last ones."""
 
-LABEL_CHARACTERS_MAX = 40
 STATE_CHARACTERS_MAX = 32
 
 
@@ -39,8 +38,8 @@ class OrderView:
     One order: the last of its places, and its end.
 
     `points` are the index and the place, in percent of the plot, of each operation that is drawn.
-    `blocked` could not follow although it had been answered; `refused` holds it, unless whatever
-    comes next was tried already. `is_main` marks the order to show first.
+    `blocked` could not follow although it had been answered; `refused` holds it, unless every
+    operation that can come next was tried already. `is_main` marks the order to show first.
     """
 
     places: tuple[Place, ...]
@@ -99,7 +98,7 @@ def _view(
 
 def _place(index: int, number: int, state: str, by_index: Mapping[int, Operation]) -> Place:
     operation = by_index.get(index)
-    text = shorten(label(operation), LABEL_CHARACTERS_MAX) if operation else f"operation #{index}"
+    text = short_label(operation) if operation else f"operation #{index}"
     return Place(index, number, text, shorten(state, STATE_CHARACTERS_MAX))
 
 

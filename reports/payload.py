@@ -15,14 +15,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dissever.harness.episodes import Effect, Episodes, NodeChange, targets
 from dissever.harness.history import Operation, Type
-from dissever.reports.bands import Band, Mark, targets
-from dissever.reports.labels import asked, error_text, told, value_text
+from dissever.reports.labels import answered, asked, error_text, value_text
 from dissever.reports.lanes import Lanes, end_of
-from dissever.reports.node_events import NodeEvent
 
 PLAIN_BYTES_MAX = 400_000
 OUTCOMES = (Type.OK, Type.FAIL, Type.INFO)
+
+NODE_MARKS = {
+    Effect.STARTED: "▲",
+    Effect.KILLED: "✕",
+    Effect.STOPPED: "◆",
+    Effect.PAUSED: "‖",
+    Effect.RESUMED: "▷",
+}
+"""The shape that stands for what happened to the process of a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +39,6 @@ class Embedded:
 
     encoding: str
     text: str
-
-
-class Numbering:
-    """Texts and their numbers, in order of first use."""
-
-    def __init__(self) -> None:
-        self.numbers: dict[Any, int] = {}
-
-    def number(self, text: Any) -> int:
-        """The number of a text."""
-        return self.numbers.setdefault(text, len(self.numbers))
-
-    def texts(self) -> list[Any]:
-        """The texts by number."""
-        return list(self.numbers)
 
 
 def embed(data: Any) -> Embedded:
@@ -71,8 +64,12 @@ def columns(
 
     `done` is the distance from the invocation's index to the completion's, 0 without one.
     """
-    tables = {name: Numbering() for name in ("f", "key", "node", "error")}
-    names = ("index", "done", "start", "took", "lane", "process", "type", "asked", "told")
+    tables: dict[str, dict[Any, int]] = {name: {} for name in ("f", "key", "node", "error")}
+
+    def number(name: str, text: Any) -> int:
+        return tables[name].setdefault(text, len(tables[name]))
+
+    names = ("index", "done", "start", "took", "lane", "process", "type", "asked", "answered")
     result: dict[str, Any] = {name: [] for name in (*names, *tables, "weight")}
     previous_us = 0
     for operation, lane, weight in zip(operations, lanes.of, weights, strict=True):
@@ -89,11 +86,11 @@ def columns(
             "process": invocation.process,
             "type": OUTCOMES.index(operation.type),
             "asked": asked(operation),
-            "told": told(operation),
-            "f": tables["f"].number(invocation.f),
-            "key": tables["key"].number(invocation.key),
-            "node": tables["node"].number(invocation.node or ""),
-            "error": tables["error"].number(error_text(completion.error if completion else None)),
+            "answered": answered(operation),
+            "f": number("f", invocation.f),
+            "key": number("key", invocation.key),
+            "node": number("node", invocation.node or ""),
+            "error": number("error", error_text(completion.error if completion else None)),
             "weight": weight,
         }
         for name, cell in row.items():
@@ -101,23 +98,23 @@ def columns(
         previous_us = start_us
     if all(weight == 1 for weight in result["weight"]):
         del result["weight"]
-    return {"columns": result, "tables": {name: table.texts() for name, table in tables.items()}}
+    return {"columns": result, "tables": {name: list(texts) for name, texts in tables.items()}}
 
 
-def fault_records(bands: Sequence[Band], marks: Sequence[Mark]) -> dict[str, Any]:
-    """The bands, and the marks, as objects."""
+def fault_records(found: Episodes) -> dict[str, Any]:
+    """The episodes, and the marks, as objects."""
     return {
         "bands": [
             {
-                "fault": band.fault,
-                "f": band.injection.f,
-                "start": band.start_ns // 1000,
-                "end": band.end_ns // 1000,
-                "healed": band.healing is not None,
-                "targets": targets(band.injection),
-                "events": _events([band.injection, *([band.healing] if band.healing else [])]),
+                "fault": episode.fault,
+                "f": episode.injection.f,
+                "start": episode.start_ns // 1000,
+                "end": episode.end_ns // 1000,
+                "healed": episode.healing is not None,
+                "targets": episode.targets,
+                "events": _events(episode.injection, episode.healing),
             }
-            for band in bands
+            for episode in found.episodes
         ],
         "marks": [
             {
@@ -125,24 +122,23 @@ def fault_records(bands: Sequence[Band], marks: Sequence[Mark]) -> dict[str, Any
                 "f": mark.operation.f,
                 "time": mark.time_ns // 1000,
                 "targets": targets(mark.operation),
-                "events": _events([mark.operation]),
+                "events": _events(mark.operation),
             }
-            for mark in marks
+            for mark in found.marks
         ],
     }
 
 
-def node_records(events: Sequence[NodeEvent]) -> list[dict[str, Any]]:
-    """The events of the nodes as objects."""
+def node_records(changes: Sequence[NodeChange]) -> list[dict[str, Any]]:
+    """What happened to the nodes' processes as objects."""
     return [
         {
-            "time": event.time_ns // 1000,
-            "node": event.node,
-            "what": event.what,
-            "mark": event.mark,
-            "detail": event.detail,
+            "time": change.time_ns // 1000,
+            "node": change.node,
+            "what": change.effect.value,
+            "mark": NODE_MARKS[change.effect],
         }
-        for event in events
+        for change in changes
     ]
 
 
@@ -175,13 +171,7 @@ def weigh(operations: Sequence[Operation], named: frozenset[int], count_max: int
     return weights
 
 
-def _events(operations: Sequence[Operation]) -> list[dict[str, Any]]:
-    events = [
-        event
-        for operation in operations
-        for event in (operation.invocation, operation.completion)
-        if event is not None
-    ]
+def _events(*operations: Operation | None) -> list[dict[str, Any]]:
     return [
         {
             "index": event.index,
@@ -192,5 +182,8 @@ def _events(operations: Sequence[Operation]) -> list[dict[str, Any]]:
             "value": value_text(event.f, event.value),
             "error": error_text(event.error),
         }
-        for event in events
+        for operation in operations
+        if operation is not None
+        for event in (operation.invocation, operation.completion)
+        if event is not None
     ]

@@ -31,7 +31,7 @@ function buildRun(raw) {
   return {
     ...raw, end_us: raw.end, count, start, end, byIndex, isGuilty, tables,
     index: columns.index, done: columns.done, process: columns.process,
-    asked: columns.asked, told: columns.told,
+    asked: columns.asked, answered: columns.answered,
     lane: typed("lane", Uint16Array), type: typed("type", Uint8Array), f: typed("f", Uint16Array),
     key: typed("key", Uint32Array), node: typed("node", Uint16Array), error: columns.error,
     weight: columns.weight || null, laneCount: raw.lanes,
@@ -40,7 +40,7 @@ function buildRun(raw) {
 
 // `write 41`, `read → 17`: the same words as in the window.
 function labelOf(run, i) {
-  const text = [run.tables.f[run.f[i]], run.asked[i], run.told[i]].filter(Boolean).join(" ");
+  const text = [run.tables.f[run.f[i]], run.asked[i], run.answered[i]].filter(Boolean).join(" ");
   return run.type[i] === OK ? text : `${text} · ${OUTCOMES[run.type[i]]}`;
 }
 

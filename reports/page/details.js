@@ -5,7 +5,7 @@ function operationFacts(run, i) {
   return [
     ["outcome", OUTCOMES[run.type[i]]],
     ["f", run.tables.f[run.f[i]]],
-    ["value", [run.asked[i], run.told[i]].filter(Boolean).join(" ")],
+    ["value", [run.asked[i], run.answered[i]].filter(Boolean).join(" ")],
     ["key", run.tables.key[run.key[i]]],
     ["error", run.tables.error[run.error[i]]],
     ["process", run.process[i]],
@@ -32,7 +32,7 @@ function factsOf(run, hit) {
   if (hit.operation !== undefined) return [labelOf(run, hit.operation), operationFacts(run, hit.operation)];
   if (hit.band) return [`${hit.band.fault}: ${hit.band.f}`, bandFacts(hit.band)];
   const { event } = hit;
-  return [`${event.node}: ${event.what}`, [["time", formatTime(event.time, 1000)], ["detail", event.detail]].filter(([, value]) => value)];
+  return [`${event.node}: ${event.what}`, [["time", formatTime(event.time, 1000)]]];
 }
 
 function showTooltip(run, hit, x, y) {
@@ -62,7 +62,7 @@ function eventsOf(run, i) {
   const shared = { process: run.process[i], f: run.tables.f[run.f[i]], key: run.tables.key[run.key[i]], node: run.tables.node[run.node[i]] };
   const events = [{ ...shared, index: run.index[i], time: run.start[i], type: "invoke", value: run.asked[i] }];
   if (run.done[i]) {
-    const answer = run.told[i].replace(/^→ /, "");
+    const answer = run.answered[i].replace(/^→ /, "");
     events.push({
       ...shared, index: run.index[i] + run.done[i], time: run.end[i], type: OUTCOMES[run.type[i]],
       value: answer || run.asked[i], error: run.tables.error[run.error[i]],

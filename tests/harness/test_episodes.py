@@ -149,7 +149,10 @@ def test_declared_roles_make_one_episode_of_three_operations() -> None:
 
     assert spans(deposed) == [("leader", 11, 31)]
     assert [each.f for each in deposed.episodes[0].continuations] == ["wake"]
-    assert [(each.time_ns, each.role) for each in deposed.marks] == [(21, Role.CONTINUE)]
+    assert [(each.time_ns, each.role) for each in deposed.marks] == [
+        (21, Role.CONTINUE),
+        (41, Role.RECOVER),
+    ]
     assert [each.f for each in deposed.recovery] == ["look"]
     assert [(each.time_ns, each.node, each.effect) for each in deposed.changes] == [
         (11, "n1", Effect.PAUSED),
@@ -184,7 +187,7 @@ def test_the_recovery_need_not_be_declared_and_is_no_fault() -> None:
     asked = found((10, "recovery", "await-ready"), actions=DECLARED)
 
     assert [each.f for each in asked.recovery] == ["await-ready"]
-    assert (asked.episodes, asked.marks, asked.operations) == ((), (), ())
+    assert (asked.episodes, asked.operations) == ((), ())
 
 
 # Roles as they are read from names.
@@ -274,11 +277,15 @@ def test_effects_are_read_from_names() -> None:
         (10, "kill", "kill", {"targets": ["n1"]}),
         (20, "kill", "start", {"targets": ["n1"]}),
         (30, "partition", "start-partition", {"targets": ["n1"]}),
+        (40, "pause", "pause", {"targets": ["n2"]}),
     )
+
+    assert killed.down == {"n2": Effect.PAUSED}
 
     assert [(each.node, each.effect.value) for each in killed.changes] == [
         ("n1", "killed"),
         ("n1", "started"),
+        ("n2", "paused"),
     ]
 
 

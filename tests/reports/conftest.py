@@ -12,7 +12,7 @@ import pytest
 from dissever.harness.history import Event, History, Type
 from dissever.harness.plan import Options, Plan, Skipped
 from dissever.harness.results import Anomaly, Order, Result, Results, Step, Verdict, merge
-from dissever.reports import NodeEvent
+from dissever.reports import Subject
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 CLIENTS = 10
@@ -24,21 +24,20 @@ S = 1_000_000_000
 class Run:
     """The values that a report is made of."""
 
-    plan: Plan
+    subject: Subject
     history: History
     results: Results
-    node_events: tuple[NodeEvent, ...] = ()
 
 
-def build_plan(**options: Any) -> Plan:
-    """A plan of the simulated system."""
+def build_subject(**options: Any) -> Subject:
+    """The subject of a run of dqlite."""
     defaults: dict[str, Any] = {
         "system": "dqlite",
         "workload": "register",
         "faults": ("partition", "kill", "pause"),
         "seed": 7741,
     }
-    return Plan(
+    plan = Plan(
         options=Options(**{**defaults, **options}),
         command="dissever run dqlite --workload register --faults partition,kill,pause --seed 7741",
         started="2026-11-21T09:51:25Z",
@@ -49,6 +48,7 @@ def build_plan(**options: Any) -> Plan:
             Skipped("disk", "no FUSE device", "load the fuse module"),
         ),
     )
+    return Subject.of(plan)
 
 
 @dataclass(frozen=True)
@@ -250,31 +250,17 @@ CONTENT = Result(
 )
 
 
-def node_events() -> tuple[NodeEvent, ...]:
-    """Every node starts; the killed ones exit and start again."""
-    started = [
-        NodeEvent(10_000_000 * n, node, "start", f"pid {4100 + n}") for n, node in enumerate(NODES)
-    ]
-    return (
-        *started,
-        NodeEvent(int(9.1 * S), "n3", "kill", "SIGKILL"),
-        NodeEvent(int(9.12 * S), "n3", "exit", "status -9"),
-        NodeEvent(int(11.5 * S), "n3", "start", "pid 4188"),
-        NodeEvent(int(18.3 * S), "n2", "election", "became leader in term 4"),
-    )
-
-
 @pytest.fixture(scope="session")
 def invalid_run() -> Run:
     history, anomaly = with_stale_read(build_history(5000))
-    return Run(build_plan(), history, stale_results(anomaly), node_events())
+    return Run(build_subject(), history, stale_results(anomaly))
 
 
 @pytest.fixture(scope="session")
 def valid_run() -> Run:
     why = "all 5 keys are linearizable"
     linearizable = Result(checker="linearizable", verdict=Verdict.VALID, why=why)
-    return Run(build_plan(), build_history(2000), merge([linearizable, CONTENT]), node_events())
+    return Run(build_subject(), build_history(2000), merge([linearizable, CONTENT]))
 
 
 @pytest.fixture(scope="session")
@@ -285,18 +271,18 @@ def unknown_run() -> Run:
         why="the budget of 20,000,000 configurations ran out at event 812 of key 2",
         details={"reached": 812},
     )
-    return Run(build_plan(), build_history(2000, seed=2), merge([linearizable, CONTENT]))
+    return Run(build_subject(), build_history(2000, seed=2), merge([linearizable, CONTENT]))
 
 
 @pytest.fixture(scope="session")
 def empty_run() -> Run:
-    return Run(build_plan(faults=()), History(()), merge([]))
+    return Run(build_subject(faults=()), History(()), merge([]))
 
 
 @pytest.fixture(scope="session")
 def large_run() -> Run:
     history, anomaly = with_stale_read(build_history(100_000))
-    return Run(build_plan(rate=3334.0), history, stale_results(anomaly), node_events())
+    return Run(build_subject(rate=3334.0), history, stale_results(anomaly))
 
 
 @pytest.fixture(scope="session")
@@ -304,6 +290,6 @@ def run_of() -> Callable[..., Run]:
     """A run of the given events, with the given results."""
 
     def build(events: list[Event], results: Results | None = None, **options: Any) -> Run:
-        return Run(build_plan(**options), History(tuple(events)), results or merge([]))
+        return Run(build_subject(**options), History(tuple(events)), results or merge([]))
 
     return build

@@ -50,7 +50,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     folder = tmp_path_factory.mktemp("pages")
     for name in RUNS:
         run = request.getfixturevalue(name)
-        page = render_html(run.plan, run.history, run.results, run.node_events)
+        page = render_html(run.subject, run.history, run.results)
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
     return folder
 

@@ -15,7 +15,7 @@ import pytest
 
 from dissever.harness.history import Event, Type
 from dissever.harness.results import Anomaly, Result, Step, Verdict, merge
-from dissever.reports import NodeEvent, render_html
+from dissever.reports import render_html
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u2028 & \"'"
 HALF_A_PAIR = "\ud800"
@@ -50,23 +50,23 @@ def test_page_names_its_verdict_and_asks_for_nothing(
     name: str, request: pytest.FixtureRequest
 ) -> None:
     run = request.getfixturevalue(name)
-    page = render_html(run.plan, run.history, run.results, run.node_events)
+    page = render_html(run.subject, run.history, run.results)
 
     assert f'<span class="word">{run.results.verdict.word}</span>' in page
-    assert run.plan.command in page
+    assert run.subject.command in page
     assert Elements(page).outside == ["data:,"]
 
 
 def test_same_run_gives_the_same_page(invalid_run: Any) -> None:
     pages = {
-        render_html(invalid_run.plan, invalid_run.history, invalid_run.results) for _ in range(2)
+        render_html(invalid_run.subject, invalid_run.history, invalid_run.results) for _ in range(2)
     }
 
     assert len(pages) == 1
 
 
 def test_policy_allows_our_script_alone(valid_run: Any) -> None:
-    page = render_html(valid_run.plan, valid_run.history, valid_run.results)
+    page = render_html(valid_run.subject, valid_run.history, valid_run.results)
     match = re.search(r"<script>(.*?)</script>", page, re.DOTALL)
 
     assert match is not None
@@ -82,6 +82,7 @@ def test_no_value_becomes_markup(run_of: Callable[..., Any]) -> None:
         Event(2, 10, HOSTILE, Type.INVOKE, "start-" + HOSTILE),
         Event(3, 11, HOSTILE, Type.INFO, "start-" + HOSTILE,
               {"targets": [HOSTILE], "evidence": {"held": True, HOSTILE: {HOSTILE: [HOSTILE]}}}),
+        Event(4, 12, HOSTILE, Type.INFO, "kill", {"targets": [HOSTILE]}),
     ]  # fmt: skip
     anomaly = Anomaly(
         name=HOSTILE, summary=HOSTILE, indices=(0, 1), key=HOSTILE, steps=(Step(HOSTILE, (0,)),)
@@ -91,9 +92,7 @@ def test_no_value_becomes_markup(run_of: Callable[..., Any]) -> None:
         details={HOSTILE: HOSTILE},
     )  # fmt: skip
     run = run_of(events, merge([result]), system=HOSTILE, system_options={HOSTILE: HOSTILE})
-    page = render_html(
-        run.plan, run.history, run.results, [NodeEvent(0, HOSTILE, HOSTILE, HOSTILE)]
-    )
+    page = render_html(run.subject, run.history, run.results)
     elements = Elements(page)
 
     assert elements.tags.count("script") == 2
@@ -106,14 +105,14 @@ def test_text_that_no_file_can_hold_is_replaced(run_of: Callable[..., Any]) -> N
     result = Result(checker="x", verdict=Verdict.INVALID, why=HALF_A_PAIR)
     run = run_of(events, merge([result]))
 
-    assert render_html(run.plan, run.history, run.results).encode()
+    assert render_html(run.subject, run.history, run.results).encode()
 
 
 def test_small_run_is_embedded_as_it_is_and_a_large_one_packed(
     valid_run: Any, large_run: Any
 ) -> None:
-    small = render_html(valid_run.plan, valid_run.history, valid_run.results)
-    large = render_html(large_run.plan, large_run.history, large_run.results)
+    small = render_html(valid_run.subject, valid_run.history, valid_run.results)
+    large = render_html(large_run.subject, large_run.history, large_run.results)
 
     assert 'data-encoding="json"' in small
     assert 'data-encoding="gzip"' in large
@@ -123,7 +122,7 @@ def test_small_run_is_embedded_as_it_is_and_a_large_one_packed(
 
 
 def test_page_of_a_hundred_thousand_operations_keeps_the_limit(large_run: Any) -> None:
-    page = render_html(large_run.plan, large_run.history, large_run.results)
+    page = render_html(large_run.subject, large_run.history, large_run.results)
 
     assert len(page.encode()) <= 5_000_000
     assert 'id="thinned"' not in page
@@ -131,7 +130,7 @@ def test_page_of_a_hundred_thousand_operations_keeps_the_limit(large_run: Any) -
 
 def test_page_above_the_limit_says_that_it_is_thinned(invalid_run: Any) -> None:
     page = render_html(
-        invalid_run.plan, invalid_run.history, invalid_run.results, size_bytes_max=120_000
+        invalid_run.subject, invalid_run.history, invalid_run.results, size_bytes_max=120_000
     )
     data = data_of(page)
     drawn = set(data["operations"]["columns"]["index"])
@@ -144,7 +143,7 @@ def test_page_above_the_limit_says_that_it_is_thinned(invalid_run: Any) -> None:
 
 def test_thinned_operations_stand_for_the_others(invalid_run: Any) -> None:
     page = render_html(
-        invalid_run.plan, invalid_run.history, invalid_run.results, size_bytes_max=120_000
+        invalid_run.subject, invalid_run.history, invalid_run.results, size_bytes_max=120_000
     )
     weights = data_of(page)["operations"]["columns"]["weight"]
 
@@ -152,7 +151,7 @@ def test_thinned_operations_stand_for_the_others(invalid_run: Any) -> None:
 
 
 def test_fault_without_evidence_is_flagged(invalid_run: Any) -> None:
-    page = render_html(invalid_run.plan, invalid_run.history, invalid_run.results)
+    page = render_html(invalid_run.subject, invalid_run.history, invalid_run.results)
 
     assert page.count("! no evidence") == 1
     assert page.count("✗ did not take hold") == 1
@@ -161,14 +160,14 @@ def test_fault_without_evidence_is_flagged(invalid_run: Any) -> None:
 
 def test_unknown_never_reads_as_a_pass(unknown_run: Any, empty_run: Any) -> None:
     for run in (unknown_run, empty_run):
-        page = render_html(run.plan, run.history, run.results)
+        page = render_html(run.subject, run.history, run.results)
 
         assert "It is not a pass." in page
         assert '<span class="word">valid</span>' not in page
 
 
 def test_valid_says_what_it_does_not_prove(valid_run: Any) -> None:
-    page = render_html(valid_run.plan, valid_run.history, valid_run.results)
+    page = render_html(valid_run.subject, valid_run.history, valid_run.results)
 
     assert "It does not prove the system correct." in page
     assert "all 5 keys are linearizable" in page

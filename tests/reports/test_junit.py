@@ -15,7 +15,7 @@ REPORT = "runs/latest/index.html"
 
 
 def suite_of(run: Any) -> ET.Element:
-    document = render_junit(run.plan, run.history, run.results, REPORT)
+    document = render_junit(run.subject, run.history, run.results, REPORT)
     assert document.startswith('<?xml version="1.0" encoding="utf-8"?>')
     suite = ET.fromstring(document.encode()).find("testsuite")
     assert suite is not None
@@ -78,7 +78,7 @@ def test_properties_say_how_to_repeat_the_run(invalid_run: Any) -> None:
 
     assert properties["seed"] == "7741"
     assert properties["faults"] == "partition,kill,pause"
-    assert properties["command"] == invalid_run.plan.command
+    assert properties["command"] == invalid_run.subject.command
     assert properties["operations"] == str(len(invalid_run.history.operations))
 
 

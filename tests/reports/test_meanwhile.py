@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dissever.harness.episodes import episodes_of
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Anomaly
-from dissever.reports import pair_faults
-from dissever.reports.meanwhile import meanwhile
+from dissever.reports.anomaly_view import meanwhile, operations_by_index
 
 S = 1_000_000_000
 CUT = {"targets": ["n1", "n2"], "evidence": {"held": True}}
@@ -21,11 +21,11 @@ HISTORY = History(
         Event(7, 7 * S, 0, Type.OK, "read", 1),
     )
 )
-BY_INDEX = {index: operation for operation in HISTORY.operations for index in operation.indices}
-FAULTS = pair_faults(HISTORY.faults, end_ns=8 * S)
+BY_INDEX = operations_by_index(HISTORY)
+FAULTS = episodes_of(HISTORY.faults, end_ns=8 * S)
 
 
-def test_only_faults_that_overlap_the_guilty_operations_are_told() -> None:
+def test_only_faults_that_overlap_the_guilty_operations_are_named() -> None:
     anomaly = Anomaly(name="stale-read", summary="", indices=(6, 7))
 
     assert meanwhile(anomaly, BY_INDEX, FAULTS) == ("partition (n1, n2) from 5.000 s to 8.000 s",)
