@@ -100,8 +100,13 @@ class Episodes:
     changes: tuple[NodeChange, ...] = ()
 
     @property
-    def faults(self) -> tuple[str, ...]:
-        """The names of the faults in order of first appearance."""
+    def injected(self) -> tuple[str, ...]:
+        """The names of the faults that were in force, in order of first appearance."""
+        return tuple(dict.fromkeys(episode.fault for episode in self.episodes))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of episodes and marks, in order of first appearance."""
         seen = [(episode.start_ns, episode.fault) for episode in self.episodes]
         seen += [(mark.time_ns, mark.fault) for mark in self.marks]
         return tuple(dict.fromkeys(fault for _, fault in sorted(seen)))

@@ -129,7 +129,8 @@ def _context(
         "views": anomaly_views(results, history, found, count_max=ANOMALIES_MAX),
         "step_links_max": STEP_LINKS_MAX,
         "fault_rows": fault_rows(found, Successes(history.operations)),
-        "fault_kinds": found.faults,
+        "fault_kinds": found.names,
+        "faults": found.injected,
         "injected": len(found.episodes),
         "proven": sum(1 for episode in found.episodes if episode.has_held),
         "node_marks": NODE_MARKS,
@@ -148,7 +149,7 @@ def _shared_data(
         # An empty run still has an axis.
         "end": history.duration_ns // 1000 or 1_000_000,
         "nodes": list(dict.fromkeys([*subject.nodes, *seen])),
-        "kinds": found.faults,
+        "kinds": found.names,
         "node_events": node_records(found.changes),
         "guilty": sorted(guilty_indices(results)),
         **fault_records(found),

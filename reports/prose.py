@@ -6,10 +6,10 @@ from dissever.harness.results import Verdict
 
 MEANS = {
     Verdict.VALID: "Every answer in this history is one that a correct system can have given.",
-    Verdict.UNKNOWN: "The run neither convicts the system nor clears it; the reason stands above.",
+    Verdict.UNKNOWN: "The run shows neither a bug nor its absence; the reason stands above.",
     Verdict.INVALID: (
-        "No correct system can have given these answers. The history is the counterexample: it "
-        "stands whatever the cause."
+        "No correct system can have given these answers. The history is the counterexample, "
+        "whatever the cause."
     ),
 }
 
@@ -21,7 +21,7 @@ DOES_NOT_MEAN = {
     Verdict.UNKNOWN: "It is not a pass. Remove the reason and run it again.",
     Verdict.INVALID: (
         "It does not say which part of the system is at fault, nor how often this happens. It "
-        "takes for granted that the clients recorded what they were told."
+        "takes for granted that the clients recorded the answers that they got."
     ),
 }
 
@@ -32,22 +32,23 @@ ANOMALIES = {
         "past instead."
     ),
     "lost-write": (
-        "An acknowledged write must stay until another replaces it. Here the system said yes and "
-        "went on as if the write had never been."
+        "An acknowledged write must stay until another replaces it. Here the system acknowledged a "
+        "write and then answered as if it had never happened."
     ),
     "lost-update": (
-        "A compare-and-set takes a value only once. Here two of them were told that they took the "
-        "same one, so the effect of one is gone."
+        "A compare-and-set replaces a value only once. Here two of them were acknowledged for the "
+        "same value, so the effect of one is gone."
     ),
-    "phantom-read": "A value can only come from a write. Nobody ever asked to write this one.",
+    "phantom-read": "A value can only come from a write. No client ever wrote this one.",
     "aborted-read": (
-        "An operation that is told it failed must leave no trace. Here somebody was told its value."
+        "An operation that was answered with a failure must have no effect. Here a client got its "
+        "value."
     ),
-    "future-read": "A value was read before anybody had asked to write it.",
+    "future-read": "A value was read before any client had asked to write it.",
     "duplicate-delivery": "A value was put in once and taken out twice.",
     "out-of-order": (
-        "The order in which elements came in, or their priorities, say which goes first. Another "
-        "one did, though it cannot have been first."
+        "The order in which elements came in, or their priorities, say which one is taken first. "
+        "Here another one was taken, though it cannot have been first."
     ),
     "false-empty": (
         "An empty container was reported, while something had surely been put in before and was "
@@ -63,17 +64,26 @@ ANOMALIES = {
     ),
     "duplicate-elements": "An entry was appended once, and a read of the log holds it twice.",
     "nonlinearizable": (
-        "Each operation must seem to happen at one instant between its question and its answer. No "
-        "choice of instants explains these answers."
+        "Each operation must seem to happen at one instant between its invocation and its answer. "
+        "No choice of instants explains these answers."
     ),
     "lost": "An acknowledged element must be in every later read. It is missing from a final one.",
     "diverged": "Once everything is healed and quiet, every node must show the same elements.",
     "diverged-for-good": (
-        "The replicas differ also once every node was started anew: what differs is on their disks."
+        "The replicas still differ after every node was restarted: what differs is on their disks."
     ),
-    "phantom": "Elements can only come from adds. Nobody ever asked to add these.",
+    "no-progress": (
+        "A majority of nodes that can reach each other must acknowledge writes. None was "
+        "acknowledged in time."
+    ),
+    "no-recovery": "Once all faults are healed, every node must serve again. Not every one did.",
+    "no-recovery-after-restart": (
+        "Once all faults are healed and every node was restarted, every node must serve again. Not "
+        "every one did."
+    ),
+    "phantom": "Elements can only come from adds. No client ever added these.",
     "duplicate": "Each element was added once, and a read shows it more than once.",
 }
-"""What each name means, for somebody who meets it for the first time."""
+"""What the name of each anomaly means, for readers who are new to it."""
 
 GLYPHS = {Verdict.VALID: "✓", Verdict.UNKNOWN: "?", Verdict.INVALID: "✗"}

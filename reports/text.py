@@ -97,8 +97,8 @@ def _faults(found: Episodes) -> str:
     if not found.episodes:
         return "no fault was injected"
     proven = sum(1 for episode in found.episodes if episode.has_held)
-    names = ", ".join(dict.fromkeys(episode.fault for episode in found.episodes))
-    return f"{count_text(len(found.episodes), 'fault')} injected ({names}), {proven} with evidence"
+    injected = count_text(len(found.episodes), "fault")
+    return f"{injected} injected ({', '.join(found.injected)}), {proven} with evidence"
 
 
 def _explanation(view: AnomalyView, by_index: Mapping[int, Operation]) -> Iterator[str]:

@@ -91,7 +91,7 @@ def test_faults_of_two_processes_overlap() -> None:
     )
 
     assert spans(both) == [("kill", 11, 31), ("pause", 21, 41)]
-    assert both.faults == ("kill", "pause")
+    assert both.names == ("kill", "pause")
 
 
 def test_injection_that_struck_nobody_is_a_mark() -> None:

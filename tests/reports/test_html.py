@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from dissever.harness.history import Event, Type
+from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Anomaly, Result, Step, Verdict, merge
-from dissever.reports import render_html
+from dissever.reports import Subject, render_html
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u2028 & \"'"
 HALF_A_PAIR = "\ud800"
@@ -171,3 +171,32 @@ def test_valid_says_what_it_does_not_prove(valid_run: Any) -> None:
 
     assert "It does not prove the system correct." in page
     assert "all 5 keys are linearizable" in page
+
+
+def test_faults_of_a_history_from_elsewhere_are_shown() -> None:
+    steps = ["start-partition", "kill", "check-offsets", "start", "stop-partition", "pause"]
+    events = [
+        Event(2 * n + i, 10**9 * (2 * n + i), "nemesis", Type.INFO, f)
+        for n, f in enumerate(steps)
+        for i in (0, 1)
+    ]
+    read = [
+        Event(12, 12 * 10**9, 0, Type.INVOKE, "read"),
+        Event(13, 13 * 10**9, 0, Type.OK, "read"),
+    ]
+    subject = Subject(system="history.edn", workload="as register", command="dissever check")
+    page = render_html(subject, History((*events, *read)), merge([]))
+    data = data_of(page)
+
+    assert data["kinds"] == ["partition", "kill", "check-offsets", "pause"]
+    assert [
+        (band["fault"], band["start"], band["end"], band["healed"]) for band in data["bands"]
+    ] == [
+        ("partition", 1_000_000, 9_000_000, True),
+        ("kill", 3_000_000, 7_000_000, True),
+        ("pause", 11_000_000, 13_000_000, False),
+    ]
+    assert [mark["f"] for mark in data["marks"]] == ["check-offsets"]
+    assert "3 injected (partition, kill, pause)" in page
+    assert page.count("! no evidence") == 5
+    assert "seed" not in page.split("</title>")[0]
