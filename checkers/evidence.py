@@ -28,11 +28,11 @@ class Evidence:
     def __call__(self, history: History, budget: Budget) -> Result:
         """Look at each completion."""
         found = episodes_of(history.faults, self.actions, end_ns=history.duration_ns)
-        doubts = [doubt for each, role in found.operations if (doubt := doubt_of(each, role))]
+        doubts = [doubt for each, role in found.faults if (doubt := doubt_of(each, role))]
         verdict = Verdict.UNKNOWN if doubts else Verdict.VALID
-        why = "every fault took hold and healed" if found.operations else "no faults were asked for"
+        why = "every fault took hold and healed" if found.faults else "no faults were asked for"
         if doubts:
             more = [f"and {len(doubts) - REASONS_MAX} more"] if len(doubts) > REASONS_MAX else []
             why = "; ".join((*doubts[:REASONS_MAX], *more))
-        details = {"faults": len(found.operations), "doubts": doubts}
+        details = {"faults": len(found.faults), "doubts": doubts}
         return Result(checker=self.name, verdict=verdict, why=why, details=details)

@@ -59,7 +59,7 @@ def _unhealed(found: Episodes, missed: Operation) -> str | None:
     """The last healing of a fault that went wrong before something was missed."""
     last = {
         each.process: each
-        for each, role in found.operations
+        for each, role in found.faults
         if role is Role.HEAL and each.invocation.index < missed.invocation.index
     }
     return next((doubt for each in last.values() if (doubt := doubt_of(each, Role.HEAL))), None)

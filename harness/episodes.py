@@ -2,12 +2,12 @@
 How long each fault was in force: the episodes of a history.
 
 An episode is a fault in force: an injection, the operations that carry it on, and the healing that
-ends it. It lasts from the completion of the injection to the completion of the healing, for only a
-completion says that something was observed: before it the fault need not have taken hold, and up
-to it the fault need not have ended. One that nothing healed lasts to the end of the run.
+ends it. It starts when its injection completes, because nothing shows before that it took hold. It
+ends when its healing completes, because until then it may still be in force. An injection that
+never completed starts its episode at once, and without a healing it lasts to the end of the run.
 
-Runs of ours declare the role of every operation in their plan. A history from elsewhere is read by
-the names that are usual in the field (`vocabulary.py`).
+Plans of ours declare the role of every operation. A history from elsewhere declares none: then the
+names of the operations say what they are for (`vocabulary.py`).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An operation that starts and ends nothing, to be shown as a point in time."""
+    """An operation that neither starts nor ends an episode: a point in time."""
 
     fault: str
     operation: Operation
@@ -89,15 +89,24 @@ class Episodes:
     """
     What the nemeses of a run did, each part by time.
 
-    `operations` are those of faults with their roles, `recovery` those that ask whether the system
-    has come back. `marks` hold those, and the continuations of episodes, too.
+    `marks` are the operations that neither start nor end an episode. `operations` are all of them,
+    each with its role, which is None when nothing says what it is for.
     """
 
-    episodes: tuple[Episode, ...] = ()
-    marks: tuple[Mark, ...] = ()
-    operations: tuple[tuple[Operation, Role | None], ...] = ()
-    recovery: tuple[Operation, ...] = ()
-    changes: tuple[NodeChange, ...] = ()
+    episodes: tuple[Episode, ...]
+    marks: tuple[Mark, ...]
+    changes: tuple[NodeChange, ...]
+    operations: tuple[tuple[Operation, Role | None], ...]
+
+    @property
+    def faults(self) -> tuple[tuple[Operation, Role | None], ...]:
+        """The operations of faults, with their roles."""
+        return tuple(each for each in self.operations if each[1] is not Role.RECOVER)
+
+    @property
+    def recovery(self) -> tuple[Operation, ...]:
+        """The operations that ask whether the system has come back."""
+        return tuple(operation for operation, role in self.operations if role is Role.RECOVER)
 
     @property
     def injected(self) -> tuple[str, ...]:
@@ -135,10 +144,18 @@ def episodes_of(
         end_ns: The end of the run.
     """
     readings = _readings(operations, actions or {})
-    builder = _Builder(end_ns)
-    for operation in operations:
-        builder.add(operation, readings[operation.process][operation.f])
-    return builder.built()
+    read = [(operation, readings[operation.process][operation.f]) for operation in operations]
+    pairing = _Pairing(end_ns)
+    changes: list[NodeChange] = []
+    for operation, reading in read:
+        pairing.add(operation, reading)
+        changes += _changes(operation, reading.action)
+    return Episodes(
+        tuple(pairing.episodes()),
+        tuple(sorted(pairing.marks, key=lambda mark: mark.time_ns)),
+        tuple(sorted(changes, key=lambda change: change.time_ns)),
+        tuple((operation, reading.role) for operation, reading in read),
+    )
 
 
 def report_of(operation: Operation) -> Event | None:
@@ -168,8 +185,8 @@ def doubt_of(operation: Operation, role: Role | None) -> str | None:
     if event is None:
         return f"{begin} never completed"
     error = "" if event.error is None else f": {show(event.error)}"
-    awaited = _value(operation).get("awaited", {})
-    if awaited.get("seen") is False:
+    awaited = _value(operation).get("awaited")
+    if isinstance(awaited, Mapping) and awaited.get("seen") is False:
         return f"{begin} came too early: {awaited['event']} was not seen{error}"
     seen = evidence(operation)
     if seen.get("healed" if "healed" in seen else "held") is True:
@@ -179,57 +196,45 @@ def doubt_of(operation: Operation, role: Role | None) -> str | None:
 
 
 @dataclass(slots=True)
-class _Builder:
+class _Pairing:
     """The episodes up to some operation; `lasting` are those that nothing healed yet."""
 
     end_ns: int
-    lasting: dict[str, list[Episode]] = field(default_factory=dict)
-    closed: list[Episode] = field(default_factory=list)
+    lasting: list[Episode] = field(default_factory=list)
+    healed: list[Episode] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
-    operations: list[tuple[Operation, Role | None]] = field(default_factory=list)
-    recovery: list[Operation] = field(default_factory=list)
-    changes: list[NodeChange] = field(default_factory=list)
 
     def add(self, operation: Operation, reading: Reading) -> None:
         """Take in the next operation."""
-        action, fault = reading.action, reading.faults[0]
-        role = action.role if action else None
-        event = report_of(operation)
-        if role is Role.RECOVER:
-            self.recovery.append(operation)
-        else:
-            self.operations.append((operation, role))
-        if action and action.effect and event and event.type is not Type.FAIL:
-            self.changes += [
-                NodeChange(event.time, node, action.effect) for node in targets(operation)
-            ]
-        time_ns = (event or operation.invocation).time
-        ended = [each for of in reading.faults for each in self.lasting.get(of, ())]
+        fault, role = reading.faults[0], reading.role
+        time_ns = (report_of(operation) or operation.invocation).time
+        met = [each for each in self.lasting if each.fault in reading.faults]
         if role is Role.INJECT and _may_have_struck(operation):
-            episode = Episode(fault, operation, time_ns, max(time_ns, self.end_ns))
-            self.lasting.setdefault(fault, []).append(episode)
-        elif role is Role.HEAL and event and event.type is not Type.FAIL and ended:
-            for episode in ended:
-                end_ns = max(episode.start_ns, time_ns)
-                self.closed.append(replace(episode, end_ns=end_ns, healing=operation))
-                self.lasting[episode.fault].remove(episode)
+            self.lasting.append(Episode(fault, operation, time_ns, max(time_ns, self.end_ns)))
+        elif role is Role.HEAL and met and _succeeded(operation):
+            for each in met:
+                end_ns = max(each.start_ns, time_ns)
+                self.healed.append(replace(each, end_ns=end_ns, healing=operation))
+                self.lasting.remove(each)
         else:
             self.marks.append(Mark(fault, operation, role, time_ns))
-            if role is Role.CONTINUE and ended:
-                last = self.lasting[fault].pop()
-                steps = (*last.continuations, operation)
-                self.lasting[fault].append(replace(last, continuations=steps))
+            if role is Role.CONTINUE and met:
+                steps = (*met[-1].continuations, operation)
+                self.lasting.remove(met[-1])
+                self.lasting.append(replace(met[-1], continuations=steps))
 
-    def built(self) -> Episodes:
+    def episodes(self) -> list[Episode]:
         """All of them, by time."""
-        found = [*self.closed, *(episode for left in self.lasting.values() for episode in left)]
-        return Episodes(
-            tuple(sorted(found, key=lambda each: (each.start_ns, each.injection.invocation.index))),
-            tuple(sorted(self.marks, key=lambda mark: mark.time_ns)),
-            tuple(self.operations),
-            tuple(self.recovery),
-            tuple(sorted(self.changes, key=lambda change: change.time_ns)),
-        )
+        found = [*self.healed, *self.lasting]
+        return sorted(found, key=lambda each: (each.start_ns, each.injection.invocation.index))
+
+
+def _changes(operation: Operation, action: Action | None) -> list[NodeChange]:
+    """What an operation did to the processes of nodes."""
+    event = report_of(operation)
+    if event is None or action is None or action.effect is None or not _succeeded(operation):
+        return []
+    return [NodeChange(event.time, node, action.effect) for node in targets(operation)]
 
 
 def _readings(
@@ -259,10 +264,15 @@ def _value(operation: Operation) -> Mapping[str, Any]:
     return event.value if event and isinstance(event.value, Mapping) else {}
 
 
+def _succeeded(operation: Operation) -> bool:
+    """Whether it completed, and did not fail for certain."""
+    event = report_of(operation)
+    return event is not None and event.type is not Type.FAIL
+
+
 def _may_have_struck(operation: Operation) -> bool:
     """Whether an injection may have struck: it says so, or says nothing."""
-    event = report_of(operation)
-    if event and event.type is Type.FAIL:
+    if report_of(operation) is not None and not _succeeded(operation):
         return False
     is_aimless = "targets" in _value(operation) and not targets(operation)
     return not is_aimless or evidence(operation).get("held") is True

@@ -2,7 +2,7 @@
 What a run asks of a system once faults have healed: progress, readiness, equal replicas.
 
 Each is an operation of the process `recovery`. Its completion says what was seen and how long that
-took, in ms of the run's own clock; what did not come in time is told, never raised.
+took, in ms of the run's own clock. What does not come in time is recorded there and never raised.
 """
 
 from __future__ import annotations

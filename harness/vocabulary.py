@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 from dissever.harness.actions import Action, Effect, Role
 
 JEPSEN: Final = "nemesis"
-"""The process of all faults in Jepsen's histories: they are told apart by their names."""
+"""The process of all faults in Jepsen's histories: only names of operations distinguish them."""
 
 Family: TypeAlias = Mapping[str, Action]
 """Verb -> what it does to the faults of its family."""
@@ -73,6 +73,11 @@ class Reading:
 
     faults: tuple[str, ...]
     action: Action | None = None
+
+    @property
+    def role(self) -> Role | None:
+        """The role of the action."""
+        return self.action.role if self.action else None
 
 
 def read_names(process: str, names: Sequence[str]) -> dict[str, Reading]:

@@ -24,7 +24,7 @@ BAR_WIDTH_PX_MIN = 6
 LABEL_CHARACTERS_MAX = 48
 LABEL_GAP_PX = 8
 TICK_SPACING_PX = 110
-# The time axis leaves room on both sides: bars have a least width, labels stand beside them.
+# The time axis leaves room on both sides, for labels and for the least width of a bar.
 PLOT_LEFT, PLOT_RIGHT = 0.015, 0.94
 
 

@@ -1,5 +1,5 @@
 """
-A time axis that is to scale but for long quiet spans, which are folded to a fixed, marked width.
+A time axis that is to scale, except for long quiet spans: they are folded to a fixed, marked width.
 
 An anomaly often joins operations of milliseconds that lie seconds apart: on one plain scale each
 would be a hair. Folds are few, never cover the start or end of an operation, and say their length.

@@ -123,7 +123,7 @@ function outline(context, colour, x, y, width, height, thickness) {
   context.lineWidth = 1;
 }
 
-// Words stand in the bar, or beside it as far as the next bar of the lane leaves room.
+// Words stand in the bar, or to its right where the next bar of the lane leaves room.
 function drawLabels(run, box, list, bars, y) {
   const { context } = box;
   context.textAlign = "left";

@@ -61,7 +61,7 @@ def test_crash_that_no_fault_caused_is_invalid(history: Notation) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told", "verdict"),
+    ("line", "value", "verdict"),
     [
         ("raft_start(): io: short read", "{'targets': ['n2'], 'damages_disk': True}", "valid"),
         ("raft_start(): io: short read", "{'targets': ['n1'], 'damages_disk': True}", "invalid"),
@@ -70,9 +70,9 @@ def test_crash_that_no_fault_caused_is_invalid(history: Notation) -> None:
     ],
 )
 def test_to_refuse_a_disk_that_a_fault_damaged_is_right(
-    history: Notation, line: str, told: str, verdict: str
+    history: Notation, line: str, value: str, verdict: str
 ) -> None:
-    struck = f"disk-flip invoke start-disk-flip\ndisk-flip info start-disk-flip {told}"
+    struck = f"disk-flip invoke start-disk-flip\ndisk-flip info start-disk-flip {value}"
     log = NodeLog("n2", "n2/stderr.log", [line])
 
     result = LogPatterns([log])(history(struck), Budget())

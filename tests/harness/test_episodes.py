@@ -187,7 +187,7 @@ def test_the_recovery_need_not_be_declared_and_is_no_fault() -> None:
     asked = found((10, "recovery", "await-ready"), actions=DECLARED)
 
     assert [each.f for each in asked.recovery] == ["await-ready"]
-    assert (asked.episodes, asked.operations) == ((), ())
+    assert (asked.episodes, asked.faults) == ((), ())
 
 
 # Roles as they are read from names.

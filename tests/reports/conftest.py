@@ -179,14 +179,17 @@ def with_stale_read(history: History) -> tuple[History, Anomaly]:
         assert operation.completion is not None
         if not sequence or operation.invocation.time > sequence[-1].completion.time:
             sequence.append(operation)
-    asked_and_told = [(41, 41), (42, 42), (None, 42), (None, 41), (None, 42)]
-    story = [("read" if asked is None else "write", asked, told) for asked, told in asked_and_told]
+    asked_and_answered = [(41, 41), (42, 42), (None, 42), (None, 41), (None, 42)]
+    story = [
+        ("read" if asked is None else "write", asked, answer)
+        for asked, answer in asked_and_answered
+    ]
     changed: dict[int, dict[str, Any]] = {}
     picked = sequence[:: max(1, len(sequence) // 5)][:5]
-    for operation, (f, asked, told) in zip(picked, story, strict=True):
+    for operation, (f, asked, answer) in zip(picked, story, strict=True):
         assert operation.completion is not None
         changed[operation.invocation.index] = {"f": f, "key": 3, "value": asked}
-        changed[operation.completion.index] = {"f": f, "key": 3, "value": told, "error": None}
+        changed[operation.completion.index] = {"f": f, "key": 3, "value": answer, "error": None}
     events = tuple(
         Event(**{**_fields(event), **changed[event.index]}) if event.index in changed else event
         for event in history
@@ -203,7 +206,7 @@ def with_stale_read(history: History) -> tuple[History, Anomaly]:
         context=context,
         key=3,
         steps=(
-            Step("42 was written, and the client was told so.", indices[1]),
+            Step("42 was written, and the client got an ok.", indices[1]),
             Step("After that another client read 42: the write had taken effect.", indices[2]),
             Step("Later still a third client read 41, which 42 had replaced.", stale),
             Step("No order that respects real time explains all three answers.", context[2:8]),

@@ -316,7 +316,7 @@ def test_tooltip_tells_everything_about_an_operation(
     page.mouse.move(
         box["x"] + 104 + share * (box["width"] - 118) + 2, box["y"] + 22 + 24 * lane + 12
     )
-    told = page.inner_text("#tooltip")
+    shown = page.inner_text("#tooltip")
 
     for part in (
         "read → 41",
@@ -328,7 +328,7 @@ def test_tooltip_tells_everything_about_an_operation(
         "n1",
         "#",
     ):
-        assert part in told
+        assert part in shown
 
 
 def test_keys_walk_through_operations_and_say_them(visit: Callable[..., Page]) -> None:

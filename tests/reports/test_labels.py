@@ -17,9 +17,9 @@ from dissever.reports.labels import (
 )
 
 
-def operation(f: str, asked: Any, kind: Type | None, told: Any = None) -> Operation:
+def operation(f: str, asked: Any, kind: Type | None, answer: Any = None) -> Operation:
     invocation = Event(0, 0, 0, Type.INVOKE, f, asked)
-    return Operation(invocation, Event(1, 1, 0, kind, f, told) if kind else None)
+    return Operation(invocation, Event(1, 1, 0, kind, f, answer) if kind else None)
 
 
 @pytest.mark.parametrize(
