@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dissever.harness.episodes import Actions, Episodes, Role, doubt_of, episodes_of, evidence
+from dissever.harness.episodes import Actions, Episodes, Role, doubt_of, episodes_of, is_shown
 from dissever.harness.history import History, Operation
 from dissever.harness.recovery_names import ANOMALIES
 from dissever.harness.results import Anomaly, Budget, Result, Verdict
@@ -31,7 +31,7 @@ class Liveness:
     def __call__(self, history: History, budget: Budget) -> Result:
         """Look at what the recovery saw."""
         found = episodes_of(history.faults, self.actions, end_ns=history.duration_ns)
-        missed = [each for each in found.recovery if evidence(each).get("held") is False]
+        missed = [each for each in found.recovery if is_shown(each) is False]
         verdict, why = _verdict(found, missed)
         is_invalid = verdict is Verdict.INVALID
         return Result(
@@ -47,7 +47,7 @@ def _verdict(found: Episodes, missed: Sequence[Operation]) -> tuple[Verdict, str
     if open_ := [each.f for each in found.recovery if each.completion is None]:
         return Verdict.UNKNOWN, f"{open_[0]} never completed"
     if not missed:
-        held = [each for each in found.recovery if evidence(each).get("held")]
+        held = [each for each in found.recovery if is_shown(each)]
         took = "; ".join(f"{each.f} took {_waited(each)}" for each in held)
         return Verdict.VALID, took or "nothing was asked for"
     why = _sentence(missed[0])

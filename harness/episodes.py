@@ -34,6 +34,7 @@ __all__ = [
     "doubt_of",
     "episodes_of",
     "evidence",
+    "is_shown",
     "report_of",
     "targets",
 ]
@@ -58,7 +59,7 @@ class Episode:
     @property
     def has_held(self) -> bool:
         """Whether it was seen from outside that it took hold."""
-        return evidence(self.injection).get("held") is True
+        return is_shown(self.injection) is True
 
     def overlaps(self, start_ns: int, end_ns: int) -> bool:
         """Whether it was in force at some time in between, ends included."""
@@ -178,6 +179,13 @@ def evidence(operation: Operation) -> Mapping[str, Any]:
     return observed if isinstance(observed, Mapping) else {}
 
 
+def is_shown(operation: Operation) -> bool | None:
+    """Whether the evidence shows that a fault took hold, or healed; None when it does not say."""
+    seen = evidence(operation)
+    shown = seen.get("healed", seen.get("held"))
+    return shown if isinstance(shown, bool) else None
+
+
 def doubt_of(operation: Operation, role: Role | None) -> str | None:
     """Why an operation is not believed to have done what it is for, in words, or None."""
     begin = f"{operation.f} ({operation.process}) at {show_ns(operation.invocation.time)}"
@@ -188,8 +196,7 @@ def doubt_of(operation: Operation, role: Role | None) -> str | None:
     awaited = _value(operation).get("awaited")
     if isinstance(awaited, Mapping) and awaited.get("seen") is False:
         return f"{begin} came too early: {awaited['event']} was not seen{error}"
-    seen = evidence(operation)
-    if seen.get("healed" if "healed" in seen else "held") is True:
+    if is_shown(operation):
         return None
     verb = "healed" if role is Role.HEAL else "took hold"
     return f"{begin} has no evidence that it {verb}{error}"
@@ -275,4 +282,4 @@ def _may_have_struck(operation: Operation) -> bool:
     if report_of(operation) is not None and not _succeeded(operation):
         return False
     is_aimless = "targets" in _value(operation) and not targets(operation)
-    return not is_aimless or evidence(operation).get("held") is True
+    return not is_aimless or is_shown(operation) is True

@@ -10,8 +10,8 @@ from dissever.harness.episodes import (
     Episode,
     Episodes,
     Mark,
-    Role,
     evidence,
+    is_shown,
     report_of,
     targets,
 )
@@ -79,9 +79,9 @@ def _of_episode(episode: Episode, successes: Successes) -> FaultRow:
         fault=episode.fault,
         f=episode.injection.f,
         targets=episode.targets,
-        injection=_proof(episode.injection, "held"),
+        injection=_proof(episode.injection),
         duration_ns=episode.end_ns - episode.start_ns,
-        healing=_proof(healing, "healed") if healing else None,
+        healing=_proof(healing) if healing else None,
         first_ok_ns=successes.first_after_ns(episode.start_ns),
         recovered_ns=successes.first_after_ns(episode.end_ns) if healing else None,
     )
@@ -92,31 +92,30 @@ def _of_mark(mark: Mark) -> FaultRow:
         fault=mark.fault,
         f=mark.operation.f,
         targets=targets(mark.operation),
-        injection=_proof(mark.operation, "healed" if mark.role is Role.HEAL else "held"),
+        injection=_proof(mark.operation),
         is_mark=True,
     )
 
 
-def _proof(operation: Operation, claim: str) -> Proof:
-    """What an operation proves; claim is the key of the evidence: `held` or `healed`."""
+def _proof(operation: Operation) -> Proof:
+    """What an operation proves."""
     report = report_of(operation)
     event = report or operation.invocation
     seen = evidence(operation)
-    holds = seen.get(claim)
-    observed = _observed(report.value if report else None, seen, claim)
+    observed = _observed(report.value if report else None, seen)
     return Proof(
         index=event.index,
         time_ns=event.time,
         is_seen=bool(seen),
-        holds=holds if isinstance(holds, bool) else None,
+        holds=is_shown(operation),
         observed=tidy(observed, depth=1) if observed else None,
         error=error_text(event.error),
     )
 
 
-def _observed(value: Any, seen: Mapping[str, Any], claim: str) -> dict[str, Any]:
-    """What a completion says beyond its targets and the claim itself."""
+def _observed(value: Any, seen: Mapping[str, Any]) -> dict[str, Any]:
+    """What a completion says beyond its targets and its claim."""
     if not isinstance(value, Mapping):
         return {} if value is None else {"value": value}
     own = {key: part for key, part in value.items() if key not in ("evidence", "targets")}
-    return own | {key: part for key, part in seen.items() if key != claim}
+    return own | {key: part for key, part in seen.items() if key not in ("held", "healed")}
