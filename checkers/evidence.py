@@ -27,7 +27,7 @@ class Evidence:
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Look at each completion."""
-        found = episodes_of(history.faults, self.actions, end_ns=history.duration_ns)
+        found = episodes_of(history, self.actions)
         doubts = [doubt for each, role in found.faults if (doubt := doubt_of(each, role))]
         verdict = Verdict.UNKNOWN if doubts else Verdict.VALID
         why = "every fault took hold and healed" if found.faults else "no faults were asked for"

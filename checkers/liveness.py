@@ -30,7 +30,7 @@ class Liveness:
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Look at what the recovery saw."""
-        found = episodes_of(history.faults, self.actions, end_ns=history.duration_ns)
+        found = episodes_of(history, self.actions)
         missed = [each for each in found.recovery if is_shown(each) is False]
         verdict, why = _verdict(found, missed)
         is_invalid = verdict is Verdict.INVALID

@@ -39,7 +39,7 @@ class Stats:
         by_f: dict[str, list[Operation]] = {}
         for operation in operations:
             by_f.setdefault(operation.f, []).append(operation)
-        found = episodes_of(history.faults, self.actions, end_ns=history.duration_ns).episodes
+        found = episodes_of(history, self.actions).episodes
         asked = sorted(operations, key=lambda each: each.invocation.time)
         times = [each.invocation.time for each in asked]
         within = [

@@ -60,8 +60,7 @@ class Display:
     def _fault(self, event: Event) -> None:
         """Take in an event of a nemesis; there are few, so all are paired again."""
         self._faults.append(event)
-        faults = History(tuple(self._faults)).faults
-        found = episodes_of(faults, self._plan.actions, end_ns=event.time)
+        found = episodes_of(History(tuple(self._faults)), self._plan.actions)
         self._in_force = [
             _words(injection, each)
             for each in found.episodes

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dissever.harness.actions import Action, Actions, Effect, Role
-from dissever.harness.history import Event, Operation, Process, Type
+from dissever.harness.history import Event, History, Operation, Process, Type
 from dissever.harness.recovery_names import RECOVERY
 from dissever.harness.values import show, show_ns
 from dissever.harness.vocabulary import Reading, read_names
@@ -129,9 +129,7 @@ class Episodes:
         return {node: effect for node, effect in last.items() if effect not in up}
 
 
-def episodes_of(
-    operations: Sequence[Operation], actions: Actions | None = None, *, end_ns: int
-) -> Episodes:
+def episodes_of(history: History, actions: Actions | None = None) -> Episodes:
     """
     Pair each injection with the next healing of the same fault.
 
@@ -140,13 +138,11 @@ def episodes_of(
     `recovery` need not be declared.
 
     Args:
-        operations: Those of the nemeses (`History.faults`), by invocation.
         actions: As the plan declares them. A nemesis without any is read by its names.
-        end_ns: The end of the run.
     """
-    readings = _readings(operations, actions or {})
-    read = [(operation, readings[operation.process][operation.f]) for operation in operations]
-    pairing = _Pairing(end_ns)
+    readings = _readings(history.faults, actions or {})
+    read = [(each, readings[each.process][each.f]) for each in history.faults]
+    pairing = _Pairing(history.duration_ns)
     changes: list[NodeChange] = []
     for operation, reading in read:
         pairing.add(operation, reading)

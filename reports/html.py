@@ -87,7 +87,7 @@ def render_html(
     """
     end_ns = history.duration_ns
     operations = history.operations
-    found = episodes_of(history.faults, subject.actions, end_ns=end_ns)
+    found = episodes_of(history, subject.actions)
     context = _context(subject, history, results, found, counted)
     lanes = assign_lanes(operations, workers=subject.concurrency, end_ns=end_ns)
     shared = _shared_data(subject, history, results, found) | {"lanes": lanes.count}

@@ -60,7 +60,7 @@ def _lines(
     report: Path | None,
     counted: Figures | None,
 ) -> Iterator[str]:
-    found = episodes_of(history.faults, subject.actions, end_ns=history.duration_ns)
+    found = episodes_of(history, subject.actions)
     yield f"{GLYPHS[results.verdict]} {results.verdict.word.upper()}"
     yield from _wrapped(results.why, indent="  ")
     yield f"  {_counts(history, counted)}"

@@ -36,7 +36,13 @@ def found(*steps: tuple[Any, ...], actions: Actions | None = None) -> Episodes:
     for time, process, f, *value in steps:
         events.append(Event(len(events), time, process, Type.INVOKE, f))
         events.append(Event(len(events), time + 1, process, Type.INFO, f, *value))
-    return episodes_of(History(tuple(events)).faults, actions, end_ns=END_NS)
+    return until_the_end(*events, actions=actions)
+
+
+def until_the_end(*events: Event, actions: Actions | None = None) -> Episodes:
+    """Of a run that goes on until END_NS."""
+    last = Event(len(events), END_NS, 0, Type.INVOKE, "read")
+    return episodes_of(History((*events, last)), actions)
 
 
 def jepsen(*names: str, process: str = "nemesis") -> Episodes:
@@ -103,9 +109,9 @@ def test_injection_that_struck_nobody_is_a_mark() -> None:
 
 
 def test_injection_that_was_never_completed_starts_when_it_was_asked_for() -> None:
-    history = History((Event(0, 7, "kill", Type.INVOKE, "kill"),))
+    killed = until_the_end(Event(0, 7, "kill", Type.INVOKE, "kill"))
 
-    assert spans(episodes_of(history.faults, end_ns=9)) == [("kill", 7, 9)]
+    assert spans(killed) == [("kill", 7, END_NS)]
 
 
 def test_healing_that_was_never_completed_ends_nothing() -> None:
@@ -114,9 +120,9 @@ def test_healing_that_was_never_completed_ends_nothing() -> None:
         Event(1, 2, "kill", Type.INFO, "kill"),
         Event(2, 3, "kill", Type.INVOKE, "start"),
     )
-    killed = episodes_of(History(events).faults, end_ns=9)
+    killed = until_the_end(*events)
 
-    assert spans(killed) == [("kill", 2, 9)]
+    assert spans(killed) == [("kill", 2, END_NS)]
     assert marks(killed) == ["start"]
 
 
@@ -128,9 +134,9 @@ def test_what_failed_for_certain_is_a_mark(f: str) -> None:
         Event(2, 3, "kill", Type.INVOKE, "start"),
         Event(3, 4, "kill", Type.FAIL, "start", {"targets": ["n1"]}),
     )
-    killed = episodes_of(History(events).faults, end_ns=9)
+    killed = until_the_end(*events)
 
-    assert spans(killed) == ([] if f == "kill" else [("kill", 2, 9)])
+    assert spans(killed) == ([] if f == "kill" else [("kill", 2, END_NS)])
     assert [each.effect for each in killed.changes] == ([] if f == "kill" else ["killed"])
 
 
@@ -293,10 +299,10 @@ def test_events_that_are_both_info_or_stand_alone_are_operations() -> None:
     both = [Event(i, 10 * i, "nemesis", Type.INFO, f) for i, f in enumerate(["start", "start"])]
     alone = [Event(2, 20, "nemesis", Type.INFO, "stop"), Event(3, 30, "nemesis", Type.INFO, "kill")]
 
-    cut = episodes_of(History((*both, alone[0])).faults, end_ns=END_NS)
+    cut = until_the_end(*both, alone[0])
 
     assert spans(cut) == [("nemesis", 10, 20)]
-    assert spans(episodes_of(History((alone[1],)).faults, end_ns=END_NS)) == [("kill", 30, END_NS)]
+    assert spans(until_the_end(alone[1])) == [("kill", 30, END_NS)]
 
 
 # What was observed.

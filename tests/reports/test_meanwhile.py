@@ -19,10 +19,11 @@ HISTORY = History(
         Event(5, 5 * S, "partition", Type.INFO, "start-partition", CUT),
         Event(6, 6 * S, 0, Type.INVOKE, "read"),
         Event(7, 7 * S, 0, Type.OK, "read", 1),
+        Event(8, 8 * S, 1, Type.INVOKE, "read"),
     )
 )
 BY_INDEX = operations_by_index(HISTORY)
-FAULTS = episodes_of(HISTORY.faults, end_ns=8 * S)
+FAULTS = episodes_of(HISTORY)
 
 
 def test_only_faults_that_overlap_the_guilty_operations_are_named() -> None:
