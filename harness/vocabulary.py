@@ -60,7 +60,7 @@ FAMILIES: Final = (
 """Where a verb occurs in several, the first that fits counts."""
 
 SWITCHES: Final = len(FAMILIES) - 1
-"""The family whose verbs do not say what the fault is: it is called as the thing is."""
+"""The family whose verbs do not say what the fault is: it has the name of the thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +92,7 @@ def read_names(process: str, names: Sequence[str]) -> dict[str, Reading]:
     for verb, thing in parts.values():
         verbs.setdefault(thing, set()).add(verb)
     families = {name: _choose(verb, verbs[thing]) for name, (verb, thing) in parts.items()}
-    faults: dict[tuple[int, str], str] = {}
-    for name, (verb, thing) in parts.items():
-        kind = families[name]
-        if kind is not None and FAMILIES[kind][verb].role is Role.INJECT:
-            faults.setdefault((kind, thing), (thing or process) if kind == SWITCHES else name)
-    if len(faults) == 1 and process != JEPSEN:
-        faults = dict.fromkeys(faults, process)
+    faults = _faults(process, parts, families)
     readings: dict[str, Reading] = {}
     for name, (verb, thing) in parts.items():
         kind = families[name]
@@ -111,9 +105,23 @@ def read_names(process: str, names: Sequence[str]) -> dict[str, Reading]:
     return readings
 
 
+def _faults(
+    process: str, parts: Mapping[str, tuple[str, str]], families: Mapping[str, int | None]
+) -> dict[tuple[int, str], str]:
+    """Family and thing -> the name of the fault, for all that something injects."""
+    faults: dict[tuple[int, str], str] = {}
+    for name, (verb, thing) in parts.items():
+        kind = families[name]
+        if kind is not None and FAMILIES[kind][verb].role is Role.INJECT:
+            faults.setdefault((kind, thing), (thing or process) if kind == SWITCHES else name)
+    if len(faults) == 1 and process != JEPSEN:  # A nemesis of one fault has its name.
+        return dict.fromkeys(faults, process)
+    return faults
+
+
 def _split(name: str) -> tuple[str, str]:
     """The verb of a name, which is its first or its last word, and the thing."""
-    first, last = re.split("[-_.]", name, maxsplit=1), re.split("[-_.](?=[^-_.]*$)", name)
+    first, last = re.split("[-_./]", name, maxsplit=1), re.split("[-_./](?=[^-_./]*$)", name)
     for families in (FAMILIES[SWITCHES:], FAMILIES):  # `partition-start` has two verbs.
         for verb, *thing in (first, last[::-1]):
             if any(verb in family for family in families):
@@ -130,7 +138,7 @@ def _choose(verb: str, others: Collection[str]) -> int | None:
 
 
 def _injects(family: Family, verbs: Collection[str]) -> bool:
-    """Whether one of the verbs injects in this family: `stop` does so only with another."""
+    """Whether one of the verbs injects in this family; `stop` alone does not say that it does."""
     return any(
         verb in family and family[verb].role is Role.INJECT and verb != "stop" for verb in verbs
     )
