@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
-import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dissever.harness.cluster import backends
-from dissever.known_bugs import LIMIT_S, Finding, Outcome, Target
-from dissever.known_bugs import reproduce as search_for
-from dissever.params import Name, Names
+from dissever.commands.output import print_json
+from dissever.commands.params import Name, Names
+from dissever.display import Display
+from dissever.harness.cluster.backends import Backend
+from dissever.reproduction import LIMIT_S, Outcome, Reproduction, Target, search
 from dissever.systems.dqlite.bugs import BUGS, RELEASES
 from dissever.systems.dqlite.images import VERSIONS
 
@@ -34,7 +35,7 @@ MARKS = {Outcome.SHOWN: "[red]✗[/]", Outcome.NOT_SHOWN: "[green]✓[/]", Outco
 )
 @click.option(
     "--backend",
-    type=Name("backend", (backends.NAMESPACES, backends.CONTAINERS)),
+    type=Name("backend", (Backend.NAMESPACES, Backend.CONTAINERS)),
     help="Where nodes run: by default containers with --version, and namespaces without.",
 )
 @click.option(
@@ -53,7 +54,7 @@ MARKS = {Outcome.SHOWN: "[red]✗[/]", Outcome.NOT_SHOWN: "[green]✓[/]", Outco
     show_default=True,
     help="Where logs and reports are kept.",
 )
-@click.option("--json", "is_json", is_flag=True, help="Print the findings as JSON, and only that.")
+@click.option("--json", "is_json", is_flag=True, help="Print the outcomes as JSON, and only that.")
 def reproduce(
     names: tuple[str, ...],
     is_all: bool,
@@ -79,30 +80,36 @@ def reproduce(
     if not chosen:
         _print_bugs()
         return 0
-    if backend == backends.NAMESPACES and versions:
+    if backend == Backend.NAMESPACES and versions:
         raise click.UsageError(
             "expected --version with --backend containers: namespaces run this machine's library"
         )
-    if backend == backends.CONTAINERS and not versions:
+    if backend == Backend.CONTAINERS and not versions:
         versions = tuple(VERSIONS)[:1]
-    targets = [Target(backends.CONTAINERS, version) for version in versions]
+    targets = [Target(Backend.CONTAINERS, version) for version in versions]
     console = Console(stderr=True)
-    findings = []
+    reproductions = []
     for name in chosen:
-        for target in targets or [Target(backends.NAMESPACES)]:
+        for target in targets or [Target(Backend.NAMESPACES)]:
             console.print(f"[bold]{name}[/] {target}: {BUGS[name].summary}", highlight=False)
-            finding = search_for(
-                BUGS[name],
-                target,
-                time_limit,
-                runs,
-                lambda line: console.print(f"  {escape(line)}", highlight=False, soft_wrap=True),
+            reproductions.append(
+                search(
+                    BUGS[name],
+                    target,
+                    time_limit,
+                    runs,
+                    say=partial(_say, console),
+                    observe=partial(Display, console=console, is_quiet=not console.is_terminal),
+                )
             )
-            _print_finding(console, finding)
-            findings.append(finding)
+            _print_outcome(console, reproductions[-1])
     if is_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(findings), indent=2).decode())
-    return max(EXIT_STATUS[each.outcome] for each in findings)
+        print_json(reproductions)
+    return max(EXIT_STATUS[each.outcome] for each in reproductions)
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(f"  {escape(line)}", highlight=False, soft_wrap=True)
 
 
 def _print_bugs() -> None:
@@ -112,21 +119,20 @@ def _print_bugs() -> None:
     table.add_column("what")
     for bug in BUGS.values():
         has = ("yes" if release in bug.releases else "-" for release in RELEASES)
-        told = f"{bug.summary} ({bug.references})"
-        table.add_row(f"[bold]{bug.name}[/]", *has, escape(told))
+        what = f"{bug.summary} ({bug.references})"
+        table.add_row(f"[bold]{bug.name}[/]", *has, escape(what))
     console = Console()
     console.print("Releases of libdqlite that are expected to have it; one name searches for it:\n")
     console.print(table)
 
 
-def _print_finding(console: Console, finding: Finding) -> None:
-    told = f"{finding.outcome.value} in {finding.seconds:g} s"
-    if finding.outcome is Outcome.CANNOT_RUN:
-        told = f"{finding.outcome.value}: {escape(finding.seen[-1])}"
-    surprise = " [yellow](not what is on record)[/]" if finding.is_expected is False else ""
-    library = f", libdqlite {finding.release}" if finding.release else ""
-    mark = MARKS[finding.outcome]
-    line = f"{mark} [bold]{finding.bug}[/]{library}: {told}{surprise}"
+def _print_outcome(console: Console, found: Reproduction) -> None:
+    outcome = f"{found.outcome.value} in {found.seconds:g} s"
+    if found.outcome is Outcome.CANNOT_RUN:
+        outcome = f"{found.outcome.value}: {escape(found.seen[-1])}"
+    surprise = " [yellow](not what is on record)[/]" if found.is_expected is False else ""
+    library = f", libdqlite {found.release}" if found.release else ""
+    line = f"{MARKS[found.outcome]} [bold]{found.bug}[/]{library}: {outcome}{surprise}"
     console.print(line, highlight=False, soft_wrap=True)
-    if finding.run:
-        console.print(f"  kept in {finding.run}\n", highlight=False, soft_wrap=True)
+    if found.run:
+        console.print(f"  kept in {found.run}\n", highlight=False, soft_wrap=True)

@@ -1,8 +1,8 @@
 """
-Find the known bugs of dqlite again: one attempt after another, until a bug shows or the time is up.
+Search for a known bug of dqlite: one attempt after another, until it shows or the time is up.
 
-A directed attempt is a client on a fresh cluster; a searched one is a whole run, judged by its
-checkers, that keeps its report. An attempt that broke is no evidence either way, and is told.
+A directed attempt is a client on a fresh cluster. A searched one is a whole run, judged by its
+checkers, which keeps its report. An attempt that broke is evidence of nothing, and is reported.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,31 +20,33 @@ from random import Random
 from typing import TypeAlias
 
 import msgspec
-from rich.console import Console
 
 import dqlite
-from dissever import assembly
-from dissever.display import Display
+from dissever import planning
 from dissever.harness import store
 from dissever.harness.plan import Options
-from dissever.harness.runner import CannotRun, execute
+from dissever.harness.runner import INTERRUPTED, CannotRun, Observer
+from dissever.running import run
 from dissever.systems import load
 from dissever.systems.dqlite.bugs import RELEASES, Bug, Directed, Searched
 from dissever.systems.dqlite.deployment import DqliteDeployment
 
-__all__ = ["LIMIT_S", "Finding", "Outcome", "Target", "reproduce"]
+__all__ = ["LIMIT_S", "Outcome", "Reproduction", "Target", "search"]
 
 LIMIT_S = 1200.0
 """How long a bug that comes by chance is searched for."""
 
 SEEN = "seen.txt"
-SCRIPT = "plan.yaml"
-"""In the folder of an attempt: what a directed one told, and when which fault strikes."""
+"""In the folder of a directed attempt: what was seen."""
 
 BREAKS_MAX = 3
 """So many attempts may break before a bug counts as not to be tried here."""
 
-Tell: TypeAlias = Callable[[str], None]
+Say: TypeAlias = Callable[[str], None]
+"""Shows the user one line."""
+
+Observe: TypeAlias = Callable[[Options], AbstractContextManager[Observer]]
+"""Watches a run with these options."""
 
 
 class Outcome(StrEnum):
@@ -54,7 +57,7 @@ class Outcome(StrEnum):
     CANNOT_RUN = "cannot run here"
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
     """
     One bug searched for in one library; the fields are those of `dissever reproduce --json`.
 
@@ -108,20 +111,22 @@ class _Attempt:
     run: Path
 
 
-def reproduce(bug: Bug, target: Target, limit_s: float, runs: Path, tell: Tell) -> Finding:
+def search(
+    bug: Bug, target: Target, limit_s: float, runs: Path, *, say: Say, observe: Observe
+) -> Reproduction:
     """
     Search for a bug.
 
     Args:
         limit_s: For a bug that comes by chance; the attempt that goes on then is the last.
-        tell: Is given each line of what happens, as it happens.
+        say: Gets each line of what happens, as it happens.
 
     Raises:
         KeyboardInterrupt: When it was interrupted.
     """
     began = time.monotonic()
     every = [target.of(options) for options in bug.test.options]
-    reasons = [_why_not(options) for options in every]
+    reasons = [planning.missing(options, load(options.system)) for options in every]
     usable = [options for options, why in zip(every, reasons, strict=True) if why is None]
     release = release_of(load("dqlite").versions(usable[0])) if usable else ""
     attempts: list[_Attempt] = []
@@ -130,13 +135,13 @@ def reproduce(bug: Bug, target: Target, limit_s: float, runs: Path, tell: Tell) 
         number = len(attempts) + len(breaks) + 1
         options = msgspec.structs.replace(usable[(number - 1) % len(usable)], seed=number)
         try:
-            attempts.append(_attempt(bug, options, runs, tell))
+            attempts.append(_attempt(bug, options, runs, say, observe))
         except (CannotRun, OSError, dqlite.DqliteError) as error:
             breaks.append(f"attempt {number} broke: {str(error) or type(error).__name__}")
-            tell(breaks[-1])
+            say(breaks[-1])
     last = attempts[-1] if attempts else None
     outcome = _outcome(last)
-    return Finding(
+    return Reproduction(
         bug=bug.name,
         backend=target.backend,
         version=target.version,
@@ -153,10 +158,10 @@ def reproduce(bug: Bug, target: Target, limit_s: float, runs: Path, tell: Tell) 
 
 def release_of(versions: Mapping[str, str]) -> str:
     """The release of the library among the versions of what runs; empty when it is not told."""
-    told = " ".join(versions.values())
-    if found := re.search(r"libdqlite0 (\d+\.\d+\.\d+)", told):
+    described = " ".join(versions.values())
+    if found := re.search(r"libdqlite0 (\d+\.\d+\.\d+)", described):
         return found[1]
-    found = re.search(r"calls itself (\d+)", told)
+    found = re.search(r"calls itself (\d+)", described)
     return _release_called(int(found[1])) if found else ""
 
 
@@ -187,15 +192,7 @@ def _is_expected(bug: Bug, release: str, outcome: Outcome) -> bool | None:
     return (release in bug.releases) is (outcome is Outcome.SHOWN)
 
 
-def _why_not(options: Options) -> str | None:
-    """Why this cannot run on this machine, with the remedy."""
-    system = load(options.system)
-    if (missing := system.probe(options)) is not None:
-        return f"{missing.reason}; {missing.remedy}"
-    return assembly.missing_fault(options, system)
-
-
-def _attempt(bug: Bug, options: Options, runs: Path, tell: Tell) -> _Attempt:
+def _attempt(bug: Bug, options: Options, runs: Path, say: Say, observe: Observe) -> _Attempt:
     """
     One attempt.
 
@@ -203,16 +200,16 @@ def _attempt(bug: Bug, options: Options, runs: Path, tell: Tell) -> _Attempt:
         CannotRun, OSError, DqliteError: When it broke.
     """
     if isinstance(bug.test, Directed):
-        return _direct(bug.test, options, _folder(runs, bug), tell)
-    return _search(bug.test, options, runs, tell)
+        return _directed(bug.test, options, _folder(runs, bug), say)
+    return _searched(bug.test, options, runs, say, observe)
 
 
-def _direct(test: Directed, options: Options, run: Path, tell: Tell) -> _Attempt:
+def _directed(test: Directed, options: Options, run: Path, say: Say) -> _Attempt:
     seen: list[str] = []
 
-    def say(line: str) -> None:
+    def note(line: str) -> None:
         seen.append(line)
-        tell(line)
+        say(line)
 
     async def attempt() -> bool:
         nodes = run / store.NODES
@@ -220,40 +217,27 @@ def _direct(test: Directed, options: Options, run: Path, tell: Tell) -> _Attempt
         system = load(options.system)
         async with system.deploy(options, nodes, Random(options.seed)) as deployment:
             assert isinstance(deployment, DqliteDeployment)
-            return await test.attempt(deployment, say)
+            return await test.attempt(deployment, note)
 
     is_shown = asyncio.run(attempt())
     (run / SEEN).write_text("\n".join(seen) + "\n", encoding="utf-8")
     return _Attempt(is_shown, seen, run)
 
 
-def _search(test: Searched, options: Options, runs: Path, tell: Tell) -> _Attempt:
-    system, started = load(options.system), datetime.now(UTC)
-    run = store.create_run(runs, options, started)
-    if options.script:
-        path = run / SCRIPT
-        path.write_text(options.script, encoding="utf-8")
-        options = msgspec.structs.replace(options, script_path=str(path))
-    plan = assembly.make_plan(options, system, started)
-    store.write_plan(run, plan)
-    tell(plan.command)
-    console = Console(stderr=True)
-    with Display(plan, console, is_quiet=not console.is_terminal) as display:
-        outcome = execute(assembly.make_test(plan, system), run, display)
-    if outcome.interruption == "interrupted":
+def _searched(test: Searched, options: Options, runs: Path, say: Say, observe: Observe) -> _Attempt:
+    with observe(options) as observer:
+        ended = run(options, runs=runs, observer=observer, keeps_data=True)
+    if ended.interruption == INTERRUPTED:
         raise KeyboardInterrupt
-    history, notes = assembly.read_run(run)
-    results = assembly.judge(run, plan, history, outcome.interruption, notes)
-    store.write_results(run, results)
-    page = assembly.write_reports(run, plan, history, results)
-    signs = test.signs(results, history)
-    seen = [*signs, f"repeat: {plan.command}", f"report: {page}"]
+    results = ended.judged.results
+    signs = test.signs(results, ended.judged.history)
+    seen = [*signs, f"repeat: {ended.plan.command}", f"report: {ended.page}"]
     if not signs:
-        store.drop_node_data(run)
+        store.drop_node_data(ended.directory)
         seen[:0] = [f"{results.verdict.word}: {results.why}"]
     for line in seen:
-        tell(line)
-    return _Attempt(bool(signs), seen, run)
+        say(line)
+    return _Attempt(bool(signs), seen, ended.directory)
 
 
 def _folder(runs: Path, bug: Bug) -> Path:

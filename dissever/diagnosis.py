@@ -9,7 +9,6 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -21,8 +20,8 @@ from dissever.nemesis.toxiproxy import server as toxiproxy
 from dissever.systems import SYSTEMS, load
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at."""
+class Check(msgspec.Struct, frozen=True):
+    """One thing that was tried, and what would help if it is not there."""
 
     what: str
     available: bool
@@ -30,7 +29,7 @@ class Finding(msgspec.Struct, frozen=True):
     remedy: str = ""
 
 
-class FaultFinding(msgspec.Struct, frozen=True):
+class FaultCheck(msgspec.Struct, frozen=True):
     """Whether a fault can be injected on a backend."""
 
     fault: str
@@ -40,18 +39,18 @@ class FaultFinding(msgspec.Struct, frozen=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """Everything that was found; the fields are those of `doctor --json`."""
+    """Everything that was tried; the fields are those of `doctor --json`."""
 
     version: str
     user: str
-    findings: tuple[Finding, ...]
-    systems: tuple[Finding, ...]
-    faults: tuple[FaultFinding, ...]
+    machine: tuple[Check, ...]
+    systems: tuple[Check, ...]
+    faults: tuple[FaultCheck, ...]
 
     @property
     def is_well(self) -> bool:
         """Whether every system can run."""
-        return all(finding.available for finding in self.systems)
+        return all(system.available for system in self.systems)
 
 
 def diagnose() -> Diagnosis:
@@ -60,11 +59,11 @@ def diagnose() -> Diagnosis:
     return Diagnosis(
         version=__version__,
         user="root" if os.geteuid() == 0 else f"uid {os.geteuid()}",
-        findings=(
+        machine=(
             _found("python", platform.python_version(), sys.version_info >= (3, 11)),
             _found("kernel", platform.release(), sys.platform == "linux"),
             _native(),
-            _finding(
+            _check(
                 "network namespaces", tried[Backend.NAMESPACES], "tried: a keeper, two nodes, a cut"
             ),
             *_engine(tried[Backend.CONTAINERS]),
@@ -83,21 +82,21 @@ _TOOLS = {
 }
 
 
-def _engine(missing: Missing | None) -> list[Finding]:
+def _engine(missing: Missing | None) -> list[Check]:
     """The Docker engine and our images. No run needs them but one with `--backend containers`."""
     if missing is not None:
-        return [Finding("containers", False, missing.reason, missing.remedy)]
+        return [Check("containers", False, missing.reason, missing.remedy)]
     found = backends.images("dissever/*")
     names = (
         f"{tag} ({marks.get('dissever.library', marks['id'])})" for tag, marks in found.items()
     )
     return [
-        Finding("containers", True, f"tried: {backends.engine_version()}"),
-        Finding("images", True, ", ".join(sorted(names))),
+        Check("containers", True, f"tried: {backends.engine_version()}"),
+        Check("images", True, ", ".join(sorted(names))),
     ]
 
 
-def _faults(tried: Mapping[Backend, Missing | None]) -> list[FaultFinding]:
+def _faults(tried: Mapping[Backend, Missing | None]) -> list[FaultCheck]:
     """Every fault on every backend."""
     return [
         _fault(name, backend, absent or kind.missing(backend))
@@ -106,50 +105,45 @@ def _faults(tried: Mapping[Backend, Missing | None]) -> list[FaultFinding]:
     ]
 
 
-def _fault(name: str, backend: Backend, missing: Missing | None) -> FaultFinding:
+def _fault(name: str, backend: Backend, missing: Missing | None) -> FaultCheck:
     reason = "" if missing is None else missing.reason
-    return FaultFinding(name, backend.value, missing is None, reason)
+    return FaultCheck(name, backend.value, missing is None, reason)
 
 
-def _system(name: str) -> Finding:
+def _system(name: str) -> Check:
     try:
         system = load(name)
         missing = system.probe()
     except ImportError as error:
-        return Finding(name, False, str(error), "install dissever with all its dependencies")
+        return Check(name, False, str(error), "install dissever with all its dependencies")
     if missing is not None:
-        return Finding(name, False, missing.reason, missing.remedy)
+        return Check(name, False, missing.reason, missing.remedy)
     versions = ", ".join(f"{key} {value}" for key, value in system.versions().items())
-    return Finding(name, True, versions or system.description)
+    return Check(name, True, versions or system.description)
 
 
-def _native() -> Finding:
+def _native() -> Check:
     spec = importlib.util.find_spec("dissever.native._search")
     if spec is None:
-        return Finding("native search", False, "not built", "pip install -e . with a C compiler")
-    return Finding("native search", True, str(spec.origin))
+        return Check("native search", False, "not built", "pip install -e . with a C compiler")
+    return Check("native search", True, str(spec.origin))
 
 
-def _tool(name: str, remedy: str) -> Finding:
+def _tool(name: str, remedy: str) -> Check:
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    return Finding(name, path is not None, path or "not found", "" if path else remedy)
+    return Check(name, path is not None, path or "not found", "" if path else remedy)
 
 
-def _toxiproxy() -> Finding:
+def _toxiproxy() -> Check:
     missing = None if isinstance(found := toxiproxy.find(), Path) else found
-    return _finding("toxiproxy-server", missing, str(found))
+    return _check("toxiproxy-server", missing, str(found))
 
 
-def _finding(what: str, missing: Missing | None, detail: str) -> Finding:
+def _check(what: str, missing: Missing | None, detail: str) -> Check:
     if missing is None:
-        return Finding(what, True, detail)
-    return Finding(what, False, missing.reason, missing.remedy)
+        return Check(what, True, detail)
+    return Check(what, False, missing.reason, missing.remedy)
 
 
-def _found(what: str, detail: str, available: bool) -> Finding:
-    return Finding(what, available, detail, "" if available else "a newer one is needed")
-
-
-def rows(diagnosis: Diagnosis) -> list[tuple[str, Any]]:
-    """The tables that `doctor` prints: a title and its findings."""
-    return [("machine", diagnosis.findings), ("systems", diagnosis.systems)]
+def _found(what: str, detail: str, available: bool) -> Check:
+    return Check(what, available, detail, "" if available else "a newer one is needed")

@@ -1,0 +1,117 @@
+"""The commands about this machine: `list`, `doctor`, `heal`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dissever.checkers import CHECKERS
+from dissever.checkers.models import MODELS
+from dissever.commands.output import EXIT_FAILED, print_json
+from dissever.diagnosis import Diagnosis, FaultCheck, diagnose
+from dissever.harness.cluster import backends
+from dissever.harness.cluster.backends import Backend
+from dissever.nemesis import FAULTS, TRIGGERS, Fault
+from dissever.systems import SYSTEMS, load
+from dissever.workloads import WORKLOADS
+
+
+@click.command(name="list", short_help="Name the systems, workloads, faults, checkers, models.")
+@click.argument("names", nargs=-1, metavar="[FAULT]...")
+def list_(names: tuple[str, ...]) -> int:
+    """
+    Name everything there is, with one line each. With the name of a fault, show its targets and
+    parameters.
+
+    \b
+    dissever list
+    dissever list partition disk-error
+    """
+    if names:
+        return _print_faults(names)
+    _print_tables(
+        (
+            ("systems", _system_rows()),
+            ("workloads", ((name, each.description) for name, each in WORKLOADS.items())),
+            ("faults", ((name, each.description) for name, each in FAULTS.items())),
+            ("triggers", ((name, each.description) for name, each in TRIGGERS.items())),
+            ("checkers", CHECKERS.items()),
+            ("models", ((name, each.description) for name, each in MODELS.items())),
+        )
+    )
+    return 0
+
+
+@click.command(short_help="What can run on this machine, and what would help.")
+@click.option("--json", "is_json", is_flag=True, help="For programs.")
+def doctor(is_json: bool) -> int:
+    """Try out what dissever needs. Exit status 0 if every system can run, else 3."""
+    found = diagnose()
+    if is_json:
+        print_json(found)
+    else:
+        _print_diagnosis(found)
+    return 0 if found.is_well else EXIT_FAILED
+
+
+def _print_diagnosis(found: Diagnosis) -> None:
+    console = Console()
+    for title, checks in (("machine", found.machine), ("systems", found.systems)):
+        table = _table(title)
+        for check in checks:
+            remedy = f"\n[yellow]{escape(check.remedy)}[/]" if check.remedy else ""
+            mark = _mark(check.available)
+            table.add_row(mark, f"[bold]{check.what}[/]", escape(check.detail) + remedy)
+        console.print(table, "")
+    reasons: dict[str, int] = {}
+    table = Table("fault", *(each.value for each in Backend), title="faults", box=None)
+    table.title_justify = "left"
+    for fault in FAULTS:
+        cells = (_cell(check, reasons) for check in found.faults if check.fault == fault)
+        table.add_row(fault, *cells)
+    console.print(table)
+    for reason, number in reasons.items():
+        console.print(f"  {number}  {reason}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _cell(check: FaultCheck, reasons: dict[str, int]) -> str:
+    """A mark, with the number of the reason why the fault cannot be injected."""
+    if check.available:
+        return _mark(True)
+    return f"{_mark(False)} {reasons.setdefault(check.reason, len(reasons) + 1)}"
+
+
+def _mark(is_there: bool) -> str:
+    return "[green]✓[/]" if is_there else "[red]✗[/]"
+
+
+@click.command(short_help="Remove what killed runs left with the Docker engine.")
+def heal() -> int:
+    """
+    Remove containers, networks and volumes of runs whose harness is gone. Other runs stay.
+
+    Only a harness that was killed together with its reaper leaves anything, and the next run with
+    `--backend containers` removes it, too. Namespaces leave nothing: the kernel removes them.
+    """
+    if (missing := backends.probe(Backend.CONTAINERS)) is not None:
+        raise click.ClickException(f"{missing.reason}; {missing.remedy}")
+    removed = backends.heal()
+    click.echo("\n".join(removed) or "nothing was left behind")
+    return 0
+
+
+def _print_tables(tables: Iterable[tuple[str, Iterable[tuple[str, str]]]]) -> None:
+    console = Console()
+    for title, rows in tables:
+        table = _table(title)
+        for name, description in rows:
+            table.add_row(f"[bold]{name}[/]", escape(description))
+        console.print(table, "")
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=None, show_header=False, padding=(0, 2))

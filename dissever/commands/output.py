@@ -1,0 +1,46 @@
+"""What commands print at their end: the verdict, its exit status, and commands that can be typed."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+from rich.console import Console
+
+from dissever.harness.results import Verdict
+from dissever.judging import Judged
+from dissever.reports import summary
+
+EXIT_STATUS: Final = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNKNOWN: 2}
+EXIT_FAILED: Final = 3
+EXIT_USAGE: Final = 64
+
+NAME: Final = "dissever"
+
+
+def program() -> str:
+    """How the reader can start dissever from where they stand: its name, or the path to it."""
+    own = Path(sys.argv[0])
+    if own.name != NAME or not own.is_file():
+        return f"{shlex.quote(_near(Path(sys.executable)))} -m {NAME}"
+    found = shutil.which(NAME)
+    if found is not None and Path(found).samefile(own):
+        return NAME
+    return shlex.quote(_near(own))
+
+
+def _near(path: Path) -> str:
+    """Relative to the current directory, if it is inside."""
+    absolute = path.absolute()
+    here = Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
+
+
+def print_json(value: Any) -> None:
+    """A value as JSON, and nothing else, on standard output."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -1,0 +1,274 @@
+"""The command `test`: run a workload under faults, and judge it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Column, Table
+
+from dissever import planning
+from dissever.commands.output import EXIT_STATUS, print_verdict, program
+from dissever.commands.params import Concurrency, Name, Nodes, Setting, unknown
+from dissever.display import Display
+from dissever.harness.plan import DISK_MB, Options
+from dissever.harness.runner import CannotRun
+from dissever.harness.system import System
+from dissever.nemesis import BACKENDS, FAULTS, read_script
+from dissever.running import RUNS, run
+from dissever.systems import SYSTEMS, load
+from dissever.workloads import WORKLOADS
+
+_OWN = "dissever.options of the system"
+"""Where click's context keeps what was given for the system's own options."""
+
+
+class SystemCommand(click.Command):
+    """Has the options of the system that the command line names, such as `--consistency`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Look for the system first: it says which options there are."""
+        ctx.meta[_OWN] = {}
+        ctx.obj = next((load(word) for word in args if word in SYSTEMS), None)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Those of every system, then those of this one."""
+        system: System | None = ctx.obj
+        own = [] if system is None else [_option(name, system) for name in system.options]
+        return [*super().get_params(ctx), *own]
+
+
+def _option(name: str, system: System) -> click.Option:
+    """An option of the system's, by its own name."""
+    declared = system.options[name]
+
+    def keep(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+        if value is not None:
+            ctx.meta[_OWN][name] = value
+
+    return click.Option(
+        [f"--{name}"],
+        metavar="VALUE",
+        expose_value=False,
+        callback=keep,
+        help=f"Of {system.name}: {declared.description}.",
+    )
+
+
+@click.command(cls=SystemCommand, short_help="Run a workload under faults, and judge it.")
+@click.argument("system", type=Name("system", tuple(SYSTEMS)))
+@click.option(
+    "--workload",
+    "-w",
+    type=Name("workload", tuple(WORKLOADS)),
+    default="register",
+    show_default=True,
+    help="What clients do.",
+)
+@click.option(
+    "--faults",
+    "-f",
+    default="",
+    metavar="NAME,…",
+    help="What breaks. A name may carry a target: partition:leader. The names are "
+    + ", ".join(FAULTS)
+    + ".",
+)
+@click.option(
+    "--plan",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Take the faults from a YAML file, or from the schedule.jsonl of a recorded run, instead of"
+    " drawing them from the seed. See docs/faults.md.",
+)
+@click.option(
+    "--nodes",
+    "-n",
+    type=Nodes(),
+    default="5",
+    show_default=True,
+    help="How many nodes, or their names.",
+)
+@click.option(
+    "--backend",
+    type=Name("backend", BACKENDS),
+    help="Where nodes run. By default the first backend that `dissever list` has for the system.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.1, 1e6),
+    default=200.0,
+    show_default=True,
+    help="Operations per second of all clients together.",
+)
+@click.option(
+    "--concurrency",
+    "-c",
+    type=Concurrency(),
+    default="2n",
+    show_default=True,
+    help="How many clients. 2n means two for each node.",
+)
+@click.option(
+    "--time-limit",
+    "-t",
+    type=click.FloatRange(0.1, 86_400),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long operations and faults go on.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same plan."
+)
+@click.option(
+    "--values",
+    type=click.IntRange(0, 1000),
+    default=0,
+    show_default=True,
+    help="Draw values from this many. With 0 every value is unique, and checks are fast.",
+)
+@click.option(
+    "--fault-interval",
+    type=click.FloatRange(0.5, 3600),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long one episode of faults lasts.",
+)
+@click.option(
+    "--operation-limit",
+    type=click.FloatRange(0.05, 600),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="After this time without an answer the outcome of an operation is unknown.",
+)
+@click.option(
+    "--disk-mb",
+    type=click.IntRange(16, 1 << 20),
+    default=DISK_MB,
+    show_default=True,
+    metavar="MIB",
+    help="The size of each node's own disk, if a fault needs one.",
+)
+@click.option(
+    "--set",
+    "settings",
+    type=Setting(),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the system. `dissever test SYSTEM --help` shows them.",
+)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=RUNS,
+    show_default=True,
+    help="Where runs are kept.",
+)
+@click.option("--keep-data", is_flag=True, help="Keep the nodes' data, whatever the verdict.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the command and the schedule of faults, and stop."
+)
+@click.option("--quiet", "-q", is_flag=True, help="Print only the summary.")
+@click.pass_context
+def test(
+    ctx: click.Context,
+    system: str,
+    workload: str,
+    faults: str,
+    plan: Path | None,
+    nodes: tuple[str, ...],
+    backend: str | None,
+    rate: float,
+    concurrency: tuple[int, bool],
+    time_limit: float,
+    seed: int | None,
+    values: int,
+    fault_interval: float,
+    operation_limit: float,
+    disk_mb: int,
+    settings: tuple[tuple[str, Any], ...],
+    runs: Path,
+    keep_data: bool,
+    dry_run: bool,
+    quiet: bool,
+) -> int:
+    """
+    Run a workload on SYSTEM under faults, and judge what it answered.
+
+    \b
+    dissever test simulated --workload register --bug lost-write
+    dissever test dqlite -w set -f partition,kill,pause -t 60
+    dissever test dqlite -w register --consistency leader -f deposed-leader
+    dissever test dqlite -w register --plan examples/isolate-then-kill.yaml --dry-run
+    dissever test dqlite -w register --plan runs/latest/schedule.jsonl
+    dissever test dqlite -f partition,kill --backend containers --version debian13
+
+    A system has options of its own: `dissever test dqlite --help`.
+    """
+    under_test = load(system)
+    script, named = _script(plan, faults)
+    count, per_node = concurrency
+    try:
+        options = Options(
+            system=system,
+            workload=workload,
+            faults=named,
+            script=script,
+            script_path=str(plan or ""),
+            nodes=nodes,
+            backend=backend or under_test.backends[0],
+            rate=rate,
+            concurrency=count * len(nodes) if per_node else count,
+            time_limit_s=time_limit,
+            operation_limit_s=operation_limit,
+            fault_interval_s=fault_interval,
+            seed=random.SystemRandom().randrange(1 << 32) if seed is None else seed,
+            values=values,
+            disk_mb=disk_mb,
+            system_options=checked_options(under_test, {**dict(settings), **ctx.meta[_OWN]}),
+        )
+        planning.check(options, under_test)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if dry_run:
+        _print_schedule(options, under_test)
+        return 0
+    with Display(options, Console(stderr=True), is_quiet=quiet) as display:
+        try:
+            ended = run(options, under_test, runs=runs, observer=display, keeps_data=keep_data)
+        except (CannotRun, OSError) as error:
+            raise click.ClickException(str(error)) from error
+    print_verdict(ended.judged, ended.page)
+    return EXIT_STATUS[ended.judged.results.verdict]
+
+
+def _script(path: Path | None, faults: str) -> tuple[str, tuple[str, ...]]:
+    """The text of a plan, and the faults that the run has."""
+    if path is None:
+        return "", tuple(name.strip() for name in faults.split(",") if name.strip())
+    if faults:
+        raise click.UsageError("expected --faults or --plan, got both")
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, read_script(text).kinds
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{path}: {error}") from error
+
+
+def _print_schedule(options: Options, under_test: System) -> None:
+    table = Table("at", "fault", "operation", Column("value", overflow="fold"), box=None)
+    for op in planning.schedule(options, under_test):
+        value = msgspec.json.encode(op.value).decode()
+        table.add_row(f"{op.offset_ns / 1e9:7.3f} s", op.process, op.f, value)
+    console = Console()
+    console.print(planning.repeat_command(options), soft_wrap=True, highlight=False)
+    console.print(table)

@@ -1,0 +1,198 @@
+"""
+From options to everything that defines a run: the plan, the schedule of faults, the generator.
+
+Pure but for the versions of the machine. A run and a dry run start here.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from dissever import __version__
+from dissever.harness.client import Invocation
+from dissever.harness.generator import (
+    any_of,
+    clients,
+    nemesis,
+    once,
+    phases,
+    rate,
+    then_with_keys,
+    time_limit,
+)
+from dissever.harness.history import Key
+from dissever.harness.plan import DISK_MB, Options, Plan, host_versions
+from dissever.harness.recovery import (
+    COMPARE,
+    COMPARE_AGAIN,
+    PROGRESS,
+    READY,
+    RECOVERY,
+    RESTART,
+    RESTART_AGAIN,
+)
+from dissever.harness.system import System
+from dissever.nemesis import (
+    FAULTS,
+    KINDS,
+    MAJORITY_ONLY,
+    Backend,
+    Heals,
+    PlannedOp,
+    compile_script,
+    core,
+    hosts,
+    minority_size,
+    read_script,
+)
+from dissever.nemesis import final as final_healing
+from dissever.nemesis import generator as play
+from dissever.nemesis import plan as draw_plan
+from dissever.workloads import WORKLOADS
+
+__all__ = ["check", "generator", "make_plan", "missing_fault", "repeat_command", "schedule"]
+
+FINAL_RATE = 500.0
+"""Operations per second of the final reads."""
+
+
+def make_plan(options: Options, system: System, started: datetime) -> Plan:
+    """Everything that defines the run."""
+    options = msgspec.structs.replace(options, hosts=hosts(options.faults, options.disk_mb))
+    return Plan(
+        options=options,
+        command=repeat_command(options),
+        started=started.astimezone(UTC).isoformat(timespec="seconds"),
+        versions={"dissever": __version__, **host_versions(), **system.versions(options)},
+        capabilities=CAPABILITIES[options.backend],
+    )
+
+
+def repeat_command(options: Options) -> str:
+    """The command line that repeats a run."""
+    words = ["dissever", "test", options.system, "--workload", options.workload]
+    if options.script:
+        words += ["--plan", options.script_path]
+    elif options.faults:
+        words += ["--faults", ",".join(options.faults)]
+    words += ["--backend", options.backend]
+    words += [
+        "--nodes",
+        ",".join(options.nodes) if _are_named(options.nodes) else str(len(options.nodes)),
+    ]
+    words += ["--rate", f"{options.rate:g}", "--concurrency", str(options.concurrency)]
+    words += ["--time-limit", f"{options.time_limit_s:g}"]
+    words += ["--operation-limit", f"{options.operation_limit_s:g}"]
+    words += ["--fault-interval", f"{options.fault_interval_s:g}"]
+    if options.disk_mb != DISK_MB:
+        words += ["--disk-mb", str(options.disk_mb)]
+    if options.values:
+        words += ["--values", str(options.values)]
+    for name, value in options.system_options.items():
+        words += [f"--{name}", str(value)]
+    return shlex.join([*words, "--seed", str(options.seed)])
+
+
+def check(options: Options, system: System) -> None:
+    """
+    Look at all options before anything runs.
+
+    Raises:
+        ValueError: With what was expected, and what came.
+    """
+    if options.workload not in system.workloads:
+        raise ValueError(unknown("workload", options.workload, system.workloads))
+    if options.backend not in system.backends:
+        raise ValueError(unknown("backend", options.backend, system.backends))
+    system.check(options)
+    schedule(options, system)
+
+
+def missing(options: Options, system: System) -> str | None:
+    """Why this run cannot happen on this machine, with the remedy, or None. It tries things out."""
+    if (absent := system.probe(options)) is not None:
+        return f"{options.system} cannot run here: {absent.reason}; {absent.remedy}"
+    backend = Backend(options.backend)
+    for name in dict.fromkeys(each.partition(":")[0] for each in options.faults):
+        if (absent := KINDS[name].missing(backend)) is not None:
+            return f"the fault {name} cannot be injected: {absent.reason}; {absent.remedy}"
+    return None
+
+
+def schedule(options: Options, system: System) -> tuple[PlannedOp, ...]:
+    """
+    When which fault strikes: as the script says, or drawn from the seed.
+
+    Raises:
+        ValueError: For a fault that there is not, or that does not fit the nodes or the time.
+    """
+    if options.script:
+        return compile_script(
+            read_script(options.script),
+            nodes=options.nodes,
+            seed=options.seed,
+            time_limit_s=options.time_limit_s,
+            budget=budget(options, system),
+        )
+    return draw_plan(
+        options.faults,
+        nodes=options.nodes,
+        seed=options.seed,
+        interval_s=options.fault_interval_s,
+        time_limit_s=options.time_limit_s,
+        budget=budget(options, system),
+    )
+
+
+def budget(options: Options, system: System) -> int:
+    """How many nodes may be down at the same time."""
+    asked = read_script(options.script).budget if options.script else None
+    return minority_size(len(system.voters(options))) if asked is None else asked
+
+
+def generator(options: Options, system: System) -> Any:
+    """The whole of a run: operations under faults, then healing, recovery, and final reads."""
+    workload = WORKLOADS[options.workload]
+    operations = clients(rate(options.rate, workload.operations(options)))
+    faults = nemesis(play(schedule(options, system)))
+
+    def ending(keys: tuple[Key, ...]) -> Any:
+        final = clients(rate(FINAL_RATE, workload.final(options, keys)))
+        restart = [_recovery(RESTART)] if options.faults else []
+        last = (COMPARE, RESTART_AGAIN, COMPARE_AGAIN) if options.faults else ()
+        compare = map(_recovery, last)
+        return phases(*_healing(options, system), _recovery(READY), *restart, final, *compare)
+
+    return then_with_keys(time_limit(options.time_limit_s, any_of(operations, faults)), ending)
+
+
+def _healing(options: Options, system: System) -> Iterator[Any]:
+    """Everything heals except the links of a majority to the other nodes; then those links heal."""
+    late = [name for name in options.faults if _heals_members(name)]
+    healing = nemesis(final_healing([name for name in options.faults if name not in late]))
+    inside = core(options.nodes, system.voters(options), options.seed) if options.faults else ()
+    if not inside or late:  # All nodes take part in a change of members.
+        yield from (healing, nemesis(final_healing(late)))
+        return
+    value = {"nodes": list(inside)}
+    yield nemesis(once(Invocation(f"start-{MAJORITY_ONLY}", value, process=MAJORITY_ONLY)))
+    yield healing
+    yield _recovery(PROGRESS, value)
+    yield nemesis(once(Invocation(f"stop-{MAJORITY_ONLY}", process=MAJORITY_ONLY)))
+
+
+def _heals_members(name: str) -> bool:
+    return FAULTS[name.partition(":")[0]].heals is Heals.MEMBERS
+
+
+def _recovery(f: str, value: Any = None) -> Any:
+    return nemesis(once(Invocation(f, value, process=RECOVERY)))
+
+
+def _are_named(nodes: tuple[str, ...]) -> bool:
+    return nodes != tuple(f"n{i}" for i in range(1, len(nodes) + 1))

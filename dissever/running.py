@@ -1,0 +1,143 @@
+"""
+One run, from options to its judged history: what `dissever test` does, for programs.
+
+    judged = run(Options(system="simulated", workload="register", faults=("kill",))).judged
+    assert judged.results.verdict is Verdict.VALID
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from dissever import planning
+from dissever.harness import store
+from dissever.harness.client import Nemesis
+from dissever.harness.history import Event
+from dissever.harness.plan import Options, Plan
+from dissever.harness.results import Verdict
+from dissever.harness.runner import CannotRun, Observer, Test, execute
+from dissever.harness.system import Deployment, System
+from dissever.judging import Judged, judge, publish
+from dissever.nemesis import Environment, make_nemeses
+from dissever.systems import load
+from dissever.workloads import WORKLOADS
+
+__all__ = ["RUNS", "Run", "Unobserved", "run"]
+
+RUNS: Final = Path("runs")
+"""Where runs are kept, in the current directory."""
+
+PLAN: Final = "plan.yaml"
+"""In the run directory: the text of a plan that came from no file."""
+
+
+class Unobserved:
+    """An observer that shows nothing."""
+
+    def phase(self, name: str) -> None:
+        """Ignore it."""
+
+    def event(self, event: Event) -> None:
+        """Ignore it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that has ended: its directory, how it was judged, and its page."""
+
+    directory: Path
+    plan: Plan
+    judged: Judged
+    page: Path
+
+
+def run(
+    options: Options,
+    system: System | None = None,
+    *,
+    runs: Path = RUNS,
+    observer: Observer | None = None,
+    keeps_data: bool = False,
+) -> Run:
+    """
+    Run a workload under faults, judge its history, and write everything to a new run directory.
+
+    Args:
+        system: None: the one that the options name.
+        runs: The directory in which the run directory is made.
+        observer: Gets each phase and each event as it happens.
+        keeps_data: Whether the nodes' data stay also when the verdict is not invalid.
+
+    Raises:
+        ValueError: When the options make no sense; nothing was written then.
+        CannotRun: When this machine or the system does not let it happen. The message says what
+            would help, and where the logs are.
+        KeyboardInterrupt: When it was interrupted before the first operation.
+        OSError: When the run directory cannot be written.
+    """
+    system = system or load(options.system)
+    observer = observer or Unobserved()
+    planning.check(options, system)
+    if (missing := planning.missing(options, system)) is not None:
+        raise CannotRun(missing)
+    started = datetime.now(UTC)
+    directory = store.create_run(runs, options, started)
+    plan = planning.make_plan(_with_plan_file(options, directory), system, started)
+    store.write_plan(directory, plan)
+    try:
+        outcome = execute(_test(plan, system), directory, observer)
+    except (CannotRun, OSError) as error:
+        reason = str(error).removeprefix("[Errno 0] ") or type(error).__name__
+        raise CannotRun(f"{reason} (logs are in {directory})") from error
+    if not (directory / store.HISTORY).exists():
+        raise CannotRun(f"{outcome.interruption} (logs are in {directory})")
+    observer.phase("judging")
+    judged = judge(directory)
+    observer.phase("writing the report")
+    page = publish(directory, judged)
+    if judged.results.verdict is not Verdict.INVALID and not keeps_data:
+        store.drop_node_data(directory)
+    return Run(directory, plan, judged, page)
+
+
+def _with_plan_file(options: Options, directory: Path) -> Options:
+    """A plan that came from no file is written to one, so that the run can be repeated."""
+    if not options.script or options.script_path:
+        return options
+    path = directory / PLAN
+    path.write_text(options.script, encoding="utf-8")
+    return msgspec.structs.replace(options, script_path=str(path))
+
+
+def _test(plan: Plan, system: System) -> Test:
+    """What carries a plan out."""
+    options = plan.options
+
+    def nemeses(deployment: Deployment) -> Mapping[str, Nemesis]:
+        environment = Environment(
+            cluster=deployment.cluster,
+            primaries=deployment,
+            answers=deployment.answers,
+            seed=options.seed,
+            budget=planning.budget(options, system),
+            watched=deployment,
+            members=deployment.members,
+            builds=deployment.builds,
+            peer_ports=deployment.peer_ports,
+            client_ports=deployment.client_ports,
+        )
+        return make_nemeses(options.faults, environment)
+
+    return Test(
+        plan=plan,
+        system=system,
+        generator=planning.generator(options, system),
+        client=WORKLOADS[options.workload].client,
+        nemeses=nemeses,
+    )
