@@ -6,13 +6,12 @@ A client's completion says ok, fail or info. Whatever it raises is info: unknown
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from dissever.harness.cluster import Cluster
 from dissever.harness.history import Key, Process, Type
+from dissever.harness.missing import Missing
 
 ANY_PROCESS = -1
 """The process of an invocation that any free process may take."""
@@ -76,19 +75,11 @@ class Client(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Why a fault cannot be injected here, and what would help."""
-
-    reason: str
-    remedy: str
-
-
 class Nemesis(Protocol):
     """Injects one kind of fault and heals it."""
 
-    def probe(self, cluster: Cluster) -> Missing | None:
-        """Why this fault cannot run on the cluster, or None."""
+    def probe(self) -> Missing | None:
+        """Why this fault cannot be injected here, or None."""
         ...
 
     async def invoke(self, invocation: Invocation) -> Completion:

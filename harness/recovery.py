@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dissever.harness.client import Completion, Invocation, Missing
-from dissever.harness.cluster import Cluster
+from dissever.harness.client import Completion, Invocation
+from dissever.harness.missing import Missing
 from dissever.harness.system import Deployment
 
 __all__ = [
@@ -53,7 +53,7 @@ class Recovery:
         self._is_well = True
         """Whether what was asked for last came."""
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         return None
 
     async def invoke(self, invocation: Invocation) -> Completion:

@@ -10,8 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import Cluster
+from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 
 

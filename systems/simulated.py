@@ -24,8 +24,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from dissever.harness.client import Missing, NotApplied
+from dissever.harness.client import NotApplied
 from dissever.harness.cluster.simulated import Behaviour, SimulatedCluster
+from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.harness.system import Snapshot
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import (
     Clocks,
     Disks,
@@ -19,6 +18,7 @@ from dissever.harness.cluster import (
     faultfs,
     trial,
 )
+from dissever.harness.missing import Missing
 
 __all__ = [
     "CONTAINERS",

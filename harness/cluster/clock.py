@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster.hosts import NodeClock
+from dissever.harness.missing import Missing
 
 __all__ = ["RIGHT", "library", "missing", "node_clock"]
 

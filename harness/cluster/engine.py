@@ -23,8 +23,8 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import ClusterLost
+from dissever.harness.missing import Missing
 
 __all__ = [
     "HOST_IMAGE",

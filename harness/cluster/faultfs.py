@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster.trial import probe
+from dissever.harness.missing import Missing
 
 __all__ = ["ASK", "Mounted", "missing", "missing_here", "program"]
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import docker
 from docker.types import Mount
 
-from dissever.harness.client import Missing
+from dissever.harness.missing import Missing
 
 __all__ = ["Limits", "missing", "mounts"]
 

@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import cuts
 from dissever.harness.cluster.channel import MESSAGE_BYTES_MAX, start_keeper
+from dissever.harness.missing import Missing
 
 __all__ = ["BRIDGE", "address", "probe", "tool"]
 

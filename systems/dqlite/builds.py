@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import dqlite
-from dissever.harness.client import Missing
 from dissever.harness.cluster import Cluster, backends
+from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.systems.dqlite import images
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import dqlite
-from dissever.harness.client import Missing
 from dissever.harness.cluster import backends
+from dissever.harness.missing import Missing
 
 VERSIONS: Mapping[str, str] = {
     "debian12": "libdqlite 1.11.1",

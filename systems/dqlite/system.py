@@ -9,9 +9,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import dqlite
-from dissever.harness.client import Missing
 from dissever.harness.cluster import backends
 from dissever.harness.cluster.namespaces import NamespacesCluster
+from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun
 from dissever.systems.dqlite import builds, images

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dissever import known_bugs
-from dissever.harness.client import Missing
+from dissever.harness.missing import Missing
 from dissever.harness.runner import CannotRun
 from dissever.known_bugs import LIMIT_S, Outcome, Target, release_of, reproduce
 from dissever.systems import load

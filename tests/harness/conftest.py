@@ -43,7 +43,7 @@ class FunctionNemesis:
         self._answer = answer
         self.healed = 0
 
-    def probe(self, cluster: object) -> None:
+    def probe(self) -> None:
         return None
 
     async def invoke(self, invocation: Invocation) -> Completion:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from dissever.harness import store
-from dissever.harness.client import Invocation, Missing
+from dissever.harness.client import Invocation
 from dissever.harness.formats import read_history
 from dissever.harness.generator import (
     any_of,
@@ -27,6 +27,7 @@ from dissever.harness.generator import (
     time_limit,
 )
 from dissever.harness.history import Event, Type
+from dissever.harness.missing import Missing
 from dissever.harness.plan import Options, Plan
 from dissever.harness.recovery import READY
 from dissever.harness.runner import RECOVERY, CannotRun, Test, execute
@@ -43,7 +44,7 @@ class Striker:
         self.cluster = deployment.cluster
         self.is_missing = is_missing
 
-    def probe(self, cluster):
+    def probe(self):
         return Missing("no axe", "buy one") if self.is_missing else None
 
     async def invoke(self, invocation):
@@ -218,7 +219,7 @@ class RealSystem:
 class Loud:
     """A nemesis that tells when it is healed."""
 
-    def probe(self, cluster):
+    def probe(self):
         return None
 
     async def invoke(self, invocation):
