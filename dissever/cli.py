@@ -29,18 +29,20 @@ from dissever.checkers.models import MODELS
 from dissever.display import Display
 from dissever.harness import store
 from dissever.harness.cluster import backends
+from dissever.harness.cluster.backends import Backend
 from dissever.harness.formats import FormatError
 from dissever.harness.history import MalformedHistory
+from dissever.harness.options import checked_options, unknown
 from dissever.harness.plan import DISK_MB, Options, Plan
 from dissever.harness.results import Results, Verdict
 from dissever.harness.runner import CannotRun, execute
+from dissever.harness.system import checked
 from dissever.nemesis import BACKENDS, EVENTS, KINDS, read_script
-from dissever.params import Concurrency, Name, Nodes, Setting, unknown
+from dissever.params import Concurrency, Name, Nodes, Setting
 from dissever.reports import summary
 from dissever.reproduce import reproduce
 from dissever.systems import SYSTEMS, load
-from dissever.systems.simulated import BUGS
-from dissever.workloads import WORKLOADS
+from dissever.workloads import WORKLOADS, served_by
 
 EXIT_STATUS = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNKNOWN: 2}
 EXIT_FAILED = 3
@@ -162,16 +164,11 @@ def cli(verbose: int) -> None:
 )
 @click.option(
     "--consistency",
-    type=Name("consistency", ("leader", "quorum")),
-    default="quorum",
-    show_default=True,
     help="How reads are served, where the system knows a difference.",
 )
 @click.option(
     "--values",
-    type=click.IntRange(0, 1000),
-    default=0,
-    show_default=True,
+    type=int,
     help="Draw values from so many; 0: every value is unique, and checks are fast.",
 )
 @click.option(
@@ -198,9 +195,7 @@ def cli(verbose: int) -> None:
     metavar="MIB",
     help="The size of each node's own disk, where a fault needs one.",
 )
-@click.option(
-    "--bug", type=Name("bug", tuple(BUGS)), help="Switch a bug of the simulated system on."
-)
+@click.option("--bug", help="Switch a bug of the simulated system on.")
 @click.option(
     "--set",
     "settings",
@@ -232,8 +227,8 @@ def test(
     concurrency: tuple[int, bool],
     time_limit: float,
     seed: int | None,
-    consistency: str,
-    values: int,
+    consistency: str | None,
+    values: int | None,
     fault_interval: float,
     operation_limit: float,
     disk_mb: int,
@@ -257,6 +252,9 @@ def test(
     """
     script, named = _script(plan, faults)
     count, per_node = concurrency
+    named_options = {
+        name: value for name, value in (("bug", bug), ("consistency", consistency)) if value
+    }
     options = Options(
         system=system,
         workload=workload,
@@ -264,19 +262,18 @@ def test(
         script=script,
         script_path=str(plan or ""),
         nodes=nodes,
-        backend=backend or load(system).backends[0],
+        backend=Backend(backend or load(system).backends[0]),
         rate=rate,
         concurrency=count * len(nodes) if per_node else count,
         time_limit_s=time_limit,
         operation_limit_s=operation_limit,
         fault_interval_s=fault_interval,
         seed=random.SystemRandom().randrange(1 << 32) if seed is None else seed,
-        consistency=consistency,
-        values=values,
         disk_mb=disk_mb,
-        system_options=_system_options(system, bug, settings),
+        system_options={**dict(settings), **named_options},
+        workload_options={} if values is None else {"values": values},
     )
-    under_test = _checked(options)
+    options, under_test = _checked(options)
     if dry_run:
         _print_schedule(options, under_test)
         return 0
@@ -301,32 +298,19 @@ def _script(path: Path | None, faults: str) -> tuple[str, tuple[str, ...]]:
         raise click.UsageError(f"{path}: {error}") from error
 
 
-def _system_options(
-    system: str, bug: str | None, settings: tuple[tuple[str, Any], ...]
-) -> dict[str, Any]:
-    known = load(system).options
-    options = dict(settings)
-    if bug is not None:
-        options["bug"] = bug
-    for name in options:
-        if name not in known:
-            raise click.UsageError(unknown(f"option of {system}", name, tuple(known) or ("none",)))
-    return options
-
-
-def _checked(options: Options) -> Any:
-    """The system, once the options are known to make sense."""
+def _checked(options: Options) -> tuple[Options, Any]:
+    """The options with all defaults, and the system, once they are known to make sense."""
     under_test = load(options.system)
-    if options.workload not in under_test.workloads:
-        raise click.UsageError(unknown("workload", options.workload, under_test.workloads))
-    if options.backend not in under_test.backends:
-        raise click.UsageError(unknown("backend", options.backend, under_test.backends))
+    if options.workload not in served_by(under_test):
+        raise click.UsageError(unknown("workload", options.workload, served_by(under_test)))
     try:
-        under_test.check(options)
+        declared = WORKLOADS[options.workload].options
+        own = checked_options(options.workload, declared, options.workload_options)
+        options = checked(msgspec.structs.replace(options, workload_options=own), under_test)
         assembly.plan_faults(options, under_test)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    return under_test
+    return options, under_test
 
 
 def _run(options: Options, under_test: Any, runs: Path, *, keep_data: bool, is_quiet: bool) -> int:
@@ -518,9 +502,9 @@ def _system_rows() -> list[tuple[str, str]]:
     rows = []
     for name in SYSTEMS:
         system = load(name)
-        rows.append((name, f"{system.description} ({', '.join(system.workloads)})"))
+        rows.append((name, f"{system.description} ({', '.join(served_by(system))})"))
         rows.append(("", f"backends: {', '.join(system.backends)}"))
-        rows += [("", f"{option}: {meaning}") for option, meaning in system.options.items()]
+        rows += [("", f"{option}: {each.description}") for option, each in system.options.items()]
     return rows
 
 

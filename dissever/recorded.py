@@ -187,7 +187,6 @@ def _plan(path: Path, model: str, history: History, *, keyed: bool) -> Plan:
         time_limit_s=history.duration_ns / 1e9,
         operation_limit_s=0,
         fault_interval_s=0,
-        consistency="linearizable",
     )
     versions = {"dissever": __version__, **host_versions()}
     return Plan(options=options, command=shlex.join(words), started="", versions=versions)

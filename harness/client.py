@@ -1,5 +1,5 @@
 """
-What the interpreter asks of the outside: clients that apply operations, nemeses that inject faults.
+The seams of the interpreter: clients that apply operations, nemeses that inject faults.
 
 A client's completion says ok, fail or info. Whatever it raises is info: unknown.
 """
@@ -19,7 +19,7 @@ ANY_PROCESS = -1
 
 class Invocation(msgspec.Struct, frozen=True, gc=False):
     """
-    What is asked of a client or a nemesis; `ok`, `fail` and `info` answer it and nothing else.
+    What is asked of a client or a nemesis; `ok`, `fail` and `info` complete it.
 
     A generator may leave `process` and `time` (ns since the run began) open: any free process, now.
     """
@@ -31,7 +31,7 @@ class Invocation(msgspec.Struct, frozen=True, gc=False):
     time: int = 0
 
     def ok(self, value: Any = None) -> Completion:
-        """It took effect; `value` is what the client was told."""
+        """It took effect; `value` is the answer that the client got."""
         return Completion(Type.OK, value)
 
     def fail(self, error: Any) -> Completion:
@@ -44,7 +44,7 @@ class Invocation(msgspec.Struct, frozen=True, gc=False):
 
 
 class Completion(msgspec.Struct, frozen=True, gc=False):
-    """What came of an invocation."""
+    """How an invocation ended: its type, with the answer or the error."""
 
     type: Type
     value: Any = None
@@ -105,20 +105,4 @@ class Prepares(Protocol):
         Raises:
             OSError: When it cannot be, with the reason.
         """
-        ...
-
-
-class Store(Protocol):
-    """What every store has beside the operations that a workload asks for."""
-
-    async def close(self) -> None:
-        """Let go of connections."""
-        ...
-
-
-class Primaries(Protocol):
-    """What a leader-targeting fault asks of a system."""
-
-    async def primaries(self) -> tuple[str, ...]:
-        """The names of the nodes that claim to lead now, best effort, in order of the nodes."""
         ...

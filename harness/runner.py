@@ -20,7 +20,7 @@ import msgspec
 
 from dissever.harness import clock, store
 from dissever.harness.client import Client, Nemesis, Prepares
-from dissever.harness.cluster import Cluster
+from dissever.harness.cluster import Cluster, Processes
 from dissever.harness.history import Event
 from dissever.harness.interpreter import Limits, interpret
 from dissever.harness.journal import Journal
@@ -53,13 +53,18 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A plan with everything that carries it out. `generator` stands for the whole of the run."""
+    """
+    A plan with everything that carries it out. `generator` stands for the whole of the run.
+
+    `client` makes a client of a store of the system; `store` is the name of that store.
+    """
 
     __test__ = False
 
     plan: Plan
     system: System
     generator: Any
+    store: str
     client: Callable[[Any], Client]
     nemeses: Callable[[Deployment], Mapping[str, Nemesis]]
 
@@ -108,7 +113,7 @@ async def _interpret(test: Test, run: Path, observer: Observer, deployment: Depl
     nemeses[RECOVERY] = Recovery(deployment)
 
     async def open_client(node: str) -> Client:
-        return test.client(await deployment.open_store(options.workload, node))
+        return test.client(await deployment.open_store(test.store, node))
 
     events: list[Event] = []
     with Journal(run / store.HISTORY) as journal:
@@ -151,8 +156,8 @@ async def _prepare(
             try:
                 is_disturbed |= await nemesis.prepare()
             except OSError as error:
-                told = error.strerror or error
-                raise CannotRun(f"the fault {name} cannot be prepared: {told}") from error
+                reason = error.strerror or error
+                raise CannotRun(f"the fault {name} cannot be prepared: {reason}") from error
     if is_disturbed:
         try:
             await deployment.await_ready(PREPARED_LIMIT_S)
@@ -161,7 +166,9 @@ async def _prepare(
 
 
 def _keep_exits(cluster: Cluster) -> None:
-    """Write how each node's processes ended beside its logs; those that still run are not there."""
+    """Write how each node's processes ended to its folder; those that still run are left out."""
+    if not isinstance(cluster, Processes):
+        return
     for node in cluster.nodes:
         exits = [each for each in cluster.exits if each.node == node]
         directory = cluster.directory(node)
@@ -181,7 +188,7 @@ def _sigterm_cancels() -> Iterator[None]:
 
     try:
         before = signal.signal(signal.SIGTERM, cancel)
-    except ValueError:  # Not the main thread: whoever runs us there handles signals.
+    except ValueError:  # Not the main thread, which alone handles signals.
         yield
         return
     try:

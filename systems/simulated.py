@@ -25,10 +25,11 @@ from random import Random
 from typing import Any
 
 from dissever.harness.client import NotApplied
+from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.cluster.simulated import Behaviour, SimulatedCluster
 from dissever.harness.missing import Missing
+from dissever.harness.options import Option
 from dissever.harness.plan import Options
-from dissever.harness.system import Snapshot
 
 BUGS: Mapping[str, str] = {
     "stale-read": "a node keeps what it read for a while, and answers reads from that copy",
@@ -213,9 +214,8 @@ class Node:
                 return changed
             if agreed or len(answers) < len(self._cluster.nodes):
                 raise TimeoutError("no majority accepted in time; some may have")
-            await self._step_back(
-                answers
-            )  # All refused, so nobody holds it: it may be tried again.
+            # All refused, so nobody holds it, and it may be tried again.
+            await self._step_back(answers)
         raise NotApplied("higher ballots, again and again", "contention")
 
     async def _prepare(self, key: str) -> tuple[Ballot, Any]:
@@ -367,25 +367,23 @@ class SimulatedElements:
         pass
 
 
-class SimulatedDeployment:
-    """The store on a simulated cluster. Nobody leads: any node serves."""
+STORES: Mapping[str, Callable[[SimulatedCluster, str], Any]] = {
+    "registers": SimulatedRegisters,
+    "elements": SimulatedElements,
+}
+"""By the names that workloads ask for; each is made of the cluster and the node that it asks."""
 
-    members = None
-    builds = None
+
+class SimulatedDeployment:
+    """
+    The store on a simulated cluster.
+
+    Nobody leads: any node serves. Replicas cannot be compared: an acceptor holds what it accepted,
+    which need not be what others hold.
+    """
 
     def __init__(self, cluster: SimulatedCluster) -> None:
         self.cluster = cluster
-
-    @property
-    def peer_ports(self) -> tuple[int, ...]:
-        return ()
-
-    @property
-    def client_ports(self) -> tuple[int, ...]:
-        return ()
-
-    async def primaries(self) -> tuple[str, ...]:
-        return ()
 
     async def answers(self, node: str) -> bool:
         try:
@@ -394,9 +392,6 @@ class SimulatedDeployment:
         except (TimeoutError, ConnectionError):
             return False
         return True
-
-    async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
-        return {}
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
         until_s = _now_s() + timeout_s
@@ -419,12 +414,8 @@ class SimulatedDeployment:
             await asyncio.sleep(READY_POLL_S)
         raise TimeoutError(f"no write by way of {', '.join(nodes)} in {timeout_s:g} s")
 
-    async def replicas(self) -> Mapping[str, str] | None:
-        return None  # An acceptor holds what it accepted, which need not be what others hold.
-
-    async def open_store(self, workload: str, node: str) -> Any:
-        stores = {"register": SimulatedRegisters, "set": SimulatedElements}
-        return stores[workload](self.cluster, node)
+    async def open_store(self, store: str, node: str) -> Any:
+        return STORES[store](self.cluster, node)
 
 
 class SimulatedSystem:
@@ -432,15 +423,15 @@ class SimulatedSystem:
 
     name = "simulated"
     description = "an in-memory replicated store in virtual time, with bugs to switch on"
-    workloads = ("register", "set")
+    stores = tuple(STORES)
     is_virtual = True
-    backends = ("simulated",)
-    options: Mapping[str, str] = {"bug": f"one of {', '.join(BUGS)}"}
+    backends = (SIMULATED,)
+    options: Mapping[str, Option] = {
+        "bug": Option(f"a bug to switch on: {', '.join(BUGS)}", choices=tuple(BUGS))
+    }
 
     def check(self, options: Options) -> None:
-        bug = options.system_options.get("bug")
-        if bug is not None and bug not in BUGS:
-            raise ValueError(f"expected a bug out of {', '.join(BUGS)}, got {bug!r}")
+        pass
 
     def voters(self, options: Options) -> tuple[str, ...]:
         return options.nodes
@@ -455,7 +446,7 @@ class SimulatedSystem:
     async def deploy(
         self, options: Options, directory: Path, rng: Random
     ) -> AsyncIterator[SimulatedDeployment]:
-        bug = options.system_options.get("bug") or ""
+        bug = str(options.system_options.get("bug") or "")
 
         def boot(name: str, durable: dict[str, Any], cluster: SimulatedCluster) -> Behaviour:
             return Node(name, durable, cluster, rng, bug)

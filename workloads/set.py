@@ -85,6 +85,7 @@ def _adds() -> Any:
 
 SET = Workload(
     description="a set that only grows: is every acknowledged element there in the end?",
+    store="elements",
     operations=operations,
     final=final,
     client=SetClient,

@@ -46,6 +46,7 @@ from dissever.harness.cluster import (
     limits,
     reaper,
 )
+from dissever.harness.cluster.backends import CONTAINERS
 from dissever.harness.cluster.engine import Engine, labels, probe, reap
 from dissever.harness.cluster.filters import Filters
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
@@ -77,7 +78,7 @@ class ContainersCluster:
     Counters of `dropped` live as long as the cuts: read them before the next `drop`.
     """
 
-    backend: Final = "containers"
+    backend: Final = CONTAINERS
     python: Final = "python3"
 
     def __init__(self, nodes: Sequence[str], directory: Path, engine: Engine, hosts: Hosts) -> None:

@@ -38,6 +38,7 @@ from dissever.harness.cluster import (
     clock,
     faultfs,
 )
+from dissever.harness.cluster.backends import NAMESPACES
 from dissever.harness.cluster.channel import Channel
 from dissever.harness.cluster.filters import Filters
 from dissever.harness.cluster.names import check_names
@@ -60,7 +61,7 @@ class NamespacesCluster:
     Counters of `dropped` live as long as the cuts: read them before the next `drop`.
     """
 
-    backend: Final = "namespaces"
+    backend: Final = NAMESPACES
     python: Final = sys.executable
 
     def __init__(self, nodes: Sequence[str], directory: Path, hosts: Hosts) -> None:

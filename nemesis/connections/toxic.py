@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from dissever.harness.client import Completion, Invocation, Primaries
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster
 from dissever.harness.missing import Missing
+from dissever.harness.system import Primaries
 from dissever.nemesis.connections.kinds import TOXIC_KINDS
 from dissever.nemesis.connections.measures import MEASURES, Measured
 from dissever.nemesis.connections.proxies import Proxies

@@ -12,10 +12,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from dissever.harness.client import Completion, Invocation, Primaries
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster
 from dissever.harness.missing import Missing
-from dissever.harness.system import Members
+from dissever.harness.system import Members, Primaries
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.down import Down, aim
 from dissever.nemesis.nodes.processes import Seen

@@ -17,10 +17,10 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from dissever.harness.client import Completion, Invocation, Primaries
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster, NodeState
 from dissever.harness.missing import Missing
-from dissever.harness.system import Builds
+from dissever.harness.system import Builds, Primaries
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.down import Down, known_primaries
 from dissever.nemesis.nodes.processes import Answers, Seen

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dissever.harness.client import Completion, Invocation, Primaries
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster
 from dissever.harness.missing import Missing
+from dissever.harness.system import Primaries
 from dissever.nemesis.links import LinkSpec, Way, choose_links
 from dissever.nemesis.nodes.down import known_primaries
 from dissever.nemesis.packets.bursts import Burst, Bursts

@@ -16,9 +16,10 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from dissever.harness.client import Completion, Invocation, Primaries
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster
 from dissever.harness.missing import Missing
+from dissever.harness.system import Primaries
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.down import Down, aim, known_primaries
 from dissever.nemesis.nodes.processes import Answers

@@ -14,9 +14,10 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from dissever.harness.client import Completion, Invocation, Primaries
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster, Grudge
 from dissever.harness.missing import Missing
+from dissever.harness.system import Primaries
 from dissever.nemesis.nodes.down import known_primaries
 from dissever.nemesis.partitions import grudges
 from dissever.nemesis.partitions.cuts import Cuts

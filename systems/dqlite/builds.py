@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import dqlite
-from dissever.harness.cluster import Cluster, backends
+from dissever.harness.cluster import backends
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.systems.dqlite import images
+from dissever.systems.dqlite.cluster import DqliteCluster
+from dissever.systems.dqlite.options import option
 
 __all__ = ["DqliteBuilds", "check", "described", "missing"]
 
@@ -45,7 +47,7 @@ class DqliteBuilds:
     """Implements `Builds`."""
 
     def __init__(
-        self, cluster: Cluster, start: Callable[[str], Awaitable[None]], options: Options
+        self, cluster: DqliteCluster, start: Callable[[str], Awaitable[None]], options: Options
     ) -> None:
         """`start` starts a node's process, of the version that this says then."""
         self._cluster = cluster
@@ -128,7 +130,7 @@ def described(options: Options) -> dict[str, str]:
 
 def _versions(options: Options) -> tuple[str, ...]:
     """The version of each node. Raises ValueError for one that there is not."""
-    setting = options.system_options.get("version")
+    setting = option(options, "version")
     if options.backend == backends.CONTAINERS:
         return images.dealt(setting or images.DEFAULT, len(options.nodes))
     if setting is None:
@@ -138,7 +140,7 @@ def _versions(options: Options) -> tuple[str, ...]:
 
 
 def _newer(options: Options) -> str | None:
-    setting = options.system_options.get("upgrade-to")
+    setting = option(options, "upgrade-to")
     if setting is None:
         return None
     if options.backend == backends.CONTAINERS:

@@ -18,7 +18,6 @@ from dissever.harness.formats import read_history
 from dissever.harness.generator import (
     any_of,
     clients,
-    concat,
     cycle,
     delay,
     nemesis,
@@ -85,7 +84,7 @@ class Silent:
 def strikes(context):
     """A fault on a drawn node."""
     f, node = context.rng.choice(("cut", "kill", "pause")), context.rng.choice("12345")
-    return concat(Invocation(f, f"n{node}"), Invocation("heal", ""))
+    return [Invocation(f, f"n{node}"), Invocation("heal", "")]
 
 
 def make_test(seed=1, *, is_missing=False, time_limit_s=5.0, bug=""):
@@ -110,6 +109,7 @@ def make_test(seed=1, *, is_missing=False, time_limit_s=5.0, bug=""):
             Invocation("heal", process="strike"),
             Invocation(READY, process=RECOVERY),
         ),
+        store=REGISTER.store,
         client=REGISTER.client,
         nemeses=lambda deployment: {"strike": Striker(deployment, is_missing)},
     )
@@ -206,7 +206,7 @@ class RealSystem:
     nodes = ()
     exits = ()
 
-    async def open_store(self, workload, node):
+    async def open_store(self, store, node):
         return self
 
     async def invoke(self, invocation):
@@ -235,6 +235,7 @@ def make_real_test():
         plan=Plan(options=options, command="", started=""),
         system=RealSystem(),
         generator=clients(rate(500, cycle(Invocation("read")))),
+        store="registers",
         client=lambda store: store,
         nemeses=lambda _: {"loud": Loud()},
     )
