@@ -17,7 +17,6 @@ from dissever.harness.generator import (
     GeneratorError,
     any_of,
     clients,
-    concat,
     cycle,
     each_thread,
     limit,
@@ -613,7 +612,7 @@ def test_sleep_keeps_a_worker_busy_without_an_event(virtual_bench) -> None:
 
 def test_log_lines_go_to_the_log(bench, caplog) -> None:
     with caplog.at_level(logging.INFO):
-        bench.run(concat(log("hello"), READ), agree)
+        bench.run([log("hello"), READ], agree)
 
     assert "hello" in caplog.text
 

@@ -9,7 +9,7 @@ import pytest
 
 from dissever.harness.client import Invocation
 from dissever.harness.generator import PENDING, Context, Log, Sleep, generator, limit
-from dissever.harness.generator.core import NOTHING, Offer, soonest
+from dissever.harness.generator.core import NOTHING, Offers
 from dissever.harness.generator.simulate import context
 from dissever.harness.history import Event, Type
 
@@ -165,10 +165,11 @@ def test_nobody_free_is_pending() -> None:
 
 def test_ties_are_drawn_by_weight_and_the_earliest_wins() -> None:
     rng = Random(1)
-    now = [Offer(i, Invocation("a", time=5), NOTHING, weight) for i, weight in enumerate((1, 3))]
-    late = Offer(2, Invocation("a", time=6), NOTHING, 1000)
+    offers = Offers()
+    for member, (time, weight) in enumerate([(5, 1), (5, 3), (6, 1000)]):
+        offers.add(member, (Invocation("a", time=time), NOTHING), weight)
 
-    drawn = [soonest([*now, late], rng).member for _ in range(1000)]
+    drawn = [chosen.member for _ in range(1000) if (chosen := offers.soonest(rng))]
 
     assert set(drawn) == {0, 1}
     assert 650 < drawn.count(1) < 850

@@ -10,7 +10,6 @@ from dissever.harness.client import Invocation
 from dissever.harness.generator import (
     Sleep,
     any_of,
-    concat,
     cycle,
     flip_flop,
     lazy,
@@ -21,7 +20,6 @@ from dissever.harness.generator import (
     repeat,
     sleep,
     synchronize,
-    then,
     until_ok,
 )
 from dissever.harness.generator.simulate import context, crashing, failing, imperfect
@@ -74,7 +72,7 @@ def test_lazy_is_made_once_when_somebody_is_free(invoked) -> None:
 
 
 def test_concat_does_not_wait(invoked) -> None:
-    assert invoked(concat(A, B)) == [(0, 0, "a"), (0, 1, "b")]
+    assert invoked([A, B]) == [(0, 0, "a"), (0, 1, "b")]
 
 
 def test_synchronize_waits_for_everybody(invoked) -> None:
@@ -106,7 +104,7 @@ def test_phases_each_wait(invoked) -> None:
 
 
 def test_then_waits_for_the_first(invoked) -> None:
-    assert [(t, f) for t, _, f in invoked(then(A, B))] == [(0, "a"), (10, "b")]
+    assert [(t, f) for t, _, f in invoked([A, synchronize(B)])] == [(0, "a"), (10, "b")]
 
 
 def test_until_ok_ends_with_an_ok_of_its_own(told) -> None:
