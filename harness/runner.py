@@ -22,7 +22,7 @@ from dissever.harness import clock, store
 from dissever.harness.client import Client, Nemesis, Prepares
 from dissever.harness.cluster import Cluster, Processes
 from dissever.harness.history import Event
-from dissever.harness.interpreter import Limits, interpret
+from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
 from dissever.harness.plan import Outcome, Plan
 from dissever.harness.recovery import RECOVERY, Recovery
@@ -133,7 +133,7 @@ async def _interpret(test: Test, run: Path, observer: Observer, deployment: Depl
                 nemeses=nemeses,
                 rng=stream(options.seed, "generator"),
                 record=record,
-                limits=Limits(operation_s=options.operation_limit_s),
+                limits=TimeLimits(operation_s=options.operation_limit_s),
             )
         except asyncio.CancelledError:
             return "interrupted"

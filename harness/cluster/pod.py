@@ -26,7 +26,7 @@ from docker.types import LogConfig, Mount
 from dissever.harness.cluster import ClusterLost, Exit, NodeState, NodeStatus, Program
 from dissever.harness.cluster.engine import HOST_IMAGE, Attached, Engine
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
-from dissever.harness.cluster.limits import Limits
+from dissever.harness.cluster.limits import ContainerLimits
 from dissever.harness.cluster.recipe import FOLDER, Recipe, host_options
 
 __all__ = ["Pod"]
@@ -82,7 +82,7 @@ class Pod:
         self._hear = hear
         self._loop = asyncio.get_running_loop()
         self._carried: set[str] = set()
-        self._limits = Limits(recipe.memory_bytes)
+        self._limits = ContainerLimits(recipe.memory_bytes)
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._said = b""

@@ -29,14 +29,14 @@ from dissever.harness.generator import (
     time_limit,
 )
 from dissever.harness.history import Type
-from dissever.harness.interpreter import Limits
+from dissever.harness.interpreter import TimeLimits
 from dissever.harness.journal import Journal
 
 READ, WRITE = Invocation("read"), Invocation("write", 1)
 BUSY_NS = 50_000_000
 """A stamp comes as soon as the client returns; between two lines a busy machine may do others."""
 
-SHORT = Limits(operation_s=0.05, nemesis_s=0.05)
+SHORT = TimeLimits(operation_s=0.05, nemesis_s=0.05)
 
 
 async def agree(invocation):
@@ -645,7 +645,7 @@ def test_long_operation_does_not_count_as_stuck(virtual_bench) -> None:
         await asyncio.sleep(400)
         return invocation.ok()
 
-    limits = Limits(operation_s=1000)
+    limits = TimeLimits(operation_s=1000)
     history = virtual_bench.run(phases(READ, WRITE), slow, concurrency=2, limits=limits)
 
     assert [o.type for o in history.operations] == [Type.OK, Type.OK]
