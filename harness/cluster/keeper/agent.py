@@ -24,13 +24,12 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from . import cgroups, processes
 from .network import PROBE_PORT
 
-_SETTLE_S = 10.0
 _GLANCE_S = 0.002
 _RESEND_S = 0.02
 _LINGER_S = 1.0
@@ -103,25 +102,16 @@ class _Agent:
 
     async def kill(self) -> None:
         """SIGKILL to all, until none is left."""
-        deadline = _Deadline("end")
-        while pids := [pid for pid in self._all() if processes.states(pid)]:
-            processes.send(pids, signal.SIGKILL)
-            await deadline.glance()
+        await _until("end", signal.SIGKILL, self._all, processes.alive)
         self._reap()
 
     async def pause(self) -> None:
         """SIGSTOP to all, until every thread stands still."""
-        deadline = _Deadline("stop")
-        while moving := [pid for pid in self._all() if not processes.is_still(pid)]:
-            processes.send(moving, signal.SIGSTOP)
-            await deadline.glance()
+        await _until("stop", signal.SIGSTOP, self._all, processes.moving)
 
     async def resume(self) -> None:
         """SIGCONT to all, until no thread stands still."""
-        deadline = _Deadline("continue")
-        while still := [pid for pid in self._all() if "T" in processes.states(pid)]:
-            processes.send(still, signal.SIGCONT)
-            await deadline.glance()
+        await _until("continue", signal.SIGCONT, self._all, processes.stopped)
 
     async def readings(self) -> dict[str, Any] | None:
         """What the kernel says of the main process's groups; None when there is none."""
@@ -200,7 +190,7 @@ class _Agent:
         self, token: str, targets: Sequence[str], sources: Sequence[str], timeout_s: float
     ) -> list[str]:
         """
-        Send datagrams to the targets until told to `hush`, and wait for those of the sources.
+        Send datagrams to the targets until `hush`, and wait for those of the sources.
 
         Returns:
             The sources whose datagrams of this token have arrived, by the time all have, at most
@@ -231,7 +221,7 @@ class _Agent:
         self._senders.pop(token, None)
 
     def _sources(self, token: str) -> set[str]:
-        return {source for told, source in self._arrived if told == token}
+        return {source for heard, source in self._arrived if heard == token}
 
     def _arrive(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -277,19 +267,15 @@ async def _pass_on(
         other.transport.abort()
 
 
-class _Deadline:
-    """When to give up on processes that do not do what they were signalled to."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._at = time.monotonic() + _SETTLE_S
-
-    async def glance(self) -> None:
-        if time.monotonic() > self._at:
-            raise TimeoutError(
-                errno.ETIMEDOUT, f"processes did not {self._what} within {_SETTLE_S:g} s"
-            )
-        await asyncio.sleep(_GLANCE_S)
+async def _until(
+    what: str,
+    number: signal.Signals,
+    pids: Callable[[], list[int]],
+    left: Callable[[Iterable[int]], list[int]],
+) -> None:
+    """As `processes.signal_until`."""
+    for wait_s in processes.signal_until(what, number, pids, left):
+        await asyncio.sleep(wait_s)
 
 
 _VERBS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
