@@ -1,6 +1,6 @@
 """
-Everything that defines a run, as one value: it is written before the run starts, and a run can be
-repeated from it alone.
+Everything that defines a run, as one value. It is written before the run starts, and is enough to
+repeat it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dissever.harness.episodes import Action
 from dissever.harness.options import OptionValue
 
 DISK_MB = 64
-"""Small enough to be filled in a moment, and room for eight segments of dqlite's log."""
+"""Small enough to be filled quickly, and large enough for eight segments of dqlite's log."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):

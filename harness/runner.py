@@ -1,8 +1,8 @@
 """
 The life of a run: deploy the system, interpret the generator, heal, and leave a history behind.
 
-Judging is not part of it: it starts from the history that is on the disk, so a run whose end
-failed, or whose harness was killed, is judged like any other.
+Judging is not part of it. It starts from the history on disk, so a run whose end failed, or whose
+harness was killed, is judged like any other.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
 """
 A replicated store in virtual time, correct unless a bug is switched on.
 
-Every key is a register of its own, agreed on by CASPaxos: any node proposes a change of the current
-value, first asking a majority for a promise and for what they hold, then asking them to accept what
-the change makes of it. A refusal in the first phase means not applied; anything that goes wrong in
-the second means unknown.
+Every key is a register of its own, agreed on by CASPaxos. Any node proposes a change of the current
+value: it first asks a majority for a promise and for what they hold, then asks them to accept the
+changed value. A refusal in the first phase means not applied; an error in the second means unknown.
 
-Proposers that meet make operations unknown without any fault. So each key has a node that proposes
-for it, and the others pass requests on to it as long as it answers; every value that it gets
-accepted carries the promise for its next ballot. Nothing depends on this but speed.
+Proposers that compete make operations unknown without any fault. So each key has a node that
+proposes for it, and the others pass requests on to it as long as it answers. Every value that it
+gets accepted carries the promise for its next ballot. Only speed depends on this.
 
 Source: D. Rystsov, "CASPaxos: Replicated State Machines without logs", 2018, sections 2.2
 and 2.2.1 (one round trip).
@@ -54,7 +53,7 @@ BUG_SHARE = 0.1
 """The share of writes that a bug strikes, where it does not strike always."""
 
 READY_POLL_S = 0.1
-"""How often it is looked whether every node answers."""
+"""The gap between two looks whether every node answers."""
 
 STALE_S = 0.1
 """How long a node keeps a copy of what it read, with the bug that makes reads stale."""
@@ -99,7 +98,7 @@ class PassedOn:
 
 
 class Node:
-    """Acceptor and proposer in one. What it promised and accepted is durable, all else is not."""
+    """Acceptor and proposer in one. Only what it promised and accepted is durable."""
 
     def __init__(
         self, name: str, durable: dict[str, Any], cluster: SimulatedCluster, rng: Random, bug: str
@@ -171,7 +170,7 @@ class Node:
         return await self._do(request)
 
     def _proposer(self, key: str) -> str:
-        """The first node from the key's own on that is not shunned; at last this one."""
+        """The first node that is not shunned, counted from the key's own; in the end this one."""
         nodes = self._cluster.nodes
         start = sum(key.encode()) % len(nodes)
         for node in (*nodes[start:], *nodes[:start]):
@@ -246,9 +245,9 @@ class Node:
 
     async def _ask(self, request: Prepare | Accept) -> list[tuple[bool, Ballot, Any]]:
         """
-        The answers so far once a majority agreed, one can no more, or when the time is up.
+        The answers so far, once a majority has agreed or can no longer agree, or the time is up.
 
-        While nobody has agreed to an `Accept` all are waited for: what all refused never happens.
+        While no node has agreed to an `Accept`, all are waited for: what all refused never happens.
         """
         nodes = self._cluster.nodes
         answers: list[tuple[bool, Ballot, Any]] = []
@@ -306,7 +305,7 @@ def _now_s() -> float:
 
 
 async def _ask_node(cluster: SimulatedCluster, node: str, request: Do) -> Any:
-    """Have a node do it; that no process was there to ask means that nothing happened."""
+    """Have a node do it. Without a process there, nothing happened."""
     try:
         return await cluster.request(None, node, request)
     except ConnectionRefusedError as error:

@@ -174,15 +174,15 @@ class Processes(Protocol):
         ...
 
     async def kill(self, node: str) -> NodeStatus:
-        """SIGKILL the node's processes, and wait until they are gone."""
+        """SIGKILL every process of the node, and wait until they are gone."""
         ...
 
     async def pause(self, node: str) -> NodeStatus:
-        """SIGSTOP the node's processes, and wait until the kernel says that they stand still."""
+        """SIGSTOP every process of the node, and wait until each of their threads stands still."""
         ...
 
     async def resume(self, node: str) -> NodeStatus:
-        """SIGCONT the node's processes, and wait until the kernel says that none stands still."""
+        """SIGCONT every process of the node, and wait until no thread stands still."""
         ...
 
     async def status(self, node: str) -> NodeStatus:
@@ -204,9 +204,10 @@ class Links(Protocol):
 
     async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
         """
-        Probe for each pair, all at once, whether packets of the source arrive at the destination.
+        Probe for each pair, all at once, whether a datagram of the source's host arrives at the
+        destination's: in this direction alone, and whatever the processes of the nodes do.
 
-        The destination is its host, not its process: one that is paused or gone still answers.
+        It returns once all have arrived, so `timeout_s` is spent only on pairs that are cut.
         """
         ...
 

@@ -136,12 +136,10 @@ class ContainersCluster:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """The names of the nodes, in order."""
         return self._names
 
     @property
     def exits(self) -> tuple[Exit, ...]:
-        """Every end of a node's main process so far, in order."""
         return tuple(self._exits)
 
     def address(self, node: str) -> str:
@@ -199,11 +197,9 @@ class ContainersCluster:
         return await self._turns.take(node, self._known(node).kill())
 
     async def pause(self, node: str) -> NodeStatus:
-        """SIGSTOP every process of the node, and wait until each of their threads stands still."""
         return await self._turns.take(node, self._known(node).turn("pause"))
 
     async def resume(self, node: str) -> NodeStatus:
-        """SIGCONT every process of the node, and wait until no thread stands still."""
         return await self._turns.take(node, self._known(node).turn("resume"))
 
     async def status(self, node: str) -> NodeStatus:
@@ -215,16 +211,9 @@ class ContainersCluster:
         await self._cuts().drop(grudge)
 
     async def dropped(self) -> Mapping[tuple[str, str], int]:
-        """(source, destination) -> packets dropped since the last `drop`, for each pair it cuts."""
         return await self._cuts().dropped()
 
     async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
-        """
-        See for each pair whether a datagram from the source's host arrives at the destination's.
-
-        One direction only is measured, and no process of the nodes takes part. Datagrams are sent
-        every 20 ms; it returns once all have arrived, so `timeout_s` is spent only on cut pairs.
-        """
         token = str(next(self._tokens))
         pods = {name: self._known(name) for pair in pairs for name in pair}
         asked = {
@@ -263,21 +252,12 @@ class ContainersCluster:
         Run a short command on a node's host, for faults of the network such as `tc`.
 
         It is root there, with NET_ADMIN for the host's network, and may signal the node's processes
-        and change its files. No `kill` or `pause` touches it.
-
-        Raises:
-            OSError: When it cannot be executed.
+        and change its files.
         """
         answer = await self._known(node).request("run", argv=list(argv), stdin=stdin)
         return Command(**answer)
 
     async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
-        """
-        Start a helper on a node's host that runs until the cluster ends.
-
-        Raises:
-            OSError: When it cannot be executed.
-        """
         return await self._known(node).spawn(name, argv)
 
     async def limit(
@@ -296,7 +276,6 @@ class ContainersCluster:
         return await self._known(node).readings()
 
     async def lift(self, node: str) -> None:
-        """Take a node's limits away."""
         await self._turns.take(node, self._known(node).lift())
 
     async def carry(self, node: str, path: Path) -> str:

@@ -117,12 +117,10 @@ class NamespacesCluster:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """The names of the nodes, in order."""
         return tuple(self._addresses)
 
     @property
     def exits(self) -> tuple[Exit, ...]:
-        """Every end of a node's main process so far, in order."""
         return tuple(self._exits)
 
     def address(self, node: str) -> str:
@@ -177,15 +175,12 @@ class NamespacesCluster:
         return await self._turn("stop", node, timeout_s=timeout_s)
 
     async def kill(self, node: str) -> NodeStatus:
-        """SIGKILL every process of the node, and wait until they are gone."""
         return await self._turn("kill", node)
 
     async def pause(self, node: str) -> NodeStatus:
-        """SIGSTOP every process of the node, and wait until each of their threads stands still."""
         return await self._turn("pause", node)
 
     async def resume(self, node: str) -> NodeStatus:
-        """SIGCONT every process of the node, and wait until no thread stands still."""
         return await self._turn("resume", node)
 
     async def status(self, node: str) -> NodeStatus:
@@ -197,16 +192,9 @@ class NamespacesCluster:
         await self._filters.drop(grudge)
 
     async def dropped(self) -> Mapping[tuple[str, str], int]:
-        """(source, destination) -> packets dropped since the last `drop`, for each pair it cuts."""
         return await self._filters.dropped()
 
     async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
-        """
-        See for each pair whether a datagram from the source's host arrives at the destination's.
-
-        One direction only is measured, and no process of the nodes takes part. Datagrams are sent
-        every 20 ms; it returns once all have arrived, so `timeout_s` is spent only on cut pairs.
-        """
         for pair in pairs:
             for node in pair:
                 self._known(node)
@@ -229,11 +217,7 @@ class NamespacesCluster:
         """
         Run a short command on a node's host, for faults of the network such as `tc`.
 
-        It is not one of the node's processes: no `kill` or `pause` touches it. It runs in `/`,
-        and is looked for where root would look, too.
-
-        Raises:
-            OSError: When it cannot be executed.
+        It runs in `/`, and is looked for where root would look, too.
         """
         answer = await self._channel.request(
             "run", node=self._known(node), argv=[tool(argv[0]), *argv[1:]], stdin=stdin
@@ -241,12 +225,6 @@ class NamespacesCluster:
         return Command(**answer)
 
     async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
-        """
-        Start a helper on a node's host that runs until the cluster ends.
-
-        Raises:
-            OSError: When it cannot be executed.
-        """
         log = str(self.directory(node) / f"{name}.log")
         argv = [tool(argv[0]), *argv[1:]]
         pid: int = await self._channel.request("spawn", node=node, argv=argv, log=log)
@@ -278,7 +256,6 @@ class NamespacesCluster:
         return found
 
     async def lift(self, node: str) -> None:
-        """Take a node's limits away."""
         await self._channel.request("lift", node=self._known(node))
 
     async def close(self) -> None:

@@ -1,8 +1,8 @@
 """
-Whether clusters of namespaces can be made on this machine, found by making one.
+Whether clusters of namespaces can be made on this machine: one is made.
 
-Asking for versions and settings would miss what only the kernel knows: a sandbox may forbid one
-call of many. The settings are read only afterwards, to say what would help.
+Versions and settings would not be enough: a sandbox may forbid one call of many, which only the
+kernel knows. Settings are read afterwards, to say what would help.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 Which libdqlite each node runs, and the one that it can be upgraded to.
 
 In containers a version is the name of an image, in namespaces the path of a library file; without
-one a node of a namespace runs this machine's library. What a node runs is read from the memory map
-of its process, not believed: the file that the kernel has mapped, and its hash.
+one a node in a namespace runs this machine's library. The memory map of a node's process shows what
+it really runs: the file that the kernel has mapped, and its hash.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ for maps in glob.glob("/proc/[0-9]*/maps"):
         pass
 print(json.dumps(found))
 """
-"""On the host of a container, which sees the processes of its node alone."""
+"""Runs on the host of a container, which sees only the processes of its node."""
 
 
 class DqliteBuilds:
@@ -49,7 +49,7 @@ class DqliteBuilds:
     def __init__(
         self, cluster: DqliteCluster, start: Callable[[str], Awaitable[None]], options: Options
     ) -> None:
-        """`start` starts a node's process, of the version that this says then."""
+        """`start` starts a node's process, with the version that this object then names."""
         self._cluster = cluster
         self._start = start
         self._is_contained = options.backend == backends.CONTAINERS
@@ -86,7 +86,7 @@ class DqliteBuilds:
         return images.image(self._versions[node]) if self._is_contained else None
 
     def environment(self, node: str) -> Mapping[str, str]:
-        """What leads the node to its library."""
+        """What makes the node load its library."""
         path = self._versions[node]
         return {"DQLITE_LIB": path} if path and not self._is_contained else {}
 

@@ -1,17 +1,17 @@
 """
-What runs on the host of a container: PID 1 of its processes, asked over stdin, answers on stdout.
+The agent: PID 1 of a container that is a node's host; requests come on stdin, answers on stdout.
 
 A node is two containers, as a pod is: a host, which holds the network and runs this, and the node's
-own, which joins the host's network and PID namespaces and can be of any image. So this process sees
-and signals all of the node's, reads from /proc what the kernel says of them, and outlives them;
-when it ends, which it does when stdin ends, the kernel ends them all.
+own, which joins the host's network and PID namespaces and can be of any image. So the agent sees
+and signals all processes of the node, reads from /proc what the kernel says of them, and outlives
+them. It ends when stdin ends, and then the kernel ends them all.
 
 A line is one JSON object: a request `{"id", "verb", ...}` is answered `{"id", "result"}` or
 `{"id", "error": [errno, text]}`. Requests overlap. Any exception but OSError is our mistake, and
 ends the host with its traceback.
 """
 
-# ruff: noqa: ASYNC220, ASYNC230, PTH123, PTH208 - What is called so takes a millisecond at most.
+# ruff: noqa: ASYNC220, ASYNC230, PTH123, PTH208 - These calls take a millisecond at most.
 
 import asyncio
 import contextlib
@@ -234,10 +234,10 @@ class _Agent:
 
 async def _relay(outer: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
     """
-    Lead a connection on to any port of this host, for only a few can be published.
+    Relay a connection to any port of this host, since only a few ports can be published.
 
     Its first line is the number of the port. The first byte of the answer is the errno of the
-    connection to that, 0 when it stands; from there on the ends hear each other alone.
+    connection to that port, 0 when it stands; all other bytes are passed on.
     """
     address, _ = back.get_extra_info("sockname")
     try:
@@ -255,7 +255,7 @@ async def _relay(outer: asyncio.StreamReader, back: asyncio.StreamWriter) -> Non
 async def _pass_on(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, other: asyncio.StreamWriter
 ) -> None:
-    """Pass on what comes, and its end; a connection that breaks breaks the other one as well."""
+    """Pass bytes on, and their end; when one connection breaks, the other one does too."""
     try:
         while data := await reader.read(_RELAYED_BYTES):
             writer.write(data)
