@@ -42,35 +42,16 @@ class TimeLimit(msgspec.Struct, frozen=True):
     update = pass_on
 
 
-class Stagger(msgspec.Struct, frozen=True):
+class Paced(msgspec.Struct, frozen=True):
     """
-    Gaps drawn uniformly from 0 to twice the mean, over all threads together.
+    Steps with a gap between them, over all threads together: a rate is a total, not one per thread.
 
-    The rate is a total, not one per thread. What was missed is not caught up with.
+    Random gaps are drawn uniformly from 0 to twice `gap_ns`, and what was missed is lost. Other gaps
+    are `gap_ns`, and what was missed is caught up with.
     """
-
-    mean_gap_ns: int
-    inner: Generator
-    next_ns: int | None = None
-
-    def next(self, context: Context) -> Answer:
-        answer = self.inner.next(context)
-        if answer is None:
-            return None
-        step, inner = answer
-        if step is PENDING:
-            return step, Stagger(self.mean_gap_ns, inner, self.next_ns)
-        time = step.time if self.next_ns is None else max(step.time, self.next_ns)
-        gap = int(context.rng.random() * 2 * self.mean_gap_ns)
-        return at(step, time), Stagger(self.mean_gap_ns, inner, time + gap)
-
-    update = pass_on
-
-
-class Delay(msgspec.Struct, frozen=True):
-    """Steps `gap_ns` apart; faster when it is behind, until it has caught up."""
 
     gap_ns: int
+    is_random: bool
     inner: Generator
     next_ns: int | None = None
 
@@ -80,9 +61,14 @@ class Delay(msgspec.Struct, frozen=True):
             return None
         step, inner = answer
         if step is PENDING:
-            return step, Delay(self.gap_ns, inner, self.next_ns)
+            return step, Paced(self.gap_ns, self.is_random, inner, self.next_ns)
         due = step.time if self.next_ns is None else self.next_ns
-        return at(step, max(step.time, due)), Delay(self.gap_ns, inner, due + self.gap_ns)
+        time = max(step.time, due)
+        if self.is_random:
+            next_ns = time + int(context.rng.random() * 2 * self.gap_ns)
+        else:
+            next_ns = due + self.gap_ns
+        return at(step, time), Paced(self.gap_ns, self.is_random, inner, next_ns)
 
     update = pass_on
 
@@ -145,7 +131,7 @@ def stagger(mean_gap_s: float, source: Any) -> Generator:
 
     `stagger(0.1, writes)`: ten writes per second on average, with gaps from 0 to 0.2 s.
     """
-    return Stagger(round(mean_gap_s * 1e9), generator(source))
+    return Paced(round(mean_gap_s * 1e9), True, generator(source))
 
 
 def rate(per_second: float, source: Any) -> Generator:
@@ -163,7 +149,7 @@ def delay(gap_s: float, source: Any) -> Generator:
 
     `delay(5, cycle([start, stop]))`: a fault every ten seconds, for five.
     """
-    return Delay(round(gap_s * 1e9), generator(source))
+    return Paced(round(gap_s * 1e9), False, generator(source))
 
 
 def cycle_times(*durations_and_sources: Any) -> Generator:

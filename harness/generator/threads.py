@@ -77,59 +77,39 @@ class Soonest(msgspec.Struct, frozen=True):
     update = pass_on_to_all
 
 
-class EachThread(msgspec.Struct, frozen=True):
-    """An independent copy for every thread in sight."""
+class Each(msgspec.Struct, frozen=True):
+    """
+    An independent copy for every thread in sight, or for every process that one plays.
+
+    `copies` are those that have begun, by thread or process.
+    """
 
     original: Generator
-    copies: tuple[Generator, ...] = ()
+    is_by_process: bool
+    copies: tuple[tuple[Process, Generator], ...] = ()
 
     def next(self, context: Context) -> Answer:
-        copies = self._for(context)
+        owners = context.processes if self.is_by_process else context.threads
+        copies = dict(self.copies)
         offers = Offers(is_pending=context.busy_count > 0)
         for bit in context.free_bits():
-            offers.add(bit, copies[bit].next(context.limited(1 << bit)))
+            copy = copies.get(owners[bit], self.original)
+            offers.add(bit, copy.next(context.limited(1 << bit)))
         if (chosen := offers.soonest(context.rng)) is None:
             return offers.otherwise(self)
-        return chosen.step, EachThread(self.original, _replaced(copies, chosen.member, chosen.rest))
+        alive = {owner: copy for owner, copy in copies.items() if owner in owners}
+        alive[owners[chosen.member]] = chosen.rest
+        return chosen.step, Each(self.original, self.is_by_process, tuple(alive.items()))
 
     def update(self, context: Context, event: Event) -> Generator:
         bit = context.bit(event.process)
         if not context.everyone >> bit & 1:
             return self
-        copies = self._for(context)
-        updated = copies[bit].update(context.limited(1 << bit), event)
-        return EachThread(self.original, _replaced(copies, bit, updated))
-
-    def _for(self, context: Context) -> tuple[Generator, ...]:
-        return self.copies or (self.original,) * len(context.threads)
-
-
-class EachProcess(msgspec.Struct, frozen=True):
-    """An independent copy for every process: a thread whose process crashed starts afresh."""
-
-    original: Generator
-    copies: tuple[tuple[Process, Generator], ...] = ()
-
-    def next(self, context: Context) -> Answer:
+        owner = event.process if self.is_by_process else context.threads[bit]
         copies = dict(self.copies)
-        offers = Offers(is_pending=context.busy_count > 0)
-        for bit in context.free_bits():
-            copy = copies.get(context.processes[bit], self.original)
-            offers.add(bit, copy.next(context.limited(1 << bit)))
-        if (chosen := offers.soonest(context.rng)) is None:
-            return offers.otherwise(self)
-        alive = {p: copy for p, copy in copies.items() if p in context.processes}
-        alive[context.processes[chosen.member]] = chosen.rest
-        return chosen.step, EachProcess(self.original, tuple(alive.items()))
-
-    def update(self, context: Context, event: Event) -> Generator:
-        mask = 1 << context.bit(event.process)
-        if not context.everyone & mask:
-            return self
-        copies = dict(self.copies)
-        copy = copies.get(event.process, self.original)
-        copies[event.process] = copy.update(context.limited(mask), event)
-        return EachProcess(self.original, tuple(copies.items()))
+        copy = copies.get(owner, self.original)
+        copies[owner] = copy.update(context.limited(1 << bit), event)
+        return Each(self.original, self.is_by_process, tuple(copies.items()))
 
 
 class Reserve(msgspec.Struct, frozen=True):
@@ -240,24 +220,22 @@ def on_threads(predicate: Callable[[Thread], bool], source: Any) -> Generator:
     return OnThreads(predicate, generator(source))
 
 
-def clients(source: Any, and_nemesis: Any = None) -> Generator:
+def clients(source: Any) -> Generator:
     """
-    The source on client threads; with a second source, that one on the nemesis threads.
+    The source on client threads.
 
-    `clients(reads, faults)`: clients read while nemeses inject faults.
+    `any_of(clients(reads), nemesis(faults))`: clients read while nemeses inject faults.
     """
-    own = on_threads(_is_client, source)
-    return own if and_nemesis is None else any_of(own, nemesis(and_nemesis))
+    return on_threads(lambda thread: isinstance(thread, int), source)
 
 
-def nemesis(source: Any, and_clients: Any = None) -> Generator:
+def nemesis(source: Any) -> Generator:
     """
-    The source on nemesis threads; with a second source, that one on the client threads.
+    The source on nemesis threads.
 
-    `nemesis(faults)`: no client takes any of these.
+    `nemesis(cycle([start, stop]))`: no client takes any of these.
     """
-    own = on_threads(_is_nemesis, source)
-    return own if and_clients is None else any_of(own, clients(and_clients))
+    return on_threads(lambda thread: isinstance(thread, str), source)
 
 
 def any_of(*sources: Any, weights: tuple[float, ...] | None = None) -> Generator:
@@ -290,7 +268,7 @@ def each_thread(source: Any) -> Generator:
 
     `each_thread(until_ok(repeat(read)))`: every thread reads until it is answered.
     """
-    return EachThread(generator(source))
+    return Each(generator(source), is_by_process=False)
 
 
 def each_process(source: Any) -> Generator:
@@ -299,7 +277,7 @@ def each_process(source: Any) -> Generator:
 
     `each_process([log_in, work])`: every process logs in once, before its work.
     """
-    return EachProcess(generator(source))
+    return Each(generator(source), is_by_process=True)
 
 
 def reserve(*counts_and_sources: Any) -> Generator:
@@ -348,14 +326,6 @@ def concurrency_limit(count: int, source: Any) -> Generator:
     `concurrency_limit(1, writes)`: one write at a time, by any thread.
     """
     return ConcurrencyLimit(count, generator(source))
-
-
-def _is_client(thread: Thread) -> bool:
-    return isinstance(thread, int)
-
-
-def _is_nemesis(thread: Thread) -> bool:
-    return isinstance(thread, str)
 
 
 def _mask(predicate: Callable[[Thread], bool], context: Context) -> int:

@@ -20,6 +20,7 @@ from dissever.systems.dqlite.members import DqliteMembers
 from dissever.systems.dqlite.options import QUORUM, option, voters_of
 from dissever.systems.dqlite.snapshots import snapshots_of
 from dissever.systems.dqlite.stores import STORES, Session
+from dqlite.schema import LeaderNode
 
 PORT = 9001
 
@@ -121,12 +122,7 @@ class DqliteDeployment:
 
     async def answers(self, node: str) -> bool:
         try:
-            async with asyncio.timeout(ASK_LIMIT_S):
-                address = self._addresses[node]
-                async with await dqlite.Client.connect(
-                    address, dial=self.dial, timeout_s=ASK_LIMIT_S
-                ) as client:
-                    await client.leader()
+            await self._ask(node)
         except (dqlite.DqliteError, TimeoutError):
             return False
         return True
@@ -279,14 +275,18 @@ class DqliteDeployment:
     async def _leader_of(self, node: str) -> str | None:
         """The name of the node that a node takes for its leader; None also when it is silent."""
         try:
-            async with asyncio.timeout(ASK_LIMIT_S):
-                async with await dqlite.Client.connect(
-                    self._addresses[node], dial=self.dial, timeout_s=ASK_LIMIT_S
-                ) as client:
-                    leader = await client.leader()
+            leader = await self._ask(node)
         except (dqlite.DqliteError, TimeoutError):
             return None
         return None if leader is None else self._names.get(leader.address)
+
+    async def _ask(self, node: str) -> LeaderNode | None:
+        """Who leads, as a node says. Raises DqliteError or TimeoutError."""
+        async with asyncio.timeout(ASK_LIMIT_S):
+            async with await dqlite.Client.connect(
+                self._addresses[node], dial=self.dial, timeout_s=ASK_LIMIT_S
+            ) as client:
+                return await client.leader()
 
     async def _write(self, node: str) -> None:
         async with await self.lead(node, ASK_LIMIT_S) as client:
