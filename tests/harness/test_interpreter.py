@@ -193,7 +193,7 @@ def test_4_exception_is_info_with_its_class(bench) -> None:
     assert history.events[1].error == ["ZeroDivisionError", "by zero"]
 
 
-def test_4_exception_without_words_is_told_by_its_class(bench) -> None:
+def test_4_exception_without_words_is_reported_by_its_class(bench) -> None:
     async def break_down(_):
         raise TimeoutError
 
@@ -635,7 +635,7 @@ def test_step_in_the_future_waits_for_its_time(virtual_bench) -> None:
     assert history.events[0].time == 3_000_000_000
 
 
-def test_generator_that_can_never_go_on_is_told(virtual_bench) -> None:
+def test_generator_that_can_never_go_on_is_reported(virtual_bench) -> None:
     with pytest.raises(GeneratorError, match="pending for 120 s though everyone is free"):
         virtual_bench.run(Invocation("a", process=99), agree)
 

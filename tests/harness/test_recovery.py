@@ -1,4 +1,4 @@
-"""What a run waits for once faults have healed; nothing is raised, and what was missing is told."""
+"""What a run waits for once faults have healed: what is missing is in the completion."""
 
 from __future__ import annotations
 
@@ -72,63 +72,63 @@ def ask(deployment: Deployment, *f: str, value: Any = None) -> Completion:
     return clock.run(main(), is_virtual=True)
 
 
-def test_what_comes_is_told_with_how_long_it_took() -> None:
-    told = ask(Deployment(ready_s=2), PROGRESS, value={"nodes": ["n1"]})
+def test_what_comes_is_reported_with_how_long_it_took() -> None:
+    completion = ask(Deployment(ready_s=2), PROGRESS, value={"nodes": ["n1"]})
 
-    assert told.value == {
+    assert completion.value == {
         "nodes": ["n1"],
         "leader": "n1",
         "waited_ms": 2000,
         "evidence": {"held": True},
     }
-    assert told.error is None
+    assert completion.error is None
 
 
 @pytest.mark.parametrize("f", [PROGRESS, READY])
-def test_what_does_not_come_is_told_with_what_is_missing(f: str) -> None:
-    told = ask(Deployment(ready_s=99), f, value={"nodes": ["n1"]})
+def test_what_does_not_come_is_reported_with_what_is_missing(f: str) -> None:
+    completion = ask(Deployment(ready_s=99), f, value={"nodes": ["n1"]})
 
-    assert told.value["evidence"] == {"held": False}
-    assert told.error == "nobody leads"
+    assert completion.value["evidence"] == {"held": False}
+    assert completion.error == "nobody leads"
 
 
 def test_replicas_may_catch_up() -> None:
-    told = ask(Dumping(equal_s=3), COMPARE)
+    completion = ask(Dumping(equal_s=3), COMPARE)
 
-    assert told.value["evidence"] == {"held": True}
-    assert told.value["replicas"] == {"n1": "a", "n2": "a"}
+    assert completion.value["evidence"] == {"held": True}
+    assert completion.value["replicas"] == {"n1": "a", "n2": "a"}
 
 
-def test_replicas_that_differ_for_long_are_told() -> None:
-    told = ask(Dumping(equal_s=999), COMPARE)
+def test_replicas_that_differ_for_long_are_reported() -> None:
+    completion = ask(Dumping(equal_s=999), COMPARE)
 
-    assert told.value["evidence"] == {"held": False}
-    assert told.error == "replicas differ 15 s after the last write"
+    assert completion.value["evidence"] == {"held": False}
+    assert completion.error == "replicas differ 15 s after the last write"
 
 
 @pytest.mark.parametrize("restart_mends", [True, False])
 def test_replicas_that_differ_are_compared_once_more_after_a_restart(restart_mends: bool) -> None:
     deployment = Dumping(equal_s=999, restart_mends=restart_mends)
-    told = ask(deployment, COMPARE, RESTART_AGAIN, COMPARE_AGAIN)
+    completion = ask(deployment, COMPARE, RESTART_AGAIN, COMPARE_AGAIN)
 
     assert deployment.did == ["kill n1", "kill n2", "start n1", "start n2"]
-    assert told.value["evidence"] == {"held": restart_mends}
+    assert completion.value["evidence"] == {"held": restart_mends}
 
 
 @pytest.mark.parametrize("dumps", [True, False])
 def test_nothing_is_restarted_without_a_difference(dumps: bool) -> None:
     deployment = Dumping() if dumps else Deployment()
-    told = ask(deployment, READY, COMPARE, RESTART_AGAIN, COMPARE_AGAIN)
+    completion = ask(deployment, READY, COMPARE, RESTART_AGAIN, COMPARE_AGAIN)
 
     assert deployment.did == []
-    assert told.value["evidence"] == {"held": None}
+    assert completion.value["evidence"] == {"held": None}
 
 
 def test_a_system_without_a_dump_is_skipped() -> None:
-    told = ask(Deployment(), COMPARE)
+    completion = ask(Deployment(), COMPARE)
 
-    assert told.value["evidence"] == {"held": None}
-    assert told.error is None
+    assert completion.value["evidence"] == {"held": None}
+    assert completion.error is None
 
 
 def test_another_operation_is_refused() -> None:

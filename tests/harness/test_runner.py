@@ -67,7 +67,7 @@ class Striker:
 
 
 class Silent:
-    """An observer that keeps the phases, and does something at an event if told to."""
+    """An observer that keeps the phases, and does something at an event if asked to."""
 
     def __init__(self, at_event=None):
         self.phases = []
@@ -137,7 +137,7 @@ def test_run_leaves_its_files_behind(tmp_path) -> None:
     }
 
 
-def test_fault_that_cannot_be_injected_is_told_before_anything_runs(tmp_path) -> None:
+def test_fault_that_cannot_be_injected_is_reported_before_anything_runs(tmp_path) -> None:
     with pytest.raises(CannotRun, match="the fault strike cannot be injected: no axe; buy one"):
         execute(make_test(is_missing=True), tmp_path, Silent())
 
@@ -217,7 +217,7 @@ class RealSystem:
 
 
 class Loud:
-    """A nemesis that tells when it is healed."""
+    """A nemesis that prints when it is healed."""
 
     def probe(self):
         return None

@@ -92,7 +92,7 @@ def compositions(inner):
 SOURCES = st.recursive(LEAVES, compositions, max_leaves=6)
 
 
-def told(answer):
+def step_of(answer):
     return None if answer is None else answer[0]
 
 
@@ -108,7 +108,7 @@ def test_asking_twice_gives_the_same_answer(source, seed) -> None:
         here.rng.setstate(state)
         second = asked.next(here)
 
-        assert told(first) == told(second)
+        assert step_of(first) == step_of(second)
         assert here.rng.getstate() == after
 
         if first is None or first[0] is PENDING:

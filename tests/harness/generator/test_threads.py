@@ -205,9 +205,9 @@ def test_process_limit_without_crashes_never_ends(invoked) -> None:
     assert len(invoked(process_limit(2, repeat(A)), 2, limit=50)) == 50
 
 
-def test_concurrency_limit_holds_while_too_many_are_busy(told) -> None:
+def test_concurrency_limit_holds_while_too_many_are_busy(taken) -> None:
     open_operations = most = 0
-    for _, _, what in told(concurrency_limit(3, repeat(A)), 10, limit=100):
+    for _, _, what in taken(concurrency_limit(3, repeat(A)), 10, limit=100):
         open_operations += 1 if what.startswith("invoke") else -1
         most = max(most, open_operations)
 
