@@ -31,13 +31,7 @@ from dataclasses import InitVar, dataclass, field
 from random import Random
 from typing import Any, TypeAlias
 
-from dissever.harness.calls import (
-    CLOSE_LIMIT_S,
-    close,
-    completion_of,
-    pass_on_cancellation,
-    reason,
-)
+from dissever.harness.calls import CLOSE_LIMIT_S, close, completion_of, pass_on_cancellation, reason
 from dissever.harness.client import Client, Completion, Invocation, Nemesis
 from dissever.harness.clock import clock_ns
 from dissever.harness.generator import (

@@ -19,14 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, Protocol, TypeAlias
 
-from dissever.harness.cluster import (
-    Exit,
-    Grudge,
-    NodeState,
-    NodeStatus,
-    Program,
-    Reachability,
-)
+from dissever.harness.cluster import Exit, Grudge, NodeState, NodeStatus, Program, Reachability
 from dissever.harness.cluster.backends import SIMULATED
 
 LATENCY_S = (0.000_5, 0.003)

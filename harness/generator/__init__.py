@@ -56,59 +56,23 @@ from dissever.harness.generator.transforms import (
 
 __all__ = [  # noqa: RUF022 - By groups, as in docs/generators.md.
     # What stands for a generator.
-    "generator",
-    "lazy",
+    "generator", "lazy",
     # Limits and repetition.
-    "limit",
-    "once",
-    "repeat",
-    "cycle",
-    "time_limit",
-    "until_ok",
-    "process_limit",
+    "limit", "once", "repeat", "cycle", "time_limit", "until_ok", "process_limit",
     "concurrency_limit",
     # One after another.
-    "phases",
-    "synchronize",
-    "flip_flop",
-    "sleep",
-    "log",
+    "phases", "synchronize", "flip_flop", "sleep", "log",
     # Pace.
-    "rate",
-    "stagger",
-    "delay",
-    "cycle_times",
+    "rate", "stagger", "delay", "cycle_times",
     # At the same time.
-    "any_of",
-    "shortest_any",
-    "mix",
+    "any_of", "shortest_any", "mix",
     # Who does it.
-    "clients",
-    "nemesis",
-    "on_threads",
-    "each_thread",
-    "each_process",
-    "reserve",
+    "clients", "nemesis", "on_threads", "each_thread", "each_process", "reserve",
     # Keys.
-    "concurrent_keys",
-    "sequential_keys",
-    "then_with_keys",
+    "concurrent_keys", "sequential_keys", "then_with_keys",
     # What passes.
-    "map_invocations",
-    "f_map",
-    "filter_invocations",
-    "on_update",
-    "trace",
+    "map_invocations", "f_map", "filter_invocations", "on_update", "trace",
     # To write one's own.
-    "Answer",
-    "Context",
-    "Generator",
-    "GeneratorError",
-    "Log",
-    "NOTHING",
-    "PENDING",
-    "Sleep",
-    "Step",
-    "Thread",
-    "validated",
-]
+    "Answer", "Context", "Generator", "GeneratorError", "Log", "NOTHING", "PENDING", "Sleep",
+    "Step", "Thread", "validated",
+]  # fmt: skip

@@ -8,13 +8,7 @@ from typing import Any
 import msgspec
 
 from dissever.harness.client import Invocation
-from dissever.harness.generator.core import (
-    NOTHING,
-    Answer,
-    Context,
-    Generator,
-    Offers,
-)
+from dissever.harness.generator.core import NOTHING, Answer, Context, Generator, Offers
 from dissever.harness.generator.lift import Memo, generator
 from dissever.harness.generator.sequences import synchronize
 from dissever.harness.history import Event, Key, Type

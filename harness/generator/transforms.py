@@ -11,15 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from dissever.harness.client import Invocation
-from dissever.harness.generator.core import (
-    PENDING,
-    Answer,
-    Context,
-    Generator,
-    Log,
-    Sleep,
-    pass_on,
-)
+from dissever.harness.generator.core import PENDING, Answer, Context, Generator, Log, Sleep, pass_on
 from dissever.harness.generator.lift import generator
 from dissever.harness.history import Event
 
