@@ -19,7 +19,7 @@ __all__ = ["CLOSE_LIMIT_S", "close", "completion_of", "pass_on_cancellation", "r
 log = logging.getLogger(__name__)
 
 CLOSE_LIMIT_S: Final = 2.0
-"""How long a client may take to close."""
+"""How long a client may take to close, and a task that was cancelled to end."""
 
 _SHOWN_CHARS_MAX: Final = 500
 

@@ -101,24 +101,22 @@ async def interpret(
     return await interpreter.run()
 
 
+@dataclass(slots=True, eq=False)
 class _Slot:
     """
     What one worker is doing.
 
     `mark` names the operation that is open: the number of events when it was handed over. `number`
-    tells the task of today from one that was given up.
+    is that of the worker's task: it grows when a task is given up for a new one.
     """
 
-    __slots__ = ("client", "is_handed", "mark", "number", "step", "task", "waiter")
-
-    def __init__(self) -> None:
-        self.client: Client | None = None
-        self.step: Invocation | Sleep | None = None
-        self.is_handed = False
-        self.mark = 0
-        self.number = 0
-        self.task: asyncio.Task[None] | None = None
-        self.waiter: asyncio.Future[None] | None = None
+    client: Client | None = None
+    step: Invocation | Sleep | None = None
+    is_handed: bool = False
+    mark: int = 0
+    number: int = 0
+    task: asyncio.Task[None] | None = None
+    waiter: asyncio.Future[None] | None = None
 
 
 @dataclass(eq=False)
