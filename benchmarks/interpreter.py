@@ -30,7 +30,7 @@ from pathlib import Path
 from dissever.harness.client import Client, Completion, Invocation
 from dissever.harness.generator import clients, limit, repeat
 from dissever.harness.history import Event, Type
-from dissever.harness.interpreter import Limits, interpret
+from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
 from dissever.harness.streams import stream
 
@@ -69,7 +69,7 @@ def interpreted_per_s(operations: int, directory: Path) -> float:
                 nemeses={},
                 rng=stream(1, "generator"),
                 record=journal,
-                limits=Limits(),
+                limits=TimeLimits(),
             )
         )
         took = time.perf_counter() - begin

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from dissever.harness.generator import (
 )
 from dissever.harness.history import History, Key
 from dissever.harness.plan import DISK_MB, Options, Plan, host_versions
-from dissever.harness.recovery_names import (
+from dissever.harness.recovery import (
     COMPARE,
     COMPARE_AGAIN,
     PROGRESS,
@@ -42,7 +43,16 @@ from dissever.harness.recovery_names import (
 )
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
 from dissever.harness.runner import Test
-from dissever.harness.system import Deployment, System
+from dissever.harness.system import (
+    Deployment,
+    Membership,
+    Ports,
+    Primaries,
+    Snapshot,
+    Snapshots,
+    System,
+    Upgrades,
+)
 from dissever.nemesis import (
     FAULTS,
     KINDS,
@@ -61,15 +71,8 @@ from dissever.nemesis import (
 from dissever.nemesis import final as final_healing
 from dissever.nemesis import generator as play
 from dissever.nemesis import plan as draw_plan
-from dissever.reports import Subject, render_html, render_junit
+from dissever.reports import NodeEvent, render_html, render_junit
 from dissever.workloads import WORKLOADS
-
-CAPABILITIES = {
-    "namespaces": ("network namespaces", "nftables"),
-    "containers": ("Docker containers", "nftables"),
-    "simulated": ("virtual time",),
-}
-"""What of the machine each backend uses."""
 
 FINAL_RATE = 500.0
 """Operations per second of the final reads."""
@@ -83,7 +86,7 @@ def make_plan(options: Options, system: System, started: datetime) -> Plan:
         command=repeat_command(options),
         started=started.astimezone(UTC).isoformat(timespec="seconds"),
         versions={"dissever": __version__, **host_versions(), **system.versions(options)},
-        capabilities=CAPABILITIES[options.backend],
+        capabilities=options.backend.capabilities,
     )
 
 
@@ -103,13 +106,12 @@ def repeat_command(options: Options) -> str:
     words += ["--time-limit", f"{options.time_limit_s:g}"]
     words += ["--operation-limit", f"{options.operation_limit_s:g}"]
     words += ["--fault-interval", f"{options.fault_interval_s:g}"]
-    words += ["--consistency", options.consistency]
     if options.disk_mb != DISK_MB:
         words += ["--disk-mb", str(options.disk_mb)]
-    if options.values:
-        words += ["--values", str(options.values)]
-    for name, value in options.system_options.items():
-        words += ["--bug", str(value)] if name == "bug" else ["--set", f"{name}={value}"]
+    for name, value in {**options.workload_options, **options.system_options}.items():
+        if value is not None:
+            named = name in ("bug", "consistency", "values")
+            words += [f"--{name}", str(value)] if named else ["--set", f"{name}={value}"]
     return shlex.join([*words, "--seed", str(options.seed)])
 
 
@@ -156,15 +158,15 @@ def make_test(plan: Plan, system: System) -> Test:
     def nemeses(deployment: Deployment) -> Mapping[str, Nemesis]:
         environment = Environment(
             cluster=deployment.cluster,
-            primaries=deployment,
+            primaries=deployment if isinstance(deployment, Primaries) else None,
             answers=deployment.answers,
             seed=options.seed,
             budget=_budget(options, system),
-            watched=deployment,
-            members=deployment.members,
-            builds=deployment.builds,
-            peer_ports=deployment.peer_ports,
-            client_ports=deployment.client_ports,
+            watched=_Watched(deployment),
+            members=deployment.members if isinstance(deployment, Membership) else None,
+            builds=deployment.builds if isinstance(deployment, Upgrades) else None,
+            peer_ports=deployment.peer_ports if isinstance(deployment, Ports) else (),
+            client_ports=deployment.client_ports if isinstance(deployment, Ports) else (),
         )
         return make_nemeses(options.faults, environment)
 
@@ -172,6 +174,7 @@ def make_test(plan: Plan, system: System) -> Test:
         plan=plan,
         system=system,
         generator=_generator(options, system),
+        store=workload.store,
         client=workload.client,
         nemeses=nemeses,
     )
@@ -195,9 +198,9 @@ def judge(
     """What all checkers say of a history."""
     options = plan.options
     checkers: dict[str, Checker] = dict(WORKLOADS[options.workload].checkers(options))
-    checkers["liveness"] = Liveness(plan.actions)
-    checkers["stats"] = Stats(plan.actions)
-    checkers["faults"] = Evidence(plan.actions)
+    checkers["liveness"] = Liveness()
+    checkers["stats"] = Stats()
+    checkers["faults"] = Evidence()
     checkers["logs"] = LogPatterns(_node_logs(run, options.nodes))
     results = compose(checkers, history, Budget())
     reasons = [*([f"the run ended early: {interruption}"] if interruption else []), *notes]
@@ -210,11 +213,52 @@ def judge(
 def write_reports(run: Path, plan: Plan, history: History, results: Results) -> Path:
     """Write the page and the JUnit file; the path of the page."""
     page = run / store.REPORT
-    subject = Subject.of(plan)
-    page.write_text(render_html(subject, history, results), encoding="utf-8")
-    junit = render_junit(subject, history, results, str(page))
+    page.write_text(render_html(plan, history, results, node_events(history)), encoding="utf-8")
+    junit = render_junit(plan, history, results, str(page))
     (run / store.JUNIT).write_text(junit, encoding="utf-8")
     return page
+
+
+def node_events(history: History) -> tuple[NodeEvent, ...]:
+    """What the faults did to the nodes' processes, from their evidence."""
+    events = []
+    for fault in history.faults:
+        completion = fault.completion
+        if completion is None or not isinstance(completion.value, dict):
+            continue
+        if fault.f not in _PROCESS_EVENTS:
+            continue
+        for node in completion.value.get("targets", ()):
+            events.append(NodeEvent(completion.time, str(node), _PROCESS_EVENTS[fault.f]))
+    return tuple(events)
+
+
+_PROCESS_EVENTS = {
+    "kill": "killed",
+    "terminate": "stopped",
+    "start-crash-loop": "killed",
+    "stop-crash-loop": "started",
+    "start": "started",
+    "pause": "paused",
+    "resume": "resumed",
+    "start-deposed-leader": "paused",
+    "resume-deposed-leader": "resumed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """What is seen of a system that may lack leaders and snapshots."""
+
+    deployment: Deployment
+
+    async def primaries(self) -> tuple[str, ...]:
+        seen = self.deployment
+        return await seen.primaries() if isinstance(seen, Primaries) else ()
+
+    async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
+        seen = self.deployment
+        return await seen.snapshots() if isinstance(seen, Snapshots) else {}
 
 
 def _generator(options: Options, system: System) -> Any:

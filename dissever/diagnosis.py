@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from dissever import __version__
-from dissever.harness.client import Missing
 from dissever.harness.cluster import backends
+from dissever.harness.missing import Missing
 from dissever.nemesis import KINDS, Backend
 from dissever.nemesis.toxiproxy import server as toxiproxy
 from dissever.systems import SYSTEMS, load

@@ -1,7 +1,7 @@
 """
 Make nodes one cluster of voters: `join.py ADDRESS...`; the first one has founded it, as id 1.
 
-The service `join` of compose.yaml. Who is a member already stays one, so it can be run again.
+The service `join` of compose.yaml. Members stay members, so it can be run again.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ GAP_S = 0.2
 
 
 async def join(addresses: Sequence[str]) -> None:
-    """Add whoever is no voter yet, one after the other."""
+    """Make each node that is no voter yet one, one after the other."""
     async with await dqlite.find_leader(
         list(addresses), timeout_s=ASK_LIMIT_S, deadline_s=LIMIT_S
     ) as leader:

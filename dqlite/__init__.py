@@ -9,13 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dqlite.bindings import (
-        Capability,
-        Library,
-        LibraryIdentity,
-        library_identity,
-        load,
-    )
+    from dqlite.bindings import Capability, Library, LibraryIdentity, library_identity, load
     from dqlite.client import Client
     from dqlite.connection import Connection, Dial, connect
     from dqlite.errors import (

@@ -103,7 +103,7 @@ class Client:
     # The leader answers; code 1 is indeterminate here: read `cluster` to know
 
     async def add(self, node_id: int, address: str) -> None:
-        """Add a node as a spare; it has to be told nothing and need not run."""
+        """Add a node as a spare. The node need not run, and needs no message."""
         await self._ask(schema.Add(node_id, address), schema.Empty, Scope.MEMBERSHIP)
 
     async def assign(self, node_id: int, role: Role) -> None:

@@ -56,7 +56,7 @@ async def find_leader(
 async def _ask_all(
     addresses: Sequence[str], dial: Dial | None, timeout_s: float
 ) -> tuple[Client | None, list[str]]:
-    """Return the first confirmed leader, or what each node said instead."""
+    """Return the first confirmed leader, or what each node answered instead."""
     tasks = [asyncio.create_task(_ask(address, dial, timeout_s)) for address in addresses]
     leader = None
     reasons = []

@@ -1,8 +1,8 @@
 """
 A dqlite node in this process.
 
-The class stands between Python and what 1.11.1 does to the careless: a failed creation poisons the
-process, stopping a node that never started crashes it, and two nodes may share one directory.
+The class guards against what 1.11.1 does: a failed creation poisons the process, stopping a node
+that never started crashes it, and two nodes may share one directory.
 
 Source: `dqlite/include/dqlite.h`, `dqlite/src/server.c`.
 """

@@ -1,9 +1,9 @@
 """
-What SQL text would do to a server, as far as its tokens tell: refusals, and how many statements.
+What SQL text would do to a server, as far as its tokens show it: refusals, and how many statements.
 
-A tokenizer, not a parser: it tells words from literals and comments, no more. What it cannot see: a
-SELECT of a BOOLEAN column that holds text or real, or of a DATETIME column that holds real or blob,
-ends the server too.
+A tokenizer, not a parser: it separates words from literals and comments, no more. It cannot see
+the types in a column: a SELECT of a BOOLEAN column that holds text or real, or of a DATETIME column
+that holds real or blob, ends the server too.
 
 Source: `sqlite3/src/tokenize.c`; dqlite#477 (RETURNING).
 """

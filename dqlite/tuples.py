@@ -1,7 +1,7 @@
 """
 Tuples of SQL values: the parameters of a statement and the rows of a result.
 
-The first word tells a row from the end: no type has the code 15 (done) or 14 (more).
+The first word says whether a row or the end comes: no type has the code 15 (done) or 14 (more).
 
 Source: `dqlite/src/tuple.h`, `dqlite/src/query.c`.
 """

@@ -1,18 +1,17 @@
 """
-What the interpreter asks of the outside: clients that apply operations, nemeses that inject faults.
+The seams of the interpreter: clients that apply operations, nemeses that inject faults.
 
 A client's completion says ok, fail or info. Whatever it raises is info: unknown.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from dissever.harness.cluster import Cluster
 from dissever.harness.history import Key, Process, Type
+from dissever.harness.missing import Missing
 
 ANY_PROCESS = -1
 """The process of an invocation that any free process may take."""
@@ -20,7 +19,7 @@ ANY_PROCESS = -1
 
 class Invocation(msgspec.Struct, frozen=True, gc=False):
     """
-    What is asked of a client or a nemesis; `ok`, `fail` and `info` answer it and nothing else.
+    What is asked of a client or a nemesis; `ok`, `fail` and `info` complete it.
 
     A generator may leave `process` and `time` (ns since the run began) open: any free process, now.
     """
@@ -32,7 +31,7 @@ class Invocation(msgspec.Struct, frozen=True, gc=False):
     time: int = 0
 
     def ok(self, value: Any = None) -> Completion:
-        """It took effect; `value` is what the client was told."""
+        """It took effect; `value` is the answer that the client got."""
         return Completion(Type.OK, value)
 
     def fail(self, error: Any) -> Completion:
@@ -45,7 +44,7 @@ class Invocation(msgspec.Struct, frozen=True, gc=False):
 
 
 class Completion(msgspec.Struct, frozen=True, gc=False):
-    """What came of an invocation."""
+    """How an invocation ended: its type, with the answer or the error."""
 
     type: Type
     value: Any = None
@@ -76,19 +75,11 @@ class Client(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Why a fault cannot be injected here, and what would help."""
-
-    reason: str
-    remedy: str
-
-
 class Nemesis(Protocol):
     """Injects one kind of fault and heals it."""
 
-    def probe(self, cluster: Cluster) -> Missing | None:
-        """Why this fault cannot run on the cluster, or None."""
+    def probe(self) -> Missing | None:
+        """Why this fault cannot be injected here, or None."""
         ...
 
     async def invoke(self, invocation: Invocation) -> Completion:
@@ -114,20 +105,4 @@ class Prepares(Protocol):
         Raises:
             OSError: When it cannot be, with the reason.
         """
-        ...
-
-
-class Store(Protocol):
-    """What every store has beside the operations that a workload asks for."""
-
-    async def close(self) -> None:
-        """Let go of connections."""
-        ...
-
-
-class Primaries(Protocol):
-    """What a leader-targeting fault asks of a system."""
-
-    async def primaries(self) -> tuple[str, ...]:
-        """The names of the nodes that claim to lead now, best effort, in order of the nodes."""
         ...

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 JUMPS_PER_LOOK = 64
-"""So many times the virtual clock jumps between two looks at files: signals arrive by one."""
+"""How often the virtual clock jumps between two looks at files; signals arrive by one."""
 
 
 class NothingWillHappen(RuntimeError):
@@ -53,8 +53,8 @@ class _JumpingSelector(selectors.SelectSelector):
         self._jumps = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        # No file matters in a simulation but the loop's own wake-up pipe, and that can wait: a
-        # system call per step would be most of a run's time.
+        # The only file of a simulation is the loop's own wake-up pipe, and that can wait: a system
+        # call per step would be most of a run's time.
         if timeout is not None and timeout <= 0:
             return []
         self._jumps += 1

@@ -27,10 +27,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from random import Random
 from typing import Any, TypeAlias
 
+from dissever.harness.calls import CLOSE_LIMIT_S, close, completion_of, pass_on_cancellation, reason
 from dissever.harness.client import Client, Completion, Invocation, Nemesis
 from dissever.harness.clock import clock_ns
 from dissever.harness.generator import (
@@ -51,18 +52,15 @@ POLL_S = 0.01
 """How often a pending generator is asked again when nothing happens."""
 
 STUCK_S = 120.0
-"""A generator that is pending for so long while everyone is free will never go on."""
-
-CLOSE_LIMIT_S = 2.0
-"""How long a client may take to close, and a hung one to be cancelled."""
+"""A generator that is pending this long while everyone is free will never go on."""
 
 Open: TypeAlias = Callable[[str], Awaitable[Client]]
 """Opens a client to a node. Whatever it raises means that no client could be opened."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Time limits: of an operation of a client, and of one of a nemesis."""
+class TimeLimits:
+    """How long an operation of a client may take, and one of a nemesis."""
 
     operation_s: float = 5.0
     nemesis_s: float = 60.0
@@ -77,7 +75,7 @@ async def interpret(
     nemeses: Mapping[str, Nemesis],
     rng: Random,
     record: Callable[[Event], None],
-    limits: Limits,
+    limits: TimeLimits,
 ) -> History:
     """
     Run a generator to its end.
@@ -87,8 +85,8 @@ async def interpret(
         open_client: Worker i talks to `nodes[i % len(nodes)]`.
         nemeses: The process of each is its name.
         rng: The generator's stream of random numbers.
-        record: Called with every event in order: the journal. What it raises ends the run, but for
-            `NotJson`: then the completion is recorded as info.
+        record: Called with every event in order: the journal. After `NotJson` the completion is
+            recorded as info; anything else that it raises ends the run.
 
     Returns:
         The history. When the run ends early, by an error or a cancellation, everything is healed,
@@ -103,57 +101,50 @@ async def interpret(
     return await interpreter.run()
 
 
+@dataclass(slots=True, eq=False)
 class _Slot:
     """
     What one worker is doing.
 
     `mark` names the operation that is open: the number of events when it was handed over. `number`
-    tells the task of today from one that was given up.
+    is that of the worker's task: it grows when a task is given up for a new one.
     """
 
-    __slots__ = ("client", "is_handed", "mark", "number", "step", "task", "waiter")
-
-    def __init__(self) -> None:
-        self.client: Client | None = None
-        self.step: Invocation | Sleep | None = None
-        self.is_handed = False
-        self.mark = 0
-        self.number = 0
-        self.task: asyncio.Task[None] | None = None
-        self.waiter: asyncio.Future[None] | None = None
+    client: Client | None = None
+    step: Invocation | Sleep | None = None
+    is_handed: bool = False
+    mark: int = 0
+    number: int = 0
+    task: asyncio.Task[None] | None = None
+    waiter: asyncio.Future[None] | None = None
 
 
+@dataclass(eq=False)
 class _Interpreter:
-    def __init__(
-        self,
-        generator: Generator,
-        open_client: Open,
-        nodes: Sequence[str],
-        concurrency: int,
-        nemeses: Mapping[str, Nemesis],
-        rng: Random,
-        record: Callable[[Event], None],
-        limits: Limits,
-    ) -> None:
-        self._generator = generator
-        self._open_client = open_client
-        self._nodes = nodes
-        self._concurrency = concurrency
-        self._nemeses = nemeses
-        self._record = record
-        self._limits = limits
-        self._limit_ns = round(limits.operation_s * 1e9)
-        self._context = Context.initial(concurrency, nemeses, rng)
+    """One run; the first fields are the arguments of `interpret`."""
+
+    _generator: Generator
+    _open_client: Open
+    _nodes: Sequence[str]
+    _concurrency: int
+    _nemeses: Mapping[str, Nemesis]
+    _rng: InitVar[Random]
+    _record: Callable[[Event], None]
+    _limits: TimeLimits
+    _events: list[Event] = field(default_factory=list)
+    _deadlines: deque[tuple[int, int, int]] = field(default_factory=deque)
+    _given_up: set[asyncio.Task[None]] = field(default_factory=set)
+    _refusals: set[type[BaseException]] = field(default_factory=set)
+    _is_exhausted: bool = False
+    _dispatch_is_due: bool = False
+    _timer: asyncio.TimerHandle | None = None
+    _deadline_timer: asyncio.TimerHandle | None = None
+    _pending_since: int | None = None
+
+    def __post_init__(self, rng: Random) -> None:
+        self._limit_ns = round(self._limits.operation_s * 1e9)
+        self._context = Context.initial(self._concurrency, self._nemeses, rng)
         self._slots = [_Slot() for _ in self._context.threads]
-        self._events: list[Event] = []
-        self._deadlines: deque[tuple[int, int, int]] = deque()
-        self._given_up: set[asyncio.Task[None]] = set()
-        self._refusals: set[type[BaseException]] = set()
-        self._is_exhausted = False
-        self._dispatch_is_due = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._deadline_timer: asyncio.TimerHandle | None = None
-        self._pending_since: int | None = None
 
     async def run(self) -> History:
         self._loop = asyncio.get_running_loop()
@@ -307,25 +298,25 @@ class _Interpreter:
                     slot.client = client
                 if client is None:
                     continue
-                completion = await _answer(client, step)
+                completion = await completion_of(client, step)
                 self._complete(bit, number, step, completion)
                 if completion.type is Type.INFO:
                     leaving, client = client, None
-                    await _close(leaving)
+                    await close(leaving)
         finally:
             if client is not None:
-                await _close(client)
+                await close(client)
 
     async def _opened(self, bit: int, number: int, step: Invocation) -> Client | None:
         """A client, or None: the step is fail then, since nothing was sent."""
         try:
             return await self._open_client(self._node(bit) or "")
         except (Exception, asyncio.CancelledError) as error:  # Whatever it is: no client.
-            _pass_on_cancellation(error)
+            pass_on_cancellation(error)
             if type(error) not in self._refusals:
                 self._refusals.add(type(error))
                 log.info("process %s: no client to %s: %r", step.process, self._node(bit), error)
-            self._complete(bit, number, step, step.fail(["no-client", _told(error)]))
+            self._complete(bit, number, step, step.fail(["no-client", reason(error)]))
             return None
 
     async def _torment(self, bit: int, slot: _Slot, number: int) -> None:
@@ -336,7 +327,7 @@ class _Interpreter:
             if isinstance(step, Sleep):
                 await self._sleep(bit, step)
                 continue
-            completion = await _answer(nemesis, step)
+            completion = await completion_of(nemesis, step)
             if completion.error is not None:
                 log.warning("%s: %s: %s", step.process, step.f, completion.error)
             completion = Completion(Type.INFO, completion.value, completion.error)
@@ -475,38 +466,6 @@ async def _undisturbed(work: Coroutine[Any, Any, None]) -> None:
             cancellation = error
     if cancellation is not None:
         raise cancellation
-
-
-async def _answer(client: Client | Nemesis, step: Invocation) -> Completion:
-    """What it says; whatever it raises is info, and so is what says nothing."""
-    try:
-        completion: Any = await client.invoke(step)
-    except (Exception, asyncio.CancelledError) as error:  # Nobody knows what it did before.
-        _pass_on_cancellation(error)
-        return step.info([type(error).__name__, _told(error)])
-    if not isinstance(completion, Completion) or completion.type is Type.INVOKE:
-        return step.info(["no-completion", f"expected ok, fail or info, got {completion!a}"[:500]])
-    answer: Completion = completion
-    return answer
-
-
-def _pass_on_cancellation(error: BaseException) -> None:
-    """Raise it again if this task is cancelled; a driver may also raise it of its own accord."""
-    task = asyncio.current_task()
-    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-        raise error
-
-
-async def _close(client: Client) -> None:
-    try:
-        async with asyncio.timeout(CLOSE_LIMIT_S):
-            await client.close()
-    except Exception as error:  # A client that cannot close is left behind.
-        log.debug("closing a client: %s", _told(error))
-
-
-def _told(error: BaseException) -> str:
-    return str(error) or type(error).__name__
 
 
 def _unrecordable(event: Event, error: NotJson) -> Event:

@@ -1,7 +1,7 @@
 """
-The history on disk while it is made: one JSON line per event, written before anybody goes on.
+The history on disk while it is made: one JSON line per event, written before the run goes on.
 
-Every line is one `write` to the operating system. Whatever kills the harness, at most the line that
+Every line is one `write` to the operating system. When the harness is killed, at most the line that
 is being written is lost; a machine that loses power may lose more, since nothing is synced.
 """
 

@@ -1,33 +1,33 @@
 """
-Everything that defines a run, as one value: it is written before the run starts, and a run can be
-repeated from it alone.
+Everything that defines a run, as one value. It is written before the run starts, and is enough to
+repeat it.
 """
 
 from __future__ import annotations
 
 import platform
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 
 from dissever.harness.actions import Action
+from dissever.harness.cluster.backends import NAMESPACES, Backend
 from dissever.harness.cluster.hosts import PLAIN, Hosts
+from dissever.harness.options import OptionValue
 
 DISK_MB = 64
-"""Small enough to be filled in a moment, and room for eight segments of dqlite's log."""
+"""Small enough to be filled quickly, and large enough for eight segments of dqlite's log."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """
     What a user asks for. Times in seconds, `rate` in operations per second over all clients.
 
-    `concurrency` counts client processes. `values` 0 means that every written value is unique, else
-    values are drawn from 0 to `values` - 1. `system_options` are the system's own, such as the bug
-    that is switched on in the simulated one. `script` is the text of the file that says when which
-    fault strikes, and `script_path` where it was read; without it that is drawn from the seed.
-    `backend` is where nodes run; the names are those of `Cluster.backend`.
-    `disk_mb` is the size of a node's disk where a fault needs it to have one of its own; `hosts` is
-    what the faults need of the hosts.
+    `concurrency` counts client processes. `system_options` and `workload_options` hold a value for
+    every option that the system and the workload declare; where one is left out its default counts.
+    `script` is the text of the file that says when which fault strikes, and `script_path` where it
+    was read; without it that is drawn from the seed. `disk_mb` is the size of a node's disk where a
+    fault needs it to have one of its own; `hosts` is what the faults need of the hosts.
     """
 
     system: str
@@ -40,12 +40,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     operation_limit_s: float = 1.0
     fault_interval_s: float = 5.0
     seed: int = 0
-    consistency: str = "quorum"
-    values: int = 0
-    system_options: dict[str, Any] = {}
+    system_options: Mapping[str, OptionValue] = {}
+    workload_options: Mapping[str, OptionValue] = {}
     script: str = ""
     script_path: str = ""
-    backend: str = "namespaces"
+    backend: Backend = NAMESPACES
     disk_mb: int = DISK_MB
     hosts: Hosts = PLAIN
 

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dissever.harness import recovery_names as names
-from dissever.harness.client import Completion, Invocation, Missing
-from dissever.harness.cluster import Cluster
-from dissever.harness.system import Deployment
+from dissever.harness.client import Completion, Invocation
+from dissever.harness.cluster import Processes
+from dissever.harness.missing import Missing
+from dissever.harness.system import Deployment, Replicas
 
 __all__ = ["Recovery"]
 
@@ -32,7 +33,7 @@ class Recovery:
         self._is_well = True
         """Whether what was asked for last came."""
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         return None
 
     async def invoke(self, invocation: Invocation) -> Completion:
@@ -80,26 +81,28 @@ class Recovery:
 
     async def _restart(self, unless: str) -> tuple[bool | None, Mapping[str, Any]]:
         """
-        Kill and start every node, if what was asked for last did not come: that verdict stands.
+        Kill and start every node, if what was asked for last did not come. That verdict stands.
 
-        What the nodes have on their disks can only be read from those that serve, and only then
-        does it show whether replicas differ for good or in memory.
+        Only nodes that serve can be compared, and only a restart shows whether replicas differ on
+        their disks or in memory.
         """
         if self._is_well:
             return None, {"skipped": unless}
         cluster = self._deployment.cluster
+        if not isinstance(cluster, Processes):
+            return None, {"skipped": "the nodes have no processes to restart"}
         await asyncio.gather(*(cluster.kill(node) for node in cluster.nodes))
         await asyncio.gather(*(cluster.start(node) for node in cluster.nodes))
         return True, await self._deployment.await_ready(LIMIT_S)
 
     async def _compare(self, since: str) -> tuple[bool | None, Mapping[str, Any]]:
         """Nodes that lag catch up: ask until all hold the same, or the time is up."""
+        if not isinstance(self._deployment, Replicas):
+            return None, {"skipped": "the system offers no dump"}
         loop = asyncio.get_running_loop()
         until = loop.time() + COMPARE_LIMIT_S
         while True:
             replicas = await self._deployment.replicas()
-            if replicas is None:
-                return None, {"skipped": "the system offers no dump"}
             if len(set(replicas.values())) == 1:
                 return True, {"replicas": dict(replicas)}
             if loop.time() >= until:

@@ -1,8 +1,8 @@
 """
 What was judged: verdicts, anomalies, and how several checkers make one verdict.
 
-A verdict is ordered valid < unknown < invalid, and several give the greatest: unknown never hides
-an invalid one and is never shown as valid. Every result says why.
+Verdicts are ordered valid < unknown < invalid, and several give the greatest. So unknown never
+hides an invalid one, and is never shown as valid. Every result says why.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
 
     `name` is the literature's (`lost-update`), `summary` one sentence for a newcomer. `indices` are
     the guilty events; `context` the events around them that a reader needs, guilty ones included.
-    `confirmation` is one sentence on who else finds it impossible, or why nobody was asked.
+    `confirmation` is one sentence: what else found it impossible, or why nothing else was asked.
     `orders` are the longest partial linearizations, longest first: the first that has an operation
     is the longest found with it. They are all there are if `orders_complete`.
     """

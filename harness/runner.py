@@ -1,8 +1,8 @@
 """
 The life of a run: deploy the system, interpret the generator, heal, and leave a history behind.
 
-Judging is not part of it: it starts from the history that is on the disk, so a run whose end
-failed, or whose harness was killed, is judged like any other.
+Judging is not part of it. It starts from the history on disk, so a run whose end failed, or whose
+harness was killed, is judged like any other.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import msgspec
 
 from dissever.harness import clock, store
 from dissever.harness.client import Client, Nemesis, Prepares
-from dissever.harness.cluster import Cluster
+from dissever.harness.cluster import Cluster, Processes
 from dissever.harness.history import Event
-from dissever.harness.interpreter import Limits, interpret
+from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
 from dissever.harness.plan import Outcome, Plan
 from dissever.harness.recovery import Recovery
@@ -54,13 +54,18 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A plan with everything that carries it out. `generator` stands for the whole of the run."""
+    """
+    A plan with everything that carries it out. `generator` stands for the whole of the run.
+
+    `client` makes a client of a store of the system; `store` is the name of that store.
+    """
 
     __test__ = False
 
     plan: Plan
     system: System
     generator: Any
+    store: str
     client: Callable[[Any], Client]
     nemeses: Callable[[Deployment], Mapping[str, Nemesis]]
 
@@ -100,7 +105,7 @@ async def _interpret(test: Test, run: Path, observer: Observer, deployment: Depl
     options = test.plan.options
     nemeses = dict(test.nemeses(deployment))
     for name, nemesis in nemeses.items():
-        missing = nemesis.probe(deployment.cluster)
+        missing = nemesis.probe()
         if missing is not None:
             raise CannotRun(
                 f"the fault {name} cannot be injected: {missing.reason}; {missing.remedy}"
@@ -109,7 +114,7 @@ async def _interpret(test: Test, run: Path, observer: Observer, deployment: Depl
     nemeses[RECOVERY] = Recovery(deployment)
 
     async def open_client(node: str) -> Client:
-        return test.client(await deployment.open_store(options.workload, node))
+        return test.client(await deployment.open_store(test.store, node))
 
     events: list[Event] = []
     with Journal(run / store.HISTORY) as journal:
@@ -129,7 +134,7 @@ async def _interpret(test: Test, run: Path, observer: Observer, deployment: Depl
                 nemeses=nemeses,
                 rng=stream(options.seed, "generator"),
                 record=record,
-                limits=Limits(operation_s=options.operation_limit_s),
+                limits=TimeLimits(operation_s=options.operation_limit_s),
             )
         except asyncio.CancelledError:
             return "interrupted"
@@ -152,8 +157,8 @@ async def _prepare(
             try:
                 is_disturbed |= await nemesis.prepare()
             except OSError as error:
-                told = error.strerror or error
-                raise CannotRun(f"the fault {name} cannot be prepared: {told}") from error
+                reason = error.strerror or error
+                raise CannotRun(f"the fault {name} cannot be prepared: {reason}") from error
     if is_disturbed:
         try:
             await deployment.await_ready(PREPARED_LIMIT_S)
@@ -162,7 +167,9 @@ async def _prepare(
 
 
 def _keep_exits(cluster: Cluster) -> None:
-    """Write how each node's processes ended beside its logs; those that still run are not there."""
+    """Write how each node's processes ended to its folder; those that still run are left out."""
+    if not isinstance(cluster, Processes):
+        return
     for node in cluster.nodes:
         exits = [each for each in cluster.exits if each.node == node]
         directory = cluster.directory(node)
@@ -182,7 +189,7 @@ def _sigterm_cancels() -> Iterator[None]:
 
     try:
         before = signal.signal(signal.SIGTERM, cancel)
-    except ValueError:  # Not the main thread: whoever runs us there handles signals.
+    except ValueError:  # Not the main thread, which alone handles signals.
         yield
         return
     try:

@@ -1,5 +1,5 @@
 """
-The run directory: every value from the plan on is written the moment it exists.
+The run directory, where every value from the plan on is written the moment it exists.
 
 `runs/<system>/<workload>/<time>-<seed>/` with `plan.json`, `history.jsonl`, `schedule.jsonl`,
 `results.json`, `index.html`, `junit.xml` and `nodes/<node>/`; `runs/latest` leads to the newest
@@ -104,7 +104,7 @@ def write_outcome(run: Path, outcome: Outcome) -> None:
 
 
 def read_outcome(run: Path) -> Outcome:
-    """How the run ended; a run whose harness was killed has not said."""
+    """How the run ended; there is no file when the harness was killed."""
     try:
         return msgspec.json.decode((run / OUTCOME).read_bytes(), type=Outcome)
     except FileNotFoundError:
@@ -112,7 +112,7 @@ def read_outcome(run: Path) -> Outcome:
 
 
 def read_exits(run: Path, node: str) -> tuple[Exit, ...]:
-    """How the processes of a node ended; nothing when the harness was killed before it wrote it."""
+    """How the processes of a node ended; empty when the harness was killed before that."""
     try:
         written = (node_directory(run, node) / EXITS).read_bytes()
     except FileNotFoundError:
@@ -139,7 +139,7 @@ def _write_json(path: Path, value: object) -> None:
 
 
 def _point(link: Path, run: Path) -> None:
-    """Let the link lead to the run; another run that does the same at once does no harm."""
+    """Let the link lead to the run; two runs may do this at the same time."""
     draft = link.with_name(f".{link.name}-{run.name}")
     draft.symlink_to(run.relative_to(link.parent), target_is_directory=True)
     draft.replace(link)

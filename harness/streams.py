@@ -6,5 +6,5 @@ from random import Random
 
 
 def stream(seed: int, name: str) -> Random:
-    """The stream of that name; the others do not shift when one is drawn from more often."""
+    """The stream of that name; drawing from one stream does not shift the others."""
     return Random(f"{seed}/{name}")

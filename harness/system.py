@@ -8,36 +8,40 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from dissever.harness.client import Missing
+import msgspec
+
 from dissever.harness.cluster import Cluster
+from dissever.harness.cluster.backends import Backend
+from dissever.harness.missing import Missing
+from dissever.harness.options import Option, checked_options, unknown
 from dissever.harness.plan import Options
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One that a node holds. `is_installed`: it came from another node, in place of the log."""
+    """A snapshot that a node holds. `is_installed`: it came from another node."""
 
     name: str
     is_installed: bool
 
 
 class Role(StrEnum):
-    """What a node is in its cluster."""
+    """What a node is in the cluster of its system."""
 
     VOTER = "voter"
     STAND_BY = "stand-by"
-    """It holds everything and does not vote."""
+    """It holds all data and does not vote."""
 
     SPARE = "spare"
 
 
 class Members(Protocol):
     """
-    Who belongs to the cluster of a system. A change returns once the system itself says it is so.
+    Who belongs to the cluster of a system. A change returns once the system itself reports it.
 
-    Raises, from every method: OSError or TimeoutError, when it is not so in time.
+    Raises, from every method: OSError or TimeoutError, when that does not happen in time.
     """
 
     async def leader(self) -> str | None:
@@ -49,11 +53,11 @@ class Members(Protocol):
         ...
 
     async def remove(self, node: str) -> None:
-        """Take a node out. Nothing when it is none."""
+        """Take a node out. Does nothing when it is no member."""
         ...
 
     async def add(self, node: str, role: Role) -> None:
-        """Take a node in that runs, empty."""
+        """Take in a node that runs and holds nothing."""
         ...
 
     async def assign(self, node: str, role: Role) -> None:
@@ -65,7 +69,7 @@ class Members(Protocol):
         ...
 
     async def wipe(self, node: str) -> None:
-        """Forget everything that a node held, which must not run."""
+        """Remove all data of a node that does not run."""
         ...
 
     async def start(self, node: str) -> None:
@@ -86,7 +90,7 @@ class Builds(Protocol):
         ...
 
     async def upgrade(self, node: str) -> None:
-        """Start a node that does not run, with the newer build and all that it holds."""
+        """Start a node that does not run, with the newer build and the data that it holds."""
         ...
 
     async def running(self, node: str) -> Mapping[str, Any]:
@@ -99,43 +103,20 @@ class Builds(Protocol):
 
 
 class Deployment(Protocol):
-    """A system that runs on a cluster."""
+    """
+    A system that runs on a cluster.
 
-    @property
-    def builds(self) -> Builds | None:
-        """Which build each node runs; None where there is but one."""
-        ...
-
-    @property
-    def members(self) -> Members | None:
-        """How its members change; None where they cannot."""
-        ...
+    What only some systems offer are abilities: `Ports`, `Primaries`, `Membership`, `Upgrades`,
+    `Snapshots`, `Replicas`. A deployment has one by having its methods.
+    """
 
     @property
     def cluster(self) -> Cluster:
         """The hosts that it runs on."""
         ...
 
-    @property
-    def peer_ports(self) -> tuple[int, ...]:
-        """Where nodes listen for each other; nothing when they have no ports."""
-        ...
-
-    @property
-    def client_ports(self) -> tuple[int, ...]:
-        """Where nodes listen for clients; nothing when they have no ports."""
-        ...
-
-    async def primaries(self) -> tuple[str, ...]:
-        """The names of the nodes that claim to lead now, best effort, in order of the nodes."""
-        ...
-
     async def answers(self, node: str) -> bool:
         """Whether the node's process answers a request now; takes a second at most."""
-        ...
-
-    async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
-        """Node -> the snapshots that it holds; empty when nobody can say."""
         ...
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
@@ -162,20 +143,81 @@ class Deployment(Protocol):
         """
         ...
 
-    async def replicas(self) -> Mapping[str, str] | None:
+    async def open_store(self, store: str, node: str) -> Any:
         """
-        Node -> a digest of everything that it holds, or in words why it gives none.
+        A store by way of a node: what a workload's client is made of.
 
-        Two nodes with the same digest hold the same. None: the system offers no dump.
-        """
-        ...
-
-    async def open_store(self, workload: str, node: str) -> Any:
-        """
-        A store for a workload, by way of a node: what the workload's client is made of.
+        Args:
+            store: One of the system's `stores`.
 
         Raises:
             Exception: Anything, when the node cannot serve it: nothing was sent then.
+        """
+        ...
+
+
+@runtime_checkable
+class Ports(Protocol):
+    """Its nodes listen on TCP ports."""
+
+    @property
+    def peer_ports(self) -> tuple[int, ...]:
+        """Where nodes listen for each other."""
+        ...
+
+    @property
+    def client_ports(self) -> tuple[int, ...]:
+        """Where nodes listen for clients."""
+        ...
+
+
+@runtime_checkable
+class Primaries(Protocol):
+    """Its nodes can say whether they lead."""
+
+    async def primaries(self) -> tuple[str, ...]:
+        """The names of the nodes that claim to lead now, best effort, in order of the nodes."""
+        ...
+
+
+@runtime_checkable
+class Membership(Protocol):
+    """Its members can change."""
+
+    @property
+    def members(self) -> Members:
+        """How they change."""
+        ...
+
+
+@runtime_checkable
+class Upgrades(Protocol):
+    """Its nodes can run different builds."""
+
+    @property
+    def builds(self) -> Builds:
+        """Which build each node runs."""
+        ...
+
+
+@runtime_checkable
+class Snapshots(Protocol):
+    """It can be seen which snapshots its nodes hold."""
+
+    async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
+        """Node -> the snapshots that it holds."""
+        ...
+
+
+@runtime_checkable
+class Replicas(Protocol):
+    """Its nodes can be compared."""
+
+    async def replicas(self) -> Mapping[str, str]:
+        """
+        Node -> a digest of everything that it holds, or in words why it gives none.
+
+        Two nodes with the same digest hold the same.
         """
         ...
 
@@ -185,19 +227,21 @@ class System(Protocol):
 
     name: str
     description: str
-    workloads: tuple[str, ...]
+    stores: tuple[str, ...]
+    """What it offers to workloads, by the names that they ask for, such as `registers`."""
+
     is_virtual: bool
     """Whether it runs on the virtual clock."""
 
-    backends: tuple[str, ...]
-    """Where its nodes can run; first where they do unless told otherwise."""
+    backends: tuple[Backend, ...]
+    """Where its nodes can run; the first is the default."""
 
-    options: Mapping[str, str]
-    """Its own options, by name, with a line each."""
+    options: Mapping[str, Option]
+    """Its own options, by name."""
 
     def check(self, options: Options) -> None:
         """
-        Look at the options before anything runs.
+        Look at what `checked_options` cannot see, such as whether options fit each other.
 
         Raises:
             ValueError: With what was expected, and what came.
@@ -221,3 +265,18 @@ class System(Protocol):
     ) -> AbstractAsyncContextManager[Deployment]:
         """Start every node and wait until they form one cluster; end everything on exit."""
         ...
+
+
+def checked(options: Options, system: System) -> Options:
+    """
+    The options with a value for every one of the system's own, once all are known to fit it.
+
+    Raises:
+        ValueError: One line with what was expected, and what came.
+    """
+    if options.backend not in system.backends:
+        raise ValueError(unknown("backend", options.backend, system.backends))
+    own = checked_options(system.name, system.options, options.system_options)
+    options = msgspec.structs.replace(options, system_options=own)
+    system.check(options)
+    return options

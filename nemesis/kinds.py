@@ -9,9 +9,10 @@ from operator import or_
 
 import msgspec
 
-from dissever.harness.client import Missing, Nemesis, Primaries
+from dissever.harness.client import Nemesis
 from dissever.harness.cluster import PLAIN, Cluster, Hosts
-from dissever.harness.system import Builds, Members
+from dissever.harness.missing import Missing
+from dissever.harness.system import Builds, Members, Primaries
 from dissever.nemesis.clients.cut import ClientCut, ClientReset
 from dissever.nemesis.clocks.clock import ClockFault
 from dissever.nemesis.clocks.turns import MONOTONIC

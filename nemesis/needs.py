@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import backends, cgroups, clock, faultfs
 from dissever.harness.cluster.backends import Backend
+from dissever.harness.missing import Missing
 from dissever.nemesis.packets import host_trials
 from dissever.nemesis.toxiproxy import server
 

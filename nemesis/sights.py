@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dissever.harness.client import Invocation, Primaries
+from dissever.harness.client import Invocation
 from dissever.harness.cluster import Cluster
-from dissever.harness.system import Members
+from dissever.harness.system import Members, Primaries
 from dissever.nemesis.nodes.down import Down, aim, sight
 from dissever.nemesis.requests import read_request
 from dissever.nemesis.targets import TargetSpec

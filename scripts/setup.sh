@@ -6,9 +6,9 @@
 #   test   that, a browser for the tests of the reports, and Toxiproxy where there is Go to build it
 #          with; the absence of either only warns (default: run)
 #
-# What is missing is found by looking for the thing itself, not for a package, so nothing is asked of
-# apt on a machine that has everything, and no privileges are needed there. A second call is done in
-# a fraction of a second: .venv/.installed is newer than all that it was made from.
+# The script looks for the things themselves, not for packages. So it does not call apt, and needs no
+# privileges, on a machine that has everything. A second call takes a fraction of a second, since
+# .venv/.installed is then newer than all that it was made from.
 #
 # Environment: PYTHON, the interpreter to use (3.11 or newer); DQLITE_LIB, a libdqlite of one's own.
 # Exit status: 0 ready, 1 something is missing that cannot be installed.

@@ -1,4 +1,8 @@
-"""Systems under test, a file or folder each. Importing one may need what it runs on; see `load`."""
+"""
+Systems under test, a file or folder each.
+
+The registry holds where a system is, not the system: importing one may need what it runs on.
+"""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -11,15 +15,16 @@ SYSTEMS: Mapping[str, str] = {
     "dqlite": "dissever.systems.dqlite.system:DqliteSystem",
     "simulated": "dissever.systems.simulated:SimulatedSystem",
 }
+"""Name -> `module:class`."""
 
 
-def load(name: str) -> System:
+def load(name: str, systems: Mapping[str, str] = SYSTEMS) -> System:
     """
-    The system of that name.
+    The system of that name, out of ours or of others.
 
     Raises:
         KeyError: When there is none.
     """
-    module, _, attribute = SYSTEMS[name].partition(":")
+    module, _, attribute = systems[name].partition(":")
     system: System = getattr(import_module(module), attribute)()
     return system

@@ -1,14 +1,13 @@
 """
 A replicated store in virtual time, correct unless a bug is switched on.
 
-Every key is a register of its own, agreed on by CASPaxos: any node proposes a change of the current
-value, first asking a majority for a promise and for what they hold, then asking them to accept what
-the change makes of it. A refusal in the first phase means not applied; anything that goes wrong in
-the second means unknown.
+Every key is a register of its own, agreed on by CASPaxos. Any node proposes a change of the current
+value: it first asks a majority for a promise and for what they hold, then asks them to accept the
+changed value. A refusal in the first phase means not applied; an error in the second means unknown.
 
-Proposers that meet make operations unknown without any fault. So each key has a node that proposes
-for it, and the others pass requests on to it as long as it answers; every value that it gets
-accepted carries the promise for its next ballot. Nothing depends on this but speed.
+Proposers that compete make operations unknown without any fault. So each key has a node that
+proposes for it, and the others pass requests on to it as long as it answers. Every value that it
+gets accepted carries the promise for its next ballot. Only speed depends on this.
 
 Source: D. Rystsov, "CASPaxos: Replicated State Machines without logs", 2018, sections 2.2
 and 2.2.1 (one round trip).
@@ -24,10 +23,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from dissever.harness.client import Missing, NotApplied
+from dissever.harness.client import NotApplied
+from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.cluster.simulated import Behaviour, SimulatedCluster
+from dissever.harness.missing import Missing
+from dissever.harness.options import Option
 from dissever.harness.plan import Options
-from dissever.harness.system import Snapshot
 
 BUGS: Mapping[str, str] = {
     "stale-read": "a node keeps what it read for a while, and answers reads from that copy",
@@ -52,7 +53,7 @@ BUG_SHARE = 0.1
 """The share of writes that a bug strikes, where it does not strike always."""
 
 READY_POLL_S = 0.1
-"""How often it is looked whether every node answers."""
+"""The gap between two looks whether every node answers."""
 
 STALE_S = 0.1
 """How long a node keeps a copy of what it read, with the bug that makes reads stale."""
@@ -97,7 +98,7 @@ class PassedOn:
 
 
 class Node:
-    """Acceptor and proposer in one. What it promised and accepted is durable, all else is not."""
+    """Acceptor and proposer in one. Only what it promised and accepted is durable."""
 
     def __init__(
         self, name: str, durable: dict[str, Any], cluster: SimulatedCluster, rng: Random, bug: str
@@ -169,7 +170,7 @@ class Node:
         return await self._do(request)
 
     def _proposer(self, key: str) -> str:
-        """The first node from the key's own on that is not shunned; at last this one."""
+        """The first node that is not shunned, counted from the key's own; in the end this one."""
         nodes = self._cluster.nodes
         start = sum(key.encode()) % len(nodes)
         for node in (*nodes[start:], *nodes[:start]):
@@ -212,9 +213,8 @@ class Node:
                 return changed
             if agreed or len(answers) < len(self._cluster.nodes):
                 raise TimeoutError("no majority accepted in time; some may have")
-            await self._step_back(
-                answers
-            )  # All refused, so nobody holds it: it may be tried again.
+            # All refused, so nobody holds it, and it may be tried again.
+            await self._step_back(answers)
         raise NotApplied("higher ballots, again and again", "contention")
 
     async def _prepare(self, key: str) -> tuple[Ballot, Any]:
@@ -245,9 +245,9 @@ class Node:
 
     async def _ask(self, request: Prepare | Accept) -> list[tuple[bool, Ballot, Any]]:
         """
-        The answers so far once a majority agreed, one can no more, or when the time is up.
+        The answers so far, once a majority has agreed or can no longer agree, or the time is up.
 
-        While nobody has agreed to an `Accept` all are waited for: what all refused never happens.
+        While no node has agreed to an `Accept`, all are waited for: what all refused never happens.
         """
         nodes = self._cluster.nodes
         answers: list[tuple[bool, Ballot, Any]] = []
@@ -305,7 +305,7 @@ def _now_s() -> float:
 
 
 async def _ask_node(cluster: SimulatedCluster, node: str, request: Do) -> Any:
-    """Have a node do it; that no process was there to ask means that nothing happened."""
+    """Have a node do it. Without a process there, nothing happened."""
     try:
         return await cluster.request(None, node, request)
     except ConnectionRefusedError as error:
@@ -366,25 +366,23 @@ class SimulatedElements:
         pass
 
 
-class SimulatedDeployment:
-    """The store on a simulated cluster. Nobody leads: any node serves."""
+STORES: Mapping[str, Callable[[SimulatedCluster, str], Any]] = {
+    "registers": SimulatedRegisters,
+    "elements": SimulatedElements,
+}
+"""By the names that workloads ask for; each is made of the cluster and the node that it asks."""
 
-    members = None
-    builds = None
+
+class SimulatedDeployment:
+    """
+    The store on a simulated cluster.
+
+    Nobody leads: any node serves. Replicas cannot be compared: an acceptor holds what it accepted,
+    which need not be what others hold.
+    """
 
     def __init__(self, cluster: SimulatedCluster) -> None:
         self.cluster = cluster
-
-    @property
-    def peer_ports(self) -> tuple[int, ...]:
-        return ()
-
-    @property
-    def client_ports(self) -> tuple[int, ...]:
-        return ()
-
-    async def primaries(self) -> tuple[str, ...]:
-        return ()
 
     async def answers(self, node: str) -> bool:
         try:
@@ -393,9 +391,6 @@ class SimulatedDeployment:
         except (TimeoutError, ConnectionError):
             return False
         return True
-
-    async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
-        return {}
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
         until_s = _now_s() + timeout_s
@@ -418,12 +413,8 @@ class SimulatedDeployment:
             await asyncio.sleep(READY_POLL_S)
         raise TimeoutError(f"no write by way of {', '.join(nodes)} in {timeout_s:g} s")
 
-    async def replicas(self) -> Mapping[str, str] | None:
-        return None  # An acceptor holds what it accepted, which need not be what others hold.
-
-    async def open_store(self, workload: str, node: str) -> Any:
-        stores = {"register": SimulatedRegisters, "set": SimulatedElements}
-        return stores[workload](self.cluster, node)
+    async def open_store(self, store: str, node: str) -> Any:
+        return STORES[store](self.cluster, node)
 
 
 class SimulatedSystem:
@@ -431,15 +422,15 @@ class SimulatedSystem:
 
     name = "simulated"
     description = "an in-memory replicated store in virtual time, with bugs to switch on"
-    workloads = ("register", "set")
+    stores = tuple(STORES)
     is_virtual = True
-    backends = ("simulated",)
-    options: Mapping[str, str] = {"bug": f"one of {', '.join(BUGS)}"}
+    backends = (SIMULATED,)
+    options: Mapping[str, Option] = {
+        "bug": Option(f"a bug to switch on: {', '.join(BUGS)}", choices=tuple(BUGS))
+    }
 
     def check(self, options: Options) -> None:
-        bug = options.system_options.get("bug")
-        if bug is not None and bug not in BUGS:
-            raise ValueError(f"expected a bug out of {', '.join(BUGS)}, got {bug!r}")
+        pass
 
     def voters(self, options: Options) -> tuple[str, ...]:
         return options.nodes
@@ -454,7 +445,7 @@ class SimulatedSystem:
     async def deploy(
         self, options: Options, directory: Path, rng: Random
     ) -> AsyncIterator[SimulatedDeployment]:
-        bug = options.system_options.get("bug") or ""
+        bug = str(options.system_options.get("bug") or "")
 
         def boot(name: str, durable: dict[str, Any], cluster: SimulatedCluster) -> Behaviour:
             return Node(name, durable, cluster, rng, bug)

@@ -3,8 +3,8 @@ Many registers, each read, written, and compared-and-set by a group of clients: 
 linearizable?
 
 By default every written value is unique to its key, and a compare-and-set expects the value that
-was seen last: the check is then easy, and an anomaly names the write it comes from. `values` > 0
-draws from a small range instead, as Jepsen's workload does.
+was seen last: the check is then easy, and an anomaly names the write it comes from. With the option
+`values`, values are drawn from 0 to `values` - 1 instead, as in Jepsen's workload.
 
 Source: Jepsen, `tests/linearizable_register.clj`.
 """
@@ -32,12 +32,13 @@ from dissever.harness.generator import (
 )
 from dissever.harness.generator.core import place
 from dissever.harness.history import Event, Key, Type
+from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.harness.results import Checker
 from dissever.workloads.workload import Workload
 
 OPERATIONS_PER_KEY = 500
-"""A key is left after so many operations, so that a check stays small and keys get their turn."""
+"""A key is left after this many operations, so that checks stay small and keys get their turn."""
 
 CAS_SHARE = 0.4
 """Of the operations of those clients that do not only read."""
@@ -118,15 +119,16 @@ def operations(options: Options) -> Generator:
     """
     Groups of two clients for each node, each group on a key at a time: one reads, one changes.
 
-    A client that only reads is not held up by a change that waits, so a node that answers reads
-    which it should not is caught at it.
+    A client that only reads is not held up by a change that waits, so it sees a node that answers
+    reads which it should refuse.
     """
     readers = len(options.nodes)
+    values = int(options.workload_options.get("values") or 0)
     reads = repeat(Invocation("read"))
     return concurrent_keys(
         2 * readers,
         count(),
-        lambda _: limit(OPERATIONS_PER_KEY, reserve(readers, reads, Changes(options.values))),
+        lambda _: limit(OPERATIONS_PER_KEY, reserve(readers, reads, Changes(values))),
     )
 
 
@@ -142,8 +144,17 @@ def checkers(options: Options) -> Mapping[str, Checker]:
 
 REGISTER = Workload(
     description="many registers: read, write, compare-and-set; is each one linearizable?",
+    store="registers",
     operations=operations,
     final=final,
     client=RegisterClient,
     checkers=checkers,
+    options={
+        "values": Option(
+            "how many different values are written; 0: every value is unique, and checks are fast",
+            default=0,
+            least=0,
+            most=1000,
+        )
+    },
 )

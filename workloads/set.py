@@ -64,7 +64,7 @@ def operations(options: Options) -> Any:
 
 
 def final(options: Options, keys: tuple[Key, ...]) -> Any:
-    """Every worker reads until it is answered: so every node is read."""
+    """Every worker reads until it is answered, so every node is read."""
     return each_thread(until_ok(limit(FINAL_TRIES, repeat(Invocation("read")))))
 
 
@@ -85,6 +85,7 @@ def _adds() -> Any:
 
 SET = Workload(
     description="a set that only grows: is every acknowledged element there in the end?",
+    store="elements",
     operations=operations,
     final=final,
     client=SetClient,

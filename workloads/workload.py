@@ -1,13 +1,14 @@
-"""What a workload is: operations, who applies them, and which checkers judge what came back."""
+"""What a workload is: operations, the client that applies them, the checkers that judge them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dissever.harness.client import Client
 from dissever.harness.history import Key
+from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.harness.results import Checker
 
@@ -17,13 +18,16 @@ class Workload:
     """
     One workload. It never knows which system it drives.
 
-    `operations` gives what clients do for as long as the run lasts, at any pace; `final` what they
-    do once everything is healed, given the keys that were used. `client` makes a client of a
-    system's store. `checkers` are by name, the first is the workload's own.
+    `store` names what it asks of a system, and any system that has such a store can serve it.
+    `client` makes a client of that store. `operations` gives what clients do for as long as the run
+    lasts, at any pace; `final` what they do once everything is healed, given the keys that were
+    used. `checkers` are by name; the first is the workload's own. `options` are its own, by name.
     """
 
     description: str
+    store: str
     operations: Callable[[Options], Any]
     final: Callable[[Options, tuple[Key, ...]], Any]
     client: Callable[[Any], Client]
     checkers: Callable[[Options], Mapping[str, Checker]]
+    options: Mapping[str, Option] = field(default_factory=dict)

@@ -102,7 +102,9 @@ def report(path: Path) -> int:
         run = store.find_run(path)
         click.echo(publish(run, read_judged(run)))
     except FileNotFoundError as error:
-        raise click.ClickException(f"{error}; `dissever check {path}` judges the run first") from error
+        raise click.ClickException(
+            f"{error}; `dissever check {path}` judges the run first"
+        ) from error
     except (OSError, FormatError, msgspec.DecodeError) as error:
         raise click.ClickException(f"{path}: {error}") from error
     return 0

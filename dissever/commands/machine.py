@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import click
 from rich.console import Console
@@ -15,8 +15,7 @@ from dissever.commands.output import EXIT_FAILED, print_json
 from dissever.diagnosis import Diagnosis, FaultCheck, diagnose
 from dissever.harness.cluster import backends
 from dissever.harness.cluster.backends import Backend
-from dissever.nemesis import FAULTS, TRIGGERS, Fault
-from dissever.systems import SYSTEMS, load
+from dissever.nemesis import FAULTS, TRIGGERS
 from dissever.workloads import WORKLOADS
 
 

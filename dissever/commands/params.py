@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
 import click
+
+from dissever.harness.options import unknown
 
 NODES_MAX = 30
 
@@ -106,11 +107,3 @@ class Setting(click.ParamType[Any]):
         if not separator or not name:
             self.fail(f"expected name=value, got {value!r}", param, ctx)
         return name, int(text) if text.lstrip("-").isdigit() else text
-
-
-def unknown(what: str, name: str, names: Sequence[str]) -> str:
-    """One line for a name that is none of those expected."""
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    article = "an" if what[0] in "aeiou" else "a"
-    return f"expected {article} {what} out of {', '.join(names)}, got {name!r}{hint}"

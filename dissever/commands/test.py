@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from dissever import planning
-from dissever.commands.output import EXIT_STATUS, print_verdict, program
-from dissever.commands.params import Concurrency, Name, Nodes, Setting, unknown
+from dissever.commands.output import EXIT_STATUS, print_verdict
+from dissever.commands.params import Concurrency, Name, Nodes, Setting
 from dissever.display import Display
 from dissever.harness.plan import DISK_MB, Options
 from dissever.harness.runner import CannotRun

@@ -1,8 +1,8 @@
 """
 Where nodes run: contained hosts that can be started, killed, paused, and cut off from each other.
 
-Every backend gives the same `Cluster`: `namespaces` (real kernel, no root), `containers` (Docker),
-`simulated` (virtual time). A fault that a backend cannot inject says so in its probe.
+Every backend gives a `Cluster`: `namespaces` (real kernel, no root), `containers` (Docker),
+`simulated` (virtual time). What only some of them can do is an ability, a protocol of its own.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from dissever.harness.cluster.hosts import PLAIN, Disk, Hosts, NodeClock
+
+if TYPE_CHECKING:
+    from dissever.harness.cluster.backends import Backend  # It imports the abilities.
 
 __all__ = [
     "PLAIN",
@@ -67,9 +70,9 @@ class NodeStatus:
     """
     A node's process as seen from outside.
 
-    `incarnation` counts starts from 1. `pid` is as the harness sees it, and None when no process is
-    there. `exit_status` is that of the last process that ended: negative for a signal, None while
-    none has ended.
+    `incarnation` counts starts from 1. `pid` is as the harness sees it; None: no process is there.
+    `exit_status` is that of the last process that ended, negative for a signal; None: none has
+    ended.
     """
 
     state: NodeState
@@ -81,12 +84,12 @@ class NodeStatus:
 @dataclass(frozen=True, slots=True)
 class Program:
     """
-    What a node runs, in its folder, where its data belong in `data`.
+    What a node runs. Its working directory is the node's folder; its data belong in `data` there.
 
-    `environment` is added to what there is: the harness's own in namespaces, the image's in
-    containers. `image` is that of the container; None: one with Python and a shell.
+    `environment` is added to the harness's own in namespaces, to the image's in containers. `image`
+    is that of the container; None: one with Python and a shell.
 
-    Its output is appended to `stdout-<incarnation>.log` and `stderr-<incarnation>.log` there.
+    Its output is appended to `stdout-<incarnation>.log` and `stderr-<incarnation>.log`.
     """
 
     argv: Sequence[str]
@@ -96,7 +99,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What came of a command run on a node's host."""
+    """How a command on a node's host ended, and its output."""
 
     exit_status: int
     stdout: str
@@ -105,7 +108,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """The end of a node's main process. `is_asked`: it came of `stop` or `kill`."""
+    """The end of a node's main process. `is_asked`: `stop` or `kill` caused it."""
 
     node: str
     incarnation: int
@@ -119,15 +122,15 @@ class Cluster(Protocol):
     The contained hosts of one run.
 
     What else can be done to them are abilities: `Processes`, `Links`, `Sockets`, `HostCommands`,
-    `ResourceLimits`, `Disks`, `Clocks`. A backend has those that it can keep, and a fault names
-    those that it needs.
+    `ResourceLimits`, `Disks`, `Clocks`. `Backend.abilities` says which a backend has. Code that
+    needs some declares a protocol of those, or takes the ability alone.
 
     Every method that changes something is idempotent. Nodes are known by name.
     """
 
     @property
-    def backend(self) -> str:
-        """What its hosts are: `namespaces`, `containers`, or `simulated`."""
+    def backend(self) -> Backend:
+        """What its hosts are."""
         ...
 
     @property
@@ -171,15 +174,15 @@ class Processes(Protocol):
         ...
 
     async def kill(self, node: str) -> NodeStatus:
-        """SIGKILL the node's processes, and wait until they are gone."""
+        """SIGKILL every process of the node, and wait until they are gone."""
         ...
 
     async def pause(self, node: str) -> NodeStatus:
-        """SIGSTOP the node's processes, and wait until the kernel says that they stand still."""
+        """SIGSTOP every process of the node, and wait until each of their threads stands still."""
         ...
 
     async def resume(self, node: str) -> NodeStatus:
-        """SIGCONT the node's processes, and wait until the kernel says that none stands still."""
+        """SIGCONT every process of the node, and wait until no thread stands still."""
         ...
 
     async def status(self, node: str) -> NodeStatus:
@@ -201,9 +204,10 @@ class Links(Protocol):
 
     async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
         """
-        Probe for each pair, all at once, whether packets of the source arrive at the destination.
+        Probe for each pair, all at once, whether a datagram of the source's host arrives at the
+        destination's: in this direction alone, and whatever the processes of the nodes do.
 
-        The destination is its host, not its process: one that is paused or gone still answers.
+        It returns once all have arrived, so `timeout_s` is spent only on pairs that are cut.
         """
         ...
 
@@ -224,7 +228,7 @@ class Sockets(Protocol):
 
 @runtime_checkable
 class HostCommands(Protocol):
-    """Programs can be run on a node's host, beside the node's own processes."""
+    """Programs that are not the node's own can be run on its host."""
 
     @property
     def python(self) -> str:
@@ -233,10 +237,12 @@ class HostCommands(Protocol):
 
     async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
         """
-        Run a short command on a node's host, for faults such as `tc`; no process of the node's.
+        Run a short command on a node's host, for faults such as `tc`.
+
+        It is no process of the node's: `kill` and `pause` leave it alone.
 
         Raises:
-            OSError: When it cannot be executed, as on simulated hosts.
+            OSError: When it cannot be executed.
         """
         ...
 
@@ -251,19 +257,19 @@ class HostCommands(Protocol):
             Its PID as the harness sees it.
 
         Raises:
-            OSError: When it cannot be executed, as on simulated hosts.
+            OSError: When it cannot be executed.
         """
         ...
 
     async def carry(self, node: str, path: Path) -> str:
         """
-        Make a program or file of the harness's machine be there on a node's host as well.
+        Put a file of the harness's machine, such as a program, on a node's host.
 
         Returns:
             Its path there, for `command` and `spawn`.
 
         Raises:
-            OSError: When it cannot be, as on simulated hosts.
+            OSError: When it cannot be.
         """
         ...
 
@@ -288,10 +294,11 @@ class ResourceLimits(Protocol):
 
     async def readings(self, node: str) -> Mapping[str, Any]:
         """
-        `cpu` and `memory`, where limited: `limit`, `pids` under it, and what it did so far.
+        What the kernel says of the limits in force: `cpu` and `memory`, each only where limited.
 
-        That is `throttled` periods of the cpu; for memory, how often the limit was `reached`, and
-        `oom_kills`.
+        Each has the `limit` and the `pids` under it. For the cpu, `throttled` counts the periods in
+        which it was held back; for memory, `reached` counts how often the limit was met, and
+        `oom_kills` the processes that were killed for it.
         """
         ...
 

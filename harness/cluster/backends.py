@@ -1,4 +1,4 @@
-"""Which backends there are, and whether this machine has what each needs."""
+"""The backends: what each can do to its hosts, and what it finds of the machine that it needs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import (
     Clocks,
     Disks,
@@ -19,6 +18,7 @@ from dissever.harness.cluster import (
     faultfs,
     trial,
 )
+from dissever.harness.missing import Missing
 
 __all__ = [
     "CONTAINERS",
@@ -44,24 +44,30 @@ class Backend(StrEnum):
     @property
     def abilities(self) -> frozenset[type]:
         """What can be done to its hosts, as the protocols of `harness.cluster`."""
-        return _ABILITIES[self]
+        return _SIMULATED if self is Backend.SIMULATED else _REAL
 
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What it uses of the machine, in words for the plan."""
+        return _CAPABILITIES[self]
 
-_SIMULATED: Final[frozenset[type]] = frozenset({Processes, Links})
-_REAL: Final[frozenset[type]] = _SIMULATED | {Sockets, HostCommands, ResourceLimits, Disks, Clocks}
-_ABILITIES: Final = {
-    Backend.NAMESPACES: _REAL,
-    Backend.CONTAINERS: _REAL,
-    Backend.SIMULATED: _SIMULATED,
-}
 
 NAMESPACES: Final = Backend.NAMESPACES
 CONTAINERS: Final = Backend.CONTAINERS
 SIMULATED: Final = Backend.SIMULATED
 
+_SIMULATED: Final[frozenset[type]] = frozenset({Processes, Links})
+_REAL: Final[frozenset[type]] = _SIMULATED | {Sockets, HostCommands, ResourceLimits, Disks, Clocks}
 
-def probe(backend: str) -> Missing | None:
-    """Why no host of that kind can be made here, or None; tries it out. Never raises, blocks."""
+_CAPABILITIES: Final = {
+    NAMESPACES: ("network namespaces", "nftables"),
+    CONTAINERS: ("Docker containers", "nftables"),
+    SIMULATED: ("virtual time",),
+}
+
+
+def probe(backend: Backend) -> Missing | None:
+    """Why no host of that kind can be made here, or None: it is tried. Never raises; blocks."""
     if backend == NAMESPACES:
         return trial.probe()
     if backend == CONTAINERS:
@@ -87,7 +93,7 @@ def missing_limits() -> Missing | None:
 
 
 def missing_faulty_disks() -> Missing | None:
-    """Why containers cannot have disks that fail as they are told, or None. Blocks."""
+    """Why containers cannot have disks that are made to fail, or None. Blocks."""
     from dissever.harness.cluster import engine
 
     if not engine.is_local():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster.keeper.cgroups import Groups
+from dissever.harness.missing import Missing
 
 __all__ = ["probe"]
 

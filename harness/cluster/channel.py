@@ -1,5 +1,5 @@
 """
-The harness's end of a keeper: starts it, sends it requests, hears its events, sees it end.
+The harness's end of a keeper: starts it, sends requests, receives answers and events, sees it end.
 
 The keeper is watched through a pidfd in the event loop, so that nothing here blocks or needs a
 thread, and is given a pidfd of the harness, so that it ends with the harness however that ends.
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import json
 import os
 import socket
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dissever.harness.cluster import ClusterLost
+from dissever.harness.cluster.requests import Requests
 
 __all__ = ["MESSAGE_BYTES_MAX", "Channel", "start_keeper"]
 
@@ -28,8 +28,6 @@ MESSAGE_BYTES_MAX = 1 << 20
 
 _KEEPER = Path(__file__).parent / "keeper" / "__main__.py"
 _DESCRIPTORS_MAX = 64
-_ANSWER_S = 30.0
-"""Longer than anything the keeper does, but for the time limit of a request itself."""
 _CLOSE_S = 10.0
 _REASON_CHARS_MAX = 2000
 
@@ -69,8 +67,7 @@ class Channel:
         self._loop = asyncio.get_running_loop()
         self._log = log
         self._hear = hear
-        self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[tuple[Any, list[int]]]] = {}
+        self._requests = Requests("the keeper", self._say)
         self._sending = asyncio.Lock()
         self._gone = asyncio.Event()
         self._is_closed = False
@@ -91,24 +88,11 @@ class Channel:
         """
         return (await self.request_descriptors(verb, **arguments))[0]
 
-    async def request_descriptors(self, verb: str, **arguments: Any) -> tuple[Any, list[int]]:
-        """Ask the keeper for descriptors; the caller closes them."""
+    async def request_descriptors(self, verb: str, **arguments: Any) -> Any:
+        """Ask the keeper; its result and the descriptors with it, which the caller closes."""
         if self._is_closed or self._gone.is_set():
             raise ClusterLost(self._reason())
-        number = next(self._numbers)
-        answer: asyncio.Future[tuple[Any, list[int]]] = self._loop.create_future()
-        self._waiting[number] = answer
-        limit_s = _ANSWER_S + arguments.get("timeout_s", 0.0)
-        try:
-            async with asyncio.timeout(limit_s) as limit:
-                await self._say(json.dumps({"id": number, "verb": verb, **arguments}).encode())
-                return await answer
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise ClusterLost(f"the keeper did not {verb} within {limit_s:g} s") from error
-        finally:
-            self._waiting.pop(number, None)
+        return await self._requests.ask(verb, **arguments)
 
     async def _say(self, message: bytes) -> None:
         """Send one message. To a keeper that is ending it is lost: `_lose` answers in its place."""
@@ -150,25 +134,18 @@ class Channel:
             return
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
-        future = self._waiting.get(answer["id"])
-        if future is None or future.done():
+        if not self._requests.take(answer, (descriptors,)):
             _close_all(descriptors)
-        elif "error" in answer:
-            future.set_exception(OSError(*answer["error"]))
-        else:
-            future.set_result((answer["result"], descriptors))
 
     def _lose(self) -> None:
-        """The keeper has ended: tell everybody who waits for it."""
+        """The keeper has ended: whatever waits for it fails."""
         self._loop.remove_reader(self._ended)
         os.close(self._ended)
         self._process.wait()
         self._gone.set()
         if not self._is_closed:
             self._loop.remove_reader(self._socket)
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(ClusterLost(self._reason()))
+        self._requests.lose(ClusterLost(self._reason()))
 
     def _reason(self) -> str:
         if self._is_closed:

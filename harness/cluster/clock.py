@@ -1,11 +1,10 @@
 """
-Clocks of nodes' own, by libfaketime, which a process preloads: it adds the offset in a file to the
-time.
+Clocks that nodes have of their own, by libfaketime: a process preloads it, and it adds the offset
+in a file to the time.
 
-Only the offset is used. Its rate, once it was anything but 1, is not taken back by a later file,
-and `FAKETIME_XRESET` swallows offsets (both observed, 0.9.10); whoever wants a clock to drift
-moves the offset in small steps. Programs that are statically linked, or written in Go, are not
-reached.
+Only the offset is used. A rate other than 1 is not taken back by a later file, and
+`FAKETIME_XRESET` swallows offsets (both observed, 0.9.10), so a clock drifts by many small steps of
+the offset. Programs that are statically linked, or written in Go, keep the machine's time.
 
 Source: libfaketime's README, 4d to 4f.
 """
@@ -14,13 +13,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster.hosts import NodeClock
+from dissever.harness.missing import Missing
 
 __all__ = ["RIGHT", "library", "missing", "node_clock"]
 
 RIGHT = "+0\n"
-"""What the file of a clock holds that is right."""
+"""What the file of a clock holds while the clock is right."""
 
 _LIBRARY = "faketime/libfaketimeMT.so.1"
 _FOLDERS = ("/usr/lib", "/usr/local/lib", "/lib")

@@ -1,13 +1,14 @@
 """
 Nodes as Docker containers on one network: images of any version, on this machine or another.
 
-A node is a pod (`pod.py`). Its folder is the harness's own, mounted, where the engine sees this
-machine's files; a volume elsewhere, whose data are fetched at the end. Clients come in by published
-ports, so the network need not be routed to here. What is made carries labels, and goes with the
-harness however that ends (`reaper.py`).
+A node is a pod (`pod.py`). Where the engine sees this machine's files, the node's folder is mounted
+into it; elsewhere it is a volume, whose data are fetched at the end. Clients come in by published
+ports, so no route to the network is needed. Everything that is made carries labels, and is removed
+when the harness ends, in whatever way (`reaper.py`).
 
 Known gaps: a published port accepts for a host that drops everything; an exit status above 128 is
-taken for a signal, as by a shell; nodes share the clock.
+taken for a signal, as by a shell; nodes share the machine's clock, unless a fault of the plan needs
+them to have their own.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ import secrets
 import signal
 import socket
 import tarfile
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 from docker.types import Mount
 
@@ -46,12 +47,15 @@ from dissever.harness.cluster import (
     limits,
     reaper,
 )
+from dissever.harness.cluster.backends import CONTAINERS
+from dissever.harness.cluster.dials import connected, in_time
 from dissever.harness.cluster.engine import Engine, labels, probe, reap
 from dissever.harness.cluster.filters import Filters
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.names import check_names
 from dissever.harness.cluster.pod import Pod
 from dissever.harness.cluster.recipe import FOLDER, Recipe, disk_options
+from dissever.harness.cluster.turns import Turns
 
 __all__ = ["ContainersCluster", "probe"]
 
@@ -67,8 +71,6 @@ _FUSE: Final = "65735546"
 _FAKETIME: Final = "/usr/$LIB/faketime/libfaketimeMT.so.1"
 """In the images; the loader of programs knows what `$LIB` is on their machine."""
 
-_Answer = TypeVar("_Answer")
-
 
 class ContainersCluster:
     """
@@ -77,7 +79,7 @@ class ContainersCluster:
     Counters of `dropped` live as long as the cuts: read them before the next `drop`.
     """
 
-    backend: Final = "containers"
+    backend: Final = CONTAINERS
     python: Final = "python3"
 
     def __init__(self, nodes: Sequence[str], directory: Path, engine: Engine, hosts: Hosts) -> None:
@@ -89,7 +91,7 @@ class ContainersCluster:
         self._names = tuple(nodes)
         self._pods: dict[str, Pod] = {}
         self._mounted: list[faultfs.Mounted] = []
-        self._turns = {node: asyncio.Lock() for node in nodes}
+        self._turns = Turns(nodes)
         self._exits: list[Exit] = []
         self._tokens = itertools.count(1)
         self._reaper = reaper.start(self.run)
@@ -134,12 +136,10 @@ class ContainersCluster:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """The names of the nodes, in order."""
         return self._names
 
     @property
     def exits(self) -> tuple[Exit, ...]:
-        """Every end of a node's main process so far, in order."""
         return tuple(self._exits)
 
     def address(self, node: str) -> str:
@@ -158,7 +158,7 @@ class ContainersCluster:
         """
         Where the node keeps its data: a disk of its own is a volume in memory.
 
-        A disk that fails is a folder of this machine, with faultfs over it already.
+        A disk that can be made to fail is a folder of this machine with faultfs mounted over it.
         """
         self._known(node)
         ask = (self.python, "-I", "-S", "-c", faultfs.ASK, f"{FOLDER}/{_CONTROL}")
@@ -186,23 +186,21 @@ class ContainersCluster:
         if own_clock := self.clock(node):
             environment = {**program.environment, **own_clock.environment}
             program = replace(program, environment=environment)
-        return await self._turn(node, pod.start(program))
+        return await self._turns.take(node, pod.start(program))
 
     async def stop(self, node: str, timeout_s: float) -> NodeStatus:
         """SIGTERM to the process group; SIGKILL to all of the node's processes at the end."""
-        return await self._turn(node, self._known(node).stop(signal.SIGTERM, timeout_s))
+        return await self._turns.take(node, self._known(node).stop(signal.SIGTERM, timeout_s))
 
     async def kill(self, node: str) -> NodeStatus:
         """SIGKILL every process of the node, and wait until its container has ended."""
-        return await self._turn(node, self._known(node).kill())
+        return await self._turns.take(node, self._known(node).kill())
 
     async def pause(self, node: str) -> NodeStatus:
-        """SIGSTOP every process of the node, and wait until each of their threads stands still."""
-        return await self._turn(node, self._known(node).turn("pause"))
+        return await self._turns.take(node, self._known(node).turn("pause"))
 
     async def resume(self, node: str) -> NodeStatus:
-        """SIGCONT every process of the node, and wait until no thread stands still."""
-        return await self._turn(node, self._known(node).turn("resume"))
+        return await self._turns.take(node, self._known(node).turn("resume"))
 
     async def status(self, node: str) -> NodeStatus:
         """What the kernel says of the node's process now. `pid` is as the engine sees it."""
@@ -213,16 +211,9 @@ class ContainersCluster:
         await self._cuts().drop(grudge)
 
     async def dropped(self) -> Mapping[tuple[str, str], int]:
-        """(source, destination) -> packets dropped since the last `drop`, for each pair it cuts."""
         return await self._cuts().dropped()
 
     async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
-        """
-        See for each pair whether a datagram from the source's host arrives at the destination's.
-
-        One direction only is measured, and no process of the nodes takes part. Datagrams are sent
-        every 20 ms; it returns once all have arrived, so `timeout_s` is spent only on cut pairs.
-        """
         token = str(next(self._tokens))
         pods = {name: self._known(name) for pair in pairs for name in pair}
         asked = {
@@ -254,36 +245,19 @@ class ContainersCluster:
         Raises:
             OSError: ConnectionRefusedError, or TimeoutError when there is no answer in time.
         """
-        pod = self._known(node)
-        try:
-            async with asyncio.timeout(timeout_s) as limit:
-                return await self._connect(pod, port)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            message = f"{node}: no answer from port {port} within {timeout_s:g} s"
-            raise TimeoutError(errno.ETIMEDOUT, message) from error
+        return await in_time(self._connect(self._known(node), port), node, port, timeout_s)
 
     async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
         """
         Run a short command on a node's host, for faults of the network such as `tc`.
 
         It is root there, with NET_ADMIN for the host's network, and may signal the node's processes
-        and change its files. No `kill` or `pause` touches it.
-
-        Raises:
-            OSError: When it cannot be executed.
+        and change its files.
         """
         answer = await self._known(node).request("run", argv=list(argv), stdin=stdin)
         return Command(**answer)
 
     async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
-        """
-        Start a helper on a node's host that runs until the cluster ends.
-
-        Raises:
-            OSError: When it cannot be executed.
-        """
         return await self._known(node).spawn(name, argv)
 
     async def limit(
@@ -295,15 +269,14 @@ class ContainersCluster:
         Raises:
             OSError: When the engine refuses, as it does below 6 MiB of memory.
         """
-        return await self._turn(node, self._known(node).limit(cpus, memory_bytes))
+        return await self._turns.take(node, self._known(node).limit(cpus, memory_bytes))
 
     async def readings(self, node: str) -> Mapping[str, Any]:
         """What the kernel says of the limits of a node; of one that has ended, what it said."""
         return await self._known(node).readings()
 
     async def lift(self, node: str) -> None:
-        """Take a node's limits away."""
-        await self._turn(node, self._known(node).lift())
+        await self._turns.take(node, self._known(node).lift())
 
     async def carry(self, node: str, path: Path) -> str:
         """Copy a file to a node's host; where it is there."""
@@ -439,15 +412,6 @@ class ContainersCluster:
         except OSError as error:
             log.warning("%s: its data could not be fetched: %s", pod.name, error)
 
-    async def _turn(self, node: str, change: Coroutine[Any, Any, _Answer]) -> _Answer:
-        """Change a node's processes. Who cancels this stops waiting, but not the change."""
-        return await asyncio.shield(self._change(node, change))
-
-    async def _change(self, node: str, change: Coroutine[Any, Any, _Answer]) -> _Answer:
-        """One change of a node's processes at a time, so that none undoes half of another."""
-        async with self._turns[node]:
-            return await change
-
     def _cuts(self) -> Filters:
         if self._filters is None:
             raise ClusterLost("the cluster is not open")
@@ -479,15 +443,7 @@ async def _connect(host: str, port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     family, _, _, _, target = found[0]
-    connection = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        connection.setblocking(False)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await loop.sock_connect(connection, target)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    return await connected(socket.socket(family, socket.SOCK_STREAM), target)
 
 
 def _extract(archive: bytes, directory: Path) -> None:

@@ -1,8 +1,8 @@
 """
 A grudge as nftables rules, and their counters read back. Pure text.
 
-Each node drops in its own network namespace, in a table of our own: one transaction replaces it
-whole, deleting it heals, and whatever else the node's namespace filters is untouched. ARP passes,
+Each node drops packets in its own network namespace, by a table of our own: one transaction
+replaces it whole, deleting it heals, and other tables of the namespace are untouched. ARP passes,
 because an `inet` table does not see it, so addresses are still known when a cut heals.
 
 Source: nft(8).

@@ -1,8 +1,8 @@
 """
-The Docker engine: reached off the event loop, with its errors as ours, and what it must not keep.
+The Docker engine: called off the event loop, with its errors as ours; it keeps nothing of a run.
 
-Everything that a cluster makes carries its run, who made it and until when; `reap` removes by
-these. It is `DOCKER_HOST` that decides which engine it is, as for docker itself.
+Everything that a cluster makes carries labels: its run, the process that made it, and when it
+expires. `reap` removes by these. `DOCKER_HOST` says which engine it is, as for docker itself.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import ClusterLost
+from dissever.harness.missing import Missing
 
 __all__ = [
     "HOST_IMAGE",
@@ -42,14 +42,14 @@ __all__ = [
 
 HOST_IMAGE: Final = "dissever/host"
 HOST_NUMBER: Final = "2"
-"""Of the image that holds what this harness needs; docker/host/Dockerfile says it, too."""
+"""The version of the host's image that this harness needs; docker/host/Dockerfile has it too."""
 
 RUN: Final = "dissever.run"
 
 _OWNER: Final = "dissever.owner"
 _EXPIRES: Final = "dissever.expires"
 _LIFE_S: Final = 26 * 3600
-"""Longer than the longest run: what is older has no owner that anybody here could ask after."""
+"""Longer than the longest run: the owner of anything older is gone, even on another machine."""
 
 _API_S: Final = 60
 _WORKERS: Final = 16
@@ -107,7 +107,7 @@ def images(name: str) -> Mapping[str, Mapping[str, str]]:
 
 
 def labels(run: str) -> dict[str, str]:
-    """What everything carries that is made for a run of this process."""
+    """The labels of everything that is made for a run of this process."""
     return {RUN: run, _OWNER: _owner(os.getpid()), _EXPIRES: str(int(time.time()) + _LIFE_S)}
 
 
@@ -129,7 +129,7 @@ def reap(client: docker.DockerClient, run: str | None = None) -> list[str]:
         for each in found:
             if run is None and not _is_left_behind(_labels_of(each)):
                 continue
-            with _whoever_is_first(is_ours=run is not None):
+            with _removed_meanwhile(is_ours=run is not None):
                 _remove(each)
                 removed.append(str(each.name))
     return removed
@@ -172,11 +172,12 @@ def _remove(thing: Any) -> None:
 
 
 @contextlib.contextmanager
-def _whoever_is_first(*, is_ours: bool) -> Iterator[None]:
+def _removed_meanwhile(*, is_ours: bool) -> Iterator[None]:
     """
-    What another is removing already (409), or has removed (404), is as good as removed.
+    Pass over what another process is removing already (409), or has removed (404).
 
-    Of what others left behind, their own reaper may be half-way: a network still in use (403).
+    What others left behind may also be a network that is still in use (403), while their own reaper
+    is half-way.
     """
     try:
         yield
@@ -186,7 +187,7 @@ def _whoever_is_first(*, is_ours: bool) -> Iterator[None]:
 
 
 def _owner(pid: int) -> str:
-    """What tells a process from all others: boot, PID namespace, PID, start. "" when it is gone."""
+    """What identifies a process: boot, PID namespace, PID, start. "" when it is gone."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         space = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - What it says is no path.
@@ -229,8 +230,8 @@ class Engine:
         try:
             return await loop.run_in_executor(self._threads, lambda: function(*args, **named))
         except docker.errors.ImageNotFound as error:
-            told = f"{error.explanation}; docker/build makes ours"
-            raise FileNotFoundError(2, told) from error
+            message = f"{error.explanation}; docker/build makes ours"
+            raise FileNotFoundError(2, message) from error
         except docker.errors.APIError as error:
             raise OSError(0, f"docker: {error.explanation or error}") from error
         except requests.exceptions.RequestException as error:
@@ -291,7 +292,7 @@ class Attached:
             ended()
 
     def _exactly(self, count: int) -> bytes:
-        """So many bytes; b"" at the end of the stream."""
+        """The next `count` bytes; b"" at the end of the stream."""
         data = b""
         while len(data) < count:
             more = self._socket.recv(count - len(data))

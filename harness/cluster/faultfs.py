@@ -1,8 +1,8 @@
 """
-`faultfs`, the file system that fails as it is told: where it is, and folders of this machine on it.
+`faultfs`, the file system whose calls fail by rules: its program, and folders that it is on.
 
-Namespaces mount it in their own mount namespace. Containers are given a folder that has it mounted
-already, so none of them needs a right to mount. Its sources: native/faultfs.
+Namespaces mount it in their own mount namespace. Containers get a folder on which it is mounted
+already, so none of them needs the right to mount. Its sources: native/faultfs.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster.trial import probe
+from dissever.harness.missing import Missing
 
 __all__ = ["ASK", "Mounted", "missing", "missing_here", "program"]
 
@@ -91,8 +91,8 @@ class Mounted:
                 start_new_session=True,
             )
             assert self._process.stdout is not None
-            with self._process.stdout as told:
-                is_mounted = told.read(1) == b"\n"
+            with self._process.stdout as output:
+                is_mounted = output.read(1) == b"\n"
             if not is_mounted:
                 self.close()
                 said.seek(0)
@@ -115,9 +115,7 @@ def _missing_parts() -> Missing | None:
     try:
         program()
     except FileNotFoundError as error:
-        remedy = (
-            "apt-get install libfuse3-dev pkg-config, then make native, or install dissever anew"
-        )
+        remedy = "apt-get install libfuse3-dev pkg-config, then make native, or reinstall dissever"
         return Missing(str(error.strerror), remedy)
     if not Path("/dev/fuse").exists():
         return Missing("there is no /dev/fuse", "modprobe fuse")

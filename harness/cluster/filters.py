@@ -1,4 +1,4 @@
-"""All cuts of a cluster, in each host's own network namespace: one nft transaction for a host."""
+"""All cuts of a cluster: one nft transaction in each host's own network namespace."""
 
 from __future__ import annotations
 

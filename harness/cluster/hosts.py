@@ -1,4 +1,4 @@
-"""What nodes' hosts are made with beyond the plain case, because a fault of the plan needs it."""
+"""What the hosts of nodes are made with, where a fault needs more than the plain case."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import msgspec
 __all__ = ["PLAIN", "SYN_RETRIES", "Disk", "Hosts", "NodeClock"]
 
 SYN_RETRIES: Final = 1
-"""Of connections that go through proxies: one that is not answered fails after 3 s."""
+"""For connections through proxies: one that is not answered fails after 3 s."""
 
 
 class Hosts(msgspec.Struct, frozen=True):
     """
     The plain case: data in a folder of the machine's disk, and the machine's clocks.
 
-    `disk_mb`: each node has a disk of its own, so big (MiB); None: the machine's. `faulty_disks`:
-    what a node does with its data can be made to fail, by faultfs. `own_clocks`: each node has a
-    wall clock that can be set, by libfaketime; `own_monotonic`: its monotonic clock as well.
+    `disk_mb`: each node has a disk of its own of that size (MiB); None: it uses the machine's.
+    `faulty_disks`: calls on a node's data can be made to fail, by faultfs. `own_clocks`: each node
+    has a wall clock that can be set, by libfaketime; `own_monotonic`: its monotonic clock as well.
     `changes_network`: faults change the network of hosts, which takes rights over it. `proxies`:
     connections go through proxies, and must not wait for long.
     """
@@ -47,10 +47,10 @@ PLAIN = Hosts()
 
 class Disk(msgspec.Struct, frozen=True):
     """
-    Where a node keeps its data; as processes on its host see it.
+    Where a node keeps its data, as processes on its host see it.
 
-    `size_mb`: of a disk of its own; None: it shares the machine's. `ask`: the command that asks the
-    faultfs that all of it goes through; empty without one.
+    `size_mb`: the size of a disk of its own; None: it shares the machine's. `ask`: the command that
+    sends requests to the faultfs over the data; empty without one.
     """
 
     path: str

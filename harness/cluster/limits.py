@@ -14,9 +14,9 @@ from typing import Any, Final
 import docker
 from docker.types import Mount
 
-from dissever.harness.client import Missing
+from dissever.harness.missing import Missing
 
-__all__ = ["Limits", "missing", "mounts"]
+__all__ = ["ContainerLimits", "missing", "mounts"]
 
 _PERIOD_US: Final = 100_000
 _UNLIMITED: Final = -1
@@ -45,8 +45,8 @@ def mounts(info: Mapping[str, Any]) -> list[Mount]:
     ]
 
 
-class Limits:
-    """Of one node; `memory_total` is how many bytes there are on the engine's machine."""
+class ContainerLimits:
+    """The limits of one node; `memory_total`: how many bytes the engine's machine has."""
 
     def __init__(self, memory_total: int) -> None:
         self._memory_total = memory_total

@@ -1,13 +1,13 @@
 """
 Nodes as network namespaces of one machine: real kernel, real packets, no root, nothing left behind.
 
-The harness holds no namespace itself: a keeper beside it does (package `keeper`), and PID 1 of
-the keeper's PID namespace does all work. When the harness closes the cluster, or ends in whatever
-way, PID 1 ends, and the kernel takes every process, interface and rule with it.
+The harness enters no namespace itself: a process of its own, the keeper (package `keeper`), does,
+and PID 1 of the keeper's PID namespace does all work. When the harness closes the cluster, or ends
+in whatever way, PID 1 ends, and the kernel takes every process, interface and rule with it.
 
-Known gaps: nodes share the file system, but for a disk that a fault needs them to have; as an
-ordinary user, nodes run as root of a user namespace with that one user in it, which some servers
-refuse; nodes reach no other network.
+Known gaps: nodes share the file system, apart from the disk of its own that a fault may need a node
+to have; for an ordinary user, nodes run as root of a user namespace with that one user in it, which
+some servers refuse; nodes reach no other network.
 """
 
 from __future__ import annotations
@@ -38,10 +38,13 @@ from dissever.harness.cluster import (
     clock,
     faultfs,
 )
+from dissever.harness.cluster.backends import NAMESPACES
 from dissever.harness.cluster.channel import Channel
+from dissever.harness.cluster.dials import connected, in_time
 from dissever.harness.cluster.filters import Filters
 from dissever.harness.cluster.names import check_names
 from dissever.harness.cluster.trial import BRIDGE, address, probe, tool
+from dissever.harness.cluster.turns import Turns
 
 __all__ = ["NamespacesCluster", "probe"]
 
@@ -60,7 +63,7 @@ class NamespacesCluster:
     Counters of `dropped` live as long as the cuts: read them before the next `drop`.
     """
 
-    backend: Final = "namespaces"
+    backend: Final = NAMESPACES
     python: Final = sys.executable
 
     def __init__(self, nodes: Sequence[str], directory: Path, hosts: Hosts) -> None:
@@ -70,7 +73,7 @@ class NamespacesCluster:
         self._directory = directory.absolute()
         self._directory.mkdir(parents=True, exist_ok=True)
         self._programs: dict[str, Program] = {}
-        self._turns = {node: asyncio.Lock() for node in nodes}
+        self._turns = Turns(nodes)
         self._filters = Filters(self._addresses, self.command)
         self._filling = asyncio.Lock()
         self._pool: list[socket.socket] = []
@@ -114,12 +117,10 @@ class NamespacesCluster:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """The names of the nodes, in order."""
         return tuple(self._addresses)
 
     @property
     def exits(self) -> tuple[Exit, ...]:
-        """Every end of a node's main process so far, in order."""
         return tuple(self._exits)
 
     def address(self, node: str) -> str:
@@ -140,7 +141,7 @@ class NamespacesCluster:
         return Disk(data, self._hosts.disk_mb, ask)
 
     def clock(self, node: str) -> NodeClock | None:
-        """The clock of the node's own: a file beside its logs."""
+        """The clock of the node's own: a file in its folder."""
         if not self._hosts.own_clocks:
             return None
         preload = clock.library()
@@ -174,15 +175,12 @@ class NamespacesCluster:
         return await self._turn("stop", node, timeout_s=timeout_s)
 
     async def kill(self, node: str) -> NodeStatus:
-        """SIGKILL every process of the node, and wait until they are gone."""
         return await self._turn("kill", node)
 
     async def pause(self, node: str) -> NodeStatus:
-        """SIGSTOP every process of the node, and wait until each of their threads stands still."""
         return await self._turn("pause", node)
 
     async def resume(self, node: str) -> NodeStatus:
-        """SIGCONT every process of the node, and wait until no thread stands still."""
         return await self._turn("resume", node)
 
     async def status(self, node: str) -> NodeStatus:
@@ -194,16 +192,9 @@ class NamespacesCluster:
         await self._filters.drop(grudge)
 
     async def dropped(self) -> Mapping[tuple[str, str], int]:
-        """(source, destination) -> packets dropped since the last `drop`, for each pair it cuts."""
         return await self._filters.dropped()
 
     async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
-        """
-        See for each pair whether a datagram from the source's host arrives at the destination's.
-
-        One direction only is measured, and no process of the nodes takes part. Datagrams are sent
-        every 20 ms; it returns once all have arrived, so `timeout_s` is spent only on cut pairs.
-        """
         for pair in pairs:
             for node in pair:
                 self._known(node)
@@ -220,24 +211,13 @@ class NamespacesCluster:
             OSError: ConnectionRefusedError, or TimeoutError when there is no answer in time.
         """
         target = self.address(node), port
-        try:
-            async with asyncio.timeout(timeout_s) as limit:
-                return await self._connect(target)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            message = f"{node}: no answer from port {port} within {timeout_s:g} s"
-            raise TimeoutError(errno.ETIMEDOUT, message) from error
+        return await in_time(self._connect(target), node, port, timeout_s)
 
     async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
         """
         Run a short command on a node's host, for faults of the network such as `tc`.
 
-        It is not one of the node's processes: no `kill` or `pause` touches it. It runs in `/`,
-        and is looked for where root would look, too.
-
-        Raises:
-            OSError: When it cannot be executed.
+        It runs in `/`, and is looked for where root would look, too.
         """
         answer = await self._channel.request(
             "run", node=self._known(node), argv=[tool(argv[0]), *argv[1:]], stdin=stdin
@@ -245,12 +225,6 @@ class NamespacesCluster:
         return Command(**answer)
 
     async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
-        """
-        Start a helper on a node's host that runs until the cluster ends.
-
-        Raises:
-            OSError: When it cannot be executed.
-        """
         log = str(self.directory(node) / f"{name}.log")
         argv = [tool(argv[0]), *argv[1:]]
         pid: int = await self._channel.request("spawn", node=node, argv=argv, log=log)
@@ -270,18 +244,18 @@ class NamespacesCluster:
         Raises:
             OSError: When the machine does not let us, or has no such controller.
         """
-        told: Mapping[str, Any] = await self._channel.request(
-            "limit", node=self._known(node), cpus=cpus, memory_bytes=memory_bytes
+        limits = {"cpus": cpus, "memory_bytes": memory_bytes}
+        readings: Mapping[str, Any] = await self._channel.request(
+            "limit", node=self._known(node), **limits
         )
-        return told
+        return readings
 
     async def readings(self, node: str) -> Mapping[str, Any]:
         """What the kernel says of the limits of a node."""
-        told: Mapping[str, Any] = await self._channel.request("readings", node=self._known(node))
-        return told
+        found: Mapping[str, Any] = await self._channel.request("readings", node=self._known(node))
+        return found
 
     async def lift(self, node: str) -> None:
-        """Take a node's limits away."""
         await self._channel.request("lift", node=self._known(node))
 
     async def close(self) -> None:
@@ -325,26 +299,14 @@ class NamespacesCluster:
         }
 
     async def _turn(self, verb: str, node: str, **arguments: Any) -> NodeStatus:
-        """Change a node's processes. Who cancels this stops waiting, but not the change."""
-        return await asyncio.shield(self._change(verb, self._known(node), arguments))
-
-    async def _change(self, verb: str, node: str, arguments: dict[str, Any]) -> NodeStatus:
-        """One change of a node's processes at a time, so that none undoes half of another."""
-        async with self._turns[node]:
-            return _status(await self._channel.request(verb, node=node, **arguments))
+        """Change a node's processes."""
+        change = self._channel.request(verb, node=self._known(node), **arguments)
+        return _status(await self._turns.take(node, change))
 
     async def _connect(self, target: tuple[str, int]) -> socket.socket:
         while not self._pool:
             await asyncio.shield(self._fill_pool())
-        connection = self._pool.pop()
-        try:
-            connection.setblocking(False)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await asyncio.get_running_loop().sock_connect(connection, target)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return await connected(self._pool.pop(), target)
 
     async def _fill_pool(self) -> None:
         """Fetch sockets in batches, so that most calls of `dial` need no keeper."""

@@ -3,7 +3,7 @@ One node of `containers`: its host, a container that stays, and the node's own, 
 
 As in a pod, the node's container joins the host's network and PID namespaces. So cuts, their
 counters and published ports outlive the node's process, the node can come back in another image on
-the same data, and its image needs neither tools nor capabilities. NET_ADMIN has the host alone, for
+the same data, and its image needs neither tools nor capabilities. The host alone has NET_ADMIN, for
 its own network, and the rights of root over the node's processes and files. The agent that runs on
 the host (`keeper/agent.py`) sees and signals these processes.
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-import itertools
 import json
 import logging
 import tarfile
@@ -26,8 +25,9 @@ from docker.types import LogConfig, Mount
 from dissever.harness.cluster import ClusterLost, Exit, NodeState, NodeStatus, Program
 from dissever.harness.cluster.engine import HOST_IMAGE, Attached, Engine
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
-from dissever.harness.cluster.limits import Limits
+from dissever.harness.cluster.limits import ContainerLimits
 from dissever.harness.cluster.recipe import FOLDER, Recipe, host_options
+from dissever.harness.cluster.requests import Requests
 
 __all__ = ["Pod"]
 
@@ -82,9 +82,8 @@ class Pod:
         self._hear = hear
         self._loop = asyncio.get_running_loop()
         self._carried: set[str] = set()
-        self._limits = Limits(recipe.memory_bytes)
-        self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._limits = ContainerLimits(recipe.memory_bytes)
+        self._requests = Requests(name, self._say)
         self._said = b""
         self._complaint = b""
         self._host: Any = None
@@ -139,21 +138,7 @@ class Pod:
         """
         if self._is_lost or self._agent is None:
             raise ClusterLost(self._reason())
-        number = next(self._numbers)
-        answer: asyncio.Future[Any] = self._loop.create_future()
-        self._waiting[number] = answer
-        line = json.dumps({"id": number, "verb": verb, **arguments}).encode() + b"\n"
-        limit_s = _ANSWER_S + arguments.get("timeout_s", 0.0)
-        try:
-            async with asyncio.timeout(limit_s) as limit:
-                await self._say(line)
-                return await answer
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise ClusterLost(f"{self.name}: no {verb} within {limit_s:g} s") from error
-        finally:
-            self._waiting.pop(number, None)
+        return await self._requests.ask(verb, **arguments)
 
     async def start(self, program: Program) -> NodeStatus:
         """Start a container for the program, unless one runs."""
@@ -242,7 +227,7 @@ class Pod:
                 await asyncio.wait_for(asyncio.shield(running.ended), _ANSWER_S)
 
     async def _update(self) -> None:
-        """Tell the engine the limits of the container that runs; one that is ending needs none."""
+        """Give the limits to the container that runs; one that is ending needs none."""
         if (running := self._running) is None:
             return
         try:
@@ -318,7 +303,7 @@ class Pod:
             container.reload()
             self._limits.ended(is_oom=container.attrs["State"]["OOMKilled"])
             container.remove(v=True)
-        except Exception as error:  # Closing removes what is left; the exit must be told.
+        except Exception as error:  # Closing removes what is left; the exit must be known.
             log.debug("%s: %s", self.name, error)
         with contextlib.suppress(RuntimeError):  # The loop may be no more.
             self._loop.call_soon_threadsafe(
@@ -341,11 +326,11 @@ class Pod:
             raise ClusterLost(f"{self.name}: its container does not end") from error
         await asyncio.sleep(0)  # Then it is noted.
 
-    async def _say(self, line: bytes) -> None:
+    async def _say(self, request: bytes) -> None:
         assert self._agent is not None
         # Requests are short, and the agent reads them at once: a thread would cost more.
-        with contextlib.suppress(OSError):  # `_lose` answers in its place.
-            self._agent.send(line)
+        with contextlib.suppress(OSError):  # `_lose` fails it.
+            self._agent.send(request + b"\n")
 
     def _hear_agent(self, stream: int, data: bytes) -> None:
         with contextlib.suppress(RuntimeError):
@@ -357,26 +342,17 @@ class Pod:
             return
         *lines, self._said = (self._said + data).split(b"\n")
         for line in lines:
-            answer = json.loads(line)
-            future = self._waiting.get(answer["id"])
-            if future is None or future.done():
-                continue
-            if "error" in answer:
-                future.set_exception(OSError(*answer["error"]))
-            else:
-                future.set_result(answer["result"])
+            self._requests.take(json.loads(line))
 
     def _lose(self) -> None:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._lost)
 
     def _lost(self) -> None:
-        """The host has ended: tell everybody who waits for it."""
+        """The host has ended: whatever waits for it fails."""
         error = ClusterLost(self._reason())
         self._is_lost = True
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(error)
+        self._requests.lose(error)
 
     def _reason(self) -> str:
         said = self._complaint.decode(errors="replace").strip()[-_REASON_CHARS_MAX:]

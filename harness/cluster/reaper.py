@@ -1,10 +1,10 @@
 """
-The process beside the harness that removes a run's containers when the harness is gone.
+A process of its own that removes a run's containers when the harness is gone.
 
-It waits on a pidfd of the harness, costs nothing meanwhile, and only then imports what talks to the
-engine. Run as a script with `python -I -S`: RUN is the run to remove, HARNESS an inherited pidfd,
-PATH what it then imports from. Should it be killed as well, the next run, or `dissever heal`, finds
-by the labels that their harness is gone.
+It waits on a pidfd of the harness, which costs nothing, and imports what talks to the engine only
+once the harness has ended. It is run as a script with `python -I -S`: RUN is the run to remove,
+HARNESS an inherited pidfd, PATH what it imports from. If the reaper is killed too, the next run or
+`dissever heal` finds by the labels that the harness is gone.
 """
 
 import os
@@ -19,7 +19,7 @@ _GAP_S = 0.5
 
 
 def start(run: str) -> subprocess.Popen[bytes]:
-    """Start a reaper for a run of this process; who closes the run himself kills and waits."""
+    """Start a reaper for a run of this process; the caller kills it once the run is closed."""
     harness = os.pidfd_open(os.getpid())
     try:
         return subprocess.Popen(
@@ -45,7 +45,7 @@ def _main(run: str, harness: int, path: str) -> None:
 
 
 def _reap(run: str) -> None:
-    """Remove what the run made, and look again: it is removed until nothing more is found."""
+    """Remove what the run made, until nothing is found several times in a row."""
     import contextlib
     import time
 

@@ -1,4 +1,4 @@
-"""What the containers of a cluster are made with: no more than what the faults of the plan need."""
+"""What the containers of a cluster are made with: only the rights that the plan's faults need."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Recipe:
     uid: int
     gid: int
     memory_bytes: int
-    """How much there is on the engine's machine."""
+    """How much memory the engine's machine has."""
 
     sees: tuple[Mount, ...]
     """What of its machine the host of a node sees."""
@@ -39,7 +39,7 @@ class Recipe:
 
     @property
     def user(self) -> str:
-        """Whom nodes run as: whoever owns their folders."""
+        """The user that nodes run as: the owner of their folders."""
         return f"{self.uid}:{self.gid}"
 
 
@@ -65,6 +65,6 @@ def host_options(recipe: Recipe) -> dict[str, Any]:
 
 
 def disk_options(recipe: Recipe) -> dict[str, str]:
-    """The options of the volume that is a node's own disk: so much memory, the node's to write."""
+    """The options of the volume in memory that is a node's own disk."""
     options = f"size={recipe.hosts.disk_mb}m,uid={recipe.uid},gid={recipe.gid},mode=755"
     return {"type": "tmpfs", "device": "tmpfs", "o": options}

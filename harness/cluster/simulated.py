@@ -12,7 +12,6 @@ twenty messages, and they are what a simulated run spends its time on.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,17 +19,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, Protocol, TypeAlias
 
-from dissever.harness.cluster import (
-    Command,
-    Disk,
-    Exit,
-    Grudge,
-    NodeClock,
-    NodeState,
-    NodeStatus,
-    Program,
-    Reachability,
-)
+from dissever.harness.cluster import Exit, Grudge, NodeState, NodeStatus, Program, Reachability
+from dissever.harness.cluster.backends import SIMULATED
 
 LATENCY_S = (0.000_5, 0.003)
 """One-way delay of a message: least and most."""
@@ -78,10 +68,9 @@ Boot = Callable[[str, dict[str, Any], "SimulatedCluster"], Behaviour]
 
 
 class SimulatedCluster:
-    """Implements `Cluster`. Only for the virtual loop; there is nothing to dial."""
+    """Implements `Cluster`, `Processes` and `Links`. Only for the virtual loop."""
 
-    backend: Final = "simulated"
-    python: Final = "python3"
+    backend: Final = SIMULATED
 
     def __init__(self, nodes: Sequence[str], boot: Boot, rng: Random, directory: Path) -> None:
         self.nodes = tuple(nodes)
@@ -103,12 +92,6 @@ class SimulatedCluster:
 
     def directory(self, node: str) -> Path:
         return self._directory / node
-
-    def disk(self, node: str) -> Disk:
-        raise OSError(f"{node} is simulated: it has no disk")
-
-    def clock(self, node: str) -> NodeClock | None:
-        return None
 
     async def start(self, node: str, program: Program | None = None) -> NodeStatus:
         host = self._hosts[node]
@@ -160,29 +143,6 @@ class SimulatedCluster:
             answers[source, destination] = not self._is_dropped(source, destination)
         await asyncio.sleep(LATENCY_S[1] if all(answers.values()) else timeout_s)
         return answers
-
-    async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
-        raise OSError("a simulated node has no sockets: use `request`")
-
-    async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
-        raise OSError(f"{node} is simulated: it runs no commands, got {argv[0]!r}")
-
-    async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
-        raise OSError(f"{node} is simulated: it runs no helpers, got {name}")
-
-    async def carry(self, node: str, path: Path) -> str:
-        raise OSError(f"{node} is simulated: it has no files, got {path}")
-
-    async def limit(
-        self, node: str, cpus: float | None = None, memory_bytes: int | None = None
-    ) -> Mapping[str, Any]:
-        raise OSError(f"{node} is simulated: it uses nothing that could be limited")
-
-    async def readings(self, node: str) -> Mapping[str, Any]:
-        return {}
-
-    async def lift(self, node: str) -> None:
-        pass
 
     async def close(self) -> None:
         for node in self.nodes:

@@ -1,8 +1,8 @@
 """
-Whether clusters of namespaces can be made on this machine, found by making one.
+Whether clusters of namespaces can be made on this machine: one is made.
 
-Asking for versions and settings would miss what only the kernel knows: a sandbox may forbid one
-call of many. The settings are read only afterwards, to say what would help.
+Versions and settings would not be enough: a sandbox may forbid one call of many, which only the
+kernel knows. Settings are read afterwards, to say what would help.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import cuts
 from dissever.harness.cluster.channel import MESSAGE_BYTES_MAX, start_keeper
+from dissever.harness.missing import Missing
 
 __all__ = ["BRIDGE", "address", "probe", "tool"]
 

@@ -1,4 +1,8 @@
-"""Generators decide what is invoked next, and never do it; see `core`."""
+"""
+Generators decide what is invoked next, and never do it.
+
+`docs/generators.md` shows each of these in a line; `core` says what a generator is.
+"""
 
 from dissever.harness.generator.core import (
     NOTHING,
@@ -15,7 +19,6 @@ from dissever.harness.generator.keys import concurrent_keys, sequential_keys, th
 from dissever.harness.generator.lift import generator
 from dissever.harness.generator.pace import cycle_times, delay, rate, stagger, time_limit
 from dissever.harness.generator.sequences import (
-    concat,
     cycle,
     flip_flop,
     lazy,
@@ -26,7 +29,6 @@ from dissever.harness.generator.sequences import (
     repeat,
     sleep,
     synchronize,
-    then,
     until_ok,
 )
 from dissever.harness.generator.threads import (
@@ -52,54 +54,25 @@ from dissever.harness.generator.transforms import (
     validated,
 )
 
-__all__ = [
-    "NOTHING",
-    "PENDING",
-    "Answer",
-    "Context",
-    "Generator",
-    "GeneratorError",
-    "Log",
-    "Sleep",
-    "Step",
-    "Thread",
-    "any_of",
-    "clients",
-    "concat",
+__all__ = [  # noqa: RUF022 - By groups, as in docs/generators.md.
+    # What stands for a generator.
+    "generator", "lazy",
+    # Limits and repetition.
+    "limit", "once", "repeat", "cycle", "time_limit", "until_ok", "process_limit",
     "concurrency_limit",
-    "concurrent_keys",
-    "cycle",
-    "cycle_times",
-    "delay",
-    "each_process",
-    "each_thread",
-    "f_map",
-    "filter_invocations",
-    "flip_flop",
-    "generator",
-    "lazy",
-    "limit",
-    "log",
-    "map_invocations",
-    "mix",
-    "nemesis",
-    "on_threads",
-    "on_update",
-    "once",
-    "phases",
-    "process_limit",
-    "rate",
-    "repeat",
-    "reserve",
-    "sequential_keys",
-    "shortest_any",
-    "sleep",
-    "stagger",
-    "synchronize",
-    "then",
-    "then_with_keys",
-    "time_limit",
-    "trace",
-    "until_ok",
-    "validated",
-]
+    # One after another.
+    "phases", "synchronize", "flip_flop", "sleep", "log",
+    # Pace.
+    "rate", "stagger", "delay", "cycle_times",
+    # At the same time.
+    "any_of", "shortest_any", "mix",
+    # Who does it.
+    "clients", "nemesis", "on_threads", "each_thread", "each_process", "reserve",
+    # Keys.
+    "concurrent_keys", "sequential_keys", "then_with_keys",
+    # What passes.
+    "map_invocations", "f_map", "filter_invocations", "on_update", "trace",
+    # To write one's own.
+    "Answer", "Context", "Generator", "GeneratorError", "Log", "NOTHING", "PENDING", "Sleep",
+    "Step", "Thread", "validated",
+]  # fmt: skip

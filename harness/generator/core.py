@@ -10,10 +10,11 @@ Source: Jepsen's `generator.clj`, behaviour only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import Enum
+from operator import is_
 from random import Random
-from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -34,7 +35,7 @@ PENDING: Final = Pending.PENDING
 
 
 class Sleep(msgspec.Struct, frozen=True):
-    """The process that takes it is busy for so long; it leaves no event."""
+    """The process that takes it is busy for `duration_ns`; it leaves no event."""
 
     duration_ns: int
     process: Process = ANY_PROCESS
@@ -54,12 +55,12 @@ Step: TypeAlias = Invocation | Sleep | Log | Literal[Pending.PENDING]
 
 class Context(msgspec.Struct, frozen=True):
     """
-    What a generator sees of the run: the time, and who is free.
+    What a generator sees of the run: the time in ns since it began, and which threads are free.
 
-    Threads are bits: `everyone` and `free` are masks over `threads`, so that a view that is limited
-    to some threads costs one `&`. `processes` are those that the threads play now, in the same
-    order. `turn` is the bit where the search for a free thread starts: round robin. `clients` is
-    how many threads are clients; 0: not counted yet.
+    Threads are bits: `everyone` and `free` are masks over `threads`, so that a view of some threads
+    costs one `&`. `processes` are those that the threads play now, in the same order. `turn` is the
+    bit where the search for a free thread starts: round robin. `clients` is how many threads are
+    clients; 0: not counted yet.
     """
 
     time: int
@@ -191,22 +192,74 @@ class Generator(Protocol):
         ...
 
 
+NEVER_NS: Final = 1 << 63
+"""Later than every step."""
+
+
 class Offer(NamedTuple):
-    """What one of several generators would do next: `member` tells which, `weight` draws ties."""
+    """What one of several generators would do next."""
 
     member: int
     step: Invocation | Sleep | Log
     rest: Generator
-    weight: float = 1.0
+    weight: float
 
 
-def soonest(offers: Sequence[Offer], rng: Random) -> Offer:
-    """The offer with the earliest time out of at least one; ties are drawn, or one would starve."""
-    if len(offers) == 1:
-        return offers[0]
-    first = min(offer.step.time for offer in offers)
-    tied = [offer for offer in offers if offer.step.time == first]
-    return rng.choices(tied, [offer.weight for offer in tied])[0] if len(tied) > 1 else tied[0]
+class Offers:
+    """The offers of several generators that are asked at the same moment: the soonest is taken."""
+
+    __slots__ = ("_is_pending", "_soonest", "_time")
+
+    def __init__(self, *, is_pending: bool = False) -> None:
+        self._soonest: list[Offer] = []
+        self._time = NEVER_NS
+        self._is_pending = is_pending
+
+    def add(self, member: int, answer: Answer, weight: float = 1.0) -> None:
+        """What a member answered; `weight` decides how often it is drawn when times are equal."""
+        if answer is None:
+            return
+        step, rest = answer
+        if step is PENDING:
+            self._is_pending = True
+        elif step.time < self._time:
+            self._time = step.time
+            self._soonest = [Offer(member, step, rest, weight)]
+        elif step.time == self._time:
+            self._soonest.append(Offer(member, step, rest, weight))
+
+    def wait(self) -> None:
+        """A member may have an offer later."""
+        self._is_pending = True
+
+    def soonest(self, rng: Random) -> Offer | None:
+        """The offer with the earliest time; ties are drawn, or one member would starve."""
+        tied = self._soonest
+        if len(tied) > 1:
+            return rng.choices(tied, [offer.weight for offer in tied])[0]
+        return tied[0] if tied else None
+
+    def otherwise(self, generator: Generator) -> Answer:
+        """The answer where there is no offer: pending, or exhausted."""
+        return (PENDING, generator) if self._is_pending else None
+
+
+def pass_on(self: Any, context: Context, event: Event) -> Any:
+    """
+    The `update` of a generator with one inner generator, which alone hears of the event.
+
+    It is itself when nothing changed, so that an event costs no copies.
+    """
+    inner = self.inner.update(context, event)
+    return self if inner is self.inner else msgspec.structs.replace(self, inner=inner)
+
+
+def pass_on_to_all(self: Any, context: Context, event: Event) -> Any:
+    """The same for a generator with several `members`: every one hears of the event."""
+    members = tuple([member.update(context, event) for member in self.members])
+    if all(map(is_, members, self.members)):
+        return self
+    return msgspec.structs.replace(self, members=members)
 
 
 class Nothing(msgspec.Struct, frozen=True):

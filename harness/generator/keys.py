@@ -8,15 +8,7 @@ from typing import Any
 import msgspec
 
 from dissever.harness.client import Invocation
-from dissever.harness.generator.core import (
-    NOTHING,
-    PENDING,
-    Answer,
-    Context,
-    Generator,
-    Offer,
-    soonest,
-)
+from dissever.harness.generator.core import NOTHING, Answer, Context, Generator, Offers
 from dissever.harness.generator.lift import Memo, generator
 from dissever.harness.generator.sequences import synchronize
 from dissever.harness.history import Event, Key, Type
@@ -46,11 +38,11 @@ class Keyed(msgspec.Struct, frozen=True):
 
 class ConcurrentKeys(msgspec.Struct, frozen=True):
     """
-    Groups of so many client threads, each on a key of its own until that is exhausted.
+    Groups of `group_size` client threads, each on a key of its own until that is exhausted.
 
     Threads that are left over when the count does not divide join the last group, and when there
     are fewer threads than one group needs, all of them are one group. `keys` are the generators of
-    the keys that nobody has begun.
+    the keys that no group has begun.
     """
 
     group_size: int
@@ -62,26 +54,18 @@ class ConcurrentKeys(msgspec.Struct, frozen=True):
     def next(self, context: Context) -> Answer:
         here = self._for(context)
         groups, keys = list(here.groups), here.keys
-        offers: list[Offer] = []
-        is_pending = False
+        offers = Offers()
         for i, mask in enumerate(here.masks):
             if not context.free & mask:
-                is_pending = True
+                offers.wait()
                 continue
             view = context.limited(mask)
             while (answer := groups[i].next(view)) is None and keys is not None:
                 groups[i] = keys.value
                 keys = keys.rest
-            if answer is None:
-                continue
-            step, rest = answer
-            if step is PENDING:
-                is_pending = True
-            else:
-                offers.append(Offer(i, step, rest))
-        if not offers:
-            return (PENDING, here._with(groups, keys)) if is_pending else None
-        chosen = soonest(offers, context.rng)
+            offers.add(i, answer)
+        if (chosen := offers.soonest(context.rng)) is None:
+            return offers.otherwise(here._with(groups, keys))
         groups[chosen.member] = chosen.rest
         return chosen.step, here._with(groups, keys)
 
@@ -133,17 +117,30 @@ class KeyTracker(msgspec.Struct, frozen=True):
 
 
 def sequential_keys(keys: Iterable[Key], make: Callable[[Key], Any]) -> Generator:
-    """One key after another: `make(key)` gives the generator of each."""
+    """
+    One key after another; `make(key)` gives the generator of each.
+
+    `sequential_keys(range(3), lambda key: limit(10, reads))`: ten reads of 0, of 1, of 2.
+    """
     return generator(_keyed(keys, make))
 
 
 def concurrent_keys(group_size: int, keys: Iterable[Key], make: Callable[[Key], Any]) -> Generator:
-    """Groups of client threads, each on one key at a time; `keys` may be endless."""
+    """
+    Groups of client threads, each on one key at a time; `keys` may be endless.
+
+    `concurrent_keys(2, count(), lambda key: limit(500, work))`: two threads on each key, which is
+    left for the next one after 500 operations.
+    """
     return ConcurrentKeys(group_size, Memo.first(_keyed(keys, make)))
 
 
 def then_with_keys(source: Any, make: Callable[[tuple[Key, ...]], Any]) -> Generator:
-    """The source, then, once everyone is free, `make(every key that was used)`: final reads."""
+    """
+    The source, then, once everyone is free, `make(every key that was used)`.
+
+    `then_with_keys(work, lambda keys: [Invocation("read", key=key) for key in keys])`
+    """
     return KeyTracker(generator(source), make)
 
 

@@ -1,4 +1,4 @@
-"""Generators in time: rates, delays, windows, schedules. Durations in seconds, state in ns."""
+"""Generators in time: limits, rates, schedules. Arguments are in seconds, state is in ns."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from dissever.harness.generator.core import (
     Context,
     Generator,
     at,
+    pass_on,
+    pass_on_to_all,
 )
 from dissever.harness.generator.lift import generator
-from dissever.harness.history import Event
 
 
 class TimeLimit(msgspec.Struct, frozen=True):
-    """A window that opens at the first step; a step at its end or later ends it."""
+    """It begins with the first step; a step `duration_ns` later, or after that, is not taken."""
 
     duration_ns: int
     inner: Generator
@@ -38,42 +39,19 @@ class TimeLimit(msgspec.Struct, frozen=True):
             return None
         return step, TimeLimit(self.duration_ns, inner, end_ns)
 
-    def update(self, context: Context, event: Event) -> Generator:
-        inner = self.inner.update(context, event)
-        return self if inner is self.inner else TimeLimit(self.duration_ns, inner, self.end_ns)
+    update = pass_on
 
 
-class Stagger(msgspec.Struct, frozen=True):
+class Paced(msgspec.Struct, frozen=True):
     """
-    Gaps drawn uniformly from 0 to twice the mean, over all threads together.
+    Steps with a gap between them, over all threads together: a rate is a total, not one per thread.
 
-    The rate is a total, not one per thread. What was missed is not caught up with.
+    Random gaps are drawn uniformly from 0 to twice `gap_ns`, and missed steps are lost. Other gaps
+    are `gap_ns`, and missed steps are caught up with.
     """
-
-    mean_gap_ns: int
-    inner: Generator
-    next_ns: int | None = None
-
-    def next(self, context: Context) -> Answer:
-        answer = self.inner.next(context)
-        if answer is None:
-            return None
-        step, inner = answer
-        if step is PENDING:
-            return step, Stagger(self.mean_gap_ns, inner, self.next_ns)
-        time = step.time if self.next_ns is None else max(step.time, self.next_ns)
-        gap = int(context.rng.random() * 2 * self.mean_gap_ns)
-        return at(step, time), Stagger(self.mean_gap_ns, inner, time + gap)
-
-    def update(self, context: Context, event: Event) -> Generator:
-        inner = self.inner.update(context, event)
-        return self if inner is self.inner else Stagger(self.mean_gap_ns, inner, self.next_ns)
-
-
-class Delay(msgspec.Struct, frozen=True):
-    """Steps exactly so far apart; faster when it is behind, until it has caught up."""
 
     gap_ns: int
+    is_random: bool
     inner: Generator
     next_ns: int | None = None
 
@@ -83,19 +61,22 @@ class Delay(msgspec.Struct, frozen=True):
             return None
         step, inner = answer
         if step is PENDING:
-            return step, Delay(self.gap_ns, inner, self.next_ns)
+            return step, Paced(self.gap_ns, self.is_random, inner, self.next_ns)
         due = step.time if self.next_ns is None else self.next_ns
-        return at(step, max(step.time, due)), Delay(self.gap_ns, inner, due + self.gap_ns)
+        time = max(step.time, due)
+        if self.is_random:
+            next_ns = time + int(context.rng.random() * 2 * self.gap_ns)
+        else:
+            next_ns = due + self.gap_ns
+        return at(step, time), Paced(self.gap_ns, self.is_random, inner, next_ns)
 
-    def update(self, context: Context, event: Event) -> Generator:
-        inner = self.inner.update(context, event)
-        return self if inner is self.inner else Delay(self.gap_ns, inner, self.next_ns)
+    update = pass_on
 
 
 class CycleTimes(msgspec.Struct, frozen=True):
     """
-    A rotating schedule: each member has the word for its time, and goes on where it was in its next
-    turn. The schedule begins at the first step, and ends with the first member that does.
+    Members take turns, each for its time, and go on where they were in their next turn. It begins
+    at the first step, and ends with the first member that ends.
     """
 
     durations_ns: tuple[int, ...]
@@ -122,9 +103,7 @@ class CycleTimes(msgspec.Struct, frozen=True):
             time = end
         return PENDING, self
 
-    def update(self, context: Context, event: Event) -> Generator:
-        members = tuple(member.update(context, event) for member in self.members)
-        return CycleTimes(self.durations_ns, members, self.start_ns)
+    update = pass_on_to_all
 
     def _turn(self, since_start_ns: int) -> tuple[int, int]:
         """Whose turn it is, and when in the period it ends."""
@@ -138,27 +117,45 @@ class CycleTimes(msgspec.Struct, frozen=True):
 
 
 def time_limit(duration_s: float, source: Any) -> Generator:
-    """The source for so long, counted from its first step."""
+    """
+    The source for `duration_s` seconds, counted from its first step.
+
+    `time_limit(30, mix(reads, writes))`: half a minute of operations.
+    """
     return TimeLimit(round(duration_s * 1e9), generator(source))
 
 
 def stagger(mean_gap_s: float, source: Any) -> Generator:
-    """The source with random gaps of that mean, over all threads together."""
-    return Stagger(round(mean_gap_s * 1e9), generator(source))
+    """
+    The source with random gaps of that mean in seconds, over all threads together.
+
+    `stagger(0.1, writes)`: ten writes per second on average, with gaps from 0 to 0.2 s.
+    """
+    return Paced(round(mean_gap_s * 1e9), True, generator(source))
 
 
 def rate(per_second: float, source: Any) -> Generator:
-    """The source at that mean rate, over all threads together."""
+    """
+    The source at that mean rate, over all threads together.
+
+    `rate(10, writes)` is `stagger(0.1, writes)`.
+    """
     return stagger(1 / per_second, source)
 
 
 def delay(gap_s: float, source: Any) -> Generator:
-    """The source with steps exactly so far apart."""
-    return Delay(round(gap_s * 1e9), generator(source))
+    """
+    The source with a step every `gap_s` seconds; what was missed is caught up with.
+
+    `delay(5, cycle([start, stop]))`: a fault every ten seconds, for five.
+    """
+    return Paced(round(gap_s * 1e9), False, generator(source))
 
 
 def cycle_times(*durations_and_sources: Any) -> Generator:
     """
+    Sources that take turns, each for its time in seconds.
+
     `cycle_times(5, quiet, 10, storm)`: five seconds of the one, ten of the other, again and again.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Generators one after another: sequences, functions, repetition, limits, phases."""
+"""Generators one after another: repetition, limits, phases."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from dissever.harness.generator.core import (
     Log,
     Once,
     Sleep,
+    pass_on,
+    pass_on_to_all,
 )
 from dissever.harness.generator.lift import generator
 from dissever.harness.history import Event, Type
@@ -37,7 +39,7 @@ class Lazy(msgspec.Struct, frozen=True):
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """At most so many steps."""
+    """At most `remaining` steps."""
 
     remaining: int
     inner: Generator
@@ -51,13 +53,11 @@ class Limit(msgspec.Struct, frozen=True):
         step, inner = answer
         return step, Limit(self.remaining - (step is not PENDING), inner)
 
-    def update(self, context: Context, event: Event) -> Generator:
-        inner = self.inner.update(context, event)
-        return self if inner is self.inner else Limit(self.remaining, inner)
+    update = pass_on
 
 
 class Repeat(msgspec.Struct, frozen=True):
-    """Ask the same state again, for ever (remaining < 0) or so many times."""
+    """Ask the same state again, for ever (remaining < 0) or `remaining` times."""
 
     remaining: int
     inner: Generator
@@ -73,13 +73,11 @@ class Repeat(msgspec.Struct, frozen=True):
             return step, self
         return step, Repeat(self.remaining - 1, self.inner)
 
-    def update(self, context: Context, event: Event) -> Generator:
-        inner = self.inner.update(context, event)
-        return self if inner is self.inner else Repeat(self.remaining, inner)
+    update = pass_on
 
 
 class Cycle(msgspec.Struct, frozen=True):
-    """Start again from the original when exhausted, for ever (remaining < 0) or so often."""
+    """The original from its start, for ever (remaining < 0) or `remaining` times."""
 
     remaining: int
     original: Generator
@@ -112,9 +110,7 @@ class Synchronize(msgspec.Struct, frozen=True):
             return PENDING, self
         return self.inner.next(context)
 
-    def update(self, context: Context, event: Event) -> Generator:
-        inner = self.inner.update(context, event)
-        return self if inner is self.inner else Synchronize(inner)
+    update = pass_on
 
 
 class UntilOk(msgspec.Struct, frozen=True):
@@ -156,72 +152,104 @@ class FlipFlop(msgspec.Struct, frozen=True):
         turn = self.turn if step is PENDING else (self.turn + 1) % len(members)
         return step, FlipFlop(members, turn)
 
-    def update(self, context: Context, event: Event) -> Generator:
-        members = tuple(member.update(context, event) for member in self.members)
-        return FlipFlop(members, self.turn)
+    update = pass_on_to_all
 
 
 def limit(count: int, source: Any) -> Generator:
-    """At most `count` steps of the source."""
+    """
+    At most `count` steps of the source.
+
+    `limit(3, mix(reads, writes))`: three operations.
+    """
     return Limit(count, generator(source))
 
 
 def once(source: Any) -> Generator:
-    """One step of the source."""
+    """
+    One step of the source.
+
+    `once(mix(reads, writes))`: a read or a write.
+    """
     return Limit(1, generator(source))
 
 
 def repeat(source: Any, count: int | None = None) -> Generator:
-    """The first step of the source again and again, for ever or `count` times."""
+    """
+    The first step of the source again and again, for ever or `count` times.
+
+    `repeat(Invocation("read"))`: reads without end.
+    """
     return Repeat(-1 if count is None else count, generator(source))
 
 
 def cycle(source: Any, count: int | None = None) -> Generator:
-    """The whole source again and again, for ever or `count` times."""
+    """
+    The whole source again and again, for ever or `count` times.
+
+    `cycle([start, sleep(5), stop, sleep(5)])`: faults that come and go.
+    """
     original = generator(source)
     return Cycle(-1 if count is None else count, original, original)
 
 
 def lazy(make: Callable[[], Any]) -> Generator:
-    """The generator that `make` gives when the first step can be taken."""
+    """
+    The generator that `make` gives when the first step can be taken; it is called once.
+
+    `phases(writes, lazy(lambda: reads_of(seen)))`: what is read depends on the writes.
+    """
     return Lazy(cache(lambda: generator(make())))
 
 
-def concat(*sources: Any) -> Generator:
-    """One after another, without waiting in between."""
-    return generator(sources)
-
-
 def synchronize(source: Any) -> Generator:
-    """The source, once everyone in sight is free."""
+    """
+    The source, once everyone in sight is free.
+
+    `[writes, synchronize(reads)]`: no read begins before the last write has completed.
+    """
     return Synchronize(generator(source))
 
 
 def phases(*sources: Any) -> Generator:
-    """One after another; each waits until everyone is free."""
+    """
+    One after another; each waits until everyone is free.
+
+    `phases(work, heal, final_reads)`: the life of a run.
+    """
     return generator([synchronize(source) for source in sources])
 
 
-def then(first: Any, second: Any) -> Generator:
-    """The first, then, once everyone is free, the second."""
-    return generator([generator(first), synchronize(second)])
-
-
 def until_ok(source: Any) -> Generator:
-    """The source until one of its own operations is ok."""
+    """
+    The source until one of its own operations is ok.
+
+    `until_ok(limit(5, repeat(read)))`: five tries, or fewer.
+    """
     return UntilOk(generator(source))
 
 
 def flip_flop(*sources: Any) -> Generator:
-    """One step of each source in turn, until one whose turn it is has ended."""
+    """
+    One step of each source in turn, until one whose turn it is has ended.
+
+    `flip_flop(repeat(add), repeat(remove))`: add, remove, add, remove, …
+    """
     return FlipFlop(tuple(generator(source) for source in sources))
 
 
 def sleep(duration_s: float) -> Generator:
-    """One process is busy for so long."""
+    """
+    One process is busy for `duration_s` seconds; the history shows nothing of it.
+
+    `nemesis([sleep(10), cut])`: a cut after ten seconds.
+    """
     return Once(Sleep(round(duration_s * 1e9)))
 
 
 def log(message: str) -> Generator:
-    """One line in the log."""
+    """
+    One line in the log, at INFO.
+
+    `phases(work, log("healing"), heal)`
+    """
     return Once(Log(message))

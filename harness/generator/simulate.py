@@ -1,7 +1,7 @@
 """
 Generators without a run: play one against completions that a function makes up, in no time.
 
-For tests of generators and of workloads. It asks and tells as the interpreter does: completions
+For tests of generators and of workloads. It keeps the rules of the interpreter: completions come
 before invocations, a process that completed with info is renewed, a pending generator is asked
 again later.
 
@@ -64,7 +64,7 @@ def simulate(
     The events of a generator's life, invocations and completions.
 
     Args:
-        limit: It ends after so many invocations, so that an endless generator may be given.
+        limit: It ends after this many invocations, so that an endless generator may be given.
 
     Raises:
         GeneratorError: When it misbehaves, is pending for 120 s while everyone is free, or goes on

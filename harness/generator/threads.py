@@ -1,4 +1,4 @@
-"""Generators side by side: who takes which step."""
+"""Generators at the same time: which thread takes which step."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from dissever.harness.generator.core import (
     Answer,
     Context,
     Generator,
-    Offer,
+    Offers,
     Thread,
-    soonest,
+    pass_on,
+    pass_on_to_all,
 )
 from dissever.harness.generator.lift import generator
 from dissever.harness.history import Event, Process
@@ -62,101 +63,53 @@ class Soonest(msgspec.Struct, frozen=True):
     is_shortest: bool = False
 
     def next(self, context: Context) -> Answer:
-        offers: list[Offer] = []
-        is_pending = False
+        offers = Offers()
         for i, member in enumerate(self.members):
             answer = member.next(context)
-            if answer is None:
-                if self.is_shortest:
-                    return None
-                continue
-            step, rest = answer
-            if step is PENDING:
-                is_pending = True
-            else:
-                offers.append(Offer(i, step, rest, self.weights[i]))
-        if not offers:
-            return (PENDING, self) if is_pending else None
-        chosen = soonest(offers, context.rng)
+            if answer is None and self.is_shortest:
+                return None
+            offers.add(i, answer, self.weights[i])
+        if (chosen := offers.soonest(context.rng)) is None:
+            return offers.otherwise(self)
         members = _replaced(self.members, chosen.member, chosen.rest)
         return chosen.step, Soonest(members, self.weights, self.is_shortest)
 
-    def update(self, context: Context, event: Event) -> Generator:
-        members = tuple(member.update(context, event) for member in self.members)
-        return Soonest(members, self.weights, self.is_shortest)
+    update = pass_on_to_all
 
 
-class EachThread(msgspec.Struct, frozen=True):
-    """An independent copy for every thread in sight."""
+class Each(msgspec.Struct, frozen=True):
+    """
+    An independent copy for every thread in sight, or for every process that one plays.
+
+    `copies` are those that have begun, by thread or process.
+    """
 
     original: Generator
-    copies: tuple[Generator, ...] = ()
+    is_by_process: bool
+    copies: tuple[tuple[Process, Generator], ...] = ()
 
     def next(self, context: Context) -> Answer:
-        copies = self._for(context)
-        offers: list[Offer] = []
-        is_pending = bool(context.busy_count)
+        owners = context.processes if self.is_by_process else context.threads
+        copies = dict(self.copies)
+        offers = Offers(is_pending=context.busy_count > 0)
         for bit in context.free_bits():
-            answer = copies[bit].next(context.limited(1 << bit))
-            if answer is None:
-                continue
-            step, rest = answer
-            if step is PENDING:
-                is_pending = True
-            else:
-                offers.append(Offer(bit, step, rest))
-        if not offers:
-            return (PENDING, self) if is_pending else None
-        chosen = soonest(offers, context.rng)
-        return chosen.step, EachThread(self.original, _replaced(copies, chosen.member, chosen.rest))
+            copy = copies.get(owners[bit], self.original)
+            offers.add(bit, copy.next(context.limited(1 << bit)))
+        if (chosen := offers.soonest(context.rng)) is None:
+            return offers.otherwise(self)
+        alive = {owner: copy for owner, copy in copies.items() if owner in owners}
+        alive[owners[chosen.member]] = chosen.rest
+        return chosen.step, Each(self.original, self.is_by_process, tuple(alive.items()))
 
     def update(self, context: Context, event: Event) -> Generator:
         bit = context.bit(event.process)
         if not context.everyone >> bit & 1:
             return self
-        copies = self._for(context)
-        updated = copies[bit].update(context.limited(1 << bit), event)
-        return EachThread(self.original, _replaced(copies, bit, updated))
-
-    def _for(self, context: Context) -> tuple[Generator, ...]:
-        return self.copies or (self.original,) * len(context.threads)
-
-
-class EachProcess(msgspec.Struct, frozen=True):
-    """An independent copy for every process: a thread whose process crashed starts afresh."""
-
-    original: Generator
-    copies: tuple[tuple[Process, Generator], ...] = ()
-
-    def next(self, context: Context) -> Answer:
+        owner = event.process if self.is_by_process else context.threads[bit]
         copies = dict(self.copies)
-        offers: list[Offer] = []
-        is_pending = bool(context.busy_count)
-        for bit in context.free_bits():
-            copy = copies.get(context.processes[bit], self.original)
-            answer = copy.next(context.limited(1 << bit))
-            if answer is None:
-                continue
-            step, rest = answer
-            if step is PENDING:
-                is_pending = True
-            else:
-                offers.append(Offer(bit, step, rest))
-        if not offers:
-            return (PENDING, self) if is_pending else None
-        chosen = soonest(offers, context.rng)
-        alive = {p: copy for p, copy in copies.items() if p in context.processes}
-        alive[context.processes[chosen.member]] = chosen.rest
-        return chosen.step, EachProcess(self.original, tuple(alive.items()))
-
-    def update(self, context: Context, event: Event) -> Generator:
-        mask = 1 << context.bit(event.process)
-        if not context.everyone & mask:
-            return self
-        copies = dict(self.copies)
-        copy = copies.get(event.process, self.original)
-        copies[event.process] = copy.update(context.limited(mask), event)
-        return EachProcess(self.original, tuple(copies.items()))
+        copy = copies.get(owner, self.original)
+        copies[owner] = copy.update(context.limited(1 << bit), event)
+        return Each(self.original, self.is_by_process, tuple(copies.items()))
 
 
 class Reserve(msgspec.Struct, frozen=True):
@@ -170,26 +123,16 @@ class Reserve(msgspec.Struct, frozen=True):
     members: tuple[Generator, ...]
 
     def next(self, context: Context) -> Answer:
-        offers: list[Offer] = []
-        is_pending = False
+        offers = Offers()
         for i, mask in enumerate(_shares(self.counts, context.everyone)):
-            if not context.free & mask:
-                is_pending = is_pending or bool(context.everyone & mask)
-                continue
-            answer = self.members[i].next(context.limited(mask))
-            if answer is None:
-                continue
-            step, rest = answer
-            if step is PENDING:
-                is_pending = True
-            else:
-                offers.append(Offer(i, step, rest, mask.bit_count()))
-        if not offers:
-            return (PENDING, self) if is_pending else None
-        chosen = soonest(offers, context.rng)
-        return chosen.step, Reserve(
-            self.counts, _replaced(self.members, chosen.member, chosen.rest)
-        )
+            if context.free & mask:
+                offers.add(i, self.members[i].next(context.limited(mask)), mask.bit_count())
+            elif mask:
+                offers.wait()
+        if (chosen := offers.soonest(context.rng)) is None:
+            return offers.otherwise(self)
+        members = _replaced(self.members, chosen.member, chosen.rest)
+        return chosen.step, Reserve(self.counts, members)
 
     def update(self, context: Context, event: Event) -> Generator:
         bit = context.bit(event.process)
@@ -225,8 +168,7 @@ class Mix(msgspec.Struct, frozen=True):
             left.remove(i)
         return None if len(ended) == len(members) else (PENDING, self)
 
-    def update(self, context: Context, event: Event) -> Generator:
-        return Mix(tuple(member.update(context, event) for member in self.members), self.weights)
+    update = pass_on_to_all
 
     def _without(self, members: list[Generator], ended: set[int]) -> Mix:
         if not ended:
@@ -236,7 +178,7 @@ class Mix(msgspec.Struct, frozen=True):
 
 
 class ProcessLimit(msgspec.Struct, frozen=True):
-    """Ends once more than so many processes could have taken part: no trickling tail."""
+    """Ends once more than `count` processes could have taken part."""
 
     count: int
     inner: Generator
@@ -251,13 +193,11 @@ class ProcessLimit(msgspec.Struct, frozen=True):
             return None
         return answer[0], ProcessLimit(self.count, answer[1], seen)
 
-    def update(self, context: Context, event: Event) -> Generator:
-        inner = self.inner.update(context, event)
-        return self if inner is self.inner else ProcessLimit(self.count, inner, self.seen)
+    update = pass_on
 
 
 class ConcurrencyLimit(msgspec.Struct, frozen=True):
-    """Pending while so many threads in sight are busy."""
+    """Pending while `count` threads in sight are busy."""
 
     count: int
     inner: Generator
@@ -268,31 +208,42 @@ class ConcurrencyLimit(msgspec.Struct, frozen=True):
         answer = self.inner.next(context)
         return None if answer is None else (answer[0], ConcurrencyLimit(self.count, answer[1]))
 
-    def update(self, context: Context, event: Event) -> Generator:
-        inner = self.inner.update(context, event)
-        return self if inner is self.inner else ConcurrencyLimit(self.count, inner)
+    update = pass_on
 
 
 def on_threads(predicate: Callable[[Thread], bool], source: Any) -> Generator:
-    """The source, seen and run only by the threads that the predicate accepts."""
+    """
+    The source, seen and run only by the threads that the predicate accepts.
+
+    `on_threads(lambda thread: thread == 0, writes)`: the first client thread writes.
+    """
     return OnThreads(predicate, generator(source))
 
 
-def clients(source: Any, and_nemesis: Any = None) -> Generator:
-    """The source on client threads; with a second source, that one on the nemesis threads."""
-    own = on_threads(_is_client, source)
-    return own if and_nemesis is None else any_of(own, nemesis(and_nemesis))
+def clients(source: Any) -> Generator:
+    """
+    The source on client threads.
+
+    `any_of(clients(reads), nemesis(faults))`: clients read while nemeses inject faults.
+    """
+    return on_threads(lambda thread: isinstance(thread, int), source)
 
 
-def nemesis(source: Any, and_clients: Any = None) -> Generator:
-    """The source on nemesis threads; with a second source, that one on the client threads."""
-    own = on_threads(_is_nemesis, source)
-    return own if and_clients is None else any_of(own, clients(and_clients))
+def nemesis(source: Any) -> Generator:
+    """
+    The source on nemesis threads.
+
+    `nemesis(cycle([start, stop]))`: no client takes any of these.
+    """
+    return on_threads(lambda thread: isinstance(thread, str), source)
 
 
 def any_of(*sources: Any, weights: tuple[float, ...] | None = None) -> Generator:
     """
     The soonest step of all sources, until all have ended.
+
+    `any_of(clients(reads), nemesis(faults))`: both at once, neither waits for the other. Of steps
+    at the same time one is drawn, uniformly or by weight.
 
     Raises:
         ValueError: Unless there is one positive weight per source.
@@ -302,23 +253,37 @@ def any_of(*sources: Any, weights: tuple[float, ...] | None = None) -> Generator
 
 
 def shortest_any(*sources: Any) -> Generator:
-    """The soonest step of all sources, until one has ended."""
+    """
+    The soonest step of all sources, until one has ended.
+
+    `shortest_any(reads, limit(10, writes))`: reads go on until the tenth write.
+    """
     members = tuple(generator(source) for source in sources)
     return Soonest(members, (1.0,) * len(members), is_shortest=True)
 
 
 def each_thread(source: Any) -> Generator:
-    """A copy of the source for every thread."""
-    return EachThread(generator(source))
+    """
+    A copy of the source for every thread.
+
+    `each_thread(until_ok(repeat(read)))`: every thread reads until it is answered.
+    """
+    return Each(generator(source), is_by_process=False)
 
 
 def each_process(source: Any) -> Generator:
-    """A copy of the source for every process."""
-    return EachProcess(generator(source))
+    """
+    A copy of the source for every process: after an indeterminate operation it starts again.
+
+    `each_process([log_in, work])`: every process logs in once, before its work.
+    """
+    return Each(generator(source), is_by_process=True)
 
 
 def reserve(*counts_and_sources: Any) -> Generator:
     """
+    Threads for each source: so that slow operations of one do not hold up another.
+
     `reserve(2, reads, 3, writes, rest)`: two threads read, three write, the others do the rest.
 
     Raises:
@@ -335,6 +300,8 @@ def mix(*sources: Any, weights: tuple[float, ...] | None = None) -> Generator:
     """
     A source drawn for each step, uniformly or by weight.
 
+    `mix(reads, writes, weights=(9, 1))`: nine reads for each write, on average.
+
     Raises:
         ValueError: Unless there is one positive weight per source.
     """
@@ -343,21 +310,22 @@ def mix(*sources: Any, weights: tuple[float, ...] | None = None) -> Generator:
 
 
 def process_limit(count: int, source: Any) -> Generator:
-    """The source until more than `count` processes could have run it."""
+    """
+    The source until more than `count` processes could have run it.
+
+    `process_limit(20, work)` on 10 threads: it ends once 11 processes had an indeterminate
+    operation, since a search over a history grows with its processes.
+    """
     return ProcessLimit(count, generator(source))
 
 
 def concurrency_limit(count: int, source: Any) -> Generator:
-    """The source while fewer than `count` threads are busy."""
+    """
+    The source while fewer than `count` threads are busy.
+
+    `concurrency_limit(1, writes)`: one write at a time, by any thread.
+    """
     return ConcurrencyLimit(count, generator(source))
-
-
-def _is_client(thread: Thread) -> bool:
-    return isinstance(thread, int)
-
-
-def _is_nemesis(thread: Thread) -> bool:
-    return isinstance(thread, str)
 
 
 def _mask(predicate: Callable[[Thread], bool], context: Context) -> int:
@@ -366,7 +334,7 @@ def _mask(predicate: Callable[[Thread], bool], context: Context) -> int:
 
 @lru_cache(maxsize=256)
 def _shares(counts: tuple[int, ...], everyone: int) -> tuple[int, ...]:
-    """The first so many threads of a mask, the next so many, …, and the rest, as masks."""
+    """The threads of a mask, dealt out: `counts[0]` of them, `counts[1]`, …, and the rest."""
     bits = [1 << bit for bit in range(everyone.bit_length()) if everyone >> bit & 1]
     ends = [min(end, len(bits)) for end in accumulate(counts)]
     return tuple(sum(bits[a:b]) for a, b in pairwise([0, *ends, len(bits)]))
@@ -384,18 +352,3 @@ def _weights(
     if len(weights) != len(members) or min(weights, default=1) <= 0:
         raise ValueError(f"expected {len(members)} positive weights, got {weights}")
     return weights
-
-
-__all__ = [
-    "any_of",
-    "clients",
-    "concurrency_limit",
-    "each_process",
-    "each_thread",
-    "mix",
-    "nemesis",
-    "on_threads",
-    "process_limit",
-    "reserve",
-    "shortest_any",
-]

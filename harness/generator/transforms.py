@@ -11,21 +11,14 @@ from typing import Any, TypeAlias
 import msgspec
 
 from dissever.harness.client import Invocation
-from dissever.harness.generator.core import (
-    PENDING,
-    Answer,
-    Context,
-    Generator,
-    Log,
-    Sleep,
-)
+from dissever.harness.generator.core import PENDING, Answer, Context, Generator, Log, Sleep, pass_on
 from dissever.harness.generator.lift import generator
 from dissever.harness.history import Event
 
 log = logging.getLogger(__name__)
 
 FILTER_LIMIT = 10_000
-"""So many steps a filter may refuse in a row before it says that it refuses everything."""
+"""A filter that refuses this many invocations in a row counts as one that refuses all."""
 
 Reaction: TypeAlias = "Callable[[OnUpdate, Context, Event], Generator]"
 
@@ -50,9 +43,7 @@ class Map(msgspec.Struct, frozen=True):
             step = self.f(step, context) if self.takes_context else self.f(step)
         return step, Map(self.f, self.takes_context, inner)
 
-    def update(self, context: Context, event: Event) -> Generator:
-        inner = self.inner.update(context, event)
-        return self if inner is self.inner else Map(self.f, self.takes_context, inner)
+    update = pass_on
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -72,9 +63,7 @@ class Filter(msgspec.Struct, frozen=True):
                 return step, Filter(self.predicate, inner)
         raise GeneratorError(f"a filter refused {FILTER_LIMIT:,} invocations in a row")
 
-    def update(self, context: Context, event: Event) -> Generator:
-        inner = self.inner.update(context, event)
-        return self if inner is self.inner else Filter(self.predicate, inner)
+    update = pass_on
 
 
 class OnUpdate(msgspec.Struct, frozen=True):
@@ -109,10 +98,10 @@ class Trace(msgspec.Struct, frozen=True):
 
 class Validated(msgspec.Struct, frozen=True):
     """
-    Every answer checked, every exception told with where it came from.
+    Every answer is checked, and every exception names the generator that it came from.
 
     Raises:
-        GeneratorError: When the inner one raises, answers what is no answer, or gives a step to a
+        GeneratorError: When the inner one raises, gives what is no answer, or gives a step to a
             process that is not free.
     """
 
@@ -122,7 +111,7 @@ class Validated(msgspec.Struct, frozen=True):
         try:
             answer = self.inner.next(context)
         except Exception as error:
-            raise GeneratorError(self._told("next", error)) from error
+            raise GeneratorError(self._message("next", error)) from error
         if answer is None:
             return None
         complaint = _check(answer, context)
@@ -134,37 +123,58 @@ class Validated(msgspec.Struct, frozen=True):
         try:
             inner = self.inner.update(context, event)
         except Exception as error:
-            raise GeneratorError(f"{self._told('update', error)}, at {event}") from error
+            raise GeneratorError(f"{self._message('update', error)}, at {event}") from error
         return self if inner is self.inner else Validated(inner)
 
-    def _told(self, method: str, error: Exception) -> str:
+    def _message(self, method: str, error: Exception) -> str:
         path = _way(error) or _path(self.inner)
         return f"{path}.{method} raised {type(error).__name__}: {error}"
 
 
 def map_invocations(f: Callable[..., Invocation], source: Any) -> Generator:
-    """Every invocation of the source as `f(invocation)` or `f(invocation, context)` makes it."""
+    """
+    Every invocation of the source as `f(invocation)` or `f(invocation, context)` makes it.
+
+    `map_invocations(lambda i: msgspec.structs.replace(i, key=7), writes)`: all writes to key 7.
+    """
     return Map(f, len(inspect.signature(f).parameters) > 1, generator(source))
 
 
 def f_map(names: Mapping[str, str] | Callable[[str], str], source: Any) -> Generator:
-    """Every invocation of the source with its `f` renamed; a mapping leaves unknown ones alone."""
+    """
+    Every invocation of the source with its `f` renamed; a mapping leaves unknown ones alone.
+
+    `f_map({"start": "start-partition"}, faults)`: a generic source, made to fit one nemesis.
+    """
     rename = names if callable(names) else lambda f: names.get(f, f)
     return map_invocations(lambda i: msgspec.structs.replace(i, f=rename(i.f)), source)
 
 
 def filter_invocations(predicate: Callable[[Invocation], bool], source: Any) -> Generator:
-    """The invocations of the source that the predicate accepts."""
+    """
+    The invocations of the source that the predicate accepts.
+
+    `filter_invocations(lambda i: i.f != "cas", work)`: the same work without compare-and-set.
+    """
     return Filter(predicate, generator(source))
 
 
 def on_update(reaction: Reaction, source: Any) -> Generator:
-    """The source until an event; then what the reaction makes of it."""
+    """
+    The source until an event; `reaction(self, context, event)` gives what goes on after it.
+
+    `on_update(lambda self, _, event: NOTHING if event.f == "stop" else self, work)`: work ends
+    with the first stop.
+    """
     return OnUpdate(reaction, generator(source))
 
 
 def trace(name: str, source: Any) -> Generator:
-    """The source, with a line in the log for every answer and update."""
+    """
+    The source, with a line in the log for every answer and update.
+
+    `trace("writes", writes)`: to see why a generator does not do what it should.
+    """
     return Trace(name, generator(source))
 
 

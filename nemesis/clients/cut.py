@@ -15,8 +15,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import Cluster, NodeState
+from dissever.harness.missing import Missing
 from dissever.nemesis.clients import client_rules
 from dissever.nemesis.clients.kinds import every_s
 from dissever.nemesis.links import Way
@@ -53,7 +53,7 @@ class _Clients:
         self._ports = tuple(ports)
         self._answers = answers
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         if self._ports:
             return None
         return Missing("the system does not say on which ports its nodes serve clients", "")

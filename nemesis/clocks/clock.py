@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from dissever.harness.client import Completion, Invocation, Missing
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster, NodeClock
+from dissever.harness.missing import Missing
 from dissever.nemesis import host_scripts
 from dissever.nemesis.clocks.turns import CLOCK_DRAWS, MONOTONIC, Turn, turn_of
 from dissever.nemesis.nodes import processes
@@ -108,10 +109,10 @@ class ClockFault:
         self._turning: dict[str, asyncio.Task[None]] = {}
         """Node -> what keeps turning its clock, where it must be kept up."""
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """Nodes must have been started under a clock of their own."""
         try:
-            if all(cluster.clock(node) is not None for node in cluster.nodes):
+            if all(self._cluster.clock(node) is not None for node in self._cluster.nodes):
                 return None
         except FileNotFoundError as error:
             return Missing(str(error.strerror), "apt-get install libfaketime")

@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from dissever.harness.client import Completion, Invocation, Missing, Primaries
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster
+from dissever.harness.missing import Missing
+from dissever.harness.system import Primaries
 from dissever.nemesis.connections.kinds import TOXIC_KINDS
 from dissever.nemesis.connections.measures import MEASURES, Measured
 from dissever.nemesis.connections.proxies import Proxies
@@ -82,9 +84,9 @@ class ToxicFault:
         self._count = 0
         self._now: InForce | None = None
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """A link needs two ends."""
-        if len(cluster.nodes) < 2:
+        if len(self._cluster.nodes) < 2:
             return Missing("there is no link between nodes", "run with at least 2 nodes")
         return None
 

@@ -22,8 +22,9 @@ from typing import Any
 
 import msgspec
 
-from dissever.harness.client import Completion, Invocation, Missing
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster
+from dissever.harness.missing import Missing
 from dissever.nemesis import host_scripts
 from dissever.nemesis.disks.draws import DISK_DRAWS
 from dissever.nemesis.nodes import processes
@@ -92,9 +93,9 @@ class FaultyDisk:
         self._sights = Sights(cluster, fault=name, insight=insight, settings=settings)
         self._struck: set[str] = set()
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """The nodes' data must go through faultfs."""
-        return missing_faultfs(cluster)
+        return missing_faultfs(self._cluster)
 
     async def invoke(self, invocation: Invocation) -> Completion:
         """

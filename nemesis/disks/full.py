@@ -18,8 +18,9 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-from dissever.harness.client import Completion, Invocation, Missing
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster
+from dissever.harness.missing import Missing
 from dissever.nemesis import host_scripts
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.down import Down
@@ -63,9 +64,9 @@ class DiskFull:
         )
         self._balloons: dict[str, _Balloon] = {}
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """Without a disk of its own, a node's disk is everybody's."""
-        if all(cluster.disk(node).size_mb is not None for node in cluster.nodes):
+        if all(self._cluster.disk(node).size_mb is not None for node in self._cluster.nodes):
             return None
         return Missing("the nodes have no disks of their own", "name it among the run's faults")
 

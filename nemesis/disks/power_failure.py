@@ -18,8 +18,9 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from dissever.harness.client import Completion, Invocation, Missing
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster, NodeStatus
+from dissever.harness.missing import Missing
 from dissever.nemesis import host_scripts
 from dissever.nemesis.disks.draws import DISK_DRAWS
 from dissever.nemesis.disks.faulty import ask, missing_faultfs
@@ -44,9 +45,9 @@ class PowerFailure:
         self._sights = Sights(cluster, fault=NAME, insight=insight, settings=settings, down=down)
         self._before: dict[str, NodeStatus] = {}
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """The nodes' data must go through faultfs, and the budget must allow one node."""
-        return missing_faultfs(cluster) or self._down.probe()
+        return missing_faultfs(self._cluster) or self._down.probe()
 
     async def invoke(self, invocation: Invocation) -> Completion:
         """

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from dissever.harness.client import Completion, Invocation, Missing
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster, NodeState
+from dissever.harness.missing import Missing
 from dissever.nemesis import host_scripts
 from dissever.nemesis.disks.draws import DISK_DRAWS
 from dissever.nemesis.nodes import processes
@@ -42,7 +43,7 @@ class DiskTruncate:
         self._sights = Sights(cluster, fault=NAME, insight=insight, settings=settings)
         self._struck: set[str] = set()
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """Every disk can be cut."""
         return None
 

@@ -12,9 +12,9 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dissever.harness.client import Missing, Primaries
 from dissever.harness.cluster import Cluster, NodeState
-from dissever.harness.system import Members
+from dissever.harness.missing import Missing
+from dissever.harness.system import Members, Primaries
 from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import Choice, TargetSpec, choose, minority_size
 

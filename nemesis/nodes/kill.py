@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import Cluster, NodeStatus
+from dissever.harness.missing import Missing
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.processes import Seen
 
@@ -40,7 +40,7 @@ class Kill:
         self._cluster = cluster
         self._before: dict[str, NodeStatus] = {}
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         return None
 
     async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:

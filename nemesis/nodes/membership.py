@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import Cluster
+from dissever.harness.missing import Missing
 from dissever.harness.system import Members, Role
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.processes import Seen
@@ -32,7 +32,7 @@ class _Membership:
         self._cluster = cluster
         self._members = members
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """The system must let its members be changed."""
         if self._members is None:
             return Missing("the system has no members to change", "choose another fault")

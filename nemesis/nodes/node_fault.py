@@ -12,9 +12,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from dissever.harness.client import Completion, Invocation, Missing, Primaries
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster
-from dissever.harness.system import Members
+from dissever.harness.missing import Missing
+from dissever.harness.system import Members, Primaries
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.down import Down, aim
 from dissever.nemesis.nodes.processes import Seen
@@ -33,7 +34,7 @@ class Hand(Protocol):
 
     extra: tuple[str, ...]
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """Why it cannot be done on this cluster, or None."""
         ...
 
@@ -80,9 +81,9 @@ class NodeFault:
         self._members = members
         self._count = 0
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """The budget must allow one node at least."""
-        return self._down.probe() or self._hand.probe(cluster)
+        return self._down.probe() or self._hand.probe()
 
     async def invoke(self, invocation: Invocation) -> Completion:
         """

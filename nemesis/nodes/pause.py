@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import Cluster, NodeState
+from dissever.harness.missing import Missing
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.processes import Answers, Seen
 
@@ -29,7 +29,7 @@ class Pause:
         self._cluster = cluster
         self._answers = answers
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         return None
 
     async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:

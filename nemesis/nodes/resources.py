@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import Cluster, NodeState
+from dissever.harness.missing import Missing
 from dissever.nemesis.nodes.processes import Seen
 
 __all__ = ["LimitCpu", "LimitMemory"]
@@ -38,7 +38,7 @@ class _Limit:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         return None
 
     def is_back(self, seen: Seen) -> bool:

@@ -17,9 +17,10 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from dissever.harness.client import Completion, Invocation, Missing, Primaries
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster, NodeState
-from dissever.harness.system import Builds
+from dissever.harness.missing import Missing
+from dissever.harness.system import Builds, Primaries
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.down import Down, known_primaries
 from dissever.nemesis.nodes.processes import Answers, Seen
@@ -66,7 +67,7 @@ class Upgrade:
         self._count = 0
         self._touched: list[str] = []
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """There must be something to upgrade to."""
         if self._builds is None or self._builds.newer is None:
             return Missing(

@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dissever.harness.client import Completion, Invocation, Missing, Primaries
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster
+from dissever.harness.missing import Missing
+from dissever.harness.system import Primaries
 from dissever.nemesis.links import LinkSpec, Way, choose_links
 from dissever.nemesis.nodes.down import known_primaries
 from dissever.nemesis.packets.bursts import Burst, Bursts
@@ -68,9 +70,9 @@ class PacketFault:
         self._count = 0
         self._now: InForce | None = None
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """A link needs two ends."""
-        if len(cluster.nodes) < 2:
+        if len(self._cluster.nodes) < 2:
             return Missing("there is no link between nodes", "run with at least 2 nodes")
         return None
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import backends
+from dissever.harness.missing import Missing
 
 __all__ = ["LOSS", "NETEM", "RESETS", "TBF", "Trial", "tried"]
 

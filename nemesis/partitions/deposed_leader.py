@@ -16,8 +16,10 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from dissever.harness.client import Completion, Invocation, Missing, Primaries
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster
+from dissever.harness.missing import Missing
+from dissever.harness.system import Primaries
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.down import Down, aim, known_primaries
 from dissever.nemesis.nodes.processes import Answers
@@ -60,9 +62,9 @@ class DeposedLeader:
         self._count = 0
         self._target: str | None = None
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """The others must be a majority, or nobody deposes it."""
-        if len(cluster.nodes) < 3:
+        if len(self._cluster.nodes) < 3:
             return Missing("nobody can depose the leader", "run with at least 3 nodes")
         return self._down.probe()
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from dissever.harness.client import Completion, Invocation, Missing
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster
+from dissever.harness.missing import Missing
 from dissever.harness.recovery_names import MAJORITY_ONLY
 from dissever.nemesis.partitions.cuts import Cuts
 from dissever.nemesis.partitions.grudges import complete
@@ -40,7 +41,7 @@ class MajorityOnly:
         self._cluster = cluster
         self._cuts = cuts
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         return None
 
     async def invoke(self, invocation: Invocation) -> Completion:

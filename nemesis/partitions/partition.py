@@ -14,8 +14,10 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from dissever.harness.client import Completion, Invocation, Missing, Primaries
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster, Grudge
+from dissever.harness.missing import Missing
+from dissever.harness.system import Primaries
 from dissever.nemesis.nodes.down import known_primaries
 from dissever.nemesis.partitions import grudges
 from dissever.nemesis.partitions.cuts import Cuts
@@ -43,9 +45,9 @@ class Partition:
         self._seed = seed
         self._count = 0
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """A link needs two ends."""
-        if len(cluster.nodes) < 2:
+        if len(self._cluster.nodes) < 2:
             return Missing("there is no link between nodes", "run with at least 2 nodes")
         return None
 

@@ -12,8 +12,9 @@ import asyncio
 from random import Random
 from typing import Any
 
-from dissever.harness.client import Completion, Invocation, Missing
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster
+from dissever.harness.missing import Missing
 from dissever.nemesis.partitions.cuts import Cuts
 from dissever.nemesis.partitions.grudges import isolate
 from dissever.nemesis.requests import Request, read_request
@@ -38,9 +39,9 @@ class Swizzle:
         self._rng = Random(f"{seed}/{NAME}")
         self._nodes: list[str] = []
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """A link needs two ends."""
-        if len(cluster.nodes) < 2:
+        if len(self._cluster.nodes) < 2:
             return Missing("there is no link between nodes", "run with at least 2 nodes")
         return None
 

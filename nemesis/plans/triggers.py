@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from dissever.harness.client import Completion, Invocation, Missing, Nemesis, Prepares
-from dissever.harness.cluster import Cluster
+from dissever.harness.client import Completion, Invocation, Nemesis, Prepares
+from dissever.harness.missing import Missing
 from dissever.harness.system import Snapshot
 from dissever.nemesis.nodes.down import known_primaries
 
@@ -92,8 +92,8 @@ class Triggered:
         self._before: Sight | None = None
         self._done_s = 0.0
 
-    def probe(self, cluster: Cluster) -> Missing | None:
-        return self._nemesis.probe(cluster)
+    def probe(self) -> Missing | None:
+        return self._nemesis.probe()
 
     async def prepare(self) -> bool:
         return isinstance(self._nemesis, Prepares) and await self._nemesis.prepare()

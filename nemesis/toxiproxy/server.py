@@ -19,8 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import ClusterLost
+from dissever.harness.missing import Missing
 
 __all__ = ["IMAGE", "VERSION", "cached", "copy_out", "find", "install"]
 

@@ -2,8 +2,8 @@
 Which libdqlite each node runs, and the one that it can be upgraded to.
 
 In containers a version is the name of an image, in namespaces the path of a library file; without
-one a node of a namespace runs this machine's library. What a node runs is read from the memory map
-of its process, not believed: the file that the kernel has mapped, and its hash.
+one a node in a namespace runs this machine's library. The memory map of a node's process shows what
+it really runs: the file that the kernel has mapped, and its hash.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import dqlite
-from dissever.harness.client import Missing
-from dissever.harness.cluster import Cluster, backends
+from dissever.harness.cluster import backends
+from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.systems.dqlite import images
+from dissever.systems.dqlite.cluster import DqliteCluster
+from dissever.systems.dqlite.options import option
 
 __all__ = ["DqliteBuilds", "check", "described", "missing"]
 
@@ -38,16 +40,16 @@ for maps in glob.glob("/proc/[0-9]*/maps"):
         pass
 print(json.dumps(found))
 """
-"""On the host of a container, which sees the processes of its node alone."""
+"""Runs on the host of a container, which sees only the processes of its node."""
 
 
 class DqliteBuilds:
     """Implements `Builds`."""
 
     def __init__(
-        self, cluster: Cluster, start: Callable[[str], Awaitable[None]], options: Options
+        self, cluster: DqliteCluster, start: Callable[[str], Awaitable[None]], options: Options
     ) -> None:
-        """`start` starts a node's process, of the version that this says then."""
+        """`start` starts a node's process, with the version that this object then names."""
         self._cluster = cluster
         self._start = start
         self._is_contained = options.backend == backends.CONTAINERS
@@ -84,7 +86,7 @@ class DqliteBuilds:
         return images.image(self._versions[node]) if self._is_contained else None
 
     def environment(self, node: str) -> Mapping[str, str]:
-        """What leads the node to its library."""
+        """What makes the node load its library."""
         path = self._versions[node]
         return {"DQLITE_LIB": path} if path and not self._is_contained else {}
 
@@ -128,7 +130,7 @@ def described(options: Options) -> dict[str, str]:
 
 def _versions(options: Options) -> tuple[str, ...]:
     """The version of each node. Raises ValueError for one that there is not."""
-    setting = options.system_options.get("version")
+    setting = option(options, "version")
     if options.backend == backends.CONTAINERS:
         return images.dealt(setting or images.DEFAULT, len(options.nodes))
     if setting is None:
@@ -138,7 +140,7 @@ def _versions(options: Options) -> tuple[str, ...]:
 
 
 def _newer(options: Options) -> str | None:
-    setting = options.system_options.get("upgrade-to")
+    setting = option(options, "upgrade-to")
     if setting is None:
         return None
     if options.backend == backends.CONTAINERS:

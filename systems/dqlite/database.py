@@ -24,9 +24,9 @@ TICK = "UPDATE tick SET n = n + 1 WHERE id = 0"
 
 def digest_of(files: Mapping[str, bytes], folder: Path) -> str:
     """
-    Of the SQL that makes the database again, and of what SQLite says of its pages.
+    A digest of the SQL that would make the database again; in words, when its pages are damaged.
 
-    `folder`: where it is unpacked: in the run, or a harness that is killed would leave it behind.
+    `folder`: where it is unpacked. It should be in the run, where a killed harness may leave files.
     """
     with TemporaryDirectory(dir=folder) as directory:
         for name, content in files.items():

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Any
 
 import dqlite
-from dissever.harness.cluster import Cluster, Program, backends
+from dissever.harness.cluster import Program
 from dissever.harness.plan import Options
 from dissever.harness.system import Snapshot
 from dissever.systems.dqlite.builds import DqliteBuilds
+from dissever.systems.dqlite.cluster import DqliteCluster
 from dissever.systems.dqlite.database import DATABASE, TABLES, TICK, digest_of
 from dissever.systems.dqlite.members import DqliteMembers
+from dissever.systems.dqlite.options import QUORUM, option, voters_of
 from dissever.systems.dqlite.snapshots import snapshots_of
-from dissever.systems.dqlite.stores import DqliteElements, DqliteRegisters, Session
+from dissever.systems.dqlite.stores import STORES, Session
+from dqlite.schema import LeaderNode
 
 PORT = 9001
-
-LATENCY_MS = 40
-"""The library's network latency: heartbeats every 1.5 times, elections after 15 times as long."""
 
 SNAPSHOT_THRESHOLD = 128
 SNAPSHOT_TRAILING = 1024
 """
-Low, so that snapshots are taken and installed while a run lasts; but what trails must reach back
-beyond the last two snapshots, or one that a node took itself would look installed.
+The threshold is low, so that snapshots are taken and installed while a run lasts. The log that is
+kept behind a snapshot must reach back beyond the last two, or a snapshot that a node took itself
+would look installed.
 """
 
 ASK_LIMIT_S = 1.0
@@ -43,7 +43,7 @@ DUMP_LIMIT_S = 10.0
 class DqliteDeployment:
     """dqlite on every node of a cluster."""
 
-    def __init__(self, cluster: Cluster, options: Options, rng: Random) -> None:
+    def __init__(self, cluster: DqliteCluster, options: Options, rng: Random) -> None:
         self.cluster = cluster
         self.rng = rng
         self._options = options
@@ -122,12 +122,7 @@ class DqliteDeployment:
 
     async def answers(self, node: str) -> bool:
         try:
-            async with asyncio.timeout(ASK_LIMIT_S):
-                address = self._addresses[node]
-                async with await dqlite.Client.connect(
-                    address, dial=self.dial, timeout_s=ASK_LIMIT_S
-                ) as client:
-                    await client.leader()
+            await self._ask(node)
         except (dqlite.DqliteError, TimeoutError):
             return False
         return True
@@ -180,12 +175,12 @@ class DqliteDeployment:
             f"no write by way of {', '.join(nodes)} within {timeout_s:g} s: {missing}"
         )
 
-    async def replicas(self) -> Mapping[str, str] | None:
+    async def replicas(self) -> Mapping[str, str]:
         digests = await asyncio.gather(*(self._digest(node) for node in self.cluster.nodes))
         return dict(zip(self.cluster.nodes, digests, strict=True))
 
     async def _digest(self, node: str) -> str:
-        """Of all rows: files of equal databases differ by salts and by when they were merged."""
+        """Of all rows: the files of equal databases differ in salts and in unmerged pages."""
         try:
             async with asyncio.timeout(DUMP_LIMIT_S):
                 async with await dqlite.Client.connect(
@@ -196,12 +191,11 @@ class DqliteDeployment:
             return f"no dump: {str(error) or type(error).__name__}"
         return await asyncio.to_thread(digest_of, files, self.cluster.directory(node))
 
-    async def open_store(self, workload: str, node: str) -> Any:
+    async def open_store(self, store: str, node: str) -> Any:
         session = Session(partial(self.lead, node, self._options.operation_limit_s), self.rng)
         await session.connect()
-        is_quorum = self._options.consistency == "quorum"
-        stores = {"register": DqliteRegisters, "set": DqliteElements}
-        return stores[workload](session, is_quorum=is_quorum)
+        is_quorum = option(self._options, "consistency") == QUORUM
+        return STORES[store](session, is_quorum=is_quorum)
 
     async def _join(self, leader: dqlite.Client, node: str, role: dqlite.Role) -> None:
         node_id = self.id_of(node)
@@ -212,13 +206,11 @@ class DqliteDeployment:
         """Start a node's process, with the id that it has now."""
         directory = self.cluster.directory(node) / "data"
         directory.mkdir(parents=True, exist_ok=True)
-        settings = self._options.system_options
-        is_contained = self.cluster.backend == backends.CONTAINERS
         argv = [
-            *("python3" if is_contained else sys.executable, "-P", "-m", "dqlite.node"),
+            *(self.cluster.python, "-P", "-m", "dqlite.node"),
             *("--id", str(self.id_of(node)), "--address", self._addresses[node]),
-            *("--data-dir", "data"),  # Of the node's folder, which is where it runs.
-            *("--network-latency-ms", str(settings.get("latency-ms", LATENCY_MS))),
+            *("--data-dir", "data"),  # In the node's folder, its working directory.
+            *("--network-latency-ms", str(option(self._options, "latency-ms"))),
             *("--snapshot-threshold", str(SNAPSHOT_THRESHOLD)),
             *("--snapshot-trailing", str(SNAPSHOT_TRAILING)),
         ]
@@ -244,10 +236,10 @@ class DqliteDeployment:
 
     async def find_leader(self) -> dqlite.Client:
         """
-        A client of whoever leads; the caller closes it.
+        A client of the leader; the caller closes it.
 
         Raises:
-            dqlite.DqliteError: When nobody does in time.
+            dqlite.DqliteError: When nobody leads in time.
         """
         return await dqlite.find_leader(
             list(self._addresses.values()),
@@ -283,23 +275,22 @@ class DqliteDeployment:
     async def _leader_of(self, node: str) -> str | None:
         """The name of the node that a node takes for its leader; None also when it is silent."""
         try:
-            async with asyncio.timeout(ASK_LIMIT_S):
-                async with await dqlite.Client.connect(
-                    self._addresses[node], dial=self.dial, timeout_s=ASK_LIMIT_S
-                ) as client:
-                    leader = await client.leader()
+            leader = await self._ask(node)
         except (dqlite.DqliteError, TimeoutError):
             return None
         return None if leader is None else self._names.get(leader.address)
 
+    async def _ask(self, node: str) -> LeaderNode | None:
+        """Who leads, as a node says. Raises DqliteError or TimeoutError."""
+        async with asyncio.timeout(ASK_LIMIT_S):
+            async with await dqlite.Client.connect(
+                self._addresses[node], dial=self.dial, timeout_s=ASK_LIMIT_S
+            ) as client:
+                return await client.leader()
+
     async def _write(self, node: str) -> None:
         async with await self.lead(node, ASK_LIMIT_S) as client:
             await client.exec_sql(TICK)
-
-
-def voters_of(options: Options) -> tuple[str, ...]:
-    """The nodes that vote when a run begins."""
-    return options.nodes[: options.system_options.get("voters", len(options.nodes))]
 
 
 async def _again(request: Callable[[], Awaitable[None]]) -> None:
@@ -313,8 +304,8 @@ async def _again(request: Callable[[], Awaitable[None]]) -> None:
             return
 
 
-def _why_it_ended(cluster: Cluster, node: str, exit_status: int) -> str:
+def _why_it_ended(cluster: DqliteCluster, node: str, exit_status: int) -> str:
     logs = sorted(cluster.directory(node).glob("stderr*.log"))
     lines = logs[-1].read_text(errors="replace").splitlines() if logs else []
-    told = "; ".join(lines[-3:]) or "it said nothing"
-    return f"{node} ended with status {exit_status}: {told}"
+    output = "; ".join(lines[-3:]) or "it said nothing"
+    return f"{node} ended with status {exit_status}: {output}"

@@ -1,8 +1,8 @@
 """
 The images that dqlite's nodes run in containers: `dissever/dqlite:VERSION`, made by docker/build.
 
-An image holds a libdqlite and the package `dqlite` that runs it. One of another package than ours
-might not understand what its node is told, so it counts as out of date.
+An image holds a libdqlite and the package `dqlite` that runs it. An image with another package than
+ours might not understand our arguments, so it counts as out of date.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import dqlite
-from dissever.harness.client import Missing
 from dissever.harness.cluster import backends
+from dissever.harness.missing import Missing
 
 VERSIONS: Mapping[str, str] = {
     "debian12": "libdqlite 1.11.1",
@@ -32,7 +32,7 @@ def image(version: str) -> str:
 
 def dealt(setting: str, count: int) -> tuple[str, ...]:
     """
-    The versions of so many nodes, dealt in turn: `debian12,debian13` is a mixed cluster.
+    The versions of `count` nodes, dealt in turn: `debian12,debian13` is a mixed cluster.
 
     Raises:
         ValueError: For a version that there is not.

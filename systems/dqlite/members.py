@@ -1,9 +1,9 @@
 """
 Who belongs to a dqlite cluster, and in which role: asked of the leader, changed by way of it.
 
-A change is answered late, or with an error that says nothing, so what counts is what the leader's
-list says afterwards. A node that lost its data comes back under a new id: raft must not take it for
-the one that voted before, and a node of id 1 would found a cluster of its own.
+A change is answered late, or with an error that says nothing, so only the leader's list afterwards
+counts. A node that lost its data comes back under a new id: raft must not take it for the one that
+voted before, and a node of id 1 would found a cluster of its own.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
 import dqlite
-from dissever.harness.cluster import Cluster
 from dissever.harness.system import Role
+from dissever.systems.dqlite.cluster import DqliteCluster
 
 CHANGE_LIMIT_S = 15.0
 """How long a change may take: a new voter catches up first."""
@@ -31,7 +31,7 @@ ROLES: Final = {
 class Nodes(Protocol):
     """The nodes whose membership changes, as `DqliteDeployment` knows them."""
 
-    cluster: Cluster
+    cluster: DqliteCluster
 
     async def primaries(self) -> tuple[str, ...]: ...
     async def find_leader(self) -> dqlite.Client: ...
@@ -109,7 +109,7 @@ class DqliteMembers:
         Raises:
             TimeoutError: When it does not in time.
         """
-        told = "nobody leads"
+        missing = "nobody leads"
         try:
             async with asyncio.timeout(CHANGE_LIMIT_S):
                 while True:
@@ -119,10 +119,10 @@ class DqliteMembers:
                                 return
                             await ask(leader)
                     except (dqlite.DqliteError, TimeoutError) as error:
-                        told = str(error) or told
+                        missing = str(error) or missing
                     await asyncio.sleep(ASK_GAP_S)
         except TimeoutError as late:
-            raise TimeoutError(f"no change within {CHANGE_LIMIT_S:g} s: {told}") from late
+            raise TimeoutError(f"no change within {CHANGE_LIMIT_S:g} s: {missing}") from late
 
     async def _roles(self, leader: dqlite.Client) -> Mapping[str, Role]:
         listed = await leader.cluster()

@@ -1,4 +1,4 @@
-"""Which snapshots a node holds, as the names of its files tell. Pure."""
+"""Which snapshots a node holds, by the names of its files. Pure."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """
 What workloads drive of dqlite: registers, and a set.
 
-A store goes by way of one node, as an application beside that node would: it asks the node who
-leads, connects there, and stays until an error sends it back. So a client of a deposed leader goes
-on reading what that leader has, which is how dqlite's stale reads show.
+A store goes by way of one node, as an application on that node's machine would: it asks the node
+who leads, connects there, and stays until an error ends the connection. So a client of a deposed
+leader goes on reading what that leader has, and dqlite's stale reads show.
 
 A read of consistency `leader` is a plain SELECT at the leader. One of consistency `quorum` first
 commits a write of its own on the same connection: that leader was the leader after the read began,
@@ -15,7 +15,7 @@ Source: canonical/dqlite, `docs/consistency model`; canonical/go-dqlite issue 20
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -26,19 +26,19 @@ from dissever.systems.dqlite.database import TICK
 BUSY_WAIT_S = (0.001, 0.008)
 BUSY_TRIES = 30
 """
-How a client waits for the write lock, as SQLite's busy timeout does, which older libraries lack: it
-asks again, for 0.1 s or so. A busy answer means that nothing happened; no other answer is asked
-again.
+A client waits for the write lock by asking again, for some 0.1 s. SQLite's busy timeout would do
+that too, but older libraries lack it. A busy answer means that nothing happened; no other request
+is sent again.
 """
 
 
 class Session:
     """
-    A connection to whoever leads, as one node tells it; opened again after an error that ends it.
+    A connection to the leader that one node names; opened again after an error that ends it.
 
     Args:
         lead: Makes a client of the leader, with the database open.
-        rng: For how long it waits for a lock.
+        rng: Draws how long to wait for a lock.
 
     Raises, from every method: `NotApplied` for what certainly had no effect; anything else is
     unknown.
@@ -58,7 +58,7 @@ class Session:
             raise self._translated(error) from error
 
     async def query(self, sql: str, *parameters: int, is_quorum: bool) -> list[list[Any]]:
-        """Read. It changes nothing that anybody reads, so whatever goes wrong is not applied."""
+        """Read. It changes nothing that anybody reads, so every error means not applied."""
         client = await self._connected()
         try:
             if is_quorum:
@@ -100,7 +100,7 @@ class Session:
         return self._client
 
     def _translated(self, error: dqlite.DqliteError) -> Exception:
-        """What the harness is told; a connection that is of no more use is dropped."""
+        """The error in the harness's words. A connection that is of no more use is dropped."""
         if error.reconnect and self._client is not None:
             self._client.close()
             self._client = None
@@ -153,3 +153,10 @@ class DqliteElements:
 
     async def close(self) -> None:
         await self._session.close()
+
+
+STORES: Mapping[str, Callable[..., Any]] = {
+    "registers": DqliteRegisters,
+    "elements": DqliteElements,
+}
+"""By the names that workloads ask for; each is made of a session and `is_quorum`."""

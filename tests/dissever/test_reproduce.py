@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dissever.known_bugs import LIMIT_S, Outcome, Target, release_of, reproduce
 
 from dissever import known_bugs
-from dissever.harness.client import Missing
+from dissever.harness.missing import Missing
 from dissever.harness.runner import CannotRun
-from dissever.known_bugs import LIMIT_S, Outcome, Target, release_of, reproduce
 from dissever.systems import load
 from dissever.systems.dqlite.bugs import BUGS, Bug, Directed
 from dissever.systems.dqlite.bugs.bug import Say

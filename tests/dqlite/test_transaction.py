@@ -53,7 +53,7 @@ BODY = ["BEGIN IMMEDIATE", "INSERT INTO t VALUES (1)"]
 
 
 @pytest.mark.parametrize(
-    ("by_word", "error", "survives", "told"),
+    ("by_word", "error", "survives", "words"),
     [
         ({}, None, True, [*BODY, "COMMIT"]),
         ({}, ValueError("mine"), True, ["ValueError", *BODY, "ROLLBACK"]),
@@ -75,9 +75,9 @@ BODY = ["BEGIN IMMEDIATE", "INSERT INTO t VALUES (1)"]
     ],
 )  # fmt: skip
 def test_only_commit_is_ambiguous(
-    peers: Any, by_word: Any, error: Exception | None, survives: bool, told: list[str]
+    peers: Any, by_word: Any, error: Exception | None, survives: bool, words: list[str]
 ) -> None:
-    assert run(peers({"a": answering(**by_word)}), error) == (survives, told)
+    assert run(peers({"a": answering(**by_word)}), error) == (survives, words)
 
 
 def test_cancelled_body_closes_the_connection(peers: Any) -> None:

@@ -14,7 +14,7 @@ import pytest
 from dissever.harness import clock
 from dissever.harness.client import Client, Completion, Invocation, Nemesis
 from dissever.harness.history import Event, History
-from dissever.harness.interpreter import Limits, interpret
+from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.streams import stream
 
 Answer = Callable[[Invocation], Awaitable[Completion]]
@@ -43,7 +43,7 @@ class FunctionNemesis:
         self._answer = answer
         self.healed = 0
 
-    def probe(self, cluster: object) -> None:
+    def probe(self) -> None:
         return None
 
     async def invoke(self, invocation: Invocation) -> Completion:
@@ -69,7 +69,7 @@ class Bench:
         *,
         concurrency: int = 1,
         nemeses: Mapping[str, Nemesis] | None = None,
-        limits: Limits | None = None,
+        limits: TimeLimits | None = None,
         open_client: Callable[[str], Awaitable[Client]] | None = None,
         record: Callable[[Event], None] | None = None,
     ) -> History:
@@ -92,7 +92,7 @@ class Bench:
         *,
         concurrency: int = 1,
         nemeses: Mapping[str, Nemesis] | None = None,
-        limits: Limits | None = None,
+        limits: TimeLimits | None = None,
         open_client: Callable[[str], Awaitable[Client]] | None = None,
         record: Callable[[Event], None] | None = None,
     ) -> History:
@@ -110,7 +110,7 @@ class Bench:
             nemeses=nemeses or {},
             rng=stream(1, "generator"),
             record=record or self.events.append,
-            limits=limits or Limits(operation_s=5, nemesis_s=5),
+            limits=limits or TimeLimits(operation_s=5, nemesis_s=5),
         )
 
 

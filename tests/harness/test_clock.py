@@ -41,7 +41,7 @@ def test_virtual_timers_fire_in_order_and_on_time() -> None:
     assert all(now == pytest.approx(delay_s * 1e9, abs=2) for delay_s, now in fired)
 
 
-def test_virtual_run_that_waits_for_nothing_is_told() -> None:
+def test_virtual_run_that_waits_for_nothing_is_reported() -> None:
     async def wait():
         await asyncio.Event().wait()
 

@@ -17,7 +17,6 @@ from dissever.harness.generator import (
     GeneratorError,
     any_of,
     clients,
-    concat,
     cycle,
     each_thread,
     limit,
@@ -30,14 +29,14 @@ from dissever.harness.generator import (
     time_limit,
 )
 from dissever.harness.history import Type
-from dissever.harness.interpreter import Limits
+from dissever.harness.interpreter import TimeLimits
 from dissever.harness.journal import Journal
 
 READ, WRITE = Invocation("read"), Invocation("write", 1)
 BUSY_NS = 50_000_000
 """A stamp comes as soon as the client returns; between two lines a busy machine may do others."""
 
-SHORT = Limits(operation_s=0.05, nemesis_s=0.05)
+SHORT = TimeLimits(operation_s=0.05, nemesis_s=0.05)
 
 
 async def agree(invocation):
@@ -194,7 +193,7 @@ def test_4_exception_is_info_with_its_class(bench) -> None:
     assert history.events[1].error == ["ZeroDivisionError", "by zero"]
 
 
-def test_4_exception_without_words_is_told_by_its_class(bench) -> None:
+def test_4_exception_without_words_is_reported_by_its_class(bench) -> None:
     async def break_down(_):
         raise TimeoutError
 
@@ -613,7 +612,7 @@ def test_sleep_keeps_a_worker_busy_without_an_event(virtual_bench) -> None:
 
 def test_log_lines_go_to_the_log(bench, caplog) -> None:
     with caplog.at_level(logging.INFO):
-        bench.run(concat(log("hello"), READ), agree)
+        bench.run([log("hello"), READ], agree)
 
     assert "hello" in caplog.text
 
@@ -636,7 +635,7 @@ def test_step_in_the_future_waits_for_its_time(virtual_bench) -> None:
     assert history.events[0].time == 3_000_000_000
 
 
-def test_generator_that_can_never_go_on_is_told(virtual_bench) -> None:
+def test_generator_that_can_never_go_on_is_reported(virtual_bench) -> None:
     with pytest.raises(GeneratorError, match="pending for 120 s though everyone is free"):
         virtual_bench.run(Invocation("a", process=99), agree)
 
@@ -646,7 +645,7 @@ def test_long_operation_does_not_count_as_stuck(virtual_bench) -> None:
         await asyncio.sleep(400)
         return invocation.ok()
 
-    limits = Limits(operation_s=1000)
+    limits = TimeLimits(operation_s=1000)
     history = virtual_bench.run(phases(READ, WRITE), slow, concurrency=2, limits=limits)
 
     assert [o.type for o in history.operations] == [Type.OK, Type.OK]

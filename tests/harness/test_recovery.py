@@ -1,4 +1,4 @@
-"""What a run waits for once faults have healed; nothing is raised, and what was missing is told."""
+"""What a run waits for once faults have healed: what is missing is in the completion."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from dissever.harness import clock
 from dissever.harness.client import Completion, Invocation
+from dissever.harness.cluster import Processes
 from dissever.harness.recovery import Recovery
 from dissever.harness.recovery_names import (
     COMPARE,
@@ -20,8 +21,8 @@ from dissever.harness.recovery_names import (
 )
 
 
-class Deployment:
-    """Ready and equal after some seconds; or once n1 was started anew, if a restart mends it."""
+class Deployment(Processes):
+    """Ready after some seconds; offers no dump. It is its own cluster."""
 
     nodes = ("n1", "n2")
 
@@ -29,18 +30,17 @@ class Deployment:
         self,
         ready_s: float = 0.0,
         equal_s: float = 0.0,
-        dumps: bool = True,
         restart_mends: bool = False,
     ) -> None:
-        self.ready_s, self.equal_s, self.dumps = ready_s, equal_s, dumps
+        self.ready_s, self.equal_s = ready_s, equal_s
         self.restart_mends = restart_mends
         self.cluster = self
         self.did: list[str] = []
 
-    async def kill(self, node: str) -> None:
+    async def kill(self, node: str) -> None:  # type: ignore[override]
         self.did.append(f"kill {node}")
 
-    async def start(self, node: str) -> None:
+    async def start(self, node: str) -> None:  # type: ignore[override]
         self.did.append(f"start {node}")
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
@@ -52,10 +52,14 @@ class Deployment:
     async def await_progress(self, nodes: tuple[str, ...], timeout_s: float) -> Mapping[str, Any]:
         return await self.await_ready(timeout_s)
 
-    async def replicas(self) -> Mapping[str, str] | None:
+
+class Dumping(Deployment):
+    """Equal after some seconds; or once n1 was started again, if a restart mends it."""
+
+    async def replicas(self) -> Mapping[str, str]:
         is_equal = asyncio.get_running_loop().time() >= self.equal_s
         is_equal |= self.restart_mends and "start n1" in self.did
-        return {"n1": "a", "n2": "a" if is_equal else "b"} if self.dumps else None
+        return {"n1": "a", "n2": "a" if is_equal else "b"}
 
 
 def ask(deployment: Deployment, *f: str, value: Any = None) -> Completion:
@@ -68,63 +72,63 @@ def ask(deployment: Deployment, *f: str, value: Any = None) -> Completion:
     return clock.run(main(), is_virtual=True)
 
 
-def test_what_comes_is_told_with_how_long_it_took() -> None:
-    told = ask(Deployment(ready_s=2), PROGRESS, value={"nodes": ["n1"]})
+def test_what_comes_is_reported_with_how_long_it_took() -> None:
+    completion = ask(Deployment(ready_s=2), PROGRESS, value={"nodes": ["n1"]})
 
-    assert told.value == {
+    assert completion.value == {
         "nodes": ["n1"],
         "leader": "n1",
         "waited_ms": 2000,
         "evidence": {"held": True},
     }
-    assert told.error is None
+    assert completion.error is None
 
 
 @pytest.mark.parametrize("f", [PROGRESS, READY])
-def test_what_does_not_come_is_told_with_what_is_missing(f: str) -> None:
-    told = ask(Deployment(ready_s=99), f, value={"nodes": ["n1"]})
+def test_what_does_not_come_is_reported_with_what_is_missing(f: str) -> None:
+    completion = ask(Deployment(ready_s=99), f, value={"nodes": ["n1"]})
 
-    assert told.value["evidence"] == {"held": False}
-    assert told.error == "nobody leads"
+    assert completion.value["evidence"] == {"held": False}
+    assert completion.error == "nobody leads"
 
 
 def test_replicas_may_catch_up() -> None:
-    told = ask(Deployment(equal_s=3), COMPARE)
+    completion = ask(Dumping(equal_s=3), COMPARE)
 
-    assert told.value["evidence"] == {"held": True}
-    assert told.value["replicas"] == {"n1": "a", "n2": "a"}
+    assert completion.value["evidence"] == {"held": True}
+    assert completion.value["replicas"] == {"n1": "a", "n2": "a"}
 
 
-def test_replicas_that_differ_for_long_are_told() -> None:
-    told = ask(Deployment(equal_s=999), COMPARE)
+def test_replicas_that_differ_for_long_are_reported() -> None:
+    completion = ask(Dumping(equal_s=999), COMPARE)
 
-    assert told.value["evidence"] == {"held": False}
-    assert told.error == "replicas differ 15 s after the last write"
+    assert completion.value["evidence"] == {"held": False}
+    assert completion.error == "replicas differ 15 s after the last write"
 
 
 @pytest.mark.parametrize("restart_mends", [True, False])
 def test_replicas_that_differ_are_compared_once_more_after_a_restart(restart_mends: bool) -> None:
-    deployment = Deployment(equal_s=999, restart_mends=restart_mends)
-    told = ask(deployment, COMPARE, RESTART_AGAIN, COMPARE_AGAIN)
+    deployment = Dumping(equal_s=999, restart_mends=restart_mends)
+    completion = ask(deployment, COMPARE, RESTART_AGAIN, COMPARE_AGAIN)
 
     assert deployment.did == ["kill n1", "kill n2", "start n1", "start n2"]
-    assert told.value["evidence"] == {"held": restart_mends}
+    assert completion.value["evidence"] == {"held": restart_mends}
 
 
 @pytest.mark.parametrize("dumps", [True, False])
 def test_nothing_is_restarted_without_a_difference(dumps: bool) -> None:
-    deployment = Deployment(dumps=dumps)
-    told = ask(deployment, READY, COMPARE, RESTART_AGAIN, COMPARE_AGAIN)
+    deployment = Dumping() if dumps else Deployment()
+    completion = ask(deployment, READY, COMPARE, RESTART_AGAIN, COMPARE_AGAIN)
 
     assert deployment.did == []
-    assert told.value["evidence"] == {"held": None}
+    assert completion.value["evidence"] == {"held": None}
 
 
 def test_a_system_without_a_dump_is_skipped() -> None:
-    told = ask(Deployment(dumps=False), COMPARE)
+    completion = ask(Deployment(), COMPARE)
 
-    assert told.value["evidence"] == {"held": None}
-    assert told.error is None
+    assert completion.value["evidence"] == {"held": None}
+    assert completion.error is None
 
 
 def test_another_operation_is_refused() -> None:

@@ -13,12 +13,11 @@ import msgspec
 import pytest
 
 from dissever.harness import store
-from dissever.harness.client import Invocation, Missing
+from dissever.harness.client import Invocation
 from dissever.harness.formats import read_history
 from dissever.harness.generator import (
     any_of,
     clients,
-    concat,
     cycle,
     delay,
     nemesis,
@@ -27,6 +26,7 @@ from dissever.harness.generator import (
     time_limit,
 )
 from dissever.harness.history import Event, Type
+from dissever.harness.missing import Missing
 from dissever.harness.plan import Options, Plan
 from dissever.harness.recovery_names import READY
 from dissever.harness.runner import RECOVERY, CannotRun, Test, execute
@@ -43,7 +43,7 @@ class Striker:
         self.cluster = deployment.cluster
         self.is_missing = is_missing
 
-    def probe(self, cluster):
+    def probe(self):
         return Missing("no axe", "buy one") if self.is_missing else None
 
     async def invoke(self, invocation):
@@ -67,7 +67,7 @@ class Striker:
 
 
 class Silent:
-    """An observer that keeps the phases, and does something at an event if told to."""
+    """An observer that keeps the phases, and does something at an event if asked to."""
 
     def __init__(self, at_event=None):
         self.phases = []
@@ -84,7 +84,7 @@ class Silent:
 def strikes(context):
     """A fault on a drawn node."""
     f, node = context.rng.choice(("cut", "kill", "pause")), context.rng.choice("12345")
-    return concat(Invocation(f, f"n{node}"), Invocation("heal", ""))
+    return [Invocation(f, f"n{node}"), Invocation("heal", "")]
 
 
 def make_test(seed=1, *, is_missing=False, time_limit_s=5.0, bug=""):
@@ -109,6 +109,7 @@ def make_test(seed=1, *, is_missing=False, time_limit_s=5.0, bug=""):
             Invocation("heal", process="strike"),
             Invocation(READY, process=RECOVERY),
         ),
+        store=REGISTER.store,
         client=REGISTER.client,
         nemeses=lambda deployment: {"strike": Striker(deployment, is_missing)},
     )
@@ -136,7 +137,7 @@ def test_run_leaves_its_files_behind(tmp_path) -> None:
     }
 
 
-def test_fault_that_cannot_be_injected_is_told_before_anything_runs(tmp_path) -> None:
+def test_fault_that_cannot_be_injected_is_reported_before_anything_runs(tmp_path) -> None:
     with pytest.raises(CannotRun, match="the fault strike cannot be injected: no axe; buy one"):
         execute(make_test(is_missing=True), tmp_path, Silent())
 
@@ -205,7 +206,7 @@ class RealSystem:
     nodes = ()
     exits = ()
 
-    async def open_store(self, workload, node):
+    async def open_store(self, store, node):
         return self
 
     async def invoke(self, invocation):
@@ -216,9 +217,9 @@ class RealSystem:
 
 
 class Loud:
-    """A nemesis that tells when it is healed."""
+    """A nemesis that prints when it is healed."""
 
-    def probe(self, cluster):
+    def probe(self):
         return None
 
     async def invoke(self, invocation):
@@ -234,6 +235,7 @@ def make_real_test():
         plan=Plan(options=options, command="", started=""),
         system=RealSystem(),
         generator=clients(rate(500, cycle(Invocation("read")))),
+        store="registers",
         client=lambda store: store,
         nemeses=lambda _: {"loud": Loud()},
     )

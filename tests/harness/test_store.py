@@ -49,7 +49,7 @@ def test_run_is_found_by_its_path_a_link_or_a_file_in_it(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "nowhere", "latest"])
-def test_what_is_no_run_is_told(tmp_path, name) -> None:
+def test_what_is_no_run_is_reported(tmp_path, name) -> None:
     with pytest.raises(FileNotFoundError, match=r"expected a run directory with plan\.json"):
         store.find_run(tmp_path / name)
 
@@ -68,12 +68,12 @@ def test_plan_and_results_read_back(tmp_path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {store.PLAN, store.RESULTS}
 
 
-def test_results_of_a_run_that_was_never_judged_are_told(tmp_path) -> None:
+def test_results_of_a_run_that_was_never_judged_are_reported(tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
         store.read_results(tmp_path)
 
 
-def test_plan_that_holds_something_else_is_told(tmp_path) -> None:
+def test_plan_that_holds_something_else_is_reported(tmp_path) -> None:
     (tmp_path / store.PLAN).write_text('{"options": {"system": 3}}')
 
     with pytest.raises(msgspec.ValidationError, match=r"\$\.options\.system"):

@@ -204,7 +204,7 @@ def test_heal_brings_every_node_back_even_when_one_does_not_come(
 
 def test_with_no_budget_the_probe_says_why(make_cluster: Any, nemeses_of: Any) -> None:
     cluster = make_cluster(2)
-    missing = nemeses_of(cluster)["kill"].probe(cluster)
+    missing = nemeses_of(cluster)["kill"].probe()
 
     assert missing.reason == "none of 2 nodes may be down at a time"
 

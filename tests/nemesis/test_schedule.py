@@ -9,7 +9,7 @@ from dissever.checkers.evidence import Evidence
 from dissever.harness.client import Client, Invocation
 from dissever.harness.generator import PENDING, Context, any_of, clients, generator, phases
 from dissever.harness.history import Event, History
-from dissever.harness.interpreter import Limits, interpret
+from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.results import Budget, Verdict
 from dissever.nemesis import PlannedOp, final, make_nemeses, plan
 from dissever.nemesis import generator as play_plan
@@ -110,7 +110,7 @@ def test_a_whole_run_of_all_faults_leaves_evidence_of_each_and_no_fault_behind(
             nemeses=nemeses_of(cluster),
             rng=Random(seed),
             record=events.append,
-            limits=Limits(),
+            limits=TimeLimits(),
         )
 
     run(main())

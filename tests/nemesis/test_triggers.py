@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dissever.harness import clock
-from dissever.harness.client import Completion, Invocation, Missing
+from dissever.harness.client import Completion, Invocation
+from dissever.harness.missing import Missing
 from dissever.harness.system import Snapshot
 from dissever.nemesis import Triggered
 
@@ -39,7 +40,7 @@ class Spy:
     def __init__(self) -> None:
         self.asked: list[tuple[float, str, Any]] = []
 
-    def probe(self, cluster: Any) -> Missing | None:
+    def probe(self) -> Missing | None:
         return Missing("spy", "")
 
     async def invoke(self, invocation: Invocation) -> Completion:
@@ -113,7 +114,7 @@ def test_all_else_is_passed_on() -> None:
     spy = Spy()
     nemesis = Triggered(spy, Watched())
 
-    assert nemesis.probe(None) == Missing("spy", "")  # type: ignore[arg-type]
+    assert nemesis.probe() == Missing("spy", "")
     clock.run(nemesis.heal(), is_virtual=True)
     assert spy.asked == [(0.0, "heal", None)]
 

@@ -48,9 +48,9 @@ def deployed(tmp_path: Path) -> Callable[[Callable[[DqliteDeployment], Awaitable
 
 def test_stores_of_every_node_see_one_register_and_one_set(deployed: Callable) -> None:
     async def body(deployment: DqliteDeployment) -> None:
-        first = await deployment.open_store("register", "n1")
-        last = await deployment.open_store("register", "n3")
-        elements = await deployment.open_store("set", "n2")
+        first = await deployment.open_store("registers", "n1")
+        last = await deployment.open_store("registers", "n3")
+        elements = await deployment.open_store("elements", "n2")
 
         assert await first.read(1) is None
         await first.write(1, 5)
@@ -71,7 +71,7 @@ def test_killed_leader_is_replaced_and_the_stores_find_the_new_one(deployed: Cal
     async def body(deployment: DqliteDeployment) -> None:
         (leader,) = await deployment.primaries()
         other = next(node for node in deployment.cluster.nodes if node != leader)
-        store = await deployment.open_store("register", other)
+        store = await deployment.open_store("registers", other)
         await store.write(1, 5)
         await deployment.cluster.kill(leader)
         with pytest.raises((NotApplied, dqlite.Indeterminate)):
@@ -95,7 +95,7 @@ def test_without_a_majority_no_quorum_read_is_ok_and_a_plain_read_may_be(
 ) -> None:
     async def body(deployment: DqliteDeployment) -> None:
         (leader,) = await deployment.primaries()
-        store = await deployment.open_store("register", leader)
+        store = await deployment.open_store("registers", leader)
         await store.write(1, 5)
         others = [node for node in deployment.cluster.nodes if node != leader]
         await deployment.cluster.drop(

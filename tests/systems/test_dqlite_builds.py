@@ -47,11 +47,11 @@ def test_version_in_a_container_is_a_name() -> None:
 
 @pytest.mark.cluster
 def test_every_library_of_a_run_is_in_its_plan(other_library: Path) -> None:
-    told = DqliteSystem().versions(options("namespaces", upgrade_to=str(other_library)))
+    versions = DqliteSystem().versions(options("namespaces", upgrade_to=str(other_library)))
 
     digest = hashlib.sha256(other_library.read_bytes()).hexdigest()
-    assert len(told) == 2
-    assert digest[:16] in told[f"libdqlite {other_library}"]
+    assert len(versions) == 2
+    assert digest[:16] in versions[f"libdqlite {other_library}"]
 
 
 @pytest.mark.cluster
@@ -71,7 +71,7 @@ def test_what_a_node_runs_is_read_from_its_process(tmp_path: Path, other_library
 
 
 @pytest.mark.cluster
-def test_file_that_is_no_library_is_told_before_anything_runs(tmp_path: Path) -> None:
+def test_file_that_is_no_library_is_reported_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "none").write_text("no library")
     missing = DqliteSystem().probe(options("namespaces", version=str(tmp_path / "none")))
 

@@ -13,11 +13,13 @@ from dissever.assembly import make_plan, make_test
 from dissever.checkers.linearizable import Linearizable
 from dissever.checkers.models import CAS_REGISTER
 from dissever.harness import clock, store
+from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.formats import read_history
 from dissever.harness.history import History, Type
 from dissever.harness.plan import Options
 from dissever.harness.results import Budget, Verdict
 from dissever.harness.runner import execute
+from dissever.harness.system import checked
 from dissever.systems.simulated import BUGS, SimulatedSystem
 
 FAULTS = ("partition", "kill", "pause")
@@ -135,7 +137,12 @@ def test_ready_waits_for_a_node_that_is_late_and_not_for_ever(tmp_path) -> None:
 
 
 def test_bug_that_there_is_not_is_refused() -> None:
-    options = Options(system="simulated", workload="register", system_options={"bug": "rust"})
+    options = Options(
+        system="simulated",
+        workload="register",
+        backend=SIMULATED,
+        system_options={"bug": "rust"},
+    )
 
     with pytest.raises(ValueError, match=r"expected a bug out of stale-read, .* got 'rust'"):
-        SimulatedSystem().check(options)
+        checked(options, SimulatedSystem())

@@ -1,4 +1,4 @@
-"""What the register workload asks, and how it tells what a store answered."""
+"""What the register workload asks, and how its client reports what a store answered."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def apply(answer: object, invocation: Invocation) -> Completion:
 
 
 @pytest.mark.parametrize(
-    ("f", "value", "answer", "type_", "told"),
+    ("f", "value", "answer", "type_", "completed"),
     [
         ("read", None, 7, Type.OK, 7),
         ("read", None, None, Type.OK, None),
@@ -55,11 +55,11 @@ def apply(answer: object, invocation: Invocation) -> Completion:
     ],
 )
 def test_answers_of_a_store_become_completions(
-    f: str, value: object, answer: object, type_: Type, told: object
+    f: str, value: object, answer: object, type_: Type, completed: object
 ) -> None:
     completion = apply(answer, Invocation(f, value, key=0))
 
-    assert (completion.type, completion.value) == (type_, told)
+    assert (completion.type, completion.value) == (type_, completed)
 
 
 def test_what_a_store_raises_beyond_not_applied_is_left_to_the_interpreter() -> None:

@@ -1,4 +1,4 @@
-"""What the set workload asks, and how it tells what a store answered."""
+"""What the set workload asks, and how its client reports what a store answered."""
 
 from __future__ import annotations
 

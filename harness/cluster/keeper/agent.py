@@ -1,17 +1,17 @@
 """
-What runs on the host of a container: PID 1 of its processes, asked over stdin, answers on stdout.
+The agent: PID 1 of a container that is a node's host; requests come on stdin, answers on stdout.
 
 A node is two containers, as a pod is: a host, which holds the network and runs this, and the node's
-own, which joins the host's network and PID namespaces and can be of any image. So this process sees
-and signals all of the node's, reads from /proc what the kernel says of them, and outlives them;
-when it ends, which it does when stdin ends, the kernel ends them all.
+own, which joins the host's network and PID namespaces and can be of any image. So the agent sees
+and signals all processes of the node, reads from /proc what the kernel says of them, and outlives
+them. It ends when stdin ends, and then the kernel ends them all.
 
 A line is one JSON object: a request `{"id", "verb", ...}` is answered `{"id", "result"}` or
 `{"id", "error": [errno, text]}`. Requests overlap. Any exception but OSError is our mistake, and
 ends the host with its traceback.
 """
 
-# ruff: noqa: ASYNC220, ASYNC230, PTH123, PTH208 - What is called so takes a millisecond at most.
+# ruff: noqa: ASYNC220, ASYNC230, PTH123, PTH208 - These calls take a millisecond at most.
 
 import asyncio
 import contextlib
@@ -24,13 +24,12 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from . import cgroups, processes
 from .network import PROBE_PORT
 
-_SETTLE_S = 10.0
 _GLANCE_S = 0.002
 _RESEND_S = 0.02
 _LINGER_S = 1.0
@@ -103,25 +102,16 @@ class _Agent:
 
     async def kill(self) -> None:
         """SIGKILL to all, until none is left."""
-        deadline = _Deadline("end")
-        while pids := [pid for pid in self._all() if processes.states(pid)]:
-            processes.send(pids, signal.SIGKILL)
-            await deadline.glance()
+        await _until("end", signal.SIGKILL, self._all, processes.alive)
         self._reap()
 
     async def pause(self) -> None:
         """SIGSTOP to all, until every thread stands still."""
-        deadline = _Deadline("stop")
-        while moving := [pid for pid in self._all() if not processes.is_still(pid)]:
-            processes.send(moving, signal.SIGSTOP)
-            await deadline.glance()
+        await _until("stop", signal.SIGSTOP, self._all, processes.moving)
 
     async def resume(self) -> None:
         """SIGCONT to all, until no thread stands still."""
-        deadline = _Deadline("continue")
-        while still := [pid for pid in self._all() if "T" in processes.states(pid)]:
-            processes.send(still, signal.SIGCONT)
-            await deadline.glance()
+        await _until("continue", signal.SIGCONT, self._all, processes.stopped)
 
     async def readings(self) -> dict[str, Any] | None:
         """What the kernel says of the main process's groups; None when there is none."""
@@ -200,7 +190,7 @@ class _Agent:
         self, token: str, targets: Sequence[str], sources: Sequence[str], timeout_s: float
     ) -> list[str]:
         """
-        Send datagrams to the targets until told to `hush`, and wait for those of the sources.
+        Send datagrams to the targets until `hush`, and wait for those of the sources.
 
         Returns:
             The sources whose datagrams of this token have arrived, by the time all have, at most
@@ -231,7 +221,7 @@ class _Agent:
         self._senders.pop(token, None)
 
     def _sources(self, token: str) -> set[str]:
-        return {source for told, source in self._arrived if told == token}
+        return {source for heard, source in self._arrived if heard == token}
 
     def _arrive(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -244,10 +234,10 @@ class _Agent:
 
 async def _relay(outer: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
     """
-    Lead a connection on to any port of this host, for only a few can be published.
+    Relay a connection to any port of this host, since only a few ports can be published.
 
     Its first line is the number of the port. The first byte of the answer is the errno of the
-    connection to that, 0 when it stands; from there on the ends hear each other alone.
+    connection to that port, 0 when it stands; all other bytes are passed on.
     """
     address, _ = back.get_extra_info("sockname")
     try:
@@ -265,7 +255,7 @@ async def _relay(outer: asyncio.StreamReader, back: asyncio.StreamWriter) -> Non
 async def _pass_on(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, other: asyncio.StreamWriter
 ) -> None:
-    """Pass on what comes, and its end; a connection that breaks breaks the other one as well."""
+    """Pass bytes on, and their end; when one connection breaks, the other one does too."""
     try:
         while data := await reader.read(_RELAYED_BYTES):
             writer.write(data)
@@ -277,19 +267,15 @@ async def _pass_on(
         other.transport.abort()
 
 
-class _Deadline:
-    """When to give up on processes that do not do what they were signalled to."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._at = time.monotonic() + _SETTLE_S
-
-    async def glance(self) -> None:
-        if time.monotonic() > self._at:
-            raise TimeoutError(
-                errno.ETIMEDOUT, f"processes did not {self._what} within {_SETTLE_S:g} s"
-            )
-        await asyncio.sleep(_GLANCE_S)
+async def _until(
+    what: str,
+    number: signal.Signals,
+    pids: Callable[[], list[int]],
+    left: Callable[[Iterable[int]], list[int]],
+) -> None:
+    """As `processes.signal_until`."""
+    for wait_s in processes.signal_until(what, number, pids, left):
+        await asyncio.sleep(wait_s)
 
 
 _VERBS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {

@@ -1,8 +1,8 @@
 """
 Limits of a node's processes by control groups, version 2 or 1, whichever the machine has mounted.
 
-Groups are `dissever-<pid of the keeper>/<node>`. They hold processes, not runs: what is left of a
-keeper that was killed is removed by the next one, for no process is in it any more.
+Groups are `dissever-<pid of the keeper>/<node>`. The next keeper removes the groups of one that was
+killed: no process is in them any more.
 """
 
 # ruff: noqa: PTH103, PTH106, PTH110, PTH112, PTH123, PTH208 - pathlib is slow to import.

@@ -45,7 +45,7 @@ def mount_proc() -> None:
 
 
 def mount_tmpfs(path: str, size_bytes: int) -> None:
-    """Mount a disk of so many bytes in memory; only the mount namespace we are in sees it."""
+    """Mount a disk of `size_bytes` in memory; only the mount namespace we are in sees it."""
     flags = _MS_NOSUID | _MS_NODEV
     options = f"size={size_bytes},mode=755".encode()
     _check(_libc.mount(b"tmpfs", path.encode(), b"tmpfs", flags, options), f"mount tmpfs on {path}")

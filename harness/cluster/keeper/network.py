@@ -2,9 +2,9 @@
 One bridge with a host per node on it, made with one run of `ip`.
 
 The bridge stands in the keeper's own network namespace, where the harness's sockets are created
-too, so clients keep reaching nodes that are cut off from each other. Every node's host also has a
-UDP socket that the keeper holds: what one sends, the keeper sees arrive at the other, which tells
-for each direction by itself whether packets pass, whatever the node's processes do.
+too, so clients keep reaching nodes that are cut off from each other. The keeper holds a UDP socket
+on every node's host. So it sees for each direction whether a packet arrives, whatever the node's
+processes do.
 """
 
 import os

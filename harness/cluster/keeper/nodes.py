@@ -7,7 +7,6 @@ earlier. So one process waits for many things at once, and needs neither threads
 
 # ruff: noqa: PTH103 - Importing pathlib would take longer than all the rest.
 
-import errno
 import os
 import signal
 import time
@@ -21,8 +20,6 @@ from .network import Host
 Task: TypeAlias = Generator[float, None, Any]
 """Yields seconds to wait at most; returns what is answered."""
 
-_SETTLE_S = 10.0
-"""How long a signal may take to show: a thread that waits for a disk answers none before."""
 _GLANCE_S = 0.002
 
 
@@ -93,18 +90,12 @@ class Node:
 
     def pause(self) -> Task:
         """SIGSTOP to all, until every thread stands still."""
-        deadline = _Deadline("stop")
-        while moving := [pid for pid in self._all() if not processes.is_still(pid)]:
-            processes.send(moving, signal.SIGSTOP)
-            yield deadline.glance()
+        yield from processes.signal_until("stop", signal.SIGSTOP, self._all, processes.moving)
         return (yield from self.status())
 
     def resume(self) -> Task:
         """SIGCONT to all, until no thread stands still."""
-        deadline = _Deadline("continue")
-        while still := [pid for pid in self._all() if "T" in processes.states(pid)]:
-            processes.send(still, signal.SIGCONT)
-            yield deadline.glance()
+        yield from processes.signal_until("continue", signal.SIGCONT, self._all, processes.stopped)
         return (yield from self.status())
 
     def limit(self, cpus: float | None, memory_bytes: int | None) -> Task:
@@ -146,11 +137,12 @@ class Node:
     def _all(self) -> list[int]:
         return processes.inhabitants(self.host.ns_inode, self._helpers)
 
+    def _left(self) -> list[int]:
+        """All; the main process also while it is not reaped."""
+        return self._all() or ([] if self.pid is None else [self.pid])
+
     def _sweep(self) -> Task:
-        deadline = _Deadline("end")
-        while (pids := self._all()) or self.pid is not None:
-            processes.send(pids, signal.SIGKILL)
-            yield deadline.glance()
+        return processes.signal_until("end", signal.SIGKILL, self._left)
 
     def _spawn(self, argv: Sequence[str], environment: Mapping[str, str]) -> tuple[int, int]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -169,24 +161,3 @@ class Node:
         finally:
             for descriptor in streams:
                 os.close(descriptor)
-
-
-class _Deadline:
-    """When to give up on processes that do not do what they were signalled to."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._at = time.monotonic() + _SETTLE_S
-
-    def glance(self) -> float:
-        """
-        How long to wait before looking again.
-
-        Raises:
-            TimeoutError: When the time is up.
-        """
-        if time.monotonic() > self._at:
-            raise TimeoutError(
-                errno.ETIMEDOUT, f"processes did not {self._what} within {_SETTLE_S:g} s"
-            )
-        return _GLANCE_S

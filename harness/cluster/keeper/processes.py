@@ -1,24 +1,28 @@
 """
 Processes in the keeper's PID namespace: start them, find a host's, read what they are doing.
 
-A process belongs to the host whose network namespace it is in: one that became a daemon, in a
-session of its own, is found all the same. Everything is read from /proc, so it is what the kernel
-says.
+A process belongs to the host whose network namespace it is in, so one that became a daemon, in a
+session of its own, is found too. Everything is read from /proc, so it is what the kernel says.
 
 Source: proc(5).
 """
 
 # ruff: noqa: PTH115, PTH123, PTH208 - Importing pathlib would take longer than all the rest.
 
+import errno
 import os
 import signal
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from . import kernel
 
 _REPORT_BYTES_MAX = 64
 _EXEC_FAILED = 127
+_SETTLE_S = 10.0
+"""How long a signal may take to show: a thread that waits for a disk answers none before."""
+_GLANCE_S = 0.002
 
 
 def spawn(
@@ -50,12 +54,12 @@ def spawn(
         _become(argv, environment, directory, ns, streams, outer_proc, tell)
     os.close(tell)
     with os.fdopen(hear, "rb") as report:
-        told = report.read(_REPORT_BYTES_MAX).split()
-    if len(told) != 1:
+        words = report.read(_REPORT_BYTES_MAX).split()
+    if len(words) != 1:
         os.waitpid(pid, 0)
-        number = int(told[-1]) if told else 0
+        number = int(words[-1]) if words else 0
         raise OSError(number, f"{os.strerror(number)}: {argv[0]}")
-    return pid, int(told[0])
+    return pid, int(words[0])
 
 
 def inhabitants(ns_inode: int, helpers: Collection[int]) -> list[int]:
@@ -92,6 +96,50 @@ def send(pids: Sequence[int], number: signal.Signals) -> None:
             os.kill(pid, number)
         except ProcessLookupError:
             continue
+
+
+def alive(pids: Iterable[int]) -> list[int]:
+    """Those that are not gone."""
+    return [pid for pid in pids if states(pid)]
+
+
+def moving(pids: Iterable[int]) -> list[int]:
+    """Those that have a thread that is not stopped."""
+    return [pid for pid in pids if not is_still(pid)]
+
+
+def stopped(pids: Iterable[int]) -> list[int]:
+    """Those that have a thread that is stopped."""
+    return [pid for pid in pids if "T" in states(pid)]
+
+
+def signal_until(
+    what: str,
+    number: signal.Signals,
+    pids: Callable[[], list[int]],
+    left: Callable[[Iterable[int]], list[int]] = list,
+) -> Generator[float, None, None]:
+    """
+    Send a signal to those processes that are left, until none is.
+
+    Args:
+        what: What they should do, for the message.
+        pids: Finds the processes: new ones may come.
+        left: Which of them have not done it.
+
+    Yields:
+        How many seconds to wait before it goes on.
+
+    Raises:
+        TimeoutError: When some are left after a while.
+    """
+    deadline = time.monotonic() + _SETTLE_S
+    while targets := left(pids()):
+        send(targets, number)
+        if time.monotonic() > deadline:
+            message = f"processes did not {what} within {_SETTLE_S:g} s"
+            raise TimeoutError(errno.ETIMEDOUT, message)
+        yield _GLANCE_S
 
 
 def _become(

@@ -14,10 +14,10 @@ from dissever.systems.dqlite.deployment import DqliteDeployment
 __all__ = ["RELEASES", "Bug", "Directed", "Say", "Searched", "anomalies"]
 
 RELEASES = ("1.11.1", "1.18.1", "1.18.7")
-"""Of libdqlite, those of Debian 12, 13 and sid: what a bug says it is in, and is not in."""
+"""The releases of libdqlite that Debian 12, 13 and sid have; a bug names those that have it."""
 
 Say: TypeAlias = Callable[[str], None]
-"""Tell the user one line of what was seen."""
+"""Shows the user one line of what was seen."""
 
 NODES = ("n1", "n2", "n3")
 
@@ -25,10 +25,10 @@ NODES = ("n1", "n2", "n3")
 @dataclass(frozen=True, slots=True)
 class Directed:
     """
-    One thing done after another on a fresh cluster of three.
+    Fixed steps on a fresh cluster of three nodes.
 
-    `attempt` does it once and says whether the bug showed; anything that it raises says that it
-    could not be tried. After `attempts` of them without the bug it counts as not there.
+    `attempt` takes them once and returns whether the bug showed; when it raises, the bug could not
+    be tried. After `attempts` tries without the bug, the release counts as free of it.
     """
 
     attempt: Callable[[DqliteDeployment, Say], Awaitable[bool]]
@@ -47,8 +47,8 @@ class Searched:
     """
     A workload under faults, judged by its checkers, with one seed after another.
 
-    `signs` gives the sentences that show the bug, none when it did not show. Each of `options` that
-    this machine can run is taken in turn.
+    `signs` gives the sentences that show the bug; none when it did not show. Each of `options` that
+    this machine can run is used in turn.
     """
 
     options: tuple[Options, ...]

@@ -1,9 +1,9 @@
 """
 A write that is answered with a failure is there: 10506, "disk I/O error" or "leadership lost".
 
-The code means that the leader was deposed with the entry in its log, so nobody knows; dqlite's FAQ
-says that such a transaction is never seen. Who takes the answer for a failure and asks again has
-two rows; who reports it has lied.
+The code means that the leader was deposed with the entry in its log, so the outcome is unknown;
+dqlite's FAQ says that such a transaction is never seen. A client that takes the answer for a
+failure and asks again writes two rows.
 
 Source: canonical/dqlite issue 46; Raft dissertation, 6.3.
 """

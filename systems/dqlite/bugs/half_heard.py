@@ -1,8 +1,8 @@
 """
-A leader that is heard and hears nobody: its followers store what it sends, and it never learns it.
+A leader whose followers store what it sends, while their answers never reach it.
 
-So it must give up leading with an entry in its log that the others have as well, and whoever leads
-next commits that entry: the moment in which an answer cannot be known.
+So it gives up leading with an entry in its log that the others have as well, and the next leader
+commits that entry. In that moment nobody can know the outcome.
 """
 
 from __future__ import annotations

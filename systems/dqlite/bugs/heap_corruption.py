@@ -3,7 +3,7 @@ A node aborts with "double free or corruption": its disk is full while leaders c
 
 No assertion is seen, as Debian's raft 0.15.0 is built without them; the C library notices.
 
-Source: canonical/raft issues 314, 344, 349 and their like; not narrowed down to one of them.
+Source: canonical/raft issues 314, 344, 349 and similar ones; not narrowed down to one.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-A committed write whose answer looks like BUSY: the failure stands behind the head of a result.
+A committed write whose answer looks like BUSY: the failure follows the head of a result.
 
 From 1.18.2 on an `INSERT … RETURNING` that loses its leader is answered with the head of its
 result, then the failure, in one body. A client that reads the body from its start takes the number

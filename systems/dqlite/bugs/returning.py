@@ -33,16 +33,16 @@ async def _attempt(deployment: DqliteDeployment, say: Say, by: Literal["query", 
     try:
         if by == "query":
             say(f"{leader} leads; {INSERT}: answered {await wire.query(INSERT)}")
-            say(f"{SELECT}: answered {await _told(wire.query(SELECT))}")
+            say(f"{SELECT}: answered {await _answer_of(wire.query(SELECT))}")
         else:
             say(f"{leader} leads; {INSERT}: answered {await wire.execute(INSERT)}")
-        say(f"the next write: {await _told(wire.execute(WRITE))}")
+        say(f"the next write: {await _answer_of(wire.execute(WRITE))}")
     finally:
         wire.close()
     return await has_crashed(deployment, leader, say)
 
 
-async def _told(asked: Awaitable[Answer]) -> str:
+async def _answer_of(asked: Awaitable[Answer]) -> str:
     try:
         return str(await asked)
     except TimeoutError:
@@ -64,8 +64,8 @@ async def has_crashed(deployment: DqliteDeployment, node: str, say: Say) -> bool
     status = ends[-1].exit_status
     log = deployment.cluster.directory(node) / f"stderr-{ends[-1].incarnation}.log"
     lines = log.read_text(errors="replace").split("\n")
-    told = [line for line in lines if "Assertion" in line or "corruption" in line]
-    say(f"{node} ended by signal {-status}: {(told or lines[-1:])[0].strip()}")
+    reasons = [line for line in lines if "Assertion" in line or "corruption" in line]
+    say(f"{node} ended by signal {-status}: {(reasons or lines[-1:])[0].strip()}")
     return status < 0
 
 

@@ -28,7 +28,7 @@ OPTIONS = Options(
     concurrency=6,
     time_limit_s=18.0,
     fault_interval_s=8.0,
-    consistency="leader",
+    system_options={"consistency": "leader"},
 )
 
 

@@ -1,7 +1,7 @@
 """
 Requests to one node that the client of package `dqlite` refuses, because they damage a server.
 
-Answers come as they are on the wire, so that what a simpler client makes of them can be told.
+Answers come as they are on the wire, which shows what a simpler client would make of them.
 """
 
 from __future__ import annotations

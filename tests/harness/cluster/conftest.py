@@ -90,7 +90,7 @@ def python(interpreter: str) -> Callable[..., Program]:
 
 @pytest.fixture
 def listener(python: Callable[..., Program]) -> Program:
-    """A node that says hello to whoever connects to port 7000."""
+    """A node that says hello to any client that connects to port 7000."""
     return python(LISTENER)
 
 

@@ -235,11 +235,11 @@ def test_node_has_no_right_and_its_host_only_those_that_faults_need(
     async def run() -> None:
         async with await ContainersCluster.open(["n1"], tmp_path, hosts, ports=[7000]) as cluster:
             await cluster.start("n1", python(f"{CAPABILITIES}\nimport time; time.sleep(600)"))
-            told = cluster.directory("n1") / "stdout-1.log"
-            await until(lambda: told.exists() and "\n" in told.read_text())
+            log = cluster.directory("n1") / "stdout-1.log"
+            await until(lambda: log.exists() and "\n" in log.read_text())
             host = await cluster.command("n1", ["python3", "-c", CAPABILITIES])
 
-            assert capabilities(told.read_text()) == set()
+            assert capabilities(log.read_text()) == set()
             assert capabilities(host.stdout) == rights
             wanted = {"label": f"{engine.RUN}={cluster.run}"}
             made = [each.attrs["HostConfig"] for each in client.containers.list(filters=wanted)]
@@ -262,8 +262,8 @@ def test_disk_of_a_node_is_full_when_it_is_and_kept_at_the_end(
         async with await ContainersCluster.open(["n1"], tmp_path, hosts, ports=[]) as cluster:
             await cluster.start("n1", python(fill))
             await until(lambda: bool(cluster.exits))
-            told = (cluster.directory("n1") / "stderr-1.log").read_text()
-            assert "No space left on device" in told
+            output = (cluster.directory("n1") / "stderr-1.log").read_text()
+            assert "No space left on device" in output
             await cluster.start("n1", python("print(open('data/mark').read())"))
             await until(lambda: len(cluster.exits) == 2)
             assert not (cluster.directory("n1") / "data" / "mark").exists()
@@ -275,7 +275,7 @@ def test_disk_of_a_node_is_full_when_it_is_and_kept_at_the_end(
     assert made_by(client, left) == []
 
 
-def test_disk_of_a_node_fails_as_it_is_told_and_nothing_stays_mounted(
+def test_disk_of_a_node_can_be_made_to_fail_and_nothing_stays_mounted(
     tmp_path: Path, python: Python, until: Until
 ) -> None:
     missing = backends.missing_faulty_disks()
@@ -318,11 +318,11 @@ def test_clock_of_a_node_is_its_own(tmp_path: Path, python: Python, until: Until
             own_clock = cluster.clock("n1")
             assert own_clock is not None
             await cluster.start("n1", python(tell))
-            told = cluster.directory("n1") / "stdout-1.log"
-            await until(lambda: "\n" in told.read_text())
-            assert abs(int(told.read_text().split()[0]) - time.time()) < 60
+            log = cluster.directory("n1") / "stdout-1.log"
+            await until(lambda: "\n" in log.read_text())
+            assert abs(int(log.read_text().split()[0]) - time.time()) < 60
             await cluster.command("n1", ["sh", "-c", f"echo +7200 > {own_clock.file}"])
-            await until(lambda: int(told.read_text().split("\n")[-2]) > time.time() + 7000)
+            await until(lambda: int(log.read_text().split("\n")[-2]) > time.time() + 7000)
 
     asyncio.run(run())
 

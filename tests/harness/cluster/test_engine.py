@@ -44,7 +44,9 @@ def test_engine_that_does_not_answer_is_a_lost_cluster(
         asyncio.run(ContainersCluster.open(["n1"], tmp_path, ports=[]))
 
 
-def test_user_who_may_not_ask_the_engine_is_told_how_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_who_may_not_ask_the_engine_is_reported_how_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 

@@ -1,4 +1,4 @@
-"""A folder of this machine on faultfs: as long as whoever mounted it lives, and no longer."""
+"""A folder of this machine on faultfs: it lasts as long as the process that mounted it."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def test_rules_are_given_by_way_of_python(
     given = ask(control, "rule", "r", "do=fail", "op=write", "errno=ENOSPC")
     with pytest.raises(OSError, match="No space left"):
         (folder / "file").write_text("two")
-    told: dict[str, Any] = json.loads(ask(control, "counts").stdout)
+    counts: dict[str, Any] = json.loads(ask(control, "counts").stdout)
 
     assert given.returncode == 0
-    assert told["rules"]["r"]["hits"] > 0
+    assert counts["rules"]["r"]["hits"] > 0
 
 
-def test_what_is_refused_is_told(paths: tuple[Path, Path], mounted: faultfs.Mounted) -> None:
+def test_what_is_refused_is_reported(paths: tuple[Path, Path], mounted: faultfs.Mounted) -> None:
     refused = ask(paths[1], "rule", "r", "do=nothing")
 
     assert refused.returncode == 1
@@ -115,6 +115,6 @@ def test_it_goes_with_a_harness_that_is_killed(paths: tuple[Path, Path]) -> None
     assert done.stdout == "mounted\n"
 
 
-def test_a_folder_that_there_is_not_is_told(can_mount: None, tmp_path: Path) -> None:
+def test_a_folder_that_there_is_not_is_reported(can_mount: None, tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"faultfs: .*nowhere: No such file"):
         faultfs.Mounted(tmp_path / "nowhere", tmp_path / "socket")

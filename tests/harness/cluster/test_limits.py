@@ -45,7 +45,7 @@ async def until(ask: Callable[[], Awaitable[Any]], is_so: Callable[[Any], bool])
 
 async def until_read(cluster: Cluster, controller: str, name: str) -> Any:
     """The readings of n1, once a number of theirs is not 0."""
-    read = await until(lambda: cluster.readings("n1"), lambda told: bool(told[controller][name]))
+    read = await until(lambda: cluster.readings("n1"), lambda seen: bool(seen[controller][name]))
     return read[controller]
 
 
@@ -57,14 +57,14 @@ def test_share_of_a_processor_holds_over_a_restart_until_it_is_lifted(
             for node in cluster.nodes:
                 await cluster.start(node, python(BUSY))
             before = await cluster.readings("n1")
-            told = await cluster.limit("n1", cpus=0.2)
+            limited = await cluster.limit("n1", cpus=0.2)
             throttled = await until_read(cluster, "cpu", "throttled")
             await cluster.kill("n1")
             await cluster.start("n1")
             again = await until_read(cluster, "cpu", "throttled")
 
             assert before == {}
-            assert (told["cpu"]["limit"], told["cpu"]["pids"]) == (0.2, 1)
+            assert (limited["cpu"]["limit"], limited["cpu"]["pids"]) == (0.2, 1)
             assert (throttled["limit"], again["limit"], again["pids"]) == (0.2, 0.2, 1)
             assert await cluster.readings("n2") == {}
             await cluster.lift("n1")
@@ -79,12 +79,12 @@ def test_node_that_wants_more_memory_than_it_may_have_is_ended(
 ) -> None:
     async def run() -> None:
         async with await open_cluster(1) as cluster:
-            told = await cluster.limit("n1", memory_bytes=32 << 20)
+            limited = await cluster.limit("n1", memory_bytes=32 << 20)
             await cluster.start("n1", python(GREEDY))
             read = await until_read(cluster, "memory", "oom_kills")
-            await until(lambda: cluster.status("n1"), lambda told: told.state is NodeState.GONE)
+            await until(lambda: cluster.status("n1"), lambda seen: seen.state is NodeState.GONE)
 
-            assert told["memory"]["limit"] == read["limit"] == 32 << 20
+            assert limited["memory"]["limit"] == read["limit"] == 32 << 20
             assert read["reached"] > 0
             assert [(end.exit_status, end.is_asked) for end in cluster.exits] == [(-9, False)]
             await cluster.lift("n1")
@@ -97,9 +97,9 @@ def test_memory_that_is_enough_is_not_reached(open_cluster: Open, python: Python
     async def run() -> None:
         async with await open_cluster(1) as cluster:
             await cluster.start("n1", python("import time; time.sleep(600)"))
-            told = (await cluster.limit("n1", memory_bytes=1 << 30))["memory"]
+            limited = (await cluster.limit("n1", memory_bytes=1 << 30))["memory"]
 
-            assert told == {"limit": 1 << 30, "pids": 1, "reached": 0, "oom_kills": 0}
+            assert limited == {"limit": 1 << 30, "pids": 1, "reached": 0, "oom_kills": 0}
             await cluster.lift("n1")
             assert await cluster.readings("n1") == {}
             assert (await cluster.status("n1")).incarnation == 1

@@ -1,4 +1,4 @@
-"""Nodes' processes: started, ended, paused, and what is told of them."""
+"""Nodes' processes: started, ended, paused, and their status."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def same_network(pid: int) -> list[int]:
     return found
 
 
-def test_process_that_ends_by_itself_is_told_apart(
+def test_process_that_ends_by_itself_is_known(
     open_cluster: Open, python: Python, until: Until
 ) -> None:
     async def run() -> None:
@@ -331,25 +331,25 @@ def test_many_faults_at_once_end_as_the_last_says(open_cluster: Open) -> None:
     asyncio.run(run())
 
 
-def test_a_helper_outlives_the_node_that_it_stands_beside(
+def test_a_helper_outlives_the_node_that_it_helps(
     open_cluster: Open, interpreter: str, until: Until, tmp_path: Path
 ) -> None:
     async def run() -> None:
         async with await open_cluster(1) as cluster:
             await cluster.start("n1", SLEEPER)
-            script = "import time; print('beside', flush=True); time.sleep(600)"
-            helper = await cluster.spawn("n1", "beside", [interpreter, "-I", "-S", "-c", script])
-            log = tmp_path / "nodes" / "n1" / "beside.log"
-            await until(lambda: log.read_text() == "beside\n")
+            script = "import time; print('helper', flush=True); time.sleep(600)"
+            pid = await cluster.spawn("n1", "helper", [interpreter, "-I", "-S", "-c", script])
+            log = tmp_path / "nodes" / "n1" / "helper.log"
+            await until(lambda: log.read_text() == "helper\n")
             await cluster.pause("n1")
             await cluster.resume("n1")
             await cluster.kill("n1")
 
-            assert Path(f"/proc/{helper}").exists()
+            assert Path(f"/proc/{pid}").exists()
             assert cluster.exits[-1].exit_status == -9
             with pytest.raises(FileNotFoundError):
                 await cluster.spawn("n1", "none", ["/no/such/program"])
 
-        assert not Path(f"/proc/{helper}").exists()
+        assert not Path(f"/proc/{pid}").exists()
 
     asyncio.run(run())

@@ -182,11 +182,3 @@ def test_node_goes_on_when_who_asked_has_gone(simulate) -> None:
         return await cluster.request(None, "n2", "x")
 
     assert simulate(work) == ("x", 1)
-
-
-def test_there_is_nothing_to_dial(simulate) -> None:
-    async def work(cluster):
-        await cluster.dial("n1", 9000, 1)
-
-    with pytest.raises(OSError, match="no sockets"):
-        simulate(work)

@@ -1,4 +1,4 @@
-"""Generators played without a run; times in ns, every operation takes 10 unless told."""
+"""Generators played without a run; times in ns, every operation takes 10 by default."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def invoked() -> Simulate:
 
 
 @pytest.fixture
-def told() -> Simulate:
+def taken() -> Simulate:
     """All events of a generator: time, process, type and f in one text."""
 
-    def told(source: Any, *threads: Any, complete: Complete = perfect, limit: int = 200) -> Taken:
+    def taken(source: Any, *threads: Any, complete: Complete = perfect, limit: int = 200) -> Taken:
         concurrency, *nemeses = threads or (2,)
         events = simulate(source, context(concurrency, *nemeses), complete, limit=limit)
         return [(e.time, e.process, f"{e.type} {e.f}") for e in events]
 
-    return told
+    return taken

@@ -9,7 +9,7 @@ import pytest
 
 from dissever.harness.client import Invocation
 from dissever.harness.generator import PENDING, Context, Log, Sleep, generator, limit
-from dissever.harness.generator.core import NOTHING, Offer, soonest
+from dissever.harness.generator.core import NOTHING, Offers
 from dissever.harness.generator.simulate import context
 from dissever.harness.history import Event, Type
 
@@ -37,8 +37,8 @@ def test_invocation_at_a_later_time_waits_for_it(invoked) -> None:
     assert invoked([Invocation("a", time=25), B]) == [(25, 0, "a"), (25, 1, "b")]
 
 
-def test_sequence_takes_all_of_the_first_then_of_the_second(told) -> None:
-    assert told([[A, B], C], 1) == [
+def test_sequence_takes_all_of_the_first_then_of_the_second(taken) -> None:
+    assert taken([[A, B], C], 1) == [
         (0, 0, "invoke a"),
         (10, 0, "ok a"),
         (10, 0, "invoke b"),
@@ -54,7 +54,7 @@ def test_sequence_tells_its_first_element_only() -> None:
             return None
 
         def update(self, context, event):
-            raise AssertionError("an element that has not begun was told")
+            raise AssertionError("an element that has not begun has heard of it")
 
     sequence = generator([[A, B], Deaf()])
 
@@ -103,8 +103,8 @@ def test_function_that_gives_an_empty_generator_is_an_error() -> None:
         generator(lambda: [None]).next(context())
 
 
-def test_sleep_keeps_one_process_busy_and_leaves_no_event(told) -> None:
-    assert told([Sleep(100), A, B], 1) == [
+def test_sleep_keeps_one_process_busy_and_leaves_no_event(taken) -> None:
+    assert taken([Sleep(100), A, B], 1) == [
         (100, 0, "invoke a"),
         (110, 0, "ok a"),
         (110, 0, "invoke b"),
@@ -112,8 +112,8 @@ def test_sleep_keeps_one_process_busy_and_leaves_no_event(told) -> None:
     ]
 
 
-def test_log_leaves_no_event(told) -> None:
-    assert told([Log("hello"), A]) == [(0, 0, "invoke a"), (10, 0, "ok a")]
+def test_log_leaves_no_event(taken) -> None:
+    assert taken([Log("hello"), A]) == [(0, 0, "invoke a"), (10, 0, "ok a")]
 
 
 @pytest.mark.parametrize("source", [{"f": "read"}, "read", b"read", 3])
@@ -165,10 +165,11 @@ def test_nobody_free_is_pending() -> None:
 
 def test_ties_are_drawn_by_weight_and_the_earliest_wins() -> None:
     rng = Random(1)
-    now = [Offer(i, Invocation("a", time=5), NOTHING, weight) for i, weight in enumerate((1, 3))]
-    late = Offer(2, Invocation("a", time=6), NOTHING, 1000)
+    offers = Offers()
+    for member, (time, weight) in enumerate([(5, 1), (5, 3), (6, 1000)]):
+        offers.add(member, (Invocation("a", time=time), NOTHING), weight)
 
-    drawn = [soonest([*now, late], rng).member for _ in range(1000)]
+    drawn = [chosen.member for _ in range(1000) if (chosen := offers.soonest(rng))]
 
     assert set(drawn) == {0, 1}
     assert 650 < drawn.count(1) < 850

@@ -10,7 +10,6 @@ from dissever.harness.client import Invocation
 from dissever.harness.generator import (
     Sleep,
     any_of,
-    concat,
     cycle,
     flip_flop,
     lazy,
@@ -21,7 +20,6 @@ from dissever.harness.generator import (
     repeat,
     sleep,
     synchronize,
-    then,
     until_ok,
 )
 from dissever.harness.generator.simulate import context, crashing, failing, imperfect
@@ -74,7 +72,7 @@ def test_lazy_is_made_once_when_somebody_is_free(invoked) -> None:
 
 
 def test_concat_does_not_wait(invoked) -> None:
-    assert invoked(concat(A, B)) == [(0, 0, "a"), (0, 1, "b")]
+    assert invoked([A, B]) == [(0, 0, "a"), (0, 1, "b")]
 
 
 def test_synchronize_waits_for_everybody(invoked) -> None:
@@ -106,11 +104,11 @@ def test_phases_each_wait(invoked) -> None:
 
 
 def test_then_waits_for_the_first(invoked) -> None:
-    assert [(t, f) for t, _, f in invoked(then(A, B))] == [(0, "a"), (10, "b")]
+    assert [(t, f) for t, _, f in invoked([A, synchronize(B)])] == [(0, "a"), (10, "b")]
 
 
-def test_until_ok_ends_with_an_ok_of_its_own(told) -> None:
-    assert told(until_ok(repeat(A)), 1, complete=imperfect, limit=9) == [
+def test_until_ok_ends_with_an_ok_of_its_own(taken) -> None:
+    assert taken(until_ok(repeat(A)), 1, complete=imperfect, limit=9) == [
         (0, 0, "invoke a"),
         (10, 0, "fail a"),
         (10, 0, "invoke a"),
@@ -133,9 +131,9 @@ def test_until_ok_does_not_end_with_the_ok_of_another(invoked) -> None:
     assert steps.count("a") > 100
 
 
-@pytest.mark.parametrize("beside", [any_of, mix])
-def test_until_ok_beside_others_ends(invoked, beside) -> None:
-    steps = fs(invoked(beside(until_ok(repeat(A)), limit(50, repeat(B))), 1))
+@pytest.mark.parametrize("together", [any_of, mix])
+def test_until_ok_with_others_ends(invoked, together) -> None:
+    steps = fs(invoked(together(until_ok(repeat(A)), limit(50, repeat(B))), 1))
 
     assert steps.count("a") == 1
 

@@ -46,11 +46,11 @@ def test_endless_generator_ends_at_the_limit() -> None:
     assert len(invocations(repeat(A), make_context(), limit=7)) == 7
 
 
-def test_generator_that_can_never_go_on_is_told() -> None:
+def test_generator_that_can_never_go_on_is_reported() -> None:
     with pytest.raises(GeneratorError, match="pending though everyone is free"):
         simulate(Invocation("a", process=9), make_context())
 
 
-def test_endless_log_is_told() -> None:
+def test_endless_log_is_reported() -> None:
     with pytest.raises(GeneratorError, match="100,000 steps in a row without an invocation"):
         simulate(cycle(log("again")), make_context())

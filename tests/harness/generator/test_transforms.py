@@ -71,7 +71,7 @@ def test_filter_drops_what_is_refused(invoked) -> None:
     ]
 
 
-def test_filter_that_refuses_everything_is_told() -> None:
+def test_filter_that_refuses_everything_is_reported() -> None:
     with pytest.raises(GeneratorError, match="refused 10,000 invocations in a row"):
         filter_invocations(lambda _: False, repeat(A)).next(context())
 
@@ -106,12 +106,12 @@ def test_trace_logs_answers_and_updates(invoked, caplog) -> None:
         ((A, Fake(None)), "expected a process that is free"),
     ],
 )
-def test_answer_that_no_generator_may_give_is_told(answer, complaint) -> None:
+def test_answer_that_no_generator_may_give_is_reported(answer, complaint) -> None:
     with pytest.raises(GeneratorError, match=complaint):
         validated(Fake(answer)).next(context())
 
 
-def test_exception_is_told_with_the_way_to_where_it_came_from() -> None:
+def test_exception_is_reported_with_the_way_to_where_it_came_from() -> None:
     source = clients(limit(3, any_of(repeat(A), until_ok(Fake(KeyError("broken"))))))
 
     with pytest.raises(GeneratorError) as caught:
@@ -123,13 +123,13 @@ def test_exception_is_told_with_the_way_to_where_it_came_from() -> None:
     assert isinstance(caught.value.__cause__, KeyError)
 
 
-def test_exception_of_an_update_is_told_with_the_event() -> None:
+def test_exception_of_an_update_is_reported_with_the_event() -> None:
     event = Event(7, 0, 0, Type.OK, "a")
 
     with pytest.raises(GeneratorError, match=r"Limit > Fake\.update raised .*index=7"):
         validated(limit(3, Fake(ValueError("broken")))).update(context(), event)
 
 
-def test_wrong_answer_is_told_with_the_way_in() -> None:
+def test_wrong_answer_is_reported_with_the_way_in() -> None:
     with pytest.raises(GeneratorError, match=r"^Limit > Repeat > Fake: expected"):
         validated(limit(3, repeat(Fake((A, Fake(None)))))).next(context())

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dissever.harness.client import Missing
 from dissever.harness.cluster import ClusterLost, engine
+from dissever.harness.missing import Missing
 from dissever.nemesis.toxiproxy import server
 
 PROGRAM = "#!/bin/sh\necho toxiproxy-server version {}\n"

@@ -1,0 +1,58 @@
+"""
+Calls of clients and nemeses: whatever they answer or raise becomes a completion.
+
+Nobody knows what a client did before it raised, so an exception is info, never fail. A driver may
+raise CancelledError of its own accord; only when the task itself is cancelled does that end it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from dissever.harness.client import Client, Completion, Invocation, Nemesis
+from dissever.harness.history import Type
+
+__all__ = ["CLOSE_LIMIT_S", "close", "completion_of", "pass_on_cancellation", "reason"]
+
+log = logging.getLogger(__name__)
+
+CLOSE_LIMIT_S: Final = 2.0
+"""How long a client may take to close, and a task that was cancelled to end."""
+
+_SHOWN_CHARS_MAX: Final = 500
+
+
+async def completion_of(player: Client | Nemesis, step: Invocation) -> Completion:
+    """What it answers; info when it raises, or answers something that is no completion."""
+    try:
+        answer: Any = await player.invoke(step)
+    except (Exception, asyncio.CancelledError) as error:  # Nobody knows what it did before.
+        pass_on_cancellation(error)
+        return step.info([type(error).__name__, reason(error)])
+    if isinstance(answer, Completion) and answer.type is not Type.INVOKE:
+        return answer
+    message = f"expected ok, fail or info, got {answer!a}"
+    return step.info(["no-completion", message[:_SHOWN_CHARS_MAX]])
+
+
+async def close(client: Client) -> None:
+    """Close it; one that cannot close in time is left behind."""
+    try:
+        async with asyncio.timeout(CLOSE_LIMIT_S):
+            await client.close()
+    except Exception as error:  # It is of no more use either way.
+        log.debug("closing a client: %s", reason(error))
+
+
+def pass_on_cancellation(error: BaseException) -> None:
+    """Raise it again if this task is cancelled."""
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise error
+
+
+def reason(error: BaseException) -> str:
+    """Its message, or its name when it has none."""
+    return str(error) or type(error).__name__

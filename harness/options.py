@@ -1,0 +1,78 @@
+"""
+Options that a system or a workload declares for itself, as records.
+
+The command line, the plan and the help text all come from the records, so that a new system brings
+its options with it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = ["Option", "OptionValue", "checked_options", "unknown"]
+
+OptionValue: TypeAlias = str | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """
+    One option. Its values are whole numbers from `least` to `most`, both included, where these are
+    given; texts out of `choices`, where there are some; and any text elsewhere.
+
+    `default` None: the option has no value unless one is given.
+    """
+
+    description: str
+    default: OptionValue = None
+    choices: tuple[str, ...] = ()
+    least: int | None = None
+    most: int | None = None
+
+    def checked(self, name: str, given: OptionValue) -> OptionValue:
+        """
+        The value that was given; a number may come as text, as from a command line.
+
+        Raises:
+            ValueError: When it is none of this option's values.
+        """
+        if given is None:
+            return self.default
+        if self.least is not None and self.most is not None:
+            text = str(given)
+            if not text.isdecimal() or not self.least <= int(text) <= self.most:
+                raise ValueError(f"expected {name} from {self.least} to {self.most}, got {given!r}")
+            return int(text)
+        if self.choices and given not in self.choices:
+            raise ValueError(unknown(name, str(given), self.choices))
+        return str(given)
+
+
+def checked_options(
+    owner: str, declared: Mapping[str, Option], given: Mapping[str, OptionValue]
+) -> dict[str, OptionValue]:
+    """
+    A value for every option that is declared: the one that was given, or the default.
+
+    Args:
+        owner: The name of the system or workload, for the message.
+
+    Raises:
+        ValueError: For an option or a value that there is not: one line with what was expected,
+            what came, and the nearest name.
+    """
+    for name in given:
+        if name not in declared:
+            raise ValueError(unknown(f"option of {owner}", name, tuple(declared) or ("none",)))
+    return {name: option.checked(name, given.get(name)) for name, option in declared.items()}
+
+
+def unknown(what: str, name: str, names: Collection[str]) -> str:
+    """One line for a name that is none of those expected, with the nearest of them."""
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    article = "an" if what[0] in "aeiou" else "a"
+    return f"expected {article} {what} out of {', '.join(names)}, got {name!r}{hint}"

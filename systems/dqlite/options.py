@@ -1,0 +1,52 @@
+"""The options that dqlite has of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dissever.harness.cluster.names import NODES_MAX
+from dissever.harness.options import Option
+from dissever.harness.plan import Options
+from dissever.systems.dqlite import images
+
+__all__ = ["LATENCY_MS", "OPTIONS", "QUORUM", "option", "voters_of"]
+
+LATENCY_MS: Final = 40
+"""The library's network latency: heartbeats every 1.5 times, elections after 15 times as long."""
+
+QUORUM: Final = "quorum"
+
+OPTIONS: Mapping[str, Option] = {
+    "consistency": Option(
+        "how reads are served: by a plain SELECT at the leader, or after a write that proves that"
+        " it still leads",
+        default=QUORUM,
+        choices=("leader", QUORUM),
+    ),
+    "latency-ms": Option(
+        f"latency that the nodes assume ({LATENCY_MS}); elections take 15 times it",
+        default=LATENCY_MS,
+        least=1,
+        most=10_000,
+    ),
+    "voters": Option("how many nodes vote (all); the others stand by", least=1, most=NODES_MAX),
+    "version": Option(
+        "in containers: "
+        + ", ".join(f"{name} ({what})" for name, what in images.VERSIONS.items())
+        + f"; {images.DEFAULT} by default; in namespaces: the path of a library; "
+        "several, with commas, are dealt to the nodes"
+    ),
+    "upgrade-to": Option("the version that the fault upgrade gives to nodes"),
+}
+
+
+def option(options: Options, name: str) -> Any:
+    """The value of one of them: the default where the run's options leave it out."""
+    value = options.system_options.get(name)
+    return OPTIONS[name].default if value is None else value
+
+
+def voters_of(options: Options) -> tuple[str, ...]:
+    """The nodes that vote when a run begins."""
+    return options.nodes[: option(options, "voters")]
