@@ -29,9 +29,9 @@ from dissever.checkers.models import MODELS
 from dissever.display import Display
 from dissever.harness import store
 from dissever.harness.cluster import backends
-from dissever.harness.formats import FormatError
 from dissever.harness.history import MalformedHistory
 from dissever.harness.plan import DISK_MB, Options, Plan
+from dissever.harness.reader import FormatError
 from dissever.harness.results import Results, Verdict
 from dissever.harness.runner import CannotRun, execute
 from dissever.nemesis import BACKENDS, EVENTS, KINDS, read_script
@@ -393,7 +393,7 @@ def _print_schedule(options: Options, under_test: Any) -> None:
     show_default=True,
     help="What a history file must be linearizable as.",
 )
-@click.option("--keyed", is_flag=True, help="In EDN, values are [key value] pairs.")
+@click.option("--keyed", is_flag=True, help="Values are [key value] pairs.")
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),

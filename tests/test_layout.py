@@ -43,6 +43,7 @@ PURE = (
     "harness/episodes.py",
     "harness/generator",
     "harness/history.py",
+    "harness/operations.py",
     "harness/results.py",
     "harness/values.py",
     "dqlite/codec.py",

@@ -13,9 +13,9 @@ from dissever.assembly import make_plan, make_test
 from dissever.checkers.linearizable import Linearizable
 from dissever.checkers.models import CAS_REGISTER
 from dissever.harness import clock, store
-from dissever.harness.formats import read_history
 from dissever.harness.history import History, Type
 from dissever.harness.plan import Options
+from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Verdict
 from dissever.harness.runner import execute
 from dissever.systems.simulated import BUGS, SimulatedSystem
