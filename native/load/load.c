@@ -53,12 +53,12 @@ static bool prepare(struct load *l, uint64_t seed)
            intern_word(&l->keys, LOAD_INTEGER, 0) == 0;
 }
 
+#define PUBLISH(item, column) l->loaded.columns.column = l->column;
+
 static void publish(struct load *l)
 {
-    l->loaded.columns = (struct columns){
-        l->n,         l->type, l->process, l->f,   l->key, l->value_in, l->value_out, l->a,
-        l->b,         l->inv,  l->ret,     l->inv_time, l->ret_time,
-    };
+    LOAD_COLUMNS(PUBLISH)
+    l->loaded.columns.n = l->n;
     l->loaded.node = l->node;
     l->loaded.values = intern_view(&l->values);
     l->loaded.fs = intern_view(&l->fs);
@@ -91,6 +91,8 @@ struct loaded *load_open(const uint8_t *data, size_t size, int32_t keyed, uint64
     return &l->loaded;
 }
 
+#define FREE(item, column) free(l->column);
+
 void load_close(struct loaded *loaded)
 {
     struct load *l = (struct load *)loaded;
@@ -105,19 +107,8 @@ void load_close(struct loaded *loaded)
     free(l->text);
     free(l->stack);
     free(l->processes);
-    free(l->type);
-    free(l->process);
-    free(l->f);
+    LOAD_COLUMNS(FREE)
     free(l->node);
-    free(l->key);
-    free(l->value_in);
-    free(l->value_out);
-    free(l->a);
-    free(l->b);
-    free(l->inv);
-    free(l->ret);
-    free(l->inv_time);
-    free(l->ret_time);
     free(l->details);
     free(l->nemesis_events);
     free(l);

@@ -29,6 +29,15 @@ struct name_cache {
 
 struct process_slot; /* see record.c */
 
+/* The columns of columns.h, with the types of their items. */
+#define LOAD_COLUMNS(X)                                                                            \
+    X(int8_t, type)                                                                                \
+    X(int32_t, process) X(uint16_t, f) X(int32_t, key)                                             \
+    X(int32_t, value_in) X(int32_t, value_out) X(int32_t, a) X(int32_t, b)                         \
+    X(int32_t, inv) X(int32_t, ret) X(int64_t, inv_time) X(int64_t, ret_time)
+
+#define LOAD_COLUMN(item, column) item *column;
+
 struct load {
     struct loaded loaded; /* first: the caller holds a pointer to it */
     char message[LOAD_MESSAGE_BYTES];
@@ -50,11 +59,9 @@ struct load {
     int64_t last_index;
     int32_t open_n; /* operations that are open now */
 
-    size_t capacity; /* of every column */
-    int8_t *type;
-    uint16_t *f, *node;
-    int32_t *process, *key, *value_in, *value_out, *a, *b, *inv, *ret;
-    int64_t *inv_time, *ret_time;
+    size_t capacity; /* of every column, and of node */
+    LOAD_COLUMNS(LOAD_COLUMN)
+    uint16_t *node;
     int32_t n;
     struct load_detail *details;
     size_t details_n, details_capacity;

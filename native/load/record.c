@@ -66,31 +66,20 @@ static struct process_slot *process_slot(struct load *l, int32_t process)
     return &l->processes[at];
 }
 
-#define RESIZE(column)                                                                             \
-    do {                                                                                           \
-        void *moved = realloc(l->column, capacity * sizeof *l->column);                            \
+#define RESIZE(item, column)                                                                       \
+    {                                                                                              \
+        void *moved = realloc(l->column, capacity * sizeof(item));                                 \
         if (!moved)                                                                                \
             return load_no_memory(l);                                                              \
         l->column = moved;                                                                         \
-    } while (0)
+    }
 
 bool record_resize(struct load *l, size_t capacity)
 {
     if (capacity > INT32_MAX)
         return load_fail(l, LOAD_SYNTAX, l->at, "expected at most 2^30 operations");
-    RESIZE(type);
-    RESIZE(process);
-    RESIZE(f);
-    RESIZE(node);
-    RESIZE(key);
-    RESIZE(value_in);
-    RESIZE(value_out);
-    RESIZE(a);
-    RESIZE(b);
-    RESIZE(inv);
-    RESIZE(ret);
-    RESIZE(inv_time);
-    RESIZE(ret_time);
+    LOAD_COLUMNS(RESIZE)
+    RESIZE(uint16_t, node)
     l->capacity = capacity;
     return true;
 }
