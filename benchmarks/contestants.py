@@ -24,7 +24,7 @@ from dissever.checkers import Linearizable
 from dissever.checkers.fast import JUDGED
 from dissever.checkers.from_columns import judge_columns
 from dissever.checkers.models import MODELS, Family, Model
-from dissever.harness.formats import read_history
+from dissever.harness.reader import read_history
 from dissever.harness.results import Budget
 from dissever.native import registers as native_keys
 from dissever.native.columns import Columns

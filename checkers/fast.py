@@ -26,7 +26,6 @@ from dissever.checkers.judgement import ANOMALIES_MAX, Judgement
 from dissever.checkers.models import UNKNOWN, Family, Misfit, Model
 from dissever.checkers.possible import Possible
 from dissever.checkers.stale import Proof
-from dissever.harness.columns import columns_of
 from dissever.harness.history import History, Key, Operation
 from dissever.harness.results import Budget, Verdict
 from dissever.harness.values import freeze, show
@@ -56,7 +55,7 @@ def judge(
     if model.family not in JUDGED:
         return None
     try:
-        columns = columns_of(history)
+        columns = history.columns
     except OverflowError:
         return None
     ids = {freeze(key): number for number, key in enumerate(columns.keys)}

@@ -19,7 +19,6 @@ from dissever import __version__
 from dissever.checkers import Evidence, Liveness, LogPatterns, NodeLog, Stats, compose
 from dissever.harness import store
 from dissever.harness.client import Invocation, Nemesis
-from dissever.harness.formats import read_history
 from dissever.harness.generator import (
     any_of,
     clients,
@@ -32,6 +31,7 @@ from dissever.harness.generator import (
 )
 from dissever.harness.history import History, Key
 from dissever.harness.plan import DISK_MB, Options, Plan, host_versions
+from dissever.harness.reader import read_history
 from dissever.harness.recovery import (
     COMPARE,
     COMPARE_AGAIN,

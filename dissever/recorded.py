@@ -1,42 +1,34 @@
 """
-A history file from anywhere, judged as one model: the verdict, and the page that explains it.
+A history file from anywhere, judged as one model: the verdict, and what a page about it needs.
 
-What the file holds decides its format, not its name. There is no run behind it, so the plan of the
-page says what was checked: the file, the model, and how many clients were at work at a time.
-
-A file past `WHOLE_BYTES_MAX` goes from its bytes into columns, and no object is made of most of
-its operations: 53 bytes of memory an operation, some 20 a distinct value, and what the engines
-take. The page then draws the operations that matter and a sample of the others, and says so.
+The content of the file decides its format, not its name. There is no run behind it, so the plan of
+the page says what was checked: the file, the model, and how many clients were at work at a time.
+Everything is judged, at every size. Past `WHOLE_OPERATIONS_MAX` the page draws the operations that
+matter and a sample of the others, and says so.
 """
 
 from __future__ import annotations
 
-import mmap
 import shlex
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Final
 
 from dissever import __version__
 from dissever.checkers import Linearizable
-from dissever.checkers.from_columns import judge_columns
 from dissever.checkers.models import MODELS
-from dissever.harness.columns import history_of
-from dissever.harness.formats import FormatError, read_history
-from dissever.harness.history import History, MalformedHistory, Operation
-from dissever.harness.plan import host_versions
+from dissever.harness.history import History, MalformedHistory
+from dissever.harness.plan import Options, Plan, host_versions
+from dissever.harness.reader import Loaded, read_history
 from dissever.harness.results import Budget, Result, Results, Verdict, merge
 from dissever.native.columns import FAIL, INFO, OK, Columns
-from dissever.native.load import Loaded, LoadError, load
-from dissever.reports import Figures, Subject, figures, named_indices, render_html
+from dissever.reports import Figures, figures, named_indices, render_html
 
-WHOLE_BYTES_MAX: Final = 32 << 20
+WHOLE_OPERATIONS_MAX: Final = 150_000
 SAMPLE_MAX: Final = 20_000
-"""So many operations are drawn of a file that is too large to be drawn whole."""
+"""How many operations are drawn of a file that is too large to be drawn whole."""
 
 Progress = Callable[[str], None]
 
@@ -44,12 +36,14 @@ Progress = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Judged:
     """
-    What came of a file. `history` is empty when no run can have recorded the one in the file: it
-    cannot be drawn then, and the results say why. Of a large file it is a part, and `figures` are
-    of the whole. `notes` tell what was dropped or made up.
+    What came of a file.
+
+    `history` is what a page draws: everything, or of a large file a part, and then `figures` count
+    the whole. It is empty when nothing was judged, and the results say why. `notes` say what was
+    left out or made up.
     """
 
-    subject: Subject
+    plan: Plan
     history: History
     results: Results
     notes: tuple[str, ...]
@@ -66,82 +60,63 @@ def judge_file(
 ) -> Judged:
     """
     Read a file and judge each key as an object of the model. Ctrl-C leaves what was not judged
-    unknown.
+    unknown; so is a history that no run can have recorded.
 
     Args:
         model: A name in MODELS.
-        keyed: In EDN, values are pairs [key value] of many independent objects.
-        progress: Is told what begins.
+        keyed: Values of clients are pairs [key value] of many independent objects.
+        progress: Hears what begins.
 
     Raises:
         OSError: When the file cannot be read.
         FormatError: When it is no history.
     """
-    size = path.stat().st_size
-    progress(f"reading {size / 1e6:,.1f} MB")
-    judge = _judge_whole if size <= WHOLE_BYTES_MAX else _judge_large
+    progress(f"reading {path.stat().st_size / 1e6:,.1f} MB")
+    words = ["dissever", "check", str(path), "--model", model, *(["--keyed"] if keyed else [])]
+    command = shlex.join(words)
     try:
-        return judge(path, model, keyed, budget or Budget(), progress)
+        loaded = read_history(path, keyed=keyed)
+        progress(f"judging {len(loaded.history):,} events")
+        result = Linearizable(MODELS[model])(loaded.history, budget or Budget())
+    except MalformedHistory as error:
+        return _unjudged(path, model, command, f"malformed: {error}")
     except KeyboardInterrupt:
         why = "interrupted: stopped before anything was judged"
-        results = merge([Result(checker="linearizable", verdict=Verdict.UNKNOWN, why=why)])
-        return Judged(_subject(path, model, History(()), keyed=keyed), History(()), results, ())
+        return _unjudged(path, model, command, why)
+    history, counted = _drawn(loaded.history, merge([result]))
+    notes = loaded.notes
+    if counted is not None:
+        count, drawn = len(loaded.history.columns), len(history.operations)
+        notes += (f"of {count:,} operations {drawn:,} are drawn, and give the latencies",)
+    results = merge([result, _about(loaded, notes)])
+    return Judged(_plan(path, model, command, loaded), history, results, notes, counted)
 
 
 def page(judged: Judged) -> str:
     """The report as one HTML page."""
-    return render_html(judged.subject, judged.history, judged.results, counted=judged.figures)
+    return render_html(judged.plan, judged.history, judged.results, counted=judged.figures)
 
 
-def _judge_whole(path: Path, model: str, keyed: bool, budget: Budget, progress: Progress) -> Judged:
-    loaded = read_history(path, keyed=keyed)
-    progress(f"judging {len(loaded.history):,} events")
-    result = Linearizable(MODELS[model])(loaded.history, budget)
-    about = _about(loaded.format.value, len(loaded.history), "events", loaded.notes)
-    history = _drawable(loaded.history)
-    subject = _subject(path, model, history, keyed=keyed)
-    return Judged(subject, history, merge([result, about]), loaded.notes)
+def _unjudged(path: Path, model: str, command: str, why: str) -> Judged:
+    results = merge([Result(checker="linearizable", verdict=Verdict.UNKNOWN, why=why)])
+    return Judged(_plan(path, model, command, None), History(), results, ())
 
 
-def _judge_large(path: Path, model: str, keyed: bool, budget: Budget, progress: Progress) -> Judged:
-    try:
-        loaded = _load(path, keyed=keyed)
-    except LoadError as error:
-        if error.index is None:
-            raise FormatError(error.message, error.line, error.column) from error
-        why = f"malformed: event {error.index}: {error}"
-        results = merge([Result(checker="linearizable", verdict=Verdict.UNKNOWN, why=why)])
-        return Judged(_subject(path, model, History(()), keyed=keyed), History(()), results, ())
-    columns = loaded.columns
-    progress(f"judging {len(columns):,} operations of {len(columns.keys):,} keys")
-    details = cache(loaded.details)
-    result = judge_columns(columns, MODELS[model], budget, details=details)
-    positions = _shown(columns, merge([result]))
-    history = history_of(columns, details() if result.anomalies else None, positions)
-    told = f"of {len(columns):,} operations {len(positions):,} are drawn, for latencies as well"
-    notes = (*loaded.notes, told) if len(positions) < len(columns) else loaded.notes
-    about = _about(loaded.format, len(columns), "operations", notes)
+def _drawn(history: History, results: Results) -> tuple[History, Figures | None]:
+    """What a page draws, and the figures of the whole when it is a part."""
+    columns = history.columns
+    if len(columns) <= WHOLE_OPERATIONS_MAX:
+        return history, None
+    part = history.chosen(_shown(columns, results))
     count = bytes(columns.type).count
     counted = replace(
-        figures(history.operations, end_ns=history.duration_ns),
+        figures(part.operations, end_ns=history.duration_ns),
         ok=count(OK),
         fail=count(FAIL),
         info=count(INFO),
         silence_ns=None,
     )
-    rate = len(columns) / max(1e-9, history.duration_ns / 1e9)
-    subject = _subject(path, model, history, keyed=keyed, clients=0, rate=rate)
-    return Judged(subject, history, merge([result, about]), notes, counted)
-
-
-def _load(path: Path, *, keyed: bool) -> Loaded:
-    """Read a mapped file, so that its text takes no memory of ours."""
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        memoryview(data) as view,
-    ):
-        return load(view, keyed=keyed)
+    return part, counted
 
 
 def _shown(columns: Columns, results: Results) -> Sequence[int]:
@@ -155,65 +130,31 @@ def _shown(columns: Columns, results: Results) -> Sequence[int]:
     return sorted(shown)
 
 
-def _about(source: str, count: int, noun: str, notes: Sequence[str]) -> Result:
+def _about(loaded: Loaded, notes: Sequence[str]) -> Result:
     """What was read, as a result of its own, so that every report shows it."""
+    count = len(loaded.history)
     return Result(
         checker="file",
         verdict=Verdict.VALID,
-        why="; ".join((f"{source}, {count:,} {noun}", *notes)),
-        details={"format": source, noun: count, "notes": list(notes)},
+        why="; ".join((f"{loaded.format}, {count:,} events", *notes)),
+        details={"format": str(loaded.format), "events": count, "notes": list(notes)},
     )
 
 
-def _drawable(history: History) -> History:
-    try:
-        _ = history.operations
-    except MalformedHistory:
-        return History(())
-    return history
-
-
-def _subject(
-    path: Path,
-    model: str,
-    history: History,
-    *,
-    keyed: bool,
-    clients: int | None = None,
-    rate: float | None = None,
-) -> Subject:
-    """`clients` and `rate` are those of the history where they are None."""
-    words = ["dissever", "check", str(path), "--model", model, *(["--keyed"] if keyed else [])]
-    return Subject(
+def _plan(path: Path, model: str, command: str, loaded: Loaded | None) -> Plan:
+    """What was checked; of a file that was not read there is less to say."""
+    history = loaded.history if loaded else History()
+    seconds = history.duration_ns / 1e9
+    options = Options(
         system=path.name,
         workload=f"a recorded history, as {model}",
-        command=shlex.join(words),
-        nodes=tuple(dict.fromkeys(event.node for event in history if event.node)),
-        concurrency=_open_at_once(history.operations) if clients is None else clients,
-        options={
-            "file": str(path),
-            "model": model,
-            "keyed": keyed,
-            "rate": _rate(history) if rate is None else round(rate, 1),
-        },
-        versions={"dissever": __version__, **host_versions()},
+        nodes=loaded.nodes if loaded else (),
+        rate=round(len(history.columns) / seconds, 1) if seconds > 0 else 0.0,
+        concurrency=loaded.open_max if loaded else 0,
+        time_limit_s=seconds,
+        operation_limit_s=0,
+        fault_interval_s=0,
+        consistency="linearizable",
     )
-
-
-def _rate(history: History) -> float:
-    seconds = history.duration_ns / 1e9
-    return round(len(history.operations) / seconds, 1) if seconds else 0.0
-
-
-def _open_at_once(operations: Sequence[Operation]) -> int:
-    """The most clients that were at work at any one time; one that crashed is replaced."""
-    changes: Counter[int] = Counter()
-    for operation in operations:
-        changes[operation.invocation.index] += 1
-        if operation.completion is not None:
-            changes[operation.completion.index] -= 1
-    now = most = 0
-    for index in sorted(changes):
-        now += changes[index]
-        most = max(most, now)
-    return most
+    versions = {"dissever": __version__, **host_versions()}
+    return Plan(options=options, command=command, started="", versions=versions)

@@ -1,66 +1,174 @@
 """
-A history as columns, what the fast engines read, and back again, what an explanation reads.
+Operations as columns, which the fast engines read, and columns as operations, which people read.
 
-The one decision that is not obvious: values are interned by type and value, as `freeze` tells them
-apart, so that equal ids are equal values and nothing else.
+The one decision that is not obvious: values are interned by type and value, as `freeze`
+distinguishes them, so that two values are equal exactly when their ids are.
 
-Source: `native/columns.h`.
+Source: `native/columns/columns.h`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any, Final
 
-from dissever.harness.history import Event, History, Operation, Type
+from dissever.harness.operations import Event, Key, Operation, Type
 from dissever.harness.values import freeze
+from dissever.native import load
 from dissever.native.columns import FAIL, INFO, NONE, OK, TYPE_CODES, Columns
-from dissever.native.load import Details
+from dissever.native.load import Details, NemesisEvent
 
 CAS: Final = "cas"
 
 _TYPES: Final = {Type.OK: OK, Type.FAIL: FAIL, Type.INFO: INFO}
 _NAMES: Final = {number: name for name, number in _TYPES.items()}
+_EVENT_TYPES: Final = {
+    load.INVOKE: Type.INVOKE,
+    load.OK: Type.OK,
+    load.FAIL: Type.FAIL,
+    load.INFO: Type.INFO,
+}
 
 
-def columns_of(history: History) -> Columns:
+def columns_of(operations: Iterable[Operation]) -> Columns:
     """
-    The operations of the clients.
+    Operations of clients, by invocation, as columns.
 
     Raises:
-        MalformedHistory: When the events do not pair up; see `History.operations`.
         OverflowError: When a process, an index or a time is too large for its column.
     """
     fs: dict[str, int] = {}
     keys, values = _Interned(), _Interned()
     columns: dict[str, list[int]] = {name: [] for name in TYPE_CODES}
     appends = [column.append for column in columns.values()]
-    for operation in history.operations:
+    for operation in operations:
         for append, number in zip(appends, _row(operation, fs, keys, values), strict=True):
             append(number)
     return Columns.of(columns, fs=tuple(fs), keys=keys.values, values=tuple(values.values))
 
 
-def history_of(
-    columns: Columns, details: Details | None = None, operations: Iterable[int] | None = None
-) -> History:
+@dataclass(frozen=True)
+class Rows:
     """
-    The events of clients.
+    Operations of a file, as a history needs them: all of them, or those at some positions.
+
+    `whole` are the columns of the whole file, and `positions` are rising positions in them. `count`
+    is the number of events and `last_time_ns` is the time of the last one. Of a part of a file both
+    are None, and it has no events of nemeses.
+    """
+
+    whole: Columns
+    details: Callable[[], Details]
+    positions: Sequence[int]
+    count: int | None = None
+    last_time_ns: int | None = None
+    nemeses: Callable[[], Iterator[NemesisEvent]] = lambda: iter(())
+
+    @classmethod
+    def of(cls, loaded: load.Loaded) -> Rows:
+        """A whole file."""
+        return cls(
+            loaded.columns,
+            cache(loaded.details),
+            range(len(loaded.columns)),
+            loaded.events,
+            loaded.last_time,
+            loaded.nemesis_events,
+        )
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The columns of these operations alone; ids stay what they are."""
+        if len(self.positions) == len(self.whole):
+            return self.whole
+        return self.whole.chosen(self.positions)
+
+    def operation(self, position: int) -> Operation:
+        """One of these operations."""
+        return operation_of(self.whole, self.details(), self.positions[position])
+
+    def operations(self) -> Iterator[Operation]:
+        """All of these operations, each made when it is reached."""
+        rows = zip(*(getattr(self.columns, name) for name in TYPE_CODES), strict=True)
+        details, values = self.details(), self.whole.values
+        if len(self) == len(self.whole):
+            values = list(values)  # Each is needed: decode it once.
+        for at, row in zip(self.positions, rows, strict=True):
+            yield _operation(self.whole, values, details, at, row)
+
+    def by_key(self) -> dict[Key | None, Rows]:
+        """The operations of each key, in order of first use."""
+        found: dict[int, array[int]] = {}
+        for at in self.positions:
+            key = self.whole.key[at]
+            if key not in found:
+                found[key] = array("i")
+            found[key].append(at)
+        return {
+            self.whole.keys[key]: Rows(self.whole, self.details, positions)
+            for key, positions in found.items()
+        }
+
+    def nemesis_events(self) -> Iterator[Event]:
+        """The events of nemeses, in order."""
+        for event in self.nemeses():
+            yield Event(
+                event.index,
+                event.time,
+                event.process,
+                _EVENT_TYPES[event.type],
+                event.f,
+                event.value,
+                event.key,
+                event.node,
+                event.error,
+            )
+
+
+def operation_of(columns: Columns, details: Details | None, at: int) -> Operation:
+    """
+    The operation at a position.
 
     Args:
         details: Of the file that the columns came from. Without them an operation that is info has
             no completion, a failed one repeats what was asked, and there are no nodes or errors.
-        operations: Positions in the columns; None for all. Each costs some microseconds.
     """
-    chosen = range(len(columns)) if operations is None else operations
-    events = [event for each in chosen for event in _events(columns, details, each)]
-    return History(tuple(sorted(events, key=lambda event: event.index)))
+    row = tuple(getattr(columns, name)[at] for name in TYPE_CODES)
+    return _operation(columns, columns.values, details, at, row)
 
 
-def operation_of(columns: Columns, details: Details | None, at: int) -> Operation:
-    """The operation at a position, with its events; see `history_of`."""
-    invocation, *completion = _events(columns, details, at)
-    return Operation(invocation, completion[0] if completion else None)
+def _operation(
+    columns: Columns,
+    values: Sequence[Any],
+    details: Details | None,
+    at: int,
+    row: tuple[int, ...],
+) -> Operation:
+    """The operation at a position, whose integers stand in the order of TYPE_CODES."""
+    kind, process, f_id, key_id, value_in, value_out, _, _, inv, ret, inv_time, ret_time = row
+    f, key = columns.fs[f_id], columns.keys[key_id]
+    value, node, error, detail = values[value_in], None, None, None
+    if details is not None:
+        node = details.nodes[details.node[at]]
+        detail = details.completions.get(at)
+        if at in details.invocations:
+            error = values[details.invocations[at].error]
+    invocation = Event(inv, inv_time, process, Type.INVOKE, f, value, key, node, error)
+    if detail is not None:
+        index, answer, node = detail.event, values[detail.value], detail.node
+        key, error = values[detail.key], values[detail.error]
+    elif ret == NONE:
+        return Operation(invocation)
+    else:
+        index, answer, error = ret, value if value_out == NONE else values[value_out], None
+    completion = Event(index, ret_time, process, _NAMES[kind], f, answer, key, node, error)
+    return Operation(invocation, completion)
 
 
 class _Interned:
@@ -102,45 +210,4 @@ def _row(
         completion.index if completion is not None and has_ret else NONE,
         invocation.time,
         completion.time if completion is not None else 0,
-    )
-
-
-def _events(columns: Columns, details: Details | None, at: int) -> Iterator[Event]:
-    """The one or two events of an operation."""
-    node = details.nodes[details.node[at]] if details else None
-    detail = details.invocations.get(at) if details else None
-    invocation = Event(
-        columns.inv[at],
-        columns.inv_time[at],
-        columns.process[at],
-        Type.INVOKE,
-        columns.fs[columns.f[at]],
-        columns.values[columns.value_in[at]],
-        columns.keys[columns.key[at]],
-        node,
-        columns.values[detail.error] if detail else None,
-    )
-    yield invocation
-    yield from _completions(columns, details, at, invocation)
-
-
-def _completions(
-    columns: Columns, details: Details | None, at: int, invocation: Event
-) -> Iterator[Event]:
-    """The event that completes an invocation, if there is one."""
-    detail = details.completions.get(at) if details else None
-    index = detail.event if detail else columns.ret[at]
-    if index == NONE:
-        return
-    value = detail.value if detail else columns.value_out[at]
-    yield Event(
-        index,
-        columns.ret_time[at],
-        invocation.process,
-        _NAMES[columns.type[at]],
-        invocation.f,
-        columns.values[value] if value != NONE else invocation.value,
-        columns.values[detail.key] if detail else invocation.key,
-        detail.node if detail else invocation.node,
-        columns.values[detail.error] if detail else None,
     )

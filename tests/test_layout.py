@@ -48,6 +48,7 @@ PURE = (
     "harness/generator",
     "harness/history.py",
     "harness/latency.py",
+    "harness/operations.py",
     "harness/recovery_names.py",
     "harness/results.py",
     "harness/values.py",

@@ -99,6 +99,11 @@ class Columns:
         """Of no operation."""
         return cls.of(dict.fromkeys(TYPE_CODES, ()))
 
+    def chosen(self, positions: Sequence[int]) -> Columns:
+        """The operations at these positions, a copy; names, keys and values are shared."""
+        columns = {name: map(getattr(self, name).__getitem__, positions) for name in TYPE_CODES}
+        return Columns.of(columns, fs=self.fs, keys=self.keys, values=self.values)
+
     def __len__(self) -> int:
         return len(self.type)
 

@@ -1,8 +1,9 @@
 /*
  * columns.h: the client operations of a history as flat arrays, one entry an operation.
  *
- * Ordered by invocation. A value is an id: two are the same iff type and value are (1, 1.0, "1" and
- * true differ); id 0 is nil, and key 0 is no key. The engines read columns and never write them.
+ * They are ordered by invocation. A value is an id. Two ids are equal exactly when types and
+ * values are equal: 1, 1.0, "1" and true differ. Id 0 is nil, and key 0 is no key. The engines read
+ * columns and never write them.
  */
 #ifndef DISSEVER_COLUMNS_H
 #define DISSEVER_COLUMNS_H
@@ -17,7 +18,7 @@ struct columns {
     const int32_t *process;   /* who asked; for people */
     const uint16_t *f;        /* what was asked: an id of a name */
     const int32_t *key;       /* the object meant: an id of a key, 0 for none */
-    const int32_t *value_in;  /* as the invocation has it: that of a read may be its answer already */
+    const int32_t *value_in;  /* of the invocation; that of a read may be its result already */
     const int32_t *value_out; /* of the ok completion; -1 when there is none */
     const int32_t *a;         /* of cas [old new]: old; else value_in */
     const int32_t *b;         /* of cas [old new]: new; else -1 */

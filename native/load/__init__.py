@@ -9,6 +9,7 @@ Source: `load.h`.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,9 +20,21 @@ from dissever.native._search import ffi, lib
 
 from dissever.native.columns import TYPE_CODES, Columns
 
-FORMATS: Final = ("json lines", "edn", "etcd log")
-"""The names of formats, by the number that C gives them."""
+FORMATS: Final[dict[int, str]] = {
+    lib.LOAD_JSON_LINES: "json lines",
+    lib.LOAD_JSON_ARRAY: "json array",
+    lib.LOAD_EDN: "edn",
+    lib.LOAD_ETCD_LOG: "etcd log",
+}
+"""The names of the formats."""
 
+INVOKE: Final[int] = lib.LOAD_EVENT_INVOKE
+OK: Final[int] = lib.LOAD_EVENT_OK
+FAIL: Final[int] = lib.LOAD_EVENT_FAIL
+INFO: Final[int] = lib.LOAD_EVENT_INFO
+"""The types of events."""
+
+_INTEGER: Final[int] = lib.LOAD_INTEGER
 _BYTES: Final = {"b": 1, "H": 2, "i": 4, "q": 8}
 
 
@@ -62,7 +75,8 @@ class Values(Sequence[Any]):
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
-        return _DECODERS[self._tags[index]](self, index)
+        tag = self._tags[index]
+        return self._words[index] if tag == _INTEGER else _DECODERS[tag](self, index)
 
     def __iter__(self) -> Iterator[Any]:
         for index, tag in enumerate(self._tags):
@@ -104,18 +118,18 @@ class Values(Sequence[Any]):
         return dict(zip(items[::2], items[1::2], strict=True))
 
 
-_DECODERS: Final[tuple[Callable[[Values, int], Any], ...]] = (
-    lambda _, __: None,
-    lambda _, __: False,
-    lambda _, __: True,
-    Values.integer,
-    Values.double,
-    Values.text,
-    lambda values, index: int(values.text(index)),
-    Values.items,
-    Values.pairs,
-)
-"""By load_tag."""
+_DECODERS: Final[dict[int, Callable[[Values, int], Any]]] = {
+    lib.LOAD_NIL: lambda _, __: None,
+    lib.LOAD_FALSE: lambda _, __: False,
+    lib.LOAD_TRUE: lambda _, __: True,
+    lib.LOAD_INTEGER: Values.integer,
+    lib.LOAD_FLOAT: Values.double,
+    lib.LOAD_TEXT: Values.text,
+    lib.LOAD_LARGE: lambda values, index: int(values.text(index)),
+    lib.LOAD_LIST: Values.items,
+    lib.LOAD_MAP: Values.pairs,
+    lib.LOAD_JSON_TEXT: lambda values, index: json.loads(values.text(index)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,28 +159,59 @@ class Details:
 
 
 @dataclass(frozen=True, slots=True)
+class NemesisEvent:
+    """An event of a nemesis; `type` is INVOKE, OK, FAIL or INFO."""
+
+    index: int
+    time: int
+    process: str
+    type: int
+    f: str
+    value: Any
+    key: Any
+    node: str | None
+    error: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
-    """Columns, the format they came in, and what was dropped or made up, one sentence each."""
+    """
+    A history of a file.
+
+    `notes` say what was dropped or made up, one sentence each. `nodes` are the nodes that events
+    name, by first use. `open_max` is how many operations were open at once, at most. `events`
+    counts all events, and `last_time` is the time of the last one in ns, 0 without events.
+    """
 
     columns: Columns
     format: str
     notes: tuple[str, ...]
+    nodes: tuple[str, ...]
+    events: int
+    last_time: int
+    open_max: int
     _details: Callable[[], Details]
+    _nemesis_events: Callable[[], Iterator[NemesisEvent]]
 
     def details(self) -> Details:
-        """Made at each call: as long as it takes to make an object an odd operation."""
+        """Made at each call, in the time that one object for each unusual operation takes."""
         return self._details()
+
+    def nemesis_events(self) -> Iterator[NemesisEvent]:
+        """The events of nemeses in order, each made and its values decoded when it is reached."""
+        return self._nemesis_events()
 
 
 def load(data: bytes | memoryview, *, keyed: bool = False) -> Loaded:
     """
-    Read a history of any format, told from its content, with the interpreter's lock released.
+    Read a history; its content decides the format. The interpreter's lock is released.
 
-    Some 250 ns an event; 53 bytes an operation and some 20 a distinct integer stay in memory.
+    Takes about 250 ns an event. 53 bytes an operation, and about 20 bytes a distinct integer, stay
+    in memory.
 
     Args:
         data: May be dropped afterwards; a memoryview of a mapped file is read without a copy.
-        keyed: In EDN, values are pairs [key value] of many independent objects.
+        keyed: Values of clients are pairs [key value] of many independent objects.
 
     Raises:
         LoadError: When the data are no history, or one that no run can have; never for a last
@@ -181,6 +226,7 @@ def load(data: bytes | memoryview, *, keyed: bool = False) -> Loaded:
     _check(loaded)
     view = partial(_view, loaded)
     values, nodes = Values(loaded.values, view), Values(loaded.nodes, view)
+    fs = tuple(Values(loaded.fs, view))
     columns = {
         name: view(getattr(loaded.columns, name), loaded.columns.n * _BYTES[code]).cast(code)
         for name, code in TYPE_CODES.items()
@@ -188,14 +234,19 @@ def load(data: bytes | memoryview, *, keyed: bool = False) -> Loaded:
     return Loaded(
         Columns(
             **columns,
-            fs=tuple(Values(loaded.fs, view)),
+            fs=fs,
             keys=tuple(values[each] for each in Values(loaded.keys, view)),
             values=values,
             _struct=ffi.addressof(loaded.columns),  # The columns keep `loaded` alive.
         ),
         FORMATS[loaded.format],
         tuple(_notes(loaded, Values(loaded.fields, view))),
+        tuple(nodes[1:]),
+        loaded.events,
+        loaded.last_time,
+        loaded.open_max,
         partial(_details, loaded, nodes, view),
+        partial(_nemesis_events, loaded, values, nodes, fs),
     )
 
 
@@ -217,7 +268,7 @@ def _view(owner: Any, pointer: Any, size: int) -> memoryview:
 
 
 def _release(owner: Any, pointer: Any) -> None:
-    """Nothing: that the owner is held until now is all."""
+    """Do nothing: the owner had to be held until now."""
 
 
 def _notes(loaded: Any, fields: Sequence[str]) -> Iterator[str]:
@@ -225,12 +276,27 @@ def _notes(loaded: Any, fields: Sequence[str]) -> Iterator[str]:
         yield f"{count} fields :{name} were left out"
     if loaded.untimed:
         yield f"{loaded.untimed} events have no time: each counts as 1 ms after the one before"
-    if loaded.nemeses:
-        yield f"{loaded.nemeses} events of nemeses were left out"
     if loaded.cut_line:
         yield f"line {loaded.cut_line} is cut off and was left out"
     if not loaded.events:
         yield "the file holds no events"
+
+
+def _nemesis_events(
+    loaded: Any, values: Values, nodes: Sequence[str | None], fs: Sequence[str]
+) -> Iterator[NemesisEvent]:
+    for event in loaded.nemesis_events[0 : loaded.nemesis_events_n]:
+        yield NemesisEvent(
+            event.index,
+            event.time,
+            values[event.process],
+            event.type,
+            fs[event.f],
+            values[event.value],
+            values[event.key],
+            nodes[event.node],
+            values[event.error],
+        )
 
 
 def _details(

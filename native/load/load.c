@@ -1,36 +1,49 @@
 /*
- * load.c: which format it is, and the columns that were read. See load.h.
+ * load.c: which format it is, and the columns that were read.
  *
- * json.h, edn.h and etcd.h read events, record.h makes columns of them, intern.h numbers values.
+ * json.c, edn_history.c and etcd.c read events; record.c makes columns of them; intern.c numbers
+ * values.
  */
 #include "load.h"
 
-#include "edn.h"
+#include <stdlib.h>
+
+#include "edn_history.h"
 #include "etcd.h"
 #include "json.h"
+#include "record.h"
+#include "utf8.h"
 
-static bool is_json(const uint8_t *at, const uint8_t *end)
+static bool is_json_lines(const uint8_t *at, const uint8_t *end)
 {
-    while (at < end && etcd_is_blank(*at))
+    while (at < end && (*at == ' ' || (*at >= '\t' && *at <= '\r')))
         at++;
     return at == end || (end - at > 1 && at[0] == '{' && (at[1] == '"' || at[1] == '}'));
 }
 
-static bool read_events(struct load *l)
+static enum load_format format_of(const uint8_t *at, const uint8_t *end)
 {
-    if (is_json(l->begin, l->end)) {
-        l->loaded.format = LOAD_JSON_LINES;
-        return json_lines(l);
-    }
-    bool is_log = is_etcd_log(l->begin, l->end);
-    l->loaded.format = is_log ? LOAD_ETCD_LOG : LOAD_EDN;
-    const uint8_t *valid_end = utf8_end(l->begin, l->end);
-    if (valid_end != l->end)
-        return fail(l, LOAD_SYNTAX, valid_end, "expected UTF-8");
-    return is_log ? etcd_lines(l) : edn_forms(l);
+    if (is_json_lines(at, end))
+        return LOAD_JSON_LINES;
+    if (json_is_array(at, end))
+        return LOAD_JSON_ARRAY;
+    return etcd_is_log(at, end) ? LOAD_ETCD_LOG : LOAD_EDN;
 }
 
-/* Give nil its id 0 in every table that has it. */
+static bool read_events(struct load *l)
+{
+    enum load_format format = format_of(l->begin, l->end);
+    l->loaded.format = (int32_t)format;
+    if (format == LOAD_JSON_LINES)
+        return json_lines(l);
+    const uint8_t *valid_end = utf8_end(l->begin, l->end);
+    if (valid_end != l->end)
+        return load_fail(l, LOAD_SYNTAX, valid_end, "expected UTF-8");
+    if (format == LOAD_JSON_ARRAY)
+        return json_array(l);
+    return format == LOAD_ETCD_LOG ? etcd_lines(l) : edn_history(l);
+}
+
 static bool prepare(struct load *l, uint64_t seed)
 {
     l->values.seed = l->fs.seed = l->nodes.seed = l->fields.seed = l->keys.seed = seed;
@@ -40,12 +53,12 @@ static bool prepare(struct load *l, uint64_t seed)
            intern_word(&l->keys, LOAD_INTEGER, 0) == 0;
 }
 
+#define PUBLISH(item, column) l->loaded.columns.column = l->column;
+
 static void publish(struct load *l)
 {
-    l->loaded.columns = (struct columns){
-        l->n,         l->type, l->process, l->f,   l->key, l->value_in, l->value_out, l->a,
-        l->b,         l->inv,  l->ret,     l->inv_time, l->ret_time,
-    };
+    LOAD_COLUMNS(PUBLISH)
+    l->loaded.columns.n = l->n;
     l->loaded.node = l->node;
     l->loaded.values = intern_view(&l->values);
     l->loaded.fs = intern_view(&l->fs);
@@ -55,6 +68,8 @@ static void publish(struct load *l)
     l->loaded.field_counts = l->field_counts;
     l->loaded.details = l->details;
     l->loaded.details_n = (int32_t)l->details_n;
+    l->loaded.nemesis_events = l->nemesis_events;
+    l->loaded.nemesis_events_n = (int32_t)l->nemesis_events_n;
 }
 
 struct loaded *load_open(const uint8_t *data, size_t size, int32_t keyed, uint64_t seed)
@@ -68,13 +83,15 @@ struct loaded *load_open(const uint8_t *data, size_t size, int32_t keyed, uint64
     l->loaded.message = l->message;
     l->loaded.index = -1;
     l->last_index = -1;
-    if (!prepare(l, seed) || !columns_resize(l, 64))
-        no_memory(l);
+    if (!prepare(l, seed) || !record_resize(l, 64))
+        load_no_memory(l);
     else if (read_events(l))
-        columns_resize(l, l->n ? (size_t)l->n : 1);
+        record_resize(l, l->n ? (size_t)l->n : 1);
     publish(l);
     return &l->loaded;
 }
+
+#define FREE(item, column) free(l->column);
 
 void load_close(struct loaded *loaded)
 {
@@ -90,19 +107,9 @@ void load_close(struct loaded *loaded)
     free(l->text);
     free(l->stack);
     free(l->processes);
-    free(l->type);
-    free(l->process);
-    free(l->f);
+    LOAD_COLUMNS(FREE)
     free(l->node);
-    free(l->key);
-    free(l->value_in);
-    free(l->value_out);
-    free(l->a);
-    free(l->b);
-    free(l->inv);
-    free(l->ret);
-    free(l->inv_time);
-    free(l->ret_time);
     free(l->details);
+    free(l->nemesis_events);
     free(l);
 }

@@ -1,10 +1,10 @@
 /*
  * load.h: from the bytes of a history to columns.
  *
- * Formats are told from the content: our JSON lines, EDN (Jepsen's map a line, Knossos' vector of
- * maps, Porcupine's kv text), Porcupine's etcd log. Events of nemeses are counted and left out. The
- * input may be hostile: whatever is past a limit is an error with its place, as is what is no
- * history. No global state; one struct a file.
+ * The content decides the format, not a name: our JSON lines, a JSON array, EDN (Jepsen's map a
+ * line, Knossos' vector of maps, Porcupine's kv text), Porcupine's etcd log. Operations of clients
+ * become columns; events of nemeses are kept one by one. The input may be hostile: whatever is past
+ * a limit is an error with its place, as is what is no history. No global state; one struct a file.
  */
 #ifndef DISSEVER_LOAD_H
 #define DISSEVER_LOAD_H
@@ -29,7 +29,14 @@ enum load_status {
     LOAD_NO_MEMORY = 3
 };
 
-enum load_format { LOAD_JSON_LINES = 0, LOAD_EDN = 1, LOAD_ETCD_LOG = 2 };
+enum load_format { LOAD_JSON_LINES = 0, LOAD_EDN = 1, LOAD_ETCD_LOG = 2, LOAD_JSON_ARRAY = 3 };
+
+enum load_event_type {
+    LOAD_EVENT_INVOKE = 0,
+    LOAD_EVENT_OK = 1,
+    LOAD_EVENT_FAIL = 2,
+    LOAD_EVENT_INFO = 3
+};
 
 /* How `words` is read: as the integer itself, as the bits of a double, or as an offset in `bytes`.
  * At the offset stand a uint32_t, the length in bytes, and then what the tag says. */
@@ -42,7 +49,8 @@ enum load_tag {
     LOAD_TEXT = 5, /* UTF-8 */
     LOAD_LARGE = 6, /* decimal digits of an integer of more than 64 bits */
     LOAD_LIST = 7, /* int32_t ids of the items */
-    LOAD_MAP = 8   /* int32_t ids, key and value by turns, by rising id of the key */
+    LOAD_MAP = 8,  /* int32_t ids, key and value by turns, by rising id of the key */
+    LOAD_JSON_TEXT = 9 /* JSON as it is written: a value of an event of a nemesis */
 };
 
 /* Distinct values by id. */
@@ -65,6 +73,19 @@ struct load_detail {
     int32_t error; /* 0 for none */
 };
 
+/* An event of a nemesis. Ids are those of the values, except for f and node. */
+struct load_nemesis_event {
+    int64_t time;
+    int32_t index;
+    int32_t process; /* its name */
+    int32_t type;    /* a load_event_type */
+    int32_t f;
+    int32_t value;
+    int32_t key;
+    int32_t node;
+    int32_t error;
+};
+
 struct loaded {
     int32_t status; /* a load_status; unless LOAD_OK, the columns are not to be used */
     int32_t format; /* a load_format */
@@ -74,7 +95,8 @@ struct loaded {
     const char *message; /* not necessarily UTF-8 */
 
     int64_t events;     /* all that were read */
-    int64_t nemeses;    /* of these, events of nemeses, which were left out */
+    int64_t last_time;  /* of the last event, in ns; 0 without events */
+    int32_t open_max;   /* operations that were open at once, at most */
     int64_t untimed;    /* events without a time: 1 ms after the one before */
     uint64_t cut_line;  /* a last line that is cut off and was left out; else 0 */
 
@@ -85,13 +107,15 @@ struct loaded {
     struct load_values keys; /* integers, each the id of a value; the first is nil */
     int32_t details_n;
     const struct load_detail *details;
+    int32_t nemesis_events_n;
+    const struct load_nemesis_event *nemesis_events;
 };
 
 /*
  * Read a history. The data may be dropped afterwards.
  *
- * keyed: in EDN, values are pairs [key value]. seed: of the hash tables; the answer does not depend
- * on it. Returns NULL only without memory for the struct itself.
+ * keyed: values of clients are pairs [key value]; in logs this means nothing. seed: of the hash
+ * tables; the result does not depend on it. Returns NULL only without memory for the struct itself.
  */
 struct loaded *load_open(const uint8_t *data, size_t size, int32_t keyed, uint64_t seed);
 

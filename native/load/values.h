@@ -1,331 +1,54 @@
 /*
- * values.h: what JSON and EDN have in common: numbers, escapes, UTF-8, lists of ids.
+ * values.h: what JSON and EDN have in common: numbers, quoted texts, lists and maps of ids.
  *
- * While `skips` is set, values are read and not interned; their id is 0.
+ * Each `value_of_` gives the id of a value in `values`. While `skips` is set, values are checked
+ * but not interned, and the id is 0. On an error the functions set it, and return -1 or false.
  */
 #ifndef DISSEVER_VALUES_H
 #define DISSEVER_VALUES_H
 
-#include <math.h>
+#include "reading.h"
+#include "utf8.h"
 
-#include "record.h"
+/* A value that its tag and a word make up: nil, a boolean or an integer. */
+int32_t value_of_word(struct load *l, uint8_t tag, int64_t word);
 
-/* A run of bytes of the input, or of a value. */
-struct span {
-    const uint8_t *at;
-    size_t length;
-};
+/* A text of at most LOAD_TEXT_BYTES_MAX bytes, its escapes resolved. */
+int32_t value_of_text(struct load *l, struct span text);
 
-#define SPAN_IS(span, literal)                                                                     \
-    ((span).length == sizeof(literal) - 1 && memcmp((span).at, literal, sizeof(literal) - 1) == 0)
+/* JSON as it is written, of at most LOAD_TEXT_BYTES_MAX bytes; it must be well-formed. */
+int32_t value_of_json(struct load *l, struct span text);
 
-/* For messages: at most 40 bytes of a span. */
-#define SPAN_SHOWN(span) (int)((span).length < 40 ? (span).length : 40), (const char *)(span).at
+/* A float; -0.0 is 0.0. */
+int32_t value_of_double(struct load *l, double number);
 
-static inline bool is_digit(uint8_t c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static int32_t value_of_word(struct load *l, uint8_t tag, int64_t word)
-{
-    if (l->skips)
-        return 0;
-    int32_t id = intern_word(&l->values, tag, word);
-    if (id < 0)
-        no_memory(l);
-    return id;
-}
-
-static int32_t value_of_data(struct load *l, uint8_t tag, const void *data, size_t length)
-{
-    if (l->skips)
-        return 0;
-    int32_t id = intern_data(&l->values, tag, data, length);
-    if (id < 0)
-        no_memory(l);
-    return id;
-}
-
-static int32_t value_of_text(struct load *l, struct span text)
-{
-    if (text.length > LOAD_TEXT_BYTES_MAX) {
-        fail(l, LOAD_SYNTAX, l->at, "expected a text of at most %d bytes", LOAD_TEXT_BYTES_MAX);
-        return -1;
-    }
-    return value_of_data(l, LOAD_TEXT, text.at, text.length);
-}
-
-static int32_t value_of_double(struct load *l, double number)
-{
-    int64_t word;
-    if (number == 0)
-        number = 0; /* -0.0 equals 0.0 */
-    memcpy(&word, &number, sizeof word);
-    return value_of_word(l, LOAD_FLOAT, word);
-}
-
-/* The id of a decimal integer: an optional sign, then digits. */
-static int32_t value_of_integer(struct load *l, struct span text)
-{
-    bool is_negative = text.at[0] == '-';
-    size_t i = text.at[0] == '-' || text.at[0] == '+';
-    while (i + 1 < text.length && text.at[i] == '0')
-        i++;
-    struct span digits = {text.at + i, text.length - i};
-    uint64_t number = 0;
-    for (i = 0; i < digits.length && i < 19; i++)
-        number = number * 10 + (uint64_t)(digits.at[i] - '0');
-    if (digits.length <= 19 && number <= INT64_MAX)
-        return value_of_word(l, LOAD_INTEGER, is_negative ? -(int64_t)number : (int64_t)number);
-    char large[LOAD_DIGITS_MAX + 1];
-    large[0] = '-';
-    memcpy(large + is_negative, digits.at, digits.length);
-    return value_of_data(l, LOAD_LARGE, large, digits.length + is_negative);
-}
+/* A decimal integer of any size: an optional sign, then at most LOAD_DIGITS_MAX digits. */
+int32_t value_of_integer(struct load *l, struct span text);
 
 /*
- * A decimal number, correctly rounded in any locale: the point is taken out, for strtod would ask
- * the locale what it is.
+ * A decimal number with a point or an exponent or neither, at most LOAD_DIGITS_MAX bytes long,
+ * correctly rounded in any locale; infinite when it is out of range.
  */
-static double decimal(struct span text)
-{
-    char digits[LOAD_DIGITS_MAX + 32];
-    size_t length = 0;
-    long exponent = 0, written = 0;
-    const uint8_t *at = text.at, *end = text.at + text.length;
-    for (bool is_fraction = false; at < end && *at != 'e' && *at != 'E'; at++) {
-        if (*at == '.') {
-            is_fraction = true;
-            continue;
-        }
-        exponent -= is_fraction;
-        digits[length++] = (char)*at;
-    }
-    if (at < end) {
-        bool is_negative = *++at == '-';
-        at += *at == '-' || *at == '+';
-        for (; at < end; at++)
-            written = written < 100000 ? written * 10 + (*at - '0') : written;
-        exponent += is_negative ? -written : written;
-    }
-    snprintf(digits + length, 32, "e%ld", exponent);
-    return strtod(digits, NULL);
-}
+double value_decimal(struct span text);
 
-static bool is_short_number(struct load *l, struct span text)
-{
-    if (text.length <= LOAD_DIGITS_MAX)
-        return true;
-    return fail(l, LOAD_SYNTAX, text.at, "expected a number of at most %d digits",
-                LOAD_DIGITS_MAX);
-}
+/* Whether a number keeps LOAD_DIGITS_MAX. */
+bool value_is_short_number(struct load *l, struct span text);
 
-static bool push(struct load *l, int32_t id)
-{
-    if (l->stack_n == l->stack_capacity) {
-        void *moved = grown(l->stack, &l->stack_capacity, l->stack_n + 1, sizeof *l->stack);
-        if (!moved)
-            return no_memory(l);
-        l->stack = moved;
-    }
-    l->stack[l->stack_n++] = id;
-    return true;
-}
+/* Put an item, or a key or a value of a map, on the stack. */
+bool value_push(struct load *l, int32_t id);
 
-/* The id of the list of all that was pushed since the stack held `from`; takes it away. */
-static int32_t pop_list(struct load *l, size_t from)
-{
-    size_t count = l->stack_n - from;
-    l->stack_n = from;
-    if (count > LOAD_ITEMS_MAX) {
-        fail(l, LOAD_SYNTAX, l->at, "expected at most %d items", LOAD_ITEMS_MAX);
-        return -1;
-    }
-    const void *items = count ? l->stack + from : (const void *)"";
-    return value_of_data(l, LOAD_LIST, items, count * sizeof *l->stack);
-}
+/* The list of all that was pushed since the stack held `from`; takes it away. */
+int32_t value_pop_list(struct load *l, size_t from);
 
-/* A pair of a map, and where it stood: of one key the last pair counts. */
-struct pair {
-    int32_t key, value;
-    size_t position;
-};
-
-static int by_key(const void *left, const void *right)
-{
-    const struct pair *a = left, *b = right;
-    if (a->key != b->key)
-        return a->key < b->key ? -1 : 1;
-    return a->position < b->position ? -1 : a->position > b->position;
-}
-
-/* As `pop_list`, of a map whose keys and values were pushed by turns. */
-static int32_t pop_map(struct load *l, size_t from)
-{
-    size_t count = (l->stack_n - from) / 2, kept = 0;
-    int32_t *items = l->stack + from;
-    struct pair *pairs = NULL;
-    if (count > LOAD_ITEMS_MAX / 2) {
-        fail(l, LOAD_SYNTAX, l->at, "expected at most %d items", LOAD_ITEMS_MAX);
-        return -1;
-    }
-    l->stack_n = from;
-    if (l->skips || !count)
-        return value_of_data(l, LOAD_MAP, "", 0);
-    pairs = malloc(count * sizeof *pairs);
-    if (!pairs) {
-        no_memory(l);
-        return -1;
-    }
-    for (size_t i = 0; i < count; i++)
-        pairs[i] = (struct pair){items[2 * i], items[2 * i + 1], i};
-    qsort(pairs, count, sizeof *pairs, by_key);
-    for (size_t i = 0; i < count; i++) {
-        if (i + 1 < count && pairs[i + 1].key == pairs[i].key)
-            continue;
-        items[kept++] = pairs[i].key;
-        items[kept++] = pairs[i].value;
-    }
-    free(pairs);
-    return value_of_data(l, LOAD_MAP, items, kept * sizeof *items);
-}
-
-/* Bytes of one well-formed character of UTF-8, or 0. */
-static size_t utf8_length(const uint8_t *at, size_t left)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t length = at[0] < 0x80 ? 1 : at[0] < 0xc0 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-    if (length < 2 || length > left || at[0] > 0xf4)
-        return length == 1;
-    uint32_t code = at[0] & (0x7fU >> length);
-    for (size_t i = 1; i < length; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (at[i] & 0x3fU);
-    }
-    bool is_valid = code >= least[length] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
-    return is_valid ? length : 0;
-}
-
-/* Where UTF-8 ends: the first byte that is none, or the end. */
-static const uint8_t *utf8_end(const uint8_t *at, const uint8_t *end)
-{
-    while (at < end) {
-        uint64_t words[4];
-        if (end - at >= (ptrdiff_t)sizeof words) {
-            memcpy(words, at, sizeof words);
-            if (!((words[0] | words[1] | words[2] | words[3]) & UINT64_C(0x8080808080808080))) {
-                at += sizeof words;
-                continue;
-            }
-        }
-        size_t length = utf8_length(at, (size_t)(end - at));
-        if (!length)
-            return at;
-        at += length;
-    }
-    return end;
-}
-
-static size_t utf8_write(uint8_t *to, uint32_t code)
-{
-    if (code < 0x80) {
-        to[0] = (uint8_t)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        to[0] = (uint8_t)(0xc0 | code >> 6);
-        to[1] = (uint8_t)(0x80 | (code & 0x3f));
-        return 2;
-    }
-    if (code < 0x10000) {
-        to[0] = (uint8_t)(0xe0 | code >> 12);
-        to[1] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
-        to[2] = (uint8_t)(0x80 | (code & 0x3f));
-        return 3;
-    }
-    to[0] = (uint8_t)(0xf0 | code >> 18);
-    to[1] = (uint8_t)(0x80 | (code >> 12 & 0x3f));
-    to[2] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
-    to[3] = (uint8_t)(0x80 | (code & 0x3f));
-    return 4;
-}
-
-/* Four hexadecimal digits, or -1. */
-static int32_t hex4(const uint8_t *at, const uint8_t *end)
-{
-    int32_t code = 0;
-    if (end - at < 4)
-        return -1;
-    for (int i = 0; i < 4; i++) {
-        int32_t low = at[i] | 0x20;
-        int32_t digit = is_digit(at[i]) ? at[i] - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10
-                                                                                : -1;
-        if (digit < 0)
-            return -1;
-        code = code * 16 + digit;
-    }
-    return code;
-}
-
-/* One escape after its backslash; returns the bytes read, 0 when unknown. */
-static size_t escape(const uint8_t *at, const uint8_t *end, uint32_t *code)
-{
-    static const char names[] = "\"\\/bfnrt", characters[] = "\"\\/\b\f\n\r\t";
-    if (at == end)
-        return 0;
-    const char *name = *at ? strchr(names, *at) : NULL;
-    if (name) {
-        *code = (uint8_t)characters[name - names];
-        return 1;
-    }
-    int32_t high = *at == 'u' ? hex4(at + 1, end) : -1;
-    if (high < 0 || (high >= 0xdc00 && high <= 0xdfff))
-        return 0;
-    *code = (uint32_t)high;
-    if (high < 0xd800 || high > 0xdbff)
-        return 5;
-    bool is_pair = end - at >= 11 && at[5] == '\\' && at[6] == 'u';
-    int32_t low = is_pair ? hex4(at + 7, end) : -1;
-    if (low < 0xdc00 || low > 0xdfff)
-        return 0;
-    *code = 0x10000 + (((uint32_t)high - 0xd800) << 10) + ((uint32_t)low - 0xdc00);
-    return 11;
-}
-
-/* Resolve the escapes of a text between its quotes, into memory that the next call reuses. */
-static bool unescaped(struct load *l, struct span raw, struct span *text)
-{
-    const uint8_t *at = raw.at, *end = raw.at + raw.length;
-    size_t length = 0;
-    if (raw.length > l->text_capacity) {
-        uint8_t *moved = grown(l->text, &l->text_capacity, raw.length, 1);
-        if (!moved)
-            return no_memory(l);
-        l->text = moved;
-    }
-    while (at < end) {
-        uint32_t code;
-        if (*at != '\\') {
-            l->text[length++] = *at++;
-            continue;
-        }
-        size_t read = escape(at + 1, end, &code);
-        if (!read)
-            return fail(l, LOAD_SYNTAX, at, "a string has an unknown escape");
-        at += 1 + read;
-        length += utf8_write(l->text + length, code); /* never longer than its escape */
-    }
-    *text = (struct span){l->text, length};
-    return true;
-}
+/* As value_pop_list, of a map whose keys and values were pushed by turns; of one key the last
+ * pair counts. */
+int32_t value_pop_map(struct load *l, size_t from);
 
 /*
- * Read a string from its opening quote, without resolving anything. Control characters are refused
- * if `is_strict`.
+ * Read a text from its opening quote to its closing quote, without resolving anything. Control
+ * characters are refused if `is_strict`.
  */
-static inline bool quoted(struct load *l, bool is_strict, struct span *raw, bool *has_escapes)
+static inline bool value_quoted(struct load *l, bool is_strict, struct span *raw, bool *has_escapes)
 {
     const uint8_t *start = l->at++;
     *has_escapes = false;
@@ -334,139 +57,25 @@ static inline bool quoted(struct load *l, bool is_strict, struct span *raw, bool
             *has_escapes = true;
             l->at++;
         } else if (is_strict && *l->at < 0x20) {
-            return fail(l, LOAD_SYNTAX, l->at, "a string has a control character");
+            return load_fail(l, LOAD_SYNTAX, l->at, "a string has a control character");
         }
     }
     if (l->at >= l->end) {
         l->at = l->end;
-        return fail(l, LOAD_SYNTAX, start, "a string is never closed");
+        return load_fail(l, LOAD_SYNTAX, start, "a string is never closed");
     }
     *raw = (struct span){start + 1, (size_t)(l->at - start - 1)};
     l->at++;
     return true;
 }
 
-/* Read a string and resolve its escapes. */
-static inline bool string(struct load *l, bool is_strict, struct span *text)
+/* As value_quoted, with its escapes resolved; valid until the next text is read. */
+static inline bool value_string(struct load *l, bool is_strict, struct span *text)
 {
     bool has_escapes;
-    if (!quoted(l, is_strict, text, &has_escapes))
+    if (!value_quoted(l, is_strict, text, &has_escapes))
         return false;
-    return !has_escapes || unescaped(l, *text, text);
-}
-
-/* The id of a name in one of the tables of names, or -1. */
-static int32_t name_id_slowly(struct load *l, struct intern *names, struct span text,
-                              int32_t count_max)
-{
-    if (text.length > LOAD_TEXT_BYTES_MAX) {
-        fail(l, LOAD_SYNTAX, l->at, "expected a name of at most %d bytes", LOAD_TEXT_BYTES_MAX);
-        return -1;
-    }
-    int32_t id = intern_data(names, LOAD_TEXT, text.at, text.length);
-    if (id < 0)
-        no_memory(l);
-    if (id >= count_max)
-        fail(l, LOAD_SYNTAX, l->at, "expected at most %d names", count_max);
-    return id >= count_max ? -1 : id;
-}
-
-/* As above; a short name that was met before is found in one look. */
-static inline int32_t name_id(struct load *l, struct name_cache *cache, struct intern *names,
-                              struct span text, int32_t count_max)
-{
-    uint64_t word = text.length; /* which no other name of at most 7 bytes makes up */
-    if (text.length > 7 || text.length == 0)
-        return name_id_slowly(l, names, text, count_max);
-    for (size_t i = 0; i < text.length; i++)
-        word = word << 8 | text.at[i];
-    size_t slot = (size_t)(word * UINT64_C(0x9e3779b97f4a7c15) >> 60);
-    if (cache->words[slot] != word) {
-        int32_t id = name_id_slowly(l, names, text, count_max);
-        if (id < 0)
-            return -1;
-        cache->words[slot] = word;
-        cache->ids[slot] = id;
-    }
-    return cache->ids[slot];
-}
-
-/* Count a field that is left out. */
-static bool leave_out(struct load *l, struct span name)
-{
-    static const char rest[] = "(others)";
-    if (l->fields.n >= LOAD_FIELDS_MAX || name.length > 100)
-        name = (struct span){(const uint8_t *)rest, sizeof rest - 1};
-    int32_t id = name_id_slowly(l, &l->fields, name, LOAD_FIELDS_MAX + 1);
-    if (id >= 0)
-        l->field_counts[id]++;
-    return id >= 0;
-}
-
-static inline bool event_f(struct load *l, struct event *event, struct span name)
-{
-    event->f = name_id(l, &l->fs_cache, &l->fs, name, LOAD_NAMES_MAX);
-    event->is_cas = SPAN_IS(name, "cas");
-    return event->f >= 0;
-}
-
-static inline enum event_type event_type_of(struct span name)
-{
-    if (SPAN_IS(name, "invoke"))
-        return EVENT_INVOKE;
-    if (SPAN_IS(name, "ok"))
-        return EVENT_OK;
-    if (SPAN_IS(name, "fail"))
-        return EVENT_FAIL;
-    return SPAN_IS(name, "info") ? EVENT_INFO : EVENT_NONE;
-}
-
-/* The fields that events have; the rest is left out. */
-enum field {
-    FIELD_INDEX,
-    FIELD_TIME,
-    FIELD_PROCESS,
-    FIELD_TYPE,
-    FIELD_F,
-    FIELD_VALUE,
-    FIELD_KEY,
-    FIELD_NODE,
-    FIELD_ERROR,
-    FIELD_OTHER
-};
-
-static inline enum field field_of(struct span name)
-{
-    switch (name.length) {
-    case 1:
-        return name.at[0] == 'f' ? FIELD_F : FIELD_OTHER;
-    case 3:
-        return SPAN_IS(name, "key") ? FIELD_KEY : FIELD_OTHER;
-    case 4:
-        return SPAN_IS(name, "type")   ? FIELD_TYPE
-               : SPAN_IS(name, "time") ? FIELD_TIME
-               : SPAN_IS(name, "node") ? FIELD_NODE
-                                       : FIELD_OTHER;
-    case 5:
-        return SPAN_IS(name, "value")   ? FIELD_VALUE
-               : SPAN_IS(name, "index") ? FIELD_INDEX
-               : SPAN_IS(name, "error") ? FIELD_ERROR
-                                        : FIELD_OTHER;
-    case 7:
-        return SPAN_IS(name, "process") ? FIELD_PROCESS : FIELD_OTHER;
-    default:
-        return FIELD_OTHER;
-    }
-}
-
-/* The first field that an event needs and lacks, or NULL. */
-static const char *missing(const struct event *event)
-{
-    if (!event->has_process)
-        return "process";
-    if (event->type == EVENT_NONE)
-        return "type";
-    return event->f < 0 ? "f" : NULL;
+    return !has_escapes || utf8_unescaped(l, *text, text);
 }
 
 #endif

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dissever.checkers import CAS_REGISTER, TEXT, Linearizable
-from dissever.harness.formats import read_history
+from dissever.harness.reader import read_history
 from dissever.harness.results import Budget
 
 ROOT = Path(__file__).resolve().parents[2].parent / "shared" / "histories"

@@ -13,9 +13,8 @@ from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, TEXT, Linearizable
 from dissever.checkers.fast import EXPLAINED_KEYS_MAX
 from dissever.checkers.from_columns import judge_columns
 from dissever.checkers.models import cas_register
-from dissever.harness.columns import columns_of
-from dissever.harness.formats import read_history
 from dissever.harness.history import Event, History, Type
+from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Verdict
 from dissever.native import Engine
 from dissever.native.load import load
@@ -128,7 +127,7 @@ def test_columns_give_what_their_history_gives() -> None:
         history = _Clients(rng, keys=3, unique=rng.random() < 0.5).run(30)
 
         by_history = Linearizable(CAS_REGISTER)(history, Budget())
-        by_columns = judge_columns(columns_of(history), CAS_REGISTER, Budget(), threads=1)
+        by_columns = judge_columns(history.columns, CAS_REGISTER, Budget(), threads=1)
 
         assert by_columns.verdict is by_history.verdict
         # Not the indices: columns do not keep the completion of an info.
@@ -247,7 +246,7 @@ def test_other_objects_in_columns_are_judged_key_by_key(history: Notation) -> No
     held = "0 invoke a/acquire\n0 ok a/acquire\n0 invoke b/acquire\n0 ok b/acquire"
     text = f"{held}\n1 invoke b/acquire\n1 ok b/acquire"
 
-    result = judge_columns(columns_of(history(text)), MUTEX, Budget())
+    result = judge_columns(history(text).columns, MUTEX, Budget())
 
     assert (result.verdict, result.details["valid"]) == (Verdict.INVALID, 1)
     assert result.anomalies == Linearizable(MUTEX)(history(text), Budget()).anomalies
@@ -310,7 +309,7 @@ def test_texts_come_out_as_one_key_at_a_time(unique: bool) -> None:
             expected[key] = slow.judge_key(key, operations, Budget()).verdict
 
         result = Linearizable(TEXT)(history, Budget())
-        by_columns = judge_columns(columns_of(history), TEXT, Budget(), threads=1)
+        by_columns = judge_columns(history.columns, TEXT, Budget(), threads=1)
 
         wrong = {str(key) for key, verdict in expected.items() if verdict is Verdict.INVALID}
         assert {key.replace("-", "None") for key in result.details["invalid_keys"]} == wrong
@@ -358,7 +357,7 @@ def test_recorded_logs_are_judged_in_c() -> None:
     engines: dict[str, int] = {}
     for path in sorted((CORPUS / "porcupine" / "jepsen").glob("etcd_00*.log")):
         history = read_history(path).history
-        result = judge_columns(columns_of(history), CAS_REGISTER, Budget(), threads=1)
+        result = judge_columns(history.columns, CAS_REGISTER, Budget(), threads=1)
         for engine, keys in result.details["engines"].items():
             engines[engine] = engines.get(engine, 0) + keys
 

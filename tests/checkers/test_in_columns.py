@@ -13,7 +13,6 @@ from dissever.checkers.from_columns import judge_columns
 from dissever.checkers.linearizable import Linearizable
 from dissever.checkers.models import MODELS
 from dissever.checkers.monitors import MONITORS, in_columns
-from dissever.harness.columns import columns_of
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Budget, Verdict
 
@@ -39,7 +38,7 @@ def test_both_find_an_order_or_neither(name: str, simulated: Simulated) -> None:
     rng, model, found = Random(f"columns {name}"), MODELS[name], 0
     for _ in range(CASES):
         history = simulated(name, rng, operations_max=14)
-        columns = columns_of(history)
+        columns = history.columns
         finding = MONITORS[model.family].judge(calls(history.operations, model.reads), model)
         is_valid = finding is not None and finding.is_valid
 
@@ -86,7 +85,7 @@ def test_the_result_is_that_of_the_long_way(
     monkeypatch.setattr(from_columns.in_columns, "has_order", spied)
     monkeypatch.setattr(from_columns, "STRAIGHT_OPERATIONS_MIN", 1)
 
-    result = judge_columns(columns_of(history), model, Budget())
+    result = judge_columns(history.columns, model, Budget())
 
     expected = Linearizable(model)(history, Budget())
     assert (result.verdict, result.why, result.details) == (
@@ -102,6 +101,6 @@ def test_the_result_is_that_of_the_long_way(
 )
 def test_what_is_odd_goes_the_long_way(f: str, value: object) -> None:
     events = (Event(0, 0, 0, Type.INVOKE, f, value), Event(1, 1, 0, Type.OK, f, value))
-    columns = columns_of(History(events))
+    columns = History(events).columns
 
     assert not in_columns.has_order(columns, range(1), MODELS["queue"])

@@ -23,7 +23,6 @@ from dissever.checkers.calls import calls
 from dissever.checkers.from_columns import judge_columns
 from dissever.checkers.models import queue
 from dissever.checkers.refutation import refusal_flaw, witness_flaw
-from dissever.harness.columns import columns_of
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.native import Engine
@@ -294,7 +293,7 @@ def test_threads_and_repetition_change_nothing() -> None:
             process = int(event.process) + 100 * key
             events.append(msgspec.structs.replace(event, process=process))
     history = _renumbered(sorted(events, key=lambda event: event.time))
-    columns = columns_of(history)
+    columns = history.columns
 
     results = [judge_columns(columns, CAS_REGISTER, BUDGET, threads=n) for n in (1, 8, 2, 8)]
 

@@ -62,16 +62,16 @@ def file(tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
-@pytest.fixture(params=["whole", "in columns"])
-def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files are small, and as if they were large."""
-    if request.param == "in columns":
-        monkeypatch.setattr(recorded, "WHOLE_BYTES_MAX", 0)
+@pytest.fixture(params=["whole", "in part"])
+def drawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are drawn whole, and as if they were large."""
+    if request.param == "in part":
+        monkeypatch.setattr(recorded, "WHOLE_OPERATIONS_MAX", 0)
 
 
-@pytest.mark.usefixtures("size")
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize(
-    ("text", "model", "status", "told"),
+    ("text", "model", "status", "shown"),
     [
         (STALE, "register", 1, "stale-read"),
         (STALE, "cas-register", 1, "stale-read"),
@@ -87,20 +87,20 @@ def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_verdict_is_the_exit_status(
-    dissever: Run, file: Callable[[str], Path], text: str, model: str, status: int, told: str
+    dissever: Run, file: Callable[[str], Path], text: str, model: str, status: int, shown: str
 ) -> None:
     ran = dissever("check", str(file(text)), "--model", model)
 
-    assert (ran.status, told in ran.text) == (status, True), ran.text
+    assert (ran.status, shown in ran.text) == (status, True), ran.text
 
 
 @pytest.mark.parametrize("text", [STALE, LOG.replace(":ok :read 4", ":ok :read 2"), QUEUE])
-def test_large_files_are_told_as_small_ones(
+def test_large_files_are_judged_as_small_ones(
     file: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     path, model = file(text), "queue" if text is QUEUE else "cas-register"
     whole = recorded.judge_file(path, model)
-    monkeypatch.setattr(recorded, "WHOLE_BYTES_MAX", 0)
+    monkeypatch.setattr(recorded, "WHOLE_OPERATIONS_MAX", 0)
     large = recorded.judge_file(path, model)
 
     assert large.results.results[0] == whole.results.results[0]
@@ -116,7 +116,7 @@ def test_large_file_is_drawn_in_part(
     pairs = (event % (kind, i) for i in range(100, 400) for kind in ("invoke", "ok"))
     path = file("".join(pairs) + STALE)
     page = path.with_name("page.html")
-    monkeypatch.setattr(recorded, "WHOLE_BYTES_MAX", 0)
+    monkeypatch.setattr(recorded, "WHOLE_OPERATIONS_MAX", 0)
     monkeypatch.setattr(recorded, "SAMPLE_MAX", 10)
 
     ran = dissever("check", str(path), "--html", str(page))
@@ -158,10 +158,10 @@ def twins() -> list[tuple[int, Step]]:
         ("queue", twins()),  # In C, which asks Python for states.
     ],
 )
-def test_interrupted_check_tells_what_it_has(
+def test_interrupted_check_says_what_it_has(
     tmp_path: Path, model: str, events: list[tuple[int, Step]]
 ) -> None:
-    """So much is open at once that it would take long."""
+    """Many operations are open at once, so that judging them would take long."""
     names = ("type", "f", "value")
     path = tmp_path / "hard.jsonl"
     path.write_text(
@@ -181,11 +181,11 @@ def test_interrupted_check_tells_what_it_has(
         while "judging" not in run.stderr.readline():
             assert run.poll() is None
         run.send_signal(signal.SIGINT)
-        told, _ = run.communicate()
+        output, _ = run.communicate()
 
-    assert run.returncode == 2, told
-    assert "UNKNOWN" in told
-    assert "interrupted: stopped" in told
+    assert run.returncode == 2, output
+    assert "UNKNOWN" in output
+    assert "interrupted: stopped" in output
 
 
 def test_page_says_what_was_checked(dissever: Run, file: Callable[[str], Path]) -> None:
@@ -195,9 +195,29 @@ def test_page_says_what_was_checked(dissever: Run, file: Callable[[str], Path]) 
 
     text = page.read_text(encoding="utf-8")
     assert (ran.status, str(page) in ran.text) == (1, True)
-    for told in ("stale-read", path.name, "as register", "edn, 6 events", "No fault was injected"):
-        assert told in text
+    for shown in ("stale-read", path.name, "as register", "edn, 6 events", "No fault was injected"):
+        assert shown in text
     assert "Started" not in text.replace("data:", "")
+
+
+@pytest.mark.usefixtures("drawn")
+def test_page_shows_the_faults_of_a_file(dissever: Run, file: Callable[[str], Path]) -> None:
+    path = file(
+        "{:process :nemesis :type :info :f :start-partition}"
+        '{:process :nemesis :type :info :f :start-partition :value "cut off n1"}' + STALE
+    )
+    page = path.with_name("page.html")
+    dissever("check", str(path), "--model", "register", "--html", str(page))
+
+    text = page.read_text(encoding="utf-8")
+    assert "No fault was injected" not in text
+    assert "cut off n1" in text
+
+
+def test_json_array_is_judged(dissever: Run, file: Callable[[str], Path]) -> None:
+    events = [json.loads(line) for line in QUEUE.splitlines()]
+
+    assert dissever("check", str(file(json.dumps(events))), "--model", "queue").status == 1
 
 
 @pytest.mark.parametrize("text", ["", "{:process 0 :type :ok :f :read :value 1}", LOG])
@@ -220,9 +240,7 @@ def test_json_is_all_that_is_printed(dissever: Run, file: Callable[[str], Path])
     assert results["results"][0]["anomalies"][0]["name"] == "stale-read"
 
 
-def test_keys_beside_values_are_told_by_an_option(
-    dissever: Run, file: Callable[[str], Path]
-) -> None:
+def test_keyed_values_are_an_option(dissever: Run, file: Callable[[str], Path]) -> None:
     path = file(
         "{:process 0 :type :invoke :f :write :value [1 5]}"
         "{:process 0 :type :ok :f :write :value [1 5]}"
@@ -236,7 +254,7 @@ def test_keys_beside_values_are_told_by_an_option(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "told"),
+    ("arguments", "status", "shown"),
     [
         (("--model", "cas-registr"), 64, "did you mean cas-register?"),
         (("--html", "/nowhere/at/all.html"), 3, "/nowhere/at/all.html"),
@@ -247,12 +265,12 @@ def test_what_cannot_be_done_is_said(
     file: Callable[[str], Path],
     arguments: tuple[str, ...],
     status: int,
-    told: str,
+    shown: str,
 ) -> None:
     ran = dissever("check", str(file(LOG)), *arguments)
 
     assert ran.status == status
-    assert told in ran.text
+    assert shown in ran.text
 
 
 def test_every_model_is_listed_with_what_it_does(dissever: Run) -> None:

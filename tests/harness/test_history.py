@@ -58,7 +58,7 @@ def test_fault_of_two_infos_is_read_as_jepsen_writes_it() -> None:
         (("0 invoke read", "0 info read", "0 invoke read"), 2, "goes on after an info"),
     ],
 )
-def test_history_that_no_run_can_have_is_told(lines, index, complaint) -> None:
+def test_history_that_no_run_can_have_is_refused(lines, index, complaint) -> None:
     with pytest.raises(MalformedHistory, match=complaint) as caught:
         _ = history(*lines).operations
 

@@ -14,7 +14,6 @@ import pytest
 
 from dissever.harness import store
 from dissever.harness.client import Invocation
-from dissever.harness.formats import read_history
 from dissever.harness.generator import (
     any_of,
     clients,
@@ -28,6 +27,7 @@ from dissever.harness.generator import (
 from dissever.harness.history import Event, Type
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options, Plan
+from dissever.harness.reader import read_history
 from dissever.harness.recovery_names import READY
 from dissever.harness.runner import RECOVERY, CannotRun, Test, execute
 from dissever.systems.simulated import SimulatedSystem

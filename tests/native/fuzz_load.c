@@ -5,8 +5,8 @@
  *
  * Each case damages one file (bytes changed, runs cut, doubled or swapped for tokens, the end cut
  * off), in one of eight with an allocation that fails, and reads it from a buffer of its exact size.
- * Columns that come out must be what columns.h and load.h say. Prints counts; the exit status is 1
- * when a column was not.
+ * Columns and events that come out must be what columns.h and load.h say. Prints counts; the exit
+ * status is 1 when something was not. Linked with --wrap for malloc, calloc and realloc.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,30 +14,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "load.h"
+
 static int64_t allocations_left = INT64_MAX;
 
-static void *scarce_calloc(size_t n, size_t bytes)
+void *__real_calloc(size_t n, size_t bytes);
+void *__real_realloc(void *old, size_t bytes);
+void *__real_malloc(size_t bytes);
+void *__wrap_calloc(size_t n, size_t bytes);
+void *__wrap_realloc(void *old, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+
+void *__wrap_calloc(size_t n, size_t bytes)
 {
-    return allocations_left-- > 0 ? calloc(n, bytes) : NULL;
+    return allocations_left-- > 0 ? __real_calloc(n, bytes) : NULL;
 }
 
-static void *scarce_realloc(void *old, size_t bytes)
+void *__wrap_realloc(void *old, size_t bytes)
 {
-    return allocations_left-- > 0 ? realloc(old, bytes) : NULL;
+    return allocations_left-- > 0 ? __real_realloc(old, bytes) : NULL;
 }
 
-static void *scarce_malloc(size_t bytes)
+void *__wrap_malloc(size_t bytes)
 {
-    return allocations_left-- > 0 ? malloc(bytes) : NULL;
+    return allocations_left-- > 0 ? __real_malloc(bytes) : NULL;
 }
-
-#define calloc scarce_calloc
-#define realloc scarce_realloc
-#define malloc scarce_malloc
-#include "load.c"
-#undef calloc
-#undef realloc
-#undef malloc
 
 #define FILES_MAX 64
 #define FILE_BYTES_MAX 65536
@@ -72,7 +73,7 @@ static bool are_values(const struct load_values *values)
     for (int32_t id = 0; id < values->n; id++) {
         uint32_t length;
         int32_t item;
-        if (values->tags[id] > LOAD_MAP)
+        if (values->tags[id] > LOAD_JSON_TEXT)
             return false;
         if (values->tags[id] < LOAD_TEXT)
             continue;
@@ -82,7 +83,7 @@ static bool are_values(const struct load_values *values)
         memcpy(&length, values->bytes + offset, sizeof length);
         if (offset + sizeof length + length > values->bytes_n)
             return false;
-        if (values->tags[id] < LOAD_LIST)
+        if (values->tags[id] != LOAD_LIST && values->tags[id] != LOAD_MAP)
             continue;
         for (size_t at = 0; at < length; at += sizeof item) {
             memcpy(&item, values->bytes + offset + sizeof length + at, sizeof item);
@@ -105,6 +106,22 @@ static bool is_operation(const struct loaded *loaded, int32_t i)
            (c->b[i] == -1 || is_id(&loaded->values, c->b[i])) && c->inv[i] >= 0 &&
            (i == 0 || c->inv[i] > c->inv[i - 1]) && has_ret == (c->type[i] != COLUMNS_INFO) &&
            (!has_ret || c->ret[i] > c->inv[i]);
+}
+
+/* Whether the events of nemeses come in order, and all that they name is there. */
+static bool are_nemesis_events(const struct loaded *loaded)
+{
+    for (int32_t i = 0; i < loaded->nemesis_events_n; i++) {
+        const struct load_nemesis_event *event = &loaded->nemesis_events[i];
+        int32_t before = i ? event[-1].index : -1;
+        if (event->index <= before || event->type < LOAD_EVENT_INVOKE ||
+            event->type > LOAD_EVENT_INFO || !is_id(&loaded->values, event->process) ||
+            loaded->values.tags[event->process] != LOAD_TEXT || !is_id(&loaded->fs, event->f) ||
+            !is_id(&loaded->values, event->value) || !is_id(&loaded->values, event->key) ||
+            !is_id(&loaded->nodes, event->node) || !is_id(&loaded->values, event->error))
+            return false;
+    }
+    return loaded->nemesis_events_n <= loaded->events && loaded->open_max <= loaded->columns.n;
 }
 
 static bool are_columns(const struct loaded *loaded)
@@ -177,7 +194,7 @@ int main(int argc, char **argv)
 {
     static uint8_t scratch[2 * FILE_BYTES_MAX];
     struct file files[FILES_MAX];
-    uint64_t by_status[4] = {0}, violations = 0;
+    uint64_t by_status[4] = {0}, violations = 0, nemesis_events = 0;
     size_t n_files = argc > 3 ? (size_t)argc - 3 : 0;
     if (n_files == 0 || n_files > FILES_MAX)
         return 2;
@@ -201,15 +218,19 @@ int main(int argc, char **argv)
         free(exact); /* the columns need it no more */
         if (loaded) {
             by_status[loaded->status]++;
-            violations += loaded->status == LOAD_OK ? !are_columns(loaded) : !loaded->message[0];
+            bool is_read = loaded->status == LOAD_OK;
+            violations += is_read ? !are_columns(loaded) || !are_nemesis_events(loaded)
+                                  : !loaded->message[0];
+            nemesis_events += is_read ? (uint64_t)loaded->nemesis_events_n : 0;
         }
         load_close(loaded);
     }
     for (size_t i = 0; i < n_files; i++)
         free(files[i].bytes);
-    printf("cases %llu ok %llu syntax %llu malformed %llu memory %llu violations %llu\n",
+    printf("cases %llu ok %llu syntax %llu malformed %llu memory %llu violations %llu nemeses %llu\n",
            (unsigned long long)cases, (unsigned long long)by_status[LOAD_OK],
            (unsigned long long)by_status[LOAD_SYNTAX], (unsigned long long)by_status[LOAD_MALFORMED],
-           (unsigned long long)by_status[LOAD_NO_MEMORY], (unsigned long long)violations);
+           (unsigned long long)by_status[LOAD_NO_MEMORY], (unsigned long long)violations,
+           (unsigned long long)nemesis_events);
     return violations ? 1 : 0;
 }

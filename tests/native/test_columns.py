@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dissever.harness.columns import columns_of, history_of
+from dissever.harness.columns import operation_of
 from dissever.harness.history import Event, History, Type
 from dissever.native.columns import FAIL, INFO, NONE, OK, TYPE_CODES, Columns
 from dissever.native.load import load
@@ -35,7 +35,7 @@ def _values(columns: Columns, name: str) -> list[Any]:
 
 
 def test_columns_hold_each_operation_by_invocation() -> None:
-    columns = columns_of(HISTORY)
+    columns = HISTORY.columns
 
     assert _column(columns, "type") == [OK, FAIL, OK, INFO]
     assert _column(columns, "process") == [0, 1, 2, 0]
@@ -57,7 +57,7 @@ def test_ids_are_equal_when_type_and_value_are() -> None:
         Event(i, i, i, Type.INVOKE, "write", value) for i, value in enumerate([*values, *values])
     ]
 
-    ids = _column(columns_of(History(tuple(written))), "value_in")
+    ids = _column(History(written).columns, "value_in")
 
     assert len(set(ids)) == len(values)
     assert ids[: len(values)] == ids[len(values) :]
@@ -72,7 +72,7 @@ def test_no_operation_is_a_valid_struct() -> None:
 
 
 def test_struct_shows_the_columns_to_c() -> None:
-    columns = columns_of(HISTORY)
+    columns = HISTORY.columns
     struct = columns.pointer()
 
     assert struct.n == 4
@@ -93,16 +93,20 @@ def test_columns_that_do_not_fit_are_refused(columns: Any, error: type[Exception
         Columns.of(columns)
 
 
-def test_history_again_has_what_columns_say() -> None:
-    again = history_of(columns_of(HISTORY))
+def test_operations_again_have_what_columns_say() -> None:
+    columns = HISTORY.columns
 
-    assert again.operations == HISTORY.operations
+    again = tuple(operation_of(columns, None, at) for at in range(len(columns)))
+
+    assert again == HISTORY.operations
 
 
-def test_chosen_operations_make_a_history() -> None:
-    again = history_of(columns_of(HISTORY), operations=[2])
+def test_chosen_columns_share_names_keys_and_values() -> None:
+    chosen = HISTORY.columns.chosen([2, 0])
 
-    assert [event.index for event in again] == [5, 8]
+    assert _column(chosen, "inv") == [5, 0]
+    assert _values(chosen, "value_out") == [1.0, 1]
+    assert [chosen.fs[f] for f in chosen.f] == ["read", "write"]
 
 
 def test_memory_outlives_what_it_was_loaded_with() -> None:

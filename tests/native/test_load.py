@@ -1,172 +1,139 @@
-"""Files into columns: as the reader of histories reads them, and with errors that name a place."""
+"""Files into columns, and errors that name a place."""
 
 from __future__ import annotations
 
 import math
 import struct
 from collections.abc import Iterator
-from itertools import chain
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
-from dissever.harness.columns import columns_of, history_of
-from dissever.harness.formats import parse_history, to_edn, to_json_lines
-from dissever.harness.history import Event, History, Type
-from dissever.native.columns import NONE, TYPE_CODES, Columns
-from dissever.native.load import LoadError, load
+from dissever.native.columns import INFO, NONE, OK, TYPE_CODES
+from dissever.native.load import FAIL as FAIL_EVENT
+from dissever.native.load import INFO as INFO_EVENT
+from dissever.native.load import LoadError, NemesisEvent, load
 
-HISTORIES = Path(__file__).resolve().parents[2].parent / "shared" / "histories"
-
-VALUES = [
-    None,
-    True,
-    False,
-    0,
-    -7,
-    2**62,
-    2**63,
-    -(2**63),
-    10**40,
-    0.0,
-    0.1,
-    -2.5e-7,
-    1e300,
-    5e-324,
-    123456789.123456789,
-    "",
-    "plain",
-    'a "b" \\ / \n\t\x7f é 😀 \u2028',
-    [],
-    [[], [1, [2, "x"]], None],
-    {},
-    {"b": 1, "a": {"c": [True, 1.5]}},
-    [1, 2],
-    ["r", 3, None],
+FORMS = [
+    ("nil", None),
+    ("true", True),
+    ("-12", -12),
+    ("+5", 5),
+    ("007", 7),
+    ("7N", 7),
+    ("99999999999999999999", 99999999999999999999),
+    ("-9223372036854775808", -9223372036854775808),
+    ("1.5e3", 1500.0),
+    ("2.50M", 2.5),
+    ("1.", 1.0),
+    ("-0.0", 0.0),
+    ("1/4", 0.25),
+    ("1/3", 1 / 3),
+    ("1e999", math.inf),
+    ("0.1e-400", 0.0),
+    ("12345678901234567.5", 12345678901234567.5),
+    (":a/b", "a/b"),
+    ("foo", "foo"),
+    ("-", "-"),
+    ("-x", "-x"),
+    ("+a", "+a"),
+    (":", ""),
+    (r'"a \"b\" \n \u00e9 \ud83d\ude00"', 'a "b" \n é 😀'),
+    ('"two\nlines"', "two\nlines"),
+    (r"\newline", "\n"),
+    (r"\space", " "),
+    (r"\a", "a"),
+    (r"\é", "é"),
+    (r"\u00e9", "é"),
+    (r"[\a\b]", ["a", "b"]),
+    (r"\,", ","),
+    ("[1, 2 ; three\n 4]", [1, 2, 4]),
+    ("(1 2)", [1, 2]),
+    ("#{1 2}", [1, 2]),
+    ("[]", []),
+    ("{}", {}),
+    ("[1 #_ 2 3]", [1, 3]),
+    ("#_ 1 2", 2),
+    ("[#_ x]", []),
+    ("{:a 1 :b [nil]}", {"a": 1, "b": [None]}),
+    ('{1 2, "1" 3}', {"1": 3}),
+    ("{nil 1 true 2}", {"nil": 1, "true": 2}),
+    ("{:a 1 :a 2}", {"a": 2}),
+    ("{:a 1 #_ b}", {"a": 1}),
+    ('#inst "2020"', "2020"),
+    ("#a #b {:c #d [1]}", {"c": [1]}),
+    ("#jepsen.history.Op{:index 0}", {"index": 0}),
 ]
+"""EDN, and the value that it is."""
 
 
-def _random_history(rng: Random, operations: int) -> History:
-    """Operations that overlap, of clients and of a nemesis, with every kind of value."""
-    events: list[Event] = []
-    open_events: dict[int, Event] = {}
-    processes, time, fresh = list(range(4)), 0, 4
-    while len(events) < 2 * operations:
-        time += rng.randrange(3)
-        slot = rng.randrange(5)
-        if slot == 4:
-            fault = Event(len(events), time, "kill", Type.INFO, "kill", {"at": [rng.random()]})
-            events.append(fault)
-            continue
-        before = open_events.pop(slot, None)
-        if before is None:
-            f = rng.choice(["read", "write", "cas"])
-            value = rng.choice(VALUES)
-            key = rng.choice([None, 3, -(2**63), "k é"])
-            node = rng.choice(["n1", "n2", None])
-            asked = Event(
-                len(events), time, processes[slot], Type.INVOKE, f, value, key=key, node=node
-            )
-            open_events[slot] = asked
-            events.append(asked)
-            continue
-        kind = rng.choice([Type.OK, Type.OK, Type.FAIL, Type.INFO])
-        value = rng.choice([before.value, rng.choice(VALUES)])
-        error = None if kind is Type.OK else rng.choice([None, "late", ["BUSY", 'try "later"']])
-        node = rng.choice([before.node, "n3"])
-        events.append(
-            Event(
-                len(events), time, processes[slot], kind, before.f, value, before.key, node, error
-            )
-        )
-        if kind is Type.INFO:
-            processes[slot], fresh = fresh, fresh + 1
-    return History(tuple(events))
+def _values_in(data: str) -> list[Any]:
+    columns = load(data.encode()).columns
+    return [columns.values[value] for value in columns.value_in]
 
 
-def _decoded(columns: Columns) -> dict[str, list[Any]]:
-    """Columns with values for ids: ids may differ where columns do not."""
-    decoded: dict[str, list[Any]] = {name: list(getattr(columns, name)) for name in TYPE_CODES}
-    for name in ("value_in", "value_out", "a", "b"):
-        decoded[name] = [None if each == NONE else columns.values[each] for each in decoded[name]]
-    decoded["key"] = [columns.keys[each] for each in decoded["key"]]
-    decoded["f"] = [columns.fs[each] for each in decoded["f"]]
-    return decoded
+@pytest.mark.parametrize(("form", "value"), FORMS)
+def test_forms_are_values(form: str, value: Any) -> None:
+    in_line = f"{{:process 0 :type :invoke :f :write :value {form}}}"
+    in_vector = f"#tag [{{:value {form} :process 0, :type invoke, :f write}}]"
 
-
-def _is_same_as_read(data: bytes, *, keyed: bool = False) -> None:
-    loaded = load(data, keyed=keyed)
-    read = parse_history(data, keyed=keyed)
-
-    assert _decoded(loaded.columns) == _decoded(columns_of(read.history))
-    assert history_of(loaded.columns, loaded.details()).operations == read.history.operations
-    assert loaded.format == read.format
-    assert set(read.notes) <= set(loaded.notes)
-
-
-def _published() -> list[Path]:
-    folders = (HISTORIES.rglob(pattern) for pattern in ("*.log", "*.txt", "*.edn"))
-    return sorted(chain.from_iterable(folders))
-
-
-def test_published_histories_are_as_they_are_read() -> None:
-    paths = _published()
-    if not paths:
-        pytest.skip("no recorded histories beside the project")
-
-    for path in paths:
-        _is_same_as_read(path.read_bytes())
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_json_lines_are_as_they_are_read(seed: int) -> None:
-    _is_same_as_read(to_json_lines(_random_history(Random(seed), 100)))
-
-
-@pytest.mark.parametrize("keyed", [False, True])
-@pytest.mark.parametrize("seed", range(10))
-def test_edn_is_as_it_is_read(seed: int, keyed: bool) -> None:
-    _is_same_as_read(to_edn(_random_history(Random(seed), 100), keyed=keyed).encode(), keyed=keyed)
+    assert repr(_values_in(in_line)) == repr(_values_in(in_vector)) == repr([value])
 
 
 @pytest.mark.parametrize(
-    "form",
+    ("data", "rows"),
     [
-        *["nil", "true", "-12", "+5", "007", "7N", "99999999999999999999", "-9223372036854775808"],
-        *["1.5e3", "2.50M", "1.", "-0.0", "1/4", "1/3", "1e999", "0.1e-400", "12345678901234567.5"],
-        *[":a/b", "foo", "-", "-x", "+a", ":", r'"a \"b\" \n \u00e9 \ud83d\ude00"', '"two\nlines"'],
-        *[r"\newline", r"\space", r"\a", r"\é", r"\u00e9", r"[\a\b]", r"\,"],
-        *["[1, 2 ; three\n 4]", "(1 2)", "#{1 2}", "[]", "{}", "[1 #_ 2 3]", "#_ 1 2", "[#_ x]"],
-        *["{:a 1 :b [nil]}", '{1 2, "1" 3}', "{nil 1 true 2}", "{:a 1 :a 2}", "{:a 1 #_ b}"],
-        *['#inst "2020"', "#a #b {:c #d [1]}", "#jepsen.history.Op{:index 0}"],
+        (b"", []),
+        (b"\n \n", []),
+        (
+            b"INFO  jepsen.util - 4\t:invoke\t:cas\t[1 2]\r\n\nWARN jepsen.util - :net :info :go",
+            [(4, "cas", INFO, [1, 2], None)],
+        ),
+        (
+            b"INFO\tjepsen.util - 4 :invoke :read   nil ; [\nINFO jepsen.util - 4 :ok :read 3 [4]",
+            [(4, "read", OK, None, 3)],
+        ),
+        (
+            b"INFO  jepsen.util - 4 :invoke :cas [1 2]\nINFO jepsen.util - 4 :info :cas :timed-out",
+            [(4, "cas", INFO, [1, 2], None)],
+        ),
+        (
+            b'{"process":1,"f":"\\u0066","type":"invoke","time":-3,"index":0,"unknown":[{"a":[]}]}',
+            [(1, "f", INFO, None, None)],
+        ),
+        (b"; none\n", []),
+        (b"[]", []),
     ],
 )
-def test_forms_are_as_they_are_read(form: str) -> None:
-    _is_same_as_read(f"{{:process 0 :type :invoke :f :write :value {form}}}".encode())
-    _is_same_as_read(f"#tag [{{:value {form} :process 0, :type invoke, :f write}}]".encode())
+def test_odd_files_are_read(data: bytes, rows: list[tuple[Any, ...]]) -> None:
+    columns = load(data).columns
+    out = [None if each == NONE else columns.values[each] for each in columns.value_out]
+    names = (columns.fs[f] for f in columns.f)
+    asked = (columns.values[each] for each in columns.value_in)
+
+    assert list(zip(columns.process, names, columns.type, asked, out, strict=True)) == rows
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"\n \n",
-        b"INFO  jepsen.util - 4\t:invoke\t:cas\t[1 2]\r\n\nWARN jepsen.util - :nemesis :info :go",
-        b"INFO\tjepsen.util - 4 :invoke :read   nil ; [\nINFO jepsen.util - 4 :ok :read 3 [4]",
-        b"INFO  jepsen.util - 4 :invoke :cas [1 2]\nINFO  jepsen.util - 4 :info :cas :timed-out",
-        b'{"process":1,"f":"\\u0066","type":"invoke","time":-3,"index":0,"unknown":[{"a":[]}]}',
-        b"; none\n",
-        b"[]",
-    ],
-)
-def test_odd_files_are_as_they_are_read(data: bytes) -> None:
-    loaded = load(data)
+def test_events_of_nemeses_are_kept() -> None:
+    loaded = load(b"""
+        {:process 1 :type :invoke :f :read :node "n1"}
+        {:process :nemesis :type :info :f :start :value {:to ["n2" 0]} :node "n2" :time 7}
+        {:type :fail :f :stop :value [1] :key :k :error [:no 3] :process "other"}
+    """)
 
-    assert history_of(loaded.columns, loaded.details()).operations == (
-        parse_history(data).history.operations
-    )
+    assert (loaded.events, loaded.nodes, loaded.last_time) == (3, ("n1", "n2"), 2_000_000)
+    assert list(loaded.nemesis_events()) == [
+        NemesisEvent(1, 7, "nemesis", INFO_EVENT, "start", {"to": ["n2", 0]}, None, "n2", None),
+        NemesisEvent(2, 2_000_000, "other", FAIL_EVENT, "stop", [1], "k", None, ["no", 3]),
+    ]
+
+
+def test_operations_that_are_open_at_once_are_counted() -> None:
+    steps = [(0, "invoke"), (1, "invoke"), (0, "ok"), (2, "invoke"), (1, "info"), (3, "invoke")]
+    lines = "\n".join(f"{{:process {p} :type :{kind} :f :read}}" for p, kind in steps)
+
+    assert load(lines.encode()).open_max == 2
 
 
 @pytest.mark.parametrize(
@@ -186,6 +153,11 @@ def test_odd_files_are_as_they_are_read(data: bytes) -> None:
         (b'{"index":0,"time":0,"process":0,"type":"invoke","f":"r","value":1e400}\n', 1, 65),
         (b'{"index":0,"time":0,"process":0,"type":"invoke","f":"r","value":"a\tb"}\n', 1, 67),
         (b'{"index":0,"time":0,"process":0,"type":"invoke","f":"r","key":1.5}\n', 1, 63),
+        (b'[{"process":0,"type":"invoke","f":"r"}\n {"process":1}]', 2, 2),
+        (b'[{"process":0,"type":"invoke","f":"r"}\n,\n]', 3, 1),
+        (b'[\n{"process":0,"type":"invoke","f":"r"}\n', 3, 1),
+        (b'[{"process":0,"type":"invoke","f":"r"}] x', 1, 41),
+        (b'[{"process":0,"type":"invoke","f":"r","value":"\xff"}]', 1, 48),
         (b"[{:process 0, :type :invoke, :f :read}\n  {:process 0 :type}]", 2, 3),
         (b"[{:process 0, :type :invoke, :f :read}", 1, 1),
         (b"{:process 0, :type :invoke, :f :read}\n{:process 0, :f :read}", 2, 1),
@@ -214,7 +186,7 @@ def test_error_names_line_and_column(data: bytes, line: int, column: int) -> Non
     [
         ([(0, "invoke", "read"), (0, "invoke", "read")], "process 0 already has an open operation"),
         ([(0, "invoke", "read"), (1, "ok", "read")], "process 1 completes what it never invoked"),
-        ([(0, "invoke", "read"), (0, "ok", "cas")], "process 0 completes another operation"),
+        ([(0, "invoke", "read"), (0, "ok", "cas")], "process 0 invoked 'read', completed 'cas'"),
         (
             [(0, "invoke", "read"), (0, "info", "read"), (0, "invoke", "read")],
             "process 0 goes on after an info",
@@ -254,7 +226,6 @@ def test_what_is_left_out_is_noted() -> None:
     assert loaded.notes == (
         "2 fields :link were left out",
         "3 events have no time: each counts as 1 ms after the one before",
-        "1 events of nemeses were left out",
     )
 
 
@@ -287,16 +258,26 @@ def test_floats_are_rounded_as_python_rounds_them() -> None:
 
 
 def test_ids_do_not_depend_on_the_seed_of_the_hash() -> None:
-    data = to_json_lines(_random_history(Random(7), 200))
+    data = b"".join(_many(200))
     first, second = load(data).columns, load(data).columns
 
     assert all(getattr(first, name) == getattr(second, name) for name in TYPE_CODES)
     assert list(first.values) == list(second.values)
 
 
-def test_keyed_values_must_be_pairs() -> None:
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"{:process 0, :type :invoke, :f :read, :value 3}",
+        b"{:process 0, :type :invoke, :f :read, :value [1 2 3]}",
+        b"{:process 0, :type :invoke, :f :read}",
+        b'{"process":0,"type":"invoke","f":"read","value":3}',
+        b'[{"value":[1,2,3],"process":0,"type":"invoke","f":"read"}]',
+    ],
+)
+def test_keyed_values_must_be_pairs(data: bytes) -> None:
     with pytest.raises(LoadError, match=r"expected \[key value\]"):
-        load(b"{:process 0, :type :invoke, :f :read, :value 3}", keyed=True)
+        load(data, keyed=True)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,11 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from random import Random
 
 import pytest
+
+from dissever.native.load import LoadError, load
 
 TESTS = Path(__file__).resolve().parent
 SOURCES = TESTS.parent.parent / "native"
@@ -21,9 +24,17 @@ SEEDS = {
 {"index":4,"time":9,"process":1,"type":"invoke","f":"r","value":{"a":1,"b":"\u00e9é\ud83d\ude00"}}
 {"index":5,"time":9,"process":1,"type":"ok","f":"r","value":[true,false,null,12345678901234567890]}
 """,
+    "array": r"""[
+  {"type": "invoke", "f": "read", "process": 0, "value": [1, {"a": null}]},
+  {"type": "info", "value": [1, {"b": "\u00e9"}], "f": "start", "process": "nemesis"},
+  {"process": "nemesis", "type": "info", "f": "stop", "value": {"to": [1.5e3]}, "error": ["x"]},
+  {"type": "ok", "f": "read", "process": 0, "value": [], "time": 9, "node": "n1"}
+]
+""",
     "edn": r"""{:index 0 :time 5 :process 0 :type :invoke :f :cas :value [7 [1 2]] :node "n1"}
 {:index 1 :time 6 :process :nemesis :type :info :f :start :value {:a #{1}}}
-{:index 2 :time 7 :process 0 :type :fail :f :cas :value [7 [1 2]] :error :timeout}
+{:value [1 2 3] :type :info :f :stop :process :nemesis :node "n1" :error [:no] :key 7}
+{:index 9 :time 7 :process 0 :type :fail :f :cas :value [7 [1 2]] :error :timeout}
 """,
     "knossos": r"""; comment
 [{:process 0, :type :invoke, :f :txn, :value [1/3 #{2.5M \newline \u00e9 "a\\"} #_ [9 {}] :k]}
@@ -48,8 +59,11 @@ def _compiled(folder: Path) -> Path:
     if compiler is None:
         pytest.skip("no C compiler")
     program = folder / "fuzz_load"
-    source = TESTS / "fuzz_load.c"
-    command = [compiler, "-std=c11", "-O1", "-g", f"-I{SOURCES}", str(source), "-o", str(program)]
+    folders = [SOURCES / unit for unit in ("load", "columns")]
+    files = [TESTS / "fuzz_load.c", *sorted(folders[0].glob("*.c"))]
+    wrapped = ",".join(f"--wrap={name}" for name in ("malloc", "calloc", "realloc"))
+    options = ["-std=c11", "-O1", "-g", f"-Wl,{wrapped}", *(f"-I{folder}" for folder in folders)]
+    command = [compiler, *options, *files, "-o", program]
     # A check of its own: with sanitizers, a compiler warns of more than it does for users.
     subprocess.run([*command, "-O2", *WARNINGS], check=True)
     sanitized = subprocess.run([*command, *SANITIZERS], capture_output=True, check=False)
@@ -74,4 +88,24 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     counts = {name: int(count) for name, count in re.findall(r"(\w+) (\d+)", done.stdout)}
     assert counts["violations"] == 0
-    assert min(counts["ok"], counts["syntax"], counts["malformed"], counts["memory"]) > 1000
+    kinds = ("ok", "syntax", "malformed", "memory", "nemeses")
+    assert min(counts[kind] for kind in kinds) > 1000
+
+
+@pytest.mark.parametrize("name", ["json", "array"])
+def test_what_is_kept_as_it_was_written_can_be_decoded(name: str) -> None:
+    """C checks the JSON of a nemesis; Python decodes it later, and must find nothing wrong."""
+    tokens = ["[", "]", "{", "}", ",", ":", '"', "\\u00e9", "\\ud800", "-", "0", "1e9", "null", " "]
+    rng, kept = Random(1), 0
+    for _ in range(20_000):
+        text = SEEDS[name]
+        for _ in range(rng.randrange(3)):
+            at = rng.randrange(len(text))
+            text = text[:at] + rng.choice(tokens) + text[at + rng.randrange(3) :]
+        try:
+            loaded = load(text.encode())
+        except LoadError:
+            continue
+        kept += len(list(loaded.nemesis_events()))
+
+    assert kept > 1000

@@ -14,9 +14,9 @@ from dissever.checkers.linearizable import Linearizable
 from dissever.checkers.models import CAS_REGISTER
 from dissever.harness import clock, store
 from dissever.harness.cluster.backends import SIMULATED
-from dissever.harness.formats import read_history
 from dissever.harness.history import History, Type
 from dissever.harness.plan import Options
+from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Verdict
 from dissever.harness.runner import execute
 from dissever.harness.system import checked

@@ -1,0 +1,201 @@
+/*
+ * edn_history.c: the fields of an event in EDN.
+ *
+ * Source: Jepsen, `store.clj`; Knossos, `history.clj`; Porcupine, `porcupine_test.go`.
+ */
+#include "edn_history.h"
+
+#include "edn.h"
+#include "record.h"
+
+/* Read the name of a field; what is no text is shown as it is written. */
+static bool edn_name(struct load *l, struct span *name)
+{
+    const uint8_t *start = l->at;
+    if (*start == ':' || *start == '"' || *start == '\\' || edn_is_letter(*start))
+        return edn_text(l, "a text", name);
+    if (*start == '[' || *start == '(' || *start == '{')
+        return load_fail(l, LOAD_SYNTAX, start, "expected simple keys in a map");
+    int32_t id = edn_form(l, 1);
+    *name = (struct span){start, (size_t)(l->at - start)};
+    return id >= 0;
+}
+
+/* Read nil (has is false) or an integer of 64 bits. */
+static bool edn_integer(struct load *l, const char *expected, bool *has, int64_t *number)
+{
+    const uint8_t *start = l->at, *at = start, *end = l->end;
+    uint64_t digits = 0;
+    at += *at == '-' || *at == '+';
+    const uint8_t *first = at;
+    for (; at < end && is_digit(*at) && at - first < 19; at++)
+        digits = digits * 10 + (uint64_t)(*at - '0');
+    *has = at > first;
+    at += *has && at < end && *at == 'N';
+    l->at = *has ? at : start + (end - start < 3 ? 0 : 3);
+    bool is_known = *has ? digits <= INT64_MAX : l->at > start && memcmp(start, "nil", 3) == 0;
+    if (!is_known || (l->at < end && !edn_is_end(*l->at)))
+        return load_fail(l, LOAD_SYNTAX, start, "expected %s", expected);
+    *number = *start == '-' ? -(int64_t)digits : (int64_t)digits;
+    return true;
+}
+
+static bool edn_process(struct load *l, struct event *event)
+{
+    struct span name;
+    if (event->has_process)
+        return load_fail(l, LOAD_SYNTAX, l->at, "an operation has two :process");
+    event->is_client = is_digit(*l->at) || *l->at == '-' || *l->at == '+';
+    if (event->is_client)
+        return edn_integer(l, "a process", &event->has_process, &event->process);
+    event->has_process = true;
+    if (!edn_text(l, "a process", &name))
+        return false;
+    event->nemesis = value_of_text(l, name);
+    return event->nemesis >= 0;
+}
+
+static bool edn_type(struct load *l, struct event *event)
+{
+    struct span name;
+    const uint8_t *start = l->at;
+    if (!edn_text(l, "a type of operation", &name))
+        return false;
+    event->type = event_type_of(name);
+    return event->type != EVENT_NONE ||
+           load_fail(l, LOAD_SYNTAX, start, "expected a type of operation, got '%.*s'",
+                     SPAN_SHOWN(name));
+}
+
+static bool edn_node(struct load *l, struct event *event)
+{
+    struct span name;
+    const uint8_t *start = l->at;
+    if (l->end - l->at >= 3 && memcmp(l->at, "nil", 3) == 0) {
+        name = edn_atom(l);
+        if (SPAN_IS(name, "nil"))
+            return true;
+        l->at = start;
+    }
+    if (!edn_text(l, "a text as node", &name))
+        return false;
+    event->node = event_name(l, &l->nodes_cache, &l->nodes, name, LOAD_NAMES_MAX);
+    return event->node >= 0;
+}
+
+static bool edn_ignored(struct load *l, struct span name)
+{
+    int32_t ignored;
+    if (!event_leave_out(l, name))
+        return false;
+    l->skips = true;
+    bool is_read = edn_any(l, &ignored);
+    l->skips = false;
+    return is_read;
+}
+
+/* Read a value that is [key value], if that is what it is, without making a value of the pair. */
+static bool edn_keyed(struct load *l, struct event *event)
+{
+    const uint8_t *start = l->at;
+    size_t from = l->stack_n;
+    event->has_pair = false;
+    if (*l->at != '[' || (event->has_process && !event->is_client))
+        return edn_any(l, &event->value);
+    l->at++;
+    if (!edn_items(l, ']', start, 1))
+        return false;
+    return event_pop_pair(l, event, from);
+}
+
+/* Read the value of one field, which begins here. */
+static bool edn_field(struct load *l, struct event *event, enum field field)
+{
+    struct span name;
+    switch (field) {
+    case FIELD_INDEX:
+        return edn_integer(l, "an integer as :index", &event->has_index, &event->index);
+    case FIELD_TIME:
+        return edn_integer(l, "an integer as :time", &event->has_time, &event->time);
+    case FIELD_PROCESS:
+        return edn_process(l, event);
+    case FIELD_TYPE:
+        return edn_type(l, event);
+    case FIELD_F:
+        return edn_text(l, "a name as :f", &name) && event_set_f(l, event, name);
+    case FIELD_VALUE:
+        return l->keyed ? edn_keyed(l, event) : edn_any(l, &event->value);
+    case FIELD_KEY:
+        return edn_any(l, &event->key);
+    case FIELD_NODE:
+        return edn_node(l, event);
+    case FIELD_ERROR:
+        return edn_any(l, &event->error);
+    default:
+        return false;
+    }
+}
+
+/* Read the fields of an event from its brace to its brace. */
+static bool edn_fields(struct load *l, struct event *event)
+{
+    event->at = l->at++;
+    while (edn_more(l, '}', event->at, 1)) {
+        struct span name;
+        if (!edn_name(l, &name))
+            return false;
+        enum field field = event_field_of(name);
+        if (!edn_more(l, '}', event->at, 1))
+            return load_fail(l, LOAD_SYNTAX, event->at, "a map has a key without a value");
+        if (!(field == FIELD_OTHER ? edn_ignored(l, name) : edn_field(l, event, field)))
+            return false;
+    }
+    return l->loaded.status == LOAD_OK;
+}
+
+static bool edn_event(struct load *l)
+{
+    struct event event = EVENT_EMPTY;
+    l->stack_n = 0;
+    if (!edn_fields(l, &event))
+        return false;
+    const char *name = event_missing(&event);
+    if (name)
+        return load_fail(l, LOAD_SYNTAX, event.at, "an operation has no :%s", name);
+    return (!l->keyed || event_divide(l, &event)) && load_record(l, &event);
+}
+
+/* Read an event, which may be tagged, or in a vector at the top a number of them. */
+static bool edn_top(struct load *l, bool is_item, int depth)
+{
+    const uint8_t *start = l->at;
+    bool is_set = l->end - l->at > 1 && l->at[0] == '#' && l->at[1] == '{';
+    if (*l->at == '{')
+        return edn_event(l);
+    if (*l->at == '#' && !is_set) {
+        if (depth > LOAD_DEPTH_MAX)
+            return load_fail(l, LOAD_SYNTAX, l->at, "expected at most %d levels", LOAD_DEPTH_MAX);
+        if (!edn_tag(l))
+            return false;
+        enum edn_next next = edn_next(l, depth);
+        return next == EDN_FORM ? edn_top(l, is_item, depth + 1)
+                                : next != EDN_ERROR && edn_fail(l, "a form");
+    }
+    if (is_item || !(is_set || *l->at == '[' || *l->at == '('))
+        return edn_fail(l, "a map");
+    uint8_t closing = is_set ? '}' : *l->at == '[' ? ']' : ')';
+    l->at += 1 + is_set;
+    while (edn_more(l, closing, start, 1))
+        if (!edn_top(l, true, 1))
+            return false;
+    return l->loaded.status == LOAD_OK;
+}
+
+bool edn_history(struct load *l)
+{
+    enum edn_next next;
+    while ((next = edn_next(l, 0)) == EDN_FORM)
+        if (!edn_top(l, false, 0))
+            return false;
+    return next == EDN_END || (next == EDN_CLOSE && edn_fail(l, "a form"));
+}

@@ -1,0 +1,460 @@
+/*
+ * json.c: values of JSON, and the fields of an event.
+ *
+ * Source: RFC 8259.
+ */
+#include "json.h"
+
+#include <math.h>
+
+#include "record.h"
+#include "values.h"
+
+#include "values.h"
+
+/* Go to what is no white space. Where lines are read, no newline comes before the end. */
+static inline void json_blank(struct load *l)
+{
+    while (l->at < l->end &&
+           (*l->at == ' ' || *l->at == '\t' || *l->at == '\r' || *l->at == '\n'))
+        l->at++;
+}
+
+static bool json_fail(struct load *l, const char *expected)
+{
+    if (l->at >= l->end)
+        return load_fail(l, LOAD_SYNTAX, l->at, "expected %s, the %s ends", expected,
+                         l->loaded.format == LOAD_JSON_LINES ? "line" : "text");
+    return load_fail(l, LOAD_SYNTAX, l->at, "expected %s, got '%c'", expected, *l->at);
+}
+
+/* Read one byte that must come, after blanks. */
+static bool json_byte(struct load *l, uint8_t byte, const char *expected)
+{
+    json_blank(l);
+    if (l->at >= l->end || *l->at != byte)
+        return json_fail(l, expected);
+    l->at++;
+    return true;
+}
+
+static bool json_digits(struct load *l)
+{
+    if (l->at >= l->end || !is_digit(*l->at))
+        return json_fail(l, "a digit");
+    while (l->at < l->end && is_digit(*l->at))
+        l->at++;
+    return true;
+}
+
+/* Read a number; `is_float` when it has a point or an exponent. */
+static bool json_number(struct load *l, struct span *text, bool *is_float)
+{
+    const uint8_t *start = l->at;
+    *is_float = false;
+    l->at += *l->at == '-';
+    if (l->at < l->end && *l->at == '0' && l->end - l->at > 1 && is_digit(l->at[1]))
+        return load_fail(l, LOAD_SYNTAX, l->at, "a number begins with 0");
+    if (!json_digits(l))
+        return false;
+    if (l->at < l->end && *l->at == '.') {
+        *is_float = true;
+        l->at++;
+        if (!json_digits(l))
+            return false;
+    }
+    if (l->at < l->end && (*l->at == 'e' || *l->at == 'E')) {
+        *is_float = true;
+        l->at++;
+        l->at += l->at < l->end && (*l->at == '+' || *l->at == '-');
+        if (!json_digits(l))
+            return false;
+    }
+    *text = (struct span){start, (size_t)(l->at - start)};
+    return value_is_short_number(l, *text);
+}
+
+static int32_t json_number_value(struct load *l)
+{
+    struct span text;
+    bool is_float;
+    if (!json_number(l, &text, &is_float))
+        return -1;
+    if (!is_float)
+        return value_of_integer(l, text);
+    double number = value_decimal(text);
+    if (isinf(number)) {
+        load_fail(l, LOAD_SYNTAX, text.at, "a number is out of range");
+        return -1;
+    }
+    return value_of_double(l, number);
+}
+
+static int32_t json_word(struct load *l)
+{
+    static const struct {
+        const char *text;
+        size_t length;
+        uint8_t tag;
+    } words[] = {{"null", 4, LOAD_NIL}, {"true", 4, LOAD_TRUE}, {"false", 5, LOAD_FALSE}};
+    for (int i = 0; i < 3; i++) {
+        if ((size_t)(l->end - l->at) >= words[i].length &&
+            memcmp(l->at, words[i].text, words[i].length) == 0) {
+            l->at += words[i].length;
+            return words[i].tag == LOAD_NIL ? 0 : value_of_word(l, words[i].tag, 0);
+        }
+    }
+    json_fail(l, "a value");
+    return -1;
+}
+
+static int32_t json_value(struct load *l, int depth);
+
+static bool json_list(struct load *l, int depth)
+{
+    l->at++;
+    json_blank(l);
+    if (l->at < l->end && *l->at == ']') {
+        l->at++;
+        return true;
+    }
+    for (;;) {
+        int32_t item = json_value(l, depth + 1);
+        if (item < 0 || !value_push(l, item))
+            return false;
+        json_blank(l);
+        if (l->at < l->end && *l->at == ',')
+            l->at++;
+        else
+            return json_byte(l, ']', "',' or ']'");
+    }
+}
+
+static bool json_map(struct load *l, int depth)
+{
+    l->at++;
+    json_blank(l);
+    if (l->at < l->end && *l->at == '}') {
+        l->at++;
+        return true;
+    }
+    for (;;) {
+        struct span name;
+        json_blank(l);
+        if (l->at >= l->end || *l->at != '"')
+            return json_fail(l, "a key of a map");
+        if (!value_string(l, true, &name))
+            return false;
+        int32_t key = value_of_text(l, name);
+        if (key < 0 || !value_push(l, key) || !json_byte(l, ':', "':'"))
+            return false;
+        int32_t value = json_value(l, depth + 1);
+        if (value < 0 || !value_push(l, value))
+            return false;
+        json_blank(l);
+        if (l->at < l->end && *l->at == ',')
+            l->at++;
+        else
+            return json_byte(l, '}', "',' or '}'");
+    }
+}
+
+/* Read any value; returns its id, or -1. */
+static int32_t json_value(struct load *l, int depth)
+{
+    struct span text;
+    size_t from = l->stack_n;
+    json_blank(l);
+    if (depth > LOAD_DEPTH_MAX) {
+        load_fail(l, LOAD_SYNTAX, l->at, "expected at most %d levels", LOAD_DEPTH_MAX);
+        return -1;
+    }
+    switch (l->at < l->end ? *l->at : 0) {
+    case '"':
+        return value_string(l, true, &text) ? value_of_text(l, text) : -1;
+    case '[':
+        return json_list(l, depth) ? value_pop_list(l, from) : -1;
+    case '{':
+        return json_map(l, depth) ? value_pop_map(l, from) : -1;
+    case '-': case '0': case '1': case '2': case '3': case '4':
+    case '5': case '6': case '7': case '8': case '9':
+        return json_number_value(l);
+    default:
+        return json_word(l);
+    }
+}
+
+/* Read an integer of 64 bits. */
+static bool json_integer(struct load *l, int64_t *number)
+{
+    struct span text;
+    bool is_float;
+    uint64_t digits = 0;
+    json_blank(l);
+    if (l->at >= l->end || (*l->at != '-' && !is_digit(*l->at)))
+        return json_fail(l, "an integer");
+    if (!json_number(l, &text, &is_float))
+        return false;
+    bool is_negative = text.at[0] == '-';
+    for (size_t i = is_negative; i < text.length && i < 20; i++)
+        digits = digits * 10 + (uint64_t)(text.at[i] - '0');
+    if (is_float || text.length - is_negative > 19 || digits > INT64_MAX)
+        return load_fail(l, LOAD_SYNTAX, text.at, "expected an integer of 64 bits");
+    *number = is_negative ? -(int64_t)digits : (int64_t)digits;
+    return true;
+}
+
+/* Read a text that stands where `expected` says; nothing else will do. */
+static bool json_text(struct load *l, const char *expected, struct span *text)
+{
+    json_blank(l);
+    if (l->at >= l->end || *l->at != '"')
+        return json_fail(l, expected);
+    return value_string(l, true, text);
+}
+
+static bool json_process(struct load *l, struct event *event)
+{
+    struct span name;
+    json_blank(l);
+    if (event->has_process)
+        return load_fail(l, LOAD_SYNTAX, l->at, "an event has two processes");
+    event->has_process = true;
+    event->is_client = l->at < l->end && *l->at != '"';
+    if (event->is_client)
+        return json_integer(l, &event->process);
+    if (!json_text(l, "a process", &name))
+        return false;
+    event->nemesis = value_of_text(l, name);
+    return event->nemesis >= 0;
+}
+
+static bool json_type(struct load *l, struct event *event)
+{
+    struct span name;
+    json_blank(l);
+    const uint8_t *start = l->at;
+    if (!json_text(l, "a type", &name))
+        return false;
+    event->type = event_type_of(name);
+    return event->type != EVENT_NONE ||
+           load_fail(l, LOAD_SYNTAX, start, "expected a type, got '%.*s'", SPAN_SHOWN(name));
+}
+
+static bool json_f(struct load *l, struct event *event)
+{
+    struct span name;
+    return json_text(l, "a text as f", &name) && event_set_f(l, event, name);
+}
+
+static bool json_key(struct load *l, struct event *event)
+{
+    json_blank(l);
+    const uint8_t *start = l->at;
+    event->key = json_value(l, 0);
+    if (event->key < 0)
+        return false;
+    switch (event->key ? l->values.tags[event->key] : LOAD_NIL) {
+    case LOAD_NIL: case LOAD_INTEGER: case LOAD_LARGE: case LOAD_TEXT:
+        return true;
+    default:
+        return load_fail(l, LOAD_SYNTAX, start, "expected an integer, a text or null as key");
+    }
+}
+
+static bool json_node(struct load *l, struct event *event)
+{
+    struct span name;
+    json_blank(l);
+    event->node = 0;
+    if (l->at < l->end && *l->at == 'n')
+        return json_word(l) == 0;
+    if (!json_text(l, "a text or null as node", &name))
+        return false;
+    event->node = event_name(l, &l->nodes_cache, &l->nodes, name, LOAD_NAMES_MAX);
+    return event->node >= 0;
+}
+
+static bool json_any(struct load *l, int32_t *id)
+{
+    *id = json_value(l, 0);
+    return *id >= 0;
+}
+
+/* Check a value and make none of it. */
+static bool json_skipped(struct load *l)
+{
+    int32_t ignored;
+    l->skips = true;
+    bool is_read = json_any(l, &ignored);
+    l->skips = false;
+    return is_read;
+}
+
+/* Read a value or an error; one of a nemesis is kept as it is written, since nobody compares it. */
+static bool json_content(struct load *l, const struct event *event, int32_t *id)
+{
+    if (!event->has_process || event->is_client)
+        return json_any(l, id);
+    json_blank(l);
+    const uint8_t *start = l->at;
+    if (!json_skipped(l))
+        return false;
+    *id = value_of_json(l, (struct span){start, (size_t)(l->at - start)});
+    return *id >= 0;
+}
+
+/* Read a value that is [key value], if that is what it is, without making a value of the pair. */
+static bool json_keyed(struct load *l, struct event *event)
+{
+    size_t from = l->stack_n;
+    json_blank(l);
+    event->has_pair = false;
+    if (l->at >= l->end || *l->at != '[' || (event->has_process && !event->is_client))
+        return json_content(l, event, &event->value);
+    return json_list(l, 0) && event_pop_pair(l, event, from);
+}
+
+static bool json_ignored(struct load *l, struct span name)
+{
+    return event_leave_out(l, name) && json_skipped(l);
+}
+
+/* Read the value of one field. */
+static bool json_field(struct load *l, struct event *event, struct span name)
+{
+    switch (event_field_of(name)) {
+    case FIELD_INDEX:
+        event->has_index = true;
+        return json_integer(l, &event->index);
+    case FIELD_TIME:
+        event->has_time = true;
+        return json_integer(l, &event->time);
+    case FIELD_PROCESS:
+        return json_process(l, event);
+    case FIELD_TYPE:
+        return json_type(l, event);
+    case FIELD_F:
+        return json_f(l, event);
+    case FIELD_VALUE:
+        return l->keyed ? json_keyed(l, event) : json_content(l, event, &event->value);
+    case FIELD_KEY:
+        return json_key(l, event);
+    case FIELD_NODE:
+        return json_node(l, event);
+    case FIELD_ERROR:
+        return json_content(l, event, &event->error);
+    default:
+        return json_ignored(l, name);
+    }
+}
+
+/* Read the object of an event, from its brace to its brace. */
+static bool json_event(struct load *l, struct event *event)
+{
+    if (!json_byte(l, '{', "an object"))
+        return false;
+    event->at = l->at - 1;
+    json_blank(l);
+    bool is_empty = l->at < l->end && *l->at == '}';
+    while (!is_empty) {
+        struct span name;
+        if (!json_text(l, "a field", &name))
+            return false;
+        if (l->at < l->end && *l->at == ':')
+            l->at++;
+        else if (!json_byte(l, ':', "':'"))
+            return false;
+        if (!json_field(l, event, name))
+            return false;
+        json_blank(l);
+        if (l->at >= l->end || *l->at != ',')
+            break;
+        l->at++;
+    }
+    return json_byte(l, '}', "',' or '}'");
+}
+
+static bool json_record(struct load *l, struct event *event)
+{
+    const char *name = event_missing(event);
+    if (name)
+        return load_fail(l, LOAD_SYNTAX, event->at, "an event has no %s", name);
+    l->is_whole = true;
+    return (!l->keyed || event_divide(l, event)) && load_record(l, event);
+}
+
+static bool json_line(struct load *l)
+{
+    struct event event = EVENT_EMPTY;
+    l->stack_n = 0;
+    if (!json_event(l, &event))
+        return false;
+    json_blank(l);
+    if (l->at < l->end)
+        return json_fail(l, "the end of the line");
+    return json_record(l, &event);
+}
+
+/* Forget an error in the last line when it is cut off: it has no newline, and is no event. */
+static bool json_cut(struct load *l, const uint8_t *file_end)
+{
+    if (l->end != file_end || l->is_whole || l->loaded.status != LOAD_SYNTAX)
+        return false;
+    l->loaded.status = LOAD_OK;
+    l->loaded.cut_line = l->loaded.line;
+    l->loaded.line = l->loaded.column = 0;
+    l->message[0] = 0;
+    return true;
+}
+
+bool json_lines(struct load *l)
+{
+    const uint8_t *file_end = l->end;
+    const uint8_t *valid_end = utf8_end(l->begin, file_end);
+    for (; l->at < file_end; l->at = l->end + (l->end < file_end)) {
+        const uint8_t *newline = memchr(l->at, '\n', (size_t)(file_end - l->at));
+        l->end = newline ? newline : file_end;
+        json_blank(l);
+        if (l->at == l->end)
+            continue;
+        l->is_whole = false;
+        bool is_read = l->end <= valid_end ? json_line(l)
+                                           : load_fail(l, LOAD_SYNTAX, valid_end, "expected UTF-8");
+        if (!is_read)
+            return json_cut(l, file_end);
+    }
+    return true;
+}
+
+bool json_is_array(const uint8_t *at, const uint8_t *end)
+{
+    static const uint8_t beginning[] = "[{\"";
+    for (int i = 0; i < 3; at++, i++) {
+        while (at < end && (*at == ' ' || (*at >= '\t' && *at <= '\r')))
+            at++;
+        if (at == end || *at != beginning[i])
+            return false;
+    }
+    return true;
+}
+
+bool json_array(struct load *l)
+{
+    bool is_last = false;
+    if (!json_byte(l, '[', "'['"))
+        return false;
+    while (!is_last) {
+        struct event event = EVENT_EMPTY;
+        l->stack_n = 0;
+        if (!json_event(l, &event) || !json_record(l, &event))
+            return false;
+        json_blank(l);
+        is_last = l->at >= l->end || *l->at != ',';
+        l->at += !is_last;
+    }
+    if (!json_byte(l, ']', "',' or ']'"))
+        return false;
+    json_blank(l);
+    return l->at == l->end || json_fail(l, "the end of the text");
+}

@@ -1,0 +1,82 @@
+/*
+ * reading.h: the state of one reading, which the files of this folder share.
+ *
+ * `load_open` makes it and `load_close` frees it with all that hangs on it; no other file frees a
+ * part. `at` moves from `begin` to `end`, which is the end of the line where lines are read.
+ */
+#ifndef DISSEVER_READING_H
+#define DISSEVER_READING_H
+
+#include "intern.h"
+
+/* A run of bytes of the input, or of a value; it owns nothing. */
+struct span {
+    const uint8_t *at;
+    size_t length;
+};
+
+#define SPAN_IS(span, literal)                                                                     \
+    ((span).length == sizeof(literal) - 1 && memcmp((span).at, literal, sizeof(literal) - 1) == 0)
+
+/* For messages: at most 40 bytes of a span. */
+#define SPAN_SHOWN(span) (int)((span).length < 40 ? (span).length : 40), (const char *)(span).at
+
+/* Ids of short names, by a hash of the name. */
+struct name_cache {
+    uint64_t words[16]; /* 0 is empty: a name's word holds its length */
+    int32_t ids[16];
+};
+
+struct process_slot; /* see record.c */
+
+/* The columns of columns.h, with the types of their items. */
+#define LOAD_COLUMNS(X)                                                                            \
+    X(int8_t, type)                                                                                \
+    X(int32_t, process) X(uint16_t, f) X(int32_t, key)                                             \
+    X(int32_t, value_in) X(int32_t, value_out) X(int32_t, a) X(int32_t, b)                         \
+    X(int32_t, inv) X(int32_t, ret) X(int64_t, inv_time) X(int64_t, ret_time)
+
+#define LOAD_COLUMN(item, column) item *column;
+
+struct load {
+    struct loaded loaded; /* first: the caller holds a pointer to it */
+    char message[LOAD_MESSAGE_BYTES];
+    const uint8_t *begin, *at, *end;
+    bool keyed;
+    bool skips;    /* what is read now is not interned */
+    bool is_whole; /* the line is an event, whatever else is wrong */
+
+    struct intern values, fs, nodes, fields, keys;
+    struct name_cache fs_cache, nodes_cache;
+    int64_t *field_counts;
+    uint8_t *text; /* a text with its escapes resolved */
+    size_t text_capacity;
+    int32_t *stack; /* items of the lists and maps that are open */
+    size_t stack_n, stack_capacity;
+
+    struct process_slot *processes; /* a hash table */
+    size_t processes_n, processes_used;
+    int64_t last_index;
+    int32_t open_n; /* operations that are open now */
+
+    size_t capacity; /* of every column, and of node */
+    LOAD_COLUMNS(LOAD_COLUMN)
+    uint16_t *node;
+    int32_t n;
+    struct load_detail *details;
+    size_t details_n, details_capacity;
+    struct load_nemesis_event *nemesis_events;
+    size_t nemesis_events_n, nemesis_events_capacity;
+};
+
+/*
+ * Set the status, the message and the place of an error, unless there is one already. `at` lies in
+ * the input, its end included. Returns false.
+ */
+__attribute__((format(printf, 4, 5))) bool load_fail(struct load *l, int32_t status,
+                                                     const uint8_t *at, const char *format, ...);
+
+/* As load_fail, with LOAD_NO_MEMORY. */
+bool load_no_memory(struct load *l);
+
+#endif

@@ -1,0 +1,205 @@
+/*
+ * record.c: processes with their open operations, and the columns.
+ */
+#include "record.h"
+
+#include <stdlib.h>
+
+enum process_state { PROCESS_FREE = -1, PROCESS_ENDED = -2 };
+
+/* A client process, and the operation that it has open or a process_state. */
+struct process_slot {
+    int32_t process;
+    int32_t open;
+    bool is_used;
+};
+
+static bool malformed(struct load *l, const struct event *event, const char *what)
+{
+    l->loaded.index = event->index;
+    return load_fail(l, LOAD_MALFORMED, event->at, "process %lld %s", (long long)event->process,
+                     what);
+}
+
+static bool completes_another(struct load *l, const struct event *event, int32_t invoked)
+{
+    struct span asked = {intern_bytes(&l->fs, invoked), intern_length(&l->fs, invoked)};
+    struct span got = {intern_bytes(&l->fs, event->f), intern_length(&l->fs, event->f)};
+    l->loaded.index = event->index;
+    return load_fail(l, LOAD_MALFORMED, event->at,
+                     "process %lld invoked '%.*s', completed '%.*s'", (long long)event->process,
+                     SPAN_SHOWN(asked), SPAN_SHOWN(got));
+}
+
+static bool processes_rehash(struct load *l)
+{
+    size_t next = l->processes_n ? l->processes_n * 2 : 64;
+    struct process_slot *slots = calloc(next, sizeof *slots);
+    if (!slots)
+        return load_no_memory(l);
+    for (size_t i = 0; i < l->processes_n; i++) {
+        if (!l->processes[i].is_used)
+            continue;
+        size_t at = intern_mix(l->values.seed ^ (uint32_t)l->processes[i].process) & (next - 1);
+        while (slots[at].is_used)
+            at = (at + 1) & (next - 1);
+        slots[at] = l->processes[i];
+    }
+    free(l->processes);
+    l->processes = slots;
+    l->processes_n = next;
+    return true;
+}
+
+/* The slot of a process, or NULL without memory. */
+static struct process_slot *process_slot(struct load *l, int32_t process)
+{
+    if (l->processes_used * 2 >= l->processes_n && !processes_rehash(l))
+        return NULL;
+    size_t at = intern_mix(l->values.seed ^ (uint32_t)process) & (l->processes_n - 1);
+    while (l->processes[at].is_used && l->processes[at].process != process)
+        at = (at + 1) & (l->processes_n - 1);
+    if (!l->processes[at].is_used) {
+        l->processes[at] = (struct process_slot){process, PROCESS_FREE, true};
+        l->processes_used++;
+    }
+    return &l->processes[at];
+}
+
+#define RESIZE(item, column)                                                                       \
+    {                                                                                              \
+        void *moved = realloc(l->column, capacity * sizeof(item));                                 \
+        if (!moved)                                                                                \
+            return load_no_memory(l);                                                              \
+        l->column = moved;                                                                         \
+    }
+
+bool record_resize(struct load *l, size_t capacity)
+{
+    if (capacity > INT32_MAX)
+        return load_fail(l, LOAD_SYNTAX, l->at, "expected at most 2^30 operations");
+    LOAD_COLUMNS(RESIZE)
+    RESIZE(uint16_t, node)
+    l->capacity = capacity;
+    return true;
+}
+
+static bool add_detail(struct load *l, int32_t operation, const struct event *event)
+{
+    if (l->details_n == l->details_capacity) {
+        void *moved = l->details_n == INT32_MAX ? NULL
+                                                : load_grown(l->details, &l->details_capacity,
+                                                        l->details_n + 1, sizeof *l->details);
+        if (!moved)
+            return load_no_memory(l);
+        l->details = moved;
+    }
+    l->details[l->details_n++] = (struct load_detail){
+        operation, (int32_t)event->index, event->type != LOAD_EVENT_INVOKE,
+        event->value, event->key, event->node, event->error,
+    };
+    return true;
+}
+
+static bool record_invocation(struct load *l, struct process_slot *slot, const struct event *event)
+{
+    if (slot->open >= 0)
+        return malformed(l, event, "already has an open operation");
+    if (slot->open == PROCESS_ENDED)
+        return malformed(l, event, "goes on after an info");
+    if ((size_t)l->n == l->capacity && !record_resize(l, l->capacity ? l->capacity * 2 : 64))
+        return false;
+    int32_t key = intern_word(&l->keys, LOAD_INTEGER, event->key);
+    if (key < 0)
+        return load_no_memory(l);
+    size_t i = (size_t)l->n;
+    l->type[i] = COLUMNS_INFO;
+    l->process[i] = (int32_t)event->process;
+    l->f[i] = (uint16_t)event->f;
+    l->node[i] = (uint16_t)event->node;
+    l->key[i] = key;
+    l->value_in[i] = event->value;
+    l->value_out[i] = -1;
+    l->a[i] = event->value;
+    l->b[i] = -1;
+    l->inv[i] = (int32_t)event->index;
+    l->ret[i] = -1;
+    l->inv_time[i] = event->time;
+    l->ret_time[i] = 0;
+    if (event->is_cas && l->values.tags[event->value] == LOAD_LIST &&
+        intern_length(&l->values, event->value) == 2 * sizeof(int32_t)) {
+        memcpy(&l->a[i], intern_bytes(&l->values, event->value), sizeof(int32_t));
+        memcpy(&l->b[i], intern_bytes(&l->values, event->value) + 4, sizeof(int32_t));
+    }
+    slot->open = l->n++;
+    l->open_n++;
+    if (l->open_n > l->loaded.open_max)
+        l->loaded.open_max = l->open_n;
+    return !event->error || add_detail(l, slot->open, event);
+}
+
+static bool record_completion(struct load *l, struct process_slot *slot, const struct event *event)
+{
+    if (slot->open < 0)
+        return malformed(l, event, "completes what it never invoked");
+    int32_t operation = slot->open;
+    l->open_n--;
+    if (l->f[operation] != (uint16_t)event->f)
+        return completes_another(l, event, l->f[operation]);
+    bool is_info = event->type == LOAD_EVENT_INFO;
+    bool is_ok = event->type == LOAD_EVENT_OK;
+    slot->open = is_info ? PROCESS_ENDED : PROCESS_FREE;
+    l->type[operation] = is_ok ? COLUMNS_OK : is_info ? COLUMNS_INFO : COLUMNS_FAIL;
+    l->value_out[operation] = is_ok ? event->value : -1;
+    l->ret[operation] = is_info ? -1 : (int32_t)event->index;
+    l->ret_time[operation] = event->time;
+    bool is_plain = !is_info && (is_ok || event->value == l->value_in[operation]);
+    bool is_at_home = event->node == l->node[operation] &&
+                      event->key == l->keys.words[l->key[operation]];
+    if (is_plain && is_at_home && !event->error)
+        return true;
+    return add_detail(l, operation, event);
+}
+
+static bool record_nemesis(struct load *l, const struct event *event)
+{
+    void *moved = l->nemesis_events;
+    if (l->nemesis_events_n == l->nemesis_events_capacity)
+        moved = load_grown(moved, &l->nemesis_events_capacity, l->nemesis_events_n + 1,
+                           sizeof *l->nemesis_events);
+    if (!moved)
+        return load_no_memory(l);
+    l->nemesis_events = moved;
+    l->nemesis_events[l->nemesis_events_n++] = (struct load_nemesis_event){
+        event->time, (int32_t)event->index, event->nemesis, event->type, event->f,
+        event->value, event->key, event->node, event->error,
+    };
+    return true;
+}
+
+bool load_record(struct load *l, struct event *event)
+{
+    if (!event->has_index)
+        event->index = l->loaded.events;
+    if (event->index <= l->last_index)
+        return load_fail(l, LOAD_SYNTAX, event->at, "expected an index after %lld, got %lld",
+                         (long long)l->last_index, (long long)event->index);
+    if (event->index >= INT32_MAX)
+        return load_fail(l, LOAD_SYNTAX, event->at, "expected an index below 2^31 - 1");
+    l->last_index = event->index;
+    l->loaded.events++;
+    if (!event->has_time) {
+        event->time = event->index * NS_PER_EVENT;
+        l->loaded.untimed++;
+    }
+    l->loaded.last_time = event->time;
+    if (!event->is_client)
+        return record_nemesis(l, event);
+    if (event->process < INT32_MIN || event->process > INT32_MAX)
+        return load_fail(l, LOAD_SYNTAX, event->at, "expected a process of 32 bits");
+    struct process_slot *slot = process_slot(l, (int32_t)event->process);
+    if (!slot)
+        return false;
+    return event->type == LOAD_EVENT_INVOKE ? record_invocation(l, slot, event)
+                                            : record_completion(l, slot, event);
+}
