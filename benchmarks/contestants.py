@@ -23,7 +23,7 @@ from typing import Any, Final
 from dissever.checkers import Linearizable
 from dissever.checkers.fast import JUDGED
 from dissever.checkers.from_columns import judge_columns
-from dissever.checkers.models import MODELS, Family, Model
+from dissever.checkers.linearizability.models import MODELS, Family, Model
 from dissever.harness.formats import read_history
 from dissever.harness.results import Budget
 from dissever.native import registers as native_keys

@@ -23,9 +23,9 @@ from random import Random
 from typing import Any, Final
 
 from dissever.checkers import blocks
-from dissever.checkers.calls import Call, calls
-from dissever.checkers.models import MODELS
-from dissever.checkers.monitors import counter, elements, growing
+from dissever.checkers.linearizability.calls import Call, calls
+from dissever.checkers.linearizability.models import MODELS
+from dissever.checkers.linearizability.monitors import counter, elements, growing
 from dissever.harness.history import Event, Operation, Type
 from dissever.native.columns import OK, TYPE_CODES, Columns
 from dissever.native.containers import Kind, Operations, judge_container

@@ -15,7 +15,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dissever.checkers.narrate import sentence, who
+from dissever.checkers.linearizability.narration import sentence, who
 from dissever.harness.history import Event, History, Key, MalformedHistory, Operation, Type
 from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
 from dissever.harness.values import freeze, show, show_ns

@@ -25,7 +25,7 @@ from rich.table import Column, Table
 
 from dissever import __version__, assembly, doctor, recorded
 from dissever.checkers import CHECKERS
-from dissever.checkers.models import MODELS
+from dissever.checkers.linearizability.models import MODELS, NAMES
 from dissever.display import Display
 from dissever.harness import store
 from dissever.harness.cluster import backends
@@ -388,7 +388,7 @@ def _print_schedule(options: Options, under_test: Any) -> None:
 @click.option(
     "--model",
     "-m",
-    type=Name("model", tuple(MODELS)),
+    type=Name("model", NAMES),
     default="cas-register",
     show_default=True,
     help="What a history file must be linearizable as.",

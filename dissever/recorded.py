@@ -24,10 +24,8 @@ from typing import Final
 from msgspec import structs
 
 from dissever import __version__
-from dissever.checkers import Linearizable
-from dissever.checkers.from_columns import judge_columns
-from dissever.checkers.models import MODELS
-from dissever.harness.columns import history_of
+from dissever.checkers.linearizability import Linearizable, model_named
+from dissever.harness.columns import ColumnsHistory, history_of
 from dissever.harness.formats import FormatError, read_history
 from dissever.harness.history import History, MalformedHistory, Operation
 from dissever.harness.plan import Options, Plan, host_versions
@@ -71,7 +69,7 @@ def judge_file(
     unknown.
 
     Args:
-        model: A name in MODELS.
+        model: As `model_named` takes.
         keyed: In EDN, values are pairs [key value] of many independent objects.
         progress: Is told what begins.
 
@@ -98,7 +96,7 @@ def page(judged: Judged) -> str:
 def _judge_whole(path: Path, model: str, keyed: bool, budget: Budget, progress: Progress) -> Judged:
     loaded = read_history(path, keyed=keyed)
     progress(f"judging {len(loaded.history):,} events")
-    result = Linearizable(MODELS[model])(loaded.history, budget)
+    result = Linearizable(model_named(model))(loaded.history, budget)
     about = _about(loaded.format.value, len(loaded.history), "events", loaded.notes)
     history = _drawable(loaded.history)
     plan = _plan(path, model, history, keyed=keyed)
@@ -117,7 +115,7 @@ def _judge_large(path: Path, model: str, keyed: bool, budget: Budget, progress: 
     columns = loaded.columns
     progress(f"judging {len(columns):,} operations of {len(columns.keys):,} keys")
     details = cache(loaded.details)
-    result = judge_columns(columns, MODELS[model], budget, details=details)
+    result = Linearizable(model_named(model))(ColumnsHistory(columns, details), budget)
     positions = _shown(columns, merge([result]))
     history = history_of(columns, details() if result.anomalies else None, positions)
     told = f"of {len(columns):,} operations {len(positions):,} are drawn, for latencies as well"

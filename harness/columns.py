@@ -9,7 +9,8 @@ Source: `native/columns.h`.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any, Final
 
 from dissever.harness.history import Event, History, Operation, Type
@@ -61,6 +62,19 @@ def operation_of(columns: Columns, details: Details | None, at: int) -> Operatio
     """The operation at a position, with its events; see `history_of`."""
     invocation, *completion = _events(columns, details, at)
     return Operation(invocation, completion[0] if completion else None)
+
+
+class ColumnsHistory(History):
+    """The operations of clients that columns hold, each made when it is asked for."""
+
+    def __init__(self, columns: Columns, details: Callable[[], Details] | None = None) -> None:
+        super().__init__(())
+        self.__dict__["columns"] = columns
+        self.__dict__["_details"] = cache(details) if details else lambda: None
+
+    def operation(self, at: int, *, in_detail: bool = False) -> Operation:
+        """The operation at a position; see `history_of` for what it lacks without details."""
+        return operation_of(self.columns, self.__dict__["_details"]() if in_detail else None, at)
 
 
 class _Interned:

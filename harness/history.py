@@ -155,6 +155,16 @@ class History:
 
         return columns_of(self)
 
+    def operation(self, at: int, *, in_detail: bool = False) -> Operation:
+        """
+        The operation of a client at a position in the columns.
+
+        Args:
+            in_detail: With its node, its error and the completion of a crashed operation, which a
+                history that was loaded from a file may leave out to save time.
+        """
+        return self.operations[at]
+
     @cached_property
     def faults(self) -> tuple[Operation, ...]:
         """The operations of the nemeses, by invocation; their completions carry the evidence."""
