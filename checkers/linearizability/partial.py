@@ -27,7 +27,7 @@ from dissever.harness.results import Order
 CONFIGURATIONS_MAX: Final = 20_000
 ORDERS_MAX: Final = 24
 ORDER_MAX: Final = 80
-"""So many operations of an order are told, the last ones."""
+"""The last operations of an order, which results hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +65,6 @@ class Partials:
             key=lambda each: (each.blocking is None, len(each.order)),
             default=None,
         )
-
-    def containing(self, calls: Sequence[Call], index: int) -> Partial | None:
-        """The longest order that contains the operation invoked at an event index."""
-        return self.by_call.get(_at(calls, index))
-
-    def refusing(self, calls: Sequence[Call], index: int) -> Partial | None:
-        """The longest order after which the operation invoked at an event index is refused."""
-        return self.refusals.get(_at(calls, index))
-
-
-def _at(calls: Sequence[Call], index: int) -> int:
-    return next((i for i, call in enumerate(calls) if call.operation.indices[0] == index), -1)
 
 
 @dataclass(slots=True)

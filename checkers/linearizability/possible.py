@@ -44,10 +44,11 @@ def with_crashed(table: States, small: Sequence[Call], outcome: Outcome) -> Poss
     crashed = [call.transition for call in small if call.is_crashed]
     first = dict.fromkeys(state for state, _ in outcome.frontier)
     if not table.model.is_endless:
-        states, is_cut = _reachable(table, first, tuple(dict.fromkeys(crashed)))
+        often = tuple(dict.fromkeys(crashed))
+        states, is_cut = _reachable(table, first, often, once=False)
         if not is_cut:
             return _texts(table, states, is_cut=False)
-    states, is_cut = _reachable_once(table, first, crashed)
+    states, is_cut = _reachable(table, first, crashed, once=True)
     return _texts(table, states, is_cut=is_cut)
 
 
@@ -58,29 +59,9 @@ def _texts(table: States, states: Iterable[int], *, is_cut: bool) -> Possible:
 
 
 def _reachable(
-    table: States, first: Iterable[int], transitions: Sequence[Transition]
+    table: States, first: Iterable[int], transitions: Sequence[Transition], *, once: bool
 ) -> tuple[Iterable[int], bool]:
-    """The states that transitions lead to in any number, and whether that was cut short."""
-    states = dict.fromkeys(first)
-    waiting = list(states)
-    for state in waiting:
-        for transition in transitions:
-            try:
-                after = table.after(state, transition)
-            except TooManyStates:
-                return states, True
-            if after >= 0 and after not in states:
-                states[after] = None
-                waiting.append(after)
-        if len(states) > STATES_MAX:
-            return states, True
-    return states, False
-
-
-def _reachable_once(
-    table: States, first: Iterable[int], transitions: Sequence[Transition]
-) -> tuple[Iterable[int], bool]:
-    """The states that transitions lead to, each at most once, and whether that was cut short."""
+    """The states that transitions lead to, each once or in any number; whether it was cut short."""
     nothing: frozenset[int] = frozenset()
     seen = dict.fromkeys((state, nothing) for state in first)
     waiting = list(seen)
@@ -91,10 +72,11 @@ def _reachable_once(
                 after = -1 if i in used else table.after(state, transition)
             except TooManyStates:
                 after, is_cut = -1, True
-            then = (after, used | {i})
+            then = (after, used | {i} if once else used)
             if after >= 0 and then not in seen:
                 seen[then] = None
                 waiting.append(then)
         if is_cut or len(seen) > STATES_MAX:
-            return dict.fromkeys(state for state, _ in seen), True
-    return dict.fromkeys(state for state, _ in seen), False
+            is_cut = True
+            break
+    return dict.fromkeys(state for state, _ in seen), is_cut

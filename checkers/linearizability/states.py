@@ -15,7 +15,7 @@ import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 from dissever.checkers.linearizability.calls import NEVER, Call
 from dissever.checkers.linearizability.model import REFUSED, Misfit, Model, State, Transition
@@ -33,37 +33,6 @@ CELLS_PER_CALL: Final = 1 << 8
 
 class TooManyStates(Exception):
     """The operations can reach more states than may be kept."""
-
-
-class States(Protocol):
-    """The states of a model by number, known beforehand or not, for the operations of a history."""
-
-    @property
-    def model(self) -> Model:
-        """The model whose states these are: it may tell fewer apart than the one asked for."""
-        ...
-
-    @property
-    def states(self) -> Sequence[State]:
-        """Those known."""
-        ...
-
-    @property
-    def transitions(self) -> dict[Transition, int]:
-        """The distinct operations by number."""
-        ...
-
-    def after(self, state: int, transition: Transition) -> int:
-        """The number of the state after a transition, or -1 where it is refused."""
-        ...
-
-    def is_pure(self, transition: Transition) -> bool:
-        """Whether it surely changes no state."""
-        ...
-
-    def problem(self, calls: Sequence[Call]) -> Problem | LazyProblem:
-        """The search problem of some calls whose transitions are known."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +113,21 @@ class LazyTable:
         )
 
 
+States: TypeAlias = Table | LazyTable
+"""Their model may tell fewer states apart than the one that was asked for."""
+
+
 def positions(calls: Sequence[Call]) -> tuple[array[int], array[int]]:
     """Invocations and returns in the same order, with positions from 0 on."""
-    times = sorted(
-        [call.inv for call in calls] + [call.ret for call in calls if not call.is_crashed]
-    )
-    rank = {time: position for position, time in enumerate(times)}
-    rank[NEVER] = NEVER
-    return (
-        array("i", [rank[call.inv] for call in calls]),
-        array("i", [rank[call.ret] for call in calls]),
-    )
+    return dense([call.inv for call in calls], [call.ret for call in calls])
+
+
+def dense(inv: Sequence[int], ret: Sequence[int]) -> tuple[array[int], array[int]]:
+    """The same order with positions from 0 on; NEVER stays."""
+    order = sorted([*inv, *(each for each in ret if each != NEVER)])
+    at = {position: place for place, position in enumerate(order)}
+    at[NEVER] = NEVER
+    return array("i", [at[i] for i in inv]), array("i", [at[i] for i in ret])
 
 
 def states_of(model: Model, calls: Sequence[Call], bytes_max: int) -> States:

@@ -10,20 +10,17 @@ Cost: 1 to 2.5 µs an operation, of which C takes 0.1 to 0.3, where the long way
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import compress
 from typing import Final
 
-from dissever.checkers.linearizability.answers import priority
 from dissever.checkers.linearizability.family import HasOrder
 from dissever.checkers.linearizability.model import Misfit, Model
-from dissever.checkers.linearizability.monitors.containers import Container
+from dissever.checkers.linearizability.monitors.containers import Container, flat
 from dissever.harness.values import freeze
 from dissever.native.columns import FAIL, OK, Columns
 from dissever.native.containers import (
     NEVER,
-    NOTHING,
-    Kind,
     Operations,
     judge_container,
     replays,
@@ -32,8 +29,8 @@ from dissever.native.containers import (
 OPERATIONS_MIN: Final = 1000
 """Fewer go the long way, where their order is validated in Python."""
 
-SPARSE: Final = 8
-"""Positions an operation, past which they are numbered anew."""
+_NONE: Final = 0
+"""The id of None among the values of columns."""
 
 
 def has_order(container: Container) -> HasOrder:
@@ -67,36 +64,18 @@ def _operations(columns: Columns, rows: Sequence[int], container: Container) -> 
     times += [columns.ret_time[i] for i in compress(kept, is_ok)]
     if len(set(times)) < len(times):
         return None
-    ids: dict[int, int] = {0: NOTHING}
-    value = array("i")
+    held: list[int] = []
     for i, name, is_known in zip(kept, f, is_ok, strict=True):
-        held = columns.value_in[i] if name == put else columns.value_out[i] if is_known else 0
-        if held == 0 and name == put:
+        held.append(
+            columns.value_in[i] if name == put else columns.value_out[i] if is_known else _NONE
+        )
+        if held[-1] == _NONE and name == put:
             return None
-        value.append(ids.setdefault(held, len(ids) - 1))
     inv = array("i", [columns.inv[i] for i in kept])
     ret = array(
         "i", [columns.ret[i] if known else NEVER for i, known in zip(kept, is_ok, strict=True)]
     )
-    inv, ret, n_positions = _positions(inv, ret)
-    rank = _ranks(columns, ids) if container.kind is Kind.PRIORITY else array("i")
     is_take = bytes([name == take for name in f])
-    return Operations(is_take, value, inv, ret, rank, len(ids) - 1, n_positions)
-
-
-def _positions(inv: array[int], ret: array[int]) -> tuple[array[int], array[int], int]:
-    """With how many there are; closer together where they are far apart."""
-    last = max([*inv, *(each for each in ret if each != NEVER)], default=-1)
-    if last < SPARSE * len(inv):
-        return inv, ret, last + 1
-    order = sorted([*inv, *(each for each in ret if each != NEVER)])
-    at = {position: place for place, position in enumerate(order)}
-    at[NEVER] = NEVER
-    return array("i", [at[i] for i in inv]), array("i", [at[i] for i in ret]), len(order)
-
-
-def _ranks(columns: Columns, ids: Mapping[int, int]) -> array[int]:
-    """By value id; equal priorities are equal ranks."""
-    priorities = [priority(freeze(columns.values[each])) for each in list(ids)[1:]]
-    ranks = {each: i for i, each in enumerate(sorted(set(priorities)))}
-    return array("i", [ranks[each] for each in priorities])
+    return flat(
+        container, is_take, held, _NONE, inv, ret, lambda value: freeze(columns.values[value])
+    )

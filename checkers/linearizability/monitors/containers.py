@@ -18,13 +18,14 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from dissever.checkers.linearizability.answers import priority
 from dissever.checkers.linearizability.calls import Call
 from dissever.checkers.linearizability.family import JudgeCalls
 from dissever.checkers.linearizability.finding import Finding, Invalid
 from dissever.checkers.linearizability.model import Model, State
+from dissever.checkers.linearizability.states import dense
 from dissever.native.containers import (
     NEVER,
     NOTHING,
@@ -37,6 +38,9 @@ from dissever.native.containers import (
 
 SHRINK_OPERATIONS: Final = 1_000_000
 """Judged to make a part smaller, all together."""
+
+SPARSE: Final = 8
+"""Positions an operation, past which they are numbered again from 0 on."""
 
 SHOWN_MAX: Final = 6
 """Operations of a part that an anomaly names."""
@@ -79,32 +83,49 @@ def judge(container: Container) -> JudgeCalls:
 
 def _operations(container: Container, calls: Sequence[Call]) -> Operations | None:
     """None where an operation is of another kind."""
-    ids: dict[Hashable, int] = {}
-    is_take, value = bytearray(len(calls)), array("i", bytes(4 * len(calls)))
-    for i, call in enumerate(calls):
+    held: list[Hashable] = []
+    for call in calls:
         transition = call.transition
-        if transition.f == container.put:
-            held = transition.value_in
-            if held is None:
-                return None
-        elif transition.f == container.take:
-            is_take[i] = 1
-            held = None if call.ret == NEVER else transition.value_out
+        if transition.f == container.take:
+            held.append(None if call.is_crashed else transition.value_out)
+        elif transition.f == container.put and transition.value_in is not None:
+            held.append(transition.value_in)
         else:
             return None
-        value[i] = NOTHING if held is None else ids.setdefault(held, len(ids))
+    is_take = bytes([call.f == container.take for call in calls])
     inv = array("i", [call.inv for call in calls])
     ret = array("i", [call.ret for call in calls])
-    last = max(max(inv, default=-1), max((each for each in ret if each != NEVER), default=-1))
-    rank = _ranks(ids) if container.kind is Kind.PRIORITY else array("i")
-    return Operations(bytes(is_take), value, inv, ret, rank, len(ids), last + 1)
+    return flat(container, is_take, held, None, inv, ret)
 
 
-def _ranks(ids: dict[Hashable, int]) -> array[int]:
-    """By value id; equal priorities are equal ranks."""
-    priorities = [priority(value) for value in ids]
-    ranks = {each: i for i, each in enumerate(sorted(set(priorities)))}
-    return array("i", [ranks[each] for each in priorities])
+def flat(
+    container: Container,
+    is_take: bytes,
+    held: Sequence[Hashable],
+    nothing: Hashable,
+    inv: array[int],
+    ret: array[int],
+    item: Callable[[Any], Hashable] = lambda value: value,
+) -> Operations:
+    """
+    The arrays that C reads.
+
+    Args:
+        held: What each operation put in or took out, or `nothing`.
+        item: What was inserted, from how `held` writes it.
+    """
+    ids: dict[Hashable, int] = {nothing: NOTHING}
+    value = array("i", [ids.setdefault(each, len(ids) - 1) for each in held])
+    rank = array("i")
+    if container.kind is Kind.PRIORITY:
+        priorities = [priority(item(each)) for each in list(ids)[1:]]
+        ranks = {each: i for i, each in enumerate(sorted(set(priorities)))}
+        rank = array("i", [ranks[each] for each in priorities])
+    last = max([*inv, *(each for each in ret if each != NEVER)], default=-1)
+    if last >= SPARSE * len(inv):
+        inv, ret = dense(inv, ret)
+        last = 2 * len(inv)
+    return Operations(is_take, value, inv, ret, rank, len(ids) - 1, last + 1)
 
 
 def _smallest(container: Container, part: Sequence[Call]) -> tuple[Judged, list[Call]]:
@@ -132,24 +153,9 @@ def _smallest(container: Container, part: Sequence[Call]) -> tuple[Judged, list[
 
 def _again(container: Container, calls: Sequence[Call]) -> tuple[Judged, list[Call]]:
     """What comes of some calls; and, where they are invalid, those that C says it takes."""
-    times = sorted([call.inv for call in calls] + [call.ret for call in calls if call.ret != NEVER])
-    at = {time: position for position, time in enumerate(times)}
     operations = _operations(container, calls)
     assert operations is not None
-    inv = array("i", [at[time] for time in operations.inv])
-    ret = array("i", [at.get(time, NEVER) for time in operations.ret])
-    judged = judge_container(
-        container.kind,
-        Operations(
-            operations.is_take,
-            operations.value,
-            inv,
-            ret,
-            operations.rank,
-            operations.values,
-            len(times),
-        ),
-    )
+    judged = judge_container(container.kind, operations)
     return judged, [calls[i] for i in judged.part]
 
 

@@ -13,9 +13,10 @@ from collections.abc import Hashable, Sequence
 from typing import Final
 
 from dissever.checkers.linearizability.answers import membership
-from dissever.checkers.linearizability.calls import NEVER, Call
+from dissever.checkers.linearizability.calls import Call
 from dissever.checkers.linearizability.finding import Finding, Invalid
 from dissever.checkers.linearizability.model import Misfit, Model
+from dissever.checkers.linearizability.states import positions
 from dissever.native import Problem, Status, search
 
 _ADD, _REMOVE, _IS_IN, _IS_OUT = range(4)
@@ -64,12 +65,10 @@ def _transition(call: Call) -> tuple[Hashable, int]:
 
 
 def _problem(calls: Sequence[Call], transitions: Sequence[int], is_in: bool) -> Problem:
-    times = sorted([c.inv for c in calls] + [c.ret for c in calls if not c.is_crashed])
-    rank = {time: position for position, time in enumerate(times)}
-    rank[NEVER] = NEVER
+    inv, ret = positions(calls)
     return Problem(
-        inv=array("i", [rank[call.inv] for call in calls]),
-        ret=array("i", [rank[call.ret] for call in calls]),
+        inv=inv,
+        ret=ret,
         transition=array("i", transitions),
         next=array("i", _NEXT),
         transitions=4,

@@ -90,7 +90,7 @@ def test_the_result_is_that_of_the_long_way(
     expected = Linearizable(model)(history, Budget())
     straight: list[bool] = []
 
-    def spied(columns: Columns, rows: Sequence[int], model: Model) -> bool:
+    def spied(columns: Columns, rows: Sequence[int], _: Model) -> bool:
         straight.append(_has_order(columns, rows, model))
         return straight[-1]
 

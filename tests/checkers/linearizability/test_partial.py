@@ -40,10 +40,9 @@ def test_what_cannot_be_placed_is_named_with_the_state_that_refuses_it(history: 
     found = partials(CAS_REGISTER, stale)
 
     assert found.is_complete
-    assert found.containing(stale, 5) is None
-    assert found.refusing(stale, 5) == Partial((0, 1, 2), 3, blocking=3, refused=(3,))
-    assert found.containing(stale, 3) == found.longest()
-    assert found.containing(stale, 99) is None
+    assert 3 not in found.by_call
+    assert found.refusals[3] == Partial((0, 1, 2), 3, blocking=3, refused=(3,))
+    assert found.by_call[2] == found.longest()
     assert orders(CAS_REGISTER, stale, found)[0] == Order(
         indices=(0, 2, 3), states=("1", "2", "3"), holds="3", blocked=5, refused=(5,)
     )
