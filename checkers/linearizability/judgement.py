@@ -61,6 +61,23 @@ class Judgement:
         return replace(self, verdict=verdict, why=why, anomaly=anomaly, details=details or {})
 
 
+_WHY_UNKNOWN: Final = {
+    "CONFIGURATIONS": "budget: no more configurations ({configurations} explored)",
+    "MEMORY": "budget: no more memory ({peak_bytes} bytes held)",
+    "WIDE": "open operations: more at one time than the search can hold",
+    "CAPPED": "crashed operations: more of one kind than the search counts",
+    "INTERRUPTED": "interrupted: stopped after {configurations} configurations",
+    "UNDECIDED": "interrupted: stopped before this object was judged",
+    "FLAWED": "certificate: the order that was found is not one: C refused it",
+}
+
+
+def why_unknown(ending: str, configurations: int, peak_bytes: int) -> str:
+    """Why an engine of C decided nothing, by the name of how it ended."""
+    why = _WHY_UNKNOWN[ending]
+    return why.format(configurations=configurations, peak_bytes=peak_bytes)
+
+
 def result(name: str, judgements: Sequence[Judgement]) -> Result:
     """The greatest verdict; keys that are not part of it are counted in the details."""
     verdict = max((each.verdict for each in judgements), default=Verdict.UNKNOWN)

@@ -20,7 +20,7 @@ from dissever.checkers.linearizability.calls import calls
 from dissever.checkers.linearizability.confirmation import Confirmation, confirmed_witness
 from dissever.checkers.linearizability.explanation import convicted, explain
 from dissever.checkers.linearizability.finding import Proof
-from dissever.checkers.linearizability.judgement import ANOMALIES_MAX, Judgement
+from dissever.checkers.linearizability.judgement import ANOMALIES_MAX, Judgement, why_unknown
 from dissever.checkers.linearizability.keys import Keys
 from dissever.checkers.linearizability.model import UNKNOWN, Misfit, Model
 from dissever.checkers.linearizability.objects import ObjectJudge
@@ -168,17 +168,8 @@ class _Believer:
         return f"malformed: event {operation.indices[-1]}: {wrong}"
 
     def _why_unknown(self, found: KeyOutcome) -> str:
-        reasons = {
-            Decision.CONFIGURATIONS: (
-                f"budget: no more configurations ({found.configurations} explored)"
-            ),
-            Decision.MEMORY: f"budget: no more memory ({found.peak_bytes} bytes held)",
-            Decision.WIDE: "open operations: more at one time than the search can hold",
-            Decision.CAPPED: "crashed operations: more of one kind than the search counts",
-            Decision.UNDECIDED: "interrupted: stopped before this object was judged",
-            Decision.FLAWED: "certificate: the order that was found is not one: C refused it",
-        }
-        why = f"{reasons[found.decision]}; {found.evidence}"
+        spent = why_unknown(found.decision.name, found.configurations, found.peak_bytes)
+        why = f"{spent}; {found.evidence}"
         if not found.witness:
             return why
         return f"{why}; reached event {self._keys.operation(found.witness[0]).indices[-1]}"

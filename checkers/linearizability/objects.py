@@ -19,7 +19,7 @@ from dissever.checkers.linearizability.counterexample import counterexample, pos
 from dissever.checkers.linearizability.explanation import convicted, explain
 from dissever.checkers.linearizability.family import Monitor
 from dissever.checkers.linearizability.finding import Finding, Proof
-from dissever.checkers.linearizability.judgement import ORDER_FOUND, Judgement
+from dissever.checkers.linearizability.judgement import ORDER_FOUND, Judgement, why_unknown
 from dissever.checkers.linearizability.model import Misfit, Model
 from dissever.checkers.linearizability.possible import Possible
 from dissever.checkers.linearizability.states import States, TooManyStates, states_of
@@ -227,15 +227,7 @@ def _find(monitor: Monitor | None, kept: Sequence[Call], model: Model) -> Findin
 
 
 def _why_unknown(outcome: Outcome, kept: Sequence[Call]) -> str:
-    explored = f"{outcome.configurations} explored"
-    reasons = {
-        Status.CONFIGURATIONS: f"budget: no more configurations ({explored})",
-        Status.MEMORY: f"budget: no more memory ({outcome.peak_bytes} bytes held)",
-        Status.WIDE: "open operations: more at one time than the search can hold",
-        Status.CAPPED: "crashed operations: more of one kind than the search counts",
-        Status.INTERRUPTED: f"interrupted: stopped after {outcome.configurations} configurations",
-    }
-    why = reasons[outcome.status]
+    why = why_unknown(outcome.status.name, outcome.configurations, outcome.peak_bytes)
     if outcome.failing is None:
         return why
     index = kept[outcome.failing].operation.indices[-1]

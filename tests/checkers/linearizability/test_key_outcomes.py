@@ -227,6 +227,36 @@ def test_every_failing_key_is_told_and_some_are_explained(history: Notation) -> 
     every = result.details["invalid_keys"].values()
     assert all(each["confirmed"] for each in every)
     assert sum("failing" in each for each in every) == EXPLAINED_KEYS_MAX
+    why_not = [each["not_explained"] for each in every if "not_explained" in each]
+    assert why_not == [f"{EXPLAINED_KEYS_MAX} keys are explained already"] * 5
+
+
+def test_a_key_that_is_too_long_to_be_explained_says_so(
+    history: Notation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "dissever.checkers.linearizability.key_outcomes.EXPLAINED_OPERATIONS_MAX", 3
+    )
+    stale = "0 invoke {k}/write 1\n0 ok {k}/write 1\n1 invoke {k}/read\n1 ok {k}/read None\n"
+
+    result = Linearizable(REGISTER)(history(stale.format(k="a") + stale.format(k="b")), Budget())
+
+    found = result.details["invalid_keys"]
+    assert [found[key].get("not_explained") for key in ("a", "b")] == [
+        None,
+        "no more than 3 operations are explained",
+    ]
+    assert all(found[key]["confirmed"] for key in ("a", "b"))
+
+
+def test_a_number_that_no_column_holds_leaves_it_unknown() -> None:
+    far = 1 << 40
+    events = (Event(0, 0, far, Type.INVOKE, "read"), Event(1, 1, far, Type.OK, "read", 1))
+
+    result = Linearizable(REGISTER)(History(events), Budget())
+
+    assert result.verdict is Verdict.UNKNOWN
+    assert "too large" in result.why
 
 
 def test_what_c_names_is_confirmed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
