@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dissever.checkers.linearizability.model import UNKNOWN, Transition
-from dissever.harness.history import Event, Operation, Type
+from dissever.harness.history import Operation, Type
 from dissever.harness.values import freeze
 
 NEVER: Final = 2**31 - 1
@@ -59,39 +59,44 @@ def calls(operations: Sequence[Operation], reads: frozenset[str]) -> tuple[Call,
         reads: Each f that changes nothing: a crashed one asserts nothing and is dropped.
     """
     kept = [
-        operation
+        (operation, kind is Type.OK)
         for operation in operations
-        if operation.type is Type.OK or (operation.type is Type.INFO and operation.f not in reads)
+        if (kind := operation.type) is Type.OK
+        or (kind is Type.INFO and operation.invocation.f not in reads)
     ]
     position = _positions(kept)
-    found = [_call(operation, position, reads) for operation in kept]
-    return tuple(sorted(found, key=lambda call: call.inv))
+    found = [_call(operation, is_ok, position, reads) for operation, is_ok in kept]
+    found.sort(key=lambda call: call.inv)
+    return tuple(found)
 
 
-def _call(operation: Operation, position: dict[int, int], reads: frozenset[str]) -> Call:
+def _call(
+    operation: Operation, is_ok: bool, position: dict[int, int], reads: frozenset[str]
+) -> Call:
     invocation, completion = operation.invocation, operation.completion
-    is_ok = completion is not None and completion.type is Type.OK
-    transition = Transition(
-        operation.f,
-        None if operation.f in reads else freeze(invocation.value),
-        freeze(operation.value) if is_ok else UNKNOWN,
-    )
-    ret = position[completion.index] if completion is not None and is_ok else NEVER
+    value_out: Hashable = UNKNOWN
+    ret = NEVER
+    if is_ok and completion is not None:
+        value_out, ret = freeze(completion.value), position[completion.index]
+    value_in = None if invocation.f in reads else freeze(invocation.value)
+    transition = Transition(invocation.f, value_in, value_out)
     return Call(operation, position[invocation.index], ret, transition)
 
 
-def _positions(operations: Iterable[Operation]) -> dict[int, int]:
+def _positions(operations: Iterable[tuple[Operation, bool]]) -> dict[int, int]:
     """Event index -> position. Runs of one time are sorted: calls, then returns."""
-    events: list[tuple[Event, bool]] = []
-    for operation in operations:
-        events.append((operation.invocation, False))
-        if operation.type is Type.OK and operation.completion is not None:
-            events.append((operation.completion, True))
-    events.sort(key=lambda each: each[0].index)
+    events: list[tuple[int, bool, int]] = []
+    for operation, is_ok in operations:
+        invocation, completion = operation.invocation, operation.completion
+        events.append((invocation.index, False, invocation.time))
+        if is_ok and completion is not None:
+            events.append((completion.index, True, completion.time))
+    events.sort()
     run, time_before = 0, None
     keys: list[tuple[int, bool, int]] = []
-    for event, is_return in events:
-        run += event.time != time_before
-        time_before = event.time
-        keys.append((run, is_return, event.index))
-    return {index: position for position, (_, _, index) in enumerate(sorted(keys))}
+    for index, is_return, time in events:
+        run += time != time_before
+        time_before = time
+        keys.append((run, is_return, index))
+    keys.sort()
+    return {index: position for position, (_, _, index) in enumerate(keys)}

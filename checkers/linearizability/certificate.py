@@ -11,7 +11,6 @@ Source: Herlihy and Wing, "Linearizability" (1990), section 2.3.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from operator import attrgetter
 
 from dissever.checkers.linearizability.family import Answers
 from dissever.checkers.linearizability.model import REFUSED, UNKNOWN, Model
@@ -40,7 +39,7 @@ def flaw(
     if len(ordered) != len(order) or not ordered <= by_index.keys():
         return "an operation stands twice, or is of another object"
     for index, operation in by_index.items():
-        if operation.type is Type.OK and index not in ordered:
+        if index not in ordered and operation.type is Type.OK:
             return f"operation {operation.indices}, which was acknowledged, is missing"
     placed = [by_index[index] for index in order]
     return _flaw_in_answers(model, placed, in_place) or _flaw_in_time(placed, _moments(operations))
@@ -62,9 +61,10 @@ def _flaw_in_answers(model: Model, placed: Sequence[Operation], in_place: bool) 
 
 
 def _step(model: Model, operation: Operation) -> tuple[str, Hashable, Hashable]:
-    f, is_ok = operation.f, operation.type is Type.OK
+    f, done = operation.invocation.f, operation.completion
     asked = None if f in model.reads else freeze(operation.invocation.value)
-    return f, asked, freeze(operation.value) if is_ok else UNKNOWN
+    is_ok = done is not None and done.type is Type.OK
+    return f, asked, freeze(done.value) if is_ok and done is not None else UNKNOWN
 
 
 def _by_steps(model: Model) -> Answers:
@@ -85,8 +85,9 @@ def _flaw_in_time(placed: Sequence[Operation], moments: dict[int, int]) -> str |
     """Seen from the end: the least return so far, against each invocation."""
     least_return = len(moments) + 1
     for each in reversed(placed):
-        if each.type is Type.OK and each.completion is not None:
-            least_return = min(least_return, moments[each.completion.index])
+        done = each.completion
+        if done is not None and done.type is Type.OK and moments[done.index] < least_return:
+            least_return = moments[done.index]
         if least_return < moments[each.invocation.index]:
             return f"operation {each.indices} comes before one that returned earlier"
     return None
@@ -94,11 +95,16 @@ def _flaw_in_time(placed: Sequence[Operation], moments: dict[int, int]) -> str |
 
 def _moments(operations: Sequence[Operation]) -> dict[int, int]:
     """Event index -> how many times have passed before its own."""
-    events = [e for each in operations for e in (each.invocation, each.completion) if e is not None]
+    events = [
+        (event.index, event.time)
+        for each in operations
+        for event in (each.invocation, each.completion)
+        if event is not None
+    ]
     moments: dict[int, int] = {}
     moment, time_before = 0, None
-    for event in sorted(events, key=attrgetter("index")):
-        moment += event.time != time_before
-        moments[event.index] = moment
-        time_before = event.time
+    for index, time in sorted(events):
+        moment += time != time_before
+        moments[index] = moment
+        time_before = time
     return moments
