@@ -8,7 +8,6 @@ of a family that it knows whole; other objects are judged one by one, in Python.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dissever.checkers.linearizability import key_outcomes
@@ -16,7 +15,7 @@ from dissever.checkers.linearizability.judgement import Judgement, result
 from dissever.checkers.linearizability.keys import Keys
 from dissever.checkers.linearizability.model import Model
 from dissever.checkers.linearizability.objects import ObjectJudge
-from dissever.harness.history import History, Key, MalformedHistory, Operation
+from dissever.harness.history import History, MalformedHistory
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.native import Engine
 
@@ -50,12 +49,6 @@ class Linearizable:
         outcomes = judge_keys(keys.columns, self.model, budget, self.threads)
         judged = key_outcomes.judgements(self.model, keys, outcomes.__getitem__, budget)
         return result(self.name, judged)
-
-    def judge_key(
-        self, key: Key | None, operations: Sequence[Operation], budget: Budget
-    ) -> Judgement:
-        """Judge the operations of one key in Python, whatever C knows of the family."""
-        return ObjectJudge(self.model, self.engine).judge(key, operations, budget)
 
     def _judge_each(self, keys: Keys, budget: Budget) -> list[Judgement]:
         """An equal share for each key, then what is left for those that ran out of it."""
@@ -95,7 +88,8 @@ class Linearizable:
                     engine=family.monitor.name,
                     because=family.monitor.because,
                 ).certified(None)
-            return self.judge_key(name, keys.operations(key, in_detail=True), budget)
+            operations = keys.operations(key, in_detail=True)
+            return ObjectJudge(self.model, self.engine).judge(name, operations, budget)
         except KeyboardInterrupt:
             return _stopped(key, keys, "while it was judged")
 

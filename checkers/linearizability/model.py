@@ -10,7 +10,7 @@ Source: Knossos, `model.clj`.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
@@ -75,3 +75,30 @@ class Model:
     family: Family = OTHER
     description: str = ""
     is_endless: bool = False
+
+
+_APART: Final = ("a state that no read tells from others",)
+
+
+def narrowed(model: Model, keeps: Callable[[State], bool], *, grows: str) -> Model:
+    """
+    The model with all states as one that no read can follow from.
+
+    Args:
+        keeps: Whether a read may follow from a state, perhaps after it grew.
+        grows: The f that leads from such a state to another.
+    """
+
+    def step(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
+        if state == _APART and f == grows:
+            return _APART
+        if state == _APART and f in model.reads:
+            return REFUSED
+        after = model.step(state, f, value_in, value_out)
+        return after if after is REFUSED or keeps(after) else _APART
+
+    def holds(state: State) -> str:
+        return "what was never read" if state == _APART else model.holds(state)
+
+    first = model.initial if keeps(model.initial) else _APART
+    return replace(model, initial=first, step=step, holds=holds, narrow=None, family=OTHER)

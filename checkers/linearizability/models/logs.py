@@ -19,6 +19,7 @@ from dissever.checkers.linearizability.model import (
     Model,
     State,
     Transition,
+    narrowed,
 )
 from dissever.checkers.linearizability.monitors.grow_only import judge_log
 from dissever.harness.results import Budget
@@ -76,44 +77,22 @@ def _text(state: State, f: str, value_in: Hashable, value_out: Hashable) -> Afte
     raise Misfit(f"a map of texts has no {f!r}")
 
 
-_APART: Final = ("a state that no read tells from others",)
-
-
 def _narrow_log(transitions: Iterable[Transition]) -> Model:
-    """Logs that begin nothing that was ever read are one state: no read follows from them."""
+    """Logs that begin nothing that was ever read are one state."""
     reads = {entries(each.value_out) for each in transitions if each.f == "read"}
 
-    def step(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
-        if state is _APART:
-            return _APART if f == "append" else REFUSED
-        after = _log(state, f, value_in, value_out)
-        if not isinstance(after, tuple) or f == "read":
-            return after
-        return after if any(read[: len(after)] == after for read in reads) else _APART
+    def keeps(state: State) -> bool:
+        assert isinstance(state, tuple)
+        return any(read[: len(state)] == state for read in reads)
 
-    def holds(state: State) -> str:
-        return "what was never read" if state is _APART else show(state)
-
-    first: State = () if reads else _APART
-    return Model("log", first, step, noun="log", holds=holds)
+    return narrowed(log(), keeps, grows="append")
 
 
 def _narrow_text(initial: str, transitions: Iterable[Transition]) -> Model:
     """Texts that begin nothing that was ever got are one state, until the next put."""
     gets = {str(each.value_out) for each in transitions if each.f == "get"}
     beginnings = {got[:end] for got in gets for end in range(len(got) + 1)}
-
-    def step(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
-        if state == _APART and f != "put":
-            return _APART if f == "append" else REFUSED
-        after = _text(state, f, value_in, value_out)
-        return after if after is REFUSED or after in beginnings else _APART
-
-    def holds(state: State) -> str:
-        return "what was never read" if state == _APART else show(state)
-
-    first: State = initial if initial in beginnings else _APART
-    return Model("text", first, step, reads=frozenset({"get"}), noun="key", holds=holds)
+    return narrowed(text(initial), beginnings.__contains__, grows="append")
 
 
 def _replayer(model: Model, wanted: set[Hashable]) -> Answers:

@@ -17,6 +17,7 @@ from dissever.checkers.linearizability.model import (
     Model,
     State,
     Transition,
+    narrowed,
 )
 from dissever.checkers.linearizability.monitors.elements import judge
 from dissever.checkers.linearizability.monitors.grow_only import judge_set
@@ -79,26 +80,15 @@ def _show_set(state: State) -> str:
     return show(sorted(state, key=repr))
 
 
-_APART: Final = ("a state that no read tells from others",)
-
-
 def _narrow_set(transitions: Iterable[Transition]) -> Model:
-    """States that are part of no read are one state: nothing read ever follows from them."""
+    """States that are part of no read are one state."""
     reads = {elements(each.value_out) for each in transitions if each.f == "read"}
 
-    def step(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
-        if state == _APART:
-            return _APART if f == "add" else REFUSED
-        after = _grow_only_set(state, f, value_in, value_out)
-        if not isinstance(after, frozenset) or any(after <= read for read in reads):
-            return after
-        return _APART
+    def keeps(state: State) -> bool:
+        assert isinstance(state, frozenset)
+        return any(state <= read for read in reads)
 
-    def holds(state: State) -> str:
-        return "more than was ever read" if state == _APART else _show_set(state)
-
-    nothing: State = frozenset()
-    return Model("set", nothing if reads else _APART, step, noun="set", holds=holds)
+    return narrowed(grow_only_set(), keeps, grows="add")
 
 
 def _replayer(model: Model, wanted: set[Hashable]) -> Answers:

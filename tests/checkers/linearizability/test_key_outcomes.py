@@ -12,6 +12,7 @@ import pytest
 from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, TEXT, Linearizable, Model
 from dissever.checkers.linearizability.key_outcomes import EXPLAINED_KEYS_MAX
 from dissever.checkers.linearizability.models.registers import cas_register
+from dissever.checkers.linearizability.objects import ObjectJudge
 from dissever.harness.columns import ColumnsHistory, columns_of
 from dissever.harness.formats import read_history
 from dissever.harness.history import Event, History, Type
@@ -100,13 +101,13 @@ def replace_event(asked: Event, index: int, time: int, kind: Type, value: object
 @pytest.mark.parametrize("unique", [True, False], ids=["unique", "repeated"])
 def test_verdicts_are_those_of_one_key_at_a_time(unique: bool) -> None:
     rng, keys, invalid = Random(f"fast {unique}"), 0, 0
-    slow = Linearizable(CAS_REGISTER)
+    slow = ObjectJudge(CAS_REGISTER)
     for _ in range(1_500):
         history = _Clients(rng, keys=rng.randrange(1, 4), unique=unique).run(rng.randrange(1, 40))
         expected: dict[object, Verdict] = {}
         for key in history.keys:
             operations = [each for each in history.operations if each.key == key]
-            expected[key] = slow.judge_key(key, operations, Budget()).verdict
+            expected[key] = slow.judge(key, operations, Budget()).verdict
 
         result = Linearizable(CAS_REGISTER)(history, Budget())
 
@@ -337,13 +338,13 @@ class _Writers(_Clients):
 @pytest.mark.parametrize("unique", [True, False], ids=["unique", "repeated"])
 def test_texts_come_out_as_one_key_at_a_time(unique: bool) -> None:
     rng, keys, invalid = Random(f"texts {unique}"), 0, 0
-    slow = Linearizable(TEXT, engine=Engine.BREADTH)
+    slow = ObjectJudge(TEXT, Engine.BREADTH)
     for _ in range(400):
         history = _Writers(rng, keys=rng.randrange(1, 4), unique=unique).run(rng.randrange(1, 40))
         expected: dict[object, Verdict] = {}
         for key in history.keys:
             operations = [each for each in history.operations if each.key == key]
-            expected[key] = slow.judge_key(key, operations, Budget()).verdict
+            expected[key] = slow.judge(key, operations, Budget()).verdict
 
         result = Linearizable(TEXT)(history, Budget())
         by_columns = _of_columns(history, TEXT)
