@@ -1,5 +1,5 @@
 """
-The operations of one object in real time: what a search and a certificate speak of.
+The operations of one object in real time: what a search orders.
 
 An interval is closed: a comes before b only if a returned strictly before b was invoked. Within a
 history that is the order of the events, except that events of one time are concurrent: among them
@@ -31,7 +31,7 @@ class Call:
 
     @property
     def is_crashed(self) -> bool:
-        """Whether nobody knows if it happened."""
+        """Whether it is unknown if it happened."""
         return self.ret == NEVER
 
     @property
@@ -46,7 +46,7 @@ class Call:
 
     @property
     def value_out(self) -> Hashable:
-        """What was answered; UNKNOWN for a crashed operation."""
+        """The answer; UNKNOWN for a crashed operation."""
         return self.transition.value_out
 
 

@@ -1,8 +1,8 @@
 """
 Second opinions on what an engine calls invalid: an engine with other rules, and the validator.
 
-Each may confirm it, or be unable to say within its limits. If one of them finds an order, nobody is
-believed: the verdict is unknown.
+Each may confirm it, or be unable to say within its limits. If one of them finds an order, none of
+them is believed: the verdict is unknown.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Confirmation:
 
     @property
     def sentence(self) -> str:
-        """For a reader; it begins with `single-engine` where nobody confirmed it."""
+        """For a reader; it begins with `single-engine` where it is not confirmed."""
         return f"confirmed by {' and by '.join(self.engines)}" if self.engines else self.why_not
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dissever.native.registers import KeyOutcomes
 
 JudgeKeys: TypeAlias = "Callable[[Columns, Model, Budget, int | None], KeyOutcomes]"
-"""Judges every key in one call of C, with at most so many threads; None: one a core."""
+"""Judges every key in one call of C. The last argument limits threads; None: one a core."""
 
 JudgeCalls: TypeAlias = "Callable[[Sequence[Call], Model], Finding | None]"
 """Decides the calls of one object; None where it does not apply."""

@@ -5,8 +5,8 @@ C replays each order before it says valid. The independent `certificate` replays
 for keys in the order of the history until `VALIDATED_OPERATIONS_MAX` operations are spent: small
 histories wholly, large ones as a sample. A key that is invalid is explained by a second engine, for
 the name, the sentences and the small context of its anomaly. That stops after `EXPLAINED_KEYS_MAX`
-keys or `EXPLAINED_OPERATIONS_MAX` operations, and the details of a key say so: then the few
-operations that C found to contradict each other are all the evidence.
+keys, and leaves out keys of more than `EXPLAINED_OPERATIONS_MAX` operations; the details of such a
+key say so. The few operations that C found to contradict each other are all its evidence.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def judgements(
     model: Model, keys: Keys, outcome_of: Callable[[int], KeyOutcome], budget: Budget
 ) -> list[Judgement]:
     """A judgement for each key, in their order."""
-    believer = _Believer(model, keys, budget)
-    return [believer.judgement(key, outcome_of(key)) for key in keys.lengths]
+    judge = _OutcomeJudge(model, keys, budget)
+    return [judge.judgement(key, outcome_of(key)) for key in keys.lengths]
 
 
-class _Believer:
-    """Counts the operations that it validated or explained already."""
+class _OutcomeJudge:
+    """Counts what it validated and explained already."""
 
     def __init__(self, model: Model, keys: Keys, budget: Budget) -> None:
         self._model = model
@@ -52,7 +52,6 @@ class _Believer:
         self._budget = budget
         self._unvalidated = VALIDATED_OPERATIONS_MAX
         self._unexplained_keys = EXPLAINED_KEYS_MAX
-        self._unexplained = EXPLAINED_OPERATIONS_MAX
 
     def judgement(self, key: int, found: KeyOutcome) -> Judgement:
         is_decided = found.decider is not Decider.NONE
@@ -113,10 +112,9 @@ class _Believer:
     def _why_not_explained(self, operations: int) -> str:
         if self._unexplained_keys == 0:
             return f"{EXPLAINED_KEYS_MAX} keys are explained already"
-        if operations > self._unexplained:
-            return f"no more than {EXPLAINED_OPERATIONS_MAX:,} operations are explained"
+        if operations > EXPLAINED_OPERATIONS_MAX:
+            return f"no key of more than {EXPLAINED_OPERATIONS_MAX:,} operations is explained"
         self._unexplained_keys -= 1
-        self._unexplained -= operations
         return ""
 
     def _explained(

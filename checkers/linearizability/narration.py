@@ -66,7 +66,7 @@ def sentence(operation: Operation, *, was_open_at_ns: int | None = None) -> Step
     if was_open_at_ns is not None and completion is not None and completion.time >= was_open_at_ns:
         return Step(f"{begin}; no answer had come yet", operation.indices)
     if completion is None or operation.type is Type.INFO:
-        return Step(f"{begin}; nobody knows whether or when that happened", operation.indices)
+        return Step(f"{begin}; whether or when that happened is unknown", operation.indices)
     at = show_ns(completion.time)
     if operation.type is Type.FAIL:
         return Step(f"{begin}; the answer at {at} was that this did not happen", operation.indices)

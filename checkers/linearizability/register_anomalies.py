@@ -129,7 +129,7 @@ def _taken_twice(
 def _overwritten(
     failing: Call, producers: Sequence[Call], calls: Sequence[Call], *, is_initial: bool
 ) -> Proof | None:
-    """Each time the value was set, another was set for sure between that and the question."""
+    """After each time that the value was set, another was surely set before the question."""
     value = wanted(failing)
     others = [
         call

@@ -28,7 +28,7 @@ CELLS_MAX: Final = 1 << 18
 
 CELLS_AT_LEAST: Final = 1 << 12
 CELLS_PER_CALL: Final = 1 << 8
-"""What a table may cost where nobody says (`narrow`) that it is finite."""
+"""What a table may cost where the model does not say (by `narrow`) that it is finite."""
 
 
 class TooManyStates(Exception):

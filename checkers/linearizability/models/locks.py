@@ -1,5 +1,5 @@
 """
-Locks and semaphores. A step sees no process, so whoever a lock must know stands in the value.
+Locks and semaphores. A step sees no process, so the owner of a lock stands in the value.
 
 A process that crashed in `acquire` is gone: in the locks that know their owner only that same owner
 could release it.
@@ -27,7 +27,7 @@ def mutex() -> Model:
         reads=frozenset(),
         noun="lock",
         holds=str,
-        description="acquire, release: whoever asks",
+        description="acquire, release: any process may do either",
     )
 
 
@@ -74,7 +74,7 @@ def fenced_mutex() -> Model:
     `acquire` -> token, `release` token: each token is greater than all before it.
 
     The state: the greatest token given, and whether it is still held. Nobody knows the token of an
-    `acquire` that crashed, so nobody can release it.
+    `acquire` that crashed, so no process can release it.
     """
     return Model(
         "fenced-mutex",
@@ -178,7 +178,7 @@ def _show_token(state: State) -> str:
     assert isinstance(state, tuple)
     last, is_held = state
     if is_held is UNKNOWN:
-        return "held with a token that nobody knows"
+        return "held with an unknown token"
     return f"held with token {last}" if is_held else f"free, last token {show(last)}"
 
 

@@ -225,7 +225,7 @@ def _too_late(container: Container, part: Sequence[Call]) -> Words:
 _TOO_FEW: Final = "crashed operations were too few, or asked too late, to have taken it"
 
 _WORDS: Final[dict[Rule, Callable[[Container, Sequence[Call]], Words]]] = {
-    Rule.FRESH: lambda *_: ("phantom", "VFresh", "nobody ever asked to put that value in"),
+    Rule.FRESH: lambda *_: ("phantom", "VFresh", "no operation ever asked to put that value in"),
     Rule.FUTURE: lambda *_: (
         "future-read",
         "VFresh",

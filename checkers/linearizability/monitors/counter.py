@@ -126,7 +126,7 @@ def _order(adds: Sequence[Call], reads: Sequence[tuple[Call, int]]) -> list[Call
     for gap, level in enumerate(levels):
         for add in fits[gap]:
             heappush(ready, (add.ret, add.inv, add))
-        # There are enough: so many were asked before each of these reads returned, say the bounds.
+        # By the bounds, at least this many adds were asked before these reads returned.
         chosen = [heappop(ready)[2] for _ in range(level - placed)]
         if ready and ready[0][0] < latest[gap]:
             return None

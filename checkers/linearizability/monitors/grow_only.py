@@ -1,12 +1,14 @@
 """
-What only grows and is read whole, each element added once: sets and logs, in linear time.
+Sets and logs that only grow and are read whole, each element added once: judged in linear time.
 
-Reads tell the order: what was read forms a chain (of sets, or of beginnings of one log). Groups
-stand in a forced order: what the first read holds, the reads that answered that, what came after,
-and so on; elements that were never read come last, where acknowledged. Valid if and only if nothing
-in a later group returned before something in an earlier one was invoked.
+The reads show the order of the elements: their answers form a chain, of sets or of beginnings of
+one log. So groups of calls stand in a forced order: the adds that the first read holds, the reads
+with that answer, the adds that the next read holds as well, and so on; acknowledged adds that no
+read holds come last. The history is valid if and only if no call of a later group returned before a
+call of an earlier group was invoked.
 
-Source: Gibbons and Korach (1997), as in `blocks`. Cost: the total size of the reads.
+Source: Gibbons and Korach (1997), as for registers in `native/registers/zones.h`.
+Cost: the total size of the reads.
 """
 
 from __future__ import annotations
@@ -55,16 +57,16 @@ class _History:
         Who added an element that a read holds.
 
         Raises:
-            Invalid: When nobody did.
+            Invalid: When no operation did.
         """
         if element not in self.adds:
             part = [_only(read, [element])]
-            reason = "it holds an element that nobody ever asked to add"
+            reason = "it holds an element that no operation ever asked to add"
             raise Invalid("phantom", "phantom", reason, (read,), part)
         return self.adds[element]
 
     def last(self, used: set[Hashable]) -> Group:
-        """The acknowledged elements that nobody read."""
+        """The acknowledged elements that no read holds."""
         unread = [
             call
             for element, call in self.adds.items()
@@ -100,7 +102,7 @@ def _judge(
 
 
 def _with_adds(finding: Finding, adds: dict[Hashable, Call]) -> Finding:
-    """A part with whoever added what its reads hold: without them that would be impossible too."""
+    """A part with the adds of what its reads hold: a read without them would be impossible too."""
     inside = {call.inv: call for call in finding.part}
     for call in finding.part:
         for element in entries(call.value_out) if call.f == "read" else ():
@@ -241,6 +243,6 @@ def _newer(first: Call, before: Call) -> list[Hashable]:
 
 
 def _only(read: Call, some: Sequence[Hashable]) -> Call:
-    """A read as if only some elements existed: whoever forgets the others sees that history."""
+    """A read as if only some elements existed: a set or a log without the others answers so."""
     kept = tuple(each for each in entries(read.value_out) if each in set(some))
     return replace(read, transition=Transition("read", None, kept))
