@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
+from types import ModuleType
+
+import pytest
 
 from dissever.checkers import CAS_REGISTER, Linearizable
-from dissever.checkers.linearizability import refutation
+from dissever.checkers.linearizability import refutation, register_anomalies
 from dissever.checkers.linearizability.calls import Call, calls
 from dissever.checkers.linearizability.certificate import flaw
 from dissever.checkers.linearizability.models.registers import REGISTERS
 from dissever.checkers.linearizability.register_anomalies import connected
 from dissever.checkers.linearizability.states import states_of
-from dissever.harness.history import Event, History, Type
+from dissever.harness.history import Event, History, Operation, Type
 from dissever.harness.results import Budget, Verdict
 from dissever.native import Engine, Status, search
 from dissever.native.registers import Decider, Decision, KeyOutcome
@@ -51,24 +55,59 @@ def test_zones_and_search_agree_and_the_orders_are_linearizations(
     assert 0.05 < invalid / CASES < 0.6
 
 
+def _conflicts(
+    drawn: Callable[[Random], History],
+) -> Iterator[tuple[tuple[Call, ...], list[Operation]]]:
+    """The calls of registers that C calls invalid, and the operations that it names."""
+    rng = Random("conflicts")
+    for _ in range(5_000):
+        history = drawn(rng)
+        found = _outcome(history)
+        if found.decision is Decision.INVALID:
+            kept = calls(history.operations, CAS_REGISTER.reads)
+            yield kept, [history.operations[i] for i in found.witness]
+
+
+def _is_evidence(kept: tuple[Call, ...], part: tuple[Call, ...]) -> bool:
+    if _status(part) is not Status.INVALID:
+        return False
+    return refutation.witness_flaw(CAS_REGISTER, kept, part) is None
+
+
 def test_calls_on_the_values_of_a_conflict_are_invalid_alone(
     unique_registers: Callable[[Random], History],
 ) -> None:
-    rng, smaller, invalid = Random("conflicts"), 0, 0
-    for _ in range(5_000):
-        history = unique_registers(rng)
-        found = _outcome(history)
-        if found.decision is not Decision.INVALID:
-            continue
-        kept = calls(history.operations, CAS_REGISTER.reads)
+    smaller = invalid = 0
+    for kept, witness in _conflicts(unique_registers):
+        part = connected(kept, witness)
 
-        part = connected(kept, [history.operations[i] for i in found.witness])
-
-        assert _status(part) is Status.INVALID, history
-        assert refutation.witness_flaw(CAS_REGISTER, kept, part) is None, history
+        assert _is_evidence(kept, part), kept
         invalid += 1
         smaller += len(part) < len(kept)
     assert smaller > 0.1 * invalid > 10
+
+
+MUTANTS = {
+    "swaps join nothing": ("waiting += joined[value]", "continue"),
+    "what a call wants is none of its values": ("*(wanted(call) or ())", "*()"),
+    "what a call writes is none of its values": ("*(written(call.f, call.value_in) or ())", "*()"),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_connected_calls_broken_on_purpose_are_no_evidence(
+    name: str, unique_registers: Callable[[Random], History]
+) -> None:
+    sound, broken = MUTANTS[name]
+    text = Path(register_anomalies.__file__).read_text(encoding="utf-8")
+    assert text.count(sound) == 1
+    module = ModuleType("mutant")
+    exec(compile(text.replace(sound, broken), "mutant", "exec"), module.__dict__)
+
+    assert not all(
+        _is_evidence(kept, module.connected(kept, witness))
+        for kept, witness in _conflicts(unique_registers)
+    )
 
 
 def test_calls_on_some_values_of_a_valid_register_are_valid_alone(
