@@ -20,17 +20,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from dissever.checkers import Linearizable
-from dissever.checkers.fast import JUDGED
-from dissever.checkers.from_columns import judge_columns
-from dissever.checkers.models import MODELS, Family, Model
+from dissever.checkers.linearizability import Linearizable, Model, model_named
+from dissever.harness.columns import Rows
+from dissever.harness.history import History
 from dissever.harness.reader import read_history
 from dissever.harness.results import Budget
 from dissever.native import registers as native_keys
 from dissever.native.columns import Columns
 from dissever.native.load import load
-from dissever.native.registers import Decision, KeyOutcomes, judge_keys
-from dissever.native.texts import judge_texts
+from dissever.native.registers import Decision, KeyOutcomes
 
 HERE: Final = Path(__file__).resolve().parent
 MODULE: Final = "github.com/anishathalye/porcupine"
@@ -88,7 +86,7 @@ class Missing(Exception):
 
 def dissever(case: Case) -> Measured:
     """Judge a file with ours; the least of several runs."""
-    model = MODELS[case.model]
+    model = model_named(case.model)
     gc.collect()  # Once: to walk all objects before each run would clear the caches for it.
     best = _once(case, model)
     if best.text_s > SHORT_S:
@@ -98,7 +96,7 @@ def dissever(case: Case) -> Measured:
         best.engine_s = min(best.engine_s, now.engine_s)
         best.text_s = min(best.text_s, now.text_s)
         best.report_s = min(best.report_s, now.report_s)
-    if model.family in JUDGED:
+    if model.family.judge_keys is not None:
         best.engine_s = min(best.engine_s, _again(case, model))
     return best
 
@@ -115,7 +113,7 @@ def _again(case: Case, model: Model) -> float:
 
 
 def _once(case: Case, model: Model) -> Measured:
-    if model.family not in JUDGED:
+    if model.family.judge_keys is None:
         return _once_at_length(case, model)
     began = time.perf_counter()
     columns = load(case.path.read_bytes()).columns
@@ -123,7 +121,7 @@ def _once(case: Case, model: Model) -> Measured:
         findings = _find(columns, model, case.budget)
     text_s = time.perf_counter() - began
     began = time.perf_counter()
-    result = judge_columns(columns, model, case.budget)
+    result = Linearizable(model)(History(rows=Rows.of_columns(columns)), case.budget)
     report_s = text_s + time.perf_counter() - began
     n_invalid = findings.count(Decision.INVALID)
     is_valid = findings.count(Decision.VALID) == len(findings)
@@ -143,12 +141,8 @@ def _once(case: Case, model: Model) -> Measured:
 
 
 def _find(columns: Columns, model: Model, budget: Budget) -> KeyOutcomes:
-    configurations, size = budget.configurations, budget.memory_bytes
-    if model.family is Family.TEXT:
-        return judge_texts(columns, initial="", configurations_max=configurations, bytes_max=size)
-    return judge_keys(
-        columns, initial=0, has_cas=True, configurations_max=configurations, bytes_max=size
-    )
+    assert model.family.judge_keys is not None
+    return model.family.judge_keys(columns, model, budget, None)
 
 
 def _once_at_length(case: Case, model: Model) -> Measured:

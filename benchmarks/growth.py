@@ -22,10 +22,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from dissever.checkers import blocks
-from dissever.checkers.calls import Call, calls
-from dissever.checkers.models import MODELS
-from dissever.checkers.monitors import counter, elements, growing
+from dissever.checkers.linearizability.calls import Call, calls
+from dissever.checkers.linearizability.models import MODELS
+from dissever.checkers.linearizability.monitors import counter, elements, grow_only
 from dissever.harness.history import Event, Operation, Type
 from dissever.native.columns import OK, TYPE_CODES, Columns
 from dissever.native.containers import Kind, Operations, judge_container
@@ -282,7 +281,7 @@ def _judge_calls(judge: Callable[..., Any], model: str, steps: Sequence[Step], r
     kept = _calls(steps, rng, of.reads)
 
     def run() -> None:
-        finding = judge(kept, of.initial) if judge is blocks.judge else judge(kept, of)
+        finding = judge(kept, of)
         assert finding is not None
         assert finding.order is not None
 
@@ -338,24 +337,16 @@ ENGINES: Final = (
         "priority queue", "n log n", LARGE, lambda n, rng: _judge_container(Kind.PRIORITY, n, rng)
     ),
     Engine(
-        "blocks",
-        "n log n",
-        SMALL,
-        lambda n, rng: _judge_calls(
-            blocks.judge, "cas-register", _registers(n, rng, 1, has_cas=True), rng
-        ),
-    ),
-    Engine(
         "grow-only set",
         "size of the reads",
         SMALL,
-        lambda n, rng: _judge_calls(growing.judge_set, "set", _grow_only(n, rng, "add"), rng),
+        lambda n, rng: _judge_calls(grow_only.judge_set, "set", _grow_only(n, rng, "add"), rng),
     ),
     Engine(
         "log",
         "size of the reads",
         SMALL,
-        lambda n, rng: _judge_calls(growing.judge_log, "log", _grow_only(n, rng, "append"), rng),
+        lambda n, rng: _judge_calls(grow_only.judge_log, "log", _grow_only(n, rng, "append"), rng),
     ),
     Engine(
         "counter",

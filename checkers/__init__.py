@@ -1,5 +1,6 @@
 """
-Pure functions from a history to a verdict with its reasons: one file per property.
+Pure functions from a history to a verdict with its reasons: one file per property, and a room for
+linearizability.
 
 A checker reads no clock, file or socket. It holds what it needs and is called with a history and a
 budget; past the budget it says unknown, and how far it got.
@@ -9,10 +10,7 @@ from collections.abc import Mapping
 
 from dissever.checkers.compose import compose
 from dissever.checkers.evidence import Evidence
-from dissever.checkers.linearizable import Linearizable
-from dissever.checkers.liveness import Liveness
-from dissever.checkers.log_patterns import LogPatterns, NodeLog
-from dissever.checkers.models import (
+from dissever.checkers.linearizability import (
     CAS_REGISTER,
     MUTEX,
     REFUSED,
@@ -20,9 +18,12 @@ from dissever.checkers.models import (
     SET,
     TEXT,
     UNKNOWN,
+    Linearizable,
     Misfit,
     Model,
 )
+from dissever.checkers.liveness import Liveness
+from dissever.checkers.log_patterns import LogPatterns, NodeLog
 from dissever.checkers.set import GrowOnlySet
 from dissever.checkers.stats import Stats
 

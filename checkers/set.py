@@ -15,13 +15,13 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dissever.checkers.narrate import sentence, who
+from dissever.checkers.linearizability.narration import sentence, who
 from dissever.harness.history import Event, History, Key, MalformedHistory, Operation, Type
 from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
 from dissever.harness.values import freeze, show, show_ns
 
 SHOWN_MAX: Final = 8
-"""Elements of one kind that are told one by one; the counts are exact."""
+"""Elements of one kind that are named one by one; the counts are exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Tally:
         return [each for _, each in _sorted(found)]
 
     def strangers(self) -> tuple[list[Found], list[Found]]:
-        """Elements nobody asked for before the read was answered, and those that only failed."""
+        """Elements that no add asked for before the answer, and those whose adds all failed."""
         phantom: dict[Hashable, Found] = {}
         aborted: dict[Hashable, Found] = {}
         for read in self.reads:
@@ -182,8 +182,8 @@ def _order(element: Hashable) -> Any:
 _KINDS: Final = {
     "lost": "{count} acknowledged and missing from a final read",
     "diverged": "{count} read once and missing from a later read",
-    "phantom": "{count} read though nobody had asked to add {it}",
-    "aborted-read": "{count} read though every add of {it} was told that it failed",
+    "phantom": "{count} read though no operation had asked to add {it}",
+    "aborted-read": "{count} read though every add of {it} had failed",
     "duplicate": "{count} more than once in one read",
 }
 
@@ -233,12 +233,12 @@ def _anomaly(kind: str, tally: Tally, found: Sequence[Found]) -> Anomaly:
     it = "it" if len(found) == 1 else "them"
     elements = ", ".join(show(each.element) for each in shown)
     rest = ", …" if len(found) > len(shown) else ""
-    told = _KINDS[kind].format(count=count, it=it)
+    what = _KINDS[kind].format(count=count, it=it)
     where = "" if tally.key is None else f"set {show(tally.key)}: "
     indices = _indices(shown)
     return Anomaly(
         name=kind,
-        summary=f"{where}{told}: {elements}{rest}",
+        summary=f"{where}{what}: {elements}{rest}",
         indices=indices,
         context=indices,
         steps=tuple(step for each in shown for step in _steps(kind, each)),
@@ -259,8 +259,8 @@ def _steps(kind: str, found: Found) -> Iterable[Step]:
         if kind == "duplicate":
             among = "more than once among them"
         yield Step(
-            f"{who(read)} asked to read at {show_ns(read.invocation.time)}; at "
-            f"{show_ns(_answer(read).time)} it was told {len(read.value)} elements, "
+            f"{who(read)} asked to read at {show_ns(read.invocation.time)}; the answer at "
+            f"{show_ns(_answer(read).time)} was {len(read.value)} elements, "
             f"{show(found.element)} {among}",
             read.indices,
         )

@@ -61,7 +61,7 @@ class Rows:
     """
 
     whole: Columns
-    details: Callable[[], Details]
+    details: Callable[[], Details | None]
     positions: Sequence[int]
     count: int | None = None
     last_time_ns: int | None = None
@@ -89,9 +89,15 @@ class Rows:
             return self.whole
         return self.whole.chosen(self.positions)
 
-    def operation(self, position: int) -> Operation:
-        """One of these operations."""
-        return operation_of(self.whole, self.details(), self.positions[position])
+    @classmethod
+    def of_columns(cls, columns: Columns) -> Rows:
+        """Columns that came from no file: there are no details."""
+        return cls(columns, lambda: None, range(len(columns)))
+
+    def operation(self, position: int, *, in_detail: bool) -> Operation:
+        """One of these operations; see `operation_of` for what it lacks without details."""
+        details = self.details() if in_detail else None
+        return operation_of(self.whole, details, self.positions[position])
 
     def operations(self) -> Iterator[Operation]:
         """All of these operations, each made when it is reached."""

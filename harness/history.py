@@ -75,16 +75,20 @@ class History:
             return tuple(pair(event for event in self._events if event.is_client))
         return tuple(self._rows.operations())
 
-    def operation(self, position: int) -> Operation:
+    def operation(self, position: int, *, in_detail: bool = True) -> Operation:
         """
         One of the operations. Of a history from a file it is made at each call, and not kept.
+
+        Args:
+            in_detail: With its node, its error and the completion of a crashed operation. Of a file
+                they are made for all operations at the first call, which takes time.
 
         Raises:
             MalformedHistory: As `operations`.
         """
         if self._rows is None or "operations" in self.__dict__:
             return self.operations[position]
-        return self._rows.operation(position)
+        return self._rows.operation(position, in_detail=in_detail)
 
     @cached_property
     def columns(self) -> Columns:

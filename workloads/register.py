@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from dissever.checkers.linearizable import Linearizable
-from dissever.checkers.models import CAS_REGISTER
+from dissever.checkers.linearizability import Linearizable
+from dissever.checkers.linearizability.models import CAS_REGISTER
 from dissever.harness.client import Completion, Invocation, NotApplied
 from dissever.harness.generator import (
     Answer,

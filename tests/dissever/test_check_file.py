@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from dissever import recorded
-from dissever.checkers.models import MODELS
+from dissever.checkers.linearizability.models import MODELS
 
 HISTORIES = Path(__file__).resolve().parents[2].parent / "shared" / "histories"
 

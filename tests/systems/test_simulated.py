@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from dissever.assembly import make_plan, make_test
-from dissever.checkers.linearizable import Linearizable
-from dissever.checkers.models import CAS_REGISTER
+from dissever.checkers.linearizability import Linearizable
+from dissever.checkers.linearizability.models import CAS_REGISTER
 from dissever.harness import clock, store
 from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.history import History, Type

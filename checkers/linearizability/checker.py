@@ -1,0 +1,99 @@
+"""
+Linearizability: every operation takes effect at one instant between its question and its answer.
+
+Linearizability is local (Herlihy and Wing 1990), so each key is judged alone: one that is past the
+budget leaves the others decided. All histories take one way, from their columns: C judges every key
+of a family that it knows whole; other objects are judged one by one, in Python.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dissever.checkers.linearizability import key_outcomes
+from dissever.checkers.linearizability.judgement import Judgement, result
+from dissever.checkers.linearizability.keys import Keys
+from dissever.checkers.linearizability.model import Model
+from dissever.checkers.linearizability.objects import ObjectJudge
+from dissever.harness.history import History, MalformedHistory
+from dissever.harness.results import Budget, Result, Verdict
+from dissever.native import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Linearizable:
+    """
+    The checker: each key is an object that behaves like `model`.
+
+    `engine` is for tests: another than the schedule searches alone, whatever the family knows.
+    `threads` is how many C may use at most; None means one a core. No result depends on it.
+    """
+
+    model: Model
+    name: str = "linearizable"
+    engine: Engine = Engine.SCHEDULE
+    threads: int | None = None
+
+    def __call__(self, history: History, budget: Budget) -> Result:
+        """Judge each key; no key gets more than the budget, nor do all together."""
+        try:
+            keys = Keys(history)
+        except MalformedHistory as error:
+            return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=f"malformed: {error}")
+        except OverflowError as error:
+            why = f"malformed: a process, an index or a time is too large: {error}"
+            return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=why)
+        judge_keys = self.model.family.judge_keys
+        if judge_keys is None or self.engine is not Engine.SCHEDULE:
+            return result(self.name, self._judge_each(keys, budget))
+        outcomes = judge_keys(keys.columns, self.model, budget, self.threads)
+        judged = key_outcomes.judgements(self.model, keys, outcomes.__getitem__, budget)
+        return result(self.name, judged)
+
+    def _judge_each(self, keys: Keys, budget: Budget) -> list[Judgement]:
+        """An equal share for each key, then what is left for those that ran out of it."""
+        share = max(1, budget.configurations // max(1, len(keys.lengths)))
+        left = budget.configurations
+        judged: dict[int, Judgement] = {}
+        waiting = iter(keys.lengths)
+        for key in waiting:
+            judged[key] = self._judge(key, keys, Budget(share, budget.memory_bytes))
+            left -= judged[key].configurations
+            if judged[key].is_interrupted:
+                rest = [_stopped(each, keys, "before it was judged") for each in waiting]
+                return [*judged.values(), *rest]
+        for key in [key for key, each in judged.items() if each.is_exhausted]:
+            if left > share:
+                judged[key] = self._judge(key, keys, Budget(left, budget.memory_bytes))
+                if judged[key].is_interrupted:
+                    break
+                left -= judged[key].configurations
+        return list(judged.values())
+
+    def _judge(self, key: int, keys: Keys, budget: Budget) -> Judgement:
+        """From columns where that is enough. Ctrl-C leaves the keys before it judged."""
+        family, name = self.model.family, keys.name(key)
+        try:
+            if (
+                self.engine is Engine.SCHEDULE
+                and family.monitor is not None
+                and family.has_order is not None
+                and family.has_order(keys.columns, keys.rows(key), self.model)
+            ):
+                return Judgement(
+                    name,
+                    Verdict.UNKNOWN,
+                    "",
+                    keys.lengths[key],
+                    engine=family.monitor.name,
+                    because=family.monitor.because,
+                ).certified(None)
+            operations = keys.operations(key, in_detail=True)
+            return ObjectJudge(self.model, self.engine).judge(name, operations, budget)
+        except KeyboardInterrupt:
+            return _stopped(key, keys, "while it was judged")
+
+
+def _stopped(key: int, keys: Keys, when: str) -> Judgement:
+    why = f"interrupted: stopped {when}"
+    return Judgement(keys.name(key), Verdict.UNKNOWN, why, 0, is_interrupted=True)

@@ -1,0 +1,129 @@
+"""
+An anomaly of one object in sentences: what led there, the answer, and why it cannot be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from msgspec import structs
+
+from dissever.checkers.linearizability.calls import Call
+from dissever.checkers.linearizability.confirmation import SINGLE_ENGINE, Confirmation
+from dissever.checkers.linearizability.counterexample import PARTIAL_CONFIGURATIONS
+from dissever.checkers.linearizability.finding import Proof
+from dissever.checkers.linearizability.judgement import Judgement
+from dissever.checkers.linearizability.model import Model
+from dissever.checkers.linearizability.narration import done, sentence
+from dissever.checkers.linearizability.partial import Partials, orders, partials
+from dissever.checkers.linearizability.possible import Possible
+from dissever.harness.history import Key, Operation
+from dissever.harness.results import Anomaly, Step, Verdict
+from dissever.harness.values import show
+
+STEPS_MAX: Final = 12
+STATES_SHOWN: Final = 8
+CONTEXT_MAX: Final = 120
+
+
+def explain(
+    key: Key | None,
+    model: Model,
+    small: Sequence[Call],
+    failing: Call | None,
+    holding: Possible,
+    proof: Proof | None,
+) -> Anomaly:
+    """
+    The anomaly, from a proof of a few operations where there is one, else from the search.
+
+    Args:
+        small: The calls of the smallest history found, up to the failing return.
+        failing: The one that no order survives; None where a proof says it all.
+        holding: What the object could hold just before the failing return.
+    """
+    if proof is not None:
+        steps = [sentence(operation) for operation in proof.operations]
+        steps.append(Step(f"but {proof.reason}", proof.operations[-1].indices))
+        name, guilty, reason = proof.name, proof.operations, proof.reason
+    else:
+        assert failing is not None
+        steps = _story(small, failing)
+        name, guilty = "nonlinearizable", (failing.operation,)
+        reason = "no order of the operations explains it"
+    if holding.states and failing is not None:
+        steps.append(Step(_could(model, holding), failing.operation.indices))
+    indices = _indices(guilty)
+    context = _indices(call.operation for call in small)[-CONTEXT_MAX:]
+    return Anomaly(
+        name=name,
+        summary=f"{_object(key, model)}: {done(guilty[-1])}, but {reason}",
+        indices=indices,
+        context=tuple(sorted({*context, *indices})),
+        steps=tuple(steps),
+        key=key,
+        confirmation=SINGLE_ENGINE,
+    )
+
+
+def convicted(
+    judgement: Judgement,
+    model: Model,
+    anomaly: Anomaly,
+    confirmation: Confirmation,
+    some: Sequence[Call],
+    details: dict[str, Any],
+    tried: Partials | None = None,
+) -> Judgement:
+    """Invalid, with who confirms it and how far each order of some calls gets."""
+    if confirmation.doubt:
+        return judgement.doubted(confirmation.doubt)
+    found = tried or partials(model, some, configurations_max=PARTIAL_CONFIGURATIONS)
+    anomaly = structs.replace(
+        anomaly,
+        confirmation=confirmation.sentence,
+        orders=orders(model, some, found),
+        orders_complete=found.is_complete,
+    )
+    details = {
+        **details,
+        "confirmed": bool(confirmation.engines),
+        "confirmation": confirmation.sentence,
+    }
+    return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
+
+
+def _object(key: Key | None, model: Model) -> str:
+    return model.noun if key is None else f"{model.noun} {show(key)}"
+
+
+def _indices(operations: Iterable[Operation]) -> tuple[int, ...]:
+    return tuple(sorted({index for operation in operations for index in operation.indices}))
+
+
+def _story(small: Sequence[Call], failing: Call) -> list[Step]:
+    """The last operations before the failing one, then that one."""
+    completion = failing.operation.completion
+    assert completion is not None
+    before = [call for call in small if call.operation is not failing.operation]
+    left_out = len(before) - (STEPS_MAX - 2)
+    steps = [Step(f"{left_out} earlier operations are left out")] if left_out > 0 else []
+    steps += [
+        sentence(call.operation, was_open_at_ns=completion.time if call.is_crashed else None)
+        for call in before[max(0, left_out) :]
+    ]
+    return [*steps, sentence(failing.operation)]
+
+
+def _could(model: Model, holding: Possible) -> str:
+    verb = "be in the state" if model.name == "mutex" else "hold"
+    begin = (
+        f"just before that answer, in every order of the operations that fits the answers so far, "
+        f"the {model.noun} could"
+    )
+    shown = " or ".join(holding.states[:STATES_SHOWN])
+    if holding.is_cut:
+        return f"{begin} {verb} very many things, too many to list them all; among them: {shown}"
+    left = len(holding.states) - STATES_SHOWN
+    return f"{begin} only {verb}: {shown}" + (f" or {left} more" if left > 0 else "")

@@ -1,0 +1,103 @@
+"""
+What engines know of one kind of object: one record for each family of models.
+
+A model names its record, and engines ask the record. A model without knowledge is judged all the
+same: the search decides it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from dissever.checkers.linearizability.calls import Call
+    from dissever.checkers.linearizability.finding import Finding, Proof
+    from dissever.checkers.linearizability.model import Model
+    from dissever.harness.history import Operation
+    from dissever.harness.results import Budget
+    from dissever.native.columns import Columns
+    from dissever.native.registers import KeyOutcomes
+
+JudgeKeys: TypeAlias = "Callable[[Columns, Model, Budget, int | None], KeyOutcomes]"
+"""Judges every key in one call of C. The last argument limits threads; None: one a core."""
+
+JudgeCalls: TypeAlias = "Callable[[Sequence[Call], Model], Finding | None]"
+"""Decides the calls of one object; None where it does not apply."""
+
+HasOrder: TypeAlias = "Callable[[Columns, Sequence[int], Model], bool]"
+"""Whether the operations at some positions of columns, all of one object, surely have an order."""
+
+Answers: TypeAlias = Callable[[str, Hashable, Hashable], bool]
+"""Does one operation (f, the value in, the value out) and says whether its answer is right."""
+
+Replayer: TypeAlias = "Callable[[Model, set[Hashable]], Answers]"
+"""A new object, given the values that acknowledged operations without a value answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """A way to judge one object in polynomial time; `because` says when it applies."""
+
+    name: str
+    judge: JudgeCalls
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """
+    When a few operations prove something of the whole history: rules for the validator.
+
+    `needs` gives the values that a named operation depends on, and `helps` those with which an
+    operation that was left out could explain one. Where `cuts_answers`, answers of named reads hold
+    only the elements that the named operations handle. Where `takes_any`, a crashed operation may
+    have taken any value that no other operation took. `proves` is a proof of another kind, from
+    all calls and the named ones.
+    """
+
+    needs: Callable[[Call], Iterable[Hashable]]
+    helps: Callable[[Call], Iterable[Hashable]]
+    cuts_answers: bool = False
+    takes_any: bool = False
+    proves: Callable[[Model, Sequence[Call], Sequence[Call]], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """
+    Better names for what cannot be, each with a small proof.
+
+    `prove` takes the call that cannot be, all calls, all operations and the initial state.
+    `unwritten` finds a call that no search is needed for. `connected` gives those calls that some
+    calls depend on, directly or not: they are invalid alone if the whole is.
+    """
+
+    prove: Callable[[Call, Sequence[Call], Sequence[Operation], Hashable], Proof | None]
+    unwritten: Callable[[Sequence[Call], Sequence[Operation], Hashable], Proof | None]
+    connected: Callable[[Sequence[Call], Sequence[Operation]], Sequence[Call]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """
+    What is known of one kind of object; None where nothing is.
+
+    `judge_keys` decides all keys in C. Else `has_order` looks at the columns of one key, then
+    `monitor` at its calls. `replayer` makes an object that changes in place, where a step of the
+    model would copy its state. `cells_max` limits the table of states (`states`).
+    """
+
+    name: str
+    judge_keys: JudgeKeys | None = None
+    has_order: HasOrder | None = None
+    monitor: Monitor | None = None
+    replayer: Replayer | None = None
+    parts: Parts | None = None
+    naming: Naming | None = None
+    cells_max: int | None = None
+
+
+OTHER: Final = Family(name="other")
+"""Nothing is known: the search decides."""

@@ -1,0 +1,104 @@
+"""
+What a model is: a pure step function over hashable states.
+
+A model refuses an operation by answering REFUSED, not None: None is a value that a register holds
+before the first write. Values come frozen (`values.freeze`): a pair [old, new] is a tuple.
+
+Source: Knossos, `model.clj`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final, Literal, TypeAlias
+
+from dissever.checkers.linearizability.family import OTHER, Family
+from dissever.harness.values import show
+
+State: TypeAlias = Hashable
+
+
+class Answer(Enum):
+    """Answers that are not values."""
+
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+REFUSED: Final = Answer.REFUSED
+"""A step's answer: the operation cannot have happened in this state with this output."""
+
+UNKNOWN: Final = Answer.UNKNOWN
+"""The output of an operation that crashed: any output fits."""
+
+After: TypeAlias = State | Literal[Answer.REFUSED]
+"""The next state, or REFUSED."""
+
+Step: TypeAlias = Callable[[State, str, Hashable, Hashable], After]
+"""From a state, f, the value asked and the value answered, to the next state."""
+
+
+class Misfit(ValueError):
+    """An operation that the model does not know, whatever the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One distinct way to step: f, what was asked, what was answered."""
+
+    f: str
+    value_in: Hashable
+    value_out: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """
+    An object's correct behaviour.
+
+    `reads` names each f that never changes the state: a crashed one is dropped, and what it was
+    asked with is not looked at. `noun` is what the object is called. `narrow` gives a model with
+    fewer states that the given transitions cannot tell from this one; None where nothing is gained.
+    An `is_endless` object has a state more after each operation, so no table can hold them all.
+    A `family` other than OTHER promises that `step` is exactly that of the family's own model.
+    """
+
+    name: str
+    initial: State
+    step: Step
+    reads: frozenset[str] = frozenset({"read"})
+    noun: str = "object"
+    holds: Callable[[State], str] = show
+    narrow: Callable[[Iterable[Transition]], Model] | None = None
+    family: Family = OTHER
+    description: str = ""
+    is_endless: bool = False
+
+
+_APART: Final = ("a state that no read tells from others",)
+
+
+def narrowed(model: Model, keeps: Callable[[State], bool], *, grows: str) -> Model:
+    """
+    The model with all states as one that no read can follow from.
+
+    Args:
+        keeps: Whether a read may follow from a state, perhaps after it grew.
+        grows: The f that leads from such a state to another.
+    """
+
+    def step(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
+        if state == _APART and f == grows:
+            return _APART
+        if state == _APART and f in model.reads:
+            return REFUSED
+        after = model.step(state, f, value_in, value_out)
+        return after if after is REFUSED or keeps(after) else _APART
+
+    def holds(state: State) -> str:
+        return "what was never read" if state == _APART else model.holds(state)
+
+    first = model.initial if keeps(model.initial) else _APART
+    return replace(model, initial=first, step=step, holds=holds, narrow=None, family=OTHER)

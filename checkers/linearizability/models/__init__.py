@@ -1,0 +1,54 @@
+"""
+What a correct object would do: models, one file per family, and the registry of all.
+
+A file ends with its family, which says what engines know of such objects, and its MODELS. A model
+of your own is a `Model` with a step function: `model`.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from itertools import chain
+from typing import Final
+
+from dissever.checkers.linearizability.model import Model
+
+FILES: Final = ("registers", "locks", "counters", "sets", "containers", "logs")
+"""A new file of models is a name more here."""
+
+_EVERY: Final = chain.from_iterable(import_module(f"{__name__}.{file}").MODELS for file in FILES)
+
+MODELS: Final[Mapping[str, Model]] = {model.name: model for model in _EVERY}
+"""By the name that a command line takes; `description` is one line on each."""
+
+ALIASES: Final[Mapping[str, str]] = {"kv": "text"}
+"""Other names that a command line takes."""
+
+NAMES: Final = (*MODELS, *ALIASES)
+
+
+def model_named(name: str) -> Model:
+    """
+    Raises:
+        KeyError: When no model has that name.
+    """
+    return MODELS[ALIASES.get(name, name)]
+
+
+REGISTER: Final = MODELS["register"]
+CAS_REGISTER: Final = MODELS["cas-register"]
+MUTEX: Final = MODELS["mutex"]
+SET: Final = MODELS["set"]
+TEXT: Final = MODELS["text"]
+
+__all__ = [
+    "ALIASES",
+    "CAS_REGISTER",
+    "FILES",
+    "MODELS",
+    "MUTEX",
+    "NAMES",
+    "REGISTER",
+    "SET",
+    "TEXT",
+    "model_named",
+]

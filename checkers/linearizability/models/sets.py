@@ -1,0 +1,140 @@
+"""
+Sets: one that only grows and is read whole, and one whose elements come and go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Final
+
+from dissever.checkers.linearizability.answers import elements, membership
+from dissever.checkers.linearizability.calls import Call
+from dissever.checkers.linearizability.family import Answers, Family, Monitor, Parts
+from dissever.checkers.linearizability.model import (
+    REFUSED,
+    After,
+    Misfit,
+    Model,
+    State,
+    Transition,
+    narrowed,
+)
+from dissever.checkers.linearizability.monitors.elements import judge
+from dissever.checkers.linearizability.monitors.grow_only import judge_set
+from dissever.harness.values import show
+
+
+def grow_only_set() -> Model:
+    """`add` element, `read` -> a list of all elements, in any order."""
+    return Model(
+        "set",
+        frozenset(),
+        _grow_only_set,
+        noun="set",
+        holds=_show_set,
+        narrow=_narrow_set,
+        family=GROW_ONLY_SETS,
+        description="add element, read -> a list of all elements",
+    )
+
+
+def removable_set() -> Model:
+    """
+    `add` element, `remove` element, `contains` element -> [element, whether], `read` -> a list.
+
+    To add what is there, or to remove what is not, changes nothing and is no error.
+    """
+    return Model(
+        "removable-set",
+        frozenset(),
+        _removable_set,
+        reads=frozenset({"read", "contains"}),
+        noun="set",
+        holds=_show_set,
+        family=SETS,
+        description="add, remove, contains element -> [element, true], read -> a list",
+    )
+
+
+def _grow_only_set(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
+    assert isinstance(state, frozenset)
+    if f == "add":
+        return state if value_in in state else state | {value_in}
+    if f == "read":
+        return state if state == elements(value_out) else REFUSED
+    raise Misfit(f"a set has no {f!r}")
+
+
+def _removable_set(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
+    assert isinstance(state, frozenset)
+    if f == "remove":
+        return state - {value_in} if value_in in state else state
+    if f == "contains":
+        element, answer = membership(value_out)
+        return state if (element in state) is answer else REFUSED
+    return _grow_only_set(state, f, value_in, value_out)
+
+
+def _show_set(state: State) -> str:
+    assert isinstance(state, frozenset)
+    return show(sorted(state, key=repr))
+
+
+def _narrow_set(transitions: Iterable[Transition]) -> Model:
+    """States that are part of no read are one state."""
+    reads = {elements(each.value_out) for each in transitions if each.f == "read"}
+
+    def keeps(state: State) -> bool:
+        assert isinstance(state, frozenset)
+        return any(state <= read for read in reads)
+
+    return narrowed(grow_only_set(), keeps, grows="add")
+
+
+def _replayer(model: Model, wanted: set[Hashable]) -> Answers:
+    assert isinstance(model.initial, frozenset)
+    held: set[Hashable] = set(model.initial)
+
+    def answers(f: str, value_in: Hashable, value_out: Hashable) -> bool:
+        if f == "add":
+            held.add(value_in)
+        elif f == "remove":
+            held.discard(value_in)
+        elif f == "contains":
+            element, answer = membership(value_out)
+            return (element in held) is answer
+        else:
+            return held == elements(value_out)
+        return True
+
+    return answers
+
+
+def _needs(call: Call) -> Iterable[Hashable]:
+    """Elements are independent: answers speak of each of theirs."""
+    if call.f == "contains":
+        return (membership(call.value_out)[0],)
+    return elements(call.value_out) if call.f == "read" else (call.value_in,)
+
+
+def _helps(call: Call) -> Iterable[Hashable]:
+    return (call.value_in,) if call.f in ("add", "remove") else ()
+
+
+_PARTS: Final = Parts(_needs, _helps, cuts_answers=True)
+
+GROW_ONLY_SETS: Final = Family(
+    name="grow-only set",
+    monitor=Monitor("groups", judge_set, "each element was added once"),
+    replayer=_replayer,
+    parts=_PARTS,
+)
+
+SETS: Final = Family(
+    name="set",
+    monitor=Monitor("elements", judge, "no read of the whole set: each element alone"),
+    replayer=_replayer,
+    parts=_PARTS,
+)
+
+MODELS: Final = (grow_only_set(), removable_set())

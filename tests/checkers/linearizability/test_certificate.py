@@ -1,0 +1,59 @@
+"""The validator refuses every order that is no linearization."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from dissever.checkers import REGISTER
+from dissever.checkers.linearizability.certificate import flaw
+from dissever.harness.history import History
+
+Notation = Callable[[str], History]
+
+TEXT = """
+    0 invoke write 1
+    1 invoke write 2
+    1 info   write 2
+    0 ok     write 1
+    3 invoke write 1
+    3 fail   write 1
+    2 invoke read
+    2 ok     read  1
+"""
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        ((0, 6), None),
+        ((1, 0, 6), None),
+        ((0, 6, 1), None),
+        ((0, 0, 6), "stands twice"),
+        ((0, 6, 99), "another object"),
+        ((0,), "is missing"),
+        ((0, 1, 6), "cannot have happened"),
+        ((6, 0), "cannot have happened"),
+        ((0, 4, 6), "cannot have happened"),
+    ],
+)
+def test_only_linearizations_are_without_flaw(
+    history: Notation, order: tuple[int, ...], said: str | None
+) -> None:
+    found = flaw(REGISTER, history(TEXT).operations, order)
+
+    assert found == said if said is None else said in (found or "")
+
+
+@pytest.mark.parametrize(
+    ("between", "said"), [("@1", None), ("@2", "returned earlier")], ids=["at one time", "later"]
+)
+def test_order_against_real_time_is_a_flaw(
+    history: Notation, between: str, said: str | None
+) -> None:
+    text = f"0 invoke read\n@1 0 ok read None\n{between} 0 invoke read\n@3 0 ok read None"
+
+    found = flaw(REGISTER, history(text).operations, (2, 0))
+
+    assert found == said if said is None else said in (found or "")
