@@ -46,7 +46,7 @@ def module(folder: str) -> FFI:
         sources=_files(folder, "*.c"),
         depends=[*_files(folder, "*.h"), f"{folder}/pages.h"],
         include_dirs=[folder, *(f"{folder}/{unit}" for unit in UNITS)],
-        extra_compile_args=["-std=c11", "-O2", "-pthread"],
+        extra_compile_args=["-std=c11", "-O2", "-pthread", "-fvisibility=hidden"],
         extra_link_args=["-pthread"],
     )
     return ffi
