@@ -29,7 +29,7 @@ from dissever.checkers.monitors import counter, elements, growing
 from dissever.harness.history import Event, Operation, Type
 from dissever.native.columns import OK, TYPE_CODES, Columns
 from dissever.native.containers import Kind, Operations, judge_container
-from dissever.native.registers import Decider, Decision, judge_keys
+from dissever.native.registers import KeyEngine, KeyVerdict, judge_keys
 from dissever.native.texts import judge_texts
 
 CLIENTS: Final = 10
@@ -238,7 +238,7 @@ def _members(n: int, rng: Random) -> list[Step]:
     return steps
 
 
-def _judge_registers(columns: Columns, decider: Decider) -> Run:
+def _judge_registers(columns: Columns, decider: KeyEngine) -> Run:
     def run() -> None:
         findings = judge_keys(
             columns,
@@ -248,8 +248,8 @@ def _judge_registers(columns: Columns, decider: Decider) -> Run:
             bytes_max=BYTES_MAX,
             threads=1,
         )
-        assert findings.count(Decision.VALID) == len(findings)
-        assert findings[0].decider is decider
+        assert findings.count(KeyVerdict.VALID) == len(findings)
+        assert findings[0].engine is decider
 
     return run
 
@@ -263,7 +263,7 @@ def _judge_texts(columns: Columns) -> Run:
             bytes_max=BYTES_MAX,
             threads=1,
         )[0]
-        assert (finding.decision, finding.decider) == (Decision.VALID, Decider.TEXTS)
+        assert (finding.verdict, finding.engine) == (KeyVerdict.VALID, KeyEngine.TEXTS)
 
     return run
 
@@ -305,7 +305,7 @@ ENGINES: Final = (
         "n",
         LARGE,
         lambda n, rng: _judge_registers(
-            _columns(_registers(n, rng, 1, has_cas=False), rng), Decider.ZONES
+            _columns(_registers(n, rng, 1, has_cas=False), rng), KeyEngine.ZONES
         ),
     ),
     Engine(
@@ -313,7 +313,7 @@ ENGINES: Final = (
         "n",
         LARGE,
         lambda n, rng: _judge_registers(
-            _columns(_registers(n, rng, 10, has_cas=False), rng, 10), Decider.ZONES
+            _columns(_registers(n, rng, 10, has_cas=False), rng, 10), KeyEngine.ZONES
         ),
     ),
     Engine(
@@ -321,14 +321,14 @@ ENGINES: Final = (
         "n",
         LARGE,
         lambda n, rng: _judge_registers(
-            _columns(_registers(n, rng, 1, has_cas=True), rng), Decider.CHAINS
+            _columns(_registers(n, rng, 1, has_cas=True), rng), KeyEngine.CHAINS
         ),
     ),
     Engine(
         "depth (5 values)",
         "n where it is valid",
         LARGE,
-        lambda n, rng: _judge_registers(_columns(_few_values(n, rng), rng), Decider.DEPTH),
+        lambda n, rng: _judge_registers(_columns(_few_values(n, rng), rng), KeyEngine.DEPTH),
     ),
     Engine("texts", "n log n", LARGE, lambda n, rng: _judge_texts(_columns(_texts(n, rng), rng))),
     Engine("queue", "n", LARGE, lambda n, rng: _judge_container(Kind.QUEUE, n, rng)),

@@ -31,7 +31,7 @@ from dissever.harness.history import History, Key, Operation
 from dissever.harness.results import Budget, Verdict
 from dissever.harness.values import freeze, show
 from dissever.native.columns import Columns
-from dissever.native.registers import Decider, Decision, KeyOutcome, KeyOutcomes, judge_keys
+from dissever.native.registers import KeyEngine, KeyOutcome, KeyOutcomes, KeyVerdict, judge_keys
 from dissever.native.texts import judge_texts
 
 VALIDATED_OPERATIONS_MAX: Final = 20_000
@@ -156,14 +156,14 @@ class _Shell:
             len(operations),
             finding.configurations,
             finding.peak_bytes,
-            None if finding.decider is Decider.NONE else finding.decider.value,
-            because="" if finding.decider is Decider.NONE else finding.evidence,
+            None if finding.engine is KeyEngine.NONE else finding.engine.value,
+            because="" if finding.engine is KeyEngine.NONE else finding.evidence,
         )
-        if finding.decision is Decision.VALID:
+        if finding.verdict is KeyVerdict.VALID:
             return self._valid(judgement, finding, operations)
-        if finding.decision is Decision.MALFORMED:
+        if finding.verdict is KeyVerdict.MALFORMED:
             return judgement.with_verdict(Verdict.UNKNOWN, self._misfit(finding))
-        if finding.decision is Decision.INVALID:
+        if finding.verdict is KeyVerdict.INVALID:
             return self._invalid(judgement, finding, operations)
         return judgement.with_verdict(Verdict.UNKNOWN, self._why(finding))
 
@@ -195,7 +195,7 @@ class _Shell:
             if again.is_doubted:
                 return judgement.doubted(again.why)
             if again.verdict is Verdict.VALID:
-                why = f"engines: {finding.decider.value} and the other engine contradict each other"
+                why = f"engines: {finding.engine.value} and the other engine contradict each other"
                 return judgement.doubted(why)
             if again.verdict is Verdict.INVALID:
                 details = {**again.details, **_details(finding)}
@@ -207,13 +207,13 @@ class _Shell:
         )
         proof = Proof("nonlinearizable", finding.reason, tuple(witness))
         anomaly = explain(judgement.key, self._model, (), None, Possible(), proof)
-        if finding.decider not in (Decider.ZONES, Decider.CHAINS):
+        if finding.engine not in (KeyEngine.ZONES, KeyEngine.CHAINS):
             details = {"confirmed": False, "confirmation": SINGLE_ENGINE, **_details(finding)}
             return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
         # Each value was set once, so that nothing that was left out can explain them.
         few = calls(sorted(witness, key=lambda each: each.indices[0]), self._model.reads)
         confirmation = confirmed_witness(self._model, few, few)
-        if confirmation.doubt and finding.decider is Decider.ZONES:
+        if confirmation.doubt and finding.engine is KeyEngine.ZONES:
             return judgement.doubted(confirmation.doubt)
         if confirmation.doubt:  # A chain may be too long to be named whole.
             why = "single-engine: the operations that are named are not all that led there"
@@ -242,20 +242,20 @@ class _Shell:
 
     def _why(self, finding: KeyOutcome) -> str:
         reasons = {
-            Decision.CONFIGURATIONS: (
+            KeyVerdict.CONFIGURATIONS: (
                 f"budget: no more configurations ({finding.configurations} explored)"
             ),
-            Decision.MEMORY: f"budget: no more memory ({finding.peak_bytes} bytes held)",
-            Decision.WIDE: "open operations: more at one time than the search can hold",
-            Decision.CAPPED: "crashed operations: more of one kind than the search counts",
-            Decision.UNDECIDED: "interrupted: stopped before this object was judged",
-            Decision.FLAWED: "certificate: the order that was found is not one: C refused it",
+            KeyVerdict.MEMORY: f"budget: no more memory ({finding.peak_bytes} bytes held)",
+            KeyVerdict.WIDE: "open operations: more at one time than the search can hold",
+            KeyVerdict.CAPPED: "crashed operations: more of one kind than the search counts",
+            KeyVerdict.UNDECIDED: "interrupted: stopped before this object was judged",
+            KeyVerdict.FLAWED: "certificate: the order that was found is not one: C refused it",
         }
-        why = f"{reasons[finding.decision]}; {finding.evidence}"
+        why = f"{reasons[finding.verdict]}; {finding.evidence}"
         if not finding.witness:
             return why
         return f"{why}; reached event {self._operation(finding.witness[0]).indices[-1]}"
 
 
 def _details(finding: KeyOutcome) -> dict[str, Any]:
-    return {"engine": finding.decider.value, "evidence": finding.evidence, "proof": finding.reason}
+    return {"engine": finding.engine.value, "evidence": finding.evidence, "proof": finding.reason}

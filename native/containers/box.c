@@ -173,7 +173,7 @@ int32_t box_gather(struct box *box)
             return box_invalid(box, put < 0 ? CONTAINERS_FRESH : CONTAINERS_FUTURE);
         }
         if (!problem->is_take[i] && take < 0 && problem->ret[i] == NEVER)
-            continue; /* nobody needs it */
+            continue; /* it is not needed */
         add_item(box, problem->is_take[i] ? NOTHING : i, take);
     }
     set_events(box);

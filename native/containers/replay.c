@@ -95,7 +95,7 @@ static int32_t ranks_greatest(struct replay *replay)
 static bool replay_put(struct replay *replay, int32_t value)
 {
     if (replay->is_in[value])
-        return false; /* told apart from nothing here: values are put in once */
+        return false; /* values are put in once */
     replay->is_in[value] = 1;
     replay->n_in++;
     if (replay->kind == CONTAINERS_QUEUE || replay->kind == CONTAINERS_STACK) {

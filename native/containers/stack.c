@@ -8,8 +8,8 @@
  * the part to its end, and what lies at its bottom was put in before and is taken after. That any
  * will do: put in just before the part and taken just after, the others nest inside.
  *
- * Parts are peeled from left to right, so their begins never decrease: whoever can be a bottom is
- * added once (its put had begun), and nothing to the left remains.
+ * Parts are peeled from left to right, so their begins never decrease: an item that can be a bottom
+ * is added once (its put had begun), and nothing to the left remains.
  *
  * Source of the idea: LiMo (Abdulla and others, PLDI 2025), which is quadratic.
  */

@@ -49,7 +49,7 @@ struct worker {
 
 enum round { ROUND_SHARES, ROUND_REST, ROUND_DONE };
 
-/* The threads that run, beside the one that waits for them (threads.h). */
+/* The threads that run while the caller's waits for them (threads.h). */
 struct threads {
     int32_t n_begun;
     bool are_begun;

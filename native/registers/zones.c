@@ -1,5 +1,5 @@
 /*
- * zones.c: the blocks of a register, and whether they fit beside each other (see zones.h).
+ * zones.c: the blocks of a register, and whether some order of them exists (see zones.h).
  */
 #include "zones.h"
 

@@ -5,8 +5,8 @@
  * the answers. What a whole table tells is not known here, so it is replaced by what is safe: pure
  * is what the caller promises, and a crashed operation can matter until the end. Rule (d) (kinds.h)
  * asks for the last return that is enabled in a state by a transition that is not total and
- * constant: of a state that nobody came to yet nobody knows, and to ask about all of them would be
- * to make the table. Rule (h) (cursor.h) asks for two states at hand, and holds here too.
+ * constant: of a state that was not reached yet it is unknown, and asking about all states would
+ * make the whole table. Rule (h) (cursor.h) asks for two states at hand, and holds here too.
  *
  * Ownership: `context` belongs to the caller of search_open_lazy; the table belongs to `lazy` until
  * lazy_free. Limits: LAZY_PAIRS_MAX answers. Memory: 24 bytes an answer, doubled when half is used.

@@ -91,7 +91,7 @@ static inline int32_t problem_next(const struct problem *problem, int32_t state,
     return problem->next[(size_t)state * (size_t)problem->n_transitions + (size_t)transition];
 }
 
-/* The last return that may tell a state from another; of a lazy state nobody knows: the last. */
+/* The last return that may tell a state from another: for lazy states, the last of all. */
 static inline int32_t problem_need(const struct problem *problem, int32_t state)
 {
     return problem->lazy != NULL ? problem->n_returns - 1 : problem->need[state];

@@ -1,7 +1,7 @@
 /*
  * pieces.h: pieces of text as bytes: their order, and which begin with which.
  *
- * A piece points to bytes that belong to whoever loaded the values. Its `head` sorts it first: its
+ * A piece points to bytes of the loaded values, and owns nothing. Its `head` sorts it first: its
  * own beginning, or a number that is to count before that. Time: O(length) for each comparison,
  * most of which `head` decides in O(1).
  */

@@ -92,7 +92,7 @@ MUTANTS = {
     ),
     "crashed puts surely in": Mutant(
         "box.c",
-        "            continue; /* nobody needs it */",
+        "            continue; /* it is not needed */",
         "            ((int32_t *)problem->ret)[i] = problem->inv[i];",
     ),
     "a second take of a value passed over": Mutant(

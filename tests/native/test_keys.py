@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from dissever.native.columns import FAIL, INFO, OK, TYPE_CODES, Columns
-from dissever.native.registers import Decider, Decision, KeyOutcomes, judge_keys
+from dissever.native.registers import KeyEngine, KeyOutcomes, KeyVerdict, judge_keys
 
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes", "-Werror")
 
@@ -227,15 +227,15 @@ def test_one_key_past_its_budget_leaves_the_others_decided() -> None:
     _easy_key(recorder, 3, 2)
     _easy_key(recorder, 4, 1)
 
-    findings = _judge(recorder.columns(), configurations_max=4_000)
+    outcomes = _judge(recorder.columns(), configurations_max=4_000)
 
-    assert [findings[key].decision for key in range(1, 5)] == [
-        Decision.VALID,
-        Decision.CONFIGURATIONS,
-        Decision.INVALID,
-        Decision.VALID,
+    assert [outcomes[key].verdict for key in range(1, 5)] == [
+        KeyVerdict.VALID,
+        KeyVerdict.CONFIGURATIONS,
+        KeyVerdict.INVALID,
+        KeyVerdict.VALID,
     ]
-    assert sum(findings[key].configurations for key in range(5)) <= 4_000 + 4
+    assert sum(outcomes[key].configurations for key in range(5)) <= 4_000 + 4
 
 
 def test_one_key_past_its_bytes_leaves_the_others_decided() -> None:
@@ -244,14 +244,14 @@ def test_one_key_past_its_bytes_leaves_the_others_decided() -> None:
     _hard_key(recorder, 2)
     _easy_key(recorder, 3, 1)
 
-    findings = _judge(recorder.columns(), configurations_max=1 << 30, bytes_max=1 << 20)
+    outcomes = _judge(recorder.columns(), configurations_max=1 << 30, bytes_max=1 << 20)
 
-    assert [findings[key].decision for key in range(1, 4)] == [
-        Decision.VALID,
-        Decision.MEMORY,
-        Decision.VALID,
+    assert [outcomes[key].verdict for key in range(1, 4)] == [
+        KeyVerdict.VALID,
+        KeyVerdict.MEMORY,
+        KeyVerdict.VALID,
     ]
-    assert findings[2].peak_bytes <= 1 << 20
+    assert outcomes[2].peak_bytes <= 1 << 20
 
 
 def _of_three_kinds() -> dict[str, Columns]:
@@ -272,13 +272,13 @@ def test_too_small_a_budget_of_bytes_is_unknown_and_never_passed(name: str) -> N
 
     for bytes_max in (0, 1, *range(100, 20_000, 100), 1 << 20):
         for threads in (1, 3):
-            findings = _judge(columns, bytes_max=bytes_max, threads=threads)
-            seen.append({findings[key].decision for key in used})
-            assert all(findings[key].peak_bytes <= bytes_max for key in used)
+            outcomes = _judge(columns, bytes_max=bytes_max, threads=threads)
+            seen.append({outcomes[key].verdict for key in used})
+            assert all(outcomes[key].peak_bytes <= bytes_max for key in used)
 
-    assert seen[0] == seen[1] == {Decision.MEMORY}
-    assert seen[-1] == seen[-2] == {Decision.VALID}
-    assert set().union(*seen) == {Decision.MEMORY, Decision.VALID}
+    assert seen[0] == seen[1] == {KeyVerdict.MEMORY}
+    assert seen[-1] == seen[-2] == {KeyVerdict.VALID}
+    assert set().union(*seen) == {KeyVerdict.MEMORY, KeyVerdict.VALID}
     assert all(found.peak_bytes > 0 for found in (_judge(columns)[key] for key in used))
 
 
@@ -312,9 +312,9 @@ def test_the_number_of_threads_changes_no_byte(configurations_max: int) -> None:
         for threads in (1, 2, 4, 16)
     ]
 
-    assert len({findings.as_bytes() for findings in every}) == 1
-    assert every[0].count(Decision.INVALID) > 5
-    assert every[0].count(Decision.VALID) > 10
+    assert len({outcomes.as_bytes() for outcomes in every}) == 1
+    assert every[0].count(KeyVerdict.INVALID) > 5
+    assert every[0].count(KeyVerdict.VALID) > 10
 
 
 def test_an_order_and_an_engine_are_told() -> None:
@@ -326,7 +326,7 @@ def test_an_order_and_an_engine_are_told() -> None:
 
     found = _judge(recorder.columns())[0]
 
-    assert (found.decision, found.decider) == (Decision.VALID, Decider.ZONES)
+    assert (found.verdict, found.engine) == (KeyVerdict.VALID, KeyEngine.ZONES)
     assert list(found.order or ()) == [0, crashed, 3]
 
 
@@ -336,7 +336,7 @@ def test_operations_that_no_register_has_are_malformed() -> None:
 
     found = _judge(recorder.columns())[0]
 
-    assert (found.decision, found.witness) == (Decision.MALFORMED, (0,))
+    assert (found.verdict, found.witness) == (KeyVerdict.MALFORMED, (0,))
 
 
 @pytest.mark.parametrize(
@@ -353,4 +353,4 @@ def test_columns_that_contradict_themselves_are_refused(wrong: dict[str, int]) -
 
 
 def test_no_operations_are_valid() -> None:
-    assert _judge(Columns.empty())[0].decision is Decision.VALID
+    assert _judge(Columns.empty())[0].verdict is KeyVerdict.VALID

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from dissever.native.columns import FAIL, INFO, OK, TYPE_CODES, Columns
-from dissever.native.registers import Decider, Decision, KeyOutcomes
+from dissever.native.registers import KeyEngine, KeyOutcomes, KeyVerdict
 from dissever.native.texts import judge_texts
 
 FLAGS = ("-O2", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes", "-Werror")
@@ -239,30 +239,32 @@ def test_the_smallest_guilty_history_and_its_twin(
 ) -> None:
     good, bad = _judge(innocent)[0], _judge(guilty)[0]
 
-    assert (good.decision, bad.decision) == (Decision.VALID, Decision.INVALID)
+    assert (good.verdict, bad.verdict) == (KeyVerdict.VALID, KeyVerdict.INVALID)
     assert bad.witness
     assert bad.reason
 
 
-@pytest.mark.parametrize(("initial", "decision"), [("a", Decision.VALID), ("", Decision.INVALID)])
-def test_the_initial_text_is_what_the_model_says(initial: str, decision: Decision) -> None:
-    assert _judge([("append", "b", "ok"), ("get", "ab", "ok")], initial)[0].decision is decision
+@pytest.mark.parametrize(
+    ("initial", "decision"), [("a", KeyVerdict.VALID), ("", KeyVerdict.INVALID)]
+)
+def test_the_initial_text_is_what_the_model_says(initial: str, decision: KeyVerdict) -> None:
+    assert _judge([("append", "b", "ok"), ("get", "ab", "ok")], initial)[0].verdict is decision
 
 
 def test_a_letter_is_not_its_bytes() -> None:
     lone = [("append", "\ud83d", "ok"), ("append", "\ude00", "ok"), ("get", "\ud83d\ude00", "ok")]
     whole = [*lone[:2], ("get", "\U0001f600", "ok")]
 
-    assert _judge(lone)[0].decision is Decision.VALID
-    assert _judge(whole)[0].decision is Decision.INVALID
+    assert _judge(lone)[0].verdict is KeyVerdict.VALID
+    assert _judge(whole)[0].verdict is KeyVerdict.INVALID
 
 
 @pytest.mark.parametrize("value", [None, 1, True, 1.5, ["a"]])
 def test_only_texts_are_added(value: object) -> None:
     finding = _judge([("get", "", "ok"), ("append", value, "ok")])[0]  # type: ignore[list-item]
 
-    assert (finding.decision, finding.witness) == (Decision.MALFORMED, (1,))
-    assert _judge([("get", value, "ok")])[0].decision is Decision.INVALID  # type: ignore[list-item]
+    assert (finding.verdict, finding.witness) == (KeyVerdict.MALFORMED, (1,))
+    assert _judge([("get", value, "ok")])[0].verdict is KeyVerdict.INVALID  # type: ignore[list-item]
 
 
 def test_past_its_budget_the_search_says_so() -> None:
@@ -271,11 +273,11 @@ def test_past_its_budget_the_search_says_so() -> None:
     few = _judge([*hard, *told, ("get", "b", "ok")], configurations_max=100)[0]
     small = _judge([*hard, *told, ("get", "b", "ok")], bytes_max=1 << 10)[0]
 
-    assert (few.decision, few.evidence) == (
-        Decision.CONFIGURATIONS,
+    assert (few.verdict, few.evidence) == (
+        KeyVerdict.CONFIGURATIONS,
         "a text that is added begins another, is empty, or is added again",
     )
-    assert small.decision is Decision.MEMORY
+    assert small.verdict is KeyVerdict.MEMORY
 
 
 def test_ten_thousand_appends_take_no_search() -> None:
@@ -284,6 +286,6 @@ def test_ten_thousand_appends_take_no_search() -> None:
 
     finding = _judge([*asked, ("get", whole, "ok")])[0]
 
-    assert (finding.decision, finding.decider) == (Decision.VALID, Decider.TEXTS)
+    assert (finding.verdict, finding.engine) == (KeyVerdict.VALID, KeyEngine.TEXTS)
     assert finding.configurations == 0
     assert list(finding.order or ()) == list(range(10_001))
