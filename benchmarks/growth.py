@@ -87,7 +87,7 @@ def _columns(steps: Sequence[Step], rng: Random, keys: int = 1) -> Columns:
     def ids_of(values: Iterable[Any]) -> list[int]:
         return [ids.setdefault(value, len(ids)) for value in values]
 
-    asked, told = ids_of(step[1] for step in steps), ids_of(step[2] for step in steps)
+    asked, answered = ids_of(step[1] for step in steps), ids_of(step[2] for step in steps)
     pairs = [step[1] if step[0] == "cas" else (step[1], None) for step in steps]
     old, new = ids_of(pair[0] for pair in pairs), ids_of(pair[1] for pair in pairs)
     columns = {
@@ -96,7 +96,7 @@ def _columns(steps: Sequence[Step], rng: Random, keys: int = 1) -> Columns:
         "f": [fs.setdefault(step[0], len(fs)) for step in steps],
         "key": [i % keys for i in range(len(steps))],
         "value_in": asked,
-        "value_out": told,
+        "value_out": answered,
         "a": old,
         "b": new,
         "inv": inv,
@@ -113,9 +113,9 @@ def _calls(steps: Sequence[Step], rng: Random, reads: frozenset[str]) -> tuple[C
         [
             Operation(
                 Event(inv[i], inv[i], i, Type.INVOKE, f, asked),
-                Event(ret[i], ret[i], i, Type.OK, f, told),
+                Event(ret[i], ret[i], i, Type.OK, f, answered),
             )
-            for i, (f, asked, told) in enumerate(steps)
+            for i, (f, asked, answered) in enumerate(steps)
         ],
         reads,
     )
@@ -199,7 +199,7 @@ def _container(kind: Kind, n: int, rng: Random) -> Operations:
 
 
 def _grow_only(n: int, rng: Random, f: str) -> list[Step]:
-    """Of so many operations ten are reads: the total size of the reads grows as they do."""
+    """Ten of n operations are reads, so the total size of all reads grows as n does."""
     held: list[Any] = []
     steps: list[Step] = []
     for i in range(n):
@@ -372,15 +372,15 @@ ENGINES: Final = (
 )
 
 
-def measure(told: Callable[[str], None], operations_max: int) -> list[Grown]:
-    """Every engine at every size; `told` hears what is at work."""
+def measure(announce: Callable[[str], None], operations_max: int) -> list[Grown]:
+    """Every engine at every size; `announce` is called with each task as it begins."""
     found = []
     for engine in ENGINES:
         grown = Grown(engine.name, engine.stated)
         for n in engine.sizes:
             if n > operations_max:
                 continue
-            told(f"{engine.name}, {n:,} operations")
+            announce(f"{engine.name}, {n:,} operations")
             run = engine.prepare(n, Random(f"{engine.name} {n}"))
             grown.seconds[n] = _least_seconds(run)
             grown.peak_bytes[n] = _peak_bytes(run)

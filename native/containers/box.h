@@ -58,6 +58,7 @@ struct box {
 /* Zeros for n entries of `size` bytes, freed with the box. NULL only with is_out_of_memory. */
 void *box_allocate(struct box *box, int64_t n, size_t size);
 
+/* Give back all that box_allocate gave. May be called again. */
 void box_free(struct box *box);
 
 /*

@@ -42,6 +42,7 @@ struct taken {
 /* How many local values a key of n_calls operations can have: the `capacity` that it needs. */
 int32_t numbering_capacity(const struct keys_options *options, bool is_plain, int32_t n_calls);
 
+/* Begin a key: all values are unseen, except the initial one. */
 void numbering_begin(struct numbering *numbering);
 
 /*

@@ -12,6 +12,7 @@
 #include "worker.h"
 #include "zones.h"
 
+/* The same reason, as the results name it. KEYS_NO_REASON where there is none. */
 enum keys_reason outcome_reason_of_zones(enum zones_reason reason);
 enum keys_reason outcome_reason_of_texts(const struct texts_witness *witness);
 

@@ -50,6 +50,7 @@ struct part {
 int partition_open(struct partition *partition, const struct columns *columns,
                    const struct keys_options *options, int32_t *n_operations, int32_t *at);
 
+/* The part of a key below n_keys. O(1); it points into the partition. */
 struct part partition_part(const struct partition *partition, int32_t key);
 
 /*
@@ -58,6 +59,7 @@ struct part partition_part(const struct partition *partition, int32_t key);
  */
 void partition_order_ties(const struct columns *columns, struct part part, int32_t *scratch);
 
+/* Give the arrays back. */
 void partition_close(struct partition *partition);
 
 #endif

@@ -9,18 +9,20 @@
 
 #include "worker.h"
 
-/* Prepare and give back the lock of `keys`. Open returns SEARCH_OK or SEARCH_NO_MEMORY; close only
- * after SEARCH_OK. */
+/*
+ * Make and free the lock and the condition. threads_open returns SEARCH_OK or SEARCH_NO_MEMORY;
+ * threads_close is for SEARCH_OK alone, with no thread running.
+ */
 int threads_open(struct threads *threads);
 void threads_close(struct threads *threads);
 
 /*
- * How many threads to use: one where starting them costs more than they save. 1 ..
- * KEYS_THREADS_MAX.
+ * How many threads to use, from 1 to KEYS_THREADS_MAX: one where starting more costs more than they
+ * save.
  */
 int32_t threads_count(const struct keys_options *options, int32_t n_operations);
 
-/* Start a thread for each worker; sets threads.are_begun unless there is none. */
+/* Start a thread for each worker; sets threads.are_begun unless none could be made. */
 void threads_begin(struct keys *keys);
 
 /* Wait for the threads, at most some milliseconds. Returns whether they are done. */

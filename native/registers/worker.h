@@ -58,6 +58,7 @@ struct threads {
     int32_t n_running;      /* under the mutex */
 };
 
+/* The judgement of all keys (keys.h). */
 struct keys {
     const struct columns *columns;
     struct keys_options options;
@@ -80,13 +81,13 @@ struct keys {
  * worker_close is needed in both cases. */
 int worker_open(struct worker *worker, struct keys *keys, int32_t n_calls);
 
-/* Also ends its search. */
+/* Give its memory back, and that of its search. It may be opened again. */
 void worker_close(struct worker *worker);
 
 /* The bytes that a worker holds for a key of n_calls operations, with those of its texts. */
 uint64_t worker_bytes(const struct keys *keys, int32_t n_calls);
 
-/* The bytes that are left of the share of the key in work, for its search. */
+/* The bytes that are left of the share of the key in work, for its search. The key has room. */
 uint64_t worker_room(const struct worker *worker);
 
 /* Whether the key in work fits into its share. */

@@ -25,6 +25,10 @@ PROGRAMS = {
 }
 """Each program of this folder, and the units of C that it is linked with."""
 
+STRICT = ("-O2", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes")
+STRICT += ("-Wmissing-prototypes", "-Werror")
+"""As our compiler must take it; those of users, sanitizers and mutants warn of other things."""
+
 
 class _Builder:
     """Keeps every object, so that what is the same is compiled once."""
@@ -35,18 +39,22 @@ class _Builder:
         self._objects: dict[str, Path] = {}
         self._programs: dict[tuple[str, ...], Path] = {}
 
-    def build(self, name: str, *flags: str, sources: Path = SOURCES) -> Path:
+    def build(
+        self, name: str, *flags: str, is_strict: bool = False, sources: Path = SOURCES
+    ) -> Path:
         """
         Build a program.
 
         Args:
             name: One of PROGRAMS.
             flags: For the compiler, and for the linker.
+            is_strict: Whether STRICT is added to the flags.
             sources: The folder of the units.
 
         Raises:
             subprocess.CalledProcessError: When it does not compile; `stderr` says why.
         """
+        flags = (*STRICT, *flags) if is_strict else flags
         units = [file for unit in PROGRAMS[name] for file in sorted((sources / unit).glob("*.c"))]
         headers = sorted(sources.rglob("*.h"))
         includes = [f"-I{folder}" for folder in sorted({header.parent for header in headers})]
@@ -80,7 +88,7 @@ class _Builder:
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """From the name of a program, flags, and `sources` instead of ours, to the program."""
+    """From the name of a program and flags to the program; see `_Builder.build`."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler")

@@ -40,8 +40,7 @@ def _run(program: Path, *arguments: int) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("size", [8, 11])
 def test_containers_and_all_orders_agree(build: Build, size: int) -> None:
-    strict = ["-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes", "-Werror"]
-    program = build("compare_containers", "-O2", *strict)
+    program = build("compare_containers", is_strict=True)
 
     kinds = _run(program, CASES if size == 8 else CASES // 10, size, size)
 

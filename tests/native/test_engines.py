@@ -18,15 +18,6 @@ import pytest
 
 CASES_SMALL = int(os.environ.get("DISSEVER_FUZZ_CASES", "1000000"))
 CASES_LARGE = int(os.environ.get("DISSEVER_FUZZ_CASES", "100000"))
-FLAGS = (
-    "-O2",
-    "-Wall",
-    "-Wextra",
-    "-Wshadow",
-    "-Wconversion",
-    "-Wstrict-prototypes",
-    "-Werror",
-)
 NARROW = (
     "-DFIRST_STAGE_AT_LEAST=1",
     "-DFIRST_STAGE_PER_OPERATION=0",
@@ -53,7 +44,7 @@ def _counts(program: Path, *arguments: int) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def compare(build: Build) -> Path:
-    return build("compare", *FLAGS)
+    return build("compare", is_strict=True)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +72,7 @@ def test_engines_agree_with_each_other(compare: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [(CASES_SMALL // 4, 5), (CASES_LARGE // 4, 6, 200)])
 def test_narrow_rounds_agree(build: Build, arguments: tuple[int, ...]) -> None:
-    counts = _counts(build("compare", *FLAGS, *NARROW), *arguments)
+    counts = _counts(build("compare", *NARROW, is_strict=True), *arguments)
 
     assert counts["mismatches"] == 0
     assert 0.05 < counts["invalid"] / counts["cases"] < 0.6

@@ -1,4 +1,4 @@
-"""faultfs, mounted for real in namespaces of its own, beside a plain folder and a model."""
+"""faultfs, mounted for real in its own namespaces, compared with a plain folder and a model."""
 
 from __future__ import annotations
 

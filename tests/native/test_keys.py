@@ -13,8 +13,6 @@ import pytest
 from dissever.native.columns import FAIL, INFO, OK, TYPE_CODES, Columns
 from dissever.native.registers import KeyEngine, KeyOutcomes, KeyVerdict, judge_keys
 
-WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes", "-Werror")
-
 Build = Callable[..., Path]
 
 MUTANTS = {
@@ -114,7 +112,7 @@ def _counts(program: Path, cases: int, seed: int) -> dict[str, int]:
 
 
 def test_every_engine_agrees_with_brute_force(build: Build) -> None:
-    counts = _counts(build("compare_keys", "-O2", *WARNINGS), 200_000, 1)
+    counts = _counts(build("compare_keys", is_strict=True), 200_000, 1)
 
     assert counts["mismatches"] == 0
     assert 0.05 < counts["invalid"] / counts["keys"] < 0.6

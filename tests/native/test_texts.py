@@ -20,7 +20,6 @@ from dissever.native.columns import FAIL, INFO, OK, TYPE_CODES, Columns
 from dissever.native.registers import KeyEngine, KeyOutcomes, KeyVerdict
 from dissever.native.texts import judge_texts
 
-FLAGS = ("-O2", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes", "-Werror")
 CASES = int(os.environ.get("DISSEVER_FUZZ_CASES", "60000"))
 
 Build = Callable[..., Path]
@@ -72,12 +71,12 @@ MUTANTS = {
         "if (block->length > 0 && memcmp(answer->bytes, block->bytes, block->length) != 0) {",
         "if (0) {",
     ),
-    "an append may be told once more": (
+    "an append may be returned once more": (
         "states.c",
         "if (group->n_states++ == group->n_appends) {",
         "if (group->n_states++ == group->n_appends + 1) {",
     ),
-    "an append that nobody was told needs no place": (
+    "an append that no get shows needs no place": (
         "states.c",
         "if (key->ret[i] != ZONES_NEVER)\n            value->offset = ZONES_NEEDED;",
         "if (key->ret[i] != ZONES_NEVER && texts->make[i] < texts->n_known_states)\n"
@@ -105,7 +104,7 @@ def _counts(program: Path, cases: int, seed: int, operations: int) -> dict[str, 
 
 
 def test_all_orders_say_the_same(build: Build) -> None:
-    counts = _counts(build("compare_texts", *FLAGS), CASES, 1, 8)
+    counts = _counts(build("compare_texts", is_strict=True), CASES, 1, 8)
 
     assert counts["mismatches"] == 0
     assert counts["keys"] > 1.9 * CASES
@@ -116,7 +115,7 @@ def test_all_orders_say_the_same(build: Build) -> None:
 
 
 def test_the_search_says_the_same_of_large_histories(build: Build) -> None:
-    program = build("compare_texts", *FLAGS)
+    program = build("compare_texts", is_strict=True)
 
     for operations, cases in ((40, CASES // 15), (200, CASES // 150)):
         counts = _counts(program, cases, 2, operations)
@@ -152,7 +151,7 @@ def test_mutant_is_caught(build_mutant: Build, name: str) -> None:
 
 FS = ("get", "put", "append")
 Asked = tuple[str, str, object]
-"""f, what was asked or told, and ok, fail or info."""
+"""f, the value that was asked or returned, and ok, fail or info."""
 
 
 def _judge(asked: Sequence[Asked], initial: str = "", **options: int | bool) -> KeyOutcomes:
@@ -205,7 +204,7 @@ def _judge(asked: Sequence[Asked], initial: str = "", **options: int | bool) -> 
         pytest.param(
             [("append", "a", "info"), ("get", "a", "ok")],
             [("append", "a", "fail"), ("get", "a", "ok")],
-            id="a failed append is told",
+            id="a failed append is returned",
         ),
         pytest.param(
             [("append", "a", "info"), ("get", "", "ok"), ("get", "a", "ok")],
@@ -269,9 +268,9 @@ def test_only_texts_are_added(value: object) -> None:
 
 def test_past_its_budget_the_search_says_so() -> None:
     hard = [("append", "a" * (1 + i % 7), "info") for i in range(40)]
-    told = [("get", "a" * i, "ok") for i in range(3, 90, 3)]
-    few = _judge([*hard, *told, ("get", "b", "ok")], configurations_max=100)[0]
-    small = _judge([*hard, *told, ("get", "b", "ok")], bytes_max=1 << 10)[0]
+    gets = [("get", "a" * i, "ok") for i in range(3, 90, 3)]
+    few = _judge([*hard, *gets, ("get", "b", "ok")], configurations_max=100)[0]
+    small = _judge([*hard, *gets, ("get", "b", "ok")], bytes_max=1 << 10)[0]
 
     assert (few.verdict, few.evidence) == (
         KeyVerdict.CONFIGURATIONS,
