@@ -126,15 +126,6 @@ static bool is_in_order(struct unique *u)
     return !(has_tie & 1) && n_events == u->result->n_operations + u->n_answered;
 }
 
-static void accuse(struct zones_witness *witness, int32_t row)
-{
-    for (int32_t i = 0; i < witness->n_operations; i++)
-        if (witness->operations[i] == row)
-            return;
-    if (row >= 0)
-        witness->operations[witness->n_operations++] = row;
-}
-
 /* Accuse what wrote a value, returned from it first and was invoked for it last: O(n). */
 static void accuse_block(struct unique *u, uint32_t v, bool is_whole)
 {
@@ -148,11 +139,11 @@ static void accuse_block(struct unique *u, uint32_t v, bool is_whole)
         if (columns->type[i] == COLUMNS_OK && (first < 0 || columns->ret[i] < columns->ret[first]))
             first = i;
     }
-    accuse(&u->result->witness, writer);
+    zones_accuse(&u->result->witness, writer);
     if (v != u->initial)
-        accuse(&u->result->witness, first);
+        zones_accuse(&u->result->witness, first);
     if (is_whole)
-        accuse(&u->result->witness, last);
+        zones_accuse(&u->result->witness, last);
 }
 
 static bool refuse(struct unique *u, enum zones_reason reason, uint32_t v, bool is_whole)

@@ -76,6 +76,9 @@ struct zones_witness {
 static const struct zones_value ZONES_UNSEEN = {
     -1, -1, -1, ZONES_NEVER, 0, ZONES_NEVER, -1, ZONES_NOT_NEEDED};
 
+/* Add an operation to a witness, once, while there is room; -1 is passed over. */
+void zones_accuse(struct zones_witness *witness, int32_t operation);
+
 /*
  * Decide. `values` hold what the operations say of them, as numbering_take leaves them; they are
  * changed. Where it is ZONES_VALID, gives the length of a linearization, and the linearization in
