@@ -28,7 +28,7 @@ from dissever.harness.results import Budget
 from dissever.native import registers as native_keys
 from dissever.native.columns import Columns
 from dissever.native.load import load
-from dissever.native.registers import Decision, KeyOutcomes
+from dissever.native.registers import KeyOutcomes, KeyVerdict
 
 HERE: Final = Path(__file__).resolve().parent
 MODULE: Final = "github.com/anishathalye/porcupine"
@@ -123,8 +123,8 @@ def _once(case: Case, model: Model) -> Measured:
     began = time.perf_counter()
     result = Linearizable(model)(History(rows=Rows.of_columns(columns)), case.budget)
     report_s = text_s + time.perf_counter() - began
-    n_invalid = findings.count(Decision.INVALID)
-    is_valid = findings.count(Decision.VALID) == len(findings)
+    n_invalid = findings.count(KeyVerdict.INVALID)
+    is_valid = findings.count(KeyVerdict.VALID) == len(findings)
     verdict = "invalid" if n_invalid else "valid" if is_valid else "unknown"
     if verdict != result.verdict.word:
         raise AssertionError(f"{case.name}: {verdict} in C, {result.verdict.word} in the report")

@@ -28,7 +28,7 @@ from dissever.checkers.linearizability.monitors import counter, elements, grow_o
 from dissever.harness.history import Event, Operation, Type
 from dissever.native.columns import OK, TYPE_CODES, Columns
 from dissever.native.containers import Kind, Operations, judge_container
-from dissever.native.registers import Decider, Decision, judge_keys
+from dissever.native.registers import KeyEngine, KeyVerdict, judge_keys
 from dissever.native.texts import judge_texts
 
 CLIENTS: Final = 10
@@ -86,7 +86,7 @@ def _columns(steps: Sequence[Step], rng: Random, keys: int = 1) -> Columns:
     def ids_of(values: Iterable[Any]) -> list[int]:
         return [ids.setdefault(value, len(ids)) for value in values]
 
-    asked, told = ids_of(step[1] for step in steps), ids_of(step[2] for step in steps)
+    asked, answered = ids_of(step[1] for step in steps), ids_of(step[2] for step in steps)
     pairs = [step[1] if step[0] == "cas" else (step[1], None) for step in steps]
     old, new = ids_of(pair[0] for pair in pairs), ids_of(pair[1] for pair in pairs)
     columns = {
@@ -95,7 +95,7 @@ def _columns(steps: Sequence[Step], rng: Random, keys: int = 1) -> Columns:
         "f": [fs.setdefault(step[0], len(fs)) for step in steps],
         "key": [i % keys for i in range(len(steps))],
         "value_in": asked,
-        "value_out": told,
+        "value_out": answered,
         "a": old,
         "b": new,
         "inv": inv,
@@ -112,9 +112,9 @@ def _calls(steps: Sequence[Step], rng: Random, reads: frozenset[str]) -> tuple[C
         [
             Operation(
                 Event(inv[i], inv[i], i, Type.INVOKE, f, asked),
-                Event(ret[i], ret[i], i, Type.OK, f, told),
+                Event(ret[i], ret[i], i, Type.OK, f, answered),
             )
-            for i, (f, asked, told) in enumerate(steps)
+            for i, (f, asked, answered) in enumerate(steps)
         ],
         reads,
     )
@@ -198,7 +198,7 @@ def _container(kind: Kind, n: int, rng: Random) -> Operations:
 
 
 def _grow_only(n: int, rng: Random, f: str) -> list[Step]:
-    """Of so many operations ten are reads: the total size of the reads grows as they do."""
+    """Ten of n operations are reads, so the total size of all reads grows as n does."""
     held: list[Any] = []
     steps: list[Step] = []
     for i in range(n):
@@ -237,7 +237,7 @@ def _members(n: int, rng: Random) -> list[Step]:
     return steps
 
 
-def _judge_registers(columns: Columns, decider: Decider) -> Run:
+def _judge_registers(columns: Columns, decider: KeyEngine) -> Run:
     def run() -> None:
         findings = judge_keys(
             columns,
@@ -247,8 +247,8 @@ def _judge_registers(columns: Columns, decider: Decider) -> Run:
             bytes_max=BYTES_MAX,
             threads=1,
         )
-        assert findings.count(Decision.VALID) == len(findings)
-        assert findings[0].decider is decider
+        assert findings.count(KeyVerdict.VALID) == len(findings)
+        assert findings[0].engine is decider
 
     return run
 
@@ -262,7 +262,7 @@ def _judge_texts(columns: Columns) -> Run:
             bytes_max=BYTES_MAX,
             threads=1,
         )[0]
-        assert (finding.decision, finding.decider) == (Decision.VALID, Decider.TEXTS)
+        assert (finding.verdict, finding.engine) == (KeyVerdict.VALID, KeyEngine.TEXTS)
 
     return run
 
@@ -304,7 +304,7 @@ ENGINES: Final = (
         "n",
         LARGE,
         lambda n, rng: _judge_registers(
-            _columns(_registers(n, rng, 1, has_cas=False), rng), Decider.ZONES
+            _columns(_registers(n, rng, 1, has_cas=False), rng), KeyEngine.ZONES
         ),
     ),
     Engine(
@@ -312,7 +312,7 @@ ENGINES: Final = (
         "n",
         LARGE,
         lambda n, rng: _judge_registers(
-            _columns(_registers(n, rng, 10, has_cas=False), rng, 10), Decider.ZONES
+            _columns(_registers(n, rng, 10, has_cas=False), rng, 10), KeyEngine.ZONES
         ),
     ),
     Engine(
@@ -320,14 +320,14 @@ ENGINES: Final = (
         "n",
         LARGE,
         lambda n, rng: _judge_registers(
-            _columns(_registers(n, rng, 1, has_cas=True), rng), Decider.CHAINS
+            _columns(_registers(n, rng, 1, has_cas=True), rng), KeyEngine.CHAINS
         ),
     ),
     Engine(
         "depth (5 values)",
         "n where it is valid",
         LARGE,
-        lambda n, rng: _judge_registers(_columns(_few_values(n, rng), rng), Decider.DEPTH),
+        lambda n, rng: _judge_registers(_columns(_few_values(n, rng), rng), KeyEngine.DEPTH),
     ),
     Engine("texts", "n log n", LARGE, lambda n, rng: _judge_texts(_columns(_texts(n, rng), rng))),
     Engine("queue", "n", LARGE, lambda n, rng: _judge_container(Kind.QUEUE, n, rng)),
@@ -363,15 +363,15 @@ ENGINES: Final = (
 )
 
 
-def measure(told: Callable[[str], None], operations_max: int) -> list[Grown]:
-    """Every engine at every size; `told` hears what is at work."""
+def measure(announce: Callable[[str], None], operations_max: int) -> list[Grown]:
+    """Every engine at every size; `announce` is called with each task as it begins."""
     found = []
     for engine in ENGINES:
         grown = Grown(engine.name, engine.stated)
         for n in engine.sizes:
             if n > operations_max:
                 continue
-            told(f"{engine.name}, {n:,} operations")
+            announce(f"{engine.name}, {n:,} operations")
             run = engine.prepare(n, Random(f"{engine.name} {n}"))
             grown.seconds[n] = _least_seconds(run)
             grown.peak_bytes[n] = _peak_bytes(run)

@@ -310,7 +310,7 @@ def _tool(kind: Callable[[Path], Any], folder: Path) -> Any:
 
 
 def _tell(line: str) -> None:
-    """What is at work, in one line that the next one replaces; nothing where nobody looks."""
+    """Show the task at hand in one line, which the next one replaces; on a terminal alone."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 

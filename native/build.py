@@ -3,7 +3,8 @@ Build the native modules with cffi, in API mode, and the program `faultfs` where
 
 setuptools reads `search` (see setup.py), with paths from the root of the project. Run as a program,
 `python native/build.py` builds into `native/` for development. Compilers of users differ, so
-warnings are errors in the tests only.
+warnings are errors in the tests only. The C files of a module see each other's functions; nothing
+but the module itself is visible outside of it (-fvisibility=hidden).
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ INTERFACES = (
     "registers/keys.h",
     "search/search.h",
 )
-"""The headers that Python sees; each needs those before it."""
+"""The headers that cffi reads, in an order in which each needs only those before it."""
 
 CALLBACKS = 'extern "Python" int32_t python_step(void *context, int32_t state, int32_t transition);'
-"""What C asks Python, a `search_step`."""
+"""The one function of Python that C calls: the `search_step` of lazy problems (search.h)."""
 
 
 def module(folder: str) -> FFI:
@@ -59,7 +60,7 @@ def _files(folder: str, pattern: str) -> list[str]:
 
 
 def _declarations(header: str) -> str:
-    """What cffi understands of a header; of a constant it needs the name alone."""
+    """The part of a header that cffi understands; of a constant it needs the name alone."""
     without_comments = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
     constants = re.findall(r"^#define (\w+) +\S", without_comments, flags=re.MULTILINE)
     lines = [line for line in without_comments.splitlines() if not line.startswith("#")]
@@ -72,8 +73,8 @@ def build_in_place() -> Path:
         os.chdir(folder)
         library = Path(module(str(ROOT / "native")).compile(tmpdir=folder))
         os.chdir(ROOT)
-        # The name that setuptools gives it (stable ABI): two libraries would hide each other.
-        # Renamed into place: who has the old one open keeps it whole.
+        # The name that setuptools gives it (stable ABI), so that there is only one library.
+        # Renamed into place: a process that has the old one open keeps it whole.
         target = ROOT / "native" / "_search.abi3.so"
         return Path(shutil.copy2(library, target.with_suffix(".new"))).replace(target)
 

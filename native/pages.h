@@ -1,6 +1,10 @@
 /*
- * pages.h: memory in large pages where the system has them: a fault costs as much as the work that
- * a linear engine does on a page of 4 KiB.
+ * pages.h: memory in large pages, where the system has them.
+ *
+ * Why: a page fault costs as much as the work that a linear engine does on a page of 4 KiB. Blocks
+ * below two large pages (4 MiB) come from the heap.
+ *
+ * A file that includes this defines _DEFAULT_SOURCE first, for madvise and MAP_ANONYMOUS.
  */
 #ifndef DISSEVER_PAGES_H
 #define DISSEVER_PAGES_H
@@ -11,7 +15,7 @@
 
 #define PAGES_BYTES ((size_t)2 << 20)
 
-/* malloc; free gives it back. */
+/* As malloc: bytes with any content; free gives them back. NULL without memory. */
 static inline void *pages_allocate(size_t bytes)
 {
     if (bytes < 2 * PAGES_BYTES || bytes > SIZE_MAX - PAGES_BYTES)
@@ -25,7 +29,8 @@ static inline void *pages_allocate(size_t bytes)
     return memory;
 }
 
-/* Zeros; pages_release gives them back, given the same size. NULL without memory. */
+/* Zeros, of which only pages that are touched cost memory. pages_release gives them back. NULL
+ * without memory. */
 static inline void *pages_zeroed(size_t bytes)
 {
     if (bytes < 2 * PAGES_BYTES)
@@ -39,6 +44,7 @@ static inline void *pages_zeroed(size_t bytes)
     return memory;
 }
 
+/* Give back what pages_zeroed gave, with the same size; NULL is allowed. */
 static inline void pages_release(void *memory, size_t bytes)
 {
     if (memory == NULL || bytes < 2 * PAGES_BYTES)

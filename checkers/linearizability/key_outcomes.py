@@ -28,7 +28,7 @@ from dissever.checkers.linearizability.possible import Possible
 from dissever.harness.history import Operation
 from dissever.harness.results import Budget, Verdict
 from dissever.harness.values import freeze, show
-from dissever.native.registers import Decider, Decision, KeyOutcome
+from dissever.native.registers import KeyEngine, KeyVerdict, KeyOutcome
 
 VALIDATED_OPERATIONS_MAX: Final = 20_000
 EXPLAINED_KEYS_MAX: Final = ANOMALIES_MAX
@@ -54,7 +54,7 @@ class _OutcomeJudge:
         self._unexplained_keys = EXPLAINED_KEYS_MAX
 
     def judgement(self, key: int, found: KeyOutcome) -> Judgement:
-        is_decided = found.decider is not Decider.NONE
+        is_decided = found.engine is not KeyEngine.NONE
         judgement = Judgement(
             self._keys.name(key),
             Verdict.VALID,
@@ -62,14 +62,14 @@ class _OutcomeJudge:
             self._keys.lengths[key],
             found.configurations,
             found.peak_bytes,
-            found.decider.value if is_decided else None,
+            found.engine.value if is_decided else None,
             because=found.evidence if is_decided else "",
         )
-        if found.decision is Decision.VALID:
+        if found.verdict is KeyVerdict.VALID:
             return self._valid(judgement, key, found) if found.operations else judgement
-        if found.decision is Decision.INVALID:
+        if found.verdict is KeyVerdict.INVALID:
             return self._invalid(judgement, key, found)
-        if found.decision is Decision.MALFORMED:
+        if found.verdict is KeyVerdict.MALFORMED:
             return judgement.with_verdict(Verdict.UNKNOWN, self._misfit(found))
         return judgement.with_verdict(Verdict.UNKNOWN, self._why_unknown(found))
 
@@ -85,7 +85,7 @@ class _OutcomeJudge:
     def _invalid(self, judgement: Judgement, key: int, found: KeyOutcome) -> Judgement:
         """By a second engine, as far as explanations go; else by what C names."""
         details = {
-            "engine": found.decider.value,
+            "engine": found.engine.value,
             "evidence": found.evidence,
             "proof": found.reason,
         }
@@ -98,7 +98,7 @@ class _OutcomeJudge:
             if again.is_doubted:
                 return judgement.doubted(again.why)
             if again.verdict is Verdict.VALID:
-                engines = f"{found.decider.value} and the other engine"
+                engines = f"{found.engine.value} and the other engine"
                 return judgement.doubted(f"engines: {engines} contradict each other")
             if again.verdict is Verdict.INVALID:
                 return replace(
@@ -107,7 +107,7 @@ class _OutcomeJudge:
                     engine=judgement.engine,
                     because=judgement.because,
                 )
-        return self._named(judgement, found.decider, found.reason, witness, details)
+        return self._named(judgement, found.engine, found.reason, witness, details)
 
     def _why_not_explained(self, operations: int) -> str:
         if self._unexplained_keys == 0:
@@ -122,7 +122,7 @@ class _OutcomeJudge:
     ) -> Judgement:
         """What a second engine says; after Ctrl-C no more keys are explained."""
         operations = self._keys.operations(key, in_detail=True)
-        part = witness if found.decider in _WITNESS_IS_ENOUGH else ()
+        part = witness if found.engine in _WITNESS_IS_ENOUGH else ()
         try:
             judge = ObjectJudge(self._model)
             return judge.explain(judgement.key, operations, self._budget, part)
@@ -133,7 +133,7 @@ class _OutcomeJudge:
     def _named(
         self,
         judgement: Judgement,
-        decider: Decider,
+        engine: KeyEngine,
         reason: str,
         witness: Sequence[Operation],
         details: dict[str, Any],
@@ -148,7 +148,7 @@ class _OutcomeJudge:
             confirmation = confirmed_witness(self._model, few, few)
         else:
             confirmation, few = Confirmation(), ()
-        if confirmation.doubt and decider is Decider.CHAINS:  # It may be too long to be named.
+        if confirmation.doubt and engine is KeyEngine.CHAINS:  # It may be too long to be named.
             why = "single-engine: the operations that are named are not all that led there"
             confirmation = Confirmation(why_not=why)
         return convicted(judgement, self._model, anomaly, confirmation, few, details)
@@ -166,12 +166,12 @@ class _OutcomeJudge:
         return f"malformed: event {operation.indices[-1]}: {wrong}"
 
     def _why_unknown(self, found: KeyOutcome) -> str:
-        spent = why_unknown(found.decision.name, found.configurations, found.peak_bytes)
+        spent = why_unknown(found.verdict.name, found.configurations, found.peak_bytes)
         why = f"{spent}; {found.evidence}"
         if not found.witness:
             return why
         return f"{why}; reached event {self._keys.operation(found.witness[0]).indices[-1]}"
 
 
-_WITNESS_IS_ENOUGH: Final = frozenset({Decider.ZONES, Decider.CHAINS})
+_WITNESS_IS_ENOUGH: Final = frozenset({KeyEngine.ZONES, KeyEngine.CHAINS})
 """What these name is impossible whatever else was asked."""

@@ -31,7 +31,7 @@ class Kind(Enum):
 
 
 class Rule(Enum):
-    """What is broken, as `enum containers_rule` tells."""
+    """Which rule is broken; each is explained at `enum containers_rule`."""
 
     FINE = lib.CONTAINERS_FINE
     FRESH = lib.CONTAINERS_FRESH
@@ -91,9 +91,10 @@ class Operations:
 @dataclass(frozen=True, slots=True)
 class Judged:
     """
-    What came of a container.
+    The outcome of one container.
 
-    `is_valid` is None where it is left open. `order` is a linearization of what is valid; `part`
+    `is_valid` is None where it is left open (`containers.h` says when). `order` is a linearization
+    of what is valid, empty otherwise; `rule` is `Rule.FINE` unless it is invalid. `part`
     holds operations that are invalid alone, the last one being the one that cannot be. Both are
     positions in the arrays.
     """

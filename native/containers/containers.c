@@ -1,13 +1,10 @@
 /*
- * containers.c: one container judged, and orders replayed.
+ * containers.c: the way from the arrays of one container to its judge.
  */
 #include "containers.h"
 
-#include "covers.h"
-#include "fifo.h"
-#include "items.h"
-#include "peel.h"
-#include "replay.h"
+#include "box.h"
+#include "judges.h"
 
 #define POSITIONS_MAX (1 << 30)
 
@@ -24,25 +21,16 @@ int32_t containers_judge(int32_t kind, const struct containers_problem *problem,
     for (int32_t value = 0; kind == CONTAINERS_PRIORITY && value < problem->n_values; value++)
         if (problem->rank[value] < 0 || problem->rank[value] >= problem->n_values)
             return CONTAINERS_MALFORMED;
-    int32_t verdict = gather(&box);
+    int32_t verdict = box_gather(&box);
     if (verdict == CONTAINERS_VALID) {
-        static int32_t (*const judges[])(struct box *) = {judge_queue, judge_bag, judge_stack,
-                                                          judge_priority};
+        static int32_t (*const judges[])(struct box *) = {[CONTAINERS_QUEUE] = queue_judge,
+                                                          [CONTAINERS_BAG] = bag_judge,
+                                                          [CONTAINERS_STACK] = stack_judge,
+                                                          [CONTAINERS_PRIORITY] = priority_judge};
         verdict = judges[kind](&box);
         if (verdict == CONTAINERS_INVALID)
-            name_spares(&box);
+            box_name_spares(&box);
     }
     box_free(&box);
     return verdict;
-}
-
-int32_t containers_replay(int32_t kind, const struct containers_problem *problem,
-                          const int32_t *order, int32_t length)
-{
-    struct replay replay = {.problem = problem, .kind = kind};
-    int32_t fits = -1;
-    if (replay_prepare(&replay))
-        fits = replay_all(&replay, order, length);
-    replay_free(&replay);
-    return fits;
 }

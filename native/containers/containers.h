@@ -3,13 +3,13 @@
  *
  * For histories in which each value is put in at most once. Everything is a sweep over positions:
  * position p is the p-th event, stretch p the time between it and the next. An item is surely in
- * from the return of its put to the invocation of its take; see items.h for what crashed.
+ * from the return of its put to the invocation of its take; see box.h for what crashed.
  *
  *   queue     invalid iff a value was taken that was not put in, or twice; one overtook another;
- *             or a take found nothing while something was surely in (fifo.h)
+ *             or a take found nothing while something was surely in (queue.c)
  *   bag       the same without overtaking
- *   stack     peeling (peel.h)
- *   priority  covers, from the greatest rank down; equal ranks are not greater (covers.h)
+ *   stack     peeling (stack.c)
+ *   priority  covers, from the greatest rank down; equal ranks are not greater (priority.c)
  *
  * A crashed take may have taken whatever was never taken otherwise. For queues and bags the k-th
  * of them by invocation takes the k-th such item by the return of its put, which decides. For the
@@ -44,7 +44,7 @@ enum containers_verdict {
 /* The broken rule of what is invalid. */
 enum containers_rule {
     CONTAINERS_FINE = 0,
-    CONTAINERS_FRESH = 1,   /* a take of what nobody ever put in */
+    CONTAINERS_FRESH = 1,   /* a take of a value that was never put in */
     CONTAINERS_FUTURE = 2,  /* a take of what was first put in after its return */
     CONTAINERS_AGAIN = 3,   /* two takes of one value */
     CONTAINERS_ORDER = 4,   /* queue: one overtook another */

@@ -2,7 +2,7 @@
  * The control socket: a stream socket of the file system's, one request for each connection.
  *
  * A request is a line of words of at most 1023 bytes; the answer is a line, too: a JSON object, or
- * `error: ` and what was expected. Requests are served one after another, beside the calls.
+ * `error: ` and what was expected. Requests are served one after another, while calls go on.
  *
  *   rule ID do=ACTION …   add a rule, or replace that of its ID: see rules.h     {}
  *   clear [ID]            take a rule away, or all; who waits for one goes on    {}

@@ -5,7 +5,7 @@
  * The file itself always holds what was written last. An extent keeps the durable bytes of a range
  * that was overwritten or cut off without being synced; putting all of them back, and the size,
  * takes the file to where it was. Extents are sorted and do not overlap, and lie below the durable
- * size. Not safe for threads: whoever owns the file's lock calls.
+ * size. Not safe for threads: the caller holds the file's lock.
  */
 #ifndef FAULTFS_EXTENTS_H
 #define FAULTFS_EXTENTS_H

@@ -90,7 +90,7 @@ struct file *file_find(int fd)
     return file;
 }
 
-/* Whether nothing would be lost with the entry; nobody uses it. */
+/* Whether the entry is unused, and nothing would be lost with it. */
 static int is_settled(const struct file *file)
 {
     struct stat status;

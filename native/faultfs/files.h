@@ -46,7 +46,9 @@ struct failure {
 /* What there is, without changing anything. */
 void files_count(struct failure *failure);
 
-/* The power fails: take every file back to what is durable. 0 or -errno of the first that failed. */
+/*
+ * The power fails: take every file back to what is durable. 0 or -errno of the first that failed.
+ */
 int files_lose(double keep, uint64_t seed, struct failure *failure);
 
 #endif

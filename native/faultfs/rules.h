@@ -34,7 +34,7 @@ enum operation {
 /* What is to happen to one call. */
 struct verdict {
     int fails;   /* an errno, or 0 */
-    int is_torn; /* a write is: `fails` is what is told, 0 that all went well */
+    int is_torn; /* a write is: `fails` is what the caller gets, 0 for success */
     double part; /* of a torn write that is done, from 0 to below 1 */
 };
 

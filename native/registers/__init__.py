@@ -3,7 +3,7 @@ Every key of a history of registers judged in one call of C, with the interprete
 of texts in `texts`.
 
 Ctrl-C is answered within about 0.1 s: keys that are not judged by then are undecided, and the
-others keep what came of them.
+others keep their outcome.
 
 Source: `keys.h`.
 """
@@ -24,8 +24,8 @@ _SLICE_MS: Final = 100
 """Between two looks at signals."""
 
 
-class Decision(Enum):
-    """What came of a key; all but the first two are unknown, each with what it ran out of."""
+class KeyVerdict(Enum):
+    """The verdict on a key; all but the first two are unknown, each with what it ran out of."""
 
     VALID = lib.KEYS_VALID
     INVALID = lib.KEYS_INVALID
@@ -38,8 +38,8 @@ class Decision(Enum):
     FLAWED = lib.KEYS_FLAWED
 
 
-class Decider(StrEnum):
-    """The engine that decided a key, in the order of `enum keys_engine`."""
+class KeyEngine(StrEnum):
+    """The engine that decided a key, by its name in reports."""
 
     NONE = "nothing"
     ZONES = "zones"
@@ -50,43 +50,61 @@ class Decider(StrEnum):
     TEXTS = "texts"
 
 
-EVIDENCE: Final = (
-    "each value is set at most once",
-    "a value may be set twice",
-    "the initial value may be set again",
-    "a compare-and-set replaces a value by itself",
-    "no text that is added begins another",
-    "a text that is added begins another, is empty, or is added again",
-)
-"""What the data prove of the values of a key, in the order of `enum keys_evidence`."""
+_ENGINES: Final[Mapping[int, KeyEngine]] = {
+    lib.KEYS_NONE: KeyEngine.NONE,
+    lib.KEYS_ZONES: KeyEngine.ZONES,
+    lib.KEYS_CHAINS: KeyEngine.CHAINS,
+    lib.KEYS_DEPTH: KeyEngine.DEPTH,
+    lib.KEYS_BREADTH: KeyEngine.BREADTH,
+    lib.KEYS_VALUES: KeyEngine.VALUES,
+    lib.KEYS_TEXTS: KeyEngine.TEXTS,
+}
 
-REASONS: Final = (
-    "",
-    "nobody ever asked to write that value",
-    "two operations both replaced it",
-    "each of them needs another to come first",
-    "it had ended before the other, which must come first, began",
-    "each of the two values would have to come before the other",
-    "no order survives this answer",
-    "neither of the two texts begins the other, and both begin with one put",
-    "what was appended once was told at two places",
-)
-"""Why a key is invalid, in the order of `enum keys_reason`."""
+_EVIDENCE: Final[Mapping[int, str]] = {
+    lib.KEYS_UNIQUE: "each value is set at most once",
+    lib.KEYS_REPEATED: "a value may be set twice",
+    lib.KEYS_INITIAL_AGAIN: "the initial value may be set again",
+    lib.KEYS_UNCHANGED: "a compare-and-set replaces a value by itself",
+    lib.KEYS_DISTINCT: "no text that is added begins another",
+    lib.KEYS_AMBIGUOUS: "a text that is added begins another, is empty, or is added again",
+}
+"""What the data prove of the values of a key."""
+
+_REASONS: Final[Mapping[int, str]] = {
+    lib.KEYS_NO_REASON: "",
+    lib.KEYS_PHANTOM: "nobody ever asked to write that value",
+    lib.KEYS_CONSUMED_TWICE: "two operations both replaced it",
+    lib.KEYS_ROOTLESS: "each of them needs another to come first",
+    lib.KEYS_INSIDE: "it had ended before the other, which must come first, began",
+    lib.KEYS_CONFLICT: "each of the two values would have to come before the other",
+    lib.KEYS_SEARCHED: "no order survives this answer",
+    lib.KEYS_APART: "neither of the two texts begins the other, and both begin with one put",
+    lib.KEYS_TWICE: "what was appended once was returned at two places",
+}
+"""Why a key is invalid, as the end of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyOutcome:
     """
-    What came of one key.
+    What C found about one key.
 
-    `witness` holds operations (positions in the columns): 1 to 6 that contradict each other, for
-    `Decider.CHAINS` with what led to their values; the last return reached where a search decided
-    or gave up; the one that no such object has where it is malformed. Of `Decider.TEXTS` it is at
-    most 8. `order` is a linearization, if asked for.
+    Attributes:
+        evidence: What the data prove of its values: why an engine could, or could not, decide it.
+        reason: Why it is invalid; empty otherwise.
+        operations: How many of its operations count: failed ones and crashed reads do not.
+        configurations: How many the search explored.
+        peak_bytes: The most that C held for it at one time; 0 where nothing fitted.
+        witness: Rows of the columns. An invalid key: 1 to 6 operations that contradict each other
+            (of `KeyEngine.TEXTS` at most 8; of `KeyEngine.CHAINS` what led to their values may be
+            missing); the last return reached where a search decided or gave up. A malformed key:
+            the operation that no such object has.
+        order: A linearization as rows, where it is valid and orders were asked for; None if not
+            asked for.
     """
 
-    decision: Decision
-    decider: Decider
+    verdict: KeyVerdict
+    engine: KeyEngine
     evidence: str
     reason: str
     operations: int
@@ -97,7 +115,7 @@ class KeyOutcome:
 
 
 class KeyOutcomes:
-    """What came of all keys, by id of key; a finding is made when it is asked for."""
+    """The outcomes of all keys, by id of key; each is made when it is read."""
 
     __slots__ = ("_keys", "_operations", "interrupted", "results")
 
@@ -117,10 +135,10 @@ class KeyOutcomes:
         start = key * lib.KEYS_WITNESS_MAX
         first = of.order_start[key]
         return KeyOutcome(
-            Decision(of.verdict[key]),
-            tuple(Decider)[of.engine[key]],
-            EVIDENCE[of.evidence[key]],
-            REASONS[of.reason[key]],
+            KeyVerdict(of.verdict[key]),
+            _ENGINES[of.engine[key]],
+            _EVIDENCE[of.evidence[key]],
+            _REASONS[of.reason[key]],
             of.n_operations[key],
             of.configurations[key],
             of.peak_bytes[key],
@@ -134,7 +152,7 @@ class KeyOutcomes:
         return order
 
     def as_bytes(self) -> bytes:
-        """Every result as bytes: two runs that say the same have the same."""
+        """Every result as bytes, which are equal where all outcomes are."""
         of, keys = self.results, self._keys
         columns = [
             bytes(ffi.buffer(getattr(of, name), keys * size)) for name, size in _BYTES.items()
@@ -142,9 +160,9 @@ class KeyOutcomes:
         orders = bytes(ffi.buffer(of.order, 4 * self._operations)) if of.order else b""
         return b"".join([*columns, orders])
 
-    def count(self, decision: Decision) -> int:
-        """How many keys came out so; keys without operations are valid."""
-        return bytes(ffi.buffer(self.results.verdict, self._keys)).count(decision.value)
+    def count(self, verdict: KeyVerdict) -> int:
+        """How many keys have this verdict; keys without operations are valid."""
+        return bytes(ffi.buffer(self.results.verdict, self._keys)).count(verdict.value)
 
 
 _BYTES: Final = {
@@ -183,9 +201,9 @@ def judge_keys(
         has_cas: Whether the register knows `cas`.
         configurations_max: Of all keys together: an equal share each, then what is left for those
             that ran out.
-        bytes_max: Of all that C holds at any one time, but for the findings.
-        threads: At most; None means one a core where that is worth it. What comes of it does not
-            depend on them.
+        bytes_max: Of all that C holds at any one time, without the outcomes.
+        threads: At most; None means one for each core where that is worth it. The outcomes do not
+            depend on their number.
         orders: Whether to keep a linearization of each valid key.
         replay: Whether C replays each order it found before it says valid.
         search_only: For tests: the search alone decides.
@@ -215,7 +233,12 @@ def judge_objects(
     replay: bool,
     search_only: bool,
 ) -> KeyOutcomes:
-    """As `judge_keys`, of whatever these members of `struct keys_options` say."""
+    """
+    As `judge_keys`, for any kind of object.
+
+    Args:
+        objects: Members of `struct keys_options` that say what the objects are.
+    """
     n_keys, n = len(columns.keys), len(columns)
     options = ffi.new(
         "struct keys_options *",
@@ -233,14 +256,14 @@ def judge_objects(
     results = lib.keys_results_open(n_keys, n, orders)
     if results == ffi.NULL:
         raise MemoryError("the results do not fit into memory")
-    findings = KeyOutcomes(ffi.gc(results, lib.keys_results_close), keys=n_keys, operations=n)
-    _run(columns, options, findings)
-    return findings
+    outcomes = KeyOutcomes(ffi.gc(results, lib.keys_results_close), keys=n_keys, operations=n)
+    _run(columns, options, outcomes)
+    return outcomes
 
 
-def _run(columns: Columns, options: Any, findings: KeyOutcomes) -> None:
+def _run(columns: Columns, options: Any, outcomes: KeyOutcomes) -> None:
     error = ffi.new("int32_t[2]")
-    handle = lib.keys_open(columns.pointer(), options, findings.results, error, error + 1)
+    handle = lib.keys_open(columns.pointer(), options, outcomes.results, error, error + 1)
     if handle == ffi.NULL:
         if error[0] == lib.SEARCH_NO_MEMORY:
             raise MemoryError("the operations by key do not fit into memory")
@@ -249,7 +272,7 @@ def _run(columns: Columns, options: Any, findings: KeyOutcomes) -> None:
         while not lib.keys_run(handle, _SLICE_MS):
             pass
     except KeyboardInterrupt:
-        findings.interrupted = True
+        outcomes.interrupted = True
         lib.keys_cancel(handle)
     finally:
         lib.keys_close(handle)

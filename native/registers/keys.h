@@ -1,23 +1,21 @@
 /*
  * keys.h: every key of a history of registers, or of texts, judged in one call.
  *
- * Linearizability is local: one counting sort splits the events by key, without a copy per key.
- * For each key a pass over its events numbers its values and sees what the data prove: if each
- * value is produced at most once, and none is the initial one, zones.h decides in linear time.
- * Otherwise search.h does, with a table of want and make instead of one of states. For texts see
- * texts.h.
+ * Linearizability is local: the history is split by key (partition.h), and each key is judged alone
+ * (one_key.h), by the engine that its data allow: zones in linear time, or a search. One
+ * register alone whose values are unique needs no split: unique.h.
  *
- * Keys are judged in threads, the largest first; what comes of a key depends on its operations and
- * the budget alone, so the results do not depend on the number of threads.
+ * Keys are judged in threads, the largest first (rounds.h). What comes of a key depends on its
+ * operations and the budgets alone, so the results do not depend on the number of threads.
  *
- * One register alone whose values are unique goes past all this: see unique.h.
+ * Life: keys_results_open, keys_open, keys_run until it returns 1, keys_close, keys_results_close.
+ * All calls with one struct keys come from one thread at a time, except keys_cancel, which any
+ * thread may call between keys_open and keys_close. Nothing is called back.
  *
  * Time: O(n): about 30 ns an operation for the split, 80 for zones; the search takes about one
  * configuration an operation on valid histories and is exponential at worst: hence the budgets.
- * Memory: 12 bytes an operation for the split, 24 and 4 an event while it is made; then for each
- * thread 60 an operation of its largest key, 100 with compare-and-sets, and 4 a value of all, or 8.
- * All of it, and what the search holds, counts against the budget of bytes: a key of the first
- * round has an equal share, and one that does not fit into its share comes again alone.
+ * Memory: partition.h for the split, worker.h for each thread. All of it, and what the search
+ * holds, counts against the budget of bytes. The results do not.
  */
 #ifndef DISSEVER_KEYS_H
 #define DISSEVER_KEYS_H
@@ -39,7 +37,7 @@ enum keys_verdict {
     KEYS_CAPPED = 5,
     KEYS_WIDE = 6,
     KEYS_MALFORMED = 7, /* unknown: the witness is an operation that no such object has */
-    KEYS_FLAWED = 8     /* unknown: the order that was found did not survive its replay: a bug */
+    KEYS_FLAWED = 8     /* unknown: the order that was found failed its replay: a bug of ours */
 };
 
 enum keys_engine {
@@ -48,8 +46,8 @@ enum keys_engine {
     KEYS_CHAINS = 2, /* zones, with compare-and-sets */
     KEYS_DEPTH = 3,
     KEYS_BREADTH = 4,
-    KEYS_VALUES = 5, /* invalid at once: a value was read that nobody asked to set */
-    KEYS_TEXTS = 6   /* zones, over the states that the texts tell */
+    KEYS_VALUES = 5, /* invalid at once: a value was read that no operation sets */
+    KEYS_TEXTS = 6   /* zones, over the states that the texts show */
 };
 
 /* What the data prove of the values of a key: why zones apply, or why not. */
@@ -62,15 +60,16 @@ enum keys_evidence {
     KEYS_AMBIGUOUS = 5     /* one does, is empty, or is added again */
 };
 
-/* Why an invalid key is invalid; see zones.h for the first ones. */
+/* Why an invalid key is invalid. */
 enum keys_reason {
-    KEYS_PHANTOM = 1,
+    KEYS_NO_REASON = 0,      /* it is not invalid */
+    KEYS_PHANTOM = 1,        /* as in zones.h, down to KEYS_CONFLICT */
     KEYS_CONSUMED_TWICE = 2,
     KEYS_ROOTLESS = 3,
     KEYS_INSIDE = 4,
     KEYS_CONFLICT = 5,
-    KEYS_SEARCHED = 6, /* no order exists: the witness is the return that none survives */
-    KEYS_APART = 7, /* as in texts.h */
+    KEYS_SEARCHED = 6,       /* no order exists: the witness is the return that none survives */
+    KEYS_APART = 7,          /* as in texts.h, and KEYS_TWICE too */
     KEYS_TWICE = 8
 };
 
@@ -82,7 +81,7 @@ struct keys_options {
     int32_t cas;     /* -1 also for a register without it */
     int32_t initial; /* id of the initial value, or -1 where no operation has it */
     uint64_t max_configurations; /* of all keys together */
-    uint64_t max_bytes;          /* of all that is held at any one time but the results */
+    uint64_t max_bytes;          /* of all that is held at any one time, without the results */
     int32_t n_threads;           /* 1 .. KEYS_THREADS_MAX, or 0: one a core where it is worth it */
     int32_t is_replayed;         /* whether each order found is replayed here: 5 ns an operation */
     int32_t search_only;         /* for tests: no zones */
@@ -110,28 +109,32 @@ struct keys_results {
 
 struct keys;
 
-/* Zeros for that many, of one block; with `order` where asked for. NULL without memory. */
+/*
+ * Zeros for that many, in one block; with `order` where has_order. They belong to the caller, until
+ * keys_results_close. NULL without memory.
+ */
 struct keys_results *keys_results_open(int32_t n_keys, int32_t n_operations, int32_t has_order);
 
 void keys_results_close(struct keys_results *results);
 
 /*
- * Begin. Columns and results stay the caller's and must outlive it. *error is 0, or a search_error:
- * SEARCH_MALFORMED where the columns contradict each other, with the operation in *at.
+ * Begin. Columns, results and what the options point to stay the caller's and must outlive it; the
+ * options themselves are copied. *error is a search_error: SEARCH_MALFORMED where the columns
+ * contradict each other, with the row in *at, or -1; the answer is NULL unless it is SEARCH_OK.
  */
 struct keys *keys_open(const struct columns *columns, const struct keys_options *options,
                        struct keys_results *results, int32_t *error, int32_t *at);
 
 /*
- * Work for about some milliseconds. Returns 1 when everything is judged, else 0. With one thread
- * all work is done in here, in slices of configurations.
+ * Work for about some milliseconds, on the monotonic clock. Returns 1 when everything is judged or
+ * it was cancelled, else 0. With one thread all work is done in here; with more, this waits.
  */
 int32_t keys_run(struct keys *keys, int32_t milliseconds);
 
-/* Stop soon: keys that are not judged by then are undecided. keys_run must go on to its end. */
+/* Stop at the next slice: keys that are not judged by then stay KEYS_UNDECIDED. */
 void keys_cancel(struct keys *keys);
 
-/* Joins all threads, which ends what they do at the next slice. */
+/* Cancel, join all threads (a slice at most), and give all memory back. NULL is allowed. */
 void keys_close(struct keys *keys);
 
 #endif

@@ -78,11 +78,11 @@ static bool take(struct unique *u)
         uint32_t is_read = f == read, is_ok = type == COLUMNS_OK;
         uint32_t is_kept = is_ok | ((uint32_t)(type == COLUMNS_INFO) & (is_read ^ 1));
         uint32_t is_write = is_kept & (is_read ^ 1), ret = (uint32_t)columns->ret[i];
-        uint32_t asked = (uint32_t)columns->value_in[i], told = (uint32_t)columns->value_out[i];
-        uint32_t value = choose(is_read, told, asked);
+        uint32_t in = (uint32_t)columns->value_in[i], out = (uint32_t)columns->value_out[i];
+        uint32_t value = choose(is_read, out, in);
         bool is_odd = is_write & ((uint32_t)(f != write) | (value == initial));
         is_odd |= is_kept & ((uint32_t)(inv <= before) | (value >= n_values));
-        is_odd |= is_kept & ((asked >= n_values) | (told + 1 > n_values));
+        is_odd |= is_kept & ((in >= n_values) | (out + 1 > n_values));
         is_odd |= is_ok & ((int32_t)ret <= inv);
         if (is_odd)
             return false;
@@ -126,16 +126,7 @@ static bool is_in_order(struct unique *u)
     return !(has_tie & 1) && n_events == u->result->n_operations + u->n_answered;
 }
 
-static void accuse(struct zones_witness *witness, int32_t row)
-{
-    for (int32_t i = 0; i < witness->n_operations; i++)
-        if (witness->operations[i] == row)
-            return;
-    if (row >= 0)
-        witness->operations[witness->n_operations++] = row;
-}
-
-/* Whoever wrote a value, returned from it first and called for it last: slowly, from the rows. */
+/* Accuse what wrote a value, returned from it first and was invoked for it last: O(n). */
 static void accuse_block(struct unique *u, uint32_t v, bool is_whole)
 {
     const struct columns *columns = u->columns;
@@ -148,11 +139,11 @@ static void accuse_block(struct unique *u, uint32_t v, bool is_whole)
         if (columns->type[i] == COLUMNS_OK && (first < 0 || columns->ret[i] < columns->ret[first]))
             first = i;
     }
-    accuse(&u->result->witness, writer);
+    zones_accuse(&u->result->witness, writer);
     if (v != u->initial)
-        accuse(&u->result->witness, first);
+        zones_accuse(&u->result->witness, first);
     if (is_whole)
-        accuse(&u->result->witness, last);
+        zones_accuse(&u->result->witness, last);
 }
 
 static bool refuse(struct unique *u, enum zones_reason reason, uint32_t v, bool is_whole)
@@ -164,7 +155,7 @@ static bool refuse(struct unique *u, enum zones_reason reason, uint32_t v, bool 
 
 /*
  * Put the block of each value that was read, or whose write returned, where it begins. Writes that
- * nobody saw go to the end of the order. Returns whether each block is possible in itself.
+ * no read shows go to the end of the order. Returns whether each block is possible in itself.
  */
 static bool place_values(struct unique *u)
 {

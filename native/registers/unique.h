@@ -2,10 +2,15 @@
  * unique.h: one register alone, written and read, whose values are each written once: judged
  * straight from the columns, in streams.
  *
- * What zones.h decides, without a split, events or numbers of its own: an operation is its row, a
- * position is its index in the history. Nothing branches on what an operation is, which no
- * processor can predict. What is out of the ordinary is left to keys.c: another f, a value written
- * twice, a call at the time of the return before it, columns that contradict each other.
+ * It decides what zones.h decides, without a split, events or numbers of its own: an operation is
+ * its row, a position is its index in the history. Nothing branches on what an operation is, since
+ * no processor can predict that. Anything else is left to the engines for all keys (UNIQUE_ELSE):
+ * another f, a value written twice, a call at the time of the return before it, columns that
+ * contradict each other.
+ *
+ * Why there are two: zones.h takes 2.5 times as long for a history of this kind, the most common
+ * one (68 ms against 27 ms for a million operations, measured on one core with the interpreter's
+ * part).
  *
  * Time O(n): 25 ns an operation, replay included. Memory: 4 bytes an event, 4 and a bit an
  * operation, 16 a value.
@@ -24,7 +29,7 @@ enum unique_answer {
     UNIQUE_VALID = 1,
     UNIQUE_INVALID = 2,
     UNIQUE_MEMORY = 3, /* needs more than max_bytes, or there is no more */
-    UNIQUE_FLAWED = 4  /* the order did not survive its replay: a bug */
+    UNIQUE_FLAWED = 4  /* the order failed its replay: a bug of ours */
 };
 
 struct unique_register {
@@ -43,7 +48,10 @@ struct unique_result {
     struct zones_witness witness;
 };
 
-/* The rows must be of one key. order: one entry a row; past the length it is scratch. */
+/*
+ * Judge; the rows must be of one key. order: NULL, or one entry a row: the linearization, as rows;
+ * past its length it is scratch. Memory is given back before it returns.
+ */
 enum unique_answer unique_judge(const struct columns *columns, const struct unique_register *model,
                                 int32_t *order, struct unique_result *result);
 

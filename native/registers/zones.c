@@ -1,5 +1,5 @@
 /*
- * zones.c: the blocks of a register, and whether they fit beside each other (see zones.h).
+ * zones.c: the blocks of a register, and whether some order of them exists (see zones.h).
  */
 #include "zones.h"
 
@@ -10,7 +10,7 @@ static bool is_cas(const struct zones *zones, int32_t operation)
     return zones->want[operation] >= 0 && zones->make[operation] >= 0;
 }
 
-static void accuse(struct zones_witness *witness, int32_t operation)
+void zones_accuse(struct zones_witness *witness, int32_t operation)
 {
     if (operation < 0 || witness->n_operations == ZONES_WITNESS_MAX)
         return;
@@ -58,9 +58,9 @@ static int32_t find_consumers(struct zones *zones, struct zones_witness *witness
         struct zones_value *old = &zones->values[zones->want[value->producer]];
         if (old->consumer >= 0) {
             witness->reason = ZONES_CONSUMED_TWICE;
-            accuse(witness, old->consumer);
-            accuse(witness, value->producer);
-            accuse(witness, old->producer);
+            zones_accuse(witness, old->consumer);
+            zones_accuse(witness, value->producer);
+            zones_accuse(witness, old->producer);
             return -1;
         }
         old->consumer = value->producer;
@@ -74,9 +74,9 @@ static void accuse_phantom(const struct zones *zones, int32_t v, struct zones_wi
     const struct zones_value *value = &zones->values[v];
     witness->reason = ZONES_PHANTOM;
     if (value->n_reads > 0)
-        accuse(witness, operation_at(zones, value->read_ret));
+        zones_accuse(witness, operation_at(zones, value->read_ret));
     else
-        accuse(witness, value->consumer);
+        zones_accuse(witness, value->consumer);
 }
 
 /* What of a block is seen so far: its forced order is checked as groups come. */
@@ -111,9 +111,9 @@ static bool follow(const struct zones *zones, int32_t root, struct block *block,
             failed = value->read_ret;
         if (failed >= 0) {
             witness->reason = ZONES_INSIDE;
-            accuse(witness, operation_at(zones, failed));
-            accuse(witness, operation_at(zones, block->greatest_inv));
-            accuse(witness, producer);
+            zones_accuse(witness, operation_at(zones, failed));
+            zones_accuse(witness, operation_at(zones, block->greatest_inv));
+            zones_accuse(witness, producer);
             return false;
         }
         if (value->consumer < 0)
@@ -168,7 +168,7 @@ static bool fill_buckets(struct zones *zones, int32_t n_consumers, struct zones_
             !is_cas(zones, value->producer))
             continue;
         for (int32_t i = 0, at = v; i < ZONES_WITNESS_MAX; i++) {
-            accuse(witness, zones->values[at].producer);
+            zones_accuse(witness, zones->values[at].producer);
             at = zones->want[zones->values[at].producer];
         }
         break;
@@ -178,9 +178,9 @@ static bool fill_buckets(struct zones *zones, int32_t n_consumers, struct zones_
 
 static void accuse_block(const struct zones *zones, int32_t root, struct zones_witness *witness)
 {
-    accuse(witness, zones->values[root].producer);
-    accuse(witness, operation_at(zones, zones->values[root].lo));
-    accuse(witness, operation_at(zones, zones->values[root].hi));
+    zones_accuse(witness, zones->values[root].producer);
+    zones_accuse(witness, operation_at(zones, zones->values[root].lo));
+    zones_accuse(witness, operation_at(zones, zones->values[root].hi));
 }
 
 /* Give each group of a block its place in the order. Returns the place after them. */

@@ -11,6 +11,9 @@
  * Time O(n), memory 32 bytes a value and 4 a position, whatever crashed: blocks are bucketed by
  * min(L, H), never sorted. A crashed operation counts only if its value is needed.
  *
+ * Two files judge by zones. This is the general one, for many keys, compare-and-sets and texts.
+ * It works on the local numbers of one key, which the caller makes (numbering.h, states.h).
+ *
  * Sources: Gibbons and Korach (1997); zones as in Golab, Li and Shah (2011); chains are ours.
  */
 #ifndef DISSEVER_ZONES_H
@@ -24,7 +27,7 @@
 
 enum zones_reason {
     ZONES_VALID = 0,
-    ZONES_PHANTOM = 1,        /* an operation saw a value that nobody asked to set */
+    ZONES_PHANTOM = 1,        /* an operation saw a value that no operation sets */
     ZONES_CONSUMED_TWICE = 2, /* two compare-and-sets both replaced one value */
     ZONES_ROOTLESS = 3,       /* compare-and-sets that each need another to come first */
     ZONES_INSIDE = 4,         /* one returned before the other, which must come first, began */
@@ -73,9 +76,13 @@ struct zones_witness {
 static const struct zones_value ZONES_UNSEEN = {
     -1, -1, -1, ZONES_NEVER, 0, ZONES_NEVER, -1, ZONES_NOT_NEEDED};
 
+/* Add an operation to a witness, once, while there is room; -1 is passed over. */
+void zones_accuse(struct zones_witness *witness, int32_t operation);
+
 /*
- * Decide; values hold what the operations say of them (see keys.c). Gives a linearization in
- * `order` (as many as n_operations) and its length, or the witness.
+ * Decide. `values` hold what the operations say of them, as numbering_take leaves them; they are
+ * changed. Where it is ZONES_VALID, gives the length of a linearization, and the linearization in
+ * `order` (room for n_operations) unless that is NULL; else the witness. Allocates nothing.
  */
 enum zones_reason zones_judge(struct zones *zones, int32_t *order, int32_t *length,
                               struct zones_witness *witness);

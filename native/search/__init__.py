@@ -13,7 +13,7 @@ Source: `search.h`.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Final
@@ -36,6 +36,15 @@ class Engine(StrEnum):
     WGL = "wgl"
 
 
+_ENGINES: Final[Mapping[Engine, int]] = {
+    Engine.SCHEDULE: lib.SEARCH_SCHEDULE,
+    Engine.DEPTH: lib.SEARCH_DEPTH,
+    Engine.BREADTH: lib.SEARCH_BREADTH,
+    Engine.WGL: lib.SEARCH_WGL,
+}
+_ENGINE_OF: Final = {number: engine for engine, number in _ENGINES.items()}
+
+
 class Status(Enum):
     """How a search ended; all but two are unknown, each with what it ran out of."""
 
@@ -47,6 +56,17 @@ class Status(Enum):
     WIDE = "open operations"
     RAISED = "states"
     INTERRUPTED = "interrupted"
+
+
+_STATUSES: Final[Mapping[int, Status]] = {
+    lib.SEARCH_VALID: Status.VALID,
+    lib.SEARCH_INVALID: Status.INVALID,
+    lib.SEARCH_CONFIGURATIONS: Status.CONFIGURATIONS,
+    lib.SEARCH_MEMORY: Status.MEMORY,
+    lib.SEARCH_CAPPED: Status.CAPPED,
+    lib.SEARCH_RAISED: Status.RAISED,
+    lib.SEARCH_PAUSED: Status.INTERRUPTED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +97,8 @@ class LazyProblem:
     Operations in any order, and states that are made up while the search runs.
 
     `step` gives the number of the state after a transition, or -1 where it is refused; state 0 is
-    the initial one. It is asked once for each pair. What it raises ends the search. `pure` has a 1
+    the initial one. It is asked at most once for each pair, from within `search`, on the same
+    thread. It may call `search` for another problem. What it raises ends the search. `pure` has a 1
     for each transition that changes no state, else a 0. Crashed operations cost more than with a
     table: they are kept to the end, since what may need their states is not known (`lazy.h`).
     """
@@ -91,19 +112,24 @@ class LazyProblem:
 
 @dataclass(slots=True)
 class _Asked:
-    """Who is asked for a state, and what it raised."""
+    """The `step` of a lazy problem, and what it raised."""
 
     step: Callable[[int, int], int]
     error: BaseException | None = None
 
 
 def _silence(*_: object) -> None:
-    """Ctrl-C just before `python_step` can catch it: C is told -2, and `_run` knows what it was."""
+    """Ctrl-C just before `python_step` can catch it: C gets -2, and `_run` raises it again."""
 
 
 @ffi.def_extern(error=-2, onerror=_silence)  # type: ignore[untyped-decorator]  # cffi has no types.
 def python_step(context: Any, state: int, transition: int) -> int:
-    """Ask; called by C, which no exception may cross."""
+    """
+    The `search_step` of every lazy problem.
+
+    C calls it from within `search_run`, on the same thread, for which cffi takes the interpreter's
+    lock. No exception may cross C: it is kept, and -2 ends the search.
+    """
     asked: _Asked = ffi.from_handle(context)
     try:
         return asked.step(state, transition)
@@ -144,6 +170,9 @@ def search(
     Look for a linearization.
 
     Args:
+        configurations_max: How many are explored at most: the budget of time.
+        bytes_max: How many bytes C holds at most.
+        frontier_max: How many configurations before the failing return are given at most.
         is_interruptible: Ctrl-C ends it with how far it got, instead of an exception.
 
     Raises:
@@ -153,7 +182,7 @@ def search(
     """
     arrays = [array("i", column) for column in (problem.inv, problem.ret, problem.transition)]
     columns = (len(problem.inv), *(_pointer(column) for column in arrays))
-    limits = (configurations_max, bytes_max, list(Engine).index(engine))
+    limits = (configurations_max, bytes_max, _ENGINES[engine])
     error = ffi.new("int32_t *")
     asked = _Asked(problem.step) if isinstance(problem, LazyProblem) else None
     context = ffi.new_handle(asked)
@@ -207,18 +236,9 @@ def _outcome(handle: Any, status: int, operations: int, frontier_max: int) -> Ou
     order = ffi.new("int32_t[]", operations + 1)
     length = lib.search_order(handle, order)
     failing = lib.search_failing(handle)
-    statuses = {
-        lib.SEARCH_VALID: Status.VALID,
-        lib.SEARCH_INVALID: Status.INVALID,
-        lib.SEARCH_CONFIGURATIONS: Status.CONFIGURATIONS,
-        lib.SEARCH_MEMORY: Status.MEMORY,
-        lib.SEARCH_CAPPED: Status.CAPPED,
-        lib.SEARCH_RAISED: Status.RAISED,
-        lib.SEARCH_PAUSED: Status.INTERRUPTED,
-    }
     return Outcome(
-        statuses[status],
-        list(Engine)[lib.search_decided_by(handle)],
+        _STATUSES[status],
+        _ENGINE_OF[lib.search_decided_by(handle)],
         tuple(order[0:length]),
         failing if failing >= 0 else None,
         _frontier(handle, frontier_max) if status == lib.SEARCH_INVALID else (),

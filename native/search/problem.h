@@ -5,24 +5,28 @@
  * operation holds the lowest free slot (a bit of the mask) from its invocation to its return.
  * Crashed operations of one transition are interchangeable: a kind holds a count from its first
  * invocation until nothing can need it any more.
+ *
+ * Ownership: the arrays that say "the caller's" must outlive the problem; all others are given back
+ * by problem_free. Limits: SEARCH_OPEN_MAX slots, SEARCH_KINDS_MAX slots of kinds.
  */
 #ifndef DISSEVER_PROBLEM_H
 #define DISSEVER_PROBLEM_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "account.h"
 #include "lazy.h"
 #include "memo.h"
 #include "search.h"
 
 #define PROBLEM_BLOCKS_MAX 48
-#ifndef PROBLEM_BLOCK_BYTES /* tests set it to 0, so that sanitizers know every array */
-#define PROBLEM_BLOCK_BYTES 8192 /* that small arrays share: most histories need but one block */
-#endif
 
 struct problem {
     const int32_t *transition; /* by operation; the caller's */
     const int32_t *next;       /* the caller's; NULL for a register: */
     const int32_t *want;       /* by transition, the caller's: the state it is enabled in, or -1 */
-    const int32_t *make;       /* by transition, the caller's: the state after it, or -1: the same */
+    const int32_t *make;       /* by transition, the caller's: the state after it, or -1: no other */
     struct lazy *lazy;         /* instead of all these, or NULL */
     const uint8_t *lazy_pure;  /* by transition, the caller's: changes no state */
     int32_t n_operations;
@@ -66,46 +70,14 @@ struct problem {
     uint64_t block_left;
 };
 
-static void *problem_own(struct problem *problem, struct account *account, uint64_t bytes)
-{
-    if (problem->n_owned == PROBLEM_BLOCKS_MAX)
-        return NULL;
-    void *memory = account_zeroed(account, bytes);
-    if (memory == NULL)
-        return NULL;
-    problem->owned[problem->n_owned] = memory;
-    problem->owned_bytes[problem->n_owned++] = bytes;
-    return memory;
-}
+/* Zeros for n entries of `size` bytes, given back by problem_free. NULL past the limit. */
+void *problem_allocate(struct problem *problem, struct account *account, int64_t n,
+                       uint64_t size);
 
-/* Zeros, given back by problem_free; NULL past the limit. */
-static void *problem_allocate(struct problem *problem, struct account *account, int64_t n,
-                              uint64_t size)
-{
-    uint64_t bytes = ((uint64_t)n * size + 7) / 8 * 8;
-    if (bytes >= PROBLEM_BLOCK_BYTES)
-        return problem_own(problem, account, bytes);
-    if (bytes > problem->block_left) {
-        problem->block = problem_own(problem, account, PROBLEM_BLOCK_BYTES);
-        if (problem->block == NULL)
-            return problem_own(problem, account, bytes);
-        problem->block_left = PROBLEM_BLOCK_BYTES;
-    }
-    void *memory = problem->block;
-    problem->block += bytes;
-    problem->block_left -= bytes;
-    return memory;
-}
+/* Give back all that problem_allocate gave. */
+void problem_free(struct problem *problem, struct account *account);
 
-static void problem_free(struct problem *problem, struct account *account)
-{
-    while (problem->n_owned > 0) {
-        problem->n_owned--;
-        account_free(account, problem->owned[problem->n_owned],
-                     problem->owned_bytes[problem->n_owned]);
-    }
-}
-
+/* The state after a transition, or -1 where it is refused. O(1); may ask the caller (lazy.h). */
 static inline int32_t problem_next(const struct problem *problem, int32_t state, int32_t transition)
 {
     if (problem->want != NULL) {
@@ -119,8 +91,8 @@ static inline int32_t problem_next(const struct problem *problem, int32_t state,
     return problem->next[(size_t)state * (size_t)problem->n_transitions + (size_t)transition];
 }
 
-/* The last return that may tell a state from another; of a lazy state nobody knows: the last. */
-static int32_t problem_need(const struct problem *problem, int32_t state)
+/* The last return that may tell a state from another: for lazy states, the last of all. */
+static inline int32_t problem_need(const struct problem *problem, int32_t state)
 {
     return problem->lazy != NULL ? problem->n_returns - 1 : problem->need[state];
 }

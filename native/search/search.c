@@ -9,6 +9,8 @@
  */
 #include "search.h"
 
+#include <stdlib.h>
+
 #include "breadth.h"
 #include "depth.h"
 #include "prepare.h"
@@ -52,7 +54,9 @@ static void search_enter_stage(struct search *search, enum stage stage)
     search->account.limit = search->max_bytes;
     if (search->engine != SEARCH_SCHEDULE || stage == STAGE_LAST)
         return;
-    /* Each stage gets half of what is left, so that the one after it has something to go on with. */
+    /*
+     * Each stage gets half of what is left, so that the one after it has something to go on with.
+     */
     search->account.limit = held + (search->max_bytes - held) / 2;
     if (stage == STAGE_BREADTH) {
         search->stage_limit = search->configurations + left / 2;
@@ -207,7 +211,8 @@ int32_t search_run(struct search *search, uint64_t slice)
     if (!is_decided && search->engine == SEARCH_SCHEDULE && search->stage != STAGE_LAST) {
         if (search->stage == STAGE_BREADTH)
             breadth_free(&search->breadth, &search->account);
-        search_enter_stage(search, search->stage + 1);
+        search_enter_stage(search,
+                           search->stage == STAGE_FIRST ? STAGE_BREADTH : STAGE_LAST);
         search->decided_by = SEARCH_DEPTH; /* what is known until the stage ends */
         return SEARCH_PAUSED;
     }

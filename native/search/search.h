@@ -3,10 +3,21 @@
  *
  * A depth-first just-in-time search, then a breadth-first search over antichains, then the first
  * one again: each is exponential where the other is not. The search runs in slices, so that the
- * caller may look at signals in between; it holds no global state and calls nothing back.
+ * caller can look at signals between two calls of search_run. It holds no global state: searches of
+ * different threads do not disturb each other, and one search belongs to one thread at a time.
+ *
+ * Callbacks: search_open_lazy alone takes one, the search_step. It is called within search_run, on
+ * the thread that called search_run, and nowhere else. It must not call any function with the same
+ * search. It may open, run and close other searches. search_run holds no lock. Python calls
+ * search_run with the interpreter's lock released; its step takes the lock for each call, and
+ * releases it before it returns.
+ *
+ * Limits: SEARCH_OPEN_MAX, SEARCH_KINDS_MAX, and the two budgets that each search is opened with.
+ * Time and memory: about 1.2 configurations and 110 to 240 bytes an operation where the first way
+ * tried works; exponential in the open and crashed operations otherwise, up to the budgets.
  *
  * Sources: Wing and Gong, "Testing and verifying concurrent objects" (1993); Lowe, "Testing for
- * linearizability" (2017). The rules for crashed operations are explained in search.c.
+ * linearizability" (2017). Rules for crashed operations: cursor.h, kinds.h and memo.h.
  */
 #ifndef DISSEVER_SEARCH_H
 #define DISSEVER_SEARCH_H
@@ -22,7 +33,7 @@ enum search_status {
     SEARCH_CONFIGURATIONS = 3, /* unknown: past the budget of configurations */
     SEARCH_MEMORY = 4,         /* unknown: past the budget of bytes */
     SEARCH_CAPPED = 5,         /* unknown: nothing found, but not every crashed operation counted */
-    SEARCH_RAISED = 6          /* unknown: search_step could not tell a state */
+    SEARCH_RAISED = 6          /* unknown: search_step returned -2 */
 };
 
 enum search_error {
@@ -38,7 +49,11 @@ enum search_error {
 
 struct search;
 
-/* The state after a transition, -1 where it is refused, or -2 where the caller cannot tell. */
+/*
+ * The state after a transition, -1 where it is refused, or -2 where the caller cannot say. After -2
+ * it is not called again, and search_run returns SEARCH_RAISED. It must return: no longjmp and no
+ * exception may cross the search.
+ */
 typedef int32_t search_step(void *context, int32_t state, int32_t transition);
 
 /*
@@ -54,9 +69,10 @@ struct search *search_open(int32_t n_operations, const int32_t *inv, const int32
                            uint64_t max_bytes, int32_t engine, int32_t *error);
 
 /*
- * The same with states that are made up while it runs: `step` names them by numbers from 0, the
- * initial state, and is called once for each pair of a state and a transition. It must always give
- * the same answer. pure[t] is 1 only where transition t changes no state in which it is enabled.
+ * The same with states that are made up while it runs: `step` numbers them from 0, the initial
+ * state. It is called at most once for each pair of a state and a transition; the answer is kept.
+ * `context` is passed to it and not looked at; it must outlive the search. pure[t] is 1 only where
+ * transition t changes no state in which it is enabled.
  */
 struct search *search_open_lazy(int32_t n_operations, const int32_t *inv, const int32_t *ret,
                                 const int32_t *transition, int32_t n_transitions,

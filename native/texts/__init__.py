@@ -59,9 +59,9 @@ def judge_texts(
         "initial_bytes": len(first),
     }
     limits = (configurations_max, bytes_max, threads)
-    findings = judge_objects(columns, objects, *limits, orders, replay, search_only)
+    outcomes = judge_objects(columns, objects, *limits, orders, replay, search_only)
     del kept  # Until here: C reads it.
-    return findings
+    return outcomes
 
 
 def _bytes(text: str) -> bytes:
@@ -70,7 +70,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _pointer(values: Sequence[Any]) -> tuple[Any, Any]:
-    """What must be kept, and a `struct load_values *`."""
+    """What must be kept alive, and a `struct load_values *`."""
     if isinstance(values, Values):
         return values, values.pointer()
     texts = [_bytes(each) if isinstance(each, str) else b"" for each in values]

@@ -1,5 +1,9 @@
 /*
- * pieces.h: bytes, their order, and which begin with which.
+ * pieces.h: pieces of text as bytes: their order, and which begin with which.
+ *
+ * A piece points to bytes of the loaded values, and owns nothing. Its `head` sorts it first: its
+ * own beginning, or a number that is to count before that. Time: O(length) for each comparison,
+ * most of which `head` decides in O(1).
  */
 #ifndef DISSEVER_PIECES_H
 #define DISSEVER_PIECES_H
@@ -9,16 +13,15 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Bytes, with what sorts them first: their own beginning, or a number before that. */
 struct piece {
     uint64_t head;
     const uint8_t *bytes;
-    size_t length;
-    int32_t operation; /* that adds it or was told it; -1 for the initial text */
+    size_t length;     /* in bytes */
+    int32_t operation; /* that adds it or got it; -1 for the initial text */
 };
 
 /* The first 8 bytes as a number that sorts as they do. */
-static uint64_t head_of(const uint8_t *bytes, size_t length)
+static inline uint64_t piece_head(const uint8_t *bytes, size_t length)
 {
     uint64_t head = 0;
     if (length >= sizeof head) {
@@ -30,13 +33,15 @@ static uint64_t head_of(const uint8_t *bytes, size_t length)
     return head;
 }
 
-static bool is_prefix(const struct piece *piece, const uint8_t *bytes, size_t length)
+/* Whether some bytes begin with a piece. */
+static inline bool piece_begins(const struct piece *piece, const uint8_t *bytes, size_t length)
 {
     return piece->length <= length &&
            (piece->length == 0 || memcmp(piece->bytes, bytes, piece->length) == 0);
 }
 
-static int compare_pieces(const struct piece *one, const struct piece *other)
+/* As memcmp: by head, then by bytes, then the shorter one first. */
+static inline int piece_compare(const struct piece *one, const struct piece *other)
 {
     if (one->head != other->head)
         return one->head < other->head ? -1 : 1;
@@ -47,24 +52,7 @@ static int compare_pieces(const struct piece *one, const struct piece *other)
     return one->length < other->length ? -1 : 1;
 }
 
-/* Sort by merging: runs of 1, 2, 4 and so on. */
-static void sort_pieces(struct piece *pieces, struct piece *scratch, int32_t n)
-{
-    for (int32_t run = 1; run < n; run *= 2) {
-        for (int32_t start = 0; start < n - run; start += 2 * run) {
-            int32_t middle = start + run, end = n - middle > run ? middle + run : n;
-            if (compare_pieces(&pieces[middle - 1], &pieces[middle]) <= 0)
-                continue;
-            memcpy(scratch, pieces + start, sizeof *pieces * (size_t)run);
-            int32_t left = 0, right = middle, to = start;
-            while (left < run && right < end)
-                pieces[to++] = compare_pieces(&scratch[left], &pieces[right]) <= 0 ? scratch[left++]
-                                                                            : pieces[right++];
-            memcpy(pieces + to, scratch + left, sizeof *pieces * (size_t)(run - left));
-        }
-        if (run > INT32_MAX / 4)
-            break;
-    }
-}
+/* Sort, stable, in O(n log n) comparisons. scratch: room for n pieces. */
+void pieces_sort(struct piece *pieces, struct piece *scratch, int32_t n);
 
 #endif

@@ -1,22 +1,21 @@
 /*
- * texts.c: texts judged as registers (see texts.h), and replayed.
+ * texts.c: texts judged as registers, without a search (see texts.h).
  */
 #define _DEFAULT_SOURCE /* madvise, MAP_ANONYMOUS */
 
 #include "texts.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "beginnings.h"
 #include "corpus.h"
 #include "pages.h"
-#include "retrace.h"
+#include "states.h"
 #include "zones.h"
 
 int32_t texts_begin(struct texts *texts, const struct texts_key *key)
 {
-    free_places(texts);
+    beginnings_free(texts);
     texts->held_most = 0;
     for (int32_t i = 0; i < key->n; i++) {
         enum kind kind = kind_at(texts, key, i);
@@ -32,7 +31,7 @@ static bool judge_zones(struct texts *texts, const struct texts_key *key, bool i
     struct zones zones = {
         .n_operations = key->n, .n_positions = key->n_events, .events = key->events,
         .want = texts->want, .make = texts->make, .values = texts->values,
-        .n_values = texts->n_states, .has_cas = survey(texts, key, is_relaxed),
+        .n_values = texts->n_states, .has_cas = states_survey(texts, key, is_relaxed),
         .buckets = key->buckets};
     return zones_judge(&zones, is_relaxed ? NULL : order, length, found) == ZONES_VALID;
 }
@@ -41,16 +40,17 @@ static bool judge_zones(struct texts *texts, const struct texts_key *key, bool i
 static void accuse_all(const struct texts *texts, const struct zones_witness *found,
                        struct texts_witness *witness)
 {
-    witness->reason = (int32_t)found->reason;
+    witness->reason = TEXTS_ZONES;
+    witness->of_zones = found->reason;
     for (int32_t i = 0; i < found->n_operations; i++)
-        accuse(witness, found->operations[i]);
+        corpus_accuse(witness, found->operations[i]);
     for (int32_t i = 0; i < found->n_operations; i++) {
         int32_t operation = found->operations[i];
         int32_t state = texts->make[operation] < 0 ? texts->want[operation]
                                                    : texts->make[operation];
-        accuse(witness, texts->blocks[texts->states[state].root].get);
+        corpus_accuse(witness, texts->blocks[texts->states[state].root].get);
     }
-    accuse(witness, texts->first_get);
+    corpus_accuse(witness, texts->first_get);
 }
 
 /*
@@ -60,13 +60,14 @@ static void accuse_all(const struct texts *texts, const struct zones_witness *fo
 static bool try_orders(struct texts *texts, const struct texts_key *key, int32_t *order,
                        int32_t *length, struct zones_witness *found)
 {
-    assign(texts, key, false); /* no bounds yet: any will do */
-    survey(texts, key, true);
-    bound_states(texts);
+    states_assign(texts, key, false); /* no bounds yet: any will do */
+    states_survey(texts, key, true);
+    states_bound(texts);
     for (int is_late = 0; is_late < 2; is_late++)
-        if (assign(texts, key, is_late) && judge_zones(texts, key, false, order, length, found))
+        if (states_assign(texts, key, is_late) &&
+            judge_zones(texts, key, false, order, length, found))
             return true;
-    for (int32_t s = 0; s < texts->n_told_states; s++) {
+    for (int32_t s = 0; s < texts->n_known_states; s++) {
         texts->states[s].after = -1;
         texts->states[s].before = ZONES_NEVER;
     }
@@ -74,20 +75,20 @@ static bool try_orders(struct texts *texts, const struct texts_key *key, int32_t
 }
 
 /* Judge with a guess where it is not known which block a text belongs to, or without its gets. */
-static enum texts_answer judge_told(struct texts *texts, const struct texts_key *key,
-                                    bool is_guessing, int32_t *order, int32_t *length,
-                                    struct texts_witness *witness)
+static enum texts_answer judge_answers(struct texts *texts, const struct texts_key *key,
+                                       bool is_guessing, int32_t *order, int32_t *length,
+                                       struct texts_witness *witness)
 {
     struct zones_witness found;
     bool has_repeated = false;
     witness->n_operations = 0;
-    if (!number_states(texts, key, is_guessing, witness))
+    if (!states_number(texts, key, is_guessing, witness))
         return TEXTS_INVALID;
     for (int32_t g = 0; g < texts->n_added; g++)
         has_repeated = has_repeated || is_repeated(&texts->groups[g]);
     if (is_guessing && has_repeated && try_orders(texts, key, order, length, &found))
         return TEXTS_VALID;
-    assign(texts, key, false);
+    states_assign(texts, key, false);
     bool is_exact = is_guessing && !has_repeated;
     if (!judge_zones(texts, key, !is_exact, order, length, &found)) {
         accuse_all(texts, &found, witness);
@@ -103,75 +104,18 @@ enum texts_answer texts_judge(struct texts *texts, const struct texts_key *key, 
     texts->first_get = -1;
     texts->has_guessed = false;
     *length = 0;
-    if (!gather_added(texts, key))
+    if (!corpus_gather_added(texts, key))
         return TEXTS_AMBIGUOUS;
     enum texts_answer answer = TEXTS_INVALID;
-    if (gather_told(texts, key, witness))
-        answer = judge_told(texts, key, true, order, length, witness);
+    if (corpus_gather_answers(texts, key, witness))
+        answer = judge_answers(texts, key, true, order, length, witness);
     if (answer != TEXTS_VALID && texts->has_guessed)
-        answer = judge_told(texts, key, false, order, length, witness);
-    forget_numbers(texts, key);
+        answer = judge_answers(texts, key, false, order, length, witness);
+    corpus_forget_numbers(texts, key);
     return answer;
 }
 
-/* The replay. */
-
-/* Add to what is held. Returns 0, or -1 past `limit`. */
-static int hold(struct texts *texts, size_t held, const struct piece *more, uint64_t limit)
-{
-    size_t needed = 2 * (held + more->length); /* so that it seldom moves */
-    if (needed > limit)
-        return -1;
-    texts->held_most = needed > texts->held_most ? needed : texts->held_most;
-    if (held + more->length > texts->held_capacity) {
-        uint8_t *bytes = realloc(texts->held, needed);
-        if (bytes == NULL)
-            return -1;
-        texts->held = bytes;
-        texts->held_capacity = needed;
-    }
-    if (more->length > 0)
-        memcpy(texts->held + held, more->bytes, more->length);
-    return 0;
-}
-
-int32_t texts_replay(struct texts *texts, const struct texts_key *key, const int32_t *order,
-                     int32_t length, uint64_t max_bytes)
-{
-    struct piece initial = {0, texts->model.initial, texts->model.initial_bytes, -1};
-    int32_t *seen = key->buckets, greatest_inv = -1, n_missing = 0;
-    size_t held = initial.length;
-    memset(seen, 0, sizeof(int32_t) * (size_t)key->n);
-    if (hold(texts, 0, &initial, max_bytes) != 0)
-        return -1;
-    for (int32_t at = 0; at < length; at++) {
-        int32_t i = order[at];
-        if (i < 0 || i >= key->n || seen[i] || key->ret[i] < greatest_inv)
-            return 0;
-        seen[i] = 1;
-        greatest_inv = key->inv[i] > greatest_inv ? key->inv[i] : greatest_inv;
-        enum kind kind = kind_at(texts, key, i);
-        int32_t value = value_at(texts, key, i);
-        if (!is_text(texts, value))
-            return 0;
-        struct piece piece = piece_of(texts, value, i);
-        if (kind == GET) {
-            if (piece.length != held || (held > 0 && memcmp(piece.bytes, texts->held, held) != 0))
-                return 0;
-            continue;
-        }
-        if (kind == PUT)
-            held = 0;
-        if (hold(texts, held, &piece, max_bytes) != 0)
-            return -1;
-        held += piece.length;
-    }
-    for (int32_t i = 0; i < key->n; i++)
-        n_missing += !seen[i] && key->ret[i] != ZONES_NEVER;
-    return n_missing == 0;
-}
-
-/* Life. */
+/* Memory. */
 
 uint64_t texts_bytes(int32_t n_max, int32_t n_values)
 {
@@ -183,15 +127,14 @@ uint64_t texts_bytes(int32_t n_max, int32_t n_values)
 
 uint64_t texts_key_bytes(const struct texts *texts)
 {
-    return places_bytes(texts->places_capacity) + (texts->next == NULL ? 0 : TABLE_BYTES) +
-           texts->held_most;
+    return beginnings_bytes(texts) + texts->held_most;
 }
 
 void texts_close(struct texts *texts)
 {
     if (texts == NULL)
         return;
-    free_places(texts);
+    beginnings_free(texts);
     free(texts->held);
     pages_release(texts->block, texts->block_bytes);
     free(texts);
@@ -220,7 +163,7 @@ struct texts *texts_open(const struct columns *columns, const struct texts_model
     texts->model = *model;
     texts->block = block;
     texts->block_bytes = bytes;
-    struct piece **pieces[] = {&texts->added, &texts->told, &texts->scratch, &texts->asked};
+    struct piece **pieces[] = {&texts->added, &texts->answers, &texts->scratch, &texts->asked};
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++)
         *pieces[i] = carve(&block, n, sizeof(struct piece));
     texts->blocks = carve(&block, n, sizeof *texts->blocks);

@@ -1,27 +1,28 @@
 /*
- * texts.h: a text that is put, grows at its end by appends, and is told whole by gets.
+ * texts.h: a text that is put, grows at its end by appends, and is returned whole by gets.
  *
- * Where no text that is put or appended is empty or begins another, what a get was told can be taken
- * apart in one way alone: a put, or the initial text, then appends. Let no two be equal: it is a
- * register (zones.h): its values are the states that were told and those before them. A put writes
- * one; an append that was told replaces the state before it, as a compare-and-set does; and one
- * that nobody was told writes a value that nobody reads: no get comes between it and the next put,
- * so it stands between two blocks or after the last, which is all that zones ask of such a write.
- * A crashed put or append that nobody was told is dropped: without it, every get fits that did.
+ * Where no text that is put or appended is empty or begins another, what a get returned can be
+ * taken apart in one way alone: a put, or the initial text, then appends. Let no two be equal. Then
+ * it is a register (zones.h): its values are the states that the gets returned and those before
+ * them. A put writes one. An append that some get shows replaces the state before it, as a
+ * compare-and-set does. An append that no get shows writes a value that nobody reads: no get comes
+ * between it and the next put, so it stands between two blocks or after the last, which is all that
+ * zones ask of such a write. A crashed put or append that no get shows is dropped: every get still
+ * fits without it.
  *
  * Of equal appends it is not known which led to a state: an order is tried for the first that fits,
  * and for the last; it is invalid where even an append from the first invocation to the last return
- * of all of them contradicts the rest. Where a text may be of two blocks, since it was put twice, or
- * put and appended first, one is guessed; it is invalid where that holds without the gets of such
- * texts, which a linearization could spare.
+ * of all of them contradicts the rest. Where a text may be of two blocks, since it was put twice,
+ * or put and appended first, one is guessed; it is invalid where that holds without the gets of
+ * such texts, which a linearization could spare.
  *
  * Otherwise the search decides. Its states are the texts that some get begins with, each numbered
  * by the first get, in order of bytes, that begins with it, and a length; all others are one state,
  * which only a put leaves, since no get follows from them.
  *
- * Time: O(n log n) comparisons of texts and once through each distinct text that was told. Memory:
- * some 250 bytes an operation of the largest key and 12 a value, for each thread; a quarter of what
- * the budget has left for a search is for its states.
+ * Time: O(n log n) comparisons of texts and once through each distinct text that a get returned.
+ * Memory: some 250 bytes an operation of the largest key and 12 a value, for each thread; a quarter
+ * of what the budget has left for a search is for its states.
  *
  * Sources: checks of logs by prefixes as in Elle (Kingsbury and Alvaro 2020); else as zones.h.
  */
@@ -34,6 +35,7 @@
 
 #include "columns.h"
 #include "load.h"
+#include "zones.h"
 
 #define TEXTS_WITNESS_MAX 8
 
@@ -53,11 +55,12 @@ enum texts_answer {
     TEXTS_AMBIGUOUS /* the search is to decide */
 };
 
-/* Why it is invalid, besides what zones.h says; numbered as in keys.h. */
+/* Why it is invalid. */
 enum texts_reason {
-    TEXTS_PHANTOM = 1, /* it was told what no appends make of any put */
-    TEXTS_APART = 7,   /* two were told texts of one put, and neither begins the other */
-    TEXTS_TWICE = 8    /* what was appended once was told at two places */
+    TEXTS_ZONES,   /* `of_zones` says it */
+    TEXTS_PHANTOM, /* a get returned what no appends make of any put */
+    TEXTS_APART,   /* two gets returned texts of one put, and neither begins the other */
+    TEXTS_TWICE    /* what was appended once was returned at two places */
 };
 
 /* The operations of one key, numbered by invocation, from 0. */
@@ -72,7 +75,8 @@ struct texts_key {
 };
 
 struct texts_witness {
-    int32_t reason;
+    enum texts_reason reason;
+    enum zones_reason of_zones; /* where reason is TEXTS_ZONES */
     int32_t n_operations;
     int32_t operations[TEXTS_WITNESS_MAX];
 };
@@ -86,10 +90,13 @@ uint64_t texts_bytes(int32_t n_max, int32_t n_values);
 struct texts *texts_open(const struct columns *columns, const struct texts_model *model,
                          int32_t n_max, int32_t n_values);
 
-/* Begin a key: the first operation that no text has, or -1. What follows asks for a key without. */
+/*
+ * Begin a key. Returns the first operation that no text has, or -1. Only where it is -1 may the
+ * functions below be called. Nothing of the key before is kept.
+ */
 int32_t texts_begin(struct texts *texts, const struct texts_key *key);
 
-/* The most bytes that the key at hand took beside texts_bytes and the search. */
+/* The most bytes that the key at hand took, without texts_bytes and the search. */
 uint64_t texts_key_bytes(const struct texts *texts);
 
 /* Decide a key without a search: a linearization in `order` (n entries), or the witness. */
@@ -107,7 +114,7 @@ struct search *texts_search(struct texts *texts, const struct texts_key *key,
 
 /*
  * Whether an order is a linearization, with each text written out: every ok operation stands once,
- * every crashed one at most once, each get is told what is held, and none stands after one that was
+ * every crashed one at most once, each get returns what is held, and none stands after one that was
  * invoked after it returned. 1 if so, 0 if not, -1 past max_bytes.
  */
 int32_t texts_replay(struct texts *texts, const struct texts_key *key, const int32_t *order,

@@ -115,11 +115,11 @@ static bool search(const struct history *h, uint32_t done, struct bag bag, const
     return false;
 }
 
-/* A simulated container whose answers are right, but for some. */
+/* A simulated container whose answers are right, except some. */
 static void random_history(struct history *h, uint64_t *seed, int32_t operations_max)
 {
     struct bag bag = {0};
-    int32_t open[MAX], n_open = 0, n_values = 0, told[MAX], n_told = 0;
+    int32_t open[MAX], n_open = 0, n_values = 0, taken[MAX], n_taken = 0;
     int8_t has_effect[MAX];
     int32_t crash = 12 * random_below(seed, 4), wrong = 10 * random_below(seed, 4);
     int32_t width = 1 + random_below(seed, 5), puts = 35 + 10 * random_below(seed, 4);
@@ -166,10 +166,10 @@ static void random_history(struct history *h, uint64_t *seed, int32_t operations
         }
         h->ret[i] = h->n_events++;
         if (h->is_take[i] && random_below(seed, 100) < wrong)
-            h->value[i] = n_told > 0 && random_below(seed, 3) ? told[random_below(seed, n_told)]
+            h->value[i] = n_taken > 0 && random_below(seed, 3) ? taken[random_below(seed, n_taken)]
                           : random_below(seed, 2) ? random_below(seed, wanted) : -1;
         if (h->is_take[i])
-            told[n_told++] = h->value[i];
+            taken[n_taken++] = h->value[i];
     }
 }
 

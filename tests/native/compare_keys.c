@@ -81,7 +81,7 @@ static void ask(struct history *h, int32_t i, int32_t held, bool is_unique, bool
     }
 }
 
-/* Complete an operation: most take effect now, and reads are told what is held, or noise. */
+/* Complete an operation: most take effect now, and reads return what is held, or noise. */
 static void answer(struct history *h, int32_t i, int32_t *held, uint64_t *seed, int32_t crash)
 {
     int32_t drawn = random_below(seed, 100);

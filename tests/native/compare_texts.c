@@ -5,7 +5,7 @@
  * Each case has up to three keys. With at most 8 operations a key is judged by all orders; a longer
  * one by the search alone, which knows nothing of what texts prove. A witness must contradict itself
  * with all other operations free: of gets nothing is asked, puts and appends may happen whenever or
- * never, but for those that add the same as one of the witness. Prints one line, "cases C keys K
+ * never, except those that add the same as one of the witness. Prints one line, "cases C keys K
  * invalid I texts T searched S repeated R witnesses W mismatches M": texts and searched count the
  * engines that decided, repeated the keys of texts that add something twice. The first mismatch goes
  * to stderr. Exit status: 0 no mismatch, 1 some, 2 wrong usage. Needs no privileges.
@@ -105,7 +105,7 @@ static void hold(char *held, const struct history *h, int32_t i)
         strcat(held, text_of(h, h->value_in[i]));
 }
 
-/* What a get is told that goes wrong: what was told before, or what is held in disorder. */
+/* What a get returns that goes wrong: what was returned before, or what is held in disorder. */
 static int32_t corrupt(struct history *h, const char *held, uint64_t *seed)
 {
     char text[TEXT_MAX + 16];

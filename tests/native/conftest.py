@@ -1,83 +1,115 @@
-"""Compiles the engines with the programs that compare them with brute force."""
+"""Builds programs that compare the engines with brute force, also from engines that are broken."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
 TESTS = Path(__file__).resolve().parent
 SOURCES = TESTS.parent.parent / "native"
-KEYS_ENGINES = ("keys", "texts", "unique", "zones", "search")
-"""What judges every key of a history."""
+KEYS = ("registers", "texts", "search")
+PROGRAMS = {
+    "compare": ("search",),
+    "compare_keys": KEYS,
+    "compare_texts": KEYS,
+    "compare_containers": ("containers",),
+}
+"""Each program of this folder, and the units of C that it is linked with."""
+
+STRICT = ("-O2", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes")
+STRICT += ("-Wmissing-prototypes", "-Werror")
+"""As our compiler must take it; those of users, sanitizers and mutants warn of other things."""
+
+
+class _Builder:
+    """Keeps every object, so that what is the same is compiled once."""
+
+    def __init__(self, compiler: str, folder: Path) -> None:
+        self._compiler = compiler
+        self._folder = folder
+        self._objects: dict[str, Path] = {}
+        self._programs: dict[tuple[str, ...], Path] = {}
+
+    def build(
+        self, name: str, *flags: str, is_strict: bool = False, sources: Path = SOURCES
+    ) -> Path:
+        """
+        Build a program.
+
+        Args:
+            name: One of PROGRAMS.
+            flags: For the compiler, and for the linker.
+            is_strict: Whether STRICT is added to the flags.
+            sources: The folder of the units.
+
+        Raises:
+            subprocess.CalledProcessError: When it does not compile; `stderr` says why.
+        """
+        flags = (*STRICT, *flags) if is_strict else flags
+        units = [file for unit in PROGRAMS[name] for file in sorted((sources / unit).glob("*.c"))]
+        headers = sorted(sources.rglob("*.h"))
+        includes = [f"-I{folder}" for folder in sorted({header.parent for header in headers})]
+        known = hashlib.sha256(b"\0".join(header.read_bytes() for header in headers))
+        objects = [
+            self._object(file, flags, includes, known.copy())
+            for file in (TESTS / f"{name}.c", *units)
+        ]
+        key = (*flags, *map(str, objects))
+        if key not in self._programs:
+            program = self._folder / f"program{len(self._programs)}"
+            self._run("-pthread", *flags, *objects, "-o", program)
+            self._programs[key] = program
+        return self._programs[key]
+
+    def _object(
+        self, file: Path, flags: tuple[str, ...], includes: list[str], digest: _Hash
+    ) -> Path:
+        digest.update(repr((file.name, flags)).encode())
+        digest.update(file.read_bytes())
+        name = digest.hexdigest()
+        if name not in self._objects:
+            target = self._folder / f"{file.stem}-{name}.o"
+            self._run("-std=c11", "-pthread", *flags, *includes, "-c", file, "-o", target)
+            self._objects[name] = target
+        return self._objects[name]
+
+    def _run(self, *arguments: str | Path) -> None:
+        subprocess.run([self._compiler, *arguments], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="session")
-def compile_compare(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """From flags, and a folder of sources instead of ours, to the program `compare`."""
+def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """From the name of a program and flags to the program; see `_Builder.build`."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler")
-
-    def compiled(*flags: str, sources: Path = SOURCES) -> Path:
-        program = tmp_path_factory.mktemp("compare") / "compare"
-        subprocess.run(
-            [
-                compiler,
-                "-std=c11",
-                *flags,
-                f"-I{sources}",
-                str(TESTS / "compare.c"),
-                str(sources / "search.c"),
-                "-o",
-                str(program),
-            ],
-            check=True,
-            capture_output=True,
-        )
-        return program
-
-    return compiled
+    return _Builder(compiler, tmp_path_factory.mktemp("build")).build
 
 
-@pytest.fixture(scope="session")
-def keys_objects(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Path]]:
-    """As `compile_keys`, but the objects before they are linked; the same ones are made once."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
+@pytest.fixture
+def build_mutant(build: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """
+    From the name of a program, a file, what stands in it once, what is broken instead, and flags.
 
-    @cache
-    def compiled(flags: tuple[str, ...], files: tuple[Path, ...], headers: Path) -> list[Path]:
-        folder = tmp_path_factory.mktemp("objects")
-        command = [compiler, "-std=c11", "-pthread", *flags, f"-I{headers}", "-c", *files]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        return [folder / f"{file.stem}.o" for file in files]
+    All else is compiled as it is.
+    """
 
-    def objects(*flags: str, sources: Path = SOURCES, name: str = "compare_keys") -> list[Path]:
-        engines = tuple(sources / f"{each}.c" for each in KEYS_ENGINES)
-        program = (TESTS / f"{name}.c",)
-        return compiled(flags, engines, sources) + compiled(flags, program, sources)
+    def built(name: str, file: str, sound: str, broken: str, *flags: str) -> Path:
+        sources = tmp_path / "native"
+        shutil.copytree(SOURCES, sources, ignore=shutil.ignore_patterns("_*", "*.py", "faultfs"))
+        (changed,) = sources.glob(f"*/{file}")
+        text = changed.read_text(encoding="utf-8")
+        assert text.count(sound) == 1
+        changed.write_text(text.replace(sound, broken), encoding="utf-8")
+        return build(name, *flags, sources=sources)
 
-    return objects
-
-
-@pytest.fixture(scope="session")
-def compile_keys(
-    tmp_path_factory: pytest.TempPathFactory, keys_objects: Callable[..., list[Path]]
-) -> Callable[..., Path]:
-    """From flags, a folder of sources instead of ours, and a name to a program that judges keys."""
-
-    @cache
-    def compiled(*flags: str, sources: Path = SOURCES, name: str = "compare_keys") -> Path:
-        objects = keys_objects(*flags, sources=sources, name=name)
-        program = tmp_path_factory.mktemp("keys") / name
-        command = ["cc", "-pthread", *flags, *objects, "-o", program]
-        subprocess.run(command, check=True, capture_output=True)
-        return program
-
-    return compiled
+    return built

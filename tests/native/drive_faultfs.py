@@ -1,5 +1,5 @@
 """
-Drives a mounted faultfs beside a model of it; run inside namespaces of its own, see test_faultfs.
+Drives a mounted faultfs and a model of it; run inside namespaces of its own, see test_faultfs.
 
 `drive_faultfs.py PROGRAM FOLDER SCENARIO SEED STEPS`: exits with 0 when all was as it should be.
 """
@@ -38,8 +38,8 @@ class Disk:
         done = subprocess.run(argv, capture_output=True, text=True)
         if done.returncode:
             raise OSError(0, done.stderr.strip())
-        told: dict[str, Any] = json.loads(done.stdout)
-        return told
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
 
     def close(self) -> None:
         subprocess.run(["umount", str(self.path)], check=True)
@@ -227,15 +227,15 @@ def some_sectors_survive(disk: Disk, seed: int, steps: int) -> None:
         os.write(file, b"o" * 512 * sectors)
         os.fsync(file)
         os.pwrite(file, b"n" * 512 * sectors, 0)
-        told = disk.ask("off", 0.5, seed)
+        answer = disk.ask("off", 0.5, seed)
         disk.ask("on")
         os.close(file)
         held = path.read_bytes()
         parts = [held[i : i + 512] for i in range(0, len(held), 512)]
         assert set(parts) == {b"o" * 512, b"n" * 512}
-        assert told["kept_sectors"] == parts.count(b"n" * 512)
-        assert 0.35 * sectors < told["kept_sectors"] < 0.65 * sectors
-        seen.append(told["kept_sectors"])
+        assert answer["kept_sectors"] == parts.count(b"n" * 512)
+        assert 0.35 * sectors < answer["kept_sectors"] < 0.65 * sectors
+        seen.append(answer["kept_sectors"])
     assert steps
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from array import array
 from collections.abc import Callable
@@ -22,38 +21,13 @@ from dissever.native.containers import (
     replays,
 )
 
-TESTS = Path(__file__).resolve().parent
-SOURCES = TESTS.parents[1] / "native"
 LIMIT_S = 4
 CASES = 50_000
 LINE = re.compile(
     r"(\w+) cases (\d+) invalid (\d+) undecided (\d+) crashed (\d+) rules ([\d ]+) mismatches (\d+)"
 )
 
-Compile = Callable[..., Path]
-
-
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
-    """From a folder of sources and flags to the program `compare_containers`."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
-    folder = tmp_path_factory.mktemp("containers")
-    once: dict[tuple[str, ...], Path] = {}
-
-    def run(*arguments: str | Path) -> None:
-        subprocess.run([compiler, "-std=c11", *arguments], check=True, capture_output=True)
-
-    def compile_it(name: str, sources: Path, *flags: str) -> Path:
-        program, include = folder / name, f"-I{sources}"
-        if flags not in once:
-            once[flags] = folder / f"compare{len(once)}.o"
-            run(*flags, include, "-c", TESTS / "compare_containers.c", "-o", once[flags])
-        run(*flags, include, sources / "containers.c", once[flags], "-o", program)
-        return program
-
-    return compile_it
+Build = Callable[..., Path]
 
 
 def _run(program: Path, *arguments: int) -> list[tuple[str, ...]]:
@@ -65,9 +39,8 @@ def _run(program: Path, *arguments: int) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("size", [8, 11])
-def test_containers_and_all_orders_agree(compiled: Compile, size: int) -> None:
-    strict = ["-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes", "-Werror"]
-    program = compiled("strict", SOURCES, "-O2", *strict)
+def test_containers_and_all_orders_agree(build: Build, size: int) -> None:
+    program = build("compare_containers", is_strict=True)
 
     kinds = _run(program, CASES if size == 8 else CASES // 10, size, size)
 
@@ -89,8 +62,8 @@ RULES_OF = {
 }
 
 
-def test_memory_is_used_as_it_should_be(compiled: Compile) -> None:
-    program = compiled("sanitized", SOURCES, "-O1", "-g", "-fsanitize=address,undefined")
+def test_memory_is_used_as_it_should_be(build: Build) -> None:
+    program = build("compare_containers", "-O1", "-g", "-fsanitize=address,undefined")
 
     assert len(_run(program, 3_000, 3, 8)) == 4
 
@@ -106,110 +79,112 @@ class Mutant:
 
 MUTANTS = {
     "a put that goes on after its take": Mutant(
-        "items.h", "item->in_at = put_ret < ret ? put_ret : ret;", "item->in_at = put_ret;"
+        "box.c", "item->in_at = put_ret < ret ? put_ret : ret;", "item->in_at = put_ret;"
     ),
     "an emptiness not clipped to the put": Mutant(
-        "items.h",
+        "box.c",
         "item->in_until = inv > item->asked ? inv : item->asked;",
         "item->in_until = inv;",
     ),
     "crashed puts forgotten": Mutant(
-        "items.h", "if (!problem->is_take[i] && take < 0 &&", "if (!problem->is_take[i] &&"
+        "box.c", "if (!problem->is_take[i] && take < 0 &&", "if (!problem->is_take[i] &&"
     ),
     "crashed puts surely in": Mutant(
-        "items.h",
-        "            continue; /* nobody needs it */",
+        "box.c",
+        "            continue; /* it is not needed */",
         "            ((int32_t *)problem->ret)[i] = problem->inv[i];",
     ),
     "a second take of a value passed over": Mutant(
-        "items.h", "} else if (value >= 0 && again == NOTHING) {", "} else if (value < -1) {"
+        "box.c", "} else if (value >= 0 && again == NOTHING) {", "} else if (value < -1) {"
     ),
     "a take before its put": Mutant(
-        "items.h", "if (put >= 0 && problem->inv[put] < problem->ret[i])", "if (put >= 0)"
+        "box.c", "if (put >= 0 && problem->inv[put] < problem->ret[i])", "if (put >= 0)"
     ),
     "crashed takes matched by the invocation of the put": Mutant(
-        "items.h",
+        "box.c",
         "box->items[number].in_at == position)\n            box->left",
         "box->items[number].asked == position)\n            box->left",
     ),
-    "crashed takes never used": Mutant("items.h", "box->spare[box->n_spare++] = i;", "continue;"),
+    "crashed takes never used": Mutant("box.c", "box->spare[box->n_spare++] = i;", "continue;"),
     "a part without crashed takes": Mutant(
-        "items.h", "k < box->n_spare && speaks; k++", "k < 0 && speaks; k++"
+        "box.c", "k < box->n_spare && speaks; k++", "k < 0 && speaks; k++"
     ),
     "nothing but two at once is not empty": Mutant(
-        "gaps.h", "for (; depth == 0 &&", "for (; depth <= 1 &&"
+        "empty.c", "for (; depth == 0 &&", "for (; depth <= 1 &&"
     ),
     "nothing found one stretch too late": Mutant(
-        "gaps.h", ".at = position;\n    }\n    return", ".at = position + 1;\n    }\n    return"
+        "empty.c", ".at = position;\n    }\n    return", ".at = position + 1;\n    }\n    return"
     ),
     "nothing found although something came in": Mutant(
-        "gaps.h", "        depth += change[position];\n", "        depth += 0 * change[position];\n"
+        "empty.c",
+        "        depth += change[position];\n",
+        "        depth += 0 * change[position];\n",
     ),
     "overtaken where the takes overlap": Mutant(
-        "fifo.h",
+        "queue.c",
         "position == item->asked && item->out_at < most",
         "position == item->asked && item->in_until < most",
     ),
     "overtaken where the puts overlap": Mutant(
-        "fifo.h",
+        "queue.c",
         "position == item->in_at && item->in_until > most",
         "position == item->asked && item->in_until > most",
     ),
     "a line without epochs": Mutant(
-        "fifo.h",
+        "queue.c",
         "            epoch[number] = n_epochs;\n        for",
         "            epoch[number] = 0;\n        for",
     ),
     "puts one stretch too late": Mutant(
-        "fifo.h", "place_in(least - 1, AT_LAST)", "place_in(least + 1, AT_LAST)"
+        "queue.c", "place_in(least - 1, AT_LAST)", "place_in(least + 1, AT_LAST)"
     ),
     "a bottom whose take ended too early": Mutant(
-        "peel.h", "if (best >> 32 < (uint64_t)end)", "if (best == 0)"
+        "stack.c", "if (best >> 32 < (uint64_t)end)", "if (best == 0)"
     ),
     "a bottom whose put began too late": Mutant(
-        "peel.h", "for (; asked < start; asked++)", "for (; asked < end; asked++)"
+        "stack.c", "for (; asked < start; asked++)", "for (; asked < end; asked++)"
     ),
     "what overlaps does not stand aside": Mutant(
-        "items.h",
+        "box.h",
         "return item->put != NOTHING && item->in_at < item->in_until;",
         "return item->put != NOTHING && item->asked < item->in_until;",
     ),
     "a part that ends too late": Mutant(
-        "peel.h",
+        "stack.c",
         "if (depth + peel->least[node + 1] <= 0)",
         "if (depth + peel->least[node + 1] < 0)",
     ),
     "equal ranks cover each other": Mutant(
-        "covers.h", "            if (item->rank != rank)\n", "            if (end > start)\n"
+        "priority.c", "            if (item->rank != rank)\n", "            if (end > start)\n"
     ),
     "ranks the wrong way round": Mutant(
-        "covers.h",
+        "priority.c",
         "covers->by_rank[first[n_values - 1 - box->items[number].rank]++] = number;",
         "covers->by_rank[n_values - 1 - first[n_values - 1 - box->items[number].rank]++] = number;",
     ),
     "a cover from the invocation of the put on": Mutant(
-        "covers.h", "covers_add(covers, item->in_at,", "covers_add(covers, item->asked,"
+        "priority.c", "covers_add(covers, item->in_at,", "covers_add(covers, item->asked,"
     ),
     "a take that may come after its return": Mutant(
-        "covers.h",
+        "priority.c",
         "            if (item->at > item->out_at)",
         "            if (item->in_until > item->out_at)",
     ),
     "a deadline for what is not surely in": Mutant(
-        "deadlines.h",
+        "deadlines.c",
         "cause[place_of[number] - 1] = suffixes_least(suffixes, item->in_at);",
         "cause[place_of[number] - 1] = suffixes_least(suffixes, item->asked - 1);",
     ),
     "a deadline by what is as great": Mutant(
-        "deadlines.h",
+        "deadlines.c",
         "start > 0 && box->items[by_rank[start - 1]].rank == rank; start--)",
         "start > 0 && start == end; start--)",
     ),
     "the last crashed take never counts": Mutant(
-        "deadlines.h", "if (k < box->n_spare &&", "if (k + 1 < box->n_spare &&"
+        "deadlines.c", "if (k < box->n_spare &&", "if (k + 1 < box->n_spare &&"
     ),
     "taken from the outside in": Mutant(
-        "peel.h",
+        "stack.c",
         "        next_take[i] = takes[peel->peeled[i].end];\n"
         "        takes[peel->peeled[i].end] = i + 1;\n",
         "        next_take[j] = takes[peel->peeled[j].end];\n"
@@ -232,15 +207,11 @@ def _is_caught(program: Path) -> bool:
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_mutant_is_caught(name: str, compiled: Compile, tmp_path: Path) -> None:
+def test_mutant_is_caught(name: str, build_mutant: Build) -> None:
     mutant = MUTANTS[name]
-    sources = tmp_path / "native"
-    shutil.copytree(SOURCES, sources, ignore=shutil.ignore_patterns("_*", "*.py"))
-    text = (sources / mutant.file).read_text(encoding="utf-8")
-    assert text.count(mutant.sound) == 1
-    (sources / mutant.file).write_text(text.replace(mutant.sound, mutant.broken), encoding="utf-8")
+    change = (mutant.file, mutant.sound, mutant.broken)
 
-    assert _is_caught(compiled("mutant", sources, "-O0", "-w"))
+    assert _is_caught(build_mutant("compare_containers", *change, "-O0", "-w"))
 
 
 def _operations(*rows: tuple[int, int, int, int], values: int = 2) -> Operations:

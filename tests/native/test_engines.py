@@ -18,15 +18,6 @@ import pytest
 
 CASES_SMALL = int(os.environ.get("DISSEVER_FUZZ_CASES", "1000000"))
 CASES_LARGE = int(os.environ.get("DISSEVER_FUZZ_CASES", "100000"))
-FLAGS = (
-    "-O2",
-    "-Wall",
-    "-Wextra",
-    "-Wshadow",
-    "-Wconversion",
-    "-Wstrict-prototypes",
-    "-Werror",
-)
 NARROW = (
     "-DFIRST_STAGE_AT_LEAST=1",
     "-DFIRST_STAGE_PER_OPERATION=0",
@@ -39,7 +30,7 @@ NARROW = (
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 SANITIZERS += ("-DPROBLEM_BLOCK_BYTES=0",)
 
-Compile = Callable[..., Path]
+Build = Callable[..., Path]
 
 
 def _counts(program: Path, *arguments: int) -> dict[str, int]:
@@ -52,14 +43,14 @@ def _counts(program: Path, *arguments: int) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def compare(compile_compare: Compile) -> Path:
-    return compile_compare(*FLAGS)
+def compare(build: Build) -> Path:
+    return build("compare", is_strict=True)
 
 
 @pytest.fixture(scope="module")
-def compare_sanitized(compile_compare: Compile) -> Path:
+def compare_sanitized(build: Build) -> Path:
     try:
-        return compile_compare(*SANITIZERS, *NARROW)
+        return build("compare", *SANITIZERS, *NARROW)
     except subprocess.CalledProcessError as error:
         pytest.skip(f"the compiler has no sanitizers: {error.stderr.decode()[-200:]}")
 
@@ -80,8 +71,8 @@ def test_engines_agree_with_each_other(compare: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(CASES_SMALL // 4, 5), (CASES_LARGE // 4, 6, 200)])
-def test_narrow_rounds_agree(compile_compare: Compile, arguments: tuple[int, ...]) -> None:
-    counts = _counts(compile_compare(*FLAGS, *NARROW), *arguments)
+def test_narrow_rounds_agree(build: Build, arguments: tuple[int, ...]) -> None:
+    counts = _counts(build("compare", *NARROW, is_strict=True), *arguments)
 
     assert counts["mismatches"] == 0
     assert 0.05 < counts["invalid"] / counts["cases"] < 0.6

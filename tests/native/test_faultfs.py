@@ -1,4 +1,4 @@
-"""faultfs, mounted for real in namespaces of its own, beside a plain folder and a model."""
+"""faultfs, mounted for real in its own namespaces, compared with a plain folder and a model."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def test_sanitizers_find_nothing(tmp_path: Path, sanitized: Path, scenario: str)
 MUTANTS = {
     "a save that keeps nothing": ("extents.c", "end = least(end, extents->size);", "end = 0;"),
     "a synced write that settles nothing": (
-        "faultfs.c",
+        "file_calls.c",
         "failure = file_settle(file, offset, offset + put);",
         "failure = 0;",
     ),
     "a cut that saves nothing": (
-        "faultfs.c",
+        "file_calls.c",
         "int failure = file_save(file, size, INT64_MAX);",
         "int failure = 0;",
     ),
@@ -94,7 +94,7 @@ MUTANTS = {
         "if (0) {",
     ),
     "a sync that settles nothing": (
-        "faultfs.c",
+        "file_calls.c",
         "failure = -file_settle_all(file);",
         "failure = 0;",
     ),

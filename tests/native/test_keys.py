@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +11,9 @@ from random import Random
 import pytest
 
 from dissever.native.columns import FAIL, INFO, OK, TYPE_CODES, Columns
-from dissever.native.registers import Decider, Decision, KeyOutcomes, judge_keys
+from dissever.native.registers import KeyEngine, KeyOutcomes, KeyVerdict, judge_keys
 
-HERE = Path(__file__).resolve().parent
-SOURCES = HERE.parent.parent / "native"
-WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes", "-Werror")
-
-Compile = Callable[..., Path]
+Build = Callable[..., Path]
 
 MUTANTS = {
     "a value is only needed where it was read or acknowledged": (
@@ -41,27 +36,27 @@ MUTANTS = {
     "circles of compare-and-sets": ("zones.c", "if (n_reached == n_consumers)", "if (1)"),
     "phantoms": ("zones.c", "if (root->producer < 0 && v > 0) {", "if (0) {"),
     "values that are set twice count as unique": (
-        "keys.c",
+        "numbering.c",
         "value->producer >= 0))",
         "0))",
     ),
     "the initial value may be set again": (
-        "keys.c",
+        "numbering.c",
         "(make == 0 || make == want ||",
         "(make == want ||",
     ),
     "events of one time in their own order": (
-        "keys.c",
+        "numbering.c",
         "taken.has_ties = time == before && !is_in_order;",
         "taken.has_ties = false;",
     ),
     "crashed reads count": (
-        "keys.c",
-        "(type == COLUMNS_INFO && columns->f[operation] != keys->options.read)",
+        "partition.c",
+        "(type == COLUMNS_INFO && columns->f[operation] != partition->options->read)",
         "type == COLUMNS_INFO",
     ),
     "failed operations count": (
-        "keys.c",
+        "partition.c",
         "return type == COLUMNS_OK ||",
         "return type == COLUMNS_OK || type == COLUMNS_FAIL ||",
     ),
@@ -95,12 +90,12 @@ MUTANTS = {
         "0",
     ),
     "what compare-and-sets ask is no need": (
-        "kinds.h",
+        "kinds.c",
         "links[t] = heads[problem->make[t]];\n        heads[problem->make[t]] = t;",
         ";",
     ),
     "an earlier need is enough": (
-        "kinds.h",
+        "kinds.c",
         "for (int32_t e = problem->n_returns; e-- > 0;) {",
         "for (int32_t e = 0; e < problem->n_returns; e++) {",
     ),
@@ -116,8 +111,8 @@ def _counts(program: Path, cases: int, seed: int) -> dict[str, int]:
     return {name: int(count) for name, count in re.findall(r"(\w+) (\d+)", done.stdout)}
 
 
-def test_every_engine_agrees_with_brute_force(compile_keys: Compile) -> None:
-    counts = _counts(compile_keys("-O2", *WARNINGS), 200_000, 1)
+def test_every_engine_agrees_with_brute_force(build: Build) -> None:
+    counts = _counts(build("compare_keys", is_strict=True), 200_000, 1)
 
     assert counts["mismatches"] == 0
     assert 0.05 < counts["invalid"] / counts["keys"] < 0.6
@@ -127,19 +122,20 @@ def test_every_engine_agrees_with_brute_force(compile_keys: Compile) -> None:
     assert counts["witnesses"] > 0.9 * counts["invalid"]
 
 
-def test_sanitizers_find_nothing(compile_keys: Compile) -> None:
+def test_sanitizers_find_nothing(build: Build) -> None:
     try:
         flags = ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-        program = compile_keys(*flags, "-DPROBLEM_BLOCK_BYTES=0")
+        program = build("compare_keys", *flags, "-DPROBLEM_BLOCK_BYTES=0")
     except subprocess.CalledProcessError as error:
         pytest.skip(f"the compiler has no sanitizers: {error.stderr.decode()[-200:]}")
 
     assert _counts(program, 20_000, 2)["mismatches"] == 0
 
 
-def test_the_thread_sanitizer_finds_nothing(compile_keys: Compile) -> None:
+def test_the_thread_sanitizer_finds_nothing(build: Build) -> None:
     try:
-        program = compile_keys("-O1", "-g", "-fsanitize=thread", "-fno-sanitize-recover=all")
+        flags = ("-O1", "-g", "-fsanitize=thread", "-fno-sanitize-recover=all")
+        program = build("compare_keys", *flags)
     except subprocess.CalledProcessError as error:
         pytest.skip(f"the compiler has no thread sanitizer: {error.stderr.decode()[-200:]}")
 
@@ -147,15 +143,8 @@ def test_the_thread_sanitizer_finds_nothing(compile_keys: Compile) -> None:
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_mutant_is_caught(compile_keys: Compile, name: str, tmp_path: Path) -> None:
-    file, sound, broken = MUTANTS[name]
-    sources = tmp_path / "native"
-    shutil.copytree(SOURCES, sources, ignore=shutil.ignore_patterns("_search*", "__*"))
-    text = (sources / file).read_text(encoding="utf-8")
-    assert text.count(sound) == 1
-    (sources / file).write_text(text.replace(sound, broken), encoding="utf-8")
-
-    program = compile_keys("-O1", "-w", sources=sources)
+def test_mutant_is_caught(build_mutant: Build, name: str) -> None:
+    program = build_mutant("compare_keys", *MUTANTS[name], "-O1", "-w")
     done = subprocess.run(
         [program, "60000", "3"], capture_output=True, text=True, timeout=100, check=False
     )
@@ -236,15 +225,15 @@ def test_one_key_past_its_budget_leaves_the_others_decided() -> None:
     _easy_key(recorder, 3, 2)
     _easy_key(recorder, 4, 1)
 
-    findings = _judge(recorder.columns(), configurations_max=4_000)
+    outcomes = _judge(recorder.columns(), configurations_max=4_000)
 
-    assert [findings[key].decision for key in range(1, 5)] == [
-        Decision.VALID,
-        Decision.CONFIGURATIONS,
-        Decision.INVALID,
-        Decision.VALID,
+    assert [outcomes[key].verdict for key in range(1, 5)] == [
+        KeyVerdict.VALID,
+        KeyVerdict.CONFIGURATIONS,
+        KeyVerdict.INVALID,
+        KeyVerdict.VALID,
     ]
-    assert sum(findings[key].configurations for key in range(5)) <= 4_000 + 4
+    assert sum(outcomes[key].configurations for key in range(5)) <= 4_000 + 4
 
 
 def test_one_key_past_its_bytes_leaves_the_others_decided() -> None:
@@ -253,14 +242,14 @@ def test_one_key_past_its_bytes_leaves_the_others_decided() -> None:
     _hard_key(recorder, 2)
     _easy_key(recorder, 3, 1)
 
-    findings = _judge(recorder.columns(), configurations_max=1 << 30, bytes_max=1 << 20)
+    outcomes = _judge(recorder.columns(), configurations_max=1 << 30, bytes_max=1 << 20)
 
-    assert [findings[key].decision for key in range(1, 4)] == [
-        Decision.VALID,
-        Decision.MEMORY,
-        Decision.VALID,
+    assert [outcomes[key].verdict for key in range(1, 4)] == [
+        KeyVerdict.VALID,
+        KeyVerdict.MEMORY,
+        KeyVerdict.VALID,
     ]
-    assert findings[2].peak_bytes <= 1 << 20
+    assert outcomes[2].peak_bytes <= 1 << 20
 
 
 def _of_three_kinds() -> dict[str, Columns]:
@@ -281,13 +270,13 @@ def test_too_small_a_budget_of_bytes_is_unknown_and_never_passed(name: str) -> N
 
     for bytes_max in (0, 1, *range(100, 20_000, 100), 1 << 20):
         for threads in (1, 3):
-            findings = _judge(columns, bytes_max=bytes_max, threads=threads)
-            seen.append({findings[key].decision for key in used})
-            assert all(findings[key].peak_bytes <= bytes_max for key in used)
+            outcomes = _judge(columns, bytes_max=bytes_max, threads=threads)
+            seen.append({outcomes[key].verdict for key in used})
+            assert all(outcomes[key].peak_bytes <= bytes_max for key in used)
 
-    assert seen[0] == seen[1] == {Decision.MEMORY}
-    assert seen[-1] == seen[-2] == {Decision.VALID}
-    assert set().union(*seen) == {Decision.MEMORY, Decision.VALID}
+    assert seen[0] == seen[1] == {KeyVerdict.MEMORY}
+    assert seen[-1] == seen[-2] == {KeyVerdict.VALID}
+    assert set().union(*seen) == {KeyVerdict.MEMORY, KeyVerdict.VALID}
     assert all(found.peak_bytes > 0 for found in (_judge(columns)[key] for key in used))
 
 
@@ -321,9 +310,9 @@ def test_the_number_of_threads_changes_no_byte(configurations_max: int) -> None:
         for threads in (1, 2, 4, 16)
     ]
 
-    assert len({findings.as_bytes() for findings in every}) == 1
-    assert every[0].count(Decision.INVALID) > 5
-    assert every[0].count(Decision.VALID) > 10
+    assert len({outcomes.as_bytes() for outcomes in every}) == 1
+    assert every[0].count(KeyVerdict.INVALID) > 5
+    assert every[0].count(KeyVerdict.VALID) > 10
 
 
 def test_an_order_and_an_engine_are_told() -> None:
@@ -335,7 +324,7 @@ def test_an_order_and_an_engine_are_told() -> None:
 
     found = _judge(recorder.columns())[0]
 
-    assert (found.decision, found.decider) == (Decision.VALID, Decider.ZONES)
+    assert (found.verdict, found.engine) == (KeyVerdict.VALID, KeyEngine.ZONES)
     assert list(found.order or ()) == [0, crashed, 3]
 
 
@@ -345,7 +334,7 @@ def test_operations_that_no_register_has_are_malformed() -> None:
 
     found = _judge(recorder.columns())[0]
 
-    assert (found.decision, found.witness) == (Decision.MALFORMED, (0,))
+    assert (found.verdict, found.witness) == (KeyVerdict.MALFORMED, (0,))
 
 
 @pytest.mark.parametrize(
@@ -362,4 +351,4 @@ def test_columns_that_contradict_themselves_are_refused(wrong: dict[str, int]) -
 
 
 def test_no_operations_are_valid() -> None:
-    assert _judge(Columns.empty())[0].decision is Decision.VALID
+    assert _judge(Columns.empty())[0].verdict is KeyVerdict.VALID

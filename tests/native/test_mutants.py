@@ -8,15 +8,13 @@ the comparisons miss something. Those of zones and chains are in `test_keys.py`.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).resolve().parent
-SOURCES = TESTS.parents[1] / "native"
 LIMIT_S = 20
 NARROW = ("-DFIRST_STAGE_AT_LEAST=1", "-DFIRST_STAGE_PER_OPERATION=0", "-DWIDTH_FIRST=1")
 NARROW += ("-DWIDTH_FACTOR=2", "-DSTEPS_KEPT=4")
@@ -37,77 +35,77 @@ class Mutant:
 
 MUTANTS = {
     "absorb a write that writes the current value": Mutant(
-        "cursor.h",
+        "cursor.c",
         "if (!problem->pure[t] || problem_next(problem, state, t) < 0)",
         "if (problem_next(problem, state, t) != state)",
     ),
     "rule (d) with partial for sensitive": Mutant(
-        "kinds.h",
+        "kinds.c",
         "sensitive[t] = !(is_total && (is_constant || is_identity));",
         "sensitive[t] = !is_total;",
     ),
     "dominance reversed": Mutant(
-        "memo.h",
+        "memo.c",
         "if (memo_dominates(memo, stored + keys, block + keys))",
         "if (memo_dominates(memo, block + keys, stored + keys))",
     ),
     "one that covers makes up for any number": Mutant(
-        "memo.h",
+        "memo.c",
         "(left[cover->coverer[slot]] += left[slot]) < 0)",
         "left[cover->coverer[slot]] < 0)",
     ),
     "one that is refused somewhere covers": Mutant(
-        "kinds.h",
+        "kinds.c",
         "if (target >= 0 && is_total && coverer_of[target] < 0)",
         "if (target >= 0 && coverer_of[target] < 0)",
     ),
     "a crashed operation before it was invoked": Mutant(
-        "cursor.h",
+        "cursor.c",
         "problem->birth[problem->kind_operations[at]] > e ||",
         "0 ||",
     ),
     "a crashed operation one return too late": Mutant(
-        "cursor.h",
+        "cursor.c",
         "problem->birth[problem->kind_operations[at]] > e ||",
         "(problem->birth[problem->kind_operations[at]] >= e && e > 0) ||",
     ),
     "a crashed operation dropped one return too early": Mutant(
-        "cursor.h",
+        "cursor.c",
         "problem_need(problem, after) < e ||",
         "problem_need(problem, after) <= e ||",
     ),
     "counts of crashed operations never given back": Mutant(
-        "cursor.h",
+        "cursor.c",
         "*word &= ~(UINT64_C(0xFFFF) << count_shift(slot));",
         ";",
     ),
     "a crashed operation used without being counted": Mutant(
-        "cursor.h",
+        "cursor.c",
         "*word += UINT64_C(1) << count_shift(slot);",
         ";",
     ),
     "a slot given back before its return": Mutant(
-        "cursor.h",
+        "cursor.c",
         "block[1 + done / 64] &= ~(UINT64_C(1) << (done % 64));",
         ";",
     ),
     "the forced operation not counted as linearized": Mutant(
-        "cursor.h",
+        "cursor.c",
         "child[1 + slot / 64] |= UINT64_C(1) << (slot % 64);",
         "if (!is_forced) child[1 + slot / 64] |= UINT64_C(1) << (slot % 64);",
     ),
     "a memo that forgets what is linearized": Mutant(
-        "memo.h",
+        "memo.c",
         "memcmp(stored, block, sizeof(uint64_t) * keys) != 0",
         "memcmp(stored, block, sizeof(uint64_t)) != 0",
     ),
     "depth first: a crashed operation that owes, whatever was absorbed": Mutant(
-        "depth.h",
+        "depth.c",
         "        if (n_absorbed > 0)\n            origin = ORIGIN_NONE;\n",
         "",
     ),
     "breadth first: a crashed operation that owes, whatever was absorbed": Mutant(
-        "breadth.h",
+        "breadth.c",
         "    if (n_absorbed > 0)\n        entry.origin = ORIGIN_NONE;\n",
         "",
     ),
@@ -117,12 +115,12 @@ MUTANTS = {
         "return block_state(block);",
     ),
     "a crashed operation that only a refused one could use": Mutant(
-        "cursor.h",
+        "cursor.c",
         "problem_next(problem, origin, t) != after;",
         "problem_next(problem, origin, t) >= 0;",
     ),
     "lazy states that forget what was asked": Mutant(
-        "lazy.h",
+        "lazy.c",
         "    if (lazy->pairs[place] == pair)\n        return lazy->after[place];\n",
         "    if (lazy->pairs[place] == pair)\n        return 0;\n",
     ),
@@ -132,45 +130,26 @@ MUTANTS = {
         "search->breadth.has_dropped && false)",
     ),
     "a narrow round that forgets what it dropped": Mutant(
-        "breadth.h",
+        "breadth.c",
         "breadth->has_dropped = breadth->has_dropped || (number != UINT32_MAX && is_full);",
         "breadth->has_dropped = number != UINT32_MAX && is_full;",
     ),
     "a step that is kept, but leads to another": Mutant(
-        "breadth.h",
+        "breadth.c",
         "steps[kept++] = (struct step){before == NO_STEP ? NO_STEP : moved[before],",
         "steps[kept++] = (struct step){before,",
     ),
     "the plain search, its memo without the state": Mutant(
-        "wgl.h",
+        "wgl.c",
         "    wgl_toggle(wgl, operation);\n    wgl->now[1] = (uint64_t)(uint32_t)after;\n",
         "    wgl_toggle(wgl, operation);\n    wgl->now[1] = 0;\n",
     ),
     "the plain search, a return left in the list": Mutant(
-        "wgl.h",
+        "wgl.c",
         "    wgl_unlink(wgl, 2 * operation + 1);\n",
         "",
     ),
 }
-
-
-def _compiled(mutant: Mutant, folder: Path) -> Path:
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
-    sources = folder / "native"
-    shutil.copytree(SOURCES, sources, ignore=shutil.ignore_patterns("_*", "*.py"))
-    text = (sources / mutant.file).read_text(encoding="utf-8")
-    assert text.count(mutant.sound) == 1
-    (sources / mutant.file).write_text(text.replace(mutant.sound, mutant.broken), encoding="utf-8")
-    program = folder / "compare"
-    files = [TESTS / "compare.c", sources / "search.c"]
-    subprocess.run(
-        [compiler, "-std=c11", "-O1", "-w", *NARROW, f"-I{sources}", *files, "-o", program],
-        check=True,
-        capture_output=True,
-    )
-    return program
 
 
 def _is_caught(program: Path, arguments: tuple[str, ...]) -> bool:
@@ -184,8 +163,9 @@ def _is_caught(program: Path, arguments: tuple[str, ...]) -> bool:
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_mutant_is_caught(name: str, tmp_path: Path) -> None:
+def test_mutant_is_caught(name: str, build_mutant: Callable[..., Path]) -> None:
     mutant = MUTANTS[name]
-    program = _compiled(mutant, tmp_path)
+    change = (mutant.file, mutant.sound, mutant.broken)
+    program = build_mutant("compare", *change, "-O1", "-w", *NARROW)
 
     assert any(_is_caught(program, arguments) for arguments in RUNS)

@@ -17,74 +17,83 @@ from pathlib import Path
 import pytest
 
 from dissever.native.columns import FAIL, INFO, OK, TYPE_CODES, Columns
-from dissever.native.registers import Decider, Decision, KeyOutcomes
+from dissever.native.registers import KeyEngine, KeyOutcomes, KeyVerdict
 from dissever.native.texts import judge_texts
 
-HERE = Path(__file__).resolve().parent
-SOURCES = HERE.parent.parent / "native"
-TEXTS = ("texts.c", "beginnings.h", "corpus.h", "pieces.h", "retrace.h")
-FLAGS = ("-O2", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes", "-Werror")
 CASES = int(os.environ.get("DISSEVER_FUZZ_CASES", "60000"))
 
-Compile = Callable[..., Path]
+Build = Callable[..., Path]
 
 MUTANTS = {
     "a text may begin another": (
-        "if (is_prefix(&texts->added[p - 1], texts->added[p].bytes, texts->added[p].length))",
+        "corpus.c",
+        "if (piece_begins(&texts->added[p - 1], texts->added[p].bytes, texts->added[p].length))",
         "if (0)",
     ),
-    "a text may be empty": ("if (piece->length == 0)\n            return false;", ""),
+    "a text may be empty": ("corpus.c", "if (piece->length == 0)\n            return false;", ""),
     "what is put is never appended first": (
+        "states.c",
         "bool is_guess = group->n_puts > 1 || !is_known;",
         "bool is_guess = group->n_puts > 1;",
     ),
     "nothing is put twice": (
+        "states.c",
         "bool is_guess = group->n_puts > 1 || !is_known;",
         "bool is_guess = !is_known;",
     ),
     "a guess counts as known": (
+        "texts.c",
         "if (answer != TEXTS_VALID && texts->has_guessed)",
         "if (0)",
     ),
     "a get of an unknown block is left out of an order": (
+        "texts.c",
         "bool is_exact = is_guessing && !has_repeated;",
         "bool is_exact = !has_repeated;",
     ),
     "of equal appends the last may not be first": (
+        "states.c",
         "value->hi = key->inv[members[0]];",
         "value->hi = key->inv[members[group->n_appends - 1]];",
     ),
     "of equal appends the first return counts": (
+        "states.c",
         "key->ret[members[m]] > value->lo",
         "value->lo < 0",
     ),
     "one choice of equal appends decides": (
+        "texts.c",
         "bool is_exact = is_guessing && !has_repeated;",
         "bool is_exact = is_guessing;",
     ),
     "texts of one put may differ": (
-        "if (block->length > 0 && memcmp(told->bytes, block->bytes, block->length) != 0) {",
+        "states.c",
+        "if (block->length > 0 && memcmp(answer->bytes, block->bytes, block->length) != 0) {",
         "if (0) {",
     ),
-    "an append may be told once more": (
-        "if (group->n_told++ == group->n_appends) {",
-        "if (group->n_told++ == group->n_appends + 1) {",
+    "an append may be returned once more": (
+        "states.c",
+        "if (group->n_states++ == group->n_appends) {",
+        "if (group->n_states++ == group->n_appends + 1) {",
     ),
-    "an append that nobody was told needs no place": (
+    "an append that no get shows needs no place": (
+        "states.c",
         "if (key->ret[i] != ZONES_NEVER)\n            value->offset = ZONES_NEEDED;",
-        "if (key->ret[i] != ZONES_NEVER && texts->make[i] < texts->n_told_states)\n"
+        "if (key->ret[i] != ZONES_NEVER && texts->make[i] < texts->n_known_states)\n"
         "            value->offset = ZONES_NEEDED;",
     ),
     "a put ends in no other state": (
+        "beginnings.c",
         "return texts->leads[transition];",
         "return texts->places[state].get == APART ? state : texts->leads[transition];",
     ),
     "all beginnings are one state": (
+        "beginnings.c",
         "return state_of(texts, (struct place){low, before.length + more->length});",
         "return state_of(texts, (struct place){low, before.length});",
     ),
 }
-"""Name -> what stands in one of TEXTS, and what is wrong instead."""
+"""Name -> file, what stands there, and what is wrong instead."""
 
 
 def _counts(program: Path, cases: int, seed: int, operations: int) -> dict[str, int]:
@@ -94,8 +103,8 @@ def _counts(program: Path, cases: int, seed: int, operations: int) -> dict[str, 
     return {name: int(count) for name, count in re.findall(r"(\w+) (\d+)", done.stdout)}
 
 
-def test_all_orders_say_the_same(compile_keys: Compile) -> None:
-    counts = _counts(compile_keys(*FLAGS, name="compare_texts"), CASES, 1, 8)
+def test_all_orders_say_the_same(build: Build) -> None:
+    counts = _counts(build("compare_texts", is_strict=True), CASES, 1, 8)
 
     assert counts["mismatches"] == 0
     assert counts["keys"] > 1.9 * CASES
@@ -105,8 +114,8 @@ def test_all_orders_say_the_same(compile_keys: Compile) -> None:
     assert counts["witnesses"] > 0.8 * counts["invalid"]
 
 
-def test_the_search_says_the_same_of_large_histories(compile_keys: Compile) -> None:
-    program = compile_keys(*FLAGS, name="compare_texts")
+def test_the_search_says_the_same_of_large_histories(build: Build) -> None:
+    program = build("compare_texts", is_strict=True)
 
     for operations, cases in ((40, CASES // 15), (200, CASES // 150)):
         counts = _counts(program, cases, 2, operations)
@@ -116,11 +125,11 @@ def test_the_search_says_the_same_of_large_histories(compile_keys: Compile) -> N
         assert counts["texts"] > 0.5 * counts["keys"]
 
 
-def test_sanitizers_find_nothing(compile_keys: Compile) -> None:
+def test_sanitizers_find_nothing(build: Build) -> None:
     flags = ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     flags += ("-DPROBLEM_BLOCK_BYTES=0",)
     try:
-        program = compile_keys(*flags, name="compare_texts")
+        program = build("compare_texts", *flags)
     except subprocess.CalledProcessError as error:
         pytest.skip(f"the compiler has no sanitizers: {error.stderr.decode()[-200:]}")
 
@@ -128,42 +137,21 @@ def test_sanitizers_find_nothing(compile_keys: Compile) -> None:
     assert _counts(program, 60, 3, 200)["mismatches"] == 0
 
 
-@pytest.fixture
-def link_mutant(
-    tmp_path: Path, keys_objects: Callable[..., list[Path]]
-) -> Callable[[str, str], Path]:
-    """From what is sound and what is broken to the program; all but texts.c is compiled once."""
-
-    def linked(sound: str, broken: str) -> Path:
-        texts = {name: (SOURCES / name).read_text(encoding="utf-8") for name in TEXTS}
-        assert sum(text.count(sound) for text in texts.values()) == 1
-        for name, text in texts.items():
-            (tmp_path / name).write_text(text.replace(sound, broken), encoding="utf-8")
-        objects = keys_objects(*FLAGS, name="compare_texts")
-        rest = [each for each in objects if each.stem != "texts"]
-        program = tmp_path / "mutant"
-        command = ["cc", "-std=c11", "-pthread", "-O1", "-w", f"-I{SOURCES}"]
-        subprocess.run([*command, tmp_path / "texts.c", *rest, "-o", program], check=True)
-        return program
-
-    return linked
-
-
 @pytest.mark.parametrize("name", MUTANTS)
-def test_mutant_is_caught(link_mutant: Callable[[str, str], Path], name: str) -> None:
-    program = link_mutant(*MUTANTS[name])
+def test_mutant_is_caught(build_mutant: Build, name: str) -> None:
+    program = build_mutant("compare_texts", *MUTANTS[name], "-O1", "-w")
 
     for cases in ("300", "10000"):
         command = [program, cases, "4", "8"]
         done = subprocess.run(command, capture_output=True, timeout=100, check=False)
         if done.returncode != 0:  # A mismatch, or a crash.
             return
-    pytest.fail("nothing told it from the sound one")
+    pytest.fail("no comparison noticed the difference")
 
 
 FS = ("get", "put", "append")
 Asked = tuple[str, str, object]
-"""f, what was asked or told, and ok, fail or info."""
+"""f, the value that was asked or returned, and ok, fail or info."""
 
 
 def _judge(asked: Sequence[Asked], initial: str = "", **options: int | bool) -> KeyOutcomes:
@@ -216,7 +204,7 @@ def _judge(asked: Sequence[Asked], initial: str = "", **options: int | bool) -> 
         pytest.param(
             [("append", "a", "info"), ("get", "a", "ok")],
             [("append", "a", "fail"), ("get", "a", "ok")],
-            id="a failed append is told",
+            id="a failed append is returned",
         ),
         pytest.param(
             [("append", "a", "info"), ("get", "", "ok"), ("get", "a", "ok")],
@@ -250,43 +238,45 @@ def test_the_smallest_guilty_history_and_its_twin(
 ) -> None:
     good, bad = _judge(innocent)[0], _judge(guilty)[0]
 
-    assert (good.decision, bad.decision) == (Decision.VALID, Decision.INVALID)
+    assert (good.verdict, bad.verdict) == (KeyVerdict.VALID, KeyVerdict.INVALID)
     assert bad.witness
     assert bad.reason
 
 
-@pytest.mark.parametrize(("initial", "decision"), [("a", Decision.VALID), ("", Decision.INVALID)])
-def test_the_initial_text_is_what_the_model_says(initial: str, decision: Decision) -> None:
-    assert _judge([("append", "b", "ok"), ("get", "ab", "ok")], initial)[0].decision is decision
+@pytest.mark.parametrize(
+    ("initial", "decision"), [("a", KeyVerdict.VALID), ("", KeyVerdict.INVALID)]
+)
+def test_the_initial_text_is_what_the_model_says(initial: str, decision: KeyVerdict) -> None:
+    assert _judge([("append", "b", "ok"), ("get", "ab", "ok")], initial)[0].verdict is decision
 
 
 def test_a_letter_is_not_its_bytes() -> None:
     lone = [("append", "\ud83d", "ok"), ("append", "\ude00", "ok"), ("get", "\ud83d\ude00", "ok")]
     whole = [*lone[:2], ("get", "\U0001f600", "ok")]
 
-    assert _judge(lone)[0].decision is Decision.VALID
-    assert _judge(whole)[0].decision is Decision.INVALID
+    assert _judge(lone)[0].verdict is KeyVerdict.VALID
+    assert _judge(whole)[0].verdict is KeyVerdict.INVALID
 
 
 @pytest.mark.parametrize("value", [None, 1, True, 1.5, ["a"]])
 def test_only_texts_are_added(value: object) -> None:
     finding = _judge([("get", "", "ok"), ("append", value, "ok")])[0]  # type: ignore[list-item]
 
-    assert (finding.decision, finding.witness) == (Decision.MALFORMED, (1,))
-    assert _judge([("get", value, "ok")])[0].decision is Decision.INVALID  # type: ignore[list-item]
+    assert (finding.verdict, finding.witness) == (KeyVerdict.MALFORMED, (1,))
+    assert _judge([("get", value, "ok")])[0].verdict is KeyVerdict.INVALID  # type: ignore[list-item]
 
 
 def test_past_its_budget_the_search_says_so() -> None:
     hard = [("append", "a" * (1 + i % 7), "info") for i in range(40)]
-    told = [("get", "a" * i, "ok") for i in range(3, 90, 3)]
-    few = _judge([*hard, *told, ("get", "b", "ok")], configurations_max=100)[0]
-    small = _judge([*hard, *told, ("get", "b", "ok")], bytes_max=1 << 10)[0]
+    gets = [("get", "a" * i, "ok") for i in range(3, 90, 3)]
+    few = _judge([*hard, *gets, ("get", "b", "ok")], configurations_max=100)[0]
+    small = _judge([*hard, *gets, ("get", "b", "ok")], bytes_max=1 << 10)[0]
 
-    assert (few.decision, few.evidence) == (
-        Decision.CONFIGURATIONS,
+    assert (few.verdict, few.evidence) == (
+        KeyVerdict.CONFIGURATIONS,
         "a text that is added begins another, is empty, or is added again",
     )
-    assert small.decision is Decision.MEMORY
+    assert small.verdict is KeyVerdict.MEMORY
 
 
 def test_ten_thousand_appends_take_no_search() -> None:
@@ -295,6 +285,6 @@ def test_ten_thousand_appends_take_no_search() -> None:
 
     finding = _judge([*asked, ("get", whole, "ok")])[0]
 
-    assert (finding.decision, finding.decider) == (Decision.VALID, Decider.TEXTS)
+    assert (finding.verdict, finding.engine) == (KeyVerdict.VALID, KeyEngine.TEXTS)
     assert finding.configurations == 0
     assert list(finding.order or ()) == list(range(10_001))

@@ -19,7 +19,7 @@ from dissever.checkers.linearizability.states import states_of
 from dissever.harness.history import Event, History, Operation, Type
 from dissever.harness.results import Budget, Verdict
 from dissever.native import Engine, Status, search
-from dissever.native.registers import Decider, Decision, KeyOutcome
+from dissever.native.registers import KeyEngine, KeyVerdict, KeyOutcome
 
 CASES = 20_000
 
@@ -46,9 +46,9 @@ def test_zones_and_search_agree_and_the_orders_are_linearizations(
         found = _outcome(history)
 
         expected = searched(history, Budget()).verdict
-        assert (found.decision is Decision.INVALID) == (expected is Verdict.INVALID), history
-        if found.decision is Decision.VALID and found.order is not None:
-            assert found.decider in (Decider.NONE, Decider.ZONES, Decider.CHAINS)
+        assert (found.verdict is KeyVerdict.INVALID) == (expected is Verdict.INVALID), history
+        if found.verdict is KeyVerdict.VALID and found.order is not None:
+            assert found.engine in (KeyEngine.NONE, KeyEngine.ZONES, KeyEngine.CHAINS)
             order = [history.operations[i].invocation.index for i in found.order]
             assert not found.operations or flaw(CAS_REGISTER, history.operations, order) is None
         invalid += expected is Verdict.INVALID
@@ -63,7 +63,7 @@ def _conflicts(
     for _ in range(5_000):
         history = drawn(rng)
         found = _outcome(history)
-        if found.decision is Decision.INVALID:
+        if found.verdict is KeyVerdict.INVALID:
             kept = calls(history.operations, CAS_REGISTER.reads)
             yield kept, [history.operations[i] for i in found.witness]
 
@@ -137,7 +137,7 @@ def test_compare_and_sets_that_need_each_other_are_invalid() -> None:
 
     found = _outcome(History(tuple(events)))
 
-    assert (found.decision, found.decider) == (Decision.INVALID, Decider.CHAINS)
+    assert (found.verdict, found.engine) == (KeyVerdict.INVALID, KeyEngine.CHAINS)
     assert len(found.witness) == 2
 
 
@@ -149,4 +149,4 @@ def test_values_set_twice_are_left_to_the_search() -> None:
         Event(3, 3, 0, Type.OK, "write", 1),
     ]
 
-    assert _outcome(History(tuple(events))).decider is Decider.DEPTH
+    assert _outcome(History(tuple(events))).engine is KeyEngine.DEPTH

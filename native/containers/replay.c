@@ -1,12 +1,12 @@
 /*
- * replay.h: an order of operations, done step by step on a container.
+ * replay.c: an order of operations, done step by step on a container (containers_replay).
+ *
+ * Why it exists: it judges the orders that the judges find, in the same process. It works on
+ * values, and shares no code with the judges, which work on positions.
  *
  * What a crashed take of a bag or a priority queue takes is chosen: something that no other take
  * has, of the greatest rank. All such things are alike to whatever comes later.
  */
-#ifndef DISSEVER_REPLAY_H
-#define DISSEVER_REPLAY_H
-
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -95,7 +95,7 @@ static int32_t ranks_greatest(struct replay *replay)
 static bool replay_put(struct replay *replay, int32_t value)
 {
     if (replay->is_in[value])
-        return false; /* told apart from nothing here: values are put in once */
+        return false; /* values are put in once */
     replay->is_in[value] = 1;
     replay->n_in++;
     if (replay->kind == CONTAINERS_QUEUE || replay->kind == CONTAINERS_STACK) {
@@ -174,4 +174,13 @@ static int32_t replay_all(struct replay *replay, const int32_t *order, int32_t l
     return n_ok == 0;
 }
 
-#endif
+int32_t containers_replay(int32_t kind, const struct containers_problem *problem,
+                          const int32_t *order, int32_t length)
+{
+    struct replay replay = {.problem = problem, .kind = kind};
+    int32_t fits = -1;
+    if (replay_prepare(&replay))
+        fits = replay_all(&replay, order, length);
+    replay_free(&replay);
+    return fits;
+}

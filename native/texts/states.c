@@ -1,10 +1,7 @@
 /*
- * retrace.h: from what was told to the states of a register, and which append leads to each.
+ * states.c: blocks of states, each from a put on (see states.h).
  */
-#ifndef DISSEVER_RETRACE_H
-#define DISSEVER_RETRACE_H
-
-#include "corpus.h"
+#include "states.h"
 
 #define NOWHERE (-1)  /* in place of a state: no block has this text */
 #define ANYWHERE (-2) /* more than one may have it */
@@ -19,12 +16,12 @@ static int32_t new_state(struct texts *texts, int32_t root, int32_t parent, int3
  * The first state of the block that a text belongs to, NOWHERE, or ANYWHERE: where more than one
  * may have it, a guess is tried, and then all without the gets of such texts.
  */
-static int32_t root_of(struct texts *texts, const struct piece *told, bool is_guessing)
+static int32_t root_of(struct texts *texts, const struct piece *answer, bool is_guessing)
 {
     bool is_empty_first = texts->model.initial_bytes == 0;
-    if (told->length == 0)
+    if (answer->length == 0)
         return is_empty_first ? 0 : NOWHERE;
-    int32_t at = find_group(texts, told, 0);
+    int32_t at = corpus_find_group(texts, answer, 0);
     if (at < 0)
         return NOWHERE;
     const struct group *group = &texts->groups[at];
@@ -41,11 +38,11 @@ static int32_t root_of(struct texts *texts, const struct piece *told, bool is_gu
 }
 
 /* Whether a text is one of a put or the initial text, and of what was appended. */
-static bool is_made(const struct texts *texts, const struct piece *told, int32_t root)
+static bool is_made(const struct texts *texts, const struct piece *answer, int32_t root)
 {
     bool is_bare = root == 0 && texts->model.initial_bytes == 0;
-    for (size_t at = 0; at < told->length;) {
-        int32_t group = find_group(texts, told, at);
+    for (size_t at = 0; at < answer->length;) {
+        int32_t group = corpus_find_group(texts, answer, at);
         if (group < 0 || (texts->groups[group].n_appends == 0 && (at > 0 || is_bare)))
             return false;
         at += texts->added[group].length;
@@ -53,56 +50,55 @@ static bool is_made(const struct texts *texts, const struct piece *told, int32_t
     return true;
 }
 
-/* Let the states of a block follow what was told. Returns the last, NOWHERE, or ANYWHERE. */
-static int32_t extend(struct texts *texts, const struct piece *told, bool is_guessing,
+/* Let the states of a block follow what a get returned. Returns the last, NOWHERE, or ANYWHERE. */
+static int32_t extend(struct texts *texts, const struct piece *answer, bool is_guessing,
                       struct texts_witness *witness)
 {
-    int32_t root = root_of(texts, told, is_guessing);
+    int32_t root = root_of(texts, answer, is_guessing);
     if (root == ANYWHERE)
         return ANYWHERE;
     witness->reason = TEXTS_PHANTOM;
-    accuse(witness, told->operation);
+    corpus_accuse(witness, answer->operation);
     if (root == NOWHERE)
         return NOWHERE;
     struct block *block = &texts->blocks[root];
-    if (block->length > 0 && memcmp(told->bytes, block->bytes, block->length) != 0) {
-        if (!is_made(texts, told, root))
+    if (block->length > 0 && memcmp(answer->bytes, block->bytes, block->length) != 0) {
+        if (!is_made(texts, answer, root))
             return NOWHERE;
         witness->reason = TEXTS_APART;
-        accuse(witness, block->get);
-        accuse(witness, texts->first_get);
+        corpus_accuse(witness, block->get);
+        corpus_accuse(witness, texts->first_get);
         return NOWHERE;
     }
-    for (size_t at = block->length; at < told->length;) {
-        int32_t at_group = find_group(texts, told, at);
+    for (size_t at = block->length; at < answer->length;) {
+        int32_t at_group = corpus_find_group(texts, answer, at);
         struct group *group = at_group < 0 ? NULL : &texts->groups[at_group];
         if (group == NULL || group->n_appends == 0)
             return NOWHERE;
-        if (group->n_told++ == group->n_appends) {
+        if (group->n_states++ == group->n_appends) {
             witness->reason = TEXTS_TWICE;
             for (int32_t state = 0; state < texts->n_states; state++)
                 if (texts->states[state].group == at_group)
-                    accuse(witness, texts->blocks[texts->states[state].root].get);
+                    corpus_accuse(witness, texts->blocks[texts->states[state].root].get);
             for (int32_t m = 0; m < group->n_appends; m++)
-                accuse(witness, texts->members[group->first + group->n_puts + m]);
-            accuse(witness, texts->first_get);
+                corpus_accuse(witness, texts->members[group->first + group->n_puts + m]);
+            corpus_accuse(witness, texts->first_get);
             return NOWHERE;
         }
         block->state = new_state(texts, root, block->state, at_group);
         at += texts->added[at_group].length;
     }
-    *block = (struct block){told->bytes, told->length, block->state, told->operation};
+    *block = (struct block){answer->bytes, answer->length, block->state, answer->operation};
     witness->n_operations = 0;
     return block->state;
 }
 
-/* Number the states that were told and the puts. Returns whether they can be; else a witness. */
-static bool number_states(struct texts *texts, const struct texts_key *key, bool is_guessing,
-                          struct texts_witness *witness)
+bool states_number(struct texts *texts, const struct texts_key *key, bool is_guessing,
+                   struct texts_witness *witness)
 {
     const struct texts_model *model = &texts->model;
     for (int32_t g = 0; g < texts->n_added; g++)
-        texts->groups[g].n_told = 0;
+        texts->groups[g].n_states = 0;
     texts->n_states = 0;
     texts->blocks[new_state(texts, 0, -1, -1)] =
         (struct block){model->initial, model->initial_bytes, 0, -1};
@@ -114,30 +110,25 @@ static bool number_states(struct texts *texts, const struct texts_key *key, bool
         struct piece put = piece_of(texts, value_at(texts, key, i), i);
         texts->blocks[state] = (struct block){put.bytes, put.length, state, -1};
     }
-    for (int32_t p = 0; p < texts->n_told; p++) {
-        int32_t state = extend(texts, &texts->told[p], is_guessing, witness);
+    for (int32_t p = 0; p < texts->n_answers; p++) {
+        int32_t state = extend(texts, &texts->answers[p], is_guessing, witness);
         if (state == NOWHERE)
             return false;
-        *number_of(texts, key, texts->told[p].operation) = state == ANYWHERE ? 0 : 1 + state;
+        *number_of(texts, key, texts->answers[p].operation) = state == ANYWHERE ? 0 : 1 + state;
     }
     for (int32_t i = 0; i < key->n; i++)
         if (kind_at(texts, key, i) == GET)
             texts->want[i] = *number_of(texts, key, i) - 1;
-    texts->n_told_states = texts->n_states;
+    texts->n_known_states = texts->n_states;
     return true;
 }
 
-/*
- * Say which append leads to each state that was told: of those that append the same, the first
- * (or last) that fits between what stands before and after it. Then give a state to each append
- * that nobody was told. Returns whether each state has its append.
- */
-static bool assign(struct texts *texts, const struct texts_key *key, bool is_late)
+bool states_assign(struct texts *texts, const struct texts_key *key, bool is_late)
 {
     for (int32_t i = 0; i < key->n; i++)
         if (kind_at(texts, key, i) == APPEND)
             texts->want[i] = texts->make[i] = -1;
-    for (int32_t s = 1; s < texts->n_told_states; s++) {
+    for (int32_t s = 1; s < texts->n_known_states; s++) {
         const struct state *state = &texts->states[s];
         if (state->group < 0)
             continue;
@@ -156,7 +147,7 @@ static bool assign(struct texts *texts, const struct texts_key *key, bool is_lat
         texts->want[chosen] = state->parent;
         texts->make[chosen] = s;
     }
-    texts->n_states = texts->n_told_states;
+    texts->n_states = texts->n_known_states;
     for (int32_t i = 0; i < key->n; i++)
         if (kind_at(texts, key, i) == APPEND && texts->make[i] < 0) {
             int32_t state = texts->make[i] = new_state(texts, texts->n_states, -1, -1);
@@ -168,7 +159,7 @@ static bool assign(struct texts *texts, const struct texts_key *key, bool is_lat
 /* Of each state that one of several appends may lead to: the first invocation, the last return. */
 static void relax(struct texts *texts, const struct texts_key *key)
 {
-    for (int32_t s = 1; s < texts->n_told_states; s++) {
+    for (int32_t s = 1; s < texts->n_known_states; s++) {
         const struct state *state = &texts->states[s];
         if (state->group < 0 || !is_repeated(&texts->groups[state->group]))
             continue;
@@ -185,11 +176,7 @@ static void relax(struct texts *texts, const struct texts_key *key)
     }
 }
 
-/*
- * Take up where the operations on each state stand; is_relaxed: only what holds whichever of
- * several equal appends leads to it. Returns whether an append leads from state to state.
- */
-static bool survey(struct texts *texts, const struct texts_key *key, bool is_relaxed)
+bool states_survey(struct texts *texts, const struct texts_key *key, bool is_relaxed)
 {
     bool has_cas = false;
     for (int32_t state = 0; state < texts->n_states; state++)
@@ -223,10 +210,9 @@ static bool survey(struct texts *texts, const struct texts_key *key, bool is_rel
     return has_cas;
 }
 
-/* Find what must come before and after each state that was told, from a relaxed survey. */
-static void bound_states(struct texts *texts)
+void states_bound(struct texts *texts)
 {
-    for (int32_t s = 1; s < texts->n_told_states; s++) {
+    for (int32_t s = 1; s < texts->n_known_states; s++) {
         struct state *state = &texts->states[s];
         if (state->parent < 0)
             continue;
@@ -235,7 +221,7 @@ static void bound_states(struct texts *texts)
         state->after = parent->hi > state->after ? parent->hi : state->after;
         state->after = parent->read_inv > state->after ? parent->read_inv : state->after;
     }
-    for (int32_t s = texts->n_told_states - 1; s > 0; s--) {
+    for (int32_t s = texts->n_known_states - 1; s > 0; s--) {
         struct state *state = &texts->states[s];
         const struct zones_value *value = &texts->values[s];
         state->before = value->read_ret < state->before ? value->read_ret : state->before;
@@ -246,5 +232,3 @@ static void bound_states(struct texts *texts)
         parent->before = value->lo < parent->before ? value->lo : parent->before;
     }
 }
-
-#endif

@@ -1,10 +1,10 @@
 /*
- * fifo.h: queues.
+ * queue.c: queues, first in, first out.
  *
  * Overtaking: x was surely put in before y, and y was taken before the take of x began. Without it
  * some line of all items respects both puts and takes in time (Henzinger, Sezgin, Vafeiadis 2013;
  * Bouajjani and others 2015). The takes that found nothing cut the history into epochs, at the
- * stretches that place_free found; an item is in the epoch in which its take may begin. That
+ * stretches that empty_place found; an item is in the epoch in which its take may begin. That
  * respects puts and takes: what must come before another is surely in, if at all, no later than
  * the other may be taken. So the line goes from epoch to epoch, each item taken as early and put
  * in as late as the line allows: a linearization.
@@ -14,18 +14,16 @@
  * they were all put in before what overtakes x, or before the free stretch; so k crashed takes
  * began before that, and the k-th did.
  */
-#ifndef DISSEVER_FIFO_H
-#define DISSEVER_FIFO_H
-
-#include "gaps.h"
+#include "empty.h"
+#include "judges.h"
 
 static int32_t overtaken(struct box *box, const struct item *one, const struct item *other)
 {
-    name_item(box, one);
+    box_name_item(box, one);
     if (one->out_at == NEVER)
-        name_left(box, one->in_at);
-    name_item(box, other);
-    return invalid(box, CONTAINERS_ORDER);
+        box_name_left(box, one->in_at);
+    box_name_item(box, other);
+    return box_invalid(box, CONTAINERS_ORDER);
 }
 
 static int32_t check_line(struct box *box)
@@ -165,23 +163,23 @@ static void merge_line(struct box *box, const int32_t *line, int32_t n_line, con
                               ? place_in(box->items[box->free[place]].at, IN_BETWEEN)
                               : last;
         if (to_free < to_put && to_free < to_take) {
-            emit(box, box->items[box->free[place++]].take);
+            box_emit(box, box->items[box->free[place++]].take);
         } else if (to_put < to_take || (to_put == to_take && put <= take)) {
-            emit(box, box->items[line[put++]].put);
+            box_emit(box, box->items[line[put++]].put);
         } else {
-            emit(box, item->take);
+            box_emit(box, item->take);
             taken = item->in_until > taken ? item->in_until : taken;
             take++;
         }
     }
 }
 
-static int32_t judge_queue(struct box *box)
+int32_t queue_judge(struct box *box)
 {
-    match_spares(box);
+    box_match_spares(box);
     int32_t verdict = check_line(box);
     if (verdict == CONTAINERS_VALID)
-        verdict = place_free(box);
+        verdict = empty_place(box);
     if (verdict != CONTAINERS_VALID)
         return verdict;
     int32_t *line = box_allocate(box, box->n_items, sizeof(int32_t));
@@ -205,14 +203,3 @@ static int32_t judge_queue(struct box *box)
     merge_line(box, line, n_line, puts);
     return CONTAINERS_VALID;
 }
-
-static int32_t judge_bag(struct box *box)
-{
-    match_spares(box);
-    int32_t verdict = place_free(box);
-    if (verdict == CONTAINERS_VALID)
-        order_bag(box);
-    return verdict;
-}
-
-#endif

@@ -1,56 +1,12 @@
 /*
- * items.h: what was put into a container, and when it is surely in.
- *
- * A crashed put may be moved to just before its take, and is dropped without one: an item that
- * nobody took can be taken out of a linearization, which leaves every answer right. For the same
- * reason nothing but what was put in for sure is worth a crashed take.
- *
- * Takes that found nothing are items without a put.
+ * box.c: from the operations of a container to its items (see box.h).
  */
-#ifndef DISSEVER_ITEMS_H
-#define DISSEVER_ITEMS_H
+#include "box.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "containers.h"
-
-#define NEVER CONTAINERS_NEVER
-#define NOTHING (-1)
-#define OWNED_MAX 40
-
-struct item {
-    int32_t put;      /* operation; NOTHING for a take that found nothing */
-    int32_t take;     /* operation, or NOTHING; may be a crashed one that was matched */
-    int32_t asked;    /* invocation of the put; of a take that found nothing its own */
-    int32_t in_at;    /* from here on it is surely in, if in_at < in_until */
-    int32_t in_until;
-    int32_t out_at;   /* from here on it is surely out */
-    int32_t at;       /* the stretch where a take is placed */
-    int32_t rank;     /* priority only */
-};
-
-struct box {
-    const struct containers_problem *problem;
-    int32_t kind;
-    struct containers_finding *finding;
-    int32_t *order;
-    int32_t *part;
-    struct item *items;   /* by invocation of the put */
-    int32_t *events;      /* by position: item + 1, or 0 */
-    int32_t *free;        /* takes that found nothing, as items, by the stretch they are placed in */
-    int32_t *left;        /* items that were put in for sure and that no ok take took */
-    int32_t *spare;       /* crashed takes by invocation */
-    int8_t *is_named;     /* by operation: whether it is in `part` */
-    int32_t n_items, n_free, n_left, n_spare;
-    void *owned[OWNED_MAX];
-    int32_t n_owned;
-    bool is_out_of_memory;
-};
-
-/* Zeros, freed with the box; never NULL unless is_out_of_memory. */
-static void *box_allocate(struct box *box, int64_t n, size_t size)
+void *box_allocate(struct box *box, int64_t n, size_t size)
 {
     void *memory = calloc((size_t)(n > 0 ? n : 1), size);
     if (memory == NULL)
@@ -59,51 +15,13 @@ static void *box_allocate(struct box *box, int64_t n, size_t size)
     return memory;
 }
 
-static void box_free(struct box *box)
+void box_free(struct box *box)
 {
     while (box->n_owned > 0)
         free(box->owned[--box->n_owned]);
 }
 
-static inline bool is_empty(const struct item *item)
-{
-    return item->put == NOTHING;
-}
-
-/* Whether an item is surely in for some time. */
-static inline bool is_cover(const struct item *item)
-{
-    return item->put != NOTHING && item->in_at < item->in_until;
-}
-
-static void name(struct box *box, int32_t operation)
-{
-    if (operation == NOTHING || box->is_named[operation])
-        return;
-    box->is_named[operation] = 1;
-    box->part[box->finding->part_length++] = operation;
-}
-
-static void name_item(struct box *box, const struct item *item)
-{
-    name(box, item->put);
-    name(box, item->take);
-}
-
-static int32_t invalid(struct box *box, enum containers_rule rule)
-{
-    box->finding->rule = rule;
-    return CONTAINERS_INVALID;
-}
-
-static void emit(struct box *box, int32_t operation)
-{
-    if (operation != NOTHING)
-        box->order[box->finding->order_length++] = operation;
-}
-
-/* Give an item its take. Whatever both overlap is moved together. */
-static void set_take(struct box *box, struct item *item, int32_t take)
+void box_set_take(struct box *box, struct item *item, int32_t take)
 {
     const struct containers_problem *problem = box->problem;
     int32_t put_ret = problem->ret[item->put], inv = problem->inv[take], ret = problem->ret[take];
@@ -112,6 +30,20 @@ static void set_take(struct box *box, struct item *item, int32_t take)
     item->in_until = inv > item->asked ? inv : item->asked;
     item->out_at = ret;
 }
+
+void box_emit(struct box *box, int32_t operation)
+{
+    if (operation != NOTHING)
+        box->order[box->finding->order_length++] = operation;
+}
+
+int32_t box_invalid(struct box *box, enum containers_rule rule)
+{
+    box->finding->rule = rule;
+    return CONTAINERS_INVALID;
+}
+
+/* From operations to items. */
 
 /* Check the arrays and put operations where they stand: events holds operation + 1. */
 static bool is_sound(struct box *box)
@@ -158,13 +90,13 @@ static int32_t gather_takes(struct box *box, int32_t *put_of, int32_t *take_of)
     if (again == NOTHING)
         return CONTAINERS_VALID;
     int32_t value = problem->value[again];
-    name(box, put_of[value] - 1);
+    box_name(box, put_of[value] - 1);
     for (int32_t i = 0; i < problem->n; i++)
         if (problem->is_take[i] && problem->value[i] == value && i != again &&
             problem->ret[i] != NEVER)
-            name(box, i);
-    name(box, again);
-    return invalid(box, CONTAINERS_AGAIN);
+            box_name(box, i);
+    box_name(box, again);
+    return box_invalid(box, CONTAINERS_AGAIN);
 }
 
 static void add_item(struct box *box, int32_t put, int32_t take)
@@ -177,7 +109,7 @@ static void add_item(struct box *box, int32_t put, int32_t take)
         *item = (struct item){put, take, problem->inv[take], NOTHING, NOTHING, problem->ret[take],
                               NOTHING, 0};
     } else if (take != NOTHING) {
-        set_take(box, item, take);
+        box_set_take(box, item, take);
     } else {
         item->in_at = problem->ret[put];
     }
@@ -203,10 +135,7 @@ static void set_events(struct box *box)
     }
 }
 
-/*
- * Make the items. Returns CONTAINERS_VALID if nothing is wrong with them alone, else what is.
- */
-static int32_t gather(struct box *box)
+int32_t box_gather(struct box *box)
 {
     const struct containers_problem *problem = box->problem;
     int64_t n = problem->n;
@@ -239,12 +168,12 @@ static int32_t gather(struct box *box)
         if (problem->is_take[i] && value >= 0) {
             if (put >= 0 && problem->inv[put] < problem->ret[i])
                 continue; /* with its put */
-            name(box, put);
-            name(box, i);
-            return invalid(box, put < 0 ? CONTAINERS_FRESH : CONTAINERS_FUTURE);
+            box_name(box, put);
+            box_name(box, i);
+            return box_invalid(box, put < 0 ? CONTAINERS_FRESH : CONTAINERS_FUTURE);
         }
         if (!problem->is_take[i] && take < 0 && problem->ret[i] == NEVER)
-            continue; /* nobody needs it */
+            continue; /* it is not needed */
         add_item(box, problem->is_take[i] ? NOTHING : i, take);
     }
     set_events(box);
@@ -257,25 +186,56 @@ static int32_t gather(struct box *box)
     return CONTAINERS_VALID;
 }
 
-/* Match the k-th crashed take to the k-th item of `left`. */
-static void match_spares(struct box *box)
+void box_match_spares(struct box *box)
 {
     for (int32_t k = 0; k < box->n_left && k < box->n_spare; k++) {
-        set_take(box, &box->items[box->left[k]], box->spare[k]);
+        box_set_take(box, &box->items[box->left[k]], box->spare[k]);
         box->events[box->problem->inv[box->spare[k]]] = box->left[k] + 1;
     }
 }
 
-/* Name the items that only a crashed take can have taken, put in for sure before a position. */
-static void name_left(struct box *box, int32_t before)
+/* The part that is invalid alone. */
+
+void box_name(struct box *box, int32_t operation)
+{
+    if (operation == NOTHING || box->is_named[operation])
+        return;
+    box->is_named[operation] = 1;
+    box->part[box->finding->part_length++] = operation;
+}
+
+void box_name_item(struct box *box, const struct item *item)
+{
+    box_name(box, item->put);
+    box_name(box, item->take);
+}
+
+void box_name_left(struct box *box, int32_t before)
 {
     for (int32_t k = 0; k < box->n_left && box->n_spare > 0; k++)
         if (box->items[box->left[k]].in_at < before)
-            name(box, box->items[box->left[k]].put);
+            box_name(box, box->items[box->left[k]].put);
 }
 
-/* Whoever speaks of such items needs all crashed takes that may have taken them. */
-static void name_spares(struct box *box)
+void box_name_chain(struct box *box, int32_t start, int32_t end, int32_t rank)
+{
+    int32_t reached = start, position = 0, best = NOTHING;
+    while (reached <= end) {
+        for (; position < reached; position++) {
+            int32_t number = box->events[position] - 1;
+            const struct item *item = &box->items[number < 0 ? 0 : number];
+            if (number >= 0 && item->in_at == position && item->rank > rank && is_cover(item) &&
+                (best == NOTHING || item->in_until > box->items[best].in_until))
+                best = number;
+        }
+        if (best == NOTHING || box->items[best].in_until <= reached)
+            return; /* never, as there is no gap; but a loop would be worse than a poor part */
+        box_name_item(box, &box->items[best]);
+        reached = box->items[best].in_until;
+    }
+}
+
+void box_name_spares(struct box *box)
 {
     int32_t n = box->finding->part_length, end = NOTHING;
     if (n == 0)
@@ -291,9 +251,7 @@ static void name_spares(struct box *box)
     for (int32_t k = 0; k < box->n_spare && speaks; k++)
         if (box->problem->inv[box->spare[k]] < end && !box->is_named[box->spare[k]]) {
             box->finding->part_length--;
-            name(box, box->spare[k]);
+            box_name(box, box->spare[k]);
             box->part[box->finding->part_length++] = last;
         }
 }
-
-#endif

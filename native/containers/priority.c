@@ -1,19 +1,17 @@
 /*
- * covers.h: priority queues.
+ * priority.c: priority queues, judged by covers from the greatest rank down.
  *
  * An item is taken in the first stretch, from the invocation of its take on, in which nothing of a
  * greater rank is surely in. Invalid if that comes after its take returned, or a take that found
  * nothing has none: nothing may be taken while something greater is in. What is not surely in adds
  * nothing: an item that has to wait for greater ones is in while one of them is.
  *
- * Else the stretches are an order: in one stretch greater ranks go first, and an item is put in just
- * before the return of its put, or just before its take where that is earlier. Equal ranks never
- * wait for each other: whichever is in may be taken.
+ * Else the stretches are an order: in one stretch greater ranks go first, and an item is put in
+ * just before the return of its put, or just before its take where that is earlier. Equal ranks
+ * never wait for each other: whichever is in may be taken.
  */
-#ifndef DISSEVER_COVERS_H
-#define DISSEVER_COVERS_H
-
 #include "deadlines.h"
+#include "judges.h"
 
 struct covers {
     int32_t *by_rank; /* items with a put, the greatest rank first */
@@ -60,10 +58,10 @@ static bool sort_by_rank(struct box *box, struct covers *covers)
 /* A take in whose whole time something that has to go first was surely in. */
 static int32_t covered(struct box *box, const struct item *taken, int32_t rank)
 {
-    name_chain(box, is_empty(taken) ? taken->asked : taken->in_until, taken->out_at, rank);
-    name_left(box, NEVER);
-    name_item(box, taken);
-    return invalid(box, is_empty(taken) ? CONTAINERS_EMPTY : CONTAINERS_COVERED);
+    box_name_chain(box, is_empty(taken) ? taken->asked : taken->in_until, taken->out_at, rank);
+    box_name_left(box, NEVER);
+    box_name_item(box, taken);
+    return box_invalid(box, is_empty(taken) ? CONTAINERS_EMPTY : CONTAINERS_COVERED);
 }
 
 /* Give each take its stretch. */
@@ -121,37 +119,35 @@ static bool order_priority(struct box *box, const struct covers *covers)
     for (int32_t position = 0; position < n; position++) { /* at n nothing has to be taken */
         int32_t here = box->events[position] - 1;
         if (here >= 0 && box->items[here].in_at == position && box->items[here].at > position)
-            emit(box, box->items[here].put);
+            box_emit(box, box->items[here].put);
         for (int32_t number = heads[position] - 1; number >= 0; number = next[number] - 1) {
             const struct item *item = &box->items[number];
             if (item->in_at > item->at)
-                emit(box, item->put);
-            emit(box, item->take);
+                box_emit(box, item->put);
+            box_emit(box, item->take);
         }
     }
     return true;
 }
 
-static int32_t judge_priority(struct box *box)
+int32_t priority_judge(struct box *box)
 {
     struct covers covers = {0};
     bool is_open = box->n_spare > 0 && box->n_left > 0;
     if (!sort_by_rank(box, &covers))
         return CONTAINERS_MEMORY;
     if (is_open) {
-        int32_t verdict = check_deadlines(box, covers.by_rank, covers.n_by_rank);
+        int32_t verdict = deadlines_check(box, covers.by_rank, covers.n_by_rank);
         if (verdict != CONTAINERS_VALID)
             return verdict;
-        match_spares(box);
+        box_match_spares(box);
     }
     int32_t verdict = place_takes(box, &covers);
     if (verdict == CONTAINERS_VALID)
         return order_priority(box, &covers) ? CONTAINERS_VALID : CONTAINERS_MEMORY;
     if (!is_open)
         return verdict;
-    relax(box);
+    deadlines_relax(box);
     verdict = place_takes(box, &covers);
     return verdict == CONTAINERS_VALID ? CONTAINERS_UNDECIDED : verdict;
 }
-
-#endif

@@ -1,5 +1,5 @@
 /*
- * peel.h: stacks.
+ * stack.c: stacks, last in, first out, judged by peeling.
  *
  * An item whose put and take overlap stands aside: the two can stand side by side. In each
  * connected part of what is surely in, some item must lie at the bottom: its put began before the
@@ -8,15 +8,16 @@
  * the part to its end, and what lies at its bottom was put in before and is taken after. That any
  * will do: put in just before the part and taken just after, the others nest inside.
  *
- * Parts are peeled from left to right, so their begins never decrease: whoever can be a bottom is
- * added once (its put had begun), and nothing to the left remains.
+ * Parts are peeled from left to right, so their begins never decrease: an item that can be a bottom
+ * is added once (its put had begun), and nothing to the left remains.
  *
  * Source of the idea: LiMo (Abdulla and others, PLDI 2025), which is quadratic.
  */
-#ifndef DISSEVER_PEEL_H
-#define DISSEVER_PEEL_H
+#include <string.h>
 
 #include "deadlines.h"
+#include "empty.h"
+#include "judges.h"
 
 /* A part: from a position to another, and what was peeled off it. */
 struct peeled {
@@ -38,7 +39,8 @@ static void peel_change(struct peel *peel, int32_t position, int32_t by)
     peel->sum[node] += by;
     peel->least[node] += by;
     for (node /= 2; node > 0; node /= 2) {
-        int32_t left = peel->least[2 * node], right = peel->sum[2 * node] + peel->least[2 * node + 1];
+        int32_t left = peel->least[2 * node];
+        int32_t right = peel->sum[2 * node] + peel->least[2 * node + 1];
         peel->sum[node] += by;
         peel->least[node] = left < right ? left : right;
     }
@@ -118,7 +120,8 @@ static bool peel_prepare(struct box *box, struct peel *peel)
     }
     memcpy(peel->least + peel->size, peel->sum + peel->size, sizeof(int32_t) * (size_t)peel->size);
     for (int32_t node = peel->size - 1; node > 0; node--) {
-        int32_t left = peel->least[2 * node], right = peel->sum[2 * node] + peel->least[2 * node + 1];
+        int32_t left = peel->least[2 * node];
+        int32_t right = peel->sum[2 * node] + peel->least[2 * node + 1];
         peel->sum[node] = peel->sum[2 * node] + peel->sum[2 * node + 1];
         peel->least[node] = left < right ? left : right;
     }
@@ -140,21 +143,21 @@ static int32_t no_bottom(struct box *box, const struct peel *peel, int32_t start
         const struct item *item = &box->items[number < 0 ? 0 : number];
         if (number < 0 || item->in_at != position || !is_cover(item) || is_gone[number])
             continue;
-        name(box, item->put);
+        box_name(box, item->put);
         if (item->out_at == NEVER)
             continue;
         if (last != NOTHING && item->out_at < box->items[last].out_at) {
-            name(box, item->take);
+            box_name(box, item->take);
             continue;
         }
         if (last != NOTHING)
-            name(box, box->items[last].take);
+            box_name(box, box->items[last].take);
         last = number;
     }
-    name_left(box, NEVER);
+    box_name_left(box, NEVER);
     if (last != NOTHING)
-        name(box, box->items[last].take);
-    return invalid(box, CONTAINERS_BOTTOM);
+        box_name(box, box->items[last].take);
+    return box_invalid(box, CONTAINERS_BOTTOM);
 }
 
 static int32_t peel_all(struct box *box, struct peel *peel)
@@ -207,18 +210,18 @@ static bool order_stack(struct box *box, const struct peel *peel)
     }
     for (int32_t position = 0; position <= n; position++) {
         for (int32_t i = puts[position] - 1; i >= 0; i = next_put[i] - 1)
-            emit(box, box->items[peel->peeled[i].item].put);
+            box_emit(box, box->items[peel->peeled[i].item].put);
         if (position == n)
             break; /* what is taken now crashed, and need not be taken */
         for (int32_t i = takes[position] - 1; i >= 0; i = next_take[i] - 1)
-            emit(box, box->items[peel->peeled[i].item].take);
+            box_emit(box, box->items[peel->peeled[i].item].take);
         int32_t number = box->events[position] - 1;
         const struct item *item = &box->items[number < 0 ? 0 : number];
         if (number >= 0 && !is_empty(item) && !is_cover(item) && item->in_until == position) {
-            emit(box, item->put);
-            emit(box, item->take);
+            box_emit(box, item->put);
+            box_emit(box, item->take);
         }
-        place = emit_free(box, place, position);
+        place = empty_emit(box, place, position);
     }
     return true;
 }
@@ -226,28 +229,26 @@ static bool order_stack(struct box *box, const struct peel *peel)
 /* With items as they are. */
 static int32_t try_stack(struct box *box, struct peel *peel)
 {
-    int32_t verdict = place_free(box);
+    int32_t verdict = empty_place(box);
     return verdict == CONTAINERS_VALID ? peel_all(box, peel) : verdict;
 }
 
-static int32_t judge_stack(struct box *box)
+int32_t stack_judge(struct box *box)
 {
     struct peel peel = {0};
     bool is_open = box->n_spare > 0 && box->n_left > 0;
     if (is_open) {
-        int32_t verdict = check_deadlines(box, NULL, 0);
+        int32_t verdict = deadlines_check(box, NULL, 0);
         if (verdict != CONTAINERS_VALID)
             return verdict;
-        match_spares(box);
+        box_match_spares(box);
     }
     int32_t verdict = try_stack(box, &peel);
     if (verdict == CONTAINERS_VALID)
         return order_stack(box, &peel) ? CONTAINERS_VALID : CONTAINERS_MEMORY;
     if (verdict == CONTAINERS_MEMORY || !is_open)
         return verdict;
-    relax(box);
+    deadlines_relax(box);
     verdict = try_stack(box, &peel);
     return verdict == CONTAINERS_VALID ? CONTAINERS_UNDECIDED : verdict;
 }
-
-#endif

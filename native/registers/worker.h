@@ -1,0 +1,105 @@
+/*
+ * worker.h: what all threads share while keys are judged, and what one thread holds.
+ *
+ * During a round the threads only read struct keys, except `next` and `is_cancelled`, which are
+ * atomic, and the entries of the results for the key that a thread works on. Between rounds one
+ * thread alone changes it (rounds.h).
+ *
+ * Memory of a worker: 60 bytes an operation of its largest key, 100 with compare-and-sets, and 4 a
+ * value of all, or 8. It is one block of zeros: pages that no key needs are never touched.
+ */
+#ifndef DISSEVER_WORKER_H
+#define DISSEVER_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "keys.h"
+#include "numbering.h"
+#include "partition.h"
+#include "search.h"
+#include "texts.h"
+
+/* What one thread needs for the key it works on. */
+struct worker {
+    struct keys *keys;
+    pthread_t thread;
+    int32_t key;           /* in work, or -1 */
+    struct part part;      /* of that key */
+    struct numbering numbering;
+    struct search *search; /* in work, or NULL */
+    struct texts *texts;   /* NULL for registers */
+    int32_t *inv;          /* by local operation: positions (worker_fill_positions) */
+    int32_t *ret;
+    int32_t *order;        /* by place; unused where the caller wants the orders */
+    int32_t *buckets;      /* scratch: twice the operations */
+    int32_t *transition_of; /* by value that is a pair: transition + 1, or 0 */
+    void *memory;          /* of all arrays so far */
+    size_t bytes;
+
+    int32_t *reads;        /* by local value: transition + 1, or 0 */
+    int32_t *writes;
+    int32_t *transition;   /* by local operation */
+    int32_t *want_of;      /* by transition */
+    int32_t *make_of;
+    int32_t *search_memory; /* of the arrays of the search */
+    size_t search_bytes;
+};
+
+enum round { ROUND_SHARES, ROUND_REST, ROUND_DONE };
+
+/* The threads that run while the caller's waits for them (threads.h). */
+struct threads {
+    int32_t n_begun;
+    bool are_begun;
+    pthread_mutex_t mutex;
+    pthread_cond_t is_idle; /* on the monotonic clock */
+    int32_t n_running;      /* under the mutex */
+};
+
+/* The judgement of all keys (keys.h). */
+struct keys {
+    const struct columns *columns;
+    struct keys_options options;
+    struct keys_results results;
+    struct partition partition;
+    bool is_plain;        /* local values are the values themselves (numbering.h) */
+    enum round round;
+    uint64_t share;       /* configurations of a key in the first round */
+    uint64_t share_bytes; /* of a key in this round */
+    uint64_t left;        /* configurations for the second round */
+    int32_t n_waiting;    /* keys of the second round that are still to come */
+    atomic_int next;      /* place in by_size, then key of the second round */
+    atomic_bool is_cancelled;
+    int32_t n_workers;
+    struct worker workers[KEYS_THREADS_MAX];
+    struct threads threads;
+};
+
+/* Make a worker for keys of up to n_calls operations. Returns SEARCH_OK or SEARCH_NO_MEMORY;
+ * worker_close is needed in both cases. */
+int worker_open(struct worker *worker, struct keys *keys, int32_t n_calls);
+
+/* Give its memory back, and that of its search. It may be opened again. */
+void worker_close(struct worker *worker);
+
+/* The bytes that a worker holds for a key of n_calls operations, with those of its texts. */
+uint64_t worker_bytes(const struct keys *keys, int32_t n_calls);
+
+/* The bytes that are left of the share of the key in work, for its search. The key has room. */
+uint64_t worker_room(const struct worker *worker);
+
+/* Whether the key in work fits into its share. */
+bool worker_has_room(struct worker *worker);
+
+/* Note in the results that the key in work needs the partition, the worker, and `more` bytes. */
+void worker_note_bytes(struct worker *worker, uint64_t more);
+
+/* Fill inv and ret with the positions of the key in work; ZONES_NEVER where it crashed. */
+void worker_fill_positions(struct worker *worker);
+
+/* The key in work, as texts.h wants it; inv and ret are filled. */
+struct texts_key worker_text_key(const struct worker *worker);
+
+#endif

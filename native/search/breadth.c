@@ -1,0 +1,315 @@
+/*
+ * breadth.c: rounds from return to return (see breadth.h).
+ */
+#include "breadth.h"
+
+#include <string.h>
+
+#define NO_STEP UINT32_MAX
+#ifndef STEPS_KEPT /* tests set it, so that small histories drop steps */
+#define STEPS_KEPT (UINT32_C(1) << 16)
+#endif
+#define STEPS_MAX (UINT32_C(1) << 31)
+
+struct step {
+    uint32_t before; /* the step before it, or NO_STEP */
+    int32_t operation;
+};
+
+/* How a configuration was reached, what it used, and the next one of its queue. */
+struct entry {
+    int32_t origin; /* rule (h) */
+    uint32_t last_step;
+    uint32_t weight;
+    uint32_t next; /* 1 + its number, or 0 */
+};
+
+struct queue {
+    uint32_t first; /* 1 + its number, or 0 */
+    uint32_t last;
+};
+
+static int growing_push(struct growing *growing, struct account *account, const void *item)
+{
+    if (growing->count == growing->capacity) {
+        uint32_t capacity = growing->capacity == 0 ? 64 : growing->capacity * 2;
+        if (capacity > STEPS_MAX)
+            return -1;
+        void *items = account_resize(account, growing->items, growing->size * growing->capacity,
+                                     growing->size * capacity);
+        if (items == NULL)
+            return -1;
+        growing->items = items;
+        growing->capacity = capacity;
+    }
+    memcpy((char *)growing->items + growing->size * growing->count, item, (size_t)growing->size);
+    growing->count++;
+    return 0;
+}
+
+static void growing_free(struct growing *growing, struct account *account)
+{
+    account_free(account, growing->items, growing->size * growing->capacity);
+    growing->items = NULL;
+    growing->count = growing->capacity = 0;
+}
+
+int breadth_open(struct breadth *breadth, struct problem *problem, struct account *account)
+{
+    breadth->memo.width = problem->width;
+    breadth->memo.key_words = 1 + problem->mask_words;
+    breadth->memo.cover = &problem->cover;
+    breadth->entries.size = breadth->survivor_entries.size = sizeof(struct entry);
+    breadth->queues.size = sizeof(struct queue);
+    breadth->steps.size = sizeof(struct step);
+    breadth->survivors.size = sizeof(uint64_t) * problem->width;
+    breadth->final_step = NO_STEP;
+    breadth->steps_limit = STEPS_KEPT;
+    breadth->width = UINT32_MAX;
+    breadth->child = problem_allocate(problem, account, problem->width, sizeof(uint64_t));
+    breadth->parent = problem_allocate(problem, account, problem->width, sizeof(uint64_t));
+    breadth->absorbed = problem_allocate(problem, account, problem->n_slots, sizeof(int32_t));
+    if (breadth->child == NULL || breadth->parent == NULL || breadth->absorbed == NULL)
+        return SEARCH_NO_MEMORY;
+    return cursor_open(problem, account, &breadth->cursor);
+}
+
+void breadth_restart(struct breadth *breadth, const struct problem *problem, uint32_t width)
+{
+    cursor_seek(problem, &breadth->cursor, 0);
+    memo_clear(&breadth->memo);
+    breadth->entries.count = breadth->steps.count = breadth->queues.count = 0;
+    breadth->survivors.count = breadth->survivor_entries.count = 0;
+    breadth->queue = breadth->position = breadth->lightest = 0;
+    breadth->steps_limit = STEPS_KEPT;
+    breadth->final_step = NO_STEP;
+    breadth->width = width;
+    breadth->has_dropped = false;
+    breadth->has_begun = false;
+}
+
+static struct entry *breadth_entry(const struct growing *entries, uint32_t number)
+{
+    return (struct entry *)entries->items + number;
+}
+
+/* Keep only the steps that lead to a survivor. Returns 0, or -1 past the limit of memory. */
+static int breadth_collect(struct breadth *breadth, struct account *account)
+{
+    struct step *steps = breadth->steps.items;
+    uint32_t kept = 0;
+    /* A step that is kept is marked by the complement of its operation. */
+    for (uint32_t i = 0; i < breadth->survivor_entries.count; i++) {
+        uint32_t at = breadth_entry(&breadth->survivor_entries, i)->last_step;
+        for (; at != NO_STEP && steps[at].operation >= 0; at = steps[at].before)
+            steps[at].operation = ~steps[at].operation;
+    }
+    uint64_t moved_bytes = sizeof(uint32_t) * (uint64_t)breadth->steps.count;
+    uint32_t *moved = account_resize(account, NULL, 0, moved_bytes);
+    if (moved == NULL)
+        return -1;
+    for (uint32_t at = 0; at < breadth->steps.count; at++) {
+        if (steps[at].operation >= 0)
+            continue;
+        uint32_t before = steps[at].before;
+        moved[at] = kept;
+        steps[kept++] = (struct step){before == NO_STEP ? NO_STEP : moved[before],
+                                      ~steps[at].operation};
+    }
+    for (uint32_t i = 0; i < breadth->survivor_entries.count; i++) {
+        struct entry *entry = breadth_entry(&breadth->survivor_entries, i);
+        entry->last_step = entry->last_step == NO_STEP ? NO_STEP : moved[entry->last_step];
+    }
+    account_free(account, moved, moved_bytes);
+    breadth->final_step = breadth_entry(&breadth->survivor_entries, 0)->last_step;
+    breadth->steps.count = kept;
+    breadth->steps_limit = 2 * kept + STEPS_KEPT;
+    return 0;
+}
+
+static int breadth_step(struct breadth *breadth, struct account *account, uint32_t *last,
+                        int32_t operation)
+{
+    struct step step = {*last, operation};
+    *last = breadth->steps.count;
+    return growing_push(&breadth->steps, account, &step);
+}
+
+/* Put a configuration at the end of the queue of its weight. */
+static int breadth_enqueue(struct breadth *breadth, struct account *account, uint32_t number)
+{
+    struct queue none = {0, 0};
+    uint32_t weight = breadth_entry(&breadth->entries, number)->weight - breadth->lightest;
+    while (breadth->queues.count <= weight)
+        if (growing_push(&breadth->queues, account, &none) != 0)
+            return -1;
+    struct queue *queue = (struct queue *)breadth->queues.items + weight;
+    if (queue->first == 0)
+        queue->first = number + 1;
+    else
+        breadth_entry(&breadth->entries, queue->last - 1)->next = number + 1;
+    queue->last = number + 1;
+    if (weight < breadth->queue)
+        breadth->queue = weight;
+    return 0;
+}
+
+/* Absorb, and add to the configurations at this return unless dominated. */
+static enum search_status breadth_enter(struct breadth *breadth, const struct problem *problem,
+                                        struct account *account, uint64_t *block,
+                                        struct entry entry)
+{
+    int32_t n_absorbed = cursor_absorb(problem, &breadth->cursor, block, breadth->absorbed);
+    if (n_absorbed > 0)
+        entry.origin = ORIGIN_NONE;
+    enum memo_answer answer = memo_add(&breadth->memo, account, block, false);
+    if (answer == MEMO_SEEN)
+        return SEARCH_PAUSED;
+    if (answer == MEMO_FULL)
+        return SEARCH_MEMORY;
+    for (int32_t i = 0; i < n_absorbed; i++)
+        if (breadth_step(breadth, account, &entry.last_step, breadth->absorbed[i]) != 0)
+            return SEARCH_MEMORY;
+    entry.next = 0;
+    if (growing_push(&breadth->entries, account, &entry) != 0 ||
+        breadth_enqueue(breadth, account, breadth->entries.count - 1) != 0)
+        return SEARCH_MEMORY;
+    breadth->final_step = entry.last_step;
+    return SEARCH_PAUSED;
+}
+
+static enum search_status breadth_survive(struct breadth *breadth, const struct problem *problem,
+                                          struct account *account, struct entry entry)
+{
+    entry.weight -= cursor_pass_return(problem, &breadth->cursor, breadth->parent);
+    if (growing_push(&breadth->survivors, account, breadth->parent) != 0 ||
+        growing_push(&breadth->survivor_entries, account, &entry) != 0)
+        return SEARCH_MEMORY;
+    return SEARCH_PAUSED;
+}
+
+/* All configurations at this return are expanded: go on with the survivors. */
+static enum search_status breadth_next_return(struct breadth *breadth,
+                                              const struct problem *problem,
+                                              struct account *account)
+{
+    if (breadth->survivors.count == 0)
+        return SEARCH_INVALID;
+    cursor_advance(problem, &breadth->cursor);
+    if (breadth->cursor.at == problem->n_returns) {
+        breadth->final_step = breadth_entry(&breadth->survivor_entries, 0)->last_step;
+        return SEARCH_VALID;
+    }
+    if (breadth->steps.count > breadth->steps_limit && breadth_collect(breadth, account) != 0)
+        return SEARCH_MEMORY;
+    memo_clear(&breadth->memo);
+    breadth->entries.count = breadth->queues.count = 0;
+    breadth->position = 0;
+    breadth->queue = breadth->lightest = UINT32_MAX;
+    for (uint32_t i = 0; i < breadth->survivor_entries.count; i++) {
+        uint32_t weight = breadth_entry(&breadth->survivor_entries, i)->weight;
+        if (weight < breadth->lightest)
+            breadth->lightest = weight;
+    }
+    enum search_status status = SEARCH_PAUSED;
+    for (uint32_t i = 0; i < breadth->survivors.count && status == SEARCH_PAUSED; i++)
+        status = breadth_enter(breadth, problem, account,
+                               (uint64_t *)breadth->survivors.items + (size_t)i * problem->width,
+                               *breadth_entry(&breadth->survivor_entries, i));
+    breadth->survivors.count = breadth->survivor_entries.count = 0;
+    return status;
+}
+
+/* The lightest configuration that is not done with, or UINT32_MAX. */
+static uint32_t breadth_first(struct breadth *breadth)
+{
+    for (; breadth->queue < breadth->queues.count; breadth->queue++) {
+        uint32_t first = ((struct queue *)breadth->queues.items + breadth->queue)->first;
+        if (first != 0)
+            return first - 1;
+    }
+    return UINT32_MAX;
+}
+
+static void breadth_dequeue(struct breadth *breadth, uint32_t number)
+{
+    struct queue *queue = (struct queue *)breadth->queues.items + breadth->queue;
+    queue->first = breadth_entry(&breadth->entries, number)->next;
+    breadth->position = 0;
+}
+
+/* Take one branch of a configuration. */
+static enum search_status breadth_expand(struct breadth *breadth, const struct problem *problem,
+                                         struct account *account, uint32_t number,
+                                         uint64_t *configurations)
+{
+    struct entry entry = *breadth_entry(&breadth->entries, number);
+    memcpy(breadth->parent, memo_block(&breadth->memo, number),
+           sizeof(uint64_t) * problem->width);
+    if (breadth->position == 0 && cursor_is_forced_done(problem, breadth->parent)) {
+        breadth_dequeue(breadth, number);
+        return breadth_survive(breadth, problem, account, entry);
+    }
+    int32_t operation = cursor_branch(problem, &breadth->cursor, breadth->parent, entry.origin,
+                               &breadth->position, breadth->child);
+    if (operation < 0) {
+        breadth_dequeue(breadth, number);
+        return SEARCH_PAUSED;
+    }
+    ++*configurations;
+    if (problem->slot[operation] < 0)
+        entry.weight += problem->weight[problem->transition[operation]];
+    entry.origin = cursor_branch_origin(problem, breadth->parent, operation);
+    if (breadth_step(breadth, account, &entry.last_step, operation) != 0)
+        return SEARCH_MEMORY;
+    return breadth_enter(breadth, problem, account, breadth->child, entry);
+}
+
+enum search_status breadth_run(struct breadth *breadth, const struct problem *problem,
+                               struct account *account, uint64_t *configurations,
+                               uint64_t limit)
+{
+    enum search_status status = SEARCH_PAUSED;
+    if (problem->n_returns == 0)
+        return SEARCH_VALID;
+    if (!breadth->has_begun) {
+        struct entry entry = {ORIGIN_NONE, NO_STEP, 0, 0};
+        breadth->has_begun = true;
+        memset(breadth->child, 0, sizeof(uint64_t) * problem->width);
+        breadth->child[0] = block_word(0, problem->initial);
+        status = breadth_enter(breadth, problem, account, breadth->child, entry);
+    }
+    while (status == SEARCH_PAUSED && *configurations < limit) {
+        uint32_t number = breadth_first(breadth);
+        bool is_full = breadth->survivors.count >= breadth->width;
+        breadth->has_dropped = breadth->has_dropped || (number != UINT32_MAX && is_full);
+        if (number == UINT32_MAX || is_full)
+            status = breadth_next_return(breadth, problem, account);
+        else
+            status = breadth_expand(breadth, problem, account, number, configurations);
+    }
+    return status;
+}
+
+int32_t breadth_order(const struct breadth *breadth, int32_t *operations)
+{
+    const struct step *steps = breadth->steps.items;
+    int32_t length = 0, written;
+    for (uint32_t at = breadth->final_step; at != NO_STEP; at = steps[at].before)
+        length++;
+    written = length;
+    for (uint32_t at = breadth->final_step; at != NO_STEP; at = steps[at].before)
+        operations[--written] = steps[at].operation;
+    return length;
+}
+
+void breadth_free(struct breadth *breadth, struct account *account)
+{
+    growing_free(&breadth->entries, account);
+    growing_free(&breadth->queues, account);
+    growing_free(&breadth->steps, account);
+    growing_free(&breadth->survivors, account);
+    growing_free(&breadth->survivor_entries, account);
+    memo_free(&breadth->memo, account);
+    breadth->final_step = NO_STEP;
+}
