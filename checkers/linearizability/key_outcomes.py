@@ -143,7 +143,7 @@ class _OutcomeJudge:
         proof = Proof("nonlinearizable", reason, ended)
         anomaly = explain(judgement.key, self._model, (), None, Possible(), proof)
         few = calls(sorted(witness, key=lambda each: each.indices[0]), self._model.reads)
-        if decider in _WITNESS_IS_ENOUGH:
+        if engine in _WITNESS_IS_ENOUGH:
             # Each value was set once, so that nothing that was left out can explain them.
             confirmation = confirmed_witness(self._model, few, few)
         else:
