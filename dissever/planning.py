@@ -7,7 +7,7 @@ Pure but for the versions of the machine. A run and a dry run start here.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,8 +26,10 @@ from dissever.harness.generator import (
     time_limit,
 )
 from dissever.harness.history import Key
+from dissever.harness.options import Option, OptionValue, checked_options, unknown
 from dissever.harness.plan import DISK_MB, Options, Plan, host_versions
-from dissever.harness.recovery import (
+from dissever.harness.recovery_names import (
+    MAJORITY_ONLY,
     COMPARE,
     COMPARE_AGAIN,
     PROGRESS,
@@ -37,10 +39,10 @@ from dissever.harness.recovery import (
     RESTART_AGAIN,
 )
 from dissever.harness.system import System
+from dissever.harness.system import checked as checked_for_system
 from dissever.nemesis import (
     FAULTS,
     KINDS,
-    MAJORITY_ONLY,
     Backend,
     Heals,
     PlannedOp,
@@ -53,9 +55,17 @@ from dissever.nemesis import (
 from dissever.nemesis import final as final_healing
 from dissever.nemesis import generator as play
 from dissever.nemesis import plan as draw_plan
-from dissever.workloads import WORKLOADS
+from dissever.workloads import WORKLOADS, served_by
 
-__all__ = ["check", "generator", "make_plan", "missing_fault", "repeat_command", "schedule"]
+__all__ = [
+    "budget",
+    "checked",
+    "generator",
+    "make_plan",
+    "missing",
+    "repeat_command",
+    "schedule",
+]
 
 FINAL_RATE = 500.0
 """Operations per second of the final reads."""
@@ -66,14 +76,14 @@ def make_plan(options: Options, system: System, started: datetime) -> Plan:
     options = msgspec.structs.replace(options, hosts=hosts(options.faults, options.disk_mb))
     return Plan(
         options=options,
-        command=repeat_command(options),
+        command=repeat_command(options, system),
         started=started.astimezone(UTC).isoformat(timespec="seconds"),
         versions={"dissever": __version__, **host_versions(), **system.versions(options)},
-        capabilities=CAPABILITIES[options.backend],
+        capabilities=options.backend.capabilities,
     )
 
 
-def repeat_command(options: Options) -> str:
+def repeat_command(options: Options, system: System) -> str:
     """The command line that repeats a run."""
     words = ["dissever", "test", options.system, "--workload", options.workload]
     if options.script:
@@ -91,26 +101,35 @@ def repeat_command(options: Options) -> str:
     words += ["--fault-interval", f"{options.fault_interval_s:g}"]
     if options.disk_mb != DISK_MB:
         words += ["--disk-mb", str(options.disk_mb)]
-    if options.values:
-        words += ["--values", str(options.values)]
-    for name, value in options.system_options.items():
-        words += [f"--{name}", str(value)]
+    words += _own_words(options.workload_options, WORKLOADS[options.workload].options)
+    words += _own_words(options.system_options, system.options)
     return shlex.join([*words, "--seed", str(options.seed)])
 
 
-def check(options: Options, system: System) -> None:
+def _own_words(options: Mapping[str, OptionValue], declared: Mapping[str, Option]) -> list[str]:
+    """The options of a system or a workload that are not as by default."""
+    return [
+        word
+        for name, value in options.items()
+        if value is not None and (name not in declared or value != declared[name].default)
+        for word in (f"--{name}", str(value))
+    ]
+
+
+def checked(options: Options, system: System) -> Options:
     """
-    Look at all options before anything runs.
+    The options with every default filled in, once all of them are known to fit.
 
     Raises:
         ValueError: With what was expected, and what came.
     """
-    if options.workload not in system.workloads:
-        raise ValueError(unknown("workload", options.workload, system.workloads))
-    if options.backend not in system.backends:
-        raise ValueError(unknown("backend", options.backend, system.backends))
-    system.check(options)
+    if options.workload not in served_by(system):
+        raise ValueError(unknown("workload", options.workload, served_by(system)))
+    declared = WORKLOADS[options.workload].options
+    own = checked_options(options.workload, declared, options.workload_options)
+    options = checked_for_system(msgspec.structs.replace(options, workload_options=own), system)
     schedule(options, system)
+    return options
 
 
 def missing(options: Options, system: System) -> str | None:

@@ -1,17 +1,18 @@
 """
 One run, from options to its judged history: what `dissever test` does, for programs.
 
-    judged = run(Options(system="simulated", workload="register", faults=("kill",))).judged
-    assert judged.results.verdict is Verdict.VALID
+    ended = run(Options(system="simulated", workload="register", faults=("kill",)))
+    assert ended.judged.results.verdict is Verdict.VALID
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -28,7 +29,7 @@ from dissever.nemesis import Environment, make_nemeses
 from dissever.systems import load
 from dissever.workloads import WORKLOADS
 
-__all__ = ["RUNS", "Run", "Unobserved", "run"]
+__all__ = ["RUNS", "Observe", "Run", "run"]
 
 RUNS: Final = Path("runs")
 """Where runs are kept, in the current directory."""
@@ -36,23 +37,31 @@ RUNS: Final = Path("runs")
 PLAN: Final = "plan.yaml"
 """In the run directory: the text of a plan that came from no file."""
 
+Observe: TypeAlias = Callable[[Plan], AbstractContextManager[Observer]]
+"""Watches a run of this plan while it lasts."""
 
-class Unobserved:
+
+class _Unobserved:
     """An observer that shows nothing."""
 
     def phase(self, name: str) -> None:
-        """Ignore it."""
+        pass
 
     def event(self, event: Event) -> None:
-        """Ignore it."""
+        pass
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that has ended: its directory, how it was judged, and its page."""
+    """
+    A run that has ended, and how it was judged.
+
+    `interruption` says why it ended early, and is empty otherwise.
+    """
 
     directory: Path
     plan: Plan
+    interruption: str
     judged: Judged
     page: Path
 
@@ -62,7 +71,7 @@ def run(
     system: System | None = None,
     *,
     runs: Path = RUNS,
-    observer: Observer | None = None,
+    observe: Observe = lambda _: nullcontext(_Unobserved()),
     keeps_data: bool = False,
 ) -> Run:
     """
@@ -71,39 +80,38 @@ def run(
     Args:
         system: None: the one that the options name.
         runs: The directory in which the run directory is made.
-        observer: Gets each phase and each event as it happens.
-        keeps_data: Whether the nodes' data stay also when the verdict is not invalid.
+        observe: Watches the run; its observer hears each phase and each event as it happens.
+        keeps_data: Whether the nodes' data stay whatever the verdict, not only if it is invalid.
 
     Raises:
         ValueError: When the options make no sense; nothing was written then.
         CannotRun: When this machine or the system does not let it happen. The message says what
             would help, and where the logs are.
-        KeyboardInterrupt: When it was interrupted before the first operation.
         OSError: When the run directory cannot be written.
     """
     system = system or load(options.system)
-    observer = observer or Unobserved()
-    planning.check(options, system)
+    options = planning.checked(options, system)
     if (missing := planning.missing(options, system)) is not None:
         raise CannotRun(missing)
     started = datetime.now(UTC)
     directory = store.create_run(runs, options, started)
     plan = planning.make_plan(_with_plan_file(options, directory), system, started)
     store.write_plan(directory, plan)
-    try:
-        outcome = execute(_test(plan, system), directory, observer)
-    except (CannotRun, OSError) as error:
-        reason = str(error).removeprefix("[Errno 0] ") or type(error).__name__
-        raise CannotRun(f"{reason} (logs are in {directory})") from error
-    if not (directory / store.HISTORY).exists():
-        raise CannotRun(f"{outcome.interruption} (logs are in {directory})")
-    observer.phase("judging")
-    judged = judge(directory)
-    observer.phase("writing the report")
-    page = publish(directory, judged)
+    with observe(plan) as observer:
+        try:
+            outcome = execute(_test(plan, system), directory, observer)
+        except (CannotRun, OSError) as error:
+            reason = str(error).removeprefix("[Errno 0] ") or type(error).__name__
+            raise CannotRun(f"{reason} (logs are in {directory})") from error
+        if not (directory / store.HISTORY).exists():
+            raise CannotRun(f"{outcome.interruption} (logs are in {directory})")
+        observer.phase("judging")
+        judged = judge(directory)
+        observer.phase("writing the report")
+        page = publish(directory, judged)
     if judged.results.verdict is not Verdict.INVALID and not keeps_data:
         store.drop_node_data(directory)
-    return Run(directory, plan, judged, page)
+    return Run(directory, plan, outcome.interruption, judged, page)
 
 
 def _with_plan_file(options: Options, directory: Path) -> Options:
@@ -117,7 +125,7 @@ def _with_plan_file(options: Options, directory: Path) -> Options:
 
 def _test(plan: Plan, system: System) -> Test:
     """What carries a plan out."""
-    options = plan.options
+    options, workload = plan.options, WORKLOADS[plan.options.workload]
 
     def nemeses(deployment: Deployment) -> Mapping[str, Nemesis]:
         environment = Environment(
@@ -138,6 +146,7 @@ def _test(plan: Plan, system: System) -> Test:
         plan=plan,
         system=system,
         generator=planning.generator(options, system),
-        client=WORKLOADS[options.workload].client,
+        store=workload.store,
+        client=workload.client,
         nemeses=nemeses,
     )

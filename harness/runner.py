@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 
 PREPARED_LIMIT_S = 30.0
+
+INTERRUPTED: Final = "interrupted"
+"""Why a run ended that Ctrl-C or SIGTERM ended after its first operation."""
 
 
 class CannotRun(Exception):
@@ -137,7 +140,7 @@ async def _interpret(test: Test, run: Path, observer: Observer, deployment: Depl
                 limits=TimeLimits(operation_s=options.operation_limit_s),
             )
         except asyncio.CancelledError:
-            return "interrupted"
+            return INTERRUPTED
         except Exception as error:  # Whatever ended it, what was recorded is judged.
             log.exception("the run ended early")
             return f"{type(error).__name__}: {error}"

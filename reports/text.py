@@ -36,29 +36,36 @@ def summary(
     results: Results,
     report: Path | None,
     counted: Figures | None = None,
+    *,
+    run: Path | None = None,
+    program: str = "dissever",
 ) -> Text:
     """
     What closes a run; the first line holds the verdict.
 
     Args:
-        report: The HTML page in its run directory, or None when nothing was written.
+        report: The HTML page, or None when none was written.
         counted: Of the whole history, where `history` is a part of it.
+        run: The run directory that was judged; None for a history file.
+        program: What the reader types to start dissever.
 
     Raises:
         MalformedHistory: When no run can have recorded the history.
     """
-    text = Text("\n".join(_lines(subject, history, results, report, counted)))
+    lines = [*_lines(subject, history, results, counted), ""]
+    lines += [] if report is None else [f"  report  {report}"]
+    if subject.command:
+        lines.append(f"  repeat  {program}{subject.command.removeprefix('dissever')}")
+    if run is not None:
+        lines.append(f"  check   {program} check {shlex.quote(str(run))}")
+    text = Text("\n".join(lines))
     text.highlight_regex(r"^\S+ [A-Z]+", COLOURS[results.verdict])
     text.highlight_regex(r"(?m)^  (report|repeat|check)", "dim")
     return text
 
 
 def _lines(
-    subject: Subject,
-    history: History,
-    results: Results,
-    report: Path | None,
-    counted: Figures | None,
+    subject: Subject, history: History, results: Results, counted: Figures | None
 ) -> Iterator[str]:
     found = episodes_of(history, subject.actions)
     yield f"{GLYPHS[results.verdict]} {results.verdict.word.upper()}"
@@ -73,13 +80,6 @@ def _lines(
         yield from _wrapped(DOES_NOT_MEAN[results.verdict], indent="  ")
     elif count > 1:
         yield f"  {count_text(count - 1, 'more anomaly')} in the report."
-    yield ""
-    if report is not None:
-        yield f"  report  {report}"
-    if subject.command:
-        yield f"  repeat  {subject.command}"
-    if report is not None:
-        yield f"  check   dissever check {shlex.quote(str(report.parent))}"
 
 
 def _counts(history: History, counted: Figures | None) -> str:

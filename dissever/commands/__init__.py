@@ -1,1 +1,1 @@
-"""The commands of the command line, a file for each group of them. They print; they decide nothing."""
+"""The commands, a file for each or for a few of one kind. They print, and decide nothing."""

@@ -9,10 +9,11 @@ import click
 import msgspec
 from rich.console import Console
 
-from dissever.checkers.models import MODELS
-from dissever.commands.output import EXIT_STATUS, print_json, print_verdict
+from dissever.checkers.linearizability.models import NAMES
+from dissever.commands.output import EXIT_STATUS, print_json, print_verdict, program
 from dissever.commands.params import Name
 from dissever.harness import store
+from dissever.harness.history import MalformedHistory
 from dissever.harness.reader import FormatError
 from dissever.judging import Judged, judge, judge_file, publish, read_judged, render
 
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 @click.option(
     "--model",
     "-m",
-    type=Name("model", tuple(MODELS)),
+    type=Name("model", NAMES),
     default="cas-register",
     show_default=True,
     help="What a history file must be linearizable as.",
@@ -51,13 +52,14 @@ def check(path: Path, model: str, keyed: bool, html: Path | None, is_json: bool)
     """
     if path.is_dir() and html is not None:
         raise click.UsageError("--html is for history files; a run has index.html in its directory")
+    run, page = None, html
     try:
         if path.is_dir():
             run = store.find_run(path)
             judged = judge(run)
-            page: Path | None = publish(run, judged)
+            page = publish(run, judged)
         else:
-            judged, page = _judged(path, model, keyed), html
+            judged = _judged(path, model, keyed)
     except (OSError, FormatError, msgspec.DecodeError) as error:
         raise click.ClickException(f"{path}: {error}") from error
     for note in judged.notes:
@@ -67,7 +69,7 @@ def check(path: Path, model: str, keyed: bool, html: Path | None, is_json: bool)
     if is_json:
         print_json(judged.results)
     else:
-        print_verdict(judged, page)
+        print_verdict(judged, page, run)
     return EXIT_STATUS[judged.results.verdict]
 
 
@@ -105,6 +107,6 @@ def report(path: Path) -> int:
         raise click.ClickException(
             f"{error}; `dissever check {path}` judges the run first"
         ) from error
-    except (OSError, FormatError, msgspec.DecodeError) as error:
+    except (OSError, FormatError, MalformedHistory, msgspec.DecodeError) as error:
         raise click.ClickException(f"{path}: {error}") from error
     return 0

@@ -1,4 +1,4 @@
-"""What commands print at their end: the verdict, its exit status, and commands that can be typed."""
+"""What commands print at their end: the verdict, and commands that can be typed."""
 
 from __future__ import annotations
 
@@ -41,3 +41,17 @@ def _near(path: Path) -> str:
 def print_json(value: Any) -> None:
     """A value as JSON, and nothing else, on standard output."""
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_verdict(judged: Judged, page: Path | None, run: Path | None = None) -> None:
+    """The summary of what was judged, with commands that work from here."""
+    text = summary(
+        judged.subject,
+        judged.history,
+        judged.results,
+        page,
+        judged.figures,
+        run=run,
+        program=program(),
+    )
+    Console().print(text, highlight=False, soft_wrap=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -15,58 +17,77 @@ from dissever import planning
 from dissever.commands.output import EXIT_STATUS, print_verdict
 from dissever.commands.params import Concurrency, Name, Nodes, Setting
 from dissever.display import Display
+from dissever.harness.cluster.backends import Backend
+from dissever.harness.options import Option
 from dissever.harness.plan import DISK_MB, Options
 from dissever.harness.runner import CannotRun
 from dissever.harness.system import System
-from dissever.nemesis import BACKENDS, FAULTS, read_script
+from dissever.nemesis import FAULTS, read_script
 from dissever.running import RUNS, run
 from dissever.systems import SYSTEMS, load
 from dissever.workloads import WORKLOADS
 
-_OWN = "dissever.options of the system"
-"""Where click's context keeps what was given for the system's own options."""
+DEFAULT_WORKLOAD: Final = "register"
+
+_OWN: Final = "dissever.own_options"
+"""Where click's context keeps what was given for options of the system and of the workload."""
 
 
-class SystemCommand(click.Command):
-    """Has the options of the system that the command line names, such as `--consistency`."""
+class TestCommand(click.Command):
+    """Also has the options that the system and the workload of the command line declare."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Look for the system first: it says which options there are."""
-        ctx.meta[_OWN] = {}
-        ctx.obj = next((load(word) for word in args if word in SYSTEMS), None)
+        """Look for the two first: they say which options there are."""
+        system = next((load(word) for word in args if word in SYSTEMS), None)
+        workload = WORKLOADS.get(_workload_named(args))
+        ctx.meta[_OWN] = {"system": {}, "workload": {}}
+        ctx.obj = [
+            _option(owner, name, option)
+            for owner, declared in (
+                ("system", system.options if system else {}),
+                ("workload", workload.options if workload else {}),
+            )
+            for name, option in declared.items()
+        ]
         return super().parse_args(ctx, args)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Those of every system, then those of this one."""
-        system: System | None = ctx.obj
-        own = [] if system is None else [_option(name, system) for name in system.options]
-        return [*super().get_params(ctx), *own]
+        """Those of every test, then the declared ones."""
+        return [*super().get_params(ctx), *ctx.obj]
 
 
-def _option(name: str, system: System) -> click.Option:
-    """An option of the system's, by its own name."""
-    declared = system.options[name]
+def _workload_named(args: Sequence[str]) -> str:
+    for word, following in zip(args, [*args[1:], ""], strict=True):
+        if word in ("-w", "--workload"):
+            return following
+        if word.startswith("--workload="):
+            return word.removeprefix("--workload=")
+    return DEFAULT_WORKLOAD
+
+
+def _option(owner: str, name: str, declared: Option) -> click.Option:
+    """An option that the system or the workload declares."""
 
     def keep(ctx: click.Context, _: click.Parameter, value: Any) -> None:
         if value is not None:
-            ctx.meta[_OWN][name] = value
+            ctx.meta[_OWN][owner][name] = value
 
     return click.Option(
         [f"--{name}"],
-        metavar="VALUE",
+        metavar="|".join(declared.choices) or "VALUE",
         expose_value=False,
         callback=keep,
-        help=f"Of {system.name}: {declared.description}.",
+        help=f"Of the {owner}: {declared.description}.",
     )
 
 
-@click.command(cls=SystemCommand, short_help="Run a workload under faults, and judge it.")
+@click.command(cls=TestCommand, short_help="Run a workload under faults, and judge it.")
 @click.argument("system", type=Name("system", tuple(SYSTEMS)))
 @click.option(
     "--workload",
     "-w",
     type=Name("workload", tuple(WORKLOADS)),
-    default="register",
+    default=DEFAULT_WORKLOAD,
     show_default=True,
     help="What clients do.",
 )
@@ -83,8 +104,8 @@ def _option(name: str, system: System) -> click.Option:
     "--plan",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
-    help="Take the faults from a YAML file, or from the schedule.jsonl of a recorded run, instead of"
-    " drawing them from the seed. See docs/faults.md.",
+    help="Take the faults from a YAML file, or from the schedule.jsonl of a recorded run, instead"
+    " of drawing them from the seed. See docs/faults.md.",
 )
 @click.option(
     "--nodes",
@@ -96,7 +117,7 @@ def _option(name: str, system: System) -> click.Option:
 )
 @click.option(
     "--backend",
-    type=Name("backend", BACKENDS),
+    type=Name("backend", tuple(Backend)),
     help="Where nodes run. By default the first backend that `dissever list` has for the system.",
 )
 @click.option(
@@ -125,13 +146,6 @@ def _option(name: str, system: System) -> click.Option:
 )
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same plan."
-)
-@click.option(
-    "--values",
-    type=click.IntRange(0, 1000),
-    default=0,
-    show_default=True,
-    help="Draw values from this many. With 0 every value is unique, and checks are fast.",
 )
 @click.option(
     "--fault-interval",
@@ -190,7 +204,6 @@ def test(
     concurrency: tuple[int, bool],
     time_limit: float,
     seed: int | None,
-    values: int,
     fault_interval: float,
     operation_limit: float,
     disk_mb: int,
@@ -211,7 +224,7 @@ def test(
     dissever test dqlite -w register --plan runs/latest/schedule.jsonl
     dissever test dqlite -f partition,kill --backend containers --version debian13
 
-    A system has options of its own: `dissever test dqlite --help`.
+    Systems and workloads have options of their own: `dissever test dqlite -w set --help`.
     """
     under_test = load(system)
     script, named = _script(plan, faults)
@@ -224,29 +237,34 @@ def test(
             script=script,
             script_path=str(plan or ""),
             nodes=nodes,
-            backend=backend or under_test.backends[0],
+            backend=Backend(backend or under_test.backends[0]),
             rate=rate,
             concurrency=count * len(nodes) if per_node else count,
             time_limit_s=time_limit,
             operation_limit_s=operation_limit,
             fault_interval_s=fault_interval,
             seed=random.SystemRandom().randrange(1 << 32) if seed is None else seed,
-            values=values,
             disk_mb=disk_mb,
-            system_options=checked_options(under_test, {**dict(settings), **ctx.meta[_OWN]}),
+            workload_options=ctx.meta[_OWN]["workload"],
+            system_options={**dict(settings), **ctx.meta[_OWN]["system"]},
         )
-        planning.check(options, under_test)
+        options = planning.checked(options, under_test)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if dry_run:
         _print_schedule(options, under_test)
         return 0
-    with Display(options, Console(stderr=True), is_quiet=quiet) as display:
-        try:
-            ended = run(options, under_test, runs=runs, observer=display, keeps_data=keep_data)
-        except (CannotRun, OSError) as error:
-            raise click.ClickException(str(error)) from error
-    print_verdict(ended.judged, ended.page)
+    try:
+        ended = run(
+            options,
+            under_test,
+            runs=runs,
+            observe=partial(Display, console=Console(stderr=True), is_quiet=quiet),
+            keeps_data=keep_data,
+        )
+    except (CannotRun, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    print_verdict(ended.judged, ended.page, ended.directory)
     return EXIT_STATUS[ended.judged.results.verdict]
 
 
@@ -269,5 +287,5 @@ def _print_schedule(options: Options, under_test: System) -> None:
         value = msgspec.json.encode(op.value).decode()
         table.add_row(f"{op.offset_ns / 1e9:7.3f} s", op.process, op.f, value)
     console = Console()
-    console.print(planning.repeat_command(options), soft_wrap=True, highlight=False)
+    console.print(planning.repeat_command(options, under_test), soft_wrap=True, highlight=False)
     console.print(table)

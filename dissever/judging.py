@@ -1,0 +1,251 @@
+"""
+From a history to a verdict and its reports: what `dissever check` does, for programs.
+
+    judged = judge(Path("runs/latest"))
+    judged = judge_file(Path("history.edn"), "cas-register")
+
+A run directory is judged by the checkers of its workload and by those of every run. A history file
+is judged as objects of one model. Everything is judged, at every size; of a large file the page
+draws the operations that matter and a sample of the others.
+"""
+
+from __future__ import annotations
+
+import shlex
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from msgspec import structs
+
+from dissever import __version__
+from dissever.checkers import (
+    Evidence,
+    Linearizable,
+    Liveness,
+    LogPatterns,
+    NodeLog,
+    Stats,
+    compose,
+)
+from dissever.checkers.linearizability import model_named
+from dissever.harness import store
+from dissever.harness.history import History, MalformedHistory
+from dissever.harness.plan import host_versions
+from dissever.harness.reader import Loaded, read_history
+from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
+from dissever.native.columns import FAIL, INFO, OK, Columns
+from dissever.reports import (
+    Figures,
+    Subject,
+    figures,
+    named_indices,
+    render_html,
+    render_junit,
+)
+from dissever.workloads import WORKLOADS
+
+__all__ = ["Judged", "judge", "judge_file", "publish", "read_judged", "render"]
+
+WHOLE_OPERATIONS_MAX: Final = 150_000
+SAMPLE_MAX: Final = 20_000
+"""How many operations are drawn of a file that is too large to be drawn whole."""
+
+LINEARIZABLE: Final = "linearizable"
+
+Progress: TypeAlias = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """
+    A history, and what came of it.
+
+    `history` is what a page draws: everything, or of a large file a part, and then `figures` count
+    the whole. It is empty when nothing was judged, and the results say why. `notes` say what was
+    left out or made up.
+    """
+
+    subject: Subject
+    history: History
+    results: Results
+    notes: tuple[str, ...] = ()
+    figures: Figures | None = None
+
+
+def judge(run: Path) -> Judged:
+    """
+    Judge the history of a run directory.
+
+    Raises:
+        OSError: When the plan or the history is missing.
+        FormatError: When the history is none.
+        msgspec.DecodeError: When another file of the directory holds something else.
+    """
+    plan = store.read_plan(run)
+    options, actions = plan.options, plan.actions
+    try:
+        loaded = read_history(run / store.HISTORY)
+    except MalformedHistory as error:
+        return _unjudged(Subject.of(plan), "run", f"malformed: {error}")
+    checkers: dict[str, Checker] = {
+        **WORKLOADS[options.workload].checkers(options),
+        "liveness": Liveness(actions),
+        "stats": Stats(actions),
+        "faults": Evidence(actions),
+        "logs": LogPatterns(tuple(_node_logs(run, options.nodes))),
+    }
+    results = compose(checkers, loaded.history, Budget())
+    interruption = store.read_outcome(run).interruption
+    reasons = [f"the run ended early: {interruption}"] if interruption else []
+    reasons += loaded.notes
+    if reasons:
+        early = Result(checker="run", verdict=Verdict.UNKNOWN, why="; ".join(reasons))
+        results = merge((*results.results, early))
+    return Judged(Subject.of(plan), loaded.history, results)
+
+
+def read_judged(run: Path) -> Judged:
+    """
+    A run directory with the results that were written when it was judged.
+
+    Raises:
+        FileNotFoundError: When the run was never judged.
+        MalformedHistory: When no run can have recorded the history.
+        OSError, FormatError, msgspec.DecodeError: As `judge`.
+    """
+    subject, results = Subject.of(store.read_plan(run)), store.read_results(run)
+    return Judged(subject, read_history(run / store.HISTORY).history, results)
+
+
+def publish(run: Path, judged: Judged) -> Path:
+    """Write the results, the page and the JUnit file into the run directory; the page's path."""
+    store.write_results(run, judged.results)
+    page = run / store.REPORT
+    page.write_text(render(judged), encoding="utf-8")
+    junit = render_junit(judged.subject, judged.history, judged.results, str(page))
+    (run / store.JUNIT).write_text(junit, encoding="utf-8")
+    return page
+
+
+def render(judged: Judged) -> str:
+    """The report as one HTML page."""
+    return render_html(judged.subject, judged.history, judged.results, counted=judged.figures)
+
+
+def judge_file(
+    path: Path,
+    model: str,
+    *,
+    keyed: bool = False,
+    budget: Budget | None = None,
+    progress: Progress = lambda _: None,
+) -> Judged:
+    """
+    Judge each key of a history file as an object of the model.
+
+    Ctrl-C leaves unknown what was not judged. A history that no run can have recorded is unknown.
+
+    Args:
+        model: A name in `MODELS`, or an alias of one.
+        keyed: Values of clients are pairs [key value] of many independent objects.
+        progress: Hears what begins.
+
+    Raises:
+        OSError: When the file cannot be read.
+        FormatError: When it is no history.
+    """
+    progress(f"reading {path.stat().st_size / 1e6:,.1f} MB")
+    words = ["dissever", "check", str(path), "--model", model, *(["--keyed"] if keyed else [])]
+    subject = Subject(
+        system=path.name,
+        workload=f"a recorded history, as {model}",
+        command=shlex.join(words),
+        options={"file": str(path), "model": model, "keyed": keyed},
+        versions={"dissever": __version__, **host_versions()},
+    )
+    try:
+        loaded = read_history(path, keyed=keyed)
+        progress(f"judging {len(loaded.history):,} events")
+        result = Linearizable(model_named(model))(loaded.history, budget or Budget())
+    except MalformedHistory as error:
+        return _unjudged(subject, LINEARIZABLE, f"malformed: {error}")
+    except KeyboardInterrupt:
+        return _unjudged(subject, LINEARIZABLE, "interrupted: stopped before anything was judged")
+    history, counted = _drawn(loaded.history, merge([result]))
+    notes = loaded.notes
+    if counted is not None:
+        count, drawn = len(loaded.history.columns), len(history.operations)
+        notes += (f"of {count:,} operations {drawn:,} are drawn, and give the latencies",)
+    results = merge([result, _about(loaded, notes)])
+    return Judged(_described(subject, loaded), history, results, notes, counted)
+
+
+def _unjudged(subject: Subject, checker: str, why: str) -> Judged:
+    result = Result(checker=checker, verdict=Verdict.UNKNOWN, why=why)
+    return Judged(subject, History(), merge([result]))
+
+
+def _described(subject: Subject, loaded: Loaded) -> Subject:
+    """With what the file says of nodes, clients and pace."""
+    seconds = loaded.history.duration_ns / 1e9
+    rate = round(len(loaded.history.columns) / seconds, 1) if seconds > 0 else 0.0
+    return structs.replace(
+        subject,
+        nodes=loaded.nodes,
+        concurrency=loaded.open_max,
+        options={**subject.options, "rate": rate},
+    )
+
+
+def _drawn(history: History, results: Results) -> tuple[History, Figures | None]:
+    """What a page draws, and the figures of the whole when it is a part."""
+    columns = history.columns
+    if len(columns) <= WHOLE_OPERATIONS_MAX:
+        return history, None
+    part = history.chosen(_shown(columns, results))
+    count = bytes(columns.type).count
+    counted = replace(
+        figures(part.operations, end_ns=history.duration_ns),
+        ok=count(OK),
+        fail=count(FAIL),
+        info=count(INFO),
+        silence_ns=None,
+    )
+    return part, counted
+
+
+def _shown(columns: Columns, results: Results) -> Sequence[int]:
+    """Positions of what anomalies speak of, and of others at even distances."""
+    count = len(columns)
+    shown = set(range(0, count, -(-count // SAMPLE_MAX) or 1))
+    for index in named_indices(results):
+        place = bisect_left(columns.inv, index)
+        if place < count and columns.inv[place] == index:
+            shown.add(place)
+    return sorted(shown)
+
+
+def _about(loaded: Loaded, notes: Sequence[str]) -> Result:
+    """What was read, as a result of its own, so that every report shows it."""
+    count = len(loaded.history)
+    return Result(
+        checker="file",
+        verdict=Verdict.VALID,
+        why="; ".join((f"{loaded.format}, {count:,} events", *notes)),
+        details={"format": str(loaded.format), "events": count, "notes": list(notes)},
+    )
+
+
+def _node_logs(run: Path, nodes: Sequence[str]) -> Iterator[NodeLog]:
+    """The logs and exit statuses that the nodes left behind."""
+    for node in nodes:
+        directory = store.node_directory(run, node)
+        for path in sorted(directory.glob("*.log")):
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            yield NodeLog(node, str(path.relative_to(run)), lines)
+        statuses = [each.exit_status for each in store.read_exits(run, node)]
+        signals = tuple(-status for status in statuses if status < 0)
+        yield NodeLog(node, str((directory / store.EXITS).relative_to(run)), exit_signals=signals)
