@@ -45,7 +45,6 @@ from dissever.harness.runner import Test
 from dissever.harness.system import Deployment, System
 from dissever.nemesis import (
     FAULTS,
-    KINDS,
     MAJORITY_ONLY,
     Backend,
     Environment,
@@ -142,7 +141,7 @@ def missing_fault(options: Options, system: System) -> str | None:
     """Why a fault that is asked for cannot strike on this machine, with the remedy, or None."""
     backend = Backend(options.backend)
     for name in dict.fromkeys(each.partition(":")[0] for each in options.faults):
-        missing = KINDS[name].missing(backend)
+        missing = FAULTS[name].missing(backend)
         if missing is not None:
             return f"the fault {name} cannot be injected: {missing.reason}; {missing.remedy}"
     return None

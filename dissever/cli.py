@@ -34,7 +34,7 @@ from dissever.harness.history import MalformedHistory
 from dissever.harness.plan import DISK_MB, Options, Plan
 from dissever.harness.results import Results, Verdict
 from dissever.harness.runner import CannotRun, execute
-from dissever.nemesis import BACKENDS, EVENTS, KINDS, read_script
+from dissever.nemesis import FAULTS, TRIGGERS, Backend, read_script
 from dissever.params import Concurrency, Name, Nodes, Setting, unknown
 from dissever.reports import summary
 from dissever.reproduce import reproduce
@@ -111,7 +111,7 @@ def cli(verbose: int) -> None:
     "-f",
     default="",
     metavar="NAME,…",
-    help="What breaks: " + ", ".join(KINDS) + "; a name may carry a target, partition:leader.",
+    help="What breaks: " + ", ".join(FAULTS) + "; a name may carry a target, partition:leader.",
 )
 @click.option(
     "--plan",
@@ -130,7 +130,7 @@ def cli(verbose: int) -> None:
 )
 @click.option(
     "--backend",
-    type=Name("backend", BACKENDS),
+    type=Name("backend", tuple(Backend)),
     help="Where nodes run; by default the first that `dissever list` has for the system.",
 )
 @click.option(
@@ -296,7 +296,7 @@ def _script(path: Path | None, faults: str) -> tuple[str, tuple[str, ...]]:
         raise click.UsageError("expected --faults or --plan, got both")
     try:
         text = path.read_text(encoding="utf-8")
-        return text, read_script(text).kinds
+        return text, read_script(text).names
     except (OSError, ValueError) as error:
         raise click.UsageError(f"{path}: {error}") from error
 
@@ -499,8 +499,8 @@ def list_() -> int:
     for title, rows in (
         ("systems", _system_rows()),
         ("workloads", [(name, workload.description) for name, workload in WORKLOADS.items()]),
-        ("faults", [(name, fault.description) for name, fault in KINDS.items()]),
-        ("events", [(name, event.description) for name, event in EVENTS.items()]),
+        ("faults", [(name, fault.description) for name, fault in FAULTS.items()]),
+        ("triggers", [(name, each.description) for name, each in TRIGGERS.items()]),
         ("checkers", list(CHECKERS.items())),
         ("models", [(name, model.description) for name, model in MODELS.items()]),
     ):

@@ -16,7 +16,7 @@ import msgspec
 from dissever import __version__
 from dissever.harness.client import Missing
 from dissever.harness.cluster import backends
-from dissever.nemesis import KINDS, Backend
+from dissever.nemesis import FAULTS, Backend
 from dissever.nemesis.toxiproxy import server as toxiproxy
 from dissever.systems import SYSTEMS, load
 
@@ -100,8 +100,8 @@ def _engine(missing: Missing | None) -> list[Finding]:
 def _faults(tried: Mapping[Backend, Missing | None]) -> list[FaultFinding]:
     """Every fault on every backend."""
     return [
-        _fault(name, backend, absent or kind.missing(backend))
-        for name, kind in KINDS.items()
+        _fault(name, backend, absent or record.missing(backend))
+        for name, record in FAULTS.items()
         for backend, absent in tried.items()
     ]
 

@@ -11,7 +11,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from dissever.harness.cluster import Cluster
 from dissever.harness.history import Key, Process, Type
 
 ANY_PROCESS = -1
@@ -87,7 +86,7 @@ class Missing:
 class Nemesis(Protocol):
     """Injects one kind of fault and heals it."""
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         """Why this fault cannot run on the cluster, or None."""
         ...
 

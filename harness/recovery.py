@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dissever.harness.client import Completion, Invocation, Missing
-from dissever.harness.cluster import Cluster
 from dissever.harness.system import Deployment
 
 __all__ = [
@@ -53,7 +52,7 @@ class Recovery:
         self._is_well = True
         """Whether what was asked for last came."""
 
-    def probe(self, cluster: Cluster) -> Missing | None:
+    def probe(self) -> Missing | None:
         return None
 
     async def invoke(self, invocation: Invocation) -> Completion:

@@ -99,7 +99,7 @@ async def _interpret(test: Test, run: Path, observer: Observer, deployment: Depl
     options = test.plan.options
     nemeses = dict(test.nemeses(deployment))
     for name, nemesis in nemeses.items():
-        missing = nemesis.probe(deployment.cluster)
+        missing = nemesis.probe()
         if missing is not None:
             raise CannotRun(
                 f"the fault {name} cannot be injected: {missing.reason}; {missing.remedy}"

@@ -1,9 +1,9 @@
 """
-Scripts that run on a node's host by `Cluster.command`, in whatever Python is there.
+Scripts that run on a node's host by `HostCommands.command`, in whatever Python is there.
 
-They are faults' hands and eyes where the harness cannot reach: on a disk that only the host sees,
-under a clock that only its processes have. Each prints one line of JSON. The long ones end by
-themselves, so that nothing is left when nobody hears them any more.
+They act and look where the harness cannot reach: on a disk that only the host sees, under a clock
+that only its processes have. Each prints one line of JSON. The long ones end by themselves, so that
+nothing is left behind when the harness is gone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from dissever.harness.cluster import Cluster
+from dissever.nemesis.abilities import WithDisks, WithHosts
 
 __all__ = [
     "BALLOON",
@@ -33,10 +33,10 @@ __all__ = [
 ]
 
 BURST_S = 8.0
-"""A script that goes on and on is started again after so long: below the time limit of requests."""
+"""A script that goes on is started again after this time, which is below the limit of requests."""
 
 
-async def run(cluster: Cluster, node: str, script: str, *arguments: object) -> dict[str, Any]:
+async def run(cluster: WithHosts, node: str, script: str, *arguments: object) -> dict[str, Any]:
     """
     Run one of the scripts, and read what it prints.
 
@@ -48,11 +48,11 @@ async def run(cluster: Cluster, node: str, script: str, *arguments: object) -> d
     if done.exit_status:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise OSError(0, f"{node}: a script on its host failed: {last}")
-    told: dict[str, Any] = msgspec.json.decode(done.stdout)
-    return told
+    printed: dict[str, Any] = msgspec.json.decode(done.stdout)
+    return printed
 
 
-async def probe_write(cluster: Cluster, node: str, pages: int) -> dict[str, Any]:
+async def probe_write(cluster: WithDisks, node: str, pages: int) -> dict[str, Any]:
     """
     Write to a node's disk, once: see `PROBE_WRITE`.
 
@@ -177,10 +177,10 @@ for path in glob.glob("/proc/[0-9]*"):
 
 def look():
     before = time.time_ns()
-    told = subprocess.run(["date", "+%s %N"], env={**os.environ, **environment},
+    date = subprocess.run(["date", "+%s %N"], env={**os.environ, **environment},
                           capture_output=True, text=True, check=True).stdout.split()
     after = time.time_ns()
-    offset_ns = int(told[0]) * 1000000000 + int(told[1]) - (before + after) // 2
+    offset_ns = int(date[0]) * 1000000000 + int(date[1]) - (before + after) // 2
     return after / 1e9, offset_ns / 1e6, (after - before) / 2e6
 
 seen = []
@@ -250,7 +250,7 @@ os.fsync(file)
 os.pwrite(file, b"n" * 65536, 0)
 print(json.dumps({}))
 """
-"""`DIRECTORY`: 128 sectors of a file are synced, then written anew and not synced."""
+"""`DIRECTORY`: 128 sectors of a file are synced, then written again and not synced."""
 
 READ_UNSYNCED = """
 import json, os, sys

@@ -11,7 +11,7 @@ import asyncio
 import socket
 from typing import Final
 
-from dissever.harness.cluster import Cluster
+from dissever.nemesis.abilities import WithHosts
 
 __all__ = ["ECHO_PORT", "Probes"]
 
@@ -51,7 +51,7 @@ Streams(address, Stream).serve_forever()
 class Probes:
     """The echoes of one cluster; `lay` starts them."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: WithHosts) -> None:
         self._cluster = cluster
         self._turn = asyncio.Lock()
         self._is_laid = False

@@ -23,8 +23,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from dissever.harness.cluster import Cluster
 from dissever.harness.cluster.hosts import SYN_RETRIES
+from dissever.nemesis.abilities import WithHosts
 from dissever.nemesis.partitions.grudges import Link
 from dissever.nemesis.probes import ECHO_PORT, Probes
 from dissever.nemesis.toxiproxy import Proxy, Toxic, Toxiproxy, Unreachable, Wedged, server
@@ -75,7 +75,7 @@ class Proxies:
     for a peer that takes nothing. The connections through that server end with it.
     """
 
-    def __init__(self, cluster: Cluster, probes: Probes, ports: Sequence[int]) -> None:
+    def __init__(self, cluster: WithHosts, probes: Probes, ports: Sequence[int]) -> None:
         """`ports`: where nodes listen for each other."""
         self._cluster = cluster
         self._probes = probes

@@ -13,29 +13,24 @@ what nodes sent went through the proxies, and nothing past them.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from dissever.harness.client import Completion, Invocation, Missing, Primaries
-from dissever.harness.cluster import Cluster
-from dissever.nemesis.connections.kinds import TOXIC_KINDS
-from dissever.nemesis.connections.measures import MEASURES, Measured
+from dissever.nemesis.connections.measures import Measure, Measured
 from dissever.nemesis.connections.proxies import Proxies
-from dissever.nemesis.links import LinkChoice, LinkSpec, Way, choose_links
-from dissever.nemesis.nodes.down import known_primaries
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, Outcome
+from dissever.nemesis.parameters import Settings
 from dissever.nemesis.partitions.grudges import Link
-from dissever.nemesis.requests import Request, read_request
+from dissever.nemesis.requests import Request
 from dissever.nemesis.toxiproxy import Direction, Effect, Toxic
 
-__all__ = ["ToxicFault"]
-
-log = logging.getLogger(__name__)
+__all__ = ["ToxicFault", "ToxicOf"]
 
 LOOKS: Final = 12
-"""A busy host may measure wrongly; so many looks before that counts."""
+"""How often to look before a wrong measure counts: a busy host may measure wrongly."""
 
 ERROR_GAP_S: Final = 0.2
 """A server that was replaced meanwhile is there again."""
@@ -47,7 +42,7 @@ class InForce:
 
     targets: tuple[str, ...]
     links: tuple[Link, ...]
-    settings: Mapping[str, Any]
+    settings: Settings
     toxics: Mapping[str, Mapping[str, tuple[Toxic, ...]]]
     traffic: Mapping[Link, Mapping[str, int]]
     replaced: Mapping[str, int]
@@ -58,35 +53,25 @@ class InForce:
         return tuple(every[direction] for direction in sorted(every))
 
 
+ToxicOf: TypeAlias = Callable[[Settings], Effect]
+"""Settings -> what Toxiproxy is to do; raises ValueError when they do not fit."""
+
+
 class ToxicFault:
-    """`start-<name>` spoils links, `stop-<name>` heals them. A second start replaces the first."""
+    """Implements `Injector` for one kind of toxic. A second injection replaces the first."""
 
     def __init__(
-        self,
-        name: str,
-        cluster: Cluster,
-        proxies: Proxies,
-        *,
-        primaries: Primaries | None,
-        seed: int,
+        self, fault: Fault, site: Site, *, effect: ToxicOf, measure: Measure, number: int
     ) -> None:
-        """`name`: one of `TOXIC_KINDS`. `seed`: for invocations that bring none of their own."""
-        self._name = name
-        self._kind = TOXIC_KINDS[name]
-        self._number = list(TOXIC_KINDS).index(name)
-        self._twin = f"twin of {name}"
-        self._cluster = cluster
-        self._proxies = proxies
-        self._primaries = primaries
-        self._seed = seed
-        self._count = 0
+        """`number`: of its twins' port; no two faults share one."""
+        self._name = fault.name
+        self._effect = effect
+        self._measure_one = measure
+        self._number = number
+        self._twin = f"twin of {fault.name}"
+        self._aiming = site.aiming
+        self._proxies: Proxies = site.proxies
         self._now: InForce | None = None
-
-    def probe(self, cluster: Cluster) -> Missing | None:
-        """A link needs two ends."""
-        if len(cluster.nodes) < 2:
-            return Missing("there is no link between nodes", "run with at least 2 nodes")
-        return None
 
     async def prepare(self) -> bool:
         """Put every link behind a proxy, and do without the connections that there were."""
@@ -95,41 +80,14 @@ class ToxicFault:
         await self._proxies.lay()
         return True
 
-    async def invoke(self, invocation: Invocation) -> Completion:
-        """
-        Spoil or heal.
-
-        Raises:
-            ValueError: For another `f`, a spec or a setting that there is not.
-            OSError: When a server cannot be asked.
-        """
-        if invocation.f == f"start-{self._name}":
-            return await self._start(invocation)
-        if invocation.f == f"stop-{self._name}":
-            return await self._stop(invocation)
-        raise ValueError(f"expected start-{self._name} or stop-{self._name}, got {invocation.f!r}")
-
-    async def heal(self) -> None:
-        """Take this fault's toxics off every proxy, and look at nothing."""
-        if self._now is not None:
-            await self._remove(self._now)
-            self._now = None
-
-    async def _start(self, invocation: Invocation) -> Completion:
-        self._count += 1
-        settings = ("way", "toxicity", *self._kind.settings)
-        stream = f"{self._seed}/{self._name}/{self._count}"
-        spec = LinkSpec.ONE
-        request = read_request(invocation.value, spec=spec, stream=stream, extra=settings)
-        told = self._kind.filled(request.told)
-        effect = self._kind.effect(told)
+    async def inject(self, request: Request) -> Outcome:
+        settings = request.settings
         await self._proxies.lay()
-        await self.heal()
-        choice, way = await self._choose(request)
-        toxicity = float(request.told.get("toxicity", 1.0))
-        toxics = self._toxics(choice.links, effect, toxicity)
+        await self.release()
+        choice = await self._aiming.links(request)
+        toxics = self._toxics(choice.links, self._effect(settings), float(settings["toxicity"]))
         traffic, replaced = await self._proxies.traffic(), self._proxies.replaced
-        now = InForce(choice.targets, choice.links, told, toxics, traffic, replaced)
+        now = InForce(choice.targets, choice.links, settings, toxics, traffic, replaced)
         twins = (self._proxies.twin(node, self._twin, self._number) for node in toxics)
         await asyncio.gather(*twins)
         before = await self._measure(now, is_so=False)
@@ -139,53 +97,39 @@ class ToxicFault:
         during = await self._measure(now, is_so=True)
         wrong = sorted(node for node in now.toxics if not during[node].is_so or before[node].is_so)
         wanted = sum(len(toxics) for of in now.toxics.values() for toxics in of.values())
-        is_held = bool(wanted) and found == wanted and not wrong
-        log.info("%s: %s %s, held: %s", self._name, choice.targets, told, is_held)
         evidence = {
-            "held": is_held,
             "links": len(choice.links),
             "toxics": found,
             "before": _facts(before),
             "during": _facts(during),
         }
-        value = {
-            "spec": request.spec,
-            "targets": list(choice.targets),
-            "way": way.value,
-            **told,
-            "toxicity": toxicity,
-            **choice.notes,
-            "evidence": evidence,
-        }
-        return invocation.info(None if is_held else f"{self._name} did not take hold", value)
+        is_held = bool(wanted) and found == wanted and not wrong
+        return Outcome(choice.targets, is_held, evidence, choice.notes)
 
-    async def _stop(self, invocation: Invocation) -> Completion:
+    async def heal(self) -> Outcome:
         now = self._now
         if now is None:
-            return invocation.info(None, {"targets": [], "evidence": {"healed": True}})
+            return Outcome((), True, {})
         passed = _since(now.traffic, await self._proxies.traffic())
         await self._remove(now)
         left = await self._found(now)
         after = await self._measure(now, is_so=False)
         self._now = None
         past = sum(counts["past"] for counts in passed.values())
-        is_healed = not left and not past and not any(each.is_so for each in after.values())
-        log.info("%s: healed %s: %s", self._name, now.targets, is_healed)
         evidence = {
-            "healed": is_healed,
             "toxics": left,
             "after": _facts(after),
             "servers_replaced": _more(now.replaced, self._proxies.replaced),
             "packets": {f"{a}->{b}": passed[a, b] for a, b in sorted(passed)},
         }
-        value = {"targets": list(now.targets), "evidence": evidence}
-        return invocation.info(None if is_healed else f"{self._name} did not heal", value)
+        is_healed = not left and not past and not any(each.is_so for each in after.values())
+        return Outcome(now.targets, is_healed, evidence)
 
-    async def _choose(self, request: Request) -> tuple[LinkChoice, Way]:
-        way = Way(request.told.get("way", Way.BOTH))
-        asks = request.spec == LinkSpec.LEADER
-        leading = await known_primaries(self._primaries) if asks else ()
-        return choose_links(request, self._cluster.nodes, way=way, leading=leading), way
+    async def release(self) -> None:
+        """Take this fault's toxics off every proxy."""
+        if self._now is not None:
+            await self._remove(self._now)
+            self._now = None
 
     def _toxics(
         self, links: Iterable[Link], effect: Effect, toxicity: float
@@ -238,8 +182,7 @@ class ToxicFault:
         seen = Measured(not is_so, {})
         for _ in range(LOOKS):
             try:
-                measure = MEASURES[self._name]
-                seen = await measure(connect, now.settings, len(now.ways(node)))
+                seen = await self._measure_one(connect, now.settings, len(now.ways(node)))
             except OSError as error:
                 seen = Measured(not is_so, {"error": str(error)})
                 await asyncio.sleep(ERROR_GAP_S)

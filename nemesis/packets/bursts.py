@@ -16,7 +16,7 @@ from itertools import count, pairwise
 from statistics import median
 from typing import Any, Final
 
-from dissever.harness.cluster import Cluster
+from dissever.nemesis.abilities import WithHosts
 from dissever.nemesis.partitions.grudges import Link
 
 __all__ = ["Burst", "Bursts", "Size", "summary"]
@@ -46,8 +46,8 @@ while True:
     data, extra, _, (source, port) = sink.recvmsg(1 << 16, 64)
     if source == "127.0.0.1":
         address, token = json.loads(data)
-        told = arrivals.pop((address, token), []), damaged.pop(address, 0)
-        sink.sendto(json.dumps(told).encode(), (source, port))
+        answer = arrivals.pop((address, token), []), damaged.pop(address, 0)
+        sink.sendto(json.dumps(answer).encode(), (source, port))
     elif len(data) < HEAD.size or HEAD.unpack_from(data)[0] != zlib.crc32(data[4:]):
         damaged[source] = damaged.get(source, 0) + 1
     else:
@@ -61,21 +61,21 @@ while True:
 SEND: Final = (
     _FORMAT
     + """
-told = json.loads(sys.argv[1])
+asked = json.loads(sys.argv[1])
 out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 out.setsockopt(socket.SOL_SOCKET, 11, 1)  # SO_NO_CHECK
 out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
-filling = bytes(i % 251 for i in range(told["bytes"] - HEAD.size))
+filling = bytes(i % 251 for i in range(asked["bytes"] - HEAD.size))
 due = time.monotonic()
-for number in range(told["count"]):
-    for address in told["addresses"]:
-        head = HEAD.pack(0, told["token"], number, time.time_ns())[4:]
+for number in range(asked["count"]):
+    for address in asked["addresses"]:
+        head = HEAD.pack(0, asked["token"], number, time.time_ns())[4:]
         data = head + filling
         try:
-            out.sendto(zlib.crc32(data).to_bytes(4, "big") + data, (address, told["port"]))
+            out.sendto(zlib.crc32(data).to_bytes(4, "big") + data, (address, asked["port"]))
         except OSError:
             pass  # What cannot be sent does not arrive.
-    due += told["gap_us"] / 1e6
+    due += asked["gap_us"] / 1e6
     if (left := due - time.monotonic()) > 0:
         time.sleep(left)
 """
@@ -171,7 +171,7 @@ def _kb_s(size: Size, times_us: Sequence[int]) -> tuple[float, float] | None:
 class Bursts:
     """The sinks of one cluster; `lay` starts them."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: WithHosts) -> None:
         self._cluster = cluster
         self._laying = asyncio.Lock()
         self._is_laid = False
@@ -226,7 +226,7 @@ class Bursts:
                 await asyncio.sleep(_GLANCE_S)
 
     async def _send(self, node: str, peers: Sequence[str], token: int, size: Size) -> None:
-        told: Mapping[str, Any] = {
+        asked: Mapping[str, Any] = {
             "addresses": [self._cluster.address(peer) for peer in peers],
             "port": SINK_PORT,
             "token": token,
@@ -234,14 +234,14 @@ class Bursts:
             "bytes": size.bytes,
             "gap_us": size.gap_us,
         }
-        await self._script(node, SEND, json.dumps(told))
+        await self._script(node, SEND, json.dumps(asked))
 
     async def _ask(self, node: str, sources: Sequence[str], token: int) -> dict[str, Any]:
         """Source -> (arrivals, how many were damaged); the sink then forgets them."""
         asked = json.dumps([(self._cluster.address(source), token) for source in sources])
         answer = await self._script(node, ASK, str(SINK_PORT), asked, str(ASK_LIMIT_S))
-        told = map(json.loads, answer.splitlines())
-        return dict(zip(sources, told, strict=True))
+        answers = map(json.loads, answer.splitlines())
+        return dict(zip(sources, answers, strict=True))
 
     async def _script(self, node: str, script: str, *arguments: str) -> str:
         argv = [self._cluster.python, "-I", "-S", "-c", script, *arguments]

@@ -8,29 +8,28 @@ a partition cuts at that moment carries no burst; its rule still counts.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from dissever.harness.client import Completion, Invocation, Missing, Primaries
-from dissever.harness.cluster import Cluster
-from dissever.nemesis.links import LinkSpec, Way, choose_links
-from dissever.nemesis.nodes.down import known_primaries
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, Outcome
 from dissever.nemesis.packets.bursts import Burst, Bursts
-from dissever.nemesis.packets.kinds import PACKET_KINDS, Means
-from dissever.nemesis.packets.measures import acts, facts, size
+from dissever.nemesis.packets.means import Means
+from dissever.nemesis.packets.measures import Measure
 from dissever.nemesis.packets.rules import Packets
+from dissever.nemesis.parameters import Settings
 from dissever.nemesis.partitions.cuts import Cuts
 from dissever.nemesis.partitions.grudges import Link, cut_links, merge
-from dissever.nemesis.requests import read_request
+from dissever.nemesis.requests import Request
 
-__all__ = ["PacketFault"]
+__all__ = ["PacketFault", "Words"]
 
-log = logging.getLogger(__name__)
+Words: TypeAlias = Callable[[Settings], Sequence[str]]
+"""Settings -> the arguments of the queueing discipline for tc, if any; may raise ValueError."""
 
 LOOKS: Final = 5
-"""Chance, or a busy host, may show the wrong thing; so many looks before that counts."""
+"""How often to look before a wrong thing counts, which chance or a busy host may show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,136 +38,82 @@ class InForce:
 
     targets: tuple[str, ...]
     links: tuple[Link, ...]
-    told: Mapping[str, Any]
+    settings: Settings
 
 
 class PacketFault:
-    """`start-<name>` strikes links, `stop-<name>` heals them. A second start replaces the first."""
+    """Implements `Injector` for one fault of packets. A second injection replaces the first."""
 
     def __init__(
-        self,
-        name: str,
-        cluster: Cluster,
-        packets: Packets,
-        bursts: Bursts,
-        cuts: Cuts,
-        *,
-        primaries: Primaries | None,
-        seed: int,
+        self, fault: Fault, site: Site, *, means: Means, words: Words, measure: Measure
     ) -> None:
-        """`name`: one of `PACKET_KINDS`. `seed`: for invocations that bring none of their own."""
-        self._name = name
-        self._kind = PACKET_KINDS[name]
-        self._cluster = cluster
-        self._packets = packets
-        self._bursts = bursts
-        self._cuts = cuts
-        self._primaries = primaries
-        self._seed = seed
-        self._count = 0
+        self._name = fault.name
+        self._means = means
+        self._words = words
+        self._measure = measure
+        self._aiming = site.aiming
+        self._packets: Packets = site.packets
+        self._bursts: Bursts = site.bursts
+        self._cuts: Cuts = site.cuts
         self._now: InForce | None = None
-
-    def probe(self, cluster: Cluster) -> Missing | None:
-        """A link needs two ends."""
-        if len(cluster.nodes) < 2:
-            return Missing("there is no link between nodes", "run with at least 2 nodes")
-        return None
 
     async def prepare(self) -> bool:
         """Have helpers beside the nodes by which links are measured."""
         await self._bursts.lay()
         return False
 
-    async def invoke(self, invocation: Invocation) -> Completion:
-        """
-        Strike or heal.
-
-        Raises:
-            ValueError: For another `f`, a spec or a setting that there is not.
-            OSError: When a kernel refuses.
-        """
-        if invocation.f == f"start-{self._name}":
-            return await self._start(invocation)
-        if invocation.f == f"stop-{self._name}":
-            return await self._stop(invocation)
-        raise ValueError(f"expected start-{self._name} or stop-{self._name}, got {invocation.f!r}")
-
-    async def heal(self) -> None:
-        """Take this fault's rules off every host, and look at nothing."""
-        if self._now is not None:
-            await self._packets.remove(self._kind.means, self._now.links)
-            self._now = None
-        await self._packets.give_back(self._name)
-
-    async def _start(self, invocation: Invocation) -> Completion:
-        self._count += 1
-        stream = f"{self._seed}/{self._name}/{self._count}"
-        settings = ("way", *self._kind.settings)
-        request = read_request(invocation.value, spec=LinkSpec.ONE, stream=stream, extra=settings)
-        told = self._kind.filled(request.told)
-        words = self._kind.words(told)
-        way = Way(request.told.get("way", Way.BOTH))
-        asks = request.spec == LinkSpec.LEADER
-        leading = await known_primaries(self._primaries) if asks else ()
-        choice = choose_links(request, self._cluster.nodes, way=way, leading=leading)
+    async def inject(self, request: Request) -> Outcome:
+        settings, means = request.settings, self._means
+        choice = await self._aiming.links(request)
         await self._bursts.lay()
-        await self.heal()
+        await self.release()
         await self._packets.take(self._name)
-        before = await self._look(choice.links, told, is_so=False)
-        self._now = InForce(choice.targets, choice.links, told)
-        percent = told.get("percent", 0.0)
-        await self._packets.put(self._kind.means, words, percent, choice.links)
-        during = await self._look(choice.links, told, is_so=True)
-        counted = await self._packets.counters(self._kind.means, choice.links)
-        wrong = self._wrong(before, told, is_so=False) + self._wrong(during, told, is_so=True)
+        before = await self._look(choice.links, settings, is_so=False)
+        self._now = InForce(choice.targets, choice.links, settings)
+        percent = settings.get("percent", 0.0)
+        await self._packets.put(means, self._words(settings), percent, choice.links)
+        during = await self._look(choice.links, settings, is_so=True)
+        counted = await self._packets.counters(means, choice.links)
+        wrong = self._wrong(before, settings, is_so=False) + self._wrong(
+            during, settings, is_so=True
+        )
         is_held = (
             bool(choice.links)
             and counted["rules"] == len(choice.links)
-            and _is_counted(self._kind.means, counted)
+            and _is_counted(means, counted)
             and not wrong
         )
-        log.info("%s: %s %s, held: %s", self._name, choice.targets, told, is_held)
         evidence = {
-            "held": is_held,
             "links": len(choice.links),
             "counted": dict(counted),
             "before": self._facts(before),
             "during": self._facts(during),
         }
-        value = {
-            "spec": request.spec,
-            "targets": list(choice.targets),
-            "way": way.value,
-            **told,
-            **choice.notes,
-            "evidence": evidence,
-        }
-        return invocation.info(None if is_held else f"{self._name} did not take hold", value)
+        return Outcome(choice.targets, is_held, evidence, choice.notes)
 
-    async def _stop(self, invocation: Invocation) -> Completion:
+    async def heal(self) -> Outcome:
         now = self._now
         if now is None:
-            return invocation.info(None, {"targets": [], "evidence": {"healed": True}})
-        means = self._kind.means
-        counted = await self._packets.counters(means, now.links)
-        await self._packets.remove(means, now.links)
-        left = (await self._packets.counters(means, now.links))["rules"]
-        after = await self._look(now.links, now.told, is_so=False)
+            return Outcome((), True, {})
+        counted = await self._packets.counters(self._means, now.links)
+        await self._packets.remove(self._means, now.links)
+        left = (await self._packets.counters(self._means, now.links))["rules"]
+        after = await self._look(now.links, now.settings, is_so=False)
         self._now = None
         await self._packets.give_back(self._name)
-        is_healed = not left and not self._wrong(after, now.told, is_so=False)
-        log.info("%s: healed %s: %s", self._name, now.targets, is_healed)
-        evidence = {
-            "healed": is_healed,
-            "rules": left,
-            "counted": dict(counted),
-            "after": self._facts(after),
-        }
-        value = {"targets": list(now.targets), "evidence": evidence}
-        return invocation.info(None if is_healed else f"{self._name} did not heal", value)
+        evidence = {"rules": left, "counted": dict(counted), "after": self._facts(after)}
+        is_healed = not left and not self._wrong(after, now.settings, is_so=False)
+        return Outcome(now.targets, is_healed, evidence)
+
+    async def release(self) -> None:
+        """Take this fault's rules off every host."""
+        if self._now is not None:
+            await self._packets.remove(self._means, self._now.links)
+            self._now = None
+        await self._packets.give_back(self._name)
 
     async def _look(
-        self, links: Sequence[Link], told: Mapping[str, Any], *, is_so: bool
+        self, links: Sequence[Link], settings: Settings, *, is_so: bool
     ) -> dict[Link, Burst]:
         """
         What bursts show of the links that nobody cuts, again over those that show the wrong thing.
@@ -179,21 +124,21 @@ class PacketFault:
         suspects = list(links)
         for _ in range(LOOKS):
             cut = self._cut()
-            seen.update(await self._bursts.send(suspects, size(self._name, told)))
+            seen.update(await self._bursts.send(suspects, self._measure.size(settings)))
             cut |= self._cut()  # By then, too.
             seen = {link: burst for link, burst in seen.items() if link not in cut}
-            suspects = [link for link in self._wrong(seen, told, is_so=is_so) if link in suspects]
+            suspects = [
+                link for link in self._wrong(seen, settings, is_so=is_so) if link in suspects
+            ]
             if not suspects:
                 break
         return seen
 
-    def _wrong(
-        self, seen: Mapping[Link, Burst], told: Mapping[str, Any], *, is_so: bool
-    ) -> list[Link]:
-        return [link for link in seen if acts(self._name, told, seen[link]) != is_so]
+    def _wrong(self, seen: Mapping[Link, Burst], settings: Settings, *, is_so: bool) -> list[Link]:
+        return [link for link in seen if self._measure.acts(settings, seen[link]) != is_so]
 
     def _facts(self, seen: Mapping[Link, Burst]) -> dict[str, Any]:
-        return {f"{a}->{b}": facts(self._name, seen[a, b]) for a, b in sorted(seen)}
+        return {f"{a}->{b}": self._measure.facts(seen[a, b]) for a, b in sorted(seen)}
 
     def _cut(self) -> frozenset[Link]:
         return cut_links(merge(self._cuts.in_force.values()))

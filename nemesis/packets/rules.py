@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from dissever.harness.cluster import Cluster, Command
+from dissever.harness.cluster import Command
+from dissever.nemesis.abilities import WithHosts
 from dissever.nemesis.packets import loss, shaping
-from dissever.nemesis.packets.kinds import Means
+from dissever.nemesis.packets.means import Means
 from dissever.nemesis.partitions.grudges import Link
 
 __all__ = ["Packets"]
@@ -26,7 +27,7 @@ FREED_LIMIT_S: Final = 15.0
 class Packets:
     """Puts a fault of packets on links, reads its counters, takes it off again."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: WithHosts) -> None:
         self._cluster = cluster
         self._holder = ""
         self._freed = asyncio.Condition()

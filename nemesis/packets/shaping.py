@@ -14,11 +14,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from dissever.nemesis.packets.kinds import NETEM_QUEUE, Means
+from dissever.nemesis.packets.means import Means
 
 __all__ = ["COUNTERS", "HEAL", "PROBE_PORT", "counters", "is_shaped", "shaping"]
 
 DEVICE: Final = "eth0"
+NETEM_QUEUE: Final = 10_000
+"""Packets; netem's own 1000 would be lost packets where nobody asked for them."""
+
 PROBE_PORT: Final = 9
 """Where hosts look for each other, `keeper/network.py`."""
 
@@ -36,7 +39,7 @@ def shaping(means: Means, words: Sequence[str], addresses: Sequence[str]) -> str
     What `tc -batch -` reads so that packets to these addresses pass a queueing discipline.
 
     Args:
-        words: What the discipline is told.
+        words: The arguments of the discipline.
     """
     lines = [
         f"qdisc add dev {DEVICE} root handle 1: htb default 0",

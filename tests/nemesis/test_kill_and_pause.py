@@ -7,7 +7,7 @@ import pytest
 
 from dissever.harness.client import Invocation
 from dissever.harness.cluster import NodeState
-from dissever.nemesis.nodes.down import Down
+from dissever.nemesis.ledger import Ledger
 
 KILL, START = ("kill", "kill"), ("kill", "start")
 PAUSE, RESUME = ("pause", "pause"), ("pause", "resume")
@@ -204,13 +204,13 @@ def test_heal_brings_every_node_back_even_when_one_does_not_come(
 
 def test_with_no_budget_the_probe_says_why(make_cluster: Any, nemeses_of: Any) -> None:
     cluster = make_cluster(2)
-    missing = nemeses_of(cluster)["kill"].probe(cluster)
+    missing = nemeses_of(cluster)["kill"].probe()
 
     assert missing.reason == "none of 2 nodes may be down at a time"
 
 
 def test_the_ledger_knows_whose_a_node_is() -> None:
-    down = Down(("n1", "n2", "n3", "n4", "n5"))
+    down = Ledger(("n1", "n2", "n3", "n4", "n5"))
     down.take("kill", ["n4"])
     down.take("pause", ["n1"])
 

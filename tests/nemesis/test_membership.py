@@ -95,7 +95,7 @@ def test_a_node_comes_back_with_nothing_and_only_once_it_was_removed(
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_without_members_there_is_nothing_to_change(cluster: Any, fault: str) -> None:
-    missing = nemesis_of(cluster, None, fault)[fault].probe(cluster)
+    missing = nemesis_of(cluster, None, fault)[fault].probe()
 
     assert missing.reason == "the system has no members to change"
 

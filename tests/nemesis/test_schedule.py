@@ -11,13 +11,11 @@ from dissever.harness.generator import PENDING, Context, any_of, clients, genera
 from dissever.harness.history import Event, History
 from dissever.harness.interpreter import Limits, interpret
 from dissever.harness.results import Budget, Verdict
-from dissever.nemesis import PlannedOp, final, make_nemeses, plan
+from dissever.nemesis import MAJORITY_ONLY, PlannedOp, final, healing_order, make_nemeses, plan
 from dissever.nemesis import generator as play_plan
-from dissever.nemesis.faults import HEALING_ORDER
-from dissever.nemesis.partitions.majority_only import MAJORITY_ONLY
 
 FAULTS = ("partition", "kill", "pause", "deposed-leader")
-ORDER = tuple(name for name in HEALING_ORDER if name in FAULTS)
+ORDER = tuple(fault.name for fault in healing_order(FAULTS))
 
 
 def context(time: int, *busy: str) -> Context:

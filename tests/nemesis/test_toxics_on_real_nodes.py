@@ -14,7 +14,7 @@ from dissever.harness.cluster import Cluster, Program, engine
 from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 from dissever.nemesis import FAULTS, Environment, make_nemeses
-from dissever.nemesis.connections.kinds import TOXIC_KINDS
+from dissever.nemesis.connections.toxics import TOXICS
 from dissever.nemesis.toxiproxy import server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("proxies_work")]
@@ -176,7 +176,7 @@ def test_every_toxic_takes_hold_and_heals_and_nodes_notice(
             packets = stopped.value["evidence"]["packets"]["n2->n1"]
             assert packets["asked"] > 0 == packets["past"]
 
-    assert SEEN.keys() == TOXIC_KINDS.keys()
+    assert SEEN.keys() == {fault.name for fault in TOXICS}
     with_nodes(work, *SEEN)
 
 

@@ -39,7 +39,7 @@ class Spy:
     def __init__(self) -> None:
         self.asked: list[tuple[float, str, Any]] = []
 
-    def probe(self, cluster: Any) -> Missing | None:
+    def probe(self) -> Missing | None:
         return Missing("spy", "")
 
     async def invoke(self, invocation: Invocation) -> Completion:
@@ -113,11 +113,11 @@ def test_all_else_is_passed_on() -> None:
     spy = Spy()
     nemesis = Triggered(spy, Watched())
 
-    assert nemesis.probe(None) == Missing("spy", "")  # type: ignore[arg-type]
+    assert nemesis.probe() == Missing("spy", "")
     clock.run(nemesis.heal(), is_virtual=True)
     assert spy.asked == [(0.0, "heal", None)]
 
 
 def test_an_event_that_there_is_not_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected an event .*got 'dawn'"):
+    with pytest.raises(ValueError, match=r"expected a trigger .*got 'dawn'"):
         play(Watched(), ("kill", after("dawn")))

@@ -137,7 +137,7 @@ def test_without_room_nobody_is_struck_and_it_says_so(make_cluster: Any, play: A
 @pytest.mark.parametrize("newer", [None, "missing"])
 def test_without_a_version_to_upgrade_to_it_cannot_be_injected(cluster: Any, newer: Any) -> None:
     builds = None if newer == "missing" else Builds(cluster, newer=newer)
-    missing = nemeses_of(cluster, builds)["upgrade"].probe(cluster)
+    missing = nemeses_of(cluster, builds)["upgrade"].probe()
 
     assert missing.remedy == "--set upgrade-to=VERSION"
 

@@ -1,0 +1,119 @@
+"""
+The nemesis of every fault: reads what is asked, has the injector do it, and writes the completion.
+
+All faults have one shape in the history: an injection says `spec` and `targets`, the settings, and
+`evidence` with `held`; a healing says `targets` and `evidence` with `healed`. `held` is None when
+nobody was struck: then there is neither a fault nor evidence of one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+from typing import Any, Protocol
+
+from dissever.harness.client import Completion, Invocation, Missing, Prepares
+from dissever.harness.episodes import Role
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, Outcome
+from dissever.nemesis.needs import Offer, not_made, not_offered
+from dissever.nemesis.requests import read_request
+
+__all__ = ["Dispatcher"]
+
+log = logging.getLogger(__name__)
+
+
+class _Continues(Protocol):
+    """An injector of a fault with a step between injection and healing."""
+
+    def go_on(self) -> Awaitable[Outcome]: ...
+
+
+class Dispatcher:
+    """Implements `Nemesis` and `Prepares` for one fault, as its record says."""
+
+    def __init__(self, fault: Fault, site: Site) -> None:
+        self._fault = fault
+        self._site = site
+        self._made: Any = None
+        self._count = 0
+
+    def probe(self) -> Missing | None:
+        """The nodes, the budget, the system and the hosts must be as the fault needs them."""
+        fault, nodes = self._fault, self._site.cluster.nodes
+        least = min(fault.targets.values(), default=0)
+        if len(nodes) < least:
+            reason = f"{fault.name} needs at least {least} nodes, got {len(nodes)}"
+            return Missing(reason, f"run with at least {least} nodes")
+        offers = [Offer.ROOM] if fault.takes_down else []
+        for offer in (*offers, *(need for need in fault.needs if isinstance(need, Offer))):
+            if missing := not_offered(offer, self._site.offered, len(nodes)):
+                return missing
+        return not_made(fault.hosts, self._site.cluster)
+
+    async def prepare(self) -> bool:
+        """Have what the injector needs on the hosts."""
+        injector = self._injector
+        return isinstance(injector, Prepares) and await injector.prepare()
+
+    async def invoke(self, invocation: Invocation) -> Completion:
+        """
+        One operation of the fault.
+
+        Raises:
+            ValueError: For an operation that the fault has not, or a value that makes no sense.
+            OSError: When the cluster refuses.
+        """
+        action = self._fault.actions.get(invocation.f)
+        if action is None:
+            raise ValueError(f"expected {' or '.join(self._fault.steps)}, got {invocation.f!r}")
+        if action.role is Role.INJECT:
+            return await self._inject(invocation)
+        if action.role is Role.HEAL:
+            outcome = await self._injector.heal()
+            return _completion(invocation, {}, "healed", outcome)
+        continues: _Continues = self._injector
+        return _completion(invocation, {}, "held", await continues.go_on())
+
+    async def heal(self) -> None:
+        """Undo whatever is in force, and look at nothing."""
+        if self._made is not None:
+            await self._made.release()
+
+    @property
+    def _injector(self) -> Any:
+        """Made when it is first needed: by then `probe` has seen that it can be."""
+        if self._made is None:
+            self._made = self._fault.make(self._fault, self._site)
+        return self._made
+
+    async def _inject(self, invocation: Invocation) -> Completion:
+        self._count += 1
+        request = read_request(
+            self._fault,
+            invocation.value,
+            nodes=self._site.cluster.nodes,
+            seed=self._site.seed,
+            number=self._count,
+        )
+        outcome = await self._injector.inject(request)
+        first = {"spec": request.spec, "targets": [], **request.settings}
+        return _completion(invocation, first, "held", outcome)
+
+
+def _completion(
+    invocation: Invocation, first: dict[str, Any], verdict: str, outcome: Outcome
+) -> Completion:
+    log.info("%s: %s, %s: %s", invocation.f, outcome.targets, verdict, outcome.is_so)
+    evidence = {verdict: outcome.is_so, **outcome.evidence}
+    value = {
+        **first,
+        "targets": list(outcome.targets),
+        **outcome.notes,
+        "evidence": evidence,
+    }
+    if outcome.is_so:
+        return invocation.info(None, value)
+    missed = "did not take hold" if verdict == "held" else "did not heal"
+    return invocation.info(outcome.error or f"{invocation.f} {missed}", value)
