@@ -20,7 +20,7 @@ from dissever.harness.episodes import Action, Effect, Role
 from dissever.nemesis.needs import Need, Offer, missing_ability, missing_need, missing_offer
 from dissever.nemesis.parameters import Parameter, Settings
 from dissever.nemesis.requests import Request
-from dissever.nemesis.targets import TargetSpec, majority_size, minority_size
+from dissever.nemesis.targets import NODE_TARGETS, TargetSpec, majority_size, minority_size
 
 if TYPE_CHECKING:  # What makes a nemesis is not known where a plan is drawn.
     from dissever.nemesis.environment import Site
@@ -88,8 +88,9 @@ class Fault:
     What is known of a fault.
 
     `description` completes "it can …". `actions`: its operations by `f`, in order; the first
-    injects, the last heals. `targets`: what may follow the colon, and how many nodes each needs at
-    least; `default_target` counts when an injection names none. `takes_down`: its targets count
+    injects, the last heals; by default `start-<name>` and `stop-<name>`. `targets`: what may follow
+    the colon, and how many nodes each needs at least; `default_target` counts when an injection
+    names none. `takes_down`: its targets count
     against the budget. Of the faults of one `group`, which would undo each other, no two strike at
     the same time. `needs`: abilities of the cluster, what the machine must have, what the system
     must offer. `hosts`: what hosts must be made with; a `disk_mb` of 0 is of the size that the user
@@ -99,12 +100,12 @@ class Fault:
 
     name: str
     description: str
-    actions: Steps
-    targets: Mapping[str, int]
     make: Callable[[Fault, Site], Injector]
     heals: Heals
     held: str
     healed: str
+    actions: Steps = field(default_factory=dict)
+    targets: Mapping[str, int] = field(default_factory=lambda: NODE_TARGETS)
     default_target: str = TargetSpec.ONE.value
     parameters: tuple[Parameter, ...] = ()
     takes_down: bool = False
@@ -112,6 +113,9 @@ class Fault:
     needs: tuple[type | Need | Offer, ...] = ()
     hosts: Hosts = PLAIN
     check: Callable[[Settings], object] = dict
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "actions", self.actions or steps(self.name))
 
     @property
     def steps(self) -> tuple[str, ...]:

@@ -47,18 +47,22 @@ class Parameter:
     """
     One setting of a fault.
 
-    `accepts` says which values are valid. `unit` is for people. `drawn`: how the seed draws it;
-    None: it never does. `default`: the value when an injection brings none; None: it is drawn, or
-    left out where it cannot be.
+    `accepts` says which values are valid. `drawn`: how the seed draws it; None: it never does.
+    `default`: the value when an injection brings none; None: it is drawn, or left out where it
+    cannot be.
     """
 
     name: str
     description: str
     accepts: str
     is_valid: Callable[[Any], bool]
-    unit: str = ""
     drawn: Draw | None = None
     default: Any = None
+
+    @property
+    def unit(self) -> str:
+        """By the end of its name; nothing for a number without a unit, or a word."""
+        return next((unit for end, unit in _UNITS.items() if self.name.endswith(end)), "")
 
     def check(self, value: Any) -> None:
         """Raises ValueError when the value is not valid."""
@@ -66,36 +70,48 @@ class Parameter:
             raise ValueError(f"expected {self.name} {self.accepts}, got {value!r}")
 
 
+_UNITS: Final = {
+    "_kb_s": "kB/s",
+    "ms": "ms",
+    "_s": "s",
+    "_bytes": "bytes",
+    "percent": "%",
+    "_packets": "packets",
+}
+
+
 def number(
     name: str,
     description: str,
     least: float,
     most: float,
-    *,
-    unit: str = "",
     drawn: Draw | None = None,
+    *,
     default: float | None = None,
-    is_whole: bool = False,
 ) -> Parameter:
-    """A number in a range that includes both ends. The default is the middle of what is drawn."""
+    """
+    A number in a range that includes both ends; a whole one where both ends are ints.
+
+    The default is the middle of what is drawn.
+    """
+    is_whole = isinstance(least, int) and isinstance(most, int)
+    kinds = (int,) if is_whole else (int, float)
 
     def is_valid(value: Any) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int if is_whole else (int, float)):
-            return False
-        return least <= value <= most
+        return type(value) in kinds and least <= value <= most
 
     accepts = f"from {_text(least)} to {_text(most)}"
-    accepts = f"as a whole number {accepts}" if is_whole else accepts
     usual = drawn.middle if default is None and drawn else default
-    return Parameter(name, description, accepts, is_valid, unit, drawn, usual)
+    whole = "as a whole number " if is_whole else ""
+    return Parameter(name, description, whole + accepts, is_valid, drawn, usual)
 
 
 def choice(
     name: str,
     description: str,
     values: Collection[str],
-    *,
     drawn: Draw | None = None,
+    *,
     default: str | None = None,
     is_list: bool = False,
 ) -> Parameter:
@@ -106,14 +122,14 @@ def choice(
         return all(isinstance(word, str) and word in values for word in words)
 
     accepts = f"{'with words ' if is_list else ''}out of {', '.join(values)}"
-    return Parameter(name, description, accepts, is_valid, "", drawn, default)
+    return Parameter(name, description, accepts, is_valid, drawn, default)
 
 
-def flag(name: str, description: str, *, drawn: Draw | None = None) -> Parameter:
+def flag(name: str, description: str, drawn: Draw | None = None) -> Parameter:
     """True or false."""
     usual = drawn.middle if drawn else False
     accepts = "true or false"
-    return Parameter(name, description, accepts, lambda v: isinstance(v, bool), "", drawn, usual)
+    return Parameter(name, description, accepts, lambda v: isinstance(v, bool), drawn, usual)
 
 
 def always(value: Any) -> Draw:

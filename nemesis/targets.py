@@ -90,7 +90,7 @@ WAY: Final[Parameter] = choice(
     "way",
     "what the target sends (out), what it receives (in), or both",
     tuple(way.value for way in Way),
-    drawn=Draw(
+    Draw(
         "both as often as one of the two",
         lambda rng: rng.choice((Way.BOTH, Way.BOTH, Way.OUT, Way.IN)).value,
     ),

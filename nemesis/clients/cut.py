@@ -20,13 +20,13 @@ from dissever.harness.cluster import HostCommands, NodeState, Processes, Sockets
 from dissever.nemesis.abilities import WithHosts
 from dissever.nemesis.clients import client_rules
 from dissever.nemesis.environment import CLIENT_CUT_NAME, CLIENTS, Site
-from dissever.nemesis.fault import Fault, Heals, steps
+from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.needs import Need, Offer
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import Answers, NodeEvidence
 from dissever.nemesis.parameters import Settings, number, one_of
-from dissever.nemesis.targets import NODE_TARGETS, WAY, Way
+from dissever.nemesis.targets import WAY, Way
 
 __all__ = ["CLIENT_CUT", "CLIENT_RESET"]
 
@@ -197,8 +197,6 @@ def _make(kind: type[ClientCut | ClientReset], fault: Fault, site: Site) -> PerN
 CLIENT_CUT = Fault(
     name=CLIENT_CUT_NAME,
     description="cut clients off from nodes, which go on hearing each other",
-    actions=steps(CLIENT_CUT_NAME),
-    targets=NODE_TARGETS,
     parameters=(WAY,),
     heals=Heals.CLIENTS,
     group=CLIENTS,
@@ -211,17 +209,8 @@ CLIENT_CUT = Fault(
 CLIENT_RESET = Fault(
     name="client-reset",
     description="reset every connection of clients with nodes, over and over",
-    actions=steps("client-reset"),
-    targets=NODE_TARGETS,
     parameters=(
-        number(
-            "every_ms",
-            "from one time to the next",
-            50,
-            60_000,
-            unit="ms",
-            drawn=one_of(100, 300, 1000),
-        ),
+        number("every_ms", "from one time to the next", 50.0, 60_000.0, one_of(100, 300, 1000)),
     ),
     heals=Heals.CLIENTS,
     group=CLIENTS,

@@ -27,12 +27,11 @@ from dissever.harness.cluster import Clocks, HostCommands, Hosts, NodeClock, Pro
 from dissever.nemesis import host_scripts
 from dissever.nemesis.abilities import WithClocks
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Heals, steps
+from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.needs import Need
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
 from dissever.nemesis.parameters import Draw, Parameter, Settings, log_uniform, number, uniform
-from dissever.nemesis.targets import NODE_TARGETS
 
 __all__ = ["CLOCKS"]
 
@@ -226,14 +225,14 @@ def _drawn(size: Draw, is_signed: bool) -> Draw:
 def _offset(is_signed: bool = True) -> Parameter:
     least = -OFFSET_S_MAX if is_signed else 0.001
     drawn = _drawn(log_uniform(0.05, 288.0, 17), is_signed)
-    return number("offset_s", "how far the clock jumps", least, OFFSET_S_MAX, unit="s", drawn=drawn)
+    return number("offset_s", "how far the clock jumps", least, OFFSET_S_MAX, drawn)
 
 
 def _rate(is_signed: bool = True) -> Parameter:
     least = -RATE_MAX if is_signed else 0.001
     text = "how much the clock gains in a second"
     drawn = _drawn(uniform(0.02, 0.5, 17), is_signed)
-    return number("rate", text, least, RATE_MAX, unit="s/s", drawn=drawn)
+    return number("rate", text, least, RATE_MAX, drawn)
 
 
 def _check(settings: Settings) -> None:
@@ -249,8 +248,6 @@ def _clock(
     return Fault(
         name=name,
         description=description,
-        actions=steps(name),
-        targets=NODE_TARGETS,
         parameters=parameters,
         takes_down=is_monotonic,
         heals=Heals.CLOCKS,
@@ -281,12 +278,7 @@ CLOCKS: Final[tuple[Fault, ...]] = (
         (
             _offset(),
             number(
-                "period_s",
-                "how long it stays wrong, and right",
-                0.01,
-                10,
-                unit="s",
-                drawn=uniform(0.05, 0.5, 3),
+                "period_s", "how long it stays wrong, and right", 0.01, 10, uniform(0.05, 0.5, 3)
             ),
         ),
         "both offsets",

@@ -85,6 +85,7 @@ class Proxies:
         self._servers: dict[str, Toxiproxy] = {}
         self._proxies: dict[str, dict[str, Proxy]] = {node: {} for node in cluster.nodes}
         self._toxics: dict[str, dict[str, Toxics]] = {node: {} for node in cluster.nodes}
+        self._twins: dict[str, int] = {}
         self._replaced = dict.fromkeys(cluster.nodes, 0)
         self.is_laid = False
 
@@ -118,15 +119,18 @@ class Proxies:
         """The proxies, beside the source, of what it connects to at the destination."""
         return tuple(f"{source}->{destination}:{port}" for port in self._ports)
 
-    async def twin(self, node: str, name: str, number: int) -> None:
+    async def twin(self, node: str, name: str) -> None:
         """A proxy before the host's own echo, to measure what toxics do; `connect` reaches it."""
-        listen = f"{self._cluster.address(node)}:{TWIN_FROM + number}"
+        listen = f"{self._cluster.address(node)}:{self._twin_port(name)}"
         self._proxies[node][name] = Proxy(name, listen, f"127.0.0.1:{ECHO_PORT}")
         await self._align(node)
 
-    async def connect(self, node: str, number: int) -> socket.socket:
+    async def connect(self, node: str, name: str) -> socket.socket:
         """A connection from the harness through a twin; the caller closes it. Raises OSError."""
-        return await self._cluster.dial(node, TWIN_FROM + number, CALL_LIMIT_S)
+        return await self._cluster.dial(node, self._twin_port(name), CALL_LIMIT_S)
+
+    def _twin_port(self, name: str) -> int:
+        return TWIN_FROM + self._twins.setdefault(name, len(self._twins))
 
     async def put(self, node: str, fault: str, toxics: Toxics) -> None:
         """Replace what a fault has on the proxies of a server; nothing heals it. Idempotent."""

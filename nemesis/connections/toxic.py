@@ -60,14 +60,10 @@ ToxicOf: TypeAlias = Callable[[Settings], Effect]
 class ToxicFault:
     """Implements `Injector` for one kind of toxic. A second injection replaces the first."""
 
-    def __init__(
-        self, fault: Fault, site: Site, *, effect: ToxicOf, measure: Measure, number: int
-    ) -> None:
-        """`number`: of its twins' port; no two faults share one."""
+    def __init__(self, fault: Fault, site: Site, *, effect: ToxicOf, measure: Measure) -> None:
         self._name = fault.name
         self._effect = effect
         self._measure_one = measure
-        self._number = number
         self._twin = f"twin of {fault.name}"
         self._aiming = site.aiming
         self._proxies: Proxies = site.proxies
@@ -88,7 +84,7 @@ class ToxicFault:
         toxics = self._toxics(choice.links, self._effect(settings), float(settings["toxicity"]))
         traffic, replaced = await self._proxies.traffic(), self._proxies.replaced
         now = InForce(choice.targets, choice.links, settings, toxics, traffic, replaced)
-        twins = (self._proxies.twin(node, self._twin, self._number) for node in toxics)
+        twins = (self._proxies.twin(node, self._twin) for node in toxics)
         await asyncio.gather(*twins)
         before = await self._measure(now, is_so=False)
         self._now = now
@@ -178,7 +174,7 @@ class ToxicFault:
         return dict(zip(now.toxics, await asyncio.gather(*measures), strict=True))
 
     async def _look(self, node: str, now: InForce, is_so: bool) -> Measured:
-        connect = partial(self._proxies.connect, node, self._number)
+        connect = partial(self._proxies.connect, node, self._twin)
         seen = Measured(not is_so, {})
         for _ in range(LOOKS):
             try:

@@ -13,7 +13,7 @@ from dissever.harness.cluster import HostCommands, Hosts, Sockets
 from dissever.nemesis.connections import measures
 from dissever.nemesis.connections.measures import Measure
 from dissever.nemesis.connections.toxic import ToxicFault, ToxicOf
-from dissever.nemesis.fault import Fault, Heals, steps
+from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.needs import Need, Offer
 from dissever.nemesis.parameters import Parameter, Settings, number, one_of
 from dissever.nemesis.targets import LINK_TARGETS, WAY
@@ -21,12 +21,13 @@ from dissever.nemesis.toxiproxy import Effect, toxics
 
 __all__ = ["TOXICS"]
 
-MS_MAX: Final = 60_000
 BYTES_MAX: Final = 1 << 40
 
+_TOXICITY: Final = number("toxicity", "the share of connections that suffer", 0.0, 1.0, default=1.0)
 
-def _ms(name: str, text: str, *drawn: int, least: int = 0, is_whole: bool = True) -> Parameter:
-    return number(name, text, least, MS_MAX, unit="ms", drawn=one_of(*drawn), is_whole=is_whole)
+
+def _ms(name: str, description: str, least: int, *drawn: int) -> Parameter:
+    return number(name, description, least, 60_000, one_of(*drawn))
 
 
 def _latency(settings: Settings) -> Effect:
@@ -41,30 +42,24 @@ def _slicer(settings: Settings) -> Effect:
     return toxics.slicer(size, size // 4, settings["delay_ms"] / 1000)
 
 
-_TOXICITY: Final = number("toxicity", "the share of connections that suffer", 0.0, 1.0, default=1.0)
-
-
 def _toxic(
-    index: int,
     name: str,
     description: str,
-    parameters: tuple[Parameter, ...],
     effect: ToxicOf,
     measure: Measure,
     held: str,
+    *parameters: Parameter,
 ) -> Fault:
-    """`index`: its place among these faults."""
     return Fault(
         name=name,
         description=description,
-        actions=steps(name),
         targets=LINK_TARGETS,
         parameters=(WAY, *parameters, _TOXICITY),
         heals=Heals.LINKS,
         needs=(HostCommands, Sockets, Need.TOXIPROXY, Offer.PEER_PORTS),
         hosts=Hosts(proxies=True),
         check=effect,
-        make=partial(ToxicFault, effect=effect, measure=measure, number=index),
+        make=partial(ToxicFault, effect=effect, measure=measure),
         held=held,
         healed="the measure says no, and the server lists no toxic",
     )
@@ -72,107 +67,66 @@ def _toxic(
 
 TOXICS: Final[tuple[Fault, ...]] = (
     _toxic(
-        0,
         "latency",
         "delay what nodes send each other, more or less a jitter; order is kept",
-        (
-            _ms("delay_ms", "of what is sent", 50, 100, 200, 400, least=1),
-            _ms("jitter_ms", "more or less, below the delay", 0, 0, 5, 10, 20),
-        ),
         _latency,
         measures.latency,
         "no round trip is faster than the delay",
+        _ms("delay_ms", "of what is sent", 1, 50, 100, 200, 400),
+        _ms("jitter_ms", "more or less, below the delay", 0, 0, 0, 5, 10, 20),
     ),
     _toxic(
-        1,
         "bandwidth",
         "let nodes send each other only that much per second, and queue the rest",
-        (
-            number(
-                "rate_kb_s",
-                "of each connection",
-                1,
-                1_000_000,
-                unit="kB/s",
-                drawn=one_of(10, 50, 200, 1000),
-                is_whole=True,
-            ),
-        ),
         lambda settings: toxics.bandwidth(settings["rate_kb_s"] * 1000),
         measures.bandwidth,
         "throughput is at most 1.5 times the rate",
+        number("rate_kb_s", "of a connection", 1, 1_000_000, one_of(10, 50, 200, 1000)),
     ),
     _toxic(
-        2,
         "slicer",
         "cut what nodes send each other into small pieces, with pauses between them",
-        (
-            number(
-                "slice_bytes",
-                "of a piece, more or less a quarter",
-                1,
-                BYTES_MAX,
-                unit="bytes",
-                drawn=one_of(16, 64, 256),
-                is_whole=True,
-            ),
-            _ms("delay_ms", "pause between two pieces", 1, 2, 5, least=1, is_whole=False),
-        ),
         _slicer,
         measures.slicer,
         "twenty pieces take twenty pauses",
+        number("slice_bytes", "more or less a quarter", 1, BYTES_MAX, one_of(16, 64, 256)),
+        number("delay_ms", "between two pieces", 1.0, 60_000.0, one_of(1, 2, 5)),
     ),
     _toxic(
-        3,
         "slow-close",
         "pass the end of connections between nodes on later",
-        (_ms("delay_ms", "of the end", 100, 300, 1000, least=50),),
         lambda settings: toxics.slow_close(settings["delay_ms"] / 1000),
         measures.slow_close,
         "the end of a connection comes back that much later",
+        _ms("delay_ms", "of the end", 50, 100, 300, 1000),
     ),
     _toxic(
-        4,
         "reset",
         "reset connections between nodes as soon as they carry something",
-        (_ms("after_ms", "from the byte to the reset", 0, 20, 100),),
         lambda settings: toxics.reset_peer(settings["after_ms"] / 1000),
         measures.reset,
         "a reset, or an end, instead of an echo",
+        _ms("after_ms", "from the byte to the reset", 0, 0, 20, 100),
     ),
     _toxic(
-        5,
         "limit",
         "end connections between nodes after a number of bytes",
-        (
-            number(
-                "limit_bytes",
-                "of one connection",
-                0,
-                BYTES_MAX,
-                unit="bytes",
-                drawn=one_of(1_000, 10_000, 100_000),
-                is_whole=True,
-            ),
-        ),
         lambda settings: toxics.limit_data(settings["limit_bytes"]),
         measures.limit,
         "no more bytes come back, then the end",
+        number("limit_bytes", "of a connection", 0, BYTES_MAX, one_of(1_000, 10_000, 100_000)),
     ),
     _toxic(
-        6,
         "timeout",
         "lose what nodes send each other, and end connections that are silent for a while",
-        (_ms("after_ms", "of silence", 50, 200, 600, least=1),),
         lambda settings: toxics.timeout(settings["after_ms"] / 1000),
         measures.timeout,
         "nothing comes back but the end",
+        _ms("after_ms", "of silence", 1, 50, 200, 600),
     ),
     _toxic(
-        7,
         "black-hole",
         "lose what nodes send each other on connections that stay open",
-        (),
         lambda _: toxics.timeout(0),
         measures.black_hole,
         "nothing comes back, and no end",

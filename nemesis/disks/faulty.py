@@ -23,7 +23,7 @@ from dissever.harness.cluster import Disks, HostCommands, Hosts, Processes
 from dissever.nemesis import host_scripts
 from dissever.nemesis.abilities import WithDisks
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Heals, steps
+from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.needs import Need
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
@@ -40,7 +40,6 @@ from dissever.nemesis.parameters import (
     number,
     one_of,
 )
-from dissever.nemesis.targets import NODE_TARGETS
 
 __all__ = ["FAULTY_DISKS", "ask"]
 
@@ -165,8 +164,6 @@ def _faulty(
     return Fault(
         name=name,
         description=description,
-        actions=steps(name),
-        targets=NODE_TARGETS,
         parameters=parameters,
         heals=Heals.DISKS,
         group="disks",
@@ -188,23 +185,17 @@ ALL_WRITES: Final = "write,fsync,allocate"
 
 
 def _probability(drawn: Draw) -> Parameter:
-    return number("probability", "of each call to be hit", 0.000001, 1.0, drawn=drawn)
+    return number("probability", "of each call to be hit", 0.000001, 1.0, drawn)
 
 
 _CHANCE: Final = _probability(one_of(0.05, 0.3, 1.0))
-_RULE_SEED: Final = number(
-    "rule_seed", "settles which calls are hit", 0, SEED_MAX, drawn=BITS, is_whole=True
-)
+_RULE_SEED: Final = number("rule_seed", "settles which calls are hit", 0, SEED_MAX, BITS)
 
 FAULTY_DISKS: Final[tuple[Fault, ...]] = (
     _faulty(
         "disk-slow",
         "let each write of nodes to their disks wait, each sync and each allocation",
-        (
-            number(
-                "ms", "of each call", 1, 5000, unit="ms", drawn=log_uniform(5, 500), is_whole=True
-            ),
-        ),
+        (number("ms", "of each call", 1, 5000, log_uniform(5, 500)),),
         ("do=slow", f"op={ALL_WRITES}"),
         tries=1,
     ),
@@ -216,11 +207,11 @@ FAULTY_DISKS: Final[tuple[Fault, ...]] = (
                 "op",
                 "the calls that fail",
                 OPERATIONS,
-                drawn=one_of("write", "fsync", "allocate", ALL_WRITES),
+                one_of("write", "fsync", "allocate", ALL_WRITES),
                 default=ALL_WRITES,
                 is_list=True,
             ),
-            choice("errno", "their error", ERRORS, drawn=one_of("EIO", "ENOSPC"), default="EIO"),
+            choice("errno", "their error", ERRORS, one_of("EIO", "ENOSPC"), default="EIO"),
             _CHANCE,
             _RULE_SEED,
         ),
@@ -234,7 +225,7 @@ FAULTY_DISKS: Final[tuple[Fault, ...]] = (
                 "errno",
                 "the error of the call; 0: it claims that all went well",
                 (*ERRORS, "0"),
-                drawn=always("EIO"),
+                always("EIO"),
                 default="EIO",
             ),
             _CHANCE,

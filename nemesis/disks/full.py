@@ -23,12 +23,11 @@ from dissever.harness.cluster import Disks, HostCommands, Hosts, Processes
 from dissever.nemesis import host_scripts
 from dissever.nemesis.abilities import WithDisks
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Heals, steps
+from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
 from dissever.nemesis.nodes.revive import Reviving, revive
 from dissever.nemesis.parameters import Draw, Settings, flag
-from dissever.nemesis.targets import NODE_TARGETS
 
 __all__ = ["DISK_FULL"]
 
@@ -137,13 +136,11 @@ class DiskFull:
 DISK_FULL = Fault(
     name="disk-full",
     description="fill the disk of nodes and keep it full, then free it",
-    actions=steps("disk-full"),
-    targets=NODE_TARGETS,
     parameters=(
         flag(
             "restart",
             "whether nodes start again on the full disk",
-            drawn=Draw("true for one in five", lambda rng: rng.random() < RESTART_SHARE, False),
+            Draw("true for one in five", lambda rng: rng.random() < RESTART_SHARE, False),
         ),
     ),
     heals=Heals.DISKS,

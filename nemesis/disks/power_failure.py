@@ -24,7 +24,6 @@ from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
 from dissever.nemesis.parameters import BITS, SEED_MAX, Settings, number, one_of
-from dissever.nemesis.targets import NODE_TARGETS
 
 __all__ = ["POWER_FAILURE"]
 
@@ -70,17 +69,16 @@ POWER_FAILURE = Fault(
     name="power-failure",
     description="kill nodes and lose what they had not synced, then start them again",
     actions=steps("power-failure", Effect.KILLED, Effect.STARTED),
-    targets=NODE_TARGETS,
     parameters=(
         number(
             "keep",
             "the share of sectors that survive though they were not synced",
             0.0,
             1.0,
-            drawn=one_of(0.0, 0.5),
+            one_of(0.0, 0.5),
             default=0.0,
         ),
-        number("keep_seed", "settles which survive", 0, SEED_MAX, drawn=BITS, is_whole=True),
+        number("keep_seed", "settles which survive", 0, SEED_MAX, BITS),
     ),
     takes_down=True,
     heals=Heals.DISKS,

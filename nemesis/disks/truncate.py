@@ -16,12 +16,11 @@ from dissever.harness.cluster import Disks, HostCommands, NodeState, Processes
 from dissever.nemesis import host_scripts
 from dissever.nemesis.abilities import WithDisks
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Heals, steps
+from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
 from dissever.nemesis.nodes.revive import Reviving, revive
 from dissever.nemesis.parameters import Draw, Settings, number, uniform
-from dissever.nemesis.targets import NODE_TARGETS
 
 __all__ = ["DISK_TRUNCATE"]
 
@@ -60,17 +59,14 @@ class DiskTruncate:
 DISK_TRUNCATE = Fault(
     name="disk-truncate",
     description="cut the ends off the newest files of nodes, and start them on what is left",
-    actions=steps("disk-truncate"),
-    targets=NODE_TARGETS,
     parameters=(
-        number("share", "of a file that is cut off", 0.001, 1.0, drawn=uniform(0.01, 0.99, 3)),
+        number("share", "of a file that is cut off", 0.001, 1.0, uniform(0.01, 0.99, 3)),
         number(
             "files",
             "how many are cut",
             1,
             100,
-            drawn=Draw("1 to 3", lambda rng: rng.randint(1, 3)),
-            is_whole=True,
+            Draw("1 to 3", lambda rng: rng.randint(1, 3)),
         ),
     ),
     heals=Heals.DISKS,

@@ -20,7 +20,6 @@ from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
 from dissever.nemesis.parameters import Settings, number
-from dissever.nemesis.targets import NODE_TARGETS
 
 __all__ = ["CRASH_LOOP", "KILL", "STOP"]
 
@@ -116,7 +115,6 @@ KILL = Fault(
         "kill": Action(Role.INJECT, Effect.KILLED),
         "start": Action(Role.HEAL, Effect.STARTED),
     },
-    targets=NODE_TARGETS,
     takes_down=True,
     heals=Heals.START,
     needs=(Processes,),
@@ -132,7 +130,6 @@ STOP = Fault(
         "terminate": Action(Role.INJECT, Effect.STOPPED),
         "start": Action(Role.HEAL, Effect.STARTED),
     },
-    targets=NODE_TARGETS,
     takes_down=True,
     heals=Heals.START,
     needs=(Processes,),
@@ -145,15 +142,9 @@ CRASH_LOOP = Fault(
     name="crash-loop",
     description="kill and start nodes over and over",
     actions=steps("crash-loop", Effect.KILLED, Effect.STARTED),
-    targets=NODE_TARGETS,
     parameters=(
         number(
-            "gap_s",
-            "how long a node lives, and how long it is gone",
-            0,
-            60,
-            unit="s",
-            default=LOOP_GAP_S,
+            "gap_s", "how long a node lives, and how long it is gone", 0.0, 60.0, default=LOOP_GAP_S
         ),
     ),
     takes_down=True,

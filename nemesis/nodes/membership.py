@@ -21,7 +21,7 @@ from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
 from dissever.nemesis.parameters import Settings, choice
-from dissever.nemesis.targets import NODE_TARGETS, TargetSpec
+from dissever.nemesis.targets import TargetSpec
 
 __all__ = ["DEMOTE", "REMOVE_MEMBER", "REPLACE_MEMBER", "TRANSFER"]
 
@@ -150,8 +150,6 @@ class Transfer(_Membership):
 REMOVE_MEMBER = Fault(
     name="remove-member",
     description="take nodes out of the cluster, and take them in again, empty",
-    actions=steps("remove-member"),
-    targets=NODE_TARGETS,
     takes_down=True,
     heals=Heals.MEMBERS,
     needs=(Processes, Offer.MEMBERS),
@@ -164,7 +162,6 @@ REPLACE_MEMBER = Fault(
     name="replace-member",
     description="lose nodes with their disks, and put empty ones in their place",
     actions=steps("replace-member", Effect.KILLED, Effect.STARTED),
-    targets=NODE_TARGETS,
     takes_down=True,
     heals=Heals.MEMBERS,
     needs=(Processes, Offer.MEMBERS),
@@ -176,8 +173,6 @@ REPLACE_MEMBER = Fault(
 DEMOTE = Fault(
     name="demote",
     description="take nodes' votes away, and give them back",
-    actions=steps("demote"),
-    targets=NODE_TARGETS,
     parameters=(
         choice(
             "role",
@@ -197,7 +192,6 @@ DEMOTE = Fault(
 TRANSFER = Fault(
     name="transfer",
     description="have the leader hand over to another node",
-    actions=steps("transfer"),
     targets={TargetSpec.FOLLOWERS.value: 2},
     takes_down=True,
     heals=Heals.MEMBERS,

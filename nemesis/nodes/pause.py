@@ -19,7 +19,6 @@ from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import Answers, NodeEvidence
 from dissever.nemesis.parameters import Settings
-from dissever.nemesis.targets import NODE_TARGETS
 
 __all__ = ["PAUSE"]
 
@@ -49,7 +48,6 @@ PAUSE = Fault(
         "pause": Action(Role.INJECT, Effect.PAUSED),
         "resume": Action(Role.HEAL, Effect.RESUMED),
     },
-    targets=NODE_TARGETS,
     takes_down=True,
     heals=Heals.RESUME,
     needs=(Processes,),

@@ -14,12 +14,11 @@ from typing import Any
 
 from dissever.harness.cluster import NodeState, Processes, ResourceLimits
 from dissever.nemesis.abilities import WithLimits
-from dissever.nemesis.fault import Fault, Heals, steps
+from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.needs import Need
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
 from dissever.nemesis.parameters import Settings, number
-from dissever.nemesis.targets import NODE_TARGETS
 
 __all__ = ["LIMIT_CPU", "LIMIT_MEMORY"]
 
@@ -99,11 +98,7 @@ class LimitMemory(_Limit):
 LIMIT_CPU = Fault(
     name="limit-cpu",
     description="leave nodes a small share of a processor",
-    actions=steps("limit-cpu"),
-    targets=NODE_TARGETS,
-    parameters=(
-        number("cpus", "share of one processor", 0.01, 1024, unit="processors", default=CPUS),
-    ),
+    parameters=(number("cpus", "share of one processor", 0.01, 1024, default=CPUS),),
     takes_down=True,
     heals=Heals.RESOURCES,
     needs=(Processes, ResourceLimits, Need.CGROUPS),
@@ -115,17 +110,13 @@ LIMIT_CPU = Fault(
 LIMIT_MEMORY = Fault(
     name="limit-memory",
     description="leave nodes little memory",
-    actions=steps("limit-memory"),
-    targets=NODE_TARGETS,
     parameters=(
         number(
             "memory_bytes",
             "what the processes of a node may use",
             1 << 20,
             1 << 46,
-            unit="bytes",
             default=MEMORY_BYTES,
-            is_whole=True,
         ),
     ),
     takes_down=True,

@@ -19,7 +19,7 @@ from typing import Any
 
 from dissever.harness.cluster import NodeState, Processes
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Heals, Outcome, steps
+from dissever.nemesis.fault import Fault, Heals, Outcome
 from dissever.nemesis.needs import Offer
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import node_outcome
@@ -136,17 +136,15 @@ class Upgrade:
 UPGRADE = Fault(
     name="upgrade",
     description="stop nodes one by one, and start them with another version",
-    actions=steps("upgrade"),
     targets={"one": 1, "rolling": 1},
     default_target="rolling",
     parameters=(
         number(
             "gap_s",
             "pause between one node and the next",
-            0,
-            600,
-            unit="s",
-            drawn=uniform(0.2, 2.0, 2),
+            0.0,
+            600.0,
+            uniform(0.2, 2.0, 2),
             default=GAP_S,
         ),
     ),

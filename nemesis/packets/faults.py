@@ -16,7 +16,7 @@ from functools import partial
 from typing import Final
 
 from dissever.harness.cluster import HostCommands
-from dissever.nemesis.fault import Fault, Heals, steps
+from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.needs import Need
 from dissever.nemesis.packets import measures
 from dissever.nemesis.packets.fault import PacketFault, Words
@@ -27,7 +27,7 @@ from dissever.nemesis.targets import LINK_TARGETS, WAY
 
 __all__ = ["PACKETS"]
 
-PERCENT_MAX: Final = 90
+PERCENT_MAX: Final = 90.0
 """A fault that lets nothing pass at all is a partition."""
 
 TBF_LATENCY_MS: Final = 400
@@ -44,18 +44,15 @@ _NEEDS: Final[Mapping[Means, Need]] = {
 }
 
 
+_RATE: Final = number("rate_kb_s", "of a link", 1.0, 1_000_000.0, one_of(20, 50, 200, 500))
+
+
 def _percent(*drawn: int) -> Parameter:
-    return number("percent", "share of packets", 1, PERCENT_MAX, unit="%", drawn=one_of(*drawn))
+    return number("percent", "share of packets", 1.0, PERCENT_MAX, one_of(*drawn))
 
 
-def _rate() -> Parameter:
-    return number(
-        "rate_kb_s", "of a link", 1, 1_000_000, unit="kB/s", drawn=one_of(20, 50, 200, 500)
-    )
-
-
-def _ms(name: str, text: str, least: int, *drawn: int) -> Parameter:
-    return number(name, text, least, 10_000, unit="ms", drawn=one_of(*drawn))
+def _ms(name: str, description: str, least: float, *drawn: int) -> Parameter:
+    return number(name, description, least, 10_000.0, one_of(*drawn))
 
 
 def _delay(settings: Settings) -> Sequence[str]:
@@ -92,15 +89,14 @@ def _packet(
     name: str,
     description: str,
     means: Means,
-    parameters: tuple[Parameter, ...],
     words: Words,
     measure: Measure,
     held: str,
+    *parameters: Parameter,
 ) -> Fault:
     return Fault(
         name=name,
         description=description,
-        actions=steps(name),
         targets=LINK_TARGETS,
         parameters=(WAY, *parameters),
         heals=Heals.LINKS,
@@ -118,85 +114,75 @@ PACKETS: Final[tuple[Fault, ...]] = (
         "packet-loss",
         "lose a share of what nodes send each other",
         Means.NFT,
-        (_percent(5, 10, 20, 40),),
         lambda _: (),
         measures.LOST,
         "about that share of datagrams is lost; the rule counts what came and what was lost",
+        _percent(5, 10, 20, 40),
     ),
     _packet(
         "packet-rate",
         "let a node send each peer only that much per second, and drop what would wait over 0.4 s",
         Means.TBF,
-        (_rate(),),
         _tbf,
         measures.LIMITED,
         "throughput is at most 1.5 times the rate; the queue counts what it held back",
+        _RATE,
     ),
     _packet(
         "netem-delay",
         "delay packets, more or less a jitter that may reorder them",
         Means.NETEM,
-        (
-            _ms("delay_ms", "of a packet", 1, 25, 50, 100, 200),
-            _ms("jitter_ms", "more or less, below the delay", 0, 0, 5, 20),
-        ),
         _delay,
         measures.LATE,
         "none is faster than the delay",
+        _ms("delay_ms", "of a packet", 1.0, 25, 50, 100, 200),
+        _ms("jitter_ms", "more or less, below the delay", 0.0, 0, 5, 20),
     ),
     _packet(
         "netem-loss",
         "lose packets in bursts, by Gilbert's model",
         Means.NETEM,
-        (
-            _percent(5, 10, 20),
-            number(
-                "burst_packets",
-                "mean length of a burst",
-                1,
-                100,
-                unit="packets",
-                drawn=one_of(2, 5, 10),
-            ),
-        ),
         _bursts_of_loss,
         measures.LOST,
         "about that share of datagrams is lost",
+        _percent(5, 10, 20),
+        number("burst_packets", "mean length of a burst", 1.0, 100.0, one_of(2, 5, 10)),
     ),
     _packet(
         "netem-duplicate",
         "let a share of packets arrive twice",
         Means.NETEM,
-        (_percent(5, 20, 50),),
         lambda settings: ("duplicate", f"{settings['percent']}%"),
         measures.DUPLICATED,
         "about that share comes twice",
+        _percent(5, 20, 50),
     ),
     _packet(
         "netem-corrupt",
         "flip a bit in a share of packets",
         Means.NETEM,
-        (_percent(2, 5, 20),),
         lambda settings: ("corrupt", f"{settings['percent']}%"),
         measures.DAMAGED,
         "about that share arrives damaged",
+        _percent(2, 5, 20),
     ),
     _packet(
         "netem-reorder",
         "let a share of packets overtake those before them, which wait",
         Means.NETEM,
-        (_percent(10, 25, 50), _ms("delay_ms", "of those that wait", 1, 10, 20, 50)),
         _reorder,
         measures.REORDERED,
         "about that share arrives after a later one",
+        _percent(10, 25, 50),
+        _ms("delay_ms", "of those that wait", 1.0, 10, 20, 50),
     ),
     _packet(
         "netem-rate",
         "let a node send its peers only that much per second, and queue the rest",
         Means.NETEM,
-        (_rate(),),
         _netem_rate,
         measures.LIMITED,
         "throughput is at most 1.5 times the rate",
+        _RATE,
     ),
 )

@@ -15,7 +15,7 @@ from typing import Any
 
 from dissever.harness.cluster import Grudge, Links
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Heals, Outcome, steps
+from dissever.nemesis.fault import Fault, Heals, Outcome
 from dissever.nemesis.parameters import Parameter
 from dissever.nemesis.partitions import grudges
 from dissever.nemesis.partitions.grudges import PartitionSpec
@@ -96,7 +96,6 @@ def _is_grudge(value: Any) -> bool:
 PARTITION = Fault(
     name="partition",
     description="cut the network between nodes",
-    actions=steps("partition"),
     targets={spec.value: 2 for spec in PartitionSpec}
     | {
         PartitionSpec.MAJORITY.value: 3,

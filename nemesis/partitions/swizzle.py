@@ -14,7 +14,7 @@ from typing import Any
 
 from dissever.harness.cluster import Links
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Heals, Outcome, steps
+from dissever.nemesis.fault import Fault, Heals, Outcome
 from dissever.nemesis.partitions.grudges import isolate
 from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import TargetSpec, target_count
@@ -84,7 +84,6 @@ def _drawn(request: Request, nodes: tuple[str, ...]) -> list[str]:
 SWIZZLE = Fault(
     name="swizzle",
     description="cut nodes off one by one, heal them in another order",
-    actions=steps("swizzle"),
     targets={"minority": 3, "majority": 3, "all": 2},
     default_target="minority",
     heals=Heals.LINKS,

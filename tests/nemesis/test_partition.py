@@ -216,10 +216,10 @@ def test_what_makes_no_sense_is_refused(
 
 def test_one_node_has_no_links(make_cluster: Any, nemeses_of: Any) -> None:
     alone = make_cluster(1)
-    missing = nemeses_of(alone)["partition"].probe(alone)
+    missing = nemeses_of(alone)["partition"].probe()
 
     assert missing.remedy == "run with at least 2 nodes"
-    assert nemeses_of(make_cluster(2))["partition"].probe(make_cluster(2)) is None
+    assert nemeses_of(make_cluster(2))["partition"].probe() is None
 
 
 def test_another_invocation_is_answered_as_info(cluster: Any, nemeses_of: Any, run: Any) -> None:
