@@ -100,7 +100,8 @@ def number(
     def is_valid(value: Any) -> bool:
         return type(value) in kinds and least <= value <= most
 
-    accepts = f"from {_text(least)} to {_text(most)}"
+    text = str if is_whole else "{:.10g}".format
+    accepts = f"from {text(least)} to {text(most)}"
     usual = drawn.middle if default is None and drawn else default
     whole = "as a whole number " if is_whole else ""
     return Parameter(name, description, whole + accepts, is_valid, drawn, usual)
@@ -159,7 +160,3 @@ def log_uniform(least: float, most: float, digits: int | None = None) -> Draw:
 
 BITS: Final = Draw("any", lambda rng: rng.getrandbits(32))
 """A seed."""
-
-
-def _text(value: float) -> str:
-    return f"{value:.10g}" if isinstance(value, float) else str(value)

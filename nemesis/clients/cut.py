@@ -210,7 +210,7 @@ CLIENT_RESET = Fault(
     name="client-reset",
     description="reset every connection of clients with nodes, over and over",
     parameters=(
-        number("every_ms", "from one time to the next", 50.0, 60_000.0, one_of(100, 300, 1000)),
+        number("every_ms", "from one reset to the next", 50.0, 60_000.0, one_of(100, 300, 1000)),
     ),
     heals=Heals.CLIENTS,
     group=CLIENTS,

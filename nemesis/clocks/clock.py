@@ -222,17 +222,19 @@ def _drawn(size: Draw, is_signed: bool) -> Draw:
     return Draw(f"{'±' if is_signed else ''}{size.text}", draw)
 
 
-def _offset(is_signed: bool = True) -> Parameter:
+def _offset(is_signed: bool) -> Parameter:
     least = -OFFSET_S_MAX if is_signed else 0.001
     drawn = _drawn(log_uniform(0.05, 288.0, 17), is_signed)
     return number("offset_s", "how far the clock jumps", least, OFFSET_S_MAX, drawn)
 
 
-def _rate(is_signed: bool = True) -> Parameter:
+def _rate(is_signed: bool) -> Parameter:
     least = -RATE_MAX if is_signed else 0.001
-    text = "how much the clock gains in a second"
     drawn = _drawn(uniform(0.02, 0.5, 17), is_signed)
-    return number("rate", text, least, RATE_MAX, drawn)
+    return number("rate", "seconds that the clock gains in one", least, RATE_MAX, drawn)
+
+
+OFFSET: Final = _offset(is_signed=True)
 
 
 def _check(settings: Settings) -> None:
@@ -268,7 +270,7 @@ CLOCKS: Final[tuple[Fault, ...]] = (
         "clock-jump",
         "set the wall clock of nodes wrong, then right",
         Turn.JUMP,
-        (_offset(),),
+        (OFFSET,),
         "the offset, right to some ms",
     ),
     _clock(
@@ -276,7 +278,7 @@ CLOCKS: Final[tuple[Fault, ...]] = (
         "set the wall clock of nodes wrong and right, many times a second",
         Turn.STROBE,
         (
-            _offset(),
+            OFFSET,
             number(
                 "period_s", "how long it stays wrong, and right", 0.01, 10, uniform(0.05, 0.5, 3)
             ),
@@ -287,7 +289,7 @@ CLOCKS: Final[tuple[Fault, ...]] = (
         "clock-drift",
         "let the wall clock of nodes run too fast or too slow",
         Turn.DRIFT,
-        (_rate(),),
+        (_rate(is_signed=True),),
         "an offset that grows at that rate",
     ),
     _clock(

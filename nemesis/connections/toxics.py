@@ -72,8 +72,8 @@ TOXICS: Final[tuple[Fault, ...]] = (
         _latency,
         measures.latency,
         "no round trip is faster than the delay",
-        _ms("delay_ms", "of what is sent", 1, 50, 100, 200, 400),
-        _ms("jitter_ms", "more or less, below the delay", 0, 0, 0, 5, 10, 20),
+        _ms("delay_ms", "delay of what is sent", 1, 50, 100, 200, 400),
+        _ms("jitter_ms", "the delay varies by this much; must be below it", 0, 0, 0, 5, 10, 20),
     ),
     _toxic(
         "bandwidth",
@@ -81,7 +81,7 @@ TOXICS: Final[tuple[Fault, ...]] = (
         lambda settings: toxics.bandwidth(settings["rate_kb_s"] * 1000),
         measures.bandwidth,
         "throughput is at most 1.5 times the rate",
-        number("rate_kb_s", "of a connection", 1, 1_000_000, one_of(10, 50, 200, 1000)),
+        number("rate_kb_s", "what a connection passes", 1, 1_000_000, one_of(10, 50, 200, 1000)),
     ),
     _toxic(
         "slicer",
@@ -89,8 +89,14 @@ TOXICS: Final[tuple[Fault, ...]] = (
         _slicer,
         measures.slicer,
         "twenty pieces take twenty pauses",
-        number("slice_bytes", "more or less a quarter", 1, BYTES_MAX, one_of(16, 64, 256)),
-        number("delay_ms", "between two pieces", 1.0, 60_000.0, one_of(1, 2, 5)),
+        number(
+            "slice_bytes",
+            "about the size of a piece",
+            1,
+            BYTES_MAX,
+            one_of(16, 64, 256),
+        ),
+        number("delay_ms", "pause between two pieces", 1.0, 60_000.0, one_of(1, 2, 5)),
     ),
     _toxic(
         "slow-close",
@@ -98,7 +104,7 @@ TOXICS: Final[tuple[Fault, ...]] = (
         lambda settings: toxics.slow_close(settings["delay_ms"] / 1000),
         measures.slow_close,
         "the end of a connection comes back that much later",
-        _ms("delay_ms", "of the end", 50, 100, 300, 1000),
+        _ms("delay_ms", "delay of the end", 50, 100, 300, 1000),
     ),
     _toxic(
         "reset",
@@ -106,7 +112,7 @@ TOXICS: Final[tuple[Fault, ...]] = (
         lambda settings: toxics.reset_peer(settings["after_ms"] / 1000),
         measures.reset,
         "a reset, or an end, instead of an echo",
-        _ms("after_ms", "from the byte to the reset", 0, 0, 20, 100),
+        _ms("after_ms", "time from the byte to the reset", 0, 0, 20, 100),
     ),
     _toxic(
         "limit",
@@ -114,7 +120,13 @@ TOXICS: Final[tuple[Fault, ...]] = (
         lambda settings: toxics.limit_data(settings["limit_bytes"]),
         measures.limit,
         "no more bytes come back, then the end",
-        number("limit_bytes", "of a connection", 0, BYTES_MAX, one_of(1_000, 10_000, 100_000)),
+        number(
+            "limit_bytes",
+            "what a connection carries",
+            0,
+            BYTES_MAX,
+            one_of(1_000, 10_000, 100_000),
+        ),
     ),
     _toxic(
         "timeout",
@@ -122,7 +134,7 @@ TOXICS: Final[tuple[Fault, ...]] = (
         lambda settings: toxics.timeout(settings["after_ms"] / 1000),
         measures.timeout,
         "nothing comes back but the end",
-        _ms("after_ms", "of silence", 1, 50, 200, 600),
+        _ms("after_ms", "silence after which it ends", 1, 50, 200, 600),
     ),
     _toxic(
         "black-hole",

@@ -185,7 +185,7 @@ ALL_WRITES: Final = "write,fsync,allocate"
 
 
 def _probability(drawn: Draw) -> Parameter:
-    return number("probability", "of each call to be hit", 0.000001, 1.0, drawn)
+    return number("probability", "chance of a call to be hit", 0.000001, 1.0, drawn)
 
 
 _CHANCE: Final = _probability(one_of(0.05, 0.3, 1.0))
@@ -195,7 +195,7 @@ FAULTY_DISKS: Final[tuple[Fault, ...]] = (
     _faulty(
         "disk-slow",
         "let each write of nodes to their disks wait, each sync and each allocation",
-        (number("ms", "of each call", 1, 5000, log_uniform(5, 500)),),
+        (number("ms", "delay of each call", 1, 5000, log_uniform(5, 500)),),
         ("do=slow", f"op={ALL_WRITES}"),
         tries=1,
     ),

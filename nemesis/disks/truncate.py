@@ -60,7 +60,7 @@ DISK_TRUNCATE = Fault(
     name="disk-truncate",
     description="cut the ends off the newest files of nodes, and start them on what is left",
     parameters=(
-        number("share", "of a file that is cut off", 0.001, 1.0, uniform(0.01, 0.99, 3)),
+        number("share", "share of a file that is cut off", 0.001, 1.0, uniform(0.01, 0.99, 3)),
         number(
             "files",
             "how many are cut",

@@ -123,6 +123,6 @@ LIMIT_MEMORY = Fault(
     heals=Heals.RESOURCES,
     needs=(Processes, ResourceLimits, Need.CGROUPS),
     make=lambda fault, site: PerNode(fault, site, LimitMemory(site.cluster)),
-    held="the same, and the limit was reached",
+    held="the kernel's limit, read back, and it was reached",
     healed="no limit is left, and the node runs",
 )

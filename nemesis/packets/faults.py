@@ -44,7 +44,7 @@ _NEEDS: Final[Mapping[Means, Need]] = {
 }
 
 
-_RATE: Final = number("rate_kb_s", "of a link", 1.0, 1_000_000.0, one_of(20, 50, 200, 500))
+_RATE: Final = number("rate_kb_s", "what a link passes", 1.0, 1_000_000.0, one_of(20, 50, 200, 500))
 
 
 def _percent(*drawn: int) -> Parameter:
@@ -135,8 +135,8 @@ PACKETS: Final[tuple[Fault, ...]] = (
         _delay,
         measures.LATE,
         "none is faster than the delay",
-        _ms("delay_ms", "of a packet", 1.0, 25, 50, 100, 200),
-        _ms("jitter_ms", "more or less, below the delay", 0.0, 0, 5, 20),
+        _ms("delay_ms", "delay of a packet", 1.0, 25, 50, 100, 200),
+        _ms("jitter_ms", "the delay varies by this much; must be below it", 0.0, 0, 5, 20),
     ),
     _packet(
         "netem-loss",
@@ -174,7 +174,7 @@ PACKETS: Final[tuple[Fault, ...]] = (
         measures.REORDERED,
         "about that share arrives after a later one",
         _percent(10, 25, 50),
-        _ms("delay_ms", "of those that wait", 1.0, 10, 20, 50),
+        _ms("delay_ms", "delay of those that wait", 1.0, 10, 20, 50),
     ),
     _packet(
         "netem-rate",

@@ -26,7 +26,7 @@ from random import Random
 from typing import Annotated, Any
 
 import msgspec
-import yaml
+import yaml  # type: ignore[import-untyped]  # Its stubs are a package of their own.
 
 from dissever.nemesis.fault import Fault, FaultSpec
 from dissever.nemesis.faults import FAULTS, Registry, parse

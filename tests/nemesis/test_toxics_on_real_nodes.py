@@ -240,7 +240,7 @@ def test_teardown_leaves_no_toxic_and_overlaps_with_a_partition(
 
 def test_settings_that_there_are_not_are_refused(with_nodes: Callable[..., None]) -> None:
     async def work(at: Deployment) -> None:
-        with pytest.raises(ValueError, match="delay_ms or jitter_ms, got dely_ms"):
+        with pytest.raises(ValueError, match="jitter_ms or toxicity, got dely_ms"):
             await at.start("latency", {"dely_ms": 5})
         with pytest.raises(ValueError, match="jitter_ms below"):
             await at.start("latency", {"delay_ms": 5, "jitter_ms": 5})
