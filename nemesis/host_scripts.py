@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from dissever.nemesis.abilities import WithDisks, WithHosts
+from dissever.nemesis.host_commands import run_python
 
 __all__ = [
     "BALLOON",
@@ -43,12 +44,9 @@ async def run(cluster: WithHosts, node: str, script: str, *arguments: object) ->
     Raises:
         OSError: When it fails, with the end of what it said.
     """
-    argv = [cluster.python, "-I", "-S", "-c", script, *map(str, arguments)]
-    done = await cluster.command(node, argv)
-    if done.exit_status:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise OSError(0, f"{node}: a script on its host failed: {last}")
-    printed: dict[str, Any] = msgspec.json.decode(done.stdout)
+    printed: dict[str, Any] = msgspec.json.decode(
+        await run_python(cluster, node, script, *arguments)
+    )
     return printed
 
 

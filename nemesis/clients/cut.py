@@ -21,6 +21,7 @@ from dissever.nemesis.abilities import WithHosts
 from dissever.nemesis.clients import client_rules
 from dissever.nemesis.environment import CLIENT_CUT_NAME, CLIENTS, Site
 from dissever.nemesis.fault import Fault, Heals
+from dissever.nemesis.host_commands import run
 from dissever.nemesis.needs import Need, Offer
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import PerNode
@@ -41,6 +42,8 @@ LISTENS_LIMIT_S: Final = 5.0
 """One that was started a moment ago does not listen yet."""
 
 _GLANCE_S: Final = 0.05
+
+NFT: Final = ("nft", "-f", "-")
 
 
 class _Clients:
@@ -71,7 +74,7 @@ class ClientCut(_Clients):
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         rules = client_rules.ruleset(Way(settings[WAY.name]), self._ports, self._nodes)
-        await self._nft(node, rules)
+        await run(self._cluster, node, NFT, rules)
         loop = asyncio.get_running_loop()
         end = loop.time() + COUNTED_LIMIT_S
         count, answered = 0, None
@@ -84,7 +87,7 @@ class ClientCut(_Clients):
 
     async def undo(self, node: str) -> NodeEvidence:
         count = await self._dropped(node)
-        await self._nft(node, client_rules.HEAL)
+        await run(self._cluster, node, NFT, client_rules.HEAL)
         is_gone = await self._dropped(node) is None
         answered = await processes.answers_again(self._answers, node)
         # One that is down or paused by then answers nobody.
@@ -93,7 +96,7 @@ class ClientCut(_Clients):
         return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
     async def release(self, node: str) -> None:
-        await self._nft(node, client_rules.HEAL)
+        await run(self._cluster, node, NFT, client_rules.HEAL)
 
     async def _asked(self, node: str) -> bool | None:
         """Whether it answers; who cannot ask knocks, so that there is something to count."""
@@ -107,11 +110,6 @@ class ClientCut(_Clients):
         """Packets so far; None when there is no rule."""
         done = await self._cluster.command(node, client_rules.COUNTERS)
         return None if done.exit_status else client_rules.dropped(done.stdout)
-
-    async def _nft(self, node: str, transaction: str) -> None:
-        done = await self._cluster.command(node, ["nft", "-f", "-"], transaction)
-        if done.exit_status:
-            raise OSError(0, f"{node}: nft failed: {done.stderr.strip()}")
 
 
 class ClientReset(_Clients):

@@ -25,6 +25,7 @@ from typing import Final, TypeAlias
 
 from dissever.harness.cluster.hosts import SYN_RETRIES
 from dissever.nemesis.abilities import WithHosts
+from dissever.nemesis.host_commands import UP_LIMIT_S, comes_up, run
 from dissever.nemesis.partitions.grudges import Link
 from dissever.nemesis.probes import ECHO_PORT, Probes
 from dissever.nemesis.toxiproxy import Proxy, Toxic, Toxiproxy, Unreachable, Wedged, server
@@ -43,11 +44,8 @@ PEERS_MAX: Final = 100
 
 TABLE: Final = "ip dissever_proxies"
 
-UP_LIMIT_S: Final = 10.0
 ANSWER_LIMIT_S: Final = 3.0
 """A server that does not answer for so long hangs."""
-
-_GLANCE_S: Final = 0.01
 
 Toxics: TypeAlias = Mapping[str, tuple[Toxic, ...]]
 """Proxy -> what acts on it."""
@@ -146,7 +144,10 @@ class Proxies:
         """(source, destination) -> packets `asked` of the proxy, `passed` on, sent `past` it."""
         nodes = self._cluster.nodes
         listings = await asyncio.gather(
-            *(self._nft(node, ["-j", "list", "table", *TABLE.split()]) for node in nodes)
+            *(
+                run(self._cluster, node, ["nft", "-j", "list", "table", *TABLE.split()])
+                for node in nodes
+            )
         )
         return {
             (node, peer): counts
@@ -196,22 +197,8 @@ class Proxies:
         await self._align(node)
 
     async def _come_up(self, node: str) -> None:
-        """
-        Wait until the server beside a node answers.
-
-        Raises:
-            Unreachable: When it does not in time.
-        """
-        loop = asyncio.get_running_loop()
-        end = loop.time() + UP_LIMIT_S
-        while True:
-            try:
-                log.info("%s: Toxiproxy %s", node, await self._servers[node].version())
-                return
-            except Unreachable:
-                if loop.time() > end:
-                    raise
-                await asyncio.sleep(_GLANCE_S)
+        """Wait until the server beside a node answers. Raises Unreachable when it does not."""
+        await comes_up(self._servers[node].version)
 
     async def _redirect(self, node: str) -> None:
         setting = "/proc/sys/net/ipv4/tcp_syn_retries"  # Containers are made with it.
@@ -223,7 +210,8 @@ class Proxies:
             (peer, self._cluster.address(peer), listen, alias, port)
             for peer, _, listen, alias, port in self._table(node)
         ]
-        await self._nft(node, ["-f", "-"], redirection(self._cluster.address(node), rows))
+        rules = redirection(self._cluster.address(node), rows)
+        await run(self._cluster, node, ["nft", "-f", "-"], rules)
 
     def _table(self, node: str) -> list[tuple[str, str, int, int, int]]:
         """For each peer and port: the peer, the proxy's name, where it listens, alias, port."""
@@ -233,12 +221,6 @@ class Proxies:
             if peer != node
             for i, name in enumerate(self.names(node, peer))
         ]
-
-    async def _nft(self, node: str, arguments: Sequence[str], stdin: str = "") -> str:
-        done = await self._cluster.command(node, ["nft", *arguments], stdin)
-        if done.exit_status:
-            raise OSError(0, f"{node}: nft failed: {done.stderr.strip()}")
-        return done.stdout
 
 
 def redirection(own: str, rows: Sequence[tuple[str, str, int, int, int]]) -> str:

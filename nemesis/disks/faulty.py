@@ -24,6 +24,7 @@ from dissever.nemesis import host_scripts
 from dissever.nemesis.abilities import WithDisks
 from dissever.nemesis.environment import Site
 from dissever.nemesis.fault import Fault, Heals
+from dissever.nemesis.host_commands import run
 from dissever.nemesis.needs import Need
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
@@ -126,10 +127,8 @@ async def ask(cluster: WithDisks, node: str, *words: str) -> dict[str, Any]:
     Raises:
         OSError: When it does not answer, or refuses.
     """
-    done = await cluster.command(node, [*cluster.disk(node).ask, *words])
-    if done.exit_status:
-        raise OSError(0, f"{node}: {done.stderr.strip()}")
-    answer: dict[str, Any] = msgspec.json.decode(done.stdout)
+    said = await run(cluster, node, [*cluster.disk(node).ask, *words])
+    answer: dict[str, Any] = msgspec.json.decode(said)
     return answer
 
 

@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any, Final
 
 from dissever.nemesis.abilities import WithHosts
+from dissever.nemesis.host_commands import Helper, run_python
 from dissever.nemesis.partitions.grudges import Link
 
 __all__ = ["Burst", "Bursts", "Size", "summary"]
@@ -24,9 +25,6 @@ __all__ = ["Burst", "Bursts", "Size", "summary"]
 SINK_PORT: Final = 20_008
 HEADERS_BYTES: Final = 42
 """Of Ethernet, IP and UDP."""
-
-UP_LIMIT_S: Final = 10.0
-_GLANCE_S: Final = 0.01
 
 _FORMAT: Final = """
 import json, socket, struct, sys, time, zlib
@@ -173,21 +171,12 @@ class Bursts:
 
     def __init__(self, cluster: WithHosts) -> None:
         self._cluster = cluster
-        self._laying = asyncio.Lock()
-        self._is_laid = False
+        self._helper = Helper(cluster, "sink", SINK, SINK_PORT, self._knock)
         self._tokens = count(1)
 
     async def lay(self) -> None:
-        """
-        Start a sink on every host, and wait until it answers. Idempotent.
-
-        Raises:
-            OSError: When one cannot be started, or does not answer in time.
-        """
-        async with self._laying:
-            if not self._is_laid:
-                await asyncio.gather(*(self._start(node) for node in self._cluster.nodes))
-                self._is_laid = True
+        """Start a sink on every host. Idempotent. Raises OSError when one does not come up."""
+        await self._helper.lay()
 
     async def send(self, links: Sequence[Link], size: Size) -> dict[Link, Burst]:
         """
@@ -211,19 +200,8 @@ class Bursts:
             for source, (arrivals, damaged) in answers.items()
         }
 
-    async def _start(self, node: str) -> None:
-        argv = [self._cluster.python, "-I", "-S", "-c", SINK, str(SINK_PORT)]
-        await self._cluster.spawn(node, "sink", argv)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + UP_LIMIT_S
-        while True:
-            try:
-                await self._ask(node, [node], 0)
-                return
-            except OSError:
-                if loop.time() > end:
-                    raise
-                await asyncio.sleep(_GLANCE_S)
+    async def _knock(self, node: str) -> None:
+        await self._ask(node, [node], 0)
 
     async def _send(self, node: str, peers: Sequence[str], token: int, size: Size) -> None:
         asked: Mapping[str, Any] = {
@@ -234,19 +212,11 @@ class Bursts:
             "bytes": size.bytes,
             "gap_us": size.gap_us,
         }
-        await self._script(node, SEND, json.dumps(asked))
+        await run_python(self._cluster, node, SEND, json.dumps(asked))
 
     async def _ask(self, node: str, sources: Sequence[str], token: int) -> dict[str, Any]:
         """Source -> (arrivals, how many were damaged); the sink then forgets them."""
         asked = json.dumps([(self._cluster.address(source), token) for source in sources])
-        answer = await self._script(node, ASK, str(SINK_PORT), asked, str(ASK_LIMIT_S))
+        answer = await run_python(self._cluster, node, ASK, SINK_PORT, asked, ASK_LIMIT_S)
         answers = map(json.loads, answer.splitlines())
         return dict(zip(sources, answers, strict=True))
-
-    async def _script(self, node: str, script: str, *arguments: str) -> str:
-        argv = [self._cluster.python, "-I", "-S", "-c", script, *arguments]
-        done = await self._cluster.command(node, argv)
-        if done.exit_status:
-            said = done.stderr.strip().splitlines() or ["nothing"]
-            raise OSError(0, f"{node}: a burst cannot be measured: {said[-1]}")
-        return done.stdout
