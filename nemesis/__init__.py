@@ -1,14 +1,15 @@
 """
 Faults: what each does to a cluster, when it strikes, and what shows that it did.
 
-A fault is a record beside what carries it out; `FAULTS` lists the records. A plan is drawn from the
-seed before the run (`plan`) or read from a file (`read_script`, `compile_script`), played by
-generators (`generator`, `final`) and carried out by nemeses, one for each fault (`make_nemeses`).
+The record of a fault stands in the file that carries it out; `FAULTS` lists the records. A plan is
+drawn from the seed before the run (`plan`) or read from a file (`read_script`, `compile_script`),
+played by generators (`generator`, `final`) and carried out by nemeses, one for each fault
+(`make_nemeses`).
 """
 
 from dissever.harness.cluster.backends import Backend
 from dissever.nemesis.environment import Environment
-from dissever.nemesis.fault import Fault, FaultSpec, Heals, Injector, Outcome, steps
+from dissever.nemesis.fault import Fault, FaultEvidence, FaultSpec, Heals, Injector, steps
 from dissever.nemesis.faults import FAULTS, Registry, healing_order, parse
 from dissever.nemesis.needs import Need, Offer
 from dissever.nemesis.nemeses import actions, hosts, make_nemeses
@@ -60,7 +61,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "NODE_TARGETS",
     "NodeEvidence",
     "NodeFault",
-    "Outcome",
+    "FaultEvidence",
     "PerNode",
     "Request",
     "TargetSpec",

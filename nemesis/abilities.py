@@ -27,7 +27,7 @@ class WithLinks(Cluster, Links, Protocol):
 
 
 class WithHosts(Cluster, Processes, HostCommands, Sockets, Protocol):
-    """Programs run beside nodes, and the harness can connect to them."""
+    """Programs run on the hosts of nodes, and the harness can connect to them."""
 
 
 class WithLimits(Cluster, Processes, ResourceLimits, Protocol):
@@ -35,8 +35,8 @@ class WithLimits(Cluster, Processes, ResourceLimits, Protocol):
 
 
 class WithDisks(WithHosts, Disks, Protocol):
-    """Programs beside nodes see their disks."""
+    """Programs on the hosts see the disks of nodes."""
 
 
 class WithClocks(WithHosts, Clocks, Protocol):
-    """Programs beside nodes can set their clocks."""
+    """Programs on the hosts can set the clocks of nodes."""

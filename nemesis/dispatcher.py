@@ -12,10 +12,10 @@ import logging
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
-from dissever.harness.client import Completion, Invocation, Missing, Prepares
+from dissever.harness.client import Completion, Invocation, Missing
 from dissever.harness.episodes import Role
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Outcome
+from dissever.nemesis.fault import Fault, FaultEvidence
 from dissever.nemesis.needs import Offer, not_made, not_offered
 from dissever.nemesis.requests import read_request
 
@@ -27,17 +27,19 @@ log = logging.getLogger(__name__)
 class _Continues(Protocol):
     """An injector of a fault with a step between injection and healing."""
 
-    def go_on(self) -> Awaitable[Outcome]: ...
+    def go_on(self) -> Awaitable[FaultEvidence]: ...
 
 
 class Dispatcher:
-    """Implements `Nemesis` and `Prepares` for one fault, as its record says."""
+    """Implements `Nemesis` for one fault, as its record says."""
 
     def __init__(self, fault: Fault, site: Site) -> None:
         self._fault = fault
         self._site = site
         self._made: Any = None
         self._count = 0
+        if fault.prepares:  # The instance alone implements `Prepares`.
+            self.prepare = self._prepare
 
     def probe(self) -> Missing | None:
         """The nodes, the budget, the system and the hosts must be as the fault needs them."""
@@ -51,11 +53,6 @@ class Dispatcher:
             if missing := not_offered(offer, self._site.offered, len(nodes)):
                 return missing
         return not_made(fault.hosts, self._site.cluster)
-
-    async def prepare(self) -> bool:
-        """Have what the injector needs on the hosts."""
-        injector = self._injector
-        return isinstance(injector, Prepares) and await injector.prepare()
 
     async def invoke(self, invocation: Invocation) -> Completion:
         """
@@ -71,8 +68,8 @@ class Dispatcher:
         if action.role is Role.INJECT:
             return await self._inject(invocation)
         if action.role is Role.HEAL:
-            outcome = await self._injector.heal()
-            return _completion(invocation, {}, "healed", outcome)
+            seen = await self._injector.heal()
+            return _completion(invocation, {}, "healed", seen)
         continues: _Continues = self._injector
         return _completion(invocation, {}, "held", await continues.go_on())
 
@@ -80,6 +77,10 @@ class Dispatcher:
         """Undo whatever is in force, and look at nothing."""
         if self._made is not None:
             await self._made.release()
+
+    async def _prepare(self) -> bool:
+        is_disturbed: bool = await self._injector.prepare()
+        return is_disturbed
 
     @property
     def _injector(self) -> Any:
@@ -97,23 +98,23 @@ class Dispatcher:
             seed=self._site.seed,
             number=self._count,
         )
-        outcome = await self._injector.inject(request)
+        seen = await self._injector.inject(request)
         first = {"spec": request.spec, "targets": [], **request.settings}
-        return _completion(invocation, first, "held", outcome)
+        return _completion(invocation, first, "held", seen)
 
 
 def _completion(
-    invocation: Invocation, first: dict[str, Any], verdict: str, outcome: Outcome
+    invocation: Invocation, first: dict[str, Any], verdict: str, seen: FaultEvidence
 ) -> Completion:
-    log.info("%s: %s, %s: %s", invocation.f, outcome.targets, verdict, outcome.is_so)
-    evidence = {verdict: outcome.is_so, **outcome.evidence}
+    log.info("%s: %s, %s: %s", invocation.f, seen.targets, verdict, seen.is_so)
+    evidence = {verdict: seen.is_so, **seen.facts}
     value = {
         **first,
-        "targets": list(outcome.targets),
-        **outcome.notes,
+        "targets": list(seen.targets),
+        **seen.notes,
         "evidence": evidence,
     }
-    if outcome.is_so:
+    if seen.is_so:
         return invocation.info(None, value)
     missed = "did not take hold" if verdict == "held" else "did not heal"
-    return invocation.info(outcome.error or f"{invocation.f} {missed}", value)
+    return invocation.info(seen.error or f"{invocation.f} {missed}", value)

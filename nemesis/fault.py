@@ -1,8 +1,8 @@
 """
-The record of a fault: everything that is known of it before it strikes, beside what carries it out.
+The record of a fault: everything that is known of it before it strikes.
 
-A fault is one file with its record and its injector. The planner, the reader of plans, `doctor`,
-the dispatcher and the documentation take what they need from the record.
+A fault is one file, with its record and the injector that carries it out. The planner, the reader
+of plans, `doctor`, the dispatcher and the documentation take what they need from the record.
 """
 
 from __future__ import annotations
@@ -25,7 +25,16 @@ from dissever.nemesis.targets import NODE_TARGETS, TargetSpec, majority_size, mi
 if TYPE_CHECKING:  # What makes a nemesis is not known where a plan is drawn.
     from dissever.nemesis.environment import Site
 
-__all__ = ["Fault", "FaultSpec", "Heals", "Injector", "Outcome", "Steps", "down_least", "steps"]
+__all__ = [
+    "Fault",
+    "FaultEvidence",
+    "FaultSpec",
+    "Heals",
+    "Injector",
+    "Steps",
+    "down_least",
+    "steps",
+]
 
 Steps: TypeAlias = Mapping[str, Action]
 
@@ -46,17 +55,17 @@ class Heals(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FaultEvidence:
     """
-    What came of one operation of a fault.
+    What was seen of one operation of a fault.
 
-    `is_so`: whether it did what it is for, as measured; None when it struck nobody. `evidence` and
-    `notes` go to the history. `error`: why it is not so, where there is more to say than that.
+    `is_so`: whether it did what it is for; None when it struck nobody. `facts` are the evidence,
+    and `notes` what else the history says. `error`: why it is not so, where there is more to say.
     """
 
     targets: tuple[str, ...]
     is_so: bool | None
-    evidence: Mapping[str, Any]
+    facts: Mapping[str, Any]
     notes: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
 
@@ -65,15 +74,15 @@ class Injector(Protocol):
     """
     Carries out a fault on the cluster it was made for, and measures what comes of it.
 
-    One with a `CONTINUE` step has a method `go_on` as well; one that needs something on the hosts
-    before the first operation has `prepare`, as `harness.client.Prepares` says.
+    One with a `CONTINUE` step has a method `go_on` as well, and one whose record says `prepares` has
+    `prepare`, as `harness.client.Prepares` says.
     """
 
-    async def inject(self, request: Request) -> Outcome:
+    async def inject(self, request: Request) -> FaultEvidence:
         """Strike. May raise OSError, or ValueError for what makes no sense on this cluster."""
         ...
 
-    async def heal(self) -> Outcome:
+    async def heal(self) -> FaultEvidence:
         """Heal whatever is in force, and look whether it did."""
         ...
 
@@ -90,12 +99,12 @@ class Fault:
     `description` completes "it can …". `actions`: its operations by `f`, in order; the first
     injects, the last heals; by default `start-<name>` and `stop-<name>`. `targets`: what may follow
     the colon, and how many nodes each needs at least; `default_target` counts when an injection
-    names none. `takes_down`: its targets count
-    against the budget. Of the faults of one `group`, which would undo each other, no two strike at
-    the same time. `needs`: abilities of the cluster, what the machine must have, what the system
-    must offer. `hosts`: what hosts must be made with; a `disk_mb` of 0 is of the size that the user
-    asks for. `check` raises ValueError for settings that do not fit together. `held` and `healed`
-    say in words what is measured.
+    names none. `takes_down`: its targets count against the budget. Of the faults of one `group`,
+    which would undo each other, no two strike at the same time. `needs`: abilities of the cluster,
+    what the machine must have, what the system must offer. `hosts`: what hosts must be made with; a
+    `disk_mb` of 0 is of the size that the user asks for. `check` raises ValueError for settings
+    that do not fit together. `held` and `healed` say in words what is measured. `prepares`: it puts
+    something on the hosts before the first operation.
     """
 
     name: str
@@ -113,6 +122,7 @@ class Fault:
     needs: tuple[type | Need | Offer, ...] = ()
     hosts: Hosts = PLAIN
     check: Callable[[Settings], object] = dict
+    prepares: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "actions", self.actions or steps(self.name))

@@ -62,7 +62,7 @@ async def comes_up(ask: Callable[[], Awaitable[object]]) -> None:
 
 
 class Helper:
-    """A script that runs beside every node of a cluster from the first `lay` on."""
+    """A script that runs on every host of a cluster from the first `lay` on."""
 
     def __init__(
         self,

@@ -93,7 +93,7 @@ except OSError:
 print(json.dumps({"error": failure, "tries": count, "took_ms": took_ms}))
 """
 """
-`DIRECTORY PAGES TRIES`: allocates and writes them and syncs, so often or until that fails; which
+`DIRECTORY PAGES TRIES`: allocates and writes them and syncs, TRIES times or until that fails; which
 error that met, after how many tries, and how long the last one took.
 """
 
@@ -191,7 +191,7 @@ print(json.dumps({"at_s": [each[0] for each in seen], "offset_ms": [each[1] for 
 """
 """
 `ENVIRONMENT READS GAP_S`: what a process under the clock takes for the time, less what it is, each
-within so many ms; and of each process of the host that was started under it, whether it still is.
+right to `within_ms`; and whether each process that was started under the clock still uses it.
 """
 
 READ_ALL = """

@@ -1,8 +1,8 @@
 """
 Who answers on each host when a fault of the network is measured: an echo, for TCP and for UDP.
 
-It is a helper beside the node, so what it sees depends on the host's network alone, and not on the
-node's own process.
+It is a helper on the host of the node, so what it sees depends on the host's network alone, and not
+on the node's own process.
 """
 
 from __future__ import annotations

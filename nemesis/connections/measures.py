@@ -34,7 +34,7 @@ Connect: TypeAlias = Callable[[], Awaitable[socket.socket]]
 
 LIMIT_S: Final = 5.0
 SILENCE_S: Final = 0.3
-"""An echo that says nothing for so long says nothing."""
+"""An echo that says nothing in this time says nothing."""
 
 TRIES: Final = 3
 _TICK_S: Final = 0.002
@@ -125,7 +125,7 @@ async def black_hole(connect: Connect, settings: Settings, ways: int) -> Measure
 
 async def _echoed(connection: socket.socket, count: int) -> float:
     """
-    Send so many bytes, and have them back; how long that took, in s.
+    Send `count` bytes, and have them back; how long that took, in s.
 
     Raises:
         OSError: When they do not come back.
@@ -138,7 +138,7 @@ async def _echoed(connection: socket.socket, count: int) -> float:
 
 
 async def _carried(connection: socket.socket, count: int) -> tuple[int, str]:
-    """Send so many bytes; how many came back, and what became of the connection."""
+    """Send `count` bytes; how many came back, and what became of the connection."""
     loop = asyncio.get_running_loop()
     sending = asyncio.create_task(loop.sock_sendall(connection, bytes(count)))
     got = 0

@@ -1,7 +1,7 @@
 """
 Proxies on the links between nodes: one for each ordered pair and port, which no node knows of.
 
-Each host runs a Toxiproxy server beside its node. nft leads what the node sends to a peer to the
+Each host runs a Toxiproxy server. nft leads what the node sends to a peer to the
 proxy of that link; the proxy connects to the peer under another port, which nft turns back, so that
 its own connections are not led to it again. What the peer sees comes from the node's own address:
 cuts between nodes work as before. What would still go past a proxy is refused, and counted.
@@ -45,7 +45,7 @@ PEERS_MAX: Final = 100
 TABLE: Final = "ip dissever_proxies"
 
 ANSWER_LIMIT_S: Final = 3.0
-"""A server that does not answer for so long hangs."""
+"""A server that does not answer in this time hangs."""
 
 Toxics: TypeAlias = Mapping[str, tuple[Toxic, ...]]
 """Proxy -> what acts on it."""
@@ -89,7 +89,7 @@ class Proxies:
 
     @property
     def replaced(self) -> Mapping[str, int]:
-        """Node -> how many servers hung beside it."""
+        """Node -> how many servers on its host hung."""
         return dict(self._replaced)
 
     async def lay(self) -> None:
@@ -114,7 +114,7 @@ class Proxies:
             self.is_laid = True
 
     def names(self, source: str, destination: str) -> tuple[str, ...]:
-        """The proxies, beside the source, of what it connects to at the destination."""
+        """The proxies, on the host of the source, of what it connects to at the destination."""
         return tuple(f"{source}->{destination}:{port}" for port in self._ports)
 
     async def twin(self, node: str, name: str) -> None:
@@ -143,12 +143,8 @@ class Proxies:
     async def traffic(self) -> dict[Link, dict[str, int]]:
         """(source, destination) -> packets `asked` of the proxy, `passed` on, sent `past` it."""
         nodes = self._cluster.nodes
-        listings = await asyncio.gather(
-            *(
-                run(self._cluster, node, ["nft", "-j", "list", "table", *TABLE.split()])
-                for node in nodes
-            )
-        )
+        list_table = ["nft", "-j", "list", "table", *TABLE.split()]
+        listings = await asyncio.gather(*(run(self._cluster, n, list_table) for n in nodes))
         return {
             (node, peer): counts
             for node, listing in zip(nodes, listings, strict=True)
@@ -176,7 +172,7 @@ class Proxies:
         ]
 
     async def _serve(self, node: str, program: Path) -> None:
-        """Start the server beside a node, with a proxy for each peer and port."""
+        """Start the server of a node, with a proxy for each peer and port."""
         there = await self._cluster.carry(node, program)
         command = [there, "-host", "0.0.0.0", "-port", str(CONTROL_PORT)]
         argv = [self._cluster.python, "-I", "-S", "-c", KEEP, str(REPLACE_PORT), *command]
@@ -197,7 +193,7 @@ class Proxies:
         await self._align(node)
 
     async def _come_up(self, node: str) -> None:
-        """Wait until the server beside a node answers. Raises Unreachable when it does not."""
+        """Wait until the server of a node answers. Raises Unreachable when it does not."""
         await comes_up(self._servers[node].version)
 
     async def _redirect(self, node: str) -> None:

@@ -1,8 +1,9 @@
 """
 Spoil what nodes send each other, with Toxiproxy: one nemesis for each kind of toxic.
 
-A link is a direction, whoever connected: what n1 sends n2 goes upstream through the proxy of n1's
-connections to n2, and downstream through that of n2's connections to n1. The toxic is put on both.
+A link is a direction, no matter which node connected: what n1 sends n2 goes upstream through the
+proxy of n1's connections to n2, and downstream through that of n2's connections to n1. The toxic is
+put on both.
 
 Evidence. The server has the toxics on the proxies of these links, read back, and none after. On a
 twin, a proxy of the same server before an echo of its own host, the same toxics are measured:
@@ -21,7 +22,7 @@ from typing import Any, Final, TypeAlias
 from dissever.nemesis.connections.measures import Measure, Measured
 from dissever.nemesis.connections.proxies import Proxies
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Outcome
+from dissever.nemesis.fault import Fault, FaultEvidence
 from dissever.nemesis.parameters import Settings
 from dissever.nemesis.partitions.grudges import Link
 from dissever.nemesis.requests import Request
@@ -76,7 +77,7 @@ class ToxicFault:
         await self._proxies.lay()
         return True
 
-    async def inject(self, request: Request) -> Outcome:
+    async def inject(self, request: Request) -> FaultEvidence:
         settings = request.settings
         await self._proxies.lay()
         await self.release()
@@ -100,12 +101,12 @@ class ToxicFault:
             "during": _facts(during),
         }
         is_held = bool(wanted) and found == wanted and not wrong
-        return Outcome(choice.targets, is_held, evidence, choice.notes)
+        return FaultEvidence(choice.targets, is_held, evidence, choice.notes)
 
-    async def heal(self) -> Outcome:
+    async def heal(self) -> FaultEvidence:
         now = self._now
         if now is None:
-            return Outcome((), True, {})
+            return FaultEvidence((), True, {})
         passed = _since(now.traffic, await self._proxies.traffic())
         await self._remove(now)
         left = await self._found(now)
@@ -119,7 +120,7 @@ class ToxicFault:
             "packets": {f"{a}->{b}": passed[a, b] for a, b in sorted(passed)},
         }
         is_healed = not left and not past and not any(each.is_so for each in after.values())
-        return Outcome(now.targets, is_healed, evidence)
+        return FaultEvidence(now.targets, is_healed, evidence)
 
     async def release(self) -> None:
         """Take this fault's toxics off every proxy."""

@@ -59,6 +59,7 @@ def _toxic(
         needs=(HostCommands, Sockets, Need.TOXIPROXY, Offer.PEER_PORTS),
         hosts=Hosts(proxies=True),
         check=effect,
+        prepares=True,
         make=partial(ToxicFault, effect=effect, measure=measure),
         held=held,
         healed="the measure says no, and the server lists no toxic",

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Outcome
+from dissever.nemesis.fault import Fault, FaultEvidence
 from dissever.nemesis.nodes.processes import NodeEvidence, as_json
 from dissever.nemesis.parameters import Settings
 from dissever.nemesis.requests import Request
 
-__all__ = ["NodeFault", "PerNode", "node_outcome"]
+__all__ = ["NodeFault", "PerNode", "evidence_of"]
 
 
 class NodeFault(Protocol):
@@ -62,13 +62,13 @@ class PerNode:
         self._notes = notes or {}
         self._avoided = site.down if is_alone else None
 
-    async def inject(self, request: Request) -> Outcome:
+    async def inject(self, request: Request) -> FaultEvidence:
         aim = await self._aiming.nodes(request, self._name, self._ledger, avoided=self._avoided)
         strikes = (self._node_fault.strike(node, request.settings) for node in aim.targets)
         seen = await asyncio.gather(*strikes)
-        return node_outcome(seen, {**aim.notes, **self._notes})
+        return evidence_of(seen, {**aim.notes, **self._notes})
 
-    async def heal(self) -> Outcome:
+    async def heal(self) -> FaultEvidence:
         nodes = self._ledger.of(self._name)
         ends = await asyncio.gather(
             *(self._node_fault.undo(node) for node in nodes), return_exceptions=True
@@ -80,20 +80,20 @@ class PerNode:
         for end in ends:
             if isinstance(end, BaseException):
                 raise end
-        return node_outcome(seen, is_healing=True)
+        return evidence_of(seen, is_healing=True)
 
     async def release(self) -> None:
         await self._ledger.bring_back(self._name, self._node_fault.release)
 
 
-def node_outcome(
+def evidence_of(
     seen: Sequence[NodeEvidence],
     notes: Mapping[str, Any] | None = None,
     *,
     is_healing: bool = False,
-) -> Outcome:
+) -> FaultEvidence:
     """What was seen of all nodes together; where nothing was to be healed, all is healed."""
     is_so = all(each.is_so for each in seen) if seen or is_healing else None
     notes = notes or {}
     targets = tuple(each.node for each in seen)
-    return Outcome(targets, is_so, {"nodes": as_json(seen)}, notes, notes.get("skipped", ""))
+    return FaultEvidence(targets, is_so, {"nodes": as_json(seen)}, notes, notes.get("skipped", ""))

@@ -33,10 +33,10 @@ Answers: TypeAlias = Callable[[str], Awaitable[bool | None]]
 """Whether a node's process answers a request now; None when nobody can say, cut off as all are."""
 
 SILENCE_S = 0.5
-"""A paused node that says nothing for so long is silent."""
+"""A paused node that says nothing in this time is silent."""
 
 ANSWER_LIMIT_S = 5.0
-"""A resumed node has so long to answer again."""
+"""A resumed node must answer again in this time."""
 
 ANSWER_GAP_S = 0.05
 

@@ -14,7 +14,7 @@ from typing import Any
 from dissever.harness.cluster import NodeState
 from dissever.nemesis.abilities import WithProcesses
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Injector, Outcome
+from dissever.nemesis.fault import FaultEvidence, Injector
 from dissever.nemesis.ledger import Ledger
 from dissever.nemesis.nodes.processes import NodeEvidence, as_json
 from dissever.nemesis.requests import Request
@@ -46,22 +46,22 @@ class Reviving:
         self._cluster = site.cluster
         self._down = site.down
 
-    async def inject(self, request: Request) -> Outcome:
+    async def inject(self, request: Request) -> FaultEvidence:
         return await self._inner.inject(request)
 
-    async def heal(self) -> Outcome:
-        outcome = await self._inner.heal()
+    async def heal(self) -> FaultEvidence:
+        seen = await self._inner.heal()
         others = []
         for node in self._cluster.nodes:
-            if node not in outcome.targets and (
+            if node not in seen.targets and (
                 facts := await revive(self._cluster, self._down, node)
             ):
                 status = await self._cluster.status(node)
                 others.append(NodeEvidence(node, True, status, facts))
         return replace(
-            outcome,
-            targets=(*outcome.targets, *(each.node for each in others)),
-            evidence={"nodes": {**outcome.evidence["nodes"], **as_json(others)}},
+            seen,
+            targets=(*seen.targets, *(each.node for each in others)),
+            facts={"nodes": {**seen.facts["nodes"], **as_json(others)}},
         )
 
     async def release(self) -> None:

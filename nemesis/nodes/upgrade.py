@@ -2,7 +2,7 @@
 Stop nodes and start them with another version of the system, one at a time: a rolling upgrade.
 
 Each node is asked to end, started with the newer build on the data that it has, and waited for
-before the next one goes; whoever leads goes last, as operators do. In between, two versions make
+before the next one goes; the leader goes last, as operators do it. In between, two versions make
 one cluster. Nothing is ever downgraded: what a node wrote in a newer version need not make sense to
 an older one.
 
@@ -19,10 +19,10 @@ from typing import Any
 
 from dissever.harness.cluster import NodeState, Processes
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Heals, Outcome
+from dissever.nemesis.fault import Fault, FaultEvidence, Heals
 from dissever.nemesis.needs import Offer
 from dissever.nemesis.nodes import processes
-from dissever.nemesis.nodes.node_fault import node_outcome
+from dissever.nemesis.nodes.node_fault import evidence_of
 from dissever.nemesis.nodes.processes import NodeEvidence
 from dissever.nemesis.parameters import number, uniform
 from dissever.nemesis.requests import Request
@@ -55,7 +55,7 @@ class Upgrade:
         self._answers = site.answers
         self._touched: list[str] = []
 
-    async def inject(self, request: Request) -> Outcome:
+    async def inject(self, request: Request) -> FaultEvidence:
         left = self._meant(request)
         notes: dict[str, Any] = {"to": self._builds.newer}
         seen: list[NodeEvidence] = []
@@ -71,11 +71,11 @@ class Upgrade:
             seen.append(await self._upgrade(node))
             if left:
                 await asyncio.sleep(float(request.settings["gap_s"]))
-        return node_outcome(seen, notes)
+        return evidence_of(seen, notes)
 
-    async def heal(self) -> Outcome:
+    async def heal(self) -> FaultEvidence:
         touched, self._touched = self._touched, []
-        return node_outcome([await self._look(node) for node in touched], is_healing=True)
+        return evidence_of([await self._look(node) for node in touched], is_healing=True)
 
     async def release(self) -> None:
         """Start what stands still between two versions."""

@@ -3,7 +3,7 @@ Bursts of numbered datagrams from host to host, to see what the network does to 
 
 The sender stamps each with the machine's clock, and the kernel of the receiver does as it comes
 in: both are one kernel. Datagrams carry no checksum of UDP's but one of ours, so that damage is
-seen rather than lost. Helpers beside the nodes send and receive; no process of theirs takes part.
+seen rather than lost. Helpers on the hosts send and receive; no process of a node takes part.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Outcome
+from dissever.nemesis.fault import Fault, FaultEvidence
 from dissever.nemesis.packets.bursts import Burst, Bursts
 from dissever.nemesis.packets.means import Means
 from dissever.nemesis.packets.measures import Measure
@@ -58,11 +58,11 @@ class PacketFault:
         self._now: InForce | None = None
 
     async def prepare(self) -> bool:
-        """Have helpers beside the nodes by which links are measured."""
+        """Have the helpers on the hosts that measure links."""
         await self._bursts.lay()
         return False
 
-    async def inject(self, request: Request) -> Outcome:
+    async def inject(self, request: Request) -> FaultEvidence:
         settings, means = request.settings, self._means
         choice = await self._aiming.links(request)
         await self._bursts.lay()
@@ -89,12 +89,12 @@ class PacketFault:
             "before": self._facts(before),
             "during": self._facts(during),
         }
-        return Outcome(choice.targets, is_held, evidence, choice.notes)
+        return FaultEvidence(choice.targets, is_held, evidence, choice.notes)
 
-    async def heal(self) -> Outcome:
+    async def heal(self) -> FaultEvidence:
         now = self._now
         if now is None:
-            return Outcome((), True, {})
+            return FaultEvidence((), True, {})
         counted = await self._packets.counters(self._means, now.links)
         await self._packets.remove(self._means, now.links)
         left = (await self._packets.counters(self._means, now.links))["rules"]
@@ -103,7 +103,7 @@ class PacketFault:
         await self._packets.give_back(self._name)
         evidence = {"rules": left, "counted": dict(counted), "after": self._facts(after)}
         is_healed = not left and not self._wrong(after, now.settings, is_so=False)
-        return Outcome(now.targets, is_healed, evidence)
+        return FaultEvidence(now.targets, is_healed, evidence)
 
     async def release(self) -> None:
         """Take this fault's rules off every host."""

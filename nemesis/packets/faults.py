@@ -63,7 +63,7 @@ def _delay(settings: Settings) -> Sequence[str]:
 
 
 def _bursts_of_loss(settings: Settings) -> Sequence[str]:
-    """Gilbert's model: in its bad state all is lost, and bursts are so long on average."""
+    """Gilbert's model: in its bad state all is lost; `burst_packets` is its mean length."""
     share = settings["percent"] / 100
     leave = 1 / settings["burst_packets"]
     enter = min(1.0, leave * share / (1 - share))
@@ -103,6 +103,7 @@ def _packet(
         group="packets",
         needs=(HostCommands, _NEEDS[means]),
         check=words,
+        prepares=True,
         make=partial(PacketFault, means=means, words=words, measure=measure),
         held=held,
         healed="a burst says no, and no rule is left",

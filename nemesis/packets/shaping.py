@@ -2,8 +2,8 @@
 What a host does to the packets that it sends to peers: tc's commands, and its counters. Pure.
 
 An htb lets everything by but what goes to these peers, and never the probes by which cuts are
-measured. Netem is one queue for all peers: kernels of 2025 and later refuse a second one beside
-another that duplicates. A tbf is one for each peer.
+measured. Netem is one queue for all peers: kernels of 2025 and later refuse a second one next
+to another that duplicates. A tbf is one for each peer.
 
 Source: tc-htb(8), tc-u32(8), tc-netem(8), tc-tbf(8).
 """

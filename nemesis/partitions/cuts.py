@@ -17,7 +17,7 @@ from typing import Any
 
 from dissever.harness.cluster import Grudge
 from dissever.nemesis.abilities import WithLinks
-from dissever.nemesis.fault import Outcome
+from dissever.nemesis.fault import FaultEvidence
 from dissever.nemesis.partitions.grudges import Link, cut_links, merge
 
 __all__ = ["Cuts", "LinkEvidence"]
@@ -54,17 +54,17 @@ class LinkEvidence:
         """Whether every link works again that nobody else cuts."""
         return not self.lost
 
-    def as_outcome(
+    def as_evidence(
         self,
         targets: tuple[str, ...],
         *,
         notes: Mapping[str, Any] | None = None,
         is_healing: bool = False,
-    ) -> Outcome:
+    ) -> FaultEvidence:
         """What an operation that did nothing but cut, or heal a cut, came to."""
         is_so = self.is_healed if is_healing else self.is_held
         error = f"the cut did not {'heal' if is_healing else 'hold'}"
-        return Outcome(targets, is_so, self.as_json(), notes or {}, error)
+        return FaultEvidence(targets, is_so, self.as_json(), notes or {}, error)
 
     def as_json(self) -> dict[str, Any]:
         """What the history keeps; lists of links only where something is wrong."""

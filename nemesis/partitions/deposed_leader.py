@@ -17,10 +17,10 @@ from dataclasses import replace
 from dissever.harness.cluster import Links, Processes
 from dissever.harness.episodes import Action, Effect, Role
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Heals, Outcome
+from dissever.nemesis.fault import Fault, FaultEvidence, Heals
 from dissever.nemesis.needs import Offer
 from dissever.nemesis.nodes import processes
-from dissever.nemesis.nodes.node_fault import node_outcome
+from dissever.nemesis.nodes.node_fault import evidence_of
 from dissever.nemesis.partitions.grudges import isolate
 from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import TargetSpec
@@ -45,10 +45,10 @@ class DeposedLeader:
         self._answers = site.answers
         self._target: str | None = None
 
-    async def inject(self, request: Request) -> Outcome:
+    async def inject(self, request: Request) -> FaultEvidence:
         aim = await self._aiming.nodes(replace(request, count=1), self._name, self._down)
         if not aim.targets:
-            return node_outcome([], aim.notes)
+            return evidence_of([], aim.notes)
         (node,) = aim.targets
         self._target = node
         await self._cuts.cut(self._name, isolate(self._cluster.nodes, [node]))
@@ -57,9 +57,9 @@ class DeposedLeader:
             processes.pause(self._cluster, node, self._answers), self._cuts.look(self._name)
         )
         evidence = {**links.as_json(), "nodes": processes.as_json([paused])}
-        return Outcome(aim.targets, links.is_held and paused.is_so, evidence, aim.notes)
+        return FaultEvidence(aim.targets, links.is_held and paused.is_so, evidence, aim.notes)
 
-    async def go_on(self) -> Outcome:
+    async def go_on(self) -> FaultEvidence:
         """
         Wake it, still cut off.
 
@@ -80,9 +80,9 @@ class DeposedLeader:
             **links.as_json(),
             "nodes": processes.as_json([running]),
         }
-        return Outcome((node,), links.is_held and running.is_so, evidence)
+        return FaultEvidence((node,), links.is_held and running.is_so, evidence)
 
-    async def heal(self) -> Outcome:
+    async def heal(self) -> FaultEvidence:
         nodes = self._down.of(self._name)
         awake = [await processes.resume(self._cluster, node, None) for node in nodes]
         links = await self._cuts.remove(self._name)
@@ -90,7 +90,9 @@ class DeposedLeader:
             self._down.give_back(node)
         self._target = None
         is_healed = links.is_healed and all(each.is_so for each in awake)
-        return Outcome(nodes, is_healed, {**links.as_json(), "nodes": processes.as_json(awake)})
+        return FaultEvidence(
+            nodes, is_healed, {**links.as_json(), "nodes": processes.as_json(awake)}
+        )
 
     async def release(self) -> None:
         """Wake it, then take the cut out: the other order could wait for a node that sleeps."""

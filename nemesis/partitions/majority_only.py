@@ -15,7 +15,7 @@ from typing import Any
 
 from dissever.harness.cluster import Links
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Heals, Outcome, steps
+from dissever.nemesis.fault import Fault, FaultEvidence, Heals, steps
 from dissever.nemesis.parameters import Parameter
 from dissever.nemesis.partitions.grudges import complete
 from dissever.nemesis.requests import Request
@@ -44,14 +44,14 @@ class MajorityOnly:
         self._nodes = site.cluster.nodes
         self._cuts = site.cuts
 
-    async def inject(self, request: Request) -> Outcome:
+    async def inject(self, request: Request) -> FaultEvidence:
         inside = tuple(request.settings["nodes"])
         rest = tuple(node for node in self._nodes if node not in inside)
         seen = await self._cuts.add(MAJORITY_ONLY, complete([inside, rest]))
-        return seen.as_outcome(rest)
+        return seen.as_evidence(rest)
 
-    async def heal(self) -> Outcome:
-        return (await self._cuts.remove(MAJORITY_ONLY)).as_outcome((), is_healing=True)
+    async def heal(self) -> FaultEvidence:
+        return (await self._cuts.remove(MAJORITY_ONLY)).as_evidence((), is_healing=True)
 
     async def release(self) -> None:
         await self._cuts.clear(MAJORITY_ONLY)

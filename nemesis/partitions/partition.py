@@ -15,7 +15,7 @@ from typing import Any
 
 from dissever.harness.cluster import Grudge, Links
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Heals, Outcome
+from dissever.nemesis.fault import Fault, FaultEvidence, Heals
 from dissever.nemesis.parameters import Parameter
 from dissever.nemesis.partitions import grudges
 from dissever.nemesis.partitions.grudges import PartitionSpec
@@ -34,16 +34,16 @@ class Partition:
         self._cuts = site.cuts
         self._aiming = site.aiming
 
-    async def inject(self, request: Request) -> Outcome:
+    async def inject(self, request: Request) -> FaultEvidence:
         grudge, notes = await self._draw(request)
         targets = grudges.most_cut(self._nodes, grudge)
         seen = await self._cuts.add(self._name, grudge)
         shown = {GRUDGE: {node: sorted(grudge[node]) for node in sorted(grudge)}}
-        return seen.as_outcome(targets, notes=shown | notes)
+        return seen.as_evidence(targets, notes=shown | notes)
 
-    async def heal(self) -> Outcome:
+    async def heal(self) -> FaultEvidence:
         targets = grudges.most_cut(self._nodes, self._cuts.in_force.get(self._name, {}))
-        return (await self._cuts.remove(self._name)).as_outcome(targets, is_healing=True)
+        return (await self._cuts.remove(self._name)).as_evidence(targets, is_healing=True)
 
     async def release(self) -> None:
         await self._cuts.clear(self._name)

@@ -14,7 +14,7 @@ from typing import Any
 
 from dissever.harness.cluster import Links
 from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, Heals, Outcome
+from dissever.nemesis.fault import Fault, FaultEvidence, Heals
 from dissever.nemesis.partitions.grudges import isolate
 from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import TargetSpec, target_count
@@ -35,7 +35,7 @@ class Swizzle:
         self._rng = Random(f"{site.seed}/{fault.name}")
         self._nodes: list[str] = []
 
-    async def inject(self, request: Request) -> Outcome:
+    async def inject(self, request: Request) -> FaultEvidence:
         self._rng = request.rng
         steps: list[dict[str, Any]] = []
         for node in _drawn(request, self._every):
@@ -44,16 +44,16 @@ class Swizzle:
             seen = await self._cuts.add(self._cut(node), isolate(self._every, [node]))
             steps.append({"node": node, "held": seen.is_held, **seen.as_json()})
         is_held = all(step["held"] for step in steps) if steps else None
-        return _outcome(steps, is_held, "a cut did not hold")
+        return _seen(steps, is_held, "a cut did not hold")
 
-    async def heal(self) -> Outcome:
+    async def heal(self) -> FaultEvidence:
         steps: list[dict[str, Any]] = []
         for node in self._rng.sample(self._nodes, len(self._nodes)):
             await self._pause(bool(steps))
             seen = await self._cuts.remove(self._cut(node))
             self._nodes.remove(node)
             steps.append({"node": node, "healed": seen.is_healed, **seen.as_json()})
-        return _outcome(steps, all(step["healed"] for step in steps), "a cut did not heal")
+        return _seen(steps, all(step["healed"] for step in steps), "a cut did not heal")
 
     async def release(self) -> None:
         for node in self._every:
@@ -68,9 +68,9 @@ class Swizzle:
         return f"{self._name} {node}"
 
 
-def _outcome(steps: list[dict[str, Any]], is_so: bool | None, error: str) -> Outcome:
+def _seen(steps: list[dict[str, Any]], is_so: bool | None, error: str) -> FaultEvidence:
     targets = tuple(step["node"] for step in steps)
-    return Outcome(targets, is_so, {"steps": steps}, error=error)
+    return FaultEvidence(targets, is_so, {"steps": steps}, error=error)
 
 
 def _drawn(request: Request, nodes: tuple[str, ...]) -> list[str]:

@@ -88,15 +88,14 @@ class Triggered:
 
     def __init__(self, nemesis: Nemesis, watched: Watched) -> None:
         self._nemesis = nemesis
+        if isinstance(nemesis, Prepares):
+            self.prepare = nemesis.prepare
         self._watched = watched
         self._before: Observation | None = None
         self._done_s = 0.0
 
     def probe(self) -> Missing | None:
         return self._nemesis.probe()
-
-    async def prepare(self) -> bool:
-        return isinstance(self._nemesis, Prepares) and await self._nemesis.prepare()
 
     async def invoke(self, invocation: Invocation) -> Completion:
         """

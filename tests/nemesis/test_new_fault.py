@@ -150,5 +150,6 @@ def test_all_that_is_made_of_records_has_it(nap: Fault) -> None:
     registry = FAULTS | {"nap": nap}
 
     assert nap.missing(Backend.SIMULATED) is None
+    assert nap.steps == ("start-nap", "stop-nap")
     assert list(actions(["nap"], registry)["nap"]) == ["start-nap", "stop-nap"]
     assert "| `nap` | let nodes nap | nodes | the node is paused |" in table([nap])
