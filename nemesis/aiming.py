@@ -17,7 +17,7 @@ from dissever.harness.system import Members
 from dissever.nemesis.abilities import WithProcesses
 from dissever.nemesis.ledger import Ledger
 from dissever.nemesis.requests import Request
-from dissever.nemesis.targets import Choice, LinkChoice, LinkSpec, TargetSpec, choose, choose_links
+from dissever.nemesis.targets import Choice, LinkChoice, TargetSpec, choose, choose_links
 
 __all__ = ["Aim", "Aiming", "known_primaries"]
 
@@ -98,7 +98,7 @@ class Aiming:
         Raises:
             ValueError: When the request names a node that there is not.
         """
-        leading = await self.leading() if request.spec == LinkSpec.LEADER else ()
+        leading = await self.leading() if request.spec == TargetSpec.LEADER else ()
         return choose_links(request, self._cluster.nodes, leading=leading)
 
     async def _roles(self) -> Mapping[str, str] | None:

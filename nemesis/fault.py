@@ -74,7 +74,7 @@ class Injector(Protocol):
     """
     Carries out a fault on the cluster it was made for, and measures what comes of it.
 
-    One with a `CONTINUE` step has a method `go_on` as well, and one whose record says `prepares` has
+    One with a `CONTINUE` step has a method `go_on` as well. One whose record says `prepares` has
     `prepare`, as `harness.client.Prepares` says.
     """
 

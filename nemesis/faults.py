@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from dissever.nemesis.clients.cut import CLIENT_CUT, CLIENT_RESET
 from dissever.nemesis.clocks.clock import CLOCKS
-from dissever.nemesis.connections.toxics import TOXICS
+from dissever.nemesis.connections.toxic import TOXICS
 from dissever.nemesis.disks.faulty import FAULTY_DISKS
 from dissever.nemesis.disks.full import DISK_FULL
 from dissever.nemesis.disks.power_failure import POWER_FAILURE
@@ -24,7 +24,7 @@ from dissever.nemesis.nodes.membership import DEMOTE, REMOVE_MEMBER, REPLACE_MEM
 from dissever.nemesis.nodes.pause import PAUSE
 from dissever.nemesis.nodes.resources import LIMIT_CPU, LIMIT_MEMORY
 from dissever.nemesis.nodes.upgrade import UPGRADE
-from dissever.nemesis.packets.faults import PACKETS
+from dissever.nemesis.packets.fault import PACKETS
 from dissever.nemesis.partitions.deposed_leader import DEPOSED_LEADER
 from dissever.nemesis.partitions.partition import PARTITION
 from dissever.nemesis.partitions.swizzle import SWIZZLE

@@ -27,7 +27,6 @@ __all__ = [
     "WAY",
     "Choice",
     "LinkChoice",
-    "LinkSpec",
     "TargetSpec",
     "Way",
     "choose",
@@ -58,21 +57,10 @@ NODE_TARGETS: Final[Mapping[str, int]] = {spec.value: 1 for spec in TargetSpec} 
 """Target -> how many nodes it needs, of a fault that strikes nodes."""
 
 
-class LinkSpec(StrEnum):
-    """Whose links to strike, by the names that users give."""
+LINK: Final = "link"
+"""One pair of nodes: a target of faults that strike links."""
 
-    LINK = "link"
-    """One pair of nodes."""
-
-    ONE = "one"
-    LEADER = "leader"
-    MINORITY = "minority"
-    ALL = "all"
-
-
-LINK_TARGETS: Final[Mapping[str, int]] = {spec.value: 2 for spec in LinkSpec} | {
-    LinkSpec.MINORITY.value: 3
-}
+LINK_TARGETS: Final[Mapping[str, int]] = {LINK: 2, "one": 2, "leader": 2, "minority": 3, "all": 2}
 """Target -> how many nodes it needs, of a fault that strikes links."""
 
 
@@ -206,16 +194,15 @@ def choose_links(request: Request, nodes: Sequence[str], *, leading: Collection[
         ValueError: For a node that there is not.
     """
     rng, way = request.rng, Way(request.settings[WAY.name])
-    spec = LinkSpec.ONE if request.targets is not None else LinkSpec(request.spec)
-    if spec is LinkSpec.LINK:
+    if request.targets is None and request.spec == LINK:
         source, destination = rng.sample(list(nodes), 2)
         links = {(source, destination)}
         if way is Way.BOTH:
             links.add((destination, source))
         ends = {source, destination}
         return LinkChoice(tuple(sorted(links)), tuple(n for n in nodes if n in ends))
-    meant = TargetSpec(spec.value) if request.targets is None else request.targets
-    limit = max(1, minority_size(len(nodes))) if spec is LinkSpec.LEADER else None
+    meant = TargetSpec(request.spec) if request.targets is None else request.targets
+    limit = max(1, minority_size(len(nodes))) if meant is TargetSpec.LEADER else None
     chosen = choose(meant, nodes, primaries=leading, excluded=(), rng=rng, limit=limit)
     inside = set(chosen.targets)
     links = {

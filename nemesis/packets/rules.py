@@ -15,7 +15,7 @@ from typing import Final
 from dissever.nemesis.abilities import WithHosts
 from dissever.nemesis.host_commands import run
 from dissever.nemesis.packets import loss, shaping
-from dissever.nemesis.packets.means import Means
+from dissever.nemesis.packets.shaping import Means
 from dissever.nemesis.partitions.grudges import Link
 
 __all__ = ["Packets"]

@@ -12,11 +12,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any, Final
 
-from dissever.nemesis.packets.means import Means
+__all__ = ["COUNTERS", "HEAL", "PROBE_PORT", "Means", "counters", "is_shaped", "shaping"]
 
-__all__ = ["COUNTERS", "HEAL", "PROBE_PORT", "counters", "is_shaped", "shaping"]
+
+class Means(StrEnum):
+    """What treats packets, which a kernel has or has not."""
+
+    NETEM = "netem"
+    TBF = "tbf"
+    NFT = "nft"
+    """Not a discipline: see `loss`."""
+
 
 DEVICE: Final = "eth0"
 NETEM_QUEUE: Final = 10_000

@@ -9,9 +9,9 @@ import pytest
 from dissever.nemesis import Fault
 from dissever.nemesis.packets import loss, shaping
 from dissever.nemesis.packets.bursts import HEADERS_BYTES, Burst, Size, summary
-from dissever.nemesis.packets.faults import PACKETS
-from dissever.nemesis.packets.means import Means
+from dissever.nemesis.packets.fault import PACKETS
 from dissever.nemesis.packets.measures import Measure
+from dissever.nemesis.packets.shaping import Means
 
 SETTINGS = {
     "packet-loss": {"percent": 10},
