@@ -43,7 +43,7 @@ class Striker:
         self.cluster = deployment.cluster
         self.is_missing = is_missing
 
-    def probe(self, cluster):
+    def probe(self):
         return Missing("no axe", "buy one") if self.is_missing else None
 
     async def invoke(self, invocation):
@@ -218,7 +218,7 @@ class RealSystem:
 class Loud:
     """A nemesis that tells when it is healed."""
 
-    def probe(self, cluster):
+    def probe(self):
         return None
 
     async def invoke(self, invocation):
