@@ -17,7 +17,7 @@ from dissever.harness.client import Missing
 from dissever.harness.cluster import PLAIN, Hosts
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.episodes import Action, Effect, Role
-from dissever.nemesis.needs import Need, Offer, missing_ability, missing_need, missing_offer
+from dissever.nemesis.needs import Need, Offer, missing
 from dissever.nemesis.parameters import Parameter, Settings
 from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import NODE_TARGETS, TargetSpec, majority_size, minority_size
@@ -159,16 +159,7 @@ class Fault:
 
     def missing(self, backend: Backend) -> Missing | None:
         """Why it cannot strike on that backend of this machine, or None; tries it out."""
-        for need in self.needs:
-            if isinstance(need, Need):
-                missing = missing_need(need, backend)
-            elif isinstance(need, Offer):
-                missing = missing_offer(need, backend)
-            else:
-                missing = missing_ability(need, backend)
-            if missing is not None:
-                return missing
-        return None
+        return next(filter(None, (missing(need, backend) for need in self.needs)), None)
 
 
 @dataclass(frozen=True, slots=True)

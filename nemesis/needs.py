@@ -20,9 +20,7 @@ from dissever.nemesis.toxiproxy import server
 __all__ = [
     "Need",
     "Offer",
-    "missing_ability",
-    "missing_need",
-    "missing_offer",
+    "missing",
     "not_made",
     "not_offered",
 ]
@@ -52,24 +50,22 @@ class Offer(StrEnum):
     ROOM = "a budget"
 
 
-def missing_ability(ability: type, backend: Backend) -> Missing | None:
-    """Why hosts of that backend lack an ability, a protocol of `harness.cluster`; or None."""
-    if ability in backend.abilities:
+def missing(need: type | Need | Offer, backend: Backend) -> Missing | None:
+    """
+    Why no fault that needs it can strike on that backend of this machine, or None; tries it out.
+
+    Args:
+        need: A type is an ability of the cluster, a protocol of `harness.cluster`.
+    """
+    if isinstance(need, Need):
+        return _TRIALS[need](backend)
+    if isinstance(need, Offer):
+        lack = _NOT_SIMULATED.get(need) if backend is Backend.SIMULATED else None
+        return Missing(lack, "choose another backend") if lack else None
+    if need in backend.abilities:
         return None
-    others = [each.value for each in Backend if ability in each.abilities]
+    others = [each.value for each in Backend if need in each.abilities]
     return Missing(f"{backend.value} hosts have no kernel", f"use {' or '.join(others)}")
-
-
-def missing_need(need: Need, backend: Backend) -> Missing | None:
-    """Why the machine has not what is needed, or None; tries it out."""
-    return _TRIALS[need](backend)
-
-
-def missing_offer(offer: Offer, backend: Backend) -> Missing | None:
-    """Why no system on that backend has it, or None."""
-    if backend is Backend.SIMULATED and offer in _NOT_SIMULATED:
-        return Missing(_NOT_SIMULATED[offer], "choose another backend")
-    return None
 
 
 def not_offered(offer: Offer, offered: Mapping[Offer, bool], nodes: int) -> Missing | None:

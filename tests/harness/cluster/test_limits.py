@@ -11,7 +11,7 @@ import pytest
 
 from dissever.harness.cluster import Cluster, NodeState, Program
 from dissever.nemesis import Backend, Need
-from dissever.nemesis.needs import missing_need
+from dissever.nemesis.needs import missing
 
 pytestmark = pytest.mark.cluster
 
@@ -29,7 +29,7 @@ while True:
 
 @pytest.fixture(autouse=True)
 def _can_limit(backend: str) -> None:
-    absent = missing_need(Need.CGROUPS, Backend(backend))
+    absent = missing(Need.CGROUPS, Backend(backend))
     if absent is not None:
         pytest.skip(f"{absent.reason}; {absent.remedy}")
 
