@@ -13,10 +13,11 @@ from collections.abc import Awaitable
 from typing import Any, Protocol
 
 from dissever.harness.client import Completion, Invocation, Missing
+from dissever.harness.cluster.backends import Backend
 from dissever.harness.episodes import Role
 from dissever.nemesis.environment import Site
 from dissever.nemesis.fault import Fault, FaultEvidence
-from dissever.nemesis.needs import Offer, not_made, not_offered
+from dissever.nemesis.needs import Offer, missing, not_made, not_offered
 from dissever.nemesis.requests import read_request
 
 __all__ = ["Dispatcher"]
@@ -42,17 +43,21 @@ class Dispatcher:
             self.prepare = self._prepare
 
     def probe(self) -> Missing | None:
-        """The nodes, the budget, the system and the hosts must be as the fault needs them."""
-        fault, nodes = self._fault, self._site.cluster.nodes
+        """The cluster, the budget, the system and the hosts must be as the fault needs them."""
+        fault, cluster = self._fault, self._site.cluster
+        nodes = cluster.nodes
+        for ability in (need for need in fault.needs if isinstance(need, type)):
+            if lack := missing(ability, Backend(cluster.backend)):
+                return lack
         least = min(fault.targets.values(), default=0)
         if len(nodes) < least:
             reason = f"{fault.name} needs at least {least} nodes, got {len(nodes)}"
             return Missing(reason, f"run with at least {least} nodes")
         offers = [Offer.ROOM] if fault.takes_down else []
         for offer in (*offers, *(need for need in fault.needs if isinstance(need, Offer))):
-            if missing := not_offered(offer, self._site.offered, len(nodes)):
-                return missing
-        return not_made(fault.hosts, self._site.cluster)
+            if lack := not_offered(offer, self._site.offered, len(nodes)):
+                return lack
+        return not_made(fault.hosts, cluster)
 
     async def invoke(self, invocation: Invocation) -> Completion:
         """

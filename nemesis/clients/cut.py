@@ -187,9 +187,9 @@ async def _ended(connection: socket.socket, limit_s: float) -> str:
     return "closed"
 
 
-def _make(kind: type[ClientCut | ClientReset], fault: Fault, site: Site) -> PerNode:
+def _make(node_fault: type[ClientCut | ClientReset], fault: Fault, site: Site) -> PerNode:
     system = site.environment
-    return PerNode(fault, site, kind(site.cluster, system.client_ports, system.answers))
+    return PerNode(fault, site, node_fault(site.cluster, system.client_ports, system.answers))
 
 
 CLIENT_CUT = Fault(

@@ -1,5 +1,5 @@
 """
-Spoil what nodes send each other, with Toxiproxy: one nemesis for each kind of toxic.
+Spoil what nodes send each other, with Toxiproxy: a fault for each type of toxic.
 
 A link is a direction, no matter which node connected: what n1 sends n2 goes upstream through the
 proxy of n1's connections to n2, and downstream through that of n2's connections to n1. The toxic is
@@ -65,7 +65,7 @@ ToxicOf: TypeAlias = Callable[[Settings], Effect]
 
 
 class ToxicFault:
-    """Implements `Injector` for one kind of toxic. A second injection replaces the first."""
+    """Implements `Injector` for one type of toxic. A second injection replaces the first."""
 
     def __init__(self, fault: Fault, site: Site, *, effect: ToxicOf, measure: Measure) -> None:
         self._name = fault.name

@@ -1,5 +1,5 @@
 """
-Lose, delay, duplicate, damage, reorder or hold up packets between nodes: a nemesis for each kind.
+Lose, delay, duplicate, damage, reorder or hold up packets between nodes.
 
 Evidence. The kernels list a rule on every link, and count the packets that passed it. A burst over
 each link shows the effect: not before the fault, in force it does, and not afterwards. A link that

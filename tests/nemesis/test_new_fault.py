@@ -11,6 +11,7 @@ import pytest
 
 from dissever.checkers import Evidence
 from dissever.harness import clock
+from dissever.harness.client import Missing
 from dissever.harness.cluster.simulated import SimulatedCluster
 from dissever.harness.generator import any_of, clients, phases
 from dissever.harness.history import Event, History
@@ -18,6 +19,7 @@ from dissever.harness.interpreter import Limits, interpret
 from dissever.harness.results import Budget, Verdict
 from dissever.nemesis import (
     FAULTS,
+    MAJORITY_ONLY,
     Backend,
     Environment,
     Fault,
@@ -130,6 +132,23 @@ def test_it_is_planned_played_and_leaves_evidence(nap: Fault, tmp_path: Path) ->
     assert (result.verdict, result.why) == (Verdict.VALID, "every fault took hold and healed")
     assert struck.value["evidence"]["held"] is True
     assert struck.value["depth"] in (2, 3, 5)
+
+
+def test_a_cluster_without_the_ability_is_refused(nap: Fault, tmp_path: Path) -> None:
+    registry = FAULTS | {"nap": nap}
+    cluster = SimulatedCluster(("n1", "n2", "n3"), lambda *_: Silent(), Random(1), tmp_path)
+    nemeses = make_nemeses(
+        ["nap", "disk-full", "limit-cpu"], Environment(cluster, None, 1), registry
+    )
+    lacks = {name: nemesis.probe() for name, nemesis in nemeses.items()}
+
+    kernel = Missing("simulated hosts have no kernel", "use namespaces or containers")
+    assert lacks == {
+        "nap": None,
+        "disk-full": kernel,
+        "limit-cpu": kernel,
+        MAJORITY_ONLY: None,
+    }
 
 
 def test_a_file_may_name_it_and_its_settings_are_checked(nap: Fault) -> None:
