@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dissever.nemesis import FAULTS, KINDS
+from dissever.nemesis import FAULTS
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "docs" / "matrix.md"
@@ -66,7 +66,7 @@ class Cell:
 def main() -> int:
     """Run the cells, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("--only", default=",".join(KINDS), help="faults, with commas")
+    parser.add_argument("--only", default=",".join(FAULTS), help="faults, with commas")
     parser.add_argument("--backends", default=",".join(BACKENDS))
     parser.add_argument("--jobs", type=int, default=1, help="so many runs at a time")
     arguments = parser.parse_args()

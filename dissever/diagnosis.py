@@ -15,7 +15,7 @@ import msgspec
 from dissever import __version__
 from dissever.harness.cluster import backends
 from dissever.harness.missing import Missing
-from dissever.nemesis import KINDS, Backend
+from dissever.nemesis import FAULTS, Backend
 from dissever.nemesis.toxiproxy import server as toxiproxy
 from dissever.systems import SYSTEMS, load
 
@@ -99,8 +99,8 @@ def _engine(missing: Missing | None) -> list[Check]:
 def _faults(tried: Mapping[Backend, Missing | None]) -> list[FaultCheck]:
     """Every fault on every backend."""
     return [
-        _fault(name, backend, absent or kind.missing(backend))
-        for name, kind in KINDS.items()
+        _fault(name, backend, absent or record.missing(backend))
+        for name, record in FAULTS.items()
         for backend, absent in tried.items()
     ]
 

@@ -29,9 +29,9 @@ from dissever.harness.history import Key
 from dissever.harness.options import Option, OptionValue, checked_options, unknown
 from dissever.harness.plan import DISK_MB, Options, Plan, host_versions
 from dissever.harness.recovery_names import (
-    MAJORITY_ONLY,
     COMPARE,
     COMPARE_AGAIN,
+    MAJORITY_ONLY,
     PROGRESS,
     READY,
     RECOVERY,
@@ -41,15 +41,14 @@ from dissever.harness.recovery_names import (
 from dissever.harness.system import System
 from dissever.harness.system import checked as checked_for_system
 from dissever.nemesis import (
-    FAULTS,
-    KINDS,
-    Backend,
     Heals,
     PlannedOp,
+    actions,
     compile_script,
     core,
     hosts,
     minority_size,
+    parse,
     read_script,
 )
 from dissever.nemesis import final as final_healing
@@ -80,6 +79,7 @@ def make_plan(options: Options, system: System, started: datetime) -> Plan:
         started=started.astimezone(UTC).isoformat(timespec="seconds"),
         versions={"dissever": __version__, **host_versions(), **system.versions(options)},
         capabilities=options.backend.capabilities,
+        actions=actions(options.faults),
     )
 
 
@@ -136,10 +136,9 @@ def missing(options: Options, system: System) -> str | None:
     """Why this run cannot happen on this machine, with the remedy, or None. It tries things out."""
     if (absent := system.probe(options)) is not None:
         return f"{options.system} cannot run here: {absent.reason}; {absent.remedy}"
-    backend = Backend(options.backend)
-    for name in dict.fromkeys(each.partition(":")[0] for each in options.faults):
-        if (absent := KINDS[name].missing(backend)) is not None:
-            return f"the fault {name} cannot be injected: {absent.reason}; {absent.remedy}"
+    for spec in parse(options.faults):
+        if (absent := spec.fault.missing(options.backend)) is not None:
+            return f"the fault {spec.name} cannot be injected: {absent.reason}; {absent.remedy}"
     return None
 
 
@@ -192,8 +191,9 @@ def generator(options: Options, system: System) -> Any:
 
 def _healing(options: Options, system: System) -> Iterator[Any]:
     """Everything heals except the links of a majority to the other nodes; then those links heal."""
-    late = [name for name in options.faults if _heals_members(name)]
-    healing = nemesis(final_healing([name for name in options.faults if name not in late]))
+    late = [spec.name for spec in parse(options.faults) if spec.fault.heals is Heals.MEMBERS]
+    early = [spec.name for spec in parse(options.faults) if spec.name not in late]
+    healing = nemesis(final_healing(early))
     inside = core(options.nodes, system.voters(options), options.seed) if options.faults else ()
     if not inside or late:  # All nodes take part in a change of members.
         yield from (healing, nemesis(final_healing(late)))
@@ -203,10 +203,6 @@ def _healing(options: Options, system: System) -> Iterator[Any]:
     yield healing
     yield _recovery(PROGRESS, value)
     yield nemesis(once(Invocation(f"stop-{MAJORITY_ONLY}", process=MAJORITY_ONLY)))
-
-
-def _heals_members(name: str) -> bool:
-    return FAULTS[name.partition(":")[0]].heals is Heals.MEMBERS
 
 
 def _recovery(f: str, value: Any = None) -> Any:

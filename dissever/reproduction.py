@@ -11,7 +11,6 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -25,8 +24,8 @@ import dqlite
 from dissever import planning
 from dissever.harness import store
 from dissever.harness.plan import Options
-from dissever.harness.runner import INTERRUPTED, CannotRun, Observer
-from dissever.running import run
+from dissever.harness.runner import INTERRUPTED, CannotRun
+from dissever.running import Observe, run
 from dissever.systems import load
 from dissever.systems.dqlite.bugs import RELEASES, Bug, Directed, Searched
 from dissever.systems.dqlite.deployment import DqliteDeployment
@@ -44,9 +43,6 @@ BREAKS_MAX = 3
 
 Say: TypeAlias = Callable[[str], None]
 """Shows the user one line."""
-
-Observe: TypeAlias = Callable[[Options], AbstractContextManager[Observer]]
-"""Watches a run with these options."""
 
 
 class Outcome(StrEnum):
@@ -225,8 +221,7 @@ def _directed(test: Directed, options: Options, run: Path, say: Say) -> _Attempt
 
 
 def _searched(test: Searched, options: Options, runs: Path, say: Say, observe: Observe) -> _Attempt:
-    with observe(options) as observer:
-        ended = run(options, runs=runs, observer=observer, keeps_data=True)
+    ended = run(options, runs=runs, observe=observe, keeps_data=True)
     if ended.interruption == INTERRUPTED:
         raise KeyboardInterrupt
     results = ended.judged.results

@@ -128,18 +128,8 @@ def _test(plan: Plan, system: System) -> Test:
     options, workload = plan.options, WORKLOADS[plan.options.workload]
 
     def nemeses(deployment: Deployment) -> Mapping[str, Nemesis]:
-        environment = Environment(
-            cluster=deployment.cluster,
-            primaries=deployment,
-            answers=deployment.answers,
-            seed=options.seed,
-            budget=planning.budget(options, system),
-            watched=deployment,
-            members=deployment.members,
-            builds=deployment.builds,
-            peer_ports=deployment.peer_ports,
-            client_ports=deployment.client_ports,
-        )
+        budget = planning.budget(options, system)
+        environment = Environment.of(deployment, seed=options.seed, budget=budget)
         return make_nemeses(options.faults, environment)
 
     return Test(

@@ -1,77 +1,69 @@
 """
 Faults: what each does to a cluster, when it strikes, and what shows that it did.
 
-A plan is drawn from the seed before the run (`plan`), played by generators (`generator`, `final`)
-and carried out by nemeses, one for each kind of fault (`make_nemeses`). These share what must not
-collide: the cuts of the network, and the ledger of nodes that are down.
+The record of a fault stands in the file that carries it out; `FAULTS` lists the records. A plan is
+drawn from the seed before the run (`plan`) or read from a file (`read_script`, `compile_script`),
+played by generators (`generator`, `final`) and carried out by nemeses, one for each fault
+(`make_nemeses`).
 """
 
-from dissever.nemesis.connections.toxic import ToxicFault
-from dissever.nemesis.faults import FAULTS, Fault, Heals, Shape, parse
-from dissever.nemesis.kinds import KINDS, Environment, Kind, hosts, make_nemeses
-from dissever.nemesis.needs import BACKENDS, Backend, Need
-from dissever.nemesis.nodes.down import Down
-from dissever.nemesis.nodes.kill import CrashLoop, Kill, Stop
-from dissever.nemesis.nodes.node_fault import NodeFault
-from dissever.nemesis.nodes.pause import Pause
-from dissever.nemesis.nodes.processes import Answers
-from dissever.nemesis.packets.fault import PacketFault
-from dissever.nemesis.partitions.cuts import Cuts, LinkEvidence
-from dissever.nemesis.partitions.deposed_leader import DeposedLeader
-from dissever.nemesis.partitions.grudges import PartitionSpec
-from dissever.nemesis.partitions.majority_only import MAJORITY_ONLY, MajorityOnly, core
-from dissever.nemesis.partitions.partition import Partition
-from dissever.nemesis.partitions.swizzle import Swizzle
+from dissever.harness.cluster.backends import Backend
+from dissever.nemesis.environment import Environment
+from dissever.nemesis.fault import Fault, FaultEvidence, FaultSpec, Heals, Injector, steps
+from dissever.nemesis.faults import FAULTS, Registry, healing_order, parse
+from dissever.nemesis.needs import Need, Offer
+from dissever.nemesis.nemeses import actions, hosts, make_nemeses
+from dissever.nemesis.nodes.node_fault import NodeFault, PerNode
+from dissever.nemesis.nodes.processes import Answers, NodeEvidence
+from dissever.nemesis.parameters import Parameter
+from dissever.nemesis.partitions.majority_only import MAJORITY_ONLY, core
 from dissever.nemesis.plans.planner import plan
 from dissever.nemesis.plans.schedule import PlannedOp, final, generator
 from dissever.nemesis.plans.script import Script, compile_script, read_script
-from dissever.nemesis.plans.triggers import EVENTS, Triggered
-from dissever.nemesis.targets import TargetSpec, minority_size
+from dissever.nemesis.plans.triggers import TRIGGERS, Triggered
+from dissever.nemesis.requests import Request
+from dissever.nemesis.targets import NODE_TARGETS, TargetSpec, minority_size
 
 __all__ = [  # noqa: RUF022 - grouped by what they are for
     # What there is.
-    "BACKENDS",
     "FAULTS",
-    "KINDS",
     "Backend",
     "Fault",
+    "FaultSpec",
     "Heals",
-    "Kind",
     "Need",
-    "PartitionSpec",
-    "Shape",
-    "TargetSpec",
+    "Offer",
+    "Parameter",
+    "Registry",
+    "healing_order",
     "parse",
     # When it strikes.
-    "EVENTS",
     "MAJORITY_ONLY",
+    "TRIGGERS",
     "PlannedOp",
     "Script",
     "compile_script",
     "core",
     "final",
     "generator",
-    "hosts",
     "minority_size",
     "plan",
     "read_script",
     # What carries it out.
     "Answers",
-    "CrashLoop",
-    "Cuts",
-    "DeposedLeader",
-    "Down",
     "Environment",
-    "Kill",
-    "LinkEvidence",
-    "MajorityOnly",
-    "NodeFault",
-    "PacketFault",
-    "Partition",
-    "Pause",
-    "Stop",
-    "Swizzle",
-    "ToxicFault",
     "Triggered",
+    "actions",
+    "hosts",
     "make_nemeses",
+    # What a new fault is made of.
+    "Injector",
+    "NODE_TARGETS",
+    "NodeEvidence",
+    "NodeFault",
+    "FaultEvidence",
+    "PerNode",
+    "Request",
+    "TargetSpec",
+    "steps",
 ]

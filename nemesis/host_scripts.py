@@ -1,9 +1,9 @@
 """
-Scripts that run on a node's host by `Cluster.command`, in whatever Python is there.
+Scripts that run on a node's host by `HostCommands.command`, in whatever Python is there.
 
-They are faults' hands and eyes where the harness cannot reach: on a disk that only the host sees,
-under a clock that only its processes have. Each prints one line of JSON. The long ones end by
-themselves, so that nothing is left when nobody hears them any more.
+They act and look where the harness cannot reach: on a disk that only the host sees, under a clock
+that only its processes have. Each prints one line of JSON. The long ones end by themselves, so that
+nothing is left behind when the harness is gone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from dissever.harness.cluster import Cluster
+from dissever.nemesis.abilities import WithDisks, WithHosts
+from dissever.nemesis.host_commands import run_python
 
 __all__ = [
     "BALLOON",
@@ -33,26 +34,23 @@ __all__ = [
 ]
 
 BURST_S = 8.0
-"""A script that goes on and on is started again after so long: below the time limit of requests."""
+"""A script that goes on is started again after this time, which is below the limit of requests."""
 
 
-async def run(cluster: Cluster, node: str, script: str, *arguments: object) -> dict[str, Any]:
+async def run(cluster: WithHosts, node: str, script: str, *arguments: object) -> dict[str, Any]:
     """
     Run one of the scripts, and read what it prints.
 
     Raises:
         OSError: When it fails, with the end of what it said.
     """
-    argv = [cluster.python, "-I", "-S", "-c", script, *map(str, arguments)]
-    done = await cluster.command(node, argv)
-    if done.exit_status:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise OSError(0, f"{node}: a script on its host failed: {last}")
-    told: dict[str, Any] = msgspec.json.decode(done.stdout)
-    return told
+    printed: dict[str, Any] = msgspec.json.decode(
+        await run_python(cluster, node, script, *arguments)
+    )
+    return printed
 
 
-async def probe_write(cluster: Cluster, node: str, pages: int) -> dict[str, Any]:
+async def probe_write(cluster: WithDisks, node: str, pages: int) -> dict[str, Any]:
     """
     Write to a node's disk, once: see `PROBE_WRITE`.
 
@@ -95,7 +93,7 @@ except OSError:
 print(json.dumps({"error": failure, "tries": count, "took_ms": took_ms}))
 """
 """
-`DIRECTORY PAGES TRIES`: allocates and writes them and syncs, so often or until that fails; which
+`DIRECTORY PAGES TRIES`: allocates and writes them and syncs, TRIES times or until that fails; which
 error that met, after how many tries, and how long the last one took.
 """
 
@@ -104,11 +102,15 @@ import errno, json, os, sys, time
 path, until = sys.argv[1], time.monotonic() + float(sys.argv[2])
 balloon = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 block, written, refusals, refills = bytes(65536), 0, 0, 0
-while time.monotonic() < until and os.fstat(balloon).st_nlink:
+while time.monotonic() < until:
     try:
+        if not os.fstat(balloon).st_nlink:
+            break
         written += os.write(balloon, block)
         refills += refusals > 0
     except OSError as error:
+        if error.errno == errno.ESTALE:
+            break  # faultfs says this of a file that is gone.
         if error.errno != errno.ENOSPC:
             raise
         refusals += 1
@@ -177,10 +179,10 @@ for path in glob.glob("/proc/[0-9]*"):
 
 def look():
     before = time.time_ns()
-    told = subprocess.run(["date", "+%s %N"], env={**os.environ, **environment},
+    date = subprocess.run(["date", "+%s %N"], env={**os.environ, **environment},
                           capture_output=True, text=True, check=True).stdout.split()
     after = time.time_ns()
-    offset_ns = int(told[0]) * 1000000000 + int(told[1]) - (before + after) // 2
+    offset_ns = int(date[0]) * 1000000000 + int(date[1]) - (before + after) // 2
     return after / 1e9, offset_ns / 1e6, (after - before) / 2e6
 
 seen = []
@@ -193,7 +195,7 @@ print(json.dumps({"at_s": [each[0] for each in seen], "offset_ms": [each[1] for 
 """
 """
 `ENVIRONMENT READS GAP_S`: what a process under the clock takes for the time, less what it is, each
-within so many ms; and of each process of the host that was started under it, whether it still is.
+right to `within_ms`; and whether each process that was started under the clock still uses it.
 """
 
 READ_ALL = """
@@ -250,7 +252,7 @@ os.fsync(file)
 os.pwrite(file, b"n" * 65536, 0)
 print(json.dumps({}))
 """
-"""`DIRECTORY`: 128 sectors of a file are synced, then written anew and not synced."""
+"""`DIRECTORY`: 128 sectors of a file are synced, then written again and not synced."""
 
 READ_UNSYNCED = """
 import json, os, sys

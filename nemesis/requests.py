@@ -1,5 +1,5 @@
 """
-What an invocation asks of a nemesis, read from its JSON value.
+What an invocation asks of a nemesis.
 
 `{"spec": "minority", "count": 2, "seed": 7}` is what the planner writes: chance is settled by the
 seed, and only what depends on the run, such as who leads, is settled when the fault strikes.
@@ -9,63 +9,82 @@ seed, and only what depends on the run, such as who leads, is settled when the f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-from dissever.harness.cluster import Grudge
+from dissever.nemesis.parameters import Settings
 
-__all__ = ["Request", "read_request"]
+if TYPE_CHECKING:
+    from dissever.nemesis.fault import Fault
+
+__all__ = ["COMMON", "GRUDGE", "NAMED", "Request", "check_count", "read_request"]
+
+GRUDGE: Final = "grudge"
+NAMED: Final = "named"
+"""The target of a request that names nodes or links itself."""
+
+COMMON: Final = ("spec", "targets", "count", "seed")
+"""What the value of every injection may hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """
-    At most one of `targets` and `grudge` is there; without both, `spec` counts.
+    What to strike: `targets`, where they are named, and otherwise what `spec` means.
 
-    `count`: strike at most so many nodes; None leaves it to the spec. `told`: what else the fault
-    is told, such as how long a delay is.
+    `count`: strike at most this many nodes; None leaves it to the spec. `settings` has a value for
+    each parameter of the fault that has one.
     """
 
     spec: str
     rng: Random
     count: int | None = None
     targets: tuple[str, ...] | None = None
-    grudge: Grudge | None = None
-    told: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
 
 
-def read_request(value: Any, *, spec: str, stream: str, extra: Sequence[str] = ()) -> Request:
+def read_request(
+    fault: Fault, value: Any, *, nodes: Sequence[str], seed: int, number: int
+) -> Request:
     """
-    Read the value of an injecting invocation; None means the default spec.
+    Read the value of an injecting invocation; None means the default target and settings.
 
     Args:
-        spec: What counts when the value names none.
-        stream: The name of the random stream when the value brings no seed.
-        extra: Names of what else this fault may be told.
+        seed: Of the run, for a value that brings none.
+        number: Counts the injections of the fault, from 1.
 
     Raises:
-        ValueError: When the value is no mapping, or has a key that means nothing.
+        ValueError: When the value is no mapping, has a key that means nothing, or a value out of
+            its range.
     """
     fields = {} if value is None else value
     if not isinstance(fields, Mapping):
-        raise ValueError(f"expected a mapping with a spec, targets or a grudge, got {value!r}")
-    known = ("spec", "targets", "grudge", "count", "seed", *extra)
+        raise ValueError(f"expected a mapping with a spec or targets, got {value!r}")
+    known = (*COMMON, *(each.name for each in fault.parameters))
     if unknown := sorted(set(fields) - set(known)):
-        names = f"{', '.join(known[:-1])} or {known[-1]}"
-        raise ValueError(f"expected {names}, got {', '.join(unknown)}")
-    request = _read(fields, spec, stream)
-    return replace(request, told={name: fields[name] for name in extra if name in fields})
+        raise ValueError(
+            f"expected {', '.join(known[:-1])} or {known[-1]}, got {', '.join(unknown)}"
+        )
+    given = {name: fields[name] for name in fields if name not in COMMON}
+    settings = fault.filled(given, Random(f"{seed}/{fault.name}"))
+    rng = Random(str(fields.get("seed", f"{seed}/{fault.name}/{number}")))
+    count, targets = fields.get("count"), fields.get("targets")
+    check_count(count, nodes)
+    if targets is not None and not isinstance(targets, str):
+        return Request(NAMED, rng, count, tuple(targets), settings)
+    if GRUDGE in settings:
+        return Request(NAMED, rng, count, None, settings)
+    spec = str(targets or fields.get("spec", fault.default_target))
+    allowed = tuple(dict.fromkeys((*fault.targets, fault.default_target)))
+    if spec not in allowed:
+        raise ValueError(f"expected {' or '.join(allowed)} as the target, got {spec!r}")
+    return Request(spec, rng, count, None, settings)
 
 
-def _read(fields: Mapping[str, Any], spec: str, stream: str) -> Request:
-    rng = Random(str(fields.get("seed", stream)))
-    targets, count = fields.get("targets"), fields.get("count")
-    if isinstance(targets, str):
-        return Request(targets, rng, count)
-    if targets is not None:
-        return Request("named", rng, count, targets=tuple(targets))
-    if "grudge" in fields:
-        named = {node: frozenset(dropped) for node, dropped in fields["grudge"].items()}
-        return Request("named", rng, count, grudge=named)
-    return Request(fields.get("spec", spec), rng, count)
+def check_count(count: Any, nodes: Sequence[str]) -> None:
+    """Raises ValueError when it is given, and not how many of the nodes to strike at most."""
+    if count is None:
+        return
+    if type(count) is not int or not 1 <= count <= len(nodes):
+        raise ValueError(f"expected count as a whole number from 1 to {len(nodes)}, got {count!r}")

@@ -1,8 +1,9 @@
 """
-Whom a fault strikes: from a target spec to the names of nodes.
+Whom a fault strikes: from a target to the names of nodes, or to the links between them.
 
-Pure: who leads and who is already down come in as arguments. A minority is what may be gone while
-the others still are a majority, so of 4 nodes it is 1, not 2.
+Pure: who leads and who is already struck come in as arguments. A minority is what may be gone while
+the others still are a majority, so of 4 nodes it is 1, not 2. A link is a direction: (source,
+destination) of the data, no matter which of the two opened the connection.
 
 Source: Jepsen, `nemesis/combined.clj`, `db-nodes`; the minority of an even number is ours.
 """
@@ -10,11 +11,30 @@ Source: Jepsen, `nemesis/combined.clj`, `db-nodes`; the minority of an even numb
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import permutations
 from random import Random
+from typing import Final
 
-__all__ = ["Choice", "TargetSpec", "choose", "majority_size", "minority_size", "target_count"]
+from dissever.nemesis.parameters import Draw, Parameter, choice
+from dissever.nemesis.partitions.grudges import Link
+from dissever.nemesis.requests import Request
+
+__all__ = [
+    "LINK_TARGETS",
+    "NODE_TARGETS",
+    "WAY",
+    "Choice",
+    "LinkChoice",
+    "TargetSpec",
+    "Way",
+    "choose",
+    "choose_links",
+    "majority_size",
+    "minority_size",
+    "target_count",
+]
 
 
 class TargetSpec(StrEnum):
@@ -30,6 +50,51 @@ class TargetSpec(StrEnum):
     STAND_BYS = "stand-bys"
 
 
+NODE_TARGETS: Final[Mapping[str, int]] = {spec.value: 1 for spec in TargetSpec} | {
+    TargetSpec.MINORITY.value: 3,
+    TargetSpec.FOLLOWERS.value: 2,
+}
+"""Target -> how many nodes it needs, of a fault that strikes nodes."""
+
+
+LINK: Final = "link"
+"""One pair of nodes: a target of faults that strike links."""
+
+LINK_TARGETS: Final[Mapping[str, int]] = {LINK: 2, "one": 2, "leader": 2, "minority": 3, "all": 2}
+"""Target -> how many nodes it needs, of a fault that strikes links."""
+
+
+class Way(StrEnum):
+    """Which directions of a target's links."""
+
+    BOTH = "both"
+    OUT = "out"
+    """What the target sends."""
+
+    IN = "in"
+
+
+WAY: Final[Parameter] = choice(
+    "way",
+    "what the target sends (out), what it receives (in), or both",
+    tuple(way.value for way in Way),
+    Draw(
+        "both as often as one of the two",
+        lambda rng: rng.choice((Way.BOTH, Way.BOTH, Way.OUT, Way.IN)).value,
+    ),
+    default=Way.BOTH.value,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChoice:
+    """The links to strike, sorted, and the nodes that they are about."""
+
+    links: tuple[Link, ...]
+    targets: tuple[str, ...]
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """
@@ -43,17 +108,17 @@ class Choice:
 
 
 def minority_size(count: int) -> int:
-    """How many of so many nodes may be gone while the others are a majority of all."""
+    """How many of `count` nodes may be gone while the others are a majority of all."""
     return max(0, (count - 1) // 2)
 
 
 def majority_size(count: int) -> int:
-    """How many of so many nodes make the smallest majority."""
+    """How many of `count` nodes make the smallest majority."""
     return count // 2 + 1
 
 
 def target_count(spec: TargetSpec, count: int) -> int:
-    """How many of so many nodes a spec strikes at most, when each is there to be struck."""
+    """How many of `count` nodes a spec strikes at most, when each can be struck."""
     return {
         TargetSpec.ONE: min(1, count),
         TargetSpec.MINORITY: minority_size(count),
@@ -84,8 +149,8 @@ def choose(
 
     Args:
         spec: Or the very nodes that are meant, by name.
-        excluded: Nodes that must not be struck: already down.
-        limit: At most so many; those who are struck are then drawn. None: no limit.
+        excluded: Nodes that must not be struck, such as those that are down.
+        limit: At most this many, which are then drawn; None: no limit.
         roles: Node -> `voter`, `stand-by`, …; None when nobody can say: then all vote.
 
     Raises:
@@ -116,6 +181,38 @@ def choose(
     size = min(size, len(meant)) if limit is None else min(size, len(meant), max(0, limit))
     drawn = set(rng.sample(meant, size))
     return Choice(tuple(node for node in nodes if node in drawn), fallback if drawn else None)
+
+
+def choose_links(request: Request, nodes: Sequence[str], *, leading: Collection[str]) -> LinkChoice:
+    """
+    The links that a request means.
+
+    Args:
+        leading: Who claims to lead now; where nobody does, a random node is taken.
+
+    Raises:
+        ValueError: For a node that there is not.
+    """
+    rng, way = request.rng, Way(request.settings[WAY.name])
+    if request.targets is None and request.spec == LINK:
+        source, destination = rng.sample(list(nodes), 2)
+        links = {(source, destination)}
+        if way is Way.BOTH:
+            links.add((destination, source))
+        ends = {source, destination}
+        return LinkChoice(tuple(sorted(links)), tuple(n for n in nodes if n in ends))
+    meant = TargetSpec(request.spec) if request.targets is None else request.targets
+    limit = max(1, minority_size(len(nodes))) if meant is TargetSpec.LEADER else None
+    chosen = choose(meant, nodes, primaries=leading, excluded=(), rng=rng, limit=limit)
+    inside = set(chosen.targets)
+    links = {
+        (source, destination)
+        for source, destination in permutations(nodes, 2)
+        if (way is not Way.IN and source in inside)
+        or (way is not Way.OUT and destination in inside)
+    }
+    notes = {"fallback": chosen.fallback} if chosen.fallback else {}
+    return LinkChoice(tuple(sorted(links)), chosen.targets, notes)
 
 
 def _named(names: Collection[str], nodes: Sequence[str], excluded: Collection[str]) -> list[str]:

@@ -28,7 +28,7 @@ from dissever.checkers.linearizability.possible import Possible
 from dissever.harness.history import Operation
 from dissever.harness.results import Budget, Verdict
 from dissever.harness.values import freeze, show
-from dissever.native.registers import KeyEngine, KeyVerdict, KeyOutcome
+from dissever.native.registers import KeyEngine, KeyOutcome, KeyVerdict
 
 VALIDATED_OPERATIONS_MAX: Final = 20_000
 EXPLAINED_KEYS_MAX: Final = ANOMALIES_MAX

@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 
 from dissever.checkers.linearizability.models import NAMES
-from dissever.commands.output import EXIT_STATUS, print_json, print_verdict, program
+from dissever.commands.output import EXIT_STATUS, print_json, print_verdict
 from dissever.commands.params import Name
 from dissever.harness import store
 from dissever.harness.history import MalformedHistory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 from rich.console import Console
@@ -10,13 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from dissever.checkers import CHECKERS
-from dissever.checkers.models import MODELS
+from dissever.checkers.linearizability import MODELS
 from dissever.commands.output import EXIT_FAILED, print_json
 from dissever.diagnosis import Diagnosis, FaultCheck, diagnose
 from dissever.harness.cluster import backends
 from dissever.harness.cluster.backends import Backend
-from dissever.nemesis import FAULTS, TRIGGERS
-from dissever.workloads import WORKLOADS
+from dissever.nemesis import FAULTS, TRIGGERS, Fault, parse
+from dissever.systems import SYSTEMS, load
+from dissever.workloads import WORKLOADS, served_by
 
 
 @click.command(name="list", short_help="Name the systems, workloads, faults, checkers, models.")
@@ -43,6 +44,35 @@ def list_(names: tuple[str, ...]) -> int:
         )
     )
     return 0
+
+
+def _system_rows() -> Iterator[tuple[str, str]]:
+    for name in SYSTEMS:
+        system = load(name)
+        yield name, f"{system.description} ({', '.join(served_by(system))})"
+        yield "", f"backends: {', '.join(system.backends)}"
+        for option, declared in system.options.items():
+            yield "", f"--{option}: {declared.description}"
+
+
+def _print_faults(names: Sequence[str]) -> int:
+    """What a fault does, whom it can strike, and how it can be set."""
+    try:
+        faults = [spec.fault for spec in parse(names)]
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    for fault in faults:
+        _print_tables(((fault.name, _fault_rows(fault)),))
+    return 0
+
+
+def _fault_rows(fault: Fault) -> Iterator[tuple[str, str]]:
+    yield "what it can do", fault.description
+    for target, count in fault.targets.items():
+        yield f"{fault.name}:{target}", f"needs {count} nodes" if count > 1 else "needs 1 node"
+    for parameter in fault.parameters:
+        usual = "" if parameter.default is None else f"; {parameter.default} by default"
+        yield parameter.name, f"{parameter.description}: {parameter.accepts}{usual}"
 
 
 @click.command(short_help="What can run on this machine, and what would help.")

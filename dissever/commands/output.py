@@ -10,8 +10,11 @@ from typing import Any, Final
 
 import click
 import msgspec
+from rich.console import Console
 
 from dissever.harness.results import Verdict
+from dissever.judging import Judged
+from dissever.reports import summary
 
 EXIT_STATUS: Final = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNKNOWN: 2}
 EXIT_FAILED: Final = 3

@@ -276,7 +276,7 @@ def _script(path: Path | None, faults: str) -> tuple[str, tuple[str, ...]]:
         raise click.UsageError("expected --faults or --plan, got both")
     try:
         text = path.read_text(encoding="utf-8")
-        return text, read_script(text).kinds
+        return text, read_script(text).names
     except (OSError, ValueError) as error:
         raise click.UsageError(f"{path}: {error}") from error
 

@@ -1,8 +1,8 @@
 """
 What goes between clients and a node, as nft and ss name it; and nft's counters read back. Pure.
 
-Clients are whoever is no node: they come from the harness's own address, or from the gateway of a
-network of containers. Only the ports that clients are served on are meant.
+Everything that is no node is a client: the harness's own address, or the gateway of a network of
+containers. Only the ports that clients are served on are meant.
 
 Source: nft(8), ss(8).
 """
@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from dissever.nemesis.links import Way
+from dissever.nemesis.targets import Way
 
 __all__ = ["COUNTERS", "HEAL", "dropped", "kill", "ruleset"]
 
@@ -27,7 +27,7 @@ HEAL: Final = f"add table {_TABLE}\ndelete table {_TABLE}\n"
 
 def ruleset(way: Way, ports: Sequence[int], nodes: Sequence[str]) -> str:
     """
-    The transaction that drops, and counts, what a node hears from clients, or tells them, or both.
+    The transaction that drops, and counts, packets from clients to a node, or back, or both.
 
     Args:
         nodes: The addresses of all nodes, which are no clients.

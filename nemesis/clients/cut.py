@@ -12,23 +12,29 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
 
-from dissever.harness.cluster import Cluster, NodeState
-from dissever.harness.missing import Missing
+from dissever.harness.cluster import HostCommands, NodeState, Processes, Sockets, backends
+from dissever.nemesis.abilities import WithHosts
 from dissever.nemesis.clients import client_rules
-from dissever.nemesis.clients.kinds import every_s
-from dissever.nemesis.links import Way
+from dissever.nemesis.environment import CLIENT_CUT_NAME, CLIENTS, Site
+from dissever.nemesis.fault import Fault, Heals
+from dissever.nemesis.host_commands import run
+from dissever.nemesis.needs import Need, Offer
 from dissever.nemesis.nodes import processes
-from dissever.nemesis.nodes.processes import Answers, Seen
+from dissever.nemesis.nodes.node_fault import PerNode
+from dissever.nemesis.nodes.processes import Answers, NodeEvidence
+from dissever.nemesis.parameters import Settings, number, one_of
+from dissever.nemesis.targets import WAY, Way
 
-__all__ = ["ClientCut", "ClientReset"]
+__all__ = ["CLIENT_CUT", "CLIENT_RESET"]
 
 log = logging.getLogger(__name__)
 
 OPEN_S: Final = 1.0
-"""A connection that lives for so long is not reset."""
+"""A connection that lives for this long is not reset."""
 
 COUNTED_LIMIT_S: Final = 3.0
 DIAL_LIMIT_S: Final = 1.0
@@ -37,11 +43,13 @@ LISTENS_LIMIT_S: Final = 5.0
 
 _GLANCE_S: Final = 0.05
 
+NFT: Final = ("nft", "-f", "-")
+
 
 class _Clients:
     """The links between clients and the nodes of a cluster; what both faults share."""
 
-    def __init__(self, cluster: Cluster, ports: Sequence[int], answers: Answers | None) -> None:
+    def __init__(self, cluster: WithHosts, ports: Sequence[int], answers: Answers | None) -> None:
         """
         Make what breaks them.
 
@@ -53,14 +61,6 @@ class _Clients:
         self._ports = tuple(ports)
         self._answers = answers
 
-    def probe(self) -> Missing | None:
-        if self._ports:
-            return None
-        return Missing("the system does not say on which ports its nodes serve clients", "")
-
-    def is_back(self, seen: Seen) -> bool:
-        return seen.is_so
-
     @property
     def _nodes(self) -> list[str]:
         return [self._cluster.address(node) for node in self._cluster.nodes]
@@ -70,13 +70,11 @@ class _Clients:
 
 
 class ClientCut(_Clients):
-    """Nodes do not hear clients, or are not heard, or both; a `Hand`."""
+    """Nodes do not hear clients, or are not heard, or both; a `NodeFault`."""
 
-    extra: tuple[str, ...] = ("way",)
-
-    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
-        rules = client_rules.ruleset(Way(told.get("way", Way.BOTH)), self._ports, self._nodes)
-        await self._nft(node, rules)
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
+        rules = client_rules.ruleset(Way(settings[WAY.name]), self._ports, self._nodes)
+        await run(self._cluster, node, NFT, rules)
         loop = asyncio.get_running_loop()
         end = loop.time() + COUNTED_LIMIT_S
         count, answered = 0, None
@@ -85,20 +83,20 @@ class ClientCut(_Clients):
             count = await self._dropped(node) or 0
         status = await self._cluster.status(node)
         facts = {"dropped": count, "answers": answered}
-        return Seen(node, count > 0 and not answered, status, facts)
+        return NodeEvidence(node, count > 0 and not answered, status, facts)
 
-    async def undo(self, node: str) -> Seen:
+    async def undo(self, node: str) -> NodeEvidence:
         count = await self._dropped(node)
-        await self._nft(node, client_rules.HEAL)
+        await run(self._cluster, node, NFT, client_rules.HEAL)
         is_gone = await self._dropped(node) is None
         answered = await processes.answers_again(self._answers, node)
         # One that is down or paused by then answers nobody.
         is_so = is_gone and (answered or not await self._runs(node))
         facts = {"dropped": count, "answers": answered}
-        return Seen(node, is_so, await self._cluster.status(node), facts)
+        return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
     async def release(self, node: str) -> None:
-        await self._nft(node, client_rules.HEAL)
+        await run(self._cluster, node, NFT, client_rules.HEAL)
 
     async def _asked(self, node: str) -> bool | None:
         """Whether it answers; who cannot ask knocks, so that there is something to count."""
@@ -113,28 +111,21 @@ class ClientCut(_Clients):
         done = await self._cluster.command(node, client_rules.COUNTERS)
         return None if done.exit_status else client_rules.dropped(done.stdout)
 
-    async def _nft(self, node: str, transaction: str) -> None:
-        done = await self._cluster.command(node, ["nft", "-f", "-"], transaction)
-        if done.exit_status:
-            raise OSError(0, f"{node}: nft failed: {done.stderr.strip()}")
-
 
 class ClientReset(_Clients):
-    """Every so often every connection of a client with the node is reset; a `Hand`."""
+    """Every connection of a client with the node is reset, again and again; a `NodeFault`."""
 
-    extra: tuple[str, ...] = ("every_ms",)
-
-    def __init__(self, cluster: Cluster, ports: Sequence[int], answers: Answers | None) -> None:
+    def __init__(self, cluster: WithHosts, ports: Sequence[int], answers: Answers | None) -> None:
         super().__init__(cluster, ports, answers)
         self._resetting: dict[str, asyncio.Task[None]] = {}
         self._ended: dict[str, int] = {}
         """Node -> connections that were reset."""
-        # The engine's proxy may tell of a reset as of an end.
-        is_direct = cluster.backend != "containers"
+        # The engine's proxy may pass a reset on as an end.
+        is_direct = cluster.backend != backends.CONTAINERS
         self._resets = ("reset",) if is_direct else ("reset", "closed")
 
-    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
-        interval_s = every_s(told)
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
+        interval_s = settings["every_ms"] / 1000
         await self.release(node)
         self._ended[node] = 0
         self._resetting[node] = asyncio.create_task(self._keep_resetting(node, interval_s))
@@ -146,9 +137,9 @@ class ClientReset(_Clients):
             await asyncio.sleep(_GLANCE_S)  # What ss says comes a little later.
         facts = {"connection": seen, "ended": self._ended[node]}
         is_so = seen in self._resets and self._ended[node] > 0
-        return Seen(node, is_so, await self._cluster.status(node), facts)
+        return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
-    async def undo(self, node: str) -> Seen:
+    async def undo(self, node: str) -> NodeEvidence:
         await self.release(node)
         loop = asyncio.get_running_loop()
         end = loop.time() + LISTENS_LIMIT_S
@@ -158,7 +149,7 @@ class ClientReset(_Clients):
             await asyncio.sleep(_GLANCE_S)
         is_so = seen == "open" or not await self._runs(node)
         facts = {"connection": seen, "ended": self._ended.pop(node, 0)}
-        return Seen(node, is_so, await self._cluster.status(node), facts)
+        return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
     async def release(self, node: str) -> None:
         task = self._resetting.pop(node, None)
@@ -194,3 +185,35 @@ async def _ended(connection: socket.socket, limit_s: float) -> str:
     except TimeoutError:
         return "open"
     return "closed"
+
+
+def _make(node_fault: type[ClientCut | ClientReset], fault: Fault, site: Site) -> PerNode:
+    system = site.environment
+    return PerNode(fault, site, node_fault(site.cluster, system.client_ports, system.answers))
+
+
+CLIENT_CUT = Fault(
+    name=CLIENT_CUT_NAME,
+    description="cut clients off from nodes, which go on hearing each other",
+    parameters=(WAY,),
+    heals=Heals.CLIENTS,
+    group=CLIENTS,
+    needs=(Processes, HostCommands, Sockets, Offer.CLIENT_PORTS),
+    make=partial(_make, ClientCut),
+    held="the rule counts packets, and the node answers no request",
+    healed="no rule is left, and the node answers, if it runs",
+)
+
+CLIENT_RESET = Fault(
+    name="client-reset",
+    description="reset every connection of clients with nodes, over and over",
+    parameters=(
+        number("every_ms", "from one reset to the next", 50.0, 60_000.0, one_of(100, 300, 1000)),
+    ),
+    heals=Heals.CLIENTS,
+    group=CLIENTS,
+    needs=(Processes, HostCommands, Sockets, Offer.CLIENT_PORTS, Need.RESETS),
+    make=partial(_make, ClientReset),
+    held="a connection of ours is reset, and ss names those that it ended",
+    healed="a connection of ours lives for a second",
+)

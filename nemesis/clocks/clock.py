@@ -2,15 +2,15 @@
 Set the clocks of nodes wrong while they run: a jump, a strobe, a drift; then set them right.
 
 Only nodes have wrong clocks, never the machine: each node's processes take the time from a library
-that adds an offset to it. A drift is the offset moved every few ms, so whoever looks at that clock
-sees the same. The `monotonic-` faults move the monotonic clock as well, and only forwards, or it
-would be none: they heal by starting nodes anew, hence count as taking them down, and no plan has
-them together with the `clock-` faults, which go to and fro.
+that adds an offset to it. A drift is the offset moved every few ms, so every process under that
+clock sees the same. The `monotonic-` faults move the monotonic clock as well. A monotonic clock
+never goes back, so they move it only forwards, and heal by starting nodes again: hence they count
+as taking nodes down, and no plan has them together with the `clock-` faults, which go to and fro.
 
 Evidence: what a process under that clock takes for the time, against the machine's, and that the
 node's own processes still have that library loaded.
 
-Source: Jepsen, `nemesis/time.clj`, for the kinds and their sizes.
+Source: Jepsen, `nemesis/time.clj`, for the faults and their sizes (skews from 11 ms to 288 s).
 """
 
 from __future__ import annotations
@@ -19,42 +19,54 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from random import Random
-from typing import Any
+from typing import Any, Final
 
-from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Cluster, NodeClock
-from dissever.harness.missing import Missing
+from dissever.harness.cluster import Clocks, HostCommands, Hosts, NodeClock, Processes
 from dissever.nemesis import host_scripts
-from dissever.nemesis.clocks.turns import CLOCK_DRAWS, MONOTONIC, Turn, turn_of
-from dissever.nemesis.nodes import processes
-from dissever.nemesis.nodes.down import Down
-from dissever.nemesis.nodes.processes import Seen
-from dissever.nemesis.sights import Insight, Sights
+from dissever.nemesis.abilities import WithClocks
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, Heals
+from dissever.nemesis.needs import Need
+from dissever.nemesis.nodes.node_fault import PerNode
+from dissever.nemesis.nodes.processes import NodeEvidence
+from dissever.nemesis.parameters import Draw, Parameter, Settings, log_uniform, number, uniform
 
-__all__ = ["ClockFault"]
+__all__ = ["CLOCKS"]
 
 log = logging.getLogger(__name__)
+
+OFFSET_S_MAX: Final = 1e9
+RATE_MAX: Final = 100.0
 
 SETTLE_S = 0.1
 
 STEP_S = 0.01
-"""A drifting clock is moved so often."""
+"""From one move of a drifting clock to the next."""
 
 HOLD_LIMIT_S = 5.0
-"""A clock has so long to be seen wrong: what turns it must come up first."""
+"""A clock must be seen wrong in this time: what turns it must come up first."""
 
 READS = 12
 DRIFT_SEEN_S = 0.4
-"""The readings of a drifting clock are spread over so long."""
+"""The readings of a drifting clock are spread over this time."""
 
 SLACK_MS = 5.0
-"""What a reading may be off beside its own error, when the machine is busy."""
+"""What a reading may be off in addition to its own error, when the machine is busy."""
+
+
+class Turn(StrEnum):
+    """How a clock goes wrong."""
+
+    JUMP = "jump"
+    STROBE = "strobe"
+    DRIFT = "drift"
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What was seen of a clock: offsets in ms, when in s, each within so much."""
+    """What was seen of a clock: when in s, offsets in ms, each right to `within_ms`."""
 
     at_s: tuple[float, ...]
     offset_ms: tuple[float, ...]
@@ -68,7 +80,7 @@ class _Reading:
 
     @property
     def is_worn(self) -> bool:
-        """Whether the node has processes, and all of them go by that clock."""
+        """Whether the node has processes, and all of them use that clock."""
         return bool(self.processes) and all(self.processes)
 
     def as_json(self) -> dict[str, Any]:
@@ -84,69 +96,16 @@ class _Reading:
 
 
 class ClockFault:
-    """`start-…` sets clocks wrong, `stop-…` those right that it set wrong."""
+    """A `NodeFault`: sets the clock of a node wrong, and right."""
 
-    def __init__(
-        self, cluster: Cluster, wrong: dict[str, str], down: Down, *, name: str, insight: Insight
-    ) -> None:
-        """
-        Make one of the clock faults.
-
-        Args:
-            wrong: Node -> the fault that has set its clock wrong; shared by all that do.
-            down: The ledger that nodes are entered in which must be started anew.
-            insight: Who can say whom a target means.
-        """
-        self._wrong = wrong
-        self._down = down
-        self._cluster = cluster
-        self._name = name
-        self._turn = turn_of(name)
-        self._is_monotonic = name in MONOTONIC
-        settings = CLOCK_DRAWS[name](Random(f"{insight.seed}/{name}"))
-        ledger = down if self._is_monotonic else None
-        self._sights = Sights(cluster, fault=name, insight=insight, settings=settings, down=ledger)
+    def __init__(self, site: Site, turn: Turn, *, is_monotonic: bool) -> None:
+        self._cluster: WithClocks = site.cluster
+        self._turn = turn
+        self._is_monotonic = is_monotonic
         self._turning: dict[str, asyncio.Task[None]] = {}
         """Node -> what keeps turning its clock, where it must be kept up."""
 
-    def probe(self) -> Missing | None:
-        """Nodes must have been started under a clock of their own."""
-        try:
-            if all(self._cluster.clock(node) is not None for node in self._cluster.nodes):
-                return None
-        except FileNotFoundError as error:
-            return Missing(str(error.strerror), "apt-get install libfaketime")
-        return Missing("the nodes have no clocks of their own", "name it among the run's faults")
-
-    async def invoke(self, invocation: Invocation) -> Completion:
-        """
-        Set wrong or right.
-
-        Raises:
-            ValueError: For another `f`, or a value that means nothing.
-        """
-        if invocation.f == f"start-{self._name}":
-            sight = await self._sights.take(invocation, self._wrong)
-            self._wrong.update(dict.fromkeys(sight.targets, self._name))
-            strikes = (self._strike(node, sight.settings) for node in sight.targets)
-            seen = await asyncio.gather(*strikes)
-            notes = {**sight.notes, **sight.settings}
-            return processes.struck(invocation, sight.spec, notes, seen)
-        if invocation.f == f"stop-{self._name}":
-            nodes = self._own()
-            return processes.healed(
-                invocation, await asyncio.gather(*(self._mend(node) for node in nodes))
-            )
-        raise ValueError(f"expected start- or stop-{self._name}, got {invocation.f!r}")
-
-    async def heal(self) -> None:
-        """Set every clock right."""
-        await asyncio.gather(*(self._set_right(node) for node in self._own()))
-
-    def _own(self) -> list[str]:
-        return [node for node in self._cluster.nodes if self._wrong.get(node) == self._name]
-
-    async def _strike(self, node: str, settings: Mapping[str, Any]) -> Seen:
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         reads, gap_s = 1, 0.0
         match self._turn:
             case Turn.JUMP:
@@ -165,24 +124,26 @@ class ClockFault:
             if is_so or loop.time() > end:
                 return await self._seen(node, is_so and reading.is_worn, reading)
 
-    async def _mend(self, node: str) -> Seen:
+    async def undo(self, node: str) -> NodeEvidence:
         before = await self._read(node)
-        await self._set_right(node)
+        await self.release(node)
         reading = await self._read(node)
         is_so = abs(reading.offset_ms[-1]) <= reading.error_ms
         return await self._seen(node, is_so, reading, {"before": before.as_json()})
 
     async def _seen(
         self, node: str, is_so: bool, reading: _Reading, more: Mapping[str, Any] | None = None
-    ) -> Seen:
+    ) -> NodeEvidence:
         facts = {"clock": reading.as_json(), **(more or {})}
-        return Seen(node, is_so, await self._cluster.status(node), facts)
+        status = await self._cluster.status(node)
+        return NodeEvidence(node, is_so, status, facts, is_back=True)
 
-    async def _set_right(self, node: str) -> None:
+    async def release(self, node: str) -> None:
         """
-        Set it right until nobody keeps turning it: who does ends once somebody else has set it.
+        Set it right until nothing keeps turning it: that ends once somebody else has set the clock.
 
-        A monotonic clock must never be seen to go back: its node starts anew under the right one.
+        A monotonic clock must never be seen to go back: its node is ended first, and starts again
+        under the right one.
         """
         if self._is_monotonic:
             await self._cluster.kill(node)
@@ -193,8 +154,6 @@ class ClockFault:
             await self._set(node, 0.0)
         if self._is_monotonic:
             await self._cluster.start(node)
-            self._down.give_back(node)
-        self._wrong.pop(node, None)
 
     def _keep_up(self, node: str, step_s: float, value: float) -> None:
         self._turning[node] = asyncio.ensure_future(self._turn_on(node, step_s, value))
@@ -219,14 +178,14 @@ class ClockFault:
 
     async def _read(self, node: str, reads: int = 1, gap_s: float = 0.0) -> _Reading:
         environment = host_scripts.environment_arguments(self._clock(node).environment)
-        told = await host_scripts.run(
+        read = await host_scripts.run(
             self._cluster, node, host_scripts.READ_CLOCK, environment, reads, gap_s
         )
         return _Reading(
-            tuple(told["at_s"]),
-            tuple(told["offset_ms"]),
-            told["within_ms"],
-            tuple(told["processes"]),
+            tuple(read["at_s"]),
+            tuple(read["offset_ms"]),
+            read["within_ms"],
+            tuple(read["processes"]),
         )
 
     def _clock(self, node: str) -> NodeClock:
@@ -235,7 +194,7 @@ class ClockFault:
         return clock
 
 
-def _is_turned(turn: Turn, reading: _Reading, settings: Mapping[str, Any]) -> bool:
+def _is_turned(turn: Turn, reading: _Reading, settings: Settings) -> bool:
     """Whether a clock was seen as wrong as it should be."""
     first, last = reading.offset_ms[0], reading.offset_ms[-1]
     offset_ms: float = settings.get("offset_s", 0.0) * 1000
@@ -251,3 +210,100 @@ def _is_turned(turn: Turn, reading: _Reading, settings: Mapping[str, Any]) -> bo
             passed_ms = (reading.at_s[-1] - reading.at_s[0]) * 1000
             error_ms = 2 * reading.error_ms + abs(rate) * STEP_S * 1000
             return gained_ms * rate > 0 and abs(gained_ms - rate * passed_ms) <= error_ms
+
+
+def _drawn(size: Draw, is_signed: bool) -> Draw:
+    """To either side, or forwards only."""
+
+    def draw(rng: Random) -> float:
+        value: float = size.draw(rng)
+        return round((rng.choice((-1, 1)) if is_signed else 1) * value, 3)
+
+    return Draw(f"{'±' if is_signed else ''}{size.text}", draw)
+
+
+def _offset(is_signed: bool) -> Parameter:
+    least = -OFFSET_S_MAX if is_signed else 0.001
+    drawn = _drawn(log_uniform(0.05, 288.0, 17), is_signed)
+    return number("offset_s", "how far the clock jumps", least, OFFSET_S_MAX, drawn)
+
+
+def _rate(is_signed: bool) -> Parameter:
+    least = -RATE_MAX if is_signed else 0.001
+    drawn = _drawn(uniform(0.02, 0.5, 17), is_signed)
+    return number("rate", "seconds that the clock gains in one", least, RATE_MAX, drawn)
+
+
+OFFSET: Final = _offset(is_signed=True)
+
+
+def _check(settings: Settings) -> None:
+    for name in ("offset_s", "rate"):
+        if abs(settings.get(name, 1)) < 0.001:
+            raise ValueError(f"expected {name} of at least 0.001, to either side")
+
+
+def _clock(
+    name: str, description: str, turn: Turn, parameters: tuple[Parameter, ...], held: str
+) -> Fault:
+    is_monotonic = name.startswith("monotonic-")
+    return Fault(
+        name=name,
+        description=description,
+        parameters=parameters,
+        takes_down=is_monotonic,
+        heals=Heals.CLOCKS,
+        group="clocks",
+        needs=(Processes, HostCommands, Clocks, Need.CLOCKS),
+        check=_check,
+        hosts=Hosts(own_clocks=True, own_monotonic=is_monotonic),
+        make=lambda fault, site: PerNode(
+            fault, site, ClockFault(site, turn, is_monotonic=is_monotonic)
+        ),
+        held=f"a process under that clock reads {held}, and the node's own processes use it",
+        healed="the offset is 0" + (", after a restart" if is_monotonic else ""),
+    )
+
+
+CLOCKS: Final[tuple[Fault, ...]] = (
+    _clock(
+        "clock-jump",
+        "set the wall clock of nodes wrong, then right",
+        Turn.JUMP,
+        (OFFSET,),
+        "the offset, right to some ms",
+    ),
+    _clock(
+        "clock-strobe",
+        "set the wall clock of nodes wrong and right, many times a second",
+        Turn.STROBE,
+        (
+            OFFSET,
+            number(
+                "period_s", "how long it stays wrong, and right", 0.01, 10, uniform(0.05, 0.5, 3)
+            ),
+        ),
+        "both offsets",
+    ),
+    _clock(
+        "clock-drift",
+        "let the wall clock of nodes run too fast or too slow",
+        Turn.DRIFT,
+        (_rate(is_signed=True),),
+        "an offset that grows at that rate",
+    ),
+    _clock(
+        "monotonic-jump",
+        "let the monotonic clock of nodes jump forwards, and the wall clock",
+        Turn.JUMP,
+        (_offset(is_signed=False),),
+        "the offset, right to some ms",
+    ),
+    _clock(
+        "monotonic-drift",
+        "let the monotonic clock of nodes run too fast, and the wall clock",
+        Turn.DRIFT,
+        (_rate(is_signed=False),),
+        "an offset that grows at that rate",
+    ),
+)

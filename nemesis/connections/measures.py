@@ -13,14 +13,28 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-__all__ = ["MEASURES", "Connect", "Measured"]
+from dissever.nemesis.parameters import Settings
+
+__all__ = [
+    "Connect",
+    "Measure",
+    "Measured",
+    "bandwidth",
+    "black_hole",
+    "latency",
+    "limit",
+    "reset",
+    "slicer",
+    "slow_close",
+    "timeout",
+]
 
 Connect: TypeAlias = Callable[[], Awaitable[socket.socket]]
 """A new connection through the proxy that is measured; the measure closes it."""
 
 LIMIT_S: Final = 5.0
 SILENCE_S: Final = 0.3
-"""An echo that says nothing for so long says nothing."""
+"""An echo that says nothing in this time says nothing."""
 
 TRIES: Final = 3
 _TICK_S: Final = 0.002
@@ -35,20 +49,20 @@ class Measured:
     facts: Mapping[str, Any]
 
 
-Measure: TypeAlias = Callable[[Connect, Mapping[str, Any], int], Awaitable[Measured]]
+Measure: TypeAlias = Callable[[Connect, Settings, int], Awaitable[Measured]]
 
 
-async def _latency(connect: Connect, told: Mapping[str, Any], ways: int) -> Measured:
+async def latency(connect: Connect, settings: Settings, ways: int) -> Measured:
     """No round trip is faster than the delay allows."""
-    least_s = ways * (told["delay_ms"] - told["jitter_ms"]) / 1000
+    least_s = ways * (settings["delay_ms"] - settings["jitter_ms"]) / 1000
     with await connect() as connection:
         taken_s = min([await _echoed(connection, 1) for _ in range(TRIES)])
     return Measured(taken_s >= least_s - _TICK_S, {"round_trip_ms": _ms(taken_s)})
 
 
-async def _bandwidth(connect: Connect, told: Mapping[str, Any], ways: int) -> Measured:
+async def bandwidth(connect: Connect, settings: Settings, ways: int) -> Measured:
     """What takes a third of a second at that rate is not much faster."""
-    rate = told["rate_kb_s"] * 1000
+    rate = settings["rate_kb_s"] * 1000
     count = max(1000, rate // 3)
     with await connect() as connection:
         taken_s = await _echoed(connection, count)
@@ -56,16 +70,16 @@ async def _bandwidth(connect: Connect, told: Mapping[str, Any], ways: int) -> Me
     return Measured(seen <= 1.5 * rate, {"kb_s": round(seen / 1000, 1)})
 
 
-async def _slicer(connect: Connect, told: Mapping[str, Any], ways: int) -> Measured:
+async def slicer(connect: Connect, settings: Settings, ways: int) -> Measured:
     """Twenty slices take as long as twenty pauses."""
-    size = told["slice_bytes"]
-    least_s = 20 * told["delay_ms"] / 1000
+    size = settings["slice_bytes"]
+    least_s = 20 * settings["delay_ms"] / 1000
     with await connect() as connection:
         taken_s = min([await _echoed(connection, 20 * (size + size // 4)) for _ in range(TRIES)])
     return Measured(taken_s >= least_s - _TICK_S, {"twenty_slices_ms": _ms(taken_s)})
 
 
-async def _slow_close(connect: Connect, told: Mapping[str, Any], ways: int) -> Measured:
+async def slow_close(connect: Connect, settings: Settings, ways: int) -> Measured:
     """The end comes back as late as it was passed on."""
     waits = []
     for _ in range(TRIES):
@@ -75,56 +89,43 @@ async def _slow_close(connect: Connect, told: Mapping[str, Any], ways: int) -> M
             connection.shutdown(socket.SHUT_WR)
             await _received(connection, LIMIT_S)
             waits.append(_now() - began)
-        if waits[-1] < told["delay_ms"] / 2000:
+        if waits[-1] < settings["delay_ms"] / 2000:
             break
-    is_so = min(waits) >= told["delay_ms"] / 1000 - _TICK_S
+    is_so = min(waits) >= settings["delay_ms"] / 1000 - _TICK_S
     return Measured(is_so, {"closed_after_ms": _ms(min(waits))})
 
 
-async def _reset(connect: Connect, told: Mapping[str, Any], ways: int) -> Measured:
+async def reset(connect: Connect, settings: Settings, ways: int) -> Measured:
     """The connection is reset, or closed, instead of an echo."""
-    seen = await _answer(connect, told["after_ms"] / 1000 + 1.0)
+    seen = await _answer(connect, settings["after_ms"] / 1000 + 1.0)
     return Measured(seen in ("reset", "closed"), {"answer": seen})
 
 
-async def _limit(connect: Connect, told: Mapping[str, Any], ways: int) -> Measured:
+async def limit(connect: Connect, settings: Settings, ways: int) -> Measured:
     """No more than that comes back before the end."""
-    limit = told["limit_bytes"]
+    most = settings["limit_bytes"]
     with await connect() as connection:
-        count, end = await _carried(connection, limit + 1000)
-    return Measured(end != "open" and count <= limit, {"bytes": count, "connection": end})
+        count, end = await _carried(connection, most + 1000)
+    return Measured(end != "open" and count <= most, {"bytes": count, "connection": end})
 
 
-async def _timeout(connect: Connect, told: Mapping[str, Any], ways: int) -> Measured:
+async def timeout(connect: Connect, settings: Settings, ways: int) -> Measured:
     """Nothing comes back but, in time, the end."""
     began = _now()
-    seen = await _answer(connect, told["after_ms"] / 1000 + 1.0)
+    seen = await _answer(connect, settings["after_ms"] / 1000 + 1.0)
     facts = {"answer": seen, "after_ms": _ms(_now() - began)}
     return Measured(seen in ("reset", "closed"), facts)
 
 
-async def _black_hole(connect: Connect, told: Mapping[str, Any], ways: int) -> Measured:
+async def black_hole(connect: Connect, settings: Settings, ways: int) -> Measured:
     """Nothing comes back, and the connection stays open."""
     seen = await _answer(connect, SILENCE_S)
     return Measured(seen == "none", {"answer": seen})
 
 
-MEASURES: Mapping[str, Measure] = {
-    "latency": _latency,
-    "bandwidth": _bandwidth,
-    "slicer": _slicer,
-    "slow-close": _slow_close,
-    "reset": _reset,
-    "limit": _limit,
-    "timeout": _timeout,
-    "black-hole": _black_hole,
-}
-"""By the name of the fault."""
-
-
 async def _echoed(connection: socket.socket, count: int) -> float:
     """
-    Send so many bytes, and have them back; how long that took, in s.
+    Send `count` bytes, and have them back; how long that took, in s.
 
     Raises:
         OSError: When they do not come back.
@@ -137,7 +138,7 @@ async def _echoed(connection: socket.socket, count: int) -> float:
 
 
 async def _carried(connection: socket.socket, count: int) -> tuple[int, str]:
-    """Send so many bytes; how many came back, and what became of the connection."""
+    """Send `count` bytes; how many came back, and what became of the connection."""
     loop = asyncio.get_running_loop()
     sending = asyncio.create_task(loop.sock_sendall(connection, bytes(count)))
     got = 0

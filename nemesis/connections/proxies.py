@@ -1,7 +1,7 @@
 """
 Proxies on the links between nodes: one for each ordered pair and port, which no node knows of.
 
-Each host runs a Toxiproxy server beside its node. nft leads what the node sends to a peer to the
+Each host runs a Toxiproxy server. nft leads what the node sends to a peer to the
 proxy of that link; the proxy connects to the peer under another port, which nft turns back, so that
 its own connections are not led to it again. What the peer sees comes from the node's own address:
 cuts between nodes work as before. What would still go past a proxy is refused, and counted.
@@ -23,8 +23,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from dissever.harness.cluster import Cluster
 from dissever.harness.cluster.hosts import SYN_RETRIES
+from dissever.nemesis.abilities import WithHosts
+from dissever.nemesis.host_commands import UP_LIMIT_S, comes_up, run
 from dissever.nemesis.partitions.grudges import Link
 from dissever.nemesis.probes import ECHO_PORT, Probes
 from dissever.nemesis.toxiproxy import Proxy, Toxic, Toxiproxy, Unreachable, Wedged, server
@@ -43,11 +44,8 @@ PEERS_MAX: Final = 100
 
 TABLE: Final = "ip dissever_proxies"
 
-UP_LIMIT_S: Final = 10.0
 ANSWER_LIMIT_S: Final = 3.0
-"""A server that does not answer for so long hangs."""
-
-_GLANCE_S: Final = 0.01
+"""A server that does not answer in this time hangs."""
 
 Toxics: TypeAlias = Mapping[str, tuple[Toxic, ...]]
 """Proxy -> what acts on it."""
@@ -75,7 +73,7 @@ class Proxies:
     for a peer that takes nothing. The connections through that server end with it.
     """
 
-    def __init__(self, cluster: Cluster, probes: Probes, ports: Sequence[int]) -> None:
+    def __init__(self, cluster: WithHosts, probes: Probes, ports: Sequence[int]) -> None:
         """`ports`: where nodes listen for each other."""
         self._cluster = cluster
         self._probes = probes
@@ -85,12 +83,13 @@ class Proxies:
         self._servers: dict[str, Toxiproxy] = {}
         self._proxies: dict[str, dict[str, Proxy]] = {node: {} for node in cluster.nodes}
         self._toxics: dict[str, dict[str, Toxics]] = {node: {} for node in cluster.nodes}
+        self._twins: dict[str, int] = {}
         self._replaced = dict.fromkeys(cluster.nodes, 0)
         self.is_laid = False
 
     @property
     def replaced(self) -> Mapping[str, int]:
-        """Node -> how many servers hung beside it."""
+        """Node -> how many servers on its host hung."""
         return dict(self._replaced)
 
     async def lay(self) -> None:
@@ -115,18 +114,21 @@ class Proxies:
             self.is_laid = True
 
     def names(self, source: str, destination: str) -> tuple[str, ...]:
-        """The proxies, beside the source, of what it connects to at the destination."""
+        """The proxies, on the host of the source, of what it connects to at the destination."""
         return tuple(f"{source}->{destination}:{port}" for port in self._ports)
 
-    async def twin(self, node: str, name: str, number: int) -> None:
+    async def twin(self, node: str, name: str) -> None:
         """A proxy before the host's own echo, to measure what toxics do; `connect` reaches it."""
-        listen = f"{self._cluster.address(node)}:{TWIN_FROM + number}"
+        listen = f"{self._cluster.address(node)}:{self._twin_port(name)}"
         self._proxies[node][name] = Proxy(name, listen, f"127.0.0.1:{ECHO_PORT}")
         await self._align(node)
 
-    async def connect(self, node: str, number: int) -> socket.socket:
+    async def connect(self, node: str, name: str) -> socket.socket:
         """A connection from the harness through a twin; the caller closes it. Raises OSError."""
-        return await self._cluster.dial(node, TWIN_FROM + number, CALL_LIMIT_S)
+        return await self._cluster.dial(node, self._twin_port(name), CALL_LIMIT_S)
+
+    def _twin_port(self, name: str) -> int:
+        return TWIN_FROM + self._twins.setdefault(name, len(self._twins))
 
     async def put(self, node: str, fault: str, toxics: Toxics) -> None:
         """Replace what a fault has on the proxies of a server; nothing heals it. Idempotent."""
@@ -141,9 +143,8 @@ class Proxies:
     async def traffic(self) -> dict[Link, dict[str, int]]:
         """(source, destination) -> packets `asked` of the proxy, `passed` on, sent `past` it."""
         nodes = self._cluster.nodes
-        listings = await asyncio.gather(
-            *(self._nft(node, ["-j", "list", "table", *TABLE.split()]) for node in nodes)
-        )
+        list_table = ["nft", "-j", "list", "table", *TABLE.split()]
+        listings = await asyncio.gather(*(run(self._cluster, n, list_table) for n in nodes))
         return {
             (node, peer): counts
             for node, listing in zip(nodes, listings, strict=True)
@@ -171,7 +172,7 @@ class Proxies:
         ]
 
     async def _serve(self, node: str, program: Path) -> None:
-        """Start the server beside a node, with a proxy for each peer and port."""
+        """Start the server of a node, with a proxy for each peer and port."""
         there = await self._cluster.carry(node, program)
         command = [there, "-host", "0.0.0.0", "-port", str(CONTROL_PORT)]
         argv = [self._cluster.python, "-I", "-S", "-c", KEEP, str(REPLACE_PORT), *command]
@@ -192,22 +193,8 @@ class Proxies:
         await self._align(node)
 
     async def _come_up(self, node: str) -> None:
-        """
-        Wait until the server beside a node answers.
-
-        Raises:
-            Unreachable: When it does not in time.
-        """
-        loop = asyncio.get_running_loop()
-        end = loop.time() + UP_LIMIT_S
-        while True:
-            try:
-                log.info("%s: Toxiproxy %s", node, await self._servers[node].version())
-                return
-            except Unreachable:
-                if loop.time() > end:
-                    raise
-                await asyncio.sleep(_GLANCE_S)
+        """Wait until the server of a node answers. Raises Unreachable when it does not."""
+        await comes_up(self._servers[node].version)
 
     async def _redirect(self, node: str) -> None:
         setting = "/proc/sys/net/ipv4/tcp_syn_retries"  # Containers are made with it.
@@ -219,7 +206,8 @@ class Proxies:
             (peer, self._cluster.address(peer), listen, alias, port)
             for peer, _, listen, alias, port in self._table(node)
         ]
-        await self._nft(node, ["-f", "-"], redirection(self._cluster.address(node), rows))
+        rules = redirection(self._cluster.address(node), rows)
+        await run(self._cluster, node, ["nft", "-f", "-"], rules)
 
     def _table(self, node: str) -> list[tuple[str, str, int, int, int]]:
         """For each peer and port: the peer, the proxy's name, where it listens, alias, port."""
@@ -229,12 +217,6 @@ class Proxies:
             if peer != node
             for i, name in enumerate(self.names(node, peer))
         ]
-
-    async def _nft(self, node: str, arguments: Sequence[str], stdin: str = "") -> str:
-        done = await self._cluster.command(node, ["nft", *arguments], stdin)
-        if done.exit_status:
-            raise OSError(0, f"{node}: nft failed: {done.stderr.strip()}")
-        return done.stdout
 
 
 def redirection(own: str, rows: Sequence[tuple[str, str, int, int, int]]) -> str:

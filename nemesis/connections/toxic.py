@@ -1,43 +1,43 @@
 """
-Spoil what nodes send each other, with Toxiproxy: one nemesis for each kind of toxic.
+Spoil what nodes send each other, with Toxiproxy: a fault for each type of toxic.
 
-A link is a direction, whoever connected: what n1 sends n2 goes upstream through the proxy of n1's
-connections to n2, and downstream through that of n2's connections to n1. The toxic is put on both.
+A link is a direction, no matter which node connected: what n1 sends n2 goes upstream through the
+proxy of n1's connections to n2, and downstream through that of n2's connections to n1. The toxic is
+put on both.
 
 Evidence. The server has the toxics on the proxies of these links, read back, and none after. On a
 twin, a proxy of the same server before an echo of its own host, the same toxics are measured:
 before the fault the effect is not there, in force it is, afterwards it is not. Counters show that
 what nodes sent went through the proxies, and nothing past them.
+
+Values are those of the history: `*_ms`, `*_bytes`, `rate_kb_s` (thousands of bytes per second).
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Cluster
-from dissever.harness.missing import Missing
-from dissever.harness.system import Primaries
-from dissever.nemesis.connections.kinds import TOXIC_KINDS
-from dissever.nemesis.connections.measures import MEASURES, Measured
+from dissever.harness.cluster import HostCommands, Hosts, Sockets
+from dissever.nemesis.connections import measures
+from dissever.nemesis.connections.measures import Measure, Measured
 from dissever.nemesis.connections.proxies import Proxies
-from dissever.nemesis.links import LinkChoice, LinkSpec, Way, choose_links
-from dissever.nemesis.nodes.down import known_primaries
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, FaultEvidence, Heals
+from dissever.nemesis.needs import Need, Offer
+from dissever.nemesis.parameters import Parameter, Settings, number, one_of
 from dissever.nemesis.partitions.grudges import Link
-from dissever.nemesis.requests import Request, read_request
-from dissever.nemesis.toxiproxy import Direction, Effect, Toxic
+from dissever.nemesis.requests import Request
+from dissever.nemesis.targets import LINK_TARGETS, WAY
+from dissever.nemesis.toxiproxy import Direction, Effect, Toxic, toxics
 
-__all__ = ["ToxicFault"]
-
-log = logging.getLogger(__name__)
+__all__ = ["TOXICS"]
 
 LOOKS: Final = 12
-"""A busy host may measure wrongly; so many looks before that counts."""
+"""How often to look before a wrong measure counts: a busy host may measure wrongly."""
 
 ERROR_GAP_S: Final = 0.2
 """A server that was replaced meanwhile is there again."""
@@ -49,7 +49,7 @@ class InForce:
 
     targets: tuple[str, ...]
     links: tuple[Link, ...]
-    settings: Mapping[str, Any]
+    settings: Settings
     toxics: Mapping[str, Mapping[str, tuple[Toxic, ...]]]
     traffic: Mapping[Link, Mapping[str, int]]
     replaced: Mapping[str, int]
@@ -60,35 +60,21 @@ class InForce:
         return tuple(every[direction] for direction in sorted(every))
 
 
+ToxicOf: TypeAlias = Callable[[Settings], Effect]
+"""Settings -> what Toxiproxy is to do; raises ValueError when they do not fit."""
+
+
 class ToxicFault:
-    """`start-<name>` spoils links, `stop-<name>` heals them. A second start replaces the first."""
+    """Implements `Injector` for one type of toxic. A second injection replaces the first."""
 
-    def __init__(
-        self,
-        name: str,
-        cluster: Cluster,
-        proxies: Proxies,
-        *,
-        primaries: Primaries | None,
-        seed: int,
-    ) -> None:
-        """`name`: one of `TOXIC_KINDS`. `seed`: for invocations that bring none of their own."""
-        self._name = name
-        self._kind = TOXIC_KINDS[name]
-        self._number = list(TOXIC_KINDS).index(name)
-        self._twin = f"twin of {name}"
-        self._cluster = cluster
-        self._proxies = proxies
-        self._primaries = primaries
-        self._seed = seed
-        self._count = 0
+    def __init__(self, fault: Fault, site: Site, *, effect: ToxicOf, measure: Measure) -> None:
+        self._name = fault.name
+        self._effect = effect
+        self._measure_one = measure
+        self._twin = f"twin of {fault.name}"
+        self._aiming = site.aiming
+        self._proxies: Proxies = site.proxies
         self._now: InForce | None = None
-
-    def probe(self) -> Missing | None:
-        """A link needs two ends."""
-        if len(self._cluster.nodes) < 2:
-            return Missing("there is no link between nodes", "run with at least 2 nodes")
-        return None
 
     async def prepare(self) -> bool:
         """Put every link behind a proxy, and do without the connections that there were."""
@@ -97,42 +83,15 @@ class ToxicFault:
         await self._proxies.lay()
         return True
 
-    async def invoke(self, invocation: Invocation) -> Completion:
-        """
-        Spoil or heal.
-
-        Raises:
-            ValueError: For another `f`, a spec or a setting that there is not.
-            OSError: When a server cannot be asked.
-        """
-        if invocation.f == f"start-{self._name}":
-            return await self._start(invocation)
-        if invocation.f == f"stop-{self._name}":
-            return await self._stop(invocation)
-        raise ValueError(f"expected start-{self._name} or stop-{self._name}, got {invocation.f!r}")
-
-    async def heal(self) -> None:
-        """Take this fault's toxics off every proxy, and look at nothing."""
-        if self._now is not None:
-            await self._remove(self._now)
-            self._now = None
-
-    async def _start(self, invocation: Invocation) -> Completion:
-        self._count += 1
-        settings = ("way", "toxicity", *self._kind.settings)
-        stream = f"{self._seed}/{self._name}/{self._count}"
-        spec = LinkSpec.ONE
-        request = read_request(invocation.value, spec=spec, stream=stream, extra=settings)
-        told = self._kind.filled(request.told)
-        effect = self._kind.effect(told)
+    async def inject(self, request: Request) -> FaultEvidence:
+        settings = request.settings
         await self._proxies.lay()
-        await self.heal()
-        choice, way = await self._choose(request)
-        toxicity = float(request.told.get("toxicity", 1.0))
-        toxics = self._toxics(choice.links, effect, toxicity)
+        await self.release()
+        choice = await self._aiming.links(request)
+        toxics = self._toxics(choice.links, self._effect(settings), float(settings["toxicity"]))
         traffic, replaced = await self._proxies.traffic(), self._proxies.replaced
-        now = InForce(choice.targets, choice.links, told, toxics, traffic, replaced)
-        twins = (self._proxies.twin(node, self._twin, self._number) for node in toxics)
+        now = InForce(choice.targets, choice.links, settings, toxics, traffic, replaced)
+        twins = (self._proxies.twin(node, self._twin) for node in toxics)
         await asyncio.gather(*twins)
         before = await self._measure(now, is_so=False)
         self._now = now
@@ -141,53 +100,39 @@ class ToxicFault:
         during = await self._measure(now, is_so=True)
         wrong = sorted(node for node in now.toxics if not during[node].is_so or before[node].is_so)
         wanted = sum(len(toxics) for of in now.toxics.values() for toxics in of.values())
-        is_held = bool(wanted) and found == wanted and not wrong
-        log.info("%s: %s %s, held: %s", self._name, choice.targets, told, is_held)
         evidence = {
-            "held": is_held,
             "links": len(choice.links),
             "toxics": found,
             "before": _facts(before),
             "during": _facts(during),
         }
-        value = {
-            "spec": request.spec,
-            "targets": list(choice.targets),
-            "way": way.value,
-            **told,
-            "toxicity": toxicity,
-            **choice.notes,
-            "evidence": evidence,
-        }
-        return invocation.info(None if is_held else f"{self._name} did not take hold", value)
+        is_held = bool(wanted) and found == wanted and not wrong
+        return FaultEvidence(choice.targets, is_held, evidence, choice.notes)
 
-    async def _stop(self, invocation: Invocation) -> Completion:
+    async def heal(self) -> FaultEvidence:
         now = self._now
         if now is None:
-            return invocation.info(None, {"targets": [], "evidence": {"healed": True}})
+            return FaultEvidence((), True, {})
         passed = _since(now.traffic, await self._proxies.traffic())
         await self._remove(now)
         left = await self._found(now)
         after = await self._measure(now, is_so=False)
         self._now = None
         past = sum(counts["past"] for counts in passed.values())
-        is_healed = not left and not past and not any(each.is_so for each in after.values())
-        log.info("%s: healed %s: %s", self._name, now.targets, is_healed)
         evidence = {
-            "healed": is_healed,
             "toxics": left,
             "after": _facts(after),
             "servers_replaced": _more(now.replaced, self._proxies.replaced),
             "packets": {f"{a}->{b}": passed[a, b] for a, b in sorted(passed)},
         }
-        value = {"targets": list(now.targets), "evidence": evidence}
-        return invocation.info(None if is_healed else f"{self._name} did not heal", value)
+        is_healed = not left and not past and not any(each.is_so for each in after.values())
+        return FaultEvidence(now.targets, is_healed, evidence)
 
-    async def _choose(self, request: Request) -> tuple[LinkChoice, Way]:
-        way = Way(request.told.get("way", Way.BOTH))
-        asks = request.spec == LinkSpec.LEADER
-        leading = await known_primaries(self._primaries) if asks else ()
-        return choose_links(request, self._cluster.nodes, way=way, leading=leading), way
+    async def release(self) -> None:
+        """Take this fault's toxics off every proxy."""
+        if self._now is not None:
+            await self._remove(self._now)
+            self._now = None
 
     def _toxics(
         self, links: Iterable[Link], effect: Effect, toxicity: float
@@ -236,12 +181,11 @@ class ToxicFault:
         return dict(zip(now.toxics, await asyncio.gather(*measures), strict=True))
 
     async def _look(self, node: str, now: InForce, is_so: bool) -> Measured:
-        connect = partial(self._proxies.connect, node, self._number)
+        connect = partial(self._proxies.connect, node, self._twin)
         seen = Measured(not is_so, {})
         for _ in range(LOOKS):
             try:
-                measure = MEASURES[self._name]
-                seen = await measure(connect, now.settings, len(now.ways(node)))
+                seen = await self._measure_one(connect, now.settings, len(now.ways(node)))
             except OSError as error:
                 seen = Measured(not is_so, {"error": str(error)})
                 await asyncio.sleep(ERROR_GAP_S)
@@ -267,3 +211,129 @@ def _since(
 def _more(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
     """Node -> how many more, where there are."""
     return {node: now[node] - before[node] for node in now if now[node] > before[node]}
+
+
+BYTES_MAX: Final = 1 << 40
+
+_TOXICITY: Final = number("toxicity", "the share of connections that suffer", 0.0, 1.0, default=1.0)
+
+
+def _ms(name: str, description: str, least: int, *drawn: int) -> Parameter:
+    return number(name, description, least, 60_000, one_of(*drawn))
+
+
+def _latency(settings: Settings) -> Effect:
+    delay_ms, jitter_ms = settings["delay_ms"], settings["jitter_ms"]
+    if jitter_ms >= delay_ms:
+        raise ValueError(f"expected a jitter_ms below delay_ms {delay_ms}, got {jitter_ms}")
+    return toxics.latency(delay_ms / 1000, jitter_ms / 1000)
+
+
+def _slicer(settings: Settings) -> Effect:
+    size = settings["slice_bytes"]
+    return toxics.slicer(size, size // 4, settings["delay_ms"] / 1000)
+
+
+def _toxic(
+    name: str,
+    description: str,
+    effect: ToxicOf,
+    measure: Measure,
+    held: str,
+    *parameters: Parameter,
+) -> Fault:
+    return Fault(
+        name=name,
+        description=description,
+        targets=LINK_TARGETS,
+        parameters=(WAY, *parameters, _TOXICITY),
+        heals=Heals.LINKS,
+        needs=(HostCommands, Sockets, Need.TOXIPROXY, Offer.PEER_PORTS),
+        hosts=Hosts(proxies=True),
+        check=effect,
+        prepares=True,
+        make=partial(ToxicFault, effect=effect, measure=measure),
+        held=held,
+        healed="the measure says no, and the server lists no toxic",
+    )
+
+
+TOXICS: Final[tuple[Fault, ...]] = (
+    _toxic(
+        "latency",
+        "delay what nodes send each other, more or less a jitter; order is kept",
+        _latency,
+        measures.latency,
+        "no round trip is faster than the delay",
+        _ms("delay_ms", "delay of what is sent", 1, 50, 100, 200, 400),
+        _ms("jitter_ms", "the delay varies by this much; must be below it", 0, 0, 0, 5, 10, 20),
+    ),
+    _toxic(
+        "bandwidth",
+        "let nodes send each other only that much per second, and queue the rest",
+        lambda settings: toxics.bandwidth(settings["rate_kb_s"] * 1000),
+        measures.bandwidth,
+        "throughput is at most 1.5 times the rate",
+        number("rate_kb_s", "what a connection passes", 1, 1_000_000, one_of(10, 50, 200, 1000)),
+    ),
+    _toxic(
+        "slicer",
+        "cut what nodes send each other into small pieces, with pauses between them",
+        _slicer,
+        measures.slicer,
+        "twenty pieces take twenty pauses",
+        number(
+            "slice_bytes",
+            "about the size of a piece",
+            1,
+            BYTES_MAX,
+            one_of(16, 64, 256),
+        ),
+        number("delay_ms", "pause between two pieces", 1.0, 60_000.0, one_of(1, 2, 5)),
+    ),
+    _toxic(
+        "slow-close",
+        "pass the end of connections between nodes on later",
+        lambda settings: toxics.slow_close(settings["delay_ms"] / 1000),
+        measures.slow_close,
+        "the end of a connection comes back that much later",
+        _ms("delay_ms", "delay of the end", 50, 100, 300, 1000),
+    ),
+    _toxic(
+        "reset",
+        "reset connections between nodes as soon as they carry something",
+        lambda settings: toxics.reset_peer(settings["after_ms"] / 1000),
+        measures.reset,
+        "a reset, or an end, instead of an echo",
+        _ms("after_ms", "time from the byte to the reset", 0, 0, 20, 100),
+    ),
+    _toxic(
+        "limit",
+        "end connections between nodes after a number of bytes",
+        lambda settings: toxics.limit_data(settings["limit_bytes"]),
+        measures.limit,
+        "no more bytes come back, then the end",
+        number(
+            "limit_bytes",
+            "what a connection carries",
+            0,
+            BYTES_MAX,
+            one_of(1_000, 10_000, 100_000),
+        ),
+    ),
+    _toxic(
+        "timeout",
+        "lose what nodes send each other, and end connections that are silent for a while",
+        lambda settings: toxics.timeout(settings["after_ms"] / 1000),
+        measures.timeout,
+        "nothing comes back but the end",
+        _ms("after_ms", "silence after which it ends", 1, 50, 200, 600),
+    ),
+    _toxic(
+        "black-hole",
+        "lose what nodes send each other on connections that stay open",
+        lambda _: toxics.timeout(0),
+        measures.black_hole,
+        "nothing comes back, and no end",
+    ),
+)

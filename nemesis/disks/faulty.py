@@ -14,142 +14,100 @@ Source: charybdefs and LazyFS for the vocabulary.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from random import Random
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import msgspec
 
-from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Cluster
-from dissever.harness.missing import Missing
+from dissever.harness.cluster import Disks, HostCommands, Hosts, Processes
 from dissever.nemesis import host_scripts
-from dissever.nemesis.disks.draws import DISK_DRAWS
-from dissever.nemesis.nodes import processes
-from dissever.nemesis.nodes.down import Down
-from dissever.nemesis.nodes.processes import Seen
-from dissever.nemesis.nodes.revive import revive, revive_others
-from dissever.nemesis.sights import Insight, Sights
+from dissever.nemesis.abilities import WithDisks
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, Heals
+from dissever.nemesis.host_commands import run
+from dissever.nemesis.needs import Need
+from dissever.nemesis.nodes.node_fault import PerNode
+from dissever.nemesis.nodes.processes import NodeEvidence
+from dissever.nemesis.nodes.revive import Reviving, revive
+from dissever.nemesis.parameters import (
+    BITS,
+    SEED_MAX,
+    Draw,
+    Parameter,
+    Settings,
+    always,
+    choice,
+    log_uniform,
+    number,
+    one_of,
+)
 
-__all__ = ["FaultyDisk", "ask", "missing_faultfs"]
-
-log = logging.getLogger(__name__)
+__all__ = ["FAULTY_DISKS", "ask"]
 
 PAGES = 1
-"""Few: each may have to wait."""
+"""Few, since each may have to wait."""
 
 TRIES = 200
 """Of a probe that waits for an error: one with a probability of 5 % is missed once in 28,000."""
 
 HIT_LIMIT_S = 3.0
-"""A rule has so long to hit something, with our own calls among it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """
-    The words of a fault's rule, from the settings of an injection; how it shows.
-
-    `is_damage`: what the node finds on its disk is not what it wrote, so it may refuse to start.
-    """
-
-    words: Callable[[Mapping[str, Any]], tuple[str, ...]]
-    tries: int = 1
-    is_damage: bool = False
-    restarts: bool = False
-    script: str = host_scripts.PROBE_WRITE
-
-
-def _drawn(settings: Mapping[str, Any], *names: str) -> tuple[str, ...]:
-    return tuple(f"{name}={settings[name]}" for name in names)
-
-
-_CHANCE = ("probability", "rule_seed")
-
-_KINDS = {
-    "disk-slow": _Kind(lambda at: ("do=slow", "op=write,fsync,allocate", *_drawn(at, "ms"))),
-    "disk-error": _Kind(lambda at: ("do=fail", *_drawn(at, "op", "errno", *_CHANCE)), TRIES),
-    "disk-torn": _Kind(lambda at: ("do=tear", "op=write", *_drawn(at, "errno", *_CHANCE)), TRIES),
-    "disk-flip": _Kind(
-        lambda at: ("do=flip", "op=read", *_drawn(at, *_CHANCE)),
-        is_damage=True,
-        restarts=True,
-        script=host_scripts.READ_ALL,
-    ),
-}
+"""A rule must hit something in this time; our own calls count."""
 
 
 class FaultyDisk:
-    """`start-…` adds a rule to the disks of nodes, `stop-…` takes it away."""
+    """
+    A `NodeFault`: a rule on the disk of a node.
 
-    def __init__(self, cluster: Cluster, down: Down, *, name: str, insight: Insight) -> None:
-        self._cluster = cluster
-        self._down = down
-        self._name = name
-        self._kind = _KINDS[name]
-        settings = DISK_DRAWS[name](Random(f"{insight.seed}/{name}"))
-        self._sights = Sights(cluster, fault=name, insight=insight, settings=settings)
-        self._struck: set[str] = set()
+    `words`: of the rule, from the settings. `tries`: of our own calls until one is hit. `restarts`:
+    the node starts again under the rule. `script`: our own calls.
+    """
 
-    def probe(self) -> Missing | None:
-        """The nodes' data must go through faultfs."""
-        return missing_faultfs(self._cluster)
+    def __init__(
+        self,
+        fault: Fault,
+        site: Site,
+        *,
+        words: Callable[[Settings], Sequence[str]],
+        tries: int,
+        restarts: bool,
+        script: str,
+    ) -> None:
+        self._cluster: WithDisks = site.cluster
+        self._down = site.down
+        self._name = fault.name
+        self._words = words
+        self._tries = tries
+        self._restarts = restarts
+        self._script = script
 
-    async def invoke(self, invocation: Invocation) -> Completion:
-        """
-        Break or mend.
-
-        Raises:
-            ValueError: For another `f`, or a value that means nothing.
-        """
-        if invocation.f == f"start-{self._name}":
-            sight = await self._sights.take(invocation, self._struck)
-            self._struck.update(sight.targets)
-            seen = await asyncio.gather(*(self._break(n, sight.settings) for n in sight.targets))
-            damage = {"damages_disk": True} if self._kind.is_damage else {}
-            notes = {**sight.notes, **sight.settings, **damage}
-            return processes.struck(invocation, sight.spec, notes, seen)
-        if invocation.f == f"stop-{self._name}":
-            nodes = [node for node in self._cluster.nodes if node in self._struck]
-            seen = await asyncio.gather(*(self._mend(node) for node in nodes))
-            others = await revive_others(self._cluster, self._down, nodes)
-            return processes.healed(invocation, [*seen, *others])
-        raise ValueError(f"expected start- or stop-{self._name}, got {invocation.f!r}")
-
-    async def heal(self) -> None:
-        """Take the rule away everywhere."""
-        await asyncio.gather(*(self._clear(node) for node in tuple(self._struck)))
-
-    async def _break(self, node: str, settings: Mapping[str, Any]) -> Seen:
-        words = [word.replace("rule_seed=", "seed=") for word in self._kind.words(settings)]
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
+        words = [word.replace("rule_seed=", "seed=") for word in self._words(settings)]
         await ask(self._cluster, node, "rule", self._name, *words)
-        if self._kind.restarts and node not in self._down.reasons:
+        if self._restarts and node not in self._down.reasons:
             await self._cluster.kill(node)
             await self._cluster.start(node)
         loop = asyncio.get_running_loop()
         end = loop.time() + HIT_LIMIT_S
         while True:
-            probed = await self._probe(node, self._kind.tries)
+            probed = await self._probe(node, self._tries)
             rule = await self._rule(node)
             if rule["hits"] or loop.time() > end:
                 break
         facts = {"probe": probed, "rule": rule}
-        return Seen(node, rule["hits"] > 0, await self._cluster.status(node), facts)
+        return NodeEvidence(node, rule["hits"] > 0, await self._cluster.status(node), facts)
 
-    async def _mend(self, node: str) -> Seen:
+    async def undo(self, node: str) -> NodeEvidence:
         rule = await self._rule(node)
-        await self._clear(node)
+        await self.release(node)
         counts = await ask(self._cluster, node, "counts")
         probed = await self._probe(node)
         is_so = self._name not in counts["rules"] and probed["error"] is None
         facts = {"probe": probed, "rule": rule, **await revive(self._cluster, self._down, node)}
-        return Seen(node, is_so, await self._cluster.status(node), facts)
+        status = await self._cluster.status(node)
+        return NodeEvidence(node, is_so, status, facts, is_back=True)
 
-    async def _clear(self, node: str) -> None:
+    async def release(self, node: str) -> None:
         await ask(self._cluster, node, "clear", self._name)
-        self._struck.discard(node)
 
     async def _rule(self, node: str) -> dict[str, int]:
         """What the rule has seen and hit; nothing once it is gone."""
@@ -159,25 +117,129 @@ class FaultyDisk:
 
     async def _probe(self, node: str, tries: int = 1) -> dict[str, Any]:
         arguments = (self._cluster.disk(node).path, PAGES, tries)
-        return await host_scripts.run(self._cluster, node, self._kind.script, *arguments)
+        return await host_scripts.run(self._cluster, node, self._script, *arguments)
 
 
-def missing_faultfs(cluster: Cluster) -> Missing | None:
-    """Why the disks of a cluster do not fail as they are told, or None."""
-    if all(cluster.disk(node).ask for node in cluster.nodes):
-        return None
-    return Missing("the nodes' data does not go through faultfs", "name it among the run's faults")
-
-
-async def ask(cluster: Cluster, node: str, *words: str) -> dict[str, Any]:
+async def ask(cluster: WithDisks, node: str, *words: str) -> dict[str, Any]:
     """
     Ask a node's faultfs; requests and answers are in native/faultfs/faultfs.c.
 
     Raises:
         OSError: When it does not answer, or refuses.
     """
-    done = await cluster.command(node, [*cluster.disk(node).ask, *words])
-    if done.exit_status:
-        raise OSError(0, f"{node}: {done.stderr.strip()}")
-    answer: dict[str, Any] = msgspec.json.decode(done.stdout)
+    said = await run(cluster, node, [*cluster.disk(node).ask, *words])
+    answer: dict[str, Any] = msgspec.json.decode(said)
     return answer
+
+
+def _faulty(
+    name: str,
+    description: str,
+    parameters: tuple[Parameter, ...],
+    words: Sequence[str],
+    *,
+    tries: int = TRIES,
+    is_damage: bool = False,
+    script: str = host_scripts.PROBE_WRITE,
+    healed: str = "the rule is gone, and a write goes through",
+) -> Fault:
+    """
+    A record.
+
+    Args:
+        words: Of the rule; the parameters follow as KEY=VALUE.
+        is_damage: What the node finds on its disk is not what it wrote, so it may refuse to start.
+            It starts again under the rule, for it may read its files only then.
+    """
+
+    def rule(settings: Settings) -> Sequence[str]:
+        return (*words, *(f"{each.name}={settings[each.name]}" for each in parameters))
+
+    def make(fault: Fault, site: Site) -> Reviving:
+        disk = FaultyDisk(fault, site, words=rule, tries=tries, restarts=is_damage, script=script)
+        notes = {"damages_disk": True} if is_damage else {}
+        return Reviving(PerNode(fault, site, disk, notes), site)
+
+    return Fault(
+        name=name,
+        description=description,
+        parameters=parameters,
+        heals=Heals.DISKS,
+        group="disks",
+        needs=(Processes, HostCommands, Disks, Need.FAULTFS),
+        hosts=Hosts(faulty_disks=True),
+        make=make,
+        held="the rule counts calls that it hit",
+        healed=healed,
+    )
+
+
+ERRORS: Final = ("EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES", "EAGAIN", "EINTR", "ENOMEM", "EFBIG")
+OPERATIONS: Final = (
+    "open", "read", "write", "fsync", "allocate", "truncate", "rename", "unlink", "folder"
+)  # fmt: skip
+"""Those of `native/faultfs/rules.c`."""
+
+ALL_WRITES: Final = "write,fsync,allocate"
+
+
+def _probability(drawn: Draw) -> Parameter:
+    return number("probability", "chance of a call to be hit", 0.000001, 1.0, drawn)
+
+
+_CHANCE: Final = _probability(one_of(0.05, 0.3, 1.0))
+_RULE_SEED: Final = number("rule_seed", "settles which calls are hit", 0, SEED_MAX, BITS)
+
+FAULTY_DISKS: Final[tuple[Fault, ...]] = (
+    _faulty(
+        "disk-slow",
+        "let each write of nodes to their disks wait, each sync and each allocation",
+        (number("ms", "delay of each call", 1, 5000, log_uniform(5, 500)),),
+        ("do=slow", f"op={ALL_WRITES}"),
+        tries=1,
+    ),
+    _faulty(
+        "disk-error",
+        "let writes, syncs and allocations of nodes fail, or some of them",
+        (
+            choice(
+                "op",
+                "the calls that fail",
+                OPERATIONS,
+                one_of("write", "fsync", "allocate", ALL_WRITES),
+                default=ALL_WRITES,
+                is_list=True,
+            ),
+            choice("errno", "their error", ERRORS, one_of("EIO", "ENOSPC"), default="EIO"),
+            _CHANCE,
+            _RULE_SEED,
+        ),
+        ("do=fail",),
+    ),
+    _faulty(
+        "disk-torn",
+        "let only a part of a write of nodes reach their disks",
+        (
+            choice(
+                "errno",
+                "the error of the call; 0: it claims that all went well",
+                (*ERRORS, "0"),
+                always("EIO"),
+                default="EIO",
+            ),
+            _CHANCE,
+            _RULE_SEED,
+        ),
+        ("do=tear", "op=write"),
+    ),
+    _faulty(
+        "disk-flip",
+        "start nodes again, and let them read wrong bits from their disks, the same ones each time",
+        (_probability(log_uniform(0.0005, 0.05, 5)), _RULE_SEED),
+        ("do=flip", "op=read"),
+        tries=1,
+        is_damage=True,
+        script=host_scripts.READ_ALL,
+        healed="the rule is gone, and every file reads without an error",
+    ),
+)

@@ -2,8 +2,9 @@
 Fill the disk of nodes, and keep it full; then free it.
 
 Each node has a small disk of its own. A balloon takes all space on it, and every page that comes
-free again, without pause: a file that only fills the disk once is outlived by what the system has
-set aside, and undone by what it deletes (dqlite preallocates segments of 8 MB and drops old ones).
+free again, without pause. A file that only fills the disk once would not do: the system has space
+set aside, and frees more by what it deletes (dqlite preallocates segments of 8 MB and drops old
+ones).
 
 Evidence: a write of ours to that disk meets ENOSPC, and goes through once it is freed. A node may
 end of it, or start on a full disk (`restart`): what it did is noted, and healing starts it again.
@@ -18,27 +19,29 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Cluster
-from dissever.harness.missing import Missing
+from dissever.harness.cluster import Disks, HostCommands, Hosts, Processes
 from dissever.nemesis import host_scripts
-from dissever.nemesis.nodes import processes
-from dissever.nemesis.nodes.down import Down
-from dissever.nemesis.nodes.processes import Seen
-from dissever.nemesis.nodes.revive import revive, revive_others
-from dissever.nemesis.sights import Insight, Sights
+from dissever.nemesis.abilities import WithDisks
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, Heals
+from dissever.nemesis.nodes.node_fault import PerNode
+from dissever.nemesis.nodes.processes import NodeEvidence
+from dissever.nemesis.nodes.revive import Reviving, revive
+from dissever.nemesis.parameters import Draw, Settings, flag
 
-__all__ = ["DiskFull"]
+__all__ = ["DISK_FULL"]
 
 log = logging.getLogger(__name__)
 
-NAME = "disk-full"
 FULL_LIMIT_S = 5.0
-"""A disk has so long to become full, or free again."""
+"""A disk must become full in this time, or free again."""
 
 GLANCE_S = 0.02
 PAGES = 16
-"""So many must not fit on a full disk."""
+"""A disk counts as full when writing this many pages fails."""
+
+RESTART_SHARE = 0.2
+"""How often a node is started again on the disk that was filled."""
 
 
 @dataclass(slots=True)
@@ -51,74 +54,35 @@ class _Balloon:
 
 
 class DiskFull:
-    """`start-disk-full` and `stop-disk-full`."""
+    """A `NodeFault`: keeps the disk of a node full."""
 
-    def __init__(self, cluster: Cluster, down: Down, *, insight: Insight) -> None:
-        self._cluster = cluster
-        self._down = down
-        self._sights = Sights(
-            cluster,
-            fault=NAME,
-            insight=insight,
-            settings={"restart": False},
-        )
+    def __init__(self, site: Site) -> None:
+        self._cluster: WithDisks = site.cluster
+        self._down = site.down
         self._balloons: dict[str, _Balloon] = {}
 
-    def probe(self) -> Missing | None:
-        """Without a disk of its own, a node's disk is everybody's."""
-        if all(self._cluster.disk(node).size_mb is not None for node in self._cluster.nodes):
-            return None
-        return Missing("the nodes have no disks of their own", "name it among the run's faults")
-
-    async def invoke(self, invocation: Invocation) -> Completion:
-        """
-        Fill or free.
-
-        Raises:
-            ValueError: For another `f`, or a value that means nothing.
-        """
-        match invocation.f:
-            case "start-disk-full":
-                return await self._start(invocation)
-            case "stop-disk-full":
-                return await self._stop(invocation)
-        raise ValueError(f"expected start-disk-full or stop-disk-full, got {invocation.f!r}")
-
-    async def heal(self) -> None:
-        """Free every disk."""
-        await asyncio.gather(*(self._free(node) for node in tuple(self._balloons)))
-
-    async def _start(self, invocation: Invocation) -> Completion:
-        sight = await self._sights.take(invocation, self._balloons)
-        restart = bool(sight.settings["restart"])
-        seen = await asyncio.gather(*(self._fill(node, restart) for node in sight.targets))
-        return processes.struck(invocation, sight.spec, sight.notes, seen)
-
-    async def _stop(self, invocation: Invocation) -> Completion:
-        nodes = [node for node in self._cluster.nodes if node in self._balloons]
-        seen = await asyncio.gather(*(self._empty(node) for node in nodes))
-        others = await revive_others(self._cluster, self._down, nodes)
-        return processes.healed(invocation, [*seen, *others])
-
-    async def _fill(self, node: str, restart: bool) -> Seen:
-        # Entered before anything happens, so that healing knows of it.
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         task = asyncio.ensure_future(self._blow_up(node))
         self._balloons[node] = _Balloon(task)
         probed = await self._comes_to(node, "ENOSPC")
-        if restart and node not in self._down.reasons:
+        if settings["restart"] and node not in self._down.reasons:
             await self._cluster.kill(node)
             await self._cluster.start(node)
         facts = {"probe": probed, "size_mb": self._cluster.disk(node).size_mb}
         is_so = probed["error"] == "ENOSPC"
-        return Seen(node, is_so, await self._cluster.status(node), facts)
+        return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
-    async def _empty(self, node: str) -> Seen:
+    async def undo(self, node: str) -> NodeEvidence:
         still = await self._probe(node)
         counts = await self._free(node)
         probed = await self._comes_to(node, None)
         reaction = await revive(self._cluster, self._down, node)
         facts = {"probe_before": still, "probe": probed, "balloon": counts, **reaction}
-        return Seen(node, probed["error"] is None, await self._cluster.status(node), facts)
+        is_so, status = probed["error"] is None, await self._cluster.status(node)
+        return NodeEvidence(node, is_so, status, facts, is_back=True)
+
+    async def release(self, node: str) -> None:
+        await self._free(node)
 
     async def _free(self, node: str) -> dict[str, int]:
         """Let the air out. The balloon's last burst ends as soon as its file is gone."""
@@ -139,7 +103,7 @@ class DiskFull:
         balloon = self._balloons[node]
         while balloon.is_wanted:
             try:
-                told = await host_scripts.run(
+                counts = await host_scripts.run(
                     self._cluster,
                     node,
                     host_scripts.BALLOON,
@@ -150,7 +114,7 @@ class DiskFull:
                 log.warning("%s: its disk is not kept full: %s", node, error)
                 return
             balloon.counts = {
-                name: balloon.counts.get(name, 0) + count for name, count in told.items()
+                name: balloon.counts.get(name, 0) + count for name, count in counts.items()
             }
 
     async def _comes_to(self, node: str, error: str | None) -> dict[str, Any]:
@@ -167,3 +131,23 @@ class DiskFull:
 
     def _path(self, node: str) -> str:
         return f"{self._cluster.disk(node).path}/.balloon"
+
+
+DISK_FULL = Fault(
+    name="disk-full",
+    description="fill the disk of nodes and keep it full, then free it",
+    parameters=(
+        flag(
+            "restart",
+            "whether nodes start again on the full disk",
+            Draw("true for one in five", lambda rng: rng.random() < RESTART_SHARE, False),
+        ),
+    ),
+    heals=Heals.DISKS,
+    group="disks",
+    needs=(Processes, HostCommands, Disks),
+    hosts=Hosts(disk_mb=0),
+    make=lambda fault, site: Reviving(PerNode(fault, site, DiskFull(site)), site),
+    held="a write of ours meets ENOSPC",
+    healed="such a write and its sync go through",
+)

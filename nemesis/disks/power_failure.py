@@ -13,77 +13,31 @@ Source: LazyFS, and Ramos et al., "When Amnesia Strikes" (VLDB 2024).
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-from random import Random
-from typing import Any
-
-from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Cluster, NodeStatus
-from dissever.harness.missing import Missing
+from dissever.harness.cluster import Disks, HostCommands, Hosts, NodeStatus, Processes
+from dissever.harness.episodes import Effect
 from dissever.nemesis import host_scripts
-from dissever.nemesis.disks.draws import DISK_DRAWS
-from dissever.nemesis.disks.faulty import ask, missing_faultfs
+from dissever.nemesis.abilities import WithDisks
+from dissever.nemesis.disks.faulty import ask
+from dissever.nemesis.fault import Fault, Heals, steps
+from dissever.nemesis.needs import Need
 from dissever.nemesis.nodes import processes
-from dissever.nemesis.nodes.down import Down
-from dissever.nemesis.nodes.processes import Seen
-from dissever.nemesis.sights import Insight, Sights
+from dissever.nemesis.nodes.node_fault import PerNode
+from dissever.nemesis.nodes.processes import NodeEvidence
+from dissever.nemesis.parameters import BITS, SEED_MAX, Settings, number, one_of
 
-__all__ = ["PowerFailure"]
+__all__ = ["POWER_FAILURE"]
 
-NAME = "power-failure"
 PAGES = 1
 
 
 class PowerFailure:
-    """`start-power-failure` and `stop-power-failure`."""
+    """A `NodeFault`: power off, and on again."""
 
-    def __init__(self, cluster: Cluster, down: Down, *, insight: Insight) -> None:
+    def __init__(self, cluster: WithDisks) -> None:
         self._cluster = cluster
-        self._down = down
-        settings = DISK_DRAWS[NAME](Random(f"{insight.seed}/{NAME}"))
-        self._sights = Sights(cluster, fault=NAME, insight=insight, settings=settings, down=down)
         self._before: dict[str, NodeStatus] = {}
 
-    def probe(self) -> Missing | None:
-        """The nodes' data must go through faultfs, and the budget must allow one node."""
-        return missing_faultfs(self._cluster) or self._down.probe()
-
-    async def invoke(self, invocation: Invocation) -> Completion:
-        """
-        Power off or on.
-
-        Raises:
-            ValueError: For another `f`, or a value that means nothing.
-        """
-        match invocation.f:
-            case "start-power-failure":
-                return await self._start(invocation)
-            case "stop-power-failure":
-                nodes = self._down.of(NAME)
-                seen = await asyncio.gather(*(self._turn_on(node) for node in nodes))
-                for each in seen:
-                    if each.is_so:
-                        self._down.give_back(each.node)
-                return processes.healed(invocation, seen)
-        raise ValueError(f"expected start- or stop-power-failure, got {invocation.f!r}")
-
-    async def heal(self) -> None:
-        """Give every node its power back, and start it."""
-
-        async def undo(node: str) -> None:
-            await ask(self._cluster, node, "on")
-            await self._cluster.start(node)
-
-        await self._down.bring_back(NAME, undo)
-
-    async def _start(self, invocation: Invocation) -> Completion:
-        sight = await self._sights.take(invocation)
-        seen = await asyncio.gather(*(self._turn_off(n, sight.settings) for n in sight.targets))
-        notes = {**sight.notes, **sight.settings}
-        return processes.struck(invocation, sight.spec, notes, seen)
-
-    async def _turn_off(self, node: str, settings: Mapping[str, Any]) -> Seen:
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         path = self._cluster.disk(node).path
         self._before[node] = await self._cluster.status(node)
         await host_scripts.run(self._cluster, node, host_scripts.WRITE_UNSYNCED, path)
@@ -93,15 +47,45 @@ class PowerFailure:
         killed = await processes.kill(self._cluster, node)
         is_so = killed.is_so and probed["error"] == "EIO" and lost["lost_bytes"] > 0
         facts = {**killed.facts, "probe": probed, "disk": lost}
-        return Seen(node, is_so, killed.status, facts)
+        return NodeEvidence(node, is_so, killed.status, facts)
 
-    async def _turn_on(self, node: str) -> Seen:
+    async def undo(self, node: str) -> NodeEvidence:
         path = self._cluster.disk(node).path
         await ask(self._cluster, node, "on")
         read = await host_scripts.run(self._cluster, node, host_scripts.READ_UNSYNCED, path)
         probed = await host_scripts.probe_write(self._cluster, node, PAGES)
         started = await processes.start(self._cluster, node, self._before.get(node))
         is_so = started.is_so and probed["error"] is None
-        return Seen(
+        return NodeEvidence(
             node, is_so, started.status, {**started.facts, "probe": probed, "unsynced": read}
         )
+
+    async def release(self, node: str) -> None:
+        await ask(self._cluster, node, "on")
+        await self._cluster.start(node)
+
+
+POWER_FAILURE = Fault(
+    name="power-failure",
+    description="kill nodes and lose what they had not synced, then start them again",
+    actions=steps("power-failure", Effect.KILLED, Effect.STARTED),
+    parameters=(
+        number(
+            "keep",
+            "the share of sectors that survive though they were not synced",
+            0.0,
+            1.0,
+            one_of(0.0, 0.5),
+            default=0.0,
+        ),
+        number("keep_seed", "settles which survive", 0, SEED_MAX, BITS),
+    ),
+    takes_down=True,
+    heals=Heals.DISKS,
+    group="disks",
+    needs=(Processes, HostCommands, Disks, Need.FAULTFS),
+    hosts=Hosts(faulty_disks=True),
+    make=lambda fault, site: PerNode(fault, site, PowerFailure(site.cluster)),
+    held="a write meets EIO; sectors of a file of ours are lost; the process is gone",
+    healed="a write goes through, and another process runs",
+)

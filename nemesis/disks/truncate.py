@@ -1,9 +1,9 @@
 """
 Cut the ends off the newest files of a node, while it is down, and start it on what is left.
 
-So ends a file when its last writes never reached the disk. The ends are kept: where the node does
-not start on what is left, healing puts them back and starts it again. Where it does start, it has
-forgotten what it had promised, which is more than most systems claim to survive.
+A file ends like that when its last writes never reached the disk. The ends are kept: where the node
+does not start on what is left, healing puts them back and starts it again. Where it does start, it
+has forgotten what it had promised, which is more than most systems claim to survive.
 
 Evidence: the sizes of the files before and after.
 
@@ -12,82 +12,69 @@ Source: Jepsen, `nemesis.clj`, `truncate-file`.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-from random import Random
-from typing import Any
-
-from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Cluster, NodeState
-from dissever.harness.missing import Missing
+from dissever.harness.cluster import Disks, HostCommands, NodeState, Processes
 from dissever.nemesis import host_scripts
-from dissever.nemesis.disks.draws import DISK_DRAWS
-from dissever.nemesis.nodes import processes
-from dissever.nemesis.nodes.down import Down
-from dissever.nemesis.nodes.processes import Seen
-from dissever.nemesis.nodes.revive import revive, revive_others
-from dissever.nemesis.sights import Insight, Sights
+from dissever.nemesis.abilities import WithDisks
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, Heals
+from dissever.nemesis.nodes.node_fault import PerNode
+from dissever.nemesis.nodes.processes import NodeEvidence
+from dissever.nemesis.nodes.revive import Reviving, revive
+from dissever.nemesis.parameters import Draw, Settings, number, uniform
 
-__all__ = ["DiskTruncate"]
-
-NAME = "disk-truncate"
+__all__ = ["DISK_TRUNCATE"]
 
 
 class DiskTruncate:
-    """`start-disk-truncate` and `stop-disk-truncate`."""
+    """A `NodeFault`: cuts the files of a node."""
 
-    def __init__(self, cluster: Cluster, down: Down, *, insight: Insight) -> None:
-        self._cluster = cluster
-        self._down = down
-        settings = DISK_DRAWS[NAME](Random(f"{insight.seed}/{NAME}"))
-        self._sights = Sights(cluster, fault=NAME, insight=insight, settings=settings)
-        self._struck: set[str] = set()
+    def __init__(self, site: Site) -> None:
+        self._cluster: WithDisks = site.cluster
+        self._down = site.down
 
-    def probe(self) -> Missing | None:
-        """Every disk can be cut."""
-        return None
-
-    async def invoke(self, invocation: Invocation) -> Completion:
-        """
-        Cut, or see what came of it.
-
-        Raises:
-            ValueError: For another `f`, or a value that means nothing.
-        """
-        match invocation.f:
-            case "start-disk-truncate":
-                sight = await self._sights.take(invocation, {*self._struck, *self._down.reasons})
-                self._struck.update(sight.targets)
-                seen = await asyncio.gather(*(self._cut(n, sight.settings) for n in sight.targets))
-                notes = {**sight.notes, **sight.settings, "damages_disk": True}
-                return processes.struck(invocation, sight.spec, notes, seen)
-            case "stop-disk-truncate":
-                nodes = [node for node in self._cluster.nodes if node in self._struck]
-                mended = await asyncio.gather(*(self._mend(node) for node in nodes))
-                others = await revive_others(self._cluster, self._down, nodes)
-                return processes.healed(invocation, [*mended, *others])
-        raise ValueError(f"expected start- or stop-disk-truncate, got {invocation.f!r}")
-
-    async def heal(self) -> None:
-        """Start every node that this fault cut."""
-        await asyncio.gather(*(self._mend(node) for node in tuple(self._struck)))
-
-    async def _cut(self, node: str, settings: Mapping[str, Any]) -> Seen:
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         await self._cluster.kill(node)
         path = self._cluster.disk(node).path
         arguments = (path, settings["share"], settings["files"])
-        told = await host_scripts.run(self._cluster, node, host_scripts.CUT_ENDS, *arguments)
+        printed = await host_scripts.run(self._cluster, node, host_scripts.CUT_ENDS, *arguments)
         await self._cluster.start(node)
-        cut = told["files"]
+        cut = printed["files"]
         is_so = bool(cut) and all(each["is"] < each["was"] for each in cut.values())
-        return Seen(node, is_so, await self._cluster.status(node), {"files": cut})
+        return NodeEvidence(node, is_so, await self._cluster.status(node), {"files": cut})
 
-    async def _mend(self, node: str) -> Seen:
+    async def undo(self, node: str) -> NodeEvidence:
         status = await self._cluster.status(node)
         has_ended = status.state is NodeState.GONE and node not in self._down.reasons
         path, verb = self._cluster.disk(node).path, "restore" if has_ended else "forget"
-        told = await host_scripts.run(self._cluster, node, host_scripts.MEND_ENDS, path, verb)
-        facts = {**told, **await revive(self._cluster, self._down, node)}
-        self._struck.discard(node)
+        mended = await host_scripts.run(self._cluster, node, host_scripts.MEND_ENDS, path, verb)
+        facts = {**mended, **await revive(self._cluster, self._down, node)}
         status = await self._cluster.status(node)
-        return Seen(node, node in self._down.reasons or status.pid is not None, status, facts)
+        is_so = node in self._down.reasons or status.pid is not None
+        return NodeEvidence(node, is_so, status, facts, is_back=True)
+
+    async def release(self, node: str) -> None:
+        await self.undo(node)
+
+
+DISK_TRUNCATE = Fault(
+    name="disk-truncate",
+    description="cut the ends off the newest files of nodes, and start them on what is left",
+    parameters=(
+        number("share", "share of a file that is cut off", 0.001, 1.0, uniform(0.01, 0.99, 3)),
+        number(
+            "files",
+            "how many are cut",
+            1,
+            100,
+            Draw("1 to 3", lambda rng: rng.randint(1, 3)),
+        ),
+    ),
+    heals=Heals.DISKS,
+    group="disks",
+    needs=(Processes, HostCommands, Disks),
+    make=lambda fault, site: Reviving(
+        PerNode(fault, site, DiskTruncate(site), {"damages_disk": True}, is_alone=True), site
+    ),
+    held="the files are smaller than before",
+    healed="the node runs; where it did not, its files are whole again",
+)

@@ -10,16 +10,18 @@ Source: Jepsen, `nemesis/combined.clj`, `db-nemesis`; crash loops are ours.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from dissever.harness.cluster import Cluster, NodeStatus
-from dissever.harness.missing import Missing
+from dissever.harness.cluster import NodeStatus, Processes
+from dissever.harness.episodes import Action, Effect, Role
+from dissever.nemesis.abilities import WithProcesses
+from dissever.nemesis.fault import Fault, Heals, steps
 from dissever.nemesis.nodes import processes
-from dissever.nemesis.nodes.processes import Seen
+from dissever.nemesis.nodes.node_fault import PerNode
+from dissever.nemesis.nodes.processes import NodeEvidence
+from dissever.nemesis.parameters import Settings, number
 
-__all__ = ["CrashLoop", "Kill", "Stop"]
+__all__ = ["CRASH_LOOP", "KILL", "STOP"]
 
 GRACE_S = 10.0
 """How long a node may take to end on SIGTERM."""
@@ -28,55 +30,45 @@ LOOP_GAP_S = 0.4
 """How long a node of a crash loop lives, and how long it is gone."""
 
 CRASHES_SEEN = 3
-"""A crash loop took hold once a node crashed so often; it goes on until it is healed."""
+"""A crash loop took hold once a node crashed this often; it goes on until it is healed."""
 
 
 class Kill:
-    """SIGKILL; a `Hand`."""
+    """SIGKILL; a `NodeFault`."""
 
-    extra: tuple[str, ...] = ()
-
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: WithProcesses) -> None:
         self._cluster = cluster
         self._before: dict[str, NodeStatus] = {}
 
-    def probe(self) -> Missing | None:
-        return None
-
-    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         self._before[node] = await self._cluster.status(node)
         return await processes.kill(self._cluster, node)
 
-    async def undo(self, node: str) -> Seen:
+    async def undo(self, node: str) -> NodeEvidence:
         return await processes.start(self._cluster, node, self._before.get(node))
-
-    def is_back(self, seen: Seen) -> bool:
-        return seen.is_so
 
     async def release(self, node: str) -> None:
         await self._cluster.start(node)
 
 
 class Stop(Kill):
-    """SIGTERM, as an operator does: the node may hand over what it leads; a `Hand`."""
+    """SIGTERM, as an operator does: the node may hand over what it leads."""
 
-    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         self._before[node] = await self._cluster.status(node)
         return await processes.stop(self._cluster, node, GRACE_S)
 
 
 class CrashLoop(Kill):
-    """Kill and start without end; a `Hand`. A node is healed once one process stays."""
+    """Kill and start without end. A node is healed once one process stays."""
 
-    extra: tuple[str, ...] = ("gap_s",)
-
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: WithProcesses) -> None:
         super().__init__(cluster)
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._crashes: dict[str, int] = {}
 
-    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
-        gap_s = float(told.get("gap_s", LOOP_GAP_S))
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
+        gap_s = float(settings["gap_s"])
         crashes = [await processes.kill(self._cluster, node)]
         while len(crashes) < CRASHES_SEEN:
             crashes.append(await self._crash(node, gap_s))
@@ -85,7 +77,7 @@ class CrashLoop(Kill):
         facts = {**crashes[-1].facts, "crashes": len(crashes)}
         return replace(crashes[-1], is_so=all(each.is_so for each in crashes), facts=facts)
 
-    async def undo(self, node: str) -> Seen:
+    async def undo(self, node: str) -> NodeEvidence:
         await self._end(node)
         seen = await processes.start(self._cluster, node, self._before.get(node))
         return replace(seen, facts={**seen.facts, "crashes": self._crashes.get(node, 0)})
@@ -99,7 +91,7 @@ class CrashLoop(Kill):
             await self._crash(node, gap_s)
             self._crashes[node] += 1
 
-    async def _crash(self, node: str, gap_s: float) -> Seen:
+    async def _crash(self, node: str, gap_s: float) -> NodeEvidence:
         """Bring the node back for a moment."""
         await asyncio.sleep(gap_s)
         self._before[node] = await self._cluster.start(node)
@@ -114,3 +106,51 @@ class CrashLoop(Kill):
         loop.cancel()
         await asyncio.gather(loop, return_exceptions=True)
         await self._cluster.kill(node)
+
+
+KILL = Fault(
+    name="kill",
+    description="end nodes with SIGKILL, then start them again",
+    actions={
+        "kill": Action(Role.INJECT, Effect.KILLED),
+        "start": Action(Role.HEAL, Effect.STARTED),
+    },
+    takes_down=True,
+    heals=Heals.START,
+    needs=(Processes,),
+    make=lambda fault, site: PerNode(fault, site, Kill(site.cluster)),
+    held="the process is gone, by that signal",
+    healed="another process runs, with a new pid",
+)
+
+STOP = Fault(
+    name="stop",
+    description="end nodes with SIGTERM, then start them again",
+    actions={
+        "terminate": Action(Role.INJECT, Effect.STOPPED),
+        "start": Action(Role.HEAL, Effect.STARTED),
+    },
+    takes_down=True,
+    heals=Heals.START,
+    needs=(Processes,),
+    make=lambda fault, site: PerNode(fault, site, Stop(site.cluster)),
+    held="the process has ended within 10 s",
+    healed="another process runs, with a new pid",
+)
+
+CRASH_LOOP = Fault(
+    name="crash-loop",
+    description="kill and start nodes over and over",
+    actions=steps("crash-loop", Effect.KILLED, Effect.STARTED),
+    parameters=(
+        number(
+            "gap_s", "how long a node lives, and how long it is gone", 0.0, 60.0, default=LOOP_GAP_S
+        ),
+    ),
+    takes_down=True,
+    heals=Heals.START,
+    needs=(Processes,),
+    make=lambda fault, site: PerNode(fault, site, CrashLoop(site.cluster)),
+    held="each of three processes is gone, by that signal",
+    healed="another process runs, and stays",
+)

@@ -2,72 +2,62 @@
 Change who belongs to a cluster, and in which role: a node removed, replaced, demoted; a leader that
 hands over.
 
-Evidence is the list of members that the system itself gives, asked for anew after the change.
+Evidence is the list of members that the system itself gives after the change.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from typing import Any
 
-from dissever.harness.cluster import Cluster
-from dissever.harness.missing import Missing
+from dissever.harness.cluster import Processes
+from dissever.harness.episodes import Effect
 from dissever.harness.system import Members, Role
+from dissever.nemesis.abilities import WithProcesses
+from dissever.nemesis.fault import Fault, Heals, steps
+from dissever.nemesis.needs import Offer
 from dissever.nemesis.nodes import processes
-from dissever.nemesis.nodes.processes import Seen
+from dissever.nemesis.nodes.node_fault import PerNode
+from dissever.nemesis.nodes.processes import NodeEvidence
+from dissever.nemesis.parameters import Settings, choice
+from dissever.nemesis.targets import TargetSpec
 
-__all__ = ["Demote", "Remove", "Replace", "Transfer"]
+__all__ = ["DEMOTE", "REMOVE_MEMBER", "REPLACE_MEMBER", "TRANSFER"]
 
 TRANSFER_LIMIT_S = 5.0
 GLANCE_S = 0.05
 
 
 class _Membership:
-    """What all of these share; each is a `Hand`."""
+    """What all of these share; each is a `NodeFault`."""
 
-    extra: tuple[str, ...] = ()
-
-    def __init__(self, cluster: Cluster, members: Members | None) -> None:
+    def __init__(self, cluster: WithProcesses, members: Members) -> None:
         self._cluster = cluster
         self._members = members
 
-    def probe(self) -> Missing | None:
-        """The system must let its members be changed."""
-        if self._members is None:
-            return Missing("the system has no members to change", "choose another fault")
-        return None
-
-    @property
-    def members(self) -> Members:
-        assert self._members is not None, "probe said that there are none"
-        return self._members
-
-    def is_back(self, seen: Seen) -> bool:
-        return seen.is_so
-
-    async def _seen(self, node: str, role: Role | None, change: Awaitable[None]) -> Seen:
+    async def _seen(self, node: str, role: Role | None, change: Awaitable[None]) -> NodeEvidence:
         """Make a change, and look whether the node has the role then; None: it is no member."""
         began = asyncio.get_running_loop().time()
         facts: dict[str, Any] = {}
         try:
             await change
-            found = (await self.members.roles()).get(node)
+            found = (await self._members.roles()).get(node)
             is_so = found is role
             facts["role"] = None if found is None else found.value
         except (OSError, TimeoutError) as error:
             is_so, facts["error"] = False, str(error)
         facts["took_ms"] = round((asyncio.get_running_loop().time() - began) * 1000, 3)
-        return Seen(node, is_so, await self._cluster.status(node), facts)
+        return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
 
 class Remove(_Membership):
     """Take a node out of the cluster, while it runs; it comes back with nothing that it held."""
 
-    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
-        return await self._seen(node, None, self.members.remove(node))
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
+        return await self._seen(node, None, self._members.remove(node))
 
-    async def undo(self, node: str) -> Seen:
+    async def undo(self, node: str) -> NodeEvidence:
         return await self._seen(node, Role.VOTER, self._rejoin(node))
 
     async def release(self, node: str) -> None:
@@ -75,30 +65,28 @@ class Remove(_Membership):
 
     async def _rejoin(self, node: str) -> None:
         await self._cluster.kill(node)
-        await self.members.remove(node)  # Where the first try went wrong, it still is one.
-        await self.members.wipe(node)
-        await self.members.start(node)
-        await self.members.add(node, Role.VOTER)
+        await self._members.remove(node)  # Where the first try went wrong, it still is one.
+        await self._members.wipe(node)
+        await self._members.start(node)
+        await self._members.add(node, Role.VOTER)
 
 
 class Replace(Remove):
     """Lose a node with its disk, and put an empty one in its place."""
 
-    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         return await processes.kill(self._cluster, node)
 
 
 class Demote(_Membership):
     """Take a node's vote away, and give it back."""
 
-    extra: tuple[str, ...] = ("role",)
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
+        role = Role(settings["role"])
+        return await self._seen(node, role, self._members.assign(node, role))
 
-    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
-        role = Role(told.get("role", Role.STAND_BY))
-        return await self._seen(node, role, self.members.assign(node, role))
-
-    async def undo(self, node: str) -> Seen:
-        return await self._seen(node, Role.VOTER, self.members.assign(node, Role.VOTER))
+    async def undo(self, node: str) -> NodeEvidence:
+        return await self._seen(node, Role.VOTER, self._members.assign(node, Role.VOTER))
 
     async def release(self, node: str) -> None:
         """Nothing of it outlives the run."""
@@ -111,25 +99,25 @@ class Transfer(_Membership):
     Several nodes lead in turn.
     """
 
-    def __init__(self, cluster: Cluster, members: Members | None) -> None:
+    def __init__(self, cluster: WithProcesses, members: Members) -> None:
         super().__init__(cluster, members)
         self._turn = asyncio.Lock()
 
-    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         async with self._turn:
-            before = await self.members.leader()
+            before = await self._members.leader()
             seen = await self._transferred(node)
-        return Seen(node, seen.is_so, seen.status, {**seen.facts, "from": before})
+        return NodeEvidence(node, seen.is_so, seen.status, {**seen.facts, "from": before})
 
-    async def undo(self, node: str) -> Seen:
-        leader = await self.members.leader()
+    async def undo(self, node: str) -> NodeEvidence:
+        leader = await self._members.leader()
         status = await self._cluster.status(node)
-        return Seen(node, leader is not None, status, {"leader": leader})
+        return NodeEvidence(node, leader is not None, status, {"leader": leader})
 
     async def release(self, node: str) -> None:
         """Nothing is in force."""
 
-    async def _transferred(self, node: str) -> Seen:
+    async def _transferred(self, node: str) -> NodeEvidence:
         began = asyncio.get_running_loop().time()
         facts: dict[str, Any] = {}
         leader = None
@@ -137,7 +125,7 @@ class Transfer(_Membership):
             async with asyncio.timeout(TRANSFER_LIMIT_S):
                 while True:
                     facts["error"] = await self._ask(node)
-                    leader = await self.members.leader()
+                    leader = await self._members.leader()
                     if leader == node:
                         break
                     await asyncio.sleep(GLANCE_S)
@@ -147,13 +135,68 @@ class Transfer(_Membership):
             "leader": leader,
             "took_ms": round((asyncio.get_running_loop().time() - began) * 1000, 3),
         }
-        told = {name: fact for name, fact in facts.items() if fact is not None}
-        return Seen(node, leader == node, await self._cluster.status(node), told)
+        known = {name: fact for name, fact in facts.items() if fact is not None}
+        return NodeEvidence(node, leader == node, await self._cluster.status(node), known)
 
     async def _ask(self, node: str) -> str | None:
         """Ask once more; why it was refused, if it was. A leader that is busy may ignore it."""
         try:
-            await self.members.transfer(node)
+            await self._members.transfer(node)
         except OSError as error:
             return str(error)
         return None
+
+
+REMOVE_MEMBER = Fault(
+    name="remove-member",
+    description="take nodes out of the cluster, and take them in again, empty",
+    takes_down=True,
+    heals=Heals.MEMBERS,
+    needs=(Processes, Offer.MEMBERS),
+    make=lambda fault, site: PerNode(fault, site, Remove(site.cluster, site.members)),
+    held="the system's list of members is without the node",
+    healed="the list says that the node votes",
+)
+
+REPLACE_MEMBER = Fault(
+    name="replace-member",
+    description="lose nodes with their disks, and put empty ones in their place",
+    actions=steps("replace-member", Effect.KILLED, Effect.STARTED),
+    takes_down=True,
+    heals=Heals.MEMBERS,
+    needs=(Processes, Offer.MEMBERS),
+    make=lambda fault, site: PerNode(fault, site, Replace(site.cluster, site.members)),
+    held="the process is gone, by SIGKILL",
+    healed="the list says that the node votes",
+)
+
+DEMOTE = Fault(
+    name="demote",
+    description="take nodes' votes away, and give them back",
+    parameters=(
+        choice(
+            "role",
+            "what the node is meanwhile",
+            (Role.STAND_BY.value, Role.SPARE.value),
+            default=Role.STAND_BY.value,
+        ),
+    ),
+    takes_down=True,
+    heals=Heals.MEMBERS,
+    needs=(Processes, Offer.MEMBERS),
+    make=lambda fault, site: PerNode(fault, site, Demote(site.cluster, site.members)),
+    held="the list says that the node has that role",
+    healed="the list says that the node votes",
+)
+
+TRANSFER = Fault(
+    name="transfer",
+    description="have the leader hand over to another node",
+    targets={TargetSpec.FOLLOWERS.value: 2},
+    takes_down=True,
+    heals=Heals.MEMBERS,
+    needs=(Processes, Offer.MEMBERS),
+    make=lambda fault, site: PerNode(fault, site, Transfer(site.cluster, site.members)),
+    held="the node leads",
+    healed="some node leads",
+)

@@ -1,53 +1,34 @@
 """
-A fault that strikes nodes and is undone on each: whom, how many, and what the history keeps.
+Faults that strike nodes one by one: each does something to one node, the rest is the same for all.
 
-What a fault does to one node is a `Hand`; the rest is the same for all: nodes are drawn within the
-budget and entered in the ledger before they are touched, and taken out once they are seen to be
-back, so whatever fails in between, healing knows of it.
+Nodes are chosen within the budget and entered in a ledger before they are touched, and taken out
+once they are seen to be back, so whatever fails in between, healing knows of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Cluster
-from dissever.harness.missing import Missing
-from dissever.harness.system import Members, Primaries
-from dissever.nemesis.nodes import processes
-from dissever.nemesis.nodes.down import Down, aim
-from dissever.nemesis.nodes.processes import Seen
-from dissever.nemesis.requests import read_request
-from dissever.nemesis.targets import TargetSpec
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, FaultEvidence
+from dissever.nemesis.nodes.processes import NodeEvidence, as_json
+from dissever.nemesis.parameters import Settings
+from dissever.nemesis.requests import Request
 
-__all__ = ["Hand", "NodeFault"]
+__all__ = ["NodeFault", "PerNode", "evidence_of"]
 
 
-class Hand(Protocol):
-    """
-    What a fault does to one node.
+class NodeFault(Protocol):
+    """What a fault does to one node."""
 
-    `extra` names what the injection may be told beside its targets.
-    """
-
-    extra: tuple[str, ...]
-
-    def probe(self) -> Missing | None:
-        """Why it cannot be done on this cluster, or None."""
-        ...
-
-    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         """Inject, and look whether it took hold."""
         ...
 
-    async def undo(self, node: str) -> Seen:
+    async def undo(self, node: str) -> NodeEvidence:
         """Heal, and look whether it did."""
-        ...
-
-    def is_back(self, seen: Seen) -> bool:
-        """Whether the node is out of our hands after an undo, healed or not."""
         ...
 
     async def release(self, node: str) -> None:
@@ -55,83 +36,64 @@ class Hand(Protocol):
         ...
 
 
-class NodeFault:
-    """Implements `Nemesis`: `steps` are the names of the injection and of the healing."""
+class PerNode:
+    """Implements `Injector`: strikes nodes, and heals those that it struck."""
 
     def __init__(
         self,
-        name: str,
-        steps: tuple[str, str],
-        hand: Hand,
-        cluster: Cluster,
-        down: Down,
+        fault: Fault,
+        site: Site,
+        node_fault: NodeFault,
+        notes: Mapping[str, Any] | None = None,
         *,
-        primaries: Primaries | None,
-        seed: int,
-        members: Members | None = None,
+        is_alone: bool = False,
     ) -> None:
-        """`seed`: of the run; for invocations that bring none of their own."""
-        self._name = name
-        self._steps = steps
-        self._hand = hand
-        self._cluster = cluster
-        self._down = down
-        self._primaries = primaries
-        self._seed = seed
-        self._members = members
-        self._count = 0
-
-    def probe(self) -> Missing | None:
-        """The budget must allow one node at least."""
-        return self._down.probe() or self._hand.probe()
-
-    async def invoke(self, invocation: Invocation) -> Completion:
         """
-        Strike or undo.
+        Make the injector.
 
-        Raises:
-            ValueError: For another `f`, or a spec that there is not.
+        Args:
+            notes: What the history says of every injection.
+            is_alone: Nodes that another fault holds down are not struck either.
         """
-        if invocation.f == self._steps[0]:
-            return await self._strike(invocation)
-        if invocation.f == self._steps[1]:
-            return await self._undo(invocation)
-        raise ValueError(f"expected {' or '.join(self._steps)}, got {invocation.f!r}")
+        self._name = fault.name
+        self._node_fault = node_fault
+        self._aiming = site.aiming
+        self._ledger = site.down if fault.takes_down else site.ledger(fault.group or fault.name)
+        self._notes = notes or {}
+        self._avoided = site.down if is_alone else None
 
-    async def heal(self) -> None:
-        """Undo it on every node that it struck."""
-        await self._down.bring_back(self._name, self._hand.release)
+    async def inject(self, request: Request) -> FaultEvidence:
+        aim = await self._aiming.nodes(request, self._name, self._ledger, avoided=self._avoided)
+        strikes = (self._node_fault.strike(node, request.settings) for node in aim.targets)
+        seen = await asyncio.gather(*strikes)
+        return evidence_of(seen, {**aim.notes, **self._notes})
 
-    async def _strike(self, invocation: Invocation) -> Completion:
-        self._count += 1
-        request = read_request(
-            invocation.value,
-            spec=TargetSpec.ONE,
-            stream=f"{self._seed}/{self._name}/{self._count}",
-            extra=self._hand.extra,
+    async def heal(self) -> FaultEvidence:
+        nodes = self._ledger.of(self._name)
+        ends = await asyncio.gather(
+            *(self._node_fault.undo(node) for node in nodes), return_exceptions=True
         )
-        aimed = await aim(
-            request,
-            fault=self._name,
-            cluster=self._cluster,
-            primaries=self._primaries,
-            down=self._down,
-            members=self._members,
-        )
-        try:
-            seen = await asyncio.gather(
-                *(self._hand.strike(node, request.told) for node in aimed.targets)
-            )
-        except ValueError:  # Told what makes no sense, it has struck nobody.
-            for node in aimed.targets:
-                self._down.give_back(node)
-            raise
-        return processes.struck(invocation, request.spec, {**aimed.notes, **request.told}, seen)
-
-    async def _undo(self, invocation: Invocation) -> Completion:
-        nodes = self._down.of(self._name)
-        seen = await asyncio.gather(*(self._hand.undo(node) for node in nodes))
+        seen = [end for end in ends if isinstance(end, NodeEvidence)]
         for each in seen:
-            if self._hand.is_back(each):
-                self._down.give_back(each.node)
-        return processes.healed(invocation, seen)
+            if each.is_so if each.is_back is None else each.is_back:
+                self._ledger.give_back(each.node)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+        return evidence_of(seen, is_healing=True)
+
+    async def release(self) -> None:
+        await self._ledger.bring_back(self._name, self._node_fault.release)
+
+
+def evidence_of(
+    seen: Sequence[NodeEvidence],
+    notes: Mapping[str, Any] | None = None,
+    *,
+    is_healing: bool = False,
+) -> FaultEvidence:
+    """What was seen of all nodes together; where nothing was to be healed, all is healed."""
+    is_so = all(each.is_so for each in seen) if seen or is_healing else None
+    notes = notes or {}
+    targets = tuple(each.node for each in seen)
+    return FaultEvidence(targets, is_so, {"nodes": as_json(seen)}, notes, notes.get("skipped", ""))

@@ -9,37 +9,49 @@ Source: Jepsen, `nemesis/combined.clj`, `db-nemesis`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
-from dissever.harness.cluster import Cluster, NodeState
-from dissever.harness.missing import Missing
+from dissever.harness.cluster import NodeState, Processes
+from dissever.harness.episodes import Action, Effect, Role
+from dissever.nemesis.abilities import WithProcesses
+from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.nodes import processes
-from dissever.nemesis.nodes.processes import Answers, Seen
+from dissever.nemesis.nodes.node_fault import PerNode
+from dissever.nemesis.nodes.processes import Answers, NodeEvidence
+from dissever.nemesis.parameters import Settings
 
-__all__ = ["Pause"]
+__all__ = ["PAUSE"]
 
 
 class Pause:
-    """SIGSTOP; a `Hand`."""
+    """SIGSTOP; a `NodeFault`."""
 
-    extra: tuple[str, ...] = ()
-
-    def __init__(self, cluster: Cluster, answers: Answers | None) -> None:
+    def __init__(self, cluster: WithProcesses, answers: Answers | None) -> None:
         self._cluster = cluster
         self._answers = answers
 
-    def probe(self) -> Missing | None:
-        return None
-
-    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         return await processes.pause(self._cluster, node, self._answers)
 
-    async def undo(self, node: str) -> Seen:
-        return await processes.resume(self._cluster, node, self._answers)
-
-    def is_back(self, seen: Seen) -> bool:
-        return seen.status.state is not NodeState.PAUSED
+    async def undo(self, node: str) -> NodeEvidence:
+        seen = await processes.resume(self._cluster, node, self._answers)
+        return replace(seen, is_back=seen.status.state is not NodeState.PAUSED)
 
     async def release(self, node: str) -> None:
         await self._cluster.resume(node)
+
+
+PAUSE = Fault(
+    name="pause",
+    description="stop nodes with SIGSTOP, then let them go on",
+    actions={
+        "pause": Action(Role.INJECT, Effect.PAUSED),
+        "resume": Action(Role.HEAL, Effect.RESUMED),
+    },
+    takes_down=True,
+    heals=Heals.RESUME,
+    needs=(Processes,),
+    make=lambda fault, site: PerNode(fault, site, Pause(site.cluster, site.answers)),
+    held="the kernel says that the process stands still, and a request gets no answer",
+    healed="the process runs, and answers",
+)

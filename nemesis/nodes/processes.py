@@ -1,61 +1,63 @@
 """
 Kill, stop, start, pause and resume one node, each measured: what the kernel said before and after.
 
-What a change returns is not believed: the status is asked for anew. A change's time is that of
-the event loop's clock, so it is virtual where the cluster is.
+What a change returns is not believed: the status is asked for afterwards. Times are those of the
+event loop's clock, so they are virtual where the cluster is.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Cluster, NodeState, NodeStatus
+from dissever.harness.cluster import NodeState, NodeStatus
+from dissever.nemesis.abilities import WithProcesses
 
 __all__ = [
     "Answers",
-    "Seen",
+    "NodeEvidence",
     "answers_again",
     "as_json",
-    "healed",
     "kill",
     "pause",
     "resume",
     "start",
     "stop",
-    "struck",
 ]
 
-log = logging.getLogger(__name__)
 
 Answers: TypeAlias = Callable[[str], Awaitable[bool | None]]
 """Whether a node's process answers a request now; None when nobody can say, cut off as all are."""
 
 SILENCE_S = 0.5
-"""A paused node that says nothing for so long is silent."""
+"""A paused node that says nothing in this time is silent."""
 
 ANSWER_LIMIT_S = 5.0
-"""A resumed node has so long to answer again."""
+"""A resumed node must answer again in this time."""
 
 ANSWER_GAP_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One node after a change. `is_so`: whether the change did what it is for."""
+class NodeEvidence:
+    """
+    One node after a change.
+
+    `is_so`: whether the change did what it is for. `is_back`: whether healing has nothing more to
+    do for the node; None: as `is_so` says.
+    """
 
     node: str
     is_so: bool
     status: NodeStatus
     facts: Mapping[str, Any]
+    is_back: bool | None = None
 
 
-def as_json(seen: Iterable[Seen]) -> dict[str, Any]:
+def as_json(seen: Iterable[NodeEvidence]) -> dict[str, Any]:
     """What the history keeps: node -> what was seen of it."""
     return {
         each.node: {
@@ -68,53 +70,27 @@ def as_json(seen: Iterable[Seen]) -> dict[str, Any]:
     }
 
 
-def struck(
-    invocation: Invocation, spec: str, notes: Mapping[str, str], seen: Sequence[Seen]
-) -> Completion:
-    """
-    The completion of an injection.
-
-    `held` is None when nobody was struck: then there is neither a fault nor evidence of one.
-    """
-    held = all(each.is_so for each in seen) if seen else None
-    targets = [each.node for each in seen]
-    log.info("%s: %s struck %s, held: %s", invocation.f, spec, targets, held)
-    evidence = {"held": held, "nodes": as_json(seen)}
-    value = {"spec": spec, "targets": targets, **notes, "evidence": evidence}
-    error = None if held else notes.get("skipped", f"{invocation.f} did not take hold")
-    return invocation.info(error, value)
-
-
-def healed(invocation: Invocation, seen: Sequence[Seen]) -> Completion:
-    """The completion of a healing; where nothing was to be healed, all is healed."""
-    is_healed = all(each.is_so for each in seen)
-    targets = [each.node for each in seen]
-    log.info("%s: %s, healed: %s", invocation.f, targets, is_healed)
-    value = {"targets": targets, "evidence": {"healed": is_healed, "nodes": as_json(seen)}}
-    return invocation.info(None if is_healed else f"{invocation.f} did not heal", value)
-
-
-async def kill(cluster: Cluster, node: str) -> Seen:
+async def kill(cluster: WithProcesses, node: str) -> NodeEvidence:
     """SIGKILL: so when a process was there, and is gone by that very signal."""
     before, began = await cluster.status(node), _now()
     await cluster.kill(node)
     after = await cluster.status(node)
     is_gone = after.state is NodeState.GONE and after.pid is None
     is_so = is_gone and before.pid is not None and after.exit_status == -signal.SIGKILL
-    return Seen(node, is_so, after, {"pid": before.pid, "took_ms": _since_ms(began)})
+    return NodeEvidence(node, is_so, after, {"pid": before.pid, "took_ms": _since_ms(began)})
 
 
-async def stop(cluster: Cluster, node: str, grace_s: float) -> Seen:
+async def stop(cluster: WithProcesses, node: str, grace_s: float) -> NodeEvidence:
     """SIGTERM: so when a process was there, and ended before the grace time was over."""
     before, began = await cluster.status(node), _now()
     await cluster.stop(node, grace_s)
     after = await cluster.status(node)
     is_gone = after.state is NodeState.GONE and after.pid is None
     is_so = is_gone and before.pid is not None and after.exit_status != -signal.SIGKILL
-    return Seen(node, is_so, after, {"pid": before.pid, "took_ms": _since_ms(began)})
+    return NodeEvidence(node, is_so, after, {"pid": before.pid, "took_ms": _since_ms(began)})
 
 
-async def start(cluster: Cluster, node: str, killed: NodeStatus | None) -> Seen:
+async def start(cluster: WithProcesses, node: str, killed: NodeStatus | None) -> NodeEvidence:
     """
     Start: so when a process runs that is not the one that was killed.
 
@@ -127,10 +103,10 @@ async def start(cluster: Cluster, node: str, killed: NodeStatus | None) -> Seen:
     is_new = killed is None or (after.pid != killed.pid and after.incarnation > killed.incarnation)
     is_so = after.state is NodeState.RUNNING and after.pid is not None and is_new
     facts = {"pid": after.pid, "pid_before": killed and killed.pid, "took_ms": _since_ms(began)}
-    return Seen(node, is_so, after, facts)
+    return NodeEvidence(node, is_so, after, facts)
 
 
-async def pause(cluster: Cluster, node: str, answers: Answers | None) -> Seen:
+async def pause(cluster: WithProcesses, node: str, answers: Answers | None) -> NodeEvidence:
     """SIGSTOP: so when the kernel says that it stands still, and it does not answer."""
     before, began = await cluster.status(node), _now()
     await cluster.pause(node)
@@ -140,10 +116,10 @@ async def pause(cluster: Cluster, node: str, answers: Answers | None) -> Seen:
     if answers is not None:
         facts["answers"] = await _answers_within(SILENCE_S, answers, node)
         is_so = is_so and not facts["answers"]
-    return Seen(node, is_so, after, facts)
+    return NodeEvidence(node, is_so, after, facts)
 
 
-async def resume(cluster: Cluster, node: str, answers: Answers | None) -> Seen:
+async def resume(cluster: WithProcesses, node: str, answers: Answers | None) -> NodeEvidence:
     """SIGCONT: so when the kernel says that it runs, and it answers again."""
     began = _now()
     await cluster.resume(node)
@@ -154,7 +130,7 @@ async def resume(cluster: Cluster, node: str, answers: Answers | None) -> Seen:
         facts["answers"] = await _comes_to_answer(answers, node)
         is_so = facts["answers"] is not False
         facts["answered_ms"] = _since_ms(began)
-    return Seen(node, is_so, after, facts)
+    return NodeEvidence(node, is_so, after, facts)
 
 
 async def answers_again(answers: Answers | None, node: str) -> bool:

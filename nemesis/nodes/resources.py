@@ -12,11 +12,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dissever.harness.cluster import Cluster, NodeState
-from dissever.harness.missing import Missing
-from dissever.nemesis.nodes.processes import Seen
+from dissever.harness.cluster import NodeState, Processes, ResourceLimits
+from dissever.nemesis.abilities import WithLimits
+from dissever.nemesis.fault import Fault, Heals
+from dissever.nemesis.needs import Need
+from dissever.nemesis.nodes.node_fault import PerNode
+from dissever.nemesis.nodes.processes import NodeEvidence
+from dissever.nemesis.parameters import Settings, number
 
-__all__ = ["LimitCpu", "LimitMemory"]
+__all__ = ["LIMIT_CPU", "LIMIT_MEMORY"]
 
 CPUS = 0.05
 """Of one processor."""
@@ -24,27 +28,20 @@ CPUS = 0.05
 MEMORY_BYTES = 24 << 20
 
 REACHED_LIMIT_S = 4.0
-"""A node that does not reach its limit of memory within so long is not limited by it."""
+"""A node that does not reach its limit of memory in this time is not limited by it."""
 
 GLANCE_S = 0.05
 
 
 class _Limit:
-    """What both share; each is a `Hand`."""
+    """What both share; each is a `NodeFault`."""
 
-    extra: tuple[str, ...] = ()
     controller = ""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: WithLimits) -> None:
         self._cluster = cluster
 
-    def probe(self) -> Missing | None:
-        return None
-
-    def is_back(self, seen: Seen) -> bool:
-        return seen.is_so
-
-    async def undo(self, node: str) -> Seen:
+    async def undo(self, node: str) -> NodeEvidence:
         readings = (await self._cluster.readings(node)).get(self.controller, {})
         await self._cluster.lift(node)
         left = (await self._cluster.readings(node)).get(self.controller)
@@ -52,26 +49,25 @@ class _Limit:
             await self._cluster.start(node)
         status = await self._cluster.status(node)
         is_so = left is None and status.state is NodeState.RUNNING
-        return Seen(node, is_so, status, dict(readings))
+        return NodeEvidence(node, is_so, status, dict(readings))
 
     async def release(self, node: str) -> None:
         await self._cluster.lift(node)
         await self._cluster.start(node)
 
-    async def _limited(self, node: str, value: float, readings: Mapping[str, Any]) -> Seen:
+    async def _limited(self, node: str, value: float, readings: Mapping[str, Any]) -> NodeEvidence:
         read = readings.get(self.controller, {})
         is_so = bool(read) and 0 < read["limit"] <= value and read["pids"] > 0
-        return Seen(node, is_so, await self._cluster.status(node), dict(read))
+        return NodeEvidence(node, is_so, await self._cluster.status(node), dict(read))
 
 
 class LimitCpu(_Limit):
     """A small share of one processor."""
 
-    extra: tuple[str, ...] = ("cpus",)
     controller = "cpu"
 
-    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
-        cpus = float(told.get("cpus", CPUS))
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
+        cpus = float(settings["cpus"])
         return await self._limited(node, cpus, await self._cluster.limit(node, cpus=cpus))
 
 
@@ -82,11 +78,10 @@ class LimitMemory(_Limit):
     The node is started again under the limit, for memory is charged where it was first touched.
     """
 
-    extra: tuple[str, ...] = ("memory_bytes",)
     controller = "memory"
 
-    async def strike(self, node: str, told: Mapping[str, Any]) -> Seen:
-        memory = int(told.get("memory_bytes", MEMORY_BYTES))
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
+        memory = int(settings["memory_bytes"])
         await self._cluster.kill(node)
         await self._cluster.limit(node, memory_bytes=memory)
         await self._cluster.start(node)
@@ -98,3 +93,36 @@ class LimitMemory(_Limit):
         charged = {**read, "pids": 1} if read else {}  # Who reached it may have been ended by it.
         seen = await self._limited(node, memory, {self.controller: charged})
         return replace(seen, is_so=seen.is_so and read["reached"] > 0, facts=dict(read))
+
+
+LIMIT_CPU = Fault(
+    name="limit-cpu",
+    description="leave nodes a small share of a processor",
+    parameters=(number("cpus", "share of one processor", 0.01, 1024, default=CPUS),),
+    takes_down=True,
+    heals=Heals.RESOURCES,
+    needs=(Processes, ResourceLimits, Need.CGROUPS),
+    make=lambda fault, site: PerNode(fault, site, LimitCpu(site.cluster)),
+    held="the kernel's limit, read back, with processes under it",
+    healed="no limit is left, and the node runs",
+)
+
+LIMIT_MEMORY = Fault(
+    name="limit-memory",
+    description="leave nodes little memory",
+    parameters=(
+        number(
+            "memory_bytes",
+            "what the processes of a node may use",
+            1 << 20,
+            1 << 46,
+            default=MEMORY_BYTES,
+        ),
+    ),
+    takes_down=True,
+    heals=Heals.RESOURCES,
+    needs=(Processes, ResourceLimits, Need.CGROUPS),
+    make=lambda fault, site: PerNode(fault, site, LimitMemory(site.cluster)),
+    held="the kernel's limit, read back, and it was reached",
+    healed="no limit is left, and the node runs",
+)

@@ -1,27 +1,31 @@
 """
-Start again what ended by itself: a node that met a fault it could not bear.
+Start nodes again that ended by themselves under a fault.
 
-A node that still runs but is of no use is left as it is: whether it comes back alone is for the run
-to find out.
+A node that still runs but is of no use is left as it is: the end of the run finds out whether it
+comes back.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from dissever.harness.cluster import Cluster, NodeState
-from dissever.nemesis.nodes.down import Down
-from dissever.nemesis.nodes.processes import Seen
+from dissever.harness.cluster import NodeState
+from dissever.nemesis.abilities import WithProcesses
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import FaultEvidence, Injector
+from dissever.nemesis.ledger import Ledger
+from dissever.nemesis.nodes.processes import NodeEvidence, as_json
+from dissever.nemesis.requests import Request
 
-__all__ = ["revive", "revive_others"]
+__all__ = ["Reviving", "revive"]
 
 log = logging.getLogger(__name__)
 
 
-async def revive(cluster: Cluster, down: Down, node: str) -> dict[str, Any]:
-    """Start the node if it has ended and no fault holds it down; what the history is told of it."""
+async def revive(cluster: WithProcesses, down: Ledger, node: str) -> dict[str, Any]:
+    """Start the node if it has ended and no fault holds it down; what the history says of it."""
     status = await cluster.status(node)
     if status.state is not NodeState.GONE or node in down.reasons:
         return {}
@@ -30,10 +34,35 @@ async def revive(cluster: Cluster, down: Down, node: str) -> dict[str, Any]:
     return {"ended": status.exit_status}
 
 
-async def revive_others(cluster: Cluster, down: Down, struck: Iterable[str]) -> list[Seen]:
-    """The same for every node that the fault did not strike: what a peer did may have ended it."""
-    others = [node for node in cluster.nodes if node not in set(struck)]
-    told = {node: await revive(cluster, down, node) for node in others}
-    return [
-        Seen(node, True, await cluster.status(node), facts) for node, facts in told.items() if facts
-    ]
+class Reviving:
+    """
+    An `Injector` around another whose faults may end nodes, also those that it did not strike.
+
+    Healing starts these again, since what a peer did may have ended them.
+    """
+
+    def __init__(self, inner: Injector, site: Site) -> None:
+        self._inner = inner
+        self._cluster = site.cluster
+        self._down = site.down
+
+    async def inject(self, request: Request) -> FaultEvidence:
+        return await self._inner.inject(request)
+
+    async def heal(self) -> FaultEvidence:
+        seen = await self._inner.heal()
+        others = []
+        for node in self._cluster.nodes:
+            if node not in seen.targets and (
+                facts := await revive(self._cluster, self._down, node)
+            ):
+                status = await self._cluster.status(node)
+                others.append(NodeEvidence(node, True, status, facts))
+        return replace(
+            seen,
+            targets=(*seen.targets, *(each.node for each in others)),
+            facts={"nodes": {**seen.facts["nodes"], **as_json(others)}},
+        )
+
+    async def release(self) -> None:
+        await self._inner.release()

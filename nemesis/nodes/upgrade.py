@@ -2,7 +2,7 @@
 Stop nodes and start them with another version of the system, one at a time: a rolling upgrade.
 
 Each node is asked to end, started with the newer build on the data that it has, and waited for
-before the next one goes; whoever leads goes last, as operators do. In between, two versions make
+before the next one goes; the leader goes last, as operators do it. In between, two versions make
 one cluster. Nothing is ever downgraded: what a node wrote in a newer version need not make sense to
 an older one.
 
@@ -17,20 +17,19 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Cluster, NodeState
-from dissever.harness.missing import Missing
-from dissever.harness.system import Builds, Primaries
+from dissever.harness.cluster import NodeState, Processes
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, FaultEvidence, Heals
+from dissever.nemesis.needs import Offer
 from dissever.nemesis.nodes import processes
-from dissever.nemesis.nodes.down import Down, known_primaries
-from dissever.nemesis.nodes.processes import Answers, Seen
-from dissever.nemesis.requests import Request, read_request
+from dissever.nemesis.nodes.node_fault import evidence_of
+from dissever.nemesis.nodes.processes import NodeEvidence
+from dissever.nemesis.parameters import number, uniform
+from dissever.nemesis.requests import Request
 
-__all__ = ["Upgrade"]
+__all__ = ["UPGRADE"]
 
 log = logging.getLogger(__name__)
-
-NAME = "upgrade"
 
 GRACE_S = 10.0
 """How long a node may take to end."""
@@ -45,72 +44,21 @@ GLANCE_S = 0.05
 
 
 class Upgrade:
-    """`start-upgrade` upgrades, `stop-upgrade` looks whether every node that it touched serves."""
+    """Implements `Injector`; healing looks whether every node that it touched serves."""
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        down: Down,
-        builds: Builds | None,
-        *,
-        primaries: Primaries | None,
-        answers: Answers | None,
-        seed: int,
-    ) -> None:
-        """`seed`: of the run; for invocations that bring none of their own."""
-        self._cluster = cluster
-        self._down = down
-        self._builds = builds
-        self._primaries = primaries
-        self._answers = answers
-        self._seed = seed
-        self._count = 0
+    def __init__(self, fault: Fault, site: Site) -> None:
+        self._name = fault.name
+        self._cluster = site.cluster
+        self._down = site.down
+        self._builds = site.builds
+        self._aiming = site.aiming
+        self._answers = site.answers
         self._touched: list[str] = []
 
-    def probe(self) -> Missing | None:
-        """There must be something to upgrade to."""
-        if self._builds is None or self._builds.newer is None:
-            return Missing(
-                "it was not said which version nodes are upgraded to", "--set upgrade-to=VERSION"
-            )
-        return self._down.probe()
-
-    async def invoke(self, invocation: Invocation) -> Completion:
-        """
-        Upgrade, or look.
-
-        Raises:
-            ValueError: For another `f`, or a spec or node that there is not.
-        """
-        match invocation.f:
-            case "start-upgrade":
-                return await self._start(invocation)
-            case "stop-upgrade":
-                touched, self._touched = self._touched, []
-                seen = [await self._look(node) for node in touched]
-                return processes.healed(invocation, seen)
-        raise ValueError(f"expected start-upgrade or stop-upgrade, got {invocation.f!r}")
-
-    async def heal(self) -> None:
-        """Start what stands still between two versions."""
-        await self._down.bring_back(NAME, self._cluster.start)
-
-    @property
-    def _known(self) -> Builds:
-        assert self._builds is not None, "probe said that there are none"
-        return self._builds
-
-    async def _start(self, invocation: Invocation) -> Completion:
-        self._count += 1
-        request = read_request(
-            invocation.value,
-            spec="rolling",
-            stream=f"{self._seed}/{NAME}/{self._count}",
-            extra=("gap_s",),
-        )
+    async def inject(self, request: Request) -> FaultEvidence:
         left = self._meant(request)
-        notes: dict[str, Any] = {**request.told, "to": self._known.newer}
-        seen: list[Seen] = []
+        notes: dict[str, Any] = {"to": self._builds.newer}
+        seen: list[NodeEvidence] = []
         if not left:
             notes["note"] = "every node that is meant runs it already"
             seen = [await self._look(node) for node in self._cluster.nodes]
@@ -122,17 +70,23 @@ class Upgrade:
             left.remove(node)
             seen.append(await self._upgrade(node))
             if left:
-                await asyncio.sleep(float(request.told.get("gap_s", GAP_S)))
-        return processes.struck(invocation, request.spec, notes, seen)
+                await asyncio.sleep(float(request.settings["gap_s"]))
+        return evidence_of(seen, notes)
+
+    async def heal(self) -> FaultEvidence:
+        touched, self._touched = self._touched, []
+        return evidence_of([await self._look(node) for node in touched], is_healing=True)
+
+    async def release(self) -> None:
+        """Start what stands still between two versions."""
+        await self._down.bring_back(self._name, self._cluster.start)
 
     def _meant(self, request: Request) -> list[str]:
         """The nodes that are to be upgraded now, in a random order."""
         nodes = self._cluster.nodes
         if unknown := sorted(set(request.targets or ()) - set(nodes)):
             raise ValueError(f"expected nodes of {', '.join(nodes)}, got {', '.join(unknown)}")
-        if request.targets is None and request.spec not in ("one", "rolling"):
-            raise ValueError(f"expected one or rolling, got {request.spec!r}")
-        builds = self._known
+        builds = self._builds
         meant = [n for n in request.targets or nodes if builds.of(n) != builds.newer]
         request.rng.shuffle(meant)
         limit = 1 if request.spec == "one" else len(meant)
@@ -143,37 +97,60 @@ class Upgrade:
         loop = asyncio.get_running_loop()
         end = loop.time() + ROOM_LIMIT_S
         while loop.time() < end:
-            leading = await known_primaries(self._primaries)
+            leading = await self._aiming.leading()
             for node in sorted(left, key=lambda node: node in leading):
                 status = await self._cluster.status(node)
                 # Nothing is awaited from here on, so no other fault can come in between.
                 is_free = self._down.room and node not in self._down.reasons
                 if is_free and status.state is NodeState.RUNNING:
-                    self._down.take(NAME, [node])
+                    self._down.take(self._name, [node])
                     return node
             await asyncio.sleep(GLANCE_S)
         return None
 
-    async def _upgrade(self, node: str) -> Seen:
+    async def _upgrade(self, node: str) -> NodeEvidence:
         self._touched.append(node)
         before = await self._cluster.status(node)
-        old = await self._known.running(node)
+        old = await self._builds.running(node)
         stopped = await processes.stop(self._cluster, node, GRACE_S)
-        await self._known.upgrade(node)
+        await self._builds.upgrade(node)
         seen = await processes.start(self._cluster, node, before)
         answered = await processes.answers_again(self._answers, node)
-        new = await self._known.running(node)
+        new = await self._builds.running(node)
         self._down.give_back(node)
         is_other = bool(old and new) and old["sha256"] != new["sha256"]
         log.info("%s: upgraded: %s, from %s to %s", node, is_other, old, new)
         facts = {**seen.facts, "answers": answered, "library_before": old, "library": new}
         is_so = stopped.is_so and seen.is_so and answered and is_other
-        return Seen(node, is_so, seen.status, facts)
+        return NodeEvidence(node, is_so, seen.status, facts)
 
-    async def _look(self, node: str) -> Seen:
+    async def _look(self, node: str) -> NodeEvidence:
         """Whether a node runs the newer version; one that another fault holds down need not."""
-        library = await self._known.running(node)
+        library = await self._builds.running(node)
         status = await self._cluster.status(node)
-        is_upgraded = self._known.of(node) == self._known.newer
+        is_upgraded = self._builds.of(node) == self._builds.newer
         is_so = is_upgraded and (bool(library) or node in self._down.reasons)
-        return Seen(node, is_so, status, {"library": library, "pid": status.pid})
+        return NodeEvidence(node, is_so, status, {"library": library, "pid": status.pid})
+
+
+UPGRADE = Fault(
+    name="upgrade",
+    description="stop nodes one by one, and start them with another version",
+    targets={"one": 1, "rolling": 1},
+    default_target="rolling",
+    parameters=(
+        number(
+            "gap_s",
+            "pause between one node and the next",
+            0.0,
+            600.0,
+            uniform(0.2, 2.0, 2),
+            default=GAP_S,
+        ),
+    ),
+    heals=Heals.START,  # It takes no node down for long: it waits until there is room for one.
+    needs=(Processes, Offer.ROOM, Offer.BUILDS),
+    make=Upgrade,
+    held="another process with another library answers",
+    healed="there is nothing to heal: every node that was upgraded runs the newer version",
+)

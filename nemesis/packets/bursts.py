@@ -3,7 +3,7 @@ Bursts of numbered datagrams from host to host, to see what the network does to 
 
 The sender stamps each with the machine's clock, and the kernel of the receiver does as it comes
 in: both are one kernel. Datagrams carry no checksum of UDP's but one of ours, so that damage is
-seen rather than lost. Helpers beside the nodes send and receive; no process of theirs takes part.
+seen rather than lost. Helpers on the hosts send and receive; no process of a node takes part.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from itertools import count, pairwise
 from statistics import median
 from typing import Any, Final
 
-from dissever.harness.cluster import Cluster
+from dissever.nemesis.abilities import WithHosts
+from dissever.nemesis.host_commands import Helper, run_python
 from dissever.nemesis.partitions.grudges import Link
 
 __all__ = ["Burst", "Bursts", "Size", "summary"]
@@ -24,9 +25,6 @@ __all__ = ["Burst", "Bursts", "Size", "summary"]
 SINK_PORT: Final = 20_008
 HEADERS_BYTES: Final = 42
 """Of Ethernet, IP and UDP."""
-
-UP_LIMIT_S: Final = 10.0
-_GLANCE_S: Final = 0.01
 
 _FORMAT: Final = """
 import json, socket, struct, sys, time, zlib
@@ -46,8 +44,8 @@ while True:
     data, extra, _, (source, port) = sink.recvmsg(1 << 16, 64)
     if source == "127.0.0.1":
         address, token = json.loads(data)
-        told = arrivals.pop((address, token), []), damaged.pop(address, 0)
-        sink.sendto(json.dumps(told).encode(), (source, port))
+        answer = arrivals.pop((address, token), []), damaged.pop(address, 0)
+        sink.sendto(json.dumps(answer).encode(), (source, port))
     elif len(data) < HEAD.size or HEAD.unpack_from(data)[0] != zlib.crc32(data[4:]):
         damaged[source] = damaged.get(source, 0) + 1
     else:
@@ -61,21 +59,21 @@ while True:
 SEND: Final = (
     _FORMAT
     + """
-told = json.loads(sys.argv[1])
+asked = json.loads(sys.argv[1])
 out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 out.setsockopt(socket.SOL_SOCKET, 11, 1)  # SO_NO_CHECK
 out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
-filling = bytes(i % 251 for i in range(told["bytes"] - HEAD.size))
+filling = bytes(i % 251 for i in range(asked["bytes"] - HEAD.size))
 due = time.monotonic()
-for number in range(told["count"]):
-    for address in told["addresses"]:
-        head = HEAD.pack(0, told["token"], number, time.time_ns())[4:]
+for number in range(asked["count"]):
+    for address in asked["addresses"]:
+        head = HEAD.pack(0, asked["token"], number, time.time_ns())[4:]
         data = head + filling
         try:
-            out.sendto(zlib.crc32(data).to_bytes(4, "big") + data, (address, told["port"]))
+            out.sendto(zlib.crc32(data).to_bytes(4, "big") + data, (address, asked["port"]))
         except OSError:
             pass  # What cannot be sent does not arrive.
-    due += told["gap_us"] / 1e6
+    due += asked["gap_us"] / 1e6
     if (left := due - time.monotonic()) > 0:
         time.sleep(left)
 """
@@ -171,23 +169,14 @@ def _kb_s(size: Size, times_us: Sequence[int]) -> tuple[float, float] | None:
 class Bursts:
     """The sinks of one cluster; `lay` starts them."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: WithHosts) -> None:
         self._cluster = cluster
-        self._laying = asyncio.Lock()
-        self._is_laid = False
+        self._helper = Helper(cluster, "sink", SINK, SINK_PORT, self._knock)
         self._tokens = count(1)
 
     async def lay(self) -> None:
-        """
-        Start a sink on every host, and wait until it answers. Idempotent.
-
-        Raises:
-            OSError: When one cannot be started, or does not answer in time.
-        """
-        async with self._laying:
-            if not self._is_laid:
-                await asyncio.gather(*(self._start(node) for node in self._cluster.nodes))
-                self._is_laid = True
+        """Start a sink on every host. Idempotent. Raises OSError when one does not come up."""
+        await self._helper.lay()
 
     async def send(self, links: Sequence[Link], size: Size) -> dict[Link, Burst]:
         """
@@ -211,22 +200,11 @@ class Bursts:
             for source, (arrivals, damaged) in answers.items()
         }
 
-    async def _start(self, node: str) -> None:
-        argv = [self._cluster.python, "-I", "-S", "-c", SINK, str(SINK_PORT)]
-        await self._cluster.spawn(node, "sink", argv)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + UP_LIMIT_S
-        while True:
-            try:
-                await self._ask(node, [node], 0)
-                return
-            except OSError:
-                if loop.time() > end:
-                    raise
-                await asyncio.sleep(_GLANCE_S)
+    async def _knock(self, node: str) -> None:
+        await self._ask(node, [node], 0)
 
     async def _send(self, node: str, peers: Sequence[str], token: int, size: Size) -> None:
-        told: Mapping[str, Any] = {
+        asked: Mapping[str, Any] = {
             "addresses": [self._cluster.address(peer) for peer in peers],
             "port": SINK_PORT,
             "token": token,
@@ -234,19 +212,11 @@ class Bursts:
             "bytes": size.bytes,
             "gap_us": size.gap_us,
         }
-        await self._script(node, SEND, json.dumps(told))
+        await run_python(self._cluster, node, SEND, json.dumps(asked))
 
     async def _ask(self, node: str, sources: Sequence[str], token: int) -> dict[str, Any]:
         """Source -> (arrivals, how many were damaged); the sink then forgets them."""
         asked = json.dumps([(self._cluster.address(source), token) for source in sources])
-        answer = await self._script(node, ASK, str(SINK_PORT), asked, str(ASK_LIMIT_S))
-        told = map(json.loads, answer.splitlines())
-        return dict(zip(sources, told, strict=True))
-
-    async def _script(self, node: str, script: str, *arguments: str) -> str:
-        argv = [self._cluster.python, "-I", "-S", "-c", script, *arguments]
-        done = await self._cluster.command(node, argv)
-        if done.exit_status:
-            said = done.stderr.strip().splitlines() or ["nothing"]
-            raise OSError(0, f"{node}: a burst cannot be measured: {said[-1]}")
-        return done.stdout
+        answer = await run_python(self._cluster, node, ASK, SINK_PORT, asked, ASK_LIMIT_S)
+        answers = map(json.loads, answer.splitlines())
+        return dict(zip(sources, answers, strict=True))

@@ -1,38 +1,46 @@
 """
-Lose, delay, duplicate, damage, reorder or hold up packets between nodes: a nemesis for each kind.
+Lose, delay, duplicate, damage, reorder or hold up packets between nodes.
 
 Evidence. The kernels list a rule on every link, and count the packets that passed it. A burst over
 each link shows the effect: not before the fault, in force it does, and not afterwards. A link that
 a partition cuts at that moment carries no burst; its rule still counts.
+
+`netem-*` need the kernel's sch_netem; `packet-loss` is nft's and `packet-rate` is tbf's, which most
+kernels have. Values are those of the history: `percent`, `*_ms`, `rate_kb_s` (thousands of bytes
+per second).
+
+Source: tc-netem(8), tc-tbf(8), nft(8).
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeAlias
 
-from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Cluster
-from dissever.harness.missing import Missing
-from dissever.harness.system import Primaries
-from dissever.nemesis.links import LinkSpec, Way, choose_links
-from dissever.nemesis.nodes.down import known_primaries
+from dissever.harness.cluster import HostCommands
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, FaultEvidence, Heals
+from dissever.nemesis.needs import Need
+from dissever.nemesis.packets import measures
 from dissever.nemesis.packets.bursts import Burst, Bursts
-from dissever.nemesis.packets.kinds import PACKET_KINDS, Means
-from dissever.nemesis.packets.measures import acts, facts, size
+from dissever.nemesis.packets.measures import Measure
 from dissever.nemesis.packets.rules import Packets
+from dissever.nemesis.packets.shaping import Means
+from dissever.nemesis.parameters import Parameter, Settings, number, one_of
 from dissever.nemesis.partitions.cuts import Cuts
 from dissever.nemesis.partitions.grudges import Link, cut_links, merge
-from dissever.nemesis.requests import read_request
+from dissever.nemesis.requests import Request
+from dissever.nemesis.targets import LINK_TARGETS, WAY
 
-__all__ = ["PacketFault"]
+__all__ = ["PACKETS"]
 
-log = logging.getLogger(__name__)
+Words: TypeAlias = Callable[[Settings], Sequence[str]]
+"""Settings -> the arguments of the queueing discipline for tc, if any; may raise ValueError."""
 
 LOOKS: Final = 5
-"""Chance, or a busy host, may show the wrong thing; so many looks before that counts."""
+"""How often to look before a wrong thing counts, which chance or a busy host may show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,136 +49,82 @@ class InForce:
 
     targets: tuple[str, ...]
     links: tuple[Link, ...]
-    told: Mapping[str, Any]
+    settings: Settings
 
 
 class PacketFault:
-    """`start-<name>` strikes links, `stop-<name>` heals them. A second start replaces the first."""
+    """Implements `Injector` for one fault of packets. A second injection replaces the first."""
 
     def __init__(
-        self,
-        name: str,
-        cluster: Cluster,
-        packets: Packets,
-        bursts: Bursts,
-        cuts: Cuts,
-        *,
-        primaries: Primaries | None,
-        seed: int,
+        self, fault: Fault, site: Site, *, means: Means, words: Words, measure: Measure
     ) -> None:
-        """`name`: one of `PACKET_KINDS`. `seed`: for invocations that bring none of their own."""
-        self._name = name
-        self._kind = PACKET_KINDS[name]
-        self._cluster = cluster
-        self._packets = packets
-        self._bursts = bursts
-        self._cuts = cuts
-        self._primaries = primaries
-        self._seed = seed
-        self._count = 0
+        self._name = fault.name
+        self._means = means
+        self._words = words
+        self._measure = measure
+        self._aiming = site.aiming
+        self._packets: Packets = site.packets
+        self._bursts: Bursts = site.bursts
+        self._cuts: Cuts = site.cuts
         self._now: InForce | None = None
 
-    def probe(self) -> Missing | None:
-        """A link needs two ends."""
-        if len(self._cluster.nodes) < 2:
-            return Missing("there is no link between nodes", "run with at least 2 nodes")
-        return None
-
     async def prepare(self) -> bool:
-        """Have helpers beside the nodes by which links are measured."""
+        """Have the helpers on the hosts that measure links."""
         await self._bursts.lay()
         return False
 
-    async def invoke(self, invocation: Invocation) -> Completion:
-        """
-        Strike or heal.
-
-        Raises:
-            ValueError: For another `f`, a spec or a setting that there is not.
-            OSError: When a kernel refuses.
-        """
-        if invocation.f == f"start-{self._name}":
-            return await self._start(invocation)
-        if invocation.f == f"stop-{self._name}":
-            return await self._stop(invocation)
-        raise ValueError(f"expected start-{self._name} or stop-{self._name}, got {invocation.f!r}")
-
-    async def heal(self) -> None:
-        """Take this fault's rules off every host, and look at nothing."""
-        if self._now is not None:
-            await self._packets.remove(self._kind.means, self._now.links)
-            self._now = None
-        await self._packets.give_back(self._name)
-
-    async def _start(self, invocation: Invocation) -> Completion:
-        self._count += 1
-        stream = f"{self._seed}/{self._name}/{self._count}"
-        settings = ("way", *self._kind.settings)
-        request = read_request(invocation.value, spec=LinkSpec.ONE, stream=stream, extra=settings)
-        told = self._kind.filled(request.told)
-        words = self._kind.words(told)
-        way = Way(request.told.get("way", Way.BOTH))
-        asks = request.spec == LinkSpec.LEADER
-        leading = await known_primaries(self._primaries) if asks else ()
-        choice = choose_links(request, self._cluster.nodes, way=way, leading=leading)
+    async def inject(self, request: Request) -> FaultEvidence:
+        settings, means = request.settings, self._means
+        choice = await self._aiming.links(request)
         await self._bursts.lay()
-        await self.heal()
+        await self.release()
         await self._packets.take(self._name)
-        before = await self._look(choice.links, told, is_so=False)
-        self._now = InForce(choice.targets, choice.links, told)
-        percent = told.get("percent", 0.0)
-        await self._packets.put(self._kind.means, words, percent, choice.links)
-        during = await self._look(choice.links, told, is_so=True)
-        counted = await self._packets.counters(self._kind.means, choice.links)
-        wrong = self._wrong(before, told, is_so=False) + self._wrong(during, told, is_so=True)
+        before = await self._look(choice.links, settings, is_so=False)
+        self._now = InForce(choice.targets, choice.links, settings)
+        percent = settings.get("percent", 0.0)
+        await self._packets.put(means, self._words(settings), percent, choice.links)
+        during = await self._look(choice.links, settings, is_so=True)
+        counted = await self._packets.counters(means, choice.links)
+        wrong = self._wrong(before, settings, is_so=False) + self._wrong(
+            during, settings, is_so=True
+        )
         is_held = (
             bool(choice.links)
             and counted["rules"] == len(choice.links)
-            and _is_counted(self._kind.means, counted)
+            and _is_counted(means, counted)
             and not wrong
         )
-        log.info("%s: %s %s, held: %s", self._name, choice.targets, told, is_held)
         evidence = {
-            "held": is_held,
             "links": len(choice.links),
             "counted": dict(counted),
             "before": self._facts(before),
             "during": self._facts(during),
         }
-        value = {
-            "spec": request.spec,
-            "targets": list(choice.targets),
-            "way": way.value,
-            **told,
-            **choice.notes,
-            "evidence": evidence,
-        }
-        return invocation.info(None if is_held else f"{self._name} did not take hold", value)
+        return FaultEvidence(choice.targets, is_held, evidence, choice.notes)
 
-    async def _stop(self, invocation: Invocation) -> Completion:
+    async def heal(self) -> FaultEvidence:
         now = self._now
         if now is None:
-            return invocation.info(None, {"targets": [], "evidence": {"healed": True}})
-        means = self._kind.means
-        counted = await self._packets.counters(means, now.links)
-        await self._packets.remove(means, now.links)
-        left = (await self._packets.counters(means, now.links))["rules"]
-        after = await self._look(now.links, now.told, is_so=False)
+            return FaultEvidence((), True, {})
+        counted = await self._packets.counters(self._means, now.links)
+        await self._packets.remove(self._means, now.links)
+        left = (await self._packets.counters(self._means, now.links))["rules"]
+        after = await self._look(now.links, now.settings, is_so=False)
         self._now = None
         await self._packets.give_back(self._name)
-        is_healed = not left and not self._wrong(after, now.told, is_so=False)
-        log.info("%s: healed %s: %s", self._name, now.targets, is_healed)
-        evidence = {
-            "healed": is_healed,
-            "rules": left,
-            "counted": dict(counted),
-            "after": self._facts(after),
-        }
-        value = {"targets": list(now.targets), "evidence": evidence}
-        return invocation.info(None if is_healed else f"{self._name} did not heal", value)
+        evidence = {"rules": left, "counted": dict(counted), "after": self._facts(after)}
+        is_healed = not left and not self._wrong(after, now.settings, is_so=False)
+        return FaultEvidence(now.targets, is_healed, evidence)
+
+    async def release(self) -> None:
+        """Take this fault's rules off every host."""
+        if self._now is not None:
+            await self._packets.remove(self._means, self._now.links)
+            self._now = None
+        await self._packets.give_back(self._name)
 
     async def _look(
-        self, links: Sequence[Link], told: Mapping[str, Any], *, is_so: bool
+        self, links: Sequence[Link], settings: Settings, *, is_so: bool
     ) -> dict[Link, Burst]:
         """
         What bursts show of the links that nobody cuts, again over those that show the wrong thing.
@@ -181,21 +135,21 @@ class PacketFault:
         suspects = list(links)
         for _ in range(LOOKS):
             cut = self._cut()
-            seen.update(await self._bursts.send(suspects, size(self._name, told)))
+            seen.update(await self._bursts.send(suspects, self._measure.size(settings)))
             cut |= self._cut()  # By then, too.
             seen = {link: burst for link, burst in seen.items() if link not in cut}
-            suspects = [link for link in self._wrong(seen, told, is_so=is_so) if link in suspects]
+            suspects = [
+                link for link in self._wrong(seen, settings, is_so=is_so) if link in suspects
+            ]
             if not suspects:
                 break
         return seen
 
-    def _wrong(
-        self, seen: Mapping[Link, Burst], told: Mapping[str, Any], *, is_so: bool
-    ) -> list[Link]:
-        return [link for link in seen if acts(self._name, told, seen[link]) != is_so]
+    def _wrong(self, seen: Mapping[Link, Burst], settings: Settings, *, is_so: bool) -> list[Link]:
+        return [link for link in seen if self._measure.acts(settings, seen[link]) != is_so]
 
     def _facts(self, seen: Mapping[Link, Burst]) -> dict[str, Any]:
-        return {f"{a}->{b}": facts(self._name, seen[a, b]) for a, b in sorted(seen)}
+        return {f"{a}->{b}": self._measure.facts(seen[a, b]) for a, b in sorted(seen)}
 
     def _cut(self) -> frozenset[Link]:
         return cut_links(merge(self._cuts.in_force.values()))
@@ -206,3 +160,165 @@ def _is_counted(means: Means, counted: Mapping[str, int]) -> bool:
     if means is Means.NFT:
         return counted["lost"] > 0
     return counted["packets"] > 0 and (means is not Means.TBF or counted["overlimits"] > 0)
+
+
+PERCENT_MAX: Final = 90.0
+"""A fault that lets nothing pass at all is a partition."""
+
+TBF_LATENCY_MS: Final = 400
+"""A packet that would wait for longer is dropped."""
+
+BURST_BYTES_LEAST: Final = 5_000
+TICKS_PER_S: Final = 50
+"""A 50th of the rate is let through at once, so that a kernel's timer can keep the rate up."""
+
+_NEEDS: Final[Mapping[Means, Need]] = {
+    Means.NFT: Need.LOSS,
+    Means.TBF: Need.TBF,
+    Means.NETEM: Need.NETEM,
+}
+
+
+_RATE: Final = number("rate_kb_s", "what a link passes", 1.0, 1_000_000.0, one_of(20, 50, 200, 500))
+
+
+def _percent(*drawn: int) -> Parameter:
+    return number("percent", "share of packets", 1.0, PERCENT_MAX, one_of(*drawn))
+
+
+def _ms(name: str, description: str, least: float, *drawn: int) -> Parameter:
+    return number(name, description, least, 10_000.0, one_of(*drawn))
+
+
+def _delay(settings: Settings) -> Sequence[str]:
+    delay_ms, jitter_ms = settings["delay_ms"], settings["jitter_ms"]
+    if jitter_ms >= delay_ms:
+        raise ValueError(f"expected a jitter_ms below delay_ms {delay_ms}, got {jitter_ms}")
+    return ("delay", f"{delay_ms}ms", *([f"{jitter_ms}ms"] if jitter_ms else []))
+
+
+def _bursts_of_loss(settings: Settings) -> Sequence[str]:
+    """Gilbert's model: in its bad state all is lost; `burst_packets` is its mean length."""
+    share = settings["percent"] / 100
+    leave = 1 / settings["burst_packets"]
+    enter = min(1.0, leave * share / (1 - share))
+    return ("loss", "gemodel", f"{100 * enter:.4f}%", f"{100 * leave:.4f}%")
+
+
+def _reorder(settings: Settings) -> Sequence[str]:
+    """That share overtakes the others, which wait."""
+    return ("delay", f"{settings['delay_ms']}ms", "reorder", f"{settings['percent']}%")
+
+
+def _netem_rate(settings: Settings) -> Sequence[str]:
+    return ("rate", f"{round(8000 * settings['rate_kb_s'])}bit")
+
+
+def _tbf(settings: Settings) -> Sequence[str]:
+    rate = round(1000 * settings["rate_kb_s"])
+    burst = max(BURST_BYTES_LEAST, rate // TICKS_PER_S)
+    return ("rate", f"{8 * rate}bit", "burst", str(burst), "latency", f"{TBF_LATENCY_MS}ms")
+
+
+def _packet(
+    name: str,
+    description: str,
+    means: Means,
+    words: Words,
+    measure: Measure,
+    held: str,
+    *parameters: Parameter,
+) -> Fault:
+    return Fault(
+        name=name,
+        description=description,
+        targets=LINK_TARGETS,
+        parameters=(WAY, *parameters),
+        heals=Heals.LINKS,
+        group="packets",
+        needs=(HostCommands, _NEEDS[means]),
+        check=words,
+        prepares=True,
+        make=partial(PacketFault, means=means, words=words, measure=measure),
+        held=held,
+        healed="a burst says no, and no rule is left",
+    )
+
+
+PACKETS: Final[tuple[Fault, ...]] = (
+    _packet(
+        "packet-loss",
+        "lose a share of what nodes send each other",
+        Means.NFT,
+        lambda _: (),
+        measures.LOST,
+        "about that share of datagrams is lost; the rule counts what came and what was lost",
+        _percent(5, 10, 20, 40),
+    ),
+    _packet(
+        "packet-rate",
+        "let a node send each peer only that much per second, and drop what would wait over 0.4 s",
+        Means.TBF,
+        _tbf,
+        measures.LIMITED,
+        "throughput is at most 1.5 times the rate; the queue counts what it held back",
+        _RATE,
+    ),
+    _packet(
+        "netem-delay",
+        "delay packets, more or less a jitter that may reorder them",
+        Means.NETEM,
+        _delay,
+        measures.LATE,
+        "none is faster than the delay",
+        _ms("delay_ms", "delay of a packet", 1.0, 25, 50, 100, 200),
+        _ms("jitter_ms", "the delay varies by this much; must be below it", 0.0, 0, 5, 20),
+    ),
+    _packet(
+        "netem-loss",
+        "lose packets in bursts, by Gilbert's model",
+        Means.NETEM,
+        _bursts_of_loss,
+        measures.LOST,
+        "about that share of datagrams is lost",
+        _percent(5, 10, 20),
+        number("burst_packets", "mean length of a burst", 1.0, 100.0, one_of(2, 5, 10)),
+    ),
+    _packet(
+        "netem-duplicate",
+        "let a share of packets arrive twice",
+        Means.NETEM,
+        lambda settings: ("duplicate", f"{settings['percent']}%"),
+        measures.DUPLICATED,
+        "about that share comes twice",
+        _percent(5, 20, 50),
+    ),
+    _packet(
+        "netem-corrupt",
+        "flip a bit in a share of packets",
+        Means.NETEM,
+        lambda settings: ("corrupt", f"{settings['percent']}%"),
+        measures.DAMAGED,
+        "about that share arrives damaged",
+        _percent(2, 5, 20),
+    ),
+    _packet(
+        "netem-reorder",
+        "let a share of packets overtake those before them, which wait",
+        Means.NETEM,
+        _reorder,
+        measures.REORDERED,
+        "about that share arrives after a later one",
+        _percent(10, 25, 50),
+        _ms("delay_ms", "delay of those that wait", 1.0, 10, 20, 50),
+    ),
+    _packet(
+        "netem-rate",
+        "let a node send its peers only that much per second, and queue the rest",
+        Means.NETEM,
+        _netem_rate,
+        measures.LIMITED,
+        "throughput is at most 1.5 times the rate",
+        _RATE,
+    ),
+)

@@ -1,8 +1,8 @@
 """
 The loss of a share of packets as nftables rules, and their counters read back. Pure text.
 
-Packets are lost where they arrive, so that no sender is told. The chain stands before that of the
-cuts: it counts also what a cut drops afterwards. The probes by which cuts are measured always pass.
+Packets are lost where they arrive, so that no sender learns of it. The chain stands before that of
+the cuts: it counts also what a cut drops afterwards. The probes that measure cuts always pass.
 
 Source: nft(8).
 """

@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from dissever.harness.cluster import Cluster, Command
+from dissever.nemesis.abilities import WithHosts
+from dissever.nemesis.host_commands import run
 from dissever.nemesis.packets import loss, shaping
-from dissever.nemesis.packets.kinds import Means
+from dissever.nemesis.packets.shaping import Means
 from dissever.nemesis.partitions.grudges import Link
 
 __all__ = ["Packets"]
@@ -26,7 +27,7 @@ FREED_LIMIT_S: Final = 15.0
 class Packets:
     """Puts a fault of packets on links, reads its counters, takes it off again."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: WithHosts) -> None:
         self._cluster = cluster
         self._holder = ""
         self._freed = asyncio.Condition()
@@ -96,10 +97,12 @@ class Packets:
     ) -> None:
         addresses = [self._cluster.address(peer) for peer in peers]
         if means is Means.NFT:
-            await self._do(node, ["nft", "-f", "-"], loss.ruleset(percent, addresses))
+            await run(self._cluster, node, ["nft", "-f", "-"], loss.ruleset(percent, addresses))
         else:
             await self._remove(node, means)
-            await self._do(node, ["tc", "-batch", "-"], shaping.shaping(means, words, addresses))
+            await run(
+                self._cluster, node, ["tc", "-batch", "-"], shaping.shaping(means, words, addresses)
+            )
 
     async def _counted(self, node: str, means: Means, peers: Sequence[str]) -> Mapping[str, int]:
         if means is Means.NFT:
@@ -111,8 +114,7 @@ class Packets:
                 "came": sum(each["came"] for each in known),
                 "lost": sum(each["lost"] for each in known),
             }
-        listed = await self._do(node, shaping.COUNTERS)
-        read = dict(shaping.counters(listed.stdout))
+        read = dict(shaping.counters(await run(self._cluster, node, shaping.COUNTERS)))
         disciplines = read.pop("disciplines")
         # One of netem's serves all peers.
         is_whole = disciplines == (1 if means is Means.NETEM else len(peers))
@@ -120,17 +122,10 @@ class Packets:
 
     async def _remove(self, node: str, means: Means) -> None:
         if means is Means.NFT:
-            await self._do(node, ["nft", "-f", "-"], loss.HEAL)
+            await run(self._cluster, node, ["nft", "-f", "-"], loss.HEAL)
             return
-        listed = await self._do(node, shaping.COUNTERS)
-        if shaping.is_shaped(listed.stdout):
-            await self._do(node, shaping.HEAL)
-
-    async def _do(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
-        done = await self._cluster.command(node, argv, stdin)
-        if done.exit_status:
-            raise OSError(0, f"{node}: {argv[0]} failed: {done.stderr.strip()}")
-        return done
+        if shaping.is_shaped(await run(self._cluster, node, shaping.COUNTERS)):
+            await run(self._cluster, node, shaping.HEAL)
 
 
 def _ends(means: Means, links: Sequence[Link]) -> dict[str, list[str]]:

@@ -2,8 +2,8 @@
 What a host does to the packets that it sends to peers: tc's commands, and its counters. Pure.
 
 An htb lets everything by but what goes to these peers, and never the probes by which cuts are
-measured. Netem is one queue for all peers: kernels of 2025 and later refuse a second one beside
-another that duplicates. A tbf is one for each peer.
+measured. Netem is one queue for all peers: kernels of 2025 and later refuse a second one next
+to another that duplicates. A tbf is one for each peer.
 
 Source: tc-htb(8), tc-u32(8), tc-netem(8), tc-tbf(8).
 """
@@ -12,13 +12,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any, Final
 
-from dissever.nemesis.packets.kinds import NETEM_QUEUE, Means
+__all__ = ["COUNTERS", "HEAL", "PROBE_PORT", "Means", "counters", "is_shaped", "shaping"]
 
-__all__ = ["COUNTERS", "HEAL", "PROBE_PORT", "counters", "is_shaped", "shaping"]
+
+class Means(StrEnum):
+    """What treats packets, which a kernel has or has not."""
+
+    NETEM = "netem"
+    TBF = "tbf"
+    NFT = "nft"
+    """Not a discipline: see `loss`."""
+
 
 DEVICE: Final = "eth0"
+NETEM_QUEUE: Final = 10_000
+"""Packets; netem's own 1000 would be lost packets where nobody asked for them."""
+
 PROBE_PORT: Final = 9
 """Where hosts look for each other, `keeper/network.py`."""
 
@@ -36,7 +48,7 @@ def shaping(means: Means, words: Sequence[str], addresses: Sequence[str]) -> str
     What `tc -batch -` reads so that packets to these addresses pass a queueing discipline.
 
     Args:
-        words: What the discipline is told.
+        words: The arguments of the discipline.
     """
     lines = [
         f"qdisc add dev {DEVICE} root handle 1: htb default 0",

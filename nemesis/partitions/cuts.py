@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
-from dissever.harness.cluster import Cluster, Grudge
+from dissever.harness.cluster import Grudge
+from dissever.nemesis.abilities import WithLinks
+from dissever.nemesis.fault import FaultEvidence
 from dissever.nemesis.partitions.grudges import Link, cut_links, merge
 
 __all__ = ["Cuts", "LinkEvidence"]
 
 REACH_TIMEOUT_S = 0.3
 CUT_LOOKS = 3
-"""So many looks at links that are not as they should be: a busy host may lose a datagram."""
+"""How often to look at links that are not as they should be: a busy host may lose a datagram."""
 
 HEAL_LOOKS = 10
 
@@ -52,6 +54,18 @@ class LinkEvidence:
         """Whether every link works again that nobody else cuts."""
         return not self.lost
 
+    def as_evidence(
+        self,
+        targets: tuple[str, ...],
+        *,
+        notes: Mapping[str, Any] | None = None,
+        is_healing: bool = False,
+    ) -> FaultEvidence:
+        """What an operation that did nothing but cut, or heal a cut, came to."""
+        is_so = self.is_healed if is_healing else self.is_held
+        error = f"the cut did not {'heal' if is_healing else 'hold'}"
+        return FaultEvidence(targets, is_so, self.as_json(), notes or {}, error)
+
     def as_json(self) -> dict[str, Any]:
         """What the history keeps; lists of links only where something is wrong."""
         shown: dict[str, Any] = {
@@ -67,7 +81,7 @@ class LinkEvidence:
 class Cuts:
     """The named grudges in force on a cluster. Have one per cluster, or they undo each other."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: WithLinks) -> None:
         self._cluster = cluster
         self._grudges: dict[str, Grudge] = {}
         self._counts: dict[str, Counter[Link]] = {}

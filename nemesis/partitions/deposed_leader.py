@@ -12,148 +12,110 @@ it answers a read, and what a reader sees when it does not.
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import replace
-from typing import Any
 
-from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Cluster
-from dissever.harness.missing import Missing
-from dissever.harness.system import Primaries
+from dissever.harness.cluster import Links, Processes
+from dissever.harness.episodes import Action, Effect, Role
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, FaultEvidence, Heals
+from dissever.nemesis.needs import Offer
 from dissever.nemesis.nodes import processes
-from dissever.nemesis.nodes.down import Down, aim, known_primaries
-from dissever.nemesis.nodes.processes import Answers
-from dissever.nemesis.partitions.cuts import Cuts
+from dissever.nemesis.nodes.node_fault import evidence_of
 from dissever.nemesis.partitions.grudges import isolate
-from dissever.nemesis.requests import read_request
+from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import TargetSpec
 
-__all__ = ["DeposedLeader"]
-
-log = logging.getLogger(__name__)
-
-NAME = "deposed-leader"
+__all__ = ["DEPOSED_LEADER"]
 
 
 class DeposedLeader:
     """
-    `start-`, `resume-` and `stop-deposed-leader`, in this order.
+    Implements `Injector`, with a step in between: it goes on by waking the leader.
 
-    When several nodes claim to lead, one of them is drawn. A stop without a resume wakes it first.
+    When several nodes claim to lead, one of them is drawn. A healing without that step wakes it
+    first.
     """
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        cuts: Cuts,
-        down: Down,
-        *,
-        primaries: Primaries | None,
-        answers: Answers | None,
-        seed: int,
-    ) -> None:
-        """`seed`: of the run; for invocations that bring none of their own."""
-        self._cluster = cluster
-        self._cuts = cuts
-        self._down = down
-        self._primaries = primaries
-        self._answers = answers
-        self._seed = seed
-        self._count = 0
+    def __init__(self, fault: Fault, site: Site) -> None:
+        self._name = fault.name
+        self._cluster = site.cluster
+        self._cuts = site.cuts
+        self._down = site.down
+        self._aiming = site.aiming
+        self._answers = site.answers
         self._target: str | None = None
 
-    def probe(self) -> Missing | None:
-        """The others must be a majority, or nobody deposes it."""
-        if len(self._cluster.nodes) < 3:
-            return Missing("nobody can depose the leader", "run with at least 3 nodes")
-        return self._down.probe()
-
-    async def invoke(self, invocation: Invocation) -> Completion:
-        """
-        One step of the script.
-
-        Raises:
-            ValueError: For another `f`, or when nobody was deposed.
-        """
-        match invocation.f:
-            case "start-deposed-leader":
-                return await self._start(invocation)
-            case "resume-deposed-leader":
-                return await self._resume(invocation)
-            case "stop-deposed-leader":
-                return await self._stop(invocation)
-        raise ValueError(f"expected start-, resume- or stop-deposed-leader, got {invocation.f!r}")
-
-    async def heal(self) -> None:
-        """Wake it, then take the cut out: the other order could wait for a node that sleeps."""
-        try:
-            await self._down.bring_back(NAME, self._cluster.resume)
-        finally:
-            await self._cuts.clear(NAME)
-
-    async def _start(self, invocation: Invocation) -> Completion:
-        self._count += 1
-        stream = f"{self._seed}/{NAME}/{self._count}"
-        request = read_request(invocation.value, spec=TargetSpec.LEADER, stream=stream)
-        aimed = await aim(
-            replace(request, count=1),
-            fault=NAME,
-            cluster=self._cluster,
-            primaries=self._primaries,
-            down=self._down,
-        )
-        if not aimed.targets:
-            return processes.struck(invocation, request.spec, aimed.notes, ())
-        (node,) = aimed.targets
+    async def inject(self, request: Request) -> FaultEvidence:
+        aim = await self._aiming.nodes(replace(request, count=1), self._name, self._down)
+        if not aim.targets:
+            return evidence_of([], aim.notes)
+        (node,) = aim.targets
         self._target = node
-        await self._cuts.cut(NAME, isolate(self._cluster.nodes, [node]))
+        await self._cuts.cut(self._name, isolate(self._cluster.nodes, [node]))
         # Looked at together, and only once it sleeps: awake, it would soon see that it is alone.
         paused, links = await asyncio.gather(
-            processes.pause(self._cluster, node, self._answers), self._cuts.look(NAME)
+            processes.pause(self._cluster, node, self._answers), self._cuts.look(self._name)
         )
-        log.info("%s: %s is cut off: %s, paused: %s", NAME, node, links.is_held, paused.is_so)
-        evidence = {
-            "held": links.is_held and paused.is_so,
-            **links.as_json(),
-            "nodes": processes.as_json([paused]),
-        }
-        return _told(invocation, {"spec": request.spec, **aimed.notes}, [node], evidence)
+        evidence = {**links.as_json(), "nodes": processes.as_json([paused])}
+        return FaultEvidence(aim.targets, links.is_held and paused.is_so, evidence, aim.notes)
 
-    async def _resume(self, invocation: Invocation) -> Completion:
+    async def go_on(self) -> FaultEvidence:
+        """
+        Wake it, still cut off.
+
+        Raises:
+            ValueError: When nobody was deposed.
+        """
         node = self._target
         if node is None:
             raise ValueError("nobody was deposed")
         # Not whether it answers: that would cost the very moment in which its reads are stale. It
         # stays in the ledger: a node that nobody hears is as good as down.
         running = await processes.resume(self._cluster, node, None)
-        leading = await known_primaries(self._primaries)
-        links = await self._cuts.look(NAME)
-        log.info("%s: %s runs: %s, now %s lead", NAME, node, running.is_so, leading)
+        leading = await self._aiming.leading()
+        links = await self._cuts.look(self._name)
         evidence = {
-            "held": links.is_held and running.is_so,
             "leaders": [leader for leader in leading if leader != node],
             "claims_to_lead": node in leading,
             **links.as_json(),
             "nodes": processes.as_json([running]),
         }
-        return _told(invocation, {}, [node], evidence)
+        return FaultEvidence((node,), links.is_held and running.is_so, evidence)
 
-    async def _stop(self, invocation: Invocation) -> Completion:
-        nodes = self._down.of(NAME)
+    async def heal(self) -> FaultEvidence:
+        nodes = self._down.of(self._name)
         awake = [await processes.resume(self._cluster, node, None) for node in nodes]
-        links = await self._cuts.remove(NAME)
+        links = await self._cuts.remove(self._name)
         for node in nodes:
             self._down.give_back(node)
         self._target = None
         is_healed = links.is_healed and all(each.is_so for each in awake)
-        log.info("%s: healed %s: %s", NAME, nodes, is_healed)
-        evidence = {"healed": is_healed, **links.as_json(), "nodes": processes.as_json(awake)}
-        return _told(invocation, {}, list(nodes), evidence)
+        return FaultEvidence(
+            nodes, is_healed, {**links.as_json(), "nodes": processes.as_json(awake)}
+        )
+
+    async def release(self) -> None:
+        """Wake it, then take the cut out: the other order could wait for a node that sleeps."""
+        try:
+            await self._down.bring_back(self._name, self._cluster.resume)
+        finally:
+            await self._cuts.clear(self._name)
 
 
-def _told(
-    invocation: Invocation, said: dict[str, Any], targets: list[str], evidence: dict[str, Any]
-) -> Completion:
-    is_so = evidence.get("held", evidence.get("healed"))
-    error = None if is_so else f"{invocation.f} did not take hold"
-    return invocation.info(error, {**said, "targets": targets, "evidence": evidence})
+DEPOSED_LEADER = Fault(
+    name="deposed-leader",
+    description="cut the leader off and pause it, and wake it once others lead",
+    actions={
+        "start-deposed-leader": Action(Role.INJECT, Effect.PAUSED),
+        "resume-deposed-leader": Action(Role.CONTINUE, Effect.RESUMED),
+        "stop-deposed-leader": Action(Role.HEAL),
+    },
+    targets={TargetSpec.LEADER.value: 3},
+    default_target=TargetSpec.LEADER.value,
+    takes_down=True,
+    heals=Heals.RESUME,
+    needs=(Processes, Links, Offer.LEADERS),
+    make=DeposedLeader,
+    held="those of `partition` and `pause`",
+    healed="those of `partition` and `pause`, but not that it answers",
+)

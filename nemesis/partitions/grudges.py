@@ -39,7 +39,7 @@ Link: TypeAlias = tuple[str, str]
 """(source, destination) of packets."""
 
 RING_EXACT_MAX = 5
-"""Up to so many nodes a ring gives every node a majority of its own; above, a greedy draw."""
+"""Up to this size a ring gives every node a majority of its own; above, a greedy draw."""
 
 
 class PartitionSpec(StrEnum):
@@ -138,7 +138,7 @@ def majorities_ring(nodes: Sequence[str], rng: Random) -> Grudge:
     Up to 5 nodes each hears the smallest majority around it on a random ring, no two the same one;
     cuts are symmetric for 4 and 5 nodes, while of 3 every link works in one direction only. Above,
     links are added between the least connected until everyone hears a majority: symmetric, and
-    majorities differ but for chance.
+    majorities differ, except by chance.
 
     Raises:
         ValueError: With fewer than 3 nodes: everyone would hear everyone.

@@ -1,7 +1,7 @@
 """
 Heal a majority only: whatever else heals, the other nodes stay cut off from it.
 
-It is no fault that users ask for, but the first half of the end of a run: a system that needs more
+Users do not ask for this fault. It is the first half of the end of a run: a system that needs more
 than a majority to go on is not available, and a run that heals everything at once never shows it.
 
 Source: TigerBeetle's simulator, which heals a core and requires progress of it.
@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
-from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Cluster
-from dissever.harness.missing import Missing
+from dissever.harness.cluster import Links
 from dissever.harness.recovery_names import MAJORITY_ONLY
-from dissever.nemesis.partitions.cuts import Cuts
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, FaultEvidence, Heals, steps
+from dissever.nemesis.parameters import Parameter
 from dissever.nemesis.partitions.grudges import complete
+from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import minority_size
 
-__all__ = ["MAJORITY_ONLY", "MajorityOnly", "core"]
+__all__ = ["MAJORITY_ONLY", "MAJORITY_ONLY_FAULT", "core"]
 
 
 def core(nodes: Sequence[str], voters: Sequence[str], seed: int) -> tuple[str, ...]:
@@ -35,37 +37,40 @@ def core(nodes: Sequence[str], voters: Sequence[str], seed: int) -> tuple[str, .
 
 
 class MajorityOnly:
-    """`start-majority-only` cuts the others off from the nodes of its value; `stop-` heals that."""
+    """Implements `Injector`: cuts the other nodes off from those that the request names."""
 
-    def __init__(self, cluster: Cluster, cuts: Cuts) -> None:
-        self._cluster = cluster
-        self._cuts = cuts
+    def __init__(self, fault: Fault, site: Site) -> None:
+        self._nodes = site.cluster.nodes
+        self._cuts = site.cuts
 
-    def probe(self) -> Missing | None:
-        return None
+    async def inject(self, request: Request) -> FaultEvidence:
+        inside = tuple(request.settings["nodes"])
+        rest = tuple(node for node in self._nodes if node not in inside)
+        seen = await self._cuts.add(MAJORITY_ONLY, complete([inside, rest]))
+        return seen.as_evidence(rest)
 
-    async def invoke(self, invocation: Invocation) -> Completion:
-        """
-        Cut the rest off, or heal.
+    async def heal(self) -> FaultEvidence:
+        return (await self._cuts.remove(MAJORITY_ONLY)).as_evidence((), is_healing=True)
 
-        Raises:
-            ValueError: For another `f`.
-        """
-        match invocation.f:
-            case "start-majority-only":
-                inside = tuple(invocation.value["nodes"])
-                rest = [node for node in self._cluster.nodes if node not in inside]
-                seen = await self._cuts.add(MAJORITY_ONLY, complete([inside, rest]))
-                evidence = {"held": seen.is_held, **seen.as_json()}
-                value = {"spec": "rest", "targets": rest, "evidence": evidence}
-                return invocation.info(None if seen.is_held else "the cut did not hold", value)
-            case "stop-majority-only":
-                seen = await self._cuts.remove(MAJORITY_ONLY)
-                evidence = {"healed": seen.is_healed, **seen.as_json()}
-                error = None if seen.is_healed else "the cut did not heal"
-                return invocation.info(error, {"evidence": evidence})
-        raise ValueError(f"expected start-majority-only or stop-majority-only, got {invocation.f}")
-
-    async def heal(self) -> None:
-        """Take the cut out."""
+    async def release(self) -> None:
         await self._cuts.clear(MAJORITY_ONLY)
+
+
+def _are_nodes(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(node, str) for node in value)
+
+
+MAJORITY_ONLY_FAULT = Fault(
+    name=MAJORITY_ONLY,
+    description="heal a majority only",
+    actions=steps(MAJORITY_ONLY),
+    targets={},
+    default_target="rest",
+    parameters=(Parameter("nodes", "those that heal", "as a list of nodes", _are_nodes),),
+    heals=Heals.LINKS,
+    needs=(Links,),
+    make=MajorityOnly,
+    held="no datagram passes between the majority and the rest",
+    healed="every link carries datagrams",
+)
+"""It is in no registry: every run that has faults has it as well."""

@@ -12,95 +12,65 @@ import asyncio
 from random import Random
 from typing import Any
 
-from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Cluster
-from dissever.harness.missing import Missing
-from dissever.nemesis.partitions.cuts import Cuts
+from dissever.harness.cluster import Links
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, FaultEvidence, Heals
 from dissever.nemesis.partitions.grudges import isolate
-from dissever.nemesis.requests import Request, read_request
+from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import TargetSpec, target_count
 
-__all__ = ["Swizzle"]
+__all__ = ["SWIZZLE"]
 
-NAME = "swizzle"
 GAPS_S = (0.05, 0.6)
 """Between one node and the next, least and most."""
 
 
 class Swizzle:
-    """`start-swizzle` cuts nodes off by turns, `stop-swizzle` heals them by turns."""
+    """Implements `Injector`: cuts nodes off by turns, and heals them by turns."""
 
-    def __init__(self, cluster: Cluster, cuts: Cuts, *, seed: int) -> None:
-        """`seed`: of the run; for invocations that bring none of their own."""
-        self._cluster = cluster
-        self._cuts = cuts
-        self._seed = seed
-        self._count = 0
-        self._rng = Random(f"{seed}/{NAME}")
+    def __init__(self, fault: Fault, site: Site) -> None:
+        self._name = fault.name
+        self._every = site.cluster.nodes
+        self._cuts = site.cuts
+        self._rng = Random(f"{site.seed}/{fault.name}")
         self._nodes: list[str] = []
 
-    def probe(self) -> Missing | None:
-        """A link needs two ends."""
-        if len(self._cluster.nodes) < 2:
-            return Missing("there is no link between nodes", "run with at least 2 nodes")
-        return None
-
-    async def invoke(self, invocation: Invocation) -> Completion:
-        """
-        Cut or heal, one node at a time.
-
-        Raises:
-            ValueError: For another `f`, or a spec that there is not.
-        """
-        match invocation.f:
-            case "start-swizzle":
-                return await self._start(invocation)
-            case "stop-swizzle":
-                return await self._stop(invocation)
-        raise ValueError(f"expected start-swizzle or stop-swizzle, got {invocation.f!r}")
-
-    async def heal(self) -> None:
-        """Take every cut of this fault out."""
-        for node in self._cluster.nodes:
-            await self._cuts.clear(_name(node))
-        self._nodes = []
-
-    async def _start(self, invocation: Invocation) -> Completion:
-        self._count += 1
-        stream = f"{self._seed}/{NAME}/{self._count}"
-        request = read_request(invocation.value, spec=TargetSpec.MINORITY, stream=stream)
+    async def inject(self, request: Request) -> FaultEvidence:
         self._rng = request.rng
-        held = True
         steps: list[dict[str, Any]] = []
-        for node in _drawn(request, self._cluster.nodes):
+        for node in _drawn(request, self._every):
             await self._pause(bool(steps))
             self._nodes.append(node)
-            seen = await self._cuts.add(_name(node), isolate(self._cluster.nodes, [node]))
-            held = held and seen.is_held
+            seen = await self._cuts.add(self._cut(node), isolate(self._every, [node]))
             steps.append({"node": node, "held": seen.is_held, **seen.as_json()})
-        value = {
-            "spec": request.spec,
-            "targets": [step["node"] for step in steps],
-            "evidence": {"held": held if steps else None, "steps": steps},
-        }
-        return invocation.info(None if held else "a cut did not hold", value)
+        is_held = all(step["held"] for step in steps) if steps else None
+        return _seen(steps, is_held, "a cut did not hold")
 
-    async def _stop(self, invocation: Invocation) -> Completion:
-        order = self._rng.sample(self._nodes, len(self._nodes))
-        healed = True
+    async def heal(self) -> FaultEvidence:
         steps: list[dict[str, Any]] = []
-        for node in order:
+        for node in self._rng.sample(self._nodes, len(self._nodes)):
             await self._pause(bool(steps))
-            seen = await self._cuts.remove(_name(node))
+            seen = await self._cuts.remove(self._cut(node))
             self._nodes.remove(node)
-            healed = healed and seen.is_healed
             steps.append({"node": node, "healed": seen.is_healed, **seen.as_json()})
-        value = {"targets": order, "evidence": {"healed": healed, "steps": steps}}
-        return invocation.info(None if healed else "a cut did not heal", value)
+        return _seen(steps, all(step["healed"] for step in steps), "a cut did not heal")
+
+    async def release(self) -> None:
+        for node in self._every:
+            await self._cuts.clear(self._cut(node))
+        self._nodes = []
 
     async def _pause(self, is_due: bool) -> None:
         if is_due:
             await asyncio.sleep(self._rng.uniform(*GAPS_S))
+
+    def _cut(self, node: str) -> str:
+        return f"{self._name} {node}"
+
+
+def _seen(steps: list[dict[str, Any]], is_so: bool | None, error: str) -> FaultEvidence:
+    targets = tuple(step["node"] for step in steps)
+    return FaultEvidence(targets, is_so, {"steps": steps}, error=error)
 
 
 def _drawn(request: Request, nodes: tuple[str, ...]) -> list[str]:
@@ -111,5 +81,14 @@ def _drawn(request: Request, nodes: tuple[str, ...]) -> list[str]:
     return request.rng.sample(list(nodes), size)
 
 
-def _name(node: str) -> str:
-    return f"{NAME} {node}"
+SWIZZLE = Fault(
+    name="swizzle",
+    description="cut nodes off one by one, heal them in another order",
+    targets={"minority": 3, "majority": 3, "all": 2},
+    default_target="minority",
+    heals=Heals.LINKS,
+    needs=(Links,),
+    make=Swizzle,
+    held="that of `partition`, for each node",
+    healed="every link carries datagrams, after each node",
+)

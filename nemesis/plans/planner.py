@@ -2,9 +2,9 @@
 When which fault strikes: a schedule drawn from the seed before the run. Pure.
 
 The run begins quietly, then come episodes of equal length. In each some faults strike at random
-times, for short, middling and long times, and all are healed before the recovery window that ends
-it: a system that is never left alone shows little but its absence. Faults that take nodes down
-share a budget, which an episode never exceeds, whatever overlaps.
+times, for a short, middling or long time, and all are healed before the recovery window that ends
+it: a system that never has time to recover shows little more than that it is unavailable. Faults
+that take nodes down share a budget, which an episode never exceeds, whatever overlaps.
 
 Source: etcd's robustness tests and Jepsen's `nemesis/combined.clj` for the faults; the budget, the
 episodes and their windows are ours.
@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from dissever.nemesis.faults import Fault, down_least, parse
+from dissever.nemesis.fault import FaultSpec, down_least
+from dissever.nemesis.faults import FAULTS, Registry, parse
 from dissever.nemesis.plans.schedule import PlannedOp
 from dissever.nemesis.targets import TargetSpec, minority_size, target_count
 
@@ -40,7 +41,7 @@ SCRIPT_DURATION = (0.7, 1.0)
 SCRIPT_STEPS = (0.0, 0.6, 1.0)
 """When its steps come: at 45 % and 75 % of an episode that would last a third longer."""
 
-Pack = tuple[Fault, ...]
+Pack = tuple[FaultSpec, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +71,22 @@ def plan(
     interval_s: float,
     time_limit_s: float,
     budget: int | None = None,
+    registry: Registry = FAULTS,
 ) -> tuple[PlannedOp, ...]:
     """
     The operations of all faults, in the order of their offsets; each fault strikes at least once.
 
     Args:
         faults: Names with or without a spec, such as `kill` and `partition:leader`.
-        interval_s: More or less from the start of an episode to that of the next: a whole number of
-            them fills the time, and there are enough for every fault to strike.
-        budget: At most so many nodes are down at a time; None: a minority.
+        interval_s: About the length of an episode: a whole number of them fills the time, and there
+            are enough for every fault to strike.
+        budget: At most this many nodes are down at a time; None: a minority.
 
     Raises:
         ValueError: When a fault is unknown, does not fit the nodes or the budget, or when the limit
             is too short for every fault to strike once.
     """
-    asked = parse(faults)
+    asked = parse(faults, registry)
     if not asked:
         return ()
     rng = Random(f"{seed}/faults")
@@ -107,7 +109,7 @@ def plan(
 
 def timing(*, interval_s: float, time_limit_s: float, rounds: int) -> Timing:
     """
-    The frame of a plan that has room for so many episodes at least: equal ones, to the very limit.
+    The frame of a plan with equal episodes that fill the time: at least `rounds` of them.
 
     Raises:
         ValueError: When the limit is too short for them.
@@ -128,9 +130,9 @@ def timing(*, interval_s: float, time_limit_s: float, rounds: int) -> Timing:
     return Timing(_ns(quiet_s), _ns(episode_s), _ns(recovery_s), episodes)
 
 
-def _packs(asked: Sequence[Fault], count: int, budget: int) -> list[Pack]:
+def _packs(asked: Sequence[FaultSpec], count: int, budget: int) -> list[Pack]:
     """The faults in as few groups as the budget allows to strike at once, first fit."""
-    packs: list[list[Fault]] = []
+    packs: list[list[FaultSpec]] = []
     for fault in asked:
         least = fault.least(count, budget)
         for pack in packs:
@@ -145,20 +147,20 @@ def _packs(asked: Sequence[Fault], count: int, budget: int) -> list[Pack]:
 
 
 def _chosen(
-    must: Pack, asked: Sequence[Fault], count: int, budget: int, rng: Random
-) -> list[tuple[Fault, int]]:
+    must: Pack, asked: Sequence[FaultSpec], count: int, budget: int, rng: Random
+) -> list[tuple[FaultSpec, int]]:
     """The faults of an episode, each with its share of the budget."""
     others = [fault for fault in asked if fault not in must]
     rng.shuffle(others)
     extra = [fault for fault in others if rng.random() < 0.5]
-    chosen: list[tuple[Fault, int]] = []
+    chosen: list[tuple[FaultSpec, int]] = []
     left = budget
     for fault in (*must, *extra):
         least = fault.least(count, budget)
         if least <= left and not fault.clashes(other for other, _ in chosen):
             chosen.append((fault, least))
             left -= least
-    takers = [i for i, (fault, _) in enumerate(chosen) if fault.shape.takes_down]
+    takers = [i for i, (fault, _) in enumerate(chosen) if fault.fault.takes_down]
     for _ in range(left if takers else 0):
         i = rng.choice(takers)
         chosen[i] = (chosen[i][0], chosen[i][1] + 1)
@@ -166,10 +168,16 @@ def _chosen(
 
 
 def _ops(
-    fault: Fault, share: int, count: int, budget: int, start_ns: int, active_ns: int, rng: Random
+    fault: FaultSpec,
+    share: int,
+    count: int,
+    budget: int,
+    start_ns: int,
+    active_ns: int,
+    rng: Random,
 ) -> list[PlannedOp]:
     """One fault in one episode: its steps, with their times and their targets."""
-    steps = fault.shape.steps
+    steps = fault.fault.steps
     is_script = len(steps) > 2
     least, most = SCRIPT_DURATION if is_script else rng.choice(DURATIONS)
     duration_ns = int(active_ns * rng.uniform(least, most))
@@ -182,12 +190,12 @@ def _ops(
     ]
 
 
-def _value(fault: Fault, share: int, count: int, budget: int, rng: Random) -> dict[str, Any]:
+def _value(fault: FaultSpec, share: int, count: int, budget: int, rng: Random) -> dict[str, Any]:
     """Whom to strike: a spec, how many at most, the seed that settles who; and how."""
     specs = fault.fitting(count, budget)
     seed = rng.getrandbits(32)
-    drawn = fault.shape.draw(rng)
-    if not fault.shape.takes_down:
+    drawn = fault.fault.draw(rng)
+    if not fault.fault.takes_down:
         return {"spec": rng.choice(specs), "seed": seed, **drawn}
     spec = rng.choice([spec for spec in specs if down_least(spec, count) <= share])
     target = TargetSpec(spec)

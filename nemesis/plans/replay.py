@@ -1,6 +1,6 @@
 """
 The faults of a recorded run, as a plan: at the same times, on the very nodes and links that were
-struck then, whoever leads now.
+struck then, even if another node leads now.
 
 It is read from `schedule.jsonl`, or from `history.jsonl` where a run was killed before it wrote the
 other. Whatever heals at the end of every run is left out, for a replay ends as any run does.
@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from dissever.harness.recovery_names import MAJORITY_ONLY, RECOVERY
-from dissever.nemesis.faults import FAULTS, parse
+from dissever.nemesis.faults import FAULTS, Registry, parse
 from dissever.nemesis.plans.schedule import PlannedOp
 from dissever.nemesis.targets import TargetSpec
 
@@ -39,13 +39,13 @@ class Line(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Operations in the order of their offsets. `budget`: it strikes so many nodes in all."""
+    """Operations in the order of their offsets. `budget`: how many nodes it strikes in all."""
 
     ops: tuple[PlannedOp, ...]
     budget: int
 
     @property
-    def kinds(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """The names of its faults."""
         return tuple(dict.fromkeys(op.process for op in self.ops))
 
@@ -59,7 +59,7 @@ def is_schedule(text: str) -> bool:
     return True
 
 
-def read_schedule(text: str) -> Schedule:
+def read_schedule(text: str, registry: Registry = FAULTS) -> Schedule:
     """
     Read the events of a run.
 
@@ -78,7 +78,7 @@ def read_schedule(text: str) -> Schedule:
             event = msgspec.json.decode(line, type=Line)
             if isinstance(event.process, int) or event.process in _NOT_FAULTS:
                 continue
-            name, steps = event.process, _steps(event)
+            name, steps = event.process, _steps(event, registry)
             if event.type != "invoke" and event.f == steps[0] and name in asked:
                 last = asked.pop(name)
                 value = _as_it_was(name, ops[last].value, event.value)
@@ -99,7 +99,11 @@ def read_schedule(text: str) -> Schedule:
 
 
 def compile_schedule(
-    schedule: Schedule, *, nodes: Sequence[str], time_limit_s: float
+    schedule: Schedule,
+    *,
+    nodes: Sequence[str],
+    time_limit_s: float,
+    registry: Registry = FAULTS,
 ) -> tuple[PlannedOp, ...]:
     """
     The operations for a run on these nodes; what heals after the limit is left to the run's end.
@@ -110,9 +114,9 @@ def compile_schedule(
     limit_ns = int(time_limit_s * 1e9)
     for op in schedule.ops:
         if unknown := sorted(set(_nodes(op.value)) - set(nodes)):
-            told = f"expected nodes out of {', '.join(nodes)}, got {', '.join(unknown)}"
-            raise ValueError(f"{op.f} at {op.offset_ns / 1e9:.3f} s: {told}")
-        if op.f == FAULTS[op.process].steps[0] and op.offset_ns >= limit_ns:
+            lack = f"expected nodes out of {', '.join(nodes)}, got {', '.join(unknown)}"
+            raise ValueError(f"{op.f} at {op.offset_ns / 1e9:.3f} s: {lack}")
+        if op.f == registry[op.process].steps[0] and op.offset_ns >= limit_ns:
             raise ValueError(
                 f"expected a time limit over {op.offset_ns / 1e9:.3f} s, when {op.process} strikes,"
                 f" got {time_limit_s:g} s"
@@ -120,19 +124,19 @@ def compile_schedule(
     return tuple(op for op in schedule.ops if op.offset_ns < limit_ns)
 
 
-def _steps(event: Line) -> tuple[str, ...]:
+def _steps(event: Line, registry: Registry) -> tuple[str, ...]:
     """The operations of the fault of an event. Raises ValueError when there is none."""
-    (fault,) = parse([str(event.process)])
-    steps = fault.shape.steps
+    (spec,) = parse([str(event.process)], registry)
+    steps = spec.fault.steps
     if event.f not in steps:
-        raise ValueError(f"expected {', '.join(steps)} of {fault.name}, got {event.f!r}")
+        raise ValueError(f"expected {', '.join(steps)} of {spec.name}, got {event.f!r}")
     return steps
 
 
 def _as_it_was(name: str, asked: Any, seen: Any) -> Any:
     """The value of an injection, with whom it struck in the place of what the choice was among."""
-    is_told = isinstance(asked, dict) and isinstance(seen, dict) and "targets" not in asked
-    if not is_told or name in _SETTLED:
+    is_open = isinstance(asked, dict) and isinstance(seen, dict) and "targets" not in asked
+    if not is_open or name in _SETTLED:
         return asked
     rest = {name: each for name, each in asked.items() if name not in ("spec", "count")}
     if seen.get("grudge"):

@@ -1,10 +1,11 @@
 """
-Faults that wait for something to happen, instead of sleeping and hoping.
+Operations of faults that wait for a trigger instead of a fixed time.
 
 A value may say `{"after": {"event": "leader-changed", "within_s": 10}}`: the operation comes once
-the event was seen, or when the time is up, and says which. `{"hold_s": 2}` comes so long after the
-operation before it on the same process. Events are seen from outside, against what was there when
-the last injection of that process began, or for the first operation when the waiting began.
+the trigger was seen, or when the time is up, and the completion says which. `{"hold_s": 2}` comes
+2 s after the operation before it on the same process. Triggers are seen from outside, against what
+was there when the last injection of that process began, or for the first operation when the waiting
+began.
 """
 
 from __future__ import annotations
@@ -12,34 +13,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from dissever.harness.client import Completion, Invocation, Nemesis, Prepares
 from dissever.harness.missing import Missing
-from dissever.harness.system import Snapshot
-from dissever.nemesis.nodes.down import known_primaries
+from dissever.harness.system import Primaries, Snapshot, Snapshots
+from dissever.nemesis.aiming import known_primaries
 
-__all__ = ["EVENTS", "Event", "Triggered", "Watched"]
+__all__ = ["TRIGGERS", "Trigger", "Triggered"]
 
 GLANCE_S = 0.02
 
 
-class Watched(Protocol):
-    """What events are seen by."""
-
-    async def primaries(self) -> tuple[str, ...]:
-        """The names of the nodes that claim to lead now."""
-        ...
-
-    async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
-        """Node -> the snapshots that it holds; empty when nobody can say."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Observation:
     """What is seen of a system at one moment."""
 
     primaries: frozenset[str]
@@ -47,14 +36,14 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """Something to wait for: a line for people, and how it shows between two sights."""
+class Trigger:
+    """Something to wait for: a line for people, and how it shows between two observations."""
 
     description: str
-    has_happened: Callable[[Sight, Sight], bool]
+    has_happened: Callable[[Observation, Observation], bool]
 
 
-def _new(before: Sight, now: Sight) -> list[Snapshot]:
+def _new(before: Observation, now: Observation) -> list[Snapshot]:
     """Snapshots of any node that it did not have."""
     had = {node: {each.name for each in held} for node, held in before.snapshots.items()}
     return [
@@ -65,17 +54,17 @@ def _new(before: Sight, now: Sight) -> list[Snapshot]:
     ]
 
 
-EVENTS: Mapping[str, Event] = {
-    "leader-changed": Event(
+TRIGGERS: Mapping[str, Trigger] = {
+    "leader-changed": Trigger(
         "a node claims to lead that did not",
         lambda before, now: bool(now.primaries - before.primaries),
     ),
-    "leaderless": Event("nobody claims to lead", lambda _, now: not now.primaries),
-    "snapshot-taken": Event(
+    "leaderless": Trigger("nobody claims to lead", lambda _, now: not now.primaries),
+    "snapshot-taken": Trigger(
         "a node has a snapshot that it did not have",
         lambda before, now: bool(_new(before, now)),
     ),
-    "snapshot-installed": Event(
+    "snapshot-installed": Trigger(
         "a node has a snapshot that came from another node",
         lambda before, now: any(each.is_installed for each in _new(before, now)),
     ),
@@ -84,26 +73,25 @@ EVENTS: Mapping[str, Event] = {
 
 
 class Triggered:
-    """A nemesis whose operations may wait; all else is passed on."""
+    """A nemesis whose operations may wait; everything else is passed on."""
 
-    def __init__(self, nemesis: Nemesis, watched: Watched) -> None:
+    def __init__(self, nemesis: Nemesis, watched: object) -> None:
         self._nemesis = nemesis
+        if isinstance(nemesis, Prepares):
+            self.prepare = nemesis.prepare
         self._watched = watched
-        self._before: Sight | None = None
+        self._before: Observation | None = None
         self._done_s = 0.0
 
     def probe(self) -> Missing | None:
         return self._nemesis.probe()
-
-    async def prepare(self) -> bool:
-        return isinstance(self._nemesis, Prepares) and await self._nemesis.prepare()
 
     async def invoke(self, invocation: Invocation) -> Completion:
         """
         Wait as the value says, then do it; the completion's value says under `awaited` what came.
 
         Raises:
-            ValueError: For an event that there is not.
+            ValueError: For a trigger that there is not.
         """
         value = invocation.value
         if not isinstance(value, Mapping) or not value.keys() & {"after", "hold_s"}:
@@ -127,22 +115,27 @@ class Triggered:
 
     async def _await(self, wish: Mapping[str, Any]) -> dict[str, Any]:
         name, within_s = wish["event"], float(wish.get("within_s", 10.0))
-        if name not in EVENTS:
-            raise ValueError(f"expected an event out of {', '.join(EVENTS)}, got {name!r}")
+        if name not in TRIGGERS:
+            raise ValueError(f"expected a trigger out of {', '.join(TRIGGERS)}, got {name!r}")
         before = self._before or await self._look()
         began = _now_s()
         is_seen = False
         while not is_seen and _now_s() < began + within_s:
             await asyncio.sleep(GLANCE_S)
-            is_seen = EVENTS[name].has_happened(before, await self._look())
+            is_seen = TRIGGERS[name].has_happened(before, await self._look())
         waited_ms = round((_now_s() - began) * 1000)
         return {"event": name, "seen": is_seen, "waited_ms": waited_ms}
 
-    async def _look(self) -> Sight:
+    async def _look(self) -> Observation:
+        seen = self._watched
         primaries, snapshots = await asyncio.gather(
-            known_primaries(self._watched), self._watched.snapshots()
+            known_primaries(seen if isinstance(seen, Primaries) else None), _snapshots_of(seen)
         )
-        return Sight(frozenset(primaries), snapshots)
+        return Observation(frozenset(primaries), snapshots)
+
+
+async def _snapshots_of(watched: object) -> Mapping[str, frozenset[Snapshot]]:
+    return await watched.snapshots() if isinstance(watched, Snapshots) else {}
 
 
 def _with(completion: Completion, awaited: dict[str, Any] | None) -> Completion:

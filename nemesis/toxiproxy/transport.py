@@ -111,7 +111,7 @@ class _Connection(http.client.HTTPConnection):
 def _judge(asked: str, reply: _Reply) -> None:
     """Raise unless the answer is a success."""
     status, text = reply.status_code, reply.text
-    message = f"{asked}: {status} {_told(text)}"
+    message = f"{asked}: {status} {_message(text)}"
     try:
         validate_response(reply)
     except NotFound as error:
@@ -127,7 +127,7 @@ def _judge(asked: str, reply: _Reply) -> None:
         raise failed(message, status, text)
 
 
-def _told(text: str) -> str:
+def _message(text: str) -> str:
     """The server's own words."""
     try:
         return str(json.loads(text)["error"])

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import pytest
 
 from dissever.harness.runner import CannotRun
-from dissever.nemesis import BACKENDS, KINDS
+from dissever.nemesis import FAULTS, Backend
 
 NOBODY = 65534
 SIMULATED = ("test", "simulated", "--time-limit", "3", "--seed", "7")
@@ -236,7 +236,7 @@ def test_doctor_answers_an_ordinary_user_as_well() -> None:
 def _assert_every_cell(diagnosis: dict[str, Any]) -> None:
     """One answer for each fault on each backend, with the reason where it is no."""
     cells = [(each["fault"], each["backend"]) for each in diagnosis["faults"]]
-    assert sorted(cells) == sorted(itertools.product(KINDS, BACKENDS))
+    assert sorted(cells) == sorted(itertools.product(FAULTS, Backend))
     assert all(each["available"] == (not each["reason"]) for each in diagnosis["faults"])
     answers = {(each["fault"], each["backend"]): each["available"] for each in diagnosis["faults"]}
     assert answers["pause", "simulated"]

@@ -40,6 +40,8 @@ class FakeCluster:
     limits: dict[str, Any] = field(default_factory=dict)
     effects: dict[str, int] = field(default_factory=dict)
 
+    backend = "namespaces"
+
     def __post_init__(self) -> None:
         self.counts: dict[tuple[str, str], int] = {}
         self.states = {

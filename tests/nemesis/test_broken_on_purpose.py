@@ -23,16 +23,13 @@ from dissever.harness.results import Budget, Verdict
 from dissever.nemesis import (
     FAULTS,
     Environment,
-    ToxicFault,
     host_scripts,
     hosts,
     make_nemeses,
 )
 from dissever.nemesis.clocks import clock as clock_faults
-from dissever.nemesis.clocks import turns as clock_turns
-from dissever.nemesis.connections.kinds import TOXIC_KINDS
 from dissever.nemesis.connections.proxies import Proxies
-from dissever.nemesis.disks import draws as disk_draws
+from dissever.nemesis.connections.toxic import TOXICS, ToxicFault
 from dissever.nemesis.disks import faulty as faulty_disk
 from dissever.nemesis.disks import full as disk_full
 from dissever.nemesis.toxiproxy import server
@@ -88,9 +85,15 @@ def _possible(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk_full, "FULL_LIMIT_S", 0.3)
 
 
+def of_group(group: str, prefix: str = "") -> tuple[str, ...]:
+    found = [name for name, fault in FAULTS.items() if fault.group == group]
+    assert found
+    return tuple(name for name in found if name.startswith(prefix))
+
+
 @pytest.mark.parametrize(
     "faults",
-    [tuple(disk_draws.DISK_DRAWS), tuple(clock_turns.WALL), tuple(clock_turns.MONOTONIC)],
+    [of_group("disks"), of_group("clocks", "clock-"), of_group("clocks", "monotonic-")],
     ids=["disks", "wall clocks", "monotonic clocks"],
 )
 def test_disks_and_clocks_that_nothing_breaks(faults: tuple[str, ...], tmp_path: Path) -> None:
@@ -109,8 +112,8 @@ def test_disks_and_clocks_that_nothing_breaks(faults: tuple[str, ...], tmp_path:
             for fault in faults:
                 for is_deaf in (True, False):
                     cluster.is_deaf = is_deaf
-                    told = {"spec": "one", **SURE.get(fault, {})}
-                    seen = await _struck(nemeses[fault], fault, told)
+                    value = {"spec": "one", **SURE.get(fault, {})}
+                    seen = await _struck(nemeses[fault], fault, value)
                     cluster.is_deaf = False
                     await nemeses[fault].invoke(
                         Invocation(FAULTS[fault].steps[-1], None, process=fault)
@@ -144,8 +147,8 @@ def test_toxics_that_do_nothing(
     async def main() -> None:
         async with await NamespacesCluster.open(["n1", "n2"], tmp_path) as cluster:
             environment = Environment(cluster, None, 1, peer_ports=(7000,))
-            nemeses = make_nemeses(TOXIC_KINDS, environment)
-            for fault in TOXIC_KINDS:
+            nemeses = make_nemeses([fault.name for fault in TOXICS], environment)
+            for fault in (each.name for each in TOXICS):
                 seen = await _struck(nemeses[fault], fault, {"spec": "one"})
                 await nemeses[fault].heal()
 

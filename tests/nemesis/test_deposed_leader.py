@@ -147,4 +147,6 @@ def test_waking_nobody_is_refused(cluster: Any, nemeses_of: Any, play: Any) -> N
 def test_two_nodes_are_too_few(make_cluster: Any, nemeses_of: Any) -> None:
     cluster = make_cluster(2)
 
-    assert nemeses_of(cluster)[NAME].probe().reason == "nobody can depose the leader"
+    assert (
+        nemeses_of(cluster)[NAME].probe().reason == "deposed-leader needs at least 3 nodes, got 2"
+    )

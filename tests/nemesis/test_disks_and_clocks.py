@@ -137,8 +137,9 @@ def healed(completion: Completion) -> Any:
     return completion.value["evidence"]["healed"]
 
 
+@pytest.mark.parametrize("others", [(), ("disk-slow",)], ids=["tmpfs", "faultfs"])
 def test_a_disk_is_full_however_much_is_freed_and_then_it_is_not(
-    with_nodes: Callable[..., None],
+    with_nodes: Callable[..., None], others: tuple[str, ...]
 ) -> None:
     async def work(at: Deployment) -> None:
         before = [(await at.ask(node, "sync"))["write"] for node in NODES]
@@ -162,7 +163,7 @@ def test_a_disk_is_full_however_much_is_freed_and_then_it_is_not(
         assert freed.value["evidence"]["nodes"]["n2"]["balloon"]["bytes"] > DISK_MB * 1_000_000
         assert healed(twice) is True
 
-    with_nodes("disk-full", work=work)
+    with_nodes("disk-full", *others, work=work)
 
 
 def test_what_was_on_a_disk_of_its_own_is_found_when_the_cluster_is_gone(

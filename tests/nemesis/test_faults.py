@@ -2,20 +2,28 @@ from __future__ import annotations
 
 import pytest
 
-from dissever.nemesis import FAULTS, KINDS, Fault, parse
-from dissever.nemesis.faults import HEALING_ORDER
+from dissever.harness.episodes import Role
+from dissever.harness.missing import Missing
+from dissever.nemesis import FAULTS, Backend, FaultSpec, parse
+
+
+def asked(name: str, *targets: str) -> FaultSpec:
+    return FaultSpec(FAULTS[name], targets)
 
 
 def test_a_fault_is_named_with_or_without_a_spec() -> None:
-    asked = parse(["kill", "partition:majorities-ring"])
+    specs = parse(["kill", "partition:majorities-ring"])
 
-    assert asked == (Fault("kill"), Fault("partition", ("majorities-ring",)))
+    assert specs == (
+        asked("kill"),
+        asked("partition", "majorities-ring"),
+    )
 
 
 def test_specs_of_one_fault_come_together() -> None:
     assert parse(["kill:one", "pause", "kill:leader", "kill:one"]) == (
-        Fault("kill", ("one", "leader")),
-        Fault("pause"),
+        asked("kill", "one", "leader"),
+        asked("pause"),
     )
 
 
@@ -23,7 +31,7 @@ def test_specs_of_one_fault_come_together() -> None:
     ("text", "message"),
     [
         ("partiton", "did you mean 'partition'"),
-        ("kill:leeder", "spec of kill: one, minority, .*; got 'leeder'; did you mean 'leader'"),
+        ("kill:leeder", "target of kill: one, minority, .*; got 'leeder'; did you mean 'leader'"),
         ("xyzzy", "expected a fault: partition, .*; got 'xyzzy'$"),
         ("kill:", "got ''"),
     ],
@@ -34,25 +42,59 @@ def test_what_there_is_not_is_refused_with_the_nearest(text: str, message: str) 
 
 
 def test_specs_that_do_not_fit_are_not_drawn() -> None:
-    assert Fault("kill").fitting(3, 1) == ("one", "minority", "leader", "followers")
-    assert Fault("partition").fitting(2, 0) == ("one", "halves", "leader", "one-way")
+    assert asked("kill").fitting(3, 1) == ("one", "minority", "leader", "followers")
+    assert asked("partition").fitting(2, 0) == ("one", "halves", "leader", "one-way")
 
 
 @pytest.mark.parametrize(
     ("fault", "count", "budget", "message"),
     [
-        (Fault("kill", ("all",)), 3, 1, "kill:all takes 3 of 3 nodes down, and the budget is 1"),
-        (Fault("kill"), 2, 0, "kill:one takes 1 of 2 nodes down, and the budget is 0"),
-        (Fault("partition", ("bridge",)), 2, 0, "partition:bridge needs at least 3 nodes, got 2"),
-        (Fault("deposed-leader"), 2, 1, "deposed-leader:leader needs at least 3 nodes, got 2"),
+        (
+            asked("kill", "all"),
+            3,
+            1,
+            "kill:all takes 3 of 3 nodes down, and the budget is 1",
+        ),
+        (asked("kill"), 2, 0, "kill:one takes 1 of 2 nodes down, and the budget is 0"),
+        (
+            asked("partition", "bridge"),
+            2,
+            0,
+            "partition:bridge needs at least 3 nodes, got 2",
+        ),
+        (
+            asked("deposed-leader"),
+            2,
+            1,
+            "deposed-leader:leader needs at least 3 nodes, got 2",
+        ),
     ],
 )
 def test_what_was_asked_for_and_does_not_fit_is_refused(
-    fault: Fault, count: int, budget: int, message: str
+    fault: FaultSpec, count: int, budget: int, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         fault.fitting(count, budget)
 
 
-def test_every_kind_has_a_shape_and_a_place_in_the_order_of_healing() -> None:
-    assert set(KINDS) == set(FAULTS) == set(HEALING_ORDER)
+def test_a_name_stands_in_one_place_and_a_fault_ends_as_it_says() -> None:
+    for name, fault in FAULTS.items():
+        roles = [action.role for action in fault.actions.values()]
+
+        assert fault.name == name
+        assert (roles[0], roles[-1]) == (Role.INJECT, Role.HEAL)
+        assert all(role is Role.CONTINUE for role in roles[1:-1])
+        assert fault.description
+        assert fault.held
+        assert fault.healed
+        assert fault.needs
+
+
+def test_what_a_backend_lacks_follows_from_its_abilities() -> None:
+    can = {name for name, fault in FAULTS.items() if not fault.missing(Backend.SIMULATED)}
+    kernel, members = (FAULTS[n].missing(Backend.SIMULATED) for n in ("limit-cpu", "demote"))
+
+    assert can == {"partition", "swizzle", "kill", "stop", "crash-loop", "pause"}
+    assert kernel == Missing("simulated hosts have no kernel", "use namespaces or containers")
+    assert members is not None
+    assert members.reason == "the simulated system has no members to change"

@@ -7,7 +7,7 @@ import pytest
 
 from dissever.harness.client import Invocation
 from dissever.harness.cluster import NodeState
-from dissever.nemesis.nodes.down import Down
+from dissever.nemesis.ledger import Ledger
 
 KILL, START = ("kill", "kill"), ("kill", "start")
 PAUSE, RESUME = ("pause", "pause"), ("pause", "resume")
@@ -210,7 +210,7 @@ def test_with_no_budget_the_probe_says_why(make_cluster: Any, nemeses_of: Any) -
 
 
 def test_the_ledger_knows_whose_a_node_is() -> None:
-    down = Down(("n1", "n2", "n3", "n4", "n5"))
+    down = Ledger(("n1", "n2", "n3", "n4", "n5"))
     down.take("kill", ["n4"])
     down.take("pause", ["n1"])
 

@@ -15,7 +15,8 @@ import pytest
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import NodeState, Program
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
-from dissever.nemesis import Environment, PartitionSpec, make_nemeses
+from dissever.nemesis import Environment, make_nemeses
+from dissever.nemesis.partitions.grudges import PartitionSpec
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("namespaces_work")]
 

@@ -1,18 +1,19 @@
-"""What faults of packets tell the kernel, what they read back, and what they make of a burst."""
+"""What faults of packets ask of the kernel, what they read back, and what they make of a burst."""
 
 from __future__ import annotations
 
-from random import Random
+from typing import Any, Final, cast
 
 import pytest
 
-from dissever.nemesis import FAULTS
+from dissever.nemesis import Fault
 from dissever.nemesis.packets import loss, shaping
 from dissever.nemesis.packets.bursts import HEADERS_BYTES, Burst, Size, summary
-from dissever.nemesis.packets.kinds import PACKET_KINDS, Means
-from dissever.nemesis.packets.measures import acts, size
+from dissever.nemesis.packets.fault import PACKETS
+from dissever.nemesis.packets.measures import Measure
+from dissever.nemesis.packets.shaping import Means
 
-TOLD = {
+SETTINGS = {
     "packet-loss": {"percent": 10},
     "packet-rate": {"rate_kb_s": 100},
     "netem-delay": {"delay_ms": 100, "jitter_ms": 20},
@@ -24,8 +25,19 @@ TOLD = {
 }
 
 
+PACKET: Final = {fault.name: fault for fault in PACKETS}
+
+
+def words_of(fault: Fault) -> Any:
+    return cast(Any, fault.make).keywords["words"]
+
+
+def measure_of(name: str) -> Measure:
+    return cast(Any, PACKET[name].make).keywords["measure"]  # type: ignore[no-any-return]
+
+
 def test_every_fault_has_its_words_for_the_kernel() -> None:
-    words = {name: " ".join(kind.words(TOLD[name])) for name, kind in PACKET_KINDS.items()}
+    words = {name: " ".join(words_of(fault)(SETTINGS[name])) for name, fault in PACKET.items()}
 
     assert words == {
         "packet-loss": "",
@@ -37,32 +49,6 @@ def test_every_fault_has_its_words_for_the_kernel() -> None:
         "netem-reorder": "delay 10ms reorder 25%",
         "netem-rate": "rate 800000bit",
     }
-
-
-def test_whatever_is_drawn_can_be_told() -> None:
-    for name, kind in PACKET_KINDS.items():
-        for seed in range(50):
-            drawn = dict(FAULTS[name].draw(Random(seed)))
-            drawn.pop("way")
-            kind.words(kind.filled(drawn))
-        kind.words(kind.filled({}))
-
-
-@pytest.mark.parametrize(
-    ("fault", "told", "message"),
-    [
-        ("packet-loss", {"percent": 100}, "percent from 1 to 90, got 100"),
-        ("packet-loss", {"percent": "much"}, "a number as percent, got 'much'"),
-        ("packet-loss", {"percent": True}, "a number as percent, got True"),
-        ("packet-rate", {"rate_kb_s": 0}, "rate_kb_s from 1 to 1000000, got 0"),
-        ("netem-delay", {"delay_ms": 5, "jitter_ms": 5}, "jitter_ms below delay_ms 5, got 5"),
-    ],
-)
-def test_what_makes_no_sense_is_refused(fault: str, told: dict[str, object], message: str) -> None:
-    kind = PACKET_KINDS[fault]
-
-    with pytest.raises(ValueError, match=message):
-        kind.words(kind.filled(told))
 
 
 def test_a_tbf_is_one_for_each_peer_and_netem_one_for_all() -> None:
@@ -179,7 +165,7 @@ def test_a_share_of_a_percent_is_kept_and_probes_pass() -> None:
 SIZE = Size(count=4, bytes=1000 - HEADERS_BYTES, gap_us=0)
 
 
-def test_a_burst_tells_what_became_of_each_datagram() -> None:
+def test_a_burst_shows_what_became_of_each_datagram() -> None:
     # 2 overtakes 1, 1 comes twice, 3 is lost.
     arrivals = [(0, 1000, 500), (2, 2000, 700), (1, 3000, 1700), (1, 3500, 2200)]
     seen = summary(SIZE, arrivals, damaged=1)
@@ -207,11 +193,11 @@ def test_a_sender_that_was_held_up_is_no_limit() -> None:
     assert burst.kb_s is not None
     assert burst.kb_s < 20
     assert burst.pace_kb_s == 10_000
-    assert not acts("packet-rate", {"rate_kb_s": 500}, burst)
+    assert not measure_of("packet-rate").acts({"rate_kb_s": 500}, burst)
 
 
 def seen(**fields: object) -> Burst:
-    """A burst of 300 to which nothing has happened, but what is told."""
+    """A burst of 300 to which nothing has happened but what is given."""
     plain: dict[str, object] = {
         "sent": 300,
         "arrived": 300,
@@ -238,15 +224,19 @@ SEEN = {
 
 
 def test_each_effect_is_seen_and_its_absence_too() -> None:
-    for fault, told in TOLD.items():
-        assert not acts(fault, told, seen()), fault
-        assert acts(fault, told, SEEN[fault]), fault
-        assert size(fault, told).count * size(fault, told).bytes < 1 << 20
+    for fault, settings in SETTINGS.items():
+        measure = measure_of(fault)
+        size = measure.size(settings)
+        assert not measure.acts(settings, seen()), fault
+        assert measure.acts(settings, SEEN[fault]), fault
+        assert size.count * size.bytes < 1 << 20
 
-    assert TOLD.keys() == SEEN.keys() == PACKET_KINDS.keys()
+    assert SETTINGS.keys() == SEEN.keys() == PACKET.keys()
 
 
 def test_a_link_that_carries_nothing_is_no_evidence_of_loss() -> None:
     nothing = seen(arrived=0, delay_ms=None, kb_s=None, pace_kb_s=None)
 
-    assert not any(acts(fault, told, nothing) for fault, told in TOLD.items())
+    assert not any(
+        measure_of(fault).acts(settings, nothing) for fault, settings in SETTINGS.items()
+    )

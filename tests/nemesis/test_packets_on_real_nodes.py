@@ -11,8 +11,8 @@ import pytest
 
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
-from dissever.nemesis import KINDS, Backend, Environment, make_nemeses
-from dissever.nemesis.packets.kinds import PACKET_KINDS
+from dissever.nemesis import FAULTS, Backend, Environment, make_nemeses
+from dissever.nemesis.packets.fault import PACKETS
 
 pytestmark = pytest.mark.cluster
 
@@ -59,14 +59,14 @@ def with_nodes(tmp_path: Path) -> Callable[..., None]:
 
     def run(work: Work, *faults: str) -> None:
         for fault in faults:
-            if missing := KINDS[fault].missing(Backend.NAMESPACES):
+            if missing := FAULTS[fault].missing(Backend.NAMESPACES):
                 pytest.skip(f"{fault}: {missing.reason} ({missing.remedy})")
         asyncio.run(main(work, faults))
 
     return run
 
 
-@pytest.mark.parametrize("fault", PACKET_KINDS)
+@pytest.mark.parametrize("fault", [fault.name for fault in PACKETS])
 def test_it_takes_hold_on_these_links_alone_and_heals(
     with_nodes: Callable[..., None], fault: str
 ) -> None:
@@ -171,7 +171,7 @@ def test_a_rule_that_does_nothing_is_no_fault(
         started = await at.start(fault, {"spec": "one"})
 
         assert started.value["evidence"]["held"] is False
-        assert started.error == f"{fault} did not take hold"
+        assert started.error == f"start-{fault} did not take hold"
 
     with_nodes(work, fault)
 
@@ -186,6 +186,6 @@ def test_a_rule_that_stays_is_no_healing(
         stopped = await at.stop("packet-loss")
 
         assert stopped.value["evidence"]["healed"] is False
-        assert stopped.error == "packet-loss did not heal"
+        assert stopped.error == "stop-packet-loss did not heal"
 
     with_nodes(work, "packet-loss")

@@ -95,12 +95,12 @@ def test_never_are_more_nodes_down_than_the_budget(
     settings, ops = planned
     down: dict[str, int] = {}
     for op in ops:
-        shape = FAULTS[op.process]
-        if shape.takes_down and op.f == shape.steps[0]:
+        fault = FAULTS[op.process]
+        if fault.takes_down and op.f == fault.steps[0]:
             down[op.process] = op.value["count"]
             assert op.value["count"] >= 1
             assert sum(down.values()) <= minority_size(len(settings["nodes"]))
-        elif op.f == shape.steps[-1]:
+        elif op.f == fault.steps[-1]:
             down.pop(op.process, None)
 
 

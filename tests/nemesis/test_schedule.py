@@ -6,18 +6,16 @@ from typing import Any
 import pytest
 
 from dissever.checkers.evidence import Evidence
-from dissever.harness.client import Client, Invocation
+from dissever.harness.client import Client, Invocation, Prepares
 from dissever.harness.generator import PENDING, Context, any_of, clients, generator, phases
 from dissever.harness.history import Event, History
 from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.results import Budget, Verdict
-from dissever.nemesis import PlannedOp, final, make_nemeses, plan
+from dissever.nemesis import MAJORITY_ONLY, PlannedOp, final, healing_order, make_nemeses, plan
 from dissever.nemesis import generator as play_plan
-from dissever.nemesis.faults import HEALING_ORDER
-from dissever.nemesis.partitions.majority_only import MAJORITY_ONLY
 
 FAULTS = ("partition", "kill", "pause", "deposed-leader")
-ORDER = tuple(name for name in HEALING_ORDER if name in FAULTS)
+ORDER = tuple(fault.name for fault in healing_order(FAULTS))
 
 
 def context(time: int, *busy: str) -> Context:
@@ -87,6 +85,15 @@ def test_nemeses_come_in_the_order_in_which_they_must_heal(cluster: Any, nemeses
     assert list(nemeses_of(cluster, "kill:leader", "kill:one")) == ["kill", MAJORITY_ONLY]
     with pytest.raises(ValueError, match="did you mean 'pause'"):
         make_nemeses(["pauze"], None)  # type: ignore[arg-type]
+
+
+def test_only_a_fault_with_something_to_prepare_is_prepared(cluster: Any, nemeses_of: Any) -> None:
+    nemeses = nemeses_of(cluster, "kill", "latency", "packet-loss")
+
+    assert {name for name, nemesis in nemeses.items() if isinstance(nemesis, Prepares)} == {
+        "latency",
+        "packet-loss",
+    }
 
 
 @pytest.mark.parametrize("count", [3, 5])

@@ -28,7 +28,7 @@ def test_a_line_becomes_an_injection_and_a_healing() -> None:
     assert last == (2.0, "partition", "stop-partition", {"hold_s": 4.0})
 
 
-def test_events_and_nodes_are_told_to_the_fault() -> None:
+def test_triggers_and_nodes_are_given_to_the_fault() -> None:
     text = "faults: [{fault: kill, nodes: [n2], at: 1, after: leader-changed, until: leaderless}]"
     (first, last) = ops(text)
 
@@ -59,9 +59,9 @@ def test_the_same_seed_gives_the_same_operations_and_another_one_others() -> Non
     ("text", "message"),
     [
         ("faults: []", "length >= 1"),
-        ("faults: [{fault: kill}]", r"missing required field `at` - at `\$\.faults\[0\]`"),
-        ("faults: [{fault: kill, at: 1, fro: 2}]", r"unknown field `fro` - at `\$\.faults\[0\]`"),
-        ("faults: [{fault: kill, at: soon, for: 1}]", r"got `str` - at `\$\.faults\[0\]\.at`"),
+        ("faults: [{fault: kill}]", "line 1: object missing required field `at`"),
+        ("faults: [{fault: kill, at: 1, fro: 2}]", "line 1: object contains unknown field `fro`"),
+        ("faults: [{fault: kill, at: soon, for: 1}]", "line 1: at: expected `float`, got `str`"),
         ("faults: {", "expected the node content|did not find|while parsing"),
         ("faults: [{fault: kil, at: 1, for: 1}]", r"line 1 \(kil\): .*did you mean 'kill'"),
         ("faults: [{fault: 'kill:all', at: 1, for: 1}]", "takes 5 of 5 nodes down"),
@@ -70,33 +70,33 @@ def test_the_same_seed_gives_the_same_operations_and_another_one_others() -> Non
         ("faults: [{fault: kill, nodes: [n1, n2, n3], at: 1, for: 1}]", "the budget is 2"),
         ("faults: [{fault: kill, at: 1}]", "expected either for or until"),
         ("faults: [{fault: kill, at: 1, for: 1, until: leaderless}]", "either for or until"),
-        ("faults: [{fault: kill, at: 1, until: dawn}]", "expected an event out of .*got 'dawn'"),
+        ("faults: [{fault: kill, at: 1, until: dawn}]", "expected a trigger out of .*got 'dawn'"),
         (
             "faults: [{fault: kill, at: 25, for: 9}]",
             "heal only at 34 s, after the time limit of 30",
         ),
         (
-            "faults: [{fault: kill, at: 1, for: 5}, {fault: kill, at: 3, for: 1}]",
+            "faults: [{fault: kill, at: 1, for: 5},\n {fault: kill, at: 3, for: 1}]",
             r"line 2 \(kill\): kill strikes again before it has healed",
         ),
         (
-            "faults: [{fault: kill, at: 3, for: 1}, {fault: kill, at: 1, until: leaderless}]",
+            "faults: [{fault: kill, at: 3, for: 1},\n {fault: kill, at: 1, until: leaderless}]",
             r"line 2 \(kill\): kill strikes again before it has healed",
         ),
         (
-            "faults: [{fault: 'kill:minority', at: 1, for: 3}, {fault: pause, at: 3, for: 3}]",
+            "faults: [{fault: 'kill:minority', at: 1, for: 3},\n {fault: pause, at: 3, for: 3}]",
             r"line 2 \(pause\): with line 1 \(kill:minority\) it takes 3 nodes down, and",
         ),
         (
-            "faults: [{fault: pause, at: 3, for: 3}, {fault: 'kill:minority', at: 1, for: 3}]",
+            "faults: [{fault: pause, at: 3, for: 3},\n {fault: 'kill:minority', at: 1, for: 3}]",
             r"line 2 .*: with line 1 \(pause\) it takes 3 nodes down",
         ),
         (
-            "faults: [{fault: disk-slow, at: 1, for: 3}, {fault: disk-full, at: 2, for: 3}]",
+            "faults: [{fault: disk-slow, at: 1, for: 3},\n {fault: disk-full, at: 2, for: 3}]",
             r"line 2 \(disk-full\): it and line 1 \(disk-slow\) would undo each other",
         ),
         (
-            "faults: [{fault: clock-jump, at: 1, for: 3}, {fault: monotonic-jump, at: 9, for: 3}]",
+            "faults: [{fault: clock-jump, at: 1, for: 3},\n{fault: monotonic-jump, at: 9, for: 3}]",
             "not both in one plan",
         ),
         (
@@ -105,17 +105,34 @@ def test_the_same_seed_gives_the_same_operations_and_another_one_others() -> Non
         ),
         (
             "faults: [{fault: latency, at: 1, for: 3, with: {delay_ms: long}}]",
-            "expected delay_ms like .*, got 'long'",
+            "expected delay_ms as a whole number from 1 to 60000, got 'long'",
         ),
         (
             "faults: [{fault: latency, at: 1, for: 3, with: {delay_ms: 5, jitter_ms: 9}}]",
             "expected a jitter_ms below delay_ms 5, got 9",
         ),
-        ("faults: [{fault: kill, at: 1, for: 3, with: {count: true}}]", "expected count like 1"),
+        (
+            "faults: [{fault: kill, at: 1, for: 3, with: {count: true}}]",
+            "expected count as a whole number from 1 to 5",
+        ),
         (
             "faults: [{fault: client-reset, at: 1, for: 1, with: {every_ms: 1}}]",
-            "expected an every_ms of at least 50, got 1",
+            "expected every_ms from 50 to 60000, got 1",
         ),
+        (
+            "faults: [{fault: kill, at: 1, for: 3, with: {count: 99}}]",
+            r"line 1 \(kill\): expected count as a whole number from 1 to 5, got 99",
+        ),
+        (
+            "faults: [{fault: disk-slow, at: 1, for: 3, with: {ms: -1}}]",
+            r"line 1 \(disk-slow\): expected ms as a whole number from 1 to 5000, got -1",
+        ),
+        (
+            "faults: [{fault: partition, at: 1, for: 3, with: {grudge: {n1: [n9]}}}]",
+            "expected nodes out of n1.*got n9",
+        ),
+        ("faults: [kill]", "line 1: expected `object`, got `str`"),
+        ("[]", "Expected `object`, got `array`"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(text: str, message: str) -> None:
@@ -123,6 +140,46 @@ def test_what_is_wrong_is_said_in_one_line(text: str, message: str) -> None:
         ops(text)
 
     assert "\n" not in str(error.value)
+
+
+def test_all_that_is_wrong_is_said_at_once_with_the_line_of_the_file() -> None:
+    with pytest.raises(ValueError, match="line") as fields:
+        ops(
+            """
+            faults:
+              - fault: kill
+                at: soon
+                for: 1
+              - fault: pause
+                at: 1
+                fro: 2
+            """
+        )
+    with pytest.raises(ValueError, match="line") as values:
+        ops(
+            """
+            faults:
+              - {fault: kil, at: 1, for: 1}
+              - {fault: pause, at: 1, for: 1}
+              - {fault: limit-cpu, at: 5, for: 1, with: {cpus: -1}}
+            """
+        )
+
+    assert str(fields.value).splitlines() == [
+        "line 4: at: expected `float`, got `str`",
+        "line 8: object contains unknown field `fro`",
+    ]
+    assert [line.split(":")[0] for line in str(values.value).splitlines()] == [
+        "line 3 (kil)",
+        "line 5 (limit-cpu)",
+    ]
+
+
+def test_a_setting_that_the_drawn_ones_do_not_fit_gets_the_usual_ones() -> None:
+    for seed in range(20):
+        text = "faults: [{fault: latency, at: 1, for: 3, with: {jitter_ms: 150}}]"
+
+        assert ops(text, seed)[0][3]["delay_ms"] > 150
 
 
 @pytest.mark.parametrize("budget", [1, 2])
@@ -144,8 +201,9 @@ def test_what_comes_one_after_the_other_is_in_nobody_s_way(budget: int) -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_the_seed_may_draw_a_line_may_say(name: str) -> None:
-    shape = FAULTS[name]
-    told = {**shape.draw(Random(3)), **shape.told, "count": 1}
+    fault = FAULTS[name]
+    usual = {each.name: each.default for each in fault.parameters if each.default is not None}
+    told = {**usual, **fault.draw(Random(3)), "count": 1}
     text = json.dumps({"faults": [{"fault": name, "at": 1, "for": 3, "with": told}]})
 
     assert ops(text)[0][3].items() >= told.items()

@@ -14,7 +14,7 @@ from dissever.harness.cluster import Cluster, Program, engine
 from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 from dissever.nemesis import FAULTS, Environment, make_nemeses
-from dissever.nemesis.connections.kinds import TOXIC_KINDS
+from dissever.nemesis.connections.toxic import TOXICS
 from dissever.nemesis.toxiproxy import server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("proxies_work")]
@@ -176,7 +176,7 @@ def test_every_toxic_takes_hold_and_heals_and_nodes_notice(
             packets = stopped.value["evidence"]["packets"]["n2->n1"]
             assert packets["asked"] > 0 == packets["past"]
 
-    assert SEEN.keys() == TOXIC_KINDS.keys()
+    assert SEEN.keys() == {fault.name for fault in TOXICS}
     with_nodes(work, *SEEN)
 
 
@@ -240,7 +240,7 @@ def test_teardown_leaves_no_toxic_and_overlaps_with_a_partition(
 
 def test_settings_that_there_are_not_are_refused(with_nodes: Callable[..., None]) -> None:
     async def work(at: Deployment) -> None:
-        with pytest.raises(ValueError, match="delay_ms or jitter_ms, got dely_ms"):
+        with pytest.raises(ValueError, match="jitter_ms or toxicity, got dely_ms"):
             await at.start("latency", {"dely_ms": 5})
         with pytest.raises(ValueError, match="jitter_ms below"):
             await at.start("latency", {"delay_ms": 5, "jitter_ms": 5})

@@ -120,5 +120,5 @@ def test_all_else_is_passed_on() -> None:
 
 
 def test_an_event_that_there_is_not_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected an event .*got 'dawn'"):
+    with pytest.raises(ValueError, match=r"expected a trigger .*got 'dawn'"):
         play(Watched(), ("kill", after("dawn")))

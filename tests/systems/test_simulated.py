@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from random import Random
 
 import pytest
-
 from dissever.assembly import make_plan, make_test
+
 from dissever.checkers.linearizability import Linearizable
 from dissever.checkers.linearizability.models import CAS_REGISTER
 from dissever.harness import clock, store

@@ -14,8 +14,8 @@ from dissever.checkers.linearizability.key_outcomes import EXPLAINED_KEYS_MAX
 from dissever.checkers.linearizability.models.registers import cas_register
 from dissever.checkers.linearizability.objects import ObjectJudge
 from dissever.harness.columns import Rows, columns_of
-from dissever.harness.reader import read_history
 from dissever.harness.history import Event, History, Type
+from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.native import Engine
 from dissever.native.load import load
@@ -27,7 +27,9 @@ CORPUS = Path(__file__).resolve().parents[3].parent / "shared" / "histories"
 
 def _of_columns(history: History, model: Model) -> Result:
     """What comes of the columns alone, as of a file."""
-    return Linearizable(model, threads=1)(History(rows=Rows.of_columns(columns_of(history.operations))), Budget())
+    return Linearizable(model, threads=1)(
+        History(rows=Rows.of_columns(columns_of(history.operations))), Budget()
+    )
 
 
 class _Clients:

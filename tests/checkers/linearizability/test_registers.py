@@ -19,7 +19,7 @@ from dissever.checkers.linearizability.states import states_of
 from dissever.harness.history import Event, History, Operation, Type
 from dissever.harness.results import Budget, Verdict
 from dissever.native import Engine, Status, search
-from dissever.native.registers import KeyEngine, KeyVerdict, KeyOutcome
+from dissever.native.registers import KeyEngine, KeyOutcome, KeyVerdict
 
 CASES = 20_000
 

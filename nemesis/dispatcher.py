@@ -1,0 +1,126 @@
+"""
+The nemesis of every fault: reads what is asked, has the injector do it, and writes the completion.
+
+All faults have one shape in the history: an injection says `spec` and `targets`, the settings, and
+`evidence` with `held`; a healing says `targets` and `evidence` with `healed`. `held` is None when
+nobody was struck: then there is neither a fault nor evidence of one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+from typing import Any, Protocol
+
+from dissever.harness.client import Completion, Invocation
+from dissever.harness.cluster.backends import Backend
+from dissever.harness.episodes import Role
+from dissever.harness.missing import Missing
+from dissever.nemesis.environment import Site
+from dissever.nemesis.fault import Fault, FaultEvidence
+from dissever.nemesis.needs import Offer, missing, not_made, not_offered
+from dissever.nemesis.requests import read_request
+
+__all__ = ["Dispatcher"]
+
+log = logging.getLogger(__name__)
+
+
+class _Continues(Protocol):
+    """An injector of a fault with a step between injection and healing."""
+
+    def go_on(self) -> Awaitable[FaultEvidence]: ...
+
+
+class Dispatcher:
+    """Implements `Nemesis` for one fault, as its record says."""
+
+    def __init__(self, fault: Fault, site: Site) -> None:
+        self._fault = fault
+        self._site = site
+        self._made: Any = None
+        self._count = 0
+        if fault.prepares:  # The instance alone implements `Prepares`.
+            self.prepare = self._prepare
+
+    def probe(self) -> Missing | None:
+        """The cluster, the budget, the system and the hosts must be as the fault needs them."""
+        fault, cluster = self._fault, self._site.cluster
+        nodes = cluster.nodes
+        for ability in (need for need in fault.needs if isinstance(need, type)):
+            if lack := missing(ability, Backend(cluster.backend)):
+                return lack
+        least = min(fault.targets.values(), default=0)
+        if len(nodes) < least:
+            reason = f"{fault.name} needs at least {least} nodes, got {len(nodes)}"
+            return Missing(reason, f"run with at least {least} nodes")
+        offers = [Offer.ROOM] if fault.takes_down else []
+        for offer in (*offers, *(need for need in fault.needs if isinstance(need, Offer))):
+            if lack := not_offered(offer, self._site.offered, len(nodes)):
+                return lack
+        return not_made(fault.hosts, cluster)
+
+    async def invoke(self, invocation: Invocation) -> Completion:
+        """
+        One operation of the fault.
+
+        Raises:
+            ValueError: For an operation that the fault has not, or a value that makes no sense.
+            OSError: When the cluster refuses.
+        """
+        action = self._fault.actions.get(invocation.f)
+        if action is None:
+            raise ValueError(f"expected {' or '.join(self._fault.steps)}, got {invocation.f!r}")
+        if action.role is Role.INJECT:
+            return await self._inject(invocation)
+        if action.role is Role.HEAL:
+            seen = await self._injector.heal()
+            return _completion(invocation, {}, "healed", seen)
+        continues: _Continues = self._injector
+        return _completion(invocation, {}, "held", await continues.go_on())
+
+    async def heal(self) -> None:
+        """Undo whatever is in force, and look at nothing."""
+        if self._made is not None:
+            await self._made.release()
+
+    async def _prepare(self) -> bool:
+        is_disturbed: bool = await self._injector.prepare()
+        return is_disturbed
+
+    @property
+    def _injector(self) -> Any:
+        """Made when it is first needed: by then `probe` has seen that it can be."""
+        if self._made is None:
+            self._made = self._fault.make(self._fault, self._site)
+        return self._made
+
+    async def _inject(self, invocation: Invocation) -> Completion:
+        self._count += 1
+        request = read_request(
+            self._fault,
+            invocation.value,
+            nodes=self._site.cluster.nodes,
+            seed=self._site.seed,
+            number=self._count,
+        )
+        seen = await self._injector.inject(request)
+        first = {"spec": request.spec, "targets": [], **request.settings}
+        return _completion(invocation, first, "held", seen)
+
+
+def _completion(
+    invocation: Invocation, first: dict[str, Any], verdict: str, seen: FaultEvidence
+) -> Completion:
+    log.info("%s: %s, %s: %s", invocation.f, seen.targets, verdict, seen.is_so)
+    evidence = {verdict: seen.is_so, **seen.facts}
+    value = {
+        **first,
+        "targets": list(seen.targets),
+        **seen.notes,
+        "evidence": evidence,
+    }
+    if seen.is_so:
+        return invocation.info(None, value)
+    missed = "did not take hold" if verdict == "held" else "did not heal"
+    return invocation.info(seen.error or f"{invocation.f} {missed}", value)

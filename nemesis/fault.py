@@ -1,0 +1,236 @@
+"""
+The record of a fault: everything that is known of it before it strikes.
+
+A fault is one file, with its record and the injector that carries it out. The planner, the reader
+of plans, `doctor`, the dispatcher and the documentation take what they need from the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from random import Random
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from dissever.harness.cluster import PLAIN, Hosts
+from dissever.harness.cluster.backends import Backend
+from dissever.harness.episodes import Action, Effect, Role
+from dissever.harness.missing import Missing
+from dissever.nemesis.needs import Need, Offer, missing
+from dissever.nemesis.parameters import Parameter, Settings
+from dissever.nemesis.requests import Request
+from dissever.nemesis.targets import NODE_TARGETS, TargetSpec, majority_size, minority_size
+
+if TYPE_CHECKING:  # What makes a nemesis is not known where a plan is drawn.
+    from dissever.nemesis.environment import Site
+
+__all__ = [
+    "Fault",
+    "FaultEvidence",
+    "FaultSpec",
+    "Heals",
+    "Injector",
+    "Steps",
+    "down_least",
+    "steps",
+]
+
+Steps: TypeAlias = Mapping[str, Action]
+
+_ONLY_IF_NAMED = frozenset({TargetSpec.VOTERS.value, TargetSpec.STAND_BYS.value})
+
+
+class Heals(IntEnum):
+    """When a fault heals at the end of a run: no healing may wait for what heals later."""
+
+    CLIENTS = 0
+    RESUME = 1
+    LINKS = 2
+    CLOCKS = 3
+    DISKS = 4
+    RESOURCES = 5
+    START = 6
+    MEMBERS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class FaultEvidence:
+    """
+    What was seen of one operation of a fault.
+
+    `is_so`: whether it did what it is for; None when it struck nobody. `facts` are the evidence,
+    and `notes` what else the history says. `error`: why it is not so, where there is more to say.
+    """
+
+    targets: tuple[str, ...]
+    is_so: bool | None
+    facts: Mapping[str, Any]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+class Injector(Protocol):
+    """
+    Carries out a fault on the cluster it was made for, and measures what comes of it.
+
+    One with a `CONTINUE` step has a method `go_on` as well. One whose record says `prepares` has
+    `prepare`, as `harness.client.Prepares` says.
+    """
+
+    async def inject(self, request: Request) -> FaultEvidence:
+        """Strike. May raise OSError, or ValueError for what makes no sense on this cluster."""
+        ...
+
+    async def heal(self) -> FaultEvidence:
+        """Heal whatever is in force, and look whether it did."""
+        ...
+
+    async def release(self) -> None:
+        """Heal in a teardown: look at nothing. Idempotent; called whatever failed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """
+    What is known of a fault.
+
+    `description` completes "it can …". `actions`: its operations by `f`, in order; the first
+    injects, the last heals; by default `start-<name>` and `stop-<name>`. `targets`: what may follow
+    the colon, and how many nodes each needs at least; `default_target` counts when an injection
+    names none. `takes_down`: its targets count against the budget. Of the faults of one `group`,
+    which would undo each other, no two strike at the same time. `needs`: abilities of the cluster,
+    what the machine must have, what the system must offer. `hosts`: what hosts must be made with; a
+    `disk_mb` of 0 is of the size that the user asks for. `check` raises ValueError for settings
+    that do not fit together. `held` and `healed` say in words what is measured. `prepares`: it puts
+    something on the hosts before the first operation.
+    """
+
+    name: str
+    description: str
+    make: Callable[[Fault, Site], Injector]
+    heals: Heals
+    held: str
+    healed: str
+    actions: Steps = field(default_factory=dict)
+    targets: Mapping[str, int] = field(default_factory=lambda: NODE_TARGETS)
+    default_target: str = TargetSpec.ONE.value
+    parameters: tuple[Parameter, ...] = ()
+    takes_down: bool = False
+    group: str = ""
+    needs: tuple[type | Need | Offer, ...] = ()
+    hosts: Hosts = PLAIN
+    check: Callable[[Settings], object] = dict
+    prepares: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "actions", self.actions or steps(self.name))
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The names of its operations, in order."""
+        return tuple(self.actions)
+
+    def draw(self, rng: Random) -> dict[str, Any]:
+        """What the seed draws for an injection."""
+        return {each.name: each.drawn.draw(rng) for each in self.parameters if each.drawn}
+
+    def filled(self, given: Settings, rng: Random) -> dict[str, Any]:
+        """
+        Every setting of an injection: what is given, and for the others what is usual or drawn.
+
+        Raises:
+            ValueError: For a name that is no parameter, a value out of its range, or values that do
+                not fit together.
+        """
+        known = {each.name: each for each in self.parameters}
+        if unknown := [name for name in given if name not in known]:
+            raise ValueError(f"expected {', '.join(known) or 'nothing'}, got {unknown[0]!r}")
+        for name, value in given.items():
+            known[name].check(value)
+        usual = self.draw(rng) | {
+            each.name: each.default for each in self.parameters if each.default is not None
+        }
+        settings = {name: given.get(name, usual.get(name)) for name in known}
+        settings = {name: value for name, value in settings.items() if value is not None}
+        self.check(settings)
+        return settings
+
+    def missing(self, backend: Backend) -> Missing | None:
+        """Why it cannot strike on that backend of this machine, or None; tries it out."""
+        return next(filter(None, (missing(need, backend) for need in self.needs)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultSpec:
+    """A fault that was asked for. `targets` is empty when the user named none."""
+
+    fault: Fault
+    targets: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the fault."""
+        return self.fault.name
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """What the seed may choose from: not who votes, which most systems have no choice in."""
+        return tuple(spec for spec in self.fault.targets if spec not in _ONLY_IF_NAMED)
+
+    def clashes(self, others: Iterable[FaultSpec]) -> bool:
+        """Whether it and one of the others would undo each other."""
+        group = self.fault.group
+        return bool(group) and any(other.fault.group == group for other in others)
+
+    def fitting(self, count: int, budget: int) -> tuple[str, ...]:
+        """
+        The targets that it may draw of `count` nodes, within the budget.
+
+        Raises:
+            ValueError: When the user asked for one that does not fit, or none fits.
+        """
+        lacks = {spec: self._lack(spec, count, budget) for spec in self.targets or self.drawn}
+        unfit = {spec: lack for spec, lack in lacks.items() if lack}
+        if unfit and (self.targets or len(unfit) == len(lacks)):
+            spec, lack = next(iter(unfit.items()))
+            raise ValueError(f"{self.name}:{spec} {lack}")
+        return tuple(spec for spec, lack in lacks.items() if not lack)
+
+    def least(self, count: int, budget: int) -> int:
+        """How much of the budget it takes at least."""
+        if not self.fault.takes_down:
+            return 0
+        return min(down_least(spec, count) for spec in self.fitting(count, budget))
+
+    def _lack(self, spec: str, count: int, budget: int) -> str:
+        """What a target lacks, in words; nothing when it fits."""
+        nodes = self.fault.targets.get(spec, 1)
+        if count < nodes:
+            return f"needs at least {nodes} nodes, got {count}"
+        least = down_least(spec, count) if self.fault.takes_down else 0
+        if least > budget:
+            return (
+                f"takes {least} of {count} nodes down, and the budget is {budget} at a time:"
+                " use more nodes, or a greater budget"
+            )
+        return ""
+
+
+def steps(name: str, on: Effect | None = None, off: Effect | None = None) -> Steps:
+    """The operations `start-<name>` and `stop-<name>`, with their effects on nodes."""
+    return {
+        f"start-{name}": Action(Role.INJECT, on),
+        f"stop-{name}": Action(Role.HEAL, off),
+    }
+
+
+def down_least(spec: str, count: int) -> int:
+    """How many of `count` nodes must go down for a target to be worth its name."""
+    sizes = {
+        TargetSpec.MINORITY.value: minority_size(count),
+        TargetSpec.MAJORITY.value: majority_size(count),
+        TargetSpec.ALL.value: count,
+    }
+    return sizes.get(spec, 1)

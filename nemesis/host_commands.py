@@ -1,0 +1,108 @@
+"""Programs on the hosts of nodes: commands that must succeed, and helpers that stay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from dissever.nemesis.abilities import WithHosts
+
+__all__ = ["UP_LIMIT_S", "Helper", "comes_up", "run", "run_python"]
+
+UP_LIMIT_S: Final = 10.0
+_GLANCE_S: Final = 0.01
+
+
+async def run(cluster: WithHosts, node: str, argv: Sequence[str], stdin: str = "") -> str:
+    """
+    Run a command on a node's host; what it printed.
+
+    Raises:
+        OSError: When it fails, with what it said.
+    """
+    done = await cluster.command(node, argv, stdin)
+    if done.exit_status:
+        said = done.stderr.strip() or f"exit status {done.exit_status}"
+        raise OSError(0, f"{node}: {argv[0]} failed: {said}")
+    return done.stdout
+
+
+async def run_python(cluster: WithHosts, node: str, script: str, *arguments: object) -> str:
+    """
+    Run a script in the host's Python; what it printed.
+
+    Raises:
+        OSError: When it fails, with the last line of what it said.
+    """
+    done = await cluster.command(node, _python(cluster, script, *arguments))
+    if done.exit_status:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise OSError(0, f"{node}: a script on its host failed: {last}")
+    return done.stdout
+
+
+async def comes_up(ask: Callable[[], Awaitable[object]]) -> None:
+    """
+    Wait until a helper that was started answers.
+
+    Raises:
+        OSError: What the last question met, when it does not answer in time.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + UP_LIMIT_S
+    while True:
+        try:
+            await ask()
+            return
+        except OSError:
+            if loop.time() > end:
+                raise
+            await asyncio.sleep(_GLANCE_S)
+
+
+class Helper:
+    """A script that runs on every host of a cluster from the first `lay` on."""
+
+    def __init__(
+        self,
+        cluster: WithHosts,
+        name: str,
+        script: str,
+        port: int,
+        ask: Callable[[str], Awaitable[object]],
+    ) -> None:
+        """
+        Make it; nothing runs yet.
+
+        Args:
+            port: Where it listens; its only argument.
+            ask: Raises OSError while the helper of a node is not up.
+        """
+        self._cluster = cluster
+        self._name = name
+        self._script, self._port = script, port
+        self._ask = ask
+        self._laying = asyncio.Lock()
+        self._is_laid = False
+
+    async def lay(self) -> None:
+        """
+        Start it on every host, and wait until it answers. Idempotent.
+
+        Raises:
+            OSError: When one cannot be started, or does not answer in time.
+        """
+        async with self._laying:
+            if not self._is_laid:
+                await asyncio.gather(*(self._start(node) for node in self._cluster.nodes))
+                self._is_laid = True
+
+    async def _start(self, node: str) -> None:
+        argv = _python(self._cluster, self._script, self._port)
+        await self._cluster.spawn(node, self._name, argv)
+        await comes_up(lambda: self._ask(node))
+
+
+def _python(cluster: WithHosts, script: str, *arguments: object) -> list[str]:
+    return [cluster.python, "-I", "-S", "-c", script, *map(str, arguments)]

@@ -1,0 +1,162 @@
+"""
+What an injection can be given besides its targets: each setting with its range, in one place.
+
+The reader of plans and the dispatcher both check against it, and the documentation is made of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final, TypeAlias
+
+__all__ = [
+    "BITS",
+    "SEED_MAX",
+    "Draw",
+    "Parameter",
+    "Settings",
+    "always",
+    "choice",
+    "flag",
+    "log_uniform",
+    "number",
+    "one_of",
+    "uniform",
+]
+
+Settings: TypeAlias = Mapping[str, Any]
+"""Name of a parameter -> its value."""
+
+SEED_MAX: Final = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """How the seed draws a value; `text` says it to people. `middle`: what is usual, if any is."""
+
+    text: str
+    draw: Callable[[Random], Any]
+    middle: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """
+    One setting of a fault.
+
+    `accepts` says which values are valid. `drawn`: how the seed draws it; None: it never does.
+    `default`: the value when an injection brings none; None: it is drawn, or left out where it
+    cannot be.
+    """
+
+    name: str
+    description: str
+    accepts: str
+    is_valid: Callable[[Any], bool]
+    drawn: Draw | None = None
+    default: Any = None
+
+    @property
+    def unit(self) -> str:
+        """By the end of its name; nothing for a number without a unit, or a word."""
+        return next((unit for end, unit in _UNITS.items() if self.name.endswith(end)), "")
+
+    def check(self, value: Any) -> None:
+        """Raises ValueError when the value is not valid."""
+        if not self.is_valid(value):
+            raise ValueError(f"expected {self.name} {self.accepts}, got {value!r}")
+
+
+_UNITS: Final = {
+    "_kb_s": "kB/s",
+    "ms": "ms",
+    "_s": "s",
+    "_bytes": "bytes",
+    "percent": "%",
+    "_packets": "packets",
+}
+
+
+def number(
+    name: str,
+    description: str,
+    least: float,
+    most: float,
+    drawn: Draw | None = None,
+    *,
+    default: float | None = None,
+) -> Parameter:
+    """
+    A number in a range that includes both ends; a whole one where both ends are ints.
+
+    The default is the middle of what is drawn.
+    """
+    is_whole = isinstance(least, int) and isinstance(most, int)
+    kinds = (int,) if is_whole else (int, float)
+
+    def is_valid(value: Any) -> bool:
+        return type(value) in kinds and least <= value <= most
+
+    text = str if is_whole else "{:.10g}".format
+    accepts = f"from {text(least)} to {text(most)}"
+    usual = drawn.middle if default is None and drawn else default
+    whole = "as a whole number " if is_whole else ""
+    return Parameter(name, description, whole + accepts, is_valid, drawn, usual)
+
+
+def choice(
+    name: str,
+    description: str,
+    values: Collection[str],
+    drawn: Draw | None = None,
+    *,
+    default: str | None = None,
+    is_list: bool = False,
+) -> Parameter:
+    """One of the words; with `is_list` one or more of them, with commas between them."""
+
+    def is_valid(value: Any) -> bool:
+        words = value.split(",") if is_list and isinstance(value, str) else [value]
+        return all(isinstance(word, str) and word in values for word in words)
+
+    accepts = f"{'with words ' if is_list else ''}out of {', '.join(values)}"
+    return Parameter(name, description, accepts, is_valid, drawn, default)
+
+
+def flag(name: str, description: str, drawn: Draw | None = None) -> Parameter:
+    """True or false."""
+    usual = drawn.middle if drawn else False
+    accepts = "true or false"
+    return Parameter(name, description, accepts, lambda v: isinstance(v, bool), drawn, usual)
+
+
+def always(value: Any) -> Draw:
+    """The same value every time."""
+    return Draw(str(value), lambda _: value, value)
+
+
+def one_of(*values: Any) -> Draw:
+    """Each value as often as it is listed."""
+    text = ", ".join(dict.fromkeys(map(str, values)))
+    return Draw(text, lambda rng: rng.choice(values), values[len(values) // 2])
+
+
+def uniform(least: float, most: float, digits: int) -> Draw:
+    """Any number between the two, rounded."""
+    return Draw(f"{least:g} to {most:g}", lambda rng: round(rng.uniform(least, most), digits))
+
+
+def log_uniform(least: float, most: float, digits: int | None = None) -> Draw:
+    """Any number between the two, each power of ten as likely as another, rounded."""
+
+    def draw(rng: Random) -> float:
+        return round(math.exp(rng.uniform(math.log(least), math.log(most))), digits)
+
+    return Draw(f"{least:g} to {most:g}", draw)
+
+
+BITS: Final = Draw("any", lambda rng: rng.getrandbits(32))
+"""A seed."""
