@@ -135,7 +135,7 @@ def checked(options: Options, system: System) -> Options:
 def missing(options: Options, system: System) -> str | None:
     """Why this run cannot happen on this machine, with the remedy, or None. It tries things out."""
     if (absent := system.probe(options)) is not None:
-        return f"{options.system} cannot run here: {absent.reason}; {absent.remedy}"
+        return f"{absent.reason}; {absent.remedy}"
     for spec in parse(options.faults):
         if (absent := spec.fault.missing(options.backend)) is not None:
             return f"the fault {spec.name} cannot be injected: {absent.reason}; {absent.remedy}"

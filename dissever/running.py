@@ -92,7 +92,7 @@ def run(
     system = system or load(options.system)
     options = planning.checked(options, system)
     if (missing := planning.missing(options, system)) is not None:
-        raise CannotRun(missing)
+        raise CannotRun(f"{options.system} cannot run here: {missing}")
     started = datetime.now(UTC)
     directory = store.create_run(runs, options, started)
     plan = planning.make_plan(_with_plan_file(options, directory), system, started)

@@ -49,11 +49,25 @@ class TestCommand(click.Command):
             )
             for name, option in declared.items()
         ]
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            owners = _owners(error.option_name.lstrip("-"))
+            if not owners:
+                raise
+            what = f"{error.option_name}, which is an option of {' and of '.join(owners)}"
+            name = system.name if system else "the system"
+            raise click.UsageError(f"expected an option of {name}, got {what}") from error
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Those of every test, then the declared ones."""
         return [*super().get_params(ctx), *ctx.obj]
+
+
+def _owners(option: str) -> list[str]:
+    """The systems and workloads that declare an option."""
+    systems = [name for name in SYSTEMS if option in load(name).options]
+    return systems + [name for name, each in WORKLOADS.items() if option in each.options]
 
 
 def _workload_named(args: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from dissever import recorded
+from dissever import judging
 from dissever.checkers.linearizability.models import MODELS
 
 HISTORIES = Path(__file__).resolve().parents[2].parent / "shared" / "histories"
@@ -66,7 +66,7 @@ def file(tmp_path: Path) -> Callable[[str], Path]:
 def drawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are drawn whole, and as if they were large."""
     if request.param == "in part":
-        monkeypatch.setattr(recorded, "WHOLE_OPERATIONS_MAX", 0)
+        monkeypatch.setattr(judging, "WHOLE_OPERATIONS_MAX", 0)
 
 
 @pytest.mark.usefixtures("drawn")
@@ -99,9 +99,9 @@ def test_large_files_are_judged_as_small_ones(
     file: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     path, model = file(text), "queue" if text is QUEUE else "cas-register"
-    whole = recorded.judge_file(path, model)
-    monkeypatch.setattr(recorded, "WHOLE_OPERATIONS_MAX", 0)
-    large = recorded.judge_file(path, model)
+    whole = judging.judge_file(path, model)
+    monkeypatch.setattr(judging, "WHOLE_OPERATIONS_MAX", 0)
+    large = judging.judge_file(path, model)
 
     assert large.results.results[0] == whole.results.results[0]
     assert large.history == whole.history
@@ -116,8 +116,8 @@ def test_large_file_is_drawn_in_part(
     pairs = (event % (kind, i) for i in range(100, 400) for kind in ("invoke", "ok"))
     path = file("".join(pairs) + STALE)
     page = path.with_name("page.html")
-    monkeypatch.setattr(recorded, "WHOLE_OPERATIONS_MAX", 0)
-    monkeypatch.setattr(recorded, "SAMPLE_MAX", 10)
+    monkeypatch.setattr(judging, "WHOLE_OPERATIONS_MAX", 0)
+    monkeypatch.setattr(judging, "SAMPLE_MAX", 10)
 
     ran = dissever("check", str(path), "--html", str(page))
 

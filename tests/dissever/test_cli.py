@@ -249,7 +249,7 @@ def test_bug_of_our_own_exits_with_3_and_never_with_1(
     def fail(*_: object) -> None:
         raise RuntimeError("we are at fault")
 
-    monkeypatch.setattr("dissever.assembly.judge", fail)
+    monkeypatch.setattr("dissever.running.judge", fail)
     ran = dissever(*SIMULATED)
 
     assert ran.status == 3
@@ -268,7 +268,7 @@ def test_sigterm_ends_it_as_ctrl_c_does(
             cleaned.append(True)
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("dissever.cli.execute", be_ended)
+    monkeypatch.setattr("dissever.running.execute", be_ended)
     ran = dissever(*SIMULATED)
 
     assert ran.status == 3
@@ -283,7 +283,7 @@ def test_system_that_does_not_start_exits_with_3_and_the_reason(
     def refuse(*_: object) -> None:
         raise CannotRun("no node came up")
 
-    monkeypatch.setattr("dissever.cli.execute", refuse)
+    monkeypatch.setattr("dissever.running.execute", refuse)
     ran = dissever(*SIMULATED)
 
     assert ran.status == 3

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from dissever.known_bugs import LIMIT_S, Outcome, Target, release_of, reproduce
 
-from dissever import known_bugs
+from dissever import reproduction
 from dissever.harness.missing import Missing
 from dissever.harness.runner import CannotRun
+from dissever.reproduction import LIMIT_S, Outcome, Reproduction, Target, release_of, search
 from dissever.systems import load
 from dissever.systems.dqlite.bugs import BUGS, Bug, Directed
 from dissever.systems.dqlite.bugs.bug import Say
@@ -26,6 +27,10 @@ def can_run() -> None:
     missing = load("dqlite").probe()
     if missing is not None:
         pytest.skip(f"dqlite cannot run here: {missing.reason}; {missing.remedy}")
+
+
+def _searched(bug: Bug, runs: Path, say: Say) -> Reproduction:
+    return search(bug, HERE, LIMIT_S, runs, say=say, observe=nullcontext)
 
 
 def test_without_a_name_every_bug_is_listed(dissever: Callable) -> None:
@@ -50,7 +55,7 @@ def test_version_is_for_containers(dissever: Callable) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "release"),
+    ("described", "release"),
     [
         ("libdqlite0 1.18.1-1, sha256:467b87d8a8bd", "1.18.1"),
         ("/usr/lib/libdqlite.so.0, sha256 1234, which calls itself 11000", "1.11.1"),
@@ -59,11 +64,11 @@ def test_version_is_for_containers(dissever: Callable) -> None:
         ("something else", ""),
     ],
 )
-def test_release_is_told_by_the_package_or_by_the_library(told: str, release: str) -> None:
-    assert release_of({"libdqlite": told}) == release
+def test_release_is_known_by_the_package_or_by_the_library(described: str, release: str) -> None:
+    assert release_of({"libdqlite": described}) == release
 
 
-def test_what_cannot_run_is_told_with_the_reason_and_the_remedy(
+def test_what_cannot_run_is_reported_with_the_reason_and_the_remedy(
     dissever: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     absent = Missing("no Docker engine answers", "start one")
@@ -72,13 +77,13 @@ def test_what_cannot_run_is_told_with_the_reason_and_the_remedy(
         *("reproduce", "returning", "--version", "sid", "--json", "--runs", str(tmp_path))
     )
 
-    (finding,) = json.loads(ran.stdout)
+    (found,) = json.loads(ran.stdout)
     assert ran.status == 3
-    assert (finding["bug"], finding["version"]) == ("returning", "sid")
-    assert finding["outcome"] == "cannot run here"
-    assert finding["is_expected"] is None
-    assert finding["seen"] == ["no Docker engine answers; start one"]
-    assert finding["command"] == "dissever reproduce returning --version sid"
+    assert (found["bug"], found["version"]) == ("returning", "sid")
+    assert found["outcome"] == "cannot run here"
+    assert found["is_expected"] is None
+    assert found["seen"] == ["no Docker engine answers; start one"]
+    assert found["command"] == "dissever reproduce returning --version sid"
 
 
 def test_attempts_that_broke_are_no_evidence_that_a_bug_is_not_there(
@@ -88,14 +93,14 @@ def test_attempts_that_broke_are_no_evidence_that_a_bug_is_not_there(
         raise CannotRun("the nodes did not start")
 
     monkeypatch.setattr(DqliteSystem, "probe", lambda _self, _options: None)
-    monkeypatch.setattr(known_bugs, "_direct", breaks)
-    told: list[str] = []
-    finding = reproduce(BUGS["returning"], HERE, LIMIT_S, tmp_path, told.append)
+    monkeypatch.setattr(reproduction, "_directed", breaks)
+    lines: list[str] = []
+    found = _searched(BUGS["returning"], tmp_path, lines.append)
 
-    assert finding.outcome is Outcome.CANNOT_RUN
-    assert finding.attempts == 0
-    assert len(told) == known_bugs.BREAKS_MAX
-    assert "the nodes did not start" in told[0]
+    assert found.outcome is Outcome.CANNOT_RUN
+    assert found.attempts == 0
+    assert len(lines) == reproduction.BREAKS_MAX
+    assert "the nodes did not start" in lines[0]
 
 
 @pytest.mark.cluster
@@ -106,13 +111,13 @@ def test_bug_shows_in_the_library_of_this_machine_as_on_record(
 ) -> None:
     ran = dissever("reproduce", name, "--json", "--runs", str(tmp_path))
 
-    (finding,) = json.loads(ran.stdout)
-    if finding["is_expected"] is None:
-        pytest.skip(f"nothing is on record of libdqlite {finding['release']}")
-    assert finding["is_expected"], ran.text
-    assert ran.status == (0 if finding["outcome"] == "shown" else 1)
-    assert Path(finding["run"], "seen.txt").read_text().splitlines() == finding["seen"]
-    assert list(Path(finding["run"]).glob("nodes/n1/stderr-1.log"))
+    (found,) = json.loads(ran.stdout)
+    if found["is_expected"] is None:
+        pytest.skip(f"nothing is on record of libdqlite {found['release']}")
+    assert found["is_expected"], ran.text
+    assert ran.status == (0 if found["outcome"] == "shown" else 1)
+    assert Path(found["run"], "seen.txt").read_text().splitlines() == found["seen"]
+    assert list(Path(found["run"]).glob("nodes/n1/stderr-1.log"))
 
 
 @pytest.mark.cluster
@@ -123,8 +128,8 @@ def test_bug_that_is_not_there_is_not_shown(tmp_path: Path) -> None:
         return False
 
     innocent = Bug("innocent", "none", releases=(), references="", test=Directed(attempt))
-    finding = reproduce(innocent, HERE, LIMIT_S, tmp_path, lambda _: None)
+    found = _searched(innocent, tmp_path, lambda _: None)
 
-    assert finding.outcome is Outcome.NOT_SHOWN
-    assert finding.attempts == innocent.test.attempts  # type: ignore[union-attr]
-    assert finding.seen == ("3 nodes do what they should",)
+    assert found.outcome is Outcome.NOT_SHOWN
+    assert found.attempts == innocent.test.attempts  # type: ignore[union-attr]
+    assert found.seen == ("3 nodes do what they should",)

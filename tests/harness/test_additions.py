@@ -12,9 +12,9 @@ import pytest
 
 from dissever.checkers import compose
 from dissever.harness import store
-from dissever.harness.formats import read_history
 from dissever.harness.generator import clients, limit, phases, rate
 from dissever.harness.plan import Options, Plan
+from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Results, Verdict
 from dissever.harness.runner import Test, execute
 from dissever.harness.system import checked
@@ -23,8 +23,7 @@ from dissever.systems import load
 WORKLOAD = '''
 """Every client only ever writes its own number to one register, and reads are judged."""
 
-from dissever.checkers.linearizable import Linearizable
-from dissever.checkers.models import REGISTER
+from dissever.checkers import REGISTER, Linearizable
 from dissever.harness.client import Invocation, NotApplied
 from dissever.harness.generator import each_thread, mix, repeat
 from dissever.harness.options import Option

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dissever import assembly
+from dissever import planning
 from dissever.harness.client import Invocation
 from dissever.harness.cluster import Cluster, Program, backends
 from dissever.harness.cluster.namespaces import NamespacesCluster
@@ -24,7 +24,7 @@ KINDS = ("partition", "kill", "stop", "pause")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_plan_does_not_know_the_backend(fault: str) -> None:
     planned = {
-        backend: assembly.plan_faults(
+        backend: planning.schedule(
             Options(system="dqlite", workload="register", faults=(fault,), backend=backend, seed=8),
             load("dqlite"),
         )

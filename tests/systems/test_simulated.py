@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import UTC, datetime
 from random import Random
 
 import pytest
-from dissever.assembly import make_plan, make_test
 
+from dissever import running
 from dissever.checkers.linearizability import Linearizable
 from dissever.checkers.linearizability.models import CAS_REGISTER
-from dissever.harness import clock, store
+from dissever.harness import clock
 from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.history import History, Type
 from dissever.harness.plan import Options
-from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Verdict
-from dissever.harness.runner import execute
 from dissever.harness.system import checked
 from dissever.systems.simulated import BUGS, SimulatedSystem
 
 FAULTS = ("partition", "kill", "pause")
-
-
-class Nobody:
-    def phase(self, name):
-        pass
-
-    def event(self, event):
-        pass
 
 
 @pytest.fixture
@@ -42,6 +31,7 @@ def run(tmp_path):
             system="simulated",
             workload=workload,
             faults=tuple(faults),
+            backend=SIMULATED,
             rate=rate,
             time_limit_s=time_limit_s,
             operation_limit_s=1,
@@ -49,13 +39,9 @@ def run(tmp_path):
             seed=seed,
             system_options={"bug": bug} if bug else {},
         )
-        system = SimulatedSystem()
-        system.check(options)
-        directory = tmp_path / f"{workload}-{seed}-{bug}"
-        directory.mkdir()
-        plan = make_plan(options, system, datetime.now(UTC))
-        assert execute(make_test(plan, system), directory, Nobody()).interruption == ""
-        return read_history(directory / store.HISTORY).history
+        ended = running.run(options, runs=tmp_path)
+        assert ended.interruption == ""
+        return ended.judged.history
 
     return run
 
