@@ -7,6 +7,8 @@ budget; past the budget it says unknown, and how far it got.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
+from typing import Final
 
 from dissever.checkers.compose import compose
 from dissever.checkers.evidence import Evidence
@@ -23,14 +25,16 @@ from dissever.checkers.linearizability import (
     Model,
 )
 from dissever.checkers.liveness import Liveness
-from dissever.checkers.log_patterns import LogPatterns, NodeLog
+from dissever.checkers.log_patterns import LogPatterns
+from dissever.checkers.run_checker import NodeLog, RunChecker
 from dissever.checkers.set import GrowOnlySet
 from dissever.checkers.stats import Stats
 
 __all__ = [
     "CAS_REGISTER",
-    "CHECKERS",
+    "EVERY_RUN",
     "MUTEX",
+    "OF_WORKLOADS",
     "REFUSED",
     "REGISTER",
     "SET",
@@ -44,15 +48,21 @@ __all__ = [
     "Misfit",
     "Model",
     "NodeLog",
+    "RunChecker",
     "Stats",
     "compose",
 ]
 
-CHECKERS: Mapping[str, str] = {
+FILES: Final = ("liveness", "stats", "evidence", "log_patterns")
+"""A new checker of every run is a file, and its name here. A workload names its own checkers."""
+
+_EVERY: Final = (import_module(f"{__name__}.{file}").RUN_CHECKER for file in FILES)
+
+EVERY_RUN: Final[Mapping[str, RunChecker]] = {each.name: each for each in _EVERY}
+"""The checkers that judge every run, by the name of their result."""
+
+OF_WORKLOADS: Final[Mapping[str, str]] = {
     "linearizable": "each operation takes effect at one instant between its question and answer",
     "set": "every acknowledged element is in the final reads, and nothing that was not asked for",
-    "stats": "what was asked and answered, how fast, and how fast the system came back",
-    "liveness": "a majority that healed makes progress, and in the end all hold the same",
-    "faults": "every fault left evidence that it took hold, and that it healed",
-    "logs": "no node's log or exit shows an assertion, a sanitizer report, a crash",
 }
+"""The checkers that workloads use, with one line on each."""

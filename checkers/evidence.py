@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from dissever.checkers.run_checker import RunChecker
 from dissever.harness.episodes import Actions, doubt_of, episodes_of
 from dissever.harness.history import History
 from dissever.harness.results import Budget, Result, Verdict
@@ -36,3 +37,10 @@ class Evidence:
             why = "; ".join((*doubts[:REASONS_MAX], *more))
         details = {"faults": len(found.faults), "doubts": doubts}
         return Result(checker=self.name, verdict=verdict, why=why, details=details)
+
+
+RUN_CHECKER: Final = RunChecker(
+    name="faults",
+    description="every fault left evidence that it took hold, and that it healed",
+    make=lambda actions, _: Evidence(actions),
+)

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
+from dissever.checkers.run_checker import RunChecker
 from dissever.harness.episodes import Actions, Episodes, Role, doubt_of, episodes_of, is_shown
 from dissever.harness.history import History, Operation
 from dissever.harness.recovery_names import ANOMALIES
@@ -86,3 +88,10 @@ def _anomaly(operation: Operation) -> Anomaly:
         summary=_sentence(operation),
         indices=operation.indices,
     )
+
+
+RUN_CHECKER: Final = RunChecker(
+    name="liveness",
+    description="a majority that healed makes progress, and in the end all hold the same",
+    make=lambda actions, _: Liveness(actions),
+)

@@ -13,26 +13,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dissever.checkers.run_checker import NodeLog, RunChecker
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
 
 LINES_SHOWN: Final = 5
 LINE_CHARACTERS_MAX: Final = 400
-
-
-@dataclass(frozen=True, slots=True)
-class NodeLog:
-    """
-    What one node left behind.
-
-    `lines` are of the file at `path`, the first one being line 1. `exit_signals` are the signals
-    that ended its processes, in order; exits that were no signal are not among them.
-    """
-
-    node: str
-    path: str
-    lines: Sequence[str] = ()
-    exit_signals: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +140,10 @@ def _anomaly(pattern: Pattern, log: NodeLog, found: Sequence[tuple[int, str]]) -
             for number, line in found[:LINES_SHOWN]
         ),
     )
+
+
+RUN_CHECKER: Final = RunChecker(
+    name="logs",
+    description="no node's log or exit shows an assertion, a sanitizer report, a crash",
+    make=lambda _, logs: LogPatterns(logs),
+)

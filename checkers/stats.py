@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from dissever.checkers.run_checker import RunChecker
 from dissever.harness.episodes import Actions, Episode, episodes_of
 from dissever.harness.history import History, MalformedHistory, Operation, Type
 from dissever.harness.latency import Successes, quantile
@@ -102,3 +103,10 @@ def _window(episode: Episode, inside: Sequence[Operation], successes: Successes)
 
 def _ms(span_ns: int | None) -> float | None:
     return None if span_ns is None else round(span_ns / NS_PER_MS, 3)
+
+
+RUN_CHECKER: Final = RunChecker(
+    name="stats",
+    description="what was asked and answered, how fast, and how fast the system came back",
+    make=lambda actions, _: Stats(actions),
+)

@@ -21,15 +21,7 @@ from typing import Final, TypeAlias
 from msgspec import structs
 
 from dissever import __version__
-from dissever.checkers import (
-    Evidence,
-    Linearizable,
-    Liveness,
-    LogPatterns,
-    NodeLog,
-    Stats,
-    compose,
-)
+from dissever.checkers import EVERY_RUN, Linearizable, NodeLog, compose
 from dissever.checkers.linearizability import model_named
 from dissever.harness import store
 from dissever.harness.history import History, MalformedHistory
@@ -90,12 +82,10 @@ def judge(run: Path) -> Judged:
         loaded = read_history(run / store.HISTORY)
     except MalformedHistory as error:
         return _unjudged(Subject.of(plan), "run", f"malformed: {error}")
+    logs = tuple(_node_logs(run, options.nodes))
     checkers: dict[str, Checker] = {
         **WORKLOADS[options.workload].checkers(options),
-        "liveness": Liveness(actions),
-        "stats": Stats(actions),
-        "faults": Evidence(actions),
-        "logs": LogPatterns(tuple(_node_logs(run, options.nodes))),
+        **{name: each.make(actions, logs) for name, each in EVERY_RUN.items()},
     }
     results = compose(checkers, loaded.history, Budget())
     interruption = store.read_outcome(run).interruption

@@ -142,7 +142,7 @@ def checkers(options: Options) -> Mapping[str, Checker]:
     return {"linearizable": Linearizable(CAS_REGISTER)}
 
 
-REGISTER = Workload(
+WORKLOAD = Workload(
     description="many registers: read, write, compare-and-set; is each one linearizable?",
     store="registers",
     operations=operations,

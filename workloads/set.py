@@ -83,7 +83,7 @@ def _adds() -> Any:
     return generator(elements())
 
 
-SET = Workload(
+WORKLOAD = Workload(
     description="a set that only grows: is every acknowledged element there in the end?",
     store="elements",
     operations=operations,

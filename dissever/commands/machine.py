@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dissever.checkers import CHECKERS
+from dissever.checkers import EVERY_RUN, OF_WORKLOADS
 from dissever.checkers.linearizability import MODELS
 from dissever.commands.output import EXIT_FAILED, print_json
 from dissever.diagnosis import Diagnosis, FaultCheck, diagnose
@@ -39,7 +39,13 @@ def list_(names: tuple[str, ...]) -> int:
             ("workloads", ((name, each.description) for name, each in WORKLOADS.items())),
             ("faults", ((name, each.description) for name, each in FAULTS.items())),
             ("triggers", ((name, each.description) for name, each in TRIGGERS.items())),
-            ("checkers", CHECKERS.items()),
+            (
+                "checkers",
+                [
+                    *OF_WORKLOADS.items(),
+                    *((name, each.description) for name, each in EVERY_RUN.items()),
+                ],
+            ),
             ("models", ((name, each.description) for name, each in MODELS.items())),
         )
     )

@@ -31,7 +31,7 @@ from dissever.harness.reader import read_history
 from dissever.harness.recovery_names import READY
 from dissever.harness.runner import RECOVERY, CannotRun, Test, execute
 from dissever.systems.simulated import SimulatedSystem
-from dissever.workloads.register import REGISTER
+from dissever.workloads.register import WORKLOAD as REGISTER
 
 FILES = {store.HISTORY, store.SCHEDULE, store.NODES}
 
