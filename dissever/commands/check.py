@@ -42,8 +42,8 @@ def check(path: Path, model: str, keyed: bool, html: Path | None, is_json: bool)
     """
     Judge a run directory, or a history file from anywhere.
 
-    A file may be JSON lines, Jepsen's or Knossos' EDN, or one of Porcupine's texts. The content
-    decides which it is, not the name. `dissever list` names the models.
+    A file may be JSON lines, a JSON array, Jepsen's or Knossos' EDN, or one of Porcupine's texts.
+    The content decides which it is, not the name. `dissever list` names the models.
 
     \b
     dissever check runs/latest
