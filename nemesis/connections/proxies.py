@@ -20,6 +20,7 @@ import logging
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -28,8 +29,7 @@ from dissever.nemesis.abilities import WithHosts
 from dissever.nemesis.host_commands import UP_LIMIT_S, comes_up, run
 from dissever.nemesis.partitions.grudges import Link
 from dissever.nemesis.probes import ECHO_PORT, Probes
-from dissever.nemesis.toxiproxy import Proxy, Toxic, Toxiproxy, Unreachable, Wedged, server
-from dissever.nemesis.toxiproxy.transport import CALL_LIMIT_S
+from dissever.nemesis.toxiproxy import CALL_LIMIT_S, NoAnswer, Proxy, Toxic, Toxiproxy, server
 
 __all__ = ["CONTROL_PORT", "Proxies", "redirection", "traffic"]
 
@@ -156,12 +156,12 @@ class Proxies:
         async with self._turns[node]:
             try:
                 await self._servers[node].apply(self._wanted(node))
-            except (Wedged, Unreachable) as error:
+            except NoAnswer as error:
                 log.warning("%s: %s: it is replaced", node, error)
                 self._replaced[node] += 1
                 with await self._cluster.dial(node, REPLACE_PORT, UP_LIMIT_S) as connection:
                     await asyncio.get_running_loop().sock_recv(connection, 1)
-                await self._come_up(node)
+                await comes_up(self._servers[node].proxies)
                 await self._servers[node].apply(self._wanted(node))
 
     def _wanted(self, node: str) -> list[Proxy]:
@@ -177,24 +177,14 @@ class Proxies:
         command = [there, "-host", "0.0.0.0", "-port", str(CONTROL_PORT)]
         argv = [self._cluster.python, "-I", "-S", "-c", KEEP, str(REPLACE_PORT), *command]
         await self._cluster.spawn(node, "toxiproxy", argv)
-        loop = asyncio.get_running_loop()
-
-        def dial() -> socket.socket:
-            """From a thread: the cluster belongs to the loop."""
-            dialing = self._cluster.dial(node, CONTROL_PORT, CALL_LIMIT_S)
-            return asyncio.run_coroutine_threadsafe(dialing, loop).result(2 * CALL_LIMIT_S)
-
+        dial = partial(self._cluster.dial, node, CONTROL_PORT, CALL_LIMIT_S)
         self._servers[node] = Toxiproxy(dial, ANSWER_LIMIT_S)
-        await self._come_up(node)
+        await comes_up(self._servers[node].proxies)
         own = self._cluster.address(node)
         for peer, name, listen, alias, _ in self._table(node):
             upstream = f"{self._cluster.address(peer)}:{alias}"
             self._proxies[node][name] = Proxy(name, f"{own}:{listen}", upstream)
         await self._align(node)
-
-    async def _come_up(self, node: str) -> None:
-        """Wait until the server of a node answers. Raises Unreachable when it does not."""
-        await comes_up(self._servers[node].version)
 
     async def _redirect(self, node: str) -> None:
         setting = "/proc/sys/net/ipv4/tcp_syn_retries"  # Containers are made with it.

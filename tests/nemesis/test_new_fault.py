@@ -14,7 +14,7 @@ from dissever.harness import clock
 from dissever.harness.cluster.simulated import SimulatedCluster
 from dissever.harness.generator import any_of, clients, phases
 from dissever.harness.history import Event, History
-from dissever.harness.interpreter import Limits, interpret
+from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.missing import Missing
 from dissever.harness.results import Budget, Verdict
 from dissever.nemesis import (
@@ -122,7 +122,7 @@ def test_it_is_planned_played_and_leaves_evidence(nap: Fault, tmp_path: Path) ->
             nemeses=make_nemeses(["nap", "partition"], Environment(cluster, None, 1), registry),
             rng=Random(1),
             record=events.append,
-            limits=Limits(),
+            limits=TimeLimits(),
         )
 
     clock.run(main(), is_virtual=True)
