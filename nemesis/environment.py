@@ -20,15 +20,13 @@ from dissever.harness.system import (
     Primaries,
     Upgrades,
 )
-from dissever.nemesis.aiming import Aiming
+from dissever.nemesis.aiming import Aiming, Ledger
 from dissever.nemesis.connections.proxies import Proxies
-from dissever.nemesis.ledger import Ledger
 from dissever.nemesis.needs import Offer
 from dissever.nemesis.nodes.processes import Answers
 from dissever.nemesis.packets.bursts import Bursts
 from dissever.nemesis.packets.rules import Packets
 from dissever.nemesis.partitions.cuts import Cuts
-from dissever.nemesis.probes import Probes
 
 __all__ = ["CLIENTS", "CLIENT_CUT_NAME", "Environment", "Site"]
 
@@ -91,8 +89,7 @@ class Site:
         self.seed = environment.seed
         self.down = Ledger(cluster.nodes, environment.budget)
         self.cuts = Cuts(cluster)
-        self.probes = Probes(cluster)
-        self.proxies = Proxies(cluster, self.probes, environment.peer_ports)
+        self.proxies = Proxies(cluster, environment.peer_ports)
         self.packets = Packets(cluster)
         self.bursts = Bursts(cluster)
         self.aiming = Aiming(cluster, environment.primaries, environment.members)

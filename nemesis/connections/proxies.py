@@ -25,16 +25,16 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from dissever.harness.cluster.hosts import SYN_RETRIES
-from dissever.nemesis.abilities import WithHosts
-from dissever.nemesis.host_commands import UP_LIMIT_S, comes_up, run
+from dissever.nemesis.abilities import AbleCluster
+from dissever.nemesis.host_commands import UP_LIMIT_S, Helper, comes_up, run
 from dissever.nemesis.partitions.grudges import Link
-from dissever.nemesis.probes import ECHO_PORT, Probes
 from dissever.nemesis.toxiproxy import CALL_LIMIT_S, NoAnswer, Proxy, Toxic, Toxiproxy, server
 
 __all__ = ["CONTROL_PORT", "Proxies", "redirection", "traffic"]
 
 log = logging.getLogger(__name__)
 
+ECHO_PORT: Final = 20_007
 CONTROL_PORT: Final = 8474
 REPLACE_PORT: Final = 8475
 LISTEN_FROM: Final = 21_000
@@ -63,6 +63,24 @@ while True:
 """
 """Runs a program, and replaces it by another whenever somebody connects."""
 
+ECHO: Final = """
+import socketserver, sys
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while data := self.request.recv(1 << 16):
+            self.request.sendall(data)
+
+class Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    def handle_error(self, request, client_address):
+        pass  # A connection that a fault has reset.
+
+Server(("0.0.0.0", int(sys.argv[1])), Echo).serve_forever()
+"""
+"""Answers on each host when toxics are measured, so that no node's own process takes part."""
+
 
 class Proxies:
     """
@@ -73,10 +91,10 @@ class Proxies:
     for a peer that takes nothing. The connections through that server end with it.
     """
 
-    def __init__(self, cluster: WithHosts, probes: Probes, ports: Sequence[int]) -> None:
+    def __init__(self, cluster: AbleCluster, ports: Sequence[int]) -> None:
         """`ports`: where nodes listen for each other."""
         self._cluster = cluster
-        self._probes = probes
+        self._echoes = Helper(cluster, "echo", ECHO, ECHO_PORT, self._knock)
         self._ports = tuple(ports)
         self._laying = asyncio.Lock()
         self._turns = {node: asyncio.Lock() for node in cluster.nodes}
@@ -107,7 +125,7 @@ class Proxies:
             program = await asyncio.to_thread(server.find)
             if not isinstance(program, Path):
                 raise OSError(0, f"{program.reason}; {program.remedy}")
-            await self._probes.lay()
+            await self._echoes.lay()
             nodes = self._cluster.nodes
             await asyncio.gather(*(self._serve(node, program) for node in nodes))
             await asyncio.gather(*(self._redirect(node) for node in nodes))
@@ -170,6 +188,9 @@ class Proxies:
             replace(proxy, toxics=tuple(t for fault in faults for t in fault.get(name, ())))
             for name, proxy in self._proxies[node].items()
         ]
+
+    async def _knock(self, node: str) -> None:
+        (await self._cluster.dial(node, ECHO_PORT, UP_LIMIT_S)).close()
 
     async def _serve(self, node: str, program: Path) -> None:
         """Start the server of a node, with a proxy for each peer and port."""

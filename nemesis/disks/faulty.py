@@ -20,11 +20,10 @@ from typing import Any, Final
 import msgspec
 
 from dissever.harness.cluster import Disks, HostCommands, Hosts, Processes
-from dissever.nemesis import host_scripts
-from dissever.nemesis.abilities import WithDisks
+from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.environment import Site
 from dissever.nemesis.fault import Fault, Heals
-from dissever.nemesis.host_commands import run
+from dissever.nemesis.host_commands import run, run_script
 from dissever.nemesis.needs import Need
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
@@ -42,7 +41,7 @@ from dissever.nemesis.parameters import (
     one_of,
 )
 
-__all__ = ["FAULTY_DISKS", "ask"]
+__all__ = ["FAULTY_DISKS", "ask", "probe_write"]
 
 PAGES = 1
 """Few, since each may have to wait."""
@@ -52,6 +51,56 @@ TRIES = 200
 
 HIT_LIMIT_S = 3.0
 """A rule must hit something in this time; our own calls count."""
+
+
+PROBE_WRITE = """
+import errno, json, os, sys, time
+path, size, tries = sys.argv[1] + "/.probe", int(sys.argv[2]) * 4096, int(sys.argv[3])
+
+def attempt():
+    probe = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.posix_fallocate(probe, 0, size)
+        os.write(probe, bytes(size))
+        os.fsync(probe)
+    finally:
+        os.close(probe)
+
+failure, count = None, 0
+while count < tries and failure is None:
+    count, began = count + 1, time.monotonic()
+    try:
+        attempt()
+    except OSError as error:
+        failure = errno.errorcode.get(error.errno, str(error.errno))
+took_ms = round((time.monotonic() - began) * 1000, 3)
+try:
+    os.unlink(path)
+except OSError:
+    pass
+print(json.dumps({"error": failure, "tries": count, "took_ms": took_ms}))
+"""
+"""
+`DIRECTORY PAGES TRIES`: allocates and writes them and syncs, TRIES times or until that fails; which
+error that met, after how many tries, and how long the last one took.
+"""
+
+READ_ALL = """
+import errno, glob, json, sys, time
+began, failure, count = time.monotonic(), None, 0
+for path in sorted(glob.glob(sys.argv[1] + "/*")):
+    try:
+        with open(path, "rb", buffering=0) as file:
+            while got := file.read(1 << 20):
+                count += len(got)
+    except FileNotFoundError:
+        continue  # It is the system that comes and goes with its files.
+    except OSError as error:
+        failure = errno.errorcode.get(error.errno, str(error.errno))
+took_ms = round((time.monotonic() - began) * 1000, 3)
+print(json.dumps({"error": failure, "bytes": count, "took_ms": took_ms}))
+"""
+"""`DIRECTORY …`: reads every file; which error that met."""
 
 
 class FaultyDisk:
@@ -72,7 +121,7 @@ class FaultyDisk:
         restarts: bool,
         script: str,
     ) -> None:
-        self._cluster: WithDisks = site.cluster
+        self._cluster: AbleCluster = site.cluster
         self._down = site.down
         self._name = fault.name
         self._words = words
@@ -117,10 +166,11 @@ class FaultyDisk:
 
     async def _probe(self, node: str, tries: int = 1) -> dict[str, Any]:
         arguments = (self._cluster.disk(node).path, PAGES, tries)
-        return await host_scripts.run(self._cluster, node, self._script, *arguments)
+        printed: dict[str, Any] = await run_script(self._cluster, node, self._script, *arguments)
+        return printed
 
 
-async def ask(cluster: WithDisks, node: str, *words: str) -> dict[str, Any]:
+async def ask(cluster: AbleCluster, node: str, *words: str) -> dict[str, Any]:
     """
     Ask a node's faultfs; requests and answers are in native/faultfs/faultfs.c.
 
@@ -132,6 +182,14 @@ async def ask(cluster: WithDisks, node: str, *words: str) -> dict[str, Any]:
     return answer
 
 
+async def probe_write(cluster: AbleCluster, node: str, pages: int) -> dict[str, Any]:
+    """Write to a node's disk, once: see `PROBE_WRITE`. Raises OSError."""
+    printed: dict[str, Any] = await run_script(
+        cluster, node, PROBE_WRITE, cluster.disk(node).path, pages, 1
+    )
+    return printed
+
+
 def _faulty(
     name: str,
     description: str,
@@ -140,7 +198,7 @@ def _faulty(
     *,
     tries: int = TRIES,
     is_damage: bool = False,
-    script: str = host_scripts.PROBE_WRITE,
+    script: str = PROBE_WRITE,
     healed: str = "the rule is gone, and a write goes through",
 ) -> Fault:
     """
@@ -239,7 +297,7 @@ FAULTY_DISKS: Final[tuple[Fault, ...]] = (
         ("do=flip", "op=read"),
         tries=1,
         is_damage=True,
-        script=host_scripts.READ_ALL,
+        script=READ_ALL,
         healed="the rule is gone, and every file reads without an error",
     ),
 )

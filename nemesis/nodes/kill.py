@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from dissever.harness.cluster import NodeStatus, Processes
 from dissever.harness.episodes import Action, Effect, Role
-from dissever.nemesis.abilities import WithProcesses
+from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.fault import Fault, Heals, steps
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import PerNode
@@ -36,7 +36,7 @@ CRASHES_SEEN = 3
 class Kill:
     """SIGKILL; a `NodeFault`."""
 
-    def __init__(self, cluster: WithProcesses) -> None:
+    def __init__(self, cluster: AbleCluster) -> None:
         self._cluster = cluster
         self._before: dict[str, NodeStatus] = {}
 
@@ -62,7 +62,7 @@ class Stop(Kill):
 class CrashLoop(Kill):
     """Kill and start without end. A node is healed once one process stays."""
 
-    def __init__(self, cluster: WithProcesses) -> None:
+    def __init__(self, cluster: AbleCluster) -> None:
         super().__init__(cluster)
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._crashes: dict[str, int] = {}

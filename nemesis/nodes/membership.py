@@ -14,7 +14,7 @@ from typing import Any
 from dissever.harness.cluster import Processes
 from dissever.harness.episodes import Effect
 from dissever.harness.system import Members, Role
-from dissever.nemesis.abilities import WithProcesses
+from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.fault import Fault, Heals, steps
 from dissever.nemesis.needs import Offer
 from dissever.nemesis.nodes import processes
@@ -32,7 +32,7 @@ GLANCE_S = 0.05
 class _Membership:
     """What all of these share; each is a `NodeFault`."""
 
-    def __init__(self, cluster: WithProcesses, members: Members) -> None:
+    def __init__(self, cluster: AbleCluster, members: Members) -> None:
         self._cluster = cluster
         self._members = members
 
@@ -99,7 +99,7 @@ class Transfer(_Membership):
     Several nodes lead in turn.
     """
 
-    def __init__(self, cluster: WithProcesses, members: Members) -> None:
+    def __init__(self, cluster: AbleCluster, members: Members) -> None:
         super().__init__(cluster, members)
         self._turn = asyncio.Lock()
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from dissever.harness.cluster import NodeState, Processes
 from dissever.harness.episodes import Action, Effect, Role
-from dissever.nemesis.abilities import WithProcesses
+from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import PerNode
@@ -26,7 +26,7 @@ __all__ = ["PAUSE"]
 class Pause:
     """SIGSTOP; a `NodeFault`."""
 
-    def __init__(self, cluster: WithProcesses, answers: Answers | None) -> None:
+    def __init__(self, cluster: AbleCluster, answers: Answers | None) -> None:
         self._cluster = cluster
         self._answers = answers
 

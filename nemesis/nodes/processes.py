@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from dissever.harness.cluster import NodeState, NodeStatus
-from dissever.nemesis.abilities import WithProcesses
+from dissever.nemesis.abilities import AbleCluster
 
 __all__ = [
     "Answers",
@@ -70,7 +70,7 @@ def as_json(seen: Iterable[NodeEvidence]) -> dict[str, Any]:
     }
 
 
-async def kill(cluster: WithProcesses, node: str) -> NodeEvidence:
+async def kill(cluster: AbleCluster, node: str) -> NodeEvidence:
     """SIGKILL: so when a process was there, and is gone by that very signal."""
     before, began = await cluster.status(node), _now()
     await cluster.kill(node)
@@ -80,7 +80,7 @@ async def kill(cluster: WithProcesses, node: str) -> NodeEvidence:
     return NodeEvidence(node, is_so, after, {"pid": before.pid, "took_ms": _since_ms(began)})
 
 
-async def stop(cluster: WithProcesses, node: str, grace_s: float) -> NodeEvidence:
+async def stop(cluster: AbleCluster, node: str, grace_s: float) -> NodeEvidence:
     """SIGTERM: so when a process was there, and ended before the grace time was over."""
     before, began = await cluster.status(node), _now()
     await cluster.stop(node, grace_s)
@@ -90,7 +90,7 @@ async def stop(cluster: WithProcesses, node: str, grace_s: float) -> NodeEvidenc
     return NodeEvidence(node, is_so, after, {"pid": before.pid, "took_ms": _since_ms(began)})
 
 
-async def start(cluster: WithProcesses, node: str, killed: NodeStatus | None) -> NodeEvidence:
+async def start(cluster: AbleCluster, node: str, killed: NodeStatus | None) -> NodeEvidence:
     """
     Start: so when a process runs that is not the one that was killed.
 
@@ -106,7 +106,7 @@ async def start(cluster: WithProcesses, node: str, killed: NodeStatus | None) ->
     return NodeEvidence(node, is_so, after, facts)
 
 
-async def pause(cluster: WithProcesses, node: str, answers: Answers | None) -> NodeEvidence:
+async def pause(cluster: AbleCluster, node: str, answers: Answers | None) -> NodeEvidence:
     """SIGSTOP: so when the kernel says that it stands still, and it does not answer."""
     before, began = await cluster.status(node), _now()
     await cluster.pause(node)
@@ -119,7 +119,7 @@ async def pause(cluster: WithProcesses, node: str, answers: Answers | None) -> N
     return NodeEvidence(node, is_so, after, facts)
 
 
-async def resume(cluster: WithProcesses, node: str, answers: Answers | None) -> NodeEvidence:
+async def resume(cluster: AbleCluster, node: str, answers: Answers | None) -> NodeEvidence:
     """SIGCONT: so when the kernel says that it runs, and it answers again."""
     began = _now()
     await cluster.resume(node)

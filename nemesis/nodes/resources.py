@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from dissever.harness.cluster import NodeState, Processes, ResourceLimits
-from dissever.nemesis.abilities import WithLimits
+from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.needs import Need
 from dissever.nemesis.nodes.node_fault import PerNode
@@ -38,7 +38,7 @@ class _Limit:
 
     controller = ""
 
-    def __init__(self, cluster: WithLimits) -> None:
+    def __init__(self, cluster: AbleCluster) -> None:
         self._cluster = cluster
 
     async def undo(self, node: str) -> NodeEvidence:

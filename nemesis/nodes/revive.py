@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from dissever.harness.cluster import NodeState
-from dissever.nemesis.abilities import WithProcesses
+from dissever.nemesis.abilities import AbleCluster
+from dissever.nemesis.aiming import Ledger
 from dissever.nemesis.environment import Site
 from dissever.nemesis.fault import FaultEvidence, Injector
-from dissever.nemesis.ledger import Ledger
 from dissever.nemesis.nodes.processes import NodeEvidence, as_json
 from dissever.nemesis.requests import Request
 
@@ -24,7 +24,7 @@ __all__ = ["Reviving", "revive"]
 log = logging.getLogger(__name__)
 
 
-async def revive(cluster: WithProcesses, down: Ledger, node: str) -> dict[str, Any]:
+async def revive(cluster: AbleCluster, down: Ledger, node: str) -> dict[str, Any]:
     """Start the node if it has ended and no fault holds it down; what the history says of it."""
     status = await cluster.status(node)
     if status.state is not NodeState.GONE or node in down.reasons:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from dissever.nemesis.abilities import WithHosts
+from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.host_commands import run
 from dissever.nemesis.packets import loss, shaping
 from dissever.nemesis.packets.shaping import Means
@@ -27,7 +27,7 @@ FREED_LIMIT_S: Final = 15.0
 class Packets:
     """Puts a fault of packets on links, reads its counters, takes it off again."""
 
-    def __init__(self, cluster: WithHosts) -> None:
+    def __init__(self, cluster: AbleCluster) -> None:
         self._cluster = cluster
         self._holder = ""
         self._freed = asyncio.Condition()
