@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from dissever.harness.cluster import NodeState
@@ -21,14 +20,13 @@ from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import (
     Choice,
-    LinkChoice,
     TargetSpec,
     choose,
     choose_links,
     minority_size,
 )
 
-__all__ = ["Aim", "Aiming", "Ledger", "known_primaries"]
+__all__ = ["Aiming", "Ledger", "known_primaries"]
 
 log = logging.getLogger(__name__)
 
@@ -88,18 +86,6 @@ class Ledger:
             raise errors[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Aim:
-    """
-    The nodes to strike, already entered in a ledger.
-
-    `notes` says, for the history, where the request was not followed to the letter.
-    """
-
-    targets: tuple[str, ...]
-    notes: Mapping[str, str]
-
-
 class Aiming:
     """Chooses targets on one cluster; `primaries` and `members` are None where there are none."""
 
@@ -116,7 +102,7 @@ class Aiming:
 
     async def nodes(
         self, request: Request, fault: str, ledger: Ledger, avoided: Ledger | None = None
-    ) -> Aim:
+    ) -> Choice:
         """
         Choose among the nodes that run and are not struck, within the budget, and enter them.
 
@@ -149,9 +135,9 @@ class Aiming:
             targets = tuple(node for node in targets if node in drawn)
         notes = _notes(choice, targets, ledger)
         ledger.take(fault, targets)
-        return Aim(targets, notes)
+        return Choice(targets, notes)
 
-    async def links(self, request: Request) -> LinkChoice:
+    async def links(self, request: Request) -> Choice:
         """
         Choose the links that a request means; any node may be at their ends.
 
@@ -184,9 +170,7 @@ async def _in_time(what: str, ask: Callable[[], Awaitable[T]], otherwise: T) -> 
 
 def _notes(choice: Choice, targets: tuple[str, ...], ledger: Ledger) -> dict[str, str]:
     """Why fewer or other nodes were taken; asked before they are entered."""
-    notes = {}
-    if choice.fallback and targets:
-        notes["fallback"] = choice.fallback
+    notes = dict(choice.notes) if targets else {}
     wanted, budget = len(choice.targets), f"the budget is {ledger.budget} down at a time"
     if not choice.targets:
         struck = ", or all are struck already" if ledger.reasons else ""

@@ -11,10 +11,10 @@ nobody was struck: then there is neither a fault nor evidence of one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from functools import reduce
 from operator import or_
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -23,7 +23,7 @@ from dissever.harness.cluster import Hosts
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.episodes import Action, Role
 from dissever.harness.missing import Missing
-from dissever.nemesis.environment import Environment, Site
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence
 from dissever.nemesis.faults import FAULTS, Registry, healing_order, parse
 from dissever.nemesis.needs import Offer, missing, not_made, not_offered
@@ -47,12 +47,11 @@ def make_nemeses(
         ValueError: For a name that there is not.
     """
     asked = healing_order(faults, registry)
-    site = Site(environment)
-    made: dict[str, Nemesis] = {fault.name: Dispatcher(fault, site) for fault in asked}
+    made: dict[str, Nemesis] = {fault.name: Dispatcher(fault, environment) for fault in asked}
     if environment.watched is not None:
         watched = environment.watched
         made = {name: Triggered(nemesis, watched) for name, nemesis in made.items()}
-    last = Dispatcher(MAJORITY_ONLY_FAULT, site)
+    last = Dispatcher(MAJORITY_ONLY_FAULT, environment)
     return {**made, MAJORITY_ONLY_FAULT.name: last} if made else {}
 
 
@@ -82,16 +81,10 @@ def actions(faults: Iterable[str], registry: Registry = FAULTS) -> dict[str, dic
     return {fault.name: dict(fault.actions) for fault in every}
 
 
-class _Continues(Protocol):
-    """An injector of a fault with a step between injection and healing."""
-
-    def go_on(self) -> Awaitable[FaultEvidence]: ...
-
-
 class Dispatcher:
     """Implements `Nemesis` for one fault, as its record says."""
 
-    def __init__(self, fault: Fault, site: Site) -> None:
+    def __init__(self, fault: Fault, site: Environment) -> None:
         self._fault = fault
         self._site = site
         self._made: Any = None
@@ -132,8 +125,7 @@ class Dispatcher:
         if action.role is Role.HEAL:
             seen = await self._injector.heal()
             return _completion(invocation, {}, "healed", seen)
-        continues: _Continues = self._injector
-        return _completion(invocation, {}, "held", await continues.go_on())
+        return _completion(invocation, {}, "held", await self._injector.go_on())
 
     async def heal(self) -> None:
         """Undo whatever is in force, and look at nothing."""

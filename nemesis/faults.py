@@ -19,10 +19,9 @@ from dissever.nemesis.disks.full import DISK_FULL
 from dissever.nemesis.disks.power_failure import POWER_FAILURE
 from dissever.nemesis.disks.truncate import DISK_TRUNCATE
 from dissever.nemesis.fault import Fault, FaultSpec
-from dissever.nemesis.nodes.kill import CRASH_LOOP, KILL, STOP
 from dissever.nemesis.nodes.membership import DEMOTE, REMOVE_MEMBER, REPLACE_MEMBER, TRANSFER
-from dissever.nemesis.nodes.pause import PAUSE
 from dissever.nemesis.nodes.resources import LIMIT_CPU, LIMIT_MEMORY
+from dissever.nemesis.nodes.signals import CRASH_LOOP, KILL, PAUSE, STOP
 from dissever.nemesis.nodes.upgrade import UPGRADE
 from dissever.nemesis.packets.fault import PACKETS
 from dissever.nemesis.partitions.deposed_leader import DEPOSED_LEADER

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from dissever.nemesis.abilities import AbleCluster
 
-__all__ = ["BURST_S", "UP_LIMIT_S", "Helper", "comes_up", "run", "run_script"]
+__all__ = ["BURST_S", "UP_LIMIT_S", "Helper", "comes_up", "counted", "run", "run_script"]
 
 UP_LIMIT_S: Final = 10.0
 _GLANCE_S: Final = 0.01
@@ -50,6 +50,17 @@ async def run_script(cluster: AbleCluster, node: str, script: str, *arguments: o
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise OSError(0, f"{node}: a script on its host failed: {last}")
     return json.loads(done.stdout) if done.stdout else None
+
+
+def counted(listing: str) -> list[tuple[str, int]]:
+    """The comment and the packets of each rule that counts, from `nft -j list table`."""
+    rules = (each["rule"] for each in json.loads(listing)["nftables"] if "rule" in each)
+    return [
+        (rule.get("comment", ""), part["counter"]["packets"])
+        for rule in rules
+        for part in rule["expr"]
+        if "counter" in part
+    ]
 
 
 async def comes_up(ask: Callable[[], Awaitable[object]]) -> None:

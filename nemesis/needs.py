@@ -75,7 +75,9 @@ def not_offered(offer: Offer, offered: Mapping[Offer, bool], nodes: int) -> Miss
     if offer is Offer.ROOM:
         reason = f"none of {nodes} nodes may be down at a time"
         return Missing(reason, "run with at least 3 nodes, or with a greater budget")
-    return _NOT_OFFERED[offer]
+    is_unsaid = offer is Offer.BUILDS
+    remedy = "--set upgrade-to=VERSION" if is_unsaid else "choose another fault"
+    return Missing(_NOT_OFFERED[offer], remedy)
 
 
 def not_made(hosts: Hosts, cluster: Any) -> Missing | None:
@@ -100,41 +102,13 @@ _NOT_SIMULATED: Mapping[Offer, str] = {
     Offer.BUILDS: "the simulated system has one version",
 }
 
-_NOT_OFFERED: Mapping[Offer, Missing] = {
-    Offer.LEADERS: Missing("the system has no leaders", "choose another fault"),
-    Offer.MEMBERS: Missing("the system has no members to change", "choose another fault"),
-    Offer.BUILDS: Missing(
-        "it was not said which version nodes are upgraded to", "--set upgrade-to=VERSION"
-    ),
-    Offer.PEER_PORTS: Missing(
-        "the system does not say on which ports its nodes hear each other", "choose another fault"
-    ),
-    Offer.CLIENT_PORTS: Missing(
-        "the system does not say on which ports its nodes serve clients", "choose another fault"
-    ),
+_NOT_OFFERED: Mapping[Offer, str] = {
+    Offer.LEADERS: "the system has no leaders",
+    Offer.MEMBERS: "the system has no members to change",
+    Offer.BUILDS: "it was not said which version nodes are upgraded to",
+    Offer.PEER_PORTS: "the system does not say on which ports its nodes hear each other",
+    Offer.CLIENT_PORTS: "the system does not say on which ports its nodes serve clients",
 }
-
-
-def _cgroups(backend: Backend) -> Missing | None:
-    if backend is Backend.CONTAINERS:
-        return backends.missing_limits()
-    return cgroups.probe()
-
-
-def _toxiproxy(backend: Backend) -> Missing | None:
-    found = server.find()
-    return found if isinstance(found, Missing) else None
-
-
-def _clocks(backend: Backend) -> Missing | None:
-    """The images of containers have it."""
-    return clock.missing() if backend is Backend.NAMESPACES else None
-
-
-def _faultfs(backend: Backend) -> Missing | None:
-    if backend is Backend.CONTAINERS:
-        return backends.missing_faulty_disks()
-    return faultfs.missing()
 
 
 def _tried(trial: host_trials.Trial) -> Callable[[Backend], Missing | None]:
@@ -142,10 +116,15 @@ def _tried(trial: host_trials.Trial) -> Callable[[Backend], Missing | None]:
 
 
 _TRIALS: Mapping[Need, Callable[[Backend], Missing | None]] = {
-    Need.CGROUPS: _cgroups,
-    Need.TOXIPROXY: _toxiproxy,
-    Need.CLOCKS: _clocks,
-    Need.FAULTFS: _faultfs,
+    Need.CGROUPS: lambda backend: (
+        backends.missing_limits() if backend is Backend.CONTAINERS else cgroups.probe()
+    ),
+    Need.TOXIPROXY: lambda _: found if isinstance(found := server.find(), Missing) else None,
+    # The images of containers have it.
+    Need.CLOCKS: lambda backend: clock.missing() if backend is Backend.NAMESPACES else None,
+    Need.FAULTFS: lambda backend: (
+        backends.missing_faulty_disks() if backend is Backend.CONTAINERS else faultfs.missing()
+    ),
     Need.LOSS: _tried(host_trials.LOSS),
     Need.TBF: _tried(host_trials.TBF),
     Need.NETEM: _tried(host_trials.NETEM),

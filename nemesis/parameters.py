@@ -18,9 +18,7 @@ __all__ = [
     "Draw",
     "Parameter",
     "Settings",
-    "always",
     "choice",
-    "flag",
     "log_uniform",
     "number",
     "one_of",
@@ -124,18 +122,6 @@ def choice(
 
     accepts = f"{'with words ' if is_list else ''}out of {', '.join(values)}"
     return Parameter(name, description, accepts, is_valid, drawn, default)
-
-
-def flag(name: str, description: str, drawn: Draw | None = None) -> Parameter:
-    """True or false."""
-    usual = drawn.middle if drawn else False
-    accepts = "true or false"
-    return Parameter(name, description, accepts, lambda v: isinstance(v, bool), drawn, usual)
-
-
-def always(value: Any) -> Draw:
-    """The same value every time."""
-    return Draw(str(value), lambda _: value, value)
 
 
 def one_of(*values: Any) -> Draw:

@@ -11,7 +11,7 @@ Source: Jepsen, `nemesis/combined.clj`, `db-nodes`; the minority of an even numb
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import permutations
 from random import Random
@@ -26,7 +26,6 @@ __all__ = [
     "NODE_TARGETS",
     "WAY",
     "Choice",
-    "LinkChoice",
     "TargetSpec",
     "Way",
     "choose",
@@ -87,24 +86,16 @@ WAY: Final[Parameter] = choice(
 
 
 @dataclass(frozen=True, slots=True)
-class LinkChoice:
-    """The links to strike, sorted, and the nodes that they are about."""
-
-    links: tuple[Link, ...]
-    targets: tuple[str, ...]
-    notes: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Choice:
     """
-    The nodes to strike, in the order of the cluster.
+    The nodes to strike, in the order of the cluster, or those that the `links` to strike are about.
 
-    `fallback` says why others were taken than those that the spec means; None when it was followed.
+    `notes` says, for the history, where the request was not followed to the letter.
     """
 
     targets: tuple[str, ...]
-    fallback: str | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
 
 
 def minority_size(count: int) -> int:
@@ -123,12 +114,8 @@ def target_count(spec: TargetSpec, count: int) -> int:
         TargetSpec.ONE: min(1, count),
         TargetSpec.MINORITY: minority_size(count),
         TargetSpec.MAJORITY: majority_size(count),
-        TargetSpec.ALL: count,
-        TargetSpec.LEADER: count,
         TargetSpec.FOLLOWERS: max(0, count - 1),
-        TargetSpec.VOTERS: count,
-        TargetSpec.STAND_BYS: count,
-    }[spec]
+    }.get(spec, count)
 
 
 def choose(
@@ -180,10 +167,11 @@ def choose(
         meant, size = up, target_count(spec, len(nodes))
     size = min(size, len(meant)) if limit is None else min(size, len(meant), max(0, limit))
     drawn = set(rng.sample(meant, size))
-    return Choice(tuple(node for node in nodes if node in drawn), fallback if drawn else None)
+    notes = {"fallback": fallback} if fallback and drawn else {}
+    return Choice(tuple(node for node in nodes if node in drawn), notes)
 
 
-def choose_links(request: Request, nodes: Sequence[str], *, leading: Collection[str]) -> LinkChoice:
+def choose_links(request: Request, nodes: Sequence[str], *, leading: Collection[str]) -> Choice:
     """
     The links that a request means.
 
@@ -200,7 +188,7 @@ def choose_links(request: Request, nodes: Sequence[str], *, leading: Collection[
         if way is Way.BOTH:
             links.add((destination, source))
         ends = {source, destination}
-        return LinkChoice(tuple(sorted(links)), tuple(n for n in nodes if n in ends))
+        return Choice(tuple(n for n in nodes if n in ends), links=tuple(sorted(links)))
     meant = TargetSpec(request.spec) if request.targets is None else request.targets
     limit = max(1, minority_size(len(nodes))) if meant is TargetSpec.LEADER else None
     chosen = choose(meant, nodes, primaries=leading, excluded=(), rng=rng, limit=limit)
@@ -211,8 +199,7 @@ def choose_links(request: Request, nodes: Sequence[str], *, leading: Collection[
         if (way is not Way.IN and source in inside)
         or (way is not Way.OUT and destination in inside)
     }
-    notes = {"fallback": chosen.fallback} if chosen.fallback else {}
-    return LinkChoice(tuple(sorted(links)), chosen.targets, notes)
+    return replace(chosen, links=tuple(sorted(links)))
 
 
 def _named(names: Collection[str], nodes: Sequence[str], excluded: Collection[str]) -> list[str]:

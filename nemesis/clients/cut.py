@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import socket
 from collections.abc import Sequence
@@ -24,9 +23,9 @@ from typing import Final
 
 from dissever.harness.cluster import HostCommands, NodeState, Processes, Sockets, backends
 from dissever.nemesis.abilities import AbleCluster
-from dissever.nemesis.environment import CLIENT_CUT_NAME, CLIENTS, Site
+from dissever.nemesis.environment import CLIENT_CUT_NAME, CLIENTS, Environment
 from dissever.nemesis.fault import Fault, Heals
-from dissever.nemesis.host_commands import run
+from dissever.nemesis.host_commands import counted, run
 from dissever.nemesis.needs import Need, Offer
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import PerNode
@@ -53,7 +52,7 @@ NFT: Final = ("nft", "-f", "-")
 _TABLE: Final = "inet dissever_clients"
 
 COUNTERS: Final = ("nft", "-j", "list", "table", *_TABLE.split())
-"""The command that prints what `dropped` reads; it fails when nothing is cut."""
+"""The command that prints the counters; it fails when nothing is cut."""
 
 HEAL: Final = f"add table {_TABLE}\ndelete table {_TABLE}\n"
 
@@ -77,14 +76,6 @@ def ruleset(way: Way, ports: Sequence[int], nodes: Sequence[str]) -> str:
         for hook in hooks
     )
     return f"{HEAL}table {_TABLE} {{\n{chains}}}\n"
-
-
-def dropped(listing: str) -> int:
-    """How many packets our rules dropped, from what `COUNTERS` printed."""
-    rules = (each["rule"] for each in json.loads(listing)["nftables"] if "rule" in each)
-    return sum(
-        part["counter"]["packets"] for rule in rules for part in rule["expr"] if "counter" in part
-    )
 
 
 def resetting(ports: Sequence[int], nodes: Sequence[str]) -> list[str]:
@@ -162,7 +153,7 @@ class ClientCut(_Clients):
     async def _dropped(self, node: str) -> int | None:
         """Packets so far; None when there is no rule."""
         done = await self._cluster.command(node, COUNTERS)
-        return None if done.exit_status else dropped(done.stdout)
+        return None if done.exit_status else sum(count for _, count in counted(done.stdout))
 
 
 class ClientReset(_Clients):
@@ -240,9 +231,8 @@ async def _ended(connection: socket.socket, limit_s: float) -> str:
     return "closed"
 
 
-def _make(node_fault: type[ClientCut | ClientReset], fault: Fault, site: Site) -> PerNode:
-    system = site.environment
-    return PerNode(fault, site, node_fault(site.cluster, system.client_ports, system.answers))
+def _make(node_fault: type[ClientCut | ClientReset], fault: Fault, site: Environment) -> PerNode:
+    return PerNode(fault, site, node_fault(site.cluster, site.client_ports, site.asked))
 
 
 CLIENT_CUT = Fault(

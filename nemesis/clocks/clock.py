@@ -19,14 +19,16 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from random import Random
 from typing import Any, Final
 
+import msgspec
+
 from dissever.harness.cluster import Clocks, HostCommands, Hosts, NodeClock, Processes
 from dissever.nemesis.abilities import AbleCluster
-from dissever.nemesis.environment import Site
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.host_commands import BURST_S, run_script
 from dissever.nemesis.needs import Need
@@ -37,9 +39,6 @@ from dissever.nemesis.parameters import Draw, Parameter, Settings, log_uniform, 
 __all__ = ["CLOCKS"]
 
 log = logging.getLogger(__name__)
-
-OFFSET_S_MAX: Final = 1e9
-RATE_MAX: Final = 100.0
 
 SETTLE_S = 0.1
 
@@ -135,8 +134,7 @@ class Turn(StrEnum):
     DRIFT = "drift"
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(msgspec.Struct, frozen=True):
     """What was seen of a clock: when in s, offsets in ms, each right to `within_ms`."""
 
     at_s: tuple[float, ...]
@@ -169,7 +167,7 @@ class _Reading:
 class ClockFault:
     """A `NodeFault`: sets the clock of a node wrong, and right."""
 
-    def __init__(self, site: Site, turn: Turn, *, is_monotonic: bool) -> None:
+    def __init__(self, site: Environment, turn: Turn, *, is_monotonic: bool) -> None:
         self._cluster: AbleCluster = site.cluster
         self._turn = turn
         self._is_monotonic = is_monotonic
@@ -249,13 +247,9 @@ class ClockFault:
 
     async def _read(self, node: str, reads: int = 1, gap_s: float = 0.0) -> _Reading:
         environment = json.dumps(dict(self._clock(node).environment))
-        read = await run_script(self._cluster, node, READ_CLOCK, environment, reads, gap_s)
-        return _Reading(
-            tuple(read["at_s"]),
-            tuple(read["offset_ms"]),
-            read["within_ms"],
-            tuple(read["processes"]),
-        )
+        arguments = (environment, reads, gap_s)
+        read = await run_script(self._cluster, node, READ_CLOCK, *arguments)
+        return msgspec.convert(read, _Reading)
 
     def _clock(self, node: str) -> NodeClock:
         clock = self._cluster.clock(node)
@@ -281,28 +275,21 @@ def _is_turned(turn: Turn, reading: _Reading, settings: Settings) -> bool:
             return gained_ms * rate > 0 and abs(gained_ms - rate * passed_ms) <= error_ms
 
 
-def _drawn(size: Draw, is_signed: bool) -> Draw:
-    """To either side, or forwards only."""
+def _sized(name: str, description: str, most: float, size: Draw, *, is_signed: bool) -> Parameter:
+    """Drawn to either side, or forwards only."""
 
     def draw(rng: Random) -> float:
         value: float = size.draw(rng)
         return round((rng.choice((-1, 1)) if is_signed else 1) * value, 3)
 
-    return Draw(f"{'±' if is_signed else ''}{size.text}", draw)
+    drawn = Draw(f"{'±' if is_signed else ''}{size.text}", draw)
+    return number(name, description, -most if is_signed else 0.001, most, drawn)
 
 
-def _offset(is_signed: bool) -> Parameter:
-    least = -OFFSET_S_MAX if is_signed else 0.001
-    drawn = _drawn(log_uniform(0.05, 288.0, 17), is_signed)
-    return number("offset_s", "how far the clock jumps", least, OFFSET_S_MAX, drawn)
-
-
-def _rate(is_signed: bool) -> Parameter:
-    least = -RATE_MAX if is_signed else 0.001
-    drawn = _drawn(uniform(0.02, 0.5, 17), is_signed)
-    return number("rate", "seconds that the clock gains in one", least, RATE_MAX, drawn)
-
-
+_offset = partial(_sized, "offset_s", "how far the clock jumps", 1e9, log_uniform(0.05, 288.0, 17))
+_rate = partial(
+    _sized, "rate", "seconds that the clock gains in one", 100.0, uniform(0.02, 0.5, 17)
+)
 OFFSET: Final = _offset(is_signed=True)
 
 

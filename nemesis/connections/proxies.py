@@ -15,7 +15,6 @@ Source: nft(8); Shopify/toxiproxy v2.12.0.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import socket
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ from typing import Final, TypeAlias
 
 from dissever.harness.cluster.hosts import SYN_RETRIES
 from dissever.nemesis.abilities import AbleCluster
-from dissever.nemesis.host_commands import UP_LIMIT_S, Helper, comes_up, run
+from dissever.nemesis.host_commands import UP_LIMIT_S, Helper, comes_up, counted, run
 from dissever.nemesis.partitions.grudges import Link
 from dissever.nemesis.toxiproxy import CALL_LIMIT_S, NoAnswer, Proxy, Toxic, Toxiproxy, server
 
@@ -262,13 +261,10 @@ def redirection(own: str, rows: Sequence[tuple[str, str, int, int, int]]) -> str
 def traffic(listing: str) -> dict[str, dict[str, int]]:
     """Peer -> packets by what became of them, from what `nft -j list table` printed."""
     counts: dict[str, dict[str, int]] = {}
-    for each in json.loads(listing)["nftables"]:
-        rule = each.get("rule", {})
-        what, _, peer = rule.get("comment", "").partition(" ")
-        if peer:
-            packets = next(e["counter"]["packets"] for e in rule["expr"] if "counter" in e)
-            of_peer = counts.setdefault(peer, {})
-            of_peer[what] = of_peer.get(what, 0) + packets
+    for comment, packets in counted(listing):
+        what, _, peer = comment.partition(" ")
+        of_peer = counts.setdefault(peer, {})
+        of_peer[what] = of_peer.get(what, 0) + packets
     return counts
 
 

@@ -25,7 +25,7 @@ from dissever.harness.cluster import HostCommands, Hosts, Sockets
 from dissever.nemesis.connections import measures
 from dissever.nemesis.connections.measures import Measure, Measured
 from dissever.nemesis.connections.proxies import Proxies
-from dissever.nemesis.environment import Site
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence, Heals
 from dissever.nemesis.needs import Need, Offer
 from dissever.nemesis.parameters import Parameter, Settings, number, one_of
@@ -71,7 +71,13 @@ class ToxicFault:
     """Implements `Injector` for one type of toxic. A second injection replaces the first."""
 
     def __init__(
-        self, fault: Fault, site: Site, *, type_: str, attributes: Attributes, measure: Measure
+        self,
+        fault: Fault,
+        site: Environment,
+        *,
+        type_: str,
+        attributes: Attributes,
+        measure: Measure,
     ) -> None:
         self._name = fault.name
         self._type = type_

@@ -15,26 +15,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from dissever.harness.cluster import Disks, HostCommands, Hosts, Processes
 from dissever.nemesis.abilities import AbleCluster
-from dissever.nemesis.environment import Site
+from dissever.nemesis.aiming import Ledger
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.host_commands import run, run_script
 from dissever.nemesis.needs import Need
 from dissever.nemesis.nodes.node_fault import PerNode
-from dissever.nemesis.nodes.processes import NodeEvidence
-from dissever.nemesis.nodes.revive import Reviving, revive
+from dissever.nemesis.nodes.processes import NodeEvidence, revive
 from dissever.nemesis.parameters import (
     BITS,
     SEED_MAX,
     Draw,
     Parameter,
     Settings,
-    always,
     choice,
     log_uniform,
     number,
@@ -103,70 +103,61 @@ print(json.dumps({"error": failure, "bytes": count, "took_ms": took_ms}))
 """`DIRECTORY …`: reads every file; which error that met."""
 
 
+@dataclass(frozen=True, slots=True)
 class FaultyDisk:
     """
-    A `NodeFault`: a rule on the disk of a node.
+    A `NodeFault`: a rule, of that name, on the disk of a node.
 
     `words`: of the rule, from the settings. `tries`: of our own calls until one is hit. `restarts`:
     the node starts again under the rule. `script`: our own calls.
     """
 
-    def __init__(
-        self,
-        fault: Fault,
-        site: Site,
-        *,
-        words: Callable[[Settings], Sequence[str]],
-        tries: int,
-        restarts: bool,
-        script: str,
-    ) -> None:
-        self._cluster: AbleCluster = site.cluster
-        self._down = site.down
-        self._name = fault.name
-        self._words = words
-        self._tries = tries
-        self._restarts = restarts
-        self._script = script
+    name: str
+    cluster: AbleCluster
+    down: Ledger
+    words: Callable[[Settings], Sequence[str]]
+    tries: int
+    restarts: bool
+    script: str
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
-        words = [word.replace("rule_seed=", "seed=") for word in self._words(settings)]
-        await ask(self._cluster, node, "rule", self._name, *words)
-        if self._restarts and node not in self._down.reasons:
-            await self._cluster.kill(node)
-            await self._cluster.start(node)
+        words = [word.replace("rule_seed=", "seed=") for word in self.words(settings)]
+        await ask(self.cluster, node, "rule", self.name, *words)
+        if self.restarts and node not in self.down.reasons:
+            await self.cluster.kill(node)
+            await self.cluster.start(node)
         loop = asyncio.get_running_loop()
         end = loop.time() + HIT_LIMIT_S
         while True:
-            probed = await self._probe(node, self._tries)
+            probed = await self._probe(node, self.tries)
             rule = await self._rule(node)
             if rule["hits"] or loop.time() > end:
                 break
         facts = {"probe": probed, "rule": rule}
-        return NodeEvidence(node, rule["hits"] > 0, await self._cluster.status(node), facts)
+        return NodeEvidence(node, rule["hits"] > 0, await self.cluster.status(node), facts)
 
     async def undo(self, node: str) -> NodeEvidence:
         rule = await self._rule(node)
         await self.release(node)
-        counts = await ask(self._cluster, node, "counts")
+        counts = await ask(self.cluster, node, "counts")
         probed = await self._probe(node)
-        is_so = self._name not in counts["rules"] and probed["error"] is None
-        facts = {"probe": probed, "rule": rule, **await revive(self._cluster, self._down, node)}
-        status = await self._cluster.status(node)
+        is_so = self.name not in counts["rules"] and probed["error"] is None
+        facts = {"probe": probed, "rule": rule, **await revive(self.cluster, self.down, node)}
+        status = await self.cluster.status(node)
         return NodeEvidence(node, is_so, status, facts, is_back=True)
 
     async def release(self, node: str) -> None:
-        await ask(self._cluster, node, "clear", self._name)
+        await ask(self.cluster, node, "clear", self.name)
 
     async def _rule(self, node: str) -> dict[str, int]:
         """What the rule has seen and hit; nothing once it is gone."""
-        rules = (await ask(self._cluster, node, "counts"))["rules"]
-        found: dict[str, int] = rules.get(self._name, {"seen": 0, "hits": 0, "bytes": 0})
+        rules = (await ask(self.cluster, node, "counts"))["rules"]
+        found: dict[str, int] = rules.get(self.name, {"seen": 0, "hits": 0, "bytes": 0})
         return found
 
     async def _probe(self, node: str, tries: int = 1) -> dict[str, Any]:
-        arguments = (self._cluster.disk(node).path, PAGES, tries)
-        printed: dict[str, Any] = await run_script(self._cluster, node, self._script, *arguments)
+        arguments = (self.cluster.disk(node).path, PAGES, tries)
+        printed: dict[str, Any] = await run_script(self.cluster, node, self.script, *arguments)
         return printed
 
 
@@ -213,10 +204,10 @@ def _faulty(
     def rule(settings: Settings) -> Sequence[str]:
         return (*words, *(f"{each.name}={settings[each.name]}" for each in parameters))
 
-    def make(fault: Fault, site: Site) -> Reviving:
-        disk = FaultyDisk(fault, site, words=rule, tries=tries, restarts=is_damage, script=script)
+    def make(fault: Fault, site: Environment) -> PerNode:
+        disk = FaultyDisk(name, site.cluster, site.down, rule, tries, is_damage, script)
         notes = {"damages_disk": True} if is_damage else {}
-        return Reviving(PerNode(fault, site, disk, notes), site)
+        return PerNode(fault, site, disk, notes, revives=True)
 
     return Fault(
         name=name,
@@ -282,7 +273,7 @@ FAULTY_DISKS: Final[tuple[Fault, ...]] = (
                 "errno",
                 "the error of the call; 0: it claims that all went well",
                 (*ERRORS, "0"),
-                always("EIO"),
+                Draw("EIO", lambda _: "EIO"),
                 default="EIO",
             ),
             _CHANCE,

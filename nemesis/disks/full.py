@@ -22,13 +22,12 @@ from typing import Any
 from dissever.harness.cluster import Disks, HostCommands, Hosts, Processes
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.disks.faulty import probe_write
-from dissever.nemesis.environment import Site
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.host_commands import BURST_S, run_script
 from dissever.nemesis.nodes.node_fault import PerNode
-from dissever.nemesis.nodes.processes import NodeEvidence
-from dissever.nemesis.nodes.revive import Reviving, revive
-from dissever.nemesis.parameters import Draw, Settings, flag
+from dissever.nemesis.nodes.processes import NodeEvidence, revive
+from dissever.nemesis.parameters import Draw, Parameter, Settings
 
 __all__ = ["DISK_FULL"]
 
@@ -90,7 +89,7 @@ class _Balloon:
 class DiskFull:
     """A `NodeFault`: keeps the disk of a node full."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Environment) -> None:
         self._cluster: AbleCluster = site.cluster
         self._down = site.down
         self._balloons: dict[str, _Balloon] = {}
@@ -171,17 +170,20 @@ DISK_FULL = Fault(
     name="disk-full",
     description="fill the disk of nodes and keep it full, then free it",
     parameters=(
-        flag(
+        Parameter(
             "restart",
             "whether nodes start again on the full disk",
-            Draw("true for one in five", lambda rng: rng.random() < RESTART_SHARE, False),
+            "true or false",
+            lambda value: isinstance(value, bool),
+            Draw("true for one in five", lambda rng: rng.random() < RESTART_SHARE),
+            default=False,
         ),
     ),
     heals=Heals.DISKS,
     group="disks",
     needs=(Processes, HostCommands, Disks),
     hosts=Hosts(disk_mb=0),
-    make=lambda fault, site: Reviving(PerNode(fault, site, DiskFull(site)), site),
+    make=lambda fault, site: PerNode(fault, site, DiskFull(site), revives=True),
     held="a write of ours meets ENOSPC",
     healed="such a write and its sync go through",
 )

@@ -70,7 +70,7 @@ class PowerFailure:
         words = (str(settings["keep"]), str(settings["keep_seed"]))
         lost = await ask(self._cluster, node, "off", *words)
         probed = await probe_write(self._cluster, node, PAGES)
-        killed = await processes.kill(self._cluster, node)
+        killed = await processes.end(self._cluster, node)
         is_so = killed.is_so and probed["error"] == "EIO" and lost["lost_bytes"] > 0
         facts = {**killed.facts, "probe": probed, "disk": lost}
         return NodeEvidence(node, is_so, killed.status, facts)

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 from dissever.harness.cluster import Disks, HostCommands, NodeState, Processes
 from dissever.nemesis.abilities import AbleCluster
-from dissever.nemesis.environment import Site
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.host_commands import run_script
 from dissever.nemesis.nodes.node_fault import PerNode
-from dissever.nemesis.nodes.processes import NodeEvidence
-from dissever.nemesis.nodes.revive import Reviving, revive
+from dissever.nemesis.nodes.processes import NodeEvidence, revive
 from dissever.nemesis.parameters import Draw, Settings, number, uniform
 
 __all__ = ["DISK_TRUNCATE"]
@@ -58,7 +57,7 @@ print(json.dumps({"restored": sorted(restored)}))
 class DiskTruncate:
     """A `NodeFault`: cuts the files of a node."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Environment) -> None:
         self._cluster: AbleCluster = site.cluster
         self._down = site.down
 
@@ -102,8 +101,8 @@ DISK_TRUNCATE = Fault(
     heals=Heals.DISKS,
     group="disks",
     needs=(Processes, HostCommands, Disks),
-    make=lambda fault, site: Reviving(
-        PerNode(fault, site, DiskTruncate(site), {"damages_disk": True}, is_alone=True), site
+    make=lambda fault, site: PerNode(
+        fault, site, DiskTruncate(site), {"damages_disk": True}, is_alone=True, revives=True
     ),
     held="the files are smaller than before",
     healed="the node runs; where it did not, its files are whole again",

@@ -38,7 +38,7 @@ class _Membership:
 
     async def _seen(self, node: str, role: Role | None, change: Awaitable[None]) -> NodeEvidence:
         """Make a change, and look whether the node has the role then; None: it is no member."""
-        began = asyncio.get_running_loop().time()
+        began = processes.now()
         facts: dict[str, Any] = {}
         try:
             await change
@@ -47,7 +47,7 @@ class _Membership:
             facts["role"] = None if found is None else found.value
         except (OSError, TimeoutError) as error:
             is_so, facts["error"] = False, str(error)
-        facts["took_ms"] = round((asyncio.get_running_loop().time() - began) * 1000, 3)
+        facts["took_ms"] = processes.since_ms(began)
         return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
 
@@ -75,7 +75,7 @@ class Replace(Remove):
     """Lose a node with its disk, and put an empty one in its place."""
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
-        return await processes.kill(self._cluster, node)
+        return await processes.end(self._cluster, node)
 
 
 class Demote(_Membership):
@@ -105,9 +105,20 @@ class Transfer(_Membership):
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         async with self._turn:
-            before = await self._members.leader()
-            seen = await self._transferred(node)
-        return NodeEvidence(node, seen.is_so, seen.status, {**seen.facts, "from": before})
+            before, began = await self._members.leader(), processes.now()
+            leader = error = None
+            try:
+                async with asyncio.timeout(TRANSFER_LIMIT_S):
+                    while leader != node:
+                        error = await self._ask(node)
+                        leader = await self._members.leader()
+                        await asyncio.sleep(0 if leader == node else GLANCE_S)
+            except TimeoutError:
+                error = error or f"{leader} leads after {TRANSFER_LIMIT_S:g} s"
+            facts = {"error": error, "leader": leader, "took_ms": processes.since_ms(began)}
+        known = {name: fact for name, fact in facts.items() if fact is not None}
+        status = await self._cluster.status(node)
+        return NodeEvidence(node, leader == node, status, {**known, "from": before})
 
     async def undo(self, node: str) -> NodeEvidence:
         leader = await self._members.leader()
@@ -116,27 +127,6 @@ class Transfer(_Membership):
 
     async def release(self, node: str) -> None:
         """Nothing is in force."""
-
-    async def _transferred(self, node: str) -> NodeEvidence:
-        began = asyncio.get_running_loop().time()
-        facts: dict[str, Any] = {}
-        leader = None
-        try:
-            async with asyncio.timeout(TRANSFER_LIMIT_S):
-                while True:
-                    facts["error"] = await self._ask(node)
-                    leader = await self._members.leader()
-                    if leader == node:
-                        break
-                    await asyncio.sleep(GLANCE_S)
-        except TimeoutError:
-            facts["error"] = facts.get("error") or f"{leader} leads after {TRANSFER_LIMIT_S:g} s"
-        facts |= {
-            "leader": leader,
-            "took_ms": round((asyncio.get_running_loop().time() - began) * 1000, 3),
-        }
-        known = {name: fact for name, fact in facts.items() if fact is not None}
-        return NodeEvidence(node, leader == node, await self._cluster.status(node), known)
 
     async def _ask(self, node: str) -> str | None:
         """Ask once more; why it was refused, if it was. A leader that is busy may ignore it."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from dissever.harness.cluster import Links
 from dissever.harness.recovery_names import MAJORITY_ONLY
-from dissever.nemesis.environment import Site
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence, Heals, steps
 from dissever.nemesis.parameters import Parameter
 from dissever.nemesis.partitions.grudges import complete
@@ -39,7 +39,7 @@ def core(nodes: Sequence[str], voters: Sequence[str], seed: int) -> tuple[str, .
 class MajorityOnly:
     """Implements `Injector`: cuts the other nodes off from those that the request names."""
 
-    def __init__(self, fault: Fault, site: Site) -> None:
+    def __init__(self, fault: Fault, site: Environment) -> None:
         self._nodes = site.cluster.nodes
         self._cuts = site.cuts
 

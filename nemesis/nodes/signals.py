@@ -1,8 +1,9 @@
 """
-End nodes and start them again: with SIGKILL, with SIGTERM, or over and over.
+End nodes and start them again, with SIGKILL, with SIGTERM, or over and over; pause them.
 
 Evidence is the kernel's: the process that ran is gone by that signal; later another one runs, with
-another pid and a greater incarnation.
+another pid and a greater incarnation. A paused node's kernel still acknowledges packets and accepts
+connections, so its peers only see a silence: it stands still, and a request to it gets no answer.
 
 Source: Jepsen, `nemesis/combined.clj`, `db-nemesis`; crash loops are ours.
 """
@@ -12,19 +13,18 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from dissever.harness.cluster import NodeStatus, Processes
+from dissever.harness.cluster import NodeState, NodeStatus, Processes
 from dissever.harness.episodes import Action, Effect, Role
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.fault import Fault, Heals, steps
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import PerNode
-from dissever.nemesis.nodes.processes import NodeEvidence
+from dissever.nemesis.nodes.processes import Answers, NodeEvidence
 from dissever.nemesis.parameters import Settings, number
 
-__all__ = ["CRASH_LOOP", "KILL", "STOP"]
+__all__ = ["CRASH_LOOP", "KILL", "PAUSE", "STOP"]
 
 GRACE_S = 10.0
-"""How long a node may take to end on SIGTERM."""
 
 LOOP_GAP_S = 0.4
 """How long a node of a crash loop lives, and how long it is gone."""
@@ -34,29 +34,23 @@ CRASHES_SEEN = 3
 
 
 class Kill:
-    """SIGKILL; a `NodeFault`."""
+    """SIGKILL, or SIGTERM as an operator does: the node may hand over what it leads."""
 
-    def __init__(self, cluster: AbleCluster) -> None:
+    def __init__(self, cluster: AbleCluster, grace_s: float | None = None) -> None:
+        """`grace_s`: how long a node may take to end on SIGTERM; None: SIGKILL."""
         self._cluster = cluster
+        self._grace_s = grace_s
         self._before: dict[str, NodeStatus] = {}
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         self._before[node] = await self._cluster.status(node)
-        return await processes.kill(self._cluster, node)
+        return await processes.end(self._cluster, node, self._grace_s)
 
     async def undo(self, node: str) -> NodeEvidence:
         return await processes.start(self._cluster, node, self._before.get(node))
 
     async def release(self, node: str) -> None:
         await self._cluster.start(node)
-
-
-class Stop(Kill):
-    """SIGTERM, as an operator does: the node may hand over what it leads."""
-
-    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
-        self._before[node] = await self._cluster.status(node)
-        return await processes.stop(self._cluster, node, GRACE_S)
 
 
 class CrashLoop(Kill):
@@ -69,7 +63,7 @@ class CrashLoop(Kill):
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         gap_s = float(settings["gap_s"])
-        crashes = [await processes.kill(self._cluster, node)]
+        crashes = [await processes.end(self._cluster, node)]
         while len(crashes) < CRASHES_SEEN:
             crashes.append(await self._crash(node, gap_s))
         self._crashes[node] = len(crashes)
@@ -96,7 +90,7 @@ class CrashLoop(Kill):
         await asyncio.sleep(gap_s)
         self._before[node] = await self._cluster.start(node)
         await asyncio.sleep(gap_s)
-        return await processes.kill(self._cluster, node)
+        return await processes.end(self._cluster, node)
 
     async def _end(self, node: str) -> None:
         """Stop the loop where it stands, and leave no process of it behind."""
@@ -106,6 +100,24 @@ class CrashLoop(Kill):
         loop.cancel()
         await asyncio.gather(loop, return_exceptions=True)
         await self._cluster.kill(node)
+
+
+class Pause:
+    """SIGSTOP, then SIGCONT."""
+
+    def __init__(self, cluster: AbleCluster, answers: Answers | None) -> None:
+        self._cluster = cluster
+        self._answers = answers
+
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
+        return await processes.pause(self._cluster, node, self._answers)
+
+    async def undo(self, node: str) -> NodeEvidence:
+        seen = await processes.resume(self._cluster, node, self._answers)
+        return replace(seen, is_back=seen.status.state is not NodeState.PAUSED)
+
+    async def release(self, node: str) -> None:
+        await self._cluster.resume(node)
 
 
 KILL = Fault(
@@ -133,7 +145,7 @@ STOP = Fault(
     takes_down=True,
     heals=Heals.START,
     needs=(Processes,),
-    make=lambda fault, site: PerNode(fault, site, Stop(site.cluster)),
+    make=lambda fault, site: PerNode(fault, site, Kill(site.cluster, GRACE_S)),
     held="the process has ended within 10 s",
     healed="another process runs, with a new pid",
 )
@@ -153,4 +165,19 @@ CRASH_LOOP = Fault(
     make=lambda fault, site: PerNode(fault, site, CrashLoop(site.cluster)),
     held="each of three processes is gone, by that signal",
     healed="another process runs, and stays",
+)
+
+PAUSE = Fault(
+    name="pause",
+    description="stop nodes with SIGSTOP, then let them go on",
+    actions={
+        "pause": Action(Role.INJECT, Effect.PAUSED),
+        "resume": Action(Role.HEAL, Effect.RESUMED),
+    },
+    takes_down=True,
+    heals=Heals.RESUME,
+    needs=(Processes,),
+    make=lambda fault, site: PerNode(fault, site, Pause(site.cluster, site.answers)),
+    held="the kernel says that the process stands still, and a request gets no answer",
+    healed="the process runs, and answers",
 )
