@@ -25,7 +25,7 @@ from dissever.harness.episodes import Action, Role
 from dissever.harness.missing import Missing
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence
-from dissever.nemesis.faults import FAULTS, Registry, healing_order, parse
+from dissever.nemesis.faults import healing_order, parse
 from dissever.nemesis.needs import Offer, missing, not_made, not_offered
 from dissever.nemesis.partitions.majority_only import MAJORITY_ONLY_FAULT
 from dissever.nemesis.plans.triggers import Triggered
@@ -36,9 +36,7 @@ __all__ = ["actions", "hosts", "make_nemeses"]
 log = logging.getLogger(__name__)
 
 
-def make_nemeses(
-    faults: Iterable[str], environment: Environment, registry: Registry = FAULTS
-) -> dict[str, Nemesis]:
+def make_nemeses(faults: Iterable[str], environment: Environment) -> dict[str, Nemesis]:
     """
     A nemesis for each fault that is asked for, in the order in which they must heal, and last the
     one that heals a majority first; nothing when no fault is asked for.
@@ -46,7 +44,7 @@ def make_nemeses(
     Raises:
         ValueError: For a name that there is not.
     """
-    asked = healing_order(faults, registry)
+    asked = healing_order(faults)
     made: dict[str, Nemesis] = {fault.name: Dispatcher(fault, environment) for fault in asked}
     if environment.watched is not None:
         watched = environment.watched
@@ -55,7 +53,7 @@ def make_nemeses(
     return {**made, MAJORITY_ONLY_FAULT.name: last} if made else {}
 
 
-def hosts(faults: Iterable[str], disk_mb: int, registry: Registry = FAULTS) -> Hosts:
+def hosts(faults: Iterable[str], disk_mb: int) -> Hosts:
     """
     What the hosts must be made with so that all of the faults can strike.
 
@@ -63,20 +61,20 @@ def hosts(faults: Iterable[str], disk_mb: int, registry: Registry = FAULTS) -> H
         ValueError: For a name that there is not.
     """
     nothing = Hosts(changes_network=False)  # With faults, there is the majority that heals first.
-    needed = reduce(or_, (spec.fault.hosts for spec in parse(faults, registry)), nothing)
+    needed = reduce(or_, (spec.fault.hosts for spec in parse(faults)), nothing)
     if needed.disk_mb is None:
         return needed
     return msgspec.structs.replace(needed, disk_mb=disk_mb)
 
 
-def actions(faults: Iterable[str], registry: Registry = FAULTS) -> dict[str, dict[str, Action]]:
+def actions(faults: Iterable[str]) -> dict[str, dict[str, Action]]:
     """
     What each operation of their nemeses is for, as `Plan.actions` keeps it.
 
     Raises:
         ValueError: For a name that there is not.
     """
-    asked = healing_order(faults, registry)
+    asked = healing_order(faults)
     every = (*asked, MAJORITY_ONLY_FAULT) if asked else ()
     return {fault.name: dict(fault.actions) for fault in every}
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from dissever.nemesis.fault import Fault
-from dissever.nemesis.faults import FAULTS, Registry
+from dissever.nemesis.faults import FAULTS
 from dissever.nemesis.needs import Need, Offer
 from dissever.nemesis.parameters import Parameter
 from dissever.nemesis.targets import LINK_TARGETS, NODE_TARGETS
@@ -45,7 +45,7 @@ def table(faults: Sequence[Fault]) -> str:
     return rows + ("\n" + _rows(_SETTING_HEADS, settings) if settings else "")
 
 
-def filled_in(text: str, registry: Registry = FAULTS) -> str:
+def filled_in(text: str) -> str:
     """
     A document with its tables as the records are now.
 
@@ -54,7 +54,7 @@ def filled_in(text: str, registry: Registry = FAULTS) -> str:
     """
 
     def fill(found: re.Match[str]) -> str:
-        rows = table([registry[name] for name in found["names"].split(",")])
+        rows = table([FAULTS[name] for name in found["names"].split(",")])
         return f"{found[1]}\n{rows}\n{found[3]}"
 
     return _TABLE.sub(fill, text)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,7 +30,7 @@ from dissever.nemesis.host_commands import UP_LIMIT_S, Helper, comes_up, counted
 from dissever.nemesis.partitions.grudges import Link
 from dissever.nemesis.toxiproxy import CALL_LIMIT_S, NoAnswer, Proxy, Toxic, Toxiproxy, server
 
-__all__ = ["CONTROL_PORT", "Proxies", "redirection", "traffic"]
+__all__ = ["CONTROL_PORT", "Proxies"]
 
 log = logging.getLogger(__name__)
 
@@ -157,16 +158,17 @@ class Proxies:
         async with self._turns[node]:
             return await self._servers[node].proxies()
 
-    async def traffic(self) -> dict[Link, dict[str, int]]:
+    async def traffic(self) -> Mapping[Link, Mapping[str, int]]:
         """(source, destination) -> packets `asked` of the proxy, `passed` on, sent `past` it."""
         nodes = self._cluster.nodes
         list_table = ["nft", "-j", "list", "table", *TABLE.split()]
         listings = await asyncio.gather(*(run(self._cluster, n, list_table) for n in nodes))
-        return {
-            (node, peer): counts
-            for node, listing in zip(nodes, listings, strict=True)
-            for peer, counts in traffic(listing).items()
-        }
+        counts: dict[Link, Counter[str]] = {}
+        for node, listing in zip(nodes, listings, strict=True):
+            for comment, packets in counted(listing):
+                what, _, peer = comment.partition(" ")
+                counts.setdefault((node, peer), Counter())[what] += packets
+        return counts
 
     async def _align(self, node: str) -> None:
         """Have a server hold what it should; one that hangs, or is gone, is replaced first."""
@@ -212,12 +214,30 @@ class Proxies:
         done = await self._cluster.command(node, ["sh", "-c", retries])
         if done.exit_status:
             log.warning("%s: connections wait longer for a cut peer: %s", node, done.stderr.strip())
-        rows = [
-            (peer, self._cluster.address(peer), listen, alias, port)
-            for peer, _, listen, alias, port in self._table(node)
-        ]
-        rules = redirection(self._cluster.address(node), rows)
-        await run(self._cluster, node, ["nft", "-f", "-"], rules)
+        await run(self._cluster, node, ["nft", "-f", "-"], self._redirection(node))
+
+    def _redirection(self, node: str) -> str:
+        """The transaction that leads a node's connections through its proxies."""
+        own = self._cluster.address(node)
+        nat, guard = [], []
+        for peer, _, listen, alias, port in self._table(node):
+            address = self._cluster.address(peer)
+            there = f"ip daddr {address} tcp dport {port}"
+            nat += [
+                f"{there} dnat to {own}:{listen}",
+                f"ip daddr {address} tcp dport {alias} dnat to {address}:{port}",
+            ]
+            guard += [
+                f'tcp dport {listen} counter comment "asked {peer}"',
+                f'{there} ct original proto-dst {alias} counter accept comment "passed {peer}"',
+                f'{there} tcp flags & rst == 0 counter reject with tcp reset comment "past {peer}"',
+            ]
+        return (
+            f"add table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n"
+            + _chain("lead", "type nat hook output priority -100; policy accept;", nat)
+            + _chain("guard", "type filter hook output priority filter; policy accept;", guard)
+            + "}\n"
+        )
 
     def _table(self, node: str) -> list[tuple[str, str, int, int, int]]:
         """For each peer and port: the peer, the proxy's name, where it listens, alias, port."""
@@ -227,45 +247,6 @@ class Proxies:
             if peer != node
             for i, name in enumerate(self.names(node, peer))
         ]
-
-
-def redirection(own: str, rows: Sequence[tuple[str, str, int, int, int]]) -> str:
-    """
-    The transaction that leads a node's connections through its proxies.
-
-    Args:
-        own: The node's address, where its proxies listen.
-        rows: (peer, its address, where the proxy listens, the port that it connects to, the port
-            that is meant).
-    """
-    nat, guard = [], []
-    for peer, address, listen, alias, port in rows:
-        nat += [
-            f"ip daddr {address} tcp dport {port} dnat to {own}:{listen}",
-            f"ip daddr {address} tcp dport {alias} dnat to {address}:{port}",
-        ]
-        there = f"ip daddr {address} tcp dport {port}"
-        guard += [
-            f'tcp dport {listen} counter comment "asked {peer}"',
-            f'{there} ct original proto-dst {alias} counter accept comment "passed {peer}"',
-            f'{there} tcp flags & rst == 0 counter reject with tcp reset comment "past {peer}"',
-        ]
-    return (
-        f"add table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n"
-        + _chain("lead", "type nat hook output priority -100; policy accept;", nat)
-        + _chain("guard", "type filter hook output priority filter; policy accept;", guard)
-        + "}\n"
-    )
-
-
-def traffic(listing: str) -> dict[str, dict[str, int]]:
-    """Peer -> packets by what became of them, from what `nft -j list table` printed."""
-    counts: dict[str, dict[str, int]] = {}
-    for comment, packets in counted(listing):
-        what, _, peer = comment.partition(" ")
-        of_peer = counts.setdefault(peer, {})
-        of_peer[what] = of_peer.get(what, 0) + packets
-    return counts
 
 
 def _chain(name: str, kind: str, rules: Sequence[str]) -> str:

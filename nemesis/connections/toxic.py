@@ -48,7 +48,6 @@ class InForce:
     """What was asked for: server -> proxy -> its toxics. Entered before the servers are asked."""
 
     targets: tuple[str, ...]
-    links: tuple[Link, ...]
     settings: Settings
     toxics: Mapping[str, Mapping[str, tuple[Toxic, ...]]]
     traffic: Mapping[Link, Mapping[str, int]]
@@ -102,7 +101,7 @@ class ToxicFault:
         choice = await self._aiming.links(request)
         toxics = self._toxics(choice.links, settings)
         traffic, replaced = await self._proxies.traffic(), self._proxies.replaced
-        now = InForce(choice.targets, choice.links, settings, toxics, traffic, replaced)
+        now = InForce(choice.targets, settings, toxics, traffic, replaced)
         twins = (self._proxies.twin(node, self._twin) for node in toxics)
         await asyncio.gather(*twins)
         before = await self._measure(now, is_so=False)

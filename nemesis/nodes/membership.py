@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 from dissever.harness.cluster import Processes
@@ -137,30 +138,26 @@ class Transfer(_Membership):
         return None
 
 
-REMOVE_MEMBER = Fault(
+_members = partial(Fault, takes_down=True, heals=Heals.MEMBERS, needs=(Processes, Offer.MEMBERS))
+
+REMOVE_MEMBER = _members(
     name="remove-member",
     description="take nodes out of the cluster, and take them in again, empty",
-    takes_down=True,
-    heals=Heals.MEMBERS,
-    needs=(Processes, Offer.MEMBERS),
     make=lambda fault, site: PerNode(fault, site, Remove(site.cluster, site.members)),
     held="the system's list of members is without the node",
     healed="the list says that the node votes",
 )
 
-REPLACE_MEMBER = Fault(
+REPLACE_MEMBER = _members(
     name="replace-member",
     description="lose nodes with their disks, and put empty ones in their place",
     actions=steps("replace-member", Effect.KILLED, Effect.STARTED),
-    takes_down=True,
-    heals=Heals.MEMBERS,
-    needs=(Processes, Offer.MEMBERS),
     make=lambda fault, site: PerNode(fault, site, Replace(site.cluster, site.members)),
     held="the process is gone, by SIGKILL",
     healed="the list says that the node votes",
 )
 
-DEMOTE = Fault(
+DEMOTE = _members(
     name="demote",
     description="take nodes' votes away, and give them back",
     parameters=(
@@ -171,21 +168,15 @@ DEMOTE = Fault(
             default=Role.STAND_BY.value,
         ),
     ),
-    takes_down=True,
-    heals=Heals.MEMBERS,
-    needs=(Processes, Offer.MEMBERS),
     make=lambda fault, site: PerNode(fault, site, Demote(site.cluster, site.members)),
     held="the list says that the node has that role",
     healed="the list says that the node votes",
 )
 
-TRANSFER = Fault(
+TRANSFER = _members(
     name="transfer",
     description="have the leader hand over to another node",
     targets={TargetSpec.FOLLOWERS.value: 2},
-    takes_down=True,
-    heals=Heals.MEMBERS,
-    needs=(Processes, Offer.MEMBERS),
     make=lambda fault, site: PerNode(fault, site, Transfer(site.cluster, site.members)),
     held="the node leads",
     healed="some node leads",

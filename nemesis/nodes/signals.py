@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 from dissever.harness.cluster import NodeState, NodeStatus, Processes
 from dissever.harness.episodes import Action, Effect, Role
@@ -120,37 +121,33 @@ class Pause:
         await self._cluster.resume(node)
 
 
-KILL = Fault(
+_ends = partial(Fault, takes_down=True, heals=Heals.START, needs=(Processes,))
+
+KILL = _ends(
     name="kill",
     description="end nodes with SIGKILL, then start them again",
     actions={
         "kill": Action(Role.INJECT, Effect.KILLED),
         "start": Action(Role.HEAL, Effect.STARTED),
     },
-    takes_down=True,
-    heals=Heals.START,
-    needs=(Processes,),
     make=lambda fault, site: PerNode(fault, site, Kill(site.cluster)),
     held="the process is gone, by that signal",
     healed="another process runs, with a new pid",
 )
 
-STOP = Fault(
+STOP = _ends(
     name="stop",
     description="end nodes with SIGTERM, then start them again",
     actions={
         "terminate": Action(Role.INJECT, Effect.STOPPED),
         "start": Action(Role.HEAL, Effect.STARTED),
     },
-    takes_down=True,
-    heals=Heals.START,
-    needs=(Processes,),
     make=lambda fault, site: PerNode(fault, site, Kill(site.cluster, GRACE_S)),
     held="the process has ended within 10 s",
     healed="another process runs, with a new pid",
 )
 
-CRASH_LOOP = Fault(
+CRASH_LOOP = _ends(
     name="crash-loop",
     description="kill and start nodes over and over",
     actions=steps("crash-loop", Effect.KILLED, Effect.STARTED),
@@ -159,9 +156,6 @@ CRASH_LOOP = Fault(
             "gap_s", "how long a node lives, and how long it is gone", 0.0, 60.0, default=LOOP_GAP_S
         ),
     ),
-    takes_down=True,
-    heals=Heals.START,
-    needs=(Processes,),
     make=lambda fault, site: PerNode(fault, site, CrashLoop(site.cluster)),
     held="each of three processes is gone, by that signal",
     healed="another process runs, and stays",

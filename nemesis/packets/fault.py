@@ -30,7 +30,7 @@ from dissever.nemesis.parameters import Parameter, Settings, number, one_of
 from dissever.nemesis.partitions.cuts import Cuts
 from dissever.nemesis.partitions.grudges import Link, cut_links, merge
 from dissever.nemesis.requests import Request
-from dissever.nemesis.targets import LINK_TARGETS, WAY
+from dissever.nemesis.targets import LINK_TARGETS, WAY, Choice
 
 __all__ = ["PACKETS"]
 
@@ -112,15 +112,6 @@ DAMAGED: Final = Measure("damaged", lambda at, burst: burst.damaged >= _share(at
 REORDERED: Final = Measure("reordered", lambda at, burst: burst.reordered >= _share(at))
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """What was asked for. Entered before the kernels are asked."""
-
-    targets: tuple[str, ...]
-    links: tuple[Link, ...]
-    settings: Settings
-
-
 class PacketFault:
     """Implements `Injector` for one fault of packets. A second injection replaces the first."""
 
@@ -135,7 +126,8 @@ class PacketFault:
         self._packets: Packets = site.packets
         self._bursts: Bursts = site.bursts
         self._cuts: Cuts = site.cuts
-        self._now: InForce | None = None
+        self._now: tuple[Choice, Settings] | None = None
+        """What was asked for; entered before the kernels are asked."""
 
     async def prepare(self) -> bool:
         """Have the helpers on the hosts that measure links."""
@@ -149,7 +141,7 @@ class PacketFault:
         await self.release()
         await self._packets.take(self._name)
         before = await self._look(choice.links, settings, is_so=False)
-        self._now = InForce(choice.targets, choice.links, settings)
+        self._now = choice, settings
         percent = settings.get("percent", 0.0)
         await self._packets.put(means, self._words(settings), percent, choice.links)
         during = await self._look(choice.links, settings, is_so=True)
@@ -172,23 +164,23 @@ class PacketFault:
         return FaultEvidence(choice.targets, is_held, evidence, choice.notes)
 
     async def heal(self) -> FaultEvidence:
-        now = self._now
-        if now is None:
+        if self._now is None:
             return FaultEvidence((), True, {})
-        counted = await self._packets.counters(self._means, now.links)
-        await self._packets.remove(self._means, now.links)
-        left = (await self._packets.counters(self._means, now.links))["rules"]
-        after = await self._look(now.links, now.settings, is_so=False)
+        choice, settings = self._now
+        counted = await self._packets.counters(self._means, choice.links)
+        await self._packets.remove(self._means, choice.links)
+        left = (await self._packets.counters(self._means, choice.links))["rules"]
+        after = await self._look(choice.links, settings, is_so=False)
         self._now = None
         await self._packets.give_back(self._name)
         evidence = {"rules": left, "counted": dict(counted), "after": self._facts(after)}
-        is_healed = not left and not self._wrong(after, now.settings, is_so=False)
-        return FaultEvidence(now.targets, is_healed, evidence)
+        is_healed = not left and not self._wrong(after, settings, is_so=False)
+        return FaultEvidence(choice.targets, is_healed, evidence)
 
     async def release(self) -> None:
         """Take this fault's rules off every host."""
         if self._now is not None:
-            await self._packets.remove(self._means, self._now.links)
+            await self._packets.remove(self._means, self._now[0].links)
             self._now = None
         await self._packets.give_back(self._name)
 

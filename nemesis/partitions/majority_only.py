@@ -16,7 +16,7 @@ from typing import Any
 from dissever.harness.cluster import Links
 from dissever.harness.recovery_names import MAJORITY_ONLY
 from dissever.nemesis.environment import Environment
-from dissever.nemesis.fault import Fault, FaultEvidence, Heals, steps
+from dissever.nemesis.fault import Fault, FaultEvidence, Heals
 from dissever.nemesis.parameters import Parameter
 from dissever.nemesis.partitions.grudges import complete
 from dissever.nemesis.requests import Request
@@ -63,7 +63,6 @@ def _are_nodes(value: Any) -> bool:
 MAJORITY_ONLY_FAULT = Fault(
     name=MAJORITY_ONLY,
     description="heal a majority only",
-    actions=steps(MAJORITY_ONLY),
     targets={},
     default_target="rest",
     parameters=(Parameter("nodes", "those that heal", "as a list of nodes", _are_nodes),),
