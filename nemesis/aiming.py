@@ -17,7 +17,7 @@ from typing import TypeVar
 from dissever.harness.cluster import NodeState
 from dissever.harness.system import Members, Primaries
 from dissever.nemesis.abilities import AbleCluster
-from dissever.nemesis.requests import Request
+from dissever.nemesis.parameters import Request
 from dissever.nemesis.targets import (
     Choice,
     TargetSpec,

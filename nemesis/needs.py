@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from dissever.harness.cluster import Hosts, backends, cgroups, clock, faultfs
@@ -170,7 +170,7 @@ raise SystemExit("ss -K ended nothing")
 
 
 @cache
-def _tried_on(trial: Trial, backend: Backend) -> Missing | None:
+def _tried(trial: Trial, backend: Backend) -> Missing | None:
     """Why a host cannot do it, or None. Blocks, and never raises."""
     run = _in_container if backend is Backend.CONTAINERS else _in_namespace
     try:
@@ -223,10 +223,6 @@ def _in_container(script: str) -> tuple[int, str]:
             raise OSError(0, str(error)) from error
 
 
-def _tried(trial: Trial) -> Callable[[Backend], Missing | None]:
-    return lambda backend: _tried_on(trial, backend)
-
-
 _TRIALS: Mapping[Need, Callable[[Backend], Missing | None]] = {
     Need.CGROUPS: lambda backend: (
         backends.missing_limits() if backend is Backend.CONTAINERS else cgroups.probe()
@@ -237,8 +233,8 @@ _TRIALS: Mapping[Need, Callable[[Backend], Missing | None]] = {
     Need.FAULTFS: lambda backend: (
         backends.missing_faulty_disks() if backend is Backend.CONTAINERS else faultfs.missing()
     ),
-    Need.LOSS: _tried(LOSS),
-    Need.TBF: _tried(TBF),
-    Need.NETEM: _tried(NETEM),
-    Need.RESETS: _tried(RESETS),
+    Need.LOSS: partial(_tried, LOSS),
+    Need.TBF: partial(_tried, TBF),
+    Need.NETEM: partial(_tried, NETEM),
+    Need.RESETS: partial(_tried, RESETS),
 }

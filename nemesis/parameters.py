@@ -1,5 +1,9 @@
 """
-What an injection can be given besides its targets: each setting with its range, in one place.
+What an injection can be given: whom to strike, and settings, each with its range in one place.
+
+`{"spec": "minority", "count": 2, "seed": 7}` is what the planner writes: chance is settled by the
+seed, and only what depends on the run, such as who leads, is settled when the fault strikes.
+`{"targets": ["n1"]}` and `{"grudge": {"n1": ["n2"]}}` name the nodes themselves, as a replay does.
 
 The reader of plans and the dispatcher both check against it, and the documentation is made of it.
 """
@@ -7,17 +11,22 @@ The reader of plans and the dispatcher both check against it, and the documentat
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, TypeAlias
 
 __all__ = [
     "BITS",
+    "COMMON",
+    "GRUDGE",
+    "NAMED",
     "SEED_MAX",
     "Draw",
     "Parameter",
+    "Request",
     "Settings",
+    "check_count",
     "choice",
     "log_uniform",
     "number",
@@ -29,6 +38,30 @@ Settings: TypeAlias = Mapping[str, Any]
 """Name of a parameter -> its value."""
 
 SEED_MAX: Final = (1 << 64) - 1
+
+
+GRUDGE: Final = "grudge"
+NAMED: Final = "named"
+"""The target of a request that names nodes or links itself."""
+
+COMMON: Final = ("spec", "targets", "count", "seed")
+"""What the value of every injection may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    What to strike: `targets`, where they are named, and otherwise what `spec` means.
+
+    `count`: strike at most this many nodes; None leaves it to the spec. `settings` has a value for
+    each parameter of the fault that has one.
+    """
+
+    spec: str
+    rng: Random
+    count: int | None = None
+    targets: tuple[str, ...] | None = None
+    settings: Settings = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +179,11 @@ def log_uniform(least: float, most: float, digits: int | None = None) -> Draw:
 
 BITS: Final = Draw("any", lambda rng: rng.getrandbits(32))
 """A seed."""
+
+
+def check_count(count: Any, nodes: Sequence[str]) -> None:
+    """Raises ValueError when it is given, and not how many of the nodes to strike at most."""
+    if count is None:
+        return
+    if type(count) is not int or not 1 <= count <= len(nodes):
+        raise ValueError(f"expected count as a whole number from 1 to {len(nodes)}, got {count!r}")

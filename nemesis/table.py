@@ -7,7 +7,7 @@ Tables stand between `<!-- faults NAME,NAME,… -->` and `<!-- end -->`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from dissever.nemesis.fault import Fault
 from dissever.nemesis.faults import FAULTS
@@ -15,7 +15,7 @@ from dissever.nemesis.needs import Need, Offer
 from dissever.nemesis.parameters import Parameter
 from dissever.nemesis.targets import LINK_TARGETS, NODE_TARGETS
 
-__all__ = ["filled_in", "names_in", "table"]
+__all__ = ["filled_in", "table"]
 
 _TABLE = re.compile(r"(<!-- faults (?P<names>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _HEADS = (
@@ -58,12 +58,6 @@ def filled_in(text: str) -> str:
         return f"{found[1]}\n{rows}\n{found[3]}"
 
     return _TABLE.sub(fill, text)
-
-
-def names_in(text: str) -> Iterator[str]:
-    """The faults that a document has in its tables."""
-    for found in _TABLE.finditer(text):
-        yield from found["names"].split(",")
 
 
 def _rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

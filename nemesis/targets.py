@@ -17,9 +17,8 @@ from itertools import permutations
 from random import Random
 from typing import Final
 
-from dissever.nemesis.parameters import Draw, Parameter, choice
+from dissever.nemesis.parameters import Draw, Parameter, Request, choice
 from dissever.nemesis.partitions.grudges import Link
-from dissever.nemesis.requests import Request
 
 __all__ = [
     "LINK_TARGETS",
@@ -144,25 +143,22 @@ def choose(
         ValueError: When a name is not one of the nodes.
     """
     up = [node for node in nodes if node not in excluded]
-    fallback = None
+    fallback, size = None, len(nodes)
     if not isinstance(spec, TargetSpec):
         meant = _named(spec, nodes, excluded)
-        size = len(meant)
     elif spec is TargetSpec.LEADER:
         meant = [node for node in up if node in primaries]
-        size = len(meant)
         if not meant:
             fallback = "every leader is already down" if primaries else "no leader was known"
             meant, size = up, 1
     elif spec is TargetSpec.FOLLOWERS:
-        fallback = None if primaries else "no leader was known"
         meant = [node for node in up if node not in primaries]
-        size = len(meant) if primaries else min(len(meant), len(nodes) - 1)
+        if not primaries:
+            fallback, size = "no leader was known", len(nodes) - 1
     elif spec in (TargetSpec.VOTERS, TargetSpec.STAND_BYS):
         role = spec.value.removesuffix("s")
         known = dict.fromkeys(nodes, "voter") if roles is None else roles
         meant = [node for node in up if known.get(node) == role]
-        size = len(meant)
     else:
         meant, size = up, target_count(spec, len(nodes))
     size = min(size, len(meant)) if limit is None else min(size, len(meant), max(0, limit))

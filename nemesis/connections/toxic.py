@@ -28,9 +28,8 @@ from dissever.nemesis.connections.proxies import Proxies
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence, Heals
 from dissever.nemesis.needs import Need, Offer
-from dissever.nemesis.parameters import Parameter, Settings, number, one_of
+from dissever.nemesis.parameters import Parameter, Request, Settings, number, one_of
 from dissever.nemesis.partitions.grudges import Link
-from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import LINK_TARGETS, WAY
 from dissever.nemesis.toxiproxy import Direction, Toxic
 

@@ -14,8 +14,7 @@ from typing import Any, Protocol
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence
 from dissever.nemesis.nodes.processes import NodeEvidence, as_json, revive
-from dissever.nemesis.parameters import Settings
-from dissever.nemesis.requests import Request
+from dissever.nemesis.parameters import Request, Settings
 
 __all__ = ["NodeFault", "PerNode", "evidence_of"]
 

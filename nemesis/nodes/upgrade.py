@@ -24,8 +24,7 @@ from dissever.nemesis.needs import Offer
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import evidence_of
 from dissever.nemesis.nodes.processes import NodeEvidence
-from dissever.nemesis.parameters import number, uniform
-from dissever.nemesis.requests import Request
+from dissever.nemesis.parameters import Request, number, uniform
 
 __all__ = ["UPGRADE"]
 

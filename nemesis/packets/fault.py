@@ -26,10 +26,9 @@ from dissever.nemesis.needs import Need
 from dissever.nemesis.packets.bursts import HEADERS_BYTES, Burst, Bursts, Size
 from dissever.nemesis.packets.rules import Packets
 from dissever.nemesis.packets.shaping import Means
-from dissever.nemesis.parameters import Parameter, Settings, number, one_of
+from dissever.nemesis.parameters import Parameter, Request, Settings, number, one_of
 from dissever.nemesis.partitions.cuts import Cuts
 from dissever.nemesis.partitions.grudges import Link, cut_links, merge
-from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import LINK_TARGETS, WAY, Choice
 
 __all__ = ["PACKETS"]

@@ -21,8 +21,8 @@ from dissever.nemesis.fault import Fault, FaultEvidence, Heals
 from dissever.nemesis.needs import Offer
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import evidence_of
+from dissever.nemesis.parameters import Request
 from dissever.nemesis.partitions.grudges import isolate
-from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import TargetSpec
 
 __all__ = ["DEPOSED_LEADER"]

@@ -17,9 +17,8 @@ from dissever.harness.cluster import Links
 from dissever.harness.recovery_names import MAJORITY_ONLY
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence, Heals
-from dissever.nemesis.parameters import Parameter
+from dissever.nemesis.parameters import Parameter, Request
 from dissever.nemesis.partitions.grudges import complete
-from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import minority_size
 
 __all__ = ["MAJORITY_ONLY", "MAJORITY_ONLY_FAULT", "core"]

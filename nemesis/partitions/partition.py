@@ -17,10 +17,9 @@ from typing import Any
 from dissever.harness.cluster import Grudge, Links
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence, Heals
-from dissever.nemesis.parameters import Parameter
+from dissever.nemesis.parameters import GRUDGE, Parameter, Request
 from dissever.nemesis.partitions import grudges
 from dissever.nemesis.partitions.grudges import PartitionSpec
-from dissever.nemesis.requests import GRUDGE, Request
 from dissever.nemesis.targets import TargetSpec, choose, minority_size
 
 __all__ = ["PARTITION"]

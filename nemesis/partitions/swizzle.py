@@ -15,8 +15,8 @@ from typing import Any
 from dissever.harness.cluster import Links
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence, Heals
+from dissever.nemesis.parameters import Request
 from dissever.nemesis.partitions.grudges import isolate
-from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import TargetSpec, target_count
 
 __all__ = ["SWIZZLE"]

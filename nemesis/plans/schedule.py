@@ -8,14 +8,12 @@ its injection, and one that is late delays no other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
 
 from dissever.harness.client import Invocation
-from dissever.harness.generator import Generator, Thread, any_of, nemesis, on_threads, phases
-from dissever.harness.history import Process
+from dissever.harness.generator import Generator, any_of, nemesis, on_threads, phases
 from dissever.nemesis.faults import healing_order
 
 __all__ = ["PlannedOp", "final", "generator"]
@@ -59,8 +57,4 @@ def _lane(name: str, plan: Sequence[PlannedOp], start_ns: int) -> Generator:
     invocations = [
         Invocation(op.f, op.value, process=op.process, time=start_ns + op.offset_ns) for op in own
     ]
-    return on_threads(partial(_is, name), invocations)
-
-
-def _is(name: Process, thread: Thread) -> bool:
-    return thread == name
+    return on_threads(lambda thread: thread == name, invocations)

@@ -30,10 +30,10 @@ import yaml  # type: ignore[import-untyped]  # Its stubs are a package of their 
 
 from dissever.nemesis.fault import Fault, FaultSpec
 from dissever.nemesis.faults import parse
+from dissever.nemesis.parameters import GRUDGE, check_count
 from dissever.nemesis.plans.replay import Schedule, compile_schedule, is_schedule, read_schedule
 from dissever.nemesis.plans.schedule import PlannedOp
 from dissever.nemesis.plans.triggers import TRIGGERS
-from dissever.nemesis.requests import GRUDGE, check_count
 from dissever.nemesis.targets import minority_size
 
 __all__ = ["Script", "Step", "compile_script", "read_script"]

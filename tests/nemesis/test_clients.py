@@ -71,7 +71,7 @@ def test_clients_are_there_again_before_anything_asks_a_node_whether_it_answers(
 class Deployment:
     def __init__(self, cluster: Cluster, *faults: str) -> None:
         self.cluster = cluster
-        environment = Environment(cluster, None, 1, self.answers, client_ports=(PORT,))
+        environment = Environment(cluster, None, 1, answers=self.answers, client_ports=(PORT,))
         self.nemeses = make_nemeses(faults, environment)
 
     async def answers(self, node: str) -> bool:
