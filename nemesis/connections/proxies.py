@@ -102,13 +102,9 @@ class Proxies:
         self._proxies: dict[str, dict[str, Proxy]] = {node: {} for node in cluster.nodes}
         self._toxics: dict[str, dict[str, Toxics]] = {node: {} for node in cluster.nodes}
         self._twins: dict[str, int] = {}
-        self._replaced = dict.fromkeys(cluster.nodes, 0)
-        self.is_laid = False
-
-    @property
-    def replaced(self) -> Mapping[str, int]:
+        self.replaced = Counter(dict.fromkeys(cluster.nodes, 0))
         """Node -> how many servers on its host hung."""
-        return dict(self._replaced)
+        self.is_laid = False
 
     async def lay(self) -> None:
         """
@@ -120,8 +116,6 @@ class Proxies:
         async with self._laying:
             if self.is_laid:
                 return
-            if not self._ports:
-                raise OSError(0, "the system does not say on which ports its nodes hear each other")
             program = await asyncio.to_thread(server.find)
             if not isinstance(program, Path):
                 raise OSError(0, f"{program.reason}; {program.remedy}")
@@ -177,7 +171,7 @@ class Proxies:
                 await self._servers[node].apply(self._wanted(node))
             except NoAnswer as error:
                 log.warning("%s: %s: it is replaced", node, error)
-                self._replaced[node] += 1
+                self.replaced[node] += 1
                 with await self._cluster.dial(node, REPLACE_PORT, UP_LIMIT_S) as connection:
                     await asyncio.get_running_loop().sock_recv(connection, 1)
                 await comes_up(self._servers[node].proxies)

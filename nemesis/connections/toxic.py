@@ -16,6 +16,7 @@ Values are those of the history: `*_ms`, `*_bytes`, `rate_kb_s` (thousands of by
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -50,7 +51,7 @@ class InForce:
     settings: Settings
     toxics: Mapping[str, Mapping[str, tuple[Toxic, ...]]]
     traffic: Mapping[Link, Mapping[str, int]]
-    replaced: Mapping[str, int]
+    replaced: Counter[str]
 
     def ways(self, node: str) -> tuple[Toxic, ...]:
         """The toxics of a server, one for each direction: what its twin gets."""
@@ -99,7 +100,7 @@ class ToxicFault:
         await self.release()
         choice = await self._aiming.links(request)
         toxics = self._toxics(choice.links, settings)
-        traffic, replaced = await self._proxies.traffic(), self._proxies.replaced
+        traffic, replaced = await self._proxies.traffic(), Counter(self._proxies.replaced)
         now = InForce(choice.targets, settings, toxics, traffic, replaced)
         twins = (self._proxies.twin(node, self._twin) for node in toxics)
         await asyncio.gather(*twins)
@@ -132,7 +133,7 @@ class ToxicFault:
         evidence = {
             "toxics": left,
             "after": _facts(after),
-            "servers_replaced": _more(now.replaced, self._proxies.replaced),
+            "servers_replaced": dict(self._proxies.replaced - now.replaced),
             "packets": {f"{a}->{b}": passed[a, b] for a, b in sorted(passed)},
         }
         is_healed = not left and not past and not any(each.is_so for each in after.values())
@@ -218,11 +219,6 @@ def _since(
         link: {what: count - before[link].get(what, 0) for what, count in counts.items()}
         for link, counts in now.items()
     }
-
-
-def _more(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
-    """Node -> how many more, where there are."""
-    return {node: now[node] - before[node] for node in now if now[node] > before[node]}
 
 
 BYTES_MAX: Final = 1 << 40

@@ -99,10 +99,7 @@ def read_schedule(text: str) -> Schedule:
 
 
 def compile_schedule(
-    schedule: Schedule,
-    *,
-    nodes: Sequence[str],
-    time_limit_s: float,
+    schedule: Schedule, *, nodes: Sequence[str], time_limit_s: float
 ) -> tuple[PlannedOp, ...]:
     """
     The operations for a run on these nodes; what heals after the limit is left to the run's end.
