@@ -5,7 +5,8 @@ What an injection can be given: whom to strike, and settings, each with its rang
 seed, and only what depends on the run, such as who leads, is settled when the fault strikes.
 `{"targets": ["n1"]}` and `{"grudge": {"n1": ["n2"]}}` name the nodes themselves, as a replay does.
 
-The reader of plans and the dispatcher both check against it, and the documentation is made of it.
+The reader of plans and the dispatcher both check against the ranges, and the documentation is made
+of them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,6 @@ Settings: TypeAlias = Mapping[str, Any]
 """Name of a parameter -> its value."""
 
 SEED_MAX: Final = (1 << 64) - 1
-
 
 GRUDGE: Final = "grudge"
 NAMED: Final = "named"

@@ -55,14 +55,13 @@ class Partition:
             return {node: frozenset(dropped) for node, dropped in named.items()}, {}
         if request.targets is not None:
             choice = choose(request.targets, nodes, primaries=(), excluded=(), rng=rng)
-            return grudges.isolate(nodes, choice.targets), {}
-        spec = PartitionSpec(request.spec)
-        if spec is not PartitionSpec.LEADER:
+        elif (spec := PartitionSpec(request.spec)) is PartitionSpec.LEADER:
+            leading, most = await self._aiming.leading(), max(1, minority_size(len(nodes)))
+            choice = choose(
+                TargetSpec.LEADER, nodes, primaries=leading, excluded=(), rng=rng, limit=most
+            )
+        else:
             return _DRAWN[spec](nodes, rng), {}
-        leading, most = await self._aiming.leading(), max(1, minority_size(len(nodes)))
-        choice = choose(
-            TargetSpec.LEADER, nodes, primaries=leading, excluded=(), rng=rng, limit=most
-        )
         return grudges.isolate(nodes, choice.targets), dict(choice.notes)
 
 
