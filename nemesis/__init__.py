@@ -8,21 +8,19 @@ played by generators (`generator`, `final`) and carried out by nemeses, one for 
 """
 
 from dissever.harness.cluster.backends import Backend
+from dissever.nemesis.dispatcher import actions, hosts, make_nemeses
 from dissever.nemesis.environment import Environment
-from dissever.nemesis.fault import Fault, FaultEvidence, FaultSpec, Heals, Injector, steps
-from dissever.nemesis.faults import FAULTS, Registry, healing_order, parse
-from dissever.nemesis.needs import Need, Offer
-from dissever.nemesis.nemeses import actions, hosts, make_nemeses
-from dissever.nemesis.nodes.node_fault import NodeFault, PerNode
-from dissever.nemesis.nodes.processes import Answers, NodeEvidence
-from dissever.nemesis.parameters import Parameter
+from dissever.nemesis.fault import Fault, FaultSpec, Heals
+from dissever.nemesis.faults import FAULTS, healing_order, parse
+from dissever.nemesis.needs import Need
+from dissever.nemesis.nodes.node_fault import PerNode
+from dissever.nemesis.nodes.processes import NodeEvidence
 from dissever.nemesis.partitions.majority_only import MAJORITY_ONLY, core
 from dissever.nemesis.plans.planner import plan
 from dissever.nemesis.plans.schedule import PlannedOp, final, generator
-from dissever.nemesis.plans.script import Script, compile_script, read_script
+from dissever.nemesis.plans.script import compile_script, read_script
 from dissever.nemesis.plans.triggers import TRIGGERS, Triggered
-from dissever.nemesis.requests import Request
-from dissever.nemesis.targets import NODE_TARGETS, TargetSpec, minority_size
+from dissever.nemesis.targets import minority_size
 
 __all__ = [  # noqa: RUF022 - grouped by what they are for
     # What there is.
@@ -32,16 +30,12 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "FaultSpec",
     "Heals",
     "Need",
-    "Offer",
-    "Parameter",
-    "Registry",
     "healing_order",
     "parse",
     # When it strikes.
     "MAJORITY_ONLY",
     "TRIGGERS",
     "PlannedOp",
-    "Script",
     "compile_script",
     "core",
     "final",
@@ -50,20 +44,12 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "plan",
     "read_script",
     # What carries it out.
-    "Answers",
     "Environment",
     "Triggered",
     "actions",
     "hosts",
     "make_nemeses",
     # What a new fault is made of.
-    "Injector",
-    "NODE_TARGETS",
     "NodeEvidence",
-    "NodeFault",
-    "FaultEvidence",
     "PerNode",
-    "Request",
-    "TargetSpec",
-    "steps",
 ]

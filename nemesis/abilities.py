@@ -1,4 +1,4 @@
-"""What a cluster must be able to do for some faults: `Cluster` with the abilities they use."""
+"""A cluster that can do whatever faults may ask of one, for their types."""
 
 from __future__ import annotations
 
@@ -15,28 +15,21 @@ from dissever.harness.cluster import (
     Sockets,
 )
 
-__all__ = ["WithClocks", "WithDisks", "WithHosts", "WithLimits", "WithLinks", "WithProcesses"]
+__all__ = ["AbleCluster"]
 
 
-class WithProcesses(Cluster, Processes, Protocol):
-    """Nodes can be started, ended and paused."""
-
-
-class WithLinks(Cluster, Links, Protocol):
-    """Links between nodes can be cut."""
-
-
-class WithHosts(Cluster, Processes, HostCommands, Sockets, Protocol):
-    """Programs run on the hosts of nodes, and the harness can connect to them."""
-
-
-class WithLimits(Cluster, Processes, ResourceLimits, Protocol):
-    """Nodes can be limited."""
-
-
-class WithDisks(WithHosts, Disks, Protocol):
-    """Programs on the hosts see the disks of nodes."""
-
-
-class WithClocks(WithHosts, Clocks, Protocol):
-    """Programs on the hosts can set the clocks of nodes."""
+class AbleCluster(
+    Cluster,
+    Processes,
+    Links,
+    HostCommands,
+    Sockets,
+    ResourceLimits,
+    Disks,
+    Clocks,
+    Protocol,
+):
+    """
+    All abilities together. A real one may lack some: the record of a fault names those that it
+    uses, and its `probe` asks for them.
+    """

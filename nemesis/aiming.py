@@ -1,24 +1,32 @@
 """
 From what a request means to the nodes that are struck now: asks the system who leads and who votes,
 asks the cluster who runs, and enters the nodes in a ledger.
+
+A ledger holds which nodes our faults have struck, never more of them at a time than the budget. A
+node is entered before it is touched and taken out when it is seen to be back, so whatever fails in
+between, healing knows of it. Faults that take nodes down share one ledger.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from dissever.harness.cluster import NodeState
 from dissever.harness.system import Members, Primaries
-from dissever.nemesis.abilities import WithProcesses
-from dissever.nemesis.ledger import Ledger
-from dissever.nemesis.requests import Request
-from dissever.nemesis.targets import Choice, LinkChoice, TargetSpec, choose, choose_links
+from dissever.nemesis.abilities import AbleCluster
+from dissever.nemesis.parameters import Request
+from dissever.nemesis.targets import (
+    Choice,
+    TargetSpec,
+    choose,
+    choose_links,
+    minority_size,
+)
 
-__all__ = ["Aim", "Aiming", "known_primaries"]
+__all__ = ["Aiming", "Ledger", "known_primaries"]
 
 log = logging.getLogger(__name__)
 
@@ -27,23 +35,62 @@ ANSWER_LIMIT_S = 2.0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Aim:
-    """
-    The nodes to strike, already entered in a ledger.
+class Ledger:
+    """Node -> the fault that has struck it."""
 
-    `notes` says, for the history, where the request was not followed to the letter.
-    """
+    def __init__(self, nodes: Sequence[str], budget: int | None = None) -> None:
+        """`budget`: at most this many nodes at a time; None: a minority."""
+        self.budget = minority_size(len(nodes)) if budget is None else budget
+        self._nodes = tuple(nodes)
+        self._reasons: dict[str, str] = {}
 
-    targets: tuple[str, ...]
-    notes: Mapping[str, str]
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Node -> the fault that has struck it."""
+        return dict(self._reasons)
+
+    @property
+    def room(self) -> int:
+        """How many more nodes may be struck now."""
+        return max(0, self.budget - len(self._reasons))
+
+    def of(self, fault: str) -> tuple[str, ...]:
+        """The nodes that a fault has struck, in order."""
+        return tuple(node for node in self._nodes if self._reasons.get(node) == fault)
+
+    def take(self, fault: str, nodes: Iterable[str]) -> None:
+        """Enter nodes that are not struck and for which there is room."""
+        taken = tuple(nodes)
+        assert len(taken) <= self.room
+        assert not any(node in self._reasons for node in taken)
+        self._reasons.update(dict.fromkeys(taken, fault))
+
+    def give_back(self, node: str) -> None:
+        """The node is itself again."""
+        self._reasons.pop(node, None)
+
+    async def bring_back(self, fault: str, undo: Callable[[str], Awaitable[object]]) -> None:
+        """
+        Undo a fault on each of its nodes, and give back those where that went well.
+
+        Raises:
+            Exception: What the first one raised that did not; the others are back then.
+        """
+        nodes = self.of(fault)
+        ends = await asyncio.gather(*(undo(node) for node in nodes), return_exceptions=True)
+        errors = [end for end in ends if isinstance(end, BaseException)]
+        for node, end in zip(nodes, ends, strict=True):
+            if not isinstance(end, BaseException):
+                self.give_back(node)
+        if errors:
+            raise errors[0]
 
 
 class Aiming:
     """Chooses targets on one cluster; `primaries` and `members` are None where there are none."""
 
     def __init__(
-        self, cluster: WithProcesses, primaries: Primaries | None, members: Members | None
+        self, cluster: AbleCluster, primaries: Primaries | None, members: Members | None
     ) -> None:
         self._cluster = cluster
         self._primaries = primaries
@@ -55,7 +102,7 @@ class Aiming:
 
     async def nodes(
         self, request: Request, fault: str, ledger: Ledger, avoided: Ledger | None = None
-    ) -> Aim:
+    ) -> Choice:
         """
         Choose among the nodes that run and are not struck, within the budget, and enter them.
 
@@ -88,9 +135,9 @@ class Aiming:
             targets = tuple(node for node in targets if node in drawn)
         notes = _notes(choice, targets, ledger)
         ledger.take(fault, targets)
-        return Aim(targets, notes)
+        return Choice(targets, notes)
 
-    async def links(self, request: Request) -> LinkChoice:
+    async def links(self, request: Request) -> Choice:
         """
         Choose the links that a request means; any node may be at their ends.
 
@@ -123,9 +170,7 @@ async def _in_time(what: str, ask: Callable[[], Awaitable[T]], otherwise: T) -> 
 
 def _notes(choice: Choice, targets: tuple[str, ...], ledger: Ledger) -> dict[str, str]:
     """Why fewer or other nodes were taken; asked before they are entered."""
-    notes = {}
-    if choice.fallback and targets:
-        notes["fallback"] = choice.fallback
+    notes = dict(choice.notes) if targets else {}
     wanted, budget = len(choice.targets), f"the budget is {ledger.budget} down at a time"
     if not choice.targets:
         struck = ", or all are struck already" if ledger.reasons else ""

@@ -1,5 +1,7 @@
 """
-The nemesis of every fault: reads what is asked, has the injector do it, and writes the completion.
+The nemeses of a run, and the hosts and plan entries that they need.
+
+Each reads what is asked of a fault, has its injector do it, and writes the completion.
 
 All faults have one shape in the history: an injection says `spec` and `targets`, the settings, and
 `evidence` with `held`; a healing says `targets` and `evidence` with `healed`. `held` is None when
@@ -9,33 +11,79 @@ nobody was struck: then there is neither a fault nor evidence of one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from operator import or_
+from random import Random
+from typing import Any
 
-from dissever.harness.client import Completion, Invocation
+import msgspec
+
+from dissever.harness.client import Completion, Invocation, Nemesis
+from dissever.harness.cluster import Hosts
 from dissever.harness.cluster.backends import Backend
-from dissever.harness.episodes import Role
+from dissever.harness.episodes import Action, Role
 from dissever.harness.missing import Missing
-from dissever.nemesis.environment import Site
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence
+from dissever.nemesis.faults import healing_order, parse
 from dissever.nemesis.needs import Offer, missing, not_made, not_offered
-from dissever.nemesis.requests import read_request
+from dissever.nemesis.parameters import COMMON, GRUDGE, NAMED, Request, check_count
+from dissever.nemesis.partitions.majority_only import MAJORITY_ONLY_FAULT
+from dissever.nemesis.plans.triggers import Triggered
 
-__all__ = ["Dispatcher"]
+__all__ = ["actions", "hosts", "make_nemeses"]
 
 log = logging.getLogger(__name__)
 
 
-class _Continues(Protocol):
-    """An injector of a fault with a step between injection and healing."""
+def make_nemeses(faults: Iterable[str], environment: Environment) -> dict[str, Nemesis]:
+    """
+    A nemesis for each fault that is asked for, in the order in which they must heal, and last the
+    one that heals a majority first; nothing when no fault is asked for.
 
-    def go_on(self) -> Awaitable[FaultEvidence]: ...
+    Raises:
+        ValueError: For a name that there is not.
+    """
+    asked = healing_order(faults)
+    made: dict[str, Nemesis] = {fault.name: Dispatcher(fault, environment) for fault in asked}
+    if environment.watched is not None:
+        watched = environment.watched
+        made = {name: Triggered(nemesis, watched) for name, nemesis in made.items()}
+    last = Dispatcher(MAJORITY_ONLY_FAULT, environment)
+    return {**made, MAJORITY_ONLY_FAULT.name: last} if made else {}
+
+
+def hosts(faults: Iterable[str], disk_mb: int) -> Hosts:
+    """
+    What the hosts must be made with so that all of the faults can strike.
+
+    Raises:
+        ValueError: For a name that there is not.
+    """
+    nothing = Hosts(changes_network=False)  # With faults, there is the majority that heals first.
+    needed = reduce(or_, (spec.fault.hosts for spec in parse(faults)), nothing)
+    if needed.disk_mb is None:
+        return needed
+    return msgspec.structs.replace(needed, disk_mb=disk_mb)
+
+
+def actions(faults: Iterable[str]) -> dict[str, dict[str, Action]]:
+    """
+    What each operation of their nemeses is for, as `Plan.actions` keeps it.
+
+    Raises:
+        ValueError: For a name that there is not.
+    """
+    asked = healing_order(faults)
+    every = (*asked, MAJORITY_ONLY_FAULT) if asked else ()
+    return {fault.name: dict(fault.actions) for fault in every}
 
 
 class Dispatcher:
     """Implements `Nemesis` for one fault, as its record says."""
 
-    def __init__(self, fault: Fault, site: Site) -> None:
+    def __init__(self, fault: Fault, site: Environment) -> None:
         self._fault = fault
         self._site = site
         self._made: Any = None
@@ -76,8 +124,7 @@ class Dispatcher:
         if action.role is Role.HEAL:
             seen = await self._injector.heal()
             return _completion(invocation, {}, "healed", seen)
-        continues: _Continues = self._injector
-        return _completion(invocation, {}, "held", await continues.go_on())
+        return _completion(invocation, {}, "held", await self._injector.go_on())
 
     async def heal(self) -> None:
         """Undo whatever is in force, and look at nothing."""
@@ -97,7 +144,7 @@ class Dispatcher:
 
     async def _inject(self, invocation: Invocation) -> Completion:
         self._count += 1
-        request = read_request(
+        request = _read(
             self._fault,
             invocation.value,
             nodes=self._site.cluster.nodes,
@@ -107,6 +154,42 @@ class Dispatcher:
         seen = await self._injector.inject(request)
         first = {"spec": request.spec, "targets": [], **request.settings}
         return _completion(invocation, first, "held", seen)
+
+
+def _read(fault: Fault, value: Any, *, nodes: Sequence[str], seed: int, number: int) -> Request:
+    """
+    Read the value of an injecting invocation; None means the default target and settings.
+
+    Args:
+        seed: Of the run, for a value that brings none.
+        number: Counts the injections of the fault, from 1.
+
+    Raises:
+        ValueError: When the value is no mapping, has a key that means nothing, or a value out of
+            its range.
+    """
+    fields = {} if value is None else value
+    if not isinstance(fields, Mapping):
+        raise ValueError(f"expected a mapping with a spec or targets, got {value!r}")
+    known = (*COMMON, *(each.name for each in fault.parameters))
+    if unknown := sorted(set(fields) - set(known)):
+        raise ValueError(
+            f"expected {', '.join(known[:-1])} or {known[-1]}, got {', '.join(unknown)}"
+        )
+    given = {name: fields[name] for name in fields if name not in COMMON}
+    settings = fault.filled(given, Random(f"{seed}/{fault.name}"))
+    rng = Random(str(fields.get("seed", f"{seed}/{fault.name}/{number}")))
+    count, targets = fields.get("count"), fields.get("targets")
+    check_count(count, nodes)
+    if targets is not None and not isinstance(targets, str):
+        return Request(NAMED, rng, count, tuple(targets), settings)
+    if GRUDGE in settings:
+        return Request(NAMED, rng, count, None, settings)
+    spec = str(targets or fields.get("spec", fault.default_target))
+    allowed = tuple(dict.fromkeys((*fault.targets, fault.default_target)))
+    if spec not in allowed:
+        raise ValueError(f"expected {' or '.join(allowed)} as the target, got {spec!r}")
+    return Request(spec, rng, count, None, settings)
 
 
 def _completion(

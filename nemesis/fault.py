@@ -18,12 +18,11 @@ from dissever.harness.cluster.backends import Backend
 from dissever.harness.episodes import Action, Effect, Role
 from dissever.harness.missing import Missing
 from dissever.nemesis.needs import Need, Offer, missing
-from dissever.nemesis.parameters import Parameter, Settings
-from dissever.nemesis.requests import Request
+from dissever.nemesis.parameters import Parameter, Request, Settings
 from dissever.nemesis.targets import NODE_TARGETS, TargetSpec, majority_size, minority_size
 
 if TYPE_CHECKING:  # What makes a nemesis is not known where a plan is drawn.
-    from dissever.nemesis.environment import Site
+    from dissever.nemesis.environment import Environment
 
 __all__ = [
     "Fault",
@@ -109,7 +108,7 @@ class Fault:
 
     name: str
     description: str
-    make: Callable[[Fault, Site], Injector]
+    make: Callable[[Fault, Environment], Injector]
     heals: Heals
     held: str
     healed: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Final, TypeAlias
+from typing import Final
 
 from dissever.nemesis.clients.cut import CLIENT_CUT, CLIENT_RESET
 from dissever.nemesis.clocks.clock import CLOCKS
@@ -19,19 +19,16 @@ from dissever.nemesis.disks.full import DISK_FULL
 from dissever.nemesis.disks.power_failure import POWER_FAILURE
 from dissever.nemesis.disks.truncate import DISK_TRUNCATE
 from dissever.nemesis.fault import Fault, FaultSpec
-from dissever.nemesis.nodes.kill import CRASH_LOOP, KILL, STOP
 from dissever.nemesis.nodes.membership import DEMOTE, REMOVE_MEMBER, REPLACE_MEMBER, TRANSFER
-from dissever.nemesis.nodes.pause import PAUSE
 from dissever.nemesis.nodes.resources import LIMIT_CPU, LIMIT_MEMORY
+from dissever.nemesis.nodes.signals import CRASH_LOOP, KILL, PAUSE, STOP
 from dissever.nemesis.nodes.upgrade import UPGRADE
 from dissever.nemesis.packets.fault import PACKETS
 from dissever.nemesis.partitions.deposed_leader import DEPOSED_LEADER
 from dissever.nemesis.partitions.partition import PARTITION
 from dissever.nemesis.partitions.swizzle import SWIZZLE
 
-__all__ = ["FAULTS", "Registry", "healing_order", "parse"]
-
-Registry: TypeAlias = Mapping[str, Fault]
+__all__ = ["FAULTS", "healing_order", "parse"]
 
 _RECORDS: Final[tuple[Fault, ...]] = (
     PARTITION,
@@ -59,11 +56,11 @@ _RECORDS: Final[tuple[Fault, ...]] = (
     DEPOSED_LEADER,
 )
 
-FAULTS: Final[Registry] = {fault.name: fault for fault in _RECORDS}
+FAULTS: Final[Mapping[str, Fault]] = {fault.name: fault for fault in _RECORDS}
 """Every fault by its name, which is also its process."""
 
 
-def parse(names: Iterable[str], registry: Registry = FAULTS) -> tuple[FaultSpec, ...]:
+def parse(names: Iterable[str]) -> tuple[FaultSpec, ...]:
     """
     The faults of `kill`, `partition:leader`, …: one for each name, in the order of first mention.
 
@@ -74,27 +71,27 @@ def parse(names: Iterable[str], registry: Registry = FAULTS) -> tuple[FaultSpec,
     asked: dict[str, list[str]] = {}
     for text in names:
         name, colon, target = text.partition(":")
-        _check("fault", name, tuple(registry))
+        _check("fault", name, tuple(FAULTS))
         targets = asked.setdefault(name, [])
         if colon:
-            _check(f"target of {name}", target, tuple(registry[name].targets))
+            _check(f"target of {name}", target, tuple(FAULTS[name].targets))
             targets.extend([] if target in targets else [target])
-    specs = tuple(FaultSpec(registry[name], tuple(targets)) for name, targets in asked.items())
+    specs = tuple(FaultSpec(FAULTS[name], tuple(targets)) for name, targets in asked.items())
     _check_clocks(specs)
     return specs
 
 
-def healing_order(names: Iterable[str], registry: Registry = FAULTS) -> tuple[Fault, ...]:
+def healing_order(names: Iterable[str]) -> tuple[Fault, ...]:
     """
     The faults that are asked for, in the order in which they must heal.
 
     Raises:
         ValueError: For a name that there is not.
     """
-    asked = {spec.name for spec in parse(names, registry)}
+    asked = {spec.name for spec in parse(names)}
     return tuple(
         sorted(
-            (fault for fault in registry.values() if fault.name in asked),
+            (fault for fault in FAULTS.values() if fault.name in asked),
             key=lambda fault: fault.heals,
         )
     )

@@ -1,20 +1,30 @@
-"""Programs on the hosts of nodes: commands that must succeed, and helpers that stay."""
+"""
+Programs on the hosts of nodes: commands that must succeed, scripts, and helpers that stay.
+
+Scripts run in whatever Python is there. They act and look where the harness cannot reach: on a disk
+that only the host sees, under a clock that only its processes have. Each prints JSON. The long ones
+end by themselves, so that nothing is left behind when the harness is gone.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
-from dissever.nemesis.abilities import WithHosts
+from dissever.nemesis.abilities import AbleCluster
 
-__all__ = ["UP_LIMIT_S", "Helper", "comes_up", "run", "run_python"]
+__all__ = ["BURST_S", "UP_LIMIT_S", "Helper", "comes_up", "counted", "run", "run_script"]
 
 UP_LIMIT_S: Final = 10.0
 _GLANCE_S: Final = 0.01
 
+BURST_S: Final = 8.0
+"""A script that goes on is started again after this time, which is below the limit of requests."""
 
-async def run(cluster: WithHosts, node: str, argv: Sequence[str], stdin: str = "") -> str:
+
+async def run(cluster: AbleCluster, node: str, argv: Sequence[str], stdin: str = "") -> str:
     """
     Run a command on a node's host; what it printed.
 
@@ -28,9 +38,9 @@ async def run(cluster: WithHosts, node: str, argv: Sequence[str], stdin: str = "
     return done.stdout
 
 
-async def run_python(cluster: WithHosts, node: str, script: str, *arguments: object) -> str:
+async def run_script(cluster: AbleCluster, node: str, script: str, *arguments: object) -> Any:
     """
-    Run a script in the host's Python; what it printed.
+    Run a script in the host's Python; what it printed, decoded, None for nothing.
 
     Raises:
         OSError: When it fails, with the last line of what it said.
@@ -39,7 +49,18 @@ async def run_python(cluster: WithHosts, node: str, script: str, *arguments: obj
     if done.exit_status:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise OSError(0, f"{node}: a script on its host failed: {last}")
-    return done.stdout
+    return json.loads(done.stdout) if done.stdout else None
+
+
+def counted(listing: str) -> list[tuple[str, int]]:
+    """The comment and the packets of each rule that counts, from `nft -j list table`."""
+    rules = (each["rule"] for each in json.loads(listing)["nftables"] if "rule" in each)
+    return [
+        (rule.get("comment", ""), part["counter"]["packets"])
+        for rule in rules
+        for part in rule["expr"]
+        if "counter" in part
+    ]
 
 
 async def comes_up(ask: Callable[[], Awaitable[object]]) -> None:
@@ -66,7 +87,7 @@ class Helper:
 
     def __init__(
         self,
-        cluster: WithHosts,
+        cluster: AbleCluster,
         name: str,
         script: str,
         port: int,
@@ -104,5 +125,5 @@ class Helper:
         await comes_up(lambda: self._ask(node))
 
 
-def _python(cluster: WithHosts, script: str, *arguments: object) -> list[str]:
+def _python(cluster: AbleCluster, script: str, *arguments: object) -> list[str]:
     return [cluster.python, "-I", "-S", "-c", script, *map(str, arguments)]

@@ -2,19 +2,25 @@
 What faults need: abilities of the cluster, something of the machine, something of the system.
 
 A need of the machine is tried out, never guessed from a version: a fault that did nothing is worse
-than none.
+than none. What packets need is tried with the very commands that the faults use, on a host made for
+it: a network namespace with nothing but a loopback, or a container without a network.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from functools import cache, partial
+from typing import Any, Final
 
 from dissever.harness.cluster import Hosts, backends, cgroups, clock, faultfs
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.missing import Missing
-from dissever.nemesis.packets import host_trials
 from dissever.nemesis.toxiproxy import server
 
 __all__ = [
@@ -75,7 +81,9 @@ def not_offered(offer: Offer, offered: Mapping[Offer, bool], nodes: int) -> Miss
     if offer is Offer.ROOM:
         reason = f"none of {nodes} nodes may be down at a time"
         return Missing(reason, "run with at least 3 nodes, or with a greater budget")
-    return _NOT_OFFERED[offer]
+    is_unsaid = offer is Offer.BUILDS
+    remedy = "--set upgrade-to=VERSION" if is_unsaid else "choose another fault"
+    return Missing(_NOT_OFFERED[offer], remedy)
 
 
 def not_made(hosts: Hosts, cluster: Any) -> Missing | None:
@@ -100,54 +108,133 @@ _NOT_SIMULATED: Mapping[Offer, str] = {
     Offer.BUILDS: "the simulated system has one version",
 }
 
-_NOT_OFFERED: Mapping[Offer, Missing] = {
-    Offer.LEADERS: Missing("the system has no leaders", "choose another fault"),
-    Offer.MEMBERS: Missing("the system has no members to change", "choose another fault"),
-    Offer.BUILDS: Missing(
-        "it was not said which version nodes are upgraded to", "--set upgrade-to=VERSION"
-    ),
-    Offer.PEER_PORTS: Missing(
-        "the system does not say on which ports its nodes hear each other", "choose another fault"
-    ),
-    Offer.CLIENT_PORTS: Missing(
-        "the system does not say on which ports its nodes serve clients", "choose another fault"
-    ),
+_NOT_OFFERED: Mapping[Offer, str] = {
+    Offer.LEADERS: "the system has no leaders",
+    Offer.MEMBERS: "the system has no members to change",
+    Offer.BUILDS: "it was not said which version nodes are upgraded to",
+    Offer.PEER_PORTS: "the system does not say on which ports its nodes hear each other",
+    Offer.CLIENT_PORTS: "the system does not say on which ports its nodes serve clients",
 }
 
 
-def _cgroups(backend: Backend) -> Missing | None:
-    if backend is Backend.CONTAINERS:
-        return backends.missing_limits()
-    return cgroups.probe()
+LIMIT_S: Final = 20.0
 
 
-def _toxiproxy(backend: Backend) -> Missing | None:
-    found = server.find()
-    return found if isinstance(found, Missing) else None
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is done, what is missing when that fails, and what would help."""
+
+    script: str
+    lacks: str
+    remedy: str
 
 
-def _clocks(backend: Backend) -> Missing | None:
-    """The images of containers have it."""
-    return clock.missing() if backend is Backend.NAMESPACES else None
+NETEM: Final = Trial(
+    "tc qdisc add dev lo root netem delay 1ms",
+    "the kernel has no sch_netem",
+    "modprobe sch_netem where the kernel has it; elsewhere latency delays by Toxiproxy, and"
+    " packet-loss and packet-rate need no netem",
+)
+TBF: Final = Trial(
+    "tc qdisc add dev lo root handle 1: htb default 0"
+    " && tc class add dev lo parent 1: classid 1:1 htb rate 10gbit quantum 60000"
+    " && tc qdisc add dev lo parent 1:1 tbf rate 8mbit burst 5000 latency 400ms"
+    " && tc filter add dev lo parent 1: protocol ip prio 1 u32 match ip dst 10.0.0.1/32 flowid 1:1",
+    "the kernel has no sch_htb, sch_tbf or cls_u32",
+    "another kernel, or apt-get install iproute2 for tc",
+)
+LOSS: Final = Trial(
+    "nft 'add table inet t; add chain inet t c { type filter hook input priority filter; };"
+    " add rule inet t c numgen random mod 10000 < 1 counter drop'",
+    "the kernel has no nft_numgen",
+    "another kernel, or apt-get install nftables for nft",
+)
+
+RESETS: Final = Trial(
+    """ip link set lo up && exec "${PYTHON:-python3}" -I -S -c '
+import socket, subprocess
+server = socket.create_server(("127.0.0.1", 7))
+client = socket.create_connection(server.getsockname())
+command = ["ss", "-K", "-H", "-t", "-n", "state", "connected", "( sport = :7 )"]
+subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+client.settimeout(1)
+try:
+    client.recv(1)
+except ConnectionError:
+    raise SystemExit
+raise SystemExit("ss -K ended nothing")
+'""",
+    "the kernel has no INET_DIAG_DESTROY",
+    "another kernel, or apt-get install iproute2 for ss",
+)
 
 
-def _faultfs(backend: Backend) -> Missing | None:
-    if backend is Backend.CONTAINERS:
-        return backends.missing_faulty_disks()
-    return faultfs.missing()
+@cache
+def _tried(trial: Trial, backend: Backend) -> Missing | None:
+    """Why a host cannot do it, or None. Blocks, and never raises."""
+    run = _in_container if backend is Backend.CONTAINERS else _in_namespace
+    try:
+        status, said = run(trial.script)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Missing(f"it could not be tried: {error}", trial.remedy)
+    if not status:
+        return None
+    first = next(iter(said.strip().splitlines()), f"exit status {status}")
+    return Missing(f"{trial.lacks} ({first.removeprefix('Error: ').rstrip('.')})", trial.remedy)
 
 
-def _tried(trial: host_trials.Trial) -> Callable[[Backend], Missing | None]:
-    return lambda backend: host_trials.tried(trial, backend.value)
+def _in_namespace(script: str) -> tuple[int, str]:
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+    done = subprocess.run(
+        ["unshare", *user, "--net", "sh", "-c", script],
+        env={**os.environ, "PATH": path, "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def _in_container(script: str) -> tuple[int, str]:
+    import docker.errors  # The Docker SDK is there where containers are.
+    import requests.exceptions
+
+    from dissever.harness.cluster import engine
+
+    with contextlib.closing(engine.connect()) as client:
+        try:
+            container = client.containers.create(
+                engine.HOST_IMAGE,
+                ["sh", "-c", script],
+                network_mode="none",
+                cap_drop=["ALL"],
+                cap_add=["NET_ADMIN"],
+                labels=engine.labels("trial"),
+            )
+            try:
+                container.start()
+                status = int(container.wait(timeout=LIMIT_S)["StatusCode"])
+                return status, container.logs(stdout=False).decode(errors="replace")
+            finally:
+                container.remove(force=True)
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise OSError(0, str(error)) from error
 
 
 _TRIALS: Mapping[Need, Callable[[Backend], Missing | None]] = {
-    Need.CGROUPS: _cgroups,
-    Need.TOXIPROXY: _toxiproxy,
-    Need.CLOCKS: _clocks,
-    Need.FAULTFS: _faultfs,
-    Need.LOSS: _tried(host_trials.LOSS),
-    Need.TBF: _tried(host_trials.TBF),
-    Need.NETEM: _tried(host_trials.NETEM),
-    Need.RESETS: _tried(host_trials.RESETS),
+    Need.CGROUPS: lambda backend: (
+        backends.missing_limits() if backend is Backend.CONTAINERS else cgroups.probe()
+    ),
+    Need.TOXIPROXY: lambda _: found if isinstance(found := server.find(), Missing) else None,
+    # The images of containers have it.
+    Need.CLOCKS: lambda backend: clock.missing() if backend is Backend.NAMESPACES else None,
+    Need.FAULTFS: lambda backend: (
+        backends.missing_faulty_disks() if backend is Backend.CONTAINERS else faultfs.missing()
+    ),
+    Need.LOSS: partial(_tried, LOSS),
+    Need.TBF: partial(_tried, TBF),
+    Need.NETEM: partial(_tried, NETEM),
+    Need.RESETS: partial(_tried, RESETS),
 }

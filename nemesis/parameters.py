@@ -1,26 +1,34 @@
 """
-What an injection can be given besides its targets: each setting with its range, in one place.
+What an injection can be given: whom to strike, and settings, each with its range in one place.
 
-The reader of plans and the dispatcher both check against it, and the documentation is made of it.
+`{"spec": "minority", "count": 2, "seed": 7}` is what the planner writes: chance is settled by the
+seed, and only what depends on the run, such as who leads, is settled when the fault strikes.
+`{"targets": ["n1"]}` and `{"grudge": {"n1": ["n2"]}}` name the nodes themselves, as a replay does.
+
+The reader of plans and the dispatcher both check against the ranges, and the documentation is made
+of them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, TypeAlias
 
 __all__ = [
     "BITS",
+    "COMMON",
+    "GRUDGE",
+    "NAMED",
     "SEED_MAX",
     "Draw",
     "Parameter",
+    "Request",
     "Settings",
-    "always",
+    "check_count",
     "choice",
-    "flag",
     "log_uniform",
     "number",
     "one_of",
@@ -31,6 +39,29 @@ Settings: TypeAlias = Mapping[str, Any]
 """Name of a parameter -> its value."""
 
 SEED_MAX: Final = (1 << 64) - 1
+
+GRUDGE: Final = "grudge"
+NAMED: Final = "named"
+"""The target of a request that names nodes or links itself."""
+
+COMMON: Final = ("spec", "targets", "count", "seed")
+"""What the value of every injection may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    What to strike: `targets`, where they are named, and otherwise what `spec` means.
+
+    `count`: strike at most this many nodes; None leaves it to the spec. `settings` has a value for
+    each parameter of the fault that has one.
+    """
+
+    spec: str
+    rng: Random
+    count: int | None = None
+    targets: tuple[str, ...] | None = None
+    settings: Settings = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +157,6 @@ def choice(
     return Parameter(name, description, accepts, is_valid, drawn, default)
 
 
-def flag(name: str, description: str, drawn: Draw | None = None) -> Parameter:
-    """True or false."""
-    usual = drawn.middle if drawn else False
-    accepts = "true or false"
-    return Parameter(name, description, accepts, lambda v: isinstance(v, bool), drawn, usual)
-
-
-def always(value: Any) -> Draw:
-    """The same value every time."""
-    return Draw(str(value), lambda _: value, value)
-
-
 def one_of(*values: Any) -> Draw:
     """Each value as often as it is listed."""
     text = ", ".join(dict.fromkeys(map(str, values)))
@@ -160,3 +179,11 @@ def log_uniform(least: float, most: float, digits: int | None = None) -> Draw:
 
 BITS: Final = Draw("any", lambda rng: rng.getrandbits(32))
 """A seed."""
+
+
+def check_count(count: Any, nodes: Sequence[str]) -> None:
+    """Raises ValueError when it is given, and not how many of the nodes to strike at most."""
+    if count is None:
+        return
+    if type(count) is not int or not 1 <= count <= len(nodes):
+        raise ValueError(f"expected count as a whole number from 1 to {len(nodes)}, got {count!r}")

@@ -7,15 +7,15 @@ Tables stand between `<!-- faults NAME,NAME,… -->` and `<!-- end -->`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from dissever.nemesis.fault import Fault
-from dissever.nemesis.faults import FAULTS, Registry
+from dissever.nemesis.faults import FAULTS
 from dissever.nemesis.needs import Need, Offer
 from dissever.nemesis.parameters import Parameter
 from dissever.nemesis.targets import LINK_TARGETS, NODE_TARGETS
 
-__all__ = ["filled_in", "names_in", "table"]
+__all__ = ["filled_in", "table"]
 
 _TABLE = re.compile(r"(<!-- faults (?P<names>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _HEADS = (
@@ -45,7 +45,7 @@ def table(faults: Sequence[Fault]) -> str:
     return rows + ("\n" + _rows(_SETTING_HEADS, settings) if settings else "")
 
 
-def filled_in(text: str, registry: Registry = FAULTS) -> str:
+def filled_in(text: str) -> str:
     """
     A document with its tables as the records are now.
 
@@ -54,16 +54,10 @@ def filled_in(text: str, registry: Registry = FAULTS) -> str:
     """
 
     def fill(found: re.Match[str]) -> str:
-        rows = table([registry[name] for name in found["names"].split(",")])
+        rows = table([FAULTS[name] for name in found["names"].split(",")])
         return f"{found[1]}\n{rows}\n{found[3]}"
 
     return _TABLE.sub(fill, text)
-
-
-def names_in(text: str) -> Iterator[str]:
-    """The faults that a document has in its tables."""
-    for found in _TABLE.finditer(text):
-        yield from found["names"].split(",")
 
 
 def _rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -11,22 +11,20 @@ Source: Jepsen, `nemesis/combined.clj`, `db-nodes`; the minority of an even numb
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import permutations
 from random import Random
 from typing import Final
 
-from dissever.nemesis.parameters import Draw, Parameter, choice
+from dissever.nemesis.parameters import Draw, Parameter, Request, choice
 from dissever.nemesis.partitions.grudges import Link
-from dissever.nemesis.requests import Request
 
 __all__ = [
     "LINK_TARGETS",
     "NODE_TARGETS",
     "WAY",
     "Choice",
-    "LinkChoice",
     "TargetSpec",
     "Way",
     "choose",
@@ -87,24 +85,16 @@ WAY: Final[Parameter] = choice(
 
 
 @dataclass(frozen=True, slots=True)
-class LinkChoice:
-    """The links to strike, sorted, and the nodes that they are about."""
-
-    links: tuple[Link, ...]
-    targets: tuple[str, ...]
-    notes: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Choice:
     """
-    The nodes to strike, in the order of the cluster.
+    The nodes to strike, in the order of the cluster, or those that the `links` to strike are about.
 
-    `fallback` says why others were taken than those that the spec means; None when it was followed.
+    `notes` says, for the history, where the request was not followed to the letter.
     """
 
     targets: tuple[str, ...]
-    fallback: str | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
 
 
 def minority_size(count: int) -> int:
@@ -123,12 +113,8 @@ def target_count(spec: TargetSpec, count: int) -> int:
         TargetSpec.ONE: min(1, count),
         TargetSpec.MINORITY: minority_size(count),
         TargetSpec.MAJORITY: majority_size(count),
-        TargetSpec.ALL: count,
-        TargetSpec.LEADER: count,
         TargetSpec.FOLLOWERS: max(0, count - 1),
-        TargetSpec.VOTERS: count,
-        TargetSpec.STAND_BYS: count,
-    }[spec]
+    }.get(spec, count)
 
 
 def choose(
@@ -157,33 +143,31 @@ def choose(
         ValueError: When a name is not one of the nodes.
     """
     up = [node for node in nodes if node not in excluded]
-    fallback = None
+    fallback, size = None, len(nodes)
     if not isinstance(spec, TargetSpec):
         meant = _named(spec, nodes, excluded)
-        size = len(meant)
     elif spec is TargetSpec.LEADER:
         meant = [node for node in up if node in primaries]
-        size = len(meant)
         if not meant:
             fallback = "every leader is already down" if primaries else "no leader was known"
             meant, size = up, 1
     elif spec is TargetSpec.FOLLOWERS:
-        fallback = None if primaries else "no leader was known"
         meant = [node for node in up if node not in primaries]
-        size = len(meant) if primaries else min(len(meant), len(nodes) - 1)
+        if not primaries:
+            fallback, size = "no leader was known", len(nodes) - 1
     elif spec in (TargetSpec.VOTERS, TargetSpec.STAND_BYS):
         role = spec.value.removesuffix("s")
         known = dict.fromkeys(nodes, "voter") if roles is None else roles
         meant = [node for node in up if known.get(node) == role]
-        size = len(meant)
     else:
         meant, size = up, target_count(spec, len(nodes))
     size = min(size, len(meant)) if limit is None else min(size, len(meant), max(0, limit))
     drawn = set(rng.sample(meant, size))
-    return Choice(tuple(node for node in nodes if node in drawn), fallback if drawn else None)
+    notes = {"fallback": fallback} if fallback and drawn else {}
+    return Choice(tuple(node for node in nodes if node in drawn), notes)
 
 
-def choose_links(request: Request, nodes: Sequence[str], *, leading: Collection[str]) -> LinkChoice:
+def choose_links(request: Request, nodes: Sequence[str], *, leading: Collection[str]) -> Choice:
     """
     The links that a request means.
 
@@ -200,7 +184,7 @@ def choose_links(request: Request, nodes: Sequence[str], *, leading: Collection[
         if way is Way.BOTH:
             links.add((destination, source))
         ends = {source, destination}
-        return LinkChoice(tuple(sorted(links)), tuple(n for n in nodes if n in ends))
+        return Choice(tuple(n for n in nodes if n in ends), links=tuple(sorted(links)))
     meant = TargetSpec(request.spec) if request.targets is None else request.targets
     limit = max(1, minority_size(len(nodes))) if meant is TargetSpec.LEADER else None
     chosen = choose(meant, nodes, primaries=leading, excluded=(), rng=rng, limit=limit)
@@ -211,8 +195,7 @@ def choose_links(request: Request, nodes: Sequence[str], *, leading: Collection[
         if (way is not Way.IN and source in inside)
         or (way is not Way.OUT and destination in inside)
     }
-    notes = {"fallback": chosen.fallback} if chosen.fallback else {}
-    return LinkChoice(tuple(sorted(links)), chosen.targets, notes)
+    return replace(chosen, links=tuple(sorted(links)))
 
 
 def _named(names: Collection[str], nodes: Sequence[str], excluded: Collection[str]) -> list[str]:

@@ -229,7 +229,7 @@ def test_no_file_is_left_unfinished() -> None:
         ("dissever.checkers", "def late():\n    from dissever.harness.store import load"),
         ("dissever.nemesis", "from ..checkers import linearizable"),
         ("dissever.reports", "from dissever.cli import main"),
-        ("dissever.systems", "from dissever.nemesis.nodes.kill import Kill"),
+        ("dissever.systems", "from dissever.nemesis.nodes.signals import Kill"),
     ],
 )
 def test_the_table_refuses(room: str, source: str) -> None:

@@ -4,6 +4,11 @@ Cut clients off from nodes, or reset their connections; nodes go on hearing each
 Evidence of a cut: the rule counts packets, and the node answers no request; afterwards the rule is
 gone, and it does. Evidence of resets: a connection of ours is reset, and ss names those it ended;
 afterwards one stays open.
+
+Everything that is no node is a client: the harness's own address, or the gateway of a network of
+containers. Only the ports that clients are served on are meant.
+
+Source: nft(8), ss(8).
 """
 
 from __future__ import annotations
@@ -17,11 +22,10 @@ from functools import partial
 from typing import Final
 
 from dissever.harness.cluster import HostCommands, NodeState, Processes, Sockets, backends
-from dissever.nemesis.abilities import WithHosts
-from dissever.nemesis.clients import client_rules
-from dissever.nemesis.environment import CLIENT_CUT_NAME, CLIENTS, Site
+from dissever.nemesis.abilities import AbleCluster
+from dissever.nemesis.environment import CLIENT_CUT_NAME, CLIENTS, Environment
 from dissever.nemesis.fault import Fault, Heals
-from dissever.nemesis.host_commands import run
+from dissever.nemesis.host_commands import counted, run
 from dissever.nemesis.needs import Need, Offer
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import PerNode
@@ -45,11 +49,51 @@ _GLANCE_S: Final = 0.05
 
 NFT: Final = ("nft", "-f", "-")
 
+_TABLE: Final = "inet dissever_clients"
+
+COUNTERS: Final = ("nft", "-j", "list", "table", *_TABLE.split())
+"""The command that prints the counters; it fails when nothing is cut."""
+
+HEAL: Final = f"add table {_TABLE}\ndelete table {_TABLE}\n"
+
+
+def ruleset(way: Way, ports: Sequence[int], nodes: Sequence[str]) -> str:
+    """
+    The transaction that drops, and counts, packets from clients to a node, or back, or both.
+
+    Args:
+        nodes: The addresses of all nodes, which are no clients.
+    """
+    others, served = _set(nodes), _set(ports)
+    rules = {
+        "input": f"ip saddr != {others} tcp dport {served} counter drop",
+        "output": f"ip daddr != {others} tcp sport {served} counter drop",
+    }
+    hooks = {Way.BOTH: ("input", "output"), Way.IN: ("input",), Way.OUT: ("output",)}[way]
+    chains = "".join(
+        f"  chain {hook} {{\n    type filter hook {hook} priority filter - 20; policy accept;\n"
+        f"    {rules[hook]}\n  }}\n"
+        for hook in hooks
+    )
+    return f"{HEAL}table {_TABLE} {{\n{chains}}}\n"
+
+
+def resetting(ports: Sequence[int], nodes: Sequence[str]) -> list[str]:
+    """The command that resets every connection of a client, and prints a line for each."""
+    served = " or ".join(f"sport = :{port}" for port in ports)
+    others = " or ".join(f"dst {address}" for address in nodes)
+    expression = f"( {served} ) and not ( {others} )"
+    return ["ss", "-K", "-H", "-t", "-n", "state", "connected", expression]
+
+
+def _set(elements: Sequence[object]) -> str:
+    return f"{{ {', '.join(map(str, elements))} }}"
+
 
 class _Clients:
     """The links between clients and the nodes of a cluster; what both faults share."""
 
-    def __init__(self, cluster: WithHosts, ports: Sequence[int], answers: Answers | None) -> None:
+    def __init__(self, cluster: AbleCluster, ports: Sequence[int], answers: Answers | None) -> None:
         """
         Make what breaks them.
 
@@ -73,7 +117,7 @@ class ClientCut(_Clients):
     """Nodes do not hear clients, or are not heard, or both; a `NodeFault`."""
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
-        rules = client_rules.ruleset(Way(settings[WAY.name]), self._ports, self._nodes)
+        rules = ruleset(Way(settings[WAY.name]), self._ports, self._nodes)
         await run(self._cluster, node, NFT, rules)
         loop = asyncio.get_running_loop()
         end = loop.time() + COUNTED_LIMIT_S
@@ -87,7 +131,7 @@ class ClientCut(_Clients):
 
     async def undo(self, node: str) -> NodeEvidence:
         count = await self._dropped(node)
-        await run(self._cluster, node, NFT, client_rules.HEAL)
+        await run(self._cluster, node, NFT, HEAL)
         is_gone = await self._dropped(node) is None
         answered = await processes.answers_again(self._answers, node)
         # One that is down or paused by then answers nobody.
@@ -96,7 +140,7 @@ class ClientCut(_Clients):
         return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
     async def release(self, node: str) -> None:
-        await run(self._cluster, node, NFT, client_rules.HEAL)
+        await run(self._cluster, node, NFT, HEAL)
 
     async def _asked(self, node: str) -> bool | None:
         """Whether it answers; who cannot ask knocks, so that there is something to count."""
@@ -108,14 +152,14 @@ class ClientCut(_Clients):
 
     async def _dropped(self, node: str) -> int | None:
         """Packets so far; None when there is no rule."""
-        done = await self._cluster.command(node, client_rules.COUNTERS)
-        return None if done.exit_status else client_rules.dropped(done.stdout)
+        done = await self._cluster.command(node, COUNTERS)
+        return None if done.exit_status else sum(count for _, count in counted(done.stdout))
 
 
 class ClientReset(_Clients):
     """Every connection of a client with the node is reset, again and again; a `NodeFault`."""
 
-    def __init__(self, cluster: WithHosts, ports: Sequence[int], answers: Answers | None) -> None:
+    def __init__(self, cluster: AbleCluster, ports: Sequence[int], answers: Answers | None) -> None:
         super().__init__(cluster, ports, answers)
         self._resetting: dict[str, asyncio.Task[None]] = {}
         self._ended: dict[str, int] = {}
@@ -158,7 +202,7 @@ class ClientReset(_Clients):
             await asyncio.gather(task, return_exceptions=True)
 
     async def _keep_resetting(self, node: str, interval_s: float) -> None:
-        command = client_rules.kill(self._ports, self._nodes)
+        command = resetting(self._ports, self._nodes)
         while True:
             await asyncio.sleep(interval_s)
             done = await self._cluster.command(node, command)
@@ -187,9 +231,8 @@ async def _ended(connection: socket.socket, limit_s: float) -> str:
     return "closed"
 
 
-def _make(node_fault: type[ClientCut | ClientReset], fault: Fault, site: Site) -> PerNode:
-    system = site.environment
-    return PerNode(fault, site, node_fault(site.cluster, system.client_ports, system.answers))
+def _make(node_fault: type[ClientCut | ClientReset], fault: Fault, site: Environment) -> PerNode:
+    return PerNode(fault, site, node_fault(site.cluster, site.client_ports, site.asked))
 
 
 CLIENT_CUT = Fault(

@@ -16,18 +16,21 @@ Source: Jepsen, `nemesis/time.clj`, for the faults and their sizes (skews from 1
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from random import Random
 from typing import Any, Final
 
+import msgspec
+
 from dissever.harness.cluster import Clocks, HostCommands, Hosts, NodeClock, Processes
-from dissever.nemesis import host_scripts
-from dissever.nemesis.abilities import WithClocks
-from dissever.nemesis.environment import Site
+from dissever.nemesis.abilities import AbleCluster
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, Heals
+from dissever.nemesis.host_commands import BURST_S, run_script
 from dissever.nemesis.needs import Need
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
@@ -36,9 +39,6 @@ from dissever.nemesis.parameters import Draw, Parameter, Settings, log_uniform, 
 __all__ = ["CLOCKS"]
 
 log = logging.getLogger(__name__)
-
-OFFSET_S_MAX: Final = 1e9
-RATE_MAX: Final = 100.0
 
 SETTLE_S = 0.1
 
@@ -56,6 +56,76 @@ SLACK_MS = 5.0
 """What a reading may be off in addition to its own error, when the machine is busy."""
 
 
+TURN_CLOCK = """
+import json, os, sys, time
+path, mode, seconds, step_s, value = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:6])
+
+def read():
+    with open(path) as file:
+        return file.read()
+
+def state():
+    status = os.stat(path)
+    return status.st_ino, status.st_mtime_ns
+
+def write(offset_s):
+    draft = "%s.%d" % (path, os.getpid())  # Two may turn it at once, for a moment.
+    with open(draft, "w") as file:
+        file.write("%+.6f\\n" % offset_s)
+        file.flush()
+        status = os.fstat(file.fileno())
+    os.rename(draft, path)
+    return status.st_ino, status.st_mtime_ns
+
+last, start = (write(value) if mode == "jump" else state()), time.monotonic()
+first_s, turns = float(read()), 0
+while mode != "jump" and (passed := time.monotonic() - start) < seconds and state() == last:
+    turns += 1
+    last = write(value * (turns % 2) if mode == "strobe" else first_s + value * passed)
+    time.sleep(step_s)
+print(json.dumps({"turns": turns}))
+"""
+"""
+`FILE jump|strobe|drift SECONDS STEP_S VALUE`: sets a clock's offset to VALUE; or to VALUE and 0 by
+turns; or moves it by VALUE for each second. The last two go on until time is up or somebody else
+wrote the file.
+"""
+
+READ_CLOCK = """
+import glob, json, os, subprocess, sys, time
+environment, reads, gap_s = json.loads(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+own, file = os.readlink("/proc/self/ns/net"), environment["FAKETIME_TIMESTAMP_FILE"]
+processes = []
+for path in glob.glob("/proc/[0-9]*"):
+    try:
+        with open(path + "/environ", "rb") as given, open(path + "/maps") as maps:
+            if os.readlink(path + "/ns/net") == own and file.encode() in given.read():
+                processes.append("libfaketime" in maps.read())
+    except OSError:
+        continue
+
+def look():
+    before = time.time_ns()
+    date = subprocess.run(["date", "+%s %N"], env={**os.environ, **environment},
+                          capture_output=True, text=True, check=True).stdout.split()
+    after = time.time_ns()
+    offset_ns = int(date[0]) * 1000000000 + int(date[1]) - (before + after) // 2
+    return after / 1e9, offset_ns / 1e6, (after - before) / 2e6
+
+seen = []
+for number in range(reads):
+    if number:
+        time.sleep(gap_s)
+    seen.append(min((look() for _ in range(3 if reads == 1 else 1)), key=lambda each: each[2]))
+print(json.dumps({"at_s": [each[0] for each in seen], "offset_ms": [each[1] for each in seen],
+                  "within_ms": max(each[2] for each in seen), "processes": processes}))
+"""
+"""
+`ENVIRONMENT READS GAP_S`: what a process under the clock takes for the time, less what it is, each
+right to `within_ms`; and whether each process that was started under the clock still uses it.
+"""
+
+
 class Turn(StrEnum):
     """How a clock goes wrong."""
 
@@ -64,8 +134,7 @@ class Turn(StrEnum):
     DRIFT = "drift"
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(msgspec.Struct, frozen=True):
     """What was seen of a clock: when in s, offsets in ms, each right to `within_ms`."""
 
     at_s: tuple[float, ...]
@@ -98,8 +167,8 @@ class _Reading:
 class ClockFault:
     """A `NodeFault`: sets the clock of a node wrong, and right."""
 
-    def __init__(self, site: Site, turn: Turn, *, is_monotonic: bool) -> None:
-        self._cluster: WithClocks = site.cluster
+    def __init__(self, site: Environment, turn: Turn, *, is_monotonic: bool) -> None:
+        self._cluster: AbleCluster = site.cluster
         self._turn = turn
         self._is_monotonic = is_monotonic
         self._turning: dict[str, asyncio.Task[None]] = {}
@@ -159,13 +228,13 @@ class ClockFault:
         self._turning[node] = asyncio.ensure_future(self._turn_on(node, step_s, value))
 
     async def _turn_on(self, node: str, step_s: float, value: float) -> None:
-        file, limit_s = self._clock(node).file, host_scripts.BURST_S
+        file, limit_s = self._clock(node).file, BURST_S
         arguments = (file, self._turn.value, limit_s, step_s, value)
         loop = asyncio.get_running_loop()
         try:
             while node in self._turning:
                 began = loop.time()
-                await host_scripts.run(self._cluster, node, host_scripts.TURN_CLOCK, *arguments)
+                await run_script(self._cluster, node, TURN_CLOCK, *arguments)
                 if loop.time() - began < limit_s:  # Somebody else has set the clock.
                     return
         except OSError as error:
@@ -174,19 +243,13 @@ class ClockFault:
     async def _set(self, node: str, offset_s: float) -> None:
         file = self._clock(node).file
         arguments = (file, Turn.JUMP.value, 0, 0, offset_s)
-        await host_scripts.run(self._cluster, node, host_scripts.TURN_CLOCK, *arguments)
+        await run_script(self._cluster, node, TURN_CLOCK, *arguments)
 
     async def _read(self, node: str, reads: int = 1, gap_s: float = 0.0) -> _Reading:
-        environment = host_scripts.environment_arguments(self._clock(node).environment)
-        read = await host_scripts.run(
-            self._cluster, node, host_scripts.READ_CLOCK, environment, reads, gap_s
-        )
-        return _Reading(
-            tuple(read["at_s"]),
-            tuple(read["offset_ms"]),
-            read["within_ms"],
-            tuple(read["processes"]),
-        )
+        environment = json.dumps(dict(self._clock(node).environment))
+        arguments = (environment, reads, gap_s)
+        read = await run_script(self._cluster, node, READ_CLOCK, *arguments)
+        return msgspec.convert(read, _Reading)
 
     def _clock(self, node: str) -> NodeClock:
         clock = self._cluster.clock(node)
@@ -212,28 +275,21 @@ def _is_turned(turn: Turn, reading: _Reading, settings: Settings) -> bool:
             return gained_ms * rate > 0 and abs(gained_ms - rate * passed_ms) <= error_ms
 
 
-def _drawn(size: Draw, is_signed: bool) -> Draw:
-    """To either side, or forwards only."""
+def _sized(name: str, description: str, most: float, size: Draw, *, is_signed: bool) -> Parameter:
+    """Drawn to either side, or forwards only."""
 
     def draw(rng: Random) -> float:
         value: float = size.draw(rng)
         return round((rng.choice((-1, 1)) if is_signed else 1) * value, 3)
 
-    return Draw(f"{'±' if is_signed else ''}{size.text}", draw)
+    drawn = Draw(f"{'±' if is_signed else ''}{size.text}", draw)
+    return number(name, description, -most if is_signed else 0.001, most, drawn)
 
 
-def _offset(is_signed: bool) -> Parameter:
-    least = -OFFSET_S_MAX if is_signed else 0.001
-    drawn = _drawn(log_uniform(0.05, 288.0, 17), is_signed)
-    return number("offset_s", "how far the clock jumps", least, OFFSET_S_MAX, drawn)
-
-
-def _rate(is_signed: bool) -> Parameter:
-    least = -RATE_MAX if is_signed else 0.001
-    drawn = _drawn(uniform(0.02, 0.5, 17), is_signed)
-    return number("rate", "seconds that the clock gains in one", least, RATE_MAX, drawn)
-
-
+_offset = partial(_sized, "offset_s", "how far the clock jumps", 1e9, log_uniform(0.05, 288.0, 17))
+_rate = partial(
+    _sized, "rate", "seconds that the clock gains in one", 100.0, uniform(0.02, 0.5, 17)
+)
 OFFSET: Final = _offset(is_signed=True)
 
 

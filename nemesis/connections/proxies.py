@@ -15,26 +15,26 @@ Source: nft(8); Shopify/toxiproxy v2.12.0.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import socket
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from dissever.harness.cluster.hosts import SYN_RETRIES
-from dissever.nemesis.abilities import WithHosts
-from dissever.nemesis.host_commands import UP_LIMIT_S, comes_up, run
+from dissever.nemesis.abilities import AbleCluster
+from dissever.nemesis.host_commands import UP_LIMIT_S, Helper, comes_up, counted, run
 from dissever.nemesis.partitions.grudges import Link
-from dissever.nemesis.probes import ECHO_PORT, Probes
-from dissever.nemesis.toxiproxy import Proxy, Toxic, Toxiproxy, Unreachable, Wedged, server
-from dissever.nemesis.toxiproxy.transport import CALL_LIMIT_S
+from dissever.nemesis.toxiproxy import CALL_LIMIT_S, NoAnswer, Proxy, Toxic, Toxiproxy, server
 
-__all__ = ["CONTROL_PORT", "Proxies", "redirection", "traffic"]
+__all__ = ["CONTROL_PORT", "Proxies"]
 
 log = logging.getLogger(__name__)
 
+ECHO_PORT: Final = 20_007
 CONTROL_PORT: Final = 8474
 REPLACE_PORT: Final = 8475
 LISTEN_FROM: Final = 21_000
@@ -63,6 +63,24 @@ while True:
 """
 """Runs a program, and replaces it by another whenever somebody connects."""
 
+ECHO: Final = """
+import socketserver, sys
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while data := self.request.recv(1 << 16):
+            self.request.sendall(data)
+
+class Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    def handle_error(self, request, client_address):
+        pass  # A connection that a fault has reset.
+
+Server(("0.0.0.0", int(sys.argv[1])), Echo).serve_forever()
+"""
+"""Answers on each host when toxics are measured, so that no node's own process takes part."""
+
 
 class Proxies:
     """
@@ -73,10 +91,10 @@ class Proxies:
     for a peer that takes nothing. The connections through that server end with it.
     """
 
-    def __init__(self, cluster: WithHosts, probes: Probes, ports: Sequence[int]) -> None:
+    def __init__(self, cluster: AbleCluster, ports: Sequence[int]) -> None:
         """`ports`: where nodes listen for each other."""
         self._cluster = cluster
-        self._probes = probes
+        self._echoes = Helper(cluster, "echo", ECHO, ECHO_PORT, self._knock)
         self._ports = tuple(ports)
         self._laying = asyncio.Lock()
         self._turns = {node: asyncio.Lock() for node in cluster.nodes}
@@ -84,13 +102,9 @@ class Proxies:
         self._proxies: dict[str, dict[str, Proxy]] = {node: {} for node in cluster.nodes}
         self._toxics: dict[str, dict[str, Toxics]] = {node: {} for node in cluster.nodes}
         self._twins: dict[str, int] = {}
-        self._replaced = dict.fromkeys(cluster.nodes, 0)
-        self.is_laid = False
-
-    @property
-    def replaced(self) -> Mapping[str, int]:
+        self.replaced = Counter(dict.fromkeys(cluster.nodes, 0))
         """Node -> how many servers on its host hung."""
-        return dict(self._replaced)
+        self.is_laid = False
 
     async def lay(self) -> None:
         """
@@ -102,12 +116,10 @@ class Proxies:
         async with self._laying:
             if self.is_laid:
                 return
-            if not self._ports:
-                raise OSError(0, "the system does not say on which ports its nodes hear each other")
             program = await asyncio.to_thread(server.find)
             if not isinstance(program, Path):
                 raise OSError(0, f"{program.reason}; {program.remedy}")
-            await self._probes.lay()
+            await self._echoes.lay()
             nodes = self._cluster.nodes
             await asyncio.gather(*(self._serve(node, program) for node in nodes))
             await asyncio.gather(*(self._redirect(node) for node in nodes))
@@ -140,28 +152,29 @@ class Proxies:
         async with self._turns[node]:
             return await self._servers[node].proxies()
 
-    async def traffic(self) -> dict[Link, dict[str, int]]:
+    async def traffic(self) -> Mapping[Link, Mapping[str, int]]:
         """(source, destination) -> packets `asked` of the proxy, `passed` on, sent `past` it."""
         nodes = self._cluster.nodes
         list_table = ["nft", "-j", "list", "table", *TABLE.split()]
         listings = await asyncio.gather(*(run(self._cluster, n, list_table) for n in nodes))
-        return {
-            (node, peer): counts
-            for node, listing in zip(nodes, listings, strict=True)
-            for peer, counts in traffic(listing).items()
-        }
+        counts: dict[Link, Counter[str]] = {}
+        for node, listing in zip(nodes, listings, strict=True):
+            for comment, packets in counted(listing):
+                what, _, peer = comment.partition(" ")
+                counts.setdefault((node, peer), Counter())[what] += packets
+        return counts
 
     async def _align(self, node: str) -> None:
         """Have a server hold what it should; one that hangs, or is gone, is replaced first."""
         async with self._turns[node]:
             try:
                 await self._servers[node].apply(self._wanted(node))
-            except (Wedged, Unreachable) as error:
+            except NoAnswer as error:
                 log.warning("%s: %s: it is replaced", node, error)
-                self._replaced[node] += 1
+                self.replaced[node] += 1
                 with await self._cluster.dial(node, REPLACE_PORT, UP_LIMIT_S) as connection:
                     await asyncio.get_running_loop().sock_recv(connection, 1)
-                await self._come_up(node)
+                await comes_up(self._servers[node].proxies)
                 await self._servers[node].apply(self._wanted(node))
 
     def _wanted(self, node: str) -> list[Proxy]:
@@ -171,30 +184,23 @@ class Proxies:
             for name, proxy in self._proxies[node].items()
         ]
 
+    async def _knock(self, node: str) -> None:
+        (await self._cluster.dial(node, ECHO_PORT, UP_LIMIT_S)).close()
+
     async def _serve(self, node: str, program: Path) -> None:
         """Start the server of a node, with a proxy for each peer and port."""
         there = await self._cluster.carry(node, program)
         command = [there, "-host", "0.0.0.0", "-port", str(CONTROL_PORT)]
         argv = [self._cluster.python, "-I", "-S", "-c", KEEP, str(REPLACE_PORT), *command]
         await self._cluster.spawn(node, "toxiproxy", argv)
-        loop = asyncio.get_running_loop()
-
-        def dial() -> socket.socket:
-            """From a thread: the cluster belongs to the loop."""
-            dialing = self._cluster.dial(node, CONTROL_PORT, CALL_LIMIT_S)
-            return asyncio.run_coroutine_threadsafe(dialing, loop).result(2 * CALL_LIMIT_S)
-
+        dial = partial(self._cluster.dial, node, CONTROL_PORT, CALL_LIMIT_S)
         self._servers[node] = Toxiproxy(dial, ANSWER_LIMIT_S)
-        await self._come_up(node)
+        await comes_up(self._servers[node].proxies)
         own = self._cluster.address(node)
         for peer, name, listen, alias, _ in self._table(node):
             upstream = f"{self._cluster.address(peer)}:{alias}"
             self._proxies[node][name] = Proxy(name, f"{own}:{listen}", upstream)
         await self._align(node)
-
-    async def _come_up(self, node: str) -> None:
-        """Wait until the server of a node answers. Raises Unreachable when it does not."""
-        await comes_up(self._servers[node].version)
 
     async def _redirect(self, node: str) -> None:
         setting = "/proc/sys/net/ipv4/tcp_syn_retries"  # Containers are made with it.
@@ -202,12 +208,30 @@ class Proxies:
         done = await self._cluster.command(node, ["sh", "-c", retries])
         if done.exit_status:
             log.warning("%s: connections wait longer for a cut peer: %s", node, done.stderr.strip())
-        rows = [
-            (peer, self._cluster.address(peer), listen, alias, port)
-            for peer, _, listen, alias, port in self._table(node)
-        ]
-        rules = redirection(self._cluster.address(node), rows)
-        await run(self._cluster, node, ["nft", "-f", "-"], rules)
+        await run(self._cluster, node, ["nft", "-f", "-"], self._redirection(node))
+
+    def _redirection(self, node: str) -> str:
+        """The transaction that leads a node's connections through its proxies."""
+        own = self._cluster.address(node)
+        nat, guard = [], []
+        for peer, _, listen, alias, port in self._table(node):
+            address = self._cluster.address(peer)
+            there = f"ip daddr {address} tcp dport {port}"
+            nat += [
+                f"{there} dnat to {own}:{listen}",
+                f"ip daddr {address} tcp dport {alias} dnat to {address}:{port}",
+            ]
+            guard += [
+                f'tcp dport {listen} counter comment "asked {peer}"',
+                f'{there} ct original proto-dst {alias} counter accept comment "passed {peer}"',
+                f'{there} tcp flags & rst == 0 counter reject with tcp reset comment "past {peer}"',
+            ]
+        return (
+            f"add table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n"
+            + _chain("lead", "type nat hook output priority -100; policy accept;", nat)
+            + _chain("guard", "type filter hook output priority filter; policy accept;", guard)
+            + "}\n"
+        )
 
     def _table(self, node: str) -> list[tuple[str, str, int, int, int]]:
         """For each peer and port: the peer, the proxy's name, where it listens, alias, port."""
@@ -217,48 +241,6 @@ class Proxies:
             if peer != node
             for i, name in enumerate(self.names(node, peer))
         ]
-
-
-def redirection(own: str, rows: Sequence[tuple[str, str, int, int, int]]) -> str:
-    """
-    The transaction that leads a node's connections through its proxies.
-
-    Args:
-        own: The node's address, where its proxies listen.
-        rows: (peer, its address, where the proxy listens, the port that it connects to, the port
-            that is meant).
-    """
-    nat, guard = [], []
-    for peer, address, listen, alias, port in rows:
-        nat += [
-            f"ip daddr {address} tcp dport {port} dnat to {own}:{listen}",
-            f"ip daddr {address} tcp dport {alias} dnat to {address}:{port}",
-        ]
-        there = f"ip daddr {address} tcp dport {port}"
-        guard += [
-            f'tcp dport {listen} counter comment "asked {peer}"',
-            f'{there} ct original proto-dst {alias} counter accept comment "passed {peer}"',
-            f'{there} tcp flags & rst == 0 counter reject with tcp reset comment "past {peer}"',
-        ]
-    return (
-        f"add table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n"
-        + _chain("lead", "type nat hook output priority -100; policy accept;", nat)
-        + _chain("guard", "type filter hook output priority filter; policy accept;", guard)
-        + "}\n"
-    )
-
-
-def traffic(listing: str) -> dict[str, dict[str, int]]:
-    """Peer -> packets by what became of them, from what `nft -j list table` printed."""
-    counts: dict[str, dict[str, int]] = {}
-    for each in json.loads(listing)["nftables"]:
-        rule = each.get("rule", {})
-        what, _, peer = rule.get("comment", "").partition(" ")
-        if peer:
-            packets = next(e["counter"]["packets"] for e in rule["expr"] if "counter" in e)
-            of_peer = counts.setdefault(peer, {})
-            of_peer[what] = of_peer.get(what, 0) + packets
-    return counts
 
 
 def _chain(name: str, kind: str, rules: Sequence[str]) -> str:

@@ -16,8 +16,9 @@ Values are those of the history: `*_ms`, `*_bytes`, `rate_kb_s` (thousands of by
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -25,14 +26,13 @@ from dissever.harness.cluster import HostCommands, Hosts, Sockets
 from dissever.nemesis.connections import measures
 from dissever.nemesis.connections.measures import Measure, Measured
 from dissever.nemesis.connections.proxies import Proxies
-from dissever.nemesis.environment import Site
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence, Heals
 from dissever.nemesis.needs import Need, Offer
-from dissever.nemesis.parameters import Parameter, Settings, number, one_of
+from dissever.nemesis.parameters import Parameter, Request, Settings, number, one_of
 from dissever.nemesis.partitions.grudges import Link
-from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import LINK_TARGETS, WAY
-from dissever.nemesis.toxiproxy import Direction, Effect, Toxic, toxics
+from dissever.nemesis.toxiproxy import Direction, Toxic
 
 __all__ = ["TOXICS"]
 
@@ -48,11 +48,10 @@ class InForce:
     """What was asked for: server -> proxy -> its toxics. Entered before the servers are asked."""
 
     targets: tuple[str, ...]
-    links: tuple[Link, ...]
     settings: Settings
     toxics: Mapping[str, Mapping[str, tuple[Toxic, ...]]]
     traffic: Mapping[Link, Mapping[str, int]]
-    replaced: Mapping[str, int]
+    replaced: Counter[str]
 
     def ways(self, node: str) -> tuple[Toxic, ...]:
         """The toxics of a server, one for each direction: what its twin gets."""
@@ -60,16 +59,28 @@ class InForce:
         return tuple(every[direction] for direction in sorted(every))
 
 
-ToxicOf: TypeAlias = Callable[[Settings], Effect]
-"""Settings -> what Toxiproxy is to do; raises ValueError when they do not fit."""
+Attributes: TypeAlias = Callable[[Settings], Mapping[str, int]]
+"""
+Settings -> the toxic's attributes, all of them: in ms, kB/s and bytes, the pauses of a slicer in
+µs. Raises ValueError when the settings do not fit together.
+"""
 
 
 class ToxicFault:
     """Implements `Injector` for one type of toxic. A second injection replaces the first."""
 
-    def __init__(self, fault: Fault, site: Site, *, effect: ToxicOf, measure: Measure) -> None:
+    def __init__(
+        self,
+        fault: Fault,
+        site: Environment,
+        *,
+        type_: str,
+        attributes: Attributes,
+        measure: Measure,
+    ) -> None:
         self._name = fault.name
-        self._effect = effect
+        self._type = type_
+        self._attributes = attributes
         self._measure_one = measure
         self._twin = f"twin of {fault.name}"
         self._aiming = site.aiming
@@ -88,9 +99,9 @@ class ToxicFault:
         await self._proxies.lay()
         await self.release()
         choice = await self._aiming.links(request)
-        toxics = self._toxics(choice.links, self._effect(settings), float(settings["toxicity"]))
-        traffic, replaced = await self._proxies.traffic(), self._proxies.replaced
-        now = InForce(choice.targets, choice.links, settings, toxics, traffic, replaced)
+        toxics = self._toxics(choice.links, settings)
+        traffic, replaced = await self._proxies.traffic(), Counter(self._proxies.replaced)
+        now = InForce(choice.targets, settings, toxics, traffic, replaced)
         twins = (self._proxies.twin(node, self._twin) for node in toxics)
         await asyncio.gather(*twins)
         before = await self._measure(now, is_so=False)
@@ -122,7 +133,7 @@ class ToxicFault:
         evidence = {
             "toxics": left,
             "after": _facts(after),
-            "servers_replaced": _more(now.replaced, self._proxies.replaced),
+            "servers_replaced": dict(self._proxies.replaced - now.replaced),
             "packets": {f"{a}->{b}": passed[a, b] for a, b in sorted(passed)},
         }
         is_healed = not left and not past and not any(each.is_so for each in after.values())
@@ -135,16 +146,18 @@ class ToxicFault:
             self._now = None
 
     def _toxics(
-        self, links: Iterable[Link], effect: Effect, toxicity: float
+        self, links: Iterable[Link], settings: Settings
     ) -> dict[str, dict[str, tuple[Toxic, ...]]]:
         """What goes on which proxy of which server."""
+        attributes, toxicity = self._attributes(settings), float(settings["toxicity"])
         made: dict[str, dict[str, tuple[Toxic, ...]]] = {}
         for source, destination in links:
             for server, peer, direction in (
                 (source, destination, Direction.UPSTREAM),
                 (destination, source, Direction.DOWNSTREAM),
             ):
-                toxic = Toxic(effect, direction, toxicity, f"{self._name}-{direction}")
+                name = f"{self._name}-{direction}"
+                toxic = Toxic(name, self._type, attributes, direction, toxicity)
                 of_server = made.setdefault(server, {})
                 for proxy in self._proxies.names(server, peer):
                     of_server[proxy] = (*of_server.get(proxy, ()), toxic)
@@ -152,7 +165,7 @@ class ToxicFault:
 
     async def _put(self, node: str, now: InForce) -> None:
         """The twin has it for certain, whatever the share of connections that are to suffer."""
-        whole = tuple(Toxic(t.effect, t.direction, name=t.name) for t in now.ways(node))
+        whole = tuple(replace(toxic, toxicity=1.0) for toxic in now.ways(node))
         await self._proxies.put(node, self._name, {**now.toxics[node], self._twin: whole})
 
     async def _remove(self, now: InForce) -> None:
@@ -208,11 +221,6 @@ def _since(
     }
 
 
-def _more(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
-    """Node -> how many more, where there are."""
-    return {node: now[node] - before[node] for node in now if now[node] > before[node]}
-
-
 BYTES_MAX: Final = 1 << 40
 
 _TOXICITY: Final = number("toxicity", "the share of connections that suffer", 0.0, 1.0, default=1.0)
@@ -222,22 +230,23 @@ def _ms(name: str, description: str, least: int, *drawn: int) -> Parameter:
     return number(name, description, least, 60_000, one_of(*drawn))
 
 
-def _latency(settings: Settings) -> Effect:
+def _latency(settings: Settings) -> dict[str, int]:
     delay_ms, jitter_ms = settings["delay_ms"], settings["jitter_ms"]
     if jitter_ms >= delay_ms:
         raise ValueError(f"expected a jitter_ms below delay_ms {delay_ms}, got {jitter_ms}")
-    return toxics.latency(delay_ms / 1000, jitter_ms / 1000)
+    return {"latency": delay_ms, "jitter": jitter_ms}
 
 
-def _slicer(settings: Settings) -> Effect:
-    size = settings["slice_bytes"]
-    return toxics.slicer(size, size // 4, settings["delay_ms"] / 1000)
+def _slicer(settings: Settings) -> dict[str, int]:
+    size, delay_us = settings["slice_bytes"], round(1000 * settings["delay_ms"])
+    return {"average_size": size, "size_variation": size // 4, "delay": delay_us}
 
 
 def _toxic(
     name: str,
     description: str,
-    effect: ToxicOf,
+    type_: str,
+    attributes: Attributes,
     measure: Measure,
     held: str,
     *parameters: Parameter,
@@ -250,9 +259,9 @@ def _toxic(
         heals=Heals.LINKS,
         needs=(HostCommands, Sockets, Need.TOXIPROXY, Offer.PEER_PORTS),
         hosts=Hosts(proxies=True),
-        check=effect,
+        check=attributes,
         prepares=True,
-        make=partial(ToxicFault, effect=effect, measure=measure),
+        make=partial(ToxicFault, type_=type_, attributes=attributes, measure=measure),
         held=held,
         healed="the measure says no, and the server lists no toxic",
     )
@@ -262,6 +271,7 @@ TOXICS: Final[tuple[Fault, ...]] = (
     _toxic(
         "latency",
         "delay what nodes send each other, more or less a jitter; order is kept",
+        "latency",
         _latency,
         measures.latency,
         "no round trip is faster than the delay",
@@ -271,7 +281,8 @@ TOXICS: Final[tuple[Fault, ...]] = (
     _toxic(
         "bandwidth",
         "let nodes send each other only that much per second, and queue the rest",
-        lambda settings: toxics.bandwidth(settings["rate_kb_s"] * 1000),
+        "bandwidth",
+        lambda settings: {"rate": settings["rate_kb_s"]},
         measures.bandwidth,
         "throughput is at most 1.5 times the rate",
         number("rate_kb_s", "what a connection passes", 1, 1_000_000, one_of(10, 50, 200, 1000)),
@@ -279,6 +290,7 @@ TOXICS: Final[tuple[Fault, ...]] = (
     _toxic(
         "slicer",
         "cut what nodes send each other into small pieces, with pauses between them",
+        "slicer",
         _slicer,
         measures.slicer,
         "twenty pieces take twenty pauses",
@@ -294,7 +306,8 @@ TOXICS: Final[tuple[Fault, ...]] = (
     _toxic(
         "slow-close",
         "pass the end of connections between nodes on later",
-        lambda settings: toxics.slow_close(settings["delay_ms"] / 1000),
+        "slow_close",
+        lambda settings: {"delay": settings["delay_ms"]},
         measures.slow_close,
         "the end of a connection comes back that much later",
         _ms("delay_ms", "delay of the end", 50, 100, 300, 1000),
@@ -302,7 +315,8 @@ TOXICS: Final[tuple[Fault, ...]] = (
     _toxic(
         "reset",
         "reset connections between nodes as soon as they carry something",
-        lambda settings: toxics.reset_peer(settings["after_ms"] / 1000),
+        "reset_peer",
+        lambda settings: {"timeout": settings["after_ms"]},
         measures.reset,
         "a reset, or an end, instead of an echo",
         _ms("after_ms", "time from the byte to the reset", 0, 0, 20, 100),
@@ -310,7 +324,8 @@ TOXICS: Final[tuple[Fault, ...]] = (
     _toxic(
         "limit",
         "end connections between nodes after a number of bytes",
-        lambda settings: toxics.limit_data(settings["limit_bytes"]),
+        "limit_data",
+        lambda settings: {"bytes": settings["limit_bytes"]},
         measures.limit,
         "no more bytes come back, then the end",
         number(
@@ -324,7 +339,8 @@ TOXICS: Final[tuple[Fault, ...]] = (
     _toxic(
         "timeout",
         "lose what nodes send each other, and end connections that are silent for a while",
-        lambda settings: toxics.timeout(settings["after_ms"] / 1000),
+        "timeout",
+        lambda settings: {"timeout": settings["after_ms"]},
         measures.timeout,
         "nothing comes back but the end",
         _ms("after_ms", "silence after which it ends", 1, 50, 200, 600),
@@ -332,7 +348,8 @@ TOXICS: Final[tuple[Fault, ...]] = (
     _toxic(
         "black-hole",
         "lose what nodes send each other on connections that stay open",
-        lambda _: toxics.timeout(0),
+        "timeout",
+        lambda _: {"timeout": 0},
         measures.black_hole,
         "nothing comes back, and no end",
     ),

@@ -15,34 +15,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from dissever.harness.cluster import Disks, HostCommands, Hosts, Processes
-from dissever.nemesis import host_scripts
-from dissever.nemesis.abilities import WithDisks
-from dissever.nemesis.environment import Site
+from dissever.nemesis.abilities import AbleCluster
+from dissever.nemesis.aiming import Ledger
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, Heals
-from dissever.nemesis.host_commands import run
+from dissever.nemesis.host_commands import run, run_script
 from dissever.nemesis.needs import Need
 from dissever.nemesis.nodes.node_fault import PerNode
-from dissever.nemesis.nodes.processes import NodeEvidence
-from dissever.nemesis.nodes.revive import Reviving, revive
+from dissever.nemesis.nodes.processes import NodeEvidence, revive
 from dissever.nemesis.parameters import (
     BITS,
     SEED_MAX,
     Draw,
     Parameter,
     Settings,
-    always,
     choice,
     log_uniform,
     number,
     one_of,
 )
 
-__all__ = ["FAULTY_DISKS", "ask"]
+__all__ = ["FAULTY_DISKS", "ask", "probe_write"]
 
 PAGES = 1
 """Few, since each may have to wait."""
@@ -54,73 +53,115 @@ HIT_LIMIT_S = 3.0
 """A rule must hit something in this time; our own calls count."""
 
 
+PROBE_WRITE = """
+import errno, json, os, sys, time
+path, size, tries = sys.argv[1] + "/.probe", int(sys.argv[2]) * 4096, int(sys.argv[3])
+
+def attempt():
+    probe = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.posix_fallocate(probe, 0, size)
+        os.write(probe, bytes(size))
+        os.fsync(probe)
+    finally:
+        os.close(probe)
+
+failure, count = None, 0
+while count < tries and failure is None:
+    count, began = count + 1, time.monotonic()
+    try:
+        attempt()
+    except OSError as error:
+        failure = errno.errorcode.get(error.errno, str(error.errno))
+took_ms = round((time.monotonic() - began) * 1000, 3)
+try:
+    os.unlink(path)
+except OSError:
+    pass
+print(json.dumps({"error": failure, "tries": count, "took_ms": took_ms}))
+"""
+"""
+`DIRECTORY PAGES TRIES`: allocates and writes them and syncs, TRIES times or until that fails; which
+error that met, after how many tries, and how long the last one took.
+"""
+
+READ_ALL = """
+import errno, glob, json, sys, time
+began, failure, count = time.monotonic(), None, 0
+for path in sorted(glob.glob(sys.argv[1] + "/*")):
+    try:
+        with open(path, "rb", buffering=0) as file:
+            while got := file.read(1 << 20):
+                count += len(got)
+    except FileNotFoundError:
+        continue  # It is the system that comes and goes with its files.
+    except OSError as error:
+        failure = errno.errorcode.get(error.errno, str(error.errno))
+took_ms = round((time.monotonic() - began) * 1000, 3)
+print(json.dumps({"error": failure, "bytes": count, "took_ms": took_ms}))
+"""
+"""`DIRECTORY …`: reads every file; which error that met."""
+
+
+@dataclass(frozen=True, slots=True)
 class FaultyDisk:
     """
-    A `NodeFault`: a rule on the disk of a node.
+    A `NodeFault`: a rule, of that name, on the disk of a node.
 
     `words`: of the rule, from the settings. `tries`: of our own calls until one is hit. `restarts`:
     the node starts again under the rule. `script`: our own calls.
     """
 
-    def __init__(
-        self,
-        fault: Fault,
-        site: Site,
-        *,
-        words: Callable[[Settings], Sequence[str]],
-        tries: int,
-        restarts: bool,
-        script: str,
-    ) -> None:
-        self._cluster: WithDisks = site.cluster
-        self._down = site.down
-        self._name = fault.name
-        self._words = words
-        self._tries = tries
-        self._restarts = restarts
-        self._script = script
+    name: str
+    cluster: AbleCluster
+    down: Ledger
+    words: Callable[[Settings], Sequence[str]]
+    tries: int
+    restarts: bool
+    script: str
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
-        words = [word.replace("rule_seed=", "seed=") for word in self._words(settings)]
-        await ask(self._cluster, node, "rule", self._name, *words)
-        if self._restarts and node not in self._down.reasons:
-            await self._cluster.kill(node)
-            await self._cluster.start(node)
+        words = [word.replace("rule_seed=", "seed=") for word in self.words(settings)]
+        await ask(self.cluster, node, "rule", self.name, *words)
+        if self.restarts and node not in self.down.reasons:
+            await self.cluster.kill(node)
+            await self.cluster.start(node)
         loop = asyncio.get_running_loop()
         end = loop.time() + HIT_LIMIT_S
         while True:
-            probed = await self._probe(node, self._tries)
+            probed = await self._probe(node, self.tries)
             rule = await self._rule(node)
             if rule["hits"] or loop.time() > end:
                 break
         facts = {"probe": probed, "rule": rule}
-        return NodeEvidence(node, rule["hits"] > 0, await self._cluster.status(node), facts)
+        return NodeEvidence(node, rule["hits"] > 0, await self.cluster.status(node), facts)
 
     async def undo(self, node: str) -> NodeEvidence:
         rule = await self._rule(node)
         await self.release(node)
-        counts = await ask(self._cluster, node, "counts")
+        counts = await ask(self.cluster, node, "counts")
         probed = await self._probe(node)
-        is_so = self._name not in counts["rules"] and probed["error"] is None
-        facts = {"probe": probed, "rule": rule, **await revive(self._cluster, self._down, node)}
-        status = await self._cluster.status(node)
+        is_so = self.name not in counts["rules"] and probed["error"] is None
+        facts = {"probe": probed, "rule": rule, **await revive(self.cluster, self.down, node)}
+        status = await self.cluster.status(node)
         return NodeEvidence(node, is_so, status, facts, is_back=True)
 
     async def release(self, node: str) -> None:
-        await ask(self._cluster, node, "clear", self._name)
+        await ask(self.cluster, node, "clear", self.name)
 
     async def _rule(self, node: str) -> dict[str, int]:
         """What the rule has seen and hit; nothing once it is gone."""
-        rules = (await ask(self._cluster, node, "counts"))["rules"]
-        found: dict[str, int] = rules.get(self._name, {"seen": 0, "hits": 0, "bytes": 0})
+        rules = (await ask(self.cluster, node, "counts"))["rules"]
+        found: dict[str, int] = rules.get(self.name, {"seen": 0, "hits": 0, "bytes": 0})
         return found
 
     async def _probe(self, node: str, tries: int = 1) -> dict[str, Any]:
-        arguments = (self._cluster.disk(node).path, PAGES, tries)
-        return await host_scripts.run(self._cluster, node, self._script, *arguments)
+        arguments = (self.cluster.disk(node).path, PAGES, tries)
+        printed: dict[str, Any] = await run_script(self.cluster, node, self.script, *arguments)
+        return printed
 
 
-async def ask(cluster: WithDisks, node: str, *words: str) -> dict[str, Any]:
+async def ask(cluster: AbleCluster, node: str, *words: str) -> dict[str, Any]:
     """
     Ask a node's faultfs; requests and answers are in native/faultfs/faultfs.c.
 
@@ -132,6 +173,14 @@ async def ask(cluster: WithDisks, node: str, *words: str) -> dict[str, Any]:
     return answer
 
 
+async def probe_write(cluster: AbleCluster, node: str, pages: int) -> dict[str, Any]:
+    """Write to a node's disk, once: see `PROBE_WRITE`. Raises OSError."""
+    printed: dict[str, Any] = await run_script(
+        cluster, node, PROBE_WRITE, cluster.disk(node).path, pages, 1
+    )
+    return printed
+
+
 def _faulty(
     name: str,
     description: str,
@@ -140,7 +189,7 @@ def _faulty(
     *,
     tries: int = TRIES,
     is_damage: bool = False,
-    script: str = host_scripts.PROBE_WRITE,
+    script: str = PROBE_WRITE,
     healed: str = "the rule is gone, and a write goes through",
 ) -> Fault:
     """
@@ -155,10 +204,10 @@ def _faulty(
     def rule(settings: Settings) -> Sequence[str]:
         return (*words, *(f"{each.name}={settings[each.name]}" for each in parameters))
 
-    def make(fault: Fault, site: Site) -> Reviving:
-        disk = FaultyDisk(fault, site, words=rule, tries=tries, restarts=is_damage, script=script)
+    def make(fault: Fault, site: Environment) -> PerNode:
+        disk = FaultyDisk(name, site.cluster, site.down, rule, tries, is_damage, script)
         notes = {"damages_disk": True} if is_damage else {}
-        return Reviving(PerNode(fault, site, disk, notes), site)
+        return PerNode(fault, site, disk, notes, revives=True)
 
     return Fault(
         name=name,
@@ -224,7 +273,7 @@ FAULTY_DISKS: Final[tuple[Fault, ...]] = (
                 "errno",
                 "the error of the call; 0: it claims that all went well",
                 (*ERRORS, "0"),
-                always("EIO"),
+                Draw("EIO", lambda _: "EIO"),
                 default="EIO",
             ),
             _CHANCE,
@@ -239,7 +288,7 @@ FAULTY_DISKS: Final[tuple[Fault, ...]] = (
         ("do=flip", "op=read"),
         tries=1,
         is_damage=True,
-        script=host_scripts.READ_ALL,
+        script=READ_ALL,
         healed="the rule is gone, and every file reads without an error",
     ),
 )

@@ -20,14 +20,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dissever.harness.cluster import Disks, HostCommands, Hosts, Processes
-from dissever.nemesis import host_scripts
-from dissever.nemesis.abilities import WithDisks
-from dissever.nemesis.environment import Site
+from dissever.nemesis.abilities import AbleCluster
+from dissever.nemesis.disks.faulty import probe_write
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, Heals
+from dissever.nemesis.host_commands import BURST_S, run_script
 from dissever.nemesis.nodes.node_fault import PerNode
-from dissever.nemesis.nodes.processes import NodeEvidence
-from dissever.nemesis.nodes.revive import Reviving, revive
-from dissever.nemesis.parameters import Draw, Settings, flag
+from dissever.nemesis.nodes.processes import NodeEvidence, revive
+from dissever.nemesis.parameters import Draw, Parameter, Settings
 
 __all__ = ["DISK_FULL"]
 
@@ -44,6 +44,39 @@ RESTART_SHARE = 0.2
 """How often a node is started again on the disk that was filled."""
 
 
+BALLOON = """
+import errno, json, os, sys, time
+path, until = sys.argv[1], time.monotonic() + float(sys.argv[2])
+balloon = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+block, written, refusals, refills = bytes(65536), 0, 0, 0
+while time.monotonic() < until:
+    try:
+        if not os.fstat(balloon).st_nlink:
+            break
+        written += os.write(balloon, block)
+        refills += refusals > 0
+    except OSError as error:
+        if error.errno == errno.ESTALE:
+            break  # faultfs says this of a file that is gone.
+        if error.errno != errno.ENOSPC:
+            raise
+        refusals += 1
+        time.sleep(0.001)
+print(json.dumps({"bytes": written, "refusals": refusals, "refills": refills}))
+"""
+"""`FILE SECONDS`: takes all space there is or comes to be, until time is up or it is removed."""
+
+REMOVE = """
+import json, os, sys
+try:
+    os.unlink(sys.argv[1])
+except FileNotFoundError:
+    pass
+print(json.dumps({}))
+"""
+"""`FILE`: removes it, if it is there."""
+
+
 @dataclass(slots=True)
 class _Balloon:
     """One balloon: the task that keeps it blown up, and what it counted in all."""
@@ -56,8 +89,8 @@ class _Balloon:
 class DiskFull:
     """A `NodeFault`: keeps the disk of a node full."""
 
-    def __init__(self, site: Site) -> None:
-        self._cluster: WithDisks = site.cluster
+    def __init__(self, site: Environment) -> None:
+        self._cluster: AbleCluster = site.cluster
         self._down = site.down
         self._balloons: dict[str, _Balloon] = {}
 
@@ -91,10 +124,10 @@ class DiskFull:
             return {}
         balloon.is_wanted = False
         path = self._path(node)
-        await host_scripts.run(self._cluster, node, host_scripts.REMOVE, path)
+        await run_script(self._cluster, node, REMOVE, path)
         while not balloon.task.done():
             await asyncio.wait([balloon.task], timeout=GLANCE_S)
-            await host_scripts.run(self._cluster, node, host_scripts.REMOVE, path)
+            await run_script(self._cluster, node, REMOVE, path)
         self._balloons.pop(node, None)
         return balloon.counts
 
@@ -103,12 +136,12 @@ class DiskFull:
         balloon = self._balloons[node]
         while balloon.is_wanted:
             try:
-                counts = await host_scripts.run(
+                counts = await run_script(
                     self._cluster,
                     node,
-                    host_scripts.BALLOON,
+                    BALLOON,
                     self._path(node),
-                    host_scripts.BURST_S,
+                    BURST_S,
                 )
             except OSError as error:
                 log.warning("%s: its disk is not kept full: %s", node, error)
@@ -127,7 +160,7 @@ class DiskFull:
         return probed
 
     async def _probe(self, node: str) -> dict[str, Any]:
-        return await host_scripts.probe_write(self._cluster, node, PAGES)
+        return await probe_write(self._cluster, node, PAGES)
 
     def _path(self, node: str) -> str:
         return f"{self._cluster.disk(node).path}/.balloon"
@@ -137,17 +170,20 @@ DISK_FULL = Fault(
     name="disk-full",
     description="fill the disk of nodes and keep it full, then free it",
     parameters=(
-        flag(
+        Parameter(
             "restart",
             "whether nodes start again on the full disk",
-            Draw("true for one in five", lambda rng: rng.random() < RESTART_SHARE, False),
+            "true or false",
+            lambda value: isinstance(value, bool),
+            Draw("true for one in five", lambda rng: rng.random() < RESTART_SHARE),
+            default=False,
         ),
     ),
     heals=Heals.DISKS,
     group="disks",
     needs=(Processes, HostCommands, Disks),
     hosts=Hosts(disk_mb=0),
-    make=lambda fault, site: Reviving(PerNode(fault, site, DiskFull(site)), site),
+    make=lambda fault, site: PerNode(fault, site, DiskFull(site), revives=True),
     held="a write of ours meets ENOSPC",
     healed="such a write and its sync go through",
 )

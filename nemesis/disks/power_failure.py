@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from dissever.harness.cluster import Disks, HostCommands, Hosts, NodeStatus, Processes
 from dissever.harness.episodes import Effect
-from dissever.nemesis import host_scripts
-from dissever.nemesis.abilities import WithDisks
-from dissever.nemesis.disks.faulty import ask
+from dissever.nemesis.abilities import AbleCluster
+from dissever.nemesis.disks.faulty import ask, probe_write
 from dissever.nemesis.fault import Fault, Heals, steps
+from dissever.nemesis.host_commands import run_script
 from dissever.nemesis.needs import Need
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import PerNode
@@ -30,21 +30,47 @@ __all__ = ["POWER_FAILURE"]
 PAGES = 1
 
 
+WRITE_UNSYNCED = """
+import json, os, sys
+file = os.open(sys.argv[1] + "/.power", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+os.write(file, b"o" * 65536)
+os.fsync(file)
+os.pwrite(file, b"n" * 65536, 0)
+print(json.dumps({}))
+"""
+"""`DIRECTORY`: 128 sectors of a file are synced, then written again and not synced."""
+
+READ_UNSYNCED = """
+import json, os, sys
+path, old, new = sys.argv[1] + "/.power", 0, 0
+try:
+    with open(path, "rb") as file:
+        while sector := file.read(512):
+            old += sector == b"o" * 512
+            new += sector == b"n" * 512
+    os.unlink(path)
+except FileNotFoundError:
+    pass
+print(json.dumps({"old_sectors": old, "new_sectors": new}))
+"""
+"""`DIRECTORY`: how many of those sectors are as they were synced, and as they were written last."""
+
+
 class PowerFailure:
     """A `NodeFault`: power off, and on again."""
 
-    def __init__(self, cluster: WithDisks) -> None:
+    def __init__(self, cluster: AbleCluster) -> None:
         self._cluster = cluster
         self._before: dict[str, NodeStatus] = {}
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         path = self._cluster.disk(node).path
         self._before[node] = await self._cluster.status(node)
-        await host_scripts.run(self._cluster, node, host_scripts.WRITE_UNSYNCED, path)
+        await run_script(self._cluster, node, WRITE_UNSYNCED, path)
         words = (str(settings["keep"]), str(settings["keep_seed"]))
         lost = await ask(self._cluster, node, "off", *words)
-        probed = await host_scripts.probe_write(self._cluster, node, PAGES)
-        killed = await processes.kill(self._cluster, node)
+        probed = await probe_write(self._cluster, node, PAGES)
+        killed = await processes.end(self._cluster, node)
         is_so = killed.is_so and probed["error"] == "EIO" and lost["lost_bytes"] > 0
         facts = {**killed.facts, "probe": probed, "disk": lost}
         return NodeEvidence(node, is_so, killed.status, facts)
@@ -52,8 +78,8 @@ class PowerFailure:
     async def undo(self, node: str) -> NodeEvidence:
         path = self._cluster.disk(node).path
         await ask(self._cluster, node, "on")
-        read = await host_scripts.run(self._cluster, node, host_scripts.READ_UNSYNCED, path)
-        probed = await host_scripts.probe_write(self._cluster, node, PAGES)
+        read = await run_script(self._cluster, node, READ_UNSYNCED, path)
+        probed = await probe_write(self._cluster, node, PAGES)
         started = await processes.start(self._cluster, node, self._before.get(node))
         is_so = started.is_so and probed["error"] is None
         return NodeEvidence(

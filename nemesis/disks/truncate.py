@@ -13,30 +13,59 @@ Source: Jepsen, `nemesis.clj`, `truncate-file`.
 from __future__ import annotations
 
 from dissever.harness.cluster import Disks, HostCommands, NodeState, Processes
-from dissever.nemesis import host_scripts
-from dissever.nemesis.abilities import WithDisks
-from dissever.nemesis.environment import Site
+from dissever.nemesis.abilities import AbleCluster
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, Heals
+from dissever.nemesis.host_commands import run_script
 from dissever.nemesis.nodes.node_fault import PerNode
-from dissever.nemesis.nodes.processes import NodeEvidence
-from dissever.nemesis.nodes.revive import Reviving, revive
+from dissever.nemesis.nodes.processes import NodeEvidence, revive
 from dissever.nemesis.parameters import Draw, Settings, number, uniform
 
 __all__ = ["DISK_TRUNCATE"]
 
 
+CUT_ENDS = """
+import glob, json, os, shutil, sys
+folder, share, count = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+paths = [path for path in glob.glob(folder + "/*") if os.path.getsize(path) > 1]
+seen = {}
+for path in sorted(paths, key=os.path.getmtime, reverse=True)[:count]:
+    was = os.path.getsize(path)
+    size = was - max(1, int(was * share))
+    name = os.path.basename(path)
+    shutil.copyfile(path, folder + "/.whole-" + name)
+    os.truncate(path, size)
+    seen[name] = {"was": was, "is": os.path.getsize(path)}
+print(json.dumps({"files": seen}))
+"""
+"""`DIRECTORY SHARE FILES`: cuts that share off the ends of the newest files, kept whole."""
+
+MEND_ENDS = """
+import glob, json, os, shutil, sys
+restored = []
+for path in glob.glob(sys.argv[1] + "/.whole-*"):
+    if sys.argv[2] == "restore":
+        name = os.path.basename(path)[len(".whole-"):]
+        shutil.copyfile(path, sys.argv[1] + "/" + name)  # Whose file it is stays as it was.
+        restored.append(name)
+    os.unlink(path)
+print(json.dumps({"restored": sorted(restored)}))
+"""
+"""`DIRECTORY restore|forget`: puts whole files back, or drops them."""
+
+
 class DiskTruncate:
     """A `NodeFault`: cuts the files of a node."""
 
-    def __init__(self, site: Site) -> None:
-        self._cluster: WithDisks = site.cluster
+    def __init__(self, site: Environment) -> None:
+        self._cluster: AbleCluster = site.cluster
         self._down = site.down
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         await self._cluster.kill(node)
         path = self._cluster.disk(node).path
         arguments = (path, settings["share"], settings["files"])
-        printed = await host_scripts.run(self._cluster, node, host_scripts.CUT_ENDS, *arguments)
+        printed = await run_script(self._cluster, node, CUT_ENDS, *arguments)
         await self._cluster.start(node)
         cut = printed["files"]
         is_so = bool(cut) and all(each["is"] < each["was"] for each in cut.values())
@@ -46,7 +75,7 @@ class DiskTruncate:
         status = await self._cluster.status(node)
         has_ended = status.state is NodeState.GONE and node not in self._down.reasons
         path, verb = self._cluster.disk(node).path, "restore" if has_ended else "forget"
-        mended = await host_scripts.run(self._cluster, node, host_scripts.MEND_ENDS, path, verb)
+        mended = await run_script(self._cluster, node, MEND_ENDS, path, verb)
         facts = {**mended, **await revive(self._cluster, self._down, node)}
         status = await self._cluster.status(node)
         is_so = node in self._down.reasons or status.pid is not None
@@ -72,8 +101,8 @@ DISK_TRUNCATE = Fault(
     heals=Heals.DISKS,
     group="disks",
     needs=(Processes, HostCommands, Disks),
-    make=lambda fault, site: Reviving(
-        PerNode(fault, site, DiskTruncate(site), {"damages_disk": True}, is_alone=True), site
+    make=lambda fault, site: PerNode(
+        fault, site, DiskTruncate(site), {"damages_disk": True}, is_alone=True, revives=True
     ),
     held="the files are smaller than before",
     healed="the node runs; where it did not, its files are whole again",

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 from dissever.harness.cluster import Processes
 from dissever.harness.episodes import Effect
 from dissever.harness.system import Members, Role
-from dissever.nemesis.abilities import WithProcesses
+from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.fault import Fault, Heals, steps
 from dissever.nemesis.needs import Offer
 from dissever.nemesis.nodes import processes
@@ -32,13 +33,13 @@ GLANCE_S = 0.05
 class _Membership:
     """What all of these share; each is a `NodeFault`."""
 
-    def __init__(self, cluster: WithProcesses, members: Members) -> None:
+    def __init__(self, cluster: AbleCluster, members: Members) -> None:
         self._cluster = cluster
         self._members = members
 
     async def _seen(self, node: str, role: Role | None, change: Awaitable[None]) -> NodeEvidence:
         """Make a change, and look whether the node has the role then; None: it is no member."""
-        began = asyncio.get_running_loop().time()
+        began = processes.now()
         facts: dict[str, Any] = {}
         try:
             await change
@@ -47,7 +48,7 @@ class _Membership:
             facts["role"] = None if found is None else found.value
         except (OSError, TimeoutError) as error:
             is_so, facts["error"] = False, str(error)
-        facts["took_ms"] = round((asyncio.get_running_loop().time() - began) * 1000, 3)
+        facts["took_ms"] = processes.since_ms(began)
         return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
 
@@ -75,7 +76,7 @@ class Replace(Remove):
     """Lose a node with its disk, and put an empty one in its place."""
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
-        return await processes.kill(self._cluster, node)
+        return await processes.end(self._cluster, node)
 
 
 class Demote(_Membership):
@@ -99,15 +100,26 @@ class Transfer(_Membership):
     Several nodes lead in turn.
     """
 
-    def __init__(self, cluster: WithProcesses, members: Members) -> None:
+    def __init__(self, cluster: AbleCluster, members: Members) -> None:
         super().__init__(cluster, members)
         self._turn = asyncio.Lock()
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         async with self._turn:
-            before = await self._members.leader()
-            seen = await self._transferred(node)
-        return NodeEvidence(node, seen.is_so, seen.status, {**seen.facts, "from": before})
+            before, began = await self._members.leader(), processes.now()
+            leader = error = None
+            try:
+                async with asyncio.timeout(TRANSFER_LIMIT_S):
+                    while leader != node:
+                        error = await self._ask(node)
+                        leader = await self._members.leader()
+                        await asyncio.sleep(0 if leader == node else GLANCE_S)
+            except TimeoutError:
+                error = error or f"{leader} leads after {TRANSFER_LIMIT_S:g} s"
+            facts = {"error": error, "leader": leader, "took_ms": processes.since_ms(began)}
+        known = {name: fact for name, fact in facts.items() if fact is not None}
+        status = await self._cluster.status(node)
+        return NodeEvidence(node, leader == node, status, {**known, "from": before})
 
     async def undo(self, node: str) -> NodeEvidence:
         leader = await self._members.leader()
@@ -116,27 +128,6 @@ class Transfer(_Membership):
 
     async def release(self, node: str) -> None:
         """Nothing is in force."""
-
-    async def _transferred(self, node: str) -> NodeEvidence:
-        began = asyncio.get_running_loop().time()
-        facts: dict[str, Any] = {}
-        leader = None
-        try:
-            async with asyncio.timeout(TRANSFER_LIMIT_S):
-                while True:
-                    facts["error"] = await self._ask(node)
-                    leader = await self._members.leader()
-                    if leader == node:
-                        break
-                    await asyncio.sleep(GLANCE_S)
-        except TimeoutError:
-            facts["error"] = facts.get("error") or f"{leader} leads after {TRANSFER_LIMIT_S:g} s"
-        facts |= {
-            "leader": leader,
-            "took_ms": round((asyncio.get_running_loop().time() - began) * 1000, 3),
-        }
-        known = {name: fact for name, fact in facts.items() if fact is not None}
-        return NodeEvidence(node, leader == node, await self._cluster.status(node), known)
 
     async def _ask(self, node: str) -> str | None:
         """Ask once more; why it was refused, if it was. A leader that is busy may ignore it."""
@@ -147,30 +138,26 @@ class Transfer(_Membership):
         return None
 
 
-REMOVE_MEMBER = Fault(
+_members = partial(Fault, takes_down=True, heals=Heals.MEMBERS, needs=(Processes, Offer.MEMBERS))
+
+REMOVE_MEMBER = _members(
     name="remove-member",
     description="take nodes out of the cluster, and take them in again, empty",
-    takes_down=True,
-    heals=Heals.MEMBERS,
-    needs=(Processes, Offer.MEMBERS),
     make=lambda fault, site: PerNode(fault, site, Remove(site.cluster, site.members)),
     held="the system's list of members is without the node",
     healed="the list says that the node votes",
 )
 
-REPLACE_MEMBER = Fault(
+REPLACE_MEMBER = _members(
     name="replace-member",
     description="lose nodes with their disks, and put empty ones in their place",
     actions=steps("replace-member", Effect.KILLED, Effect.STARTED),
-    takes_down=True,
-    heals=Heals.MEMBERS,
-    needs=(Processes, Offer.MEMBERS),
     make=lambda fault, site: PerNode(fault, site, Replace(site.cluster, site.members)),
     held="the process is gone, by SIGKILL",
     healed="the list says that the node votes",
 )
 
-DEMOTE = Fault(
+DEMOTE = _members(
     name="demote",
     description="take nodes' votes away, and give them back",
     parameters=(
@@ -181,21 +168,15 @@ DEMOTE = Fault(
             default=Role.STAND_BY.value,
         ),
     ),
-    takes_down=True,
-    heals=Heals.MEMBERS,
-    needs=(Processes, Offer.MEMBERS),
     make=lambda fault, site: PerNode(fault, site, Demote(site.cluster, site.members)),
     held="the list says that the node has that role",
     healed="the list says that the node votes",
 )
 
-TRANSFER = Fault(
+TRANSFER = _members(
     name="transfer",
     description="have the leader hand over to another node",
     targets={TargetSpec.FOLLOWERS.value: 2},
-    takes_down=True,
-    heals=Heals.MEMBERS,
-    needs=(Processes, Offer.MEMBERS),
     make=lambda fault, site: PerNode(fault, site, Transfer(site.cluster, site.members)),
     held="the node leads",
     healed="some node leads",

@@ -11,11 +11,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from dissever.nemesis.environment import Site
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence
-from dissever.nemesis.nodes.processes import NodeEvidence, as_json
-from dissever.nemesis.parameters import Settings
-from dissever.nemesis.requests import Request
+from dissever.nemesis.nodes.processes import NodeEvidence, as_json, revive
+from dissever.nemesis.parameters import Request, Settings
 
 __all__ = ["NodeFault", "PerNode", "evidence_of"]
 
@@ -42,11 +41,12 @@ class PerNode:
     def __init__(
         self,
         fault: Fault,
-        site: Site,
+        site: Environment,
         node_fault: NodeFault,
         notes: Mapping[str, Any] | None = None,
         *,
         is_alone: bool = False,
+        revives: bool = False,
     ) -> None:
         """
         Make the injector.
@@ -54,6 +54,8 @@ class PerNode:
         Args:
             notes: What the history says of every injection.
             is_alone: Nodes that another fault holds down are not struck either.
+            revives: Healing starts nodes that ended by themselves, also those that it did not
+                strike: what a peer did may have ended them.
         """
         self._name = fault.name
         self._node_fault = node_fault
@@ -61,6 +63,7 @@ class PerNode:
         self._ledger = site.down if fault.takes_down else site.ledger(fault.group or fault.name)
         self._notes = notes or {}
         self._avoided = site.down if is_alone else None
+        self._cluster, self._down, self._revives = site.cluster, site.down, revives
 
     async def inject(self, request: Request) -> FaultEvidence:
         aim = await self._aiming.nodes(request, self._name, self._ledger, avoided=self._avoided)
@@ -80,7 +83,16 @@ class PerNode:
         for end in ends:
             if isinstance(end, BaseException):
                 raise end
+        if self._revives:
+            seen += await self._revived([each.node for each in seen])
         return evidence_of(seen, is_healing=True)
+
+    async def _revived(self, healed: Sequence[str]) -> list[NodeEvidence]:
+        others = []
+        for node in self._cluster.nodes:
+            if node not in healed and (facts := await revive(self._cluster, self._down, node)):
+                others.append(NodeEvidence(node, True, await self._cluster.status(node), facts))
+        return others
 
     async def release(self) -> None:
         await self._ledger.bring_back(self._name, self._node_fault.release)

@@ -1,5 +1,5 @@
 """
-Kill, stop, start, pause and resume one node, each measured: what the kernel said before and after.
+End, start, pause and resume one node, each measured: what the kernel said before and after.
 
 What a change returns is not believed: the status is asked for afterwards. Times are those of the
 event loop's clock, so they are virtual where the cluster is.
@@ -8,26 +8,32 @@ event loop's clock, so they are virtual where the cluster is.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from dissever.harness.cluster import NodeState, NodeStatus
-from dissever.nemesis.abilities import WithProcesses
+from dissever.nemesis.abilities import AbleCluster
+from dissever.nemesis.aiming import Ledger
 
 __all__ = [
     "Answers",
     "NodeEvidence",
     "answers_again",
     "as_json",
-    "kill",
+    "end",
+    "now",
     "pause",
     "resume",
+    "revive",
+    "since_ms",
     "start",
-    "stop",
 ]
 
+
+log = logging.getLogger(__name__)
 
 Answers: TypeAlias = Callable[[str], Awaitable[bool | None]]
 """Whether a node's process answers a request now; None when nobody can say, cut off as all are."""
@@ -70,48 +76,44 @@ def as_json(seen: Iterable[NodeEvidence]) -> dict[str, Any]:
     }
 
 
-async def kill(cluster: WithProcesses, node: str) -> NodeEvidence:
-    """SIGKILL: so when a process was there, and is gone by that very signal."""
-    before, began = await cluster.status(node), _now()
-    await cluster.kill(node)
+async def end(cluster: AbleCluster, node: str, grace_s: float | None = None) -> NodeEvidence:
+    """
+    SIGKILL: so when a process was there, and is gone by that very signal.
+
+    Args:
+        grace_s: Of SIGTERM instead: so when the process ended before that time was over.
+    """
+    before, began = await cluster.status(node), now()
+    await (cluster.kill(node) if grace_s is None else cluster.stop(node, grace_s))
     after = await cluster.status(node)
     is_gone = after.state is NodeState.GONE and after.pid is None
-    is_so = is_gone and before.pid is not None and after.exit_status == -signal.SIGKILL
-    return NodeEvidence(node, is_so, after, {"pid": before.pid, "took_ms": _since_ms(began)})
+    is_killed = after.exit_status == -signal.SIGKILL
+    is_so = is_gone and before.pid is not None and is_killed is (grace_s is None)
+    return NodeEvidence(node, is_so, after, {"pid": before.pid, "took_ms": since_ms(began)})
 
 
-async def stop(cluster: WithProcesses, node: str, grace_s: float) -> NodeEvidence:
-    """SIGTERM: so when a process was there, and ended before the grace time was over."""
-    before, began = await cluster.status(node), _now()
-    await cluster.stop(node, grace_s)
-    after = await cluster.status(node)
-    is_gone = after.state is NodeState.GONE and after.pid is None
-    is_so = is_gone and before.pid is not None and after.exit_status != -signal.SIGKILL
-    return NodeEvidence(node, is_so, after, {"pid": before.pid, "took_ms": _since_ms(began)})
-
-
-async def start(cluster: WithProcesses, node: str, killed: NodeStatus | None) -> NodeEvidence:
+async def start(cluster: AbleCluster, node: str, killed: NodeStatus | None) -> NodeEvidence:
     """
     Start: so when a process runs that is not the one that was killed.
 
     Args:
         killed: The status before the kill; None when it is not known.
     """
-    began = _now()
+    began = now()
     await cluster.start(node)
     after = await cluster.status(node)
     is_new = killed is None or (after.pid != killed.pid and after.incarnation > killed.incarnation)
     is_so = after.state is NodeState.RUNNING and after.pid is not None and is_new
-    facts = {"pid": after.pid, "pid_before": killed and killed.pid, "took_ms": _since_ms(began)}
+    facts = {"pid": after.pid, "pid_before": killed and killed.pid, "took_ms": since_ms(began)}
     return NodeEvidence(node, is_so, after, facts)
 
 
-async def pause(cluster: WithProcesses, node: str, answers: Answers | None) -> NodeEvidence:
+async def pause(cluster: AbleCluster, node: str, answers: Answers | None) -> NodeEvidence:
     """SIGSTOP: so when the kernel says that it stands still, and it does not answer."""
-    before, began = await cluster.status(node), _now()
+    before, began = await cluster.status(node), now()
     await cluster.pause(node)
     after = await cluster.status(node)
-    facts = {"pid": after.pid, "took_ms": _since_ms(began)}
+    facts = {"pid": after.pid, "took_ms": since_ms(began)}
     is_so = after.state is NodeState.PAUSED and after.pid == before.pid
     if answers is not None:
         facts["answers"] = await _answers_within(SILENCE_S, answers, node)
@@ -119,18 +121,33 @@ async def pause(cluster: WithProcesses, node: str, answers: Answers | None) -> N
     return NodeEvidence(node, is_so, after, facts)
 
 
-async def resume(cluster: WithProcesses, node: str, answers: Answers | None) -> NodeEvidence:
+async def resume(cluster: AbleCluster, node: str, answers: Answers | None) -> NodeEvidence:
     """SIGCONT: so when the kernel says that it runs, and it answers again."""
-    began = _now()
+    began = now()
     await cluster.resume(node)
     after = await cluster.status(node)
-    facts = {"pid": after.pid, "took_ms": _since_ms(began)}
+    facts = {"pid": after.pid, "took_ms": since_ms(began)}
     is_so = after.state is NodeState.RUNNING
     if answers is not None and is_so:
         facts["answers"] = await _comes_to_answer(answers, node)
         is_so = facts["answers"] is not False
-        facts["answered_ms"] = _since_ms(began)
+        facts["answered_ms"] = since_ms(began)
     return NodeEvidence(node, is_so, after, facts)
+
+
+async def revive(cluster: AbleCluster, down: Ledger, node: str) -> dict[str, Any]:
+    """
+    Start the node if it has ended and no fault holds it down; what the history says of it.
+
+    A node that still runs but is of no use is left as it is: the end of the run finds out whether
+    it comes back.
+    """
+    status = await cluster.status(node)
+    if status.state is not NodeState.GONE or node in down.reasons:
+        return {}
+    log.info("%s: ended by itself with status %s, started again", node, status.exit_status)
+    await cluster.start(node)
+    return {"ended": status.exit_status}
 
 
 async def answers_again(answers: Answers | None, node: str) -> bool:
@@ -139,8 +156,8 @@ async def answers_again(answers: Answers | None, node: str) -> bool:
 
 
 async def _comes_to_answer(answers: Answers, node: str) -> bool | None:
-    end = _now() + ANSWER_LIMIT_S
-    while (left_s := end - _now()) > 0:
+    end = now() + ANSWER_LIMIT_S
+    while (left_s := end - now()) > 0:
         if (answered := await _answers_within(left_s, answers, node)) is not False:
             return answered
         await asyncio.sleep(ANSWER_GAP_S)
@@ -155,9 +172,9 @@ async def _answers_within(limit_s: float, answers: Answers, node: str) -> bool |
         return False
 
 
-def _now() -> float:
+def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _since_ms(began: float) -> float:
-    return round((_now() - began) * 1000, 3)
+def since_ms(began: float) -> float:
+    return round((now() - began) * 1000, 3)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from dissever.harness.cluster import NodeState, Processes, ResourceLimits
-from dissever.nemesis.abilities import WithLimits
+from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.needs import Need
 from dissever.nemesis.nodes.node_fault import PerNode
@@ -33,66 +32,61 @@ REACHED_LIMIT_S = 4.0
 GLANCE_S = 0.05
 
 
-class _Limit:
-    """What both share; each is a `NodeFault`."""
+class Limit:
+    """
+    A `NodeFault`: a small share of one processor, or less memory than a node would like.
 
-    controller = ""
+    The kernel may end a node that has little memory. The node is started again under that limit,
+    for memory is charged where it was first touched.
+    """
 
-    def __init__(self, cluster: WithLimits) -> None:
+    def __init__(self, cluster: AbleCluster, controller: str) -> None:
+        """`controller`: `cpu` or `memory`."""
         self._cluster = cluster
+        self._controller = controller
+
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
+        if self._controller == "cpu":
+            value = float(settings["cpus"])
+            await self._cluster.limit(node, cpus=value)
+            read = await self._read(node)
+            is_so = _is_limited(read, value) and read["pids"] > 0
+        else:
+            memory = int(settings["memory_bytes"])
+            await self._cluster.kill(node)
+            await self._cluster.limit(node, memory_bytes=memory)
+            await self._cluster.start(node)
+            for _ in range(int(REACHED_LIMIT_S / GLANCE_S)):
+                await asyncio.sleep(GLANCE_S)
+                read = await self._read(node)
+                if read.get("reached"):
+                    break
+            # Who reached it may have been ended by it: none need be under it.
+            is_so = _is_limited(read, memory) and read["reached"] > 0
+        return NodeEvidence(node, is_so, await self._cluster.status(node), dict(read))
 
     async def undo(self, node: str) -> NodeEvidence:
-        readings = (await self._cluster.readings(node)).get(self.controller, {})
+        read = await self._read(node)
         await self._cluster.lift(node)
-        left = (await self._cluster.readings(node)).get(self.controller)
+        left = await self._read(node)
         if (await self._cluster.status(node)).state is NodeState.GONE:
             await self._cluster.start(node)
         status = await self._cluster.status(node)
-        is_so = left is None and status.state is NodeState.RUNNING
-        return NodeEvidence(node, is_so, status, dict(readings))
+        is_so = not left and status.state is NodeState.RUNNING
+        return NodeEvidence(node, is_so, status, dict(read))
 
     async def release(self, node: str) -> None:
         await self._cluster.lift(node)
         await self._cluster.start(node)
 
-    async def _limited(self, node: str, value: float, readings: Mapping[str, Any]) -> NodeEvidence:
-        read = readings.get(self.controller, {})
-        is_so = bool(read) and 0 < read["limit"] <= value and read["pids"] > 0
-        return NodeEvidence(node, is_so, await self._cluster.status(node), dict(read))
+    async def _read(self, node: str) -> Mapping[str, Any]:
+        """What the kernel says of the limit; nothing where there is none."""
+        found: Mapping[str, Any] = (await self._cluster.readings(node)).get(self._controller, {})
+        return found
 
 
-class LimitCpu(_Limit):
-    """A small share of one processor."""
-
-    controller = "cpu"
-
-    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
-        cpus = float(settings["cpus"])
-        return await self._limited(node, cpus, await self._cluster.limit(node, cpus=cpus))
-
-
-class LimitMemory(_Limit):
-    """
-    Less memory than a node would like; the kernel may end it.
-
-    The node is started again under the limit, for memory is charged where it was first touched.
-    """
-
-    controller = "memory"
-
-    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
-        memory = int(settings["memory_bytes"])
-        await self._cluster.kill(node)
-        await self._cluster.limit(node, memory_bytes=memory)
-        await self._cluster.start(node)
-        for _ in range(int(REACHED_LIMIT_S / GLANCE_S)):
-            await asyncio.sleep(GLANCE_S)
-            read = (await self._cluster.readings(node)).get(self.controller, {})
-            if read.get("reached"):
-                break
-        charged = {**read, "pids": 1} if read else {}  # Who reached it may have been ended by it.
-        seen = await self._limited(node, memory, {self.controller: charged})
-        return replace(seen, is_so=seen.is_so and read["reached"] > 0, facts=dict(read))
+def _is_limited(read: Mapping[str, Any], value: float) -> bool:
+    return bool(read) and 0 < read["limit"] <= value
 
 
 LIMIT_CPU = Fault(
@@ -102,7 +96,7 @@ LIMIT_CPU = Fault(
     takes_down=True,
     heals=Heals.RESOURCES,
     needs=(Processes, ResourceLimits, Need.CGROUPS),
-    make=lambda fault, site: PerNode(fault, site, LimitCpu(site.cluster)),
+    make=lambda fault, site: PerNode(fault, site, Limit(site.cluster, "cpu")),
     held="the kernel's limit, read back, with processes under it",
     healed="no limit is left, and the node runs",
 )
@@ -122,7 +116,7 @@ LIMIT_MEMORY = Fault(
     takes_down=True,
     heals=Heals.RESOURCES,
     needs=(Processes, ResourceLimits, Need.CGROUPS),
-    make=lambda fault, site: PerNode(fault, site, LimitMemory(site.cluster)),
+    make=lambda fault, site: PerNode(fault, site, Limit(site.cluster, "memory")),
     held="the kernel's limit, read back, and it was reached",
     healed="no limit is left, and the node runs",
 )

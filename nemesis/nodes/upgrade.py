@@ -18,14 +18,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from dissever.harness.cluster import NodeState, Processes
-from dissever.nemesis.environment import Site
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence, Heals
 from dissever.nemesis.needs import Offer
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import evidence_of
 from dissever.nemesis.nodes.processes import NodeEvidence
-from dissever.nemesis.parameters import number, uniform
-from dissever.nemesis.requests import Request
+from dissever.nemesis.parameters import Request, number, uniform
 
 __all__ = ["UPGRADE"]
 
@@ -46,7 +45,7 @@ GLANCE_S = 0.05
 class Upgrade:
     """Implements `Injector`; healing looks whether every node that it touched serves."""
 
-    def __init__(self, fault: Fault, site: Site) -> None:
+    def __init__(self, fault: Fault, site: Environment) -> None:
         self._name = fault.name
         self._cluster = site.cluster
         self._down = site.down
@@ -112,7 +111,7 @@ class Upgrade:
         self._touched.append(node)
         before = await self._cluster.status(node)
         old = await self._builds.running(node)
-        stopped = await processes.stop(self._cluster, node, GRACE_S)
+        stopped = await processes.end(self._cluster, node, GRACE_S)
         await self._builds.upgrade(node)
         seen = await processes.start(self._cluster, node, before)
         answered = await processes.answers_again(self._answers, node)

@@ -16,8 +16,8 @@ from itertools import count, pairwise
 from statistics import median
 from typing import Any, Final
 
-from dissever.nemesis.abilities import WithHosts
-from dissever.nemesis.host_commands import Helper, run_python
+from dissever.nemesis.abilities import AbleCluster
+from dissever.nemesis.host_commands import Helper, run_script
 from dissever.nemesis.partitions.grudges import Link
 
 __all__ = ["Burst", "Bursts", "Size", "summary"]
@@ -83,9 +83,11 @@ ASK: Final = """
 import json, socket, sys
 asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 asking.settimeout(float(sys.argv[3]))
+answers = []
 for asked in json.loads(sys.argv[2]):
     asking.sendto(json.dumps(asked).encode(), ("127.0.0.1", int(sys.argv[1])))
-    print(asking.recv(1 << 16).decode())
+    answers.append(json.loads(asking.recv(1 << 16)))
+print(json.dumps(answers))
 """
 
 ASK_LIMIT_S: Final = 1.0
@@ -169,7 +171,7 @@ def _kb_s(size: Size, times_us: Sequence[int]) -> tuple[float, float] | None:
 class Bursts:
     """The sinks of one cluster; `lay` starts them."""
 
-    def __init__(self, cluster: WithHosts) -> None:
+    def __init__(self, cluster: AbleCluster) -> None:
         self._cluster = cluster
         self._helper = Helper(cluster, "sink", SINK, SINK_PORT, self._knock)
         self._tokens = count(1)
@@ -212,11 +214,10 @@ class Bursts:
             "bytes": size.bytes,
             "gap_us": size.gap_us,
         }
-        await run_python(self._cluster, node, SEND, json.dumps(asked))
+        await run_script(self._cluster, node, SEND, json.dumps(asked))
 
     async def _ask(self, node: str, sources: Sequence[str], token: int) -> dict[str, Any]:
         """Source -> (arrivals, how many were damaged); the sink then forgets them."""
         asked = json.dumps([(self._cluster.address(source), token) for source in sources])
-        answer = await run_python(self._cluster, node, ASK, SINK_PORT, asked, ASK_LIMIT_S)
-        answers = map(json.loads, answer.splitlines())
+        answers = await run_script(self._cluster, node, ASK, SINK_PORT, asked, ASK_LIMIT_S)
         return dict(zip(sources, answers, strict=True))

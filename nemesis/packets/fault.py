@@ -20,19 +20,16 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from dissever.harness.cluster import HostCommands
-from dissever.nemesis.environment import Site
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence, Heals
 from dissever.nemesis.needs import Need
-from dissever.nemesis.packets import measures
-from dissever.nemesis.packets.bursts import Burst, Bursts
-from dissever.nemesis.packets.measures import Measure
+from dissever.nemesis.packets.bursts import HEADERS_BYTES, Burst, Bursts, Size
 from dissever.nemesis.packets.rules import Packets
 from dissever.nemesis.packets.shaping import Means
-from dissever.nemesis.parameters import Parameter, Settings, number, one_of
+from dissever.nemesis.parameters import Parameter, Request, Settings, number, one_of
 from dissever.nemesis.partitions.cuts import Cuts
 from dissever.nemesis.partitions.grudges import Link, cut_links, merge
-from dissever.nemesis.requests import Request
-from dissever.nemesis.targets import LINK_TARGETS, WAY
+from dissever.nemesis.targets import LINK_TARGETS, WAY, Choice
 
 __all__ = ["PACKETS"]
 
@@ -43,20 +40,82 @@ LOOKS: Final = 5
 """How often to look before a wrong thing counts, which chance or a busy host may show."""
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """What was asked for. Entered before the kernels are asked."""
+COUNT: Final = 300
+SMALL_BYTES: Final = 200
+FULL_BYTES: Final = 1400
+GAP_US: Final = 200
 
-    targets: tuple[str, ...]
-    links: tuple[Link, ...]
-    settings: Settings
+SHARE_LEAST: Final = 0.4
+"""Of `COUNT` datagrams chance may take less than was asked for, or more."""
+
+RATE_MOST: Final = 1.5
+PACE_MOST: Final = 3.0
+"""A kernel whose timer is late lets two through at a time."""
+
+RATE_TIME_S: Final = 0.4
+_TICK_MS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """
+    How a burst shows a fault.
+
+    `shown` is the field of `Burst` that it shows in, and `acts` says whether it is as the settings
+    ask. `bytes`: of a datagram.
+    """
+
+    shown: str
+    acts: Callable[[Settings, Burst], bool]
+    bytes: int = SMALL_BYTES
+
+    def size(self, settings: Settings) -> Size:
+        """The burst: what shows the fault in half a second or so."""
+        if "rate_kb_s" in settings:
+            bytes_ = round(1000 * RATE_TIME_S * settings["rate_kb_s"])
+            count = min(COUNT, 20 + 2 * bytes_ // (FULL_BYTES + HEADERS_BYTES))
+            return Size(count, FULL_BYTES, gap_us=0, settle_s=RATE_TIME_S + 0.2)
+        delay_s = (settings.get("delay_ms", 0) + settings.get("jitter_ms", 0)) / 1000
+        return Size(COUNT, self.bytes, GAP_US, settle_s=0.1 + delay_s)
+
+    def facts(self, burst: Burst) -> Mapping[str, Any]:
+        """What the history keeps of a burst: what it was sent for."""
+        return {"sent": burst.sent, self.shown: getattr(burst, self.shown)}
+
+
+def _is_lossy(settings: Settings, burst: Burst) -> bool:
+    return _share(settings) <= burst.lost < burst.sent
+
+
+def _is_late(settings: Settings, burst: Burst) -> bool:
+    least_ms = settings["delay_ms"] - settings["jitter_ms"] - _TICK_MS
+    return burst.delay_ms is not None and burst.delay_ms[0] >= least_ms
+
+
+def _is_limited(settings: Settings, burst: Burst) -> bool:
+    if burst.kb_s is None or burst.pace_kb_s is None:
+        return False
+    rate = float(settings["rate_kb_s"])
+    return burst.kb_s <= RATE_MOST * rate and burst.pace_kb_s <= PACE_MOST * rate
+
+
+def _share(settings: Settings) -> float:
+    return SHARE_LEAST * COUNT * float(settings["percent"]) / 100
+
+
+LOST: Final = Measure("lost", _is_lossy)
+LIMITED: Final = Measure("kb_s", _is_limited)
+LATE: Final = Measure("delay_ms", _is_late)
+DUPLICATED: Final = Measure("duplicated", lambda at, burst: burst.duplicated >= _share(at))
+DAMAGED: Final = Measure("damaged", lambda at, burst: burst.damaged >= _share(at), FULL_BYTES)
+REORDERED: Final = Measure("reordered", lambda at, burst: burst.reordered >= _share(at))
 
 
 class PacketFault:
     """Implements `Injector` for one fault of packets. A second injection replaces the first."""
 
     def __init__(
-        self, fault: Fault, site: Site, *, means: Means, words: Words, measure: Measure
+        self, fault: Fault, site: Environment, *, means: Means, words: Words, measure: Measure
     ) -> None:
         self._name = fault.name
         self._means = means
@@ -66,7 +125,8 @@ class PacketFault:
         self._packets: Packets = site.packets
         self._bursts: Bursts = site.bursts
         self._cuts: Cuts = site.cuts
-        self._now: InForce | None = None
+        self._now: tuple[Choice, Settings] | None = None
+        """What was asked for; entered before the kernels are asked."""
 
     async def prepare(self) -> bool:
         """Have the helpers on the hosts that measure links."""
@@ -80,7 +140,7 @@ class PacketFault:
         await self.release()
         await self._packets.take(self._name)
         before = await self._look(choice.links, settings, is_so=False)
-        self._now = InForce(choice.targets, choice.links, settings)
+        self._now = choice, settings
         percent = settings.get("percent", 0.0)
         await self._packets.put(means, self._words(settings), percent, choice.links)
         during = await self._look(choice.links, settings, is_so=True)
@@ -103,23 +163,23 @@ class PacketFault:
         return FaultEvidence(choice.targets, is_held, evidence, choice.notes)
 
     async def heal(self) -> FaultEvidence:
-        now = self._now
-        if now is None:
+        if self._now is None:
             return FaultEvidence((), True, {})
-        counted = await self._packets.counters(self._means, now.links)
-        await self._packets.remove(self._means, now.links)
-        left = (await self._packets.counters(self._means, now.links))["rules"]
-        after = await self._look(now.links, now.settings, is_so=False)
+        choice, settings = self._now
+        counted = await self._packets.counters(self._means, choice.links)
+        await self._packets.remove(self._means, choice.links)
+        left = (await self._packets.counters(self._means, choice.links))["rules"]
+        after = await self._look(choice.links, settings, is_so=False)
         self._now = None
         await self._packets.give_back(self._name)
         evidence = {"rules": left, "counted": dict(counted), "after": self._facts(after)}
-        is_healed = not left and not self._wrong(after, now.settings, is_so=False)
-        return FaultEvidence(now.targets, is_healed, evidence)
+        is_healed = not left and not self._wrong(after, settings, is_so=False)
+        return FaultEvidence(choice.targets, is_healed, evidence)
 
     async def release(self) -> None:
         """Take this fault's rules off every host."""
         if self._now is not None:
-            await self._packets.remove(self._means, self._now.links)
+            await self._packets.remove(self._means, self._now[0].links)
             self._now = None
         await self._packets.give_back(self._name)
 
@@ -251,7 +311,7 @@ PACKETS: Final[tuple[Fault, ...]] = (
         "lose a share of what nodes send each other",
         Means.NFT,
         lambda _: (),
-        measures.LOST,
+        LOST,
         "about that share of datagrams is lost; the rule counts what came and what was lost",
         _percent(5, 10, 20, 40),
     ),
@@ -260,7 +320,7 @@ PACKETS: Final[tuple[Fault, ...]] = (
         "let a node send each peer only that much per second, and drop what would wait over 0.4 s",
         Means.TBF,
         _tbf,
-        measures.LIMITED,
+        LIMITED,
         "throughput is at most 1.5 times the rate; the queue counts what it held back",
         _RATE,
     ),
@@ -269,7 +329,7 @@ PACKETS: Final[tuple[Fault, ...]] = (
         "delay packets, more or less a jitter that may reorder them",
         Means.NETEM,
         _delay,
-        measures.LATE,
+        LATE,
         "none is faster than the delay",
         _ms("delay_ms", "delay of a packet", 1.0, 25, 50, 100, 200),
         _ms("jitter_ms", "the delay varies by this much; must be below it", 0.0, 0, 5, 20),
@@ -279,7 +339,7 @@ PACKETS: Final[tuple[Fault, ...]] = (
         "lose packets in bursts, by Gilbert's model",
         Means.NETEM,
         _bursts_of_loss,
-        measures.LOST,
+        LOST,
         "about that share of datagrams is lost",
         _percent(5, 10, 20),
         number("burst_packets", "mean length of a burst", 1.0, 100.0, one_of(2, 5, 10)),
@@ -289,7 +349,7 @@ PACKETS: Final[tuple[Fault, ...]] = (
         "let a share of packets arrive twice",
         Means.NETEM,
         lambda settings: ("duplicate", f"{settings['percent']}%"),
-        measures.DUPLICATED,
+        DUPLICATED,
         "about that share comes twice",
         _percent(5, 20, 50),
     ),
@@ -298,7 +358,7 @@ PACKETS: Final[tuple[Fault, ...]] = (
         "flip a bit in a share of packets",
         Means.NETEM,
         lambda settings: ("corrupt", f"{settings['percent']}%"),
-        measures.DAMAGED,
+        DAMAGED,
         "about that share arrives damaged",
         _percent(2, 5, 20),
     ),
@@ -307,7 +367,7 @@ PACKETS: Final[tuple[Fault, ...]] = (
         "let a share of packets overtake those before them, which wait",
         Means.NETEM,
         _reorder,
-        measures.REORDERED,
+        REORDERED,
         "about that share arrives after a later one",
         _percent(10, 25, 50),
         _ms("delay_ms", "delay of those that wait", 1.0, 10, 20, 50),
@@ -317,7 +377,7 @@ PACKETS: Final[tuple[Fault, ...]] = (
         "let a node send its peers only that much per second, and queue the rest",
         Means.NETEM,
         _netem_rate,
-        measures.LIMITED,
+        LIMITED,
         "throughput is at most 1.5 times the rate",
         _RATE,
     ),

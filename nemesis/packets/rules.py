@@ -1,8 +1,10 @@
 """
 What hosts do to the packets between them, by our hand: one fault at a time, in the kernel.
 
-Loss is a table of nft's where packets arrive, all else a queueing discipline of tc's where they
-leave; each on the node's own host, and gone with it.
+Loss is a table of nft's where packets arrive, so that no sender learns of it; all else is a
+queueing discipline of tc's where they leave; each on the node's own host, and gone with it.
+
+Source: nft(8), tc(8).
 """
 
 from __future__ import annotations
@@ -12,13 +14,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from dissever.nemesis.abilities import WithHosts
-from dissever.nemesis.host_commands import run
-from dissever.nemesis.packets import loss, shaping
-from dissever.nemesis.packets.shaping import Means
+from dissever.nemesis.abilities import AbleCluster
+from dissever.nemesis.host_commands import counted, run
+from dissever.nemesis.packets import shaping
+from dissever.nemesis.packets.shaping import PROBE_PORT, Means
 from dissever.nemesis.partitions.grudges import Link
 
-__all__ = ["Packets"]
+__all__ = ["Packets", "loss_counters", "loss_ruleset"]
+
+LOSS_TABLE: Final = "inet dissever_loss"
+COUNT_LOSS: Final = ("nft", "-j", "list", "table", *LOSS_TABLE.split())
+HEAL_LOSS: Final = f"add table {LOSS_TABLE}\ndelete table {LOSS_TABLE}\n"
 
 FREED_LIMIT_S: Final = 15.0
 """A healing may be late on a busy machine; no longer than this."""
@@ -27,7 +33,7 @@ FREED_LIMIT_S: Final = 15.0
 class Packets:
     """Puts a fault of packets on links, reads its counters, takes it off again."""
 
-    def __init__(self, cluster: WithHosts) -> None:
+    def __init__(self, cluster: AbleCluster) -> None:
         self._cluster = cluster
         self._holder = ""
         self._freed = asyncio.Condition()
@@ -79,8 +85,8 @@ class Packets:
         ends = _ends(means, links)
         read = [self._counted(node, means, peers) for node, peers in ends.items()]
         totals: Counter[str] = Counter({"rules": 0})
-        for counted in await asyncio.gather(*read):
-            totals.update(counted)
+        for counts in await asyncio.gather(*read):
+            totals.update(counts)
         return totals
 
     async def remove(self, means: Means, links: Sequence[Link]) -> None:
@@ -97,7 +103,7 @@ class Packets:
     ) -> None:
         addresses = [self._cluster.address(peer) for peer in peers]
         if means is Means.NFT:
-            await run(self._cluster, node, ["nft", "-f", "-"], loss.ruleset(percent, addresses))
+            await run(self._cluster, node, ["nft", "-f", "-"], loss_ruleset(percent, addresses))
         else:
             await self._remove(node, means)
             await run(
@@ -106,8 +112,8 @@ class Packets:
 
     async def _counted(self, node: str, means: Means, peers: Sequence[str]) -> Mapping[str, int]:
         if means is Means.NFT:
-            listed = await self._cluster.command(node, ["nft", *loss.COUNTERS])
-            counts = loss.counters(listed.stdout) if listed.exit_status == 0 else {}
+            listed = await self._cluster.command(node, COUNT_LOSS)
+            counts = loss_counters(listed.stdout) if listed.exit_status == 0 else {}
             known = [counts[a] for a in map(self._cluster.address, peers) if a in counts]
             return {
                 "rules": len(known),
@@ -122,7 +128,7 @@ class Packets:
 
     async def _remove(self, node: str, means: Means) -> None:
         if means is Means.NFT:
-            await run(self._cluster, node, ["nft", "-f", "-"], loss.HEAL)
+            await run(self._cluster, node, ["nft", "-f", "-"], HEAL_LOSS)
             return
         if shaping.is_shaped(await run(self._cluster, node, shaping.COUNTERS)):
             await run(self._cluster, node, shaping.HEAL)
@@ -137,3 +143,33 @@ def _ends(means: Means, links: Sequence[Link]) -> dict[str, list[str]]:
         else:
             ends.setdefault(source, []).append(destination)
     return ends
+
+
+def loss_ruleset(percent: float, addresses: Sequence[str]) -> str:
+    """
+    The transaction that loses so much of what comes from these addresses, counted.
+
+    The chain stands before that of the cuts: it counts also what a cut drops afterwards. The probes
+    that measure cuts always pass.
+    """
+    rules = [f"udp dport {PROBE_PORT} accept"]
+    for address in addresses:
+        share = f"numgen random mod 10000 < {round(100 * percent)}"
+        rules += [
+            f'ip saddr {address} counter comment "came {address}"',
+            f'ip saddr {address} {share} counter drop comment "lost {address}"',
+        ]
+    body = "".join(f"    {rule}\n" for rule in rules)
+    return (
+        f"{HEAL_LOSS}table {LOSS_TABLE} {{\n  chain input {{\n"
+        f"    type filter hook input priority filter - 10; policy accept;\n{body}  }}\n}}\n"
+    )
+
+
+def loss_counters(listing: str) -> dict[str, dict[str, int]]:
+    """Address -> packets that `came` and those `lost` of them, from what nft printed."""
+    counts: dict[str, dict[str, int]] = {}
+    for comment, packets in counted(listing):
+        what, _, address = comment.partition(" ")
+        counts.setdefault(address, {})[what] = packets
+    return counts

@@ -24,7 +24,7 @@ class Means(StrEnum):
     NETEM = "netem"
     TBF = "tbf"
     NFT = "nft"
-    """Not a discipline: see `loss`."""
+    """Not a discipline: see `rules`."""
 
 
 DEVICE: Final = "eth0"

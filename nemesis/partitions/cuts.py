@@ -16,7 +16,7 @@ from itertools import permutations
 from typing import Any
 
 from dissever.harness.cluster import Grudge
-from dissever.nemesis.abilities import WithLinks
+from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.fault import FaultEvidence
 from dissever.nemesis.partitions.grudges import Link, cut_links, merge
 
@@ -81,7 +81,7 @@ class LinkEvidence:
 class Cuts:
     """The named grudges in force on a cluster. Have one per cluster, or they undo each other."""
 
-    def __init__(self, cluster: WithLinks) -> None:
+    def __init__(self, cluster: AbleCluster) -> None:
         self._cluster = cluster
         self._grudges: dict[str, Grudge] = {}
         self._counts: dict[str, Counter[Link]] = {}

@@ -16,13 +16,13 @@ from dataclasses import replace
 
 from dissever.harness.cluster import Links, Processes
 from dissever.harness.episodes import Action, Effect, Role
-from dissever.nemesis.environment import Site
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence, Heals
 from dissever.nemesis.needs import Offer
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import evidence_of
+from dissever.nemesis.parameters import Request
 from dissever.nemesis.partitions.grudges import isolate
-from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import TargetSpec
 
 __all__ = ["DEPOSED_LEADER"]
@@ -36,7 +36,7 @@ class DeposedLeader:
     first.
     """
 
-    def __init__(self, fault: Fault, site: Site) -> None:
+    def __init__(self, fault: Fault, site: Environment) -> None:
         self._name = fault.name
         self._cluster = site.cluster
         self._cuts = site.cuts

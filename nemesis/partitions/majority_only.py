@@ -15,11 +15,10 @@ from typing import Any
 
 from dissever.harness.cluster import Links
 from dissever.harness.recovery_names import MAJORITY_ONLY
-from dissever.nemesis.environment import Site
-from dissever.nemesis.fault import Fault, FaultEvidence, Heals, steps
-from dissever.nemesis.parameters import Parameter
+from dissever.nemesis.environment import Environment
+from dissever.nemesis.fault import Fault, FaultEvidence, Heals
+from dissever.nemesis.parameters import Parameter, Request
 from dissever.nemesis.partitions.grudges import complete
-from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import minority_size
 
 __all__ = ["MAJORITY_ONLY", "MAJORITY_ONLY_FAULT", "core"]
@@ -39,7 +38,7 @@ def core(nodes: Sequence[str], voters: Sequence[str], seed: int) -> tuple[str, .
 class MajorityOnly:
     """Implements `Injector`: cuts the other nodes off from those that the request names."""
 
-    def __init__(self, fault: Fault, site: Site) -> None:
+    def __init__(self, fault: Fault, site: Environment) -> None:
         self._nodes = site.cluster.nodes
         self._cuts = site.cuts
 
@@ -63,7 +62,6 @@ def _are_nodes(value: Any) -> bool:
 MAJORITY_ONLY_FAULT = Fault(
     name=MAJORITY_ONLY,
     description="heal a majority only",
-    actions=steps(MAJORITY_ONLY),
     targets={},
     default_target="rest",
     parameters=(Parameter("nodes", "those that heal", "as a list of nodes", _are_nodes),),

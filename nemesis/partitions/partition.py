@@ -10,16 +10,16 @@ Source: Jepsen, `nemesis.clj`, `partitioner`; the measured evidence is ours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
 from typing import Any
 
 from dissever.harness.cluster import Grudge, Links
-from dissever.nemesis.environment import Site
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence, Heals
-from dissever.nemesis.parameters import Parameter
+from dissever.nemesis.parameters import GRUDGE, Parameter, Request
 from dissever.nemesis.partitions import grudges
 from dissever.nemesis.partitions.grudges import PartitionSpec
-from dissever.nemesis.requests import GRUDGE, Request
 from dissever.nemesis.targets import TargetSpec, choose, minority_size
 
 __all__ = ["PARTITION"]
@@ -28,7 +28,7 @@ __all__ = ["PARTITION"]
 class Partition:
     """Implements `Injector`. A second injection replaces the first cut."""
 
-    def __init__(self, fault: Fault, site: Site) -> None:
+    def __init__(self, fault: Fault, site: Environment) -> None:
         self._name = fault.name
         self._nodes = site.cluster.nodes
         self._cuts = site.cuts
@@ -55,36 +55,30 @@ class Partition:
             return {node: frozenset(dropped) for node, dropped in named.items()}, {}
         if request.targets is not None:
             choice = choose(request.targets, nodes, primaries=(), excluded=(), rng=rng)
-            return grudges.isolate(nodes, choice.targets), {}
-        spec = PartitionSpec(request.spec)
-        if spec is not PartitionSpec.LEADER:
-            return _grudge(spec, nodes, request), {}
-        leading = await self._aiming.leading()
-        most = max(1, minority_size(len(nodes)))
-        choice = choose(
-            TargetSpec.LEADER, nodes, primaries=leading, excluded=(), rng=rng, limit=most
-        )
-        notes = {"fallback": choice.fallback} if choice.fallback else {}
-        return grudges.isolate(nodes, choice.targets), notes
+        elif (spec := PartitionSpec(request.spec)) is PartitionSpec.LEADER:
+            leading, most = await self._aiming.leading(), max(1, minority_size(len(nodes)))
+            choice = choose(
+                TargetSpec.LEADER, nodes, primaries=leading, excluded=(), rng=rng, limit=most
+            )
+        else:
+            return _DRAWN[spec](nodes, rng), {}
+        return grudges.isolate(nodes, choice.targets), dict(choice.notes)
 
 
-def _grudge(spec: PartitionSpec, nodes: Sequence[str], request: Request) -> Grudge:
-    rng = request.rng
-    match spec:
-        case PartitionSpec.HALVES:
-            return grudges.halves(nodes, rng)
-        case PartitionSpec.MAJORITY:
-            return grudges.majority(nodes, rng)
-        case PartitionSpec.MAJORITIES_RING:
-            return grudges.majorities_ring(nodes, rng)
-        case PartitionSpec.BRIDGE:
-            return grudges.bridge(nodes, rng)
-        case PartitionSpec.ONE_WAY:
-            count = rng.randint(1, max(1, minority_size(len(nodes))))
-            targets = rng.sample(list(nodes), count)
-            return grudges.one_way(nodes, targets, is_deaf=rng.random() < 0.5)
-        case _:
-            return grudges.one(nodes, rng)
+def _one_way(nodes: Sequence[str], rng: Random) -> Grudge:
+    count = rng.randint(1, max(1, minority_size(len(nodes))))
+    targets = rng.sample(list(nodes), count)
+    return grudges.one_way(nodes, targets, is_deaf=rng.random() < 0.5)
+
+
+_DRAWN: Mapping[PartitionSpec, Callable[[Sequence[str], Random], Grudge]] = {
+    PartitionSpec.ONE: grudges.one,
+    PartitionSpec.HALVES: grudges.halves,
+    PartitionSpec.MAJORITY: grudges.majority,
+    PartitionSpec.MAJORITIES_RING: grudges.majorities_ring,
+    PartitionSpec.BRIDGE: grudges.bridge,
+    PartitionSpec.ONE_WAY: _one_way,
+}
 
 
 def _is_grudge(value: Any) -> bool:

@@ -13,10 +13,10 @@ from random import Random
 from typing import Any
 
 from dissever.harness.cluster import Links
-from dissever.nemesis.environment import Site
+from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence, Heals
+from dissever.nemesis.parameters import Request
 from dissever.nemesis.partitions.grudges import isolate
-from dissever.nemesis.requests import Request
 from dissever.nemesis.targets import TargetSpec, target_count
 
 __all__ = ["SWIZZLE"]
@@ -28,7 +28,7 @@ GAPS_S = (0.05, 0.6)
 class Swizzle:
     """Implements `Injector`: cuts nodes off by turns, and heals them by turns."""
 
-    def __init__(self, fault: Fault, site: Site) -> None:
+    def __init__(self, fault: Fault, site: Environment) -> None:
         self._name = fault.name
         self._every = site.cluster.nodes
         self._cuts = site.cuts

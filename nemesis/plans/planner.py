@@ -18,7 +18,7 @@ from random import Random
 from typing import Any
 
 from dissever.nemesis.fault import FaultSpec, down_least
-from dissever.nemesis.faults import FAULTS, Registry, parse
+from dissever.nemesis.faults import parse
 from dissever.nemesis.plans.schedule import PlannedOp
 from dissever.nemesis.targets import TargetSpec, minority_size, target_count
 
@@ -71,7 +71,6 @@ def plan(
     interval_s: float,
     time_limit_s: float,
     budget: int | None = None,
-    registry: Registry = FAULTS,
 ) -> tuple[PlannedOp, ...]:
     """
     The operations of all faults, in the order of their offsets; each fault strikes at least once.
@@ -86,7 +85,7 @@ def plan(
         ValueError: When a fault is unknown, does not fit the nodes or the budget, or when the limit
             is too short for every fault to strike once.
     """
-    asked = parse(faults, registry)
+    asked = parse(faults)
     if not asked:
         return ()
     rng = Random(f"{seed}/faults")

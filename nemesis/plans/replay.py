@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from dissever.harness.recovery_names import MAJORITY_ONLY, RECOVERY
-from dissever.nemesis.faults import FAULTS, Registry, parse
+from dissever.nemesis.faults import FAULTS, parse
 from dissever.nemesis.plans.schedule import PlannedOp
 from dissever.nemesis.targets import TargetSpec
 
@@ -59,7 +59,7 @@ def is_schedule(text: str) -> bool:
     return True
 
 
-def read_schedule(text: str, registry: Registry = FAULTS) -> Schedule:
+def read_schedule(text: str) -> Schedule:
     """
     Read the events of a run.
 
@@ -78,7 +78,7 @@ def read_schedule(text: str, registry: Registry = FAULTS) -> Schedule:
             event = msgspec.json.decode(line, type=Line)
             if isinstance(event.process, int) or event.process in _NOT_FAULTS:
                 continue
-            name, steps = event.process, _steps(event, registry)
+            name, steps = event.process, _steps(event)
             if event.type != "invoke" and event.f == steps[0] and name in asked:
                 last = asked.pop(name)
                 value = _as_it_was(name, ops[last].value, event.value)
@@ -99,11 +99,7 @@ def read_schedule(text: str, registry: Registry = FAULTS) -> Schedule:
 
 
 def compile_schedule(
-    schedule: Schedule,
-    *,
-    nodes: Sequence[str],
-    time_limit_s: float,
-    registry: Registry = FAULTS,
+    schedule: Schedule, *, nodes: Sequence[str], time_limit_s: float
 ) -> tuple[PlannedOp, ...]:
     """
     The operations for a run on these nodes; what heals after the limit is left to the run's end.
@@ -116,7 +112,7 @@ def compile_schedule(
         if unknown := sorted(set(_nodes(op.value)) - set(nodes)):
             lack = f"expected nodes out of {', '.join(nodes)}, got {', '.join(unknown)}"
             raise ValueError(f"{op.f} at {op.offset_ns / 1e9:.3f} s: {lack}")
-        if op.f == registry[op.process].steps[0] and op.offset_ns >= limit_ns:
+        if op.f == FAULTS[op.process].steps[0] and op.offset_ns >= limit_ns:
             raise ValueError(
                 f"expected a time limit over {op.offset_ns / 1e9:.3f} s, when {op.process} strikes,"
                 f" got {time_limit_s:g} s"
@@ -124,9 +120,9 @@ def compile_schedule(
     return tuple(op for op in schedule.ops if op.offset_ns < limit_ns)
 
 
-def _steps(event: Line, registry: Registry) -> tuple[str, ...]:
+def _steps(event: Line) -> tuple[str, ...]:
     """The operations of the fault of an event. Raises ValueError when there is none."""
-    (spec,) = parse([str(event.process)], registry)
+    (spec,) = parse([str(event.process)])
     steps = spec.fault.steps
     if event.f not in steps:
         raise ValueError(f"expected {', '.join(steps)} of {spec.name}, got {event.f!r}")

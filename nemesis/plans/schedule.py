@@ -8,15 +8,13 @@ its injection, and one that is late delays no other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
 
 from dissever.harness.client import Invocation
-from dissever.harness.generator import Generator, Thread, any_of, nemesis, on_threads, phases
-from dissever.harness.history import Process
-from dissever.nemesis.faults import FAULTS, Registry, healing_order
+from dissever.harness.generator import Generator, any_of, nemesis, on_threads, phases
+from dissever.nemesis.faults import healing_order
 
 __all__ = ["PlannedOp", "final", "generator"]
 
@@ -43,14 +41,14 @@ def generator(plan: Sequence[PlannedOp], start_ns: int = 0) -> Generator:
     return any_of(*(_lane(name, plan, start_ns) for name in names))
 
 
-def final(faults: Iterable[str], registry: Registry = FAULTS) -> Generator:
+def final(faults: Iterable[str]) -> Generator:
     """
     Heal every fault, once more where it is healed, one after another; completions carry evidence.
 
     Raises:
         ValueError: For a name that there is not.
     """
-    asked = healing_order(faults, registry)
+    asked = healing_order(faults)
     return nemesis(phases(*(Invocation(each.steps[-1], process=each.name) for each in asked)))
 
 
@@ -59,8 +57,4 @@ def _lane(name: str, plan: Sequence[PlannedOp], start_ns: int) -> Generator:
     invocations = [
         Invocation(op.f, op.value, process=op.process, time=start_ns + op.offset_ns) for op in own
     ]
-    return on_threads(partial(_is, name), invocations)
-
-
-def _is(name: Process, thread: Thread) -> bool:
-    return thread == name
+    return on_threads(lambda thread: thread == name, invocations)

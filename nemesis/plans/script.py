@@ -29,11 +29,11 @@ import msgspec
 import yaml  # type: ignore[import-untyped]  # Its stubs are a package of their own.
 
 from dissever.nemesis.fault import Fault, FaultSpec
-from dissever.nemesis.faults import FAULTS, Registry, parse
+from dissever.nemesis.faults import parse
+from dissever.nemesis.parameters import GRUDGE, check_count
 from dissever.nemesis.plans.replay import Schedule, compile_schedule, is_schedule, read_schedule
 from dissever.nemesis.plans.schedule import PlannedOp
 from dissever.nemesis.plans.triggers import TRIGGERS
-from dissever.nemesis.requests import GRUDGE, check_count
 from dissever.nemesis.targets import minority_size
 
 __all__ = ["Script", "Step", "compile_script", "read_script"]
@@ -106,7 +106,7 @@ class Strike:
         return self.is_on(other.step.at) or other.is_on(self.step.at)
 
 
-def read_script(text: str, registry: Registry = FAULTS) -> Script | Schedule:
+def read_script(text: str) -> Script | Schedule:
     """
     Read a script, or the schedule of a recorded run.
 
@@ -115,7 +115,7 @@ def read_script(text: str, registry: Registry = FAULTS) -> Script | Schedule:
             what came, and the line of the file.
     """
     if is_schedule(text):
-        return read_schedule(text, registry)
+        return read_schedule(text)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         file = msgspec.convert(yaml.safe_load(text), _File)
@@ -140,7 +140,6 @@ def compile_script(
     seed: int,
     time_limit_s: float,
     budget: int | None = None,
-    registry: Registry = FAULTS,
 ) -> tuple[PlannedOp, ...]:
     """
     The operations of a script, in the order of their offsets.
@@ -155,7 +154,7 @@ def compile_script(
             for each fault that is wrong, with its line in the file.
     """
     if isinstance(script, Schedule):
-        return compile_schedule(script, nodes=nodes, time_limit_s=time_limit_s, registry=registry)
+        return compile_schedule(script, nodes=nodes, time_limit_s=time_limit_s)
     if budget is None:
         budget = minority_size(len(nodes)) if script.budget is None else script.budget
     ops: list[PlannedOp] = []
@@ -164,10 +163,10 @@ def compile_script(
     for number, (step, line) in enumerate(zip(script.faults, script.lines, strict=True), start=1):
         where = f"line {line} ({step.fault})"
         try:
-            (spec,) = parse([step.fault], registry)
+            (spec,) = parse([step.fault])
             _check(step, spec, nodes, budget, time_limit_s)
             strike = Strike(where, step, spec)
-            _check_together(strike, before, len(nodes), budget, registry)
+            _check_together(strike, before, len(nodes), budget)
             before.append(strike)
             ops += _ops(step, spec, Random(f"{seed}/script/{number}"))
         except ValueError as error:
@@ -246,11 +245,9 @@ def _named(step: Step) -> set[str]:
     return {*grudge, *(node for each in lists for node in each)}
 
 
-def _check_together(
-    strike: Strike, before: Sequence[Strike], count: int, budget: int, registry: Registry
-) -> None:
+def _check_together(strike: Strike, before: Sequence[Strike], count: int, budget: int) -> None:
     """Nothing may be in the way of what strikes at the same time, or might if a trigger is late."""
-    parse([*(other.spec.name for other in before), strike.spec.name], registry)
+    parse([*(other.spec.name for other in before), strike.spec.name])
     meanwhile = [other for other in before if other.meets(strike)]
     for other in meanwhile:
         if other.spec.name == strike.spec.name:

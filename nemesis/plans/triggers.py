@@ -101,7 +101,14 @@ class Triggered:
             await asyncio.sleep(max(0.0, self._done_s + value.get("hold_s", 0.0) - _now_s()))
             awaited = await self._await(value["after"]) if "after" in value else None
             own = msgspec.structs.replace(invocation, value=plain or None)
-            completion = _with(await self._pass_on(own), awaited)
+            completion = await self._pass_on(own)
+            if awaited is not None:
+                error = completion.error
+                if not awaited["seen"]:
+                    late = f"was not seen within {awaited['waited_ms']} ms"
+                    error = error or f"{awaited['event']} {late}"
+                seen = {**(completion.value or {}), "awaited": awaited}
+                completion = Completion(completion.type, seen, error)
         self._done_s = _now_s()
         return completion
 
@@ -129,23 +136,10 @@ class Triggered:
     async def _look(self) -> Observation:
         seen = self._watched
         primaries, snapshots = await asyncio.gather(
-            known_primaries(seen if isinstance(seen, Primaries) else None), _snapshots_of(seen)
+            known_primaries(seen if isinstance(seen, Primaries) else None),
+            seen.snapshots() if isinstance(seen, Snapshots) else asyncio.sleep(0, {}),
         )
         return Observation(frozenset(primaries), snapshots)
-
-
-async def _snapshots_of(watched: object) -> Mapping[str, frozenset[Snapshot]]:
-    return await watched.snapshots() if isinstance(watched, Snapshots) else {}
-
-
-def _with(completion: Completion, awaited: dict[str, Any] | None) -> Completion:
-    if awaited is None:
-        return completion
-    value = {**(completion.value or {}), "awaited": awaited}
-    error = completion.error
-    if not awaited["seen"]:
-        error = error or f"{awaited['event']} was not seen within {awaited['waited_ms']} ms"
-    return Completion(completion.type, value, error)
 
 
 def _now_s() -> float:

@@ -23,15 +23,16 @@ from dissever.harness.results import Budget, Verdict
 from dissever.nemesis import (
     FAULTS,
     Environment,
-    host_scripts,
     hosts,
     make_nemeses,
 )
 from dissever.nemesis.clocks import clock as clock_faults
+from dissever.nemesis.clocks.clock import TURN_CLOCK
 from dissever.nemesis.connections.proxies import Proxies
 from dissever.nemesis.connections.toxic import TOXICS, ToxicFault
 from dissever.nemesis.disks import faulty as faulty_disk
 from dissever.nemesis.disks import full as disk_full
+from dissever.nemesis.disks.full import BALLOON
 from dissever.nemesis.toxiproxy import server
 
 pytestmark = pytest.mark.cluster
@@ -50,8 +51,8 @@ SURE: Mapping[str, Mapping[str, Any]] = {
 """Where chance could say that nothing was hit, and be right."""
 
 LIES: Mapping[str, str] = {
-    host_scripts.BALLOON: '{"bytes": 1, "refusals": 1, "refills": 1}',
-    host_scripts.TURN_CLOCK: '{"turns": 9}',
+    BALLOON: '{"bytes": 1, "refusals": 1, "refills": 1}',
+    TURN_CLOCK: '{"turns": 9}',
 }
 """Script -> what it would have said."""
 

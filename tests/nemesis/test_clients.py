@@ -15,7 +15,7 @@ from dissever.harness.cluster import Cluster, Program, backends
 from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.nemesis import FAULTS, Backend, Environment, healing_order, make_nemeses
-from dissever.nemesis.clients import client_rules
+from dissever.nemesis.clients import cut
 from dissever.nemesis.targets import Way
 
 NODES = ("n1", "n2", "n3")
@@ -41,9 +41,9 @@ with socket.create_connection((sys.argv[1], 7000), 1) as connection:
 
 
 def test_only_clients_are_dropped_and_each_way_by_itself() -> None:
-    both = client_rules.ruleset(Way.BOTH, [9001, 9002], ["10.0.0.1", "10.0.0.2"])
-    into = client_rules.ruleset(Way.IN, [9001], ["10.0.0.1"])
-    out = client_rules.ruleset(Way.OUT, [9001], ["10.0.0.1"])
+    both = cut.ruleset(Way.BOTH, [9001, 9002], ["10.0.0.1", "10.0.0.2"])
+    into = cut.ruleset(Way.IN, [9001], ["10.0.0.1"])
+    out = cut.ruleset(Way.OUT, [9001], ["10.0.0.1"])
 
     heard = "ip saddr != { 10.0.0.1, 10.0.0.2 } tcp dport { 9001, 9002 } counter drop"
     told = "ip daddr != { 10.0.0.1, 10.0.0.2 } tcp sport { 9001, 9002 } counter drop"
@@ -56,7 +56,7 @@ def test_only_clients_are_dropped_and_each_way_by_itself() -> None:
 
 
 def test_only_connections_of_clients_are_ended() -> None:
-    assert client_rules.kill([9001], ["10.0.0.1", "10.0.0.2"])[-1] == (
+    assert cut.resetting([9001], ["10.0.0.1", "10.0.0.2"])[-1] == (
         "( sport = :9001 ) and not ( dst 10.0.0.1 or dst 10.0.0.2 )"
     )
 
@@ -71,7 +71,7 @@ def test_clients_are_there_again_before_anything_asks_a_node_whether_it_answers(
 class Deployment:
     def __init__(self, cluster: Cluster, *faults: str) -> None:
         self.cluster = cluster
-        environment = Environment(cluster, None, 1, self.answers, client_ports=(PORT,))
+        environment = Environment(cluster, None, 1, answers=self.answers, client_ports=(PORT,))
         self.nemeses = make_nemeses(faults, environment)
 
     async def answers(self, node: str) -> bool:
@@ -208,7 +208,7 @@ def test_a_pause_behind_a_cut_is_seen_by_the_kernel_alone(with_nodes: Callable[.
 def test_a_cut_that_lets_clients_through_is_no_fault(
     with_nodes: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_rules, "ruleset", lambda *_: "add table inet dissever_clients")
+    monkeypatch.setattr(cut, "ruleset", lambda *_: "add table inet dissever_clients")
 
     async def work(at: Deployment) -> None:
         cut = await at.do("start-client-cut", {"targets": ["n1"]})
@@ -226,7 +226,7 @@ def test_a_cut_that_stays_is_no_healing(
 ) -> None:
     async def work(at: Deployment) -> None:
         await at.do("start-client-cut", {"targets": ["n1"]})
-        monkeypatch.setattr(client_rules, "HEAL", "add table inet x")
+        monkeypatch.setattr(cut, "HEAL", "add table inet x")
         monkeypatch.setattr("dissever.nemesis.nodes.processes.ANSWER_LIMIT_S", 0.5)
         healed = await at.do("stop-client-cut")
 

@@ -19,7 +19,8 @@ import pytest
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Hosts, NodeState, Program, clock, faultfs
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
-from dissever.nemesis import Environment, host_scripts, hosts, make_nemeses
+from dissever.nemesis import Environment, hosts, make_nemeses
+from dissever.nemesis.clocks.clock import TURN_CLOCK
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("namespaces_work")]
 
@@ -335,7 +336,7 @@ def test_strobe_and_drift_show_in_what_the_node_reads(with_nodes: Callable[..., 
 def test_who_turns_a_clock_ends_once_another_sets_it_to_the_very_same(tmp_path: Path) -> None:
     file = tmp_path / "clock"
     file.write_text("+0\n")
-    command = [sys.executable, "-I", "-S", "-c", host_scripts.TURN_CLOCK, str(file)]
+    command = [sys.executable, "-I", "-S", "-c", TURN_CLOCK, str(file)]
     with subprocess.Popen(
         [*command, "strobe", "60", "0.01", "0"], stdout=subprocess.PIPE
     ) as strobe:

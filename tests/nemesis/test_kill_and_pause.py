@@ -7,7 +7,7 @@ import pytest
 
 from dissever.harness.client import Invocation
 from dissever.harness.cluster import NodeState
-from dissever.nemesis.ledger import Ledger
+from dissever.nemesis.aiming import Ledger
 
 KILL, START = ("kill", "kill"), ("kill", "start")
 PAUSE, RESUME = ("pause", "pause"), ("pause", "resume")

@@ -14,7 +14,7 @@ from dissever.harness import clock
 from dissever.harness.cluster.simulated import SimulatedCluster
 from dissever.harness.generator import any_of, clients, phases
 from dissever.harness.history import Event, History
-from dissever.harness.interpreter import Limits, interpret
+from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.missing import Missing
 from dissever.harness.results import Budget, Verdict
 from dissever.nemesis import (
@@ -82,7 +82,7 @@ class Silent:
 
 
 @pytest.fixture
-def nap(tmp_path: Path) -> Fault:
+def nap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fault:
     path = tmp_path / "nap.py"
     path.write_text(FILE)
     spec = importlib.util.spec_from_file_location("nap", path)
@@ -91,11 +91,11 @@ def nap(tmp_path: Path) -> Fault:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     fault: Fault = module.NAP
+    monkeypatch.setitem(FAULTS, "nap", fault)
     return fault
 
 
 def test_it_is_planned_played_and_leaves_evidence(nap: Fault, tmp_path: Path) -> None:
-    registry = FAULTS | {"nap": nap}
     nodes = ("n1", "n2", "n3")
     events: list[Event] = []
     ops = plan(
@@ -104,7 +104,6 @@ def test_it_is_planned_played_and_leaves_evidence(nap: Fault, tmp_path: Path) ->
         seed=1,
         interval_s=5,
         time_limit_s=20,
-        registry=registry,
     )
 
     async def open_client(_: str) -> Any:
@@ -115,14 +114,14 @@ def test_it_is_planned_played_and_leaves_evidence(nap: Fault, tmp_path: Path) ->
         for node in nodes:
             await cluster.start(node)
         await interpret(
-            phases(any_of(generator(ops), clients(None)), final(["nap", "partition"], registry)),
+            phases(any_of(generator(ops), clients(None)), final(["nap", "partition"])),
             open_client=open_client,
             nodes=nodes,
             concurrency=1,
-            nemeses=make_nemeses(["nap", "partition"], Environment(cluster, None, 1), registry),
+            nemeses=make_nemeses(["nap", "partition"], Environment(cluster, None, 1)),
             rng=Random(1),
             record=events.append,
-            limits=Limits(),
+            limits=TimeLimits(),
         )
 
     clock.run(main(), is_virtual=True)
@@ -135,11 +134,8 @@ def test_it_is_planned_played_and_leaves_evidence(nap: Fault, tmp_path: Path) ->
 
 
 def test_a_cluster_without_the_ability_is_refused(nap: Fault, tmp_path: Path) -> None:
-    registry = FAULTS | {"nap": nap}
     cluster = SimulatedCluster(("n1", "n2", "n3"), lambda *_: Silent(), Random(1), tmp_path)
-    nemeses = make_nemeses(
-        ["nap", "disk-full", "limit-cpu"], Environment(cluster, None, 1), registry
-    )
+    nemeses = make_nemeses(["nap", "disk-full", "limit-cpu"], Environment(cluster, None, 1))
     lacks = {name: nemesis.probe() for name, nemesis in nemeses.items()}
 
     kernel = Missing("simulated hosts have no kernel", "use namespaces or containers")
@@ -152,13 +148,9 @@ def test_a_cluster_without_the_ability_is_refused(nap: Fault, tmp_path: Path) ->
 
 
 def test_a_file_may_name_it_and_its_settings_are_checked(nap: Fault) -> None:
-    registry = FAULTS | {"nap": nap}
-
     def ops(settings: str) -> Any:
-        script = read_script(f"faults: [{{fault: nap, at: 1, for: 1, with: {settings}}}]", registry)
-        return compile_script(
-            script, nodes=("n1", "n2", "n3"), seed=1, time_limit_s=9, registry=registry
-        )
+        script = read_script(f"faults: [{{fault: nap, at: 1, for: 1, with: {settings}}}]")
+        return compile_script(script, nodes=("n1", "n2", "n3"), seed=1, time_limit_s=9)
 
     assert ops("{depth: 7}")[0].value["depth"] == 7
     with pytest.raises(ValueError, match="depth as a whole number from 1 to 9, got 10"):
@@ -166,9 +158,7 @@ def test_a_file_may_name_it_and_its_settings_are_checked(nap: Fault) -> None:
 
 
 def test_all_that_is_made_of_records_has_it(nap: Fault) -> None:
-    registry = FAULTS | {"nap": nap}
-
     assert nap.missing(Backend.SIMULATED) is None
     assert nap.steps == ("start-nap", "stop-nap")
-    assert list(actions(["nap"], registry)["nap"]) == ["start-nap", "stop-nap"]
+    assert list(actions(["nap"])["nap"]) == ["start-nap", "stop-nap"]
     assert "| `nap` | let nodes nap | nodes | the node is paused |" in table([nap])

@@ -7,10 +7,9 @@ from typing import Any, Final, cast
 import pytest
 
 from dissever.nemesis import Fault
-from dissever.nemesis.packets import loss, shaping
+from dissever.nemesis.packets import rules, shaping
 from dissever.nemesis.packets.bursts import HEADERS_BYTES, Burst, Size, summary
-from dissever.nemesis.packets.fault import PACKETS
-from dissever.nemesis.packets.measures import Measure
+from dissever.nemesis.packets.fault import PACKETS, Measure
 from dissever.nemesis.packets.shaping import Means
 
 SETTINGS = {
@@ -152,14 +151,14 @@ LOSS_LISTING = """{"nftables": [{"metainfo": {"version": "1.0.6", "json_schema_v
 
 
 def test_losses_are_counted_for_each_peer() -> None:
-    assert loss.counters(LOSS_LISTING) == {"10.77.0.5": {"came": 300, "lost": 122}}
+    assert rules.loss_counters(LOSS_LISTING) == {"10.77.0.5": {"came": 300, "lost": 122}}
 
 
 def test_a_share_of_a_percent_is_kept_and_probes_pass() -> None:
-    rules = loss.ruleset(2.5, ["10.0.0.2"])
+    text = rules.loss_ruleset(2.5, ["10.0.0.2"])
 
-    assert "numgen random mod 10000 < 250 counter drop" in rules
-    assert rules.index("udp dport 9 accept") < rules.index("ip saddr")
+    assert "numgen random mod 10000 < 250 counter drop" in text
+    assert text.index("udp dport 9 accept") < text.index("ip saddr")
 
 
 SIZE = Size(count=4, bytes=1000 - HEADERS_BYTES, gap_us=0)

@@ -150,7 +150,7 @@ def test_a_second_fault_of_packets_waits_for_a_late_healing(
 
 
 LIES: Mapping[str, tuple[str, str]] = {
-    "packet-loss": ("dissever.nemesis.packets.loss.ruleset", "add table inet x"),
+    "packet-loss": ("dissever.nemesis.packets.rules.loss_ruleset", "add table inet x"),
     "packet-rate": (
         "dissever.nemesis.packets.shaping.shaping",
         "qdisc add dev lo root handle 1: htb",
@@ -181,7 +181,7 @@ def test_a_rule_that_stays_is_no_healing(
 ) -> None:
     async def work(at: Deployment) -> None:
         await at.start("packet-loss", {"spec": "one", "percent": 40})
-        monkeypatch.setattr("dissever.nemesis.packets.loss.HEAL", "add table inet x")
+        monkeypatch.setattr("dissever.nemesis.packets.rules.HEAL_LOSS", "add table inet x")
         monkeypatch.setattr("dissever.nemesis.packets.fault.LOOKS", 1)
         stopped = await at.stop("packet-loss")
 

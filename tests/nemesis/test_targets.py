@@ -74,14 +74,14 @@ def test_without_a_known_leader_another_node_is_taken_and_that_is_said() -> None
     choice = pick(TargetSpec.LEADER)
 
     assert len(choice.targets) == 1
-    assert choice.fallback == "no leader was known"
+    assert choice.notes == {"fallback": "no leader was known"}
 
 
 def test_when_the_leader_is_down_another_node_is_taken_and_that_is_said() -> None:
     choice = pick(TargetSpec.LEADER, primaries=("n2",), excluded=("n2",))
 
     assert len(choice.targets) == 1
-    assert choice.fallback == "every leader is already down"
+    assert choice.notes == {"fallback": "every leader is already down"}
 
 
 def test_followers_are_all_that_do_not_lead() -> None:

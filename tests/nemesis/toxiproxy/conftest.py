@@ -27,7 +27,7 @@ def program() -> Path:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def dial(program: Path) -> Iterator[Dial]:
     """Connects to a server that runs."""
     with socket.create_server((HOST, 0)) as free:
@@ -43,7 +43,11 @@ def dial(program: Path) -> Iterator[Dial]:
                 except ConnectionRefusedError:
                     assert time.monotonic() < end, "the server did not come up"
                     time.sleep(0.01)
-            yield lambda: socket.create_connection((HOST, port), 1.0)
+
+            async def connected() -> socket.socket:
+                return socket.create_connection((HOST, port), 1.0)
+
+            yield connected
         finally:
             process.kill()
 
@@ -75,24 +79,6 @@ def echo() -> Iterator[str]:
         threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
         yield f"{HOST}:{made.server_address[1]}"
         made.shutdown()
-
-
-@pytest.fixture
-def black_hole() -> Iterator[str]:
-    """An address that answers no SYN: its queue is full."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        listener.listen(0)
-        address = listener.getsockname()
-        fillers = []
-        for _ in range(4):
-            filler = socket.socket()
-            filler.setblocking(False)
-            filler.connect_ex(address)
-            fillers.append(filler)
-        yield f"{HOST}:{address[1]}"
-        for filler in fillers:
-            filler.close()
 
 
 @pytest.fixture

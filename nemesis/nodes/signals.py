@@ -1,8 +1,9 @@
 """
-End nodes and start them again: with SIGKILL, with SIGTERM, or over and over.
+End nodes and start them again, with SIGKILL, with SIGTERM, or over and over; pause them.
 
 Evidence is the kernel's: the process that ran is gone by that signal; later another one runs, with
-another pid and a greater incarnation.
+another pid and a greater incarnation. A paused node's kernel still acknowledges packets and accepts
+connections, so its peers only see a silence: it stands still, and a request to it gets no answer.
 
 Source: Jepsen, `nemesis/combined.clj`, `db-nemesis`; crash loops are ours.
 """
@@ -11,20 +12,20 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
-from dissever.harness.cluster import NodeStatus, Processes
+from dissever.harness.cluster import NodeState, NodeStatus, Processes
 from dissever.harness.episodes import Action, Effect, Role
-from dissever.nemesis.abilities import WithProcesses
+from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.fault import Fault, Heals, steps
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import PerNode
-from dissever.nemesis.nodes.processes import NodeEvidence
+from dissever.nemesis.nodes.processes import Answers, NodeEvidence
 from dissever.nemesis.parameters import Settings, number
 
-__all__ = ["CRASH_LOOP", "KILL", "STOP"]
+__all__ = ["CRASH_LOOP", "KILL", "PAUSE", "STOP"]
 
 GRACE_S = 10.0
-"""How long a node may take to end on SIGTERM."""
 
 LOOP_GAP_S = 0.4
 """How long a node of a crash loop lives, and how long it is gone."""
@@ -34,15 +35,17 @@ CRASHES_SEEN = 3
 
 
 class Kill:
-    """SIGKILL; a `NodeFault`."""
+    """SIGKILL, or SIGTERM as an operator does: the node may hand over what it leads."""
 
-    def __init__(self, cluster: WithProcesses) -> None:
+    def __init__(self, cluster: AbleCluster, grace_s: float | None = None) -> None:
+        """`grace_s`: how long a node may take to end on SIGTERM; None: SIGKILL."""
         self._cluster = cluster
+        self._grace_s = grace_s
         self._before: dict[str, NodeStatus] = {}
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         self._before[node] = await self._cluster.status(node)
-        return await processes.kill(self._cluster, node)
+        return await processes.end(self._cluster, node, self._grace_s)
 
     async def undo(self, node: str) -> NodeEvidence:
         return await processes.start(self._cluster, node, self._before.get(node))
@@ -51,25 +54,17 @@ class Kill:
         await self._cluster.start(node)
 
 
-class Stop(Kill):
-    """SIGTERM, as an operator does: the node may hand over what it leads."""
-
-    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
-        self._before[node] = await self._cluster.status(node)
-        return await processes.stop(self._cluster, node, GRACE_S)
-
-
 class CrashLoop(Kill):
     """Kill and start without end. A node is healed once one process stays."""
 
-    def __init__(self, cluster: WithProcesses) -> None:
+    def __init__(self, cluster: AbleCluster) -> None:
         super().__init__(cluster)
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._crashes: dict[str, int] = {}
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         gap_s = float(settings["gap_s"])
-        crashes = [await processes.kill(self._cluster, node)]
+        crashes = [await processes.end(self._cluster, node)]
         while len(crashes) < CRASHES_SEEN:
             crashes.append(await self._crash(node, gap_s))
         self._crashes[node] = len(crashes)
@@ -96,7 +91,7 @@ class CrashLoop(Kill):
         await asyncio.sleep(gap_s)
         self._before[node] = await self._cluster.start(node)
         await asyncio.sleep(gap_s)
-        return await processes.kill(self._cluster, node)
+        return await processes.end(self._cluster, node)
 
     async def _end(self, node: str) -> None:
         """Stop the loop where it stands, and leave no process of it behind."""
@@ -108,37 +103,51 @@ class CrashLoop(Kill):
         await self._cluster.kill(node)
 
 
-KILL = Fault(
+class Pause:
+    """SIGSTOP, then SIGCONT."""
+
+    def __init__(self, cluster: AbleCluster, answers: Answers | None) -> None:
+        self._cluster = cluster
+        self._answers = answers
+
+    async def strike(self, node: str, settings: Settings) -> NodeEvidence:
+        return await processes.pause(self._cluster, node, self._answers)
+
+    async def undo(self, node: str) -> NodeEvidence:
+        seen = await processes.resume(self._cluster, node, self._answers)
+        return replace(seen, is_back=seen.status.state is not NodeState.PAUSED)
+
+    async def release(self, node: str) -> None:
+        await self._cluster.resume(node)
+
+
+_ends = partial(Fault, takes_down=True, heals=Heals.START, needs=(Processes,))
+
+KILL = _ends(
     name="kill",
     description="end nodes with SIGKILL, then start them again",
     actions={
         "kill": Action(Role.INJECT, Effect.KILLED),
         "start": Action(Role.HEAL, Effect.STARTED),
     },
-    takes_down=True,
-    heals=Heals.START,
-    needs=(Processes,),
     make=lambda fault, site: PerNode(fault, site, Kill(site.cluster)),
     held="the process is gone, by that signal",
     healed="another process runs, with a new pid",
 )
 
-STOP = Fault(
+STOP = _ends(
     name="stop",
     description="end nodes with SIGTERM, then start them again",
     actions={
         "terminate": Action(Role.INJECT, Effect.STOPPED),
         "start": Action(Role.HEAL, Effect.STARTED),
     },
-    takes_down=True,
-    heals=Heals.START,
-    needs=(Processes,),
-    make=lambda fault, site: PerNode(fault, site, Stop(site.cluster)),
+    make=lambda fault, site: PerNode(fault, site, Kill(site.cluster, GRACE_S)),
     held="the process has ended within 10 s",
     healed="another process runs, with a new pid",
 )
 
-CRASH_LOOP = Fault(
+CRASH_LOOP = _ends(
     name="crash-loop",
     description="kill and start nodes over and over",
     actions=steps("crash-loop", Effect.KILLED, Effect.STARTED),
@@ -147,10 +156,22 @@ CRASH_LOOP = Fault(
             "gap_s", "how long a node lives, and how long it is gone", 0.0, 60.0, default=LOOP_GAP_S
         ),
     ),
-    takes_down=True,
-    heals=Heals.START,
-    needs=(Processes,),
     make=lambda fault, site: PerNode(fault, site, CrashLoop(site.cluster)),
     held="each of three processes is gone, by that signal",
     healed="another process runs, and stays",
+)
+
+PAUSE = Fault(
+    name="pause",
+    description="stop nodes with SIGSTOP, then let them go on",
+    actions={
+        "pause": Action(Role.INJECT, Effect.PAUSED),
+        "resume": Action(Role.HEAL, Effect.RESUMED),
+    },
+    takes_down=True,
+    heals=Heals.RESUME,
+    needs=(Processes,),
+    make=lambda fault, site: PerNode(fault, site, Pause(site.cluster, site.answers)),
+    held="the kernel says that the process stands still, and a request gets no answer",
+    healed="the process runs, and answers",
 )
