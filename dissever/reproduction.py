@@ -153,7 +153,7 @@ def search(
 
 
 def release_of(versions: Mapping[str, str]) -> str:
-    """The release of the library among the versions of what runs; empty when they do not name it."""
+    """The release of the library among the versions of what runs; or empty."""
     described = " ".join(versions.values())
     if found := re.search(r"libdqlite0 (\d+\.\d+\.\d+)", described):
         return found[1]

@@ -1,5 +1,5 @@
 """
-The faults by name. To add one, write a file with its record and name the record here.
+The faults by name. To add one, write a file that ends with FAULTS, and name the file here.
 
 A user asks for `kill`, which leaves the choice of targets to the seed, or for `kill:leader`.
 `kill:one` with `kill:leader` is one fault that draws one of the two targets each time.
@@ -9,54 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from importlib import import_module
+from itertools import chain
 from typing import Final
 
-from dissever.nemesis.clients.cut import CLIENT_CUT, CLIENT_RESET
-from dissever.nemesis.clocks.clock import CLOCKS
-from dissever.nemesis.connections.toxic import TOXICS
-from dissever.nemesis.disks.faulty import FAULTY_DISKS
-from dissever.nemesis.disks.full import DISK_FULL
-from dissever.nemesis.disks.power_failure import POWER_FAILURE
-from dissever.nemesis.disks.truncate import DISK_TRUNCATE
 from dissever.nemesis.fault import Fault, FaultSpec
-from dissever.nemesis.nodes.membership import DEMOTE, REMOVE_MEMBER, REPLACE_MEMBER, TRANSFER
-from dissever.nemesis.nodes.resources import LIMIT_CPU, LIMIT_MEMORY
-from dissever.nemesis.nodes.signals import CRASH_LOOP, KILL, PAUSE, STOP
-from dissever.nemesis.nodes.upgrade import UPGRADE
-from dissever.nemesis.packets.fault import PACKETS
-from dissever.nemesis.partitions.deposed_leader import DEPOSED_LEADER
-from dissever.nemesis.partitions.partition import PARTITION
-from dissever.nemesis.partitions.swizzle import SWIZZLE
 
 __all__ = ["FAULTS", "healing_order", "parse"]
 
-_RECORDS: Final[tuple[Fault, ...]] = (
-    PARTITION,
-    SWIZZLE,
-    *TOXICS,
-    *PACKETS,
-    CLIENT_CUT,
-    CLIENT_RESET,
-    KILL,
-    STOP,
-    UPGRADE,
-    CRASH_LOOP,
-    REMOVE_MEMBER,
-    REPLACE_MEMBER,
-    DEMOTE,
-    TRANSFER,
-    LIMIT_CPU,
-    LIMIT_MEMORY,
-    PAUSE,
-    DISK_FULL,
-    *FAULTY_DISKS,
-    DISK_TRUNCATE,
-    POWER_FAILURE,
-    *CLOCKS,
-    DEPOSED_LEADER,
+FILES: Final = (
+    "partitions.partition",
+    "partitions.swizzle",
+    "connections.toxic",
+    "packets.fault",
+    "clients.cut",
+    "nodes.signals",
+    "nodes.upgrade",
+    "nodes.membership",
+    "nodes.resources",
+    "disks.full",
+    "disks.faulty",
+    "disks.truncate",
+    "disks.power_failure",
+    "clocks.clock",
+    "partitions.deposed_leader",
+)
+"""A new fault is a file that ends with its FAULTS, and its name here."""
+
+_EVERY: Final = chain.from_iterable(
+    import_module(f"dissever.nemesis.{file}").FAULTS for file in FILES
 )
 
-FAULTS: Final[Mapping[str, Fault]] = {fault.name: fault for fault in _RECORDS}
+FAULTS: Final[Mapping[str, Fault]] = {fault.name: fault for fault in _EVERY}
 """Every fault by its name, which is also its process."""
 
 

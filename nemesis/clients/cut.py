@@ -33,7 +33,7 @@ from dissever.nemesis.nodes.processes import Answers, NodeEvidence
 from dissever.nemesis.parameters import Settings, number, one_of
 from dissever.nemesis.targets import WAY, Way
 
-__all__ = ["CLIENT_CUT", "CLIENT_RESET"]
+__all__ = ["FAULTS"]
 
 log = logging.getLogger(__name__)
 
@@ -260,3 +260,5 @@ CLIENT_RESET = Fault(
     held="a connection of ours is reset, and ss names those that it ended",
     healed="a connection of ours lives for a second",
 )
+
+FAULTS: Final = (CLIENT_CUT, CLIENT_RESET)

@@ -36,7 +36,7 @@ from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
 from dissever.nemesis.parameters import Draw, Parameter, Settings, log_uniform, number, uniform
 
-__all__ = ["CLOCKS"]
+__all__ = ["FAULTS"]
 
 log = logging.getLogger(__name__)
 
@@ -321,7 +321,7 @@ def _clock(
     )
 
 
-CLOCKS: Final[tuple[Fault, ...]] = (
+FAULTS: Final[tuple[Fault, ...]] = (
     _clock(
         "clock-jump",
         "set the wall clock of nodes wrong, then right",

@@ -34,7 +34,7 @@ from dissever.nemesis.partitions.grudges import Link
 from dissever.nemesis.targets import LINK_TARGETS, WAY
 from dissever.nemesis.toxiproxy import Direction, Toxic
 
-__all__ = ["TOXICS"]
+__all__ = ["FAULTS"]
 
 LOOKS: Final = 12
 """How often to look before a wrong measure counts: a busy host may measure wrongly."""
@@ -267,7 +267,7 @@ def _toxic(
     )
 
 
-TOXICS: Final[tuple[Fault, ...]] = (
+FAULTS: Final[tuple[Fault, ...]] = (
     _toxic(
         "latency",
         "delay what nodes send each other, more or less a jitter; order is kept",

@@ -41,7 +41,7 @@ from dissever.nemesis.parameters import (
     one_of,
 )
 
-__all__ = ["FAULTY_DISKS", "ask", "probe_write"]
+__all__ = ["FAULTS", "ask", "probe_write"]
 
 PAGES = 1
 """Few, since each may have to wait."""
@@ -239,7 +239,7 @@ def _probability(drawn: Draw) -> Parameter:
 _CHANCE: Final = _probability(one_of(0.05, 0.3, 1.0))
 _RULE_SEED: Final = number("rule_seed", "settles which calls are hit", 0, SEED_MAX, BITS)
 
-FAULTY_DISKS: Final[tuple[Fault, ...]] = (
+FAULTS: Final[tuple[Fault, ...]] = (
     _faulty(
         "disk-slow",
         "let each write of nodes to their disks wait, each sync and each allocation",

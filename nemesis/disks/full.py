@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from dissever.harness.cluster import Disks, HostCommands, Hosts, Processes
 from dissever.nemesis.abilities import AbleCluster
@@ -29,7 +29,7 @@ from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence, revive
 from dissever.nemesis.parameters import Draw, Parameter, Settings
 
-__all__ = ["DISK_FULL"]
+__all__ = ["FAULTS"]
 
 log = logging.getLogger(__name__)
 
@@ -187,3 +187,5 @@ DISK_FULL = Fault(
     held="a write of ours meets ENOSPC",
     healed="such a write and its sync go through",
 )
+
+FAULTS: Final = (DISK_FULL,)

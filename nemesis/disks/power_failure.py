@@ -13,6 +13,8 @@ Source: LazyFS, and Ramos et al., "When Amnesia Strikes" (VLDB 2024).
 
 from __future__ import annotations
 
+from typing import Final
+
 from dissever.harness.cluster import Disks, HostCommands, Hosts, NodeStatus, Processes
 from dissever.harness.episodes import Effect
 from dissever.nemesis.abilities import AbleCluster
@@ -25,7 +27,7 @@ from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
 from dissever.nemesis.parameters import BITS, SEED_MAX, Settings, number, one_of
 
-__all__ = ["POWER_FAILURE"]
+__all__ = ["FAULTS"]
 
 PAGES = 1
 
@@ -115,3 +117,5 @@ POWER_FAILURE = Fault(
     held="a write meets EIO; sectors of a file of ours are lost; the process is gone",
     healed="a write goes through, and another process runs",
 )
+
+FAULTS: Final = (POWER_FAILURE,)

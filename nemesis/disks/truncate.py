@@ -12,6 +12,8 @@ Source: Jepsen, `nemesis.clj`, `truncate-file`.
 
 from __future__ import annotations
 
+from typing import Final
+
 from dissever.harness.cluster import Disks, HostCommands, NodeState, Processes
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.environment import Environment
@@ -21,7 +23,7 @@ from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence, revive
 from dissever.nemesis.parameters import Draw, Settings, number, uniform
 
-__all__ = ["DISK_TRUNCATE"]
+__all__ = ["FAULTS"]
 
 
 CUT_ENDS = """
@@ -107,3 +109,5 @@ DISK_TRUNCATE = Fault(
     held="the files are smaller than before",
     healed="the node runs; where it did not, its files are whole again",
 )
+
+FAULTS: Final = (DISK_TRUNCATE,)

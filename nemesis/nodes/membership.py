@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from dissever.harness.cluster import Processes
 from dissever.harness.episodes import Effect
@@ -24,7 +24,7 @@ from dissever.nemesis.nodes.processes import NodeEvidence
 from dissever.nemesis.parameters import Settings, choice
 from dissever.nemesis.targets import TargetSpec
 
-__all__ = ["DEMOTE", "REMOVE_MEMBER", "REPLACE_MEMBER", "TRANSFER"]
+__all__ = ["FAULTS"]
 
 TRANSFER_LIMIT_S = 5.0
 GLANCE_S = 0.05
@@ -181,3 +181,5 @@ TRANSFER = _members(
     held="the node leads",
     healed="some node leads",
 )
+
+FAULTS: Final = (REMOVE_MEMBER, REPLACE_MEMBER, DEMOTE, TRANSFER)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from dissever.harness.cluster import NodeState, Processes, ResourceLimits
 from dissever.nemesis.abilities import AbleCluster
@@ -19,7 +19,7 @@ from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
 from dissever.nemesis.parameters import Settings, number
 
-__all__ = ["LIMIT_CPU", "LIMIT_MEMORY"]
+__all__ = ["FAULTS"]
 
 CPUS = 0.05
 """Of one processor."""
@@ -120,3 +120,5 @@ LIMIT_MEMORY = Fault(
     held="the kernel's limit, read back, and it was reached",
     healed="no limit is left, and the node runs",
 )
+
+FAULTS: Final = (LIMIT_CPU, LIMIT_MEMORY)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from dissever.harness.cluster import NodeState, NodeStatus, Processes
 from dissever.harness.episodes import Action, Effect, Role
@@ -23,7 +24,7 @@ from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import Answers, NodeEvidence
 from dissever.nemesis.parameters import Settings, number
 
-__all__ = ["CRASH_LOOP", "KILL", "PAUSE", "STOP"]
+__all__ = ["FAULTS"]
 
 GRACE_S = 10.0
 
@@ -175,3 +176,5 @@ PAUSE = Fault(
     held="the kernel says that the process stands still, and a request gets no answer",
     healed="the process runs, and answers",
 )
+
+FAULTS: Final = (KILL, STOP, CRASH_LOOP, PAUSE)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from dissever.harness.cluster import NodeState, Processes
 from dissever.nemesis.environment import Environment
@@ -26,7 +26,7 @@ from dissever.nemesis.nodes.node_fault import evidence_of
 from dissever.nemesis.nodes.processes import NodeEvidence
 from dissever.nemesis.parameters import Request, number, uniform
 
-__all__ = ["UPGRADE"]
+__all__ = ["FAULTS"]
 
 log = logging.getLogger(__name__)
 
@@ -153,3 +153,5 @@ UPGRADE = Fault(
     held="another process with another library answers",
     healed="there is nothing to heal: every node that was upgraded runs the newer version",
 )
+
+FAULTS: Final = (UPGRADE,)

@@ -31,7 +31,7 @@ from dissever.nemesis.partitions.cuts import Cuts
 from dissever.nemesis.partitions.grudges import Link, cut_links, merge
 from dissever.nemesis.targets import LINK_TARGETS, WAY, Choice
 
-__all__ = ["PACKETS"]
+__all__ = ["FAULTS"]
 
 Words: TypeAlias = Callable[[Settings], Sequence[str]]
 """Settings -> the arguments of the queueing discipline for tc, if any; may raise ValueError."""
@@ -305,7 +305,7 @@ def _packet(
     )
 
 
-PACKETS: Final[tuple[Fault, ...]] = (
+FAULTS: Final[tuple[Fault, ...]] = (
     _packet(
         "packet-loss",
         "lose a share of what nodes send each other",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Final
 
 from dissever.harness.cluster import Links, Processes
 from dissever.harness.episodes import Action, Effect, Role
@@ -25,7 +26,7 @@ from dissever.nemesis.parameters import Request
 from dissever.nemesis.partitions.grudges import isolate
 from dissever.nemesis.targets import TargetSpec
 
-__all__ = ["DEPOSED_LEADER"]
+__all__ = ["FAULTS"]
 
 
 class DeposedLeader:
@@ -119,3 +120,5 @@ DEPOSED_LEADER = Fault(
     held="those of `partition` and `pause`",
     healed="those of `partition` and `pause`, but not that it answers",
 )
+
+FAULTS: Final = (DEPOSED_LEADER,)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from dissever.harness.cluster import Grudge, Links
 from dissever.nemesis.environment import Environment
@@ -22,7 +22,7 @@ from dissever.nemesis.partitions import grudges
 from dissever.nemesis.partitions.grudges import PartitionSpec
 from dissever.nemesis.targets import TargetSpec, choose, minority_size
 
-__all__ = ["PARTITION"]
+__all__ = ["FAULTS"]
 
 
 class Partition:
@@ -110,3 +110,5 @@ PARTITION = Fault(
     held="no datagram passes a cut link, every other link passes one, the rule of each cut counts",
     healed="every link carries datagrams",
 )
+
+FAULTS: Final = (PARTITION,)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from dissever.harness.cluster import Links
 from dissever.nemesis.environment import Environment
@@ -19,7 +19,7 @@ from dissever.nemesis.parameters import Request
 from dissever.nemesis.partitions.grudges import isolate
 from dissever.nemesis.targets import TargetSpec, target_count
 
-__all__ = ["SWIZZLE"]
+__all__ = ["FAULTS"]
 
 GAPS_S = (0.05, 0.6)
 """Between one node and the next, least and most."""
@@ -92,3 +92,5 @@ SWIZZLE = Fault(
     held="that of `partition`, for each node",
     healed="every link carries datagrams, after each node",
 )
+
+FAULTS: Final = (SWIZZLE,)

@@ -29,7 +29,8 @@ from dissever.nemesis import (
 from dissever.nemesis.clocks import clock as clock_faults
 from dissever.nemesis.clocks.clock import TURN_CLOCK
 from dissever.nemesis.connections.proxies import Proxies
-from dissever.nemesis.connections.toxic import TOXICS, ToxicFault
+from dissever.nemesis.connections.toxic import FAULTS as TOXICS
+from dissever.nemesis.connections.toxic import ToxicFault
 from dissever.nemesis.disks import faulty as faulty_disk
 from dissever.nemesis.disks import full as disk_full
 from dissever.nemesis.disks.full import BALLOON

@@ -9,7 +9,8 @@ import pytest
 from dissever.nemesis import Fault
 from dissever.nemesis.packets import rules, shaping
 from dissever.nemesis.packets.bursts import HEADERS_BYTES, Burst, Size, summary
-from dissever.nemesis.packets.fault import PACKETS, Measure
+from dissever.nemesis.packets.fault import FAULTS as PACKETS
+from dissever.nemesis.packets.fault import Measure
 from dissever.nemesis.packets.shaping import Means
 
 SETTINGS = {

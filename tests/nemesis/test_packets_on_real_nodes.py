@@ -12,7 +12,7 @@ import pytest
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 from dissever.nemesis import FAULTS, Backend, Environment, make_nemeses
-from dissever.nemesis.packets.fault import PACKETS
+from dissever.nemesis.packets.fault import FAULTS as PACKETS
 
 pytestmark = pytest.mark.cluster
 
