@@ -326,10 +326,10 @@ def test_added_workload_fault_and_checker_run_on_the_added_system(run: Run, tmp_
         *("test", "one-node", "--workload", "own-numbers", "--faults", "nap", "--seed", "3"),
         *("--time-limit", "20", "--runs", "runs", "--quiet"),
     )
-    (results,) = tmp_path.glob("runs/*-*/results.json")
-    verdicts = {each["checker"]: each for each in json.loads(results.read_text())["results"]}
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
+    results = json.loads((tmp_path / "runs/latest/results.json").read_text())
+    verdicts = {each["checker"]: each for each in results["results"]}
     assert verdicts["unique"]["verdict"] == "valid"
     assert verdicts["linearizable"]["verdict"] == "valid"
     assert verdicts["faults"]["why"] == "every fault took hold and healed"
