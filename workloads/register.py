@@ -99,7 +99,8 @@ class Changes(msgspec.Struct, frozen=True):
     def next(self, context: Context) -> Answer:
         new = context.rng.randrange(self.values) if self.values else self.next_value
         rest = Changes(self.values, self.next_value + 1, self.last_seen)
-        if self._may_compare and context.rng.random() < CAS_SHARE:
+        may_compare = self.values or self.last_seen is not None
+        if may_compare and context.rng.random() < CAS_SHARE:
             old = context.rng.randrange(self.values) if self.values else self.last_seen
             return place(Invocation("cas", [old, new]), context), rest
         return place(Invocation("write", new), context), rest
@@ -109,10 +110,6 @@ class Changes(msgspec.Struct, frozen=True):
             return self
         seen = event.value[1] if event.f == "cas" else event.value
         return self if seen == self.last_seen else Changes(self.values, self.next_value, seen)
-
-    @property
-    def _may_compare(self) -> bool:
-        return bool(self.values) or self.last_seen is not None
 
 
 def operations(options: Options) -> Generator:

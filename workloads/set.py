@@ -7,11 +7,12 @@ Source: Jepsen, `checker.clj`, `set`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any, Protocol
 
 from dissever.checkers.set import GrowOnlySet
 from dissever.harness.client import Completion, Invocation, NotApplied
-from dissever.harness.generator import each_thread, generator, limit, mix, repeat, until_ok
+from dissever.harness.generator import each_thread, limit, mix, repeat, until_ok
 from dissever.harness.history import Key
 from dissever.harness.plan import Options
 from dissever.harness.results import Checker
@@ -60,7 +61,8 @@ class SetClient:
 
 def operations(options: Options) -> Any:
     """Adds of 0, 1, 2, … and now and then a read."""
-    return mix(_adds(), repeat(Invocation("read")), weights=(1 - READ_SHARE, READ_SHARE))
+    adds = (Invocation("add", element) for element in count())
+    return mix(adds, repeat(Invocation("read")), weights=(1 - READ_SHARE, READ_SHARE))
 
 
 def final(options: Options, keys: tuple[Key, ...]) -> Any:
@@ -71,16 +73,6 @@ def final(options: Options, keys: tuple[Key, ...]) -> Any:
 def checkers(options: Options) -> Mapping[str, Checker]:
     """Nothing acknowledged is lost, nothing appears that was refused or never tried."""
     return {"set": GrowOnlySet()}
-
-
-def _adds() -> Any:
-    def elements() -> Any:
-        element = 0
-        while True:
-            yield Invocation("add", element)
-            element += 1
-
-    return generator(elements())
 
 
 SET = Workload(

@@ -117,11 +117,7 @@ class KeyTracker(msgspec.Struct, frozen=True):
 
 
 def sequential_keys(keys: Iterable[Key], make: Callable[[Key], Any]) -> Generator:
-    """
-    One key after another; `make(key)` gives the generator of each.
-
-    `sequential_keys(range(3), lambda key: limit(10, reads))`: ten reads of 0, of 1, of 2.
-    """
+    """One key after another: `sequential_keys(range(3), lambda key: limit(10, reads_of(key)))`."""
     return generator(_keyed(keys, make))
 
 
@@ -129,18 +125,13 @@ def concurrent_keys(group_size: int, keys: Iterable[Key], make: Callable[[Key], 
     """
     Groups of client threads, each on one key at a time; `keys` may be endless.
 
-    `concurrent_keys(2, count(), lambda key: limit(500, work))`: two threads on each key, which is
-    left for the next one after 500 operations.
+    `concurrent_keys(2, count(), lambda key: limit(500, work))`: two threads on each key.
     """
     return ConcurrentKeys(group_size, Memo.first(_keyed(keys, make)))
 
 
 def then_with_keys(source: Any, make: Callable[[tuple[Key, ...]], Any]) -> Generator:
-    """
-    The source, then, once everyone is free, `make(every key that was used)`.
-
-    `then_with_keys(work, lambda keys: [Invocation("read", key=key) for key in keys])`
-    """
+    """Once everyone is free, a source of all keys used: `then_with_keys(work, reads_of)`."""
     return KeyTracker(generator(source), make)
 
 

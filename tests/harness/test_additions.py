@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dissever.harness.formats import read_history
 
 from dissever.checkers import compose
 from dissever.harness import store
-from dissever.harness.formats import read_history
 from dissever.harness.generator import clients, limit, phases, rate
 from dissever.harness.plan import Options, Plan
 from dissever.harness.results import Budget, Results, Verdict
