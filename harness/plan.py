@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import msgspec
 
 from dissever.harness.actions import Action
+from dissever.harness.cluster import PLAIN, Hosts
 from dissever.harness.cluster.backends import NAMESPACES, Backend
-from dissever.harness.cluster.hosts import PLAIN, Hosts
 from dissever.harness.options import OptionValue
 
 DISK_MB = 64

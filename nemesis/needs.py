@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from dissever.harness.cluster import Hosts, backends, cgroups, clock, faultfs
+from dissever.harness.cluster import Hosts, backends, clock, faultfs, trial
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.missing import Missing
 from dissever.nemesis.packets import host_trials
@@ -118,7 +118,7 @@ _NOT_OFFERED: Mapping[Offer, Missing] = {
 def _cgroups(backend: Backend) -> Missing | None:
     if backend is Backend.CONTAINERS:
         return backends.missing_limits()
-    return cgroups.probe()
+    return trial.missing_limits()
 
 
 def _toxiproxy(backend: Backend) -> Missing | None:

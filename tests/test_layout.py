@@ -243,7 +243,7 @@ def test_the_table_refuses(room: str, source: str) -> None:
         ("dissever.checkers", "from dissever.harness import history, results"),
         ("dissever.systems", "import dqlite"),
         ("dissever.harness", "import docker, dissever.harness.plan"),
-        ("dissever.harness", "from .cluster import cuts"),
+        ("dissever.harness", "from .cluster import filters"),
         ("dissever", "from dissever import doctor"),
     ],
 )

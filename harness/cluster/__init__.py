@@ -12,15 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
-from dissever.harness.cluster.hosts import PLAIN, Disk, Hosts, NodeClock
+import msgspec
 
 if TYPE_CHECKING:
     from dissever.harness.cluster.backends import Backend  # It imports the abilities.
 
 __all__ = [
     "PLAIN",
+    "SYN_RETRIES",
     "Clocks",
     "Cluster",
     "ClusterLost",
@@ -50,6 +51,68 @@ Reachability: TypeAlias = Mapping[tuple[str, str], bool]
 (source, destination) -> whether packets of the source arrive at the destination's host, in this
 direction alone. Only pairs that were probed.
 """
+
+
+SYN_RETRIES: Final = 1
+"""For connections through proxies: one that is not answered fails after 3 s."""
+
+
+class Hosts(msgspec.Struct, frozen=True):
+    """
+    The plain case: data in a folder of the machine's disk, and the machine's clocks.
+
+    `disk_mb`: each node has a disk of its own of that size (MiB); None: it uses the machine's.
+    `faulty_disks`: calls on a node's data can be made to fail, by faultfs. `own_clocks`: each node
+    has a wall clock that can be set, by libfaketime; `own_monotonic`: its monotonic clock as well.
+    `changes_network`: faults change the network of hosts, which takes rights over it. `proxies`:
+    connections go through proxies, and must not wait for long.
+    """
+
+    disk_mb: int | None = None
+    faulty_disks: bool = False
+    own_clocks: bool = False
+    own_monotonic: bool = False
+    changes_network: bool = True
+    proxies: bool = False
+
+    def __or__(self, other: Hosts) -> Hosts:
+        """What both need."""
+        return Hosts(
+            max((mb for mb in (self.disk_mb, other.disk_mb) if mb is not None), default=None),
+            self.faulty_disks or other.faulty_disks,
+            self.own_clocks or other.own_clocks,
+            self.own_monotonic or other.own_monotonic,
+            self.changes_network or other.changes_network,
+            self.proxies or other.proxies,
+        )
+
+
+PLAIN = Hosts()
+
+
+class Disk(msgspec.Struct, frozen=True):
+    """
+    Where a node keeps its data, as processes on its host see it.
+
+    `size_mb`: the size of a disk of its own; None: it shares the machine's. `ask`: the command that
+    sends requests to the faultfs over the data; empty without one.
+    """
+
+    path: str
+    size_mb: int | None = None
+    ask: tuple[str, ...] = ()
+
+
+class NodeClock(msgspec.Struct, frozen=True):
+    """
+    A clock that can be set while its node runs.
+
+    `file`, as processes on the host see it, holds the offset; `environment` is what puts a process
+    under that clock.
+    """
+
+    file: str
+    environment: dict[str, str]
 
 
 class ClusterLost(OSError):
@@ -166,11 +229,12 @@ class Processes(Protocol):
 
         Raises:
             ValueError: Without a program, when it never had one.
+            OSError: When the program cannot be executed, with the reason.
         """
         ...
 
     async def stop(self, node: str, timeout_s: float) -> NodeStatus:
-        """Ask the process to end (SIGTERM), and kill it when the time is up."""
+        """SIGTERM to the process's group; SIGKILL to all of the node's when the time is up."""
         ...
 
     async def kill(self, node: str) -> NodeStatus:
@@ -195,7 +259,13 @@ class Links(Protocol):
     """Packets between nodes can be dropped, in each direction on its own."""
 
     async def drop(self, grudge: Grudge) -> None:
-        """Replace all cuts by these: each node drops every packet from those it names."""
+        """
+        Replace all cuts by these: each node drops every packet from those it names.
+
+        Raises:
+            ValueError: When a node is unknown, or named as the one it drops packets from.
+            OSError: When they cannot be; which nodes are cut is then unknown.
+        """
         ...
 
     async def dropped(self) -> Mapping[tuple[str, str], int]:
@@ -218,10 +288,12 @@ class Sockets(Protocol):
 
     async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
         """
-        A connected, non-blocking TCP socket from the harness to a node; the caller closes it.
+        A connected, non-blocking TCP socket (no delay) to a node; the caller closes it.
+
+        Cuts between nodes do not touch it. A paused process's kernel still accepts.
 
         Raises:
-            OSError: When the node refuses or does not answer in time.
+            OSError: ConnectionRefusedError, or TimeoutError when there is no answer in time.
         """
         ...
 
@@ -288,7 +360,7 @@ class ResourceLimits(Protocol):
             What the kernel says of it, as `readings` does.
 
         Raises:
-            OSError: When the machine does not let us.
+            OSError: When the machine does not let us, or lacks what that takes.
         """
         ...
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -25,9 +24,6 @@ __all__ = [
     "NAMESPACES",
     "SIMULATED",
     "Backend",
-    "engine_version",
-    "heal",
-    "images",
     "missing_faulty_disks",
     "missing_limits",
     "probe",
@@ -100,38 +96,3 @@ def missing_faulty_disks() -> Missing | None:
         reason = "an engine elsewhere does not see a faultfs that is mounted here"
         return Missing(reason, "use namespaces, or an engine on this machine")
     return faultfs.missing_here()
-
-
-def engine_version() -> str:
-    """Which Docker engine answers. Blocks. Raises OSError when none does."""
-    from dissever.harness.cluster import engine
-
-    return engine.version()
-
-
-def heal() -> list[str]:
-    """
-    Remove the containers, networks and volumes of runs whose harness is gone. Blocks.
-
-    Returns:
-        The names of what was removed.
-
-    Raises:
-        OSError: When no engine answers.
-    """
-    from dissever.harness.cluster import engine
-
-    with contextlib.closing(engine.connect()) as client:
-        return engine.reap(client)
-
-
-def images(name: str) -> Mapping[str, Mapping[str, str]]:
-    """
-    Tag -> labels of the engine's images of that name. Blocks.
-
-    Raises:
-        OSError: When no engine answers.
-    """
-    from dissever.harness.cluster import engine
-
-    return engine.images(name)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dissever.harness.cluster.hosts import NodeClock
+from dissever.harness.cluster import NodeClock
 from dissever.harness.missing import Missing
 
 __all__ = ["RIGHT", "library", "missing", "node_clock"]

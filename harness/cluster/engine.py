@@ -32,6 +32,7 @@ __all__ = [
     "Attached",
     "Engine",
     "connect",
+    "heal",
     "images",
     "is_local",
     "labels",
@@ -94,7 +95,7 @@ def probe() -> Missing | None:
 
 
 def version() -> str:
-    """Which engine it is. Blocks. Raises ClusterLost."""
+    """Which engine it is. Blocks. Raises ClusterLost when none answers."""
     with contextlib.closing(connect()) as client:
         return f"Docker {client.version()['Version']}, at {_address().geturl()}"
 
@@ -133,6 +134,12 @@ def reap(client: docker.DockerClient, run: str | None = None) -> list[str]:
                 _remove(each)
                 removed.append(str(each.name))
     return removed
+
+
+def heal() -> list[str]:
+    """Remove what runs left behind, and name it. Blocks. Raises OSError when no engine answers."""
+    with contextlib.closing(connect()) as client:
+        return reap(client)
 
 
 def _address() -> SplitResult:

@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from dissever.harness.cluster.hosts import SYN_RETRIES
+from dissever.harness.cluster import SYN_RETRIES
 from dissever.nemesis.abilities import WithHosts
 from dissever.nemesis.host_commands import UP_LIMIT_S, comes_up, run
 from dissever.nemesis.partitions.grudges import Link
