@@ -95,9 +95,17 @@ class Rows:
         return cls(columns, lambda: None, range(len(columns)))
 
     def operation(self, position: int, *, in_detail: bool) -> Operation:
-        """One of these operations; see `operation_of` for what it lacks without details."""
+        """
+        One of these operations.
+
+        Args:
+            in_detail: Without details an operation that is info has no completion, a failed one
+                repeats what was asked, and there are no nodes or errors.
+        """
         details = self.details() if in_detail else None
-        return operation_of(self.whole, details, self.positions[position])
+        at = self.positions[position]
+        row = tuple(getattr(self.whole, name)[at] for name in TYPE_CODES)
+        return _operation(self.whole, self.whole.values, details, at, row)
 
     def operations(self) -> Iterator[Operation]:
         """All of these operations, each made when it is reached."""
@@ -135,18 +143,6 @@ class Rows:
                 event.node,
                 event.error,
             )
-
-
-def operation_of(columns: Columns, details: Details | None, at: int) -> Operation:
-    """
-    The operation at a position.
-
-    Args:
-        details: Of the file that the columns came from. Without them an operation that is info has
-            no completion, a failed one repeats what was asked, and there are no nodes or errors.
-    """
-    row = tuple(getattr(columns, name)[at] for name in TYPE_CODES)
-    return _operation(columns, columns.values, details, at, row)
 
 
 def _operation(

@@ -16,11 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dissever.harness.actions import Action, Actions, Effect, Role
 from dissever.harness.history import Event, History, Operation, Process, Type
-from dissever.harness.recovery_names import RECOVERY
 from dissever.harness.values import show, show_ns
-from dissever.harness.vocabulary import Reading, read_names
+from dissever.harness.vocabulary import RECOVERY, Action, Actions, Effect, Reading, Role, read_names
 
 __all__ = [
     "Action",

@@ -19,16 +19,6 @@ from dissever.harness.cluster import (
 )
 from dissever.harness.missing import Missing
 
-__all__ = [
-    "CONTAINERS",
-    "NAMESPACES",
-    "SIMULATED",
-    "Backend",
-    "missing_faulty_disks",
-    "missing_limits",
-    "probe",
-]
-
 
 class Backend(StrEnum):
     """Where nodes run."""

@@ -21,8 +21,6 @@ from typing import IO, Any
 from dissever.harness.cluster import ClusterLost
 from dissever.harness.cluster.requests import Requests
 
-__all__ = ["MESSAGE_BYTES_MAX", "Channel", "start_keeper"]
-
 MESSAGE_BYTES_MAX = 1 << 20
 """No message of the keeper is longer. The kernel's limit for ours is about 200 KB."""
 
@@ -135,7 +133,8 @@ class Channel:
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
         if not self._requests.take(answer, (descriptors,)):
-            _close_all(descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
 
     def _lose(self) -> None:
         """The keeper has ended: whatever waits for it fails."""
@@ -154,8 +153,3 @@ class Channel:
             if said := self._log.read_text(errors="replace").strip():
                 return f"the keeper ended: {said[-_REASON_CHARS_MAX:]}"
         return f"the keeper ended with status {self._process.returncode}"
-
-
-def _close_all(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)

@@ -16,8 +16,6 @@ from pathlib import Path
 from dissever.harness.cluster import NodeClock
 from dissever.harness.missing import Missing
 
-__all__ = ["RIGHT", "library", "missing", "node_clock"]
-
 RIGHT = "+0\n"
 """What the file of a clock holds while the clock is right."""
 

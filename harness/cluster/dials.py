@@ -8,8 +8,6 @@ import socket
 from collections.abc import Awaitable
 from typing import Any
 
-__all__ = ["connected", "in_time"]
-
 
 async def connected(connection: socket.socket, target: Any) -> socket.socket:
     """The socket, non-blocking and without delay, once it is connected; else it is closed."""

@@ -26,21 +26,6 @@ import requests.exceptions
 from dissever.harness.cluster import ClusterLost
 from dissever.harness.missing import Missing
 
-__all__ = [
-    "HOST_IMAGE",
-    "RUN",
-    "Attached",
-    "Engine",
-    "connect",
-    "heal",
-    "images",
-    "is_local",
-    "labels",
-    "probe",
-    "reap",
-    "version",
-]
-
 HOST_IMAGE: Final = "dissever/host"
 HOST_NUMBER: Final = "2"
 """The version of the host's image that this harness needs; docker/host/Dockerfile has it too."""

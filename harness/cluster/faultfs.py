@@ -16,8 +16,6 @@ from typing import Final
 from dissever.harness.cluster.trial import probe
 from dissever.harness.missing import Missing
 
-__all__ = ["ASK", "Mounted", "missing", "missing_here", "program"]
-
 _PROGRAM = Path(__file__).resolve().parents[2] / "native" / "faultfs" / "faultfs"
 _END_S: Final = 10.0
 

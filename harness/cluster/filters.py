@@ -17,8 +17,6 @@ from typing import Any, Final, TypeAlias
 
 from dissever.harness.cluster import Command, Grudge
 
-__all__ = ["COUNTERS", "Filters", "packets_by_address", "ruleset"]
-
 _TABLE: Final = "inet dissever"
 
 COUNTERS: Final = ("-j", "list", "table", *_TABLE.split())

@@ -16,8 +16,6 @@ from docker.types import Mount
 
 from dissever.harness.missing import Missing
 
-__all__ = ["ContainerLimits", "missing", "mounts"]
-
 _PERIOD_US: Final = 100_000
 _UNLIMITED: Final = -1
 _GROUPS: Final = "/cgroup"
@@ -68,12 +66,12 @@ class ContainerLimits:
 
     def of_new(self) -> dict[str, int]:
         """The options of a container that starts."""
-        return self._options() if self._wanted else {}
+        return _options(self._wanted)
 
     def of_running(self) -> dict[str, int]:
         """The options of an update; those that are not limited are set free."""
         free = {"cpu": _UNLIMITED / _PERIOD_US, "memory": self._memory_total}
-        return self._options(free | self._wanted)
+        return _options(free | self._wanted)
 
     def ended(self, is_oom: bool) -> None:
         """A container has ended, maybe for want of memory."""
@@ -100,11 +98,11 @@ class ContainerLimits:
             memory["reached"] = max(memory["reached"], self._oom_kills)
         return now
 
-    def _options(self, values: Mapping[str, float] | None = None) -> dict[str, int]:
-        values = self._wanted if values is None else values
-        options: dict[str, int] = {}
-        if "cpu" in values:
-            options |= {"cpu_period": _PERIOD_US, "cpu_quota": round(values["cpu"] * _PERIOD_US)}
-        if "memory" in values:
-            options |= {"mem_limit": int(values["memory"]), "memswap_limit": _UNLIMITED}
-        return options
+
+def _options(limits: Mapping[str, float]) -> dict[str, int]:
+    options: dict[str, int] = {}
+    if "cpu" in limits:
+        options |= {"cpu_period": _PERIOD_US, "cpu_quota": round(limits["cpu"] * _PERIOD_US)}
+    if "memory" in limits:
+        options |= {"mem_limit": int(limits["memory"]), "memswap_limit": _UNLIMITED}
+    return options

@@ -38,8 +38,6 @@ from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.limits import ContainerLimits
 from dissever.harness.cluster.requests import Requests
 
-__all__ = ["FOLDER", "Pod", "Recipe"]
-
 log = logging.getLogger(__name__)
 
 FOLDER: Final = "/node"

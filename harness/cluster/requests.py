@@ -14,8 +14,6 @@ from typing import Any, Final
 
 from dissever.harness.cluster import ClusterLost
 
-__all__ = ["Requests"]
-
 _ANSWER_S: Final = 30.0
 """Longer than anything takes there, apart from the time limit that a request names itself."""
 

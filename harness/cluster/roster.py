@@ -10,8 +10,6 @@ from typing import Any, Final, TypeVar
 
 from dissever.harness.cluster import Exit
 
-__all__ = ["NODES_MAX", "Roster"]
-
 log = logging.getLogger(__name__)
 
 NODES_MAX: Final = 100

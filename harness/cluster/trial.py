@@ -23,8 +23,6 @@ from dissever.harness.cluster.filters import ruleset
 from dissever.harness.cluster.keeper.cgroups import Groups
 from dissever.harness.missing import Missing
 
-__all__ = ["BRIDGE", "address", "missing_limits", "probe", "tool"]
-
 BRIDGE: Final = "10.77.0.254"
 """The harness's address on the network of every cluster."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -85,12 +87,13 @@ class CycleTimes(msgspec.Struct, frozen=True):
 
     def next(self, context: Context) -> Answer:
         start = context.time if self.start_ns is None else self.start_ns
-        period = sum(self.durations_ns)
+        ends = tuple(accumulate(self.durations_ns))
         time = context.time
         # Each gets a look: within its turn its step counts, after it the next one is asked.
         for _ in range(len(self.members) + 1):
-            turn, end = self._turn(time - start)
-            end += start + (time - start) // period * period
+            periods, within = divmod(time - start, ends[-1])
+            turn = bisect_right(ends, within)
+            end = start + periods * ends[-1] + ends[turn]
             answer = self.members[turn].next(msgspec.structs.replace(context, time=time))
             if answer is None:
                 return None
@@ -104,16 +107,6 @@ class CycleTimes(msgspec.Struct, frozen=True):
         return PENDING, self
 
     update = pass_on_to_all
-
-    def _turn(self, since_start_ns: int) -> tuple[int, int]:
-        """Whose turn it is, and when in the period it ends."""
-        within = since_start_ns % sum(self.durations_ns)
-        end = 0
-        for turn, duration in enumerate(self.durations_ns):
-            end += duration
-            if within < end:
-                return turn, end
-        raise AssertionError("a time within the period belongs to a turn")
 
 
 def time_limit(duration_s: float, source: Any) -> Generator:

@@ -11,7 +11,7 @@ A line is one JSON object: a request `{"id", "verb", ...}` is answered `{"id", "
 ends the host with its traceback.
 """
 
-# ruff: noqa: ASYNC220, ASYNC230, PTH123, PTH208 - These calls take a millisecond at most.
+# ruff: noqa: ASYNC220, ASYNC230, PTH123 - These calls take a millisecond at most.
 
 import asyncio
 import contextlib
@@ -122,8 +122,11 @@ class _Agent:
 
     def _all(self) -> list[int]:
         """Every process here but this one and its commands."""
-        pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
-        return [pid for pid in pids if pid != 1 and processes.session(pid) not in self._helpers]
+        return [
+            pid
+            for pid in processes.everyone()
+            if pid != 1 and processes.session(pid) not in self._helpers
+        ]
 
     def _main(self) -> int | None:
         """The process whose parent is outside, as of all here only the engine's child is."""

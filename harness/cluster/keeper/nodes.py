@@ -5,7 +5,7 @@ What takes time is a generator: it yields how long it can wait for news, and is 
 earlier. So one process waits for many things at once, and needs neither threads nor asyncio.
 """
 
-# ruff: noqa: PTH103 - Importing pathlib would take longer than all the rest.
+# ruff: noqa: PTH103, PTH123 - Importing pathlib would take longer than all the rest.
 
 import os
 import signal
@@ -145,19 +145,17 @@ class Node:
         return processes.signal_until("end", signal.SIGKILL, self._left)
 
     def _spawn(self, argv: Sequence[str], environment: Mapping[str, str]) -> tuple[int, int]:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        names = (f"{name}-{self.incarnation + 1}.log" for name in ("stdout", "stderr"))
-        streams = [os.open("/dev/null", os.O_RDONLY)]
-        try:
-            streams += (os.open(f"{self._directory}/{name}", flags, 0o644) for name in names)
+        number = self.incarnation + 1
+        with (
+            open("/dev/null", "rb") as nothing,
+            open(f"{self._directory}/stdout-{number}.log", "ab") as out,
+            open(f"{self._directory}/stderr-{number}.log", "ab") as err,
+        ):
             return processes.spawn(
                 argv,
                 environment=environment,
                 directory=self._directory,
                 ns=self.host.ns,
-                streams=(streams[0], streams[1], streams[2]),
+                streams=(nothing, out, err),
                 outer_proc=self._outer_proc,
             )
-        finally:
-            for descriptor in streams:
-                os.close(descriptor)

@@ -14,7 +14,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from typing import NoReturn
+from typing import IO
 
 from . import kernel
 
@@ -31,7 +31,7 @@ def spawn(
     environment: Mapping[str, str],
     directory: str,
     ns: int,
-    streams: tuple[int, int, int],
+    streams: Sequence[IO[bytes]],
     outer_proc: int,
 ) -> tuple[int, int]:
     """
@@ -51,7 +51,20 @@ def spawn(
     hear, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(argv, environment, directory, ns, streams, outer_proc, tell)
+        try:
+            os.write(tell, os.readlink("self", dir_fd=outer_proc).encode() + b" ")
+            os.setsid()
+            kernel.enter_network(ns)
+            os.chdir(directory)
+            for number, stream in enumerate(streams):
+                os.dup2(stream.fileno(), number)
+            for each in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+                signal.signal(each, signal.SIG_DFL)
+            os.execvpe(argv[0], list(argv), environment)
+        except OSError as error:
+            os.write(tell, str(error.errno or 0).encode())
+        finally:
+            os._exit(_EXEC_FAILED)
     os.close(tell)
     with os.fdopen(hear, "rb") as report:
         words = report.read(_REPORT_BYTES_MAX).split()
@@ -71,7 +84,7 @@ def inhabitants(ns_inode: int, helpers: Collection[int]) -> list[int]:
         helpers: Sessions of the keeper's own commands there; their processes are left out.
     """
     name = f"net:[{ns_inode}]"
-    return [pid for pid in _pids() if _network(pid) == name and session(pid) not in helpers]
+    return [pid for pid in everyone() if _network(pid) == name and session(pid) not in helpers]
 
 
 def states(pid: int) -> str:
@@ -82,11 +95,6 @@ def states(pid: int) -> str:
         return ""
     letters = (_stat(f"/proc/{pid}/task/{thread}/stat")[:1] for thread in threads)
     return "".join(letter[0] for letter in letters if letter and letter[0] not in "ZX")
-
-
-def is_still(pid: int) -> bool:
-    """Whether every thread of a process is stopped, or it is gone."""
-    return set(states(pid)) <= {"T"}
 
 
 def send(pids: Sequence[int], number: signal.Signals) -> None:
@@ -105,7 +113,7 @@ def alive(pids: Iterable[int]) -> list[int]:
 
 def moving(pids: Iterable[int]) -> list[int]:
     """Those that have a thread that is not stopped."""
-    return [pid for pid in pids if not is_still(pid)]
+    return [pid for pid in pids if not set(states(pid)) <= {"T"}]
 
 
 def stopped(pids: Iterable[int]) -> list[int]:
@@ -142,33 +150,8 @@ def signal_until(
         yield _GLANCE_S
 
 
-def _become(
-    argv: Sequence[str],
-    environment: Mapping[str, str],
-    directory: str,
-    ns: int,
-    streams: tuple[int, int, int],
-    outer_proc: int,
-    tell: int,
-) -> NoReturn:
-    """The child's way from fork to exec; never returns."""
-    try:
-        os.write(tell, os.readlink("self", dir_fd=outer_proc).encode() + b" ")
-        os.setsid()
-        kernel.enter_network(ns)
-        os.chdir(directory)
-        for number, descriptor in enumerate(streams):
-            os.dup2(descriptor, number)
-        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            signal.signal(number, signal.SIG_DFL)
-        os.execvpe(argv[0], list(argv), environment)
-    except OSError as error:
-        os.write(tell, str(error.errno or 0).encode())
-    finally:
-        os._exit(_EXEC_FAILED)
-
-
-def _pids() -> list[int]:
+def everyone() -> list[int]:
+    """The PIDs of all processes that /proc shows."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
