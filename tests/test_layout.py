@@ -15,7 +15,6 @@ MAY_IMPORT = {
     "dissever.native": (),
     "dissever.harness": ("dissever.native",),
     "dissever.checkers": (
-        "dissever.harness.columns",
         "dissever.harness.episodes",
         "dissever.harness.history",
         "dissever.harness.latency",
@@ -42,7 +41,6 @@ ROOMS = tuple(name.removeprefix("dissever.") for name in MAY_IMPORT if "." in na
 
 PURE = (
     "checkers",
-    "harness/columns.py",
     "harness/episodes.py",
     "harness/generator",
     "harness/history.py",

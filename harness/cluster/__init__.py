@@ -19,30 +19,6 @@ import msgspec
 if TYPE_CHECKING:
     from dissever.harness.cluster.backends import Backend  # It imports the abilities.
 
-__all__ = [
-    "PLAIN",
-    "SYN_RETRIES",
-    "Clocks",
-    "Cluster",
-    "ClusterLost",
-    "Command",
-    "Disk",
-    "Disks",
-    "Exit",
-    "Grudge",
-    "HostCommands",
-    "Hosts",
-    "Links",
-    "NodeClock",
-    "NodeState",
-    "NodeStatus",
-    "Processes",
-    "Program",
-    "Reachability",
-    "ResourceLimits",
-    "Sockets",
-]
-
 Grudge: TypeAlias = Mapping[str, frozenset[str]]
 """Node -> the nodes whose packets it drops."""
 

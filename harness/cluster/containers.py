@@ -48,12 +48,11 @@ from dissever.harness.cluster import (
     reaper,
 )
 from dissever.harness.cluster.backends import CONTAINERS
-from dissever.harness.cluster.dials import connected, in_time
 from dissever.harness.cluster.engine import Engine, labels, probe, reap
 from dissever.harness.cluster.filters import Filters
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.pod import FOLDER, Pod, Recipe
-from dissever.harness.cluster.roster import Roster
+from dissever.harness.cluster.roster import Roster, connected, in_time
 
 __all__ = ["ContainersCluster", "probe"]
 
@@ -71,11 +70,7 @@ _FAKETIME: Final = "/usr/$LIB/faketime/libfaketimeMT.so.1"
 
 
 class ContainersCluster:
-    """
-    A `Cluster` of containers; made by `open`, ended by `close` or the end of `async with`.
-
-    Counters of `dropped` live as long as the cuts: read them before the next `drop`.
-    """
+    """A `Cluster` of containers; made by `open`, ended by `close` or the end of `async with`."""
 
     backend: Final = CONTAINERS
     python: Final = "python3"

@@ -40,9 +40,8 @@ from dissever.harness.cluster import (
 )
 from dissever.harness.cluster.backends import NAMESPACES
 from dissever.harness.cluster.channel import Channel
-from dissever.harness.cluster.dials import connected, in_time
 from dissever.harness.cluster.filters import Filters
-from dissever.harness.cluster.roster import Roster
+from dissever.harness.cluster.roster import Roster, connected, in_time
 from dissever.harness.cluster.trial import BRIDGE, address, probe, tool
 
 __all__ = ["NamespacesCluster", "probe"]
@@ -54,11 +53,7 @@ _PROBE_S = 5.0
 
 
 class NamespacesCluster:
-    """
-    A `Cluster` in network namespaces; made by `open`, ended by `close` or the end of `async with`.
-
-    Counters of `dropped` live as long as the cuts: read them before the next `drop`.
-    """
+    """A `Cluster` of namespaces; made by `open`, ended by `close` or the end of `async with`."""
 
     backend: Final = NAMESPACES
     python: Final = sys.executable

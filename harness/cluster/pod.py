@@ -213,17 +213,14 @@ class Pod:
         )
 
     async def limit(self, cpus: float | None, memory_bytes: int | None) -> Mapping[str, Any]:
-        """Limit the container, this one and those that come after; None: leave it as it is."""
         self._limits.set(cpus, memory_bytes)
         await self._update()
         return await self.readings()
 
     async def readings(self) -> Mapping[str, Any]:
-        """What the kernel says of the limits."""
         return self._limits.readings(await self.request("readings"))
 
     async def lift(self) -> None:
-        """Take the limits away."""
         self._limits.clear()
         await self._update()
 

@@ -61,12 +61,6 @@ def simulate(
     return _Simulation(source, context, complete).run(limit)
 
 
-def invocations(source: Any, context: Context, *, limit: int = 1000) -> tuple[Event, ...]:
-    """What it invokes when everything is ok after 10 ns."""
-    events = simulate(source, context, limit=limit)
-    return tuple(event for event in events if event.type is Type.INVOKE)
-
-
 class _Simulation:
     def __init__(self, source: Any, context: Context, complete: Complete) -> None:
         self._generator = validated(source)

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from dissever.harness.columns import Rows
-from dissever.harness.history import Event, History, Type
+from dissever.harness.history import Event, History, Rows, Type
 from dissever.native.columns import FAIL, INFO, NONE, OK, TYPE_CODES, Columns
 from dissever.native.load import load
 

@@ -106,11 +106,9 @@ class _Agent:
         self._reap()
 
     async def pause(self) -> None:
-        """SIGSTOP to all, until every thread stands still."""
         await _until("stop", signal.SIGSTOP, self._all, processes.moving)
 
     async def resume(self) -> None:
-        """SIGCONT to all, until no thread stands still."""
         await _until("continue", signal.SIGCONT, self._all, processes.stopped)
 
     async def readings(self) -> dict[str, Any] | None:

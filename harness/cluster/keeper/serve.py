@@ -167,7 +167,7 @@ class _Server:
             )
             self._listen(host.probe.fileno(), lambda host=host: self._arrive(host))  # type: ignore[misc]
             if disk_bytes is not None:
-                self._nodes[host.name].mount_disk(disk_bytes)
+                kernel.mount_tmpfs(self._nodes[host.name].disk, disk_bytes)
             if faultfs is not None:
                 yield from self._mount_faultfs(faultfs, node["directory"])
         arrived = yield from self._reach(list(itertools.permutations(names, 2)), _SETTLE_S)
