@@ -91,7 +91,7 @@ def judge(run: Path) -> Judged:
     except MalformedHistory as error:
         return _unjudged(Subject.of(plan), "run", f"malformed: {error}")
     checkers: dict[str, Checker] = {
-        **WORKLOADS[options.workload].checkers(options),
+        **WORKLOADS[options.workload].checkers,
         "liveness": Liveness(actions),
         "stats": Stats(actions),
         "faults": Evidence(actions),

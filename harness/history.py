@@ -27,7 +27,7 @@ from dissever.harness.operations import (
 from dissever.harness.values import freeze
 from dissever.native import load
 from dissever.native.columns import FAIL, INFO, NONE, OK, TYPE_CODES, Columns
-from dissever.native.load import Details, NemesisEvent
+from dissever.native.load import Details
 
 __all__ = ["Event", "History", "Key", "MalformedHistory", "Operation", "Process", "Type"]
 
@@ -59,8 +59,8 @@ class History:
         return f"<History of {len(self):,} events>"
 
     def __len__(self) -> int:
-        if self._rows is not None and self._rows.count is not None:
-            return self._rows.count
+        if self._rows is not None and self._rows.file is not None:
+            return self._rows.file.events
         return len(self.events)
 
     def __iter__(self) -> Iterator[Event]:
@@ -146,8 +146,8 @@ class History:
     @property
     def duration_ns(self) -> int:
         """The time of the last event; 0 for an empty history."""
-        if self._rows is not None and self._rows.last_time_ns is not None:
-            return self._rows.last_time_ns
+        if self._rows is not None and self._rows.file is not None:
+            return self._rows.file.last_time
         return self.events[-1].time if self.events else 0
 
     @cached_property
@@ -189,29 +189,19 @@ class Rows:
     """
     Operations of a file, as a history needs them: all of them, or those at some positions.
 
-    `whole` are the columns of the whole file, and `positions` are rising positions in them. `count`
-    is the number of events and `last_time_ns` is the time of the last one. Of a part of a file both
-    are None, and it has no events of nemeses.
+    `whole` are the columns of the whole file, and `positions` are rising positions in them. `file`
+    is None for a part of a file, which has no events of nemeses.
     """
 
     whole: Columns
     details: Callable[[], Details | None]
     positions: Sequence[int]
-    count: int | None = None
-    last_time_ns: int | None = None
-    nemeses: Callable[[], Iterator[NemesisEvent]] = lambda: iter(())
+    file: load.Loaded | None = None
 
     @classmethod
     def of(cls, loaded: load.Loaded) -> Rows:
         """A whole file."""
-        return cls(
-            loaded.columns,
-            cache(loaded.details),
-            range(len(loaded.columns)),
-            loaded.events,
-            loaded.last_time,
-            loaded.nemesis_events,
-        )
+        return cls(loaded.columns, cache(loaded.details), range(len(loaded.columns)), loaded)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -265,18 +255,9 @@ class Rows:
 
     def nemesis_events(self) -> Iterator[Event]:
         """The events of nemeses, in order."""
-        for event in self.nemeses():
-            yield Event(
-                event.index,
-                event.time,
-                event.process,
-                _EVENT_TYPES[event.type],
-                event.f,
-                event.value,
-                event.key,
-                event.node,
-                event.error,
-            )
+        for event in self.file.nemesis_events() if self.file is not None else ():
+            fields = {name: getattr(event, name) for name in Event.__struct_fields__}
+            yield Event(**fields | {"type": _EVENT_TYPES[event.type]})
 
 
 def _operation(
@@ -308,7 +289,12 @@ def _operation(
 
 
 class _Interned:
-    """Values by id in order of first use; None is 0."""
+    """
+    Values by id in order of first use; None is 0.
+
+    They are interned by type and value, as `freeze` distinguishes them, so that two values are
+    equal exactly when their ids are. Source: `native/columns/columns.h`.
+    """
 
     def __init__(self) -> None:
         self.values: list[Any] = [None]

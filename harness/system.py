@@ -108,6 +108,9 @@ class Deployment(Protocol):
 
     What only some systems offer are abilities: `Ports`, `Primaries`, `Membership`, `Upgrades`,
     `Snapshots`, `Replicas`. A deployment has one by having its methods.
+
+    Those that wait return what was seen, as JSON values, and raise TimeoutError when it does not
+    come in time; the message says what is missing.
     """
 
     @property
@@ -120,27 +123,11 @@ class Deployment(Protocol):
         ...
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
-        """
-        Wait until every node answers and agrees who leads.
-
-        Returns:
-            What was seen, as JSON values.
-
-        Raises:
-            TimeoutError: When it is not so in time; the message says what is missing.
-        """
+        """Wait until every node answers and agrees who leads."""
         ...
 
     async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
-        """
-        Wait until a write by way of these nodes is acknowledged, whatever the others do.
-
-        Returns:
-            What was seen, as JSON values.
-
-        Raises:
-            TimeoutError: When none is in time; the message says what is missing.
-        """
+        """Wait until a write by way of these nodes is acknowledged, whatever the others do."""
         ...
 
     async def open_store(self, store: str, node: str) -> Any:

@@ -11,7 +11,6 @@ Source: Jepsen, `tests/linearizable_register.clj`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import count
 from typing import Any, Protocol
 
@@ -34,7 +33,6 @@ from dissever.harness.generator.core import place
 from dissever.harness.history import Event, Key, Type
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
-from dissever.harness.results import Checker
 from dissever.workloads.workload import Workload
 
 OPERATIONS_PER_KEY = 500
@@ -134,18 +132,13 @@ def final(options: Options, keys: tuple[Key, ...]) -> Any:
     return generator(Invocation("read", key=key) for key in keys)
 
 
-def checkers(options: Options) -> Mapping[str, Checker]:
-    """Each key on its own must be a linearizable register."""
-    return {"linearizable": Linearizable(CAS_REGISTER)}
-
-
 REGISTER = Workload(
     description="many registers: read, write, compare-and-set; is each one linearizable?",
     store="registers",
     operations=operations,
     final=final,
     client=RegisterClient,
-    checkers=checkers,
+    checkers={"linearizable": Linearizable(CAS_REGISTER)},  # Each key on its own.
     options={
         "values": Option(
             "how many different values are written; 0: every value is unique, and checks are fast",

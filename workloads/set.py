@@ -6,7 +6,6 @@ Source: Jepsen, `checker.clj`, `set`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import count
 from typing import Any, Protocol
 
@@ -15,7 +14,6 @@ from dissever.harness.client import Completion, Invocation, NotApplied
 from dissever.harness.generator import each_thread, limit, mix, repeat, until_ok
 from dissever.harness.history import Key
 from dissever.harness.plan import Options
-from dissever.harness.results import Checker
 from dissever.workloads.workload import Workload
 
 READ_SHARE = 0.02
@@ -70,16 +68,11 @@ def final(options: Options, keys: tuple[Key, ...]) -> Any:
     return each_thread(until_ok(limit(FINAL_TRIES, repeat(Invocation("read")))))
 
 
-def checkers(options: Options) -> Mapping[str, Checker]:
-    """Nothing acknowledged is lost, nothing appears that was refused or never tried."""
-    return {"set": GrowOnlySet()}
-
-
 SET = Workload(
     description="a set that only grows: is every acknowledged element there in the end?",
     store="elements",
     operations=operations,
     final=final,
     client=SetClient,
-    checkers=checkers,
+    checkers={"set": GrowOnlySet()},
 )

@@ -29,5 +29,5 @@ class Workload:
     operations: Callable[[Options], Any]
     final: Callable[[Options, tuple[Key, ...]], Any]
     client: Callable[[Any], Client]
-    checkers: Callable[[Options], Mapping[str, Checker]]
+    checkers: Mapping[str, Checker]
     options: Mapping[str, Option] = field(default_factory=dict)

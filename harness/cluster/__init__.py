@@ -276,7 +276,13 @@ class Sockets(Protocol):
 
 @runtime_checkable
 class HostCommands(Protocol):
-    """Programs that are not the node's own can be run on its host."""
+    """
+    Programs that are not the node's own can be run on its host.
+
+    They are no processes of the node's: `kill` and `pause` leave them alone.
+
+    Raises, from every method: OSError, when it cannot be done.
+    """
 
     @property
     def python(self) -> str:
@@ -284,41 +290,22 @@ class HostCommands(Protocol):
         ...
 
     async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
-        """
-        Run a short command on a node's host, for faults such as `tc`.
-
-        It is no process of the node's: `kill` and `pause` leave it alone.
-
-        Raises:
-            OSError: When it cannot be executed.
-        """
+        """Run a short command on a node's host, for faults such as `tc`."""
         ...
 
     async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
         """
         Start a helper on a node's host that runs until the cluster ends, such as a proxy.
 
-        It is no process of the node's: `kill` and `pause` leave it alone. Its output is appended to
-        `<name>.log` in the node's folder.
+        Its output is appended to `<name>.log` in the node's folder.
 
         Returns:
             Its PID as the harness sees it.
-
-        Raises:
-            OSError: When it cannot be executed.
         """
         ...
 
     async def carry(self, node: str, path: Path) -> str:
-        """
-        Put a file of the harness's machine, such as a program, on a node's host.
-
-        Returns:
-            Its path there, for `command` and `spawn`.
-
-        Raises:
-            OSError: When it cannot be.
-        """
+        """Put a file of ours, such as a program, on a node's host; its path there."""
         ...
 
 

@@ -216,7 +216,7 @@ class ContainersCluster:
         It is root there, with NET_ADMIN for the host's network, and may signal the node's processes
         and change its files.
         """
-        answer = await self._known(node).request("run", argv=list(argv), stdin=stdin)
+        answer = await self._known(node).request("command", argv=list(argv), stdin=stdin)
         return Command(**answer)
 
     async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
@@ -268,7 +268,10 @@ class ContainersCluster:
         engine = self._engine
         await engine.call(reap, engine.client)
         marks = labels(self.run)
-        _refuse(self._hosts, is_local=engine.is_local)
+        if self._hosts.faulty_disks and not engine.is_local:
+            raise OSError(0, "an engine elsewhere does not see a faultfs that is mounted here")
+        if self._hosts.faulty_disks and self._hosts.disk_mb is not None:
+            raise OSError(0, "containers have disks that are small, or disks that fail: not both")
         network = await engine.call(
             engine.client.networks.create, f"dissever-{self.run}", driver="bridge", labels=marks
         )
@@ -375,16 +378,6 @@ class ContainersCluster:
 
     def _known(self, node: str) -> Pod:
         return self._pods[self._roster.known(node)]
-
-
-def _refuse(hosts: Hosts, *, is_local: bool) -> None:
-    """Raise OSError for what containers cannot be made with."""
-    if not hosts.faulty_disks:
-        return
-    if not is_local:
-        raise OSError(0, "an engine elsewhere does not see a faultfs that is mounted here")
-    if hosts.disk_mb is not None:
-        raise OSError(0, "containers have disks that are small, or disks that fail: not both")
 
 
 async def _connect(host: str, port: int) -> socket.socket:

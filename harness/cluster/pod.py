@@ -183,7 +183,7 @@ class Pod:
         """A signal to the main process's group; SIGKILL to all when it has not ended in time."""
         if running := self._running:
             running.is_asked = True
-            await self.request("signal", number=number)
+            await self.request("signal_group", number=number)
             await asyncio.wait([running.ended], timeout=timeout_s)
         return await self.kill()
 

@@ -61,7 +61,7 @@ OWN_NUMBERS = Workload(
     operations=operations,
     final=lambda options, keys: each_thread(Invocation("read", key=keys[0])),
     client=Client,
-    checkers=lambda options: {"linearizable": Linearizable(REGISTER)},
+    checkers={"linearizable": Linearizable(REGISTER)},
     options={"key": Option("which register", default=0, least=0, most=9)},
 )
 '''
@@ -201,7 +201,7 @@ def judged(package: str, system_name: str, run: Path, **own: str) -> Results:
         nemeses=lambda _: {},
     )
     assert execute(test, run, Quiet()).interruption == ""
-    return compose(workload.checkers(options), read_history(run / store.HISTORY).history, Budget())
+    return compose(workload.checkers, read_history(run / store.HISTORY).history, Budget())
 
 
 def test_new_workload_runs_on_an_old_system(tmp_path: Path, package: str) -> None:

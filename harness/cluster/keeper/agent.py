@@ -6,9 +6,9 @@ own, which joins the host's network and PID namespaces and can be of any image. 
 and signals all processes of the node, reads from /proc what the kernel says of them, and outlives
 them. It ends when stdin ends, and then the kernel ends them all.
 
-A line is one JSON object: a request `{"id", "verb", ...}` is answered `{"id", "result"}` or
-`{"id", "error": [errno, text]}`. Requests overlap. Any exception but OSError is our mistake, and
-ends the host with its traceback.
+A line is one JSON object: a request `{"id", "verb", ...}`, whose verb is one of our methods, is
+answered `{"id", "result"}` or `{"id", "error": [errno, text]}`. Requests overlap. Any exception but
+OSError is our mistake, and ends the host with its traceback.
 """
 
 # ruff: noqa: ASYNC220, ASYNC230, PTH123 - These calls take a millisecond at most.
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import cgroups, processes
@@ -83,7 +83,7 @@ class _Agent:
     async def _answer(self, number: int, request: dict[str, Any]) -> None:
         answer: dict[str, Any] = {"id": number}
         try:
-            answer["result"] = await _VERBS[request.pop("verb")](self, **request)
+            answer["result"] = await getattr(self, request.pop("verb"))(**request)
         except OSError as error:
             answer["error"] = [error.errno, error.strerror]
         os.write(sys.stdout.fileno(), json.dumps(answer).encode() + b"\n")
@@ -277,18 +277,3 @@ async def _until(
     """As `processes.signal_until`."""
     for wait_s in processes.signal_until(what, number, pids, left):
         await asyncio.sleep(wait_s)
-
-
-_VERBS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
-    "status": _Agent.status,
-    "signal": _Agent.signal_group,
-    "kill": _Agent.kill,
-    "pause": _Agent.pause,
-    "resume": _Agent.resume,
-    "readings": _Agent.readings,
-    "run": _Agent.command,
-    "spawn": _Agent.spawn,
-    "listens": _Agent.listens,
-    "reach": _Agent.reach,
-    "hush": _Agent.hush,
-}
