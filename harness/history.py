@@ -1,9 +1,16 @@
 """
-The history of a run: its events, as they came or as a file holds them.
+The history of a run: its events, the operations they pair up to, and these as columns.
 
-The one decision that is not obvious: a history that was loaded from a file consists of columns, and
-makes objects of operations only when they are asked for. One that is made of events makes columns
-when they are asked for.
+The key of an operation on one of many independent objects is a field of its own, not part of the
+value. Values are JSON values (None, bool, int, float, str, list, dict), so a history reads back
+from its file as it was recorded. `native/load/record.c` pairs the events of a file by the same
+rules, in the same words.
+
+The other decision that is not obvious: a history that was loaded from a file consists of columns,
+and makes objects of operations only when they are asked for. One that is made of events makes
+columns when they are asked for.
+
+Source: Jepsen's history format (`index time process type f value error`).
 """
 
 from __future__ import annotations
@@ -11,25 +18,109 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache, cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from dissever.harness.operations import (
-    Event,
-    Key,
-    MalformedHistory,
-    Operation,
-    Process,
-    Type,
-    pair,
-    pair_faults,
-)
+import msgspec
+
 from dissever.harness.values import freeze
 from dissever.native import load
 from dissever.native.columns import FAIL, INFO, NONE, OK, TYPE_CODES, Columns
 from dissever.native.load import Details
 
-__all__ = ["Event", "History", "Key", "MalformedHistory", "Operation", "Process", "Type"]
+Process: TypeAlias = int | str
+"""A client process is an int; a nemesis is known by its name."""
+
+Key: TypeAlias = int | str
+
+
+class Type(StrEnum):
+    """What an event says: asked, took effect, did not and never will, unknown."""
+
+    INVOKE = "invoke"
+    OK = "ok"
+    FAIL = "fail"
+    INFO = "info"
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """
+    One line of a history.
+
+    `index` is the position in the history. `time` is in ns since the run began, on the monotonic
+    clock. `node` is the node that the process talked to. `error` says why a completion is not ok: a
+    list of a class of errors and what came, or a text.
+    """
+
+    index: int
+    time: int
+    process: Process
+    type: Type
+    f: str
+    value: Any = None
+    key: Key | None = None
+    node: str | None = None
+    error: Any = None
+
+    @property
+    def is_client(self) -> bool:
+        """Whether a client process, not a nemesis, is meant."""
+        return isinstance(self.process, int)
+
+
+class Operation(msgspec.Struct, frozen=True, gc=False):
+    """
+    An invocation with its completion; None when the run ended before it, which means info.
+
+    The value of an ok completion is what counts (a read returns it); `value` gives it.
+    """
+
+    invocation: Event
+    completion: Event | None = None
+
+    @property
+    def type(self) -> Type:
+        """How the operation ended: OK, FAIL, or INFO, also when no completion was recorded."""
+        return self.completion.type if self.completion else Type.INFO
+
+    @property
+    def value(self) -> Any:
+        """The value of the ok completion, or else of the invocation."""
+        if self.completion is not None and self.completion.type is Type.OK:
+            return self.completion.value
+        return self.invocation.value
+
+    @property
+    def f(self) -> str:
+        """What was asked."""
+        return self.invocation.f
+
+    @property
+    def process(self) -> Process:
+        """Who asked."""
+        return self.invocation.process
+
+    @property
+    def key(self) -> Key | None:
+        """The object that was meant, if the workload has many."""
+        return self.invocation.key
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """The indices of its one or two events."""
+        if self.completion is None:
+            return (self.invocation.index,)
+        return (self.invocation.index, self.completion.index)
+
+
+class MalformedHistory(ValueError):
+    """A history that no run can have: two open operations of a process, a completion alone, …"""
+
+    def __init__(self, message: str, index: int) -> None:
+        super().__init__(f"event {index}: {message}")
+        self.index = index
+
 
 CAS: Final = "cas"
 
@@ -96,8 +187,9 @@ class History:
         One of the operations. Of a history from a file it is made at each call, and not kept.
 
         Args:
-            in_detail: With its node, its error and the completion of a crashed operation. Of a file
-                they are made for all operations at the first call, which takes time.
+            in_detail: With its node, its error and the completion of a crashed operation, and what
+                came with a failed one. Of a file they are made for all operations at the first
+                call, which takes time.
 
         Raises:
             MalformedHistory: As `operations`.
@@ -219,13 +311,7 @@ class Rows:
         return cls(columns, lambda: None, range(len(columns)))
 
     def operation(self, position: int, *, in_detail: bool) -> Operation:
-        """
-        One of these operations.
-
-        Args:
-            in_detail: Without details an operation that is info has no completion, a failed one
-                repeats what was asked, and there are no nodes or errors.
-        """
+        """As `History.operation`."""
         details = self.details() if in_detail else None
         at = self.positions[position]
         row = tuple(getattr(self.whole, name)[at] for name in TYPE_CODES)
@@ -333,3 +419,61 @@ def _row(
         invocation.time,
         completion.time if completion is not None else 0,
     )
+
+
+def pair(events: Iterable[Event]) -> list[Operation]:
+    """
+    Match each invocation of a client with the next event of its process.
+
+    Raises:
+        MalformedHistory: When a process has two open operations, completes what it never
+            invoked, or goes on after an info.
+    """
+    completions: dict[int, Event] = {}
+    open_invocations: dict[Process, Event] = {}
+    ended: set[Process] = set()
+    invocations: list[Event] = []
+    for event in events:
+        process = event.process
+        invocation = open_invocations.pop(process, None)
+        if event.type is Type.INVOKE:
+            if invocation is not None:
+                raise MalformedHistory(
+                    f"process {process} already has an open operation", event.index
+                )
+            if process in ended:
+                raise MalformedHistory(f"process {process} goes on after an info", event.index)
+            open_invocations[process] = event
+            invocations.append(event)
+            continue
+        if invocation is None:
+            raise MalformedHistory(
+                f"process {process} completes what it never invoked", event.index
+            )
+        if invocation.f != event.f:
+            raise MalformedHistory(
+                f"process {process} invoked '{invocation.f}', completed '{event.f}'", event.index
+            )
+        completions[invocation.index] = event
+        if event.type is Type.INFO:
+            ended.add(process)
+    return [Operation(invocation, completions.get(invocation.index)) for invocation in invocations]
+
+
+def pair_faults(events: Iterable[Event]) -> list[Operation]:
+    """
+    Match each event of a nemesis with the next of the same process and `f`.
+
+    Elsewhere both may be info, and one may stand alone: it is an operation without a completion.
+    """
+    first: dict[Process, int] = {}
+    pairs: list[Operation] = []
+    for event in events:
+        begun = first.pop(event.process, None)
+        is_end = event.type is not Type.INVOKE
+        if begun is not None and is_end and pairs[begun].f == event.f:
+            pairs[begun] = Operation(pairs[begun].invocation, event)
+        else:
+            first[event.process] = len(pairs)
+            pairs.append(Operation(event, None))
+    return pairs

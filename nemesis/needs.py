@@ -117,7 +117,9 @@ _NOT_OFFERED: Mapping[Offer, Missing] = {
 
 def _cgroups(backend: Backend) -> Missing | None:
     if backend is Backend.CONTAINERS:
-        return backends.missing_limits()
+        from dissever.harness.cluster import limits  # Needs the Docker SDK.
+
+        return limits.missing()
     return trial.missing_limits()
 
 

@@ -45,7 +45,6 @@ PURE = (
     "harness/generator",
     "harness/history.py",
     "harness/latency.py",
-    "harness/operations.py",
     "harness/results.py",
     "harness/values.py",
     "harness/vocabulary.py",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from enum import StrEnum
 from typing import Final
 
@@ -63,19 +62,6 @@ def probe(backend: Backend) -> Missing | None:
             return Missing(f"no Docker SDK: {error}", "pip install 'dissever[docker]'")
         return engine.probe()
     return None
-
-
-def missing_limits() -> Missing | None:
-    """
-    Why the engine cannot limit containers, or None. Blocks.
-
-    Raises:
-        OSError: When no engine answers.
-    """
-    from dissever.harness.cluster import engine, limits
-
-    with contextlib.closing(engine.connect()) as client:
-        return limits.missing(client)
 
 
 def missing_faulty_disks() -> Missing | None:

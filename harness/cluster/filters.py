@@ -22,8 +22,8 @@ _TABLE: Final = "inet dissever"
 COUNTERS: Final = ("-j", "list", "table", *_TABLE.split())
 """Arguments of nft that print what `packets_by_address` reads."""
 
+
 Run: TypeAlias = Callable[[str, Sequence[str], str], Awaitable[Command]]
-"""Runs a command with a stdin on a node's host."""
 
 
 class Filters:
@@ -32,10 +32,12 @@ class Filters:
 
     Args:
         addresses: Node -> the address that its packets come from.
-        run: How a command is run on a host.
+        run: As `HostCommands.command`.
     """
 
-    def __init__(self, addresses: Mapping[str, str], run: Run) -> None:
+    def __init__(
+        self, addresses: Mapping[str, str], run: Callable[..., Awaitable[Command]]
+    ) -> None:
         self._addresses = addresses
         self._run = run
         self._turn = asyncio.Lock()

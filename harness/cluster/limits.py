@@ -8,12 +8,13 @@ engine. An engine takes no limit of memory back: one of all that there is limits
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-import docker
 from docker.types import Mount
 
+from dissever.harness.cluster import engine
 from dissever.harness.missing import Missing
 
 _PERIOD_US: Final = 100_000
@@ -22,9 +23,10 @@ _GROUPS: Final = "/cgroup"
 """Where the agent looks: `keeper.cgroups.readings_of`."""
 
 
-def missing(client: docker.DockerClient) -> Missing | None:
-    """Why the engine cannot limit containers, or None. Blocks."""
-    info = client.info()
+def missing() -> Missing | None:
+    """Why the engine cannot limit containers, or None. Blocks. OSError: when none answers."""
+    with contextlib.closing(engine.connect()) as client:
+        info = client.info()
     lacking = [name for name in ("CpuCfsQuota", "MemoryLimit") if not info.get(name)]
     if lacking:
         reason = f"the engine cannot limit containers: its machine lacks {' and '.join(lacking)}"

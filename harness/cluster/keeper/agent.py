@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import cgroups, processes
@@ -102,14 +102,14 @@ class _Agent:
 
     async def kill(self) -> None:
         """SIGKILL to all, until none is left."""
-        await _until("end", signal.SIGKILL, self._all, processes.alive)
+        await _until("end", self._all)
         self._reap()
 
     async def pause(self) -> None:
-        await _until("stop", signal.SIGSTOP, self._all, processes.moving)
+        await _until("stop", self._all)
 
     async def resume(self) -> None:
-        await _until("continue", signal.SIGCONT, self._all, processes.stopped)
+        await _until("continue", self._all)
 
     async def readings(self) -> dict[str, Any] | None:
         """What the kernel says of the main process's groups; None when there is none."""
@@ -268,12 +268,7 @@ async def _pass_on(
         other.transport.abort()
 
 
-async def _until(
-    what: str,
-    number: signal.Signals,
-    pids: Callable[[], list[int]],
-    left: Callable[[Iterable[int]], list[int]],
-) -> None:
+async def _until(what: str, pids: Callable[[], list[int]]) -> None:
     """As `processes.signal_until`."""
-    for wait_s in processes.signal_until(what, number, pids, left):
+    for wait_s in processes.signal_until(what, pids):
         await asyncio.sleep(wait_s)

@@ -89,11 +89,11 @@ class Node:
         return (yield from self.status())
 
     def pause(self) -> Task:
-        yield from processes.signal_until("stop", signal.SIGSTOP, self._all, processes.moving)
+        yield from processes.signal_until("stop", self._all)
         return (yield from self.status())
 
     def resume(self) -> Task:
-        yield from processes.signal_until("continue", signal.SIGCONT, self._all, processes.stopped)
+        yield from processes.signal_until("continue", self._all)
         return (yield from self.status())
 
     def limit(self, cpus: float | None, memory_bytes: int | None) -> Task:
@@ -133,11 +133,11 @@ class Node:
         return processes.inhabitants(self.host.ns_inode, self._helpers)
 
     def _left(self) -> list[int]:
-        """All; the main process also while it is not reaped."""
+        """All; the main process also where it has left the network of its host."""
         return self._all() or ([] if self.pid is None else [self.pid])
 
     def _sweep(self) -> Task:
-        return processes.signal_until("end", signal.SIGKILL, self._left)
+        return processes.signal_until("end", self._left)
 
     def _spawn(self, argv: Sequence[str], environment: Mapping[str, str]) -> tuple[int, int]:
         number = self.incarnation + 1

@@ -13,7 +13,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from typing import IO
 
 from . import kernel
@@ -23,6 +23,13 @@ _EXEC_FAILED = 127
 _SETTLE_S = 10.0
 """How long a signal may take to show: a thread that waits for a disk answers none before."""
 _GLANCE_S = 0.002
+
+CHANGES: dict[str, tuple[signal.Signals, Callable[[str], object]]] = {
+    "end": (signal.SIGKILL, lambda states: states),
+    "stop": (signal.SIGSTOP, lambda states: set(states) - {"T"}),
+    "continue": (signal.SIGCONT, lambda states: "T" in states),
+}
+"""What processes should do: the signal, and from a process's `states` whether it has yet to."""
 
 
 def spawn(
@@ -106,34 +113,13 @@ def send(pids: Sequence[int], number: signal.Signals) -> None:
             continue
 
 
-def alive(pids: Iterable[int]) -> list[int]:
-    """Those that are not gone."""
-    return [pid for pid in pids if states(pid)]
-
-
-def moving(pids: Iterable[int]) -> list[int]:
-    """Those that have a thread that is not stopped."""
-    return [pid for pid in pids if not set(states(pid)) <= {"T"}]
-
-
-def stopped(pids: Iterable[int]) -> list[int]:
-    """Those that have a thread that is stopped."""
-    return [pid for pid in pids if "T" in states(pid)]
-
-
-def signal_until(
-    what: str,
-    number: signal.Signals,
-    pids: Callable[[], list[int]],
-    left: Callable[[Iterable[int]], list[int]] = list,
-) -> Generator[float, None, None]:
+def signal_until(what: str, pids: Callable[[], list[int]]) -> Generator[float, None, None]:
     """
-    Send a signal to those processes that are left, until none is.
+    Send the signal of a change to those processes that have not made it, until none is left.
 
     Args:
-        what: What they should do, for the message.
+        what: One of `CHANGES`.
         pids: Finds the processes: new ones may come.
-        left: Which of them have not done it.
 
     Yields:
         How many seconds to wait before it goes on.
@@ -141,8 +127,9 @@ def signal_until(
     Raises:
         TimeoutError: When some are left after a while.
     """
+    number, is_left = CHANGES[what]
     deadline = time.monotonic() + _SETTLE_S
-    while targets := left(pids()):
+    while targets := [pid for pid in pids() if is_left(states(pid))]:
         send(targets, number)
         if time.monotonic() > deadline:
             message = f"processes did not {what} within {_SETTLE_S:g} s"

@@ -89,7 +89,12 @@ class _Server:
             raise _HarnessGone
         request = json.loads(message)
         number = request.pop("id")
-        self._tasks[number] = (_VERBS[request.pop("verb")](self, **request), 0.0)
+        verb = request.pop("verb")
+        if verb in _OF_NODES:
+            task: Task = getattr(self._nodes[request.pop("node")], verb)(**request)
+        else:
+            task = _VERBS[verb](self, **request)
+        self._tasks[number] = task, 0.0
 
     def _step(self, number: int) -> None:
         """Let a task go on, and answer when it is done."""
@@ -287,18 +292,12 @@ def _drain(descriptor: int) -> None:
 _VERBS: dict[str, Callable[..., Task]] = {
     "open": _Server._open,
     "scratch": _Server._scratch,
-    "start": lambda server, node, argv, environment: server._nodes[node].start(argv, environment),
-    "stop": lambda server, node, timeout_s: server._nodes[node].stop(timeout_s),
-    "kill": lambda server, node: server._nodes[node].kill(),
-    "pause": lambda server, node: server._nodes[node].pause(),
-    "resume": lambda server, node: server._nodes[node].resume(),
-    "status": lambda server, node: server._nodes[node].status(),
-    "limit": lambda server, node, cpus, memory_bytes: server._nodes[node].limit(cpus, memory_bytes),
-    "readings": lambda server, node: server._nodes[node].readings(),
-    "lift": lambda server, node: server._nodes[node].lift(),
     "run": _Server._run,
     "spawn": _Server._spawn,
     "keep": _Server._keep,
     "reach": _Server._reach,
     "sockets": _Server._sockets,
 }
+
+_OF_NODES = {"start", "stop", "kill", "pause", "resume", "status", "limit", "readings", "lift"}
+"""Verbs that a node answers."""
