@@ -18,24 +18,11 @@ from typing import Any
 
 from dissever.harness.history import Event, History, Operation, Process, Type
 from dissever.harness.values import show, show_ns
-from dissever.harness.vocabulary import RECOVERY, Action, Actions, Effect, Reading, Role, read_names
-
-__all__ = [
-    "Action",
-    "Actions",
-    "Effect",
-    "Episode",
-    "Episodes",
-    "Mark",
-    "NodeChange",
-    "Role",
-    "doubt_of",
-    "episodes_of",
-    "evidence",
-    "is_shown",
-    "report_of",
-    "targets",
-]
+from dissever.harness.vocabulary import RECOVERY, Reading, read_names
+from dissever.harness.vocabulary import Action as Action
+from dissever.harness.vocabulary import Actions as Actions
+from dissever.harness.vocabulary import Effect as Effect
+from dissever.harness.vocabulary import Role as Role
 
 
 @dataclass(frozen=True, slots=True)

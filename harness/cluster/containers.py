@@ -48,13 +48,11 @@ from dissever.harness.cluster import (
     reaper,
 )
 from dissever.harness.cluster.backends import CONTAINERS
-from dissever.harness.cluster.engine import Engine, labels, probe, reap
+from dissever.harness.cluster.engine import Engine, labels, reap
 from dissever.harness.cluster.filters import Filters
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.pod import FOLDER, Pod, Recipe
 from dissever.harness.cluster.roster import Roster, connected, in_time
-
-__all__ = ["ContainersCluster", "probe"]
 
 log = logging.getLogger(__name__)
 
@@ -243,7 +241,7 @@ class ContainersCluster:
         async with self._closing:
             if not self._is_closed:
                 self._is_closed = True
-                await asyncio.shield(self._close())
+                await asyncio.shield(self._end())
 
     async def _connect(self, pod: Pod, port: int) -> socket.socket:
         """Raises ConnectionRefusedError when nobody listens."""
@@ -334,29 +332,22 @@ class ContainersCluster:
         if seen.stdout.strip() != _FUSE:
             raise OSError(0, "the engine does not see what this process mounts on its machine")
 
-    async def _close(self) -> None:
-        try:
-            await self._end()
-        finally:
-            for mounted in self._mounted:
-                await asyncio.to_thread(mounted.close)
-
     async def _end(self) -> None:
         engine = self._engine
-        if not engine.is_local or self._hosts.disk_mb is not None:
-            await asyncio.gather(*(self._fetch(pod) for pod in self._pods.values()))
+        pods = self._pods.values()
         try:
-            await asyncio.gather(
-                *(pod.close() for pod in self._pods.values()), return_exceptions=True
-            )
+            if not engine.is_local or self._hosts.disk_mb is not None:
+                await asyncio.gather(*(self._fetch(pod) for pod in pods))
+            await asyncio.gather(*(pod.close() for pod in pods), return_exceptions=True)
             await engine.call(reap, engine.client, self.run)
+            self._reaper.kill()
+            self._reaper.wait()
         except OSError as error:
             log.warning("run %s is left to the reaper: %s", self.run, error)
+        finally:
             await asyncio.to_thread(engine.close)
-            return
-        self._reaper.kill()
-        self._reaper.wait()
-        await asyncio.to_thread(engine.close)
+            for mounted in self._mounted:
+                await asyncio.to_thread(mounted.close)
 
     async def _fetch(self, pod: Pod) -> None:
         """Copy a node's data to its folder here. Its processes end first, so they are whole."""

@@ -34,12 +34,7 @@ print(answer)
 
 
 def program() -> Path:
-    """
-    The program.
-
-    Raises:
-        FileNotFoundError: When it is not built.
-    """
+    """Raises FileNotFoundError when it is not built."""
     if not _PROGRAM.exists():
         raise FileNotFoundError(2, "faultfs is not built", str(_PROGRAM))
     return _PROGRAM

@@ -20,7 +20,7 @@ from dissever.harness.missing import Missing
 _PERIOD_US: Final = 100_000
 _UNLIMITED: Final = -1
 _GROUPS: Final = "/cgroup"
-"""Where the agent looks: `keeper.cgroups.readings_of`."""
+"""Where the agent looks."""
 
 
 def missing() -> Missing | None:

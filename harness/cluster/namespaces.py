@@ -92,7 +92,17 @@ class NamespacesCluster:
         tool("nft")  # Its absence should show now, not at the first cut.
         cluster = cls(roster, directory, hosts)
         try:
-            await cluster._channel.request("open", **cluster._network())
+            await cluster._channel.request(
+                "open",
+                nodes=[
+                    {"name": node, "address": address, "directory": str(cluster.directory(node))}
+                    for node, address in cluster._addresses.items()
+                ],
+                bridge=BRIDGE,
+                ip=tool("ip"),
+                disk_bytes=None if hosts.disk_mb is None else hosts.disk_mb * _MIB,
+                faultfs=str(faultfs.program()) if hosts.faulty_disks else None,
+            )
             for node in nodes:
                 if (own_clock := cluster.clock(node)) is not None:
                     Path(own_clock.file).write_text(clock.RIGHT, encoding="ascii")
@@ -240,19 +250,6 @@ class NamespacesCluster:
         finally:
             while self._pool:
                 self._pool.pop().close()
-
-    def _network(self) -> dict[str, Any]:
-        size_mb = self._hosts.disk_mb
-        return {
-            "nodes": [
-                {"name": node, "address": address, "directory": str(self.directory(node))}
-                for node, address in self._addresses.items()
-            ],
-            "bridge": BRIDGE,
-            "ip": tool("ip"),
-            "disk_bytes": None if size_mb is None else size_mb * _MIB,
-            "faultfs": str(faultfs.program()) if self._hosts.faulty_disks else None,
-        }
 
     async def _turn(self, verb: str, node: str, **arguments: Any) -> NodeStatus:
         """Change a node's processes."""

@@ -33,10 +33,10 @@ from dissever.harness.cluster import (
     NodeStatus,
     Program,
 )
+from dissever.harness.cluster.channel import Requests
 from dissever.harness.cluster.engine import HOST_IMAGE, Attached, Engine
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.limits import ContainerLimits
-from dissever.harness.cluster.requests import Requests
 
 log = logging.getLogger(__name__)
 

@@ -38,6 +38,8 @@ _PROBES_KEPT = 1000
 _MESSAGE_BYTES_MAX = 1 << 24
 _RELAYED_BYTES = 1 << 16
 _LISTENING = "0A"
+_CGROUPS = "/cgroup"
+"""Where the groups of the engine's machine are mounted; our cgroup namespace is that machine's."""
 
 RELAY_PORT = 9
 """The port of discard, RFC 863: no system listens there. TCP, as that of probes is UDP."""
@@ -115,7 +117,8 @@ class _Agent:
         """What the kernel says of the main process's groups; None when there is none."""
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # It may end meanwhile.
             if main := self._main():
-                return cgroups.readings_of(main)
+                with open(f"/proc/{main}/cgroup") as groups:
+                    return cgroups.readings_in(_CGROUPS, groups.read())
         return None
 
     def _all(self) -> list[int]:

@@ -18,8 +18,6 @@ from . import kernel
 _ROOT = "/sys/fs/cgroup"
 _PREFIX = "dissever-"
 _PERIOD_US = 100_000
-_SEEN = "/cgroup"
-"""Where containers that are hosts see the groups of their machine."""
 
 
 class Groups:
@@ -111,14 +109,6 @@ class Groups:
             kernel.write(f"{path}/cpu.cfs_quota_us", value)
         else:
             kernel.write(f"{path}/memory.{'max' if self._is_v2 else 'limit_in_bytes'}", value)
-
-
-def readings_of(pid: int) -> dict[str, Any]:
-    """
-    What the kernel says of the groups of a process, as `readings_in` does. For hosts that see the
-    groups of their machine, and are in its cgroup namespace.
-    """
-    return readings_in(_SEEN, _read(f"/proc/{pid}/cgroup"))
 
 
 def readings_in(root: str, groups: str) -> dict[str, Any]:
