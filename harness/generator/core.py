@@ -193,12 +193,13 @@ class Offer(NamedTuple):
 class Offers:
     """The offers of several generators that are asked at the same moment: the soonest is taken."""
 
-    __slots__ = ("_is_pending", "_soonest", "_time")
+    __slots__ = ("_soonest", "_time", "is_pending")
 
     def __init__(self, *, is_pending: bool = False) -> None:
+        """`is_pending`: a member may have an offer later."""
         self._soonest: list[Offer] = []
         self._time = NEVER_NS
-        self._is_pending = is_pending
+        self.is_pending = is_pending
 
     def add(self, member: int, answer: Answer, weight: float = 1.0) -> None:
         """What a member answered; `weight` decides how often it is drawn when times are equal."""
@@ -206,16 +207,12 @@ class Offers:
             return
         step, rest = answer
         if step is PENDING:
-            self._is_pending = True
+            self.is_pending = True
         elif step.time < self._time:
             self._time = step.time
             self._soonest = [Offer(member, step, rest, weight)]
         elif step.time == self._time:
             self._soonest.append(Offer(member, step, rest, weight))
-
-    def wait(self) -> None:
-        """A member may have an offer later."""
-        self._is_pending = True
 
     def soonest(self, rng: Random) -> Offer | None:
         """The offer with the earliest time; ties are drawn, or one member would starve."""
@@ -226,7 +223,7 @@ class Offers:
 
     def otherwise(self, generator: Generator) -> Answer:
         """The answer where there is no offer: pending, or exhausted."""
-        return (PENDING, generator) if self._is_pending else None
+        return (PENDING, generator) if self.is_pending else None
 
 
 def pass_on(self: Any, context: Context, event: Event) -> Any:

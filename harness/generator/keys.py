@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from dissever.harness.client import Invocation
-from dissever.harness.generator.core import NOTHING, Answer, Context, Generator, Offers
+from dissever.harness.generator.core import NOTHING, Answer, Context, Generator, Offers, pass_on
 from dissever.harness.generator.lift import Memo, generator
 from dissever.harness.generator.sequences import synchronize
 from dissever.harness.history import Event, Key, Type
@@ -30,10 +30,7 @@ class Keyed(msgspec.Struct, frozen=True):
         return step, Keyed(self.key, inner)
 
     def update(self, context: Context, event: Event) -> Generator:
-        if event.key != self.key:
-            return self
-        inner = self.inner.update(context, event)
-        return self if inner is self.inner else Keyed(self.key, inner)
+        return self if event.key != self.key else pass_on(self, context, event)
 
 
 class ConcurrentKeys(msgspec.Struct, frozen=True):
@@ -57,7 +54,7 @@ class ConcurrentKeys(msgspec.Struct, frozen=True):
         offers = Offers()
         for i, mask in enumerate(here.masks):
             if not context.free & mask:
-                offers.wait()
+                offers.is_pending = True
                 continue
             view = context.limited(mask)
             while (answer := groups[i].next(view)) is None and keys is not None:

@@ -128,7 +128,7 @@ class Reserve(msgspec.Struct, frozen=True):
             if context.free & mask:
                 offers.add(i, self.members[i].next(context.limited(mask)), mask.bit_count())
             elif mask:
-                offers.wait()
+                offers.is_pending = True
         if (chosen := offers.soonest(context.rng)) is None:
             return offers.otherwise(self)
         members = _replaced(self.members, chosen.member, chosen.rest)
