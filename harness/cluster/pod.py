@@ -293,13 +293,16 @@ class Pod:
             **self._limits.of_new(),
         )
         incarnation.container = container
-        logs = self._logs(incarnation.number)
+        logs = {
+            stream: (self._directory / f"{name}-{incarnation.number}.log").open("ab", buffering=0)
+            for stream, name in ((1, "stdout"), (2, "stderr"))
+        }
         attached = await self._engine.call(
             Attached,
             self._engine.client,
             container.id,
             hear=lambda stream, data: _write(logs[stream], data),
-            ended=lambda: self._ended(container, incarnation, logs),
+            ended=lambda: self._ended(incarnation, logs),
         )
         try:
             await self._engine.call(container.start)
@@ -313,19 +316,11 @@ class Pod:
         incarnation.ended.add_done_callback(lambda ended: self._note(incarnation, ended.result()))
         return incarnation
 
-    def _logs(self, number: int) -> dict[int, BinaryIO]:
-        return {
-            stream: (self._directory / f"{name}-{number}.log").open("ab", buffering=0)
-            for stream, name in ((1, "stdout"), (2, "stderr"))
-        }
-
-    def _ended(
-        self, container: Any, incarnation: _Incarnation, logs: Mapping[int, BinaryIO]
-    ) -> None:
+    def _ended(self, incarnation: _Incarnation, logs: Mapping[int, BinaryIO]) -> None:
         """In the thread that has read all that the container said: how it ended, and remove it."""
         for file in logs.values():
             file.close()
-        status = _SIGNALLED
+        container, status = incarnation.container, _SIGNALLED
         try:
             status = container.wait()["StatusCode"]
             container.reload()
