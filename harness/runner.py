@@ -47,11 +47,9 @@ class Observer(Protocol):
 
     def phase(self, name: str) -> None:
         """A new phase begins."""
-        ...
 
     def event(self, event: Event) -> None:
         """Something was recorded."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,19 +47,15 @@ class Registers(Protocol):
 
     async def read(self, key: int) -> int | None:
         """The value, None if it was never written."""
-        ...
 
     async def write(self, key: int, value: int) -> None:
         """Set the value."""
-        ...
 
     async def compare_and_set(self, key: int, old: int, new: int) -> bool:
         """Set the value if it is the old one; whether it was."""
-        ...
 
     async def close(self) -> None:
         """Let go of connections."""
-        ...
 
 
 class RegisterClient:

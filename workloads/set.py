@@ -27,15 +27,12 @@ class Elements(Protocol):
 
     async def add(self, element: int) -> None:
         """Add an element that was never added before."""
-        ...
 
     async def read(self) -> list[int]:
         """Every element, as often as it is there."""
-        ...
 
     async def close(self) -> None:
         """Let go of connections."""
-        ...
 
 
 class SetClient:

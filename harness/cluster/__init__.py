@@ -170,24 +170,19 @@ class Cluster(Protocol):
     @property
     def backend(self) -> Backend:
         """What its hosts are."""
-        ...
 
     @property
     def nodes(self) -> tuple[str, ...]:
         """The names of the nodes, in order."""
-        ...
 
     def address(self, node: str) -> str:
         """The IP address of a node."""
-        ...
 
     def directory(self, node: str) -> Path:
         """The node's folder on the harness's side: `data/` and its logs are in it."""
-        ...
 
     async def close(self) -> None:
         """End every process, and remove every interface and rule."""
-        ...
 
 
 @runtime_checkable
@@ -197,7 +192,6 @@ class Processes(Protocol):
     @property
     def exits(self) -> tuple[Exit, ...]:
         """Every end of a node's main process so far, in order."""
-        ...
 
     async def start(self, node: str, program: Program | None = None) -> NodeStatus:
         """
@@ -207,27 +201,21 @@ class Processes(Protocol):
             ValueError: Without a program, when it never had one.
             OSError: When the program cannot be executed, with the reason.
         """
-        ...
 
     async def stop(self, node: str, timeout_s: float) -> NodeStatus:
         """SIGTERM to the process's group; SIGKILL to all of the node's when the time is up."""
-        ...
 
     async def kill(self, node: str) -> NodeStatus:
         """SIGKILL every process of the node, and wait until they are gone."""
-        ...
 
     async def pause(self, node: str) -> NodeStatus:
         """SIGSTOP every process of the node, and wait until each of their threads stands still."""
-        ...
 
     async def resume(self, node: str) -> NodeStatus:
         """SIGCONT every process of the node, and wait until no thread stands still."""
-        ...
 
     async def status(self, node: str) -> NodeStatus:
         """What the kernel says of the node's process now."""
-        ...
 
 
 @runtime_checkable
@@ -242,11 +230,9 @@ class Links(Protocol):
             ValueError: When a node is unknown, or named as the one it drops packets from.
             OSError: When they cannot be; which nodes are cut is then unknown.
         """
-        ...
 
     async def dropped(self) -> Mapping[tuple[str, str], int]:
         """(source, destination) -> packets dropped since the last `drop`, for each pair it cuts."""
-        ...
 
     async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
         """
@@ -255,7 +241,6 @@ class Links(Protocol):
 
         It returns once all have arrived, so `timeout_s` is spent only on pairs that are cut.
         """
-        ...
 
 
 @runtime_checkable
@@ -271,7 +256,6 @@ class Sockets(Protocol):
         Raises:
             OSError: ConnectionRefusedError, or TimeoutError when there is no answer in time.
         """
-        ...
 
 
 @runtime_checkable
@@ -287,11 +271,9 @@ class HostCommands(Protocol):
     @property
     def python(self) -> str:
         """A Python interpreter on its hosts, for scripts run by `command`."""
-        ...
 
     async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
         """Run a short command on a node's host, for faults such as `tc`."""
-        ...
 
     async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
         """
@@ -302,11 +284,9 @@ class HostCommands(Protocol):
         Returns:
             Its PID as the harness sees it.
         """
-        ...
 
     async def carry(self, node: str, path: Path) -> str:
         """Put a file of ours, such as a program, on a node's host; its path there."""
-        ...
 
 
 @runtime_checkable
@@ -325,7 +305,6 @@ class ResourceLimits(Protocol):
         Raises:
             OSError: When the machine does not let us, or lacks what that takes.
         """
-        ...
 
     async def readings(self, node: str) -> Mapping[str, Any]:
         """
@@ -335,11 +314,9 @@ class ResourceLimits(Protocol):
         which it was held back; for memory, `reached` counts how often the limit was met, and
         `oom_kills` the processes that were killed for it.
         """
-        ...
 
     async def lift(self, node: str) -> None:
         """Take a node's limits away."""
-        ...
 
 
 @runtime_checkable
@@ -348,7 +325,6 @@ class Disks(Protocol):
 
     def disk(self, node: str) -> Disk:
         """Where the node keeps its data."""
-        ...
 
 
 @runtime_checkable
@@ -357,4 +333,3 @@ class Clocks(Protocol):
 
     def clock(self, node: str) -> NodeClock | None:
         """The clock of the node's own, or None: it has the machine's."""
-        ...

@@ -170,11 +170,9 @@ class Generator(Protocol):
 
     def next(self, context: Context) -> Answer:
         """What comes next."""
-        ...
 
     def update(self, context: Context, event: Event) -> Generator:
         """The generator that knows of the event: an invocation or a completion of anybody's."""
-        ...
 
 
 NEVER_NS: Final = 1 << 63
