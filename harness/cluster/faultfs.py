@@ -42,12 +42,11 @@ def program() -> Path:
 
 def missing() -> Missing | None:
     """Why nodes in namespaces cannot have it, or None: tried, some 200 ms. Blocks."""
-    if (lacking := _missing_parts()) is not None:
-        return lacking
-    found = probe(str(program()))
-    if found is None:
-        return None
-    return Missing(found.reason, "let this user open /dev/fuse (chmod 666 /dev/fuse), or be root")
+    lacking = _missing_parts()
+    if lacking is None and (found := probe(str(program()))) is not None:
+        remedy = "let this user open /dev/fuse (chmod 666 /dev/fuse), or be root"
+        return Missing(found.reason, remedy)
+    return lacking
 
 
 def missing_here() -> Missing | None:

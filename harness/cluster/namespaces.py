@@ -233,16 +233,13 @@ class NamespacesCluster:
         """
         try:
             if self._hosts.disk_mb is not None and not self._is_closing:
-                await self._keep_disks()
+                self._is_closing = True
+                with contextlib.suppress(OSError, TimeoutError):
+                    async with asyncio.timeout(_KEEP_S):
+                        await asyncio.gather(*(self.kill(node) for node in self.nodes))
+                        await self._channel.request("keep", nodes=list(self.nodes), cp=tool("cp"))
         finally:
             await self._end()
-
-    async def _keep_disks(self) -> None:
-        self._is_closing = True
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(_KEEP_S):
-                await asyncio.gather(*(self.kill(node) for node in self.nodes))
-                await self._channel.request("keep", nodes=list(self.nodes), cp=tool("cp"))
 
     async def _end(self) -> None:
         try:
