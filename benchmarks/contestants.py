@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dissever.checkers.linearizability import Linearizable, Model, model_named
-from dissever.harness.columns import Rows
-from dissever.harness.history import History
+from dissever.harness.history import History, Rows
 from dissever.harness.reader import read_history
 from dissever.harness.results import Budget
 from dissever.native import registers as native_keys

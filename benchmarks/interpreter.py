@@ -32,7 +32,7 @@ from dissever.harness.generator import clients, limit, repeat
 from dissever.harness.history import Event, Type
 from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
-from dissever.harness.streams import stream
+from dissever.harness.plan import stream
 
 CONCURRENCY = 10
 START_LIMIT_S = 60.0

@@ -18,9 +18,9 @@ from typing import Final
 from dissever.checkers.run_checker import RunChecker
 from dissever.harness.episodes import Actions, Episodes, Role, doubt_of, episodes_of, is_shown
 from dissever.harness.history import History, Operation
-from dissever.harness.recovery_names import ANOMALIES
 from dissever.harness.results import Anomaly, Budget, Result, Verdict
 from dissever.harness.values import show, show_ns
+from dissever.harness.vocabulary import ANOMALIES
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from dissever.harness.actions import Actions
+from dissever.harness.episodes import Actions
 from dissever.harness.results import Checker
 
 

@@ -86,12 +86,14 @@ def _engine(missing: Missing | None) -> list[Check]:
     """The Docker engine and our images. No run needs them but one with `--backend containers`."""
     if missing is not None:
         return [Check("containers", False, missing.reason, missing.remedy)]
-    found = backends.images("dissever/*")
+    from dissever.harness.cluster import engine  # Needs the Docker SDK.
+
+    found = engine.images("dissever/*")
     names = (
         f"{tag} ({marks.get('dissever.library', marks['id'])})" for tag, marks in found.items()
     )
     return [
-        Check("containers", True, f"tried: {backends.engine_version()}"),
+        Check("containers", True, f"tried: {engine.version()}"),
         Check("images", True, ", ".join(sorted(names))),
     ]
 

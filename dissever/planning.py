@@ -28,7 +28,9 @@ from dissever.harness.generator import (
 from dissever.harness.history import Key
 from dissever.harness.options import Option, OptionValue, checked_options, unknown
 from dissever.harness.plan import DISK_MB, Options, Plan, host_versions
-from dissever.harness.recovery_names import (
+from dissever.harness.system import System
+from dissever.harness.system import checked as checked_for_system
+from dissever.harness.vocabulary import (
     COMPARE,
     COMPARE_AGAIN,
     MAJORITY_ONLY,
@@ -38,8 +40,6 @@ from dissever.harness.recovery_names import (
     RESTART,
     RESTART_AGAIN,
 )
-from dissever.harness.system import System
-from dissever.harness.system import checked as checked_for_system
 from dissever.nemesis import (
     Heals,
     PlannedOp,

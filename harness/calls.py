@@ -14,8 +14,6 @@ from typing import Any, Final
 from dissever.harness.client import Client, Completion, Invocation, Nemesis
 from dissever.harness.history import Type
 
-__all__ = ["CLOSE_LIMIT_S", "close", "completion_of", "pass_on_cancellation", "reason"]
-
 log = logging.getLogger(__name__)
 
 CLOSE_LIMIT_S: Final = 2.0

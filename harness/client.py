@@ -68,11 +68,9 @@ class Client(Protocol):
 
     async def invoke(self, invocation: Invocation) -> Completion:
         """Apply it. May raise anything: the operation is then info."""
-        ...
 
     async def close(self) -> None:
         """Let go of connections."""
-        ...
 
 
 class Nemesis(Protocol):
@@ -80,15 +78,12 @@ class Nemesis(Protocol):
 
     def probe(self) -> Missing | None:
         """Why this fault cannot be injected here, or None."""
-        ...
 
     async def invoke(self, invocation: Invocation) -> Completion:
         """Inject or heal; the completion is info and its value carries the evidence."""
-        ...
 
     async def heal(self) -> None:
         """Undo whatever is in force. Idempotent; called whatever failed."""
-        ...
 
 
 @runtime_checkable
@@ -105,4 +100,3 @@ class Prepares(Protocol):
         Raises:
             OSError: When it cannot be, with the reason.
         """
-        ...

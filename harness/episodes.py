@@ -16,28 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dissever.harness.actions import Action, Actions, Effect, Role
 from dissever.harness.history import Event, History, Operation, Process, Type
-from dissever.harness.recovery_names import RECOVERY
 from dissever.harness.values import show, show_ns
-from dissever.harness.vocabulary import Reading, read_names
-
-__all__ = [
-    "Action",
-    "Actions",
-    "Effect",
-    "Episode",
-    "Episodes",
-    "Mark",
-    "NodeChange",
-    "Role",
-    "doubt_of",
-    "episodes_of",
-    "evidence",
-    "is_shown",
-    "report_of",
-    "targets",
-]
+from dissever.harness.vocabulary import RECOVERY, Reading, read_names
+from dissever.harness.vocabulary import Action as Action
+from dissever.harness.vocabulary import Actions as Actions
+from dissever.harness.vocabulary import Effect as Effect
+from dissever.harness.vocabulary import Role as Role
 
 
 @dataclass(frozen=True, slots=True)

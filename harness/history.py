@@ -1,30 +1,137 @@
 """
-The history of a run: its events, as they came or as a file holds them.
+The history of a run: its events, the operations they pair up to, and these as columns.
 
-The one decision that is not obvious: a history that was loaded from a file consists of columns, and
-makes objects of operations only when they are asked for. One that is made of events makes columns
-when they are asked for.
+The key of an operation on one of many independent objects is a field of its own, not part of the
+value. Values are JSON values (None, bool, int, float, str, list, dict), so a history reads back
+from its file as it was recorded. `native/load/record.c` pairs the events of a file by the same
+rules, in the same words.
+
+The other decision that is not obvious: a history that was loaded from a file consists of columns,
+and makes objects of operations only when they are asked for. One that is made of events makes
+columns when they are asked for.
+
+Source: Jepsen's history format (`index time process type f value error`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from array import array
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache, cached_property
+from typing import Any, Final, TypeAlias
 
-from dissever.harness.columns import Rows, columns_of
-from dissever.harness.operations import (
-    Event,
-    Key,
-    MalformedHistory,
-    Operation,
-    Process,
-    Type,
-    pair,
-    pair_faults,
-)
-from dissever.native.columns import Columns
+import msgspec
 
-__all__ = ["Event", "History", "Key", "MalformedHistory", "Operation", "Process", "Type"]
+from dissever.harness.values import freeze
+from dissever.native import load
+from dissever.native.columns import FAIL, INFO, NONE, OK, TYPE_CODES, Columns
+from dissever.native.load import Details
+
+Process: TypeAlias = int | str
+"""A client process is an int; a nemesis is known by its name."""
+
+Key: TypeAlias = int | str
+
+
+class Type(StrEnum):
+    """What an event says: asked, took effect, did not and never will, unknown."""
+
+    INVOKE = "invoke"
+    OK = "ok"
+    FAIL = "fail"
+    INFO = "info"
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """
+    One line of a history.
+
+    `index` is the position in the history. `time` is in ns since the run began, on the monotonic
+    clock. `node` is the node that the process talked to. `error` says why a completion is not ok: a
+    list of a class of errors and what came, or a text.
+    """
+
+    index: int
+    time: int
+    process: Process
+    type: Type
+    f: str
+    value: Any = None
+    key: Key | None = None
+    node: str | None = None
+    error: Any = None
+
+    @property
+    def is_client(self) -> bool:
+        """Whether a client process, not a nemesis, is meant."""
+        return isinstance(self.process, int)
+
+
+class Operation(msgspec.Struct, frozen=True, gc=False):
+    """
+    An invocation with its completion; None when the run ended before it, which means info.
+
+    The value of an ok completion is what counts (a read returns it); `value` gives it.
+    """
+
+    invocation: Event
+    completion: Event | None = None
+
+    @property
+    def type(self) -> Type:
+        """How the operation ended: OK, FAIL, or INFO, also when no completion was recorded."""
+        return self.completion.type if self.completion else Type.INFO
+
+    @property
+    def value(self) -> Any:
+        """The value of the ok completion, or else of the invocation."""
+        if self.completion is not None and self.completion.type is Type.OK:
+            return self.completion.value
+        return self.invocation.value
+
+    @property
+    def f(self) -> str:
+        """What was asked."""
+        return self.invocation.f
+
+    @property
+    def process(self) -> Process:
+        """Who asked."""
+        return self.invocation.process
+
+    @property
+    def key(self) -> Key | None:
+        """The object that was meant, if the workload has many."""
+        return self.invocation.key
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """The indices of its one or two events."""
+        if self.completion is None:
+            return (self.invocation.index,)
+        return (self.invocation.index, self.completion.index)
+
+
+class MalformedHistory(ValueError):
+    """A history that no run can have: two open operations of a process, a completion alone, …"""
+
+    def __init__(self, message: str, index: int) -> None:
+        super().__init__(f"event {index}: {message}")
+        self.index = index
+
+
+CAS: Final = "cas"
+
+_TYPES: Final = {Type.OK: OK, Type.FAIL: FAIL, Type.INFO: INFO}
+_NAMES: Final = {number: name for name, number in _TYPES.items()}
+_EVENT_TYPES: Final = {
+    load.INVOKE: Type.INVOKE,
+    load.OK: Type.OK,
+    load.FAIL: Type.FAIL,
+    load.INFO: Type.INFO,
+}
 
 
 class History:
@@ -43,8 +150,8 @@ class History:
         return f"<History of {len(self):,} events>"
 
     def __len__(self) -> int:
-        if self._rows is not None and self._rows.count is not None:
-            return self._rows.count
+        if self._rows is not None and self._rows.file is not None:
+            return self._rows.file.events
         return len(self.events)
 
     def __iter__(self) -> Iterator[Event]:
@@ -80,8 +187,9 @@ class History:
         One of the operations. Of a history from a file it is made at each call, and not kept.
 
         Args:
-            in_detail: With its node, its error and the completion of a crashed operation. Of a file
-                they are made for all operations at the first call, which takes time.
+            in_detail: With its node, its error and the completion of a crashed operation, and what
+                came with a failed one. Of a file they are made for all operations at the first
+                call, which takes time.
 
         Raises:
             MalformedHistory: As `operations`.
@@ -130,8 +238,8 @@ class History:
     @property
     def duration_ns(self) -> int:
         """The time of the last event; 0 for an empty history."""
-        if self._rows is not None and self._rows.last_time_ns is not None:
-            return self._rows.last_time_ns
+        if self._rows is not None and self._rows.file is not None:
+            return self._rows.file.last_time
         return self.events[-1].time if self.events else 0
 
     @cached_property
@@ -149,3 +257,223 @@ def _in_order(operations: Iterable[Operation], others: Iterable[Event]) -> tuple
         if operation.completion is not None:
             events.append(operation.completion)
     return tuple(sorted(events, key=lambda event: event.index))
+
+
+def columns_of(operations: Iterable[Operation]) -> Columns:
+    """
+    Operations of clients, by invocation, as columns.
+
+    Raises:
+        OverflowError: When a process, an index or a time is too large for its column.
+    """
+    fs: dict[str, int] = {}
+    keys, values = _Interned(), _Interned()
+    columns: dict[str, list[int]] = {name: [] for name in TYPE_CODES}
+    appends = [column.append for column in columns.values()]
+    for operation in operations:
+        for append, number in zip(appends, _row(operation, fs, keys, values), strict=True):
+            append(number)
+    return Columns.of(columns, fs=tuple(fs), keys=keys.values, values=tuple(values.values))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """
+    Operations of a file, as a history needs them: all of them, or those at some positions.
+
+    `whole` are the columns of the whole file, and `positions` are rising positions in them. `file`
+    is None for a part of a file, which has no events of nemeses.
+    """
+
+    whole: Columns
+    details: Callable[[], Details | None]
+    positions: Sequence[int]
+    file: load.Loaded | None = None
+
+    @classmethod
+    def of(cls, loaded: load.Loaded) -> Rows:
+        """A whole file."""
+        return cls(loaded.columns, cache(loaded.details), range(len(loaded.columns)), loaded)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The columns of these operations alone; ids stay what they are."""
+        if len(self.positions) == len(self.whole):
+            return self.whole
+        return self.whole.chosen(self.positions)
+
+    @classmethod
+    def of_columns(cls, columns: Columns) -> Rows:
+        """Columns that came from no file: there are no details."""
+        return cls(columns, lambda: None, range(len(columns)))
+
+    def operation(self, position: int, *, in_detail: bool) -> Operation:
+        """As `History.operation`."""
+        details = self.details() if in_detail else None
+        at = self.positions[position]
+        row = tuple(getattr(self.whole, name)[at] for name in TYPE_CODES)
+        return _operation(self.whole, self.whole.values, details, at, row)
+
+    def operations(self) -> Iterator[Operation]:
+        """All of these operations, each made when it is reached."""
+        rows = zip(*(getattr(self.columns, name) for name in TYPE_CODES), strict=True)
+        details, values = self.details(), self.whole.values
+        if len(self) == len(self.whole):
+            values = list(values)  # Each is needed: decode it once.
+        for at, row in zip(self.positions, rows, strict=True):
+            yield _operation(self.whole, values, details, at, row)
+
+    def by_key(self) -> dict[Key | None, Rows]:
+        """The operations of each key, in order of first use."""
+        found: dict[int, array[int]] = {}
+        for at in self.positions:
+            key = self.whole.key[at]
+            if key not in found:
+                found[key] = array("i")
+            found[key].append(at)
+        return {
+            self.whole.keys[key]: Rows(self.whole, self.details, positions)
+            for key, positions in found.items()
+        }
+
+    def nemesis_events(self) -> Iterator[Event]:
+        """The events of nemeses, in order."""
+        for event in self.file.nemesis_events() if self.file is not None else ():
+            fields = {name: getattr(event, name) for name in Event.__struct_fields__}
+            yield Event(**fields | {"type": _EVENT_TYPES[event.type]})
+
+
+def _operation(
+    columns: Columns,
+    values: Sequence[Any],
+    details: Details | None,
+    at: int,
+    row: tuple[int, ...],
+) -> Operation:
+    """The operation at a position, whose integers stand in the order of TYPE_CODES."""
+    kind, process, f_id, key_id, value_in, value_out, _, _, inv, ret, inv_time, ret_time = row
+    f, key = columns.fs[f_id], columns.keys[key_id]
+    value, node, error, detail = values[value_in], None, None, None
+    if details is not None:
+        node = details.nodes[details.node[at]]
+        detail = details.completions.get(at)
+        if at in details.invocations:
+            error = values[details.invocations[at].error]
+    invocation = Event(inv, inv_time, process, Type.INVOKE, f, value, key, node, error)
+    if detail is not None:
+        index, answer, node = detail.event, values[detail.value], detail.node
+        key, error = values[detail.key], values[detail.error]
+    elif ret == NONE:
+        return Operation(invocation)
+    else:
+        index, answer, error = ret, value if value_out == NONE else values[value_out], None
+    completion = Event(index, ret_time, process, _NAMES[kind], f, answer, key, node, error)
+    return Operation(invocation, completion)
+
+
+class _Interned:
+    """
+    Values by id in order of first use; None is 0.
+
+    They are interned by type and value, as `freeze` distinguishes them, so that two values are
+    equal exactly when their ids are. Source: `native/columns/columns.h`.
+    """
+
+    def __init__(self) -> None:
+        self.values: list[Any] = [None]
+        self._ids: dict[Hashable, int] = {None: 0}
+
+    def id_of(self, value: Any) -> int:
+        found = self._ids.setdefault(freeze(value), len(self.values))
+        if found == len(self.values):
+            self.values.append(value)
+        return found
+
+
+def _row(
+    operation: Operation, fs: dict[str, int], keys: _Interned, values: _Interned
+) -> Sequence[int]:
+    """The integers of one operation, in the order of TYPE_CODES."""
+    invocation, completion = operation.invocation, operation.completion
+    assert isinstance(invocation.process, int)
+    value_in = values.id_of(invocation.value)
+    a, b = value_in, NONE
+    if invocation.f == CAS and isinstance(invocation.value, list) and len(invocation.value) == 2:
+        a, b = (values.id_of(part) for part in invocation.value)
+    is_ok = operation.type is Type.OK
+    has_ret = completion is not None and operation.type is not Type.INFO
+    return (
+        _TYPES[operation.type],
+        invocation.process,
+        fs.setdefault(invocation.f, len(fs)),
+        keys.id_of(invocation.key),
+        value_in,
+        values.id_of(operation.value) if is_ok else NONE,
+        a,
+        b,
+        invocation.index,
+        completion.index if completion is not None and has_ret else NONE,
+        invocation.time,
+        completion.time if completion is not None else 0,
+    )
+
+
+def pair(events: Iterable[Event]) -> list[Operation]:
+    """
+    Match each invocation of a client with the next event of its process.
+
+    Raises:
+        MalformedHistory: When a process has two open operations, completes what it never
+            invoked, or goes on after an info.
+    """
+    completions: dict[int, Event] = {}
+    open_invocations: dict[Process, Event] = {}
+    ended: set[Process] = set()
+    invocations: list[Event] = []
+    for event in events:
+        process = event.process
+        invocation = open_invocations.pop(process, None)
+        if event.type is Type.INVOKE:
+            if invocation is not None:
+                raise MalformedHistory(
+                    f"process {process} already has an open operation", event.index
+                )
+            if process in ended:
+                raise MalformedHistory(f"process {process} goes on after an info", event.index)
+            open_invocations[process] = event
+            invocations.append(event)
+            continue
+        if invocation is None:
+            raise MalformedHistory(
+                f"process {process} completes what it never invoked", event.index
+            )
+        if invocation.f != event.f:
+            raise MalformedHistory(
+                f"process {process} invoked '{invocation.f}', completed '{event.f}'", event.index
+            )
+        completions[invocation.index] = event
+        if event.type is Type.INFO:
+            ended.add(process)
+    return [Operation(invocation, completions.get(invocation.index)) for invocation in invocations]
+
+
+def pair_faults(events: Iterable[Event]) -> list[Operation]:
+    """
+    Match each event of a nemesis with the next of the same process and `f`.
+
+    Elsewhere both may be info, and one may stand alone: it is an operation without a completion.
+    """
+    first: dict[Process, int] = {}
+    pairs: list[Operation] = []
+    for event in events:
+        begun = first.pop(event.process, None)
+        is_end = event.type is not Type.INVOKE
+        if begun is not None and is_end and pairs[begun].f == event.f:
+            pairs[begun] = Operation(pairs[begun].invocation, event)
+        else:
+            first[event.process] = len(pairs)
+            pairs.append(Operation(event, None))
+    return pairs

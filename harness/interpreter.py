@@ -31,6 +31,8 @@ from dataclasses import InitVar, dataclass, field
 from random import Random
 from typing import Any, TypeAlias
 
+import msgspec
+
 from dissever.harness.calls import CLOSE_LIMIT_S, close, completion_of, pass_on_cancellation, reason
 from dissever.harness.client import Client, Completion, Invocation, Nemesis
 from dissever.harness.clock import clock_ns
@@ -334,8 +336,11 @@ class _Interpreter:
             self._complete(bit, number, step, completion)
 
     async def _sleep(self, bit: int, step: Sleep) -> None:
+        """It leaves no event."""
         await asyncio.sleep(step.duration_ns / 1e9)
-        self._rest(bit)
+        self._slots[bit].step = None
+        self._context = self._context.freed(bit, self._now())
+        self._ask_for_dispatch()
 
     # Taking: completions, and what is past its time.
 
@@ -375,12 +380,6 @@ class _Interpreter:
             context = context.renewed(bit)
             slot.client = None
         self._context = context
-        self._ask_for_dispatch()
-
-    def _rest(self, bit: int) -> None:
-        """A sleep is over; it leaves no event."""
-        self._slots[bit].step = None
-        self._context = self._context.freed(bit, self._now())
         self._ask_for_dispatch()
 
     def _watch(self, bit: int, mark: int, deadline_ns: int) -> None:
@@ -470,14 +469,5 @@ async def _undisturbed(work: Coroutine[Any, Any, None]) -> None:
 
 def _unrecordable(event: Event, error: NotJson) -> Event:
     """What a client answered is no JSON value: nobody can know what it meant, so it is info."""
-    return Event(
-        event.index,
-        event.time,
-        event.process,
-        Type.INFO,
-        event.f,
-        None,
-        event.key,
-        event.node,
-        ["not-json", f"{error}: {event.value!a}"[:500]],
-    )
+    why = ["not-json", f"{error}: {event.value!a}"[:500]]
+    return msgspec.structs.replace(event, type=Type.INFO, value=None, error=why)

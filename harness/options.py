@@ -12,8 +12,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Option", "OptionValue", "checked_options", "unknown"]
-
 OptionValue: TypeAlias = str | int | None
 
 

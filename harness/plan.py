@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from random import Random
 
 import msgspec
 
-from dissever.harness.actions import Action
+from dissever.harness.cluster import PLAIN, Hosts
 from dissever.harness.cluster.backends import NAMESPACES, Backend
-from dissever.harness.cluster.hosts import PLAIN, Hosts
 from dissever.harness.options import OptionValue
+from dissever.harness.vocabulary import Action
 
 DISK_MB = 64
 """Small enough to be filled quickly, and large enough for eight segments of dqlite's log."""
@@ -79,6 +80,11 @@ class Outcome(msgspec.Struct, frozen=True):
     """How an execution ended. `interruption` says why it ended early, and is empty otherwise."""
 
     interruption: str = ""
+
+
+def stream(seed: int, name: str) -> Random:
+    """Random numbers for one purpose, by name; drawing them does not shift those for others."""
+    return Random(f"{seed}/{name}")
 
 
 def host_versions() -> dict[str, str]:

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from dissever.harness.columns import Rows
-from dissever.harness.history import History, MalformedHistory
+from dissever.harness.history import History, MalformedHistory, Rows
 from dissever.native.load import LoadError, load
 
 

@@ -11,13 +11,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from dissever.harness import recovery_names as names
+from dissever.harness import vocabulary as names
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Processes
 from dissever.harness.missing import Missing
 from dissever.harness.system import Deployment, Replicas
-
-__all__ = ["Recovery"]
 
 LIMIT_S = 30.0
 COMPARE_LIMIT_S = 15.0

@@ -122,7 +122,6 @@ class Checker(Protocol):
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Judge the history. Raises only on a bug of its own."""
-        ...
 
 
 def merge(results: Iterable[Result]) -> Results:

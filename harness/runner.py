@@ -24,11 +24,10 @@ from dissever.harness.cluster import Cluster, Processes
 from dissever.harness.history import Event
 from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
-from dissever.harness.plan import Outcome, Plan
+from dissever.harness.plan import Outcome, Plan, stream
 from dissever.harness.recovery import Recovery
-from dissever.harness.recovery_names import RECOVERY
-from dissever.harness.streams import stream
 from dissever.harness.system import Deployment, System
+from dissever.harness.vocabulary import RECOVERY
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +47,9 @@ class Observer(Protocol):
 
     def phase(self, name: str) -> None:
         """A new phase begins."""
-        ...
 
     def event(self, event: Event) -> None:
         """Something was recorded."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,12 +67,7 @@ def write_plan(run: Path, plan: Plan) -> None:
 
 
 def read_plan(run: Path) -> Plan:
-    """
-    Read what was to happen.
-
-    Raises:
-        msgspec.ValidationError: When the file holds something else; the message says where.
-    """
+    """Raises msgspec.ValidationError when the file holds something else; it says where."""
     return msgspec.json.decode((run / PLAN).read_bytes(), type=Plan)
 
 
@@ -82,13 +77,7 @@ def write_results(run: Path, results: Results) -> None:
 
 
 def read_results(run: Path) -> Results:
-    """
-    Read what was judged.
-
-    Raises:
-        FileNotFoundError: When the run was never judged.
-        msgspec.ValidationError: When the file holds something else; the message says where.
-    """
+    """As `read_plan`; FileNotFoundError when the run was never judged."""
     return msgspec.json.decode((run / RESULTS).read_bytes(), type=Results)
 
 

@@ -46,35 +46,27 @@ class Members(Protocol):
 
     async def leader(self) -> str | None:
         """Who leads, as most say; None when nobody does."""
-        ...
 
     async def roles(self) -> Mapping[str, Role]:
         """Node -> its role, for those that are members."""
-        ...
 
     async def remove(self, node: str) -> None:
         """Take a node out. Does nothing when it is no member."""
-        ...
 
     async def add(self, node: str, role: Role) -> None:
         """Take in a node that runs and holds nothing."""
-        ...
 
     async def assign(self, node: str, role: Role) -> None:
         """Give a member another role."""
-        ...
 
     async def transfer(self, node: str) -> None:
         """Ask the leader to hand over to a node; whether it does is for the caller to see."""
-        ...
 
     async def wipe(self, node: str) -> None:
         """Remove all data of a node that does not run."""
-        ...
 
     async def start(self, node: str) -> None:
         """Start a node that was wiped."""
-        ...
 
 
 class Builds(Protocol):
@@ -83,15 +75,12 @@ class Builds(Protocol):
     @property
     def newer(self) -> str | None:
         """The build that nodes can be upgraded to; None when there is none."""
-        ...
 
     def of(self, node: str) -> str:
         """The build that a node runs, or ran before it ended."""
-        ...
 
     async def upgrade(self, node: str) -> None:
         """Start a node that does not run, with the newer build and the data that it holds."""
-        ...
 
     async def running(self, node: str) -> Mapping[str, Any]:
         """
@@ -99,7 +88,6 @@ class Builds(Protocol):
 
         Empty when that cannot be seen.
         """
-        ...
 
 
 class Deployment(Protocol):
@@ -108,40 +96,23 @@ class Deployment(Protocol):
 
     What only some systems offer are abilities: `Ports`, `Primaries`, `Membership`, `Upgrades`,
     `Snapshots`, `Replicas`. A deployment has one by having its methods.
+
+    Those that wait return what was seen, as JSON values, and raise TimeoutError when it does not
+    come in time; the message says what is missing.
     """
 
     @property
     def cluster(self) -> Cluster:
         """The hosts that it runs on."""
-        ...
 
     async def answers(self, node: str) -> bool:
         """Whether the node's process answers a request now; takes a second at most."""
-        ...
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
-        """
-        Wait until every node answers and agrees who leads.
-
-        Returns:
-            What was seen, as JSON values.
-
-        Raises:
-            TimeoutError: When it is not so in time; the message says what is missing.
-        """
-        ...
+        """Wait until every node answers and agrees who leads."""
 
     async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
-        """
-        Wait until a write by way of these nodes is acknowledged, whatever the others do.
-
-        Returns:
-            What was seen, as JSON values.
-
-        Raises:
-            TimeoutError: When none is in time; the message says what is missing.
-        """
-        ...
+        """Wait until a write by way of these nodes is acknowledged, whatever the others do."""
 
     async def open_store(self, store: str, node: str) -> Any:
         """
@@ -153,7 +124,6 @@ class Deployment(Protocol):
         Raises:
             Exception: Anything, when the node cannot serve it: nothing was sent then.
         """
-        ...
 
 
 @runtime_checkable
@@ -163,12 +133,10 @@ class Ports(Protocol):
     @property
     def peer_ports(self) -> tuple[int, ...]:
         """Where nodes listen for each other."""
-        ...
 
     @property
     def client_ports(self) -> tuple[int, ...]:
         """Where nodes listen for clients."""
-        ...
 
 
 @runtime_checkable
@@ -177,7 +145,6 @@ class Primaries(Protocol):
 
     async def primaries(self) -> tuple[str, ...]:
         """The names of the nodes that claim to lead now, best effort, in order of the nodes."""
-        ...
 
 
 @runtime_checkable
@@ -187,7 +154,6 @@ class Membership(Protocol):
     @property
     def members(self) -> Members:
         """How they change."""
-        ...
 
 
 @runtime_checkable
@@ -197,7 +163,6 @@ class Upgrades(Protocol):
     @property
     def builds(self) -> Builds:
         """Which build each node runs."""
-        ...
 
 
 @runtime_checkable
@@ -206,7 +171,6 @@ class Snapshots(Protocol):
 
     async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
         """Node -> the snapshots that it holds."""
-        ...
 
 
 @runtime_checkable
@@ -219,7 +183,6 @@ class Replicas(Protocol):
 
         Two nodes with the same digest hold the same.
         """
-        ...
 
 
 class System(Protocol):
@@ -246,25 +209,20 @@ class System(Protocol):
         Raises:
             ValueError: With what was expected, and what came.
         """
-        ...
 
     def voters(self, options: Options) -> tuple[str, ...]:
         """The nodes whose majority decides when a run begins: most often all."""
-        ...
 
     def probe(self, options: Options | None = None) -> Missing | None:
         """Why it cannot run on this machine as the options say, or None; None: as by default."""
-        ...
 
     def versions(self, options: Options | None = None) -> dict[str, str]:
         """The versions of what runs, by name, where `probe` finds nothing missing."""
-        ...
 
     def deploy(
         self, options: Options, directory: Path, rng: Random
     ) -> AbstractAsyncContextManager[Deployment]:
         """Start every node and wait until they form one cluster; end everything on exit."""
-        ...
 
 
 def checked(options: Options, system: System) -> Options:

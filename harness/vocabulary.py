@@ -1,10 +1,14 @@
 """
-What operations of a nemesis are for, read from their names: for histories without declared actions.
+What operations of a nemesis are for: declared by a plan, or read from their names elsewhere.
 
-A name is a verb, alone or joined to what it strikes: `kill`, `start-partition`, `partition-stop`.
-Verbs come in families that inject and heal the same kind of fault. A verb of several families is
-read by what else the nemesis does to the same thing: `start` heals where `kill` occurs, and injects
-where `stop` does. Names that are not listed start and end nothing.
+The operations of `recovery` at the end of a run are no faults: they ask whether the system has come
+back. `recovery.py` carries them out, and the checker `liveness` judges what they saw.
+
+In a history without declared actions the names say it. A name is a verb, alone or joined to what it
+strikes: `kill`, `start-partition`, `partition-stop`. Verbs come in families that inject and heal
+the same kind of fault. A verb of several families is read by what else the nemesis does to the same
+thing: `start` heals where `kill` occurs, and injects where `stop` does. Names that are not listed
+start and end nothing.
 
 Source: `:f` in Jepsen's `nemesis.clj`, `nemesis/combined.clj`, `nemesis/time.clj`, and its tests.
 """
@@ -14,9 +18,69 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, TypeAlias
 
-from dissever.harness.actions import Action, Effect, Role
+import msgspec
+
+
+class Role(StrEnum):
+    """What an operation of a nemesis is for."""
+
+    INJECT = "inject"
+    CONTINUE = "continue"
+    """A later step of a fault that is in force, such as to wake a leader that was paused."""
+
+    HEAL = "heal"
+    RECOVER = "recover"
+    """It breaks nothing: it asks whether the system has come back."""
+
+
+class Effect(StrEnum):
+    """What becomes of the process of each node that an operation names as its target."""
+
+    KILLED = "killed"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    STARTED = "started"
+    RESUMED = "resumed"
+
+
+class Action(msgspec.Struct, frozen=True):
+    """One operation of a nemesis: its role, and its effect on nodes, None where it has none."""
+
+    role: Role
+    effect: Effect | None = None
+
+
+Actions: TypeAlias = Mapping[str, Mapping[str, Action]]
+"""Process of a nemesis -> its operations by `f`, in the order in which they come."""
+
+RECOVERY: Final = "recovery"
+"""The process of these operations."""
+
+PROGRESS: Final = "await-progress"
+READY: Final = "await-ready"
+RESTART: Final = "restart-all"
+COMPARE: Final = "compare-replicas"
+RESTART_AGAIN: Final = "restart-to-compare"
+COMPARE_AGAIN: Final = "compare-after-restart"
+
+ANOMALIES: Final = {
+    PROGRESS: "no-progress",
+    READY: "no-recovery",
+    RESTART: "no-recovery-after-restart",
+    COMPARE: "diverged",
+    RESTART_AGAIN: "no-recovery-after-restart",
+    COMPARE_AGAIN: "diverged-for-good",
+}
+"""Operation -> the anomaly when what it waits for does not come, in the order of a run."""
+
+MAJORITY_ONLY: Final = "majority-only"
+"""
+The process that keeps a minority cut off while `await-progress` looks at the majority. It injects
+and heals like a fault, but belongs to the end of a run: no plan asks for it.
+"""
 
 JEPSEN: Final = "nemesis"
 """The process of all faults in Jepsen's histories: only names of operations distinguish them."""

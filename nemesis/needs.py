@@ -18,7 +18,7 @@ from enum import StrEnum
 from functools import cache, partial
 from typing import Any, Final
 
-from dissever.harness.cluster import Hosts, backends, cgroups, clock, faultfs
+from dissever.harness.cluster import Hosts, backends, clock, faultfs, trial
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.missing import Missing
 from dissever.nemesis.toxiproxy import server
@@ -118,6 +118,14 @@ _NOT_OFFERED: Mapping[Offer, str] = {
 
 
 LIMIT_S: Final = 20.0
+
+
+def _cgroups(backend: Backend) -> Missing | None:
+    if backend is Backend.CONTAINERS:
+        from dissever.harness.cluster import limits  # Needs the Docker SDK.
+
+        return limits.missing()
+    return trial.missing_limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +232,7 @@ def _in_container(script: str) -> tuple[int, str]:
 
 
 _TRIALS: Mapping[Need, Callable[[Backend], Missing | None]] = {
-    Need.CGROUPS: lambda backend: (
-        backends.missing_limits() if backend is Backend.CONTAINERS else cgroups.probe()
-    ),
+    Need.CGROUPS: _cgroups,
     Need.TOXIPROXY: lambda _: found if isinstance(found := server.find(), Missing) else None,
     # The images of containers have it.
     Need.CLOCKS: lambda backend: clock.missing() if backend is Backend.NAMESPACES else None,

@@ -11,7 +11,6 @@ Source: Jepsen, `tests/linearizable_register.clj`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import count
 from typing import Any, Protocol
 
@@ -34,7 +33,6 @@ from dissever.harness.generator.core import place
 from dissever.harness.history import Event, Key, Type
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
-from dissever.harness.results import Checker
 from dissever.workloads.workload import Workload
 
 OPERATIONS_PER_KEY = 500
@@ -49,19 +47,15 @@ class Registers(Protocol):
 
     async def read(self, key: int) -> int | None:
         """The value, None if it was never written."""
-        ...
 
     async def write(self, key: int, value: int) -> None:
         """Set the value."""
-        ...
 
     async def compare_and_set(self, key: int, old: int, new: int) -> bool:
         """Set the value if it is the old one; whether it was."""
-        ...
 
     async def close(self) -> None:
         """Let go of connections."""
-        ...
 
 
 class RegisterClient:
@@ -99,7 +93,8 @@ class Changes(msgspec.Struct, frozen=True):
     def next(self, context: Context) -> Answer:
         new = context.rng.randrange(self.values) if self.values else self.next_value
         rest = Changes(self.values, self.next_value + 1, self.last_seen)
-        if self._may_compare and context.rng.random() < CAS_SHARE:
+        may_compare = self.values or self.last_seen is not None
+        if may_compare and context.rng.random() < CAS_SHARE:
             old = context.rng.randrange(self.values) if self.values else self.last_seen
             return place(Invocation("cas", [old, new]), context), rest
         return place(Invocation("write", new), context), rest
@@ -109,10 +104,6 @@ class Changes(msgspec.Struct, frozen=True):
             return self
         seen = event.value[1] if event.f == "cas" else event.value
         return self if seen == self.last_seen else Changes(self.values, self.next_value, seen)
-
-    @property
-    def _may_compare(self) -> bool:
-        return bool(self.values) or self.last_seen is not None
 
 
 def operations(options: Options) -> Generator:
@@ -137,18 +128,13 @@ def final(options: Options, keys: tuple[Key, ...]) -> Any:
     return generator(Invocation("read", key=key) for key in keys)
 
 
-def checkers(options: Options) -> Mapping[str, Checker]:
-    """Each key on its own must be a linearizable register."""
-    return {"linearizable": Linearizable(CAS_REGISTER)}
-
-
 WORKLOAD = Workload(
     description="many registers: read, write, compare-and-set; is each one linearizable?",
     store="registers",
     operations=operations,
     final=final,
     client=RegisterClient,
-    checkers=checkers,
+    checkers=lambda _: {"linearizable": Linearizable(CAS_REGISTER)},  # Each key on its own.
     options={
         "values": Option(
             "how many different values are written; 0: every value is unique, and checks are fast",

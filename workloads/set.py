@@ -6,15 +6,14 @@ Source: Jepsen, `checker.clj`, `set`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from itertools import count
 from typing import Any, Protocol
 
 from dissever.checkers.set import GrowOnlySet
 from dissever.harness.client import Completion, Invocation, NotApplied
-from dissever.harness.generator import each_thread, generator, limit, mix, repeat, until_ok
+from dissever.harness.generator import each_thread, limit, mix, repeat, until_ok
 from dissever.harness.history import Key
 from dissever.harness.plan import Options
-from dissever.harness.results import Checker
 from dissever.workloads.workload import Workload
 
 READ_SHARE = 0.02
@@ -28,15 +27,12 @@ class Elements(Protocol):
 
     async def add(self, element: int) -> None:
         """Add an element that was never added before."""
-        ...
 
     async def read(self) -> list[int]:
         """Every element, as often as it is there."""
-        ...
 
     async def close(self) -> None:
         """Let go of connections."""
-        ...
 
 
 class SetClient:
@@ -60,27 +56,13 @@ class SetClient:
 
 def operations(options: Options) -> Any:
     """Adds of 0, 1, 2, … and now and then a read."""
-    return mix(_adds(), repeat(Invocation("read")), weights=(1 - READ_SHARE, READ_SHARE))
+    adds = (Invocation("add", element) for element in count())
+    return mix(adds, repeat(Invocation("read")), weights=(1 - READ_SHARE, READ_SHARE))
 
 
 def final(options: Options, keys: tuple[Key, ...]) -> Any:
     """Every worker reads until it is answered, so every node is read."""
     return each_thread(until_ok(limit(FINAL_TRIES, repeat(Invocation("read")))))
-
-
-def checkers(options: Options) -> Mapping[str, Checker]:
-    """Nothing acknowledged is lost, nothing appears that was refused or never tried."""
-    return {"set": GrowOnlySet()}
-
-
-def _adds() -> Any:
-    def elements() -> Any:
-        element = 0
-        while True:
-            yield Invocation("add", element)
-            element += 1
-
-    return generator(elements())
 
 
 WORKLOAD = Workload(
@@ -89,5 +71,5 @@ WORKLOAD = Workload(
     operations=operations,
     final=final,
     client=SetClient,
-    checkers=checkers,
+    checkers=lambda _: {"set": GrowOnlySet()},
 )

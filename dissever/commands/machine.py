@@ -134,8 +134,9 @@ def heal() -> int:
     """
     if (missing := backends.probe(Backend.CONTAINERS)) is not None:
         raise click.ClickException(f"{missing.reason}; {missing.remedy}")
-    removed = backends.heal()
-    click.echo("\n".join(removed) or "nothing was left behind")
+    from dissever.harness.cluster import engine  # Needs the Docker SDK.
+
+    click.echo("\n".join(engine.heal()) or "nothing was left behind")
     return 0
 
 

@@ -12,35 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
-from dissever.harness.cluster.hosts import PLAIN, Disk, Hosts, NodeClock
+import msgspec
 
 if TYPE_CHECKING:
     from dissever.harness.cluster.backends import Backend  # It imports the abilities.
-
-__all__ = [
-    "PLAIN",
-    "Clocks",
-    "Cluster",
-    "ClusterLost",
-    "Command",
-    "Disk",
-    "Disks",
-    "Exit",
-    "Grudge",
-    "HostCommands",
-    "Hosts",
-    "Links",
-    "NodeClock",
-    "NodeState",
-    "NodeStatus",
-    "Processes",
-    "Program",
-    "Reachability",
-    "ResourceLimits",
-    "Sockets",
-]
 
 Grudge: TypeAlias = Mapping[str, frozenset[str]]
 """Node -> the nodes whose packets it drops."""
@@ -50,6 +27,68 @@ Reachability: TypeAlias = Mapping[tuple[str, str], bool]
 (source, destination) -> whether packets of the source arrive at the destination's host, in this
 direction alone. Only pairs that were probed.
 """
+
+
+SYN_RETRIES: Final = 1
+"""For connections through proxies: one that is not answered fails after 3 s."""
+
+
+class Hosts(msgspec.Struct, frozen=True):
+    """
+    The plain case: data in a folder of the machine's disk, and the machine's clocks.
+
+    `disk_mb`: each node has a disk of its own of that size (MiB); None: it uses the machine's.
+    `faulty_disks`: calls on a node's data can be made to fail, by faultfs. `own_clocks`: each node
+    has a wall clock that can be set, by libfaketime; `own_monotonic`: its monotonic clock as well.
+    `changes_network`: faults change the network of hosts, which takes rights over it. `proxies`:
+    connections go through proxies, and must not wait for long.
+    """
+
+    disk_mb: int | None = None
+    faulty_disks: bool = False
+    own_clocks: bool = False
+    own_monotonic: bool = False
+    changes_network: bool = True
+    proxies: bool = False
+
+    def __or__(self, other: Hosts) -> Hosts:
+        """What both need."""
+        return Hosts(
+            max((mb for mb in (self.disk_mb, other.disk_mb) if mb is not None), default=None),
+            self.faulty_disks or other.faulty_disks,
+            self.own_clocks or other.own_clocks,
+            self.own_monotonic or other.own_monotonic,
+            self.changes_network or other.changes_network,
+            self.proxies or other.proxies,
+        )
+
+
+PLAIN = Hosts()
+
+
+class Disk(msgspec.Struct, frozen=True):
+    """
+    Where a node keeps its data, as processes on its host see it.
+
+    `size_mb`: the size of a disk of its own; None: it shares the machine's. `ask`: the command that
+    sends requests to the faultfs over the data; empty without one.
+    """
+
+    path: str
+    size_mb: int | None = None
+    ask: tuple[str, ...] = ()
+
+
+class NodeClock(msgspec.Struct, frozen=True):
+    """
+    A clock that can be set while its node runs.
+
+    `file`, as processes on the host see it, holds the offset; `environment` is what puts a process
+    under that clock.
+    """
+
+    file: str
+    environment: dict[str, str]
 
 
 class ClusterLost(OSError):
@@ -131,24 +170,19 @@ class Cluster(Protocol):
     @property
     def backend(self) -> Backend:
         """What its hosts are."""
-        ...
 
     @property
     def nodes(self) -> tuple[str, ...]:
         """The names of the nodes, in order."""
-        ...
 
     def address(self, node: str) -> str:
         """The IP address of a node."""
-        ...
 
     def directory(self, node: str) -> Path:
         """The node's folder on the harness's side: `data/` and its logs are in it."""
-        ...
 
     async def close(self) -> None:
         """End every process, and remove every interface and rule."""
-        ...
 
 
 @runtime_checkable
@@ -158,7 +192,6 @@ class Processes(Protocol):
     @property
     def exits(self) -> tuple[Exit, ...]:
         """Every end of a node's main process so far, in order."""
-        ...
 
     async def start(self, node: str, program: Program | None = None) -> NodeStatus:
         """
@@ -166,28 +199,23 @@ class Processes(Protocol):
 
         Raises:
             ValueError: Without a program, when it never had one.
+            OSError: When the program cannot be executed, with the reason.
         """
-        ...
 
     async def stop(self, node: str, timeout_s: float) -> NodeStatus:
-        """Ask the process to end (SIGTERM), and kill it when the time is up."""
-        ...
+        """SIGTERM to the process's group; SIGKILL to all of the node's when the time is up."""
 
     async def kill(self, node: str) -> NodeStatus:
         """SIGKILL every process of the node, and wait until they are gone."""
-        ...
 
     async def pause(self, node: str) -> NodeStatus:
         """SIGSTOP every process of the node, and wait until each of their threads stands still."""
-        ...
 
     async def resume(self, node: str) -> NodeStatus:
         """SIGCONT every process of the node, and wait until no thread stands still."""
-        ...
 
     async def status(self, node: str) -> NodeStatus:
         """What the kernel says of the node's process now."""
-        ...
 
 
 @runtime_checkable
@@ -195,12 +223,16 @@ class Links(Protocol):
     """Packets between nodes can be dropped, in each direction on its own."""
 
     async def drop(self, grudge: Grudge) -> None:
-        """Replace all cuts by these: each node drops every packet from those it names."""
-        ...
+        """
+        Replace all cuts by these: each node drops every packet from those it names.
+
+        Raises:
+            ValueError: When a node is unknown, or named as the one it drops packets from.
+            OSError: When they cannot be; which nodes are cut is then unknown.
+        """
 
     async def dropped(self) -> Mapping[tuple[str, str], int]:
         """(source, destination) -> packets dropped since the last `drop`, for each pair it cuts."""
-        ...
 
     async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
         """
@@ -209,7 +241,6 @@ class Links(Protocol):
 
         It returns once all have arrived, so `timeout_s` is spent only on pairs that are cut.
         """
-        ...
 
 
 @runtime_checkable
@@ -218,60 +249,44 @@ class Sockets(Protocol):
 
     async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
         """
-        A connected, non-blocking TCP socket from the harness to a node; the caller closes it.
+        A connected, non-blocking TCP socket (no delay) to a node; the caller closes it.
+
+        Cuts between nodes do not touch it. A paused process's kernel still accepts.
 
         Raises:
-            OSError: When the node refuses or does not answer in time.
+            OSError: ConnectionRefusedError, or TimeoutError when there is no answer in time.
         """
-        ...
 
 
 @runtime_checkable
 class HostCommands(Protocol):
-    """Programs that are not the node's own can be run on its host."""
+    """
+    Programs that are not the node's own can be run on its host.
+
+    They are no processes of the node's: `kill` and `pause` leave them alone.
+
+    Raises, from every method: OSError, when it cannot be done.
+    """
 
     @property
     def python(self) -> str:
         """A Python interpreter on its hosts, for scripts run by `command`."""
-        ...
 
     async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
-        """
-        Run a short command on a node's host, for faults such as `tc`.
-
-        It is no process of the node's: `kill` and `pause` leave it alone.
-
-        Raises:
-            OSError: When it cannot be executed.
-        """
-        ...
+        """Run a short command on a node's host, for faults such as `tc`."""
 
     async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
         """
         Start a helper on a node's host that runs until the cluster ends, such as a proxy.
 
-        It is no process of the node's: `kill` and `pause` leave it alone. Its output is appended to
-        `<name>.log` in the node's folder.
+        Its output is appended to `<name>.log` in the node's folder.
 
         Returns:
             Its PID as the harness sees it.
-
-        Raises:
-            OSError: When it cannot be executed.
         """
-        ...
 
     async def carry(self, node: str, path: Path) -> str:
-        """
-        Put a file of the harness's machine, such as a program, on a node's host.
-
-        Returns:
-            Its path there, for `command` and `spawn`.
-
-        Raises:
-            OSError: When it cannot be.
-        """
-        ...
+        """Put a file of ours, such as a program, on a node's host; its path there."""
 
 
 @runtime_checkable
@@ -288,9 +303,8 @@ class ResourceLimits(Protocol):
             What the kernel says of it, as `readings` does.
 
         Raises:
-            OSError: When the machine does not let us.
+            OSError: When the machine does not let us, or lacks what that takes.
         """
-        ...
 
     async def readings(self, node: str) -> Mapping[str, Any]:
         """
@@ -300,11 +314,9 @@ class ResourceLimits(Protocol):
         which it was held back; for memory, `reached` counts how often the limit was met, and
         `oom_kills` the processes that were killed for it.
         """
-        ...
 
     async def lift(self, node: str) -> None:
         """Take a node's limits away."""
-        ...
 
 
 @runtime_checkable
@@ -313,7 +325,6 @@ class Disks(Protocol):
 
     def disk(self, node: str) -> Disk:
         """Where the node keeps its data."""
-        ...
 
 
 @runtime_checkable
@@ -322,4 +333,3 @@ class Clocks(Protocol):
 
     def clock(self, node: str) -> NodeClock | None:
         """The clock of the node's own, or None: it has the machine's."""
-        ...

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -19,19 +17,6 @@ from dissever.harness.cluster import (
     trial,
 )
 from dissever.harness.missing import Missing
-
-__all__ = [
-    "CONTAINERS",
-    "NAMESPACES",
-    "SIMULATED",
-    "Backend",
-    "engine_version",
-    "heal",
-    "images",
-    "missing_faulty_disks",
-    "missing_limits",
-    "probe",
-]
 
 
 class Backend(StrEnum):
@@ -79,19 +64,6 @@ def probe(backend: Backend) -> Missing | None:
     return None
 
 
-def missing_limits() -> Missing | None:
-    """
-    Why the engine cannot limit containers, or None. Blocks.
-
-    Raises:
-        OSError: When no engine answers.
-    """
-    from dissever.harness.cluster import engine, limits
-
-    with contextlib.closing(engine.connect()) as client:
-        return limits.missing(client)
-
-
 def missing_faulty_disks() -> Missing | None:
     """Why containers cannot have disks that are made to fail, or None. Blocks."""
     from dissever.harness.cluster import engine
@@ -100,38 +72,3 @@ def missing_faulty_disks() -> Missing | None:
         reason = "an engine elsewhere does not see a faultfs that is mounted here"
         return Missing(reason, "use namespaces, or an engine on this machine")
     return faultfs.missing_here()
-
-
-def engine_version() -> str:
-    """Which Docker engine answers. Blocks. Raises OSError when none does."""
-    from dissever.harness.cluster import engine
-
-    return engine.version()
-
-
-def heal() -> list[str]:
-    """
-    Remove the containers, networks and volumes of runs whose harness is gone. Blocks.
-
-    Returns:
-        The names of what was removed.
-
-    Raises:
-        OSError: When no engine answers.
-    """
-    from dissever.harness.cluster import engine
-
-    with contextlib.closing(engine.connect()) as client:
-        return engine.reap(client)
-
-
-def images(name: str) -> Mapping[str, Mapping[str, str]]:
-    """
-    Tag -> labels of the engine's images of that name. Blocks.
-
-    Raises:
-        OSError: When no engine answers.
-    """
-    from dissever.harness.cluster import engine
-
-    return engine.images(name)

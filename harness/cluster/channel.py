@@ -1,6 +1,8 @@
 """
 The harness's end of a keeper: starts it, sends requests, receives answers and events, sees it end.
 
+Requests to a keeper, or to the agent of a pod, overlap, and answers come in any order.
+
 The keeper is watched through a pidfd in the event loop, so that nothing here blocks or needs a
 thread, and is given a pidfd of the harness, so that it ends with the harness however that ends.
 """
@@ -9,19 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from dissever.harness.cluster import ClusterLost
-from dissever.harness.cluster.requests import Requests
-
-__all__ = ["MESSAGE_BYTES_MAX", "Channel", "start_keeper"]
 
 MESSAGE_BYTES_MAX = 1 << 20
 """No message of the keeper is longer. The kernel's limit for ours is about 200 KB."""
@@ -30,6 +30,10 @@ _KEEPER = Path(__file__).parent / "keeper" / "__main__.py"
 _DESCRIPTORS_MAX = 64
 _CLOSE_S = 10.0
 _REASON_CHARS_MAX = 2000
+
+
+_ANSWER_S: Final = 30.0
+"""Longer than anything takes there, apart from the time limit that a request names itself."""
 
 
 def start_keeper(log: IO[bytes]) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -52,6 +56,67 @@ def start_keeper(log: IO[bytes]) -> tuple[subprocess.Popen[bytes], socket.socket
         theirs.close()
         os.close(harness)
     return process, ours
+
+
+class Requests:
+    """
+    The requests that wait.
+
+    Args:
+        whom: Who answers, for messages.
+        send: Sends one request, encoded as JSON.
+    """
+
+    def __init__(self, whom: str, send: Callable[[bytes], Awaitable[None]]) -> None:
+        self._whom = whom
+        self._send = send
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+
+    async def ask(self, verb: str, **arguments: Any) -> Any:
+        """
+        Send a request, and wait for its result.
+
+        Raises:
+            ClusterLost: When there is no answer in time.
+            OSError: Of the class of the errno in the answer.
+        """
+        number = next(self._numbers)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        limit_s = _ANSWER_S + arguments.get("timeout_s", 0.0)
+        try:
+            async with asyncio.timeout(limit_s) as limit:
+                await self._send(json.dumps({"id": number, "verb": verb, **arguments}).encode())
+                return await answer
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise ClusterLost(f"{self._whom}: no {verb} within {limit_s:g} s") from error
+        finally:
+            self._waiting.pop(number, None)
+
+    def take(self, answer: dict[str, Any], extra: tuple[Any, ...] = ()) -> bool:
+        """
+        Give an answer to the one who waits for it; whether there was one.
+
+        Args:
+            extra: What came with the result; with it the result is a tuple of both.
+        """
+        future = self._waiting.get(answer["id"])
+        if future is None or future.done():
+            return False
+        if "error" in answer:
+            future.set_exception(OSError(*answer["error"]))
+        else:
+            future.set_result((answer["result"], *extra) if extra else answer["result"])
+        return True
+
+    def lose(self, error: ClusterLost) -> None:
+        """No answer will come any more."""
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(error)
 
 
 class Channel:
@@ -135,7 +200,8 @@ class Channel:
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
         if not self._requests.take(answer, (descriptors,)):
-            _close_all(descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
 
     def _lose(self) -> None:
         """The keeper has ended: whatever waits for it fails."""
@@ -154,8 +220,3 @@ class Channel:
             if said := self._log.read_text(errors="replace").strip():
                 return f"the keeper ended: {said[-_REASON_CHARS_MAX:]}"
         return f"the keeper ended with status {self._process.returncode}"
-
-
-def _close_all(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)

@@ -13,10 +13,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dissever.harness.cluster.hosts import NodeClock
+from dissever.harness.cluster import NodeClock
 from dissever.harness.missing import Missing
-
-__all__ = ["RIGHT", "library", "missing", "node_clock"]
 
 RIGHT = "+0\n"
 """What the file of a clock holds while the clock is right."""

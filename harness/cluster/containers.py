@@ -48,16 +48,11 @@ from dissever.harness.cluster import (
     reaper,
 )
 from dissever.harness.cluster.backends import CONTAINERS
-from dissever.harness.cluster.dials import connected, in_time
-from dissever.harness.cluster.engine import Engine, labels, probe, reap
+from dissever.harness.cluster.engine import Engine, labels, reap
 from dissever.harness.cluster.filters import Filters
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
-from dissever.harness.cluster.names import check_names
-from dissever.harness.cluster.pod import Pod
-from dissever.harness.cluster.recipe import FOLDER, Recipe, disk_options
-from dissever.harness.cluster.turns import Turns
-
-__all__ = ["ContainersCluster", "probe"]
+from dissever.harness.cluster.pod import FOLDER, Pod, Recipe
+from dissever.harness.cluster.roster import Roster, connected, in_time
 
 log = logging.getLogger(__name__)
 
@@ -73,29 +68,23 @@ _FAKETIME: Final = "/usr/$LIB/faketime/libfaketimeMT.so.1"
 
 
 class ContainersCluster:
-    """
-    A `Cluster` of containers; made by `open`, ended by `close` or the end of `async with`.
-
-    Counters of `dropped` live as long as the cuts: read them before the next `drop`.
-    """
+    """A `Cluster` of containers; made by `open`, ended by `close` or the end of `async with`."""
 
     backend: Final = CONTAINERS
     python: Final = "python3"
 
-    def __init__(self, nodes: Sequence[str], directory: Path, engine: Engine, hosts: Hosts) -> None:
+    def __init__(self, roster: Roster, directory: Path, engine: Engine, hosts: Hosts) -> None:
         """Of no use before `open`, which is what to call."""
+        self._roster = roster
+        self.nodes: Final = roster.nodes
         self._hosts = hosts
         self.run = secrets.token_hex(6)
         self._directory = directory.absolute()
         self._engine = engine
-        self._names = tuple(nodes)
         self._pods: dict[str, Pod] = {}
         self._mounted: list[faultfs.Mounted] = []
-        self._turns = Turns(nodes)
-        self._exits: list[Exit] = []
         self._tokens = itertools.count(1)
         self._reaper = reaper.start(self.run)
-        self._network: Any = None
         self._filters: Filters | None = None
         self._closing = asyncio.Lock()
         self._is_closed = False
@@ -118,9 +107,9 @@ class ContainersCluster:
             ClusterLost: When no engine answers.
             OSError: When the engine does not allow it, or lacks an image.
         """
-        check_names(nodes)
+        roster = Roster(nodes)
         engine = await asyncio.to_thread(Engine)
-        cluster = cls(nodes, directory, engine, hosts)
+        cluster = cls(roster, directory, engine, hosts)
         try:
             await cluster._open(ports)
         except BaseException:
@@ -135,24 +124,15 @@ class ContainersCluster:
         await self.close()
 
     @property
-    def nodes(self) -> tuple[str, ...]:
-        return self._names
-
-    @property
     def exits(self) -> tuple[Exit, ...]:
-        return tuple(self._exits)
+        return tuple(self._roster.exits)
 
     def address(self, node: str) -> str:
-        """The IPv4 address of a node, on the cluster's own network."""
         return self._known(node).address
 
     def directory(self, node: str) -> Path:
-        """
-        The node's folder: `data/`, `stdout-<incarnation>.log`, `stderr-<incarnation>.log`.
-
-        Where the engine does not see this machine's files, `data/` is filled when it closes.
-        """
-        return self._directory / self._known(node).name
+        """Where the engine does not see this machine's files, `data/` is filled when it closes."""
+        return self._directory / self._roster.known(node)
 
     def disk(self, node: str) -> Disk:
         """
@@ -165,20 +145,13 @@ class ContainersCluster:
         return Disk(_DATA, self._hosts.disk_mb, ask if self._hosts.faulty_disks else ())
 
     def clock(self, node: str) -> NodeClock | None:
-        """The clock of the node's own: a file in its folder."""
         self._known(node)
         if not self._hosts.own_clocks:
             return None
         return clock.node_clock(_CLOCK, _FAKETIME, is_monotonic=self._hosts.own_monotonic)
 
     async def start(self, node: str, program: Program | None = None) -> NodeStatus:
-        """
-        Start a node's process in its folder; in another image than before, if the program says so.
-
-        Raises:
-            ValueError: Without a program, when it never had one.
-            OSError: When the program cannot be executed, or there is no such image.
-        """
+        """In another image than before, if the program says so; OSError if there is none."""
         pod = self._known(node)
         pod.program = program = program or pod.program
         if program is None:
@@ -186,28 +159,25 @@ class ContainersCluster:
         if own_clock := self.clock(node):
             environment = {**program.environment, **own_clock.environment}
             program = replace(program, environment=environment)
-        return await self._turns.take(node, pod.start(program))
+        return await self._roster.take_turn(node, pod.start(program))
 
     async def stop(self, node: str, timeout_s: float) -> NodeStatus:
-        """SIGTERM to the process group; SIGKILL to all of the node's processes at the end."""
-        return await self._turns.take(node, self._known(node).stop(signal.SIGTERM, timeout_s))
+        return await self._roster.take_turn(node, self._known(node).stop(signal.SIGTERM, timeout_s))
 
     async def kill(self, node: str) -> NodeStatus:
-        """SIGKILL every process of the node, and wait until its container has ended."""
-        return await self._turns.take(node, self._known(node).kill())
+        return await self._roster.take_turn(node, self._known(node).kill())
 
     async def pause(self, node: str) -> NodeStatus:
-        return await self._turns.take(node, self._known(node).turn("pause"))
+        return await self._roster.take_turn(node, self._known(node).turn("pause"))
 
     async def resume(self, node: str) -> NodeStatus:
-        return await self._turns.take(node, self._known(node).turn("resume"))
+        return await self._roster.take_turn(node, self._known(node).turn("resume"))
 
     async def status(self, node: str) -> NodeStatus:
-        """What the kernel says of the node's process now. `pid` is as the engine sees it."""
+        """`pid` is as the engine sees it."""
         return await self._known(node).status()
 
     async def drop(self, grudge: Grudge) -> None:
-        """Replace all cuts by these. Raises ValueError, and OSError when nft fails."""
         await self._cuts().drop(grudge)
 
     async def dropped(self) -> Mapping[tuple[str, str], int]:
@@ -236,25 +206,15 @@ class ContainersCluster:
         return {pair: pods[pair[0]].address in seen[pair[1]] for pair in pairs}
 
     async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
-        """
-        A connected, non-blocking TCP socket (no delay) to a node; the caller closes it.
-
-        It comes in by a published port, or by the host's relay to any other. Cuts between nodes do
-        not touch it. A paused process's kernel still accepts.
-
-        Raises:
-            OSError: ConnectionRefusedError, or TimeoutError when there is no answer in time.
-        """
+        """By a published port, or by the host's relay to any other."""
         return await in_time(self._connect(self._known(node), port), node, port, timeout_s)
 
     async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
         """
-        Run a short command on a node's host, for faults of the network such as `tc`.
-
         It is root there, with NET_ADMIN for the host's network, and may signal the node's processes
         and change its files.
         """
-        answer = await self._known(node).request("run", argv=list(argv), stdin=stdin)
+        answer = await self._known(node).request("command", argv=list(argv), stdin=stdin)
         return Command(**answer)
 
     async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
@@ -263,23 +223,17 @@ class ContainersCluster:
     async def limit(
         self, node: str, cpus: float | None = None, memory_bytes: int | None = None
     ) -> Mapping[str, Any]:
-        """
-        Limit a node's container, this one and those that come after.
-
-        Raises:
-            OSError: When the engine refuses, as it does below 6 MiB of memory.
-        """
-        return await self._turns.take(node, self._known(node).limit(cpus, memory_bytes))
+        """The engine refuses less than 6 MiB of memory."""
+        return await self._roster.take_turn(node, self._known(node).limit(cpus, memory_bytes))
 
     async def readings(self, node: str) -> Mapping[str, Any]:
-        """What the kernel says of the limits of a node; of one that has ended, what it said."""
+        """Of a node that has ended: what the kernel said last."""
         return await self._known(node).readings()
 
     async def lift(self, node: str) -> None:
-        await self._turns.take(node, self._known(node).lift())
+        await self._roster.take_turn(node, self._known(node).lift())
 
     async def carry(self, node: str, path: Path) -> str:
-        """Copy a file to a node's host; where it is there."""
         return await self._known(node).carry(path)
 
     async def close(self) -> None:
@@ -287,7 +241,7 @@ class ContainersCluster:
         async with self._closing:
             if not self._is_closed:
                 self._is_closed = True
-                await asyncio.shield(self._close())
+                await asyncio.shield(self._end())
 
     async def _connect(self, pod: Pod, port: int) -> socket.socket:
         """Raises ConnectionRefusedError when nobody listens."""
@@ -312,8 +266,11 @@ class ContainersCluster:
         engine = self._engine
         await engine.call(reap, engine.client)
         marks = labels(self.run)
-        _refuse(self._hosts, is_local=engine.is_local)
-        self._network = await engine.call(
+        if self._hosts.faulty_disks and not engine.is_local:
+            raise OSError(0, "an engine elsewhere does not see a faultfs that is mounted here")
+        if self._hosts.faulty_disks and self._hosts.disk_mb is not None:
+            raise OSError(0, "containers have disks that are small, or disks that fail: not both")
+        network = await engine.call(
             engine.client.networks.create, f"dissever-{self.run}", driver="bridge", labels=marks
         )
         info = await engine.call(engine.client.info)
@@ -321,7 +278,7 @@ class ContainersCluster:
         recipe = Recipe(
             run=self.run,
             labels=marks,
-            network=self._network.name,
+            network=network.name,
             ports=tuple(ports),
             publish_on="127.0.0.1" if is_here else "",
             uid=os.getuid() if engine.is_local else 0,
@@ -330,18 +287,18 @@ class ContainersCluster:
             sees=tuple(limits.mounts(info)),
             hosts=self._hosts,
         )
-        for node in self._names:
+        for node in self.nodes:
             self._pods[node] = await self._pod(node, recipe)
         await asyncio.gather(*(pod.open() for pod in self._pods.values()))
         begin = ["sh", "-c", f"mkdir -p {_DATA} && echo {clock.RIGHT.strip()} >{_CLOCK}"]
         if not engine.is_local or self._hosts.own_clocks:
-            await asyncio.gather(*(self.command(node, begin) for node in self._names))
+            await asyncio.gather(*(self.command(node, begin) for node in self.nodes))
         if self._hosts.faulty_disks:
-            await asyncio.gather(*(self._see_faultfs(node) for node in self._names))
+            await asyncio.gather(*(self._see_faultfs(node) for node in self.nodes))
         addresses = {name: pod.address for name, pod in self._pods.items()}
         self._filters = Filters(addresses, self.command)
         # That also fills their tables of neighbours: from then on a probe that is late is lost.
-        pairs = list(itertools.permutations(self._names, 2))
+        pairs = list(itertools.permutations(self.nodes, 2))
         if not all((await self.reach(pairs, _SETTLE_S)).values()):
             raise OSError(0, "hosts of a new cluster do not reach each other")
 
@@ -354,13 +311,13 @@ class ContainersCluster:
             mounts = [await self._volume(FOLDER, f"dissever-{self.run}-{node}", recipe)]
         if self._hosts.disk_mb is not None:
             name = f"dissever-{self.run}-{node}-disk"
-            mounts.append(await self._volume(_DATA, name, recipe, disk_options(recipe)))
+            options = f"size={self._hosts.disk_mb}m,uid={recipe.uid},gid={recipe.gid},mode=755"
+            in_memory = {"type": "tmpfs", "device": "tmpfs", "o": options}
+            mounts.append(await self._volume(_DATA, name, recipe, in_memory))
         if self._hosts.faulty_disks:
             paths = directory / "data", directory / _CONTROL
             self._mounted.append(await asyncio.to_thread(faultfs.Mounted, *paths))
-        return Pod(
-            node, directory, engine=self._engine, recipe=recipe, mounts=mounts, hear=self._hear
-        )
+        return Pod(node, directory, self._engine, recipe, mounts, self._roster.hear)
 
     async def _volume(
         self, target: str, name: str, recipe: Recipe, options: Mapping[str, str] | None = None
@@ -375,29 +332,22 @@ class ContainersCluster:
         if seen.stdout.strip() != _FUSE:
             raise OSError(0, "the engine does not see what this process mounts on its machine")
 
-    async def _close(self) -> None:
-        try:
-            await self._end()
-        finally:
-            for mounted in self._mounted:
-                await asyncio.to_thread(mounted.close)
-
     async def _end(self) -> None:
         engine = self._engine
-        if not engine.is_local or self._hosts.disk_mb is not None:
-            await asyncio.gather(*(self._fetch(pod) for pod in self._pods.values()))
+        pods = self._pods.values()
         try:
-            await asyncio.gather(
-                *(pod.close() for pod in self._pods.values()), return_exceptions=True
-            )
+            if not engine.is_local or self._hosts.disk_mb is not None:
+                await asyncio.gather(*(self._fetch(pod) for pod in pods))
+            await asyncio.gather(*(pod.close() for pod in pods), return_exceptions=True)
             await engine.call(reap, engine.client, self.run)
+            self._reaper.kill()
+            self._reaper.wait()
         except OSError as error:
             log.warning("run %s is left to the reaper: %s", self.run, error)
+        finally:
             await asyncio.to_thread(engine.close)
-            return
-        self._reaper.kill()
-        self._reaper.wait()
-        await asyncio.to_thread(engine.close)
+            for mounted in self._mounted:
+                await asyncio.to_thread(mounted.close)
 
     async def _fetch(self, pod: Pod) -> None:
         """Copy a node's data to its folder here. Its processes end first, so they are whole."""
@@ -417,26 +367,8 @@ class ContainersCluster:
             raise ClusterLost("the cluster is not open")
         return self._filters
 
-    def _hear(self, end: Exit) -> None:
-        self._exits.append(end)
-        level = logging.DEBUG if end.is_asked else logging.WARNING
-        words = "%s: incarnation %d ended with status %d"
-        log.log(level, words, end.node, end.incarnation, end.exit_status)
-
     def _known(self, node: str) -> Pod:
-        if node not in self._pods:
-            raise ValueError(f"no node {node!r} among {', '.join(self._names)}")
-        return self._pods[node]
-
-
-def _refuse(hosts: Hosts, *, is_local: bool) -> None:
-    """Raise OSError for what containers cannot be made with."""
-    if not hosts.faulty_disks:
-        return
-    if not is_local:
-        raise OSError(0, "an engine elsewhere does not see a faultfs that is mounted here")
-    if hosts.disk_mb is not None:
-        raise OSError(0, "containers have disks that are small, or disks that fail: not both")
+        return self._pods[self._roster.known(node)]
 
 
 async def _connect(host: str, port: int) -> socket.socket:

@@ -13,7 +13,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -25,20 +25,6 @@ import requests.exceptions
 
 from dissever.harness.cluster import ClusterLost
 from dissever.harness.missing import Missing
-
-__all__ = [
-    "HOST_IMAGE",
-    "RUN",
-    "Attached",
-    "Engine",
-    "connect",
-    "images",
-    "is_local",
-    "labels",
-    "probe",
-    "reap",
-    "version",
-]
 
 HOST_IMAGE: Final = "dissever/host"
 HOST_NUMBER: Final = "2"
@@ -94,7 +80,7 @@ def probe() -> Missing | None:
 
 
 def version() -> str:
-    """Which engine it is. Blocks. Raises ClusterLost."""
+    """Which engine it is. Blocks. Raises ClusterLost when none answers."""
     with contextlib.closing(connect()) as client:
         return f"Docker {client.version()['Version']}, at {_address().geturl()}"
 
@@ -121,18 +107,33 @@ def reap(client: docker.DockerClient, run: str | None = None) -> list[str]:
     removed = []
     filters = {"label": RUN if run is None else f"{RUN}={run}"}
     # A node's container joins its host's, which joins the network.
-    for found in (
-        _by_age(client.containers.list(all=True, filters=filters, ignore_removed=True)),
-        client.networks.list(filters=filters),
-        client.volumes.list(filters=filters),
+    containers = client.containers.list(all=True, filters=filters, ignore_removed=True)
+    containers.sort(key=lambda each: str(each.attrs.get("Created", "")), reverse=True)
+    # Passed over is what another process is removing already (409), or has removed (404). What
+    # others left behind may also be a network still in use (403): their reaper is half-way.
+    passed_over = (403, 404, 409) if run is None else (404, 409)
+    for found, how in (
+        (containers, {"force": True, "v": True}),
+        (client.networks.list(filters=filters), {}),
+        (client.volumes.list(filters=filters), {}),
     ):
         for each in found:
-            if run is None and not _is_left_behind(_labels_of(each)):
+            marks = each.labels if found is containers else each.attrs.get("Labels")
+            if run is None and not _is_left_behind(marks or {}):
                 continue
-            with _removed_meanwhile(is_ours=run is not None):
-                _remove(each)
+            try:
+                each.remove(**how)
                 removed.append(str(each.name))
+            except docker.errors.APIError as error:
+                if error.status_code not in passed_over:
+                    raise
     return removed
+
+
+def heal() -> list[str]:
+    """Remove what runs left behind, and name it. Blocks. Raises OSError when no engine answers."""
+    with contextlib.closing(connect()) as client:
+        return reap(client)
 
 
 def _address() -> SplitResult:
@@ -153,37 +154,6 @@ def _knock(path: str) -> None:
             caller.connect(path)
         except OSError as error:
             raise ClusterLost(f"no Docker engine answers: {path}: {error.strerror}") from error
-
-
-def _by_age(containers: list[Any]) -> list[Any]:
-    return sorted(containers, key=lambda each: str(each.attrs.get("Created", "")), reverse=True)
-
-
-def _labels_of(thing: Any) -> Mapping[str, str]:
-    known = thing.labels if hasattr(thing, "labels") else thing.attrs.get("Labels")
-    return known or {}
-
-
-def _remove(thing: Any) -> None:
-    if isinstance(thing, docker.models.containers.Container):
-        thing.remove(force=True, v=True)
-    else:
-        thing.remove()
-
-
-@contextlib.contextmanager
-def _removed_meanwhile(*, is_ours: bool) -> Iterator[None]:
-    """
-    Pass over what another process is removing already (409), or has removed (404).
-
-    What others left behind may also be a network that is still in use (403), while their own reaper
-    is half-way.
-    """
-    try:
-        yield
-    except docker.errors.APIError as error:
-        if error.status_code not in ((404, 409) if is_ours else (403, 404, 409)):
-            raise
 
 
 def _owner(pid: int) -> str:

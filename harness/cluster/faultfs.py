@@ -16,8 +16,6 @@ from typing import Final
 from dissever.harness.cluster.trial import probe
 from dissever.harness.missing import Missing
 
-__all__ = ["ASK", "Mounted", "missing", "missing_here", "program"]
-
 _PROGRAM = Path(__file__).resolve().parents[2] / "native" / "faultfs" / "faultfs"
 _END_S: Final = 10.0
 
@@ -36,12 +34,7 @@ print(answer)
 
 
 def program() -> Path:
-    """
-    The program.
-
-    Raises:
-        FileNotFoundError: When it is not built.
-    """
+    """Raises FileNotFoundError when it is not built."""
     if not _PROGRAM.exists():
         raise FileNotFoundError(2, "faultfs is not built", str(_PROGRAM))
     return _PROGRAM
@@ -49,12 +42,11 @@ def program() -> Path:
 
 def missing() -> Missing | None:
     """Why nodes in namespaces cannot have it, or None: tried, some 200 ms. Blocks."""
-    if (lacking := _missing_parts()) is not None:
-        return lacking
-    found = probe(str(program()))
-    if found is None:
-        return None
-    return Missing(found.reason, "let this user open /dev/fuse (chmod 666 /dev/fuse), or be root")
+    lacking = _missing_parts()
+    if lacking is None and (found := probe(str(program()))) is not None:
+        remedy = "let this user open /dev/fuse (chmod 666 /dev/fuse), or be root"
+        return Missing(found.reason, remedy)
+    return lacking
 
 
 def missing_here() -> Missing | None:

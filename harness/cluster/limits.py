@@ -8,25 +8,25 @@ engine. An engine takes no limit of memory back: one of all that there is limits
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-import docker
 from docker.types import Mount
 
+from dissever.harness.cluster import engine
 from dissever.harness.missing import Missing
-
-__all__ = ["ContainerLimits", "missing", "mounts"]
 
 _PERIOD_US: Final = 100_000
 _UNLIMITED: Final = -1
 _GROUPS: Final = "/cgroup"
-"""Where the agent looks: `keeper.cgroups.readings_of`."""
+"""Where the agent looks."""
 
 
-def missing(client: docker.DockerClient) -> Missing | None:
-    """Why the engine cannot limit containers, or None. Blocks."""
-    info = client.info()
+def missing() -> Missing | None:
+    """Why the engine cannot limit containers, or None. Blocks. OSError: when none answers."""
+    with contextlib.closing(engine.connect()) as client:
+        info = client.info()
     lacking = [name for name in ("CpuCfsQuota", "MemoryLimit") if not info.get(name)]
     if lacking:
         reason = f"the engine cannot limit containers: its machine lacks {' and '.join(lacking)}"
@@ -68,12 +68,12 @@ class ContainerLimits:
 
     def of_new(self) -> dict[str, int]:
         """The options of a container that starts."""
-        return self._options() if self._wanted else {}
+        return _options(self._wanted)
 
     def of_running(self) -> dict[str, int]:
         """The options of an update; those that are not limited are set free."""
         free = {"cpu": _UNLIMITED / _PERIOD_US, "memory": self._memory_total}
-        return self._options(free | self._wanted)
+        return _options(free | self._wanted)
 
     def ended(self, is_oom: bool) -> None:
         """A container has ended, maybe for want of memory."""
@@ -100,11 +100,11 @@ class ContainerLimits:
             memory["reached"] = max(memory["reached"], self._oom_kills)
         return now
 
-    def _options(self, values: Mapping[str, float] | None = None) -> dict[str, int]:
-        values = self._wanted if values is None else values
-        options: dict[str, int] = {}
-        if "cpu" in values:
-            options |= {"cpu_period": _PERIOD_US, "cpu_quota": round(values["cpu"] * _PERIOD_US)}
-        if "memory" in values:
-            options |= {"mem_limit": int(values["memory"]), "memswap_limit": _UNLIMITED}
-        return options
+
+def _options(limits: Mapping[str, float]) -> dict[str, int]:
+    options: dict[str, int] = {}
+    if "cpu" in limits:
+        options |= {"cpu_period": _PERIOD_US, "cpu_quota": round(limits["cpu"] * _PERIOD_US)}
+    if "memory" in limits:
+        options |= {"mem_limit": int(limits["memory"]), "memswap_limit": _UNLIMITED}
+    return options

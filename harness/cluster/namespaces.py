@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import logging
+import itertools
 import os
 import socket
 import sys
@@ -40,15 +40,11 @@ from dissever.harness.cluster import (
 )
 from dissever.harness.cluster.backends import NAMESPACES
 from dissever.harness.cluster.channel import Channel
-from dissever.harness.cluster.dials import connected, in_time
 from dissever.harness.cluster.filters import Filters
-from dissever.harness.cluster.names import check_names
+from dissever.harness.cluster.roster import Roster, connected, in_time
 from dissever.harness.cluster.trial import BRIDGE, address, probe, tool
-from dissever.harness.cluster.turns import Turns
 
 __all__ = ["NamespacesCluster", "probe"]
-
-log = logging.getLogger(__name__)
 
 _KEEP_S = 10.0
 _MIB = 1 << 20
@@ -57,27 +53,23 @@ _PROBE_S = 5.0
 
 
 class NamespacesCluster:
-    """
-    A `Cluster` in network namespaces; made by `open`, ended by `close` or the end of `async with`.
-
-    Counters of `dropped` live as long as the cuts: read them before the next `drop`.
-    """
+    """A `Cluster` of namespaces; made by `open`, ended by `close` or the end of `async with`."""
 
     backend: Final = NAMESPACES
     python: Final = sys.executable
 
-    def __init__(self, nodes: Sequence[str], directory: Path, hosts: Hosts) -> None:
+    def __init__(self, roster: Roster, directory: Path, hosts: Hosts) -> None:
         """Starts the keeper, and is of no use before its answer: `open` is what to call."""
+        self._roster = roster
+        self.nodes: Final = roster.nodes
         self._hosts = hosts
-        self._addresses = {node: address(i) for i, node in enumerate(nodes, start=1)}
+        self._addresses = {node: address(i) for i, node in enumerate(self.nodes, start=1)}
         self._directory = directory.absolute()
         self._directory.mkdir(parents=True, exist_ok=True)
         self._programs: dict[str, Program] = {}
-        self._turns = Turns(nodes)
         self._filters = Filters(self._addresses, self.command)
         self._filling = asyncio.Lock()
         self._pool: list[socket.socket] = []
-        self._exits: list[Exit] = []
         self._is_closing = False
         self._channel = Channel(self._directory / "keeper.log", self._hear)
 
@@ -87,7 +79,7 @@ class NamespacesCluster:
         Make the hosts; no process runs on them yet.
 
         Args:
-            nodes: 1 to `names.NODES_MAX` different names, which also name their folders.
+            nodes: 1 to `NODES_MAX` different names, which also name their folders.
             directory: Where each node's folder is made.
             hosts: What the nodes have beyond the plain case.
 
@@ -96,11 +88,21 @@ class NamespacesCluster:
             FileNotFoundError: When ip or nft is not installed, or what `hosts` asks for.
             ClusterLost: When the machine does not allow it; `probe` says what would help.
         """
-        check_names(nodes)
+        roster = Roster(nodes)
         tool("nft")  # Its absence should show now, not at the first cut.
-        cluster = cls(nodes, directory, hosts)
+        cluster = cls(roster, directory, hosts)
         try:
-            await cluster._channel.request("open", **cluster._network())
+            await cluster._channel.request(
+                "open",
+                nodes=[
+                    {"name": node, "address": address, "directory": str(cluster.directory(node))}
+                    for node, address in cluster._addresses.items()
+                ],
+                bridge=BRIDGE,
+                ip=tool("ip"),
+                disk_bytes=None if hosts.disk_mb is None else hosts.disk_mb * _MIB,
+                faultfs=str(faultfs.program()) if hosts.faulty_disks else None,
+            )
             for node in nodes:
                 if (own_clock := cluster.clock(node)) is not None:
                     Path(own_clock.file).write_text(clock.RIGHT, encoding="ascii")
@@ -116,20 +118,14 @@ class NamespacesCluster:
         await self.close()
 
     @property
-    def nodes(self) -> tuple[str, ...]:
-        return tuple(self._addresses)
-
-    @property
     def exits(self) -> tuple[Exit, ...]:
-        return tuple(self._exits)
+        return tuple(self._roster.exits)
 
     def address(self, node: str) -> str:
-        """The IPv4 address of a node, on the cluster's own network."""
-        return self._addresses[self._known(node)]
+        return self._addresses[self._roster.known(node)]
 
     def directory(self, node: str) -> Path:
-        """The node's folder: `data/`, `stdout-<incarnation>.log`, `stderr-<incarnation>.log`."""
-        return self._directory / self._known(node)
+        return self._directory / self._roster.known(node)
 
     def disk(self, node: str) -> Disk:
         """Where the node keeps its data. Only processes in the cluster see a disk of its own."""
@@ -141,7 +137,6 @@ class NamespacesCluster:
         return Disk(data, self._hosts.disk_mb, ask)
 
     def clock(self, node: str) -> NodeClock | None:
-        """The clock of the node's own: a file in its folder."""
         if not self._hosts.own_clocks:
             return None
         preload = clock.library()
@@ -151,13 +146,6 @@ class NamespacesCluster:
         return clock.node_clock(file, str(preload), is_monotonic=self._hosts.own_monotonic)
 
     async def start(self, node: str, program: Program | None = None) -> NodeStatus:
-        """
-        Start a node's process in its folder, once what was left of an earlier one is gone.
-
-        Raises:
-            ValueError: Without a program, when it never had one.
-            OSError: When the program cannot be executed, with the reason.
-        """
         program = program or self._programs.get(node)
         if program is None:
             raise ValueError(f"{node} has no program yet")
@@ -171,7 +159,6 @@ class NamespacesCluster:
         return await self._turn("start", node, argv=list(program.argv), environment=environment)
 
     async def stop(self, node: str, timeout_s: float) -> NodeStatus:
-        """SIGTERM to the process group; SIGKILL to all of the node's processes at the end."""
         return await self._turn("stop", node, timeout_s=timeout_s)
 
     async def kill(self, node: str) -> NodeStatus:
@@ -184,43 +171,28 @@ class NamespacesCluster:
         return await self._turn("resume", node)
 
     async def status(self, node: str) -> NodeStatus:
-        """What the kernel says of the node's process now. `pid` is as the harness sees it."""
-        return _status(await self._channel.request("status", node=self._known(node)))
+        return _status(await self._channel.request("status", node=self._roster.known(node)))
 
     async def drop(self, grudge: Grudge) -> None:
-        """Replace all cuts by these. Raises ValueError, and OSError when nft fails."""
         await self._filters.drop(grudge)
 
     async def dropped(self) -> Mapping[tuple[str, str], int]:
         return await self._filters.dropped()
 
     async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
-        for pair in pairs:
-            for node in pair:
-                self._known(node)
+        for node in itertools.chain(*pairs):
+            self._roster.known(node)
         arrived = await self._channel.request("reach", pairs=list(pairs), timeout_s=timeout_s)
         return dict(zip(pairs, arrived, strict=True))
 
     async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
-        """
-        A connected, non-blocking TCP socket (no delay) to a node; the caller closes it.
-
-        Cuts between nodes do not touch it. A paused process's kernel still accepts.
-
-        Raises:
-            OSError: ConnectionRefusedError, or TimeoutError when there is no answer in time.
-        """
         target = self.address(node), port
         return await in_time(self._connect(target), node, port, timeout_s)
 
     async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
-        """
-        Run a short command on a node's host, for faults of the network such as `tc`.
-
-        It runs in `/`, and is looked for where root would look, too.
-        """
+        """It runs in `/`, and is looked for where root would look, too."""
         answer = await self._channel.request(
-            "run", node=self._known(node), argv=[tool(argv[0]), *argv[1:]], stdin=stdin
+            "run", node=self._roster.known(node), argv=[tool(argv[0]), *argv[1:]], stdin=stdin
         )
         return Command(**answer)
 
@@ -232,31 +204,26 @@ class NamespacesCluster:
 
     async def carry(self, node: str, path: Path) -> str:
         """Hosts see the machine's own files."""
-        self._known(node)
+        self._roster.known(node)
         return str(path)
 
     async def limit(
         self, node: str, cpus: float | None = None, memory_bytes: int | None = None
     ) -> Mapping[str, Any]:
-        """
-        Limit a node's processes by control groups, which take root.
-
-        Raises:
-            OSError: When the machine does not let us, or has no such controller.
-        """
-        limits = {"cpus": cpus, "memory_bytes": memory_bytes}
+        """By control groups, which take root."""
         readings: Mapping[str, Any] = await self._channel.request(
-            "limit", node=self._known(node), **limits
+            "limit", node=self._roster.known(node), cpus=cpus, memory_bytes=memory_bytes
         )
         return readings
 
     async def readings(self, node: str) -> Mapping[str, Any]:
-        """What the kernel says of the limits of a node."""
-        found: Mapping[str, Any] = await self._channel.request("readings", node=self._known(node))
+        found: Mapping[str, Any] = await self._channel.request(
+            "readings", node=self._roster.known(node)
+        )
         return found
 
     async def lift(self, node: str) -> None:
-        await self._channel.request("lift", node=self._known(node))
+        await self._channel.request("lift", node=self._roster.known(node))
 
     async def close(self) -> None:
         """
@@ -266,16 +233,13 @@ class NamespacesCluster:
         """
         try:
             if self._hosts.disk_mb is not None and not self._is_closing:
-                await self._keep_disks()
+                self._is_closing = True
+                with contextlib.suppress(OSError, TimeoutError):
+                    async with asyncio.timeout(_KEEP_S):
+                        await asyncio.gather(*(self.kill(node) for node in self.nodes))
+                        await self._channel.request("keep", nodes=list(self.nodes), cp=tool("cp"))
         finally:
             await self._end()
-
-    async def _keep_disks(self) -> None:
-        self._is_closing = True
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(_KEEP_S):
-                await asyncio.gather(*(self.kill(node) for node in self.nodes))
-                await self._channel.request("keep", nodes=list(self.nodes), cp=tool("cp"))
 
     async def _end(self) -> None:
         try:
@@ -284,24 +248,10 @@ class NamespacesCluster:
             while self._pool:
                 self._pool.pop().close()
 
-    def _network(self) -> dict[str, Any]:
-        nodes = [
-            {"name": node, "address": address, "directory": str(self.directory(node))}
-            for node, address in self._addresses.items()
-        ]
-        size_mb = self._hosts.disk_mb
-        return {
-            "nodes": nodes,
-            "bridge": BRIDGE,
-            "ip": tool("ip"),
-            "disk_bytes": None if size_mb is None else size_mb * _MIB,
-            "faultfs": str(faultfs.program()) if self._hosts.faulty_disks else None,
-        }
-
     async def _turn(self, verb: str, node: str, **arguments: Any) -> NodeStatus:
         """Change a node's processes."""
-        change = self._channel.request(verb, node=self._known(node), **arguments)
-        return _status(await self._turns.take(node, change))
+        change = self._channel.request(verb, node=self._roster.known(node), **arguments)
+        return _status(await self._roster.take_turn(node, change))
 
     async def _connect(self, target: tuple[str, int]) -> socket.socket:
         while not self._pool:
@@ -317,16 +267,8 @@ class NamespacesCluster:
 
     def _hear(self, event: dict[str, Any]) -> None:
         """An exit is the only event there is."""
-        end = Exit(event["node"], event["incarnation"], event["exit_status"], event["is_asked"])
-        self._exits.append(end)
-        level = logging.DEBUG if end.is_asked else logging.WARNING
-        words = "%s: incarnation %d ended with status %d"
-        log.log(level, words, end.node, end.incarnation, end.exit_status)
-
-    def _known(self, node: str) -> str:
-        if node not in self._addresses:
-            raise ValueError(f"no node {node!r} among {', '.join(self._addresses)}")
-        return node
+        del event["event"]
+        self._roster.hear(Exit(**event))
 
 
 def _status(answer: dict[str, Any]) -> NodeStatus:

@@ -12,26 +12,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import io
 import json
 import logging
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from docker.types import LogConfig, Mount
 
-from dissever.harness.cluster import ClusterLost, Exit, NodeState, NodeStatus, Program
+from dissever.harness.cluster import (
+    SYN_RETRIES,
+    ClusterLost,
+    Exit,
+    Hosts,
+    NodeState,
+    NodeStatus,
+    Program,
+)
+from dissever.harness.cluster.channel import Requests
 from dissever.harness.cluster.engine import HOST_IMAGE, Attached, Engine
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.limits import ContainerLimits
-from dissever.harness.cluster.recipe import FOLDER, Recipe, host_options
-from dissever.harness.cluster.requests import Requests
-
-__all__ = ["Pod"]
 
 log = logging.getLogger(__name__)
+
+FOLDER: Final = "/node"
+"""The node's folder, as its processes see it."""
 
 _AGENT: Final = "/opt/dissever"
 _KEEPER: Final = Path(__file__).parent / "keeper"
@@ -45,6 +55,28 @@ _NOT_FOUND: Final = 127
 _NOT_EXECUTABLE: Final = 126
 _SIGNALLED: Final = 128
 """Exit statuses of an engine are those of a shell: above this they are signals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """
+    What the containers of a cluster have in common.
+
+    `publish_on`: the address of the engine's machine on which ports are published; "" means all.
+    `memory_bytes`: how much memory that machine has. `sees`: what of it the host of a node sees.
+    Nodes run as the owner of their folders, `uid` and `gid`.
+    """
+
+    run: str
+    labels: Mapping[str, str]
+    network: str
+    ports: tuple[int, ...]
+    publish_on: str
+    uid: int
+    gid: int
+    memory_bytes: int
+    sees: tuple[Mount, ...]
+    hosts: Hosts
 
 
 class _Incarnation:
@@ -65,7 +97,6 @@ class Pod:
         self,
         name: str,
         directory: Path,
-        *,
         engine: Engine,
         recipe: Recipe,
         mounts: Sequence[Mount],
@@ -104,7 +135,7 @@ class Pod:
             hostname=self.name,
             network=recipe.network,
             ports={f"{port}/tcp": (recipe.publish_on,) for port in (*recipe.ports, RELAY_PORT)},
-            **host_options(recipe),
+            **_rights(recipe),
             stdin_open=True,
             labels=self._labels(),
             cgroupns="host",  # Where the groups of the node's containers have names.
@@ -152,7 +183,7 @@ class Pod:
         """A signal to the main process's group; SIGKILL to all when it has not ended in time."""
         if running := self._running:
             running.is_asked = True
-            await self.request("signal", number=number)
+            await self.request("signal_group", number=number)
             await asyncio.wait([running.ended], timeout=timeout_s)
         return await self.kill()
 
@@ -182,17 +213,14 @@ class Pod:
         )
 
     async def limit(self, cpus: float | None, memory_bytes: int | None) -> Mapping[str, Any]:
-        """Limit the container, this one and those that come after; None: leave it as it is."""
         self._limits.set(cpus, memory_bytes)
         await self._update()
         return await self.readings()
 
     async def readings(self) -> Mapping[str, Any]:
-        """What the kernel says of the limits."""
         return self._limits.readings(await self.request("readings"))
 
     async def lift(self) -> None:
-        """Take the limits away."""
         self._limits.clear()
         await self._update()
 
@@ -255,7 +283,7 @@ class Pod:
             environment=dict(program.environment),
             network_mode=f"container:{self._host.id}",
             pid_mode=f"container:{self._host.id}",
-            user=self._recipe.user,
+            user=f"{self._recipe.uid}:{self._recipe.gid}",
             working_dir=FOLDER,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
@@ -265,13 +293,16 @@ class Pod:
             **self._limits.of_new(),
         )
         incarnation.container = container
-        logs = self._logs(incarnation.number)
+        logs = {
+            stream: (self._directory / f"{name}-{incarnation.number}.log").open("ab", buffering=0)
+            for stream, name in ((1, "stdout"), (2, "stderr"))
+        }
         attached = await self._engine.call(
             Attached,
             self._engine.client,
             container.id,
             hear=lambda stream, data: _write(logs[stream], data),
-            ended=lambda: self._ended(container, incarnation, logs),
+            ended=lambda: self._ended(incarnation, logs),
         )
         try:
             await self._engine.call(container.start)
@@ -285,19 +316,11 @@ class Pod:
         incarnation.ended.add_done_callback(lambda ended: self._note(incarnation, ended.result()))
         return incarnation
 
-    def _logs(self, number: int) -> dict[int, BinaryIO]:
-        return {
-            stream: (self._directory / f"{name}-{number}.log").open("ab", buffering=0)
-            for stream, name in ((1, "stdout"), (2, "stderr"))
-        }
-
-    def _ended(
-        self, container: Any, incarnation: _Incarnation, logs: Mapping[int, BinaryIO]
-    ) -> None:
+    def _ended(self, incarnation: _Incarnation, logs: Mapping[int, BinaryIO]) -> None:
         """In the thread that has read all that the container said: how it ended, and remove it."""
         for file in logs.values():
             file.close()
-        status = _SIGNALLED
+        container, status = incarnation.container, _SIGNALLED
         try:
             status = container.wait()["StatusCode"]
             container.reload()
@@ -361,6 +384,27 @@ class Pod:
         return f"{self.name}: its host's container ended: {said or 'it said nothing'}"
 
 
+def _rights(recipe: Recipe) -> dict[str, Any]:
+    """
+    The rights of a host: to signal the node's processes and to change its files; the others only
+    where a fault needs them. It is never privileged, and nodes have no right at all.
+    """
+    rights = ["KILL", "DAC_OVERRIDE"]
+    sysctls = {"net.ipv4.ip_unprivileged_port_start": "0"}
+    if recipe.uid:
+        rights.append("SYS_PTRACE")  # What another user's process has mapped is not for everyone.
+    if recipe.hosts.changes_network:
+        rights.append("NET_ADMIN")
+    if recipe.hosts.proxies:
+        sysctls["net.ipv4.tcp_syn_retries"] = str(SYN_RETRIES)
+    return {
+        "cap_drop": ["ALL"],
+        "cap_add": rights,
+        "security_opt": ["no-new-privileges"],
+        "sysctls": sysctls,
+    }
+
+
 def _innermost(pid: int) -> int | None:
     """What a process of this machine is called in its own PID namespace."""
     with contextlib.suppress(OSError):
@@ -377,11 +421,10 @@ def _write(file: BinaryIO, data: bytes) -> None:
 
 def _why_not(status: int, program: Program, error: OSError) -> OSError:
     """The engine says with the exit status why a program could not be executed."""
-    kinds = {_NOT_FOUND: FileNotFoundError, _NOT_EXECUTABLE: PermissionError}
-    numbers = {_NOT_FOUND: 2, _NOT_EXECUTABLE: 13}
-    if status not in kinds:
+    numbers = {_NOT_FOUND: errno.ENOENT, _NOT_EXECUTABLE: errno.EACCES}
+    if status not in numbers:
         return error
-    return kinds[status](numbers[status], f"cannot be executed: {program.argv[0]}")
+    return OSError(numbers[status], f"cannot be executed: {program.argv[0]}")
 
 
 def _archive(files: Mapping[str, Path]) -> bytes:

@@ -41,18 +41,13 @@ def _main(run: str, harness: int, path: str) -> None:
     poller.register(harness, select.POLLIN)
     poller.poll()
     sys.path[:] = path.split(os.pathsep)
-    _reap(run)
-
-
-def _reap(run: str) -> None:
-    """Remove what the run made, until nothing is found several times in a row."""
     import contextlib
     import time
 
     from dissever.harness.cluster import engine
 
     with contextlib.closing(engine.connect()) as client:
-        clean = 0
+        clean = 0  # How many times in a row nothing was found.
         while clean < _PASSES:
             clean = 0 if engine.reap(client, run) else clean + 1
             time.sleep(_GAP_S)

@@ -38,7 +38,6 @@ class Behaviour(Protocol):
         Returns:
             The answer, or a coroutine that gives it when that takes time.
         """
-        ...
 
 
 Step: TypeAlias = Callable[[], None]

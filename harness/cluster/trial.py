@@ -18,11 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dissever.harness.cluster import cuts
 from dissever.harness.cluster.channel import MESSAGE_BYTES_MAX, start_keeper
+from dissever.harness.cluster.filters import ruleset
+from dissever.harness.cluster.keeper.cgroups import Groups
 from dissever.harness.missing import Missing
-
-__all__ = ["BRIDGE", "address", "probe", "tool"]
 
 BRIDGE: Final = "10.77.0.254"
 """The harness's address on the network of every cluster."""
@@ -77,6 +76,25 @@ def probe(faultfs: str | None = None) -> Missing | None:
         return Missing(said.read().decode(errors="replace").strip() or reason, _remedy())
 
 
+def missing_limits() -> Missing | None:
+    """Why control groups cannot limit nodes: a group is made, limited, read back and removed."""
+    groups = Groups(os.getpid())
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
+    try:
+        groups.limit("probe", (), 0.5, 1 << 26)
+        readings = groups.readings("probe")
+        groups.lift("probe")
+    except OSError as error:
+        remedy = "run as root, on a machine with the cpu and memory controllers"
+        return Missing(f"no control groups: {error.strerror or error}", remedy)
+    finally:
+        groups.clear(proc)
+        os.close(proc)
+    if readings["cpu"]["limit"] != 0.5 or readings["memory"]["limit"] != 1 << 26:
+        return Missing(f"limits of control groups do not stay: {readings}", "use another machine")
+    return None
+
+
 def tool(name: str) -> str:
     """
     The path of a program, which may stand where only root looks.
@@ -98,7 +116,7 @@ def _try_out(channel: socket.socket, tools: Mapping[str, str], faultfs: str | No
         {"name": f"n{i}", "address": address(i), "directory": str(_SCRATCH / f"n{i}")}
         for i in (1, 2)
     ]
-    rules = cuts.ruleset([address(2)])
+    rules = ruleset([address(2)])
     requests: list[dict[str, Any]] = [
         {"verb": "scratch", "path": str(_SCRATCH)},
         {

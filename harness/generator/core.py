@@ -59,8 +59,8 @@ class Context(msgspec.Struct, frozen=True):
 
     Threads are bits: `everyone` and `free` are masks over `threads`, so that a view of some threads
     costs one `&`. `processes` are those that the threads play now, in the same order. `turn` is the
-    bit where the search for a free thread starts: round robin. `clients` is how many threads are
-    clients; 0: not counted yet.
+    bit where the search for a free thread starts: round robin. The first `clients` threads are
+    clients.
     """
 
     time: int
@@ -69,8 +69,8 @@ class Context(msgspec.Struct, frozen=True):
     threads: tuple[Thread, ...]
     processes: tuple[Process, ...]
     rng: Random
-    turn: int = 0
-    clients: int = 0
+    turn: int
+    clients: int
 
     @staticmethod
     def initial(concurrency: int, nemeses: Iterable[str], rng: Random) -> Context:
@@ -108,7 +108,7 @@ class Context(msgspec.Struct, frozen=True):
         """The same with a client thread that plays its next process."""
         process = self.processes[bit]
         assert isinstance(process, int), "a nemesis is never renewed"
-        renewed = process + self.client_count
+        renewed = process + self.clients
         processes = (*self.processes[:bit], renewed, *self.processes[bit + 1 :])
         return msgspec.structs.replace(self, processes=processes)
 
@@ -127,18 +127,8 @@ class Context(msgspec.Struct, frozen=True):
     def bit(self, process: Process) -> int:
         """The position of the thread that plays a process, or once played it."""
         if isinstance(process, int):
-            return process % (self.clients or self.client_count)
+            return process % self.clients
         return self.threads.index(process)
-
-    @property
-    def client_count(self) -> int:
-        """How many of all threads are clients, in sight or not."""
-        if self.clients:
-            return self.clients
-        count = len(self.threads)
-        while count and isinstance(self.threads[count - 1], str):
-            count -= 1
-        return count
 
     def some_free_process(self) -> Process | None:
         """A free process in sight, or None."""
@@ -151,15 +141,10 @@ class Context(msgspec.Struct, frozen=True):
 
     def is_free(self, process: Process) -> bool:
         """Whether the process is in sight, is the one that its thread plays now, and is free."""
-        if not (process in self.threads if isinstance(process, str) else self.client_count):
+        if not (process in self.threads if isinstance(process, str) else self.clients):
             return False
         bit = self.bit(process)
         return bool(self.free >> bit & 1) and self.processes[bit] == process
-
-    @property
-    def free_processes(self) -> tuple[Process, ...]:
-        """The free processes in sight, in the order of their threads."""
-        return tuple(self.processes[bit] for bit in self.free_bits())
 
     def free_bits(self) -> tuple[int, ...]:
         """The positions of the free threads in sight."""
@@ -185,11 +170,9 @@ class Generator(Protocol):
 
     def next(self, context: Context) -> Answer:
         """What comes next."""
-        ...
 
     def update(self, context: Context, event: Event) -> Generator:
         """The generator that knows of the event: an invocation or a completion of anybody's."""
-        ...
 
 
 NEVER_NS: Final = 1 << 63
@@ -208,12 +191,13 @@ class Offer(NamedTuple):
 class Offers:
     """The offers of several generators that are asked at the same moment: the soonest is taken."""
 
-    __slots__ = ("_is_pending", "_soonest", "_time")
+    __slots__ = ("_soonest", "_time", "is_pending")
 
     def __init__(self, *, is_pending: bool = False) -> None:
+        """`is_pending`: a member may have an offer later."""
         self._soonest: list[Offer] = []
         self._time = NEVER_NS
-        self._is_pending = is_pending
+        self.is_pending = is_pending
 
     def add(self, member: int, answer: Answer, weight: float = 1.0) -> None:
         """What a member answered; `weight` decides how often it is drawn when times are equal."""
@@ -221,16 +205,12 @@ class Offers:
             return
         step, rest = answer
         if step is PENDING:
-            self._is_pending = True
+            self.is_pending = True
         elif step.time < self._time:
             self._time = step.time
             self._soonest = [Offer(member, step, rest, weight)]
         elif step.time == self._time:
             self._soonest.append(Offer(member, step, rest, weight))
-
-    def wait(self) -> None:
-        """A member may have an offer later."""
-        self._is_pending = True
 
     def soonest(self, rng: Random) -> Offer | None:
         """The offer with the earliest time; ties are drawn, or one member would starve."""
@@ -241,7 +221,7 @@ class Offers:
 
     def otherwise(self, generator: Generator) -> Answer:
         """The answer where there is no offer: pending, or exhausted."""
-        return (PENDING, generator) if self._is_pending else None
+        return (PENDING, generator) if self.is_pending else None
 
 
 def pass_on(self: Any, context: Context, event: Event) -> Any:

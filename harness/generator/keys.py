@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from dissever.harness.client import Invocation
-from dissever.harness.generator.core import NOTHING, Answer, Context, Generator, Offers
+from dissever.harness.generator.core import NOTHING, Answer, Context, Generator, Offers, pass_on
 from dissever.harness.generator.lift import Memo, generator
 from dissever.harness.generator.sequences import synchronize
 from dissever.harness.history import Event, Key, Type
@@ -30,10 +30,7 @@ class Keyed(msgspec.Struct, frozen=True):
         return step, Keyed(self.key, inner)
 
     def update(self, context: Context, event: Event) -> Generator:
-        if event.key != self.key:
-            return self
-        inner = self.inner.update(context, event)
-        return self if inner is self.inner else Keyed(self.key, inner)
+        return self if event.key != self.key else pass_on(self, context, event)
 
 
 class ConcurrentKeys(msgspec.Struct, frozen=True):
@@ -57,7 +54,7 @@ class ConcurrentKeys(msgspec.Struct, frozen=True):
         offers = Offers()
         for i, mask in enumerate(here.masks):
             if not context.free & mask:
-                offers.wait()
+                offers.is_pending = True
                 continue
             view = context.limited(mask)
             while (answer := groups[i].next(view)) is None and keys is not None:
@@ -117,11 +114,7 @@ class KeyTracker(msgspec.Struct, frozen=True):
 
 
 def sequential_keys(keys: Iterable[Key], make: Callable[[Key], Any]) -> Generator:
-    """
-    One key after another; `make(key)` gives the generator of each.
-
-    `sequential_keys(range(3), lambda key: limit(10, reads))`: ten reads of 0, of 1, of 2.
-    """
+    """One key after another: `sequential_keys(range(3), lambda key: limit(10, reads_of(key)))`."""
     return generator(_keyed(keys, make))
 
 
@@ -129,18 +122,13 @@ def concurrent_keys(group_size: int, keys: Iterable[Key], make: Callable[[Key], 
     """
     Groups of client threads, each on one key at a time; `keys` may be endless.
 
-    `concurrent_keys(2, count(), lambda key: limit(500, work))`: two threads on each key, which is
-    left for the next one after 500 operations.
+    `concurrent_keys(2, count(), lambda key: limit(500, work))`: two threads on each key.
     """
     return ConcurrentKeys(group_size, Memo.first(_keyed(keys, make)))
 
 
 def then_with_keys(source: Any, make: Callable[[tuple[Key, ...]], Any]) -> Generator:
-    """
-    The source, then, once everyone is free, `make(every key that was used)`.
-
-    `then_with_keys(work, lambda keys: [Invocation("read", key=key) for key in keys])`
-    """
+    """Once everyone is free, a source of all keys used: `then_with_keys(work, reads_of)`."""
     return KeyTracker(generator(source), make)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -85,12 +87,13 @@ class CycleTimes(msgspec.Struct, frozen=True):
 
     def next(self, context: Context) -> Answer:
         start = context.time if self.start_ns is None else self.start_ns
-        period = sum(self.durations_ns)
+        ends = tuple(accumulate(self.durations_ns))
         time = context.time
         # Each gets a look: within its turn its step counts, after it the next one is asked.
         for _ in range(len(self.members) + 1):
-            turn, end = self._turn(time - start)
-            end += start + (time - start) // period * period
+            periods, within = divmod(time - start, ends[-1])
+            turn = bisect_right(ends, within)
+            end = start + periods * ends[-1] + ends[turn]
             answer = self.members[turn].next(msgspec.structs.replace(context, time=time))
             if answer is None:
                 return None
@@ -105,58 +108,30 @@ class CycleTimes(msgspec.Struct, frozen=True):
 
     update = pass_on_to_all
 
-    def _turn(self, since_start_ns: int) -> tuple[int, int]:
-        """Whose turn it is, and when in the period it ends."""
-        within = since_start_ns % sum(self.durations_ns)
-        end = 0
-        for turn, duration in enumerate(self.durations_ns):
-            end += duration
-            if within < end:
-                return turn, end
-        raise AssertionError("a time within the period belongs to a turn")
-
 
 def time_limit(duration_s: float, source: Any) -> Generator:
-    """
-    The source for `duration_s` seconds, counted from its first step.
-
-    `time_limit(30, mix(reads, writes))`: half a minute of operations.
-    """
+    """The source for some seconds, counted from its first step: `time_limit(30, work)`."""
     return TimeLimit(round(duration_s * 1e9), generator(source))
 
 
 def stagger(mean_gap_s: float, source: Any) -> Generator:
-    """
-    The source with random gaps of that mean in seconds, over all threads together.
-
-    `stagger(0.1, writes)`: ten writes per second on average, with gaps from 0 to 0.2 s.
-    """
+    """Random gaps of that mean in seconds, over all threads together: `stagger(0.1, writes)`."""
     return Paced(round(mean_gap_s * 1e9), True, generator(source))
 
 
 def rate(per_second: float, source: Any) -> Generator:
-    """
-    The source at that mean rate, over all threads together.
-
-    `rate(10, writes)` is `stagger(0.1, writes)`.
-    """
+    """The same, as a mean rate: `rate(10, writes)` is `stagger(0.1, writes)`."""
     return stagger(1 / per_second, source)
 
 
 def delay(gap_s: float, source: Any) -> Generator:
-    """
-    The source with a step every `gap_s` seconds; what was missed is caught up with.
-
-    `delay(5, cycle([start, stop]))`: a fault every ten seconds, for five.
-    """
+    """A step every `gap_s` seconds; what was missed is caught up with: `delay(5, faults)`."""
     return Paced(round(gap_s * 1e9), False, generator(source))
 
 
 def cycle_times(*durations_and_sources: Any) -> Generator:
     """
-    Sources that take turns, each for its time in seconds.
-
-    `cycle_times(5, quiet, 10, storm)`: five seconds of the one, ten of the other, again and again.
+    Sources that take turns, each for its time in seconds: `cycle_times(5, quiet, 10, storm)`.
 
     Raises:
         ValueError: When durations and sources do not pair up, or a duration is not positive.

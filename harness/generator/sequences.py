@@ -156,100 +156,56 @@ class FlipFlop(msgspec.Struct, frozen=True):
 
 
 def limit(count: int, source: Any) -> Generator:
-    """
-    At most `count` steps of the source.
-
-    `limit(3, mix(reads, writes))`: three operations.
-    """
+    """At most `count` steps of the source: `limit(3, mix(reads, writes))`."""
     return Limit(count, generator(source))
 
 
 def once(source: Any) -> Generator:
-    """
-    One step of the source.
-
-    `once(mix(reads, writes))`: a read or a write.
-    """
+    """One step of the source: `once(mix(reads, writes))`."""
     return Limit(1, generator(source))
 
 
 def repeat(source: Any, count: int | None = None) -> Generator:
-    """
-    The first step of the source again and again, for ever or `count` times.
-
-    `repeat(Invocation("read"))`: reads without end.
-    """
+    """The first step again and again, for ever or `count` times: `repeat(read, 5)`."""
     return Repeat(-1 if count is None else count, generator(source))
 
 
 def cycle(source: Any, count: int | None = None) -> Generator:
-    """
-    The whole source again and again, for ever or `count` times.
-
-    `cycle([start, sleep(5), stop, sleep(5)])`: faults that come and go.
-    """
+    """The whole source again and again, for ever or `count` times: `cycle([start, stop])`."""
     original = generator(source)
     return Cycle(-1 if count is None else count, original, original)
 
 
 def lazy(make: Callable[[], Any]) -> Generator:
-    """
-    The generator that `make` gives when the first step can be taken; it is called once.
-
-    `phases(writes, lazy(lambda: reads_of(seen)))`: what is read depends on the writes.
-    """
+    """What `make` gives, once, when a step can be taken: `phases(work, lazy(lambda: later))`."""
     return Lazy(cache(lambda: generator(make())))
 
 
 def synchronize(source: Any) -> Generator:
-    """
-    The source, once everyone in sight is free.
-
-    `[writes, synchronize(reads)]`: no read begins before the last write has completed.
-    """
+    """The source, once everyone in sight is free: `[writes, synchronize(reads)]`."""
     return Synchronize(generator(source))
 
 
 def phases(*sources: Any) -> Generator:
-    """
-    One after another; each waits until everyone is free.
-
-    `phases(work, heal, final_reads)`: the life of a run.
-    """
+    """One after another; each waits until everyone is free: `phases(work, heal, final_reads)`."""
     return generator([synchronize(source) for source in sources])
 
 
 def until_ok(source: Any) -> Generator:
-    """
-    The source until one of its own operations is ok.
-
-    `until_ok(limit(5, repeat(read)))`: five tries, or fewer.
-    """
+    """The source until one of its own operations is ok: `until_ok(limit(5, repeat(read)))`."""
     return UntilOk(generator(source))
 
 
 def flip_flop(*sources: Any) -> Generator:
-    """
-    One step of each source in turn, until one whose turn it is has ended.
-
-    `flip_flop(repeat(add), repeat(remove))`: add, remove, add, remove, …
-    """
+    """One step of each in turn, until one whose turn it is has ended: `flip_flop(adds, reads)`."""
     return FlipFlop(tuple(generator(source) for source in sources))
 
 
 def sleep(duration_s: float) -> Generator:
-    """
-    One process is busy for `duration_s` seconds; the history shows nothing of it.
-
-    `nemesis([sleep(10), cut])`: a cut after ten seconds.
-    """
+    """One process is busy for as many seconds; it leaves no event: `nemesis([sleep(10), cut])`."""
     return Once(Sleep(round(duration_s * 1e9)))
 
 
 def log(message: str) -> Generator:
-    """
-    One line in the log, at INFO.
-
-    `phases(work, log("healing"), heal)`
-    """
+    """One line in the log, at INFO: `phases(work, log("healing"), heal)`."""
     return Once(Log(message))

@@ -32,24 +32,12 @@ Complete: TypeAlias = Callable[[Event], tuple[Type, int]]
 """From an invocation to how it ends, and after how many ns."""
 
 
-def perfect(_: Event) -> tuple[Type, int]:
-    """Everything is ok after 10 ns."""
-    return Type.OK, LATENCY_NS
+def ending(*types: Type) -> Complete:
+    """Everything ends after 10 ns, as each of these in turn, by the index of the invocation."""
+    return lambda invocation: (types[invocation.index % len(types)], LATENCY_NS)
 
 
-def failing(_: Event) -> tuple[Type, int]:
-    """Everything fails after 10 ns."""
-    return Type.FAIL, LATENCY_NS
-
-
-def crashing(_: Event) -> tuple[Type, int]:
-    """Everything is unknown after 10 ns."""
-    return Type.INFO, LATENCY_NS
-
-
-def imperfect(invocation: Event) -> tuple[Type, int]:
-    """Fail, info and ok in turn, by the index of the invocation, after 10 ns."""
-    return (Type.FAIL, Type.INFO, Type.OK)[invocation.index % 3], LATENCY_NS
+perfect = ending(Type.OK)
 
 
 def context(concurrency: int = 2, *nemeses: str, seed: int = SEED) -> Context:
@@ -71,12 +59,6 @@ def simulate(
             without invoking anything.
     """
     return _Simulation(source, context, complete).run(limit)
-
-
-def invocations(source: Any, context: Context, *, limit: int = 1000) -> tuple[Event, ...]:
-    """What it invokes when everything is ok after 10 ns."""
-    events = simulate(source, context, limit=limit)
-    return tuple(event for event in events if event.type is Type.INVOKE)
 
 
 class _Simulation:

@@ -128,7 +128,7 @@ class Reserve(msgspec.Struct, frozen=True):
             if context.free & mask:
                 offers.add(i, self.members[i].next(context.limited(mask)), mask.bit_count())
             elif mask:
-                offers.wait()
+                offers.is_pending = True
         if (chosen := offers.soonest(context.rng)) is None:
             return offers.otherwise(self)
         members = _replaced(self.members, chosen.member, chosen.rest)
@@ -212,38 +212,25 @@ class ConcurrencyLimit(msgspec.Struct, frozen=True):
 
 
 def on_threads(predicate: Callable[[Thread], bool], source: Any) -> Generator:
-    """
-    The source, seen and run only by the threads that the predicate accepts.
-
-    `on_threads(lambda thread: thread == 0, writes)`: the first client thread writes.
-    """
+    """The source, for the threads that the predicate accepts: `on_threads(is_even, work)`."""
     return OnThreads(predicate, generator(source))
 
 
 def clients(source: Any) -> Generator:
-    """
-    The source on client threads.
-
-    `any_of(clients(reads), nemesis(faults))`: clients read while nemeses inject faults.
-    """
+    """The source on client threads: `any_of(clients(reads), nemesis(faults))`."""
     return on_threads(lambda thread: isinstance(thread, int), source)
 
 
 def nemesis(source: Any) -> Generator:
-    """
-    The source on nemesis threads.
-
-    `nemesis(cycle([start, stop]))`: no client takes any of these.
-    """
+    """The source on nemesis threads: `nemesis(cycle([start, stop]))`."""
     return on_threads(lambda thread: isinstance(thread, str), source)
 
 
 def any_of(*sources: Any, weights: tuple[float, ...] | None = None) -> Generator:
     """
-    The soonest step of all sources, until all have ended.
+    The soonest step of all, until all have ended: `any_of(clients(work), nemesis(faults))`.
 
-    `any_of(clients(reads), nemesis(faults))`: both at once, neither waits for the other. Of steps
-    at the same time one is drawn, uniformly or by weight.
+    Of steps at the same time one is drawn, uniformly or by weight.
 
     Raises:
         ValueError: Unless there is one positive weight per source.
@@ -253,38 +240,24 @@ def any_of(*sources: Any, weights: tuple[float, ...] | None = None) -> Generator
 
 
 def shortest_any(*sources: Any) -> Generator:
-    """
-    The soonest step of all sources, until one has ended.
-
-    `shortest_any(reads, limit(10, writes))`: reads go on until the tenth write.
-    """
+    """The soonest step of all, until one has ended: `shortest_any(reads, limit(10, writes))`."""
     members = tuple(generator(source) for source in sources)
     return Soonest(members, (1.0,) * len(members), is_shortest=True)
 
 
 def each_thread(source: Any) -> Generator:
-    """
-    A copy of the source for every thread.
-
-    `each_thread(until_ok(repeat(read)))`: every thread reads until it is answered.
-    """
+    """A copy of the source for every thread: `each_thread(until_ok(repeat(read)))`."""
     return Each(generator(source), is_by_process=False)
 
 
 def each_process(source: Any) -> Generator:
-    """
-    A copy of the source for every process: after an indeterminate operation it starts again.
-
-    `each_process([log_in, work])`: every process logs in once, before its work.
-    """
+    """A copy for every process; a new one begins after info: `each_process([log_in, work])`."""
     return Each(generator(source), is_by_process=True)
 
 
 def reserve(*counts_and_sources: Any) -> Generator:
     """
-    Threads for each source: so that slow operations of one do not hold up another.
-
-    `reserve(2, reads, 3, writes, rest)`: two threads read, three write, the others do the rest.
+    Threads for each: `reserve(2, reads, 3, writes, rest)`; slow ones do not hold up the others.
 
     Raises:
         ValueError: Without a last source for the rest.
@@ -298,9 +271,7 @@ def reserve(*counts_and_sources: Any) -> Generator:
 
 def mix(*sources: Any, weights: tuple[float, ...] | None = None) -> Generator:
     """
-    A source drawn for each step, uniformly or by weight.
-
-    `mix(reads, writes, weights=(9, 1))`: nine reads for each write, on average.
+    A source drawn for each step, uniformly or by weight: `mix(reads, writes, weights=(9, 1))`.
 
     Raises:
         ValueError: Unless there is one positive weight per source.
@@ -320,11 +291,7 @@ def process_limit(count: int, source: Any) -> Generator:
 
 
 def concurrency_limit(count: int, source: Any) -> Generator:
-    """
-    The source while fewer than `count` threads are busy.
-
-    `concurrency_limit(1, writes)`: one write at a time, by any thread.
-    """
+    """The source while fewer than `count` threads are busy: `concurrency_limit(1, writes)`."""
     return ConcurrencyLimit(count, generator(source))
 
 

@@ -132,30 +132,18 @@ class Validated(msgspec.Struct, frozen=True):
 
 
 def map_invocations(f: Callable[..., Invocation], source: Any) -> Generator:
-    """
-    Every invocation of the source as `f(invocation)` or `f(invocation, context)` makes it.
-
-    `map_invocations(lambda i: msgspec.structs.replace(i, key=7), writes)`: all writes to key 7.
-    """
+    """Each invocation as `f(it)` or `f(it, context)` makes it: `map_invocations(f, work)`."""
     return Map(f, len(inspect.signature(f).parameters) > 1, generator(source))
 
 
 def f_map(names: Mapping[str, str] | Callable[[str], str], source: Any) -> Generator:
-    """
-    Every invocation of the source with its `f` renamed; a mapping leaves unknown ones alone.
-
-    `f_map({"start": "start-partition"}, faults)`: a generic source, made to fit one nemesis.
-    """
+    """Every `f` renamed; a mapping leaves others alone: `f_map({"start": "start-cut"}, faults)`."""
     rename = names if callable(names) else lambda f: names.get(f, f)
     return map_invocations(lambda i: msgspec.structs.replace(i, f=rename(i.f)), source)
 
 
 def filter_invocations(predicate: Callable[[Invocation], bool], source: Any) -> Generator:
-    """
-    The invocations of the source that the predicate accepts.
-
-    `filter_invocations(lambda i: i.f != "cas", work)`: the same work without compare-and-set.
-    """
+    """The invocations that a predicate accepts: `filter_invocations(is_read, work)`."""
     return Filter(predicate, generator(source))
 
 
@@ -163,18 +151,13 @@ def on_update(reaction: Reaction, source: Any) -> Generator:
     """
     The source until an event; `reaction(self, context, event)` gives what goes on after it.
 
-    `on_update(lambda self, _, event: NOTHING if event.f == "stop" else self, work)`: work ends
-    with the first stop.
+    `on_update(lambda self, _, event: NOTHING if event.f == "stop" else self, work)`
     """
     return OnUpdate(reaction, generator(source))
 
 
 def trace(name: str, source: Any) -> Generator:
-    """
-    The source, with a line in the log for every answer and update.
-
-    `trace("writes", writes)`: to see why a generator does not do what it should.
-    """
+    """The source, with every answer and update as a line in the log: `trace("writes", writes)`."""
     return Trace(name, generator(source))
 
 

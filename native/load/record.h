@@ -3,7 +3,7 @@
  *
  * An invocation of a client opens an operation of its process, and the next event of the process
  * completes it; after an info a process never returns. Events of nemeses are kept as they are. The
- * rules and the messages are those of `pair` in `harness/operations.py`, which pairs live events.
+ * rules and the messages are those of `pair` in `harness/history.py`, which pairs live events.
  */
 #ifndef DISSEVER_RECORD_H
 #define DISSEVER_RECORD_H

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from dissever.harness.cluster.hosts import SYN_RETRIES
+from dissever.harness.cluster import SYN_RETRIES
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.host_commands import UP_LIMIT_S, Helper, comes_up, counted, run
 from dissever.nemesis.partitions.grudges import Link

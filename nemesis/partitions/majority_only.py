@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from dissever.harness.cluster import Links
-from dissever.harness.recovery_names import MAJORITY_ONLY
+from dissever.harness.vocabulary import MAJORITY_ONLY
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultEvidence, Heals
 from dissever.nemesis.parameters import Parameter, Request

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from dissever.harness.recovery_names import MAJORITY_ONLY, RECOVERY
+from dissever.harness.vocabulary import MAJORITY_ONLY, RECOVERY
 from dissever.nemesis.faults import FAULTS, parse
 from dissever.nemesis.plans.schedule import PlannedOp
 from dissever.nemesis.targets import TargetSpec

@@ -48,7 +48,7 @@ def missing(versions: Iterable[str]) -> Missing | None:
     """Why these cannot run on the engine, or None."""
     if absent := backends.probe(backends.CONTAINERS):
         return absent
-    there = backends.images(_NAME)
+    there = _there()
     for version in dict.fromkeys(versions):
         labels = there.get(image(version))
         if labels is None:
@@ -63,7 +63,7 @@ def missing(versions: Iterable[str]) -> Missing | None:
 
 def described(versions: Sequence[str]) -> dict[str, str]:
     """What each image holds, for the plan."""
-    there = backends.images(_NAME)
+    there = _there()
     return {
         image(version): f"{labels.get('dissever.library', '?')}, {labels['id']}"
         for version in dict.fromkeys(versions)
@@ -76,3 +76,10 @@ def source() -> str:
     folder = Path(dqlite.__file__).parent
     files = sorted(folder.glob("*.py"), key=lambda path: path.name)
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def _there() -> Mapping[str, Mapping[str, str]]:
+    """Tag -> labels of the images that the engine has."""
+    from dissever.harness.cluster import engine  # Needs the Docker SDK.
+
+    return engine.images(_NAME)

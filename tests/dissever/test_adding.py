@@ -206,7 +206,8 @@ class Unique:
     def __call__(self, history, budget):
         written = [each.value for each in history.operations if each.f == "write"]
         is_valid = len(written) == len(set(written))
-        return Result(checker="unique", verdict=Verdict.VALID if is_valid else Verdict.INVALID)
+        verdict = Verdict.VALID if is_valid else Verdict.INVALID
+        return Result(checker="unique", verdict=verdict, why="")
 
 
 RUN_CHECKER = RunChecker("unique", "nobody writes twice", lambda actions, logs: Unique())

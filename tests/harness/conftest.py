@@ -15,7 +15,7 @@ from dissever.harness import clock
 from dissever.harness.client import Client, Completion, Invocation, Nemesis
 from dissever.harness.history import Event, History
 from dissever.harness.interpreter import TimeLimits, interpret
-from dissever.harness.streams import stream
+from dissever.harness.plan import stream
 
 Answer = Callable[[Invocation], Awaitable[Completion]]
 

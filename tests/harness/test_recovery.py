@@ -12,7 +12,7 @@ from dissever.harness import clock
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Processes
 from dissever.harness.recovery import Recovery
-from dissever.harness.recovery_names import (
+from dissever.harness.vocabulary import (
     COMPARE,
     COMPARE_AGAIN,
     PROGRESS,

@@ -28,8 +28,8 @@ from dissever.harness.history import Event, Type
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options, Plan
 from dissever.harness.reader import read_history
-from dissever.harness.recovery_names import READY
 from dissever.harness.runner import RECOVERY, CannotRun, Test, execute
+from dissever.harness.vocabulary import READY
 from dissever.systems.simulated import SimulatedSystem
 from dissever.workloads.register import WORKLOAD as REGISTER
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dissever.harness.streams import stream
+from dissever.harness.plan import stream
 
 
 def test_streams_of_a_seed_are_independent() -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from dissever.harness.columns import operation_of
-from dissever.harness.history import Event, History, Type
+from dissever.harness.history import Event, History, Rows, Type
 from dissever.native.columns import FAIL, INFO, NONE, OK, TYPE_CODES, Columns
 from dissever.native.load import load
 
@@ -96,7 +95,8 @@ def test_columns_that_do_not_fit_are_refused(columns: Any, error: type[Exception
 def test_operations_again_have_what_columns_say() -> None:
     columns = HISTORY.columns
 
-    again = tuple(operation_of(columns, None, at) for at in range(len(columns)))
+    rows = Rows.of_columns(columns)
+    again = tuple(rows.operation(at, in_detail=False) for at in range(len(columns)))
 
     assert again == HISTORY.operations
 

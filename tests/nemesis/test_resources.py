@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dissever.harness.cluster import cgroups
+from dissever.harness.cluster import trial
 from dissever.harness.cluster.keeper.cgroups import Groups, readings_in
 
 CPU = ("limit-cpu", "start-limit-cpu", {"targets": ["n2"], "cpus": 0.1})
@@ -69,7 +69,9 @@ def test_a_node_that_the_kernel_ended_is_started_again(
     assert healed.value["evidence"]["nodes"]["n2"]["state"] == "running"
 
 
-@pytest.mark.skipif(cgroups.probe() is not None, reason="no control groups for us on this machine")
+@pytest.mark.skipif(
+    trial.missing_limits() is not None, reason="no control groups for us on this machine"
+)
 def test_real_groups_hold_a_process_and_leave_nothing_behind() -> None:
     groups = Groups(os.getpid())
     child = os.fork()

@@ -21,7 +21,9 @@ ORDER = tuple(fault.name for fault in healing_order(FAULTS))
 def context(time: int, *busy: str) -> Context:
     full = Context.initial(2, FAULTS, Random(0))
     free = full.free & ~sum(1 << full.threads.index(name) for name in busy)
-    return Context(time, full.everyone, free, full.threads, full.processes, full.rng)
+    return Context(
+        time, full.everyone, free, full.threads, full.processes, full.rng, 0, full.clients
+    )
 
 
 KILL_AT_5 = PlannedOp(5, "kill", "kill", {"spec": "one"})

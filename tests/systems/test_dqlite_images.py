@@ -63,7 +63,7 @@ def test_image_that_the_engine_lacks_is_missing_with_the_command(
     ours = {"dissever.source": images.source()}
     there = {"dissever/dqlite:debian12": ours, "dissever/dqlite:debian13": {}}
     monkeypatch.setattr(images.backends, "probe", lambda _backend: None)
-    monkeypatch.setattr(images.backends, "images", lambda _name: there)
+    monkeypatch.setattr(images, "_there", lambda: there)
 
     assert images.missing(["debian12"]) is None
     stale = images.missing(["debian12", "debian13"])

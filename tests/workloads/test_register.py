@@ -114,7 +114,7 @@ def test_group_reads_with_one_client_of_each_node_and_changes_with_the_other() -
         assert step.key == 0
         by_process.setdefault(step.process, set()).add(step.f)
         turn = (context.bit(step.process) + 1) % 4
-        context = Context(0, 15, 15, context.threads, context.processes, context.rng, turn)
+        context = Context(0, 15, 15, context.threads, context.processes, context.rng, turn, 4)
     answer = source.next(context)
 
     assert by_process[0] == by_process[1] == {"read"}

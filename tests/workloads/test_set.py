@@ -51,7 +51,7 @@ def test_every_worker_reads_in_the_end() -> None:
     source = generator(final(OPTIONS, ()))
     first, free = [], 0b111
     while free:
-        answer = source.next(Context(0, 7, free, (0, 1, 2), (0, 1, 2), context.rng))
+        answer = source.next(Context(0, 7, free, (0, 1, 2), (0, 1, 2), context.rng, 0, 3))
         assert answer is not None
         step, source = answer
         assert isinstance(step, Invocation)

@@ -6,12 +6,12 @@ own, which joins the host's network and PID namespaces and can be of any image. 
 and signals all processes of the node, reads from /proc what the kernel says of them, and outlives
 them. It ends when stdin ends, and then the kernel ends them all.
 
-A line is one JSON object: a request `{"id", "verb", ...}` is answered `{"id", "result"}` or
-`{"id", "error": [errno, text]}`. Requests overlap. Any exception but OSError is our mistake, and
-ends the host with its traceback.
+A line is one JSON object: a request `{"id", "verb", ...}`, whose verb is one of our methods, is
+answered `{"id", "result"}` or `{"id", "error": [errno, text]}`. Requests overlap. Any exception but
+OSError is our mistake, and ends the host with its traceback.
 """
 
-# ruff: noqa: ASYNC220, ASYNC230, PTH123, PTH208 - These calls take a millisecond at most.
+# ruff: noqa: ASYNC220, ASYNC230, PTH123 - These calls take a millisecond at most.
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import cgroups, processes
@@ -38,6 +38,8 @@ _PROBES_KEPT = 1000
 _MESSAGE_BYTES_MAX = 1 << 24
 _RELAYED_BYTES = 1 << 16
 _LISTENING = "0A"
+_CGROUPS = "/cgroup"
+"""Where the groups of the engine's machine are mounted; our cgroup namespace is that machine's."""
 
 RELAY_PORT = 9
 """The port of discard, RFC 863: no system listens there. TCP, as that of probes is UDP."""
@@ -83,7 +85,7 @@ class _Agent:
     async def _answer(self, number: int, request: dict[str, Any]) -> None:
         answer: dict[str, Any] = {"id": number}
         try:
-            answer["result"] = await _VERBS[request.pop("verb")](self, **request)
+            answer["result"] = await getattr(self, request.pop("verb"))(**request)
         except OSError as error:
             answer["error"] = [error.errno, error.strerror]
         os.write(sys.stdout.fileno(), json.dumps(answer).encode() + b"\n")
@@ -102,28 +104,30 @@ class _Agent:
 
     async def kill(self) -> None:
         """SIGKILL to all, until none is left."""
-        await _until("end", signal.SIGKILL, self._all, processes.alive)
+        await _until("end", self._all)
         self._reap()
 
     async def pause(self) -> None:
-        """SIGSTOP to all, until every thread stands still."""
-        await _until("stop", signal.SIGSTOP, self._all, processes.moving)
+        await _until("stop", self._all)
 
     async def resume(self) -> None:
-        """SIGCONT to all, until no thread stands still."""
-        await _until("continue", signal.SIGCONT, self._all, processes.stopped)
+        await _until("continue", self._all)
 
     async def readings(self) -> dict[str, Any] | None:
         """What the kernel says of the main process's groups; None when there is none."""
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # It may end meanwhile.
             if main := self._main():
-                return cgroups.readings_of(main)
+                with open(f"/proc/{main}/cgroup") as groups:
+                    return cgroups.readings_in(_CGROUPS, groups.read())
         return None
 
     def _all(self) -> list[int]:
         """Every process here but this one and its commands."""
-        pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
-        return [pid for pid in pids if pid != 1 and processes.session(pid) not in self._helpers]
+        return [
+            pid
+            for pid in processes.everyone()
+            if pid != 1 and processes.session(pid) not in self._helpers
+        ]
 
     def _main(self) -> int | None:
         """The process whose parent is outside, as of all here only the engine's child is."""
@@ -267,27 +271,7 @@ async def _pass_on(
         other.transport.abort()
 
 
-async def _until(
-    what: str,
-    number: signal.Signals,
-    pids: Callable[[], list[int]],
-    left: Callable[[Iterable[int]], list[int]],
-) -> None:
+async def _until(what: str, pids: Callable[[], list[int]]) -> None:
     """As `processes.signal_until`."""
-    for wait_s in processes.signal_until(what, number, pids, left):
+    for wait_s in processes.signal_until(what, pids):
         await asyncio.sleep(wait_s)
-
-
-_VERBS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
-    "status": _Agent.status,
-    "signal": _Agent.signal_group,
-    "kill": _Agent.kill,
-    "pause": _Agent.pause,
-    "resume": _Agent.resume,
-    "readings": _Agent.readings,
-    "run": _Agent.command,
-    "spawn": _Agent.spawn,
-    "listens": _Agent.listens,
-    "reach": _Agent.reach,
-    "hush": _Agent.hush,
-}

@@ -13,11 +13,11 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+from . import kernel
+
 _ROOT = "/sys/fs/cgroup"
 _PREFIX = "dissever-"
 _PERIOD_US = 100_000
-_SEEN = "/cgroup"
-"""Where containers that are hosts see the groups of their machine."""
 
 
 class Groups:
@@ -53,7 +53,7 @@ class Groups:
         for controller in self._limited.get(node, {}):
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
-                    _write(f"{self._path(controller, node)}/cgroup.procs", str(pid))
+                    kernel.write(f"{self._path(controller, node)}/cgroup.procs", str(pid))
 
     def lift(self, node: str) -> None:
         """Take the limits of a node away, and its groups."""
@@ -61,7 +61,7 @@ class Groups:
             path = self._path(controller, node)
             for pid in _read(f"{path}/cgroup.procs").split():
                 with contextlib.suppress(ProcessLookupError):
-                    _write(f"{self._parent(controller)}/cgroup.procs", pid)
+                    kernel.write(f"{self._parent(controller)}/cgroup.procs", pid)
             _remove(path)
 
     def readings(self, node: str) -> dict[str, Any]:
@@ -95,28 +95,20 @@ class Groups:
             raise OSError(errno.ENOENT, f"no {controller} controller in {_ROOT}")
         group = f"{self._parent(controller)}/{self._name}"
         if self._is_v2:
-            _write(f"{_ROOT}/cgroup.subtree_control", f"+{controller}")
+            kernel.write(f"{_ROOT}/cgroup.subtree_control", f"+{controller}")
             os.makedirs(group, exist_ok=True)
-            _write(f"{group}/cgroup.subtree_control", f"+{controller}")
+            kernel.write(f"{group}/cgroup.subtree_control", f"+{controller}")
         os.makedirs(self._path(controller, node), exist_ok=True)
 
     def _set(self, controller: str, node: str, value: str) -> None:
         path = self._path(controller, node)
         if controller == "cpu" and self._is_v2:
-            _write(f"{path}/cpu.max", f"{value} {_PERIOD_US}")
+            kernel.write(f"{path}/cpu.max", f"{value} {_PERIOD_US}")
         elif controller == "cpu":
-            _write(f"{path}/cpu.cfs_period_us", str(_PERIOD_US))
-            _write(f"{path}/cpu.cfs_quota_us", value)
+            kernel.write(f"{path}/cpu.cfs_period_us", str(_PERIOD_US))
+            kernel.write(f"{path}/cpu.cfs_quota_us", value)
         else:
-            _write(f"{path}/memory.{'max' if self._is_v2 else 'limit_in_bytes'}", value)
-
-
-def readings_of(pid: int) -> dict[str, Any]:
-    """
-    What the kernel says of the groups of a process, as `readings_in` does. For hosts that see the
-    groups of their machine, and are in its cgroup namespace.
-    """
-    return readings_in(_SEEN, _read(f"/proc/{pid}/cgroup"))
+            kernel.write(f"{path}/memory.{'max' if self._is_v2 else 'limit_in_bytes'}", value)
 
 
 def readings_in(root: str, groups: str) -> dict[str, Any]:
@@ -207,14 +199,6 @@ def _remove_tree(path: str) -> None:
 def _remove(path: str) -> None:
     with contextlib.suppress(FileNotFoundError, OSError):
         os.rmdir(path)
-
-
-def _write(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: str) -> str:

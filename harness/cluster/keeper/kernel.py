@@ -56,6 +56,17 @@ def die_with_parent(signal_number: int) -> None:
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
 
 
+def write(path: str, text: str) -> None:
+    """Write to a file of the kernel's, in one call. Raises OSError that names the file."""
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, text.encode())
+    except OSError as error:
+        raise OSError(error.errno, f"write {path}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+
+
 def raise_interface(name: str, address: str | None = None, netmask: str = "255.255.255.0") -> None:
     """Give an interface of the network namespace we are in an IPv4 address, and switch it on."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inquiry:

@@ -7,6 +7,7 @@ on every node's host. So it sees for each direction whether a packet arrives, wh
 processes do.
 """
 
+import contextlib
 import os
 import socket
 from collections.abc import Sequence
@@ -89,12 +90,8 @@ def _current() -> int:
 
 def _quieten() -> None:
     """No IPv6 on interfaces to come: its address detection would be noise. ::1 stays."""
-    try:
-        descriptor = os.open(_IPV6_OFF, os.O_WRONLY)
-    except FileNotFoundError:
-        return
-    os.write(descriptor, b"1")
-    os.close(descriptor)
+    with contextlib.suppress(FileNotFoundError):
+        kernel.write(_IPV6_OFF, "1")
 
 
 def _mac(address: str) -> str:

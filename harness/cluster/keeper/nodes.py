@@ -5,7 +5,7 @@ What takes time is a generator: it yields how long it can wait for news, and is 
 earlier. So one process waits for many things at once, and needs neither threads nor asyncio.
 """
 
-# ruff: noqa: PTH103 - Importing pathlib would take longer than all the rest.
+# ruff: noqa: PTH103, PTH123 - Importing pathlib would take longer than all the rest.
 
 import os
 import signal
@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection, Generator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from . import kernel, processes
+from . import processes
 from .cgroups import Groups
 from .network import Host
 
@@ -24,7 +24,11 @@ _GLANCE_S = 0.002
 
 
 class Node:
-    """One node's processes. The loop calls `ended` when it has reaped the main one."""
+    """
+    One node's processes: what `Processes` and `ResourceLimits` ask of them.
+
+    The loop calls `ended` when it has reaped the main one.
+    """
 
     def __init__(
         self,
@@ -58,10 +62,6 @@ class Node:
         """What every process of ours can call the data folder on the machine's disk."""
         return f"/proc/1/fd/{self._folder}"
 
-    def mount_disk(self, size_bytes: int) -> None:
-        """Give the node a disk of its own for its data, as big as that, and empty."""
-        kernel.mount_tmpfs(self.disk, size_bytes)
-
     def start(self, argv: Sequence[str], environment: Mapping[str, str]) -> Task:
         """Start the program, unless it runs. What an earlier incarnation left behind goes first."""
         if self.pid is None:
@@ -89,27 +89,22 @@ class Node:
         return (yield from self.status())
 
     def pause(self) -> Task:
-        """SIGSTOP to all, until every thread stands still."""
-        yield from processes.signal_until("stop", signal.SIGSTOP, self._all, processes.moving)
+        yield from processes.signal_until("stop", self._all)
         return (yield from self.status())
 
     def resume(self) -> Task:
-        """SIGCONT to all, until no thread stands still."""
-        yield from processes.signal_until("continue", signal.SIGCONT, self._all, processes.stopped)
+        yield from processes.signal_until("continue", self._all)
         return (yield from self.status())
 
     def limit(self, cpus: float | None, memory_bytes: int | None) -> Task:
-        """Limit what all may use, and whatever starts later."""
         self._groups.limit(self.host.name, self._all(), cpus, memory_bytes)
         return (yield from self.readings())
 
     def readings(self) -> Task:
-        """What the kernel says of the limits."""
         yield from ()
         return self._groups.readings(self.host.name)
 
     def lift(self) -> Task:
-        """Take the limits away."""
         self._groups.lift(self.host.name)
         yield from ()
 
@@ -138,26 +133,24 @@ class Node:
         return processes.inhabitants(self.host.ns_inode, self._helpers)
 
     def _left(self) -> list[int]:
-        """All; the main process also while it is not reaped."""
+        """All; the main process also where it has left the network of its host."""
         return self._all() or ([] if self.pid is None else [self.pid])
 
     def _sweep(self) -> Task:
-        return processes.signal_until("end", signal.SIGKILL, self._left)
+        return processes.signal_until("end", self._left)
 
     def _spawn(self, argv: Sequence[str], environment: Mapping[str, str]) -> tuple[int, int]:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        names = (f"{name}-{self.incarnation + 1}.log" for name in ("stdout", "stderr"))
-        streams = [os.open("/dev/null", os.O_RDONLY)]
-        try:
-            streams += (os.open(f"{self._directory}/{name}", flags, 0o644) for name in names)
+        number = self.incarnation + 1
+        with (
+            open("/dev/null", "rb") as nothing,
+            open(f"{self._directory}/stdout-{number}.log", "ab") as out,
+            open(f"{self._directory}/stderr-{number}.log", "ab") as err,
+        ):
             return processes.spawn(
                 argv,
                 environment=environment,
                 directory=self._directory,
                 ns=self.host.ns,
-                streams=(streams[0], streams[1], streams[2]),
+                streams=(nothing, out, err),
                 outer_proc=self._outer_proc,
             )
-        finally:
-            for descriptor in streams:
-                os.close(descriptor)

@@ -13,8 +13,8 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from typing import IO
 
 from . import kernel
 
@@ -24,6 +24,13 @@ _SETTLE_S = 10.0
 """How long a signal may take to show: a thread that waits for a disk answers none before."""
 _GLANCE_S = 0.002
 
+CHANGES: dict[str, tuple[signal.Signals, Callable[[str], object]]] = {
+    "end": (signal.SIGKILL, lambda states: states),
+    "stop": (signal.SIGSTOP, lambda states: set(states) - {"T"}),
+    "continue": (signal.SIGCONT, lambda states: "T" in states),
+}
+"""What processes should do: the signal, and from a process's `states` whether it has yet to."""
+
 
 def spawn(
     argv: Sequence[str],
@@ -31,7 +38,7 @@ def spawn(
     environment: Mapping[str, str],
     directory: str,
     ns: int,
-    streams: tuple[int, int, int],
+    streams: Sequence[IO[bytes]],
     outer_proc: int,
 ) -> tuple[int, int]:
     """
@@ -51,7 +58,20 @@ def spawn(
     hear, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(argv, environment, directory, ns, streams, outer_proc, tell)
+        try:
+            os.write(tell, os.readlink("self", dir_fd=outer_proc).encode() + b" ")
+            os.setsid()
+            kernel.enter_network(ns)
+            os.chdir(directory)
+            for number, stream in enumerate(streams):
+                os.dup2(stream.fileno(), number)
+            for each in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+                signal.signal(each, signal.SIG_DFL)
+            os.execvpe(argv[0], list(argv), environment)
+        except OSError as error:
+            os.write(tell, str(error.errno or 0).encode())
+        finally:
+            os._exit(_EXEC_FAILED)
     os.close(tell)
     with os.fdopen(hear, "rb") as report:
         words = report.read(_REPORT_BYTES_MAX).split()
@@ -71,7 +91,7 @@ def inhabitants(ns_inode: int, helpers: Collection[int]) -> list[int]:
         helpers: Sessions of the keeper's own commands there; their processes are left out.
     """
     name = f"net:[{ns_inode}]"
-    return [pid for pid in _pids() if _network(pid) == name and session(pid) not in helpers]
+    return [pid for pid in everyone() if _network(pid) == name and session(pid) not in helpers]
 
 
 def states(pid: int) -> str:
@@ -84,11 +104,6 @@ def states(pid: int) -> str:
     return "".join(letter[0] for letter in letters if letter and letter[0] not in "ZX")
 
 
-def is_still(pid: int) -> bool:
-    """Whether every thread of a process is stopped, or it is gone."""
-    return set(states(pid)) <= {"T"}
-
-
 def send(pids: Sequence[int], number: signal.Signals) -> None:
     """Send a signal to each; one that is gone already is passed over."""
     for pid in pids:
@@ -98,34 +113,13 @@ def send(pids: Sequence[int], number: signal.Signals) -> None:
             continue
 
 
-def alive(pids: Iterable[int]) -> list[int]:
-    """Those that are not gone."""
-    return [pid for pid in pids if states(pid)]
-
-
-def moving(pids: Iterable[int]) -> list[int]:
-    """Those that have a thread that is not stopped."""
-    return [pid for pid in pids if not is_still(pid)]
-
-
-def stopped(pids: Iterable[int]) -> list[int]:
-    """Those that have a thread that is stopped."""
-    return [pid for pid in pids if "T" in states(pid)]
-
-
-def signal_until(
-    what: str,
-    number: signal.Signals,
-    pids: Callable[[], list[int]],
-    left: Callable[[Iterable[int]], list[int]] = list,
-) -> Generator[float, None, None]:
+def signal_until(what: str, pids: Callable[[], list[int]]) -> Generator[float, None, None]:
     """
-    Send a signal to those processes that are left, until none is.
+    Send the signal of a change to those processes that have not made it, until none is left.
 
     Args:
-        what: What they should do, for the message.
+        what: One of `CHANGES`.
         pids: Finds the processes: new ones may come.
-        left: Which of them have not done it.
 
     Yields:
         How many seconds to wait before it goes on.
@@ -133,8 +127,9 @@ def signal_until(
     Raises:
         TimeoutError: When some are left after a while.
     """
+    number, is_left = CHANGES[what]
     deadline = time.monotonic() + _SETTLE_S
-    while targets := left(pids()):
+    while targets := [pid for pid in pids() if is_left(states(pid))]:
         send(targets, number)
         if time.monotonic() > deadline:
             message = f"processes did not {what} within {_SETTLE_S:g} s"
@@ -142,33 +137,8 @@ def signal_until(
         yield _GLANCE_S
 
 
-def _become(
-    argv: Sequence[str],
-    environment: Mapping[str, str],
-    directory: str,
-    ns: int,
-    streams: tuple[int, int, int],
-    outer_proc: int,
-    tell: int,
-) -> NoReturn:
-    """The child's way from fork to exec; never returns."""
-    try:
-        os.write(tell, os.readlink("self", dir_fd=outer_proc).encode() + b" ")
-        os.setsid()
-        kernel.enter_network(ns)
-        os.chdir(directory)
-        for number, descriptor in enumerate(streams):
-            os.dup2(descriptor, number)
-        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            signal.signal(number, signal.SIG_DFL)
-        os.execvpe(argv[0], list(argv), environment)
-    except OSError as error:
-        os.write(tell, str(error.errno or 0).encode())
-    finally:
-        os._exit(_EXEC_FAILED)
-
-
-def _pids() -> list[int]:
+def everyone() -> list[int]:
+    """The PIDs of all processes that /proc shows."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 

@@ -7,6 +7,8 @@ message they come with. A request `{"id", "verb", ...}` is answered `{"id", "res
 OSErrors are answered: any other exception is our mistake, and ends the cluster with its traceback.
 """
 
+# ruff: noqa: PTH103, PTH123 - As in nodes.py.
+
 import contextlib
 import itertools
 import json
@@ -16,7 +18,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import IO, Any
 
 from . import kernel, network, processes
 from .cgroups import Groups
@@ -87,7 +89,12 @@ class _Server:
             raise _HarnessGone
         request = json.loads(message)
         number = request.pop("id")
-        self._tasks[number] = (_VERBS[request.pop("verb")](self, **request), 0.0)
+        verb = request.pop("verb")
+        if verb in _OF_NODES:
+            task: Task = getattr(self._nodes[request.pop("node")], verb)(**request)
+        else:
+            task = _VERBS[verb](self, **request)
+        self._tasks[number] = task, 0.0
 
     def _step(self, number: int) -> None:
         """Let a task go on, and answer when it is done."""
@@ -165,7 +172,7 @@ class _Server:
             )
             self._listen(host.probe.fileno(), lambda host=host: self._arrive(host))  # type: ignore[misc]
             if disk_bytes is not None:
-                self._nodes[host.name].mount_disk(disk_bytes)
+                kernel.mount_tmpfs(self._nodes[host.name].disk, disk_bytes)
             if faultfs is not None:
                 yield from self._mount_faultfs(faultfs, node["directory"])
         arrived = yield from self._reach(list(itertools.permutations(names, 2)), _SETTLE_S)
@@ -175,7 +182,7 @@ class _Server:
     def _mount_faultfs(self, program: str, directory: str) -> Task:
         """It serves from the background, in the bridge's network: no fault of a node's hits it."""
         folder = f"{directory}/faultfs"
-        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - As in nodes.py.
+        os.makedirs(folder, exist_ok=True)
         kernel.mount_tmpfs(folder, _SCRATCH_BYTES)  # Its socket ends with us.
         argv = [program, "mount", f"{directory}/data", f"{folder}/sock"]
         done = yield from self._command(argv, "", self._home)
@@ -195,51 +202,36 @@ class _Server:
 
     def _command(self, argv: Sequence[str], stdin: str, ns: int) -> Task:
         """Run a command of ours in a network namespace, and wait for it."""
-        streams = [os.memfd_create(name) for name in ("stdin", "stdout", "stderr")]
-        try:
-            os.write(streams[0], stdin.encode())
-            os.lseek(streams[0], 0, os.SEEK_SET)
-            pid, _ = processes.spawn(
-                argv,
-                environment=os.environ,
-                directory="/",
-                ns=ns,
-                streams=(streams[0], streams[1], streams[2]),
-                outer_proc=self._outer_proc,
-            )
-            self._helpers[pid] = None
+        with contextlib.ExitStack() as stack:
+            given, out, err = streams = [
+                stack.enter_context(open(os.memfd_create(name), "w+b"))
+                for name in ("stdin", "stdout", "stderr")
+            ]
+            given.write(stdin.encode())
+            given.seek(0)
+            pid, _ = self._begin(argv, ns, streams)
             while self._helpers[pid] is None:
                 yield _PATIENCE_S
-            out, err = (os.pread(stream, _MESSAGE_BYTES_MAX, 0) for stream in streams[1:])
-            return {
-                "exit_status": self._helpers.pop(pid),
-                "stdout": out.decode(errors="replace"),
-                "stderr": err.decode(errors="replace"),
-            }
-        finally:
-            for stream in streams:
-                os.close(stream)
+            return {"exit_status": self._helpers.pop(pid), "stdout": _all(out), "stderr": _all(err)}
 
     def _spawn(self, node: str, argv: Sequence[str], log: str) -> Task:
         """Start a helper of ours on a node's host, and leave it running."""
         yield from ()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        streams = [os.open("/dev/null", os.O_RDONLY)]
-        try:
-            streams.append(os.open(log, flags, 0o644))
-            pid, outer_pid = processes.spawn(
-                argv,
-                environment=os.environ,
-                directory="/",
-                ns=self._nodes[node].host.ns,
-                streams=(streams[0], streams[1], streams[1]),
-                outer_proc=self._outer_proc,
-            )
-            self._helpers[pid] = None
-            return outer_pid
-        finally:
-            for stream in streams:
-                os.close(stream)
+        with open("/dev/null", "rb") as nothing, open(log, "ab") as said:
+            return self._begin(argv, self._nodes[node].host.ns, (nothing, said, said))[1]
+
+    def _begin(self, argv: Sequence[str], ns: int, streams: Sequence[IO[bytes]]) -> tuple[int, int]:
+        """Start a process of ours: as `processes.spawn`."""
+        pid, outer_pid = processes.spawn(
+            argv,
+            environment=os.environ,
+            directory="/",
+            ns=ns,
+            streams=streams,
+            outer_proc=self._outer_proc,
+        )
+        self._helpers[pid] = None
+        return pid, outer_pid
 
     def _scratch(self, path: str) -> Task:
         """Lay an empty disk over a folder, for us alone: what is put there ends with us."""
@@ -287,6 +279,11 @@ class _Sockets(tuple[socket.socket, ...]):
     __slots__ = ()
 
 
+def _all(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read(_MESSAGE_BYTES_MAX).decode(errors="replace")
+
+
 def _drain(descriptor: int) -> None:
     with contextlib.suppress(BlockingIOError):
         os.read(descriptor, 4096)
@@ -295,18 +292,12 @@ def _drain(descriptor: int) -> None:
 _VERBS: dict[str, Callable[..., Task]] = {
     "open": _Server._open,
     "scratch": _Server._scratch,
-    "start": lambda server, node, argv, environment: server._nodes[node].start(argv, environment),
-    "stop": lambda server, node, timeout_s: server._nodes[node].stop(timeout_s),
-    "kill": lambda server, node: server._nodes[node].kill(),
-    "pause": lambda server, node: server._nodes[node].pause(),
-    "resume": lambda server, node: server._nodes[node].resume(),
-    "status": lambda server, node: server._nodes[node].status(),
-    "limit": lambda server, node, cpus, memory_bytes: server._nodes[node].limit(cpus, memory_bytes),
-    "readings": lambda server, node: server._nodes[node].readings(),
-    "lift": lambda server, node: server._nodes[node].lift(),
     "run": _Server._run,
     "spawn": _Server._spawn,
     "keep": _Server._keep,
     "reach": _Server._reach,
     "sockets": _Server._sockets,
 }
+
+_OF_NODES = {"start", "stop", "kill", "pause", "resume", "status", "limit", "readings", "lift"}
+"""Verbs that a node answers."""

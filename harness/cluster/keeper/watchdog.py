@@ -51,9 +51,9 @@ def _enter_namespaces() -> None:
             pass
     user, group = os.geteuid(), os.getegid()
     kernel.unshare(flags | kernel.NEW_USER)
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"0 {user} 1")
-    _write("/proc/self/gid_map", f"0 {group} 1")
+    kernel.write("/proc/self/setgroups", "deny")
+    kernel.write("/proc/self/uid_map", f"0 {user} 1")
+    kernel.write("/proc/self/gid_map", f"0 {group} 1")
 
 
 def _be_init(control: int, outer_proc: int, keeper: int) -> NoReturn:
@@ -84,13 +84,3 @@ def _wait_for_either(harness: int, init: int) -> None:
     poller.poll()
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(ended, signal.SIGKILL)
-
-
-def _write(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY)
-    try:
-        os.write(descriptor, text.encode())
-    except OSError as error:
-        raise OSError(error.errno, f"write {path}: {error.strerror}") from error
-    finally:
-        os.close(descriptor)

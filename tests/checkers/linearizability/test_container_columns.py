@@ -13,8 +13,7 @@ from dissever.checkers.linearizability.calls import calls
 from dissever.checkers.linearizability.model import Model
 from dissever.checkers.linearizability.models import MODELS
 from dissever.checkers.linearizability.monitors import container_columns
-from dissever.harness.columns import columns_of
-from dissever.harness.history import Event, History, Type
+from dissever.harness.history import Event, History, Type, columns_of
 from dissever.harness.results import Budget, Verdict
 from dissever.native.columns import Columns
 

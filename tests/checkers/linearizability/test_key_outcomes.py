@@ -13,8 +13,7 @@ from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, TEXT, Linearizable,
 from dissever.checkers.linearizability.key_outcomes import EXPLAINED_KEYS_MAX
 from dissever.checkers.linearizability.models.registers import cas_register
 from dissever.checkers.linearizability.objects import ObjectJudge
-from dissever.harness.columns import Rows, columns_of
-from dissever.harness.history import Event, History, Type
+from dissever.harness.history import Event, History, Rows, Type, columns_of
 from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.native import Engine

@@ -22,8 +22,7 @@ from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, SET, Linearizable, 
 from dissever.checkers.linearizability.calls import calls
 from dissever.checkers.linearizability.models.containers import queue
 from dissever.checkers.linearizability.refutation import refusal_flaw, witness_flaw
-from dissever.harness.columns import Rows, columns_of
-from dissever.harness.history import Event, History, Type
+from dissever.harness.history import Event, History, Rows, Type, columns_of
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.native import Engine
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dissever.harness.cluster import cuts
+from dissever.harness.cluster import filters as cuts
 
 
 def test_ruleset_replaces_the_whole_table_in_one_transaction() -> None:

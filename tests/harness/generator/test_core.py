@@ -124,19 +124,19 @@ def test_what_stands_for_nothing_is_refused(source) -> None:
 
 def test_free_processes_take_turns() -> None:
     everyone = context(3)
-    later = Context(0, 0b111, 0b111, everyone.threads, (0, 4, 2), Random(0), turn=1)
+    later = Context(0, 0b111, 0b111, everyone.threads, (0, 4, 2), Random(0), 1, 3)
 
     assert everyone.some_free_process() == 0
     assert later.some_free_process() == 4
-    assert later.free_processes == (0, 4, 2)
+    assert later.free_bits() == (0, 1, 2)
 
 
 def test_view_of_some_threads_shows_those_only() -> None:
     view = context(3, "cut").limited(0b1010)
 
     assert view.bits() == (1, 3)
-    assert view.free_processes == (1, "cut")
-    assert view.client_count == 3
+    assert view.free_bits() == (1, 3)
+    assert view.clients == 3
     assert not view.is_free(0)
     assert view.is_free("cut")
 
@@ -147,7 +147,7 @@ def test_process_that_nobody_plays_is_not_free(process) -> None:
 
 
 def test_process_of_an_earlier_life_is_not_free() -> None:
-    renewed = Context(0, 0b11, 0b11, (0, 1), (2, 1), Random(0))
+    renewed = Context(0, 0b11, 0b11, (0, 1), (2, 1), Random(0), 0, 2)
 
     assert not renewed.is_free(0)
     assert renewed.is_free(2)
@@ -155,7 +155,7 @@ def test_process_of_an_earlier_life_is_not_free() -> None:
 
 
 def test_nobody_free_is_pending() -> None:
-    busy = Context(0, 0b11, 0, (0, 1), (0, 1), Random(0))
+    busy = Context(0, 0b11, 0, (0, 1), (0, 1), Random(0), 0, 2)
 
     answer = generator(A).next(busy)
 

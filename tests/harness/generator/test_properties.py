@@ -43,7 +43,7 @@ from dissever.harness.generator import (
     until_ok,
     validated,
 )
-from dissever.harness.generator.simulate import context, imperfect, simulate
+from dissever.harness.generator.simulate import context, ending, simulate
 from dissever.harness.history import Event, Type
 
 LEAVES = st.one_of(
@@ -52,6 +52,7 @@ LEAVES = st.one_of(
     st.just(Log("line")),
     st.just([]),
 )
+IMPERFECT = ending(Type.FAIL, Type.INFO, Type.OK)
 NS = st.sampled_from([5e-9, 2e-8, 1e-7])
 
 
@@ -133,7 +134,7 @@ def _ended(asked, here, step, index):
 def test_every_composition_obeys_the_rules_to_its_end(source, seed) -> None:
     source = any_of(validated(source), limit(20, delay(1e-8, repeat(Invocation("tick")))))
 
-    events = simulate(time_limit(1e-6, source), context(3, "cut", seed=seed), imperfect, limit=200)
+    events = simulate(time_limit(1e-6, source), context(3, "cut", seed=seed), IMPERFECT, limit=200)
 
     open_operations: dict = {}
     crashed = set()
@@ -157,7 +158,7 @@ def test_same_seed_same_steps(data, seed) -> None:
     source = generator(data.draw(SOURCES))
     source = limit(30, any_of(source, delay(1e-8, repeat(Invocation("tick")))))
 
-    runs = [simulate(source, context(3, "cut", seed=seed), imperfect, limit=60) for _ in range(2)]
+    runs = [simulate(source, context(3, "cut", seed=seed), IMPERFECT, limit=60) for _ in range(2)]
 
     assert runs[0] == runs[1]
 

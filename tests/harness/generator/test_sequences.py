@@ -22,7 +22,7 @@ from dissever.harness.generator import (
     synchronize,
     until_ok,
 )
-from dissever.harness.generator.simulate import context, crashing, failing, imperfect
+from dissever.harness.generator.simulate import context, ending
 from dissever.harness.history import Type
 
 A, B, C = Invocation("a"), Invocation("b"), Invocation("c")
@@ -108,7 +108,9 @@ def test_then_waits_for_the_first(invoked) -> None:
 
 
 def test_until_ok_ends_with_an_ok_of_its_own(taken) -> None:
-    assert taken(until_ok(repeat(A)), 1, complete=imperfect, limit=9) == [
+    assert taken(
+        until_ok(repeat(A)), 1, complete=ending(Type.FAIL, Type.INFO, Type.OK), limit=9
+    ) == [
         (0, 0, "invoke a"),
         (10, 0, "fail a"),
         (10, 0, "invoke a"),
@@ -117,8 +119,8 @@ def test_until_ok_ends_with_an_ok_of_its_own(taken) -> None:
 
 
 def test_until_ok_goes_on_after_fail_and_info(invoked) -> None:
-    assert len(invoked(until_ok(repeat(A)), complete=failing, limit=6)) == 6
-    assert len(invoked(until_ok(repeat(A)), complete=crashing, limit=6)) == 6
+    assert len(invoked(until_ok(repeat(A)), complete=ending(Type.FAIL), limit=6)) == 6
+    assert len(invoked(until_ok(repeat(A)), complete=ending(Type.INFO), limit=6)) == 6
 
 
 def test_until_ok_does_not_end_with_the_ok_of_another(invoked) -> None:

@@ -23,7 +23,7 @@ from dissever.harness.generator import (
     shortest_any,
     stagger,
 )
-from dissever.harness.generator.simulate import crashing
+from dissever.harness.generator.simulate import ending
 from dissever.harness.history import Type
 
 A, B, C = Invocation("a"), Invocation("b"), Invocation("c")
@@ -105,13 +105,13 @@ def test_each_thread_has_a_copy_for_everybody(invoked) -> None:
 
 
 def test_each_thread_goes_on_after_a_crash(invoked) -> None:
-    steps = invoked(each_thread([A, B]), 2, complete=crashing)
+    steps = invoked(each_thread([A, B]), 2, complete=ending(Type.INFO))
 
     assert sorted(steps) == [(0, 0, "a"), (0, 1, "a"), (10, 2, "b"), (10, 3, "b")]
 
 
 def test_each_process_starts_afresh_after_a_crash(invoked) -> None:
-    steps = invoked(each_process([A, B]), 2, complete=crashing, limit=6)
+    steps = invoked(each_process([A, B]), 2, complete=ending(Type.INFO), limit=6)
 
     assert sorted(steps) == [(10 * (p // 2), p, "a") for p in range(6)]
 
@@ -143,7 +143,7 @@ def test_reserve_counts_within_the_threads_in_sight(invoked) -> None:
 
 
 def test_reserve_holds_after_crashes(invoked) -> None:
-    steps = invoked(reserve(1, repeat(A), repeat(B)), 3, complete=crashing, limit=60)
+    steps = invoked(reserve(1, repeat(A), repeat(B)), 3, complete=ending(Type.INFO), limit=60)
 
     assert all((process % 3 == 0) == (f == "a") for _, process, f in steps)
 
@@ -193,7 +193,7 @@ def test_weights_are_one_for_each_and_positive(several, weights) -> None:
 
 
 def test_process_limit_ends_when_too_many_could_have_taken_part(invoked) -> None:
-    steps = invoked(process_limit(5, repeat(A)), 2, complete=crashing)
+    steps = invoked(process_limit(5, repeat(A)), 2, complete=ending(Type.INFO))
 
     processes = {process for _, process, _ in steps}
 

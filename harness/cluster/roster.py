@@ -1,0 +1,87 @@
+"""What clusters of real hosts share: names, turns and ends of nodes, and connections to them."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import re
+import socket
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
+
+from dissever.harness.cluster import Exit
+
+log = logging.getLogger(__name__)
+
+NODES_MAX: Final = 100
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+_Answer = TypeVar("_Answer")
+
+
+class Roster:
+    """Changes of a node's processes take turns, so that none undoes half of another."""
+
+    def __init__(self, nodes: Sequence[str]) -> None:
+        """Raise ValueError unless these are 1 to `NODES_MAX` different names, fit for folders."""
+        unfit = [node for node in nodes if not _NAME.fullmatch(node)]
+        if unfit or len(set(nodes)) != len(nodes) or not 1 <= len(nodes) <= NODES_MAX:
+            raise ValueError(f"expected 1 to {NODES_MAX} different names fit for folders: {nodes}")
+        self.nodes = tuple(nodes)
+        self.exits: list[Exit] = []
+        self._locks = {node: asyncio.Lock() for node in nodes}
+
+    def known(self, node: str) -> str:
+        """The name itself. Raises ValueError when no node has it."""
+        if node not in self._locks:
+            raise ValueError(f"no node {node!r} among {', '.join(self.nodes)}")
+        return node
+
+    async def take_turn(self, node: str, change: Coroutine[Any, Any, _Answer]) -> _Answer:
+        """Make the change in its turn. Cancelling this stops the waiting, not the change."""
+        return await asyncio.shield(self._make(node, change))
+
+    def hear(self, end: Exit) -> None:
+        """A main process has ended."""
+        self.exits.append(end)
+        level = logging.DEBUG if end.is_asked else logging.WARNING
+        words = "%s: incarnation %d ended with status %d"
+        log.log(level, words, end.node, end.incarnation, end.exit_status)
+
+    async def _make(self, node: str, change: Coroutine[Any, Any, _Answer]) -> _Answer:
+        async with self._locks[node]:
+            return await change
+
+
+async def connected(connection: socket.socket, target: Any) -> socket.socket:
+    """The socket, non-blocking and without delay, once it is connected; else it is closed."""
+    try:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(connection, target)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def in_time(
+    dial: Awaitable[socket.socket], node: str, port: int, timeout_s: float
+) -> socket.socket:
+    """
+    What is dialled, if it answers in time.
+
+    Raises:
+        TimeoutError: When it does not.
+        OSError: Of the connection.
+    """
+    try:
+        async with asyncio.timeout(timeout_s) as limit:
+            return await dial
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        message = f"{node}: no answer from port {port} within {timeout_s:g} s"
+        raise TimeoutError(errno.ETIMEDOUT, message) from error
