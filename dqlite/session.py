@@ -12,7 +12,7 @@ from enum import Enum, auto
 
 from dqlite import codec
 from dqlite.errors import ConnectionLost, DqliteError, NotSent, ProtocolError, Refused, TimedOut
-from dqlite.schema import REQUESTS, Failure, Request, Response, Rows
+from dqlite.schema import Failure, Request, Response, Rows
 from dqlite.tuples import ROWS_MAX
 
 
@@ -73,7 +73,7 @@ class Session:
             raise Refused("a request is in flight on this connection")
         frame = self._prefix + codec.encode(request)
         self._prefix = b""
-        self._answer = REQUESTS[type(request)].answer
+        self._answer = codec.REQUESTS[type(request)].answer
         self._move(Signal.REQUEST)
         return frame
 

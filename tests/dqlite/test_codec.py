@@ -188,7 +188,7 @@ def test_response_equals_golden_bytes(message: Message, golden: str) -> None:
 
 def test_every_message_has_golden_bytes_or_a_reason() -> None:
     shown = {type(message) for message, _ in REQUESTS + RESPONSES}
-    untold = {*schema.REQUESTS, *schema.RESPONSES} - shown
+    untold = {*codec.REQUESTS, *codec.RESPONSES} - shown
 
     assert untold == {schema.ExecSql, schema.Files}  # as QuerySql; content depends on the database
 
