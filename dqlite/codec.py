@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from dqlite import schema
 from dqlite.errors import ProtocolError, Refused
-from dqlite.schema import Failure, Member, Message, Request, Response, Role
+from dqlite.schema import Failure, File, Member, Message, Request, Response, Role
 from dqlite.tuples import PARAMETERS, ROWS
 from dqlite.words import BLOB, I64, TEXT, U32, U64, WORD, Format, converted, counted
 
@@ -180,17 +180,6 @@ def _write_failure(out: bytearray, failure: Failure) -> None:
     TEXT.write(out, failure.message)
 
 
-def _read_file(data: bytes, offset: int) -> tuple[tuple[str, bytes], int]:
-    name, offset = TEXT.read(data, offset)
-    content, offset = BLOB.read(data, offset)
-    return (name, content), offset
-
-
-def _write_file(out: bytearray, file: tuple[str, bytes]) -> None:
-    TEXT.write(out, file[0])
-    BLOB.write(out, file[1])
-
-
 _PAD = _constant(U64, 0)
 _ID = ("id", U64)
 _DATABASE = ("database", U64)
@@ -201,7 +190,7 @@ _NAME = ("name", TEXT)
 _ADDRESS = ("address", TEXT)
 _ROLE = ("role", converted(U64, Role, Role))
 _MEMBERS = counted(_record(Member, _ID, _ADDRESS, _ROLE), MEMBERS_MAX)
-_FILES = counted(Format(_read_file, _write_file), FILES_MAX)
+_FILES = counted(_record(File, _NAME, ("content", BLOB)), FILES_MAX)
 
 REQUESTS: Mapping[type[Request], Layout] = {
     schema.Leader: Layout(0, (_PAD,), schema.LeaderNode),

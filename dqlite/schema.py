@@ -6,7 +6,7 @@ Source: `dqlite/src/protocol.h`, `dqlite/src/request.h`, `dqlite/src/response.h`
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from dqlite.values import Parameter, Value
 
@@ -244,11 +244,18 @@ class Empty:
     """Done."""
 
 
+class File(NamedTuple):
+    """A file of a database."""
+
+    name: str
+    content: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Names and contents of a dump: the database and its WAL."""
+    """A dump: the database and its WAL."""
 
-    files: tuple[tuple[str, bytes], ...]
+    files: tuple[File, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,13 @@ Tuples of SQL values: the parameters of a statement and the rows of a result.
 
 The first word says whether a row or the end comes: no type has the code 15 (done) or 14 (more).
 
-Source: `dqlite/src/tuple.h`, `dqlite/src/query.c`.
+Source: `dqlite/src/tuple.h`, `dqlite/src/query.c`, `dqlite/src/protocol.h` (type codes).
 """
 
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from dqlite import values
 from dqlite.schema import Rows
 from dqlite.values import Iso8601, Parameter, UnixTime, Value
 from dqlite.words import BLOB, F64, I64, TEXT, U64, WORD, Format, converted, counted
@@ -24,6 +23,7 @@ ROWS_MAX = 1_000_000
 PARAMETERS_MAX = 32_766
 """SQLite's own default limit."""
 
+_UNIXTIME = 9
 _DONE = b"\xff" * WORD
 _MORE = b"\xee" * WORD
 
@@ -35,7 +35,7 @@ def _write_parameters(out: bytearray, parameters: tuple[Parameter, ...], count_b
     if len(parameters) >= min(PARAMETERS_MAX + 1, 256**count_bytes):
         raise ValueError(f"{len(parameters)} parameters are too many for this schema")
     types = bytes(map(_type, parameters))
-    if values.UNIXTIME in types:
+    if _UNIXTIME in types:
         raise ValueError("servers do not take UnixTime: give the integer")
     out += len(parameters).to_bytes(count_bytes, "little") + types
     out += bytes(-(count_bytes + len(types)) % WORD)
@@ -52,7 +52,7 @@ def _read_parameters(
     start = offset + count_bytes
     count = int.from_bytes(data[offset:start], "little")
     types = data[start : start + count]
-    if len(types) != count or count > PARAMETERS_MAX or values.UNIXTIME in types:
+    if len(types) != count or count > PARAMETERS_MAX or _UNIXTIME in types:
         raise ValueError(f"{count} parameters at {offset} are malformed")
     offset = start + count
     return _read_values(data, offset + -offset % WORD, types)
@@ -105,34 +105,25 @@ def _header_bytes(width: int) -> int:
 
 
 def _type(value: Value) -> int:
-    code = _TYPES.get(type(value))
-    if code is None:
+    if type(value) not in _TYPES:
         raise ValueError(f"no SQL type for a value of {type(value).__name__}")
-    return code
+    return _TYPES[type(value)][0]
 
-
-_TYPES = {
-    int: values.INTEGER,
-    float: values.FLOAT,
-    str: values.TEXT,
-    bytes: values.BLOB,
-    type(None): values.NULL,
-    UnixTime: values.UNIXTIME,
-    Iso8601: values.ISO8601,
-    bool: values.BOOLEAN,
-}
 
 # Any: a table cannot tie the type of each value to the key that selects its format.
-_FORMATS: dict[int, Format[Any]] = {
-    values.INTEGER: I64,
-    values.FLOAT: F64,
-    values.TEXT: TEXT,
-    values.BLOB: BLOB,
-    values.NULL: converted(U64, lambda _: None, lambda _: 0),
-    values.UNIXTIME: converted(I64, UnixTime, lambda time: time.seconds),
-    values.ISO8601: converted(TEXT, Iso8601, lambda time: time.text),
-    values.BOOLEAN: converted(U64, bool, int),
+_TYPES: dict[type, tuple[int, Format[Any]]] = {
+    int: (1, I64),
+    float: (2, F64),
+    str: (3, TEXT),
+    bytes: (4, BLOB),
+    type(None): (5, converted(U64, lambda _: None, lambda _: 0)),
+    UnixTime: (_UNIXTIME, converted(I64, UnixTime, lambda time: time.seconds)),
+    Iso8601: (10, converted(TEXT, Iso8601, lambda time: time.text)),
+    bool: (11, converted(U64, bool, int)),
 }
+"""Type code and format of the values of each Python type."""
+
+_FORMATS = dict(_TYPES.values())
 
 _COLUMNS = counted(TEXT, COLUMNS_MAX)
 
