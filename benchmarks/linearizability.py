@@ -11,15 +11,14 @@ from a fixed seed and written twice, as our JSON lines and as a plain text for G
 Both may use all cores. Times are the least of several runs where a run is short.
 
 `engine` is the time inside C, or for what is no register of the whole checker in Python; `text`
-is from the file to the verdict of each key, `report` to the explanation of what failed. The ratio
-is Porcupine's check against `engine`, of the histories that both were given. The exponent is the
-slope of log seconds over log operations, over three decades of sizes; `peak` is the most memory
-that the engine held for a history.
+is from the file to the verdict of each key. The ratio is Porcupine's check against `engine`, of the
+histories that both were given. An exponent is the slope of log seconds over log operations, over
+three decades of sizes; `peak` is the most memory that the engine held for a history.
 
 `growth` is of every engine alone (`growth.py`): how its time and its memory grow.
 
 In the file of --json each family has `seconds` of both on the histories that both were given,
-their `ratio`, and every history in `rows`.
+their `ratio`, its `exponents`, and every history in `rows`.
 
 Exit status: 0 done, 1 the two contradict each other, or a published verdict. What cannot run here
 (no Go, no compiler, no network) is left out, with the reason.
@@ -34,8 +33,9 @@ import json
 import math
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,28 +54,21 @@ from contestants import (
 from dissever.harness.results import Budget
 
 
-@dataclass
-class Sums:
-    """The rows of a family, and the sums."""
+@dataclass(frozen=True)
+class Row:
+    """What came of one history. `theirs` is None when Porcupine was not asked."""
 
-    name: str
-    cases: int = 0
-    operations: int = 0
-    engine_s: float = 0.0
-    text_s: float = 0.0
-    report_s: float = 0.0
-    peak_bytes: int = 0
-    verdicts: dict[str, int] = field(default_factory=dict)
-    porcupine_s: float | None = None
-    porcupine_text_s: float | None = None
-    porcupine_verdicts: dict[str, int] = field(default_factory=dict)
-    porcupine_cases: int = 0
-    compared_engine_s: float = 0.0
-    ratio: float | None = None
-    is_ratio_a_lower_bound: bool = False
-    contradictions: list[str] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    exponents: dict[str, float] = field(default_factory=dict)
+    case: Case
+    ours: Measured
+    theirs: Measured | None
+
+    @property
+    def contradiction(self) -> str:
+        """What is said elsewhere, if it is something else."""
+        known = {self.case.expected, self.theirs and self.theirs.verdict} - {None, "unknown"}
+        if self.ours.verdict == "unknown" or not known - {self.ours.verdict}:
+            return ""
+        return f"{self.case.name}: {self.ours.verdict}, elsewhere {known}"
 
 
 @dataclass(frozen=True)
@@ -196,54 +189,38 @@ FAMILIES: dict[str, Callable[[Tools], Iterator[Case]]] = {
 GROWTH = "growth"
 
 
-def measure(name: str, tools: Tools) -> Sums:
+def measure(name: str, tools: Tools) -> list[Row]:
     """Both on every history of a family."""
-    family = Sums(name)
-    sizes: dict[int, Measured] = {}
+    rows = []
     for case in FAMILIES[name](tools):
         _tell(f"{name}: {case.name}")
         ours = dissever(case)
         theirs = None
         if tools.porcupine is not None and case.porcupine is not None:
             _tell(f"{name}: {case.name}: {_told(ours)}; Porcupine is at work")
-            theirs = tools.porcupine(case.porcupine, [case.plain])[0]
-        _add(family, case, ours, theirs)
-        sizes.setdefault(ours.operations, ours)
+            theirs = tools.porcupine(case.porcupine, case.plain)
+        rows.append(Row(case, ours, theirs))
         if theirs is None or ours.operations > 2000 or ours.text_s > SHORT_S:
             _keep(f"  {case.name}: {_told(ours)}; porcupine {_told(theirs)}")
-    if family.porcupine_s is not None and family.compared_engine_s > 0:
-        family.ratio = family.porcupine_s / family.compared_engine_s
-    if name in ("unique", "cas", "crashes"):
-        for of in ("engine_s", "text_s", "configurations", "peak_bytes"):
-            slope = growth.exponent({n: getattr(each, of) for n, each in sizes.items()})
-            if not math.isnan(slope):
-                family.exponents[of] = slope
-    return family
+    return rows
 
 
-def _add(family: Sums, case: Case, ours: Measured, theirs: Measured | None) -> None:
-    family.cases += 1
-    family.operations += ours.operations
-    family.engine_s += ours.engine_s
-    family.text_s += ours.text_s
-    family.report_s += ours.report_s
-    family.peak_bytes = max(family.peak_bytes, ours.peak_bytes)
-    family.verdicts[ours.verdict] = family.verdicts.get(ours.verdict, 0) + 1
-    row: dict[str, Any] = {"name": case.name, "dissever": asdict(ours)}
-    known = {case.expected, theirs.verdict if theirs else None} - {None, "unknown"}
-    if ours.verdict != "unknown" and known - {ours.verdict}:
-        family.contradictions.append(f"{case.name}: {ours.verdict}, elsewhere {known}")
-    if theirs is not None:
-        family.porcupine_cases += 1
-        family.porcupine_s = (family.porcupine_s or 0.0) + theirs.engine_s
-        family.porcupine_text_s = (family.porcupine_text_s or 0.0) + theirs.text_s
-        family.compared_engine_s += ours.engine_s
-        family.is_ratio_a_lower_bound |= theirs.verdict == "unknown"
-        verdicts = family.porcupine_verdicts
-        verdicts[theirs.verdict] = verdicts.get(theirs.verdict, 0) + 1
-        row["porcupine"] = asdict(theirs)
-        row["ratio"] = theirs.engine_s / ours.engine_s
-    family.rows.append(row)
+def _compared_s(rows: Sequence[Row]) -> tuple[float, float] | None:
+    """Seconds of both on the histories that both were given; None without any."""
+    both = [(row.ours.engine_s, row.theirs.engine_s) for row in rows if row.theirs]
+    return (sum(ours for ours, _ in both), sum(theirs for _, theirs in both)) if both else None
+
+
+def _exponents(name: str, rows: Sequence[Row]) -> dict[str, float]:
+    """Where a family has the same history in several sizes."""
+    if name not in ("unique", "cas", "crashes"):
+        return {}
+    sizes = {row.ours.operations: row.ours for row in reversed(rows)}
+    measures = ("engine_s", "text_s", "configurations", "peak_bytes")
+    slopes = {
+        of: growth.exponent({n: getattr(each, of) for n, each in sizes.items()}) for of in measures
+    }
+    return {of: slope for of, slope in slopes.items() if not math.isnan(slope)}
 
 
 def _told(measured: Measured | None) -> str:
@@ -257,40 +234,36 @@ def _seconds(s: float) -> str:
     return f"{s:.2f} s" if s >= 1 else f"{s * 1e3:.2f} ms"
 
 
-def _counts(verdicts: dict[str, int]) -> str:
-    return "/".join(str(verdicts.get(word, 0)) for word in ("valid", "invalid", "unknown"))
+def _counts(measured: Iterable[Measured]) -> str:
+    verdicts = Counter(each.verdict for each in measured)
+    return "/".join(str(verdicts[word]) for word in ("valid", "invalid", "unknown"))
 
 
 HEAD = (
-    *("family", "histories", "operations", "engine", "text", "report", "peak", "v/i/u"),
-    *("porcupine", "v/i/u", "of", "ratio", "exponent"),
+    *("family", "histories", "operations", "engine", "text", "peak", "v/i/u"),
+    *("porcupine", "v/i/u", "of", "ratio"),
 )
 
 
-def table(families: Sequence[Sums]) -> str:
-    """One line a family; `of` is how many histories Porcupine was asked."""
-    rows = [HEAD]
-    for each in families:
-        bound = "≥ " if each.is_ratio_a_lower_bound else ""
-        exponent = each.exponents.get("engine_s")
-        rows.append(
-            (
-                each.name,
-                str(each.cases),
-                f"{each.operations:,}",
-                _seconds(each.engine_s),
-                _seconds(each.text_s),
-                _seconds(each.report_s),
-                f"{each.peak_bytes / 1e6:,.1f} MB",
-                _counts(each.verdicts),
-                "-" if each.porcupine_s is None else bound + _seconds(each.porcupine_s),
-                _counts(each.porcupine_verdicts),
-                str(each.porcupine_cases),
-                "-" if each.ratio is None else f"{bound}{each.ratio:,.1f}",
-                "" if exponent is None else f"{exponent:.2f}",
-            )
-        )
-    return _aligned(rows)
+def _line(name: str, rows: Sequence[Row]) -> Sequence[str]:
+    """A family in the table; `of` is how many histories Porcupine was asked."""
+    ours = [row.ours for row in rows]
+    theirs = [row.theirs for row in rows if row.theirs]
+    compared_s = _compared_s(rows)
+    bound = "≥ " if any(each.verdict == "unknown" for each in theirs) else ""
+    return (
+        name,
+        str(len(rows)),
+        f"{sum(each.operations for each in ours):,}",
+        _seconds(sum(each.engine_s for each in ours)),
+        _seconds(sum(each.text_s for each in ours)),
+        f"{max((each.peak_bytes for each in ours), default=0) / 1e6:,.1f} MB",
+        _counts(ours),
+        bound + _seconds(compared_s[1]) if compared_s else "-",
+        _counts(theirs),
+        str(len(theirs)),
+        f"{bound}{compared_s[1] / compared_s[0]:,.1f}" if compared_s else "-",
+    )
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -331,46 +304,56 @@ def main() -> int:
     if set(names) - {*FAMILIES, GROWTH}:
         known = ", ".join((*FAMILIES, GROWTH))
         parser.error(f"expected some of {known}, got {arguments.only}")
-    families = []
+    families: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         tools = Tools(_tool(Porcupine, folder), _tool(Histories, folder), arguments.operations_max)
         for name in names:
-            if name == GROWTH:
-                continue
             try:
-                families.append(measure(name, tools))
+                if name != GROWTH:
+                    families[name] = measure(name, tools)
             except Missing as missing:
                 _keep(f"{name} is left out: {missing}")
-    grown = growth.measure(_tell, arguments.operations_max) if GROWTH in names else []
+    grown = list(growth.measure(_tell, arguments.operations_max)) if GROWTH in names else []
     _tell("")
     _print(families, grown)
     if arguments.json:
-        numbers: dict[str, Any] = {family.name: _numbers(family) for family in families}
+        numbers: dict[str, Any] = {name: _numbers(name, rows) for name, rows in families.items()}
         if grown:
             numbers[GROWTH] = {"engines": [asdict(each) for each in grown]}
         arguments.json.write_text(json.dumps(numbers, indent=1), encoding="utf-8")
-    return 1 if any(family.contradictions for family in families) else 0
+    return 1 if any(row.contradiction for rows in families.values() for row in rows) else 0
 
 
-def _print(families: Sequence[Sums], grown: Sequence[growth.Grown]) -> None:
+def _print(families: dict[str, list[Row]], grown: Sequence[growth.Grown]) -> None:
     if families:
-        print(table(families))
-    for family in families:
-        slopes = [f"{of} {slope:.2f}" for of, slope in family.exponents.items()]
-        if slopes:
-            print(f"exponents of {family.name} in operations: {', '.join(slopes)}")
-    for family in families:
-        for line in family.contradictions:
-            print(f"CONTRADICTION in {family.name}: {line}")
+        print(_aligned([HEAD, *(_line(name, rows) for name, rows in families.items())]))
+    for name, rows in families.items():
+        if slopes := [f"{of} {slope:.2f}" for of, slope in _exponents(name, rows).items()]:
+            print(f"exponents of {name} in operations: {', '.join(slopes)}")
+        for row in rows:
+            if row.contradiction:
+                print(f"CONTRADICTION in {name}: {row.contradiction}")
     if grown:
         print(_aligned(list(growth.lines(grown))))
 
 
-def _numbers(family: Sums) -> dict[str, Any]:
+def _numbers(name: str, rows: Sequence[Row]) -> dict[str, Any]:
     """What is written of a family."""
-    seconds = {"dissever": family.compared_engine_s or None, "porcupine": family.porcupine_s}
-    return {"seconds": seconds, "ratio": family.ratio, **asdict(family)}
+    ours_s, theirs_s = _compared_s(rows) or (None, None)
+    return {
+        "seconds": {"dissever": ours_s, "porcupine": theirs_s},
+        "ratio": theirs_s / ours_s if ours_s and theirs_s else None,
+        "exponents": _exponents(name, rows),
+        "rows": [
+            {
+                "name": row.case.name,
+                "dissever": asdict(row.ours),
+                "porcupine": row.theirs and asdict(row.theirs),
+            }
+            for row in rows
+        ],
+    }
 
 
 if __name__ == "__main__":

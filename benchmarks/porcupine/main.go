@@ -1,6 +1,6 @@
 // Porcupine on histories in files, for benchmarks/linearizability.py.
 //
-// Usage: porcupine MODEL LIMIT_S REPEATS FILE...
+// Usage: porcupine MODEL LIMIT_S REPEATS FILE
 //
 // MODEL is one of
 //
@@ -11,9 +11,9 @@
 //	          "c ID PROCESS r|w|c KEY A B" a call, "r ID [VALUE]" its return, "f ID" when it
 //	          never happened; "n" is nil
 //
-// One JSON object a line, in the order of the files: file, verdict (valid, invalid, unknown),
-// seconds of the check alone, text_s of reading and checking, operations. Times are the least of
-// REPEATS runs, or of one run if the first takes long. Exit status: 0 done, 2 wrong usage or file.
+// Prints a JSON object: verdict (valid, invalid, unknown), engine_s of the check alone, text_s of
+// reading and checking, operations. Times are the least of REPEATS runs, or of one run if the first
+// takes long. Exit status: 0 done, 2 wrong usage or file.
 package main
 
 import (
@@ -276,9 +276,8 @@ func read(path, model string) []porcupine.Event {
 }
 
 type report struct {
-	File       string  `json:"file"`
 	Verdict    string  `json:"verdict"`
-	Seconds    float64 `json:"seconds"`
+	EngineS    float64 `json:"engine_s"`
 	TextS      float64 `json:"text_s"`
 	Operations int     `json:"operations"`
 }
@@ -297,12 +296,12 @@ func measure(path, model string, limit time.Duration, repeats int) report {
 		result := porcupine.CheckEventsTimeout(judge, events, limit)
 		verdict := map[porcupine.CheckResult]string{
 			porcupine.Ok: "valid", porcupine.Illegal: "invalid", porcupine.Unknown: "unknown"}[result]
-		now := report{path, verdict, time.Since(ready).Seconds(), time.Since(began).Seconds(),
+		now := report{verdict, time.Since(ready).Seconds(), time.Since(began).Seconds(),
 			len(events) / 2}
 		if i == 0 {
 			best = now
 		}
-		best.Seconds = min(best.Seconds, now.Seconds)
+		best.EngineS = min(best.EngineS, now.EngineS)
 		best.TextS = min(best.TextS, now.TextS)
 		if now.TextS > longRunS {
 			return best
@@ -311,7 +310,7 @@ func measure(path, model string, limit time.Duration, repeats int) report {
 	for i := 0; i < repeats; i++ { // the check alone, on what was read
 		ready := time.Now()
 		porcupine.CheckEventsTimeout(judge, events, limit)
-		best.Seconds = min(best.Seconds, time.Since(ready).Seconds())
+		best.EngineS = min(best.EngineS, time.Since(ready).Seconds())
 	}
 	return best
 }
@@ -322,14 +321,12 @@ func fail(message string) {
 }
 
 func main() {
-	if len(os.Args) < 5 {
-		fail("usage: porcupine MODEL LIMIT_S REPEATS FILE...")
+	if len(os.Args) != 5 {
+		fail("usage: porcupine MODEL LIMIT_S REPEATS FILE")
 	}
 	limit := time.Duration(number(os.Args[2])) * time.Second
-	encoder := json.NewEncoder(os.Stdout)
-	for _, path := range os.Args[4:] {
-		if err := encoder.Encode(measure(path, os.Args[1], limit, number(os.Args[3]))); err != nil {
-			fail(err.Error())
-		}
+	found := measure(os.Args[4], os.Args[1], limit, number(os.Args[3]))
+	if err := json.NewEncoder(os.Stdout).Encode(found); err != nil {
+		fail(err.Error())
 	}
 }
