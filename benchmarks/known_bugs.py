@@ -21,8 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from dissever.known_bugs import LIMIT_S
-
+from dissever.reproduction import LIMIT_S
 from dissever.systems.dqlite.bugs import BUGS, Bug, Directed
 from dissever.systems.dqlite.images import VERSIONS
 
