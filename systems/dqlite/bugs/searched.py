@@ -65,7 +65,7 @@ FULL_DISK_ABORT = Bug(
     releases=("1.18.1", "1.18.7"),
     references="not reported",
     test=Searched(
-        (_set("disk-full", script=FULL_THREE_TIMES, rate=300, concurrency=6, time_limit_s=20),),
+        (_set("disk-full", script=FULL_THREE_TIMES, rate=300.0, concurrency=6, time_limit_s=20.0),),
         _shown_by("logs", "assertion"),
     ),
 )
@@ -90,7 +90,15 @@ HEAP_CORRUPTION = Bug(
     releases=("1.11.1",),
     references="raft#314 and others",
     test=Searched(
-        (_set(*FULL_AND_FAILOVER, rate=300, concurrency=6, time_limit_s=50, fault_interval_s=3),),
+        (
+            _set(
+                *FULL_AND_FAILOVER,
+                rate=300.0,
+                concurrency=6,
+                time_limit_s=50.0,
+                fault_interval_s=3.0,
+            ),
+        ),
         _shown_by("logs", "memory-error"),
     ),
 )
@@ -107,7 +115,7 @@ LOST_WRITES = Bug(
     references="raft#314, #320",
     test=Searched(
         tuple(
-            _set(*faults, rate=400, concurrency=6, time_limit_s=50, fault_interval_s=2.5)
+            _set(*faults, rate=400.0, concurrency=6, time_limit_s=50.0, fault_interval_s=2.5)
             for faults in (("disk-error:leader", "partition:leader"), FULL_AND_FAILOVER)
         ),
         _shown_by("set", "lost"),
@@ -199,7 +207,7 @@ STUCK = Bug(
     references="go-dqlite#213, #283, #589",
     test=Searched(
         tuple(
-            _set(fault, script=script, rate=600, concurrency=12, time_limit_s=30)
+            _set(fault, script=script, rate=600.0, concurrency=12, time_limit_s=30.0)
             for fault, script in (("disk-full", FULL_TWICE), ("disk-error", ERRORS))
         ),
         _signs_of_silence,
