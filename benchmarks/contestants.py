@@ -15,7 +15,7 @@ import resource
 import shutil
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +38,11 @@ GENERATE_LIMIT_S: Final = 600
 
 @dataclass(frozen=True)
 class Shape:
-    """What `histories.c` draws. `crashed` and `corrupted` are of 1000; keys 0: one object."""
+    """
+    What `histories.c` draws, in the order of its arguments.
+
+    `crashed` and `corrupted` are of 1000; keys 0: one object; values 0: each is unique.
+    """
 
     operations: int
     keys: int = 0
@@ -58,7 +62,6 @@ class Case:
     path: Path
     model: str
     porcupine: str | None
-    plain: Path
     expected: str | None = None
     budget: Budget = field(default_factory=Budget)
 
@@ -221,13 +224,10 @@ class Histories:
         source = str(HERE / "histories.c")
         subprocess.run([compiler, "-O2", "-std=c11", source, "-o", self.program], check=True)
 
-    def __call__(self, name: str, shape: Shape) -> tuple[Path, Path]:
-        """Our file and that for Go."""
-        lines, plain = self.folder / f"{name}.jsonl", self.folder / f"{name}.txt"
-        numbers = (
-            shape.operations, shape.keys, shape.clients, shape.values, shape.crashed,
-            shape.corrupted, int(shape.cas), shape.seed,
-        )  # fmt: skip
-        command = [str(self.program), *map(str, numbers), str(lines), str(plain)]
+    def __call__(self, name: str, shape: Shape) -> Path:
+        """The file of a history."""
+        path = self.folder / f"{name}.jsonl"
+        numbers = map(int, astuple(shape))
+        command = [str(self.program), *map(str, numbers), str(path)]
         subprocess.run(command, check=True, timeout=GENERATE_LIMIT_S)
-        return lines, plain
+        return path

@@ -6,9 +6,9 @@ Dissever and Porcupine on the same histories: seconds of both, and whether they 
 Porcupine is fetched as the Go module it is; its test data hold the etcd logs and the texts of the
 key-value store. The program around it is ours (`porcupine/main.go`), with a model that hashes its
 states, which Porcupine's own etcd test does not. What is not from there is drawn by `histories.c`
-from a fixed seed and written twice, as our JSON lines and as a plain text for Go. Each history has
-30 s and 8 GB in Porcupine; one it gives up counts as 30 s, so that the ratio is a lower bound.
-Both may use all cores. Times are the least of several runs where a run is short.
+from a fixed seed. Each history has 30 s and 8 GB in Porcupine; one it gives up counts as 30 s, so
+that the ratio is a lower bound. Both may use all cores. Times are the least of several runs where a
+run is short.
 
 `engine` is the time inside C, or for what is no register of the whole checker in Python; `text`
 is from the file to the verdict of each key. The ratio is Porcupine's check against `engine`, of the
@@ -35,7 +35,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -80,125 +80,87 @@ class Tools:
     operations_max: int
 
 
-def etcd(tools: Tools) -> Iterator[Case]:
-    """Porcupine's 102 logs of etcd; a failed cas is judged as its own tests do."""
-    yield from _logs(tools, "etcd")
-
-
-def etcd_drop(tools: Tools) -> Iterator[Case]:
-    """The same logs, a failed cas asserting nothing for Porcupine either."""
-    yield from _logs(tools, "etcd-drop")
-
-
-def _logs(tools: Tools, model: str) -> Iterator[Case]:
+def _published(tools: Tools, name: str) -> Iterator[Case]:
+    """Porcupine's own histories, with the verdicts that it publishes."""
     if tools.porcupine is None:
-        raise Missing("the logs are in Porcupine's module")
+        raise Missing("the histories are in Porcupine's module")
+    if name == "kv":
+        for path in sorted((tools.porcupine.data / "kv").glob("*.txt")):
+            expected = "valid" if path.stem.endswith("ok") else "invalid"
+            yield Case(path.stem, path, "kv", "kv", expected)
+        return
     for path in sorted((tools.porcupine.data / "jepsen").glob("etcd_*.log")):
         if path.stat().st_size > 0:
             expected = "valid" if int(path.stem[-3:]) in ETCD_VALID else "invalid"
-            yield Case(path.stem, path, "cas-register", model, path, expected)
+            yield Case(path.stem, path, "cas-register", name, expected)
 
 
 ETCD_VALID = frozenset(
     (2, 5, 7, 18, 25, 31, 38, 45, 48, 49, 51, 53, 56, 67, 75, 76, 80, 87, 92, 98, 100, 101, 102)
 )
 
+PUBLISHED = ("etcd", "etcd-drop", "kv")
+"""102 logs of etcd, where a failed cas is judged as Porcupine's own tests do; the same, where it
+asserts nothing for Porcupine either; the texts of a key-value store."""
 
-def kv(tools: Tools) -> Iterator[Case]:
-    """Porcupine's texts of a key-value store."""
-    if tools.porcupine is None:
-        raise Missing("the texts are in Porcupine's module")
-    for path in sorted((tools.porcupine.data / "kv").glob("*.txt")):
-        expected = "valid" if path.stem.endswith("ok") else "invalid"
-        yield Case(path.stem, path, "kv", "kv", path, expected)
-
-
-def _drawn(tools: Tools, shapes: dict[str, Shape], *, porcupine_max: int = 10**9) -> Iterator[Case]:
-    if tools.histories is None:
-        raise Missing("no C compiler for the generator")
-    for name, shape in shapes.items():
-        if shape.operations * max(1, shape.keys) > tools.operations_max:
-            continue
-        lines, plain = tools.histories(name, shape)
-        is_for_both = shape.operations <= porcupine_max
-        yield Case(name, lines, "cas-register", "register" if is_for_both else None, plain)
-        lines.unlink()
-        plain.unlink()
-
-
-def crashes(tools: Tools) -> Iterator[Case]:
-    """A cas-register of 5 values; of 1000 operations, 200 crash."""
-    sizes = (100, 300, 1000, 3000, 10_000)
-    return _drawn(tools, {f"crashes-{n}": Shape(n, crashed=200) for n in sizes})
-
-
-def unique(tools: Tools) -> Iterator[Case]:
-    """T4: a register whose values are unique; 10 % crash."""
-    sizes = (10_000, 100_000, 1_000_000, 10_000_000)
-    shapes = {f"unique-{n}": Shape(n, values=0, cas=False, crashed=100) for n in sizes}
-    return _drawn(tools, shapes, porcupine_max=100_000)
-
-
-def cas(tools: Tools) -> Iterator[Case]:
-    """T5: one cas-register of 5 values, nothing crashed; then 1 M with 1, 5 and 10 % crashed."""
-    shapes = {f"cas-{n}": Shape(n) for n in (1000, 10_000, 100_000, 1_000_000)}
-    shapes |= {f"cas-1000000-{c}": Shape(1_000_000, crashed=c) for c in (10, 50, 100)}
-    return _drawn(tools, shapes, porcupine_max=100_000)
-
-
-def keys(tools: Tools) -> Iterator[Case]:
-    """T6: 10,000 cas-registers of 100 operations each; 0, 5 and 10 % crash."""
-    return _drawn(tools, {f"keys-{c}": Shape(100, keys=10_000, crashed=c) for c in (0, 50, 100)})
-
-
-def corrupted(tools: Tools) -> Iterator[Case]:
-    """T7: 5,000 keys of 100 operations, 3 % of the reads wrong, 10 % crashed."""
-    return _drawn(tools, {"corrupted": Shape(100, keys=5000, crashed=100, corrupted=30)})
-
-
-HARD_BUDGET = Budget(configurations=2_000_000)
-
-
-def hard(tools: Tools) -> Iterator[Case]:
-    """
-    T8: crashes and wrong reads, none valid; of 25 seeds those that cost the search the most.
-
-    With 2 M configurations it takes about as long as Porcupine may; the last is past both.
-    """
-    shapes = {
+DRAWN = {
+    # A cas-register of 5 values; of 1000 operations, 200 crash.
+    "crashes": {f"crashes-{n}": Shape(n, crashed=200) for n in (100, 300, 1000, 3000, 10_000)},
+    # T4: a register whose values are unique; 10 % crash.
+    "unique": {
+        f"unique-{n}": Shape(n, values=0, cas=False, crashed=100)
+        for n in (10_000, 100_000, 1_000_000, 10_000_000)
+    },
+    # T5: one cas-register of 5 values, nothing crashed; then 1 M with 1, 5 and 10 % crashed.
+    "cas": {
+        **{f"cas-{n}": Shape(n) for n in (1000, 10_000, 100_000, 1_000_000)},
+        **{f"cas-1000000-{c}": Shape(1_000_000, crashed=c) for c in (10, 50, 100)},
+    },
+    # T6: 10,000 cas-registers of 100 operations each; 0, 5 and 10 % crash.
+    "keys": {f"keys-{c}": Shape(100, keys=10_000, crashed=c) for c in (0, 50, 100)},
+    # T7: 5,000 keys of 100 operations, 3 % of the reads wrong, 10 % crashed.
+    "corrupted": {"corrupted": Shape(100, keys=5000, crashed=100, corrupted=30)},
+    # T8: crashes and wrong reads, none valid; of 25 seeds those that cost the search the most. With
+    # its budget it takes about as long as Porcupine may; the last is past both.
+    "hard": {
         "hard-750": Shape(750, crashed=100, corrupted=10, seed=17),
         "hard-2000": Shape(2000, crashed=50, corrupted=10, seed=15),
         "hard-4000": Shape(4000, crashed=50, corrupted=40, seed=13),
         "hard-4000-wide": Shape(4000, crashed=50, corrupted=40, seed=7),
-    }
-    for case in _drawn(tools, shapes):
-        yield replace(case, budget=HARD_BUDGET)
-
-
-FAMILIES: dict[str, Callable[[Tools], Iterator[Case]]] = {
-    "etcd": etcd,
-    "etcd-drop": etcd_drop,
-    "kv": kv,
-    "crashes": crashes,
-    "unique": unique,
-    "cas": cas,
-    "keys": keys,
-    "corrupted": corrupted,
-    "hard": hard,
+    },
 }
+BUDGETS = {"hard": Budget(configurations=2_000_000)}
+PORCUPINE_MAX = 100_000
+"""Operations of one object; Porcupine gives up on fewer."""
+
+
+def _drawn(tools: Tools, family: str) -> Iterator[Case]:
+    if tools.histories is None:
+        raise Missing("no C compiler for the generator")
+    for name, shape in DRAWN[family].items():
+        if shape.operations * max(1, shape.keys) > tools.operations_max:
+            continue
+        path = tools.histories(name, shape)
+        porcupine = "register" if shape.operations <= PORCUPINE_MAX else None
+        budget = BUDGETS.get(family, Budget())
+        yield Case(name, path, "cas-register", porcupine, budget=budget)
+        path.unlink()
+
+
+FAMILIES = (*PUBLISHED, *DRAWN)
 GROWTH = "growth"
 
 
 def measure(name: str, tools: Tools) -> list[Row]:
     """Both on every history of a family."""
     rows = []
-    for case in FAMILIES[name](tools):
+    for case in (_published if name in PUBLISHED else _drawn)(tools, name):
         _tell(f"{name}: {case.name}")
         ours = dissever(case)
         theirs = None
         if tools.porcupine is not None and case.porcupine is not None:
             _tell(f"{name}: {case.name}: {_told(ours)}; Porcupine is at work")
-            theirs = tools.porcupine(case.porcupine, case.plain)
+            theirs = tools.porcupine(case.porcupine, case.path)
         rows.append(Row(case, ours, theirs))
         if theirs is None or ours.operations > 2000 or ours.text_s > SHORT_S:
             _keep(f"  {case.name}: {_told(ours)}; porcupine {_told(theirs)}")
