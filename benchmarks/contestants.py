@@ -15,13 +15,11 @@ import resource
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from dissever.checkers.linearizability import Linearizable, Model, model_named
-from dissever.harness.history import History, Rows
 from dissever.harness.reader import read_history
 from dissever.harness.results import Budget
 from dissever.native import registers as native_keys
@@ -40,7 +38,11 @@ GENERATE_LIMIT_S: Final = 600
 
 @dataclass(frozen=True)
 class Shape:
-    """What `histories.c` draws. `crashed` and `corrupted` are of 1000; keys 0: one object."""
+    """
+    What `histories.c` draws, in the order of its arguments.
+
+    `crashed` and `corrupted` are of 1000; keys 0: one object; values 0: each is unique.
+    """
 
     operations: int
     keys: int = 0
@@ -60,19 +62,17 @@ class Case:
     path: Path
     model: str
     porcupine: str | None
-    plain: Path
     expected: str | None = None
     budget: Budget = field(default_factory=Budget)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Measured:
     """What one side did with one history."""
 
     verdict: str
     engine_s: float
     text_s: float
-    report_s: float = 0.0
     operations: int = 0
     why: str = ""
     configurations: int = 0
@@ -86,18 +86,36 @@ class Missing(Exception):
 def dissever(case: Case) -> Measured:
     """Judge a file with ours; the least of several runs."""
     model = model_named(case.model)
+    once = _by_keys if model.family.judge_keys else _whole
     gc.collect()  # Once: to walk all objects before each run would clear the caches for it.
-    best = _once(case, model)
-    if best.text_s > SHORT_S:
-        return best
-    for _ in range(REPEATS - 1):
-        now = _once(case, model)
-        best.engine_s = min(best.engine_s, now.engine_s)
-        best.text_s = min(best.text_s, now.text_s)
-        best.report_s = min(best.report_s, now.report_s)
-    if model.family.judge_keys is not None:
-        best.engine_s = min(best.engine_s, _again(case, model))
-    return best
+    runs = [once(case, model)]
+    while runs[0][2] <= SHORT_S and len(runs) < REPEATS:
+        runs.append(once(case, model))
+    engine_s, text_s = min(run[1] for run in runs), min(run[2] for run in runs)
+    if model.family.judge_keys and text_s <= SHORT_S:
+        engine_s = min(engine_s, _again(case, model))
+    verdict = runs[0][0]
+    result = Linearizable(model)(read_history(case.path).history, case.budget)
+    if verdict != result.verdict.word:
+        raise AssertionError(f"{case.name}: {verdict}, but {result.verdict.word} in the report")
+    why = "" if verdict == "valid" else result.why
+    of = result.details
+    return Measured(
+        verdict, engine_s, text_s, of["operations"], why, of["configurations"], of["peak_bytes"]
+    )
+
+
+def _by_keys(case: Case, model: Model) -> tuple[str, float, float]:
+    """The verdict, the seconds in C, and those from the text to the verdict of each key."""
+    began = time.perf_counter()
+    columns = load(case.path.read_bytes()).columns
+    with _Clock() as clock:
+        findings = _find(columns, model, case.budget)
+    text_s = time.perf_counter() - began
+    is_valid = findings.count(KeyVerdict.VALID) == len(findings)
+    is_invalid = findings.count(KeyVerdict.INVALID) > 0
+    verdict = "invalid" if is_invalid else "valid" if is_valid else "unknown"
+    return verdict, clock.elapsed_s, text_s
 
 
 def _again(case: Case, model: Model) -> float:
@@ -111,57 +129,19 @@ def _again(case: Case, model: Model) -> float:
     return least
 
 
-def _once(case: Case, model: Model) -> Measured:
-    if model.family.judge_keys is None:
-        return _once_at_length(case, model)
-    began = time.perf_counter()
-    columns = load(case.path.read_bytes()).columns
-    with _Clock() as clock:
-        findings = _find(columns, model, case.budget)
-    text_s = time.perf_counter() - began
-    began = time.perf_counter()
-    result = Linearizable(model)(History(rows=Rows.of_columns(columns)), case.budget)
-    report_s = text_s + time.perf_counter() - began
-    n_invalid = findings.count(KeyVerdict.INVALID)
-    is_valid = findings.count(KeyVerdict.VALID) == len(findings)
-    verdict = "invalid" if n_invalid else "valid" if is_valid else "unknown"
-    if verdict != result.verdict.word:
-        raise AssertionError(f"{case.name}: {verdict} in C, {result.verdict.word} in the report")
-    return Measured(
-        verdict,
-        clock.elapsed_s,
-        text_s,
-        report_s,
-        len(columns),
-        "" if is_valid else result.why,
-        result.details["configurations"],
-        result.details["peak_bytes"],
-    )
-
-
 def _find(columns: Columns, model: Model, budget: Budget) -> KeyOutcomes:
     assert model.family.judge_keys is not None
     return model.family.judge_keys(columns, model, budget, None)
 
 
-def _once_at_length(case: Case, model: Model) -> Measured:
+def _whole(case: Case, model: Model) -> tuple[str, float, float]:
     """Models that C does not judge whole: all from Python, objects and explanation included."""
     began = time.perf_counter()
     history = read_history(case.path).history
     ready = time.perf_counter()
     result = Linearizable(model)(history, case.budget)
     ended = time.perf_counter()
-    details = result.details
-    return Measured(
-        result.verdict.word,
-        ended - ready,
-        ended - began,
-        ended - began,
-        details["operations"],
-        "" if result.verdict.word == "valid" else result.why,
-        details["configurations"],
-        details["peak_bytes"],
-    )
+    return result.verdict.word, ended - ready, ended - began
 
 
 class _Clock:
@@ -212,22 +192,20 @@ class Porcupine:
             raise Missing(f"{' '.join(command)}: {done.stderr.strip()[-300:]}")
         return done.stdout
 
-    def __call__(self, model: str, paths: Sequence[Path]) -> list[Measured]:
-        """Judge files of one model; a process that dies gives up the file it was at."""
-        command = [str(self.program), model, str(LIMIT_S), str(REPEATS), *map(str, paths)]
+    def __call__(self, model: str, path: Path) -> Measured:
+        """Judge a file; it is given up when the memory does not suffice."""
         done = subprocess.run(
-            command, capture_output=True, text=True, preexec_fn=_limit_memory, check=False
+            [str(self.program), model, str(LIMIT_S), str(REPEATS), str(path)],
+            capture_output=True,
+            text=True,
+            preexec_fn=_limit_memory,
+            check=False,
         )
-        rows = [json.loads(line) for line in done.stdout.splitlines()]
-        found = [
-            Measured(row["verdict"], row["seconds"], row["text_s"], operations=row["operations"])
-            for row in rows
-        ]
-        if done.returncode != 0:
-            if "out of memory" not in done.stderr and "cannot allocate" not in done.stderr:
-                raise Missing(f"porcupine: {done.stderr.strip()[:300]}")
-            found.append(Measured("unknown", LIMIT_S, LIMIT_S, why="out of memory"))
-        return found
+        if done.returncode == 0:
+            return Measured(**json.loads(done.stdout))
+        if "out of memory" not in done.stderr and "cannot allocate" not in done.stderr:
+            raise Missing(f"porcupine: {done.stderr.strip()[:300]}")
+        return Measured("unknown", LIMIT_S, LIMIT_S, why="out of memory")
 
 
 def _limit_memory() -> None:
@@ -246,13 +224,10 @@ class Histories:
         source = str(HERE / "histories.c")
         subprocess.run([compiler, "-O2", "-std=c11", source, "-o", self.program], check=True)
 
-    def __call__(self, name: str, shape: Shape) -> tuple[Path, Path]:
-        """Our file and that for Go."""
-        lines, plain = self.folder / f"{name}.jsonl", self.folder / f"{name}.txt"
-        numbers = (
-            shape.operations, shape.keys, shape.clients, shape.values, shape.crashed,
-            shape.corrupted, int(shape.cas), shape.seed,
-        )  # fmt: skip
-        command = [str(self.program), *map(str, numbers), str(lines), str(plain)]
+    def __call__(self, name: str, shape: Shape) -> Path:
+        """The file of a history."""
+        path = self.folder / f"{name}.jsonl"
+        numbers = map(int, astuple(shape))
+        command = [str(self.program), *map(str, numbers), str(path)]
         subprocess.run(command, check=True, timeout=GENERATE_LIMIT_S)
-        return lines, plain
+        return path

@@ -16,17 +16,19 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from heapq import heappop, heappush
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from dissever.checkers.linearizability.calls import Call, calls
+from dissever.harness.columns import columns_of
+
+from dissever.checkers.linearizability.calls import calls
 from dissever.checkers.linearizability.models import MODELS
 from dissever.checkers.linearizability.monitors import counter, elements, grow_only
 from dissever.harness.history import Event, Operation, Type
-from dissever.native.columns import OK, TYPE_CODES, Columns
 from dissever.native.containers import Kind, Operations, judge_container
 from dissever.native.registers import KeyEngine, KeyVerdict, judge_keys
 from dissever.native.texts import judge_texts
@@ -36,8 +38,7 @@ LARGE: Final = (1000, 10_000, 100_000, 1_000_000)
 SMALL: Final = (100, 1000, 10_000, 100_000)
 """Of engines in Python."""
 
-CONFIGURATIONS_MAX: Final = 20_000_000
-BYTES_MAX: Final = 4 << 30
+LIMITS: Final = {"configurations_max": 20_000_000, "bytes_max": 4 << 30, "threads": 1}
 SHORT_S: Final = 0.2
 REPEATS: Final = 5
 KIB: Final = 1024
@@ -54,9 +55,9 @@ class Grown:
 
     engine: str
     stated: str
-    seconds: dict[int, float] = field(default_factory=dict)
-    peak_bytes: dict[int, int] = field(default_factory=dict)
-    exponents: dict[str, float] = field(default_factory=dict)
+    seconds: dict[int, float]
+    peak_bytes: dict[int, int]
+    exponents: dict[str, float]
 
 
 def _intervals(n: int, rng: Random) -> tuple[array[int], array[int]]:
@@ -78,91 +79,43 @@ def _intervals(n: int, rng: Random) -> tuple[array[int], array[int]]:
     return inv, ret
 
 
-def _columns(steps: Sequence[Step], rng: Random, keys: int = 1) -> Columns:
-    inv, ret = _intervals(len(steps), rng)
-    fs: dict[str, int] = {}
-    ids: dict[Any, int] = {None: 0}
-
-    def ids_of(values: Iterable[Any]) -> list[int]:
-        return [ids.setdefault(value, len(ids)) for value in values]
-
-    asked, answered = ids_of(step[1] for step in steps), ids_of(step[2] for step in steps)
-    pairs = [step[1] if step[0] == "cas" else (step[1], None) for step in steps]
-    old, new = ids_of(pair[0] for pair in pairs), ids_of(pair[1] for pair in pairs)
-    columns = {
-        **{name: [0] * len(steps) for name in TYPE_CODES},
-        "type": [OK] * len(steps),
-        "f": [fs.setdefault(step[0], len(fs)) for step in steps],
-        "key": [i % keys for i in range(len(steps))],
-        "value_in": asked,
-        "value_out": answered,
-        "a": old,
-        "b": new,
-        "inv": inv,
-        "ret": ret,
-        "inv_time": inv,
-        "ret_time": ret,
-    }
-    return Columns.of(columns, fs=tuple(fs), keys=tuple(range(keys)), values=tuple(ids))
+def _operations(steps: Iterable[Step], n: int, rng: Random, keys: int = 1) -> Iterator[Operation]:
+    """The steps as n operations, to each key in turn."""
+    inv, ret = _intervals(n, rng)
+    for i, (f, asked, answered) in enumerate(steps):
+        key = i % keys if keys > 1 else None
+        yield Operation(
+            Event(inv[i], inv[i], i, Type.INVOKE, f, asked, key),
+            Event(ret[i], ret[i], i, Type.OK, f, answered, key),
+        )
 
 
-def _calls(steps: Sequence[Step], rng: Random, reads: frozenset[str]) -> tuple[Call, ...]:
-    inv, ret = _intervals(len(steps), rng)
-    return calls(
-        [
-            Operation(
-                Event(inv[i], inv[i], i, Type.INVOKE, f, asked),
-                Event(ret[i], ret[i], i, Type.OK, f, answered),
-            )
-            for i, (f, asked, answered) in enumerate(steps)
-        ],
-        reads,
-    )
-
-
-def _registers(n: int, rng: Random, keys: int, has_cas: bool) -> list[Step]:
-    """Each value once; key by key in turn."""
+def _registers(n: int, rng: Random, keys: int, has_cas: bool, values: int) -> Iterator[Step]:
+    """To each key in turn, of so many values; 0: each value once."""
     held: list[Any] = [None] * keys
-    steps: list[Step] = []
     for i in range(n):
         key = i % keys
+        value = rng.randrange(values) if values else i
         drawn = rng.randrange(3 if has_cas else 2)
         if drawn == 0:
-            steps.append(("read", None, held[key]))
+            yield "read", None, held[key]
             continue
-        steps.append(("cas", (held[key], i), None) if drawn == 2 else ("write", i, i))
-        held[key] = i
-    return steps
+        yield ("cas", [held[key], value], None) if drawn == 2 else ("write", value, value)
+        held[key] = value
 
 
-def _few_values(n: int, rng: Random) -> list[Step]:
-    held: Any = None
-    steps: list[Step] = []
-    for _ in range(n):
-        value = rng.randrange(5)
-        drawn = rng.randrange(3)
-        if drawn == 0:
-            steps.append(("read", None, held))
-            continue
-        steps.append(("cas", (held, value), None) if drawn == 2 else ("write", value, value))
-        held = value
-    return steps
-
-
-def _texts(n: int, rng: Random) -> list[Step]:
+def _texts(n: int, rng: Random) -> Iterator[Step]:
     held = ""
-    steps: list[Step] = []
     for i in range(n):
         drawn = rng.randrange(20)
         if drawn < 9:
-            steps.append(("get", None, held))
+            yield "get", None, held
         elif drawn == 9:
             held = f"{i},"
-            steps.append(("put", held, held))
+            yield "put", held, held
         else:
             held += f"{i},"
-            steps.append(("append", f"{i},", f"{i},"))
-    return steps
+            yield "append", f"{i},", f"{i},"
 
 
 def _taken(kind: Kind, n: int, rng: Random) -> Iterator[tuple[bool, int]]:
@@ -188,87 +141,70 @@ def _taken(kind: Kind, n: int, rng: Random) -> Iterator[tuple[bool, int]]:
         yield False, value
 
 
-def _container(kind: Kind, n: int, rng: Random) -> Operations:
-    steps = list(_taken(kind, n, rng))
-    inv, ret = _intervals(n, rng)
-    is_take = bytes(is_taken for is_taken, _ in steps)
-    value = array("i", [value for _, value in steps])
-    ranks = array("i", range(n) if kind is Kind.PRIORITY else ())
-    return Operations(is_take, value, inv, ret, ranks, n, 2 * n)
-
-
-def _grow_only(n: int, rng: Random, f: str) -> list[Step]:
+def _grow_only(f: str, n: int, _: Random) -> Iterator[Step]:
     """Ten of n operations are reads, so the total size of all reads grows as n does."""
     held: list[Any] = []
-    steps: list[Step] = []
     for i in range(n):
         if i % max(1, n // 10) == 0:
-            steps.append(("read", None, list(held)))
+            yield "read", None, list(held)
         else:
-            steps.append((f, i, None))
+            yield f, i, None
             held.append(i)
-    return steps
 
 
-def _counted(n: int, rng: Random) -> list[Step]:
+def _counted(n: int, rng: Random) -> Iterator[Step]:
     held = 0
-    steps: list[Step] = []
     for _ in range(n):
         is_read = rng.random() < 0.3
-        steps.append(("read", None, held) if is_read else ("add", 1, None))
+        yield ("read", None, held) if is_read else ("add", 1, None)
         held += not is_read
-    return steps
 
 
-def _members(n: int, rng: Random) -> list[Step]:
+def _members(n: int, rng: Random) -> Iterator[Step]:
     """Elements that come and go, a hundred operations on each."""
     inside: set[int] = set()
-    steps: list[Step] = []
     for _ in range(n):
         element, drawn = rng.randrange(max(1, n // 100)), rng.randrange(3)
         if drawn == 0:
-            steps.append(("contains", element, [element, element in inside]))
+            yield "contains", element, [element, element in inside]
         elif drawn == 1:
-            steps.append(("add", element, None))
+            yield "add", element, None
             inside.add(element)
         else:
-            steps.append(("remove", element, None))
+            yield "remove", element, None
             inside.discard(element)
-    return steps
 
 
-def _judge_registers(columns: Columns, decider: KeyEngine) -> Run:
+def _register_run(
+    decider: KeyEngine, n: int, rng: Random, *, keys: int = 1, has_cas: bool, values: int = 0
+) -> Run:
+    steps = _registers(n, rng, keys, has_cas, values)
+    columns = columns_of(_operations(steps, n, rng, keys))
+
     def run() -> None:
-        findings = judge_keys(
-            columns,
-            initial=0,
-            has_cas=True,
-            configurations_max=CONFIGURATIONS_MAX,
-            bytes_max=BYTES_MAX,
-            threads=1,
-        )
+        findings = judge_keys(columns, initial=0, has_cas=True, **LIMITS)
         assert findings.count(KeyVerdict.VALID) == len(findings)
-        assert findings[0].engine is decider
+        assert findings[len(findings) - 1].engine is decider
 
     return run
 
 
-def _judge_texts(columns: Columns) -> Run:
+def _text_run(n: int, rng: Random) -> Run:
+    columns = columns_of(_operations(_texts(n, rng), n, rng))
+
     def run() -> None:
-        finding = judge_texts(
-            columns,
-            initial="",
-            configurations_max=CONFIGURATIONS_MAX,
-            bytes_max=BYTES_MAX,
-            threads=1,
-        )[0]
+        finding = judge_texts(columns, initial="", **LIMITS)[0]
         assert (finding.verdict, finding.engine) == (KeyVerdict.VALID, KeyEngine.TEXTS)
 
     return run
 
 
-def _judge_container(kind: Kind, n: int, rng: Random) -> Run:
-    operations = _container(kind, n, rng)
+def _container_run(kind: Kind, n: int, rng: Random) -> Run:
+    steps = list(_taken(kind, n, rng))
+    is_take = bytes(is_taken for is_taken, _ in steps)
+    value = array("i", [value for _, value in steps])
+    ranks = array("i", range(n) if kind is Kind.PRIORITY else ())
+    operations = Operations(is_take, value, *_intervals(n, rng), ranks, n, 2 * n)
 
     def run() -> None:
         assert judge_container(kind, operations).is_valid
@@ -276,12 +212,14 @@ def _judge_container(kind: Kind, n: int, rng: Random) -> Run:
     return run
 
 
-def _judge_calls(judge: Callable[..., Any], model: str, steps: Sequence[Step], rng: Random) -> Run:
-    of = MODELS[model]
-    kept = _calls(steps, rng, of.reads)
+def _monitor_run(
+    judge: Callable[..., Any], name: str, steps: Callable[..., Iterator[Step]], n: int, rng: Random
+) -> Run:
+    model = MODELS[name]
+    kept = calls(list(_operations(steps(n, rng), n, rng)), model.reads)
 
     def run() -> None:
-        finding = judge(kept, of)
+        finding = judge(kept, model)
         assert finding is not None
         assert finding.order is not None
 
@@ -294,91 +232,51 @@ class Engine:
 
     name: str
     stated: str
-    sizes: Sequence[int]
     prepare: Callable[[int, Random], Run]
+    sizes: Sequence[int] = LARGE
 
+
+def _python(
+    judge: Callable[..., Any], model: str, steps: Callable[..., Any], stated: str
+) -> Engine:
+    return Engine(model, stated, partial(_monitor_run, judge, model, steps), SMALL)
+
+
+ZONES = partial(_register_run, KeyEngine.ZONES, has_cas=False)
+CHAINS = partial(_register_run, KeyEngine.CHAINS, has_cas=True)
+DEPTH = partial(_register_run, KeyEngine.DEPTH, has_cas=True, values=5)
 
 ENGINES: Final = (
-    Engine(
-        "unique (one register alone)",
-        "n",
-        LARGE,
-        lambda n, rng: _judge_registers(
-            _columns(_registers(n, rng, 1, has_cas=False), rng), KeyEngine.ZONES
-        ),
-    ),
-    Engine(
-        "zones (ten registers)",
-        "n",
-        LARGE,
-        lambda n, rng: _judge_registers(
-            _columns(_registers(n, rng, 10, has_cas=False), rng, 10), KeyEngine.ZONES
-        ),
-    ),
-    Engine(
-        "chains",
-        "n",
-        LARGE,
-        lambda n, rng: _judge_registers(
-            _columns(_registers(n, rng, 1, has_cas=True), rng), KeyEngine.CHAINS
-        ),
-    ),
-    Engine(
-        "depth (5 values)",
-        "n where it is valid",
-        LARGE,
-        lambda n, rng: _judge_registers(_columns(_few_values(n, rng), rng), KeyEngine.DEPTH),
-    ),
-    Engine("texts", "n log n", LARGE, lambda n, rng: _judge_texts(_columns(_texts(n, rng), rng))),
-    Engine("queue", "n", LARGE, lambda n, rng: _judge_container(Kind.QUEUE, n, rng)),
-    Engine("unordered queue", "n", LARGE, lambda n, rng: _judge_container(Kind.BAG, n, rng)),
-    Engine("stack", "n log n", LARGE, lambda n, rng: _judge_container(Kind.STACK, n, rng)),
-    Engine(
-        "priority queue", "n log n", LARGE, lambda n, rng: _judge_container(Kind.PRIORITY, n, rng)
-    ),
-    Engine(
-        "grow-only set",
-        "size of the reads",
-        SMALL,
-        lambda n, rng: _judge_calls(grow_only.judge_set, "set", _grow_only(n, rng, "add"), rng),
-    ),
-    Engine(
-        "log",
-        "size of the reads",
-        SMALL,
-        lambda n, rng: _judge_calls(grow_only.judge_log, "log", _grow_only(n, rng, "append"), rng),
-    ),
-    Engine(
-        "counter",
-        "n log n",
-        SMALL,
-        lambda n, rng: _judge_calls(counter.judge, "counter", _counted(n, rng), rng),
-    ),
-    Engine(
-        "elements of a set",
-        "n",
-        SMALL,
-        lambda n, rng: _judge_calls(elements.judge, "removable-set", _members(n, rng), rng),
-    ),
+    Engine("unique (one register alone)", "n", ZONES),
+    Engine("zones (ten registers)", "n", partial(ZONES, keys=10)),
+    Engine("chains", "n", CHAINS),
+    Engine("depth (5 values)", "n where it is valid", DEPTH),
+    Engine("texts", "n log n", _text_run),
+    Engine("queue", "n", partial(_container_run, Kind.QUEUE)),
+    Engine("unordered queue", "n", partial(_container_run, Kind.BAG)),
+    Engine("stack", "n log n", partial(_container_run, Kind.STACK)),
+    Engine("priority queue", "n log n", partial(_container_run, Kind.PRIORITY)),
+    _python(grow_only.judge_set, "set", partial(_grow_only, "add"), "size of the reads"),
+    _python(grow_only.judge_log, "log", partial(_grow_only, "append"), "size of the reads"),
+    _python(counter.judge, "counter", _counted, "n log n"),
+    _python(elements.judge, "removable-set", _members, "n"),
 )
 
 
-def measure(announce: Callable[[str], None], operations_max: int) -> list[Grown]:
+def measure(announce: Callable[[str], None], operations_max: int) -> Iterator[Grown]:
     """Every engine at every size; `announce` is called with each task as it begins."""
-    found = []
     for engine in ENGINES:
-        grown = Grown(engine.name, engine.stated)
+        seconds: dict[int, float] = {}
+        peaks: dict[int, int] = {}
         for n in engine.sizes:
             if n > operations_max:
                 continue
             announce(f"{engine.name}, {n:,} operations")
             run = engine.prepare(n, Random(f"{engine.name} {n}"))
-            grown.seconds[n] = _least_seconds(run)
-            grown.peak_bytes[n] = _peak_bytes(run)
-        for of in ("seconds", "peak_bytes"):
-            grown.exponents[of] = exponent(getattr(grown, of))
-        found.append(grown)
-    return found
+            seconds[n] = _least_seconds(run)
+            peaks[n] = _peak_bytes(run)
+        exponents = {"seconds": exponent(seconds), "peak_bytes": exponent(peaks)}
+        yield Grown(engine.name, engine.stated, seconds, peaks, exponents)
 
 
 def _least_seconds(run: Run) -> float:
@@ -423,14 +321,8 @@ def exponent(measured: dict[int, float]) -> float:
 
 def lines(found: Sequence[Grown]) -> Iterator[Sequence[str]]:
     """Rows of a table."""
-    yield (
-        "engine",
-        "stated",
-        "ns an operation, by size",
-        "exponent",
-        "bytes an operation",
-        "exponent",
-    )
+    numbers = ("ns an operation, by size", "exponent", "bytes an operation", "exponent")
+    yield ("engine", "stated", *numbers)
     for grown in found:
         each = [f"{n:.0e}: {s / n * 1e9:,.0f}" for n, s in grown.seconds.items()]
         largest = max(grown.seconds)

@@ -1,10 +1,9 @@
 /*
  * histories.c: random histories of registers, for benchmarks/linearizability.py.
  *
- * Usage: histories OPERATIONS KEYS CONCURRENCY VALUES CRASHED CORRUPTED CAS SEED JSONL PLAIN
+ * Usage: histories OPERATIONS KEYS CONCURRENCY VALUES CRASHED CORRUPTED CAS SEED JSONL
  *
- * Writes one history as JSON lines and as the plain text of benchmarks/porcupine. OPERATIONS of
- * each of KEYS registers (0: one register without a key), one after the other, CONCURRENCY clients
+ * Writes one history as JSON lines. OPERATIONS of each of KEYS registers (0: one register without a key), one after the other, CONCURRENCY clients
  * at a time. VALUES 0: every written value is unique, else values are below it. Of 1000 operations,
  * CRASHED get no answer: they take effect later or never. Of 1000 reads, CORRUPTED answer
  * at random. CAS 1: a third of the operations are compare-and-sets; those that fail never happened.
@@ -26,11 +25,11 @@ struct operation {
     enum phase phase;
     char f; /* r, w or c */
     bool is_failed;
-    int64_t id, process, a, b;
+    int64_t process, a, b;
 };
 
 struct simulation {
-    FILE *lines, *plain;
+    FILE *lines;
     uint64_t seed;
     int64_t operations, values, crashed, corrupted;
     int32_t clients;
@@ -38,7 +37,7 @@ struct simulation {
     struct operation of_client[CLIENTS_MAX];
     struct operation late[LATE_MAX];
     int32_t n_late;
-    int64_t key, state, next_value, next_id, next_process, index;
+    int64_t key, state, next_value, next_process, index;
 };
 
 /* splitmix64 */
@@ -83,14 +82,6 @@ static void write_line(struct simulation *simulation, const struct operation *op
     fputs("}\n", simulation->lines);
 }
 
-static void show_value(char *text, size_t size, const char *nil, int64_t value)
-{
-    if (value == NIL)
-        snprintf(text, size, "%s", nil);
-    else
-        snprintf(text, size, "%lld", (long long)value);
-}
-
 static void show_argument(char *text, size_t size, const struct operation *operation)
 {
     text[0] = '\0';
@@ -105,12 +96,11 @@ static void show_argument(char *text, size_t size, const struct operation *opera
 static void call(struct simulation *simulation, struct operation *operation)
 {
     int64_t drawn = below(simulation, simulation->has_cas ? 3 : 2);
-    char argument[64], a[32];
+    char argument[64];
 
     operation->phase = CALLED;
     operation->is_failed = false;
     operation->f = drawn == 0 ? 'r' : drawn == 1 ? 'w' : 'c';
-    operation->id = simulation->next_id++;
     operation->a = operation->f == 'w'   ? fresh_value(simulation)
                    : operation->f == 'r' ? NIL
                    : simulation->values  ? any_value(simulation)
@@ -118,10 +108,6 @@ static void call(struct simulation *simulation, struct operation *operation)
     operation->b = operation->f == 'c' ? fresh_value(simulation) : NIL;
     show_argument(argument, sizeof argument, operation);
     write_line(simulation, operation, "invoke", argument);
-    show_value(a, sizeof a, "n", operation->a);
-    fprintf(simulation->plain, "c %lld %lld %c %lld %s %lld\n", (long long)operation->id,
-            (long long)operation->process, operation->f, (long long)simulation->key, a,
-            (long long)operation->b);
 }
 
 /* Take effect now; a read remembers its answer in `a`. */
@@ -136,23 +122,17 @@ static void apply(struct simulation *simulation, struct operation *operation)
         simulation->state = operation->f == 'w' ? operation->a : operation->b;
 }
 
-/* Answer. The plain text says "f" of one that failed. */
+/* A read of nothing has no value. */
 static void complete(struct simulation *simulation, struct operation *operation)
 {
-    char text[64];
+    char text[64] = "";
 
     operation->phase = IDLE;
-    if (operation->f == 'r') {
-        show_value(text, sizeof text, "", operation->a);
-        write_line(simulation, operation, "ok", text);
-        show_value(text, sizeof text, "n", operation->a);
-        fprintf(simulation->plain, "r %lld %s\n", (long long)operation->id, text);
-        return;
-    }
-    show_argument(text, sizeof text, operation);
+    if (operation->f != 'r')
+        show_argument(text, sizeof text, operation);
+    else if (operation->a != NIL)
+        snprintf(text, sizeof text, "%lld", (long long)operation->a);
     write_line(simulation, operation, operation->is_failed ? "fail" : "ok", text);
-    fprintf(simulation->plain, "%s %lld\n", operation->is_failed ? "f" : "r",
-            (long long)operation->id);
 }
 
 /* No answer ever comes; what did not happen yet may happen later. Another process goes on. */
@@ -215,10 +195,10 @@ int main(int argc, char **argv)
 
     for (int i = 1; i < 9 && i < argc; i++)
         number[i] = strtoll(argv[i], NULL, 10);
-    if (argc != 11 || number[1] < 0 || number[2] < 0 || number[3] < 1 ||
+    if (argc != 10 || number[1] < 0 || number[2] < 0 || number[3] < 1 ||
         number[3] > CLIENTS_MAX || number[4] < 0) {
         fputs("usage: histories OPERATIONS KEYS CONCURRENCY VALUES CRASHED CORRUPTED CAS SEED "
-              "JSONL PLAIN\n", stderr);
+              "JSONL\n", stderr);
         return 2;
     }
     simulation.operations = number[1];
@@ -230,8 +210,7 @@ int main(int argc, char **argv)
     simulation.has_cas = number[7] != 0;
     simulation.seed = (uint64_t)number[8];
     simulation.lines = fopen(argv[9], "w");
-    simulation.plain = fopen(argv[10], "w");
-    if (simulation.lines == NULL || simulation.plain == NULL) {
+    if (simulation.lines == NULL) {
         fputs("cannot write\n", stderr);
         return 2;
     }
@@ -241,7 +220,7 @@ int main(int argc, char **argv)
         simulation.key = key;
         run_key(&simulation);
     }
-    if (fclose(simulation.lines) != 0 || fclose(simulation.plain) != 0) {
+    if (fclose(simulation.lines) != 0) {
         fputs("cannot write\n", stderr);
         return 2;
     }

@@ -1,7 +1,7 @@
 """
 What the interpreter costs: operations per second, and seconds from the command to the first one.
 
-    python benchmarks/interpreter.py [--operations 50000] [--runs 3] [--json FILE]
+    python benchmarks/interpreter.py [--operations 50000] [--runs 3]
 
 Operations are done by clients that do nothing, on the real clock, with every event in a journal.
 The floor is a loop that writes the same number of journal lines and does nothing else, in the same
@@ -18,13 +18,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from dissever.harness.client import Client, Completion, Invocation
@@ -40,18 +37,17 @@ AIMS = {"operations_per_s": 50_000, "start_simulated_s": 2.0, "start_dqlite_s": 
 
 
 class Idle:
-    """A client that does nothing."""
+    """A client that does nothing, of any node."""
+
+    @classmethod
+    async def open(cls, _: str) -> Client:
+        return cls()
 
     async def invoke(self, invocation: Invocation) -> Completion:
         return invocation.ok(invocation.value)
 
     async def close(self) -> None:
         pass
-
-
-async def open_idle(_: str) -> Client:
-    """A client of any node."""
-    return Idle()
 
 
 def interpreted_per_s(operations: int, directory: Path) -> float:
@@ -63,7 +59,7 @@ def interpreted_per_s(operations: int, directory: Path) -> float:
         asyncio.run(
             interpret(
                 source,
-                open_client=open_idle,
+                open_client=Idle.open,
                 nodes=("n1", "n2", "n3", "n4", "n5"),
                 concurrency=CONCURRENCY,
                 nemeses={},
@@ -92,14 +88,23 @@ def journaled_per_s(operations: int, directory: Path) -> float:
 
 def start_s(system: str, directory: Path) -> float | str:
     """Seconds until the first operation of a command line is on the disk, or why there is none."""
-    command = shutil.which("dissever", path=str(Path(sys.executable).parent))
-    if command is None:
-        return "the command line is not installed beside this Python"
-    arguments = ["test", system, "--workload", "register", "--time-limit", "1", "--seed", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "dissever",
+        "test",
+        system,
+        "--workload",
+        "register",
+        "--time-limit",
+        "1",
+        "--seed",
+        "1",
+    ]
     runs = directory / system
     begin = time.perf_counter()
     with subprocess.Popen(
-        [command, *arguments, "--quiet", "--runs", str(runs)],
+        [*command, "--quiet", "--runs", str(runs)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -118,19 +123,12 @@ def start_s(system: str, directory: Path) -> float | str:
         return f"no operation in {START_LIMIT_S:g} s"
 
 
-def best(
-    measure: Callable[[int, Path], float], operations: int, runs: int, directory: Path
-) -> float:
-    """The fastest of several runs."""
-    return max(measure(operations, directory) for _ in range(runs))
-
-
 def measure_all(operations: int, runs: int) -> dict[str, float | str]:
-    """Every figure by name; a text says why one is missing."""
+    """Every figure by name, the best of several runs; a text says why one is missing."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        interpreted = best(interpreted_per_s, operations, runs, directory)
-        floor = best(journaled_per_s, operations, runs, directory)
+        interpreted = max(interpreted_per_s(operations, directory) for _ in range(runs))
+        floor = max(journaled_per_s(operations, directory) for _ in range(runs))
         return {
             "operations_per_s": round(interpreted),
             "journal_floor_per_s": round(floor),
@@ -144,14 +142,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What the interpreter costs.")
     parser.add_argument("--operations", type=int, default=50_000)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="write the figures to this file too")
     options = parser.parse_args()
     figures = measure_all(options.operations, options.runs)
     for name, figure in figures.items():
         shown = f"{figure:>12,.3g}" if isinstance(figure, float) else f"{figure:>12}"
         print(f"{name:<22}{shown}   {f'aim {AIMS[name]:g}' if name in AIMS else ''}")
-    if options.json is not None:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

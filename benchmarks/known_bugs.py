@@ -21,8 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from dissever.known_bugs import LIMIT_S
-
+from dissever.reproduction import LIMIT_S
 from dissever.systems.dqlite.bugs import BUGS, Bug, Directed
 from dissever.systems.dqlite.images import VERSIONS
 
@@ -100,9 +99,8 @@ def _section(bug: Bug, cells: dict[str, Any]) -> str:
     record = f"On record in {', '.join(bug.releases)}; reported: {bug.references}."
     lines = [f"\n## {bug.name}\n\n{_sentence(bug.summary)} {record}\n"]
     lines.append(f"\n{_how(bug)}\n")
-    shown = [f for lib in LIBRARIES if (f := cells.get(f"{bug.name} {lib}"))]
-    shown = [finding for finding in shown if finding["outcome"] == "shown"]
-    for finding in shown[:1]:
+    found = [f for lib in LIBRARIES if (f := cells.get(f"{bug.name} {lib}"))]
+    for finding in [each for each in found if each["outcome"] == "shown"][:1]:
         seen = [line for line in finding["seen"] if not line.startswith(("report:", "repeat:"))]
         told = "\n".join(seen[:6])
         command = f"$ {finding['command']}    # libdqlite {finding['release']}"

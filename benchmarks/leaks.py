@@ -71,10 +71,7 @@ main(sys.argv[1:])
 class Outcome:
     """What came of it. `gone_after_s`: from the harness's end until nothing was there any more."""
 
-    number: int
-    way: str
-    at_s: float
-    faults: tuple[str, ...]
+    trial: Trial
     phase: str
     is_interrupted: bool
     status: int | None
@@ -91,20 +88,18 @@ class Outcome:
 
 def command(trial: Trial, arguments: argparse.Namespace, runs: Path) -> list[str]:
     """How the harness is called."""
-    more = ["--set", f"upgrade-to={_newer(arguments.backend)}"] if "upgrade" in trial.faults else []
-    return [
-        *(sys.executable, "-c", HARNESS, "test", arguments.system, "-w", "register", "-q"),
+    words = [
+        *(sys.executable, "-c", HARNESS, "test", "dqlite", "-w", "register", "-q"),
         *("--backend", arguments.backend, "--faults", ",".join(trial.faults)),
-        *("--nodes", str(arguments.nodes), "--rate", "100"),
+        *("--nodes", "3", "--rate", "100"),
         *("--time-limit", str(trial.time_limit_s), "--fault-interval", str(EPISODE_S)),
         *("--seed", str(trial.seed), "--runs", str(runs)),
-        *more,
     ]
-
-
-def _newer(backend: str) -> str:
-    """A version of dqlite to upgrade to; in namespaces, where another may lack, the very same."""
-    return "debian13" if backend == "containers" else dqlite.library_identity().path
+    if "upgrade" in trial.faults:  # In namespaces, where another may lack, to the very same.
+        is_contained = arguments.backend == "containers"
+        newer = "debian13" if is_contained else dqlite.library_identity().path
+        words += ["--set", f"upgrade-to={newer}"]
+    return words
 
 
 def attempt(trial: Trial, arguments: argparse.Namespace, engine: Any) -> Outcome:
@@ -177,18 +172,9 @@ def _interrupt(
         time.sleep(0.02)
         left = inventory.remains()
     gone_after_s = None if left else round(time.monotonic() - ended, 2)
+    ended_after_s, made = round(ended - sent, 2), len(inventory.seen)
     return Outcome(
-        trial.number,
-        trial.way.name,
-        trial.at_s,
-        trial.faults,
-        phase,
-        is_interrupted,
-        status,
-        round(ended - sent, 2),
-        gone_after_s,
-        len(inventory.seen),
-        tuple(left),
+        trial, phase, is_interrupted, status, ended_after_s, gone_after_s, made, tuple(left)
     )
 
 
@@ -206,12 +192,8 @@ def _watch(
         if time.monotonic() > engine_at:
             inventory.observe_engine()
             engine_at = time.monotonic() + ENGINE_GLANCE_S
-        _wait(harness, min(GLANCE_S, left))
-
-
-def _wait(harness: subprocess.Popen[bytes], limit_s: float) -> None:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        harness.wait(limit_s)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            harness.wait(min(GLANCE_S, left))
 
 
 def _send(harness: subprocess.Popen[bytes], way: Way) -> None:
@@ -251,29 +233,24 @@ def report(outcomes: Sequence[Outcome], faults: Sequence[str]) -> None:
     """Print the tables."""
     counted = [each for each in outcomes if each.is_interrupted]
     print(f"\n{'interrupted by':16} runs  left  harness ended after  all was gone after that")
-    for name in [way.name for ways in WAYS.values() for way in ways]:
-        own = [each for each in counted if each.way == name]
+    for way in (way for ways in WAYS.values() for way in ways):
+        own = [each for each in counted if each.trial.way == way]
         if own:
             ended = max(each.ended_after_s for each in own)
             gone = [each.gone_after_s for each in own if each.gone_after_s is not None]
             left = sum(not each.is_clean for each in own)
             most = f"at most {max(gone):5.2f} s" if gone else "never"
-            print(f"{name:16} {len(own):4}  {left:4}  at most {ended:5.2f} s      {most}")
-    phases = Counter(each.phase for each in counted)
-    print("moments: " + ", ".join(f"{name} {count}" for name, count in phases.most_common()))
-    on = Counter(fault for each in counted for fault in each.faults)
-    print("faults:  " + ", ".join(f"{name} {on[name]}" for name in faults))
-    kinds = Counter(thing.kind for each in outcomes for thing in each.left)
-    print(
-        "those that ended by themselves: "
-        + ", ".join(
-            f"status {status} {count}"
-            for status, count in sorted(
-                Counter(str(each.status) for each in outcomes if not each.is_interrupted).items()
-            )
-        )
-    )
-    print("left:    " + (", ".join(f"{k} {n}" for k, n in kinds.items()) or "nothing"))
+            print(f"{way.name:16} {len(own):4}  {left:4}  at most {ended:5.2f} s      {most}")
+    on = Counter(fault for each in counted for fault in each.trial.faults)
+    early = (f"status {each.status}" for each in outcomes if not each.is_interrupted)
+    for title, counts in (
+        ("moments", Counter(each.phase for each in counted)),
+        ("faults", Counter({name: on[name] for name in faults})),
+        ("those that ended by themselves", Counter(early)),
+        ("left", Counter(thing.kind for each in outcomes for thing in each.left)),
+    ):
+        told = ", ".join(f"{name} {count}" for name, count in counts.most_common())
+        print(f"{title}: {told or 'nothing'}")
 
 
 def main() -> int:
@@ -284,11 +261,17 @@ def main() -> int:
     if not faults:
         print(f"no fault can be injected on {arguments.backend} here: dissever doctor says why")
         return 3
-    engine = _engine() if arguments.backend == "containers" else None
+    engine = None
+    if arguments.backend == "containers":
+        import docker
+
+        engine = docker.from_env()
     outcomes: list[Outcome] = []
     number = arguments.only or 0
     while True:
-        outcome = attempt(_drawn(number, arguments, faults), arguments, engine)
+        seed, backend, within_s = arguments.seed, arguments.backend, arguments.within
+        trial = draw(number, faults, seed=seed, backend=backend, within_s=within_s)
+        outcome = attempt(trial, arguments, engine)
         outcomes.append(outcome)
         _tell(outcome, arguments, faults)
         number += 1
@@ -306,19 +289,15 @@ def main() -> int:
     return 0 if all(each.is_clean for each in outcomes) else 1
 
 
-def _drawn(number: int, arguments: argparse.Namespace, faults: Sequence[str]) -> Trial:
-    seed, backend, within_s = arguments.seed, arguments.backend, arguments.within
-    return draw(number, faults, seed=seed, backend=backend, within_s=within_s)
-
-
 def _tell(outcome: Outcome, arguments: argparse.Namespace, faults: Sequence[str]) -> None:
+    trial = outcome.trial
     status = "never" if outcome.status is None else str(outcome.status)
-    how = outcome.way if outcome.is_interrupted else "not interrupted"
+    how = trial.way.name if outcome.is_interrupted else "not interrupted"
     gone = "LEFT" if outcome.gone_after_s is None else f"gone {outcome.gone_after_s:5.2f} s"
     print(
-        f"{outcome.number:4}  {how:15} {outcome.at_s:5.2f} s {outcome.phase:8} "
+        f"{trial.number:4}  {how:15} {trial.at_s:5.2f} s {outcome.phase:8} "
         f"ended {outcome.ended_after_s:5.2f} s status {status:>5}  {gone}  "
-        f"{outcome.made:3} processes  {','.join(outcome.faults)}",
+        f"{outcome.made:3} processes  {','.join(trial.faults)}",
         flush=True,
     )
     if outcome.is_clean:
@@ -326,16 +305,10 @@ def _tell(outcome: Outcome, arguments: argparse.Namespace, faults: Sequence[str]
     for thing in outcome.left:
         print(f"     {thing.kind}: {thing.name}")
     words = [sys.executable, "benchmarks/leaks.py", "--seed", str(arguments.seed)]
-    words += ["--backend", arguments.backend, "--only", str(outcome.number)]
-    words += ["--nodes", str(arguments.nodes), "--uid", str(arguments.uid)]
+    words += ["--backend", arguments.backend, "--only", str(trial.number)]
+    words += ["--uid", str(arguments.uid)]
     words += ["--within", str(arguments.within)] if arguments.within else []
     print("     again: " + shlex.join([*words, "--faults", ",".join(faults)]), flush=True)
-
-
-def _engine() -> Any:
-    import docker
-
-    return docker.from_env()
 
 
 def _arguments() -> argparse.Namespace:
@@ -346,15 +319,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--backend", choices=tuple(START_S), default="namespaces")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", help="with commas; without it all that can be injected")
-    parser.add_argument("--system", default="dqlite")
-    parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--uid", type=int, default=os.geteuid(), help="whose runs; takes root")
     parser.add_argument("--only", type=int, metavar="NUMBER", help="this one run alone")
     parser.add_argument(
-        "--within",
-        type=float,
-        metavar="SECONDS",
-        help="interrupt in the first of them, or at the start",
+        "--within", type=float, metavar="S", help="in the first S seconds, or at the start"
     )
     parser.add_argument("--json", metavar="FILE", help="write what came of each run")
     arguments = parser.parse_args()

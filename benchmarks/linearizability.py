@@ -6,20 +6,19 @@ Dissever and Porcupine on the same histories: seconds of both, and whether they 
 Porcupine is fetched as the Go module it is; its test data hold the etcd logs and the texts of the
 key-value store. The program around it is ours (`porcupine/main.go`), with a model that hashes its
 states, which Porcupine's own etcd test does not. What is not from there is drawn by `histories.c`
-from a fixed seed and written twice, as our JSON lines and as a plain text for Go. Each history has
-30 s and 8 GB in Porcupine; one it gives up counts as 30 s, so that the ratio is a lower bound.
-Both may use all cores. Times are the least of several runs where a run is short.
+from a fixed seed. Each history has 30 s and 8 GB in Porcupine; one it gives up counts as 30 s, so
+that the ratio is a lower bound. Both may use all cores. Times are the least of several runs where a
+run is short.
 
 `engine` is the time inside C, or for what is no register of the whole checker in Python; `text`
-is from the file to the verdict of each key, `report` to the explanation of what failed. The ratio
-is Porcupine's check against `engine`, of the histories that both were given. The exponent is the
-slope of log seconds over log operations, over three decades of sizes; `peak` is the most memory
-that the engine held for a history.
+is from the file to the verdict of each key. The ratio is Porcupine's check against `engine`, of the
+histories that both were given. An exponent is the slope of log seconds over log operations, over
+three decades of sizes; `peak` is the most memory that the engine held for a history.
 
 `growth` is of every engine alone (`growth.py`): how its time and its memory grow.
 
 In the file of --json each family has `seconds` of both on the histories that both were given,
-their `ratio`, and every history in `rows`.
+their `ratio`, its `exponents`, and every history in `rows`.
 
 Exit status: 0 done, 1 the two contradict each other, or a published verdict. What cannot run here
 (no Go, no compiler, no network) is left out, with the reason.
@@ -34,8 +33,9 @@ import json
 import math
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,28 +54,21 @@ from contestants import (
 from dissever.harness.results import Budget
 
 
-@dataclass
-class Sums:
-    """The rows of a family, and the sums."""
+@dataclass(frozen=True)
+class Row:
+    """What came of one history. `theirs` is None when Porcupine was not asked."""
 
-    name: str
-    cases: int = 0
-    operations: int = 0
-    engine_s: float = 0.0
-    text_s: float = 0.0
-    report_s: float = 0.0
-    peak_bytes: int = 0
-    verdicts: dict[str, int] = field(default_factory=dict)
-    porcupine_s: float | None = None
-    porcupine_text_s: float | None = None
-    porcupine_verdicts: dict[str, int] = field(default_factory=dict)
-    porcupine_cases: int = 0
-    compared_engine_s: float = 0.0
-    ratio: float | None = None
-    is_ratio_a_lower_bound: bool = False
-    contradictions: list[str] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    exponents: dict[str, float] = field(default_factory=dict)
+    case: Case
+    ours: Measured
+    theirs: Measured | None
+
+    @property
+    def contradiction(self) -> str:
+        """What is said elsewhere, if it is something else."""
+        known = {self.case.expected, self.theirs and self.theirs.verdict} - {None, "unknown"}
+        if self.ours.verdict == "unknown" or not known - {self.ours.verdict}:
+            return ""
+        return f"{self.case.name}: {self.ours.verdict}, elsewhere {known}"
 
 
 @dataclass(frozen=True)
@@ -87,163 +80,109 @@ class Tools:
     operations_max: int
 
 
-def etcd(tools: Tools) -> Iterator[Case]:
-    """Porcupine's 102 logs of etcd; a failed cas is judged as its own tests do."""
-    yield from _logs(tools, "etcd")
-
-
-def etcd_drop(tools: Tools) -> Iterator[Case]:
-    """The same logs, a failed cas asserting nothing for Porcupine either."""
-    yield from _logs(tools, "etcd-drop")
-
-
-def _logs(tools: Tools, model: str) -> Iterator[Case]:
+def _published(tools: Tools, name: str) -> Iterator[Case]:
+    """Porcupine's own histories, with the verdicts that it publishes."""
     if tools.porcupine is None:
-        raise Missing("the logs are in Porcupine's module")
+        raise Missing("the histories are in Porcupine's module")
+    if name == "kv":
+        for path in sorted((tools.porcupine.data / "kv").glob("*.txt")):
+            expected = "valid" if path.stem.endswith("ok") else "invalid"
+            yield Case(path.stem, path, "kv", "kv", expected)
+        return
     for path in sorted((tools.porcupine.data / "jepsen").glob("etcd_*.log")):
         if path.stat().st_size > 0:
             expected = "valid" if int(path.stem[-3:]) in ETCD_VALID else "invalid"
-            yield Case(path.stem, path, "cas-register", model, path, expected)
+            yield Case(path.stem, path, "cas-register", name, expected)
 
 
 ETCD_VALID = frozenset(
     (2, 5, 7, 18, 25, 31, 38, 45, 48, 49, 51, 53, 56, 67, 75, 76, 80, 87, 92, 98, 100, 101, 102)
 )
 
+PUBLISHED = ("etcd", "etcd-drop", "kv")
+"""102 logs of etcd, where a failed cas is judged as Porcupine's own tests do; the same, where it
+asserts nothing for Porcupine either; the texts of a key-value store."""
 
-def kv(tools: Tools) -> Iterator[Case]:
-    """Porcupine's texts of a key-value store."""
-    if tools.porcupine is None:
-        raise Missing("the texts are in Porcupine's module")
-    for path in sorted((tools.porcupine.data / "kv").glob("*.txt")):
-        expected = "valid" if path.stem.endswith("ok") else "invalid"
-        yield Case(path.stem, path, "kv", "kv", path, expected)
-
-
-def _drawn(tools: Tools, shapes: dict[str, Shape], *, porcupine_max: int = 10**9) -> Iterator[Case]:
-    if tools.histories is None:
-        raise Missing("no C compiler for the generator")
-    for name, shape in shapes.items():
-        if shape.operations * max(1, shape.keys) > tools.operations_max:
-            continue
-        lines, plain = tools.histories(name, shape)
-        is_for_both = shape.operations <= porcupine_max
-        yield Case(name, lines, "cas-register", "register" if is_for_both else None, plain)
-        lines.unlink()
-        plain.unlink()
-
-
-def crashes(tools: Tools) -> Iterator[Case]:
-    """A cas-register of 5 values; of 1000 operations, 200 crash."""
-    sizes = (100, 300, 1000, 3000, 10_000)
-    return _drawn(tools, {f"crashes-{n}": Shape(n, crashed=200) for n in sizes})
-
-
-def unique(tools: Tools) -> Iterator[Case]:
-    """T4: a register whose values are unique; 10 % crash."""
-    sizes = (10_000, 100_000, 1_000_000, 10_000_000)
-    shapes = {f"unique-{n}": Shape(n, values=0, cas=False, crashed=100) for n in sizes}
-    return _drawn(tools, shapes, porcupine_max=100_000)
-
-
-def cas(tools: Tools) -> Iterator[Case]:
-    """T5: one cas-register of 5 values, nothing crashed; then 1 M with 1, 5 and 10 % crashed."""
-    shapes = {f"cas-{n}": Shape(n) for n in (1000, 10_000, 100_000, 1_000_000)}
-    shapes |= {f"cas-1000000-{c}": Shape(1_000_000, crashed=c) for c in (10, 50, 100)}
-    return _drawn(tools, shapes, porcupine_max=100_000)
-
-
-def keys(tools: Tools) -> Iterator[Case]:
-    """T6: 10,000 cas-registers of 100 operations each; 0, 5 and 10 % crash."""
-    return _drawn(tools, {f"keys-{c}": Shape(100, keys=10_000, crashed=c) for c in (0, 50, 100)})
-
-
-def corrupted(tools: Tools) -> Iterator[Case]:
-    """T7: 5,000 keys of 100 operations, 3 % of the reads wrong, 10 % crashed."""
-    return _drawn(tools, {"corrupted": Shape(100, keys=5000, crashed=100, corrupted=30)})
-
-
-HARD_BUDGET = Budget(configurations=2_000_000)
-
-
-def hard(tools: Tools) -> Iterator[Case]:
-    """
-    T8: crashes and wrong reads, none valid; of 25 seeds those that cost the search the most.
-
-    With 2 M configurations it takes about as long as Porcupine may; the last is past both.
-    """
-    shapes = {
+DRAWN = {
+    # A cas-register of 5 values; of 1000 operations, 200 crash.
+    "crashes": {f"crashes-{n}": Shape(n, crashed=200) for n in (100, 300, 1000, 3000, 10_000)},
+    # T4: a register whose values are unique; 10 % crash.
+    "unique": {
+        f"unique-{n}": Shape(n, values=0, cas=False, crashed=100)
+        for n in (10_000, 100_000, 1_000_000, 10_000_000)
+    },
+    # T5: one cas-register of 5 values, nothing crashed; then 1 M with 1, 5 and 10 % crashed.
+    "cas": {
+        **{f"cas-{n}": Shape(n) for n in (1000, 10_000, 100_000, 1_000_000)},
+        **{f"cas-1000000-{c}": Shape(1_000_000, crashed=c) for c in (10, 50, 100)},
+    },
+    # T6: 10,000 cas-registers of 100 operations each; 0, 5 and 10 % crash.
+    "keys": {f"keys-{c}": Shape(100, keys=10_000, crashed=c) for c in (0, 50, 100)},
+    # T7: 5,000 keys of 100 operations, 3 % of the reads wrong, 10 % crashed.
+    "corrupted": {"corrupted": Shape(100, keys=5000, crashed=100, corrupted=30)},
+    # T8: crashes and wrong reads, none valid; of 25 seeds those that cost the search the most. With
+    # its budget it takes about as long as Porcupine may; the last is past both.
+    "hard": {
         "hard-750": Shape(750, crashed=100, corrupted=10, seed=17),
         "hard-2000": Shape(2000, crashed=50, corrupted=10, seed=15),
         "hard-4000": Shape(4000, crashed=50, corrupted=40, seed=13),
         "hard-4000-wide": Shape(4000, crashed=50, corrupted=40, seed=7),
-    }
-    for case in _drawn(tools, shapes):
-        yield replace(case, budget=HARD_BUDGET)
-
-
-FAMILIES: dict[str, Callable[[Tools], Iterator[Case]]] = {
-    "etcd": etcd,
-    "etcd-drop": etcd_drop,
-    "kv": kv,
-    "crashes": crashes,
-    "unique": unique,
-    "cas": cas,
-    "keys": keys,
-    "corrupted": corrupted,
-    "hard": hard,
+    },
 }
+BUDGETS = {"hard": Budget(configurations=2_000_000)}
+PORCUPINE_MAX = 100_000
+"""Operations of one object; Porcupine gives up on fewer."""
+
+
+def _drawn(tools: Tools, family: str) -> Iterator[Case]:
+    if tools.histories is None:
+        raise Missing("no C compiler for the generator")
+    for name, shape in DRAWN[family].items():
+        if shape.operations * max(1, shape.keys) > tools.operations_max:
+            continue
+        path = tools.histories(name, shape)
+        porcupine = "register" if shape.operations <= PORCUPINE_MAX else None
+        budget = BUDGETS.get(family, Budget())
+        yield Case(name, path, "cas-register", porcupine, budget=budget)
+        path.unlink()
+
+
+FAMILIES = (*PUBLISHED, *DRAWN)
 GROWTH = "growth"
 
 
-def measure(name: str, tools: Tools) -> Sums:
+def measure(name: str, tools: Tools) -> list[Row]:
     """Both on every history of a family."""
-    family = Sums(name)
-    sizes: dict[int, Measured] = {}
-    for case in FAMILIES[name](tools):
+    rows = []
+    for case in (_published if name in PUBLISHED else _drawn)(tools, name):
         _tell(f"{name}: {case.name}")
         ours = dissever(case)
         theirs = None
         if tools.porcupine is not None and case.porcupine is not None:
             _tell(f"{name}: {case.name}: {_told(ours)}; Porcupine is at work")
-            theirs = tools.porcupine(case.porcupine, [case.plain])[0]
-        _add(family, case, ours, theirs)
-        sizes.setdefault(ours.operations, ours)
+            theirs = tools.porcupine(case.porcupine, case.path)
+        rows.append(Row(case, ours, theirs))
         if theirs is None or ours.operations > 2000 or ours.text_s > SHORT_S:
             _keep(f"  {case.name}: {_told(ours)}; porcupine {_told(theirs)}")
-    if family.porcupine_s is not None and family.compared_engine_s > 0:
-        family.ratio = family.porcupine_s / family.compared_engine_s
-    if name in ("unique", "cas", "crashes"):
-        for of in ("engine_s", "text_s", "configurations", "peak_bytes"):
-            slope = growth.exponent({n: getattr(each, of) for n, each in sizes.items()})
-            if not math.isnan(slope):
-                family.exponents[of] = slope
-    return family
+    return rows
 
 
-def _add(family: Sums, case: Case, ours: Measured, theirs: Measured | None) -> None:
-    family.cases += 1
-    family.operations += ours.operations
-    family.engine_s += ours.engine_s
-    family.text_s += ours.text_s
-    family.report_s += ours.report_s
-    family.peak_bytes = max(family.peak_bytes, ours.peak_bytes)
-    family.verdicts[ours.verdict] = family.verdicts.get(ours.verdict, 0) + 1
-    row: dict[str, Any] = {"name": case.name, "dissever": asdict(ours)}
-    known = {case.expected, theirs.verdict if theirs else None} - {None, "unknown"}
-    if ours.verdict != "unknown" and known - {ours.verdict}:
-        family.contradictions.append(f"{case.name}: {ours.verdict}, elsewhere {known}")
-    if theirs is not None:
-        family.porcupine_cases += 1
-        family.porcupine_s = (family.porcupine_s or 0.0) + theirs.engine_s
-        family.porcupine_text_s = (family.porcupine_text_s or 0.0) + theirs.text_s
-        family.compared_engine_s += ours.engine_s
-        family.is_ratio_a_lower_bound |= theirs.verdict == "unknown"
-        verdicts = family.porcupine_verdicts
-        verdicts[theirs.verdict] = verdicts.get(theirs.verdict, 0) + 1
-        row["porcupine"] = asdict(theirs)
-        row["ratio"] = theirs.engine_s / ours.engine_s
-    family.rows.append(row)
+def _compared_s(rows: Sequence[Row]) -> tuple[float, float] | None:
+    """Seconds of both on the histories that both were given; None without any."""
+    both = [(row.ours.engine_s, row.theirs.engine_s) for row in rows if row.theirs]
+    return (sum(ours for ours, _ in both), sum(theirs for _, theirs in both)) if both else None
+
+
+def _exponents(name: str, rows: Sequence[Row]) -> dict[str, float]:
+    """Where a family has the same history in several sizes."""
+    if name not in ("unique", "cas", "crashes"):
+        return {}
+    sizes = {row.ours.operations: row.ours for row in reversed(rows)}
+    measures = ("engine_s", "text_s", "configurations", "peak_bytes")
+    slopes = {
+        of: growth.exponent({n: getattr(each, of) for n, each in sizes.items()}) for of in measures
+    }
+    return {of: slope for of, slope in slopes.items() if not math.isnan(slope)}
 
 
 def _told(measured: Measured | None) -> str:
@@ -257,40 +196,36 @@ def _seconds(s: float) -> str:
     return f"{s:.2f} s" if s >= 1 else f"{s * 1e3:.2f} ms"
 
 
-def _counts(verdicts: dict[str, int]) -> str:
-    return "/".join(str(verdicts.get(word, 0)) for word in ("valid", "invalid", "unknown"))
+def _counts(measured: Iterable[Measured]) -> str:
+    verdicts = Counter(each.verdict for each in measured)
+    return "/".join(str(verdicts[word]) for word in ("valid", "invalid", "unknown"))
 
 
 HEAD = (
-    *("family", "histories", "operations", "engine", "text", "report", "peak", "v/i/u"),
-    *("porcupine", "v/i/u", "of", "ratio", "exponent"),
+    *("family", "histories", "operations", "engine", "text", "peak", "v/i/u"),
+    *("porcupine", "v/i/u", "of", "ratio"),
 )
 
 
-def table(families: Sequence[Sums]) -> str:
-    """One line a family; `of` is how many histories Porcupine was asked."""
-    rows = [HEAD]
-    for each in families:
-        bound = "≥ " if each.is_ratio_a_lower_bound else ""
-        exponent = each.exponents.get("engine_s")
-        rows.append(
-            (
-                each.name,
-                str(each.cases),
-                f"{each.operations:,}",
-                _seconds(each.engine_s),
-                _seconds(each.text_s),
-                _seconds(each.report_s),
-                f"{each.peak_bytes / 1e6:,.1f} MB",
-                _counts(each.verdicts),
-                "-" if each.porcupine_s is None else bound + _seconds(each.porcupine_s),
-                _counts(each.porcupine_verdicts),
-                str(each.porcupine_cases),
-                "-" if each.ratio is None else f"{bound}{each.ratio:,.1f}",
-                "" if exponent is None else f"{exponent:.2f}",
-            )
-        )
-    return _aligned(rows)
+def _line(name: str, rows: Sequence[Row]) -> Sequence[str]:
+    """A family in the table; `of` is how many histories Porcupine was asked."""
+    ours = [row.ours for row in rows]
+    theirs = [row.theirs for row in rows if row.theirs]
+    compared_s = _compared_s(rows)
+    bound = "≥ " if any(each.verdict == "unknown" for each in theirs) else ""
+    return (
+        name,
+        str(len(rows)),
+        f"{sum(each.operations for each in ours):,}",
+        _seconds(sum(each.engine_s for each in ours)),
+        _seconds(sum(each.text_s for each in ours)),
+        f"{max((each.peak_bytes for each in ours), default=0) / 1e6:,.1f} MB",
+        _counts(ours),
+        bound + _seconds(compared_s[1]) if compared_s else "-",
+        _counts(theirs),
+        str(len(theirs)),
+        f"{bound}{compared_s[1] / compared_s[0]:,.1f}" if compared_s else "-",
+    )
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -331,46 +266,56 @@ def main() -> int:
     if set(names) - {*FAMILIES, GROWTH}:
         known = ", ".join((*FAMILIES, GROWTH))
         parser.error(f"expected some of {known}, got {arguments.only}")
-    families = []
+    families: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         tools = Tools(_tool(Porcupine, folder), _tool(Histories, folder), arguments.operations_max)
         for name in names:
-            if name == GROWTH:
-                continue
             try:
-                families.append(measure(name, tools))
+                if name != GROWTH:
+                    families[name] = measure(name, tools)
             except Missing as missing:
                 _keep(f"{name} is left out: {missing}")
-    grown = growth.measure(_tell, arguments.operations_max) if GROWTH in names else []
+    grown = list(growth.measure(_tell, arguments.operations_max)) if GROWTH in names else []
     _tell("")
     _print(families, grown)
     if arguments.json:
-        numbers: dict[str, Any] = {family.name: _numbers(family) for family in families}
+        numbers: dict[str, Any] = {name: _numbers(name, rows) for name, rows in families.items()}
         if grown:
             numbers[GROWTH] = {"engines": [asdict(each) for each in grown]}
         arguments.json.write_text(json.dumps(numbers, indent=1), encoding="utf-8")
-    return 1 if any(family.contradictions for family in families) else 0
+    return 1 if any(row.contradiction for rows in families.values() for row in rows) else 0
 
 
-def _print(families: Sequence[Sums], grown: Sequence[growth.Grown]) -> None:
+def _print(families: dict[str, list[Row]], grown: Sequence[growth.Grown]) -> None:
     if families:
-        print(table(families))
-    for family in families:
-        slopes = [f"{of} {slope:.2f}" for of, slope in family.exponents.items()]
-        if slopes:
-            print(f"exponents of {family.name} in operations: {', '.join(slopes)}")
-    for family in families:
-        for line in family.contradictions:
-            print(f"CONTRADICTION in {family.name}: {line}")
+        print(_aligned([HEAD, *(_line(name, rows) for name, rows in families.items())]))
+    for name, rows in families.items():
+        if slopes := [f"{of} {slope:.2f}" for of, slope in _exponents(name, rows).items()]:
+            print(f"exponents of {name} in operations: {', '.join(slopes)}")
+        for row in rows:
+            if row.contradiction:
+                print(f"CONTRADICTION in {name}: {row.contradiction}")
     if grown:
         print(_aligned(list(growth.lines(grown))))
 
 
-def _numbers(family: Sums) -> dict[str, Any]:
+def _numbers(name: str, rows: Sequence[Row]) -> dict[str, Any]:
     """What is written of a family."""
-    seconds = {"dissever": family.compared_engine_s or None, "porcupine": family.porcupine_s}
-    return {"seconds": seconds, "ratio": family.ratio, **asdict(family)}
+    ours_s, theirs_s = _compared_s(rows) or (None, None)
+    return {
+        "seconds": {"dissever": ours_s, "porcupine": theirs_s},
+        "ratio": theirs_s / ours_s if ours_s and theirs_s else None,
+        "exponents": _exponents(name, rows),
+        "rows": [
+            {
+                "name": row.case.name,
+                "dissever": asdict(row.ours),
+                "porcupine": row.theirs and asdict(row.theirs),
+            }
+            for row in rows
+        ],
+    }
 
 
 if __name__ == "__main__":

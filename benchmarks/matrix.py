@@ -39,10 +39,18 @@ SEED = 1
 SETTINGS = {
     ("upgrade", "containers"): ("--set", "version=debian12", "--set", "upgrade-to=debian13"),
 }
-"""What a cell's run needs to be told besides."""
-
-SETTINGS = {("upgrade", "containers"): ("--set", "upgrade-to=debian13")}
 """What a fault must be told. In namespaces it takes a second library, which a machine has not."""
+
+HEAD = """\
+# Faults, where they were seen
+
+Each row is one run on dqlite with that fault alone, written by
+`python benchmarks/matrix.py`. *Held* and *healed* say whether every strike and every
+healing of the run left evidence; *evidence* shows some of what was seen of the first.
+
+| fault | backend | user | held | healed | run | evidence, or why it cannot run |
+| --- | --- | --- | --- | --- | --- | --- |
+"""
 
 
 @dataclass(frozen=True)
@@ -50,17 +58,22 @@ class Cell:
     """
     What came of one run. `user`: root or ordinary.
 
-    `verdict` is that of the whole run; empty where it could not run.
+    `verdict` is that of the whole run; `reason` says why it could not run, and is empty otherwise.
     """
 
     fault: str
     backend: str
     user: str
-    held: str
-    healed: str
-    evidence: str
-    verdict: str
-    reason: str
+    held: str = ""
+    healed: str = ""
+    evidence: str = ""
+    verdict: str = ""
+    reason: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it is a run of."""
+        return self.fault, self.backend, self.user
 
 
 def main() -> int:
@@ -70,21 +83,18 @@ def main() -> int:
     parser.add_argument("--backends", default=",".join(BACKENDS))
     parser.add_argument("--jobs", type=int, default=1, help="so many runs at a time")
     arguments = parser.parse_args()
-    cells = {_key(cell): cell for cell in _read()}
+    read = json.loads(CELLS.read_text()) if CELLS.exists() else []
+    cells = {cell.key: cell for cell in (Cell(**each) for each in read)}
     wanted = itertools.product(arguments.only.split(","), arguments.backends.split(","))
     is_well = True
     with ThreadPoolExecutor(arguments.jobs) as pool:
         for cell in pool.map(lambda each: _run(*each), wanted):
-            cells[_key(cell)] = cell
+            cells[cell.key] = cell
             is_well = is_well and (bool(cell.reason) or cell.held == cell.healed == "yes")
             told = cell.reason or f"held {cell.held}, healed {cell.healed}; {cell.evidence}"
             print(f"{cell.fault} {cell.backend} {cell.user}: {told}", flush=True)
             _write([cells[key] for key in sorted(cells, key=_place)])
     return 0 if is_well else 1
-
-
-def _key(cell: Cell) -> tuple[str, str, str]:
-    return cell.fault, cell.backend, cell.user
 
 
 def _place(key: tuple[str, str, str]) -> tuple[int, str, str]:
@@ -100,17 +110,16 @@ def _run(fault: str, backend: str) -> Cell:
             *("-f", fault, "-t", str(TIME_LIMIT_S), "--fault-interval", str(INTERVAL_S)),
             *("--backend", backend, "--rate", "100", "--seed", str(SEED), "--runs", runs),
             *SETTINGS.get((fault, backend), ()),
-            *SETTINGS.get((fault, backend), ()),
         ]
         try:
             done = subprocess.run(
                 command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False
             )
         except subprocess.TimeoutExpired:
-            return Cell(fault, backend, user, "?", "?", "", "", f"no end within {RUN_LIMIT_S} s")
+            return Cell(fault, backend, user, "?", "?", reason=f"no end within {RUN_LIMIT_S} s")
         run = Path(runs) / "latest"
         if not (run / "results.json").exists():
-            return Cell(fault, backend, user, "", "", "", "", _last_line(done.stderr))
+            return Cell(fault, backend, user, reason=_last_line(done.stderr))
         verdict = json.loads((run / "results.json").read_text())["verdict"]
         operations = [json.loads(line) for line in (run / "history.jsonl").open()]
     own = [o for o in operations if o.get("process") == fault and o["type"] == "info"]
@@ -125,7 +134,6 @@ def _run(fault: str, backend: str) -> Cell:
         _all(v["evidence"]["healed"] for v in healed),
         _shown(struck[0]["evidence"]) if struck else "",
         verdict,
-        "",
     )
 
 
@@ -161,30 +169,15 @@ def _last_line(text: str) -> str:
     return re.sub(r"^the fault \S+ cannot be injected: | \(logs are in .*\)$", "", told)
 
 
-def _read() -> list[Cell]:
-    return [Cell(**each) for each in json.loads(CELLS.read_text())] if CELLS.exists() else []
-
-
 def _write(cells: list[Cell]) -> None:
     CELLS.parent.mkdir(exist_ok=True)
     CELLS.write_text(json.dumps([asdict(cell) for cell in cells], indent=1) + "\n")
-    lines = [
-        "# Faults, where they were seen",
-        "",
-        "Each row is one run on dqlite with that fault alone, written by",
-        "`python benchmarks/matrix.py`. *Held* and *healed* say whether every strike and every",
-        "healing of the run left evidence; *evidence* shows some of what was seen of the first.",
-        "",
-        "| fault | backend | user | held | healed | run | evidence, or why it cannot run |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for cell in cells:
-        told = cell.reason or cell.evidence
-        lines.append(
-            f"| {cell.fault} | {cell.backend} | {cell.user} | {cell.held or '–'} | "
-            f"{cell.healed or '–'} | {cell.verdict or '–'} | {told.replace('|', '/')} |"
-        )
-    TABLE.write_text("\n".join(lines) + "\n")
+    rows = (
+        (*cell.key, cell.held, cell.healed, cell.verdict, cell.reason or cell.evidence)
+        for cell in cells
+    )
+    lines = (" | ".join(each.replace("|", "/") or "–" for each in row) for row in rows)
+    TABLE.write_text(HEAD + "".join(f"| {line} |\n" for line in lines))
 
 
 if __name__ == "__main__":

@@ -1,38 +1,39 @@
 """
 dqlite for Python: a client of the wire protocol, and nodes through libdqlite.
 
-The client needs neither the library nor cffi. Names are imported when they are first used, so
-a node does not load asyncio and a client does not load cffi.
+The client needs neither the library nor cffi. Names other than errors are imported when they are
+first used, so a node does not load asyncio and a client does not load cffi.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dqlite.errors import (
+    Abandoned,
+    Busy,
+    CapabilityMissing,
+    ConnectionLost,
+    ConstraintViolation,
+    DqliteError,
+    HandleLost,
+    Indeterminate,
+    LeadershipLost,
+    LibraryNotFound,
+    NodeError,
+    NoLeader,
+    NotApplied,
+    NotLeader,
+    NotSent,
+    ProtocolError,
+    Refused,
+    StatementError,
+    TimedOut,
+)
+
 if TYPE_CHECKING:
     from dqlite.bindings import Capability, Library, LibraryIdentity, library_identity, load
     from dqlite.client import Client
     from dqlite.connection import Connection, Dial, connect
-    from dqlite.errors import (
-        Abandoned,
-        Busy,
-        CapabilityMissing,
-        ConnectionLost,
-        ConstraintViolation,
-        DqliteError,
-        HandleLost,
-        Indeterminate,
-        LeadershipLost,
-        LibraryNotFound,
-        NodeError,
-        NoLeader,
-        NotApplied,
-        NotLeader,
-        NotSent,
-        ProtocolError,
-        Refused,
-        StatementError,
-        TimedOut,
-    )
     from dqlite.leader import find_leader
     from dqlite.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
     from dqlite.server import Node, NodeOptions, SnapshotParams
@@ -43,13 +44,6 @@ _MODULES = {
     "bindings": ("Capability", "Library", "LibraryIdentity", "library_identity", "load"),
     "client": ("Client",),
     "connection": ("Connection", "Dial", "connect"),
-    "errors": (
-        "Abandoned", "Busy", "CapabilityMissing", "ConnectionLost", "ConstraintViolation",
-        "DqliteError",
-        "HandleLost", "Indeterminate", "LeadershipLost", "LibraryNotFound", "NoLeader", "NodeError",
-        "NotApplied", "NotLeader", "NotSent", "ProtocolError", "Refused", "StatementError",
-        "TimedOut",
-    ),
     "leader": ("find_leader",),
     "schema": ("LeaderNode", "Member", "Metadata", "Result", "Role", "Rows", "Statement"),
     "server": ("Node", "NodeOptions", "SnapshotParams"),

@@ -37,7 +37,6 @@ int dqlite_node_set_snapshot_params(dqlite_node *n, unsigned threshold, unsigned
 int dqlite_node_start(dqlite_node *n);
 int dqlite_node_stop(dqlite_node *n);
 const char *dqlite_node_errmsg(dqlite_node *n);
-dqlite_node_id dqlite_generate_node_id(const char *address);
 int dqlite_node_set_block_size(dqlite_node *n, size_t size);
 int dqlite_node_set_auto_recovery(dqlite_node *n, bool enabled);
 int dqlite_node_set_snapshot_compression(dqlite_node *n, bool enabled);

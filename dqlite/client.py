@@ -9,7 +9,6 @@ Source: `dqlite/src/gateway.c`; go-dqlite `client/client.go`.
 """
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Self, TypeVar
 
 from dqlite import schema, statements
@@ -59,12 +58,7 @@ class Client:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.close()
 
     # Any node answers
@@ -137,7 +131,7 @@ class Client:
 
         Several statements commit one by one, and a failure among them is always Indeterminate.
         """
-        is_single = statements.check(sql).is_single
+        is_single = statements.check(sql) <= 1
         if parameters and not is_single:
             raise Refused("servers disagree on which of several statements takes the parameters")
         values, version = _parameters(parameters)
@@ -192,7 +186,7 @@ class Client:
 
 
 def _require_single(sql: str) -> None:
-    if not statements.check(sql).is_single:
+    if statements.check(sql) > 1:
         raise Refused("expected one statement, got several: use exec_sql")
 
 

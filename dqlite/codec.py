@@ -1,12 +1,15 @@
 """
-Messages to frames and back: pure functions over bytes, driven by the tables of `schema`.
+Messages to frames and back: pure functions over bytes, driven by one table of all messages.
+
+Requests and responses are described alike, so the same codec serves a client and a fake server.
 
 A FAILURE may follow the rows encoded before the query failed. Read from its start, it would show a
 column count as the code and a column name as the message; so both are found from the end.
 
-Any stands where a table cannot tie the type of a value to the key that selects its function.
+Any stands where a table cannot tie the type of a value to the key that selects its format.
 
-Source: `dqlite/src/message.h`; `dqlite/src/gateway.c`, `failure`, which does not clear the buffer.
+Source: `dqlite/src/message.h`, `request.h`, `response.h`; `dqlite/src/gateway.c`, `failure`, which
+does not clear the buffer.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,23 +17,13 @@ from dataclasses import dataclass
 from struct import Struct, error
 from typing import Any, TypeAlias
 
-from dqlite import schema, tuples, words
+from dqlite import schema
 from dqlite.errors import ProtocolError, Refused
-from dqlite.schema import (
-    WHOLE,
-    Failure,
-    Field,
-    Kind,
-    Layout,
-    Member,
-    Message,
-    Request,
-    Response,
-    Role,
-)
-from dqlite.words import WORD
+from dqlite.schema import Failure, File, Member, Message, Request, Response, Role
+from dqlite.tuples import PARAMETERS, ROWS
+from dqlite.words import BLOB, I64, TEXT, U32, U64, WORD, Format, converted, counted
 
-HANDSHAKE = words.u64.pack(schema.VERSION)
+HANDSHAKE = schema.VERSION.to_bytes(WORD, "little")
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 """Of a body, in both directions."""
@@ -42,7 +35,26 @@ FILES_MAX = 100
 
 _header = Struct("<IBBH")
 
-_Files: TypeAlias = tuple[tuple[str, bytes], ...]
+_Field: TypeAlias = tuple[str, Format[Any]]
+"""The name of an attribute, empty for a constant, and how it is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """
+    Type code and body of a message.
+
+    Attributes:
+        by_schema: The fields that follow, for each schema that the message knows.
+        answer: To expect of a request.
+        whole: Instead of fields: the format of the whole body.
+    """
+
+    code: int
+    fields: tuple[_Field, ...] = ()
+    answer: type[Response] | None = None
+    by_schema: tuple[tuple[_Field, ...], ...] = ((),)
+    whole: Format[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +73,19 @@ def encode(message: Message) -> bytes:
     Raises:
         Refused: If a value does not fit its field.
     """
-    layout = _LAYOUTS[type(message)]
+    code, formats = _FORMATS[type(message)]
     version: int = getattr(message, "schema", 0)
     out = bytearray(HEADER_BYTES)
+    if version >= len(formats):
+        raise Refused(f"{type(message).__name__} has no schema {version}")
     try:
-        for field in layout.fields:
-            if field.schema <= version:
-                _WRITERS[field.kind](out, _value(message, field), version)
+        formats[version].write(out, message)
     except (error, ValueError) as cause:
         raise Refused(f"{type(message).__name__}: {cause}") from cause
     body_bytes = len(out) - HEADER_BYTES
-    if body_bytes > FRAME_BYTES_MAX or version > layout.schema_max:
-        raise Refused(f"{type(message).__name__}: {body_bytes} bytes, schema {version}")
-    _header.pack_into(out, 0, body_bytes // WORD, layout.code, version, 0)
+    if body_bytes > FRAME_BYTES_MAX:
+        raise Refused(f"{type(message).__name__}: {body_bytes} bytes")
+    _header.pack_into(out, 0, body_bytes // WORD, code, version, 0)
     return bytes(out)
 
 
@@ -99,60 +111,59 @@ def decode_response(header: Header, body: bytes) -> Response:
     Raises:
         ProtocolError: If the bytes are not exactly one response.
     """
-    kind = _RESPONSE_TYPES.get(header.type)
-    if kind is None:
-        raise ProtocolError(f"expected a response, got message type {header.type}")
-    response: Response = _decode(kind, schema.RESPONSES[kind], header, body)
+    response: Response = _decode("a response", RESPONSES, header, body)
     return response
 
 
 def decode_request(header: Header, body: bytes) -> Request:
     """Return the request in a complete body, as a server would; raises like `decode_response`."""
-    kind = _REQUEST_TYPES.get(header.type)
-    if kind is None:
-        raise ProtocolError(f"expected a request, got message type {header.type}")
-    request: Request = _decode(kind, schema.REQUESTS[kind], header, body)
+    request: Request = _decode("a request", REQUESTS, header, body)
     return request
 
 
-def _decode(kind: Callable[..., Any], layout: Layout, header: Header, body: bytes) -> Any:
-    if header.schema > layout.schema_max or len(body) != header.body_bytes:
-        raise ProtocolError(f"message type {layout.code}: {len(body)} bytes for {header}")
+def _decode(expected: str, layouts: Mapping[Any, Layout], header: Header, body: bytes) -> Any:
+    kind = next((kind for kind, layout in layouts.items() if layout.code == header.type), None)
+    if kind is None:
+        raise ProtocolError(f"expected {expected}, got message type {header.type}")
+    _, formats = _FORMATS[kind]
+    if header.schema >= len(formats) or len(body) != header.body_bytes:
+        raise ProtocolError(f"{kind.__name__}: {len(body)} bytes for {header}")
     try:
-        arguments, offset = _read_fields(layout, header.schema, body)
+        message, offset = formats[header.schema].read(body, 0)
         if offset != len(body):
             raise ValueError(f"it ends at {offset}")
-        if WHOLE in arguments:
-            return arguments[WHOLE]
-        if layout.schema_max:
-            arguments["schema"] = header.schema
-        return kind(**arguments)
     except (error, ValueError) as cause:
-        raise ProtocolError(f"message type {layout.code}, {len(body)} bytes: {cause}") from cause
+        raise ProtocolError(f"{kind.__name__}, {len(body)} bytes: {cause}") from cause
+    return message
 
 
-def _read_fields(layout: Layout, version: int, body: bytes) -> tuple[dict[str, Any], int]:
-    arguments = {}
-    offset = 0
-    for field in layout.fields:
-        if field.schema <= version:
-            value, offset = _READERS[field.kind](body, offset, version)
-            if field.name:
-                arguments[field.name] = value
-    return arguments, offset
+def _record(kind: Callable[..., Any], *fields: _Field, **constants: int) -> Format[Any]:
+    """The fields of an object one after the other."""
+
+    def read(data: bytes, offset: int) -> tuple[Any, int]:
+        found: dict[str, Any] = dict(constants)
+        for name, format_ in fields:
+            value, offset = format_.read(data, offset)
+            if name:
+                found[name] = value
+        return kind(**found), offset
+
+    def write(out: bytearray, value: Any) -> None:
+        for name, format_ in fields:
+            format_.write(out, getattr(value, name) if name else None)
+
+    return Format(read, write)
 
 
-def _value(message: Message, field: Field) -> Any:
-    if field.name == WHOLE:
-        return message
-    return getattr(message, field.name) if field.name else field.constant
+def _constant(format_: Format[Any], value: int | str) -> _Field:
+    return "", converted(format_, lambda _: None, lambda _: value)
 
 
-def _read_failure(body: bytes, _offset: int, _version: int) -> tuple[Failure, int]:
+def _read_failure(body: bytes, _offset: int) -> tuple[Failure, int]:
     try:
-        message, end = words.read_text(body, WORD)
+        message, end = TEXT.read(body, WORD)
         if end == len(body):
-            return Failure(words.read_u64(body, 0)[0], message), end
+            return Failure(U64.read(body, 0)[0], message), end
     except (error, ValueError):
         pass  # not a clean failure
     start = len(body) - 2 * WORD
@@ -160,86 +171,78 @@ def _read_failure(body: bytes, _offset: int, _version: int) -> tuple[Failure, in
         start -= WORD
     if start < 0:
         raise ValueError("neither a code and a message nor rows before them")
-    code, start = words.read_u64(body, start)
+    code, start = U64.read(body, start)
     return Failure(code, body[start:].partition(b"\0")[0].decode(errors="replace")), len(body)
 
 
-def _write_failure(out: bytearray, failure: Failure, _version: int) -> None:
-    out += words.u64.pack(failure.code)
-    words.write_text(out, failure.message)
+def _write_failure(out: bytearray, failure: Failure) -> None:
+    U64.write(out, failure.code)
+    TEXT.write(out, failure.message)
 
 
-def _read_members(body: bytes, offset: int, _version: int) -> tuple[tuple[Member, ...], int]:
-    count, offset = words.read_u64(body, offset)
-    if count > MEMBERS_MAX:
-        raise ValueError(f"{count} members exceed {MEMBERS_MAX}")
-    members = []
-    for _ in range(count):
-        id_, offset = words.read_u64(body, offset)
-        address, offset = words.read_text(body, offset)
-        role, offset = words.read_u64(body, offset)
-        members.append(Member(id_, address, Role(role)))
-    return tuple(members), offset
+_PAD = _constant(U64, 0)
+_ID = ("id", U64)
+_DATABASE = ("database", U64)
+_HANDLES = (("database", U32), ("statement", U32))
+_SQL = ("sql", TEXT)
+_PARAMETERS = tuple((("parameters", format_),) for format_ in PARAMETERS)
+_NAME = ("name", TEXT)
+_ADDRESS = ("address", TEXT)
+_ROLE = ("role", converted(U64, Role, Role))
+_MEMBERS = counted(_record(Member, _ID, _ADDRESS, _ROLE), MEMBERS_MAX)
+_FILES = counted(_record(File, _NAME, ("content", BLOB)), FILES_MAX)
 
-
-def _write_members(out: bytearray, members: tuple[Member, ...], _version: int) -> None:
-    out += words.u64.pack(len(members))
-    for member in members:
-        out += words.u64.pack(member.id)
-        words.write_text(out, member.address)
-        out += words.u64.pack(member.role)
-
-
-def _read_files(body: bytes, offset: int, _version: int) -> tuple[_Files, int]:
-    count, offset = words.read_u64(body, offset)
-    if count > FILES_MAX:
-        raise ValueError(f"{count} files exceed {FILES_MAX}")
-    files = []
-    for _ in range(count):
-        name, offset = words.read_text(body, offset)
-        content, offset = words.read_blob(body, offset)
-        files.append((name, content))
-    return tuple(files), offset
-
-
-def _write_files(out: bytearray, files: _Files, _version: int) -> None:
-    out += words.u64.pack(len(files))
-    for name, content in files:
-        words.write_text(out, name)
-        words.write_blob(out, content)
-
-
-def _read_role(body: bytes, offset: int, _version: int) -> tuple[Role, int]:
-    role, offset = words.read_u64(body, offset)
-    return Role(role), offset
-
-
-_LAYOUTS: Mapping[type, Layout] = dict((*schema.REQUESTS.items(), *schema.RESPONSES.items()))
-_REQUEST_TYPES = {layout.code: kind for kind, layout in schema.REQUESTS.items()}
-_RESPONSE_TYPES = {layout.code: kind for kind, layout in schema.RESPONSES.items()}
-
-_WRITERS: Mapping[Kind, Callable[[bytearray, Any, int], None]] = {
-    Kind.U64: lambda out, value, _: out.extend(words.u64.pack(value)),
-    Kind.I64: lambda out, value, _: out.extend(words.i64.pack(value)),
-    Kind.U32: lambda out, value, _: out.extend(words.u32.pack(value)),
-    Kind.TEXT: lambda out, value, _: words.write_text(out, value),
-    Kind.ROLE: lambda out, value, _: out.extend(words.u64.pack(Role(value))),
-    Kind.PARAMETERS: tuples.write_parameters,
-    Kind.MEMBERS: _write_members,
-    Kind.FILES: _write_files,
-    Kind.ROWS: lambda out, value, _: tuples.write_rows(out, value),
-    Kind.FAILURE: _write_failure,
+REQUESTS: Mapping[type[Request], Layout] = {
+    schema.Leader: Layout(0, (_PAD,), schema.LeaderNode),
+    schema.Register: Layout(1, (_ID,), schema.Welcome),
+    schema.Open: Layout(3, (_NAME, _PAD, _constant(TEXT, "volatile")), schema.Database),
+    schema.Prepare: Layout(4, (_DATABASE, _SQL), schema.Statement, ((), ())),
+    schema.Exec: Layout(5, _HANDLES, schema.Result, _PARAMETERS),
+    schema.Query: Layout(6, _HANDLES, schema.Rows, _PARAMETERS),
+    schema.Finalize: Layout(7, _HANDLES, schema.Empty),
+    schema.ExecSql: Layout(8, (_DATABASE, _SQL), schema.Result, _PARAMETERS),
+    schema.QuerySql: Layout(9, (_DATABASE, _SQL), schema.Rows, _PARAMETERS),
+    schema.Interrupt: Layout(10, (_DATABASE,), schema.Empty),
+    schema.Add: Layout(12, (_ID, _ADDRESS), schema.Empty),
+    schema.Assign: Layout(13, (_ID, _ROLE), schema.Empty),
+    schema.Remove: Layout(14, (_ID,), schema.Empty),
+    schema.Dump: Layout(15, (_NAME,), schema.Files),
+    schema.Cluster: Layout(16, (_constant(U64, 1),), schema.Members),
+    schema.Transfer: Layout(17, (_ID,), schema.Empty),
+    schema.Describe: Layout(18, (_PAD,), schema.Metadata),
+    schema.Weight: Layout(19, (("weight", U64),), schema.Empty),
 }
 
-_READERS: Mapping[Kind, Callable[[bytes, int, int], tuple[Any, int]]] = {
-    Kind.U64: lambda body, offset, _: words.read_u64(body, offset),
-    Kind.I64: lambda body, offset, _: words.read_i64(body, offset),
-    Kind.U32: lambda body, offset, _: words.read_u32(body, offset),
-    Kind.TEXT: lambda body, offset, _: words.read_text(body, offset),
-    Kind.ROLE: _read_role,
-    Kind.PARAMETERS: tuples.read_parameters,
-    Kind.MEMBERS: _read_members,
-    Kind.FILES: _read_files,
-    Kind.ROWS: lambda body, offset, _: tuples.read_rows(body, offset),
-    Kind.FAILURE: _read_failure,
+_STATEMENT = (("database", U32), ("id", U32), ("parameter_count", U64))
+
+RESPONSES: Mapping[type[Response], Layout] = {
+    Failure: Layout(0, whole=Format(_read_failure, _write_failure)),
+    schema.LeaderNode: Layout(1, (_ID, _ADDRESS)),
+    schema.Welcome: Layout(2, (("heartbeat_timeout_ms", U64),)),
+    schema.Members: Layout(3, (("members", _MEMBERS),)),
+    schema.Database: Layout(4, (("id", U32), _constant(U32, 0))),
+    schema.Statement: Layout(5, _STATEMENT, by_schema=((), (("tail_offset", U64),))),
+    schema.Result: Layout(6, (("last_insert_id", I64), ("rows_affected", U64))),
+    schema.Rows: Layout(7, whole=ROWS),
+    schema.Empty: Layout(8, (_PAD,)),
+    schema.Files: Layout(9, (("files", _FILES),)),
+    schema.Metadata: Layout(10, (("failure_domain", U64), ("weight", U64))),
+}
+
+
+def _formats(kind: type[Message], layout: Layout) -> tuple[Format[Any], ...]:
+    """The body of a message, by schema."""
+    if layout.whole is not None:
+        return (layout.whole,)
+    if len(layout.by_schema) == 1:
+        return (_record(kind, *layout.fields),)
+    return tuple(
+        _record(kind, *layout.fields, *more, schema=version)
+        for version, more in enumerate(layout.by_schema)
+    )
+
+
+_FORMATS: Mapping[type[Message], tuple[int, tuple[Format[Any], ...]]] = {
+    kind: (layout.code, _formats(kind, layout))
+    for kind, layout in (*REQUESTS.items(), *RESPONSES.items())
 }

@@ -35,7 +35,7 @@ class Connection:
         self, request: Request, *, timeout_s: float, scope: Scope = Scope.STATEMENT
     ) -> Response:
         """
-        Send a request and return its answer, which is of the type that `schema.REQUESTS` names.
+        Send a request and return its answer, which is of the type that `codec.REQUESTS` names.
 
         Raises:
             NotApplied, Indeterminate: By the code of a failure, or by whether a byte was sent.

@@ -25,6 +25,9 @@ class DqliteError(Exception):
 
     reconnect: ClassVar[bool] = False  # True: this connection is of no more use, open another
 
+    def __init_subclass__(cls, *, reconnect: bool = False) -> None:
+        cls.reconnect = cls.reconnect or reconnect
+
     def __init__(self, message: str, code: int | None = None) -> None:
         """`code` is the server's, None where the failure was found on this side."""
         super().__init__(message)
@@ -43,40 +46,28 @@ class Indeterminate(DqliteError):
     """The request may have taken effect, or may still do so."""
 
 
-class ProtocolError(DqliteError):
+class ProtocolError(DqliteError, reconnect=True):
     """The peer does not speak the protocol as we know it; the request's effect is unknown."""
 
-    reconnect = True
 
-
-class NotSent(NotApplied):
+class NotSent(NotApplied, reconnect=True):
     """The connection was unusable before the first byte of the request."""
 
-    reconnect = True
 
-
-class NoLeader(NotApplied):
+class NoLeader(NotApplied, reconnect=True):
     """None of the asked nodes led to a leader in time."""
 
-    reconnect = True
 
-
-class NotLeader(NotApplied):
+class NotLeader(NotApplied, reconnect=True):
     """The node does not lead: find the leader."""
 
-    reconnect = True
 
-
-class HandleLost(NotApplied):
+class HandleLost(NotApplied, reconnect=True):
     """The connection has no such database or statement: reopen, or reconnect after an election."""
 
-    reconnect = True
 
-
-class Abandoned(NotApplied):
+class Abandoned(NotApplied, reconnect=True):
     """The connection of an open transaction ended before COMMIT, and the transaction with it."""
-
-    reconnect = True
 
 
 class Busy(NotApplied):
@@ -95,16 +86,12 @@ class Refused(NotApplied, ValueError):
     """Not sent, because it is malformed or would damage the server."""
 
 
-class LeadershipLost(Indeterminate):
+class LeadershipLost(Indeterminate, reconnect=True):
     """The leader was deposed with the entry in its log: the next leader may commit it."""
 
-    reconnect = True
 
-
-class ConnectionLost(Indeterminate):
+class ConnectionLost(Indeterminate, reconnect=True):
     """End of stream, reset or timeout after the first byte of the request."""
-
-    reconnect = True
 
 
 class TimedOut(ConnectionLost):
@@ -151,8 +138,7 @@ def failure(code: int, message: str, scope: Scope = Scope.STATEMENT) -> DqliteEr
     if code == 0 and message == "empty statement":
         return StatementError(message, code)
     outcome = OUTCOMES.get(code, Indeterminate)
-    if scope is Scope.MEMBERSHIP and code == 1:
-        outcome = Indeterminate
-    if scope is Scope.SCRIPT and issubclass(outcome, NotApplied):
+    is_vague = scope is Scope.SCRIPT or (scope is Scope.MEMBERSHIP and code == 1)
+    if is_vague and issubclass(outcome, NotApplied):
         outcome = Indeterminate
     return outcome(message, code)

@@ -63,24 +63,16 @@ def _parser() -> argparse.ArgumentParser:
 def _options(arguments: argparse.Namespace, library: Library) -> NodeOptions:
     os.makedirs(arguments.data_dir, exist_ok=True)  # noqa: PTH103 - pathlib costs as much, says more
     can_switch = Capability.AUTO_RECOVERY in library.capabilities()
+    given = {"threshold": arguments.snapshot_threshold, "trailing": arguments.snapshot_trailing}
+    snapshots = {name: count for name, count in given.items() if count is not None}
     return NodeOptions(
         bind_address=arguments.bind_address,
         network_latency_ms=arguments.network_latency_ms,
-        snapshot_params=_snapshot_params(arguments.snapshot_threshold, arguments.snapshot_trailing),
+        snapshot_params=SnapshotParams(**snapshots) if snapshots else None,
         failure_domain=arguments.failure_domain,
         auto_recovery=arguments.auto_recovery if can_switch else None,
         block_size=arguments.block_size,
         busy_timeout_ms=arguments.busy_timeout_ms,
-    )
-
-
-def _snapshot_params(threshold: int | None, trailing: int | None) -> SnapshotParams | None:
-    if threshold is None and trailing is None:
-        return None
-    default = SnapshotParams()
-    return SnapshotParams(
-        threshold=default.threshold if threshold is None else threshold,
-        trailing=default.trailing if trailing is None else trailing,
     )
 
 

@@ -1,15 +1,12 @@
 """
-The messages of the wire protocol as data: one dataclass per message, one table for their bytes.
-
-Requests and responses are described alike, so the same codec serves a client and a fake server.
+The messages of the wire protocol as data: one dataclass per message; `codec` has their bytes.
 
 Source: `dqlite/src/protocol.h`, `dqlite/src/request.h`, `dqlite/src/response.h`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, IntEnum, auto
-from typing import TypeAlias
+from enum import IntEnum
+from typing import NamedTuple, TypeAlias
 
 from dqlite.values import Parameter, Value
 
@@ -247,11 +244,18 @@ class Empty:
     """Done."""
 
 
+class File(NamedTuple):
+    """A file of a database."""
+
+    name: str
+    content: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Names and contents of a dump: the database and its WAL."""
+    """A dump: the database and its WAL."""
 
-    files: tuple[tuple[str, bytes], ...]
+    files: tuple[File, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,102 +275,3 @@ Response: TypeAlias = (
     | Files | Metadata
 )  # fmt: skip
 Message: TypeAlias = Request | Response
-
-
-WHOLE = "*"
-"""Name of the one field of a message that is read and written as a whole."""
-
-
-class Kind(Enum):
-    """How a field is written."""
-
-    U64 = auto()
-    I64 = auto()
-    U32 = auto()
-    TEXT = auto()
-    ROLE = auto()
-    PARAMETERS = auto()  # counted in 8 bits with schema 0, in 32 with schema 1
-    MEMBERS = auto()
-    FILES = auto()
-    ROWS = auto()  # the whole body of a Rows
-    FAILURE = auto()  # the whole body of a Failure
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """
-    One field of a body.
-
-    Attributes:
-        name: Of the attribute; `WHOLE` for the message itself; empty for `constant`, not read.
-        schema: The least schema that has this field.
-    """
-
-    kind: Kind
-    name: str
-    constant: int | str = 0
-    schema: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Type code and body of a message, the answer to expect, and the highest schema it knows."""
-
-    code: int
-    fields: tuple[Field, ...]
-    answer: type[Response] | None = None
-    schema_max: int = 0
-
-
-_PAD = Field(Kind.U64, "")
-_ID = Field(Kind.U64, "id")
-_DATABASE = Field(Kind.U64, "database")
-_HANDLES = (Field(Kind.U32, "database"), Field(Kind.U32, "statement"))
-_SQL = Field(Kind.TEXT, "sql")
-_PARAMETERS = Field(Kind.PARAMETERS, "parameters")
-_NAME = Field(Kind.TEXT, "name")
-_ADDRESS = Field(Kind.TEXT, "address")
-
-REQUESTS: Mapping[type[Request], Layout] = {
-    Leader: Layout(0, (_PAD,), LeaderNode),
-    Register: Layout(1, (_ID,), Welcome),
-    Open: Layout(3, (_NAME, _PAD, Field(Kind.TEXT, "", "volatile")), Database),
-    Prepare: Layout(4, (_DATABASE, _SQL), Statement, schema_max=1),
-    Exec: Layout(5, (*_HANDLES, _PARAMETERS), Result, schema_max=1),
-    Query: Layout(6, (*_HANDLES, _PARAMETERS), Rows, schema_max=1),
-    Finalize: Layout(7, _HANDLES, Empty),
-    ExecSql: Layout(8, (_DATABASE, _SQL, _PARAMETERS), Result, schema_max=1),
-    QuerySql: Layout(9, (_DATABASE, _SQL, _PARAMETERS), Rows, schema_max=1),
-    Interrupt: Layout(10, (_DATABASE,), Empty),
-    Add: Layout(12, (_ID, _ADDRESS), Empty),
-    Assign: Layout(13, (_ID, Field(Kind.ROLE, "role")), Empty),
-    Remove: Layout(14, (_ID,), Empty),
-    Dump: Layout(15, (_NAME,), Files),
-    Cluster: Layout(16, (Field(Kind.U64, "", 1),), Members),
-    Transfer: Layout(17, (_ID,), Empty),
-    Describe: Layout(18, (_PAD,), Metadata),
-    Weight: Layout(19, (Field(Kind.U64, "weight"),), Empty),
-}
-
-RESPONSES: Mapping[type[Response], Layout] = {
-    Failure: Layout(0, (Field(Kind.FAILURE, WHOLE),)),
-    LeaderNode: Layout(1, (_ID, _ADDRESS)),
-    Welcome: Layout(2, (Field(Kind.U64, "heartbeat_timeout_ms"),)),
-    Members: Layout(3, (Field(Kind.MEMBERS, "members"),)),
-    Database: Layout(4, (Field(Kind.U32, "id"), Field(Kind.U32, ""))),
-    Statement: Layout(
-        5,
-        (
-            Field(Kind.U32, "database"),
-            Field(Kind.U32, "id"),
-            Field(Kind.U64, "parameter_count"),
-            Field(Kind.U64, "tail_offset", schema=1),
-        ),
-        schema_max=1,
-    ),
-    Result: Layout(6, (Field(Kind.I64, "last_insert_id"), Field(Kind.U64, "rows_affected"))),
-    Rows: Layout(7, (Field(Kind.ROWS, WHOLE),)),
-    Empty: Layout(8, (_PAD,)),
-    Files: Layout(9, (Field(Kind.FILES, "files"),)),
-    Metadata: Layout(10, (Field(Kind.U64, "failure_domain"), Field(Kind.U64, "weight"))),
-}

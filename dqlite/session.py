@@ -7,12 +7,11 @@ what is lost before is not applied, what is lost after is indeterminate.
 Source: `dqlite/src/gateway.h`; h11 for the shape.
 """
 
-from collections.abc import Mapping
 from enum import Enum, auto
 
 from dqlite import codec
 from dqlite.errors import ConnectionLost, DqliteError, NotSent, ProtocolError, Refused, TimedOut
-from dqlite.schema import REQUESTS, Failure, Request, Response, Rows
+from dqlite.schema import Failure, Request, Response, Rows
 from dqlite.tuples import ROWS_MAX
 
 
@@ -20,32 +19,8 @@ class State(Enum):
     """Where the conversation stands."""
 
     IDLE = auto()
-    WAITING = auto()  # for the first, mostly only, part of an answer
-    STREAMING = auto()  # some rows came, more will
+    WAITING = auto()  # for an answer, or for more of it
     CLOSED = auto()
-
-
-class Signal(Enum):
-    """What moves it."""
-
-    REQUEST = auto()
-    PART = auto()  # rows, with more to follow
-    ANSWER = auto()
-    END = auto()
-
-
-TRANSITIONS: Mapping[tuple[State, Signal], State] = {
-    (State.IDLE, Signal.REQUEST): State.WAITING,
-    (State.WAITING, Signal.PART): State.STREAMING,
-    (State.WAITING, Signal.ANSWER): State.IDLE,
-    (State.STREAMING, Signal.PART): State.STREAMING,
-    (State.STREAMING, Signal.ANSWER): State.IDLE,
-    (State.IDLE, Signal.END): State.CLOSED,
-    (State.WAITING, Signal.END): State.CLOSED,
-    (State.STREAMING, Signal.END): State.CLOSED,
-    (State.CLOSED, Signal.END): State.CLOSED,
-}
-"""What is not here must not happen."""
 
 
 class Session:
@@ -69,12 +44,12 @@ class Session:
         """
         if self.state is State.CLOSED:
             raise NotSent("the connection is closed")
-        if (self.state, Signal.REQUEST) not in TRANSITIONS:
+        if self.state is State.WAITING:
             raise Refused("a request is in flight on this connection")
         frame = self._prefix + codec.encode(request)
         self._prefix = b""
-        self._answer = REQUESTS[type(request)].answer
-        self._move(Signal.REQUEST)
+        self._answer = codec.REQUESTS[type(request)].answer
+        self.state = State.WAITING
         return frame
 
     def receive(self, data: bytes) -> Response | None:
@@ -92,7 +67,7 @@ class Session:
 
     def lost(self, reason: str, *, timed_out: bool = False) -> DqliteError:
         """Close, and return what the end of the connection means for the request in flight."""
-        is_sent = self.state in (State.WAITING, State.STREAMING)
+        is_sent = self.state is State.WAITING
         self.close()
         if not is_sent:
             return NotSent(reason)
@@ -100,7 +75,7 @@ class Session:
 
     def close(self) -> None:
         """Forget everything; idempotent."""
-        self._move(Signal.END)
+        self.state = State.CLOSED
         self._buffer.clear()
         self._parts.clear()
 
@@ -137,7 +112,7 @@ class Session:
         if isinstance(response, Rows):
             return self._accept_rows(response)
         self._parts.clear()
-        self._move(Signal.ANSWER)
+        self.state = State.IDLE
         return response
 
     def _accept_rows(self, part: Rows) -> Rows | None:
@@ -148,14 +123,10 @@ class Session:
             raise ProtocolError(f"more than {ROWS_MAX} rows")
         if not part.is_last:
             self._parts.append(part)
-            self._move(Signal.PART)
             return None
-        self._move(Signal.ANSWER)
+        self.state = State.IDLE
         if not self._parts:
             return part
         rows = tuple(row for piece in (*self._parts, part) for row in piece.rows)
         self._parts.clear()
         return Rows(part.columns, rows)
-
-    def _move(self, signal: Signal) -> None:
-        self.state = TRANSITIONS[self.state, signal]

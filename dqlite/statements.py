@@ -10,7 +10,6 @@ Source: `sqlite3/src/tokenize.c`; dqlite#477 (RETURNING).
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from dqlite.errors import Refused
@@ -31,22 +30,10 @@ _PRAGMAS = frozenset({"wal_checkpoint", "journal_mode"})
 _DATABASE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
-    """The statements of a text, each a tuple of tokens: words in capitals, names unquoted."""
-
-    statements: tuple[tuple[str, ...], ...]
-
-    @property
-    def is_single(self) -> bool:
-        """At most one statement. A trigger with a body counts as several."""
-        return len(self.statements) <= 1
-
-
 @lru_cache(maxsize=1024)
-def check(sql: str) -> Script:
+def check(sql: str) -> int:
     """
-    Return the statements of a text that is safe to send.
+    Count the statements of a text that is safe to send; a trigger with a body is several.
 
     Raises:
         Refused: If a statement would damage a server of some version: RETURNING (the row is lost or
@@ -55,11 +42,11 @@ def check(sql: str) -> Script:
     """
     if "\0" in sql:
         raise Refused("SQL with a NUL would be cut there")
-    script = Script(tuple(_split(sql)))
-    for tokens in script.statements:
+    statements = _split(sql)
+    for tokens in statements:
         if reason := _danger(tokens):
             raise Refused(f"{reason}: {sql[:200]}")
-    return script
+    return len(statements)
 
 
 def check_database_name(name: str) -> str:
@@ -74,14 +61,15 @@ def check_database_name(name: str) -> str:
     return name
 
 
-def _split(sql: str) -> list[tuple[str, ...]]:
+def _split(sql: str) -> list[list[str]]:
+    """The tokens of each statement: words in capitals, names unquoted."""
     statements: list[list[str]] = [[]]
     for match in _TOKEN.finditer(sql):
         if match.lastgroup == "end":
             statements.append([])
         elif match.lastgroup:
             statements[-1].append(_token(match.lastgroup, match[0]))
-    return [tuple(tokens) for tokens in statements if tokens]
+    return [tokens for tokens in statements if tokens]
 
 
 def _token(group: str, text: str) -> str:

@@ -50,10 +50,6 @@ async def transaction(client: Client, begin: Begin = Begin.IMMEDIATE) -> AsyncIt
     except BaseException:  # cancelled: there is no time to be polite
         client.close()
         raise
-    await _commit(client)
-
-
-async def _commit(client: Client) -> None:
     try:
         await client.exec_sql("COMMIT")
     except NotApplied:

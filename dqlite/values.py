@@ -1,20 +1,11 @@
 """
 The values that SQL parameters and rows carry, and the two types that SQLite does not have.
 
-Source: `dqlite/src/protocol.h` (type codes), `dqlite/src/query.c` (types by declared column).
+Source: `dqlite/src/query.c` (types by declared column).
 """
 
 from dataclasses import dataclass
 from typing import TypeAlias
-
-INTEGER = 1
-FLOAT = 2
-TEXT = 3
-BLOB = 4
-NULL = 5
-UNIXTIME = 9
-ISO8601 = 10
-BOOLEAN = 11
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -82,19 +82,13 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Do:
-    """A client's request: `write` says whether it is a write that a bug may strike."""
+    """A client's request; once passed on, it is with the node that proposes for its key."""
 
     key: str
     change: Change
     f: str
     value: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class PassedOn:
-    """A client's request, for the node that proposes for its key."""
-
-    request: Do
+    is_passed_on: bool = False
 
 
 class Node:
@@ -123,10 +117,8 @@ class Node:
             return self._promise(request)
         if isinstance(request, Accept):
             return self._accept(request)
-        if isinstance(request, PassedOn):
-            return self._do(request.request)
         if isinstance(request, Do):
-            return self._serve(request)
+            return self._do(request) if request.is_passed_on else self._serve(request)
         return self._name
 
     # Acceptor.
@@ -158,10 +150,11 @@ class Node:
 
     async def _pass_on(self, request: Do) -> Any:
         """Have it done by the node that proposes for the key."""
+        passed_on = replace(request, is_passed_on=True)
         while (proposer := self._proposer(request.key)) != self._name:
             try:
                 async with asyncio.timeout(PASSED_ON_LIMIT_S):
-                    return await self._cluster.request(self._name, proposer, PassedOn(request))
+                    return await self._cluster.request(self._name, proposer, passed_on)
             except ConnectionRefusedError:
                 self._shunned_until_s[proposer] = _now_s() + SHUNNED_S  # The next one, then.
             except (ConnectionError, TimeoutError) as error:

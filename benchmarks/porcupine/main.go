@@ -1,19 +1,17 @@
 // Porcupine on histories in files, for benchmarks/linearizability.py.
 //
-// Usage: porcupine MODEL LIMIT_S REPEATS FILE...
+// Usage: porcupine MODEL LIMIT_S REPEATS FILE
 //
 // MODEL is one of
 //
 //	etcd      Porcupine's etcd logs; a failed cas says that the value was not old, as in its tests
 //	etcd-drop the same logs; a failed cas says nothing
 //	kv        Porcupine's texts of a key-value store, judged key by key
-//	register  a plain text, one event a line, judged key by key:
-//	          "c ID PROCESS r|w|c KEY A B" a call, "r ID [VALUE]" its return, "f ID" when it
-//	          never happened; "n" is nil
+//	register  our JSON lines, judged key by key; what failed never happened
 //
-// One JSON object a line, in the order of the files: file, verdict (valid, invalid, unknown),
-// seconds of the check alone, text_s of reading and checking, operations. Times are the least of
-// REPEATS runs, or of one run if the first takes long. Exit status: 0 done, 2 wrong usage or file.
+// Prints a JSON object: verdict (valid, invalid, unknown), engine_s of the check alone, text_s of
+// reading and checking, operations. Times are the least of REPEATS runs, or of one run if the first
+// takes long. Exit status: 0 done, 2 wrong usage or file.
 package main
 
 import (
@@ -174,7 +172,7 @@ func (r *recorder) finish() []porcupine.Event {
 }
 
 func number(word string) int {
-	if word == "nil" || word == "n" {
+	if word == "nil" {
 		return null
 	}
 	value, err := strconv.Atoi(word)
@@ -184,30 +182,52 @@ func number(word string) int {
 	return value
 }
 
-func (r *recorder) etcdLine(line string) {
-	words := strings.Fields(strings.NewReplacer("[", " ", "]", " ").Replace(line))
-	if len(words) < 6 || words[3] == ":nemesis" {
-		return
-	}
-	process, kind, f := number(words[3]), words[4], words[5]
+// take records an event; the values are those of its line, null where it has fewer.
+func (r *recorder) take(process int, kind, f string, key, a, b int) {
 	switch {
-	case kind == ":invoke" && f == ":read":
-		r.call(process, input{f: 'r'})
-	case kind == ":invoke" && f == ":write":
-		r.call(process, input{f: 'w', a: number(words[6])})
-	case kind == ":invoke" && f == ":cas":
-		r.call(process, input{f: 'c', a: number(words[6]), b: number(words[7])})
-	case kind == ":info":
+	case kind == "invoke":
+		r.call(process, input{f: f[0], key: key, a: a, b: b})
+	case kind == "info":
 		r.crash(process)
-	case kind == ":ok" && f == ":read":
-		r.complete(process, output{value: number(words[6])})
-	case kind == ":ok":
+	case kind == "ok" && f == "read":
+		r.complete(process, output{value: a})
+	case kind == "ok":
 		r.complete(process, output{})
-	case f == ":cas" && r.observes:
+	case f == "cas" && r.observes:
 		r.complete(process, output{isFailed: true})
 	default:
 		r.drop(process)
 	}
+}
+
+func (r *recorder) etcdLine(line string) {
+	words := strings.Fields(strings.NewReplacer("[", " ", "]", " ", ":", "").Replace(line))
+	if len(words) < 6 || words[3] == "nemesis" {
+		return
+	}
+	values := [2]int{null, null}
+	for i := range values {
+		if len(words) > 6+i && words[4] != "info" && words[4] != "fail" {
+			values[i] = number(words[6+i])
+		}
+	}
+	r.take(number(words[3]), words[4], words[5], 0, values[0], values[1])
+}
+
+func (r *recorder) jsonLine(line string) {
+	var event struct {
+		Process, Key int
+		Type, F      string
+		Value        json.RawMessage
+	}
+	if err := json.Unmarshal([]byte(line), &event); err != nil {
+		fail(err.Error())
+	}
+	values := []string{"nil", "nil"}
+	if text := strings.Trim(string(event.Value), "[]"); text != "" {
+		copy(values, strings.Split(strings.ReplaceAll(text, "null", "nil"), ","))
+	}
+	r.take(event.Process, event.Type, event.F, event.Key, number(values[0]), number(values[1]))
 }
 
 func (r *recorder) textLine(line string) {
@@ -228,26 +248,6 @@ func (r *recorder) textLine(line string) {
 	}
 }
 
-// plainLine uses the id of an operation as its process: each id stands once.
-func (r *recorder) plainLine(line string) {
-	words := strings.Fields(line)
-	id := number(words[1])
-	if words[0] == "c" {
-		key, a, b := number(words[4]), number(words[5]), number(words[6])
-		r.call(id, input{f: words[3][0], key: key, a: a, b: b})
-		return
-	}
-	if words[0] == "f" {
-		r.drop(id)
-		return
-	}
-	value := 0
-	if len(words) > 2 {
-		value = number(words[2])
-	}
-	r.complete(id, output{value: value})
-}
-
 func read(path, model string) []porcupine.Event {
 	file, err := os.Open(path)
 	if err != nil {
@@ -255,7 +255,7 @@ func read(path, model string) []porcupine.Event {
 	}
 	defer file.Close()
 	r := &recorder{open: map[int]int{}, unknown: output{isUnknown: true}, observes: model == "etcd"}
-	take := r.plainLine
+	take := r.jsonLine
 	switch model {
 	case "etcd", "etcd-drop":
 		take = r.etcdLine
@@ -276,9 +276,8 @@ func read(path, model string) []porcupine.Event {
 }
 
 type report struct {
-	File       string  `json:"file"`
 	Verdict    string  `json:"verdict"`
-	Seconds    float64 `json:"seconds"`
+	EngineS    float64 `json:"engine_s"`
 	TextS      float64 `json:"text_s"`
 	Operations int     `json:"operations"`
 }
@@ -297,12 +296,12 @@ func measure(path, model string, limit time.Duration, repeats int) report {
 		result := porcupine.CheckEventsTimeout(judge, events, limit)
 		verdict := map[porcupine.CheckResult]string{
 			porcupine.Ok: "valid", porcupine.Illegal: "invalid", porcupine.Unknown: "unknown"}[result]
-		now := report{path, verdict, time.Since(ready).Seconds(), time.Since(began).Seconds(),
+		now := report{verdict, time.Since(ready).Seconds(), time.Since(began).Seconds(),
 			len(events) / 2}
 		if i == 0 {
 			best = now
 		}
-		best.Seconds = min(best.Seconds, now.Seconds)
+		best.EngineS = min(best.EngineS, now.EngineS)
 		best.TextS = min(best.TextS, now.TextS)
 		if now.TextS > longRunS {
 			return best
@@ -311,7 +310,7 @@ func measure(path, model string, limit time.Duration, repeats int) report {
 	for i := 0; i < repeats; i++ { // the check alone, on what was read
 		ready := time.Now()
 		porcupine.CheckEventsTimeout(judge, events, limit)
-		best.Seconds = min(best.Seconds, time.Since(ready).Seconds())
+		best.EngineS = min(best.EngineS, time.Since(ready).Seconds())
 	}
 	return best
 }
@@ -322,14 +321,12 @@ func fail(message string) {
 }
 
 func main() {
-	if len(os.Args) < 5 {
-		fail("usage: porcupine MODEL LIMIT_S REPEATS FILE...")
+	if len(os.Args) != 5 {
+		fail("usage: porcupine MODEL LIMIT_S REPEATS FILE")
 	}
 	limit := time.Duration(number(os.Args[2])) * time.Second
-	encoder := json.NewEncoder(os.Stdout)
-	for _, path := range os.Args[4:] {
-		if err := encoder.Encode(measure(path, os.Args[1], limit, number(os.Args[3]))); err != nil {
-			fail(err.Error())
-		}
+	found := measure(os.Args[4], os.Args[1], limit, number(os.Args[3]))
+	if err := json.NewEncoder(os.Stdout).Encode(found); err != nil {
+		fail(err.Error())
 	}
 }

@@ -13,15 +13,17 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dqlite
 from dissever.harness.cluster import backends
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.systems.dqlite import images
-from dissever.systems.dqlite.cluster import DqliteCluster
 from dissever.systems.dqlite.options import option
+
+if TYPE_CHECKING:
+    from dissever.systems.dqlite.deployment import DqliteCluster
 
 __all__ = ["DqliteBuilds", "check", "described", "missing"]
 
@@ -130,31 +132,33 @@ def described(options: Options) -> dict[str, str]:
 
 def _versions(options: Options) -> tuple[str, ...]:
     """The version of each node. Raises ValueError for one that there is not."""
-    setting = option(options, "version")
-    if options.backend == backends.CONTAINERS:
-        return images.dealt(setting or images.DEFAULT, len(options.nodes))
-    if setting is None:
-        return ("",) * len(options.nodes)
-    paths = [_library(path) for path in str(setting).split(",")]
-    return tuple(paths[i % len(paths)] for i in range(len(options.nodes)))
+    is_contained = options.backend == backends.CONTAINERS
+    setting = option(options, "version") or (images.DEFAULT if is_contained else None)
+    dealt = ("",) if setting is None else _checked(options, setting)
+    return tuple(dealt[i % len(dealt)] for i in range(len(options.nodes)))
 
 
 def _newer(options: Options) -> str | None:
     setting = option(options, "upgrade-to")
-    if setting is None:
-        return None
+    return None if setting is None else _checked(options, setting)[0]
+
+
+def _checked(options: Options, setting: str) -> Sequence[str]:
+    """The versions in a setting: names of images, or paths of libraries."""
+    versions = setting.split(",")
     if options.backend == backends.CONTAINERS:
-        return images.dealt(setting, 1)[0]
-    return _library(str(setting))
-
-
-def _library(path: str) -> str:
-    if not Path(path).is_file():
-        raise ValueError(
-            "expected the path of a library file as a version in namespaces "
-            f"(--backend containers has names), got {path!r}"
-        )
-    return str(Path(path).resolve())
+        for version in versions:
+            if version not in images.VERSIONS:
+                known = ", ".join(images.VERSIONS)
+                raise ValueError(f"expected versions out of {known}, got {version!r}")
+        return versions
+    for path in versions:
+        if not Path(path).is_file():
+            raise ValueError(
+                "expected the path of a library file as a version in namespaces "
+                f"(--backend containers has names), got {path!r}"
+            )
+    return [str(Path(path).resolve()) for path in versions]
 
 
 def _all(options: Options) -> Sequence[str]:

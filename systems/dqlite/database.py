@@ -1,13 +1,16 @@
-"""The database that workloads share: its tables, and a digest of what a replica holds."""
+"""The database that workloads share: its tables, and what a node holds of it on its disk."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from dissever.harness.system import Snapshot
 
 DATABASE = "dissever"
 
@@ -20,6 +23,9 @@ TABLES = (
 
 TICK = "UPDATE tick SET n = n + 1 WHERE id = 0"
 """A write that nobody reads: it proves that a leader still leads."""
+
+_SNAPSHOT = re.compile(r"snapshot-\d+-(\d+)-\d+\.meta")
+_SEGMENT = re.compile(r"(\d{16})-\d{16}")
 
 
 def digest_of(files: Mapping[str, bytes], folder: Path) -> str:
@@ -43,3 +49,17 @@ def digest_of(files: Mapping[str, bytes], folder: Path) -> str:
         except sqlite3.Error as error:
             return f"damaged: {error}"
     return digest.hexdigest()
+
+
+def snapshots_of(names: Sequence[str]) -> frozenset[Snapshot]:
+    """
+    By the names of raft's files: `snapshot-<term>-<index>-<time>.meta`, and `<first>-<last>`.
+
+    A node that takes a snapshot keeps entries before it; one that installs a snapshot keeps none.
+    """
+    firsts = [int(found[1]) for name in names if (found := _SEGMENT.fullmatch(name))]
+    return frozenset(
+        Snapshot(name, all(first > int(found[1]) for first in firsts))
+        for name in names
+        if (found := _SNAPSHOT.fullmatch(name))
+    )

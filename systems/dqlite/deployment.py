@@ -7,18 +7,24 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 import dqlite
-from dissever.harness.cluster import Program
+from dissever.harness.cluster import (
+    Cluster,
+    Disks,
+    HostCommands,
+    Links,
+    Processes,
+    Program,
+    Sockets,
+)
 from dissever.harness.plan import Options
 from dissever.harness.system import Snapshot
 from dissever.systems.dqlite.builds import DqliteBuilds
-from dissever.systems.dqlite.cluster import DqliteCluster
-from dissever.systems.dqlite.database import DATABASE, TABLES, TICK, digest_of
+from dissever.systems.dqlite.database import DATABASE, TABLES, TICK, digest_of, snapshots_of
 from dissever.systems.dqlite.members import DqliteMembers
 from dissever.systems.dqlite.options import QUORUM, option, voters_of
-from dissever.systems.dqlite.snapshots import snapshots_of
 from dissever.systems.dqlite.stores import STORES, Session
 from dqlite.schema import LeaderNode
 
@@ -38,6 +44,10 @@ ASK_LIMIT_S = 1.0
 FIND_LIMIT_S = 5.0
 START_LIMIT_S = 30.0
 DUMP_LIMIT_S = 10.0
+
+
+class DqliteCluster(Cluster, Processes, Links, Sockets, HostCommands, Disks, Protocol):
+    """What dqlite, its faults and its known bugs ask of the hosts: namespaces or containers."""
 
 
 class DqliteDeployment:
@@ -73,7 +83,12 @@ class DqliteDeployment:
             await asyncio.gather(*(self._await_answer(node) for node in self.cluster.nodes))
             first, *others = self.cluster.nodes
             voters = voters_of(self._options)
-            async with await self._find([self._addresses[first]]) as leader:
+            async with await dqlite.find_leader(
+                [self._addresses[first]],
+                dial=self.dial,
+                timeout_s=START_LIMIT_S,
+                deadline_s=START_LIMIT_S,
+            ) as leader:
                 for node in others:
                     role = dqlite.Role.VOTER if node in voters else dqlite.Role.STANDBY
                     await self._join(leader, node, role)
@@ -192,10 +207,11 @@ class DqliteDeployment:
         return await asyncio.to_thread(digest_of, files, self.cluster.directory(node))
 
     async def open_store(self, store: str, node: str) -> Any:
-        session = Session(partial(self.lead, node, self._options.operation_limit_s), self.rng)
-        await session.connect()
+        lead = partial(self.lead, node, self._options.operation_limit_s)
         is_quorum = option(self._options, "consistency") == QUORUM
-        return STORES[store](session, is_quorum=is_quorum)
+        session = Session(lead, self.rng, is_quorum=is_quorum)
+        await session.connected()
+        return STORES[store](session)
 
     async def _join(self, leader: dqlite.Client, node: str, role: dqlite.Role) -> None:
         node_id = self.id_of(node)
@@ -266,11 +282,6 @@ class DqliteDeployment:
             if status.exit_status is not None:
                 raise RuntimeError(_why_it_ended(self.cluster, node, status.exit_status))
             await asyncio.sleep(0.02)
-
-    async def _find(self, addresses: Sequence[str]) -> dqlite.Client:
-        return await dqlite.find_leader(
-            addresses, dial=self.dial, timeout_s=START_LIMIT_S, deadline_s=START_LIMIT_S
-        )
 
     async def _leader_of(self, node: str) -> str | None:
         """The name of the node that a node takes for its leader; None also when it is silent."""

@@ -30,20 +30,6 @@ def image(version: str) -> str:
     return f"{_NAME}:{version}"
 
 
-def dealt(setting: str, count: int) -> tuple[str, ...]:
-    """
-    The versions of `count` nodes, dealt in turn: `debian12,debian13` is a mixed cluster.
-
-    Raises:
-        ValueError: For a version that there is not.
-    """
-    versions = str(setting).split(",")
-    for version in versions:
-        if version not in VERSIONS:
-            raise ValueError(f"expected versions out of {', '.join(VERSIONS)}, got {version!r}")
-    return tuple(versions[i % len(versions)] for i in range(count))
-
-
 def missing(versions: Iterable[str]) -> Missing | None:
     """Why these cannot run on the engine, or None."""
     if absent := backends.probe(backends.CONTAINERS):

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import dqlite
 from dissever.harness.system import Role
-from dissever.systems.dqlite.cluster import DqliteCluster
+
+if TYPE_CHECKING:
+    from dissever.systems.dqlite.deployment import DqliteDeployment
 
 CHANGE_LIMIT_S = 15.0
 """How long a change may take: a new voter catches up first."""
@@ -28,24 +30,10 @@ ROLES: Final = {
 }
 
 
-class Nodes(Protocol):
-    """The nodes whose membership changes, as `DqliteDeployment` knows them."""
-
-    cluster: DqliteCluster
-
-    async def primaries(self) -> tuple[str, ...]: ...
-    async def find_leader(self) -> dqlite.Client: ...
-    async def start_node(self, node: str) -> None: ...
-    def id_of(self, node: str) -> int: ...
-    def renew_id(self, node: str) -> None: ...
-    def address_of(self, node: str) -> str: ...
-    def name_of(self, address: str) -> str: ...
-
-
 class DqliteMembers:
     """Implements `Members`."""
 
-    def __init__(self, nodes: Nodes) -> None:
+    def __init__(self, nodes: DqliteDeployment) -> None:
         self._nodes = nodes
 
     async def leader(self) -> str | None:

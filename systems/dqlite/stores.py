@@ -39,29 +39,33 @@ class Session:
     Args:
         lead: Makes a client of the leader, with the database open.
         rng: Draws how long to wait for a lock.
+        is_quorum: Whether a read first commits a write.
 
     Raises, from every method: `NotApplied` for what certainly had no effect; anything else is
     unknown.
     """
 
-    def __init__(self, lead: Callable[[], Awaitable[dqlite.Client]], rng: Random) -> None:
+    def __init__(
+        self, lead: Callable[[], Awaitable[dqlite.Client]], rng: Random, *, is_quorum: bool
+    ) -> None:
         self._lead = lead
         self._rng = rng
+        self._is_quorum = is_quorum
         self._client: dqlite.Client | None = None
 
     async def execute(self, sql: str, *parameters: int) -> dqlite.Result:
         """Run a statement that changes something."""
-        client = await self._connected()
+        client = await self.connected()
         try:
             return await self._wait_for_lock(client, sql, parameters)
         except dqlite.DqliteError as error:
             raise self._translated(error) from error
 
-    async def query(self, sql: str, *parameters: int, is_quorum: bool) -> list[list[Any]]:
+    async def query(self, sql: str, *parameters: int) -> list[list[Any]]:
         """Read. It changes nothing that anybody reads, so every error means not applied."""
-        client = await self._connected()
+        client = await self.connected()
         try:
-            if is_quorum:
+            if self._is_quorum:
                 await self._wait_for_lock(client, TICK, ())
             rows = await client.query_sql(sql, parameters)
         except (dqlite.NotApplied, dqlite.Indeterminate) as error:
@@ -70,10 +74,6 @@ class Session:
         except dqlite.DqliteError as error:
             raise self._translated(error) from error
         return [list(row) for row in rows.rows]
-
-    async def connect(self) -> None:
-        """Connect now, so that a node that cannot be reached is known before anything is asked."""
-        await self._connected()
 
     async def close(self) -> None:
         """Drop the connection."""
@@ -91,7 +91,8 @@ class Session:
                 await asyncio.sleep(self._rng.uniform(*BUSY_WAIT_S))
         return await client.exec_sql(sql, parameters)
 
-    async def _connected(self) -> dqlite.Client:
+    async def connected(self) -> dqlite.Client:
+        """The client; asked for early, it makes known that a node cannot be reached."""
         if self._client is None:
             try:
                 self._client = await self._lead()
@@ -112,14 +113,11 @@ class Session:
 class DqliteRegisters:
     """A row per register."""
 
-    def __init__(self, session: Session, *, is_quorum: bool) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._is_quorum = is_quorum
 
     async def read(self, key: int) -> int | None:
-        rows = await self._session.query(
-            "SELECT value FROM register WHERE key = ?", key, is_quorum=self._is_quorum
-        )
+        rows = await self._session.query("SELECT value FROM register WHERE key = ?", key)
         return rows[0][0] if rows else None
 
     async def write(self, key: int, value: int) -> None:
@@ -140,23 +138,22 @@ class DqliteRegisters:
 class DqliteElements:
     """A row per element, without a constraint: a second add of one would be seen."""
 
-    def __init__(self, session: Session, *, is_quorum: bool) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._is_quorum = is_quorum
 
     async def add(self, element: int) -> None:
         await self._session.execute("INSERT INTO element (value) VALUES (?)", element)
 
     async def read(self) -> list[int]:
-        rows = await self._session.query("SELECT value FROM element", is_quorum=self._is_quorum)
+        rows = await self._session.query("SELECT value FROM element")
         return [row[0] for row in rows]
 
     async def close(self) -> None:
         await self._session.close()
 
 
-STORES: Mapping[str, Callable[..., Any]] = {
+STORES: Mapping[str, Callable[[Session], Any]] = {
     "registers": DqliteRegisters,
     "elements": DqliteElements,
 }
-"""By the names that workloads ask for; each is made of a session and `is_quorum`."""
+"""By the names that workloads ask for."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dqlite import codec, schema
 from dqlite.errors import ConnectionLost, NotSent, ProtocolError, Refused, TimedOut
 from dqlite.schema import Failure, Rows
-from dqlite.session import TRANSITIONS, Session, Signal, State
+from dqlite.session import Session, State
 
 SELECT = schema.QuerySql(0, "SELECT n FROM t")
 PARTS = (
@@ -116,6 +116,11 @@ def test_bytes_without_a_request_are_a_protocol_error() -> None:
     assert session.state is State.CLOSED
 
 
-def test_every_state_can_end_and_the_closed_one_does_nothing_else() -> None:
-    assert all((state, Signal.END) in TRANSITIONS for state in State)
-    assert [key for key in TRANSITIONS if key[0] is State.CLOSED] == [(State.CLOSED, Signal.END)]
+def test_session_can_be_closed_in_every_state_and_again() -> None:
+    session = Session()
+    session.send(SELECT)
+    session.close()
+    session.close()
+
+    assert session.state is State.CLOSED
+    assert session.receive(codec.encode(PARTS[2])) is None

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Anomaly, Result, Verdict, merge
 from dissever.systems.dqlite.bugs import BUGS, RELEASES
-from dissever.systems.dqlite.bugs.bug import anomalies
-from dissever.systems.dqlite.bugs.stuck import SILENCE_S, silence_s
+from dissever.systems.dqlite.bugs.searched import SILENCE_S, anomalies, silence_s
 from dissever.systems.dqlite.bugs.wire import Answer
 from dissever.systems.dqlite.system import DqliteSystem
 from dqlite import codec

@@ -11,6 +11,7 @@ import pytest
 
 import dqlite
 from dissever.harness.plan import Options
+from dissever.systems.dqlite.builds import DqliteBuilds
 from dissever.systems.dqlite.system import DqliteSystem
 
 
@@ -43,6 +44,20 @@ def test_version_in_a_container_is_a_name() -> None:
     DqliteSystem().check(options("containers", version="debian12", upgrade_to="debian13"))
     with pytest.raises(ValueError, match=r"debian12, debian13, sid, got '/lib/libdqlite\.so'"):
         DqliteSystem().check(options("containers", upgrade_to="/lib/libdqlite.so"))
+
+
+@pytest.mark.parametrize(
+    ("version", "dealt"),
+    [
+        ("debian12,debian13", ["debian12", "debian13", "debian12"]),
+        ("sid", ["sid", "sid", "sid"]),
+    ],
+)
+def test_versions_are_dealt_in_turn(version: str, dealt: list[str]) -> None:
+    given = options("containers", version=version)
+    builds = DqliteBuilds(None, None, given)  # type: ignore[arg-type]  # nothing is started
+
+    assert [builds.of(node) for node in given.nodes] == dealt
 
 
 @pytest.mark.cluster

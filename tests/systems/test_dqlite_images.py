@@ -20,11 +20,6 @@ def options(backend: str, **system_options: str) -> Options:
     )
 
 
-def test_versions_are_dealt_in_turn() -> None:
-    assert images.dealt("debian12,debian13", 3) == ("debian12", "debian13", "debian12")
-    assert images.dealt("sid", 2) == ("sid", "sid")
-
-
 def test_version_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match="debian12, debian13, sid, got 'debian11'"):
         DqliteSystem().check(options("containers", version="debian12,debian11"))

@@ -1,5 +1,5 @@
 """
-Known bugs of dqlite, each with a test that shows it in the libraries that have it: one file each.
+Known bugs of dqlite, each with a test that shows it in the libraries that have it.
 
 `dissever reproduce` runs them. What a bug is, and how it is shown, is in `bug`.
 """
@@ -7,15 +7,20 @@ Known bugs of dqlite, each with a test that shows it in the libraries that have 
 from collections.abc import Mapping
 
 from dissever.systems.dqlite.bugs.bug import RELEASES, Bug, Directed, Searched
-from dissever.systems.dqlite.bugs.full_disk_abort import FULL_DISK_ABORT
-from dissever.systems.dqlite.bugs.ghost_write import GHOST_WRITE
-from dissever.systems.dqlite.bugs.heap_corruption import HEAP_CORRUPTION
-from dissever.systems.dqlite.bugs.lost_writes import LOST_WRITES
-from dissever.systems.dqlite.bugs.name_prefix import NAME_PREFIX
-from dissever.systems.dqlite.bugs.partial_rows import PARTIAL_ROWS
-from dissever.systems.dqlite.bugs.returning import RETURNING, RETURNING_RUN
-from dissever.systems.dqlite.bugs.stale_read import STALE_READ
-from dissever.systems.dqlite.bugs.stuck import STUCK
+from dissever.systems.dqlite.bugs.directed import (
+    GHOST_WRITE,
+    NAME_PREFIX,
+    PARTIAL_ROWS,
+    RETURNING,
+    RETURNING_RUN,
+)
+from dissever.systems.dqlite.bugs.searched import (
+    FULL_DISK_ABORT,
+    HEAP_CORRUPTION,
+    LOST_WRITES,
+    STALE_READ,
+    STUCK,
+)
 
 __all__ = ["BUGS", "RELEASES", "Bug", "Directed", "Searched"]
 

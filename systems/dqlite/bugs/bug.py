@@ -11,7 +11,7 @@ from dissever.harness.plan import Options
 from dissever.harness.results import Results
 from dissever.systems.dqlite.deployment import DqliteDeployment
 
-__all__ = ["RELEASES", "Bug", "Directed", "Say", "Searched", "anomalies"]
+__all__ = ["RELEASES", "Bug", "Directed", "Say", "Searched"]
 
 RELEASES = ("1.11.1", "1.18.1", "1.18.7")
 """The releases of libdqlite that Debian 12, 13 and sid have; a bug names those that have it."""
@@ -66,14 +66,3 @@ class Bug:
     releases: tuple[str, ...]
     references: str
     test: Directed | Searched
-
-
-def anomalies(results: Results, checker: str, *names: str) -> tuple[str, ...]:
-    """What a checker says of anomalies of these names."""
-    return tuple(
-        anomaly.summary
-        for result in results.results
-        if result.checker == checker
-        for anomaly in result.anomalies
-        if anomaly.name in names
-    )

@@ -13,8 +13,9 @@ from typing import Self
 
 from dissever.systems.dqlite.database import DATABASE
 from dissever.systems.dqlite.deployment import DqliteDeployment
-from dqlite import codec, schema, words
+from dqlite import codec, schema
 from dqlite.schema import Failure, Request, Response
+from dqlite.words import TEXT, U64
 
 __all__ = ["Answer", "Wire"]
 
@@ -29,8 +30,8 @@ class Answer:
     @property
     def read_from_the_start(self) -> tuple[int, str]:
         """The code and the message that a client finds that takes the whole body for a failure."""
-        code, offset = words.read_u64(self.body, 0)
-        return code, words.read_text(self.body, offset)[0]
+        code, offset = U64.read(self.body, 0)
+        return code, TEXT.read(self.body, offset)[0]
 
     def __str__(self) -> str:
         match self.response:

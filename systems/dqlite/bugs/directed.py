@@ -1,0 +1,216 @@
+"""Bugs that fixed steps show, most of them with requests that our own client refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from functools import partial
+
+import dqlite
+from dissever.systems.dqlite.bugs.bug import RELEASES, Bug, Directed, Say
+from dissever.systems.dqlite.bugs.wire import Answer, Wire
+from dissever.systems.dqlite.database import DATABASE
+from dissever.systems.dqlite.deployment import DqliteDeployment
+from dqlite.schema import ExecSql, Failure, QuerySql, Request
+
+__all__ = ["GHOST_WRITE", "NAME_PREFIX", "PARTIAL_ROWS", "RETURNING", "RETURNING_RUN"]
+
+READY_S = 10.0
+PROGRESS_S = 20.0
+ANSWER_S = 3.0
+DEPOSED_ANSWER_S = 15.0
+"""An answer of a leader that nobody answers comes once it gives up."""
+
+LEADERSHIP_LOST = 10506
+BUSY = 5
+VALUE = 7
+
+
+async def _name_prefix(deployment: DqliteDeployment, say: Say) -> bool:
+    async with await deployment.find_leader() as client:
+        await client.open("blahblah")
+        await client.exec_sql("CREATE TABLE secret (value INTEGER)")
+        await client.exec_sql("INSERT INTO secret (value) VALUES (42)")
+        say("database blahblah: made the table secret, with the row 42")
+    async with await deployment.find_leader() as client:
+        await client.open("blah")
+        try:
+            rows = (await client.query_sql("SELECT value FROM secret")).rows
+        except dqlite.StatementError as error:
+            say(f"database blah, which nobody made a table in: SELECT value FROM secret: {error}")
+            return False
+        say(f"database blah, which nobody made a table in: SELECT value FROM secret: {rows}")
+    return rows == ((42,),)
+
+
+NAME_PREFIX = Bug(
+    "name-prefix",
+    "opening the database blah gives blahblah",
+    releases=("1.11.1",),
+    references="dqlite#509",
+    test=Directed(_name_prefix),
+)
+"""
+A database whose name begins another's name is that other database.
+
+Source: canonical/dqlite issue 509; mended in 1.15.
+"""
+
+
+async def _ask_while_deposed(deployment: DqliteDeployment, say: Say, request: Request) -> Answer:
+    """
+    Ask the leader while nothing that its followers send arrives there; heal afterwards.
+
+    So it gives up leading with an entry in its log that the others have as well, and the next
+    leader commits that entry. In that moment nobody can know the outcome.
+
+    Raises:
+        OSError: When there is no answer.
+        TimeoutError: When nobody leads afterwards.
+    """
+    leader = (await deployment.await_ready(READY_S))["leader"]
+    followers = [node for node in deployment.cluster.nodes if node != leader]
+    wire = await Wire.open(deployment, leader, DEPOSED_ANSWER_S)
+    try:
+        await deployment.cluster.drop({leader: frozenset(followers)})
+        say(f"{leader} leads; nothing that {' and '.join(followers)} send arrives there any more")
+        answer = await wire.ask(request)
+    finally:
+        wire.close()
+        await deployment.cluster.drop({})
+    await deployment.await_progress(followers, PROGRESS_S)
+    say("the network is whole again, and others lead")
+    return answer
+
+
+async def _count(deployment: DqliteDeployment) -> int:
+    """How often the leader has the element, once it has committed a write of its own."""
+    async with await deployment.find_leader() as client:
+        await client.open(DATABASE)
+        rows = await client.query_sql("SELECT value FROM element WHERE value = ?", [VALUE])
+    return len(rows.rows)
+
+
+async def _ghost_write(deployment: DqliteDeployment, say: Say) -> bool:
+    insert = f"INSERT INTO element (value) VALUES ({VALUE})"
+    answer = await _ask_while_deposed(deployment, say, ExecSql(0, insert))
+    count = await _count(deployment)
+    say(f"{insert}: answered {answer}; in the database: {count} times")
+    is_refused = isinstance(answer.response, Failure) and answer.response.code == LEADERSHIP_LOST
+    return is_refused and count > 0
+
+
+GHOST_WRITE = Bug(
+    "ghost-write",
+    "a write that was answered with a failure is there",
+    releases=RELEASES,
+    references="dqlite#46",
+    test=Directed(_ghost_write, attempts=5),
+)
+"""
+The failure is 10506, "disk I/O error" or "leadership lost". The code means that the leader was
+deposed with the entry in its log, so the outcome is unknown; dqlite's FAQ says that such a
+transaction is never seen. A client that takes the answer for a failure and asks again writes two
+rows.
+
+Source: canonical/dqlite issue 46; Raft dissertation, 6.3.
+"""
+
+
+async def _partial_rows(deployment: DqliteDeployment, say: Say) -> bool:
+    insert = f"INSERT INTO element (value) VALUES ({VALUE}) RETURNING value, 2, 3, 4, 5"
+    answer = await _ask_while_deposed(deployment, say, QuerySql(0, insert))
+    count = await _count(deployment)
+    say(f"{insert}: answered {answer}; in the database: {count} times")
+    if not isinstance(answer.response, Failure):
+        return False
+    code, message = answer.read_from_the_start
+    say(f"read from its start, the same answer says: failure {code} {message!r}")
+    return code == BUSY and count > 0
+
+
+PARTIAL_ROWS = Bug(
+    "partial-rows",
+    "a committed INSERT … RETURNING whose failure reads like BUSY: it stands behind partial rows",
+    releases=("1.18.7",),
+    references="not reported",
+    test=Directed(_partial_rows, attempts=5),
+)
+"""
+From 1.18.2 on an `INSERT … RETURNING` that loses its leader is answered with the head of its
+result, then the failure, in one body. A client that reads the body from its start takes the number
+of columns for the code and the first column's name for the message: five columns are code 5, BUSY,
+which says that nothing happened. go-dqlite 3.0.4 reads it so.
+
+Source: `dqlite/src/gateway.c`, `failure`, which does not clear the buffer. Not reported.
+"""
+
+INSERT = "INSERT INTO element (value) VALUES (1) RETURNING value"
+SELECT = "SELECT value FROM element"
+WRITE = "INSERT INTO element (value) VALUES (2)"
+
+
+async def _returning(deployment: DqliteDeployment, say: Say, *, asks_for_rows: bool) -> bool:
+    leader = (await deployment.await_ready(READY_S))["leader"]
+    wire = await Wire.open(deployment, leader, ANSWER_S)
+    try:
+        if asks_for_rows:
+            say(f"{leader} leads; {INSERT}: answered {await wire.query(INSERT)}")
+            say(f"{SELECT}: answered {await _answer_of(wire.query(SELECT))}")
+        else:
+            say(f"{leader} leads; {INSERT}: answered {await wire.execute(INSERT)}")
+        say(f"the next write: {await _answer_of(wire.execute(WRITE))}")
+    finally:
+        wire.close()
+    return await _has_crashed(deployment, leader, say)
+
+
+async def _answer_of(asked: Awaitable[Answer]) -> str:
+    try:
+        return str(await asked)
+    except TimeoutError:
+        return f"no answer within {ANSWER_S:g} s"
+    except OSError as error:
+        return str(error)
+
+
+async def _has_crashed(deployment: DqliteDeployment, node: str, say: Say) -> bool:
+    """Whether a node ended itself by a signal, or does so in a moment."""
+    for _ in range(20):
+        ends = [end for end in deployment.cluster.exits if end.node == node and not end.is_asked]
+        if ends:
+            break
+        await asyncio.sleep(0.05)
+    else:
+        say(f"{node} goes on")
+        return False
+    status = ends[-1].exit_status
+    log = deployment.cluster.directory(node) / f"stderr-{ends[-1].incarnation}.log"
+    lines = log.read_text(errors="replace").split("\n")
+    reasons = [line for line in lines if "Assertion" in line or "corruption" in line]
+    say(f"{node} ended by signal {-status}: {(reasons or lines[-1:])[0].strip()}")
+    return status < 0
+
+
+RETURNING = Bug(
+    "returning",
+    "INSERT … RETURNING asked for rows: lost or refused, and the next write ends the leader",
+    releases=("1.11.1", "1.18.1"),
+    references="dqlite#477, #740, #798",
+    test=Directed(partial(_returning, asks_for_rows=True)),
+)
+"""
+Outside a transaction the statement leaves frames in the log of the leader's SQLite that were never
+replicated; the next write finds them, and an assertion fails. Asked for rows (QUERY_SQL) it was
+mended in 1.18.2; asked to run (EXEC_SQL) it still ends 1.18.7, by another assertion.
+
+Source: canonical/dqlite issue 477, pull requests 740 and 798.
+"""
+
+RETURNING_RUN = Bug(
+    "returning-run",
+    "INSERT … RETURNING asked to run: refused, and the next write ends the leader",
+    releases=("1.11.1", "1.18.1", "1.18.7"),
+    references="dqlite#477",
+    test=Directed(partial(_returning, asks_for_rows=False)),
+)

@@ -1,0 +1,222 @@
+"""Bugs that come by chance: each is searched for in runs of a workload under faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dissever.harness.history import History, Type
+from dissever.harness.plan import Options
+from dissever.harness.results import Results
+from dissever.systems.dqlite.bugs.bug import NODES, RELEASES, Bug, Searched
+
+__all__ = [
+    "FULL_DISK_ABORT",
+    "HEAP_CORRUPTION",
+    "LOST_WRITES",
+    "STALE_READ",
+    "STUCK",
+    "anomalies",
+    "silence_s",
+]
+
+LATENCY_MS = 30
+
+
+def anomalies(results: Results, checker: str, *names: str) -> tuple[str, ...]:
+    """What a checker says of anomalies of these names."""
+    return tuple(
+        anomaly.summary
+        for result in results.results
+        if result.checker == checker
+        for anomaly in result.anomalies
+        if anomaly.name in names
+    )
+
+
+def _shown_by(checker: str, name: str) -> Callable[[Results, History], Sequence[str]]:
+    return lambda results, _: anomalies(results, checker, name)
+
+
+def _set(*faults: str, rate: float, time_limit_s: float, **more: Any) -> Options:
+    """Runs of the set on three nodes."""
+    return Options(
+        system="dqlite",
+        workload="set",
+        faults=faults,
+        nodes=NODES,
+        rate=rate,
+        time_limit_s=time_limit_s,
+        system_options={"latency-ms": LATENCY_MS},
+        **more,
+    )
+
+
+FULL_THREE_TIMES = """\
+faults:
+  - {fault: "disk-full:leader", at: 2, for: 2, with: {restart: false}}
+  - {fault: "disk-full:leader", at: 7, for: 2, with: {restart: false}}
+  - {fault: "disk-full:leader", at: 12, for: 2, with: {restart: false}}
+"""
+
+FULL_DISK_ABORT = Bug(
+    "full-disk-abort",
+    "the leader aborts when its disk is full: what others have committed cannot fail any more",
+    releases=("1.18.1", "1.18.7"),
+    references="not reported",
+    test=Searched(
+        (_set("disk-full", script=FULL_THREE_TIMES, rate=300.0, concurrency=6, time_limit_s=20.0),),
+        _shown_by("logs", "assertion"),
+    ),
+)
+"""
+A leader writes an entry to its disk while it sends it. When the followers are faster, they commit
+it and the leader applies it; then its own write fails, for want of room for the next segment, and
+the entry is to go from applied to failed, which its state machine does not allow: `sm_move` in
+`src/lib/sm.c`. The trace that 1.18.7 prints shows it in this order.
+
+It is a race, and takes a leader with some hundred writes a second: it was seen in the first run on
+each of 1.18.1 and 1.18.7, and not again while other work took most of the processors.
+
+Source: seen with this harness; not found among upstream's reports. Releases before 1.18 have no
+such state machine, and corrupt their heap instead.
+"""
+
+FULL_AND_FAILOVER = ("disk-full:leader", "partition", "kill")
+
+HEAP_CORRUPTION = Bug(
+    "heap-corruption",
+    'a node aborts with "double free or corruption": its disk is full while leaders change',
+    releases=("1.11.1",),
+    references="raft#314 and others",
+    test=Searched(
+        (
+            _set(
+                *FULL_AND_FAILOVER,
+                rate=300.0,
+                concurrency=6,
+                time_limit_s=50.0,
+                fault_interval_s=3.0,
+            ),
+        ),
+        _shown_by("logs", "memory-error"),
+    ),
+)
+"""
+No assertion is seen, as Debian's raft 0.15.0 is built without them; the C library notices.
+
+Source: canonical/raft issues 314, 344, 349 and similar ones; not narrowed down to one.
+"""
+
+LOST_WRITES = Bug(
+    "lost-writes",
+    "acknowledged writes are lost: the leader's disk fails near a failover",
+    releases=("1.11.1",),
+    references="raft#314, #320",
+    test=Searched(
+        tuple(
+            _set(*faults, rate=400.0, concurrency=6, time_limit_s=50.0, fault_interval_s=2.5)
+            for faults in (("disk-error:leader", "partition:leader"), FULL_AND_FAILOVER)
+        ),
+        _shown_by("set", "lost"),
+    ),
+)
+"""
+Replicas differ for good. When an append fails, the leader of raft 0.15.0 takes the entry out of its
+log, goes on leading, and gives the same index and term to the next entry. Followers that got the
+first one keep it: to raft, equal index and term are the same entry.
+
+Source: canonical/raft issues 314 and 320; mended step by step in raft 0.16.0 to 0.18.1.
+"""
+
+STALE_READ = Bug(
+    "stale-read",
+    "a leader that does not know it was deposed answers reads with the past",
+    releases=RELEASES,
+    references="go-dqlite#207",
+    test=Searched(
+        (
+            Options(
+                system="dqlite",
+                workload="register",
+                faults=("deposed-leader",),
+                nodes=NODES,
+                rate=300.0,
+                concurrency=6,
+                time_limit_s=18.0,
+                fault_interval_s=8.0,
+                system_options={"consistency": "leader"},
+            ),
+        ),
+        _shown_by("linearizable", "stale-read"),
+    ),
+)
+"""
+It is cut off and put to sleep; the others elect and write; it wakes, still cut off, and believes to
+lead until it has missed enough heartbeats. Clients that stayed with it read what was overwritten:
+dqlite asks no quorum for a read.
+
+Source: canonical/go-dqlite issue 207; dqlite's page on its consistency model allows it.
+"""
+
+SILENCE_S = 20 * 15 * LATENCY_MS / 1000
+"""So long without an acknowledgement is no election any more: they start after 15 latencies."""
+
+FULL_TWICE = """\
+faults:
+  - {fault: "disk-full:leader", at: 2, for: 4, with: {restart: false}}
+  - {fault: "disk-full:leader", at: 9, for: 4, with: {restart: false}}
+"""
+
+ERRORS = """\
+faults:
+  - fault: disk-error:leader
+    at: 2
+    for: 2
+    with: {op: write, errno: EIO, probability: 1.0}
+"""
+
+
+def silence_s(history: History) -> float:
+    """How long no add was acknowledged though clients asked, after the last disk had healed."""
+    disks = [o for o in history.faults if str(o.process).startswith("disk-")]
+    struck = [o for o in disks if o.f.startswith("start-")]
+    healed = [end for o in disks if o.f.startswith("stop-") and (end := o.completion)]
+    healed = [end for end in healed if end.value["targets"]]
+    if not healed or len(healed) < len(struck):
+        return 0.0
+    adds = [o for o in history.operations if o.f == "add"]
+    ok_ns = [end.time for o in adds if o.type is Type.OK and (end := o.completion)]
+    last_ns = max([healed[-1].time, *ok_ns])
+    return max([0, *(o.invocation.time - last_ns for o in adds)]) / 1e9
+
+
+def _signs_of_silence(results: Results, history: History) -> Sequence[str]:
+    silent_s = silence_s(history)
+    silence = f"no write was acknowledged for {silent_s:.1f} s, though every disk had healed"
+    return (
+        *([silence] if silent_s >= SILENCE_S else []),
+        *anomalies(results, "liveness", "no-progress", "no-recovery"),
+    )
+
+
+STUCK = Bug(
+    "stuck-after-disk-error",
+    "after one disk error, long over, a node is of no use until it is started again",
+    releases=RELEASES,
+    references="go-dqlite#213, #283, #589",
+    test=Searched(
+        tuple(
+            _set(fault, script=script, rate=600.0, concurrency=12, time_limit_s=30.0)
+            for fault, script in (("disk-full", FULL_TWICE), ("disk-error", ERRORS))
+        ),
+        _signs_of_silence,
+    ),
+)
+"""
+In 1.11.1 the leader goes on leading, and answers each write with an error, then with "database is
+locked". From 1.18 on a node that cannot prepare its next segment is out of raft until it is started
+again, alive all the time; the second one of three takes the cluster with it.
+
+Source: canonical/go-dqlite issues 213, 283 and 589.
+"""
