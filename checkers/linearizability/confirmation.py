@@ -24,7 +24,6 @@ CONFIGURATIONS_MAX: Final = 20_000
 BYTES_MAX: Final = 1 << 28
 FRONTIER_MAX: Final = 10_000
 
-SINGLE_ENGINE: Final = "single-engine: no second engine was asked"
 WGL: Final = "a second engine (wgl)"
 SEARCH: Final = "a second engine (the search)"
 VALIDATOR: Final = "the validator, which tried every order again"
@@ -39,7 +38,7 @@ class Confirmation:
     """
 
     engines: tuple[str, ...] = ()
-    why_not: str = SINGLE_ENGINE
+    why_not: str = "single-engine: no second engine was asked"
     doubt: str = ""
 
     @property
