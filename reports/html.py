@@ -22,14 +22,13 @@ from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import History
 from dissever.harness.latency import Successes
 from dissever.harness.results import Results
-from dissever.reports.anomaly_view import anomaly_views, guilty_indices, named_indices
+from dissever.reports.anomaly_view import anomaly_views, named_indices
 from dissever.reports.fault_table import fault_rows
 from dissever.reports.figures import Figures, figures
 from dissever.reports.labels import count_text, duration_text, short_label, shorten, time_text
-from dissever.reports.lanes import assign_lanes
 from dissever.reports.payload import (
     NODE_MARKS,
-    Embedded,
+    assign_lanes,
     columns,
     embed,
     fault_records,
@@ -41,27 +40,12 @@ from dissever.reports.subject import Subject
 from dissever.reports.tidy import tidy, words
 
 SIZE_BYTES_MAX = 5_000_000
-HEADLINES_MAX = 5
 ANOMALIES_MAX = 20
-NODE_CHANGES_MAX = 500
-STEP_LINKS_MAX = 12
 SHRINK_ATTEMPTS_MAX = 8
 
 PAGE = Path(__file__).parent / "page"
-SCRIPTS = (
-    "format.js",
-    "data.js",
-    "view.js",
-    "draw.js",
-    "timeline.js",
-    "charts.js",
-    "overview.js",
-    "filters.js",
-    "details.js",
-    "input.js",
-    "orders.js",
-    "main.js",
-)
+# Constants stand before the script that starts.
+SCRIPTS = sorted(PAGE.glob("*.js"), key=lambda script: (script.stem == "main", script))
 
 
 def render_html(
@@ -96,12 +80,14 @@ def render_html(
     for _ in range(SHRINK_ATTEMPTS_MAX):
         weights = weigh(operations, named, count)
         drawn = sum(1 for weight in weights if weight)
-        data = embed(shared | {"operations": columns(operations, lanes, weights, end_ns=end_ns)})
-        page = _render(context | {"data": data, "drawn": drawn, "lane_rule": lanes.rule})
+        shown = columns(operations, lanes, weights, end_ns=end_ns)
+        encoding, data = embed(shared | {"operations": shown})
+        more = {"encoding": encoding, "data": Markup(data), "drawn": drawn, "lane_rule": lanes.rule}
+        page = _render(context | more)
         excess = len(page.encode()) - size_bytes_max
         if excess <= 0 or drawn == 0:
             break
-        room = max(0.0, 1 - 1.1 * excess / len(data.text))
+        room = max(0.0, 1 - 1.1 * excess / len(data))
         count = int(min(drawn, count) * room)
     return page
 
@@ -125,9 +111,7 @@ def _context(
         "anomalies": [
             (result.checker, anomaly) for result in results.results for anomaly in result.anomalies
         ],
-        "headlines": HEADLINES_MAX,
         "views": anomaly_views(results, history, found, count_max=ANOMALIES_MAX),
-        "step_links_max": STEP_LINKS_MAX,
         "fault_rows": fault_rows(found, Successes(history.operations)),
         "fault_kinds": found.names,
         "faults": found.injected,
@@ -135,7 +119,6 @@ def _context(
         "proven": sum(1 for episode in found.episodes if episode.has_held),
         "node_marks": NODE_MARKS,
         "node_changes": found.changes,
-        "node_changes_max": NODE_CHANGES_MAX,
     }
 
 
@@ -151,7 +134,9 @@ def _shared_data(
         "nodes": list(dict.fromkeys([*subject.nodes, *seen])),
         "kinds": found.names,
         "node_events": node_records(found.changes),
-        "guilty": sorted(guilty_indices(results)),
+        "guilty": sorted(
+            {i for result in results.results for each in result.anomalies for i in each.indices}
+        ),
         **fault_records(found),
     }
 
@@ -159,11 +144,8 @@ def _shared_data(
 def _render(context: Mapping[str, Any]) -> str:
     script = _script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    data: Embedded = context["data"]
     values = {
         **context,
-        "data": Markup(data.text),
-        "encoding": data.encoding,
         "script": Markup(script),
         "script_digest": digest,
         "style": Markup((PAGE / "report.css").read_text(encoding="utf-8")),
@@ -175,7 +157,7 @@ def _render(context: Mapping[str, Any]) -> str:
 
 @cache
 def _script() -> str:
-    parts = "\n".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    parts = "\n".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
     return f'(() => {{\n"use strict";\n{parts}\n}})();\n'
 
 

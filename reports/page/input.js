@@ -142,10 +142,7 @@ function focusOperation(run, i) {
   }
   redraw();
   speak(run, i);
-  const canvas = document.getElementById("operations");
-  const rect = canvas.getBoundingClientRect();
-  const layout = timelineLayout(run);
-  const box = { left: gutter(), right: rect.width - PLOT_RIGHT_PX };
-  const y = rect.top + layout.top + (run.lane[i] + 1) * layout.laneHeight;
-  showTooltip(run, { operation: i }, rect.left + Math.max(box.left, xOf(box, run.start[i])), y);
+  const box = plotOf(document.getElementById("operations")), layout = timelineLayout(run);
+  const y = box.y + layout.top + (run.lane[i] + 1) * layout.laneHeight;
+  showTooltip(run, { operation: i }, box.x + Math.max(box.left, xOf(box, run.start[i])), y);
 }
