@@ -80,16 +80,18 @@ class AnomalyView:
     orders: tuple[OrderView, ...]
 
 
+def found_by(results: Results) -> list[tuple[str, Anomaly]]:
+    """All anomalies in the order of the checkers, each with who found it."""
+    return [(result.checker, anomaly) for result in results.results for anomaly in result.anomalies]
+
+
 def anomaly_views(
     results: Results, history: History, found: Episodes, *, count_max: int
 ) -> tuple[AnomalyView, ...]:
-    """The first count_max anomalies, in the order of the checkers."""
+    """The first count_max anomalies."""
     by_index = operations_by_index(history)
-    named = [
-        (result.checker, anomaly) for result in results.results for anomaly in result.anomalies
-    ]
     views: list[AnomalyView] = []
-    for checker, anomaly in named[:count_max]:
+    for checker, anomaly in found_by(results)[:count_max]:
         context = [
             operation
             for operation in _of((*anomaly.context, *anomaly.indices), by_index)
@@ -162,8 +164,7 @@ def named_indices(results: Results) -> frozenset[int]:
     """The indices of all events that some anomaly speaks of."""
     return frozenset(
         index
-        for result in results.results
-        for anomaly in result.anomalies
+        for _, anomaly in found_by(results)
         for indices in (
             *(anomaly.indices, anomaly.context),
             *(step.indices for step in anomaly.steps),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from dissever.harness.episodes import (
-    Episode,
     Episodes,
     evidence,
     is_shown,
@@ -66,7 +65,19 @@ class FaultRow:
 
 def fault_rows(found: Episodes, successes: Successes) -> tuple[FaultRow, ...]:
     """The rows of the evidence table, by time."""
-    rows = [_of_episode(episode, successes) for episode in found.episodes]
+    rows = [
+        FaultRow(
+            fault=episode.fault,
+            f=episode.injection.f,
+            targets=episode.targets,
+            injection=_proof(episode.injection),
+            duration_ns=episode.end_ns - episode.start_ns,
+            healing=_proof(episode.healing) if episode.healing else None,
+            first_ok_ns=successes.first_after_ns(episode.start_ns),
+            recovered_ns=successes.first_after_ns(episode.end_ns) if episode.healing else None,
+        )
+        for episode in found.episodes
+    ]
     rows += [
         FaultRow(
             fault=mark.fault,
@@ -77,20 +88,6 @@ def fault_rows(found: Episodes, successes: Successes) -> tuple[FaultRow, ...]:
         for mark in found.marks
     ]
     return tuple(sorted(rows, key=lambda row: row.injection.time_ns))
-
-
-def _of_episode(episode: Episode, successes: Successes) -> FaultRow:
-    healing = episode.healing
-    return FaultRow(
-        fault=episode.fault,
-        f=episode.injection.f,
-        targets=episode.targets,
-        injection=_proof(episode.injection),
-        duration_ns=episode.end_ns - episode.start_ns,
-        healing=_proof(healing) if healing else None,
-        first_ok_ns=successes.first_after_ns(episode.start_ns),
-        recovered_ns=successes.first_after_ns(episode.end_ns) if healing else None,
-    )
 
 
 def _proof(operation: Operation) -> Proof:

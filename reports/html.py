@@ -22,7 +22,7 @@ from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import History
 from dissever.harness.latency import Successes
 from dissever.harness.results import Results
-from dissever.reports.anomaly_view import anomaly_views, named_indices
+from dissever.reports.anomaly_view import anomaly_views, found_by, named_indices
 from dissever.reports.fault_table import fault_rows
 from dissever.reports.figures import Figures, figures
 from dissever.reports.labels import count_text, duration_text, short_label, shorten, time_text
@@ -31,8 +31,7 @@ from dissever.reports.payload import (
     assign_lanes,
     columns,
     embed,
-    fault_records,
-    node_records,
+    run_data,
     weigh,
 )
 from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS, MEANS
@@ -74,7 +73,8 @@ def render_html(
     found = episodes_of(history, subject.actions)
     context = _context(subject, history, results, found, counted)
     lanes = assign_lanes(operations, workers=subject.concurrency, end_ns=end_ns)
-    shared = _shared_data(subject, history, results, found) | {"lanes": lanes.count}
+    guilty = (i for _, anomaly in found_by(results) for i in anomaly.indices)
+    shared = run_data(history, found, nodes=subject.nodes, guilty=guilty) | {"lanes": lanes.count}
     named = named_indices(results)
     count = len(operations)
     for _ in range(SHRINK_ATTEMPTS_MAX):
@@ -108,9 +108,7 @@ def _context(
         "glyphs": GLYPHS,
         "figures": counted or figures(history.operations, end_ns=history.duration_ns),
         "duration_ns": history.duration_ns,
-        "anomalies": [
-            (result.checker, anomaly) for result in results.results for anomaly in result.anomalies
-        ],
+        "anomalies": found_by(results),
         "views": anomaly_views(results, history, found, count_max=ANOMALIES_MAX),
         "fault_rows": fault_rows(found, Successes(history.operations)),
         "fault_kinds": found.names,
@@ -119,25 +117,6 @@ def _context(
         "proven": sum(1 for episode in found.episodes if episode.has_held),
         "node_marks": NODE_MARKS,
         "node_changes": found.changes,
-    }
-
-
-def _shared_data(
-    subject: Subject, history: History, results: Results, found: Episodes
-) -> dict[str, Any]:
-    """What the script draws in addition to the operations."""
-    seen = [event.node for event in history if event.node]
-    seen += [change.node for change in found.changes]
-    return {
-        # An empty run still has an axis.
-        "end": history.duration_ns // 1000 or 1_000_000,
-        "nodes": list(dict.fromkeys([*subject.nodes, *seen])),
-        "kinds": found.names,
-        "node_events": node_records(found.changes),
-        "guilty": sorted(
-            {i for result in results.results for each in result.anomalies for i in each.indices}
-        ),
-        **fault_records(found),
     }
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dissever.harness.episodes import Effect, Episodes, NodeChange, targets
-from dissever.harness.history import Operation, Process, Type
+from dissever.harness.episodes import Effect, Episodes, targets
+from dissever.harness.history import History, Operation, Process, Type
 from dissever.reports.labels import answered, asked, end_of, error_text, value_text
 
 PLAIN_BYTES_MAX = 400_000
@@ -125,9 +125,27 @@ def columns(
     return {"columns": result, "tables": {name: list(texts) for name, texts in tables.items()}}
 
 
-def fault_records(found: Episodes) -> dict[str, Any]:
-    """The episodes, and the marks, as objects."""
+def run_data(
+    history: History, found: Episodes, *, nodes: Sequence[str], guilty: Iterable[int]
+) -> dict[str, Any]:
+    """What is drawn in addition to the operations."""
+    seen = [event.node for event in history if event.node]
+    seen += [change.node for change in found.changes]
     return {
+        # An empty run still has an axis.
+        "end": history.duration_ns // 1000 or 1_000_000,
+        "nodes": list(dict.fromkeys([*nodes, *seen])),
+        "kinds": found.names,
+        "node_events": [
+            {
+                "time": change.time_ns // 1000,
+                "node": change.node,
+                "what": change.effect.value,
+                "mark": NODE_MARKS[change.effect],
+            }
+            for change in found.changes
+        ],
+        "guilty": sorted(set(guilty)),
         "bands": [
             {
                 "fault": episode.fault,
@@ -151,19 +169,6 @@ def fault_records(found: Episodes) -> dict[str, Any]:
             for mark in found.marks
         ],
     }
-
-
-def node_records(changes: Sequence[NodeChange]) -> list[dict[str, Any]]:
-    """What happened to the nodes' processes as objects."""
-    return [
-        {
-            "time": change.time_ns // 1000,
-            "node": change.node,
-            "what": change.effect.value,
-            "mark": NODE_MARKS[change.effect],
-        }
-        for change in changes
-    ]
 
 
 def weigh(operations: Sequence[Operation], named: frozenset[int], count_max: int) -> list[int]:

@@ -141,7 +141,8 @@ function focusOperation(run, i) {
     showRange(run.start[i] - span / 2, run.start[i] + span / 2);
   }
   redraw();
-  speak(run, i);
+  const facts = operationFacts(run, i).map(([name, value]) => `${name} ${value}`).join(", ");
+  document.getElementById("spoken").textContent = `${labelOf(run, i)}; ${facts}`;
   const box = plotOf(document.getElementById("operations")), layout = timelineLayout(run);
   const y = box.y + layout.top + (run.lane[i] + 1) * layout.laneHeight;
   showTooltip(run, { operation: i }, box.x + Math.max(box.left, xOf(box, run.start[i])), y);
