@@ -12,18 +12,9 @@ from typing import Final
 
 from dissever.checkers.compose import compose
 from dissever.checkers.evidence import Evidence
-from dissever.checkers.linearizability import (
-    CAS_REGISTER,
-    MUTEX,
-    REFUSED,
-    REGISTER,
-    SET,
-    TEXT,
-    UNKNOWN,
-    Linearizable,
-    Misfit,
-    Model,
-)
+from dissever.checkers.linearizability import Linearizable
+from dissever.checkers.linearizability.model import REFUSED, UNKNOWN, Misfit, Model
+from dissever.checkers.linearizability.models import CAS_REGISTER, MUTEX, REGISTER, SET, TEXT
 from dissever.checkers.liveness import Liveness
 from dissever.checkers.log_patterns import LogPatterns
 from dissever.checkers.run_checker import NodeLog, RunChecker

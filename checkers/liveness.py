@@ -41,7 +41,10 @@ class Liveness:
             verdict=verdict,
             why=why,
             anomalies=tuple(_anomaly(each) for each in missed) if is_invalid else (),
-            details={each.f: _seen(each) for each in found.recovery},
+            details={
+                each.f: each.completion.value if each.completion else None
+                for each in found.recovery
+            },
         )
 
 
@@ -65,10 +68,6 @@ def _unhealed(found: Episodes, missed: Operation) -> str | None:
         if role is Role.HEAL and each.invocation.index < missed.invocation.index
     }
     return next((doubt for each in last.values() if (doubt := doubt_of(each, Role.HEAL))), None)
-
-
-def _seen(operation: Operation) -> object:
-    return operation.completion.value if operation.completion else None
 
 
 def _waited(operation: Operation) -> str:

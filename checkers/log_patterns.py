@@ -73,7 +73,6 @@ class LogPatterns:
 
     logs: Sequence[NodeLog]
     name: str = "logs"
-    patterns: Sequence[Pattern] = PATTERNS
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Search each line once."""
@@ -81,7 +80,7 @@ class LogPatterns:
         damaged = {node for node, value in struck if value.get("damages_disk") is True}
         signals = [(node, value.get("signal")) for node, value in struck]
         sent = {(node, each) for node, each in signals if isinstance(each, int)}
-        anomalies = [*self._lines(damaged), *self._exits(sent)]
+        anomalies = (*self._lines(damaged), *self._exits(sent))
         lines = sum(len(log.lines) for log in self.logs)
         details: dict[str, Any] = {"nodes": len({log.node for log in self.logs}), "lines": lines}
         if damaged:
@@ -93,15 +92,11 @@ class LogPatterns:
         else:
             verdict, why = Verdict.VALID, f"nothing suspicious in {lines} lines"
         return Result(
-            checker=self.name,
-            verdict=verdict,
-            why=why,
-            anomalies=tuple(anomalies),
-            details=details,
+            checker=self.name, verdict=verdict, why=why, anomalies=anomalies, details=details
         )
 
     def _lines(self, damaged: Collection[str]) -> Iterable[Anomaly]:
-        for pattern in self.patterns:
+        for pattern in PATTERNS:
             for log in self.logs:
                 if pattern.is_right_when_damaged and log.node in damaged:
                     continue

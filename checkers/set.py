@@ -82,10 +82,12 @@ class Tally:
             for element in self.acknowledged.keys() - self.contents[id(read)]:
                 if _is_before(self.acknowledged[element], read):
                     missing.setdefault(element, []).append(read)
-        return [
-            Found(element, (self.acknowledged[element],), tuple(reads))
-            for element, reads in _sorted(missing)
-        ]
+        return _sorted(
+            {
+                element: Found(element, (self.acknowledged[element],), tuple(reads))
+                for element, reads in missing.items()
+            }
+        )
 
     def diverged(self) -> list[Found]:
         """Never acknowledged, seen by one read, and missing from a final read begun after it."""
@@ -99,7 +101,7 @@ class Tally:
                 if element not in found and _is_before(first_seen[element], read):
                     adds = tuple(self.adds.get(element, ()))[:1]
                     found[element] = Found(element, adds, (first_seen[element], read))
-        return [each for _, each in _sorted(found)]
+        return _sorted(found)
 
     def strangers(self) -> tuple[list[Found], list[Found]]:
         """Elements that no add asked for before the answer, and those whose adds all failed."""
@@ -113,7 +115,7 @@ class Tally:
                     phantom.setdefault(element, Found(element, late, (read,)))
                 elif all(add.type is Type.FAIL for add in adds):
                     aborted.setdefault(element, Found(element, tuple(adds), (read,)))
-        return [each for _, each in _sorted(phantom)], [each for _, each in _sorted(aborted)]
+        return _sorted(phantom), _sorted(aborted)
 
     def _asked_before(self, element: Hashable, read: Operation) -> list[Operation]:
         answered = _answer(read)
@@ -135,7 +137,7 @@ class Tally:
                     adds = tuple(self.adds.get(element, ()))
                     found.setdefault(element, Found(element, adds, (read,)))
                 seen.add(element)
-        return [each for _, each in _sorted(found)]
+        return _sorted(found)
 
     def uncovered(self) -> int:
         """How many acknowledged elements no final read had to hold."""
@@ -171,12 +173,12 @@ def _is_before(earlier: Operation, later: Operation) -> bool:
     return answer.index < question.index and answer.time != question.time
 
 
-def _sorted(found: dict[Hashable, Any]) -> list[tuple[Hashable, Any]]:
-    return sorted(found.items(), key=lambda item: (str(type(item[0])), _order(item[0])))
+def _sorted(found: dict[Hashable, Found]) -> list[Found]:
+    def place(each: Found) -> tuple[str, Any]:
+        element = each.element
+        return str(type(element)), element if isinstance(element, int | str) else repr(element)
 
-
-def _order(element: Hashable) -> Any:
-    return element if isinstance(element, int | str) else repr(element)
+    return sorted(found.values(), key=place)
 
 
 _KINDS: Final = {
@@ -197,7 +199,6 @@ def _result(name: str, tallies: Sequence[Tally]) -> Result:
             counts[kind] += len(found)
             if found:
                 anomalies.append(_anomaly(kind, tally, found))
-    verdict, why = _verdict(tallies, anomalies)
     details = {
         "attempted": sum(len(tally.adds) for tally in tallies),
         "acknowledged": sum(len(tally.acknowledged) for tally in tallies),
@@ -207,22 +208,23 @@ def _result(name: str, tallies: Sequence[Tally]) -> Result:
         "uncovered": sum(tally.uncovered() for tally in tallies),
         **{kind.replace("-", "_"): count for kind, count in counts.items()},
     }
+    verdict, why = _verdict(tallies, anomalies, details)
     return Result(
         checker=name, verdict=verdict, why=why, anomalies=tuple(anomalies), details=details
     )
 
 
-def _verdict(tallies: Sequence[Tally], anomalies: Sequence[Anomaly]) -> tuple[Verdict, str]:
+def _verdict(
+    tallies: Sequence[Tally], anomalies: Sequence[Anomaly], details: dict[str, int]
+) -> tuple[Verdict, str]:
     if anomalies:
         return Verdict.INVALID, "; ".join(anomaly.summary for anomaly in anomalies)
     if not tallies or not all(tally.reads for tally in tallies):
         return Verdict.UNKNOWN, "no read was answered"
-    acknowledged = sum(len(tally.acknowledged) for tally in tallies)
-    uncovered = sum(tally.uncovered() for tally in tallies)
-    if uncovered:
+    if uncovered := details["uncovered"]:
         why = f"{uncovered} elements were acknowledged too late for any read that was answered"
         return Verdict.UNKNOWN, why
-    if not acknowledged:
+    if not (acknowledged := details["acknowledged"]):
         return Verdict.UNKNOWN, "no add was acknowledged"
     return Verdict.VALID, f"every final read holds all {acknowledged} acknowledged elements"
 

@@ -3,19 +3,24 @@ The window around an anomaly: a lane per process, a bar per operation, ready to 
 
 Positions are percentages of the width and labels are placed for PLOT_WIDTH_PX, so that the page
 needs no script to show them and can be printed.
+
+The axis is to scale, except for long quiet spans: an anomaly often joins operations of milliseconds
+that lie seconds apart, and on one plain scale each would be a hair. Folds are few, never cover the
+start or end of an operation, and say their length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import TypeAlias
 
 from dissever.harness.episodes import Episode
 from dissever.harness.history import Operation
 from dissever.harness.results import Anomaly
-from dissever.reports.labels import duration_text, label, shorten, time_text
-from dissever.reports.lanes import end_of
-from dissever.reports.time_scale import Segment, TimeScale, fold
+from dissever.reports.labels import duration_text, end_of, label, shorten, time_text
 
 OPERATIONS_MAX = 60
 PLOT_WIDTH_PX = 820
@@ -26,6 +31,26 @@ LABEL_GAP_PX = 8
 TICK_SPACING_PX = 110
 # The time axis leaves room on both sides, for labels and for the least width of a bar.
 PLOT_LEFT, PLOT_RIGHT = 0.015, 0.94
+
+FOLD_SHARE_MIN = 0.5
+FOLD_MEDIAN_RATIO = 4
+FOLD_WIDTH = 0.07 * (PLOT_RIGHT - PLOT_LEFT)
+FOLDS_MAX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of time, and from where to where it is drawn, as shares of the width."""
+
+    start_ns: int
+    end_ns: int
+    left: float
+    right: float
+    is_folded: bool
+
+
+TimeScale: TypeAlias = tuple[Segment, ...]
+"""Segments that follow each other without gaps; at least one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +97,6 @@ class Excerpt:
     folds: tuple[Shade, ...]
     ticks: tuple[Shade, ...]
     omitted: int
-    start_ns: int
-    end_ns: int
 
 
 def excerpt(
@@ -89,14 +112,18 @@ def excerpt(
     """
     if not operations:
         return None
-    guilty = set(anomaly.indices)
+    guilty = {
+        operation.invocation.index
+        for operation in operations
+        if not set(operation.indices).isdisjoint(anomaly.indices)
+    }
     shown = _nearest(operations, guilty)
     ends = [end_of(operation, end_ns=end_ns) for operation in shown]
     scale = fold([*(operation.invocation.time for operation in shown), *ends])
     has_many_keys = len({operation.key for operation in shown}) > 1
     lanes: dict[str, list[tuple[Operation, float, float]]] = {}
     for operation, end in zip(shown, ends, strict=True):
-        left, right = _x(scale, operation.invocation.time), _x(scale, end)
+        left, right = position(scale, operation.invocation.time), position(scale, end)
         lanes.setdefault(str(operation.process), []).append((operation, left, right))
     return Excerpt(
         lanes=tuple(
@@ -105,21 +132,19 @@ def excerpt(
         faults=tuple(
             _fault(scale, episode)
             for episode in episodes
-            if episode.overlaps(scale.start_ns, scale.end_ns)
+            if episode.overlaps(scale[0].start_ns, scale[-1].end_ns)
         ),
         folds=tuple(
             Shade(
-                _percent(_edge(segment.left)),
-                _percent(_edge(segment.right) - _edge(segment.left)),
+                _percent(segment.left),
+                _percent(segment.right - segment.left),
                 duration_text(segment.end_ns - segment.start_ns),
             )
-            for segment in scale.segments
+            for segment in scale
             if segment.is_folded
         ),
         ticks=_ticks(scale),
         omitted=len(operations) - len(shown),
-        start_ns=scale.start_ns,
-        end_ns=scale.end_ns,
     )
 
 
@@ -143,20 +168,18 @@ def _nearest(operations: Sequence[Operation], guilty: set[int]) -> list[Operatio
     if len(operations) <= OPERATIONS_MAX:
         return list(operations)
     moments = [
-        operation.invocation.time for operation in operations if _is_guilty(operation, guilty)
+        operation.invocation.time
+        for operation in operations
+        if operation.invocation.index in guilty
     ] or [operations[0].invocation.time]
 
     def distance(operation: Operation) -> tuple[bool, int]:
         time_ns = operation.invocation.time
         near_ns = min(abs(time_ns - moment) for moment in moments)
-        return not _is_guilty(operation, guilty), near_ns
+        return operation.invocation.index not in guilty, near_ns
 
     nearest = sorted(operations, key=distance)[:OPERATIONS_MAX]
     return sorted(nearest, key=lambda operation: operation.invocation.index)
-
-
-def _is_guilty(operation: Operation, guilty: set[int]) -> bool:
-    return not guilty.isdisjoint(operation.indices)
 
 
 def _lane(
@@ -187,7 +210,7 @@ def _lane(
                 label=text,
                 label_side=side,
                 outcome=operation.type.value,
-                is_guilty=_is_guilty(operation, guilty),
+                is_guilty=operation.invocation.index in guilty,
                 description=describe(operation),
             )
         )
@@ -206,21 +229,21 @@ def _place_label(text: str, left_px: float, width_px: float) -> tuple[str, float
 
 
 def _fault(scale: TimeScale, episode: Episode) -> Shade:
-    left, right = _x(scale, episode.start_ns), _x(scale, episode.end_ns)
+    left, right = position(scale, episode.start_ns), position(scale, episode.end_ns)
     # A fault that goes on beyond the window reaches its very edge.
-    left = 0.0 if episode.start_ns < scale.start_ns else left
-    right = 1.0 if episode.end_ns > scale.end_ns or episode.healing is None else right
+    left = 0.0 if episode.start_ns < scale[0].start_ns else left
+    right = 1.0 if episode.end_ns > scale[-1].end_ns or episode.healing is None else right
     text = " ".join((episode.fault, *episode.targets))
     return Shade(_percent(left), _percent(right - left), text, episode.fault)
 
 
 def _ticks(scale: TimeScale) -> tuple[Shade, ...]:
     ticks: list[Shade] = []
-    for segment in scale.segments:
+    for segment in scale:
         if segment.is_folded:
             continue
         for time_ns, decimals in _tick_times(segment):
-            left = _x(scale, time_ns)
+            left = position(scale, time_ns)
             room = (left - ticks[-1].left / 100) * PLOT_WIDTH_PX if ticks else TICK_SPACING_PX
             if room >= 0.6 * TICK_SPACING_PX:
                 ticks.append(Shade(_percent(left), 0, f"{time_ns / 1e9:.{decimals}f} s"))
@@ -230,7 +253,7 @@ def _ticks(scale: TimeScale) -> tuple[Shade, ...]:
 def _tick_times(segment: Segment) -> list[tuple[int, int]]:
     """Round times of a segment with the decimals they need; its start when none falls in it."""
     length_ns = segment.end_ns - segment.start_ns
-    width_px = (segment.right - segment.left) * (PLOT_RIGHT - PLOT_LEFT) * PLOT_WIDTH_PX
+    width_px = (segment.right - segment.left) * PLOT_WIDTH_PX
     raw_ns = max(1.0, length_ns * TICK_SPACING_PX / max(1.0, width_px))
     exponent = len(str(int(raw_ns))) - 1
     step_ns = next(
@@ -242,13 +265,57 @@ def _tick_times(segment: Segment) -> list[tuple[int, int]]:
     return [(time_ns, decimals) for time_ns in times] or [(segment.start_ns, min(9, decimals + 1))]
 
 
-def _x(scale: TimeScale, time_ns: int) -> float:
-    return _edge(scale.position(time_ns))
-
-
-def _edge(share: float) -> float:
-    return PLOT_LEFT + share * (PLOT_RIGHT - PLOT_LEFT)
-
-
 def _percent(share: float) -> float:
     return round(100 * share, 3)
+
+
+def fold(moments: Iterable[int]) -> TimeScale:
+    """
+    A scale from the first to the last moment, the longest quiet spans between them folded.
+
+    A span is folded while it takes more than FOLD_SHARE_MIN of what is still drawn to scale and
+    is FOLD_MEDIAN_RATIO times as long as spans are here.
+    """
+    points = sorted(set(moments)) or [0]
+    spans = list(pairwise(points)) or [(points[0], points[0] + 1)]
+    folded = _longest(spans)
+    drawn_ns = sum(end - start for start, end in spans if (start, end) not in folded)
+    share = PLOT_RIGHT - PLOT_LEFT - FOLD_WIDTH * len(folded)
+    segments: list[Segment] = []
+    left = PLOT_LEFT
+    for start, end in _merge(spans, folded):
+        is_folded = (start, end) in folded
+        width = FOLD_WIDTH if is_folded else share * (end - start) / max(1, drawn_ns)
+        segments.append(Segment(start, end, left, left + width, is_folded))
+        left += width
+    return tuple(segments)
+
+
+def position(scale: TimeScale, time_ns: int) -> float:
+    """Where a moment is drawn, as a share of the width; moments outside stand at the edge."""
+    segment = scale[max(0, bisect_right(scale, time_ns, key=lambda each: each.start_ns) - 1)]
+    length_ns = max(1, segment.end_ns - segment.start_ns)
+    share = min(1.0, max(0.0, (time_ns - segment.start_ns) / length_ns))
+    return segment.left + share * (segment.right - segment.left)
+
+
+def _longest(spans: list[tuple[int, int]]) -> set[tuple[int, int]]:
+    lengths = sorted(end - start for start, end in spans)
+    remaining_ns = sum(lengths)
+    usual_ns = lengths[(len(lengths) - 1) // 2]
+    folded: set[tuple[int, int]] = set()
+    for start, end in sorted(spans, key=lambda span: span[0] - span[1]):
+        length_ns = end - start
+        is_long = length_ns > max(FOLD_SHARE_MIN * remaining_ns, FOLD_MEDIAN_RATIO * usual_ns)
+        if len(folded) == FOLDS_MAX or not is_long:
+            break
+        folded.add((start, end))
+        remaining_ns -= length_ns
+    return folded
+
+
+def _merge(spans: list[tuple[int, int]], folded: set[tuple[int, int]]) -> Iterable[tuple[int, int]]:
+    """The spans in order, neighbours that are not folded joined."""
+    for is_folded, group in groupby(spans, key=folded.__contains__):
+        some = list(group)
+        yield from some if is_folded else [(some[0][0], some[-1][1])]

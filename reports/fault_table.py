@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dissever.harness.episodes import (
-    Episode,
     Episodes,
-    Mark,
     evidence,
     is_shown,
     report_of,
@@ -52,7 +50,6 @@ class FaultRow:
     f: str
     targets: tuple[str, ...]
     injection: Proof
-    is_mark: bool = False
     duration_ns: int | None = None
     healing: Proof | None = None
     first_ok_ns: int | None = None
@@ -61,40 +58,36 @@ class FaultRow:
     @property
     def is_flagged(self) -> bool:
         """Whether a reader should look: proof is lacking, or nothing healed the fault."""
-        if self.is_mark:
+        if self.duration_ns is None:
             return self.injection.holds is False
         return not (self.injection.holds and self.healing and self.healing.holds)
 
 
 def fault_rows(found: Episodes, successes: Successes) -> tuple[FaultRow, ...]:
     """The rows of the evidence table, by time."""
-    rows = [_of_episode(episode, successes) for episode in found.episodes]
-    rows += [_of_mark(mark) for mark in found.marks]
+    rows = [
+        FaultRow(
+            fault=episode.fault,
+            f=episode.injection.f,
+            targets=episode.targets,
+            injection=_proof(episode.injection),
+            duration_ns=episode.end_ns - episode.start_ns,
+            healing=_proof(episode.healing) if episode.healing else None,
+            first_ok_ns=successes.first_after_ns(episode.start_ns),
+            recovered_ns=successes.first_after_ns(episode.end_ns) if episode.healing else None,
+        )
+        for episode in found.episodes
+    ]
+    rows += [
+        FaultRow(
+            fault=mark.fault,
+            f=mark.operation.f,
+            targets=targets(mark.operation),
+            injection=_proof(mark.operation),
+        )
+        for mark in found.marks
+    ]
     return tuple(sorted(rows, key=lambda row: row.injection.time_ns))
-
-
-def _of_episode(episode: Episode, successes: Successes) -> FaultRow:
-    healing = episode.healing
-    return FaultRow(
-        fault=episode.fault,
-        f=episode.injection.f,
-        targets=episode.targets,
-        injection=_proof(episode.injection),
-        duration_ns=episode.end_ns - episode.start_ns,
-        healing=_proof(healing) if healing else None,
-        first_ok_ns=successes.first_after_ns(episode.start_ns),
-        recovered_ns=successes.first_after_ns(episode.end_ns) if healing else None,
-    )
-
-
-def _of_mark(mark: Mark) -> FaultRow:
-    return FaultRow(
-        fault=mark.fault,
-        f=mark.operation.f,
-        targets=targets(mark.operation),
-        injection=_proof(mark.operation),
-        is_mark=True,
-    )
 
 
 def _proof(operation: Operation) -> Proof:

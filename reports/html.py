@@ -22,18 +22,16 @@ from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import History
 from dissever.harness.latency import Successes
 from dissever.harness.results import Results
-from dissever.reports.anomaly_view import anomaly_views, guilty_indices, named_indices
+from dissever.reports.anomaly_view import anomaly_views, found_by, named_indices
 from dissever.reports.fault_table import fault_rows
 from dissever.reports.figures import Figures, figures
 from dissever.reports.labels import count_text, duration_text, short_label, shorten, time_text
-from dissever.reports.lanes import assign_lanes
 from dissever.reports.payload import (
     NODE_MARKS,
-    Embedded,
+    assign_lanes,
     columns,
     embed,
-    fault_records,
-    node_records,
+    run_data,
     weigh,
 )
 from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS, MEANS
@@ -41,27 +39,12 @@ from dissever.reports.subject import Subject
 from dissever.reports.tidy import tidy, words
 
 SIZE_BYTES_MAX = 5_000_000
-HEADLINES_MAX = 5
 ANOMALIES_MAX = 20
-NODE_CHANGES_MAX = 500
-STEP_LINKS_MAX = 12
 SHRINK_ATTEMPTS_MAX = 8
 
 PAGE = Path(__file__).parent / "page"
-SCRIPTS = (
-    "format.js",
-    "data.js",
-    "view.js",
-    "draw.js",
-    "timeline.js",
-    "charts.js",
-    "overview.js",
-    "filters.js",
-    "details.js",
-    "input.js",
-    "orders.js",
-    "main.js",
-)
+# Constants stand before the script that starts.
+SCRIPTS = sorted(PAGE.glob("*.js"), key=lambda script: (script.stem == "main", script))
 
 
 def render_html(
@@ -90,18 +73,21 @@ def render_html(
     found = episodes_of(history, subject.actions)
     context = _context(subject, history, results, found, counted)
     lanes = assign_lanes(operations, workers=subject.concurrency, end_ns=end_ns)
-    shared = _shared_data(subject, history, results, found) | {"lanes": lanes.count}
+    guilty = (i for _, anomaly in found_by(results) for i in anomaly.indices)
+    shared = run_data(history, found, nodes=subject.nodes, guilty=guilty) | {"lanes": lanes.count}
     named = named_indices(results)
     count = len(operations)
     for _ in range(SHRINK_ATTEMPTS_MAX):
         weights = weigh(operations, named, count)
         drawn = sum(1 for weight in weights if weight)
-        data = embed(shared | {"operations": columns(operations, lanes, weights, end_ns=end_ns)})
-        page = _render(context | {"data": data, "drawn": drawn, "lane_rule": lanes.rule})
+        shown = columns(operations, lanes, weights, end_ns=end_ns)
+        encoding, data = embed(shared | {"operations": shown})
+        more = {"encoding": encoding, "data": Markup(data), "drawn": drawn, "lane_rule": lanes.rule}
+        page = _render(context | more)
         excess = len(page.encode()) - size_bytes_max
         if excess <= 0 or drawn == 0:
             break
-        room = max(0.0, 1 - 1.1 * excess / len(data.text))
+        room = max(0.0, 1 - 1.1 * excess / len(data))
         count = int(min(drawn, count) * room)
     return page
 
@@ -122,12 +108,8 @@ def _context(
         "glyphs": GLYPHS,
         "figures": counted or figures(history.operations, end_ns=history.duration_ns),
         "duration_ns": history.duration_ns,
-        "anomalies": [
-            (result.checker, anomaly) for result in results.results for anomaly in result.anomalies
-        ],
-        "headlines": HEADLINES_MAX,
+        "anomalies": found_by(results),
         "views": anomaly_views(results, history, found, count_max=ANOMALIES_MAX),
-        "step_links_max": STEP_LINKS_MAX,
         "fault_rows": fault_rows(found, Successes(history.operations)),
         "fault_kinds": found.names,
         "faults": found.injected,
@@ -135,35 +117,14 @@ def _context(
         "proven": sum(1 for episode in found.episodes if episode.has_held),
         "node_marks": NODE_MARKS,
         "node_changes": found.changes,
-        "node_changes_max": NODE_CHANGES_MAX,
-    }
-
-
-def _shared_data(
-    subject: Subject, history: History, results: Results, found: Episodes
-) -> dict[str, Any]:
-    """What the script draws in addition to the operations."""
-    seen = [event.node for event in history if event.node]
-    seen += [change.node for change in found.changes]
-    return {
-        # An empty run still has an axis.
-        "end": history.duration_ns // 1000 or 1_000_000,
-        "nodes": list(dict.fromkeys([*subject.nodes, *seen])),
-        "kinds": found.names,
-        "node_events": node_records(found.changes),
-        "guilty": sorted(guilty_indices(results)),
-        **fault_records(found),
     }
 
 
 def _render(context: Mapping[str, Any]) -> str:
     script = _script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    data: Embedded = context["data"]
     values = {
         **context,
-        "data": Markup(data.text),
-        "encoding": data.encoding,
         "script": Markup(script),
         "script_digest": digest,
         "style": Markup((PAGE / "report.css").read_text(encoding="utf-8")),
@@ -175,7 +136,7 @@ def _render(context: Mapping[str, Any]) -> str:
 
 @cache
 def _script() -> str:
-    parts = "\n".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    parts = "\n".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
     return f'(() => {{\n"use strict";\n{parts}\n}})();\n'
 
 

@@ -35,27 +35,27 @@ def render_junit(subject: Subject, history: History, results: Results, report_pa
         MalformedHistory: When no run can have recorded the history.
     """
     cases = _cases(results)
-    failures = sum(1 for case in cases if case.verdict is Verdict.INVALID)
-    errors = sum(1 for case in cases if case.verdict is Verdict.UNKNOWN)
-    seconds = f"{history.duration_ns / NS_PER_S:.3f}"
-    totals = {"tests": str(len(cases)), "failures": str(failures), "errors": str(errors)}
-    root = ET.Element("testsuites", {"name": "dissever", **totals, "time": seconds})
-    suite = ET.SubElement(
-        root,
-        "testsuite",
-        {
-            "name": _clean(f"{subject.system}.{subject.workload}"),
-            **totals,
-            "skipped": "0",
-            "time": seconds,
-            "timestamp": _clean(subject.started),
-        },
+    verdicts = [case.verdict for case in cases]
+    failures, errors = verdicts.count(Verdict.INVALID), verdicts.count(Verdict.UNKNOWN)
+    totals = {"tests": len(cases), "failures": failures, "errors": errors}
+    time = f"{history.duration_ns / NS_PER_S:.3f}"
+    root = _element("testsuites", name="dissever", **totals, time=time)
+    name = f"{subject.system}.{subject.workload}"
+    suite = _element(
+        "testsuite", name=name, **totals, skipped=0, time=time, timestamp=subject.started
     )
-    _add_properties(suite, subject, history, results, report_path)
-    for case in cases:
-        _add_case(suite, subject, case, report_path)
+    root.append(suite)
+    ET.SubElement(suite, "properties").extend(
+        _element("property", name=name, value=value)
+        for name, value in _properties(subject, history, results, report_path).items()
+    )
+    suite.extend(_case(subject, case, report_path) for case in cases)
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, "unicode") + "\n"
+
+
+def _element(tag: str, **attributes: object) -> ET.Element:
+    return ET.Element(tag, {key: _clean(str(value)) for key, value in attributes.items()})
 
 
 def _cases(results: Results) -> tuple[Result, ...]:
@@ -66,11 +66,11 @@ def _cases(results: Results) -> tuple[Result, ...]:
     return (*results.results, run)
 
 
-def _add_properties(
-    suite: ET.Element, subject: Subject, history: History, results: Results, report_path: str
-) -> None:
+def _properties(
+    subject: Subject, history: History, results: Results, report_path: str
+) -> dict[str, object]:
     found = figures(history.operations, end_ns=history.duration_ns)
-    properties = {
+    return {
         "verdict": results.verdict.word,
         "seed": "" if subject.seed is None else subject.seed,
         "workload": subject.workload,
@@ -82,25 +82,17 @@ def _add_properties(
         "report": report_path,
         "command": subject.command,
     }
-    parent = ET.SubElement(suite, "properties")
-    for name, value in properties.items():
-        ET.SubElement(parent, "property", {"name": name, "value": _clean(str(value))})
 
 
-def _add_case(suite: ET.Element, subject: Subject, case: Result, report_path: str) -> None:
+def _case(subject: Subject, case: Result, report_path: str) -> ET.Element:
     place = f"dissever.{subject.system}.{subject.workload}"
-    element = ET.SubElement(
-        suite, "testcase", {"classname": _clean(place), "name": _clean(case.checker), "time": "0"}
-    )
+    element = _element("testcase", classname=place, name=case.checker, time=0)
     if case.verdict is Verdict.VALID:
-        return
+        return element
     kind = "failure" if case.verdict is Verdict.INVALID else "error"
     name = case.anomalies[0].name if case.anomalies else case.verdict.word
-    problem = ET.SubElement(
-        element,
-        kind,
-        {"message": _clean(shorten(case.why, MESSAGE_CHARACTERS_MAX)), "type": _clean(name)},
-    )
+    problem = _element(kind, message=shorten(case.why, MESSAGE_CHARACTERS_MAX), type=name)
+    element.append(problem)
     shown = [_explain(anomaly) for anomaly in case.anomalies[:ANOMALIES_MAX]]
     omitted = len(case.anomalies) - len(shown)
     paragraphs = [case.why, *shown, *([f"and {omitted} more"] if omitted else [])]
@@ -108,6 +100,7 @@ def _add_case(suite: ET.Element, subject: Subject, case: Result, report_path: st
         paragraphs.append(DOES_NOT_MEAN[Verdict.UNKNOWN])
     paragraphs.append(f"report: {report_path}\nrepeat: {subject.command}")
     problem.text = _clean("\n\n".join(paragraphs))
+    return element
 
 
 def _explain(anomaly: Anomaly) -> str:

@@ -74,9 +74,8 @@ def error_text(error: Any) -> str:
     """An error on one line: `timeout: no answer for 5 s`."""
     if error is None:
         return ""
-    if isinstance(error, (list, tuple)):
-        return shorten(": ".join(_compact(part) for part in error), VALUE_CHARACTERS_MAX)
-    return shorten(_compact(error), VALUE_CHARACTERS_MAX)
+    parts = error if isinstance(error, (list, tuple)) else [error]
+    return shorten(": ".join(_compact(part) for part in parts), VALUE_CHARACTERS_MAX)
 
 
 def duration_text(duration_ns: float) -> str:
@@ -86,13 +85,20 @@ def duration_text(duration_ns: float) -> str:
         return f"{minutes} min {seconds} s"
     for unit, size in (("s", NS_PER_S), ("ms", NS_PER_MS), ("µs", NS_PER_US)):
         if duration_ns >= size:
-            return f"{_three_digits(duration_ns / size)} {unit}"
+            number = duration_ns / size
+            decimals = 0 if number >= 100 else 1 if number >= 10 else 2
+            return f"{number:.{decimals}f} {unit}"
     return f"{round(duration_ns)} ns" if duration_ns else "0 s"
 
 
 def time_text(time_ns: int) -> str:
     """A point in time of the run, to the millisecond."""
     return f"{time_ns / NS_PER_S:,.3f} s"
+
+
+def end_of(operation: Operation, *, end_ns: int) -> int:
+    """When an operation ended; those without a completion last to the end of the run."""
+    return operation.completion.time if operation.completion else end_ns
 
 
 def count_text(number: int, noun: str) -> str:
@@ -141,8 +147,3 @@ def _compact(value: Any) -> str:
         return value
     # Sets and other strangers cannot come from a history file, but must not break a report.
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str)
-
-
-def _three_digits(number: float) -> str:
-    decimals = 0 if number >= 100 else 1 if number >= 10 else 2
-    return f"{number:.{decimals}f}"

@@ -11,14 +11,13 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dissever.harness.episodes import Effect, Episodes, NodeChange, targets
-from dissever.harness.history import Operation, Type
-from dissever.reports.labels import answered, asked, error_text, value_text
-from dissever.reports.lanes import Lanes, end_of
+from dissever.harness.episodes import Effect, Episodes, targets
+from dissever.harness.history import History, Operation, Process, Type
+from dissever.reports.labels import answered, asked, end_of, error_text, value_text
 
 PLAIN_BYTES_MAX = 400_000
 OUTCOMES = (Type.OK, Type.FAIL, Type.INFO)
@@ -33,25 +32,50 @@ NODE_MARKS = {
 """The shape that stands for what happened to the process of a node."""
 
 
+WORKER_RULE = (
+    "A lane is a worker: process p stands in lane p mod {workers}. After an info a worker goes on "
+    "as process p + {workers}."
+)
+REUSE_RULE = "A process takes the first lane whose earlier process has ended."
+
+
 @dataclass(frozen=True, slots=True)
-class Embedded:
-    """Text for a script element; `encoding` is json or gzip."""
+class Lanes:
+    """A lane per operation, in the order of the operations; `rule` is for the reader."""
 
-    encoding: str
-    text: str
+    of: tuple[int, ...]
+    count: int
+    rule: str
 
 
-def embed(data: Any) -> Embedded:
-    """Make data safe inside a script element: no `</` can end it early."""
+def assign_lanes(operations: Sequence[Operation], *, workers: int, end_ns: int) -> Lanes:
+    """
+    Give every operation a lane in which no two operations overlap.
+
+    Args:
+        operations: Of clients, by invocation.
+        workers: How many there were, 0 when nobody counted.
+        end_ns: Where operations end that have no completion.
+    """
+    by_worker = [_number(operation.process) % max(1, workers) for operation in operations]
+    if _is_free_of_overlap(operations, by_worker, end_ns):
+        return Lanes(tuple(by_worker), max(1, workers), WORKER_RULE.format(workers=workers))
+    of_process = _reuse(operations, end_ns)
+    lanes = tuple(of_process[operation.process] for operation in operations)
+    return Lanes(lanes, max(lanes, default=0) + 1, REUSE_RULE)
+
+
+def embed(data: Any) -> tuple[str, str]:
+    """How it is encoded, json or gzip, and text in which no `</` can end a script element early."""
     raw = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     if len(raw) <= PLAIN_BYTES_MAX:
-        return Embedded("json", escape(raw))
+        return "json", _escape(raw)
     # A fixed time keeps the page a pure function of the run.
     packed = gzip.compress(raw.encode(errors="replace"), compresslevel=6, mtime=0)
-    return Embedded("gzip", base64.b64encode(packed).decode("ascii"))
+    return "gzip", base64.b64encode(packed).decode("ascii")
 
 
-def escape(raw: str) -> str:
+def _escape(raw: str) -> str:
     """JSON that no parser of HTML or of old JavaScript can take for anything else."""
     return raw.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
@@ -101,9 +125,27 @@ def columns(
     return {"columns": result, "tables": {name: list(texts) for name, texts in tables.items()}}
 
 
-def fault_records(found: Episodes) -> dict[str, Any]:
-    """The episodes, and the marks, as objects."""
+def run_data(
+    history: History, found: Episodes, *, nodes: Sequence[str], guilty: Iterable[int]
+) -> dict[str, Any]:
+    """What is drawn in addition to the operations."""
+    seen = [event.node for event in history if event.node]
+    seen += [change.node for change in found.changes]
     return {
+        # An empty run still has an axis.
+        "end": history.duration_ns // 1000 or 1_000_000,
+        "nodes": list(dict.fromkeys([*nodes, *seen])),
+        "kinds": found.names,
+        "node_events": [
+            {
+                "time": change.time_ns // 1000,
+                "node": change.node,
+                "what": change.effect.value,
+                "mark": NODE_MARKS[change.effect],
+            }
+            for change in found.changes
+        ],
+        "guilty": sorted(set(guilty)),
         "bands": [
             {
                 "fault": episode.fault,
@@ -127,19 +169,6 @@ def fault_records(found: Episodes) -> dict[str, Any]:
             for mark in found.marks
         ],
     }
-
-
-def node_records(changes: Sequence[NodeChange]) -> list[dict[str, Any]]:
-    """What happened to the nodes' processes as objects."""
-    return [
-        {
-            "time": change.time_ns // 1000,
-            "node": change.node,
-            "what": change.effect.value,
-            "mark": NODE_MARKS[change.effect],
-        }
-        for change in changes
-    ]
 
 
 def weigh(operations: Sequence[Operation], named: frozenset[int], count_max: int) -> list[int]:
@@ -187,3 +216,33 @@ def _events(*operations: Operation | None) -> list[dict[str, Any]]:
         for event in (operation.invocation, operation.completion)
         if event is not None
     ]
+
+
+def _number(process: Process) -> int:
+    return process if isinstance(process, int) else 0
+
+
+def _is_free_of_overlap(operations: Sequence[Operation], lanes: Sequence[int], end_ns: int) -> bool:
+    busy_until: dict[int, int] = {}
+    for operation, lane in zip(operations, lanes, strict=True):
+        if operation.invocation.time < busy_until.get(lane, 0):
+            return False
+        busy_until[lane] = end_of(operation, end_ns=end_ns)
+    return True
+
+
+def _reuse(operations: Sequence[Operation], end_ns: int) -> dict[Process, int]:
+    last_end: dict[Process, int] = {}
+    for operation in operations:
+        last_end[operation.process] = end_of(operation, end_ns=end_ns)
+    lanes: dict[Process, int] = {}
+    busy_until: list[int] = []
+    for operation in operations:
+        process, start = operation.process, operation.invocation.time
+        if process in lanes:
+            continue
+        free = (lane for lane, until in enumerate(busy_until) if until <= start)
+        lane = next(free, len(busy_until))
+        busy_until[lane : lane + 1] = [last_end[process]]
+        lanes[process] = lane
+    return lanes

@@ -12,10 +12,14 @@ from rich.text import Text
 from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import History, Operation
 from dissever.harness.results import Order, Results, Verdict
-from dissever.reports.anomaly_view import AnomalyView, anomaly_views, operations_by_index
+from dissever.reports.anomaly_view import (
+    AnomalyView,
+    anomaly_views,
+    main_order,
+    operations_by_index,
+)
 from dissever.reports.figures import Figures, figures
 from dissever.reports.labels import count_text, duration_text, short_label, time_text
-from dissever.reports.orders import main_order
 from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS
 from dissever.reports.subject import Subject
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 from dissever.reports.labels import NS_PER_MS, NS_PER_S, duration_text, shorten
 
@@ -28,18 +28,9 @@ NS_PER_UNIT = {"ns": 1, "ms": NS_PER_MS, "s": NS_PER_S}
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """One line of words."""
-
-    kind: ClassVar[str] = "text"
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Pairs:
     """Names and what they stand for; `more` counts the rows that were left out."""
 
-    kind: ClassVar[str] = "pairs"
     rows: tuple[tuple[str, Tidy], ...]
     more: int = 0
 
@@ -48,13 +39,13 @@ class Pairs:
 class Table:
     """Rows of equal shape; `more` counts the rows that were left out."""
 
-    kind: ClassVar[str] = "table"
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     more: int = 0
 
 
-Tidy: TypeAlias = Text | Pairs | Table
+Tidy: TypeAlias = str | Pairs | Table
+"""A text is one line of words."""
 
 
 def tidy(value: Any, *, name: str = "", depth: int = 0) -> Tidy:
@@ -63,7 +54,7 @@ def tidy(value: Any, *, name: str = "", depth: int = 0) -> Tidy:
         return _mapping(value, depth)
     if isinstance(value, (list, tuple)):
         return _sequence(value, name, depth)
-    return Text(_scalar(value, name))
+    return _scalar(value, name)
 
 
 def words(name: str) -> str:
@@ -76,46 +67,42 @@ def words(name: str) -> str:
 
 def _mapping(value: Mapping[Any, Any], depth: int) -> Tidy:
     if not value:
-        return Text("none")
+        return "none"
     if depth >= DEPTH_MAX:
-        return Text(_json(value))
+        return _json(value)
     if all(_arrow(key) for key in value) and all(_is_scalar(part) for part in value.values()):
         return _matrix(value)
     rows = list(value.items())
+    shown, more = rows[:ROWS_MAX], max(0, len(rows) - ROWS_MAX)
     columns = _shared_columns([inner for _, inner in rows])
     if depth and columns and (len(rows) == 1 or len(columns) > INNER_COLUMNS_MAX):
-        lines = tuple((str(key), Text(_inline(inner))) for key, inner in rows[:ROWS_MAX])
-        return Pairs(lines, max(0, len(rows) - ROWS_MAX))
+        return Pairs(tuple((str(key), _inline(inner)) for key, inner in shown), more)
     if columns and len(rows) > 1:
         head = ("", *(words(column) for column in columns))
-        body = tuple((str(key), *_cells(inner, columns)) for key, inner in rows[:ROWS_MAX])
-        return Table(head, body, max(0, len(rows) - ROWS_MAX))
-    pairs = tuple(
-        (words(str(key)), tidy(inner, name=str(key), depth=depth + 1))
-        for key, inner in rows[:ROWS_MAX]
-    )
-    return Pairs(pairs, max(0, len(rows) - ROWS_MAX))
+        return Table(head, tuple((str(key), *_cells(inner, columns)) for key, inner in shown), more)
+    pairs = [(words(str(key)), tidy(inner, name=str(key), depth=depth + 1)) for key, inner in shown]
+    return Pairs(tuple(pairs), more)
 
 
 def _sequence(value: Sequence[Any], name: str, depth: int) -> Tidy:
     if not value:
-        return Text("none")
+        return "none"
     if all(_is_edge(part) or _arrow(part) for part in value):
-        return Text(_edges([_arrow(part) or part for part in value]))
+        return _edges([_arrow(part) or part for part in value])
     if all(_is_scalar(part) for part in value):
-        return Text(_enumerate([_scalar(part, name) for part in value]))
+        return _enumerate([_scalar(part, name) for part in value])
+    shown, more = value[:ROWS_MAX], max(0, len(value) - ROWS_MAX)
     columns = _shared_columns(value)
     if columns:
-        rows = tuple(_cells(part, columns) for part in value[:ROWS_MAX])
         head = tuple(words(column) for column in columns)
-        return Table(head, rows, max(0, len(value) - ROWS_MAX))
+        return Table(head, tuple(_cells(part, columns) for part in shown), more)
     if depth >= DEPTH_MAX:
-        return Text(_json(value))
-    pairs = tuple(
+        return _json(value)
+    pairs = [
         (str(number), tidy(part, name=name, depth=depth + 1))
-        for number, part in enumerate(value[:ROWS_MAX], 1)
-    )
-    return Pairs(pairs, max(0, len(value) - ROWS_MAX))
+        for number, part in enumerate(shown, 1)
+    ]
+    return Pairs(tuple(pairs), more)
 
 
 def _shared_columns(values: Sequence[Any]) -> tuple[str, ...]:

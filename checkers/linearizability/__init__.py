@@ -8,28 +8,7 @@ what is invalid; `explanation` tells it to people.
 """
 
 from dissever.checkers.linearizability.checker import Linearizable
-from dissever.checkers.linearizability.model import REFUSED, UNKNOWN, Misfit, Model
-from dissever.checkers.linearizability.models import (
-    CAS_REGISTER,
-    MODELS,
-    MUTEX,
-    REGISTER,
-    SET,
-    TEXT,
-    model_named,
-)
+from dissever.checkers.linearizability.model import Model
+from dissever.checkers.linearizability.models import MODELS, model_named
 
-__all__ = [
-    "CAS_REGISTER",
-    "MODELS",
-    "MUTEX",
-    "REFUSED",
-    "REGISTER",
-    "SET",
-    "TEXT",
-    "UNKNOWN",
-    "Linearizable",
-    "Misfit",
-    "Model",
-    "model_named",
-]
+__all__ = ["MODELS", "Linearizable", "Model", "model_named"]

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dissever.checkers.linearizability import key_outcomes
 from dissever.checkers.linearizability.judgement import Judgement, result
+from dissever.checkers.linearizability.key_outcomes import OutcomeJudge
 from dissever.checkers.linearizability.keys import Keys
 from dissever.checkers.linearizability.model import Model
 from dissever.checkers.linearizability.objects import ObjectJudge
@@ -38,17 +38,16 @@ class Linearizable:
         """Judge each key; no key gets more than the budget, nor do all together."""
         try:
             keys = Keys(history)
-        except MalformedHistory as error:
-            return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=f"malformed: {error}")
-        except OverflowError as error:
-            why = f"malformed: a process, an index or a time is too large: {error}"
+        except (MalformedHistory, OverflowError) as error:
+            large = "a process, an index or a time is too large: "
+            why = f"malformed: {large if isinstance(error, OverflowError) else ''}{error}"
             return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=why)
         judge_keys = self.model.family.judge_keys
         if judge_keys is None or self.engine is not Engine.SCHEDULE:
             return result(self.name, self._judge_each(keys, budget))
         outcomes = judge_keys(keys.columns, self.model, budget, self.threads)
-        judged = key_outcomes.judgements(self.model, keys, outcomes.__getitem__, budget)
-        return result(self.name, judged)
+        judge = OutcomeJudge(self.model, keys, budget)
+        return result(self.name, [judge.judge(key, outcomes[key]) for key in keys.lengths])
 
     def _judge_each(self, keys: Keys, budget: Budget) -> list[Judgement]:
         """An equal share for each key, then what is left for those that ran out of it."""
@@ -78,22 +77,17 @@ class Linearizable:
                 self.engine is Engine.SCHEDULE
                 and family.monitor is not None
                 and family.has_order is not None
-                and family.has_order(keys.columns, keys.rows(key), self.model)
+                and family.has_order(keys.columns, keys.rows[key], self.model)
             ):
-                return Judgement(
-                    name,
-                    Verdict.UNKNOWN,
-                    "",
-                    keys.lengths[key],
-                    engine=family.monitor.name,
-                    because=family.monitor.because,
-                ).certified(None)
+                engine, because = family.monitor.name, family.monitor.because
+                judgement = Judgement(name, keys.lengths[key], engine=engine, because=because)
+                return judgement.certified(None)
             operations = keys.operations(key, in_detail=True)
-            return ObjectJudge(self.model, self.engine).judge(name, operations, budget)
+            return ObjectJudge(self.model, name, operations, budget, self.engine).judge()
         except KeyboardInterrupt:
             return _stopped(key, keys, "while it was judged")
 
 
 def _stopped(key: int, keys: Keys, when: str) -> Judgement:
     why = f"interrupted: stopped {when}"
-    return Judgement(keys.name(key), Verdict.UNKNOWN, why, 0, is_interrupted=True)
+    return Judgement(keys.name(key), 0, why=why, is_interrupted=True)

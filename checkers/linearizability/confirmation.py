@@ -24,11 +24,6 @@ CONFIGURATIONS_MAX: Final = 20_000
 BYTES_MAX: Final = 1 << 28
 FRONTIER_MAX: Final = 10_000
 
-SINGLE_ENGINE: Final = "single-engine: no second engine was asked"
-WGL: Final = "a second engine (wgl)"
-SEARCH: Final = "a second engine (the search)"
-VALIDATOR: Final = "the validator, which tried every order again"
-
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
@@ -39,7 +34,7 @@ class Confirmation:
     """
 
     engines: tuple[str, ...] = ()
-    why_not: str = SINGLE_ENGINE
+    why_not: str = "single-engine: no second engine was asked"
     doubt: str = ""
 
     @property
@@ -74,7 +69,7 @@ def confirmed_refusal(
     is_exact = again.status is Status.INVALID and table.model is model
     is_exact = is_exact and len(again.frontier) < FRONTIER_MAX
     states = [table.states[state] for state, _ in again.frontier] if is_exact else None
-    engines = (WGL,) if again.status is Status.INVALID else ()
+    engines = ("a second engine (wgl)",) if again.status is Status.INVALID else ()
     try:
         wrong = refutation.refusal_flaw(model, small, failing, states)
     except refutation.Unchecked:
@@ -88,7 +83,7 @@ def confirmed_witness(model: Model, kept: Sequence[Call], named: Sequence[Call])
     again = search_again(table, named, CONFIGURATIONS_MAX, Engine.SCHEDULE, frontier_max=0)
     if again.status is Status.VALID:
         return Confirmation(doubt="engines: the search finds an order of what is said to have none")
-    engines = (SEARCH,) if again.status is Status.INVALID else ()
+    engines = ("a second engine (the search)",) if again.status is Status.INVALID else ()
     try:
         wrong = refutation.witness_flaw(model, kept, named)
     except refutation.Unchecked:
@@ -101,7 +96,7 @@ def confirmed_witness(model: Model, kept: Sequence[Call], named: Sequence[Call])
 def _validated(engines: tuple[str, ...], wrong: str | None) -> Confirmation:
     if wrong is not None:
         return Confirmation(doubt=f"certificate: the evidence does not hold: {wrong}")
-    return Confirmation((*engines, VALIDATOR))
+    return Confirmation((*engines, "the validator, which tried every order again"))
 
 
 def _why_not(again: Outcome) -> str:

@@ -7,18 +7,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from msgspec import structs
-
 from dissever.checkers.linearizability.calls import Call
-from dissever.checkers.linearizability.confirmation import SINGLE_ENGINE, Confirmation
-from dissever.checkers.linearizability.counterexample import PARTIAL_CONFIGURATIONS
-from dissever.checkers.linearizability.finding import Proof
+from dissever.checkers.linearizability.confirmation import Confirmation
+from dissever.checkers.linearizability.counterexample import Possible
+from dissever.checkers.linearizability.family import Proof
 from dissever.checkers.linearizability.judgement import Judgement
 from dissever.checkers.linearizability.model import Model
 from dissever.checkers.linearizability.narration import done, sentence
 from dissever.checkers.linearizability.partial import Partials, orders, partials
-from dissever.checkers.linearizability.possible import Possible
-from dissever.harness.history import Key, Operation
+from dissever.harness.history import Operation
 from dissever.harness.results import Anomaly, Step, Verdict
 from dissever.harness.values import show
 
@@ -27,22 +24,31 @@ STATES_SHOWN: Final = 8
 CONTEXT_MAX: Final = 120
 
 
-def explain(
-    key: Key | None,
+def convicted(
+    judgement: Judgement,
     model: Model,
-    small: Sequence[Call],
-    failing: Call | None,
-    holding: Possible,
     proof: Proof | None,
-) -> Anomaly:
+    confirmation: Confirmation,
+    small: Sequence[Call],
+    details: dict[str, Any],
+    *,
+    failing: Call | None = None,
+    holding: Possible | None = None,
+    tried: Partials | None = None,
+) -> Judgement:
     """
-    The anomaly, from a proof of a few operations where there is one, else from the search.
+    Invalid, told from a proof of a few operations where there is one, else from the search.
+
+    It is unknown where the confirmation doubts it.
 
     Args:
         small: The calls of the smallest history found, up to the failing return.
         failing: The one that no order survives; None where a proof says it all.
         holding: What the object could hold just before the failing return.
+        tried: How far orders of `small` get, where that is known already.
     """
+    if confirmation.doubt:
+        return judgement.doubted(confirmation.doubt)
     if proof is not None:
         steps = [sentence(operation) for operation in proof.operations]
         steps.append(Step(f"but {proof.reason}", proof.operations[-1].indices))
@@ -52,38 +58,21 @@ def explain(
         steps = _story(small, failing)
         name, guilty = "nonlinearizable", (failing.operation,)
         reason = "no order of the operations explains it"
-    if holding.states and failing is not None:
+    if holding and holding.states and failing is not None:
         steps.append(Step(_could(model, holding), failing.operation.indices))
     indices = _indices(guilty)
     context = _indices(call.operation for call in small)[-CONTEXT_MAX:]
-    return Anomaly(
+    noun = model.noun if judgement.key is None else f"{model.noun} {show(judgement.key)}"
+    found = tried or partials(model, small)
+    anomaly = Anomaly(
         name=name,
-        summary=f"{_object(key, model)}: {done(guilty[-1])}, but {reason}",
+        summary=f"{noun}: {done(guilty[-1])}, but {reason}",
         indices=indices,
         context=tuple(sorted({*context, *indices})),
         steps=tuple(steps),
-        key=key,
-        confirmation=SINGLE_ENGINE,
-    )
-
-
-def convicted(
-    judgement: Judgement,
-    model: Model,
-    anomaly: Anomaly,
-    confirmation: Confirmation,
-    some: Sequence[Call],
-    details: dict[str, Any],
-    tried: Partials | None = None,
-) -> Judgement:
-    """Invalid, with who confirms it and how far each order of some calls gets."""
-    if confirmation.doubt:
-        return judgement.doubted(confirmation.doubt)
-    found = tried or partials(model, some, configurations_max=PARTIAL_CONFIGURATIONS)
-    anomaly = structs.replace(
-        anomaly,
+        key=judgement.key,
         confirmation=confirmation.sentence,
-        orders=orders(model, some, found),
+        orders=orders(model, small, found),
         orders_complete=found.is_complete,
     )
     details = {
@@ -92,10 +81,6 @@ def convicted(
         "confirmation": confirmation.sentence,
     }
     return judgement.with_verdict(Verdict.INVALID, anomaly.summary, anomaly, details)
-
-
-def _object(key: Key | None, model: Model) -> str:
-    return model.noun if key is None else f"{model.noun} {show(key)}"
 
 
 def _indices(operations: Iterable[Operation]) -> tuple[int, ...]:

@@ -1,5 +1,5 @@
 """
-What engines know of one kind of object: one record for each family of models.
+What engines know of one kind of object, one record for each family of models, and what they find.
 
 A model names its record, and engines ask the record. A model without knowledge is judged all the
 same: the search decides it.
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from dissever.checkers.linearizability.calls import Call
-    from dissever.checkers.linearizability.finding import Finding, Proof
     from dissever.checkers.linearizability.model import Model
     from dissever.harness.history import Operation
     from dissever.harness.results import Budget
@@ -34,6 +33,36 @@ Answers: TypeAlias = Callable[[str, Hashable, Hashable], bool]
 
 Replayer: TypeAlias = "Callable[[Model, set[Hashable]], Answers]"
 """A new object, given the values that acknowledged operations without a value answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """
+    Valid with an order (positions in the calls); or invalid without one, and why.
+
+    `name` is that of the anomaly, `rule` the broken rule by its name in the literature, `conflict`
+    the calls that break it: the last is the one that cannot be. `part` holds calls that are invalid
+    alone, small enough to search; answers of reads may be cut to the elements that matter.
+    """
+
+    order: tuple[int, ...] | None
+    name: str = ""
+    rule: str = ""
+    reason: str = ""
+    conflict: tuple[Call, ...] = ()
+    part: tuple[Call, ...] = ()
+
+
+class Invalid(Exception):
+    """No linearization exists."""
+
+    def __init__(
+        self, name: str, rule: str, reason: str, conflict: Sequence[Call], part: Sequence[Call] = ()
+    ) -> None:
+        super().__init__(reason)
+        inside = {call.inv: call for call in (*conflict, *part)}
+        every = tuple(inside[inv] for inv in sorted(inside))
+        self.finding = Finding(None, name, rule, reason, tuple(conflict), every)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +94,15 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """The name of an anomaly, and the operations that prove it; the last one cannot be."""
+
+    name: str
+    reason: str
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Naming:
     """
     Better names for what cannot be, each with a small proof.
@@ -89,7 +127,6 @@ class Family:
     model would copy its state. `cells_max` limits the table of states (`states`).
     """
 
-    name: str
     judge_keys: JudgeKeys | None = None
     has_order: HasOrder | None = None
     monitor: Monitor | None = None
@@ -99,5 +136,5 @@ class Family:
     cells_max: int | None = None
 
 
-OTHER: Final = Family(name="other")
+OTHER: Final = Family()
 """Nothing is known: the search decides."""

@@ -4,7 +4,8 @@ What came of each object, and the one result that they make together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -13,8 +14,6 @@ from dissever.harness.results import Anomaly, Result, Verdict
 from dissever.harness.values import show
 
 ANOMALIES_MAX: Final = 20
-
-ORDER_FOUND: Final = "an order explains every answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +26,9 @@ class Judgement:
     """
 
     key: Key | None
-    verdict: Verdict
-    why: str
     operations: int
+    verdict: Verdict = Verdict.UNKNOWN
+    why: str = ""
     configurations: int = 0
     peak_bytes: int = 0
     engine: str | None = None
@@ -43,7 +42,7 @@ class Judgement:
     def certified(self, wrong: str | None) -> Judgement:
         """Valid, unless the certificate says what is wrong with the order that was found."""
         if wrong is None:
-            return self.with_verdict(Verdict.VALID, ORDER_FOUND)
+            return self.with_verdict(Verdict.VALID, "an order explains every answer")
         return self.doubted(f"certificate: the order that was found is not one: {wrong}")
 
     def doubted(self, why: str) -> Judgement:
@@ -112,23 +111,13 @@ def _details(
         "operations": sum(each.operations for each in judgements),
         "configurations": sum(each.configurations for each in judgements),
         "peak_bytes": max((each.peak_bytes for each in judgements), default=0),
-        "engines": _engines(judgements),
-        "because": _because(judgements),
+        "engines": dict(Counter(each.engine for each in judgements if each.engine is not None)),
+        "because": {
+            each.engine: each.because for each in judgements if each.engine and each.because
+        },
         "unknown_keys": {_name(each): each.why for each in some[Verdict.UNKNOWN]},
         "invalid_keys": {_name(each): each.details for each in some[Verdict.INVALID]},
     }
-
-
-def _engines(judgements: Iterable[Judgement]) -> dict[str, int]:
-    engines: dict[str, int] = {}
-    for each in judgements:
-        if each.engine is not None:
-            engines[each.engine] = engines.get(each.engine, 0) + 1
-    return engines
-
-
-def _because(judgements: Iterable[Judgement]) -> dict[str, str]:
-    return {each.engine: each.because for each in judgements if each.engine and each.because}
 
 
 def _name(judgement: Judgement) -> str:

@@ -11,20 +11,19 @@ key say so. The few operations that C found to contradict each other are all its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from dissever.checkers.linearizability import certificate
 from dissever.checkers.linearizability.calls import calls
 from dissever.checkers.linearizability.confirmation import Confirmation, confirmed_witness
-from dissever.checkers.linearizability.explanation import convicted, explain
-from dissever.checkers.linearizability.finding import Proof
+from dissever.checkers.linearizability.explanation import convicted
+from dissever.checkers.linearizability.family import Proof
 from dissever.checkers.linearizability.judgement import ANOMALIES_MAX, Judgement, why_unknown
 from dissever.checkers.linearizability.keys import Keys
 from dissever.checkers.linearizability.model import UNKNOWN, Misfit, Model
 from dissever.checkers.linearizability.objects import ObjectJudge
-from dissever.checkers.linearizability.possible import Possible
 from dissever.harness.history import Operation
 from dissever.harness.results import Budget, Verdict
 from dissever.harness.values import freeze, show
@@ -35,16 +34,8 @@ EXPLAINED_KEYS_MAX: Final = ANOMALIES_MAX
 EXPLAINED_OPERATIONS_MAX: Final = 50_000
 
 
-def judgements(
-    model: Model, keys: Keys, outcome_of: Callable[[int], KeyOutcome], budget: Budget
-) -> list[Judgement]:
-    """A judgement for each key, in their order."""
-    judge = _OutcomeJudge(model, keys, budget)
-    return [judge.judgement(key, outcome_of(key)) for key in keys.lengths]
-
-
-class _OutcomeJudge:
-    """Counts what it validated and explained already."""
+class OutcomeJudge:
+    """Judges keys in their order, and counts what it validated and explained already."""
 
     def __init__(self, model: Model, keys: Keys, budget: Budget) -> None:
         self._model = model
@@ -53,13 +44,14 @@ class _OutcomeJudge:
         self._unvalidated = VALIDATED_OPERATIONS_MAX
         self._unexplained_keys = EXPLAINED_KEYS_MAX
 
-    def judgement(self, key: int, found: KeyOutcome) -> Judgement:
+    def judge(self, key: int, found: KeyOutcome) -> Judgement:
+        """What came of one key."""
         is_decided = found.engine is not KeyEngine.NONE
         judgement = Judgement(
             self._keys.name(key),
+            self._keys.lengths[key],
             Verdict.VALID,
             "nothing was asserted",
-            self._keys.lengths[key],
             found.configurations,
             found.peak_bytes,
             found.engine.value if is_decided else None,
@@ -107,7 +99,7 @@ class _OutcomeJudge:
                     engine=judgement.engine,
                     because=judgement.because,
                 )
-        return self._named(judgement, found.engine, found.reason, witness, details)
+        return self._named(judgement, found, witness, details)
 
     def _why_not_explained(self, operations: int) -> str:
         if self._unexplained_keys == 0:
@@ -124,8 +116,7 @@ class _OutcomeJudge:
         operations = self._keys.operations(key, in_detail=True)
         part = witness if found.engine in _WITNESS_IS_ENOUGH else ()
         try:
-            judge = ObjectJudge(self._model)
-            return judge.explain(judgement.key, operations, self._budget, part)
+            return ObjectJudge(self._model, judgement.key, operations, self._budget).explain(part)
         except KeyboardInterrupt:
             self._unexplained_keys = 0
             return judgement.with_verdict(Verdict.UNKNOWN, "interrupted")
@@ -133,25 +124,25 @@ class _OutcomeJudge:
     def _named(
         self,
         judgement: Judgement,
-        engine: KeyEngine,
-        reason: str,
+        found: KeyOutcome,
         witness: Sequence[Operation],
         details: dict[str, Any],
     ) -> Judgement:
         """Invalid by the operations that C names, which others may confirm."""
         ended = tuple(sorted(witness, key=lambda each: each.indices[-1]))
-        proof = Proof("nonlinearizable", reason, ended)
-        anomaly = explain(judgement.key, self._model, (), None, Possible(), proof)
+        proof = Proof("nonlinearizable", found.reason, ended)
         few = calls(sorted(witness, key=lambda each: each.indices[0]), self._model.reads)
-        if engine in _WITNESS_IS_ENOUGH:
+        if found.engine in _WITNESS_IS_ENOUGH:
             # Each value was set once, so that nothing that was left out can explain them.
             confirmation = confirmed_witness(self._model, few, few)
         else:
             confirmation, few = Confirmation(), ()
-        if confirmation.doubt and engine is KeyEngine.CHAINS:  # It may be too long to be named.
+        if (
+            confirmation.doubt and found.engine is KeyEngine.CHAINS
+        ):  # It may be too long to be named.
             why = "single-engine: the operations that are named are not all that led there"
             confirmation = Confirmation(why_not=why)
-        return convicted(judgement, self._model, anomaly, confirmation, few, details)
+        return convicted(judgement, self._model, proof, confirmation, few, details)
 
     def _misfit(self, found: KeyOutcome) -> str:
         """What is wrong with an operation that no such object has."""

@@ -35,12 +35,9 @@ class Keys:
         name: Key | None = self.columns.keys[key]
         return name
 
-    def rows(self, key: int) -> Sequence[int]:
-        """The positions of its operations in the columns."""
-        return self._rows[key]
-
     @cached_property
-    def _rows(self) -> dict[int, Sequence[int]]:
+    def rows(self) -> dict[int, Sequence[int]]:
+        """By key the positions of its operations in the columns."""
         if len(self.lengths) == 1:
             return {key: range(length) for key, length in self.lengths.items()}
         found = {key: array("i") for key in self.lengths}
@@ -59,4 +56,4 @@ class Keys:
         Args:
             in_detail: With nodes, errors and the completions of crashed operations.
         """
-        return [self._history.operation(at, in_detail=in_detail) for at in self.rows(key)]
+        return [self._history.operation(at, in_detail=in_detail) for at in self.rows[key]]

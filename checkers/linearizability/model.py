@@ -60,7 +60,7 @@ class Model:
 
     `reads` names each f that never changes the state: a crashed one is dropped, and what it was
     asked with is not looked at. `noun` is what the object is called. `narrow` gives a model with
-    fewer states that the given transitions cannot tell from this one; None where nothing is gained.
+    fewer states that the given transitions cannot tell from a model; None where nothing is gained.
     An `is_endless` object has a state more after each operation, so no table can hold them all.
     A `family` other than OTHER promises that `step` is exactly that of the family's own model.
     """
@@ -71,7 +71,7 @@ class Model:
     reads: frozenset[str] = frozenset({"read"})
     noun: str = "object"
     holds: Callable[[State], str] = show
-    narrow: Callable[[Iterable[Transition]], Model] | None = None
+    narrow: Callable[[Model, Iterable[Transition]], Model] | None = None
     family: Family = OTHER
     description: str = ""
     is_endless: bool = False
@@ -102,3 +102,34 @@ def narrowed(model: Model, keeps: Callable[[State], bool], *, grows: str) -> Mod
 
     first = model.initial if keeps(model.initial) else _APART
     return replace(model, initial=first, step=step, holds=holds, narrow=None, family=OTHER)
+
+
+def entries(value: Hashable) -> tuple[Hashable, ...]:
+    """The entries that a read of a log answered."""
+    if not isinstance(value, tuple):
+        raise Misfit(f"a read of a log answers a list, got {show(value)}")
+    return value
+
+
+def elements(value: Hashable) -> frozenset[Hashable]:
+    """The elements that a read of a set answered."""
+    if not isinstance(value, tuple):
+        raise Misfit(f"a read of a set answers a list, got {show(value)}")
+    return frozenset(value)
+
+
+def membership(value: Hashable) -> tuple[Hashable, bool]:
+    """The element that `contains` was asked about, and whether the set held it."""
+    if isinstance(value, tuple) and len(value) == 2:
+        element, answer = value
+        if answer in ((bool, True), (bool, False)):
+            return element, answer == (bool, True)
+    raise Misfit(f"contains answers [element, true or false], got {show(value)}")
+
+
+def priority(item: Hashable) -> int:
+    """The priority of what was inserted into a priority queue."""
+    first = item[0] if isinstance(item, tuple) and len(item) == 2 else item
+    if type(first) is not int:
+        raise Misfit(f"insert wants an int or [int, value], got {show(item)}")
+    return first

@@ -24,7 +24,7 @@ from dissever.checkers.linearizability.model import Model, State
 from dissever.checkers.linearizability.steps import REFUSES, Steps, bits
 from dissever.harness.results import Order
 
-CONFIGURATIONS_MAX: Final = 20_000
+CONFIGURATIONS_MAX: Final = 5_000
 ORDERS_MAX: Final = 24
 ORDER_MAX: Final = 80
 """The last operations of an order, which results hold."""
@@ -114,7 +114,6 @@ class _Search:
         )
         self._open = self._open_at_returns()
         self._best: dict[int, Partial] = {}
-        self._lengths = [-1] * len(calls)
         self._refusals: dict[int, Partial] = {}
         self._order: list[int] = []
         self._seen: set[tuple[int, int, int]] = set()
@@ -165,9 +164,7 @@ class _Search:
         return place, done
 
     def _frame(self, state: int, place: int, done: int) -> _Frame:
-        is_over = place == len(self._returns)
-        choices = [] if is_over else self._candidates(place, done)
-        return _Frame(state, place, done, iter(choices))
+        return _Frame(state, place, done, iter(self._candidates(place, done)))
 
     def _candidates(self, place: int, done: int) -> list[int]:
         """What may take effect next: it was invoked before the first return that is due."""
@@ -178,11 +175,17 @@ class _Search:
         if not frame.is_leaf:
             return
         length, is_over = len(self._order), frame.place == len(self._returns)
-        refused = [] if is_over else self._refused(frame)
-        better = [i for i in self._order if self._lengths[i] < length]
-        farther = [
-            i for i in refused if i not in self._refusals or len(self._refusals[i].order) < length
+        refused = [
+            i
+            for i in self._candidates(frame.place, frame.done)
+            if self._steps.after(frame.state, i) == REFUSES
         ]
+
+        def is_longer(known: dict[int, Partial], i: int) -> bool:
+            return i not in known or len(known[i].order) < length
+
+        better = [i for i in self._order if is_longer(self._best, i)]
+        farther = [i for i in refused if is_longer(self._refusals, i)]
         if not better and not farther:
             return
         blocking = None if is_over else self._returns[frame.place]
@@ -190,33 +193,17 @@ class _Search:
         partial = Partial(tuple(self._order), state, blocking, tuple(refused))
         for i in better:
             self._best[i] = partial
-            self._lengths[i] = length
         for i in farther:
             self._refusals[i] = partial
 
-    def _refused(self, frame: _Frame) -> list[int]:
-        return [
-            i
-            for i in self._candidates(frame.place, frame.done)
-            if self._steps.after(frame.state, i) == REFUSES
-        ]
 
-
-def orders(
-    model: Model, calls: Sequence[Call], found: Partials, *, orders_max: int = ORDERS_MAX
-) -> tuple[Order, ...]:
-    """
-    The different orders, longest first, as results hold them.
-
-    Args:
-        calls: Those that were searched.
-        orders_max: Past it the shortest are left out.
-    """
+def orders(model: Model, calls: Sequence[Call], found: Partials) -> tuple[Order, ...]:
+    """The different orders of the calls that were searched, longest first, as results hold them."""
     different = sorted(
         {*found.by_call.values(), *found.refusals.values()},
         key=lambda each: (-len(each.order), each.order),
     )
-    return tuple(_order(model, calls, each) for each in different[:orders_max])
+    return tuple(_order(model, calls, each) for each in different[:ORDERS_MAX])
 
 
 def _order(model: Model, calls: Sequence[Call], partial: Partial) -> Order:

@@ -9,11 +9,11 @@ was left out can explain them. Evidence that is too large for it is left to a se
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
 
 from dissever.checkers.linearizability.calls import Call
-from dissever.checkers.linearizability.model import Model, State
+from dissever.checkers.linearizability.model import Model, State, entries
 from dissever.checkers.linearizability.steps import REFUSES, Steps, bits
 
 CONFIGURATIONS_MAX: Final = 20_000
@@ -28,8 +28,6 @@ def refusal_flaw(
     calls: Sequence[Call],
     failing: int,
     states: Sequence[State] | None = None,
-    *,
-    configurations_max: int = CONFIGURATIONS_MAX,
 ) -> str | None:
     """
     Why a return is not the first that no order survives, or None when it is.
@@ -39,9 +37,9 @@ def refusal_flaw(
         states: What the object is said to hold just before it, at most; None: nothing is said.
 
     Raises:
-        Unchecked: When there are more configurations than `configurations_max`.
+        Unchecked: When there are more configurations than CONFIGURATIONS_MAX.
     """
-    found, possible = _first_refused(model, calls, configurations_max)
+    found, possible = _first_refused(model, calls)
     if found != failing:
         return "every answer has an order" if found is None else f"{_name(calls[found])} is refused"
     if states is not None and not possible <= set(states):
@@ -49,13 +47,7 @@ def refusal_flaw(
     return None
 
 
-def witness_flaw(
-    model: Model,
-    calls: Sequence[Call],
-    named: Sequence[Call],
-    *,
-    configurations_max: int = CONFIGURATIONS_MAX,
-) -> str | None:
+def witness_flaw(model: Model, calls: Sequence[Call], named: Sequence[Call]) -> str | None:
     """
     Why some operations do not prove that no order of all calls exists, or None when they do.
 
@@ -81,7 +73,7 @@ def witness_flaw(
     if cut := _miscut(model, calls, named):
         return cut
     ordered = sorted(named, key=lambda call: call.inv)
-    found, _ = _first_refused(model, ordered, configurations_max)
+    found, _ = _first_refused(model, ordered)
     if found is None:
         return "the operations by themselves have an order"
     inside, end = {call.inv for call in named}, ordered[found].ret
@@ -115,18 +107,14 @@ def _miscut(model: Model, calls: Sequence[Call], named: Sequence[Call]) -> str |
         raise Unchecked(f"nothing is known of a part of a {model.name} that held something before")
     elements = {value for call in named for value in parts.needs(call)}
     for call in named:
-        if call.f == "read" and call.value_out != _only(whole[call.inv].value_out, elements):
+        if call.f == "read" and call.value_out != tuple(
+            each for each in entries(whole[call.inv].value_out) if each in elements
+        ):
             return f"the answer of {_name(call)} is cut to more or less than the others speak of"
     return None
 
 
-def _only(answer: Any, elements: set[Hashable]) -> Hashable:
-    return tuple(each for each in answer if each in elements)
-
-
-def _first_refused(
-    model: Model, calls: Sequence[Call], configurations_max: int
-) -> tuple[int | None, set[State]]:
+def _first_refused(model: Model, calls: Sequence[Call]) -> tuple[int | None, set[State]]:
     """The first call whose return no order survives, and the states just before it."""
     events = sorted(
         [(call.inv, i, False) for i, call in enumerate(calls)]
@@ -135,7 +123,7 @@ def _first_refused(
     steps, bit = Steps(model, calls), bits(calls)
     alive: set[_Configuration] = {(0, 0)}
     pending: dict[int, int] = {}
-    left = configurations_max
+    left = CONFIGURATIONS_MAX
     for _, i, is_return in events:
         if not is_return:
             pending[i] = bit[i]

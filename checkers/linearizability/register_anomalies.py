@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from dissever.checkers.linearizability.calls import Call
-from dissever.checkers.linearizability.finding import Proof
+from dissever.checkers.linearizability.family import Proof
 from dissever.checkers.linearizability.narration import deed
 from dissever.harness.history import Operation, Type
 from dissever.harness.values import freeze, show_ns

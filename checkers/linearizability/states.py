@@ -140,33 +140,28 @@ def states_of(model: Model, calls: Sequence[Call], bytes_max: int) -> States:
     Raises:
         MalformedHistory: When the model does not know an operation.
     """
-    try:
-        if model.is_endless:
-            _check(model, calls)
-            raise TooManyStates
-        return compile_table(model, calls)
-    except TooManyStates:
-        transitions = {each: i for i, each in enumerate(dict.fromkeys(c.transition for c in calls))}
-        narrow = model.narrow(transitions) if model.narrow else model
-        return LazyTable(narrow, transitions, bytes_max)
-
-
-def compile_table(model: Model, calls: Sequence[Call]) -> Table:
-    """
-    Raises:
-        TooManyStates: Past STATES_MAX or CELLS_MAX.
-        MalformedHistory: When the model does not know an operation.
-    """
     transitions = {each: i for i, each in enumerate(dict.fromkeys(c.transition for c in calls))}
     _check(model, calls)
-    narrow = model.narrow(transitions) if model.narrow else model
-    cells_max = _cells_max(model, len(calls))
-    states: dict[State, int] = {narrow.initial: 0}
-    waiting: list[State] = [narrow.initial]
+    narrow = model.narrow(model, transitions) if model.narrow else model
+    try:
+        if not model.is_endless:
+            return _table(narrow, transitions, _cells_max(model, len(calls)))
+    except TooManyStates:
+        pass
+    return LazyTable(narrow, transitions, bytes_max)
+
+
+def _table(model: Model, transitions: dict[Transition, int], cells_max: int) -> Table:
+    """
+    Raises:
+        TooManyStates: Past STATES_MAX or `cells_max`.
+    """
+    states: dict[State, int] = {model.initial: 0}
+    waiting: list[State] = [model.initial]
     rows = array("i")
     for state in waiting:
         for each in transitions:
-            after = narrow.step(state, each.f, each.value_in, each.value_out)
+            after = model.step(state, each.f, each.value_in, each.value_out)
             if after is REFUSED:
                 rows.append(-1)
                 continue
@@ -176,7 +171,7 @@ def compile_table(model: Model, calls: Sequence[Call]) -> Table:
             rows.append(states[after])
         if len(states) > STATES_MAX or len(states) * len(transitions) > cells_max:
             raise TooManyStates
-    return Table(narrow, tuple(states), transitions, rows)
+    return Table(model, tuple(states), transitions, rows)
 
 
 def _cells_max(model: Model, calls: int) -> int:

@@ -1,12 +1,10 @@
 // Latency and rate over the same range of time as the timeline.
 
-const LATENCY_PX = 210, RATE_PX = 130, BOTTOM_AXIS_PX = 20;
+const LATENCY_PX = 210, RATE_PX = 130, TOP_PX = 8, BOTTOM_AXIS_PX = 20;
 const POINTS_MAX = 6000;
 
-// Bins of a round length, some four pixels wide or wider, aligned to the clock of the run.
-function binning(box) {
-  const span = view.end - view.start;
-  const length = roundStep(Math.max(1, (span * 5) / Math.max(50, box.right - box.left)));
+// Bins of a length, aligned to the clock of the run.
+function binning(length) {
   const first = Math.floor(view.start / length);
   return { length, first, count: Math.floor(view.end / length) - first + 1 };
 }
@@ -29,25 +27,19 @@ function collectBins(run, bins) {
   return { counts, latencies };
 }
 
-function quantileOf(sorted, q) {
-  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)];
-}
-
 function drawCharts(run, latencyCanvas, rateCanvas) {
   const rateBox = surface(rateCanvas, RATE_PX);
   const latencyBox = surface(latencyCanvas, LATENCY_PX);
-  const bins = binning(rateBox);
+  // Some four pixels wide or wider.
+  const span = view.end - view.start;
+  const bins = binning(roundStep(Math.max(1, (span * 5) / Math.max(50, rateBox.right - rateBox.left))));
   // Quantiles of few operations are noise: their bins are four times as long.
-  const wide = { length: bins.length * 4, first: Math.floor(view.start / (bins.length * 4)) };
-  wide.count = Math.floor(view.end / wide.length) - wide.first + 1;
-  const rates = collectBins(run, bins).counts;
-  const latencies = collectBins(run, wide).latencies;
-  drawLatency(run, latencyBox, wide, latencies);
-  drawRate(run, rateBox, bins, rates);
+  const wide = binning(bins.length * 4);
+  drawLatency(run, latencyBox, wide, collectBins(run, wide).latencies);
+  drawRate(run, rateBox, bins, collectBins(run, bins).counts);
   const [latencyText, rateText] = document.querySelectorAll("[data-bin]");
   latencyText.textContent = formatDuration(wide.length);
   rateText.textContent = formatDuration(bins.length);
-  return { bins, rates, wide, latencies };
 }
 
 // Of all operations that pass the filters, so that the axis stays while one zooms.
@@ -65,24 +57,30 @@ function latencyRange(run) {
   return view.latencyRange;
 }
 
-function latencyScale(run, top, bottom) {
-  const [low, high] = latencyRange(run);
-  const y = (us) => bottom - ((Math.log10(Math.max(1, us)) - low) / (high - low)) * (bottom - top);
+function latencyScale(run) {
+  const [low, high] = latencyRange(run), bottom = LATENCY_PX - BOTTOM_AXIS_PX;
+  const y = (us) => bottom - ((Math.log10(Math.max(1, us)) - low) / (high - low)) * (bottom - TOP_PX);
   return { low, high, y };
 }
 
-function drawLatency(run, box, bins, latencies) {
-  const top = 8, bottom = box.height - BOTTOM_AXIS_PX;
-  const scale = latencyScale(run, top, bottom);
-  drawGrid(box, top, bottom);
-  drawBands(run, box, top, bottom);
-  for (let power = scale.low; power <= scale.high; power++) {
+// What is behind both charts: the axis of time, the bands, and a line and its words per level.
+function drawLevels(run, box, levels, y, wordsOf) {
+  const bottom = box.height - BOTTOM_AXIS_PX;
+  drawGrid(box, TOP_PX, bottom);
+  drawBands(run, box, TOP_PX, bottom);
+  for (const level of levels) {
     box.context.fillStyle = colours.grid;
-    box.context.fillRect(box.left, Math.round(scale.y(10 ** power)), box.right - box.left, 1);
-    drawGutter(box, formatDuration(10 ** power).replace(/\.0+(?= )/, ""), Math.max(8, scale.y(10 ** power)));
+    box.context.fillRect(box.left, Math.round(y(level)), box.right - box.left, 1);
+    drawGutter(box, wordsOf(level), Math.max(8, y(level)));
   }
   drawAxis(box, box.height - BOTTOM_AXIS_PX / 2);
-  clipPlot(box, 0, bottom + 1);
+}
+
+function drawLatency(run, box, bins, latencies) {
+  const scale = latencyScale(run);
+  const powers = Array.from({ length: scale.high - scale.low + 1 }, (_, i) => 10 ** (scale.low + i));
+  drawLevels(run, box, powers, scale.y, (us) => formatDuration(us).replace(/\.0+(?= )/, ""));
+  clipPlot(box, 0, LATENCY_PX - BOTTOM_AXIS_PX + 1);
   const visible = view.shown.length ? visibleByStart(run) : [];
   if (visible.length <= POINTS_MAX) drawPoints(run, box, scale, visible);
   else drawDensity(run, box, scale, visible);
@@ -180,7 +178,7 @@ function drawQuantiles(box, scale, bins, latencies) {
     sorted.forEach((list, bin) => {
       // A bin with no ok operation breaks the line: nothing is known there.
       if (!list.length) { isDown = false; return; }
-      const x = xOf(box, (bins.first + bin + 0.5) * bins.length), y = scale.y(quantileOf(list, q));
+      const x = xOf(box, (bins.first + bin + 0.5) * bins.length), y = scale.y(list[Math.ceil(q * list.length) - 1]);
       // A dash, so that a bin between two gaps can be seen.
       if (!isDown) context.moveTo(x - 4, y);
       context.lineTo(isDown ? x : x + 4, y);
@@ -198,22 +196,16 @@ function drawQuantiles(box, scale, bins, latencies) {
 }
 
 function drawRate(run, box, bins, rates) {
-  const top = 8, bottom = box.height - BOTTOM_AXIS_PX;
+  const bottom = RATE_PX - BOTTOM_AXIS_PX;
   const perSecond = 1e6 / bins.length;
   let most = 0;
   for (let bin = 0; bin < bins.count; bin++) most = Math.max(most, (rates[OK][bin] + rates[FAIL][bin] + rates[INFO][bin]) * perSecond);
   const step = Math.max(1, roundStep(Math.max(1, most) / 3));
   const limit = Math.max(step, Math.ceil(most / step) * step);
-  const y = (rate) => bottom - (rate / limit) * (bottom - top);
-  drawGrid(box, top, bottom);
-  drawBands(run, box, top, bottom);
-  for (let rate = 0; rate <= limit + step / 2; rate += step) {
-    box.context.fillStyle = colours.grid;
-    box.context.fillRect(box.left, Math.round(y(rate)), box.right - box.left, 1);
-    drawGutter(box, `${rate.toLocaleString("en")} /s`, y(rate));
-  }
-  drawAxis(box, box.height - BOTTOM_AXIS_PX / 2);
-  clipPlot(box, top, bottom);
+  const y = (rate) => bottom - (rate / limit) * (bottom - TOP_PX);
+  const levels = Array.from({ length: Math.round(limit / step) + 1 }, (_, i) => i * step);
+  drawLevels(run, box, levels, y, (rate) => `${rate.toLocaleString("en")} /s`);
+  clipPlot(box, TOP_PX, bottom);
   for (let bin = 0; bin < bins.count; bin++) drawStack(box, bins, rates, bin, perSecond, y);
   box.context.restore();
 }
@@ -237,10 +229,8 @@ function drawStack(box, bins, rates, bin, perSecond, y) {
 
 // The point nearest to the pointer, within a few pixels.
 function hitLatency(run, canvas, clientX, clientY) {
-  const rect = canvas.getBoundingClientRect();
-  const box = { left: gutter(), right: rect.width - PLOT_RIGHT_PX };
-  const scale = latencyScale(run, 8, LATENCY_PX - BOTTOM_AXIS_PX);
-  const x = clientX - rect.left, y = clientY - rect.top;
+  const box = plotOf(canvas), scale = latencyScale(run);
+  const x = clientX - box.x, y = clientY - box.y;
   const slack = ((view.end - view.start) / (box.right - box.left)) * 7;
   const time = timeAt(canvas, clientX);
   const from = lowerBound(view.shown, run.start, time - slack), to = lowerBound(view.shown, run.start, time + slack);

@@ -29,12 +29,9 @@ function buildRun(raw) {
   }
   const typed = (name, Kind) => Kind.from(columns[name]);
   return {
-    ...raw, end_us: raw.end, count, start, end, byIndex, isGuilty, tables,
-    index: columns.index, done: columns.done, process: columns.process,
-    asked: columns.asked, answered: columns.answered,
+    ...raw, ...columns, end_us: raw.end, count, start, end, byIndex, isGuilty, tables,
     lane: typed("lane", Uint16Array), type: typed("type", Uint8Array), f: typed("f", Uint16Array),
-    key: typed("key", Uint32Array), node: typed("node", Uint16Array), error: columns.error,
-    weight: columns.weight || null, laneCount: raw.lanes,
+    key: typed("key", Uint32Array), node: typed("node", Uint16Array), laneCount: raw.lanes,
   };
 }
 

@@ -52,11 +52,6 @@ function hideTooltip() {
   document.getElementById("tooltip").hidden = true;
 }
 
-function speak(run, i) {
-  const facts = operationFacts(run, i).map(([name, value]) => `${name} ${value}`).join(", ");
-  document.getElementById("spoken").textContent = `${labelOf(run, i)}; ${facts}`;
-}
-
 // The two events of an operation as they stand in the history.
 function eventsOf(run, i) {
   const shared = { process: run.process[i], f: run.tables.f[run.f[i]], key: run.tables.key[run.key[i]], node: run.tables.node[run.node[i]] };

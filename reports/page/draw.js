@@ -40,18 +40,26 @@ function surface(canvas, height) {
   context.font = '11.5px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif';
   context.textBaseline = "middle";
   context.lineWidth = 1;
-  return { context, width, height, ratio, left: gutter(), right: width - PLOT_RIGHT_PX };
+  return { context, width, height, left: gutter(), right: width - PLOT_RIGHT_PX };
 }
 
 function xOf(box, time) {
   return box.left + ((time - view.start) / (view.end - view.start)) * (box.right - box.left);
 }
 
+// Where a canvas stands on the screen, and its plot within it.
+function plotOf(canvas) {
+  const { x, y, width } = canvas.getBoundingClientRect();
+  return { x, y, left: gutter(), right: width - PLOT_RIGHT_PX };
+}
+
+function shareAt(canvas, clientX) {
+  const { x, left, right } = plotOf(canvas);
+  return (clientX - x - left) / (right - left);
+}
+
 function timeAt(canvas, clientX) {
-  const rect = canvas.getBoundingClientRect();
-  const left = gutter(), right = rect.width - PLOT_RIGHT_PX;
-  const share = (clientX - rect.left - left) / (right - left);
-  return view.start + share * (view.end - view.start);
+  return view.start + shareAt(canvas, clientX) * (view.end - view.start);
 }
 
 function ticks(box) {
@@ -100,11 +108,10 @@ function clipPlot(box, top, bottom) {
   box.context.clip();
 }
 
-function drawGutter(box, text, y, size) {
+function drawGutter(box, text, y) {
   const { context } = box;
   context.textAlign = "left";
   context.fillStyle = colours.muted;
-  if (size) context.font = context.font.replace(/^[\d.]+px/, `${size}px`);
   let short = text;
   while (short.length > 2 && context.measureText(short).width > box.left - 14) short = `${short.slice(0, -2)}…`;
   context.fillText(short, 10, y);

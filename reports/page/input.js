@@ -141,11 +141,9 @@ function focusOperation(run, i) {
     showRange(run.start[i] - span / 2, run.start[i] + span / 2);
   }
   redraw();
-  speak(run, i);
-  const canvas = document.getElementById("operations");
-  const rect = canvas.getBoundingClientRect();
-  const layout = timelineLayout(run);
-  const box = { left: gutter(), right: rect.width - PLOT_RIGHT_PX };
-  const y = rect.top + layout.top + (run.lane[i] + 1) * layout.laneHeight;
-  showTooltip(run, { operation: i }, rect.left + Math.max(box.left, xOf(box, run.start[i])), y);
+  const facts = operationFacts(run, i).map(([name, value]) => `${name} ${value}`).join(", ");
+  document.getElementById("spoken").textContent = `${labelOf(run, i)}; ${facts}`;
+  const box = plotOf(document.getElementById("operations")), layout = timelineLayout(run);
+  const y = box.y + layout.top + (run.lane[i] + 1) * layout.laneHeight;
+  showTooltip(run, { operation: i }, box.x + Math.max(box.left, xOf(box, run.start[i])), y);
 }

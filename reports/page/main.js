@@ -1,5 +1,10 @@
 // Puts the page together. Without the run's data everything but the drawings still stands.
 
+function recolour() {
+  readColours();
+  redraw();
+}
+
 function listenTheme() {
   const order = ["auto", "light", "dark"];
   const button = document.getElementById("theme");
@@ -9,10 +14,9 @@ function listenTheme() {
     root.dataset.theme = next;
     button.textContent = `◐ ${next}`;
     button.setAttribute("aria-label", `Colours: ${next === "auto" ? "as the system" : next}`);
-    readColours();
-    redraw();
+    recolour();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); redraw(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
 }
 
 // On paper nothing can be opened, and the ground is white.
@@ -29,8 +33,7 @@ function listenPrint() {
   addEventListener("afterprint", () => {
     if (theme) root.dataset.theme = theme;
     else delete root.dataset.theme;
-    readColours();
-    redraw();
+    recolour();
   });
 }
 

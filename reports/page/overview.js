@@ -46,11 +46,7 @@ function drawCompletions(run, box, width) {
 // Drag to choose a range; a click goes there with the range it has.
 function listenOverview(canvas) {
   let from = null;
-  const timeOf = (event) => {
-    const rect = canvas.getBoundingClientRect();
-    const left = gutter();
-    return ((event.clientX - rect.left - left) / (rect.width - PLOT_RIGHT_PX - left)) * view.whole;
-  };
+  const timeOf = (event) => shareAt(canvas, event.clientX) * view.whole;
   canvas.addEventListener("pointerdown", (event) => {
     from = timeOf(event);
     canvas.setPointerCapture(event.pointerId);

@@ -224,18 +224,18 @@ function hitTimeline(run, canvas, clientX, clientY) {
   const time = timeAt(canvas, clientX);
   const reach = ((view.end - view.start) / Math.max(1, canvas.clientWidth - gutter())) * 5;
   if (time < view.start || time > view.end) return null;
+  const distance = (one) => Math.abs(one.time - time);
+  const isIn = (band, slack) => time >= band.start - slack && time <= band.end + slack;
   if (y >= layout.nodesTop) {
     const node = run.nodes[Math.floor((y - layout.nodesTop) / EXTRA_LANE_PX)];
-    const event = nearestBy(run.node_events.filter((one) => one.node === node), (one) => Math.abs(one.time - time), reach);
-    if (event) return { event };
-    const band = run.bands.find((one) => one.targets.includes(node) && time >= one.start && time <= one.end);
-    return band ? { band } : null;
+    const event = nearestBy(run.node_events.filter((one) => one.node === node), distance, reach);
+    const band = run.bands.find((one) => one.targets.includes(node) && isIn(one, 0));
+    return event ? { event } : band ? { band } : null;
   }
   if (y >= layout.faultsTop) {
     const kind = run.kinds[Math.floor((y - layout.faultsTop) / EXTRA_LANE_PX)];
-    const mark = nearestBy(run.marks.filter((one) => one.fault === kind), (one) => Math.abs(one.time - time), reach);
-    if (mark) return { band: mark };
-    const band = run.bands.find((one) => one.fault === kind && time >= one.start - reach && time <= one.end + reach);
+    const mark = nearestBy(run.marks.filter((one) => one.fault === kind), distance, reach);
+    const band = mark ?? run.bands.find((one) => one.fault === kind && isIn(one, reach));
     return band ? { band } : null;
   }
   const lane = Math.floor((y - layout.top) / layout.laneHeight);

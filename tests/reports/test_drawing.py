@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dissever.harness.history import Event, History, Operation, Type
 from dissever.harness.results import Anomaly
-from dissever.reports.excerpt import OPERATIONS_MAX, excerpt
-from dissever.reports.lanes import REUSE_RULE, assign_lanes
-from dissever.reports.payload import weigh
-from dissever.reports.time_scale import fold
+from dissever.reports.excerpt import OPERATIONS_MAX, PLOT_LEFT, PLOT_RIGHT, excerpt, fold, position
+from dissever.reports.payload import REUSE_RULE, assign_lanes, weigh
 
 MS = 1_000_000
 
@@ -44,22 +42,22 @@ def test_history_without_operations_has_an_empty_lane() -> None:
 def test_even_times_are_to_scale() -> None:
     scale = fold([0, 10, 20, 30])
 
-    assert [segment.is_folded for segment in scale.segments] == [False]
-    assert scale.position(15) == 0.5
+    assert [segment.is_folded for segment in scale] == [False]
+    assert abs(position(scale, 15) - (PLOT_LEFT + PLOT_RIGHT) / 2) < 1e-9
 
 
 def test_long_quiet_span_is_folded_and_time_still_grows() -> None:
     scale = fold([0, 2 * MS, 5000 * MS, 5003 * MS])
 
-    assert [segment.is_folded for segment in scale.segments] == [False, True, False]
-    positions = [scale.position(time) for time in (0, 2 * MS, 4000 * MS, 5000 * MS, 5003 * MS)]
+    assert [segment.is_folded for segment in scale] == [False, True, False]
+    positions = [position(scale, time) for time in (0, 2 * MS, 4000 * MS, 5000 * MS, 5003 * MS)]
     assert positions == sorted(positions)
-    assert positions[-1] == 1
+    assert abs(positions[-1] - PLOT_RIGHT) < 1e-9
 
 
 def test_one_moment_has_a_place() -> None:
-    assert fold([5]).position(5) == 0
-    assert fold([]).position(0) == 0
+    assert position(fold([5]), 5) == PLOT_LEFT
+    assert position(fold([]), 0) == PLOT_LEFT
 
 
 def test_window_has_a_lane_per_process_and_rings_the_guilty() -> None:

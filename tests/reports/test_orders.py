@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from dissever.harness.history import Event, History, Operation, Type
 from dissever.harness.results import Anomaly, Order
+from dissever.reports.anomaly_view import OrderView, main_order, order_views
 from dissever.reports.excerpt import excerpt
-from dissever.reports.orders import OrderView, main_order, order_views
 
 MS = 1_000_000
 

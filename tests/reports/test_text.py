@@ -12,8 +12,8 @@ from dissever.reports import summary
 REPORT = Path("runs/a run/index.html")
 
 
-def lines_of(run: Any, report: Path | None = REPORT) -> list[str]:
-    return summary(run.subject, run.history, run.results, report).plain.splitlines()
+def lines_of(of: Any, report: Path | None = REPORT, *, run: Path | None = None) -> list[str]:
+    return summary(of.subject, of.history, of.results, report, run=run).plain.splitlines()
 
 
 def test_invalid_run_is_explained_step_by_step(invalid_run: Any) -> None:
@@ -35,7 +35,7 @@ def test_longest_order_and_who_confirms_are_told(invalid_run: Any) -> None:
 
 
 def test_last_lines_are_where_to_look_and_what_to_type(invalid_run: Any) -> None:
-    assert lines_of(invalid_run)[-3:] == [
+    assert lines_of(invalid_run, run=REPORT.parent)[-3:] == [
         f"  report  {REPORT}",
         f"  repeat  {invalid_run.subject.command}",
         "  check   dissever check 'runs/a run'",

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
+from functools import partial
 from heapq import heappop, heappush
 from typing import Final
 
-from dissever.checkers.linearizability.answers import priority
 from dissever.checkers.linearizability.calls import Call
 from dissever.checkers.linearizability.family import Answers, Family, Monitor, Parts, Replayer
 from dissever.checkers.linearizability.model import (
@@ -23,74 +23,11 @@ from dissever.checkers.linearizability.model import (
     Misfit,
     Model,
     State,
+    Step,
+    priority,
 )
-from dissever.checkers.linearizability.monitors import container_columns, containers
+from dissever.checkers.linearizability.monitors import containers
 from dissever.harness.values import show
-
-_TAKES: Final[frozenset[str]] = frozenset()
-"""To take from an empty container changes nothing, to take from another does: no pure reads."""
-
-
-def queue() -> Model:
-    """`enqueue` value, `dequeue` -> the oldest, or None when empty."""
-    return Model(
-        "queue",
-        (),
-        _queue,
-        reads=_TAKES,
-        is_endless=True,
-        noun="queue",
-        family=QUEUES,
-        description="enqueue value, dequeue -> the oldest value, null when empty",
-    )
-
-
-def unordered_queue() -> Model:
-    """`enqueue` value, `dequeue` -> any of them, or None when empty."""
-    return Model(
-        "unordered-queue",
-        frozenset({()}),
-        _unordered_queue,
-        reads=_TAKES,
-        is_endless=True,
-        noun="queue",
-        holds=_show_bags,
-        family=UNORDERED_QUEUES,
-        description="enqueue value, dequeue -> any value, null when empty",
-    )
-
-
-def stack() -> Model:
-    """`push` value, `pop` -> the newest, or None when empty. The state: the newest is last."""
-    return Model(
-        "stack",
-        (),
-        _stack,
-        reads=_TAKES,
-        is_endless=True,
-        noun="stack",
-        family=STACKS,
-        description="push value, pop -> the newest value, null when empty",
-    )
-
-
-def priority_queue() -> Model:
-    """
-    `insert` [priority, value] or a value that is its own priority; `remove-max` -> what went in.
-
-    Priorities are ints. Of several with the greatest one, any may be taken; None when empty.
-    """
-    return Model(
-        "priority-queue",
-        frozenset({()}),
-        _priority_queue,
-        reads=_TAKES,
-        is_endless=True,
-        noun="priority queue",
-        holds=_show_bags,
-        family=PRIORITY_QUEUES,
-        description="insert [priority, value] or int, remove-max -> a greatest, null when empty",
-    )
 
 
 def _queue(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
@@ -107,6 +44,7 @@ def _queue(state: State, f: str, value_in: Hashable, value_out: Hashable) -> Aft
 
 
 def _stack(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
+    """The newest value is last."""
     assert isinstance(state, tuple)
     if f == "push":
         return (*state, _something(f, value_in))
@@ -129,6 +67,7 @@ def _unordered_queue(state: State, f: str, value_in: Hashable, value_out: Hashab
 
 
 def _priority_queue(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
+    """A value that is no pair is its own priority; of several with the greatest, any is taken."""
     assert isinstance(state, frozenset)
     if f == "insert":
         priority(value_in)
@@ -269,41 +208,75 @@ def _needs(call: Call) -> Iterable[Hashable]:
     return (*_handled(call), UNKNOWN)
 
 
-def _family(
-    container: containers.Container, monitor: str, because: str, replayer: Replayer
-) -> Family:
-    return Family(
-        name=container.kind.name.lower(),
-        has_order=container_columns.has_order(container),
-        monitor=Monitor(monitor, containers.judge(container), because),
-        replayer=replayer,
-        parts=Parts(_needs, _handled, takes_any=True),
+def _model(
+    name: str,
+    step: Step,
+    description: str,
+    container: containers.Container,
+    monitor: str,
+    replayer: Replayer,
+    *,
+    put: str,
+    noun: str = "queue",
+) -> Model:
+    return Model(
+        name,
+        container.initial,
+        step,
+        # To take from an empty container changes nothing, to take from another does.
+        reads=frozenset(),
+        is_endless=True,
+        noun=noun,
+        holds=_show_bags if isinstance(container.initial, frozenset) else show,
+        family=Family(
+            has_order=partial(containers.has_order, container),
+            monitor=Monitor(
+                monitor, partial(containers.judge, container), f"each value was {put} once"
+            ),
+            replayer=replayer,
+            parts=Parts(_needs, _handled, takes_any=True),
+        ),
+        description=description,
     )
 
 
-QUEUES: Final = _family(
-    containers.QUEUE,
-    "queue-patterns",
-    "each value was enqueued once",
-    _line("enqueue", deque.popleft),
+MODELS: Final = (
+    _model(
+        "queue",
+        _queue,
+        "enqueue value, dequeue -> the oldest value, null when empty",
+        containers.QUEUE,
+        "queue-patterns",
+        _line("enqueue", deque.popleft),
+        put="enqueued",
+    ),
+    _model(
+        "unordered-queue",
+        _unordered_queue,
+        "enqueue value, dequeue -> any value, null when empty",
+        containers.UNORDERED_QUEUE,
+        "gaps",
+        _ranked("enqueue", lambda _: 0),
+        put="enqueued",
+    ),
+    _model(
+        "stack",
+        _stack,
+        "push value, pop -> the newest value, null when empty",
+        containers.STACK,
+        "peeling",
+        _line("push", deque.pop),
+        put="pushed",
+        noun="stack",
+    ),
+    _model(
+        "priority-queue",
+        _priority_queue,
+        "insert [priority, value] or int, remove-max -> a greatest, null when empty",
+        containers.PRIORITY_QUEUE,
+        "covers",
+        _ranked("insert", priority),
+        put="inserted",
+        noun="priority queue",
+    ),
 )
-
-UNORDERED_QUEUES: Final = _family(
-    containers.UNORDERED_QUEUE,
-    "gaps",
-    "each value was enqueued once",
-    _ranked("enqueue", lambda _: 0),
-)
-
-STACKS: Final = _family(
-    containers.STACK, "peeling", "each value was pushed once", _line("push", deque.pop)
-)
-
-PRIORITY_QUEUES: Final = _family(
-    containers.PRIORITY_QUEUE,
-    "covers",
-    "each value was inserted once",
-    _ranked("insert", priority),
-)
-
-MODELS: Final = (queue(), unordered_queue(), stack(), priority_queue())

@@ -14,19 +14,6 @@ from dissever.checkers.linearizability.monitors.counter import judge
 from dissever.harness.values import show
 
 
-def counter(initial: int = 0) -> Model:
-    """`add` an int, also a negative one; `read` -> the sum."""
-    return Model(
-        "counter",
-        initial,
-        _counter,
-        noun="counter",
-        family=COUNTERS,
-        is_endless=True,
-        description="add n, read -> the sum",
-    )
-
-
 def _counter(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
     assert isinstance(state, int)
     if f == "read":
@@ -80,7 +67,6 @@ def _is_out_of_bounds(model: Model, calls: Sequence[Call], named: Sequence[Call]
 
 
 COUNTERS: Final = Family(
-    name="counter",
     monitor=Monitor(
         "bounds", judge, "all adds are the same, or a read lies outside what any order allows"
     ),
@@ -88,4 +74,14 @@ COUNTERS: Final = Family(
     parts=Parts(_needs, _helps, proves=_is_out_of_bounds),
 )
 
-MODELS: Final = (counter(),)
+MODELS: Final = (
+    Model(
+        "counter",
+        0,
+        _counter,
+        noun="counter",
+        family=COUNTERS,
+        is_endless=True,
+        description="add n, read -> the sum",
+    ),
+)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Final
 
-from dissever.checkers.linearizability.answers import entries
 from dissever.checkers.linearizability.calls import Call
 from dissever.checkers.linearizability.family import Answers, Family, Monitor, Parts
 from dissever.checkers.linearizability.model import (
@@ -19,6 +18,7 @@ from dissever.checkers.linearizability.model import (
     Model,
     State,
     Transition,
+    entries,
     narrowed,
 )
 from dissever.checkers.linearizability.monitors.grow_only import judge_log
@@ -27,33 +27,6 @@ from dissever.harness.values import show
 from dissever.native.columns import Columns
 from dissever.native.registers import KeyOutcomes
 from dissever.native.texts import judge_texts
-
-
-def log() -> Model:
-    """`append` value, `read` -> the list of all values, the oldest first."""
-    return Model(
-        "log",
-        (),
-        _log,
-        noun="log",
-        narrow=_narrow_log,
-        family=LOGS,
-        description="append value, read -> the list of all values",
-    )
-
-
-def text(initial: str = "") -> Model:
-    """One key of a map of texts: `get` -> text, `put` text, `append` text."""
-    return Model(
-        "text",
-        initial,
-        _text,
-        reads=frozenset({"get"}),
-        noun="key",
-        narrow=lambda transitions: _narrow_text(initial, transitions),
-        family=TEXTS,
-        description="get -> text, put text, append text; each key is an object",
-    )
 
 
 def _log(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
@@ -77,7 +50,7 @@ def _text(state: State, f: str, value_in: Hashable, value_out: Hashable) -> Afte
     raise Misfit(f"a map of texts has no {f!r}")
 
 
-def _narrow_log(transitions: Iterable[Transition]) -> Model:
+def _narrow_log(model: Model, transitions: Iterable[Transition]) -> Model:
     """Logs that begin nothing that was ever read are one state."""
     reads = {entries(each.value_out) for each in transitions if each.f == "read"}
 
@@ -85,14 +58,14 @@ def _narrow_log(transitions: Iterable[Transition]) -> Model:
         assert isinstance(state, tuple)
         return any(read[: len(state)] == state for read in reads)
 
-    return narrowed(log(), keeps, grows="append")
+    return narrowed(model, keeps, grows="append")
 
 
-def _narrow_text(initial: str, transitions: Iterable[Transition]) -> Model:
+def _narrow_text(model: Model, transitions: Iterable[Transition]) -> Model:
     """Texts that begin nothing that was ever got are one state, until the next put."""
     gets = {str(each.value_out) for each in transitions if each.f == "get"}
     beginnings = {got[:end] for got in gets for end in range(len(got) + 1)}
-    return narrowed(text(initial), beginnings.__contains__, grows="append")
+    return narrowed(model, beginnings.__contains__, grows="append")
 
 
 def _replayer(model: Model, wanted: set[Hashable]) -> Answers:
@@ -117,7 +90,6 @@ def _helps(call: Call) -> Iterable[Hashable]:
 
 
 LOGS: Final = Family(
-    name="log",
     monitor=Monitor("groups", judge_log, "each entry was appended once"),
     replayer=_replayer,
     parts=Parts(_needs, _helps, cuts_answers=True),
@@ -134,6 +106,24 @@ def _judge_keys(columns: Columns, model: Model, budget: Budget, threads: int | N
     )
 
 
-TEXTS: Final = Family(name="text", judge_keys=_judge_keys)
-
-MODELS: Final = (log(), text())
+MODELS: Final = (
+    Model(
+        "log",
+        (),
+        _log,
+        noun="log",
+        narrow=_narrow_log,
+        family=LOGS,
+        description="append value, read -> the list of all values",
+    ),
+    Model(
+        "text",
+        "",
+        _text,
+        reads=frozenset({"get"}),
+        noun="key",
+        narrow=_narrow_text,
+        family=Family(judge_keys=_judge_keys),
+        description="get -> text, put text, append text; each key is an object",
+    ),
+)

@@ -6,8 +6,7 @@ Source: Knossos, `model.clj`.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, Final
 
 from dissever.checkers.linearizability import register_anomalies
@@ -25,52 +24,6 @@ from dissever.harness.results import Budget
 from dissever.harness.values import freeze, show
 from dissever.native.columns import Columns
 from dissever.native.registers import KeyOutcomes, judge_keys
-
-_NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
-
-
-def register(initial: Hashable = None) -> Model:
-    """`read` -> value, `write` value."""
-    return Model(
-        "register",
-        initial,
-        _register,
-        noun="register",
-        family=REGISTERS,
-        description="read -> value, write value",
-    )
-
-
-def cas_register(initial: Hashable = None) -> Model:
-    """A register with `cas` [old, new]; a failed one never happened."""
-    return Model(
-        "cas-register",
-        initial,
-        _cas_register,
-        noun="register",
-        family=REGISTERS,
-        description="a register with cas [old, new]",
-    )
-
-
-def multi_register(initial: Mapping[Any, Any] = _NOTHING) -> Model:
-    """
-    `txn` of micro-operations, done at one instant in their order: ["r", k, v] and ["w", k, v].
-
-    "read" and "write" are the same words. An ok transaction answers its list with what it read; a
-    register that was never written holds None unless `initial` says otherwise. The state is the
-    set of (register, value) for all that do not hold None.
-    """
-    pairs = {(freeze(k), freeze(v)) for k, v in initial.items() if v is not None}
-    return Model(
-        "multi-register",
-        frozenset(pairs),
-        _multi_register,
-        reads=frozenset(),
-        noun="set of registers",
-        holds=_show_registers,
-        description='txn [["r", k, v], ["w", k, v], ...] over several registers at one instant',
-    )
 
 
 def _register(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
@@ -91,6 +44,13 @@ def _cas_register(state: State, f: str, value_in: Hashable, value_out: Hashable)
 
 
 def _multi_register(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
+    """
+    Micro-operations ["r", k, v] and ["w", k, v], done at one instant in their order.
+
+    "read" and "write" are the same words. An ok transaction answers its list with what it read; a
+    register that was never written holds None. The state is the set of (register, value) for all
+    that do not hold None.
+    """
     assert isinstance(state, frozenset)
     if f != "txn":
         raise Misfit(f"a multi-register has no {f!r}")
@@ -167,7 +127,6 @@ def _helps(call: Call) -> Iterable[Hashable]:
 
 
 REGISTERS: Final = Family(
-    name="register",
     judge_keys=_judge_keys,
     parts=Parts(_needs, _helps),
     naming=Naming(
@@ -176,4 +135,30 @@ REGISTERS: Final = Family(
     cells_max=CELLS_MAX,
 )
 
-MODELS: Final = (register(), cas_register(), multi_register())
+MODELS: Final = (
+    Model(
+        "register",
+        None,
+        _register,
+        noun="register",
+        family=REGISTERS,
+        description="read -> value, write value",
+    ),
+    Model(
+        "cas-register",
+        None,
+        _cas_register,
+        noun="register",
+        family=REGISTERS,
+        description="a register with cas [old, new]",
+    ),
+    Model(
+        "multi-register",
+        frozenset(),
+        _multi_register,
+        reads=frozenset(),
+        noun="set of registers",
+        holds=_show_registers,
+        description='txn [["r", k, v], ["w", k, v], ...] over several registers at one instant',
+    ),
+)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Final
 
-from dissever.checkers.linearizability.answers import elements, membership
 from dissever.checkers.linearizability.calls import Call
 from dissever.checkers.linearizability.family import Answers, Family, Monitor, Parts
 from dissever.checkers.linearizability.model import (
@@ -17,43 +16,13 @@ from dissever.checkers.linearizability.model import (
     Model,
     State,
     Transition,
+    elements,
+    membership,
     narrowed,
 )
 from dissever.checkers.linearizability.monitors.elements import judge
 from dissever.checkers.linearizability.monitors.grow_only import judge_set
 from dissever.harness.values import show
-
-
-def grow_only_set() -> Model:
-    """`add` element, `read` -> a list of all elements, in any order."""
-    return Model(
-        "set",
-        frozenset(),
-        _grow_only_set,
-        noun="set",
-        holds=_show_set,
-        narrow=_narrow_set,
-        family=GROW_ONLY_SETS,
-        description="add element, read -> a list of all elements",
-    )
-
-
-def removable_set() -> Model:
-    """
-    `add` element, `remove` element, `contains` element -> [element, whether], `read` -> a list.
-
-    To add what is there, or to remove what is not, changes nothing and is no error.
-    """
-    return Model(
-        "removable-set",
-        frozenset(),
-        _removable_set,
-        reads=frozenset({"read", "contains"}),
-        noun="set",
-        holds=_show_set,
-        family=SETS,
-        description="add, remove, contains element -> [element, true], read -> a list",
-    )
 
 
 def _grow_only_set(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
@@ -66,6 +35,7 @@ def _grow_only_set(state: State, f: str, value_in: Hashable, value_out: Hashable
 
 
 def _removable_set(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
+    """To add what is there, or to remove what is not, changes nothing and is no error."""
     assert isinstance(state, frozenset)
     if f == "remove":
         return state - {value_in} if value_in in state else state
@@ -80,7 +50,7 @@ def _show_set(state: State) -> str:
     return show(sorted(state, key=repr))
 
 
-def _narrow_set(transitions: Iterable[Transition]) -> Model:
+def _narrow_set(model: Model, transitions: Iterable[Transition]) -> Model:
     """States that are part of no read are one state."""
     reads = {elements(each.value_out) for each in transitions if each.f == "read"}
 
@@ -88,7 +58,7 @@ def _narrow_set(transitions: Iterable[Transition]) -> Model:
         assert isinstance(state, frozenset)
         return any(state <= read for read in reads)
 
-    return narrowed(grow_only_set(), keeps, grows="add")
+    return narrowed(model, keeps, grows="add")
 
 
 def _replayer(model: Model, wanted: set[Hashable]) -> Answers:
@@ -123,18 +93,33 @@ def _helps(call: Call) -> Iterable[Hashable]:
 
 _PARTS: Final = Parts(_needs, _helps, cuts_answers=True)
 
-GROW_ONLY_SETS: Final = Family(
-    name="grow-only set",
-    monitor=Monitor("groups", judge_set, "each element was added once"),
-    replayer=_replayer,
-    parts=_PARTS,
+MODELS: Final = (
+    Model(
+        "set",
+        frozenset(),
+        _grow_only_set,
+        noun="set",
+        holds=_show_set,
+        narrow=_narrow_set,
+        family=Family(
+            monitor=Monitor("groups", judge_set, "each element was added once"),
+            replayer=_replayer,
+            parts=_PARTS,
+        ),
+        description="add element, read -> a list of all elements",
+    ),
+    Model(
+        "removable-set",
+        frozenset(),
+        _removable_set,
+        reads=frozenset({"read", "contains"}),
+        noun="set",
+        holds=_show_set,
+        family=Family(
+            monitor=Monitor("elements", judge, "no read of the whole set: each element alone"),
+            replayer=_replayer,
+            parts=_PARTS,
+        ),
+        description="add, remove, contains element -> [element, true], read -> a list",
+    ),
 )
-
-SETS: Final = Family(
-    name="set",
-    monitor=Monitor("elements", judge, "no read of the whole set: each element alone"),
-    replayer=_replayer,
-    parts=_PARTS,
-)
-
-MODELS: Final = (grow_only_set(), removable_set())

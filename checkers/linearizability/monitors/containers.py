@@ -18,14 +18,15 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Final
 
-from dissever.checkers.linearizability.answers import priority
 from dissever.checkers.linearizability.calls import Call
-from dissever.checkers.linearizability.family import JudgeCalls
-from dissever.checkers.linearizability.finding import Finding, Invalid
-from dissever.checkers.linearizability.model import Model, State
+from dissever.checkers.linearizability.family import Finding, Invalid
+from dissever.checkers.linearizability.model import Misfit, Model, State, priority
 from dissever.checkers.linearizability.states import dense
+from dissever.harness.values import freeze
+from dissever.native.columns import FAIL, OK, Columns
 from dissever.native.containers import (
     NEVER,
     NOTHING,
@@ -34,6 +35,7 @@ from dissever.native.containers import (
     Operations,
     Rule,
     judge_container,
+    replays,
 )
 
 SHRINK_OPERATIONS: Final = 1_000_000
@@ -41,6 +43,12 @@ SHRINK_OPERATIONS: Final = 1_000_000
 
 SPARSE: Final = 8
 """Positions an operation, past which they are numbered again from 0 on."""
+
+COLUMN_OPERATIONS_MIN: Final = 1000
+"""Fewer are not judged from columns, so that their order is validated in Python."""
+
+_NONE: Final = 0
+"""The id of None among the values of columns."""
 
 SHOWN_MAX: Final = 6
 """Operations of a part that an anomaly names."""
@@ -62,26 +70,72 @@ STACK: Final = Container(Kind.STACK, "push", "pop", ())
 PRIORITY_QUEUE: Final = Container(Kind.PRIORITY, "insert", "remove-max", frozenset({()}))
 
 
-def judge(container: Container) -> JudgeCalls:
-    """A judge of one kind of container; it says None where C leaves it open."""
+def judge(container: Container, calls: Sequence[Call], model: Model) -> Finding | None:
+    """None where C leaves it open."""
+    if model.initial != container.initial:
+        return None
+    operations = _of_calls(container, calls)
+    if operations is None:
+        return None
+    judged = judge_container(container.kind, operations)
+    if judged.is_valid is None:
+        return None
+    if judged.is_valid:
+        return Finding(tuple(judged.order))
+    return _invalid(container, *_smallest(container, [calls[i] for i in judged.part]))
 
-    def decide(calls: Sequence[Call], model: Model) -> Finding | None:
-        if model.initial != container.initial:
+
+def has_order(container: Container, columns: Columns, rows: Sequence[int], model: Model) -> bool:
+    """
+    Whether C found an order of some operations, and replayed it, with no object made of any.
+
+    What is invalid, or not clearly valid, goes the long way, which explains it; so do histories
+    with events of one time, which it puts in order. Cost: 1 to 2.5 µs an operation, of which C
+    takes 0.1 to 0.3, where the long way takes 13.
+    """
+    if len(rows) < COLUMN_OPERATIONS_MIN or model.initial != container.initial:
+        return False
+    try:
+        operations = _of_columns(container, columns, rows)
+    except Misfit:
+        return False
+    if operations is None:
+        return False
+    judged = judge_container(container.kind, operations)
+    return judged.is_valid is True and replays(container.kind, operations, judged.order)
+
+
+def _of_columns(container: Container, columns: Columns, rows: Sequence[int]) -> Operations | None:
+    """None where an operation is of another kind, or two events are of one time."""
+    kept = [i for i in rows if columns.type[i] != FAIL]
+    names = {name: number for number, name in enumerate(columns.fs)}
+    put, take = names.get(container.put), names.get(container.take)
+    f = [columns.f[i] for i in kept]
+    if not {put, take}.issuperset(f):
+        return None
+    is_ok = [columns.type[i] == OK for i in kept]
+    times = [columns.inv_time[i] for i in kept]
+    times += [columns.ret_time[i] for i in compress(kept, is_ok)]
+    if len(set(times)) < len(times):
+        return None
+    held: list[int] = []
+    for i, name, is_known in zip(kept, f, is_ok, strict=True):
+        held.append(
+            columns.value_in[i] if name == put else columns.value_out[i] if is_known else _NONE
+        )
+        if held[-1] == _NONE and name == put:
             return None
-        operations = _operations(container, calls)
-        if operations is None:
-            return None
-        judged = judge_container(container.kind, operations)
-        if judged.is_valid is None:
-            return None
-        if judged.is_valid:
-            return Finding(tuple(judged.order))
-        return _invalid(container, *_smallest(container, [calls[i] for i in judged.part]))
-
-    return decide
+    inv = array("i", [columns.inv[i] for i in kept])
+    ret = array(
+        "i", [columns.ret[i] if known else NEVER for i, known in zip(kept, is_ok, strict=True)]
+    )
+    is_take = bytes([name == take for name in f])
+    return _flat(
+        container, is_take, held, _NONE, inv, ret, lambda value: freeze(columns.values[value])
+    )
 
 
-def _operations(container: Container, calls: Sequence[Call]) -> Operations | None:
+def _of_calls(container: Container, calls: Sequence[Call]) -> Operations | None:
     """None where an operation is of another kind."""
     held: list[Hashable] = []
     for call in calls:
@@ -95,10 +149,10 @@ def _operations(container: Container, calls: Sequence[Call]) -> Operations | Non
     is_take = bytes([call.f == container.take for call in calls])
     inv = array("i", [call.inv for call in calls])
     ret = array("i", [call.ret for call in calls])
-    return flat(container, is_take, held, None, inv, ret)
+    return _flat(container, is_take, held, None, inv, ret)
 
 
-def flat(
+def _flat(
     container: Container,
     is_take: bytes,
     held: Sequence[Hashable],
@@ -153,7 +207,7 @@ def _smallest(container: Container, part: Sequence[Call]) -> tuple[Judged, list[
 
 def _again(container: Container, calls: Sequence[Call]) -> tuple[Judged, list[Call]]:
     """What comes of some calls; and, where they are invalid, those that C says it takes."""
-    operations = _operations(container, calls)
+    operations = _of_calls(container, calls)
     assert operations is not None
     judged = judge_container(container.kind, operations)
     return judged, [calls[i] for i in judged.part]

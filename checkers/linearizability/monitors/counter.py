@@ -25,7 +25,7 @@ from itertools import accumulate
 from typing import Final
 
 from dissever.checkers.linearizability.calls import Call
-from dissever.checkers.linearizability.finding import Finding, Invalid
+from dissever.checkers.linearizability.family import Finding, Invalid
 from dissever.checkers.linearizability.model import Model
 
 TRIES_MAX: Final = 60

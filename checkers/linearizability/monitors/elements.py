@@ -12,10 +12,9 @@ from array import array
 from collections.abc import Hashable, Sequence
 from typing import Final
 
-from dissever.checkers.linearizability.answers import membership
 from dissever.checkers.linearizability.calls import Call
-from dissever.checkers.linearizability.finding import Finding, Invalid
-from dissever.checkers.linearizability.model import Misfit, Model
+from dissever.checkers.linearizability.family import Finding, Invalid
+from dissever.checkers.linearizability.model import Misfit, Model, membership
 from dissever.checkers.linearizability.states import positions
 from dissever.native import Problem, Status, search
 
@@ -40,12 +39,23 @@ def judge(calls: Sequence[Call], model: Model) -> Finding | None:
     placed: list[tuple[int, int, int]] = []
     for element, some in by_element.items():
         mine = [calls[i] for i, _ in some]
-        problem = _problem(mine, [t for _, t in some], element in model.initial)
+        inv, ret = positions(mine)
+        problem = Problem(
+            inv=inv,
+            ret=ret,
+            transition=array("i", [transition for _, transition in some]),
+            next=array("i", _NEXT),
+            transitions=4,
+            initial=int(element in model.initial),
+        )
         outcome = search(
             problem, configurations_max=CONFIGURATIONS_MAX, bytes_max=BYTES_MAX, frontier_max=0
         )
         if outcome.status is Status.INVALID and outcome.failing is not None:
-            return _impossible(mine, mine[outcome.failing])
+            failing = mine[outcome.failing]
+            part = [call for call in mine if call.inv < failing.ret]
+            reason = "no order of the operations on that element explains it"
+            return Invalid("nonlinearizable", "one element", reason, (failing,), part).finding
         if outcome.status is not Status.VALID:
             return None
         latest = -1
@@ -62,21 +72,3 @@ def _transition(call: Call) -> tuple[Hashable, int]:
     if call.f not in ("add", "remove"):
         raise Misfit(f"a set has no {call.f!r}")
     return call.value_in, _ADD if call.f == "add" else _REMOVE
-
-
-def _problem(calls: Sequence[Call], transitions: Sequence[int], is_in: bool) -> Problem:
-    inv, ret = positions(calls)
-    return Problem(
-        inv=inv,
-        ret=ret,
-        transition=array("i", transitions),
-        next=array("i", _NEXT),
-        transitions=4,
-        initial=int(is_in),
-    )
-
-
-def _impossible(calls: Sequence[Call], failing: Call) -> Finding:
-    part = [call for call in calls if call.inv < failing.ret]
-    reason = "no order of the operations on that element explains it"
-    return Invalid("nonlinearizable", "one element", reason, (failing,), part).finding

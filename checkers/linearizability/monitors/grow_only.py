@@ -13,14 +13,13 @@ Cost: the total size of the reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from dissever.checkers.linearizability.answers import elements, entries
 from dissever.checkers.linearizability.calls import Call
-from dissever.checkers.linearizability.finding import Finding, Invalid
-from dissever.checkers.linearizability.model import Model, Transition
+from dissever.checkers.linearizability.family import Finding, Invalid
+from dissever.checkers.linearizability.model import Model, Transition, elements, entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +173,8 @@ def _apart(
     history: _History,
     one: Call,
     other: Call,
-    ours: Sequence[Hashable] | frozenset[Hashable],
-    theirs: Sequence[Hashable] | frozenset[Hashable],
+    ours: Iterable[Hashable],
+    theirs: Iterable[Hashable],
 ) -> Invalid:
     """Two reads of which neither can have come first."""
     first, second = sorted((one, other), key=lambda call: call.ret)
@@ -217,7 +216,7 @@ def _backwards(before: Call, first: Call, groups: Sequence[Group]) -> Invalid:
     named = [call for call in (before, first) if call.f != "read"]
     some = [call.value_in for call in named]
     if first.f == "read" and before.f == "read":
-        some = _newer(first, before)
+        some = [next(iter(elements(first.value_out) - elements(before.value_out)))]
     part = [call if call.f != "read" else _only(call, some) for call in (before, first)]
     reads = [call for call in (before, first) if call.f == "read"]
     if not reads and witness is not None:
@@ -234,12 +233,6 @@ def _backwards(before: Call, first: Call, groups: Sequence[Group]) -> Invalid:
         name = "out-of-order"
         reason = "it shows an element, but not another that had been added before it"
     return Invalid(name, "forced order", reason, conflict, part)
-
-
-def _newer(first: Call, before: Call) -> list[Hashable]:
-    """An element that the one read holds and the other does not."""
-    held, lacked = elements(first.value_out), elements(before.value_out)
-    return [next(iter(held - lacked))]
 
 
 def _only(read: Call, some: Sequence[Hashable]) -> Call:

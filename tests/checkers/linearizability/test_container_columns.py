@@ -12,7 +12,7 @@ from dissever.checkers.linearizability import Linearizable
 from dissever.checkers.linearizability.calls import calls
 from dissever.checkers.linearizability.model import Model
 from dissever.checkers.linearizability.models import MODELS
-from dissever.checkers.linearizability.monitors import container_columns
+from dissever.checkers.linearizability.monitors import containers
 from dissever.harness.history import Event, History, Type, columns_of
 from dissever.harness.results import Budget, Verdict
 from dissever.native.columns import Columns
@@ -43,14 +43,14 @@ def _has_ties(history: History) -> bool:
 def test_both_find_an_order_or_neither(
     name: str, simulated: Simulated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(container_columns, "OPERATIONS_MIN", 1)
+    monkeypatch.setattr(containers, "COLUMN_OPERATIONS_MIN", 1)
     rng, model, found = Random(f"columns {name}"), MODELS[name], 0
     for _ in range(CASES):
         history = simulated(name, rng, operations_max=14)
         columns = columns_of(history.operations)
         assert model.family.monitor is not None
         finding = model.family.monitor.judge(calls(history.operations, model.reads), model)
-        is_valid = finding is not None and finding.is_valid
+        is_valid = finding is not None and finding.order is not None
 
         has_order = _has_order(columns, range(len(columns)), model)
 
@@ -83,7 +83,7 @@ def _large(name: str, rng: Random, simulated: Simulated, *, wrong: float) -> His
 def test_the_result_is_that_of_the_long_way(
     name: str, wrong: float, simulated: Simulated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(container_columns, "OPERATIONS_MIN", 1 << 30)
+    monkeypatch.setattr(containers, "COLUMN_OPERATIONS_MIN", 1 << 30)
     model = MODELS[name]
     history = _large(name, Random(f"large {name}"), simulated, wrong=wrong)
     expected = Linearizable(model)(history, Budget())
@@ -94,7 +94,7 @@ def test_the_result_is_that_of_the_long_way(
         return straight[-1]
 
     spying = replace(model, family=replace(model.family, has_order=spied))
-    monkeypatch.setattr(container_columns, "OPERATIONS_MIN", 1)
+    monkeypatch.setattr(containers, "COLUMN_OPERATIONS_MIN", 1)
 
     result = Linearizable(spying)(history, Budget())
 
@@ -112,8 +112,8 @@ def test_the_result_is_that_of_the_long_way(
 def test_what_is_odd_goes_the_long_way(
     f: str, value: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(container_columns, "OPERATIONS_MIN", 1)
+    monkeypatch.setattr(containers, "COLUMN_OPERATIONS_MIN", 1)
     events = (Event(0, 0, 0, Type.INVOKE, f, value), Event(1, 1, 0, Type.OK, f, value))
-    columns = columns_of(History(events))
+    columns = columns_of(History(events).operations)
 
     assert not _has_order(columns, range(1), MODELS["queue"])

@@ -170,7 +170,7 @@ def test_too_many_states_are_said_to_be_cut(
     )
 
     whole, details = _judged(history(text), "queue")
-    monkeypatch.setattr("dissever.checkers.linearizability.possible.STATES_MAX", 3)
+    monkeypatch.setattr("dissever.checkers.linearizability.counterexample.POSSIBLE_MAX", 3)
     cut, cut_details = _judged(history(text), "queue")
 
     assert (len(details["states"]), details["states_cut"]) == (5, False)

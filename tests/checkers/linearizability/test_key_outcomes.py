@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -11,7 +12,6 @@ import pytest
 
 from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, TEXT, Linearizable, Model
 from dissever.checkers.linearizability.key_outcomes import EXPLAINED_KEYS_MAX
-from dissever.checkers.linearizability.models.registers import cas_register
 from dissever.checkers.linearizability.objects import ObjectJudge
 from dissever.harness.history import Event, History, Rows, Type, columns_of
 from dissever.harness.reader import read_history
@@ -102,13 +102,13 @@ def replace_event(asked: Event, index: int, time: int, kind: Type, value: object
 @pytest.mark.parametrize("unique", [True, False], ids=["unique", "repeated"])
 def test_verdicts_are_those_of_one_key_at_a_time(unique: bool) -> None:
     rng, keys, invalid = Random(f"fast {unique}"), 0, 0
-    slow = ObjectJudge(CAS_REGISTER)
     for _ in range(1_500):
         history = _Clients(rng, keys=rng.randrange(1, 4), unique=unique).run(rng.randrange(1, 40))
         expected: dict[object, Verdict] = {}
         for key in history.keys:
             operations = [each for each in history.operations if each.key == key]
-            expected[key] = slow.judge(key, operations, Budget()).verdict
+            slow = ObjectJudge(CAS_REGISTER, None, operations, Budget())
+            expected[key] = slow.judge().verdict
 
         result = Linearizable(CAS_REGISTER)(history, Budget())
 
@@ -189,7 +189,7 @@ def test_a_register_without_cas_does_not_know_it(history: Notation) -> None:
 def test_the_initial_value_is_what_the_model_says(
     history: Notation, initial: int | None, verdict: Verdict
 ) -> None:
-    model = cas_register(initial)
+    model = replace(CAS_REGISTER, initial=initial)
 
     found = Linearizable(model)(history("0 invoke read\n0 ok read 0"), Budget())
 
@@ -340,13 +340,13 @@ class _Writers(_Clients):
 @pytest.mark.parametrize("unique", [True, False], ids=["unique", "repeated"])
 def test_texts_come_out_as_one_key_at_a_time(unique: bool) -> None:
     rng, keys, invalid = Random(f"texts {unique}"), 0, 0
-    slow = ObjectJudge(TEXT, Engine.BREADTH)
     for _ in range(400):
         history = _Writers(rng, keys=rng.randrange(1, 4), unique=unique).run(rng.randrange(1, 40))
         expected: dict[object, Verdict] = {}
         for key in history.keys:
             operations = [each for each in history.operations if each.key == key]
-            expected[key] = slow.judge(key, operations, Budget()).verdict
+            slow = ObjectJudge(TEXT, None, operations, Budget(), Engine.BREADTH)
+            expected[key] = slow.judge().verdict
 
         result = Linearizable(TEXT)(history, Budget())
         by_columns = _of_columns(history, TEXT)

@@ -20,7 +20,7 @@ import pytest
 
 from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, SET, Linearizable, Model
 from dissever.checkers.linearizability.calls import calls
-from dissever.checkers.linearizability.models.containers import queue
+from dissever.checkers.linearizability.models import MODELS
 from dissever.checkers.linearizability.refutation import refusal_flaw, witness_flaw
 from dissever.harness.history import Event, History, Rows, Type, columns_of
 from dissever.harness.results import Budget, Result, Verdict
@@ -80,7 +80,7 @@ def _set_does(state: Any, f: str, value: Any) -> tuple[Any, Any]:
 SORTS = {
     "cas-register": Sort(CAS_REGISTER, _register_asks, _register_does),
     "unique register": Sort(REGISTER, _unique_asks, _register_does),
-    "queue": Sort(queue(), _queue_asks, _queue_does, (), operations_max=10),
+    "queue": Sort(MODELS["queue"], _queue_asks, _queue_does, (), operations_max=10),
     "set": Sort(SET, _set_asks, _set_does, ()),
 }
 

@@ -10,8 +10,6 @@ import pytest
 from dissever.checkers import Linearizable
 from dissever.checkers.linearizability.model import REFUSED, UNKNOWN, Misfit, Model
 from dissever.checkers.linearizability.models import ALIASES, MODELS, NAMES, model_named
-from dissever.checkers.linearizability.models.locks import reentrant_mutex, semaphore
-from dissever.checkers.linearizability.models.registers import multi_register
 from dissever.harness.history import Event, History, Operation, Type
 from dissever.harness.results import Budget, Verdict
 from dissever.harness.values import freeze
@@ -216,16 +214,6 @@ def test_an_alias_is_no_model_of_its_own() -> None:
     assert not set(ALIASES) & set(MODELS)
     assert set(NAMES) == {*ALIASES, *MODELS}
     assert model_named("kv") is model_named("text") is MODELS["text"]
-
-
-def test_options() -> None:
-    twice = reentrant_mutex(depth_max=2)
-    two = twice.step(twice.step((), "acquire", 1, 1), "acquire", 1, 1)
-
-    assert twice.step(two, "acquire", 1, 1) is REFUSED
-    assert semaphore(permits=5).step(5, "acquire", 5, 5) == 0
-    held = multi_register({"x": 1}).initial
-    assert multi_register().step(held, "txn", (), (("r", "x", 1),)) == held
 
 
 ASKED: dict[str, list[tuple[str, Any]]] = {

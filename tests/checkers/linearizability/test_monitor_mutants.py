@@ -150,8 +150,8 @@ MUTANTS: dict[str, tuple[Monitor, str, str]] = {
     ),
     "evidence without what had not returned": (
         ELEMENTS,
-        "part = [call for call in calls if call.inv < failing.ret]",
-        "part = [call for call in calls if call.ret <= failing.inv or call is failing]",
+        "part = [call for call in mine if call.inv < failing.ret]",
+        "part = [call for call in mine if call.ret <= failing.inv or call is failing]",
     ),
 }
 """Name -> monitor, what stands there, and what is wrong instead."""

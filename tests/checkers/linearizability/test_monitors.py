@@ -71,9 +71,11 @@ def test_monitor_and_search_agree(name: str, operations_max: int, simulated: Sim
         applied += 1
         expected = _status(name, kept, engines[case % 2])
         hard += expected not in (Status.VALID, Status.INVALID)
-        assert expected is not (Status.INVALID if finding.is_valid else Status.VALID), history
-        invalid += not finding.is_valid
-        if not finding.is_valid:
+        assert expected is not (Status.INVALID if finding.order is not None else Status.VALID), (
+            history
+        )
+        invalid += finding.order is None
+        if finding.order is None:
             assert _status(name, finding.part, Engine.BREADTH) is Status.INVALID, history
             assert witness_flaw(model, kept, finding.part) is None, history
         else:
@@ -488,9 +490,9 @@ def test_counter_bounds_never_refuse_what_the_search_accepts(simulated: Simulate
         expected = _status("counter", kept, Engine.BREADTH)
 
         assert finding is None or expected is not (
-            Status.INVALID if finding.is_valid else Status.VALID
+            Status.INVALID if finding.order is not None else Status.VALID
         )
-        found += finding is not None and not finding.is_valid
+        found += finding is not None and (finding.order is None)
         invalid += expected is Status.INVALID
     assert 0.05 < invalid / CASES < 0.6
     assert found > invalid / 2
@@ -509,9 +511,8 @@ def test_equal_adds_are_decided(simulated: Simulated) -> None:
             assert not any(call.f == "add" for call in kept)
             continue
         expected = _status("counter", kept, list(Engine)[1 + case % 2])
-        assert expected is (Status.VALID if finding.is_valid else Status.INVALID), history
-        if finding.is_valid:
-            assert finding.order is not None
+        assert expected is (Status.VALID if finding.order is not None else Status.INVALID), history
+        if finding.order is not None:
             assert flaw(model, history.operations, _indices(kept, finding.order)) is None, history
             indices = _indices(kept, finding.order)
             assert flaw(model, history.operations, indices, in_place=True) is None, history

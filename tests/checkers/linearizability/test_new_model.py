@@ -15,8 +15,7 @@ from dissever.harness.results import Budget, Verdict
 LAMPS = '''
 """A lamp: `toggle` switches it, `look` -> whether it is on."""
 
-from dissever.checkers.linearizability.family import Family, Monitor, Parts
-from dissever.checkers.linearizability.finding import Finding
+from dissever.checkers.linearizability.family import Family, Finding, Monitor, Parts
 from dissever.checkers.linearizability.model import REFUSED, Misfit, Model
 
 
@@ -40,7 +39,6 @@ def _judge(calls, model):
 
 
 LAMPS = Family(
-    name="lamp",
     monitor=Monitor("untouched", _judge, "no operation toggles it"),
     parts=Parts(
         needs=lambda call: ("light",), helps=lambda call: ("light",) if call.f == "toggle" else ()

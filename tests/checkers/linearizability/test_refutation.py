@@ -8,11 +8,10 @@ from dataclasses import replace
 import pytest
 
 from dissever.checkers import CAS_REGISTER, MUTEX, SET, Model
+from dissever.checkers.linearizability import refutation
 from dissever.checkers.linearizability.calls import Call, calls
 from dissever.checkers.linearizability.model import Transition
-from dissever.checkers.linearizability.models.containers import queue
-from dissever.checkers.linearizability.models.counters import counter
-from dissever.checkers.linearizability.models.sets import removable_set
+from dissever.checkers.linearizability.models import MODELS
 from dissever.checkers.linearizability.refutation import Unchecked, refusal_flaw, witness_flaw
 from dissever.harness.history import History
 
@@ -44,11 +43,14 @@ def test_refusal_is_tried_again(history: Notation) -> None:
     assert "has an order" in (refusal_flaw(CAS_REGISTER, stale[:2], 1) or "")
 
 
-def test_refusal_past_its_limit_is_not_checked(history: Notation) -> None:
+def test_refusal_past_its_limit_is_not_checked(
+    history: Notation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refutation, "CONFIGURATIONS_MAX", 1000)
     text = "".join(f"{i} invoke write {i}\n" for i in range(9)) + "9 invoke read\n9 ok read 10"
 
     with pytest.raises(Unchecked, match="more configurations"):
-        refusal_flaw(CAS_REGISTER, _calls(history, text), 9, configurations_max=1000)
+        refusal_flaw(CAS_REGISTER, _calls(history, text), 9)
 
 
 WITNESSES = {
@@ -63,14 +65,14 @@ WITNESSES = {
         None,
     ),
     "a queue out of order": (
-        queue(),
+        MODELS["queue"],
         "0 invoke enqueue 1\n0 ok enqueue 1\n0 invoke enqueue 2\n0 ok enqueue 2\n"
         "0 invoke enqueue 3\n0 ok enqueue 3\n0 invoke dequeue\n0 ok dequeue 2",
         (0, 1, 3),
         None,
     ),
     "a queue, with somebody who may have taken it": (
-        queue(),
+        MODELS["queue"],
         "0 invoke enqueue 1\n0 ok enqueue 1\n0 invoke enqueue 2\n0 ok enqueue 2\n"
         "1 invoke dequeue\n0 invoke dequeue\n0 ok dequeue 2",
         (0, 1, 3),
@@ -137,7 +139,7 @@ def test_answers_may_be_cut_to_what_a_witness_speaks_of(
 
 
 def test_part_of_a_set_that_held_something_before_is_not_checked(history: Notation) -> None:
-    model = replace(removable_set(), initial=frozenset({7}))
+    model = replace(MODELS["removable-set"], initial=frozenset({7}))
     every = _calls(history, "0 invoke remove 7\n0 ok remove 7\n0 invoke read\n0 ok read []", model)
 
     with pytest.raises(Unchecked, match="held something"):
@@ -158,8 +160,8 @@ def test_bounds_of_a_counter_are_summed_again(
         3 invoke add 1
         2 ok     read {answer}
     """
-    every = _calls(history, text, counter())
+    every = _calls(history, text, MODELS["counter"])
 
-    found = witness_flaw(counter(), every, [call for call in every if call.f == "read"])
+    found = witness_flaw(MODELS["counter"], every, [call for call in every if call.f == "read"])
 
     assert found == said if said is None else said in (found or "")
