@@ -23,12 +23,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from dissever.harness.columns import columns_of
-
 from dissever.checkers.linearizability.calls import calls
 from dissever.checkers.linearizability.models import MODELS
 from dissever.checkers.linearizability.monitors import counter, elements, grow_only
-from dissever.harness.history import Event, Operation, Type
+from dissever.harness.history import Event, Operation, Type, columns_of
 from dissever.native.containers import Kind, Operations, judge_container
 from dissever.native.registers import KeyEngine, KeyVerdict, judge_keys
 from dissever.native.texts import judge_texts
