@@ -14,7 +14,7 @@ from dissever.harness.cluster import Cluster, Program, engine
 from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 from dissever.nemesis import FAULTS, Environment, make_nemeses
-from dissever.nemesis.connections.toxic import TOXICS
+from dissever.nemesis.connections.toxic import FAULTS as TOXICS
 from dissever.nemesis.toxiproxy import server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("proxies_work")]
