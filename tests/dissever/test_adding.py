@@ -229,7 +229,7 @@ def _lamp(state, f, value_in, value_out):
 
 
 MODELS = (
-    Model("lamp", False, _lamp, reads=frozenset({"look"}), noun="lamp", family=Family(name="lamp")),
+    Model("lamp", False, _lamp, reads=frozenset({"look"}), noun="lamp", family=Family()),
 )
 '''
 

@@ -6,21 +6,18 @@ of your own is a `Model` with a step function: `model`.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
+from itertools import chain
 from typing import Final
 
 from dissever.checkers.linearizability.model import Model
-from dissever.checkers.linearizability.models import (
-    containers,
-    counters,
-    locks,
-    logs,
-    registers,
-    sets,
-)
 
-_FILES: Final = (registers, locks, counters, sets, containers, logs)
+FILES: Final = ("registers", "locks", "counters", "sets", "containers", "logs")
+"""A new file of models is a name more here."""
 
-MODELS: Final[Mapping[str, Model]] = {model.name: model for file in _FILES for model in file.MODELS}
+_EVERY: Final = chain.from_iterable(import_module(f"{__name__}.{file}").MODELS for file in FILES)
+
+MODELS: Final[Mapping[str, Model]] = {model.name: model for model in _EVERY}
 """By the name that a command line takes; `description` is one line on each."""
 
 ALIASES: Final[Mapping[str, str]] = {"kv": "text"}
