@@ -2,10 +2,10 @@
  * keys.h: every key of a history of registers, or of texts, judged in one call.
  *
  * Linearizability is local: the history is split by key (partition.h), and each key is judged alone
- * (one_key.h), by the engine that its data allow: zones in linear time, or a search. One
- * register alone whose values are unique needs no split: unique.h.
+ * (one_key.c), by the engine that its data allow: zones in linear time, or a search. One
+ * register alone whose values are unique needs no split: unique.c.
  *
- * Keys are judged in threads, the largest first (rounds.h). What comes of a key depends on its
+ * Keys are judged in threads, the largest first. What comes of a key depends on its
  * operations and the budgets alone, so the results do not depend on the number of threads.
  *
  * Life: keys_results_open, keys_open, keys_run until it returns 1, keys_close, keys_results_close.
@@ -63,14 +63,14 @@ enum keys_evidence {
 /* Why an invalid key is invalid. */
 enum keys_reason {
     KEYS_NO_REASON = 0,      /* it is not invalid */
-    KEYS_PHANTOM = 1,        /* as in zones.h, down to KEYS_CONFLICT */
-    KEYS_CONSUMED_TWICE = 2,
-    KEYS_ROOTLESS = 3,
-    KEYS_INSIDE = 4,
-    KEYS_CONFLICT = 5,
+    KEYS_PHANTOM = 1,        /* an operation saw what no operations make */
+    KEYS_CONSUMED_TWICE = 2, /* two compare-and-sets both replaced one value */
+    KEYS_ROOTLESS = 3,       /* compare-and-sets that each need another to come first */
+    KEYS_INSIDE = 4,         /* one returned before the other, which must come first, began */
+    KEYS_CONFLICT = 5,       /* each of two values would have to come before the other */
     KEYS_SEARCHED = 6,       /* no order exists: the witness is the return that none survives */
-    KEYS_APART = 7,          /* as in texts.h, and KEYS_TWICE too */
-    KEYS_TWICE = 8
+    KEYS_APART = 7,          /* two gets returned texts of one put, and neither begins the other */
+    KEYS_TWICE = 8           /* what was appended once was returned at two places */
 };
 
 struct keys_options {

@@ -3,7 +3,7 @@
  *
  * During a round the threads only read struct keys, except `next` and `is_cancelled`, which are
  * atomic, and the entries of the results for the key that a thread works on. Between rounds one
- * thread alone changes it (rounds.h).
+ * thread alone changes it (keys.c).
  *
  * Memory of a worker: 60 bytes an operation of its largest key, 100 with compare-and-sets, and 4 a
  * value of all, or 8. It is one block of zeros: pages that no key needs are never touched.
@@ -16,10 +16,28 @@
 #include <stdbool.h>
 
 #include "keys.h"
-#include "numbering.h"
 #include "partition.h"
 #include "search.h"
 #include "texts.h"
+#include "zones.h"
+
+/*
+ * The values of one key, numbered from 0. Local value 0 is the initial one, also where no operation
+ * has it. One key alone needs no numbers of its own (`is_plain`): its values keep theirs, except
+ * that the initial one changes places with 0.
+ */
+struct numbering {
+    const struct columns *columns;
+    const struct keys_options *options;
+    struct zones_value *values; /* by local value, with room for `capacity` */
+    int32_t *want;              /* by local operation: local values, or -1 */
+    int32_t *make;
+    int32_t *local_of;          /* by value: local + 1, or 0, as between keys; unused where is_plain */
+    int32_t *values_of;         /* by local value: the value; unused where is_plain */
+    int32_t n_values;
+    int32_t capacity;
+    bool is_plain;
+};
 
 /* What one thread needs for the key it works on. */
 struct worker {
@@ -49,7 +67,7 @@ struct worker {
 
 enum round { ROUND_SHARES, ROUND_REST, ROUND_DONE };
 
-/* The threads that run while the caller's waits for them (threads.h). */
+/* The threads that run while the caller's waits for them. */
 struct threads {
     int32_t n_begun;
     bool are_begun;
@@ -64,7 +82,7 @@ struct keys {
     struct keys_options options;
     struct keys_results results;
     struct partition partition;
-    bool is_plain;        /* local values are the values themselves (numbering.h) */
+    bool is_plain;        /* local values are the values themselves */
     enum round round;
     uint64_t share;       /* configurations of a key in the first round */
     uint64_t share_bytes; /* of a key in this round */
@@ -101,5 +119,20 @@ void worker_fill_positions(struct worker *worker);
 
 /* The key in work, as texts.h wants it; inv and ret are filled. */
 struct texts_key worker_text_key(const struct worker *worker);
+
+/*
+ * Judge the key in work, or open its search: then it returns KEYS_UNDECIDED. Evidence, engine and
+ * witness are written into the results.
+ */
+enum keys_verdict one_key_begin(struct worker *worker);
+
+/* Run a slice of the search, and write what comes of it. Returns KEYS_UNDECIDED while it goes on. */
+enum keys_verdict one_key_run(struct worker *worker);
+
+/* Give the memory of the search back. May be called without one. */
+void one_key_close(struct worker *worker);
+
+/* Judge a history of one register alone by unique.c, where that applies. Returns whether it was. */
+bool unique_judge(struct keys *keys);
 
 #endif

@@ -1,9 +1,14 @@
 /*
- * beginnings.c: a search over the beginnings of texts (see beginnings.h).
+ * beginnings.c: a search over the beginnings of texts (texts_search): each state is the beginning of
+ * what some get returned.
+ *
+ * States live in `places`, numbered as they are met. Limits: CELLS_MAX cells of a whole table; past
+ * that, and where nothing crashed, states are made while the search runs (lazy.h). Memory: 24 bytes
+ * a state.
  */
-#include "beginnings.h"
-
 #include <stdlib.h>
+
+#include "corpus.h"
 
 #include "search.h"
 
@@ -153,8 +158,7 @@ static void number_transitions(struct texts *texts, const struct texts_key *key)
 /* Number the states that are known beforehand; the initial one is 0. */
 static int number_places(struct texts *texts)
 {
-    const struct texts_model *model = &texts->model;
-    struct piece initial = {0, model->initial, model->initial_bytes, -1};
+    struct piece initial = initial_piece(texts);
     if (state_after(texts, (struct place){APART, 0}, &initial) < 0)
         return -1;
     for (int32_t t = 0; t < texts->n_transitions; t++) {

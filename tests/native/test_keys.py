@@ -36,17 +36,17 @@ MUTANTS = {
     "circles of compare-and-sets": ("zones.c", "if (n_reached == n_consumers)", "if (1)"),
     "phantoms": ("zones.c", "if (root->producer < 0 && v > 0) {", "if (0) {"),
     "values that are set twice count as unique": (
-        "numbering.c",
+        "one_key.c",
         "value->producer >= 0))",
         "0))",
     ),
     "the initial value may be set again": (
-        "numbering.c",
+        "one_key.c",
         "(make == 0 || make == want ||",
         "(make == want ||",
     ),
     "events of one time in their own order": (
-        "numbering.c",
+        "one_key.c",
         "taken.has_ties = time == before && !is_in_order;",
         "taken.has_ties = false;",
     ),
@@ -77,7 +77,7 @@ MUTANTS = {
         "uint32_t is_kept = is_ok | (type == COLUMNS_FAIL && is_read == 0) |",
     ),
     "alone: crashed operations return": ("unique.c", "choose(is_ok, ~ret, 0)", "~ret | 1"),
-    "alone: phantoms": ("unique.c", "return refuse(u, ZONES_PHANTOM, v, false);", "continue;"),
+    "alone: phantoms": ("unique.c", "return refuse(u, KEYS_PHANTOM, v, false);", "continue;"),
     "alone: a read may return before its write begins": (
         "unique.c",
         "if (least_ret < (uint32_t)inv[value->writer - 1])",
