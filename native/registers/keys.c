@@ -30,29 +30,29 @@ struct block {
     size_t bytes;
 };
 
-struct keys_results *keys_results_open(int32_t n_keys, int32_t n_operations, int32_t has_order)
+struct keys_results *keys_results_open(int32_t n_keys, int32_t n_operations)
 {
     size_t n = (size_t)n_keys, size = sizeof(int32_t);
     size_t bytes = sizeof(struct block) + n * (2 * sizeof(uint64_t) + 4 + size * 4) +
-                   n * size * KEYS_WITNESS_MAX + (has_order ? size * (size_t)n_operations : 0);
+                   n * size * KEYS_WITNESS_MAX + size * (size_t)n_operations;
     struct block *block = pages_zeroed(bytes);
     if (block == NULL)
         return NULL;
     struct keys_results *results = &block->results;
     block->bytes = bytes;
-    results->configurations = (uint64_t *)(void *)(block + 1);
-    results->peak_bytes = results->configurations + n;
-    results->n_operations = (int32_t *)(void *)(results->peak_bytes + n);
-    results->n_witness = results->n_operations + n;
-    results->order_start = results->n_witness + n;
-    results->order_length = results->order_start + n;
-    results->witness = results->order_length + n;
-    results->verdict = (int8_t *)(results->witness + n * KEYS_WITNESS_MAX);
-    results->engine = results->verdict + n;
-    results->evidence = results->engine + n;
-    results->reason = results->evidence + n;
-    if (has_order)
-        results->order = (int32_t *)(void *)(results->reason + n);
+    void *rest = block + 1; /* in order of alignment */
+    results->configurations = pages_carve(&rest, n, sizeof(uint64_t));
+    results->peak_bytes = pages_carve(&rest, n, sizeof(uint64_t));
+    int32_t **integers[] = {&results->n_operations, &results->n_witness, &results->order_start,
+                            &results->order_length};
+    for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++)
+        *integers[i] = pages_carve(&rest, n, size);
+    results->witness = pages_carve(&rest, n * KEYS_WITNESS_MAX, size);
+    results->order = pages_carve(&rest, (size_t)n_operations, size);
+    int8_t **bytes_of[] = {&results->verdict, &results->engine, &results->evidence,
+                           &results->reason};
+    for (size_t i = 0; i < sizeof bytes_of / sizeof bytes_of[0]; i++)
+        *bytes_of[i] = pages_carve(&rest, n, 1);
     return results;
 }
 

@@ -83,7 +83,6 @@ struct keys_options {
     uint64_t max_configurations; /* of all keys together */
     uint64_t max_bytes;          /* of all that is held at any one time, without the results */
     int32_t n_threads;           /* 1 .. KEYS_THREADS_MAX, or 0: one a core where it is worth it */
-    int32_t is_replayed;         /* whether each order found is replayed here: 5 ns an operation */
     int32_t search_only;         /* for tests: no zones */
     const struct load_values *texts; /* what values say; NULL for registers */
     int32_t append;                  /* of texts, whose get is `read` and whose put is `write` */
@@ -104,16 +103,16 @@ struct keys_results {
     int32_t *witness;      /* KEYS_WITNESS_MAX per key: operations */
     int32_t *order_start;  /* where its order begins in `order` */
     int32_t *order_length;
-    int32_t *order;        /* n entries, or NULL: linearizations of valid keys */
+    int32_t *order;        /* n entries: linearizations of valid keys, each replayed here */
 };
 
 struct keys;
 
 /*
- * Zeros for that many, in one block; with `order` where has_order. They belong to the caller, until
- * keys_results_close. NULL without memory.
+ * Zeros for that many, in one block. They belong to the caller, until keys_results_close. NULL
+ * without memory.
  */
-struct keys_results *keys_results_open(int32_t n_keys, int32_t n_operations, int32_t has_order);
+struct keys_results *keys_results_open(int32_t n_keys, int32_t n_operations);
 
 void keys_results_close(struct keys_results *results);
 

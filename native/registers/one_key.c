@@ -168,13 +168,11 @@ static void accuse(struct worker *worker, enum keys_reason reason, const int32_t
         results->witness[KEYS_WITNESS_MAX * key + i] = worker->part.calls[operations[i]];
 }
 
-/* Where the order of the key in work is to be made, in local operations: in the results where the
- * caller wants orders, else in scratch. */
+/* Where the order of the key in work is to be made, in local operations. */
 static int32_t *order_of(const struct worker *worker)
 {
     const struct keys_results *results = &worker->keys->results;
-    return results->order == NULL ? worker->order
-                                  : results->order + results->order_start[worker->key];
+    return results->order + results->order_start[worker->key];
 }
 
 /*
@@ -223,18 +221,15 @@ static enum keys_verdict replay(struct worker *worker, const int32_t *order, int
 }
 
 /*
- * Replay an order that stands in order_of, unless the options say otherwise, and number it for the
- * caller. Returns KEYS_VALID, KEYS_FLAWED where the replay fails, or KEYS_MEMORY.
+ * Replay an order that stands in order_of, and number it for the caller. Returns KEYS_VALID,
+ * KEYS_FLAWED where the replay fails, or KEYS_MEMORY.
  */
 static enum keys_verdict accept(struct worker *worker, int32_t *order, int32_t length)
 {
-    struct keys *keys = worker->keys;
-    enum keys_verdict verdict = KEYS_VALID;
-    if (keys->options.is_replayed)
-        verdict = replay(worker, order, length);
-    if (keys->results.order == NULL || verdict != KEYS_VALID)
+    enum keys_verdict verdict = replay(worker, order, length);
+    if (verdict != KEYS_VALID)
         return verdict;
-    keys->results.order_length[worker->key] = length;
+    worker->keys->results.order_length[worker->key] = length;
     for (int32_t i = 0; i < length; i++)
         order[i] = worker->part.calls[order[i]];
     return KEYS_VALID;
@@ -352,18 +347,16 @@ enum keys_verdict one_key_run(struct worker *worker)
 
 static enum keys_verdict judge_zones(struct worker *worker, bool has_cas)
 {
-    const struct keys *keys = worker->keys;
     const struct numbering *numbering = &worker->numbering;
-    bool needs_order = keys->results.order != NULL || keys->options.is_replayed;
     struct zones zones = {
         .n_operations = worker->part.n, .n_positions = worker->part.n_events,
         .events = worker->part.events, .want = numbering->want, .make = numbering->make,
         .n_values = numbering->n_values, .values = numbering->values, .has_cas = has_cas,
         .buckets = worker->buckets};
     struct witness witness;
-    int32_t *order = needs_order ? order_of(worker) : NULL, length;
+    int32_t *order = order_of(worker), length;
     if (zones_judge(&zones, order, &length, &witness) == KEYS_NO_REASON)
-        return needs_order ? accept(worker, order, length) : KEYS_VALID;
+        return accept(worker, order, length);
     accuse(worker, witness.reason, witness.operations, witness.n_operations);
     return KEYS_INVALID;
 }

@@ -288,10 +288,8 @@ static enum keys_verdict judge(struct unique *u, int32_t *order)
         return KEYS_UNDECIDED;
     if (!place_values(u) || !place_blocks(u, gather_blocks(u)))
         return KEYS_INVALID;
-    if (order == NULL)
-        return KEYS_VALID;
     place_rows(u, order);
-    return u->seen == NULL || is_linearization(u, order) ? KEYS_VALID : KEYS_FLAWED;
+    return is_linearization(u, order) ? KEYS_VALID : KEYS_FLAWED;
 }
 
 static void publish(const struct unique *u, struct keys_results *results, int32_t key,
@@ -307,7 +305,7 @@ static void publish(const struct unique *u, struct keys_results *results, int32_
     results->n_witness[key] = u->witness.n_operations;
     memcpy(results->witness + KEYS_WITNESS_MAX * key, u->witness.operations,
            sizeof(int32_t) * (size_t)u->witness.n_operations);
-    results->order_length[key] = results->order == NULL ? 0 : u->length;
+    results->order_length[key] = u->length;
 }
 
 bool unique_judge(struct keys *keys)
@@ -318,14 +316,12 @@ bool unique_judge(struct keys *keys)
         columns->key[0] < 0 || columns->key[0] >= options->n_keys)
         return false;
     size_t n = (size_t)columns->n, n_values = (size_t)options->n_values + 2;
-    int32_t n_positions = count_positions(columns), *order = keys->results.order;
+    int32_t n_positions = count_positions(columns);
     if (n_positions < 0 || n_values > 2 * n + VALUES_MIN)
         return false;
-    size_t n_seen = options->is_replayed ? n / 64 + 1 : 0;
-    size_t n_order = options->is_replayed && order == NULL ? n : 0;
-    size_t n_integers = (size_t)n_positions + 1 + n + n_order;
+    size_t n_seen = n / 64 + 1;
     size_t bytes = sizeof(struct value) * n_values + sizeof(uint64_t) * n_seen +
-                   sizeof(uint32_t) * n_integers;
+                   sizeof(uint32_t) * ((size_t)n_positions + 1 + n);
     struct unique u = {
         .columns = columns, .options = options, .n_positions = n_positions,
         .dropped = (uint32_t)options->n_values,
@@ -337,12 +333,10 @@ bool unique_judge(struct keys *keys)
         return true;
     }
     u.values = pages_carve(&block, n_values, sizeof *u.values);
-    u.seen = n_seen == 0 ? NULL : pages_carve(&block, n_seen, sizeof *u.seen);
+    u.seen = pages_carve(&block, n_seen, sizeof *u.seen);
     u.positions = pages_carve(&block, (size_t)n_positions + 1, sizeof *u.positions);
     u.streams = pages_carve(&block, n, sizeof *u.streams);
-    if (n_order > 0)
-        order = pages_carve(&block, n, sizeof *order);
-    enum keys_verdict verdict = judge(&u, order);
+    enum keys_verdict verdict = judge(&u, keys->results.order);
     pages_release(memory, bytes);
     if (verdict == KEYS_UNDECIDED)
         return false;

@@ -20,8 +20,7 @@ static uint64_t own_bytes(const struct keys *keys, int32_t n_calls)
 {
     uint64_t n = (uint64_t)n_calls + 1, n_values = (uint64_t)keys->options.n_values + 1;
     uint64_t n_locals = (uint64_t)numbering_capacity(&keys->options, keys->is_plain, n_calls);
-    uint64_t n_integers = 6 * n + (keys->results.order == NULL ? n : 0) +
-                          (keys->options.cas >= 0 ? n_values : 0) +
+    uint64_t n_integers = 6 * n + (keys->options.cas >= 0 ? n_values : 0) +
                           (keys->is_plain ? 0 : n_values + n_locals);
     return sizeof(struct zones_value) * n_locals + sizeof(int32_t) * n_integers;
 }
@@ -97,7 +96,6 @@ int worker_open(struct worker *worker, struct keys *keys, int32_t n_calls)
     numbering->want = pages_carve(&block, n, size);
     numbering->make = pages_carve(&block, n, size);
     worker->buckets = pages_carve(&block, 2 * n, size);
-    worker->order = pages_carve(&block, keys->results.order == NULL ? n : 0, size);
     worker->transition_of = pages_carve(&block, keys->options.cas >= 0 ? n_values : 0, size);
     if (!keys->is_plain) {
         numbering->local_of = pages_carve(&block, n_values, size);

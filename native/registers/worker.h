@@ -50,7 +50,6 @@ struct worker {
     struct texts *texts;   /* NULL for registers */
     int32_t *inv;          /* by local operation: positions (worker_fill_positions) */
     int32_t *ret;
-    int32_t *order;        /* by place; unused where the caller wants the orders */
     int32_t *buckets;      /* scratch: twice the operations */
     int32_t *transition_of; /* by value that is a pair: transition + 1, or 0 */
     void *memory;          /* of all arrays so far */

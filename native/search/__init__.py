@@ -13,7 +13,7 @@ Source: `search.h`.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Final
@@ -36,12 +36,7 @@ class Engine(StrEnum):
     WGL = "wgl"
 
 
-_ENGINES: Final[Mapping[Engine, int]] = {
-    Engine.SCHEDULE: lib.SEARCH_SCHEDULE,
-    Engine.DEPTH: lib.SEARCH_DEPTH,
-    Engine.BREADTH: lib.SEARCH_BREADTH,
-    Engine.WGL: lib.SEARCH_WGL,
-}
+_ENGINES: Final = {engine: getattr(lib, f"SEARCH_{engine.name}") for engine in Engine}
 _ENGINE_OF: Final = {number: engine for engine, number in _ENGINES.items()}
 
 
@@ -58,15 +53,12 @@ class Status(Enum):
     INTERRUPTED = "interrupted"
 
 
-_STATUSES: Final[Mapping[int, Status]] = {
-    lib.SEARCH_VALID: Status.VALID,
-    lib.SEARCH_INVALID: Status.INVALID,
-    lib.SEARCH_CONFIGURATIONS: Status.CONFIGURATIONS,
-    lib.SEARCH_MEMORY: Status.MEMORY,
-    lib.SEARCH_CAPPED: Status.CAPPED,
-    lib.SEARCH_RAISED: Status.RAISED,
-    lib.SEARCH_PAUSED: Status.INTERRUPTED,
-}
+_ASIDE: Final = {Status.WIDE, Status.INTERRUPTED}
+"""Not of C: a search that is refused, and one that was paused for good."""
+
+_STATUSES: Final = {
+    getattr(lib, f"SEARCH_{status.name}"): status for status in Status if status not in _ASIDE
+} | {lib.SEARCH_PAUSED: Status.INTERRUPTED}
 
 
 @dataclass(frozen=True, slots=True)

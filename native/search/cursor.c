@@ -61,11 +61,11 @@ void cursor_seek(const struct problem *problem, struct cursor *cursor, int32_t e
         cursor_retreat(problem, cursor);
 }
 
-int cursor_open(struct problem *problem, struct account *account, struct cursor *cursor)
+int cursor_open(struct problem *problem, struct cursor *cursor)
 {
-    cursor->holders = problem_allocate(problem, account, problem->n_slots, sizeof(int32_t));
-    cursor->open = problem_allocate(problem, account, problem->mask_words, sizeof(uint64_t));
-    cursor->kinds = problem_allocate(problem, account, problem->n_kind_slots, sizeof(int32_t));
+    cursor->holders = problem_allocate(problem, problem->n_slots, sizeof(int32_t));
+    cursor->open = problem_allocate(problem, problem->mask_words, sizeof(uint64_t));
+    cursor->kinds = problem_allocate(problem, problem->n_kind_slots, sizeof(int32_t));
     if (cursor->holders == NULL || cursor->open == NULL || cursor->kinds == NULL)
         return SEARCH_NO_MEMORY;
     for (int32_t slot = 0; slot < problem->n_kind_slots; slot++)

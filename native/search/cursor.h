@@ -52,7 +52,7 @@ static inline bool block_has(const uint64_t *block, int32_t slot)
 }
 
 /* Stand before return 0. Returns SEARCH_OK or SEARCH_NO_MEMORY. */
-int cursor_open(struct problem *problem, struct account *account, struct cursor *cursor);
+int cursor_open(struct problem *problem, struct cursor *cursor);
 
 /* Go one return on; there is one. */
 void cursor_advance(const struct problem *problem, struct cursor *cursor);
