@@ -92,7 +92,7 @@ class LazyProblem:
     the initial one. It is asked at most once for each pair, from within `search`, on the same
     thread. It may call `search` for another problem. What it raises ends the search. `pure` has a 1
     for each transition that changes no state, else a 0. Crashed operations cost more than with a
-    table: they are kept to the end, since what may need their states is not known (`lazy.h`).
+    table: they are kept to the end, since what may need their states is not known (`lazy.c`).
     """
 
     inv: Sequence[int]

@@ -7,8 +7,7 @@
  * is expanded first, so that what dominates comes before what it dominates, and a round that keeps
  * but `width` survivors keeps the lightest. Better than depth first on invalid histories, worse on
  * long valid ones. A trail of steps remembers how each configuration was reached; those that lead
- * to no survivor are dropped when they are the greater part. Limits: STEPS_MAX entries in each
- * array.
+ * to no survivor are dropped when they are the greater part.
  */
 #include <string.h>
 
@@ -18,7 +17,6 @@
 #ifndef STEPS_KEPT /* tests set it, so that small histories drop steps */
 #define STEPS_KEPT (UINT32_C(1) << 16)
 #endif
-#define STEPS_MAX (UINT32_C(1) << 31)
 
 struct step {
     uint32_t before; /* the step before it, or NO_STEP */
@@ -40,28 +38,11 @@ struct queue {
 
 static int growing_push(struct growing *growing, const void *item)
 {
-    if (growing->count == growing->capacity) {
-        uint32_t capacity = growing->capacity == 0 ? 64 : growing->capacity * 2;
-        if (capacity > STEPS_MAX)
-            return -1;
-        void *items = account_resize(growing->account, growing->items,
-                                     growing->size * growing->capacity,
-                                     growing->size * capacity);
-        if (items == NULL)
-            return -1;
-        growing->items = items;
-        growing->capacity = capacity;
-    }
-    memcpy((char *)growing->items + growing->size * growing->count, item, (size_t)growing->size);
-    growing->count++;
+    void *added = growing_add(growing);
+    if (added == NULL)
+        return -1;
+    memcpy(added, item, (size_t)growing->size);
     return 0;
-}
-
-static void growing_free(struct growing *growing)
-{
-    account_free(growing->account, growing->items, growing->size * growing->capacity);
-    growing->items = NULL;
-    growing->count = growing->capacity = 0;
 }
 
 int breadth_open(struct breadth *breadth, struct problem *problem)

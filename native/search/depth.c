@@ -16,6 +16,8 @@ int depth_open(struct depth *depth, struct problem *problem)
     int64_t n = (int64_t)problem->n_operations + 1;
     depth->problem = problem;
     depth->memo = problem_memo(problem);
+    depth->frames = (struct growing){
+        .account = problem->account, .size = sizeof(uint64_t) * (problem->width + FRAME_WORDS)};
     depth->best_return = -1;
     depth->child = problem_allocate(problem, problem->width, sizeof(uint64_t));
     depth->order = problem_allocate(problem, n, sizeof(int32_t));
@@ -25,25 +27,18 @@ int depth_open(struct depth *depth, struct problem *problem)
     return cursor_open(problem, &depth->cursor);
 }
 
-static uint64_t *depth_frame(const struct depth *depth, uint32_t number)
+/* The frame on top; there is one. */
+static uint64_t *depth_frame(const struct depth *depth)
 {
-    return depth->frames + (size_t)number * (depth->memo.width + FRAME_WORDS);
+    return (uint64_t *)depth->frames.items +
+           (size_t)(depth->frames.count - 1) * (depth->memo.width + FRAME_WORDS);
 }
 
 static int depth_push(struct depth *depth, const uint64_t *block, int32_t origin)
 {
-    uint64_t frame_bytes = sizeof(uint64_t) * (depth->memo.width + FRAME_WORDS);
-    if (depth->n_frames == depth->frames_capacity) {
-        uint32_t capacity = depth->frames_capacity == 0 ? 64 : depth->frames_capacity * 2;
-        uint64_t *frames = account_resize(depth->problem->account, depth->frames,
-                                          frame_bytes * depth->frames_capacity,
-                                          frame_bytes * capacity);
-        if (frames == NULL)
-            return -1;
-        depth->frames = frames;
-        depth->frames_capacity = capacity;
-    }
-    uint64_t *frame = depth_frame(depth, depth->n_frames++);
+    uint64_t *frame = growing_add(&depth->frames);
+    if (frame == NULL)
+        return -1;
     memcpy(frame, block, sizeof(uint64_t) * depth->memo.width);
     frame[depth->memo.width] = (uint64_t)(uint32_t)depth->order_length << 32;
     frame[depth->memo.width + 1] = (uint64_t)(uint32_t)origin;
@@ -53,9 +48,9 @@ static int depth_push(struct depth *depth, const uint64_t *block, int32_t origin
 /* Keep the path to the frame on top when it got further than any that ended before. */
 static void depth_save_best(struct depth *depth)
 {
-    if (depth->n_frames == 0)
+    if (depth->frames.count == 0)
         return;
-    const uint64_t *frame = depth_frame(depth, depth->n_frames - 1);
+    const uint64_t *frame = depth_frame(depth);
     int32_t length = (int32_t)(frame[depth->memo.width] >> 32);
     if (block_return(frame) <= depth->best_return)
         return;
@@ -105,9 +100,9 @@ enum search_status depth_run(struct depth *depth, uint64_t *configurations, uint
         status = depth_enter(depth, depth->child, ORIGIN_NONE);
     }
     while (status == SEARCH_PAUSED && *configurations < limit) {
-        if (depth->n_frames == 0)
+        if (depth->frames.count == 0)
             return SEARCH_INVALID;
-        uint64_t *frame = depth_frame(depth, depth->n_frames - 1);
+        uint64_t *frame = depth_frame(depth);
         uint64_t *progress = &frame[depth->memo.width];
         uint32_t position = (uint32_t)(*progress & UINT32_MAX);
         depth->order_length = (int32_t)(*progress >> 32);
@@ -120,7 +115,7 @@ enum search_status depth_run(struct depth *depth, uint64_t *configurations, uint
         *progress = (uint64_t)(uint32_t)depth->order_length << 32 | position;
         if (operation < 0) {
             depth_save_best(depth);
-            depth->n_frames--;
+            depth->frames.count--;
             continue;
         }
         ++*configurations;
@@ -147,9 +142,6 @@ int32_t depth_order(struct depth *depth, int32_t *operations, bool is_valid)
 
 void depth_free(struct depth *depth)
 {
-    account_free(depth->memo.account, depth->frames,
-                 sizeof(uint64_t) * (depth->memo.width + FRAME_WORDS) * depth->frames_capacity);
-    depth->frames = NULL;
-    depth->n_frames = depth->frames_capacity = 0;
+    growing_free(&depth->frames);
     memo_free(&depth->memo);
 }

@@ -17,10 +17,8 @@ struct depth {
     struct problem *problem;
     struct cursor cursor;
     struct memo memo;
-    uint64_t *frames;      /* blocks, each followed by two words: length of the order and next
+    struct growing frames; /* blocks, each followed by two words: length of the order and next
                               branch; origin */
-    uint32_t n_frames;
-    uint32_t frames_capacity;
     uint64_t *child;
     int32_t *order;        /* the path: operations linearized */
     int32_t order_length;
@@ -42,15 +40,6 @@ enum search_status depth_run(struct depth *depth, uint64_t *configurations, uint
 int32_t depth_order(struct depth *depth, int32_t *operations, bool is_valid);
 
 void depth_free(struct depth *depth);
-
-/* A growing array. */
-struct growing {
-    struct account *account;
-    void *items;
-    uint32_t count;
-    uint32_t capacity;
-    uint64_t size; /* bytes in an item */
-};
 
 struct breadth {
     struct problem *problem;

@@ -48,7 +48,34 @@ void problem_free(struct problem *problem)
     }
 }
 
-/* Give each operation its slot, birth and return. `at` maps a position to op + 1, or -(op + 1). */
+int problem_positions(const struct problem *problem, const int32_t *inv, const int32_t *ret,
+                      int32_t *at)
+{
+    int32_t end = 2 * problem->n_operations;
+    bool has_table = problem->next != NULL;
+    size_t cells = has_table ? (size_t)problem->n_states * (size_t)problem->n_transitions : 0;
+
+    if (has_table && (problem->initial < 0 || problem->initial >= problem->n_states))
+        return SEARCH_MALFORMED;
+    for (size_t i = 0; i < cells; i++)
+        if (problem->next[i] < -1 || problem->next[i] >= problem->n_states)
+            return SEARCH_MALFORMED;
+    for (int32_t operation = 0; operation < problem->n_operations; operation++) {
+        int32_t from = inv[operation], to = ret[operation];
+        int32_t t = problem->transition[operation];
+        if (t < 0 || t >= problem->n_transitions || from < 0 || from >= end || at[from] != 0)
+            return SEARCH_MALFORMED;
+        at[from] = operation + 1;
+        if (to == SEARCH_NEVER)
+            continue;
+        if (to <= from || to >= end || at[to] != 0)
+            return SEARCH_MALFORMED;
+        at[to] = -(operation + 1);
+    }
+    return SEARCH_OK;
+}
+
+/* Give each operation its slot, birth and return. `at` is that of problem_positions. */
 static int problem_sweep(struct problem *problem, const int32_t *at, int32_t n_positions)
 {
     int32_t occupant[SEARCH_OPEN_MAX];
@@ -90,44 +117,6 @@ static int problem_sweep(struct problem *problem, const int32_t *at, int32_t n_p
     return SEARCH_OK;
 }
 
-/* Fill `at` (see problem_sweep) and count the returns. */
-static int problem_positions(struct problem *problem, const int32_t *inv, const int32_t *ret,
-                             int32_t *at)
-{
-    int32_t end = 2 * problem->n_operations;
-
-    for (int32_t operation = 0; operation < problem->n_operations; operation++) {
-        int32_t from = inv[operation], to = ret[operation];
-        int32_t t = problem->transition[operation];
-        if (t < 0 || t >= problem->n_transitions || from < 0 || from >= end || at[from] != 0)
-            return SEARCH_MALFORMED;
-        at[from] = operation + 1;
-        problem->slot[operation] = -1;
-        if (to == SEARCH_NEVER)
-            continue;
-        if (to <= from || to >= end || at[to] != 0)
-            return SEARCH_MALFORMED;
-        at[to] = -(operation + 1);
-        problem->slot[operation] = 0;
-        problem->n_returns++;
-    }
-    return SEARCH_OK;
-}
-
-static bool problem_has_good_table(const struct problem *problem)
-{
-    if (problem->lazy != NULL)
-        return true;
-    size_t cells = (size_t)problem->n_states * (size_t)problem->n_transitions;
-
-    if (problem->initial < 0 || problem->initial >= problem->n_states)
-        return false;
-    for (size_t i = 0; i < cells; i++)
-        if (problem->next[i] < -1 || problem->next[i] >= problem->n_states)
-            return false;
-    return true;
-}
-
 static int problem_allocate_all(struct problem *problem)
 {
     int64_t n = problem->n_operations, n_transitions = problem->n_transitions;
@@ -152,8 +141,8 @@ static int problem_allocate_all(struct problem *problem)
     return problem->pure == NULL || problem->need == NULL ? SEARCH_NO_MEMORY : SEARCH_OK;
 }
 
-/* The same from events that are in order already: operations are numbered by invocation. */
-static void problem_events(struct problem *problem, const int32_t *at, int32_t n_positions)
+/* Give a slot to what returns, none to what crashed, and count the returns. */
+static void problem_slots(struct problem *problem, const int32_t *at, int32_t n_positions)
 {
     for (int32_t operation = 0; operation < problem->n_operations; operation++)
         problem->slot[operation] = -1;
@@ -186,10 +175,9 @@ int problem_prepare(struct problem *problem, const int32_t *inv, const int32_t *
     int32_t *at = problem_allocate(problem, 2 * (int64_t)n, sizeof(int32_t));
     if (at == NULL)
         return SEARCH_NO_MEMORY;
-    if (!problem_has_good_table(problem))
-        return SEARCH_MALFORMED;
     if ((error = problem_positions(problem, inv, ret, at)) != SEARCH_OK)
         return error;
+    problem_slots(problem, at, 2 * n);
     return problem_finish(problem, at, 2 * n);
 }
 
@@ -198,6 +186,6 @@ int problem_prepare_register(struct problem *problem, const int32_t *at, int32_t
     int error = problem_allocate_all(problem);
     if (error != SEARCH_OK)
         return error;
-    problem_events(problem, at, n_positions);
+    problem_slots(problem, at, n_positions);
     return problem_finish(problem, at, n_positions);
 }

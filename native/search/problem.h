@@ -16,11 +16,23 @@
 #include <stdint.h>
 
 #include "account.h"
-#include "lazy.h"
 #include "memo.h"
 #include "search.h"
 
 #define PROBLEM_BLOCKS_MAX 48
+
+/* States that are known only when the search first comes to them (lazy.c). */
+struct lazy {
+    search_step *ask;
+    void *context;
+    struct account *account;
+    uint64_t max_bytes; /* of the whole search: answers are never given back to a stage */
+    uint64_t *pairs;    /* state << 32 | transition, or LAZY_FREE */
+    int32_t *after;
+    uint64_t capacity;  /* a power of two, at most half used */
+    uint64_t count;
+    enum search_status failure; /* why answers are made up from now on, or SEARCH_PAUSED */
+};
 
 struct problem {
     struct account *account;   /* that all of it is counted in */
@@ -86,6 +98,13 @@ int problem_prepare(struct problem *problem, const int32_t *inv, const int32_t *
 int problem_prepare_register(struct problem *problem, const int32_t *at, int32_t n_positions);
 
 /*
+ * Check the caller's arrays and table. Fills `at`, zeros by position, with operation + 1 where one
+ * is invoked and -(operation + 1) where it returns. Returns SEARCH_OK or SEARCH_MALFORMED.
+ */
+int problem_positions(const struct problem *problem, const int32_t *inv, const int32_t *ret,
+                      int32_t *at);
+
+/*
  * Fill `pure`, `need`, `weight`, `cover` and all that is by kind (kinds.c). Slots and returns are
  * known. Returns a search_error: SEARCH_WIDE with too many kinds at one time.
  */
@@ -104,7 +123,15 @@ static inline struct memo problem_memo(const struct problem *problem)
                          .width = problem->width, .key_words = 1 + problem->mask_words};
 }
 
-/* The state after a transition, or -1 where it is refused. O(1); may ask the caller (lazy.h). */
+/*
+ * The state after `transition`, or -1: it is refused, or `failure` says why there is no answer.
+ * Asks the caller at most once for each pair. After a failure it asks no more.
+ */
+int32_t lazy_next(struct lazy *lazy, int32_t state, int32_t transition);
+
+void lazy_free(struct lazy *lazy);
+
+/* The state after a transition, or -1 where it is refused. O(1); may ask the caller (lazy.c). */
 static inline int32_t problem_next(const struct problem *problem, int32_t state, int32_t transition)
 {
     if (problem->want != NULL) {

@@ -126,31 +126,16 @@ static void wgl_unlift(struct wgl *wgl, int32_t operation)
     wgl_relink(wgl, 2 * operation);
 }
 
-/* Check the arrays and link the list. `at` has a place for each position, all 0. */
-static int wgl_link(struct wgl *wgl, int32_t n_states, int32_t *at)
+/* Link the list. `at` is that of problem_positions. */
+static void wgl_link(struct wgl *wgl, const int32_t *at)
 {
     int32_t n = wgl->n_operations, last = 2 * n;
-    size_t cells = wgl->lazy != NULL ? 0 : (size_t)n_states * (size_t)wgl->n_transitions;
 
-    for (size_t i = 0; i < cells; i++)
-        if (wgl->next[i] < -1 || wgl->next[i] >= n_states)
-            return SEARCH_MALFORMED;
-    for (int32_t i = 0; i < n; i++) {
-        int32_t from = wgl->inv[i], to = wgl->ret[i], t = wgl->transition[i];
-        if (t < 0 || t >= wgl->n_transitions || from < 0 || from >= 2 * n || at[from] != 0)
-            return SEARCH_MALFORMED;
-        at[from] = 2 * i + 1;
-        if (to == SEARCH_NEVER)
-            continue;
-        if (to <= from || to >= 2 * n || at[to] != 0)
-            return SEARCH_MALFORMED;
-        at[to] = 2 * i + 2;
-        wgl->n_required++;
-    }
     for (int32_t position = 0; position < 2 * n; position++) {
         if (at[position] == 0)
             continue;
-        int32_t entry = at[position] - 1;
+        int32_t entry = at[position] > 0 ? 2 * (at[position] - 1) : -2 * at[position] - 1;
+        wgl->n_required += at[position] < 0;
         wgl->after[last] = entry;
         wgl->before[entry] = last;
         last = entry;
@@ -158,7 +143,6 @@ static int wgl_link(struct wgl *wgl, int32_t n_states, int32_t *at)
     wgl->after[last] = 2 * n;
     wgl->before[2 * n] = last;
     wgl->entry = wgl->after[2 * n];
-    return SEARCH_OK;
 }
 
 int wgl_open(struct wgl *wgl, const struct problem *problem, const int32_t *inv,
@@ -168,7 +152,7 @@ int wgl_open(struct wgl *wgl, const struct problem *problem, const int32_t *inv,
 
     wgl->inv = inv;
     wgl->ret = ret;
-    int32_t n = problem->n_operations, initial = problem->initial;
+    int32_t n = problem->n_operations;
     wgl->account = problem->account;
     wgl->transition = problem->transition;
     wgl->next = problem->next;
@@ -184,14 +168,12 @@ int wgl_open(struct wgl *wgl, const struct problem *problem, const int32_t *inv,
     wgl->now = wgl_allocate(wgl, wgl->width, sizeof(uint64_t));
     if (at == NULL || wgl->now == NULL)
         return SEARCH_NO_MEMORY;
-    if (initial < 0 || initial >= problem->n_states)
+    if (problem_positions(problem, inv, ret, at) != SEARCH_OK)
         return SEARCH_MALFORMED;
-    wgl->state = initial;
-    wgl->now[1] = (uint64_t)(uint32_t)initial;
-    int error = wgl_link(wgl, problem->n_states, at);
-    if (error == SEARCH_OK && wgl_store(wgl) < 0)
-        error = SEARCH_NO_MEMORY;
-    return error;
+    wgl->state = problem->initial;
+    wgl->now[1] = (uint64_t)(uint32_t)problem->initial;
+    wgl_link(wgl, at);
+    return wgl_store(wgl) < 0 ? SEARCH_NO_MEMORY : SEARCH_OK;
 }
 
 /* Linearize the operation at the entry if it is new. Returns 1 when done, 0 when not, or -1. */

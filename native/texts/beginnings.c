@@ -3,7 +3,7 @@
  * what some get returned.
  *
  * States live in `places`, numbered as they are met. Limits: CELLS_MAX cells of a whole table; past
- * that, and where nothing crashed, states are made while the search runs (lazy.h). Memory: 24 bytes
+ * that, and where nothing crashed, states are made while the search runs (lazy.c). Memory: 24 bytes
  * a state.
  */
 #include <stdlib.h>
@@ -201,7 +201,7 @@ struct search *texts_search(struct texts *texts, const struct texts_key *key,
     *error = SEARCH_NO_MEMORY;
     if (number_places(texts) != 0)
         return NULL;
-    bool has_crashed = false; /* else a whole table would tell nothing more (lazy.h) */
+    bool has_crashed = false; /* else a whole table would tell nothing more (lazy.c) */
     for (int32_t i = 0; i < key->n; i++)
         has_crashed = has_crashed || key->ret[i] == SEARCH_NEVER;
     if (has_crashed && make_table(texts))

@@ -4,8 +4,8 @@
  * Usage: compare CASES SEED [OPERATIONS]
  * Up to 8 operations (the default), over random tables and registers, every engine is compared with
  * trying all orders. With more, at most 200, the histories are mostly right, some spoilt, and the
- * plain search (wgl.h) is what the others are compared with; past its budget nothing is. Each
- * engine is asked twice: with the table, and with states as they come (lazy.h). Histories
+ * plain search (wgl.c) is what the others are compared with; past its budget nothing is. Each
+ * engine is asked twice: with the table, and with states as they come (lazy.c). Histories
  * have crashed operations, failed ones, which are dropped, and equal times, which are concurrent.
  * Prints one line, "cases C invalid I undecided U mismatches M"; ends at the first mismatch, which
  * goes to stderr.
