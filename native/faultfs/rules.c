@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "rules.h"
 
-#include "extents.h"
+#include "files.h"
 
 #include <errno.h>
 #include <fnmatch.h>

@@ -68,6 +68,7 @@ static bool read_events(struct load *l)
 static bool prepare(struct load *l, uint64_t seed)
 {
     l->values.seed = l->fs.seed = l->nodes.seed = l->fields.seed = l->keys.seed = seed;
+    l->processes.seed = seed;
     l->field_counts = calloc(LOAD_FIELDS_MAX + 1, sizeof *l->field_counts);
     return l->field_counts && intern_word(&l->values, LOAD_NIL, 0) == 0 &&
            intern_word(&l->nodes, LOAD_NIL, 0) == 0 &&
@@ -127,7 +128,8 @@ void load_close(struct loaded *loaded)
     free(l->field_counts);
     free(l->text);
     free(l->stack);
-    free(l->processes);
+    intern_free(&l->processes);
+    free(l->open);
     LOAD_COLUMNS(FREE)
     free(l->node);
     free(l->details);

@@ -27,8 +27,6 @@ struct name_cache {
     int32_t ids[16];
 };
 
-struct process_slot; /* see record.c */
-
 /* The columns of columns.h, with the types of their items. */
 #define LOAD_COLUMNS(X)                                                                            \
     X(int8_t, type)                                                                                \
@@ -54,8 +52,9 @@ struct load {
     int32_t *stack; /* items of the lists and maps that are open */
     size_t stack_n, stack_capacity;
 
-    struct process_slot *processes; /* a hash table */
-    size_t processes_n, processes_used;
+    struct intern processes; /* of clients */
+    int32_t *open;           /* by process in that table: see record.c */
+    size_t open_capacity;
     int64_t last_index;
     int32_t open_n; /* operations that are open now */
 

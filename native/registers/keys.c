@@ -18,7 +18,6 @@
 #include "pages.h"
 #include "worker.h"
 
-#define PLAIN_VALUES_MIN 1024
 #define SLICE_OPERATIONS 200000 /* judged between two looks at the clock */
 #define THREADED_OPERATIONS_MIN 5000
 #define NS_PER_MS INT64_C(1000000)
@@ -247,7 +246,7 @@ static void *thread_main(void *argument)
     return NULL;
 }
 
-/* Start a thread for each worker; sets threads.are_begun unless none could be made. */
+/* Start a thread for each worker; n_begun stays 0 if none could be made. */
 static void threads_begin(struct keys *keys)
 {
     struct threads *threads = &keys->threads;
@@ -263,7 +262,6 @@ static void threads_begin(struct keys *keys)
         threads->n_running--;
         pthread_mutex_unlock(&threads->mutex);
     }
-    threads->are_begun = threads->n_begun > 0;
 }
 
 static int64_t now_ns(void)
@@ -291,9 +289,8 @@ static bool threads_wait(struct threads *threads, int32_t milliseconds)
 /* Join those that were begun. Blocks until each has ended its piece of work. */
 static void threads_join(struct keys *keys)
 {
-    for (int32_t i = 0; keys->threads.are_begun && i < keys->threads.n_begun; i++)
-        pthread_join(keys->workers[i].thread, NULL);
-    keys->threads.are_begun = false;
+    while (keys->threads.n_begun > 0)
+        pthread_join(keys->workers[--keys->threads.n_begun].thread, NULL);
 }
 
 /* Let the first worker go on here, for some milliseconds. Returns whether this round has nothing
@@ -335,8 +332,6 @@ static int begin(struct keys *keys, int32_t *at)
     int error = split(keys, at);
     if (error != SEARCH_OK || keys->round == ROUND_DONE)
         return error;
-    keys->is_plain = options->n_keys == 1 && options->initial >= 0 &&
-                     options->n_values <= 2 * (int64_t)keys->partition.max_calls + PLAIN_VALUES_MIN;
     set_shares(keys);
     return open_workers(keys, threads_count(options, keys->columns->n));
 }
@@ -371,9 +366,9 @@ int32_t keys_run(struct keys *keys, int32_t milliseconds)
 {
     if (keys->round == ROUND_DONE)
         return 1;
-    if (keys->round == ROUND_SHARES && keys->n_workers > 1 && !keys->threads.are_begun)
+    if (keys->round == ROUND_SHARES && keys->n_workers > 1 && keys->threads.n_begun == 0)
         threads_begin(keys);
-    if (keys->threads.are_begun) {
+    if (keys->threads.n_begun > 0) {
         if (!threads_wait(&keys->threads, milliseconds))
             return 0;
         threads_join(keys);

@@ -1,7 +1,7 @@
 /*
  * keys.h: every key of a history of registers, or of texts, judged in one call.
  *
- * Linearizability is local: the history is split by key (partition.h), and each key is judged alone
+ * Linearizability is local: the history is split by key (partition.c), and each key is judged alone
  * (one_key.c), by the engine that its data allow: zones in linear time, or a search. One
  * register alone whose values are unique needs no split: unique.c.
  *
@@ -14,7 +14,7 @@
  *
  * Time: O(n): about 30 ns an operation for the split, 80 for zones; the search takes about one
  * configuration an operation on valid histories and is exponential at worst: hence the budgets.
- * Memory: partition.h for the split, worker.h for each thread. All of it, and what the search
+ * Memory: partition.c for the split, worker.h for each thread. All of it, and what the search
  * holds, counts against the budget of bytes. The results do not.
  */
 #ifndef DISSEVER_KEYS_H

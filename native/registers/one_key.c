@@ -28,82 +28,76 @@ struct taken {
 };
 
 /* The local number of a value. */
-static int32_t localise(struct numbering *numbering, int32_t value)
+static int32_t localise(struct worker *worker, int32_t value)
 {
-    int32_t initial = numbering->options->initial;
-    if (numbering->is_plain)
-        return value == initial ? 0 : value == 0 ? initial : value;
-    int32_t local = numbering->local_of[value] - 1;
+    int32_t local = worker->local_of[value] - 1;
     if (local >= 0)
         return local;
-    if (numbering->n_values == numbering->capacity)
+    if (worker->n_values == worker->capacity)
         return -1; /* never: a key has no more values than its operations name */
-    local = numbering->n_values++;
-    numbering->local_of[value] = local + 1;
-    numbering->values_of[local] = value;
-    numbering->values[local] = ZONES_UNSEEN;
+    local = worker->n_values++;
+    worker->local_of[value] = local + 1;
+    worker->values_of[local] = value;
+    worker->values[local] = ZONES_UNSEEN;
     return local;
 }
 
 /* Begin a key: all values are unseen, except the initial one. */
-static void numbering_begin(struct numbering *numbering)
+static void numbering_begin(struct worker *worker)
 {
-    numbering->n_values = 0;
-    if (numbering->is_plain) {
-        numbering->n_values = numbering->capacity;
-        for (int32_t v = 0; v < numbering->n_values; v++)
-            numbering->values[v] = ZONES_UNSEEN;
-    } else if (numbering->options->initial >= 0) {
-        localise(numbering, numbering->options->initial);
+    int32_t initial = worker->keys->options.initial;
+    worker->n_values = 0;
+    if (initial >= 0) {
+        localise(worker, initial);
     } else {
-        numbering->values_of[0] = -1;
-        numbering->values[0] = ZONES_UNSEEN;
-        numbering->n_values = 1;
+        worker->values_of[0] = -1;
+        worker->values[0] = ZONES_UNSEEN;
+        worker->n_values = 1;
     }
-    numbering->values[0].offset = ZONES_NEEDED;
+    worker->values[0].offset = ZONES_NEEDED;
 }
 
 /* Give the numbers back. */
-static void numbering_end(struct numbering *numbering)
+static void numbering_end(struct worker *worker)
 {
-    for (int32_t v = 0; v < numbering->n_values && !numbering->is_plain; v++)
-        if (numbering->values_of[v] >= 0)
-            numbering->local_of[numbering->values_of[v]] = 0;
+    for (int32_t v = 0; v < worker->n_values; v++)
+        if (worker->values_of[v] >= 0)
+            worker->local_of[worker->values_of[v]] = 0;
 }
 
 /* Take one invocation. Returns a keys_verdict: KEYS_UNDECIDED means go on. */
-static enum keys_verdict take_call(struct numbering *numbering, int32_t i, int32_t operation,
+static enum keys_verdict take_call(struct worker *worker, int32_t i, int32_t operation,
                                    int32_t position, int8_t *evidence)
 {
-    const struct columns *columns = numbering->columns;
-    const struct keys_options *options = numbering->options;
+    const struct columns *columns = worker->keys->columns;
+    const struct keys_options *options = &worker->keys->options;
     int32_t f = columns->f[operation], want = -1, make = -1;
     bool is_ok = columns->type[operation] == COLUMNS_OK;
 
     if (f == options->read) {
-        if ((want = localise(numbering, columns->value_out[operation])) < 0)
+        if ((want = localise(worker, columns->value_out[operation])) < 0)
             return KEYS_MEMORY;
-        numbering->values[want].read_inv = position;
-        numbering->values[want].n_reads++;
-        numbering->values[want].offset = ZONES_NEEDED;
+        worker->values[want].read_inv = position;
+        worker->values[want].n_reads++;
+        worker->values[want].offset = ZONES_NEEDED;
     } else if (f == options->cas) {
         if (columns->a[operation] < 0 || columns->b[operation] < 0)
             return KEYS_MALFORMED;
-        want = localise(numbering, columns->a[operation]);
-        make = localise(numbering, columns->b[operation]);
+        want = localise(worker, columns->a[operation]);
+        make = localise(worker, columns->b[operation]);
         if (want < 0 || make < 0)
             return KEYS_MEMORY;
     } else if (f == options->write) {
-        if ((make = localise(numbering, columns->value_in[operation])) < 0)
+        if ((make = localise(worker, columns->value_in[operation])) < 0)
             return KEYS_MEMORY;
     } else {
         return KEYS_MALFORMED;
     }
-    numbering->want[i] = want;
-    numbering->make[i] = make;
+    worker->want[i] = want;
+    worker->make[i] = make;
     if (make < 0)
         return KEYS_UNDECIDED;
-    struct zones_value *value = &numbering->values[make];
+    struct zones_value *value = &worker->values[make];
     if (*evidence == KEYS_UNIQUE && (make == 0 || make == want || value->producer >= 0))
         *evidence = make == want ? KEYS_UNCHANGED : make == 0 ? KEYS_INITIAL_AGAIN : KEYS_REPEATED;
     value->producer = i;
@@ -113,11 +107,11 @@ static enum keys_verdict take_call(struct numbering *numbering, int32_t i, int32
     return KEYS_UNDECIDED;
 }
 
-static void take_return(struct numbering *numbering, int32_t i, int32_t position)
+static void take_return(struct worker *worker, int32_t i, int32_t position)
 {
-    bool is_read = numbering->make[i] < 0;
-    int32_t local = is_read ? numbering->want[i] : numbering->make[i];
-    struct zones_value *value = &numbering->values[local];
+    bool is_read = worker->make[i] < 0;
+    int32_t local = is_read ? worker->want[i] : worker->make[i];
+    struct zones_value *value = &worker->values[local];
     int32_t *first = is_read ? &value->read_ret : &value->lo;
     *first = position < *first ? position : *first; /* `lo` is used only where no value repeats */
 }
@@ -127,11 +121,11 @@ static void take_return(struct numbering *numbering, int32_t i, int32_t position
  * values. is_in_order: events of one time stand as partition_order_ties leaves them; else it stops
  * at them.
  */
-static struct taken numbering_take(struct numbering *numbering, struct part part,
-                                   bool is_in_order)
+static struct taken numbering_take(struct worker *worker, bool is_in_order)
 {
-    const struct columns *columns = numbering->columns;
-    const int32_t n_events = part.n_events, *events = part.events, *calls = part.calls;
+    const struct columns *columns = worker->keys->columns;
+    const int32_t n_events = worker->part.n_events, *events = worker->part.events;
+    const int32_t *calls = worker->part.calls, cas = worker->keys->options.cas;
     struct taken taken = {KEYS_UNDECIDED, KEYS_UNIQUE, false, false, -1};
     int64_t before = n_events > 0 ? columns->inv_time[calls[0]] - 1 : 0;
 
@@ -140,11 +134,11 @@ static struct taken numbering_take(struct numbering *numbering, struct part part
         int32_t operation = calls[i];
         int64_t time;
         if (event < 0) {
-            take_return(numbering, i, position);
+            take_return(worker, i, position);
             time = columns->ret_time[operation];
         } else {
-            taken.verdict = take_call(numbering, i, operation, position, &taken.evidence);
-            taken.has_cas = taken.has_cas || columns->f[operation] == numbering->options->cas;
+            taken.verdict = take_call(worker, i, operation, position, &taken.evidence);
+            taken.has_cas = taken.has_cas || columns->f[operation] == cas;
             time = columns->inv_time[operation];
         }
         taken.has_ties = time == before && !is_in_order;
@@ -184,8 +178,8 @@ static int32_t *order_of(const struct worker *worker)
 static bool is_linearization(const struct worker *worker, const int32_t *order, int32_t length,
                              int32_t *seen)
 {
-    const int32_t n = worker->part.n, *wants = worker->numbering.want;
-    const int32_t *makes = worker->numbering.make;
+    const int32_t n = worker->part.n, *wants = worker->want;
+    const int32_t *makes = worker->make;
     int32_t state = 0, greatest_inv = -1, n_missing = 0;
     memset(seen, 0, sizeof(int32_t) * (size_t)n);
     for (int32_t place = 0; place < length; place++) {
@@ -245,7 +239,7 @@ static int32_t new_transition(struct worker *worker, int32_t *n, int32_t want, i
 /* Room for the arrays that a search reads, within `max_bytes`. */
 static bool open_arrays(struct worker *worker, size_t n, uint64_t max_bytes)
 {
-    size_t n_values = (size_t)worker->numbering.n_values;
+    size_t n_values = (size_t)worker->n_values;
     worker->search_bytes = sizeof(int32_t) * (2 * n_values + 3 * n);
     if (worker->search_bytes > max_bytes)
         return false;
@@ -269,7 +263,7 @@ void one_key_close(struct worker *worker)
 /* Number the distinct transitions. Returns how many. */
 static int32_t number_transitions(struct worker *worker)
 {
-    const int32_t *wants = worker->numbering.want, *makes = worker->numbering.make;
+    const int32_t *wants = worker->want, *makes = worker->make;
     const int32_t *pairs = worker->keys->columns->value_in, *calls = worker->part.calls;
     int32_t n = worker->part.n, n_transitions = 0;
     for (int32_t i = 0; i < n; i++) {
@@ -306,7 +300,7 @@ static enum keys_verdict open_search(struct worker *worker)
         int32_t n_transitions = number_transitions(worker);
         worker->search = search_open_register(
             part->n, part->events, part->n_events, worker->transition,
-            worker->numbering.n_values, n_transitions, worker->want_of, worker->make_of, share,
+            worker->n_values, n_transitions, worker->want_of, worker->make_of, share,
             room - worker->search_bytes, &error);
     } else {
         return KEYS_MEMORY;
@@ -347,11 +341,10 @@ enum keys_verdict one_key_run(struct worker *worker)
 
 static enum keys_verdict judge_zones(struct worker *worker, bool has_cas)
 {
-    const struct numbering *numbering = &worker->numbering;
     struct zones zones = {
         .n_operations = worker->part.n, .n_positions = worker->part.n_events,
-        .events = worker->part.events, .want = numbering->want, .make = numbering->make,
-        .n_values = numbering->n_values, .values = numbering->values, .has_cas = has_cas,
+        .events = worker->part.events, .want = worker->want, .make = worker->make,
+        .n_values = worker->n_values, .values = worker->values, .has_cas = has_cas,
         .buckets = worker->buckets};
     struct witness witness;
     int32_t *order = order_of(worker), length;
@@ -364,8 +357,8 @@ static enum keys_verdict judge_zones(struct worker *worker, bool has_cas)
 /* Whether a read returned a value that no operation sets: invalid, whatever else happened. */
 static bool has_phantom(struct worker *worker)
 {
-    for (int32_t v = 1; v < worker->numbering.n_values; v++) {
-        const struct zones_value *value = &worker->numbering.values[v];
+    for (int32_t v = 1; v < worker->n_values; v++) {
+        const struct zones_value *value = &worker->values[v];
         if (value->n_reads == 0 || value->producer >= 0)
             continue;
         int32_t read = -worker->part.events[value->read_ret] - 1;
@@ -405,18 +398,17 @@ static enum keys_verdict begin_text(struct worker *worker)
 enum keys_verdict one_key_begin(struct worker *worker)
 {
     struct keys *keys = worker->keys;
-    struct numbering *numbering = &worker->numbering;
     if (!worker_has_room(worker))
         return KEYS_MEMORY;
     if (worker->texts != NULL)
         return begin_text(worker);
-    numbering_begin(numbering);
-    struct taken taken = numbering_take(numbering, worker->part, keys->round == ROUND_REST);
+    numbering_begin(worker);
+    struct taken taken = numbering_take(worker, keys->round == ROUND_REST);
     if (taken.has_ties) {
-        numbering_end(numbering);
+        numbering_end(worker);
         partition_order_ties(keys->columns, worker->part, worker->buckets);
-        numbering_begin(numbering);
-        taken = numbering_take(numbering, worker->part, true);
+        numbering_begin(worker);
+        taken = numbering_take(worker, true);
     }
     enum keys_verdict verdict = taken.verdict;
     keys->results.evidence[worker->key] = taken.evidence;
@@ -431,6 +423,6 @@ enum keys_verdict one_key_begin(struct worker *worker)
     } else {
         verdict = open_search(worker);
     }
-    numbering_end(numbering);
+    numbering_end(worker);
     return verdict;
 }

@@ -1,15 +1,17 @@
 /*
- * partition.c: the counting sort by key (see partition.h).
+ * partition.c: a history split by key, with one counting sort and without a copy for each key.
+ *
+ * Operations that cannot matter are dropped: those that failed, and crashed reads. Time: O(n),
+ * about 30 ns an operation. Memory: 12 bytes an operation, and 24 an operation and 4 an event more
+ * while it is made; the budget is `max_bytes` of the options.
  */
 #define _DEFAULT_SOURCE /* madvise, MAP_ANONYMOUS */
-
-#include "partition.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "pages.h"
-#include "search.h"
+#include "worker.h"
 
 static bool is_kept(const struct partition *partition, int32_t operation)
 {

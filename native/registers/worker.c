@@ -8,20 +8,19 @@
 #include "pages.h"
 
 /* How many local values a key of n_calls operations can have. */
-static int32_t numbering_capacity(const struct keys_options *options, bool is_plain, int32_t n_calls)
+static int32_t capacity_for(const struct keys_options *options, int32_t n_calls)
 {
     int64_t named = (options->cas >= 0 ? 2 : 1) * (int64_t)n_calls + 1;
-    bool is_all = is_plain || named > (int64_t)options->n_values + 1;
-    return is_all ? options->n_values + !is_plain : (int32_t)named;
+    return named > options->n_values + INT64_C(1) ? options->n_values + 1 : (int32_t)named;
 }
 
 /* The bytes of a worker's arrays, without those of texts and of the search. */
 static uint64_t own_bytes(const struct keys *keys, int32_t n_calls)
 {
     uint64_t n = (uint64_t)n_calls + 1, n_values = (uint64_t)keys->options.n_values + 1;
-    uint64_t n_locals = (uint64_t)numbering_capacity(&keys->options, keys->is_plain, n_calls);
+    uint64_t n_locals = (uint64_t)capacity_for(&keys->options, n_calls);
     uint64_t n_integers = 6 * n + (keys->options.cas >= 0 ? n_values : 0) +
-                          (keys->is_plain ? 0 : n_values + n_locals);
+                          n_values + n_locals;
     return sizeof(struct zones_value) * n_locals + sizeof(int32_t) * n_integers;
 }
 
@@ -80,27 +79,21 @@ int worker_open(struct worker *worker, struct keys *keys, int32_t n_calls)
     size_t size = sizeof(int32_t);
     worker->keys = keys;
     worker->key = -1;
-    struct numbering *numbering = &worker->numbering;
-    numbering->columns = keys->columns;
-    numbering->options = &keys->options;
-    numbering->is_plain = keys->is_plain;
-    numbering->capacity = numbering_capacity(&keys->options, keys->is_plain, n_calls);
+    worker->capacity = capacity_for(&keys->options, n_calls);
     worker->bytes = own_bytes(keys, n_calls);
     worker->memory = pages_zeroed(worker->bytes);
     if (worker->memory == NULL)
         return SEARCH_NO_MEMORY;
-    numbering->values = worker->memory;
-    void *block = numbering->values + numbering->capacity;
+    worker->values = worker->memory;
+    void *block = worker->values + worker->capacity;
     worker->inv = pages_carve(&block, n, size);
     worker->ret = pages_carve(&block, n, size);
-    numbering->want = pages_carve(&block, n, size);
-    numbering->make = pages_carve(&block, n, size);
+    worker->want = pages_carve(&block, n, size);
+    worker->make = pages_carve(&block, n, size);
     worker->buckets = pages_carve(&block, 2 * n, size);
     worker->transition_of = pages_carve(&block, keys->options.cas >= 0 ? n_values : 0, size);
-    if (!keys->is_plain) {
-        numbering->local_of = pages_carve(&block, n_values, size);
-        numbering->values_of = pages_carve(&block, (size_t)numbering->capacity, size);
-    }
+    worker->local_of = pages_carve(&block, n_values, size);
+    worker->values_of = pages_carve(&block, (size_t)worker->capacity, size);
     if (keys->options.texts == NULL)
         return SEARCH_OK;
     worker->texts = texts_open(keys->columns, &keys->options, n_calls);

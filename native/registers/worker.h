@@ -16,36 +16,73 @@
 #include <stdbool.h>
 
 #include "keys.h"
-#include "partition.h"
 #include "search.h"
 #include "texts.h"
 #include "zones.h"
 
-/*
- * The values of one key, numbered from 0. Local value 0 is the initial one, also where no operation
- * has it. One key alone needs no numbers of its own (`is_plain`): its values keep theirs, except
- * that the initial one changes places with 0.
- */
-struct numbering {
+#define PARTITION_EVENTS_MAX (INT32_MAX / 2)
+
+struct partition {
     const struct columns *columns;
     const struct keys_options *options;
-    struct zones_value *values; /* by local value, with room for `capacity` */
-    int32_t *want;              /* by local operation: local values, or -1 */
-    int32_t *make;
-    int32_t *local_of;          /* by value: local + 1, or 0, as between keys; unused where is_plain */
-    int32_t *values_of;         /* by local value: the value; unused where is_plain */
-    int32_t n_values;
-    int32_t capacity;
-    bool is_plain;
+    int32_t n_used;       /* keys that have operations */
+    int32_t *by_size;     /* those keys, the largest first */
+    int32_t *event_start; /* by key, one more: its events in `events` */
+    int32_t *call_start;  /* by key, one more: its operations in `calls` */
+    int32_t *events;      /* local operation + 1 invokes, -(local operation + 1) returns */
+    int32_t *calls;       /* rows of the columns, by key and invocation */
+    int32_t max_calls;    /* of one key */
+    int32_t max_events;
+    int32_t *memory;
+    uint64_t bytes;       /* held until partition_close */
+    uint64_t peak_bytes;  /* held while it was made */
+    bool is_refused;      /* peak_bytes are more than the budget: there are no arrays */
 };
 
-/* What one thread needs for the key it works on. */
+/* What belongs to one key. Local operations are numbered by invocation, from 0. */
+struct part {
+    int32_t n;            /* operations */
+    int32_t n_events;
+    const int32_t *calls; /* by local operation: its row */
+    int32_t *events;      /* by position; partition_order_ties changes them */
+};
+
+/*
+ * Split. *partition must be zeros. n_operations: by key, zeros; is filled with how many are kept,
+ * also where the split is refused. Returns a search_error: SEARCH_MALFORMED where columns
+ * contradict each other, with the row in *at. partition_close is needed whatever it returns.
+ */
+int partition_open(struct partition *partition, const struct columns *columns,
+                   const struct keys_options *options, int32_t *n_operations, int32_t *at);
+
+/* The part of a key below n_keys. O(1); it points into the partition. */
+struct part partition_part(const struct partition *partition, int32_t key);
+
+/*
+ * Events of one time are concurrent: within a run of them, let calls come before returns.
+ * scratch: room for n_events.
+ */
+void partition_order_ties(const struct columns *columns, struct part part, int32_t *scratch);
+
+/* Give the arrays back. */
+void partition_close(struct partition *partition);
+
+/*
+ * What one thread needs for the key it works on. Its values are numbered from 0; local value 0 is
+ * the initial one, also where no operation has it.
+ */
 struct worker {
     struct keys *keys;
     pthread_t thread;
     int32_t key;           /* in work, or -1 */
     struct part part;      /* of that key */
-    struct numbering numbering;
+    struct zones_value *values; /* by local value, with room for `capacity` */
+    int32_t *want;         /* by local operation: local values, or -1 */
+    int32_t *make;
+    int32_t *local_of;     /* by value: local + 1, or 0, as between keys */
+    int32_t *values_of;    /* by local value: the value */
+    int32_t n_values;
+    int32_t capacity;
     struct search *search; /* in work, or NULL */
     struct texts *texts;   /* NULL for registers */
     int32_t *inv;          /* by local operation: positions (worker_fill_positions) */
@@ -69,7 +106,6 @@ enum round { ROUND_SHARES, ROUND_REST, ROUND_DONE };
 /* The threads that run while the caller's waits for them. */
 struct threads {
     int32_t n_begun;
-    bool are_begun;
     pthread_mutex_t mutex;
     pthread_cond_t is_idle; /* on the monotonic clock */
     int32_t n_running;      /* under the mutex */
@@ -81,7 +117,6 @@ struct keys {
     struct keys_options options;
     struct keys_results results;
     struct partition partition;
-    bool is_plain;        /* local values are the values themselves */
     enum round round;
     uint64_t share;       /* configurations of a key in the first round */
     uint64_t share_bytes; /* of a key in this round */

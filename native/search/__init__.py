@@ -20,6 +20,8 @@ from typing import Any, Final
 
 from dissever.native._search import ffi, lib
 
+from dissever.native.columns import int32_pointer
+
 NEVER: Final[int] = lib.SEARCH_NEVER
 """The return position of an operation that crashed."""
 
@@ -173,7 +175,7 @@ def search(
         Exception: Whatever the `step` of a lazy problem raises.
     """
     arrays = [array("i", column) for column in (problem.inv, problem.ret, problem.transition)]
-    columns = (len(problem.inv), *(_pointer(column) for column in arrays))
+    columns = (len(problem.inv), *(int32_pointer(column) for column in arrays))
     limits = (configurations_max, bytes_max, _ENGINES[engine])
     error = ffi.new("int32_t *")
     asked = _Asked(problem.step) if isinstance(problem, LazyProblem) else None
@@ -183,7 +185,7 @@ def search(
         kinds = (len(problem.pure), pure, lib.python_step, context)
         handle = lib.search_open_lazy(*columns, *kinds, *limits, error)
     else:
-        table = (problem.states, problem.transitions, _pointer(problem.next), problem.initial)
+        table = (problem.states, problem.transitions, int32_pointer(problem.next), problem.initial)
         handle = lib.search_open(*columns, *table, *limits, error)
     if handle == ffi.NULL:
         return _refused(error[0], engine)
@@ -209,12 +211,6 @@ def _run(handle: Any, asked: _Asked | None, *, is_interruptible: bool) -> int:
             raise
         return int(lib.SEARCH_PAUSED)
     return status
-
-
-def _pointer(column: array[int]) -> Any:
-    if column.itemsize != 4:
-        raise ValueError(f"expected integers of 4 bytes, got {column.itemsize}")
-    return ffi.from_buffer("int32_t[]", column)
 
 
 def _refused(error: int, engine: Engine) -> Outcome:

@@ -6,7 +6,7 @@
  * is what the caller promises, and a crashed operation can matter until the end. Rule (d) (kinds.c)
  * asks for the last return that is enabled in a state by a transition that is not total and
  * constant: of a state that was not reached yet it is unknown, and asking about all states would
- * make the whole table. Rule (h) (cursor.h) asks for two states at hand, and holds here too.
+ * make the whole table. Rule (h) (cursor.c) asks for two states at hand, and holds here too.
  *
  * Limits: LAZY_PAIRS_MAX answers. Memory: 24 bytes an answer, doubled when half is used.
  */

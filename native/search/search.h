@@ -17,7 +17,7 @@
  * tried works; exponential in the open and crashed operations otherwise, up to the budgets.
  *
  * Sources: Wing and Gong, "Testing and verifying concurrent objects" (1993); Lowe, "Testing for
- * linearizability" (2017). Rules for crashed operations: cursor.h, kinds.c and memo.h.
+ * linearizability" (2017). Rules for crashed operations: cursor.c, kinds.c and memo.h.
  */
 #ifndef DISSEVER_SEARCH_H
 #define DISSEVER_SEARCH_H
