@@ -51,13 +51,6 @@ static bool edn_process(struct load *l, struct event *event)
     return edn_text(l, "a process", &name) && event_set_nemesis(l, event, name);
 }
 
-static bool edn_type(struct load *l, struct event *event)
-{
-    struct span name;
-    const uint8_t *start = l->at;
-    return edn_text(l, "a type of operation", &name) && event_set_type(l, event, start, name);
-}
-
 static bool edn_node(struct load *l, struct event *event)
 {
     struct span name;
@@ -69,17 +62,6 @@ static bool edn_node(struct load *l, struct event *event)
         l->at = start;
     }
     return edn_text(l, "a text as node", &name) && event_set_node(l, event, name);
-}
-
-static bool edn_ignored(struct load *l, struct span name)
-{
-    int32_t ignored;
-    if (!event_leave_out(l, name))
-        return false;
-    l->skips = true;
-    bool is_read = edn_any(l, &ignored);
-    l->skips = false;
-    return is_read;
 }
 
 /* Read a value that is [key value], if that is what it is, without making a value of the pair. */
@@ -95,9 +77,10 @@ static bool edn_keyed(struct load *l, struct event *event)
 }
 
 /* Read the value of one field, which begins here. */
-static bool edn_field(struct load *l, struct event *event, enum field field)
+static bool edn_field(struct load *l, struct event *event, enum field field, struct span name)
 {
-    struct span name;
+    struct span text;
+    const uint8_t *start = l->at;
     switch (field) {
     case FIELD_INDEX:
         return edn_integer(l, "an integer as :index", &event->has_index, &event->index);
@@ -106,9 +89,10 @@ static bool edn_field(struct load *l, struct event *event, enum field field)
     case FIELD_PROCESS:
         return edn_process(l, event);
     case FIELD_TYPE:
-        return edn_type(l, event);
+        return edn_text(l, "a type of operation", &text) &&
+               event_set_type(l, event, start, text);
     case FIELD_F:
-        return edn_text(l, "a name as :f", &name) && event_set_f(l, event, name);
+        return edn_text(l, "a name as :f", &text) && event_set_f(l, event, text);
     case FIELD_VALUE:
         return l->keyed ? edn_keyed(l, event) : edn_any(l, &event->value);
     case FIELD_KEY:
@@ -118,8 +102,14 @@ static bool edn_field(struct load *l, struct event *event, enum field field)
     case FIELD_ERROR:
         return edn_any(l, &event->error);
     default:
-        return false;
+        break;
     }
+    if (!event_leave_out(l, name))
+        return false;
+    l->skips = true;
+    bool is_read = edn_form(l, 1) >= 0;
+    l->skips = false;
+    return is_read;
 }
 
 /* Read the fields of an event from its brace to its brace. */
@@ -133,7 +123,7 @@ static bool edn_fields(struct load *l, struct event *event)
         enum field field = event_field_of(name);
         if (!edn_more(l, '}', event->at, 1))
             return load_fail(l, LOAD_SYNTAX, event->at, "a map has a key without a value");
-        if (!(field == FIELD_OTHER ? edn_ignored(l, name) : edn_field(l, event, field)))
+        if (!edn_field(l, event, field, name))
             return false;
     }
     return l->loaded.status == LOAD_OK;

@@ -189,7 +189,6 @@ static bool json_integer(struct load *l, int64_t *number)
 static bool json_process(struct load *l, struct event *event)
 {
     struct span name;
-    json_blank(l);
     if (event->has_process)
         return load_fail(l, LOAD_SYNTAX, l->at, "an event has two processes");
     event->has_process = true;
@@ -199,23 +198,8 @@ static bool json_process(struct load *l, struct event *event)
     return json_text(l, "a process", &name) && event_set_nemesis(l, event, name);
 }
 
-static bool json_type(struct load *l, struct event *event)
-{
-    struct span name;
-    json_blank(l);
-    const uint8_t *start = l->at;
-    return json_text(l, "a type", &name) && event_set_type(l, event, start, name);
-}
-
-static bool json_f(struct load *l, struct event *event)
-{
-    struct span name;
-    return json_text(l, "a text as f", &name) && event_set_f(l, event, name);
-}
-
 static bool json_key(struct load *l, struct event *event)
 {
-    json_blank(l);
     const uint8_t *start = l->at;
     event->key = json_value(l, 0);
     if (event->key < 0)
@@ -231,7 +215,6 @@ static bool json_key(struct load *l, struct event *event)
 static bool json_node(struct load *l, struct event *event)
 {
     struct span name;
-    json_blank(l);
     event->node = 0;
     if (l->at < l->end && *l->at == 'n')
         return json_word(l) == 0;
@@ -259,7 +242,6 @@ static bool json_content(struct load *l, const struct event *event, int32_t *id)
 {
     if (!event->has_process || event->is_client)
         return json_any(l, id);
-    json_blank(l);
     const uint8_t *start = l->at;
     if (!json_skipped(l))
         return false;
@@ -271,21 +253,18 @@ static bool json_content(struct load *l, const struct event *event, int32_t *id)
 static bool json_keyed(struct load *l, struct event *event)
 {
     size_t from = l->stack_n;
-    json_blank(l);
     event->has_pair = false;
     if (l->at >= l->end || *l->at != '[' || (event->has_process && !event->is_client))
         return json_content(l, event, &event->value);
     return json_items(l, ']', 0) && event_pop_pair(l, event, from);
 }
 
-static bool json_ignored(struct load *l, struct span name)
-{
-    return event_leave_out(l, name) && json_skipped(l);
-}
-
 /* Read the value of one field. */
 static bool json_field(struct load *l, struct event *event, struct span name)
 {
+    struct span text;
+    json_blank(l);
+    const uint8_t *start = l->at;
     switch (event_field_of(name)) {
     case FIELD_INDEX:
         event->has_index = true;
@@ -296,9 +275,9 @@ static bool json_field(struct load *l, struct event *event, struct span name)
     case FIELD_PROCESS:
         return json_process(l, event);
     case FIELD_TYPE:
-        return json_type(l, event);
+        return json_text(l, "a type", &text) && event_set_type(l, event, start, text);
     case FIELD_F:
-        return json_f(l, event);
+        return json_text(l, "a text as f", &text) && event_set_f(l, event, text);
     case FIELD_VALUE:
         return l->keyed ? json_keyed(l, event) : json_content(l, event, &event->value);
     case FIELD_KEY:
@@ -308,7 +287,7 @@ static bool json_field(struct load *l, struct event *event, struct span name)
     case FIELD_ERROR:
         return json_content(l, event, &event->error);
     default:
-        return json_ignored(l, name);
+        return event_leave_out(l, name) && json_skipped(l);
     }
 }
 
@@ -324,11 +303,7 @@ static bool json_event(struct load *l, struct event *event)
         struct span name;
         if (!json_text(l, "a field", &name))
             return false;
-        if (l->at < l->end && *l->at == ':')
-            l->at++;
-        else if (!json_byte(l, ':', "':'"))
-            return false;
-        if (!json_field(l, event, name))
+        if (!json_byte(l, ':', "':'") || !json_field(l, event, name))
             return false;
         json_blank(l);
         if (l->at >= l->end || *l->at != ',')

@@ -18,6 +18,7 @@
 #include "pages.h"
 #include "worker.h"
 
+#define PLAIN_VALUES_MIN 1024
 #define SLICE_OPERATIONS 200000 /* judged between two looks at the clock */
 #define THREADED_OPERATIONS_MIN 5000
 #define NS_PER_MS INT64_C(1000000)
@@ -332,6 +333,8 @@ static int begin(struct keys *keys, int32_t *at)
     int error = split(keys, at);
     if (error != SEARCH_OK || keys->round == ROUND_DONE)
         return error;
+    keys->is_plain = options->n_keys == 1 && options->initial >= 0 &&
+                     options->n_values <= 2 * (int64_t)keys->partition.max_calls + PLAIN_VALUES_MIN;
     set_shares(keys);
     return open_workers(keys, threads_count(options, keys->columns->n));
 }

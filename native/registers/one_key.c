@@ -30,6 +30,9 @@ struct taken {
 /* The local number of a value. */
 static int32_t localise(struct worker *worker, int32_t value)
 {
+    int32_t initial = worker->keys->options.initial;
+    if (worker->keys->is_plain)
+        return value == initial ? 0 : value == 0 ? initial : value;
     int32_t local = worker->local_of[value] - 1;
     if (local >= 0)
         return local;
@@ -47,7 +50,11 @@ static void numbering_begin(struct worker *worker)
 {
     int32_t initial = worker->keys->options.initial;
     worker->n_values = 0;
-    if (initial >= 0) {
+    if (worker->keys->is_plain) {
+        worker->n_values = worker->capacity;
+        for (int32_t v = 0; v < worker->n_values; v++)
+            worker->values[v] = ZONES_UNSEEN;
+    } else if (initial >= 0) {
         localise(worker, initial);
     } else {
         worker->values_of[0] = -1;
@@ -60,7 +67,7 @@ static void numbering_begin(struct worker *worker)
 /* Give the numbers back. */
 static void numbering_end(struct worker *worker)
 {
-    for (int32_t v = 0; v < worker->n_values; v++)
+    for (int32_t v = 0; v < worker->n_values && !worker->keys->is_plain; v++)
         if (worker->values_of[v] >= 0)
             worker->local_of[worker->values_of[v]] = 0;
 }
@@ -298,10 +305,13 @@ static enum keys_verdict open_search(struct worker *worker)
         worker->search = texts_search(worker->texts, &text, share, room, &error);
     } else if (open_arrays(worker, (size_t)part->n, room)) {
         int32_t n_transitions = number_transitions(worker);
-        worker->search = search_open_register(
-            part->n, part->events, part->n_events, worker->transition,
-            worker->n_values, n_transitions, worker->want_of, worker->make_of, share,
-            room - worker->search_bytes, &error);
+        struct search_problem problem = {
+            .n_operations = part->n, .n_transitions = n_transitions,
+            .transition = worker->transition, .n_states = worker->n_values,
+            .want = worker->want_of, .make = worker->make_of, .events = part->events,
+            .n_events = part->n_events, .max_configurations = share,
+            .max_bytes = room - worker->search_bytes};
+        worker->search = search_open(&problem, &error);
     } else {
         return KEYS_MEMORY;
     }

@@ -8,19 +8,20 @@
 #include "pages.h"
 
 /* How many local values a key of n_calls operations can have. */
-static int32_t capacity_for(const struct keys_options *options, int32_t n_calls)
+static int32_t capacity_for(const struct keys *keys, int32_t n_calls)
 {
-    int64_t named = (options->cas >= 0 ? 2 : 1) * (int64_t)n_calls + 1;
-    return named > options->n_values + INT64_C(1) ? options->n_values + 1 : (int32_t)named;
+    int64_t named = (keys->options.cas >= 0 ? 2 : 1) * (int64_t)n_calls + 1;
+    bool is_all = keys->is_plain || named > (int64_t)keys->options.n_values + 1;
+    return is_all ? keys->options.n_values + !keys->is_plain : (int32_t)named;
 }
 
 /* The bytes of a worker's arrays, without those of texts and of the search. */
 static uint64_t own_bytes(const struct keys *keys, int32_t n_calls)
 {
     uint64_t n = (uint64_t)n_calls + 1, n_values = (uint64_t)keys->options.n_values + 1;
-    uint64_t n_locals = (uint64_t)capacity_for(&keys->options, n_calls);
+    uint64_t n_locals = (uint64_t)capacity_for(keys, n_calls);
     uint64_t n_integers = 6 * n + (keys->options.cas >= 0 ? n_values : 0) +
-                          n_values + n_locals;
+                          (keys->is_plain ? 0 : n_values + n_locals);
     return sizeof(struct zones_value) * n_locals + sizeof(int32_t) * n_integers;
 }
 
@@ -79,7 +80,7 @@ int worker_open(struct worker *worker, struct keys *keys, int32_t n_calls)
     size_t size = sizeof(int32_t);
     worker->keys = keys;
     worker->key = -1;
-    worker->capacity = capacity_for(&keys->options, n_calls);
+    worker->capacity = capacity_for(keys, n_calls);
     worker->bytes = own_bytes(keys, n_calls);
     worker->memory = pages_zeroed(worker->bytes);
     if (worker->memory == NULL)
@@ -92,8 +93,10 @@ int worker_open(struct worker *worker, struct keys *keys, int32_t n_calls)
     worker->make = pages_carve(&block, n, size);
     worker->buckets = pages_carve(&block, 2 * n, size);
     worker->transition_of = pages_carve(&block, keys->options.cas >= 0 ? n_values : 0, size);
+    if (keys->is_plain)
+        n_values = 0;
     worker->local_of = pages_carve(&block, n_values, size);
-    worker->values_of = pages_carve(&block, (size_t)worker->capacity, size);
+    worker->values_of = pages_carve(&block, 0, size); /* the rest */
     if (keys->options.texts == NULL)
         return SEARCH_OK;
     worker->texts = texts_open(keys->columns, &keys->options, n_calls);

@@ -69,7 +69,8 @@ void partition_close(struct partition *partition);
 
 /*
  * What one thread needs for the key it works on. Its values are numbered from 0; local value 0 is
- * the initial one, also where no operation has it.
+ * the initial one, also where no operation has it. One key alone needs no numbers of its own
+ * (`is_plain`): its values keep theirs, except that the initial one changes places with 0.
  */
 struct worker {
     struct keys *keys;
@@ -79,7 +80,7 @@ struct worker {
     struct zones_value *values; /* by local value, with room for `capacity` */
     int32_t *want;         /* by local operation: local values, or -1 */
     int32_t *make;
-    int32_t *local_of;     /* by value: local + 1, or 0, as between keys */
+    int32_t *local_of;     /* by value: local + 1, or 0, as between keys; unused where is_plain, as the next */
     int32_t *values_of;    /* by local value: the value */
     int32_t n_values;
     int32_t capacity;
@@ -117,6 +118,7 @@ struct keys {
     struct keys_options options;
     struct keys_results results;
     struct partition partition;
+    bool is_plain;        /* local values are the values themselves */
     enum round round;
     uint64_t share;       /* configurations of a key in the first round */
     uint64_t share_bytes; /* of a key in this round */

@@ -174,19 +174,25 @@ def search(
         ValueError: When the problem contradicts itself.
         Exception: Whatever the `step` of a lazy problem raises.
     """
-    arrays = [array("i", column) for column in (problem.inv, problem.ret, problem.transition)]
-    columns = (len(problem.inv), *(int32_pointer(column) for column in arrays))
-    limits = (configurations_max, bytes_max, _ENGINES[engine])
-    error = ffi.new("int32_t *")
+    columns = {name: array("i", getattr(problem, name)) for name in ("inv", "ret", "transition")}
     asked = _Asked(problem.step) if isinstance(problem, LazyProblem) else None
     context = ffi.new_handle(asked)
+    wanted: dict[str, Any] = {
+        **{name: int32_pointer(column) for name, column in columns.items()},
+        "n_operations": len(problem.inv),
+        "engine": _ENGINES[engine],
+        "max_configurations": configurations_max,
+        "max_bytes": bytes_max,
+    }
     if isinstance(problem, LazyProblem):
         pure = ffi.from_buffer("uint8_t[]", problem.pure)
-        kinds = (len(problem.pure), pure, lib.python_step, context)
-        handle = lib.search_open_lazy(*columns, *kinds, *limits, error)
+        step = {"step": lib.python_step, "context": context, "pure": pure}
+        wanted |= {"n_transitions": len(problem.pure), **step}
     else:
-        table = (problem.states, problem.transitions, int32_pointer(problem.next), problem.initial)
-        handle = lib.search_open(*columns, *table, *limits, error)
+        table = {"next": int32_pointer(problem.next), "initial": problem.initial}
+        wanted |= {"n_states": problem.states, "n_transitions": problem.transitions, **table}
+    error = ffi.new("int32_t *")
+    handle = lib.search_open(ffi.new("struct search_problem *", wanted), error)
     if handle == ffi.NULL:
         return _refused(error[0], engine)
     try:

@@ -84,7 +84,7 @@ struct problem {
 };
 
 /*
- * Fill all that is not the caller's, from positions as search_open has them, which are checked.
+ * Fill all that is not the caller's, from positions as search_problem has them, which are checked.
  * Returns a search_error; on an error, too, problem_free must follow. Time: O(n + states *
  * transitions) for a table, O(n + states + transitions) for lazy states; crashed operations add
  * what kinds.c says.
@@ -92,7 +92,7 @@ struct problem {
 int problem_prepare(struct problem *problem, const int32_t *inv, const int32_t *ret);
 
 /*
- * The same for a register, from events in order, as search_open_register has them, which are not
+ * The same for a register, from events in order, as search_problem has them, which are not
  * checked. Time: O(n + states + transitions), crashed operations included.
  */
 int problem_prepare_register(struct problem *problem, const int32_t *at, int32_t n_positions);

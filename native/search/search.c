@@ -64,104 +64,55 @@ static void search_enter_stage(struct search *search, enum stage stage)
     }
 }
 
-/* A search for a problem, with nothing opened. NULL without memory. */
-static struct search *search_new(const struct problem *wanted, uint64_t max_configurations,
-                                 uint64_t max_bytes, int32_t engine)
+/* Prepare the problem and open the engine that goes first. Returns a search_error. */
+static int search_begin(struct search *search, const struct search_problem *wanted)
 {
+    enum search_engine engine = search->engine;
+    int error;
+    if (engine == SEARCH_WGL)
+        return wgl_open(&search->wgl, &search->problem, wanted->inv, wanted->ret);
+    if (wanted->want != NULL)
+        error = problem_prepare_register(&search->problem, wanted->events, wanted->n_events);
+    else
+        error = problem_prepare(&search->problem, wanted->inv, wanted->ret);
+    if (error != SEARCH_OK)
+        return error;
+    return engine == SEARCH_BREADTH ? breadth_open(&search->breadth, &search->problem)
+                                    : depth_open(&search->depth, &search->problem);
+}
+
+struct search *search_open(const struct search_problem *wanted, int32_t *error)
+{
+    *error = SEARCH_MALFORMED;
+    if (wanted->n_operations < 0 || wanted->n_operations > INT32_MAX / 2 - 2 ||
+        (wanted->step == NULL && wanted->n_states < 1) || wanted->n_transitions < 0 ||
+        wanted->engine < SEARCH_SCHEDULE || wanted->engine > SEARCH_WGL)
+        return NULL;
+    *error = SEARCH_NO_MEMORY;
     struct search *search = calloc(1, sizeof *search);
     if (search == NULL)
         return NULL;
-    search->account.limit = max_bytes;
-    search->max_bytes = max_bytes;
-    search->max_configurations = max_configurations;
-    search->engine = (enum search_engine)engine;
-    search->decided_by = engine == SEARCH_SCHEDULE ? SEARCH_DEPTH : search->engine;
-    search->is_breadth_late = engine == SEARCH_SCHEDULE;
-    search->problem = *wanted;
-    search->problem.account = &search->account;
-    return search;
-}
-
-/* Open the engine after the problem is prepared, with `error`. Returns the search, or NULL. */
-static struct search *search_begin(struct search *search, int32_t *error)
-{
-    enum search_engine engine = search->engine;
-    if (*error == SEARCH_OK && (engine == SEARCH_SCHEDULE || engine == SEARCH_DEPTH))
-        *error = depth_open(&search->depth, &search->problem);
-    if (*error == SEARCH_OK && engine == SEARCH_BREADTH)
-        *error = breadth_open(&search->breadth, &search->problem);
+    bool is_lazy = wanted->step != NULL;
+    search->account.limit = search->max_bytes = wanted->max_bytes;
+    search->max_configurations = wanted->max_configurations;
+    search->engine = (enum search_engine)wanted->engine;
+    search->decided_by = wanted->engine == SEARCH_SCHEDULE ? SEARCH_DEPTH : search->engine;
+    search->is_breadth_late = wanted->engine == SEARCH_SCHEDULE;
+    search->lazy = (struct lazy){.ask = wanted->step, .context = wanted->context,
+                                 .account = &search->account, .max_bytes = wanted->max_bytes};
+    search->problem = (struct problem){
+        .account = &search->account, .transition = wanted->transition, .next = wanted->next,
+        .want = wanted->want, .make = wanted->make, .lazy = is_lazy ? &search->lazy : NULL,
+        .lazy_pure = wanted->pure, .n_operations = wanted->n_operations,
+        .n_states = is_lazy ? 1 : wanted->n_states, .n_transitions = wanted->n_transitions,
+        .initial = wanted->initial};
+    *error = search_begin(search, wanted);
     if (*error != SEARCH_OK) {
         search_close(search);
         return NULL;
     }
-    search_enter_stage(search, engine == SEARCH_BREADTH ? STAGE_BREADTH : STAGE_FIRST);
+    search_enter_stage(search, wanted->engine == SEARCH_BREADTH ? STAGE_BREADTH : STAGE_FIRST);
     return search;
-}
-
-/* Begin with a table, or with lazy states (then `next` is NULL). As search_open. */
-static struct search *search_check(const struct problem *wanted, const int32_t *inv,
-                                   const int32_t *ret, const struct lazy *lazy,
-                                   uint64_t max_configurations, uint64_t max_bytes,
-                                   int32_t engine, int32_t *error)
-{
-    *error = SEARCH_MALFORMED;
-    if (wanted->n_operations < 0 || wanted->n_operations > INT32_MAX / 2 - 2 ||
-        wanted->n_states < 1 || wanted->n_transitions < 0 || engine < SEARCH_SCHEDULE ||
-        engine > SEARCH_WGL)
-        return NULL;
-    *error = SEARCH_NO_MEMORY;
-    struct search *search = search_new(wanted, max_configurations, max_bytes, engine);
-    if (search == NULL)
-        return NULL;
-    if (lazy != NULL) {
-        search->lazy = *lazy;
-        search->lazy.account = &search->account;
-        search->problem.lazy = &search->lazy;
-    }
-    *error = engine == SEARCH_WGL ? wgl_open(&search->wgl, &search->problem, inv, ret)
-                                  : problem_prepare(&search->problem, inv, ret);
-    return search_begin(search, error);
-}
-
-struct search *search_open_register(int32_t n_operations, const int32_t *events,
-                                    int32_t n_events, const int32_t *transition,
-                                    int32_t n_states, int32_t n_transitions, const int32_t *want,
-                                    const int32_t *make, uint64_t max_configurations,
-                                    uint64_t max_bytes, int32_t *error)
-{
-    struct problem problem = {
-        .transition = transition, .want = want, .make = make, .n_operations = n_operations,
-        .n_states = n_states, .n_transitions = n_transitions};
-    *error = SEARCH_NO_MEMORY;
-    struct search *search = search_new(&problem, max_configurations, max_bytes, SEARCH_SCHEDULE);
-    if (search == NULL)
-        return NULL;
-    *error = problem_prepare_register(&search->problem, events, n_events);
-    return search_begin(search, error);
-}
-
-struct search *search_open(int32_t n_operations, const int32_t *inv, const int32_t *ret,
-                           const int32_t *transition, int32_t n_states, int32_t n_transitions,
-                           const int32_t *next, int32_t initial, uint64_t max_configurations,
-                           uint64_t max_bytes, int32_t engine, int32_t *error)
-{
-    struct problem problem = {.transition = transition, .next = next,
-                              .n_operations = n_operations, .n_states = n_states,
-                              .n_transitions = n_transitions, .initial = initial};
-    return search_check(&problem, inv, ret, NULL, max_configurations, max_bytes, engine, error);
-}
-
-struct search *search_open_lazy(int32_t n_operations, const int32_t *inv, const int32_t *ret,
-                                const int32_t *transition, int32_t n_transitions,
-                                const uint8_t *pure, search_step *step, void *context,
-                                uint64_t max_configurations, uint64_t max_bytes, int32_t engine,
-                                int32_t *error)
-{
-    struct problem problem = {.transition = transition, .lazy_pure = pure,
-                              .n_operations = n_operations, .n_states = 1,
-                              .n_transitions = n_transitions};
-    struct lazy lazy = {.ask = step, .context = context, .max_bytes = max_bytes};
-    return search_check(&problem, inv, ret, &lazy, max_configurations, max_bytes, engine, error);
 }
 
 /* One slice of the current stage. */

@@ -204,13 +204,19 @@ struct search *texts_search(struct texts *texts, const struct texts_key *key,
     bool has_crashed = false; /* else a whole table would tell nothing more (lazy.c) */
     for (int32_t i = 0; i < key->n; i++)
         has_crashed = has_crashed || key->ret[i] == SEARCH_NEVER;
-    if (has_crashed && make_table(texts))
-        return search_open(key->n, key->inv, key->ret, texts->transition, texts->n_places,
-                           texts->n_transitions, texts->next, 0, max_configurations,
-                           max_bytes - places_limit, SEARCH_SCHEDULE, error);
-    return search_open_lazy(key->n, key->inv, key->ret, texts->transition, texts->n_transitions,
-                            texts->pure, step, texts, max_configurations,
-                            max_bytes - places_limit, SEARCH_SCHEDULE, error);
+    struct search_problem problem = {
+        .n_operations = key->n, .n_transitions = texts->n_transitions,
+        .transition = texts->transition, .inv = key->inv, .ret = key->ret,
+        .max_configurations = max_configurations, .max_bytes = max_bytes - places_limit};
+    if (has_crashed && make_table(texts)) {
+        problem.n_states = texts->n_places;
+        problem.next = texts->next;
+    } else {
+        problem.step = step;
+        problem.context = texts;
+        problem.pure = texts->pure;
+    }
+    return search_open(&problem, error);
 }
 
 uint64_t beginnings_bytes(const struct texts *texts)
