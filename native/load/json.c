@@ -103,7 +103,7 @@ static int32_t json_word(struct load *l)
 static int32_t json_value(struct load *l, int depth);
 
 /* Read a text that stands where `expected` says; nothing else will do. */
-static bool json_text(struct load *l, const char *expected, struct span *text)
+static inline bool json_text(struct load *l, const char *expected, struct span *text)
 {
     json_blank(l);
     if (l->at >= l->end || *l->at != '"')

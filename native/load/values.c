@@ -231,12 +231,6 @@ bool value_is_short_number(struct load *l, struct span text)
                      LOAD_DIGITS_MAX);
 }
 
-bool value_is_shallow(struct load *l, int depth)
-{
-    return depth <= LOAD_DEPTH_MAX ||
-           load_fail(l, LOAD_SYNTAX, l->at, "expected at most %d levels", LOAD_DEPTH_MAX);
-}
-
 bool value_push(struct load *l, int32_t id)
 {
     if (l->stack_n == l->stack_capacity) {

@@ -58,7 +58,11 @@ double value_decimal(struct span text);
 bool value_is_short_number(struct load *l, struct span text);
 
 /* Whether a level of lists and maps keeps LOAD_DEPTH_MAX. */
-bool value_is_shallow(struct load *l, int depth);
+static inline bool value_is_shallow(struct load *l, int depth)
+{
+    return depth <= LOAD_DEPTH_MAX ||
+           load_fail(l, LOAD_SYNTAX, l->at, "expected at most %d levels", LOAD_DEPTH_MAX);
+}
 
 /* Put an item, or a key or a value of a map, on the stack. */
 bool value_push(struct load *l, int32_t id);

@@ -12,7 +12,7 @@
  * min(L, H), never sorted. A crashed operation counts only if its value is needed.
  *
  * Two files judge by zones. This is the general one, for many keys, compare-and-sets and texts.
- * It works on the local numbers of one key, which the caller makes (numbering.h, states.h).
+ * It works on the local numbers of one key, which the caller makes (one_key.c, texts.c).
  *
  * Sources: Gibbons and Korach (1997); zones as in Golab, Li and Shah (2011); chains are ours.
  */
