@@ -44,6 +44,14 @@ static inline void *pages_zeroed(size_t bytes)
     return memory;
 }
 
+/* The next n entries of `size` bytes out of a block that has room; *block moves behind them. */
+static inline void *pages_carve(void **block, size_t n, size_t size)
+{
+    unsigned char *carved = *block;
+    *block = carved + n * size;
+    return carved;
+}
+
 /* Give back what pages_zeroed gave, with the same size; NULL is allowed. */
 static inline void pages_release(void *memory, size_t bytes)
 {

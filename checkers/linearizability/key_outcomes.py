@@ -69,7 +69,6 @@ class OutcomeJudge:
         if found.operations > self._unvalidated:
             return judgement.certified(None)
         self._unvalidated -= found.operations
-        assert found.order is not None
         operations = self._keys.operations(key, in_detail=False)
         order = [self._keys.operation(at).invocation.index for at in found.order]
         return judgement.certified(certificate.flaw(self._model, operations, order))

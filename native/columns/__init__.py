@@ -115,3 +115,10 @@ class Columns:
                 setattr(struct, name, ffi.from_buffer(_C_TYPES[code], getattr(self, name)))
             object.__setattr__(self, "_struct", struct)
         return self._struct
+
+
+def int32_pointer(column: array[int]) -> Any:
+    """An `int32_t *` for C; it keeps the column alive."""
+    if column.itemsize != 4:
+        raise ValueError(f"expected integers of 4 bytes, got {column.itemsize}")
+    return ffi.from_buffer("int32_t[]", column)

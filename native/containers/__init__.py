@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from dissever.native._search import ffi, lib
 
+from dissever.native.columns import int32_pointer
+
 NEVER: Final[int] = lib.CONTAINERS_NEVER
 """The return of an operation that crashed."""
 
@@ -65,26 +67,14 @@ class Operations:
     def __len__(self) -> int:
         return len(self.is_take)
 
-    def pointer(self) -> tuple[Any, list[Any]]:
+    def pointer(self) -> tuple[Any, dict[str, Any]]:
         """A `struct containers_problem *`, and what it points to, which must outlive it."""
-        kept = [
-            ffi.from_buffer("int8_t[]", self.is_take),
-            *map(_pointer, (self.value, self.inv, self.ret, self.rank)),
-        ]
-        is_take, value, inv, ret, rank = kept
-        problem = ffi.new(
-            "struct containers_problem *",
-            {
-                "n": len(self),
-                "n_values": self.values,
-                "n_positions": self.positions,
-                "is_take": is_take,
-                "value": value,
-                "inv": inv,
-                "ret": ret,
-                "rank": rank,
-            },
-        )
+        kept = {
+            name: int32_pointer(getattr(self, name)) for name in ("value", "inv", "ret", "rank")
+        }
+        kept["is_take"] = ffi.from_buffer("int8_t[]", self.is_take)
+        sizes = {"n": len(self), "n_values": self.values, "n_positions": self.positions}
+        problem = ffi.new("struct containers_problem *", sizes | kept)
         return problem, kept
 
 
@@ -116,7 +106,9 @@ def judge_container(kind: Kind, operations: Operations) -> Judged:
     problem, _kept = operations.pointer()
     order, part = (array("i", bytes(4 * len(operations))) for _ in range(2))
     finding = ffi.new("struct containers_finding *")
-    verdict = lib.containers_judge(kind.value, problem, _pointer(order), _pointer(part), finding)
+    verdict = lib.containers_judge(
+        kind.value, problem, int32_pointer(order), int32_pointer(part), finding
+    )
     if verdict == lib.CONTAINERS_MALFORMED:
         raise ValueError("the positions, values or ranks contradict each other")
     if verdict == lib.CONTAINERS_MEMORY:
@@ -139,13 +131,7 @@ def replays(kind: Kind, operations: Operations, order: Sequence[int]) -> bool:
     """
     problem, _kept = operations.pointer()
     steps = array("i", order)
-    fits = lib.containers_replay(kind.value, problem, _pointer(steps), len(steps))
+    fits = lib.containers_replay(kind.value, problem, int32_pointer(steps), len(steps))
     if fits < 0:
         raise MemoryError("the operations do not fit into memory")
     return bool(fits)
-
-
-def _pointer(column: array[int]) -> Any:
-    if column.itemsize != 4:
-        raise ValueError(f"expected integers of 4 bytes, got {column.itemsize}")
-    return ffi.from_buffer("int32_t[]", column)

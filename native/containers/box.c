@@ -43,8 +43,6 @@ int32_t box_invalid(struct box *box, enum containers_rule rule)
     return CONTAINERS_INVALID;
 }
 
-/* From operations to items. */
-
 /* Check the arrays and put operations where they stand: events holds operation + 1. */
 static bool is_sound(struct box *box)
 {
@@ -178,10 +176,9 @@ int32_t box_gather(struct box *box)
     }
     set_events(box);
     for (int32_t position = 0; position < problem->n_positions; position++) {
-        int32_t number = box->events[position] - 1;
-        if (number >= 0 && box->items[number].take == NOTHING &&
-            box->items[number].in_at == position)
-            box->left[box->n_left++] = number;
+        const struct item *item = box_item_at(box, position);
+        if (item != NULL && item->take == NOTHING && item->in_at == position)
+            box->left[box->n_left++] = (int32_t)(item - box->items);
     }
     return CONTAINERS_VALID;
 }
@@ -193,8 +190,6 @@ void box_match_spares(struct box *box)
         box->events[box->problem->inv[box->spare[k]]] = box->left[k] + 1;
     }
 }
-
-/* The part that is invalid alone. */
 
 void box_name(struct box *box, int32_t operation)
 {
@@ -219,19 +214,19 @@ void box_name_left(struct box *box, int32_t before)
 
 void box_name_chain(struct box *box, int32_t start, int32_t end, int32_t rank)
 {
-    int32_t reached = start, position = 0, best = NOTHING;
+    const struct item *best = NULL;
+    int32_t reached = start, position = 0;
     while (reached <= end) {
         for (; position < reached; position++) {
-            int32_t number = box->events[position] - 1;
-            const struct item *item = &box->items[number < 0 ? 0 : number];
-            if (number >= 0 && item->in_at == position && item->rank > rank && is_cover(item) &&
-                (best == NOTHING || item->in_until > box->items[best].in_until))
-                best = number;
+            const struct item *item = box_item_at(box, position);
+            if (item != NULL && item->in_at == position && item->rank > rank && is_cover(item) &&
+                (best == NULL || item->in_until > best->in_until))
+                best = item;
         }
-        if (best == NOTHING || box->items[best].in_until <= reached)
+        if (best == NULL || best->in_until <= reached)
             return; /* never, as there is no gap; but a loop would be worse than a poor part */
-        box_name_item(box, &box->items[best]);
-        reached = box->items[best].in_until;
+        box_name_item(box, best);
+        reached = best->in_until;
     }
 }
 
@@ -254,4 +249,47 @@ void box_name_spares(struct box *box)
             box_name(box, box->spare[k]);
             box->part[box->finding->part_length++] = last;
         }
+}
+
+static int32_t not_empty(struct box *box, const struct item *item)
+{
+    box_name_chain(box, item->asked, item->out_at, NOTHING);
+    box_name_left(box, item->out_at);
+    box_name(box, item->take);
+    return box_invalid(box, CONTAINERS_EMPTY);
+}
+
+int32_t empty_place(struct box *box)
+{
+    int32_t n = box->problem->n_positions, depth = 0, n_placed = 0;
+    int32_t *change = box_allocate(box, (int64_t)n + 1, sizeof(int32_t));
+    if (box->is_out_of_memory)
+        return CONTAINERS_MEMORY;
+    for (int32_t number = 0; number < box->n_items; number++) {
+        const struct item *item = &box->items[number];
+        if (!is_cover(item))
+            continue;
+        change[item->in_at]++;
+        change[item->in_until == NEVER ? n : item->in_until]--;
+    }
+    for (int32_t position = 0; position < n; position++) {
+        const struct item *item = box_item_at(box, position);
+        depth += change[position];
+        if (item != NULL && is_empty(item)) {
+            if (position == item->asked)
+                box->free[box->n_free++] = (int32_t)(item - box->items);
+            else if (item->at == NOTHING)
+                return not_empty(box, item);
+        }
+        for (; depth == 0 && n_placed < box->n_free; n_placed++)
+            box->items[box->free[n_placed]].at = position;
+    }
+    return CONTAINERS_VALID;
+}
+
+int32_t empty_emit(struct box *box, int32_t place, int32_t stretch)
+{
+    for (; place < box->n_free && box->items[box->free[place]].at == stretch; place++)
+        box_emit(box, box->items[box->free[place]].take);
+    return place;
 }

@@ -6,7 +6,8 @@
  * took can be removed from a linearization, and every answer stays right. For the same reason a
  * crashed take is only worth spending on an item whose put returned.
  *
- * A take that found nothing is an item without a put.
+ * A take that found nothing is an item without a put. It needs a stretch in which nothing is surely
+ * in; the first one after its invocation will do.
  *
  * Ownership: a box owns what box_allocate gave, until box_free; problem, order, part and finding
  * belong to the caller of containers_judge. Time and memory: O(n) for all functions here, except
@@ -67,6 +68,13 @@ void box_free(struct box *box);
  */
 int32_t box_gather(struct box *box);
 
+/* The item one of whose operations begins or ends at a position, or NULL. */
+static inline struct item *box_item_at(const struct box *box, int32_t position)
+{
+    int32_t number = box->events[position] - 1;
+    return number < 0 ? NULL : &box->items[number];
+}
+
 static inline bool is_empty(const struct item *item)
 {
     return item->put == NOTHING;
@@ -106,5 +114,25 @@ void box_name_chain(struct box *box, int32_t start, int32_t end, int32_t rank);
 
 /* Add the crashed takes that may have taken an item of the part. The last operation stays last. */
 void box_name_spares(struct box *box);
+
+/*
+ * Give each take that found nothing its stretch (`at`), and list these takes in box->free. Returns
+ * CONTAINERS_VALID, or CONTAINERS_INVALID with the rule and the part, or CONTAINERS_MEMORY.
+ */
+int32_t empty_place(struct box *box);
+
+/* Emit such takes from `place` in box->free on, while they stand in a stretch. Returns the place of
+ * the next. */
+int32_t empty_emit(struct box *box, int32_t place, int32_t stretch);
+
+/*
+ * One judge for each kind of container, for a box after box_gather returned CONTAINERS_VALID.
+ * Returns a containers_verdict: with VALID the linearization is in box->order; with INVALID the
+ * rule and the part are set, except for the crashed takes that box_name_spares adds. Queue and bag
+ * are never UNDECIDED, and take O(n), the others O(n log n).
+ */
+int32_t queue_judge(struct box *box);
+int32_t stack_judge(struct box *box);
+int32_t priority_judge(struct box *box);
 
 #endif

@@ -1,12 +1,39 @@
 /*
- * containers.c: the way from the arrays of one container to its judge.
+ * containers.c: the way from the arrays of one container to its judge, and bags, which need no file.
+ *
+ * A take of a bag may take whatever is in: the items alone and the takes that found nothing are all
+ * that can be wrong (box.h). The order puts items in as late, and takes them as early, as their
+ * operations allow. Of crashed takes the k-th takes the k-th item of `left`; queue.c says why that
+ * decides.
  */
-#include "containers.h"
-
 #include "box.h"
-#include "judges.h"
 
 #define POSITIONS_MAX (1 << 30)
+
+/* Put in as late, take as early as can be. */
+static void order_bag(struct box *box)
+{
+    int32_t place = 0;
+    for (int32_t position = 0; position < box->problem->n_positions; position++) {
+        const struct item *item = box_item_at(box, position);
+        if (item != NULL && !is_empty(item)) {
+            if (is_cover(item) ? position == item->in_at : position == item->in_until)
+                box_emit(box, item->put);
+            if (position == item->in_until)
+                box_emit(box, item->take);
+        }
+        place = empty_emit(box, place, position);
+    }
+}
+
+static int32_t bag_judge(struct box *box)
+{
+    box_match_spares(box);
+    int32_t verdict = empty_place(box);
+    if (verdict == CONTAINERS_VALID)
+        order_bag(box);
+    return verdict;
+}
 
 int32_t containers_judge(int32_t kind, const struct containers_problem *problem, int32_t *order,
                          int32_t *part, struct containers_finding *finding)

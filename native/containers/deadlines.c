@@ -34,14 +34,11 @@ static int32_t suffixes_least(const struct suffixes *suffixes, int32_t position)
     return best;
 }
 
-/* cause: by place in `left`, the item whose take sets the deadline, or NOTHING. */
-static void find_stack_deadlines(struct box *box, struct suffixes *suffixes, int32_t *cause)
+/* cause: by place in `left`, the item whose take sets the deadline, or NOTHING. place_of: by item,
+ * its place in `left` + 1, or 0. */
+static void find_stack_deadlines(const struct box *box, struct suffixes *suffixes, int32_t *cause,
+                                 const int32_t *place_of)
 {
-    int32_t *place_of = box_allocate(box, box->n_items, sizeof(int32_t));
-    if (box->is_out_of_memory)
-        return;
-    for (int32_t k = 0; k < box->n_left; k++)
-        place_of[box->left[k]] = k + 1;
     for (int32_t position = 0; position < box->problem->n_positions; position++) {
         int32_t number = box->events[position] - 1;
         const struct item *item = &box->items[number < 0 ? 0 : number];
@@ -55,14 +52,10 @@ static void find_stack_deadlines(struct box *box, struct suffixes *suffixes, int
 }
 
 /* by_rank: all items but those without a put, the greatest rank first. */
-static void find_priority_deadlines(struct box *box, struct suffixes *suffixes, int32_t *cause,
+static void find_priority_deadlines(const struct box *box, struct suffixes *suffixes,
+                                    int32_t *cause, const int32_t *place_of,
                                     const int32_t *by_rank, int32_t n)
 {
-    int32_t *place_of = box_allocate(box, box->n_items, sizeof(int32_t));
-    if (box->is_out_of_memory)
-        return;
-    for (int32_t k = 0; k < box->n_left; k++)
-        place_of[box->left[k]] = k + 1;
     for (int32_t end = n, start; end > 0; end = start) {
         int32_t rank = box->items[by_rank[end - 1]].rank;
         for (start = end; start > 0 && box->items[by_rank[start - 1]].rank == rank; start--) {
@@ -112,6 +105,7 @@ static bool sort_left(struct box *box, int32_t *cause)
 int32_t deadlines_check(struct box *box, const int32_t *by_rank, int32_t n_by_rank)
 {
     int32_t *cause = box_allocate(box, box->n_left, sizeof(int32_t));
+    int32_t *place_of = box_allocate(box, box->n_items, sizeof(int32_t));
     struct suffixes suffixes = {box->items, NULL, box->problem->n_positions};
     suffixes.least = box_allocate(box, (int64_t)suffixes.n + 1, sizeof(int32_t));
     if (box->is_out_of_memory)
@@ -119,11 +113,13 @@ int32_t deadlines_check(struct box *box, const int32_t *by_rank, int32_t n_by_ra
     for (int32_t number = 0; number < box->n_items; number++)
         if (is_empty(&box->items[number]))
             suffixes_add(&suffixes, box->items[number].asked, number);
+    for (int32_t k = 0; k < box->n_left; k++)
+        place_of[box->left[k]] = k + 1;
     if (by_rank == NULL)
-        find_stack_deadlines(box, &suffixes, cause);
+        find_stack_deadlines(box, &suffixes, cause, place_of);
     else
-        find_priority_deadlines(box, &suffixes, cause, by_rank, n_by_rank);
-    if (box->is_out_of_memory || !sort_left(box, cause))
+        find_priority_deadlines(box, &suffixes, cause, place_of, by_rank, n_by_rank);
+    if (!sort_left(box, cause))
         return CONTAINERS_MEMORY;
     for (int32_t k = 0; k < box->n_left && cause[k] != NOTHING; k++) {
         const struct item *last = &box->items[cause[k]];

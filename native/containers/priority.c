@@ -11,7 +11,6 @@
  * never wait for each other: whichever is in may be taken.
  */
 #include "deadlines.h"
-#include "judges.h"
 
 struct covers {
     int32_t *by_rank; /* items with a put, the greatest rank first */

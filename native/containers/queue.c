@@ -14,8 +14,7 @@
  * they were all put in before what overtakes x, or before the free stretch; so k crashed takes
  * began before that, and the k-th did.
  */
-#include "empty.h"
-#include "judges.h"
+#include "box.h"
 
 static int32_t overtaken(struct box *box, const struct item *one, const struct item *other)
 {
@@ -28,18 +27,18 @@ static int32_t overtaken(struct box *box, const struct item *one, const struct i
 
 static int32_t check_line(struct box *box)
 {
-    int32_t most = NOTHING, who = NOTHING;
+    const struct item *first = NULL;
+    int32_t most = NOTHING;
     for (int32_t position = 0; position < box->problem->n_positions; position++) {
-        int32_t number = box->events[position] - 1;
-        const struct item *item = &box->items[number < 0 ? 0 : number];
-        if (number < 0 || is_empty(item))
+        const struct item *item = box_item_at(box, position);
+        if (item == NULL || is_empty(item))
             continue;
         if (position == item->in_at && item->in_until > most) {
             most = item->in_until;
-            who = number;
+            first = item;
         }
         if (position == item->asked && item->out_at < most)
-            return overtaken(box, &box->items[who], item);
+            return overtaken(box, first, item);
     }
     return CONTAINERS_VALID;
 }

@@ -16,8 +16,6 @@
 #include <string.h>
 
 #include "deadlines.h"
-#include "empty.h"
-#include "judges.h"
 
 /* A part: from a position to another, and what was peeled off it. */
 struct peeled {
@@ -166,8 +164,8 @@ static int32_t peel_all(struct box *box, struct peel *peel)
     if (!peel_prepare(box, peel))
         return CONTAINERS_MEMORY;
     while (start < n) {
-        int32_t number = box->events[start] - 1;
-        if (number < 0 || box->items[number].in_at != start || peel->sum[peel->size + start] == 0) {
+        const struct item *first = box_item_at(box, start);
+        if (first == NULL || first->in_at != start || peel->sum[peel->size + start] == 0) {
             start++;
             continue;
         }
@@ -215,9 +213,8 @@ static bool order_stack(struct box *box, const struct peel *peel)
             break; /* what is taken now crashed, and need not be taken */
         for (int32_t i = takes[position] - 1; i >= 0; i = next_take[i] - 1)
             box_emit(box, box->items[peel->peeled[i].item].take);
-        int32_t number = box->events[position] - 1;
-        const struct item *item = &box->items[number < 0 ? 0 : number];
-        if (number >= 0 && !is_empty(item) && !is_cover(item) && item->in_until == position) {
+        const struct item *item = box_item_at(box, position);
+        if (item != NULL && !is_empty(item) && !is_cover(item) && item->in_until == position) {
             box_emit(box, item->put);
             box_emit(box, item->take);
         }

@@ -27,9 +27,6 @@ int power_is_off;
 static int64_t calls[OP_COUNT];
 static int64_t refused; /* because the power was off */
 
-static const char *const NAMES[OP_COUNT] = {
-    "open", "read", "write", "fsync", "allocate", "truncate", "rename", "unlink", "folder"};
-
 void control_count(int operation)
 {
     __atomic_add_fetch(&calls[operation], 1, __ATOMIC_RELAXED);
@@ -45,7 +42,7 @@ static void answer_counts(char *answer)
     files_count(&failure);
     used += (size_t)sprintf(answer, "{\"calls\": {");
     for (int i = 0; i < OP_COUNT; i++)
-        used += (size_t)sprintf(answer + used, "%s\"%s\": %lld", i ? ", " : "", NAMES[i],
+        used += (size_t)sprintf(answer + used, "%s\"%s\": %lld", i ? ", " : "", operation_names[i],
                                 (long long)__atomic_load_n(&calls[i], __ATOMIC_RELAXED));
     used += (size_t)sprintf(
         answer + used,
@@ -226,16 +223,21 @@ int control_listen(const char *path)
     return descriptor;
 }
 
-int control_start(int descriptor)
+int control_thread(void *(*run)(void *), int descriptor)
 {
     pthread_t thread;
     sigset_t all, before;
 
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* Signals are for the file system's loop. */
-    int result = pthread_create(&thread, NULL, serve, (void *)(intptr_t)descriptor);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int result = pthread_create(&thread, NULL, run, (void *)(intptr_t)descriptor);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return result ? result : pthread_detach(thread);
+}
+
+int control_start(int descriptor)
+{
+    return control_thread(serve, descriptor);
 }
 
 int control_send(const char *path, const char *line)

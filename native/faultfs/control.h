@@ -28,6 +28,15 @@ extern int power_is_off;
 /* Count a call of an operation, see rules.h. */
 void control_count(int operation);
 
+/* Start a thread that no signal comes to: they are for the file system's loop. 0 or an errno. */
+int control_thread(void *(*run)(void *), int descriptor);
+
+struct fuse;
+struct fuse_args;
+
+/* The file system over a folder that is open for reading (calls.c). NULL after a line. */
+struct fuse *calls_new(int root, struct fuse_args *args);
+
 /* Listen at a path, which may be long; its folder exists. A descriptor, or -1 with errno. */
 int control_listen(const char *path);
 

@@ -1,6 +1,6 @@
-/* See extents.h. */
+/* The extents of one file: see files.h. */
 #define _GNU_SOURCE
-#include "extents.h"
+#include "files.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -21,11 +21,13 @@
  * fusermount3, and `user_allow_other` in /etc/fuse.conf. Exit status: 0 mounted (the process goes
  * on), or answered; 1 failed, with a line on stderr; 2 usage.
  */
-#include "calls.h"
+#define _GNU_SOURCE
+#define FUSE_USE_VERSION 35
 
+#include <errno.h>
 #include <fcntl.h>
+#include <fuse.h>
 #include <limits.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,18 +37,7 @@
 #include <unistd.h>
 
 #include "control.h"
-
-static void *do_init(struct fuse_conn_info *connection, struct fuse_config *config)
-{
-    (void)connection;
-    config->use_ino = 1;
-    config->nullpath_ok = 1;
-    config->hard_remove = 1;
-    config->entry_timeout = 0; /* A power failure changes files behind the kernel's back. */
-    config->attr_timeout = 0;
-    config->negative_timeout = 0;
-    return NULL;
-}
+#include "rules.h"
 
 static int failed(const char *what)
 {
@@ -78,18 +69,6 @@ static void *outlast(void *argument)
     return NULL;
 }
 
-static int start_outlasting(int other)
-{
-    pthread_t thread;
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int result = pthread_create(&thread, NULL, outlast, (void *)(intptr_t)other);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return result ? result : pthread_detach(thread);
-}
-
 /*
  * Serve until the mount ends, or the other end of `other` is closed (-1: there is none). Writes a
  * line to `ready` once it serves.
@@ -104,7 +83,7 @@ static int serve(struct fuse *fuse, int listener, int ready, int other)
         return failed("start");
     dup2(null, STDIN_FILENO);
     dup2(null, STDOUT_FILENO);
-    if (other >= 0 && start_outlasting(other))
+    if (other >= 0 && control_thread(outlast, other))
         return failed("start");
     if (write(ready, "\n", 1) != 1)
         return failed("tell that it is ready");
@@ -116,33 +95,27 @@ static int serve(struct fuse *fuse, int listener, int ready, int other)
 }
 
 /*
- * Mount over a folder, which stays open as calls_root, and listen at a socket. NULL after a line.
+ * Mount over a folder, which stays open below the mount, and listen at a socket. NULL after a line.
  */
 static struct fuse *mount_over(char *folder, const char *socket_path, int *listener)
 {
     char *words[] = {(char *)"faultfs", (char *)"-oallow_other,default_permissions,fsname=faultfs",
                      NULL};
     struct fuse_args args = FUSE_ARGS_INIT(2, words);
-    struct fuse_operations operations = {.init = do_init};
 
     umask(0);
     raise_limit();
-    calls_root = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (calls_root < 0) {
+    int root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0) {
         (void)failed(folder);
         return NULL;
     }
-    int readable = openat(calls_root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    close(calls_root);
-    calls_root = readable;
     *listener = control_listen(socket_path);
-    if (calls_root < 0 || *listener < 0) {
+    if (*listener < 0) {
         (void)failed(socket_path);
         return NULL;
     }
-    name_calls_fill(&operations);
-    file_calls_fill(&operations);
-    struct fuse *fuse = fuse_new(&args, &operations, sizeof operations, NULL);
+    struct fuse *fuse = calls_new(root, &args);
     if (!fuse || fuse_mount(fuse, folder)) {
         fprintf(stderr, "faultfs: cannot mount over %s\n", folder);
         return NULL;

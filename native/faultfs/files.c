@@ -59,7 +59,7 @@ static struct file *make(int fd, const struct stat *status)
     return file;
 }
 
-struct file *file_open(int fd)
+static struct file *use(int fd, int may_make)
 {
     struct stat status;
 
@@ -67,7 +67,7 @@ struct file *file_open(int fd)
         return NULL;
     pthread_mutex_lock(&table_lock);
     struct file *file = find(status.st_ino);
-    if (!file)
+    if (!file && may_make)
         file = make(fd, &status);
     if (file)
         file->users++;
@@ -75,19 +75,14 @@ struct file *file_open(int fd)
     return file;
 }
 
+struct file *file_open(int fd)
+{
+    return use(fd, 1);
+}
+
 struct file *file_find(int fd)
 {
-    struct stat status;
-    struct file *file = NULL;
-
-    if (fstat(fd, &status) < 0)
-        return NULL;
-    pthread_mutex_lock(&table_lock);
-    file = find(status.st_ino);
-    if (file)
-        file->users++;
-    pthread_mutex_unlock(&table_lock);
-    return file;
+    return use(fd, 0);
 }
 
 /* Whether the entry is unused, and nothing would be lost with it. */

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "rules.h"
 
-#include "extents.h"
+#include "files.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -20,7 +20,7 @@
 enum action { ACT_FAIL, ACT_SLOW, ACT_TEAR, ACT_FLIP, ACT_COUNT };
 
 static const char *const ACTIONS[ACT_COUNT] = {"fail", "slow", "tear", "flip"};
-static const char *const OPERATIONS[OP_COUNT] = {
+const char *const operation_names[OP_COUNT] = {
     "open", "read", "write", "fsync", "allocate", "truncate", "rename", "unlink", "folder"};
 
 static const struct {
@@ -181,7 +181,7 @@ static int read_operations(char *words, unsigned *operations)
 
     *operations = 0;
     for (char *word = strtok_r(words, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
-        int operation = place(word, OPERATIONS, OP_COUNT);
+        int operation = place(word, operation_names, OP_COUNT);
         if (!strcmp(word, "all"))
             *operations = (1U << OP_COUNT) - 1;
         else if (operation < 0)
@@ -203,22 +203,22 @@ static int read_error(const char *word, int *error)
     return -1;
 }
 
-static int read_count(const char *word, int64_t *count)
+static int read_number(const char *word, uint64_t most, uint64_t *number)
 {
     char *end = NULL;
 
     errno = 0;
-    *count = strtoll(word, &end, 10);
-    return errno || end == word || *end || *count < 0 ? -1 : 0;
+    *number = strtoull(word, &end, 10);
+    return errno || end == word || *end || *word == '-' || *number > most ? -1 : 0;
 }
 
-static int read_seed(const char *word, uint64_t *seed)
+static int read_count(const char *word, int64_t most, int64_t *count)
 {
-    char *end = NULL;
+    uint64_t number;
+    int failure = read_number(word, (uint64_t)most, &number);
 
-    errno = 0;
-    *seed = strtoull(word, &end, 10);
-    return errno || end == word || *end ? -1 : 0;
+    *count = (int64_t)number;
+    return failure;
 }
 
 static int read_probability(const char *word, double *probability)
@@ -247,17 +247,15 @@ static const char *read_word(struct rule *rule, char *word)
     if (!strcmp(word, "errno"))
         return read_error(value, &rule->error) ? "unknown errno" : NULL;
     if (!strcmp(word, "ms"))
-        return read_count(value, &rule->wait_ms) || rule->wait_ms > SLOW_MS_MAX
-                   ? "expected ms from 0 to 5000"
-                   : NULL;
+        return read_count(value, SLOW_MS_MAX, &rule->wait_ms) ? "expected ms from 0 to 5000" : NULL;
     if (!strcmp(word, "probability"))
         return read_probability(value, &rule->probability) ? "expected 0 to 1" : NULL;
     if (!strcmp(word, "seed"))
-        return read_seed(value, &rule->seed) ? "expected a number as seed" : NULL;
+        return read_number(value, UINT64_MAX, &rule->seed) ? "expected a number as seed" : NULL;
     if (!strcmp(word, "from"))
-        return read_count(value, &rule->from) ? "expected from=N" : NULL;
+        return read_count(value, INT64_MAX, &rule->from) ? "expected from=N" : NULL;
     if (!strcmp(word, "times"))
-        return read_count(value, &rule->times) ? "expected times=N" : NULL;
+        return read_count(value, INT64_MAX, &rule->times) ? "expected times=N" : NULL;
     if (!strcmp(word, "path")) {
         if (strlen(value) >= sizeof rule->path)
             return "the path is too long";

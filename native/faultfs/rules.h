@@ -31,6 +31,8 @@ enum operation {
     OP_COUNT
 };
 
+extern const char *const operation_names[OP_COUNT];
+
 /* What is to happen to one call. */
 struct verdict {
     int fails;   /* an errno, or 0 */

@@ -75,10 +75,8 @@ bool edn_fail(struct load *l, const char *expected)
 /* Read the next form that is not discarded; returns its id, or -1. */
 static int32_t edn_present(struct load *l, int depth)
 {
-    if (depth > LOAD_DEPTH_MAX) {
-        load_fail(l, LOAD_SYNTAX, l->at, "expected at most %d levels", LOAD_DEPTH_MAX);
+    if (!value_is_shallow(l, depth))
         return -1;
-    }
     enum edn_next next = edn_next(l, depth);
     if (next == EDN_FORM)
         return edn_form(l, depth);
@@ -131,8 +129,7 @@ static int32_t edn_key(struct load *l, int32_t key, struct span raw)
                                       (long long)l->values.words[key]);
         return value_of_text(l, (struct span){(const uint8_t *)digits, raw.length});
     case LOAD_LIST: case LOAD_MAP:
-        load_fail(l, LOAD_SYNTAX, raw.at, "expected simple keys in a map");
-        return -1;
+        return NO_ID(l, raw.at, "expected simple keys in a map");
     default:
         return value_of_text(l, raw);
     }
@@ -150,10 +147,8 @@ static int32_t edn_map(struct load *l, int depth)
         key = edn_key(l, key, (struct span){key_start, (size_t)(l->at - key_start)});
         if (key < 0 || !value_push(l, key))
             return -1;
-        if (!edn_more(l, '}', start, depth + 1)) {
-            load_fail(l, LOAD_SYNTAX, start, "a map has a key without a value");
-            return -1;
-        }
+        if (!edn_more(l, '}', start, depth + 1))
+            return NO_ID(l, start, "a map has a key without a value");
         int32_t value = edn_form(l, depth + 1);
         if (value < 0 || !value_push(l, value))
             return -1;
@@ -200,10 +195,8 @@ static int32_t edn_character(struct load *l)
         l->at += 5;
         return value_of_text(l, (struct span){text, utf8_write(text, (uint32_t)code)});
     }
-    if (code >= 0 || !left || (edn_is_space(*at) && *at != ',')) {
-        load_fail(l, LOAD_SYNTAX, at - 1, "expected a character after '\\'");
-        return -1;
-    }
+    if (code >= 0 || !left || (edn_is_space(*at) && *at != ','))
+        return NO_ID(l, at - 1, "expected a character after '\\'");
     l->at += utf8_length(at, left); /* the whole input is UTF-8 */
     return value_of_text(l, (struct span){at, (size_t)(l->at - at)});
 }
@@ -220,10 +213,8 @@ static int32_t edn_ratio(struct load *l, struct span text, size_t slash)
 {
     struct span over = {text.at, slash}, under = {text.at + slash + 1, text.length - slash - 1};
     double quotient = value_decimal(over) / value_decimal(under);
-    if (over.length > 15 || under.length > 15 || isinf(quotient) || isnan(quotient)) {
-        load_fail(l, LOAD_SYNTAX, text.at, "expected a ratio of at most 15 digits, not over 0");
-        return -1;
-    }
+    if (over.length > 15 || under.length > 15 || isinf(quotient) || isnan(quotient))
+        return NO_ID(l, text.at, "expected a ratio of at most 15 digits, not over 0");
     return value_of_double(l, quotient);
 }
 
@@ -250,8 +241,7 @@ static int32_t edn_number(struct load *l, struct span text, size_t from)
         return value_of_double(l, value_decimal((struct span){text.at, length}));
     if (from)
         return value_of_text(l, text); /* a symbol, such as -1x */
-    load_fail(l, LOAD_SYNTAX, text.at, "expected a number, got '%.*s'", SPAN_SHOWN(text));
-    return -1;
+    return NO_ID(l, text.at, "expected a number, got '%.*s'", SPAN_SHOWN(text));
 }
 
 static int32_t edn_atom_value(struct load *l)
@@ -275,10 +265,8 @@ int32_t edn_form(struct load *l, int depth)
 {
     struct span text;
     const uint8_t *start = l->at;
-    if (depth > LOAD_DEPTH_MAX) {
-        load_fail(l, LOAD_SYNTAX, l->at, "expected at most %d levels", LOAD_DEPTH_MAX);
+    if (!value_is_shallow(l, depth))
         return -1;
-    }
     switch (*l->at) {
     case '"':
         return value_string(l, false, &text) ? value_of_text(l, text) : -1;
@@ -302,6 +290,7 @@ int32_t edn_form(struct load *l, int depth)
         return edn_atom_value(l);
     }
 }
+
 bool edn_text(struct load *l, const char *expected, struct span *text)
 {
     const uint8_t *start = l->at;

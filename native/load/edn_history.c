@@ -1,10 +1,9 @@
 /*
- * edn_history.c: the fields of an event in EDN.
+ * edn_history.c: the fields of an event in EDN: histories of Jepsen and Knossos, and Porcupine's
+ * texts.
  *
  * Source: Jepsen, `store.clj`; Knossos, `history.clj`; Porcupine, `porcupine_test.go`.
  */
-#include "edn_history.h"
-
 #include "edn.h"
 #include "record.h"
 
@@ -49,22 +48,7 @@ static bool edn_process(struct load *l, struct event *event)
     if (event->is_client)
         return edn_integer(l, "a process", &event->has_process, &event->process);
     event->has_process = true;
-    if (!edn_text(l, "a process", &name))
-        return false;
-    event->nemesis = value_of_text(l, name);
-    return event->nemesis >= 0;
-}
-
-static bool edn_type(struct load *l, struct event *event)
-{
-    struct span name;
-    const uint8_t *start = l->at;
-    if (!edn_text(l, "a type of operation", &name))
-        return false;
-    event->type = event_type_of(name);
-    return event->type != EVENT_NONE ||
-           load_fail(l, LOAD_SYNTAX, start, "expected a type of operation, got '%.*s'",
-                     SPAN_SHOWN(name));
+    return edn_text(l, "a process", &name) && event_set_nemesis(l, event, name);
 }
 
 static bool edn_node(struct load *l, struct event *event)
@@ -77,21 +61,7 @@ static bool edn_node(struct load *l, struct event *event)
             return true;
         l->at = start;
     }
-    if (!edn_text(l, "a text as node", &name))
-        return false;
-    event->node = event_name(l, &l->nodes_cache, &l->nodes, name, LOAD_NAMES_MAX);
-    return event->node >= 0;
-}
-
-static bool edn_ignored(struct load *l, struct span name)
-{
-    int32_t ignored;
-    if (!event_leave_out(l, name))
-        return false;
-    l->skips = true;
-    bool is_read = edn_any(l, &ignored);
-    l->skips = false;
-    return is_read;
+    return edn_text(l, "a text as node", &name) && event_set_node(l, event, name);
 }
 
 /* Read a value that is [key value], if that is what it is, without making a value of the pair. */
@@ -103,15 +73,14 @@ static bool edn_keyed(struct load *l, struct event *event)
     if (*l->at != '[' || (event->has_process && !event->is_client))
         return edn_any(l, &event->value);
     l->at++;
-    if (!edn_items(l, ']', start, 1))
-        return false;
-    return event_pop_pair(l, event, from);
+    return edn_items(l, ']', start, 1) && event_pop_pair(l, event, from);
 }
 
 /* Read the value of one field, which begins here. */
-static bool edn_field(struct load *l, struct event *event, enum field field)
+static bool edn_field(struct load *l, struct event *event, enum field field, struct span name)
 {
-    struct span name;
+    struct span text;
+    const uint8_t *start = l->at;
     switch (field) {
     case FIELD_INDEX:
         return edn_integer(l, "an integer as :index", &event->has_index, &event->index);
@@ -120,9 +89,10 @@ static bool edn_field(struct load *l, struct event *event, enum field field)
     case FIELD_PROCESS:
         return edn_process(l, event);
     case FIELD_TYPE:
-        return edn_type(l, event);
+        return edn_text(l, "a type of operation", &text) &&
+               event_set_type(l, event, start, text);
     case FIELD_F:
-        return edn_text(l, "a name as :f", &name) && event_set_f(l, event, name);
+        return edn_text(l, "a name as :f", &text) && event_set_f(l, event, text);
     case FIELD_VALUE:
         return l->keyed ? edn_keyed(l, event) : edn_any(l, &event->value);
     case FIELD_KEY:
@@ -132,8 +102,14 @@ static bool edn_field(struct load *l, struct event *event, enum field field)
     case FIELD_ERROR:
         return edn_any(l, &event->error);
     default:
-        return false;
+        break;
     }
+    if (!event_leave_out(l, name))
+        return false;
+    l->skips = true;
+    bool is_read = edn_form(l, 1) >= 0;
+    l->skips = false;
+    return is_read;
 }
 
 /* Read the fields of an event from its brace to its brace. */
@@ -147,7 +123,7 @@ static bool edn_fields(struct load *l, struct event *event)
         enum field field = event_field_of(name);
         if (!edn_more(l, '}', event->at, 1))
             return load_fail(l, LOAD_SYNTAX, event->at, "a map has a key without a value");
-        if (!(field == FIELD_OTHER ? edn_ignored(l, name) : edn_field(l, event, field)))
+        if (!edn_field(l, event, field, name))
             return false;
     }
     return l->loaded.status == LOAD_OK;
@@ -173,9 +149,7 @@ static bool edn_top(struct load *l, bool is_item, int depth)
     if (*l->at == '{')
         return edn_event(l);
     if (*l->at == '#' && !is_set) {
-        if (depth > LOAD_DEPTH_MAX)
-            return load_fail(l, LOAD_SYNTAX, l->at, "expected at most %d levels", LOAD_DEPTH_MAX);
-        if (!edn_tag(l))
+        if (!value_is_shallow(l, depth) || !edn_tag(l))
             return false;
         enum edn_next next = edn_next(l, depth);
         return next == EDN_FORM ? edn_top(l, is_item, depth + 1)

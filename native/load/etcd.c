@@ -1,17 +1,13 @@
 /*
- * etcd.c: the lines of a log.
+ * etcd.c: Porcupine's logs of Jepsen runs against etcd.
+ *
+ * `INFO  jepsen.util - <process> :<type> :<f> <value>`, tabs or spaces between. The value is EDN. A
+ * keyword in its place, such as :timed-out, is an error.
  *
  * Source: Porcupine, `test_data/jepsen/`.
  */
-#include "etcd.h"
-
 #include "edn.h"
 #include "record.h"
-
-static inline bool etcd_is_blank(uint8_t c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
 
 static inline bool etcd_is_word(uint8_t c)
 {
@@ -20,7 +16,7 @@ static inline bool etcd_is_word(uint8_t c)
 
 static void etcd_blank(struct load *l)
 {
-    while (l->at < l->end && etcd_is_blank(*l->at))
+    while (l->at < l->end && is_blank(*l->at))
         l->at++;
 }
 
@@ -28,7 +24,7 @@ static void etcd_blank(struct load *l)
 static struct span etcd_word(struct load *l)
 {
     const uint8_t *start = l->at;
-    while (l->at < l->end && !etcd_is_blank(*l->at))
+    while (l->at < l->end && !is_blank(*l->at))
         l->at++;
     return (struct span){start, (size_t)(l->at - start)};
 }
@@ -46,15 +42,6 @@ static struct span etcd_keyword(struct load *l)
     return word;
 }
 
-/* Keep the name of a nemesis, which is written with a colon or without. */
-static bool etcd_nemesis(struct load *l, struct event *event, struct span word)
-{
-    while (word.length && *word.at == ':')
-        word = (struct span){word.at + 1, word.length - 1};
-    event->nemesis = value_of_text(l, word);
-    return event->nemesis >= 0;
-}
-
 /* Read a process: all digits, or a nemesis. */
 static bool etcd_process(struct load *l, struct event *event)
 {
@@ -63,8 +50,11 @@ static bool etcd_process(struct load *l, struct event *event)
     event->is_client = word.length > 0;
     for (size_t i = 0; i < word.length; i++)
         event->is_client = event->is_client && is_digit(word.at[i]);
-    if (!event->is_client)
-        return etcd_nemesis(l, event, word);
+    if (!event->is_client) {
+        while (word.length && *word.at == ':')
+            word = (struct span){word.at + 1, word.length - 1};
+        return event_set_nemesis(l, event, word);
+    }
     if (word.length > 10)
         return load_fail(l, LOAD_SYNTAX, word.at, "expected a process of 32 bits");
     for (size_t i = 0; i < word.length; i++)
@@ -127,7 +117,7 @@ bool etcd_lines(struct load *l)
 bool etcd_is_log(const uint8_t *at, const uint8_t *end)
 {
     static const char *const levels[] = {"INFO", "WARN", "ERROR", "DEBUG"};
-    while (at < end && etcd_is_blank(*at))
+    while (at < end && is_blank(*at))
         at++;
     for (int i = 0; i < 4; i++) {
         size_t length = strlen(levels[i]);

@@ -1,16 +1,11 @@
 /*
- * json.c: values of JSON, and the fields of an event.
+ * json.c: histories in JSON: values, and the fields of an event.
  *
  * Source: RFC 8259.
  */
-#include "json.h"
-
 #include <math.h>
 
 #include "record.h"
-#include "values.h"
-
-#include "values.h"
 
 /* Go to what is no white space. Where lines are read, no newline comes before the end. */
 static inline void json_blank(struct load *l)
@@ -83,11 +78,8 @@ static int32_t json_number_value(struct load *l)
     if (!is_float)
         return value_of_integer(l, text);
     double number = value_decimal(text);
-    if (isinf(number)) {
-        load_fail(l, LOAD_SYNTAX, text.at, "a number is out of range");
-        return -1;
-    }
-    return value_of_double(l, number);
+    return isinf(number) ? NO_ID(l, text.at, "a number is out of range")
+                         : value_of_double(l, number);
 }
 
 static int32_t json_word(struct load *l)
@@ -110,52 +102,44 @@ static int32_t json_word(struct load *l)
 
 static int32_t json_value(struct load *l, int depth);
 
-static bool json_list(struct load *l, int depth)
+/* Read a text that stands where `expected` says; nothing else will do. */
+static inline bool json_text(struct load *l, const char *expected, struct span *text)
+{
+    json_blank(l);
+    if (l->at >= l->end || *l->at != '"')
+        return json_fail(l, expected);
+    return value_string(l, true, text);
+}
+
+/* Read and push the key of a map, up to its value. */
+static bool json_map_key(struct load *l)
+{
+    struct span name;
+    if (!json_text(l, "a key of a map", &name))
+        return false;
+    int32_t key = value_of_text(l, name);
+    return key >= 0 && value_push(l, key) && json_byte(l, ':', "':'");
+}
+
+/* Read and push the items of a list, or keys and values of a map, from its bracket on. */
+static bool json_items(struct load *l, uint8_t closing, int depth)
 {
     l->at++;
     json_blank(l);
-    if (l->at < l->end && *l->at == ']') {
+    if (l->at < l->end && *l->at == closing) {
         l->at++;
         return true;
     }
     for (;;) {
+        if (closing == '}' && !json_map_key(l))
+            return false;
         int32_t item = json_value(l, depth + 1);
         if (item < 0 || !value_push(l, item))
             return false;
         json_blank(l);
-        if (l->at < l->end && *l->at == ',')
-            l->at++;
-        else
-            return json_byte(l, ']', "',' or ']'");
-    }
-}
-
-static bool json_map(struct load *l, int depth)
-{
-    l->at++;
-    json_blank(l);
-    if (l->at < l->end && *l->at == '}') {
+        if (l->at >= l->end || *l->at != ',')
+            return json_byte(l, closing, closing == ']' ? "',' or ']'" : "',' or '}'");
         l->at++;
-        return true;
-    }
-    for (;;) {
-        struct span name;
-        json_blank(l);
-        if (l->at >= l->end || *l->at != '"')
-            return json_fail(l, "a key of a map");
-        if (!value_string(l, true, &name))
-            return false;
-        int32_t key = value_of_text(l, name);
-        if (key < 0 || !value_push(l, key) || !json_byte(l, ':', "':'"))
-            return false;
-        int32_t value = json_value(l, depth + 1);
-        if (value < 0 || !value_push(l, value))
-            return false;
-        json_blank(l);
-        if (l->at < l->end && *l->at == ',')
-            l->at++;
-        else
-            return json_byte(l, '}', "',' or '}'");
     }
 }
 
@@ -165,17 +149,15 @@ static int32_t json_value(struct load *l, int depth)
     struct span text;
     size_t from = l->stack_n;
     json_blank(l);
-    if (depth > LOAD_DEPTH_MAX) {
-        load_fail(l, LOAD_SYNTAX, l->at, "expected at most %d levels", LOAD_DEPTH_MAX);
+    if (!value_is_shallow(l, depth))
         return -1;
-    }
     switch (l->at < l->end ? *l->at : 0) {
     case '"':
         return value_string(l, true, &text) ? value_of_text(l, text) : -1;
     case '[':
-        return json_list(l, depth) ? value_pop_list(l, from) : -1;
+        return json_items(l, ']', depth) ? value_pop_list(l, from) : -1;
     case '{':
-        return json_map(l, depth) ? value_pop_map(l, from) : -1;
+        return json_items(l, '}', depth) ? value_pop_map(l, from) : -1;
     case '-': case '0': case '1': case '2': case '3': case '4':
     case '5': case '6': case '7': case '8': case '9':
         return json_number_value(l);
@@ -204,52 +186,20 @@ static bool json_integer(struct load *l, int64_t *number)
     return true;
 }
 
-/* Read a text that stands where `expected` says; nothing else will do. */
-static bool json_text(struct load *l, const char *expected, struct span *text)
-{
-    json_blank(l);
-    if (l->at >= l->end || *l->at != '"')
-        return json_fail(l, expected);
-    return value_string(l, true, text);
-}
-
 static bool json_process(struct load *l, struct event *event)
 {
     struct span name;
-    json_blank(l);
     if (event->has_process)
         return load_fail(l, LOAD_SYNTAX, l->at, "an event has two processes");
     event->has_process = true;
     event->is_client = l->at < l->end && *l->at != '"';
     if (event->is_client)
         return json_integer(l, &event->process);
-    if (!json_text(l, "a process", &name))
-        return false;
-    event->nemesis = value_of_text(l, name);
-    return event->nemesis >= 0;
-}
-
-static bool json_type(struct load *l, struct event *event)
-{
-    struct span name;
-    json_blank(l);
-    const uint8_t *start = l->at;
-    if (!json_text(l, "a type", &name))
-        return false;
-    event->type = event_type_of(name);
-    return event->type != EVENT_NONE ||
-           load_fail(l, LOAD_SYNTAX, start, "expected a type, got '%.*s'", SPAN_SHOWN(name));
-}
-
-static bool json_f(struct load *l, struct event *event)
-{
-    struct span name;
-    return json_text(l, "a text as f", &name) && event_set_f(l, event, name);
+    return json_text(l, "a process", &name) && event_set_nemesis(l, event, name);
 }
 
 static bool json_key(struct load *l, struct event *event)
 {
-    json_blank(l);
     const uint8_t *start = l->at;
     event->key = json_value(l, 0);
     if (event->key < 0)
@@ -265,14 +215,10 @@ static bool json_key(struct load *l, struct event *event)
 static bool json_node(struct load *l, struct event *event)
 {
     struct span name;
-    json_blank(l);
     event->node = 0;
     if (l->at < l->end && *l->at == 'n')
         return json_word(l) == 0;
-    if (!json_text(l, "a text or null as node", &name))
-        return false;
-    event->node = event_name(l, &l->nodes_cache, &l->nodes, name, LOAD_NAMES_MAX);
-    return event->node >= 0;
+    return json_text(l, "a text or null as node", &name) && event_set_node(l, event, name);
 }
 
 static bool json_any(struct load *l, int32_t *id)
@@ -296,7 +242,6 @@ static bool json_content(struct load *l, const struct event *event, int32_t *id)
 {
     if (!event->has_process || event->is_client)
         return json_any(l, id);
-    json_blank(l);
     const uint8_t *start = l->at;
     if (!json_skipped(l))
         return false;
@@ -308,21 +253,18 @@ static bool json_content(struct load *l, const struct event *event, int32_t *id)
 static bool json_keyed(struct load *l, struct event *event)
 {
     size_t from = l->stack_n;
-    json_blank(l);
     event->has_pair = false;
     if (l->at >= l->end || *l->at != '[' || (event->has_process && !event->is_client))
         return json_content(l, event, &event->value);
-    return json_list(l, 0) && event_pop_pair(l, event, from);
-}
-
-static bool json_ignored(struct load *l, struct span name)
-{
-    return event_leave_out(l, name) && json_skipped(l);
+    return json_items(l, ']', 0) && event_pop_pair(l, event, from);
 }
 
 /* Read the value of one field. */
 static bool json_field(struct load *l, struct event *event, struct span name)
 {
+    struct span text;
+    json_blank(l);
+    const uint8_t *start = l->at;
     switch (event_field_of(name)) {
     case FIELD_INDEX:
         event->has_index = true;
@@ -333,9 +275,9 @@ static bool json_field(struct load *l, struct event *event, struct span name)
     case FIELD_PROCESS:
         return json_process(l, event);
     case FIELD_TYPE:
-        return json_type(l, event);
+        return json_text(l, "a type", &text) && event_set_type(l, event, start, text);
     case FIELD_F:
-        return json_f(l, event);
+        return json_text(l, "a text as f", &text) && event_set_f(l, event, text);
     case FIELD_VALUE:
         return l->keyed ? json_keyed(l, event) : json_content(l, event, &event->value);
     case FIELD_KEY:
@@ -345,7 +287,7 @@ static bool json_field(struct load *l, struct event *event, struct span name)
     case FIELD_ERROR:
         return json_content(l, event, &event->error);
     default:
-        return json_ignored(l, name);
+        return event_leave_out(l, name) && json_skipped(l);
     }
 }
 
@@ -361,11 +303,7 @@ static bool json_event(struct load *l, struct event *event)
         struct span name;
         if (!json_text(l, "a field", &name))
             return false;
-        if (l->at < l->end && *l->at == ':')
-            l->at++;
-        else if (!json_byte(l, ':', "':'"))
-            return false;
-        if (!json_field(l, event, name))
+        if (!json_byte(l, ':', "':'") || !json_field(l, event, name))
             return false;
         json_blank(l);
         if (l->at >= l->end || *l->at != ',')
@@ -431,7 +369,7 @@ bool json_is_array(const uint8_t *at, const uint8_t *end)
 {
     static const uint8_t beginning[] = "[{\"";
     for (int i = 0; i < 3; at++, i++) {
-        while (at < end && (*at == ' ' || (*at >= '\t' && *at <= '\r')))
+        while (at < end && is_blank(*at))
             at++;
         if (at == end || *at != beginning[i])
             return false;

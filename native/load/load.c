@@ -4,19 +4,40 @@
  * json.c, edn_history.c and etcd.c read events; record.c makes columns of them; intern.c numbers
  * values.
  */
-#include "load.h"
-
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "edn_history.h"
-#include "etcd.h"
-#include "json.h"
 #include "record.h"
-#include "utf8.h"
+#include "values.h"
+
+bool load_fail(struct load *l, int32_t status, const uint8_t *at, const char *format, ...)
+{
+    if (l->loaded.status != LOAD_OK)
+        return false;
+    l->loaded.status = status;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(l->message, sizeof l->message, format, arguments);
+    va_end(arguments);
+    const uint8_t *line_start = l->begin;
+    l->loaded.line = 1;
+    for (const uint8_t *next; (next = memchr(line_start, '\n', (size_t)(at - line_start)));) {
+        line_start = next + 1;
+        l->loaded.line++;
+    }
+    l->loaded.column = (uint64_t)(at - line_start) + 1;
+    return false;
+}
+
+bool load_no_memory(struct load *l)
+{
+    return load_fail(l, LOAD_NO_MEMORY, l->at, "out of memory, or of ids for values");
+}
 
 static bool is_json_lines(const uint8_t *at, const uint8_t *end)
 {
-    while (at < end && (*at == ' ' || (*at >= '\t' && *at <= '\r')))
+    while (at < end && is_blank(*at))
         at++;
     return at == end || (end - at > 1 && at[0] == '{' && (at[1] == '"' || at[1] == '}'));
 }
@@ -47,6 +68,7 @@ static bool read_events(struct load *l)
 static bool prepare(struct load *l, uint64_t seed)
 {
     l->values.seed = l->fs.seed = l->nodes.seed = l->fields.seed = l->keys.seed = seed;
+    l->processes.seed = seed;
     l->field_counts = calloc(LOAD_FIELDS_MAX + 1, sizeof *l->field_counts);
     return l->field_counts && intern_word(&l->values, LOAD_NIL, 0) == 0 &&
            intern_word(&l->nodes, LOAD_NIL, 0) == 0 &&
@@ -106,7 +128,8 @@ void load_close(struct loaded *loaded)
     free(l->field_counts);
     free(l->text);
     free(l->stack);
-    free(l->processes);
+    intern_free(&l->processes);
+    free(l->open);
     LOAD_COLUMNS(FREE)
     free(l->node);
     free(l->details);

@@ -27,8 +27,6 @@ struct name_cache {
     int32_t ids[16];
 };
 
-struct process_slot; /* see record.c */
-
 /* The columns of columns.h, with the types of their items. */
 #define LOAD_COLUMNS(X)                                                                            \
     X(int8_t, type)                                                                                \
@@ -54,8 +52,9 @@ struct load {
     int32_t *stack; /* items of the lists and maps that are open */
     size_t stack_n, stack_capacity;
 
-    struct process_slot *processes; /* a hash table */
-    size_t processes_n, processes_used;
+    struct intern processes; /* of clients */
+    int32_t *open;           /* by process in that table: see record.c */
+    size_t open_capacity;
     int64_t last_index;
     int32_t open_n; /* operations that are open now */
 
@@ -78,5 +77,28 @@ __attribute__((format(printf, 4, 5))) bool load_fail(struct load *l, int32_t sta
 
 /* As load_fail, with LOAD_NO_MEMORY. */
 bool load_no_memory(struct load *l);
+
+/* As load_fail, with LOAD_SYNTAX; gives -1, which is no id. */
+#define NO_ID(l, ...) (load_fail(l, LOAD_SYNTAX, __VA_ARGS__), -1)
+
+/*
+ * The readers of the formats: from `at` to `end`, every event is recorded. They return false with
+ * the error set. The input must be UTF-8, except that of json_lines.
+ *
+ * json_lines: our own, one object a line; its fields are those of `Event`, index and time may be
+ * missing. A last line that is cut off is no error: `cut_line` says so. json_array: one array of
+ * such objects, from elsewhere. edn_history: maps of Jepsen and Knossos and Porcupine's texts, one
+ * after another or in vectors. etcd_lines: Porcupine's logs of Jepsen runs against etcd.
+ */
+bool json_lines(struct load *l);
+bool json_array(struct load *l);
+bool edn_history(struct load *l);
+bool etcd_lines(struct load *l);
+
+/* Whether the array that begins here holds objects of JSON, not maps of EDN. */
+bool json_is_array(const uint8_t *at, const uint8_t *end);
+
+/* Whether a log begins here: the name of a level, and the end of the word. */
+bool etcd_is_log(const uint8_t *at, const uint8_t *end);
 
 #endif

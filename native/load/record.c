@@ -1,18 +1,75 @@
 /*
- * record.c: processes with their open operations, and the columns.
+ * record.c: names and pairs of events, processes with their open operations, and the columns.
  */
 #include "record.h"
 
 #include <stdlib.h>
 
+#define NS_PER_EVENT 1000000 /* between events without a time */
+
 enum process_state { PROCESS_FREE = -1, PROCESS_ENDED = -2 };
 
-/* A client process, and the operation that it has open or a process_state. */
-struct process_slot {
-    int32_t process;
-    int32_t open;
-    bool is_used;
-};
+int32_t event_name_slowly(struct load *l, struct intern *names, struct span text,
+                          int32_t count_max)
+{
+    if (text.length > LOAD_TEXT_BYTES_MAX)
+        return NO_ID(l, l->at, "expected a name of at most %d bytes", LOAD_TEXT_BYTES_MAX);
+    int32_t id = intern_data(names, LOAD_TEXT, text.at, text.length);
+    if (id < 0)
+        load_no_memory(l);
+    return id < count_max ? id : NO_ID(l, l->at, "expected at most %d names", count_max);
+}
+
+bool event_leave_out(struct load *l, struct span name)
+{
+    static const char rest[] = "(others)";
+    if (l->fields.n >= LOAD_FIELDS_MAX || name.length > 100)
+        name = (struct span){(const uint8_t *)rest, sizeof rest - 1};
+    int32_t id = event_name_slowly(l, &l->fields, name, LOAD_FIELDS_MAX + 1);
+    if (id >= 0)
+        l->field_counts[id]++;
+    return id >= 0;
+}
+
+bool event_pop_pair(struct load *l, struct event *event, size_t from)
+{
+    event->has_pair = l->stack_n - from == 2;
+    if (!event->has_pair) {
+        event->value = value_pop_list(l, from);
+        return event->value >= 0;
+    }
+    event->pair_key = l->stack[from];
+    event->pair_value = l->stack[from + 1];
+    l->stack_n = from;
+    return true;
+}
+
+bool event_divide(struct load *l, struct event *event)
+{
+    if (event->is_client && !event->has_pair)
+        return load_fail(l, LOAD_SYNTAX, event->at, "expected [key value] as the value");
+    if (event->is_client) {
+        event->key = event->pair_key;
+        event->value = event->pair_value;
+        return true;
+    }
+    size_t from = l->stack_n;
+    if (!event->has_pair)
+        return true;
+    if (!value_push(l, event->pair_key) || !value_push(l, event->pair_value))
+        return false;
+    event->value = value_pop_list(l, from);
+    return event->value >= 0;
+}
+
+const char *event_missing(const struct event *event)
+{
+    if (!event->has_process)
+        return "process";
+    if (event->type == EVENT_NONE)
+        return "type";
+    return event->f < 0 ? "f" : NULL;
+}
 
 static bool malformed(struct load *l, const struct event *event, const char *what)
 {
@@ -31,39 +88,22 @@ static bool completes_another(struct load *l, const struct event *event, int32_t
                      SPAN_SHOWN(asked), SPAN_SHOWN(got));
 }
 
-static bool processes_rehash(struct load *l)
+/* The operation that a client process has open, or its process_state; NULL without memory. */
+static int32_t *open_of(struct load *l, int32_t process)
 {
-    size_t next = l->processes_n ? l->processes_n * 2 : 64;
-    struct process_slot *slots = calloc(next, sizeof *slots);
-    if (!slots)
-        return load_no_memory(l);
-    for (size_t i = 0; i < l->processes_n; i++) {
-        if (!l->processes[i].is_used)
-            continue;
-        size_t at = intern_mix(l->values.seed ^ (uint32_t)l->processes[i].process) & (next - 1);
-        while (slots[at].is_used)
-            at = (at + 1) & (next - 1);
-        slots[at] = l->processes[i];
-    }
-    free(l->processes);
-    l->processes = slots;
-    l->processes_n = next;
-    return true;
-}
-
-/* The slot of a process, or NULL without memory. */
-static struct process_slot *process_slot(struct load *l, int32_t process)
-{
-    if (l->processes_used * 2 >= l->processes_n && !processes_rehash(l))
+    int32_t before = l->processes.n;
+    int32_t id = intern_word(&l->processes, LOAD_INTEGER, process);
+    if (id < 0)
         return NULL;
-    size_t at = intern_mix(l->values.seed ^ (uint32_t)process) & (l->processes_n - 1);
-    while (l->processes[at].is_used && l->processes[at].process != process)
-        at = (at + 1) & (l->processes_n - 1);
-    if (!l->processes[at].is_used) {
-        l->processes[at] = (struct process_slot){process, PROCESS_FREE, true};
-        l->processes_used++;
+    if ((size_t)id == l->open_capacity) {
+        void *moved = load_grown(l->open, &l->open_capacity, (size_t)id + 1, sizeof *l->open);
+        if (!moved)
+            return NULL;
+        l->open = moved;
     }
-    return &l->processes[at];
+    if (id == before)
+        l->open[id] = PROCESS_FREE;
+    return &l->open[id];
 }
 
 #define RESIZE(item, column)                                                                       \
@@ -101,11 +141,11 @@ static bool add_detail(struct load *l, int32_t operation, const struct event *ev
     return true;
 }
 
-static bool record_invocation(struct load *l, struct process_slot *slot, const struct event *event)
+static bool record_invocation(struct load *l, int32_t *open, const struct event *event)
 {
-    if (slot->open >= 0)
+    if (*open >= 0)
         return malformed(l, event, "already has an open operation");
-    if (slot->open == PROCESS_ENDED)
+    if (*open == PROCESS_ENDED)
         return malformed(l, event, "goes on after an info");
     if ((size_t)l->n == l->capacity && !record_resize(l, l->capacity ? l->capacity * 2 : 64))
         return false;
@@ -131,24 +171,24 @@ static bool record_invocation(struct load *l, struct process_slot *slot, const s
         memcpy(&l->a[i], intern_bytes(&l->values, event->value), sizeof(int32_t));
         memcpy(&l->b[i], intern_bytes(&l->values, event->value) + 4, sizeof(int32_t));
     }
-    slot->open = l->n++;
+    *open = l->n++;
     l->open_n++;
     if (l->open_n > l->loaded.open_max)
         l->loaded.open_max = l->open_n;
-    return !event->error || add_detail(l, slot->open, event);
+    return !event->error || add_detail(l, *open, event);
 }
 
-static bool record_completion(struct load *l, struct process_slot *slot, const struct event *event)
+static bool record_completion(struct load *l, int32_t *open, const struct event *event)
 {
-    if (slot->open < 0)
+    if (*open < 0)
         return malformed(l, event, "completes what it never invoked");
-    int32_t operation = slot->open;
+    int32_t operation = *open;
     l->open_n--;
     if (l->f[operation] != (uint16_t)event->f)
         return completes_another(l, event, l->f[operation]);
     bool is_info = event->type == LOAD_EVENT_INFO;
     bool is_ok = event->type == LOAD_EVENT_OK;
-    slot->open = is_info ? PROCESS_ENDED : PROCESS_FREE;
+    *open = is_info ? PROCESS_ENDED : PROCESS_FREE;
     l->type[operation] = is_ok ? COLUMNS_OK : is_info ? COLUMNS_INFO : COLUMNS_FAIL;
     l->value_out[operation] = is_ok ? event->value : -1;
     l->ret[operation] = is_info ? -1 : (int32_t)event->index;
@@ -197,9 +237,9 @@ bool load_record(struct load *l, struct event *event)
         return record_nemesis(l, event);
     if (event->process < INT32_MIN || event->process > INT32_MAX)
         return load_fail(l, LOAD_SYNTAX, event->at, "expected a process of 32 bits");
-    struct process_slot *slot = process_slot(l, (int32_t)event->process);
-    if (!slot)
-        return false;
-    return event->type == LOAD_EVENT_INVOKE ? record_invocation(l, slot, event)
-                                            : record_completion(l, slot, event);
+    int32_t *open = open_of(l, (int32_t)event->process);
+    if (!open)
+        return load_no_memory(l);
+    return event->type == LOAD_EVENT_INVOKE ? record_invocation(l, open, event)
+                                            : record_completion(l, open, event);
 }

@@ -50,15 +50,7 @@ class KeyEngine(StrEnum):
     TEXTS = "texts"
 
 
-_ENGINES: Final[Mapping[int, KeyEngine]] = {
-    lib.KEYS_NONE: KeyEngine.NONE,
-    lib.KEYS_ZONES: KeyEngine.ZONES,
-    lib.KEYS_CHAINS: KeyEngine.CHAINS,
-    lib.KEYS_DEPTH: KeyEngine.DEPTH,
-    lib.KEYS_BREADTH: KeyEngine.BREADTH,
-    lib.KEYS_VALUES: KeyEngine.VALUES,
-    lib.KEYS_TEXTS: KeyEngine.TEXTS,
-}
+_ENGINES: Final = {getattr(lib, f"KEYS_{engine.name}"): engine for engine in KeyEngine}
 
 _EVIDENCE: Final[Mapping[int, str]] = {
     lib.KEYS_UNIQUE: "each value is set at most once",
@@ -99,8 +91,7 @@ class KeyOutcome:
             (of `KeyEngine.TEXTS` at most 8; of `KeyEngine.CHAINS` what led to their values may be
             missing); the last return reached where a search decided or gave up. A malformed key:
             the operation that no such object has.
-        order: A linearization as rows, where it is valid and orders were asked for; None if not
-            asked for.
+        order: A linearization as rows, which C replayed, where it is valid; empty otherwise.
     """
 
     verdict: KeyVerdict
@@ -111,18 +102,17 @@ class KeyOutcome:
     configurations: int
     peak_bytes: int
     witness: tuple[int, ...]
-    order: Sequence[int] | None
+    order: Sequence[int]
 
 
 class KeyOutcomes:
     """The outcomes of all keys, by id of key; each is made when it is read."""
 
-    __slots__ = ("_keys", "_operations", "interrupted", "results")
+    __slots__ = ("_keys", "interrupted", "results")
 
-    def __init__(self, results: Any, *, keys: int, operations: int) -> None:
+    def __init__(self, results: Any, *, keys: int) -> None:
         self.results = results
         self._keys = keys
-        self._operations = operations
         self.interrupted = False
 
     def __len__(self) -> int:
@@ -143,7 +133,7 @@ class KeyOutcomes:
             of.configurations[key],
             of.peak_bytes[key],
             tuple(of.witness[start : start + of.n_witness[key]]),
-            self._order(first, of.order_length[key]) if of.order else None,
+            self._order(first, of.order_length[key]),
         )
 
     def _order(self, first: int, length: int) -> Sequence[int]:
@@ -151,34 +141,9 @@ class KeyOutcomes:
         order.frombytes(ffi.buffer(self.results.order + first, 4 * length))
         return order
 
-    def as_bytes(self) -> bytes:
-        """Every result as bytes, which are equal where all outcomes are."""
-        of, keys = self.results, self._keys
-        columns = [
-            bytes(ffi.buffer(getattr(of, name), keys * size)) for name, size in _BYTES.items()
-        ]
-        orders = bytes(ffi.buffer(of.order, 4 * self._operations)) if of.order else b""
-        return b"".join([*columns, orders])
-
     def count(self, verdict: KeyVerdict) -> int:
         """How many keys have this verdict; keys without operations are valid."""
         return bytes(ffi.buffer(self.results.verdict, self._keys)).count(verdict.value)
-
-
-_BYTES: Final = {
-    "verdict": 1,
-    "engine": 1,
-    "evidence": 1,
-    "reason": 1,
-    "n_operations": 4,
-    "configurations": 8,
-    "peak_bytes": 8,
-    "n_witness": 4,
-    "witness": 4 * lib.KEYS_WITNESS_MAX,
-    "order_start": 4,
-    "order_length": 4,
-}
-"""The results of C, each with its bytes a key."""
 
 
 def judge_keys(
@@ -189,9 +154,6 @@ def judge_keys(
     configurations_max: int,
     bytes_max: int,
     threads: int | None = None,
-    orders: bool = True,
-    replay: bool = True,
-    search_only: bool = False,
 ) -> KeyOutcomes:
     """
     Judge each key as a register.
@@ -204,9 +166,6 @@ def judge_keys(
         bytes_max: Of all that C holds at any one time, without the outcomes.
         threads: At most; None means one for each core where that is worth it. The outcomes do not
             depend on their number.
-        orders: Whether to keep a linearization of each valid key.
-        replay: Whether C replays each order it found before it says valid.
-        search_only: For tests: the search alone decides.
 
     Raises:
         ValueError: When the columns contradict each other.
@@ -219,8 +178,7 @@ def judge_keys(
         "cas": ids.get("cas", -1) if has_cas else -1,
         "initial": initial,
     }
-    limits = (configurations_max, bytes_max, threads)
-    return judge_objects(columns, objects, *limits, orders, replay, search_only)
+    return judge_objects(columns, objects, configurations_max, bytes_max, threads)
 
 
 def judge_objects(
@@ -229,9 +187,6 @@ def judge_objects(
     configurations_max: int,
     bytes_max: int,
     threads: int | None,
-    orders: bool,
-    replay: bool,
-    search_only: bool,
 ) -> KeyOutcomes:
     """
     As `judge_keys`, for any kind of object.
@@ -249,14 +204,12 @@ def judge_objects(
             "max_configurations": configurations_max,
             "max_bytes": bytes_max,
             "n_threads": 0 if threads is None else max(1, min(threads, lib.KEYS_THREADS_MAX)),
-            "is_replayed": replay,
-            "search_only": search_only,
         },
     )
-    results = lib.keys_results_open(n_keys, n, orders)
+    results = lib.keys_results_open(n_keys, n)
     if results == ffi.NULL:
         raise MemoryError("the results do not fit into memory")
-    outcomes = KeyOutcomes(ffi.gc(results, lib.keys_results_close), keys=n_keys, operations=n)
+    outcomes = KeyOutcomes(ffi.gc(results, lib.keys_results_close), keys=n_keys)
     _run(columns, options, outcomes)
     return outcomes
 

@@ -1,11 +1,11 @@
 /*
  * keys.h: every key of a history of registers, or of texts, judged in one call.
  *
- * Linearizability is local: the history is split by key (partition.h), and each key is judged alone
- * (one_key.h), by the engine that its data allow: zones in linear time, or a search. One
- * register alone whose values are unique needs no split: unique.h.
+ * Linearizability is local: the history is split by key (partition.c), and each key is judged alone
+ * (one_key.c), by the engine that its data allow: zones in linear time, or a search. One
+ * register alone whose values are unique needs no split: unique.c.
  *
- * Keys are judged in threads, the largest first (rounds.h). What comes of a key depends on its
+ * Keys are judged in threads, the largest first. What comes of a key depends on its
  * operations and the budgets alone, so the results do not depend on the number of threads.
  *
  * Life: keys_results_open, keys_open, keys_run until it returns 1, keys_close, keys_results_close.
@@ -14,7 +14,7 @@
  *
  * Time: O(n): about 30 ns an operation for the split, 80 for zones; the search takes about one
  * configuration an operation on valid histories and is exponential at worst: hence the budgets.
- * Memory: partition.h for the split, worker.h for each thread. All of it, and what the search
+ * Memory: partition.c for the split, worker.h for each thread. All of it, and what the search
  * holds, counts against the budget of bytes. The results do not.
  */
 #ifndef DISSEVER_KEYS_H
@@ -63,14 +63,14 @@ enum keys_evidence {
 /* Why an invalid key is invalid. */
 enum keys_reason {
     KEYS_NO_REASON = 0,      /* it is not invalid */
-    KEYS_PHANTOM = 1,        /* as in zones.h, down to KEYS_CONFLICT */
-    KEYS_CONSUMED_TWICE = 2,
-    KEYS_ROOTLESS = 3,
-    KEYS_INSIDE = 4,
-    KEYS_CONFLICT = 5,
+    KEYS_PHANTOM = 1,        /* an operation saw what no operations make */
+    KEYS_CONSUMED_TWICE = 2, /* two compare-and-sets both replaced one value */
+    KEYS_ROOTLESS = 3,       /* compare-and-sets that each need another to come first */
+    KEYS_INSIDE = 4,         /* one returned before the other, which must come first, began */
+    KEYS_CONFLICT = 5,       /* each of two values would have to come before the other */
     KEYS_SEARCHED = 6,       /* no order exists: the witness is the return that none survives */
-    KEYS_APART = 7,          /* as in texts.h, and KEYS_TWICE too */
-    KEYS_TWICE = 8
+    KEYS_APART = 7,          /* two gets returned texts of one put, and neither begins the other */
+    KEYS_TWICE = 8           /* what was appended once was returned at two places */
 };
 
 struct keys_options {
@@ -83,7 +83,6 @@ struct keys_options {
     uint64_t max_configurations; /* of all keys together */
     uint64_t max_bytes;          /* of all that is held at any one time, without the results */
     int32_t n_threads;           /* 1 .. KEYS_THREADS_MAX, or 0: one a core where it is worth it */
-    int32_t is_replayed;         /* whether each order found is replayed here: 5 ns an operation */
     int32_t search_only;         /* for tests: no zones */
     const struct load_values *texts; /* what values say; NULL for registers */
     int32_t append;                  /* of texts, whose get is `read` and whose put is `write` */
@@ -104,16 +103,16 @@ struct keys_results {
     int32_t *witness;      /* KEYS_WITNESS_MAX per key: operations */
     int32_t *order_start;  /* where its order begins in `order` */
     int32_t *order_length;
-    int32_t *order;        /* n entries, or NULL: linearizations of valid keys */
+    int32_t *order;        /* n entries: linearizations of valid keys, each replayed here */
 };
 
 struct keys;
 
 /*
- * Zeros for that many, in one block; with `order` where has_order. They belong to the caller, until
- * keys_results_close. NULL without memory.
+ * Zeros for that many, in one block. They belong to the caller, until keys_results_close. NULL
+ * without memory.
  */
-struct keys_results *keys_results_open(int32_t n_keys, int32_t n_operations, int32_t has_order);
+struct keys_results *keys_results_open(int32_t n_keys, int32_t n_operations);
 
 void keys_results_close(struct keys_results *results);
 

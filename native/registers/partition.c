@@ -1,16 +1,17 @@
 /*
- * partition.c: the counting sort by key (see partition.h).
+ * partition.c: a history split by key, with one counting sort and without a copy for each key.
+ *
+ * Operations that cannot matter are dropped: those that failed, and crashed reads. Time: O(n),
+ * about 30 ns an operation. Memory: 12 bytes an operation, and 24 an operation and 4 an event more
+ * while it is made; the budget is `max_bytes` of the options.
  */
 #define _DEFAULT_SOURCE /* madvise, MAP_ANONYMOUS */
-
-#include "partition.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "carve.h"
 #include "pages.h"
-#include "search.h"
+#include "worker.h"
 
 static bool is_kept(const struct partition *partition, int32_t operation)
 {
@@ -169,7 +170,7 @@ int partition_open(struct partition *partition, const struct columns *columns,
 {
     partition->columns = columns;
     partition->options = options;
-    size_t n = (size_t)columns->n, n_keys = (size_t)options->n_keys;
+    size_t n = (size_t)columns->n, n_keys = (size_t)options->n_keys, size = sizeof(int32_t);
     bool is_single = n_keys == 1;
     int32_t n_events = count_events(columns);
     if (n_events < 0)
@@ -180,25 +181,25 @@ int partition_open(struct partition *partition, const struct columns *columns,
     partition->peak_bytes = partition->bytes + sizeof(int32_t) * n_scratch;
     if (partition->peak_bytes > options->max_bytes)
         return refuse(partition, n_operations, at);
-    int32_t *scratch = pages_zeroed(sizeof(int32_t) * n_scratch), *block = scratch;
-    int32_t *kept = partition->memory = pages_zeroed(partition->bytes);
+    int32_t *scratch = pages_zeroed(sizeof(int32_t) * n_scratch);
+    void *block = scratch, *kept = partition->memory = pages_zeroed(partition->bytes);
     if (scratch == NULL || kept == NULL) {
         pages_release(scratch, sizeof(int32_t) * n_scratch);
         return SEARCH_NO_MEMORY;
     }
-    struct sized *sized = (struct sized *)(void *)carve(&block, 2 * n_keys);
-    partition->by_size = carve(&kept, n_keys);
-    partition->event_start = carve(&kept, n_keys + 1);
-    partition->call_start = carve(&kept, n_keys + 1);
-    partition->events = carve(&kept, n_dealt);
-    partition->calls = carve(&kept, n);
-    int32_t *history = is_single ? partition->events : carve(&block, n_history);
-    int32_t *local = is_single ? NULL : carve(&block, n);
+    struct sized *sized = pages_carve(&block, n_keys, sizeof *sized);
+    partition->by_size = pages_carve(&kept, n_keys, size);
+    partition->event_start = pages_carve(&kept, n_keys + 1, size);
+    partition->call_start = pages_carve(&kept, n_keys + 1, size);
+    partition->events = pages_carve(&kept, n_dealt, size);
+    partition->calls = pages_carve(&kept, n, size);
+    int32_t *history = is_single ? partition->events : pages_carve(&block, n_history, size);
+    int32_t *local = is_single ? NULL : pages_carve(&block, n, size);
     int error = survey(partition, history, n_events, local, at);
     if (error == SEARCH_OK) {
         accumulate(partition);
         if (!is_single)
-            deal(partition, history, n_events, carve(&block, n_keys), local);
+            deal(partition, history, n_events, pages_carve(&block, n_keys, size), local);
         else if (partition->max_events < n_events)
             close_gaps(history, n_events);
         sort_by_size(partition, sized, n_operations);

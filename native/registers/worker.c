@@ -5,17 +5,22 @@
 
 #include "worker.h"
 
-#include "carve.h"
-#include "key_search.h"
 #include "pages.h"
+
+/* How many local values a key of n_calls operations can have. */
+static int32_t capacity_for(const struct keys *keys, int32_t n_calls)
+{
+    int64_t named = (keys->options.cas >= 0 ? 2 : 1) * (int64_t)n_calls + 1;
+    bool is_all = keys->is_plain || named > (int64_t)keys->options.n_values + 1;
+    return is_all ? keys->options.n_values + !keys->is_plain : (int32_t)named;
+}
 
 /* The bytes of a worker's arrays, without those of texts and of the search. */
 static uint64_t own_bytes(const struct keys *keys, int32_t n_calls)
 {
     uint64_t n = (uint64_t)n_calls + 1, n_values = (uint64_t)keys->options.n_values + 1;
-    uint64_t n_locals = (uint64_t)numbering_capacity(&keys->options, keys->is_plain, n_calls);
-    uint64_t n_integers = 6 * n + (keys->results.order == NULL ? n : 0) +
-                          (keys->options.cas >= 0 ? n_values : 0) +
+    uint64_t n_locals = (uint64_t)capacity_for(keys, n_calls);
+    uint64_t n_integers = 6 * n + (keys->options.cas >= 0 ? n_values : 0) +
                           (keys->is_plain ? 0 : n_values + n_locals);
     return sizeof(struct zones_value) * n_locals + sizeof(int32_t) * n_integers;
 }
@@ -72,42 +77,35 @@ struct texts_key worker_text_key(const struct worker *worker)
 int worker_open(struct worker *worker, struct keys *keys, int32_t n_calls)
 {
     size_t n = (size_t)n_calls + 1, n_values = (size_t)keys->options.n_values + 1;
+    size_t size = sizeof(int32_t);
     worker->keys = keys;
     worker->key = -1;
-    struct numbering *numbering = &worker->numbering;
-    numbering->columns = keys->columns;
-    numbering->options = &keys->options;
-    numbering->is_plain = keys->is_plain;
-    numbering->capacity = numbering_capacity(&keys->options, keys->is_plain, n_calls);
+    worker->capacity = capacity_for(keys, n_calls);
     worker->bytes = own_bytes(keys, n_calls);
     worker->memory = pages_zeroed(worker->bytes);
     if (worker->memory == NULL)
         return SEARCH_NO_MEMORY;
-    numbering->values = worker->memory;
-    int32_t *block = (int32_t *)(void *)(numbering->values + numbering->capacity);
-    worker->inv = carve(&block, n);
-    worker->ret = carve(&block, n);
-    numbering->want = carve(&block, n);
-    numbering->make = carve(&block, n);
-    worker->buckets = carve(&block, 2 * n);
-    worker->order = carve(&block, keys->results.order == NULL ? n : 0);
-    worker->transition_of = carve(&block, keys->options.cas >= 0 ? n_values : 0);
-    if (!keys->is_plain) {
-        numbering->local_of = carve(&block, n_values);
-        numbering->values_of = carve(&block, (size_t)numbering->capacity);
-    }
-    const struct keys_options *options = &keys->options;
-    if (options->texts == NULL)
+    worker->values = worker->memory;
+    void *block = worker->values + worker->capacity;
+    worker->inv = pages_carve(&block, n, size);
+    worker->ret = pages_carve(&block, n, size);
+    worker->want = pages_carve(&block, n, size);
+    worker->make = pages_carve(&block, n, size);
+    worker->buckets = pages_carve(&block, 2 * n, size);
+    worker->transition_of = pages_carve(&block, keys->options.cas >= 0 ? n_values : 0, size);
+    if (keys->is_plain)
+        n_values = 0;
+    worker->local_of = pages_carve(&block, n_values, size);
+    worker->values_of = pages_carve(&block, 0, size); /* the rest */
+    if (keys->options.texts == NULL)
         return SEARCH_OK;
-    struct texts_model model = {options->texts, options->read, options->write, options->append,
-                                options->initial_text, (size_t)options->initial_bytes};
-    worker->texts = texts_open(keys->columns, &model, n_calls, options->n_values);
+    worker->texts = texts_open(keys->columns, &keys->options, n_calls);
     return worker->texts == NULL ? SEARCH_NO_MEMORY : SEARCH_OK;
 }
 
 void worker_close(struct worker *worker)
 {
-    key_search_close(worker);
+    one_key_close(worker);
     texts_close(worker->texts);
     pages_release(worker->memory, worker->bytes);
     worker->texts = NULL;

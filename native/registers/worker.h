@@ -3,7 +3,7 @@
  *
  * During a round the threads only read struct keys, except `next` and `is_cancelled`, which are
  * atomic, and the entries of the results for the key that a thread works on. Between rounds one
- * thread alone changes it (rounds.h).
+ * thread alone changes it (keys.c).
  *
  * Memory of a worker: 60 bytes an operation of its largest key, 100 with compare-and-sets, and 4 a
  * value of all, or 8. It is one block of zeros: pages that no key needs are never touched.
@@ -16,23 +16,78 @@
 #include <stdbool.h>
 
 #include "keys.h"
-#include "numbering.h"
-#include "partition.h"
 #include "search.h"
 #include "texts.h"
+#include "zones.h"
 
-/* What one thread needs for the key it works on. */
+#define PARTITION_EVENTS_MAX (INT32_MAX / 2)
+
+struct partition {
+    const struct columns *columns;
+    const struct keys_options *options;
+    int32_t n_used;       /* keys that have operations */
+    int32_t *by_size;     /* those keys, the largest first */
+    int32_t *event_start; /* by key, one more: its events in `events` */
+    int32_t *call_start;  /* by key, one more: its operations in `calls` */
+    int32_t *events;      /* local operation + 1 invokes, -(local operation + 1) returns */
+    int32_t *calls;       /* rows of the columns, by key and invocation */
+    int32_t max_calls;    /* of one key */
+    int32_t max_events;
+    int32_t *memory;
+    uint64_t bytes;       /* held until partition_close */
+    uint64_t peak_bytes;  /* held while it was made */
+    bool is_refused;      /* peak_bytes are more than the budget: there are no arrays */
+};
+
+/* What belongs to one key. Local operations are numbered by invocation, from 0. */
+struct part {
+    int32_t n;            /* operations */
+    int32_t n_events;
+    const int32_t *calls; /* by local operation: its row */
+    int32_t *events;      /* by position; partition_order_ties changes them */
+};
+
+/*
+ * Split. *partition must be zeros. n_operations: by key, zeros; is filled with how many are kept,
+ * also where the split is refused. Returns a search_error: SEARCH_MALFORMED where columns
+ * contradict each other, with the row in *at. partition_close is needed whatever it returns.
+ */
+int partition_open(struct partition *partition, const struct columns *columns,
+                   const struct keys_options *options, int32_t *n_operations, int32_t *at);
+
+/* The part of a key below n_keys. O(1); it points into the partition. */
+struct part partition_part(const struct partition *partition, int32_t key);
+
+/*
+ * Events of one time are concurrent: within a run of them, let calls come before returns.
+ * scratch: room for n_events.
+ */
+void partition_order_ties(const struct columns *columns, struct part part, int32_t *scratch);
+
+/* Give the arrays back. */
+void partition_close(struct partition *partition);
+
+/*
+ * What one thread needs for the key it works on. Its values are numbered from 0; local value 0 is
+ * the initial one, also where no operation has it. One key alone needs no numbers of its own
+ * (`is_plain`): its values keep theirs, except that the initial one changes places with 0.
+ */
 struct worker {
     struct keys *keys;
     pthread_t thread;
     int32_t key;           /* in work, or -1 */
     struct part part;      /* of that key */
-    struct numbering numbering;
+    struct zones_value *values; /* by local value, with room for `capacity` */
+    int32_t *want;         /* by local operation: local values, or -1 */
+    int32_t *make;
+    int32_t *local_of;     /* by value: local + 1, or 0, as between keys; unused where is_plain, as the next */
+    int32_t *values_of;    /* by local value: the value */
+    int32_t n_values;
+    int32_t capacity;
     struct search *search; /* in work, or NULL */
     struct texts *texts;   /* NULL for registers */
     int32_t *inv;          /* by local operation: positions (worker_fill_positions) */
     int32_t *ret;
-    int32_t *order;        /* by place; unused where the caller wants the orders */
     int32_t *buckets;      /* scratch: twice the operations */
     int32_t *transition_of; /* by value that is a pair: transition + 1, or 0 */
     void *memory;          /* of all arrays so far */
@@ -49,10 +104,9 @@ struct worker {
 
 enum round { ROUND_SHARES, ROUND_REST, ROUND_DONE };
 
-/* The threads that run while the caller's waits for them (threads.h). */
+/* The threads that run while the caller's waits for them. */
 struct threads {
     int32_t n_begun;
-    bool are_begun;
     pthread_mutex_t mutex;
     pthread_cond_t is_idle; /* on the monotonic clock */
     int32_t n_running;      /* under the mutex */
@@ -64,7 +118,7 @@ struct keys {
     struct keys_options options;
     struct keys_results results;
     struct partition partition;
-    bool is_plain;        /* local values are the values themselves (numbering.h) */
+    bool is_plain;        /* local values are the values themselves */
     enum round round;
     uint64_t share;       /* configurations of a key in the first round */
     uint64_t share_bytes; /* of a key in this round */
@@ -101,5 +155,20 @@ void worker_fill_positions(struct worker *worker);
 
 /* The key in work, as texts.h wants it; inv and ret are filled. */
 struct texts_key worker_text_key(const struct worker *worker);
+
+/*
+ * Judge the key in work, or open its search: then it returns KEYS_UNDECIDED. Evidence, engine and
+ * witness are written into the results.
+ */
+enum keys_verdict one_key_begin(struct worker *worker);
+
+/* Run a slice of the search, and write what comes of it. Returns KEYS_UNDECIDED while it goes on. */
+enum keys_verdict one_key_run(struct worker *worker);
+
+/* Give the memory of the search back. May be called without one. */
+void one_key_close(struct worker *worker);
+
+/* Judge a history of one register alone by unique.c, where that applies. Returns whether it was. */
+bool unique_judge(struct keys *keys);
 
 #endif

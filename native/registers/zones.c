@@ -5,14 +5,16 @@
 
 #include <string.h>
 
+#define CIRCLE_MAX 6 /* operations of a circle that are accused */
+
 static bool is_cas(const struct zones *zones, int32_t operation)
 {
     return zones->want[operation] >= 0 && zones->make[operation] >= 0;
 }
 
-void zones_accuse(struct zones_witness *witness, int32_t operation)
+void witness_add(struct witness *witness, int32_t operation)
 {
-    if (operation < 0 || witness->n_operations == ZONES_WITNESS_MAX)
+    if (operation < 0 || witness->n_operations == KEYS_WITNESS_MAX)
         return;
     for (int32_t i = 0; i < witness->n_operations; i++)
         if (witness->operations[i] == operation)
@@ -47,7 +49,7 @@ static void close_needs(struct zones *zones)
 }
 
 /* Find who replaced each value. Returns how many did, or -1 with a witness. */
-static int32_t find_consumers(struct zones *zones, struct zones_witness *witness)
+static int32_t find_consumers(struct zones *zones, struct witness *witness)
 {
     int32_t n_consumers = 0;
     for (int32_t v = 0; v < zones->n_values; v++) {
@@ -57,10 +59,10 @@ static int32_t find_consumers(struct zones *zones, struct zones_witness *witness
             continue;
         struct zones_value *old = &zones->values[zones->want[value->producer]];
         if (old->consumer >= 0) {
-            witness->reason = ZONES_CONSUMED_TWICE;
-            zones_accuse(witness, old->consumer);
-            zones_accuse(witness, value->producer);
-            zones_accuse(witness, old->producer);
+            witness->reason = KEYS_CONSUMED_TWICE;
+            witness_add(witness, old->consumer);
+            witness_add(witness, value->producer);
+            witness_add(witness, old->producer);
             return -1;
         }
         old->consumer = value->producer;
@@ -69,14 +71,14 @@ static int32_t find_consumers(struct zones *zones, struct zones_witness *witness
     return n_consumers;
 }
 
-static void accuse_phantom(const struct zones *zones, int32_t v, struct zones_witness *witness)
+static void accuse_phantom(const struct zones *zones, int32_t v, struct witness *witness)
 {
     const struct zones_value *value = &zones->values[v];
-    witness->reason = ZONES_PHANTOM;
+    witness->reason = KEYS_PHANTOM;
     if (value->n_reads > 0)
-        zones_accuse(witness, operation_at(zones, value->read_ret));
+        witness_add(witness, operation_at(zones, value->read_ret));
     else
-        zones_accuse(witness, value->consumer);
+        witness_add(witness, value->consumer);
 }
 
 /* What of a block is seen so far: its forced order is checked as groups come. */
@@ -99,7 +101,7 @@ static bool add_group(struct block *block, int32_t least_ret, int32_t greatest_i
 
 /* Follow the chain from a root. Returns whether its forced order is possible; else a witness. */
 static bool follow(const struct zones *zones, int32_t root, struct block *block,
-                   struct zones_witness *witness)
+                   struct witness *witness)
 {
     int32_t v = root;
     for (;;) {
@@ -110,10 +112,10 @@ static bool follow(const struct zones *zones, int32_t root, struct block *block,
         else if (value->n_reads > 0 && !add_group(block, value->read_ret, value->read_inv))
             failed = value->read_ret;
         if (failed >= 0) {
-            witness->reason = ZONES_INSIDE;
-            zones_accuse(witness, operation_at(zones, failed));
-            zones_accuse(witness, operation_at(zones, block->greatest_inv));
-            zones_accuse(witness, producer);
+            witness->reason = KEYS_INSIDE;
+            witness_add(witness, operation_at(zones, failed));
+            witness_add(witness, operation_at(zones, block->greatest_inv));
+            witness_add(witness, producer);
             return false;
         }
         if (value->consumer < 0)
@@ -124,7 +126,7 @@ static bool follow(const struct zones *zones, int32_t root, struct block *block,
 }
 
 /* Put each block into the bucket of min(L, H). Returns whether each is possible in itself. */
-static bool fill_buckets(struct zones *zones, int32_t n_consumers, struct zones_witness *witness)
+static bool fill_buckets(struct zones *zones, int32_t n_consumers, struct witness *witness)
 {
     int32_t n_reached = 0;
     memset(zones->buckets, 0, sizeof(int32_t) * ((size_t)zones->n_positions + 1));
@@ -149,7 +151,7 @@ static bool fill_buckets(struct zones *zones, int32_t n_consumers, struct zones_
     if (n_reached == n_consumers)
         return true;
     /* What no root reaches lies on a circle: an order of its groups would never begin. */
-    witness->reason = ZONES_ROOTLESS;
+    witness->reason = KEYS_ROOTLESS;
     for (int32_t v = 0; v < zones->n_values; v++)
         zones->values[v].lo = 0;
     for (int32_t v = 0; v < zones->n_values; v++) {
@@ -167,8 +169,8 @@ static bool fill_buckets(struct zones *zones, int32_t n_consumers, struct zones_
         if (value->offset != ZONES_NEEDED || value->lo == 1 || value->producer < 0 ||
             !is_cas(zones, value->producer))
             continue;
-        for (int32_t i = 0, at = v; i < ZONES_WITNESS_MAX; i++) {
-            zones_accuse(witness, zones->values[at].producer);
+        for (int32_t i = 0, at = v; i < CIRCLE_MAX; i++) {
+            witness_add(witness, zones->values[at].producer);
             at = zones->want[zones->values[at].producer];
         }
         break;
@@ -176,11 +178,11 @@ static bool fill_buckets(struct zones *zones, int32_t n_consumers, struct zones_
     return false;
 }
 
-static void accuse_block(const struct zones *zones, int32_t root, struct zones_witness *witness)
+static void accuse_block(const struct zones *zones, int32_t root, struct witness *witness)
 {
-    zones_accuse(witness, zones->values[root].producer);
-    zones_accuse(witness, operation_at(zones, zones->values[root].lo));
-    zones_accuse(witness, operation_at(zones, zones->values[root].hi));
+    witness_add(witness, zones->values[root].producer);
+    witness_add(witness, operation_at(zones, zones->values[root].lo));
+    witness_add(witness, operation_at(zones, zones->values[root].hi));
 }
 
 /* Give each group of a block its place in the order. Returns the place after them. */
@@ -202,7 +204,7 @@ static int32_t place_block(struct zones *zones, int32_t root, int32_t place)
  * Walk the buckets: forward zones (L < H) must be disjoint, and a backward zone may not lie inside
  * one. The order of the buckets is the order of the blocks. Returns the length, or -1.
  */
-static int32_t place_blocks(struct zones *zones, struct zones_witness *witness)
+static int32_t place_blocks(struct zones *zones, struct witness *witness)
 {
     int32_t forward = -1, end = -1, place = 0;
     for (int32_t position = 0; position <= zones->n_positions; position++) {
@@ -211,7 +213,7 @@ static int32_t place_blocks(struct zones *zones, struct zones_witness *witness)
             continue;
         const struct zones_value *root = &zones->values[v];
         if (root->lo < end) {
-            witness->reason = ZONES_CONFLICT;
+            witness->reason = KEYS_CONFLICT;
             accuse_block(zones, forward, witness);
             accuse_block(zones, v, witness);
             return -1;
@@ -238,11 +240,10 @@ static void place_operations(struct zones *zones, int32_t *order)
     }
 }
 
-enum zones_reason zones_judge(struct zones *zones, int32_t *order, int32_t *length,
-                              struct zones_witness *witness)
+enum keys_reason zones_judge(struct zones *zones, int32_t *order, int32_t *length,
+                             struct witness *witness)
 {
-    witness->reason = ZONES_VALID;
-    witness->n_operations = 0;
+    *witness = (struct witness){.reason = KEYS_NO_REASON};
     *length = 0;
     int32_t n_consumers = 0;
     if (zones->has_cas) {
@@ -258,5 +259,5 @@ enum zones_reason zones_judge(struct zones *zones, int32_t *order, int32_t *leng
     }
     if (order != NULL)
         place_operations(zones, order);
-    return ZONES_VALID;
+    return KEYS_NO_REASON;
 }

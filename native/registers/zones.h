@@ -12,7 +12,7 @@
  * min(L, H), never sorted. A crashed operation counts only if its value is needed.
  *
  * Two files judge by zones. This is the general one, for many keys, compare-and-sets and texts.
- * It works on the local numbers of one key, which the caller makes (numbering.h, states.h).
+ * It works on the local numbers of one key, which the caller makes (one_key.c, texts.c).
  *
  * Sources: Gibbons and Korach (1997); zones as in Golab, Li and Shah (2011); chains are ours.
  */
@@ -22,17 +22,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ZONES_NEVER INT32_MAX
-#define ZONES_WITNESS_MAX 6
+#include "keys.h"
 
-enum zones_reason {
-    ZONES_VALID = 0,
-    ZONES_PHANTOM = 1,        /* an operation saw a value that no operation sets */
-    ZONES_CONSUMED_TWICE = 2, /* two compare-and-sets both replaced one value */
-    ZONES_ROOTLESS = 3,       /* compare-and-sets that each need another to come first */
-    ZONES_INSIDE = 4,         /* one returned before the other, which must come first, began */
-    ZONES_CONFLICT = 5        /* each of two values would have to come before the other */
-};
+#define ZONES_NEVER INT32_MAX
 
 /* What is known of one value; -1 where there is none. */
 struct zones_value {
@@ -66,25 +58,25 @@ struct zones {
     int32_t *buckets; /* scratch: n_positions + 1 */
 };
 
-/* 1 to 6 operations that contradict each other, and how. */
-struct zones_witness {
-    enum zones_reason reason;
+/* Operations that contradict each other, of zones at most 6, and how. */
+struct witness {
+    enum keys_reason reason;
     int32_t n_operations;
-    int32_t operations[ZONES_WITNESS_MAX];
+    int32_t operations[KEYS_WITNESS_MAX];
 };
 
 static const struct zones_value ZONES_UNSEEN = {
     -1, -1, -1, ZONES_NEVER, 0, ZONES_NEVER, -1, ZONES_NOT_NEEDED};
 
 /* Add an operation to a witness, once, while there is room; -1 is passed over. */
-void zones_accuse(struct zones_witness *witness, int32_t operation);
+void witness_add(struct witness *witness, int32_t operation);
 
 /*
  * Decide. `values` hold what the operations say of them, as numbering_take leaves them; they are
- * changed. Where it is ZONES_VALID, gives the length of a linearization, and the linearization in
+ * changed. Where it is KEYS_NO_REASON, gives the length of a linearization, and the linearization in
  * `order` (room for n_operations) unless that is NULL; else the witness. Allocates nothing.
  */
-enum zones_reason zones_judge(struct zones *zones, int32_t *order, int32_t *length,
-                              struct zones_witness *witness);
+enum keys_reason zones_judge(struct zones *zones, int32_t *order, int32_t *length,
+                             struct witness *witness);
 
 #endif

@@ -13,12 +13,14 @@ Source: `search.h`.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Final
 
 from dissever.native._search import ffi, lib
+
+from dissever.native.columns import int32_pointer
 
 NEVER: Final[int] = lib.SEARCH_NEVER
 """The return position of an operation that crashed."""
@@ -36,12 +38,7 @@ class Engine(StrEnum):
     WGL = "wgl"
 
 
-_ENGINES: Final[Mapping[Engine, int]] = {
-    Engine.SCHEDULE: lib.SEARCH_SCHEDULE,
-    Engine.DEPTH: lib.SEARCH_DEPTH,
-    Engine.BREADTH: lib.SEARCH_BREADTH,
-    Engine.WGL: lib.SEARCH_WGL,
-}
+_ENGINES: Final = {engine: getattr(lib, f"SEARCH_{engine.name}") for engine in Engine}
 _ENGINE_OF: Final = {number: engine for engine, number in _ENGINES.items()}
 
 
@@ -58,15 +55,12 @@ class Status(Enum):
     INTERRUPTED = "interrupted"
 
 
-_STATUSES: Final[Mapping[int, Status]] = {
-    lib.SEARCH_VALID: Status.VALID,
-    lib.SEARCH_INVALID: Status.INVALID,
-    lib.SEARCH_CONFIGURATIONS: Status.CONFIGURATIONS,
-    lib.SEARCH_MEMORY: Status.MEMORY,
-    lib.SEARCH_CAPPED: Status.CAPPED,
-    lib.SEARCH_RAISED: Status.RAISED,
-    lib.SEARCH_PAUSED: Status.INTERRUPTED,
-}
+_ASIDE: Final = {Status.WIDE, Status.INTERRUPTED}
+"""Not of C: a search that is refused, and one that was paused for good."""
+
+_STATUSES: Final = {
+    getattr(lib, f"SEARCH_{status.name}"): status for status in Status if status not in _ASIDE
+} | {lib.SEARCH_PAUSED: Status.INTERRUPTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +94,7 @@ class LazyProblem:
     the initial one. It is asked at most once for each pair, from within `search`, on the same
     thread. It may call `search` for another problem. What it raises ends the search. `pure` has a 1
     for each transition that changes no state, else a 0. Crashed operations cost more than with a
-    table: they are kept to the end, since what may need their states is not known (`lazy.h`).
+    table: they are kept to the end, since what may need their states is not known (`lazy.c`).
     """
 
     inv: Sequence[int]
@@ -180,19 +174,25 @@ def search(
         ValueError: When the problem contradicts itself.
         Exception: Whatever the `step` of a lazy problem raises.
     """
-    arrays = [array("i", column) for column in (problem.inv, problem.ret, problem.transition)]
-    columns = (len(problem.inv), *(_pointer(column) for column in arrays))
-    limits = (configurations_max, bytes_max, _ENGINES[engine])
-    error = ffi.new("int32_t *")
+    columns = {name: array("i", getattr(problem, name)) for name in ("inv", "ret", "transition")}
     asked = _Asked(problem.step) if isinstance(problem, LazyProblem) else None
     context = ffi.new_handle(asked)
+    wanted: dict[str, Any] = {
+        **{name: int32_pointer(column) for name, column in columns.items()},
+        "n_operations": len(problem.inv),
+        "engine": _ENGINES[engine],
+        "max_configurations": configurations_max,
+        "max_bytes": bytes_max,
+    }
     if isinstance(problem, LazyProblem):
         pure = ffi.from_buffer("uint8_t[]", problem.pure)
-        kinds = (len(problem.pure), pure, lib.python_step, context)
-        handle = lib.search_open_lazy(*columns, *kinds, *limits, error)
+        step = {"step": lib.python_step, "context": context, "pure": pure}
+        wanted |= {"n_transitions": len(problem.pure), **step}
     else:
-        table = (problem.states, problem.transitions, _pointer(problem.next), problem.initial)
-        handle = lib.search_open(*columns, *table, *limits, error)
+        table = {"next": int32_pointer(problem.next), "initial": problem.initial}
+        wanted |= {"n_states": problem.states, "n_transitions": problem.transitions, **table}
+    error = ffi.new("int32_t *")
+    handle = lib.search_open(ffi.new("struct search_problem *", wanted), error)
     if handle == ffi.NULL:
         return _refused(error[0], engine)
     try:
@@ -217,12 +217,6 @@ def _run(handle: Any, asked: _Asked | None, *, is_interruptible: bool) -> int:
             raise
         return int(lib.SEARCH_PAUSED)
     return status
-
-
-def _pointer(column: array[int]) -> Any:
-    if column.itemsize != 4:
-        raise ValueError(f"expected integers of 4 bytes, got {column.itemsize}")
-    return ffi.from_buffer("int32_t[]", column)
 
 
 def _refused(error: int, engine: Engine) -> Outcome:

@@ -18,6 +18,17 @@ struct account {
     uint64_t limit;
 };
 
+/* A growing array: what it holds, and the bytes of an item. It belongs to who fills it. */
+struct growing {
+    struct account *account;
+    void *items;
+    uint32_t count;
+    uint32_t capacity; /* at most GROWING_MAX */
+    uint64_t size;
+};
+
+#define GROWING_MAX (UINT32_C(1) << 31)
+
 /* realloc from old_bytes to bytes. On NULL `old` is left as it was. */
 void *account_resize(struct account *account, void *old, uint64_t old_bytes, uint64_t bytes);
 
@@ -26,5 +37,11 @@ void *account_zeroed(struct account *account, uint64_t bytes);
 
 /* Give back; `memory` may be NULL. */
 void account_free(struct account *account, void *memory, uint64_t bytes);
+
+/* One item more, not set, to be filled before the next call; NULL past the limits. */
+void *growing_add(struct growing *growing);
+
+/* Leaves it empty. May be called again. */
+void growing_free(struct growing *growing);
 
 #endif

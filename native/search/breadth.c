@@ -1,15 +1,22 @@
 /*
- * breadth.c: rounds from return to return (see breadth.h).
+ * breadth.c: the breadth-first search over antichains (Lowe 2017, with dominance), in rounds from
+ * return to return.
+ *
+ * Between two returns it holds the configurations that survived the first, only minimal counts for
+ * each state and mask. A configuration weighs as much as it used crashed operations; the lightest
+ * is expanded first, so that what dominates comes before what it dominates, and a round that keeps
+ * but `width` survivors keeps the lightest. Better than depth first on invalid histories, worse on
+ * long valid ones. A trail of steps remembers how each configuration was reached; those that lead
+ * to no survivor are dropped when they are the greater part.
  */
-#include "breadth.h"
-
 #include <string.h>
+
+#include "engines.h"
 
 #define NO_STEP UINT32_MAX
 #ifndef STEPS_KEPT /* tests set it, so that small histories drop steps */
 #define STEPS_KEPT (UINT32_C(1) << 16)
 #endif
-#define STEPS_MAX (UINT32_C(1) << 31)
 
 struct step {
     uint32_t before; /* the step before it, or NO_STEP */
@@ -29,54 +36,40 @@ struct queue {
     uint32_t last;
 };
 
-static int growing_push(struct growing *growing, struct account *account, const void *item)
+static int growing_push(struct growing *growing, const void *item)
 {
-    if (growing->count == growing->capacity) {
-        uint32_t capacity = growing->capacity == 0 ? 64 : growing->capacity * 2;
-        if (capacity > STEPS_MAX)
-            return -1;
-        void *items = account_resize(account, growing->items, growing->size * growing->capacity,
-                                     growing->size * capacity);
-        if (items == NULL)
-            return -1;
-        growing->items = items;
-        growing->capacity = capacity;
-    }
-    memcpy((char *)growing->items + growing->size * growing->count, item, (size_t)growing->size);
-    growing->count++;
+    void *added = growing_add(growing);
+    if (added == NULL)
+        return -1;
+    memcpy(added, item, (size_t)growing->size);
     return 0;
 }
 
-static void growing_free(struct growing *growing, struct account *account)
+int breadth_open(struct breadth *breadth, struct problem *problem)
 {
-    account_free(account, growing->items, growing->size * growing->capacity);
-    growing->items = NULL;
-    growing->count = growing->capacity = 0;
-}
-
-int breadth_open(struct breadth *breadth, struct problem *problem, struct account *account)
-{
-    breadth->memo.width = problem->width;
-    breadth->memo.key_words = 1 + problem->mask_words;
-    breadth->memo.cover = &problem->cover;
-    breadth->entries.size = breadth->survivor_entries.size = sizeof(struct entry);
-    breadth->queues.size = sizeof(struct queue);
-    breadth->steps.size = sizeof(struct step);
-    breadth->survivors.size = sizeof(uint64_t) * problem->width;
+    struct account *account = problem->account;
+    breadth->problem = problem;
+    breadth->memo = problem_memo(problem);
+    breadth->entries = (struct growing){.account = account, .size = sizeof(struct entry)};
+    breadth->survivor_entries = breadth->entries;
+    breadth->queues = (struct growing){.account = account, .size = sizeof(struct queue)};
+    breadth->steps = (struct growing){.account = account, .size = sizeof(struct step)};
+    breadth->survivors =
+        (struct growing){.account = account, .size = sizeof(uint64_t) * problem->width};
     breadth->final_step = NO_STEP;
     breadth->steps_limit = STEPS_KEPT;
     breadth->width = UINT32_MAX;
-    breadth->child = problem_allocate(problem, account, problem->width, sizeof(uint64_t));
-    breadth->parent = problem_allocate(problem, account, problem->width, sizeof(uint64_t));
-    breadth->absorbed = problem_allocate(problem, account, problem->n_slots, sizeof(int32_t));
+    breadth->child = problem_allocate(problem, problem->width, sizeof(uint64_t));
+    breadth->parent = problem_allocate(problem, problem->width, sizeof(uint64_t));
+    breadth->absorbed = problem_allocate(problem, problem->n_slots, sizeof(int32_t));
     if (breadth->child == NULL || breadth->parent == NULL || breadth->absorbed == NULL)
         return SEARCH_NO_MEMORY;
-    return cursor_open(problem, account, &breadth->cursor);
+    return cursor_open(problem, &breadth->cursor);
 }
 
-void breadth_restart(struct breadth *breadth, const struct problem *problem, uint32_t width)
+void breadth_restart(struct breadth *breadth, uint32_t width)
 {
-    cursor_seek(problem, &breadth->cursor, 0);
+    cursor_seek(breadth->problem, &breadth->cursor, 0);
     memo_clear(&breadth->memo);
     breadth->entries.count = breadth->steps.count = breadth->queues.count = 0;
     breadth->survivors.count = breadth->survivor_entries.count = 0;
@@ -94,8 +87,9 @@ static struct entry *breadth_entry(const struct growing *entries, uint32_t numbe
 }
 
 /* Keep only the steps that lead to a survivor. Returns 0, or -1 past the limit of memory. */
-static int breadth_collect(struct breadth *breadth, struct account *account)
+static int breadth_collect(struct breadth *breadth)
 {
+    struct account *account = breadth->problem->account;
     struct step *steps = breadth->steps.items;
     uint32_t kept = 0;
     /* A step that is kept is marked by the complement of its operation. */
@@ -127,21 +121,20 @@ static int breadth_collect(struct breadth *breadth, struct account *account)
     return 0;
 }
 
-static int breadth_step(struct breadth *breadth, struct account *account, uint32_t *last,
-                        int32_t operation)
+static int breadth_step(struct breadth *breadth, uint32_t *last, int32_t operation)
 {
     struct step step = {*last, operation};
     *last = breadth->steps.count;
-    return growing_push(&breadth->steps, account, &step);
+    return growing_push(&breadth->steps, &step);
 }
 
 /* Put a configuration at the end of the queue of its weight. */
-static int breadth_enqueue(struct breadth *breadth, struct account *account, uint32_t number)
+static int breadth_enqueue(struct breadth *breadth, uint32_t number)
 {
     struct queue none = {0, 0};
     uint32_t weight = breadth_entry(&breadth->entries, number)->weight - breadth->lightest;
     while (breadth->queues.count <= weight)
-        if (growing_push(&breadth->queues, account, &none) != 0)
+        if (growing_push(&breadth->queues, &none) != 0)
             return -1;
     struct queue *queue = (struct queue *)breadth->queues.items + weight;
     if (queue->first == 0)
@@ -155,44 +148,42 @@ static int breadth_enqueue(struct breadth *breadth, struct account *account, uin
 }
 
 /* Absorb, and add to the configurations at this return unless dominated. */
-static enum search_status breadth_enter(struct breadth *breadth, const struct problem *problem,
-                                        struct account *account, uint64_t *block,
+static enum search_status breadth_enter(struct breadth *breadth, uint64_t *block,
                                         struct entry entry)
 {
-    int32_t n_absorbed = cursor_absorb(problem, &breadth->cursor, block, breadth->absorbed);
+    int32_t n_absorbed =
+        cursor_absorb(breadth->problem, &breadth->cursor, block, breadth->absorbed);
     if (n_absorbed > 0)
         entry.origin = ORIGIN_NONE;
-    enum memo_answer answer = memo_add(&breadth->memo, account, block, false);
+    enum memo_answer answer = memo_add(&breadth->memo, block, false);
     if (answer == MEMO_SEEN)
         return SEARCH_PAUSED;
     if (answer == MEMO_FULL)
         return SEARCH_MEMORY;
     for (int32_t i = 0; i < n_absorbed; i++)
-        if (breadth_step(breadth, account, &entry.last_step, breadth->absorbed[i]) != 0)
+        if (breadth_step(breadth, &entry.last_step, breadth->absorbed[i]) != 0)
             return SEARCH_MEMORY;
     entry.next = 0;
-    if (growing_push(&breadth->entries, account, &entry) != 0 ||
-        breadth_enqueue(breadth, account, breadth->entries.count - 1) != 0)
+    if (growing_push(&breadth->entries, &entry) != 0 ||
+        breadth_enqueue(breadth, breadth->entries.count - 1) != 0)
         return SEARCH_MEMORY;
     breadth->final_step = entry.last_step;
     return SEARCH_PAUSED;
 }
 
-static enum search_status breadth_survive(struct breadth *breadth, const struct problem *problem,
-                                          struct account *account, struct entry entry)
+static enum search_status breadth_survive(struct breadth *breadth, struct entry entry)
 {
-    entry.weight -= cursor_pass_return(problem, &breadth->cursor, breadth->parent);
-    if (growing_push(&breadth->survivors, account, breadth->parent) != 0 ||
-        growing_push(&breadth->survivor_entries, account, &entry) != 0)
+    entry.weight -= cursor_pass_return(breadth->problem, &breadth->cursor, breadth->parent);
+    if (growing_push(&breadth->survivors, breadth->parent) != 0 ||
+        growing_push(&breadth->survivor_entries, &entry) != 0)
         return SEARCH_MEMORY;
     return SEARCH_PAUSED;
 }
 
 /* All configurations at this return are expanded: go on with the survivors. */
-static enum search_status breadth_next_return(struct breadth *breadth,
-                                              const struct problem *problem,
-                                              struct account *account)
+static enum search_status breadth_next_return(struct breadth *breadth)
 {
+    const struct problem *problem = breadth->problem;
     if (breadth->survivors.count == 0)
         return SEARCH_INVALID;
     cursor_advance(problem, &breadth->cursor);
@@ -200,7 +191,7 @@ static enum search_status breadth_next_return(struct breadth *breadth,
         breadth->final_step = breadth_entry(&breadth->survivor_entries, 0)->last_step;
         return SEARCH_VALID;
     }
-    if (breadth->steps.count > breadth->steps_limit && breadth_collect(breadth, account) != 0)
+    if (breadth->steps.count > breadth->steps_limit && breadth_collect(breadth) != 0)
         return SEARCH_MEMORY;
     memo_clear(&breadth->memo);
     breadth->entries.count = breadth->queues.count = 0;
@@ -213,7 +204,7 @@ static enum search_status breadth_next_return(struct breadth *breadth,
     }
     enum search_status status = SEARCH_PAUSED;
     for (uint32_t i = 0; i < breadth->survivors.count && status == SEARCH_PAUSED; i++)
-        status = breadth_enter(breadth, problem, account,
+        status = breadth_enter(breadth,
                                (uint64_t *)breadth->survivors.items + (size_t)i * problem->width,
                                *breadth_entry(&breadth->survivor_entries, i));
     breadth->survivors.count = breadth->survivor_entries.count = 0;
@@ -239,16 +230,16 @@ static void breadth_dequeue(struct breadth *breadth, uint32_t number)
 }
 
 /* Take one branch of a configuration. */
-static enum search_status breadth_expand(struct breadth *breadth, const struct problem *problem,
-                                         struct account *account, uint32_t number,
+static enum search_status breadth_expand(struct breadth *breadth, uint32_t number,
                                          uint64_t *configurations)
 {
+    const struct problem *problem = breadth->problem;
     struct entry entry = *breadth_entry(&breadth->entries, number);
     memcpy(breadth->parent, memo_block(&breadth->memo, number),
            sizeof(uint64_t) * problem->width);
     if (breadth->position == 0 && cursor_is_forced_done(problem, breadth->parent)) {
         breadth_dequeue(breadth, number);
-        return breadth_survive(breadth, problem, account, entry);
+        return breadth_survive(breadth, entry);
     }
     int32_t operation = cursor_branch(problem, &breadth->cursor, breadth->parent, entry.origin,
                                &breadth->position, breadth->child);
@@ -260,15 +251,14 @@ static enum search_status breadth_expand(struct breadth *breadth, const struct p
     if (problem->slot[operation] < 0)
         entry.weight += problem->weight[problem->transition[operation]];
     entry.origin = cursor_branch_origin(problem, breadth->parent, operation);
-    if (breadth_step(breadth, account, &entry.last_step, operation) != 0)
+    if (breadth_step(breadth, &entry.last_step, operation) != 0)
         return SEARCH_MEMORY;
-    return breadth_enter(breadth, problem, account, breadth->child, entry);
+    return breadth_enter(breadth, breadth->child, entry);
 }
 
-enum search_status breadth_run(struct breadth *breadth, const struct problem *problem,
-                               struct account *account, uint64_t *configurations,
-                               uint64_t limit)
+enum search_status breadth_run(struct breadth *breadth, uint64_t *configurations, uint64_t limit)
 {
+    const struct problem *problem = breadth->problem;
     enum search_status status = SEARCH_PAUSED;
     if (problem->n_returns == 0)
         return SEARCH_VALID;
@@ -277,16 +267,16 @@ enum search_status breadth_run(struct breadth *breadth, const struct problem *pr
         breadth->has_begun = true;
         memset(breadth->child, 0, sizeof(uint64_t) * problem->width);
         breadth->child[0] = block_word(0, problem->initial);
-        status = breadth_enter(breadth, problem, account, breadth->child, entry);
+        status = breadth_enter(breadth, breadth->child, entry);
     }
     while (status == SEARCH_PAUSED && *configurations < limit) {
         uint32_t number = breadth_first(breadth);
         bool is_full = breadth->survivors.count >= breadth->width;
         breadth->has_dropped = breadth->has_dropped || (number != UINT32_MAX && is_full);
         if (number == UINT32_MAX || is_full)
-            status = breadth_next_return(breadth, problem, account);
+            status = breadth_next_return(breadth);
         else
-            status = breadth_expand(breadth, problem, account, number, configurations);
+            status = breadth_expand(breadth, number, configurations);
     }
     return status;
 }
@@ -303,13 +293,13 @@ int32_t breadth_order(const struct breadth *breadth, int32_t *operations)
     return length;
 }
 
-void breadth_free(struct breadth *breadth, struct account *account)
+void breadth_free(struct breadth *breadth)
 {
-    growing_free(&breadth->entries, account);
-    growing_free(&breadth->queues, account);
-    growing_free(&breadth->steps, account);
-    growing_free(&breadth->survivors, account);
-    growing_free(&breadth->survivor_entries, account);
-    memo_free(&breadth->memo, account);
+    growing_free(&breadth->entries);
+    growing_free(&breadth->queues);
+    growing_free(&breadth->steps);
+    growing_free(&breadth->survivors);
+    growing_free(&breadth->survivor_entries);
+    memo_free(&breadth->memo);
     breadth->final_step = NO_STEP;
 }

@@ -1,47 +1,44 @@
 /*
- * depth.c: the stack of the depth-first search (see depth.h).
+ * depth.c: the depth-first just-in-time search (Lowe 2017), with an explicit stack.
+ *
+ * Valid histories take about one configuration an operation: the forced operation is tried first.
+ * The memo alone keeps it from exploring a configuration twice; the current path is no exception.
+ * Memory: 8 * (width + 2) bytes a frame, and what memo.h says a configuration.
  */
-#include "depth.h"
-
 #include <string.h>
+
+#include "engines.h"
 
 #define FRAME_WORDS 2 /* length of the order and next branch; origin */
 
-int depth_open(struct depth *depth, struct problem *problem, struct account *account)
+int depth_open(struct depth *depth, struct problem *problem)
 {
     int64_t n = (int64_t)problem->n_operations + 1;
-    depth->memo.width = problem->width;
-    depth->memo.key_words = 1 + problem->mask_words;
-    depth->memo.cover = &problem->cover;
+    depth->problem = problem;
+    depth->memo = problem_memo(problem);
+    depth->frames = (struct growing){
+        .account = problem->account, .size = sizeof(uint64_t) * (problem->width + FRAME_WORDS)};
     depth->best_return = -1;
-    depth->child = problem_allocate(problem, account, problem->width, sizeof(uint64_t));
-    depth->order = problem_allocate(problem, account, n, sizeof(int32_t));
-    depth->best = problem_allocate(problem, account, n, sizeof(int32_t));
+    depth->child = problem_allocate(problem, problem->width, sizeof(uint64_t));
+    depth->order = problem_allocate(problem, n, sizeof(int32_t));
+    depth->best = problem_allocate(problem, n, sizeof(int32_t));
     if (depth->child == NULL || depth->order == NULL || depth->best == NULL)
         return SEARCH_NO_MEMORY;
-    return cursor_open(problem, account, &depth->cursor);
+    return cursor_open(problem, &depth->cursor);
 }
 
-static uint64_t *depth_frame(const struct depth *depth, uint32_t number)
+/* The frame on top; there is one. */
+static uint64_t *depth_frame(const struct depth *depth)
 {
-    return depth->frames + (size_t)number * (depth->memo.width + FRAME_WORDS);
+    return (uint64_t *)depth->frames.items +
+           (size_t)(depth->frames.count - 1) * (depth->memo.width + FRAME_WORDS);
 }
 
-static int depth_push(struct depth *depth, struct account *account, const uint64_t *block,
-                      int32_t origin)
+static int depth_push(struct depth *depth, const uint64_t *block, int32_t origin)
 {
-    uint64_t frame_bytes = sizeof(uint64_t) * (depth->memo.width + FRAME_WORDS);
-    if (depth->n_frames == depth->frames_capacity) {
-        uint32_t capacity = depth->frames_capacity == 0 ? 64 : depth->frames_capacity * 2;
-        uint64_t *frames = account_resize(account, depth->frames,
-                                          frame_bytes * depth->frames_capacity,
-                                          frame_bytes * capacity);
-        if (frames == NULL)
-            return -1;
-        depth->frames = frames;
-        depth->frames_capacity = capacity;
-    }
-    uint64_t *frame = depth_frame(depth, depth->n_frames++);
+    uint64_t *frame = growing_add(&depth->frames);
+    if (frame == NULL)
+        return -1;
     memcpy(frame, block, sizeof(uint64_t) * depth->memo.width);
     frame[depth->memo.width] = (uint64_t)(uint32_t)depth->order_length << 32;
     frame[depth->memo.width + 1] = (uint64_t)(uint32_t)origin;
@@ -51,9 +48,9 @@ static int depth_push(struct depth *depth, struct account *account, const uint64
 /* Keep the path to the frame on top when it got further than any that ended before. */
 static void depth_save_best(struct depth *depth)
 {
-    if (depth->n_frames == 0)
+    if (depth->frames.count == 0)
         return;
-    const uint64_t *frame = depth_frame(depth, depth->n_frames - 1);
+    const uint64_t *frame = depth_frame(depth);
     int32_t length = (int32_t)(frame[depth->memo.width] >> 32);
     if (block_return(frame) <= depth->best_return)
         return;
@@ -68,10 +65,9 @@ static void depth_save_best(struct depth *depth)
  * Absorb, pass every return that is linearized, and push what remains unless it is dominated.
  * SEARCH_PAUSED means go on.
  */
-static enum search_status depth_enter(struct depth *depth, const struct problem *problem,
-                                      struct account *account, uint64_t *block,
-                                      int32_t origin)
+static enum search_status depth_enter(struct depth *depth, uint64_t *block, int32_t origin)
 {
+    const struct problem *problem = depth->problem;
     while (block_return(block) < problem->n_returns) {
         cursor_seek(problem, &depth->cursor, block_return(block));
         int32_t n_absorbed = cursor_absorb(problem, &depth->cursor, block,
@@ -87,27 +83,26 @@ static enum search_status depth_enter(struct depth *depth, const struct problem 
         depth->reach = block_return(block);
     if (block_return(block) == problem->n_returns)
         return SEARCH_VALID;
-    enum memo_answer answer = memo_add(&depth->memo, account, block, true);
-    if (answer == MEMO_NEW && depth_push(depth, account, block, origin) != 0)
+    enum memo_answer answer = memo_add(&depth->memo, block, true);
+    if (answer == MEMO_NEW && depth_push(depth, block, origin) != 0)
         answer = MEMO_FULL;
     return answer == MEMO_FULL ? SEARCH_MEMORY : SEARCH_PAUSED;
 }
 
-enum search_status depth_run(struct depth *depth, const struct problem *problem,
-                             struct account *account, uint64_t *configurations,
-                             uint64_t limit)
+enum search_status depth_run(struct depth *depth, uint64_t *configurations, uint64_t limit)
 {
+    const struct problem *problem = depth->problem;
     enum search_status status = depth->is_spent ? SEARCH_MEMORY : SEARCH_PAUSED;
     if (!depth->has_begun) {
         depth->has_begun = true;
         memset(depth->child, 0, sizeof(uint64_t) * problem->width);
         depth->child[0] = block_word(0, problem->initial);
-        status = depth_enter(depth, problem, account, depth->child, ORIGIN_NONE);
+        status = depth_enter(depth, depth->child, ORIGIN_NONE);
     }
     while (status == SEARCH_PAUSED && *configurations < limit) {
-        if (depth->n_frames == 0)
+        if (depth->frames.count == 0)
             return SEARCH_INVALID;
-        uint64_t *frame = depth_frame(depth, depth->n_frames - 1);
+        uint64_t *frame = depth_frame(depth);
         uint64_t *progress = &frame[depth->memo.width];
         uint32_t position = (uint32_t)(*progress & UINT32_MAX);
         depth->order_length = (int32_t)(*progress >> 32);
@@ -120,13 +115,13 @@ enum search_status depth_run(struct depth *depth, const struct problem *problem,
         *progress = (uint64_t)(uint32_t)depth->order_length << 32 | position;
         if (operation < 0) {
             depth_save_best(depth);
-            depth->n_frames--;
+            depth->frames.count--;
             continue;
         }
         ++*configurations;
         depth->order[depth->order_length++] = operation;
         origin = cursor_branch_origin(problem, frame, operation);
-        status = depth_enter(depth, problem, account, depth->child, origin);
+        status = depth_enter(depth, depth->child, origin);
     }
     if (status == SEARCH_MEMORY) {
         depth_save_best(depth);
@@ -145,11 +140,8 @@ int32_t depth_order(struct depth *depth, int32_t *operations, bool is_valid)
     return length;
 }
 
-void depth_free(struct depth *depth, struct account *account)
+void depth_free(struct depth *depth)
 {
-    account_free(account, depth->frames,
-                 sizeof(uint64_t) * (depth->memo.width + FRAME_WORDS) * depth->frames_capacity);
-    depth->frames = NULL;
-    depth->n_frames = depth->frames_capacity = 0;
-    memo_free(&depth->memo, account);
+    growing_free(&depth->frames);
+    memo_free(&depth->memo);
 }

@@ -1,9 +1,19 @@
 /*
- * kinds.c: needs, expiries and slots of crashed operations (see kinds.h).
+ * kinds.c: which crashed operations can matter, and until when: their needs, expiries and slots.
+ *
+ * Rule (d). A transition is sensitive unless it is total and constant, or total and the identity.
+ * need[s] is the last return of an ok sensitive operation enabled in s, closed under crashed
+ * sensitive transitions s -> d: need[s] >= need[d]. A crashed operation that leads to d while every
+ * return up to need[d] is past can be erased from a linearization, and so can what follows it up to
+ * the next constant: whatever follows is constant, the identity, or sensitive and crashed.
+ * "Partial" instead of "sensitive" is wrong: it gives false invalids on random tables.
+ *
+ * Time: O(states * transitions * depth of the closure) for a table, O(n + states + transitions) for
+ * a register. Of lazy states nothing is known: a crashed operation can matter until the end.
  */
-#include "kinds.h"
-
 #include <string.h>
+
+#include "problem.h"
 
 /* Which transitions are pure, and which are total and constant or the identity: not sensitive. */
 static void problem_classify(struct problem *problem, uint8_t *sensitive)
@@ -240,19 +250,19 @@ static void problem_pure(struct problem *problem, uint8_t *sensitive)
         problem->pure[t] = problem->make[t] < 0 || problem->make[t] == problem->want[t];
 }
 
-int problem_crashes(struct problem *problem, struct account *account)
+int problem_crashes(struct problem *problem)
 {
     int64_t n_transitions = problem->n_transitions, n_states = problem->n_states;
-    uint8_t *sensitive = problem_allocate(problem, account, n_transitions, 1);
+    uint8_t *sensitive = problem_allocate(problem, n_transitions, 1);
     if (sensitive == NULL)
         return SEARCH_NO_MEMORY;
     problem_pure(problem, sensitive);
     if (problem->n_crashed == 0)
         return SEARCH_OK; /* no kinds: what is by kind stays zeros */
-    uint8_t *crashed = problem_allocate(problem, account, n_transitions, 1);
-    int32_t *scratch = problem_allocate(problem, account, 4 * n_transitions, sizeof(int32_t));
-    int32_t *of_states = problem_allocate(problem, account, 2 * n_states, sizeof(int32_t));
-    problem->weight = problem_allocate(problem, account, n_transitions, 1);
+    uint8_t *crashed = problem_allocate(problem, n_transitions, 1);
+    int32_t *scratch = problem_allocate(problem, 4 * n_transitions, sizeof(int32_t));
+    int32_t *of_states = problem_allocate(problem, 2 * n_states, sizeof(int32_t));
+    problem->weight = problem_allocate(problem, n_transitions, 1);
     if (crashed == NULL || scratch == NULL || of_states == NULL || problem->weight == NULL)
         return SEARCH_NO_MEMORY;
     int32_t *last_return = scratch, *expiry = scratch + n_transitions;
@@ -272,7 +282,7 @@ int problem_crashes(struct problem *problem, struct account *account)
     for (int32_t t = 0; t < problem->n_transitions; t++)
         expiry[t] = crashed[t] ? problem_expiry(problem, t) : -1;
     problem_kinds(problem, expiry, kind_of, counts);
-    int32_t *slot_of = problem_allocate(problem, account, problem->n_kinds, sizeof(int32_t));
+    int32_t *slot_of = problem_allocate(problem, problem->n_kinds, sizeof(int32_t));
     if (slot_of == NULL)
         return SEARCH_NO_MEMORY;
     memset(problem->weight, 1, (size_t)n_transitions);

@@ -1,7 +1,18 @@
 /*
- * lazy.c: the table of answers (see lazy.h).
+ * lazy.c: states that are known only when the search first comes to them.
+ *
+ * The caller is asked once for each distinct pair of a state and a transition; a hash table keeps
+ * the answers. What a whole table tells is not known here, so it is replaced by what is safe: pure
+ * is what the caller promises, and a crashed operation can matter until the end. Rule (d) (kinds.c)
+ * asks for the last return that is enabled in a state by a transition that is not total and
+ * constant: of a state that was not reached yet it is unknown, and asking about all states would
+ * make the whole table. Rule (h) (cursor.c) asks for two states at hand, and holds here too.
+ *
+ * Limits: LAZY_PAIRS_MAX answers. Memory: 24 bytes an answer, doubled when half is used.
  */
-#include "lazy.h"
+#include "problem.h"
+
+#define LAZY_PAIRS_MAX (UINT64_C(1) << 31)
 
 #define LAZY_FREE UINT64_MAX
 

@@ -78,8 +78,9 @@ static void memo_place(struct memo *memo, uint32_t number, uint32_t at)
 }
 
 /* Room for one more block at a load of at most one half. Returns 0, or -1 past the limit. */
-static int memo_grow(struct memo *memo, struct account *account)
+static int memo_grow(struct memo *memo)
 {
+    struct account *account = memo->account;
     uint32_t capacity = memo->capacity == 0 ? 64 : memo->capacity * 2;
     uint64_t block_bytes = sizeof(uint64_t) * memo->width;
     uint64_t slot_bytes = sizeof(uint32_t) * 3; /* two slots and a link for each block */
@@ -108,10 +109,9 @@ static int memo_grow(struct memo *memo, struct account *account)
     return 0;
 }
 
-enum memo_answer memo_add(struct memo *memo, struct account *account, const uint64_t *block,
-                          bool replace)
+enum memo_answer memo_add(struct memo *memo, const uint64_t *block, bool replace)
 {
-    if (memo->count == memo->capacity && memo_grow(memo, account) != 0)
+    if (memo->count == memo->capacity && memo_grow(memo) != 0)
         return MEMO_FULL;
     uint32_t keys = memo->key_words;
     uint32_t at = memo_find(memo, block);
@@ -141,10 +141,10 @@ void memo_clear(struct memo *memo)
     }
 }
 
-void memo_free(struct memo *memo, struct account *account)
+void memo_free(struct memo *memo)
 {
-    account_free(account, memo->blocks, sizeof(uint64_t) * memo->width * memo->capacity);
-    account_free(account, memo->slots, sizeof(uint32_t) * 3 * memo->capacity);
+    account_free(memo->account, memo->blocks, sizeof(uint64_t) * memo->width * memo->capacity);
+    account_free(memo->account, memo->slots, sizeof(uint32_t) * 3 * memo->capacity);
     memo->blocks = NULL;
     memo->slots = memo->links = NULL;
     memo->count = memo->capacity = memo->base = 0;

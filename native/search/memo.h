@@ -12,7 +12,7 @@
  *
  * Source: Lowe, "Testing for linearizability" (2017), for the memo; dominance over counts is ours.
  *
- * Ownership: a memo owns its blocks and slots until memo_free, with the account that it grew with.
+ * Ownership: a memo owns its blocks and slots until memo_free.
  * Limits: MEMO_BLOCKS_MAX blocks, COUNT_MAX in a count. Time: a look-up is O(width) expected, times
  * the number of blocks of one key. Memory: 8 * width + 12 bytes a block, doubled when it is full.
  */
@@ -38,6 +38,7 @@ struct cover {
 };
 
 struct memo {
+    struct account *account;
     const struct cover *cover;
     uint64_t *blocks;
     uint32_t count;
@@ -65,12 +66,11 @@ static inline uint64_t *memo_block(const struct memo *memo, uint32_t number)
  * Store `block` unless a stored one dominates it. `replace` lets it take the place of one that it
  * dominates; without, block numbers stay in order of insertion.
  */
-enum memo_answer memo_add(struct memo *memo, struct account *account, const uint64_t *block,
-                          bool replace);
+enum memo_answer memo_add(struct memo *memo, const uint64_t *block, bool replace);
 
 /* Forget every block in constant time: their slots count as free from now on. */
 void memo_clear(struct memo *memo);
 
-void memo_free(struct memo *memo, struct account *account);
+void memo_free(struct memo *memo);
 
 #endif

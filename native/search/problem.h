@@ -16,13 +16,26 @@
 #include <stdint.h>
 
 #include "account.h"
-#include "lazy.h"
 #include "memo.h"
 #include "search.h"
 
 #define PROBLEM_BLOCKS_MAX 48
 
+/* States that are known only when the search first comes to them (lazy.c). */
+struct lazy {
+    search_step *ask;
+    void *context;
+    struct account *account;
+    uint64_t max_bytes; /* of the whole search: answers are never given back to a stage */
+    uint64_t *pairs;    /* state << 32 | transition, or LAZY_FREE */
+    int32_t *after;
+    uint64_t capacity;  /* a power of two, at most half used */
+    uint64_t count;
+    enum search_status failure; /* why answers are made up from now on, or SEARCH_PAUSED */
+};
+
 struct problem {
+    struct account *account;   /* that all of it is counted in */
     const int32_t *transition; /* by operation; the caller's */
     const int32_t *next;       /* the caller's; NULL for a register: */
     const int32_t *want;       /* by transition, the caller's: the state it is enabled in, or -1 */
@@ -70,14 +83,55 @@ struct problem {
     uint64_t block_left;
 };
 
+/*
+ * Fill all that is not the caller's, from positions as search_problem has them, which are checked.
+ * Returns a search_error; on an error, too, problem_free must follow. Time: O(n + states *
+ * transitions) for a table, O(n + states + transitions) for lazy states; crashed operations add
+ * what kinds.c says.
+ */
+int problem_prepare(struct problem *problem, const int32_t *inv, const int32_t *ret);
+
+/*
+ * The same for a register, from events in order, as search_problem has them, which are not
+ * checked. Time: O(n + states + transitions), crashed operations included.
+ */
+int problem_prepare_register(struct problem *problem, const int32_t *at, int32_t n_positions);
+
+/*
+ * Check the caller's arrays and table. Fills `at`, zeros by position, with operation + 1 where one
+ * is invoked and -(operation + 1) where it returns. Returns SEARCH_OK or SEARCH_MALFORMED.
+ */
+int problem_positions(const struct problem *problem, const int32_t *inv, const int32_t *ret,
+                      int32_t *at);
+
+/*
+ * Fill `pure`, `need`, `weight`, `cover` and all that is by kind (kinds.c). Slots and returns are
+ * known. Returns a search_error: SEARCH_WIDE with too many kinds at one time.
+ */
+int problem_crashes(struct problem *problem);
+
 /* Zeros for n entries of `size` bytes, given back by problem_free. NULL past the limit. */
-void *problem_allocate(struct problem *problem, struct account *account, int64_t n,
-                       uint64_t size);
+void *problem_allocate(struct problem *problem, int64_t n, uint64_t size);
 
 /* Give back all that problem_allocate gave. */
-void problem_free(struct problem *problem, struct account *account);
+void problem_free(struct problem *problem);
 
-/* The state after a transition, or -1 where it is refused. O(1); may ask the caller (lazy.h). */
+/* An empty memo for configurations of a problem. */
+static inline struct memo problem_memo(const struct problem *problem)
+{
+    return (struct memo){.account = problem->account, .cover = &problem->cover,
+                         .width = problem->width, .key_words = 1 + problem->mask_words};
+}
+
+/*
+ * The state after `transition`, or -1: it is refused, or `failure` says why there is no answer.
+ * Asks the caller at most once for each pair. After a failure it asks no more.
+ */
+int32_t lazy_next(struct lazy *lazy, int32_t state, int32_t transition);
+
+void lazy_free(struct lazy *lazy);
+
+/* The state after a transition, or -1 where it is refused. O(1); may ask the caller (lazy.c). */
 static inline int32_t problem_next(const struct problem *problem, int32_t state, int32_t transition)
 {
     if (problem->want != NULL) {

@@ -11,10 +11,7 @@
 
 #include <stdlib.h>
 
-#include "breadth.h"
-#include "depth.h"
-#include "prepare.h"
-#include "wgl.h"
+#include "engines.h"
 
 #ifndef FIRST_STAGE_AT_LEAST /* tests set these to reach the later stages with small histories */
 #define FIRST_STAGE_AT_LEAST 1000
@@ -67,103 +64,55 @@ static void search_enter_stage(struct search *search, enum stage stage)
     }
 }
 
-/* Begin with a table, or with lazy states (then `next` is NULL). As search_open. */
-static struct search *search_begin(const struct problem *wanted, const int32_t *inv,
-                                   const int32_t *ret, const struct lazy *lazy,
-                                   uint64_t max_configurations, uint64_t max_bytes,
-                                   int32_t engine, int32_t *error)
+/* Prepare the problem and open the engine that goes first. Returns a search_error. */
+static int search_begin(struct search *search, const struct search_problem *wanted)
+{
+    enum search_engine engine = search->engine;
+    int error;
+    if (engine == SEARCH_WGL)
+        return wgl_open(&search->wgl, &search->problem, wanted->inv, wanted->ret);
+    if (wanted->want != NULL)
+        error = problem_prepare_register(&search->problem, wanted->events, wanted->n_events);
+    else
+        error = problem_prepare(&search->problem, wanted->inv, wanted->ret);
+    if (error != SEARCH_OK)
+        return error;
+    return engine == SEARCH_BREADTH ? breadth_open(&search->breadth, &search->problem)
+                                    : depth_open(&search->depth, &search->problem);
+}
+
+struct search *search_open(const struct search_problem *wanted, int32_t *error)
 {
     *error = SEARCH_MALFORMED;
     if (wanted->n_operations < 0 || wanted->n_operations > INT32_MAX / 2 - 2 ||
-        wanted->n_states < 1 || wanted->n_transitions < 0 || engine < SEARCH_SCHEDULE ||
-        engine > SEARCH_WGL)
+        (wanted->step == NULL && wanted->n_states < 1) || wanted->n_transitions < 0 ||
+        wanted->engine < SEARCH_SCHEDULE || wanted->engine > SEARCH_WGL)
         return NULL;
     *error = SEARCH_NO_MEMORY;
     struct search *search = calloc(1, sizeof *search);
     if (search == NULL)
         return NULL;
-    search->account.limit = max_bytes;
-    search->max_bytes = max_bytes;
-    search->max_configurations = max_configurations;
-    search->engine = (enum search_engine)engine;
-    search->decided_by = engine == SEARCH_SCHEDULE ? SEARCH_DEPTH : search->engine;
-    search->problem = *wanted;
-    if (lazy != NULL) {
-        search->lazy = *lazy;
-        search->lazy.account = &search->account;
-        search->problem.lazy = search->wgl.lazy = &search->lazy;
-    }
-    if (engine == SEARCH_WGL)
-        *error = wgl_open(&search->wgl, &search->account, wanted->n_operations, inv, ret,
-                          wanted->transition, wanted->n_states, wanted->n_transitions,
-                          wanted->next, wanted->initial);
-    else
-        *error = problem_prepare(&search->problem, &search->account, inv, ret);
-    if (*error == SEARCH_OK && (engine == SEARCH_SCHEDULE || engine == SEARCH_DEPTH))
-        *error = depth_open(&search->depth, &search->problem, &search->account);
-    search->is_breadth_late = engine == SEARCH_SCHEDULE;
-    if (*error == SEARCH_OK && engine == SEARCH_BREADTH)
-        *error = breadth_open(&search->breadth, &search->problem, &search->account);
-    if (*error != SEARCH_OK) {
-        search_close(search);
-        return NULL;
-    }
-    search_enter_stage(search, engine == SEARCH_BREADTH ? STAGE_BREADTH : STAGE_FIRST);
-    return search;
-}
-
-struct search *search_open_register(int32_t n_operations, const int32_t *events,
-                                    int32_t n_events, const int32_t *transition,
-                                    int32_t n_states, int32_t n_transitions, const int32_t *want,
-                                    const int32_t *make, uint64_t max_configurations,
-                                    uint64_t max_bytes, int32_t *error)
-{
-    *error = SEARCH_NO_MEMORY;
-    struct search *search = calloc(1, sizeof *search);
-    if (search == NULL)
-        return NULL;
-    search->account.limit = max_bytes;
-    search->max_bytes = max_bytes;
-    search->max_configurations = max_configurations;
-    search->engine = SEARCH_SCHEDULE;
-    search->decided_by = SEARCH_DEPTH;
+    bool is_lazy = wanted->step != NULL;
+    search->account.limit = search->max_bytes = wanted->max_bytes;
+    search->max_configurations = wanted->max_configurations;
+    search->engine = (enum search_engine)wanted->engine;
+    search->decided_by = wanted->engine == SEARCH_SCHEDULE ? SEARCH_DEPTH : search->engine;
+    search->is_breadth_late = wanted->engine == SEARCH_SCHEDULE;
+    search->lazy = (struct lazy){.ask = wanted->step, .context = wanted->context,
+                                 .account = &search->account, .max_bytes = wanted->max_bytes};
     search->problem = (struct problem){
-        .transition = transition, .want = want, .make = make, .n_operations = n_operations,
-        .n_states = n_states, .n_transitions = n_transitions};
-    *error = problem_prepare_register(&search->problem, &search->account, events, n_events);
-    if (*error == SEARCH_OK)
-        *error = depth_open(&search->depth, &search->problem, &search->account);
-    search->is_breadth_late = true;
+        .account = &search->account, .transition = wanted->transition, .next = wanted->next,
+        .want = wanted->want, .make = wanted->make, .lazy = is_lazy ? &search->lazy : NULL,
+        .lazy_pure = wanted->pure, .n_operations = wanted->n_operations,
+        .n_states = is_lazy ? 1 : wanted->n_states, .n_transitions = wanted->n_transitions,
+        .initial = wanted->initial};
+    *error = search_begin(search, wanted);
     if (*error != SEARCH_OK) {
         search_close(search);
         return NULL;
     }
-    search_enter_stage(search, STAGE_FIRST);
+    search_enter_stage(search, wanted->engine == SEARCH_BREADTH ? STAGE_BREADTH : STAGE_FIRST);
     return search;
-}
-
-struct search *search_open(int32_t n_operations, const int32_t *inv, const int32_t *ret,
-                           const int32_t *transition, int32_t n_states, int32_t n_transitions,
-                           const int32_t *next, int32_t initial, uint64_t max_configurations,
-                           uint64_t max_bytes, int32_t engine, int32_t *error)
-{
-    struct problem problem = {.transition = transition, .next = next,
-                              .n_operations = n_operations, .n_states = n_states,
-                              .n_transitions = n_transitions, .initial = initial};
-    return search_begin(&problem, inv, ret, NULL, max_configurations, max_bytes, engine, error);
-}
-
-struct search *search_open_lazy(int32_t n_operations, const int32_t *inv, const int32_t *ret,
-                                const int32_t *transition, int32_t n_transitions,
-                                const uint8_t *pure, search_step *step, void *context,
-                                uint64_t max_configurations, uint64_t max_bytes, int32_t engine,
-                                int32_t *error)
-{
-    struct problem problem = {.transition = transition, .lazy_pure = pure,
-                              .n_operations = n_operations, .n_states = 1,
-                              .n_transitions = n_transitions};
-    struct lazy lazy = {.ask = step, .context = context, .max_bytes = max_bytes};
-    return search_begin(&problem, inv, ret, &lazy, max_configurations, max_bytes, engine, error);
 }
 
 /* One slice of the current stage. */
@@ -173,18 +122,16 @@ static enum search_status search_stage(struct search *search, uint64_t slice)
     uint64_t limit = search->configurations + (slice < left ? slice : left);
 
     if (search->engine == SEARCH_WGL)
-        return wgl_run(&search->wgl, &search->account, &search->configurations, limit);
+        return wgl_run(&search->wgl, &search->configurations, limit);
     if (search->stage == STAGE_BREADTH && search->is_breadth_late) {
         search->is_breadth_late = false;
-        if (breadth_open(&search->breadth, &search->problem, &search->account) != SEARCH_OK)
+        if (breadth_open(&search->breadth, &search->problem) != SEARCH_OK)
             return SEARCH_MEMORY;
         search->breadth.width = WIDTH_FIRST;
     }
     if (search->stage == STAGE_BREADTH)
-        return breadth_run(&search->breadth, &search->problem, &search->account,
-                           &search->configurations, limit);
-    return depth_run(&search->depth, &search->problem, &search->account, &search->configurations,
-                     limit);
+        return breadth_run(&search->breadth, &search->configurations, limit);
+    return depth_run(&search->depth, &search->configurations, limit);
 }
 
 int32_t search_run(struct search *search, uint64_t slice)
@@ -201,7 +148,7 @@ int32_t search_run(struct search *search, uint64_t slice)
     if (status == SEARCH_INVALID && search->stage == STAGE_BREADTH &&
         search->breadth.has_dropped) {
         uint32_t width = search->breadth.width;
-        breadth_restart(&search->breadth, &search->problem,
+        breadth_restart(&search->breadth,
                         width >= WIDTH_MAX ? UINT32_MAX : WIDTH_FACTOR * width);
         return SEARCH_PAUSED;
     }
@@ -210,7 +157,7 @@ int32_t search_run(struct search *search, uint64_t slice)
     bool is_decided = status == SEARCH_VALID || status == SEARCH_INVALID;
     if (!is_decided && search->engine == SEARCH_SCHEDULE && search->stage != STAGE_LAST) {
         if (search->stage == STAGE_BREADTH)
-            breadth_free(&search->breadth, &search->account);
+            breadth_free(&search->breadth);
         search_enter_stage(search,
                            search->stage == STAGE_FIRST ? STAGE_BREADTH : STAGE_LAST);
         search->decided_by = SEARCH_DEPTH; /* what is known until the stage ends */
@@ -289,10 +236,10 @@ void search_close(struct search *search)
 {
     if (search == NULL)
         return;
-    wgl_free(&search->wgl, &search->account);
-    breadth_free(&search->breadth, &search->account);
-    depth_free(&search->depth, &search->account);
-    problem_free(&search->problem, &search->account);
+    wgl_free(&search->wgl);
+    breadth_free(&search->breadth);
+    depth_free(&search->depth);
+    problem_free(&search->problem);
     lazy_free(&search->lazy);
     free(search);
 }

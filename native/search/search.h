@@ -6,7 +6,7 @@
  * caller can look at signals between two calls of search_run. It holds no global state: searches of
  * different threads do not disturb each other, and one search belongs to one thread at a time.
  *
- * Callbacks: search_open_lazy alone takes one, the search_step. It is called within search_run, on
+ * Callbacks: there is one, the search_step of a problem. It is called within search_run, on
  * the thread that called search_run, and nowhere else. It must not call any function with the same
  * search. It may open, run and close other searches. search_run holds no lock. Python calls
  * search_run with the interpreter's lock released; its step takes the lock for each call, and
@@ -17,7 +17,7 @@
  * tried works; exponential in the open and crashed operations otherwise, up to the budgets.
  *
  * Sources: Wing and Gong, "Testing and verifying concurrent objects" (1993); Lowe, "Testing for
- * linearizability" (2017). Rules for crashed operations: cursor.h, kinds.h and memo.h.
+ * linearizability" (2017). Rules for crashed operations: cursor.c, kinds.c and memo.h.
  */
 #ifndef DISSEVER_SEARCH_H
 #define DISSEVER_SEARCH_H
@@ -57,40 +57,49 @@ struct search;
 typedef int32_t search_step(void *context, int32_t state, int32_t transition);
 
 /*
- * Begin a search. The arrays stay the caller's and must outlive it.
- *
- * inv, ret, transition: one entry per operation. Positions are distinct and in 0 .. 2n - 1; ret is
- * SEARCH_NEVER for an operation that crashed. next[state * n_transitions + t] is the state after t,
- * or -1 where t is refused. *error is set to a search_error; the answer is NULL unless SEARCH_OK.
+ * A history, the object that it is of, and budgets. Where something is not said it is 0 or NULL.
+ * The arrays stay the caller's and must outlive the search.
  */
-struct search *search_open(int32_t n_operations, const int32_t *inv, const int32_t *ret,
-                           const int32_t *transition, int32_t n_states, int32_t n_transitions,
-                           const int32_t *next, int32_t initial, uint64_t max_configurations,
-                           uint64_t max_bytes, int32_t engine, int32_t *error);
+struct search_problem {
+    int32_t n_operations;
+    int32_t n_transitions;
+    const int32_t *transition; /* by operation */
+    const int32_t *inv; /* by operation: positions, all distinct and in 0 .. 2n - 1 */
+    const int32_t *ret; /* SEARCH_NEVER for an operation that crashed */
 
-/*
- * The same with states that are made up while it runs: `step` numbers them from 0, the initial
- * state. It is called at most once for each pair of a state and a transition; the answer is kept.
- * `context` is passed to it and not looked at; it must outlive the search. pure[t] is 1 only where
- * transition t changes no state in which it is enabled.
- */
-struct search *search_open_lazy(int32_t n_operations, const int32_t *inv, const int32_t *ret,
-                                const int32_t *transition, int32_t n_transitions,
-                                const uint8_t *pure, search_step *step, void *context,
-                                uint64_t max_configurations, uint64_t max_bytes, int32_t engine,
-                                int32_t *error);
+    /* A table: the state after transition t is next[state * n_transitions + t]; -1 refuses it. */
+    int32_t n_states;
+    int32_t initial;
+    const int32_t *next;
 
-/*
- * The same for a register: state 0 is the initial one. Transition t is enabled in state want[t]
- * alone, or in every one where it is -1; it leads to state make[t], or changes nothing where that
- * is -1. `events` lists what happens in order: operation + 1 invokes, -(operation + 1) returns;
- * operations are numbered by invocation. The caller answers for the arrays: they are not checked.
- */
-struct search *search_open_register(int32_t n_operations, const int32_t *events,
-                                    int32_t n_events, const int32_t *transition,
-                                    int32_t n_states, int32_t n_transitions, const int32_t *want,
-                                    const int32_t *make, uint64_t max_configurations,
-                                    uint64_t max_bytes, int32_t *error);
+    /*
+     * Or states that are made up while it runs: `step` numbers them from 0, the initial one. It is
+     * called at most once for each pair of a state and a transition; the answer is kept. pure[t] is
+     * 1 only where transition t changes no state in which it is enabled.
+     */
+    search_step *step;
+    void *context; /* passed to it and not looked at; it must outlive the search */
+    const uint8_t *pure;
+
+    /*
+     * Or a register of n_states, of which 0 is the initial one. Transition t is enabled in state
+     * want[t] alone, or in every one where it is -1; it leads to make[t], or changes nothing where
+     * that is -1. Instead of inv and ret, `events` lists what happens in order: operation + 1
+     * invokes, -(operation + 1) returns; operations are numbered by invocation. The caller answers
+     * for the arrays: they are not checked.
+     */
+    const int32_t *want;
+    const int32_t *make;
+    const int32_t *events;
+    int32_t n_events;
+
+    int32_t engine; /* a search_engine */
+    uint64_t max_configurations;
+    uint64_t max_bytes;
+};
+
+/* Begin. *error is set to a search_error; the answer is NULL unless SEARCH_OK. */
+struct search *search_open(const struct search_problem *problem, int32_t *error);
 
 /* Explore at most about `slice` configurations more. Returns a search_status. */
 int32_t search_run(struct search *search, uint64_t slice);

@@ -1,20 +1,28 @@
 /*
- * wgl.c: the list of events, and the walk over it (see wgl.h).
+ * wgl.c: the plain search of Wing and Gong, with the memo of Lowe: the second opinion.
+ *
+ * It shares the arrays of search.h, and the account of bytes, with the other engines, but none of
+ * their rules: no laziness, no absorption, no dropping of crashed operations, no dominance. A
+ * doubly linked list holds calls and returns in real time; an operation that is linearized is
+ * lifted out of it. A configuration is the set of all operations linearized, as one bit each, and
+ * the state: n / 8 bytes, so time and memory grow at least with the square of n, and exponentially
+ * with what is open at once.
+ *
+ * Sources: Wing and Gong, "Testing and verifying concurrent objects" (1993); Lowe, "Testing for
+ * linearizability" (2017), section 3.
  */
-#include "wgl.h"
-
-#include <stdbool.h>
 #include <string.h>
+
+#include "engines.h"
 
 #define WGL_CONFIGURATIONS_MAX (UINT32_C(1) << 30)
 
-static void *wgl_allocate(struct wgl *wgl, struct account *account, int64_t n, uint64_t size)
+static void *wgl_allocate(struct wgl *wgl, int64_t n, uint64_t size)
 {
     uint64_t bytes = (uint64_t)n * size;
-    void *memory = account_resize(account, NULL, 0, bytes);
+    void *memory = account_zeroed(wgl->account, bytes);
     if (memory == NULL)
         return NULL;
-    memset(memory, 0, (size_t)bytes);
     wgl->owned[wgl->n_owned] = memory;
     wgl->owned_bytes[wgl->n_owned++] = bytes;
     return memory;
@@ -40,8 +48,9 @@ static uint32_t wgl_place(const struct wgl *wgl, const uint64_t *configuration)
     return (uint32_t)(hash >> 16) & (2 * wgl->capacity - 1);
 }
 
-static int wgl_grow(struct wgl *wgl, struct account *account)
+static int wgl_grow(struct wgl *wgl)
 {
+    struct account *account = wgl->account;
     uint32_t capacity = wgl->capacity == 0 ? 64 : 2 * wgl->capacity;
     uint64_t bytes = sizeof(uint64_t) * wgl->width, slot_bytes = 2 * sizeof(uint32_t);
 
@@ -71,9 +80,9 @@ static int wgl_grow(struct wgl *wgl, struct account *account)
 }
 
 /* Store `now`. Returns 1 when it is new, 0 when it was seen, -1 past the limit. */
-static int wgl_store(struct wgl *wgl, struct account *account)
+static int wgl_store(struct wgl *wgl)
 {
-    if (wgl->count == wgl->capacity && wgl_grow(wgl, account) != 0)
+    if (wgl->count == wgl->capacity && wgl_grow(wgl) != 0)
         return -1;
     uint32_t place = wgl_place(wgl, wgl->now);
     for (; wgl->slots[place] != 0; place = (place + 1) & (2 * wgl->capacity - 1)) {
@@ -117,31 +126,16 @@ static void wgl_unlift(struct wgl *wgl, int32_t operation)
     wgl_relink(wgl, 2 * operation);
 }
 
-/* Check the arrays and link the list. `at` has a place for each position, all 0. */
-static int wgl_link(struct wgl *wgl, int32_t n_states, int32_t *at)
+/* Link the list. `at` is that of problem_positions. */
+static void wgl_link(struct wgl *wgl, const int32_t *at)
 {
     int32_t n = wgl->n_operations, last = 2 * n;
-    size_t cells = wgl->lazy != NULL ? 0 : (size_t)n_states * (size_t)wgl->n_transitions;
 
-    for (size_t i = 0; i < cells; i++)
-        if (wgl->next[i] < -1 || wgl->next[i] >= n_states)
-            return SEARCH_MALFORMED;
-    for (int32_t i = 0; i < n; i++) {
-        int32_t from = wgl->inv[i], to = wgl->ret[i], t = wgl->transition[i];
-        if (t < 0 || t >= wgl->n_transitions || from < 0 || from >= 2 * n || at[from] != 0)
-            return SEARCH_MALFORMED;
-        at[from] = 2 * i + 1;
-        if (to == SEARCH_NEVER)
-            continue;
-        if (to <= from || to >= 2 * n || at[to] != 0)
-            return SEARCH_MALFORMED;
-        at[to] = 2 * i + 2;
-        wgl->n_required++;
-    }
     for (int32_t position = 0; position < 2 * n; position++) {
         if (at[position] == 0)
             continue;
-        int32_t entry = at[position] - 1;
+        int32_t entry = at[position] > 0 ? 2 * (at[position] - 1) : -2 * at[position] - 1;
+        wgl->n_required += at[position] < 0;
         wgl->after[last] = entry;
         wgl->before[entry] = last;
         last = entry;
@@ -149,48 +143,47 @@ static int wgl_link(struct wgl *wgl, int32_t n_states, int32_t *at)
     wgl->after[last] = 2 * n;
     wgl->before[2 * n] = last;
     wgl->entry = wgl->after[2 * n];
-    return SEARCH_OK;
 }
 
-int wgl_open(struct wgl *wgl, struct account *account, int32_t n, const int32_t *inv,
-             const int32_t *ret, const int32_t *transition, int32_t n_states,
-             int32_t n_transitions, const int32_t *next, int32_t initial)
+int wgl_open(struct wgl *wgl, const struct problem *problem, const int32_t *inv,
+             const int32_t *ret)
 {
     int32_t **arrays[] = {&wgl->after, &wgl->before, &wgl->path, &wgl->states, &wgl->best};
 
     wgl->inv = inv;
     wgl->ret = ret;
-    wgl->transition = transition;
-    wgl->next = next;
+    int32_t n = problem->n_operations;
+    wgl->account = problem->account;
+    wgl->transition = problem->transition;
+    wgl->next = problem->next;
+    wgl->lazy = problem->lazy;
     wgl->n_operations = n;
-    wgl->n_transitions = n_transitions;
+    wgl->n_transitions = problem->n_transitions;
     wgl->width = 2 + ((uint32_t)n + 63) / 64;
     wgl->reach = -1;
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
-        if ((*arrays[i] = wgl_allocate(wgl, account, 2 * (int64_t)n + 1, 4)) == NULL)
+        if ((*arrays[i] = wgl_allocate(wgl, 2 * (int64_t)n + 1, 4)) == NULL)
             return SEARCH_NO_MEMORY;
-    int32_t *at = wgl_allocate(wgl, account, 2 * (int64_t)n, sizeof(int32_t));
-    wgl->now = wgl_allocate(wgl, account, wgl->width, sizeof(uint64_t));
+    int32_t *at = wgl_allocate(wgl, 2 * (int64_t)n, sizeof(int32_t));
+    wgl->now = wgl_allocate(wgl, wgl->width, sizeof(uint64_t));
     if (at == NULL || wgl->now == NULL)
         return SEARCH_NO_MEMORY;
-    if (initial < 0 || initial >= n_states)
+    if (problem_positions(problem, inv, ret, at) != SEARCH_OK)
         return SEARCH_MALFORMED;
-    wgl->state = initial;
-    wgl->now[1] = (uint64_t)(uint32_t)initial;
-    int error = wgl_link(wgl, n_states, at);
-    if (error == SEARCH_OK && wgl_store(wgl, account) < 0)
-        error = SEARCH_NO_MEMORY;
-    return error;
+    wgl->state = problem->initial;
+    wgl->now[1] = (uint64_t)(uint32_t)problem->initial;
+    wgl_link(wgl, at);
+    return wgl_store(wgl) < 0 ? SEARCH_NO_MEMORY : SEARCH_OK;
 }
 
 /* Linearize the operation at the entry if it is new. Returns 1 when done, 0 when not, or -1. */
-static int wgl_call(struct wgl *wgl, struct account *account, int32_t after)
+static int wgl_call(struct wgl *wgl, int32_t after)
 {
     int32_t operation = wgl->entry / 2;
 
     wgl_toggle(wgl, operation);
     wgl->now[1] = (uint64_t)(uint32_t)after;
-    int is_new = wgl_store(wgl, account);
+    int is_new = wgl_store(wgl);
     if (is_new == 1) {
         wgl->states[wgl->length] = wgl->state;
         wgl->path[wgl->length++] = operation;
@@ -233,8 +226,7 @@ static int32_t wgl_next(const struct wgl *wgl, int32_t transition)
     return wgl->next[(size_t)wgl->state * (size_t)wgl->n_transitions + (size_t)transition];
 }
 
-enum search_status wgl_run(struct wgl *wgl, struct account *account,
-                           uint64_t *configurations, uint64_t limit)
+enum search_status wgl_run(struct wgl *wgl, uint64_t *configurations, uint64_t limit)
 {
     enum search_status status = SEARCH_PAUSED;
 
@@ -247,7 +239,7 @@ enum search_status wgl_run(struct wgl *wgl, struct account *account,
         int done = 0;
         if (after >= 0) {
             ++*configurations;
-            done = wgl_call(wgl, account, after);
+            done = wgl_call(wgl, after);
         }
         if (done < 0)
             return SEARCH_MEMORY;
@@ -291,8 +283,9 @@ int32_t wgl_frontier(const struct wgl *wgl, uint32_t *from, int32_t *state,
     return -1;
 }
 
-void wgl_free(struct wgl *wgl, struct account *account)
+void wgl_free(struct wgl *wgl)
 {
+    struct account *account = wgl->account;
     account_free(account, wgl->stored, sizeof(uint64_t) * wgl->width * wgl->capacity);
     account_free(account, wgl->slots, 2 * sizeof(uint32_t) * wgl->capacity);
     wgl->stored = NULL;

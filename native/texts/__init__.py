@@ -31,9 +31,6 @@ def judge_texts(
     configurations_max: int,
     bytes_max: int,
     threads: int | None = None,
-    orders: bool = True,
-    replay: bool = True,
-    search_only: bool = False,
 ) -> KeyOutcomes:
     """
     Judge each key as a text; see `judge_keys`.
@@ -58,8 +55,7 @@ def judge_texts(
         "initial_text": first,
         "initial_bytes": len(first),
     }
-    limits = (configurations_max, bytes_max, threads)
-    outcomes = judge_objects(columns, objects, *limits, orders, replay, search_only)
+    outcomes = judge_objects(columns, objects, configurations_max, bytes_max, threads)
     del kept  # Until here: C reads it.
     return outcomes
 

@@ -1,9 +1,14 @@
 /*
- * beginnings.c: a search over the beginnings of texts (see beginnings.h).
+ * beginnings.c: a search over the beginnings of texts (texts_search): each state is the beginning of
+ * what some get returned.
+ *
+ * States live in `places`, numbered as they are met. Limits: CELLS_MAX cells of a whole table; past
+ * that, and where nothing crashed, states are made while the search runs (lazy.c). Memory: 24 bytes
+ * a state.
  */
-#include "beginnings.h"
-
 #include <stdlib.h>
+
+#include "corpus.h"
 
 #include "search.h"
 
@@ -153,8 +158,7 @@ static void number_transitions(struct texts *texts, const struct texts_key *key)
 /* Number the states that are known beforehand; the initial one is 0. */
 static int number_places(struct texts *texts)
 {
-    const struct texts_model *model = &texts->model;
-    struct piece initial = {0, model->initial, model->initial_bytes, -1};
+    struct piece initial = initial_piece(texts);
     if (state_after(texts, (struct place){APART, 0}, &initial) < 0)
         return -1;
     for (int32_t t = 0; t < texts->n_transitions; t++) {
@@ -197,16 +201,22 @@ struct search *texts_search(struct texts *texts, const struct texts_key *key,
     *error = SEARCH_NO_MEMORY;
     if (number_places(texts) != 0)
         return NULL;
-    bool has_crashed = false; /* else a whole table would tell nothing more (lazy.h) */
+    bool has_crashed = false; /* else a whole table would tell nothing more (lazy.c) */
     for (int32_t i = 0; i < key->n; i++)
         has_crashed = has_crashed || key->ret[i] == SEARCH_NEVER;
-    if (has_crashed && make_table(texts))
-        return search_open(key->n, key->inv, key->ret, texts->transition, texts->n_places,
-                           texts->n_transitions, texts->next, 0, max_configurations,
-                           max_bytes - places_limit, SEARCH_SCHEDULE, error);
-    return search_open_lazy(key->n, key->inv, key->ret, texts->transition, texts->n_transitions,
-                            texts->pure, step, texts, max_configurations,
-                            max_bytes - places_limit, SEARCH_SCHEDULE, error);
+    struct search_problem problem = {
+        .n_operations = key->n, .n_transitions = texts->n_transitions,
+        .transition = texts->transition, .inv = key->inv, .ret = key->ret,
+        .max_configurations = max_configurations, .max_bytes = max_bytes - places_limit};
+    if (has_crashed && make_table(texts)) {
+        problem.n_states = texts->n_places;
+        problem.next = texts->next;
+    } else {
+        problem.step = step;
+        problem.context = texts;
+        problem.pure = texts->pure;
+    }
+    return search_open(&problem, error);
 }
 
 uint64_t beginnings_bytes(const struct texts *texts)

@@ -3,20 +3,30 @@
  */
 #include "corpus.h"
 
+/* By merging: runs of 1, 2, 4 and so on. */
+void pieces_sort(struct piece *pieces, struct piece *scratch, int32_t n)
+{
+    for (int32_t run = 1; run < n; run *= 2) {
+        for (int32_t start = 0; start < n - run; start += 2 * run) {
+            int32_t middle = start + run, end = n - middle > run ? middle + run : n;
+            if (piece_compare(&pieces[middle - 1], &pieces[middle]) <= 0)
+                continue;
+            memcpy(scratch, pieces + start, sizeof *pieces * (size_t)run);
+            int32_t left = 0, right = middle, to = start;
+            while (left < run && right < end)
+                pieces[to++] = piece_compare(&scratch[left], &pieces[right]) <= 0 ? scratch[left++]
+                                                                            : pieces[right++];
+            memcpy(pieces + to, scratch + left, sizeof *pieces * (size_t)(run - left));
+        }
+        if (run > INT32_MAX / 4)
+            break;
+    }
+}
+
 void corpus_forget_numbers(struct texts *texts, const struct texts_key *key)
 {
     for (int32_t i = 0; i < key->n; i++)
         *number_of(texts, key, i) = 0;
-}
-
-void corpus_accuse(struct texts_witness *witness, int32_t operation)
-{
-    if (operation < 0 || witness->n_operations == TEXTS_WITNESS_MAX)
-        return;
-    for (int32_t i = 0; i < witness->n_operations; i++)
-        if (witness->operations[i] == operation)
-            return;
-    witness->operations[witness->n_operations++] = operation;
 }
 
 /* What was added that stands at the beginning of some bytes: the last that is not after them. */
@@ -76,11 +86,9 @@ static void group_added(struct texts *texts, const struct texts_key *key)
 
 bool corpus_gather_added(struct texts *texts, const struct texts_key *key)
 {
-    const struct texts_model *model = &texts->model;
     texts->n_added = 0;
-    if (model->initial_bytes > 0)
-        texts->added[texts->n_added++] =
-            (struct piece){0, model->initial, model->initial_bytes, -1};
+    if (texts->options->initial_bytes > 0)
+        texts->added[texts->n_added++] = initial_piece(texts);
     gather_kind(texts, key, PUT);
     gather_kind(texts, key, APPEND);
     for (int32_t p = 0; p < texts->n_added; p++) {
@@ -98,7 +106,7 @@ bool corpus_gather_added(struct texts *texts, const struct texts_key *key)
 }
 
 bool corpus_gather_answers(struct texts *texts, const struct texts_key *key,
-                           struct texts_witness *witness)
+                           struct witness *witness)
 {
     texts->n_answers = 0;
     texts->first_group = -1;
@@ -106,8 +114,8 @@ bool corpus_gather_answers(struct texts *texts, const struct texts_key *key,
         if (kind_at(texts, key, i) != GET || *number_of(texts, key, i) != 0)
             continue;
         if (!is_text(texts, value_at(texts, key, i))) {
-            witness->reason = TEXTS_PHANTOM;
-            corpus_accuse(witness, i);
+            witness->reason = KEYS_PHANTOM;
+            witness_add(witness, i);
             return false;
         }
         struct piece *piece = &texts->answers[texts->n_answers++];
@@ -115,7 +123,7 @@ bool corpus_gather_answers(struct texts *texts, const struct texts_key *key,
         piece->head = piece->length;
         *number_of(texts, key, i) = 1;
         int32_t group = corpus_find_group(texts, piece, 0);
-        if (group >= 0 && texts->groups[group].n_puts == 0 && texts->model.initial_bytes == 0) {
+        if (group >= 0 && texts->groups[group].n_puts == 0 && texts->options->initial_bytes == 0) {
             texts->first_group = group;
             texts->first_get = i;
         }

@@ -8,11 +8,55 @@
 #ifndef DISSEVER_CORPUS_H
 #define DISSEVER_CORPUS_H
 
-#include <stdint.h>
+#include <string.h>
 
-#include "pieces.h"
 #include "texts.h"
-#include "zones.h"
+
+/*
+ * Text as bytes of the loaded values. Its `head` sorts it first: its own beginning, which decides
+ * most comparisons in O(1), or a number that is to count before that.
+ */
+struct piece {
+    uint64_t head;
+    const uint8_t *bytes;
+    size_t length;     /* in bytes */
+    int32_t operation; /* that adds it or got it; -1 for the initial text */
+};
+
+/* The first 8 bytes as a number that sorts as they do. */
+static inline uint64_t piece_head(const uint8_t *bytes, size_t length)
+{
+    uint64_t head = 0;
+    if (length >= sizeof head) {
+        memcpy(&head, bytes, sizeof head);
+        return __builtin_bswap64(head);
+    }
+    for (size_t i = 0; i < length; i++)
+        head |= (uint64_t)bytes[i] << (56 - 8 * i);
+    return head;
+}
+
+/* Whether some bytes begin with a piece. */
+static inline bool piece_begins(const struct piece *piece, const uint8_t *bytes, size_t length)
+{
+    return piece->length <= length &&
+           (piece->length == 0 || memcmp(piece->bytes, bytes, piece->length) == 0);
+}
+
+/* As memcmp: by head, then by bytes, then the shorter one first. */
+static inline int piece_compare(const struct piece *one, const struct piece *other)
+{
+    if (one->head != other->head)
+        return one->head < other->head ? -1 : 1;
+    size_t least = one->length < other->length ? one->length : other->length;
+    int order = least == 0 ? 0 : memcmp(one->bytes, other->bytes, least);
+    if (order != 0 || one->length == other->length)
+        return order;
+    return one->length < other->length ? -1 : 1;
+}
+
+/* Sort, stable, in O(n log n) comparisons. scratch: room for n pieces. */
+void pieces_sort(struct piece *pieces, struct piece *scratch, int32_t n);
 
 enum kind { GET, PUT, APPEND, KINDS };
 
@@ -49,7 +93,7 @@ struct place {
 
 struct texts {
     const struct columns *columns;
-    struct texts_model model;
+    const struct keys_options *options;
     int32_t *want;           /* by operation: states */
     int32_t *make;
     int32_t *group_of;       /* by operation that adds a text */
@@ -92,22 +136,28 @@ struct texts {
 
 static inline bool is_text(const struct texts *texts, int32_t value)
 {
-    return texts->model.values->tags[value] == LOAD_TEXT;
+    return texts->options->texts->tags[value] == LOAD_TEXT;
 }
 
 /* The text of a value; its head is 0. */
 static inline struct piece piece_of(const struct texts *texts, int32_t value, int32_t operation)
 {
-    const uint8_t *at = texts->model.values->bytes + texts->model.values->words[value];
+    const uint8_t *at = texts->options->texts->bytes + texts->options->texts->words[value];
     uint32_t length;
     memcpy(&length, at, sizeof length);
     return (struct piece){0, at + sizeof length, length, operation};
 }
 
+static inline struct piece initial_piece(const struct texts *texts)
+{
+    return (struct piece){0, texts->options->initial_text, (size_t)texts->options->initial_bytes,
+                          -1};
+}
+
 static inline enum kind kind_of(const struct texts *texts, int32_t f)
 {
-    const struct texts_model *model = &texts->model;
-    return f == model->get ? GET : f == model->put ? PUT : f == model->append ? APPEND : KINDS;
+    const struct keys_options *is = texts->options;
+    return f == is->read ? GET : f == is->write ? PUT : f == is->append ? APPEND : KINDS;
 }
 
 static inline enum kind kind_at(const struct texts *texts, const struct texts_key *key, int32_t i)
@@ -137,9 +187,6 @@ static inline bool is_repeated(const struct group *group)
 /* Set all numbers of the key to 0. */
 void corpus_forget_numbers(struct texts *texts, const struct texts_key *key);
 
-/* Add an operation to a witness, once, while there is room; -1 is passed over. */
-void corpus_accuse(struct texts_witness *witness, int32_t operation);
-
 /* The group of the text that stands in what a get returned, from a byte on, or -1. O(log n). */
 int32_t corpus_find_group(const struct texts *texts, const struct piece *answer, size_t from);
 
@@ -154,6 +201,12 @@ bool corpus_gather_added(struct texts *texts, const struct texts_key *key);
  * where that is empty. Returns whether all of it is text; if not, a witness. O(n log n).
  */
 bool corpus_gather_answers(struct texts *texts, const struct texts_key *key,
-                           struct texts_witness *witness);
+                           struct witness *witness);
+
+/* Forget all states of the search (beginnings.c). May be called again. */
+void beginnings_free(struct texts *texts);
+
+/* The bytes that the states of the key at hand take, with their table. */
+uint64_t beginnings_bytes(const struct texts *texts);
 
 #endif

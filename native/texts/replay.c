@@ -5,7 +5,6 @@
  * writes the text out and compares bytes, and uses no state, block or number of theirs.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "corpus.h"
 
@@ -31,7 +30,7 @@ static int hold(struct texts *texts, size_t held, const struct piece *more, uint
 int32_t texts_replay(struct texts *texts, const struct texts_key *key, const int32_t *order,
                      int32_t length, uint64_t max_bytes)
 {
-    struct piece initial = {0, texts->model.initial, texts->model.initial_bytes, -1};
+    struct piece initial = initial_piece(texts);
     int32_t *seen = key->buckets, greatest_inv = -1, n_missing = 0;
     size_t held = initial.length;
     memset(seen, 0, sizeof(int32_t) * (size_t)key->n);

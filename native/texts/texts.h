@@ -29,38 +29,13 @@
 #ifndef DISSEVER_TEXTS_H
 #define DISSEVER_TEXTS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "columns.h"
-#include "load.h"
+#include "keys.h"
 #include "zones.h"
-
-#define TEXTS_WITNESS_MAX 8
-
-/* What the objects are: how their operations are called, what values say, what is held at first. */
-struct texts_model {
-    const struct load_values *values;
-    int32_t get; /* ids of f; -1 where the history has none */
-    int32_t put;
-    int32_t append;
-    const uint8_t *initial;
-    size_t initial_bytes;
-};
 
 enum texts_answer {
     TEXTS_VALID,
     TEXTS_INVALID,
     TEXTS_AMBIGUOUS /* the search is to decide */
-};
-
-/* Why it is invalid. */
-enum texts_reason {
-    TEXTS_ZONES,   /* `of_zones` says it */
-    TEXTS_PHANTOM, /* a get returned what no appends make of any put */
-    TEXTS_APART,   /* two gets returned texts of one put, and neither begins the other */
-    TEXTS_TWICE    /* what was appended once was returned at two places */
 };
 
 /* The operations of one key, numbered by invocation, from 0. */
@@ -74,21 +49,14 @@ struct texts_key {
     int32_t *buckets;      /* scratch: n_events + 1 */
 };
 
-struct texts_witness {
-    enum texts_reason reason;
-    enum zones_reason of_zones; /* where reason is TEXTS_ZONES */
-    int32_t n_operations;
-    int32_t operations[TEXTS_WITNESS_MAX];
-};
-
 struct texts;
 
 /* The bytes of what one thread needs for keys of at most n_max operations. */
 uint64_t texts_bytes(int32_t n_max, int32_t n_values);
 
 /* That, or NULL without memory. */
-struct texts *texts_open(const struct columns *columns, const struct texts_model *model,
-                         int32_t n_max, int32_t n_values);
+struct texts *texts_open(const struct columns *columns, const struct keys_options *options,
+                         int32_t n_max);
 
 /*
  * Begin a key. Returns the first operation that no text has, or -1. Only where it is -1 may the
@@ -101,7 +69,7 @@ uint64_t texts_key_bytes(const struct texts *texts);
 
 /* Decide a key without a search: a linearization in `order` (n entries), or the witness. */
 enum texts_answer texts_judge(struct texts *texts, const struct texts_key *key, int32_t *order,
-                              int32_t *length, struct texts_witness *witness);
+                              int32_t *length, struct witness *witness);
 
 struct search;
 

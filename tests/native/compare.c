@@ -4,8 +4,8 @@
  * Usage: compare CASES SEED [OPERATIONS]
  * Up to 8 operations (the default), over random tables and registers, every engine is compared with
  * trying all orders. With more, at most 200, the histories are mostly right, some spoilt, and the
- * plain search (wgl.h) is what the others are compared with; past its budget nothing is. Each
- * engine is asked twice: with the table, and with states as they come (lazy.h). Histories
+ * plain search (wgl.c) is what the others are compared with; past its budget nothing is. Each
+ * engine is asked twice: with the table, and with states as they come (lazy.c). Histories
  * have crashed operations, failed ones, which are dropped, and equal times, which are concurrent.
  * Prints one line, "cases C invalid I undecided U mismatches M"; ends at the first mismatch, which
  * goes to stderr.
@@ -298,8 +298,7 @@ static int32_t step(void *context, int32_t state, int32_t transition)
     return after < 0 ? -1 : renumbered(in, after);
 }
 
-static struct search *open_lazy(struct instance *in, uint8_t *pure, int32_t engine,
-                                uint64_t budget, int32_t *error)
+static void find_pure(const struct instance *in, uint8_t *pure)
 {
     for (int32_t t = 0; t < in->n_transitions; t++) {
         pure[t] = 1;
@@ -308,8 +307,6 @@ static struct search *open_lazy(struct instance *in, uint8_t *pure, int32_t engi
             pure[t] = pure[t] && (after < 0 || after == s);
         }
     }
-    return search_open_lazy(in->n, in->inv, in->ret, in->transition, in->n_transitions, pure, step,
-                            in, budget, BUDGET, engine, error);
 }
 
 static struct answer ask(struct instance *in, int32_t engine, bool is_lazy, uint64_t slice,
@@ -319,11 +316,21 @@ static struct answer ask(struct instance *in, int32_t engine, bool is_lazy, uint
     int32_t error, operations[SEARCH_OPEN_MAX], state;
     uint32_t from = 0;
     uint8_t pure[TRANSITIONS_MAX];
-    struct search *search =
-        is_lazy ? open_lazy(in, pure, engine, budget, &error)
-                : search_open(in->n, in->inv, in->ret, in->transition, in->n_states,
-                              in->n_transitions, in->next, in->initial, budget, BUDGET, engine,
-                              &error);
+    struct search_problem problem = {
+        .n_operations = in->n, .inv = in->inv, .ret = in->ret, .transition = in->transition,
+        .n_transitions = in->n_transitions, .engine = engine, .max_configurations = budget,
+        .max_bytes = BUDGET};
+    if (is_lazy) {
+        find_pure(in, pure);
+        problem.pure = pure;
+        problem.step = step;
+        problem.context = in;
+    } else {
+        problem.n_states = in->n_states;
+        problem.initial = in->initial;
+        problem.next = in->next;
+    }
+    struct search *search = search_open(&problem, &error);
     if (search == NULL)
         return answer;
     while ((answer.status = search_run(search, slice)) == SEARCH_PAUSED)

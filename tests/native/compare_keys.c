@@ -207,7 +207,7 @@ static void judge(const struct history *h, struct outcome *out, int32_t n_thread
     struct keys_options options = {
         .n_keys = h->n_keys, .n_values = VALUES, .read = READ, .write = WRITE, .cas = CAS,
         .initial = h->initial, .max_configurations = 1 << 24, .max_bytes = 1 << 28,
-        .n_threads = n_threads, .is_replayed = 1, .search_only = search_only};
+        .n_threads = n_threads, .search_only = search_only};
     memset(out, 0, sizeof *out);
     struct keys_results results = {
         out->verdict, out->engine, out->evidence, out->reason, out->n_operations,

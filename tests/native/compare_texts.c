@@ -308,7 +308,7 @@ static bool judge(const struct history *h, struct outcome *out, int32_t n_thread
     struct keys_options options = {
         .n_keys = h->n_keys, .n_values = h->n_values, .read = GET, .write = PUT, .cas = -1,
         .initial = -1, .max_configurations = 1 << 22, .max_bytes = 1 << 28,
-        .n_threads = n_threads, .is_replayed = 1, .search_only = search_only, .texts = &values,
+        .n_threads = n_threads, .search_only = search_only, .texts = &values,
         .append = APPEND, .initial_text = (const uint8_t *)h->initial,
         .initial_bytes = (int64_t)strlen(h->initial)};
     memset(out, 0, sizeof *out);

@@ -102,21 +102,21 @@ MUTANTS = {
     ),
     "crashed takes matched by the invocation of the put": Mutant(
         "box.c",
-        "box->items[number].in_at == position)\n            box->left",
-        "box->items[number].asked == position)\n            box->left",
+        "item->in_at == position)\n            box->left",
+        "item->asked == position)\n            box->left",
     ),
     "crashed takes never used": Mutant("box.c", "box->spare[box->n_spare++] = i;", "continue;"),
     "a part without crashed takes": Mutant(
         "box.c", "k < box->n_spare && speaks; k++", "k < 0 && speaks; k++"
     ),
     "nothing but two at once is not empty": Mutant(
-        "empty.c", "for (; depth == 0 &&", "for (; depth <= 1 &&"
+        "box.c", "for (; depth == 0 &&", "for (; depth <= 1 &&"
     ),
     "nothing found one stretch too late": Mutant(
-        "empty.c", ".at = position;\n    }\n    return", ".at = position + 1;\n    }\n    return"
+        "box.c", ".at = position;\n    }\n    return", ".at = position + 1;\n    }\n    return"
     ),
     "nothing found although something came in": Mutant(
-        "empty.c",
+        "box.c",
         "        depth += change[position];\n",
         "        depth += 0 * change[position];\n",
     ),

@@ -79,12 +79,12 @@ def test_sanitizers_find_nothing(tmp_path: Path, sanitized: Path, scenario: str)
 MUTANTS = {
     "a save that keeps nothing": ("extents.c", "end = least(end, extents->size);", "end = 0;"),
     "a synced write that settles nothing": (
-        "file_calls.c",
+        "calls.c",
         "failure = file_settle(file, offset, offset + put);",
         "failure = 0;",
     ),
     "a cut that saves nothing": (
-        "file_calls.c",
+        "calls.c",
         "int failure = file_save(file, size, INT64_MAX);",
         "int failure = 0;",
     ),
@@ -94,7 +94,7 @@ MUTANTS = {
         "if (0) {",
     ),
     "a sync that settles nothing": (
-        "file_calls.c",
+        "calls.c",
         "failure = -file_settle_all(file);",
         "failure = 0;",
     ),

@@ -110,7 +110,7 @@ MUTANTS = {
         "",
     ),
     "an open operation that owes": Mutant(
-        "cursor.h",
+        "engines.h",
         "return problem->slot[operation] < 0 ? block_state(block) : ORIGIN_NONE;",
         "return block_state(block);",
     ),

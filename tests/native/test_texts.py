@@ -32,12 +32,12 @@ MUTANTS = {
     ),
     "a text may be empty": ("corpus.c", "if (piece->length == 0)\n            return false;", ""),
     "what is put is never appended first": (
-        "states.c",
+        "texts.c",
         "bool is_guess = group->n_puts > 1 || !is_known;",
         "bool is_guess = group->n_puts > 1;",
     ),
     "nothing is put twice": (
-        "states.c",
+        "texts.c",
         "bool is_guess = group->n_puts > 1 || !is_known;",
         "bool is_guess = !is_known;",
     ),
@@ -52,12 +52,12 @@ MUTANTS = {
         "bool is_exact = !has_repeated;",
     ),
     "of equal appends the last may not be first": (
-        "states.c",
+        "texts.c",
         "value->hi = key->inv[members[0]];",
         "value->hi = key->inv[members[group->n_appends - 1]];",
     ),
     "of equal appends the first return counts": (
-        "states.c",
+        "texts.c",
         "key->ret[members[m]] > value->lo",
         "value->lo < 0",
     ),
@@ -67,17 +67,17 @@ MUTANTS = {
         "bool is_exact = is_guessing;",
     ),
     "texts of one put may differ": (
-        "states.c",
+        "texts.c",
         "if (block->length > 0 && memcmp(answer->bytes, block->bytes, block->length) != 0) {",
         "if (0) {",
     ),
     "an append may be returned once more": (
-        "states.c",
+        "texts.c",
         "if (group->n_states++ == group->n_appends) {",
         "if (group->n_states++ == group->n_appends + 1) {",
     ),
     "an append that no get shows needs no place": (
-        "states.c",
+        "texts.c",
         "if (key->ret[i] != ZONES_NEVER)\n            value->offset = ZONES_NEEDED;",
         "if (key->ret[i] != ZONES_NEVER && texts->make[i] < texts->n_known_states)\n"
         "            value->offset = ZONES_NEEDED;",
