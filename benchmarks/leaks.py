@@ -98,7 +98,7 @@ def command(trial: Trial, arguments: argparse.Namespace, runs: Path) -> list[str
     if "upgrade" in trial.faults:  # In namespaces, where another may lack, to the very same.
         is_contained = arguments.backend == "containers"
         newer = "debian13" if is_contained else dqlite.library_identity().path
-        words += ["--set", f"upgrade-to={newer}"]
+        words += ["--upgrade-to", newer]
     return words
 
 

@@ -37,7 +37,7 @@ INTERVAL_S = 4
 RUN_LIMIT_S = 180
 SEED = 1
 SETTINGS = {
-    ("upgrade", "containers"): ("--set", "version=debian12", "--set", "upgrade-to=debian13"),
+    ("upgrade", "containers"): ("--version", "debian12", "--upgrade-to", "debian13"),
 }
 """What a fault must be told. In namespaces it takes a second library, which a machine has not."""
 

@@ -82,7 +82,7 @@ def not_offered(offer: Offer, offered: Mapping[Offer, bool], nodes: int) -> Miss
         reason = f"none of {nodes} nodes may be down at a time"
         return Missing(reason, "run with at least 3 nodes, or with a greater budget")
     is_unsaid = offer is Offer.BUILDS
-    remedy = "--set upgrade-to=VERSION" if is_unsaid else "choose another fault"
+    remedy = "--upgrade-to VERSION" if is_unsaid else "choose another fault"
     return Missing(_NOT_OFFERED[offer], remedy)
 
 

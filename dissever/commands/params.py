@@ -91,19 +91,3 @@ class Concurrency(click.ParamType[Any]):
                 f"expected a number like 10, or 2n for two per node, got {text!r}", param, ctx
             )
         return int(number), text.endswith("n")
-
-
-class Setting(click.ParamType[Any]):
-    """name=value; a value that looks like a number is one."""
-
-    name = "name=value"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Any]:
-        if isinstance(value, tuple):
-            return value
-        name, separator, text = str(value).partition("=")
-        if not separator or not name:
-            self.fail(f"expected name=value, got {value!r}", param, ctx)
-        return name, int(text) if text.lstrip("-").isdigit() else text

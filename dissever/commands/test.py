@@ -15,7 +15,7 @@ from rich.table import Column, Table
 
 from dissever import planning
 from dissever.commands.output import EXIT_STATUS, print_verdict
-from dissever.commands.params import Concurrency, Name, Nodes, Setting
+from dissever.commands.params import Concurrency, Name, Nodes
 from dissever.display import Display
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.options import Option
@@ -186,14 +186,6 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
     help="The size of each node's own disk, if a fault needs one.",
 )
 @click.option(
-    "--set",
-    "settings",
-    type=Setting(),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="An option of the system. `dissever test SYSTEM --help` shows them.",
-)
-@click.option(
     "--runs",
     type=click.Path(path_type=Path, file_okay=False),
     default=RUNS,
@@ -221,7 +213,6 @@ def test(
     fault_interval: float,
     operation_limit: float,
     disk_mb: int,
-    settings: tuple[tuple[str, Any], ...],
     runs: Path,
     keep_data: bool,
     dry_run: bool,
@@ -260,7 +251,7 @@ def test(
             seed=random.SystemRandom().randrange(1 << 32) if seed is None else seed,
             disk_mb=disk_mb,
             workload_options=ctx.meta[_OWN]["workload"],
-            system_options={**dict(settings), **ctx.meta[_OWN]["system"]},
+            system_options=ctx.meta[_OWN]["system"],
         )
         options = planning.checked(options, under_test)
     except ValueError as error:

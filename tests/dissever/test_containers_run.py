@@ -60,7 +60,7 @@ def test_mixed_versions_under_every_fault_are_judged_and_nothing_is_left(
         "--seed",
         "11",
     ]
-    ran = dissever(*words, "-f", "partition,kill,pause", "--set", "version=debian12,debian13")
+    ran = dissever(*words, "-f", "partition,kill,pause", "--version", "debian12,debian13")
 
     run = runs / "latest"
     results = json.loads((run / "results.json").read_text())
@@ -120,7 +120,7 @@ def test_rolling_upgrade_under_writes_is_seen_in_each_process_and_loses_nothing(
     ran = dissever(
         *("test", "dqlite", "-w", "set", "-n", "3", "-t", "9", "--seed", "5", "-f", "upgrade"),
         *("--backend", "containers", "--fault-interval", "9", "--rate", "100"),
-        *("--set", "version=debian12", "--set", "upgrade-to=debian13"),
+        *("--version", "debian12", "--upgrade-to", "debian13"),
     )
 
     lines = (runs / "latest" / "history.jsonl").read_text().splitlines()

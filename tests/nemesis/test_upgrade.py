@@ -139,7 +139,7 @@ def test_without_a_version_to_upgrade_to_it_cannot_be_injected(cluster: Any, new
     builds = None if newer == "missing" else Builds(cluster, newer=newer)
     missing = nemeses_of(cluster, builds)["upgrade"].probe()
 
-    assert missing.remedy == "--set upgrade-to=VERSION"
+    assert missing.remedy == "--upgrade-to VERSION"
 
 
 def test_teardown_starts_what_stands_still_between_two_versions(cluster: Any, run: Any) -> None:
