@@ -114,7 +114,7 @@ def test_history_file_from_elsewhere_is_judged_by_its_content(
         (("test", "simulated", "--nodes", "0"), "expected 1 to 30 nodes"),
         (("test", "simulated", "--nodes", "a,a"), "expected a number, or different names"),
         (("test", "simulated", "-c", "two"), "or 2n for two per node"),
-        (("test", "simulated", "--bugs", "lost-write"), "Did you mean --bug?"),
+        (("test", "simulated", "--bugs", "lost-write"), "Did you mean one of: '--bug'"),
         (("test", "simulated", "--rate", "-1"), "--rate"),
         (("test", "dqlite", "--bug", "stale-read"), "expected an option of dqlite"),
         (("test", "dqlite", "--latency-ms", "fast"), "expected latency-ms from 1 to 10000"),
