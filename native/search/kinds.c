@@ -237,6 +237,7 @@ static int problem_kind_slots(struct problem *problem, const int32_t *slot_of)
     }
     while (e <= problem->n_returns)
         problem->kinds_start[e++] = problem->n_kinds;
+    problem->width += ((uint32_t)problem->n_kind_slots + COUNTS_PER_WORD - 1) / COUNTS_PER_WORD;
     return SEARCH_OK;
 }
 

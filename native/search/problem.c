@@ -114,6 +114,8 @@ static int problem_sweep(struct problem *problem, const int32_t *at, int32_t n_p
         problem->calls[n_calls++] = operation;
     }
     /* calls_start[e] was set when return e - 1 came; calls of return e follow from there on. */
+    problem->mask_words = ((uint32_t)problem->n_slots + 63) / 64;
+    problem->width = 1 + problem->mask_words;
     return SEARCH_OK;
 }
 
@@ -154,18 +156,6 @@ static void problem_slots(struct problem *problem, const int32_t *at, int32_t n_
     }
 }
 
-/* From `at` (see problem_sweep) to the rest. */
-static int problem_finish(struct problem *problem, const int32_t *at, int32_t n_positions)
-{
-    int error = problem_sweep(problem, at, n_positions);
-    if (error == SEARCH_OK)
-        error = problem_crashes(problem);
-    problem->mask_words = ((uint32_t)problem->n_slots + 63) / 64;
-    problem->width = 1 + problem->mask_words +
-                     ((uint32_t)problem->n_kind_slots + COUNTS_PER_WORD - 1) / COUNTS_PER_WORD;
-    return error;
-}
-
 int problem_prepare(struct problem *problem, const int32_t *inv, const int32_t *ret)
 {
     int32_t n = problem->n_operations;
@@ -178,7 +168,7 @@ int problem_prepare(struct problem *problem, const int32_t *inv, const int32_t *
     if ((error = problem_positions(problem, inv, ret, at)) != SEARCH_OK)
         return error;
     problem_slots(problem, at, 2 * n);
-    return problem_finish(problem, at, 2 * n);
+    return problem_sweep(problem, at, 2 * n);
 }
 
 int problem_prepare_register(struct problem *problem, const int32_t *at, int32_t n_positions)
@@ -187,5 +177,5 @@ int problem_prepare_register(struct problem *problem, const int32_t *at, int32_t
     if (error != SEARCH_OK)
         return error;
     problem_slots(problem, at, n_positions);
-    return problem_finish(problem, at, n_positions);
+    return problem_sweep(problem, at, n_positions);
 }

@@ -84,16 +84,16 @@ struct problem {
 };
 
 /*
- * Fill all that is not the caller's, from positions as search_problem has them, which are checked.
- * Returns a search_error; on an error, too, problem_free must follow. Time: O(n + states *
- * transitions) for a table, O(n + states + transitions) for lazy states; crashed operations add
- * what kinds.c says.
+ * Fill all that is neither the caller's nor left to problem_crashes, which must follow, from
+ * positions as search_problem has them, which are checked. Returns a search_error; on an error,
+ * too, problem_free must follow. Time: O(n + states * transitions) for a table, O(n + states +
+ * transitions) for lazy states.
  */
 int problem_prepare(struct problem *problem, const int32_t *inv, const int32_t *ret);
 
 /*
  * The same for a register, from events in order, as search_problem has them, which are not
- * checked. Time: O(n + states + transitions), crashed operations included.
+ * checked. Time: O(n + states + transitions).
  */
 int problem_prepare_register(struct problem *problem, const int32_t *at, int32_t n_positions);
 
@@ -105,8 +105,8 @@ int problem_positions(const struct problem *problem, const int32_t *inv, const i
                       int32_t *at);
 
 /*
- * Fill `pure`, `need`, `weight`, `cover` and all that is by kind (kinds.c). Slots and returns are
- * known. Returns a search_error: SEARCH_WIDE with too many kinds at one time.
+ * Fill `pure`, `need`, `weight`, `cover` and all that is by kind, and add the words of its counts to
+ * `width`. Returns a search_error: SEARCH_WIDE with too many kinds at one time. Time: see kinds.c.
  */
 int problem_crashes(struct problem *problem);
 

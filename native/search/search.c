@@ -75,6 +75,8 @@ static int search_begin(struct search *search, const struct search_problem *want
         error = problem_prepare_register(&search->problem, wanted->events, wanted->n_events);
     else
         error = problem_prepare(&search->problem, wanted->inv, wanted->ret);
+    if (error == SEARCH_OK)
+        error = problem_crashes(&search->problem);
     if (error != SEARCH_OK)
         return error;
     return engine == SEARCH_BREADTH ? breadth_open(&search->breadth, &search->problem)
