@@ -189,7 +189,7 @@ static int32_t work(struct worker *worker)
     int32_t size = SLICE_OPERATIONS;
     enum keys_verdict verdict = KEYS_UNDECIDED;
     if (atomic_load_explicit(&keys->is_cancelled, memory_order_relaxed)) {
-        one_key_close(worker);
+        worker_close_search(worker);
         return -1;
     }
     if (worker->search == NULL) {
@@ -205,7 +205,7 @@ static int32_t work(struct worker *worker)
         verdict = one_key_run(worker);
         if (verdict == KEYS_UNDECIDED)
             return SLICE_OPERATIONS;
-        one_key_close(worker);
+        worker_close_search(worker);
     }
     end_key(worker, verdict, spent_before);
     return size;

@@ -259,14 +259,6 @@ static bool open_arrays(struct worker *worker, size_t n, uint64_t max_bytes)
     return worker->search_memory != NULL;
 }
 
-void one_key_close(struct worker *worker)
-{
-    search_close(worker->search);
-    pages_release(worker->search_memory, worker->search_bytes);
-    worker->search = NULL;
-    worker->search_memory = NULL;
-}
-
 /* Number the distinct transitions. Returns how many. */
 static int32_t number_transitions(struct worker *worker)
 {
@@ -317,7 +309,7 @@ static enum keys_verdict open_search(struct worker *worker)
     }
     if (worker->search != NULL)
         return KEYS_UNDECIDED;
-    one_key_close(worker);
+    worker_close_search(worker);
     return error == SEARCH_WIDE ? KEYS_WIDE : KEYS_MEMORY;
 }
 

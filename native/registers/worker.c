@@ -103,9 +103,17 @@ int worker_open(struct worker *worker, struct keys *keys, int32_t n_calls)
     return worker->texts == NULL ? SEARCH_NO_MEMORY : SEARCH_OK;
 }
 
+void worker_close_search(struct worker *worker)
+{
+    search_close(worker->search);
+    pages_release(worker->search_memory, worker->search_bytes);
+    worker->search = NULL;
+    worker->search_memory = NULL;
+}
+
 void worker_close(struct worker *worker)
 {
-    one_key_close(worker);
+    worker_close_search(worker);
     texts_close(worker->texts);
     pages_release(worker->memory, worker->bytes);
     worker->texts = NULL;

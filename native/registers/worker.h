@@ -138,6 +138,9 @@ int worker_open(struct worker *worker, struct keys *keys, int32_t n_calls);
 /* Give its memory back, and that of its search. It may be opened again. */
 void worker_close(struct worker *worker);
 
+/* Give the memory of the search back. May be called without one. */
+void worker_close_search(struct worker *worker);
+
 /* The bytes that a worker holds for a key of n_calls operations, with those of its texts. */
 uint64_t worker_bytes(const struct keys *keys, int32_t n_calls);
 
@@ -164,9 +167,6 @@ enum keys_verdict one_key_begin(struct worker *worker);
 
 /* Run a slice of the search, and write what comes of it. Returns KEYS_UNDECIDED while it goes on. */
 enum keys_verdict one_key_run(struct worker *worker);
-
-/* Give the memory of the search back. May be called without one. */
-void one_key_close(struct worker *worker);
 
 /* Judge a history of one register alone by unique.c, where that applies. Returns whether it was. */
 bool unique_judge(struct keys *keys);
