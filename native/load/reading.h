@@ -1,8 +1,8 @@
 /*
  * reading.h: the state of one reading, which the files of this folder share.
  *
- * `load_open` makes it and `load_close` frees it with all that hangs on it; no other file frees a
- * part. `at` moves from `begin` to `end`, which is the end of the line where lines are read.
+ * `load_open` makes it and `load_close` frees it with all that hangs on it (formats.c); no other
+ * file frees a part. `at` moves from `begin` to `end`, which is a line's end where lines are read.
  */
 #ifndef DISSEVER_READING_H
 #define DISSEVER_READING_H
