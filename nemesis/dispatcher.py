@@ -25,7 +25,8 @@ from dissever.harness.cluster.backends import Backend
 from dissever.harness.episodes import Action, Role
 from dissever.harness.missing import Missing
 from dissever.nemesis.environment import Environment
-from dissever.nemesis.fault import Fault, FaultEvidence
+from dissever.nemesis.evidence import FaultEvidence
+from dissever.nemesis.fault import Fault
 from dissever.nemesis.faults import healing_order, parse
 from dissever.nemesis.needs import Offer, missing, not_made, not_offered
 from dissever.nemesis.parameters import COMMON, GRUDGE, NAMED, Request, check_count

@@ -17,6 +17,7 @@ from dissever.harness.cluster import PLAIN, Hosts
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.episodes import Action, Effect, Role
 from dissever.harness.missing import Missing
+from dissever.nemesis.evidence import FaultEvidence
 from dissever.nemesis.needs import Need, Offer, missing
 from dissever.nemesis.parameters import Parameter, Request, Settings
 from dissever.nemesis.targets import NODE_TARGETS, TargetSpec, majority_size, minority_size
@@ -26,7 +27,6 @@ if TYPE_CHECKING:  # What makes a nemesis is not known where a plan is drawn.
 
 __all__ = [
     "Fault",
-    "FaultEvidence",
     "FaultSpec",
     "Heals",
     "Injector",
@@ -51,22 +51,6 @@ class Heals(IntEnum):
     RESOURCES = 5
     START = 6
     MEMBERS = 7
-
-
-@dataclass(frozen=True, slots=True)
-class FaultEvidence:
-    """
-    What was seen of one operation of a fault.
-
-    `is_so`: whether it did what it is for; None when it struck nobody. `facts` are the evidence,
-    and `notes` what else the history says. `error`: why it is not so, where there is more to say.
-    """
-
-    targets: tuple[str, ...]
-    is_so: bool | None
-    facts: Mapping[str, Any]
-    notes: Mapping[str, Any] = field(default_factory=dict)
-    error: str = ""
 
 
 class Injector(Protocol):

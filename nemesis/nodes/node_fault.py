@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from dissever.nemesis.environment import Environment
-from dissever.nemesis.fault import Fault, FaultEvidence
+from dissever.nemesis.evidence import FaultEvidence
+from dissever.nemesis.fault import Fault
 from dissever.nemesis.nodes.processes import NodeEvidence, as_json, revive
 from dissever.nemesis.parameters import Request, Settings
 

@@ -19,7 +19,8 @@ from typing import Any, Final
 
 from dissever.harness.cluster import NodeState, Processes
 from dissever.nemesis.environment import Environment
-from dissever.nemesis.fault import Fault, FaultEvidence, Heals
+from dissever.nemesis.evidence import FaultEvidence
+from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.needs import Offer
 from dissever.nemesis.nodes import processes
 from dissever.nemesis.nodes.node_fault import evidence_of

@@ -21,7 +21,8 @@ from typing import Any, Final, TypeAlias
 
 from dissever.harness.cluster import HostCommands
 from dissever.nemesis.environment import Environment
-from dissever.nemesis.fault import Fault, FaultEvidence, Heals
+from dissever.nemesis.evidence import FaultEvidence
+from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.needs import Need
 from dissever.nemesis.packets.bursts import HEADERS_BYTES, Burst, Bursts, Size
 from dissever.nemesis.packets.rules import Packets

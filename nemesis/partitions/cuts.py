@@ -17,7 +17,7 @@ from typing import Any
 
 from dissever.harness.cluster import Grudge
 from dissever.nemesis.abilities import AbleCluster
-from dissever.nemesis.fault import FaultEvidence
+from dissever.nemesis.evidence import FaultEvidence
 from dissever.nemesis.partitions.grudges import Link, cut_links, merge
 
 __all__ = ["Cuts", "LinkEvidence"]

@@ -16,7 +16,8 @@ from typing import Any
 from dissever.harness.cluster import Links
 from dissever.harness.vocabulary import MAJORITY_ONLY
 from dissever.nemesis.environment import Environment
-from dissever.nemesis.fault import Fault, FaultEvidence, Heals
+from dissever.nemesis.evidence import FaultEvidence
+from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.parameters import Parameter, Request
 from dissever.nemesis.partitions.grudges import complete
 from dissever.nemesis.targets import minority_size

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from dissever.harness.cluster import Grudge, Links
 from dissever.nemesis.environment import Environment
-from dissever.nemesis.fault import Fault, FaultEvidence, Heals
+from dissever.nemesis.evidence import FaultEvidence
+from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.parameters import GRUDGE, Parameter, Request
 from dissever.nemesis.partitions import grudges
 from dissever.nemesis.partitions.grudges import PartitionSpec

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from dissever.harness.cluster import Links
 from dissever.nemesis.environment import Environment
-from dissever.nemesis.fault import Fault, FaultEvidence, Heals
+from dissever.nemesis.evidence import FaultEvidence
+from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.parameters import Request
 from dissever.nemesis.partitions.grudges import isolate
 from dissever.nemesis.targets import TargetSpec, target_count

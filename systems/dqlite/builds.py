@@ -13,17 +13,15 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dqlite
 from dissever.harness.cluster import backends
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.systems.dqlite import images
+from dissever.systems.dqlite.cluster import DqliteCluster
 from dissever.systems.dqlite.options import option
-
-if TYPE_CHECKING:
-    from dissever.systems.dqlite.deployment import DqliteCluster
 
 __all__ = ["DqliteBuilds", "check", "described", "missing"]
 

@@ -7,23 +7,15 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 import dqlite
-from dissever.harness.cluster import (
-    Cluster,
-    Disks,
-    HostCommands,
-    Links,
-    Processes,
-    Program,
-    Sockets,
-)
+from dissever.harness.cluster import Program
 from dissever.harness.plan import Options
-from dissever.harness.system import Snapshot
+from dissever.harness.system import Members, Snapshot
 from dissever.systems.dqlite.builds import DqliteBuilds
+from dissever.systems.dqlite.cluster import DqliteCluster
 from dissever.systems.dqlite.database import DATABASE, TABLES, TICK, digest_of, snapshots_of
-from dissever.systems.dqlite.members import DqliteMembers
 from dissever.systems.dqlite.options import QUORUM, option, voters_of
 from dissever.systems.dqlite.stores import STORES, Session
 from dqlite.schema import LeaderNode
@@ -46,21 +38,23 @@ START_LIMIT_S = 30.0
 DUMP_LIMIT_S = 10.0
 
 
-class DqliteCluster(Cluster, Processes, Links, Sockets, HostCommands, Disks, Protocol):
-    """What dqlite, its faults and its known bugs ask of the hosts: namespaces or containers."""
-
-
 class DqliteDeployment:
     """dqlite on every node of a cluster."""
 
-    def __init__(self, cluster: DqliteCluster, options: Options, rng: Random) -> None:
+    def __init__(
+        self,
+        cluster: DqliteCluster,
+        options: Options,
+        rng: Random,
+        members: Callable[[DqliteDeployment], Members],
+    ) -> None:
         self.cluster = cluster
         self.rng = rng
         self._options = options
         self._addresses = {node: f"{cluster.address(node)}:{PORT}" for node in cluster.nodes}
         self._names = {address: node for node, address in self._addresses.items()}
         self._ids = {node: number for number, node in enumerate(cluster.nodes, start=1)}
-        self.members = DqliteMembers(self)
+        self.members = members(self)
         self.builds = DqliteBuilds(cluster, self.start_node, options)
 
     @property

@@ -16,6 +16,7 @@ from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun
 from dissever.systems.dqlite import builds
 from dissever.systems.dqlite.deployment import PORT, START_LIMIT_S, DqliteDeployment
+from dissever.systems.dqlite.members import DqliteMembers
 from dissever.systems.dqlite.options import OPTIONS, voters_of
 from dissever.systems.dqlite.stores import STORES
 
@@ -56,7 +57,7 @@ class DqliteSystem:
         self, options: Options, directory: Path, rng: Random
     ) -> AsyncIterator[DqliteDeployment]:
         async with await _open(options, directory) as cluster:
-            deployment = DqliteDeployment(cluster, options, rng)
+            deployment = DqliteDeployment(cluster, options, rng, DqliteMembers)
             try:
                 await deployment.start()
             except (dqlite.DqliteError, OSError, RuntimeError) as error:
