@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console, Group
@@ -86,12 +85,7 @@ class Display:
             self._ticker.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._is_over.set()
         if self._live is not None:
             self._live.stop()
@@ -127,8 +121,7 @@ class Display:
         return line
 
     def _panel(self) -> Group:
-        elapsed = self._now_ns / 1e9
-        share = min(1.0, elapsed / self._plan.options.time_limit_s)
+        share = min(1.0, self._now_ns / 1e9 / self._plan.options.time_limit_s)
         width = max(10, min(60, self._console.width - 30))
         bar = "━" * round(width * share)
         head = Text(f"{self._phase}  ", style="bold")

@@ -90,11 +90,9 @@ def repeat_command(options: Options, system: System) -> str:
         words += ["--plan", options.script_path]
     elif options.faults:
         words += ["--faults", ",".join(options.faults)]
-    words += ["--backend", options.backend]
-    words += [
-        "--nodes",
-        ",".join(options.nodes) if _are_named(options.nodes) else str(len(options.nodes)),
-    ]
+    usual = tuple(f"n{i}" for i in range(1, len(options.nodes) + 1))
+    nodes = str(len(options.nodes)) if options.nodes == usual else ",".join(options.nodes)
+    words += ["--backend", options.backend, "--nodes", nodes]
     words += ["--rate", f"{options.rate:g}", "--concurrency", str(options.concurrency)]
     words += ["--time-limit", f"{options.time_limit_s:g}"]
     words += ["--operation-limit", f"{options.operation_limit_s:g}"]
@@ -181,10 +179,10 @@ def generator(options: Options, system: System) -> Any:
 
     def ending(keys: tuple[Key, ...]) -> Any:
         final = clients(rate(FINAL_RATE, workload.final(options, keys)))
-        restart = [_recovery(RESTART)] if options.faults else []
-        last = (COMPARE, RESTART_AGAIN, COMPARE_AGAIN) if options.faults else ()
-        compare = map(_recovery, last)
-        return phases(*_healing(options, system), _recovery(READY), *restart, final, *compare)
+        before = (READY, RESTART) if options.faults else (READY,)
+        after = (COMPARE, RESTART_AGAIN, COMPARE_AGAIN) if options.faults else ()
+        healing = _healing(options, system)
+        return phases(*healing, *map(_recovery, before), final, *map(_recovery, after))
 
     return then_with_keys(time_limit(options.time_limit_s, any_of(operations, faults)), ending)
 
@@ -207,7 +205,3 @@ def _healing(options: Options, system: System) -> Iterator[Any]:
 
 def _recovery(f: str, value: Any = None) -> Any:
     return nemesis(once(Invocation(f, value, process=RECOVERY)))
-
-
-def _are_named(nodes: tuple[str, ...]) -> bool:
-    return nodes != tuple(f"n{i}" for i in range(1, len(nodes) + 1))

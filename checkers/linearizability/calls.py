@@ -10,14 +10,34 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
-from dissever.checkers.linearizability.model import UNKNOWN, Transition
 from dissever.harness.history import Operation, Type
 from dissever.harness.values import freeze
 
 NEVER: Final = 2**31 - 1
 """The position of the return of an operation that crashed."""
+
+
+class Answer(Enum):
+    """Answers that are not values."""
+
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+UNKNOWN: Final = Answer.UNKNOWN
+"""The output of an operation that crashed: any output fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One distinct way to step: f, what was asked, what was answered."""
+
+    f: str
+    value_in: Hashable
+    value_out: Hashable
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,36 +2,35 @@
 What engines know of one kind of object, one record for each family of models, and what they find.
 
 A model names its record, and engines ask the record. A model without knowledge is judged all the
-same: the search decides it.
+same: the search decides it. Where a function takes a model, its type is Any: models name families.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from dissever.checkers.linearizability.calls import Call
-    from dissever.checkers.linearizability.model import Model
     from dissever.harness.history import Operation
     from dissever.harness.results import Budget
     from dissever.native.columns import Columns
     from dissever.native.registers import KeyOutcomes
 
-JudgeKeys: TypeAlias = "Callable[[Columns, Model, Budget, int | None], KeyOutcomes]"
+JudgeKeys: TypeAlias = "Callable[[Columns, Any, Budget, int | None], KeyOutcomes]"
 """Judges every key in one call of C. The last argument limits threads; None: one a core."""
 
-JudgeCalls: TypeAlias = "Callable[[Sequence[Call], Model], Finding | None]"
+JudgeCalls: TypeAlias = "Callable[[Sequence[Call], Any], Finding | None]"
 """Decides the calls of one object; None where it does not apply."""
 
-HasOrder: TypeAlias = "Callable[[Columns, Sequence[int], Model], bool]"
+HasOrder: TypeAlias = "Callable[[Columns, Sequence[int], Any], bool]"
 """Whether the operations at some positions of columns, all of one object, surely have an order."""
 
 Answers: TypeAlias = Callable[[str, Hashable, Hashable], bool]
 """Does one operation (f, the value in, the value out) and says whether its answer is right."""
 
-Replayer: TypeAlias = "Callable[[Model, set[Hashable]], Answers]"
+Replayer: TypeAlias = "Callable[[Any, set[Hashable]], Answers]"
 """A new object, given the values that acknowledged operations without a value answered."""
 
 
@@ -90,7 +89,7 @@ class Parts:
     helps: Callable[[Call], Iterable[Hashable]]
     cuts_answers: bool = False
     takes_any: bool = False
-    proves: Callable[[Model, Sequence[Call], Sequence[Call]], bool] | None = None
+    proves: Callable[[Any, Sequence[Call], Sequence[Call]], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)

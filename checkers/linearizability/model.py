@@ -11,27 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import Final, Literal, TypeAlias
 
+from dissever.checkers.linearizability.calls import UNKNOWN as UNKNOWN
+from dissever.checkers.linearizability.calls import Answer as Answer
+from dissever.checkers.linearizability.calls import Transition as Transition
 from dissever.checkers.linearizability.family import OTHER, Family
 from dissever.harness.values import show
 
 State: TypeAlias = Hashable
 
 
-class Answer(Enum):
-    """Answers that are not values."""
-
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-
-
 REFUSED: Final = Answer.REFUSED
 """A step's answer: the operation cannot have happened in this state with this output."""
-
-UNKNOWN: Final = Answer.UNKNOWN
-"""The output of an operation that crashed: any output fits."""
 
 After: TypeAlias = State | Literal[Answer.REFUSED]
 """The next state, or REFUSED."""
@@ -42,15 +34,6 @@ Step: TypeAlias = Callable[[State, str, Hashable, Hashable], After]
 
 class Misfit(ValueError):
     """An operation that the model does not know, whatever the state."""
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One distinct way to step: f, what was asked, what was answered."""
-
-    f: str
-    value_in: Hashable
-    value_out: Hashable
 
 
 @dataclass(frozen=True, slots=True)

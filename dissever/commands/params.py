@@ -12,26 +12,20 @@ from dissever.harness.options import unknown
 NODES_MAX = 30
 
 
-class Name(click.ParamType[Any]):
+class Name(click.Choice[str]):
     """One of some names; a misspelt one is answered with the nearest."""
 
     def __init__(self, what: str, names: Sequence[str]) -> None:
+        super().__init__(names)
         self.name = what
-        self._names = tuple(names)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value in self._names:
+        if value in self.choices:
             return str(value)
-        return self.fail(unknown(self.name, str(value), self._names), param, ctx)
+        return self.fail(unknown(self.name, str(value), tuple(self.choices)), param, ctx)
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem]:
-        return [
-            click.shell_completion.CompletionItem(name)
-            for name in self._names
-            if name.startswith(incomplete)
-        ]
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return self.name.upper()
 
 
 class Names(click.ParamType[Any]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,7 +72,7 @@ def _owners(option: str) -> list[str]:
 
 
 def _workload_named(args: Sequence[str]) -> str:
-    for word, following in zip(args, [*args[1:], ""], strict=True):
+    for word, following in pairwise([*args, ""]):
         if word in ("-w", "--workload"):
             return following
         if word.startswith("--workload="):
