@@ -99,7 +99,7 @@ def test_engine_of_another_machine_runs_all_the_same(
 
 def test_doctor_names_the_engine_and_its_images(dissever: Callable) -> None:
     found = {
-        each["what"]: each for each in json.loads(dissever("doctor", "--json").text)["findings"]
+        each["what"]: each for each in json.loads(dissever("doctor", "--json").text)["machine"]
     }
 
     assert found["containers"]["available"]
