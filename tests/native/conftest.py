@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,10 +61,12 @@ class _Builder:
         headers = sorted(sources.rglob("*.h"))
         includes = [f"-I{folder}" for folder in sorted({header.parent for header in headers})]
         known = hashlib.sha256(b"\0".join(header.read_bytes() for header in headers))
-        objects = [
-            self._object(file, flags, includes, known.copy())
-            for file in (TESTS / f"{name}.c", *units)
-        ]
+        files = (TESTS / f"{name}.c", *units)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            made = [
+                pool.submit(self._object, each, flags, includes, known.copy()) for each in files
+            ]
+        objects = [each.result() for each in made]
         key = (*flags, *map(str, objects))
         if key not in self._programs:
             program = self._folder / f"program{len(self._programs)}"
