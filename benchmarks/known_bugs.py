@@ -34,14 +34,13 @@ LIBRARIES = (HERE, *VERSIONS)
 HEAD = """\
 # Known bugs of dqlite, found again
 
-Made by `python benchmarks/known_bugs.py`. Each cell is one command, `dissever reproduce NAME` with
-`--version NAME` for the library of an image, and the time from the command to its verdict, on two
-cores. **Shown**: the bug was seen again. "-": it was not, in so much time and so many attempts.
-*!*: that is not what is on record.
+`python benchmarks/known_bugs.py` makes this page. Each cell is one run of `dissever reproduce NAME`
+on two cores, with `--version` for the library of an image, and the time that it took. **Shown**
+means that the bug was seen again. "-" means that it was not, in so much time and so many attempts.
+*!*: the outcome is not what is on record.
 
-The cells of containers were filled while other work kept those cores busy, at a load of 20 to 30. A
-client that does one thing after another does not mind; a bug that comes by chance shows later, or
-not in that time. What was tried is said with each bug.
+The cells of containers were measured on a busy machine, at a load of 20 to 30. A bug that comes by
+chance may show later there, or not in that time. Each section below says what was tried.
 
 """
 
@@ -79,8 +78,8 @@ def page(cells: dict[str, Any]) -> str:
 
 def _title(cells: dict[str, Any], library: str) -> str:
     found = (cell for key, cell in cells.items() if key.endswith(f" {library}"))
-    told = "/".join(sorted({cell["release"] for cell in found} - {""})) or "?"
-    return f"{told}, namespaces" if library == HERE else f"{told} ({library})"
+    releases = "/".join(sorted({cell["release"] for cell in found} - {""})) or "?"
+    return f"{releases}, namespaces" if library == HERE else f"{releases} ({library})"
 
 
 def _cell(finding: dict[str, Any] | None) -> str:
@@ -88,10 +87,10 @@ def _cell(finding: dict[str, Any] | None) -> str:
         return "not tried"
     if finding["outcome"] == "cannot run here":
         return f"cannot run: {finding['seen'][-1]}"
-    told = f"**shown**, {finding['seconds']:.0f} s"
+    text = f"**shown**, {finding['seconds']:.0f} s"
     if finding["outcome"] == "not shown":
-        told = f"- in {finding['seconds']:.0f} s, {finding['attempts']} attempts"
-    return f"{told} *!*" if finding["is_expected"] is False else told
+        text = f"- in {finding['seconds']:.0f} s, {finding['attempts']} attempts"
+    return f"{text} *!*" if finding["is_expected"] is False else text
 
 
 def _section(bug: Bug, cells: dict[str, Any]) -> str:
@@ -102,9 +101,9 @@ def _section(bug: Bug, cells: dict[str, Any]) -> str:
     found = [f for lib in LIBRARIES if (f := cells.get(f"{bug.name} {lib}"))]
     for finding in [each for each in found if each["outcome"] == "shown"][:1]:
         seen = [line for line in finding["seen"] if not line.startswith(("report:", "repeat:"))]
-        told = "\n".join(seen[:6])
+        shown = "\n".join(seen[:6])
         command = f"$ {finding['command']}    # libdqlite {finding['release']}"
-        lines.append(f"\n```\n{command}\n{told}\n```\n")
+        lines.append(f"\n```\n{command}\n{shown}\n```\n")
     return "".join(lines)
 
 
