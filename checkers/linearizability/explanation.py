@@ -37,7 +37,7 @@ def convicted(
     tried: Partials | None = None,
 ) -> Judgement:
     """
-    Invalid, told from a proof of a few operations where there is one, else from the search.
+    Invalid, explained by a proof of a few operations where there is one, else from the search.
 
     It is unknown where the confirmation doubts it.
 
