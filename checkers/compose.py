@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 
+from dissever.harness.bugs import bug_of
 from dissever.harness.history import History
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
 
@@ -30,6 +31,6 @@ def _run(name: str, checker: Checker, history: History, budget: Budget) -> Resul
         return Result(
             checker=name,
             verdict=Verdict.UNKNOWN,
-            why=f"the checker itself failed: {type(error).__name__}: {error}",
+            why=f"the checker has a bug: {bug_of(name, error)}",
             details={"traceback": traceback.format_exception(error)[-20:]},
         )

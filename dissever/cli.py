@@ -23,6 +23,7 @@ from dissever.commands.machine import doctor, heal, list_
 from dissever.commands.output import EXIT_FAILED, EXIT_USAGE
 from dissever.commands.reproduce import reproduce
 from dissever.commands.test import test
+from dissever.harness.bugs import Bug
 
 LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
 """By how often -v is given."""
@@ -43,9 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(EXIT_FAILED)
+    except Bug as bug:  # Of the code that the run was given: the traceback is for its author.
+        traceback.print_exception(bug.__cause__ or bug)
+        click.echo(f"the run ended: {bug}", err=True)
+        sys.exit(EXIT_FAILED)
     except Exception:  # A bug of ours. Python's own status, 1, would accuse the system.
         traceback.print_exc()
-        click.echo("dissever itself failed; this is a bug", err=True)
+        click.echo("this is a bug of dissever, or of code that it was given", err=True)
         sys.exit(EXIT_FAILED)
     finally:
         signal.signal(signal.SIGTERM, before)

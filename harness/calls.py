@@ -11,6 +11,7 @@ import asyncio
 import logging
 from typing import Any, Final
 
+from dissever.harness.bugs import bug_of, is_bug, reason
 from dissever.harness.client import Client, Completion, Invocation, Nemesis
 from dissever.harness.history import Type
 
@@ -23,11 +24,18 @@ _SHOWN_CHARS_MAX: Final = 500
 
 
 async def completion_of(player: Client | Nemesis, step: Invocation) -> Completion:
-    """What it answers; info when it raises, or answers something that is no completion."""
+    """
+    What it answers; info when it raises, or answers something that is no completion.
+
+    Raises:
+        Bug: When what it raises tells of a mistake in its code.
+    """
     try:
         answer: Any = await player.invoke(step)
     except (Exception, asyncio.CancelledError) as error:  # Nobody knows what it did before.
         pass_on_cancellation(error)
+        if is_bug(error):
+            raise bug_of(f"{step.f} of {step.process}", error) from error
         return step.info([type(error).__name__, reason(error)])
     if isinstance(answer, Completion) and answer.type is not Type.INVOKE:
         return answer
@@ -49,8 +57,3 @@ def pass_on_cancellation(error: BaseException) -> None:
     task = asyncio.current_task()
     if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
         raise error
-
-
-def reason(error: BaseException) -> str:
-    """Its message, or its name when it has none."""
-    return str(error) or type(error).__name__

@@ -1,7 +1,8 @@
 """
 The seams of the interpreter: clients that apply operations, nemeses that inject faults.
 
-A client's completion says ok, fail or info. Whatever it raises is info: unknown.
+A client's completion says ok, fail or info. Whatever it raises is info: unknown. A mistake in its
+code, such as an AttributeError, ends the run with its traceback.
 """
 
 from __future__ import annotations
@@ -67,7 +68,11 @@ class Client(Protocol):
     """Applies operations to one node. One task uses it."""
 
     async def invoke(self, invocation: Invocation) -> Completion:
-        """Apply it. May raise anything: the operation is then info."""
+        """
+        Apply it. The operation is info when this raises.
+
+        Only a mistake in the code, as `harness.bugs.is_bug` tells it, ends the run.
+        """
 
     async def close(self) -> None:
         """Let go of connections."""

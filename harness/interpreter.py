@@ -8,7 +8,8 @@ It promises, and each line has a test:
 2. A process has at most one open operation; after info its number is never used again, and its
    worker goes on with a new process (process + number of workers) and a new client.
 3. Completions are taken before invocations are given, or concurrency would be invented.
-4. Only a client says fail, except where no client could be opened. Every exception is info.
+4. Only a client says fail, except where no client could be opened. Every exception is info, but for
+   a mistake in the code of a client, nemesis or generator: that ends the run.
 5. An operation past its time limit is info at once; what it says later is dropped.
 6. Index = position; times never decrease; monotonic clock only.
 7. Faults may overlap: each nemesis is a worker of its own. Healing runs on exhaustion, error,
@@ -33,7 +34,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from dissever.harness.calls import CLOSE_LIMIT_S, close, completion_of, pass_on_cancellation, reason
+from dissever.harness.bugs import Bug, bug_of, is_bug, reason
+from dissever.harness.calls import CLOSE_LIMIT_S, close, completion_of, pass_on_cancellation
 from dissever.harness.client import Client, Completion, Invocation, Nemesis
 from dissever.harness.clock import clock_ns
 from dissever.harness.generator import (
@@ -96,6 +98,7 @@ async def interpret(
 
     Raises:
         GeneratorError: When the generator misbehaves.
+        Bug: When a client or a nemesis has a mistake in its code.
     """
     interpreter = _Interpreter(
         validated(source), open_client, nodes, concurrency, nemeses, rng, record, limits
@@ -305,6 +308,8 @@ class _Interpreter:
                 if completion.type is Type.INFO:
                     leaving, client = client, None
                     await close(leaving)
+        except Bug as bug:
+            self._fail(slot, number, bug)
         finally:
             if client is not None:
                 await close(client)
@@ -315,6 +320,8 @@ class _Interpreter:
             return await self._open_client(self._node(bit) or "")
         except (Exception, asyncio.CancelledError) as error:  # Whatever it is: no client.
             pass_on_cancellation(error)
+            if is_bug(error):
+                raise bug_of(f"a client to {self._node(bit)}", error) from error
             if type(error) not in self._refusals:
                 self._refusals.add(type(error))
                 log.info("process %s: no client to %s: %r", step.process, self._node(bit), error)
@@ -329,11 +336,20 @@ class _Interpreter:
             if isinstance(step, Sleep):
                 await self._sleep(bit, step)
                 continue
-            completion = await completion_of(nemesis, step)
+            try:
+                completion = await completion_of(nemesis, step)
+            except Bug as bug:
+                self._fail(slot, number, bug)
+                return
             if completion.error is not None:
                 log.warning("%s: %s: %s", step.process, step.f, completion.error)
             completion = Completion(Type.INFO, completion.value, completion.error)
             self._complete(bit, number, step, completion)
+
+    def _fail(self, slot: _Slot, number: int, bug: Bug) -> None:
+        """End the run, unless the operation was given up before or the run has ended."""
+        if slot.number == number and not self._end.done():
+            self._end.set_exception(bug)
 
     async def _sleep(self, bit: int, step: Sleep) -> None:
         """It leaves no event."""

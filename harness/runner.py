@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from dissever.harness import clock, store
+from dissever.harness.bugs import Bug, bug_of, is_bug
 from dissever.harness.client import Client, Nemesis, Prepares
 from dissever.harness.cluster import Cluster, Processes
 from dissever.harness.history import Event
@@ -36,6 +37,10 @@ PREPARED_LIMIT_S = 30.0
 
 INTERRUPTED: Final = "interrupted"
 """Why a run ended that Ctrl-C or SIGTERM ended after its first operation."""
+
+
+BUG: Final = "a mistake in the code"
+"""Why a run ended that a `Bug` ended."""
 
 
 class CannotRun(Exception):
@@ -76,8 +81,18 @@ def execute(test: Test, run: Path, observer: Observer) -> Outcome:
 
     Raises:
         CannotRun: When the system does not start, or a fault cannot be injected here.
+        Bug: When the code of the system, the workload or a fault has a mistake.
     """
-    outcome = clock.run(_execute(test, run, observer), is_virtual=test.system.is_virtual)
+    try:
+        outcome = clock.run(_execute(test, run, observer), is_virtual=test.system.is_virtual)
+    except Exception as error:
+        bug = bug_of(test.system.name, error) if is_bug(error) else error
+        if not isinstance(bug, Bug):
+            raise
+        store.write_outcome(run, Outcome(f"{BUG}: {bug}"))
+        if bug is error:
+            raise
+        raise bug from error
     store.write_outcome(run, outcome)
     return outcome
 
@@ -138,6 +153,8 @@ async def _interpret(test: Test, run: Path, observer: Observer, deployment: Depl
             )
         except asyncio.CancelledError:
             return INTERRUPTED
+        except Bug:
+            raise
         except Exception as error:  # Whatever ended it, what was recorded is judged.
             log.exception("the run ended early")
             return f"{type(error).__name__}: {error}"

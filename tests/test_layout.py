@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "dissever.native": (),
     "dissever.harness": ("dissever.native",),
     "dissever.checkers": (
+        "dissever.harness.bugs",
         "dissever.harness.episodes",
         "dissever.harness.history",
         "dissever.harness.latency",
@@ -41,6 +42,7 @@ ROOMS = tuple(name.removeprefix("dissever.") for name in MAY_IMPORT if "." in na
 
 PURE = (
     "checkers",
+    "harness/bugs.py",
     "harness/episodes.py",
     "harness/generator",
     "harness/history.py",

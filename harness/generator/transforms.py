@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from dissever.harness.bugs import Bug
 from dissever.harness.client import Invocation
 from dissever.harness.generator.core import PENDING, Answer, Context, Generator, Log, Sleep, pass_on
 from dissever.harness.generator.lift import generator
@@ -23,7 +24,7 @@ FILTER_LIMIT = 10_000
 Reaction: TypeAlias = "Callable[[OnUpdate, Context, Event], Generator]"
 
 
-class GeneratorError(Exception):
+class GeneratorError(Bug):
     """A generator raised, or gave something that no generator may give."""
 
 
