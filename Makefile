@@ -1,7 +1,7 @@
 # Everything a contributor runs. Each target prepares what it needs: see scripts/setup.sh.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo anomaly run test quick-test cluster-test check fix native wheel clean
+.PHONY: help setup demo anomaly run test quick-test cluster-test mutants check fix native wheel clean
 
 BIN := .venv/bin
 
@@ -30,10 +30,13 @@ test: setup-test ## Run all tests: make test ARGS="-k register"
 	$(BIN)/pytest $(ARGS)
 
 quick-test: setup-test ## Run the tests that start no nodes and open no browser
-	$(BIN)/pytest -m "not cluster and not browser" $(ARGS)
+	$(BIN)/pytest -m "not cluster and not browser and not mutants" $(ARGS)
 
 cluster-test: setup-test ## Run the tests that start real nodes
 	$(BIN)/pytest -m cluster $(ARGS)
+
+mutants: setup-test ## Break the harness on purpose in many ways: a test must notice each
+	$(BIN)/pytest tests/mutants $(ARGS)
 
 check: setup ## Lint and type-check; changes nothing
 	$(BIN)/ruff check .

@@ -101,3 +101,12 @@ def test_a_name_that_is_no_node_is_refused() -> None:
 
 def test_nothing_is_taken_when_everyone_is_down() -> None:
     assert pick(TargetSpec.LEADER, excluded=NODES) == Choice(())
+
+
+def test_over_many_seeds_every_node_is_drawn() -> None:
+    drawn = {
+        choose(TargetSpec.ONE, NODES, primaries=(), excluded=(), rng=Random(seed)).targets[0]
+        for seed in range(100)
+    }
+
+    assert drawn == set(NODES)
