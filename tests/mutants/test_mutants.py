@@ -107,7 +107,7 @@ class Copies:
 def outcomes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[tuple[int, str]]]]:
-    """What the tests of each mutant that is asked for said, and under "" those of the sound tree."""
+    """What the tests of each wanted mutant said; "" stands for those of the sound tree."""
     wanted = {
         item.callspec.params["mutant"].name
         for item in request.session.items
