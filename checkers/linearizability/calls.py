@@ -70,13 +70,18 @@ class Call:
         return self.transition.value_out
 
 
-def calls(operations: Sequence[Operation], reads: frozenset[str]) -> tuple[Call, ...]:
+def calls(
+    operations: Sequence[Operation],
+    reads: frozenset[str],
+    takes: frozenset[str] = frozenset(),
+) -> tuple[Call, ...]:
     """
     The calls by invocation, with distinct positions from 0 on.
 
     Args:
         operations: Of one object, by invocation.
         reads: Each f that changes nothing: a crashed one asserts nothing and is dropped.
+        takes: Each other f whose answer alone counts.
     """
     kept = [
         (operation, kind is Type.OK)
@@ -85,20 +90,21 @@ def calls(operations: Sequence[Operation], reads: frozenset[str]) -> tuple[Call,
         or (kind is Type.INFO and operation.invocation.f not in reads)
     ]
     position = _positions(kept)
-    found = [_call(operation, is_ok, position, reads) for operation, is_ok in kept]
+    answers = reads | takes
+    found = [_call(operation, is_ok, position, answers) for operation, is_ok in kept]
     found.sort(key=lambda call: call.inv)
     return tuple(found)
 
 
 def _call(
-    operation: Operation, is_ok: bool, position: dict[int, int], reads: frozenset[str]
+    operation: Operation, is_ok: bool, position: dict[int, int], answers: frozenset[str]
 ) -> Call:
     invocation, completion = operation.invocation, operation.completion
     value_out: Hashable = UNKNOWN
     ret = NEVER
     if is_ok and completion is not None:
         value_out, ret = freeze(completion.value), position[completion.index]
-    value_in = None if invocation.f in reads else freeze(invocation.value)
+    value_in = None if invocation.f in answers else freeze(invocation.value)
     transition = Transition(invocation.f, value_in, value_out)
     return Call(operation, position[invocation.index], ret, transition)
 

@@ -62,7 +62,7 @@ def _flaw_in_answers(model: Model, placed: Sequence[Operation], in_place: bool) 
 
 def _step(model: Model, operation: Operation) -> tuple[str, Hashable, Hashable]:
     f, done = operation.invocation.f, operation.completion
-    asked = None if f in model.reads else freeze(operation.invocation.value)
+    asked = None if f in model.answers else freeze(operation.invocation.value)
     is_ok = done is not None and done.type is Type.OK
     return f, asked, freeze(done.value) if is_ok and done is not None else UNKNOWN
 

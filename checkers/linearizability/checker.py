@@ -9,6 +9,7 @@ of a family that it knows whole; other objects are judged one by one, in Python.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from dissever.checkers.linearizability.judgement import Judgement, result
 from dissever.checkers.linearizability.key_outcomes import OutcomeJudge
@@ -18,6 +19,10 @@ from dissever.checkers.linearizability.objects import ObjectJudge
 from dissever.harness.history import History, MalformedHistory
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.native import Engine
+from dissever.native.columns import OK
+
+NIL: Final = 0
+"""The id of None among the values of columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Linearizable:
     def __call__(self, history: History, budget: Budget) -> Result:
         """Judge each key; no key gets more than the budget, nor do all together."""
         try:
-            keys = Keys(history)
+            keys = Keys(_asserting(history, self.model))
         except (MalformedHistory, OverflowError) as error:
             large = "a process, an index or a time is too large: "
             why = f"malformed: {large if isinstance(error, OverflowError) else ''}{error}"
@@ -86,6 +91,17 @@ class Linearizable:
             return ObjectJudge(self.model, name, operations, budget, self.engine).judge()
         except KeyboardInterrupt:
             return _stopped(key, keys, "while it was judged")
+
+
+def _asserting(history: History, model: Model) -> History:
+    """Without the reads whose answer says nothing."""
+    if not model.ignores_nil:
+        return history
+    columns = history.columns
+    reads = {number for number, f in enumerate(columns.fs) if f in model.reads}
+    rows = zip(columns.type, columns.f, columns.value_out, strict=True)
+    silent = [kind == OK and f in reads and value == NIL for kind, f, value in rows]
+    return history.chosen([i for i, is_silent in enumerate(silent) if not is_silent])
 
 
 def _stopped(key: int, keys: Keys, when: str) -> Judgement:

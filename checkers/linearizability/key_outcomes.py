@@ -130,7 +130,9 @@ class OutcomeJudge:
         """Invalid by the operations that C names, which others may confirm."""
         ended = tuple(sorted(witness, key=lambda each: each.indices[-1]))
         proof = Proof("nonlinearizable", found.reason, ended)
-        few = calls(sorted(witness, key=lambda each: each.indices[0]), self._model.reads)
+        few = calls(
+            sorted(witness, key=lambda each: each.indices[0]), self._model.reads, self._model.takes
+        )
         if found.engine in _WITNESS_IS_ENOUGH:
             # Each value was set once, so that nothing that was left out can explain them.
             confirmation = confirmed_witness(self._model, few, few)

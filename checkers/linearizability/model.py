@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from dissever.checkers.linearizability.calls import UNKNOWN as UNKNOWN
 from dissever.checkers.linearizability.calls import Answer as Answer
 from dissever.checkers.linearizability.calls import Transition as Transition
 from dissever.checkers.linearizability.family import OTHER, Family
-from dissever.harness.values import show
+from dissever.harness.values import freeze, show
 
 State: TypeAlias = Hashable
 
@@ -33,7 +33,7 @@ Step: TypeAlias = Callable[[State, str, Hashable, Hashable], After]
 
 
 class Misfit(ValueError):
-    """An operation that the model does not know, whatever the state."""
+    """An operation, or a value to begin with, that the model does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,13 @@ class Model:
     An object's correct behaviour.
 
     `reads` names each f that never changes the state: a crashed one is dropped, and what it was
-    asked with is not looked at. `noun` is what the object is called. `narrow` gives a model with
-    fewer states that the given transitions cannot tell from a model; None where nothing is gained.
+    asked with is not looked at. `takes` names each f that changes the state and whose answer alone
+    counts: what it was asked with is not looked at either. `noun` is what the object is called.
+    `narrow` gives a model with fewer states that the given transitions cannot tell from a model;
+    None where nothing is gained.
+    `start` gives the state that a value of a history stands for; it raises Misfit. None: the model
+    has one initial state only. `knossos` gives a model that reads nil as Knossos does: a read that
+    answers nil says nothing. None: nil is never read so. `ignores_nil`: this model does.
     An `is_endless` object has a state more after each operation, so no table can hold them all.
     A `family` other than OTHER promises that `step` is exactly that of the family's own model.
     """
@@ -52,12 +57,46 @@ class Model:
     initial: State
     step: Step
     reads: frozenset[str] = frozenset({"read"})
+    takes: frozenset[str] = frozenset()
     noun: str = "object"
     holds: Callable[[State], str] = show
     narrow: Callable[[Model, Iterable[Transition]], Model] | None = None
     family: Family = OTHER
     description: str = ""
     is_endless: bool = False
+    start: Callable[[Hashable], State] | None = None
+    knossos: Callable[[Model], Model] | None = None
+    ignores_nil: bool = False
+
+    @property
+    def answers(self) -> frozenset[str]:
+        """Each f whose answer alone counts, whatever it was asked with."""
+        return self.reads | self.takes
+
+    def starting(self, initial: Any) -> Model:
+        """
+        The same object with another initial value, as histories write values.
+
+        Raises:
+            Misfit: When such an object cannot hold it.
+        """
+        if self.start is None:
+            raise Misfit(f"the initial value of {self.name} cannot be chosen, got {show(initial)}")
+        try:
+            return replace(self, initial=self.start(freeze(initial)))
+        except Misfit as error:
+            raise Misfit(f"{error}, got {show(initial)}") from error
+
+    def reading_nil_as_unknown(self) -> Model:
+        """
+        The same object where a read that answers nil says nothing, as in Knossos.
+
+        Raises:
+            Misfit: When it is not an object that Knossos reads so.
+        """
+        if self.knossos is None:
+            raise Misfit(f"only a read of a register can answer an unknown nil, not {self.name}")
+        return self.knossos(self)
 
 
 _APART: Final = ("a state that no read tells from others",)
@@ -87,18 +126,35 @@ def narrowed(model: Model, keeps: Callable[[State], bool], *, grows: str) -> Mod
     return replace(model, initial=first, step=step, holds=holds, narrow=None, family=OTHER)
 
 
+def listed(value: Hashable) -> tuple[Hashable, ...] | None:
+    """A list of frozen values, or None: bools, floats and maps begin with a type."""
+    is_list = isinstance(value, tuple) and not (value and isinstance(value[0], type))
+    return value if isinstance(value, tuple) and is_list else None
+
+
+def contents(noun: str) -> Callable[[Hashable], tuple[Hashable, ...]]:
+    """What reads the initial contents of such an object, which is a list."""
+
+    def read(initial: Hashable) -> tuple[Hashable, ...]:
+        if (found := listed(initial)) is not None:
+            return found
+        raise Misfit(f"a {noun} begins with a list")
+
+    return read
+
+
 def entries(value: Hashable) -> tuple[Hashable, ...]:
     """The entries that a read of a log answered."""
-    if not isinstance(value, tuple):
+    if (found := listed(value)) is None:
         raise Misfit(f"a read of a log answers a list, got {show(value)}")
-    return value
+    return found
 
 
 def elements(value: Hashable) -> frozenset[Hashable]:
     """The elements that a read of a set answered."""
-    if not isinstance(value, tuple):
+    if (found := listed(value)) is None:
         raise Misfit(f"a read of a set answers a list, got {show(value)}")
-    return frozenset(value)
+    return frozenset(found)
 
 
 def membership(value: Hashable) -> tuple[Hashable, bool]:

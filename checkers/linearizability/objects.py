@@ -42,7 +42,7 @@ class ObjectJudge:
         self._operations = operations
         self._budget = budget
         self._engine = engine
-        self._calls = calls(operations, model.reads)
+        self._calls = calls(operations, model.reads, model.takes)
         self._unjudged = Judgement(key, len(operations))
 
     def judge(self) -> Judgement:

@@ -8,7 +8,7 @@ of your own is a `Model` with a step function: `model`.
 from collections.abc import Mapping
 from importlib import import_module
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from dissever.checkers.linearizability.model import Model
 
@@ -26,12 +26,21 @@ ALIASES: Final[Mapping[str, str]] = {"kv": "text"}
 NAMES: Final = (*MODELS, *ALIASES)
 
 
-def model_named(name: str) -> Model:
+def model_named(name: str, *, initial: Any = None, nil_is_unknown: bool = False) -> Model:
     """
+    Args:
+        initial: What each object holds at first, as histories write values: a list for a set or a
+            queue, {register: value} for several registers. None: what the model begins with.
+        nil_is_unknown: Whether a read that answers nil says nothing, as in Knossos.
+
     Raises:
         KeyError: When no model has that name.
+        Misfit: When such an object cannot begin with that, or nil is a value of its own there.
     """
-    return MODELS[ALIASES.get(name, name)]
+    model = MODELS[ALIASES.get(name, name)]
+    if initial is not None:
+        model = model.starting(initial)
+    return model.reading_nil_as_unknown() if nil_is_unknown else model
 
 
 REGISTER: Final = MODELS["register"]

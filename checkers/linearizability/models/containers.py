@@ -24,6 +24,7 @@ from dissever.checkers.linearizability.model import (
     Model,
     State,
     Step,
+    contents,
     priority,
 )
 from dissever.checkers.linearizability.monitors import containers
@@ -208,6 +209,14 @@ def _needs(call: Call) -> Iterable[Hashable]:
     return (*_handled(call), UNKNOWN)
 
 
+def _contents(noun: str, step: Step, container: containers.Container, initial: Hashable) -> State:
+    """The state after each value was put into an empty one; what was put in first comes first."""
+    state: State = container.initial
+    for value in contents(noun)(initial):
+        state = step(state, container.put, value, UNKNOWN)
+    return state
+
+
 def _model(
     name: str,
     step: Step,
@@ -225,8 +234,10 @@ def _model(
         step,
         # To take from an empty container changes nothing, to take from another does.
         reads=frozenset(),
+        takes=frozenset({container.take}),
         is_endless=True,
         noun=noun,
+        start=partial(_contents, name, step, container),
         holds=_show_bags if isinstance(container.initial, frozenset) else show,
         family=Family(
             has_order=partial(containers.has_order, container),

@@ -66,6 +66,12 @@ def _is_out_of_bounds(model: Model, calls: Sequence[Call], named: Sequence[Call]
     return False
 
 
+def _number(initial: Hashable) -> State:
+    if type(initial) is not int:
+        raise Misfit("a counter begins with an int")
+    return initial
+
+
 COUNTERS: Final = Family(
     monitor=Monitor(
         "bounds", judge, "all adds are the same, or a read lies outside what any order allows"
@@ -82,6 +88,7 @@ MODELS: Final = (
         noun="counter",
         family=COUNTERS,
         is_endless=True,
+        start=_number,
         description="add n, read -> the sum",
     ),
 )

@@ -100,6 +100,24 @@ def _semaphore(state: State, f: str, value_in: Hashable, value_out: Hashable) ->
     raise Misfit(f"a semaphore has no {f!r}")
 
 
+def _held(initial: Hashable) -> State:
+    if initial not in ("free", "held"):
+        raise Misfit("a mutex begins free or held")
+    return initial
+
+
+def _last_token(initial: Hashable) -> State:
+    if type(initial) is not int:
+        raise Misfit("a fenced mutex begins free with its last token, an int")
+    return (initial, False)
+
+
+def _permits(initial: Hashable) -> State:
+    if type(initial) is not int or not 0 <= initial <= PERMITS:
+        raise Misfit(f"a semaphore begins with 0 to {PERMITS} permits")
+    return initial
+
+
 def _show_owner(state: State) -> str:
     assert isinstance(state, tuple)
     times = f" {state[1]} times" if len(state) > 1 and state[1] > 1 else ""
@@ -123,6 +141,7 @@ def _lock(
     *,
     noun: str = "lock",
     is_endless: bool = False,
+    start: Callable[[Hashable], State] | None = None,
 ) -> Model:
     return Model(
         name,
@@ -130,6 +149,7 @@ def _lock(
         step,
         reads=frozenset(),
         is_endless=is_endless,
+        start=start,
         noun=noun,
         holds=holds,
         description=description,
@@ -137,13 +157,14 @@ def _lock(
 
 
 MODELS: Final = (
-    _lock("mutex", "free", _mutex, str, "acquire, release: any process may do either"),
+    _lock("mutex", "free", _mutex, str, "acquire, release: any process may do either", start=_held),
     _lock(
         "owned-mutex",
         (),
         _owned_mutex,
         _show_owner,
         "acquire owner, release owner: only the owner releases",
+        start=lambda owner: (owner,),
     ),
     _lock(
         "reentrant-mutex",
@@ -152,6 +173,7 @@ MODELS: Final = (
         _show_owner,
         "acquire owner, release owner: the owner may acquire again",
         is_endless=True,
+        start=lambda owner: (owner, 1),
     ),
     _lock(
         "fenced-mutex",
@@ -159,6 +181,7 @@ MODELS: Final = (
         _fenced_mutex,
         _show_token,
         "acquire -> token (an int greater than all before), release token",
+        start=_last_token,
     ),
     _lock(
         "semaphore",
@@ -167,5 +190,6 @@ MODELS: Final = (
         lambda state: f"{state} permits",
         f"acquire n, release n (1 if none is given), of {PERMITS} permits",
         noun="semaphore",
+        start=_permits,
     ),
 )

@@ -18,6 +18,7 @@ from dissever.checkers.linearizability.model import (
     Model,
     State,
     Transition,
+    contents,
     entries,
     narrowed,
 )
@@ -106,6 +107,12 @@ def _judge_keys(columns: Columns, model: Model, budget: Budget, threads: int | N
     )
 
 
+def _start(initial: Hashable) -> State:
+    if not isinstance(initial, str):
+        raise Misfit("a text begins with a text")
+    return initial
+
+
 MODELS: Final = (
     Model(
         "log",
@@ -114,6 +121,7 @@ MODELS: Final = (
         noun="log",
         narrow=_narrow_log,
         family=LOGS,
+        start=contents("log"),
         description="append value, read -> the list of all values",
     ),
     Model(
@@ -124,6 +132,7 @@ MODELS: Final = (
         noun="key",
         narrow=_narrow_text,
         family=Family(judge_keys=_judge_keys),
+        start=_start,
         description="get -> text, put text, append text; each key is an object",
     ),
 )

@@ -7,6 +7,8 @@ Source: Knossos, `model.clj`.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from dissever.checkers.linearizability import register_anomalies
@@ -19,6 +21,7 @@ from dissever.checkers.linearizability.model import (
     Misfit,
     Model,
     State,
+    listed,
 )
 from dissever.harness.results import Budget
 from dissever.harness.values import freeze, show
@@ -43,7 +46,9 @@ def _cas_register(state: State, f: str, value_in: Hashable, value_out: Hashable)
     return new if state == old else REFUSED
 
 
-def _multi_register(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
+def _multi_register(
+    state: State, f: str, value_in: Hashable, value_out: Hashable, *, ignores_nil: bool = False
+) -> After:
     """
     Micro-operations ["r", k, v] and ["w", k, v], done at one instant in their order.
 
@@ -68,11 +73,22 @@ def _multi_register(state: State, f: str, value_in: Hashable, value_out: Hashabl
             held[key] = value
         elif what not in ("r", "read"):
             raise Misfit(f"a micro-operation reads or writes, got {show(what)}")
-        elif is_known and held.get(key) != value:
+        elif is_known and held.get(key) != value and not (ignores_nil and value is None):
             is_refused = True
     if is_refused:
         return REFUSED
     return frozenset((key, value) for key, value in held.items() if value is not None)
+
+
+def _registers(initial: Hashable) -> State:
+    """From {register: value}, or from a list of such pairs, where registers are not only texts."""
+    is_map = isinstance(initial, tuple) and initial[:1] == (dict,)
+    pairs = initial[1] if isinstance(initial, tuple) and is_map else initial
+    found = listed(pairs)
+    held = [each for each in found or () if isinstance(each, tuple) and len(each) == 2]
+    if found is None or len(held) < len(found):
+        raise Misfit("registers begin with {register: value, …}")
+    return frozenset((key, value) for key, value in held if value is not None)
 
 
 def _show_registers(state: State) -> str:
@@ -126,6 +142,14 @@ def _helps(call: Call) -> Iterable[Hashable]:
         yield call.value_in[1]
 
 
+def _value(initial: Hashable) -> State:
+    return initial
+
+
+def _ignoring_nil(model: Model) -> Model:
+    return replace(model, ignores_nil=True)
+
+
 REGISTERS: Final = Family(
     judge_keys=_judge_keys,
     parts=Parts(_needs, _helps),
@@ -142,6 +166,8 @@ MODELS: Final = (
         _register,
         noun="register",
         family=REGISTERS,
+        start=_value,
+        knossos=_ignoring_nil,
         description="read -> value, write value",
     ),
     Model(
@@ -150,6 +176,8 @@ MODELS: Final = (
         _cas_register,
         noun="register",
         family=REGISTERS,
+        start=_value,
+        knossos=_ignoring_nil,
         description="a register with cas [old, new]",
     ),
     Model(
@@ -159,6 +187,8 @@ MODELS: Final = (
         reads=frozenset(),
         noun="set of registers",
         holds=_show_registers,
+        start=_registers,
+        knossos=lambda model: replace(model, step=partial(_multi_register, ignores_nil=True)),
         description='txn [["r", k, v], ["w", k, v], ...] over several registers at one instant',
     ),
 )

@@ -16,6 +16,7 @@ from dissever.checkers.linearizability.model import (
     Model,
     State,
     Transition,
+    contents,
     elements,
     membership,
     narrowed,
@@ -91,6 +92,10 @@ def _helps(call: Call) -> Iterable[Hashable]:
     return (call.value_in,) if call.f in ("add", "remove") else ()
 
 
+def _contents(initial: Hashable) -> State:
+    return frozenset(contents("set")(initial))
+
+
 _PARTS: Final = Parts(_needs, _helps, cuts_answers=True)
 
 MODELS: Final = (
@@ -101,6 +106,7 @@ MODELS: Final = (
         noun="set",
         holds=_show_set,
         narrow=_narrow_set,
+        start=_contents,
         family=Family(
             monitor=Monitor("groups", judge_set, "each element was added once"),
             replayer=_replayer,
@@ -115,6 +121,7 @@ MODELS: Final = (
         reads=frozenset({"read", "contains"}),
         noun="set",
         holds=_show_set,
+        start=_contents,
         family=Family(
             monitor=Monitor("elements", judge, "no read of the whole set: each element alone"),
             replayer=_replayer,
