@@ -90,9 +90,17 @@ class Client:
         Return the files of a database as this node has them: `name` and `name-wal`.
 
         Written side by side they open with sqlite3; leave out an empty WAL.
+
+        Raises:
+            ProtocolError: If the answer has other names: they are no paths that a node may choose.
         """
         name = statements.check_database_name(database)
-        return dict((await self._ask(schema.Dump(name), schema.Files)).files)
+        files = (await self._ask(schema.Dump(name), schema.Files)).files
+        wanted = [name, f"{name}-wal"]
+        if sorted(file.name for file in files) != wanted:
+            names = [file.name[:100] for file in files]
+            raise ProtocolError(f"expected the files {wanted} in a dump, got {names}")
+        return dict(files)
 
     # The leader answers; code 1 is indeterminate here: read `cluster` to know
 

@@ -12,7 +12,7 @@ Source: `dqlite/src/message.h`, `request.h`, `response.h`; `dqlite/src/gateway.c
 does not clear the buffer.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from struct import Struct, error
 from typing import Any, TypeAlias
@@ -20,13 +20,22 @@ from typing import Any, TypeAlias
 from dqlite import schema
 from dqlite.errors import ProtocolError, Refused
 from dqlite.schema import Failure, File, Member, Message, Request, Response, Role
-from dqlite.tuples import PARAMETERS, ROWS
-from dqlite.words import BLOB, I64, TEXT, U32, U64, WORD, Format, converted, counted
+from dqlite.tuples import PARAMETERS, ROWS, read_rows
+from dqlite.words import BLOB, I64, TEXT, U32, U64, WORD, Format, converted, counted, finished
 
 HANDSHAKE = schema.VERSION.to_bytes(WORD, "little")
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 """Of a body, in both directions."""
+
+ROWS_BYTES_MAX = 16 * 1024 * 1024
+"""Of a result over all its parts: a million rows of one number fit, and take some 100 MB here."""
+
+FAILURE_BYTES_MAX = 64 * 1024
+"""Of the message of a failure, which is looked for from the end of the body."""
+
+PLAIN_BYTES_MAX = 1024 * 1024
+"""Of any other response: the longest lists `MEMBERS_MAX` members."""
 
 HEADER_BYTES = 8
 
@@ -104,6 +113,21 @@ def decode_header(data: bytes | bytearray) -> Header:
     return Header(length * WORD, type_, version)
 
 
+def kind_of_response(header: Header) -> type[Response]:
+    """
+    Return what a header announces, so that a body need not be awaited in vain.
+
+    Raises:
+        ProtocolError: If there is no such response, or if it would be longer than any may be.
+    """
+    kind: type[Response] = _kind("a response", RESPONSES, header)
+    if header.body_bytes > (bytes_max := _BYTES_MAX.get(kind, PLAIN_BYTES_MAX)):
+        raise ProtocolError(
+            f"expected at most {bytes_max} bytes of {kind.__name__}, got {header.body_bytes}"
+        )
+    return kind
+
+
 def decode_response(header: Header, body: bytes) -> Response:
     """
     Return the response in a complete body.
@@ -111,25 +135,40 @@ def decode_response(header: Header, body: bytes) -> Response:
     Raises:
         ProtocolError: If the bytes are not exactly one response.
     """
-    response: Response = _decode("a response", RESPONSES, header, body)
+    return finished(response_in_steps(header, body))
+
+
+def response_in_steps(header: Header, body: bytes) -> Generator[None, None, Response]:
+    """As `decode_response`, giving way after each few milliseconds of work."""
+    response: Response = yield from _decode("a response", RESPONSES, header, body)
     return response
 
 
 def decode_request(header: Header, body: bytes) -> Request:
     """Return the request in a complete body, as a server would; raises like `decode_response`."""
-    request: Request = _decode("a request", REQUESTS, header, body)
+    request: Request = finished(_decode("a request", REQUESTS, header, body))
     return request
 
 
-def _decode(expected: str, layouts: Mapping[Any, Layout], header: Header, body: bytes) -> Any:
+def _kind(expected: str, layouts: Mapping[Any, Layout], header: Header) -> Any:
     kind = next((kind for kind, layout in layouts.items() if layout.code == header.type), None)
     if kind is None:
         raise ProtocolError(f"expected {expected}, got message type {header.type}")
+    return kind
+
+
+def _decode(
+    expected: str, layouts: Mapping[Any, Layout], header: Header, body: bytes
+) -> Generator[None, None, Any]:
+    kind = _kind(expected, layouts, header)
     _, formats = _FORMATS[kind]
     if header.schema >= len(formats) or len(body) != header.body_bytes:
         raise ProtocolError(f"{kind.__name__}: {len(body)} bytes for {header}")
     try:
-        message, offset = formats[header.schema].read(body, 0)
+        if kind is schema.Rows:  # The only message whose reading takes long.
+            message, offset = yield from read_rows(body, 0)
+        else:
+            message, offset = formats[header.schema].read(body, 0)
         if offset != len(body):
             raise ValueError(f"it ends at {offset}")
     except (error, ValueError) as cause:
@@ -167,9 +206,10 @@ def _read_failure(body: bytes, _offset: int) -> tuple[Failure, int]:
     except (error, ValueError):
         pass  # not a clean failure
     start = len(body) - 2 * WORD
-    while start > 0 and 0 not in body[start : start + WORD]:
+    first = max(0, start - FAILURE_BYTES_MAX)
+    while start > first and 0 not in body[start : start + WORD]:
         start -= WORD
-    if start < 0:
+    if start < first or 0 not in body[start : start + WORD]:
         raise ValueError("neither a code and a message nor rows before them")
     code, start = U64.read(body, start)
     return Failure(code, body[start:].partition(b"\0")[0].decode(errors="replace")), len(body)
@@ -227,6 +267,13 @@ RESPONSES: Mapping[type[Response], Layout] = {
     schema.Empty: Layout(8, (_PAD,)),
     schema.Files: Layout(9, (("files", _FILES),)),
     schema.Metadata: Layout(10, (("failure_domain", U64), ("weight", U64))),
+}
+
+
+_BYTES_MAX: Mapping[type[Response], int] = {
+    schema.Rows: ROWS_BYTES_MAX,
+    Failure: ROWS_BYTES_MAX,  # It may follow rows.
+    schema.Files: FRAME_BYTES_MAX,
 }
 
 

@@ -148,14 +148,28 @@ class _Link(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        self._work(lambda: self.session.receive(data))
+
+    def _work(self, step: Callable[[], Response | None]) -> None:
+        """Decode a little. While more is left, nothing is read, and timers have their turn."""
         try:
-            response = self.session.receive(data)
+            response = step()
         except ProtocolError as broken:
             self._settle(broken)
             self.drop(broken.message)
             return
         if response is not None and self._answer is not None and not self._answer.done():
             self._answer.set_result(response)
+        self._give_way(is_busy=self.session.has_work)
+
+    def _give_way(self, *, is_busy: bool) -> None:
+        if self._transport is None:
+            return
+        if is_busy:
+            self._transport.pause_reading()
+            self._loop.call_soon(self._work, self.session.proceed)
+        else:
+            self._transport.resume_reading()
 
     def connection_lost(self, cause: Exception | None) -> None:
         self.drop(f"connection lost: {cause or 'end of stream'}")

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import ClassVar
 
+MESSAGE_CHARS_MAX = 1000
+"""Of an error: a server chooses the text of its failures, and its own addresses."""
+
 
 class Scope(Enum):
     """What a request can change, hence what a failure code says about it."""
@@ -30,8 +33,8 @@ class DqliteError(Exception):
 
     def __init__(self, message: str, code: int | None = None) -> None:
         """`code` is the server's, None where the failure was found on this side."""
-        super().__init__(message)
-        self.message = message
+        self.message = _printable(message)
+        super().__init__(self.message)
         self.code = code
 
     def __str__(self) -> str:
@@ -131,6 +134,14 @@ OUTCOMES: Mapping[int, type[NotApplied | Indeterminate]] = {
     **dict.fromkeys(_CONSTRAINTS, ConstraintViolation),
 }
 """Failure code to outcome. Not here, so indeterminate: 4, 7, 9, 10, 100, 778, raft's own codes."""
+
+
+def _printable(text: str) -> str:
+    """One line of limited length, which moves no cursor wherever it is shown."""
+    shown = text[: MESSAGE_CHARS_MAX + 1]
+    if not shown.isprintable():
+        shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in shown)
+    return shown if len(shown) <= MESSAGE_CHARS_MAX else f"{shown[:MESSAGE_CHARS_MAX]}…"
 
 
 def failure(code: int, message: str, scope: Scope = Scope.STATEMENT) -> DqliteError:

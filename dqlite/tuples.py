@@ -6,13 +6,13 @@ The first word says whether a row or the end comes: no type has the code 15 (don
 Source: `dqlite/src/tuple.h`, `dqlite/src/query.c`, `dqlite/src/protocol.h` (type codes).
 """
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from functools import partial
 from typing import Any
 
 from dqlite.schema import Rows
 from dqlite.values import Iso8601, Parameter, UnixTime, Value
-from dqlite.words import BLOB, F64, I64, TEXT, U64, WORD, Format, converted, counted
+from dqlite.words import BLOB, F64, I64, TEXT, U64, WORD, Format, converted, counted, finished
 
 COLUMNS_MAX = 2000
 """SQLite's own default limit."""
@@ -22,6 +22,9 @@ ROWS_MAX = 1_000_000
 
 PARAMETERS_MAX = 32_766
 """SQLite's own default limit."""
+
+STEP_VALUES = 4096
+"""How many values are read before the reader gives way: a few milliseconds of work."""
 
 _UNIXTIME = 9
 _DONE = b"\xff" * WORD
@@ -82,11 +85,12 @@ def _write_rows(out: bytearray, result: Rows) -> None:
     out += _DONE if result.is_last else _MORE
 
 
-def _read_rows(data: bytes, offset: int) -> tuple[Rows, int]:
-    """Read one part of a result up to and with its end word."""
+def read_rows(data: bytes, offset: int) -> Generator[None, None, tuple[Rows, int]]:
+    """Read one part of a result up to and with its end word, `STEP_VALUES` at a time."""
     columns, offset = _COLUMNS.read(data, offset)
     width = len(columns)
     rows: list[tuple[Value, ...]] = []
+    step_rows = STEP_VALUES // max(width, 1) or 1
     while (end := data[offset : offset + WORD]) != _DONE and end != _MORE:
         if not width:
             raise ValueError(f"a row without columns at {offset}")
@@ -96,7 +100,14 @@ def _read_rows(data: bytes, offset: int) -> tuple[Rows, int]:
         rows.append(row)
         if len(rows) > ROWS_MAX:
             raise ValueError(f"more than {ROWS_MAX} rows")
+        if len(rows) % step_rows == 0:
+            yield
     return Rows(columns, tuple(rows), end == _DONE), offset + WORD
+
+
+def _read_all_rows(data: bytes, offset: int) -> tuple[Rows, int]:
+    """As `read_rows`, in one step."""
+    return finished(read_rows(data, offset))
 
 
 def _header_bytes(width: int) -> int:
@@ -127,7 +138,7 @@ _FORMATS = dict(_TYPES.values())
 
 _COLUMNS = counted(TEXT, COLUMNS_MAX)
 
-ROWS = Format(_read_rows, _write_rows)
+ROWS = Format(_read_all_rows, _write_rows)
 
 PARAMETERS = tuple(
     Format(

@@ -7,7 +7,7 @@ Readers raise ValueError or struct.error on malformed bytes, writers do on value
 Source: `dqlite/src/lib/serialize.h`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from struct import Struct
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -42,6 +42,16 @@ def converted(
         return read(value), offset
 
     return Format(read_converted, lambda out, value: format_.write(out, write(value)))
+
+
+def finished(steps: Generator[None, None, _T]) -> _T:
+    """What a reader that works in steps returns at its end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            value: _T = end.value
+            return value
 
 
 def counted(item: Format[_T], count_max: int) -> Format[tuple[_T, ...]]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import dqlite
-from dissever.harness.cluster import Program
+from dissever.harness.cluster import NodeStatus, Program
 from dissever.harness.plan import Options
 from dissever.harness.system import Members, Snapshot
 from dissever.systems.dqlite.builds import DqliteBuilds
@@ -36,6 +38,9 @@ ASK_LIMIT_S = 1.0
 FIND_LIMIT_S = 5.0
 START_LIMIT_S = 30.0
 DUMP_LIMIT_S = 10.0
+
+_WORDS_BYTES_MAX = 2000
+"""Of a node's own, when it does not start."""
 
 
 class DqliteDeployment:
@@ -274,7 +279,7 @@ class DqliteDeployment:
         while not await self.answers(node):
             status = await self.cluster.status(node)
             if status.exit_status is not None:
-                raise RuntimeError(_why_it_ended(self.cluster, node, status.exit_status))
+                raise RuntimeError(_why_it_ended(self.cluster, node, status))
             await asyncio.sleep(0.02)
 
     async def _leader_of(self, node: str) -> str | None:
@@ -309,8 +314,16 @@ async def _again(request: Callable[[], Awaitable[None]]) -> None:
             return
 
 
-def _why_it_ended(cluster: DqliteCluster, node: str, exit_status: int) -> str:
-    logs = sorted(cluster.directory(node).glob("stderr*.log"))
-    lines = logs[-1].read_text(errors="replace").splitlines() if logs else []
-    output = "; ".join(lines[-3:]) or "it said nothing"
-    return f"{node} ended with status {exit_status}: {output}"
+def _why_it_ended(cluster: DqliteCluster, node: str, status: NodeStatus) -> str:
+    log = cluster.directory(node) / f"stderr-{status.incarnation}.log"
+    lines = _tail(log).splitlines() if log.is_file() else []
+    # The node's own words, which must not drive a terminal.
+    output = "; ".join(ascii(line)[1:-1] for line in lines[-3:]) or "it said nothing"
+    return f"{node} ended with status {status.exit_status}: {output}"
+
+
+def _tail(log: Path) -> str:
+    """The end of a file that may be of any length, and is a node's."""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _WORDS_BYTES_MAX))
+        return file.read(_WORDS_BYTES_MAX).decode(errors="replace")
