@@ -5,14 +5,20 @@ asks the cluster who runs, and enters the nodes in a ledger.
 A ledger holds which nodes our faults have struck, never more of them at a time than the budget. A
 node is entered before it is touched and taken out when it is seen to be back, so whatever fails in
 between, healing knows of it. Faults that take nodes down share one ledger.
+
+While a fault changes a node and measures what came of it, no other fault strikes that node: a clock
+that is read while `kill` ends its node would show nothing. A strike that finds no room, or whose
+nodes another fault is just changing, is put off a little, and skipped if that does not help.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final, TypeVar
 
 from dissever.harness.cluster import NodeState
 from dissever.harness.system import Members, Primaries
@@ -31,6 +37,14 @@ __all__ = ["Aiming", "Ledger", "known_primaries"]
 log = logging.getLogger(__name__)
 
 ANSWER_LIMIT_S = 2.0
+
+PUT_OFF_S: Final = 1.5
+"""How long a strike waits for room."""
+
+FIRST_PUT_OFF_S: Final = 6.0
+"""How long the first strike of a fault waits: without it, the fault was asked for in vain."""
+
+GLANCE_S: Final = 0.05
 
 T = TypeVar("T")
 
@@ -95,6 +109,18 @@ class Aiming:
         self._cluster = cluster
         self._primaries = primaries
         self._members = members
+        self._changing: Counter[str] = Counter()
+        self._have_struck: set[str] = set()
+
+    @contextmanager
+    def changing(self, nodes: Iterable[str]) -> Iterator[None]:
+        """Meanwhile no other fault strikes these nodes."""
+        held = tuple(nodes)
+        self._changing.update(held)
+        try:
+            yield
+        finally:
+            self._changing.subtract(held)
 
     async def leading(self) -> tuple[str, ...]:
         """Who claims to lead now; nobody, when the system cannot say so in time."""
@@ -106,12 +132,39 @@ class Aiming:
         """
         Choose among the nodes that run and are not struck, within the budget, and enter them.
 
+        It is put off while there is no room, or while another fault changes a node that is meant.
+
         Args:
             avoided: Another ledger, whose nodes are not chosen either.
 
         Raises:
             ValueError: When the request names a node that there is not.
         """
+        loop, state = asyncio.get_running_loop(), request.rng.getstate()
+        limit_s = PUT_OFF_S if fault in self._have_struck else FIRST_PUT_OFF_S
+        until = loop.time() + limit_s
+        while True:
+            is_late = loop.time() >= until
+            request.rng.setstate(state)
+            choice = await self._chosen(request, ledger, avoided, is_late=is_late)
+            if choice is None:
+                await asyncio.sleep(GLANCE_S)
+                continue
+            # Nothing was awaited since it was chosen, so no other fault can come in between.
+            targets = choice.targets
+            if len(targets) > ledger.room:
+                drawn = request.rng.sample(targets, ledger.room)
+                targets = tuple(node for node in targets if node in drawn)
+            notes = _notes(choice, targets, ledger)
+            ledger.take(fault, targets)
+            if targets:
+                self._have_struck.add(fault)
+            return Choice(targets, notes)
+
+    async def _chosen(
+        self, request: Request, ledger: Ledger, avoided: Ledger | None, *, is_late: bool
+    ) -> Choice | None:
+        """Whom a request means now; None if it is better to wait, which ends once `is_late`."""
         spec = TargetSpec(request.spec) if request.targets is None else request.targets
         asks_who_leads = spec in (TargetSpec.LEADER, TargetSpec.FOLLOWERS)
         leading = await self.leading() if asks_who_leads else ()
@@ -119,23 +172,23 @@ class Aiming:
         roles = await self._roles() if asks_who_votes else None
         nodes, states = self._cluster.nodes, self._cluster.status
         idle = [n for n in nodes if (await states(n)).state is not NodeState.RUNNING]
-        # Nothing is awaited from here on, so no other fault can come in between.
+        struck = {*ledger.reasons, *(avoided.reasons if avoided else ())}
+        changing = set(+self._changing)
         choice = choose(
             spec,
             nodes,
             primaries=leading,
-            excluded={*idle, *ledger.reasons, *(avoided.reasons if avoided else ())},
+            excluded={*idle, *struck, *(changing if is_late else ())},
             rng=request.rng,
             limit=request.count,
             roles=roles,
         )
-        targets = choice.targets
-        if len(targets) > ledger.room:
-            drawn = request.rng.sample(targets, ledger.room)
-            targets = tuple(node for node in targets if node in drawn)
-        notes = _notes(choice, targets, ledger)
-        ledger.take(fault, targets)
-        return Choice(targets, notes)
+        if is_late:
+            return choice
+        is_in_the_way = changing.intersection(choice.targets)
+        is_full = not choice.targets or not ledger.room
+        may_come = bool(struck or idle or changing)
+        return None if is_in_the_way or (is_full and may_come) else choice
 
     async def links(self, request: Request) -> Choice:
         """

@@ -20,7 +20,13 @@ from dissever.harness.missing import Missing
 from dissever.nemesis.evidence import FaultEvidence
 from dissever.nemesis.needs import Need, Offer, missing
 from dissever.nemesis.parameters import Parameter, Request, Settings
-from dissever.nemesis.targets import NODE_TARGETS, TargetSpec, majority_size, minority_size
+from dissever.nemesis.targets import (
+    NODE_TARGETS,
+    TargetSpec,
+    majority_size,
+    minority_size,
+    target_count,
+)
 
 if TYPE_CHECKING:  # What makes a nemesis is not known where a plan is drawn.
     from dissever.nemesis.environment import Environment
@@ -33,6 +39,7 @@ __all__ = [
     "Steps",
     "down_least",
     "steps",
+    "struck_most",
 ]
 
 Steps: TypeAlias = Mapping[str, Action]
@@ -86,8 +93,10 @@ class Fault:
     which would undo each other, no two strike at the same time. `needs`: abilities of the cluster,
     what the machine must have, what the system must offer. `hosts`: what hosts must be made with; a
     `disk_mb` of 0 is of the size that the user asks for. `check` raises ValueError for settings
-    that do not fit together. `held` and `healed` say in words what is measured. `prepares`: it puts
-    something on the hosts before the first operation.
+    that do not fit together. `is_steady`: its steps need a system that can decide, so in a drawn
+    plan no other fault strikes or heals around them. `slow_s`: how much longer than planned its
+    steps may keep their share of the budget. `held` and `healed` say in words what is measured.
+    `prepares`: it puts something on the hosts before the first operation.
     """
 
     name: str
@@ -106,6 +115,8 @@ class Fault:
     hosts: Hosts = PLAIN
     check: Callable[[Settings], object] = dict
     prepares: bool = False
+    is_steady: bool = False
+    slow_s: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "actions", self.actions or steps(self.name))
@@ -167,6 +178,17 @@ class FaultSpec:
         group = self.fault.group
         return bool(group) and any(other.fault.group == group for other in others)
 
+    def upright(self, count: int, budget: int, down: int) -> tuple[str, ...]:
+        """
+        Of `fitting`, those that it can strike in full while other faults have `down` nodes down.
+
+        Faults that take nodes down share the budget instead.
+        """
+        fitting = self.fitting(count, budget)
+        if self.fault.takes_down or self.fault.targets is not NODE_TARGETS:
+            return fitting
+        return tuple(spec for spec in fitting if struck_most(spec, count) <= count - down)
+
     def fitting(self, count: int, budget: int) -> tuple[str, ...]:
         """
         The targets that it may draw of `count` nodes, within the budget.
@@ -207,6 +229,11 @@ def steps(name: str, on: Effect | None = None, off: Effect | None = None) -> Ste
         f"start-{name}": Action(Role.INJECT, on),
         f"stop-{name}": Action(Role.HEAL, off),
     }
+
+
+def struck_most(spec: str, count: int) -> int:
+    """How many of `count` nodes a target of nodes strikes when all of them run."""
+    return 1 if spec == TargetSpec.LEADER else target_count(TargetSpec(spec), count)
 
 
 def down_least(spec: str, count: int) -> int:

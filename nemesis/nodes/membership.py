@@ -138,7 +138,14 @@ class Transfer(_Membership):
         return None
 
 
-_members = partial(Fault, takes_down=True, heals=Heals.MEMBERS, needs=(Processes, Offer.MEMBERS))
+_members = partial(
+    Fault,
+    takes_down=True,
+    heals=Heals.MEMBERS,
+    needs=(Processes, Offer.MEMBERS),
+    is_steady=True,
+    slow_s=TRANSFER_LIMIT_S,
+)
 
 REMOVE_MEMBER = _members(
     name="remove-member",

@@ -69,14 +69,16 @@ class PerNode:
     async def inject(self, request: Request) -> FaultEvidence:
         aim = await self._aiming.nodes(request, self._name, self._ledger, avoided=self._avoided)
         strikes = (self._node_fault.strike(node, request.settings) for node in aim.targets)
-        seen = await asyncio.gather(*strikes)
+        with self._aiming.changing(aim.targets):
+            seen = await asyncio.gather(*strikes)
         return evidence_of(seen, {**aim.notes, **self._notes})
 
     async def heal(self) -> FaultEvidence:
         nodes = self._ledger.of(self._name)
-        ends = await asyncio.gather(
-            *(self._node_fault.undo(node) for node in nodes), return_exceptions=True
-        )
+        with self._aiming.changing(nodes):
+            ends = await asyncio.gather(
+                *(self._node_fault.undo(node) for node in nodes), return_exceptions=True
+            )
         seen = [end for end in ends if isinstance(end, NodeEvidence)]
         for each in seen:
             if each.is_so if each.is_back is None else each.is_back:

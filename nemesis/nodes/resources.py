@@ -116,6 +116,7 @@ LIMIT_MEMORY = Fault(
     takes_down=True,
     heals=Heals.RESOURCES,
     needs=(Processes, ResourceLimits, Need.CGROUPS),
+    slow_s=REACHED_LIMIT_S,
     make=lambda fault, site: PerNode(fault, site, Limit(site.cluster, "memory")),
     held="the kernel's limit, read back, and it was reached",
     healed="no limit is left, and the node runs",

@@ -55,22 +55,18 @@ class DeposedLeader:
         self._target = node
         await self._cuts.cut(self._name, isolate(self._cluster.nodes, [node]))
         # Looked at together, and only once it sleeps: awake, it would soon see that it is alone.
-        paused, links = await asyncio.gather(
-            processes.pause(self._cluster, node, self._answers), self._cuts.look(self._name)
-        )
+        with self._aiming.changing(aim.targets):
+            paused, links = await asyncio.gather(
+                processes.pause(self._cluster, node, self._answers), self._cuts.look(self._name)
+            )
         evidence = {**links.as_json(), "nodes": processes.as_json([paused])}
         return FaultEvidence(aim.targets, links.is_held and paused.is_so, evidence, aim.notes)
 
     async def go_on(self) -> FaultEvidence:
-        """
-        Wake it, still cut off.
-
-        Raises:
-            ValueError: When nobody was deposed.
-        """
+        """Wake it, still cut off; there is nothing to do if the injection struck nobody."""
         node = self._target
         if node is None:
-            raise ValueError("nobody was deposed")
+            return evidence_of([], {"skipped": "nobody was deposed"})
         # Not whether it answers: that would cost the very moment in which its reads are stale. It
         # stays in the ledger: a node that nobody hears is as good as down.
         running = await processes.resume(self._cluster, node, None)

@@ -4,7 +4,10 @@ When which fault strikes: a schedule drawn from the seed before the run. Pure.
 The run begins quietly, then come episodes of equal length. In each some faults strike at random
 times, for a short, middling or long time, and all are healed before the recovery window that ends
 it: a system that never has time to recover shows little more than that it is unavailable. Faults
-that take nodes down share a budget, which an episode never exceeds, whatever overlaps.
+that take nodes down share a budget, which an episode never exceeds, whatever overlaps. A fault
+whose steps take long keeps its share in the next episodes, too. No fault means a node that another
+one has down. Around the steps of a steady fault, such as a change of members, nothing else strikes
+or heals.
 
 Source: etcd's robustness tests and Jepsen's `nemesis/combined.clj` for the faults; the budget, the
 episodes and their windows are ours.
@@ -40,6 +43,9 @@ SCRIPT_DURATION = (0.7, 1.0)
 
 SCRIPT_STEPS = (0.0, 0.6, 1.0)
 """When its steps come: at 45 % and 75 % of an episode that would last a third longer."""
+
+STEADY_S = 1.0
+"""How long nothing else strikes after a steady fault has struck, or heals before it heals."""
 
 Pack = tuple[FaultSpec, ...]
 
@@ -96,13 +102,30 @@ def plan(
     if frame.episodes >= len(asked):
         packs = [(fault,) for fault in asked]
     rng.shuffle(packs)
+    is_wide = frame.active_ns >= (2 * STEADY_S + ACTIVE_S) * 1e9
     ops: list[PlannedOp] = []
+    slow: list[tuple[FaultSpec, int, int]] = []
+    """Who may still keep a share of the budget, until when, and how much."""
+
     for episode in range(frame.episodes):
         must = packs[episode] if episode < len(packs) else (rng.choice(asked),)
-        chosen = _chosen(must, asked, count, budget, rng)
         start_ns = frame.start_ns(episode)
+        kept = sum(
+            share for fault, until_ns, share in slow if until_ns > start_ns and fault not in must
+        )
+        room = _Room(count, budget, kept, is_wide=is_wide)
+        chosen = _chosen(must, asked, room, rng)
+        window = (start_ns, frame.active_ns)
+        if any(fault.fault.is_steady for fault, _ in chosen) and len(chosen) > 1:
+            window = (start_ns + _ns(STEADY_S), frame.active_ns - 2 * _ns(STEADY_S))
+        down = sum(share for _, share in chosen)
         for fault, share in chosen:
-            ops += _ops(fault, share, count, budget, start_ns, frame.active_ns, rng)
+            is_steady = fault.fault.is_steady and len(chosen) > 1
+            own = _steady_ops if is_steady else _ops
+            within = (start_ns, frame.active_ns) if is_steady else window
+            ops += own(fault, share, room, down - share, within, rng)
+            if fault.fault.slow_s and share:
+                slow.append((fault, ops[-1].offset_ns + _ns(fault.fault.slow_s), share))
     return tuple(sorted(ops, key=lambda op: (op.offset_ns, op.process)))
 
 
@@ -129,59 +152,101 @@ def timing(*, interval_s: float, time_limit_s: float, rounds: int) -> Timing:
     return Timing(_ns(quiet_s), _ns(episode_s), _ns(recovery_s), episodes)
 
 
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """
+    What an episode has room for.
+
+    `kept`: how much of the budget earlier faults may still keep. `is_wide`: other faults fit in
+    between the steps of a steady one.
+    """
+
+    count: int
+    budget: int
+    kept: int = 0
+    is_wide: bool = True
+
+    def takes(self, fault: FaultSpec, others: Pack) -> bool:
+        """Whether a fault can strike in an episode with the others; `kept` is not looked at."""
+        if fault.clashes(others):
+            return False
+        every = (*others, fault)
+        steady = sum(each.fault.is_steady for each in every)
+        if steady > 1 or (steady and len(every) > 1 and not self.is_wide):
+            return False
+        down = sum(self.least(each) for each in every)
+        if down > self.budget:
+            return False
+        return all(each.upright(self.count, self.budget, down - self.least(each)) for each in every)
+
+    def least(self, fault: FaultSpec) -> int:
+        """How much of the budget a fault takes at least."""
+        return fault.least(self.count, self.budget)
+
+    def leaves_upright(self, down: int, faults: Pack) -> bool:
+        """Whether each of the faults that take no node down has a target with so many down."""
+        return all(each.upright(self.count, self.budget, down) for each in faults)
+
+
 def _packs(asked: Sequence[FaultSpec], count: int, budget: int) -> list[Pack]:
-    """The faults in as few groups as the budget allows to strike at once, first fit."""
-    packs: list[list[FaultSpec]] = []
+    """The faults in as few groups as can strike at once, first fit; a steady one is alone."""
+    packs: list[Pack] = []
+    room = _Room(count, budget, is_wide=False)
     for fault in asked:
-        least = fault.least(count, budget)
-        for pack in packs:
-            if fault.clashes(pack):
-                continue
-            if sum(other.least(count, budget) for other in pack) + least <= budget or not least:
-                pack.append(fault)
-                break
+        fits = (i for i, pack in enumerate(packs) if room.takes(fault, pack))
+        if (i := next(fits, None)) is None:
+            packs.append((fault,))
         else:
-            packs.append([fault])
-    return [tuple(pack) for pack in packs]
+            packs[i] = (*packs[i], fault)
+    return packs
 
 
 def _chosen(
-    must: Pack, asked: Sequence[FaultSpec], count: int, budget: int, rng: Random
+    must: Pack, asked: Sequence[FaultSpec], room: _Room, rng: Random
 ) -> list[tuple[FaultSpec, int]]:
     """The faults of an episode, each with its share of the budget."""
     others = [fault for fault in asked if fault not in must]
     rng.shuffle(others)
     extra = [fault for fault in others if rng.random() < 0.5]
-    chosen: list[tuple[FaultSpec, int]] = []
-    left = budget
+    chosen: Pack = ()
+    left = room.budget
     for fault in (*must, *extra):
-        least = fault.least(count, budget)
-        if least <= left and not fault.clashes(other for other, _ in chosen):
-            chosen.append((fault, least))
+        least = room.least(fault)
+        is_kept = least and fault not in must and left - least < room.kept
+        if least <= left and not is_kept and room.takes(fault, chosen):
+            chosen = (*chosen, fault)
             left -= least
-    takers = [i for i, (fault, _) in enumerate(chosen) if fault.fault.takes_down]
-    for _ in range(left if takers else 0):
+    shares = [room.least(fault) for fault in chosen]
+    takers = [i for i, fault in enumerate(chosen) if fault.fault.takes_down]
+    for _ in range(left - room.kept if takers else 0):
         i = rng.choice(takers)
-        chosen[i] = (chosen[i][0], chosen[i][1] + 1)
-    return chosen
+        if room.leaves_upright(sum(shares) + 1, chosen):
+            shares[i] += 1
+    return list(zip(chosen, shares, strict=True))
 
 
 def _ops(
     fault: FaultSpec,
     share: int,
-    count: int,
-    budget: int,
-    start_ns: int,
-    active_ns: int,
+    room: _Room,
+    down: int,
+    window: tuple[int, int],
     rng: Random,
 ) -> list[PlannedOp]:
-    """One fault in one episode: its steps, with their times and their targets."""
+    """
+    One fault in one episode: its steps, with their times and their targets.
+
+    Args:
+        down: How many nodes other faults may have down meanwhile.
+        window: When the time in which it may strike begins, and how long it is.
+    """
+    start_ns, active_ns = window
     steps = fault.fault.steps
     is_script = len(steps) > 2
     least, most = SCRIPT_DURATION if is_script else rng.choice(DURATIONS)
     duration_ns = int(active_ns * rng.uniform(least, most))
     first_ns = start_ns + rng.randint(0, active_ns - duration_ns)
-    value = _value(fault, share, count, budget, rng)
+    value = _value(fault, share, room, down, rng)
     shares = SCRIPT_STEPS if is_script else (0.0, 1.0)
     return [
         PlannedOp(first_ns + int(part * duration_ns), fault.name, f, None if i else value)
@@ -189,9 +254,28 @@ def _ops(
     ]
 
 
-def _value(fault: FaultSpec, share: int, count: int, budget: int, rng: Random) -> dict[str, Any]:
+def _steady_ops(
+    fault: FaultSpec,
+    share: int,
+    room: _Room,
+    down: int,
+    window: tuple[int, int],
+    rng: Random,
+) -> list[PlannedOp]:
+    """A steady fault strikes before the others, and heals after them."""
+    start_ns, active_ns = window
+    first, *_, last = fault.fault.steps
+    value = _value(fault, share, room, down, rng)
+    return [
+        PlannedOp(start_ns, fault.name, first, value),
+        PlannedOp(start_ns + active_ns, fault.name, last),
+    ]
+
+
+def _value(fault: FaultSpec, share: int, room: _Room, down: int, rng: Random) -> dict[str, Any]:
     """Whom to strike: a spec, how many at most, the seed that settles who; and how."""
-    specs = fault.fitting(count, budget)
+    count = room.count
+    specs = fault.upright(count, room.budget, down)
     seed = rng.getrandbits(32)
     drawn = fault.fault.draw(rng)
     if not fault.fault.takes_down:
