@@ -27,7 +27,7 @@ pytestmark = pytest.mark.mutants
 ROOT = Path(__file__).parents[2]
 TABLES = sorted(Path(__file__).parent.glob("*.toml"))
 LEFT_OUT = (".git", ".venv", "runs", "build", "dist", ".hypothesis", "__pycache__", "*.egg-info")
-LIMIT_S = 240
+LIMIT_S = 1200
 TESTS_FAILED = 1
 """The status of pytest. Every other one means that no test ran, so it shows nothing."""
 

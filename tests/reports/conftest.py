@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dissever.harness.history import Event, History, Type
 from dissever.harness.plan import Options, Plan, Skipped
@@ -296,3 +297,13 @@ def run_of() -> Callable[..., Run]:
         return Run(build_subject(**options), History(tuple(events)), results or merge([]))
 
     return build
+
+
+@pytest.fixture
+def run_of_two_anomalies(invalid_run: Run) -> Run:
+    """The invalid run, whose first checker found a second anomaly."""
+    first = next(each for each in invalid_run.results.results if each.anomalies)
+    second = Anomaly(name="second-anomaly", summary="the second summary", indices=())
+    found = replace(first, anomalies=(*first.anomalies, second))
+    rest = [each for each in invalid_run.results.results if each is not first]
+    return Run(invalid_run.subject, invalid_run.history, merge([found, *rest]))

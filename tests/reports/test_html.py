@@ -158,6 +158,14 @@ def test_fault_without_evidence_is_flagged(invalid_run: Any) -> None:
     assert "6 injected, 4 with evidence" in page
 
 
+def test_every_anomaly_is_on_the_page(run_of_two_anomalies: Any) -> None:
+    run = run_of_two_anomalies
+    page = render_html(run.subject, run.history, run.results)
+
+    assert "<h3>stale-read</h3>" in page
+    assert "<h3>second-anomaly</h3>" in page
+
+
 def test_unknown_never_reads_as_a_pass(unknown_run: Any, empty_run: Any) -> None:
     for run in (unknown_run, empty_run):
         page = render_html(run.subject, run.history, run.results)

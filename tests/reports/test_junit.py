@@ -38,6 +38,14 @@ def test_invalid_result_is_a_failure_that_explains_itself(invalid_run: Any) -> N
     assert REPORT in (failure.text or "")
 
 
+def test_every_anomaly_of_a_checker_is_there(run_of_two_anomalies: Any) -> None:
+    failure = suite_of(run_of_two_anomalies).find("testcase/failure")
+
+    assert failure is not None
+    assert "stale-read" in (failure.text or "")
+    assert "second-anomaly: the second summary" in (failure.text or "")
+
+
 def test_unknown_result_is_an_error(unknown_run: Any) -> None:
     suite = suite_of(unknown_run)
     error = suite.find("testcase[@name='linearizable']/error")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from dissever.checkers import REGISTER
+from dissever.checkers.linearizability import model_named
 from dissever.checkers.linearizability.certificate import flaw
 from dissever.harness.history import History
 
@@ -57,3 +58,10 @@ def test_order_against_real_time_is_a_flaw(
     found = flaw(REGISTER, history(text).operations, (2, 0))
 
     assert found == said if said is None else said in (found or "")
+
+
+def test_what_came_with_an_info_is_no_answer(history: Notation) -> None:
+    """A crashed dequeue took something, whatever its event carries."""
+    text = "0 invoke enqueue 1\n0 ok enqueue 1\n1 invoke dequeue\n1 info dequeue 7"
+
+    assert flaw(model_named("queue"), history(text).operations, (0, 2)) is None

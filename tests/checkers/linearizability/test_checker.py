@@ -473,3 +473,17 @@ def test_what_was_judged_before_an_interruption_stays(history: Notation) -> None
         "b": "interrupted: stopped while it was judged",
         "c": "interrupted: stopped before it was judged",
     }
+
+
+@pytest.mark.parametrize("model", [REGISTER, MUTEX])
+def test_every_key_that_is_invalid_has_its_anomaly(history: Notation, model: Model) -> None:
+    text = {
+        REGISTER: "0 invoke {k}/read\n0 ok {k}/read 1",
+        MUTEX: "0 invoke {k}/acquire\n0 ok {k}/acquire\n1 invoke {k}/acquire\n1 ok {k}/acquire",
+    }[model]
+
+    both = history("\n".join(text.format(k=key) for key in "ab"))
+
+    found = Linearizable(model)(both, Budget())
+
+    assert [anomaly.key for anomaly in found.anomalies] == ["a", "b"]

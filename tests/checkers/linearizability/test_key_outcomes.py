@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, TEXT, Linearizable, Model
+from dissever.checkers.linearizability.judgement import Judgement
 from dissever.checkers.linearizability.key_outcomes import EXPLAINED_KEYS_MAX
 from dissever.checkers.linearizability.objects import ObjectJudge
 from dissever.harness.history import Event, History, Rows, Type, columns_of
@@ -280,6 +281,22 @@ def test_what_c_names_is_confirmed_by_itself(monkeypatch: pytest.MonkeyPatch) ->
     confirmed = [sentence for sentence in sentences if sentence.startswith("confirmed by")]
     assert len(confirmed) == 1
     assert sentences[confirmed[0]] > 0.9 * sentences.total() > 50
+
+
+@pytest.mark.parametrize("verdict", [Verdict.VALID, Verdict.UNKNOWN])
+def test_a_second_engine_that_contradicts_the_first_makes_the_key_unknown(
+    history: Notation, monkeypatch: pytest.MonkeyPatch, verdict: Verdict
+) -> None:
+    def contradict(*_: object) -> Judgement:
+        found = Judgement(None, 1, Verdict.VALID, "an order explains every answer")
+        return found if verdict is Verdict.VALID else found.doubted("the evidence does not hold")
+
+    monkeypatch.setattr(ObjectJudge, "explain", contradict)
+
+    result = Linearizable(REGISTER)(history("0 invoke read\n0 ok read 1"), Budget())
+
+    assert result.verdict is Verdict.UNKNOWN, result.why
+    assert not result.anomalies
 
 
 def test_other_objects_in_columns_are_judged_key_by_key(history: Notation) -> None:
