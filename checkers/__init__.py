@@ -17,7 +17,8 @@ from dissever.checkers.linearizability.model import REFUSED, UNKNOWN, Misfit, Mo
 from dissever.checkers.linearizability.models import CAS_REGISTER, MUTEX, REGISTER, SET, TEXT
 from dissever.checkers.liveness import Liveness
 from dissever.checkers.log_patterns import LogPatterns
-from dissever.checkers.run_checker import NodeLog, RunChecker
+from dissever.checkers.node_ends import NodeEnds
+from dissever.checkers.run_checker import NodeEnd, NodeLog, Remains, RunChecker
 from dissever.checkers.set import GrowOnlySet
 from dissever.checkers.stats import Stats
 
@@ -38,13 +39,16 @@ __all__ = [
     "LogPatterns",
     "Misfit",
     "Model",
+    "NodeEnd",
+    "NodeEnds",
     "NodeLog",
+    "Remains",
     "RunChecker",
     "Stats",
     "compose",
 ]
 
-FILES: Final = ("liveness", "stats", "evidence", "log_patterns")
+FILES: Final = ("liveness", "stats", "evidence", "log_patterns", "node_ends")
 """A new checker of every run is a file, and its name here. A workload names its own checkers."""
 
 _EVERY: Final = (import_module(f"{__name__}.{file}").RUN_CHECKER for file in FILES)

@@ -1,7 +1,7 @@
 """
-What the nodes' logs and exits show: assertions, sanitizer reports, aborts, torn logs.
+What the nodes' logs show: assertions, sanitizer reports, aborts, torn logs.
 
-The logs come as values; the caller reads the files.
+The logs come as values; the caller reads the files. How processes ended is for `node_ends.py`.
 
 Source: dqlite's own stress tests and their log scans.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dissever.checkers.run_checker import NodeLog, RunChecker
+from dissever.harness.episodes import report_of, targets
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
 
@@ -63,24 +64,18 @@ PATTERNS: Final = (
     ),
 )
 
-SIGNALS: Final = {6: "SIGABRT", 7: "SIGBUS", 11: "SIGSEGV"}
-"""Signals that a process brings on itself."""
-
 
 @dataclass(frozen=True, slots=True)
 class LogPatterns:
-    """The checker. Valid when no line matches and no node crashed; unknown without any log."""
+    """The checker. Valid when no line matches; unknown without any log."""
 
     logs: Sequence[NodeLog]
     name: str = "logs"
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Search each line once."""
-        struck = list(_struck(history))
-        damaged = {node for node, value in struck if value.get("damages_disk") is True}
-        signals = [(node, value.get("signal")) for node, value in struck]
-        sent = {(node, each) for node, each in signals if isinstance(each, int)}
-        anomalies = (*self._lines(damaged), *self._exits(sent))
+        damaged = set(_damaged(history))
+        anomalies = tuple(self._lines(damaged))
         lines = sum(len(log.lines) for log in self.logs)
         details: dict[str, Any] = {"nodes": len({log.node for log in self.logs}), "lines": lines}
         if damaged:
@@ -108,19 +103,14 @@ class LogPatterns:
                 if found:
                     yield _anomaly(pattern, log, found)
 
-    def _exits(self, sent: Collection[tuple[str, int]]) -> Iterable[Anomaly]:
-        for log in self.logs:
-            for number in dict.fromkeys(log.exit_signals):
-                if number in SIGNALS and (log.node, number) not in sent:
-                    summary = f"{log.node}: the process was ended by {SIGNALS[number]}, not by us"
-                    yield Anomaly(name="crash", summary=summary, indices=(), steps=(Step(summary),))
 
-
-def _struck(history: History) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    """(node, value) of each event of a nemesis that names targets."""
-    for event in history:
-        if not event.is_client and isinstance(event.value, Mapping):
-            yield from ((str(node), event.value) for node in event.value.get("targets", ()))
+def _damaged(history: History) -> Iterable[str]:
+    """The nodes whose disks a fault damaged, as its operations say."""
+    for operation in history.faults:
+        event = report_of(operation)
+        value = event.value if event is not None else None
+        if isinstance(value, Mapping) and value.get("damages_disk") is True:
+            yield from targets(operation)
 
 
 def _anomaly(pattern: Pattern, log: NodeLog, found: Sequence[tuple[int, str]]) -> Anomaly:
@@ -139,6 +129,6 @@ def _anomaly(pattern: Pattern, log: NodeLog, found: Sequence[tuple[int, str]]) -
 
 RUN_CHECKER: Final = RunChecker(
     name="logs",
-    description="no node's log or exit shows an assertion, a sanitizer report, a crash",
-    make=lambda _, logs: LogPatterns(logs),
+    description="no node's log shows an assertion, a sanitizer report, a failed start",
+    make=lambda _, remains: LogPatterns(remains.logs),
 )

@@ -13,20 +13,49 @@ from dissever.harness.results import Checker
 @dataclass(frozen=True, slots=True)
 class NodeLog:
     """
-    What one node left behind.
-
-    `lines` are of the file at `path`, the first one being line 1. `exit_signals` are the signals
-    that ended its processes, in order; exits that were no signal are not among them.
+    A log that one node left behind: `lines` of the file at `path`, the first one being line 1.
     """
 
     node: str
     path: str
     lines: Sequence[str] = ()
-    exit_signals: tuple[int, ...] = ()
 
 
-Make: TypeAlias = Callable[[Actions, Sequence[NodeLog]], Checker]
-"""From the operations of the run's nemeses, and from what its nodes left behind."""
+@dataclass(frozen=True, slots=True)
+class NodeEnd:
+    """
+    The end of a node's process.
+
+    `exit_status` is negative for a signal. `is_asked`: the harness caused it. `time_ns` is counted
+    since the run began; None when nobody knows.
+    """
+
+    node: str
+    incarnation: int
+    exit_status: int
+    is_asked: bool
+    time_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """
+    What a run left behind in addition to its history.
+
+    `nodes` are all nodes of the run. `lost_ns` is the time at which a part of the harness was found
+    gone; None when all of it lasted. `ok_min` is how many operations of each kind must have
+    succeeded while faults were in force.
+    """
+
+    nodes: Sequence[str] = ()
+    logs: Sequence[NodeLog] = ()
+    ends: Sequence[NodeEnd] = ()
+    lost_ns: int | None = None
+    ok_min: int = 1
+
+
+Make: TypeAlias = Callable[[Actions, Remains], Checker]
+"""From the operations of the run's nemeses, and from what the run left behind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import shlex
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -21,14 +21,16 @@ from typing import Final, TypeAlias
 from msgspec import structs
 
 from dissever import __version__
-from dissever.checkers import EVERY_RUN, Linearizable, NodeLog, compose
+from dissever.checkers import EVERY_RUN, Linearizable, compose
 from dissever.checkers.linearizability import model_named
 from dissever.harness import store
 from dissever.harness.history import History, MalformedHistory
-from dissever.harness.plan import host_versions
+from dissever.harness.options import unknown
+from dissever.harness.plan import Plan, host_versions
 from dissever.harness.reader import Loaded, read_history
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
 from dissever.native.columns import FAIL, INFO, OK, Columns
+from dissever.remains import find_remains, gaps, outcome_of
 from dissever.reports import (
     Figures,
     Subject,
@@ -39,7 +41,7 @@ from dissever.reports import (
 )
 from dissever.workloads import WORKLOADS
 
-__all__ = ["Judged", "judge", "judge_file", "publish", "read_judged", "render"]
+__all__ = ["Judged", "StaleResults", "judge", "judge_file", "publish", "read_judged", "render"]
 
 WHOLE_OPERATIONS_MAX: Final = 150_000
 SAMPLE_MAX: Final = 20_000
@@ -48,6 +50,10 @@ SAMPLE_MAX: Final = 20_000
 LINEARIZABLE: Final = "linearizable"
 
 Progress: TypeAlias = Callable[[str], None]
+
+
+class StaleResults(Exception):
+    """Results were asked for, and those in the run directory are of another history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,32 +75,48 @@ class Judged:
 
 def judge(run: Path) -> Judged:
     """
-    Judge the history of a run directory.
+    Judge the history of a run directory. It writes nothing.
+
+    What is missing of the run makes the verdict unknown, unless what is left shows an anomaly.
 
     Raises:
         OSError: When the plan or the history is missing.
         FormatError: When the history is none.
-        msgspec.DecodeError: When another file of the directory holds something else.
+        BrokenFile: When the plan holds something else.
     """
-    plan = store.read_plan(run)
+    plan = _read_plan(run)
     options, actions = plan.options, plan.actions
+    outcome, reasons = outcome_of(run)
+    digest = store.digest(run / store.HISTORY)
     try:
         loaded = read_history(run / store.HISTORY)
     except MalformedHistory as error:
-        return _unjudged(Subject.of(plan), "run", f"malformed: {error}")
-    logs = tuple(_node_logs(run, options.nodes))
+        judged = _unjudged(Subject.of(plan), "run", f"malformed: {error}")
+        return replace(judged, results=structs.replace(judged.results, history_sha256=digest))
+    remains, unread = find_remains(run, plan, outcome)
+    reasons += [*unread, *loaded.notes]
+    if not outcome.interruption:
+        reasons += gaps(plan, loaded.history)
     checkers: dict[str, Checker] = {
         **WORKLOADS[options.workload].checkers(options),
-        **{name: each.make(actions, logs) for name, each in EVERY_RUN.items()},
+        **{name: each.make(actions, remains) for name, each in EVERY_RUN.items()},
     }
     results = compose(checkers, loaded.history, Budget())
-    interruption = store.read_outcome(run).interruption
-    reasons = [f"the run ended early: {interruption}"] if interruption else []
-    reasons += loaded.notes
     if reasons:
         early = Result(checker="run", verdict=Verdict.UNKNOWN, why="; ".join(reasons))
         results = merge((*results.results, early))
-    return Judged(Subject.of(plan), loaded.history, results)
+    history, counted = _drawn(loaded.history, results)
+    results = structs.replace(results, history_sha256=digest)
+    return Judged(Subject.of(plan), history, results, (), counted)
+
+
+def _read_plan(run: Path) -> Plan:
+    """Raises BrokenFile also for a workload that there is not."""
+    plan = store.read_plan(run)
+    if plan.options.workload not in WORKLOADS:
+        what = unknown("workload", plan.options.workload, tuple(WORKLOADS))
+        raise store.BrokenFile(f"{store.PLAN}: {what}")
+    return plan
 
 
 def read_judged(run: Path) -> Judged:
@@ -103,20 +125,31 @@ def read_judged(run: Path) -> Judged:
 
     Raises:
         FileNotFoundError: When the run was never judged.
+        StaleResults: When they are the results of another history.
         MalformedHistory: When no run can have recorded the history.
-        OSError, FormatError, msgspec.DecodeError: As `judge`.
+        OSError, FormatError, BrokenFile: As `judge`.
     """
-    subject, results = Subject.of(store.read_plan(run)), store.read_results(run)
-    return Judged(subject, read_history(run / store.HISTORY).history, results)
+    subject, results = Subject.of(_read_plan(run)), store.read_results(run)
+    if results.history_sha256 != store.digest(run / store.HISTORY):
+        raise StaleResults(f"{store.RESULTS} does not belong to this {store.HISTORY}")
+    history, counted = _drawn(read_history(run / store.HISTORY).history, results)
+    return Judged(subject, history, results, (), counted)
 
 
 def publish(run: Path, judged: Judged) -> Path:
-    """Write the results, the page and the JUnit file into the run directory; the page's path."""
+    """
+    Write the results, the page and the JUnit file into the run directory; the page's path.
+
+    Raises:
+        OSError: When one of them cannot be written. Each is written whole or not at all.
+    """
     store.write_results(run, judged.results)
     page = run / store.REPORT
-    page.write_text(render(judged), encoding="utf-8")
-    junit = render_junit(judged.subject, judged.history, judged.results, str(page))
-    (run / store.JUNIT).write_text(junit, encoding="utf-8")
+    store.write_text(page, render(judged))
+    junit = render_junit(
+        judged.subject, judged.history, judged.results, str(page), counted=judged.figures
+    )
+    store.write_text(run / store.JUNIT, junit)
     return page
 
 
@@ -227,15 +260,3 @@ def _about(loaded: Loaded, notes: Sequence[str]) -> Result:
         why="; ".join((f"{loaded.format}, {count:,} events", *notes)),
         details={"format": str(loaded.format), "events": count, "notes": list(notes)},
     )
-
-
-def _node_logs(run: Path, nodes: Sequence[str]) -> Iterator[NodeLog]:
-    """The logs and exit statuses that the nodes left behind."""
-    for node in nodes:
-        directory = store.node_directory(run, node)
-        for path in sorted(directory.glob("*.log")):
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            yield NodeLog(node, str(path.relative_to(run)), lines)
-        statuses = [each.exit_status for each in store.read_exits(run, node)]
-        signals = tuple(-status for status in statuses if status < 0)
-        yield NodeLog(node, str((directory / store.EXITS).relative_to(run)), exit_signals=signals)

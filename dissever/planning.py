@@ -80,7 +80,15 @@ def make_plan(options: Options, system: System, started: datetime) -> Plan:
         versions={"dissever": __version__, **host_versions(), **system.versions(options)},
         capabilities=options.backend.capabilities,
         actions=actions(options.faults),
+        scheduled=_scheduled(options, system),
     )
+
+
+def _scheduled(options: Options, system: System) -> tuple[str, ...]:
+    """The faults that have time to strike at least once."""
+    limit_ns = int(options.time_limit_s * 1e9)
+    struck = (op.process for op in schedule(options, system) if op.offset_ns < limit_ns)
+    return tuple(dict.fromkeys(struck))
 
 
 def repeat_command(options: Options, system: System) -> str:

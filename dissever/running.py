@@ -34,9 +34,6 @@ __all__ = ["RUNS", "Observe", "Run", "run"]
 RUNS: Final = Path("runs")
 """Where runs are kept, in the current directory."""
 
-PLAN: Final = "plan.yaml"
-"""In the run directory: the text of a plan that came from no file."""
-
 Observe: TypeAlias = Callable[[Plan], AbstractContextManager[Observer]]
 """Watches a run of this plan while it lasts."""
 
@@ -118,7 +115,7 @@ def _with_plan_file(options: Options, directory: Path) -> Options:
     """A plan that came from no file is written to one, so that the run can be repeated."""
     if not options.script or options.script_path:
         return options
-    path = directory / PLAN
+    path = directory / store.PLAN_TEXT
     path.write_text(options.script, encoding="utf-8")
     return msgspec.structs.replace(options, script_path=str(path))
 

@@ -64,7 +64,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `command` repeats the run; `versions` name what ran (dissever, python, kernel, the system's
     library); `capabilities` what of the machine is used. `actions` says what each operation of a
-    nemesis is for: process -> f -> action.
+    nemesis is for: process -> f -> action. `scheduled` names the faults that must strike within the
+    time limit; None when nobody said.
     """
 
     options: Options
@@ -74,12 +75,30 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     actions: dict[str, dict[str, Action]] = {}
+    scheduled: tuple[str, ...] | None = None
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A file as the run left it."""
+
+    size_bytes: int
+    sha256: str
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How an execution ended. `interruption` says why it ended early, and is empty otherwise."""
+    """
+    How an execution ended, and what it left behind.
+
+    `interruption` says why it ended early, and is empty otherwise. `events` counts those of the
+    history. `lost_ns` is when a part of the harness was found gone, since the run began; None when
+    all of it lasted. `files` are the files that belong to the run, by their paths in its directory;
+    None when nobody listed them.
+    """
 
     interruption: str = ""
+    events: int | None = None
+    lost_ns: int | None = None
+    files: dict[str, Kept] | None = None
 
 
 def stream(seed: int, name: str) -> Random:

@@ -99,11 +99,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """What all checkers of a run say."""
+    """
+    What all checkers of a run say.
+
+    `history_sha256` is the digest of the file that they judged, empty when it came from no file.
+    """
 
     verdict: Verdict
     why: str
     results: tuple[Result, ...]
+    history_sha256: str = ""
 
 
 class Budget(msgspec.Struct, frozen=True):

@@ -11,17 +11,17 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import msgspec
+from msgspec import structs
 
 from dissever.harness import clock, store
 from dissever.harness.bugs import Bug, bug_of, is_bug
 from dissever.harness.client import Client, Nemesis, Prepares
-from dissever.harness.cluster import Cluster, Processes
+from dissever.harness.cluster import Cluster, Exit, Processes
 from dissever.harness.history import Event
 from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
@@ -29,6 +29,7 @@ from dissever.harness.plan import Outcome, Plan, stream
 from dissever.harness.recovery import Recovery
 from dissever.harness.system import Deployment, System
 from dissever.harness.vocabulary import RECOVERY
+from dissever.harness.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,9 @@ log = logging.getLogger(__name__)
 PREPARED_LIMIT_S = 30.0
 
 INTERRUPTED: Final = "interrupted"
-"""Why a run ended that Ctrl-C or SIGTERM ended after its first operation."""
+"""Why a run ended that Ctrl-C, SIGTERM or SIGHUP ended after its first operation."""
+
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 BUG: Final = "a mistake in the code"
@@ -79,6 +82,8 @@ def execute(test: Test, run: Path, observer: Observer) -> Outcome:
     """
     Carry out a test; the history, the schedule and the nodes' logs are in the run directory then.
 
+    A file that the disk refuses is left out, with a warning: judging then says what is missing.
+
     Raises:
         CannotRun: When the system does not start, or a fault cannot be injected here.
         Bug: When the code of the system, the workload or a fault has a mistake.
@@ -89,11 +94,18 @@ def execute(test: Test, run: Path, observer: Observer) -> Outcome:
         bug = bug_of(test.system.name, error) if is_bug(error) else error
         if not isinstance(bug, Bug):
             raise
-        store.write_outcome(run, Outcome(f"{BUG}: {bug}"))
+        _write_outcome(run, Outcome(f"{BUG}: {bug}"))
         if bug is error:
             raise
         raise bug from error
-    store.write_outcome(run, outcome)
+    return _write_outcome(run, outcome)
+
+
+def _write_outcome(run: Path, outcome: Outcome) -> Outcome:
+    """With the files that the run leaves behind."""
+    with _unless_refused(store.OUTCOME):
+        outcome = structs.replace(outcome, files=store.manifest(run))
+        store.write_outcome(run, outcome)
     return outcome
 
 
@@ -102,22 +114,51 @@ async def _execute(test: Test, run: Path, observer: Observer) -> Outcome:
     observer.phase("starting the nodes")
     directory = run / store.NODES
     directory.mkdir()
-    interruption = ""
-    with _sigterm_cancels():
+    outcome: Outcome | None = None
+    with _signals_cancel():
         try:
             rng = stream(options.seed, "system")
             async with test.system.deploy(options, directory, rng) as deployment:
-                interruption = await _interpret(test, run, observer, deployment)
+                recorder = _Recorder(observer)
+                outcome = await _interpret(test, run, recorder, deployment)
                 observer.phase("stopping the nodes")
-                _keep_exits(deployment.cluster)
+                _keep_exits(deployment.cluster, recorder.origin_ns)
         except asyncio.CancelledError:
-            interruption = interruption or "interrupted before the first operation"
-    return Outcome(interruption)
+            outcome = outcome or Outcome("interrupted before the first operation")
+        except Bug:
+            raise
+        except Exception as error:  # The history is whole, whatever goes wrong at the very end.
+            if outcome is None:
+                raise
+            log.exception("the nodes could not be stopped")
+            reason = outcome.interruption or f"the nodes could not be stopped: {error}"
+            outcome = structs.replace(outcome, interruption=reason)
+    return outcome
 
 
-async def _interpret(test: Test, run: Path, observer: Observer, deployment: Deployment) -> str:
-    """Run the generator; why it ended early, or nothing."""
-    options = test.plan.options
+class _Recorder:
+    """The events of a run as they happen, and when it began on the clock of the event loop."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.events: list[Event] = []
+        self.observer = observer
+        self.origin_ns: int | None = None
+        self._now_ns = clock.clock_ns()
+
+    def now_ns(self) -> int:
+        """Since the run began."""
+        return self._now_ns() - (self.origin_ns or 0)
+
+    def add(self, event: Event) -> None:
+        if self.origin_ns is None:
+            self.origin_ns = self._now_ns() - event.time
+        self.events.append(event)
+        self.observer.event(event)
+
+
+async def _interpret(test: Test, run: Path, recorder: _Recorder, deployment: Deployment) -> Outcome:
+    """Run the generator; how that ended."""
+    options, observer = test.plan.options, recorder.observer
     nemeses = dict(test.nemeses(deployment))
     for name, nemesis in nemeses.items():
         missing = nemesis.probe()
@@ -131,36 +172,41 @@ async def _interpret(test: Test, run: Path, observer: Observer, deployment: Depl
     async def open_client(node: str) -> Client:
         return test.client(await deployment.open_store(test.store, node))
 
-    events: list[Event] = []
+    reason = ""
+    watch = Watch(deployment.cluster, is_needed=not test.system.is_virtual)
     with Journal(run / store.HISTORY) as journal:
 
         def record(event: Event) -> None:
             journal(event)
-            events.append(event)
-            observer.event(event)
+            recorder.add(event)
 
         observer.phase("running")
         try:
-            await interpret(
-                test.generator,
-                open_client=open_client,
-                nodes=options.nodes,
-                concurrency=options.concurrency,
-                nemeses=nemeses,
-                rng=stream(options.seed, "generator"),
-                record=record,
-                limits=TimeLimits(operation_s=options.operation_limit_s),
-            )
+            async with watch:
+                await interpret(
+                    test.generator,
+                    open_client=open_client,
+                    nodes=options.nodes,
+                    concurrency=options.concurrency,
+                    nemeses=nemeses,
+                    rng=stream(options.seed, "generator"),
+                    record=record,
+                    limits=TimeLimits(operation_s=options.operation_limit_s),
+                )
         except asyncio.CancelledError:
-            return INTERRUPTED
+            reason = INTERRUPTED
         except Bug:
             raise
         except Exception as error:  # Whatever ended it, what was recorded is judged.
             log.exception("the run ended early")
-            return f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}"
         finally:
-            store.write_schedule(run, events)
-    return ""
+            with _unless_refused(store.SCHEDULE):
+                store.write_schedule(run, recorder.events)
+    if watch.lost is None:
+        return Outcome(reason, events=len(recorder.events))
+    reason = f"a part of the harness was lost: {watch.lost}"
+    return Outcome(reason, events=len(recorder.events), lost_ns=recorder.now_ns())
 
 
 async def _prepare(
@@ -183,20 +229,42 @@ async def _prepare(
             raise CannotRun(f"the system did not outlive the preparation: {error}") from error
 
 
-def _keep_exits(cluster: Cluster) -> None:
-    """Write how each node's processes ended to its folder; those that still run are left out."""
+def _keep_exits(cluster: Cluster, origin_ns: int | None) -> None:
+    """
+    Write how each node's processes ended to its folder; those that still run are left out.
+
+    Args:
+        origin_ns: When the run began, on the clock that ends are stamped with.
+    """
     if not isinstance(cluster, Processes):
         return
     for node in cluster.nodes:
-        exits = [each for each in cluster.exits if each.node == node]
-        directory = cluster.directory(node)
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / store.EXITS).write_bytes(msgspec.json.encode(exits) + b"\n")
+        exits = [_since(origin_ns, each) for each in cluster.exits if each.node == node]
+        with _unless_refused(f"{store.EXITS} of {node}"):
+            store.write_exits(cluster.directory(node), exits)
+
+
+def _since(origin_ns: int | None, end: Exit) -> Exit:
+    if origin_ns is None or end.time_ns is None:
+        return replace(end, time_ns=None)
+    return replace(end, time_ns=end.time_ns - origin_ns)
 
 
 @contextmanager
-def _sigterm_cancels() -> Iterator[None]:
-    """Let SIGTERM end the run as Ctrl-C does: everything is healed, and what there is is judged."""
+def _unless_refused(what: str) -> Iterator[None]:
+    """Go on when the disk refuses a file: what is missing is found when the run is judged."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("%s could not be written: %s", what, error)
+
+
+@contextmanager
+def _signals_cancel() -> Iterator[None]:
+    """
+    Let SIGTERM, and SIGHUP of a terminal that goes away, end the run as Ctrl-C does: everything is
+    healed, and what was recorded is judged.
+    """
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
     assert task is not None
@@ -204,12 +272,13 @@ def _sigterm_cancels() -> Iterator[None]:
     def cancel(number: int, frame: object) -> None:
         loop.call_soon_threadsafe(task.cancel)
 
-    try:
-        before = signal.signal(signal.SIGTERM, cancel)
-    except ValueError:  # Not the main thread, which alone handles signals.
-        yield
-        return
+    before = {}
+    with suppress(ValueError):  # Not the main thread, which alone handles signals.
+        for number in _ENDING:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # As nohup has it.
+                before[number] = signal.signal(number, cancel)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

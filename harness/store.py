@@ -2,22 +2,28 @@
 The run directory, where every value from the plan on is written the moment it exists.
 
 `runs/<system>/<workload>/<time>-<seed>/` with `plan.json`, `history.jsonl`, `schedule.jsonl`,
-`results.json`, `index.html`, `junit.xml` and `nodes/<node>/`; `runs/latest` leads to the newest
-run.
+`outcome.json`, `results.json`, `index.html`, `junit.xml` and `nodes/<node>/`; `runs/latest` leads
+to the newest run.
+
+`outcome.json` is written last and lists the size and the digest of every file of the run, so a part
+that is lost or changed afterwards is seen when the run is judged.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from dissever.harness.cluster import Exit
 from dissever.harness.history import Event
-from dissever.harness.plan import Options, Outcome, Plan
+from dissever.harness.plan import Kept, Options, Outcome, Plan
 from dissever.harness.results import Results
 
 PLAN = "plan.json"
@@ -30,6 +36,14 @@ JUNIT = "junit.xml"
 NODES = "nodes"
 EXITS = "exits.json"
 LATEST = "latest"
+PLAN_TEXT = "plan.yaml"
+"""The text of a plan that came from no file."""
+
+_Read = TypeVar("_Read")
+
+
+class BrokenFile(ValueError):
+    """A file of a run that does not hold what it should: its name, what was expected, what came."""
 
 
 def create_run(root: Path, options: Options, now: datetime) -> Path:
@@ -67,8 +81,18 @@ def write_plan(run: Path, plan: Plan) -> None:
 
 
 def read_plan(run: Path) -> Plan:
-    """Raises msgspec.ValidationError when the file holds something else; it says where."""
-    return msgspec.json.decode((run / PLAN).read_bytes(), type=Plan)
+    """
+    Read what was to happen.
+
+    Raises:
+        BrokenFile: When the file holds something else, or names no folder can have.
+    """
+    plan = _read_json(run / PLAN, Plan)
+    for node in plan.options.nodes:
+        if Path(node).name != node:
+            what = f"expected names of nodes that are names of folders, got {node!r}"
+            raise BrokenFile(f"{PLAN}: {what}")
+    return plan
 
 
 def write_results(run: Path, results: Results) -> None:
@@ -77,8 +101,25 @@ def write_results(run: Path, results: Results) -> None:
 
 
 def read_results(run: Path) -> Results:
-    """As `read_plan`; FileNotFoundError when the run was never judged."""
-    return msgspec.json.decode((run / RESULTS).read_bytes(), type=Results)
+    """
+    Read what was judged.
+
+    Raises:
+        FileNotFoundError: When the run was never judged.
+        BrokenFile: When the file holds something else.
+    """
+    return _read_json(run / RESULTS, Results)
+
+
+def withdraw(run: Path) -> None:
+    """Remove what an earlier judging wrote, so that it cannot pass for what comes of this one."""
+    for name in (REPORT, JUNIT, RESULTS):
+        (run / name).unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all: on a full disk the old one stays."""
+    _replace(path, text.encode())
 
 
 def write_schedule(run: Path, events: Iterable[Event]) -> None:
@@ -93,20 +134,70 @@ def write_outcome(run: Path, outcome: Outcome) -> None:
 
 
 def read_outcome(run: Path) -> Outcome:
-    """How the run ended; there is no file when the harness was killed."""
+    """
+    How the run ended; there is no file when the harness was killed.
+
+    Raises:
+        BrokenFile: When the file holds something else.
+    """
     try:
-        return msgspec.json.decode((run / OUTCOME).read_bytes(), type=Outcome)
+        return _read_json(run / OUTCOME, Outcome)
     except FileNotFoundError:
         return Outcome("the harness ended before the run did")
 
 
+def write_exits(directory: Path, exits: Sequence[Exit]) -> None:
+    """Write how the processes of a node ended into its folder."""
+    directory.mkdir(parents=True, exist_ok=True)
+    _replace(directory / EXITS, msgspec.json.encode(exits) + b"\n")
+
+
 def read_exits(run: Path, node: str) -> tuple[Exit, ...]:
-    """How the processes of a node ended; empty when the harness was killed before that."""
+    """
+    How the processes of a node ended; empty when the harness was killed before that.
+
+    Raises:
+        BrokenFile: When the file holds something else.
+    """
     try:
-        written = (node_directory(run, node) / EXITS).read_bytes()
+        return _read_json(node_directory(run, node) / EXITS, tuple[Exit, ...])
     except FileNotFoundError:
         return ()
-    return msgspec.json.decode(written, type=tuple[Exit, ...])
+
+
+def manifest(run: Path) -> dict[str, Kept]:
+    """The files that make up a run, by their paths in its directory: all that judging reads."""
+    paths = [run / name for name in (PLAN, PLAN_TEXT, HISTORY, SCHEDULE)]
+    paths += sorted((run / NODES).glob("*.log"))
+    for node in sorted((run / NODES).glob("*/")):
+        paths += [*sorted(node.glob("*.log")), node / EXITS]
+    return {str(path.relative_to(run)): _kept(path) for path in paths if path.is_file()}
+
+
+def damage(run: Path, files: Mapping[str, Kept] | None) -> Iterator[str]:
+    """What is not as the run left it, one phrase for each file."""
+    if files is None:
+        yield f"{OUTCOME} does not list the files of the run, so nobody can say if it is whole"
+        return
+    for name, kept in files.items():
+        path = run / name
+        try:
+            found = _kept(path)
+        except FileNotFoundError:
+            yield f"{name} is missing"
+        except OSError as error:
+            yield f"{name} cannot be read: {error.strerror}"
+        else:
+            if found.size_bytes < kept.size_bytes:
+                yield f"{name} is cut: {found.size_bytes:,} of {kept.size_bytes:,} bytes are left"
+            elif found != kept:
+                yield f"{name} was changed after the run"
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def node_directory(run: Path, node: str) -> Path:
@@ -120,11 +211,39 @@ def drop_node_data(run: Path) -> None:
         shutil.rmtree(data, ignore_errors=True)
 
 
+def _kept(path: Path) -> Kept:
+    return Kept(path.stat().st_size, digest(path))
+
+
+def _read_json(path: Path, kind: type[_Read]) -> _Read:
+    """Raise FileNotFoundError, or BrokenFile."""
+    try:
+        written = path.read_bytes()
+        if not written.strip():
+            raise BrokenFile(f"{path.name}: expected JSON, got an empty file")
+        return msgspec.json.decode(written, type=kind)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise BrokenFile(f"{path.name}: cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BrokenFile(f"{path.name}: {error}") from error
+
+
 def _write_json(path: Path, value: object) -> None:
-    encoded = msgspec.json.format(msgspec.json.encode(value), indent=2)
+    _replace(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Raise OSError when it cannot be written; then the file is what it was before."""
     draft = path.with_name(path.name + ".new")
-    draft.write_bytes(encoded + b"\n")
-    draft.replace(path)
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
 
 
 def _point(link: Path, run: Path) -> None:

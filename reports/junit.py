@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly, Result, Results, Verdict, merge
-from dissever.reports.figures import figures
+from dissever.reports.figures import Figures, figures
 from dissever.reports.labels import NS_PER_S, shorten
 from dissever.reports.prose import DOES_NOT_MEAN
 from dissever.reports.subject import Subject
@@ -24,12 +24,20 @@ ANOMALIES_MAX = 10
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render_junit(subject: Subject, history: History, results: Results, report_path: str) -> str:
+def render_junit(
+    subject: Subject,
+    history: History,
+    results: Results,
+    report_path: str,
+    *,
+    counted: Figures | None = None,
+) -> str:
     """
     The document, with its XML declaration.
 
     Args:
         report_path: Where the HTML report is; failures and errors name it.
+        counted: Of the whole history, where `history` is a part of it.
 
     Raises:
         MalformedHistory: When no run can have recorded the history.
@@ -39,6 +47,7 @@ def render_junit(subject: Subject, history: History, results: Results, report_pa
     failures, errors = verdicts.count(Verdict.INVALID), verdicts.count(Verdict.UNKNOWN)
     totals = {"tests": len(cases), "failures": failures, "errors": errors}
     time = f"{history.duration_ns / NS_PER_S:.3f}"
+    found = counted or figures(history.operations, end_ns=history.duration_ns)
     root = _element("testsuites", name="dissever", **totals, time=time)
     name = f"{subject.system}.{subject.workload}"
     suite = _element(
@@ -47,7 +56,7 @@ def render_junit(subject: Subject, history: History, results: Results, report_pa
     root.append(suite)
     ET.SubElement(suite, "properties").extend(
         _element("property", name=name, value=value)
-        for name, value in _properties(subject, history, results, report_path).items()
+        for name, value in _properties(subject, found, results, report_path).items()
     )
     suite.extend(_case(subject, case, report_path) for case in cases)
     ET.indent(root)
@@ -67,9 +76,8 @@ def _cases(results: Results) -> tuple[Result, ...]:
 
 
 def _properties(
-    subject: Subject, history: History, results: Results, report_path: str
+    subject: Subject, found: Figures, results: Results, report_path: str
 ) -> dict[str, object]:
-    found = figures(history.operations, end_ns=history.duration_ns)
     return {
         "verdict": results.verdict.word,
         "seed": "" if subject.seed is None else subject.seed,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
@@ -147,12 +147,18 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """The end of a node's main process. `is_asked`: `stop` or `kill` caused it."""
+    """
+    The end of a node's main process. `is_asked`: `stop` or `kill` caused it.
+
+    `time_ns` is when the harness heard of it, on the clock of the event loop (`clock.clock_ns`); in
+    the file that a run leaves behind, since the run began.
+    """
 
     node: str
     incarnation: int
     exit_status: int
     is_asked: bool
+    time_ns: int | None = field(default=None, compare=False)
 
 
 @runtime_checkable

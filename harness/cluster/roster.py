@@ -8,8 +8,10 @@ import logging
 import re
 import socket
 from collections.abc import Awaitable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
+from dissever.harness.clock import clock_ns
 from dissever.harness.cluster import Exit
 
 log = logging.getLogger(__name__)
@@ -44,8 +46,8 @@ class Roster:
         return await asyncio.shield(self._make(node, change))
 
     def hear(self, end: Exit) -> None:
-        """A main process has ended."""
-        self.exits.append(end)
+        """A main process has ended just now."""
+        self.exits.append(replace(end, time_ns=clock_ns()()))
         level = logging.DEBUG if end.is_asked else logging.WARNING
         words = "%s: incarnation %d ended with status %d"
         log.log(level, words, end.node, end.incarnation, end.exit_status)

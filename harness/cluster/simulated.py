@@ -19,6 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, Protocol, TypeAlias
 
+from dissever.harness.clock import clock_ns
 from dissever.harness.cluster import Exit, Grudge, NodeState, NodeStatus, Program, Reachability
 from dissever.harness.cluster.backends import SIMULATED
 
@@ -233,7 +234,8 @@ class SimulatedCluster:
             host.behaviour = None
             host.pid = None
             host.exit_status = exit_status
-            self._exits.append(Exit(node, host.incarnation, exit_status, is_asked=True))
+            now_ns = clock_ns()()
+            self._exits.append(Exit(node, host.incarnation, exit_status, True, now_ns))
             host.is_paused = False
             held, host.held = host.held, []
             for task in tuple(host.tasks):

@@ -1,0 +1,83 @@
+"""
+What a run left behind in its directory, and what of it is missing.
+
+A run is judged as whole only when it is: every file that it left is there as it left it, every
+fault that it planned struck, and it ended by asking whether the system has come back. What is
+missing is a reason, one phrase each, and makes the verdict unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dissever.checkers import NodeEnd, NodeLog, Remains
+from dissever.harness import store
+from dissever.harness.cluster.backends import SIMULATED
+from dissever.harness.episodes import Role, episodes_of
+from dissever.harness.history import History
+from dissever.harness.plan import Outcome, Plan
+from dissever.harness.vocabulary import READY
+
+__all__ = ["find_remains", "gaps", "outcome_of"]
+
+
+def outcome_of(run: Path) -> tuple[Outcome, list[str]]:
+    """How the run ended, and why it cannot count as whole. It reads every file of the run once."""
+    try:
+        outcome = store.read_outcome(run)
+    except store.BrokenFile as error:
+        return Outcome(), [str(error)]
+    reasons = [f"the run ended early: {outcome.interruption}"] if outcome.interruption else []
+    if outcome.files is not None or not outcome.interruption:
+        reasons += store.damage(run, outcome.files)
+    return outcome, reasons
+
+
+def find_remains(run: Path, plan: Plan, outcome: Outcome) -> tuple[Remains, list[str]]:
+    """The logs and ends of the nodes, and what of them cannot be read."""
+    reasons: list[str] = []
+    nodes, is_real = plan.options.nodes, plan.options.backend != SIMULATED
+    logs: list[NodeLog] = []
+    ends: list[NodeEnd] = []
+    for node in nodes:
+        of_node = list(_logs(run, node, reasons))
+        if is_real and not of_node:
+            reasons.append(f"no log of {node} was kept")
+        logs += of_node or [NodeLog(node, f"{store.NODES}/{node}")]
+        try:
+            ends += _ends(run, node)
+        except store.BrokenFile as error:
+            reasons.append(f"{node}: {error}")
+    return Remains(nodes, logs, ends, outcome.lost_ns), reasons
+
+
+def gaps(plan: Plan, history: History) -> Iterator[str]:
+    """What every run that came to its end holds, and this history lacks."""
+    if plan.scheduled is None:
+        return  # Nobody said what had to happen.
+    found = episodes_of(history, plan.actions)
+    struck = {str(each.process) for each, role in found.faults if role is Role.INJECT}
+    for fault in plan.scheduled:
+        if fault not in struck:
+            yield f"the plan has {fault} strike, and the history holds no injection of it"
+    if READY not in {each.f for each in found.recovery}:
+        yield f"the history does not hold {READY}, which every run asks at its end"
+
+
+def _logs(run: Path, node: str, reasons: list[str]) -> Iterator[NodeLog]:
+    for path in sorted(store.node_directory(run, node).glob("*.log")):
+        name = str(path.relative_to(run))
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError as error:
+            reasons.append(f"{name} cannot be read: {error.strerror}")
+        else:
+            yield NodeLog(node, name, lines)
+
+
+def _ends(run: Path, node: str) -> Sequence[NodeEnd]:
+    return [
+        NodeEnd(node, each.incarnation, each.exit_status, each.is_asked, each.time_ns)
+        for each in store.read_exits(run, node)
+    ]
