@@ -96,7 +96,8 @@ class Fault:
     that do not fit together. `is_steady`: its steps need a system that can decide, so in a drawn
     plan no other fault strikes or heals around them. `slow_s`: how much longer than planned its
     steps may keep their share of the budget. `held` and `healed` say in words what is measured.
-    `prepares`: it puts something on the hosts before the first operation.
+    `prepares`: it puts something on the hosts before the first operation. `damages`: its nodes may
+    never be themselves again.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Fault:
     prepares: bool = False
     is_steady: bool = False
     slow_s: float = 0.0
+    damages: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "actions", self.actions or steps(self.name))

@@ -215,6 +215,7 @@ def _faulty(
         parameters=parameters,
         heals=Heals.DISKS,
         group="disks",
+        damages=is_damage,
         needs=(Processes, HostCommands, Disks, Need.FAULTFS),
         hosts=Hosts(faulty_disks=True),
         make=make,

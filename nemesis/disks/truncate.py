@@ -102,6 +102,7 @@ DISK_TRUNCATE = Fault(
     ),
     heals=Heals.DISKS,
     group="disks",
+    damages=True,
     needs=(Processes, HostCommands, Disks),
     make=lambda fault, site: PerNode(
         fault, site, DiskTruncate(site), {"damages_disk": True}, is_alone=True, revives=True

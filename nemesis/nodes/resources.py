@@ -69,6 +69,7 @@ class Limit:
         read = await self._read(node)
         await self._cluster.lift(node)
         left = await self._read(node)
+        await asyncio.sleep(GLANCE_S)  # One that the kernel ended for it is gone by then.
         if (await self._cluster.status(node)).state is NodeState.GONE:
             await self._cluster.start(node)
         status = await self._cluster.status(node)

@@ -7,7 +7,8 @@ it: a system that never has time to recover shows little more than that it is un
 that take nodes down share a budget, which an episode never exceeds, whatever overlaps. A fault
 whose steps take long keeps its share in the next episodes, too. No fault means a node that another
 one has down. Around the steps of a steady fault, such as a change of members, nothing else strikes
-or heals.
+or heals. Mixed with other faults, those that damage nodes for good always strike the same one: a
+cluster that has lost its majority for good would show nothing of the other faults.
 
 Source: etcd's robustness tests and Jepsen's `nemesis/combined.clj` for the faults; the budget, the
 episodes and their windows are ours.
@@ -15,10 +16,12 @@ episodes and their windows are ours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
+
+import msgspec
 
 from dissever.nemesis.fault import FaultSpec, down_least
 from dissever.nemesis.faults import parse
@@ -102,6 +105,7 @@ def plan(
     if frame.episodes >= len(asked):
         packs = [(fault,) for fault in asked]
     rng.shuffle(packs)
+    spared = _spared(asked, nodes, seed)
     is_wide = frame.active_ns >= (2 * STEADY_S + ACTIVE_S) * 1e9
     ops: list[PlannedOp] = []
     slow: list[tuple[FaultSpec, int, int]] = []
@@ -113,6 +117,8 @@ def plan(
         kept = sum(
             share for fault, until_ns, share in slow if until_ns > start_ns and fault not in must
         )
+        if spared and any(fault.fault.is_steady for fault in must):
+            kept += 1
         room = _Room(count, budget, kept, is_wide=is_wide)
         chosen = _chosen(must, asked, room, rng)
         window = (start_ns, frame.active_ns)
@@ -126,6 +132,7 @@ def plan(
             ops += own(fault, share, room, down - share, within, rng)
             if fault.fault.slow_s and share:
                 slow.append((fault, ops[-1].offset_ns + _ns(fault.fault.slow_s), share))
+    ops = [_sparing(op, spared) for op in ops]
     return tuple(sorted(ops, key=lambda op: (op.offset_ns, op.process)))
 
 
@@ -186,6 +193,22 @@ class _Room:
     def leaves_upright(self, down: int, faults: Pack) -> bool:
         """Whether each of the faults that take no node down has a target with so many down."""
         return all(each.upright(self.count, self.budget, down) for each in faults)
+
+
+def _spared(asked: Sequence[FaultSpec], nodes: Sequence[str], seed: int) -> Mapping[str, str]:
+    """Fault -> the only node that it strikes; empty where faults are not mixed."""
+    damaging = [fault.name for fault in asked if fault.fault.damages and not fault.targets]
+    if len(asked) < 2 or not damaging:
+        return {}
+    return dict.fromkeys(damaging, Random(f"{seed}/damage").choice(nodes))
+
+
+def _sparing(op: PlannedOp, spared: Mapping[str, str]) -> PlannedOp:
+    """The operation, with the only node that a fault which damages nodes may strike."""
+    if op.process not in spared or op.value is None:
+        return op
+    value = {name: each for name, each in op.value.items() if name != "spec"}
+    return msgspec.structs.replace(op, value={"targets": [spared[op.process]], **value})
 
 
 def _packs(asked: Sequence[FaultSpec], count: int, budget: int) -> list[Pack]:

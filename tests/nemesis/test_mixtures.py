@@ -54,6 +54,13 @@ def overlapping(
     ]
 
 
+def most(strike: PlannedOp, count: int) -> int:
+    """How many nodes a strike means at most."""
+    if "targets" in strike.value:
+        return len(strike.value["targets"])
+    return struck_most(strike.value["spec"], count)
+
+
 def down(ops: list[PlannedOp]) -> int:
     """How many nodes the injections take down together."""
     return sum(op.value["count"] for op in ops if FAULTS[op.process].takes_down)
@@ -68,7 +75,7 @@ def test_no_strike_means_a_node_that_another_fault_has_down(seed: int) -> None:
         if fault.takes_down:
             assert strike.value["count"] + down(others) <= minority_size(count)
         elif fault.targets is NODE_TARGETS:
-            assert struck_most(strike.value["spec"], count) + down(others) <= count
+            assert most(strike, count) + down(others) <= count
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -100,6 +107,26 @@ def test_faults_of_one_group_never_strike_together(seed: int) -> None:
     for strike, others in overlapping(ops):
         group = FAULTS[strike.process].group
         assert not group or all(FAULTS[other.process].group != group for other in others)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_faults_that_damage_nodes_for_good_strike_one_node_of_a_mixture(seed: int) -> None:
+    _, _, ops = mixture(seed)
+
+    strikes = [op for op in ops if FAULTS[op.process].damages and op.value]
+    assert len({tuple(op.value["targets"]) for op in strikes}) <= 1
+    assert all(len(op.value["targets"]) == 1 for op in strikes)
+
+
+def test_a_fault_that_damages_nodes_strikes_as_asked_when_it_is_alone_or_has_a_target() -> None:
+    settings: dict[str, Any] = {"nodes": ("n1", "n2", "n3"), "interval_s": 2.5, "time_limit_s": 90}
+    alone = plan(["disk-truncate"], seed=1, **settings)
+    asked = plan(["disk-truncate:majority", "kill"], seed=1, **settings)
+
+    assert len({op.value["spec"] for op in alone if op.value}) > 3
+    assert {op.value["spec"] for op in asked if op.process == "disk-truncate" and op.value} == {
+        "majority"
+    }
 
 
 def test_a_transfer_that_lasts_keeps_its_share_in_the_next_episode() -> None:
