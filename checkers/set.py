@@ -170,7 +170,8 @@ def _completed(operation: Operation) -> int:
 def _is_before(earlier: Operation, later: Operation) -> bool:
     """Whether the first was answered strictly before the second was asked."""
     answer, question = _answer(earlier), later.invocation
-    return answer.index < question.index and answer.time != question.time
+    is_tie = answer.time == question.time and answer.process != question.process
+    return answer.index < question.index and not is_tie
 
 
 def _sorted(found: dict[Hashable, Found]) -> list[Found]:

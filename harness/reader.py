@@ -44,7 +44,8 @@ class Loaded:
     A history, the format it came in, and what was dropped or made up, one sentence each.
 
     `nodes` are those that events name, by first use. `open_max` is how many operations were open
-    at once, at most.
+    at once, at most. `misnumbered` is the first position of an event whose index is another number;
+    None when there is none, as in a whole journal of ours.
     """
 
     history: History
@@ -52,6 +53,7 @@ class Loaded:
     notes: tuple[str, ...]
     nodes: tuple[str, ...]
     open_max: int
+    misnumbered: int | None
 
 
 def read_history(source: Path | bytes, *, keyed: bool = False) -> Loaded:
@@ -79,6 +81,7 @@ def read_history(source: Path | bytes, *, keyed: bool = False) -> Loaded:
         loaded.notes,
         loaded.nodes,
         loaded.open_max,
+        loaded.misnumbered,
     )
 
 

@@ -44,6 +44,7 @@ PURE = (
     "checkers",
     "harness/bugs.py",
     "harness/episodes.py",
+    "harness/events.py",
     "harness/generator",
     "harness/history.py",
     "harness/latency.py",

@@ -3,7 +3,9 @@ The operations of one object in real time: what a search orders.
 
 An interval is closed: a comes before b only if a returned strictly before b was invoked. Within a
 history that is the order of the events, except that events of one time are concurrent: among them
-calls come before returns. Failed operations are dropped: they never happened.
+calls come before returns. But a process is never concurrent with itself: where it calls at the time
+of its own return, this call begins a new moment. Failed operations are dropped: they never
+happened.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from dissever.harness.history import Operation, Type
+from dissever.harness.history import Operation, Process, Type
 from dissever.harness.values import freeze
 
 NEVER: Final = 2**31 - 1
@@ -110,19 +112,24 @@ def _call(
 
 
 def _positions(operations: Iterable[tuple[Operation, bool]]) -> dict[int, int]:
-    """Event index -> position. Runs of one time are sorted: calls, then returns."""
-    events: list[tuple[int, bool, int]] = []
+    """Event index -> position. Moments are sorted: calls, then returns."""
+    events: list[tuple[int, bool, int, Process]] = []
     for operation, is_ok in operations:
         invocation, completion = operation.invocation, operation.completion
-        events.append((invocation.index, False, invocation.time))
+        events.append((invocation.index, False, invocation.time, operation.process))
         if is_ok and completion is not None:
-            events.append((completion.index, True, completion.time))
-    events.sort()
-    run, time_before = 0, None
+            events.append((completion.index, True, completion.time, operation.process))
+    events.sort(key=lambda event: event[0])
+    moment, time_before = 0, None
+    returned: set[Process] = set()
     keys: list[tuple[int, bool, int]] = []
-    for index, is_return, time in events:
-        run += time != time_before
+    for index, is_return, time, process in events:
+        if time != time_before or (process in returned and not is_return):
+            moment += 1
+            returned.clear()
+        if is_return:
+            returned.add(process)
         time_before = time
-        keys.append((run, is_return, index))
+        keys.append((moment, is_return, index))
     keys.sort()
     return {index: position for position, (_, _, index) in enumerate(keys)}

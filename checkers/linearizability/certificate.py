@@ -3,7 +3,7 @@ Is an order of operations a linearization? This reads events, and shares nothing
 
 Each ok operation stands once, each crashed one at most once, a failed one never; the object gives
 each answer in turn; and none stands before another that had been answered before it was asked.
-Events of one time are concurrent.
+Events of one time are concurrent, except those of one process.
 
 Source: Herlihy and Wing, "Linearizability" (1990), section 2.3.
 """
@@ -14,7 +14,7 @@ from collections.abc import Hashable, Sequence
 
 from dissever.checkers.linearizability.family import Answers
 from dissever.checkers.linearizability.model import REFUSED, UNKNOWN, Model
-from dissever.harness.history import Operation, Type
+from dissever.harness.history import Operation, Process, Type
 from dissever.harness.values import freeze
 
 
@@ -84,7 +84,12 @@ def _by_steps(model: Model) -> Answers:
 def _flaw_in_time(placed: Sequence[Operation], moments: dict[int, int]) -> str | None:
     """Seen from the end: the least return so far, against each invocation."""
     least_return = len(moments) + 1
+    least_index: dict[Process, int] = {}  # Of the invocations so far, by process.
     for each in reversed(placed):
+        index = each.invocation.index
+        if least_index.get(each.process, index) < index:
+            return f"operation {each.indices} comes before an earlier one of its process"
+        least_index[each.process] = index
         done = each.completion
         if done is not None and done.type is Type.OK and moments[done.index] < least_return:
             least_return = moments[done.index]

@@ -178,9 +178,10 @@ class Loaded:
     """
     A history of a file.
 
-    `notes` say what was dropped or made up, one sentence each. `nodes` are the nodes that events
-    name, by first use. `open_max` is how many operations were open at once, at most. `events`
-    counts all events, and `last_time` is the time of the last one in ns, 0 without events.
+    `notes` say what was dropped, changed or made up, one sentence each. `nodes` are the nodes that
+    events name, by first use. `open_max` is how many operations were open at once, at most.
+    `events` counts all events, and `last_time` is the time of the last one in ns, 0 without events.
+    `misnumbered` is the first position of an event whose index is another number, or None.
     """
 
     columns: Columns
@@ -190,6 +191,7 @@ class Loaded:
     events: int
     last_time: int
     open_max: int
+    misnumbered: int | None
     _details: Callable[[], Details]
     _nemesis_events: Callable[[], Iterator[NemesisEvent]]
 
@@ -235,16 +237,17 @@ def load(data: bytes | memoryview, *, keyed: bool = False) -> Loaded:
         Columns(
             **columns,
             fs=fs,
-            keys=tuple(values[each] for each in Values(loaded.keys, view)),
+            keys=tuple(_key(values[each]) for each in Values(loaded.keys, view)),
             values=values,
             _struct=ffi.addressof(loaded.columns),  # The columns keep `loaded` alive.
         ),
         FORMATS[loaded.format],
-        tuple(_notes(loaded, Values(loaded.fields, view))),
+        tuple(_notes(loaded, Values(loaded.fields, view), Values(loaded.clients, view))),
         tuple(nodes[1:]),
         loaded.events,
         loaded.last_time,
         loaded.open_max,
+        None if loaded.misnumbered < 0 else loaded.misnumbered,
         partial(_details, loaded, nodes, view),
         partial(_nemesis_events, loaded, values, nodes, fs),
     )
@@ -271,15 +274,58 @@ def _release(owner: Any, pointer: Any) -> None:
     """Do nothing: the owner had to be held until now."""
 
 
-def _notes(loaded: Any, fields: Sequence[str]) -> Iterator[str]:
+def _key(value: Any) -> int | str | None:
+    """A key that people and programs can name: one that is neither integer nor text is its JSON."""
+    if value is None or type(value) is int or type(value) is str:
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _notes(loaded: Any, fields: Sequence[str], clients: Sequence[str]) -> Iterator[str]:
     for name, count in zip(fields, loaded.field_counts[0 : len(fields)], strict=True):
         yield f"{count} fields :{name} were left out"
+    if loaded.other_lines:
+        yield (
+            f"{loaded.other_lines} lines hold no event and were left out, "
+            f"first line {loaded.other_line}"
+        )
     if loaded.untimed:
         yield f"{loaded.untimed} events have no time: each counts as 1 ms after the one before"
+    if loaded.backwards:
+        yield went_back(loaded.backwards, loaded.backwards_index)
+    if loaded.gaps:
+        yield (
+            f"the index leaves numbers out {loaded.gaps} times, first after {loaded.gap_index}: "
+            "events are missing"
+        )
+    if len(clients):
+        rest = f" and {len(clients) - 1} more" if len(clients) > 1 else ""
+        yield (
+            f"named processes that do what clients do are clients: '{clients[0]}'{rest}, "
+            f"numbered from {loaded.clients_first}"
+        )
+    if loaded.renamed:
+        yield went_on(loaded.renamed, loaded.renamed_index, loaded.renamed_first)
     if loaded.cut_line:
         yield f"line {loaded.cut_line} is cut off and was left out"
     if not loaded.events:
         yield "the file holds no events"
+
+
+def went_back(count: int, index: int) -> str:
+    """The note that times contradict the order of events."""
+    return (
+        f"{count} events are dated before the one above, first event {index}: the order of the "
+        "events counts, and each is dated 1 ns after the one before"
+    )
+
+
+def went_on(count: int, index: int, first: int) -> str:
+    """The note that processes went on after an info."""
+    return (
+        f"{count} times a process goes on after an info, first at event {index}: each counts as a "
+        f"new process, numbered from {first}"
+    )
 
 
 def _nemesis_events(

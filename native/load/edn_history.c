@@ -48,7 +48,7 @@ static bool edn_process(struct load *l, struct event *event)
     if (event->is_client)
         return edn_integer(l, "a process", &event->has_process, &event->process);
     event->has_process = true;
-    return edn_text(l, "a process", &name) && event_set_nemesis(l, event, name);
+    return edn_text(l, "a process", &name) && event_set_named(l, event, name);
 }
 
 static bool edn_node(struct load *l, struct event *event)

@@ -53,7 +53,7 @@ static bool etcd_process(struct load *l, struct event *event)
     if (!event->is_client) {
         while (word.length && *word.at == ':')
             word = (struct span){word.at + 1, word.length - 1};
-        return event_set_nemesis(l, event, word);
+        return event_set_named(l, event, word);
     }
     if (word.length > 10)
         return load_fail(l, LOAD_SYNTAX, word.at, "expected a process of 32 bits");

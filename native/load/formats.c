@@ -42,6 +42,7 @@ static bool prepare(struct load *l, uint64_t seed)
 {
     l->values.seed = l->fs.seed = l->nodes.seed = l->fields.seed = l->keys.seed = seed;
     l->processes.seed = seed;
+    l->clients.seed = seed;
     l->field_counts = calloc(LOAD_FIELDS_MAX + 1, sizeof *l->field_counts);
     return l->field_counts && intern_word(&l->values, LOAD_NIL, 0) == 0 &&
            intern_word(&l->nodes, LOAD_NIL, 0) == 0 &&
@@ -59,6 +60,8 @@ static void publish(struct load *l)
     l->loaded.fs = intern_view(&l->fs);
     l->loaded.nodes = intern_view(&l->nodes);
     l->loaded.fields = intern_view(&l->fields);
+    l->loaded.clients = intern_view(&l->clients);
+    l->loaded.clients_first = l->clients_first;
     l->loaded.keys = intern_view(&l->keys);
     l->loaded.field_counts = l->field_counts;
     l->loaded.details = l->details;
@@ -67,23 +70,44 @@ static void publish(struct load *l)
     l->loaded.nemesis_events_n = (int32_t)l->nemesis_events_n;
 }
 
-struct loaded *load_open(const uint8_t *data, size_t size, int32_t keyed, uint64_t seed)
+/* Read once. `first` is a reading before this one, whose `clients` are taken over, or NULL. */
+static struct load *read_once(const uint8_t *data, size_t size, bool keyed, uint64_t seed,
+                              struct load *first)
 {
     struct load *l = calloc(1, sizeof *l);
     if (!l)
         return NULL;
     l->begin = l->at = data;
     l->end = data + size;
-    l->keyed = keyed != 0;
+    l->keyed = keyed;
     l->loaded.message = l->message;
-    l->loaded.index = -1;
+    l->loaded.index = l->loaded.misnumbered = -1;
     l->last_index = -1;
+    l->last_process = INT64_MIN;
+    if (first) {
+        l->clients = first->clients;
+        l->clients_first = record_processes_end(first);
+        first->clients = (struct intern){0};
+    }
     if (!prepare(l, seed) || !record_resize(l, 64))
         load_no_memory(l);
-    else if (read_events(l))
+    else if (read_events(l) && record_finish(l))
         record_resize(l, l->n ? (size_t)l->n : 1);
-    publish(l);
-    return &l->loaded;
+    return l;
+}
+
+/* Which processes with a name are clients is known only at the end, so these are read again. */
+struct loaded *load_open(const uint8_t *data, size_t size, int32_t keyed, uint64_t seed)
+{
+    struct load *l = read_once(data, size, keyed != 0, seed, NULL);
+    if (l && l->loaded.status == LOAD_OK && record_find_clients(l) && l->clients.n) {
+        struct load *again = read_once(data, size, keyed != 0, seed, l);
+        load_close(&l->loaded);
+        l = again;
+    }
+    if (l)
+        publish(l);
+    return l ? &l->loaded : NULL;
 }
 
 #define FREE(item, column) free(l->column);
@@ -101,8 +125,10 @@ void load_close(struct loaded *loaded)
     free(l->field_counts);
     free(l->text);
     free(l->stack);
+    intern_free(&l->clients);
     intern_free(&l->processes);
     free(l->open);
+    free(l->aliases);
     LOAD_COLUMNS(FREE)
     free(l->node);
     free(l->details);

@@ -112,18 +112,36 @@ int32_t intern_word(struct intern *in, uint8_t tag, int64_t word)
     return intern_append(in, at, hash, tag, word);
 }
 
-int32_t intern_data(struct intern *in, uint8_t tag, const void *data, size_t length)
+/* The slot of such a value, or the empty slot where it belongs. */
+static inline size_t intern_slot_of(const struct intern *in, uint32_t hash, uint8_t tag,
+                                    const void *data, size_t length)
 {
-    if (!intern_reserve(in))
-        return -1;
-    uint32_t hash = intern_hash(in, tag, data, length);
     size_t at = hash & (in->slots_n - 1);
     for (; in->slots[at].id; at = (at + 1) & (in->slots_n - 1)) {
         int32_t id = in->slots[at].id - 1;
         if (in->slots[at].hash == hash && in->tags[id] == tag &&
             intern_length(in, id) == length && memcmp(intern_bytes(in, id), data, length) == 0)
-            return id;
+            break;
     }
+    return at;
+}
+
+int32_t intern_find(const struct intern *in, uint8_t tag, const void *data, size_t length)
+{
+    if (!in->n)
+        return -1;
+    uint32_t hash = intern_hash(in, tag, data, length);
+    return in->slots[intern_slot_of(in, hash, tag, data, length)].id - 1;
+}
+
+int32_t intern_data(struct intern *in, uint8_t tag, const void *data, size_t length)
+{
+    if (!intern_reserve(in))
+        return -1;
+    uint32_t hash = intern_hash(in, tag, data, length);
+    size_t at = intern_slot_of(in, hash, tag, data, length);
+    if (in->slots[at].id)
+        return in->slots[at].id - 1;
     size_t needed = in->bytes_n + sizeof(uint32_t) + length;
     if (needed > in->bytes_capacity) {
         uint8_t *bytes = load_grown(in->bytes, &in->bytes_capacity, needed, 1);

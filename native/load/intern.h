@@ -35,6 +35,9 @@ int32_t intern_word(struct intern *in, uint8_t tag, int64_t word);
 /* The id of a value that is `length` bytes, at most 2^32 - 1; -1 without memory or ids. */
 int32_t intern_data(struct intern *in, uint8_t tag, const void *data, size_t length);
 
+/* The id of such a value, or -1 where the table has none. */
+int32_t intern_find(const struct intern *in, uint8_t tag, const void *data, size_t length);
+
 /* The table as Python sees it; valid until the next value is added. */
 struct load_values intern_view(const struct intern *in);
 

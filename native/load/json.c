@@ -195,7 +195,7 @@ static bool json_process(struct load *l, struct event *event)
     event->is_client = l->at < l->end && *l->at != '"';
     if (event->is_client)
         return json_integer(l, &event->process);
-    return json_text(l, "a process", &name) && event_set_nemesis(l, event, name);
+    return json_text(l, "a process", &name) && event_set_named(l, event, name);
 }
 
 static bool json_key(struct load *l, struct event *event)

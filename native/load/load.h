@@ -20,6 +20,7 @@
 #define LOAD_ITEMS_MAX 16777216   /* of one list or map */
 #define LOAD_NAMES_MAX 65535      /* distinct f; distinct nodes */
 #define LOAD_FIELDS_MAX 256       /* distinct fields that were left out; the rest count as one */
+#define LOAD_TIME_MAX 3155760000000000000 /* of events, before and after 0: 100 years in ns */
 #define LOAD_MESSAGE_BYTES 256
 
 enum load_status {
@@ -98,11 +99,23 @@ struct loaded {
     int64_t last_time;  /* of the last event, in ns; 0 without events */
     int32_t open_max;   /* operations that were open at once, at most */
     int64_t untimed;    /* events without a time: 1 ms after the one before */
+    int64_t backwards;  /* events dated before the one above them: 1 ns after it */
+    int64_t backwards_index; /* of the first of those */
+    int64_t gaps;       /* places where the index leaves numbers out */
+    int64_t gap_index;  /* after which it does so first */
+    int64_t misnumbered; /* the first position whose index is another number; else -1 */
+    int64_t renamed;    /* processes that go on after an info: each counts as a new one */
+    int64_t renamed_first; /* the number of the first of them; the others follow */
+    int64_t renamed_index; /* of the event with which the first begins */
+    int64_t other_lines; /* lines of a log that hold no event */
+    uint64_t other_line; /* the first of them */
     uint64_t cut_line;  /* a last line that is cut off and was left out; else 0 */
 
     struct columns columns;
     const uint16_t *node; /* of each invocation: an id in nodes, where 0 is nil */
     struct load_values values, fs, nodes, fields;
+    struct load_values clients; /* processes with a name that are clients */
+    int64_t clients_first;      /* the number of the first of them; the others follow */
     const int64_t *field_counts; /* how often each of fields was left out */
     struct load_values keys; /* integers, each the id of a value; the first is nil */
     int32_t details_n;

@@ -36,6 +36,9 @@ struct name_cache {
 
 #define LOAD_COLUMN(item, column) item *column;
 
+struct process;
+struct alias;
+
 struct load {
     struct loaded loaded; /* first: the caller holds a pointer to it */
     char message[LOAD_MESSAGE_BYTES];
@@ -52,10 +55,16 @@ struct load {
     int32_t *stack; /* items of the lists and maps that are open */
     size_t stack_n, stack_capacity;
 
+    struct intern clients;   /* names of processes that are clients; from the reading before */
+    int64_t clients_first;   /* the number of the first of them */
     struct intern processes; /* of clients */
-    int32_t *open;           /* by process in that table: see record.c */
+    struct process *open;    /* by process in that table: see record.c */
     size_t open_capacity;
+    struct alias *aliases; /* operations of processes that went on after an info */
+    size_t aliases_n, aliases_capacity;
     int64_t last_index;
+    int64_t last_process, switches; /* from one client's event to another's */
+    const uint8_t *backwards_at;    /* the first event that is dated before the one above it */
     int32_t open_n; /* operations that are open now */
 
     size_t capacity; /* of every column, and of node */

@@ -4,10 +4,13 @@
  *
  * A reader of a format fills a `struct event` field by field and gives it to `load_record`. Names
  * (f, nodes) have tables of their own. An invocation of a client opens an operation of its process,
- * and the next event of the process completes it; after an info a process never returns. Events of
- * nemeses are kept as they are. The rules and the messages are those of `pair` in
+ * and the next event of the process completes it; a process that goes on after an info counts as a new
+ * one. Events of nemeses are kept as they are. The rules and the messages are those of `pair` in
  * `harness/history.py`, which pairs live events. On an error the functions set it, and return
  * false or -1.
+ *
+ * The order of the lines is the order of the events. Times that contradict it are changed, and
+ * counted.
  */
 #ifndef DISSEVER_RECORD_H
 #define DISSEVER_RECORD_H
@@ -57,10 +60,14 @@ bool event_leave_out(struct load *l, struct span name);
 bool event_pop_pair(struct load *l, struct event *event, size_t from);
 
 /*
- * Make the key and the value of a client's pair; without a pair it is an error. The value of a
- * nemesis stays whole.
+ * Make the key and the value of a client's pair, or of [key old new], {key, value} or
+ * {key, old, new}. What is none of them is an error, except in a completion that is not ok. The
+ * value of a nemesis stays whole.
  */
 bool event_divide(struct load *l, struct event *event);
+
+/* Make [old new] of the value of a compare-and-set that is a map of the two. */
+bool event_pair_swap(struct load *l, struct event *event);
 
 /* The first field that an event needs and lacks, or NULL. */
 const char *event_missing(const struct event *event);
@@ -100,12 +107,8 @@ static inline bool event_set_node(struct load *l, struct event *event, struct sp
     return event->node >= 0;
 }
 
-/* Set the process, which is no client. */
-static inline bool event_set_nemesis(struct load *l, struct event *event, struct span name)
-{
-    event->nemesis = value_of_text(l, name);
-    return event->nemesis >= 0;
-}
+/* Set the process, which has a name: one of `clients`, or a nemesis. */
+bool event_set_named(struct load *l, struct event *event, struct span name);
 
 /* The type of that name, or EVENT_NONE. */
 static inline int32_t event_type_of(struct span name)
@@ -161,6 +164,23 @@ static inline enum field event_field_of(struct span name)
  * range, or memory runs out.
  */
 bool load_record(struct load *l, struct event *event);
+
+/*
+ * After the last event: give new numbers to the processes that went on after an info. Returns
+ * false, with the error set, when the lines of each process stand together and are not in order of
+ * time, or memory runs out.
+ */
+bool record_finish(struct load *l);
+
+/* The greatest process of a client, and 1; 0 where there is none. */
+int64_t record_processes_end(const struct load *l);
+
+/*
+ * Put the names of those processes into `clients` which do what clients do: an operation that a
+ * process with a number does too, or one of the usual names. A name that says that it is a nemesis
+ * is none. Returns false, with the error set, when memory runs out.
+ */
+bool record_find_clients(struct load *l);
 
 /*
  * Give every column a capacity of at least 1; what is past it is lost. Without memory it sets the

@@ -373,7 +373,8 @@ static bool has_phantom(struct worker *worker)
 static enum keys_verdict begin_text(struct worker *worker)
 {
     struct keys *keys = worker->keys;
-    partition_order_ties(keys->columns, worker->part, worker->buckets);
+    if (partition_order_ties(keys->columns, worker->part, worker->buckets) < 0)
+        return KEYS_MEMORY;
     worker_fill_positions(worker);
     struct texts_key text = worker_text_key(worker);
     struct witness witness;
@@ -408,7 +409,8 @@ enum keys_verdict one_key_begin(struct worker *worker)
     struct taken taken = numbering_take(worker, keys->round == ROUND_REST);
     if (taken.has_ties) {
         numbering_end(worker);
-        partition_order_ties(keys->columns, worker->part, worker->buckets);
+        if (partition_order_ties(keys->columns, worker->part, worker->buckets) < 0)
+            return KEYS_MEMORY;
         numbering_begin(worker);
         taken = numbering_take(worker, true);
     }

@@ -221,17 +221,60 @@ static int64_t time_of(const struct columns *columns, const int32_t *calls, int3
     return event > 0 ? columns->inv_time[calls[event - 1]] : columns->ret_time[calls[-event - 1]];
 }
 
-void partition_order_ties(const struct columns *columns, struct part part, int32_t *scratch)
+/*
+ * Where each process last returned, as a hash table by linear probing; a slot holds a process and a
+ * position + 1, where 0 is an empty slot.
+ */
+struct returns {
+    struct {
+        int32_t process, position;
+    } *slots;
+    size_t n_slots; /* a power of two */
+};
+
+/* The position + 1 of the last return of a process; 0 where there is none. */
+static int32_t *last_return(struct returns *returns, int32_t process)
+{
+    size_t at = ((uint32_t)process * UINT32_C(0x9e3779b9) >> 4) & (returns->n_slots - 1);
+    while (returns->slots[at].position && returns->slots[at].process != process)
+        at = (at + 1) & (returns->n_slots - 1);
+    returns->slots[at].process = process;
+    return &returns->slots[at].position;
+}
+
+/* Where the moment that begins at `start` ends: at another time, or where a process calls that has
+ * returned in it. */
+static int32_t moment_end(const struct columns *columns, struct part part, int32_t start,
+                          struct returns *returns)
+{
+    int64_t time = time_of(columns, part.calls, part.events[start]);
+    int32_t end = start;
+    for (; end < part.n_events; end++) {
+        int32_t event = part.events[end];
+        int32_t operation = part.calls[(event > 0 ? event : -event) - 1];
+        if (time_of(columns, part.calls, event) != time)
+            break;
+        int32_t *position = last_return(returns, columns->process[operation]);
+        if (event > 0 && *position > start)
+            break;
+        if (event < 0)
+            *position = end + 1;
+    }
+    return end;
+}
+
+int partition_order_ties(const struct columns *columns, struct part part, int32_t *scratch)
 {
     int32_t *events = part.events;
+    struct returns returns = {.n_slots = 64};
+    while (returns.n_slots < (size_t)part.n_events)
+        returns.n_slots *= 2; /* at most half of them are taken: one an operation that returned */
+    returns.slots = calloc(returns.n_slots, sizeof *returns.slots);
+    if (returns.slots == NULL)
+        return -1;
     for (int32_t start = 0, end; start < part.n_events; start = end) {
-        int64_t time = time_of(columns, part.calls, events[start]);
         int32_t n_returns = 0, n_calls = 0;
-        for (end = start + 1; end < part.n_events; end++)
-            if (time_of(columns, part.calls, events[end]) != time)
-                break;
-        if (end == start + 1)
-            continue;
+        end = moment_end(columns, part, start, &returns);
         for (int32_t position = start; position < end; position++) {
             if (events[position] > 0)
                 events[start + n_calls++] = events[position];
@@ -240,6 +283,8 @@ void partition_order_ties(const struct columns *columns, struct part part, int32
         }
         memcpy(events + start + n_calls, scratch, sizeof(int32_t) * (size_t)n_returns);
     }
+    free(returns.slots);
+    return 0;
 }
 
 void partition_close(struct partition *partition)

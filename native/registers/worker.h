@@ -59,10 +59,11 @@ int partition_open(struct partition *partition, const struct columns *columns,
 struct part partition_part(const struct partition *partition, int32_t key);
 
 /*
- * Events of one time are concurrent: within a run of them, let calls come before returns.
- * scratch: room for n_events.
+ * Events of one time are concurrent: within a run of them, let calls come before returns. But a
+ * process is never concurrent with itself: where it calls at the time of its own return, a new run
+ * begins. scratch: room for n_events. Returns -1 without memory.
  */
-void partition_order_ties(const struct columns *columns, struct part part, int32_t *scratch);
+int partition_order_ties(const struct columns *columns, struct part part, int32_t *scratch);
 
 /* Give the arrays back. */
 void partition_close(struct partition *partition);

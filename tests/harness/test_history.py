@@ -55,7 +55,6 @@ def test_fault_of_two_infos_is_read_as_jepsen_writes_it() -> None:
         (("0 invoke read", "0 invoke read"), 1, "already has an open operation"),
         (("0 ok read",), 0, "completes what it never invoked"),
         (("0 invoke read", "0 ok write"), 1, "invoked 'read', completed 'write'"),
-        (("0 invoke read", "0 info read", "0 invoke read"), 2, "goes on after an info"),
     ],
 )
 def test_history_that_no_run_can_have_is_refused(lines, index, complaint) -> None:
