@@ -48,12 +48,15 @@ def test_only_linearizations_are_without_flaw(
 
 
 @pytest.mark.parametrize(
-    ("between", "said"), [("@1", None), ("@2", "returned earlier")], ids=["at one time", "later"]
+    ("between", "said"),
+    [("@1 1", None), ("@2 1", "returned earlier"), ("@1 0", "earlier one of its process")],
+    ids=["at one time", "later", "of one process"],
 )
 def test_order_against_real_time_is_a_flaw(
     history: Notation, between: str, said: str | None
 ) -> None:
-    text = f"0 invoke read\n@1 0 ok read None\n{between} 0 invoke read\n@3 0 ok read None"
+    process = between[-1]
+    text = f"0 invoke read\n@1 0 ok read None\n{between} invoke read\n@3 {process} ok read None"
 
     found = flaw(REGISTER, history(text).operations, (2, 0))
 
