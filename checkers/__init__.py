@@ -58,6 +58,6 @@ EVERY_RUN: Final[Mapping[str, RunChecker]] = {each.name: each for each in _EVERY
 
 OF_WORKLOADS: Final[Mapping[str, str]] = {
     "linearizable": "each operation takes effect at one instant between its question and answer",
-    "set": "every acknowledged element is in the final reads, and nothing that was not asked for",
+    "set": "every read holds what was acknowledged before it, and nothing that was not asked for",
 }
 """The checkers that workloads use, with one line on each."""

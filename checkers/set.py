@@ -1,21 +1,41 @@
 """
-A set that only grows: every acknowledged element must be in the final reads, and nothing else.
+A set that only grows: every read holds what was there when it was asked, and nothing else.
 
-Final reads are the ok reads invoked after the last add was invoked, on whichever node; without one,
-the last ok read. A final read must hold what was acknowledged before it was invoked (at a strictly
-earlier time), and what a read that was answered before then had seen. Every ok read, final or not,
-must hold nothing that was not asked for. The rules are sound for any number of nodes and crashes.
+What a read must hold depends on what the reads of the system promise (`Promise`). In any case a
+final read must hold what was acknowledged before it was invoked (at a strictly earlier time), and
+what a read that was answered before then had seen; and every ok read holds only what an operation
+had asked to add, once. Final reads are the ok reads invoked after the last add was invoked, on
+whichever node; without one, the last ok read.
 
-Source: Jepsen, `checker.clj`, `set`; there only one read counts.
+Whether the reads are linearizable is decided by the checker of linearizability, with the model
+`set`: there is one definition. This file says which elements are wrong, and how many.
+
+Source: Jepsen, `checker.clj`, `set` and `set-full`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
-from dissever.checkers.linearizability.narration import sentence, who
+from msgspec import structs
+
+from dissever.checkers.linearizability import Linearizable
+from dissever.checkers.linearizability.calls import calls
+from dissever.checkers.linearizability.family import Finding
+from dissever.checkers.linearizability.model import Misfit
+from dissever.checkers.linearizability.models import SET
+from dissever.checkers.linearizability.monitors.grow_only import judge_sequential_set
+from dissever.checkers.linearizability.narration import done, sentence, who
+from dissever.checkers.linearizability.sources import (
+    ABORTED,
+    FUTURE,
+    PHANTOM,
+    asked_before,
+    without_source,
+)
 from dissever.harness.history import Event, History, Key, MalformedHistory, Operation, Type
 from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
 from dissever.harness.values import freeze, show, show_ns
@@ -24,19 +44,38 @@ SHOWN_MAX: Final = 8
 """Elements of one kind that are named one by one; the counts are exact."""
 
 
+class Promise(StrEnum):
+    """What the reads of a system promise. Of each, a final read holds what was acknowledged."""
+
+    LINEARIZABLE = "linearizable"
+    """A read holds all that was acknowledged, or read by anybody, before it was asked."""
+
+    SEQUENTIAL = "sequential"
+    """A process sees its own adds, and never less than before; all agree on one order of adds."""
+
+    EVENTUAL = "eventual"
+    """Only final reads must hold what was acknowledged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One wrong element: the add that asked for it, if any, and the reads that show it."""
+    """
+    One wrong element, and the reads that show it.
+
+    `adds` asked for it, if any did; `seen` is a read that had held it before.
+    """
 
     element: Any
     adds: tuple[Operation, ...]
     reads: tuple[Operation, ...]
+    seen: Operation | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GrowOnlySet:
     """The checker. Elements are compared by type and value; each key is a set of its own."""
 
+    reads: Promise = Promise.LINEARIZABLE
     name: str = "set"
 
     def __call__(self, history: History, budget: Budget) -> Result:
@@ -48,21 +87,31 @@ class GrowOnlySet:
         by_key: dict[Key | None, list[Operation]] = {}
         for operation in operations:
             by_key.setdefault(operation.key, []).append(operation)
-        tallies = [Tally(key, of_key) for key, of_key in by_key.items()]
-        return _result(self.name, tallies)
+        try:
+            tallies = [Tally(key, of_key, self.reads) for key, of_key in by_key.items()]
+        except Misfit as error:
+            return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=f"malformed: {error}")
+        counted = _result(self.name, tallies)
+        if self.reads is Promise.LINEARIZABLE:
+            return _decided(counted, Linearizable(SET, name=self.name)(history, budget))
+        if self.reads is Promise.SEQUENTIAL and counted.verdict is not Verdict.INVALID:
+            return _decided(counted, _sequential(self.name, tallies))
+        return counted
 
 
 class Tally:
     """What was asked for, acknowledged and read of one set, and what of it is wrong."""
 
-    def __init__(self, key: Key | None, operations: Sequence[Operation]) -> None:
+    def __init__(self, key: Key | None, operations: Sequence[Operation], promise: Promise) -> None:
         self.key = key
+        self.operations = operations
+        self.promise = promise
         self.adds: dict[Hashable, list[Operation]] = {}
         for operation in operations:
             if operation.f == "add":
                 self.adds.setdefault(freeze(operation.invocation.value), []).append(operation)
         self.reads = [o for o in operations if o.f == "read" and o.type is Type.OK]
-        self.contents = {id(read): _contents(read.value) for read in self.reads}
+        self.contents = {id(read): _contents(read) for read in self.reads}
         self.final = self._final_reads()
         self.acknowledged = {
             element: min((a for a in adds if a.type is Type.OK), key=_completed)
@@ -74,6 +123,12 @@ class Tally:
         asked = [add.invocation.index for adds in self.adds.values() for add in adds]
         final = [read for read in self.reads if read.invocation.index > max(asked, default=-1)]
         return final or self.reads[-1:]
+
+    def wrong(self) -> tuple[list[Found], ...]:
+        """What is wrong, in the order of _KINDS. What is lost or strange is not missed as well."""
+        lost, strangers = self.lost(), self.strangers()
+        done = {found.element for some in (lost, *strangers) for found in some}
+        return (lost, *self.missed(done), *strangers, self.duplicated())
 
     def lost(self) -> list[Found]:
         """Acknowledged before a final read, and not in it."""
@@ -89,41 +144,56 @@ class Tally:
             }
         )
 
-    def diverged(self) -> list[Found]:
-        """Never acknowledged, seen by one read, and missing from a final read begun after it."""
-        first_seen: dict[Hashable, Operation] = {}
-        for read in sorted(self.reads, key=_completed):
-            for element in self.contents[id(read)]:
-                first_seen.setdefault(element, read)
-        found: dict[Hashable, Found] = {}
-        for read in self.final:
-            for element in first_seen.keys() - self.contents[id(read)] - self.acknowledged.keys():
-                if element not in found and _is_before(first_seen[element], read):
-                    adds = tuple(self.adds.get(element, ()))[:1]
-                    found[element] = Found(element, adds, (first_seen[element], read))
-        return _sorted(found)
+    def missed(self, done: set[Hashable]) -> tuple[list[Found], list[Found]]:
+        """
+        Elements that a read misses though they were acknowledged, or read, before it was asked.
 
-    def strangers(self) -> tuple[list[Found], list[Found]]:
-        """Elements that no add asked for before the answer, and those whose adds all failed."""
-        phantom: dict[Hashable, Found] = {}
-        aborted: dict[Hashable, Found] = {}
+        Those whose adds were never acknowledged come second. Each element is found once, in the
+        first such read, and added to those that are `done`.
+        """
+        stale: list[Found] = []
+        diverged: list[Found] = []
+        known: dict[Hashable, Operation] = {}
+        shown = sorted((*self.acknowledged.values(), *self.reads), key=_completed)
+        at = 0
+        judged = self.reads if self.promise is Promise.LINEARIZABLE else self.final
+        for read in sorted(judged, key=lambda each: each.invocation.index):
+            while at < len(shown) and _is_before(shown[at], read):
+                news = self._shown_by(shown[at])
+                known.update(dict.fromkeys(news - known.keys() - done, shown[at]))
+                at += 1
+            if known.keys() <= self.contents[id(read)]:
+                continue
+            for element in known.keys() - self.contents[id(read)]:
+                before = known.pop(element)
+                seen = before if before.f == "read" else None
+                adds = tuple(self.adds.get(element, ()))[:1] if seen else (before,)
+                kind = stale if element in self.acknowledged else diverged
+                kind.append(Found(element, adds, (read,), seen))
+                done.add(element)
+        return stale, diverged
+
+    def _shown_by(self, operation: Operation) -> frozenset[Hashable]:
+        """What is known to be there once an operation was answered."""
+        if operation.f == "add":
+            return frozenset((freeze(operation.invocation.value),))
+        return self.contents[id(operation)]
+
+    def strangers(self) -> tuple[list[Found], list[Found], list[Found]]:
+        """Elements that no add can have caused: phantoms, those of failed and of later adds."""
+        found: dict[str, dict[Hashable, Found]] = {PHANTOM: {}, ABORTED: {}, FUTURE: {}}
         for read in self.reads:
+            answer = _answer(read)
             for element in self.contents[id(read)]:
-                adds = self._asked_before(element, read)
-                if not adds:
-                    late = tuple(self.adds.get(element, ()))[:1]
-                    phantom.setdefault(element, Found(element, late, (read,)))
-                elif all(add.type is Type.FAIL for add in adds):
-                    aborted.setdefault(element, Found(element, tuple(adds), (read,)))
-        return _sorted(phantom), _sorted(aborted)
-
-    def _asked_before(self, element: Hashable, read: Operation) -> list[Operation]:
-        answered = _answer(read)
-        return [
-            add
-            for add in self.adds.get(element, ())
-            if add.invocation.index < answered.index or add.invocation.time == answered.time
-        ]
+                adds = self.adds.get(element, ())
+                # Most have the one add that asked for them.
+                if adds and adds[0].type is not Type.FAIL and asked_before(adds[0], answer):
+                    continue
+                if proof := without_source(read, adds):
+                    of_name = found[proof.name]
+                    of_name.setdefault(element, Found(element, proof.operations[:-1], (read,)))
+        phantom, aborted, future = (_sorted(of_name) for of_name in found.values())
+        return phantom, aborted, future
 
     def duplicated(self) -> list[Found]:
         """Elements that one read holds twice."""
@@ -152,7 +222,11 @@ class Tally:
         return len((present & self.adds.keys()) - self.acknowledged.keys())
 
 
-def _contents(value: Any) -> frozenset[Hashable]:
+def _contents(read: Operation) -> frozenset[Hashable]:
+    value = read.value
+    if not isinstance(value, list | tuple):
+        message = f"a read of a set answers a list, got {show(value)}"
+        raise Misfit(f"event {_completed(read)}: {message}")
     if set(map(type, value)) <= {int, str}:
         return frozenset(value)
     return frozenset(map(freeze, value))
@@ -184,19 +258,22 @@ def _sorted(found: dict[Hashable, Found]) -> list[Found]:
 
 _KINDS: Final = {
     "lost": "{count} acknowledged and missing from a final read",
+    "stale-read": "{count} missing from a read that was asked after {it} had been acknowledged",
     "diverged": "{count} read once and missing from a later read",
-    "phantom": "{count} read though no operation had asked to add {it}",
-    "aborted-read": "{count} read though every add of {it} had failed",
-    "duplicate": "{count} more than once in one read",
+    PHANTOM: "{count} read though no operation had asked to add {it}",
+    ABORTED: "{count} read though every add of {it} had failed",
+    FUTURE: "{count} read before any operation had asked to add {it}",
+    "duplicate-elements": "{count} more than once in one read",
 }
+
+
+_MISSED: Final = ("lost", "stale-read", "diverged")
 
 
 def _result(name: str, tallies: Sequence[Tally]) -> Result:
     anomalies, counts = [], dict.fromkeys(_KINDS, 0)
     for tally in tallies:
-        phantom, aborted = tally.strangers()
-        every = (tally.lost(), tally.diverged(), phantom, aborted, tally.duplicated())
-        for kind, found in zip(_KINDS, every, strict=True):
+        for kind, found in zip(_KINDS, tally.wrong(), strict=True):
             counts[kind] += len(found)
             if found:
                 anomalies.append(_anomaly(kind, tally, found))
@@ -227,7 +304,50 @@ def _verdict(
         return Verdict.UNKNOWN, why
     if not (acknowledged := details["acknowledged"]):
         return Verdict.UNKNOWN, "no add was acknowledged"
-    return Verdict.VALID, f"every final read holds all {acknowledged} acknowledged elements"
+    why = f"every final read holds all {acknowledged} acknowledged elements"
+    return Verdict.VALID, f"{why}, and the reads are {tallies[0].promise}"
+
+
+def _decided(counted: Result, decided: Result) -> Result:
+    """What was counted, and what another checker says of the order of all reads."""
+    details = {**counted.details, "order": decided.details}
+    if counted.verdict is Verdict.INVALID:
+        if decided.verdict is not Verdict.VALID:
+            return structs.replace(counted, details=details)
+        why = f"engines: there is an order of all reads, which contradicts this: {counted.why}"
+        return Result(checker=counted.checker, verdict=Verdict.UNKNOWN, why=why, details=details)
+    if decided.verdict > counted.verdict:
+        return structs.replace(decided, details=details)
+    return structs.replace(counted, details=details)
+
+
+def _sequential(name: str, tallies: Sequence[Tally]) -> Result:
+    """Whether one order of all operations keeps that of each process, whatever the times."""
+    anomalies = []
+    for tally in tallies:
+        finding = judge_sequential_set(calls(tally.operations, SET.reads))
+        if finding is None:
+            why = "an element was added twice: no rule decides whether the reads are sequential"
+            return Result(checker=name, verdict=Verdict.UNKNOWN, why=why)
+        if finding.conflict:
+            anomalies.append(_broken(tally, finding))
+    why = anomalies[0].summary if anomalies else "an order explains every answer"
+    verdict = Verdict.INVALID if anomalies else Verdict.VALID
+    return Result(checker=name, verdict=verdict, why=why, anomalies=tuple(anomalies))
+
+
+def _broken(tally: Tally, finding: Finding) -> Anomaly:
+    guilty = [call.operation for call in finding.conflict]
+    where = "set" if tally.key is None else f"set {show(tally.key)}"
+    indices = tuple(sorted({index for operation in guilty for index in operation.indices}))
+    return Anomaly(
+        name=finding.name,
+        summary=f"{where}: {done(guilty[-1])}, but {finding.reason}",
+        indices=indices,
+        context=indices,
+        steps=tuple(map(sentence, guilty)),
+        key=tally.key,
+    )
 
 
 def _anomaly(kind: str, tally: Tally, found: Sequence[Found]) -> Anomaly:
@@ -239,9 +359,10 @@ def _anomaly(kind: str, tally: Tally, found: Sequence[Found]) -> Anomaly:
     what = _KINDS[kind].format(count=count, it=it)
     where = "" if tally.key is None else f"set {show(tally.key)}: "
     indices = _indices(shown)
+    first = _first(found[0]) if kind in _MISSED else ""
     return Anomaly(
         name=kind,
-        summary=f"{where}{what}: {elements}{rest}",
+        summary=f"{where}{what}: {elements}{rest}{first}",
         indices=indices,
         context=indices,
         steps=tuple(step for each in shown for step in _steps(kind, each)),
@@ -250,20 +371,41 @@ def _anomaly(kind: str, tally: Tally, found: Sequence[Found]) -> Anomaly:
 
 
 def _indices(found: Iterable[Found]) -> tuple[int, ...]:
-    operations = [o for each in found for o in (*each.adds[:2], *each.reads[:4])]
+    operations = [
+        operation
+        for each in found
+        for operation in (*each.adds[:2], *each.reads[:4], *filter(None, (each.seen,)))
+    ]
     return tuple(sorted({index for operation in operations for index in operation.indices}))
 
 
 def _steps(kind: str, found: Found) -> Iterable[Step]:
     yield from (sentence(add) for add in found.adds[:2])
-    for number, read in enumerate(found.reads[:4]):
-        is_missing = kind == "lost" or (kind == "diverged" and number == 1)
-        among = "not among them" if is_missing else "among them"
-        if kind == "duplicate":
-            among = "more than once among them"
-        yield Step(
-            f"{who(read)} asked to read at {show_ns(read.invocation.time)}; the answer at "
-            f"{show_ns(_answer(read).time)} was {len(read.value)} elements, "
-            f"{show(found.element)} {among}",
-            read.indices,
-        )
+    if found.seen is not None:
+        yield _step(found.seen, found.element, "among them")
+    among = "among them"
+    if kind in _MISSED:
+        among = "not among them"
+    elif kind == "duplicate-elements":
+        among = "more than once among them"
+    for read in found.reads[:4]:
+        yield _step(read, found.element, among)
+
+
+def _step(read: Operation, element: Any, among: str) -> Step:
+    return Step(
+        f"{who(read)} asked to read at {show_ns(read.invocation.time)}; the answer at "
+        f"{show_ns(_answer(read).time)} was {len(read.value)} elements, {show(element)} {among}",
+        read.indices,
+    )
+
+
+def _first(found: Found) -> str:
+    """When the first of them was missed, and how it is known that it was there."""
+    read = found.reads[0]
+    before = found.adds[0] if found.seen is None else found.seen
+    known = "acknowledged" if found.seen is None else "read"
+    return (
+        f"; {who(read)} asked to read at {show_ns(read.invocation.time)} and missed "
+        f"{show(found.element)}, {known} at {show_ns(_answer(before).time)}"
+    )

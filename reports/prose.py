@@ -39,12 +39,11 @@ ANOMALIES = {
         "A compare-and-set replaces a value only once. Here two of them were acknowledged for the "
         "same value, so the effect of one is gone."
     ),
-    "phantom-read": "A value can only come from a write. No client ever wrote this one.",
     "aborted-read": (
         "An operation that was answered with a failure must have no effect. Here a client got its "
         "value."
     ),
-    "future-read": "A value was read before any client had asked to write it.",
+    "future-read": "A value was answered before any client had asked for it.",
     "duplicate-delivery": "A value was put in once and taken out twice.",
     "out-of-order": (
         "The order in which elements came in, or their priorities, say which one is taken first. "
@@ -62,7 +61,7 @@ ANOMALIES = {
         "Two reads of something that only grows each hold what the other lacks, so neither can "
         "have come first."
     ),
-    "duplicate-elements": "An entry was appended once, and a read of the log holds it twice.",
+    "duplicate-elements": "An element was added once, and a read shows it more than once.",
     "nonlinearizable": (
         "Each operation must seem to happen at one instant between its invocation and its answer. "
         "No choice of instants explains these answers."
@@ -81,8 +80,10 @@ ANOMALIES = {
         "Once all faults are healed and every node was restarted, every node must serve again. Not "
         "every one did."
     ),
-    "phantom": "Elements can only come from adds. No client ever added these.",
-    "duplicate": "Each element was added once, and a read shows it more than once.",
+    "phantom": (
+        "A value can only come from an operation that asked for it. No client had asked for this "
+        "one when it was answered."
+    ),
 }
 """What the name of each anomaly means, for readers who are new to it."""
 

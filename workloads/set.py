@@ -1,7 +1,10 @@
 """
-A set that only grows: every acknowledged element must be in the final reads, and nothing else.
+A set that only grows: every read must hold what was acknowledged before it, and nothing else.
 
-Source: Jepsen, `checker.clj`, `set`.
+What the reads of a system promise is declared by the option `reads`, and the checker judges every
+read by it.
+
+Source: Jepsen, `checker.clj`, `set` and `set-full`.
 """
 
 from __future__ import annotations
@@ -9,10 +12,11 @@ from __future__ import annotations
 from itertools import count
 from typing import Any, Protocol
 
-from dissever.checkers.set import GrowOnlySet
+from dissever.checkers.set import GrowOnlySet, Promise
 from dissever.harness.client import Completion, Invocation, NotApplied
 from dissever.harness.generator import each_thread, limit, mix, repeat, until_ok
 from dissever.harness.history import Key
+from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.workloads.workload import Workload
 
@@ -65,11 +69,25 @@ def final(options: Options, keys: tuple[Key, ...]) -> Any:
     return each_thread(until_ok(limit(FINAL_TRIES, repeat(Invocation("read")))))
 
 
+def promise(options: Options) -> Promise:
+    """What the reads of this run promise; runs of older versions did not say."""
+    return Promise(str(options.workload_options.get("reads") or Promise.LINEARIZABLE))
+
+
 WORKLOAD = Workload(
-    description="a set that only grows: is every acknowledged element there in the end?",
+    description="a set that only grows: does every read hold what was acknowledged before it?",
     store="elements",
     operations=operations,
     final=final,
     client=SetClient,
-    checkers=lambda _: {"set": GrowOnlySet()},
+    checkers=lambda options: {"set": GrowOnlySet(promise(options))},
+    options={
+        "reads": Option(
+            "what reads promise: `linearizable`: all that was acknowledged before they were asked; "
+            "`sequential`: that, of their own process, and never less than before; "
+            "`eventual`: only the reads at the end hold everything",
+            default=Promise.LINEARIZABLE.value,
+            choices=tuple(Promise),
+        )
+    },
 )

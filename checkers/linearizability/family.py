@@ -42,6 +42,7 @@ class Finding:
     `name` is that of the anomaly, `rule` the broken rule by its name in the literature, `conflict`
     the calls that break it: the last is the one that cannot be. `part` holds calls that are invalid
     alone, small enough to search; answers of reads may be cut to the elements that matter.
+    `strange` holds the value, if any, that was answered and that no call had asked for by then.
     """
 
     order: tuple[int, ...] | None
@@ -50,18 +51,25 @@ class Finding:
     reason: str = ""
     conflict: tuple[Call, ...] = ()
     part: tuple[Call, ...] = ()
+    strange: tuple[Hashable, ...] = ()
 
 
 class Invalid(Exception):
     """No linearization exists."""
 
     def __init__(
-        self, name: str, rule: str, reason: str, conflict: Sequence[Call], part: Sequence[Call] = ()
+        self,
+        name: str,
+        rule: str,
+        reason: str,
+        conflict: Sequence[Call],
+        part: Sequence[Call] = (),
+        strange: Sequence[Hashable] = (),
     ) -> None:
         super().__init__(reason)
         inside = {call.inv: call for call in (*conflict, *part)}
         every = tuple(inside[inv] for inv in sorted(inside))
-        self.finding = Finding(None, name, rule, reason, tuple(conflict), every)
+        self.finding = Finding(None, name, rule, reason, tuple(conflict), every, tuple(strange))
 
 
 @dataclass(frozen=True, slots=True)

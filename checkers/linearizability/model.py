@@ -41,16 +41,19 @@ class Model:
     """
     An object's correct behaviour.
 
-    `reads` names each f that never changes the state: a crashed one is dropped, and what it was
-    asked with is not looked at. `takes` names each f that changes the state and whose answer alone
-    counts: what it was asked with is not looked at either. `noun` is what the object is called.
-    `narrow` gives a model with fewer states that the given transitions cannot tell from a model;
-    None where nothing is gained.
+    Each f is of one of these kinds, or of none. `reads` never change the state: a crashed one is
+    dropped. `takes` change it. Of both only the answer counts, not what they were asked with.
+    `writes` set what they were asked with and are never refused: that one was acknowledged asserts
+    nothing.
+
+    `noun` is what the object is called. `narrow` gives a model with fewer states that the given
+    transitions cannot tell from a model; None where nothing is gained. An `is_endless` object has a
+    state more after each operation, so no table can hold them all. A `family` other than OTHER
+    promises that `step` is exactly that of the family's own model.
+
     `start` gives the state that a value of a history stands for; it raises Misfit. None: the model
-    has one initial state only. `knossos` gives a model that reads nil as Knossos does: a read that
-    answers nil says nothing. None: nil is never read so. `ignores_nil`: this model does.
-    An `is_endless` object has a state more after each operation, so no table can hold them all.
-    A `family` other than OTHER promises that `step` is exactly that of the family's own model.
+    has one initial state only. `knossos` gives a model where a read that answers nil says nothing,
+    as in Knossos; None: nil is a value of such an object. `ignores_nil`: it is such a model.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Model:
     step: Step
     reads: frozenset[str] = frozenset({"read"})
     takes: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
     noun: str = "object"
     holds: Callable[[State], str] = show
     narrow: Callable[[Model, Iterable[Transition]], Model] | None = None
@@ -155,6 +159,11 @@ def elements(value: Hashable) -> frozenset[Hashable]:
     if (found := listed(value)) is None:
         raise Misfit(f"a read of a set answers a list, got {show(value)}")
     return frozenset(found)
+
+
+def is_repeating(value: Hashable) -> bool:
+    """Whether a read answered an element more than once; no set does, nor a log of unique ones."""
+    return isinstance(value, tuple) and len(set(value)) < len(value)
 
 
 def membership(value: Hashable) -> tuple[Hashable, bool]:

@@ -21,9 +21,11 @@ from dissever.checkers.linearizability.explanation import convicted
 from dissever.checkers.linearizability.family import Finding, Proof
 from dissever.checkers.linearizability.judgement import Judgement, why_unknown
 from dissever.checkers.linearizability.model import Misfit, Model
+from dissever.checkers.linearizability.sources import without_source
 from dissever.checkers.linearizability.states import States, TooManyStates, states_of
 from dissever.harness.history import Key, MalformedHistory, Operation
 from dissever.harness.results import Budget, Verdict
+from dissever.harness.values import freeze
 from dissever.native import Engine, Outcome, Status, search
 
 
@@ -91,12 +93,23 @@ class ObjectJudge:
             why = f"{confirmation.doubt} (of {judgement.engine}; the search: {searched.why})"
             return judgement.doubted(why)
         witnesses = tuple(call.operation for call in finding.conflict)
-        proof = Proof(finding.name, finding.reason, witnesses)
+        proof = self._without_source(finding) or Proof(finding.name, finding.reason, witnesses)
         details = {
             "rule": finding.rule,
             "witnesses": [list(operation.indices) for operation in witnesses],
         }
         return convicted(judgement, self._model, proof, confirmation, finding.part, details)
+
+    def _without_source(self, finding: Finding) -> Proof | None:
+        """A monitor sees no failed operation; of a value without a source they may be all."""
+        if not finding.strange:
+            return None
+        askers = [
+            each
+            for each in self._operations
+            if each.f in self._model.writes and (freeze(each.invocation.value),) == finding.strange
+        ]
+        return without_source(finding.conflict[-1].operation, askers)
 
     def _search(self, kept: Sequence[Call], configurations: int) -> Judgement:
         """Search in all calls, or in a part of them that decides alone."""

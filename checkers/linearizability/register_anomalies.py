@@ -1,10 +1,10 @@
 """
 Names of what a register must not answer, each with a small proof of its own.
 
-A name is given only where two or three operations prove it alone: no operation wrote the value, or
-only one that failed, or only a later one did; or the value was surely overwritten before.
+A name is given only where two or three operations prove it alone: nothing that was asked by then
+can have written the value (`sources`), or the value was surely overwritten before.
 
-Source: Adya, "Weak consistency" (1999), for the aborted read and the lost update.
+Source: Adya, "Weak consistency" (1999), for the lost update.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Hashable, Sequence
 from dissever.checkers.linearizability.calls import Call
 from dissever.checkers.linearizability.family import Proof
 from dissever.checkers.linearizability.narration import deed
-from dissever.harness.history import Operation, Type
+from dissever.checkers.linearizability.sources import without_source
+from dissever.harness.history import Operation
 from dissever.harness.values import freeze, show_ns
 
 
@@ -78,13 +79,8 @@ def prove(
         return None
     producers = [call for call in calls if written(call.f, call.value_in) == value]
     is_initial = value == (initial,)
-    if not producers and not is_initial:
-        return _unwritten(failing, value, operations)
-    if not is_initial and all(call.inv > failing.ret for call in producers):
-        first = min(producers, key=lambda call: call.inv)
-        asked_at = show_ns(first.operation.invocation.time)
-        reason = f"{deed(first.operation)}, the first of that value, was asked only at {asked_at}"
-        return Proof("future-read", reason, (first.operation, failing.operation))
+    if not is_initial and (proof := _without_source(failing, value, operations)):
+        return proof
     return _taken_twice(failing, producers, calls, is_initial=is_initial) or _overwritten(
         failing, producers, calls, is_initial=is_initial
     )
@@ -98,17 +94,17 @@ def unwritten(
     for call in calls:
         value = None if call.is_crashed else wanted(call)
         if value is not None and value not in possible:
-            return _unwritten(call, value, operations)
+            return _without_source(call, value, operations)
     return None
 
 
-def _unwritten(failing: Call, value: tuple[Hashable], operations: Sequence[Operation]) -> Proof:
-    for operation in operations:
-        is_failed = operation.type is Type.FAIL
-        if is_failed and written(operation.f, freeze(operation.invocation.value)) == value:
-            reason = f"only {deed(operation)} asked for that value, and it failed"
-            return Proof("aborted-read", reason, (operation, failing.operation))
-    return Proof("phantom-read", "no operation ever set that value", (failing.operation,))
+def _without_source(
+    failing: Call, value: tuple[Hashable], operations: Sequence[Operation]
+) -> Proof | None:
+    askers = [
+        each for each in operations if written(each.f, freeze(each.invocation.value)) == value
+    ]
+    return without_source(failing.operation, askers)
 
 
 def _taken_twice(

@@ -19,8 +19,8 @@ QUORUM: Final = "quorum"
 
 OPTIONS: Mapping[str, Option] = {
     "consistency": Option(
-        "how reads are served: by a plain SELECT at the leader, or after a write that proves that"
-        " it still leads",
+        "how reads are served: by a plain SELECT at the leader, which promises no more than"
+        " sequential reads, or after a write that proves that it still leads",
         default=QUORUM,
         choices=("leader", QUORUM),
     ),

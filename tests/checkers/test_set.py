@@ -49,7 +49,7 @@ GUILTY = {
     """,
         (0, 1, 2, 3),
     ),
-    "duplicate": (
+    "duplicate-elements": (
         """
         0 invoke add  1
         0 ok     add  1
@@ -95,7 +95,7 @@ INNOCENT = {
         1 invoke read
         1 ok     read [1]
     """,
-    "duplicate": """
+    "duplicate-elements": """
         0 invoke add  1
         0 ok     add  1
         0 invoke add  1

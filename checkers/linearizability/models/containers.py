@@ -235,6 +235,7 @@ def _model(
         # To take from an empty container changes nothing, to take from another does.
         reads=frozenset(),
         takes=frozenset({container.take}),
+        writes=frozenset({container.put}),
         is_endless=True,
         noun=noun,
         start=partial(_contents, name, step, container),

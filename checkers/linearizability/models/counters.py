@@ -85,6 +85,7 @@ MODELS: Final = (
         "counter",
         0,
         _counter,
+        writes=frozenset({"add"}),
         noun="counter",
         family=COUNTERS,
         is_endless=True,

@@ -4,7 +4,7 @@ Sets: one that only grows and is read whole, and one whose elements come and go.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Set
 from typing import Final
 
 from dissever.checkers.linearizability.calls import Call
@@ -18,6 +18,7 @@ from dissever.checkers.linearizability.model import (
     Transition,
     contents,
     elements,
+    is_repeating,
     membership,
     narrowed,
 )
@@ -31,8 +32,13 @@ def _grow_only_set(state: State, f: str, value_in: Hashable, value_out: Hashable
     if f == "add":
         return state if value_in in state else state | {value_in}
     if f == "read":
-        return state if state == elements(value_out) else REFUSED
+        return state if _holds(state, value_out) else REFUSED
     raise Misfit(f"a set has no {f!r}")
+
+
+def _holds(held: Set[Hashable], answer: Hashable) -> bool:
+    """Whether the answer of a read is what a set holds, each element once."""
+    return held == elements(answer) and not is_repeating(answer)
 
 
 def _removable_set(state: State, f: str, value_in: Hashable, value_out: Hashable) -> After:
@@ -75,7 +81,7 @@ def _replayer(model: Model, wanted: set[Hashable]) -> Answers:
             element, answer = membership(value_out)
             return (element in held) is answer
         else:
-            return held == elements(value_out)
+            return _holds(held, value_out)
         return True
 
     return answers
@@ -103,6 +109,7 @@ MODELS: Final = (
         "set",
         frozenset(),
         _grow_only_set,
+        writes=frozenset({"add"}),
         noun="set",
         holds=_show_set,
         narrow=_narrow_set,
@@ -112,13 +119,14 @@ MODELS: Final = (
             replayer=_replayer,
             parts=_PARTS,
         ),
-        description="add element, read -> a list of all elements",
+        description="add element, read -> a list of all elements, each once",
     ),
     Model(
         "removable-set",
         frozenset(),
         _removable_set,
         reads=frozenset({"read", "contains"}),
+        writes=frozenset({"add", "remove"}),
         noun="set",
         holds=_show_set,
         start=_contents,

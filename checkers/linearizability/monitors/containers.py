@@ -229,7 +229,8 @@ def _invalid(container: Container, judged: Judged, part: Sequence[Call]) -> Find
     before = sorted(part[:-1], key=lambda call: call.inv)
     name, rule, reason = _WORDS[judged.rule](container, [*before, last])
     shown = before if len(before) < SHOWN_MAX else [*before[:2], *before[3 - SHOWN_MAX :]]
-    return Invalid(name, rule, reason, [*shown, last], part).finding
+    strange = [_value(last)] if judged.rule in (Rule.FRESH, Rule.FUTURE) else []
+    return Invalid(name, rule, reason, [*shown, last], part, strange).finding
 
 
 Words = tuple[str, str, str]

@@ -19,7 +19,13 @@ from itertools import pairwise
 
 from dissever.checkers.linearizability.calls import Call
 from dissever.checkers.linearizability.family import Finding, Invalid
-from dissever.checkers.linearizability.model import Model, Transition, elements, entries
+from dissever.checkers.linearizability.model import (
+    Model,
+    Transition,
+    elements,
+    entries,
+    is_repeating,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,22 @@ def judge_log(calls: Sequence[Call], model: Model) -> Finding | None:
     return _judge(calls, "append", _groups_of_log)
 
 
+def judge_sequential_set(calls: Sequence[Call]) -> Finding | None:
+    """
+    Whether one order explains all reads of a grow-only set and keeps the order of each process.
+
+    The order of a valid one is not given: it is empty. None where an element may be added twice.
+    """
+    history = _history(calls, "add")
+    if history is None:
+        return None
+    try:
+        _check_processes(_groups_of_set(history))
+    except Invalid as invalid:
+        return invalid.finding
+    return Finding(())
+
+
 class _History:
     """The adds by element, and the reads."""
 
@@ -61,7 +83,7 @@ class _History:
         if element not in self.adds:
             part = [_only(read, [element])]
             reason = "it holds an element that no operation ever asked to add"
-            raise Invalid("phantom", "phantom", reason, (read,), part)
+            raise Invalid("phantom", "phantom", reason, (read,), part, [element])
         return self.adds[element]
 
     def last(self, used: set[Hashable]) -> Group:
@@ -77,6 +99,25 @@ class _History:
 def _judge(
     calls: Sequence[Call], f: str, groups_of: Callable[[_History], list[Group]]
 ) -> Finding | None:
+    history = _history(calls, f)
+    if history is None:
+        return None
+    try:
+        groups = groups_of(history)
+        _check(groups)
+    except Invalid as invalid:
+        return _with_adds(invalid.finding, history.adds)
+    number = {call.inv: i for i, call in enumerate(calls)}
+    order = (
+        number[call.inv]
+        for group in groups
+        for call in sorted(group.calls, key=lambda each: each.inv)
+    )
+    return Finding(tuple(order))
+
+
+def _history(calls: Sequence[Call], f: str) -> _History | None:
+    """None where there is another operation, or an element may be added twice."""
     adds: dict[Hashable, Call] = {}
     reads = []
     for call in calls:
@@ -86,18 +127,7 @@ def _judge(
             return None
         else:
             adds[call.value_in] = call
-    try:
-        groups = groups_of(_History(adds, reads))
-        _check(groups)
-    except Invalid as invalid:
-        return _with_adds(invalid.finding, adds)
-    number = {call.inv: i for i, call in enumerate(calls)}
-    order = (
-        number[call.inv]
-        for group in groups
-        for call in sorted(group.calls, key=lambda each: each.inv)
-    )
-    return Finding(tuple(order))
+    return _History(adds, reads)
 
 
 def _with_adds(finding: Finding, adds: dict[Hashable, Call]) -> Finding:
@@ -118,6 +148,8 @@ def _groups_of_set(history: _History) -> list[Group]:
     answered: dict[frozenset[Hashable], list[Call]] = {}
     for read in history.reads:
         answered.setdefault(elements(read.value_out), []).append(read)
+        if is_repeating(read.value_out):
+            raise _twice(history, read)
     held = sorted(answered, key=len)
     for small, large in pairwise(held):
         if not small <= large:
@@ -149,16 +181,8 @@ def _groups_of_log(history: _History) -> list[Group]:
             place = next(i for i, entry in enumerate(found) if entry != whole[i])
             raise _apart(history, read, longest, (found[place],), (whole[place],))
         answered.setdefault(len(found), []).append(read)
-    if longest is not None and len(set(whole)) < len(whole):
-        twice = next(entry for i, entry in enumerate(whole) if entry in whole[:i])
-        reason = "it holds an entry twice that was appended once"
-        raise Invalid(
-            "duplicate-elements",
-            "twice",
-            reason,
-            (history.add(twice, longest), longest),
-            (_only(longest, [twice]),),
-        )
+    if longest is not None and is_repeating(longest.value_out):
+        raise _twice(history, longest)
     groups = [Group(tuple(answered[0]), answered[0][0])] if 0 in answered else []
     for length, entry in enumerate(whole, start=1):
         assert longest is not None
@@ -167,6 +191,16 @@ def _groups_of_log(history: _History) -> list[Group]:
         if reads:
             groups.append(Group(tuple(reads), reads[0]))
     return [*groups, history.last(set(whole))]
+
+
+def _twice(history: _History, read: Call) -> Invalid:
+    """A read that holds an element more than once."""
+    found = entries(read.value_out)
+    element = next(each for i, each in enumerate(found) if each in found[:i])
+    add = history.add(element, read)
+    part = (add, _only(read, [element]))
+    reason = "it holds an element more than once"
+    return Invalid("duplicate-elements", "twice", reason, (add, read), part)
 
 
 def _apart(
@@ -207,6 +241,20 @@ def _check(groups: Sequence[Group]) -> None:
             raise _backwards(before[0], first, groups[before[1] :])
 
 
+def _check_processes(groups: Sequence[Group]) -> None:
+    """
+    Raises:
+        Invalid: When a process did something before what must come earlier.
+    """
+    placed = [(call, at) for at, group in enumerate(groups) for call in group.calls]
+    latest: dict[object, tuple[Call, int]] = {}
+    for call, at in sorted(placed, key=lambda each: each[0].inv):
+        first, last = latest.setdefault(call.operation.process, (call, at))
+        if at < last:
+            raise _backwards(call, first, groups[at:])
+        latest[call.operation.process] = call, at
+
+
 def _backwards(before: Call, first: Call, groups: Sequence[Group]) -> Invalid:
     """`first` had ended when `before` began, but what was read says that it came later."""
     witness = before if before.f == "read" else None
@@ -232,7 +280,8 @@ def _backwards(before: Call, first: Call, groups: Sequence[Group]) -> Invalid:
     else:
         name = "out-of-order"
         reason = "it shows an element, but not another that had been added before it"
-    return Invalid(name, "forced order", reason, conflict, part)
+    strange = [before.value_in] if name == "future-read" else []
+    return Invalid(name, "forced order", reason, conflict, part, strange)
 
 
 def _only(read: Call, some: Sequence[Hashable]) -> Call:

@@ -39,7 +39,7 @@ GUILTY = {
     """,
         (0, 1, 2, 3, 4, 5),
     ),
-    "phantom-read": (
+    "phantom": (
         """
         0 invoke write 1
         0 ok     write 1
@@ -111,7 +111,7 @@ INNOCENT = {
         1 invoke read
         1 ok     read  1
     """,
-    "phantom-read": """
+    "phantom": """
         0 invoke write 1
         0 ok     write 1
         2 invoke write 7
@@ -299,7 +299,7 @@ def test_keys_are_independent_and_each_is_reported(history: Notation) -> None:
     )
 
     assert result.verdict is Verdict.INVALID
-    assert [(each.key, each.name) for each in result.anomalies] == [("y", "phantom-read")]
+    assert [(each.key, each.name) for each in result.anomalies] == [("y", "phantom")]
     assert (result.details["valid"], result.details["invalid"]) == (2, 1)
 
 
@@ -447,7 +447,7 @@ def test_value_nobody_wrote_is_invalid_even_past_the_budget(history: Notation) -
 
     result = Linearizable(REGISTER)(history(text), Budget(configurations=10))
 
-    assert [each.name for each in result.anomalies] == ["phantom-read"]
+    assert [each.name for each in result.anomalies] == ["phantom"]
 
 
 def test_what_was_judged_before_an_interruption_stays(history: Notation) -> None:
