@@ -27,7 +27,7 @@ from dissever.harness.generator import (
 )
 from dissever.harness.history import Key
 from dissever.harness.options import Option, OptionValue, checked_options, unknown
-from dissever.harness.plan import DISK_MB, Options, Plan, host_versions
+from dissever.harness.plan import DISK_MB, Options, Plan, check_options, host_versions
 from dissever.harness.system import System
 from dissever.harness.system import checked as checked_for_system
 from dissever.harness.vocabulary import (
@@ -129,6 +129,7 @@ def checked(options: Options, system: System) -> Options:
     Raises:
         ValueError: With what was expected, and what came.
     """
+    check_options(options)
     if options.workload not in served_by(system):
         raise ValueError(unknown("workload", options.workload, served_by(system)))
     declared = WORKLOADS[options.workload].options

@@ -41,7 +41,7 @@ class Option:
             return self.default
         if self.least is not None and self.most is not None:
             text = str(given)
-            if not text.isdecimal() or not self.least <= int(text) <= self.most:
+            if not text.isdecimal() or len(text) > 20 or not self.least <= int(text) <= self.most:
                 raise ValueError(f"expected {name} from {self.least} to {self.most}, got {given!r}")
             return int(text)
         if self.choices and given not in self.choices:

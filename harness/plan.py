@@ -8,11 +8,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from random import Random
+from typing import Final
 
 import msgspec
 
 from dissever.harness.cluster import PLAIN, Hosts
 from dissever.harness.cluster.backends import NAMESPACES, Backend
+from dissever.harness.names import check_nodes
 from dissever.harness.options import OptionValue
 from dissever.harness.vocabulary import Action
 
@@ -48,6 +50,38 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     backend: Backend = NAMESPACES
     disk_mb: int = DISK_MB
     hosts: Hosts = PLAIN
+
+
+LIMITS: Final[Mapping[str, tuple[float, float]]] = {
+    "rate": (0.1, 1e6),
+    "concurrency": (1, 10_000),
+    "time_limit_s": (0.1, 86_400.0),
+    "operation_limit_s": (0.05, 600.0),
+    "fault_interval_s": (0.5, 3600.0),
+    "seed": (0, (1 << 63) - 1),
+    "disk_mb": (16, 1 << 20),
+}
+"""Option -> the least and the greatest number that it may be."""
+
+
+def check_options(options: Options) -> None:
+    """
+    Look at names of nodes and at numbers.
+
+    Raises:
+        ValueError: With a line for each that is out of its range.
+    """
+    errors = []
+    try:
+        check_nodes(options.nodes)
+    except ValueError as error:
+        errors.append(str(error))
+    for name, (least, most) in LIMITS.items():
+        value = getattr(options, name)
+        if not least <= value <= most:  # Which is so of a number that is none, too.
+            errors.append(f"expected {name} from {least:,} to {most:,}, got {value}")
+    if errors:
+        raise ValueError("\n".join(errors))
 
 
 class Skipped(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ import msgspec
 
 from dissever.harness.cluster import Exit
 from dissever.harness.history import Event
-from dissever.harness.plan import Kept, Options, Outcome, Plan
+from dissever.harness.plan import Kept, Options, Outcome, Plan, check_options
 from dissever.harness.results import Results
 
 PLAN = "plan.json"
@@ -85,13 +85,13 @@ def read_plan(run: Path) -> Plan:
     Read what was to happen.
 
     Raises:
-        BrokenFile: When the file holds something else, or names no folder can have.
+        BrokenFile: When the file holds something else, or options that no run can have.
     """
     plan = _read_json(run / PLAN, Plan)
-    for node in plan.options.nodes:
-        if Path(node).name != node:
-            what = f"expected names of nodes that are names of folders, got {node!r}"
-            raise BrokenFile(f"{PLAN}: {what}")
+    try:
+        check_options(plan.options)
+    except ValueError as error:
+        raise BrokenFile(f"{PLAN}: {error}") from error
     return plan
 
 

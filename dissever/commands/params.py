@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from dissever.harness.names import NODES_MAX, check_nodes
 from dissever.harness.options import unknown
+from dissever.harness.plan import LIMITS
 
-NODES_MAX = 30
+DIGITS_MAX: Final = 9
+SHOWN_CHARS_MAX: Final = 60
 
 
 class Name(click.Choice[str]):
@@ -44,6 +48,31 @@ class Names(click.ParamType[Any]):
         return tuple(dict.fromkeys(each))
 
 
+class Number(click.ParamType[Any]):
+    """A number in the range of an option of every run; a whole one where both ends are."""
+
+    name = "number"
+
+    def __init__(self, option: str) -> None:
+        """`option`: a name in `LIMITS`."""
+        self._least, self._most = LIMITS[option]
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        least, most = self._least, self._most
+        number: float
+        try:
+            number = int(value) if isinstance(least, int) else float(value)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most:
+            whole = "a whole number" if isinstance(least, int) else "a number"
+            shown = str(value)[:SHOWN_CHARS_MAX]
+            self.fail(f"expected {whole} from {least:,} to {most:,}, got {shown!a}", param, ctx)
+        return number
+
+
 class Nodes(click.ParamType[Any]):
     """A number of nodes, or their names with commas between them."""
 
@@ -55,17 +84,36 @@ class Nodes(click.ParamType[Any]):
         if isinstance(value, tuple):
             return value
         text = str(value)
-        if text.isdigit():
-            names = tuple(f"n{i}" for i in range(1, int(text) + 1))
-        else:
-            names = tuple(name.strip() for name in text.split(","))
-        if not 1 <= len(names) <= NODES_MAX:
-            self.fail(f"expected 1 to {NODES_MAX} nodes, got {len(names)}", param, ctx)
-        if not all(name.isidentifier() for name in names) or len(set(names)) < len(names):
-            self.fail(
-                f"expected a number, or different names like n1,n2,n3, got {text!r}", param, ctx
-            )
+        try:
+            if is_number(text):
+                names = numbered(text)
+            else:
+                names = tuple(name.strip() for name in text.split(","))
+            check_nodes(names)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
         return names
+
+
+def is_number(text: str) -> bool:
+    """Whether it reads as a number, whole or not."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def numbered(text: str) -> tuple[str, ...]:
+    """
+    The names n1, n2, … of so many nodes.
+
+    Raises:
+        ValueError: When the text is no number of nodes that a cluster can have.
+    """
+    if not text.isdecimal() or len(text) > DIGITS_MAX or not 1 <= int(text) <= NODES_MAX:
+        raise ValueError(f"expected 1 to {NODES_MAX} nodes, got {text[:SHOWN_CHARS_MAX]!a}")
+    return tuple(f"n{i}" for i in range(1, int(text) + 1))
 
 
 class Concurrency(click.ParamType[Any]):
@@ -80,8 +128,9 @@ class Concurrency(click.ParamType[Any]):
             return value
         text = str(value)
         number = text.removesuffix("n")
-        if not number.isdigit() or not 1 <= int(number) <= 10_000:
-            self.fail(
-                f"expected a number like 10, or 2n for two per node, got {text!r}", param, ctx
-            )
+        least, most = LIMITS["concurrency"]
+        if not number.isdecimal() or len(number) > DIGITS_MAX or not least <= int(number) <= most:
+            shown = text[:SHOWN_CHARS_MAX]
+            what = f"a number from {least:,} to {most:,} like 10, or 2n for two per node"
+            self.fail(f"expected {what}, got {shown!a}", param, ctx)
         return int(number), text.endswith("n")

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dissever.commands.output import print_json
-from dissever.commands.params import Name, Names
+from dissever.commands.params import Name, Names, Number
 from dissever.display import Display
 from dissever.harness.cluster.backends import Backend
 from dissever.reproduction import LIMIT_S, Outcome, Reproduction, Target, search
@@ -41,7 +41,7 @@ MARKS = {Outcome.SHOWN: "[red]✗[/]", Outcome.NOT_SHOWN: "[green]✓[/]", Outco
 @click.option(
     "--time-limit",
     "-t",
-    type=click.FloatRange(0.1, 86_400),
+    type=Number("time_limit_s"),
     default=LIMIT_S,
     show_default=True,
     metavar="SECONDS",

@@ -16,7 +16,7 @@ from rich.table import Column, Table
 
 from dissever import planning
 from dissever.commands.output import EXIT_STATUS, print_verdict
-from dissever.commands.params import Concurrency, Name, Nodes
+from dissever.commands.params import Concurrency, Name, Nodes, Number
 from dissever.display import Display
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.options import Option
@@ -137,7 +137,7 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(0.1, 1e6),
+    type=Number("rate"),
     default=200.0,
     show_default=True,
     help="Operations per second of all clients together.",
@@ -153,18 +153,16 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
 @click.option(
     "--time-limit",
     "-t",
-    type=click.FloatRange(0.1, 86_400),
+    type=Number("time_limit_s"),
     default=30.0,
     show_default=True,
     metavar="SECONDS",
     help="How long operations and faults go on.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same plan."
-)
+@click.option("--seed", type=Number("seed"), help="The same seed gives the same plan.")
 @click.option(
     "--fault-interval",
-    type=click.FloatRange(0.5, 3600),
+    type=Number("fault_interval_s"),
     default=5.0,
     show_default=True,
     metavar="SECONDS",
@@ -172,7 +170,7 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
 )
 @click.option(
     "--operation-limit",
-    type=click.FloatRange(0.05, 600),
+    type=Number("operation_limit_s"),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
@@ -180,7 +178,7 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
 )
 @click.option(
     "--disk-mb",
-    type=click.IntRange(16, 1 << 20),
+    type=Number("disk_mb"),
     default=DISK_MB,
     show_default=True,
     metavar="MIB",

@@ -53,6 +53,7 @@ from dissever.harness.cluster.filters import Filters
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.pod import FOLDER, Pod, Recipe
 from dissever.harness.cluster.roster import Roster, connected, in_time
+from dissever.harness.names import label
 
 log = logging.getLogger(__name__)
 
@@ -308,9 +309,9 @@ class ContainersCluster:
         if self._engine.is_local:
             mounts = [Mount(FOLDER, str(directory), type="bind")]
         else:
-            mounts = [await self._volume(FOLDER, f"dissever-{self.run}-{node}", recipe)]
+            mounts = [await self._volume(FOLDER, f"dissever-{self.run}-{label(node)}", recipe)]
         if self._hosts.disk_mb is not None:
-            name = f"dissever-{self.run}-{node}-disk"
+            name = f"dissever-{self.run}-{label(node)}-disk"
             options = f"size={self._hosts.disk_mb}m,uid={recipe.uid},gid={recipe.gid},mode=755"
             in_memory = {"type": "tmpfs", "device": "tmpfs", "o": options}
             mounts.append(await self._volume(_DATA, name, recipe, in_memory))

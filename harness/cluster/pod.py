@@ -37,6 +37,7 @@ from dissever.harness.cluster.channel import Requests
 from dissever.harness.cluster.engine import HOST_IMAGE, Attached, Engine
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.limits import ContainerLimits
+from dissever.harness.names import label
 
 log = logging.getLogger(__name__)
 
@@ -131,8 +132,8 @@ class Pod:
             self._engine.client.containers.create,
             HOST_IMAGE,
             ["python3", "-I", "-S", "-c", _RUN_AGENT],
-            name=f"dissever-{recipe.run}-{self.name}",
-            hostname=self.name,
+            name=f"dissever-{recipe.run}-{label(self.name)}",
+            hostname=label(self.name),
             network=recipe.network,
             ports={f"{port}/tcp": (recipe.publish_on,) for port in (*recipe.ports, RELAY_PORT)},
             **_rights(recipe),

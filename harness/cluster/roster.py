@@ -5,20 +5,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import re
 import socket
 from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from dissever.harness.clock import clock_ns
 from dissever.harness.cluster import Exit
+from dissever.harness.names import check_nodes
 
 log = logging.getLogger(__name__)
-
-NODES_MAX: Final = 100
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 _Answer = TypeVar("_Answer")
 
@@ -27,10 +23,8 @@ class Roster:
     """Changes of a node's processes take turns, so that none undoes half of another."""
 
     def __init__(self, nodes: Sequence[str]) -> None:
-        """Raise ValueError unless these are 1 to `NODES_MAX` different names, fit for folders."""
-        unfit = [node for node in nodes if not _NAME.fullmatch(node)]
-        if unfit or len(set(nodes)) != len(nodes) or not 1 <= len(nodes) <= NODES_MAX:
-            raise ValueError(f"expected 1 to {NODES_MAX} different names fit for folders: {nodes}")
+        """Raise ValueError unless these are names of nodes, as `check_nodes` says."""
+        check_nodes(nodes)
         self.nodes = tuple(nodes)
         self.exits: list[Exit] = []
         self._locks = {node: asyncio.Lock() for node in nodes}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dissever.harness.cluster.roster import NODES_MAX
+from dissever.harness.names import NODES_MAX
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.systems.dqlite import images

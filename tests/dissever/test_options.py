@@ -1,0 +1,100 @@
+"""Every option of `dissever test` is checked before anything runs: one clear line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from dissever import planning
+from dissever.harness.cluster.backends import Backend
+from dissever.harness.plan import LIMITS, Options
+from dissever.systems import load
+
+FLAGS = {
+    "rate": "--rate",
+    "concurrency": "--concurrency",
+    "time_limit_s": "--time-limit",
+    "operation_limit_s": "--operation-limit",
+    "fault_interval_s": "--fault-interval",
+    "seed": "--seed",
+    "disk_mb": "--disk-mb",
+}
+
+NUMBERS = ("nan", "inf", "-inf", "1e300", "-1", "", "x", "²", "9" * 5000, "0x10", "\x1b[2J")
+
+
+def test_every_number_among_the_options_has_a_range_and_a_flag() -> None:
+    fields = {each.name for each in msgspec.structs.fields(Options) if each.type in (int, float)}
+
+    assert fields == LIMITS.keys() == FLAGS.keys()
+
+
+@pytest.mark.parametrize("option", FLAGS)
+@pytest.mark.parametrize("given", NUMBERS, ids=lambda each: ascii(each)[:12])
+def test_what_is_no_number_in_the_range_is_refused(
+    dissever: Callable, option: str, given: str
+) -> None:
+    ran = dissever("test", "simulated", f"{FLAGS[option]}={given}", "--dry-run")
+
+    assert ran.status == 64, ran.text
+    (line,) = [line for line in ran.stderr.splitlines() if line.startswith("Error:")]
+    assert FLAGS[option] in line
+    assert "expected" in line
+    assert len(line) < 250
+    assert "Traceback" not in ran.stderr
+    assert "\x1b" not in ran.stderr
+
+
+@pytest.mark.parametrize("option", FLAGS)
+def test_the_ends_of_a_range_are_in_it_and_what_is_beyond_is_not(option: str) -> None:
+    least, most = LIMITS[option]
+    system = load("simulated")
+    base = Options(system="simulated", workload="register", backend=Backend.SIMULATED)
+
+    for value in (least, most):
+        planning.checked(msgspec.structs.replace(base, **{option: value}), system)
+    for value in (least - 1, most + 1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"expected {option} from .* got"):
+            planning.checked(msgspec.structs.replace(base, **{option: value}), system)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    ["0", "101", "1000000", "9" * 5000, "²", "-3", "3.5", "nan", "n1,n1", "é,n2", "a/b", ""],
+)
+def test_nodes_that_cannot_be_are_refused(dissever: Callable, nodes: str) -> None:
+    ran = dissever("test", "simulated", f"--nodes={nodes}", "--dry-run")
+
+    assert ran.status == 64, ran.text
+    assert "expected" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_more_clients_in_all_than_there_may_be_are_refused(dissever: Callable) -> None:
+    ran = dissever("test", "simulated", "-n", "100", "-c", "9999n", "--dry-run")
+
+    assert ran.status == 64
+    assert "expected concurrency from 1 to 10,000, got 999900" in ran.text
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    wrong = Options(
+        system="simulated", workload="register", rate=-1, time_limit_s=0, nodes=("a/b",)
+    )
+
+    with pytest.raises(ValueError, match="rate") as refused:
+        planning.checked(wrong, load("simulated"))
+
+    assert len(str(refused.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize("nodes", ["db-1,db-2.example,10.0.0.1", "fe80::1,::1,n3"])
+def test_host_names_and_addresses_are_names_of_nodes(dissever: Callable, nodes: str) -> None:
+    ran = dissever(
+        "test", "simulated", "-n", nodes, "-t", "5", "--rate", "50", "--seed", "1", "-q",
+        "-f", "kill,partition",
+    )  # fmt: skip
+
+    assert ran.status == 0, ran.text
