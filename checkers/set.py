@@ -148,14 +148,15 @@ class Tally:
         """
         Elements that a read misses though they were acknowledged, or read, before it was asked.
 
-        Those whose adds were never acknowledged come second. Each element is found once, in the
-        first such read, and added to those that are `done`.
+        Those that a final read misses though their adds were never acknowledged come second. Each
+        element is found once, in the first such read, and added to those that are `done`.
         """
         stale: list[Found] = []
         diverged: list[Found] = []
         known: dict[Hashable, Operation] = {}
         shown = sorted((*self.acknowledged.values(), *self.reads), key=_completed)
         at = 0
+        final = {id(read) for read in self.final}
         judged = self.reads if self.promise is Promise.LINEARIZABLE else self.final
         for read in sorted(judged, key=lambda each: each.invocation.index):
             while at < len(shown) and _is_before(shown[at], read):
@@ -168,7 +169,8 @@ class Tally:
                 before = known.pop(element)
                 seen = before if before.f == "read" else None
                 adds = tuple(self.adds.get(element, ()))[:1] if seen else (before,)
-                kind = stale if element in self.acknowledged else diverged
+                is_stale = element in self.acknowledged or id(read) not in final
+                kind = stale if is_stale else diverged
                 kind.append(Found(element, adds, (read,), seen))
                 done.add(element)
         return stale, diverged

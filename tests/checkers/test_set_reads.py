@@ -245,6 +245,8 @@ def _random(rng: Random) -> History:
             asked += f == "add"
             value = asked if f == "add" else None
             pending[client] = [f, value]
+            # A process is never concurrent with itself: no event ties with the one before it.
+            time += any(e.time == time and e.process == process[client] for e in events)
             events.append(Event(len(events), time, process[client], Type.INVOKE, f, value))
             if f == "add" and rng.random() < 0.5:
                 held.append(asked)
@@ -405,7 +407,7 @@ def _defined(name: str, operations: Sequence[Operation]) -> bool:
                 for r in reads
                 if _is_before(before, r) and e not in r.value
             }
-            return bool(missed - ok if name == "diverged" else missed & ok)
+            return bool({"lost": missed & ok, "diverged": missed - ok}.get(name, missed))
         case "out-of-order":
             return any(
                 _is_before(a, b) and b.invocation.value in r.value and a.value not in r.value
