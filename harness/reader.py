@@ -26,7 +26,8 @@ class Format(StrEnum):
     JSON_LINES = "json lines"
     JSON_ARRAY = "json array"
     EDN = "edn"
-    ETCD_LOG = "etcd log"
+    LOG = "log"
+    JSON_OBJECTS = "json objects"
 
 
 class FormatError(ValueError):

@@ -24,7 +24,8 @@ FORMATS: Final[dict[int, str]] = {
     lib.LOAD_JSON_LINES: "json lines",
     lib.LOAD_JSON_ARRAY: "json array",
     lib.LOAD_EDN: "edn",
-    lib.LOAD_ETCD_LOG: "etcd log",
+    lib.LOAD_LOG: "log",
+    lib.LOAD_JSON_OBJECTS: "json objects",
 }
 """The names of the formats."""
 
@@ -256,11 +257,16 @@ def load(data: bytes | memoryview, *, keyed: bool = False) -> Loaded:
 def _check(loaded: Any) -> None:
     if loaded.status == lib.LOAD_OK:
         return
-    message = ffi.string(loaded.message).decode("utf-8", "replace")
+    message = _plain(ffi.string(loaded.message).decode("utf-8", "replace"))
     if loaded.status == lib.LOAD_NO_MEMORY:
         raise MemoryError(message)
     index = loaded.index if loaded.status == lib.LOAD_MALFORMED else None
     raise LoadError(message, loaded.line, loaded.column, index)
+
+
+def _plain(text: str) -> str:
+    """A text in which what cannot be printed is escaped."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def _view(owner: Any, pointer: Any, size: int) -> memoryview:

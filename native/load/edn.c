@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum edn_class { EDN_SPACE = 1, EDN_BREAK = 2 };
 
@@ -69,7 +70,8 @@ bool edn_fail(struct load *l, const char *expected)
 {
     if (l->at >= l->end)
         return load_fail(l, LOAD_SYNTAX, l->at, "expected %s, the text ends", expected);
-    return load_fail(l, LOAD_SYNTAX, l->at, "expected %s, got '%c'", expected, *l->at);
+    struct span got = {l->at, utf8_length(l->at, (size_t)(l->end - l->at))};
+    return load_fail(l, LOAD_SYNTAX, l->at, "expected %s, got '%.*s'", expected, SPAN_SHOWN(got));
 }
 
 /* Read the next form that is not discarded; returns its id, or -1. */
@@ -115,7 +117,25 @@ static int32_t edn_list(struct load *l, uint8_t closing, const uint8_t *start, i
     return edn_items(l, closing, start, depth) ? value_pop_list(l, from) : -1;
 }
 
-/* The id of a key of a map as a text, or -1: of a float as it is written, which is `raw`. */
+static int by_id(const void *left, const void *right)
+{
+    int32_t a = *(const int32_t *)left, b = *(const int32_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* Read a set after its bracket: a list by rising id, because its order means nothing. */
+static int32_t edn_set(struct load *l, const uint8_t *start, int depth)
+{
+    size_t from = l->stack_n;
+    if (!edn_items(l, '}', start, depth))
+        return -1;
+    if (l->stack_n > from)
+        qsort(l->stack + from, l->stack_n - from, sizeof *l->stack, by_id);
+    return value_pop_list(l, from);
+}
+
+/* The id of a key of a map as a text, or -1: what is neither text nor integer is as written, which
+ * is `raw`. */
 static int32_t edn_key(struct load *l, int32_t key, struct span raw)
 {
     char digits[24];
@@ -128,8 +148,6 @@ static int32_t edn_key(struct load *l, int32_t key, struct span raw)
         raw.length = (size_t)snprintf(digits, sizeof digits, "%lld",
                                       (long long)l->values.words[key]);
         return value_of_text(l, (struct span){(const uint8_t *)digits, raw.length});
-    case LOAD_LIST: case LOAD_MAP:
-        return NO_ID(l, raw.at, "expected simple keys in a map");
     default:
         return value_of_text(l, raw);
     }
@@ -167,11 +185,65 @@ struct span edn_atom(struct load *l)
 bool edn_tag(struct load *l)
 {
     const uint8_t *start = l->at++;
-    if (l->at < l->end && edn_is_letter(*l->at)) {
+    if (l->at < l->end && (edn_is_letter(*l->at) || *l->at == ':')) { /* #tag form, #:space{} */
         edn_atom(l);
         return true;
     }
     return load_fail(l, LOAD_SYNTAX, start, "expected a form, got '#'");
+}
+
+/* ##NaN, ##Inf or ##-Inf. */
+static int32_t edn_symbolic(struct load *l)
+{
+    struct span text = edn_atom(l);
+    if (SPAN_IS(text, "##NaN"))
+        return value_of_double(l, NAN);
+    if (SPAN_IS(text, "##Inf") || SPAN_IS(text, "##-Inf"))
+        return value_of_double(l, text.at[2] == '-' ? -INFINITY : INFINITY);
+    return NO_ID(l, text.at, "expected ##NaN, ##Inf or ##-Inf, got '%.*s'", SPAN_SHOWN(text));
+}
+
+/* What is no EDN, but printed by Clojure: #"a regex", #'var and #<an object>, as a text. */
+static int32_t edn_printed(struct load *l, uint8_t closing)
+{
+    const uint8_t *start = l->at;
+    for (l->at += 2; l->at < l->end && *l->at != closing; l->at++)
+        l->at += *l->at == '\\' && closing == '"' && l->end - l->at > 1;
+    if (l->at >= l->end)
+        return NO_ID(l, start, "'#%c' is never closed", start[1]);
+    l->at++;
+    return value_of_text(l, (struct span){start, (size_t)(l->at - start)});
+}
+
+static int32_t edn_dispatch(struct load *l, int depth)
+{
+    const uint8_t *start = l->at;
+    switch (l->end - l->at > 1 ? l->at[1] : 0) {
+    case '{':
+        l->at += 2;
+        return edn_set(l, start, depth);
+    case '#':
+        return edn_symbolic(l);
+    case '"':
+        return edn_printed(l, '"');
+    case '<':
+        return edn_printed(l, '>');
+    case '\'':
+        return value_of_text(l, edn_atom(l));
+    default:
+        return edn_tag(l) ? edn_present(l, depth + 1) : -1;
+    }
+}
+
+/* Read ^metadata, which is left out, and the form after it. */
+static int32_t edn_described(struct load *l, int depth)
+{
+    bool skips = l->skips;
+    l->at++;
+    l->skips = true;
+    bool is_read = edn_present(l, depth + 1) >= 0;
+    l->skips = skips;
+    return is_read ? edn_present(l, depth + 1) : -1;
 }
 
 static int32_t edn_character(struct load *l)
@@ -180,11 +252,12 @@ static int32_t edn_character(struct load *l)
         const char *name;
         size_t length;
         char character;
-    } names[] = {{"newline", 7, '\n'}, {"space", 5, ' '}, {"tab", 3, '\t'}, {"return", 6, '\r'}};
+    } names[] = {{"newline", 7, '\n'}, {"space", 5, ' '},     {"tab", 3, '\t'},
+                 {"return", 6, '\r'},  {"formfeed", 8, '\f'}, {"backspace", 9, '\b'}};
     uint8_t text[4];
     const uint8_t *at = ++l->at;
     size_t left = (size_t)(l->end - at);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 6; i++) {
         if (left >= names[i].length && memcmp(at, names[i].name, names[i].length) == 0) {
             l->at += names[i].length;
             return value_of_text(l, (struct span){(const uint8_t *)&names[i].character, 1});
@@ -218,11 +291,29 @@ static int32_t edn_ratio(struct load *l, struct span text, size_t slash)
     return value_of_double(l, quotient);
 }
 
+/* The id of an integer after 0x. */
+static int32_t edn_hexadecimal(struct load *l, struct span text, size_t from)
+{
+    int64_t number = 0;
+    size_t digits = text.length - from - 2;
+    for (size_t i = from + 2; i < text.length; i++) {
+        int32_t low = text.at[i] | 0x20;
+        int32_t digit = is_digit(text.at[i]) ? text.at[i] - '0'
+                        : low >= 'a' && low <= 'f' ? low - 'a' + 10 : 16;
+        if (digit == 16 || digits > 15)
+            return NO_ID(l, text.at, "expected a number, got '%.*s'", SPAN_SHOWN(text));
+        number = number * 16 + digit;
+    }
+    return value_of_word(l, LOAD_INTEGER, from && text.at[0] == '-' ? -number : number);
+}
+
 /* The id of a number that begins with a digit at `from`, or -1. */
 static int32_t edn_number(struct load *l, struct span text, size_t from)
 {
     if (!value_is_short_number(l, text))
         return -1;
+    if (text.length > from + 2 && text.at[from] == '0' && (text.at[from + 1] | 0x20) == 'x')
+        return edn_hexadecimal(l, text, from);
     size_t i = edn_digits(text, from);
     if (i == text.length || (i + 1 == text.length && text.at[i] == 'N'))
         return value_of_integer(l, (struct span){text.at, i});
@@ -279,11 +370,9 @@ int32_t edn_form(struct load *l, int depth)
     case '{':
         return edn_map(l, depth);
     case '#':
-        if (l->end - l->at > 1 && l->at[1] == '{') {
-            l->at += 2;
-            return edn_list(l, '}', start, depth);
-        }
-        return edn_tag(l) ? edn_present(l, depth + 1) : -1;
+        return edn_dispatch(l, depth);
+    case '^':
+        return edn_described(l, depth);
     case '\\':
         return edn_character(l);
     default:

@@ -2,7 +2,8 @@
  * edn.h: forms of EDN as values.
  *
  * Keywords, symbols and characters become texts; sets and lists become lists; a tagged element is
- * its form; keys of maps become texts. White space is that of ASCII, and the comma. The input must
+ * its form; keys of maps become texts; metadata are left out. What Clojure prints and EDN does not
+ * know, such as #<an object>, is a text. White space is that of ASCII, and the comma. The input must
  * be UTF-8. On an error the functions set it, and return EDN_ERROR, -1 or false. `depth` counts the
  * levels that are open, at most LOAD_DEPTH_MAX.
  */

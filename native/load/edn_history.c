@@ -13,8 +13,6 @@ static bool edn_name(struct load *l, struct span *name)
     const uint8_t *start = l->at;
     if (*start == ':' || *start == '"' || *start == '\\' || edn_is_letter(*start))
         return edn_text(l, "a text", name);
-    if (*start == '[' || *start == '(' || *start == '{')
-        return load_fail(l, LOAD_SYNTAX, start, "expected simple keys in a map");
     int32_t id = edn_form(l, 1);
     *name = (struct span){start, (size_t)(l->at - start)};
     return id >= 0;
@@ -129,16 +127,74 @@ static bool edn_fields(struct load *l, struct event *event)
     return l->loaded.status == LOAD_OK;
 }
 
+/* Whether a value is a list of micro-operations [f k v]: Elle's histories may lack :f. */
+static bool edn_is_transaction(const struct load *l, int32_t value)
+{
+    int32_t item;
+    if (!value || l->values.tags[value] != LOAD_LIST ||
+        intern_length(&l->values, value) < sizeof item)
+        return false;
+    memcpy(&item, intern_bytes(&l->values, value), sizeof item);
+    return l->values.tags[item] == LOAD_LIST &&
+           intern_length(&l->values, item) == 3 * sizeof item;
+}
+
 static bool edn_event(struct load *l)
 {
     struct event event = EVENT_EMPTY;
     l->stack_n = 0;
     if (!edn_fields(l, &event))
         return false;
+    if (event.f < 0 && event.has_process && edn_is_transaction(l, event.value) &&
+        !event_set_f(l, &event, (struct span){(const uint8_t *)"txn", 3}))
+        return false;
     const char *name = event_missing(&event);
     if (name)
-        return load_fail(l, LOAD_SYNTAX, event.at, "an operation has no :%s", name);
+        return load_fail(l, LOAD_SYNTAX, event.at,
+                         "an operation has no :%s; expected :process, :type, :f and :value", name);
     return (!l->keyed || event_divide(l, &event)) && load_record(l, &event);
+}
+
+/* Read the next item of a tuple after blanks; false at its end, or on an error. */
+static bool edn_item(struct load *l, const uint8_t *start)
+{
+    return edn_more(l, ']', start, 1);
+}
+
+/* Read an event that is [process type f value]; what follows is left out. */
+static bool edn_tuple(struct load *l)
+{
+    static const char expected[] = "[process :type :f value]";
+    struct event event = EVENT_EMPTY;
+    struct span text;
+    const uint8_t *start = event.at = l->at++;
+    l->stack_n = 0;
+    if (!edn_item(l, start) || !edn_process(l, &event) || !edn_item(l, start))
+        return load_fail(l, LOAD_SYNTAX, start, "expected %s", expected);
+    const uint8_t *type = l->at;
+    if (!edn_text(l, "a type of operation", &text) || !event_set_type(l, &event, type, text))
+        return false;
+    if (!edn_item(l, start) || !edn_text(l, "a name as f", &text) ||
+        !event_set_f(l, &event, text))
+        return load_fail(l, LOAD_SYNTAX, start, "expected %s", expected);
+    bool is_open = edn_item(l, start);
+    if (is_open && !(l->keyed ? edn_keyed(l, &event) : edn_any(l, &event.value)))
+        return false;
+    while (is_open && edn_item(l, start))
+        if (!edn_any(l, &event.error))
+            return false;
+    if (l->loaded.status != LOAD_OK)
+        return false;
+    return (!l->keyed || event_divide(l, &event)) && load_record(l, &event);
+}
+
+/* Whether the bracket here begins a tuple: an atom comes first, not another bracket. */
+static bool edn_is_tuple(const struct load *l)
+{
+    const uint8_t *at = l->at + 1;
+    while (at < l->end && (is_blank(*at) || *at == ','))
+        at++;
+    return *l->at == '[' && at < l->end && (is_digit(*at) || *at == ':' || *at == '"' || *at == '-');
 }
 
 /* Read an event, which may be tagged, or in a vector at the top a number of them. */
@@ -148,6 +204,16 @@ static bool edn_top(struct load *l, bool is_item, int depth)
     bool is_set = l->end - l->at > 1 && l->at[0] == '#' && l->at[1] == '{';
     if (*l->at == '{')
         return edn_event(l);
+    if (edn_is_tuple(l))
+        return edn_tuple(l);
+    if (*l->at == '^') {
+        l->skips = true;
+        l->at++;
+        bool is_read = edn_next(l, depth) == EDN_FORM && edn_form(l, depth + 1) >= 0 &&
+                       edn_next(l, depth) == EDN_FORM;
+        l->skips = false;
+        return is_read ? edn_top(l, is_item, depth + 1) : edn_fail(l, "a form");
+    }
     if (*l->at == '#' && !is_set) {
         if (!value_is_shallow(l, depth) || !edn_tag(l))
             return false;
@@ -163,6 +229,16 @@ static bool edn_top(struct load *l, bool is_item, int depth)
         if (!edn_top(l, true, 1))
             return false;
     return l->loaded.status == LOAD_OK;
+}
+
+bool edn_one(struct load *l)
+{
+    const uint8_t *valid_end = utf8_end(l->at, l->end);
+    if (valid_end != l->end)
+        return load_fail(l, LOAD_SYNTAX, valid_end, "expected UTF-8");
+    if (!edn_top(l, true, 0))
+        return false;
+    return edn_next(l, 0) == EDN_END || edn_fail(l, "the end of the line");
 }
 
 bool edn_history(struct load *l)

@@ -1,41 +1,91 @@
 /*
  * formats.c: which format it is, and the columns that were read.
  *
- * json.c, edn_history.c and etcd.c read events; record.c makes columns of them; intern.c numbers
+ * json.c, edn_history.c and log.c read events; record.c makes columns of them; intern.c numbers
  * values.
  */
 #include <stdlib.h>
 
 #include "record.h"
 
-static bool is_json_lines(const uint8_t *at, const uint8_t *end)
+static const uint8_t *skip_blank(const uint8_t *at, const uint8_t *end)
 {
     while (at < end && is_blank(*at))
         at++;
-    return at == end || (end - at > 1 && at[0] == '{' && (at[1] == '"' || at[1] == '}'));
+    return at;
+}
+
+/* What begins here after blanks and comments of EDN, of which a log has none. */
+static const uint8_t *beginning(const uint8_t *at, const uint8_t *end)
+{
+    at = skip_blank(at, end);
+    while (at < end && *at == ';') {
+        const uint8_t *newline = memchr(at, '\n', (size_t)(end - at));
+        at = skip_blank(newline ? newline : end, end);
+    }
+    return at;
+}
+
+/* Whether a bracket begins a vector: of forms, or a tuple such as [0 :invoke :read nil]. */
+static bool is_vector(const uint8_t *at, const uint8_t *end)
+{
+    at = beginning(at + 1, end);
+    if (at == end || strchr("{[(#^]", *at))
+        return true;
+    while (at < end && !is_blank(*at) && *at != ',')
+        at++;
+    at = skip_blank(at, end);
+    return at < end && *at == ':';
 }
 
 static enum load_format format_of(const uint8_t *at, const uint8_t *end)
 {
-    if (is_json_lines(at, end))
-        return LOAD_JSON_LINES;
-    if (json_is_array(at, end))
-        return LOAD_JSON_ARRAY;
-    return etcd_is_log(at, end) ? LOAD_ETCD_LOG : LOAD_EDN;
+    at = beginning(at, end);
+    if (at == end)
+        return skip_blank(at, end) == end ? LOAD_JSON_LINES : LOAD_EDN;
+    const uint8_t *inside = skip_blank(at + 1, end);
+    switch (*at) {
+    case '{':
+        if (!json_is_object(at, end))
+            return LOAD_EDN;
+        return json_is_pretty(at, end) ? LOAD_JSON_OBJECTS : LOAD_JSON_LINES;
+    case '[':
+        if (inside < end && *inside == '{' && json_is_object(inside, end))
+            return LOAD_JSON_ARRAY;
+        return is_vector(at, end) ? LOAD_EDN : LOAD_LOG;
+    case '#':
+        return end - at > 1 && !is_blank(at[1]) ? LOAD_EDN : LOAD_LOG;
+    case '(': case '^':
+        return LOAD_EDN;
+    default:
+        return LOAD_LOG;
+    }
+}
+
+/* Why bytes that are no UTF-8 are none, in words that help. */
+static bool no_utf8(struct load *l, const uint8_t *at)
+{
+    bool is_utf16 = l->end - l->begin > 1 && (l->begin[0] ^ l->begin[1]) == 1 &&
+                    (l->begin[0] & 0xfe) == 0xfe;
+    return load_fail(l, LOAD_SYNTAX, at, is_utf16 ? "expected UTF-8, got UTF-16; convert the file"
+                                                  : "expected UTF-8");
 }
 
 static bool read_events(struct load *l)
 {
-    enum load_format format = format_of(l->begin, l->end);
+    static const uint8_t mark[] = {0xef, 0xbb, 0xbf}; /* of the order of bytes, in UTF-8 */
+    if (l->end - l->at >= 3 && memcmp(l->at, mark, sizeof mark) == 0)
+        l->at += sizeof mark;
+    enum load_format format = format_of(l->at, l->end);
     l->loaded.format = (int32_t)format;
     if (format == LOAD_JSON_LINES)
         return json_lines(l);
-    const uint8_t *valid_end = utf8_end(l->begin, l->end);
-    if (valid_end != l->end)
-        return load_fail(l, LOAD_SYNTAX, valid_end, "expected UTF-8");
-    if (format == LOAD_JSON_ARRAY)
-        return json_array(l);
-    return format == LOAD_ETCD_LOG ? etcd_lines(l) : edn_history(l);
+    const uint8_t *valid_end = utf8_end(l->at, l->end);
+    if (valid_end != l->end && (format != LOAD_LOG || valid_end == l->begin))
+        return no_utf8(l, valid_end);
+    if (format == LOAD_LOG)
+        return log_lines(l);
+    return format == LOAD_EDN ? edn_history(l) : json_whole(l);
 }
 
 static bool prepare(struct load *l, uint64_t seed)

@@ -20,7 +20,8 @@ static bool json_fail(struct load *l, const char *expected)
     if (l->at >= l->end)
         return load_fail(l, LOAD_SYNTAX, l->at, "expected %s, the %s ends", expected,
                          l->loaded.format == LOAD_JSON_LINES ? "line" : "text");
-    return load_fail(l, LOAD_SYNTAX, l->at, "expected %s, got '%c'", expected, *l->at);
+    return load_fail(l, LOAD_SYNTAX, l->at, "expected %s, got '%.*s'", expected,
+                     (int)utf8_length(l->at, (size_t)(l->end - l->at)), (const char *)l->at);
 }
 
 /* Read one byte that must come, after blanks. */
@@ -89,6 +90,18 @@ static int32_t json_word(struct load *l)
         size_t length;
         uint8_t tag;
     } words[] = {{"null", 4, LOAD_NIL}, {"true", 4, LOAD_TRUE}, {"false", 5, LOAD_FALSE}};
+    static const struct {
+        const char *text;
+        size_t length;
+        double number;
+    } numbers[] = {{"NaN", 3, NAN}, {"Infinity", 8, INFINITY}, {"-Infinity", 9, -INFINITY}};
+    for (int i = 0; i < 3; i++) { /* as Python writes them */
+        if ((size_t)(l->end - l->at) >= numbers[i].length &&
+            memcmp(l->at, numbers[i].text, numbers[i].length) == 0) {
+            l->at += numbers[i].length;
+            return value_of_double(l, numbers[i].number);
+        }
+    }
     for (int i = 0; i < 3; i++) {
         if ((size_t)(l->end - l->at) >= words[i].length &&
             memcmp(l->at, words[i].text, words[i].length) == 0) {
@@ -158,7 +171,9 @@ static int32_t json_value(struct load *l, int depth)
         return json_items(l, ']', depth) ? value_pop_list(l, from) : -1;
     case '{':
         return json_items(l, '}', depth) ? value_pop_map(l, from) : -1;
-    case '-': case '0': case '1': case '2': case '3': case '4':
+    case '-':
+        return l->end - l->at > 1 && l->at[1] == 'I' ? json_word(l) : json_number_value(l);
+    case '0': case '1': case '2': case '3': case '4':
     case '5': case '6': case '7': case '8': case '9':
         return json_number_value(l);
     default:
@@ -186,6 +201,13 @@ static bool json_integer(struct load *l, int64_t *number)
     return true;
 }
 
+/* Read an integer of 64 bits, or null: then there is none. */
+static bool json_optional(struct load *l, bool *has, int64_t *number)
+{
+    *has = l->at >= l->end || *l->at != 'n';
+    return *has ? json_integer(l, number) : json_word(l) == 0;
+}
+
 static bool json_process(struct load *l, struct event *event)
 {
     struct span name;
@@ -200,16 +222,8 @@ static bool json_process(struct load *l, struct event *event)
 
 static bool json_key(struct load *l, struct event *event)
 {
-    const uint8_t *start = l->at;
     event->key = json_value(l, 0);
-    if (event->key < 0)
-        return false;
-    switch (event->key ? l->values.tags[event->key] : LOAD_NIL) {
-    case LOAD_NIL: case LOAD_INTEGER: case LOAD_LARGE: case LOAD_TEXT:
-        return true;
-    default:
-        return load_fail(l, LOAD_SYNTAX, start, "expected an integer, a text or null as key");
-    }
+    return event->key >= 0;
 }
 
 static bool json_node(struct load *l, struct event *event)
@@ -267,11 +281,9 @@ static bool json_field(struct load *l, struct event *event, struct span name)
     const uint8_t *start = l->at;
     switch (event_field_of(name)) {
     case FIELD_INDEX:
-        event->has_index = true;
-        return json_integer(l, &event->index);
+        return json_optional(l, &event->has_index, &event->index);
     case FIELD_TIME:
-        event->has_time = true;
-        return json_integer(l, &event->time);
+        return json_optional(l, &event->has_time, &event->time);
     case FIELD_PROCESS:
         return json_process(l, event);
     case FIELD_TYPE:
@@ -346,17 +358,33 @@ static bool json_cut(struct load *l, const uint8_t *file_end)
     return true;
 }
 
+/* Whether a line that begins no object is of something else: it does not speak of a process. */
+static bool json_is_other(const struct load *l)
+{
+    static const char name[] = "process";
+    for (const uint8_t *at = l->at; l->end - at >= (ptrdiff_t)sizeof name - 1; at++)
+        if (memcmp(at, name, sizeof name - 1) == 0)
+            return false;
+    return true;
+}
+
 bool json_lines(struct load *l)
 {
     const uint8_t *file_end = l->end;
-    const uint8_t *valid_end = utf8_end(l->begin, file_end);
-    for (; l->at < file_end; l->at = l->end + (l->end < file_end)) {
+    const uint8_t *valid_end = utf8_end(l->at, file_end);
+    uint64_t number = 1;
+    for (; l->at < file_end; l->at = l->end + (l->end < file_end), number++) {
         const uint8_t *newline = memchr(l->at, '\n', (size_t)(file_end - l->at));
         l->end = newline ? newline : file_end;
         json_blank(l);
         if (l->at == l->end)
             continue;
         l->is_whole = false;
+        if (*l->at != '{' && json_is_other(l)) {
+            if (!l->loaded.other_lines++)
+                l->loaded.other_line = number;
+            continue;
+        }
         bool is_read = l->end <= valid_end ? json_line(l)
                                            : load_fail(l, LOAD_SYNTAX, valid_end, "expected UTF-8");
         if (!is_read)
@@ -365,22 +393,56 @@ bool json_lines(struct load *l)
     return true;
 }
 
-bool json_is_array(const uint8_t *at, const uint8_t *end)
+/* The end of the text between quotes that begins here, after its quote. */
+static const uint8_t *string_end(const uint8_t *at, const uint8_t *end)
 {
-    static const uint8_t beginning[] = "[{\"";
-    for (int i = 0; i < 3; at++, i++) {
-        while (at < end && is_blank(*at))
-            at++;
-        if (at == end || *at != beginning[i])
-            return false;
-    }
-    return true;
+    for (at++; at < end && *at != '"'; at++)
+        at += *at == '\\' && end - at > 1;
+    return at < end ? at + 1 : end;
 }
 
-bool json_array(struct load *l)
+bool json_is_object(const uint8_t *at, const uint8_t *end)
 {
-    bool is_last = false;
-    if (!json_byte(l, '[', "'['"))
+    for (at++; at < end && is_blank(*at); at++)
+        continue;
+    if (at < end && *at == '}')
+        return true;
+    if (at == end || *at != '"')
+        return false;
+    for (at = string_end(at, end); at < end && is_blank(*at); at++)
+        continue;
+    return at == end || *at == ':';
+}
+
+bool json_is_pretty(const uint8_t *at, const uint8_t *end)
+{
+    int64_t depth = 0;
+    while (at < end && *at != '\n') {
+        if (*at == '"') {
+            at = string_end(at, end);
+            continue;
+        }
+        depth += *at == '{' || *at == '[';
+        depth -= *at == '}' || *at == ']';
+        if (!depth)
+            return false;
+        at++;
+    }
+    return at < end;
+}
+
+bool json_one(struct load *l)
+{
+    const uint8_t *valid_end = utf8_end(l->at, l->end);
+    if (valid_end != l->end)
+        return load_fail(l, LOAD_SYNTAX, valid_end, "expected UTF-8");
+    return json_line(l);
+}
+
+bool json_whole(struct load *l)
+{
+    bool is_array = l->loaded.format == LOAD_JSON_ARRAY, is_last = false;
+    if (is_array && !json_byte(l, '[', "'['"))
         return false;
     while (!is_last) {
         struct event event = EVENT_EMPTY;
@@ -388,10 +450,10 @@ bool json_array(struct load *l)
         if (!json_event(l, &event) || !json_record(l, &event))
             return false;
         json_blank(l);
-        is_last = l->at >= l->end || *l->at != ',';
-        l->at += !is_last;
+        is_last = l->at >= l->end || (is_array && *l->at != ',');
+        l->at += !is_last && *l->at == ',';
     }
-    if (!json_byte(l, ']', "',' or ']'"))
+    if (is_array && !json_byte(l, ']', "',' or ']'"))
         return false;
     json_blank(l);
     return l->at == l->end || json_fail(l, "the end of the text");

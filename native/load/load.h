@@ -1,8 +1,9 @@
 /*
  * load.h: from the bytes of a history to columns.
  *
- * The content decides the format, not a name: our JSON lines, a JSON array, EDN (Jepsen's map a
- * line, Knossos' vector of maps, Porcupine's kv text), Porcupine's etcd log. Operations of clients
+ * The content decides the format, not a name: our JSON lines, a JSON array, JSON objects of several
+ * lines, EDN (Jepsen's map a line, Knossos' vector of maps or of tuples, Porcupine's kv text), logs
+ * (Jepsen's history.txt, jepsen.log and console, Porcupine's etcd log). Operations of clients
  * become columns; events of nemeses are kept one by one. The input may be hostile: whatever is past
  * a limit is an error with its place, as is what is no history. No global state; one struct a file.
  */
@@ -30,7 +31,13 @@ enum load_status {
     LOAD_NO_MEMORY = 3
 };
 
-enum load_format { LOAD_JSON_LINES = 0, LOAD_EDN = 1, LOAD_ETCD_LOG = 2, LOAD_JSON_ARRAY = 3 };
+enum load_format {
+    LOAD_JSON_LINES = 0,
+    LOAD_EDN = 1,
+    LOAD_LOG = 2,
+    LOAD_JSON_ARRAY = 3,
+    LOAD_JSON_OBJECTS = 4
+};
 
 enum load_event_type {
     LOAD_EVENT_INVOKE = 0,

@@ -92,22 +92,26 @@ bool load_no_memory(struct load *l);
 
 /*
  * The readers of the formats: from `at` to `end`, every event is recorded. They return false with
- * the error set. The input must be UTF-8, except that of json_lines.
+ * the error set. The input must be UTF-8, except that of json_lines and log_lines.
  *
  * json_lines: our own, one object a line; its fields are those of `Event`, index and time may be
- * missing. A last line that is cut off is no error: `cut_line` says so. json_array: one array of
- * such objects, from elsewhere. edn_history: maps of Jepsen and Knossos and Porcupine's texts, one
- * after another or in vectors. etcd_lines: Porcupine's logs of Jepsen runs against etcd.
+ * missing. A last line that is cut off is no error: `cut_line` says so. json_whole: such objects
+ * from elsewhere, in an array or one after another. edn_history: maps of Jepsen and Knossos and
+ * Porcupine's texts, one after another or in vectors. log_lines: see log.c.
  */
 bool json_lines(struct load *l);
-bool json_array(struct load *l);
+bool json_whole(struct load *l);
 bool edn_history(struct load *l);
-bool etcd_lines(struct load *l);
+bool log_lines(struct load *l);
 
-/* Whether the array that begins here holds objects of JSON, not maps of EDN. */
-bool json_is_array(const uint8_t *at, const uint8_t *end);
+/* Read the one event of a line. */
+bool json_one(struct load *l);
+bool edn_one(struct load *l);
 
-/* Whether a log begins here: the name of a level, and the end of the word. */
-bool etcd_is_log(const uint8_t *at, const uint8_t *end);
+/* Whether what begins here with a brace is an object of JSON, not a map of EDN. */
+bool json_is_object(const uint8_t *at, const uint8_t *end);
+
+/* Whether the object that begins here goes on after its line. */
+bool json_is_pretty(const uint8_t *at, const uint8_t *end);
 
 #endif

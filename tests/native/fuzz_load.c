@@ -152,7 +152,8 @@ static size_t damaged(uint64_t *state, uint8_t *bytes, size_t size)
         "nil", "null", "true", "-", "1e999", "1/0", "1/3", "-0.0", "99999999999999999999999",
         "\\u", "\\ud83d\\ude00", "\\ud800", "\xc3\xa9", "\xc3", "\xff", "\\newline", ":ok",
         ":info", "\"info\"", "4294967296", "9223372036854775807", "-9223372036854775808", "2147483647",
-        "[[[[[[[[[[[[[[[[", "{{{{{{{{{{{{{{{{", "#a #a #a #a #a #a #a ", "1N", "2.5M", "+", "0",
+        "[[[[[[[[[[[[[[[[", "##NaN", "^", "#\"", "#<", "0x", "\t", "jepsen.util: ", ":nemesis",
+        "\"process\"", "{{{{{{{{{{{{{{{{", "#a #a #a #a #a #a #a ", "1N", "2.5M", "+", "0",
     };
     size_t at = below(state, size), run = below(state, 1 + (size - at < 40 ? size - at : 40));
     const char *token = tokens[below(state, sizeof tokens / sizeof *tokens)];

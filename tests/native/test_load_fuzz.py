@@ -47,6 +47,23 @@ INFO  jepsen.util - 1 :invoke :read nil
 INFO  jepsen.util - 0 :info :cas :timed-out
 INFO  jepsen.util - 1 :ok :read 3
 """,
+    "log": """2026-01-01 10:00:00\tINFO\t[worker 0] jepsen.util: 0\t:invoke\t:cas\t[7 [1 2]]
+\tat clojure.core
+2026-01-01 10:00:00\tINFO\t[worker n] jepsen.util: :nemesis\t:info\t:kill\t#{n1}
+{"process": "c1", "type": "invoke", "f": "read", "value": null}
+{:process "c1", :type :ok, :f :read, :value #{2 1}}
+0\t:info\t:cas\t[7 [1 2]]\tlost (n1
+""",
+    "tuples": """^{:a 1} [[0 :invoke :cas {:old 1 :new ##Inf}] [0 :info :cas {:old 1 :new ##Inf}]
+ [0 :invoke :read [7 nil]] [:nemesis :info :start 0x1F] [0 :ok :read [7 {[1] #"x"}] :late]]
+""",
+    "pretty": """{
+  "process": "c1", "type": "invoke", "f": "cas", "time": 5,
+  "value": {"key": 3, "old": NaN, "new": [-Infinity]}
+}
+{"process": "c1", "type": "ok", "time": 4, "f": "cas", "value": [3, [1, 2]], "index": 7}
+{"process": 8, "type": "invoke", "f": "cas", "value": [[1], 2, 3]}
+""",
     "kv": r"""{:process 0, :type :invoke, :f :append, :key "7", :value "x 0 3 y"}
 {:process 1, :type :invoke, :f :get, :key "7", :value nil}
 {:process 1, :type :ok, :f :get, :key "7", :value "x 0 3 y"}
