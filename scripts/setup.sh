@@ -8,7 +8,8 @@
 #
 # The script looks for the things themselves, not for packages. So it does not call apt, and needs no
 # privileges, on a machine that has everything. A second call takes a fraction of a second, since
-# .venv/.installed is then newer than all that it was made from.
+# .venv/.installed is then newer than all that it was made from. A call that was interrupted leaves
+# nothing that the next one trusts: what it may have half-installed is made again.
 #
 # Environment: PYTHON, the interpreter to use (3.11 or newer); DQLITE_LIB, a libdqlite of one's own.
 # Exit status: 0 ready, 1 something is missing that cannot be installed.
@@ -17,6 +18,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly STAMP=.venv/.installed
+readonly UNFINISHED=.venv/.unfinished
 readonly PURPOSE="${1:-run}"
 PATH="$PATH:/usr/sbin:/sbin"  # nft, ip and ldconfig stand where only root looks.
 
@@ -167,7 +169,7 @@ update() {
 # One C file may be newer than the library that was built from it, and an environment can outlive
 # its interpreter.
 is_installed() {
-  [[ -e "$STAMP" ]] && is_python .venv/bin/python &&
+  [[ -e "$STAMP" && ! -e "$UNFINISHED" ]] && is_python .venv/bin/python &&
     [[ -z "$(find pyproject.toml setup.py scripts/setup.sh -newer "$STAMP")" ]]
 }
 
@@ -180,17 +182,24 @@ is_built() {
     -z "$(find native/faultfs -name '*.[ch]' -newer native/faultfs/faultfs)" ]]
 }
 
+# pip takes a package for installed of which an interrupted call has left but the metadata.
+is_sound() {
+  [[ ! -e "$UNFINISHED" ]] && is_python .venv/bin/python && .venv/bin/python -m pip --version >/dev/null 2>&1
+}
+
 install_project() {
   local python
-  is_python .venv/bin/python || {
+  is_sound || {
     python="$(find_python)"
     say "making .venv with $("$python" --version)"
     "$python" -m venv --clear .venv
   }
   say "installing dissever and its tools into .venv"
-  rm -f native/_*.so
+  touch "$UNFINISHED"
+  rm -f "$STAMP" native/_*.so
   .venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
   touch "$STAMP"
+  rm "$UNFINISHED"
 }
 
 # --- all of it -----------------------------------------------------------------------------------
