@@ -125,8 +125,9 @@ class Program:
     """
     What a node runs. Its working directory is the node's folder; its data belong in `data` there.
 
-    `environment` is added to the harness's own in namespaces, to the image's in containers. `image`
-    is that of the container; None: one with Python and a shell.
+    `environment` is added, in namespaces, to what nodes inherit (PATH, the locale, TZ and
+    LD_LIBRARY_PATH), and in containers to what the image says. `image` is that of the container;
+    None: one with Python and a shell.
 
     Its output is appended to `stdout-<incarnation>.log` and `stderr-<incarnation>.log`.
     """

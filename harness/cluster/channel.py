@@ -32,8 +32,16 @@ _CLOSE_S = 10.0
 _REASON_CHARS_MAX = 2000
 
 
+_INHERITED: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH")
+"""All that anything in a cluster has of the harness's environment, which may hold secrets."""
+
 _ANSWER_S: Final = 30.0
 """Longer than anything takes there, apart from the time limit that a request names itself."""
+
+
+def inherited() -> dict[str, str]:
+    """What nodes, and the keeper and its helpers, have of the harness's environment."""
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
 
 
 def start_keeper(log: IO[bytes]) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -46,6 +54,7 @@ def start_keeper(log: IO[bytes]) -> tuple[subprocess.Popen[bytes], socket.socket
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            env=inherited(),
             pass_fds=(theirs.fileno(), harness),
             start_new_session=True,
         )

@@ -5,9 +5,12 @@ The harness enters no namespace itself: a process of its own, the keeper (packag
 and PID 1 of the keeper's PID namespace does all work. When the harness closes the cluster, or ends
 in whatever way, PID 1 ends, and the kernel takes every process, interface and rule with it.
 
-Known gaps: nodes share the file system, apart from the disk of its own that a fault may need a node
-to have; for an ordinary user, nodes run as root of a user namespace with that one user in it, which
-some servers refuse; nodes reach no other network.
+A node has few variables of the harness's environment, and no capability. Only root's node whose
+program or folder stands in the home of another user keeps the right to search and read files.
+
+Known gaps: nodes share the file system and the user of the harness, apart from the disk of its own
+that a fault may need a node to have; for an ordinary user, nodes run as root of a user namespace
+with that one user in it, which some servers refuse; nodes reach no other network.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ import asyncio
 import contextlib
 import errno
 import itertools
-import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -39,7 +41,7 @@ from dissever.harness.cluster import (
     faultfs,
 )
 from dissever.harness.cluster.backends import NAMESPACES
-from dissever.harness.cluster.channel import Channel
+from dissever.harness.cluster.channel import Channel, inherited
 from dissever.harness.cluster.filters import Filters
 from dissever.harness.cluster.roster import Roster, connected, in_time
 from dissever.harness.cluster.trial import BRIDGE, address, probe, tool
@@ -151,7 +153,7 @@ class NamespacesCluster:
             raise ValueError(f"{node} has no program yet")
         own_clock = self.clock(node)
         environment = {
-            **os.environ,
+            **inherited(),
             **program.environment,
             **(own_clock.environment if own_clock else {}),
         }

@@ -35,6 +35,7 @@ from dissever.harness.cluster import (
 )
 from dissever.harness.cluster.channel import Requests
 from dissever.harness.cluster.engine import HOST_IMAGE, Attached, Engine
+from dissever.harness.cluster.keeper import processes
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.limits import ContainerLimits
 from dissever.harness.names import label
@@ -132,6 +133,7 @@ class Pod:
             self._engine.client.containers.create,
             HOST_IMAGE,
             ["python3", "-I", "-S", "-c", _RUN_AGENT],
+use_config_proxy=False,  # It would hand the user's proxies over, with their passwords.
             name=f"dissever-{recipe.run}-{label(self.name)}",
             hostname=label(self.name),
             network=recipe.network,
@@ -275,29 +277,34 @@ class Pod:
         return {**self._recipe.labels, "dissever.node": self.name}
 
     async def _launch(self, program: Program, incarnation: _Incarnation) -> _Incarnation:
-        container = await self._engine.call(
-            self._engine.client.containers.create,
-            program.image or HOST_IMAGE,
-            list(program.argv),
-            entrypoint=[],
-            name=f"dissever-{self._recipe.run}-{self.name}-{incarnation.number}",
-            environment=dict(program.environment),
-            network_mode=f"container:{self._host.id}",
-            pid_mode=f"container:{self._host.id}",
-            user=f"{self._recipe.uid}:{self._recipe.gid}",
-            working_dir=FOLDER,
-            cap_drop=["ALL"],
-            security_opt=["no-new-privileges"],
-            labels=self._labels(),
-            mounts=self._mounts,
-            log_config=LogConfig(type="none"),
-            **self._limits.of_new(),
-        )
+        with contextlib.ExitStack() as opened:
+            logs = {
+                stream: opened.enter_context(
+                    _log(self._directory / f"{name}-{incarnation.number}.log")
+                )
+                for stream, name in ((1, "stdout"), (2, "stderr"))
+            }
+            container = await self._engine.call(
+                self._engine.client.containers.create,
+                program.image or HOST_IMAGE,
+                list(program.argv),
+                entrypoint=[],
+                name=f"dissever-{self._recipe.run}-{self.name}-{incarnation.number}",
+                environment=dict(program.environment),
+                use_config_proxy=False,
+                network_mode=f"container:{self._host.id}",
+                pid_mode=f"container:{self._host.id}",
+                user=f"{self._recipe.uid}:{self._recipe.gid}",
+                working_dir=FOLDER,
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+                labels=self._labels(),
+                mounts=self._mounts,
+                log_config=LogConfig(type="none"),
+                **self._limits.of_new(),
+            )
+            opened.pop_all()  # `_ended` closes them.
         incarnation.container = container
-        logs = {
-            stream: (self._directory / f"{name}-{incarnation.number}.log").open("ab", buffering=0)
-            for stream, name in ((1, "stdout"), (2, "stderr"))
-        }
         attached = await self._engine.call(
             Attached,
             self._engine.client,
@@ -413,6 +420,11 @@ def _innermost(pid: int) -> int | None:
             if line.startswith("NSpid:"):
                 return int(line.split()[-1])
     return None
+
+
+def _log(path: Path) -> BinaryIO:
+    """Open a log to append to. The node owns its folder: a link that it put there is an error."""
+    return open(path, "ab", buffering=0, opener=processes.own_file)
 
 
 def _write(file: BinaryIO, data: bytes) -> None:

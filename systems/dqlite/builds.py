@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
+import site
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,9 @@ from dissever.systems.dqlite.options import option
 __all__ = ["DqliteBuilds", "check", "described", "missing"]
 
 LIBRARY = "libdqlite.so"
+
+_ASKED_FOR = ("DQLITE_LIB", "LIBDQLITE_TRACE", "LIBRAFT_TRACE", "PYTHONHOME", "PYTHONPATH")
+"""What `python -m dqlite.node` may need of the harness's environment to be the same program."""
 
 MAPPED = """
 import glob, hashlib, json, sys
@@ -86,9 +91,14 @@ class DqliteBuilds:
         return images.image(self._versions[node]) if self._is_contained else None
 
     def environment(self, node: str) -> Mapping[str, str]:
-        """What makes the node load its library."""
+        """What makes the node load its library, and in a namespace what its Python needs."""
+        if self._is_contained:
+            return {}
+        wanted = {name: os.environ[name] for name in _ASKED_FOR if name in os.environ}
+        if site.ENABLE_USER_SITE:  # Without HOME, root of a user namespace would look elsewhere.
+            wanted["PYTHONUSERBASE"] = site.getuserbase()
         path = self._versions[node]
-        return {"DQLITE_LIB": path} if path and not self._is_contained else {}
+        return {**wanted, "DQLITE_LIB": path} if path else wanted
 
 
 def check(options: Options) -> None:

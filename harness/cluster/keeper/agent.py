@@ -27,7 +27,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import cgroups, processes
+from . import cgroups, messages, processes
 from .network import PROBE_PORT
 
 _GLANCE_S = 0.002
@@ -88,7 +88,7 @@ class _Agent:
             answer["result"] = await getattr(self, request.pop("verb"))(**request)
         except OSError as error:
             answer["error"] = [error.errno, error.strerror]
-        os.write(sys.stdout.fileno(), json.dumps(answer).encode() + b"\n")
+        os.write(sys.stdout.fileno(), messages.encoded(answer) + b"\n")
 
     # --- the node's processes -------------------------------------------------------------------
 

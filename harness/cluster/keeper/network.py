@@ -19,6 +19,7 @@ PROBE_PORT = 9
 """The port of discard, RFC 863: no system listens there."""
 
 _BRIDGE = "bridge0"
+_FIRST_PORT = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 _IPV6_OFF = "/proc/sys/net/ipv6/conf/default/disable_ipv6"
 
 
@@ -81,6 +82,8 @@ def settle(
 def _new_namespace() -> int:
     kernel.unshare(kernel.NEW_NETWORK)
     _quieten()
+    with contextlib.suppress(FileNotFoundError):  # Not before Linux 4.11.
+        kernel.write(_FIRST_PORT, "0")  # A node has no right, and may still listen on any port.
     return _current()
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection, Generator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from . import processes
+from . import kernel, processes
 from .cgroups import Groups
 from .network import Host
 
@@ -67,7 +67,13 @@ class Node:
         if self.pid is None:
             yield from self._sweep()
             self.is_ending = False
-            self.pid, self._outer_pid = self._spawn(argv, environment)
+            try:
+                self.pid, self._outer_pid = self._spawn(argv, environment, ())
+            except PermissionError:
+                # Root without any right cannot enter the home of another user, where a virtual
+                # environment or the folder of the run may be.
+                rights = (kernel.DAC_READ_SEARCH,)
+                self.pid, self._outer_pid = self._spawn(argv, environment, rights)
             self._groups.join(self.host.name, [self.pid])
             self.incarnation += 1
         return (yield from self.status())
@@ -139,12 +145,14 @@ class Node:
     def _sweep(self) -> Task:
         return processes.signal_until("end", self._left)
 
-    def _spawn(self, argv: Sequence[str], environment: Mapping[str, str]) -> tuple[int, int]:
+    def _spawn(
+        self, argv: Sequence[str], environment: Mapping[str, str], rights: Collection[int]
+    ) -> tuple[int, int]:
         number = self.incarnation + 1
         with (
             open("/dev/null", "rb") as nothing,
-            open(f"{self._directory}/stdout-{number}.log", "ab") as out,
-            open(f"{self._directory}/stderr-{number}.log", "ab") as err,
+            open(f"{self._directory}/stdout-{number}.log", "ab", opener=processes.own_file) as out,
+            open(f"{self._directory}/stderr-{number}.log", "ab", opener=processes.own_file) as err,
         ):
             return processes.spawn(
                 argv,
@@ -153,4 +161,5 @@ class Node:
                 ns=self.host.ns,
                 streams=(nothing, out, err),
                 outer_proc=self._outer_proc,
+                rights=rights,
             )

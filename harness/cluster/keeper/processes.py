@@ -12,6 +12,7 @@ Source: proc(5).
 import errno
 import os
 import signal
+import stat
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from typing import IO
@@ -40,11 +41,13 @@ def spawn(
     ns: int,
     streams: Sequence[IO[bytes]],
     outer_proc: int,
+    rights: Collection[int] | None = None,
 ) -> tuple[int, int]:
     """
     Start a program in a network namespace, as the leader of a session of its own.
 
     Args:
+        rights: The capabilities that it keeps; None: all of ours, since it is a helper of ours.
         ns: A descriptor of the network namespace.
         streams: What becomes its stdin, stdout and stderr.
         outer_proc: A descriptor of the /proc that the harness sees.
@@ -62,6 +65,8 @@ def spawn(
             os.write(tell, os.readlink("self", dir_fd=outer_proc).encode() + b" ")
             os.setsid()
             kernel.enter_network(ns)
+            if rights is not None:
+                kernel.give_up_rights(rights)
             os.chdir(directory)
             for number, stream in enumerate(streams):
                 os.dup2(stream.fileno(), number)
@@ -80,6 +85,21 @@ def spawn(
         number = int(words[-1]) if words else 0
         raise OSError(number, f"{os.strerror(number)}: {argv[0]}")
     return pid, int(words[0])
+
+
+def own_file(path: str, flags: int) -> int:
+    """
+    Open a file in a folder that a node may change: for `open`.
+
+    Raises:
+        OSError: When the node has put a link there, which could lead anywhere, or a pipe.
+    """
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"expected a plain file: {path}")
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def inhabitants(ns_inode: int, helpers: Collection[int]) -> list[int]:

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO, Any
 
-from . import kernel, network, processes
+from . import kernel, messages, network, processes
 from .cgroups import Groups
 from .nodes import Node, Task
 
@@ -117,7 +117,7 @@ class _Server:
     def _send(self, message: dict[str, Any], sockets: Sequence[socket.socket] = ()) -> None:
         try:
             descriptors = [each.fileno() for each in sockets]
-            socket.send_fds(self._channel, [json.dumps(message).encode()], descriptors)
+            socket.send_fds(self._channel, [messages.encoded(message)], descriptors)
         except (BrokenPipeError, ConnectionResetError):
             raise _HarnessGone from None
 

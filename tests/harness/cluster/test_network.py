@@ -265,3 +265,20 @@ def test_more_connections_than_one_batch_of_sockets(
                 each.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_command_that_says_too_much_is_an_error_and_the_cluster_stays(
+    open_cluster: Open, stream: int
+) -> None:
+    """A node can fill its folder with names, whose listing would fit no message."""
+
+    async def run() -> None:
+        async with await open_cluster(1) as cluster:
+            script = f"head -c 300000 /dev/zero | tr '\\0' x >&{stream}"
+            with pytest.raises(OSError, match="expected an answer of at most"):
+                await cluster.command("n1", ["sh", "-c", script])
+
+            assert (await cluster.command("n1", ["echo", "here"])).stdout == "here\n"
+
+    asyncio.run(run())

@@ -287,7 +287,7 @@ def test_program_that_cannot_be_executed_is_an_error(open_cluster: Open) -> None
 
 
 @on_namespaces
-def test_environment_is_added_to_the_harness_s(open_cluster: Open, until: Until) -> None:
+def test_environment_is_added_to_what_a_node_inherits(open_cluster: Open, until: Until) -> None:
     async def run() -> None:
         async with await open_cluster(1) as cluster:
             await cluster.start(
