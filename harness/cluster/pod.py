@@ -133,7 +133,7 @@ class Pod:
             self._engine.client.containers.create,
             HOST_IMAGE,
             ["python3", "-I", "-S", "-c", _RUN_AGENT],
-use_config_proxy=False,  # It would hand the user's proxies over, with their passwords.
+            use_config_proxy=False,  # It would hand the user's proxies over, with their passwords.
             name=f"dissever-{recipe.run}-{label(self.name)}",
             hostname=label(self.name),
             network=recipe.network,
