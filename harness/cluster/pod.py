@@ -289,7 +289,7 @@ class Pod:
                 program.image or HOST_IMAGE,
                 list(program.argv),
                 entrypoint=[],
-                name=f"dissever-{self._recipe.run}-{self.name}-{incarnation.number}",
+                name=f"dissever-{self._recipe.run}-{label(self.name)}-{incarnation.number}",
                 environment=dict(program.environment),
                 use_config_proxy=False,
                 network_mode=f"container:{self._host.id}",
