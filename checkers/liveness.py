@@ -16,11 +16,19 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dissever.checkers.run_checker import RunChecker
-from dissever.harness.episodes import Actions, Episodes, Role, doubt_of, episodes_of, is_shown
+from dissever.harness.episodes import (
+    Actions,
+    Episodes,
+    Role,
+    doubt_of,
+    episodes_of,
+    is_shown,
+    name_of,
+)
 from dissever.harness.history import History, Operation
 from dissever.harness.results import Anomaly, Budget, Result, Verdict
 from dissever.harness.values import show, show_ns
-from dissever.harness.vocabulary import ANOMALIES
+from dissever.harness.vocabulary import ANOMALIES, MAJORITY_ONLY, PROGRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +69,22 @@ def _verdict(found: Episodes, missed: Sequence[Operation]) -> tuple[Verdict, str
 
 
 def _unhealed(found: Episodes, missed: Operation) -> str | None:
-    """The last healing of a fault that went wrong before something was missed."""
+    """
+    A fault that the harness had not healed when something was missed, or None.
+
+    Either its last healing went wrong, or nothing healed it. While a majority is asked for
+    progress, the rest is cut off on purpose.
+    """
+    asked = missed.invocation.index
+    for each in found.episodes:
+        on_purpose = each.fault == MAJORITY_ONLY and missed.f == PROGRESS
+        is_over = each.healing is not None and each.healing.invocation.index < asked
+        if each.injection.invocation.index < asked and not (on_purpose or is_over):
+            return f"{name_of(each.injection)} was not healed by then"
     last = {
         each.process: each
         for each, role in found.faults
-        if role is Role.HEAL and each.invocation.index < missed.invocation.index
+        if role is Role.HEAL and each.invocation.index < asked
     }
     return next((doubt for each in last.values() if (doubt := doubt_of(each, Role.HEAL))), None)
 

@@ -43,8 +43,30 @@ class Episode:
 
     @property
     def has_held(self) -> bool:
-        """Whether it was seen from outside that it took hold."""
-        return is_shown(self.injection) is True
+        """
+        Whether it was seen from outside that it took hold, and that it was not idle.
+
+        One that is seen to be gone before it heals has not held.
+        """
+        lapsed = self.healing is not None and lapse_of(self.healing) is not None
+        return is_shown(self.injection) is True and not lapsed and not self.is_idle
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing met the fault while it was in force, as its healing says."""
+        return self.healing is not None and bool(evidence(self.healing).get("idle"))
+
+    @property
+    def is_as_asked(self) -> bool:
+        """Whether it struck what was asked for, such as a leader, and not another node instead."""
+        both = (self.injection, *([self.healing] if self.healing else []))
+        return all(evidence(each).get("as_asked") is not False for each in both)
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The nodes that it struck and that its healing does not name; all without a healing."""
+        healed = () if self.healing is None else targets(self.healing)
+        return tuple(node for node in self.targets if node not in healed)
 
     def overlaps(self, start_ns: int, end_ns: int) -> bool:
         """Whether it was in force at some time in between, ends included."""
@@ -93,6 +115,16 @@ class Episodes:
     def recovery(self) -> tuple[Operation, ...]:
         """The operations that ask whether the system has come back."""
         return tuple(operation for operation, role in self.operations if role is Role.RECOVER)
+
+    @property
+    def skipped(self) -> tuple[tuple[Operation, str], ...]:
+        """The strikes that the harness left out, each with its reason."""
+        every = (
+            (operation, skip_of(operation))
+            for operation, role in self.faults
+            if role is Role.INJECT
+        )
+        return tuple((operation, reason) for operation, reason in every if reason is not None)
 
     @property
     def injected(self) -> tuple[str, ...]:
@@ -167,9 +199,45 @@ def is_shown(operation: Operation) -> bool | None:
     return shown if isinstance(shown, bool) else None
 
 
+def skip_of(operation: Operation) -> str | None:
+    """Why an injection struck nobody, as the harness says; None when it says no such thing."""
+    seen = evidence(operation)
+    if "held" not in seen or seen["held"] is not None or targets(operation):
+        return None
+    return str(_value(operation).get("skipped", "nobody was meant"))
+
+
+def lapse_of(healing: Operation) -> str | None:
+    """Why a fault is not believed to have been in force until it healed, in words, or None."""
+    seen = evidence(healing)
+    if "still_held" not in seen or seen["still_held"] is True:
+        return None
+    why = seen.get("lapsed", "it was no longer in force" if seen["still_held"] is False else "")
+    return f"{name_of(healing)} came too late: {why or 'nobody saw whether it was still in force'}"
+
+
+def left_of(episode: Episode) -> str | None:
+    """Why a strike is not believed to have healed on every node that it struck, or None."""
+    if episode.healing is None:
+        return f"{name_of(episode.injection)} was never healed"
+    if not episode.left:
+        return None
+    left = ", ".join(episode.left)
+    return f"{name_of(episode.healing)} did not heal {left}, which the fault had struck"
+
+
+def name_of(operation: Operation) -> str:
+    """An operation of a fault in words: what, of which fault, and when."""
+    return f"{operation.f} ({operation.process}) at {show_ns(operation.invocation.time)}"
+
+
 def doubt_of(operation: Operation, role: Role | None) -> str | None:
-    """Why an operation is not believed to have done what it is for, in words, or None."""
-    begin = f"{operation.f} ({operation.process}) at {show_ns(operation.invocation.time)}"
+    """
+    Why an operation is not believed to have done what it is for, in words, or None.
+
+    What the harness left out is not in doubt: `skip_of` says why it was.
+    """
+    begin = name_of(operation)
     event = report_of(operation)
     if event is None:
         return f"{begin} never completed"
@@ -177,7 +245,7 @@ def doubt_of(operation: Operation, role: Role | None) -> str | None:
     awaited = _value(operation).get("awaited")
     if isinstance(awaited, Mapping) and awaited.get("seen") is False:
         return f"{begin} came too early: {awaited['event']} was not seen{error}"
-    if is_shown(operation):
+    if is_shown(operation) or skip_of(operation) is not None:
         return None
     verb = "healed" if role is Role.HEAL else "took hold"
     return f"{begin} has no evidence that it {verb}{error}"

@@ -18,7 +18,8 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from dataclasses import replace
+from typing import Any, Final, TypeVar
 
 from dissever.harness.cluster import NodeState
 from dissever.harness.system import Members, Primaries
@@ -37,6 +38,10 @@ __all__ = ["Aiming", "Ledger", "known_primaries"]
 log = logging.getLogger(__name__)
 
 ANSWER_LIMIT_S = 2.0
+ELECTED_LIMIT_S = 2.0
+"""How long a strike that is meant for a leader waits until one is known."""
+
+ELECTED_GAP_S = 0.05
 
 PUT_OFF_S: Final = 1.5
 """How long a strike waits for room."""
@@ -126,6 +131,29 @@ class Aiming:
         """Who claims to lead now; nobody, when the system cannot say so in time."""
         return await known_primaries(self._primaries)
 
+    async def elected(self) -> tuple[str, ...]:
+        """Who claims to lead, waiting a while for an election that goes on."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + ELECTED_LIMIT_S
+        while not (leading := await self.leading()) and loop.time() < end:
+            if self._primaries is None:
+                break
+            await asyncio.sleep(ELECTED_GAP_S)
+        return leading
+
+    def facts(self, choice: Choice) -> Mapping[str, Any]:
+        """The evidence of whom was chosen; a system without leaders can meet no request for one."""
+        return choice.facts if self._primaries is not None else {}
+
+    async def lies(self, down: Iterable[str]) -> str:
+        """
+        Which nodes claim to lead though they are down, in words; nothing when none does.
+
+        Then what the system says of its leaders is wrong, and so was the choice.
+        """
+        lying = [node for node in await self.leading() if node in set(down)]
+        return f"{', '.join(lying)} cannot lead and are said to" if lying else ""
+
     async def nodes(
         self, request: Request, fault: str, ledger: Ledger, avoided: Ledger | None = None
     ) -> Choice:
@@ -159,7 +187,7 @@ class Aiming:
             ledger.take(fault, targets)
             if targets:
                 self._have_struck.add(fault)
-            return Choice(targets, notes)
+            return Choice(targets, notes, facts=self.facts(choice) if targets else {})
 
     async def _chosen(
         self, request: Request, ledger: Ledger, avoided: Ledger | None, *, is_late: bool
@@ -167,7 +195,7 @@ class Aiming:
         """Whom a request means now; None if it is better to wait, which ends once `is_late`."""
         spec = TargetSpec(request.spec) if request.targets is None else request.targets
         asks_who_leads = spec in (TargetSpec.LEADER, TargetSpec.FOLLOWERS)
-        leading = await self.leading() if asks_who_leads else ()
+        leading = await self.elected() if asks_who_leads else ()
         asks_who_votes = spec in (TargetSpec.VOTERS, TargetSpec.STAND_BYS)
         roles = await self._roles() if asks_who_votes else None
         nodes, states = self._cluster.nodes, self._cluster.status
@@ -197,8 +225,9 @@ class Aiming:
         Raises:
             ValueError: When the request names a node that there is not.
         """
-        leading = await self.leading() if request.spec == TargetSpec.LEADER else ()
-        return choose_links(request, self._cluster.nodes, leading=leading)
+        leading = await self.elected() if request.spec == TargetSpec.LEADER else ()
+        choice = choose_links(request, self._cluster.nodes, leading=leading)
+        return replace(choice, facts=self.facts(choice))
 
     async def _roles(self) -> Mapping[str, str] | None:
         """Node -> its role; None when nobody can say so in time."""

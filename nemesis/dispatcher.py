@@ -6,12 +6,17 @@ Each reads what is asked of a fault, has its injector do it, and writes the comp
 All faults have one shape in the history: an injection says `spec` and `targets`, the settings, and
 `evidence` with `held`; a healing says `targets` and `evidence` with `healed`. `held` is None when
 nobody was struck: then there is neither a fault nor evidence of one.
+
+Every fault is looked at once more just before it heals. The healing says under `still_held` whether
+it was in force, under `in_force` what was seen of it, and under `idle` that nothing met it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from operator import or_
 from random import Random
@@ -36,6 +41,9 @@ from dissever.nemesis.plans.triggers import Triggered
 __all__ = ["actions", "hosts", "make_nemeses"]
 
 log = logging.getLogger(__name__)
+
+CHECK_LIMIT_S = 15.0
+"""A fault must be seen in this time before it heals: what takes longer must not hold healing up."""
 
 
 def make_nemeses(faults: Iterable[str], environment: Environment) -> dict[str, Nemesis]:
@@ -123,7 +131,9 @@ class Dispatcher:
         if action.role is Role.INJECT:
             return await self._inject(invocation)
         if action.role is Role.HEAL:
+            before = await self._check()
             seen = await self._injector.heal()
+            seen = replace(seen, facts={**before, **seen.facts})
             return _completion(invocation, {}, "healed", seen)
         return _completion(invocation, {}, "held", await self._injector.go_on())
 
@@ -131,6 +141,26 @@ class Dispatcher:
         """Undo whatever is in force, and look at nothing."""
         if self._made is not None:
             await self._made.release()
+
+    async def _check(self) -> dict[str, Any]:
+        """What is seen of the fault before it heals; whatever fails, it must heal all the same."""
+        try:
+            async with asyncio.timeout(CHECK_LIMIT_S):
+                seen = await self._injector.check()
+        except (OSError, TimeoutError) as error:
+            why = str(error) or f"that took more than {CHECK_LIMIT_S:g} s"
+            return {"still_held": None, "lapsed": f"nobody saw whether it was in force: {why}"}
+        if seen is None or seen.is_so is None:
+            return {} if seen is None else {"in_force": dict(seen.facts)}
+        above = {name: seen.facts[name] for name in ("as_asked", "said") if name in seen.facts}
+        facts = {name: fact for name, fact in seen.facts.items() if name not in (*above, "idle")}
+        found: dict[str, Any] = {"still_held": seen.is_so, "in_force": facts, **above}
+        if not seen.is_so:
+            log.warning("%s: %s", self._fault.name, seen.error or "no longer in force")
+            found["lapsed"] = seen.error or "it was no longer in force"
+        elif seen.facts.get("idle"):
+            found["idle"] = True
+        return found
 
     async def _prepare(self) -> bool:
         is_disturbed: bool = await self._injector.prepare()

@@ -72,6 +72,16 @@ class Injector(Protocol):
         """Strike. May raise OSError, or ValueError for what makes no sense on this cluster."""
         ...
 
+    async def check(self) -> FaultEvidence | None:
+        """
+        Look whether what was injected is still in force; called just before `heal`.
+
+        None when nothing is in force, or when the fault leaves nothing that could end by itself.
+        `is_so` says whether it is, None that nobody can say; `error` says why it is not. A fact
+        `idle` says that nothing met the fault since it was injected.
+        """
+        ...
+
     async def heal(self) -> FaultEvidence:
         """Heal whatever is in force, and look whether it did."""
         ...

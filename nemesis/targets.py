@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import permutations
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from dissever.nemesis.parameters import Draw, Parameter, Request, choice
 from dissever.nemesis.partitions.grudges import Link
@@ -89,12 +89,14 @@ class Choice:
     """
     The nodes to strike, in the order of the cluster, or those that the `links` to strike are about.
 
-    `notes` says, for the history, where the request was not followed to the letter.
+    `notes` says, for the history, where the request was not followed to the letter. `facts` are
+    evidence: of a request that depends on who leads, who led, and whether that was met `as_asked`.
     """
 
     targets: tuple[str, ...]
     notes: Mapping[str, str] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def minority_size(count: int) -> int:
@@ -164,7 +166,19 @@ def choose(
     size = min(size, len(meant)) if limit is None else min(size, len(meant), max(0, limit))
     drawn = set(rng.sample(meant, size))
     notes = {"fallback": fallback} if fallback and drawn else {}
-    return Choice(tuple(node for node in nodes if node in drawn), notes)
+    targets = tuple(node for node in nodes if node in drawn)
+    return Choice(targets, notes, facts=_led(spec, targets, primaries))
+
+
+def _led(
+    spec: TargetSpec | Collection[str], targets: Sequence[str], primaries: Collection[str]
+) -> dict[str, Any]:
+    """Who led when nodes were chosen by that, and whether those that are struck are as asked."""
+    if not targets or spec not in (TargetSpec.LEADER, TargetSpec.FOLLOWERS):
+        return {}
+    leads = spec is TargetSpec.LEADER
+    is_met = bool(primaries) and all((node in primaries) is leads for node in targets)
+    return {"leading": sorted(primaries), "as_asked": is_met}
 
 
 def choose_links(request: Request, nodes: Sequence[str], *, leading: Collection[str]) -> Choice:

@@ -98,11 +98,20 @@ def _counts(history: History, counted: Figures | None) -> str:
 
 
 def _faults(found: Episodes) -> str:
+    idle = sum(1 for episode in found.episodes if episode.is_idle)
+    left_out = (f"{len(found.skipped)} left out",) if found.skipped else ()
     if not found.episodes:
-        return "no fault was injected"
+        return ", ".join(("no fault was injected", *left_out))
     proven = sum(1 for episode in found.episodes if episode.has_held)
     injected = count_text(len(found.episodes), "fault")
-    return f"{injected} injected ({', '.join(found.injected)}), {proven} with evidence"
+    return ", ".join(
+        (
+            f"{injected} injected ({', '.join(found.injected)})",
+            f"{proven} with evidence",
+            *((f"{idle} met nothing",) if idle else ()),
+            *left_out,
+        )
+    )
 
 
 def _explanation(view: AnomalyView, by_index: Mapping[int, Operation]) -> Iterator[str]:

@@ -116,6 +116,11 @@ class _Clients:
 class ClientCut(_Clients):
     """Nodes do not hear clients, or are not heard, or both; a `NodeFault`."""
 
+    def __init__(self, cluster: AbleCluster, ports: Sequence[int], answers: Answers | None) -> None:
+        super().__init__(cluster, ports, answers)
+        self._counted: dict[str, int] = {}
+        """Node -> packets dropped when its cut was seen to hold, those of ours included."""
+
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         rules = ruleset(Way(settings[WAY.name]), self._ports, self._nodes)
         await run(self._cluster, node, NFT, rules)
@@ -125,9 +130,21 @@ class ClientCut(_Clients):
         while (not count or answered) and loop.time() < end:
             answered = await self._asked(node)
             count = await self._dropped(node) or 0
+        self._counted[node] = count
         status = await self._cluster.status(node)
         facts = {"dropped": count, "answers": answered}
         return NodeEvidence(node, count > 0 and not answered, status, facts)
+
+    async def check(self, node: str) -> NodeEvidence | None:
+        """What we ask gets no answer, and the rule counts it; what it counted before is theirs."""
+        before = await self._dropped(node)
+        answered = await self._asked(node)
+        after = await self._dropped(node)
+        is_so = before is not None and after is not None and before < after and not answered
+        theirs = (before or 0) - self._counted.get(node, 0)
+        facts = {"dropped": after, "dropped_of_clients": theirs, "answers": answered}
+        status = await self._cluster.status(node)
+        return NodeEvidence(node, is_so, status, facts, is_idle=theirs <= 0)
 
     async def undo(self, node: str) -> NodeEvidence:
         count = await self._dropped(node)
@@ -164,6 +181,8 @@ class ClientReset(_Clients):
         self._resetting: dict[str, asyncio.Task[None]] = {}
         self._ended: dict[str, int] = {}
         """Node -> connections that were reset."""
+        self._ended_at_first: dict[str, int] = {}
+        """The same when it was seen to hold: ours among them."""
         # The engine's proxy may pass a reset on as an end.
         is_direct = cluster.backend != backends.CONTAINERS
         self._resets = ("reset",) if is_direct else ("reset", "closed")
@@ -179,9 +198,18 @@ class ClientReset(_Clients):
         while (seen not in self._resets or not self._ended[node]) and loop.time() < end:
             seen = await self._fate(node, end - loop.time())
             await asyncio.sleep(_GLANCE_S)  # What ss says comes a little later.
+        self._ended_at_first[node] = self._ended[node]
         facts = {"connection": seen, "ended": self._ended[node]}
         is_so = seen in self._resets and self._ended[node] > 0
         return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
+
+    async def check(self, node: str) -> NodeEvidence | None:
+        task = self._resetting.get(node)
+        is_so = task is not None and not task.done()
+        theirs = self._ended.get(node, 0) - self._ended_at_first.get(node, 0)
+        facts = {"ended": self._ended.get(node, 0), "ended_of_clients": theirs}
+        status = await self._cluster.status(node)
+        return NodeEvidence(node, is_so, status, facts, is_idle=theirs <= 0)
 
     async def undo(self, node: str) -> NodeEvidence:
         await self.release(node)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
@@ -51,6 +52,12 @@ HOLD_LIMIT_S = 5.0
 READS = 12
 DRIFT_SEEN_S = 0.4
 """The readings of a drifting clock are spread over this time."""
+
+LEAST: Final = {"offset_s": 0.03, "rate": 0.02}
+"""Less cannot be told from a right clock."""
+
+DRIFT_SHARE = 0.5
+"""A clock that drifts has gained this part of what it should have: a busy machine turns it late."""
 
 SLACK_MS = 5.0
 """What a reading may be off in addition to its own error, when the machine is busy."""
@@ -173,6 +180,8 @@ class ClockFault:
         self._is_monotonic = is_monotonic
         self._turning: dict[str, asyncio.Task[None]] = {}
         """Node -> what keeps turning its clock, where it must be kept up."""
+        self._asked: dict[str, tuple[Settings, float]] = {}
+        """Node -> what was asked for, and when."""
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         reads, gap_s = 1, 0.0
@@ -186,6 +195,7 @@ class ClockFault:
                 self._keep_up(node, STEP_S, settings["rate"])
                 reads, gap_s = READS, DRIFT_SEEN_S / READS
         loop = asyncio.get_running_loop()
+        self._asked[node] = settings, loop.time()
         end = loop.time() + HOLD_LIMIT_S
         while True:
             reading = await self._read(node, reads, gap_s)
@@ -193,12 +203,22 @@ class ClockFault:
             if is_so or loop.time() > end:
                 return await self._seen(node, is_so and reading.is_worn, reading)
 
+    async def check(self, node: str) -> NodeEvidence | None:
+        """Wrong still, and kept so; a node that is down has no process that could use the clock."""
+        settings, since_s = self._asked[node]
+        passed_s = asyncio.get_running_loop().time() - since_s
+        task = self._turning.get(node)
+        is_kept = self._turn is Turn.JUMP or (task is not None and not task.done())
+        reading = await self._read(node)
+        is_worn = all(reading.processes)
+        is_so = is_kept and is_worn and _is_wrong(self._turn, reading, settings, passed_s)
+        return await self._seen(node, is_so, reading, {"is_kept_wrong": is_kept})
+
     async def undo(self, node: str) -> NodeEvidence:
-        before = await self._read(node)
         await self.release(node)
         reading = await self._read(node)
         is_so = abs(reading.offset_ms[-1]) <= reading.error_ms
-        return await self._seen(node, is_so, reading, {"before": before.as_json()})
+        return await self._seen(node, is_so, reading)
 
     async def _seen(
         self, node: str, is_so: bool, reading: _Reading, more: Mapping[str, Any] | None = None
@@ -263,16 +283,39 @@ def _is_turned(turn: Turn, reading: _Reading, settings: Settings) -> bool:
     offset_ms: float = settings.get("offset_s", 0.0) * 1000
     match turn:
         case Turn.JUMP:
-            return abs(last - offset_ms) <= reading.error_ms
+            return _is_jumped(reading, offset_ms)
         case Turn.STROBE:
             width_ms = max(reading.offset_ms) - min(reading.offset_ms)
-            return abs(width_ms - abs(offset_ms)) <= 2 * reading.error_ms
+            error_ms = 2 * reading.error_ms
+            return 0 < abs(offset_ms) - error_ms <= width_ms <= abs(offset_ms) + error_ms
         case Turn.DRIFT:
             rate: float = settings["rate"]
             gained_ms = last - first
             passed_ms = (reading.at_s[-1] - reading.at_s[0]) * 1000
             error_ms = 2 * reading.error_ms + abs(rate) * STEP_S * 1000
-            return gained_ms * rate > 0 and abs(gained_ms - rate * passed_ms) <= error_ms
+            off_ms = abs(gained_ms - rate * passed_ms)
+            return gained_ms * rate > 0 and off_ms <= error_ms and off_ms < abs(gained_ms)
+
+
+def _is_jumped(reading: _Reading, offset_ms: float) -> bool:
+    """Whether a clock is off by that much, which must be more than a reading may be off."""
+    off_ms = abs(reading.offset_ms[-1] - offset_ms)
+    return off_ms <= reading.error_ms < abs(offset_ms)
+
+
+def _is_wrong(turn: Turn, reading: _Reading, settings: Settings, passed_s: float) -> bool:
+    """Whether one reading fits a clock that went wrong so long ago."""
+    offset_ms, error_ms = reading.offset_ms[-1], reading.error_ms
+    match turn:
+        case Turn.JUMP:
+            return _is_jumped(reading, settings["offset_s"] * 1000)
+        case Turn.STROBE:
+            asked_ms: float = settings["offset_s"] * 1000
+            return min(abs(offset_ms), abs(offset_ms - asked_ms)) <= error_ms
+        case Turn.DRIFT:
+            expected_ms: float = settings["rate"] * passed_s * 1000
+            gained_ms = math.copysign(offset_ms, offset_ms * expected_ms)
+            return gained_ms + error_ms >= DRIFT_SHARE * abs(expected_ms)
 
 
 def _sized(name: str, description: str, most: float, size: Draw, *, is_signed: bool) -> Parameter:
@@ -283,7 +326,7 @@ def _sized(name: str, description: str, most: float, size: Draw, *, is_signed: b
         return round((rng.choice((-1, 1)) if is_signed else 1) * value, 3)
 
     drawn = Draw(f"{'±' if is_signed else ''}{size.text}", draw)
-    return number(name, description, -most if is_signed else 0.001, most, drawn)
+    return number(name, description, -most if is_signed else LEAST[name], most, drawn)
 
 
 _offset = partial(_sized, "offset_s", "how far the clock jumps", 1e9, log_uniform(0.05, 288.0, 17))
@@ -294,9 +337,12 @@ OFFSET: Final = _offset(is_signed=True)
 
 
 def _check(settings: Settings) -> None:
-    for name in ("offset_s", "rate"):
-        if abs(settings.get(name, 1)) < 0.001:
-            raise ValueError(f"expected {name} of at least 0.001, to either side")
+    for name, least in LEAST.items():
+        if abs(settings.get(name, least)) < least:
+            raise ValueError(
+                f"expected {name} of at least {least}, to either side, got {settings[name]}:"
+                " less cannot be told from a right clock"
+            )
 
 
 def _clock(

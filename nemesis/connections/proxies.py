@@ -15,20 +15,31 @@ Source: nft(8); Shopify/toxiproxy v2.12.0.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import permutations
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from dissever.harness.cluster import SYN_RETRIES
 from dissever.nemesis.abilities import AbleCluster
-from dissever.nemesis.host_commands import UP_LIMIT_S, Helper, comes_up, counted, run
+from dissever.nemesis.connections.flows import SAMPLE, Traffic, held_up
+from dissever.nemesis.host_commands import UP_LIMIT_S, Helper, comes_up, counted, run, run_script
 from dissever.nemesis.partitions.grudges import Link
-from dissever.nemesis.toxiproxy import CALL_LIMIT_S, NoAnswer, Proxy, Toxic, Toxiproxy, server
+from dissever.nemesis.toxiproxy import (
+    CALL_LIMIT_S,
+    Direction,
+    NoAnswer,
+    Proxy,
+    Toxic,
+    Toxiproxy,
+    server,
+)
 
 __all__ = ["CONTROL_PORT", "Proxies"]
 
@@ -43,6 +54,13 @@ TWIN_FROM: Final = 23_000
 PEERS_MAX: Final = 100
 
 TABLE: Final = "ip dissever_proxies"
+
+UP, DOWN = Direction.UPSTREAM.value, Direction.DOWNSTREAM.value
+DATA: Final = "tcp flags & psh == psh"
+"""A packet that carries data, and no mere acknowledgement."""
+
+SAMPLES: Final = 20
+SAMPLE_GAP_S: Final = 0.02
 
 ANSWER_LIMIT_S: Final = 3.0
 """A server that does not answer in this time hangs."""
@@ -152,8 +170,8 @@ class Proxies:
         async with self._turns[node]:
             return await self._servers[node].proxies()
 
-    async def traffic(self) -> Mapping[Link, Mapping[str, int]]:
-        """(source, destination) -> packets `asked` of the proxy, `passed` on, sent `past` it."""
+    async def traffic(self) -> Traffic:
+        """What the counters on all hosts say now."""
         nodes = self._cluster.nodes
         list_table = ["nft", "-j", "list", "table", *TABLE.split()]
         listings = await asyncio.gather(*(run(self._cluster, n, list_table) for n in nodes))
@@ -163,6 +181,27 @@ class Proxies:
                 what, _, peer = comment.partition(" ")
                 counts.setdefault((node, peer), Counter())[what] += packets
         return counts
+
+    async def held_up(self, links: Sequence[Link]) -> float:
+        """In which share of some samples a proxy on these links holds bytes back; takes 0.5 s."""
+        nodes = sorted({node for link in links for node in link})
+        samples = await asyncio.gather(*(self._sampled(node) for node in nodes))
+        places = {
+            (node, peer): [
+                (str(listen), f"{self._cluster.address(peer)}:{alias}")
+                for to, _, listen, alias, _ in self._table(node)
+                if to == peer
+            ]
+            for node, peer in permutations(nodes, 2)
+        }
+        return held_up(dict(zip(nodes, samples, strict=True)), places, links)
+
+    async def _sampled(self, node: str) -> list[Mapping[str, Any]]:
+        ports = json.dumps([listen for _, _, listen, _, _ in self._table(node)])
+        sampled: list[Mapping[str, Any]] = await run_script(
+            self._cluster, node, SAMPLE, SAMPLES, SAMPLE_GAP_S, ports
+        )
+        return sampled
 
     async def _align(self, node: str) -> None:
         """Have a server hold what it should; one that hangs, or is gone, is replaced first."""
@@ -213,7 +252,7 @@ class Proxies:
     def _redirection(self, node: str) -> str:
         """The transaction that leads a node's connections through its proxies."""
         own = self._cluster.address(node)
-        nat, guard = [], []
+        nat, guard, back = [], [], []
         for peer, _, listen, alias, port in self._table(node):
             address = self._cluster.address(peer)
             there = f"ip daddr {address} tcp dport {port}"
@@ -221,15 +260,22 @@ class Proxies:
                 f"{there} dnat to {own}:{listen}",
                 f"ip daddr {address} tcp dport {alias} dnat to {address}:{port}",
             ]
+            sent_on = f"{there} ct original proto-dst {alias}"
+            answered = f"ip saddr {address} tcp sport {port} ct original proto-dst {alias}"
             guard += [
+                f'tcp dport {listen} {DATA} counter comment "{UP}-came {peer}"',
+                f'{sent_on} {DATA} counter comment "{UP}-went {peer}"',
+                f'tcp sport {listen} {DATA} counter comment "{DOWN}-went {peer}"',
                 f'tcp dport {listen} counter comment "asked {peer}"',
-                f'{there} ct original proto-dst {alias} counter accept comment "passed {peer}"',
+                f'{sent_on} counter accept comment "passed {peer}"',
                 f'{there} tcp flags & rst == 0 counter reject with tcp reset comment "past {peer}"',
             ]
+            back.append(f'{answered} {DATA} counter comment "{DOWN}-came {peer}"')
         return (
             f"add table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n"
             + _chain("lead", "type nat hook output priority -100; policy accept;", nat)
             + _chain("guard", "type filter hook output priority filter; policy accept;", guard)
+            + _chain("back", "type filter hook input priority filter; policy accept;", back)
             + "}\n"
         )
 

@@ -5,10 +5,13 @@ A link is a direction, no matter which node connected: what n1 sends n2 goes ups
 proxy of n1's connections to n2, and downstream through that of n2's connections to n1. The toxic is
 put on both.
 
-Evidence. The server has the toxics on the proxies of these links, read back, and none after. On a
-twin, a proxy of the same server before an echo of its own host, the same toxics are measured:
-before the fault the effect is not there, in force it is, afterwards it is not. Counters show that
-what nodes sent went through the proxies, and nothing past them.
+Evidence. The server has the toxics on the proxies of these links, in the direction of each link,
+read back, and none after. On a twin, a proxy of the same server before an echo of its own host,
+the same toxics are measured: before the fault the effect is not there, in force it is, afterwards
+it is not. What nodes themselves sent is counted in the kernel as it enters the real proxies and as
+it leaves them, for each direction. Where nothing entered, the fault was idle. Toxics that let
+nothing pass must have let nothing pass. Toxics that hold data up must hold them up in the direction
+that was asked for, and not in the other one. Nothing may go past the proxies.
 
 Values are those of the history: `*_ms`, `*_bytes`, `rate_kb_s` (thousands of bytes per second).
 """
@@ -18,12 +21,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from functools import partial
 from typing import Any, Final, TypeAlias
 
 from dissever.harness.cluster import HostCommands, Hosts, Sockets
 from dissever.nemesis.connections import measures
+from dissever.nemesis.connections.flows import Crossed, Traffic, crossed
 from dissever.nemesis.connections.measures import Measure, Measured
 from dissever.nemesis.connections.proxies import Proxies
 from dissever.nemesis.environment import Environment
@@ -33,15 +38,31 @@ from dissever.nemesis.needs import Need, Offer
 from dissever.nemesis.parameters import Parameter, Request, Settings, number, one_of
 from dissever.nemesis.partitions.grudges import Link
 from dissever.nemesis.targets import LINK_TARGETS, WAY
-from dissever.nemesis.toxiproxy import Direction, Toxic
+from dissever.nemesis.toxiproxy import Direction, NoAnswer, Toxic
 
 __all__ = ["FAULTS"]
 
 LOOKS: Final = 12
 """How often to look before a wrong measure counts: a busy host may measure wrongly."""
 
+WAITS_LEAST: Final = 0.3
+"""Data that wait in a smaller share of the samples may be on their way."""
+
 ERROR_GAP_S: Final = 0.2
 """A server that was replaced meanwhile is there again."""
+
+
+class Shows(Enum):
+    """What the counters of the real proxies can show of a toxic."""
+
+    HELD_UP = auto()
+    """Data wait in the proxy."""
+
+    NOTHING_PASSES = auto()
+    """No data come out of the proxy."""
+
+    CROSSED = auto()
+    """Only that data met it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +70,13 @@ class InForce:
     """What was asked for: server -> proxy -> its toxics. Entered before the servers are asked."""
 
     targets: tuple[str, ...]
+    links: tuple[Link, ...]
     settings: Settings
     toxics: Mapping[str, Mapping[str, tuple[Toxic, ...]]]
-    traffic: Mapping[Link, Mapping[str, int]]
+    traffic: Traffic
     replaced: Counter[str]
+    since: Traffic = field(default_factory=dict)
+    """What had crossed the proxies once the toxics were seen to act."""
 
     def ways(self, node: str) -> tuple[Toxic, ...]:
         """The toxics of a server, one for each direction: what its twin gets."""
@@ -78,11 +102,13 @@ class ToxicFault:
         type_: str,
         attributes: Attributes,
         measure: Measure,
+        shows: Shows,
     ) -> None:
         self._name = fault.name
         self._type = type_
         self._attributes = attributes
         self._measure_one = measure
+        self._shows = shows
         self._twin = f"twin of {fault.name}"
         self._aiming = site.aiming
         self._proxies: Proxies = site.proxies
@@ -102,7 +128,7 @@ class ToxicFault:
         choice = await self._aiming.links(request)
         toxics = self._toxics(choice.links, settings)
         traffic, replaced = await self._proxies.traffic(), Counter(self._proxies.replaced)
-        now = InForce(choice.targets, settings, toxics, traffic, replaced)
+        now = InForce(choice.targets, choice.links, settings, toxics, traffic, replaced)
         twins = (self._proxies.twin(node, self._twin) for node in toxics)
         await asyncio.gather(*twins)
         before = await self._measure(now, is_so=False)
@@ -110,6 +136,7 @@ class ToxicFault:
         await asyncio.gather(*(self._put(node, now) for node in toxics))
         found = await self._found(now)
         during = await self._measure(now, is_so=True)
+        self._now = replace(now, since=await self._proxies.traffic())
         wrong = sorted(node for node in now.toxics if not during[node].is_so or before[node].is_so)
         wanted = sum(len(toxics) for of in now.toxics.values() for toxics in of.values())
         evidence = {
@@ -117,9 +144,54 @@ class ToxicFault:
             "toxics": found,
             "before": _facts(before),
             "during": _facts(during),
+            **choice.facts,
         }
         is_held = bool(wanted) and found == wanted and not wrong
         return FaultEvidence(choice.targets, is_held, evidence, choice.notes)
+
+    async def check(self) -> FaultEvidence | None:
+        now = self._now
+        if now is None:
+            return None
+        through = crossed(now.since, await self._proxies.traffic(), now.links)
+        facts: dict[str, Any] = {
+            "crossed": {f"{a}->{b}": through[a, b] for a, b in sorted(through)},
+            "idle": not any(counts["came"] for counts in through.values()),
+        }
+        try:
+            facts["toxics"] = await self._found(now)
+        except NoAnswer as hangs:  # Healing replaces such a server.
+            facts["hangs"] = str(hangs)
+        error = await self._lapse(now, facts, through)
+        return FaultEvidence(now.targets, not error, facts, error=error)
+
+    async def _lapse(self, now: InForce, facts: dict[str, Any], through: Crossed) -> str:
+        """Why the toxics are not believed to act on the links, in words; nothing when they do."""
+        wanted = sum(len(toxics) for of in now.toxics.values() for toxics in of.values())
+        if (found := facts.get("toxics", wanted)) != wanted:
+            return f"the servers have {found} of {wanted} toxics"
+        if now.settings["toxicity"] < 1 or self._proxies.replaced != now.replaced:
+            return ""  # Some connections are spared.
+        if self._shows is Shows.NOTHING_PASSES:
+            leaking = [link for link, of in through.items() if of["went"] > of["came"] / 2]
+            arrows = ", ".join(f"{a}->{b}" for a, b in leaking if through[a, b]["went"])
+            return f"data passed: {arrows}" if arrows else ""
+        if self._shows is Shows.HELD_UP:
+            return await self._held_up(now, facts)
+        return ""
+
+    async def _held_up(self, now: InForce, facts: dict[str, Any]) -> str:
+        """Where one direction is struck, data wait there; chance decides how often, so compare."""
+        others = tuple((b, a) for a, b in now.links if (b, a) not in now.links)
+        if facts["idle"] or not others:
+            return ""
+        struck, spared = await asyncio.gather(
+            self._proxies.held_up(now.links), self._proxies.held_up(others)
+        )
+        facts["held_up"] = {"struck": round(struck, 3), "other_way": round(spared, 3)}
+        if struck < spared / 2 and spared > WAITS_LEAST:
+            return "data wait in the other direction than was asked for"
+        return ""
 
     async def heal(self) -> FaultEvidence:
         now = self._now
@@ -180,14 +252,32 @@ class ToxicFault:
                 raise end
 
     async def _found(self, now: InForce) -> int:
-        """How many of the toxics the servers say they have, as they should be."""
-        servers = await asyncio.gather(*(self._proxies.there(n) for n in now.toxics))
-        return sum(
-            proxy in there and toxic in there[proxy].toxics
-            for there, of_server in zip(servers, now.toxics.values(), strict=True)
-            for proxy, toxics in of_server.items()
-            for toxic in toxics
+        """
+        How many toxics the servers say they have, as they should be, on proxies of these links.
+
+        What a link's source sends goes upstream through its own proxies, and downstream through
+        those of its peer.
+        """
+        nodes = tuple(now.toxics)
+        there = dict(
+            zip(nodes, await asyncio.gather(*map(self._proxies.there, nodes)), strict=True)
         )
+        attributes, toxicity = self._attributes(now.settings), float(now.settings["toxicity"])
+        found = 0
+        for source, destination in now.links:
+            for server, peer, direction in (
+                (source, destination, Direction.UPSTREAM),
+                (destination, source, Direction.DOWNSTREAM),
+            ):
+                for name in self._proxies.names(server, peer):
+                    proxy = there[server].get(name)
+                    found += any(
+                        (toxic.name.startswith(self._name), toxic.direction) == (True, direction)
+                        and (toxic.type, dict(toxic.attributes)) == (self._type, attributes)
+                        and toxic.toxicity == toxicity
+                        for toxic in (proxy.toxics if proxy else ())
+                    )
+        return found
 
     async def _measure(self, now: InForce, *, is_so: bool) -> dict[str, Measured]:
         """What each server's twin does, until it is as it should be or the looks are used up."""
@@ -222,9 +312,15 @@ def _since(
     }
 
 
-BYTES_MAX: Final = 1 << 40
+BYTES_MAX: Final = 100_000_000
+"""More than a connection of a run carries would never end one."""
 
-_TOXICITY: Final = number("toxicity", "the share of connections that suffer", 0.0, 1.0, default=1.0)
+SLICE_BYTES_MAX: Final = 16_384
+"""The server passes on what it reads, 32 KiB at most: larger slices would cut nothing."""
+
+_TOXICITY: Final = number(
+    "toxicity", "the share of connections that suffer", 0.01, 1.0, default=1.0
+)
 
 
 def _ms(name: str, description: str, least: int, *drawn: int) -> Parameter:
@@ -251,6 +347,7 @@ def _toxic(
     measure: Measure,
     held: str,
     *parameters: Parameter,
+    shows: Shows = Shows.CROSSED,
 ) -> Fault:
     return Fault(
         name=name,
@@ -262,7 +359,7 @@ def _toxic(
         hosts=Hosts(proxies=True),
         check=attributes,
         prepares=True,
-        make=partial(ToxicFault, type_=type_, attributes=attributes, measure=measure),
+        make=partial(ToxicFault, type_=type_, attributes=attributes, measure=measure, shows=shows),
         held=held,
         healed="the measure says no, and the server lists no toxic",
     )
@@ -278,6 +375,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "no round trip is faster than the delay",
         _ms("delay_ms", "delay of what is sent", 1, 50, 100, 200, 400),
         _ms("jitter_ms", "the delay varies by this much; must be below it", 0, 0, 0, 5, 10, 20),
+        shows=Shows.HELD_UP,
     ),
     _toxic(
         "bandwidth",
@@ -286,7 +384,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
         lambda settings: {"rate": settings["rate_kb_s"]},
         measures.bandwidth,
         "throughput is at most 1.5 times the rate",
-        number("rate_kb_s", "what a connection passes", 1, 1_000_000, one_of(10, 50, 200, 1000)),
+        number("rate_kb_s", "what a connection passes", 1, 100_000, one_of(10, 50, 200, 1000)),
+        shows=Shows.HELD_UP,
     ),
     _toxic(
         "slicer",
@@ -299,10 +398,11 @@ FAULTS: Final[tuple[Fault, ...]] = (
             "slice_bytes",
             "about the size of a piece",
             1,
-            BYTES_MAX,
+            SLICE_BYTES_MAX,
             one_of(16, 64, 256),
         ),
         number("delay_ms", "pause between two pieces", 1.0, 60_000.0, one_of(1, 2, 5)),
+        shows=Shows.HELD_UP,
     ),
     _toxic(
         "slow-close",
@@ -321,6 +421,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         measures.reset,
         "a reset, or an end, instead of an echo",
         _ms("after_ms", "time from the byte to the reset", 0, 0, 20, 100),
+        shows=Shows.NOTHING_PASSES,
     ),
     _toxic(
         "limit",
@@ -345,6 +446,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         measures.timeout,
         "nothing comes back but the end",
         _ms("after_ms", "silence after which it ends", 1, 50, 200, 600),
+        shows=Shows.NOTHING_PASSES,
     ),
     _toxic(
         "black-hole",
@@ -353,5 +455,6 @@ FAULTS: Final[tuple[Fault, ...]] = (
         lambda _: {"timeout": 0},
         measures.black_hole,
         "nothing comes back, and no end",
+        shows=Shows.NOTHING_PASSES,
     ),
 )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -109,7 +109,8 @@ class FaultyDisk:
     A `NodeFault`: a rule, of that name, on the disk of a node.
 
     `words`: of the rule, from the settings. `tries`: of our own calls until one is hit. `restarts`:
-    the node starts again under the rule. `script`: our own calls.
+    the node starts again under the rule. `script`: our own calls. `own_hits`: node -> how many of
+    them the rule has hit.
     """
 
     name: str
@@ -119,8 +120,10 @@ class FaultyDisk:
     tries: int
     restarts: bool
     script: str
+    own_hits: dict[str, int] = field(default_factory=dict)
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
+        self.own_hits[node] = 0
         words = [word.replace("rule_seed=", "seed=") for word in self.words(settings)]
         await ask(self.cluster, node, "rule", self.name, *words)
         if self.restarts and node not in self.down.reasons:
@@ -129,12 +132,23 @@ class FaultyDisk:
         loop = asyncio.get_running_loop()
         end = loop.time() + HIT_LIMIT_S
         while True:
+            before = (await self._rule(node))["hits"]
             probed = await self._probe(node, self.tries)
             rule = await self._rule(node)
+            self.own_hits[node] += rule["hits"] - before
             if rule["hits"] or loop.time() > end:
                 break
         facts = {"probe": probed, "rule": rule}
         return NodeEvidence(node, rule["hits"] > 0, await self.cluster.status(node), facts)
+
+    async def check(self, node: str) -> NodeEvidence | None:
+        """A rule that hit no call but ours was not met by the node."""
+        is_there = self.name in (await ask(self.cluster, node, "counts"))["rules"]
+        rule = await self._rule(node)
+        hits = rule["hits"] - self.own_hits.get(node, 0)
+        status = await self.cluster.status(node)
+        facts = {"rule": rule, "hits_of_node": hits}
+        return NodeEvidence(node, is_there, status, facts, is_idle=hits <= 0)
 
     async def undo(self, node: str) -> NodeEvidence:
         rule = await self._rule(node)

@@ -105,12 +105,20 @@ class DiskFull:
         is_so = probed["error"] == "ENOSPC"
         return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
+    async def check(self, node: str) -> NodeEvidence | None:
+        """Still full: a write of ours meets ENOSPC, and something keeps the disk full."""
+        balloon = self._balloons.get(node)
+        is_kept = balloon is not None and not balloon.task.done()
+        probed = await self._comes_to(node, "ENOSPC")
+        is_so = is_kept and probed["error"] == "ENOSPC"
+        status = await self._cluster.status(node)
+        return NodeEvidence(node, is_so, status, {"probe": probed, "is_kept_full": is_kept})
+
     async def undo(self, node: str) -> NodeEvidence:
-        still = await self._probe(node)
         counts = await self._free(node)
         probed = await self._comes_to(node, None)
         reaction = await revive(self._cluster, self._down, node)
-        facts = {"probe_before": still, "probe": probed, "balloon": counts, **reaction}
+        facts = {"probe": probed, "balloon": counts, **reaction}
         is_so, status = probed["error"] is None, await self._cluster.status(node)
         return NodeEvidence(node, is_so, status, facts, is_back=True)
 

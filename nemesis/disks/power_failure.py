@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dissever.harness.cluster import Disks, HostCommands, Hosts, NodeStatus, Processes
+from dissever.harness.cluster import Disks, HostCommands, Hosts, NodeState, NodeStatus, Processes
 from dissever.harness.episodes import Effect
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.disks.faulty import ask, probe_write
@@ -77,6 +77,13 @@ class PowerFailure:
         facts = {**killed.facts, "probe": probed, "disk": lost}
         return NodeEvidence(node, is_so, killed.status, facts)
 
+    async def check(self, node: str) -> NodeEvidence | None:
+        """The process is gone, and the disk refuses what is written to it."""
+        gone = await processes.still(self._cluster, node, NodeState.GONE)
+        probed = await probe_write(self._cluster, node, PAGES)
+        is_so = gone.is_so and probed["error"] == "EIO"
+        return NodeEvidence(node, is_so, gone.status, {**gone.facts, "probe": probed})
+
     async def undo(self, node: str) -> NodeEvidence:
         path = self._cluster.disk(node).path
         await ask(self._cluster, node, "on")
@@ -102,7 +109,7 @@ POWER_FAILURE = Fault(
             "keep",
             "the share of sectors that survive though they were not synced",
             0.0,
-            1.0,
+            0.9,
             one_of(0.0, 0.5),
             default=0.0,
         ),

@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Any, Final
 
-from dissever.harness.cluster import Processes
+from dissever.harness.cluster import NodeState, Processes
 from dissever.harness.episodes import Effect
 from dissever.harness.system import Members, Role
 from dissever.nemesis.abilities import AbleCluster
@@ -28,6 +28,7 @@ __all__ = ["FAULTS"]
 
 TRANSFER_LIMIT_S = 5.0
 GLANCE_S = 0.05
+STILL_LIMIT_S = 2.0
 
 
 class _Membership:
@@ -51,12 +52,32 @@ class _Membership:
         facts["took_ms"] = processes.since_ms(began)
         return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
+    async def _still(self, node: str, role: Role | None) -> NodeEvidence | None:
+        """
+        Whether the node still has the role; None when the system gives no list in time.
+
+        Who answers may lag behind for a moment.
+        """
+        for _ in range(round(STILL_LIMIT_S / GLANCE_S)):
+            try:
+                found = (await self._members.roles()).get(node)
+            except (OSError, TimeoutError):
+                return None
+            if found is role:
+                break
+            await asyncio.sleep(GLANCE_S)
+        facts = {"role": None if found is None else found.value}
+        return NodeEvidence(node, found is role, await self._cluster.status(node), facts)
+
 
 class Remove(_Membership):
     """Take a node out of the cluster, while it runs; it comes back with nothing that it held."""
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         return await self._seen(node, None, self._members.remove(node))
+
+    async def check(self, node: str) -> NodeEvidence | None:
+        return await self._still(node, None)
 
     async def undo(self, node: str) -> NodeEvidence:
         return await self._seen(node, Role.VOTER, self._rejoin(node))
@@ -78,13 +99,23 @@ class Replace(Remove):
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         return await processes.end(self._cluster, node)
 
+    async def check(self, node: str) -> NodeEvidence | None:
+        return await processes.still(self._cluster, node, NodeState.GONE)
+
 
 class Demote(_Membership):
     """Take a node's vote away, and give it back."""
 
+    def __init__(self, cluster: AbleCluster, members: Members) -> None:
+        super().__init__(cluster, members)
+        self._given: dict[str, Role] = {}
+
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
-        role = Role(settings["role"])
+        role = self._given[node] = Role(settings["role"])
         return await self._seen(node, role, self._members.assign(node, role))
+
+    async def check(self, node: str) -> NodeEvidence | None:
+        return await self._still(node, self._given[node])
 
     async def undo(self, node: str) -> NodeEvidence:
         return await self._seen(node, Role.VOTER, self._members.assign(node, Role.VOTER))
@@ -120,6 +151,10 @@ class Transfer(_Membership):
         known = {name: fact for name, fact in facts.items() if fact is not None}
         status = await self._cluster.status(node)
         return NodeEvidence(node, leader == node, status, {**known, "from": before})
+
+    async def check(self, node: str) -> NodeEvidence | None:
+        """Nothing is in force: others may lead by now."""
+        return None
 
     async def undo(self, node: str) -> NodeEvidence:
         leader = await self._members.leader()

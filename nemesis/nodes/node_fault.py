@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
+from dissever.harness.cluster import NodeState
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.evidence import FaultEvidence
 from dissever.nemesis.fault import Fault
 from dissever.nemesis.nodes.processes import NodeEvidence, as_json, revive
 from dissever.nemesis.parameters import Request, Settings
+from dissever.nemesis.targets import TargetSpec
 
 __all__ = ["NodeFault", "PerNode", "evidence_of"]
 
@@ -25,6 +28,14 @@ class NodeFault(Protocol):
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         """Inject, and look whether it took hold."""
+        ...
+
+    async def check(self, node: str) -> NodeEvidence | None:
+        """
+        Look whether it is still in force, just before it heals.
+
+        None when nobody can say, or when it leaves nothing that could end by itself.
+        """
         ...
 
     async def undo(self, node: str) -> NodeEvidence:
@@ -64,6 +75,7 @@ class PerNode:
         self._ledger = site.down if fault.takes_down else site.ledger(fault.group or fault.name)
         self._notes = notes or {}
         self._avoided = site.down if is_alone else None
+        self._leader_was_asked = False
         self._cluster, self._down, self._revives = site.cluster, site.down, revives
 
     async def inject(self, request: Request) -> FaultEvidence:
@@ -71,7 +83,25 @@ class PerNode:
         strikes = (self._node_fault.strike(node, request.settings) for node in aim.targets)
         with self._aiming.changing(aim.targets):
             seen = await asyncio.gather(*strikes)
-        return evidence_of(seen, {**aim.notes, **self._notes})
+        struck = evidence_of(seen, {**aim.notes, **self._notes})
+        self._leader_was_asked = bool(aim.facts) and request.spec == TargetSpec.LEADER
+        return replace(struck, facts={**struck.facts, **aim.facts})
+
+    async def check(self) -> FaultEvidence | None:
+        nodes = self._ledger.of(self._name)
+        with self._aiming.changing(nodes):
+            looks = await asyncio.gather(*(self._node_fault.check(node) for node in nodes))
+        seen = [each for each in looks if each is not None]
+        if not seen:
+            return None
+        lapsed = ", ".join(f"{each.node} ({each.status.state})" for each in seen if not each.is_so)
+        facts: dict[str, Any] = {"nodes": as_json(seen), "idle": all(e.is_idle for e in seen)}
+        if self._leader_was_asked:
+            down = (NodeState.GONE, NodeState.PAUSED)
+            lie = await self._aiming.lies(e.node for e in seen if e.status.state in down)
+            facts |= {"as_asked": False, "said": lie} if lie else {}
+        error = f"it was no longer in force on {lapsed}" if lapsed else ""
+        return FaultEvidence(tuple(each.node for each in seen), not lapsed, facts, error=error)
 
     async def heal(self) -> FaultEvidence:
         nodes = self._ledger.of(self._name)

@@ -30,6 +30,7 @@ __all__ = [
     "revive",
     "since_ms",
     "start",
+    "still",
 ]
 
 
@@ -53,7 +54,7 @@ class NodeEvidence:
     One node after a change.
 
     `is_so`: whether the change did what it is for. `is_back`: whether healing has nothing more to
-    do for the node; None: as `is_so` says.
+    do for the node; None: as `is_so` says. `is_idle`: nothing met the fault while it was in force.
     """
 
     node: str
@@ -61,6 +62,7 @@ class NodeEvidence:
     status: NodeStatus
     facts: Mapping[str, Any]
     is_back: bool | None = None
+    is_idle: bool = False
 
 
 def as_json(seen: Iterable[NodeEvidence]) -> dict[str, Any]:
@@ -74,6 +76,12 @@ def as_json(seen: Iterable[NodeEvidence]) -> dict[str, Any]:
         }
         for each in seen
     }
+
+
+async def still(cluster: AbleCluster, node: str, state: NodeState) -> NodeEvidence:
+    """Whether the kernel says that the node is still in that state."""
+    status = await cluster.status(node)
+    return NodeEvidence(node, status.state is state, status, {"pid": status.pid})
 
 
 async def end(cluster: AbleCluster, node: str, grace_s: float | None = None) -> NodeEvidence:

@@ -44,15 +44,21 @@ class Limit:
         """`controller`: `cpu` or `memory`."""
         self._cluster = cluster
         self._controller = controller
+        self._asked: dict[str, float] = {}
+        self._throttled: dict[str, int] = {}
+        """Node -> how often it was held back when the limit was seen first."""
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         if self._controller == "cpu":
             value = float(settings["cpus"])
+            self._asked[node] = value
             await self._cluster.limit(node, cpus=value)
             read = await self._read(node)
+            self._throttled[node] = read.get("throttled", 0)
             is_so = _is_limited(read, value) and read["pids"] > 0
         else:
             memory = int(settings["memory_bytes"])
+            self._asked[node] = memory
             await self._cluster.kill(node)
             await self._cluster.limit(node, memory_bytes=memory)
             await self._cluster.start(node)
@@ -64,6 +70,15 @@ class Limit:
             # Who reached it may have been ended by it: none need be under it.
             is_so = _is_limited(read, memory) and read["reached"] > 0
         return NodeEvidence(node, is_so, await self._cluster.status(node), dict(read))
+
+    async def check(self, node: str) -> NodeEvidence | None:
+        """A node that was never held back by its limit of processor time did not meet it."""
+        read, status = await self._read(node), await self._cluster.status(node)
+        if not read and status.state is NodeState.GONE:
+            return None  # Where its control group ended with it, nobody can say.
+        is_so = _is_limited(read, self._asked[node])
+        is_idle = read.get("throttled") == self._throttled.get(node, -1)
+        return NodeEvidence(node, is_so, status, dict(read), is_idle=is_idle)
 
     async def undo(self, node: str) -> NodeEvidence:
         read = await self._read(node)
@@ -93,7 +108,7 @@ def _is_limited(read: Mapping[str, Any], value: float) -> bool:
 LIMIT_CPU = Fault(
     name="limit-cpu",
     description="leave nodes a small share of a processor",
-    parameters=(number("cpus", "share of one processor", 0.01, 1024, default=CPUS),),
+    parameters=(number("cpus", "share of one processor", 0.01, 8, default=CPUS),),
     takes_down=True,
     heals=Heals.RESOURCES,
     needs=(Processes, ResourceLimits, Need.CGROUPS),

@@ -48,6 +48,9 @@ class Kill:
         self._before[node] = await self._cluster.status(node)
         return await processes.end(self._cluster, node, self._grace_s)
 
+    async def check(self, node: str) -> NodeEvidence | None:
+        return await processes.still(self._cluster, node, NodeState.GONE)
+
     async def undo(self, node: str) -> NodeEvidence:
         return await processes.start(self._cluster, node, self._before.get(node))
 
@@ -72,6 +75,13 @@ class CrashLoop(Kill):
         self._loops[node] = asyncio.create_task(self._loop(node, gap_s))
         facts = {**crashes[-1].facts, "crashes": len(crashes)}
         return replace(crashes[-1], is_so=all(each.is_so for each in crashes), facts=facts)
+
+    async def check(self, node: str) -> NodeEvidence | None:
+        """In force as long as the loop goes on, whether the node lives at that moment or not."""
+        loop = self._loops.get(node)
+        is_so = loop is not None and not loop.done()
+        facts = {"crashes": self._crashes.get(node, 0)}
+        return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
     async def undo(self, node: str) -> NodeEvidence:
         await self._end(node)
@@ -113,6 +123,9 @@ class Pause:
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         return await processes.pause(self._cluster, node, self._answers)
+
+    async def check(self, node: str) -> NodeEvidence | None:
+        return await processes.still(self._cluster, node, NodeState.PAUSED)
 
     async def undo(self, node: str) -> NodeEvidence:
         seen = await processes.resume(self._cluster, node, self._answers)

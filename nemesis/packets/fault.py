@@ -128,6 +128,8 @@ class PacketFault:
         self._cuts: Cuts = site.cuts
         self._now: tuple[Choice, Settings] | None = None
         """What was asked for; entered before the kernels are asked."""
+        self._counted: Mapping[str, int] = {}
+        """What the kernels had counted once it was seen to hold: our bursts among it."""
 
     async def prepare(self) -> bool:
         """Have the helpers on the hosts that measure links."""
@@ -145,7 +147,7 @@ class PacketFault:
         percent = settings.get("percent", 0.0)
         await self._packets.put(means, self._words(settings), percent, choice.links)
         during = await self._look(choice.links, settings, is_so=True)
-        counted = await self._packets.counters(means, choice.links)
+        counted = self._counted = await self._packets.counters(means, choice.links)
         wrong = self._wrong(before, settings, is_so=False) + self._wrong(
             during, settings, is_so=True
         )
@@ -160,8 +162,26 @@ class PacketFault:
             "counted": dict(counted),
             "before": self._facts(before),
             "during": self._facts(during),
+            **choice.facts,
         }
         return FaultEvidence(choice.targets, is_held, evidence, choice.notes)
+
+    async def check(self) -> FaultEvidence | None:
+        """The rules are there, and a burst shows what they do; what passed before is of nodes."""
+        if self._now is None:
+            return None
+        choice, settings = self._now
+        counted = await self._packets.counters(self._means, choice.links)
+        during = await self._look(choice.links, settings, is_so=True)
+        wrong = self._wrong(during, settings, is_so=True)
+        passed = "came" if self._means is Means.NFT else "packets"
+        met = counted.get(passed, 0) - self._counted.get(passed, 0)
+        gone = len(choice.links) - counted["rules"]
+        error = f"{gone} of {len(choice.links)} links have no rule" if gone else ""
+        if wrong and not error:
+            error = f"bursts do not show it: {', '.join(f'{a}->{b}' for a, b in wrong)}"
+        facts = {"rules": counted["rules"], "met": met, "idle": met <= 0}
+        return FaultEvidence(choice.targets, not error, facts, error=error)
 
     async def heal(self) -> FaultEvidence:
         if self._now is None:
@@ -240,7 +260,7 @@ _NEEDS: Final[Mapping[Means, Need]] = {
 }
 
 
-_RATE: Final = number("rate_kb_s", "what a link passes", 1.0, 1_000_000.0, one_of(20, 50, 200, 500))
+_RATE: Final = number("rate_kb_s", "what a link passes", 1.0, 100_000.0, one_of(20, 50, 200, 500))
 
 
 def _percent(*drawn: int) -> Parameter:

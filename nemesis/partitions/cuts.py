@@ -9,6 +9,7 @@ arrive where it is not, and every rule must have counted what it dropped.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from dissever.nemesis.evidence import FaultEvidence
 from dissever.nemesis.partitions.grudges import Link, cut_links, merge
 
 __all__ = ["Cuts", "LinkEvidence"]
+
+log = logging.getLogger(__name__)
 
 REACH_TIMEOUT_S = 0.3
 CUT_LOOKS = 3
@@ -85,6 +88,10 @@ class Cuts:
         self._cluster = cluster
         self._grudges: dict[str, Grudge] = {}
         self._counts: dict[str, Counter[Link]] = {}
+        self._met: dict[str, Counter[Link]] = {}
+        """Name -> what nodes themselves sent into its cuts: no datagrams of ours."""
+        self._seen: Mapping[Link, int] = {}
+        """What each rule had counted when that was looked at last."""
         self._turn = asyncio.Lock()
 
     @property
@@ -101,20 +108,51 @@ class Cuts:
         """Cut, or replace what the name has cut so far; for who is in a hurry, and looks later."""
         async with self._turn:
             await self._count()
-            self._counts[name] = Counter()
+            self._counts[name], self._met[name] = Counter(), Counter()
             # Before the cut, so that `clear` heals one that failed half-way.
             self._grudges[name] = grudge
-            await self._cluster.drop(merge(self._grudges.values()))
+            await self._drop()
 
     async def look(self, name: str) -> LinkEvidence:
         """See whether what the name has cut holds."""
         async with self._turn:
             return await self._look(cut_links(self._grudges.get(name, {})), name, CUT_LOOKS)
 
+    async def check(self, *names: str) -> FaultEvidence | None:
+        """
+        Look whether all that the names have cut is cut still, just before it heals.
+
+        Datagrams of ours must not arrive, and the rules must count them. What they counted before
+        is what nodes sent: where that is nothing, the cuts were idle. None: nothing is cut.
+        """
+        async with self._turn:
+            grudges = [self._grudges[name] for name in names if name in self._grudges]
+            own = sorted(cut_links(merge(grudges)))
+            if not own:
+                return None
+            suspects = own
+            before = await self._read()
+            met = sum((self._met[name].total() for name in names if name in self._met), 0)
+            for _ in range(CUT_LOOKS):
+                reached = await self._cluster.reach(suspects, REACH_TIMEOUT_S)
+                after = self._seen = await self._cluster.dropped()
+                suspects = [
+                    link
+                    for link in suspects
+                    if reached[link] or after.get(link, 0) <= before.get(link, 0)
+                ]
+                if not suspects:
+                    break
+                before = after
+        arrows = [_arrow(link) for link in suspects]
+        facts = {"links": len(own), "met": met, "idle": not met}
+        error = f"packets passed, or no rule counted them: {', '.join(arrows)}" if arrows else ""
+        return FaultEvidence((), not arrows, facts, error=error)
+
     async def remove(self, name: str) -> LinkEvidence:
         """Heal what the name has cut, and look whether it did. Nothing in force: only look."""
         async with self._turn:
-            await self._count()
+            await self._count_if_there()
             links = cut_links(self._grudges.get(name, {}))
             await self._heal(name)
             seen = await self._look(frozenset(), name, HEAL_LOOKS)
@@ -128,18 +166,52 @@ class Cuts:
 
     async def _heal(self, name: str) -> None:
         if name in self._grudges:
-            others = {n: grudge for n, grudge in self._grudges.items() if n != name}
-            await self._cluster.drop(merge(others.values()))
-            self._grudges = others
+            mine = self._grudges.pop(name)
+            try:
+                await self._drop()
+            except BaseException:
+                self._grudges[name] = mine  # It may still be cut.
+                raise
+
+    async def _drop(self) -> None:
+        """Cut what all names together cut; every rule counts from zero again."""
+        self._seen = {}
+        await self._cluster.drop(merge(self._grudges.values()))
+
+    async def _read(self) -> Mapping[Link, int]:
+        """The counters now; what came since they were read last was sent by nodes."""
+        now = await self._cluster.dropped()
+        for name, met in self._met.items():
+            for link in cut_links(self._grudges.get(name, {})):
+                met[link] += max(0, now.get(link, 0) - self._seen.get(link, 0))
+        self._seen = now
+        return now
 
     async def _count(self) -> None:
         """Keep the counters, which the next `drop` sets back to zero."""
         if not self._grudges:
             return
-        now = await self._cluster.dropped()
+        now = await self._read()
         for name, counts in self._counts.items():
             own = cut_links(self._grudges.get(name, {}))
             counts.update({link: count for link, count in now.items() if link in own})
+
+    async def _count_if_there(self) -> None:
+        """As `_count`; rules that somebody else has taken away must not keep a cut from healing."""
+        try:
+            await self._count()
+        except OSError as error:
+            log.warning("the counters of the cuts cannot be read: %s", error)
+
+    async def _read_if_there(self, *, is_ours: bool = False) -> None:
+        """As `_read`; `is_ours`: what came since the last time were datagrams of ours."""
+        try:
+            if is_ours:
+                self._seen = await self._cluster.dropped()
+            elif self._grudges:
+                await self._read()
+        except OSError as error:
+            log.warning("the counters of the cuts cannot be read: %s", error)
 
     async def _look(self, own: frozenset[Link], name: str, looks: int) -> LinkEvidence:
         """Probe every link, and those that are not as they should be again."""
@@ -148,9 +220,13 @@ class Cuts:
         suspects, reached = every, dict.fromkeys(every, False)
         uncounted: list[Link] = []
         dropped: dict[Link, int] = {}
+        await (self._read() if own else self._read_if_there())
         for _ in range(looks):
             reached.update(await self._cluster.reach(suspects, REACH_TIMEOUT_S))
-            dropped = await self._dropped(name, own)
+            if own:
+                dropped = await self._dropped(name, own)
+            elif cut:
+                await self._read_if_there(is_ours=True)
             uncounted = sorted(link for link in own if not dropped[link])
             wrong = [link for link in every if reached[link] == (link in cut)]
             suspects = [link for link in every if link in wrong or link in uncounted]
@@ -162,9 +238,8 @@ class Cuts:
 
     async def _dropped(self, name: str, own: frozenset[Link]) -> dict[Link, int]:
         """Packets dropped on each link since the name has cut it."""
-        if not own:
-            return {}
         now, before = await self._cluster.dropped(), self._counts[name]
+        self._seen = now
         return {link: before[link] + now.get(link, 0) for link in own}
 
 

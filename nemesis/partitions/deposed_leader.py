@@ -15,7 +15,7 @@ import asyncio
 from dataclasses import replace
 from typing import Final
 
-from dissever.harness.cluster import Links, Processes
+from dissever.harness.cluster import Links, NodeState, Processes
 from dissever.harness.episodes import Action, Effect, Role
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.evidence import FaultEvidence
@@ -46,20 +46,21 @@ class DeposedLeader:
         self._aiming = site.aiming
         self._answers = site.answers
         self._target: str | None = None
+        self._is_awake = False
 
     async def inject(self, request: Request) -> FaultEvidence:
         aim = await self._aiming.nodes(replace(request, count=1), self._name, self._down)
         if not aim.targets:
             return evidence_of([], aim.notes)
         (node,) = aim.targets
-        self._target = node
+        self._target, self._is_awake = node, False
         await self._cuts.cut(self._name, isolate(self._cluster.nodes, [node]))
         # Looked at together, and only once it sleeps: awake, it would soon see that it is alone.
         with self._aiming.changing(aim.targets):
             paused, links = await asyncio.gather(
                 processes.pause(self._cluster, node, self._answers), self._cuts.look(self._name)
             )
-        evidence = {**links.as_json(), "nodes": processes.as_json([paused])}
+        evidence = {**links.as_json(), "nodes": processes.as_json([paused]), **aim.facts}
         return FaultEvidence(aim.targets, links.is_held and paused.is_so, evidence, aim.notes)
 
     async def go_on(self) -> FaultEvidence:
@@ -70,6 +71,7 @@ class DeposedLeader:
         # Not whether it answers: that would cost the very moment in which its reads are stale. It
         # stays in the ledger: a node that nobody hears is as good as down.
         running = await processes.resume(self._cluster, node, None)
+        self._is_awake = True
         leading = await self._aiming.leading()
         links = await self._cuts.look(self._name)
         evidence = {
@@ -79,6 +81,16 @@ class DeposedLeader:
             "nodes": processes.as_json([running]),
         }
         return FaultEvidence((node,), links.is_held and running.is_so, evidence)
+
+    async def check(self) -> FaultEvidence | None:
+        """The cut lasts until it heals; that the leader sleeps, only until it is woken."""
+        seen = await self._cuts.check(self._name)
+        if seen is None or self._target is None or self._is_awake:
+            return seen
+        asleep = await processes.still(self._cluster, self._target, NodeState.PAUSED)
+        error = seen.error or ("" if asleep.is_so else f"{self._target} was awake")
+        facts = {**seen.facts, "nodes": processes.as_json([asleep])}
+        return replace(seen, is_so=seen.is_so and asleep.is_so, facts=facts, error=error)
 
     async def heal(self) -> FaultEvidence:
         nodes = self._down.of(self._name)

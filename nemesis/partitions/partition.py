@@ -11,6 +11,7 @@ Source: Jepsen, `nemesis.clj`, `partitioner`; the measured evidence is ours.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
@@ -36,11 +37,15 @@ class Partition:
         self._aiming = site.aiming
 
     async def inject(self, request: Request) -> FaultEvidence:
-        grudge, notes = await self._draw(request)
+        grudge, notes, facts = await self._draw(request)
         targets = grudges.most_cut(self._nodes, grudge)
         seen = await self._cuts.add(self._name, grudge)
-        shown = {GRUDGE: {node: sorted(grudge[node]) for node in sorted(grudge)}}
-        return seen.as_evidence(targets, notes=shown | notes)
+        shown: dict[str, Any] = {GRUDGE: {node: sorted(grudge[node]) for node in sorted(grudge)}}
+        evidence = seen.as_evidence(targets, notes={**shown, **notes})
+        return replace(evidence, facts={**evidence.facts, **facts})
+
+    async def check(self) -> FaultEvidence | None:
+        return await self._cuts.check(self._name)
 
     async def heal(self) -> FaultEvidence:
         targets = grudges.most_cut(self._nodes, self._cuts.in_force.get(self._name, {}))
@@ -49,21 +54,23 @@ class Partition:
     async def release(self) -> None:
         await self._cuts.clear(self._name)
 
-    async def _draw(self, request: Request) -> tuple[Grudge, dict[str, Any]]:
+    async def _draw(self, request: Request) -> tuple[Grudge, Mapping[str, Any], Mapping[str, Any]]:
+        """The cuts, what the history says of them, and the evidence of who led."""
         nodes, rng = self._nodes, request.rng
         if GRUDGE in request.settings:
             named: Mapping[str, Sequence[str]] = request.settings[GRUDGE]
-            return {node: frozenset(dropped) for node, dropped in named.items()}, {}
+            return {node: frozenset(dropped) for node, dropped in named.items()}, {}, {}
         if request.targets is not None:
             choice = choose(request.targets, nodes, primaries=(), excluded=(), rng=rng)
         elif (spec := PartitionSpec(request.spec)) is PartitionSpec.LEADER:
-            leading, most = await self._aiming.leading(), max(1, minority_size(len(nodes)))
+            leading, most = await self._aiming.elected(), max(1, minority_size(len(nodes)))
             choice = choose(
                 TargetSpec.LEADER, nodes, primaries=leading, excluded=(), rng=rng, limit=most
             )
         else:
-            return _DRAWN[spec](nodes, rng), {}
-        return grudges.isolate(nodes, choice.targets), dict(choice.notes)
+            return _DRAWN[spec](nodes, rng), {}, {}
+        cut = grudges.isolate(nodes, choice.targets)
+        return cut, choice.notes, self._aiming.facts(choice)
 
 
 def _one_way(nodes: Sequence[str], rng: Random) -> Grudge:
@@ -83,8 +90,11 @@ _DRAWN: Mapping[PartitionSpec, Callable[[Sequence[str], Random], Grudge]] = {
 
 
 def _is_grudge(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(dropped, list | tuple | frozenset) for dropped in value.values()
+    """One that cuts nothing is none."""
+    return (
+        isinstance(value, Mapping)
+        and all(isinstance(dropped, list | tuple | frozenset) for dropped in value.values())
+        and any(value.values())
     )
 
 
@@ -101,7 +111,7 @@ PARTITION = Fault(
         Parameter(
             GRUDGE,
             "the very cuts: node -> the nodes that it does not hear",
-            "as a mapping from nodes to lists of nodes",
+            "as a mapping from nodes to lists of nodes, one of them not empty",
             _is_grudge,
         ),
     ),

@@ -47,6 +47,9 @@ class Swizzle:
         is_held = all(step["held"] for step in steps) if steps else None
         return _seen(steps, is_held, "a cut did not hold")
 
+    async def check(self) -> FaultEvidence | None:
+        return await self._cuts.check(*map(self._cut, self._nodes))
+
     async def heal(self) -> FaultEvidence:
         steps: list[dict[str, Any]] = []
         for node in self._rng.sample(self._nodes, len(self._nodes)):

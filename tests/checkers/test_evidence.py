@@ -16,7 +16,13 @@ HELD = """
     partition invoke start-partition {'targets': ['n1']}
     partition info   start-partition {'targets': ['n1'], 'evidence': {'held': True}}
     partition invoke stop-partition
-    partition info   stop-partition  {'evidence': {'healed': True}}
+    partition info   stop-partition  {'targets': ['n1'], 'evidence': {'healed': True}}
+"""
+SKIPPED = """
+    kill invoke kill
+    kill info   kill {'targets': [], 'skipped': 'the budget is used up', 'evidence': {'held': None}}
+    kill invoke start
+    kill info   start {'targets': [], 'evidence': {'healed': True}}
 """
 
 
@@ -51,6 +57,37 @@ def test_no_faults_are_valid(history: Notation) -> None:
             ),
             "came too early: e was not seen",
         ),
+        (
+            HELD[: HELD.index("partition invoke stop")],
+            "start-partition (partition) at 0.000 s was never healed",
+        ),
+        (
+            HELD.replace("['n1']", "['n1', 'n2']", 2),
+            "stop-partition (partition) at 0.002 s did not heal n2, which the fault had struck",
+        ),
+        (
+            HELD.replace("'healed': True", "'healed': True, 'still_held': False, 'lapsed': 'gone'"),
+            "stop-partition (partition) at 0.002 s came too late: gone",
+        ),
+        (
+            HELD.replace("'healed': True", "'healed': True, 'still_held': None"),
+            "nobody saw whether it was still in force",
+        ),
+        (SKIPPED, "no fault struck anything: kill (kill) at 0.000 s was skipped: the budget is"),
+        (
+            HELD.replace("'healed': True", "'healed': True, 'still_held': True, 'idle': True"),
+            "no fault met anything: start-partition (partition) at 0.000 s was idle",
+        ),
+        (
+            HELD.replace("'held': True", "'held': True, 'as_asked': False"),
+            "no strike met the leader or followers that it was meant for",
+        ),
+        (
+            HELD.replace("'held': True", "'held': True, 'as_asked': True").replace(
+                "'healed': True", "'healed': True, 'still_held': True, 'as_asked': False"
+            ),
+            "no strike met the leader or followers that it was meant for",
+        ),
     ],
 )
 def test_missing_evidence_is_unknown(history: Notation, text: str, why: str) -> None:
@@ -58,6 +95,46 @@ def test_missing_evidence_is_unknown(history: Notation, text: str, why: str) -> 
 
     assert result.verdict is Verdict.UNKNOWN
     assert why in result.why
+
+
+def test_what_was_left_out_was_not_struck_and_is_counted_apart(history: Notation) -> None:
+    result = Evidence()(history(HELD + SKIPPED), Budget())
+
+    assert result.verdict is Verdict.VALID
+    assert "1 strike left out: kill (kill) at 0.004 s was skipped: the budget is" in result.why
+    assert result.details["strikes"] == {
+        "partition": {"struck": 1, "held": 1},
+        "kill": {"struck": 0, "held": 0, "skipped": 1},
+    }
+
+
+def test_an_idle_strike_beside_one_that_was_met_is_named_and_not_counted_as_held(
+    history: Notation,
+) -> None:
+    idle = HELD.replace("'healed': True", "'healed': True, 'still_held': True, 'idle': True")
+    result = Evidence()(history(HELD + idle), Budget())
+
+    assert result.verdict is Verdict.VALID
+    assert "1 strike met nothing: first start-partition (partition) at 0.004 s" in result.why
+    assert result.details["strikes"] == {"partition": {"struck": 2, "held": 1, "idle": 1}}
+
+
+def test_a_leader_that_was_missed_once_is_named(history: Notation) -> None:
+    met, missed = (
+        HELD.replace("'held': True", f"'held': True, 'as_asked': {is_met}")
+        for is_met in (True, False)
+    )
+    result = Evidence()(history(met + missed), Budget())
+
+    assert result.verdict is Verdict.VALID
+    assert "1 strike met another node than was asked for" in result.why
+    assert result.details["not_as_asked"] == ["start-partition (partition) at 0.004 s"]
+
+
+def test_a_strike_that_another_replaced_is_healed_with_it(history: Notation) -> None:
+    first = HELD[: HELD.index("partition invoke stop")].replace("n1", "n3")
+
+    assert Evidence()(history(first + HELD), Budget()).verdict is Verdict.VALID
 
 
 def test_recovery_needs_no_evidence(history: Notation) -> None:

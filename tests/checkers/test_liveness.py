@@ -87,3 +87,34 @@ def test_a_recovery_that_never_ended_is_unknown(history: Notation) -> None:
     result = Liveness()(history("recovery invoke await-ready"), Budget())
 
     assert (result.verdict, result.why) == (Verdict.UNKNOWN, "await-ready never completed")
+
+
+def test_a_fault_that_the_harness_forgot_to_heal_excuses_it(history: Notation) -> None:
+    forgotten = """
+    kill invoke kill
+    kill info   kill {'targets': ['n1'], 'evidence': {'held': True}}
+    """
+    result = Liveness()(history(forgotten + HEALED.replace("True", "False", 3)), Budget())
+
+    assert result.verdict is Verdict.UNKNOWN
+    assert "kill (kill) at 0.000 s was not healed by then" in result.why
+
+
+def test_a_fault_that_heals_only_after_something_was_missed_excuses_it(history: Notation) -> None:
+    missed = "'held': False}}\n    recovery  invoke await-ready"
+    text = "\n    x info kill\n" + HEALED.replace(
+        "'held': True}}\n    recovery  invoke await-ready", missed
+    )
+    result = Liveness()(history(text + "\n    x info start"), Budget())
+
+    assert result.verdict is Verdict.UNKNOWN
+
+
+def test_the_majority_that_is_alone_on_purpose_must_make_progress(history: Notation) -> None:
+    alone = """
+    majority-only invoke start-majority-only
+    majority-only info   start-majority-only {'targets': ['n3'], 'evidence': {'held': True}}
+    """
+    missed = HEALED.replace("'held': True", "'held': False", 1)
+
+    assert Liveness()(history(alone + missed), Budget()).verdict is Verdict.INVALID

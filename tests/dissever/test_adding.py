@@ -169,6 +169,10 @@ class Nap:
         status = await self.cluster.pause(node)
         return NodeEvidence(node, status.state == "paused", status, {"depth": settings["depth"]})
 
+    async def check(self, node):
+        status = await self.cluster.status(node)
+        return NodeEvidence(node, status.state == "paused", status, {})
+
     async def undo(self, node):
         status = await self.cluster.resume(node)
         return NodeEvidence(node, status.state == "running", status, {})

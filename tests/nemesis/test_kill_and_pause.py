@@ -27,6 +27,10 @@ def test_a_kill_is_seen_by_its_signal_and_a_start_by_a_new_process(
     }
     assert started.value["evidence"] == {
         "healed": True,
+        "still_held": True,
+        "in_force": {
+            "nodes": {"n2": {"state": "gone", "incarnation": 1, "exit_status": -9, "pid": None}}
+        },
         "nodes": {
             "n2": {
                 "state": "running",

@@ -87,7 +87,30 @@ def test_when_the_leader_is_down_another_node_is_taken_and_that_is_said() -> Non
 def test_followers_are_all_that_do_not_lead() -> None:
     choice = pick(TargetSpec.FOLLOWERS, primaries=("n2",), excluded=("n5",))
 
-    assert choice == Choice(("n1", "n3", "n4"))
+    facts = {"leading": ["n2"], "as_asked": True}
+    assert choice == Choice(("n1", "n3", "n4"), facts=facts)
+
+
+@pytest.mark.parametrize(
+    ("spec", "primaries", "is_met"),
+    [
+        (TargetSpec.LEADER, ("n2",), True),
+        (TargetSpec.LEADER, ("n5",), False),
+        (TargetSpec.LEADER, (), False),
+        (TargetSpec.FOLLOWERS, ("n2",), True),
+        (TargetSpec.FOLLOWERS, (), False),
+    ],
+)
+def test_whether_those_are_struck_that_lead_is_evidence(
+    spec: TargetSpec, primaries: tuple[str, ...], is_met: bool
+) -> None:
+    choice = pick(spec, primaries=primaries, excluded=("n5",))
+
+    assert choice.facts == {"leading": list(primaries), "as_asked": is_met}
+
+
+def test_targets_that_do_not_depend_on_who_leads_say_nothing_of_it() -> None:
+    assert pick(TargetSpec.ONE, primaries=("n2",)).facts == {}
 
 
 def test_named_nodes_are_taken_unless_they_are_down() -> None:
