@@ -76,7 +76,7 @@ class InForce:
     traffic: Traffic
     replaced: Counter[str]
     since: Traffic = field(default_factory=dict)
-    """What had crossed the proxies once the toxics were seen to act."""
+    """What had crossed the proxies once the toxics were on them."""
 
     def ways(self, node: str) -> tuple[Toxic, ...]:
         """The toxics of a server, one for each direction: what its twin gets."""
@@ -134,9 +134,9 @@ class ToxicFault:
         before = await self._measure(now, is_so=False)
         self._now = now
         await asyncio.gather(*(self._put(node, now) for node in toxics))
+        self._now = replace(now, since=await self._proxies.traffic())
         found = await self._found(now)
         during = await self._measure(now, is_so=True)
-        self._now = replace(now, since=await self._proxies.traffic())
         wrong = sorted(node for node in now.toxics if not during[node].is_so or before[node].is_so)
         wanted = sum(len(toxics) for of in now.toxics.values() for toxics in of.values())
         evidence = {
