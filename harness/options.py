@@ -10,7 +10,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+NAME_CHARS_MAX: Final = 80
+"""Of a name that there is not, as a message shows it."""
 
 OptionValue: TypeAlias = str | int | None
 
@@ -73,4 +76,6 @@ def unknown(what: str, name: str, names: Collection[str]) -> str:
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     article = "an" if what[0] in "aeiou" else "a"
-    return f"expected {article} {what} out of {', '.join(names)}, got {name!r}{hint}"
+    return (
+        f"expected {article} {what} out of {', '.join(names)}, got {name[:NAME_CHARS_MAX]!r}{hint}"
+    )

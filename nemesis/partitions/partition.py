@@ -93,7 +93,11 @@ def _is_grudge(value: Any) -> bool:
     """One that cuts nothing is none."""
     return (
         isinstance(value, Mapping)
-        and all(isinstance(dropped, list | tuple | frozenset) for dropped in value.values())
+        and all(
+            isinstance(dropped, list | tuple | frozenset)
+            and all(isinstance(node, str) for node in dropped)
+            for dropped in value.values()
+        )
         and any(value.values())
     )
 

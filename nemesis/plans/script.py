@@ -19,18 +19,20 @@ gives the same operations.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-import yaml  # type: ignore[import-untyped]  # Its stubs are a package of their own.
 
+from dissever.harness.names import NODES_MAX
+from dissever.harness.options import unknown
 from dissever.nemesis.fault import Fault, FaultSpec
 from dissever.nemesis.faults import parse
-from dissever.nemesis.parameters import GRUDGE, check_count
+from dissever.nemesis.parameters import GRUDGE, check_count, check_seed, shown
+from dissever.nemesis.plans.document import Item, read_document
 from dissever.nemesis.plans.replay import Schedule, compile_schedule, is_schedule, read_schedule
 from dissever.nemesis.plans.schedule import PlannedOp
 from dissever.nemesis.plans.triggers import TRIGGERS
@@ -40,28 +42,58 @@ __all__ = ["Script", "Step", "compile_script", "read_script"]
 
 WITHIN_S = 10.0
 
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
-Length = Annotated[float, msgspec.Meta(gt=0)]
+SECONDS_MAX = 86_400.0
+"""Of a run."""
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"for_s": "for"}):
+class Step(msgspec.Struct, frozen=True, rename={"for_s": "for"}):
     """One fault, from when it strikes to when it heals. Times in seconds."""
 
     fault: str
-    at: Seconds
-    for_s: Length | None = None
+    at: float
+    for_s: float | None = None
     until: str | None = None
     after: str | None = None
-    within: Length = WITHIN_S
+    within: float = WITHIN_S
     nodes: tuple[str, ...] = ()
     with_: dict[str, Any] = msgspec.field(default={}, name="with")
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file, before its lines are looked at."""
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What a fault of the file may say under one name: in words, and whether a value is that."""
 
-    faults: Annotated[tuple[Any, ...], msgspec.Meta(min_length=1)]
-    budget: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    accepts: str
+    is_valid: Callable[[Any], bool]
+
+
+def _is_seconds(value: Any, *, least: float = 0.0) -> bool:
+    return type(value) in (int, float) and least <= value <= SECONDS_MAX
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+_TEXT = Field("as a text", _is_text)
+_LENGTH = Field(
+    f"of more than 0 and up to {SECONDS_MAX:g} seconds", partial(_is_seconds, least=1e-9)
+)
+
+FIELDS: Mapping[str, Field] = {
+    "fault": Field("as the name of a fault", _is_text),
+    "at": Field(f"from 0 to {SECONDS_MAX:g} seconds", _is_seconds),
+    "for": _LENGTH,
+    "until": _TEXT,
+    "after": _TEXT,
+    "within": _LENGTH,
+    "nodes": Field(
+        "as a list of names of nodes",
+        lambda value: isinstance(value, list) and bool(value) and all(map(_is_text, value)),
+    ),
+    "with": Field("as a mapping of settings", lambda value: isinstance(value, dict)),
+}
+"""Of each fault of the file, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +101,12 @@ class Script:
     """
     What a file says.
 
-    `lines`: where each fault begins in the file, from 1. `budget`: at most this many nodes down at
-    a time; None: a minority.
+    `places`: for each fault the line of its beginning, as that of ``, and of each of its fields.
+    `budget`: at most this many nodes down at a time; None: a minority.
     """
 
     faults: tuple[Step, ...]
-    lines: tuple[int, ...]
+    places: tuple[Mapping[str, int], ...]
     budget: int | None = None
 
     @property
@@ -116,21 +148,66 @@ def read_script(text: str) -> Script | Schedule:
     """
     if is_schedule(text):
         return read_schedule(text)
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        file = msgspec.convert(yaml.safe_load(text), _File)
-    except (yaml.YAMLError, msgspec.ValidationError) as error:
-        raise ValueError(" ".join(str(error).split())) from error
-    steps, errors = [], []
-    places = _places(root)
-    for item, place in zip(file.faults, places, strict=True):
-        try:
-            steps.append(msgspec.convert(item, Step))
-        except msgspec.ValidationError as error:
-            errors.append(_located(str(error), place))
+    root = read_document(text)
+    if not isinstance(root.value, Mapping):
+        raise ValueError(f"line {root.line}: expected a mapping with faults, got {root.kind}")
+    errors = _unknown(root, ("faults", "budget"))
+    budget, faults = root.value.get("budget"), root.value.get("faults")
+    if budget is not None and (type(budget.value) is not int or not 0 <= budget.value <= NODES_MAX):
+        errors.append(
+            f"line {budget.line}: expected budget as a whole number from 0 to {NODES_MAX},"
+            f" got {budget.kind}"
+        )
+    if faults is None or not isinstance(faults.value, tuple) or not faults.value:
+        line, got = (root.line, "none") if faults is None else (faults.line, faults.kind)
+        empty = "an empty list" if faults is not None and faults.value == () else got
+        raise ValueError(
+            "\n".join([*errors, f"line {line}: expected a list of faults, got {empty}"])
+        )
+    for item in faults.value:
+        errors += _wrong(item)
     if errors:
         raise ValueError("\n".join(errors))
-    return Script(tuple(steps), tuple(place[""] for place in places), file.budget)
+    return Script(
+        tuple(msgspec.convert(each.plain, Step) for each in faults.value),
+        tuple(_places(each) for each in faults.value),
+        None if budget is None else budget.value,
+    )
+
+
+def _unknown(item: Item, names: Collection[str]) -> list[str]:
+    """An error for each name that means nothing."""
+    return [
+        f"line {each.line}: {unknown('field', name, names)}"
+        for name, each in item.value.items()
+        if name not in names
+    ]
+
+
+def _wrong(item: Item) -> list[str]:
+    """An error for each field of a fault that is none, is missing, or has no value that it may."""
+    if not isinstance(item.value, Mapping):
+        return [f"line {item.line}: expected a mapping with fault and at, got {item.kind}"]
+    errors = _unknown(item, FIELDS)
+    errors += [
+        f"line {item.line}: expected {name} of the fault, got none"
+        for name in ("fault", "at")
+        if name not in item.value
+    ]
+    errors += [
+        f"line {each.line}: expected {name} {FIELDS[name].accepts}, got {each.kind}"
+        for name, each in item.value.items()
+        if name in FIELDS and not FIELDS[name].is_valid(each.plain)
+    ]
+    return errors
+
+
+def _places(item: Item) -> Mapping[str, int]:
+    """The line of a fault, of its fields, and of its settings as `with.ms`."""
+    places = {"": item.line} | {name: each.line for name, each in item.value.items()}
+    if "with" in item.value:
+        places |= {f"with.{name}": each.line for name, each in item.value["with"].value.items()}
+    return places
 
 
 def compile_script(
@@ -159,76 +236,87 @@ def compile_script(
         budget = minority_size(len(nodes)) if script.budget is None else script.budget
     ops: list[PlannedOp] = []
     before: list[Strike] = []
-    errors = []
-    for number, (step, line) in enumerate(zip(script.faults, script.lines, strict=True), start=1):
-        where = f"line {line} ({step.fault})"
-        try:
+    errors: list[str] = []
+    for number, (step, places) in enumerate(
+        zip(script.faults, script.places, strict=True), start=1
+    ):
+        wrong = list(_checked(step, nodes, budget, time_limit_s))
+        if not wrong:
             (spec,) = parse([step.fault])
-            _check(step, spec, nodes, budget, time_limit_s)
-            strike = Strike(where, step, spec)
-            _check_together(strike, before, len(nodes), budget)
+            strike = Strike(f"line {places['']} ({step.fault})", step, spec)
+            try:
+                _check_together(strike, before, len(nodes), budget)
+            except ValueError as error:
+                wrong = [("", str(error))]
             before.append(strike)
             ops += _ops(step, spec, Random(f"{seed}/script/{number}"))
-        except ValueError as error:
-            errors.append(f"{where}: {error}")
+        errors += [
+            f"line {places.get(field, places[''])} ({shown(step.fault)[1:-1]}): {message}"
+            for field, message in wrong
+        ]
     if errors:
         raise ValueError("\n".join(errors))
     return tuple(sorted(ops, key=lambda op: op.offset_ns))
 
 
-def _places(root: yaml.Node) -> list[dict[str, int]]:
-    """For each fault, the line of each of its fields, and of its beginning as that of ``."""
-    (faults,) = [value for key, value in root.value if key.value == "faults"]
-    return [
-        {"": item.start_mark.line + 1}
-        | {
-            str(key.value): key.start_mark.line + 1
-            for key, _ in (item.value if isinstance(item, yaml.MappingNode) else ())
-        }
-        for item in faults.value
-    ]
-
-
-def _located(message: str, place: dict[str, int]) -> str:
-    """An error of msgspec's, with the line of the file in the place of its path."""
-    text, _, path = message.partition(" - at `$")
-    names = re.findall(r"\w+", path) or re.findall(r"unknown field `(\w+)`", text)
-    line = place.get(names[0] if names else "", place[""])
-    field = f"{names[0]}: " if path and names else ""
-    return f"line {line}: {field}{text[:1].lower()}{text[1:]}"
-
-
-def _check(
-    step: Step, spec: FaultSpec, nodes: Sequence[str], budget: int, time_limit_s: float
-) -> None:
+def _checked(
+    step: Step, nodes: Sequence[str], budget: int, time_limit_s: float
+) -> Iterator[tuple[str, str]]:
+    """All that is wrong with a fault by itself: the field, and what was expected."""
+    try:
+        (spec,) = parse([step.fault])
+    except ValueError as error:
+        yield "fault", str(error)
+        return
     if step.nodes and spec.targets:
-        raise ValueError("expected a target after the colon or nodes, got both")
-    if unknown := sorted({*step.nodes, *_named(step)} - set(nodes)):
-        raise ValueError(f"expected nodes out of {', '.join(nodes)}, got {', '.join(unknown)}")
+        yield "nodes", "expected a target after the colon or nodes, got both"
+    if strangers := sorted(set(step.nodes) - set(nodes)):
+        yield "nodes", f"expected nodes out of {', '.join(nodes)}, got {_names(strangers)}"
+    if step.nodes and spec.fault.takes_down and len(step.nodes) > budget:
+        yield "nodes", f"takes {len(step.nodes)} nodes down, and the budget is {budget}"
     if not step.nodes:
-        spec.fitting(len(nodes), budget)
-    elif spec.fault.takes_down and len(step.nodes) > budget:
-        raise ValueError(f"takes {len(step.nodes)} nodes down, and the budget is {budget}")
-    _check_settings(step, spec, nodes)
-    for trigger in filter(None, (step.after, step.until)):
-        if trigger not in TRIGGERS:
-            raise ValueError(f"expected a trigger out of {', '.join(TRIGGERS)}, got {trigger!r}")
+        try:
+            spec.fitting(len(nodes), budget)
+        except ValueError as error:
+            yield "fault", str(error)
+    for name in ("after", "until"):
+        trigger = getattr(step, name)
+        if trigger is not None and trigger not in TRIGGERS:
+            yield name, unknown("trigger", trigger, tuple(TRIGGERS))
     if (step.for_s is None) == (step.until is None):
-        raise ValueError("expected either for or until, so that it heals")
-    if step.at + _length_s(step) > time_limit_s:
+        yield "", "expected either for or until, so that it heals"
+    elif step.at + _length_s(step) > time_limit_s:
         end = f"{step.at + _length_s(step):g} s"
-        raise ValueError(f"may heal only at {end}, after the time limit of {time_limit_s:g} s")
+        yield "at", f"may heal only at {end}, after the time limit of {time_limit_s:g} s"
+    yield from _settings(step, spec, nodes)
 
 
-def _check_settings(step: Step, spec: FaultSpec, nodes: Sequence[str]) -> None:
+def _settings(step: Step, spec: FaultSpec, nodes: Sequence[str]) -> Iterator[tuple[str, str]]:
     """What a fault has under `with` must be parameters of it, in their ranges."""
-    names = (*(each.name for each in spec.fault.parameters), "count", "seed")
-    if unknown := [name for name in step.with_ if name not in names]:
-        raise ValueError(f"expected {', '.join(names)} under with, got {unknown[0]!r}")
-    check_count(step.with_.get("count"), nodes)
-    if type(step.with_.get("seed", 0)) is not int:
-        raise ValueError(f"expected seed as a whole number, got {step.with_['seed']!r}")
-    spec.fault.filled(_own(step), Random(0))
+    known = {each.name: each for each in spec.fault.parameters}
+    is_wrong = False
+    for name, value in step.with_.items():
+        try:
+            if name == "count":
+                check_count(value, nodes)
+            elif name == "seed":
+                check_seed(value)
+            elif name in known:
+                known[name].check(value)
+            else:
+                names = ", ".join((*known, "count", "seed"))
+                raise ValueError(f"expected {names} under with, got {shown(name)}")
+        except ValueError as error:
+            is_wrong = True
+            yield f"with.{name}", str(error)
+    if strangers := sorted(_named(step) - set(nodes)):
+        is_wrong = True
+        yield "with.grudge", f"expected nodes out of {', '.join(nodes)}, got {_names(strangers)}"
+    if not is_wrong:
+        try:
+            spec.fault.filled(_own(step), Random(0))
+        except ValueError as error:
+            yield "with", str(error)
 
 
 def _own(step: Step) -> dict[str, Any]:
@@ -242,7 +330,12 @@ def _named(step: Step) -> set[str]:
     if not isinstance(grudge, dict):
         return set()
     lists = [each for each in grudge.values() if isinstance(each, list)]
-    return {*grudge, *(node for each in lists for node in each)}
+    return {*grudge, *(node for each in lists for node in each if isinstance(node, str))}
+
+
+def _names(strangers: Sequence[str]) -> str:
+    """Names that came, without quotes."""
+    return ", ".join(shown(each)[1:-1] for each in strangers)
 
 
 def _check_together(strike: Strike, before: Sequence[Strike], count: int, budget: int) -> None:

@@ -113,7 +113,7 @@ def test_history_file_from_elsewhere_is_judged_by_its_content(
         (("test", "simulated", "-f", "partion"), "did you mean 'partition'?"),
         (("test", "simulated", "--bug", "stale-reed"), "did you mean stale-read?"),
         (("test", "simulated", "--nodes", "0"), "expected 1 to 100 nodes"),
-        (("test", "simulated", "--nodes", "a,a"), "expected a number, or different names"),
+        (("test", "simulated", "--nodes", "a,a"), "expected different names of nodes"),
         (("test", "simulated", "-c", "two"), "or 2n for two per node"),
         (("test", "simulated", "--bugs", "lost-write"), "Did you mean one of: '--bug'"),
         (("test", "simulated", "--rate", "-1"), "--rate"),

@@ -58,11 +58,17 @@ def test_the_same_seed_gives_the_same_operations_and_another_one_others() -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("faults: []", "length >= 1"),
-        ("faults: [{fault: kill}]", "line 1: object missing required field `at`"),
-        ("faults: [{fault: kill, at: 1, fro: 2}]", "line 1: object contains unknown field `fro`"),
-        ("faults: [{fault: kill, at: soon, for: 1}]", "line 1: at: expected `float`, got `str`"),
-        ("faults: {", "expected the node content|did not find|while parsing"),
+        ("faults: []", "line 1: expected a list of faults, got an empty list"),
+        ("faults: [{fault: kill}]", "line 1: expected at of the fault, got none"),
+        (
+            "faults: [{fault: kill, at: 1, fro: 2}]",
+            "line 1: expected a field out of .*, got 'fro'; did you mean for",
+        ),
+        (
+            "faults: [{fault: kill, at: soon, for: 1}]",
+            "line 1: expected at from 0 to 86400 seconds, got 'soon'",
+        ),
+        ("faults: {", "line 1: expected YAML, but this cannot be read: 'faults: {'"),
         ("faults: [{fault: kil, at: 1, for: 1}]", r"line 1 \(kil\): .*did you mean 'kill'"),
         ("faults: [{fault: 'kill:all', at: 1, for: 1}]", "takes 5 of 5 nodes down"),
         ("faults: [{fault: kill, nodes: [n9], at: 1, for: 1}]", "expected nodes out of n1.*got n9"),
@@ -131,8 +137,8 @@ def test_the_same_seed_gives_the_same_operations_and_another_one_others() -> Non
             "faults: [{fault: partition, at: 1, for: 3, with: {grudge: {n1: [n9]}}}]",
             "expected nodes out of n1.*got n9",
         ),
-        ("faults: [kill]", "line 1: expected `object`, got `str`"),
-        ("[]", "Expected `object`, got `array`"),
+        ("faults: [kill]", "line 1: expected a mapping with fault and at, got 'kill'"),
+        ("[]", "line 1: expected a mapping with faults, got a list"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(text: str, message: str) -> None:
@@ -166,8 +172,9 @@ def test_all_that_is_wrong_is_said_at_once_with_the_line_of_the_file() -> None:
         )
 
     assert str(fields.value).splitlines() == [
-        "line 4: at: expected `float`, got `str`",
-        "line 8: object contains unknown field `fro`",
+        "line 4: expected at from 0 to 86400 seconds, got 'soon'",
+        "line 8: expected a field out of fault, at, for, until, after, within, nodes, with,"
+        " got 'fro'; did you mean for?",
     ]
     assert [line.split(":")[0] for line in str(values.value).splitlines()] == [
         "line 3 (kil)",
