@@ -11,23 +11,22 @@ draws the operations that matter and a sample of the others.
 
 from __future__ import annotations
 
-import shlex
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec import structs
 
-from dissever import __version__
+from dissever import recorded
 from dissever.checkers import EVERY_RUN, Linearizable, compose
 from dissever.checkers.linearizability import model_named
 from dissever.harness import store
 from dissever.harness.history import History, MalformedHistory
 from dissever.harness.options import unknown
-from dissever.harness.plan import Plan, host_versions
-from dissever.harness.reader import Loaded, read_history
+from dissever.harness.plan import Plan
+from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
 from dissever.native.columns import FAIL, INFO, OK, Columns
 from dissever.remains import find_remains, gaps, outcome_of
@@ -163,64 +162,57 @@ def judge_file(
     model: str,
     *,
     keyed: bool = False,
+    initial: Any = None,
+    nil_is_unknown: bool = False,
     budget: Budget | None = None,
     progress: Progress = lambda _: None,
 ) -> Judged:
     """
     Judge each key of a history file as an object of the model.
 
-    Ctrl-C leaves unknown what was not judged. A history that no run can have recorded is unknown.
+    Ctrl-C leaves unknown what was not judged. Unknown are also a history that no run can have
+    recorded, one in which nothing succeeded, and one of transactions.
 
     Args:
         model: A name in `MODELS`, or an alias of one.
         keyed: Values of clients are pairs [key value] of many independent objects.
+        initial: As `model_named`.
+        nil_is_unknown: As `model_named`.
         progress: Hears what begins.
 
     Raises:
         OSError: When the file cannot be read.
         FormatError: When it is no history.
+        Misfit: When such an object cannot begin with that, or nil is a value of its own there.
     """
+    kind = model_named(model, initial=initial, nil_is_unknown=nil_is_unknown)
     progress(f"reading {path.stat().st_size / 1e6:,.1f} MB")
-    words = ["dissever", "check", str(path), "--model", model, *(["--keyed"] if keyed else [])]
-    subject = Subject(
-        system=path.name,
-        workload=f"a recorded history, as {model}",
-        command=shlex.join(words),
-        options={"file": str(path), "model": model, "keyed": keyed},
-        versions={"dissever": __version__, **host_versions()},
+    subject = recorded.subject_of(
+        path, model, keyed=keyed, initial=initial, nil_is_unknown=nil_is_unknown
     )
     try:
         loaded = read_history(path, keyed=keyed)
         progress(f"judging {len(loaded.history):,} events")
-        result = Linearizable(model_named(model))(loaded.history, budget or Budget())
+        why = recorded.transactions(loaded.history, kind)
+        if why is not None:
+            return _unjudged(recorded.described(subject, loaded), LINEARIZABLE, why)
+        result = Linearizable(kind)(loaded.history, budget or Budget())
     except MalformedHistory as error:
         return _unjudged(subject, LINEARIZABLE, f"malformed: {error}")
     except KeyboardInterrupt:
         return _unjudged(subject, LINEARIZABLE, "interrupted: stopped before anything was judged")
     history, counted = _drawn(loaded.history, merge([result]))
-    notes = loaded.notes
+    notes = (*loaded.notes, *recorded.hints(loaded.history, kind, result, keyed=keyed))
     if counted is not None:
         count, drawn = len(loaded.history.columns), len(history.operations)
         notes += (f"of {count:,} operations {drawn:,} are drawn, and give the latencies",)
-    results = merge([result, _about(loaded, notes)])
-    return Judged(_described(subject, loaded), history, results, notes, counted)
+    results = merge([result, recorded.about(loaded, notes)])
+    return Judged(recorded.described(subject, loaded), history, results, notes, counted)
 
 
 def _unjudged(subject: Subject, checker: str, why: str) -> Judged:
     result = Result(checker=checker, verdict=Verdict.UNKNOWN, why=why)
     return Judged(subject, History(), merge([result]))
-
-
-def _described(subject: Subject, loaded: Loaded) -> Subject:
-    """With what the file says of nodes, clients and pace."""
-    seconds = loaded.history.duration_ns / 1e9
-    rate = round(len(loaded.history.columns) / seconds, 1) if seconds > 0 else 0.0
-    return structs.replace(
-        subject,
-        nodes=loaded.nodes,
-        concurrency=loaded.open_max,
-        options={**subject.options, "rate": rate},
-    )
 
 
 def _drawn(history: History, results: Results) -> tuple[History, Figures | None]:
@@ -249,14 +241,3 @@ def _shown(columns: Columns, results: Results) -> Sequence[int]:
         if place < count and columns.inv[place] == index:
             shown.add(place)
     return sorted(shown)
-
-
-def _about(loaded: Loaded, notes: Sequence[str]) -> Result:
-    """What was read, as a result of its own, so that every report shows it."""
-    count = len(loaded.history)
-    return Result(
-        checker="file",
-        verdict=Verdict.VALID,
-        why="; ".join((f"{loaded.format}, {count:,} events", *notes)),
-        details={"format": str(loaded.format), "events": count, "notes": list(notes)},
-    )

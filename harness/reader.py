@@ -1,8 +1,9 @@
 """
-Histories in files, of every size: our own JSON lines, JSON, EDN, and Porcupine's logs and texts.
+Histories in files, of every size: our own JSON lines, JSON, EDN, logs, and Porcupine's texts.
 
-The content of a file decides its format. Every error names its place; what was left out or made up
-is noted. A file without times gets 1 ms an event, because the position is the order.
+The content of a file decides its format, and whether it is compressed. Every error names its place;
+what was left out, changed or made up is noted. A file without times gets 1 ms an event, because the
+position is the order.
 
 Source: `native/load/load.h`.
 """
@@ -16,12 +17,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from dissever.harness.compression import CompressionError, decompressed
 from dissever.harness.history import History, MalformedHistory, Rows
 from dissever.native.load import LoadError, load
 
 
 class Format(StrEnum):
-    """What can be read. EDN is maps one after another, or vectors of them."""
+    """What can be read. EDN is maps or tuples one after another, or vectors of them."""
 
     JSON_LINES = "json lines"
     JSON_ARRAY = "json array"
@@ -71,7 +73,9 @@ def read_history(source: Path | bytes, *, keyed: bool = False) -> Loaded:
     """
     try:
         with _bytes_of(source) as data:
-            loaded = load(data, keyed=keyed)
+            loaded = load(decompressed(data) or data, keyed=keyed)
+    except CompressionError as error:
+        raise FormatError(str(error), 1, 1) from error
     except LoadError as error:
         if error.index is None:
             raise FormatError(error.message, error.line, error.column) from error

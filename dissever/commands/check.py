@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
 
+from dissever.checkers.linearizability.model import Misfit
 from dissever.checkers.linearizability.models import NAMES
 from dissever.commands.output import EXIT_STATUS, print_json, print_verdict
 from dissever.commands.params import Name
@@ -30,7 +32,19 @@ log = logging.getLogger(__name__)
     show_default=True,
     help="What a history file must be linearizable as.",
 )
-@click.option("--keyed", is_flag=True, help="In EDN, values are [key value] pairs.")
+@click.option("--keyed", is_flag=True, help="Values of a history file are [key value] pairs.")
+@click.option(
+    "--initial",
+    metavar="VALUE",
+    help="What each object of a history file holds at first, as JSON; a text may stand alone.",
+)
+@click.option(
+    "--nil",
+    type=click.Choice(["value", "unknown"]),
+    default="value",
+    show_default=True,
+    help="What a read of nil says: that nothing was there, or as in Knossos, nothing at all.",
+)
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -38,12 +52,21 @@ log = logging.getLogger(__name__)
     help="Write the report page of a history file.",
 )
 @click.option("--json", "is_json", is_flag=True, help="Print the results as JSON, and only that.")
-def check(path: Path, model: str, keyed: bool, html: Path | None, is_json: bool) -> int:
+def check(
+    path: Path,
+    model: str,
+    keyed: bool,
+    initial: str | None,
+    nil: str,
+    html: Path | None,
+    is_json: bool,
+) -> int:
     """
     Judge a run directory, or a history file from anywhere.
 
-    A file may be JSON lines, a JSON array, Jepsen's or Knossos' EDN, or one of Porcupine's texts.
-    The content decides which it is, not the name. `dissever list` names the models.
+    A file may be JSON, Jepsen's or Knossos' EDN, a log with operations in its lines (history.txt,
+    jepsen.log), or one of Porcupine's texts; it may be compressed. The content decides which it is,
+    not the name. `dissever list` names the models.
 
     \b
     dissever check runs/latest
@@ -59,7 +82,9 @@ def check(path: Path, model: str, keyed: bool, html: Path | None, is_json: bool)
             judged = judge(run)
             page = publish(run, judged)
         else:
-            judged = _judged(path, model, keyed)
+            judged = _judged(path, model, keyed, _value(initial), nil == "unknown")
+    except Misfit as error:
+        raise click.UsageError(str(error)) from error
     except (OSError, FormatError, msgspec.DecodeError) as error:
         raise click.ClickException(f"{path}: {error}") from error
     for note in judged.notes:
@@ -73,7 +98,17 @@ def check(path: Path, model: str, keyed: bool, html: Path | None, is_json: bool)
     return EXIT_STATUS[judged.results.verdict]
 
 
-def _judged(path: Path, model: str, keyed: bool) -> Judged:
+def _value(text: str | None) -> Any:
+    """A value as it is typed: JSON, nil, or a text or keyword without quotes."""
+    if text is None or text == "nil":
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text.removeprefix(":")
+
+
+def _judged(path: Path, model: str, keyed: bool, initial: Any, nil_is_unknown: bool) -> Judged:
     """A history file, with what happens on the terminal meanwhile."""
     with Console(stderr=True).status(f"{path.name}: reading") as status:
 
@@ -81,7 +116,14 @@ def _judged(path: Path, model: str, keyed: bool) -> Judged:
             log.info("%s: %s", path.name, what)
             status.update(f"{path.name}: {what}")
 
-        return judge_file(path, model, keyed=keyed, progress=progress)
+        return judge_file(
+            path,
+            model,
+            keyed=keyed,
+            initial=initial,
+            nil_is_unknown=nil_is_unknown,
+            progress=progress,
+        )
 
 
 def _write(html: Path, judged: Judged) -> None:

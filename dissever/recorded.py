@@ -1,0 +1,144 @@
+"""
+Histories from elsewhere: what a file says of its run, and what would help when it is judged.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import structs
+
+from dissever import __version__
+from dissever.checkers.linearizability import Model
+from dissever.harness.history import History
+from dissever.harness.plan import host_versions
+from dissever.harness.reader import Loaded
+from dissever.harness.results import Result, Verdict
+from dissever.native.columns import OK
+from dissever.reports import Subject
+
+TRANSACTION: Final = "txn"
+SOURCELESS: Final = frozenset({"phantom", "future-read"})
+"""The anomalies that an initial value may explain."""
+
+READS: Final = frozenset({"read", "get"})
+
+SAMPLE_MAX: Final = 1_000
+"""How many operations are looked at to see whether values have keys."""
+
+
+def subject_of(
+    path: Path, model: str, *, keyed: bool, initial: Any, nil_is_unknown: bool
+) -> Subject:
+    """What is judged, with the command that judges it again."""
+    words = ["dissever", "check", str(path), "--model", model, *(["--keyed"] if keyed else [])]
+    options: dict[str, Any] = {"file": str(path), "model": model, "keyed": keyed}
+    if initial is not None:
+        options["initial"] = initial
+        words += ["--initial", json.dumps(initial, ensure_ascii=False)]
+    if nil_is_unknown:
+        options["nil"] = "unknown"
+        words += ["--nil", "unknown"]
+    return Subject(
+        system=path.name,
+        workload=f"a recorded history, as {model}",
+        command=shlex.join(words),
+        options=options,
+        versions={"dissever": __version__, **host_versions()},
+    )
+
+
+def described(subject: Subject, loaded: Loaded) -> Subject:
+    """With what the file says of nodes, clients and pace."""
+    seconds = loaded.history.duration_ns / 1e9
+    rate = round(len(loaded.history.columns) / seconds, 1) if seconds > 0 else 0.0
+    return structs.replace(
+        subject,
+        nodes=loaded.nodes,
+        concurrency=loaded.open_max,
+        options={**subject.options, "rate": rate},
+    )
+
+
+def about(loaded: Loaded, notes: Sequence[str]) -> Result:
+    """What was read, as a result of its own, so that every report shows it."""
+    count, columns = len(loaded.history), loaded.history.columns
+    has_success = OK in bytes(columns.type)
+    why = [] if has_success or not len(columns) else ["nothing succeeded, so nothing was tested"]
+    return Result(
+        checker="file",
+        verdict=Verdict.VALID if has_success else Verdict.UNKNOWN,
+        why="; ".join((*why, f"{loaded.format}, {count:,} events", *notes)),
+        details={"format": str(loaded.format), "events": count, "notes": list(notes)},
+    )
+
+
+def transactions(history: History, model: Model) -> str | None:
+    """Why a history of transactions is not judged as this model, or None where it is none."""
+    columns = history.columns
+    if TRANSACTION not in columns.fs:
+        return None
+    number = columns.fs.index(TRANSACTION)
+    asked = {columns.value_in[at] for at, f in enumerate(columns.f) if f == number}
+    names = {name for value in asked for name in _micro_operations(columns.values[value])}
+    is_plain = names <= {"r", "w", "read", "write"}
+    if model.name == "multi-register" and is_plain:
+        return None
+    shown = ", ".join(sorted(names)) or "nothing"
+    help_ = "; `--model multi-register` judges reads and writes" if is_plain else ""
+    return (
+        f"this is a history of transactions (f is txn, with micro-operations {shown}), "
+        f"which {model.name} does not judge{help_}"
+    )
+
+
+def _micro_operations(value: Any) -> Iterator[str]:
+    for each in value if isinstance(value, list) else ():
+        if isinstance(each, list) and each and isinstance(each[0], str):
+            yield each[0]
+
+
+def hints(history: History, model: Model, result: Result, *, keyed: bool) -> tuple[str, ...]:
+    """What the user may have left out, where the history looks like it."""
+    found = []
+    value = _unexplained(history, result) if result.anomalies else None
+    if value is not None and model.start is not None and model.initial is None:
+        option = shlex.join(["--initial", json.dumps(value, ensure_ascii=False)])
+        found.append(f"if each {model.noun} held {json.dumps(value)} at first, say {option}")
+    if not keyed and result.verdict is not Verdict.VALID and _looks_keyed(history):
+        found.append("every value is a pair; if the pairs are [key value], say --keyed")
+    return tuple(found)
+
+
+def _unexplained(history: History, result: Result) -> Any:
+    """The value that a read found before any change of its object was acknowledged, or None."""
+    columns = history.columns
+    named = {i for each in result.anomalies if each.name in SOURCELESS for i in each.indices}
+    changed: dict[int, int] = {}  # Key -> the index of the first acknowledged change.
+    for at, f in enumerate(columns.f):
+        if columns.fs[f] not in READS and columns.type[at] == OK:
+            key, ret = columns.key[at], columns.ret[at]
+            changed[key] = min(ret, changed.get(key, ret))
+    for at, inv in enumerate(columns.inv):
+        is_read = columns.fs[columns.f[at]] in READS and columns.type[at] == OK
+        if inv in named and is_read and inv < changed.get(columns.key[at], inv + 1):
+            return columns.values[columns.value_out[at]]
+    return None
+
+
+def _looks_keyed(history: History) -> bool:
+    """Whether all that clients asked with, or heard, is a list of two, but of a swap."""
+    columns = history.columns
+    if len(columns.keys) > 1:
+        return False
+    looked = list(islice(range(len(columns)), SAMPLE_MAX))
+    others = [at for at in looked if columns.b[at] < 0 and columns.value_in[at] > 0]
+    return bool(others) and all(
+        isinstance(value := columns.values[columns.value_in[at]], list) and len(value) == 2
+        for at in others
+    )
