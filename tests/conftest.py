@@ -39,6 +39,7 @@ def far_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None
             )
             relays.callback(relay.kill)
             assert relay.stdout is not None
-            monkeypatch.setenv("DOCKER_HOST", f"tcp://{address}:{relay.stdout.readline().strip()}")
+            host = f"[{address}]" if ":" in address else address
+            monkeypatch.setenv("DOCKER_HOST", f"tcp://{host}:{relay.stdout.readline().strip()}")
 
         yield at

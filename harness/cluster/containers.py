@@ -275,13 +275,12 @@ class ContainersCluster:
             engine.client.networks.create, f"dissever-{self.run}", driver="bridge", labels=marks
         )
         info = await engine.call(engine.client.info)
-        is_here = engine.host in ("127.0.0.1", "localhost", "::1")
         recipe = Recipe(
             run=self.run,
             labels=marks,
             network=network.name,
             ports=tuple(ports),
-            publish_on="127.0.0.1" if is_here else "",
+            publish_on=engine.host,
             uid=os.getuid() if engine.is_local else 0,
             gid=os.getgid() if engine.is_local else 0,
             memory_bytes=info["MemTotal"],

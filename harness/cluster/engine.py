@@ -37,6 +37,10 @@ _EXPIRES: Final = "dissever.expires"
 _LIFE_S: Final = 26 * 3600
 """Longer than the longest run: the owner of anything older is gone, even on another machine."""
 
+_LOOPBACK: Final = "127.0.0.1"
+_PORTS: Final = {"tcp": 2375, "http": 2375, "https": 2376, "ssh": 22}
+"""Where an engine, or the way to it, is when DOCKER_HOST names no port."""
+
 _API_S: Final = 60
 _WORKERS: Final = 16
 
@@ -146,6 +150,22 @@ def is_local() -> bool:
     return _address().scheme == "unix"
 
 
+def _reached_at(engine: SplitResult) -> str:
+    """
+    The address by which an engine is reached, as the kernel says: no name, and never "any".
+
+    Raises:
+        ClusterLost: When nothing answers there, as where SSH alone knows the way.
+    """
+    target = engine.hostname or "", engine.port or _PORTS.get(engine.scheme, 0)
+    try:
+        with socket.create_connection(target, timeout=_API_S) as connection:
+            return str(connection.getpeername()[0])
+    except OSError as error:
+        where = f"expected the address of the engine's machine, got {engine.geturl()}"
+        raise ClusterLost(f"{where}: {error.strerror or error}") from error
+
+
 def _knock(path: str) -> None:
     """Raise ClusterLost where nobody listens: the SDK would leave a socket of its own unclosed."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
@@ -185,7 +205,14 @@ class Engine:
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="docker")
         self.is_local = is_local()
         """Whether it sees this machine's files, and publishes ports on its loopback."""
-        self.host = (not self.is_local and _address().hostname) or "127.0.0.1"
+        self.host = _LOOPBACK
+        """The address of its machine, on which alone ports are published."""
+        if not self.is_local:
+            try:
+                self.host = _reached_at(_address())
+            except ClusterLost:
+                self.close()
+                raise
 
     async def call(self, function: Callable[..., _Answer], *args: Any, **named: Any) -> _Answer:
         """

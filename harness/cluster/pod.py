@@ -19,6 +19,7 @@ import logging
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -64,7 +65,7 @@ class Recipe:
     """
     What the containers of a cluster have in common.
 
-    `publish_on`: the address of the engine's machine on which ports are published; "" means all.
+    `publish_on`: the address of the engine's machine on which ports are published: one, never all.
     `memory_bytes`: how much memory that machine has. `sees`: what of it the host of a node sees.
     Nodes run as the owner of their folders, `uid` and `gid`.
     """
@@ -79,6 +80,10 @@ class Recipe:
     memory_bytes: int
     sees: tuple[Mount, ...]
     hosts: Hosts
+
+    def __post_init__(self) -> None:
+        if ip_address(self.publish_on).is_unspecified:
+            raise ValueError(f"expected one address to publish ports on, got {self.publish_on}")
 
 
 class _Incarnation:
@@ -155,11 +160,7 @@ class Pod:
         await self._engine.call(self._host.reload)
         network = self._host.attrs["NetworkSettings"]
         self.address = network["Networks"][recipe.network]["IPAddress"]
-        self.published = {
-            int(port.partition("/")[0]): int(bound[0]["HostPort"])
-            for port, bound in network["Ports"].items()
-            if bound
-        }
+        self.published = _published(network["Ports"], recipe.publish_on)
         await self.request("status")
 
     async def request(self, verb: str, **arguments: Any) -> Any:
@@ -411,6 +412,20 @@ def _rights(recipe: Recipe) -> dict[str, Any]:
         "security_opt": ["no-new-privileges"],
         "sysctls": sysctls,
     }
+
+
+def _published(ports: Mapping[str, Any], publish_on: str) -> Mapping[int, int]:
+    """
+    Port of the host -> port of the engine's machine.
+
+    Raises:
+        OSError: When the engine publishes one elsewhere than it was asked to.
+    """
+    bound = {int(port.partition("/")[0]): each[0] for port, each in ports.items() if each}
+    elsewhere = {each["HostIp"] for each in bound.values()} - {publish_on}
+    if elsewhere:
+        raise OSError(0, f"expected ports on {publish_on} alone, got them on {sorted(elsewhere)}")
+    return {port: int(each["HostPort"]) for port, each in bound.items()}
 
 
 def _innermost(pid: int) -> int | None:

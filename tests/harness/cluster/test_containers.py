@@ -18,6 +18,7 @@ import pytest
 
 from dissever.harness.cluster import ClusterLost, Hosts, Program, backends, engine
 from dissever.harness.cluster.containers import ContainersCluster
+from dissever.harness.cluster.keeper.agent import RELAY_PORT
 
 pytestmark = [
     pytest.mark.docker,
@@ -372,7 +373,8 @@ async def _come_back(open_cluster: Open, python: Python, until: Until, image: st
 
 
 @pytest.mark.parametrize(
-    ("address", "published_on"), [("127.0.0.1", "127.0.0.1"), ("127.0.0.2", "0.0.0.0")]
+    ("address", "published_on"),
+    [("127.0.0.1", "127.0.0.1"), ("127.0.0.2", "127.0.0.2"), ("::1", "::1")],
 )
 def test_engine_of_another_machine_has_the_data_until_the_end(
     tmp_path: Path,
@@ -397,7 +399,8 @@ def test_engine_of_another_machine_has_the_data_until_the_end(
             made = [each.attrs["HostConfig"] for each in client.containers.list(filters=wanted)]
             ports = next(each["PortBindings"] for each in made if each["PortBindings"])
 
-            assert {each["HostIp"] or "0.0.0.0" for each in ports["7000/tcp"]} == {published_on}
+            assert {each["HostIp"] for port in ports.values() for each in port} == {published_on}
+            assert set(ports) == {"7000/tcp", f"{RELAY_PORT}/tcp"}
             assert await hello(cluster, "n1") == b"hello"
             assert not (cluster.directory("n1") / "data" / "mark").exists()
         return cluster.run
