@@ -5,6 +5,8 @@ An episode is a fault in force: an injection, the operations that carry it on, a
 ends it. It starts when its injection completes, because nothing shows before that it took hold. It
 ends when its healing completes, because until then it may still be in force. An injection that
 never completed starts its episode at once, and without a healing it lasts to the end of the run.
+A nemesis from elsewhere may record two events of one kind instead of a question and its answer, as
+Jepsen's does: then the fault ends at the first, up to which it was surely in force.
 
 Plans of ours declare the role of every operation. A history from elsewhere declares none: then the
 names of the operations say what they are for (`vocabulary.py`).
@@ -268,8 +270,10 @@ class _Pairing:
         if role is Role.INJECT and _may_have_struck(operation):
             self.lasting.append(Episode(fault, operation, time_ns, max(time_ns, self.end_ns)))
         elif role is Role.HEAL and met and _succeeded(operation):
+            is_asked = operation.invocation.type is Type.INVOKE
+            healed_ns = time_ns if is_asked else operation.invocation.time
             for each in met:
-                end_ns = max(each.start_ns, time_ns)
+                end_ns = max(each.start_ns, healed_ns)
                 self.healed.append(replace(each, end_ns=end_ns, healing=operation))
                 self.lasting.remove(each)
         else:
