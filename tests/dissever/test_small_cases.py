@@ -171,15 +171,13 @@ CASES: dict[str, Case] = {
 @pytest.mark.parametrize("case", CASES)
 def test_case_ends_with_its_status_and_says_why(dissever: Run, tmp_path: Path, case: str) -> None:
     text, options, status, said = CASES[case]
-    path, page = tmp_path / "history", tmp_path / "page.html"
+    path = tmp_path / "history"
     path.write_text(text, encoding="utf-8")
 
-    ran = dissever("check", str(path), *options, "--html", str(page))
+    ran = dissever("check", str(path), *options, "--html", str(tmp_path / "page.html"))
 
     assert ran.status == status, ran.text
     assert said in " ".join(ran.text.split())
-    if page.exists():
-        assert not any(ord(each) < 32 and each not in "\n\t" for each in page.read_text("utf-8"))
 
 
 def test_notes_stand_in_the_results_and_on_the_page(dissever: Run, tmp_path: Path) -> None:
