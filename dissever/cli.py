@@ -10,7 +10,8 @@ import logging
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import click
@@ -20,41 +21,80 @@ from rich.logging import RichHandler
 from dissever import __version__
 from dissever.commands.check import check, report
 from dissever.commands.machine import doctor, heal, list_
-from dissever.commands.output import EXIT_FAILED, EXIT_USAGE
+from dissever.commands.output import EXIT_FAILED, EXIT_USAGE, tell
 from dissever.commands.reproduce import reproduce
+from dissever.commands.streams import sturdy_streams
 from dissever.commands.test import test
 from dissever.harness.bugs import Bug
+from dissever.harness.values import printable
 
 LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
 """By how often -v is given."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line, and exit with its status."""
-    # SIGTERM ends it as Ctrl-C does: whatever was begun is cleaned up.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Run the command line, and exit with its status: nothing that is printed can change that."""
+    with _signals(), sturdy_streams():
+        status = _status(arguments)
+    sys.exit(status)
+
+
+def _status(arguments: Sequence[str] | None) -> int:
+    """Run a command; its exit status, with the reason printed where it came to nothing."""
     try:
         status = cli.main(args=arguments, prog_name="dissever", standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        sys.exit(EXIT_USAGE)
     except click.ClickException as error:
-        error.show()
-        sys.exit(EXIT_FAILED)
+        tell(_message(error))
+        return EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_FAILED
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(EXIT_FAILED)
+        tell("interrupted")
+        return EXIT_FAILED
     except Bug as bug:  # Of the code that the run was given: the traceback is for its author.
-        traceback.print_exception(bug.__cause__ or bug)
-        click.echo(f"the run ended: {bug}", err=True)
-        sys.exit(EXIT_FAILED)
+        tell("".join(traceback.format_exception(bug.__cause__ or bug)).rstrip())
+        tell(f"the run ended: {bug}")
+        return EXIT_FAILED
     except Exception:  # A bug of ours. Python's own status, 1, would accuse the system.
-        traceback.print_exc()
-        click.echo("this is a bug of dissever, or of code that it was given", err=True)
-        sys.exit(EXIT_FAILED)
+        tell(traceback.format_exc().rstrip())
+        tell("this is a bug of dissever, or of code that it was given")
+        return EXIT_FAILED
+    return status if isinstance(status, int) else 0
+
+
+def _message(error: click.ClickException) -> str:
+    """As click shows it; click itself would leave out what looks like a colour."""
+    lines = [f"Error: {error.format_message()}"]
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f"Try '{error.ctx.command_path} --help' for help.\n"
+        lines = [error.ctx.get_usage(), hint, *lines]
+    return "\n".join(lines)
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """
+    SIGTERM ends a command as Ctrl-C does, and what was begun is cleaned up. SIGHUP, when a terminal
+    goes away, ends only a run under way, which is then judged: nothing else takes long.
+    """
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, signal.default_int_handler),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, _go_on),
+    }
+    try:
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
-    sys.exit(status if isinstance(status, int) else 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _go_on(number: int, frame: object) -> None:
+    """Let the command come to its verdict."""
+
+
+class _Printable(logging.Formatter):
+    """Log lines tell what nodes and files said: nothing in them drives the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), keep="\n")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -75,7 +115,8 @@ def cli(verbose: int) -> None:
     """
     handler = RichHandler(console=Console(stderr=True), show_path=False)
     level = LEVELS[min(verbose, len(LEVELS) - 1)]
-    logging.basicConfig(level=level, format="%(name)s: %(message)s", handlers=[handler], force=True)
+    handler.setFormatter(_Printable("%(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
 for command in (test, check, report, reproduce, list_, doctor, heal):

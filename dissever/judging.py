@@ -40,7 +40,16 @@ from dissever.reports import (
 )
 from dissever.workloads import WORKLOADS
 
-__all__ = ["Judged", "StaleResults", "judge", "judge_file", "publish", "read_judged", "render"]
+__all__ = [
+    "Judged",
+    "StaleResults",
+    "judge",
+    "judge_file",
+    "publish",
+    "read_judged",
+    "render",
+    "try_to_publish",
+]
 
 WHOLE_OPERATIONS_MAX: Final = 150_000
 SAMPLE_MAX: Final = 20_000
@@ -72,11 +81,15 @@ class Judged:
     figures: Figures | None = None
 
 
-def judge(run: Path) -> Judged:
+def judge(run: Path, ok_min: int | None = None) -> Judged:
     """
     Judge the history of a run directory. It writes nothing.
 
     What is missing of the run makes the verdict unknown, unless what is left shows an anomaly.
+
+    Args:
+        ok_min: How many operations of each kind must have succeeded while faults were in force;
+            None: as the run's options say.
 
     Raises:
         OSError: When the plan or the history is missing.
@@ -93,6 +106,7 @@ def judge(run: Path) -> Judged:
         judged = _unjudged(Subject.of(plan), "run", f"malformed: {error}")
         return replace(judged, results=structs.replace(judged.results, history_sha256=digest))
     remains, unread = find_remains(run, plan, outcome)
+    remains = replace(remains, ok_min=options.ok_min if ok_min is None else ok_min)
     reasons += [*unread, *loaded.notes]
     if not outcome.interruption:
         reasons += gaps(plan, loaded.history)
@@ -150,6 +164,14 @@ def publish(run: Path, judged: Judged) -> Path:
     )
     store.write_text(run / store.JUNIT, junit)
     return page
+
+
+def try_to_publish(run: Path, judged: Judged) -> tuple[Path | None, str]:
+    """The page's path; or None, and why the directory does not hold what was judged."""
+    try:
+        return publish(run, judged), ""
+    except OSError as error:
+        return None, f"nothing could be written into {run}: {error.strerror or error}"
 
 
 def render(judged: Judged) -> str:

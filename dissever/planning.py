@@ -27,7 +27,7 @@ from dissever.harness.generator import (
 )
 from dissever.harness.history import Key
 from dissever.harness.options import Option, OptionValue, checked_options, unknown
-from dissever.harness.plan import DISK_MB, Options, Plan, check_options, host_versions
+from dissever.harness.plan import DISK_MB, OK_MIN, Options, Plan, check_options, host_versions
 from dissever.harness.system import System
 from dissever.harness.system import checked as checked_for_system
 from dissever.harness.vocabulary import (
@@ -107,6 +107,8 @@ def repeat_command(options: Options, system: System) -> str:
     words += ["--fault-interval", f"{options.fault_interval_s:g}"]
     if options.disk_mb != DISK_MB:
         words += ["--disk-mb", str(options.disk_mb)]
+    if options.ok_min != OK_MIN:
+        words += ["--ok-min", str(options.ok_min)]
     words += _own_words(options.workload_options, WORKLOADS[options.workload].options)
     words += _own_words(options.system_options, system.options)
     return shlex.join([*words, "--seed", str(options.seed)])

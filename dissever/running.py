@@ -24,7 +24,7 @@ from dissever.harness.plan import Options, Plan
 from dissever.harness.results import Verdict
 from dissever.harness.runner import CannotRun, Observer, Test, execute
 from dissever.harness.system import Deployment, System
-from dissever.judging import Judged, judge, publish
+from dissever.judging import Judged, judge, try_to_publish
 from dissever.nemesis import Environment, make_nemeses
 from dissever.systems import load
 from dissever.workloads import WORKLOADS
@@ -53,14 +53,16 @@ class Run:
     """
     A run that has ended, and how it was judged.
 
-    `interruption` says why it ended early, and is empty otherwise.
+    `interruption` says why it ended early, and is empty otherwise. `page` is None when the results
+    and the page could not be written, and `unwritten` says why.
     """
 
     directory: Path
     plan: Plan
     interruption: str
     judged: Judged
-    page: Path
+    page: Path | None
+    unwritten: str = ""
 
 
 def run(
@@ -105,10 +107,10 @@ def run(
         observer.phase("judging")
         judged = judge(directory)
         observer.phase("writing the report")
-        page = publish(directory, judged)
+        page, unwritten = try_to_publish(directory, judged)
     if judged.results.verdict is not Verdict.INVALID and not keeps_data:
         store.drop_node_data(directory)
-    return Run(directory, plan, outcome.interruption, judged, page)
+    return Run(directory, plan, outcome.interruption, judged, page, unwritten)
 
 
 def _with_plan_file(options: Options, directory: Path) -> Options:

@@ -21,6 +21,9 @@ from dissever.harness.vocabulary import Action
 DISK_MB = 64
 """Small enough to be filled quickly, and large enough for eight segments of dqlite's log."""
 
+OK_MIN = 1
+"""How many operations of each kind must succeed under faults."""
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """
@@ -30,7 +33,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     every option that the system and the workload declare; where one is left out its default counts.
     `script` is the text of the file that says when which fault strikes, and `script_path` where it
     was read; without it that is drawn from the seed. `disk_mb` is the size of a node's disk where a
-    fault needs it to have one of its own; `hosts` is what the faults need of the hosts.
+    fault needs it to have one of its own; `hosts` is what the faults need of the hosts. `ok_min` is
+    how many operations of each kind must succeed under faults, or the verdict is unknown.
     """
 
     system: str
@@ -50,6 +54,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     backend: Backend = NAMESPACES
     disk_mb: int = DISK_MB
     hosts: Hosts = PLAIN
+    ok_min: int = OK_MIN
 
 
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {
@@ -60,6 +65,7 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "fault_interval_s": (0.5, 3600.0),
     "seed": (0, (1 << 63) - 1),
     "disk_mb": (16, 1 << 20),
+    "ok_min": (0, 1_000_000),
 }
 """Option -> the least and the greatest number that it may be."""
 

@@ -275,8 +275,7 @@ def _signals_cancel() -> Iterator[None]:
     before = {}
     with suppress(ValueError):  # Not the main thread, which alone handles signals.
         for number in _ENDING:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # As nohup has it.
-                before[number] = signal.signal(number, cancel)
+            before[number] = signal.signal(number, cancel)
     try:
         yield
     finally:

@@ -119,7 +119,10 @@ def withdraw(run: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all: on a full disk the old one stays."""
-    _replace(path, text.encode())
+    if path.exists() and not path.is_file():  # Such as /dev/stdout.
+        path.write_text(text, encoding="utf-8")
+    else:
+        _replace(path.resolve(), text.encode())
 
 
 def write_schedule(run: Path, events: Iterable[Event]) -> None:

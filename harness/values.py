@@ -1,8 +1,8 @@
 """
-Values as keys: JSON values made hashable, equal by type and by value.
+Values as keys and as texts: JSON values made hashable, and texts made safe to be shown.
 
-1, 1.0 and True differ, as they do in a database. Ints, texts and None stay what they are, so that
-a model reads naturally.
+Keys are equal by type and by value: 1, 1.0 and True differ, as they do in a database. Ints, texts
+and None stay what they are, so that a model reads naturally.
 """
 
 from __future__ import annotations
@@ -35,3 +35,20 @@ def show(value: Any) -> str:
 def show_ns(time_ns: int) -> str:
     """A time of a history in seconds, to the millisecond."""
     return f"{time_ns / 1e9:.3f} s"
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """
+    A text in which nothing drives a terminal, hides, or turns the direction of reading.
+
+    Control characters, marks of direction, halves of surrogate pairs and the like are written as
+    Python would write them in a string: `\\x1b`, `\\u202e`.
+
+    Args:
+        keep: Characters that stay what they are, such as line ends.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in keep else repr(each)[1:-1] for each in text
+    )

@@ -7,11 +7,11 @@ Source: the xunit1 family as pytest writes it, which Jenkins, GitLab and GitHub 
 
 from __future__ import annotations
 
-import re
 from xml.etree import ElementTree as ET
 
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly, Result, Results, Verdict, merge
+from dissever.harness.values import printable
 from dissever.reports.figures import Figures, figures
 from dissever.reports.labels import NS_PER_S, shorten
 from dissever.reports.prose import DOES_NOT_MEAN
@@ -19,9 +19,6 @@ from dissever.reports.subject import Subject
 
 MESSAGE_CHARACTERS_MAX = 400
 ANOMALIES_MAX = 10
-
-# What XML 1.0 cannot hold in any form.
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render_junit(
@@ -118,5 +115,8 @@ def _explain(anomaly: Anomaly) -> str:
 
 
 def _clean(text: str) -> str:
-    """The text with what XML cannot hold written as its number."""
-    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+    """
+    The text with its line ends, and with all else that XML cannot hold or a terminal would obey
+    written as its number.
+    """
+    return printable(text, keep="\n\t")

@@ -12,6 +12,7 @@ from rich.text import Text
 from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import History, Operation
 from dissever.harness.results import Order, Results, Verdict
+from dissever.harness.values import printable
 from dissever.reports.anomaly_view import (
     AnomalyView,
     anomaly_views,
@@ -62,7 +63,7 @@ def summary(
         lines.append(f"  repeat  {program}{subject.command.removeprefix('dissever')}")
     if run is not None:
         lines.append(f"  check   {program} check {shlex.quote(str(run))}")
-    text = Text("\n".join(lines))
+    text = Text("\n".join(map(printable, lines)))
     text.highlight_regex(r"^\S+ [A-Z]+", COLOURS[results.verdict])
     text.highlight_regex(r"(?m)^  (report|repeat|check)", "dim")
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,21 @@ from rich.console import Console
 
 from dissever.checkers.linearizability.model import Misfit
 from dissever.checkers.linearizability.models import NAMES
-from dissever.commands.output import EXIT_STATUS, print_json, print_verdict
+from dissever.commands.output import EXIT_STATUS, print_json, print_verdict, say, tell
 from dissever.commands.params import Name
 from dissever.harness import store
 from dissever.harness.history import MalformedHistory
 from dissever.harness.reader import FormatError
-from dissever.judging import Judged, judge, judge_file, publish, read_judged, render
+from dissever.judging import (
+    Judged,
+    StaleResults,
+    judge,
+    judge_file,
+    publish,
+    read_judged,
+    render,
+    try_to_publish,
+)
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +62,12 @@ log = logging.getLogger(__name__)
     help="Write the report page of a history file.",
 )
 @click.option("--json", "is_json", is_flag=True, help="Print the results as JSON, and only that.")
+@click.option(
+    "--ok-min",
+    type=click.IntRange(0, 1_000_000),
+    metavar="N",
+    help="Of a run: how many operations of each kind must have succeeded under faults.",
+)
 def check(
     path: Path,
     model: str,
@@ -60,6 +76,7 @@ def check(
     nil: str,
     html: Path | None,
     is_json: bool,
+    ok_min: int | None,
 ) -> int:
     """
     Judge a run directory, or a history file from anywhere.
@@ -75,26 +92,29 @@ def check(
     """
     if path.is_dir() and html is not None:
         raise click.UsageError("--html is for history files; a run has index.html in its directory")
-    run, page = None, html
+    run, page, unwritten = None, html, ""
     try:
         if path.is_dir():
             run = store.find_run(path)
-            judged = judge(run)
-            page = publish(run, judged)
+            _withdraw(run)
+            judged = judge(run, ok_min)
+            page, unwritten = try_to_publish(run, judged)
         else:
             judged = _judged(path, model, keyed, _value(initial), nil == "unknown")
     except Misfit as error:
         raise click.UsageError(str(error)) from error
-    except (OSError, FormatError, msgspec.DecodeError) as error:
+    except (OSError, FormatError, store.BrokenFile) as error:
         raise click.ClickException(f"{path}: {error}") from error
     for note in judged.notes:
-        click.echo(f"note: {note}", err=True)
+        tell(f"note: {note}")
     if html is not None:
-        _write(html, judged)
+        page, unwritten = _write(html, judged)
     if is_json:
         print_json(judged.results)
     else:
         print_verdict(judged, page, run)
+    if unwritten:
+        tell(unwritten)
     return EXIT_STATUS[judged.results.verdict]
 
 
@@ -106,6 +126,12 @@ def _value(text: str | None) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         return text.removeprefix(":")
+
+
+def _withdraw(run: Path) -> None:
+    """What an earlier check said must not outlive this one, however this one ends."""
+    with contextlib.suppress(OSError):  # Nothing can be written then, and this check says so.
+        store.withdraw(run)
 
 
 def _judged(path: Path, model: str, keyed: bool, initial: Any, nil_is_unknown: bool) -> Judged:
@@ -126,11 +152,13 @@ def _judged(path: Path, model: str, keyed: bool, initial: Any, nil_is_unknown: b
         )
 
 
-def _write(html: Path, judged: Judged) -> None:
+def _write(html: Path, judged: Judged) -> tuple[Path | None, str]:
+    """The page's path, or None and why there is none."""
     try:
-        html.write_text(render(judged), encoding="utf-8")
+        store.write_text(html, render(judged))
     except OSError as error:
-        raise click.ClickException(f"{html}: {error}") from error
+        return None, f"{html} could not be written: {error.strerror or error}"
+    return html, ""
 
 
 @click.command(short_help="Write the report of a run again.")
@@ -144,11 +172,9 @@ def report(path: Path) -> int:
     """
     try:
         run = store.find_run(path)
-        click.echo(publish(run, read_judged(run)))
-    except FileNotFoundError as error:
-        raise click.ClickException(
-            f"{error}; `dissever check {path}` judges the run first"
-        ) from error
-    except (OSError, FormatError, MalformedHistory, msgspec.DecodeError) as error:
+        say(publish(run, read_judged(run)))
+    except (FileNotFoundError, StaleResults) as error:
+        raise click.ClickException(f"{error}; `dissever check {path}` judges the run") from error
+    except (OSError, FormatError, MalformedHistory, store.BrokenFile) as error:
         raise click.ClickException(f"{path}: {error}") from error
     return 0

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from dissever.checkers import EVERY_RUN, OF_WORKLOADS
 from dissever.checkers.linearizability import MODELS
-from dissever.commands.output import EXIT_FAILED, print_json
+from dissever.commands.output import EXIT_FAILED, print_json, say
 from dissever.diagnosis import Diagnosis, FaultCheck, diagnose
 from dissever.harness.cluster import backends
 from dissever.harness.cluster.backends import Backend
@@ -136,7 +136,7 @@ def heal() -> int:
         raise click.ClickException(f"{missing.reason}; {missing.remedy}")
     from dissever.harness.cluster import engine  # Needs the Docker SDK.
 
-    click.echo("\n".join(engine.heal()) or "nothing was left behind")
+    say("\n".join(engine.heal()) or "nothing was left behind")
     return 0
 
 

@@ -1,7 +1,12 @@
-"""What commands print at their end: the verdict, and commands that can be typed."""
+"""
+What commands print: every text by way of here, so that nothing in it drives the terminal.
+
+The verdict comes with commands that can be typed. Where the words go is for `streams.py`.
+"""
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import sys
@@ -13,6 +18,7 @@ import msgspec
 from rich.console import Console
 
 from dissever.harness.results import Verdict
+from dissever.harness.values import printable
 from dissever.judging import Judged
 from dissever.reports import summary
 
@@ -41,9 +47,29 @@ def _near(path: Path) -> str:
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
 
 
+def say(text: object) -> None:
+    """Print a text on standard output; its line ends stay."""
+    click.echo(printable(str(text), keep="\n"))
+
+
+def tell(text: object) -> None:
+    """Print a text on standard error; its line ends stay."""
+    click.echo(printable(str(text), keep="\n"), err=True)
+
+
 def print_json(value: Any) -> None:
     """A value as JSON, and nothing else, on standard output."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    click.echo(_in_json(text))
+
+
+def _in_json(text: str) -> str:
+    """JSON with what must not reach a terminal as escapes of JSON."""
+    return "".join(each if each.isprintable() or each == "\n" else _escape(each) for each in text)
+
+
+def _escape(character: str) -> str:
+    return "\\u007f" if character == "\x7f" else json.dumps(character)[1:-1]
 
 
 def print_verdict(judged: Judged, page: Path | None, run: Path | None = None) -> None:

@@ -14,6 +14,7 @@ from dissever.commands.output import print_json
 from dissever.commands.params import Name, Names, Number
 from dissever.display import Display
 from dissever.harness.cluster.backends import Backend
+from dissever.harness.values import printable
 from dissever.reproduction import LIMIT_S, Outcome, Reproduction, Target, search
 from dissever.systems.dqlite.bugs import BUGS, RELEASES
 from dissever.systems.dqlite.images import VERSIONS
@@ -109,7 +110,7 @@ def reproduce(
 
 
 def _say(console: Console, line: str) -> None:
-    console.print(f"  {escape(line)}", highlight=False, soft_wrap=True)
+    console.print(f"  {escape(printable(line))}", highlight=False, soft_wrap=True)
 
 
 def _print_bugs() -> None:

@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from dissever import planning
-from dissever.commands.output import EXIT_STATUS, print_verdict
+from dissever.commands.output import EXIT_STATUS, print_verdict, tell
 from dissever.commands.params import Concurrency, Name, Nodes, Number
 from dissever.display import Display
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.options import Option
-from dissever.harness.plan import DISK_MB, Options
+from dissever.harness.plan import DISK_MB, OK_MIN, Options
 from dissever.harness.runner import CannotRun
 from dissever.harness.system import System
 from dissever.nemesis import FAULTS, read_script
@@ -185,6 +185,14 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
     help="The size of each node's own disk, if a fault needs one.",
 )
 @click.option(
+    "--ok-min",
+    type=click.IntRange(0, 1_000_000),
+    default=OK_MIN,
+    show_default=True,
+    metavar="N",
+    help="How many operations of each kind must succeed under faults, or the verdict is unknown.",
+)
+@click.option(
     "--runs",
     type=click.Path(path_type=Path, file_okay=False),
     default=RUNS,
@@ -212,6 +220,7 @@ def test(
     fault_interval: float,
     operation_limit: float,
     disk_mb: int,
+    ok_min: int,
     runs: Path,
     keep_data: bool,
     dry_run: bool,
@@ -249,6 +258,7 @@ def test(
             fault_interval_s=fault_interval,
             seed=random.SystemRandom().randrange(1 << 32) if seed is None else seed,
             disk_mb=disk_mb,
+            ok_min=ok_min,
             workload_options=ctx.meta[_OWN]["workload"],
             system_options=ctx.meta[_OWN]["system"],
         )
@@ -269,6 +279,8 @@ def test(
     except (CannotRun, OSError) as error:
         raise click.ClickException(str(error)) from error
     print_verdict(ended.judged, ended.page, ended.directory)
+    if ended.unwritten:
+        tell(ended.unwritten)
     return EXIT_STATUS[ended.judged.results.verdict]
 
 

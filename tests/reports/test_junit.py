@@ -96,4 +96,4 @@ def test_what_xml_cannot_hold_is_written_as_its_number(run_of: Callable[..., Any
     failure = suite_of(run).find("testcase/failure")
 
     assert failure is not None
-    assert failure.get("message") == r"answered \u0000\u001b <b> & ]]> \ud800"
+    assert failure.get("message") == r"answered \x00\x1b <b> & ]]> \ud800"

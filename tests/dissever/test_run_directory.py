@@ -1,0 +1,273 @@
+"""A run is judged as whole only when it is; what is half written is named."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dissever.harness import store
+from dissever.harness.cluster.backends import SIMULATED
+from dissever.harness.plan import Options
+from dissever.harness.results import Verdict
+from dissever.judging import StaleResults, judge, publish, read_judged
+from dissever.running import run
+
+FAULTS = ("partition", "kill", "pause")
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose verdict is valid. It is not to be changed."""
+    options = Options(
+        system="simulated",
+        workload="register",
+        faults=FAULTS,
+        backend=SIMULATED,
+        time_limit_s=8,
+        seed=4,
+    )
+    ended = run(options, runs=tmp_path_factory.mktemp("runs"))
+    assert ended.judged.results.verdict is Verdict.VALID, ended.judged.results.why
+    return ended.directory
+
+
+@pytest.fixture
+def copy(sound: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be damaged."""
+    return Path(shutil.copytree(sound, tmp_path / "run"))
+
+
+def test_run_that_is_whole_is_valid_wherever_it_lies(copy: Path) -> None:
+    assert judge(copy).results.verdict is Verdict.VALID
+
+
+def _cut_at_a_line(run: Path) -> None:
+    path = run / store.HISTORY
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-40]))
+
+
+def _cut_in_a_line(run: Path) -> None:
+    path = run / store.HISTORY
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def _lose_the_middle(run: Path) -> None:
+    path = run / store.HISTORY
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if json.loads(line)["process"] != 3]
+    path.write_bytes(b"".join(kept))
+
+
+def _lose(*processes: str) -> Callable[[Path], None]:
+    def lose(run: Path) -> None:
+        path = run / store.HISTORY
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(
+            b"".join(line for line in lines if json.loads(line)["process"] not in processes)
+        )
+
+    return lose
+
+
+def _change_the_plan(run: Path) -> None:
+    path = run / store.PLAN
+    path.write_text(path.read_text().replace('"rate": 200', '"rate": 201'))
+
+
+def _remove(name: str) -> Callable[[Path], None]:
+    return lambda run: (run / name).unlink()
+
+
+def _empty(name: str) -> Callable[[Path], None]:
+    return lambda run: (run / name).write_bytes(b"")
+
+
+def _fill(name: str, content: str) -> Callable[[Path], None]:
+    return lambda run: (run / name).write_text(content) and None
+
+
+EXITS = f"nodes/n2/{store.EXITS}"
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (_cut_at_a_line, "history.jsonl is cut"),
+        (_cut_in_a_line, "history.jsonl is cut"),
+        (_lose_the_middle, "history.jsonl is cut"),
+        (_lose(*FAULTS, "majority-only"), "the plan has partition strike"),
+        (_lose("kill"), "the plan has kill strike"),
+        (_lose("recovery"), "does not hold await-ready"),
+        (_change_the_plan, "plan.json was changed after the run"),
+        (_remove(EXITS), "nodes/n2/exits.json is missing"),
+        (_empty(EXITS), "exits.json: expected JSON, got an empty file"),
+        (_fill(EXITS, '[{"node": "n2"'), "n2: exits.json"),
+        (_fill(EXITS, "[]"), "nodes/n2/exits.json"),
+        (_fill(EXITS, "{}"), "Expected `array`, got `object`"),
+        (_fill(EXITS, '[{"node": 3}]'), "n2: exits.json"),
+        (_remove(store.SCHEDULE), "schedule.jsonl is missing"),
+        (_remove(store.OUTCOME), "the harness ended before the run did"),
+        (_empty(store.OUTCOME), "outcome.json: expected JSON, got an empty file"),
+        (_fill(store.OUTCOME, '{"interruption": ""'), "outcome.json"),
+        (_fill(store.OUTCOME, '{"interruption": ""}'), "does not list the files of the run"),
+        (_fill(store.OUTCOME, '{"interruption": 7}'), "outcome.json"),
+        (_fill(store.OUTCOME, "[" * 5000), "outcome.json"),
+    ],
+)
+def test_run_of_which_a_part_is_gone_is_unknown_and_says_which(
+    dissever: Callable, copy: Path, damage: Callable[[Path], None], told: str
+) -> None:
+    damage(copy)
+    ran = dissever("check", str(copy))
+
+    assert ran.status == 2, ran.text
+    assert told in ran.text
+    assert "Traceback" not in ran.text
+
+
+def test_anomaly_in_what_is_left_stays_an_anomaly(dissever: Callable, runs: Path) -> None:
+    dissever("test", "simulated", "--bug", "lost-write", "-t", "4", "--seed", "1", "-q")
+    _cut_at_a_line(runs / "latest")
+
+    assert dissever("check", str(runs / "latest")).status == 1
+
+
+def _plan_with(run: Path, **changes: Any) -> None:
+    path = run / store.PLAN
+    plan = json.loads(path.read_text())
+    plan["options"].update(changes)
+    path.write_text(json.dumps(plan))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"workload": "frobnicate"}, "expected a workload out of"),
+        ({"nodes": ["../../../etc"]}, "plan.json: expected"),
+        ({"nodes": ["n1", ".."]}, "plan.json: expected"),
+        ({"nodes": ["/etc"]}, "plan.json: expected"),
+        ({"nodes": [""]}, "plan.json: expected"),
+        ({"nodes": ["n\u0000"]}, "plan.json: expected"),
+        ({"time_limit_s": 1e300}, "time_limit_s"),
+        ({"time_limit_s": -1}, "time_limit_s"),
+        ({"rate": 1e300}, "rate"),
+        ({"concurrency": 10**12}, "concurrency"),
+        ({"nodes": 5}, "nodes"),
+        ({"workload_options": {"keys": []}}, "workload_options"),
+    ],
+)
+def test_plan_that_no_run_can_have_is_refused_in_one_line(
+    dissever: Callable, copy: Path, changes: dict[str, Any], told: str
+) -> None:
+    _plan_with(copy, **changes)
+    ran = dissever("check", str(copy))
+
+    assert ran.status == 3, ran.text
+    assert told in ran.text
+    assert "plan.json" in ran.text
+    assert "Traceback" not in ran.text
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"options": 3}', "null", "\x00"])
+@pytest.mark.parametrize("name", [store.PLAN, store.RESULTS])
+def test_half_written_file_is_named(
+    dissever: Callable, copy: Path, name: str, content: str
+) -> None:
+    (copy / name).write_text(content)
+    ran = dissever("report", str(copy))
+
+    assert ran.status == 3
+    assert name in ran.text
+    assert "Traceback" not in ran.text
+
+
+@pytest.mark.parametrize("damage", [_fill(store.HISTORY, "nonsense"), _fill(store.PLAN, "{")])
+def test_check_that_fails_leaves_nothing_that_says_valid(
+    dissever: Callable, copy: Path, damage: Callable[[Path], None]
+) -> None:
+    assert (copy / store.REPORT).exists()
+    damage(copy)
+    ran = dissever("check", str(copy))
+
+    assert ran.status == 3
+    for name in (store.REPORT, store.JUNIT, store.RESULTS):
+        assert not (copy / name).exists()
+
+
+def test_results_of_another_history_are_not_reported(dissever: Callable, copy: Path) -> None:
+    _cut_at_a_line(copy)
+    ran = dissever("report", str(copy))
+
+    assert ran.status == 3
+    assert "results.json does not belong to this history.jsonl" in ran.text
+    with pytest.raises(StaleResults):
+        read_judged(copy)
+
+
+def test_results_of_this_history_are_reported(dissever: Callable, copy: Path) -> None:
+    (copy / store.REPORT).unlink()
+    ran = dissever("report", str(copy))
+
+    assert ran.status == 0
+    assert (copy / store.REPORT).exists()
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that takes nothing more; root may write to what is read-only for everyone else."""
+
+    def refuse(*_: Any, **__: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+
+
+@pytest.mark.usefixtures("refusing")
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_directory_that_takes_nothing_is_judged_all_the_same(
+    dissever: Callable, sound: Path, more: tuple[str, ...]
+) -> None:
+    ran = dissever("check", str(sound), *more)
+
+    assert ran.status == 0, ran.text
+    assert "valid" in ran.stdout.lower()
+    assert "nothing could be written into" in ran.stderr
+    assert "No space left on device" in ran.stderr
+
+
+def test_disk_that_fills_up_while_the_report_is_written_does_not_cost_the_verdict(
+    dissever: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store, "write_results", refuse)
+    ran = dissever("test", "simulated", "--bug", "lost-write", "-t", "4", "--seed", "1", "-q")
+
+    assert ran.status == 1, ran.text
+    assert "nothing could be written" in ran.text
+
+
+def test_page_is_written_whole_or_not_at_all(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (copy / store.REPORT).read_bytes()
+    judged = judge(copy)
+
+    def half(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OSError, match="No space left"):
+        publish(copy, judged)
+
+    assert (copy / store.REPORT).read_bytes() == before
+    assert not list(copy.glob("*.new"))
