@@ -5,13 +5,16 @@ Each anomaly is proved by what an operation of the recovery saw once faults had 
 `no-progress` (no write was acknowledged though a majority could talk), `no-recovery` (not every
 node serves again), `no-recovery-after-restart` (nor do they when all were restarted), `diverged`
 (replicas differ long after the last write) and `diverged-for-good` (they still differ when all
-were restarted, so what differs is on their disks). A fault that did not heal excuses everything
-after it: then the verdict is unknown.
+were restarted, so what differs is on their disks).
+
+A failure of the harness accuses nobody: what was missed while a fault was in force that should have
+healed, or once a part of the harness was gone, is unknown. So is what the recovery could not see,
+such as the dumps of nodes, and an operation of it that ended without saying what it saw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,39 +36,57 @@ from dissever.harness.vocabulary import ANOMALIES, MAJORITY_ONLY, PROGRESS
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """The checker. Valid when all that was asked for came, or nothing was."""
+    """
+    The checker. Valid when all that was asked for came, or nothing was.
+
+    `lost_ns` is when a part of the harness was found gone; None: all of it lasted.
+    """
 
     actions: Actions = field(default_factory=dict)
+    lost_ns: int | None = None
     name: str = "liveness"
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Look at what the recovery saw."""
         found = episodes_of(history, self.actions)
         missed = [each for each in found.recovery if is_shown(each) is False]
-        verdict, why = _verdict(found, missed)
-        is_invalid = verdict is Verdict.INVALID
+        excuses = {each.indices: self._excuse(found, each) for each in missed}
+        guilty = [each for each in missed if not excuses[each.indices]]
+        excused = [each for each in missed if excuses[each.indices]]
+        doubts = [f"{_sentence(each)}, but {excuses[each.indices]}" for each in excused]
+        doubts += [doubt for each in found.recovery if (doubt := _unseen(each))]
+        held = [each for each in found.recovery if is_shown(each)]
+        verdict = Verdict.UNKNOWN if doubts else Verdict.VALID
+        took = "; ".join(f"{each.f} took {_waited(each)}" for each in held)
+        if guilty:
+            verdict, doubts = Verdict.INVALID, [_sentence(guilty[0])]
         return Result(
             checker=self.name,
             verdict=verdict,
-            why=why,
-            anomalies=tuple(_anomaly(each) for each in missed) if is_invalid else (),
+            why=doubts[0] if doubts else took or "nothing was asked for",
+            anomalies=tuple(map(_anomaly, guilty)),
             details={
                 each.f: each.completion.value if each.completion else None
                 for each in found.recovery
             },
         )
 
+    def _excuse(self, found: Episodes, missed: Operation) -> str | None:
+        """What of our own may have kept from coming what was missed."""
+        if self.lost_ns is not None:
+            return f"a part of the harness was found gone at {show_ns(self.lost_ns)}"
+        return _unhealed(found, missed)
 
-def _verdict(found: Episodes, missed: Sequence[Operation]) -> tuple[Verdict, str]:
-    if open_ := [each.f for each in found.recovery if each.completion is None]:
-        return Verdict.UNKNOWN, f"{open_[0]} never completed"
-    if not missed:
-        held = [each for each in found.recovery if is_shown(each)]
-        took = "; ".join(f"{each.f} took {_waited(each)}" for each in held)
-        return Verdict.VALID, took or "nothing was asked for"
-    why = _sentence(missed[0])
-    excuse = _unhealed(found, missed[0])
-    return (Verdict.UNKNOWN, f"{why}, but {excuse}") if excuse else (Verdict.INVALID, why)
+
+def _unseen(operation: Operation) -> str | None:
+    """Why it is not known what an operation of the recovery saw, or None."""
+    if operation.completion is None:
+        return f"{operation.f} never completed"
+    value, error = operation.completion.value, operation.completion.error
+    is_skipped = isinstance(value, Mapping) and "skipped" in value
+    if is_skipped or is_shown(operation) is not None:
+        return None
+    return f"{operation.f} saw nothing" + ("" if error is None else f": {show(error)}")
 
 
 def _unhealed(found: Episodes, missed: Operation) -> str | None:
@@ -111,5 +132,5 @@ def _anomaly(operation: Operation) -> Anomaly:
 RUN_CHECKER: Final = RunChecker(
     name="liveness",
     description="a majority that healed makes progress, and in the end all hold the same",
-    make=lambda actions, _: Liveness(actions),
+    make=lambda actions, remains: Liveness(actions, remains.lost_ns),
 )

@@ -3,6 +3,8 @@ What a run asks of a system once faults have healed: progress, readiness, equal 
 
 Each is an operation of the process `recovery`. Its completion says what was seen and how long that
 took, in ms of the run's own clock. What does not come in time is recorded there and never raised.
+The evidence is true or false for what was seen, and None for what was not, which accuses nobody:
+then `skipped` says why nothing was to be seen, or `missing` what could not be seen.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dissever.harness import vocabulary as names
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Processes
 from dissever.harness.missing import Missing
-from dissever.harness.system import Deployment, Replicas
+from dissever.harness.system import Damaged, Deployment, Replica, Replicas, Unseen
 
 LIMIT_S = 30.0
 COMPARE_LIMIT_S = 15.0
@@ -50,7 +52,7 @@ class Recovery:
         value = {**seen, "waited_ms": waited_ms, "evidence": {"held": is_so}}
         if is_so is not None:
             self._is_well = is_so
-        error = None if is_so is not False else str(seen.get("missing", "it never came"))
+        error = None if is_so or "skipped" in seen else str(seen.get("missing", "it never came"))
         return invocation.info(error, value)
 
     async def heal(self) -> None:
@@ -70,9 +72,9 @@ class Recovery:
                 return await self._compare("the last write")
             case names.RESTART_AGAIN:
                 self._has_differed = not self._is_well
-                return await self._restart("replicas are the same")
+                return await self._restart("no difference was seen")
             case names.COMPARE_AGAIN if not self._has_differed:
-                return None, {"skipped": "they were the same"}
+                return None, {"skipped": "no difference was seen"}
             case names.COMPARE_AGAIN:
                 return await self._compare("a restart of all nodes")
         raise ValueError(f"expected one out of {', '.join(names.ANOMALIES)}, got {invocation.f!r}")
@@ -89,8 +91,11 @@ class Recovery:
         cluster = self._deployment.cluster
         if not isinstance(cluster, Processes):
             return None, {"skipped": "the nodes have no processes to restart"}
-        await asyncio.gather(*(cluster.kill(node) for node in cluster.nodes))
-        await asyncio.gather(*(cluster.start(node) for node in cluster.nodes))
+        try:
+            await asyncio.gather(*(cluster.kill(node) for node in cluster.nodes))
+            await asyncio.gather(*(cluster.start(node) for node in cluster.nodes))
+        except TimeoutError as error:  # Of the cluster, which is ours, not of the system.
+            return None, {"missing": f"not every node was restarted: {error}"}
         return True, await self._deployment.await_ready(LIMIT_S)
 
     async def _compare(self, since: str) -> tuple[bool | None, Mapping[str, Any]]:
@@ -100,10 +105,31 @@ class Recovery:
         loop = asyncio.get_running_loop()
         until = loop.time() + COMPARE_LIMIT_S
         while True:
-            replicas = await self._deployment.replicas()
-            if len(set(replicas.values())) == 1:
-                return True, {"replicas": dict(replicas)}
+            replicas = await self._replicas(self._deployment)
+            is_so, missing = _compared(replicas)
+            seen = {"replicas": {node: str(held) for node, held in replicas.items()}}
+            if is_so:
+                return True, seen
             if loop.time() >= until:
-                missing = f"replicas differ {COMPARE_LIMIT_S:g} s after {since}"
-                return False, {"replicas": dict(replicas), "missing": missing}
+                return is_so, {**seen, "missing": f"{missing} {COMPARE_LIMIT_S:g} s after {since}"}
             await asyncio.sleep(COMPARE_GAP_S)
+
+    async def _replicas(self, deployment: Replicas) -> Mapping[str, Replica]:
+        try:
+            return await deployment.replicas()
+        except (OSError, TimeoutError) as error:
+            unseen = Unseen(str(error) or type(error).__name__)
+            return dict.fromkeys(self._deployment.cluster.nodes, unseen)
+
+
+def _compared(replicas: Mapping[str, Replica]) -> tuple[bool | None, str]:
+    """Whether all hold the same, None when that was not seen; and what is missing."""
+    unseen = [f"{node} ({held.why})" for node, held in replicas.items() if isinstance(held, Unseen)]
+    seen = {held for held in replicas.values() if not isinstance(held, Unseen)}
+    if len(seen) > 1:
+        return False, "replicas differ"
+    if damaged := [node for node, held in replicas.items() if isinstance(held, Damaged)]:
+        return False, f"what {', '.join(damaged)} held was damaged"
+    if unseen or not seen:
+        return None, f"no dump was got from {', '.join(unseen) or 'any node'}"
+    return True, ""

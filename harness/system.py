@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from random import Random
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -173,16 +173,45 @@ class Snapshots(Protocol):
         """Node -> the snapshots that it holds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Of everything that a node holds: two nodes with equal digests hold the same."""
+
+    value: str
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A node holds what cannot be a right copy, whatever the others hold."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return f"damaged: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """It was not seen what a node holds. That says nothing about the node."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return f"no dump: {self.why}"
+
+
+Replica: TypeAlias = Digest | Damaged | Unseen
+
+
 @runtime_checkable
 class Replicas(Protocol):
     """Its nodes can be compared."""
 
-    async def replicas(self) -> Mapping[str, str]:
-        """
-        Node -> a digest of everything that it holds, or in words why it gives none.
-
-        Two nodes with the same digest hold the same.
-        """
+    async def replicas(self) -> Mapping[str, Replica]:
+        """Node -> what was seen of everything that it holds."""
 
 
 class System(Protocol):

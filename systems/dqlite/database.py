@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dissever.harness.system import Snapshot
+from dissever.harness.system import Damaged, Digest, Replica, Snapshot, Unseen
 
 DATABASE = "dissever"
 
@@ -36,9 +36,9 @@ _SNAPSHOT = re.compile(r"snapshot-\d+-(\d+)-\d+\.meta")
 _SEGMENT = re.compile(r"(\d{16})-\d{16}")
 
 
-def digest_of(files: Mapping[str, bytes], folder: Path) -> str:
+def digest_of(files: Mapping[str, bytes], folder: Path) -> Replica:
     """
-    A digest of the SQL that would make the database again; in words, when its pages are damaged.
+    A digest of the SQL that would make the database again, unless its pages are damaged.
 
     `folder`: where it is unpacked. It should be in the run, where a killed harness may leave files.
     """
@@ -51,13 +51,15 @@ def digest_of(files: Mapping[str, bytes], folder: Path) -> str:
                 _distrust(database)
                 checked = database.execute("PRAGMA integrity_check").fetchall()
                 if checked != [("ok",)]:
-                    return f"damaged: {str(checked[0][0])[:200]!r}"
+                    return Damaged(repr(str(checked[0][0])[:200]))
                 digest = hashlib.sha256()
                 for line in database.iterdump():
                     digest.update(line.encode() + b"\n")
+        except (sqlite3.OperationalError, sqlite3.DataError) as error:  # Past a limit of ours.
+            return Unseen(str(error))
         except sqlite3.Error as error:
-            return f"damaged: {error}"
-    return digest.hexdigest()
+            return Damaged(str(error))
+    return Digest(digest.hexdigest())
 
 
 def _distrust(database: sqlite3.Connection) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import dqlite
 from dissever.harness.cluster import NodeStatus, Program
 from dissever.harness.plan import Options
-from dissever.harness.system import Members, Snapshot
+from dissever.harness.system import Members, Replica, Snapshot, Unseen
 from dissever.systems.dqlite.builds import DqliteBuilds
 from dissever.systems.dqlite.cluster import DqliteCluster
 from dissever.systems.dqlite.database import DATABASE, TABLES, TICK, digest_of, snapshots_of
@@ -189,11 +189,11 @@ class DqliteDeployment:
             f"no write by way of {', '.join(nodes)} within {timeout_s:g} s: {missing}"
         )
 
-    async def replicas(self) -> Mapping[str, str]:
+    async def replicas(self) -> Mapping[str, Replica]:
         digests = await asyncio.gather(*(self._digest(node) for node in self.cluster.nodes))
         return dict(zip(self.cluster.nodes, digests, strict=True))
 
-    async def _digest(self, node: str) -> str:
+    async def _digest(self, node: str) -> Replica:
         """Of all rows: the files of equal databases differ in salts and in unmerged pages."""
         try:
             async with asyncio.timeout(DUMP_LIMIT_S):
@@ -202,7 +202,7 @@ class DqliteDeployment:
                 ) as client:
                     files = await client.dump(DATABASE)
         except (dqlite.DqliteError, TimeoutError) as error:
-            return f"no dump: {str(error) or type(error).__name__}"
+            return Unseen(str(error) or type(error).__name__)
         return await asyncio.to_thread(digest_of, files, self.cluster.directory(node))
 
     async def open_store(self, store: str, node: str) -> Any:

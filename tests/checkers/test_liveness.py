@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec import structs
 
 from dissever.checkers import Liveness
-from dissever.harness.history import History
+from dissever.harness.history import History, Type
 from dissever.harness.results import Budget, Verdict
 
 Notation = Callable[[str], History]
@@ -118,3 +119,55 @@ def test_the_majority_that_is_alone_on_purpose_must_make_progress(history: Notat
     missed = HEALED.replace("'held': True", "'held': False", 1)
 
     assert Liveness()(history(alone + missed), Budget()).verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize(
+    "value", ["None", "{}", "{'evidence': {}}", "{'evidence': {'held': None}}", "{'replicas': {}}"]
+)
+@pytest.mark.parametrize("f", ["await-progress", "await-ready", "compare-replicas"])
+def test_a_recovery_that_saw_nothing_is_unknown(history: Notation, f: str, value: str) -> None:
+    good = f"info   {f} {{'evidence': {{'held': True}}}}"
+
+    result = Liveness()(history(HEALED.replace(good, f"info   {f} {value}")), Budget())
+
+    assert (result.verdict, result.why) == (Verdict.UNKNOWN, f"{f} saw nothing")
+
+
+def test_what_was_not_seen_is_named(history: Notation) -> None:
+    events = [
+        structs.replace(event, value=None, error="no dump was got from n2 (timeout)")
+        if (event.f, event.type) == ("compare-replicas", Type.INFO)
+        else event
+        for event in history(HEALED)
+    ]
+
+    result = Liveness()(History(events), Budget())
+
+    assert result.verdict is Verdict.UNKNOWN
+    assert result.why == 'compare-replicas saw nothing: "no dump was got from n2 (timeout)"'
+
+
+def test_what_was_not_seen_does_not_hide_what_was_missed(history: Notation) -> None:
+    text = HEALED.replace(
+        "compare-replicas {'evidence': {'held': True}}", "compare-replicas"
+    ).replace(
+        "await-ready {'evidence': {'held': True}}", "await-ready {'evidence': {'held': False}}"
+    )
+
+    result = Liveness()(history(text), Budget())
+
+    assert result.verdict is Verdict.INVALID
+    assert [each.name for each in result.anomalies] == ["no-recovery"]
+
+
+NOT_READY = """
+    recovery invoke await-ready
+    recovery info   await-ready {'evidence': {'held': False}}
+"""
+
+
+def test_what_was_missed_once_a_part_of_the_harness_was_gone_is_unknown(history: Notation) -> None:
+    result = Liveness(lost_ns=4_000_000_000)(history(NOT_READY), Budget())
+
+    assert result.verdict is Verdict.UNKNOWN
+    assert result.why.endswith("but a part of the harness was found gone at 4.000 s")

@@ -13,6 +13,7 @@ import pytest
 
 from dissever import cli
 from dissever.harness.cluster.simulated import SimulatedCluster
+from dissever.harness.system import Digest
 from dissever.systems.simulated import BUGS, SimulatedDeployment
 
 SEEDS = 200
@@ -66,7 +67,7 @@ def test_a_fault_that_does_nothing_makes_the_run_unknown_and_is_named(
 
 
 def _replicas_differ(*_: Any) -> Any:
-    return {"n1": "this", "n2": "that"}
+    return {"n1": Digest("this"), "n2": Digest("that")}
 
 
 def _no_progress(*_: Any) -> Any:

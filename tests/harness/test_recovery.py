@@ -12,6 +12,7 @@ from dissever.harness import clock
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Processes
 from dissever.harness.recovery import Recovery
+from dissever.harness.system import Damaged, Digest, Replica, Unseen
 from dissever.harness.vocabulary import (
     COMPARE,
     COMPARE_AGAIN,
@@ -56,10 +57,10 @@ class Deployment(Processes):
 class Dumping(Deployment):
     """Equal after some seconds; or once n1 was started again, if a restart mends it."""
 
-    async def replicas(self) -> Mapping[str, str]:
+    async def replicas(self) -> Mapping[str, Replica]:
         is_equal = asyncio.get_running_loop().time() >= self.equal_s
         is_equal |= self.restart_mends and "start n1" in self.did
-        return {"n1": "a", "n2": "a" if is_equal else "b"}
+        return {"n1": Digest("a"), "n2": Digest("a" if is_equal else "b")}
 
 
 def ask(deployment: Deployment, *f: str, value: Any = None) -> Completion:
@@ -134,3 +135,65 @@ def test_a_system_without_a_dump_is_skipped() -> None:
 def test_another_operation_is_refused() -> None:
     with pytest.raises(ValueError, match="expected one out of await-progress, await-ready"):
         ask(Deployment(), "await-summer")
+
+
+class Unsure(Deployment):
+    """Says of each node what it was made with."""
+
+    def __init__(self, *held: Replica | Exception) -> None:
+        super().__init__()
+        self.held = held
+
+    async def replicas(self) -> Mapping[str, Replica]:
+        for each in self.held:
+            if isinstance(each, Exception):
+                raise each
+        return {f"n{i}": held for i, held in enumerate(self.held, 1)}  # type: ignore[misc]
+
+
+A, B, DAMAGED, UNSEEN = Digest("a"), Digest("b"), Damaged("page 3"), Unseen("timeout")
+
+
+@pytest.mark.parametrize(
+    ("held", "is_so", "told"),
+    [
+        ((A, A), True, None),
+        ((A, B), False, "replicas differ"),
+        ((A, UNSEEN), None, "no dump was got from n2 (timeout)"),
+        ((UNSEEN, UNSEEN), None, "no dump was got from n1 (timeout), n2 (timeout)"),
+        ((Unseen("a"), Unseen("b")), None, "no dump was got from n1 (a), n2 (b)"),
+        ((A, B, UNSEEN), False, "replicas differ"),
+        ((A, DAMAGED), False, "replicas differ"),
+        ((DAMAGED, DAMAGED), False, "what n1, n2 held was damaged"),
+        ((DAMAGED, UNSEEN), False, "what n1 held was damaged"),
+        ((), None, "no dump was got from any node"),
+        ((TimeoutError("too slow"),), None, "no dump was got from n1 (too slow), n2 (too slow)"),
+        ((ConnectionError(),), None, "no dump was got from n1 (ConnectionError)"),
+    ],
+)
+def test_only_what_was_seen_is_compared(
+    held: tuple[Any, ...], is_so: bool | None, told: str | None
+) -> None:
+    completion = ask(Unsure(*held), COMPARE)
+
+    assert completion.value["evidence"] == {"held": is_so}
+    assert told in str(completion.error) if told else completion.error is None
+
+
+def test_nothing_is_compared_again_when_nothing_was_seen() -> None:
+    deployment = Unsure(UNSEEN, UNSEEN)
+    completion = ask(deployment, COMPARE, RESTART_AGAIN, COMPARE_AGAIN)
+
+    assert deployment.did == []
+    assert completion.value["skipped"] == "no difference was seen"
+
+
+def test_a_restart_that_the_harness_could_not_do_accuses_nobody() -> None:
+    class Stuck(Dumping):
+        async def kill(self, node: str) -> None:  # type: ignore[override]
+            raise TimeoutError("no answer of the keeper")
+
+    completion = ask(Stuck(equal_s=999), COMPARE, RESTART_AGAIN)
+
+    assert completion.value["evidence"] == {"held": None}
+    assert completion.error == "not every node was restarted: no answer of the keeper"
