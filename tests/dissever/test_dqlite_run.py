@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -115,3 +116,52 @@ def _wait(condition: Callable[[], bool], what: str, limit_s: float = 20.0) -> No
     while not condition():
         assert time.monotonic() < end, f"not within {limit_s:g} s: {what}"
         time.sleep(0.02)
+
+
+def _struck_from_outside(runs: Path, part: str, *options: str) -> tuple[int, str]:
+    """A run, one process of which is killed from outside: its exit status, and its results."""
+    harness = _start("-t", "5", "-n", "3", "--runs", str(runs), *options)
+    try:
+        _wait(lambda: _events(runs) > 300, "300 events")
+        os.kill(next(pid for pid in _descendants(harness.pid) if part in _command(pid)), 9)
+        status = harness.wait(timeout=120)
+    finally:
+        harness.kill()
+        harness.wait()
+    return status, json.loads((runs / "latest" / "results.json").read_text())["why"]
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            yield int(child)
+            yield from _descendants(int(child))
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
+
+
+@pytest.mark.parametrize("faults", [(), ("-f", "disk-slow:all")])
+def test_node_that_is_killed_from_outside_makes_a_run_invalid(
+    tmp_path: Path, faults: tuple[str, ...]
+) -> None:
+    status, why = _struck_from_outside(tmp_path / "runs", "--id 2 ", *faults)
+
+    assert status == 1, why
+    assert "n2: process 1 ended by SIGKILL" in why
+
+
+@pytest.mark.parametrize(
+    ("part", "options"),
+    [("cluster/keeper", ("-f", "kill")), ("faultfs mount", ("-f", "disk-slow:all", "-t", "10"))],
+)
+def test_part_of_ours_that_is_killed_never_accuses_the_system(
+    tmp_path: Path, part: str, options: tuple[str, ...]
+) -> None:
+    status, why = _struck_from_outside(tmp_path / "runs", part, *options)
+
+    assert status == 2, why
+    assert "a part of the harness was lost" in why

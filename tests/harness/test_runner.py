@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -14,6 +16,7 @@ import pytest
 
 from dissever.harness import store
 from dissever.harness.client import Invocation
+from dissever.harness.cluster import ClusterLost
 from dissever.harness.generator import (
     any_of,
     clients,
@@ -173,6 +176,7 @@ def test_signal_ends_a_virtual_run_and_keeps_what_was_recorded(tmp_path, number)
 REAL = """
 import asyncio, sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from test_runner import RealSystem, make_real_test
 from dissever.harness.runner import execute
@@ -300,3 +304,130 @@ def test_same_seed_gives_the_same_bytes_twice_in_one_process(tmp_path) -> None:
     histories = [(tmp_path / name / store.HISTORY).read_bytes() for name in ("first", "second")]
 
     assert histories[0] == histories[1]
+
+
+def test_outcome_lists_what_the_run_left_behind(tmp_path) -> None:
+    outcome = execute(make_test(), tmp_path, Silent())
+
+    assert outcome.events == len(read_history(tmp_path / store.HISTORY).history)
+    assert outcome.files.keys() >= {
+        store.HISTORY,
+        store.SCHEDULE,
+        f"nodes/n1/{store.EXITS}",
+    }
+    assert list(store.damage(tmp_path, outcome.files)) == []
+    assert store.read_outcome(tmp_path) == outcome
+
+
+def test_ends_of_nodes_are_stamped_with_the_time_of_the_run(tmp_path) -> None:
+    execute(make_test(), tmp_path, Silent())
+    history = read_history(tmp_path / store.HISTORY).history
+    kills = [
+        (each.invocation.time, each.completion.time, each.invocation.value)
+        for each in history.faults
+        if each.f == "kill"
+    ]
+    ends = [end for node in range(1, 6) for end in store.read_exits(tmp_path, f"n{node}")]
+
+    assert ends
+    for end in ends:
+        assert any(node == end.node and a <= end.time_ns <= b for a, b, node in kills)
+
+
+class Ending:
+    """An observer that interrupts while the nodes are stopped."""
+
+    def phase(self, name):
+        if name == "stopping the nodes":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def event(self, event):
+        pass
+
+
+def test_interruption_while_nodes_are_stopped_does_not_deny_the_history(tmp_path) -> None:
+    outcome = execute(make_test(), tmp_path, Ending())
+
+    assert outcome.interruption == ""
+    assert outcome.events == len(read_history(tmp_path / store.HISTORY).history) > 300
+    assert list(store.damage(tmp_path, outcome.files)) == []
+
+
+class Fragile(RealSystem):
+    """A cluster of one node whose keeper may be gone: every question fails then."""
+
+    nodes = ("n1",)
+
+    def __init__(self):
+        self.is_lost = False
+
+    def directory(self, node):
+        return self.folder / node
+
+    @asynccontextmanager
+    async def deploy(self, options, directory, rng):
+        self.folder = directory
+        yield self
+
+    async def status(self, node):
+        if self.is_lost:
+            raise ClusterLost("the keeper ended with status -9")
+
+    start = stop = kill = pause = resume = status
+
+
+class Losing(Silent):
+    """An observer at whose event the keeper is gone."""
+
+    def __init__(self, system):
+        super().__init__()
+        self.system = system
+
+    def event(self, event):
+        if event.index == 50:
+            self.system.is_lost = True
+
+
+@pytest.mark.parametrize("time_limit_s", [60.0, 0.3])
+def test_run_ends_when_a_part_of_the_harness_is_gone(tmp_path, time_limit_s) -> None:
+    system = Fragile()
+    test = make_real_test()
+    work = time_limit(time_limit_s, test.generator)
+    outcome = execute(replace(test, system=system, generator=work), tmp_path, Losing(system))
+
+    assert outcome.interruption == (
+        "a part of the harness was lost: the keeper ended with status -9"
+    )
+    assert 0 < outcome.lost_ns < 30_000_000_000
+
+
+def test_nodes_that_cannot_be_stopped_do_not_deny_the_history(tmp_path) -> None:
+    class Clinging(RealSystem):
+        @asynccontextmanager
+        async def deploy(self, options, directory, rng):
+            yield self
+            raise OSError("the bridge is stuck")
+
+    test = make_real_test()
+    short = replace(test, system=Clinging(), generator=time_limit(0.2, test.generator))
+    outcome = execute(short, tmp_path, Silent())
+
+    assert outcome.interruption == "the nodes could not be stopped: the bridge is stuck"
+    assert len(read_history(tmp_path / store.HISTORY).history) == outcome.events > 0
+
+
+def test_disk_that_is_full_ends_a_run_and_keeps_what_was_recorded(tmp_path, monkeypatch) -> None:
+    def fill(event):
+        if event.index == 100:
+            monkeypatch.setattr(os, "write", refuse)
+            monkeypatch.setattr(Path, "write_bytes", refuse)
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    outcome = execute(make_test(), tmp_path, Silent(fill))
+    monkeypatch.undo()
+
+    assert "No space left on device" in outcome.interruption
+    assert len(read_history(tmp_path / store.HISTORY).history) == 101
+    assert not (tmp_path / store.OUTCOME).exists()
