@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 RELAY = Path(__file__).with_name("relay.py")
-ENGINE = "/var/run/docker.sock"
+ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
 
 # A background job ignores SIGINT, what nohup starts ignores SIGHUP, and so would every process that
 # tests start: those that send it would wait for ever. A handler, unlike an ignored signal, is not
