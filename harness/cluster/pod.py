@@ -231,9 +231,7 @@ class Pod:
     async def spawn(self, name: str, argv: Sequence[str]) -> int:
         """Start a helper on the host. Its PID is as the harness sees it, where it can see it."""
         inner = await self.request("spawn", argv=list(argv), log=f"{FOLDER}/{name}.log")
-        running = await self._engine.call(self._host.top, ps_args="-eo pid")
-        pids = (int(words[0]) for words in running["Processes"])
-        return next((pid for pid in pids if _innermost(pid) == inner), inner)
+        return _outer(inner, self._host.attrs["State"]["Pid"]) if self._engine.is_local else inner
 
     async def carry(self, path: Path) -> str:
         """Copy a file of this machine to the host, and say where it is there."""
@@ -428,18 +426,29 @@ def _published(ports: Mapping[str, Any], publish_on: str) -> Mapping[int, int]:
     return {port: int(each["HostPort"]) for port, each in bound.items()}
 
 
+def _outer(inner: int, agent: int) -> int:
+    """
+    The PID on this machine of a child of the agent; `inner` where it cannot be seen.
+
+    An engine's own listing needs `ps` on its machine, which not every machine has.
+
+    Args:
+        inner: Its PID in the container's own namespace.
+        agent: The agent's PID on this machine.
+    """
+    for pid in processes.everyone():
+        with contextlib.suppress(OSError):
+            if processes.parent(pid) == agent and _innermost(pid) == inner:
+                return pid
+    return inner
+
+
 def _innermost(pid: int) -> int | None:
     """What a process of this machine is called in its own PID namespace."""
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("NSpid:"):
-                return int(line.split()[-1])
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("NSpid:"):
+            return int(line.split()[-1])
     return None
-
-
-def _log(path: Path) -> BinaryIO:
-    """Open a log to append to. The node owns its folder: a link that it put there is an error."""
-    return open(path, "ab", buffering=0, opener=processes.own_file)
 
 
 def _write(file: BinaryIO, data: bytes) -> None:
