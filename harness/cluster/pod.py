@@ -451,6 +451,11 @@ def _innermost(pid: int) -> int | None:
     return None
 
 
+def _log(path: Path) -> BinaryIO:
+    """Open a log to append to. The node owns its folder: a link that it put there is an error."""
+    return open(path, "ab", buffering=0, opener=processes.own_file)
+
+
 def _write(file: BinaryIO, data: bytes) -> None:
     with contextlib.suppress(ValueError):  # Closed: the start had failed.
         file.write(data)
