@@ -123,6 +123,7 @@ static void random_history(struct history *h, uint64_t *seed)
             h->key[i] = key;
             ask(h, i, held[key], is_unique, has_cas, &fresh[key], seed);
             h->inv[i] = h->n_events++;
+            h->process[i] = i;
             h->inv_time[i] = time;
             open[n_open++] = i;
             continue;

@@ -172,6 +172,7 @@ static void random_history(struct history *h, int32_t operations, uint64_t *seed
             h->value_in[i] = h->f[i] == GET ? 0 : intern(h, text);
             h->value_out[i] = h->ret[i] = h->b[i] = -1;
             h->inv[i] = h->n_events++;
+            h->process[i] = i;
             h->inv_time[i] = time;
             open[n_open++] = i;
             continue;
