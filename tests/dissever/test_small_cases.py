@@ -178,6 +178,7 @@ def test_case_ends_with_its_status_and_says_why(dissever: Run, tmp_path: Path, c
 
     assert ran.status == status, ran.text
     assert said in " ".join(ran.text.split())
+    assert all(each.isprintable() or each == "\n" for each in ran.stdout + ran.stderr)
 
 
 def test_notes_stand_in_the_results_and_on_the_page(dissever: Run, tmp_path: Path) -> None:
