@@ -108,8 +108,7 @@ class NodeEnds:
         details: dict[str, Any] = {
             "ends": count,
             "asked_for": count - len(unasked),
-            "explained": told,
-            "crashes": [each.summary for each in crashes],
+            "unasked": [{"what": _sentence(end), "why": reason} for end, reason in reasons],
         }
         return Result(
             checker=self.name, verdict=verdict, why=why, anomalies=crashes, details=details

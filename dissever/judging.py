@@ -108,6 +108,9 @@ def judge(run: Path, ok_min: int | None = None) -> Judged:
     remains, unread = find_remains(run, plan, outcome)
     remains = replace(remains, ok_min=options.ok_min if ok_min is None else ok_min)
     reasons += [*unread, *loaded.notes]
+    if loaded.misnumbered is not None:
+        what = "is not numbered by its place: events are missing, or in another order"
+        reasons.append(f"event {loaded.misnumbered} of {store.HISTORY} {what}")
     if not outcome.interruption:
         reasons += gaps(plan, loaded.history)
     checkers: dict[str, Checker] = {

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from dissever.harness.episodes import (
+    Episode,
     Episodes,
     evidence,
     is_shown,
+    lapse_of,
+    left_of,
     report_of,
     targets,
 )
@@ -43,7 +46,9 @@ class FaultRow:
     One episode, or one mark, which has neither duration nor healing.
 
     `first_ok_ns` is from the injection to the first ok of an operation invoked after it, and
-    `recovered_ns` from the healing; None without any.
+    `recovered_ns` from the healing; None without any. `succeeded` are the operations that were ok
+    before, during and after it. `doubts` say in words what speaks against it, and `is_idle` that
+    nothing met it.
     """
 
     fault: str
@@ -54,17 +59,31 @@ class FaultRow:
     healing: Proof | None = None
     first_ok_ns: int | None = None
     recovered_ns: int | None = None
+    succeeded: tuple[int, int, int] | None = None
+    is_idle: bool = False
+    doubts: tuple[str, ...] = ()
 
     @property
     def is_flagged(self) -> bool:
         """Whether a reader should look: proof is lacking, or nothing healed the fault."""
         if self.duration_ns is None:
             return self.injection.holds is False
-        return not (self.injection.holds and self.healing and self.healing.holds)
+        is_proven = self.injection.holds and self.healing and self.healing.holds
+        return not is_proven or self.is_idle or bool(self.doubts)
 
 
-def fault_rows(found: Episodes, successes: Successes) -> tuple[FaultRow, ...]:
-    """The rows of the evidence table, by time."""
+def fault_rows(
+    found: Episodes,
+    successes: Successes,
+    counted: Mapping[int, tuple[int, int, int]] | None = None,
+) -> tuple[FaultRow, ...]:
+    """
+    The rows of the evidence table, by time.
+
+    Args:
+        counted: What succeeded before, during and after the fault of an injection, by its index,
+            where `successes` are only a part of the history.
+    """
     rows = [
         FaultRow(
             fault=episode.fault,
@@ -75,6 +94,12 @@ def fault_rows(found: Episodes, successes: Successes) -> tuple[FaultRow, ...]:
             healing=_proof(episode.healing) if episode.healing else None,
             first_ok_ns=successes.first_after_ns(episode.start_ns),
             recovered_ns=successes.first_after_ns(episode.end_ns) if episode.healing else None,
+            succeeded=(counted or {}).get(
+                episode.injection.invocation.index,
+                successes.around(episode.start_ns, episode.end_ns),
+            ),
+            is_idle=episode.is_idle,
+            doubts=_doubts(episode),
         )
         for episode in found.episodes
     ]
@@ -88,6 +113,14 @@ def fault_rows(found: Episodes, successes: Successes) -> tuple[FaultRow, ...]:
         for mark in found.marks
     ]
     return tuple(sorted(rows, key=lambda row: row.injection.time_ns))
+
+
+def _doubts(episode: Episode) -> tuple[str, ...]:
+    """What speaks against a fault beyond what its two operations say of themselves."""
+    lapse = None if episode.healing is None else lapse_of(episode.healing)
+    left = None if episode.healing is None else left_of(episode)
+    elsewhere = None if episode.is_as_asked else "it struck another node than was asked for"
+    return tuple(doubt for doubt in (lapse, left, elsewhere) if doubt is not None)
 
 
 def _proof(operation: Operation) -> Proof:

@@ -37,6 +37,7 @@ from dissever.reports.payload import (
 from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS, MEANS
 from dissever.reports.subject import Subject
 from dissever.reports.tidy import tidy, words
+from dissever.reports.told import counts_of_faults, unasked_ends
 
 SIZE_BYTES_MAX = 5_000_000
 ANOMALIES_MAX = 20
@@ -110,7 +111,8 @@ def _context(
         "duration_ns": history.duration_ns,
         "anomalies": found_by(results),
         "views": anomaly_views(results, history, found, count_max=ANOMALIES_MAX),
-        "fault_rows": fault_rows(found, Successes(history.operations)),
+        "fault_rows": fault_rows(found, Successes(history.operations), counts_of_faults(results)),
+        "unasked_ends": unasked_ends(results),
         "fault_kinds": found.names,
         "faults": found.injected,
         "injected": len(found.episodes),

@@ -16,6 +16,7 @@ from dissever.reports.figures import Figures, figures
 from dissever.reports.labels import NS_PER_S, shorten
 from dissever.reports.prose import DOES_NOT_MEAN
 from dissever.reports.subject import Subject
+from dissever.reports.told import counts_of_run, unasked_ends
 
 MESSAGE_CHARACTERS_MAX = 400
 ANOMALIES_MAX = 10
@@ -86,6 +87,18 @@ def _properties(
         "info": found.info,
         "report": report_path,
         "command": subject.command,
+        **_of_faults(results),
+    }
+
+
+def _of_faults(results: Results) -> dict[str, object]:
+    """What succeeded around faults, and ends of nodes that faults explain, if there are any."""
+    counts = counts_of_run(results)
+    names = ("ok-before-faults", "ok-during-faults", "ok-after-faults")
+    explained = [f"{end.what}: {end.why}" for end in unasked_ends(results) if end.why]
+    return {
+        **(dict(zip(names, counts, strict=True)) if counts is not None else {}),
+        **({"explained-ends": "; ".join(explained)} if explained else {}),
     }
 
 
@@ -93,6 +106,7 @@ def _case(subject: Subject, case: Result, report_path: str) -> ET.Element:
     place = f"dissever.{subject.system}.{subject.workload}"
     element = _element("testcase", classname=place, name=case.checker, time=0)
     if case.verdict is Verdict.VALID:
+        ET.SubElement(element, "system-out").text = _clean(case.why)
         return element
     kind = "failure" if case.verdict is Verdict.INVALID else "error"
     name = case.anomalies[0].name if case.anomalies else case.verdict.word

@@ -23,6 +23,7 @@ from dissever.reports.figures import Figures, figures
 from dissever.reports.labels import count_text, duration_text, short_label, time_text
 from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS
 from dissever.reports.subject import Subject
+from dissever.reports.told import counts_of_run, unasked_ends
 
 STEP_OPERATIONS_MAX = 6
 ORDER_OPERATIONS_MAX = 6
@@ -77,6 +78,12 @@ def _lines(
     yield from _wrapped(results.why, indent="  ")
     yield f"  {_counts(history, counted)}"
     yield f"  {_faults(found)}"
+    if (counts := counts_of_run(results)) is not None:
+        before, during, after = counts
+        yield f"  succeeded before, during and after faults: {before:,}, {during:,}, {after:,}"
+    for end in unasked_ends(results):
+        if end.why:  # A crash is an anomaly, and is explained as such.
+            yield from _wrapped(f"{end.what}: {end.why}", indent="  ")
     yield ""
     for view in anomaly_views(results, history, found, count_max=1):
         yield from _explanation(view, operations_by_index(history))

@@ -92,7 +92,8 @@ def test_fault_in_force_explains_what_the_system_does_not_promise(
     assert result.verdict is Verdict(verdict), result.why
     if verdict == "valid":
         assert fault in result.why
-        assert result.details["explained"] == [result.why]
+        (end,) = result.details["unasked"]
+        assert result.why == f"{end['what']}: {end['why']}"
 
 
 @pytest.mark.parametrize("at_ms", [20, 5000])

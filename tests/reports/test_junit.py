@@ -59,7 +59,9 @@ def test_valid_run_passes(valid_run: Any) -> None:
     suite = suite_of(valid_run)
 
     assert totals(suite) == ("2", "0", "0", "0")
-    assert [len(case) for case in suite.findall("testcase")] == [0, 0]
+    cases = suite.findall("testcase")
+    assert [[part.tag for part in case] for case in cases] == [["system-out"]] * 2
+    assert all(case.findtext("system-out") for case in cases)
 
 
 def test_run_that_checked_nothing_is_an_error(empty_run: Any) -> None:

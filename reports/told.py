@@ -1,0 +1,75 @@
+"""
+What the checkers of every run say in their details, where a report shows it in a place of its own.
+
+The keys are those of `checkers/stats.py` and `checkers/node_ends.py`. Results may come from a file,
+so what is of another shape is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dissever.harness.results import Results
+
+Counts = tuple[int, int, int]
+"""How many operations succeeded before, during and after."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnaskedEnd:
+    """The end of a node's process that nobody asked for; `why` is empty when it is a crash."""
+
+    what: str
+    why: str
+
+
+def unasked_ends(results: Results) -> tuple[UnaskedEnd, ...]:
+    """Every end of a node's process that nobody asked for, in order."""
+    ends = _details(results, "nodes").get("unasked")
+    return tuple(
+        UnaskedEnd(str(each.get("what", "")), str(each.get("why") or ""))
+        for each in (ends if isinstance(ends, list) else ())
+        if isinstance(each, Mapping)
+    )
+
+
+def counts_of_faults(results: Results) -> dict[int, Counts]:
+    """The index of an injection -> what succeeded around its fault."""
+    windows = _details(results, "stats").get("windows")
+    found: dict[int, Counts] = {}
+    for each in windows if isinstance(windows, list) else ():
+        if isinstance(each, Mapping) and isinstance(each.get("injection"), int):
+            counts = _counts(each, "ok_before", "ok_during", "ok_after")
+            if counts is not None:
+                found[each["injection"]] = counts
+    return found
+
+
+def counts_of_run(results: Results) -> Counts | None:
+    """What succeeded before the first fault, during faults, after the last; None without faults."""
+    if not counts_of_faults(results):
+        return None
+    coverage = _details(results, "stats").get("coverage")
+    by_f = coverage.values() if isinstance(coverage, Mapping) else ()
+    each = [
+        counts
+        for of_f in by_f
+        if isinstance(of_f, Mapping)
+        and (counts := _counts(of_f, "before", "during", "after")) is not None
+    ]
+    if not each:
+        return None
+    return sum(one[0] for one in each), sum(one[1] for one in each), sum(one[2] for one in each)
+
+
+def _counts(value: Mapping[str, Any], *names: str) -> Counts | None:
+    before, during, after = (value.get(name) for name in names)
+    if isinstance(before, int) and isinstance(during, int) and isinstance(after, int):
+        return before, during, after
+    return None
+
+
+def _details(results: Results, checker: str) -> Mapping[str, Any]:
+    return next((each.details for each in results.results if each.checker == checker), {})
