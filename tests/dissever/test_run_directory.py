@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from dissever.harness import store
+from dissever.harness.cluster import Exit
 from dissever.harness.cluster.backends import SIMULATED
+from dissever.harness.cluster.simulated import SimulatedCluster
+from dissever.harness.history import Rows
 from dissever.harness.plan import Options
 from dissever.harness.results import Verdict
 from dissever.judging import StaleResults, judge, publish, read_judged
@@ -271,3 +274,37 @@ def test_page_is_written_whole_or_not_at_all(copy: Path, monkeypatch: pytest.Mon
 
     assert (copy / store.REPORT).read_bytes() == before
     assert not list(copy.glob("*.new"))
+
+
+@pytest.mark.parametrize("status", [-9, -7, 0, 1])
+def test_end_of_a_node_that_nobody_asked_for_is_told_by_check(
+    dissever: Callable, runs: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """The node is started again before anybody sees it down: the exit alone tells."""
+
+    def struck(cluster: SimulatedCluster) -> tuple[Exit, ...]:
+        return (Exit("n2", 1, status, is_asked=False, time_ns=2_000_000_000),)
+
+    monkeypatch.setattr(SimulatedCluster, "exits", property(struck))
+    ran = dissever("test", "simulated", "-t", "4", "--seed", "1", "-q")
+
+    assert ran.status == 1
+    assert "n2: process 1 ended" in ran.text
+    assert "crash" in (runs / "latest" / store.JUNIT).read_text()
+
+
+def test_large_run_is_judged_without_an_object_for_each_operation(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(_: Rows) -> Any:
+        raise AssertionError("an object was made for each operation")
+
+    monkeypatch.setattr("dissever.judging.WHOLE_OPERATIONS_MAX", 0)
+    monkeypatch.setattr("dissever.judging.SAMPLE_MAX", 100)
+    monkeypatch.setattr(Rows, "operations", made)
+    judged = judge(copy)
+
+    assert judged.results.verdict is Verdict.VALID, judged.results.why
+    assert judged.figures is not None
+    assert judged.figures.total > 1000 > len(judged.history.operations)
+    assert publish(copy, judged).exists()
