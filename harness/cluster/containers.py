@@ -20,12 +20,13 @@ import itertools
 import logging
 import os
 import secrets
+import shutil
 import signal
 import socket
 import tarfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
 from docker.types import Mount
@@ -358,7 +359,8 @@ class ContainersCluster:
                 await asyncio.to_thread(_extract, archive, self._directory / pod.name)
             if self._hosts.disk_mb is not None:
                 archive = await self._engine.call(pod.archive, f"{_DATA}/.")
-                await asyncio.to_thread(_extract, archive, self._directory / pod.name / "data")
+                data = self._directory / pod.name / "data"
+                await asyncio.to_thread(_extract, archive, data, is_data=True)
         except OSError as error:
             log.warning("%s: its data could not be fetched: %s", pod.name, error)
 
@@ -378,7 +380,24 @@ async def _connect(host: str, port: int) -> socket.socket:
     return await connected(socket.socket(family, socket.SOCK_STREAM), target)
 
 
-def _extract(archive: bytes, directory: Path) -> None:
+def _extract(archive: bytes, directory: Path, *, is_data: bool = False) -> None:
+    """
+    Unpack what a node left behind, and trust none of it.
+
+    Only plain files and folders are made, inside of the directory. A file of ours, such as a log,
+    is not replaced by one of the same name; none of the data (`is_data`) is ours.
+    """
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Not before Python 3.11.4.
-        tar.extractall(directory)
+        for member in tar:
+            inside = PurePosixPath(member.name)
+            target = directory / inside
+            is_inside = not inside.is_absolute() and ".." not in inside.parts
+            is_ours = target.is_file() and not is_data
+            if not is_inside or is_ours or not (member.isreg() or member.isdir()):
+                log.warning("%s: %a of the node is left out", directory.name, member.name)
+            elif member.isdir():
+                target.mkdir(parents=True, exist_ok=True)
+            elif (content := tar.extractfile(member)) is not None:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with content, target.open("wb") as file:
+                    shutil.copyfileobj(content, file)

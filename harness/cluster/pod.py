@@ -54,6 +54,9 @@ _RUN_AGENT: Final = (
 _ANSWER_S: Final = 30.0
 _ENDING_S: Final = 2.0
 _REASON_CHARS_MAX: Final = 2000
+_ARCHIVE_BYTES_MAX: Final = 1 << 29
+"""Of what is fetched of a node at its end; it is held in memory."""
+
 _NOT_FOUND: Final = 127
 _NOT_EXECUTABLE: Final = 126
 _SIGNALLED: Final = 128
@@ -243,9 +246,20 @@ class Pod:
         return inside
 
     def archive(self, path: str) -> bytes:
-        """A tar file of a path on the host. Blocks."""
+        """
+        A tar file of a path on the host. Blocks.
+
+        Raises:
+            OSError: When it is too long: a node may write for ever, or make a file with holes.
+        """
         chunks, _ = self._host.get_archive(path)
-        return b"".join(chunks)
+        archive = bytearray()
+        for chunk in chunks:
+            archive += chunk
+            if len(archive) > _ARCHIVE_BYTES_MAX:
+                reason = f"expected at most {_ARCHIVE_BYTES_MAX} bytes in {path}"
+                raise OSError(errno.EFBIG, reason)
+        return bytes(archive)
 
     async def close(self) -> None:
         """Let go of the host, which ends it and the node's processes. The reaper removes them."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
+import itertools
 import json
 import socket
+import tarfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -15,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from dissever.harness.cluster import PLAIN, ClusterLost, engine
-from dissever.harness.cluster.containers import ContainersCluster
+from dissever.harness.cluster import PLAIN, ClusterLost, engine, pod
+from dissever.harness.cluster.containers import ContainersCluster, _extract
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.pod import Recipe, _published
 
@@ -177,3 +180,46 @@ def test_port_that_an_engine_publishes_elsewhere_is_an_error() -> None:
     assert _published(asked, "127.0.0.1") == {7000: 5}
     with pytest.raises(OSError, match=r"10\.0\.0\.9"):
         _published(asked, "10.0.0.9")
+
+
+def test_archive_of_a_node_makes_plain_files_inside_and_replaces_none(tmp_path: Path) -> None:
+    folder = tmp_path / "n1"
+    folder.mkdir()
+    (folder / "stderr-1.log").write_text("Assertion failed")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, kind, link in (
+            ("./data", tarfile.DIRTYPE, ""),
+            ("./data/db", tarfile.REGTYPE, ""),
+            ("./stderr-1.log", tarfile.REGTYPE, ""),
+            ("../escaped", tarfile.REGTYPE, ""),
+            (str(tmp_path / "absolute"), tarfile.REGTYPE, ""),
+            ("link", tarfile.SYMTYPE, str(tmp_path)),
+            ("link/through", tarfile.REGTYPE, ""),
+            ("hard", tarfile.LNKTYPE, "/etc/passwd"),
+            ("pipe", tarfile.FIFOTYPE, ""),
+            ("device", tarfile.CHRTYPE, ""),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, link
+            member.size = 4 if kind == tarfile.REGTYPE else 0
+            tar.addfile(member, io.BytesIO(b"node"))
+    _extract(packed.getvalue(), folder)
+
+    assert (folder / "data" / "db").read_text() == "node"
+    assert (folder / "stderr-1.log").read_text() == "Assertion failed"
+    made = {str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*")}
+    assert made == {"n1", "n1/data", "n1/data/db", "n1/link", "n1/link/through", "n1/stderr-1.log"}
+    assert not (folder / "link").is_symlink()
+
+
+def test_archive_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Host:
+        def get_archive(self, _path: str) -> tuple[Iterator[bytes], None]:
+            return itertools.repeat(bytes(1 << 10)), None
+
+    monkeypatch.setattr(pod, "_ARCHIVE_BYTES_MAX", 1 << 16)
+    endless = pod.Pod.__new__(pod.Pod)
+    endless._host = Host()
+    with pytest.raises(OSError, match="at most 65536"):
+        endless.archive("/node")
