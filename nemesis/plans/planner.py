@@ -41,6 +41,12 @@ EPISODE_S = RECOVERY_S + ACTIVE_S
 DURATIONS = ((0.1, 0.2), (0.3, 0.55), (0.6, 1.0))
 """Short, middling, long: shares of the time in which faults may strike, least and most."""
 
+EXTRA_MEAN = 2.0
+"""
+How many faults on average join those of an episode. With more, links that are slow, cut and reset
+at the same time leave no majority in any episode, and the run tests a system that is down.
+"""
+
 SCRIPT_DURATION = (0.7, 1.0)
 """A script of several steps needs most of that time."""
 
@@ -230,7 +236,8 @@ def _chosen(
     """The faults of an episode, each with its share of the budget."""
     others = [fault for fault in asked if fault not in must]
     rng.shuffle(others)
-    extra = [fault for fault in others if rng.random() < 0.5]
+    chance = min(0.5, EXTRA_MEAN / max(1, len(others)))
+    extra = [fault for fault in others if rng.random() < chance]
     chosen: Pack = ()
     left = room.budget
     for fault in (*must, *extra):
