@@ -241,7 +241,9 @@ def _replace(path: Path, content: bytes) -> None:
     """Raise OSError when it cannot be written; then the file is what it was before."""
     draft = path.with_name(path.name + ".new")
     try:
-        draft.write_bytes(content)
+        draft.unlink(missing_ok=True)
+        with draft.open("xb") as file:  # A node may have put a link there: its folder is its own.
+            file.write(content)
         draft.replace(path)
     except OSError:
         with contextlib.suppress(OSError):

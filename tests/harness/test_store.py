@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 
 import msgspec
@@ -98,3 +99,21 @@ def test_data_of_nodes_goes_and_logs_stay(tmp_path) -> None:
     store.drop_node_data(tmp_path)
 
     assert [path.name for path in node.iterdir()] == ["stderr-1.log"]
+
+
+@pytest.mark.parametrize("name", ["exits.json", "exits.json.new"])
+@pytest.mark.parametrize("trap", ["link", "pipe"])
+def test_exits_are_not_written_where_a_node_points(tmp_path, name, trap) -> None:
+    """A node's folder is its own: it may have put anything there."""
+    victim, folder = tmp_path / "victim", tmp_path / "n1"
+    victim.write_text("untouched")
+    folder.mkdir()
+    if trap == "link":
+        (folder / name).symlink_to(victim)
+    else:
+        os.mkfifo(folder / name)
+    store.write_exits(folder, ())
+
+    assert victim.read_text() == "untouched"
+    assert not (folder / "exits.json").is_symlink()
+    assert (folder / "exits.json").is_file()
