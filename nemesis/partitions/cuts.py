@@ -149,13 +149,20 @@ class Cuts:
         error = f"packets passed, or no rule counted them: {', '.join(arrows)}" if arrows else ""
         return FaultEvidence((), not arrows, facts, error=error)
 
-    async def remove(self, name: str) -> LinkEvidence:
-        """Heal what the name has cut, and look whether it did. Nothing in force: only look."""
+    async def remove(self, name: str, *, is_last: bool = False) -> LinkEvidence:
+        """
+        Heal what the name has cut, and look whether it did. Nothing in force: only look.
+
+        Args:
+            is_last: All other names should have healed by now: a link that one of them still cuts
+                is lost.
+        """
         async with self._turn:
             await self._count_if_there()
             links = cut_links(self._grudges.get(name, {}))
             await self._heal(name)
-            seen = await self._look(frozenset(), name, HEAL_LOOKS)
+            others = {n: g for n, g in self._grudges.items() if n != name and not is_last}
+            seen = await self._look(frozenset(), name, HEAL_LOOKS, meant=others)
             counts = self._counts.pop(name, Counter())
             return LinkEvidence(tuple(sorted(links)), (), (), seen.lost, counts)
 
@@ -213,9 +220,20 @@ class Cuts:
         except OSError as error:
             log.warning("the counters of the cuts cannot be read: %s", error)
 
-    async def _look(self, own: frozenset[Link], name: str, looks: int) -> LinkEvidence:
-        """Probe every link, and those that are not as they should be again."""
-        cut = cut_links(merge(self._grudges.values()))
+    async def _look(
+        self,
+        own: frozenset[Link],
+        name: str,
+        looks: int,
+        meant: Mapping[str, Grudge] | None = None,
+    ) -> LinkEvidence:
+        """
+        Probe every link, and those that are not as they should be again.
+
+        Args:
+            meant: What is to be cut, by name; None: all that is in force.
+        """
+        cut = cut_links(merge((self._grudges if meant is None else meant).values()))
         every = list(permutations(self._cluster.nodes, 2))
         suspects, reached = every, dict.fromkeys(every, False)
         uncounted: list[Link] = []

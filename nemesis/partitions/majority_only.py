@@ -58,7 +58,9 @@ class MajorityOnly:
 
     async def heal(self) -> FaultEvidence:
         rest, self._rest = self._rest, ()
-        return (await self._cuts.remove(MAJORITY_ONLY)).as_evidence(rest, is_healing=True)
+        return (await self._cuts.remove(MAJORITY_ONLY, is_last=True)).as_evidence(
+            rest, is_healing=True
+        )
 
     async def release(self) -> None:
         await self._cuts.clear(MAJORITY_ONLY)
