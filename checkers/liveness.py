@@ -25,10 +25,12 @@ from dissever.harness.episodes import (
     Role,
     doubt_of,
     episodes_of,
+    evidence,
+    is_aimless,
     is_shown,
     name_of,
 )
-from dissever.harness.history import History, Operation
+from dissever.harness.history import History, Operation, Process
 from dissever.harness.results import Anomaly, Budget, Result, Verdict
 from dissever.harness.values import show, show_ns
 from dissever.harness.vocabulary import ANOMALIES, MAJORITY_ONLY, PROGRESS
@@ -93,8 +95,9 @@ def _unhealed(found: Episodes, missed: Operation) -> str | None:
     """
     A fault that the harness had not healed when something was missed, or None.
 
-    Either its last healing went wrong, or nothing healed it. While a majority is asked for
-    progress, the rest is cut off on purpose.
+    Nothing healed it, or a healing went wrong and no later one healed the same. While a majority is
+    asked for progress, the rest is cut off on purpose; how that cut heals afterwards shows whether
+    other links were cut as well. A process that stands still was stopped by the harness.
     """
     asked = missed.invocation.index
     for each in found.episodes:
@@ -102,12 +105,23 @@ def _unhealed(found: Episodes, missed: Operation) -> str | None:
         is_over = each.healing is not None and each.healing.invocation.index < asked
         if each.injection.invocation.index < asked and not (on_purpose or is_over):
             return f"{name_of(each.injection)} was not healed by then"
-    last = {
-        each.process: each
-        for each, role in found.faults
-        if role is Role.HEAL and each.invocation.index < asked
-    }
-    return next((doubt for each in last.values() if (doubt := doubt_of(each, Role.HEAL))), None)
+    doubts: dict[Process, str] = {}
+    for healing, role in found.faults:
+        if role is not Role.HEAL:
+            continue
+        if (doubt := doubt_of(healing, role)) is not None:
+            doubts.setdefault(healing.process, doubt)
+        elif healing.invocation.index < asked and not _healed_nothing(healing):
+            doubts.pop(healing.process, None)
+    if doubts:
+        return next(iter(doubts.values()))
+    paused = evidence(missed).get("paused", ())
+    return f"{', '.join(paused)} stood still, which only a fault does" if paused else None
+
+
+def _healed_nothing(healing: Operation) -> bool:
+    """Whether nothing was in force, as far as the fault knew, and it looked at no link either."""
+    return is_aimless(healing) and "links" not in evidence(healing)
 
 
 def _waited(operation: Operation) -> str:

@@ -188,6 +188,11 @@ def targets(operation: Operation) -> tuple[str, ...]:
     return tuple(str(node) for node in named) if isinstance(named, (list, tuple, Mapping)) else ()
 
 
+def is_aimless(operation: Operation) -> bool:
+    """Whether it says that it struck, or healed, no node."""
+    return "targets" in _value(operation) and not targets(operation)
+
+
 def evidence(operation: Operation) -> Mapping[str, Any]:
     """What was observed from outside when the operation completed; empty without."""
     observed = _value(operation).get("evidence")
@@ -334,5 +339,4 @@ def _may_have_struck(operation: Operation) -> bool:
     """Whether an injection may have struck: it says so, or says nothing."""
     if report_of(operation) is not None and not _succeeded(operation):
         return False
-    is_aimless = "targets" in _value(operation) and not targets(operation)
-    return not is_aimless or is_shown(operation) is True
+    return not is_aimless(operation) or is_shown(operation) is True

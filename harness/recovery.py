@@ -15,9 +15,11 @@ from typing import Any
 
 from dissever.harness import vocabulary as names
 from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Processes
+from dissever.harness.cluster import NodeState, Processes
 from dissever.harness.missing import Missing
 from dissever.harness.system import Damaged, Deployment, Replica, Replicas, Unseen
+
+PAUSED = NodeState.PAUSED
 
 LIMIT_S = 30.0
 COMPARE_LIMIT_S = 15.0
@@ -49,7 +51,10 @@ class Recovery:
         except TimeoutError as late:
             is_so, seen = False, {"missing": str(late)}
         waited_ms = round((asyncio.get_running_loop().time() - began) * 1000)
-        value = {**seen, "waited_ms": waited_ms, "evidence": {"held": is_so}}
+        observed: dict[str, Any] = {"held": is_so}
+        if is_so is False and (paused := await self._paused()):
+            observed["paused"] = paused
+        value = {**seen, "waited_ms": waited_ms, "evidence": observed}
         if is_so is not None:
             self._is_well = is_so
         error = None if is_so or "skipped" in seen else str(seen.get("missing", "it never came"))
@@ -78,6 +83,14 @@ class Recovery:
             case names.COMPARE_AGAIN:
                 return await self._compare("a restart of all nodes")
         raise ValueError(f"expected one out of {', '.join(names.ANOMALIES)}, got {invocation.f!r}")
+
+    async def _paused(self) -> list[str]:
+        """The nodes that stand still: the system does not do that to itself."""
+        cluster = self._deployment.cluster
+        if not isinstance(cluster, Processes):
+            return []
+        states = [(await cluster.status(node)).state for node in cluster.nodes]
+        return [n for n, state in zip(cluster.nodes, states, strict=True) if state is PAUSED]
 
     async def _restart(self, unless: str) -> tuple[bool | None, Mapping[str, Any]]:
         """

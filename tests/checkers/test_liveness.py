@@ -111,6 +111,33 @@ def test_a_fault_that_heals_only_after_something_was_missed_excuses_it(history: 
     assert result.verdict is Verdict.UNKNOWN
 
 
+def test_a_healing_that_went_wrong_is_not_mended_by_one_that_healed_nothing(
+    history: Notation,
+) -> None:
+    text = HEALED.replace("'healed': True", "'healed': False")
+    empty = """
+    partition invoke stop-partition
+    partition info   stop-partition {'targets': [], 'evidence': {'healed': True}}
+    """
+    missed = "recovery  invoke await-progress"
+    text = text.replace(missed, empty.strip() + "\n    " + missed)
+    lost = Liveness()(history(text.replace("'held': True", "'held': False")), Budget())
+    again = text.replace("{'targets': []", "{'targets': ['n1']").replace(
+        "'held': True", "'held': False"
+    )
+
+    assert lost.verdict is Verdict.UNKNOWN
+    assert Liveness()(history(again), Budget()).verdict is Verdict.INVALID
+
+
+def test_a_node_that_stands_still_was_stopped_by_the_harness(history: Notation) -> None:
+    still = HEALED.replace("'held': True", "'held': False, 'paused': ['n2']", 1)
+    result = Liveness()(history(still), Budget())
+
+    assert result.verdict is Verdict.UNKNOWN
+    assert "n2 stood still, which only a fault does" in result.why
+
+
 def test_the_majority_that_is_alone_on_purpose_must_make_progress(history: Notation) -> None:
     alone = """
     majority-only invoke start-majority-only

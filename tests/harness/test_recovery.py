@@ -10,7 +10,7 @@ import pytest
 
 from dissever.harness import clock
 from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import Processes
+from dissever.harness.cluster import NodeState, NodeStatus, Processes
 from dissever.harness.recovery import Recovery
 from dissever.harness.system import Damaged, Digest, Replica, Unseen
 from dissever.harness.vocabulary import (
@@ -37,12 +37,17 @@ class Deployment(Processes):
         self.restart_mends = restart_mends
         self.cluster = self
         self.did: list[str] = []
+        self.paused: list[str] = []
 
     async def kill(self, node: str) -> None:  # type: ignore[override]
         self.did.append(f"kill {node}")
 
     async def start(self, node: str) -> None:  # type: ignore[override]
         self.did.append(f"start {node}")
+
+    async def status(self, node: str) -> NodeStatus:
+        state = NodeState.PAUSED if node in self.paused else NodeState.RUNNING
+        return NodeStatus(state, 1, 100, None)
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
         await asyncio.sleep(min(self.ready_s, timeout_s))
@@ -91,6 +96,14 @@ def test_what_does_not_come_is_reported_with_what_is_missing(f: str) -> None:
 
     assert completion.value["evidence"] == {"held": False}
     assert completion.error == "nobody leads"
+
+
+def test_a_node_that_stands_still_when_something_is_missed_is_told() -> None:
+    deployment = Deployment(ready_s=99)
+    deployment.paused = ["n2"]
+    completion = ask(deployment, READY)
+
+    assert completion.value["evidence"] == {"held": False, "paused": ["n2"]}
 
 
 def test_replicas_may_catch_up() -> None:
