@@ -80,22 +80,22 @@ def held_up(
     links: Iterable[Link],
 ) -> float:
     """
-    In which share of the samples a proxy on one of these links holds bytes that it has not passed.
+    In which share of the samples a proxy on these links holds bytes that it has not passed on.
+
+    That of the proxy and the direction that do so most: on most links one side alone sends.
 
     Args:
         samples: Host -> what `SAMPLE` printed there.
         places: (host, peer) -> for each proxy where it listens, and what it connects to.
     """
-    seen = total = 0
+    most = 0.0
     for source, destination in links:
         for host, peer, is_up in ((source, destination, True), (destination, source, False)):
-            for sample in samples.get(host, ()):
-                total += 1
-                seen += any(
-                    _held(sample, listens, connects, is_up=is_up)
-                    for listens, connects in places[host, peer]
-                )
-    return seen / total if total else 0.0
+            seen = samples.get(host, ())
+            for listens, connects in places[host, peer]:
+                held = sum(_held(sample, listens, connects, is_up=is_up) for sample in seen)
+                most = max(most, held / len(seen) if seen else 0.0)
+    return most
 
 
 def _held(sample: Mapping[str, Any], listens: str, connects: str, *, is_up: bool) -> bool:

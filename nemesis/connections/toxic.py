@@ -258,7 +258,7 @@ class ToxicFault:
         What a link's source sends goes upstream through its own proxies, and downstream through
         those of its peer.
         """
-        nodes = tuple(now.toxics)
+        nodes = sorted({node for link in now.links for node in link})
         there = dict(
             zip(nodes, await asyncio.gather(*map(self._proxies.there, nodes)), strict=True)
         )

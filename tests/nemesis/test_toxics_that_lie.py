@@ -1,0 +1,223 @@
+"""
+Toxics that are on the wrong links, in the wrong direction, taken off too early, or met by nothing.
+
+A twin suffers all the same, and a round trip takes as long whichever way is delayed. So what
+crosses the real proxies is counted, for each direction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dissever.harness.client import Completion, Invocation
+from dissever.harness.cluster import Program
+from dissever.harness.cluster.namespaces import NamespacesCluster, probe
+from dissever.nemesis import Environment, make_nemeses
+from dissever.nemesis.connections import toxic
+from dissever.nemesis.connections.flows import crossed, held_up
+from dissever.nemesis.connections.proxies import Proxies
+from dissever.nemesis.connections.toxic import ToxicFault
+from dissever.nemesis.toxiproxy import Direction, server
+
+PORT = 7000
+
+SERVER = """
+import socket, threading
+def serve(connection):
+    with connection:
+        while data := connection.recv(4096):
+            connection.sendall(data)
+server = socket.create_server(("0.0.0.0", 7000))
+while True:
+    threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
+"""
+
+TALK = """
+import socket, sys, threading, time
+end = time.monotonic() + float(sys.argv[2])
+def read(connection):
+    try:
+        while connection.recv(4096):
+            pass
+    except OSError:
+        pass
+while time.monotonic() < end:
+    try:
+        connection = socket.create_connection((sys.argv[1], 7000), 1.0)
+        threading.Thread(target=read, args=(connection,), daemon=True).start()
+        while time.monotonic() < end:
+            connection.sendall(bytes(50))
+            time.sleep(0.01)
+    except OSError:
+        time.sleep(0.05)
+"""
+"""Sends another node something every 10 ms, which it sends back."""
+
+TALK_S = 4.0
+
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+def _sound(_: pytest.MonkeyPatch) -> None:
+    """Nothing is broken."""
+
+
+def _wrong_direction(patch: pytest.MonkeyPatch) -> None:
+    """The toxics are put on, and looked for, in the other direction."""
+    swapped = SimpleNamespace(UPSTREAM=Direction.DOWNSTREAM, DOWNSTREAM=Direction.UPSTREAM)
+    patch.setattr(toxic, "Direction", swapped)
+
+
+def _wrong_links(patch: pytest.MonkeyPatch) -> None:
+    """The toxics are on the links that the peers have with each other."""
+    sound = ToxicFault._toxics
+
+    def toxics(fault: Any, links: Any, settings: Any) -> Any:
+        return sound(fault, [("n2", "n3")], settings)
+
+    patch.setattr(ToxicFault, "_toxics", toxics)
+
+
+def _twin_only(patch: pytest.MonkeyPatch) -> None:
+    """What is measured suffers, and no link does."""
+
+    async def put(fault: Any, node: str, now: Any) -> None:
+        await fault._proxies.put(node, fault._name, {fault._twin: now.ways(node)})
+
+    patch.setattr(ToxicFault, "_put", put)
+
+
+def _gone_meanwhile(patch: pytest.MonkeyPatch) -> None:
+    """Somebody takes the toxics off again."""
+    sound = ToxicFault.inject
+
+    async def inject(fault: ToxicFault, request: Any) -> Any:
+        seen = await sound(fault, request)
+        proxies: Proxies = fault._proxies
+        for node in ("n1", "n2", "n3"):
+            await proxies.put(node, fault._name, {})
+        return seen
+
+    patch.setattr(ToxicFault, "inject", inject)
+
+
+Work = Callable[[Any, Any], Awaitable[None]]
+
+
+@pytest.fixture
+def strike(tmp_path: Path) -> Callable[..., tuple[Completion, Completion]]:
+    """Strike what n1 sends while n1 talks to n2, then heal; the two completions."""
+    for missing in (probe(), server.find()):
+        if missing is not None and not isinstance(missing, Path):
+            pytest.skip(f"{missing.reason} ({missing.remedy})")
+
+    async def main(fault: str, settings: Any, talks: bool) -> tuple[Completion, Completion]:
+        async with await NamespacesCluster.open(("n1", "n2", "n3"), tmp_path) as cluster:
+            program = Program([cluster.python, "-I", "-S", "-c", SERVER], {})
+            await asyncio.gather(*(cluster.start(node, program) for node in cluster.nodes))
+            nemesis: Any = make_nemeses([fault], Environment(cluster, None, 1, peer_ports=(PORT,)))
+            value = {"targets": ["n1"], "way": "out", **settings}
+            await nemesis[fault].prepare()
+            argv = [cluster.python, "-I", "-S", "-c", TALK, cluster.address("n2"), TALK_S]
+            talk = (
+                asyncio.create_task(cluster.command("n1", list(map(str, argv)))) if talks else None
+            )
+            began = await nemesis[fault].invoke(Invocation(f"start-{fault}", value, process=fault))
+            await asyncio.sleep(0.5)
+            ended = await nemesis[fault].invoke(Invocation(f"stop-{fault}", process=fault))
+            if talk is not None:
+                await talk
+            return began, ended
+
+    def run(fault: str, settings: Any, *, talks: bool = True) -> tuple[Completion, Completion]:
+        return asyncio.run(main(fault, settings, talks))
+
+    return run
+
+
+STRUCK = {
+    "latency": {"delay_ms": 150, "jitter_ms": 0},
+    "black-hole": {},
+}
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("fault", STRUCK)
+@pytest.mark.parametrize(
+    ("broken", "held", "still_held"),
+    [
+        pytest.param(_sound, True, True, id="sound"),
+        pytest.param(_wrong_direction, True, False, id="wrong direction"),
+        pytest.param(_wrong_links, False, False, id="wrong links"),
+        pytest.param(_twin_only, False, False, id="twin only"),
+        pytest.param(_gone_meanwhile, True, False, id="gone meanwhile"),
+    ],
+)
+def test_toxics_are_seen_on_the_links_themselves(
+    fault: str,
+    broken: Break,
+    held: bool,
+    still_held: bool,
+    strike: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken(monkeypatch)
+    began, ended = strike(fault, STRUCK[fault])
+
+    assert began.value["evidence"]["held"] is held, began.value
+    assert ended.value["evidence"]["still_held"] is still_held, ended.value
+    assert "idle" not in ended.value["evidence"]
+    assert ended.value["evidence"]["healed"] is True, ended.value
+
+
+@pytest.mark.cluster
+def test_toxics_that_nothing_met_were_idle(strike: Any) -> None:
+    _, ended = strike("latency", STRUCK["latency"], talks=False)
+
+    assert ended.value["evidence"]["still_held"] is True
+    assert ended.value["evidence"]["idle"] is True
+
+
+# The same without a kernel.
+
+
+def test_what_crossed_a_link_is_of_its_direction() -> None:
+    before = {("n1", "n2"): {"upstream-came": 5}, ("n2", "n1"): {}}
+    now = {
+        ("n1", "n2"): {"upstream-came": 8, "upstream-went": 2, "downstream-came": 9},
+        ("n2", "n1"): {"upstream-came": 4, "downstream-went": 1},
+    }
+
+    assert crossed(before, now, [("n1", "n2")]) == {("n1", "n2"): {"came": 3, "went": 3}}
+    assert crossed(before, now, [("n2", "n1")]) == {("n2", "n1"): {"came": 13, "went": 0}}
+
+
+PLACES = {
+    ("n1", "n2"): [("21001", "10.0.0.2:22000")],
+    ("n2", "n1"): [("21000", "10.0.0.1:22000")],
+}
+
+
+@pytest.mark.parametrize(
+    ("sample", "out", "back"),
+    [
+        ({"21001": [50, 0], "10.0.0.2:22000": [0, 0]}, 1.0, 0.0),
+        ({"21001": [50, 0], "10.0.0.2:22000": [0, 50]}, 0.0, 0.0),
+        ({"21001": [50, 0], "10.0.0.2:22000": [50, 50]}, 0.0, 1.0),
+        ({}, 0.0, 0.0),
+    ],
+    ids=["out", "passed", "back", "silence"],
+)
+def test_bytes_that_wait_in_a_proxy_wait_in_one_direction(
+    sample: Any, out: float, back: float
+) -> None:
+    samples = {"n1": [sample]}
+
+    assert held_up(samples, PLACES, [("n1", "n2")]) == out
+    assert held_up(samples, PLACES, [("n2", "n1")]) == back
