@@ -14,6 +14,7 @@ from dissever.harness.episodes import (
     lapse_of,
     left_of,
     report_of,
+    skip_of,
     targets,
 )
 from dissever.harness.history import Operation
@@ -48,7 +49,7 @@ class FaultRow:
     `first_ok_ns` is from the injection to the first ok of an operation invoked after it, and
     `recovered_ns` from the healing; None without any. `succeeded` are the operations that were ok
     before, during and after it. `doubts` say in words what speaks against it, and `is_idle` that
-    nothing met it.
+    nothing met it. `skipped` is why the harness left the strike out.
     """
 
     fault: str
@@ -62,6 +63,7 @@ class FaultRow:
     succeeded: tuple[int, int, int] | None = None
     is_idle: bool = False
     doubts: tuple[str, ...] = ()
+    skipped: str = ""
 
     @property
     def is_flagged(self) -> bool:
@@ -109,6 +111,7 @@ def fault_rows(
             f=mark.operation.f,
             targets=targets(mark.operation),
             injection=_proof(mark.operation),
+            skipped=skip_of(mark.operation) or "",
         )
         for mark in found.marks
     ]

@@ -117,6 +117,8 @@ def _context(
         "faults": found.injected,
         "injected": len(found.episodes),
         "proven": sum(1 for episode in found.episodes if episode.has_held),
+        "idle": sum(1 for episode in found.episodes if episode.is_idle),
+        "skipped": len(found.skipped),
         "node_marks": NODE_MARKS,
         "node_changes": found.changes,
     }

@@ -18,12 +18,12 @@ import pytest
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Program
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
-from dissever.nemesis import Environment, make_nemeses
+from dissever.nemesis import FAULTS, Environment, make_nemeses
 from dissever.nemesis.connections import toxic
 from dissever.nemesis.connections.flows import crossed, held_up
 from dissever.nemesis.connections.proxies import Proxies
 from dissever.nemesis.connections.toxic import ToxicFault
-from dissever.nemesis.toxiproxy import Direction, server
+from dissever.nemesis.toxiproxy import Direction, Proxy, Toxic, server
 
 PORT = 7000
 
@@ -221,3 +221,51 @@ def test_bytes_that_wait_in_a_proxy_wait_in_one_direction(
 
     assert held_up(samples, PLACES, [("n1", "n2")]) == out
     assert held_up(samples, PLACES, [("n2", "n1")]) == back
+
+
+class Listing:
+    """Proxies of two hosts that say which toxics they have; nothing else is asked of them."""
+
+    def __init__(self, toxics: dict[str, list[Toxic]]) -> None:
+        self.toxics = toxics
+
+    def names(self, source: str, destination: str) -> tuple[str, ...]:
+        return (f"{source}->{destination}:{PORT}",)
+
+    async def there(self, node: str) -> dict[str, Proxy]:
+        return {
+            name: Proxy(name, "10.0.0.1:1", "10.0.0.2:1", toxics=tuple(toxics))
+            for name, toxics in self.toxics.items()
+            if name.startswith(node)
+        }
+
+
+UP, DOWN = Direction.UPSTREAM, Direction.DOWNSTREAM
+
+
+def _latency(direction: Direction, delay_ms: int = 100, toxicity: float = 1.0) -> Toxic:
+    attributes = {"latency": delay_ms, "jitter": 0}
+    return Toxic(f"latency-{direction}", "latency", attributes, direction, toxicity)
+
+
+@pytest.mark.parametrize(
+    ("own", "peers", "found"),
+    [
+        ([_latency(UP)], [_latency(DOWN)], 2),
+        ([_latency(DOWN)], [_latency(UP)], 0),
+        ([_latency(UP)], [_latency(UP)], 1),
+        ([_latency(UP, delay_ms=1)], [_latency(DOWN, toxicity=0.5)], 0),
+        ([], [_latency(UP), _latency(DOWN)], 1),
+    ],
+    ids=["sound", "wrong direction", "one of two", "too little", "one side alone"],
+)
+def test_toxics_are_looked_for_on_the_link_and_in_its_direction(
+    own: list[Toxic], peers: list[Toxic], found: int
+) -> None:
+    proxies = Listing({f"n1->n2:{PORT}": own, f"n2->n1:{PORT}": peers})
+    site: Any = SimpleNamespace(aiming=None, proxies=proxies)
+    fault: Any = FAULTS["latency"].make(FAULTS["latency"], site)
+    settings = {"delay_ms": 100, "jitter_ms": 0, "toxicity": 1.0}
+    now: Any = SimpleNamespace(links=(("n1", "n2"),), settings=settings)
+
+    assert asyncio.run(fault._found(now)) == found
