@@ -244,7 +244,7 @@ def test_settings_that_there_are_not_are_refused(with_nodes: Callable[..., None]
             await at.start("latency", {"dely_ms": 5})
         with pytest.raises(ValueError, match="jitter_ms below"):
             await at.start("latency", {"delay_ms": 5, "jitter_ms": 5})
-        with pytest.raises(ValueError, match="toxicity from 0.01 to 1"):
+        with pytest.raises(ValueError, match=r"toxicity from 0\.01 to 1"):
             await at.start("latency", {"toxicity": 7})
 
     with_nodes(work, "latency")
