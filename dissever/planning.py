@@ -62,9 +62,13 @@ __all__ = [
     "generator",
     "make_plan",
     "missing",
+    "remarks",
     "repeat_command",
     "schedule",
 ]
+
+DELAYS = ("ms", "delay_ms")
+"""Settings of faults that let an operation wait."""
 
 FINAL_RATE = 500.0
 """Operations per second of the final reads."""
@@ -137,8 +141,35 @@ def checked(options: Options, system: System) -> Options:
     declared = WORKLOADS[options.workload].options
     own = checked_options(options.workload, declared, options.workload_options)
     options = checked_for_system(msgspec.structs.replace(options, workload_options=own), system)
+    _check_faults(options)
     schedule(options, system)
     return options
+
+
+def _check_faults(options: Options) -> None:
+    """Raises ValueError, a line for each fault that can never strike on this backend."""
+    unfit = [(spec.name, spec.fault.unfit(options.backend)) for spec in parse(options.faults)]
+    if errors := [
+        f"the fault {name} cannot strike on the backend {options.backend}: {lack.reason};"
+        f" {lack.remedy}"
+        for name, lack in unfit
+        if lack is not None
+    ]:
+        raise ValueError("\n".join(errors))
+
+
+def remarks(options: Options, system: System) -> tuple[str, ...]:
+    """What is allowed and still worth a word before the run: delays that nobody waits for."""
+    limit_ms = options.operation_limit_s * 1000
+    found = {
+        f"{op.process}: {name} {op.value[name]:g} is longer than the operation limit of"
+        f" {limit_ms:g} ms: an operation that waits for it ends as info"
+        for op in schedule(options, system)
+        if isinstance(op.value, Mapping)
+        for name in DELAYS
+        if isinstance(op.value.get(name), int | float) and op.value[name] >= limit_ms
+    }
+    return tuple(sorted(found))
 
 
 def missing(options: Options, system: System) -> str | None:

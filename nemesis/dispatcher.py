@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
 from operator import or_
-from random import Random
 from typing import Any
 
 import msgspec
@@ -34,9 +33,9 @@ from dissever.nemesis.evidence import FaultEvidence
 from dissever.nemesis.fault import Fault
 from dissever.nemesis.faults import healing_order, parse
 from dissever.nemesis.needs import Offer, missing, not_made, not_offered
-from dissever.nemesis.parameters import COMMON, GRUDGE, NAMED, Request, check_count
 from dissever.nemesis.partitions.majority_only import MAJORITY_ONLY_FAULT
 from dissever.nemesis.plans.triggers import Triggered
+from dissever.nemesis.requests import read_request
 
 __all__ = ["actions", "hosts", "make_nemeses"]
 
@@ -175,7 +174,7 @@ class Dispatcher:
 
     async def _inject(self, invocation: Invocation) -> Completion:
         self._count += 1
-        request = _read(
+        request = read_request(
             self._fault,
             invocation.value,
             nodes=self._site.cluster.nodes,
@@ -185,42 +184,6 @@ class Dispatcher:
         seen = await self._injector.inject(request)
         first = {"spec": request.spec, "targets": [], **request.settings}
         return _completion(invocation, first, "held", seen)
-
-
-def _read(fault: Fault, value: Any, *, nodes: Sequence[str], seed: int, number: int) -> Request:
-    """
-    Read the value of an injecting invocation; None means the default target and settings.
-
-    Args:
-        seed: Of the run, for a value that brings none.
-        number: Counts the injections of the fault, from 1.
-
-    Raises:
-        ValueError: When the value is no mapping, has a key that means nothing, or a value out of
-            its range.
-    """
-    fields = {} if value is None else value
-    if not isinstance(fields, Mapping):
-        raise ValueError(f"expected a mapping with a spec or targets, got {value!r}")
-    known = (*COMMON, *(each.name for each in fault.parameters))
-    if unknown := sorted(set(fields) - set(known)):
-        raise ValueError(
-            f"expected {', '.join(known[:-1])} or {known[-1]}, got {', '.join(unknown)}"
-        )
-    given = {name: fields[name] for name in fields if name not in COMMON}
-    settings = fault.filled(given, Random(f"{seed}/{fault.name}"))
-    rng = Random(str(fields.get("seed", f"{seed}/{fault.name}/{number}")))
-    count, targets = fields.get("count"), fields.get("targets")
-    check_count(count, nodes)
-    if targets is not None and not isinstance(targets, str):
-        return Request(NAMED, rng, count, tuple(targets), settings)
-    if GRUDGE in settings:
-        return Request(NAMED, rng, count, None, settings)
-    spec = str(targets or fields.get("spec", fault.default_target))
-    allowed = tuple(dict.fromkeys((*fault.targets, fault.default_target)))
-    if spec not in allowed:
-        raise ValueError(f"expected {' or '.join(allowed)} as the target, got {spec!r}")
-    return Request(spec, rng, count, None, settings)
 
 
 def _completion(

@@ -163,6 +163,11 @@ class Fault:
         self.check(settings)
         return settings
 
+    def unfit(self, backend: Backend) -> Missing | None:
+        """Why it can strike on that backend of no machine, or None; tries nothing out."""
+        declared = (need for need in self.needs if not isinstance(need, Need))
+        return next(filter(None, (missing(need, backend) for need in declared)), None)
+
     def missing(self, backend: Backend) -> Missing | None:
         """Why it cannot strike on that backend of this machine, or None; tries it out."""
         return next(filter(None, (missing(need, backend) for need in self.needs)), None)

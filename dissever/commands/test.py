@@ -265,6 +265,8 @@ def test(
         options = planning.checked(options, under_test)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    for remark in planning.remarks(options, under_test):
+        click.echo(f"note: {remark}", err=True)
     if dry_run:
         _print_schedule(options, under_test)
         return 0

@@ -17,6 +17,8 @@ import msgspec
 from dissever.harness.vocabulary import MAJORITY_ONLY, RECOVERY
 from dissever.nemesis.faults import FAULTS, parse
 from dissever.nemesis.plans.schedule import PlannedOp
+from dissever.nemesis.plans.triggers import WAITS
+from dissever.nemesis.requests import read_request
 from dissever.nemesis.targets import TargetSpec
 
 __all__ = ["Schedule", "compile_schedule", "is_schedule", "read_schedule"]
@@ -105,19 +107,33 @@ def compile_schedule(
     The operations for a run on these nodes; what heals after the limit is left to the run's end.
 
     Raises:
-        ValueError: When a node is not one of these, or a fault strikes after the limit.
+        ValueError: When a node is not one of these, a value is out of its range, or a fault strikes
+            after the limit.
     """
     limit_ns = int(time_limit_s * 1e9)
     for op in schedule.ops:
         if unknown := sorted(set(_nodes(op.value)) - set(nodes)):
             lack = f"expected nodes out of {', '.join(nodes)}, got {', '.join(unknown)}"
             raise ValueError(f"{op.f} at {op.offset_ns / 1e9:.3f} s: {lack}")
+        if op.f == FAULTS[op.process].steps[0]:
+            try:
+                _check(op, nodes)
+            except ValueError as error:
+                raise ValueError(f"{op.f} at {op.offset_ns / 1e9:.3f} s: {error}") from error
         if op.f == FAULTS[op.process].steps[0] and op.offset_ns >= limit_ns:
             raise ValueError(
                 f"expected a time limit over {op.offset_ns / 1e9:.3f} s, when {op.process} strikes,"
                 f" got {time_limit_s:g} s"
             )
     return tuple(op for op in schedule.ops if op.offset_ns < limit_ns)
+
+
+def _check(op: PlannedOp, nodes: Sequence[str]) -> None:
+    """Raises ValueError when the value of an injection asks for what there is not."""
+    value = op.value
+    if isinstance(value, dict):
+        value = {name: each for name, each in value.items() if name not in WAITS}
+    read_request(FAULTS[op.process], value, nodes=nodes, seed=0, number=1)
 
 
 def _steps(event: Line) -> tuple[str, ...]:
@@ -145,4 +161,5 @@ def _as_it_was(name: str, asked: Any, seen: Any) -> Any:
 def _nodes(value: Any) -> Collection[str]:
     """The nodes that a value names."""
     fields = value if isinstance(value, dict) else {}
-    return [*fields.get("targets", ()), *fields.get("grudge", ())]
+    named = (fields.get(name) for name in ("targets", "grudge"))
+    return [str(node) for each in named if isinstance(each, list | dict) for node in each]

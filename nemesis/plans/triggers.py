@@ -22,9 +22,12 @@ from dissever.harness.missing import Missing
 from dissever.harness.system import Primaries, Snapshot, Snapshots
 from dissever.nemesis.aiming import known_primaries
 
-__all__ = ["TRIGGERS", "Trigger", "Triggered"]
+__all__ = ["TRIGGERS", "WAITS", "Trigger", "Triggered"]
 
 GLANCE_S = 0.02
+
+WAITS = ("after", "hold_s")
+"""What a value may say of when its operation comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +97,10 @@ class Triggered:
             ValueError: For a trigger that there is not.
         """
         value = invocation.value
-        if not isinstance(value, Mapping) or not value.keys() & {"after", "hold_s"}:
+        if not isinstance(value, Mapping) or not value.keys() & set(WAITS):
             completion = await self._pass_on(invocation)
         else:
-            plain = {name: value[name] for name in value if name not in ("after", "hold_s")}
+            plain = {name: value[name] for name in value if name not in WAITS}
             await asyncio.sleep(max(0.0, self._done_s + value.get("hold_s", 0.0) - _now_s()))
             awaited = await self._await(value["after"]) if "after" in value else None
             own = msgspec.structs.replace(invocation, value=plain or None)

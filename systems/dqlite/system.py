@@ -39,6 +39,9 @@ class DqliteSystem:
 
     def check(self, options: Options) -> None:
         builds.check(options)
+        faults = {name.partition(":")[0] for name in options.faults}
+        if "upgrade" in faults and options.system_options.get("upgrade-to") is None:
+            raise ValueError("expected --upgrade-to VERSION with the fault upgrade, got none")
         voters, count = options.system_options.get("voters"), len(options.nodes)
         if isinstance(voters, int) and voters > count:
             raise ValueError(f"expected voters from 1 to {count}, got {voters!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -98,3 +99,63 @@ def test_host_names_and_addresses_are_names_of_nodes(dissever: Callable, nodes: 
     )  # fmt: skip
 
     assert ran.status == 0, ran.text
+
+
+@pytest.mark.parametrize(
+    ("system", "faults", "told"),
+    [
+        ("simulated", "latency", "latency cannot strike on the backend simulated"),
+        ("simulated", "disk-slow", "disk-slow cannot strike on the backend simulated"),
+        ("simulated", "clock-jump", "clock-jump cannot strike on the backend simulated"),
+        ("simulated", "demote", "the simulated system has no members to change"),
+        ("simulated", "deposed-leader", "nobody leads there"),
+        ("dqlite", "upgrade", "expected --upgrade-to VERSION with the fault upgrade, got none"),
+        ("dqlite", "kill,upgrade:one", "expected --upgrade-to VERSION"),
+    ],
+)
+def test_a_fault_that_can_never_strike_is_refused_before_anything_runs(
+    dissever: Callable, system: str, faults: str, told: str
+) -> None:
+    ran = dissever("test", system, "-f", faults, "--dry-run")
+
+    assert ran.status == 64, ran.text
+    assert told in ran.text
+
+
+def test_every_fault_that_the_system_cannot_have_is_named_at_once(dissever: Callable) -> None:
+    ran = dissever("test", "simulated", "-f", "latency,kill,disk-slow,demote", "--dry-run")
+
+    assert ran.text.count("cannot strike") == 3
+    assert "fault kill" not in ran.text
+
+
+def test_a_plan_file_is_checked_like_the_options(dissever: Callable, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("faults:\n- fault: latency\n  at: 1\n  for: 1\n")
+    ran = dissever("test", "simulated", "--plan", str(plan), "--dry-run")
+
+    assert ran.status == 64, ran.text
+    assert "latency cannot strike" in ran.text
+
+
+def test_a_plan_file_that_is_no_text_is_refused(dissever: Callable, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_bytes(b"faults: \xff\xfe")
+    ran = dissever("test", "simulated", "--plan", str(plan), "--dry-run")
+
+    assert ran.status == 64, ran.text
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "is_told"), [("ms: 999", False), ("ms: 1000", True), ("ms: 3000", True)]
+)
+def test_a_delay_that_no_operation_waits_for_is_said(
+    dissever: Callable, tmp_path: Path, setting: str, is_told: bool
+) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(f"faults:\n- fault: disk-slow\n  at: 1\n  for: 1\n  with: {{{setting}}}\n")
+    ran = dissever("test", "dqlite", "--plan", str(plan), "--dry-run")
+
+    assert ran.status == 0, ran.text
+    assert ("is longer than the operation limit of 1000 ms" in ran.stderr) is is_told

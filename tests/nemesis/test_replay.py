@@ -130,3 +130,21 @@ def test_as_many_may_be_down_as_were() -> None:
 def test_what_cannot_be_replayed_is_said_in_one_line(lines: tuple[str, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replay(*lines)
+
+
+@pytest.mark.parametrize(
+    ("process", "f", "value", "told"),
+    [
+        ("disk-slow", "start-disk-slow", {"ms": -1}, "expected ms as a whole number from 1"),
+        ("disk-slow", "start-disk-slow", {"speed": 1}, "got speed"),
+        ("kill", "kill", {"count": 99}, "expected count as a whole number from 1 to 3, got 99"),
+        ("kill", "kill", {"targets": [7]}, "expected nodes out of n1, n2, n3, got 7"),
+        ("kill", "kill", {"spec": "boss"}, "as the target, got 'boss'"),
+        ("kill", "kill", [1], "expected a mapping with a spec or targets"),
+    ],
+)  # fmt: skip
+def test_values_of_a_recorded_run_are_checked_before_anything_runs(
+    process: str, f: str, value: Any, told: str
+) -> None:
+    with pytest.raises(ValueError, match=f"{f} at 2.000 s: .*{told}"):
+        replay(line(2, process, "invoke", f, value))
