@@ -14,6 +14,7 @@ from rich.text import Text
 from dissever.harness.episodes import Effect, Episode, episodes_of, report_of
 from dissever.harness.history import Event, History, Type
 from dissever.harness.plan import Plan
+from dissever.harness.silence import Silence
 
 REFRESHES_PER_S = 4
 LINE_EVERY_S = 1.0
@@ -37,6 +38,8 @@ class Display:
         self._faults: list[Event] = []
         self._in_force: list[str] = []
         self._down: dict[str, Effect] = {}
+        self._crashed: frozenset[str] = frozenset()
+        self._silence = Silence()
         self._is_over = threading.Event()
         self._live: Live | None = None
         self._ticker: threading.Thread | None = None
@@ -50,11 +53,15 @@ class Display:
 
     def event(self, event: Event) -> None:
         self._now_ns = event.time
+        self._silence.hear(event)
         if isinstance(event.process, int):
             if event.type is not Type.INVOKE:
                 self._counts[event.type] += 1
         else:
             self._fault(event)
+
+    def crashed(self, nodes: frozenset[str]) -> None:
+        self._crashed = nodes
 
     def _fault(self, event: Event) -> None:
         """Take in an event of a nemesis; there are few, so all are paired again."""
@@ -114,8 +121,14 @@ class Display:
         for type_, colour in COLOURS.items():
             rate = self._rates.get(type_, 0.0)
             line.append(f"{type_.value} {self._counts[type_]:,} ({rate:,.0f}/s)  ", style=colour)
-        up = [node for node in self._plan.options.nodes if node not in self._down]
-        line.append(f"up {len(up)}/{len(self._plan.options.nodes)}")
+        nodes = self._plan.options.nodes
+        up = [node for node in nodes if node not in self._down and node not in self._crashed]
+        line.append(f"up {len(up)}/{len(nodes)}")
+        if crashed := sorted(self._crashed.difference(self._down)):
+            line.append(f"  crashed {', '.join(crashed)}", style="bold red")
+        if self._silence.is_dead:
+            silent_s = (self._now_ns - self._silence.since_ns) / 1e9
+            line.append(f"  nothing has succeeded for {silent_s:.0f} s", style="bold red")
         if self._in_force:
             line.append("  " + "; ".join(self._in_force), style="bold red")
         return line
@@ -131,7 +144,7 @@ class Display:
     def _nodes(self) -> Text:
         line = Text("nodes  ")
         for node in self._plan.options.nodes:
-            state = self._down.get(node)
+            state = self._down.get(node) or ("crashed" if node in self._crashed else None)
             line.append(f"{node} ", style="red" if state else "green")
             if state:
                 line.append(f"({state}) ", style="red")

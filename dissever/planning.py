@@ -15,6 +15,7 @@ import msgspec
 
 from dissever import __version__
 from dissever.harness.client import Invocation
+from dissever.harness.crashes import OnCrash
 from dissever.harness.generator import (
     any_of,
     clients,
@@ -113,6 +114,10 @@ def repeat_command(options: Options, system: System) -> str:
         words += ["--disk-mb", str(options.disk_mb)]
     if options.ok_min != OK_MIN:
         words += ["--ok-min", str(options.ok_min)]
+    if options.stop_when_dead_s is not None:
+        words += ["--stop-when-dead", f"{options.stop_when_dead_s:g}"]
+    if options.on_crash is not OnCrash.LEAVE:
+        words += ["--on-crash", options.on_crash]
     words += _own_words(options.workload_options, WORKLOADS[options.workload].options)
     words += _own_words(options.system_options, system.options)
     return shlex.join([*words, "--seed", str(options.seed)])

@@ -14,6 +14,7 @@ import msgspec
 
 from dissever.harness.cluster import PLAIN, Hosts
 from dissever.harness.cluster.backends import NAMESPACES, Backend
+from dissever.harness.crashes import OnCrash
 from dissever.harness.names import check_nodes
 from dissever.harness.options import OptionValue
 from dissever.harness.vocabulary import Action
@@ -35,6 +36,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     was read; without it that is drawn from the seed. `disk_mb` is the size of a node's disk where a
     fault needs it to have one of its own; `hosts` is what the faults need of the hosts. `ok_min` is
     how many operations of each kind must succeed under faults, or the verdict is unknown.
+    `stop_when_dead_s`: the run ends once no operation has succeeded for so long; None: it goes on.
+    `on_crash`: what becomes of a node that ended by itself.
     """
 
     system: str
@@ -55,6 +58,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     disk_mb: int = DISK_MB
     hosts: Hosts = PLAIN
     ok_min: int = OK_MIN
+    stop_when_dead_s: float | None = None
+    on_crash: OnCrash = OnCrash.LEAVE
 
 
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {
@@ -66,6 +71,7 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "seed": (0, (1 << 63) - 1),
     "disk_mb": (16, 1 << 20),
     "ok_min": (0, 1_000_000),
+    "stop_when_dead_s": (1.0, 86_400.0),
 }
 """Option -> the least and the greatest number that it may be."""
 
@@ -84,7 +90,7 @@ def check_options(options: Options) -> None:
         errors.append(str(error))
     for name, (least, most) in LIMITS.items():
         value = getattr(options, name)
-        if not least <= value <= most:  # Which is so of a number that is none, too.
+        if value is not None and not least <= value <= most:  # Nan is not in it, either.
             errors.append(f"expected {name} from {least:,} to {most:,}, got {value}")
     if errors:
         raise ValueError("\n".join(errors))

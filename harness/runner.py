@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from msgspec import structs
 
@@ -22,11 +22,13 @@ from dissever.harness import clock, store
 from dissever.harness.bugs import Bug, bug_of, is_bug
 from dissever.harness.client import Client, Nemesis, Prepares
 from dissever.harness.cluster import Cluster, Exit, Processes
+from dissever.harness.crashes import minding
 from dissever.harness.history import Event
 from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
 from dissever.harness.plan import Outcome, Plan, stream
 from dissever.harness.recovery import Recovery
+from dissever.harness.silence import DEAD_S, DeadCluster, Silence
 from dissever.harness.system import Deployment, System
 from dissever.harness.vocabulary import RECOVERY
 from dissever.harness.watch import Watch
@@ -58,6 +60,14 @@ class Observer(Protocol):
 
     def event(self, event: Event) -> None:
         """Something was recorded."""
+
+
+@runtime_checkable
+class SeesCrashes(Protocol):
+    """An observer that shows nodes which ended by themselves."""
+
+    def crashed(self, nodes: frozenset[str]) -> None:
+        """These are down now because they ended by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +184,23 @@ async def _interpret(test: Test, run: Path, recorder: _Recorder, deployment: Dep
 
     reason = ""
     watch = Watch(deployment.cluster, is_needed=not test.system.is_virtual)
+    silence = Silence(options.stop_when_dead_s or DEAD_S)
+    crashed = observer.crashed if isinstance(observer, SeesCrashes) else _ignore
+    minds = minding(deployment.cluster, options.on_crash, crashed)
     with Journal(run / store.HISTORY) as journal:
 
         def record(event: Event) -> None:
             journal(event)
             recorder.add(event)
+            if silence.hear(event):
+                words = f"nothing has succeeded for {silence.limit_s:g} s: the cluster looks dead"
+                log.warning("%s", words)
+                if options.stop_when_dead_s is not None:
+                    raise DeadCluster(words)
 
         observer.phase("running")
         try:
-            async with watch:
+            async with watch, minds:
                 await interpret(
                     test.generator,
                     open_client=open_client,
@@ -197,6 +215,8 @@ async def _interpret(test: Test, run: Path, recorder: _Recorder, deployment: Dep
             reason = INTERRUPTED
         except Bug:
             raise
+        except DeadCluster as dead:
+            reason = str(dead)
         except Exception as error:  # Whatever ended it, what was recorded is judged.
             log.exception("the run ended early")
             reason = f"{type(error).__name__}: {error}"
@@ -207,6 +227,10 @@ async def _interpret(test: Test, run: Path, recorder: _Recorder, deployment: Dep
         return Outcome(reason, events=len(recorder.events))
     reason = f"a part of the harness was lost: {watch.lost}"
     return Outcome(reason, events=len(recorder.events), lost_ns=recorder.now_ns())
+
+
+def _ignore(_: frozenset[str]) -> None:
+    """Nobody is shown which nodes crashed."""
 
 
 async def _prepare(

@@ -19,9 +19,11 @@ from dissever.commands.output import EXIT_STATUS, print_verdict, tell
 from dissever.commands.params import Concurrency, Name, Nodes, Number
 from dissever.display import Display
 from dissever.harness.cluster.backends import Backend
+from dissever.harness.crashes import OnCrash
 from dissever.harness.options import Option
 from dissever.harness.plan import DISK_MB, OK_MIN, Options
 from dissever.harness.runner import CannotRun
+from dissever.harness.silence import DEAD_S
 from dissever.harness.system import System
 from dissever.nemesis import FAULTS, read_script
 from dissever.running import RUNS, run
@@ -186,11 +188,27 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
 )
 @click.option(
     "--ok-min",
-    type=click.IntRange(0, 1_000_000),
+    type=Number("ok_min"),
     default=OK_MIN,
     show_default=True,
     metavar="N",
     help="How many operations of each kind must succeed under faults, or the verdict is unknown.",
+)
+@click.option(
+    "--stop-when-dead",
+    type=Number("stop_when_dead_s"),
+    is_flag=False,
+    flag_value=DEAD_S,
+    metavar="[SECONDS]",
+    help="End the run once no operation has succeeded for so long, and judge what there is."
+    f" Without a number: {DEAD_S:g}.",
+)
+@click.option(
+    "--on-crash",
+    type=Name("choice", tuple(OnCrash)),
+    default=OnCrash.LEAVE,
+    show_default=True,
+    help="What becomes of a node that ends by itself: leave it, or restart it after a second.",
 )
 @click.option(
     "--runs",
@@ -221,6 +239,8 @@ def test(
     operation_limit: float,
     disk_mb: int,
     ok_min: int,
+    stop_when_dead: float | None,
+    on_crash: str,
     runs: Path,
     keep_data: bool,
     dry_run: bool,
@@ -259,6 +279,8 @@ def test(
             seed=random.SystemRandom().randrange(1 << 32) if seed is None else seed,
             disk_mb=disk_mb,
             ok_min=ok_min,
+            stop_when_dead_s=stop_when_dead,
+            on_crash=OnCrash(on_crash),
             workload_options=ctx.meta[_OWN]["workload"],
             system_options=ctx.meta[_OWN]["system"],
         )

@@ -74,3 +74,40 @@ def test_fault_is_in_force_once_its_injection_completed() -> None:
 
 def test_fault_is_in_force_until_its_healing_completed() -> None:
     assert "kill one n2" in panel_after(5, last=Type.INVOKE)
+
+
+def _shown(act: Any) -> str:
+    options = Options(system="simulated", workload="register", nodes=("n1", "n2", "n3"))
+    plan = Plan(options=options, command="", started="", actions=ACTIONS)
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=True, width=160, color_system=None)
+    display = Display(plan, console, is_quiet=False)
+    act(display)
+    with display:
+        pass
+    return output.getvalue()
+
+
+def test_a_node_that_crashed_is_shown_as_down() -> None:
+    shown = _shown(lambda display: display.crashed(frozenset({"n2"})))
+
+    assert "up 2/3  crashed n2" in shown
+    assert "n2 (crashed)" in shown
+
+
+def test_a_node_that_came_back_is_not() -> None:
+    def act(display: Display) -> None:
+        display.crashed(frozenset({"n2"}))
+        display.crashed(frozenset())
+
+    assert "up 3/3" in _shown(act)
+    assert "crashed" not in _shown(act)
+
+
+def test_a_cluster_that_is_dead_is_said_to_be() -> None:
+    def act(display: Display, *, at_s: int) -> None:
+        display.event(Event(0, 1_000_000_000, 1, Type.OK, "read"))
+        display.event(Event(1, at_s * 1_000_000_000, 1, Type.INFO, "read"))
+
+    assert "nothing has succeeded for 69 s" in _shown(lambda display: act(display, at_s=70))
+    assert "nothing has succeeded" not in _shown(lambda display: act(display, at_s=60))
