@@ -18,6 +18,7 @@ from dissever.systems.dqlite import builds
 from dissever.systems.dqlite.deployment import PORT, START_LIMIT_S, DqliteDeployment
 from dissever.systems.dqlite.members import DqliteMembers
 from dissever.systems.dqlite.options import OPTIONS, voters_of
+from dissever.systems.dqlite.space import lack_of_room
 from dissever.systems.dqlite.stores import STORES
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class DqliteSystem:
             try:
                 await deployment.start()
             except (dqlite.DqliteError, OSError, RuntimeError) as error:
-                reason = str(error) or f"not ready within {START_LIMIT_S:g} s"
+                said = str(error) or f"not ready within {START_LIMIT_S:g} s"
+                reason = "; ".join(filter(None, (said, await lack_of_room(cluster))))
                 raise CannotRun(f"dqlite did not start: {reason}") from error
             yield deployment
 
