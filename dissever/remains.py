@@ -68,6 +68,9 @@ def gaps(plan: Plan, history: History) -> Iterator[str]:
 def _logs(run: Path, node: str, reasons: list[str]) -> Iterator[NodeLog]:
     for path in sorted(store.node_directory(run, node).glob("*.log")):
         name = str(path.relative_to(run))
+        if path.is_symlink() or not path.is_file():
+            reasons.append(f"{name} is no file of the harness: a node put it there")
+            continue
         try:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError as error:

@@ -48,7 +48,8 @@ class Loaded:
 
     `nodes` are those that events name, by first use. `open_max` is how many operations were open
     at once, at most. `misnumbered` is the first position of an event whose index is another number;
-    None when there is none, as in a whole journal of ours.
+    None when there is none, as in a whole journal of ours. `cut_line` is the last line, where it is
+    cut off: then the end of the history is missing.
     """
 
     history: History
@@ -57,6 +58,7 @@ class Loaded:
     nodes: tuple[str, ...]
     open_max: int
     misnumbered: int | None
+    cut_line: int | None
 
 
 def read_history(source: Path | bytes, *, keyed: bool = False) -> Loaded:
@@ -87,6 +89,7 @@ def read_history(source: Path | bytes, *, keyed: bool = False) -> Loaded:
         loaded.nodes,
         loaded.open_max,
         loaded.misnumbered,
+        loaded.cut_line,
     )
 
 

@@ -174,7 +174,7 @@ def manifest(run: Path) -> dict[str, Kept]:
     paths += sorted((run / NODES).glob("*.log"))
     for node in sorted((run / NODES).glob("*/")):
         paths += [*sorted(node.glob("*.log")), node / EXITS]
-    return {str(path.relative_to(run)): _kept(path) for path in paths if path.is_file()}
+    return {str(path.relative_to(run)): _kept(path) for path in paths if _is_ours(path)}
 
 
 def damage(run: Path, files: Mapping[str, Kept] | None) -> Iterator[str]:
@@ -212,6 +212,11 @@ def drop_node_data(run: Path) -> None:
     """Remove the data directories of the nodes, and leave their logs."""
     for data in sorted((run / NODES).glob("*/data")):
         shutil.rmtree(data, ignore_errors=True)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether it is a file, and no link to one that a node may have put there."""
+    return path.is_file() and not path.is_symlink()
 
 
 def _kept(path: Path) -> Kept:

@@ -182,7 +182,8 @@ class Loaded:
     `notes` say what was dropped, changed or made up, one sentence each. `nodes` are the nodes that
     events name, by first use. `open_max` is how many operations were open at once, at most.
     `events` counts all events, and `last_time` is the time of the last one in ns, 0 without events.
-    `misnumbered` is the first position of an event whose index is another number, or None.
+    `misnumbered` is the first position of an event whose index is another number, or None;
+    `cut_line` the last line, where it is cut off, or None.
     """
 
     columns: Columns
@@ -193,6 +194,7 @@ class Loaded:
     last_time: int
     open_max: int
     misnumbered: int | None
+    cut_line: int | None
     _details: Callable[[], Details]
     _nemesis_events: Callable[[], Iterator[NemesisEvent]]
 
@@ -249,6 +251,7 @@ def load(data: bytes | memoryview, *, keyed: bool = False) -> Loaded:
         loaded.last_time,
         loaded.open_max,
         None if loaded.misnumbered < 0 else loaded.misnumbered,
+        loaded.cut_line or None,
         partial(_details, loaded, nodes, view),
         partial(_nemesis_events, loaded, values, nodes, fs),
     )

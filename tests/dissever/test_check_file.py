@@ -257,7 +257,7 @@ def test_keyed_values_are_an_option(dissever: Run, file: Callable[[str], Path]) 
     ("arguments", "status", "shown"),
     [
         (("--model", "cas-registr"), 64, "did you mean cas-register?"),
-        (("--html", "/nowhere/at/all.html"), 3, "/nowhere/at/all.html"),
+        (("--html", "/nowhere/at/all.html"), 0, "/nowhere/at/all.html"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -295,3 +295,19 @@ def test_recorded_histories(dissever: Run, name: str, model: str, status: int) -
         pytest.skip("no recorded histories in ../shared/histories")
 
     assert dissever("check", str(path), "--model", model).status == status
+
+
+def test_file_that_is_cut_in_a_line_is_unknown(dissever: Callable, tmp_path: Path) -> None:
+    whole = (
+        '{"index":0,"time":0,"process":0,"type":"invoke","f":"write","value":1}\n'
+        '{"index":1,"time":1,"process":0,"type":"ok","f":"write","value":1}\n'
+    )
+    path = tmp_path / "history.jsonl"
+    path.write_text(whole)
+    before = dissever("check", str(path))
+    path.write_text(whole + '{"index":2,"time":2,"pro')
+    ran = dissever("check", str(path))
+
+    assert (before.status, ran.status) == (0, 2)
+    assert "the end of the history is missing" in ran.text
+    assert "line 3 is cut off" in ran.text

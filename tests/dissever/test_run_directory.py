@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -228,9 +230,9 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", refuse)
     monkeypatch.setattr(Path, "write_text", refuse)
     monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
 
 
 @pytest.mark.usefixtures("refusing")
@@ -263,12 +265,19 @@ def test_page_is_written_whole_or_not_at_all(copy: Path, monkeypatch: pytest.Mon
     before = (copy / store.REPORT).read_bytes()
     judged = judge(copy)
 
-    def half(path: Path, content: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(content[: len(content) // 2])
-        raise OSError(errno.ENOSPC, "No space left on device")
+    class Half(io.BytesIO):
+        def write(self, content: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", half)
+    written = Path.open
+
+    def opened(path: Path, mode: str = "r", **more: Any) -> Any:
+        if mode != "xb":
+            return written(path, mode, **more)
+        path.touch()
+        return Half()
+
+    monkeypatch.setattr(Path, "open", opened)
     with pytest.raises(OSError, match="No space left"):
         publish(copy, judged)
 
@@ -308,3 +317,21 @@ def test_large_run_is_judged_without_an_object_for_each_operation(
     assert judged.figures is not None
     assert judged.figures.total > 1000 > len(judged.history.operations)
     assert publish(copy, judged).exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "fifo"])
+def test_thing_that_a_node_put_among_its_logs_is_not_read(copy: Path, kind: str) -> None:
+    path = copy / "nodes" / "n1" / "evil-1.log"
+    secret = copy / "secret"
+    secret.write_text("Assertion: the password")
+    if kind == "link":
+        path.symlink_to(secret)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    results = judge(copy).results
+
+    assert results.verdict is Verdict.UNKNOWN
+    assert "nodes/n1/evil-1.log is no file of the harness" in results.why
+    assert "password" not in results.why

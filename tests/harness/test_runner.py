@@ -421,6 +421,7 @@ def test_disk_that_is_full_ends_a_run_and_keeps_what_was_recorded(tmp_path, monk
         if event.index == 100:
             monkeypatch.setattr(os, "write", refuse)
             monkeypatch.setattr(Path, "write_bytes", refuse)
+            monkeypatch.setattr(Path, "replace", refuse)
 
     def refuse(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
