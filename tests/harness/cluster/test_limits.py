@@ -57,15 +57,15 @@ def test_share_of_a_processor_holds_over_a_restart_until_it_is_lifted(
             for node in cluster.nodes:
                 await cluster.start(node, python(BUSY))
             before = await cluster.readings("n1")
-            limited = await cluster.limit("n1", cpus=0.2)
+            limited = await cluster.limit("n1", cpus=0.05)  # Less than a busy machine gives.
             throttled = await until_read(cluster, "cpu", "throttled")
             await cluster.kill("n1")
             await cluster.start("n1")
             again = await until_read(cluster, "cpu", "throttled")
 
             assert before == {}
-            assert (limited["cpu"]["limit"], limited["cpu"]["pids"]) == (0.2, 1)
-            assert (throttled["limit"], again["limit"], again["pids"]) == (0.2, 0.2, 1)
+            assert (limited["cpu"]["limit"], limited["cpu"]["pids"]) == (0.05, 1)
+            assert (throttled["limit"], again["limit"], again["pids"]) == (0.05, 0.05, 1)
             assert await cluster.readings("n2") == {}
             await cluster.lift("n1")
             assert await cluster.readings("n1") == {}
