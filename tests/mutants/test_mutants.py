@@ -9,6 +9,7 @@ The same tests pass on a copy without it. `make mutants` runs only this.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -62,6 +63,7 @@ class Copies:
 
     def __init__(self, directory: Path, count: int) -> None:
         self._directory = directory
+        self._numbers = itertools.count()
         self._free: SimpleQueue[Path | None] = SimpleQueue()
         for _ in range(count):
             self._free.put(None)
@@ -83,7 +85,7 @@ class Copies:
             self._free.put(copy)
 
     def _make(self) -> Path:
-        copy = self._directory / f"copy-{len(list(self._directory.iterdir()))}"
+        copy = self._directory / f"copy-{next(self._numbers)}"
         shutil.copytree(ROOT, copy, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
         return copy
 
