@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dissever.nemesis import FAULTS, PlannedOp, plan
+from dissever.nemesis import FAULTS, PlannedOp, parse, plan
 from dissever.nemesis.plans.planner import ACTIVE_S, RECOVERY_S, RECOVERY_SHARE, Timing, timing
 from dissever.nemesis.targets import minority_size
 
@@ -207,3 +207,18 @@ def test_faults_overlap() -> None:
         for b, _ in pairs
         if a.process != b.process
     )
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_target_that_may_be_drawn_is_drawn(name: str) -> None:
+    (spec,) = parse([name])
+    drawn = {
+        op.value["spec"]
+        for seed in range(12)
+        for op in plan(
+            [name], nodes=NODES[:5], seed=seed, interval_s=2.5, time_limit_s=60, budget=5
+        )
+        if op.f == FAULTS[name].steps[0]
+    }
+
+    assert drawn == set(spec.drawn)
