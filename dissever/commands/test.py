@@ -111,7 +111,6 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
 @click.option(
     "--faults",
     "-f",
-    default="",
     metavar="NAME,…",
     help="What breaks. A name may carry a target: partition:leader. The names are "
     + ", ".join(FAULTS)
@@ -205,7 +204,7 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
 )
 @click.option(
     "--on-crash",
-    type=Name("choice", tuple(OnCrash)),
+    type=Name("reaction", tuple(OnCrash)),
     default=OnCrash.LEAVE,
     show_default=True,
     help="What becomes of a node that ends by itself: leave it, or restart it after a second.",
@@ -227,7 +226,7 @@ def test(
     ctx: click.Context,
     system: str,
     workload: str,
-    faults: str,
+    faults: str | None,
     plan: Path | None,
     nodes: tuple[str, ...],
     backend: str | None,
@@ -308,15 +307,21 @@ def test(
     return EXIT_STATUS[ended.judged.results.verdict]
 
 
-def _script(path: Path | None, faults: str) -> tuple[str, tuple[str, ...]]:
+def _script(path: Path | None, faults: str | None) -> tuple[str, tuple[str, ...]]:
     """The text of a plan, and the faults that the run has."""
     if path is None:
-        return "", tuple(name.strip() for name in faults.split(",") if name.strip())
-    if faults:
+        names = tuple(name.strip() for name in (faults or "").split(",") if name.strip())
+        if faults is not None and not names:
+            raise click.UsageError(f"expected --faults with names of faults, got {faults[:60]!a}")
+        return "", names
+    if faults is not None:
         raise click.UsageError("expected --faults or --plan, got both")
     try:
         text = path.read_text(encoding="utf-8")
         return text, read_script(text).names
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise click.UsageError(f"{path}: line {line}: expected UTF-8 text, got bytes") from error
     except (OSError, ValueError) as error:
         raise click.UsageError(f"{path}: {error}") from error
 

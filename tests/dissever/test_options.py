@@ -152,7 +152,16 @@ def test_a_plan_file_that_is_no_text_is_refused(dissever: Callable, tmp_path: Pa
     ran = dissever("test", "simulated", "--plan", str(plan), "--dry-run")
 
     assert ran.status == 64, ran.text
-    assert "Traceback" not in ran.stderr
+    assert "line 1: expected UTF-8 text, got bytes" in ran.text
+
+
+@pytest.mark.parametrize("given", ["", ",", " , ,"])
+def test_faults_without_a_name_are_refused(dissever: Callable, given: str) -> None:
+    """An empty variable in a script must not become a run without faults."""
+    ran = dissever("test", "simulated", "-f", given, "--dry-run")
+
+    assert ran.status == 64, ran.text
+    assert "expected --faults with names of faults, got" in ran.text
 
 
 @pytest.mark.parametrize(
