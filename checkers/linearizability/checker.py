@@ -8,6 +8,7 @@ of a family that it knows whole; other objects are judged one by one, in Python.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,12 +48,23 @@ class Linearizable:
             large = "a process, an index or a time is too large: "
             why = f"malformed: {large if isinstance(error, OverflowError) else ''}{error}"
             return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=why)
+        return result(self.name, self._checked(keys, self._judge_keys(keys, budget)))
+
+    def _judge_keys(self, keys: Keys, budget: Budget) -> list[Judgement]:
         judge_keys = self.model.family.judge_keys
         if judge_keys is None or self.engine is not Engine.SCHEDULE:
-            return result(self.name, self._judge_each(keys, budget))
+            return self._judge_each(keys, budget)
         outcomes = judge_keys(keys.columns, self.model, budget, self.threads)
         judge = OutcomeJudge(self.model, keys, budget)
-        return result(self.name, [judge.judge(key, outcomes[key]) for key in keys.lengths])
+        return [judge.judge(key, outcomes[key]) for key in keys.lengths]
+
+    def _checked(self, keys: Keys, judged: Sequence[Judgement]) -> list[Judgement]:
+        """The same, where keys do not count as checked that no answer says anything of."""
+        asserting = keys.asserting(self.model.writes)
+        return [
+            each if key in asserting or each.verdict is not Verdict.VALID else each.unchecked()
+            for key, each in zip(keys.lengths, judged, strict=True)
+        ]
 
     def _judge_each(self, keys: Keys, budget: Budget) -> list[Judgement]:
         """An equal share for each key, then what is left for those that ran out of it."""

@@ -22,7 +22,8 @@ class Judgement:
     What came of one key; `because` says why `engine` was the one to ask.
 
     `is_doubted`: an engine called it valid or invalid, and another or the validator disagrees.
-    `is_exhausted`: it ran out of configurations. `is_interrupted`: Ctrl-C ended it.
+    `is_exhausted`: it ran out of configurations. `is_interrupted`: Ctrl-C ended it. `is_unchecked`:
+    it is valid only because no acknowledged operation says anything that can be wrong.
     """
 
     key: Key | None
@@ -38,12 +39,17 @@ class Judgement:
     is_doubted: bool = False
     is_exhausted: bool = False
     is_interrupted: bool = False
+    is_unchecked: bool = False
 
     def certified(self, wrong: str | None) -> Judgement:
         """Valid, unless the certificate says what is wrong with the order that was found."""
         if wrong is None:
             return self.with_verdict(Verdict.VALID, "an order explains every answer")
         return self.doubted(f"certificate: the order that was found is not one: {wrong}")
+
+    def unchecked(self) -> Judgement:
+        """Valid, and no evidence of anything."""
+        return replace(self, why="no answer says anything of it", is_unchecked=True)
 
     def doubted(self, why: str) -> Judgement:
         """Unknown, since two of those that were asked contradict each other."""
@@ -78,14 +84,23 @@ def why_unknown(ending: str, configurations: int, peak_bytes: int) -> str:
 
 
 def result(name: str, judgements: Sequence[Judgement]) -> Result:
-    """The greatest verdict; keys that are not part of it are counted in the details."""
-    verdict = max((each.verdict for each in judgements), default=Verdict.UNKNOWN)
-    some = {v: [each for each in judgements if each.verdict is v] for v in Verdict}
+    """
+    The greatest verdict; keys that are not part of it are counted in the details.
+
+    Keys that were not checked do not count. If none was, it is unknown.
+    """
+    checked = [each for each in judgements if not each.is_unchecked]
+    verdict = max((each.verdict for each in checked), default=Verdict.UNKNOWN)
+    some = {v: [each for each in checked if each.verdict is v] for v in Verdict}
     anomalies = [each.anomaly for each in some[Verdict.INVALID] if each.anomaly]
     if not judgements:
         why = "no operations"
+    elif not checked:
+        why = "nothing was checked: no operation succeeded whose answer says anything"
     elif verdict is Verdict.VALID:
-        why = f"an order explains every answer, for each of {_count(judgements)}"
+        why = f"an order explains every answer, for each of {_count(checked)}"
+        if left := len(judgements) - len(checked):
+            why = f"{why}; no answer says anything of {left} more"
     else:
         worst = some[verdict]
         why = f"{_count(worst)} of {len(judgements)}: {worst[0].why}"
@@ -108,6 +123,7 @@ def _details(
     return {
         "keys": len(judgements),
         **{verdict.word: len(found) for verdict, found in some.items()},
+        "unchecked": sum(each.is_unchecked for each in judgements),
         "operations": sum(each.operations for each in judgements),
         "configurations": sum(each.configurations for each in judgements),
         "peak_bytes": max((each.peak_bytes for each in judgements), default=0),

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from dissever.harness.history import History, Key, Operation
+from dissever.native.columns import OK
 
 
 class Keys:
@@ -44,6 +45,22 @@ class Keys:
         for i, key in enumerate(self.columns.key):
             found[key].append(i)
         return dict(found)
+
+    def asserting(self, writes: frozenset[str]) -> set[int]:
+        """
+        The keys with an acknowledged operation that asserts something, which can be wrong.
+
+        Args:
+            writes: Each f that asserts nothing when it is acknowledged.
+        """
+        columns, found = self.columns, set[int]()
+        says = {number for number, f in enumerate(columns.fs) if f not in writes}
+        for key, kind, f in zip(columns.key, columns.type, columns.f, strict=True):
+            if kind == OK and f in says and key not in found:
+                found.add(key)
+                if len(found) == len(self.lengths):
+                    break
+        return found
 
     def operation(self, at: int) -> Operation:
         """The operation at a position in the columns, with no more than columns know."""

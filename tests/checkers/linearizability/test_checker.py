@@ -300,7 +300,7 @@ def test_keys_are_independent_and_each_is_reported(history: Notation) -> None:
 
     assert result.verdict is Verdict.INVALID
     assert [(each.key, each.name) for each in result.anomalies] == [("y", "phantom")]
-    assert (result.details["valid"], result.details["invalid"]) == (2, 1)
+    assert (result.details["valid"], result.details["invalid"]) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,6 @@ def test_keys_are_independent_and_each_is_reported(history: Notation) -> None:
     [
         "0 invoke read\n0 invoke read",
         "0 ok read 1",
-        "0 invoke write 1\n0 info write 1\n0 invoke read",
         "0 invoke cas 5\n0 ok cas 5",
         "0 invoke dance\n0 ok dance",
     ],
@@ -403,7 +402,8 @@ def _hard(key: str, *, last: int = 0) -> str:
 
 
 def test_key_past_the_budget_leaves_the_others_decided(history: Notation) -> None:
-    easy = "\n90 invoke y/write 1\n90 ok y/write 1\n90 invoke z/read\n90 ok z/read None"
+    easy = "\n90 invoke y/write 1\n90 ok y/write 1\n90 invoke y/read\n90 ok y/read 1"
+    easy += "\n90 invoke z/read\n90 ok z/read None"
     budget = Budget(configurations=30_000)
 
     result = Linearizable(REGISTER)(history(_hard("x") + easy), budget)

@@ -25,6 +25,7 @@ from dissever.checkers.linearizability.refutation import refusal_flaw, witness_f
 from dissever.harness.history import Event, History, Rows, Type, columns_of
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.native import Engine
+from tests.checkers.settled import settled
 
 CASES = 150
 BUDGET = Budget()
@@ -141,8 +142,8 @@ def _renumbered(events: list[Event]) -> History:
 
 def _verdict(sort: Sort, events: list[Event]) -> Verdict:
     result = Linearizable(sort.model)(_renumbered(events), BUDGET)
-    assert result.verdict is not Verdict.UNKNOWN or not events, result.why
-    return result.verdict
+    assert settled(result) is not Verdict.UNKNOWN or not events, result.why
+    return settled(result)
 
 
 def _cases(name: str, rule: str) -> list[tuple[Sort, Random, list[Event], Verdict]]:
@@ -306,7 +307,9 @@ def test_engines_give_one_verdict(engine: Engine) -> None:
         for kind, _, events, verdict in _cases(name, "engines")[:50]:
             history = _renumbered(events)
 
-            assert Linearizable(kind.model, engine=engine)(history, BUDGET).verdict is verdict
+            result = Linearizable(kind.model, engine=engine)(history, BUDGET)
+
+            assert settled(result) is verdict
 
 
 def test_lock_is_a_register_of_two_values() -> None:
@@ -328,13 +331,13 @@ def test_lock_is_a_register_of_two_values() -> None:
                 f = asked.pop(who)
                 kind = rng.choice((Type.OK, Type.OK, Type.INFO, Type.FAIL))
                 events.append(Event(0, len(events), who, kind, f))
-        lock = Linearizable(MUTEX)(_renumbered(events), BUDGET).verdict
+        lock = settled(Linearizable(MUTEX)(_renumbered(events), BUDGET))
         register = [
             msgspec.structs.replace(event, f="cas", value=as_cas[event.f]) for event in events
         ]
         verdicts.append(lock)
 
-        assert Linearizable(CAS_REGISTER)(_renumbered(register), BUDGET).verdict is lock
+        assert settled(Linearizable(CAS_REGISTER)(_renumbered(register), BUDGET)) is lock
     assert 20 < verdicts.count(Verdict.INVALID) < 280
 
 
