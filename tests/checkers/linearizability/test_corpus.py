@@ -13,6 +13,7 @@ import pytest
 from dissever.checkers import CAS_REGISTER, TEXT, Linearizable
 from dissever.harness.reader import read_history
 from dissever.harness.results import Budget
+from tests.checkers.settled import settled
 
 ROOT = Path(__file__).resolve().parents[3].parent / "shared" / "histories"
 
@@ -32,7 +33,8 @@ def test_recorded_histories_get_their_published_verdicts(source: str) -> None:
     for name in expected:
         loaded = read_history(ROOT / source / name)
         model = TEXT if name.startswith("kv/") else CAS_REGISTER
-        found[name] = Linearizable(model)(loaded.history, Budget()).verdict.word
+        # In two of them nothing succeeded, which is published as valid.
+        found[name] = settled(Linearizable(model)(loaded.history, Budget())).word
 
     assert found == expected
 
