@@ -14,11 +14,12 @@ such as the dumps of nodes, and an operation of it that ended without saying wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from dissever.checkers.run_checker import RunChecker
+from dissever.checkers.node_ends import refusals
+from dissever.checkers.run_checker import NodeEnd, RunChecker
 from dissever.harness.episodes import (
     Actions,
     Episodes,
@@ -41,11 +42,13 @@ class Liveness:
     """
     The checker. Valid when all that was asked for came, or nothing was.
 
-    `lost_ns` is when a part of the harness was found gone; None: all of it lasted.
+    `lost_ns` is when a part of the harness was found gone; None: all of it lasted. `ends` are those
+    of the nodes' processes.
     """
 
     actions: Actions = field(default_factory=dict)
     lost_ns: int | None = None
+    ends: Sequence[NodeEnd] = ()
     name: str = "liveness"
 
     def __call__(self, history: History, budget: Budget) -> Result:
@@ -77,7 +80,16 @@ class Liveness:
         """What of our own may have kept from coming what was missed."""
         if self.lost_ns is not None:
             return f"a part of the harness was found gone at {show_ns(self.lost_ns)}"
-        return _unhealed(found, missed)
+        return _unhealed(found, missed) or self._refused(found, missed)
+
+    def _refused(self, found: Episodes, missed: Operation) -> str | None:
+        """Every node that was gone by then refused a damaged disk, which it may; or None."""
+        gone = evidence(missed).get("gone", ())
+        seen = missed.completion or missed.invocation
+        refused = refusals(self.ends, found, seen.time)
+        if not gone or not set(gone) <= set(refused):
+            return None
+        return "; ".join(refused[node] for node in gone)
 
 
 def _unseen(operation: Operation) -> str | None:
@@ -146,5 +158,5 @@ def _anomaly(operation: Operation) -> Anomaly:
 RUN_CHECKER: Final = RunChecker(
     name="liveness",
     description="a majority that healed makes progress, and in the end all hold the same",
-    make=lambda actions, remains: Liveness(actions, remains.lost_ns),
+    make=lambda actions, remains: Liveness(actions, remains.lost_ns, remains.ends),
 )

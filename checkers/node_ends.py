@@ -82,6 +82,24 @@ says that of itself. Every other end that nobody asked for is a crash.
 """
 
 
+def refusals(ends: Sequence[NodeEnd], found: Episodes, until_ns: int) -> dict[str, str]:
+    """
+    The nodes whose last end up to a time was that they refused a damaged disk, each with why.
+
+    Nobody can expect them to serve until the harness gives them another disk.
+    """
+    last = {end.node: end for end in ends if end.time_ns is not None and end.time_ns <= until_ns}
+    refused: dict[str, str] = {}
+    for node, end in last.items():
+        for episode in found.episodes if not end.is_asked else ():
+            if any(
+                each.lasts and _is_within(end, episode, True)
+                for each in _explanations(episode, end)
+            ):
+                refused[node] = f"{node} refuses the disk that {episode.fault} damaged"
+    return refused
+
+
 @dataclass(frozen=True, slots=True)
 class NodeEnds:
     """The checker. Valid when each end was asked for or is explained; unknown without records."""

@@ -19,8 +19,6 @@ from dissever.harness.cluster import NodeState, Processes
 from dissever.harness.missing import Missing
 from dissever.harness.system import Damaged, Deployment, Replica, Replicas, Unseen
 
-PAUSED = NodeState.PAUSED
-
 LIMIT_S = 30.0
 COMPARE_LIMIT_S = 15.0
 COMPARE_GAP_S = 0.2
@@ -52,8 +50,8 @@ class Recovery:
             is_so, seen = False, {"missing": str(late)}
         waited_ms = round((asyncio.get_running_loop().time() - began) * 1000)
         observed: dict[str, Any] = {"held": is_so}
-        if is_so is False and (paused := await self._paused()):
-            observed["paused"] = paused
+        if is_so is False:
+            observed |= await self._not_running()
         value = {**seen, "waited_ms": waited_ms, "evidence": observed}
         if is_so is not None:
             self._is_well = is_so
@@ -84,13 +82,17 @@ class Recovery:
                 return await self._compare("a restart of all nodes")
         raise ValueError(f"expected one out of {', '.join(names.ANOMALIES)}, got {invocation.f!r}")
 
-    async def _paused(self) -> list[str]:
-        """The nodes that stand still: the system does not do that to itself."""
+    async def _not_running(self) -> dict[str, list[str]]:
+        """The nodes that stand still, as only a fault has them do, and those that have ended."""
         cluster = self._deployment.cluster
         if not isinstance(cluster, Processes):
-            return []
-        states = [(await cluster.status(node)).state for node in cluster.nodes]
-        return [n for n, state in zip(cluster.nodes, states, strict=True) if state is PAUSED]
+            return {}
+        states = {node: (await cluster.status(node)).state for node in cluster.nodes}
+        found = {
+            "paused": [node for node, state in states.items() if state is NodeState.PAUSED],
+            "gone": [node for node, state in states.items() if state is NodeState.GONE],
+        }
+        return {what: nodes for what, nodes in found.items() if nodes}
 
     async def _restart(self, unless: str) -> tuple[bool | None, Mapping[str, Any]]:
         """

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from msgspec import structs
 
-from dissever.checkers import Liveness
+from dissever.checkers import Liveness, NodeEnd
 from dissever.harness.history import History, Type
 from dissever.harness.results import Budget, Verdict
 
@@ -198,3 +198,43 @@ def test_what_was_missed_once_a_part_of_the_harness_was_gone_is_unknown(history:
 
     assert result.verdict is Verdict.UNKNOWN
     assert result.why.endswith("but a part of the harness was found gone at 4.000 s")
+
+
+REFUSED = """
+    @0    disk-truncate invoke start-disk-truncate
+    @10   disk-truncate info   start-disk-truncate {'targets': ['n2'], 'damages_disk': %s}
+    @90   disk-truncate invoke stop-disk-truncate
+    @100  disk-truncate info   stop-disk-truncate {'targets': ['n2'], 'evidence': {'healed': True}}
+    @200  recovery invoke await-ready
+    @9000 recovery info   await-ready {'missing': 'n2', 'evidence': {'held': False, 'gone': %s}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("damages", "gone", "status", "is_asked", "at_ms", "verdict"),
+    [
+        ("True", "['n2']", 1, False, 95, "unknown"),
+        ("True", "['n2']", 1, False, 300, "unknown"),
+        ("True", "['n2']", -6, False, 300, "invalid"),  # It crashed.
+        ("True", "['n2']", -9, True, 300, "invalid"),  # We ended it, and it did not come back.
+        ("True", "['n1', 'n2']", 1, False, 300, "invalid"),  # Nobody damaged the disk of n1.
+        ("True", "[]", 1, False, 300, "invalid"),  # It runs.
+        ("True", "['n2']", 1, False, 9500, "invalid"),  # It ended afterwards.
+        ("False", "['n2']", 1, False, 300, "invalid"),
+    ],
+)
+def test_node_that_refuses_a_damaged_disk_need_not_serve(
+    history: Notation,
+    damages: str,
+    gone: str,
+    status: int,
+    is_asked: bool,
+    at_ms: int,
+    verdict: str,
+) -> None:
+    end = NodeEnd("n2", 2, status, is_asked, at_ms * 1_000_000)
+    result = Liveness(ends=(end,))(history(REFUSED % (damages, gone)), Budget())
+
+    assert result.verdict is Verdict(verdict), result.why
+    if verdict == "unknown":
+        assert "n2 refuses the disk that disk-truncate damaged" in result.why
