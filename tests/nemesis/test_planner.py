@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from dissever.nemesis import FAULTS, PlannedOp, parse, plan
 from dissever.nemesis.plans.planner import ACTIVE_S, RECOVERY_S, RECOVERY_SHARE, Timing, timing
-from dissever.nemesis.targets import minority_size
+from dissever.nemesis.targets import TargetSpec, choose, minority_size
 
 NODES = tuple(f"n{i}" for i in range(1, 10))
 NS = 1_000_000_000
@@ -222,3 +223,27 @@ def test_every_target_that_may_be_drawn_is_drawn(name: str) -> None:
     }
 
     assert drawn == set(spec.drawn)
+
+
+@pytest.mark.parametrize("way", ["both", "in", "out"])
+@pytest.mark.parametrize("name", ["latency", "packet-loss", "client-cut"])
+def test_every_direction_is_drawn_sooner_or_later(name: str, way: str) -> None:
+    frame: Any = {"nodes": NODES[:5], "interval_s": 5.0, "time_limit_s": 60.0}
+    plans = [plan([name], seed=seed, **frame) for seed in range(10)]
+
+    assert way in {op.value["way"] for ops in plans for op in ops if op.value}
+
+
+def test_each_node_is_meant_by_some_seed_when_targets_are_resolved() -> None:
+    struck = set()
+    for seed in range(30):
+        ops = plan(["kill:one"], nodes=NODES[:5], seed=seed, interval_s=5.0, time_limit_s=20.0)
+        for op in ops:
+            if op.value:
+                rng = Random(str(op.value["seed"]))
+                chosen = choose(
+                    TargetSpec.ONE, NODES[:5], primaries=(), excluded=(), rng=rng, limit=1
+                )
+                struck.update(chosen.targets)
+
+    assert struck == set(NODES[:5])
