@@ -181,6 +181,8 @@ class ClientReset(_Clients):
         self._resetting: dict[str, asyncio.Task[None]] = {}
         self._ended: dict[str, int] = {}
         """Node -> connections that were reset."""
+        self._is_failing: dict[str, bool] = {}
+        """Node -> whether the last reset could not be carried out."""
         self._ended_at_first: dict[str, int] = {}
         """The same when it was seen to hold: ours among them."""
         # The engine's proxy may pass a reset on as an end.
@@ -205,7 +207,7 @@ class ClientReset(_Clients):
 
     async def check(self, node: str) -> NodeEvidence | None:
         task = self._resetting.get(node)
-        is_so = task is not None and not task.done()
+        is_so = task is not None and not task.done() and not self._is_failing.get(node, False)
         theirs = self._ended.get(node, 0) - self._ended_at_first.get(node, 0)
         facts = {"ended": self._ended.get(node, 0), "ended_of_clients": theirs}
         status = await self._cluster.status(node)
@@ -234,6 +236,7 @@ class ClientReset(_Clients):
         while True:
             await asyncio.sleep(interval_s)
             done = await self._cluster.command(node, command)
+            self._is_failing[node] = done.exit_status != 0
             if done.exit_status:
                 log.warning("%s: ss failed: %s", node, done.stderr.strip())
             self._ended[node] += len(done.stdout.splitlines())

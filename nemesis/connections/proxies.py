@@ -24,11 +24,13 @@ from dataclasses import replace
 from functools import partial
 from itertools import permutations
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
+
+import msgspec
 
 from dissever.harness.cluster import SYN_RETRIES
 from dissever.nemesis.abilities import AbleCluster
-from dissever.nemesis.connections.flows import SAMPLE, Traffic, held_up
+from dissever.nemesis.connections.flows import SAMPLE, Samples, Traffic, not_held_up
 from dissever.nemesis.host_commands import UP_LIMIT_S, Helper, comes_up, counted, run, run_script
 from dissever.nemesis.partitions.grudges import Link
 from dissever.nemesis.toxiproxy import (
@@ -182,8 +184,8 @@ class Proxies:
                 counts.setdefault((node, peer), Counter())[what] += packets
         return counts
 
-    async def held_up(self, links: Sequence[Link]) -> float:
-        """In which share of some samples a proxy on these links holds bytes back; takes 0.5 s."""
+    async def not_held_up(self, links: Sequence[Link], delay_s: float) -> list[Link]:
+        """The links of these on which data come and never wait for so long; takes some 0.5 s."""
         nodes = sorted({node for link in links for node in link})
         samples = await asyncio.gather(*(self._sampled(node) for node in nodes))
         places = {
@@ -194,14 +196,12 @@ class Proxies:
             ]
             for node, peer in permutations(nodes, 2)
         }
-        return held_up(dict(zip(nodes, samples, strict=True)), places, links)
+        return not_held_up(dict(zip(nodes, samples, strict=True)), places, links, delay_s)
 
-    async def _sampled(self, node: str) -> list[Mapping[str, Any]]:
+    async def _sampled(self, node: str) -> Samples:
         ports = json.dumps([listen for _, _, listen, _, _ in self._table(node)])
-        sampled: list[Mapping[str, Any]] = await run_script(
-            self._cluster, node, SAMPLE, SAMPLES, SAMPLE_GAP_S, ports
-        )
-        return sampled
+        arguments = (SAMPLES, SAMPLE_GAP_S, ports)
+        return msgspec.convert(await run_script(self._cluster, node, SAMPLE, *arguments), Samples)
 
     async def _align(self, node: str) -> None:
         """Have a server hold what it should; one that hangs, or is gone, is replaced first."""

@@ -20,7 +20,7 @@ from dissever.harness.cluster import Program
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 from dissever.nemesis import FAULTS, Environment, make_nemeses
 from dissever.nemesis.connections import toxic
-from dissever.nemesis.connections.flows import crossed, held_up
+from dissever.nemesis.connections.flows import Samples, crossed, not_held_up
 from dissever.nemesis.connections.proxies import Proxies
 from dissever.nemesis.connections.toxic import ToxicFault
 from dissever.nemesis.toxiproxy import Direction, Proxy, Toxic, server
@@ -204,23 +204,40 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("sample", "out", "back"),
-    [
-        ({"21001": [50, 0], "10.0.0.2:22000": [0, 0]}, 1.0, 0.0),
-        ({"21001": [50, 0], "10.0.0.2:22000": [0, 50]}, 0.0, 0.0),
-        ({"21001": [50, 0], "10.0.0.2:22000": [50, 50]}, 0.0, 1.0),
-        ({}, 0.0, 0.0),
-    ],
-    ids=["out", "passed", "back", "silence"],
-)
-def test_bytes_that_wait_in_a_proxy_wait_in_one_direction(
-    sample: Any, out: float, back: float
-) -> None:
-    samples = {"n1": [sample]}
+def _samples(flow: list[tuple[int, int]], gap_s: float, pairs: int) -> dict[str, Samples]:
+    """What n1 saw of its proxy to n2, upstream: bytes that came, and went."""
+    seen = tuple({"21001": (came, 0, 1), "10.0.0.2:22000": (0, went, pairs)} for came, went in flow)
+    times = tuple(number * gap_s for number in range(len(flow)))
+    return {"n1": Samples(times, seen), "n2": Samples(times, ({},) * len(flow))}
 
-    assert held_up(samples, PLACES, [("n1", "n2")]) == out
-    assert held_up(samples, PLACES, [("n2", "n1")]) == back
+
+STEADY = [5 * number for number in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("flow", "is_passing"),
+    [
+        ([(n, n) for n in STEADY], True),
+        ([(n, max(0, n - 5)) for n in STEADY], True),
+        ([(n, max(0, n - 25)) for n in STEADY], False),
+        ([(n, 0) for n in STEADY], False),
+        ([(min(n, 10), min(n, 10)) for n in STEADY], False),
+        ([(0, 0)] * 10, False),
+    ],
+    ids=["at once", "soon", "delayed", "never", "too little", "silence"],
+)
+def test_data_that_do_not_wait_are_seen(flow: list[tuple[int, int]], is_passing: bool) -> None:
+    links, passing = [("n1", "n2")], _samples(flow, 0.02, pairs=1)
+
+    assert not_held_up(passing, PLACES, links, 0.1) == (links if is_passing else [])
+    assert not_held_up(passing, PLACES, [("n2", "n1")], 0.1) == []
+
+
+@pytest.mark.parametrize(("gap_s", "pairs"), [(0.2, 1), (0.02, 2)], ids=["busy", "other pairs"])
+def test_data_that_cannot_be_followed_accuse_no_toxic(gap_s: float, pairs: int) -> None:
+    samples = _samples([(n, n) for n in STEADY], gap_s, pairs)
+
+    assert not_held_up(samples, PLACES, [("n1", "n2")], 0.1) == []
 
 
 class Listing:
