@@ -90,7 +90,11 @@ def mixture(usable: Iterable[str], seed: int) -> tuple[str, ...]:
 def skipped(ended: Run) -> int:
     """How many strikes found nobody whom they could strike."""
     history = read_history(ended.directory / HISTORY).history
-    values = [each.completion.value for each in history.faults if each.completion]
+    values = [
+        each.completion.value
+        for each in history.faults
+        if each.completion and each.process in FAULTS
+    ]
     return sum(isinstance(value, dict) and "skipped" in value for value in values)
 
 

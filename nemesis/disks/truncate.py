@@ -12,6 +12,8 @@ Source: Jepsen, `nemesis.clj`, `truncate-file`.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Final
 
 from dissever.harness.cluster import Disks, HostCommands, NodeState, Processes
@@ -20,11 +22,16 @@ from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.host_commands import run_script
 from dissever.nemesis.nodes.node_fault import PerNode
-from dissever.nemesis.nodes.processes import NodeEvidence, revive
+from dissever.nemesis.nodes.processes import NodeEvidence, now, revive
 from dissever.nemesis.parameters import Draw, Settings, number, uniform
 
 __all__ = ["FAULTS"]
 
+
+SETTLE_S: Final = 5.0
+"""How long a node may take to serve, or to end, after it was started on files that were cut."""
+
+GLANCE_S: Final = 0.05
 
 CUT_ENDS = """
 import glob, json, os, shutil, sys
@@ -62,6 +69,7 @@ class DiskTruncate:
     def __init__(self, site: Environment) -> None:
         self._cluster: AbleCluster = site.cluster
         self._down = site.down
+        self._answers = site.answers
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         await self._cluster.kill(node)
@@ -78,14 +86,26 @@ class DiskTruncate:
         return None
 
     async def undo(self, node: str) -> NodeEvidence:
+        await self._settled(node)
         status = await self._cluster.status(node)
-        has_ended = status.state is NodeState.GONE and node not in self._down.reasons
+        has_ended = status.state is NodeState.GONE  # Nobody knows whether it would start again.
         path, verb = self._cluster.disk(node).path, "restore" if has_ended else "forget"
         mended = await run_script(self._cluster, node, MEND_ENDS, path, verb)
         facts = {**mended, **await revive(self._cluster, self._down, node)}
         status = await self._cluster.status(node)
         is_so = node in self._down.reasons or status.pid is not None
         return NodeEvidence(node, is_so, status, facts, is_back=True)
+
+    async def _settled(self, node: str) -> None:
+        """Wait until it serves or has ended: one that refuses its files takes a while to say so."""
+        until = now() + SETTLE_S
+        while now() < until and node not in self._down.reasons:
+            if (await self._cluster.status(node)).state is NodeState.GONE:
+                return
+            with contextlib.suppress(OSError, TimeoutError):
+                if self._answers is None or await self._answers(node) is not False:
+                    return
+            await asyncio.sleep(GLANCE_S)
 
     async def release(self, node: str) -> None:
         await self.undo(node)
