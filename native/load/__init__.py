@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, overload
@@ -240,7 +240,7 @@ def load(data: bytes | memoryview, *, keyed: bool = False) -> Loaded:
         Columns(
             **columns,
             fs=fs,
-            keys=tuple(_key(values[each]) for each in Values(loaded.keys, view)),
+            keys=_keys(values[each] for each in Values(loaded.keys, view)),
             values=values,
             _struct=ffi.addressof(loaded.columns),  # The columns keep `loaded` alive.
         ),
@@ -283,11 +283,16 @@ def _release(owner: Any, pointer: Any) -> None:
     """Do nothing: the owner had to be held until now."""
 
 
-def _key(value: Any) -> int | str | None:
-    """A key that people and programs can name: one that is neither integer nor text is its JSON."""
-    if value is None or type(value) is int or type(value) is str:
-        return value
-    return json.dumps(value, ensure_ascii=False)
+def _keys(values: Iterable[Any]) -> tuple[int | str | None, ...]:
+    """Keys that programs can compare: what is neither integer nor text is its JSON; all differ."""
+    keys: dict[int | str | None, None] = {}
+    for value in values:
+        is_simple = value is None or type(value) is int or type(value) is str
+        key = value if is_simple else json.dumps(value, ensure_ascii=False)
+        while key in keys:
+            key = f"{key}'"
+        keys[key] = None
+    return tuple(keys)
 
 
 def _notes(loaded: Any, fields: Sequence[str], clients: Sequence[str]) -> Iterator[str]:

@@ -343,7 +343,7 @@ static int32_t edn_atom_value(struct load *l)
         return value_of_text(l, (struct span){text.at + 1, text.length - 1});
     if (text.length > sign && is_digit(text.at[sign]))
         return edn_number(l, text, sign);
-    if (SPAN_IS(text, "nil"))
+    if (SPAN_IS(text, "nil") || SPAN_IS(text, "null")) /* JSON may look like EDN */
         return 0;
     if (SPAN_IS(text, "true"))
         return value_of_word(l, LOAD_TRUE, 0);

@@ -3,8 +3,8 @@
  *
  * Keywords, symbols and characters become texts; sets and lists become lists; a tagged element is
  * its form; keys of maps become texts; metadata are left out. What Clojure prints and EDN does not
- * know, such as #<an object>, is a text. White space is that of ASCII, and the comma. The input must
- * be UTF-8. On an error the functions set it, and return EDN_ERROR, -1 or false. `depth` counts the
+ * know, such as #<an object>, is a text. White space is that of ASCII, and the comma. The input
+ * must be UTF-8. On an error the functions set it, and return EDN_ERROR, -1 or false. `depth` counts the
  * levels that are open, at most LOAD_DEPTH_MAX.
  */
 #ifndef DISSEVER_EDN_H

@@ -40,13 +40,16 @@ static bool edn_integer(struct load *l, const char *expected, bool *has, int64_t
 static bool edn_process(struct load *l, struct event *event)
 {
     struct span name;
-    if (event->has_process)
-        return load_fail(l, LOAD_SYNTAX, l->at, "an operation has two :process");
+    const uint8_t *start = l->at;
     event->is_client = is_digit(*l->at) || *l->at == '-' || *l->at == '+';
-    if (event->is_client)
-        return edn_integer(l, "a process", &event->has_process, &event->process);
+    if (event->is_client) {
+        if (!edn_integer(l, "a process", &event->has_process, &event->process))
+            return false;
+        return event_set_number(l, event, (struct span){start, (size_t)(l->at - start)});
+    }
     event->has_process = true;
-    return edn_text(l, "a process", &name) && event_set_named(l, event, name);
+    return edn_text(l, "an integer or a name as :process", &name) &&
+           event_set_named(l, event, name);
 }
 
 static bool edn_node(struct load *l, struct event *event)
@@ -79,6 +82,8 @@ static bool edn_field(struct load *l, struct event *event, enum field field, str
 {
     struct span text;
     const uint8_t *start = l->at;
+    if (!event_begin_field(l, event, field, name))
+        return false;
     switch (field) {
     case FIELD_INDEX:
         return edn_integer(l, "an integer as :index", &event->has_index, &event->index);
@@ -194,7 +199,8 @@ static bool edn_is_tuple(const struct load *l)
     const uint8_t *at = l->at + 1;
     while (at < l->end && (is_blank(*at) || *at == ','))
         at++;
-    return *l->at == '[' && at < l->end && (is_digit(*at) || *at == ':' || *at == '"' || *at == '-');
+    bool is_atom = at < l->end && (is_digit(*at) || *at == ':' || *at == '"' || *at == '-');
+    return *l->at == '[' && is_atom;
 }
 
 /* Read an event, which may be tagged, or in a vector at the top a number of them. */

@@ -196,7 +196,9 @@ static bool json_integer(struct load *l, int64_t *number)
     for (size_t i = is_negative; i < text.length && i < 20; i++)
         digits = digits * 10 + (uint64_t)(text.at[i] - '0');
     if (is_float || text.length - is_negative > 19 || digits > INT64_MAX)
-        return load_fail(l, LOAD_SYNTAX, text.at, "expected an integer of 64 bits");
+        return load_fail(l, LOAD_SYNTAX, text.at,
+                         "expected an integer of 64 bits (times are in ns), got %.*s",
+                         SPAN_SHOWN(text));
     *number = is_negative ? -(int64_t)digits : (int64_t)digits;
     return true;
 }
@@ -211,13 +213,16 @@ static bool json_optional(struct load *l, bool *has, int64_t *number)
 static bool json_process(struct load *l, struct event *event)
 {
     struct span name;
-    if (event->has_process)
-        return load_fail(l, LOAD_SYNTAX, l->at, "an event has two processes");
+    const uint8_t *start = l->at;
     event->has_process = true;
-    event->is_client = l->at < l->end && *l->at != '"';
-    if (event->is_client)
-        return json_integer(l, &event->process);
-    return json_text(l, "a process", &name) && event_set_named(l, event, name);
+    event->is_client = l->at < l->end && (*l->at == '-' || is_digit(*l->at));
+    if (event->is_client) {
+        bool is_read = json_integer(l, &event->process);
+        name = (struct span){start, (size_t)(l->at - start)};
+        return is_read && event_set_number(l, event, name);
+    }
+    return json_text(l, "an integer or a text as process", &name) &&
+           event_set_named(l, event, name);
 }
 
 static bool json_key(struct load *l, struct event *event)
@@ -279,7 +284,10 @@ static bool json_field(struct load *l, struct event *event, struct span name)
     struct span text;
     json_blank(l);
     const uint8_t *start = l->at;
-    switch (event_field_of(name)) {
+    enum field field = event_field_of(name);
+    if (!event_begin_field(l, event, field, name))
+        return false;
+    switch (field) {
     case FIELD_INDEX:
         return json_optional(l, &event->has_index, &event->index);
     case FIELD_TIME:
@@ -329,7 +337,8 @@ static bool json_record(struct load *l, struct event *event)
 {
     const char *name = event_missing(event);
     if (name)
-        return load_fail(l, LOAD_SYNTAX, event->at, "an event has no %s", name);
+        return load_fail(l, LOAD_SYNTAX, event->at,
+                         "an event has no %s; expected process, type, f and value", name);
     l->is_whole = true;
     return (!l->keyed || event_divide(l, event)) && load_record(l, event);
 }
@@ -341,15 +350,51 @@ static bool json_line(struct load *l)
     if (!json_event(l, &event))
         return false;
     json_blank(l);
+    if (l->at < l->end && *l->at == ',') { /* lines that were items of an array */
+        l->at++;
+        json_blank(l);
+    }
     if (l->at < l->end)
         return json_fail(l, "the end of the line");
     return json_record(l, &event);
 }
 
-/* Forget an error in the last line when it is cut off: it has no newline, and is no event. */
-static bool json_cut(struct load *l, const uint8_t *file_end)
+/* The end of the text between quotes that begins here, after its quote. */
+static const uint8_t *string_end(const uint8_t *at, const uint8_t *end)
 {
-    if (l->end != file_end || l->is_whole || l->loaded.status != LOAD_SYNTAX)
+    for (at++; at < end && *at != '"'; at++)
+        at += *at == '\\' && end - at > 1;
+    return at < end ? at + 1 : end;
+}
+
+/* Where the object that begins here is closed in its line, or where the line ends: `closed` says
+ * which. */
+static const uint8_t *object_end(const uint8_t *at, const uint8_t *end, bool *closed)
+{
+    int64_t depth = 0;
+    *closed = false;
+    while (at < end && *at != '\n') {
+        if (*at == '"') {
+            at = string_end(at, end);
+            continue;
+        }
+        depth += *at == '{' || *at == '[';
+        depth -= *at == '}' || *at == ']';
+        at++;
+        if (!depth) {
+            *closed = true;
+            break;
+        }
+    }
+    return at;
+}
+
+/* Forget an error in the last line when it is cut off: it has no newline, and is never closed. */
+static bool json_cut(struct load *l, const uint8_t *line, const uint8_t *file_end)
+{
+    bool is_closed;
+    object_end(line, file_end, &is_closed);
+    if (l->end != file_end || is_closed || l->is_whole || l->loaded.status != LOAD_SYNTAX)
         return false;
     l->loaded.status = LOAD_OK;
     l->loaded.cut_line = l->loaded.line;
@@ -379,6 +424,7 @@ bool json_lines(struct load *l)
         json_blank(l);
         if (l->at == l->end)
             continue;
+        const uint8_t *line = l->at;
         l->is_whole = false;
         if (*l->at != '{' && json_is_other(l)) {
             if (!l->loaded.other_lines++)
@@ -388,17 +434,9 @@ bool json_lines(struct load *l)
         bool is_read = l->end <= valid_end ? json_line(l)
                                            : load_fail(l, LOAD_SYNTAX, valid_end, "expected UTF-8");
         if (!is_read)
-            return json_cut(l, file_end);
+            return json_cut(l, line, file_end);
     }
     return true;
-}
-
-/* The end of the text between quotes that begins here, after its quote. */
-static const uint8_t *string_end(const uint8_t *at, const uint8_t *end)
-{
-    for (at++; at < end && *at != '"'; at++)
-        at += *at == '\\' && end - at > 1;
-    return at < end ? at + 1 : end;
 }
 
 bool json_is_object(const uint8_t *at, const uint8_t *end)
@@ -416,19 +454,8 @@ bool json_is_object(const uint8_t *at, const uint8_t *end)
 
 bool json_is_pretty(const uint8_t *at, const uint8_t *end)
 {
-    int64_t depth = 0;
-    while (at < end && *at != '\n') {
-        if (*at == '"') {
-            at = string_end(at, end);
-            continue;
-        }
-        depth += *at == '{' || *at == '[';
-        depth -= *at == '}' || *at == ']';
-        if (!depth)
-            return false;
-        at++;
-    }
-    return at < end;
+    bool is_closed;
+    return object_end(at, end, &is_closed) < end && !is_closed;
 }
 
 bool json_one(struct load *l)

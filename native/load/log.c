@@ -84,8 +84,8 @@ static bool find_parts(const uint8_t *line, const uint8_t *end, struct parts *pa
             continue;
         struct span type = word_at(at + 1, end), process = word_before(line, at);
         const uint8_t *next = skip_blank(type.at + type.length, end);
-        bool is_named = next < end && (*next == ':' || *next == '"') && next > type.at + type.length;
-        if (!is_named || !is_process(line, process))
+        bool is_apart = next < end && next > type.at + type.length;
+        if (!is_apart || (*next != ':' && *next != '"') || !is_process(line, process))
             continue;
         bool is_type = event_type_of(type) != EVENT_NONE;
         if (is_found && !is_type)
@@ -107,11 +107,9 @@ static bool log_process(struct load *l, struct event *event, struct span word)
             word = (struct span){word.at + 1, word.length - 1};
         return event_set_named(l, event, word);
     }
-    if (word.length > 10)
-        return load_fail(l, LOAD_SYNTAX, word.at, "expected a process of 32 bits");
-    for (size_t i = 0; i < word.length; i++)
+    for (size_t i = 0; i < word.length && i < 18; i++)
         event->process = event->process * 10 + (word.at[i] - '0');
-    return true;
+    return event_set_number(l, event, word);
 }
 
 /* The rest of the line as one form, or as the text that it is; 0 where nothing is left. */
@@ -193,7 +191,8 @@ static bool log_line(struct load *l, uint64_t number)
     bool is_found = find_parts(line, l->end, &parts);
     /* Prose may look like an operation of an unknown type, except where operations stand. */
     bool is_operation = is_found && (event_type_of(parts.type) != EVENT_NONE ||
-                                     (is_number(parts.process) && is_logged(line, parts.process.at)));
+                                     (is_number(parts.process) &&
+                                      is_logged(line, parts.process.at)));
     if (is_operation)
         return log_event(l, line, &parts);
     if (!l->loaded.other_lines++)

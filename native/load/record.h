@@ -4,8 +4,8 @@
  *
  * A reader of a format fills a `struct event` field by field and gives it to `load_record`. Names
  * (f, nodes) have tables of their own. An invocation of a client opens an operation of its process,
- * and the next event of the process completes it; a process that goes on after an info counts as a new
- * one. Events of nemeses are kept as they are. The rules and the messages are those of `pair` in
+ * and the next event of the process completes it; a process that goes on after an info counts as a
+ * new one. Events of nemeses are kept as they are. The rules and the messages are those of `pair` in
  * `harness/history.py`, which pairs live events. On an error the functions set it, and return
  * false or -1.
  *
@@ -27,6 +27,7 @@ struct event {
     int32_t type;    /* a load_event_type, or EVENT_NONE */
     int32_t value, key, node, error;
     int32_t pair_key, pair_value; /* of a value that is [key value], if `has_pair` */
+    uint32_t fields; /* a bit for each that was read */
     bool has_index, has_time, has_process, has_pair, is_client, is_cas;
 };
 
@@ -107,8 +108,26 @@ static inline bool event_set_node(struct load *l, struct event *event, struct sp
     return event->node >= 0;
 }
 
+/* Note that a field is read; twice is an error. */
+static inline bool event_begin_field(struct load *l, struct event *event, enum field field,
+                                     struct span name)
+{
+    uint32_t bit = field == FIELD_OTHER ? 0 : UINT32_C(1) << field;
+    bool is_second = event->fields & bit;
+    event->fields |= bit;
+    return !is_second || load_fail(l, LOAD_SYNTAX, l->at, "an event has the field %.*s twice",
+                                   SPAN_SHOWN(name));
+}
+
 /* Set the process, which has a name: one of `clients`, or a nemesis. */
 bool event_set_named(struct load *l, struct event *event, struct span name);
+
+/* Keep the process, which is an integer; one of more than 32 bits is a name, as it is written. */
+static inline bool event_set_number(struct load *l, struct event *event, struct span name)
+{
+    bool is_short = event->process >= INT32_MIN && event->process <= INT32_MAX;
+    return is_short || event_set_named(l, event, name);
+}
 
 /* The type of that name, or EVENT_NONE. */
 static inline int32_t event_type_of(struct span name)

@@ -193,7 +193,16 @@ def test_operations_that_are_open_at_once_are_counted() -> None:
         (b'{"index":0,"time":0,"process":0,"type":"ok"}\n', 1, 1),
         (b'{"index":0,"time":0.5,"process":0,"type":"ok","f":"r"}\n', 1, 19),
         (b'{"index":0,"time":99999999999999999999,"process":0,"type":"ok","f":"r"}\n', 1, 19),
-        (b'{"index":0,"time":0,"process":4294967296,"type":"invoke","f":"r"}\n', 1, 1),
+        (b'{"index":0,"time":0,"process":1.5,"type":"invoke","f":"r"}\n', 1, 31),
+        (b'{"index":0,"time":0,"process":[1],"type":"invoke","f":"r"}\n', 1, 31),
+        (b'{"process":0,"type":"gone","f":"read"}', 1, 21),
+        (b'{"process":0,"type":"ok","f":"read","f":"write"}\n', 1, 41),
+        (b'{"process":0,"type":"ok","f":"r","value":1,"value":2}\n', 1, 52),
+        (b'{"a":1}', 1, 1),
+        (b"{:process 0 :type :ok :f :r :value 1 :value 2}", 1, 45),
+        (b"{:process nil :type :ok :f :r}", 1, 11),
+        (b"[[0 :invoke :read nil] [0 :ok]]", 1, 24),
+        (b"5", 1, 1),
         (b'{"index":0,"time":0,"process":0,"process":1,"type":"invoke","f":"r"}\n', 1, 43),
         (b'{"index":2147483647,"time":0,"process":0,"type":"invoke","f":"r"}\n', 1, 1),
         (b'{"index":0,"time":0,"process":0,"type":"invoke","f":"r","value":"\xff"}\n', 1, 66),
@@ -260,6 +269,100 @@ def test_last_line_that_is_cut_off_is_left_out_and_noted(cut: int) -> None:
 
     assert len(loaded.columns) == 1
     assert loaded.notes == (("line 2 is cut off and was left out",) if cut < 57 else ())
+
+
+CAS = "{{:process 0 :type :invoke :f :cas :value {0}}} {{:process 0 :type :ok :f :cas :value {0}}}"
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        ("[7 [1 2]]", 7),
+        ("[7 1 2]", 7),
+        ("{:key 7 :old 1 :new 2}", 7),
+        ("{:key 7 :value [1 2]}", 7),
+        ('{:value {:old 1 :new 2} :key "k"}', "k"),
+        ("{:key [1 2] :from 1 :to 2}", "[1, 2]"),
+        ("[{:a 1} [1 2]]", '{"a": 1}'),
+        ("[true [1 2]]", "true"),
+        ("[nil [1 2]]", None),
+    ],
+)
+def test_keyed_swap_is_read_in_each_of_its_shapes(value: str, key: Any) -> None:
+    columns = load(CAS.format(value).encode(), keyed=True).columns
+
+    assert columns.keys[columns.key[0]] == key
+    assert [columns.values[each[0]] for each in (columns.a, columns.b)] == [1, 2]
+    assert columns.type[0] == OK
+
+
+def test_swap_may_be_a_map() -> None:
+    columns = load(CAS.format("{:new 2 :old 1}").encode()).columns
+
+    assert [columns.values[each[0]] for each in (columns.a, columns.b)] == [1, 2]
+
+
+def test_crashed_operation_may_lose_its_key() -> None:
+    data = b"""{:process 0 :type :invoke :f :read :value [1 nil]}
+        {:process 0 :type :info :f :read :value nil :error :timeout}
+        {:process 1 :type :invoke :f :write :value [2 5]}
+        {:process 1 :type :fail :f :write :value :refused}"""
+
+    columns = load(data, keyed=True).columns
+
+    assert [columns.keys[key] for key in columns.key] == [1, 2]
+
+
+def test_keys_that_differ_differ_in_python_too() -> None:
+    keys = ["1", "1.0", "true", '"1"', '"true"', "[1, 2]", '"[1, 2]"']
+    lines = (
+        f'{{"process":{i},"type":"invoke","f":"read","key":{key}}}\n' for i, key in enumerate(keys)
+    )
+    columns = load("".join(lines).encode()).columns
+
+    assert len(set(columns.keys)) == 1 + len(keys)
+    assert columns.keys[:4] == (None, 1, "1.0", "true")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "names"),
+    [
+        ('"a"', '"b"', "'a' and 1 more, numbered from 0"),
+        ("99999999999", "5", "'99999999999', numbered from 6"),
+        ('"5"', "5", "'5', numbered from 6"),
+    ],
+)
+def test_named_processes_that_do_what_clients_do_are_clients(
+    first: str, second: str, names: str
+) -> None:
+    line = '{"process":%s,"type":"%s","f":"look"}\n{"process":%s,"type":"%s","f":"read"}\n'
+    data = line % (first, "invoke", second, "invoke") + line % (first, "ok", second, "ok")
+
+    loaded = load(data.replace("look", "read").encode())
+
+    assert list(loaded.columns.type) == [OK, OK]
+    assert len(set(loaded.columns.process)) == 2
+    assert names in loaded.notes[-1]
+
+
+@pytest.mark.parametrize("name", ["nemesis", ":nemesis", "my-Nemesis-2", "recovery"])
+def test_name_that_says_so_is_no_client(name: str) -> None:
+    loaded = load(b'{"process":"%s","type":"info","f":"read"}' % name.encode())
+
+    assert len(loaded.columns) == 0
+    assert [event.process for event in loaded.nemesis_events()] == [name]
+
+
+def test_process_without_an_operation_of_clients_is_a_nemesis() -> None:
+    loaded = load(b"""{:process 0 :type :invoke :f :read} {:process "n" :type :ok :f :isolate}""")
+
+    assert [event.process for event in loaded.nemesis_events()] == ["n"]
+
+
+def test_lines_that_hold_no_event_are_counted() -> None:
+    loaded = load(b"start\n0\t:invoke\t:read\tnil\n\nprose: 0 :x\n0\t:ok\t:read\t1\nend\n")
+
+    assert loaded.notes[0] == "3 lines hold no event and were left out, first line 1"
 
 
 def test_what_is_left_out_is_noted() -> None:
