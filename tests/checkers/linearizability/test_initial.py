@@ -181,3 +181,27 @@ def test_a_take_that_crashed_may_have_taken_another_value_than_it_names(
     """)
 
     assert Linearizable(MODELS[name])(some, Budget()).verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize("name", ["unordered-queue", "priority-queue"])
+def test_what_a_take_was_asked_with_does_not_keep_a_crashed_one_from_another_value(
+    history: Notation, name: str
+) -> None:
+    put, take = TAKES[name]
+    first, last = ("2", "1") if name == "priority-queue" else ("1", "2")
+    some = history(f"""
+        1 invoke {put} {first}
+        1 ok     {put} {first}
+        1 invoke {put} {last}
+        1 ok     {put} {last}
+        2 invoke {take}
+        2 info   {take}
+        3 invoke {take} {last}
+        3 ok     {take} {last}
+        3 invoke {take}
+        3 ok     {take} None
+    """)
+
+    result = Linearizable(MODELS[name])(some, Budget())
+
+    assert result.verdict is Verdict.VALID, result.why
