@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from dissever.harness.cluster import trial
+from dissever.harness.cluster.keeper import cgroups, kernel
 from dissever.harness.cluster.keeper.cgroups import Groups, readings_in
 
 CPU = ("limit-cpu", "start-limit-cpu", {"targets": ["n2"], "cpus": 0.1})
@@ -135,3 +137,23 @@ def test_groups_of_a_container_are_read_in_version_2(tmp_path: Path) -> None:
 def test_process_that_has_ended_has_no_groups(tmp_path: Path, files: dict[str, str]) -> None:
     with pytest.raises(ProcessLookupError):
         readings_in(made(tmp_path, files), "4:memory:/\n1:cpu:/\n0::/\n")
+
+
+def test_both_limits_of_a_node_are_lifted_where_they_share_a_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In version 2 a group that was removed for one controller is gone for the other."""
+    monkeypatch.setattr(cgroups, "_ROOT", str(tmp_path))
+    monkeypatch.setattr(kernel, "write", lambda path, text: Path(path).write_text(text))
+    monkeypatch.setattr(cgroups, "_remove", shutil.rmtree)  # As the kernel removes its files too.
+    (tmp_path / "cgroup.controllers").write_text("cpu memory\n")
+    groups = Groups(7)
+    groups.limit("n1", [12], 0.5, 1 << 26)
+    group = tmp_path / "dissever-7" / "n1"
+
+    assert (group / "cpu.max").read_text() == "50000 100000"
+    assert (group / "memory.max").read_text() == str(1 << 26)
+    groups.lift("n1")
+    assert not group.exists()
+    assert (tmp_path / "cgroup.procs").read_text() == "12"
+    groups.lift("n1")

@@ -57,11 +57,13 @@ class Groups:
 
     def lift(self, node: str) -> None:
         """Take the limits of a node away, and its groups."""
-        for controller in self._limited.pop(node, {}):
-            path = self._path(controller, node)
+        limited = self._limited.pop(node, {})
+        # In version 2 all controllers share one group.
+        groups = {self._path(each, node): self._parent(each) for each in limited}
+        for path, parent in groups.items():
             for pid in _read(f"{path}/cgroup.procs").split():
                 with contextlib.suppress(ProcessLookupError):
-                    kernel.write(f"{self._parent(controller)}/cgroup.procs", pid)
+                    kernel.write(f"{parent}/cgroup.procs", pid)
             _remove(path)
 
     def readings(self, node: str) -> dict[str, Any]:
