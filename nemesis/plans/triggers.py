@@ -6,6 +6,9 @@ the trigger was seen, or when the time is up, and the completion says which. `{"
 2 s after the operation before it on the same process. Triggers are seen from outside, against what
 was there when the last injection of that process began, or for the first operation when the waiting
 began.
+
+A healing with a fixed time, which has no value, comes `HOLD_LEAST_S` after its injection at the
+earliest: measuring takes time, and a strike that came late must still last.
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ from dissever.nemesis.aiming import known_primaries
 __all__ = ["TRIGGERS", "WAITS", "Trigger", "Triggered"]
 
 GLANCE_S = 0.02
+
+HOLD_LEAST_S = 0.5
+"""How long a fault is in force at least."""
 
 WAITS = ("after", "hold_s")
 """What a value may say of when its operation comes."""
@@ -85,6 +91,7 @@ class Triggered:
         self._watched = watched
         self._before: Observation | None = None
         self._done_s = 0.0
+        self._has_struck = False
 
     def probe(self) -> Missing | None:
         return self._nemesis.probe()
@@ -98,6 +105,8 @@ class Triggered:
         """
         value = invocation.value
         if not isinstance(value, Mapping) or not value.keys() & set(WAITS):
+            if value is None and self._has_struck:
+                await asyncio.sleep(max(0.0, self._done_s + HOLD_LEAST_S - _now_s()))
             completion = await self._pass_on(invocation)
         else:
             plain = {name: value[name] for name in value if name not in WAITS}
@@ -113,6 +122,7 @@ class Triggered:
                 seen = {**(completion.value or {}), "awaited": awaited}
                 completion = Completion(completion.type, seen, error)
         self._done_s = _now_s()
+        self._has_struck = value is not None and _has_struck(completion)
         return completion
 
     async def heal(self) -> None:
@@ -143,6 +153,13 @@ class Triggered:
             seen.snapshots() if isinstance(seen, Snapshots) else asyncio.sleep(0, {}),
         )
         return Observation(frozenset(primaries), snapshots)
+
+
+def _has_struck(completion: Completion) -> bool:
+    """Whether an injection struck somebody, or may have."""
+    value = completion.value if isinstance(completion.value, Mapping) else {}
+    evidence = value.get("evidence")
+    return not isinstance(evidence, Mapping) or evidence.get("held", True) is not None
 
 
 def _now_s() -> float:

@@ -13,6 +13,7 @@ from dissever.harness.client import Completion, Invocation
 from dissever.harness.missing import Missing
 from dissever.harness.system import Snapshot
 from dissever.nemesis import Triggered
+from dissever.nemesis.plans.triggers import HOLD_LEAST_S
 
 OWN, TAKEN, INSTALLED = Snapshot("a", False), Snapshot("b", False), Snapshot("c", True)
 
@@ -122,3 +123,9 @@ def test_all_else_is_passed_on() -> None:
 def test_an_event_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected a trigger .*got 'dawn'"):
         play(Watched(), ("kill", after("dawn")))
+
+
+def test_a_fault_is_in_force_for_a_while_though_its_healing_is_due_at_once() -> None:
+    spy, _ = play(Watched(), ("kill", {"spec": "one"}), ("start", None), ("start", None))
+
+    assert [at_s for at_s, *_ in spy.asked] == [0.0, 0.5 + HOLD_LEAST_S, 1.0 + HOLD_LEAST_S]
