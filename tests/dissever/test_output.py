@@ -46,7 +46,7 @@ def _shell(command: str, stale: Path, **environment: str) -> subprocess.Complete
     return subprocess.run(
         ["bash", "-c", command],
         env={
-            **os.environ,
+            **{k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
             "CHECK": f"{sys.executable} -m dissever check",
             "FILE": str(stale),
             **environment,

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 
 from dissever.harness import store
 from dissever.harness.client import Invocation
-from dissever.harness.cluster import ClusterLost
+from dissever.harness.cluster import ClusterLost, Exit
 from dissever.harness.generator import (
     any_of,
     clients,
@@ -399,6 +400,29 @@ def test_run_ends_when_a_part_of_the_harness_is_gone(tmp_path, time_limit_s) -> 
         "a part of the harness was lost: the keeper ended with status -9"
     )
     assert 0 < outcome.lost_ns < 15_000_000_000
+
+
+def test_end_of_a_node_is_told_in_the_time_of_the_run_on_a_real_clock(tmp_path) -> None:
+    class Crashing(Fragile):
+        ended = ()
+
+        @property
+        def exits(self):
+            return self.ended
+
+    class Watching(Silent):
+        def event(self, event):
+            if event.index == 50:
+                system.ended = (Exit("n1", 1, -9, is_asked=False, time_ns=time.monotonic_ns()),)
+
+    system = Crashing()
+    test = make_real_test()
+    short = replace(test, system=system, generator=time_limit(0.5, test.generator))
+    execute(short, tmp_path, Watching())
+    (end,) = store.read_exits(tmp_path, "n1")
+    history = read_history(tmp_path / store.HISTORY).history
+
+    assert history.events[30].time < end.time_ns < history.events[70].time
 
 
 def test_nodes_that_cannot_be_stopped_do_not_deny_the_history(tmp_path) -> None:
