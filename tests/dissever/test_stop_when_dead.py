@@ -42,6 +42,8 @@ def test_a_dead_cluster_ends_the_run_early_and_the_reason_is_said(
 
     assert ran.status == 2, ran.text
     assert "nothing has succeeded for 8 s: the cluster looks dead" in ran.text
+    outcome = json.loads((runs / "latest" / "outcome.json").read_text())
+    assert outcome["interruption"] == "nothing has succeeded for 8 s: the cluster looks dead"
     assert 8 < _last_s(runs) < 25
     assert (
         "--stop-when-dead 8" in json.loads((runs / "latest" / "plan.json").read_text())["command"]

@@ -9,6 +9,7 @@ import pytest
 from dissever.harness.bugs import Bug, bug_of, is_bug
 from dissever.harness.client import Invocation
 from dissever.harness.generator import GeneratorError, phases, repeat
+from dissever.harness.generator.lift import generator
 from dissever.harness.history import Type
 from dissever.harness.interpreter import TimeLimits
 from tests.harness.conftest import FunctionNemesis
@@ -127,3 +128,29 @@ def test_a_group_with_a_mistake_in_it_is_one() -> None:
     assert is_bug(ExceptionGroup("both", [lost, wrong]))
     assert not is_bug(ExceptionGroup("lost", [lost, TimeoutError("late")]))
     assert "ExceptionGroup" in str(bug_of("it", ExceptionGroup("both", [wrong])))
+
+
+class Ear:
+    """A generator that keeps what it hears."""
+
+    def __init__(self, heard, inner):
+        self.heard, self.inner = heard, inner
+
+    def next(self, context):
+        answer = self.inner.next(context)
+        return answer and (answer[0], Ear(self.heard, answer[1]))
+
+    def update(self, context, event):
+        self.heard.append(event.type)
+        return self
+
+
+def test_a_generator_hears_what_failed_like_everything_else(bench) -> None:
+    heard = []
+
+    async def refuse(invocation):
+        return invocation.fail("no")
+
+    bench.run(Ear(heard, generator(repeat(READ, 3))), refuse)
+
+    assert heard == [Type.INVOKE, Type.FAIL] * 3
