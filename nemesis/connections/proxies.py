@@ -19,7 +19,7 @@ import json
 import logging
 import socket
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import permutations
@@ -166,6 +166,14 @@ class Proxies:
         """Replace what a fault has on the proxies of a server; nothing heals it. Idempotent."""
         self._toxics[node][fault] = toxics
         await self._align(node)
+
+    def is_shared(self, nodes: Iterable[str], fault: str) -> bool:
+        """Whether another fault has toxics on one of these servers as well."""
+        return any(
+            toxics and name != fault
+            for node in nodes
+            for name, toxics in self._toxics[node].items()
+        )
 
     async def there(self, node: str) -> dict[str, Proxy]:
         """What a server says that it holds."""

@@ -45,6 +45,9 @@ __all__ = ["FAULTS"]
 LOOKS: Final = 12
 """How often to look before a wrong measure counts: a busy host may measure wrongly."""
 
+LEAK_S: Final = 0.5
+LEAK_PACKETS: Final = 10
+
 DELAY_SEEN_S: Final = 0.04
 """A shorter delay cannot be seen while data wait: nobody looks that often."""
 
@@ -172,9 +175,15 @@ class ToxicFault:
             return f"the servers have {found} of {wanted} toxics"
         if now.settings["toxicity"] < 1 or self._proxies.replaced != now.replaced:
             return ""  # Some connections are spared.
-        if self._shows is Shows.NOTHING_PASSES:
-            leaking = [link for link, of in through.items() if of["went"] > of["came"] / 2]
-            arrows = ", ".join(f"{a}->{b}" for a, b in leaking if through[a, b]["went"])
+        if self._proxies.is_shared(now.toxics, self._name):
+            return ""  # A toxic that comes or goes lets go of what others hold back.
+        if self._shows is Shows.NOTHING_PASSES and _leaking(through):
+            # What came before the fault may have gone since: look at what goes now.
+            before = await self._proxies.traffic()
+            await asyncio.sleep(LEAK_S)
+            lately = crossed(before, await self._proxies.traffic(), now.links)
+            facts["lately"] = {f"{a}->{b}": lately[a, b] for a, b in sorted(lately)}
+            arrows = ", ".join(f"{a}->{b}" for a, b in _leaking(lately))
             return f"data passed: {arrows}" if arrows else ""
         if self._shows is Shows.HELD_UP:
             return await self._not_held_up(now, facts)
@@ -292,6 +301,15 @@ class ToxicFault:
             if seen.is_so == is_so:
                 break
         return seen
+
+
+def _leaking(through: Crossed) -> list[Link]:
+    """The links on which more went out than a few packets that were on their way."""
+    return [
+        link
+        for link, counts in through.items()
+        if counts["went"] >= LEAK_PACKETS and counts["went"] > counts["came"] / 2
+    ]
 
 
 def _facts(measured: Mapping[str, Measured]) -> dict[str, Any]:
