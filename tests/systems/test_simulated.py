@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from dissever import running
+from dissever.checkers import GrowOnlySet
 from dissever.checkers.linearizability import Linearizable
 from dissever.checkers.linearizability.models import CAS_REGISTER
 from dissever.harness import clock
@@ -92,6 +93,28 @@ def test_set_loses_nothing_under_faults(run, seed) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_bug_shows_in_the_registers(run, bug, rate, seed) -> None:
     assert linearizable(run(seed=seed, bug=bug, rate=rate)) is Verdict.INVALID
+
+
+def _is_seen_stale(history: History) -> bool:
+    """Whether a read lacks what was acknowledged, or read, before it was asked."""
+    adds = [(o, {o.value}) for o in history.operations if o.f == "add" and o.type is Type.OK]
+    reads = [(o, set(o.value)) for o in history.operations if o.f == "read" and o.type is Type.OK]
+    return any(
+        before.completion.time < read.invocation.time and not held <= found
+        for read, found in reads
+        for before, held in (*adds, *reads)
+    )
+
+
+@pytest.mark.parametrize("bug", ["stale-read", ""])
+@pytest.mark.parametrize("faults", [(), ("partition", "kill")])
+@pytest.mark.parametrize("seed", range(4))
+def test_stale_reads_of_a_set_are_caught_wherever_there_are_some(run, bug, faults, seed) -> None:
+    history = run("set", seed=seed, bug=bug, faults=faults)
+    verdict = GrowOnlySet()(history, Budget()).verdict
+
+    assert verdict is (Verdict.INVALID if _is_seen_stale(history) else Verdict.VALID)
+    assert bug or verdict is Verdict.VALID
 
 
 def test_lost_write_loses_elements(run) -> None:
