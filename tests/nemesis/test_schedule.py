@@ -125,7 +125,8 @@ def test_a_whole_run_of_all_faults_leaves_evidence_of_each_and_no_fault_behind(
     run(main())
     result = Evidence()(History(tuple(events)), Budget())
 
-    assert (result.verdict, result.why) == (Verdict.VALID, "every fault took hold and healed")
+    assert result.verdict is Verdict.VALID
+    assert result.why.startswith("every fault took hold and healed")
     assert {event.f for event in events} >= {op.f for op in ops}
     assert not any(
         "skipped" in event.value or "trimmed" in event.value for event in events if event.value
