@@ -118,7 +118,7 @@ MUTANTS: dict[str, tuple[Monitor, str, str]] = {
     "logs that grow apart": (LOG, "if whole[: len(found)] != found:", "if False:"),
     "an entry that is read twice": (
         LOG,
-        "if longest is not None and len(set(whole)) < len(whole):",
+        "if longest is not None and is_repeating(longest.value_out):",
         "if False:",
     ),
     "reads of an empty log stand nowhere": (LOG, "if 0 in answered else []", "if False else []"),
