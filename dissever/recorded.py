@@ -67,15 +67,12 @@ def described(subject: Subject, loaded: Loaded) -> Subject:
 
 def about(loaded: Loaded, notes: Sequence[str]) -> Result:
     """What was read, as a result of its own, so that every report shows it."""
-    count, columns = len(loaded.history), loaded.history.columns
-    has_success = OK in bytes(columns.type)
-    why = [] if has_success or not len(columns) else ["nothing succeeded, so nothing was tested"]
-    is_whole = loaded.cut_line is None
-    if not is_whole:
-        why.append("the end of the history is missing, and nobody knows what it held")
+    count, is_whole = len(loaded.history), loaded.cut_line is None
+    missing = "the end of the history is missing, and nobody knows what it held"
+    why = [] if is_whole else [missing]
     return Result(
         checker="file",
-        verdict=Verdict.VALID if has_success and is_whole else Verdict.UNKNOWN,
+        verdict=Verdict.VALID if is_whole else Verdict.UNKNOWN,
         why="; ".join((*why, f"{loaded.format}, {count:,} events", *notes)),
         details={"format": str(loaded.format), "events": count, "notes": list(notes)},
     )

@@ -301,13 +301,15 @@ def test_file_that_is_cut_in_a_line_is_unknown(dissever: Callable, tmp_path: Pat
     whole = (
         '{"index":0,"time":0,"process":0,"type":"invoke","f":"write","value":1}\n'
         '{"index":1,"time":1,"process":0,"type":"ok","f":"write","value":1}\n'
+        '{"index":2,"time":2,"process":0,"type":"invoke","f":"read"}\n'
+        '{"index":3,"time":3,"process":0,"type":"ok","f":"read","value":1}\n'
     )
     path = tmp_path / "history.jsonl"
     path.write_text(whole)
     before = dissever("check", str(path))
-    path.write_text(whole + '{"index":2,"time":2,"pro')
+    path.write_text(whole + '{"index":4,"time":4,"pro')
     ran = dissever("check", str(path))
 
     assert (before.status, ran.status) == (0, 2)
     assert "the end of the history is missing" in ran.text
-    assert "line 3 is cut off" in ran.text
+    assert "line 5 is cut off" in ran.text

@@ -199,5 +199,5 @@ def test_every_format_says_the_same(
         monkeypatch.undo()
         assert large.results.results[0].verdict is first.results.results[0].verdict
     assert set(verdicts) == set(Verdict)
-    for each in ("malformed", "nothing succeeded", "counts as a new process"):
+    for each in ("malformed", "no operation succeeded", "counts as a new process"):
         assert any(each in text for text in said)
