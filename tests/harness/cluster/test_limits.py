@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -103,5 +104,29 @@ def test_memory_that_is_enough_is_not_reached(open_cluster: Open, python: Python
             await cluster.lift("n1")
             assert await cluster.readings("n1") == {}
             assert (await cluster.status("n1")).incarnation == 1
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("backend", ["namespaces"], indirect=True)
+def test_groups_of_version_2_are_those_of_the_kernel_where_it_has_them(
+    open_cluster: Open, python: Python
+) -> None:
+    groups = Path("/sys/fs/cgroup")
+    if not (groups / "cgroup.controllers").exists():
+        pytest.skip("the control groups of this machine are version 1")
+
+    async def run() -> None:
+        async with await open_cluster(1) as cluster:
+            await cluster.start("n1", python(BUSY))
+            await cluster.limit("n1", cpus=0.05, memory_bytes=64 << 20)
+            (group,) = groups.glob("dissever-*/n1")
+
+            assert (group / "cpu.max").read_text().split()[0] == "5000"
+            assert (group / "memory.max").read_text().strip() == str(64 << 20)
+            assert len((group / "cgroup.procs").read_text().split()) == 1
+            await cluster.lift("n1")
+            assert not group.exists()
+            assert await cluster.readings("n1") == {}
 
     asyncio.run(run())
