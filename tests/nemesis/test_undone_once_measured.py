@@ -231,6 +231,18 @@ def test_a_look_that_hangs_does_not_hold_healing_up(
     assert healed.value["evidence"]["healed"] is True
 
 
+def test_a_cut_whose_rules_no_longer_count_is_no_evidence(
+    make_cluster: Any, nemeses_of: Any, play: Any
+) -> None:
+    cluster = make_cluster(3)
+    nemeses = nemeses_of(cluster)
+    play(nemeses, ("partition", "start-partition", {"targets": ["n2"]}))
+    cluster.lies.add("dropped")
+    (healed,) = play(nemeses, ("partition", "stop-partition"))
+
+    assert healed.value["evidence"]["still_held"] is False
+
+
 def test_what_was_never_struck_is_not_looked_at(cluster: Any, nemeses_of: Any, play: Any) -> None:
     for fault in ("kill", "pause", "partition"):
         (healed,) = play(nemeses_of(cluster), (fault, FAULTS[fault].steps[-1]))
