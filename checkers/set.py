@@ -160,8 +160,9 @@ class Tally:
         judged = self.reads if self.promise is Promise.LINEARIZABLE else self.final
         for read in sorted(judged, key=lambda each: each.invocation.index):
             while at < len(shown) and _is_before(shown[at], read):
-                news = self._shown_by(shown[at])
-                known.update(dict.fromkeys(news - known.keys() - done, shown[at]))
+                for element in self._shown_by(shown[at]):  # A difference would visit all known.
+                    if element not in done:
+                        known.setdefault(element, shown[at])
                 at += 1
             if known.keys() <= self.contents[id(read)]:
                 continue
