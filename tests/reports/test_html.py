@@ -200,8 +200,8 @@ def test_faults_of_a_history_from_elsewhere_are_shown() -> None:
     assert [
         (band["fault"], band["start"], band["end"], band["healed"]) for band in data["bands"]
     ] == [
-        ("partition", 1_000_000, 9_000_000, True),
-        ("kill", 3_000_000, 7_000_000, True),
+        ("partition", 1_000_000, 8_000_000, True),
+        ("kill", 3_000_000, 6_000_000, True),
         ("pause", 11_000_000, 13_000_000, False),
     ]
     assert [mark["f"] for mark in data["marks"]] == ["check-offsets"]
