@@ -35,6 +35,7 @@ from dissever.harness.episodes import (
 )
 from dissever.harness.history import History
 from dissever.harness.results import Budget, Result, Verdict
+from dissever.harness.values import count_text
 from dissever.harness.vocabulary import MAJORITY_ONLY
 
 REASONS_MAX: Final = 3
@@ -134,17 +135,13 @@ def _summary(found: Episodes, skipped: Sequence[tuple[str, str]]) -> str:
     idle = [each for each in found.episodes if each.is_idle]
     parts = ["every fault took hold and healed"]
     if idle:
-        parts.append(f"{_strikes(idle)} met nothing: {_first(idle)}")
+        parts.append(f"{count_text(len(idle), 'strike')} met nothing: {_first(idle)}")
     if skipped:
-        parts.append(f"{_strikes(skipped)} left out: {skipped[0][1]}")
+        parts.append(f"{count_text(len(skipped), 'strike')} left out: {skipped[0][1]}")
     if elsewhere := _elsewhere(found):
-        meant = f"{_strikes(elsewhere)} met another node than was asked for"
+        meant = f"{count_text(len(elsewhere), 'strike')} met another node than was asked for"
         parts.append(f"{meant}: {_first(elsewhere)}")
     return "; ".join(parts)
-
-
-def _strikes(those: Sequence[object]) -> str:
-    return "1 strike" if len(those) == 1 else f"{len(those)} strikes"
 
 
 def _first(episodes: Sequence[Episode]) -> str:

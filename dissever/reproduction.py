@@ -25,6 +25,7 @@ from dissever import planning
 from dissever.harness import store
 from dissever.harness.plan import Options
 from dissever.harness.runner import INTERRUPTED, CannotRun
+from dissever.harness.values import reason
 from dissever.running import Observe, run
 from dissever.systems import load
 from dissever.systems.dqlite.bugs import RELEASES, Bug, Directed, Searched
@@ -133,7 +134,7 @@ def search(
         try:
             attempts.append(_attempt(bug, options, runs, say, observe))
         except (CannotRun, OSError, dqlite.DqliteError) as error:
-            breaks.append(f"attempt {number} broke: {str(error) or type(error).__name__}")
+            breaks.append(f"attempt {number} broke: {reason(error)}")
             say(breaks[-1])
     last = attempts[-1] if attempts else None
     outcome = _outcome(last)

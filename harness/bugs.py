@@ -13,6 +13,8 @@ from __future__ import annotations
 import traceback
 from typing import Final
 
+from dissever.harness.values import reason
+
 _KINDS: Final = (
     ArithmeticError,
     AssertionError,
@@ -47,8 +49,3 @@ def bug_of(who: str, error: BaseException) -> Bug:
     frames = traceback.extract_tb(error.__traceback__)
     place = f", in {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
     return Bug(f"{who} raised {type(error).__name__}: {reason(error)}{place}")
-
-
-def reason(error: BaseException) -> str:
-    """Its message, or its name when it has none."""
-    return str(error) or type(error).__name__

@@ -11,9 +11,10 @@ import asyncio
 import logging
 from typing import Any, Final
 
-from dissever.harness.bugs import bug_of, is_bug, reason
+from dissever.harness.bugs import bug_of, is_bug
 from dissever.harness.client import Client, Completion, Invocation, Nemesis
 from dissever.harness.history import Type
+from dissever.harness.values import reason
 
 log = logging.getLogger(__name__)
 

@@ -34,7 +34,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from dissever.harness.bugs import Bug, bug_of, is_bug, reason
+from dissever.harness.bugs import Bug, bug_of, is_bug
 from dissever.harness.calls import CLOSE_LIMIT_S, close, completion_of, pass_on_cancellation
 from dissever.harness.client import Client, Completion, Invocation, Nemesis
 from dissever.harness.clock import clock_ns
@@ -49,6 +49,7 @@ from dissever.harness.generator import (
 )
 from dissever.harness.history import Event, History, Type
 from dissever.harness.journal import NotJson
+from dissever.harness.values import reason
 
 log = logging.getLogger(__name__)
 

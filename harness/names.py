@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from dissever.harness.values import shorten
+
 NODES_MAX: Final = 100
 NAME_CHARS_MAX: Final = 63
 """Of a label of the DNS, and of what Linux takes as the name of a host."""
@@ -24,10 +26,10 @@ def check_nodes(nodes: Sequence[str]) -> None:
     if not 1 <= len(nodes) <= NODES_MAX:
         raise ValueError(f"expected 1 to {NODES_MAX} nodes, got {len(nodes):,}")
     for node in nodes:
-        if not _NAME.fullmatch(node):
+        if not _NAME.fullmatch(node):  # `ascii` shows which character only looks like a letter.
             raise ValueError(
                 f"expected names of nodes of 1 to {NAME_CHARS_MAX} letters, digits, dots, dashes,"
-                f" underscores and colons, not with a dot or a dash first, got {node[:100]!a}"
+                f" underscores and colons, not with a dot or a dash first, got {shorten(ascii(node))}"
             )
     labels: dict[str, str] = {}
     for node in nodes:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-NAME_CHARS_MAX: Final = 80
-"""Of a name that there is not, as a message shows it."""
+from dissever.harness.values import quoted
 
 OptionValue: TypeAlias = str | int | None
 
@@ -45,7 +44,8 @@ class Option:
         if self.least is not None and self.most is not None:
             text = str(given)
             if not text.isdecimal() or len(text) > 20 or not self.least <= int(text) <= self.most:
-                raise ValueError(f"expected {name} from {self.least} to {self.most}, got {given!r}")
+                expected = f"expected {name} from {self.least} to {self.most}"
+                raise ValueError(f"{expected}, got {quoted(given)}")
             return int(text)
         if self.choices and given not in self.choices:
             raise ValueError(unknown(name, str(given), self.choices))
@@ -76,6 +76,4 @@ def unknown(what: str, name: str, names: Collection[str]) -> str:
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     article = "an" if what[0] in "aeiou" else "a"
-    return (
-        f"expected {article} {what} out of {', '.join(names)}, got {name[:NAME_CHARS_MAX]!r}{hint}"
-    )
+    return f"expected {article} {what} out of {', '.join(names)}, got {quoted(name)}{hint}"

@@ -18,6 +18,7 @@ from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import NodeState, Processes
 from dissever.harness.missing import Missing
 from dissever.harness.system import Damaged, Deployment, Replica, Replicas, Unseen
+from dissever.harness.values import reason
 
 LIMIT_S = 30.0
 COMPARE_LIMIT_S = 15.0
@@ -133,7 +134,7 @@ class Recovery:
         try:
             return await deployment.replicas()
         except (OSError, TimeoutError) as error:
-            unseen = Unseen(str(error) or type(error).__name__)
+            unseen = Unseen(reason(error))
             return dict.fromkeys(self._deployment.cluster.nodes, unseen)
 
 

@@ -1,5 +1,5 @@
 """
-Values as keys and as texts: JSON values made hashable, and texts made safe to be shown.
+Values as keys and as texts: JSON values made hashable, and whatever a message shows made safe.
 
 Keys are equal by type and by value: 1, 1.0 and True differ, as they do in a database. Ints, texts
 and None stay what they are, so that a model reads naturally.
@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Final
+
+SHOWN_CHARS_MAX: Final = 80
+"""Of one value in a message."""
 
 
 def freeze(value: Any) -> Hashable:
@@ -25,11 +28,39 @@ def freeze(value: Any) -> Hashable:
 
 
 def show(value: Any) -> str:
-    """A value as people read it: JSON, `nothing` for None, at most 80 characters."""
+    """A value as people read it: JSON, `nothing` for None, at most SHOWN_CHARS_MAX characters."""
     if value is None:
         return "nothing"
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else text[:77] + "…"
+    return shorten(text)
+
+
+def quoted(value: Any) -> str:
+    """What came instead of what was expected: texts in quotes, on one line, not too long."""
+    return shorten(printable(repr(value)))
+
+
+def plain(name: Any) -> str:
+    """A name for a list of names: without quotes, on one line, not too long."""
+    return shorten(printable(str(name)))
+
+
+def shorten(text: str, characters_max: int = SHOWN_CHARS_MAX) -> str:
+    """The text, its end replaced by … when it is too long."""
+    return text if len(text) <= characters_max else text[: characters_max - 1] + "…"
+
+
+def count_text(number: int, noun: str) -> str:
+    """`1 anomaly`, `2 anomalies`, `5,000 operations`."""
+    if number == 1:
+        return f"1 {noun}"
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{number:,} {plural}"
+
+
+def reason(error: BaseException) -> str:
+    """Its message, or its name when it has none."""
+    return str(error) or type(error).__name__
 
 
 def show_ns(time_ns: int) -> str:

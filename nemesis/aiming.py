@@ -23,6 +23,7 @@ from typing import Any, Final, TypeVar
 
 from dissever.harness.cluster import NodeState
 from dissever.harness.system import Members, Primaries
+from dissever.harness.values import reason
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.parameters import Request
 from dissever.nemesis.targets import (
@@ -246,7 +247,7 @@ async def _in_time(what: str, ask: Callable[[], Awaitable[T]], otherwise: T) -> 
         async with asyncio.timeout(ANSWER_LIMIT_S):
             return await ask()
     except (OSError, TimeoutError) as error:
-        log.warning("%s is unknown: %s", what, str(error) or type(error).__name__)
+        log.warning("%s is unknown: %s", what, reason(error))
         return otherwise
 
 

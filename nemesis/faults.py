@@ -13,8 +13,8 @@ from importlib import import_module
 from itertools import chain
 from typing import Final
 
+from dissever.harness.values import quoted
 from dissever.nemesis.fault import Fault, FaultSpec
-from dissever.nemesis.parameters import shown
 
 __all__ = ["FAULTS", "healing_order", "parse"]
 
@@ -87,7 +87,7 @@ def _check(what: str, given: str, allowed: Sequence[str]) -> None:
         return
     near = get_close_matches(given, allowed, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"expected a {what}: {', '.join(allowed)}; got {shown(given)}{hint}")
+    raise ValueError(f"expected a {what}: {', '.join(allowed)}; got {quoted(given)}{hint}")
 
 
 def _check_clocks(specs: Sequence[FaultSpec]) -> None:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, TypeAlias
 
+from dissever.harness.values import quoted
+
 __all__ = [
     "BITS",
     "COMMON",
@@ -33,14 +35,11 @@ __all__ = [
     "log_uniform",
     "number",
     "one_of",
-    "shown",
     "uniform",
 ]
 
 Settings: TypeAlias = Mapping[str, Any]
 """Name of a parameter -> its value."""
-
-SHOWN_CHARS_MAX: Final = 80
 
 SEED_MAX: Final = (1 << 64) - 1
 
@@ -102,7 +101,7 @@ class Parameter:
     def check(self, value: Any) -> None:
         """Raises ValueError when the value is not valid."""
         if not self.is_valid(value):
-            raise ValueError(f"expected {self.name} {self.accepts}, got {shown(value)}")
+            raise ValueError(f"expected {self.name} {self.accepts}, got {quoted(value)}")
 
 
 _UNITS: Final = {
@@ -185,16 +184,11 @@ BITS: Final = Draw("any", lambda rng: rng.getrandbits(32))
 """A seed."""
 
 
-def shown(value: Any) -> str:
-    """A value for a message: on one line, not too long, and nothing that drives a terminal."""
-    text = ascii(value) if not isinstance(value, str) or not value.isprintable() else repr(value)
-    return text if len(text) <= SHOWN_CHARS_MAX else f"{text[:SHOWN_CHARS_MAX]}…"
-
-
 def check_seed(seed: Any) -> None:
     """Raises ValueError when it is no seed of an injection."""
     if type(seed) is not int or not 0 <= seed <= SEED_MAX:
-        raise ValueError(f"expected seed as a whole number from 0 to {SEED_MAX}, got {shown(seed)}")
+        expected = f"expected seed as a whole number from 0 to {SEED_MAX}"
+        raise ValueError(f"{expected}, got {quoted(seed)}")
 
 
 def check_count(count: Any, nodes: Sequence[str]) -> None:
@@ -203,5 +197,5 @@ def check_count(count: Any, nodes: Sequence[str]) -> None:
         return
     if type(count) is not int or not 1 <= count <= len(nodes):
         raise ValueError(
-            f"expected count as a whole number from 1 to {len(nodes)}, got {shown(count)}"
+            f"expected count as a whole number from 1 to {len(nodes)}, got {quoted(count)}"
         )

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from dissever.harness.values import plain, quoted
 from dissever.nemesis.fault import Fault
-from dissever.nemesis.parameters import COMMON, GRUDGE, NAMED, Request, check_count, shown
+from dissever.nemesis.parameters import COMMON, GRUDGE, NAMED, Request, check_count
 
 __all__ = ["read_request"]
 
@@ -28,10 +29,10 @@ def read_request(
     """
     fields = {} if value is None else value
     if not isinstance(fields, Mapping):
-        raise ValueError(f"expected a mapping with a spec or targets, got {shown(value)}")
+        raise ValueError(f"expected a mapping with a spec or targets, got {quoted(value)}")
     known = (*COMMON, *(each.name for each in fault.parameters))
     if unknown := sorted(str(name) for name in set(fields) - set(known)):
-        came = ", ".join(shown(name)[1:-1] for name in unknown)
+        came = ", ".join(plain(name) for name in unknown)
         raise ValueError(f"expected {', '.join(known[:-1])} or {known[-1]}, got {came}")
     given = {name: fields[name] for name in fields if name not in COMMON}
     settings = fault.filled(given, Random(f"{seed}/{fault.name}"))
@@ -45,11 +46,11 @@ def read_request(
     spec = str(targets or fields.get("spec", fault.default_target))
     allowed = tuple(dict.fromkeys((*fault.targets, fault.default_target)))
     if spec not in allowed:
-        raise ValueError(f"expected {' or '.join(allowed)} as the target, got {shown(spec)}")
+        raise ValueError(f"expected {' or '.join(allowed)} as the target, got {quoted(spec)}")
     return Request(spec, rng, count, None, settings)
 
 
 def _named(targets: Any) -> tuple[str, ...]:
     if isinstance(targets, list | tuple) and all(isinstance(node, str) for node in targets):
         return tuple(targets)
-    raise ValueError(f"expected targets as a list of names of nodes, got {shown(targets)}")
+    raise ValueError(f"expected targets as a list of names of nodes, got {quoted(targets)}")

@@ -15,8 +15,9 @@ from itertools import accumulate
 from dissever.harness.episodes import Episodes
 from dissever.harness.history import History, Operation
 from dissever.harness.results import Anomaly, Order, Results
+from dissever.harness.values import shorten
 from dissever.reports.excerpt import Excerpt, excerpt
-from dissever.reports.labels import short_label, shorten, time_text
+from dissever.reports.labels import short_label, time_text
 from dissever.reports.prose import ANOMALIES
 
 SHOWN_MAX = 14

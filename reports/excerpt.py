@@ -20,7 +20,8 @@ from typing import TypeAlias
 from dissever.harness.episodes import Episode
 from dissever.harness.history import Operation
 from dissever.harness.results import Anomaly
-from dissever.reports.labels import duration_text, end_of, label, shorten, time_text
+from dissever.harness.values import shorten
+from dissever.reports.labels import duration_text, end_of, label, time_text
 
 OPERATIONS_MAX = 60
 PLOT_WIDTH_PX = 820

@@ -22,10 +22,11 @@ from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import History
 from dissever.harness.latency import Successes
 from dissever.harness.results import Results
+from dissever.harness.values import count_text, shorten
 from dissever.reports.anomaly_view import anomaly_views, found_by, named_indices
 from dissever.reports.fault_table import fault_rows
 from dissever.reports.figures import Figures, figures
-from dissever.reports.labels import count_text, duration_text, short_label, shorten, time_text
+from dissever.reports.labels import duration_text, short_label, time_text
 from dissever.reports.payload import (
     NODE_MARKS,
     assign_lanes,

@@ -11,9 +11,9 @@ from xml.etree import ElementTree as ET
 
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly, Result, Results, Verdict, merge
-from dissever.harness.values import printable
+from dissever.harness.values import printable, shorten
 from dissever.reports.figures import Figures, figures
-from dissever.reports.labels import NS_PER_S, shorten
+from dissever.reports.labels import NS_PER_S
 from dissever.reports.prose import DOES_NOT_MEAN
 from dissever.reports.subject import Subject
 from dissever.reports.told import counts_of_run, unasked_ends

@@ -11,6 +11,7 @@ import json
 from typing import Any
 
 from dissever.harness.history import Operation, Type
+from dissever.harness.values import shorten
 
 VALUE_CHARACTERS_MAX = 300
 SHORT_CHARACTERS_MAX = 40
@@ -99,19 +100,6 @@ def time_text(time_ns: int) -> str:
 def end_of(operation: Operation, *, end_ns: int) -> int:
     """When an operation ended; those without a completion last to the end of the run."""
     return operation.completion.time if operation.completion else end_ns
-
-
-def count_text(number: int, noun: str) -> str:
-    """`1 anomaly`, `2 anomalies`, `5,000 operations`."""
-    if number == 1:
-        return f"1 {noun}"
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
-    return f"{number:,} {plural}"
-
-
-def shorten(text: str, characters_max: int) -> str:
-    """The text, its end replaced by … when it is too long."""
-    return text if len(text) <= characters_max else text[: characters_max - 1] + "…"
 
 
 def _repeats(operation: Operation) -> bool:

@@ -12,7 +12,7 @@ from rich.text import Text
 from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import History, Operation
 from dissever.harness.results import Order, Results, Verdict
-from dissever.harness.values import printable
+from dissever.harness.values import count_text, printable
 from dissever.reports.anomaly_view import (
     AnomalyView,
     anomaly_views,
@@ -20,7 +20,7 @@ from dissever.reports.anomaly_view import (
     operations_by_index,
 )
 from dissever.reports.figures import Figures, figures
-from dissever.reports.labels import count_text, duration_text, short_label, time_text
+from dissever.reports.labels import duration_text, short_label, time_text
 from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS
 from dissever.reports.subject import Subject
 from dissever.reports.told import counts_of_run, unasked_ends

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from dissever.reports.labels import NS_PER_MS, NS_PER_S, duration_text, shorten
+from dissever.harness.values import shorten
+from dissever.reports.labels import NS_PER_MS, NS_PER_S, duration_text
 
 ROWS_MAX = 100
 WORDS_MAX = 60

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from dissever.harness.history import Key
 from dissever.harness.results import Anomaly, Result, Verdict
-from dissever.harness.values import show
+from dissever.harness.values import count_text, show
 
 ANOMALIES_MAX: Final = 20
 
@@ -98,12 +98,12 @@ def result(name: str, judgements: Sequence[Judgement]) -> Result:
     elif not checked:
         why = "nothing was checked: no operation succeeded whose answer says anything"
     elif verdict is Verdict.VALID:
-        why = f"an order explains every answer, for each of {_count(checked)}"
+        why = f"an order explains every answer, for each of {count_text(len(checked), 'object')}"
         if left := len(judgements) - len(checked):
             why = f"{why}; no answer says anything of {left} more"
     else:
         worst = some[verdict]
-        why = f"{_count(worst)} of {len(judgements)}: {worst[0].why}"
+        why = f"{count_text(len(worst), 'object')} of {len(judgements)}: {worst[0].why}"
     return Result(
         checker=name,
         verdict=verdict,
@@ -111,10 +111,6 @@ def result(name: str, judgements: Sequence[Judgement]) -> Result:
         anomalies=tuple(anomalies[:ANOMALIES_MAX]),
         details=_details(judgements, some),
     )
-
-
-def _count(judgements: Sequence[Judgement]) -> str:
-    return "1 object" if len(judgements) == 1 else f"{len(judgements)} objects"
 
 
 def _details(

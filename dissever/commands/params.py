@@ -11,9 +11,9 @@ import click
 from dissever.harness.names import NODES_MAX, check_nodes
 from dissever.harness.options import unknown
 from dissever.harness.plan import LIMITS
+from dissever.harness.values import quoted
 
 DIGITS_MAX: Final = 9
-SHOWN_CHARS_MAX: Final = 60
 
 
 class Name(click.Choice[str]):
@@ -68,8 +68,8 @@ class Number(click.ParamType[Any]):
             number = math.nan
         if not least <= number <= most:
             whole = "a whole number" if isinstance(least, int) else "a number"
-            shown = str(value)[:SHOWN_CHARS_MAX]
-            self.fail(f"expected {whole} from {least:,} to {most:,}, got {shown!a}", param, ctx)
+            expected = f"expected {whole} from {least:,} to {most:,}"
+            self.fail(f"{expected}, got {quoted(str(value))}", param, ctx)
         return number
 
 
@@ -112,7 +112,7 @@ def numbered(text: str) -> tuple[str, ...]:
         ValueError: When the text is no number of nodes that a cluster can have.
     """
     if not text.isdecimal() or len(text) > DIGITS_MAX or not 1 <= int(text) <= NODES_MAX:
-        raise ValueError(f"expected 1 to {NODES_MAX} nodes, got {text[:SHOWN_CHARS_MAX]!a}")
+        raise ValueError(f"expected 1 to {NODES_MAX} nodes, got {quoted(text)}")
     return tuple(f"n{i}" for i in range(1, int(text) + 1))
 
 
@@ -130,7 +130,6 @@ class Concurrency(click.ParamType[Any]):
         number = text.removesuffix("n")
         least, most = LIMITS["concurrency"]
         if not number.isdecimal() or len(number) > DIGITS_MAX or not least <= int(number) <= most:
-            shown = text[:SHOWN_CHARS_MAX]
             what = f"a number from {least:,} to {most:,} like 10, or 2n for two per node"
-            self.fail(f"expected {what}, got {shown!a}", param, ctx)
+            self.fail(f"expected {what}, got {quoted(text)}", param, ctx)
         return int(number), text.endswith("n")

@@ -25,6 +25,7 @@ from dissever.harness.plan import DISK_MB, OK_MIN, Options
 from dissever.harness.runner import CannotRun
 from dissever.harness.silence import DEAD_S
 from dissever.harness.system import System
+from dissever.harness.values import quoted
 from dissever.nemesis import FAULTS, read_script
 from dissever.running import RUNS, run
 from dissever.systems import SYSTEMS, load
@@ -287,7 +288,7 @@ def test(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     for remark in planning.remarks(options, under_test):
-        click.echo(f"note: {remark}", err=True)
+        tell(f"note: {remark}")
     if dry_run:
         _print_schedule(options, under_test)
         return 0
@@ -312,7 +313,7 @@ def _script(path: Path | None, faults: str | None) -> tuple[str, tuple[str, ...]
     if path is None:
         names = tuple(name.strip() for name in (faults or "").split(",") if name.strip())
         if faults is not None and not names:
-            raise click.UsageError(f"expected --faults with names of faults, got {faults[:60]!a}")
+            raise click.UsageError(f"expected --faults with names of faults, got {quoted(faults)}")
         return "", names
     if faults is not None:
         raise click.UsageError("expected --faults or --plan, got both")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml  # type: ignore[import-untyped]  # Its stubs are a package of their own.
 
-from dissever.nemesis.parameters import shown
+from dissever.harness.values import quoted
 
 __all__ = ["Item", "read_document"]
 
@@ -47,7 +47,7 @@ class Item:
         """What it is, with the value where it is short."""
         if isinstance(self.value, Mapping):
             return "a mapping"
-        return "a list" if isinstance(self.value, tuple) else shown(self.value)
+        return "a list" if isinstance(self.value, tuple) else quoted(self.value)
 
 
 def read_document(text: str) -> Item:
@@ -95,7 +95,7 @@ def _unread(text: str, error: yaml.YAMLError) -> str:
         number = text.count("\n", 0, getattr(error, "position", 0)) + 1
     lines = text.splitlines()
     line = lines[number - 1].strip() if number <= len(lines) else "the end of the file"
-    return f"line {number}: expected YAML, but this cannot be read: {shown(line)}"
+    return f"line {number}: expected YAML, but this cannot be read: {quoted(line)}"
 
 
 def _item(node: yaml.Node, loader: yaml.SafeLoader) -> Item:
@@ -109,13 +109,13 @@ def _item(node: yaml.Node, loader: yaml.SafeLoader) -> Item:
             if not isinstance(key, yaml.ScalarNode):
                 raise ValueError(f"line {at}: expected a name before the colon, got {key.id}")
             if key.value in items:
-                raise ValueError(f"line {at}: {shown(key.value)} is there twice")
+                raise ValueError(f"line {at}: {quoted(key.value)} is there twice")
             items[key.value] = Item(_item(value, loader).value, at)
         return Item(items, line)
     if node.tag not in _TAGS:
         what = "a text, a number, true or false"
-        raise ValueError(f"line {line}: expected {what}, got {shown(node.value)}")
+        raise ValueError(f"line {line}: expected {what}, got {quoted(node.value)}")
     try:
         return Item(loader.construct_object(node), line)
     except (yaml.YAMLError, ValueError):
-        raise ValueError(f"line {line}: expected a value, got {shown(node.value)}") from None
+        raise ValueError(f"line {line}: expected a value, got {quoted(node.value)}") from None

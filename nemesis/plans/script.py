@@ -29,9 +29,10 @@ import msgspec
 
 from dissever.harness.names import NODES_MAX
 from dissever.harness.options import unknown
+from dissever.harness.values import plain, quoted
 from dissever.nemesis.fault import Fault, FaultSpec
 from dissever.nemesis.faults import parse
-from dissever.nemesis.parameters import GRUDGE, check_count, check_seed, shown
+from dissever.nemesis.parameters import GRUDGE, check_count, check_seed
 from dissever.nemesis.plans.document import Item, read_document
 from dissever.nemesis.plans.replay import Schedule, compile_schedule, is_schedule, read_schedule
 from dissever.nemesis.plans.schedule import PlannedOp
@@ -251,7 +252,7 @@ def compile_script(
             before.append(strike)
             ops += _ops(step, spec, Random(f"{seed}/script/{number}"))
         errors += [
-            f"line {places.get(field, places[''])} ({shown(step.fault)[1:-1]}): {message}"
+            f"line {places.get(field, places[''])} ({plain(step.fault)}): {message}"
             for field, message in wrong
         ]
     if errors:
@@ -305,7 +306,7 @@ def _settings(step: Step, spec: FaultSpec, nodes: Sequence[str]) -> Iterator[tup
                 known[name].check(value)
             else:
                 names = ", ".join((*known, "count", "seed"))
-                raise ValueError(f"expected {names} under with, got {shown(name)}")
+                raise ValueError(f"expected {names} under with, got {quoted(name)}")
         except ValueError as error:
             is_wrong = True
             yield f"with.{name}", str(error)
@@ -335,7 +336,7 @@ def _named(step: Step) -> set[str]:
 
 def _names(strangers: Sequence[str]) -> str:
     """Names that came, without quotes."""
-    return ", ".join(shown(each)[1:-1] for each in strangers)
+    return ", ".join(plain(each) for each in strangers)
 
 
 def _check_together(strike: Strike, before: Sequence[Strike], count: int, budget: int) -> None:

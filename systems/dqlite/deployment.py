@@ -15,6 +15,7 @@ import dqlite
 from dissever.harness.cluster import NodeStatus, Program
 from dissever.harness.plan import Options
 from dissever.harness.system import Members, Replica, Snapshot, Unseen
+from dissever.harness.values import printable, reason
 from dissever.systems.dqlite.builds import DqliteBuilds
 from dissever.systems.dqlite.cluster import DqliteCluster
 from dissever.systems.dqlite.database import DATABASE, TABLES, TICK, digest_of, snapshots_of
@@ -202,7 +203,7 @@ class DqliteDeployment:
                 ) as client:
                     files = await client.dump(DATABASE)
         except (dqlite.DqliteError, TimeoutError) as error:
-            return Unseen(str(error) or type(error).__name__)
+            return Unseen(reason(error))
         return await asyncio.to_thread(digest_of, files, self.cluster.directory(node))
 
     async def open_store(self, store: str, node: str) -> Any:
@@ -318,7 +319,7 @@ def _why_it_ended(cluster: DqliteCluster, node: str, status: NodeStatus) -> str:
     log = cluster.directory(node) / f"stderr-{status.incarnation}.log"
     lines = _tail(log).splitlines() if log.is_file() else []
     # The node's own words, which must not drive a terminal.
-    output = "; ".join(ascii(line)[1:-1] for line in lines[-3:]) or "it said nothing"
+    output = "; ".join(printable(line) for line in lines[-3:]) or "it said nothing"
     return f"{node} ended with status {status.exit_status}: {output}"
 
 

@@ -9,7 +9,6 @@ import pytest
 from dissever.harness.history import Event, Operation, Type
 from dissever.reports.labels import (
     VALUE_CHARACTERS_MAX,
-    count_text,
     duration_text,
     error_text,
     label,
@@ -73,9 +72,3 @@ def test_errors_are_a_class_and_what_came() -> None:
 )  # fmt: skip
 def test_durations_have_three_digits(duration_ns: int, expected: str) -> None:
     assert duration_text(duration_ns) == expected
-
-
-def test_counts_agree_with_their_noun() -> None:
-    assert count_text(1, "anomaly") == "1 anomaly"
-    assert count_text(2, "anomaly") == "2 anomalies"
-    assert count_text(5000, "operation") == "5,000 operations"
