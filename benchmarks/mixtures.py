@@ -20,6 +20,7 @@ from pathlib import Path
 from random import Random
 
 from dissever.harness.cluster.backends import Backend
+from dissever.harness.names import numbered
 from dissever.harness.plan import Options
 from dissever.harness.reader import read_history
 from dissever.harness.results import Verdict
@@ -55,7 +56,7 @@ def main() -> int:
             system="dqlite",
             workload="register",
             faults=faults,
-            nodes=tuple(f"n{i}" for i in range(1, asked.nodes + 1)),
+            nodes=numbered(asked.nodes),
             time_limit_s=asked.time_limit,
             seed=seed,
             backend=asked.backend,

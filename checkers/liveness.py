@@ -14,7 +14,7 @@ such as the dumps of nodes, and an operation of it that ended without saying wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -30,6 +30,7 @@ from dissever.harness.episodes import (
     is_aimless,
     is_shown,
     name_of,
+    report,
 )
 from dissever.harness.history import History, Operation, Process
 from dissever.harness.results import Anomaly, Budget, Result, Verdict
@@ -96,9 +97,8 @@ def _unseen(operation: Operation) -> str | None:
     """Why it is not known what an operation of the recovery saw, or None."""
     if operation.completion is None:
         return f"{operation.f} never completed"
-    value, error = operation.completion.value, operation.completion.error
-    is_skipped = isinstance(value, Mapping) and "skipped" in value
-    if is_skipped or is_shown(operation) is not None:
+    error = operation.completion.error
+    if "skipped" in report(operation) or is_shown(operation) is not None:
         return None
     return f"{operation.f} saw nothing" + ("" if error is None else f": {show(error)}")
 

@@ -9,12 +9,12 @@ Source: dqlite's own stress tests and their log scans.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from dissever.checkers.run_checker import NodeLog, RunChecker
-from dissever.harness.episodes import report_of, targets
+from dissever.harness.episodes import damages_disk, targets
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
 
@@ -107,9 +107,7 @@ class LogPatterns:
 def _damaged(history: History) -> Iterable[str]:
     """The nodes whose disks a fault damaged, as its operations say."""
     for operation in history.faults:
-        event = report_of(operation)
-        value = event.value if event is not None else None
-        if isinstance(value, Mapping) and value.get("damages_disk") is True:
+        if damages_disk(operation):
             yield from targets(operation)
 
 

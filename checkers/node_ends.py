@@ -16,7 +16,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dissever.checkers.run_checker import NodeEnd, RunChecker
-from dissever.harness.episodes import Actions, Episode, Episodes, episodes_of, report_of
+from dissever.harness.episodes import (
+    Actions,
+    Episode,
+    Episodes,
+    damages_disk,
+    episodes_of,
+    report,
+)
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
 from dissever.harness.values import show_ns
@@ -116,13 +123,13 @@ class NodeEnds:
         unasked = [end for end in self.ends if not end.is_asked]
         reasons = [(end, self._reason(end, found)) for end in unasked]
         crashes = tuple(_crash(end) for end, reason in reasons if reason is None)
-        told = [f"{_sentence(end)}: {reason}" for end, reason in reasons if reason is not None]
+        explained = [f"{_sentence(end)}: {reason}" for end, reason in reasons if reason is not None]
         count = len(self.ends)
         if crashes:
             verdict, why = Verdict.INVALID, "; ".join(each.summary for each in crashes)
         else:
             verdict = Verdict.VALID
-            why = "; ".join(told) or f"each of {count} ends of a node was asked for"
+            why = "; ".join(explained) or f"each of {count} ends of a node was asked for"
         details: dict[str, Any] = {
             "ends": count,
             "asked_for": count - len(unasked),
@@ -153,18 +160,12 @@ class NodeEnds:
 def _explanations(episode: Episode, end: NodeEnd) -> Iterator[Explanation]:
     """What the fault says of such an end, if it struck the node."""
     names = [episode.fault]
-    if _injected(episode).get("damages_disk") is True:
+    if damages_disk(episode.injection):
         names.append("damages_disk")
     for name in names if end.node in episode.targets else ():
         explanation = EXPLAINED.get(name)
         if explanation is not None and explanation.covers(end.exit_status):
             yield explanation
-
-
-def _injected(episode: Episode) -> Mapping[str, Any]:
-    """What the injection says."""
-    event = report_of(episode.injection)
-    return event.value if event and isinstance(event.value, Mapping) else {}
 
 
 def _is_within(end: NodeEnd, episode: Episode, lasts: bool) -> bool:
@@ -177,8 +178,9 @@ def _is_within(end: NodeEnd, episode: Episode, lasts: bool) -> bool:
 
 def _sends(episode: Episode, end: NodeEnd) -> bool:
     """Whether the injection says that it sent the signal by which the node ended."""
-    sent = _injected(episode).get("signal")
-    return sent == -end.exit_status and end.node in episode.targets
+    return (
+        report(episode.injection).get("signal") == -end.exit_status and end.node in episode.targets
+    )
 
 
 def _crash(end: NodeEnd) -> Anomaly:

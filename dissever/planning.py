@@ -27,6 +27,7 @@ from dissever.harness.generator import (
     time_limit,
 )
 from dissever.harness.history import Key
+from dissever.harness.names import numbered
 from dissever.harness.options import Option, OptionValue, checked_options, unknown
 from dissever.harness.plan import DISK_MB, OK_MIN, Options, Plan, check_options, host_versions
 from dissever.harness.system import System
@@ -103,8 +104,8 @@ def repeat_command(options: Options, system: System) -> str:
         words += ["--plan", options.script_path]
     elif options.faults:
         words += ["--faults", ",".join(options.faults)]
-    usual = tuple(f"n{i}" for i in range(1, len(options.nodes) + 1))
-    nodes = str(len(options.nodes)) if options.nodes == usual else ",".join(options.nodes)
+    count = len(options.nodes)
+    nodes = str(count) if options.nodes == numbered(count) else ",".join(options.nodes)
     words += ["--backend", options.backend, "--nodes", nodes]
     words += ["--rate", f"{options.rate:g}", "--concurrency", str(options.concurrency)]
     words += ["--time-limit", f"{options.time_limit_s:g}"]

@@ -180,9 +180,20 @@ def report_of(operation: Operation) -> Event | None:
     return operation.completion or alone
 
 
+def report(operation: Operation) -> Mapping[str, Any]:
+    """The value of that event, where it is a mapping as those of our faults are; empty if not."""
+    event = report_of(operation)
+    return event.value if event and isinstance(event.value, Mapping) else {}
+
+
+def damages_disk(operation: Operation) -> bool:
+    """Whether it says that it changed what a disk of its targets holds."""
+    return report(operation).get("damages_disk") is True
+
+
 def targets(operation: Operation) -> tuple[str, ...]:
     """The nodes that an operation says it struck; empty when it names none."""
-    named = _value(operation).get("targets", ())
+    named = report(operation).get("targets", ())
     if isinstance(named, str):
         return (named,)
     return tuple(str(node) for node in named) if isinstance(named, (list, tuple, Mapping)) else ()
@@ -190,12 +201,12 @@ def targets(operation: Operation) -> tuple[str, ...]:
 
 def is_aimless(operation: Operation) -> bool:
     """Whether it says that it struck, or healed, no node."""
-    return "targets" in _value(operation) and not targets(operation)
+    return "targets" in report(operation) and not targets(operation)
 
 
 def evidence(operation: Operation) -> Mapping[str, Any]:
     """What was observed from outside when the operation completed; empty without."""
-    observed = _value(operation).get("evidence")
+    observed = report(operation).get("evidence")
     return observed if isinstance(observed, Mapping) else {}
 
 
@@ -211,7 +222,7 @@ def skip_of(operation: Operation) -> str | None:
     seen = evidence(operation)
     if "held" not in seen or seen["held"] is not None or targets(operation):
         return None
-    return str(_value(operation).get("skipped", "nobody was meant"))
+    return str(report(operation).get("skipped", "nobody was meant"))
 
 
 def lapse_of(healing: Operation) -> str | None:
@@ -249,7 +260,7 @@ def doubt_of(operation: Operation, role: Role | None) -> str | None:
     if event is None:
         return f"{begin} never completed"
     error = "" if event.error is None else f": {show(event.error)}"
-    awaited = _value(operation).get("awaited")
+    awaited = report(operation).get("awaited")
     if isinstance(awaited, Mapping) and awaited.get("seen") is False:
         return f"{begin} came too early: {awaited['event']} was not seen{error}"
     if is_shown(operation) or skip_of(operation) is not None:
@@ -322,11 +333,6 @@ def _read(process: str, names: Sequence[str], actions: Actions) -> dict[str, Rea
     if declared is None:
         return read_names(process, names)
     return {name: Reading((process,), declared.get(name)) for name in names}
-
-
-def _value(operation: Operation) -> Mapping[str, Any]:
-    event = report_of(operation)
-    return event.value if event and isinstance(event.value, Mapping) else {}
 
 
 def _succeeded(operation: Operation) -> bool:

@@ -9,10 +9,10 @@ dash. Docker takes no colon in its names, so a node is called there by its `labe
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from dissever.harness.values import shorten
+from dissever.harness.values import plain, shorten
 
 NODES_MAX: Final = 100
 NAME_CHARS_MAX: Final = 63
@@ -26,15 +26,29 @@ def check_nodes(nodes: Sequence[str]) -> None:
     if not 1 <= len(nodes) <= NODES_MAX:
         raise ValueError(f"expected 1 to {NODES_MAX} nodes, got {len(nodes):,}")
     for node in nodes:
-        if not _NAME.fullmatch(node):  # `ascii` shows which character only looks like a letter.
+        if not _NAME.fullmatch(node):
+            came = shorten(ascii(node))  # This shows what only looks like a letter or a digit.
             raise ValueError(
                 f"expected names of nodes of 1 to {NAME_CHARS_MAX} letters, digits, dots, dashes,"
-                f" underscores and colons, not with a dot or a dash first, got {shorten(ascii(node))}"
+                f" underscores and colons, not with a dot or a dash first, got {came}"
             )
     labels: dict[str, str] = {}
     for node in nodes:
         if (other := labels.setdefault(label(node), node)) != node or nodes.count(node) > 1:
             raise ValueError(f"expected different names of nodes, got {other} and {node}")
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """The usual names of nodes: n1, n2, …"""
+    return tuple(f"n{number}" for number in range(1, count + 1))
+
+
+def strangers(named: Iterable[str], nodes: Sequence[str]) -> str:
+    """What is wrong with names that must be of nodes of the run; nothing if all of them are."""
+    unknown = sorted(set(named) - set(nodes))
+    if not unknown:
+        return ""
+    return f"expected nodes out of {', '.join(nodes)}, got {', '.join(map(plain, unknown))}"
 
 
 def label(node: str) -> str:

@@ -17,6 +17,7 @@ from itertools import permutations
 from random import Random
 from typing import Any, Final
 
+from dissever.harness.names import strangers
 from dissever.nemesis.parameters import Draw, Parameter, Request, choice
 from dissever.nemesis.partitions.grudges import Link
 
@@ -213,7 +214,6 @@ def choose_links(request: Request, nodes: Sequence[str], *, leading: Collection[
 
 
 def _named(names: Collection[str], nodes: Sequence[str], excluded: Collection[str]) -> list[str]:
-    unknown = sorted(set(names) - set(nodes))
-    if unknown:
-        raise ValueError(f"expected nodes of {', '.join(nodes)}, got {', '.join(unknown)}")
+    if lack := strangers(names, nodes):
+        raise ValueError(lack)
     return [node for node in nodes if node in names and node not in excluded]

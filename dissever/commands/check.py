@@ -14,7 +14,7 @@ from rich.console import Console
 from dissever.checkers.linearizability.model import Misfit
 from dissever.checkers.linearizability.models import NAMES
 from dissever.commands.output import EXIT_STATUS, print_json, print_verdict, say, tell
-from dissever.commands.params import Name
+from dissever.commands.params import Name, Number
 from dissever.harness import store
 from dissever.harness.history import MalformedHistory
 from dissever.harness.reader import FormatError
@@ -64,7 +64,7 @@ log = logging.getLogger(__name__)
 @click.option("--json", "is_json", is_flag=True, help="Print the results as JSON, and only that.")
 @click.option(
     "--ok-min",
-    type=click.IntRange(0, 1_000_000),
+    type=Number("ok_min"),
     metavar="N",
     help="Of a run: how many operations of each kind must have succeeded under faults.",
 )

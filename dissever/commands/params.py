@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from dissever.harness.names import NODES_MAX, check_nodes
+from dissever.harness.names import NODES_MAX, check_nodes, numbered
 from dissever.harness.options import unknown
 from dissever.harness.plan import LIMITS
 from dissever.harness.values import quoted
@@ -86,7 +86,7 @@ class Nodes(click.ParamType[Any]):
         text = str(value)
         try:
             if is_number(text):
-                names = numbered(text)
+                names = numbered(_count(text))
             else:
                 names = tuple(name.strip() for name in text.split(","))
             check_nodes(names)
@@ -104,20 +104,20 @@ def is_number(text: str) -> bool:
     return True
 
 
-def numbered(text: str) -> tuple[str, ...]:
+def _count(text: str) -> int:
     """
-    The names n1, n2, … of so many nodes.
+    A number of nodes.
 
     Raises:
-        ValueError: When the text is no number of nodes that a cluster can have.
+        ValueError: When it is none that a cluster can have.
     """
     if not text.isdecimal() or len(text) > DIGITS_MAX or not 1 <= int(text) <= NODES_MAX:
         raise ValueError(f"expected 1 to {NODES_MAX} nodes, got {quoted(text)}")
-    return tuple(f"n{i}" for i in range(1, int(text) + 1))
+    return int(text)
 
 
 class Concurrency(click.ParamType[Any]):
-    """A number of clients, or so many for each node: 10, or 2n."""
+    """A number of clients, or with an n a number for each node: 10, or 2n."""
 
     name = "clients"
 

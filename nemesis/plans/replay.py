@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from dissever.harness.names import strangers
 from dissever.harness.vocabulary import MAJORITY_ONLY, RECOVERY
 from dissever.nemesis.faults import FAULTS, parse
 from dissever.nemesis.plans.schedule import PlannedOp
@@ -112,8 +113,7 @@ def compile_schedule(
     """
     limit_ns = int(time_limit_s * 1e9)
     for op in schedule.ops:
-        if unknown := sorted(set(_nodes(op.value)) - set(nodes)):
-            lack = f"expected nodes out of {', '.join(nodes)}, got {', '.join(unknown)}"
+        if lack := strangers(_nodes(op.value), nodes):
             raise ValueError(f"{op.f} at {op.offset_ns / 1e9:.3f} s: {lack}")
         if op.f == FAULTS[op.process].steps[0]:
             try:

@@ -27,8 +27,9 @@ from typing import Any
 
 import msgspec
 
-from dissever.harness.names import NODES_MAX
+from dissever.harness.names import NODES_MAX, strangers
 from dissever.harness.options import unknown
+from dissever.harness.plan import LIMITS
 from dissever.harness.values import plain, quoted
 from dissever.nemesis.fault import Fault, FaultSpec
 from dissever.nemesis.faults import parse
@@ -43,8 +44,7 @@ __all__ = ["Script", "Step", "compile_script", "read_script"]
 
 WITHIN_S = 10.0
 
-SECONDS_MAX = 86_400.0
-"""Of a run."""
+SECONDS_MAX = LIMITS["time_limit_s"][1]
 
 
 class Step(msgspec.Struct, frozen=True, rename={"for_s": "for"}):
@@ -271,8 +271,8 @@ def _checked(
         return
     if step.nodes and spec.targets:
         yield "nodes", "expected a target after the colon or nodes, got both"
-    if strangers := sorted(set(step.nodes) - set(nodes)):
-        yield "nodes", f"expected nodes out of {', '.join(nodes)}, got {_names(strangers)}"
+    if lack := strangers(step.nodes, nodes):
+        yield "nodes", lack
     if step.nodes and spec.fault.takes_down and len(step.nodes) > budget:
         yield "nodes", f"takes {len(step.nodes)} nodes down, and the budget is {budget}"
     if not step.nodes:
@@ -310,9 +310,9 @@ def _settings(step: Step, spec: FaultSpec, nodes: Sequence[str]) -> Iterator[tup
         except ValueError as error:
             is_wrong = True
             yield f"with.{name}", str(error)
-    if strangers := sorted(_named(step) - set(nodes)):
+    if lack := strangers(_named(step), nodes):
         is_wrong = True
-        yield "with.grudge", f"expected nodes out of {', '.join(nodes)}, got {_names(strangers)}"
+        yield "with.grudge", lack
     if not is_wrong:
         try:
             spec.fault.filled(_own(step), Random(0))
@@ -332,11 +332,6 @@ def _named(step: Step) -> set[str]:
         return set()
     lists = [each for each in grudge.values() if isinstance(each, list)]
     return {*grudge, *(node for each in lists for node in each if isinstance(node, str))}
-
-
-def _names(strangers: Sequence[str]) -> str:
-    """Names that came, without quotes."""
-    return ", ".join(plain(each) for each in strangers)
 
 
 def _check_together(strike: Strike, before: Sequence[Strike], count: int, budget: int) -> None:

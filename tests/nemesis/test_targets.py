@@ -118,7 +118,7 @@ def test_named_nodes_are_taken_unless_they_are_down() -> None:
 
 
 def test_a_name_that_is_no_node_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected nodes of n1, n2, n3, n4, n5, got n9"):
+    with pytest.raises(ValueError, match="expected nodes out of n1, n2, n3, n4, n5, got n9"):
         pick(["n1", "n9"])
 
 
