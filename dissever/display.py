@@ -14,7 +14,7 @@ from rich.text import Text
 from dissever.harness.episodes import Effect, Episode, episodes_of, report_of
 from dissever.harness.history import Event, History, Type
 from dissever.harness.plan import Plan
-from dissever.harness.silence import Silence
+from dissever.harness.watch import Silence
 
 REFRESHES_PER_S = 4
 LINE_EVERY_S = 1.0

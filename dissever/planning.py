@@ -15,7 +15,6 @@ import msgspec
 
 from dissever import __version__
 from dissever.harness.client import Invocation
-from dissever.harness.crashes import OnCrash
 from dissever.harness.generator import (
     any_of,
     clients,
@@ -29,7 +28,15 @@ from dissever.harness.generator import (
 from dissever.harness.history import Key
 from dissever.harness.names import numbered
 from dissever.harness.options import Option, OptionValue, checked_options, unknown
-from dissever.harness.plan import DISK_MB, OK_MIN, Options, Plan, check_options, host_versions
+from dissever.harness.plan import (
+    DISK_MB,
+    OK_MIN,
+    OnCrash,
+    Options,
+    Plan,
+    check_options,
+    host_versions,
+)
 from dissever.harness.system import System
 from dissever.harness.system import checked as checked_for_system
 from dissever.harness.vocabulary import (

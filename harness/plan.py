@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from enum import StrEnum
 from random import Random
 from typing import Final
 
@@ -14,7 +15,6 @@ import msgspec
 
 from dissever.harness.cluster import PLAIN, Hosts
 from dissever.harness.cluster.backends import NAMESPACES, Backend
-from dissever.harness.crashes import OnCrash
 from dissever.harness.names import check_nodes
 from dissever.harness.options import OptionValue
 from dissever.harness.vocabulary import Action
@@ -24,6 +24,16 @@ DISK_MB = 64
 
 OK_MIN = 1
 """How many operations of each kind must succeed under faults."""
+
+
+class OnCrash(StrEnum):
+    """What becomes of a node that ended by itself."""
+
+    LEAVE = "leave"
+    """It stays down until a fault that damages disks heals, or the run ends."""
+
+    RESTART = "restart"
+    """It is started again after a second, as by a supervisor."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):

@@ -22,30 +22,26 @@ from dissever.harness import clock, store
 from dissever.harness.bugs import Bug, bug_of, is_bug
 from dissever.harness.client import Client, Nemesis, Prepares
 from dissever.harness.cluster import Cluster, Exit, Processes
-from dissever.harness.crashes import minding
 from dissever.harness.history import Event
 from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
 from dissever.harness.plan import Outcome, Plan, stream
 from dissever.harness.recovery import Recovery
-from dissever.harness.silence import DEAD_S, DeadCluster, Silence
 from dissever.harness.system import Deployment, System
 from dissever.harness.vocabulary import RECOVERY
-from dissever.harness.watch import Watch
+from dissever.harness.watch import DEAD_S, DeadCluster, Silence, Watch, minding
 
 log = logging.getLogger(__name__)
-
 
 PREPARED_LIMIT_S = 30.0
 
 INTERRUPTED: Final = "interrupted"
 """Why a run ended that Ctrl-C, SIGTERM or SIGHUP ended after its first operation."""
 
-_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
-
-
 BUG: Final = "a mistake in the code"
 """Why a run ended that a `Bug` ended."""
+
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 class CannotRun(Exception):

@@ -24,6 +24,7 @@ from dissever.harness.latency import Successes
 from dissever.harness.results import Results
 from dissever.harness.values import count_text, shorten
 from dissever.reports.anomaly_view import anomaly_views, found_by, named_indices
+from dissever.reports.details import counts_of_faults, unasked_ends
 from dissever.reports.fault_table import fault_rows
 from dissever.reports.figures import Figures, figures
 from dissever.reports.labels import duration_text, short_label, time_text
@@ -38,7 +39,6 @@ from dissever.reports.payload import (
 from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS, MEANS
 from dissever.reports.subject import Subject
 from dissever.reports.tidy import tidy, words
-from dissever.reports.told import counts_of_faults, unasked_ends
 
 SIZE_BYTES_MAX = 5_000_000
 ANOMALIES_MAX = 20

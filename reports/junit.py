@@ -12,11 +12,11 @@ from xml.etree import ElementTree as ET
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly, Result, Results, Verdict, merge
 from dissever.harness.values import printable, shorten
+from dissever.reports.details import counts_of_run, unasked_ends
 from dissever.reports.figures import Figures, figures
 from dissever.reports.labels import NS_PER_S
 from dissever.reports.prose import DOES_NOT_MEAN
 from dissever.reports.subject import Subject
-from dissever.reports.told import counts_of_run, unasked_ends
 
 MESSAGE_CHARACTERS_MAX = 400
 ANOMALIES_MAX = 10

@@ -19,11 +19,11 @@ from dissever.reports.anomaly_view import (
     main_order,
     operations_by_index,
 )
+from dissever.reports.details import counts_of_run, unasked_ends
 from dissever.reports.figures import Figures, figures
 from dissever.reports.labels import duration_text, short_label, time_text
 from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS
 from dissever.reports.subject import Subject
-from dissever.reports.told import counts_of_run, unasked_ends
 
 STEP_OPERATIONS_MAX = 6
 ORDER_OPERATIONS_MAX = 6

@@ -19,13 +19,12 @@ from dissever.commands.output import EXIT_STATUS, print_verdict, tell
 from dissever.commands.params import Concurrency, Name, Nodes, Number
 from dissever.display import Display
 from dissever.harness.cluster.backends import Backend
-from dissever.harness.crashes import OnCrash
 from dissever.harness.options import Option
-from dissever.harness.plan import DISK_MB, OK_MIN, Options
+from dissever.harness.plan import DISK_MB, OK_MIN, OnCrash, Options
 from dissever.harness.runner import CannotRun
-from dissever.harness.silence import DEAD_S
 from dissever.harness.system import System
 from dissever.harness.values import quoted
+from dissever.harness.watch import DEAD_S
 from dissever.nemesis import FAULTS, read_script
 from dissever.running import RUNS, run
 from dissever.systems import SYSTEMS, load

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dissever.harness.history import Event, Type
-from dissever.harness.silence import Silence
+from dissever.harness.watch.silence import Silence
 
 NS = 1_000_000_000
 

@@ -1,7 +1,7 @@
 """
 Nodes that ended by themselves while a run goes on: they are shown, and started again if asked.
 
-What they mean for the verdict is not decided here.
+`checkers/node_ends.py` decides what their ends mean for the verdict.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
-from enum import StrEnum
 from typing import Final
 
 from dissever.harness.cluster import Cluster, NodeState, Processes
+from dissever.harness.plan import OnCrash
 
 log = logging.getLogger(__name__)
 
@@ -23,21 +23,12 @@ RESTART_S: Final = 1.0
 """How long a node is gone before it is started again, as a supervisor does."""
 
 
-class OnCrash(StrEnum):
-    """What becomes of a node that ended by itself."""
-
-    LEAVE = "leave"
-    """It stays down until a fault that damages disks heals, or the run ends."""
-
-    RESTART = "restart"
-
-
 @contextlib.asynccontextmanager
 async def minding(
     cluster: Cluster, on_crash: OnCrash, show: Callable[[frozenset[str]], None]
 ) -> AsyncIterator[None]:
     """
-    Mind the nodes meanwhile.
+    Look at the nodes until the block ends.
 
     Args:
         show: Hears which nodes are down because they ended by themselves, whenever that changes.

@@ -9,7 +9,8 @@ import pytest
 
 from dissever.harness import clock
 from dissever.harness.cluster import Exit, NodeState, NodeStatus
-from dissever.harness.crashes import GLANCE_S, RESTART_S, OnCrash, minding
+from dissever.harness.plan import OnCrash
+from dissever.harness.watch.crashes import GLANCE_S, RESTART_S, minding
 
 
 class Nodes:

@@ -14,8 +14,8 @@ from dissever.harness.history import Event, History, Type
 from dissever.harness.latency import Successes
 from dissever.harness.results import Budget, Result, Results, Verdict, merge
 from dissever.reports import Subject, render_html, render_junit, summary
+from dissever.reports.details import counts_of_faults, counts_of_run, unasked_ends
 from dissever.reports.fault_table import fault_rows
-from dissever.reports.told import counts_of_faults, counts_of_run, unasked_ends
 
 MS = 1_000_000
 SUBJECT = Subject(system="dqlite", workload="set", command="dissever test dqlite")

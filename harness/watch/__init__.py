@@ -1,0 +1,13 @@
+"""
+What is watched while a run goes on: the parts of the harness, the nodes, and the whole cluster.
+
+A part of the harness that is gone ends the run (`parts.py`). A node that ended by itself is shown,
+and started again if asked (`crashes.py`). A cluster that answers nothing counts as dead
+(`silence.py`). None of these decides a verdict.
+"""
+
+from dissever.harness.watch.crashes import minding
+from dissever.harness.watch.parts import Watch
+from dissever.harness.watch.silence import DEAD_S, DeadCluster, Silence
+
+__all__ = ["DEAD_S", "DeadCluster", "Silence", "Watch", "minding"]
