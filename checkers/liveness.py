@@ -9,7 +9,9 @@ were restarted, so what differs is on their disks).
 
 A failure of the harness accuses nobody: what was missed while a fault was in force that should have
 healed, or once a part of the harness was gone, is unknown. So is what the recovery could not see,
-such as the dumps of nodes, and an operation of it that ended without saying what it saw.
+such as the dumps of nodes, and an operation of it that ended without saying what it saw. A node
+whose disk a fault damaged may refuse it, or serve no more, or hold something else: what is missed
+of such nodes alone is unknown as well.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from dissever.harness.episodes import (
     Actions,
     Episodes,
     Role,
+    damages_disk,
     doubt_of,
     episodes_of,
     evidence,
@@ -81,16 +84,31 @@ class Liveness:
         """What of our own may have kept from coming what was missed."""
         if self.lost_ns is not None:
             return f"a part of the harness was found gone at {show_ns(self.lost_ns)}"
-        return _unhealed(found, missed) or self._refused(found, missed)
+        return _unhealed(found, missed) or self._damaged(found, missed)
 
-    def _refused(self, found: Episodes, missed: Operation) -> str | None:
-        """Every node that was gone by then refused a damaged disk, which it may; or None."""
-        gone = evidence(missed).get("gone", ())
-        seen = missed.completion or missed.invocation
+    def _damaged(self, found: Episodes, missed: Operation) -> str | None:
+        """What was missed was missed of nodes alone whose disks a fault had damaged; or None."""
+        asked, seen = missed.invocation, missed.completion or missed.invocation
+        damaged = {
+            node: f"{node}, whose disk {episode.fault} damaged at {show_ns(episode.start_ns)}"
+            for episode in found.episodes
+            if damages_disk(episode.injection) and episode.start_ns < asked.time
+            for node in episode.targets
+        }
+        observed = evidence(missed)
+        gone = set(observed.get("gone", ()))
         refused = refusals(self.ends, found, seen.time)
-        if not gone or not set(gone) <= set(refused):
-            return None
-        return "; ".join(refused[node] for node in gone)
+        may_fail = {node: f"{why}, need not serve" for node, why in damaged.items()}
+        excuses = {node: why for node, why in may_fail.items() if node not in gone} | refused
+        silent = gone.union(observed.get("silent", ()))
+        if silent:
+            return "; ".join(excuses[n] for n in sorted(silent)) if silent <= set(excuses) else None
+        replicas = report(missed).get("replicas", {})
+        compared = set(replicas) - set(report(missed).get("unseen", ()))
+        others = {replicas[node] for node in compared - set(damaged)}
+        if damaged.keys() & compared and len(others) == 1:
+            return f"all are the same but {'; '.join(damaged[n] for n in sorted(damaged))}"
+        return None
 
 
 def _unseen(operation: Operation) -> str | None:

@@ -24,6 +24,12 @@ LIMIT_S = 30.0
 COMPARE_LIMIT_S = 15.0
 COMPARE_GAP_S = 0.2
 
+SERVE_LIMIT_S = 5.0
+"""How long each node may take to serve when not all of them did in time."""
+
+_ASKS_ALL = (names.READY, names.RESTART, names.RESTART_AGAIN)
+"""What asks every node to serve."""
+
 
 class Recovery:
     """Waits; `held` says whether what it waited for came."""
@@ -53,6 +59,8 @@ class Recovery:
         observed: dict[str, Any] = {"held": is_so}
         if is_so is False:
             observed |= await self._not_running()
+            if invocation.f in _ASKS_ALL:
+                observed["silent"] = await self._silent()
         value = {**seen, "waited_ms": waited_ms, "evidence": observed}
         if is_so is not None:
             self._is_well = is_so
@@ -82,6 +90,19 @@ class Recovery:
             case names.COMPARE_AGAIN:
                 return await self._compare("a restart of all nodes")
         raise ValueError(f"expected one out of {', '.join(names.ANOMALIES)}, got {invocation.f!r}")
+
+    async def _silent(self) -> list[str]:
+        """The nodes by way of which no write is acknowledged."""
+        nodes = self._deployment.cluster.nodes
+        serve = await asyncio.gather(*(self._serves(node) for node in nodes))
+        return [node for node, is_serving in zip(nodes, serve, strict=True) if not is_serving]
+
+    async def _serves(self, node: str) -> bool:
+        try:
+            await self._deployment.await_progress((node,), SERVE_LIMIT_S)
+        except OSError:  # A TimeoutError is one.
+            return False
+        return True
 
     async def _not_running(self) -> dict[str, list[str]]:
         """The nodes that stand still, as only a fault has them do, and those that have ended."""
@@ -123,7 +144,11 @@ class Recovery:
         while True:
             replicas = await self._replicas(self._deployment)
             is_so, missing = _compared(replicas)
-            seen = {"replicas": {node: str(held) for node, held in replicas.items()}}
+            unseen = [node for node, held in replicas.items() if isinstance(held, Unseen)]
+            seen: dict[str, Any] = {
+                "replicas": {node: str(held) for node, held in replicas.items()}
+            }
+            seen |= {"unseen": unseen} if unseen else {}
             if is_so:
                 return True, seen
             if loop.time() >= until:

@@ -238,3 +238,55 @@ def test_node_that_refuses_a_damaged_disk_need_not_serve(
     assert result.verdict is Verdict(verdict), result.why
     if verdict == "unknown":
         assert "n2 refuses the disk that disk-truncate damaged" in result.why
+
+
+DAMAGED = """
+    @0    disk-truncate invoke start-disk-truncate
+    @10   disk-truncate info   start-disk-truncate {'targets': ['n2'], 'damages_disk': %s}
+    @90   disk-truncate invoke stop-disk-truncate
+    @100  disk-truncate info   stop-disk-truncate {'targets': ['n2'], 'evidence': {'healed': True}}
+    @200  recovery invoke %s
+    @9000 recovery info   %s %s
+"""
+
+
+@pytest.mark.parametrize(
+    ("damages", "silent", "gone", "verdict"),
+    [
+        (True, ["n2"], [], "unknown"),
+        (False, ["n2"], [], "invalid"),
+        (True, ["n1", "n2"], [], "invalid"),  # Nobody damaged the disk of n1.
+        (True, [], [], "invalid"),  # All serve, and they do not agree who leads.
+        (True, ["n2"], ["n2"], "invalid"),  # It did not refuse its disk: it is gone.
+    ],
+)
+def test_node_with_a_damaged_disk_need_not_serve(
+    history: Notation, damages: bool, silent: list[str], gone: list[str], verdict: str
+) -> None:
+    seen = {"evidence": {"held": False, "silent": silent, "gone": gone}}
+    text = DAMAGED % (damages, "await-ready", "await-ready", seen)
+
+    result = Liveness()(history(text), Budget())
+
+    assert result.verdict is Verdict(verdict), result.why
+    if verdict == "unknown":
+        assert "n2, whose disk disk-truncate damaged at 0.010 s, need not serve" in result.why
+
+
+@pytest.mark.parametrize(
+    ("damages", "replicas", "unseen", "verdict"),
+    [
+        (True, {"n1": "a", "n2": "b", "n3": "a"}, [], "unknown"),
+        (False, {"n1": "a", "n2": "b", "n3": "a"}, [], "invalid"),
+        (True, {"n1": "a", "n2": "a", "n3": "b"}, [], "invalid"),
+        (True, {"n1": "a", "n2": "b", "n3": "no dump: …"}, ["n3"], "unknown"),
+        (True, {"n1": "a", "n2": "no dump: …", "n3": "b"}, ["n2"], "invalid"),
+    ],
+)
+def test_node_with_a_damaged_disk_may_hold_something_else(
+    history: Notation, damages: bool, replicas: dict[str, str], unseen: list[str], verdict: str
+) -> None:
+    seen = {"replicas": replicas, "unseen": unseen, "evidence": {"held": False}}
+    text = DAMAGED % (damages, "compare-replicas", "compare-replicas", seen)
+
+    assert Liveness()(history(text), Budget()).verdict is Verdict(verdict)
