@@ -8,7 +8,7 @@ from setuptools.command.build_py import build_py
 
 
 class BuildPy(build_py):
-    """Puts `faultfs` beside its sources, where libfuse3 is; `make native` does so in a checkout."""
+    """Builds `faultfs` too, where libfuse3 is; in a checkout `make native` does so."""
 
     def run(self) -> None:
         """Copy the packages, then compile."""

@@ -7,11 +7,11 @@ node serves again), `no-recovery-after-restart` (nor do they when all were resta
 (replicas differ long after the last write) and `diverged-for-good` (they still differ when all
 were restarted, so what differs is on their disks).
 
-A failure of the harness accuses nobody: what was missed while a fault was in force that should have
-healed, or once a part of the harness was gone, is unknown. So is what the recovery could not see,
-such as the dumps of nodes, and an operation of it that ended without saying what it saw. A node
-whose disk a fault damaged may refuse it, or serve no more, or hold something else: what is missed
-of such nodes alone is unknown as well.
+A failure of the harness is never an anomaly of the system. If something was missed while a fault
+had not healed, or once a part of the harness was gone, the verdict is unknown. It is unknown, too,
+if the recovery could not see something, such as the dumps of nodes, or if one of its operations
+ended without saying what it saw. A node whose disk a fault damaged may refuse it, or serve no more,
+or hold something else: what is missed of such nodes alone is unknown as well.
 """
 
 from __future__ import annotations
@@ -81,13 +81,13 @@ class Liveness:
         )
 
     def _excuse(self, found: Episodes, missed: Operation) -> str | None:
-        """What of our own may have kept from coming what was missed."""
+        """Which failure of the harness may be why something was missed, or None."""
         if self.lost_ns is not None:
             return f"a part of the harness was found gone at {show_ns(self.lost_ns)}"
         return _unhealed(found, missed) or self._damaged(found, missed)
 
     def _damaged(self, found: Episodes, missed: Operation) -> str | None:
-        """What was missed was missed of nodes alone whose disks a fault had damaged; or None."""
+        """The nodes with damaged disks, if something was missed of them alone; None if not."""
         asked, seen = missed.invocation, missed.completion or missed.invocation
         damaged = {
             node: f"{node}, whose disk {episode.fault} damaged at {show_ns(episode.start_ns)}"
@@ -107,7 +107,7 @@ class Liveness:
         compared = set(replicas) - set(report(missed).get("unseen", ()))
         others = {replicas[node] for node in compared - set(damaged)}
         if damaged.keys() & compared and len(others) == 1:
-            return f"all are the same but {'; '.join(damaged[n] for n in sorted(damaged))}"
+            return f"all hold the same, except {'; '.join(damaged[n] for n in sorted(damaged))}"
         return None
 
 

@@ -3,8 +3,8 @@ How the processes of nodes ended: an end that nobody asked for and no fault expl
 
 `EXPLAINED` is the one table of what a fault explains. It follows from what a system under test
 promises: it may stop with an error when its disk fails or holds something else than was written,
-and the kernel may kill it when its memory is limited. It never promises less than that: a signal,
-such as SIGSEGV, is a crash whatever the disk holds.
+and the kernel may kill it when its memory is limited. Any other signal, such as SIGSEGV, is a crash
+whatever the disk holds.
 
 Source: the end of a process as wait(2) tells it; dqlite's own stress tests, which fail on any.
 """
@@ -29,7 +29,7 @@ from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
 from dissever.harness.values import show_ns
 
 SLACK_NS: Final = 1_000_000_000
-"""How long after the healing of a fault an end may be heard of that the fault caused."""
+"""The harness may hear of an end this long after the fault that caused it has healed."""
 
 LOST_NS: Final = 10_000_000_000
 """A part of the harness that is gone is noticed within this time."""
@@ -109,7 +109,7 @@ def refusals(ends: Sequence[NodeEnd], found: Episodes, until_ns: int) -> dict[st
 
 @dataclass(frozen=True, slots=True)
 class NodeEnds:
-    """The checker. Valid when each end was asked for or is explained; unknown without records."""
+    """The checker. Valid when each end was asked for or is explained, and invalid otherwise."""
 
     ends: Sequence[NodeEnd]
     actions: Actions = field(default_factory=dict)

@@ -143,10 +143,8 @@ class _Asked:
             of_f = spans.setdefault(f, [])
             if kind == OK:
                 of_f.append((start, end))
-        self.ok = {
-            names[f]: Successes(spans=spans[f]) for f in sorted(spans, key=names.__getitem__)
-        }
-        self.all_ok = Successes(spans=chain.from_iterable(spans.values()))
+        self.ok = {names[f]: Successes(spans[f]) for f in sorted(spans, key=names.__getitem__)}
+        self.all_ok = Successes(chain.from_iterable(spans.values()))
         self._counts = Counter(zip(columns.f, columns.type, strict=True))
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
 """
 From options to everything that defines a run: the plan, the schedule of faults, the generator.
 
-Pure but for the versions of the machine. A run and a dry run start here.
+Pure, except that it reads the versions of the machine's software. A run and a dry run start here.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ SEEN = "seen.txt"
 """In the folder of a directed attempt: what was seen."""
 
 BREAKS_MAX = 3
-"""So many attempts may break before a bug counts as not to be tried here."""
+"""After this many broken attempts a bug counts as not to be tried here."""
 
 Say: TypeAlias = Callable[[str], None]
 """Shows the user one line."""

@@ -1,9 +1,9 @@
 """
 The events of a history, and the operations that they pair up to.
 
-The order of events is that of their indices. `mended` changes what contradicts it and can be told
-from it; `pair` refuses what no run can have. `native/load/record.c` treats the events of a file by
-the same rules, in the same words.
+The order of events is that of their indices. `mended` changes times and processes that contradict
+it, and says so; `pair` refuses what no run can have. `native/load/record.c` treats the events of a
+file by the same rules, in the same words.
 
 Source: Jepsen's history format (`index time process type f value error`).
 """

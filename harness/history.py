@@ -97,7 +97,7 @@ class History:
         """
         if self._rows is None:
             check_order(self._events)
-            if self.notes:  # What is refused is told with the processes as they were recorded.
+            if self.notes:  # An error names the processes as they were recorded.
                 pair(event for event in self._events if event.is_client)
             return tuple(pair(event for event in self.events if event.is_client))
         return tuple(self._rows.operations())

@@ -8,8 +8,8 @@ It promises, and each line has a test:
 2. A process has at most one open operation; after info its number is never used again, and its
    worker goes on with a new process (process + number of workers) and a new client.
 3. Completions are taken before invocations are given, or concurrency would be invented.
-4. Only a client says fail, except where no client could be opened. Every exception is info, but for
-   a mistake in the code of a client, nemesis or generator: that ends the run.
+4. Only a client says fail, except where no client could be opened. Every exception is info, except
+   a mistake in the code of a client, nemesis or generator, which ends the run.
 5. An operation past its time limit is info at once; what it says later is dropped.
 6. Index = position; times never decrease; monotonic clock only.
 7. Faults may overlap: each nemesis is a worker of its own. Healing runs on exhaustion, error,

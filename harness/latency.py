@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import TypeAlias
 
 from dissever.harness.history import Operation, Type
 
 Span: TypeAlias = tuple[int, int]
-"""When an operation was asked, and when it was answered."""
+"""When an operation was asked, and when it was answered, in ns."""
 
 
 class Successes:
     """The ok operations of a history, in the order in which they were asked for."""
 
-    def __init__(self, operations: Iterable[Operation] = (), *, spans: Iterable[Span] = ()) -> None:
-        """`spans` are (start, end) in ns of further ok operations."""
-        found = sorted(
-            (
-                *spans,
-                *(
-                    (operation.invocation.time, operation.completion.time)
-                    for operation in operations
-                    if operation.completion is not None and operation.completion.type is Type.OK
-                ),
-            )
-        )
+    def __init__(self, spans: Iterable[Span]) -> None:
+        """`spans` are those of the ok operations, in any order."""
+        found = sorted(spans)
         self.latencies_ns = sorted(end - start for start, end in found)
         self.ends_ns = [end for _, end in found]
         self._starts_ns = [start for start, _ in found]
@@ -49,6 +40,13 @@ class Successes:
         before = bisect_right(self._sorted_ends_ns, start_ns)
         after = len(self) - bisect_left(self._starts_ns, max(start_ns, end_ns))
         return before, max(0, len(self) - before - after), after
+
+
+def ok_spans(operations: Iterable[Operation]) -> Iterator[Span]:
+    """Those of the operations that were ok."""
+    for operation in operations:
+        if operation.completion is not None and operation.completion.type is Type.OK:
+            yield operation.invocation.time, operation.completion.time
 
 
 def quantile(ordered: Sequence[int], percent: int) -> int | None:

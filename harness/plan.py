@@ -46,7 +46,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     was read; without it that is drawn from the seed. `disk_mb` is the size of a node's disk where a
     fault needs it to have one of its own; `hosts` is what the faults need of the hosts. `ok_min` is
     how many operations of each kind must succeed under faults, or the verdict is unknown.
-    `stop_when_dead_s`: the run ends once no operation has succeeded for so long; None: it goes on.
+    `stop_when_dead_s`: it ends when no operation has succeeded for this time; None: it goes on.
     `on_crash`: what becomes of a node that ended by itself.
     """
 

@@ -3,8 +3,8 @@ What a run asks of a system once faults have healed: progress, readiness, equal 
 
 Each is an operation of the process `recovery`. Its completion says what was seen and how long that
 took, in ms of the run's own clock. What does not come in time is recorded there and never raised.
-The evidence is true or false for what was seen, and None for what was not, which accuses nobody:
-then `skipped` says why nothing was to be seen, or `missing` what could not be seen.
+The evidence is true or false for what was seen, and None for what was not seen. None is no failure
+of the system: `skipped` says why there was nothing to see, or `missing` what could not be seen.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Recovery:
         return True
 
     async def _not_running(self) -> dict[str, list[str]]:
-        """The nodes that stand still, as only a fault has them do, and those that have ended."""
+        """The nodes that a fault has stopped, and those that have ended."""
         cluster = self._deployment.cluster
         if not isinstance(cluster, Processes):
             return {}
@@ -118,7 +118,9 @@ class Recovery:
 
     async def _restart(self, unless: str) -> tuple[bool | None, Mapping[str, Any]]:
         """
-        Kill and start every node, if what was asked for last did not come. That verdict stands.
+        Kill and start every node if what was asked for last did not come.
+
+        What did not come stays missing, whatever happens after the restart.
 
         Only nodes that serve can be compared, and only a restart shows whether replicas differ on
         their disks or in memory.

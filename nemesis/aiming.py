@@ -148,12 +148,12 @@ class Aiming:
 
     async def lies(self, down: Iterable[str]) -> str:
         """
-        Which nodes claim to lead though they are down, in words; nothing when none does.
+        Which nodes are said to lead though they are down, in words; nothing when none is.
 
-        Then what the system says of its leaders is wrong, and so was the choice.
+        If one is, the system names wrong leaders, and the choice among them was wrong, too.
         """
         lying = [node for node in await self.leading() if node in set(down)]
-        return f"{', '.join(lying)} cannot lead and are said to" if lying else ""
+        return f"the system says that {', '.join(lying)} leads, which is down" if lying else ""
 
     async def nodes(
         self, request: Request, fault: str, ledger: Ledger, avoided: Ledger | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from dissever.harness.history import Operation, Type
-from dissever.harness.latency import Successes, quantile
+from dissever.harness.latency import Successes, ok_spans, quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Figures:
 def figures(operations: Sequence[Operation], *, end_ns: int) -> Figures:
     """Count the operations of a run that ended at end_ns."""
     counts = Counter(operation.type for operation in operations)
-    successes = Successes(operations)
+    successes = Successes(ok_spans(operations))
     moments = [0, *sorted(successes.ends_ns), end_ns]
     silence_start_ns, silence_end_ns = max(pairwise(moments), key=lambda gap: gap[1] - gap[0])
     return Figures(

@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import History
-from dissever.harness.latency import Successes
+from dissever.harness.latency import Successes, ok_spans
 from dissever.harness.results import Results
 from dissever.harness.values import count_text, shorten
 from dissever.reports.anomaly_view import anomaly_views, found_by, named_indices
@@ -112,7 +112,9 @@ def _context(
         "duration_ns": history.duration_ns,
         "anomalies": found_by(results),
         "views": anomaly_views(results, history, found, count_max=ANOMALIES_MAX),
-        "fault_rows": fault_rows(found, Successes(history.operations), counts_of_faults(results)),
+        "fault_rows": fault_rows(
+            found, Successes(ok_spans(history.operations)), counts_of_faults(results)
+        ),
         "unasked_ends": unasked_ends(results),
         "fault_kinds": found.names,
         "faults": found.injected,

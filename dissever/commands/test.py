@@ -199,7 +199,7 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
     is_flag=False,
     flag_value=DEAD_S,
     metavar="[SECONDS]",
-    help="End the run once no operation has succeeded for so long, and judge what there is."
+    help="End the run when no operation has succeeded for this time, and judge what there is."
     f" Without a number: {DEAD_S:g}.",
 )
 @click.option(

@@ -23,7 +23,7 @@ from dissever.harness.cluster import (
 log = logging.getLogger(__name__)
 
 GAP_S: Final = 1.0
-"""How long nobody looks."""
+"""Between two looks."""
 
 
 class Watch:

@@ -1,8 +1,8 @@
 """
 A cluster that looks dead: operations of clients end, and none has succeeded for a long time.
 
-It is looked at when an operation ends without success, so a phase without operations, such as the
-recovery at the end, is no silence. Pure.
+Only an operation that ends without success can show it. So a phase without operations, such as the
+recovery at the end, never counts. Pure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from dissever.harness.history import Event, Type
 
 DEAD_S: Final = 60.0
-"""After so long without a success a cluster counts as dead."""
+"""After this time without a success a cluster counts as dead."""
 
 
 class DeadCluster(Exception):

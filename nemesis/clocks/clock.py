@@ -54,7 +54,7 @@ DRIFT_SEEN_S = 0.4
 """The readings of a drifting clock are spread over this time."""
 
 LEAST: Final = {"offset_s": 0.03, "rate": 0.02}
-"""Less cannot be told from a right clock."""
+"""With less, a clock is as good as right: its readings are not more exact."""
 
 DRIFT_SHARE = 0.5
 """A clock that drifts has gained this part of what it should have: a busy machine turns it late."""
@@ -341,7 +341,7 @@ def _check(settings: Settings) -> None:
         if abs(settings.get(name, least)) < least:
             raise ValueError(
                 f"expected {name} of at least {least}, to either side, got {settings[name]}:"
-                " less cannot be told from a right clock"
+                " with less, it looks like a right clock"
             )
 
 

@@ -1,5 +1,5 @@
 """
-What crosses the proxies of a host, in each direction: seen in the kernel, not told by the server.
+What crosses the proxies of a host, in each direction, as the kernel sees it.
 
 Counters of nft say how many packets with data went into each proxy and came out of it. The kernel's
 own account of each connection says how many bytes the proxy took in and has not passed on yet. That

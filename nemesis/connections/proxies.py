@@ -193,7 +193,7 @@ class Proxies:
         return counts
 
     async def not_held_up(self, links: Sequence[Link], delay_s: float) -> list[Link]:
-        """The links of these on which data come and never wait for so long; takes some 0.5 s."""
+        """Those of the links on which data came and were passed on sooner. Takes some 0.5 s."""
         nodes = sorted({node for link in links for node in link})
         samples = await asyncio.gather(*(self._sampled(node) for node in nodes))
         places = {

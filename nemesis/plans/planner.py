@@ -5,10 +5,11 @@ The run begins quietly, then come episodes of equal length. In each some faults 
 times, for a short, middling or long time, and all are healed before the recovery window that ends
 it: a system that never has time to recover shows little more than that it is unavailable. Faults
 that take nodes down share a budget, which an episode never exceeds, whatever overlaps. A fault
-whose steps take long keeps its share in the next episodes, too. No fault means a node that another
-one has down. Around the steps of a steady fault, such as a change of members, nothing else strikes
-or heals. Mixed with other faults, those that damage nodes for good always strike the same one: a
-cluster that has lost its majority for good would show nothing of the other faults.
+whose steps take long keeps its share in the next episodes, too. A drawn target never needs a node
+that another fault has taken down. Around the steps of a steady fault, such as a change of members,
+nothing else strikes or heals. Mixed with other faults, those that damage nodes for good always
+strike the same one: a cluster that has lost its majority for good would show nothing of the other
+faults.
 
 Source: etcd's robustness tests and Jepsen's `nemesis/combined.clj` for the faults; the budget, the
 episodes and their windows are ours.

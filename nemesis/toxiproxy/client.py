@@ -3,7 +3,7 @@ A Toxiproxy server as a set of proxies that should be there: typed, with time li
 
 toxiproxy-python decodes what the server says. Its calls ask one server for the whole process, wait
 for ever, honour HTTP_PROXY, and take every status but three for success; here a call has its own
-connection, which whoever can connect makes, a time limit, and an error for each status from 400 on.
+connection, which `dial` makes, a time limit, and an error for each status from 400 on.
 
 Source: Shopify/toxiproxy v2.12.0, `api.go`; douglas/toxiproxy-python 0.1.1.
 """
@@ -55,7 +55,7 @@ class NoAnswer(ToxiproxyError):
     """
     The server is gone, or its control API hangs, or says 503 after 25 s.
 
-    A proxy that waits for its upstream, because packets to it are dropped, blocks whoever wants to
+    A proxy that waits for its upstream, because packets to it are dropped, blocks what would
     stop it. Heal packet filters first, or reset the proxy's own connections, and ask again.
     """
 

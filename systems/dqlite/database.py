@@ -30,7 +30,7 @@ FILES = (DATABASE, f"{DATABASE}-wal")
 _VALUE_BYTES_MAX = 16 << 20
 _WORK_MAX = 20_000
 _WORK_UNIT = 10_000
-"""A node chose what is in its files: reading them may take this many times so many VM steps."""
+"""A node chose what is in its files: reading one may take _WORK_MAX * _WORK_UNIT VM steps."""
 
 _SNAPSHOT = re.compile(r"snapshot-\d+-(\d+)-\d+\.meta")
 _SEGMENT = re.compile(r"(\d{16})-\d{16}")

@@ -2,7 +2,7 @@
 The harness broken on purpose: each mutant must make a test fail.
 
 A mutant changes one place of one file, as a mistake would: evidence that nobody looks at, an
-exception swallowed, a checker left out. The tables `*.toml` beside this file list them by room. A
+exception swallowed, a checker left out. The tables `*.toml` of this folder list them by room. A
 mutant is caught when a test that its table names fails on a copy of the tree that has the mistake.
 The same tests pass on a copy without it. `make mutants` runs only this.
 """

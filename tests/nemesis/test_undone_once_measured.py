@@ -258,7 +258,10 @@ def test_a_leader_that_is_said_to_lead_though_it_is_dead_never_led(
     told = completions[1].value["evidence"]
 
     assert completions[0].value["evidence"]["as_asked"] is True
-    assert (told["as_asked"], told["said"]) == (False, "n1 cannot lead and are said to")
+    assert (told["as_asked"], told["said"]) == (
+        False,
+        "the system says that n1 leads, which is down",
+    )
     assert _verdict(completions, "kill") is Verdict.UNKNOWN
 
 
