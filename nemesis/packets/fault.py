@@ -173,7 +173,11 @@ class PacketFault:
         choice, settings = self._now
         counted = await self._packets.counters(self._means, choice.links)
         during = await self._look(choice.links, settings, is_so=True)
-        wrong = self._wrong(during, settings, is_so=True)
+        wrong = [
+            link
+            for link in self._wrong(during, settings, is_so=True)
+            if not await self._is_full(link, during[link], settings)
+        ]
         passed = "came" if self._means is Means.NFT else "packets"
         met = counted.get(passed, 0) - self._counted.get(passed, 0)
         gone = len(choice.links) - counted["rules"]
@@ -182,6 +186,14 @@ class PacketFault:
             error = f"bursts do not show it: {', '.join(f'{a}->{b}' for a, b in wrong)}"
         facts = {"rules": counted["rules"], "met": met, "idle": met <= 0}
         return FaultEvidence(choice.targets, not error, facts, error=error)
+
+    async def _is_full(self, link: Link, burst: Burst, settings: Settings) -> bool:
+        """Whether nodes had filled the queue, so that it dropped a burst instead of slowing it."""
+        if self._means is not Means.TBF or burst.kb_s is not None:
+            return False
+        before = await self._packets.counters(self._means, (link,))
+        await self._bursts.send((link,), self._measure.size(settings))
+        return (await self._packets.counters(self._means, (link,)))["drops"] > before["drops"]
 
     async def heal(self) -> FaultEvidence:
         if self._now is None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from typing import Any, Final, cast
 
 import pytest
 
-from dissever.nemesis import Fault
+from dissever.nemesis import FAULTS, Environment, Fault
 from dissever.nemesis.packets import rules, shaping
 from dissever.nemesis.packets.bursts import HEADERS_BYTES, Burst, Size, summary
 from dissever.nemesis.packets.fault import FAULTS as PACKETS
 from dissever.nemesis.packets.fault import Measure
 from dissever.nemesis.packets.shaping import Means
+from dissever.nemesis.targets import Choice
 
 SETTINGS = {
     "packet-loss": {"percent": 10},
@@ -240,3 +243,27 @@ def test_a_link_that_carries_nothing_is_no_evidence_of_loss() -> None:
     assert not any(
         measure_of(fault).acts(settings, nothing) for fault, settings in SETTINGS.items()
     )
+
+
+@pytest.mark.parametrize(("drops_a_look", "is_so"), [(5, True), (0, False)])
+def test_a_queue_that_nodes_have_filled_still_limits_its_link(
+    cluster: Any, drops_a_look: int, is_so: bool
+) -> None:
+    """No datagram of a burst arrives then; it is the queue's own account that shows why."""
+    link = ("n1", "n2")
+    drops = itertools.count(0, drops_a_look)
+
+    class Queue:
+        async def counters(self, means: Means, links: Any) -> Any:
+            return {"rules": 1, "packets": 9, "overlimits": 9, "drops": next(drops)}
+
+    class Full:
+        async def send(self, links: Any, size: Size) -> Any:
+            return {link: seen(arrived=0, delay_ms=None, kb_s=None, pace_kb_s=None)}
+
+    fault = FAULTS["packet-rate"]
+    struck: Any = fault.make(fault, Environment(cluster, cluster, 1))
+    struck._now = Choice(("n1",), links=(link,)), {"rate_kb_s": 20.0}
+    struck._packets, struck._bursts = Queue(), Full()
+
+    assert asyncio.run(struck.check()).is_so is is_so
