@@ -43,7 +43,7 @@ class Linearizable:
     def __call__(self, history: History, budget: Budget) -> Result:
         """Judge each key; no key gets more than the budget, nor do all together."""
         try:
-            keys = Keys(_asserting(history, self.model))
+            keys = Keys(_without_silent_reads(history, self.model))
         except (MalformedHistory, OverflowError) as error:
             large = "a process, an index or a time is too large: "
             why = f"malformed: {large if isinstance(error, OverflowError) else ''}{error}"
@@ -105,8 +105,8 @@ class Linearizable:
             return _stopped(key, keys, "while it was judged")
 
 
-def _asserting(history: History, model: Model) -> History:
-    """Without the reads whose answer says nothing."""
+def _without_silent_reads(history: History, model: Model) -> History:
+    """The history without reads that answer nil, where nil says nothing."""
     if not model.ignores_nil:
         return history
     columns = history.columns

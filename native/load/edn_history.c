@@ -237,11 +237,8 @@ static bool edn_top(struct load *l, bool is_item, int depth)
     return l->loaded.status == LOAD_OK;
 }
 
-bool edn_one(struct load *l)
+bool edn_line(struct load *l)
 {
-    const uint8_t *valid_end = utf8_end(l->at, l->end);
-    if (valid_end != l->end)
-        return load_fail(l, LOAD_SYNTAX, valid_end, "expected UTF-8");
     if (!edn_top(l, true, 0))
         return false;
     return edn_next(l, 0) == EDN_END || edn_fail(l, "the end of the line");

@@ -8,13 +8,6 @@
 
 #include "record.h"
 
-static const uint8_t *skip_blank(const uint8_t *at, const uint8_t *end)
-{
-    while (at < end && is_blank(*at))
-        at++;
-    return at;
-}
-
 /* What begins here after blanks and comments of EDN, of which a log has none. */
 static const uint8_t *beginning(const uint8_t *at, const uint8_t *end)
 {

@@ -343,7 +343,7 @@ static bool json_record(struct load *l, struct event *event)
     return (!l->keyed || event_divide(l, event)) && load_record(l, event);
 }
 
-static bool json_line(struct load *l)
+bool json_line(struct load *l)
 {
     struct event event = EVENT_EMPTY;
     l->stack_n = 0;
@@ -456,14 +456,6 @@ bool json_is_pretty(const uint8_t *at, const uint8_t *end)
 {
     bool is_closed;
     return object_end(at, end, &is_closed) < end && !is_closed;
-}
-
-bool json_one(struct load *l)
-{
-    const uint8_t *valid_end = utf8_end(l->at, l->end);
-    if (valid_end != l->end)
-        return load_fail(l, LOAD_SYNTAX, valid_end, "expected UTF-8");
-    return json_line(l);
 }
 
 bool json_whole(struct load *l)

@@ -12,13 +12,6 @@
 #include "edn.h"
 #include "record.h"
 
-static const uint8_t *skip_blank(const uint8_t *at, const uint8_t *end)
-{
-    while (at < end && is_blank(*at))
-        at++;
-    return at;
-}
-
 /* The bytes from a place to the next blank. */
 static struct span word_at(const uint8_t *at, const uint8_t *end)
 {
@@ -167,9 +160,6 @@ static bool log_event(struct load *l, const uint8_t *line, const struct parts *p
 {
     struct event event = {.at = line, .f = -1, .type = event_type_of(parts->type)};
     struct span f = parts->f;
-    const uint8_t *valid_end = utf8_end(line, l->end);
-    if (valid_end != l->end)
-        return load_fail(l, LOAD_SYNTAX, valid_end, "expected UTF-8");
     if (event.type == EVENT_NONE)
         return load_fail(l, LOAD_SYNTAX, parts->type.at,
                          "expected :invoke, :ok, :fail or :info after the process, got ':%.*s'",
@@ -184,20 +174,23 @@ static bool log_line(struct load *l, uint64_t number)
 {
     const uint8_t *line = l->at;
     struct parts parts;
-    if (l->end - line > 1 && line[0] == '{' && line[1] == '"')
-        return json_one(l);
-    if (l->end - line > 1 && line[0] == '{' && line[1] == ':')
-        return edn_one(l);
+    bool is_map = l->end - line > 1 && line[0] == '{' && (line[1] == '"' || line[1] == ':');
     bool is_found = find_parts(line, l->end, &parts);
     /* Prose may look like an operation of an unknown type, except where operations stand. */
     bool is_operation = is_found && (event_type_of(parts.type) != EVENT_NONE ||
                                      (is_number(parts.process) &&
                                       is_logged(line, parts.process.at)));
-    if (is_operation)
-        return log_event(l, line, &parts);
-    if (!l->loaded.other_lines++)
-        l->loaded.other_line = number;
-    return true;
+    if (!is_map && !is_operation) {
+        if (!l->loaded.other_lines++)
+            l->loaded.other_line = number;
+        return true;
+    }
+    const uint8_t *valid_end = utf8_end(line, l->end);
+    if (valid_end != l->end)
+        return load_fail(l, LOAD_SYNTAX, valid_end, "expected UTF-8");
+    if (is_map)
+        return line[1] == '"' ? json_line(l) : edn_line(l);
+    return log_event(l, line, &parts);
 }
 
 bool log_lines(struct load *l)

@@ -104,9 +104,9 @@ bool json_whole(struct load *l);
 bool edn_history(struct load *l);
 bool log_lines(struct load *l);
 
-/* Read the one event of a line. */
-bool json_one(struct load *l);
-bool edn_one(struct load *l);
+/* Read the one event of a line, which must be UTF-8. */
+bool json_line(struct load *l);
+bool edn_line(struct load *l);
 
 /* Whether what begins here with a brace is an object of JSON, not a map of EDN. */
 bool json_is_object(const uint8_t *at, const uint8_t *end);

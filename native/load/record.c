@@ -89,16 +89,20 @@ static bool completes_another(struct load *l, const struct event *event, int32_t
     return malformed(l, event, what);
 }
 
+static bool is_among(struct span name, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (name.length == strlen(names[i]) && memcmp(name.at, names[i], name.length) == 0)
+            return true;
+    return false;
+}
+
 /* Whether an ok completion of this operation repeats what was asked: it has no answer. */
 static bool is_echo(const struct load *l, int32_t f)
 {
     static const char *const names[] = {"write", "cas", "append", "put", "enqueue", "push",
                                         "insert"};
-    struct span name = name_of(&l->fs, f);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (name.length == strlen(names[i]) && memcmp(name.at, names[i], name.length) == 0)
-            return true;
-    return false;
+    return is_among(name_of(&l->fs, f), names, sizeof names / sizeof *names);
 }
 
 /* Whether an ok completion names another value than was asked to be set, both of one type. */
@@ -380,10 +384,7 @@ static bool is_of_clients(struct span f)
     static const char *const names[] = {"read",    "write",   "cas",  "get", "put",     "append",
                                         "enqueue", "dequeue", "push", "pop", "acquire", "release",
                                         "txn",     "contains"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (f.length == strlen(names[i]) && memcmp(f.at, names[i], f.length) == 0)
-            return true;
-    return false;
+    return is_among(f, names, sizeof names / sizeof *names);
 }
 
 bool record_find_clients(struct load *l)

@@ -16,6 +16,13 @@ static inline bool is_blank(uint8_t c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+static inline const uint8_t *skip_blank(const uint8_t *at, const uint8_t *end)
+{
+    while (at < end && is_blank(*at))
+        at++;
+    return at;
+}
+
 static inline bool is_digit(uint8_t c)
 {
     return c >= '0' && c <= '9';

@@ -16,7 +16,7 @@ import pytest
 
 from dissever.checkers import Evidence
 from dissever.harness.client import Invocation
-from dissever.harness.cluster import Command, Program, clock, faultfs
+from dissever.harness.cluster import Command, Hosts, Program, clock, faultfs
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Budget, Verdict
@@ -94,12 +94,8 @@ def of_group(group: str, prefix: str = "") -> tuple[str, ...]:
     return tuple(name for name in found if name.startswith(prefix))
 
 
-@pytest.mark.parametrize(
-    "faults",
-    [of_group("disks"), of_group("clocks", "clock-"), of_group("clocks", "monotonic-")],
-    ids=["disks", "wall clocks", "monotonic clocks"],
-)
-def test_disks_and_clocks_that_nothing_breaks(faults: tuple[str, ...], tmp_path: Path) -> None:
+def _needed(faults: Sequence[str]) -> Hosts:
+    """What the hosts need for these faults; skips the test where this machine lacks it."""
     needed = hosts(faults, 4)
     for lacking in (
         faultfs.missing() if needed.faulty_disks else None,
@@ -107,6 +103,16 @@ def test_disks_and_clocks_that_nothing_breaks(faults: tuple[str, ...], tmp_path:
     ):
         if lacking is not None:
             pytest.skip(f"{lacking.reason} ({lacking.remedy})")
+    return needed
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [of_group("disks"), of_group("clocks", "clock-"), of_group("clocks", "monotonic-")],
+    ids=["disks", "wall clocks", "monotonic clocks"],
+)
+def test_disks_and_clocks_that_nothing_breaks(faults: tuple[str, ...], tmp_path: Path) -> None:
+    needed = _needed(faults)
 
     async def main() -> None:
         async with await Deaf.open(["n1"], tmp_path, needed) as cluster:
@@ -213,13 +219,7 @@ LASTING = [
 def test_disks_and_clocks_that_somebody_mends_before_they_heal(
     faults: tuple[str, ...], tmp_path: Path
 ) -> None:
-    needed = hosts(faults, 4)
-    for lacking in (
-        faultfs.missing() if needed.faulty_disks else None,
-        clock.missing() if needed.own_clocks else None,
-    ):
-        if lacking is not None:
-            pytest.skip(f"{lacking.reason} ({lacking.remedy})")
+    needed = _needed(faults)
 
     async def main() -> None:
         async with await NamespacesCluster.open(["n1"], tmp_path, needed) as cluster:

@@ -17,20 +17,9 @@ from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.nemesis import FAULTS, Backend, Environment, healing_order, make_nemeses
 from dissever.nemesis.clients import cut
 from dissever.nemesis.targets import Way
+from tests.nemesis.echo import PORT, SERVER
 
 NODES = ("n1", "n2", "n3")
-PORT = 7000
-
-SERVER = """
-import socket, threading
-def serve(connection):
-    with connection:
-        while data := connection.recv(4096):
-            connection.sendall(data)
-server = socket.create_server(("0.0.0.0", 7000))
-while True:
-    threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
-"""
 
 ASK = """
 import socket, sys

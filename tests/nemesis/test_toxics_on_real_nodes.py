@@ -16,24 +16,13 @@ from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 from dissever.nemesis import FAULTS, Environment, make_nemeses
 from dissever.nemesis.connections.toxic import FAULTS as TOXICS
 from dissever.nemesis.toxiproxy import server
+from tests.nemesis.echo import PORT, SERVER
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("proxies_work")]
 
 NODES = ("n1", "n2", "n3")
-PORT = 7000
 DELAY_S = 0.149
 """What is asked for in these tests, less a tick of a timer."""
-
-SERVER = """
-import socket, threading
-def serve(connection):
-    with connection:
-        while data := connection.recv(4096):
-            connection.sendall(data)
-server = socket.create_server(("0.0.0.0", 7000))
-while True:
-    threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
-"""
 
 ASK = """
 import socket, sys, time

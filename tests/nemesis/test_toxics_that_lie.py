@@ -24,19 +24,7 @@ from dissever.nemesis.connections.flows import Samples, crossed, not_held_up
 from dissever.nemesis.connections.proxies import Proxies
 from dissever.nemesis.connections.toxic import ToxicFault
 from dissever.nemesis.toxiproxy import Direction, Proxy, Toxic, server
-
-PORT = 7000
-
-SERVER = """
-import socket, threading
-def serve(connection):
-    with connection:
-        while data := connection.recv(4096):
-            connection.sendall(data)
-server = socket.create_server(("0.0.0.0", 7000))
-while True:
-    threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
-"""
+from tests.nemesis.echo import PORT, SERVER
 
 TALK = """
 import socket, sys, threading, time
