@@ -130,7 +130,7 @@ class Dispatcher:
         if action.role is Role.INJECT:
             return await self._inject(invocation)
         if action.role is Role.HEAL:
-            before = await self._check()
+            before = await self._look_again()
             seen = await self._injector.heal()
             seen = replace(seen, facts={**before, **seen.facts})
             return _completion(invocation, {}, "healed", seen)
@@ -141,11 +141,11 @@ class Dispatcher:
         if self._made is not None:
             await self._made.release()
 
-    async def _check(self) -> dict[str, Any]:
+    async def _look_again(self) -> dict[str, Any]:
         """What is seen of the fault before it heals; whatever fails, it must heal all the same."""
         try:
             async with asyncio.timeout(CHECK_LIMIT_S):
-                seen = await self._injector.check()
+                seen = await self._injector.look_again()
         except (OSError, TimeoutError) as error:
             why = str(error) or f"that took more than {CHECK_LIMIT_S:g} s"
             return {"still_held": None, "lapsed": f"nobody saw whether it was in force: {why}"}

@@ -72,7 +72,7 @@ class Injector(Protocol):
         """Strike. May raise OSError, or ValueError for what makes no sense on this cluster."""
         ...
 
-    async def check(self) -> FaultEvidence | None:
+    async def look_again(self) -> FaultEvidence | None:
         """
         Look whether what was injected is still in force; called just before `heal`.
 

@@ -135,7 +135,7 @@ class ClientCut(_Clients):
         facts = {"dropped": count, "answers": answered}
         return NodeEvidence(node, count > 0 and not answered, status, facts)
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         """What we ask gets no answer, and the rule counts it; what it counted before is theirs."""
         before = await self._dropped(node)
         answered = await self._asked(node)
@@ -205,7 +205,7 @@ class ClientReset(_Clients):
         is_so = seen in self._resets and self._ended[node] > 0
         return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         task = self._resetting.get(node)
         is_so = task is not None and not task.done() and not self._is_failing.get(node, False)
         theirs = self._ended.get(node, 0) - self._ended_at_first.get(node, 0)

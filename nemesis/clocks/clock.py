@@ -203,7 +203,7 @@ class ClockFault:
             if is_so or loop.time() > end:
                 return await self._seen(node, is_so and reading.is_worn, reading)
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         """Wrong still, and kept so; a node that is down has no process that could use the clock."""
         settings, since_s = self._asked[node]
         passed_s = asyncio.get_running_loop().time() - since_s

@@ -36,7 +36,7 @@ from dissever.nemesis.evidence import FaultEvidence
 from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.needs import Need, Offer
 from dissever.nemesis.parameters import Parameter, Request, Settings, number, one_of
-from dissever.nemesis.partitions.grudges import Link
+from dissever.nemesis.partitions.grudges import Link, arrow
 from dissever.nemesis.targets import LINK_TARGETS, WAY
 from dissever.nemesis.toxiproxy import Direction, NoAnswer, Toxic
 
@@ -152,13 +152,13 @@ class ToxicFault:
         is_held = bool(wanted) and found == wanted and not wrong
         return FaultEvidence(choice.targets, is_held, evidence, choice.notes)
 
-    async def check(self) -> FaultEvidence | None:
+    async def look_again(self) -> FaultEvidence | None:
         now = self._now
         if now is None:
             return None
         through = crossed(now.since, await self._proxies.traffic(), now.links)
         facts: dict[str, Any] = {
-            "crossed": {f"{a}->{b}": through[a, b] for a, b in sorted(through)},
+            "crossed": {arrow(link): through[link] for link in sorted(through)},
             "idle": not any(counts["came"] for counts in through.values()),
         }
         try:
@@ -182,8 +182,8 @@ class ToxicFault:
             before = await self._proxies.traffic()
             await asyncio.sleep(LEAK_S)
             lately = crossed(before, await self._proxies.traffic(), now.links)
-            facts["lately"] = {f"{a}->{b}": lately[a, b] for a, b in sorted(lately)}
-            arrows = ", ".join(f"{a}->{b}" for a, b in _leaking(lately))
+            facts["lately"] = {arrow(link): lately[link] for link in sorted(lately)}
+            arrows = ", ".join(map(arrow, _leaking(lately)))
             return f"data passed: {arrows}" if arrows else ""
         if self._shows is Shows.HELD_UP:
             return await self._not_held_up(now, facts)
@@ -195,7 +195,7 @@ class ToxicFault:
         if facts["idle"] or delay_s < DELAY_SEEN_S:
             return ""
         passing = await self._proxies.not_held_up(now.links, delay_s)
-        arrows = ", ".join(f"{a}->{b}" for a, b in passing)
+        arrows = ", ".join(map(arrow, passing))
         return f"data came and were not held up: {arrows}" if arrows else ""
 
     async def heal(self) -> FaultEvidence:
@@ -212,7 +212,7 @@ class ToxicFault:
             "toxics": left,
             "after": _facts(after),
             "servers_replaced": dict(self._proxies.replaced - now.replaced),
-            "packets": {f"{a}->{b}": passed[a, b] for a, b in sorted(passed)},
+            "packets": {arrow(link): passed[link] for link in sorted(passed)},
         }
         is_healed = not left and not past and not any(each.is_so for each in after.values())
         return FaultEvidence(now.targets, is_healed, evidence)

@@ -141,7 +141,7 @@ class FaultyDisk:
         facts = {"probe": probed, "rule": rule}
         return NodeEvidence(node, rule["hits"] > 0, await self.cluster.status(node), facts)
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         """A rule that hit no call but ours was not met by the node."""
         is_there = self.name in (await ask(self.cluster, node, "counts"))["rules"]
         rule = await self._rule(node)

@@ -105,7 +105,7 @@ class DiskFull:
         is_so = probed["error"] == "ENOSPC"
         return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         """Still full: a write of ours meets ENOSPC, and something keeps the disk full."""
         balloon = self._balloons.get(node)
         is_kept = balloon is not None and not balloon.task.done()

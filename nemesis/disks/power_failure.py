@@ -77,7 +77,7 @@ class PowerFailure:
         facts = {**killed.facts, "probe": probed, "disk": lost}
         return NodeEvidence(node, is_so, killed.status, facts)
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         """The process is gone, and the disk refuses what is written to it."""
         gone = await processes.still(self._cluster, node, NodeState.GONE)
         probed = await probe_write(self._cluster, node, PAGES)

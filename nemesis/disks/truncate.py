@@ -81,7 +81,7 @@ class DiskTruncate:
         is_so = bool(cut) and all(each["is"] < each["was"] for each in cut.values())
         return NodeEvidence(node, is_so, await self._cluster.status(node), {"files": cut})
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         """Nothing is in force: the files were cut once, and the node goes on from there."""
         return None
 

@@ -76,7 +76,7 @@ class Remove(_Membership):
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         return await self._seen(node, None, self._members.remove(node))
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         return await self._still(node, None)
 
     async def undo(self, node: str) -> NodeEvidence:
@@ -99,7 +99,7 @@ class Replace(Remove):
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         return await processes.end(self._cluster, node)
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         return await processes.still(self._cluster, node, NodeState.GONE)
 
 
@@ -114,7 +114,7 @@ class Demote(_Membership):
         role = self._given[node] = Role(settings["role"])
         return await self._seen(node, role, self._members.assign(node, role))
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         return await self._still(node, self._given[node])
 
     async def undo(self, node: str) -> NodeEvidence:
@@ -152,7 +152,7 @@ class Transfer(_Membership):
         status = await self._cluster.status(node)
         return NodeEvidence(node, leader == node, status, {**known, "from": before})
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         """Nothing is in force: others may lead by now."""
         return None
 

@@ -30,7 +30,7 @@ class NodeFault(Protocol):
         """Inject, and look whether it took hold."""
         ...
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         """
         Look whether it is still in force, just before it heals.
 
@@ -87,10 +87,10 @@ class PerNode:
         self._leader_was_asked = bool(aim.facts) and request.spec == TargetSpec.LEADER
         return replace(struck, facts={**struck.facts, **aim.facts})
 
-    async def check(self) -> FaultEvidence | None:
+    async def look_again(self) -> FaultEvidence | None:
         nodes = self._ledger.of(self._name)
         with self._aiming.changing(nodes):
-            looks = await asyncio.gather(*(self._node_fault.check(node) for node in nodes))
+            looks = await asyncio.gather(*(self._node_fault.look_again(node) for node in nodes))
         seen = [each for each in looks if each is not None]
         if not seen:
             return None

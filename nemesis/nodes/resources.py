@@ -71,7 +71,7 @@ class Limit:
             is_so = _is_limited(read, memory) and read["reached"] > 0
         return NodeEvidence(node, is_so, await self._cluster.status(node), dict(read))
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         """A node that was never held back by its limit of processor time did not meet it."""
         read, status = await self._read(node), await self._cluster.status(node)
         if not read and status.state is NodeState.GONE:

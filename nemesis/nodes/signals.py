@@ -48,7 +48,7 @@ class Kill:
         self._before[node] = await self._cluster.status(node)
         return await processes.end(self._cluster, node, self._grace_s)
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         return await processes.still(self._cluster, node, NodeState.GONE)
 
     async def undo(self, node: str) -> NodeEvidence:
@@ -76,7 +76,7 @@ class CrashLoop(Kill):
         facts = {**crashes[-1].facts, "crashes": len(crashes)}
         return replace(crashes[-1], is_so=all(each.is_so for each in crashes), facts=facts)
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         """In force as long as the loop goes on, whether the node lives at that moment or not."""
         loop = self._loops.get(node)
         is_so = loop is not None and not loop.done()
@@ -124,7 +124,7 @@ class Pause:
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         return await processes.pause(self._cluster, node, self._answers)
 
-    async def check(self, node: str) -> NodeEvidence | None:
+    async def look_again(self, node: str) -> NodeEvidence | None:
         return await processes.still(self._cluster, node, NodeState.PAUSED)
 
     async def undo(self, node: str) -> NodeEvidence:

@@ -74,7 +74,7 @@ class Upgrade:
                 await asyncio.sleep(float(request.settings["gap_s"]))
         return evidence_of(seen, notes)
 
-    async def check(self) -> FaultEvidence | None:
+    async def look_again(self) -> FaultEvidence | None:
         """Nothing is in force that could end: `heal` looks at the versions."""
         return None
 

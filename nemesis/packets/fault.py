@@ -29,7 +29,7 @@ from dissever.nemesis.packets.rules import Packets
 from dissever.nemesis.packets.shaping import Means
 from dissever.nemesis.parameters import Parameter, Request, Settings, number, one_of
 from dissever.nemesis.partitions.cuts import Cuts
-from dissever.nemesis.partitions.grudges import Link, cut_links, merge
+from dissever.nemesis.partitions.grudges import Link, arrow, cut_links, merge
 from dissever.nemesis.targets import LINK_TARGETS, WAY, Choice
 
 __all__ = ["FAULTS"]
@@ -166,7 +166,7 @@ class PacketFault:
         }
         return FaultEvidence(choice.targets, is_held, evidence, choice.notes)
 
-    async def check(self) -> FaultEvidence | None:
+    async def look_again(self) -> FaultEvidence | None:
         """The rules are there, and a burst shows what they do; what passed before is of nodes."""
         if self._now is None:
             return None
@@ -183,7 +183,7 @@ class PacketFault:
         gone = len(choice.links) - counted["rules"]
         error = f"{gone} of {len(choice.links)} links have no rule" if gone else ""
         if wrong and not error:
-            error = f"bursts do not show it: {', '.join(f'{a}->{b}' for a, b in wrong)}"
+            error = f"bursts do not show it: {', '.join(map(arrow, wrong))}"
         facts = {"rules": counted["rules"], "met": met, "idle": met <= 0}
         return FaultEvidence(choice.targets, not error, facts, error=error)
 
@@ -242,7 +242,7 @@ class PacketFault:
         return [link for link in seen if self._measure.acts(settings, seen[link]) != is_so]
 
     def _facts(self, seen: Mapping[Link, Burst]) -> dict[str, Any]:
-        return {f"{a}->{b}": self._measure.facts(seen[a, b]) for a, b in sorted(seen)}
+        return {arrow(link): self._measure.facts(seen[link]) for link in sorted(seen)}
 
     def _cut(self) -> frozenset[Link]:
         return cut_links(merge(self._cuts.in_force.values()))

@@ -19,7 +19,7 @@ from typing import Any
 from dissever.harness.cluster import Grudge
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.evidence import FaultEvidence
-from dissever.nemesis.partitions.grudges import Link, cut_links, merge
+from dissever.nemesis.partitions.grudges import Link, arrow, cut_links, merge
 
 __all__ = ["Cuts", "LinkEvidence"]
 
@@ -73,10 +73,10 @@ class LinkEvidence:
         """What the history keeps; lists of links only where something is wrong."""
         shown: dict[str, Any] = {
             "links": len(self.links),
-            "dropped": {_arrow(link): self.dropped[link] for link in sorted(self.dropped)},
+            "dropped": {arrow(link): self.dropped[link] for link in sorted(self.dropped)},
         }
         for name in ("leaking", "uncounted", "lost"):
-            wrong = [_arrow(link) for link in getattr(self, name)]
+            wrong = [arrow(link) for link in getattr(self, name)]
             shown.update({name: wrong} if wrong else {})
         return shown
 
@@ -118,7 +118,7 @@ class Cuts:
         async with self._turn:
             return await self._look(cut_links(self._grudges.get(name, {})), name, CUT_LOOKS)
 
-    async def check(self, *names: str) -> FaultEvidence | None:
+    async def look_again(self, *names: str) -> FaultEvidence | None:
         """
         Look whether all that the names have cut is cut still, just before it heals.
 
@@ -144,7 +144,7 @@ class Cuts:
                 if not suspects:
                     break
                 before = after
-        arrows = [_arrow(link) for link in suspects]
+        arrows = [arrow(link) for link in suspects]
         facts = {"links": len(own), "met": met, "idle": not met}
         error = f"packets passed, or no rule counted them: {', '.join(arrows)}" if arrows else ""
         return FaultEvidence((), not arrows, facts, error=error)
@@ -259,7 +259,3 @@ class Cuts:
         now, before = await self._cluster.dropped(), self._counts[name]
         self._seen = now
         return {link: before[link] + now.get(link, 0) for link in own}
-
-
-def _arrow(link: Link) -> str:
-    return f"{link[0]}->{link[1]}"

@@ -82,9 +82,9 @@ class DeposedLeader:
         }
         return FaultEvidence((node,), links.is_held and running.is_so, evidence)
 
-    async def check(self) -> FaultEvidence | None:
+    async def look_again(self) -> FaultEvidence | None:
         """The cut lasts until it heals; that the leader sleeps, only until it is woken."""
-        seen = await self._cuts.check(self._name)
+        seen = await self._cuts.look_again(self._name)
         if seen is None or self._target is None or self._is_awake:
             return seen
         asleep = await processes.still(self._cluster, self._target, NodeState.PAUSED)

@@ -20,6 +20,7 @@ from dissever.harness.cluster import Grudge
 __all__ = [
     "Link",
     "PartitionSpec",
+    "arrow",
     "bisect",
     "bridge",
     "complete",
@@ -52,6 +53,11 @@ class PartitionSpec(StrEnum):
     BRIDGE = "bridge"
     LEADER = "leader"
     ONE_WAY = "one-way"
+
+
+def arrow(link: Link) -> str:
+    """A link as histories write it: `n1->n2`."""
+    return f"{link[0]}->{link[1]}"
 
 
 def bisect(nodes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

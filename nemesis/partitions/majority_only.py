@@ -51,9 +51,9 @@ class MajorityOnly:
         seen = await self._cuts.add(MAJORITY_ONLY, complete([inside, rest]))
         return seen.as_evidence(rest)
 
-    async def check(self) -> FaultEvidence | None:
+    async def look_again(self) -> FaultEvidence | None:
         """Whether nodes sent anything into this cut does not matter: it tests the others."""
-        seen = await self._cuts.check(MAJORITY_ONLY)
+        seen = await self._cuts.look_again(MAJORITY_ONLY)
         return seen and replace(seen, facts={**seen.facts, "idle": False})
 
     async def heal(self) -> FaultEvidence:

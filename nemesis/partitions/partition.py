@@ -44,8 +44,8 @@ class Partition:
         evidence = seen.as_evidence(targets, notes={**shown, **notes})
         return replace(evidence, facts={**evidence.facts, **facts})
 
-    async def check(self) -> FaultEvidence | None:
-        return await self._cuts.check(self._name)
+    async def look_again(self) -> FaultEvidence | None:
+        return await self._cuts.look_again(self._name)
 
     async def heal(self) -> FaultEvidence:
         targets = grudges.most_cut(self._nodes, self._cuts.in_force.get(self._name, {}))

@@ -47,8 +47,8 @@ class Swizzle:
         is_held = all(step["held"] for step in steps) if steps else None
         return _seen(steps, is_held, "a cut did not hold")
 
-    async def check(self) -> FaultEvidence | None:
-        return await self._cuts.check(*map(self._cut, self._nodes))
+    async def look_again(self) -> FaultEvidence | None:
+        return await self._cuts.look_again(*map(self._cut, self._nodes))
 
     async def heal(self) -> FaultEvidence:
         steps: list[dict[str, Any]] = []

@@ -52,7 +52,7 @@ class Nap:
         status = await self.cluster.pause(node)
         return NodeEvidence(node, status.state == "paused", status, {"depth": settings["depth"]})
 
-    async def check(self, node):
+    async def look_again(self, node):
         status = await self.cluster.status(node)
         return NodeEvidence(node, status.state == "paused", status, {})
 

@@ -266,4 +266,4 @@ def test_a_queue_that_nodes_have_filled_still_limits_its_link(
     struck._now = Choice(("n1",), links=(link,)), {"rate_kb_s": 20.0}
     struck._packets, struck._bursts = Queue(), Full()
 
-    assert asyncio.run(struck.check()).is_so is is_so
+    assert asyncio.run(struck.look_again()).is_so is is_so
