@@ -65,7 +65,7 @@ class Evidence:
                 "faults": len(found.faults),
                 "doubts": doubts,
                 "strikes": _counts(found, skipped),
-                "idle": [name_of(each.injection) for each in found.episodes if each.is_idle],
+                "idle": [name_of(each.injection) for each in found.idle],
                 "skipped": [why for _, why in skipped],
                 "not_as_asked": [name_of(each.injection) for each in _elsewhere(found)],
             },
@@ -132,10 +132,9 @@ def _summary(found: Episodes, skipped: Sequence[tuple[str, str]]) -> str:
     """What became of the strikes of a run without a doubt."""
     if not found.faults:
         return "no faults were asked for"
-    idle = [each for each in found.episodes if each.is_idle]
     parts = ["every fault took hold and healed"]
-    if idle:
-        parts.append(f"{count_text(len(idle), 'strike')} met nothing: {_first(idle)}")
+    if found.idle:
+        parts.append(f"{count_text(len(found.idle), 'strike')} met nothing: {_first(found.idle)}")
     if skipped:
         parts.append(f"{count_text(len(skipped), 'strike')} left out: {skipped[0][1]}")
     if elsewhere := _elsewhere(found):

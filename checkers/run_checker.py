@@ -40,7 +40,7 @@ class NodeEnd:
 @dataclass(frozen=True, slots=True)
 class Remains:
     """
-    What a run left behind in addition to its history.
+    What is known of a run in addition to its history: what it left, and what it had to reach.
 
     `nodes` are all nodes of the run. `lost_ns` is the time at which a part of the harness was found
     gone; None when all of it lasted. `ok_min` is how many operations of each kind must have
@@ -55,7 +55,7 @@ class Remains:
 
 
 Make: TypeAlias = Callable[[Actions, Remains], Checker]
-"""From the operations of the run's nemeses, and from what the run left behind."""
+"""From the operations of the run's nemeses, and from what else is known of the run."""
 
 
 @dataclass(frozen=True, slots=True)

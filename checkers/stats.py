@@ -31,10 +31,10 @@ QUANTILES: Final = (("p50", 50), ("p95", 95), ("p99", 99), ("max", 100))
 TYPES: Final = {Type.OK: OK, Type.FAIL: FAIL, Type.INFO: INFO}
 
 CHANCE_MAX: Final = 0.01
-"""That none of a few operations succeeded is held against a run only if chance is less likely."""
+"""That none of a few operations succeeded counts only if chance is less likely than this."""
 
 EXPECTED_MIN: Final = 10
-"""Faults so short that fewer operations than this fit into them need not have met any."""
+"""A run in which no operation was asked under faults is unknown only if this many were expected."""
 
 OUTAGES: Final = frozenset({Effect.KILLED, Effect.STOPPED, Effect.PAUSED})
 

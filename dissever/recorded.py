@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -132,12 +131,15 @@ def _unexplained(history: History, result: Result) -> Any:
 
 
 def _looks_keyed(history: History) -> bool:
-    """Whether all that clients asked with, or heard, is a list of two, but of a swap."""
+    """Whether all values that clients asked with, except those of a swap, are lists of two."""
     columns = history.columns
     if len(columns.keys) > 1:
         return False
-    looked = list(islice(range(len(columns)), SAMPLE_MAX))
-    others = [at for at in looked if columns.b[at] < 0 and columns.value_in[at] > 0]
+    others = [
+        at
+        for at in range(min(len(columns), SAMPLE_MAX))
+        if columns.b[at] < 0 and columns.value_in[at] > 0
+    ]
     return bool(others) and all(
         isinstance(value := columns.values[columns.value_in[at]], list) and len(value) == 2
         for at in others

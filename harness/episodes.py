@@ -119,6 +119,16 @@ class Episodes:
         return tuple(operation for operation, role in self.operations if role is Role.RECOVER)
 
     @property
+    def proven(self) -> tuple[Episode, ...]:
+        """Those whose fault has held."""
+        return tuple(each for each in self.episodes if each.has_held)
+
+    @property
+    def idle(self) -> tuple[Episode, ...]:
+        """Those whose fault met nothing."""
+        return tuple(each for each in self.episodes if each.is_idle)
+
+    @property
     def skipped(self) -> tuple[tuple[Operation, str], ...]:
         """The strikes that the harness left out, each with its reason."""
         every = (

@@ -48,7 +48,7 @@ PUT_OFF_S: Final = 1.5
 """How long a strike waits for room."""
 
 FIRST_PUT_OFF_S: Final = 6.0
-"""How long the first strike of a fault waits: without it, the fault was asked for in vain."""
+"""How long the first strike of a fault waits: if it is skipped, the run may not show that fault."""
 
 GLANCE_S: Final = 0.05
 
@@ -143,7 +143,7 @@ class Aiming:
         return leading
 
     def facts(self, choice: Choice) -> Mapping[str, Any]:
-        """The evidence of whom was chosen; a system without leaders can meet no request for one."""
+        """The evidence of who was chosen; empty where the system has no leaders."""
         return choice.facts if self._primaries is not None else {}
 
     async def lies(self, down: Iterable[str]) -> str:

@@ -106,17 +106,15 @@ def _counts(history: History, counted: Figures | None) -> str:
 
 
 def _faults(found: Episodes) -> str:
-    idle = sum(1 for episode in found.episodes if episode.is_idle)
     left_out = (f"{len(found.skipped)} left out",) if found.skipped else ()
     if not found.episodes:
         return ", ".join(("no fault was injected", *left_out))
-    proven = sum(1 for episode in found.episodes if episode.has_held)
     injected = count_text(len(found.episodes), "fault")
     return ", ".join(
         (
             f"{injected} injected ({', '.join(found.injected)})",
-            f"{proven} with evidence",
-            *((f"{idle} met nothing",) if idle else ()),
+            f"{len(found.proven)} with evidence",
+            *((f"{len(found.idle)} met nothing",) if found.idle else ()),
             *left_out,
         )
     )

@@ -57,7 +57,7 @@ LEAST: Final = {"offset_s": 0.03, "rate": 0.02}
 """With less, a clock is as good as right: its readings are not more exact."""
 
 DRIFT_SHARE = 0.5
-"""A clock that drifts has gained this part of what it should have: a busy machine turns it late."""
+"""A drifting clock must have gained this share of what it should: a busy machine turns it late."""
 
 SLACK_MS = 5.0
 """What a reading may be off in addition to its own error, when the machine is busy."""

@@ -105,7 +105,7 @@ class Cuts:
         return await self.look(name)
 
     async def cut(self, name: str, grudge: Grudge) -> None:
-        """Cut, or replace what the name has cut so far; for who is in a hurry, and looks later."""
+        """Cut, or replace what the name has cut so far. Not measured: `look` does that."""
         async with self._turn:
             await self._count()
             self._counts[name], self._met[name] = Counter(), Counter()

@@ -1,4 +1,4 @@
-"""How much room the disks of nodes have: a node that cannot write its log says nothing of it."""
+"""How much room the disks of nodes have: a node that cannot write its log does not say why."""
 
 from __future__ import annotations
 
