@@ -182,6 +182,8 @@ def damage(run: Path, files: Mapping[str, Kept] | None) -> Iterator[str]:
     if files is None:
         yield f"{OUTCOME} does not list the files of the run, so nobody can say if it is whole"
         return
+    if HISTORY not in files:
+        yield f"{OUTCOME} does not list {HISTORY}, so nobody can say if it is whole"
     for name, kept in files.items():
         path = run / name
         try:

@@ -41,9 +41,11 @@ def program() -> str:
 
 
 def _near(path: Path) -> str:
-    """Relative to the current directory, if it is inside."""
-    absolute = path.absolute()
-    here = Path.cwd()
+    """Relative to the current directory, if it is inside; as it is where that directory is gone."""
+    try:
+        absolute, here = path.absolute(), Path.cwd()
+    except FileNotFoundError:
+        return str(path)
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
 
 

@@ -403,14 +403,13 @@ static bool json_cut(struct load *l, const uint8_t *line, const uint8_t *file_en
     return true;
 }
 
-/* Whether a line that begins no object is of something else: it does not speak of a process. */
-static bool json_is_other(const struct load *l)
+bool speaks_of(const uint8_t *at, const uint8_t *end, const char *word)
 {
-    static const char name[] = "process";
-    for (const uint8_t *at = l->at; l->end - at >= (ptrdiff_t)sizeof name - 1; at++)
-        if (memcmp(at, name, sizeof name - 1) == 0)
-            return false;
-    return true;
+    size_t length = strlen(word);
+    for (; (size_t)(end - at) >= length; at++)
+        if (memcmp(at, word, length) == 0)
+            return true;
+    return false;
 }
 
 bool json_lines(struct load *l)
@@ -426,7 +425,7 @@ bool json_lines(struct load *l)
             continue;
         const uint8_t *line = l->at;
         l->is_whole = false;
-        if (*l->at != '{' && json_is_other(l)) {
+        if (*l->at != '{' && !speaks_of(l->at, l->end, "process")) {
             if (!l->loaded.other_lines++)
                 l->loaded.other_line = number;
             continue;
@@ -456,6 +455,13 @@ bool json_is_pretty(const uint8_t *at, const uint8_t *end)
 {
     bool is_closed;
     return object_end(at, end, &is_closed) < end && !is_closed;
+}
+
+bool json_is_nested(const uint8_t *at, const uint8_t *end)
+{
+    bool is_closed;
+    at = object_end(at, end, &is_closed);
+    return is_closed && at < end && strchr(")]}", *at);
 }
 
 bool json_whole(struct load *l)

@@ -170,18 +170,43 @@ static bool log_event(struct load *l, const uint8_t *line, const struct parts *p
            event_set_f(l, &event, f) && log_value(l, &event) && load_record(l, &event);
 }
 
-static bool log_line(struct load *l, uint64_t number)
+/*
+ * Whether a line is an event that is a map. Jepsen's log also holds maps of several lines, which
+ * are a test's settings or results, and maps of other things.
+ */
+static bool is_event_map(const uint8_t *line, const uint8_t *end)
+{
+    if (end - line < 2 || line[0] != '{' || (line[1] != '"' && line[1] != ':'))
+        return false;
+    return speaks_of(line, end, "process") && speaks_of(line, end, "type") &&
+           !json_is_nested(line, end);
+}
+
+/* Whether a last line ends in an operation: after a process, in the type after it, in a map. */
+static bool ends_in_operation(const uint8_t *line, const uint8_t *end)
+{
+    struct span last = word_before(line, end);
+    if (is_number(last))
+        return is_logged(line, last.at);
+    if (line[0] == '{')
+        return true;
+    return last.length && *last.at == ':' && is_logged(line, word_before(line, last.at).at);
+}
+
+static bool log_line(struct load *l, uint64_t number, bool is_ended)
 {
     const uint8_t *line = l->at;
     struct parts parts;
-    bool is_map = l->end - line > 1 && line[0] == '{' && (line[1] == '"' || line[1] == ':');
+    bool is_map = is_event_map(line, l->end);
     bool is_found = find_parts(line, l->end, &parts);
     /* Prose may look like an operation of an unknown type, except where operations stand. */
     bool is_operation = is_found && (event_type_of(parts.type) != EVENT_NONE ||
                                      (is_number(parts.process) &&
                                       is_logged(line, parts.process.at)));
     if (!is_map && !is_operation) {
-        if (!l->loaded.other_lines++)
+        if (!is_ended && ends_in_operation(line, l->end))
+            l->loaded.cut_line = number;
+        else if (!l->loaded.other_lines++)
             l->loaded.other_line = number;
         return true;
     }
@@ -201,7 +226,7 @@ bool log_lines(struct load *l)
         const uint8_t *newline = memchr(l->at, '\n', (size_t)(file_end - l->at));
         l->end = newline ? newline : file_end;
         l->at = skip_blank(l->at, l->end);
-        if (l->at < l->end && !log_line(l, number))
+        if (l->at < l->end && !log_line(l, number, newline != NULL))
             return false;
     }
     l->end = file_end;

@@ -93,6 +93,11 @@ bool event_divide(struct load *l, struct event *event)
         event->value = event->pair_value;
         return true;
     }
+    if (length_of(l, event->value, LOAD_LIST) == 2) { /* a pair behind a tag, or metadata */
+        event->key = item_of(l, event->value, 0);
+        event->value = item_of(l, event->value, 1);
+        return true;
+    }
     if (event->is_cas && length_of(l, event->value, LOAD_LIST) == 3) {
         event->key = item_of(l, event->value, 0);
         event->value = pair_of(l, item_of(l, event->value, 1), item_of(l, event->value, 2));

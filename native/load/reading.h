@@ -114,4 +114,10 @@ bool json_is_object(const uint8_t *at, const uint8_t *end);
 /* Whether the object that begins here goes on after its line. */
 bool json_is_pretty(const uint8_t *at, const uint8_t *end);
 
+/* Whether what holds the object or map that begins here ends in the same line: "{} ])". */
+bool json_is_nested(const uint8_t *at, const uint8_t *end);
+
+/* Whether bytes hold a word. */
+bool speaks_of(const uint8_t *at, const uint8_t *end, const char *word);
+
 #endif

@@ -122,6 +122,7 @@ EXITS = f"nodes/n2/{store.EXITS}"
         (_fill(store.OUTCOME, '{"interruption": ""'), "outcome.json"),
         (_fill(store.OUTCOME, '{"interruption": ""}'), "does not list the files of the run"),
         (_fill(store.OUTCOME, '{"interruption": 7}'), "outcome.json"),
+        (_fill(store.OUTCOME, '{"interruption": "", "files": {}}'), "does not list history.jsonl"),
         (_fill(store.OUTCOME, "[" * 5000), "outcome.json"),
     ],
 )
@@ -141,6 +142,50 @@ def test_anomaly_in_what_is_left_stays_an_anomaly(dissever: Callable, runs: Path
     _cut_at_a_line(runs / "latest")
 
     assert dissever("check", str(runs / "latest")).status == 1
+
+
+def _rewrite(run: Path, change: Callable[[list[Any]], list[Any]]) -> None:
+    """Change the events of a run's history, one list of objects to another."""
+    path = run / store.HISTORY
+    events = change([json.loads(line) for line in path.read_text().splitlines()])
+    path.write_text("".join(f"{json.dumps(each)}\n" for each in events))
+
+
+def _lose_writes(events: list[Any]) -> list[Any]:
+    return [each for each in events if each["f"] != "write"]
+
+
+def _answer_wrongly(events: list[Any]) -> list[Any]:
+    read = next(each for each in events if each["type"] == "ok" and each["f"] == "read")
+    read["value"] = 777_777
+    return events
+
+
+@pytest.mark.parametrize("without_outcome", [False, True])
+def test_history_that_has_holes_accuses_nobody(copy: Path, without_outcome: bool) -> None:
+    _rewrite(copy, _lose_writes)
+    if without_outcome:
+        (copy / store.OUTCOME).unlink()
+    results = judge(copy).results
+
+    assert results.verdict is Verdict.UNKNOWN
+    assert "events are missing" in results.why
+
+
+def test_history_that_was_changed_after_the_run_accuses_nobody(copy: Path) -> None:
+    _rewrite(copy, _answer_wrongly)
+    results = judge(copy).results
+
+    assert results.verdict is Verdict.UNKNOWN
+    assert f"{store.HISTORY} was changed after the run" in results.why
+
+
+def test_run_whose_plan_names_another_workload_accuses_nobody(copy: Path) -> None:
+    _plan_with(copy, workload="set", workload_options={})
+    results = judge(copy).results
+
+    assert results.verdict is Verdict.UNKNOWN
+    assert store.PLAN in results.why
 
 
 def _plan_with(run: Path, **changes: Any) -> None:
