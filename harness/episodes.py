@@ -232,7 +232,7 @@ def skip_of(operation: Operation) -> str | None:
     seen = evidence(operation)
     if "held" not in seen or seen["held"] is not None or targets(operation):
         return None
-    return str(report(operation).get("skipped", "nobody was meant"))
+    return str(report(operation).get("skipped", "no node was meant"))
 
 
 def lapse_of(healing: Operation) -> str | None:

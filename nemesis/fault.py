@@ -234,7 +234,7 @@ class FaultSpec:
         least = down_least(spec, count) if self.fault.takes_down else 0
         if least > budget:
             return (
-                f"takes {least} of {count} nodes down, and the budget is {budget} at a time:"
+                f"would take {least} of {count} nodes down, and the budget allows {budget}:"
                 " use more nodes, or a greater budget"
             )
         return ""

@@ -274,7 +274,7 @@ def _checked(
     if lack := strangers(step.nodes, nodes):
         yield "nodes", lack
     if step.nodes and spec.fault.takes_down and len(step.nodes) > budget:
-        yield "nodes", f"takes {len(step.nodes)} nodes down, and the budget is {budget}"
+        yield "nodes", f"would take {len(step.nodes)} nodes down, and the budget allows {budget}"
     if not step.nodes:
         try:
             spec.fitting(len(nodes), budget)
@@ -349,7 +349,7 @@ def _check_together(strike: Strike, before: Sequence[Strike], count: int, budget
         if strike in there and down > budget:
             others = ", ".join(each.where for each in there[:-1])
             raise ValueError(
-                f"with {others} it takes {down} nodes down, and the budget is {budget} at a time"
+                f"with {others} it would take {down} nodes down, and the budget allows {budget}"
             )
 
 

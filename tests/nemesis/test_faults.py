@@ -53,9 +53,9 @@ def test_specs_that_do_not_fit_are_not_drawn() -> None:
             asked("kill", "all"),
             3,
             1,
-            "kill:all takes 3 of 3 nodes down, and the budget is 1",
+            "kill:all would take 3 of 3 nodes down, and the budget allows 1",
         ),
-        (asked("kill"), 2, 0, "kill:one takes 1 of 2 nodes down, and the budget is 0"),
+        (asked("kill"), 2, 0, "kill:one would take 1 of 2 nodes down, and the budget allows 0"),
         (
             asked("partition", "bridge"),
             2,
