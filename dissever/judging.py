@@ -25,11 +25,11 @@ from dissever.checkers.linearizability import model_named
 from dissever.harness import store
 from dissever.harness.history import History, MalformedHistory
 from dissever.harness.options import unknown
-from dissever.harness.plan import Outcome, Plan
+from dissever.harness.plan import Plan
 from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
 from dissever.native.columns import FAIL, INFO, OK, Columns
-from dissever.remains import find_remains, gaps, outcome_of
+from dissever.remains import find_remains, gaps, is_changed, outcome_of
 from dissever.reports import (
     Figures,
     Subject,
@@ -85,9 +85,9 @@ def judge(run: Path, ok_min: int | None = None) -> Judged:
     """
     Judge the history of a run directory. It writes nothing.
 
-    What is missing of the run makes the verdict unknown, unless what is left shows an anomaly. A
-    history that has holes shows none, nor does one that was changed after the run, or whose plan
-    was: it is not judged.
+    What is missing of the run makes the verdict unknown, unless what is left shows an anomaly. The
+    checkers are not asked when the history has holes, or when it or the plan was changed after the
+    run: what they find would say nothing about the system.
 
     Args:
         ok_min: How many operations of each kind must have succeeded while faults were in force;
@@ -110,7 +110,7 @@ def judge(run: Path, ok_min: int | None = None) -> Judged:
     remains, unread = find_remains(run, plan, outcome)
     remains = replace(remains, ok_min=options.ok_min if ok_min is None else ok_min)
     reasons += [*unread, *loaded.notes]
-    is_judged = loaded.misnumbered is None and not _is_changed(run, outcome, digest)
+    is_judged = loaded.misnumbered is None and not is_changed(run, outcome, digest)
     if loaded.misnumbered is not None:
         what = "is not numbered by its place: events are missing, or in another order"
         reasons.append(f"event {loaded.misnumbered} of {store.HISTORY} {what}")
@@ -127,17 +127,6 @@ def judge(run: Path, ok_min: int | None = None) -> Judged:
     history, counted = _drawn(loaded.history, results)
     results = structs.replace(results, history_sha256=digest)
     return Judged(Subject.of(plan), history, results, (), counted)
-
-
-def _is_changed(run: Path, outcome: Outcome, digest: str) -> bool:
-    """Whether the plan or the history is not the run's own. A history that was cut still is."""
-    files = outcome.files or {}
-    plan, history = files.get(store.PLAN), files.get(store.HISTORY)
-    if plan is not None and store.digest(run / store.PLAN) != plan.sha256:
-        return True
-    if history is None or digest == history.sha256:
-        return False
-    return (run / store.HISTORY).stat().st_size >= history.size_bytes
 
 
 def _read_plan(run: Path) -> Plan:

@@ -19,7 +19,7 @@ from dissever.harness.history import History
 from dissever.harness.plan import Outcome, Plan
 from dissever.harness.vocabulary import READY
 
-__all__ = ["find_remains", "gaps", "outcome_of"]
+__all__ = ["find_remains", "gaps", "is_changed", "outcome_of"]
 
 
 def outcome_of(run: Path) -> tuple[Outcome, list[str]]:
@@ -50,6 +50,22 @@ def find_remains(run: Path, plan: Plan, outcome: Outcome) -> tuple[Remains, list
         except store.BrokenFile as error:
             reasons.append(f"{node}: {error}")
     return Remains(nodes, logs, ends, outcome.lost_ns), reasons
+
+
+def is_changed(run: Path, outcome: Outcome, digest: str) -> bool:
+    """
+    Whether the plan or the history is not the run's own. A history that was cut still is.
+
+    Args:
+        digest: Of the history.
+    """
+    files = outcome.files or {}
+    plan, history = files.get(store.PLAN), files.get(store.HISTORY)
+    if plan is not None and store.digest(run / store.PLAN) != plan.sha256:
+        return True
+    if history is None or digest == history.sha256:
+        return False
+    return (run / store.HISTORY).stat().st_size >= history.size_bytes
 
 
 def gaps(plan: Plan, history: History) -> Iterator[str]:
