@@ -22,6 +22,9 @@ from dissever.harness.latency import Successes
 from dissever.reports.labels import error_text
 from dissever.reports.tidy import Tidy, tidy
 
+_BEFORE = "in_force"
+_CLAIMS = ("held", "healed", _BEFORE)
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -30,7 +33,7 @@ class Proof:
 
     `holds` is None when the evidence does not say whether the fault took hold or was healed;
     `is_seen` is whether there is evidence at all. `observed` is all else that the completion holds,
-    None when nothing.
+    and `before` what a healing saw of the fault just before; None when nothing.
     """
 
     index: int
@@ -38,6 +41,7 @@ class Proof:
     is_seen: bool
     holds: bool | None
     observed: Tidy | None
+    before: Tidy | None
     error: str
 
 
@@ -138,6 +142,7 @@ def _proof(operation: Operation) -> Proof:
         is_seen=bool(seen),
         holds=is_shown(operation),
         observed=tidy(observed, depth=1) if observed else None,
+        before=tidy(before, depth=1) if (before := seen.get(_BEFORE)) else None,
         error=error_text(event.error),
     )
 
@@ -147,4 +152,4 @@ def _observed(value: Any, seen: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         return {} if value is None else {"value": value}
     own = {key: part for key, part in value.items() if key not in ("evidence", "targets")}
-    return own | {key: part for key, part in seen.items() if key not in ("held", "healed")}
+    return own | {key: part for key, part in seen.items() if key not in _CLAIMS}
