@@ -1,7 +1,8 @@
 """
 Several checkers of one history, and one verdict.
 
-A checker that raises has a bug; the others are heard, and its own verdict is unknown.
+A checker that raises, or that answers something else than a result, has a bug. The others are
+heard, and its own verdict is unknown.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ def compose(checkers: Mapping[str, Checker], history: History, budget: Budget) -
 
 def _run(name: str, checker: Checker, history: History, budget: Budget) -> Result:
     try:
-        return checker(history, budget)
-    except Exception as error:  # A bug of one checker must not hide what the others found.
+        result: object = checker(history, budget)
+        if not isinstance(result, Result) or not isinstance(result.verdict, Verdict):
+            raise TypeError(f"expected a Result with a Verdict, got {result!r:.200}")
+        return result
+    except (Exception, SystemExit) as error:  # It must not hide what the others found.
         return Result(
             checker=name,
             verdict=Verdict.UNKNOWN,

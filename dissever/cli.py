@@ -53,6 +53,10 @@ def _status(arguments: Sequence[str] | None) -> int:
         tell("".join(traceback.format_exception(bug.__cause__ or bug)).rstrip())
         tell(f"the run ended: {bug}")
         return EXIT_FAILED
+    except SystemExit:  # Its status is no verdict: it is 0 where a library calls sys.exit().
+        tell(traceback.format_exc().rstrip())
+        tell("the code that the run was given ended the program, so there is no verdict")
+        return EXIT_FAILED
     except Exception:  # A bug of ours. Python's own status, 1, would accuse the system.
         tell(traceback.format_exc().rstrip())
         tell("this is a bug of dissever, or of code that it was given")

@@ -6,6 +6,7 @@ An exception of Python's own that tells of a mistake in the code, such as Attrib
 `Bug`.
 Recorded as info, it would leave 500 infos in a history and nobody would know why. A subclass that a
 driver declares is the driver's way to say what the system did, so that one is info.
+A call of sys.exit() is a mistake, too: its status is no verdict.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _KINDS: Final = (
     NotImplementedError,
     RecursionError,
     SyntaxError,
+    SystemExit,
     TypeError,
 )
 

@@ -33,7 +33,11 @@ async def completion_of(player: Client | Nemesis, step: Invocation) -> Completio
     """
     try:
         answer: Any = await player.invoke(step)
-    except (Exception, asyncio.CancelledError) as error:  # Nobody knows what it did before.
+    except (
+        Exception,
+        SystemExit,
+        asyncio.CancelledError,
+    ) as error:  # Nobody knows what it did before.
         pass_on_cancellation(error)
         if is_bug(error):
             raise bug_of(f"{step.f} of {step.process}", error) from error
@@ -49,7 +53,7 @@ async def close(client: Client) -> None:
     try:
         async with asyncio.timeout(CLOSE_LIMIT_S):
             await client.close()
-    except Exception as error:  # It is of no more use either way.
+    except (Exception, SystemExit) as error:  # It is of no more use either way.
         log.debug("closing a client: %s", reason(error))
 
 

@@ -190,7 +190,7 @@ class _Interpreter:
             everyone = self._context.everyone
             if self._context.free == everyone and (self._is_exhausted or not everyone):
                 self._end.set_result(None)
-        except Exception as error:  # The generator's or the journal's: it ends the run.
+        except (Exception, SystemExit) as error:  # The generator's or the journal's: it ends.
             self._end.set_exception(error)
 
     def _give_next(self) -> bool:
@@ -319,7 +319,7 @@ class _Interpreter:
         """A client, or None: the step is fail then, since nothing was sent."""
         try:
             return await self._open_client(self._node(bit) or "")
-        except (Exception, asyncio.CancelledError) as error:  # Whatever it is: no client.
+        except (Exception, SystemExit, asyncio.CancelledError) as error:  # No client.
             pass_on_cancellation(error)
             if is_bug(error):
                 raise bug_of(f"a client to {self._node(bit)}", error) from error
@@ -385,7 +385,7 @@ class _Interpreter:
                 event = _unrecordable(event, error)
                 self._append(event)
             self._free(bit, now, event)
-        except Exception as error:  # The generator's or the journal's: it ends the run.
+        except (Exception, SystemExit) as error:  # The generator's or the journal's: it ends.
             self._end.set_exception(error)
 
     def _free(self, bit: int, now: int, event: Event) -> None:

@@ -96,7 +96,7 @@ def execute(test: Test, run: Path, observer: Observer) -> Outcome:
     """
     try:
         outcome = clock.run(_execute(test, run, observer), is_virtual=test.system.is_virtual)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         bug = bug_of(test.system.name, error) if is_bug(error) else error
         if not isinstance(bug, Bug):
             raise

@@ -157,7 +157,13 @@ class Transfer(_Membership):
         return None
 
     async def undo(self, node: str) -> NodeEvidence:
+        """Wait for a leader: an election that is under way is nothing to undo."""
         leader = await self._members.leader()
+        for _ in range(int(TRANSFER_LIMIT_S / GLANCE_S)):
+            if leader is not None:
+                break
+            await asyncio.sleep(GLANCE_S)
+            leader = await self._members.leader()
         status = await self._cluster.status(node)
         return NodeEvidence(node, leader is not None, status, {"leader": leader})
 

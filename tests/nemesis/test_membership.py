@@ -109,6 +109,35 @@ def test_several_nodes_lead_in_turn(cluster: Any, play: Any) -> None:
     assert told.value["evidence"]["nodes"]["n3"]["from"] == "n2"
 
 
+def test_transfer_waits_for_the_end_of_an_election(cluster: Any, play: Any) -> None:
+    class Electing(Members):
+        asked = 0
+
+        async def leader(self) -> str | None:
+            self.asked += 1
+            return None if self.calls and 3 < self.asked < 7 else self.leads
+
+    struck, healed = play(
+        nemesis_of(cluster, Electing(cluster.nodes), "transfer"), *steps("transfer")
+    )
+
+    assert struck.value["evidence"]["held"] is True
+    assert healed.value["evidence"]["healed"] is True
+
+
+def test_transfer_after_which_nobody_leads_did_not_heal(
+    cluster: Any, play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Leaderless(Members):
+        async def leader(self) -> str | None:
+            return None
+
+    monkeypatch.setattr("dissever.nemesis.nodes.membership.TRANSFER_LIMIT_S", 0.1)
+    _, healed = play(nemesis_of(cluster, Leaderless(cluster.nodes), "transfer"), *steps("transfer"))
+
+    assert healed.value["evidence"]["healed"] is False
+
+
 @pytest.mark.parametrize(("spec", "struck"), [("stand-bys", ["n5"]), ("voters", ["n1", "n2"])])
 def test_targets_by_role(cluster: Any, play: Any, spec: str, struck: list[str]) -> None:
     members = Members(cluster.nodes)
