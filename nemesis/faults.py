@@ -8,12 +8,11 @@ A user asks for `kill`, which leaves the choice of targets to the seed, or for `
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from itertools import chain
 from typing import Final
 
-from dissever.harness.values import quoted
+from dissever.harness.options import unknown
 from dissever.nemesis.fault import Fault, FaultSpec
 
 __all__ = ["FAULTS", "healing_order", "parse"]
@@ -83,11 +82,8 @@ def healing_order(names: Iterable[str]) -> tuple[Fault, ...]:
 
 
 def _check(what: str, given: str, allowed: Sequence[str]) -> None:
-    if given in allowed:
-        return
-    near = get_close_matches(given, allowed, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"expected a {what}: {', '.join(allowed)}; got {quoted(given)}{hint}")
+    if given not in allowed:
+        raise ValueError(unknown(what, given, allowed))
 
 
 def _check_clocks(specs: Sequence[FaultSpec]) -> None:

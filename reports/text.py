@@ -79,8 +79,8 @@ def _lines(
     yield f"  {_counts(history, counted)}"
     yield f"  {_faults(found)}"
     if (counts := counts_of_run(results)) is not None:
-        before, during, after = counts
-        yield f"  succeeded before, during and after faults: {before:,}, {during:,}, {after:,}"
+        numbers = ", ".join(f"{count:,}" for count in counts)
+        yield f"  ok before the first fault, under faults, after the last: {numbers}"
     for end in unasked_ends(results):
         if end.why:  # A crash is an anomaly, and is explained as such.
             yield from _wrapped(f"{end.what}: {end.why}", indent="  ")

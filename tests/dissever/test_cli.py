@@ -110,7 +110,7 @@ def test_history_file_from_elsewhere_is_judged_by_its_content(
         (("test",), "Missing argument 'SYSTEM'"),
         (("test", "simulatd"), "did you mean simulated?"),
         (("test", "simulated", "-w", "registr"), "did you mean register?"),
-        (("test", "simulated", "-f", "partion"), "did you mean 'partition'?"),
+        (("test", "simulated", "-f", "partion"), "did you mean partition?"),
         (("test", "simulated", "--bug", "stale-reed"), "did you mean stale-read?"),
         (("test", "simulated", "--nodes", "0"), "expected 1 to 100 nodes"),
         (("test", "simulated", "--nodes", "a,a"), "expected different names of nodes"),

@@ -112,7 +112,7 @@ def test_as_many_may_be_down_as_were() -> None:
     [
         ((line(1, 0, "invoke", "read"),), "expected the events of faults, found none"),
         ((*KILL, "{}"), "line 3: .*missing required field `time`"),
-        ((line(1, "kil", "invoke", "kill"),), "line 1: .*did you mean 'kill'"),
+        ((line(1, "kil", "invoke", "kill"),), "line 1: .*did you mean kill"),
         (
             (line(1, "kill", "invoke", "pause"),),
             "line 1: expected kill, start of kill",

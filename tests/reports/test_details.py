@@ -68,7 +68,7 @@ def test_every_report_counts_what_succeeded_around_faults() -> None:
     properties = {each.get("name"): each.get("value") for each in junit.iter("property")}
     text = summary(SUBJECT, history, results, None).plain
 
-    assert "succeeded before, during and after faults: 2, 1, 3" in text
+    assert "ok before the first fault, under faults, after the last: 2, 1, 3" in text
     assert "2, 1, 3" in _page_text(history, results)
     assert [properties[f"ok-{when}-faults"] for when in ("before", "during", "after")] == [
         "2",
