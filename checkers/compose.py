@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dissever.harness.bugs import bug_of
 from dissever.harness.history import History
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
+from dissever.harness.values import quoted
 
 
 def compose(checkers: Mapping[str, Checker], history: History, budget: Budget) -> Results:
@@ -29,7 +30,7 @@ def _run(name: str, checker: Checker, history: History, budget: Budget) -> Resul
     try:
         result: object = checker(history, budget)
         if not isinstance(result, Result) or not isinstance(result.verdict, Verdict):
-            raise TypeError(f"expected a Result with a Verdict, got {result!r:.200}")
+            raise TypeError(f"expected a Result with a Verdict, got {quoted(result)}")
         return result
     except (Exception, SystemExit) as error:  # It must not hide what the others found.
         return Result(
