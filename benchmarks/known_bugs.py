@@ -4,7 +4,7 @@ Every known bug of dqlite in every library that this machine can run.
     python benchmarks/known_bugs.py [--only stale-read,returning] [--libraries here,debian13]
                                     [--time-limit 600]
 
-Each cell is one `dissever reproduce`. Writes docs/known-bugs.md, and what it is made of beside it;
+Each cell is one `dissever reproduce`. Writes docs/known-bugs.md, and next to it what it is made of;
 cells that were not asked for stay as they are. `here` is this machine's library, in namespaces; the
 others are those of images, in containers.
 
@@ -36,7 +36,7 @@ HEAD = """\
 
 `python benchmarks/known_bugs.py` makes this page. Each cell is one run of `dissever reproduce NAME`
 on two cores, with `--version` for the library of an image, and the time that it took. **Shown**
-means that the bug was seen again. "-" means that it was not, in so much time and so many attempts.
+means that the bug was seen again. "-" means that it was not, within that time and number of attempts.
 *!*: the outcome is not what is on record.
 
 The cells of containers were measured on a busy machine, at a load of 20 to 30. A bug that comes by

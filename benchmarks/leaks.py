@@ -254,7 +254,7 @@ def report(outcomes: Sequence[Outcome], faults: Sequence[str]) -> None:
 
 
 def main() -> int:
-    """Interrupt so many runs."""
+    """Interrupt that many runs."""
     arguments = _arguments()
     faults = arguments.faults.split(",") if arguments.faults else None
     faults = faults or available(arguments.backend, arguments.uid)
