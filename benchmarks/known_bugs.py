@@ -36,7 +36,7 @@ HEAD = """\
 
 `python benchmarks/known_bugs.py` makes this page. Each cell is one run of `dissever reproduce NAME`
 on two cores, with `--version` for the library of an image, and the time that it took. **Shown**
-means that the bug was seen again. "-" means that it was not, within that time and number of attempts.
+means that the bug was seen again. "-" means that it was not, within that time and those attempts.
 *!*: the outcome is not what is on record.
 
 The cells of containers were measured on a busy machine, at a load of 20 to 30. A bug that comes by

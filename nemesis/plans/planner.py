@@ -198,7 +198,7 @@ class _Room:
         return fault.least(self.count, self.budget)
 
     def leaves_upright(self, down: int, faults: Pack) -> bool:
-        """Whether each of the faults that take no node down has a target while `down` nodes are down."""
+        """Whether each fault that takes no node down has a target while `down` nodes are down."""
         return all(each.upright(self.count, self.budget, down) for each in faults)
 
 
