@@ -32,8 +32,9 @@ from dissever.harness.episodes import (
     lapse_of,
     left_of,
     name_of,
+    targets,
 )
-from dissever.harness.history import History
+from dissever.harness.history import History, Operation, Process
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.harness.values import count_text
 from dissever.harness.vocabulary import MAJORITY_ONLY
@@ -73,12 +74,28 @@ class Evidence:
 
 
 def _doubts(found: Episodes) -> Iterator[str]:
-    """What speaks against a single strike or healing, in the order of the history."""
+    """
+    What speaks against a single strike or healing.
+
+    A healing that went wrong is no doubt once a later one healed the same nodes. Until then the
+    fault was on its way out, so the later one need not find it in force.
+    """
+    failed: dict[Process, list[tuple[Operation, str]]] = {}
     for operation, role in found.faults:
-        if (doubt := doubt_of(operation, role)) is not None:
-            yield doubt
-        elif role is Role.HEAL and (lapse := lapse_of(operation)) is not None:
+        doubt = doubt_of(operation, role)
+        if role is not Role.HEAL:
+            yield from filter(None, (doubt,))
+            continue
+        before = failed.setdefault(operation.process, [])
+        if doubt is not None:
+            before.append((operation, doubt))
+            continue
+        if not before and (lapse := lapse_of(operation)) is not None:
             yield lapse
+        healed = set(targets(operation))
+        left = [each for each in before if not healed or not set(targets(each[0])) <= healed]
+        failed[operation.process] = left
+    yield from (doubt for those in failed.values() for _, doubt in those)
     # Where one healing ends several, an earlier one may have been replaced by the last.
     last = {each.healing.invocation.index: each for each in found.episodes if each.healing}
     yield from (doubt for each in last.values() if (doubt := left_of(each)) is not None)

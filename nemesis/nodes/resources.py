@@ -27,7 +27,7 @@ CPUS = 0.05
 MEMORY_BYTES = 24 << 20
 
 REACHED_LIMIT_S = 4.0
-"""A node that does not reach its limit of memory in this time is not limited by it."""
+"""How long to wait for a node to reach its limit of memory. One that never does did not meet it."""
 
 GLANCE_S = 0.05
 
@@ -68,16 +68,19 @@ class Limit:
                 if read.get("reached"):
                     break
             # Who reached it may have been ended by it: none need be under it.
-            is_so = _is_limited(read, memory) and read["reached"] > 0
+            is_so = _is_limited(read, memory)
         return NodeEvidence(node, is_so, await self._cluster.status(node), dict(read))
 
     async def look_again(self, node: str) -> NodeEvidence | None:
-        """A node that was never held back by its limit of processor time did not meet it."""
+        """A node that was never held back by its limit did not meet it."""
         read, status = await self._read(node), await self._cluster.status(node)
         if not read and status.state is NodeState.GONE:
             return None  # Where its control group ended with it, nobody can say.
         is_so = _is_limited(read, self._asked[node])
-        is_idle = read.get("throttled") == self._throttled.get(node, -1)
+        if self._controller == "cpu":
+            is_idle = read.get("throttled") == self._throttled.get(node, -1)
+        else:
+            is_idle = read.get("reached") == 0
         return NodeEvidence(node, is_so, status, dict(read), is_idle=is_idle)
 
     async def undo(self, node: str) -> NodeEvidence:
@@ -134,7 +137,7 @@ LIMIT_MEMORY = Fault(
     needs=(Processes, ResourceLimits, Need.CGROUPS),
     slow_s=REACHED_LIMIT_S,
     make=lambda fault, site: PerNode(fault, site, Limit(site.cluster, "memory")),
-    held="the kernel's limit, read back, and it was reached",
+    held="the kernel's limit, read back; idle when it is never reached",
     healed="no limit is left, and the node runs",
 )
 

@@ -141,3 +141,31 @@ def test_recovery_needs_no_evidence(history: Notation) -> None:
     text = HELD + "recovery invoke await-ready\nrecovery info await-ready {'leader': 'n1'}"
 
     assert Evidence()(history(text), Budget()).verdict is Verdict.VALID
+
+
+LATE = """
+    demote invoke start-demote
+    demote info   start-demote {'targets': ['n2'], 'evidence': {'held': True}}
+    demote invoke stop-demote
+    demote info   stop-demote {'targets': ['n2'], 'evidence': {'healed': False, 'still_held': True}}
+    demote invoke stop-demote
+    demote info   stop-demote  {'targets': %s, 'evidence': {'healed': %s, 'still_held': %s}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("targets", "healed", "still_held", "verdict"),
+    [
+        (["n2"], True, True, Verdict.VALID),
+        (["n2"], True, False, Verdict.VALID),  # The first one came to its end in between.
+        (["n2"], False, True, Verdict.UNKNOWN),
+        (["n1"], True, True, Verdict.UNKNOWN),  # It healed another node.
+        ([], True, True, Verdict.UNKNOWN),  # It healed nothing.
+    ],
+)
+def test_a_healing_that_went_wrong_is_made_good_by_a_later_one_of_the_same_nodes(
+    history: Notation, targets: list[str], healed: bool, still_held: bool, verdict: Verdict
+) -> None:
+    text = LATE % (targets, healed, still_held)
+
+    assert Evidence()(history(text), Budget()).verdict is verdict

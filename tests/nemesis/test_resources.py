@@ -1,4 +1,4 @@
-"""Limits are believed when the kernel reads them back; one of memory, when it was reached."""
+"""Limits are believed when the kernel reads them back; one that was never reached is idle."""
 
 from __future__ import annotations
 
@@ -47,15 +47,16 @@ def test_a_limit_that_stays_did_not_heal(make_cluster: Any, nemeses_of: Any, pla
     assert healed.value["evidence"]["healed"] is False
 
 
-@pytest.mark.parametrize(("reached", "held"), [(7, True), (0, False)])
-def test_a_limit_of_memory_holds_once_it_was_reached(
-    cluster: Any, nemeses_of: Any, play: Any, reached: int, held: bool
+@pytest.mark.parametrize(("reached", "is_idle"), [(7, False), (0, True)])
+def test_a_limit_of_memory_that_was_never_reached_was_idle(
+    cluster: Any, nemeses_of: Any, play: Any, reached: int, is_idle: bool
 ) -> None:
     cluster.effects = {"reached": reached, "oom_kills": 0}
     struck, healed = play(nemeses_of(cluster, "limit-memory"), MEMORY, LIFT_MEMORY)
 
-    assert struck.value["evidence"]["held"] is held
+    assert struck.value["evidence"]["held"] is True
     assert struck.value["evidence"]["nodes"]["n2"]["incarnation"] == 2
+    assert bool(healed.value["evidence"].get("idle")) is is_idle
     assert healed.value["evidence"]["healed"] is True
 
 
