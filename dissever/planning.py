@@ -154,8 +154,8 @@ def checked(options: Options, system: System) -> Options:
     declared = WORKLOADS[options.workload].options
     own = checked_options(options.workload, declared, options.workload_options)
     options = checked_for_system(msgspec.structs.replace(options, workload_options=own), system)
+    schedule(options, system)  # First, because it names the lines of a plan that are wrong.
     _check_faults(options)
-    schedule(options, system)
     return options
 
 

@@ -288,3 +288,17 @@ def test_system_that_does_not_start_exits_with_3_and_the_reason(
 
     assert ran.status == 3
     assert "no node came up" in ran.text
+
+
+def test_unknown_faults_of_a_plan_are_named_with_their_lines_and_hide_no_other_error(
+    dissever: Callable, tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.yaml"
+    steps = ("fault: frob, for: 1", 'fault: "kill:nobody", for: 1', "fault: kill, nodes: [n9]")
+    plan.write_text("faults:\n" + "".join(f"- {{at: 1, {each}}}\n" for each in steps))
+    ran = dissever("test", "simulated", "--plan", str(plan), "-t", "10", "--dry-run")
+
+    assert ran.status == 64
+    assert "line 2 (frob): expected a fault" in ran.text
+    assert "line 3 (kill:nobody): expected a target of kill" in ran.text
+    assert "line 4 (kill): expected nodes out of" in ran.text
