@@ -49,11 +49,18 @@ async def completion_of(player: Client | Nemesis, step: Invocation) -> Completio
 
 
 async def close(client: Client) -> None:
-    """Close it; one that cannot close in time is left behind."""
+    """
+    Close it; one that cannot close in time is left behind.
+
+    Raises:
+        Bug: When what it raises tells of a mistake in its code.
+    """
     try:
         async with asyncio.timeout(CLOSE_LIMIT_S):
             await client.close()
     except (Exception, SystemExit) as error:  # It is of no more use either way.
+        if is_bug(error):
+            raise bug_of("closing a client", error) from error
         log.debug("closing a client: %s", reason(error))
 
 

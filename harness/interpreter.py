@@ -313,7 +313,15 @@ class _Interpreter:
             self._fail(slot, number, bug)
         finally:
             if client is not None:
-                await close(client)
+                await self._let_go(client, slot, number)
+
+    async def _let_go(self, client: Client, slot: _Slot, number: int) -> None:
+        """Close a client that is not needed any more; by then the run may have ended."""
+        try:
+            await close(client)
+        except Bug as bug:
+            log.warning("%s", bug, exc_info=bug.__cause__)
+            self._fail(slot, number, bug)
 
     async def _opened(self, bit: int, number: int, step: Invocation) -> Client | None:
         """A client, or None: the step is fail then, since nothing was sent."""

@@ -79,6 +79,26 @@ def test_mistake_while_a_client_is_opened_ends_the_run(bench) -> None:
         bench.run(READ, None, open_client=open_client)
 
 
+class ClosesWrongly:
+    """A client whose operations are unknown, so that it is closed after each."""
+
+    async def invoke(self, invocation):
+        raise ConnectionResetError("reset")
+
+    async def close(self):
+        raise AttributeError("no such socket")
+
+
+def test_mistake_while_a_client_is_closed_ends_the_run(bench) -> None:
+    async def open_client(node):
+        return ClosesWrongly()
+
+    with pytest.raises(Bug, match="closing a client raised AttributeError: no such socket"):
+        bench.run(repeat(READ, 500), None, open_client=open_client)
+
+    assert len(bench.events) == 2
+
+
 def test_mistake_of_a_nemesis_ends_the_run_and_everything_is_healed(bench) -> None:
     async def answer(invocation):
         if not isinstance(invocation.process, int):
