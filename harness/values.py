@@ -24,7 +24,8 @@ def freeze(value: Any) -> Hashable:
     if isinstance(value, dict):
         items = sorted(((str(key), freeze(item)) for key, item in value.items()), key=repr)
         return (dict, tuple(items))
-    return (type(value), value)
+    is_nan = isinstance(value, float) and value != value  # It does not even equal itself.
+    return (type(value), "NaN" if is_nan else value)
 
 
 def show(value: Any) -> str:

@@ -57,6 +57,11 @@ CASES: dict[str, Case] = {
         {:process 0 :type :ok :f :read :value nil :time 9}""",
         (), 1, "stale-read",
     ),
+    "a number that is none is itself": (
+        WRITE.replace("1}", "##NaN}")
+        + "{:process 1 :type :invoke :f :read} {:process 1 :type :ok :f :read :value ##NaN}",
+        (), 0, "VALID",
+    ),
     "processes are concurrent at one time": (
         """{:process 0 :type :invoke :f :write :value 1 :time 0}
         {:process 0 :type :ok :f :write :value 1 :time 5}
