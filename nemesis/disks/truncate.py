@@ -37,12 +37,14 @@ CUT_ENDS = """
 import glob, json, os, shutil, sys
 folder, share, count = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
 paths = [path for path in glob.glob(folder + "/*") if os.path.getsize(path) > 1]
+parent = os.path.dirname(folder.rstrip("/"))  # The disk itself may have no room for a copy.
+kept = parent if os.access(parent, os.W_OK) else folder
 seen = {}
 for path in sorted(paths, key=os.path.getmtime, reverse=True)[:count]:
     was = os.path.getsize(path)
     size = was - max(1, int(was * share))
     name = os.path.basename(path)
-    shutil.copyfile(path, folder + "/.whole-" + name)
+    shutil.copyfile(path, kept + "/.whole-" + name)
     os.truncate(path, size)
     seen[name] = {"was": was, "is": os.path.getsize(path)}
 print(json.dumps({"files": seen}))
@@ -51,11 +53,13 @@ print(json.dumps({"files": seen}))
 
 MEND_ENDS = """
 import glob, json, os, shutil, sys
+folder = sys.argv[1]
+parent = os.path.dirname(folder.rstrip("/"))
 restored = []
-for path in glob.glob(sys.argv[1] + "/.whole-*"):
+for path in glob.glob(folder + "/.whole-*") + glob.glob(parent + "/.whole-*"):
     if sys.argv[2] == "restore":
         name = os.path.basename(path)[len(".whole-"):]
-        shutil.copyfile(path, sys.argv[1] + "/" + name)  # Whose file it is stays as it was.
+        shutil.copyfile(path, folder + "/" + name)  # Whose file it is stays as it was.
         restored.append(name)
     os.unlink(path)
 print(json.dumps({"restored": sorted(restored)}))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,3 +72,22 @@ def test_a_node_that_serves_goes_on_with_what_is_left(mended: Any, serves_after_
 
 def test_a_node_that_another_fault_holds_is_not_waited_for(mended: Any) -> None:
     assert mended(serves_after_s=60, other="pause") == "forget"
+
+
+def test_whole_files_are_kept_outside_of_the_disk_which_may_be_full(tmp_path: Path) -> None:
+    def script(text: str, *arguments: object) -> None:
+        words = [sys.executable, "-c", text, str(data), *map(str, arguments)]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "segment").write_bytes(b"x" * 1000)
+
+    script(truncate.CUT_ENDS, 0.5, 1)
+
+    assert [(each.name, each.stat().st_size) for each in data.iterdir()] == [("segment", 500)]
+
+    script(truncate.MEND_ENDS, "restore")
+
+    assert (data / "segment").read_bytes() == b"x" * 1000
+    assert [each.name for each in tmp_path.iterdir()] == ["data"]
