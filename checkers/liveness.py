@@ -16,7 +16,7 @@ or hold something else: what is missed of such nodes alone is unknown as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -100,6 +100,11 @@ class Liveness:
         refused = refusals(self.ends, found, seen.time)
         may_fail = {node: f"{why}, need not serve" for node, why in damaged.items()}
         excuses = {node: why for node, why in may_fail.items() if node not in gone} | refused
+        if (
+            missed.f == PROGRESS
+        ):  # A majority is no more than needed: without one of them it is none.
+            asked_of = asked.value.get("nodes", ()) if isinstance(asked.value, Mapping) else ()
+            return "; ".join(excuses[node] for node in asked_of if node in excuses) or None
         silent = gone.union(observed.get("silent", ()))
         if silent:
             return "; ".join(excuses[n] for n in sorted(silent)) if silent <= set(excuses) else None

@@ -290,3 +290,24 @@ def test_node_with_a_damaged_disk_may_hold_something_else(
     text = DAMAGED % (damages, "compare-replicas", "compare-replicas", seen)
 
     assert Liveness()(history(text), Budget()).verdict is Verdict(verdict)
+
+
+@pytest.mark.parametrize(
+    ("damages", "nodes", "verdict"),
+    [
+        (True, ["n1", "n2", "n3"], "unknown"),
+        (True, ["n1", "n3", "n4"], "invalid"),  # All of these have sound disks.
+        (False, ["n1", "n2", "n3"], "invalid"),
+    ],
+)
+def test_majority_that_counts_on_a_node_with_a_damaged_disk_may_make_no_progress(
+    history: Notation, damages: bool, nodes: list[str], verdict: str
+) -> None:
+    text = DAMAGED % (
+        damages,
+        f"await-progress {{'nodes': {nodes}}}",
+        "await-progress",
+        {"evidence": {"held": False}},
+    )
+
+    assert Liveness()(history(text), Budget()).verdict is Verdict(verdict)
