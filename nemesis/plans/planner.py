@@ -134,9 +134,8 @@ def plan(
         down = sum(share for _, share in chosen)
         for fault, share in chosen:
             is_steady = fault.fault.is_steady and len(chosen) > 1
-            own = _steady_ops if is_steady else _ops
             within = (start_ns, frame.active_ns) if is_steady else window
-            ops += own(fault, share, room, down - share, within, rng)
+            ops += _ops(fault, share, room, down - share, within, rng, is_steady=is_steady)
             if fault.fault.slow_s and share:
                 slow.append((fault, ops[-1].offset_ns + _ns(fault.fault.slow_s), share))
     ops = [_sparing(op, spared) for op in ops]
@@ -263,6 +262,8 @@ def _ops(
     down: int,
     window: tuple[int, int],
     rng: Random,
+    *,
+    is_steady: bool,
 ) -> list[PlannedOp]:
     """
     One fault in one episode: its steps, with their times and their targets.
@@ -270,36 +271,21 @@ def _ops(
     Args:
         down: How many nodes other faults may have down meanwhile.
         window: When the time in which it may strike begins, and how long it is.
+        is_steady: It lasts for the whole window.
     """
     start_ns, active_ns = window
     steps = fault.fault.steps
     is_script = len(steps) > 2
-    least, most = SCRIPT_DURATION if is_script else rng.choice(DURATIONS)
-    duration_ns = int(active_ns * rng.uniform(least, most))
-    first_ns = start_ns + rng.randint(0, active_ns - duration_ns)
+    first_ns, duration_ns = window
+    if not is_steady:
+        least, most = SCRIPT_DURATION if is_script else rng.choice(DURATIONS)
+        duration_ns = int(active_ns * rng.uniform(least, most))
+        first_ns = start_ns + rng.randint(0, active_ns - duration_ns)
     value = _value(fault, share, room, down, rng)
     shares = SCRIPT_STEPS if is_script else (0.0, 1.0)
     return [
         PlannedOp(first_ns + int(part * duration_ns), fault.name, f, None if i else value)
         for i, (f, part) in enumerate(zip(steps, shares, strict=True))
-    ]
-
-
-def _steady_ops(
-    fault: FaultSpec,
-    share: int,
-    room: _Room,
-    down: int,
-    window: tuple[int, int],
-    rng: Random,
-) -> list[PlannedOp]:
-    """A steady fault strikes before the others, and heals after them."""
-    start_ns, active_ns = window
-    first, *_, last = fault.fault.steps
-    value = _value(fault, share, room, down, rng)
-    return [
-        PlannedOp(start_ns, fault.name, first, value),
-        PlannedOp(start_ns + active_ns, fault.name, last),
     ]
 
 
