@@ -64,6 +64,7 @@ class NotApplied(Exception):
         self.code = code
 
 
+@runtime_checkable
 class Client(Protocol):
     """Applies operations to one node. One task uses it."""
 

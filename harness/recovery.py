@@ -15,7 +15,7 @@ from typing import Any
 
 from dissever.harness import vocabulary as names
 from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import NodeState, Processes
+from dissever.harness.cluster import NodeProcesses, NodeState
 from dissever.harness.missing import Missing
 from dissever.harness.system import Damaged, Deployment, Replica, Replicas, Unseen
 from dissever.harness.values import reason
@@ -107,7 +107,7 @@ class Recovery:
     async def _not_running(self) -> dict[str, list[str]]:
         """The nodes that a fault has stopped, and those that have ended."""
         cluster = self._deployment.cluster
-        if not isinstance(cluster, Processes):
+        if not isinstance(cluster, NodeProcesses):
             return {}
         states = {node: (await cluster.status(node)).state for node in cluster.nodes}
         found = {
@@ -128,7 +128,7 @@ class Recovery:
         if self._is_well:
             return None, {"skipped": unless}
         cluster = self._deployment.cluster
-        if not isinstance(cluster, Processes):
+        if not isinstance(cluster, NodeProcesses):
             return None, {"skipped": "the nodes have no processes to restart"}
         try:
             await asyncio.gather(*(cluster.kill(node) for node in cluster.nodes))

@@ -21,7 +21,7 @@ from msgspec import structs
 from dissever.harness import clock, store
 from dissever.harness.bugs import Bug, bug_of, is_bug
 from dissever.harness.client import Client, Nemesis, Prepares
-from dissever.harness.cluster import Cluster, Exit, Processes
+from dissever.harness.cluster import Cluster, Exit, NodeProcesses
 from dissever.harness.history import Event
 from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
@@ -176,7 +176,8 @@ async def _interpret(test: Test, run: Path, recorder: _Recorder, deployment: Dep
     nemeses[RECOVERY] = Recovery(deployment)
 
     async def open_client(node: str) -> Client:
-        return test.client(await deployment.open_store(test.store, node))
+        store = await deployment.open_store(test.store, node)
+        return store if isinstance(store, Client) else test.client(store)
 
     reason = ""
     watch = Watch(deployment.cluster, is_needed=not test.system.is_virtual)
@@ -256,7 +257,7 @@ def _keep_exits(cluster: Cluster, origin_ns: int | None) -> None:
     Args:
         origin_ns: When the run began, on the clock that ends are stamped with.
     """
-    if not isinstance(cluster, Processes):
+    if not isinstance(cluster, NodeProcesses):
         return
     for node in cluster.nodes:
         exits = [_since(origin_ns, each) for each in cluster.exits if each.node == node]

@@ -118,6 +118,8 @@ class Deployment(Protocol):
         """
         A store by way of a node: what a workload's client is made of.
 
+        What has the methods of a `Client` is one, and takes the operations of any workload.
+
         Args:
             store: One of the system's `stores`.
 
@@ -219,8 +221,11 @@ class System(Protocol):
 
     name: str
     description: str
-    stores: tuple[str, ...]
-    """What it offers to workloads, by the names that they ask for, such as `registers`."""
+    stores: tuple[str, ...] | None
+    """
+    What it offers to workloads, by the names that they ask for, such as `registers`; None: its
+    clients take the operations of any workload.
+    """
 
     is_virtual: bool
     """Whether it runs on the virtual clock."""

@@ -10,7 +10,7 @@ from dissever.harness.cluster import (
     Disks,
     HostCommands,
     Links,
-    Processes,
+    NodeProcesses,
     ResourceLimits,
     Sockets,
 )
@@ -20,7 +20,7 @@ __all__ = ["AbleCluster"]
 
 class AbleCluster(
     Cluster,
-    Processes,
+    NodeProcesses,
     Links,
     HostCommands,
     Sockets,

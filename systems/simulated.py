@@ -351,7 +351,7 @@ class SimulatedElements:
         change = Do("set", lambda held: (*(held or ()), element), "add", element)
         await _ask_node(self._cluster, self._node, change)
 
-    async def read(self) -> list[int]:
+    async def elements(self) -> list[int]:
         request = Do("set", lambda held: held, "read")
         return list(await _ask_node(self._cluster, self._node, request) or ())
 

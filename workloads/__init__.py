@@ -21,4 +21,5 @@ WORKLOADS: Final[Mapping[str, Workload]] = {
 
 def served_by(system: System) -> tuple[str, ...]:
     """The names of the workloads that a system has the store for."""
-    return tuple(name for name, each in WORKLOADS.items() if each.store in system.stores)
+    stores = system.stores
+    return tuple(name for name, each in WORKLOADS.items() if stores is None or each.store in stores)

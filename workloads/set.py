@@ -32,7 +32,7 @@ class Elements(Protocol):
     async def add(self, element: int) -> None:
         """Add an element that was never added before."""
 
-    async def read(self) -> list[int]:
+    async def elements(self) -> list[int]:
         """Every element, as often as it is there."""
 
     async def close(self) -> None:
@@ -50,7 +50,7 @@ class SetClient:
             if invocation.f == "add":
                 await self._store.add(invocation.value)
                 return invocation.ok(invocation.value)
-            return invocation.ok(sorted(await self._store.read()))
+            return invocation.ok(sorted(await self._store.elements()))
         except NotApplied as error:
             return invocation.fail([error.code, str(error)])
 

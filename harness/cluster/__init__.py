@@ -167,9 +167,9 @@ class Cluster(Protocol):
     """
     The contained hosts of one run.
 
-    What else can be done to them are abilities: `Processes`, `Links`, `Sockets`, `HostCommands`,
-    `ResourceLimits`, `Disks`, `Clocks`. `Backend.abilities` says which a backend has. Code that
-    needs some declares a protocol of those, or takes the ability alone.
+    What else can be done to them are abilities: `NodeProcesses`, `Links`, `Sockets`,
+    `HostCommands`, `ResourceLimits`, `Disks`, `Clocks`. `Backend.abilities` says which a backend
+    has. Code that needs some declares a protocol of those, or takes the ability alone.
 
     Every method that changes something is idempotent. Nodes are known by name.
     """
@@ -193,7 +193,7 @@ class Cluster(Protocol):
 
 
 @runtime_checkable
-class Processes(Protocol):
+class NodeProcesses(Protocol):
     """Each node has a main process that can be started, ended and paused."""
 
     @property

@@ -10,7 +10,7 @@ from dissever.harness.cluster import (
     Disks,
     HostCommands,
     Links,
-    Processes,
+    NodeProcesses,
     ResourceLimits,
     Sockets,
     faultfs,
@@ -41,7 +41,7 @@ NAMESPACES: Final = Backend.NAMESPACES
 CONTAINERS: Final = Backend.CONTAINERS
 SIMULATED: Final = Backend.SIMULATED
 
-_SIMULATED: Final[frozenset[type]] = frozenset({Processes, Links})
+_SIMULATED: Final[frozenset[type]] = frozenset({NodeProcesses, Links})
 _REAL: Final[frozenset[type]] = _SIMULATED | {Sockets, HostCommands, ResourceLimits, Disks, Clocks}
 
 _CAPABILITIES: Final = {

@@ -68,7 +68,7 @@ Boot = Callable[[str, dict[str, Any], "SimulatedCluster"], Behaviour]
 
 
 class SimulatedCluster:
-    """Implements `Cluster`, `Processes` and `Links`. Only for the virtual loop."""
+    """Implements `Cluster`, `NodeProcesses` and `Links`. Only for the virtual loop."""
 
     backend: Final = SIMULATED
 

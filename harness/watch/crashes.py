@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from dissever.harness.cluster import Cluster, NodeState, Processes
+from dissever.harness.cluster import Cluster, NodeProcesses, NodeState
 from dissever.harness.plan import OnCrash
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ async def minding(
     Args:
         show: Hears which nodes are down because they ended by themselves, whenever that changes.
     """
-    if not isinstance(cluster, Processes):
+    if not isinstance(cluster, NodeProcesses):
         yield
         return
     task = asyncio.create_task(_mind(cluster, on_crash, show))
@@ -45,7 +45,7 @@ async def minding(
 
 
 async def _mind(
-    cluster: Processes, on_crash: OnCrash, show: Callable[[frozenset[str]], None]
+    cluster: NodeProcesses, on_crash: OnCrash, show: Callable[[frozenset[str]], None]
 ) -> None:
     shown: frozenset[str] = frozenset()
     while True:
@@ -62,7 +62,7 @@ async def _mind(
             await asyncio.gather(*(_restart(cluster, node) for node in down))
 
 
-async def _crashed(cluster: Processes) -> frozenset[str]:
+async def _crashed(cluster: NodeProcesses) -> frozenset[str]:
     """The nodes that do not run because they ended by themselves."""
     last = {end.node: end.is_asked for end in cluster.exits}
     unasked = [node for node, is_asked in last.items() if not is_asked]
@@ -70,7 +70,7 @@ async def _crashed(cluster: Processes) -> frozenset[str]:
     return frozenset(node for node, state in states.items() if state is NodeState.GONE)
 
 
-async def _restart(cluster: Processes, node: str) -> None:
+async def _restart(cluster: NodeProcesses, node: str) -> None:
     await asyncio.sleep(RESTART_S)
     if (await cluster.status(node)).state is not NodeState.GONE:
         return

@@ -17,7 +17,7 @@ from dissever.harness.cluster import (
     ClusterLost,
     Disks,
     HostCommands,
-    Processes,
+    NodeProcesses,
 )
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Watch:
 async def lost_part(cluster: Cluster) -> str | None:
     """What of the harness is gone, in words, or None."""
     try:
-        if isinstance(cluster, Processes):
+        if isinstance(cluster, NodeProcesses):
             await asyncio.gather(*(cluster.status(node) for node in cluster.nodes))
         if isinstance(cluster, Disks) and isinstance(cluster, HostCommands):
             for node in cluster.nodes:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from dissever.harness.cluster import HostCommands, NodeState, Processes, Sockets, backends
+from dissever.harness.cluster import HostCommands, NodeProcesses, NodeState, Sockets, backends
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.environment import CLIENT_CUT_NAME, CLIENTS, Environment
 from dissever.nemesis.fault import Fault, Heals
@@ -272,7 +272,7 @@ CLIENT_CUT = Fault(
     parameters=(WAY,),
     heals=Heals.CLIENTS,
     group=CLIENTS,
-    needs=(Processes, HostCommands, Sockets, Offer.CLIENT_PORTS),
+    needs=(NodeProcesses, HostCommands, Sockets, Offer.CLIENT_PORTS),
     make=partial(_make, ClientCut),
     held="the rule counts packets, and the node answers no request",
     healed="no rule is left, and the node answers, if it runs",
@@ -286,7 +286,7 @@ CLIENT_RESET = Fault(
     ),
     heals=Heals.CLIENTS,
     group=CLIENTS,
-    needs=(Processes, HostCommands, Sockets, Offer.CLIENT_PORTS, Need.RESETS),
+    needs=(NodeProcesses, HostCommands, Sockets, Offer.CLIENT_PORTS, Need.RESETS),
     make=partial(_make, ClientReset),
     held="a connection of ours is reset, and ss names those that it ended",
     healed="a connection of ours lives for a second",

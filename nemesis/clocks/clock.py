@@ -27,7 +27,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dissever.harness.cluster import Clocks, HostCommands, Hosts, NodeClock, Processes
+from dissever.harness.cluster import Clocks, HostCommands, Hosts, NodeClock, NodeProcesses
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, Heals
@@ -356,7 +356,7 @@ def _clock(
         takes_down=is_monotonic,
         heals=Heals.CLOCKS,
         group="clocks",
-        needs=(Processes, HostCommands, Clocks, Need.CLOCKS),
+        needs=(NodeProcesses, HostCommands, Clocks, Need.CLOCKS),
         check=_check,
         hosts=Hosts(own_clocks=True, own_monotonic=is_monotonic),
         make=lambda fault, site: PerNode(

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dissever.harness.cluster import Disks, HostCommands, Hosts, Processes
+from dissever.harness.cluster import Disks, HostCommands, Hosts, NodeProcesses
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.aiming import Ledger
 from dissever.nemesis.environment import Environment
@@ -230,7 +230,7 @@ def _faulty(
         heals=Heals.DISKS,
         group="disks",
         damages=is_damage,
-        needs=(Processes, HostCommands, Disks, Need.FAULTFS),
+        needs=(NodeProcesses, HostCommands, Disks, Need.FAULTFS),
         hosts=Hosts(faulty_disks=True),
         make=make,
         held="the rule counts calls that it hit",

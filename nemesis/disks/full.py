@@ -19,7 +19,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dissever.harness.cluster import Disks, HostCommands, Hosts, Processes
+from dissever.harness.cluster import Disks, HostCommands, Hosts, NodeProcesses
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.disks.faulty import probe_write
 from dissever.nemesis.environment import Environment
@@ -189,7 +189,7 @@ DISK_FULL = Fault(
     ),
     heals=Heals.DISKS,
     group="disks",
-    needs=(Processes, HostCommands, Disks),
+    needs=(NodeProcesses, HostCommands, Disks),
     hosts=Hosts(disk_mb=0),
     make=lambda fault, site: PerNode(fault, site, DiskFull(site), revives=True),
     held="a write of ours meets ENOSPC",

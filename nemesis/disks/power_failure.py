@@ -15,7 +15,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from dissever.harness.cluster import Disks, HostCommands, Hosts, NodeState, NodeStatus, Processes
+from dissever.harness.cluster import (
+    Disks,
+    HostCommands,
+    Hosts,
+    NodeProcesses,
+    NodeState,
+    NodeStatus,
+)
 from dissever.harness.episodes import Effect
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.disks.faulty import ask, probe_write
@@ -118,7 +125,7 @@ POWER_FAILURE = Fault(
     takes_down=True,
     heals=Heals.DISKS,
     group="disks",
-    needs=(Processes, HostCommands, Disks, Need.FAULTFS),
+    needs=(NodeProcesses, HostCommands, Disks, Need.FAULTFS),
     hosts=Hosts(faulty_disks=True),
     make=lambda fault, site: PerNode(fault, site, PowerFailure(site.cluster)),
     held="a write meets EIO; sectors of a file of ours are lost; the process is gone",

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 from typing import Final
 
-from dissever.harness.cluster import Disks, HostCommands, NodeState, Processes
+from dissever.harness.cluster import Disks, HostCommands, NodeProcesses, NodeState
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, Heals
@@ -131,7 +131,7 @@ DISK_TRUNCATE = Fault(
     heals=Heals.DISKS,
     group="disks",
     damages=True,
-    needs=(Processes, HostCommands, Disks),
+    needs=(NodeProcesses, HostCommands, Disks),
     make=lambda fault, site: PerNode(
         fault, site, DiskTruncate(site), {"damages_disk": True}, is_alone=True, revives=True
     ),

@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Any, Final
 
-from dissever.harness.cluster import NodeState, Processes
+from dissever.harness.cluster import NodeProcesses, NodeState
 from dissever.harness.episodes import Effect
 from dissever.harness.system import Members, Role
 from dissever.nemesis.abilities import AbleCluster
@@ -183,7 +183,7 @@ _members = partial(
     Fault,
     takes_down=True,
     heals=Heals.MEMBERS,
-    needs=(Processes, Offer.MEMBERS),
+    needs=(NodeProcesses, Offer.MEMBERS),
     is_steady=True,
     slow_s=TRANSFER_LIMIT_S,
 )

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dissever.harness.cluster import NodeState, Processes, ResourceLimits
+from dissever.harness.cluster import NodeProcesses, NodeState, ResourceLimits
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.needs import Need
@@ -114,7 +114,7 @@ LIMIT_CPU = Fault(
     parameters=(number("cpus", "share of one processor", 0.01, 8, default=CPUS),),
     takes_down=True,
     heals=Heals.RESOURCES,
-    needs=(Processes, ResourceLimits, Need.CGROUPS),
+    needs=(NodeProcesses, ResourceLimits, Need.CGROUPS),
     make=lambda fault, site: PerNode(fault, site, Limit(site.cluster, "cpu")),
     held="the kernel's limit, read back, with processes under it",
     healed="no limit is left, and the node runs",
@@ -134,7 +134,7 @@ LIMIT_MEMORY = Fault(
     ),
     takes_down=True,
     heals=Heals.RESOURCES,
-    needs=(Processes, ResourceLimits, Need.CGROUPS),
+    needs=(NodeProcesses, ResourceLimits, Need.CGROUPS),
     slow_s=REACHED_LIMIT_S,
     make=lambda fault, site: PerNode(fault, site, Limit(site.cluster, "memory")),
     held="the kernel's limit, read back; idle when it is never reached",

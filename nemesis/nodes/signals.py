@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from dissever.harness.cluster import NodeState, NodeStatus, Processes
+from dissever.harness.cluster import NodeProcesses, NodeState, NodeStatus
 from dissever.harness.episodes import Action, Effect, Role
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.fault import Fault, Heals, steps
@@ -135,7 +135,7 @@ class Pause:
         await self._cluster.resume(node)
 
 
-_ends = partial(Fault, takes_down=True, heals=Heals.START, needs=(Processes,))
+_ends = partial(Fault, takes_down=True, heals=Heals.START, needs=(NodeProcesses,))
 
 KILL = _ends(
     name="kill",
@@ -184,7 +184,7 @@ PAUSE = Fault(
     },
     takes_down=True,
     heals=Heals.RESUME,
-    needs=(Processes,),
+    needs=(NodeProcesses,),
     make=lambda fault, site: PerNode(fault, site, Pause(site.cluster, site.answers)),
     held="the kernel says that the process stands still, and a request gets no answer",
     healed="the process runs, and answers",

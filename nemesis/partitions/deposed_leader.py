@@ -15,7 +15,7 @@ import asyncio
 from dataclasses import replace
 from typing import Final
 
-from dissever.harness.cluster import Links, NodeState, Processes
+from dissever.harness.cluster import Links, NodeProcesses, NodeState
 from dissever.harness.episodes import Action, Effect, Role
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.evidence import FaultEvidence
@@ -124,7 +124,7 @@ DEPOSED_LEADER = Fault(
     default_target=TargetSpec.LEADER.value,
     takes_down=True,
     heals=Heals.RESUME,
-    needs=(Processes, Links, Offer.LEADERS),
+    needs=(NodeProcesses, Links, Offer.LEADERS),
     make=DeposedLeader,
     held="those of `partition` and `pause`",
     healed="those of `partition` and `pause`, but not that it answers",

@@ -144,7 +144,7 @@ class DqliteElements:
     async def add(self, element: int) -> None:
         await self._session.execute("INSERT INTO element (value) VALUES (?)", element)
 
-    async def read(self) -> list[int]:
+    async def elements(self) -> list[int]:
         rows = await self._session.query("SELECT value FROM element")
         return [row[0] for row in rows]
 

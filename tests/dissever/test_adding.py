@@ -155,7 +155,7 @@ WORKLOAD = Workload(
 FAULT = '''
 """A pause that does not wait for an answer."""
 
-from dissever.harness.cluster import Processes
+from dissever.harness.cluster import NodeProcesses
 from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.nodes.node_fault import NodeEvidence, PerNode
 from dissever.nemesis.parameters import number, one_of
@@ -187,7 +187,7 @@ NAP = Fault(
     parameters=(number("depth", "how deep", 1, 9, one_of(2, 3, 5)),),
     takes_down=True,
     heals=Heals.RESUME,
-    needs=(Processes,),
+    needs=(NodeProcesses,),
     make=lambda fault, site: PerNode(fault, site, Nap(site.cluster)),
     held="the node is paused",
     healed="the node runs",

@@ -10,7 +10,7 @@ import pytest
 
 from dissever.harness import clock
 from dissever.harness.client import Completion, Invocation
-from dissever.harness.cluster import NodeState, NodeStatus, Processes
+from dissever.harness.cluster import NodeProcesses, NodeState, NodeStatus
 from dissever.harness.recovery import Recovery
 from dissever.harness.system import Damaged, Digest, Replica, Unseen
 from dissever.harness.vocabulary import (
@@ -22,7 +22,7 @@ from dissever.harness.vocabulary import (
 )
 
 
-class Deployment(Processes):
+class Deployment(NodeProcesses):
     """Ready after some seconds; offers no dump. It is its own cluster."""
 
     nodes = ("n1", "n2")

@@ -36,7 +36,7 @@ from dissever.nemesis.table import table
 FILE = '''
 from dataclasses import replace
 
-from dissever.harness.cluster import Processes
+from dissever.harness.cluster import NodeProcesses
 from dissever.nemesis import NodeEvidence, PerNode
 from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.parameters import number, one_of
@@ -70,7 +70,7 @@ NAP = Fault(
     parameters=(number("depth", "how deep", 1, 9, one_of(2, 3, 5)),),
     takes_down=True,
     heals=Heals.RESUME,
-    needs=(Processes,),
+    needs=(NodeProcesses,),
     make=lambda fault, site: PerNode(fault, site, Nap(site.cluster)),
     held="the node is paused",
     healed="the node runs",

@@ -60,7 +60,7 @@ def test_stores_of_every_node_see_one_register_and_one_set(deployed: Callable) -
         assert await first.read(1) == 6
         await elements.add(9)
         await elements.add(9)
-        assert await elements.read() == [9, 9]
+        assert await elements.elements() == [9, 9]
         for store in (first, last, elements):
             await store.close()
 

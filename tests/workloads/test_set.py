@@ -21,9 +21,9 @@ class Store:
         self._elements = elements
 
     async def add(self, element: int) -> None:
-        await self.read()
+        await self.elements()
 
-    async def read(self) -> list[int]:
+    async def elements(self) -> list[int]:
         if isinstance(self._elements, Exception):
             raise self._elements
         return self._elements

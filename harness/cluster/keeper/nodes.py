@@ -25,7 +25,7 @@ _GLANCE_S = 0.002
 
 class Node:
     """
-    One node's processes: what `Processes` and `ResourceLimits` ask of them.
+    One node's processes: what `NodeProcesses` and `ResourceLimits` ask of them.
 
     The loop calls `ended` when it has reaped the main one.
     """

@@ -14,7 +14,7 @@ from dissever.harness.cluster import (
     Disks,
     HostCommands,
     Links,
-    Processes,
+    NodeProcesses,
     ResourceLimits,
     Sockets,
 )
@@ -23,7 +23,7 @@ from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.harness.cluster.simulated import SimulatedCluster
 
-ABILITIES = {Processes, Links, Sockets, HostCommands, ResourceLimits, Disks, Clocks}
+ABILITIES = {NodeProcesses, Links, Sockets, HostCommands, ResourceLimits, Disks, Clocks}
 
 CLASSES = {
     Backend.NAMESPACES: NamespacesCluster,

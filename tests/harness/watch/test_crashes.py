@@ -14,7 +14,7 @@ from dissever.harness.watch.crashes import GLANCE_S, RESTART_S, minding
 
 
 class Nodes:
-    """Implements `Processes` for two nodes."""
+    """Implements `NodeProcesses` for two nodes."""
 
     def __init__(self) -> None:
         self.exits: tuple[Exit, ...] = ()
