@@ -1,5 +1,5 @@
 """
-A run as junit.xml: a test suite per run, a test case per checker.
+Runs as junit.xml: a test suite per run, a test case per checker.
 
 An invalid result is a failure and an unknown one an error, so that neither can pass for a success.
 Source: the xunit1 family as pytest writes it, which Jenkins, GitLab and GitHub actions read.
@@ -7,6 +7,7 @@ Source: the xunit1 family as pytest writes it, which Jenkins, GitLab and GitHub 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from dissever.harness.history import History
@@ -31,7 +32,37 @@ def render_junit(
     counted: Figures | None = None,
 ) -> str:
     """
-    The document, with its XML declaration.
+    The document of one run, with its XML declaration: as `junit_suite`.
+
+    Raises:
+        MalformedHistory: When no run can have recorded the history.
+    """
+    return render_suites([junit_suite(subject, history, results, report_path, counted=counted)])
+
+
+def render_suites(suites: Sequence[ET.Element]) -> str:
+    """The document of several runs, with its XML declaration."""
+    totals = {
+        name: sum(int(suite.get(name, 0)) for suite in suites)
+        for name in ("tests", "failures", "errors")
+    }
+    seconds = sum(float(suite.get("time", 0)) for suite in suites)
+    root = _element("testsuites", name="dissever", **totals, time=f"{seconds:.3f}")
+    root.extend(suites)
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, "unicode") + "\n"
+
+
+def junit_suite(
+    subject: Subject,
+    history: History,
+    results: Results,
+    report_path: str,
+    *,
+    counted: Figures | None = None,
+) -> ET.Element:
+    """
+    One run as an element `testsuite`.
 
     Args:
         report_path: Where the HTML report is; failures and errors name it.
@@ -46,19 +77,16 @@ def render_junit(
     totals = {"tests": len(cases), "failures": failures, "errors": errors}
     time = f"{history.duration_ns / NS_PER_S:.3f}"
     found = counted or figures(history.operations, end_ns=history.duration_ns)
-    root = _element("testsuites", name="dissever", **totals, time=time)
     name = f"{subject.system}.{subject.workload}"
     suite = _element(
         "testsuite", name=name, **totals, skipped=0, time=time, timestamp=subject.started
     )
-    root.append(suite)
     ET.SubElement(suite, "properties").extend(
         _element("property", name=name, value=value)
         for name, value in _properties(subject, found, results, report_path).items()
     )
     suite.extend(_case(subject, case, report_path) for case in cases)
-    ET.indent(root)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, "unicode") + "\n"
+    return suite
 
 
 def _element(tag: str, **attributes: object) -> ET.Element:

@@ -24,6 +24,11 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 
+# Commands that tests start must not write into the summary of a CI job, nor annotate it.
+for _name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+    os.environ.pop(_name, None)
+
+
 @pytest.fixture
 def far_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Have DOCKER_HOST name this machine's engine by TCP at an address, as if it were another's."""

@@ -10,6 +10,7 @@ import json
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +18,24 @@ import click
 import msgspec
 from rich.console import Console
 
-from dissever.harness.results import Verdict
+from dissever.commands import github
 from dissever.harness.values import printable
 from dissever.judging import Judged
-from dissever.reports import summary
+from dissever.reports import EXIT_STATUS, Entry, entry, overview, summary
 
-EXIT_STATUS: Final = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNKNOWN: 2}
+__all__ = [
+    "EXIT_FAILED",
+    "EXIT_STATUS",
+    "EXIT_USAGE",
+    "conclude",
+    "entry_of",
+    "print_json",
+    "print_verdict",
+    "program",
+    "say",
+    "tell",
+]
+
 EXIT_FAILED: Final = 3
 EXIT_USAGE: Final = 64
 
@@ -86,3 +99,32 @@ def print_verdict(judged: Judged, page: Path | None, run: Path | None = None) ->
         program=program(),
     )
     Console().print(text, highlight=False, soft_wrap=True)
+
+
+def entry_of(judged: Judged, directory: Path, page: Path | None) -> Entry:
+    """A run that was judged, for an overview of several, with a command that works from here."""
+    return entry(
+        judged.subject,
+        judged.history,
+        judged.results,
+        judged.figures,
+        directory=str(directory),
+        page=None if page is None else str(page),
+        program=program(),
+    )
+
+
+def conclude(entries: Sequence[Entry], *, is_json: bool, summary: Path | None) -> int:
+    """
+    The end of a command that made or read runs: the exit status, which is the greatest verdict.
+
+    Args:
+        is_json: Whether to print the overview as JSON on standard output.
+        summary: Where to write a summary in Markdown; None: only where a CI server asks for one.
+    """
+    runs = overview(entries)
+    if is_json:
+        print_json(runs)
+    for problem in github.publish(runs, summary):
+        tell(problem)
+    return runs.exit_status

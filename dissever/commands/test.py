@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from dissever import planning
-from dissever.commands.output import EXIT_STATUS, print_verdict, tell
+from dissever.commands.output import conclude, entry_of, print_verdict, tell
 from dissever.commands.params import Concurrency, Name, Nodes, Number
 from dissever.display import Display
 from dissever.harness.cluster.backends import Backend
@@ -221,6 +221,20 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
     "--dry-run", is_flag=True, help="Print the command and the schedule of faults, and stop."
 )
 @click.option("--quiet", "-q", is_flag=True, help="Print only the summary.")
+@click.option(
+    "--json",
+    "is_json",
+    is_flag=True,
+    help="Print the result as JSON on standard output, and only that: verdict, exit status and, for"
+    " each run, findings with their signatures, counts, seed, repeat line, directory, page.",
+)
+@click.option(
+    "--summary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a summary in Markdown. Without this option it is appended to the file that"
+    " GITHUB_STEP_SUMMARY names, if that is set.",
+)
 @click.pass_context
 def test(
     ctx: click.Context,
@@ -244,6 +258,8 @@ def test(
     keep_data: bool,
     dry_run: bool,
     quiet: bool,
+    is_json: bool,
+    summary: Path | None,
 ) -> int:
     """
     Run a workload on SYSTEM under faults, and judge what it answered.
@@ -255,6 +271,7 @@ def test(
     dissever test dqlite -w register --plan examples/isolate-then-kill.yaml --dry-run
     dissever test dqlite -w register --plan runs/latest/schedule.jsonl
     dissever test dqlite -f partition,kill --backend containers --version debian13
+    dissever test simulated -t 5 --quiet --json | jq .verdict
 
     Systems and workloads have options of their own: `dissever test dqlite -w set --help`.
     """
@@ -301,10 +318,12 @@ def test(
         )
     except (CannotRun, OSError) as error:
         raise click.ClickException(str(error)) from error
-    print_verdict(ended.judged, ended.page, ended.directory)
+    if not is_json:
+        print_verdict(ended.judged, ended.page, ended.directory)
     if ended.unwritten:
         tell(ended.unwritten)
-    return EXIT_STATUS[ended.judged.results.verdict]
+    entry = entry_of(ended.judged, ended.directory, ended.page)
+    return conclude([entry], is_json=is_json, summary=summary)
 
 
 def _script(path: Path | None, faults: str | None) -> tuple[str, tuple[str, ...]]:

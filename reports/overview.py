@@ -1,0 +1,168 @@
+"""
+What runs came to, in one value: what `--json` prints, and what a CI server is shown.
+
+Anomalies of one kind are one finding with a count, so the value stays small however many there are.
+Two findings are of one kind if their signatures are equal: system, workload, checker and name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from dissever.harness.episodes import episodes_of
+from dissever.harness.history import History, Key
+from dissever.harness.results import Anomaly, Result, Results, Verdict
+from dissever.harness.values import shorten
+from dissever.reports.figures import Figures, figures
+from dissever.reports.subject import Subject
+
+EXIT_STATUS: Final = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNKNOWN: 2}
+
+TEXT_CHARACTERS_MAX: Final = 2_000
+STEPS_MAX: Final = 12
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a checker found: `count` anomalies of one name, told by the first, or a reason for unknown.
+
+    `name` is the anomaly's, or the verdict where the checker named none. `signature` is
+    `system/workload/checker/name`. `summary` and `steps` are sentences, shortened.
+    """
+
+    signature: str
+    checker: str
+    verdict: Verdict
+    name: str
+    summary: str
+    steps: tuple[str, ...] = ()
+    key: Key | None = None
+    count: int = 1
+
+
+class Operations(msgspec.Struct, frozen=True):
+    """How many operations clients invoked, and how they ended."""
+
+    total: int
+    ok: int
+    fail: int
+    info: int
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One run. `seed` is None and `started` (ISO 8601) is empty where nobody knows them.
+
+    `faults` are those that were asked for, `faults_injected` counts the strikes. `repeat` is the
+    command that repeats the run. `page` is the path of its report, None when none was written.
+    """
+
+    verdict: Verdict
+    exit_status: int
+    why: str
+    system: str
+    workload: str
+    faults: tuple[str, ...]
+    nodes: tuple[str, ...]
+    seed: int | None
+    started: str
+    operations: Operations
+    faults_injected: int
+    findings: tuple[Finding, ...]
+    repeat: str
+    directory: str
+    page: str | None
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """Several runs, in the order in which they were made, with the greatest of their verdicts."""
+
+    verdict: Verdict
+    exit_status: int
+    runs: tuple[Entry, ...]
+
+
+def overview(entries: Sequence[Entry]) -> Overview:
+    """All of them together. Without any, the verdict is unknown."""
+    verdict = max((entry.verdict for entry in entries), default=Verdict.UNKNOWN)
+    return Overview(verdict=verdict, exit_status=EXIT_STATUS[verdict], runs=tuple(entries))
+
+
+def entry(
+    subject: Subject,
+    history: History,
+    results: Results,
+    counted: Figures | None = None,
+    *,
+    directory: str,
+    page: str | None,
+    program: str = "dissever",
+) -> Entry:
+    """
+    One run, judged.
+
+    Args:
+        counted: Of the whole history, where `history` is a part of it.
+        program: What the reader types to start dissever.
+
+    Raises:
+        MalformedHistory: When no run can have recorded the history.
+    """
+    found = counted or figures(history.operations, end_ns=history.duration_ns)
+    repeat = f"{program}{subject.command.removeprefix('dissever')}" if subject.command else ""
+    return Entry(
+        verdict=results.verdict,
+        exit_status=EXIT_STATUS[results.verdict],
+        why=shorten(results.why, TEXT_CHARACTERS_MAX),
+        system=subject.system,
+        workload=subject.workload,
+        faults=subject.faults,
+        nodes=subject.nodes,
+        seed=subject.seed,
+        started=subject.started,
+        operations=Operations(found.total, found.ok, found.fail, found.info),
+        faults_injected=len(episodes_of(history, subject.actions).episodes),
+        findings=tuple(
+            finding
+            for result in results.results
+            if result.verdict is not Verdict.VALID
+            for finding in _findings(subject, result)
+        ),
+        repeat=repeat,
+        directory=directory,
+        page=page,
+    )
+
+
+def _findings(subject: Subject, result: Result) -> Iterator[Finding]:
+    """One for each name of an anomaly; one of the verdict where there is none."""
+    named: dict[str, list[Anomaly]] = {}
+    for anomaly in result.anomalies:
+        named.setdefault(anomaly.name, []).append(anomaly)
+    place = f"{subject.system}/{subject.workload}/{result.checker}"
+    for name, anomalies in named.items():
+        first = anomalies[0]
+        yield Finding(
+            signature=f"{place}/{name}",
+            checker=result.checker,
+            verdict=result.verdict,
+            name=name,
+            summary=shorten(first.summary, TEXT_CHARACTERS_MAX),
+            steps=tuple(
+                shorten(step.text, TEXT_CHARACTERS_MAX) for step in first.steps[:STEPS_MAX]
+            ),
+            key=first.key,
+            count=len(anomalies),
+        )
+    if not named:
+        name = result.verdict.word
+        yield Finding(
+            signature=f"{place}/{name}",
+            checker=result.checker,
+            verdict=result.verdict,
+            name=name,
+            summary=shorten(result.why, TEXT_CHARACTERS_MAX),
+        )
