@@ -24,6 +24,7 @@ from dissever.commands.machine import doctor, heal, list_
 from dissever.commands.output import EXIT_FAILED, EXIT_USAGE, tell
 from dissever.commands.reproduce import reproduce
 from dissever.commands.streams import sturdy_streams
+from dissever.commands.summary import summary
 from dissever.commands.test import test
 from dissever.harness.bugs import Bug
 from dissever.harness.values import printable
@@ -123,5 +124,5 @@ def cli(verbose: int) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
-for command in (test, check, report, reproduce, list_, doctor, heal):
+for command in (test, check, report, summary, reproduce, list_, doctor, heal):
     cli.add_command(command)
