@@ -1,8 +1,8 @@
 """
 One run, from options to its judged history: what `dissever test` does, for programs.
 
-    ended = run(Options(system="simulated", workload="register", faults=("kill",)))
-    assert ended.judged.results.verdict is Verdict.VALID
+    ended = run(Options(system="dqlite", workload="register", faults=("kill",), seed=7))
+    ended.assert_valid()
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from dissever.harness import store
 from dissever.harness.client import Nemesis
 from dissever.harness.history import Event
 from dissever.harness.plan import Options, Plan
-from dissever.harness.results import Verdict
+from dissever.harness.results import Anomaly, Results, Verdict
 from dissever.harness.runner import CannotRun, Observer, Test, execute
 from dissever.harness.system import Deployment, System
 from dissever.judging import Judged, judge, try_to_publish
 from dissever.nemesis import Environment, make_nemeses
+from dissever.reports import summary
 from dissever.systems import load
 from dissever.workloads import WORKLOADS
 
-__all__ = ["RUNS", "Observe", "Run", "run"]
+__all__ = ["RUNS", "NotValid", "Observe", "Run", "run"]
 
 RUNS: Final = Path("runs")
 """Where runs are kept, in the current directory."""
@@ -48,6 +49,10 @@ class _Unobserved:
         pass
 
 
+class NotValid(AssertionError):
+    """A run is invalid or unknown; the message explains it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """
@@ -63,6 +68,61 @@ class Run:
     judged: Judged
     page: Path | None
     unwritten: str = ""
+
+    @property
+    def results(self) -> Results:
+        """What every checker says."""
+        return self.judged.results
+
+    @property
+    def verdict(self) -> Verdict:
+        """Valid, unknown or invalid: the greatest of all checkers."""
+        return self.results.verdict
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether every checker is content. Unknown is not valid."""
+        return self.verdict is Verdict.VALID
+
+    @property
+    def anomalies(self) -> tuple[Anomaly, ...]:
+        """What no correct system can have answered, of all checkers."""
+        return tuple(each for result in self.results.results for each in result.anomalies)
+
+    @property
+    def seed(self) -> int:
+        """The seed that the plan was drawn from."""
+        return self.plan.options.seed
+
+    @property
+    def repeat(self) -> str:
+        """The command line that repeats the run."""
+        return self.plan.command
+
+    @property
+    def explanation(self) -> str:
+        """The verdict and the first anomaly in words, the report's path, and how to repeat it."""
+        judged = self.judged
+        text = summary(
+            judged.subject,
+            judged.history,
+            judged.results,
+            self.page,
+            judged.figures,
+            run=self.directory,
+        )
+        return "\n".join(filter(None, (text.plain.rstrip(), self.unwritten)))
+
+    def assert_valid(self) -> None:
+        """
+        Do nothing if the verdict is valid.
+
+        Raises:
+            NotValid: When it is invalid or unknown, with the explanation.
+        """
+        __tracebackhide__ = True
+        if not self.is_valid:
+            raise NotValid(self.explanation)
 
 
 def run(
