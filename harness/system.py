@@ -15,6 +15,7 @@ import msgspec
 from dissever.harness.cluster import Cluster
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.missing import Missing
+from dissever.harness.names import numbered
 from dissever.harness.options import Option, checked_options, unknown
 from dissever.harness.plan import Options
 
@@ -142,6 +143,19 @@ class Ports(Protocol):
 
 
 @runtime_checkable
+class NamesNodes(Protocol):
+    """A system whose nodes have names of their own, such as the services of a Compose project."""
+
+    def default_nodes(self) -> tuple[str, ...]:
+        """
+        The nodes of a run that names none.
+
+        Raises:
+            ValueError: When that cannot be said; the message says why, in one line.
+        """
+
+
+@runtime_checkable
 class Primaries(Protocol):
     """Its nodes can say whether they lead."""
 
@@ -257,6 +271,11 @@ class System(Protocol):
         self, options: Options, directory: Path, rng: Random
     ) -> AbstractAsyncContextManager[Deployment]:
         """Start every node and wait until they form one cluster; end everything on exit."""
+
+
+def default_nodes(system: System) -> tuple[str, ...]:
+    """The nodes of a run that names none: those that the system names, or n1 to n5."""
+    return system.default_nodes() if isinstance(system, NamesNodes) else numbered(5)
 
 
 def checked(options: Options, system: System) -> Options:

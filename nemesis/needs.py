@@ -71,7 +71,8 @@ def missing(need: type | Need | Offer, backend: Backend) -> Missing | None:
     if need in backend.abilities:
         return None
     others = [each.value for each in Backend if need in each.abilities]
-    return Missing(f"{backend.value} hosts have no kernel", f"use {' or '.join(others)}")
+    *most, last = others
+    return Missing(_UNABLE[backend], f"use {', '.join(most)} or {last}")
 
 
 def not_offered(offer: Offer, offered: Mapping[Offer, bool], nodes: int) -> Missing | None:
@@ -102,6 +103,12 @@ def not_made(hosts: Hosts, cluster: Any) -> Missing | None:
     return None
 
 
+_UNABLE: Mapping[Backend, str] = {
+    Backend.SIMULATED: "simulated hosts have no kernel",
+    Backend.COMPOSE: "services of a Compose project keep the disks and the clocks of their images",
+}
+"""Why a backend lacks an ability that others have."""
+
 _NOT_SIMULATED: Mapping[Offer, str] = {
     Offer.LEADERS: "nobody leads there",
     Offer.MEMBERS: "the simulated system has no members to change",
@@ -121,7 +128,7 @@ LIMIT_S: Final = 20.0
 
 
 def _cgroups(backend: Backend) -> Missing | None:
-    if backend is Backend.CONTAINERS:
+    if backend in (Backend.CONTAINERS, Backend.COMPOSE):
         from dissever.harness.cluster import limits  # Needs the Docker SDK.
 
         return limits.missing()
@@ -180,7 +187,7 @@ raise SystemExit("ss -K ended nothing")
 @cache
 def _tried(trial: Trial, backend: Backend) -> Missing | None:
     """Why a host cannot do it, or None. Blocks, and never raises."""
-    run = _in_container if backend is Backend.CONTAINERS else _in_namespace
+    run = _in_namespace if backend is Backend.NAMESPACES else _in_container
     try:
         status, said = run(trial.script)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -22,7 +22,7 @@ from dissever.harness.cluster.backends import Backend
 from dissever.harness.options import Option
 from dissever.harness.plan import DISK_MB, OK_MIN, OnCrash, Options
 from dissever.harness.runner import CannotRun
-from dissever.harness.system import System
+from dissever.harness.system import System, default_nodes
 from dissever.harness.values import quoted
 from dissever.harness.watch import DEAD_S
 from dissever.nemesis import FAULTS, read_script
@@ -127,9 +127,7 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
     "--nodes",
     "-n",
     type=Nodes(),
-    default="5",
-    show_default=True,
-    help="How many nodes, or their names.",
+    help="How many nodes, or their names. By default 5, or those that the system names.",
 )
 @click.option(
     "--backend",
@@ -242,7 +240,7 @@ def test(
     workload: str,
     faults: str | None,
     plan: Path | None,
-    nodes: tuple[str, ...],
+    nodes: tuple[str, ...] | None,
     backend: str | None,
     rate: float,
     concurrency: tuple[int, bool],
@@ -279,6 +277,8 @@ def test(
     script, named = _script(plan, faults)
     count, per_node = concurrency
     try:
+        if nodes is None:
+            nodes = default_nodes(under_test)
         options = Options(
             system=system,
             workload=workload,

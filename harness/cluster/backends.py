@@ -24,12 +24,13 @@ class Backend(StrEnum):
 
     NAMESPACES = "namespaces"
     CONTAINERS = "containers"
+    COMPOSE = "compose"
     SIMULATED = "simulated"
 
     @property
     def abilities(self) -> frozenset[type]:
         """What can be done to its hosts, as the protocols of `harness.cluster`."""
-        return _SIMULATED if self is Backend.SIMULATED else _REAL
+        return _ABILITIES[self]
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -39,14 +40,25 @@ class Backend(StrEnum):
 
 NAMESPACES: Final = Backend.NAMESPACES
 CONTAINERS: Final = Backend.CONTAINERS
+COMPOSE: Final = Backend.COMPOSE
 SIMULATED: Final = Backend.SIMULATED
 
 _SIMULATED: Final[frozenset[type]] = frozenset({NodeProcesses, Links})
-_REAL: Final[frozenset[type]] = _SIMULATED | {Sockets, HostCommands, ResourceLimits, Disks, Clocks}
+_FOREIGN: Final[frozenset[type]] = _SIMULATED | {Sockets, HostCommands, ResourceLimits}
+_REAL: Final[frozenset[type]] = _FOREIGN | {Disks, Clocks}
+
+_ABILITIES: Final = {
+    NAMESPACES: _REAL,
+    CONTAINERS: _REAL,
+    COMPOSE: _FOREIGN,
+    SIMULATED: _SIMULATED,
+}
+"""A Compose project keeps its images as they are, and so the places of its data, and its clocks."""
 
 _CAPABILITIES: Final = {
     NAMESPACES: ("network namespaces", "nftables"),
     CONTAINERS: ("Docker containers", "nftables"),
+    COMPOSE: ("Docker Compose", "nftables"),
     SIMULATED: ("virtual time",),
 }
 
@@ -55,12 +67,16 @@ def probe(backend: Backend) -> Missing | None:
     """Why no host of that kind can be made here, or None: it is tried. Never raises; blocks."""
     if backend == NAMESPACES:
         return trial.probe()
-    if backend == CONTAINERS:
+    if backend in (CONTAINERS, COMPOSE):
         try:
             from dissever.harness.cluster import engine
         except ImportError as error:
             return Missing(f"no Docker SDK: {error}", "pip install 'dissever[docker]'")
-        return engine.probe()
+        if (missing := engine.probe()) is not None or backend == CONTAINERS:
+            return missing
+        from dissever.harness.cluster.compose import tool
+
+        return tool.probe()
     return None
 
 

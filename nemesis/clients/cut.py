@@ -186,7 +186,7 @@ class ClientReset(_Clients):
         self._ended_at_first: dict[str, int] = {}
         """The same when it was seen to hold: ours among them."""
         # The engine's proxy may pass a reset on as an end.
-        is_direct = cluster.backend != backends.CONTAINERS
+        is_direct = cluster.backend == backends.NAMESPACES
         self._resets = ("reset",) if is_direct else ("reset", "closed")
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:

@@ -98,6 +98,8 @@ def test_what_a_backend_lacks_follows_from_its_abilities() -> None:
     kernel, members = (FAULTS[n].missing(Backend.SIMULATED) for n in ("limit-cpu", "demote"))
 
     assert can == {"partition", "swizzle", "kill", "stop", "crash-loop", "pause"}
-    assert kernel == Missing("simulated hosts have no kernel", "use namespaces or containers")
+    assert kernel == Missing(
+        "simulated hosts have no kernel", "use namespaces, containers or compose"
+    )
     assert members is not None
     assert members.reason == "the simulated system has no members to change"

@@ -36,7 +36,7 @@ def members(protocol: type) -> set[str]:
     return {name for name in vars(protocol) if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("backend", Backend)
+@pytest.mark.parametrize("backend", CLASSES)
 def test_class_of_a_backend_has_the_abilities_that_it_says(backend: Backend) -> None:
     has = {each for each in ABILITIES if members(each) <= set(dir(CLASSES[backend]))}
 
@@ -44,7 +44,7 @@ def test_class_of_a_backend_has_the_abilities_that_it_says(backend: Backend) -> 
     assert CLASSES[backend].backend is backend
 
 
-@pytest.mark.parametrize("backend", Backend)
+@pytest.mark.parametrize("backend", CLASSES)
 def test_backend_has_no_part_of_an_ability_that_it_lacks(backend: Backend) -> None:
     lacking = ABILITIES - backend.abilities
 
