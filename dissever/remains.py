@@ -83,6 +83,8 @@ def gaps(plan: Plan, history: History) -> Iterator[str]:
 
 def _logs(run: Path, node: str, reasons: list[str]) -> Iterator[NodeLog]:
     for path in sorted(store.node_directory(run, node).glob("*.log")):
+        if path.match(store.CLIENT_LOGS):
+            continue  # What a client says accuses no node.
         name = str(path.relative_to(run))
         if path.is_symlink() or not path.is_file():
             reasons.append(f"{name} is no file of the harness: a node put it there")

@@ -1,0 +1,1 @@
+"""Clients of users' systems: what a workload's operations are applied with."""
