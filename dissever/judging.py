@@ -24,7 +24,6 @@ from dissever.checkers import EVERY_RUN, Linearizable, compose
 from dissever.checkers.linearizability import model_named
 from dissever.harness import store
 from dissever.harness.history import History, MalformedHistory
-from dissever.harness.options import unknown
 from dissever.harness.plan import Plan
 from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
@@ -132,9 +131,10 @@ def judge(run: Path, ok_min: int | None = None) -> Judged:
 def _read_plan(run: Path) -> Plan:
     """Raises BrokenFile also for a workload that there is not."""
     plan = store.read_plan(run)
-    if plan.options.workload not in WORKLOADS:
-        what = unknown("workload", plan.options.workload, tuple(WORKLOADS))
-        raise store.BrokenFile(f"{store.PLAN}: {what}")
+    try:
+        WORKLOADS.find(plan.options.workload)
+    except ValueError as error:
+        raise store.BrokenFile(f"{store.PLAN}: {error}") from error
     return plan
 
 

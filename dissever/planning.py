@@ -37,6 +37,7 @@ from dissever.harness.plan import (
     check_options,
     host_versions,
 )
+from dissever.harness.plugins import provenance
 from dissever.harness.system import System
 from dissever.harness.system import checked as checked_for_system
 from dissever.harness.vocabulary import (
@@ -63,7 +64,7 @@ from dissever.nemesis import (
 from dissever.nemesis import final as final_healing
 from dissever.nemesis import generator as play
 from dissever.nemesis import plan as draw_plan
-from dissever.workloads import WORKLOADS, served_by
+from dissever.workloads import WORKLOADS, served_by, serves
 
 __all__ = [
     "budget",
@@ -90,7 +91,12 @@ def make_plan(options: Options, system: System, started: datetime) -> Plan:
         options=options,
         command=repeat_command(options, system),
         started=started.astimezone(UTC).isoformat(timespec="seconds"),
-        versions={"dissever": __version__, **host_versions(), **system.versions(options)},
+        versions={
+            "dissever": __version__,
+            **host_versions(),
+            **system.versions(options),
+            **provenance((options.system, options.workload, *options.faults)),
+        },
         capabilities=options.backend.capabilities,
         actions=actions(options.faults),
         scheduled=_scheduled(options, system),
@@ -149,9 +155,10 @@ def checked(options: Options, system: System) -> Options:
         ValueError: With what was expected, and what came.
     """
     check_options(options)
-    if options.workload not in served_by(system):
+    workload = WORKLOADS.find(options.workload)
+    if not serves(system, workload):
         raise ValueError(unknown("workload", options.workload, served_by(system)))
-    declared = WORKLOADS[options.workload].options
+    declared = workload.options
     own = checked_options(options.workload, declared, options.workload_options)
     options = checked_for_system(msgspec.structs.replace(options, workload_options=own), system)
     schedule(options, system)  # First, because it names the lines of a plan that are wrong.

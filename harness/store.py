@@ -24,6 +24,7 @@ import msgspec
 from dissever.harness.cluster import Exit
 from dissever.harness.history import Event
 from dissever.harness.plan import Kept, Options, Outcome, Plan, check_options
+from dissever.harness.references import label
 from dissever.harness.results import Results
 
 PLAN = "plan.json"
@@ -56,7 +57,7 @@ def create_run(root: Path, options: Options, now: datetime) -> Path:
         OSError: When the root cannot be written.
     """
     name = f"{now.astimezone(UTC):%Y%m%dT%H%M%S.%f}"[:-3] + f"Z-{options.seed}"
-    run = root / options.system / options.workload / name
+    run = root / label(options.system) / label(options.workload) / name
     run.mkdir(parents=True)
     _point(root / LATEST, run)
     return run

@@ -7,15 +7,18 @@ A user asks for `kill`, which leaves the choice of targets to the seed, or for `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from importlib import import_module
-from itertools import chain
-from typing import Final
+from itertools import chain, combinations
+from typing import Any, Final
 
 from dissever.harness.options import unknown
+from dissever.harness.plugins import Kind, Registry
+from dissever.harness.references import read_reference
 from dissever.nemesis.fault import Fault, FaultSpec
 
-__all__ = ["FAULTS", "healing_order", "parse"]
+__all__ = ["FAULTS", "healing_order", "parse", "without_target"]
 
 FILES: Final = (
     "partitions.partition",
@@ -40,50 +43,100 @@ _EVERY: Final = chain.from_iterable(
     import_module(f"dissever.nemesis.{file}").FAULTS for file in FILES
 )
 
-FAULTS: Final[Mapping[str, Fault]] = {fault.name: fault for fault in _EVERY}
-"""Every fault by its name, which is also its process."""
+OURS: Final[dict[str, Fault | str]] = {fault.name: fault for fault in _EVERY}
+"""Ours by their names."""
+
+
+def _is_one(value: Any) -> bool:
+    return isinstance(value, Fault)
+
+
+def _made(found: Any, reference: str) -> Fault:
+    """Its reference is its name: so it is its process, too, and a schedule can be replayed."""
+    if not isinstance(found, Fault):
+        raise ValueError(f"expected a Fault, got a {type(found).__name__}")
+    return replace(found, name=reference)
+
+
+FAULTS: Final = Registry(Kind("fault", "dissever.faults", _is_one, _made), OURS)
+"""By a name of ours or of an installed package, by a path, or by `package:Name`."""
 
 
 def parse(names: Iterable[str]) -> tuple[FaultSpec, ...]:
     """
-    The faults of `kill`, `partition:leader`, …: one for each name, in the order of first mention.
+    The faults of `kill`, `partition:leader`, `slow.py:SLOW:leader`, …: one for each name, in the
+    order of first mention.
 
     Raises:
         ValueError: For a name or a target that there is not (the message says which is nearest),
             and for faults that no cluster can have both.
     """
-    asked: dict[str, list[str]] = {}
+    asked: dict[str, tuple[Fault, list[str]]] = {}
     for text in names:
-        name, colon, target = text.partition(":")
-        _check("fault", name, tuple(FAULTS))
-        targets = asked.setdefault(name, [])
-        if colon:
-            _check(f"target of {name}", target, tuple(FAULTS[name].targets))
+        fault, target = _split(text)
+        _, targets = asked.setdefault(fault.name, (fault, []))
+        if target is not None:
+            if target not in fault.targets:
+                raise ValueError(unknown(f"target of {fault.name}", target, tuple(fault.targets)))
             targets.extend([] if target in targets else [target])
-    specs = tuple(FaultSpec(FAULTS[name], tuple(targets)) for name, targets in asked.items())
+    specs = tuple(FaultSpec(fault, tuple(targets)) for fault, targets in asked.values())
+    _check_different(specs)
     _check_clocks(specs)
     return specs
 
 
+def without_target(text: str) -> str:
+    """The name or the reference of a fault, perhaps of none that there is."""
+    try:
+        return _split(text)[0].name
+    except ValueError:
+        return text.partition(":")[0]
+
+
 def healing_order(names: Iterable[str]) -> tuple[Fault, ...]:
     """
-    The faults that are asked for, in the order in which they must heal.
+    The faults that are asked for, in the order in which they must heal; ours before others.
 
     Raises:
         ValueError: For a name that there is not.
     """
-    asked = {spec.name for spec in parse(names)}
-    return tuple(
-        sorted(
-            (fault for fault in FAULTS.values() if fault.name in asked),
-            key=lambda fault: fault.heals,
-        )
-    )
+    asked = [spec.fault for spec in parse(names)]
+    places = {name: place for place, name in enumerate(OURS)}
+    asked.sort(key=lambda fault: places.get(fault.name, len(places)))
+    return tuple(sorted(asked, key=lambda fault: fault.heals))
 
 
-def _check(what: str, given: str, allowed: Sequence[str]) -> None:
-    if given not in allowed:
-        raise ValueError(unknown(what, given, allowed))
+def _split(text: str) -> tuple[Fault, str | None]:
+    """
+    The fault, and what follows it after a colon.
+
+    Raises:
+        ValueError: When there is no such fault. The target is not looked at.
+    """
+    name, colon, target = text.partition(":")
+    if name in FAULTS.names or read_reference(text) is None:
+        return FAULTS.find(name), target if colon else None
+    try:
+        return FAULTS.find(text), None
+    except ValueError as error:
+        shorter, _, target = text.rpartition(":")
+        reference = read_reference(shorter)
+        if reference is None:  # A misspelt name of ours, or a module without a name.
+            raise ValueError(unknown("fault", name, FAULTS.names)) from error
+        try:
+            fault = FAULTS.find(shorter)
+        except ValueError:
+            raise error from None
+        if reference.name or target in fault.targets:
+            return fault, target
+        raise
+
+
+def _check_different(specs: Sequence[FaultSpec]) -> None:
+    """Raises ValueError when two references lead to one fault."""
+    for first, second in combinations(specs, 2):
+        if replace(first.fault, name="") == replace(second.fault, name=""):
+            raise ValueError(f"{first.name} and {second.name} are the same fault: say one of them")
 
 
 def _check_clocks(specs: Sequence[FaultSpec]) -> None:

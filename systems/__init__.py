@@ -5,26 +5,52 @@ The registry holds where a system is, not the system: importing one may need wha
 """
 
 from collections.abc import Mapping
-from importlib import import_module
+from typing import Any, Final
 
+from dissever.harness.plugins import Kind, Registry
 from dissever.harness.system import System
 
 __all__ = ["SYSTEMS", "load"]
 
-SYSTEMS: Mapping[str, str] = {
+OURS: Final[Mapping[str, System | str]] = {
     "dqlite": "dissever.systems.dqlite.system:DqliteSystem",
     "simulated": "dissever.systems.simulated:SimulatedSystem",
 }
 """Name -> `module:class`."""
 
+SUFFIXES: Final[Mapping[str, str]] = {}
+"""The end of a file that describes a system, and the function that makes one from its path."""
 
-def load(name: str, systems: Mapping[str, str] = SYSTEMS) -> System:
+_METHODS: Final = ("check", "voters", "probe", "versions", "deploy")
+_ATTRIBUTES: Final = ("name", "description", "stores", "is_virtual", "backends", "options")
+
+
+def _looks_like_one(value: Any) -> bool:
+    return all(callable(getattr(value, method, None)) for method in _METHODS)
+
+
+def _made(found: Any, _: str) -> System:
+    """A class is made without arguments. Raises ValueError for what is no system."""
+    if not _looks_like_one(found):
+        lacks = [name for name in _METHODS if not callable(getattr(found, name, None))]
+        raise ValueError(f"expected a system, got something without {', '.join(lacks)}")
+    system: System = found() if isinstance(found, type) else found
+    if lacks := [name for name in _ATTRIBUTES if not hasattr(system, name)]:
+        raise ValueError(f"expected a system, got something without {', '.join(lacks)}")
+    return system
+
+
+SYSTEMS: Final = Registry(
+    Kind("system", "dissever.systems", _looks_like_one, _made), OURS, SUFFIXES
+)
+"""By a name of ours or of an installed package, by a path, or by `package:Name`."""
+
+
+def load(reference: str) -> System:
     """
-    The system of that name, out of ours or of others.
+    A new system.
 
     Raises:
-        KeyError: When there is none.
+        ValueError: In one line, when the reference leads to none.
     """
-    module, _, attribute = systems[name].partition(":")
-    system: System = getattr(import_module(module), attribute)()
-    return system
+    return SYSTEMS.find(reference)

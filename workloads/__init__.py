@@ -2,24 +2,43 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
+from dissever.harness.plugins import Kind, Registry
 from dissever.harness.system import System
 from dissever.workloads.register import Registers
 from dissever.workloads.set import Elements
 from dissever.workloads.workload import Workload
 
-__all__ = ["WORKLOADS", "Elements", "Registers", "Workload", "served_by"]
+__all__ = ["WORKLOADS", "Elements", "Registers", "Workload", "served_by", "serves"]
 
 FILES: Final = ("register", "set")
 """A new workload is a file that ends with its WORKLOAD, and its name here."""
 
-WORKLOADS: Final[Mapping[str, Workload]] = {
+OURS: Final[Mapping[str, Workload | str]] = {
     file.replace("_", "-"): import_module(f"{__name__}.{file}").WORKLOAD for file in FILES
 }
 
 
+def _is_one(value: Any) -> bool:
+    return isinstance(value, Workload)
+
+
+def _made(found: Any, _: str) -> Workload:
+    if not isinstance(found, Workload):
+        raise ValueError(f"expected a Workload, got a {type(found).__name__}")
+    return found
+
+
+WORKLOADS: Final = Registry(Kind("workload", "dissever.workloads", _is_one, _made), OURS)
+"""By a name of ours or of an installed package, by a path, or by `package:Name`."""
+
+
+def serves(system: System, workload: Workload) -> bool:
+    """Whether a system has the store that a workload asks for."""
+    return system.stores is None or workload.store in system.stores
+
+
 def served_by(system: System) -> tuple[str, ...]:
     """The names of the workloads that a system has the store for."""
-    stores = system.stores
-    return tuple(name for name, each in WORKLOADS.items() if stores is None or each.store in stores)
+    return tuple(name for name, each in WORKLOADS.items() if serves(system, each))

@@ -11,6 +11,7 @@ import click
 from dissever.harness.names import NODES_MAX, check_nodes, numbered
 from dissever.harness.options import unknown
 from dissever.harness.plan import LIMITS
+from dissever.harness.plugins import Registry
 from dissever.harness.values import quoted
 
 DIGITS_MAX: Final = 9
@@ -27,6 +28,24 @@ class Name(click.Choice[str]):
         if value in self.choices:
             return str(value)
         return self.fail(unknown(self.name, str(value), tuple(self.choices)), param, ctx)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return self.name.upper()
+
+
+class Reference(click.ParamType[Any]):
+    """What a registry can be looked up by: a name, a path, or `package:Name`."""
+
+    def __init__(self, registry: Registry[Any]) -> None:
+        self.name = registry.kind.what
+        self._registry = registry
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            self._registry.find(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         return self.name.upper()

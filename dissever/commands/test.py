@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from rich.table import Column, Table
 
 from dissever import planning
 from dissever.commands.output import conclude, entry_of, print_verdict, tell
-from dissever.commands.params import Concurrency, Name, Nodes, Number
+from dissever.commands.params import Concurrency, Name, Nodes, Number, Reference
 from dissever.display import Display
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.options import Option
@@ -41,8 +40,9 @@ class TestCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Look for the two first: they say which options there are."""
-        system = next((load(word) for word in args if word in SYSTEMS), None)
-        workload = WORKLOADS.get(_workload_named(args))
+        given, named = self._named(ctx, args)
+        system = SYSTEMS.get(given) if given else None
+        workload = WORKLOADS.get(named)
         ctx.meta[_OWN] = {"system": {}, "workload": {}}
         ctx.obj = [
             _option(owner, name, option)
@@ -62,6 +62,29 @@ class TestCommand(click.Command):
             name = system.name if system else "the system"
             raise click.UsageError(f"expected an option of {name}, got {what}") from error
 
+    def _named(self, ctx: click.Context, args: Sequence[str]) -> tuple[str | None, str]:
+        """The system and the workload of a command line; an unknown option takes a value."""
+        takes = {
+            name: not (isinstance(each, click.Option) and each.is_flag)
+            for each in super().get_params(ctx)
+            for name in each.opts
+        }
+        system, workload = None, DEFAULT_WORKLOAD
+        words = list(args)
+        while words:
+            word = words.pop(0)
+            if not word.startswith("-"):
+                system = system or word
+                continue
+            name, joined, value = word.partition("=")
+            if not word.startswith("--"):
+                name, joined, value = word[:2], word[2:], word[2:]
+            if not joined and takes.get(name, True) and words and not words[0].startswith("-"):
+                value = words.pop(0)
+            if name in ("-w", "--workload"):
+                workload = value
+        return system, workload
+
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Those of every test, then the declared ones."""
         return [*super().get_params(ctx), *ctx.obj]
@@ -71,15 +94,6 @@ def _owners(option: str) -> list[str]:
     """The systems and workloads that declare an option."""
     systems = [name for name in SYSTEMS if option in load(name).options]
     return systems + [name for name, each in WORKLOADS.items() if option in each.options]
-
-
-def _workload_named(args: Sequence[str]) -> str:
-    for word, following in pairwise([*args, ""]):
-        if word in ("-w", "--workload"):
-            return following
-        if word.startswith("--workload="):
-            return word.removeprefix("--workload=")
-    return DEFAULT_WORKLOAD
 
 
 def _option(owner: str, name: str, declared: Option) -> click.Option:
@@ -99,11 +113,11 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
 
 
 @click.command(cls=TestCommand, short_help="Run a workload under faults, and judge it.")
-@click.argument("system", type=Name("system", tuple(SYSTEMS)))
+@click.argument("system", type=Reference(SYSTEMS))
 @click.option(
     "--workload",
     "-w",
-    type=Name("workload", tuple(WORKLOADS)),
+    type=Reference(WORKLOADS),
     default=DEFAULT_WORKLOAD,
     show_default=True,
     help="What clients do.",
@@ -113,7 +127,7 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
     "-f",
     metavar="NAME,…",
     help="What breaks. A name may carry a target: partition:leader. The names are "
-    + ", ".join(FAULTS)
+    + ", ".join(FAULTS.own)
     + ".",
 )
 @click.option(

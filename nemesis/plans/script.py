@@ -32,7 +32,7 @@ from dissever.harness.options import unknown
 from dissever.harness.plan import LIMITS
 from dissever.harness.values import plain, quoted
 from dissever.nemesis.fault import Fault, FaultSpec
-from dissever.nemesis.faults import parse
+from dissever.nemesis.faults import parse, without_target
 from dissever.nemesis.parameters import GRUDGE, check_count, check_seed
 from dissever.nemesis.plans.document import Item, read_document
 from dissever.nemesis.plans.replay import Schedule, compile_schedule, is_schedule, read_schedule
@@ -113,7 +113,7 @@ class Script:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of its faults."""
-        return tuple(dict.fromkeys(step.fault.partition(":")[0] for step in self.faults))
+        return tuple(dict.fromkeys(without_target(step.fault) for step in self.faults))
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,7 +242,7 @@ ADDITIONS = (
         "systems/one_node.py",
         SYSTEM,
         "systems/__init__.py",
-        "SYSTEMS: ",
+        "OURS: ",
         '    "one-node": "dissever.systems.one_node:OneNodeSystem",',
     ),
     (

@@ -95,7 +95,7 @@ def nap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fault:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     fault: Fault = module.NAP
-    monkeypatch.setitem(FAULTS, "nap", fault)
+    monkeypatch.setitem(FAULTS.own, "nap", fault)
     return fault
 
 
