@@ -1,0 +1,277 @@
+"""
+A system that runs on a cluster and is known by way of its clients, whatever kind they are.
+
+Whether a node answers, who leads and whether a write goes through is asked with clients of the
+user's, made for the question and closed after it. What such a client has no method for, the
+deployment does not offer: without `is_leader` it has no `primaries`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any, Final, Protocol
+
+from dissever.harness import store as files
+from dissever.harness.bugs import is_bug
+from dissever.harness.client import NotApplied
+from dissever.harness.cluster import Cluster, NodeProcesses, NodeState, Program, Sockets
+from dissever.harness.cluster.last_words import why_it_ended
+from dissever.harness.forward import Forwarders, Traffic, written
+from dissever.harness.system import Digest, Replica, Unseen
+from dissever.harness.values import reason
+from dissever.systems.clients import ClientKind
+
+__all__ = ["PROBE_KEY", "ClientsCluster", "ClientsDeployment"]
+
+log = logging.getLogger(__name__)
+
+PROBE_KEY: Final = 999_999_999
+"""What is read and written to see whether nodes serve: workloads count their keys from 0."""
+
+ASK_LIMIT_S: Final = 1.0
+DIGEST_LIMIT_S: Final = 10.0
+_POLL_S: Final = 0.1
+
+FORWARDER: Final = "forwarder.json"
+"""In the folder of each node: what passed through the forwarders of each port."""
+
+
+class ClientsCluster(Cluster, NodeProcesses, Sockets, Protocol):
+    """What is asked of the hosts."""
+
+
+class ClientsDeployment:
+    """Implements `Deployment`, `Ports`, and `Primaries` and `Replicas` where clients can say."""
+
+    primaries: Callable[[], Awaitable[tuple[str, ...]]]
+    replicas: Callable[[], Awaitable[Mapping[str, Replica]]]
+
+    def __init__(
+        self,
+        cluster: ClientsCluster,
+        clients: ClientKind,
+        *,
+        client_ports: Sequence[int],
+        peer_ports: Sequence[int] = (),
+        programs: Callable[[str], Program] | None = None,
+    ) -> None:
+        """
+        Make it; nothing is started.
+
+        Args:
+            client_ports: At least one; `Endpoint.address` leads to the first.
+            peer_ports: None, if it is not known where nodes hear each other.
+            programs: Node -> what it runs; None: the cluster knows.
+        """
+        self.cluster: Final = cluster
+        self.client_ports: Final = tuple(client_ports)
+        self.peer_ports: Final = tuple(peer_ports)
+        self.traffic: dict[tuple[str, int], Traffic] = {}
+        self._clients = clients
+        self._programs = programs
+        self._numbers = count(1)
+        self._closing: set[asyncio.Task[None]] = set()
+        if clients.has("is_leader"):
+            self.primaries = self._leading
+        if clients.has("digest"):
+            self.replicas = self._digests
+
+    async def start(
+        self,
+        timeout_s: float,
+        form: Callable[[ClientsDeployment], Awaitable[None]] | None = None,
+    ) -> None:
+        """
+        Start every node, have them form one cluster, and wait until the system serves.
+
+        Raises:
+            RuntimeError: When a node ends; the message has its last words.
+            TimeoutError: When that takes too long; the message says what is missing.
+        """
+        await asyncio.gather(*(self.start_node(node) for node in self.cluster.nodes))
+        if form is not None:
+            await form(self)
+        await self._await_ready(timeout_s, is_starting=True)
+
+    async def start_node(self, node: str) -> None:
+        """Start a node's process."""
+        await self.cluster.start(node, None if self._programs is None else self._programs(node))
+
+    def forwarders(self, node: str) -> Forwarders:
+        """Forwarders for one more client of a node; whoever asks closes them."""
+        return Forwarders(self.cluster, node, self.client_ports, self.traffic)
+
+    async def open_store(self, store: str, node: str) -> Any:
+        """A client of a node."""
+        return await self._opened(store, node, self.forwarders(node))
+
+    async def answers(self, node: str) -> bool:
+        forwarders = self.forwarders(node)
+        mark = forwarders.mark()
+        try:
+            await self._ask(node, self._greeting, forwarders=forwarders)
+        except Exception as error:
+            if is_bug(error):
+                raise
+            return forwarders.received_since(mark)
+        return True
+
+    async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
+        return await self._await_ready(timeout_s, is_starting=False)
+
+    async def _await_ready(self, timeout_s: float, *, is_starting: bool) -> Mapping[str, Any]:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        missing = "nobody was asked yet"
+        nodes = self.cluster.nodes
+        while loop.time() - start < timeout_s:
+            answers = await asyncio.gather(*(self.answers(node) for node in nodes))
+            silent = [node for node, it in zip(nodes, answers, strict=True) if not it]
+            leading = await self._leading() if self._clients.has("is_leader") else None
+            if silent:
+                missing = f"no answer from {', '.join(silent)}"
+                if is_starting:
+                    await self._fail_if_ended(silent)
+            elif leading is not None and len(leading) != 1:
+                missing = f"the nodes that say they lead are {', '.join(leading) or 'none'}"
+            else:
+                by, missing = await self._progress(nodes)
+                if by is not None:
+                    waited_ms = round((loop.time() - start) * 1000)
+                    leader = {"leader": leading[0]} if leading else {}
+                    return {**leader, **by, "waited_ms": waited_ms}
+            await asyncio.sleep(_POLL_S)
+        raise TimeoutError(f"not ready after {timeout_s:g} s: {missing}")
+
+    async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        missing = "nobody was asked yet"
+        while loop.time() - start < timeout_s:
+            by, missing = await self._progress(nodes)
+            if by is not None:
+                return by
+            await asyncio.sleep(_POLL_S)
+        names = ", ".join(nodes)
+        raise TimeoutError(f"no write by way of {names} within {timeout_s:g} s: {missing}")
+
+    def keep_traffic(self) -> None:
+        """Write what passed through forwarders into the folder of each node."""
+        for node in self.cluster.nodes:
+            ports = written(self.traffic, node)
+            folder = self.cluster.directory(node)
+            folder.mkdir(parents=True, exist_ok=True)
+            files.write_text(folder / FORWARDER, json.dumps(ports, indent=2) + "\n")
+
+    async def _progress(self, nodes: Sequence[str]) -> tuple[Mapping[str, Any] | None, str]:
+        """By way of which node a change was acknowledged, or what is missing."""
+        missing = ""
+        for node in nodes:
+            try:
+                await self._ask(node, self._change)
+            except Exception as error:
+                if is_bug(error):
+                    raise
+                missing = f"{node}: {reason(error)}"
+            else:
+                return {"by": node}, ""
+        return None, missing
+
+    async def _greeting(self, client: Any) -> None:
+        """Something that every node answers. A refusal is an answer, too."""
+        try:
+            if self._clients.has("ping"):
+                await client.ping()
+            elif self._clients.has("read"):
+                await client.read(PROBE_KEY)
+            elif self._clients.has("elements"):
+                await client.elements()
+        except NotApplied as refusal:
+            if str(refusal).startswith("nothing was sent"):
+                raise
+
+    async def _change(self, client: Any) -> None:
+        """A change that no workload sees; a read, where there can be none."""
+        if self._clients.has("tick"):
+            await client.tick()
+        elif self._clients.has("write"):
+            await client.write(PROBE_KEY, next(self._numbers))
+        else:
+            await self._greeting(client)
+
+    async def _leading(self) -> tuple[str, ...]:
+        nodes = self.cluster.nodes
+        claims = await asyncio.gather(*(self._leads(node) for node in nodes))
+        return tuple(node for node, leads in zip(nodes, claims, strict=True) if leads)
+
+    async def _leads(self, node: str) -> bool:
+        try:
+            return bool(await self._ask(node, lambda client: client.is_leader()))
+        except Exception as error:  # It says nothing, so it does not say that it leads.
+            if is_bug(error):
+                raise
+            return False
+
+    async def _digests(self) -> Mapping[str, Replica]:
+        nodes = self.cluster.nodes
+        digests = await asyncio.gather(*(self._digest(node) for node in nodes))
+        return dict(zip(nodes, digests, strict=True))
+
+    async def _digest(self, node: str) -> Replica:
+        try:
+            ask = self._ask(node, lambda client: client.digest(), limit_s=DIGEST_LIMIT_S)
+            return Digest(str(await ask))
+        except Exception as error:
+            if is_bug(error):
+                raise
+            return Unseen(reason(error))
+
+    async def _ask(
+        self,
+        node: str,
+        ask: Callable[[Any], Awaitable[Any]],
+        *,
+        limit_s: float = ASK_LIMIT_S,
+        forwarders: Forwarders | None = None,
+    ) -> Any:
+        """What a new client of a node answers. Raises what it raises, or TimeoutError."""
+        forwarders = forwarders or self.forwarders(node)
+        try:
+            async with asyncio.timeout(limit_s), self._client(node, forwarders) as client:
+                return await ask(client)
+        except TimeoutError as error:
+            raise TimeoutError(f"{reason(error)} within {limit_s:g} s") from error
+
+    @asynccontextmanager
+    async def _client(self, node: str, forwarders: Forwarders) -> AsyncIterator[Any]:
+        client = None
+        try:
+            client = await self._opened("", node, forwarders)
+            yield client
+        finally:
+            forwarders.reset()
+            if client is not None:  # Nobody waits for what takes long to close.
+                closing = asyncio.get_running_loop().create_task(client.close())
+                self._closing.add(closing)
+                closing.add_done_callback(self._closed)
+
+    def _closed(self, task: asyncio.Task[None]) -> None:
+        self._closing.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("closing a client: %s", reason(error))
+
+    async def _fail_if_ended(self, nodes: Sequence[str]) -> None:
+        """Raise RuntimeError when a node ended though nobody asked it to."""
+        for node in nodes:
+            status = await self.cluster.status(node)
+            if status.state is NodeState.GONE:
+                raise RuntimeError(why_it_ended(self.cluster, node, status))
+
+    async def _opened(self, store: str, node: str, forwarders: Forwarders) -> Any:
+        directory = self.cluster.directory(node)
+        return await self._clients.open(forwarders, store=store, directory=directory)

@@ -1,0 +1,83 @@
+"""Which kind of client a user gave: a plain class, or a program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dissever.harness.client import Completion, Invocation
+from dissever.harness.forward import Forwarders
+from dissever.harness.missing import Missing
+from dissever.systems.clients import ClientKind
+from dissever.systems.clients.plain import PlainClients
+from dissever.systems.clients.program import Program, ProgramClient
+
+__all__ = ["kind_of"]
+
+
+def kind_of(client: Any, here: Path) -> ClientKind:
+    """
+    What makes the clients that a user means by a class or a `Program`.
+
+    Args:
+        here: The folder of the file that the client is named in.
+
+    Raises:
+        ValueError: One line, when it is none of them.
+    """
+    return _Programs(client, here) if isinstance(client, Program) else PlainClients(client)
+
+
+class _Programs:
+    """Makes clients that are programs; a `ClientKind`."""
+
+    stores = None
+
+    def __init__(self, program: Program, here: Path) -> None:
+        """Raise ValueError when its command has no words."""
+        program.argv(here)
+        self._program = program
+        self._here = here
+
+    def has(self, method: str) -> bool:
+        return method in self._program.abilities
+
+    def probe(self) -> Missing | None:
+        return self._program.probe(self._here)
+
+    async def open(self, forwarders: Forwarders, *, store: str, directory: Path) -> Any:
+        try:
+            client = await self._program.open(
+                forwarders.endpoint, store=store, here=self._here, directory=directory
+            )
+        except BaseException:
+            forwarders.reset()
+            raise
+        return _Forwarded(client, forwarders)
+
+
+class _Forwarded:
+    """A program's client, with the forwarders that end with it."""
+
+    def __init__(self, client: ProgramClient, forwarders: Forwarders) -> None:
+        self._client = client
+        self._forwarders = forwarders
+
+    async def invoke(self, invocation: Invocation) -> Completion:
+        return await self._client.invoke(invocation)
+
+    async def ping(self) -> Any:
+        return await self._client.ask("ping")
+
+    async def tick(self) -> Any:
+        return await self._client.ask("tick")
+
+    async def is_leader(self) -> Any:
+        return await self._client.ask("is_leader")
+
+    async def digest(self) -> Any:
+        return await self._client.ask("digest")
+
+    async def close(self) -> None:
+        self._forwarders.reset()
+        await self._client.close()

@@ -1,0 +1,257 @@
+"""
+A system that is a class: which command a node runs, and how clients talk to it.
+
+    class MyKv(Processes):
+        "My key-value server."
+
+        command = "{python} {here}/server.py --listen {address}:8080 --peers {peers} --data {data}"
+        peer = "{node}=http://{address}:8080"
+        client_ports = (8080,)
+        peer_ports = (8080,)
+        client = KvClient
+
+`{name}` stands for a fact of the node: `templates.py` says which there are. What a client may be,
+`systems/clients/` says. What the class does not say, the system does not offer.
+"""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+import shutil
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dissever.harness.cluster import Program, backends, trial
+from dissever.harness.cluster.backends import CONTAINERS, NAMESPACES, Backend
+from dissever.harness.cluster.namespaces import NamespacesCluster
+from dissever.harness.missing import Missing
+from dissever.harness.options import Option
+from dissever.harness.plan import Options
+from dissever.harness.runner import CannotRun
+from dissever.systems.clients import ClientKind
+from dissever.systems.clients.deployment import ClientsDeployment
+from dissever.systems.clients.kinds import kind_of
+from dissever.systems.templates import Node, filled
+
+if TYPE_CHECKING:
+    from dissever.harness.cluster.containers import ContainersCluster
+
+__all__ = ["Processes"]
+
+START_LIMIT_S = 30.0
+
+
+class Processes:
+    """
+    A system whose nodes are a command each; a user's subclass fills in the attributes.
+
+    Attributes:
+        command: What a node runs: one line, or a list of words. A method `command(self, node)`
+            may return either.
+        peer: How a node stands in `{peers}`, which joins those of all nodes with commas.
+        environment: Variables for the command, added to the few that nodes have.
+        image: The image for `--backend containers`.
+        files: Name in the node's folder -> the text of a file that is written before each start.
+        client_ports: TCP ports where nodes serve clients; the first is the one of
+            `Endpoint.address`.
+        peer_ports: TCP ports where nodes hear each other.
+        client: A plain class, or another `ClientKind` such as `Program("./client")`.
+        options: Options of the system's own: `{name}` in a template is their value.
+        install: What helps where the program is not there, such as `apt-get install etcd-server`.
+        start_limit_s: How long all nodes may take to serve.
+    """
+
+    name: str = ""
+    description: str = ""
+    stores: tuple[str, ...] | None = ()
+    is_virtual = False
+    backends: tuple[Backend, ...] = (NAMESPACES, CONTAINERS)
+
+    command: Any = ""
+    peer: ClassVar[str] = "{address}"
+    environment: ClassVar[Mapping[str, str]] = {}
+    image: ClassVar[str | None] = None
+    files: ClassVar[Mapping[str, str]] = {}
+    client_ports: ClassVar[Sequence[int]] = ()
+    peer_ports: ClassVar[Sequence[int]] = ()
+    client: Any = None
+    options: Mapping[str, Option] = {}
+    install: ClassVar[str] = "install it, or give its path"
+    start_limit_s: ClassVar[float] = START_LIMIT_S
+
+    def __init_subclass__(cls) -> None:
+        if "name" not in vars(cls):
+            cls.name = cls.__name__.lower()
+        if "description" not in vars(cls):
+            cls.description = (inspect.getdoc(cls) or cls.__name__).splitlines()[0]
+
+    def __init__(self) -> None:
+        """The kind of its clients is looked at; `check` says what is wrong with it."""
+        if "stores" not in vars(type(self)):
+            try:
+                self.stores = self.clients().stores
+            except ValueError:
+                self.stores = None  # Not known; `check` tells why.
+
+    # What a subclass may say in more words.
+
+    def prepare(self, node: Node) -> None:
+        """Write what a node needs into `node.folder`, before each start of it."""
+
+    async def form(self, deployment: ClientsDeployment) -> None:
+        """Make the nodes one cluster, once all have started and before they must serve."""
+
+    def probe(self, options: Options | None = None) -> Missing | None:
+        """Why it cannot run here: no namespaces or no engine, or no such program."""
+        if (missing := backends.probe(options.backend if options else NAMESPACES)) is not None:
+            return missing
+        if options is None:
+            return None
+        if (missing := self.clients().probe()) is not None or options.backend != NAMESPACES:
+            return missing
+        program = self._argv(self._samples(options)[0])[0]
+        if shutil.which(program) is None and shutil.which(program, path="/usr/sbin:/sbin") is None:
+            return Missing(f"{self.name} runs {program}, which is not there", self.install)
+        return None
+
+    def versions(self, options: Options | None = None) -> dict[str, str]:
+        return {}
+
+    def voters(self, options: Options) -> tuple[str, ...]:
+        return options.nodes
+
+    # What it does.
+
+    @property
+    def here(self) -> Path:
+        """The folder of the file that the class stands in."""
+        return Path(inspect.getfile(type(self))).resolve().parent
+
+    def clients(self) -> ClientKind:
+        """
+        What makes its clients.
+
+        Raises:
+            ValueError: When there is none, or it is of no kind that is known.
+        """
+        if self.client is None:
+            raise ValueError(f"expected {type(self).__name__} to have a client, found none")
+        return kind_of(type(self).client, self.here)
+
+    def check(self, options: Options) -> None:
+        self.clients()
+        if not self.client_ports:
+            raise ValueError(f"expected {type(self).__name__}.client_ports, found none")
+        if options.backend == CONTAINERS and self.image is None:
+            raise ValueError(
+                f"expected {type(self).__name__}.image, which containers are made of, found none"
+            )
+        for node in self._samples(options):
+            if not self._argv(node):
+                raise ValueError(f"expected {type(self).__name__}.command, found none")
+            self._program(node)
+            self._written(node)
+
+    @asynccontextmanager
+    async def deploy(
+        self, options: Options, directory: Path, rng: Random
+    ) -> AsyncIterator[ClientsDeployment]:
+        async with await self._open(options, directory) as cluster:
+            deployment = ClientsDeployment(
+                cluster,
+                self.clients(),
+                client_ports=self.client_ports,
+                peer_ports=self.peer_ports,
+                programs=lambda name: self._prepared(self._nodes(cluster, options)[name]),
+            )
+            try:
+                await deployment.start(self.start_limit_s, self.form)
+            except (OSError, RuntimeError) as error:
+                raise CannotRun(f"{self.name} did not start: {error}") from error
+            try:
+                yield deployment
+            finally:
+                deployment.keep_traffic()
+
+    async def _open(
+        self, options: Options, directory: Path
+    ) -> NamespacesCluster | ContainersCluster:
+        if options.backend == CONTAINERS:
+            from dissever.harness.cluster.containers import ContainersCluster  # The Docker SDK.
+
+            ports = self.client_ports
+            return await ContainersCluster.open(
+                options.nodes, directory, options.hosts, ports=ports
+            )
+        return await NamespacesCluster.open(options.nodes, directory, options.hosts)
+
+    def _nodes(self, cluster: Any, options: Options) -> dict[str, Node]:
+        """Node -> what is known of it."""
+        return {
+            name: Node(
+                name=name,
+                index=index,
+                addresses={each: cluster.address(each) for each in cluster.nodes},
+                data=cluster.disk(name).path,
+                folder=cluster.directory(name),
+                here=None if options.backend == CONTAINERS else self.here,
+                python=cluster.python,
+                peer=self.peer,
+                options=self._own(options),
+            )
+            for index, name in enumerate(cluster.nodes, start=1)
+        }
+
+    def _samples(self, options: Options) -> list[Node]:
+        """The nodes as they may be, before there are any."""
+        addresses = {name: trial.address(i) for i, name in enumerate(options.nodes, start=1)}
+        return [
+            Node(
+                name=name,
+                index=index,
+                addresses=addresses,
+                data="data",
+                folder=Path(name),
+                here=None if options.backend == CONTAINERS else self.here,
+                python="python3",
+                peer=self.peer,
+                options=self._own(options),
+            )
+            for index, name in enumerate(options.nodes, start=1)
+        ]
+
+    def _own(self, options: Options) -> dict[str, Any]:
+        given = options.system_options
+        return {
+            name: option.default if given.get(name) is None else given[name]
+            for name, option in self.options.items()
+        }
+
+    def _argv(self, node: Node) -> list[str]:
+        """The words of a node's command."""
+        command = self.command(node) if callable(self.command) else self.command
+        words = shlex.split(command) if isinstance(command, str) else list(command)
+        return [filled(word, node, f"{type(self).__name__}.command") for word in words]
+
+    def _program(self, node: Node) -> Program:
+        where = f"{type(self).__name__}.environment"
+        environment = {k: filled(v, node, where) for k, v in self.environment.items()}
+        image = None if self.image is None else filled(self.image, node, "image")
+        return Program(self._argv(node), environment, image if node.here is None else None)
+
+    def _written(self, node: Node) -> dict[str, str]:
+        """Name -> text of the files of a node."""
+        where = f"{type(self).__name__}.files"
+        return {name: filled(text, node, where) for name, text in self.files.items()}
+
+    def _prepared(self, node: Node) -> Program:
+        """What a node runs, once its folder holds what that needs."""
+        (node.folder / "data").mkdir(parents=True, exist_ok=True)
+        for name, text in self._written(node).items():
+            (node.folder / name).write_text(text, encoding="utf-8")
+        self.prepare(node)
+        return self._program(node)
