@@ -51,9 +51,10 @@ from dissever.harness.cluster import (
 from dissever.harness.cluster.backends import CONTAINERS
 from dissever.harness.cluster.engine import Engine, labels, reap
 from dissever.harness.cluster.filters import Filters
+from dissever.harness.cluster.host import FOLDER, connect, relayed
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
-from dissever.harness.cluster.pod import FOLDER, Pod, Recipe
-from dissever.harness.cluster.roster import Roster, connected, in_time
+from dissever.harness.cluster.pod import Pod, Recipe
+from dissever.harness.cluster.roster import Roster, in_time
 from dissever.harness.names import label
 
 log = logging.getLogger(__name__)
@@ -220,7 +221,7 @@ class ContainersCluster:
         return Command(**answer)
 
     async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
-        return await self._known(node).spawn(name, argv)
+        return await self._known(node).host.spawn(name, argv)
 
     async def limit(
         self, node: str, cpus: float | None = None, memory_bytes: int | None = None
@@ -236,7 +237,7 @@ class ContainersCluster:
         await self._roster.take_turn(node, self._known(node).lift())
 
     async def carry(self, node: str, path: Path) -> str:
-        return await self._known(node).carry(path)
+        return await self._known(node).host.carry(path)
 
     async def close(self) -> None:
         """End every process, fetch what is elsewhere, and remove everything. Idempotent."""
@@ -251,18 +252,9 @@ class ContainersCluster:
             # The engine's proxy accepts in any case, so who listens is asked first.
             if not await pod.request("listens", port=port):
                 raise ConnectionRefusedError(errno.ECONNREFUSED, f"{pod.name}: port {port}")
-            return await _connect(self._engine.host, pod.published[port])
-        connection = await _connect(self._engine.host, pod.published[RELAY_PORT])
-        try:
-            loop = asyncio.get_running_loop()
-            await loop.sock_sendall(connection, f"{port}\n".encode())
-            number = await loop.sock_recv(connection, 1) or bytes([errno.ECONNRESET])
-            if number[0]:
-                raise OSError(number[0], f"{pod.name}: port {port}: {os.strerror(number[0])}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            return await connect(self._engine.host, pod.published[port])
+        relay = pod.published[RELAY_PORT]
+        return await relayed(self._engine.host, relay, str(port), f"{pod.name}: port {port}")
 
     async def _open(self, ports: Collection[int]) -> None:
         engine = self._engine
@@ -355,10 +347,10 @@ class ContainersCluster:
         try:
             await pod.kill()
             if not self._engine.is_local:
-                archive = await self._engine.call(pod.archive, f"{FOLDER}/.")
+                archive = await self._engine.call(pod.host.archive, f"{FOLDER}/.")
                 await asyncio.to_thread(_extract, archive, self._directory / pod.name)
             if self._hosts.disk_mb is not None:
-                archive = await self._engine.call(pod.archive, f"{_DATA}/.")
+                archive = await self._engine.call(pod.host.archive, f"{_DATA}/.")
                 data = self._directory / pod.name / "data"
                 await asyncio.to_thread(_extract, archive, data, is_data=True)
         except OSError as error:
@@ -371,13 +363,6 @@ class ContainersCluster:
 
     def _known(self, node: str) -> Pod:
         return self._pods[self._roster.known(node)]
-
-
-async def _connect(host: str, port: int) -> socket.socket:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    family, _, _, _, target = found[0]
-    return await connected(socket.socket(family, socket.SOCK_STREAM), target)
 
 
 def _extract(archive: bytes, directory: Path, *, is_data: bool = False) -> None:

@@ -43,6 +43,7 @@ _PORTS: Final = {"tcp": 2375, "http": 2375, "https": 2376, "ssh": 22}
 
 _API_S: Final = 60
 _WORKERS: Final = 16
+_RAW_BYTES: Final = 1 << 16
 
 _Answer = TypeVar("_Answer")
 
@@ -247,6 +248,9 @@ class Attached:
     Args:
         hear: Is called in that thread with the number of the stream (1 or 2) and what came.
         ended: Is called in that thread once everything has come.
+        is_ours: Whether its stdin is ours to write, and to end.
+        is_raw: Whether it has a terminal, and so one stream without headers.
+        is_from_start: Whether what it said before is heard, too.
     """
 
     def __init__(
@@ -256,8 +260,13 @@ class Attached:
         *,
         hear: Callable[[int, bytes], None],
         ended: Callable[[], None],
+        is_ours: bool = True,
+        is_raw: bool = False,
+        is_from_start: bool = False,
     ) -> None:
-        wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        wanted = {"stdin": is_ours, "stdout": 1, "stderr": 1, "stream": 1, "logs": is_from_start}
+        wanted = {name: int(value) for name, value in wanted.items()}
+        self._is_raw = is_raw
         self._stream = client.api.attach_socket(container, params=wanted)
         self._socket = getattr(self._stream, "_sock", self._stream)
         self._socket.settimeout(None)
@@ -279,7 +288,9 @@ class Attached:
     def _read(self, hear: Callable[[int, bytes], None], ended: Callable[[], None]) -> None:
         try:
             with contextlib.suppress(OSError):
-                while header := self._exactly(8):
+                while self._is_raw and (data := self._socket.recv(_RAW_BYTES)):
+                    hear(1, data)
+                while not self._is_raw and (header := self._exactly(8)):
                     hear(header[0], self._exactly(int.from_bytes(header[4:], "big")))
         finally:
             # The response holds the stream, and closing it flushes.

@@ -38,9 +38,10 @@ class Filters:
     def __init__(
         self, addresses: Mapping[str, str], run: Callable[..., Awaitable[Command]]
     ) -> None:
-        self._addresses = addresses
+        self._addresses = dict(addresses)
         self._run = run
         self._turn = asyncio.Lock()
+        self._wanted: dict[str, frozenset[str]] = {}
         self._cut_nodes: frozenset[str] = frozenset()
 
     async def drop(self, grudge: Grudge) -> None:
@@ -54,6 +55,22 @@ class Filters:
             counts = await asyncio.gather(*(self._count(node) for node in self._cut_nodes))
         return {pair: packets for count in counts for pair, packets in count.items()}
 
+    def cuts(self, node: str) -> bool:
+        """Whether the node is to drop packets of any other."""
+        return node in self._wanted
+
+    async def renew(self, node: str, address: str) -> None:
+        """A node has a new host, without rules, and maybe at another address: cut it again."""
+        async with self._turn:
+            is_moved = self._addresses[node] != address
+            self._addresses[node] = address
+            again = {
+                each: sources
+                for each, sources in self._wanted.items()
+                if each == node or (is_moved and node in sources)
+            }
+            await asyncio.gather(*(self._cut(each, again[each]) for each in again))
+
     async def _replace(self, wanted: dict[str, frozenset[str]]) -> None:
         """One `drop` at a time, each to its end: a late nft must not undo a later heal."""
         async with self._turn:
@@ -62,6 +79,7 @@ class Filters:
             ]
             # Until nft has answered, a node may have its old rules or its new ones.
             self._cut_nodes = frozenset(changing)
+            self._wanted = wanted
             await asyncio.gather(*(self._cut(node, wanted.get(node)) for node in changing))
             self._cut_nodes = frozenset(wanted)
 

@@ -13,10 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import io
-import json
 import logging
-import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -34,8 +31,8 @@ from dissever.harness.cluster import (
     NodeStatus,
     Program,
 )
-from dissever.harness.cluster.channel import Requests
 from dissever.harness.cluster.engine import HOST_IMAGE, Attached, Engine
+from dissever.harness.cluster.host import FOLDER, Host, published
 from dissever.harness.cluster.keeper import processes
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.limits import ContainerLimits
@@ -43,20 +40,8 @@ from dissever.harness.names import label
 
 log = logging.getLogger(__name__)
 
-FOLDER: Final = "/node"
-"""The node's folder, as its processes see it."""
-
-_AGENT: Final = "/opt/dissever"
-_KEEPER: Final = Path(__file__).parent / "keeper"
-_RUN_AGENT: Final = (
-    f"import sys; sys.path[:0] = ['{_AGENT}']; from keeper import agent; agent.main()"
-)
 _ANSWER_S: Final = 30.0
 _ENDING_S: Final = 2.0
-_REASON_CHARS_MAX: Final = 2000
-_ARCHIVE_BYTES_MAX: Final = 1 << 29
-"""Of what is fetched of a node at its end; it is held in memory."""
-
 _NOT_FOUND: Final = 127
 _NOT_EXECUTABLE: Final = 126
 _SIGNALLED: Final = 128
@@ -119,64 +104,35 @@ class Pod:
         self._directory = directory
         self._engine = engine
         self._recipe = recipe
+        self.host = Host(name, engine)
         self._mounts = list(mounts)
         self._hear = hear
         self._loop = asyncio.get_running_loop()
-        self._carried: set[str] = set()
         self._limits = ContainerLimits(recipe.memory_bytes)
-        self._requests = Requests(name, self._say)
-        self._said = b""
-        self._complaint = b""
-        self._host: Any = None
-        self._agent: Attached | None = None
         self._running: _Incarnation | None = None
         self._incarnation = 0
         self._exit_status: int | None = None
-        self._is_lost = self._is_closed = False
+        self._is_closed = False
 
     async def open(self) -> None:
         """Start the host, and wait until its agent answers."""
         recipe = self._recipe
-        self._host = await self._engine.call(
-            self._engine.client.containers.create,
-            HOST_IMAGE,
-            ["python3", "-I", "-S", "-c", _RUN_AGENT],
-            use_config_proxy=False,  # It would hand the user's proxies over, with their passwords.
-            name=f"dissever-{recipe.run}-{label(self.name)}",
+        await self.host.open(
+            f"dissever-{recipe.run}-{label(self.name)}",
+            self._labels(),
+            [*self._mounts, *recipe.sees],
             hostname=label(self.name),
             network=recipe.network,
             ports={f"{port}/tcp": (recipe.publish_on,) for port in (*recipe.ports, RELAY_PORT)},
             **_rights(recipe),
-            stdin_open=True,
-            labels=self._labels(),
-            cgroupns="host",  # Where the groups of the node's containers have names.
-            mounts=[*self._mounts, *recipe.sees],
-            log_config=LogConfig(type="none"),
         )
-        # The agent and what it imports: the host's image cannot hold an older one.
-        agent = {f"{_AGENT}/keeper/{path.name}": path for path in _KEEPER.glob("*.py")}
-        await self._engine.call(self._host.put_archive, "/", _archive(agent))
-        self._agent = await self._engine.call(
-            Attached, self._engine.client, self._host.id, hear=self._hear_agent, ended=self._lose
-        )
-        await self._engine.call(self._host.start)
-        await self._engine.call(self._host.reload)
-        network = self._host.attrs["NetworkSettings"]
+        network = self.host.network
         self.address = network["Networks"][recipe.network]["IPAddress"]
-        self.published = _published(network["Ports"], recipe.publish_on)
-        await self.request("status")
+        self.published = published(network["Ports"], recipe.publish_on)
 
     async def request(self, verb: str, **arguments: Any) -> Any:
-        """
-        Ask the agent, and wait for its result.
-
-        Raises:
-            ClusterLost: When the host is gone.
-            OSError: Of the class of the errno that the agent met.
-        """
-        if self._is_lost or self._agent is None:
-            raise ClusterLost(self._reason())
-        return await self._requests.ask(verb, **arguments)
+        """As `Host.request`."""
+        return await self.host.request(verb, **arguments)
 
     async def start(self, program: Program) -> NodeStatus:
         """Start a container for the program, unless one runs."""
@@ -231,41 +187,10 @@ class Pod:
         self._limits.clear()
         await self._update()
 
-    async def spawn(self, name: str, argv: Sequence[str]) -> int:
-        """Start a helper on the host. Its PID is as the harness sees it, where it can see it."""
-        inner = await self.request("spawn", argv=list(argv), log=f"{FOLDER}/{name}.log")
-        return _outer(inner, self._host.attrs["State"]["Pid"]) if self._engine.is_local else inner
-
-    async def carry(self, path: Path) -> str:
-        """Copy a file of this machine to the host, and say where it is there."""
-        inside = f"{_AGENT}/carried/{path.name}"
-        if inside not in self._carried:
-            archive = await asyncio.to_thread(_archive, {inside: path})
-            await self._engine.call(self._host.put_archive, "/", archive)
-            self._carried.add(inside)
-        return inside
-
-    def archive(self, path: str) -> bytes:
-        """
-        A tar file of a path on the host. Blocks.
-
-        Raises:
-            OSError: When it is too long: a node may write for ever, or make a file with holes.
-        """
-        chunks, _ = self._host.get_archive(path)
-        archive = bytearray()
-        for chunk in chunks:
-            archive += chunk
-            if len(archive) > _ARCHIVE_BYTES_MAX:
-                reason = f"expected at most {_ARCHIVE_BYTES_MAX} bytes in {path}"
-                raise OSError(errno.EFBIG, reason)
-        return bytes(archive)
-
     async def close(self) -> None:
         """Let go of the host, which ends it and the node's processes. The reaper removes them."""
-        self._is_lost = self._is_closed = True
-        if self._agent is not None:
-            await self._engine.call(self._agent.close)
+        self._is_closed = True
+        await self.host.close()
         if running := self._running:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(running.ended), _ANSWER_S)
@@ -305,8 +230,8 @@ class Pod:
                 name=f"dissever-{self._recipe.run}-{label(self.name)}-{incarnation.number}",
                 environment=dict(program.environment),
                 use_config_proxy=False,
-                network_mode=f"container:{self._host.id}",
-                pid_mode=f"container:{self._host.id}",
+                network_mode=f"container:{self.host.id}",
+                pid_mode=f"container:{self.host.id}",
                 user=f"{self._recipe.uid}:{self._recipe.gid}",
                 working_dir=FOLDER,
                 cap_drop=["ALL"],
@@ -370,40 +295,6 @@ class Pod:
             raise ClusterLost(f"{self.name}: its container does not end") from error
         await asyncio.sleep(0)  # Then it is noted.
 
-    async def _say(self, request: bytes) -> None:
-        assert self._agent is not None
-        # Requests are short, and the agent reads them at once: a thread would cost more.
-        with contextlib.suppress(OSError):  # `_lose` fails it.
-            self._agent.send(request + b"\n")
-
-    def _hear_agent(self, stream: int, data: bytes) -> None:
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._take, stream, data)
-
-    def _take(self, stream: int, data: bytes) -> None:
-        if stream != 1:
-            self._complaint += data
-            return
-        *lines, self._said = (self._said + data).split(b"\n")
-        for line in lines:
-            self._requests.take(json.loads(line))
-
-    def _lose(self) -> None:
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._lost)
-
-    def _lost(self) -> None:
-        """The host has ended: whatever waits for it fails."""
-        error = ClusterLost(self._reason())
-        self._is_lost = True
-        self._requests.lose(error)
-
-    def _reason(self) -> str:
-        said = self._complaint.decode(errors="replace").strip()[-_REASON_CHARS_MAX:]
-        if self._is_closed:
-            return "the cluster was closed"
-        return f"{self.name}: its host's container ended: {said or 'it said nothing'}"
-
 
 def _rights(recipe: Recipe) -> dict[str, Any]:
     """
@@ -426,45 +317,6 @@ def _rights(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _published(ports: Mapping[str, Any], publish_on: str) -> Mapping[int, int]:
-    """
-    Port of the host -> port of the engine's machine.
-
-    Raises:
-        OSError: When the engine publishes one elsewhere than it was asked to.
-    """
-    bound = {int(port.partition("/")[0]): each[0] for port, each in ports.items() if each}
-    elsewhere = {each["HostIp"] for each in bound.values()} - {publish_on}
-    if elsewhere:
-        raise OSError(0, f"expected ports on {publish_on} alone, got them on {sorted(elsewhere)}")
-    return {port: int(each["HostPort"]) for port, each in bound.items()}
-
-
-def _outer(inner: int, agent: int) -> int:
-    """
-    The PID on this machine of a child of the agent; `inner` where it cannot be seen.
-
-    An engine's own listing needs `ps` on its machine, which not every machine has.
-
-    Args:
-        inner: Its PID in the container's own namespace.
-        agent: The agent's PID on this machine.
-    """
-    for pid in processes.everyone():
-        with contextlib.suppress(OSError):
-            if processes.parent(pid) == agent and _innermost(pid) == inner:
-                return pid
-    return inner
-
-
-def _innermost(pid: int) -> int | None:
-    """What a process of this machine is called in its own PID namespace."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("NSpid:"):
-            return int(line.split()[-1])
-    return None
-
-
 def _log(path: Path) -> BinaryIO:
     """Open a log to append to. The node owns its folder: a link that it put there is an error."""
     return open(path, "ab", buffering=0, opener=processes.own_file)
@@ -481,12 +333,3 @@ def _why_not(status: int, program: Program, error: OSError) -> OSError:
     if status not in numbers:
         return error
     return OSError(numbers[status], f"cannot be executed: {program.argv[0]}")
-
-
-def _archive(files: Mapping[str, Path]) -> bytes:
-    """A tar file of files of ours, by their paths on the host."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for inside, path in files.items():
-            tar.add(path.resolve(), arcname=inside[1:])
-    return archive.getvalue()

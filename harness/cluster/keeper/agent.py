@@ -6,6 +6,9 @@ own, which joins the host's network and PID namespaces and can be of any image. 
 and signals all processes of the node, reads from /proc what the kernel says of them, and outlives
 them. It ends when stdin ends, and then the kernel ends them all.
 
+As a guest it is not PID 1: it joins the namespaces of a container that somebody else made, and ends
+with it. It signals nobody there, and when stdin ends it takes back what faults left of rules.
+
 A line is one JSON object: a request `{"id", "verb", ...}`, whose verb is one of our methods, is
 answered `{"id", "result"}` or `{"id", "error": [errno, text]}`. Requests overlap. Any exception but
 OSError is our mistake, and ends the host with its traceback.
@@ -41,6 +44,9 @@ _LISTENING = "0A"
 _CGROUPS = "/cgroup"
 """Where the groups of the engine's machine are mounted; our cgroup namespace is that machine's."""
 
+_TABLES = "dissever"
+"""How the names of all tables of ours begin."""
+
 RELAY_PORT = 9
 """The port of discard, RFC 863: no system listens there. TCP, as that of probes is UDP."""
 
@@ -54,6 +60,7 @@ def main() -> None:
 
 class _Agent:
     def __init__(self) -> None:
+        self._is_guest = os.getpid() != 1
         self._helpers: set[int] = set()
         """PID, and so session, of each command and helper of ours."""
         self._kept: list[subprocess.Popen[bytes]] = []
@@ -67,7 +74,8 @@ class _Agent:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._probe, self._arrive)
-        await asyncio.start_server(_relay, "0.0.0.0", RELAY_PORT)
+        if not self._is_guest:
+            await asyncio.start_server(_relay, "0.0.0.0", RELAY_PORT)
         requests = asyncio.StreamReader(limit=_MESSAGE_BYTES_MAX)
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
         while line := await requests.readline():
@@ -75,6 +83,8 @@ class _Agent:
             task = asyncio.create_task(self._answer(request.pop("id"), request))
             self._tasks.add(task)
             task.add_done_callback(self._done)
+        if self._is_guest:
+            await self.tidy()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -131,6 +141,8 @@ class _Agent:
 
     def _main(self) -> int | None:
         """The process whose parent is outside, as of all here only the engine's child is."""
+        if self._is_guest:
+            return 1
         return next((pid for pid in self._all() if processes.parent(pid) == 0), None)
 
     def _reap(self) -> None:
@@ -176,6 +188,22 @@ class _Agent:
         self._helpers.add(process.pid)
         self._kept.append(process)
         return process.pid
+
+    async def tidy(self) -> None:
+        """End our helpers, and take back every rule of ours on the network of this host."""
+        for helper in self._kept:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(helper.pid, signal.SIGKILL)
+        tables = (await self.command(["nft", "list", "tables"], ""))["stdout"].splitlines()
+        ours = [words for each in tables if (words := each.split())[-1].startswith(_TABLES)]
+        if ours:
+            deletes = "".join(f"delete {' '.join(words)}\n" for words in ours)
+            await self.command(["nft", "-f", "-"], deletes)
+        for line in (await self.command(["tc", "qdisc", "show"], ""))["stdout"].splitlines():
+            _, kind, handle, _, device, *where = line.split()
+            # The kernel's own have no handle, and are not at the root of a device of a container.
+            if where[:1] == ["root"] and handle != "0:" and kind != "noqueue":
+                await self.command(["tc", "qdisc", "delete", "dev", device, "root"], "")
 
     # --- the network ----------------------------------------------------------------------------
 
@@ -240,12 +268,14 @@ async def _relay(outer: asyncio.StreamReader, back: asyncio.StreamWriter) -> Non
     """
     Relay a connection to any port of this host, since only a few ports can be published.
 
-    Its first line is the number of the port. The first byte of the answer is the errno of the
-    connection to that port, 0 when it stands; all other bytes are passed on.
+    Its first line is the number of the port, or an address and a port. The first byte of the answer
+    is the errno of the connection to that port, 0 when it stands; all other bytes are passed on.
     """
     address, _ = back.get_extra_info("sockname")
     try:
-        inner, on = await asyncio.open_connection(address, int(await outer.readline()))
+        *elsewhere, port = (await outer.readline()).decode(errors="replace").split()
+        host = elsewhere[0] if elsewhere else address
+        inner, on = await asyncio.open_connection(host, int(port))
     except (OSError, ValueError) as error:
         back.write(bytes([getattr(error, "errno", None) or errno.EINVAL]))
         back.close()

@@ -18,10 +18,11 @@ from typing import Any
 
 import pytest
 
-from dissever.harness.cluster import PLAIN, ClusterLost, engine, pod
+from dissever.harness.cluster import PLAIN, ClusterLost, engine, host
 from dissever.harness.cluster.containers import ContainersCluster, _extract
+from dissever.harness.cluster.host import published
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
-from dissever.harness.cluster.pod import Recipe, _published
+from dissever.harness.cluster.pod import Recipe
 
 
 def test_engine_that_refuses_leaves_no_socket_open(
@@ -177,9 +178,9 @@ def test_ports_on_all_addresses_cannot_be_asked_for(address: str) -> None:
 def test_port_that_an_engine_publishes_elsewhere_is_an_error() -> None:
     asked = {"7000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "5"}], "80/tcp": None}
 
-    assert _published(asked, "127.0.0.1") == {7000: 5}
+    assert published(asked, "127.0.0.1") == {7000: 5}
     with pytest.raises(OSError, match=r"10\.0\.0\.9"):
-        _published(asked, "10.0.0.9")
+        published(asked, "10.0.0.9")
 
 
 def test_archive_of_a_node_makes_plain_files_inside_and_replaces_none(tmp_path: Path) -> None:
@@ -214,12 +215,12 @@ def test_archive_of_a_node_makes_plain_files_inside_and_replaces_none(tmp_path: 
 
 
 def test_archive_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Host:
+    class Container:
         def get_archive(self, _path: str) -> tuple[Iterator[bytes], None]:
             return itertools.repeat(bytes(1 << 10)), None
 
-    monkeypatch.setattr(pod, "_ARCHIVE_BYTES_MAX", 1 << 16)
-    endless = pod.Pod.__new__(pod.Pod)
-    endless._host = Host()
+    monkeypatch.setattr(host, "_ARCHIVE_BYTES_MAX", 1 << 16)
+    endless = host.Host.__new__(host.Host)
+    endless._container = Container()
     with pytest.raises(OSError, match="at most 65536"):
         endless.archive("/node")
