@@ -111,15 +111,20 @@ class ClientsDeployment:
         return await self._opened(store, node, self.forwarders(node))
 
     async def answers(self, node: str) -> bool:
+        return await self._silence(node) is None
+
+    async def _silence(self, node: str) -> str | None:
+        """Why a node gave no answer; None when bytes of its own came back, whatever they said."""
         forwarders = self.forwarders(node)
         mark = forwarders.mark()
+        why = "its client asked it nothing"
         try:
             await self._ask(node, self._greeting, forwarders=forwarders)
         except Exception as error:
             if is_bug(error):
                 raise
-            return forwarders.received_since(mark)
-        return True
+            why = reason(error)
+        return None if forwarders.received_since(mark) else why
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
         return await self._await_ready(timeout_s, is_starting=False)
@@ -130,13 +135,13 @@ class ClientsDeployment:
         missing = "nobody was asked yet"
         nodes = self.cluster.nodes
         while loop.time() - start < timeout_s:
-            answers = await asyncio.gather(*(self.answers(node) for node in nodes))
-            silent = [node for node, it in zip(nodes, answers, strict=True) if not it]
+            reasons = await asyncio.gather(*(self._silence(node) for node in nodes))
+            silent = {node: why for node, why in zip(nodes, reasons, strict=True) if why}
             leading = await self._leading() if self._clients.has("is_leader") else None
             if silent:
-                missing = f"no answer from {', '.join(silent)}"
+                missing = f"no answer from {', '.join(silent)}: {next(iter(silent.values()))}"
                 if is_starting:
-                    await self._fail_if_ended(silent)
+                    await self._fail_if_ended(tuple(silent))
             elif leading is not None and len(leading) != 1:
                 missing = f"the nodes that say they lead are {', '.join(leading) or 'none'}"
             else:

@@ -40,7 +40,8 @@ class _Programs:
         self._here = here
 
     def has(self, method: str) -> bool:
-        return method in self._program.abilities
+        """Every program can be asked to read: it need not know what, to ask its node."""
+        return method == "read" or method in self._program.abilities
 
     def probe(self) -> Missing | None:
         return self._program.probe(self._here)
@@ -65,6 +66,9 @@ class _Forwarded:
 
     async def invoke(self, invocation: Invocation) -> Completion:
         return await self._client.invoke(invocation)
+
+    async def read(self, key: int) -> Any:
+        return await self._client.ask("read", key)
 
     async def ping(self) -> Any:
         return await self._client.ask("ping")

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from dissever.harness.client import Completion, Invocation, NotApplied
-from dissever.harness.history import Type
+from dissever.harness.history import Key, Type
 from dissever.harness.missing import Missing
 from dissever.harness.values import quoted
 from dissever.systems.clients.answers import Nonsense, completion, error_of, parsed, request
@@ -197,18 +197,29 @@ class ProgramClient:
         except Nonsense as error:
             return invocation.info(["program", str(error)])
 
-    async def ask(self, f: str) -> Any:
+    async def ask(self, f: str, key: Key | None = None) -> Any:
         """
-        The value of an optional request, such as `is_leader`.
+        The value of a request that belongs to no operation, such as `is_leader`.
 
         Raises:
             NotApplied: When it answers fail or info, with the error that it gives.
             Nonsense: When its answer is none; the program is ended then.
         """
-        answer = await self._ask(Invocation(f))
+        answer = await self._ask(Invocation(f, key=key))
         if answer["type"] != Type.OK.value:
             raise NotApplied(str(error_of(answer)))
         return answer.get("value")
+
+    @property
+    def unasked(self) -> bytes:
+        """What it has said and was not asked for."""
+        return self._answers.waiting
+
+    async def exits(self, limit_s: float) -> bool:
+        """Whether it exits in time when its stdin ends. It is of no more use then."""
+        if self._stdin is not None:
+            self._stdin.close()
+        return await self._has_exited(limit_s)
 
     async def close(self) -> None:
         """
@@ -227,7 +238,7 @@ class ProgramClient:
         was_waiting, self._is_waiting = self._is_waiting, True
         if was_waiting:
             raise Nonsense("the program was asked again after it had not answered")
-        if early := self._answers.waiting:
+        if early := self.unasked:
             raise Nonsense(f"expected nothing before the next request, got {quoted(early)}")
         self._stdin.write(request(number, invocation))
         try:
@@ -260,8 +271,7 @@ class ProgramClient:
     async def _close(self) -> None:
         try:
             if self._stdin is not None and not self._is_waiting:
-                self._stdin.close()
-                await self._has_exited(GRACE_S)
+                await self.exits(GRACE_S)
             _kill_group(self._process.pid)
             await self._has_exited(GRACE_S)
         finally:

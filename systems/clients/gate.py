@@ -1,0 +1,160 @@
+"""
+A way to nodes that misbehaves when it should: for the conformance test of clients.
+
+It stands between a client and the nodes, on loopback, one connection to one. Unlike the forwarders
+of a run it looks at what passes, so it finds out a client that sends an operation again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum, auto
+from typing import Final, TypeAlias
+
+Dial: TypeAlias = Callable[[], Awaitable[socket.socket]]
+"""Makes a connection to one port of a node, non-blocking; the caller closes it."""
+
+_CHUNK_BYTES: Final = 1 << 16
+_SEEN_BYTES_MAX: Final = 1 << 20
+"""Of one connection, since the last mark."""
+
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+"""For SO_LINGER: a close is a reset."""
+
+
+class Mode(Enum):
+    """What becomes of connections, and of what nodes answer."""
+
+    PASS = auto()
+    REFUSE = auto()
+    """Nobody listens. Connections that there were, are reset."""
+
+    RESET = auto()
+    """What a client sends arrives. The first answer becomes a reset; after it, PASS."""
+
+    STALL = auto()
+    """What a client sends arrives. No answer comes back."""
+
+
+class Gate:
+    """
+    A port on loopback for each port of the nodes.
+
+    Args:
+        dials: `host:port` of a node -> how to connect to it.
+    """
+
+    def __init__(self, dials: Mapping[str, Dial]) -> None:
+        self._mode = Mode.PASS
+        self._doors = {name: socket.create_server(("127.0.0.1", 0)) for name in dials}
+        self._dials = dials
+        self._sent: dict[socket.socket, bytearray] = {}
+        self._gone: list[bytearray] = []
+        self._serving: dict[socket.socket, asyncio.Task[None]] = {}
+        self._accepting: list[asyncio.Task[None]] = []
+        self._listen()
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """`host:port` of a node -> where clients connect instead: `127.0.0.1:41234`."""
+        return {name: f"127.0.0.1:{door.getsockname()[1]}" for name, door in self._doors.items()}
+
+    @property
+    def sent(self) -> list[bytes]:
+        """What came from clients since the last mark, of each connection that sent something."""
+        return [bytes(each) for each in (*self._gone, *self._sent.values()) if each]
+
+    def mark(self) -> None:
+        """Forget what clients have sent."""
+        self._gone.clear()
+        for seen in self._sent.values():
+            seen.clear()
+
+    def set(self, mode: Mode) -> None:
+        """Change what becomes of connections from now on."""
+        before, self._mode = self._mode, mode
+        if mode is Mode.REFUSE and before is not Mode.REFUSE:
+            for task in self._accepting:
+                task.cancel()
+            for door in self._doors.values():
+                door.shutdown(socket.SHUT_RDWR)  # It keeps its port.
+            self.reset()
+        if mode is not Mode.REFUSE and before is Mode.REFUSE:
+            self._listen()
+
+    def reset(self) -> None:
+        """Reset every connection of a client."""
+        for client, task in list(self._serving.items()):
+            _have_reset(client)
+            task.cancel()
+
+    async def close(self) -> None:
+        """Close everything."""
+        tasks = [*self._accepting, *self._serving.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for door in self._doors.values():
+            door.close()
+
+    def _listen(self) -> None:
+        for name, door in self._doors.items():
+            door.setblocking(False)
+            door.listen()
+            self._accepting.append(asyncio.ensure_future(self._accept(door, self._dials[name])))
+
+    async def _accept(self, door: socket.socket, dial: Dial) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            client, _ = await loop.sock_accept(door)
+            self._sent[client] = bytearray()
+            self._serving[client] = asyncio.ensure_future(self._serve(client, dial))
+
+    async def _serve(self, client: socket.socket, dial: Dial) -> None:
+        """One connection of a client, until both sides have ended it or one was reset."""
+        seen = self._sent[client]
+        node: socket.socket | None = None
+        try:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            node = await dial()
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._to_node(client, node, seen))
+                both.create_task(self._to_client(node, client, seen))
+        except* OSError:
+            _have_reset(client)
+        finally:
+            del self._serving[client]
+            self._gone.append(self._sent.pop(client))
+            for each in (client, node):
+                if each is not None:
+                    each.close()
+
+    async def _to_node(self, client: socket.socket, node: socket.socket, seen: bytearray) -> None:
+        loop = asyncio.get_running_loop()
+        while data := await loop.sock_recv(client, _CHUNK_BYTES):
+            seen += data[: max(0, _SEEN_BYTES_MAX - len(seen))]
+            await loop.sock_sendall(node, data)
+        with contextlib.suppress(OSError):
+            node.shutdown(socket.SHUT_WR)
+
+    async def _to_client(self, node: socket.socket, client: socket.socket, seen: bytearray) -> None:
+        """What comes before the client has asked for anything, such as a greeting, passes."""
+        loop = asyncio.get_running_loop()
+        while data := await loop.sock_recv(node, _CHUNK_BYTES):
+            if self._mode is Mode.RESET and seen:
+                self._mode = Mode.PASS
+                raise ConnectionResetError
+            if self._mode is not Mode.STALL:
+                await loop.sock_sendall(client, data)
+        if self._mode is not Mode.STALL:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_WR)
+
+
+def _have_reset(client: socket.socket) -> None:
+    """Have its close be a reset: the client's next call fails with ECONNRESET."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
