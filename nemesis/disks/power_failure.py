@@ -1,8 +1,9 @@
 """
 Let the power of nodes fail: what they wrote and did not sync is gone, and so are they.
 
-At one moment the disk forgets what is not durable and refuses everything, then the processes are
-killed; healing gives the disk back and starts the node. Some sectors of unsynced writes may survive
+The processes stand still, the disk forgets what is not durable and refuses everything, then the
+processes are killed: none of them sees its disk fail, or answers after that. Healing gives the disk
+back and starts the node. Some sectors of unsynced writes may survive
 (`keep`), in whatever order, as on a disk.
 
 Evidence: a write of ours meets EIO on the dead disk; a file of ours, synced and then written again
@@ -77,6 +78,7 @@ class PowerFailure:
         self._before[node] = await self._cluster.status(node)
         await run_script(self._cluster, node, WRITE_UNSYNCED, path)
         words = (str(settings["keep"]), str(settings["keep_seed"]))
+        await self._cluster.pause(node)
         lost = await ask(self._cluster, node, "off", *words)
         probed = await probe_write(self._cluster, node, PAGES)
         killed = await processes.end(self._cluster, node)

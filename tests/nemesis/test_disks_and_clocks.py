@@ -19,7 +19,7 @@ import pytest
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Hosts, NodeState, Program, clock, faultfs
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
-from dissever.nemesis import Environment, hosts, make_nemeses
+from dissever.nemesis import FAULTS, Environment, hosts, make_nemeses
 from dissever.nemesis.clocks.clock import TURN_CLOCK
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("namespaces_work")]
@@ -277,6 +277,27 @@ def test_power_fails_and_what_was_not_synced_is_gone(with_nodes: Callable[..., N
         assert (await at.ask("n2"))["size"] == 100_000
 
     with_nodes("power-failure", work=work)
+
+
+def test_power_fails_before_a_node_can_see_that_its_disk_does(tmp_path: Path) -> None:
+    """Many systems end by themselves when a write fails, which would be a crash."""
+    program = Program(["sh", "-e", "-c", "while true; do echo row > data/log; done"], {})
+
+    async def main() -> None:
+        hosts = FAULTS["power-failure"].hosts
+        async with await NamespacesCluster.open(["n1"], tmp_path, hosts) as cluster:
+            await cluster.start("n1", program)
+            nemeses = make_nemeses(["power-failure"], Environment(cluster, None, 1, budget=1))
+            nemesis = nemeses["power-failure"]
+            failed = await nemesis.invoke(
+                Invocation("start-power-failure", {"spec": "one"}, process="power-failure")
+            )
+            await nemesis.invoke(Invocation("stop-power-failure", None, process="power-failure"))
+
+            assert held(failed) is True, failed.value
+            assert [(each.exit_status, each.is_asked) for each in cluster.exits] == [(-9, True)]
+
+    asyncio.run(main())
 
 
 async def offset_s(at: Deployment, node: str) -> float:
