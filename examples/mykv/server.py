@@ -82,6 +82,7 @@ class Node:
         self.lock = threading.Lock()
         self.changing = {}  # Key -> a lock: this node makes one change of a key at a time.
         self.silent = {}  # Node -> when it last did not answer.
+        self.paused = threading.Event()  # Nobody sets it: libfaketime breaks `time.sleep`.
 
     def promise(self, key, ballot):
         """Promise to ignore all older rounds; the answer is the copy of this node."""
@@ -109,7 +110,7 @@ class Node:
         if not lock.acquire(timeout=CHANGE_S):
             raise NotApplied(f"{self.name} is busy with other changes of {key}")
         try:
-            number = 0
+            number, pause = 0, 0.01
             results = {}  # Number of the round in which we applied the change -> the answer.
             while time.monotonic() < until:
                 number = max(number, self.storage.get(key)["promised"][0]) + 1
@@ -124,8 +125,9 @@ class Node:
                     answers = self.ask("accept", key, ballot, value, changes)
                     if self.agree(answers):
                         return results[changes[self.name]]
-                number = max(number, *(answer.get("newer", [0])[0] for answer in answers), 0)
-                time.sleep(random.uniform(0, 0.02))  # Another node may be changing this key.
+                number = max([number, *(answer.get("newer", [0])[0] for answer in answers)])
+                self.paused.wait(random.uniform(0, pause))  # Another node changes this key, too.
+                pause *= 2
         finally:
             lock.release()
         if results:

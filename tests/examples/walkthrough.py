@@ -1,8 +1,8 @@
 """
-Carries out a page of documentation as a reader does: writes its files, runs its commands in one shell.
+Carries out a page of documentation as a reader does: writes its files, runs its commands.
 
-The info string of a fenced block says what it is. A reader does not see it, so the sentence above the
-block says the same.
+The info string of a fenced block says what it is. A reader does not see it, so the sentence above
+the block says the same.
 
     ```python server.py     the whole of a file
     ```diff server.py       a change of a file, in which `@@` begins a hunk
