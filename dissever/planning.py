@@ -1,7 +1,8 @@
 """
 From options to everything that defines a run: the plan, the schedule of faults, the generator.
 
-Pure, except that it reads the versions of the machine's software. A run and a dry run start here.
+Pure, except that it reads the versions of the machine's software, and sees whether a configuration
+is in force. A run and a dry run start here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from dissever import __version__
+from dissever import __version__, configuration
 from dissever.harness.client import Invocation
 from dissever.harness.generator import (
     any_of,
@@ -111,8 +112,9 @@ def _scheduled(options: Options, system: System) -> tuple[str, ...]:
 
 
 def repeat_command(options: Options, system: System) -> str:
-    """The command line that repeats a run."""
+    """The command line that repeats a run, whatever is configured where it is typed."""
     words = ["dissever", "test", options.system, "--workload", options.workload]
+    words += ["--no-config"] if configuration.is_in_force() else []
     if options.script:
         words += ["--plan", options.script_path]
     elif options.faults:

@@ -13,8 +13,12 @@ from dissever.harness.options import unknown
 from dissever.harness.plan import LIMITS
 from dissever.harness.plugins import Registry
 from dissever.harness.values import quoted
+from dissever.nemesis import parse
 
 DIGITS_MAX: Final = 9
+
+SEEDS_MAX: Final = 10_000
+"""How many runs one command makes at most."""
 
 
 class Name(click.Choice[str]):
@@ -152,3 +156,55 @@ class Concurrency(click.ParamType[Any]):
             what = f"a number from {least:,} to {most:,} like 10, or 2n for two per node"
             self.fail(f"expected {what}, got {quoted(text)}", param, ctx)
         return int(number), text.endswith("n")
+
+
+class Faults(click.ParamType[Any]):
+    """Names of faults with commas between them, each with or without a target."""
+
+    name = "faults"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        names = tuple(name.strip() for name in str(value).split(",") if name.strip())
+        try:
+            if not names:
+                raise ValueError(f"expected --faults with names of faults, got {quoted(value)}")
+            parse(names)
+        except ValueError as error:
+            raise click.UsageError(str(error), ctx) from error
+        return names
+
+
+class Seeds(click.ParamType[Any]):
+    """Seeds with commas between them, or the first and the last of many: 1-20, or 3,7,40-45."""
+
+    name = "seeds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        seeds: list[int] = []
+        for text in str(value).split(","):
+            first, dash, last = text.strip().partition("-")
+            least = self._seed(first, str(value), param, ctx)
+            most = self._seed(last, str(value), param, ctx) if dash else least
+            count = most - least + 1
+            if count < 1 or len(seeds) + count > SEEDS_MAX:
+                expected = f"expected 1 to {SEEDS_MAX:,} seeds, the smaller end first"
+                self.fail(f"{expected}, got {quoted(str(value))}", param, ctx)
+            seeds += range(least, most + 1)
+        return tuple(dict.fromkeys(seeds))
+
+    def _seed(
+        self, text: str, whole: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        _, most = LIMITS["seed"]
+        if not text.strip().isdecimal() or len(text) > 20 or int(text) > most:
+            expected = f"expected seeds from 0 to {most:,}, such as 1-20 or 3,7,40-45"
+            self.fail(f"{expected}, got {quoted(whole)}", param, ctx)
+        return int(text)

@@ -2,118 +2,42 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from dissever import planning
-from dissever.commands.output import conclude, entry_of, print_verdict, tell
-from dissever.commands.params import Concurrency, Name, Nodes, Number, Reference
-from dissever.display import Display
+from dissever.commands.asked import DEFAULT_WORKLOAD, Setting, TestCommand, asked, settings
+from dissever.commands.output import print_json, tell
+from dissever.commands.params import (
+    SEEDS_MAX,
+    Concurrency,
+    Faults,
+    Name,
+    Nodes,
+    Number,
+    Reference,
+    Seeds,
+)
+from dissever.commands.series import run_all
 from dissever.harness.cluster.backends import Backend
-from dissever.harness.options import Option
 from dissever.harness.plan import DISK_MB, OK_MIN, OnCrash, Options
-from dissever.harness.runner import CannotRun
-from dissever.harness.system import System, default_nodes
-from dissever.harness.values import quoted
+from dissever.harness.system import System
 from dissever.harness.watch import DEAD_S
-from dissever.nemesis import FAULTS, read_script
-from dissever.running import RUNS, run
-from dissever.systems import SYSTEMS, load
+from dissever.nemesis import FAULTS
+from dissever.running import RUNS
+from dissever.systems import SYSTEMS
 from dissever.workloads import WORKLOADS
-
-DEFAULT_WORKLOAD: Final = "register"
-
-_OWN: Final = "dissever.own_options"
-"""Where click's context keeps what was given for options of the system and of the workload."""
-
-
-class TestCommand(click.Command):
-    """Also has the options that the system and the workload of the command line declare."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Look for the two first: they say which options there are."""
-        given, named = self._named(ctx, args)
-        system = SYSTEMS.get(given) if given else None
-        workload = WORKLOADS.get(named)
-        ctx.meta[_OWN] = {"system": {}, "workload": {}}
-        ctx.obj = [
-            _option(owner, name, option)
-            for owner, declared in (
-                ("system", system.options if system else {}),
-                ("workload", workload.options if workload else {}),
-            )
-            for name, option in declared.items()
-        ]
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            owners = _owners(error.option_name.lstrip("-"))
-            if not owners:
-                raise
-            what = f"{error.option_name}, which is an option of {' and of '.join(owners)}"
-            name = system.name if system else "the system"
-            raise click.UsageError(f"expected an option of {name}, got {what}") from error
-
-    def _named(self, ctx: click.Context, args: Sequence[str]) -> tuple[str | None, str]:
-        """The system and the workload of a command line; an unknown option takes a value."""
-        takes = {
-            name: not (isinstance(each, click.Option) and each.is_flag)
-            for each in super().get_params(ctx)
-            for name in each.opts
-        }
-        system, workload = None, DEFAULT_WORKLOAD
-        words = list(args)
-        while words:
-            word = words.pop(0)
-            if not word.startswith("-"):
-                system = system or word
-                continue
-            name, joined, value = word.partition("=")
-            if not word.startswith("--"):
-                name, joined, value = word[:2], word[2:], word[2:]
-            if not joined and takes.get(name, True) and words and not words[0].startswith("-"):
-                value = words.pop(0)
-            if name in ("-w", "--workload"):
-                workload = value
-        return system, workload
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Those of every test, then the declared ones."""
-        return [*super().get_params(ctx), *ctx.obj]
-
-
-def _owners(option: str) -> list[str]:
-    """The systems and workloads that declare an option."""
-    systems = [name for name in SYSTEMS if option in load(name).options]
-    return systems + [name for name, each in WORKLOADS.items() if option in each.options]
-
-
-def _option(owner: str, name: str, declared: Option) -> click.Option:
-    """An option that the system or the workload declares."""
-
-    def keep(ctx: click.Context, _: click.Parameter, value: Any) -> None:
-        if value is not None:
-            ctx.meta[_OWN][owner][name] = value
-
-    return click.Option(
-        [f"--{name}"],
-        metavar="|".join(declared.choices) or "VALUE",
-        expose_value=False,
-        callback=keep,
-        help=f"Of the {owner}: {declared.description}.",
-    )
 
 
 @click.command(cls=TestCommand, short_help="Run a workload under faults, and judge it.")
-@click.argument("system", type=Reference(SYSTEMS))
+@click.argument("system", type=Reference(SYSTEMS), required=False, envvar="DISSEVER_SYSTEM")
 @click.option(
     "--workload",
     "-w",
@@ -125,6 +49,7 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
 @click.option(
     "--faults",
     "-f",
+    type=Faults(),
     metavar="NAME,…",
     help="What breaks. A name may carry a target: partition:leader. The names are "
     + ", ".join(FAULTS.own)
@@ -173,6 +98,22 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
     help="How long operations and faults go on.",
 )
 @click.option("--seed", type=Number("seed"), help="The same seed gives the same plan.")
+@click.option(
+    "--seeds",
+    type=Seeds(),
+    metavar="SEED,…",
+    help="Run once for each of these seeds, such as 1-20 or 3,7,40-45. The exit status is the worst"
+    " verdict.",
+)
+@click.option(
+    "--test-count",
+    type=click.IntRange(1, SEEDS_MAX),
+    metavar="N",
+    help="Run N times: with the seeds from --seed upwards, or with random ones.",
+)
+@click.option(
+    "--until-failure", is_flag=True, help="Of several runs, stop after the first that is not valid."
+)
 @click.option(
     "--fault-interval",
     type=Number("fault_interval_s"),
@@ -232,6 +173,20 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
 @click.option(
     "--dry-run", is_flag=True, help="Print the command and the schedule of faults, and stop."
 )
+@click.option(
+    "--profile",
+    metavar="NAME",
+    help="Take the settings of [tool.dissever.profiles.NAME] in pyproject.toml before those of"
+    " [tool.dissever].",
+)
+@click.option(
+    "--no-config", is_flag=True, help="Read neither pyproject.toml nor DISSEVER_… variables."
+)
+@click.option(
+    "--print-config",
+    is_flag=True,
+    help="Print every setting and where it comes from, and stop. With --json, for programs.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Print only the summary.")
 @click.option(
     "--json",
@@ -248,31 +203,7 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
     " GITHUB_STEP_SUMMARY names, if that is set.",
 )
 @click.pass_context
-def test(
-    ctx: click.Context,
-    system: str,
-    workload: str,
-    faults: str | None,
-    plan: Path | None,
-    nodes: tuple[str, ...] | None,
-    backend: str | None,
-    rate: float,
-    concurrency: tuple[int, bool],
-    time_limit: float,
-    seed: int | None,
-    fault_interval: float,
-    operation_limit: float,
-    disk_mb: int,
-    ok_min: int,
-    stop_when_dead: float | None,
-    on_crash: str,
-    runs: Path,
-    keep_data: bool,
-    dry_run: bool,
-    quiet: bool,
-    is_json: bool,
-    summary: Path | None,
-) -> int:
+def test(ctx: click.Context, /, **given: Any) -> int:
     """
     Run a workload on SYSTEM under faults, and judge what it answered.
 
@@ -285,78 +216,29 @@ def test(
     dissever test dqlite -f partition,kill --backend containers --version debian13
     dissever test simulated -t 5 --quiet --json | jq .verdict
 
-    Systems and workloads have options of their own: `dissever test dqlite -w set --help`.
+    dissever test --profile nightly --seeds 1-20
+
+    Systems and workloads have options of their own: `dissever test dqlite -w set --help`. What the
+    command line leaves open is taken from DISSEVER_… variables, then from [tool.dissever] in the
+    nearest pyproject.toml, SYSTEM included: see docs/configuration.md.
     """
-    under_test = load(system)
-    script, named = _script(plan, faults)
-    count, per_node = concurrency
-    try:
-        if nodes is None:
-            nodes = default_nodes(under_test)
-        options = Options(
-            system=system,
-            workload=workload,
-            faults=named,
-            script=script,
-            script_path=str(plan or ""),
-            nodes=nodes,
-            backend=Backend(backend or under_test.backends[0]),
-            rate=rate,
-            concurrency=count * len(nodes) if per_node else count,
-            time_limit_s=time_limit,
-            operation_limit_s=operation_limit,
-            fault_interval_s=fault_interval,
-            seed=random.SystemRandom().randrange(1 << 32) if seed is None else seed,
-            disk_mb=disk_mb,
-            ok_min=ok_min,
-            stop_when_dead_s=stop_when_dead,
-            on_crash=OnCrash(on_crash),
-            workload_options=ctx.meta[_OWN]["workload"],
-            system_options=ctx.meta[_OWN]["system"],
-        )
-        options = planning.checked(options, under_test)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    for remark in planning.remarks(options, under_test):
-        tell(f"note: {remark}")
-    if dry_run:
-        _print_schedule(options, under_test)
+    if given["print_config"]:
+        _print_config(tuple(settings(ctx)), is_json=given["is_json"])
         return 0
-    try:
-        ended = run(
-            options,
-            under_test,
-            runs=runs,
-            observe=partial(Display, console=Console(stderr=True), is_quiet=quiet),
-            keeps_data=keep_data,
-        )
-    except (CannotRun, OSError) as error:
-        raise click.ClickException(str(error)) from error
-    if not is_json:
-        print_verdict(ended.judged, ended.page, ended.directory)
-    if ended.unwritten:
-        tell(ended.unwritten)
-    entry = entry_of(ended.judged, ended.directory, ended.page)
-    return conclude([entry], is_json=is_json, summary=summary)
-
-
-def _script(path: Path | None, faults: str | None) -> tuple[str, tuple[str, ...]]:
-    """The text of a plan, and the faults that the run has."""
-    if path is None:
-        names = tuple(name.strip() for name in (faults or "").split(",") if name.strip())
-        if faults is not None and not names:
-            raise click.UsageError(f"expected --faults with names of faults, got {quoted(faults)}")
-        return "", names
-    if faults is not None:
-        raise click.UsageError("expected --faults or --plan, got both")
-    try:
-        text = path.read_text(encoding="utf-8")
-        return text, read_script(text).names
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise click.UsageError(f"{path}: line {line}: expected UTF-8 text, got bytes") from error
-    except (OSError, ValueError) as error:
-        raise click.UsageError(f"{path}: {error}") from error
+    wanted = asked(ctx)
+    for remark in planning.remarks(wanted.options, wanted.system):
+        tell(f"note: {remark}")
+    if given["dry_run"]:
+        for seed in wanted.seeds:
+            _print_schedule(wanted.with_seed(seed), wanted.system)
+        return 0
+    return run_all(
+        wanted,
+        is_quiet=given["quiet"],
+        is_json=given["is_json"],
+        summary=given["summary"],
+        until_failure=given["until_failure"],
+    )
 
 
 def _print_schedule(options: Options, under_test: System) -> None:
@@ -365,5 +247,25 @@ def _print_schedule(options: Options, under_test: System) -> None:
         value = msgspec.json.encode(op.value).decode()
         table.add_row(f"{op.offset_ns / 1e9:7.3f} s", op.process, op.f, value)
     console = Console()
-    console.print(planning.repeat_command(options, under_test), soft_wrap=True, highlight=False)
+    command = planning.repeat_command(options, under_test)
+    console.print(command, soft_wrap=True, highlight=False)
     console.print(table)
+
+
+def _print_config(found: Sequence[Setting], *, is_json: bool) -> None:
+    if is_json:
+        said = {each.name: {"value": each.value, "source": each.source} for each in found}
+        print_json(said)
+        return
+    table = Table("option", Column("value", overflow="fold"), "from", box=None)
+    for each in found:
+        table.add_row(each.name, escape(_shown(each.value)), escape(each.source))
+    Console().print(table)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -107,7 +107,7 @@ def test_history_file_from_elsewhere_is_judged_by_its_content(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("test",), "Missing argument 'SYSTEM'"),
+        (("test",), "expected a SYSTEM, got none"),
         (("test", "simulatd"), "did you mean simulated?"),
         (("test", "simulated", "-w", "registr"), "did you mean register?"),
         (("test", "simulated", "-f", "partion"), "did you mean partition?"),
