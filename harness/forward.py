@@ -111,6 +111,10 @@ class Endpoint:
         """Each node of the cluster -> its `host:port`, for drivers that are given all of them."""
         return {name: next(iter(ports.values())) for name, ports in self.dialable().items()}
 
+    def cluster_address(self, node: str) -> str:
+        """The IP address by which the nodes know one of them; it cannot be dialled from here."""
+        return self._forwarders.cluster.address(node)
+
     def dialable(self) -> Mapping[str, Mapping[str, str]]:
         """
         Node -> `host:port` in the cluster, for each client port -> where that can be dialled.

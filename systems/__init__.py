@@ -14,6 +14,7 @@ __all__ = ["SYSTEMS", "load"]
 
 OURS: Final[Mapping[str, System | str]] = {
     "dqlite": "dissever.systems.dqlite.system:DqliteSystem",
+    "etcd": "dissever.systems.etcd:Etcd",
     "simulated": "dissever.systems.simulated:SimulatedSystem",
 }
 """Name -> `module:class`."""

@@ -21,6 +21,7 @@ import shlex
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -166,7 +167,9 @@ class Processes:
                 self.clients(),
                 client_ports=self.client_ports,
                 peer_ports=self.peer_ports,
-                programs=lambda name: self._prepared(self._nodes(cluster, options)[name]),
+                programs=lambda name, joins: self._prepared(
+                    replace(self._nodes(cluster, options)[name], joins=joins)
+                ),
             )
             try:
                 await deployment.start(self.start_limit_s, self.form)

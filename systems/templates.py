@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ class Node:
     it keeps its data, as its processes see it; `folder` is the node's folder, as the harness sees
     it, and the working directory of the command. `here` is the folder of the system's file; None:
     the node does not see it, because it runs in a container. `options` are those of the system.
+    `joins` are the members that it is to join, itself among them; empty: it begins with all others.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Node:
     python: str
     peer: str
     options: Mapping[str, Any]
+    joins: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -99,22 +101,10 @@ def _facts(node: Node) -> dict[str, Any]:
 
 
 def _peers(node: Node, where: str) -> str:
-    """All nodes, each as `peer` says, joined with commas."""
+    """The nodes that it works with, each as `peer` says, joined with commas."""
+    wanted = node.joins or node.nodes
     return ",".join(
-        filled(
-            node.peer,
-            Node(
-                name=name,
-                index=index,
-                addresses=node.addresses,
-                data=node.data,
-                folder=node.folder,
-                here=node.here,
-                python=node.python,
-                peer="",
-                options=node.options,
-            ),
-            where.replace("command", "peer"),
-        )
-        for index, name in enumerate(node.addresses, start=1)
+        filled(node.peer, replace(node, name=name, index=index, peer=""), f"{where} (peer)")
+        for index, name in enumerate(node.nodes, start=1)
+        if name in wanted
     )

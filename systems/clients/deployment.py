@@ -22,9 +22,10 @@ from dissever.harness.client import NotApplied
 from dissever.harness.cluster import Cluster, NodeProcesses, NodeState, Program, Sockets
 from dissever.harness.cluster.last_words import why_it_ended
 from dissever.harness.forward import Forwarders, Traffic, written
-from dissever.harness.system import Digest, Replica, Unseen
+from dissever.harness.system import Digest, Members, Replica, Unseen
 from dissever.harness.values import reason
 from dissever.systems.clients import ClientKind
+from dissever.systems.clients.members import ClientsMembers
 
 __all__ = ["PROBE_KEY", "ClientsCluster", "ClientsDeployment"]
 
@@ -46,10 +47,16 @@ class ClientsCluster(Cluster, NodeProcesses, Sockets, Protocol):
 
 
 class ClientsDeployment:
-    """Implements `Deployment`, `Ports`, and `Primaries` and `Replicas` where clients can say."""
+    """
+    Implements `Deployment` and `Ports`, and what clients have the methods for.
+
+    `is_leader` gives it `Primaries`, `digest` `Replicas`, and `members`, `add_member`,
+    `remove_member` and `transfer` give it `Membership`.
+    """
 
     primaries: Callable[[], Awaitable[tuple[str, ...]]]
     replicas: Callable[[], Awaitable[Mapping[str, Replica]]]
+    members: Members
 
     def __init__(
         self,
@@ -58,7 +65,7 @@ class ClientsDeployment:
         *,
         client_ports: Sequence[int],
         peer_ports: Sequence[int] = (),
-        programs: Callable[[str], Program] | None = None,
+        programs: Callable[[str, tuple[str, ...]], Program] | None = None,
     ) -> None:
         """
         Make it; nothing is started.
@@ -66,7 +73,9 @@ class ClientsDeployment:
         Args:
             client_ports: At least one; `Endpoint.address` leads to the first.
             peer_ports: None, if it is not known where nodes hear each other.
-            programs: Node -> what it runs; None: the cluster knows.
+            programs: (node, joins) -> what it runs; `joins` are the members that it is to join,
+                itself among them, and empty when it begins with all others. None: the cluster
+                knows what its nodes run.
         """
         self.cluster: Final = cluster
         self.client_ports: Final = tuple(client_ports)
@@ -80,6 +89,8 @@ class ClientsDeployment:
             self.primaries = self._leading
         if clients.has("digest"):
             self.replicas = self._digests
+        if all(map(clients.has, ("members", "add_member", "remove_member", "transfer"))):
+            self.members = ClientsMembers(self)
 
     async def start(
         self,
@@ -98,9 +109,10 @@ class ClientsDeployment:
             await form(self)
         await self._await_ready(timeout_s, is_starting=True)
 
-    async def start_node(self, node: str) -> None:
-        """Start a node's process."""
-        await self.cluster.start(node, None if self._programs is None else self._programs(node))
+    async def start_node(self, node: str, joins: tuple[str, ...] = ()) -> None:
+        """Start a node's process; `joins` are the members that it is to join, if it is new."""
+        program = None if self._programs is None else self._programs(node, joins)
+        await self.cluster.start(node, program)
 
     def forwarders(self, node: str) -> Forwarders:
         """Forwarders for one more client of a node; whoever asks closes them."""
@@ -119,7 +131,7 @@ class ClientsDeployment:
         mark = forwarders.mark()
         why = "its client asked it nothing"
         try:
-            await self._ask(node, self._greeting, forwarders=forwarders)
+            await self.ask(node, self._greeting, forwarders=forwarders)
         except Exception as error:
             if is_bug(error):
                 raise
@@ -178,7 +190,7 @@ class ClientsDeployment:
         missing = ""
         for node in nodes:
             try:
-                await self._ask(node, self._change)
+                await self.ask(node, self._change)
             except Exception as error:
                 if is_bug(error):
                     raise
@@ -216,7 +228,7 @@ class ClientsDeployment:
 
     async def _leads(self, node: str) -> bool:
         try:
-            return bool(await self._ask(node, lambda client: client.is_leader()))
+            return bool(await self.ask(node, lambda client: client.is_leader()))
         except Exception as error:  # It says nothing, so it does not say that it leads.
             if is_bug(error):
                 raise
@@ -229,14 +241,14 @@ class ClientsDeployment:
 
     async def _digest(self, node: str) -> Replica:
         try:
-            ask = self._ask(node, lambda client: client.digest(), limit_s=DIGEST_LIMIT_S)
+            ask = self.ask(node, lambda client: client.digest(), limit_s=DIGEST_LIMIT_S)
             return Digest(str(await ask))
         except Exception as error:
             if is_bug(error):
                 raise
             return Unseen(reason(error))
 
-    async def _ask(
+    async def ask(
         self,
         node: str,
         ask: Callable[[Any], Awaitable[Any]],

@@ -1,0 +1,173 @@
+"""
+etcd: a key-value store replicated by Raft; the program of Debian's etcd-server.
+
+Clients speak the JSON form of its version 3 API. A read is linearizable: the node asks the leader,
+which asks a majority. Every change of a member, and the handing over of leadership, goes by way of
+the leader.
+
+Source: etcd 3.4, `etcdserver/etcdserverpb/rpc.proto`, `etcdserver/api/v3rpc/rpctypes/error.go`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from base64 import b64decode, b64encode
+from http.client import HTTPConnection
+from typing import Any, Final
+
+from dissever.harness.client import NotApplied
+from dissever.harness.forward import Endpoint
+from dissever.harness.options import Option
+from dissever.harness.plan import Options
+from dissever.systems.processes import Processes
+from dissever.systems.templates import Node
+
+__all__ = ["Etcd", "EtcdClient"]
+
+CLIENT_PORT: Final = 2379
+PEER_PORT: Final = 2380
+
+_REFUSED: Final = frozenset({3, 5, 7, 8, 9, 11, 12, 16})
+"""
+Codes of gRPC by which etcd refuses: invalid argument, not found, permission denied, resource
+exhausted, failed precondition, out of range, unimplemented, unauthenticated. With any other, such
+as 14 (unavailable), what was asked for may have been done.
+"""
+
+
+class EtcdError(Exception):
+    """etcd answered with an error; whether the request took effect is unknown."""
+
+
+class EtcdClient:
+    """Registers and a set: a key for each."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._connection = HTTPConnection(endpoint.host, endpoint.port)
+
+    def read(self, key: int) -> int | None:
+        pairs = self._read("kv/range", key=_text(f"register/{key}")).get("kvs", [])
+        return int(b64decode(pairs[0]["value"])) if pairs else None
+
+    def write(self, key: int, value: int) -> None:
+        self._ask("kv/put", key=_text(f"register/{key}"), value=_text(value))
+
+    def compare_and_set(self, key: int, old: int, new: int) -> bool:
+        name = _text(f"register/{key}")
+        is_old = {"key": name, "target": "VALUE", "result": "EQUAL", "value": _text(old)}
+        put = {"request_put": {"key": name, "value": _text(new)}}
+        return bool(self._ask("kv/txn", compare=[is_old], success=[put]).get("succeeded"))
+
+    def add(self, element: int) -> None:
+        self._ask("kv/put", key=_text(f"element/{element}"), value=_text(element))
+
+    def elements(self) -> list[int]:
+        first, end = _text("element/"), _text("element0")  # "0" comes after "/".
+        pairs = self._read("kv/range", key=first, range_end=end).get("kvs", [])
+        return [int(b64decode(pair["value"])) for pair in pairs]
+
+    def ping(self) -> None:
+        self._read("maintenance/status")
+
+    def tick(self) -> None:
+        self._ask("kv/put", key=_text("tick"))
+
+    def is_leader(self) -> bool:
+        status = self._read("maintenance/status")
+        return bool(status.get("leader") == status["header"]["member_id"])
+
+    def digest(self) -> str:
+        """Of every key as this node holds it, with its versions."""
+        everything = _text("\0")
+        held = self._read("kv/range", key=everything, range_end=everything, serializable=True)
+        return hashlib.sha256(json.dumps(held.get("kvs")).encode()).hexdigest()
+
+    def members(self) -> list[str]:
+        return list(self._ids())
+
+    def add_member(self, node: str) -> None:
+        self._ask("cluster/member/add", peerURLs=[self._url(node)])
+
+    def remove_member(self, node: str) -> None:
+        self._ask("cluster/member/remove", ID=self._ids()[node])
+
+    def transfer(self, node: str) -> None:
+        self._ask("maintenance/transfer-leadership", targetID=self._ids()[node])
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _ids(self) -> dict[str, str]:
+        """Node -> the number of the member that listens there, for each member."""
+        listed = self._read("cluster/member/list")["members"]
+        ids = {member["peerURLs"][0]: member["ID"] for member in listed}
+        nodes = self._endpoint.nodes
+        return {node: ids[url] for node in nodes if (url := self._url(node)) in ids}
+
+    def _url(self, node: str) -> str:
+        return f"http://{self._endpoint.cluster_address(node)}:{PEER_PORT}"
+
+    def _read(self, path: str, **body: Any) -> dict[str, Any]:
+        """It changes nothing, so whatever etcd answers instead, nothing was done."""
+        try:
+            return self._ask(path, **body)
+        except EtcdError as error:
+            raise NotApplied(str(error)) from error
+
+    def _ask(self, path: str, **body: Any) -> dict[str, Any]:
+        self._connection.request("POST", f"/v3/{path}", json.dumps(body))
+        response = self._connection.getresponse()
+        answer: dict[str, Any] = json.loads(response.read())
+        if response.status == 200:
+            return answer
+        code, said = answer.get("code"), str(answer.get("message") or answer)
+        raise NotApplied(said, code) if code in _REFUSED else EtcdError(f"code {code}: {said}")
+
+
+class Etcd(Processes):
+    """A key-value store replicated by Raft: this machine's etcd."""
+
+    peer = f"{{node}}=http://{{address}}:{PEER_PORT}"
+    client_ports = (CLIENT_PORT,)
+    peer_ports = (PEER_PORT,)
+    client = EtcdClient
+    install = "apt-get install etcd-server"
+    options = {  # noqa: RUF012 - The attribute of the class that it extends.
+        "heartbeat-ms": Option(
+            "time between heartbeats of the leader (100); elections take 10 times it",
+            default=100,
+            least=10,
+            most=5000,
+        ),
+        "snapshot-count": Option(
+            "requests from one snapshot to the next (500); few, so that nodes which lag get one",
+            default=500,
+            least=10,
+            most=1_000_000,
+        ),
+    }
+
+    def command(self, node: Node) -> str:
+        """What a node runs."""
+        return (
+            "etcd --name {node} --data-dir {data} --initial-cluster {peers}"
+            f" --initial-cluster-state {'existing' if node.joins else 'new'}"
+            f" --listen-client-urls http://{{address}}:{CLIENT_PORT}"
+            f" --advertise-client-urls http://{{address}}:{CLIENT_PORT}"
+            f" --listen-peer-urls http://{{address}}:{PEER_PORT}"
+            f" --initial-advertise-peer-urls http://{{address}}:{PEER_PORT}"
+            f" --heartbeat-interval {{heartbeat-ms}} --snapshot-count {{snapshot-count}}"
+            f" --election-timeout {10 * node.options['heartbeat-ms']} --logger zap"
+        )
+
+    def versions(self, options: Options | None = None) -> dict[str, str]:
+        said = subprocess.run(["etcd", "--version"], capture_output=True, text=True, check=False)
+        return {"etcd": said.stdout.partition("\n")[0].removeprefix("etcd Version: ")}
+
+
+def _text(value: object) -> str:
+    """As the API carries bytes."""
+    return b64encode(str(value).encode()).decode()
