@@ -20,14 +20,16 @@ from typing import Any, Final, TypeAlias
 from msgspec import structs
 
 from dissever import recorded
-from dissever.checkers import EVERY_RUN, Linearizable, compose
-from dissever.checkers.linearizability import model_named
+from dissever.checkers import EVERY_RUN, Linearizable, RunChecker, compose
+from dissever.checkers.linearizability import Model
 from dissever.harness import store
 from dissever.harness.history import History, MalformedHistory
 from dissever.harness.plan import Plan
+from dissever.harness.plugins import Registry
 from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
 from dissever.native.columns import FAIL, INFO, OK, Columns
+from dissever.registries import CHECKERS, model_at
 from dissever.remains import find_remains, gaps, is_changed, outcome_of
 from dissever.reports import (
     Figures,
@@ -37,7 +39,7 @@ from dissever.reports import (
     render_html,
     render_junit,
 )
-from dissever.workloads import WORKLOADS
+from dissever.workloads import WORKLOADS, Workload
 
 __all__ = [
     "Judged",
@@ -80,7 +82,7 @@ class Judged:
     figures: Figures | None = None
 
 
-def judge(run: Path, ok_min: int | None = None) -> Judged:
+def judge(run: Path, ok_min: int | None = None, checkers: Sequence[str] = ()) -> Judged:
     """
     Judge the history of a run directory. It writes nothing.
 
@@ -91,13 +93,15 @@ def judge(run: Path, ok_min: int | None = None) -> Judged:
     Args:
         ok_min: How many operations of each kind must have succeeded while faults were in force;
             None: as the run's options say.
+        checkers: References to checkers that judge it in addition to those of the run.
 
     Raises:
         OSError: When the plan or the history is missing.
         FormatError: When the history is none.
-        BrokenFile: When the plan holds something else.
+        BrokenFile: When the plan holds something else, or a workload that cannot be found.
     """
-    plan = _read_plan(run)
+    plan = store.read_plan(run)
+    workload, changed = _workload(run, plan)
     options, actions = plan.options, plan.actions
     outcome, reasons = outcome_of(run)
     digest = store.digest(run / store.HISTORY)
@@ -108,18 +112,21 @@ def judge(run: Path, ok_min: int | None = None) -> Judged:
         return replace(judged, results=structs.replace(judged.results, history_sha256=digest))
     remains, unread = find_remains(run, plan, outcome)
     remains = replace(remains, ok_min=options.ok_min if ok_min is None else ok_min)
-    reasons += [*unread, *loaded.notes]
+    plugged, others = _plugged(run, plan, checkers)
+    reasons += [*unread, *loaded.notes, *changed, *others]
     is_judged = loaded.misnumbered is None and not is_changed(run, outcome, digest)
     if loaded.misnumbered is not None:
         what = "is not numbered by its place: events are missing, or in another order"
         reasons.append(f"event {loaded.misnumbered} of {store.HISTORY} {what}")
     if not outcome.interruption:
         reasons += gaps(plan, loaded.history)
-    checkers: dict[str, Checker] = {
-        **WORKLOADS[options.workload].checkers(options),
+    every: dict[str, Checker] = {
+        **workload.checkers(options),
         **{name: each.make(actions, remains) for name, each in EVERY_RUN.items()},
     }
-    results = compose(checkers if is_judged else {}, loaded.history, Budget())
+    for name, record in plugged.items():
+        every[name if name not in every else f"{name} of every run"] = record.make(actions, remains)
+    results = compose(every if is_judged else {}, loaded.history, Budget())
     if reasons:
         early = Result(checker="run", verdict=Verdict.UNKNOWN, why="; ".join(reasons))
         results = merge((*results.results, early))
@@ -128,14 +135,65 @@ def judge(run: Path, ok_min: int | None = None) -> Judged:
     return Judged(Subject.of(plan), history, results, (), counted)
 
 
-def _read_plan(run: Path) -> Plan:
-    """Raises BrokenFile also for a workload that there is not."""
-    plan = store.read_plan(run)
+def _workload(run: Path, plan: Plan) -> tuple[Workload, list[str]]:
+    """
+    The workload of a run, and in what it is another now.
+
+    Raises:
+        BrokenFile: When it cannot be found.
+    """
+    reference = plan.options.workload
+    directory, changed = _home(WORKLOADS, reference, run, plan)
     try:
-        WORKLOADS.find(plan.options.workload)
+        return WORKLOADS.find(reference, directory), changed
     except ValueError as error:
-        raise store.BrokenFile(f"{store.PLAN}: {error}") from error
-    return plan
+        raise store.BrokenFile(f"{store.PLAN}: {error}{_was_in(reference, plan)}") from error
+
+
+def _plugged(
+    run: Path, plan: Plan, asked: Sequence[str]
+) -> tuple[dict[str, RunChecker], list[str]]:
+    """The checkers of others by reference, and in what those of the run are others now."""
+    found: dict[str, RunChecker] = {}
+    reasons: list[str] = []
+    for reference in plan.options.checkers:
+        if reference not in asked:
+            directory, changed = _home(CHECKERS, reference, run, plan)
+            try:
+                found[reference] = CHECKERS.find(reference, directory)
+                reasons += changed
+            except ValueError as error:
+                reasons.append(f"the checker {error}{_was_in(reference, plan)}")
+    return {**found, **{reference: CHECKERS.find(reference) for reference in asked}}, reasons
+
+
+def _home(
+    registry: Registry[Any], reference: str, run: Path, plan: Plan
+) -> tuple[Path | None, list[str]]:
+    """
+    Where a reference of a run leads to what it led to when the run was planned: the directory, and
+    in what the thing is another now.
+
+    A run can be judged from any directory, and after the directory that it stands in was moved.
+    """
+    version = plan.versions.get(reference)
+    if version is None:
+        return None, []
+    places = dict.fromkeys((Path(plan.directory), Path.cwd(), *run.resolve().parents))
+    found = {place: registry.version(reference, place) for place in places}
+    for place, now in found.items():
+        if now == version:
+            return place, []
+    changed = f"{reference} was changed after the run, so it may judge by other rules"
+    for place, now in found.items():
+        if now is not None:
+            return place, [changed]
+    return None, []
+
+
+def _was_in(reference: str, plan: Plan) -> str:
+    is_file = plan.versions.get(reference, "").startswith("sha256:")
+    return f"; when the run was planned, it was found from {plan.directory}" if is_file else ""
 
 
 def read_judged(run: Path) -> Judged:
@@ -148,7 +206,7 @@ def read_judged(run: Path) -> Judged:
         MalformedHistory: When no run can have recorded the history.
         OSError, FormatError, BrokenFile: As `judge`.
     """
-    subject, results = Subject.of(_read_plan(run)), store.read_results(run)
+    subject, results = Subject.of(store.read_plan(run)), store.read_results(run)
     if results.history_sha256 != store.digest(run / store.HISTORY):
         raise StaleResults(f"{store.RESULTS} does not belong to this {store.HISTORY}")
     history, counted = _drawn(read_history(run / store.HISTORY).history, results)
@@ -187,7 +245,7 @@ def render(judged: Judged) -> str:
 
 def judge_file(
     path: Path,
-    model: str,
+    model: str | Model | type,
     *,
     keyed: bool = False,
     initial: Any = None,
@@ -202,21 +260,26 @@ def judge_file(
     recorded, one in which nothing succeeded, and one of transactions.
 
     Args:
-        model: A name in `MODELS`, or an alias of one.
+        model: A reference to one, a `Model`, or the class of a plain model.
         keyed: Values of clients are pairs [key value] of many independent objects.
-        initial: As `model_named`.
-        nil_is_unknown: As `model_named`.
+        initial: As `adjusted`.
+        nil_is_unknown: As `adjusted`.
         progress: Hears what begins.
 
     Raises:
         OSError: When the file cannot be read.
         FormatError: When it is no history.
+        ValueError: When the reference leads to no model.
         Misfit: When such an object cannot begin with that, or nil is a value of its own there.
     """
-    kind = model_named(model, initial=initial, nil_is_unknown=nil_is_unknown)
+    kind = model_at(model, initial=initial, nil_is_unknown=nil_is_unknown)
     progress(f"reading {path.stat().st_size / 1e6:,.1f} MB")
     subject = recorded.subject_of(
-        path, model, keyed=keyed, initial=initial, nil_is_unknown=nil_is_unknown
+        path,
+        model if isinstance(model, str) else kind.name,
+        keyed=keyed,
+        initial=initial,
+        nil_is_unknown=nil_is_unknown,
     )
     try:
         loaded = read_history(path, keyed=keyed)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -38,7 +39,6 @@ from dissever.harness.plan import (
     check_options,
     host_versions,
 )
-from dissever.harness.plugins import provenance
 from dissever.harness.system import System
 from dissever.harness.system import checked as checked_for_system
 from dissever.harness.vocabulary import (
@@ -65,6 +65,7 @@ from dissever.nemesis import (
 from dissever.nemesis import final as final_healing
 from dissever.nemesis import generator as play
 from dissever.nemesis import plan as draw_plan
+from dissever.registries import CHECKERS, installed_checkers, versions_of
 from dissever.workloads import WORKLOADS, served_by, serves
 
 __all__ = [
@@ -96,11 +97,12 @@ def make_plan(options: Options, system: System, started: datetime) -> Plan:
             "dissever": __version__,
             **host_versions(),
             **system.versions(options),
-            **provenance((options.system, options.workload, *options.faults)),
+            **versions_of(options),
         },
         capabilities=options.backend.capabilities,
         actions=actions(options.faults),
         scheduled=_scheduled(options, system),
+        directory=str(Path.cwd()),
     )
 
 
@@ -119,6 +121,8 @@ def repeat_command(options: Options, system: System) -> str:
         words += ["--plan", options.script_path]
     elif options.faults:
         words += ["--faults", ",".join(options.faults)]
+    if options.checkers:
+        words += ["--checker", ",".join(options.checkers)]
     count = len(options.nodes)
     nodes = str(count) if options.nodes == numbered(count) else ",".join(options.nodes)
     words += ["--backend", options.backend, "--nodes", nodes]
@@ -165,7 +169,10 @@ def checked(options: Options, system: System) -> Options:
     options = checked_for_system(msgspec.structs.replace(options, workload_options=own), system)
     schedule(options, system)  # First, because it names the lines of a plan that are wrong.
     _check_faults(options)
-    return options
+    for reference in options.checkers:
+        CHECKERS.find(reference)
+    checkers = tuple(dict.fromkeys((*options.checkers, *installed_checkers())))
+    return msgspec.structs.replace(options, checkers=checkers)
 
 
 def _check_faults(options: Options) -> None:
@@ -181,7 +188,10 @@ def _check_faults(options: Options) -> None:
 
 
 def remarks(options: Options, system: System) -> tuple[str, ...]:
-    """What is allowed and still worth a word before the run: delays that nobody waits for."""
+    """
+    What is allowed and still worth a word before the run: delays that nobody waits for, and
+    checkers of installed packages that cannot be loaded.
+    """
     limit_ms = options.operation_limit_s * 1000
     found = {
         f"{op.process}: {name} {op.value[name]:g} is longer than the operation limit of"
@@ -191,7 +201,8 @@ def remarks(options: Options, system: System) -> tuple[str, ...]:
         for name in DELAYS
         if isinstance(op.value.get(name), int | float) and op.value[name] >= limit_ms
     }
-    return tuple(sorted(found))
+    broken = (f"the checker {line}" for line in CHECKERS.broken().values())
+    return (*sorted(found), *broken)
 
 
 def missing(options: Options, system: System) -> str | None:

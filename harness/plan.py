@@ -47,7 +47,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     fault needs it to have one of its own; `hosts` is what the faults need of the hosts. `ok_min` is
     how many operations of each kind must succeed under faults, or the verdict is unknown.
     `stop_when_dead_s`: it ends when no operation has succeeded for this time; None: it goes on.
-    `on_crash`: what becomes of a node that ended by itself.
+    `on_crash`: what becomes of a node that ended by itself. `checkers` judge the run in addition to
+    those of its workload and ours.
     """
 
     system: str
@@ -70,6 +71,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     ok_min: int = OK_MIN
     stop_when_dead_s: float | None = None
     on_crash: OnCrash = OnCrash.LEAVE
+    checkers: tuple[str, ...] = ()
 
 
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {
@@ -121,7 +123,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     `command` repeats the run; `versions` name what ran (dissever, python, kernel, the system's
     library); `capabilities` what of the machine is used. `actions` says what each operation of a
     nemesis is for: process -> f -> action. `scheduled` names the faults that must strike within the
-    time limit; None when nobody said.
+    time limit; None when nobody said. Relative paths are relative to `directory`.
     """
 
     options: Options
@@ -132,6 +134,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     skipped: tuple[Skipped, ...] = ()
     actions: dict[str, dict[str, Action]] = {}
     scheduled: tuple[str, ...] | None = None
+    directory: str = ""
 
 
 class Kept(msgspec.Struct, frozen=True):

@@ -132,6 +132,17 @@ class Registry(Mapping[str, T]):
             return reference
         raise ValueError(self._unknown(reference, None))
 
+    def version(self, reference: str, directory: Path | None = None) -> str | None:
+        """
+        The version of what a reference leads to: `sha256:…` of its file, or the distribution with
+        its version; None for ours, and for what there is not.
+        """
+        if reference in self.own:
+            return None
+        if (entries := self._entries().get(reference)) is not None:
+            return entries[0].package
+        return provenance((reference,), directory).get(reference)
+
     @property
     def names(self) -> tuple[str, ...]:
         """Every name, without loading what it means."""

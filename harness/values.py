@@ -28,6 +28,18 @@ def freeze(value: Any) -> Hashable:
     return (type(value), "NaN" if is_nan else value)
 
 
+def thaw(value: Any) -> Any:
+    """A frozen value as people write it: bools, floats and maps again, and lists as tuples."""
+    if not isinstance(value, tuple):
+        return value
+    if len(value) == 2 and isinstance(value[0], type):
+        kind, content = value
+        if kind is dict:
+            return {key: thaw(item) for key, item in content}
+        return float("nan") if content == "NaN" else content
+    return tuple(thaw(item) for item in value)
+
+
 def show(value: Any) -> str:
     """A value as people read it: JSON, `nothing` for None, at most SHOWN_CHARS_MAX characters."""
     if value is None:

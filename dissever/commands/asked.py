@@ -302,6 +302,7 @@ def asked(ctx: click.Context) -> Asked:
             faults=faults,
             script=script,
             script_path=str(given["plan"] or ""),
+            checkers=given["checker"],
             nodes=nodes,
             backend=Backend(given["backend"] or system.backends[0]),
             rate=given["rate"],

@@ -12,9 +12,8 @@ import msgspec
 from rich.console import Console
 
 from dissever.checkers.linearizability.model import Misfit
-from dissever.checkers.linearizability.models import NAMES
 from dissever.commands.output import EXIT_STATUS, print_json, print_verdict, say, tell
-from dissever.commands.params import Name, Number
+from dissever.commands.params import Number, Reference, References
 from dissever.harness import store
 from dissever.harness.history import MalformedHistory
 from dissever.harness.reader import FormatError
@@ -28,6 +27,7 @@ from dissever.judging import (
     render,
     try_to_publish,
 )
+from dissever.registries import CHECKERS, MODELS
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +37,18 @@ log = logging.getLogger(__name__)
 @click.option(
     "--model",
     "-m",
-    type=Name("model", NAMES),
+    type=Reference(MODELS),
     default="cas-register",
     show_default=True,
     help="What a history file must be linearizable as.",
+)
+@click.option(
+    "--checker",
+    "checkers",
+    type=References(CHECKERS),
+    default="",
+    metavar="REFERENCE,…",
+    help="Of a run: checkers of yours that judge it, too, such as mine.py:NoGaps.",
 )
 @click.option("--keyed", is_flag=True, help="Values of a history file are [key value] pairs.")
 @click.option(
@@ -71,6 +79,7 @@ log = logging.getLogger(__name__)
 def check(
     path: Path,
     model: str,
+    checkers: tuple[str, ...],
     keyed: bool,
     initial: str | None,
     nil: str,
@@ -89,15 +98,19 @@ def check(
     dissever check runs/latest
     dissever check history.edn --model cas-register --html report.html
     dissever check c50-bad.txt --model kv
+    dissever check history.jsonl --model mymodel.py:LeaseLock
+    dissever check runs/latest --checker mine.py:NoGaps
     """
     if path.is_dir() and html is not None:
         raise click.UsageError("--html is for history files; a run has index.html in its directory")
+    if path.is_file() and checkers:
+        raise click.UsageError("--checker is for runs; what judges a history file is its --model")
     run, page, unwritten = None, html, ""
     try:
         if path.is_dir():
             run = store.find_run(path)
             _withdraw(run)
-            judged = judge(run, ok_min)
+            judged = judge(run, ok_min, checkers)
             page, unwritten = try_to_publish(run, judged)
         else:
             judged = _judged(path, model, keyed, _value(initial), nil == "unknown")

@@ -158,6 +158,23 @@ class Concurrency(click.ParamType[Any]):
         return int(number), text.endswith("n")
 
 
+class References(click.ParamType[Any]):
+    """What a registry can be looked up by, several with commas between them, or none."""
+
+    def __init__(self, registry: Registry[Any]) -> None:
+        self.name = f"{registry.kind.what}s"
+        self._one = Reference(registry)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        texts = (text.strip() for text in str(value).split(","))
+        each = (self._one.convert(text, param, ctx) for text in texts if text)
+        return tuple(dict.fromkeys(each))
+
+
 class Faults(click.ParamType[Any]):
     """Names of faults with commas between them, each with or without a target."""
 

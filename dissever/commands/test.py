@@ -23,6 +23,7 @@ from dissever.commands.params import (
     Nodes,
     Number,
     Reference,
+    References,
     Seeds,
 )
 from dissever.commands.series import run_all
@@ -31,6 +32,7 @@ from dissever.harness.plan import DISK_MB, OK_MIN, OnCrash, Options
 from dissever.harness.system import System
 from dissever.harness.watch import DEAD_S
 from dissever.nemesis import FAULTS
+from dissever.registries import CHECKERS
 from dissever.running import RUNS
 from dissever.systems import SYSTEMS
 from dissever.workloads import WORKLOADS
@@ -61,6 +63,13 @@ from dissever.workloads import WORKLOADS
     metavar="FILE",
     help="Take the faults from a YAML file, or from the schedule.jsonl of a recorded run, instead"
     " of drawing them from the seed. See docs/faults.md.",
+)
+@click.option(
+    "--checker",
+    type=References(CHECKERS),
+    default="",
+    metavar="REFERENCE,…",
+    help="Checkers of yours that judge the run, too, such as mine.py:NoGaps.",
 )
 @click.option(
     "--nodes",

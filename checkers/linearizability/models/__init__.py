@@ -28,16 +28,26 @@ NAMES: Final = (*MODELS, *ALIASES)
 
 def model_named(name: str, *, initial: Any = None, nil_is_unknown: bool = False) -> Model:
     """
+    One of these models, as `adjusted`.
+
+    Raises:
+        KeyError: When no model has that name.
+        Misfit: As `adjusted`.
+    """
+    model = MODELS[ALIASES.get(name, name)]
+    return adjusted(model, initial=initial, nil_is_unknown=nil_is_unknown)
+
+
+def adjusted(model: Model, *, initial: Any = None, nil_is_unknown: bool = False) -> Model:
+    """
     Args:
         initial: What each object holds at first, as histories write values: a list for a set or a
             queue, {register: value} for several registers. None: what the model begins with.
         nil_is_unknown: Whether a read that answers nil says nothing, as in Knossos.
 
     Raises:
-        KeyError: When no model has that name.
         Misfit: When such an object cannot begin with that, or nil is a value of its own there.
     """
-    model = MODELS[ALIASES.get(name, name)]
     if initial is not None:
         model = model.starting(initial)
     return model.reading_nil_as_unknown() if nil_is_unknown else model
@@ -58,5 +68,6 @@ __all__ = [
     "REGISTER",
     "SET",
     "TEXT",
+    "adjusted",
     "model_named",
 ]
