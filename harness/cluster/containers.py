@@ -51,7 +51,7 @@ from dissever.harness.cluster import (
 from dissever.harness.cluster.backends import CONTAINERS
 from dissever.harness.cluster.engine import Engine, labels, reap
 from dissever.harness.cluster.filters import Filters
-from dissever.harness.cluster.host import FOLDER, connect, relayed
+from dissever.harness.cluster.host import FOLDER, connect, reach, relayed
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.pod import Pod, Recipe
 from dissever.harness.cluster.roster import Roster, in_time
@@ -187,26 +187,8 @@ class ContainersCluster:
         return await self._cuts().dropped()
 
     async def reach(self, pairs: Sequence[tuple[str, str]], timeout_s: float) -> Reachability:
-        token = str(next(self._tokens))
         pods = {name: self._known(name) for pair in pairs for name in pair}
-        asked = {
-            name: {
-                "targets": [pods[to].address for of, to in pairs if of == name],
-                "sources": [pods[of].address for of, to in pairs if to == name],
-            }
-            for name in pods
-        }
-        try:
-            arrived = await asyncio.gather(
-                *(
-                    pods[name].request("reach", token=token, timeout_s=timeout_s, **each)
-                    for name, each in asked.items()
-                )
-            )
-        finally:
-            await asyncio.gather(*(pod.request("hush", token=token) for pod in pods.values()))
-        seen = dict(zip(asked, arrived, strict=True))
-        return {pair: pods[pair[0]].address in seen[pair[1]] for pair in pairs}
+        return await reach(pods, pairs, timeout_s, token=str(next(self._tokens)))
 
     async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
         """By a published port, or by the host's relay to any other."""

@@ -24,6 +24,7 @@ import docker.errors
 import requests.exceptions
 
 from dissever.harness.cluster import ClusterLost
+from dissever.harness.cluster.undo import GUEST, UNDO, undo
 from dissever.harness.missing import Missing
 
 HOST_IMAGE: Final = "dissever/host"
@@ -43,6 +44,8 @@ _PORTS: Final = {"tcp": 2375, "http": 2375, "https": 2376, "ssh": 22}
 
 _API_S: Final = 60
 _WORKERS: Final = 16
+_GUEST_GLANCES: Final = 40
+_GLANCE_S: Final = 0.05
 _RAW_BYTES: Final = 1 << 16
 
 _Answer = TypeVar("_Answer")
@@ -106,6 +109,8 @@ def reap(client: docker.DockerClient, run: str | None = None) -> list[str]:
     """
     Remove what a run made; without one, what runs left behind whose harness is gone.
 
+    What it changed of containers that it did not make is taken back.
+
     Returns:
         The names of what was removed. Blocks.
     """
@@ -127,12 +132,25 @@ def reap(client: docker.DockerClient, run: str | None = None) -> list[str]:
             if run is None and not _is_left_behind(marks or {}):
                 continue
             try:
+                if GUEST in (marks or {}):
+                    _let_end(each)
+                if UNDO in (marks or {}):
+                    undo(client, marks[UNDO])
                 each.remove(**how)
                 removed.append(str(each.name))
             except docker.errors.APIError as error:
                 if error.status_code not in passed_over:
                     raise
     return removed
+
+
+def _let_end(guest: Any) -> None:
+    """Give a host whose harness is gone the time to take its rules back."""
+    for _ in range(_GUEST_GLANCES):
+        if not guest.attrs["State"]["Running"]:
+            return
+        time.sleep(_GLANCE_S)
+        guest.reload()
 
 
 def heal() -> list[str]:

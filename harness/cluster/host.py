@@ -17,11 +17,11 @@ import socket
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 from docker.types import LogConfig, Mount
 
-from dissever.harness.cluster import ClusterLost
+from dissever.harness.cluster import ClusterLost, Reachability
 from dissever.harness.cluster.channel import Requests
 from dissever.harness.cluster.engine import HOST_IMAGE, Attached, Engine
 from dissever.harness.cluster.keeper import processes
@@ -29,6 +29,9 @@ from dissever.harness.cluster.roster import connected
 
 FOLDER: Final = "/node"
 """The node's folder, as its processes see it."""
+
+SIGNALLED: Final = 128
+"""Exit statuses of an engine are those of a shell: above this they are signals."""
 
 _AGENT: Final = "/opt/dissever"
 _KEEPER: Final = Path(__file__).parent / "keeper"
@@ -220,6 +223,51 @@ def published(ports: Mapping[str, Any], publish_on: str) -> Mapping[int, int]:
     return {port: int(each["HostPort"]) for port, each in bound.items()}
 
 
+class Reachable(Protocol):
+    """A node with an address and an agent."""
+
+    @property
+    def address(self) -> str:
+        """Where its datagrams come from, and go to."""
+
+    async def request(self, verb: str, **arguments: Any) -> Any:
+        """As `Host.request`."""
+
+
+async def reach(
+    nodes: Mapping[str, Reachable],
+    pairs: Sequence[tuple[str, str]],
+    timeout_s: float,
+    *,
+    token: str,
+) -> Reachability:
+    """
+    As `Links.reach`, asked of the agents.
+
+    Args:
+        nodes: Every node of the pairs.
+        token: What tells the datagrams of this call from others.
+    """
+    asked = {
+        name: {
+            "targets": [nodes[to].address for of, to in pairs if of == name],
+            "sources": [nodes[of].address for of, to in pairs if to == name],
+        }
+        for name in nodes
+    }
+    try:
+        arrived = await asyncio.gather(
+            *(
+                nodes[name].request("reach", token=token, timeout_s=timeout_s, **each)
+                for name, each in asked.items()
+            )
+        )
+    finally:
+        await asyncio.gather(*(node.request("hush", token=token) for node in nodes.values()))
+    seen = dict(zip(asked, arrived, strict=True))
+    return {pair: nodes[pair[0]].address in seen[pair[1]] for pair in pairs}
+
+
 async def connect(at: str, port: int) -> socket.socket:
     """A socket connected to a port that is published at an address. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(at, port, type=socket.SOCK_STREAM)
@@ -250,6 +298,22 @@ async def relayed(at: str, relay: int, target: str, whom: str) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+def exit_status(status: int) -> int:
+    """An exit status of the engine's as ours: negative for a signal."""
+    return status if status <= SIGNALLED else SIGNALLED - status
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open a log to append to. The node owns its folder: a link that it put there is an error."""
+    return open(path, "ab", buffering=0, opener=processes.own_file)
+
+
+def write_log(file: BinaryIO, data: bytes) -> None:
+    """Write what a container said, unless the log was closed because it did not start."""
+    with contextlib.suppress(ValueError):
+        file.write(data)
 
 
 def _outer(inner: int, agent: int) -> int:

@@ -32,8 +32,15 @@ from dissever.harness.cluster import (
     Program,
 )
 from dissever.harness.cluster.engine import HOST_IMAGE, Attached, Engine
-from dissever.harness.cluster.host import FOLDER, Host, published
-from dissever.harness.cluster.keeper import processes
+from dissever.harness.cluster.host import (
+    FOLDER,
+    SIGNALLED,
+    Host,
+    exit_status,
+    open_log,
+    published,
+    write_log,
+)
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.limits import ContainerLimits
 from dissever.harness.names import label
@@ -44,8 +51,6 @@ _ANSWER_S: Final = 30.0
 _ENDING_S: Final = 2.0
 _NOT_FOUND: Final = 127
 _NOT_EXECUTABLE: Final = 126
-_SIGNALLED: Final = 128
-"""Exit statuses of an engine are those of a shell: above this they are signals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +223,7 @@ class Pod:
         with contextlib.ExitStack() as opened:
             logs = {
                 stream: opened.enter_context(
-                    _log(self._directory / f"{name}-{incarnation.number}.log")
+                    open_log(self._directory / f"{name}-{incarnation.number}.log")
                 )
                 for stream, name in ((1, "stdout"), (2, "stderr"))
             }
@@ -247,7 +252,7 @@ class Pod:
             Attached,
             self._engine.client,
             container.id,
-            hear=lambda stream, data: _write(logs[stream], data),
+            hear=lambda stream, data: write_log(logs[stream], data),
             ended=lambda: self._ended(incarnation, logs),
         )
         try:
@@ -266,7 +271,7 @@ class Pod:
         """In the thread that has read all that the container said: how it ended, and remove it."""
         for file in logs.values():
             file.close()
-        container, status = incarnation.container, _SIGNALLED
+        container, status = incarnation.container, SIGNALLED
         try:
             status = container.wait()["StatusCode"]
             container.reload()
@@ -277,16 +282,16 @@ class Pod:
         with contextlib.suppress(RuntimeError):  # The loop may be no more.
             self._loop.call_soon_threadsafe(
                 incarnation.ended.set_result,
-                status if status <= _SIGNALLED else _SIGNALLED - status,
+                exit_status(status),
             )
 
-    def _note(self, incarnation: _Incarnation, exit_status: int) -> None:
+    def _note(self, incarnation: _Incarnation, status: int) -> None:
         """A node's process has ended that had begun."""
-        self._exit_status = exit_status
+        self._exit_status = status
         if self._running is incarnation:
             self._running = None
         if not self._is_closed:
-            self._hear(Exit(self.name, incarnation.number, exit_status, incarnation.is_asked))
+            self._hear(Exit(self.name, incarnation.number, status, incarnation.is_asked))
 
     async def _end(self, running: _Incarnation) -> None:
         try:
@@ -315,16 +320,6 @@ def _rights(recipe: Recipe) -> dict[str, Any]:
         "security_opt": ["no-new-privileges"],
         "sysctls": sysctls,
     }
-
-
-def _log(path: Path) -> BinaryIO:
-    """Open a log to append to. The node owns its folder: a link that it put there is an error."""
-    return open(path, "ab", buffering=0, opener=processes.own_file)
-
-
-def _write(file: BinaryIO, data: bytes) -> None:
-    with contextlib.suppress(ValueError):  # Closed: the start had failed.
-        file.write(data)
 
 
 def _why_not(status: int, program: Program, error: OSError) -> OSError:

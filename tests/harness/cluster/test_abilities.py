@@ -19,6 +19,7 @@ from dissever.harness.cluster import (
     Sockets,
 )
 from dissever.harness.cluster.backends import Backend
+from dissever.harness.cluster.compose.cluster import ComposeCluster
 from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.harness.cluster.simulated import SimulatedCluster
@@ -28,6 +29,7 @@ ABILITIES = {NodeProcesses, Links, Sockets, HostCommands, ResourceLimits, Disks,
 CLASSES = {
     Backend.NAMESPACES: NamespacesCluster,
     Backend.CONTAINERS: ContainersCluster,
+    Backend.COMPOSE: ComposeCluster,
     Backend.SIMULATED: SimulatedCluster,
 }
 
@@ -36,7 +38,7 @@ def members(protocol: type) -> set[str]:
     return {name for name in vars(protocol) if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("backend", CLASSES)
+@pytest.mark.parametrize("backend", Backend)
 def test_class_of_a_backend_has_the_abilities_that_it_says(backend: Backend) -> None:
     has = {each for each in ABILITIES if members(each) <= set(dir(CLASSES[backend]))}
 
@@ -44,7 +46,7 @@ def test_class_of_a_backend_has_the_abilities_that_it_says(backend: Backend) -> 
     assert CLASSES[backend].backend is backend
 
 
-@pytest.mark.parametrize("backend", CLASSES)
+@pytest.mark.parametrize("backend", Backend)
 def test_backend_has_no_part_of_an_ability_that_it_lacks(backend: Backend) -> None:
     lacking = ABILITIES - backend.abilities
 
