@@ -90,7 +90,7 @@ def build_faultfs(target: Path = ROOT / "native" / "faultfs" / "faultfs") -> Pat
         subprocess.CalledProcessError: When it does not compile.
     """
     tools = shutil.which("pkg-config"), shutil.which(os.environ.get("CC", "cc"))
-    if None in tools or subprocess.run(["pkg-config", "--exists", "fuse3"]).returncode:
+    if None in tools or subprocess.run(["pkg-config", "--exists", "fuse3 >= 3.5"]).returncode:
         return None
     asked = subprocess.run(
         ["pkg-config", "--cflags", "--libs", "fuse3"], check=True, capture_output=True, text=True

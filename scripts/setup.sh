@@ -55,7 +55,7 @@ has_dqlite() { [[ -n "${DQLITE_LIB:-}" ]] || grep -q 'libdqlite\.so\.0 ' <(ldcon
 
 has_faketime() { [[ -n "$(find /usr/lib /usr/local/lib -name libfaketimeMT.so.1 -print -quit 2>/dev/null)" ]]; }
 
-has_fuse() { has pkg-config && pkg-config --exists fuse3; }
+has_fuse() { has pkg-config && pkg-config --exists 'fuse3 >= 3.5'; }
 
 has_browser() { has chromium || has chromium-browser || has google-chrome; }
 

@@ -186,43 +186,39 @@ def test_our_workflow_runs_the_action_without_privileges() -> None:
 
 
 def test_valid_runs_of_several_seeds(act: Callable[..., Any], machine: Path) -> None:
-    ran = act(system="simulated", time_limit="5", seeds="1, 2\n3", faults="partition,kill")
+    ran = act(system="simulated", time_limit="5", seeds="1,\n2", faults="kill")
 
     assert ran.failed == []
     assert ran.outputs["verdict"] == "valid"
     assert ran.outputs["exit-status"] == "0"
     runs = Path(ran.outputs["runs"])
     result = json.loads((runs / "result.json").read_text())
-    assert [run["seed"] for run in result["runs"]] == [1, 2, 3]
+    assert [run["seed"] for run in result["runs"]] == [1, 2]
     assert (runs / "junit.xml").is_file()
     assert not (runs / "latest").exists()
     assert ran.used[-1][0].startswith("actions/upload-artifact@")
     assert ran.used[-1][1]["path"] == str(runs)
     assert ran.used[-1][1]["name"] == "dissever-job-0"
-    assert "### ✓ dissever: valid (3 valid)" in ran.summary
+    assert "### ✓ dissever: valid (2 valid)" in ran.summary
     assert (runs / "summary.md").read_text() == ran.summary
 
 
 def test_invalid_run_fails_the_job_after_everything_is_kept(act: Callable[..., Any]) -> None:
-    ran = act(system="simulated", time_limit="2", args="--bug stale-read", seeds="1 2")
+    ran = act(system="simulated", time_limit="2", args="--bug stale-read", seeds="1")
+    lines = ran.log.splitlines()
 
     assert ran.failed == ["The verdict: 1"]
     assert ran.outputs["verdict"] == "invalid"
     assert Path(ran.outputs["directory"], "index.html").is_file()
     assert len(ran.used) == 1
-    errors = [line for line in ran.log.splitlines() if line.startswith("::error")]
-    assert len(errors) == 1
-    assert "%0Arepeat: dissever test simulated " in errors[0]
-
-
-def test_commands_are_stopped_while_a_system_can_print(act: Callable[..., Any]) -> None:
-    lines = act(system="simulated", time_limit="1").log.splitlines()
-    first = next(i for i, line in enumerate(lines) if line.startswith("::stop-commands::"))
-    token = lines[first].removeprefix("::stop-commands::")
-
+    # GitHub obeys no command while a system can print; the annotation comes after that.
+    (stop, resume, error) = [n for n, line in enumerate(lines) if line.startswith("::")]
+    token = lines[stop].removeprefix("::stop-commands::")
     assert len(token) == 32
-    assert lines.index(f"::{token}::") > first + 3
-    assert not any(line.startswith("::") for line in lines[first + 1 : lines.index(f"::{token}::")])
+    assert lines[resume] == f"::{token}::"
+    assert resume > stop + 3
+    assert lines[error].startswith("::error title=stale-read%3A simulated")
+    assert "%0Arepeat: dissever test simulated " in lines[error]
 
 
 @pytest.mark.parametrize(
@@ -245,12 +241,13 @@ def test_pull_requests_have_one_more_run_with_a_random_seed(
     assert found[0] == "1"
 
 
-def test_wrong_usage_is_said_and_fails(act: Callable[..., Any]) -> None:
-    ran = act(system="nosuch", seeds="1,2,3")
+def test_wrong_usage_is_said_once_and_fails(prepare: Callable[..., Any], machine: Path) -> None:
+    (machine / "dissever").write_text("#!/bin/bash\necho wrong usage; exit 64\n")
+    ran = prepare(system="nosuch", seeds="1,2,3")
 
     assert ran.failed == ["The verdict: 64"]
     assert ran.outputs["verdict"] == "failed"
-    assert ran.log.count("nosuch") == 1
+    assert ran.log.count("wrong usage") == 1
     assert "::error title=dissever::no test was run: exit status 64" in ran.log
 
 

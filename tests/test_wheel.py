@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import Distribution, PathDistribution, distribution
 from pathlib import Path, PurePosixPath
 from zipfile import ZipFile, ZipInfo
@@ -214,11 +214,38 @@ def test_installed_command_knows_every_fault_without_the_docker_sdk(
     assert all("no Docker SDK" in each["reason"] for each in cells if not each["available"])
 
 
-def test_installed_command_runs_and_judges_a_test(python: Path, tmp_path: Path) -> None:
-    command = "test simulated --workload register --time-limit 2 --seed 1"
-    run(python.parent / "dissever", *command.split(), cwd=tmp_path)
+def test_one_wheel_serves_every_python_from_3_11_on(wheel: Path) -> None:
+    assert wheel.name.split("-")[2:4] == ["cp311", "abi3"]
+
+
+@pytest.fixture
+def without_compiler(python: Path, tmp_path: Path) -> Callable[..., str]:
+    """Run a command in an environment that has the wheel, `ip` and `nft`, and nothing else."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("ip", "nft"):
+        if found := shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin"):
+            (tools / name).symlink_to(found)
+
+    def run_without(*command: str, expected: int = 0) -> str:
+        path = f"PATH={python.parent}:{tools}"
+        return run("/usr/bin/env", "-i", path, f"HOME={tmp_path}", *command, cwd=tmp_path,
+                   expected=expected)  # fmt: skip
+
+    return run_without
+
+
+def test_installed_command_needs_no_compiler(
+    without_compiler: Callable[..., str], tmp_path: Path
+) -> None:
+    script = "import shutil, sys; sys.exit(any(map(shutil.which, ('cc', 'gcc', 'clang'))))"
+    without_compiler("python", "-c", script)
+    without_compiler("dissever", "test", "simulated", "--time-limit", "2", "--seed", "1")
+    without_compiler("dissever", "check", "runs/latest")
+    told = json.loads(without_compiler("dissever", "doctor", "--json"))
 
     assert written(tmp_path) == {"history.jsonl", "results.json", "index.html"}
+    assert {each["what"]: each["available"] for each in told["machine"]}["native search"]
 
 
 def test_installed_command_finds_a_bug(python: Path, tmp_path: Path) -> None:
