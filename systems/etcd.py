@@ -134,6 +134,7 @@ class Etcd(Processes):
     client_ports = (CLIENT_PORT,)
     peer_ports = (PEER_PORT,)
     client = EtcdClient
+    maps_files = True  # bbolt does.
     install = "apt-get install etcd-server"
     options = {  # noqa: RUF012 - The attribute of the class that it extends.
         "heartbeat-ms": Option(

@@ -26,7 +26,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dissever.harness.cluster import Program, backends, trial
+from dissever.harness.cluster import Hosts, Program, backends, trial
 from dissever.harness.cluster.backends import CONTAINERS, NAMESPACES, Backend
 from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.harness.missing import Missing
@@ -64,6 +64,8 @@ class Processes:
         options: Options of the system's own: `{name}` in a template is their value.
         install: What helps where the program is not there, such as `apt-get install etcd-server`.
         start_limit_s: How long all nodes may take to serve.
+        maps_files: Whether nodes map files into memory, as bbolt and LMDB do: a disk that faults
+            can damage then allows it.
     """
 
     name: str = ""
@@ -83,6 +85,7 @@ class Processes:
     options: Mapping[str, Option] = {}
     install: ClassVar[str] = "install it, or give its path"
     start_limit_s: ClassVar[float] = START_LIMIT_S
+    maps_files: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         if "name" not in vars(cls):
@@ -183,14 +186,13 @@ class Processes:
     async def _open(
         self, options: Options, directory: Path
     ) -> NamespacesCluster | ContainersCluster:
+        hosts = options.hosts | Hosts(changes_network=False, mapped_files=self.maps_files)
         if options.backend == CONTAINERS:
             from dissever.harness.cluster.containers import ContainersCluster  # The Docker SDK.
 
             ports = self.client_ports
-            return await ContainersCluster.open(
-                options.nodes, directory, options.hosts, ports=ports
-            )
-        return await NamespacesCluster.open(options.nodes, directory, options.hosts)
+            return await ContainersCluster.open(options.nodes, directory, hosts, ports=ports)
+        return await NamespacesCluster.open(options.nodes, directory, hosts)
 
     def _nodes(self, cluster: Any, options: Options) -> dict[str, Node]:
         """Node -> what is known of it."""

@@ -41,7 +41,8 @@ class Hosts(msgspec.Struct, frozen=True):
     `faulty_disks`: calls on a node's data can be made to fail, by faultfs. `own_clocks`: each node
     has a wall clock that can be set, by libfaketime; `own_monotonic`: its monotonic clock as well.
     `changes_network`: faults change the network of hosts, which takes rights over it. `proxies`:
-    connections go through proxies, and must not wait for long.
+    connections go through proxies, and must not wait for long. `mapped_files`: the system maps its
+    files into memory, which faultfs must allow; it then sees a read only if the kernel has no page.
     """
 
     disk_mb: int | None = None
@@ -50,6 +51,7 @@ class Hosts(msgspec.Struct, frozen=True):
     own_monotonic: bool = False
     changes_network: bool = True
     proxies: bool = False
+    mapped_files: bool = False
 
     def __or__(self, other: Hosts) -> Hosts:
         """What both need."""
@@ -60,6 +62,7 @@ class Hosts(msgspec.Struct, frozen=True):
             self.own_monotonic or other.own_monotonic,
             self.changes_network or other.changes_network,
             self.proxies or other.proxies,
+            self.mapped_files or other.mapped_files,
         )
 
 

@@ -26,6 +26,7 @@ import socket
 import tarfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
@@ -291,7 +292,9 @@ class ContainersCluster:
             mounts.append(await self._volume(_DATA, name, recipe, in_memory))
         if self._hosts.faulty_disks:
             paths = directory / "data", directory / _CONTROL
-            self._mounted.append(await asyncio.to_thread(faultfs.Mounted, *paths))
+            is_mapped = self._hosts.mapped_files
+            mounted = partial(faultfs.Mounted, *paths, is_mapped=is_mapped)
+            self._mounted.append(await asyncio.to_thread(mounted))
         return Pod(node, directory, self._engine, recipe, mounts, self._roster.hear)
 
     async def _volume(

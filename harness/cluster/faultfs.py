@@ -67,16 +67,20 @@ def missing_here() -> Missing | None:
 class Mounted:
     """A folder on faultfs until `close`, or until this process ends in whatever way."""
 
-    def __init__(self, folder: Path, control: Path) -> None:
+    def __init__(self, folder: Path, control: Path, *, is_mapped: bool = False) -> None:
         """
         Mount over the folder; requests are taken at the socket `control`. Blocks for some 10 ms.
+
+        Args:
+            is_mapped: Whether files can be mapped; then not every read is seen.
 
         Raises:
             OSError: When it cannot be mounted, with what it said.
         """
+        more = ["mapped"] if is_mapped else []
         with tempfile.TemporaryFile() as said:
             self._process = subprocess.Popen(
-                [str(program()), "serve", str(folder), str(control)],
+                [str(program()), "serve", str(folder), str(control), *more],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,

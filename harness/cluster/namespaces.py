@@ -104,6 +104,7 @@ class NamespacesCluster:
                 ip=tool("ip"),
                 disk_bytes=None if hosts.disk_mb is None else hosts.disk_mb * _MIB,
                 faultfs=str(faultfs.program()) if hosts.faulty_disks else None,
+                mapped=hosts.mapped_files,
             )
             for node in nodes:
                 if (own_clock := cluster.clock(node)) is not None:

@@ -42,6 +42,7 @@ struct handle {
 
 /* The folder, below the mount; set once, before the first call. */
 static int calls_root = -1;
+static int calls_are_mapped;
 
 /* The way from the calls_root, as the calls that end in `at` want it. */
 static inline const char *inner_path(const char *path)
@@ -127,7 +128,7 @@ static int attach(int fd, const char *path, int flags, struct fuse_file_info *in
             goto failed;
     }
     info->fh = (uint64_t)(uintptr_t)handle;
-    info->direct_io = 1; /* Every read and write is seen, none is answered from a cache. */
+    info->direct_io = !calls_are_mapped; /* Every read is seen, none is answered from a cache. */
     return 0;
 failed:;
     int saved = errno ? errno : ENOMEM;
@@ -448,7 +449,7 @@ static int do_fsyncdir(const char *path, int only_data, struct fuse_file_info *i
     SIMPLE(OP_FSYNC, path ? path : "/", 0);
 }
 
-struct fuse *calls_new(int root, struct fuse_args *args)
+struct fuse *calls_new(int root, int is_mapped, struct fuse_args *args)
 {
     static const struct fuse_operations operations = {
         .init = do_init,
@@ -480,5 +481,6 @@ struct fuse *calls_new(int root, struct fuse_args *args)
         .fsyncdir = do_fsyncdir,
     };
     calls_root = root;
+    calls_are_mapped = is_mapped;
     return fuse_new(args, &operations, sizeof operations, NULL);
 }

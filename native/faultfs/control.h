@@ -34,8 +34,11 @@ int control_thread(void *(*run)(void *), int descriptor);
 struct fuse;
 struct fuse_args;
 
-/* The file system over a folder that is open for reading (calls.c). NULL after a line. */
-struct fuse *calls_new(int root, struct fuse_args *args);
+/*
+ * The file system over a folder that is open for reading (calls.c). With is_mapped, files can be
+ * mapped, and the kernel keeps pages of them. NULL after a line.
+ */
+struct fuse *calls_new(int root, int is_mapped, struct fuse_args *args);
 
 /* Listen at a path, which may be long; its folder exists. A descriptor, or -1 with errno. */
 int control_listen(const char *path);

@@ -2,14 +2,20 @@
  * A file system that passes everything on to a folder, and fails where its rules say so.
  *
  * Usage:
- *   faultfs mount FOLDER SOCKET   mount over FOLDER itself, listen at SOCKET, go to the background
- *   faultfs serve FOLDER SOCKET   the same, but stay: print an empty line once it is mounted, and
+ *   faultfs mount FOLDER SOCKET [mapped]
+ *                                 mount over FOLDER itself, listen at SOCKET, go to the background
+ *   faultfs serve FOLDER SOCKET [mapped]
+ *                                 the same, but stay: print an empty line once it is mounted, and
  *                                 unmount and end when stdin ends: when its parent ends
  *   faultfs send SOCKET WORD...   ask a mounted one, and print its answer
  *
  * Requests: `rule …` and `clear [ID]` (rules.h), `counts`, `off [KEEP SEED]` (the power fails: at
  * one moment, what was written and not synced is gone, and every later call fails with EIO; each
  * sector that is not durable survives with probability KEEP) and `on`.
+ *
+ * Every read and write comes here, none is answered from a cache; the kernel then refuses shared
+ * mappings (ENODEV). With `mapped` it allows them and keeps pages. Every write still comes here. A
+ * read comes here only if the kernel has kept no page of it since the file was opened last.
  *
  * What is below the mount is the folder itself, so what lies there stays when this process ends.
  * A write is durable once its file is synced, or at once when it was opened with O_SYNC or O_DSYNC.
@@ -97,7 +103,7 @@ static int serve(struct fuse *fuse, int listener, int ready, int other)
 /*
  * Mount over a folder, which stays open below the mount, and listen at a socket. NULL after a line.
  */
-static struct fuse *mount_over(char *folder, const char *socket_path, int *listener)
+static struct fuse *mount_over(char *folder, const char *socket_path, int is_mapped, int *listener)
 {
     char *words[] = {(char *)"faultfs", (char *)"-oallow_other,default_permissions,fsname=faultfs",
                      NULL};
@@ -115,7 +121,7 @@ static struct fuse *mount_over(char *folder, const char *socket_path, int *liste
         (void)failed(socket_path);
         return NULL;
     }
-    struct fuse *fuse = calls_new(root, &args);
+    struct fuse *fuse = calls_new(root, is_mapped, &args);
     if (!fuse || fuse_mount(fuse, folder)) {
         fprintf(stderr, "faultfs: cannot mount over %s\n", folder);
         return NULL;
@@ -124,14 +130,14 @@ static struct fuse *mount_over(char *folder, const char *socket_path, int *liste
     return fuse;
 }
 
-static int mount_in_background(char *folder, const char *socket_path)
+static int mount_in_background(char *folder, const char *socket_path, int is_mapped)
 {
     int pipe_ends[2], listener;
     char byte;
 
     if (pipe2(pipe_ends, O_CLOEXEC) < 0)
         return failed("pipe");
-    struct fuse *fuse = mount_over(folder, socket_path, &listener);
+    struct fuse *fuse = mount_over(folder, socket_path, is_mapped, &listener);
     if (!fuse)
         return 1;
     pid_t child = fork();
@@ -147,11 +153,11 @@ static int mount_in_background(char *folder, const char *socket_path)
     _exit(0); /* All that we hold is the other's. */
 }
 
-static int mount_and_stay(char *folder, const char *socket_path)
+static int mount_and_stay(char *folder, const char *socket_path, int is_mapped)
 {
     int listener, ready = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
     int other = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-    struct fuse *fuse = mount_over(folder, socket_path, &listener);
+    struct fuse *fuse = mount_over(folder, socket_path, is_mapped, &listener);
 
     if (!fuse)
         return 1;
@@ -180,12 +186,15 @@ static int send_words(const char *socket_path, char **words, int count)
 
 int main(int argc, char **argv)
 {
-    if (argc == 4 && !strcmp(argv[1], "mount"))
-        return mount_in_background(argv[2], argv[3]);
-    if (argc == 4 && !strcmp(argv[1], "serve"))
-        return mount_and_stay(argv[2], argv[3]);
+    int is_mapped = argc == 5 && !strcmp(argv[4], "mapped");
+
+    if ((argc == 4 || is_mapped) && !strcmp(argv[1], "mount"))
+        return mount_in_background(argv[2], argv[3], is_mapped);
+    if ((argc == 4 || is_mapped) && !strcmp(argv[1], "serve"))
+        return mount_and_stay(argv[2], argv[3], is_mapped);
     if (argc >= 4 && !strcmp(argv[1], "send"))
         return send_words(argv[2], argv + 3, argc - 3);
-    fprintf(stderr, "usage: faultfs mount|serve FOLDER SOCKET | faultfs send SOCKET WORD...\n");
+    fprintf(stderr, "usage: faultfs mount|serve FOLDER SOCKET [mapped] |"
+                    " faultfs send SOCKET WORD...\n");
     return 2;
 }

@@ -26,12 +26,14 @@ FILES = 6
 class Disk:
     """The mount, and what is below it."""
 
-    def __init__(self, program: str, folder: Path) -> None:
+    def __init__(self, program: str, folder: Path, *, is_mapped: bool = False) -> None:
         self.program = program
         self.path = folder / "data"
         self.socket = folder / "control.sock"
         self.path.mkdir()
-        subprocess.run([program, "mount", str(self.path), str(self.socket)], check=True)
+        words = ["mapped"] if is_mapped else []
+        argv = [program, "mount", str(self.path), str(self.socket), *words]
+        subprocess.run(argv, check=True)
 
     def ask(self, *words: object) -> dict[str, Any]:
         argv = [self.program, "send", str(self.socket), *map(str, words)]
@@ -304,6 +306,30 @@ def rules_fail_what_they_name(disk: Disk, seed: int, steps: int) -> None:
     assert steps
 
 
+def mapped_files_see_power_failures(disk: Disk, seed: int, steps: int) -> None:
+    """A shared mapping shows what is written; after a power failure the file is what was synced."""
+    path = disk.path / "f"
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    os.write(file, b"o" * 8192)
+    os.fsync(file)
+    with mmap.mmap(file, 8192, mmap.MAP_SHARED, mmap.PROT_READ) as shared:
+        os.pwrite(file, b"n" * 4096, 4096)
+        assert shared[4096:] == b"n" * 4096
+        assert disk.ask("counts")["calls"]["write"] == 2
+        disk.ask("off")
+        disk.ask("on")
+    os.close(file)
+    again = os.open(path, os.O_RDONLY)
+    with mmap.mmap(again, 8192, mmap.MAP_SHARED, mmap.PROT_READ) as shared:
+        assert shared[:] == b"o" * 8192
+    os.close(again)
+    assert path.read_bytes() == b"o" * 8192
+    assert steps or seed
+
+
+MAPPED = "mapped_"
+"""How the scenarios begin on a mount that allows shared mappings."""
+
 SCENARIOS = {
     each.__name__: each
     for each in (
@@ -311,12 +337,13 @@ SCENARIOS = {
         power_failures,
         some_sectors_survive,
         rules_fail_what_they_name,
+        mapped_files_see_power_failures,
     )
-}
+} | {f"{MAPPED}same_as_a_folder": same_as_a_folder}
 
 
 def main(program: str, folder: str, scenario: str, seed: str, steps: str) -> None:
-    disk = Disk(program, Path(folder))
+    disk = Disk(program, Path(folder), is_mapped=scenario.startswith(MAPPED))
     try:
         SCENARIOS[scenario](disk, int(seed), int(steps))
     finally:

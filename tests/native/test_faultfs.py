@@ -20,6 +20,8 @@ SCENARIOS = {
     "power_failures": 500,
     "some_sectors_survive": 1,
     "rules_fail_what_they_name": 1,
+    "mapped_same_as_a_folder": 200,
+    "mapped_files_see_power_failures": 1,
 }
 
 

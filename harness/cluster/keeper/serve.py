@@ -150,6 +150,7 @@ class _Server:
         ip: str,
         disk_bytes: int | None,
         faultfs: str | None,
+        mapped: bool = False,
     ) -> Task:
         """
         Make the network and the disks, once, and see every host reach every other.
@@ -159,6 +160,7 @@ class _Server:
         Args:
             disk_bytes: The size of each node's own disk; None: its data is on the machine's.
             faultfs: The program that each node's data goes through; None: none.
+            mapped: Whether files can be mapped there.
         """
         names = [node["name"] for node in nodes]
         self._home, ns = network.new_namespaces(len(nodes))
@@ -174,17 +176,18 @@ class _Server:
             if disk_bytes is not None:
                 kernel.mount_tmpfs(self._nodes[host.name].disk, disk_bytes)
             if faultfs is not None:
-                yield from self._mount_faultfs(faultfs, node["directory"])
+                yield from self._mount_faultfs(faultfs, node["directory"], mapped=mapped)
         arrived = yield from self._reach(list(itertools.permutations(names, 2)), _SETTLE_S)
         if not all(arrived):
             raise OSError(0, "hosts of a new cluster do not reach each other")
 
-    def _mount_faultfs(self, program: str, directory: str) -> Task:
+    def _mount_faultfs(self, program: str, directory: str, *, mapped: bool) -> Task:
         """It serves from the background, in the bridge's network: no fault of a node's hits it."""
         folder = f"{directory}/faultfs"
         os.makedirs(folder, exist_ok=True)
         kernel.mount_tmpfs(folder, _SCRATCH_BYTES)  # Its socket ends with us.
         argv = [program, "mount", f"{directory}/data", f"{folder}/sock"]
+        argv += ["mapped"] if mapped else []
         done = yield from self._command(argv, "", self._home)
         if done["exit_status"]:
             raise OSError(0, f"{done['stderr'].strip()}")
