@@ -19,7 +19,10 @@ OURS: Final[Mapping[str, System | str]] = {
 }
 """Name -> `module:class`."""
 
-SUFFIXES: Final[Mapping[str, str]] = {}
+SUFFIXES: Final[Mapping[str, str]] = {
+    ".yaml": "dissever.systems.compose:from_file",
+    ".yml": "dissever.systems.compose:from_file",
+}
 """The end of a file that describes a system, and the function that makes one from its path."""
 
 _METHODS: Final = ("check", "voters", "probe", "versions", "deploy")

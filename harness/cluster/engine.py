@@ -100,6 +100,15 @@ def images(name: str) -> Mapping[str, Mapping[str, str]]:
     return {tag: {**each.labels, "id": each.short_id} for each in found for tag in each.tags}
 
 
+def image_id(name: str) -> str:
+    """The id of an image, empty where the engine does not have it. Blocks. Raises ClusterLost."""
+    with contextlib.closing(connect()) as client:
+        try:
+            return str(client.images.get(name).id) if name else ""
+        except docker.errors.DockerException:
+            return ""
+
+
 def labels(run: str) -> dict[str, str]:
     """The labels of everything that is made for a run of this process."""
     return {RUN: run, _OWNER: _owner(os.getpid()), _EXPIRES: str(int(time.time()) + _LIFE_S)}
