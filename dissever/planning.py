@@ -69,15 +69,23 @@ from dissever.registries import CHECKERS, installed_checkers, versions_of
 from dissever.workloads import WORKLOADS, served_by, serves
 
 __all__ = [
+    "Unfit",
     "budget",
     "checked",
     "generator",
     "make_plan",
     "missing",
+    "missing_fault",
+    "missing_system",
     "remarks",
     "repeat_command",
     "schedule",
 ]
+
+
+class Unfit(ValueError):
+    """A fault can never strike on the backend."""
+
 
 DELAYS = ("ms", "delay_ms")
 """Settings of faults that let an operation wait."""
@@ -176,7 +184,7 @@ def checked(options: Options, system: System) -> Options:
 
 
 def _check_faults(options: Options) -> None:
-    """Raises ValueError, a line for each fault that can never strike on this backend."""
+    """Raises Unfit, a line for each fault that can never strike on this backend."""
     unfit = [(spec.name, spec.fault.unfit(options.backend)) for spec in parse(options.faults)]
     if errors := [
         f"the fault {name} cannot strike on the backend {options.backend}: {lack.reason};"
@@ -184,7 +192,7 @@ def _check_faults(options: Options) -> None:
         for name, lack in unfit
         if lack is not None
     ]:
-        raise ValueError("\n".join(errors))
+        raise Unfit("\n".join(errors))
 
 
 def remarks(options: Options, system: System) -> tuple[str, ...]:
@@ -207,8 +215,17 @@ def remarks(options: Options, system: System) -> tuple[str, ...]:
 
 def missing(options: Options, system: System) -> str | None:
     """Why this run cannot happen on this machine, with the remedy, or None. It tries things out."""
-    if (absent := system.probe(options)) is not None:
-        return f"{absent.reason}; {absent.remedy}"
+    return missing_system(options, system) or missing_fault(options)
+
+
+def missing_system(options: Options, system: System) -> str | None:
+    """Why the system cannot run on this machine, with the remedy, or None. It tries things out."""
+    absent = system.probe(options)
+    return None if absent is None else f"{absent.reason}; {absent.remedy}"
+
+
+def missing_fault(options: Options) -> str | None:
+    """Which fault cannot strike on this machine, why, and the remedy, or None. It tries it out."""
     for spec in parse(options.faults):
         if (absent := spec.fault.missing(options.backend)) is not None:
             return f"the fault {spec.name} cannot be injected: {absent.reason}; {absent.remedy}"

@@ -1,0 +1,51 @@
+"""How many runs of each repeated test were valid: told once, where all reports come together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+__all__ = ["PREFIX", "lines"]
+
+PREFIX: Final = "dissever-"
+"""Of the properties of a test, which JUnit files show."""
+
+VALID: Final = "valid"
+
+
+def lines(stats: Mapping[str, Sequence[Any]]) -> list[str]:
+    """
+    One line for each test that was repeated.
+
+    Args:
+        stats: Reports by their outcome, as the terminal reporter keeps them.
+    """
+    runs: dict[str, dict[str, str]] = {}
+    for reports in stats.values():
+        for report in reports:
+            for test, seed, verdict in _runs(report):
+                runs.setdefault(test, {})[seed] = verdict
+    return [_line(test, verdicts) for test, verdicts in runs.items()]
+
+
+def _runs(report: Any) -> Iterator[tuple[str, str, str]]:
+    """The test, the seed and the verdict of each run that a report speaks of."""
+    found: dict[str, str] = {}
+    for name, value in getattr(report, "user_properties", ()):
+        found[name] = str(value)
+        if name == f"{PREFIX}verdict":
+            yield found.get(f"{PREFIX}test", ""), found.get(f"{PREFIX}seed", ""), str(value)
+
+
+def _line(test: str, verdicts: Mapping[str, str]) -> str:
+    valid = sum(verdict == VALID for verdict in verdicts.values())
+    text = f"{test}: {valid} of {len(verdicts)} runs valid"
+    others: dict[str, list[str]] = {}
+    for seed, verdict in verdicts.items():
+        if verdict != VALID:
+            others.setdefault(verdict, []).append(seed)
+    said = (
+        f"{verdict} with seed {', '.join(sorted(seeds, key=int))}"
+        for verdict, seeds in others.items()
+    )
+    return "; ".join((text, *said))

@@ -1,0 +1,619 @@
+"""
+A started cluster that a program breaks step by step: for tests that are written by hand.
+
+    with start(options, directory) as cluster:
+        client = cluster.client("n1")
+        client.write(1, 5)
+        with cluster.partition("n1") as strike:
+            ...
+        assert client.read(1) == 5
+
+Every fault is looked at from outside, as in a run: where it did not take hold, did not last, or did
+not heal, the `with` statement raises. Whatever happens inside it, the fault is healed.
+
+The harness lives on an event loop in a thread of its own, so a test needs neither `async` nor
+threads. On the virtual clock, time passes only while something is waited for: `cluster.sleep`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from dissever import planning
+from dissever.harness.client import Client, Invocation, Nemesis, Prepares
+from dissever.harness.clock import VirtualLoop
+from dissever.harness.cluster import PLAIN, Exit, NodeProcesses
+from dissever.harness.episodes import (
+    Role,
+    doubt_of,
+    evidence,
+    lapse_of,
+    skip_of,
+    targets,
+)
+from dissever.harness.history import Event, Operation, Type
+from dissever.harness.options import unknown
+from dissever.harness.plan import Options, stream
+from dissever.harness.runner import CannotRun
+from dissever.harness.system import Deployment, Primaries, System
+from dissever.nemesis import Environment, Fault, hosts, make_nemeses, parse
+from dissever.nemesis.targets import TargetSpec
+from dissever.systems import load
+from dissever.workloads import WORKLOADS
+
+__all__ = ["CannotStrike", "DidNotHold", "StartedCluster", "Strike", "StrikeContext", "start"]
+
+log = logging.getLogger(__name__)
+
+CALL_LIMIT_S: Final = 120.0
+"""How long anything may take that is asked of the cluster."""
+
+FAULT_LIMIT_S: Final = 60.0
+READY_LIMIT_S: Final = 30.0
+
+_OF_LEADERS: Final = (TargetSpec.LEADER.value, TargetSpec.FOLLOWERS.value)
+
+T = TypeVar("T")
+
+
+class CannotStrike(CannotRun):
+    """The machine, or the backend, lacks what a fault needs; the message says what would help."""
+
+
+class DidNotHold(RuntimeError):
+    """A fault has no evidence that it took hold, lasted or healed: what was tested is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault in force: the nodes that it struck, and what was seen of it from outside."""
+
+    fault: str
+    targets: tuple[str, ...]
+    evidence: Mapping[str, Any]
+
+
+@contextmanager
+def start(
+    options: Options, directory: Path, system: System | None = None
+) -> Iterator[StartedCluster]:
+    """
+    Start the nodes of a system; end them, and heal whatever is in force, when it is left.
+
+    Args:
+        options: Faults that need something of the hosts, such as `disk-slow`, must be among its
+            faults, which say what hosts are made with. The others can be injected anyway.
+        directory: Empty; the logs of the nodes are kept in it.
+        system: None: the one that the options name.
+
+    Raises:
+        ValueError: When the options make no sense.
+        CannotRun: When this machine, or the system, does not let it happen.
+        CannotStrike: When it lacks what one of the faults needs.
+    """
+    system = system or load(options.system)
+    options = planning.checked(options, system)
+    if (missing := planning.missing_system(options, system)) is not None:
+        raise CannotRun(f"{options.system} cannot run here: {missing}")
+    if (missing := planning.missing_fault(options)) is not None:
+        raise CannotStrike(missing)
+    needed = hosts(options.faults, options.disk_mb) | PLAIN
+    options = msgspec.structs.replace(options, hosts=needed)
+    cluster = StartedCluster(options, system, directory)
+    try:
+        cluster.open()
+        yield cluster
+    finally:
+        cluster.close()
+
+
+class StartedCluster:
+    """
+    Nodes that run, and the faults that can be injected into them.
+
+    Of the faults, `partition`, `kill`, `pause` and `latency` are methods; `fault` injects any.
+    Each returns a context manager, for `with` and for `async with`.
+    """
+
+    def __init__(self, options: Options, system: System, directory: Path) -> None:
+        """Nothing happens before `open`. `start` does all of it."""
+        self._options = options
+        self._system = system
+        self._directory = directory
+        self._loop = _Loop(is_virtual=system.is_virtual)
+        self._deployment: Any = None
+        self._life: asyncio.Task[None] | None = None
+        self._ending: asyncio.Event | None = None
+        self._nemeses: dict[str, Nemesis] = {}
+        self._in_force: list[Fault] = []
+        self._struck: list[Strike] = []
+        self._clients: list[StepClient] = []
+
+    # What there is.
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of the nodes, in order."""
+        return self._options.nodes
+
+    @property
+    def directory(self) -> Path:
+        """Where the logs of the nodes are, in a folder for each."""
+        return self._directory
+
+    @property
+    def seed(self) -> int:
+        """What targets are drawn from, where they are not named."""
+        return self._options.seed
+
+    @property
+    def strikes(self) -> tuple[Strike, ...]:
+        """What has struck so far, in order."""
+        return tuple(self._struck)
+
+    @property
+    def deployment(self) -> Deployment:
+        """The system that runs: its coroutines are for `call`."""
+        deployment: Deployment = self._deployment
+        return deployment
+
+    @property
+    def crashes(self) -> tuple[Exit, ...]:
+        """The ends of nodes that nobody asked for, in order."""
+        cluster = self._deployment.cluster
+        if not isinstance(cluster, NodeProcesses):
+            return ()
+        return tuple(each for each in cluster.exits if not each.is_asked)
+
+    def address(self, node: str) -> str:
+        """The IP address of a node, inside the cluster."""
+        self._check((node,))
+        address: str = self._deployment.cluster.address(node)
+        return address
+
+    def client(self, node: str) -> StepClient:
+        """
+        A client of a node: the store of the workload, with plain methods such as `read`.
+
+        Raises:
+            ValueError: When there is no such node.
+            Exception: What the system's own client raises when it cannot be opened.
+        """
+        self._check((node,))
+        workload = WORKLOADS.find(self._options.workload)
+        opened = self.call(self._deployment.open_store(workload.store, node))
+        client = StepClient(self, node, opened, self._options.operation_limit_s)
+        self._clients.append(client)
+        return client
+
+    def leaders(self) -> tuple[str, ...]:
+        """The nodes that say that they lead; empty where the system has no leaders."""
+        if not isinstance(self._deployment, Primaries):
+            return ()
+        return self.call(self._deployment.primaries())
+
+    def answers(self, node: str) -> bool:
+        """Whether a node answers a request now."""
+        self._check((node,))
+        return self.call(self.deployment.answers(node))
+
+    def await_ready(self, timeout_s: float = READY_LIMIT_S) -> Mapping[str, Any]:
+        """
+        Wait until every node serves.
+
+        Raises:
+            TimeoutError: When that does not come in time; the message says what is missing.
+        """
+        return self.call(self._deployment.await_ready(timeout_s), timeout_s + CALL_LIMIT_S)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass: on the virtual clock it jumps."""
+        self.call(asyncio.sleep(seconds), seconds + CALL_LIMIT_S)
+
+    def call(self, work: Coroutine[Any, Any, T], timeout_s: float = CALL_LIMIT_S) -> T:
+        """
+        Have a coroutine done by the harness, and wait for it.
+
+        Raises:
+            TimeoutError: When it takes longer; it is cancelled then.
+            Exception: What the coroutine raises.
+        """
+        return self._loop.call(work, timeout_s)
+
+    # What breaks.
+
+    def partition(self, *sides: str | Sequence[str]) -> StrikeContext:
+        """
+        Cut the network between nodes.
+
+        `partition("n1")` and `partition("n1", "n2")` cut each of these nodes off from the others.
+        `partition(["n1"], ["n2", "n3"])` cuts these sides off from each other; nodes of no side
+        hear everyone. `partition("leader")`, `partition("halves")` and so on draw, as
+        `dissever list partition` says, and so does `partition()`.
+        """
+        groups = [side for side in sides if not isinstance(side, str)]
+        if not groups:
+            return self.fault("partition", *(str(side) for side in sides))
+        if len(groups) != len(sides) or len(groups) < 2:
+            raise ValueError("expected names of nodes, or two or more lists of them, got both")
+        members = [node for group in groups for node in group]
+        self._check(members)
+        if len(set(members)) < len(members) or not all(groups):
+            raise ValueError(f"expected each node on one side, and no side empty, got {groups}")
+        grudge = {
+            node: [other for other in members if other not in group]
+            for group in groups
+            for node in group
+        }
+        return self.fault("partition", grudge=grudge)
+
+    def kill(self, *nodes: str) -> StrikeContext:
+        """End nodes with SIGKILL, and start them again. Without a name the seed draws one."""
+        return self.fault("kill", *nodes)
+
+    def pause(self, *nodes: str) -> StrikeContext:
+        """Stop nodes with SIGSTOP, and let them go on. Without a name the seed draws one."""
+        return self.fault("pause", *nodes)
+
+    def latency(self, *nodes: str, **settings: Any) -> StrikeContext:
+        """Delay what nodes send each other, by Toxiproxy: `latency("n1", latency_ms=200)`."""
+        return self.fault("latency", *nodes, **settings)
+
+    def fault(
+        self, name: str, *where: str, nodes: Sequence[str] = (), **settings: Any
+    ) -> StrikeContext:
+        """
+        Inject any fault; `dissever list NAME` shows its targets and settings.
+
+        Args:
+            name: `disk-slow`, or with a target `kill:leader`.
+            where: Names of nodes, or one target such as `leader`. None: the usual target.
+            nodes: The same as `where`.
+
+        Raises:
+            ValueError: For a name, a node, a target or a setting that there is not.
+        """
+        (spec,) = parse((name,))
+        asked = (*spec.targets, *where, *nodes)
+        value: dict[str, Any] = dict(settings)
+        drawn = [each for each in asked if each in spec.fault.targets and each not in self.nodes]
+        if drawn and len(asked) > 1:
+            raise ValueError(f"expected names of nodes, or one target, got {', '.join(asked)}")
+        if drawn:
+            if drawn[0] in _OF_LEADERS and not isinstance(self._deployment, Primaries):
+                raise ValueError(f"{spec.name}:{drawn[0]}: {self._system.name} has no leaders")
+            value["spec"] = drawn[0]
+        elif asked:
+            self._check(asked, spec.fault)
+            value["targets"] = list(asked)
+        return StrikeContext(self, spec.fault, value)
+
+    def _check(self, names: Sequence[str], fault: Fault | None = None) -> None:
+        for name in names:
+            if name not in self.nodes:
+                what = "node" if fault is None else f"node, or a target of {fault.name},"
+                known = (*self.nodes, *(fault.targets if fault else ()))
+                raise ValueError(unknown(what, name, known))
+
+    # What `StrikeContext` does.
+
+    def inject(self, fault: Fault, value: Mapping[str, Any]) -> Strike:
+        """
+        Strike, and look whether it took hold. `StrikeContext` calls it.
+
+        Raises:
+            DidNotHold: When there is no evidence that it did; it is healed then.
+            ValueError: For settings that make no sense.
+        """
+        if (other := self._clash(fault)) is not None:
+            raise ValueError(
+                f"{fault.name} cannot be injected while {other.name} is in force: leave its `with`"
+                " first, or name all of the nodes in one"
+            )
+        nemesis = self._nemesis(fault)
+        injection, *more = [
+            f for f, action in fault.actions.items() if action.role is not Role.HEAL
+        ]
+        self._in_force.append(fault)
+        try:
+            done = self._operate(nemesis, fault, injection, value)
+            why = skip_of(done) or doubt_of(done, Role.INJECT) or _elsewhere(done)
+            for f in more:
+                why = why or doubt_of(self._operate(nemesis, fault, f, None), Role.CONTINUE)
+            if why is not None:
+                raise DidNotHold(f"{fault.name} did not strike: {why}")
+        except BaseException:
+            self._heal_quietly(fault)
+            raise
+        strike = Strike(fault.name, targets(done), evidence(done))
+        self._struck.append(strike)
+        return strike
+
+    def heal(self, fault: Fault) -> None:
+        """
+        Heal a fault, and look whether it was in force until now.
+
+        Raises:
+            DidNotHold: When it was not, or did not heal.
+        """
+        (healing,) = [f for f, action in fault.actions.items() if action.role is Role.HEAL]
+        try:
+            done = self._operate(self._nemeses[fault.name], fault, healing, None)
+        except BaseException:
+            self._heal_quietly(fault)
+            raise
+        self._in_force.remove(fault)
+        if (why := lapse_of(done) or doubt_of(done, Role.HEAL) or _elsewhere(done)) is not None:
+            raise DidNotHold(f"{fault.name} did not last, or did not heal: {why}")
+
+    def _operate(
+        self, nemesis: Nemesis, fault: Fault, f: str, value: Mapping[str, Any] | None
+    ) -> Operation:
+        asked = Invocation(f, value, process=fault.name)
+
+        async def within_limit() -> Any:
+            async with asyncio.timeout(FAULT_LIMIT_S):
+                return await nemesis.invoke(asked)
+
+        try:
+            done = self.call(within_limit())
+        except OSError as error:  # A TimeoutError is one.
+            why = str(error) or f"it took more than {FAULT_LIMIT_S:g} s"
+            raise DidNotHold(f"{f} ({fault.name}): {why}") from error
+        return Operation(
+            Event(0, 0, fault.name, Type.INVOKE, f, value),
+            Event(1, 0, fault.name, done.type, f, done.value, error=done.error),
+        )
+
+    def _clash(self, fault: Fault) -> Fault | None:
+        """A fault in force that this one would undo, or be undone by."""
+        same = (
+            each
+            for each in self._in_force
+            if each.name == fault.name or (fault.group and each.group == fault.group)
+        )
+        return next(same, None)
+
+    def _nemesis(self, fault: Fault) -> Nemesis:
+        """Raises CannotStrike, or CannotRun when this cluster was not made for the fault."""
+        if fault.name in self._nemeses:
+            return self._nemeses[fault.name]
+        what = f"the fault {fault.name} cannot be injected"
+        if (lack := fault.missing(self._options.backend)) is not None:
+            raise CannotStrike(f"{what}: {lack.reason}; {lack.remedy}")
+        nemesis = make_nemeses((fault.name,), self._environment)[fault.name]
+        if (lack := nemesis.probe()) is not None:
+            raise CannotRun(f"{what}: {lack.reason}; {lack.remedy}")
+        self._nemeses[fault.name] = nemesis
+        if isinstance(nemesis, Prepares) and self.call(nemesis.prepare()):
+            self.await_ready()
+        return nemesis
+
+    def _heal_quietly(self, fault: Fault) -> None:
+        """Undo it, and look at nothing."""
+        if fault in self._in_force:
+            self._in_force.remove(fault)
+        try:
+            self.call(self._nemeses[fault.name].heal())
+        except Exception as error:  # The reason why it is healed like this is raised already.
+            log.warning("%s did not heal: %s", fault.name, error)
+
+    # The life of it.
+
+    def open(self) -> None:
+        """Start the nodes, and wait until they serve. Raises as `start`."""
+        try:
+            self._deployment = self.call(self._opened(), 10 * CALL_LIMIT_S)
+        except (OSError, RuntimeError) as error:
+            raise CannotRun(f"{self._options.system} did not start: {error}") from error
+
+    def close(self) -> None:
+        """Heal everything, end every node. Idempotent."""
+        if self._loop.is_closed:
+            return
+        try:
+            for fault in reversed(tuple(self._in_force)):
+                self._heal_quietly(fault)
+            for client in self._clients:
+                client.close()
+            if self._life is not None:
+                self.call(self._closed(self._life))
+        finally:
+            self._loop.close()
+
+    async def _opened(self) -> Deployment:
+        opened: asyncio.Future[Deployment] = asyncio.get_running_loop().create_future()
+        self._ending = asyncio.Event()
+        self._life = asyncio.create_task(self._live(opened, self._ending))
+        await asyncio.wait((opened, self._life), return_when=asyncio.FIRST_COMPLETED)
+        if not opened.done():
+            await self._life  # Raises why there is none.
+        return opened.result()
+
+    async def _live(self, opened: asyncio.Future[Deployment], ending: asyncio.Event) -> None:
+        """Enter and leave the deployment in one task, as its parts may ask for."""
+        nodes = self._directory / "nodes"
+        nodes.mkdir(parents=True)
+        rng = stream(self._options.seed, "system")
+        async with self._system.deploy(self._options, nodes, rng) as deployment:
+            budget = len(self._options.nodes)
+            self._environment = Environment.of(deployment, seed=self._options.seed, budget=budget)
+            opened.set_result(deployment)
+            await ending.wait()
+
+    async def _closed(self, life: asyncio.Task[None]) -> None:
+        assert self._ending is not None
+        self._ending.set()
+        await life
+
+
+def _elsewhere(done: Operation) -> str | None:
+    """Whom it struck instead of the leader or the followers that were asked for, or None."""
+    if evidence(done).get("as_asked") is not False:
+        return None
+    return f"it struck {', '.join(targets(done))}, which was not what was asked for"
+
+
+class StrikeContext:
+    """
+    A fault for as long as a `with` or an `async with` statement lasts.
+
+    Raises, when it is entered or left: `DidNotHold`. An error from inside the statement comes
+    first, and has the other as a note.
+    """
+
+    def __init__(self, cluster: StartedCluster, fault: Fault, value: Mapping[str, Any]) -> None:
+        self._cluster = cluster
+        self._fault = fault
+        self._value = value
+
+    def __enter__(self) -> Strike:
+        return self._cluster.inject(self._fault, self._value)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._cluster.heal(self._fault)
+        except DidNotHold as lapse:
+            if error is None:
+                raise
+            error.add_note(f"and {lapse}")
+
+    async def __aenter__(self) -> Strike:
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.__exit__, kind, error, traceback)
+
+
+class StepClient:
+    """
+    A client of one node. Its methods are those of the system's own, without `await`:
+    `client.read(1)`, `client.add(5)`.
+
+    A call raises what the system's client raises: `NotApplied` where it did not take effect and
+    never will. After `operation_limit_s` it raises TimeoutError: nobody knows then. A client that
+    speaks in operations, such as a program, has `invoke("read", key=1)`.
+    """
+
+    def __init__(self, cluster: StartedCluster, node: str, opened: Any, limit_s: float) -> None:
+        self.node = node
+        self._cluster = cluster
+        self._opened = opened
+        self._limit_s = limit_s
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        asked = getattr(self._opened, method)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            return self._cluster.call(self._within_limit(asked(*arguments, **named)))
+
+        return call
+
+    def invoke(self, f: str, value: Any = None, *, key: Any = None) -> Any:
+        """
+        One operation, as in a history; what comes back is its completion.
+
+        Raises:
+            TypeError: When the client has methods instead.
+        """
+        if not isinstance(self._opened, Client):
+            raise TypeError(f"expected a client that has invoke, got one with methods: {f}(…)")
+        return self._cluster.call(
+            self._within_limit(self._opened.invoke(Invocation(f, value, key=key, process=0)))
+        )
+
+    def close(self) -> None:
+        """Let go of its connections. Idempotent."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            with contextlib.suppress(Exception):  # It is of no more use either way.
+                self._cluster.call(opened.close())
+
+    async def _within_limit(self, work: Any) -> Any:
+        try:
+            async with asyncio.timeout(self._limit_s):
+                return await work
+        except TimeoutError as error:
+            why = str(error) or f"no answer from {self.node} within {self._limit_s:g} s"
+            raise TimeoutError(why) from error
+
+
+class _Loop:
+    """
+    An event loop in a thread of its own, which other threads have coroutines done by.
+
+    A real one runs all the time. A virtual one runs while somebody waits: its clock must not jump
+    ahead of a test that is thinking.
+    """
+
+    def __init__(self, *, is_virtual: bool) -> None:
+        self.is_closed = False
+        self._is_virtual = is_virtual
+        self._loop = VirtualLoop() if is_virtual else asyncio.new_event_loop()
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "dissever-cluster")
+        if not is_virtual:
+            self._forever = self._thread.submit(self._loop.run_forever)
+
+    def call(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+        """What a coroutine returns or raises. Raises TimeoutError when that takes too long."""
+        if self.is_closed:
+            work.close()
+            raise RuntimeError("the cluster has ended")
+        limited = _limited(work, timeout_s)
+        if self._is_virtual:
+            return self._thread.submit(self._loop.run_until_complete, limited).result()
+        asked = asyncio.run_coroutine_threadsafe(limited, self._loop)
+        try:
+            return asked.result()
+        except BaseException:  # Such as Ctrl-C, while it was waited for.
+            asked.cancel()
+            raise
+
+    def close(self) -> None:
+        """Cancel what still goes on, and end the thread. Idempotent."""
+        if self.is_closed:
+            return
+        try:
+            self.call(_cancelled(), CALL_LIMIT_S)
+        finally:
+            self.is_closed = True
+            if not self._is_virtual:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._forever.result()
+            self._thread.shutdown()
+            self._loop.close()
+
+
+async def _limited(work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+    async with asyncio.timeout(timeout_s):
+        return await work
+
+
+async def _cancelled() -> None:
+    """Cancel every other task, as `asyncio.run` does at its end."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
