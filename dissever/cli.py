@@ -20,6 +20,7 @@ from rich.logging import RichHandler
 
 from dissever import __version__
 from dissever.commands.check import check, report
+from dissever.commands.client_test import client_test
 from dissever.commands.machine import doctor, heal, list_
 from dissever.commands.output import EXIT_FAILED, EXIT_USAGE, tell
 from dissever.commands.reproduce import reproduce
@@ -124,5 +125,5 @@ def cli(verbose: int) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
-for command in (test, check, report, summary, reproduce, list_, doctor, heal):
+for command in (test, client_test, check, report, summary, reproduce, list_, doctor, heal):
     cli.add_command(command)

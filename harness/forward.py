@@ -28,7 +28,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from dissever.harness.cluster import Cluster, Sockets
+from dissever.harness.cluster import Sockets
 
 __all__ = ["Dialled", "Endpoint", "Forwarders", "Mark", "Traffic"]
 
@@ -43,8 +43,15 @@ _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER on, of 0 s: closing such a socket resets the connection."""
 
 
-class Dialled(Cluster, Sockets, Protocol):
-    """What forwarders ask of the hosts."""
+class Dialled(Sockets, Protocol):
+    """What forwarders ask of the hosts: a part of `Cluster`, and `Sockets`."""
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of the nodes, in order."""
+
+    def address(self, node: str) -> str:
+        """The IP address of a node."""
 
 
 class Traffic(msgspec.Struct):
@@ -299,6 +306,7 @@ class _Connection:
         self._is_reset = False
         owner.opened(self)
         self._opening = asyncio.get_running_loop().create_task(self._open(accepted, node, port))
+        self._opening.add_done_callback(self._let_go)
 
     def reset(self) -> None:
         """End both connections with a reset."""
@@ -328,10 +336,12 @@ class _Connection:
         except OSError:
             self._traffic.refused += 1
             self.reset()
-        finally:
-            if self._is_reset:
-                for each in self._sockets:
-                    each.close()
+
+    def _let_go(self, opening: asyncio.Task[None]) -> None:
+        """It is done, or was cancelled, perhaps before it began."""
+        if self._is_reset:
+            for each in self._sockets:
+                each.close()
 
     def lost(self, error: BaseException | None) -> None:
         """One side is gone; the other has nobody to talk to."""

@@ -9,27 +9,35 @@ to it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Protocol, TypeAlias
 
+from dissever.harness.bugs import Bug
+from dissever.harness.calls import close, completion_of
 from dissever.harness.client import Client, Completion, Invocation, NotApplied
 from dissever.harness.history import Type
 from dissever.harness.values import quoted, reason, show
 from dissever.systems.clients.answers import Nonsense
 from dissever.systems.clients.gate import Gate, Mode
-from dissever.systems.clients.program import ProgramClient
+from dissever.systems.clients.kinds import ForwardedProgram
 
 RECOVERY_TRIES: Final = 5
 """How often a client may say that it is not connected once it can connect again."""
+
+OPEN_S: Final = 10.0
+"""How long a client may take to open, so that a slow start does not hide the rest."""
 
 EXIT_S: Final = 2.0
 """How long a program may take to exit when its stdin ends."""
 
 _LISTEN_S: Final = 0.02
 """How long after each answer a second one is waited for."""
+
+_SAID: Final = (OSError, NotApplied, Nonsense)
+"""Errors whose message is enough."""
 
 Open: TypeAlias = Callable[[], Awaitable[Client]]
 
@@ -124,16 +132,17 @@ class Conversation:
     async def client(self) -> AsyncIterator[Client]:
         """A client that is open. Raises `Refuted` when none can be opened."""
         try:
-            async with asyncio.timeout(self.limit_s):
+            async with asyncio.timeout(OPEN_S):
                 client = await self._open()
         except TimeoutError:
-            raise Refuted('an answer to "open"', f"none within {self.limit_s:g} s") from None
-        except (OSError, NotApplied, Nonsense) as error:
-            raise Refuted('the answer "ok" to "open"', reason(error)) from error
+            raise Refuted("a client that is open", f"none within {OPEN_S:g} s") from None
+        except Exception as error:  # It is the user's code.
+            came = reason(error) if isinstance(error, _SAID) else repr(error)
+            raise Refuted("a client that is open", came) from error
         try:
             yield client
         finally:
-            await client.close()
+            await close(client)
 
     async def ask(self, client: Client, invocation: Invocation) -> Completion | None:
         """
@@ -144,16 +153,19 @@ class Conversation:
         """
         try:
             async with asyncio.timeout(self.limit_s):
-                completion = await client.invoke(invocation)
+                completion = await completion_of(client, invocation)
         except TimeoutError:
             return None
+        except Bug as bug:
+            raise Refuted(f"an answer to {_said(invocation)}", str(bug)) from bug
         if completion.type is Type.INFO and _is_nonsense(completion):
-            raise _refuted(f"an answer to {_said(invocation)}", completion)
-        if isinstance(client, ProgramClient):
+            expected, _, came = completion.error[1].removeprefix("expected ").partition(", got ")
+            raise Refuted(f"{expected} ({_said(invocation)})", came or "something else")
+        if isinstance(client, ForwardedProgram):
             await asyncio.sleep(_LISTEN_S)
-            if client.unasked:
+            if unasked := client.program.unasked:
                 expected = f"one line as the answer to {_said(invocation)}"
-                raise Refuted(expected, f"after it also {quoted(client.unasked)}")
+                raise Refuted(expected, f"after it also {quoted(unasked)}")
         return completion
 
     async def ok(self, client: Client, invocation: Invocation) -> Any:
@@ -199,9 +211,9 @@ def _shown(completion: Completion | None, limit_s: float) -> str:
 
 
 async def opens(talk: Conversation) -> str:
-    """answers "open" with ok"""
+    """opens its node"""
     async with talk.client():
-        return "ok"
+        return ""
 
 
 async def reads_nothing(talk: Conversation) -> str:
@@ -216,9 +228,8 @@ async def reads_nothing(talk: Conversation) -> str:
         if subject.holds(seen, number):
             raise Refuted(f"no element {number}, which was never added", "it is there")
     if not talk.gate.sent:
-        address = next(iter(talk.gate.addresses.values()))
-        raise Refuted(f"a connection to {address}, the address that it was given", "none")
-    return f"ok with {show(seen)}"
+        raise Refuted("that it connects to the address that it was given", "no connection there")
+    return ""
 
 
 async def reads_what_it_wrote(talk: Conversation) -> str:
@@ -230,7 +241,7 @@ async def reads_what_it_wrote(talk: Conversation) -> str:
             seen = await talk.ok(client, subject.look())
             if not subject.holds(seen, number):
                 raise Refuted(f"{number} after {_said(change)}", show(seen))
-    return "it did"
+    return ""
 
 
 async def keeps_objects_apart(talk: Conversation) -> str:
@@ -244,7 +255,7 @@ async def keeps_objects_apart(talk: Conversation) -> str:
             seen = await talk.ok(client, subject.look())
             if not subject.holds(seen, number):
                 raise Refuted(f"{number} for {_said(subject.look())}", show(seen))
-    return "it did"
+    return ""
 
 
 async def compares_and_sets(talk: Conversation) -> str:
@@ -257,7 +268,7 @@ async def compares_and_sets(talk: Conversation) -> str:
         seen = await talk.ok(client, subject.look())
         if seen != old + 1:
             raise Refuted(f"{old + 1} after a cas from {old} to {old + 1} was ok", show(seen))
-    return "it did"
+    return ""
 
 
 async def compares_before_it_sets(talk: Conversation) -> str:
@@ -293,7 +304,7 @@ async def asks_the_node(talk: Conversation) -> str:
             raise Refuted(f"{number}, another client's {_said(change)} was acknowledged", came)
         if not talk.gate.sent:
             raise Refuted("that every read asks the node", "a read for which it sent nothing")
-    return "it did"
+    return ""
 
 
 async def survives_unknown_requests(talk: Conversation) -> str:
@@ -336,18 +347,21 @@ async def _recovers(talk: Conversation, client: Client, subject: Object) -> str:
 
 async def admits_refusal(talk: Conversation) -> str:
     """says fail or info when the node refuses connections"""
-    subject = talk.new_object()
-    number, change = subject.change()
-    async with talk.client() as client:
-        await talk.ok(client, subject.look())
-        talk.gate.set(Mode.REFUSE)
-        completion = await talk.ask(client, change)
-        talk.gate.set(Mode.PASS)
-        if completion is not None and completion.type is Type.OK:
-            raise _refuted("fail or info when nothing listens", completion)
-        await _is_true(talk, completion, subject, number)
-        if completion is not None and completion.type is Type.FAIL:
-            await _recovers(talk, client, subject)
+    completion = None
+    for is_connected in (True, False):
+        subject = talk.new_object()
+        number, change = subject.change()
+        async with talk.client() as client:
+            if is_connected:
+                await talk.ok(client, subject.look())
+            talk.gate.set(Mode.REFUSE)
+            completion = await talk.ask(client, change)
+            talk.gate.set(Mode.PASS)
+            if completion is not None and completion.type is Type.OK:
+                raise _refuted("fail or info when nothing listens", completion)
+            await _is_true(talk, completion, subject, number)
+            if completion is not None and completion.type is Type.FAIL:
+                await _recovers(talk, client, subject)
     return _shown(completion, talk.limit_s)
 
 
@@ -404,47 +418,50 @@ async def _is_true(
 async def exits(talk: Conversation) -> str:
     """exits when its stdin ends"""
     async with talk.client() as client:
-        assert isinstance(client, ProgramClient)
-        if not await client.exits(EXIT_S):
+        assert isinstance(client, ForwardedProgram)
+        if not await client.program.exits(EXIT_S):
             raise Refuted("its end after the end of stdin", f"it runs on after {EXIT_S:g} s")
-    return "it did"
+    return ""
 
 
 Check: TypeAlias = Callable[[Conversation], Awaitable[str]]
-
-_EVERY: Final[tuple[Check, ...]] = (opens, reads_nothing, reads_what_it_wrote, keeps_objects_apart)
-_CAS: Final[tuple[Check, ...]] = (compares_and_sets, compares_before_it_sets)
-_FAULTS: Final[tuple[Check, ...]] = (
-    asks_the_node,
-    survives_unknown_requests,
-    connects_again,
-    admits_refusal,
-    admits_a_lost_answer,
-    admits_silence,
-)
 
 OBJECTS: Final[Mapping[str, Callable[[Random], Object]]] = {
     "registers": Register,
     "elements": Elements,
 }
 
-CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
-    "registers": (*_EVERY, *_CAS, *_FAULTS),
-    "elements": (*_EVERY, *_FAULTS),
-}
-"""Store -> the checks of its clients; those of programs have `exits`, too."""
+BASIC: Final[tuple[Check, ...]] = (opens, reads_nothing, reads_what_it_wrote)
+"""What every other check needs."""
+
+_CAS: Final[tuple[Check, ...]] = (compares_and_sets, compares_before_it_sets)
 
 
-async def conversation(talk: Conversation, checks: tuple[Check, ...]) -> AsyncIterator[Finding]:
-    """Carry out checks, one after another. When the first does not pass, no other is tried."""
-    for number, check in enumerate(checks):
+def checks(store: str, *, of_program: bool) -> tuple[Check, ...]:
+    """What clients of a store are tried on; the last two concern programs alone."""
+    return (
+        *BASIC,
+        keeps_objects_apart,
+        *(_CAS if store == "registers" else ()),
+        asks_the_node,
+        connects_again,
+        admits_refusal,
+        admits_a_lost_answer,
+        admits_silence,
+        *((survives_unknown_requests, exits) if of_program else ()),
+    )
+
+
+async def conversation(talk: Conversation, script: Sequence[Check]) -> AsyncIterator[Finding]:
+    """Carry out checks, one after another. Where one of the first fails, no other is tried."""
+    for check in script:
         sentence = check.__doc__ or check.__name__
         talk.gate.set(Mode.PASS)
         try:
             came = await check(talk)
         except Refuted as refuted:
             yield Finding(sentence, False, refuted.expected, refuted.came)
-            if number == 0:
+            if check in BASIC:
                 return
         else:
             yield Finding(sentence, True, sentence, came)

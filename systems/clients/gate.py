@@ -1,8 +1,8 @@
 """
 A way to nodes that misbehaves when it should: for the conformance test of clients.
 
-It stands between a client and the nodes, on loopback, one connection to one. Unlike the forwarders
-of a run it looks at what passes, so it finds out a client that sends an operation again.
+It stands between the forwarders of clients and the nodes, one connection to one. Unlike forwarders
+it looks at what passes, so it finds out a client that sends an operation again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
+from functools import partial
 from typing import Final, TypeAlias
+
+from dissever.harness.cluster.roster import connected
 
 Dial: TypeAlias = Callable[[], Awaitable[socket.socket]]
 """Makes a connection to one port of a node, non-blocking; the caller closes it."""
@@ -42,15 +45,18 @@ class Mode(Enum):
 
 class Gate:
     """
-    A port on loopback for each port of the nodes.
+    Nodes with a door before each of their ports: what forwarders are given as the hosts.
 
     Args:
-        dials: `host:port` of a node -> how to connect to it.
+        addresses: Node -> its IP address, in order.
+        dials: (node, port) -> how to connect there.
     """
 
-    def __init__(self, dials: Mapping[str, Dial]) -> None:
+    def __init__(self, addresses: Mapping[str, str], dials: Mapping[tuple[str, int], Dial]) -> None:
+        self.nodes: Final = tuple(addresses)
+        self._addresses = addresses
         self._mode = Mode.PASS
-        self._doors = {name: socket.create_server(("127.0.0.1", 0)) for name in dials}
+        self._doors = {where: socket.create_server(("127.0.0.1", 0)) for where in dials}
         self._dials = dials
         self._sent: dict[socket.socket, bytearray] = {}
         self._gone: list[bytearray] = []
@@ -58,10 +64,14 @@ class Gate:
         self._accepting: list[asyncio.Task[None]] = []
         self._listen()
 
-    @property
-    def addresses(self) -> dict[str, str]:
-        """`host:port` of a node -> where clients connect instead: `127.0.0.1:41234`."""
-        return {name: f"127.0.0.1:{door.getsockname()[1]}" for name, door in self._doors.items()}
+    def address(self, node: str) -> str:
+        """The IP address of a node."""
+        return self._addresses[node]
+
+    async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
+        """A connection to the door of a port. Raises OSError."""
+        connection = socket.socket()
+        return await connected(connection, self._doors[node, port].getsockname())
 
     @property
     def sent(self) -> list[bytes]:
@@ -102,17 +112,26 @@ class Gate:
             door.close()
 
     def _listen(self) -> None:
-        for name, door in self._doors.items():
+        self._accepting.clear()
+        for where, door in self._doors.items():
             door.setblocking(False)
             door.listen()
-            self._accepting.append(asyncio.ensure_future(self._accept(door, self._dials[name])))
+            self._accepting.append(asyncio.ensure_future(self._accept(door, self._dials[where])))
 
     async def _accept(self, door: socket.socket, dial: Dial) -> None:
         loop = asyncio.get_running_loop()
         while True:
             client, _ = await loop.sock_accept(door)
             self._sent[client] = bytearray()
-            self._serving[client] = asyncio.ensure_future(self._serve(client, dial))
+            task = asyncio.ensure_future(self._serve(client, dial))
+            self._serving[client] = task
+            task.add_done_callback(partial(self._served, client))
+
+    def _served(self, client: socket.socket, _: object) -> None:
+        """It is done, or was cancelled, perhaps before it began."""
+        del self._serving[client]
+        self._gone.append(self._sent.pop(client))
+        client.close()
 
     async def _serve(self, client: socket.socket, dial: Dial) -> None:
         """One connection of a client, until both sides have ended it or one was reset."""
@@ -127,11 +146,8 @@ class Gate:
         except* OSError:
             _have_reset(client)
         finally:
-            del self._serving[client]
-            self._gone.append(self._sent.pop(client))
-            for each in (client, node):
-                if each is not None:
-                    each.close()
+            if node is not None:
+                node.close()
 
     async def _to_node(self, client: socket.socket, node: socket.socket, seen: bytearray) -> None:
         loop = asyncio.get_running_loop()

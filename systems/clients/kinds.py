@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.forward import Forwarders
@@ -12,7 +12,7 @@ from dissever.systems.clients import ClientKind
 from dissever.systems.clients.plain import PlainClients
 from dissever.systems.clients.program import Program, ProgramClient
 
-__all__ = ["kind_of"]
+__all__ = ["ForwardedProgram", "Programs", "kind_of"]
 
 
 def kind_of(client: Any, here: Path) -> ClientKind:
@@ -25,10 +25,10 @@ def kind_of(client: Any, here: Path) -> ClientKind:
     Raises:
         ValueError: One line, when it is none of them.
     """
-    return _Programs(client, here) if isinstance(client, Program) else PlainClients(client)
+    return Programs(client, here) if isinstance(client, Program) else PlainClients(client)
 
 
-class _Programs:
+class Programs:
     """Makes clients that are programs; a `ClientKind`."""
 
     stores = None
@@ -54,34 +54,34 @@ class _Programs:
         except BaseException:
             forwarders.reset()
             raise
-        return _Forwarded(client, forwarders)
+        return ForwardedProgram(client, forwarders)
 
 
-class _Forwarded:
+class ForwardedProgram:
     """A program's client, with the forwarders that end with it."""
 
     def __init__(self, client: ProgramClient, forwarders: Forwarders) -> None:
-        self._client = client
+        self.program: Final = client
         self._forwarders = forwarders
 
     async def invoke(self, invocation: Invocation) -> Completion:
-        return await self._client.invoke(invocation)
+        return await self.program.invoke(invocation)
 
     async def read(self, key: int) -> Any:
-        return await self._client.ask("read", key)
+        return await self.program.ask("read", key)
 
     async def ping(self) -> Any:
-        return await self._client.ask("ping")
+        return await self.program.ask("ping")
 
     async def tick(self) -> Any:
-        return await self._client.ask("tick")
+        return await self.program.ask("tick")
 
     async def is_leader(self) -> Any:
-        return await self._client.ask("is_leader")
+        return await self.program.ask("is_leader")
 
     async def digest(self) -> Any:
-        return await self._client.ask("digest")
+        return await self.program.ask("digest")
 
     async def close(self) -> None:
         self._forwarders.reset()
-        await self._client.close()
+        await self.program.close()

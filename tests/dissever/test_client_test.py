@@ -1,0 +1,178 @@
+"""`client-test`: a correct client passes, and each mistake is called by its name."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dissever.commands import client_test
+from dissever.systems.clients import conformance
+
+CLIENTS = Path(__file__).parent.parent / "systems" / "clients"
+CLIENT = f"{shlex.quote(sys.executable)} -I -S {CLIENTS}/kv_client.py"
+QUICK = ("--limit", "0.6")
+
+CLASS = """
+import json
+import socket
+
+
+class Kv:
+    def __init__(self, endpoint):
+        self._socket = socket.create_connection((endpoint.host, endpoint.port))
+        self._file = self._socket.makefile("r")
+
+    def _ask(self, words):
+        self._socket.sendall(f"{words}\\n".encode())
+        return self._file.readline().strip() or self._lost()
+
+    def close(self):
+        self._file.close()
+        self._socket.close()
+
+    def _lost(self):
+        raise ConnectionError("the node hung up")
+
+    def read(self, key):
+        text = self._ask(f"GET {key}")
+        return None if text == "nothing" else int(text)
+
+    def write(self, key, value):
+        self._ask(f"SET {key} {value}")
+
+    def compare_and_set(self, key, old, new):
+        return self._ask(f"CAS {key} {old} {new}") == "done"
+
+
+class Careless(Kv):
+    not_applied = (OSError,)
+"""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    sys.path.insert(0, str(CLIENTS))
+    try:
+        from kv_server import serving
+    finally:
+        sys.path.remove(str(CLIENTS))
+    with serving() as where:
+        yield where
+
+
+@pytest.mark.parametrize("workload", ["register", "set"])
+def test_correct_program_passes(dissever: Callable[..., Any], address: str, workload: str) -> None:
+    ran = dissever("client-test", CLIENT, "--address", address, "-w", workload, *QUICK)
+
+    assert ran.status == 0, ran.text
+    assert "✓ exits when its stdin ends" in ran.text
+    assert "checks passed, 0 failed" in ran.text
+
+
+@pytest.mark.parametrize(
+    ("mistake", "check", "words"),
+    [
+        ("twice", "opens", 'got after it also b\'{"id": 1,'),
+        (
+            "wrong-id",
+            "opens",
+            'expected {"id":1,"type":"ok", "fail" or "info",…} on one line (read of key',
+        ),
+        ("logs", "opens", "got no JSON: 'handled read'"),
+        ("silent", "opens", "got no answer within 0.6 s"),
+        ("texts", "opens", "expected a whole number or null as the value of read"),
+        ("other-address 127.0.0.1:9", "opens", 'got fail: "[Errno 111] Connection refused"'),
+        (
+            "dies",
+            "survives_unknown_requests",
+            'ended with status 1; its last words: "KeyError: ',
+        ),
+        ("caches", "asks_the_node", "it reads from a copy of its own, or a stale one"),
+        (
+            "retries",
+            "admits_a_lost_answer",
+            "ok: it sent the operation again, or took",
+        ),
+        ("always-ok", "admits_refusal", "expected fail or info when nothing listens got ok with"),
+        ("always-fail", "admits_a_lost_answer", "is there: fail was a lie"),
+        ("stays", "exits", "got it runs on after"),
+        ("never-compares", "compares_before_it_sets", "expected fail for a cas that expects"),
+    ],
+)
+def test_mistake_is_called_by_its_name(
+    dissever: Callable[..., Any],
+    address: str,
+    mistake: str,
+    check: str,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only the check that finds it is made, after the first three: each takes its time."""
+    script = (*conformance.BASIC, getattr(conformance, check))
+    monkeypatch.setattr(client_test, "checks", lambda *_, **__: script)
+    monkeypatch.setattr(conformance, "EXIT_S", 0.3)
+    ran = dissever("client-test", f"{CLIENT} {mistake}", "--address", address, *QUICK)
+
+    assert ran.status == 1
+    assert "✗" in ran.text
+    assert words in ran.text
+
+
+def test_program_that_talks_to_another_node_is_found(
+    dissever: Callable[..., Any], address: str
+) -> None:
+    """All its answers are right, but no fault would ever meet it."""
+    ran = dissever("client-test", f"{CLIENT} other-address {address}", "--address", address, *QUICK)
+
+    assert ran.status == 1
+    assert "expected that it connects to the address that it was given" in ran.text
+
+
+def test_class_is_tested_as_a_program_is(
+    dissever: Callable[..., Any], address: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "kv.py"
+    file.write_text(CLASS)
+    good = dissever("client-test", f"{file}:Kv", "--address", address, *QUICK)
+    bad = dissever("client-test", f"{file}:Careless", "--address", address, *QUICK)
+
+    assert good.status == 0, good.text
+    assert bad.status == 1
+    assert "is there: fail was a lie" in bad.text
+
+
+def test_findings_as_json(dissever: Callable[..., Any], address: str) -> None:
+    ran = dissever("client-test", f"{CLIENT} twice", "--address", address, "--json", *QUICK)
+    found = json.loads(ran.stdout)
+
+    assert ran.status == 1
+    assert not found["passed"]
+    assert [each["is_passed"] for each in found["checks"]] == [True, False]
+    assert set(found["checks"][1]) == {"check", "is_passed", "expected", "came"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ((), 64, "expected either --address HOST:PORT or --system SYSTEM"),
+        (("./x", "-a", "127.0.0.1:1", "-s", "dqlite"), 64, "expected either --address"),
+        (("-a", "127.0.0.1:1"), 64, "expected a CLIENT"),
+        (("./x", "-a", "here"), 64, "expected HOST:PORT, such as 127.0.0.1:2379, got 'here'"),
+        (("./x", "-a", "127.0.0.1:1"), 3, "No such file or directory"),
+        (("cat", "-a", "127.0.0.1:1"), 3, "nothing serves at 127.0.0.1:1: Connection refused"),
+        (("-s", "simulated"), 64, "expected a CLIENT, since simulated names none of its own"),
+    ],
+)
+def test_wrong_usage_and_what_is_not_there(
+    dissever: Callable[..., Any], arguments: tuple[str, ...], status: int, words: str
+) -> None:
+    ran = dissever("client-test", *arguments)
+
+    assert ran.status == status
+    assert words in ran.text
