@@ -9,11 +9,12 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from dissever import __version__
-from dissever.harness.cluster import backends
+from dissever.harness.cluster import backends, surroundings
 from dissever.harness.missing import Missing
 from dissever.nemesis import FAULTS, Backend
 from dissever.nemesis.toxiproxy import server as toxiproxy
@@ -49,8 +50,9 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
     @property
     def is_well(self) -> bool:
-        """Whether every system can run."""
-        return all(system.available for system in self.systems)
+        """Whether a system of one's own can run: nodes have a place, and there is the search."""
+        available = {check.what for check in self.machine if check.available}
+        return SEARCH in available and bool({NAMESPACES, CONTAINERS} & available)
 
 
 def diagnose() -> Diagnosis:
@@ -61,12 +63,12 @@ def diagnose() -> Diagnosis:
         user="root" if os.geteuid() == 0 else f"uid {os.geteuid()}",
         machine=(
             _found("python", platform.python_version(), sys.version_info >= (3, 11)),
-            _found("kernel", platform.release(), sys.platform == "linux"),
+            Check("kernel", True, surroundings.described()),
             _native(),
-            _check(
-                "network namespaces", tried[Backend.NAMESPACES], "tried: a keeper, two nodes, a cut"
-            ),
+            _check(NAMESPACES, tried[Backend.NAMESPACES], "tried: a keeper, two nodes, a cut"),
             *_engine(tried[Backend.CONTAINERS]),
+            _compose(tried[Backend.COMPOSE]),
+            _control_groups(),
             *(_tool(name, remedy) for name, remedy in _TOOLS.items()),
             _toxiproxy(),
         ),
@@ -74,6 +76,10 @@ def diagnose() -> Diagnosis:
         faults=tuple(_faults(tried)),
     )
 
+
+SEARCH: Final = "native search"
+NAMESPACES: Final = "network namespaces"
+CONTAINERS: Final = "containers"
 
 _TOOLS = {
     "ip": "apt-get install iproute2",
@@ -85,7 +91,7 @@ _TOOLS = {
 def _engine(missing: Missing | None) -> list[Check]:
     """The Docker engine and our images. No run needs them but one with `--backend containers`."""
     if missing is not None:
-        return [Check("containers", False, missing.reason, missing.remedy)]
+        return [Check(CONTAINERS, False, missing.reason, missing.remedy)]
     from dissever.harness.cluster import engine  # Needs the Docker SDK.
 
     found = engine.images("dissever/*")
@@ -93,9 +99,23 @@ def _engine(missing: Missing | None) -> list[Check]:
         f"{tag} ({marks.get('dissever.library', marks['id'])})" for tag, marks in found.items()
     )
     return [
-        Check("containers", True, f"tried: {engine.version()}"),
+        Check(CONTAINERS, True, f"tried: {engine.version()}"),
         Check("images", True, ", ".join(sorted(names))),
     ]
+
+
+def _compose(missing: Missing | None) -> Check:
+    """Only a system that is a Compose project needs it."""
+    return _check("compose", missing, "tried: an engine, and a tool that reads Compose files")
+
+
+def _control_groups() -> Check:
+    """Only the faults that limit nodes need them; whether they work is in the table of faults."""
+    found = surroundings.control_groups()
+    if found:
+        return Check("control groups", True, found)
+    remedy = "only limit-cpu and limit-memory need them: mount them at /sys/fs/cgroup"
+    return Check("control groups", False, "none at /sys/fs/cgroup", remedy)
 
 
 def _faults(tried: Mapping[Backend, Missing | None]) -> list[FaultCheck]:
@@ -127,8 +147,8 @@ def _system(name: str) -> Check:
 def _native() -> Check:
     spec = importlib.util.find_spec("dissever.native._search")
     if spec is None:
-        return Check("native search", False, "not built", "pip install -e . with a C compiler")
-    return Check("native search", True, str(spec.origin))
+        return Check(SEARCH, False, "not built", "pip install dissever: its wheel has it")
+    return Check(SEARCH, True, str(spec.origin))
 
 
 def _tool(name: str, remedy: str) -> Check:

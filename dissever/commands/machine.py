@@ -84,7 +84,15 @@ def _fault_rows(fault: Fault) -> Iterator[tuple[str, str]]:
 @click.command(short_help="What can run on this machine, and what would help.")
 @click.option("--json", "is_json", is_flag=True, help="For programs.")
 def doctor(is_json: bool) -> int:
-    """Try out what dissever needs. Exit status 0 if every system can run, else 3."""
+    """
+    Try out what dissever needs, and name the remedy for what is missing.
+
+    Exit status 0 if a system of your own can run here, in namespaces or in containers, else 3.
+
+    \b
+    dissever doctor
+    dissever doctor --json | jq '.machine[] | select(.available | not)'
+    """
     found = diagnose()
     if is_json:
         print_json(found)

@@ -2,7 +2,7 @@
 Whether clusters of namespaces can be made on this machine: one is made.
 
 Versions and settings would not be enough: a sandbox may forbid one call of many, which only the
-kernel knows. Settings are read afterwards, to say what would help.
+kernel knows. Settings are read afterwards (`surroundings.py`), to say what would help.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from dissever.harness.cluster import surroundings
 from dissever.harness.cluster.channel import MESSAGE_BYTES_MAX, start_keeper
 from dissever.harness.cluster.filters import ruleset
 from dissever.harness.cluster.keeper.cgroups import Groups
@@ -34,12 +35,7 @@ _SCRATCH: Final = Path("/sys")
 
 _PACKAGES = {"ip": "iproute2", "nft": "nftables"}
 
-_SWITCHES = (
-    ("kernel/apparmor_restrict_unprivileged_userns", "0"),
-    ("kernel/unprivileged_userns_clone", "1"),
-    ("user/max_user_namespaces", "10000"),
-)
-"""Settings under /proc/sys that forbid user namespaces unless they are as here (the last: > 0)."""
+_ELSEWHERE: Final = "use --backend containers, or a Linux machine (on Windows: WSL 2)"
 
 
 def address(number: int) -> str:
@@ -57,11 +53,11 @@ def probe(faultfs: str | None = None) -> Missing | None:
     Never raises, and blocks: for `dissever doctor` and the start of a run.
     """
     if not sys.platform.startswith("linux"):
-        return Missing("only Linux has network namespaces", "use a Linux machine or container")
+        return Missing("only Linux has network namespaces", _ELSEWHERE)
     try:
         tools = {name: tool(name) for name in ("ip", "nft")}
     except FileNotFoundError as error:
-        return Missing(str(error.strerror), f"install {_PACKAGES[error.filename]}")
+        return Missing(str(error.strerror), f"apt-get install {_PACKAGES[error.filename]}")
     with tempfile.TemporaryFile() as said:
         try:
             process, channel = start_keeper(said)
@@ -73,7 +69,8 @@ def probe(faultfs: str | None = None) -> Missing | None:
         if reason is None:
             return None
         said.seek(0)
-        return Missing(said.read().decode(errors="replace").strip() or reason, _remedy())
+        lines = said.read().decode(errors="replace").strip().splitlines() or [reason]
+        return Missing(lines[0], surroundings.remedy())  # A traceback may follow.
 
 
 def missing_limits() -> Missing | None:
@@ -138,13 +135,3 @@ def _try_out(channel: socket.socket, tools: Mapping[str, str], faultfs: str | No
         done = answer["result"]
         return f"nft failed: {done['stderr'].strip()}" if done["exit_status"] else None
     return "the keeper did not answer"
-
-
-def _remedy() -> str:
-    """What would let this user make namespaces, from what the kernel's switches say now."""
-    for name, value in _SWITCHES:
-        with contextlib.suppress(OSError):
-            now = Path("/proc/sys", name).read_text().strip()
-            if now == "0" != value or (now == "1" and value == "0"):
-                return f"sudo sysctl -w {name.replace('/', '.')}={value}"
-    return "run as root, or where user, network and PID namespaces are allowed"

@@ -26,7 +26,7 @@ def test_missing_tool_is_named_with_its_package(
     missing = trial.probe()
 
     assert missing is not None
-    assert (missing.reason, missing.remedy) == ("ip is not installed", "install iproute2")
+    assert (missing.reason, missing.remedy) == ("ip is not installed", "apt-get install iproute2")
     assert not list(tmp_path.iterdir())
 
 
