@@ -21,7 +21,8 @@ from rich.logging import RichHandler
 from dissever import __version__
 from dissever.commands.check import check, report
 from dissever.commands.client_test import client_test
-from dissever.commands.machine import doctor, heal, list_
+from dissever.commands.listing import list_
+from dissever.commands.machine import doctor, heal
 from dissever.commands.output import EXIT_FAILED, EXIT_USAGE, tell
 from dissever.commands.reproduce import reproduce
 from dissever.commands.streams import sturdy_streams

@@ -16,6 +16,7 @@ import msgspec
 from dissever import __version__
 from dissever.harness.cluster import backends, surroundings
 from dissever.harness.missing import Missing
+from dissever.harness.plugins import OURS
 from dissever.nemesis import FAULTS, Backend
 from dissever.nemesis.toxiproxy import server as toxiproxy
 from dissever.systems import SYSTEMS, load
@@ -136,11 +137,16 @@ def _system(name: str) -> Check:
     try:
         system = load(name)
         missing = system.probe()
-    except ImportError as error:
+        versions = "" if missing else ", ".join(map(" ".join, system.versions().items()))
+    except ValueError as error:
         return Check(name, False, str(error), "install dissever with all its dependencies")
+    except Exception as error:  # A system of somebody else's; the others are looked at.
+        origin = SYSTEMS.origin(name)
+        if origin == OURS:
+            raise
+        return Check(name, False, f"{type(error).__name__}: {error}", f"mend {origin}")
     if missing is not None:
         return Check(name, False, missing.reason, missing.remedy)
-    versions = ", ".join(f"{key} {value}" for key, value in system.versions().items())
     return Check(name, True, versions or system.description)
 
 

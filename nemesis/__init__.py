@@ -11,7 +11,7 @@ from dissever.harness.cluster.backends import Backend
 from dissever.nemesis.dispatcher import actions, hosts, make_nemeses
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultSpec, Heals
-from dissever.nemesis.faults import FAULTS, healing_order, parse
+from dissever.nemesis.faults import FAULTS, healing_order, parse, without_target
 from dissever.nemesis.needs import Need
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
@@ -32,6 +32,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "Need",
     "healing_order",
     "parse",
+    "without_target",
     # When it strikes.
     "MAJORITY_ONLY",
     "TRIGGERS",

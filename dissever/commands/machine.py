@@ -1,84 +1,17 @@
-"""The commands about this machine: `list`, `doctor`, `heal`."""
+"""The commands about this machine: `doctor`, `heal`."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Iterator, Sequence
 
 import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dissever.checkers import EVERY_RUN, OF_WORKLOADS
-from dissever.checkers.linearizability import MODELS
 from dissever.commands.output import EXIT_FAILED, print_json, say
 from dissever.diagnosis import Diagnosis, FaultCheck, diagnose
 from dissever.harness.cluster import backends
 from dissever.harness.cluster.backends import Backend
-from dissever.nemesis import FAULTS, TRIGGERS, Fault, parse
-from dissever.systems import SYSTEMS, load
-from dissever.workloads import WORKLOADS, served_by
-
-
-@click.command(name="list", short_help="Name the systems, workloads, faults, checkers, models.")
-@click.argument("names", nargs=-1, metavar="[FAULT]...")
-def list_(names: tuple[str, ...]) -> int:
-    """
-    Name everything there is, with one line each. With the name of a fault, show its targets and
-    parameters.
-
-    \b
-    dissever list
-    dissever list partition disk-error
-    """
-    if names:
-        return _print_faults(names)
-    _print_tables(
-        (
-            ("systems", _system_rows()),
-            ("workloads", ((name, each.description) for name, each in WORKLOADS.items())),
-            ("faults", ((name, each.description) for name, each in FAULTS.items())),
-            ("triggers", ((name, each.description) for name, each in TRIGGERS.items())),
-            (
-                "checkers",
-                [
-                    *OF_WORKLOADS.items(),
-                    *((name, each.description) for name, each in EVERY_RUN.items()),
-                ],
-            ),
-            ("models", ((name, each.description) for name, each in MODELS.items())),
-        )
-    )
-    return 0
-
-
-def _system_rows() -> Iterator[tuple[str, str]]:
-    for name in SYSTEMS:
-        system = load(name)
-        yield name, f"{system.description} ({', '.join(served_by(system))})"
-        yield "", f"backends: {', '.join(system.backends)}"
-        for option, declared in system.options.items():
-            yield "", f"--{option}: {declared.description}"
-
-
-def _print_faults(names: Sequence[str]) -> int:
-    """What a fault does, whom it can strike, and how it can be set."""
-    try:
-        faults = [spec.fault for spec in parse(names)]
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    for fault in faults:
-        _print_tables(((fault.name, _fault_rows(fault)),))
-    return 0
-
-
-def _fault_rows(fault: Fault) -> Iterator[tuple[str, str]]:
-    yield "what it can do", fault.description
-    for target, count in fault.targets.items():
-        yield f"{fault.name}:{target}", f"needs {count} nodes" if count > 1 else "needs 1 node"
-    for parameter in fault.parameters:
-        usual = "" if parameter.default is None else f"; {parameter.default} by default"
-        yield parameter.name, f"{parameter.description}: {parameter.accepts}{usual}"
+from dissever.nemesis import FAULTS
 
 
 @click.command(short_help="What can run on this machine, and what would help.")
@@ -146,15 +79,6 @@ def heal() -> int:
 
     say("\n".join(engine.heal()) or "nothing was left behind")
     return 0
-
-
-def _print_tables(tables: Iterable[tuple[str, Iterable[tuple[str, str]]]]) -> None:
-    console = Console()
-    for title, rows in tables:
-        table = _table(title)
-        for name, description in rows:
-            table.add_row(f"[bold]{name}[/]", escape(description))
-        console.print(table, "")
 
 
 def _table(title: str) -> Table:
