@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dissever.api import check as check
+    from dissever.api import model as model
     from dissever.api import run as run
     from dissever.checkers.linearizability.checker import Linearizable as Linearizable
     from dissever.checkers.linearizability.model import REFUSED as REFUSED
@@ -71,6 +72,10 @@ if TYPE_CHECKING:
     from dissever.nemesis.fault import Fault as Fault
     from dissever.running import NotValid as NotValid
     from dissever.running import Run as Run
+    from dissever.starting import CannotStrike as CannotStrike
+    from dissever.starting import DidNotHold as DidNotHold
+    from dissever.starting import StartedCluster as StartedCluster
+    from dissever.starting import start as start
     from dissever.systems.clients.program import Program as Program
     from dissever.systems.processes import Processes as Processes
     from dissever.systems.templates import Node as Node
@@ -90,6 +95,10 @@ __all__ = [  # noqa: RUF022 - Grouped by what they are for.
     "CannotRun",
     "Options",
     "OnCrash",
+    "start",
+    "StartedCluster",
+    "DidNotHold",
+    "CannotStrike",
     # What was judged.
     "Verdict",
     "Results",
@@ -143,6 +152,7 @@ __all__ = [  # noqa: RUF022 - Grouped by what they are for.
     "GrowOnlySet",
     # A model of an object.
     "Model",
+    "model",
     "REFUSED",
     "UNKNOWN",
     "Misfit",
@@ -151,7 +161,7 @@ __all__ = [  # noqa: RUF022 - Grouped by what they are for.
 ]
 
 _PLACES = {
-    "api": ("check", "run"),
+    "api": ("check", "model", "run"),
     "checkers.linearizability.checker": ("Linearizable",),
     "checkers.linearizability.model": ("Misfit", "Model", "REFUSED", "UNKNOWN"),
     "checkers.run_checker": ("Remains", "RunChecker"),
@@ -185,6 +195,7 @@ _PLACES = {
     ),
     "nemesis.fault": ("Fault",),
     "running": ("NotValid", "Run"),
+    "starting": ("CannotStrike", "DidNotHold", "StartedCluster", "start"),
     "systems.clients.program": ("Program",),
     "systems.processes": ("Processes",),
     "systems.templates": ("Node",),

@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dissever.checkers import Linearizable, Model, compose
 from dissever.harness.cluster.backends import Backend
@@ -25,7 +25,7 @@ from dissever.running import RUNS, Run
 from dissever.running import run as run_options
 from dissever.systems import load
 
-__all__ = ["check", "run"]
+__all__ = ["check", "model", "run"]
 
 CLIENTS_PER_NODE: Final = 2
 _OWN: Final[Mapping[str, OptionValue]] = {}
@@ -154,3 +154,19 @@ def check(
         return results
     notes = Result(checker="history", verdict=Verdict.VALID, why="; ".join(found.notes))
     return merge((*results.results, notes))
+
+
+def model(reference: str | type, *, initial: Any = None) -> Model:
+    """
+    A model, to give to `Linearizable`: `model("queue")`, `model("mine.py:Lease")`, `model(Lease)`.
+
+    Args:
+        reference: A name or a reference, or the class of a plain model: a frozen dataclass with a
+            method for each operation.
+        initial: What each object holds at first, as histories write values; None: what the model
+            begins with.
+
+    Raises:
+        ValueError: When there is no such model, or such an object cannot begin with that.
+    """
+    return model_at(reference, initial=initial)

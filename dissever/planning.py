@@ -66,7 +66,7 @@ from dissever.nemesis import final as final_healing
 from dissever.nemesis import generator as play
 from dissever.nemesis import plan as draw_plan
 from dissever.registries import CHECKERS, installed_checkers, versions_of
-from dissever.workloads import WORKLOADS, served_by, serves
+from dissever.workloads import WORKLOADS, Workload, lacking, served_by, serves
 
 __all__ = [
     "Unfit",
@@ -171,7 +171,7 @@ def checked(options: Options, system: System) -> Options:
     check_options(options)
     workload = WORKLOADS.find(options.workload)
     if not serves(system, workload):
-        raise ValueError(unknown("workload", options.workload, served_by(system)))
+        raise ValueError(_unserved(options.workload, workload, system))
     declared = workload.options
     own = checked_options(options.workload, declared, options.workload_options)
     options = checked_for_system(msgspec.structs.replace(options, workload_options=own), system)
@@ -181,6 +181,17 @@ def checked(options: Options, system: System) -> Options:
         CHECKERS.find(reference)
     checkers = tuple(dict.fromkeys((*options.checkers, *installed_checkers())))
     return msgspec.structs.replace(options, checkers=checkers)
+
+
+def _unserved(reference: str, workload: Workload, system: System) -> str:
+    """What a system lacks for a workload, in one line."""
+    if reference in WORKLOADS.own:
+        return unknown("workload", reference, served_by(system) or ("none",))
+    if workload.methods:
+        lacks = ", ".join(lacking(system, workload))
+        return f"{reference} calls {lacks} of its clients, and those of {system.name} have none"
+    stores = ", ".join(system.stores or ()) or "none"
+    return f"{reference} asks for the store {workload.store}, and {system.name} has {stores}"
 
 
 def _check_faults(options: Options) -> None:

@@ -156,6 +156,14 @@ class NamesNodes(Protocol):
 
 
 @runtime_checkable
+class OffersMethods(Protocol):
+    """A system whose stores are whatever methods its clients have."""
+
+    def offers(self, method: str) -> bool:
+        """Whether its clients have the method; asked by workloads that name those they call."""
+
+
+@runtime_checkable
 class Primaries(Protocol):
     """Its nodes can say whether they lead."""
 

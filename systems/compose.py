@@ -207,11 +207,14 @@ class Compose:
             )
         self.project().check(options.nodes)
         self.ports(options)
-        kind, wanted = self.clients(options), WORKLOADS[options.workload].store
-        if kind.stores is not None and wanted not in kind.stores:
-            lacks = f"expected a client with the methods of {wanted} for {options.workload}"
-            methods = f" ({', '.join(STORES[wanted])})" if wanted in STORES else ""
-            raise ValueError(f"{lacks}{methods}, got one of {', '.join(kind.stores)}")
+        kind, workload = self.clients(options), WORKLOADS[options.workload]
+        wanted, methods = workload.store, workload.methods
+        if kind.stores is None or wanted in kind.stores:
+            return
+        if not methods or not all(map(kind.has, methods)):
+            needed = ", ".join(methods or STORES.get(wanted, (wanted,)))
+            expected = f"expected a client with {needed} for {options.workload}"
+            raise ValueError(f"{expected}, got one of {', '.join(kind.stores) or 'none of ours'}")
 
     def voters(self, options: Options) -> tuple[str, ...]:
         return options.nodes

@@ -146,6 +146,13 @@ class Processes:
             raise ValueError(f"expected {type(self).__name__} to have a client, found none")
         return kind_of(type(self).client, self.here)
 
+    def offers(self, method: str) -> bool:
+        """Whether its clients have a method, for workloads that name those they call."""
+        try:
+            return self.clients().has(method)
+        except ValueError:
+            return True  # Not known; `check` tells why.
+
     def check(self, options: Options) -> None:
         self.clients()
         if not self.client_ports:

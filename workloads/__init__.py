@@ -5,12 +5,12 @@ from importlib import import_module
 from typing import Any, Final
 
 from dissever.harness.plugins import Kind, Registry
-from dissever.harness.system import System
+from dissever.harness.system import OffersMethods, System
 from dissever.workloads.register import Registers
 from dissever.workloads.set import Elements
 from dissever.workloads.workload import Workload
 
-__all__ = ["WORKLOADS", "Elements", "Registers", "Workload", "served_by", "serves"]
+__all__ = ["WORKLOADS", "Elements", "Registers", "Workload", "lacking", "served_by", "serves"]
 
 FILES: Final = ("register", "set")
 """A new workload is a file that ends with its WORKLOAD, and its name here."""
@@ -35,8 +35,17 @@ WORKLOADS: Final = Registry(Kind("workload", "dissever.workloads", _is_one, _mad
 
 
 def serves(system: System, workload: Workload) -> bool:
-    """Whether a system has the store that a workload asks for."""
-    return system.stores is None or workload.store in system.stores
+    """Whether a system has the store that a workload asks for, or the methods that it calls."""
+    if system.stores is None or workload.store in system.stores:
+        return True
+    return bool(workload.methods) and not lacking(system, workload)
+
+
+def lacking(system: System, workload: Workload) -> tuple[str, ...]:
+    """The methods that a workload calls, and that the clients of a system lack."""
+    if not isinstance(system, OffersMethods):
+        return workload.methods
+    return tuple(method for method in workload.methods if not system.offers(method))
 
 
 def served_by(system: System) -> tuple[str, ...]:

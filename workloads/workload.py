@@ -11,6 +11,7 @@ from dissever.harness.history import Key
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.harness.results import Checker
+from dissever.workloads.method_client import MethodClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +19,25 @@ class Workload:
     """
     One workload. It never knows which system it drives.
 
+    `operations` gives what clients do for as long as the run lasts, at any pace; `final` what they
+    do once everything is healed, given the keys that were used: by default nothing. `checkers` are
+    by name; the first is the workload's own. `options` are its own, by name.
+
     `store` names what it asks of a system, and any system that has such a store can serve it.
-    `client` makes a client of that store. `operations` gives what clients do for as long as the run
-    lasts, at any pace; `final` what they do once everything is healed, given the keys that were
-    used. `checkers` are by name; the first is the workload's own. `options` are its own, by name.
+    `methods` are those that it calls: any system whose clients have them can serve it, too.
+    `client` makes a client of the store: by default one that calls the method of each operation's
+    name (`method_client.py`).
     """
 
     description: str
-    store: str
     operations: Callable[[Options], Any]
-    final: Callable[[Options, tuple[Key, ...]], Any]
-    client: Callable[[Any], Client]
     checkers: Callable[[Options], Mapping[str, Checker]]
+    store: str = ""
+    methods: tuple[str, ...] = ()
+    final: Callable[[Options, tuple[Key, ...]], Any] = lambda *_: ()
+    client: Callable[[Any], Client] = MethodClient
     options: Mapping[str, Option] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.store and not self.methods:
+            raise ValueError("expected the store of a workload, or the methods it calls, got none")

@@ -38,6 +38,9 @@ THREADS_MAX: Final = 500
 
 CLOSE_LIMIT_S: Final = 1.0
 
+_NO_OPERATIONS: Final = frozenset({"close", "digest", "is_leader", "ping", "tick"})
+"""What a client is asked that is no operation of a workload."""
+
 _Result: TypeAlias = tuple[Any, BaseException | None]
 
 
@@ -57,15 +60,20 @@ class PlainClients:
         methods = [m for name, m in inspect.getmembers(made) if not name.startswith("_")]
         self._is_async = any(map(inspect.iscoroutinefunction, methods))
         self._not_applied = tuple(getattr(made, "not_applied", ()))
-        if self.stores == ():
+        if self.stores == () and not self._has_operations():
             raise ValueError(
                 f"expected {made.__name__} to have the methods of a store (read, write and"
-                " compare_and_set, or add and elements), or invoke, found none of them"
+                " compare_and_set, or add and elements), those that a workload of yours calls, or"
+                " invoke; found none of them"
             )
 
     @property
     def stores(self) -> tuple[str, ...] | None:
         return None if self.has("invoke") else stores_of(self.has)
+
+    def _has_operations(self) -> bool:
+        """Whether it has a method that a workload may call."""
+        return any(self.has(name) for name in dir(self._class) if name not in _NO_OPERATIONS)
 
     def has(self, method: str) -> bool:
         return not method.startswith("_") and callable(getattr(self._class, method, None))
