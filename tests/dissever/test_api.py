@@ -26,13 +26,14 @@ HISTORY = """\
 
 NAMES = [
     "__version__", "run", "check", "Run", "NotValid", "CannotRun", "Options", "OnCrash",
-    "Verdict", "Results", "Result", "Anomaly", "Step", "Processes", "Node", "Endpoint",
-    "Program", "NotApplied", "Option", "Missing", "Backend", "System", "Deployment", "Ports",
-    "Primaries", "Membership", "Members", "Role", "Upgrades", "Builds", "Snapshots", "Snapshot",
-    "Replicas", "Digest", "Damaged", "Unseen", "NamesNodes", "Workload", "Client", "Invocation",
-    "Completion", "Registers", "Elements", "History", "Event", "Operation", "Type", "Key",
-    "Checker", "Budget", "RunChecker", "Remains", "Linearizable", "GrowOnlySet", "Model",
-    "REFUSED", "UNKNOWN", "Misfit", "Fault",
+    "start", "StartedCluster", "DidNotHold", "CannotStrike", "Verdict", "Results", "Result",
+    "Anomaly", "Step", "Processes", "Node", "Endpoint", "Program", "NotApplied", "Option",
+    "Missing", "Backend", "System", "Deployment", "Ports", "Primaries", "Membership", "Members",
+    "Role", "Upgrades", "Builds", "Snapshots", "Snapshot", "Replicas", "Digest", "Damaged",
+    "Unseen", "NamesNodes", "Workload", "Client", "Invocation", "Completion", "Registers",
+    "Elements", "History", "Event", "Operation", "Type", "Key", "Checker", "Budget",
+    "RunChecker", "Remains", "Linearizable", "GrowOnlySet", "Model", "model", "REFUSED",
+    "UNKNOWN", "Misfit", "Fault",
 ]  # fmt: skip
 """A name is added here on purpose: it is promised to users from then on."""
 
