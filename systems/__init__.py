@@ -15,6 +15,7 @@ __all__ = ["SYSTEMS", "load"]
 OURS: Final[Mapping[str, System | str]] = {
     "dqlite": "dissever.systems.dqlite.system:DqliteSystem",
     "etcd": "dissever.systems.etcd:Etcd",
+    "redis": "dissever.systems.redis:Redis",
     "simulated": "dissever.systems.simulated:SimulatedSystem",
 }
 """Name -> `module:class`."""

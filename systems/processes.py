@@ -19,9 +19,12 @@ from __future__ import annotations
 import inspect
 import shlex
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -53,15 +56,21 @@ class Processes:
     Attributes:
         command: What a node runs: one line, or a list of words. A method `command(self, node)`
             may return either.
+        beside: Commands that run beside it on the same host, such as a sentinel's. The node lives
+            as long as its `command`; `kill`, `pause` and limits strike all of them. Takes a shell.
         peer: How a node stands in `{peers}`, which joins those of all nodes with commas.
         environment: Variables for the command, added to the few that nodes have.
         image: The image for `--backend containers`.
-        files: Name in the node's folder -> the text of a file that is written before each start.
+        files: Name in the node's folder -> the text of a file that is written before each start;
+            with `keeps_files` only before the first, because the programs change them.
         client_ports: TCP ports where nodes serve clients; the first is the one of
             `Endpoint.address`.
         peer_ports: TCP ports where nodes hear each other.
         client: A plain class, or another `ClientKind` such as `Program("./client")`.
         options: Options of the system's own: `{name}` in a template is their value.
+        driver: The module of the driver that its client imports when it is made; without it the
+            system cannot run. Its version is kept with the run.
+        version: A command whose first line of output is the version of the program.
         install: What helps where the program is not there, such as `apt-get install etcd-server`.
         start_limit_s: How long all nodes may take to serve.
         maps_files: Whether nodes map files into memory, as bbolt and LMDB do: a disk that faults
@@ -75,14 +84,18 @@ class Processes:
     backends: tuple[Backend, ...] = (NAMESPACES, CONTAINERS)
 
     command: Any = ""
+    beside: ClassVar[Sequence[str]] = ()
     peer: ClassVar[str] = "{address}"
     environment: ClassVar[Mapping[str, str]] = {}
     image: ClassVar[str | None] = None
     files: ClassVar[Mapping[str, str]] = {}
+    keeps_files: ClassVar[bool] = False
     client_ports: ClassVar[Sequence[int]] = ()
     peer_ports: ClassVar[Sequence[int]] = ()
     client: Any = None
     options: Mapping[str, Option] = {}
+    driver: ClassVar[str] = ""
+    version: ClassVar[str] = ""
     install: ClassVar[str] = "install it, or give its path"
     start_limit_s: ClassVar[float] = START_LIMIT_S
     maps_files: ClassVar[bool] = False
@@ -113,17 +126,28 @@ class Processes:
         """Why it cannot run here: no namespaces or no engine, or no such program."""
         if (missing := backends.probe(options.backend if options else NAMESPACES)) is not None:
             return missing
+        if self.driver and find_spec(self.driver) is None:
+            reason = f"the driver of {self.name}, {self.driver}, is not installed"
+            return Missing(reason, f"pip install {self.driver}")
         if options is None:
             return None
         if (missing := self.clients().probe()) is not None or options.backend != NAMESPACES:
             return missing
-        program = self._argv(self._samples(options)[0])[0]
-        if shutil.which(program) is None and shutil.which(program, path="/usr/sbin:/sbin") is None:
-            return Missing(f"{self.name} runs {program}, which is not there", self.install)
+        node = self._samples(options)[0]
+        for program, *_ in (self._argv(node), *self._beside(node)):
+            if not shutil.which(program) and not shutil.which(program, path="/usr/sbin:/sbin"):
+                return Missing(f"{self.name} runs {program}, which is not there", self.install)
         return None
 
     def versions(self, options: Options | None = None) -> dict[str, str]:
-        return {}
+        found = {}
+        if self.version and not (options and options.backend == CONTAINERS):
+            words = shlex.split(self.version)
+            said = subprocess.run(words, capture_output=True, text=True, check=False)
+            found[self.name] = (said.stdout or said.stderr).partition("\n")[0]
+        if self.driver:
+            found[f"driver {self.driver}"] = str(import_module(self.driver).__version__)
+        return found
 
     def voters(self, options: Options) -> tuple[str, ...]:
         return options.nodes
@@ -249,11 +273,20 @@ class Processes:
         words = shlex.split(command) if isinstance(command, str) else list(command)
         return [filled(word, node, f"{type(self).__name__}.command") for word in words]
 
+    def _beside(self, node: Node) -> list[list[str]]:
+        """The words of each command beside it."""
+        where = f"{type(self).__name__}.beside"
+        return [[filled(word, node, where) for word in shlex.split(line)] for line in self.beside]
+
     def _program(self, node: Node) -> Program:
         where = f"{type(self).__name__}.environment"
         environment = {k: filled(v, node, where) for k, v in self.environment.items()}
         image = None if self.image is None else filled(self.image, node, "image")
-        return Program(self._argv(node), environment, image if node.here is None else None)
+        argv = self._argv(node)
+        if others := self._beside(node):
+            script = "".join(f"{shlex.join(words)} & " for words in others)
+            argv = ["sh", "-c", f'{script}exec "$@"', "sh", *argv]
+        return Program(argv, environment, image if node.here is None else None)
 
     def _written(self, node: Node) -> dict[str, str]:
         """Name -> text of the files of a node."""
@@ -264,6 +297,8 @@ class Processes:
         """What a node runs, once its folder holds what that needs."""
         (node.folder / "data").mkdir(parents=True, exist_ok=True)
         for name, text in self._written(node).items():
-            (node.folder / name).write_text(text, encoding="utf-8")
+            path = node.folder / name
+            if not self.keeps_files or not path.exists():
+                path.write_text(text, encoding="utf-8")
         self.prepare(node)
         return self._program(node)

@@ -96,6 +96,8 @@ def _facts(node: Node) -> dict[str, Any]:
         "here": node.here,
         "python": node.python,
         "count": len(node.nodes),
+        "majority": len(node.nodes) // 2 + 1,
+        "first": next(iter(node.addresses.values())),
         **{name: "" if value is None else value for name, value in node.options.items()},
     }
 

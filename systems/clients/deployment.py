@@ -264,6 +264,30 @@ class ClientsDeployment:
         except TimeoutError as error:
             raise TimeoutError(f"{reason(error)} within {limit_s:g} s") from error
 
+    async def insist(
+        self, node: str, ask: Callable[[Any], Awaitable[Any]], timeout_s: float
+    ) -> Any:
+        """
+        What a client of a node answers once it does not raise any more: for `form`.
+
+        Raises:
+            RuntimeError: When the node has ended; the message has its last words.
+            TimeoutError: When the time is up, with what the last client raised.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while True:
+            try:
+                return await self.ask(node, ask)
+            except Exception as error:
+                if is_bug(error):
+                    raise
+                await self._fail_if_ended((node,))
+                if loop.time() > deadline:
+                    message = f"{node}: {reason(error)}, for {timeout_s:g} s"
+                    raise TimeoutError(message) from error
+            await asyncio.sleep(_POLL_S)
+
     @asynccontextmanager
     async def _client(self, node: str, forwarders: Forwarders) -> AsyncIterator[Any]:
         client = None
