@@ -34,7 +34,9 @@ __all__ = ["PlainClients"]
 log = logging.getLogger(__name__)
 
 THREADS_MAX: Final = 500
-"""Of blocking clients that were given up and never returned: then no more are made."""
+"""
+Of blocking clients that live, or were given up and never returned. A client is refused beyond it.
+"""
 
 CLOSE_LIMIT_S: Final = 1.0
 
@@ -59,6 +61,7 @@ class PlainClients:
         self._class = made
         methods = [m for name, m in inspect.getmembers(made) if not name.startswith("_")]
         self._is_async = any(map(inspect.iscoroutinefunction, methods))
+        self._threads: set[_Thread] = set()
         self._not_applied = tuple(getattr(made, "not_applied", ()))
         if self.stores == () and not self._has_operations():
             raise ValueError(
@@ -87,7 +90,7 @@ class PlainClients:
 
     async def session(self, forwarders: Forwarders) -> _Session:
         """A client that is made now. Raises what making it raises; it is closed then."""
-        session = _Session(forwarders, is_async=self._is_async)
+        session = _Session(forwarders, None if self._is_async else self._thread(forwarders))
         try:
             await session.make(self._class)
         except BaseException:
@@ -95,6 +98,12 @@ class PlainClients:
             await session.close()
             raise
         return session
+
+    def _thread(self, forwarders: Forwarders) -> _Thread:
+        if len(self._threads) >= THREADS_MAX:
+            forwarders.reset()
+            raise OSError(f"{THREADS_MAX} blocking clients never returned: no more are made")
+        return _Thread(f"client of {forwarders.endpoint.node}", self._threads)
 
     def says_not_applied(self, error: BaseException) -> bool:
         """Whether it is one of those that the class names."""
@@ -181,9 +190,10 @@ class _Invoking(PlainClient):
 class _Session:
     """One object of the user's class, where it lives: in a thread, or on the event loop."""
 
-    def __init__(self, forwarders: Forwarders, *, is_async: bool) -> None:
+    def __init__(self, forwarders: Forwarders, thread: _Thread | None) -> None:
+        """`thread`: where it lives; None: on the event loop."""
         self._forwarders = forwarders
-        self._thread = None if is_async else _Thread(f"client of {forwarders.endpoint.node}")
+        self._thread = thread
         self._made: Any = None
 
     async def make(self, kind: Callable[..., Any]) -> None:
@@ -216,15 +226,12 @@ class _Session:
 class _Thread:
     """A daemon thread that does one thing after another; it keeps no program from ending."""
 
-    alive = 0
-    """How many there are, over all clients."""
-
-    def __init__(self, name: str) -> None:
-        if _Thread.alive >= THREADS_MAX:
-            raise OSError(f"{THREADS_MAX} blocking clients never returned: no more are made")
+    def __init__(self, name: str, alive: set[_Thread]) -> None:
+        """`alive`: it is in this set until it has ended."""
+        self._alive = alive
+        alive.add(self)
         self._loop = asyncio.get_running_loop()
         self._work: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        _Thread.alive += 1
         threading.Thread(target=self._live, name=name, daemon=True).start()
 
     async def run(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
@@ -254,7 +261,7 @@ class _Thread:
         except RuntimeError:  # The event loop has ended: nobody waits any more.
             pass
         finally:
-            _Thread.alive -= 1
+            self._alive.discard(self)
 
 
 def _settle(future: asyncio.Future[_Result], result: _Result) -> None:
