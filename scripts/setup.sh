@@ -3,15 +3,19 @@
 #
 # Usage: scripts/setup.sh [run|test]
 #   run    what running a test needs
-#   test   that, a browser for the tests of the reports, and Toxiproxy where there is Go to build it
-#          with; the absence of either only warns (default: run)
+#   test   that, a browser for the tests of the reports, the databases that systems of ours drive, and
+#          Toxiproxy where there is Go to build it with; the absence of each only warns (default: run)
 #
 # The script looks for the things themselves, not for packages. So it does not call apt, and needs no
 # privileges, on a machine that has everything. A second call takes a fraction of a second, since
 # .venv/.installed is then newer than all that it was made from. A call that was interrupted leaves
 # nothing that the next one trusts: what it may have half-installed is made again.
 #
-# Environment: PYTHON, the interpreter to use (3.11 or newer); DQLITE_LIB, a libdqlite of one's own.
+# Packages of databases would start a service, now and at each boot. None of those that are installed
+# here is started, and nothing that ran before is touched.
+#
+# Environment: PYTHON, the interpreter to use (3.11 or newer); DQLITE_LIB, a libdqlite of one's own;
+# POLICY, where the policy of starting services stands (default: /usr/sbin/policy-rc.d).
 # Exit status: 0 ready, 1 something is missing that cannot be installed.
 
 set -euo pipefail
@@ -20,6 +24,8 @@ cd "$(dirname "$0")/.."
 readonly STAMP=.venv/.installed
 readonly UNFINISHED=.venv/.unfinished
 readonly PURPOSE="${1:-run}"
+readonly POLICY="${POLICY:-/usr/sbin/policy-rc.d}"
+readonly POLICY_MARK="Written by dissever/scripts/setup.sh"
 PATH="$PATH:/usr/sbin:/sbin"  # nft, ip and ldconfig stand where only root looks.
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -98,6 +104,24 @@ missing_for_test() {
   has_fonts || echo fonts-dejavu-core
 }
 
+# Servers that the tests of our systems start by themselves, each with the program that shows it is
+# there. What this release does not have is left out: its tests are skipped.
+readonly DATABASES=(
+  etcd:etcd-server redis-server:redis-server redis-sentinel:redis-sentinel nats-server:nats-server
+  docker-compose:docker-compose
+)
+
+missing_for_systems() {
+  [[ "$PURPOSE" == test ]] || return 0
+  local each
+  for each in "${DATABASES[@]}"; do
+    if [[ "$each" == docker-compose:* ]] && has docker && docker compose version >/dev/null 2>&1; then
+      continue
+    fi
+    if ! has "${each%%:*}" && is_known "${each#*:}"; then echo "${each#*:}"; fi
+  done
+}
+
 # --- apt -----------------------------------------------------------------------------------------
 
 is_known() { [[ -n "$(apt-cache show --no-all-versions "$1" 2>/dev/null)" ]]; }
@@ -131,13 +155,47 @@ apt_install() {
     install -y --no-install-recommends "$@" >/dev/null
 }
 
+# Runs a command while no package may start its service. A policy of somebody else's stays as it is.
+# One that a killed call left allows everything, because it asks for that call, and is replaced.
+without_services() {
+  local as_root=$1 unit before status=0
+  shift
+  before="$(units)"
+  if [[ ! -e "$POLICY" ]] || grep -q "$POLICY_MARK" "$POLICY"; then
+    printf '#!/bin/sh\n# %s for one installation. It may be removed.\nif [ -e /proc/%s ]; then exit 101; fi\n' \
+      "$POLICY_MARK" "$$" | $as_root tee "$POLICY" >/dev/null
+    $as_root chmod 755 "$POLICY"
+  fi
+  "$@" || status=$?
+  if grep -q "$POLICY_MARK" "$POLICY"; then $as_root rm -f "$POLICY"; fi
+  for unit in $(comm -13 <(echo "$before") <(units)); do
+    $as_root systemctl disable --quiet "$unit" || true  # Or it would start at the next boot.
+  done
+  return "$status"
+}
+
+# The services that systemd starts at boot, one a line; none where there is no systemd.
+units() {
+  [[ -d /run/systemd/system ]] || return 0
+  systemctl list-unit-files --type=service --state=enabled --no-legend 2>/dev/null |
+    cut -d' ' -f1 | sort
+}
+
+install_databases() {
+  local as_root
+  [[ -n "$(missing_for_systems)" ]] || return 0
+  as_root="$(privilege)" || as_root=
+  if [[ -z "$as_root" ]]; then install_missing missing_for_systems; return; fi
+  without_services "$as_root" install_missing missing_for_systems
+}
+
 # Installs what a function prints. Lists of packages that are absent or too old are fetched once.
 install_missing() {
   local missing as_root package
   missing="$("$1" | xargs)"
   [[ -n "$missing" ]] || return 0
   if ! has apt-get || ! as_root="$(privilege)"; then
-    missing="$({ missing_for_build; missing_for_run; missing_for_faults; missing_for_test; } | xargs)"
+    missing="$({ missing_for_build; missing_for_run; missing_for_faults; missing_for_test; missing_for_systems; } | xargs)"
     say "missing: $missing. Install them as root:" \
       "apt-get update && apt-get install -y --no-install-recommends $missing"
     return 1
@@ -208,6 +266,7 @@ install_missing missing_for_build
 install_missing missing_for_run
 install_missing missing_for_faults || say "faults of disks or clocks will not be available"
 install_missing missing_for_test || say "tests that need a browser will be skipped"
+install_databases || say "tests of databases that are missing will be skipped"
 is_installed || install_project
 if ! is_built; then
   say "building native/"
