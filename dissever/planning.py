@@ -39,7 +39,7 @@ from dissever.harness.plan import (
     check_options,
     host_versions,
 )
-from dissever.harness.system import System
+from dissever.harness.system import Lacks, System
 from dissever.harness.system import checked as checked_for_system
 from dissever.harness.vocabulary import (
     COMPARE,
@@ -84,7 +84,7 @@ __all__ = [
 
 
 class Unfit(ValueError):
-    """A fault can never strike on the backend."""
+    """A fault can never strike this system, or not on this backend."""
 
 
 DELAYS = ("ms", "delay_ms")
@@ -176,7 +176,7 @@ def checked(options: Options, system: System) -> Options:
     own = checked_options(options.workload, declared, options.workload_options)
     options = checked_for_system(msgspec.structs.replace(options, workload_options=own), system)
     schedule(options, system)  # First, because it names the lines of a plan that are wrong.
-    _check_faults(options)
+    _check_faults(options, system)
     for reference in options.checkers:
         CHECKERS.find(reference)
     checkers = tuple(dict.fromkeys((*options.checkers, *installed_checkers())))
@@ -194,15 +194,23 @@ def _unserved(reference: str, workload: Workload, system: System) -> str:
     return f"{reference} asks for the store {workload.store}, and {system.name} has {stores}"
 
 
-def _check_faults(options: Options) -> None:
-    """Raises Unfit, a line for each fault that can never strike on this backend."""
-    unfit = [(spec.name, spec.fault.unfit(options.backend)) for spec in parse(options.faults)]
-    if errors := [
+def _check_faults(options: Options, system: System) -> None:
+    """Raises Unfit, a line for each fault that can never strike this system on this backend."""
+    specs = parse(options.faults)
+    unfit = [(spec.name, spec.fault.unfit(options.backend)) for spec in specs]
+    errors = [
         f"the fault {name} cannot strike on the backend {options.backend}: {lack.reason};"
         f" {lack.remedy}"
         for name, lack in unfit
         if lack is not None
-    ]:
+    ]
+    lacks = system.lacks(options) if isinstance(system, Lacks) else {}
+    errors += [
+        f"the fault {':'.join((spec.name, *spec.targets))} cannot strike {system.name}: {why}"
+        for spec in specs
+        if (why := spec.lack_of(lacks))
+    ]
+    if errors:
         raise Unfit("\n".join(errors))
 
 

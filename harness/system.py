@@ -164,6 +164,18 @@ class OffersMethods(Protocol):
 
 
 @runtime_checkable
+class Lacks(Protocol):
+    """A system that knows before it runs what its deployments lack."""
+
+    def lacks(self, options: Options) -> Mapping[type, str]:
+        """
+        Abilities of deployments, or of clusters for this system, that it has not -> why, in words.
+
+        `Ports` means those where nodes hear each other; `Clocks`, that a wrong clock reaches nodes.
+        """
+
+
+@runtime_checkable
 class Primaries(Protocol):
     """Its nodes can say whether they lead."""
 

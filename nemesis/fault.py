@@ -18,7 +18,7 @@ from dissever.harness.cluster.backends import Backend
 from dissever.harness.episodes import Action, Effect, Role
 from dissever.harness.missing import Missing
 from dissever.nemesis.evidence import FaultEvidence
-from dissever.nemesis.needs import Need, Offer, missing
+from dissever.nemesis.needs import Need, Offer, lacking, missing
 from dissever.nemesis.parameters import Parameter, Request, Settings
 from dissever.nemesis.targets import (
     NODE_TARGETS,
@@ -189,6 +189,11 @@ class FaultSpec:
     def drawn(self) -> tuple[str, ...]:
         """What the seed may choose from: not who votes, which most systems have no choice in."""
         return tuple(spec for spec in self.fault.targets if spec not in _ONLY_IF_NAMED)
+
+    def lack_of(self, lacks: Mapping[type, str]) -> str:
+        """Why it cannot strike a system that lacks these abilities; empty if it can."""
+        asks_who_leads = bool({TargetSpec.LEADER, TargetSpec.FOLLOWERS}.intersection(self.targets))
+        return lacking((*self.fault.needs, *([Offer.LEADERS] if asks_who_leads else [])), lacks)
 
     def clashes(self, others: Iterable[FaultSpec]) -> bool:
         """Whether it and one of the others would undo each other."""

@@ -12,7 +12,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, partial
@@ -21,11 +21,13 @@ from typing import Any, Final
 from dissever.harness.cluster import Hosts, backends, clock, faultfs, trial
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.missing import Missing
+from dissever.harness.system import Membership, Ports, Primaries, Upgrades
 from dissever.nemesis.toxiproxy import server
 
 __all__ = [
     "Need",
     "Offer",
+    "lacking",
     "missing",
     "not_made",
     "not_offered",
@@ -87,6 +89,12 @@ def not_offered(offer: Offer, offered: Mapping[Offer, bool], nodes: int) -> Miss
     return Missing(_NOT_OFFERED[offer], remedy)
 
 
+def lacking(fault_needs: Iterable[type | Need | Offer], lacks: Mapping[type, str]) -> str:
+    """Why a system that lacks these abilities cannot meet the needs of a fault; empty if it can."""
+    wanted = (_OFFERS.get(need, need) for need in fault_needs)
+    return next((lacks[need] for need in wanted if isinstance(need, type) and need in lacks), "")
+
+
 def not_made(hosts: Hosts, cluster: Any) -> Missing | None:
     """Why the hosts of a cluster were not made as a fault needs them, or None."""
     remedy = "name the fault among those of the run"
@@ -108,6 +116,14 @@ _UNABLE: Mapping[Backend, str] = {
     Backend.COMPOSE: "services of a Compose project keep the disks and the clocks of their images",
 }
 """Why a backend lacks an ability that others have."""
+
+_OFFERS: Mapping[Any, type] = {
+    Offer.LEADERS: Primaries,
+    Offer.MEMBERS: Membership,
+    Offer.BUILDS: Upgrades,
+    Offer.PEER_PORTS: Ports,
+}
+"""What of a system is an ability of its deployments."""
 
 _NOT_SIMULATED: Mapping[Offer, str] = {
     Offer.LEADERS: "nobody leads there",

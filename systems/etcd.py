@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from base64 import b64decode, b64encode
 from http.client import HTTPConnection
 from typing import Any, Final
@@ -20,7 +19,6 @@ from typing import Any, Final
 from dissever.harness.client import NotApplied
 from dissever.harness.forward import Endpoint
 from dissever.harness.options import Option
-from dissever.harness.plan import Options
 from dissever.systems.processes import Processes
 from dissever.systems.templates import Node
 
@@ -134,6 +132,8 @@ class Etcd(Processes):
     client_ports = (CLIENT_PORT,)
     peer_ports = (PEER_PORT,)
     client = EtcdClient
+    version = "etcd --version"
+    takes_time_from_libc = False  # Go asks the kernel itself.
     maps_files = True  # bbolt does.
     install = "apt-get install etcd-server"
     options = {  # noqa: RUF012 - The attribute of the class that it extends.
@@ -163,10 +163,6 @@ class Etcd(Processes):
             f" --heartbeat-interval {{heartbeat-ms}} --snapshot-count {{snapshot-count}}"
             f" --election-timeout {10 * node.options['heartbeat-ms']} --logger zap"
         )
-
-    def versions(self, options: Options | None = None) -> dict[str, str]:
-        said = subprocess.run(["etcd", "--version"], capture_output=True, text=True, check=False)
-        return {"etcd": said.stdout.partition("\n")[0].removeprefix("etcd Version: ")}
 
 
 def _text(value: object) -> str:

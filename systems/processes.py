@@ -29,14 +29,15 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dissever.harness.cluster import Hosts, Program, backends, trial
+from dissever.harness.cluster import Clocks, Hosts, Program, backends, trial
 from dissever.harness.cluster.backends import CONTAINERS, NAMESPACES, Backend
 from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.harness.missing import Missing
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun
-from dissever.systems.clients import ClientKind
+from dissever.harness.system import Ports
+from dissever.systems.clients import ClientKind, lacks
 from dissever.systems.clients.deployment import ClientsDeployment
 from dissever.systems.clients.kinds import kind_of
 from dissever.systems.templates import Node, filled
@@ -73,6 +74,8 @@ class Processes:
         version: A command whose first line of output is the version of the program.
         install: What helps where the program is not there, such as `apt-get install etcd-server`.
         start_limit_s: How long all nodes may take to serve.
+        takes_time_from_libc: Whether nodes ask the C library for the time. Programs in Go do not,
+            so no fault of a clock reaches them.
         maps_files: Whether nodes map files into memory, as bbolt and LMDB do: a disk that faults
             can damage then allows it.
     """
@@ -98,6 +101,7 @@ class Processes:
     version: ClassVar[str] = ""
     install: ClassVar[str] = "install it, or give its path"
     start_limit_s: ClassVar[float] = START_LIMIT_S
+    takes_time_from_libc: ClassVar[bool] = True
     maps_files: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
@@ -176,6 +180,17 @@ class Processes:
             return self.clients().has(method)
         except ValueError:
             return True  # Not known; `check` tells why.
+
+    def lacks(self, options: Options) -> Mapping[type, str]:
+        found = lacks(self.clients().has)
+        if not self.peer_ports:
+            found[Ports] = "it does not say on which ports its nodes hear each other (peer_ports)"
+        if not self.takes_time_from_libc:
+            found[Clocks] = (
+                "its program does not take the time from the C library, so libfaketime does not"
+                " reach it"
+            )
+        return found
 
     def check(self, options: Options) -> None:
         self.clients()

@@ -8,20 +8,28 @@ from any kind: what it says of its nodes, it asks by way of their clients.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from dissever.harness.forward import Forwarders
 from dissever.harness.missing import Missing
+from dissever.harness.system import Membership, Primaries, Replicas
 
-__all__ = ["STORES", "ClientKind", "stores_of"]
+__all__ = ["ABILITIES", "STORES", "ClientKind", "gives", "lacks", "stores_of"]
 
 STORES: Mapping[str, tuple[str, ...]] = {
     "registers": ("read", "write", "compare_and_set"),
     "elements": ("add", "elements"),
 }
 """A store that workloads ask for -> the methods that a client needs to be one."""
+
+ABILITIES: Mapping[type, tuple[str, ...]] = {
+    Primaries: ("is_leader",),
+    Replicas: ("digest",),
+    Membership: ("members", "add_member", "remove_member", "transfer"),
+}
+"""An ability of a deployment -> the methods that give it."""
 
 
 @runtime_checkable
@@ -60,3 +68,17 @@ class ClientKind(Protocol):
 def stores_of(has: Any) -> tuple[str, ...]:
     """The stores that a client is whose methods are those that `has(name)` says it has."""
     return tuple(name for name, methods in STORES.items() if all(map(has, methods)))
+
+
+def gives(has: Callable[[str], bool], ability: type) -> bool:
+    """Whether clients with the methods that `has` says give a deployment an ability."""
+    return all(map(has, ABILITIES[ability]))
+
+
+def lacks(has: Callable[[str], bool]) -> dict[type, str]:
+    """The abilities that clients do not give, and why, in words."""
+    return {
+        ability: f"its clients have no {', '.join(name for name in methods if not has(name))}"
+        for ability, methods in ABILITIES.items()
+        if not gives(has, ability)
+    }

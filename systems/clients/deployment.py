@@ -22,9 +22,17 @@ from dissever.harness.client import NotApplied
 from dissever.harness.cluster import Cluster, NodeProcesses, NodeState, Program, Sockets
 from dissever.harness.cluster.last_words import why_it_ended
 from dissever.harness.forward import Forwarders, Traffic, written
-from dissever.harness.system import Digest, Members, Replica, Unseen
+from dissever.harness.system import (
+    Digest,
+    Members,
+    Membership,
+    Primaries,
+    Replica,
+    Replicas,
+    Unseen,
+)
 from dissever.harness.values import reason
-from dissever.systems.clients import ClientKind
+from dissever.systems.clients import ClientKind, gives
 from dissever.systems.clients.members import ClientsMembers
 
 __all__ = ["PROBE_KEY", "ClientsCluster", "ClientsDeployment"]
@@ -85,11 +93,11 @@ class ClientsDeployment:
         self._programs = programs
         self._numbers = count(1)
         self._closing: set[asyncio.Task[None]] = set()
-        if clients.has("is_leader"):
+        if gives(clients.has, Primaries):
             self.primaries = self._leading
-        if clients.has("digest"):
+        if gives(clients.has, Replicas):
             self.replicas = self._digests
-        if all(map(clients.has, ("members", "add_member", "remove_member", "transfer"))):
+        if gives(clients.has, Membership):
             self.members = ClientsMembers(self)
 
     async def start(
