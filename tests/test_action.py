@@ -333,3 +333,83 @@ def test_python_of_ones_own_choice_is_set_up(prepare: Callable[..., Any]) -> Non
     ran = prepare(system="simulated", python_version="3.13")
 
     assert ran.used[0] == ("actions/setup-python@v5", {"python-version": "3.13"})
+
+
+# What docs/ci.md says.
+
+
+def examples() -> list[dict[str, Any]]:
+    """The YAML of the page, as it would be in a file."""
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return [workflow.parse(each) for each in found]
+
+
+def test_workflows_of_the_page_use_the_action_with_inputs_that_it_has() -> None:
+    inputs = set(workflow.load(ACTION)["inputs"])
+    pages = [each for each in examples() if "jobs" in each]
+    steps = [step for page in pages for step in workflow.steps_of(page)]
+    ours = [step for step in steps if step["uses"] == "OWNER/dissever@v1"]
+
+    assert len(pages) == len(ours) == 2
+    assert all(set(step["with"]) <= inputs for step in ours)
+    assert all(page["permissions"] == {"contents": "read"} for page in pages)
+    assert all("timeout-minutes" in job for page in pages for job in page["jobs"].values())
+
+
+def test_page_explains_every_input_and_output() -> None:
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    action = workflow.load(ACTION)
+
+    assert [
+        name for kind in ("inputs", "outputs") for name in action[kind] if f"`{name}`" not in text
+    ] == []
+
+
+def test_job_of_gitlab_is_one() -> None:
+    (page,) = [each for each in examples() if "jobs" not in each]
+    (job,) = page.values()
+
+    known = {
+        "image",
+        "timeout",
+        "variables",
+        "before_script",
+        "script",
+        "after_script",
+        "artifacts",
+    }
+    assert set(job) <= known
+    assert set(job["artifacts"]) == {"when", "expire_in", "paths", "reports"}
+    assert job["artifacts"]["reports"] == {"junit": "junit.xml"}
+    for line in (*job["before_script"], *job["script"], *job["after_script"]):
+        assert subprocess.run(["bash", "-n"], input=line, text=True).returncode == 0
+
+
+def test_commands_of_the_page_are_understood(tmp_path: Path) -> None:
+    """Each line of GitLab's job and of the page's shell, with `simulated` instead of a file."""
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    (job,) = next(each for each in examples() if "jobs" not in each).values()
+    (script,) = re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    lines = [*job["script"], *job["after_script"], *script.splitlines()]
+    commands = [line for line in lines if line.startswith("dissever")]
+    assert len(commands) == 4
+    for line in commands:
+        quick = line.replace("mykv.py", "simulated -t 4 -n 3").replace("-t 60", "")
+        done = subprocess.run(
+            ["bash", "-c", f'dissever() {{ "{sys.executable}" -m dissever "$@"; }}; {quick}'],
+            cwd=tmp_path,
+            env={**os.environ, "CI_PIPELINE_IID": "7"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode in (0, 2), done.stdout + done.stderr
+
+    result = json.loads((tmp_path / "result.json").read_text())
+    fields = set(re.findall(r"`(\w+)`", text))
+    assert [
+        name
+        for name in (*result, *result["runs"][0])
+        if name not in fields | {"runs"} and f"runs[].{name}" not in text
+    ] == []
+    assert (tmp_path / "junit.xml").is_file()

@@ -23,8 +23,13 @@ TOKEN = re.compile(r"\s*(==|!=|&&|\|\||[(),]|'(?:[^']|'')*'|[\w.-]+)")
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A YAML file of GitHub's, in which `on` is a key and no boolean."""
-    loaded = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
+    """A YAML file of GitHub's."""
+    return parse(path.read_text(encoding="utf-8"))
+
+
+def parse(text: str) -> dict[str, Any]:
+    """YAML in which every value is a text, so that `on` is a key and no boolean."""
+    loaded = yaml.load(text, yaml.BaseLoader)
     assert isinstance(loaded, dict)
     return loaded
 
