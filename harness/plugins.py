@@ -14,7 +14,7 @@ that is broken is one line, and everything else works without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata
@@ -102,8 +102,8 @@ class Registry(Mapping[str, T]):
         """
         if reference in self.own:
             return self._ours(reference)
-        if (entry := self._entry(reference)) is not None:
-            return self._entered(entry)
+        if (entries := self._entries().get(reference)) is not None:
+            return self._entered(reference, entries)
         for suffix, maker in self._suffixes.items():
             if reference.endswith(suffix):
                 made: T = _at(maker)(reference)
@@ -124,8 +124,8 @@ class Registry(Mapping[str, T]):
         """
         if reference in self.own:
             return OURS
-        if (entry := self._entry(reference)) is not None:
-            return entry.package
+        if (entries := self._entries().get(reference)) is not None:
+            return _packages(entries)
         if (place := read_reference(reference)) is not None:
             return place.place
         if reference.endswith(tuple(self._suffixes)):
@@ -140,7 +140,7 @@ class Registry(Mapping[str, T]):
         if reference in self.own:
             return None
         if (entries := self._entries().get(reference)) is not None:
-            return entries[0].package
+            return _packages(entries)
         return provenance((reference,), directory).get(reference)
 
     @property
@@ -152,14 +152,14 @@ class Registry(Mapping[str, T]):
         """Why an entry point cannot be used, in one line: `name: package: what went wrong`."""
         found = {}
         for name, entries in self._entries().items():
-            packages = " and ".join(entry.package for entry in entries)
+            if name in self.own:
+                packages, value = _packages(entries), entries[0].value
+                found[name] = f"{name}: {packages}: the name is ours; refer to it as {value}"
+                continue
             try:
-                if name in self.own:
-                    raise ValueError(f"the name is ours; refer to it as {entries[0].value}")
-                for entry in entries[:1]:
-                    self._entered(self._only(name, entry))
+                self.find(name)
             except ValueError as error:
-                found[name] = f"{name}: {packages}: {error}"
+                found[name] = str(error)
         return found
 
     def __getitem__(self, reference: str) -> T:
@@ -197,25 +197,20 @@ class Registry(Mapping[str, T]):
     def _entries(self) -> Mapping[str, tuple[Entry, ...]]:
         return _entries().get(self.kind.group, {})
 
-    def _entry(self, name: str) -> Entry | None:
-        """Raises ValueError when two packages have it."""
-        entries = self._entries().get(name)
-        return self._only(name, entries[0]) if entries else None
-
-    def _only(self, name: str, first: Entry) -> Entry:
-        entries = self._entries()[name]
-        if len(entries) > 1:
-            packages = " and ".join(entry.package for entry in entries)
-            values = " or ".join(entry.value for entry in entries)
-            raise ValueError(f"{name} is in {packages}: say {values}")
-        return first
-
-    def _entered(self, entry: Entry) -> T:
-        place, _, name = entry.value.partition(":")
-        reference = Reference(place.strip(), name.partition("[")[0].strip(), is_file=False)
-        module = load_module(reference)
-        found = object_in(module, reference, self.kind.what, self.kind.fits)
-        return self._made(found, entry.name)
+    def _entered(self, name: str, entries: Sequence[Entry]) -> T:
+        """What the entry points of a name lead to, if there is one."""
+        try:
+            if len(entries) > 1:
+                values = " or ".join(dict.fromkeys(entry.value for entry in entries))
+                raise ValueError(f"{len(entries)} packages have that name; say {values}")
+            place, _, attribute = entries[0].value.partition("[")[0].partition(":")
+            reference = Reference(place.strip(), attribute.strip(), is_file=False)
+            module = load_module(reference)
+            found = object_in(module, reference, self.kind.what, self.kind.fits)
+            return self._made(found, name)
+        except ValueError as error:
+            text = str(error).removeprefix(f"{name}: ")
+            raise ValueError(f"{name}: {_packages(entries)}: {text}") from error
 
     def _is_misspelt(self, text: str, directory: Path | None) -> bool:
         """Whether `name:more` looks like a module and there is no such module."""
@@ -278,6 +273,10 @@ def _entries() -> Mapping[str, Mapping[str, tuple[Entry, ...]]]:
         group: {name: _sorted(names[name]) for name in sorted(names)}
         for group, names in found.items()
     }
+
+
+def _packages(entries: Iterable[Entry]) -> str:
+    return " and ".join(entry.package for entry in entries)
 
 
 def _sorted(entries: Iterable[Entry]) -> tuple[Entry, ...]:

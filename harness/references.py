@@ -349,22 +349,25 @@ def _some(names: dict[str, Any]) -> str:
 
 
 def _what_went_wrong(error: BaseException, path: Path | None = None) -> str:
-    """In one line, with the line of the file."""
+    """In one line, with the line of the file, or of another that it is about."""
     kind = type(error).__name__
     message = shorten(printable(" ".join(str(error).split())), MESSAGE_CHARS_MAX)
     if isinstance(error, SyntaxError):
-        where = f"line {error.lineno}: " if error.lineno else ""
-        other = error.filename if path is not None and error.filename != str(path) else None
-        return f"{f'{other}: ' if other else ''}{where}{kind}: {error.msg}"
-    line = _line_of(error, path)
-    where = f"line {line}: " if line else ""
+        file, line, message = error.filename, error.lineno, printable(str(error.msg))
+    else:
+        file, line = _place_of(error, path)
+    is_other = file is not None and (path is None or file != str(path))
+    where = (f"{plain(file)}: " if is_other else "") + (f"line {line}: " if line else "")
     if isinstance(error, SystemExit):
         return f"{where}it ends the program (SystemExit: {message}) while it is being loaded"
     return f"{where}{kind}: {message}" if message else f"{where}{kind}"
 
 
-def _line_of(error: BaseException, path: Path | None) -> int | None:
-    """The last line of the file that was at work when it was raised."""
+def _place_of(error: BaseException, path: Path | None) -> tuple[str | None, int | None]:
+    """The last line of the file that was at work, or without a file, of any that was."""
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if path is not None and frame.filename == str(path)]
-    return lines[-1] if lines else None
+    own = [frame for frame in frames if path is not None and frame.filename == str(path)]
+    if path is None:
+        own = [f for f in frames if not f.filename.startswith("<") and f.filename != __file__]
+        own = [frame for frame in own if "importlib" not in Path(frame.filename).parts]
+    return (own[-1].filename, own[-1].lineno) if own else (None, None)
