@@ -1,0 +1,217 @@
+"""The first door: a class that says its command, run for real on namespaces."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from dissever.harness.cluster import Clocks, trial
+from dissever.harness.cluster.backends import CONTAINERS
+from dissever.harness.options import Option
+from dissever.harness.plan import Options
+from dissever.harness.results import Verdict
+from dissever.harness.runner import CannotRun
+from dissever.harness.store import read_plan
+from dissever.harness.system import Membership, Ports, Primaries, Replicas, System, checked
+from dissever.running import run
+from dissever.systems import SYSTEMS
+from dissever.systems.clients.deployment import ClientsDeployment
+from dissever.systems.processes import Processes
+from dissever.systems.templates import Node
+
+FILE = Path(__file__).parent / "kv" / "kv.py"
+THREE = ("n1", "n2", "n3")
+OPTIONS = Options(system=str(FILE), workload="register", nodes=THREE)
+
+
+@pytest.fixture(scope="module")
+def _can_run() -> None:
+    if (missing := trial.probe()) is not None:
+        pytest.skip(f"{missing.reason}; {missing.remedy}")
+
+
+@pytest.fixture
+def kv() -> Any:
+    return SYSTEMS.find(str(FILE))
+
+
+class PingClient:
+    """No store, and a client all the same: it has the methods of one."""
+
+    def __init__(self, endpoint: Any) -> None: ...
+
+    def add(self, element: int) -> None: ...
+
+    def elements(self) -> list[int]:
+        return []
+
+
+def made(**attributes: Any) -> System:
+    """A system of these attributes, with a client."""
+    known = {"client": PingClient, "client_ports": (1,), "command": "true", "__doc__": "It."}
+    system: System = type("Made", (Processes,), {**known, **attributes})()
+    return system
+
+
+def on(system: System, folder: Path, act: Callable[[ClientsDeployment], Awaitable[None]]) -> None:
+    """Do something with a deployment of three nodes."""
+
+    async def main() -> None:
+        async with asyncio.timeout(60):
+            async with system.deploy(OPTIONS, folder, Random(0)) as deployment:
+                assert isinstance(deployment, ClientsDeployment)
+                await act(deployment)
+
+    asyncio.run(main())
+
+
+def test_a_class_is_a_system() -> None:
+    system = made(options={"speed": Option("how fast", default=3, least=1, most=9)})
+
+    assert (system.name, system.description, system.stores) == ("made", "It.", ("elements",))
+    assert checked(OPTIONS, system).system_options == {"speed": 3}
+    assert system.voters(OPTIONS) == THREE
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"command": "run {adress}"}, "Made.command: expected .*'adress'; did you mean address"),
+        ({"environment": {"A": "{x}"}}, "Made.environment: expected"),
+        ({"files": {"conf": "port {prot}"}}, "Made.files: expected"),
+        (
+            {"command": "run {peers}", "peer": "{nod}"},
+            r"Made.command \(peer\): .*mean node",
+        ),
+        ({"command": ""}, "expected Made.command, found none"),
+        ({"client_ports": ()}, "expected Made.client_ports, found none"),
+        ({"client": None}, "expected Made to have a client, found none"),
+        ({"client": 7}, "expected a class or a Program as the client, got 7"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_starts(
+    attributes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        made(**attributes).check(OPTIONS)
+
+
+def test_a_containers_run_needs_an_image_and_no_files_of_this_machine() -> None:
+    contained = Options(system="made", workload="set", nodes=THREE, backend=CONTAINERS)
+
+    with pytest.raises(ValueError, match=r"expected Made.image, which containers are made of"):
+        made().check(contained)
+    with pytest.raises(ValueError, match="containers do not see: put its files into the image"):
+        made(image="x", command="run {here}/server").check(contained)
+    made(image="x", command="run").check(contained)
+
+
+def test_a_program_that_is_not_there_is_missing_with_what_helps() -> None:
+    system = made(command="no-such-program --fast", install="apt-get install it")
+    missing = system.probe(OPTIONS)
+
+    assert missing is not None
+    assert missing.reason == "made runs no-such-program, which is not there"
+    assert missing.remedy == "apt-get install it"
+
+
+def test_what_its_deployments_lack_is_known_before(kv: Any) -> None:
+    lacks = made(takes_time_from_libc=False).lacks(OPTIONS)  # type: ignore[attr-defined]
+
+    assert {Primaries, Membership, Replicas, Ports, Clocks} == set(lacks)
+    assert lacks[Primaries] == "its clients have no is_leader"
+    assert set(kv.lacks(OPTIONS)) == {Membership}
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("_can_run")
+def test_a_file_is_run_from_beginning_to_end(tmp_path: Path) -> None:
+    options = Options(
+        system=str(FILE),
+        workload="register",
+        faults=("client-reset", "client-cut"),
+        nodes=THREE,
+        time_limit_s=6,
+        fault_interval_s=2,
+        rate=100,
+        seed=3,
+    )
+    ended = run(options, runs=tmp_path)
+    results = {result.checker: result for result in ended.judged.results.results}
+
+    assert results["linearizable"].verdict is Verdict.VALID
+    assert results["faults"].verdict is Verdict.VALID
+    assert results["stats"].details["by_f"]["write"]["ok"] > 10
+    assert read_plan(ended.directory).options.system == str(FILE)
+    passed = json.loads((ended.directory / "nodes" / "n2" / "forwarder.json").read_text())
+    assert passed["8080"]["connections"] > 1
+    assert passed["8080"]["received_bytes"] > 100
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("_can_run")
+def test_a_deployment_knows_its_nodes_by_their_clients(kv: Any, tmp_path: Path) -> None:
+    async def act(deployment: ClientsDeployment) -> None:
+        cluster = deployment.cluster
+        assert await deployment.primaries() == ("n1",)
+        assert len(set((await deployment.replicas()).values())) == 1
+        assert await deployment.answers("n2")
+        await cluster.pause("n2")
+        assert not await deployment.answers("n2")  # Its kernel accepts, and nobody answers.
+        await cluster.resume("n2")
+        await cluster.kill("n3")
+        assert not await deployment.answers("n3")
+        assert (await deployment.await_progress(("n2",), 5))["by"] == "n2"
+        with pytest.raises(TimeoutError, match=r"no write by way of n3 within 0.3 s: n3: "):
+            await deployment.await_progress(("n3",), 0.3)
+        with pytest.raises(TimeoutError, match=r"not ready after 0.3 s: no answer from n3"):
+            await deployment.await_ready(0.3)
+        await cluster.start("n3")
+        ready = await deployment.await_ready(10)
+        assert ready["leader"] == "n1"
+
+    on(kv, tmp_path, act)
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("_can_run")
+def test_a_node_that_ends_at_once_is_named_with_its_last_words(tmp_path: Path) -> None:
+    command = ["sh", "-c", "echo reading the file; echo no such disk >&2; exit 7"]
+
+    with pytest.raises(CannotRun, match=r"n. ended with status 7: no such disk"):
+        on(made(command=command), tmp_path, _nothing)
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("_can_run")
+def test_files_are_written_and_every_fact_is_filled_in(tmp_path: Path) -> None:
+    class Written(type(SYSTEMS.find(str(FILE)))):  # type: ignore[misc]
+        """With a file for each node."""
+
+        files = {"kv.json": '{"node": "{node}", "of": {count}, "keep": "{{node}}"}'}  # noqa: RUF012
+
+        def prepare(self, node: Node) -> None:
+            (node.folder / "more").write_text(node.fill("{index} {nodes} {address}"))
+
+        here = FILE.parent
+
+    async def act(deployment: ClientsDeployment) -> None:
+        folder = deployment.cluster.directory("n2")
+        assert json.loads((folder / "kv.json").read_text()) == {
+            "node": "n2",
+            "of": 3,
+            "keep": "{node}",
+        }
+        assert (folder / "more").read_text() == "2 n1,n2,n3 10.77.0.2"
+
+    on(Written(), tmp_path, act)
+
+
+async def _nothing(_: ClientsDeployment) -> None:
+    """It is never reached."""
