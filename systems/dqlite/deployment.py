@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import dqlite
-from dissever.harness.cluster import NodeStatus, Program
+from dissever.harness.cluster import Program
+from dissever.harness.cluster.last_words import why_it_ended
 from dissever.harness.plan import Options
 from dissever.harness.system import Members, Replica, Snapshot, Unseen
-from dissever.harness.values import printable, reason
+from dissever.harness.values import reason
 from dissever.systems.dqlite.builds import DqliteBuilds
 from dissever.systems.dqlite.cluster import DqliteCluster
 from dissever.systems.dqlite.database import DATABASE, TABLES, TICK, digest_of, snapshots_of
@@ -39,9 +38,6 @@ ASK_LIMIT_S = 1.0
 FIND_LIMIT_S = 5.0
 START_LIMIT_S = 30.0
 DUMP_LIMIT_S = 10.0
-
-_WORDS_BYTES_MAX = 2000
-"""Of a node's own, when it does not start."""
 
 
 class DqliteDeployment:
@@ -280,7 +276,7 @@ class DqliteDeployment:
         while not await self.answers(node):
             status = await self.cluster.status(node)
             if status.exit_status is not None:
-                raise RuntimeError(_why_it_ended(self.cluster, node, status))
+                raise RuntimeError(why_it_ended(self.cluster, node, status))
             await asyncio.sleep(0.02)
 
     async def _leader_of(self, node: str) -> str | None:
@@ -313,18 +309,3 @@ async def _again(request: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(0.02)
         else:
             return
-
-
-def _why_it_ended(cluster: DqliteCluster, node: str, status: NodeStatus) -> str:
-    log = cluster.directory(node) / f"stderr-{status.incarnation}.log"
-    lines = _tail(log).splitlines() if log.is_file() else []
-    # The node's own words, which must not drive a terminal.
-    output = "; ".join(printable(line) for line in lines[-3:]) or "it said nothing"
-    return f"{node} ended with status {status.exit_status}: {output}"
-
-
-def _tail(log: Path) -> str:
-    """The end of a file that may be of any length, and is a node's."""
-    with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _WORDS_BYTES_MAX))
-        return file.read(_WORDS_BYTES_MAX).decode(errors="replace")

@@ -15,7 +15,6 @@ import pytest
 
 import dqlite
 from dissever.harness.client import NotApplied
-from dissever.harness.cluster import NodeState, NodeStatus
 from dissever.harness.plan import Options
 from dissever.harness.system import Unseen
 from dissever.systems.dqlite import database, deployment, stores
@@ -437,18 +436,3 @@ def test_database_that_would_take_for_ever_is_damaged(
             made.commit()
 
         assert isinstance(digest_of({DATABASE: path.read_bytes()}, tmp_path), Unseen)
-
-
-def test_last_words_of_a_node_are_short_and_move_no_cursor(tmp_path: Path) -> None:
-    cluster = ScriptedCluster(tmp_path, believing(everyone(None)))
-    cluster.directory("n1").mkdir()
-    said = b"early\n" * 100_000 + b"\x1b[2J\x1b]0;owned\x07 cannot start\xff\n"
-    (cluster.directory("n1") / "stderr-2.log").write_bytes(said)
-    (cluster.directory("n1") / "stderr-9.log").write_bytes(b"planted\n")
-    status = NodeStatus(NodeState.GONE, 2, None, 1)
-    words = deployment._why_it_ended(cast("DqliteCluster", cluster), "n1", status)
-
-    assert words.isprintable()
-    assert "cannot start" in words
-    assert "planted" not in words
-    assert len(words) < 3000
