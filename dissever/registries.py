@@ -23,7 +23,7 @@ from dissever.harness.history import History
 from dissever.harness.plan import Options
 from dissever.harness.plugins import Kind, Registry
 from dissever.harness.results import Budget, Checker, Result
-from dissever.nemesis import FAULTS
+from dissever.nemesis import FAULTS, without_target
 from dissever.systems import SYSTEMS
 from dissever.workloads import WORKLOADS
 
@@ -134,7 +134,7 @@ def versions_of(options: Options) -> dict[str, str]:
     every = (
         (SYSTEMS, (options.system,)),
         (WORKLOADS, (options.workload,)),
-        (FAULTS, options.faults),
+        (FAULTS, tuple(map(without_target, options.faults))),
         (CHECKERS, options.checkers),
     )
     found = {

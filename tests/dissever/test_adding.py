@@ -1,14 +1,16 @@
 """
-Adding something is one new file and one line in a registry: each test does just that to a copy.
+A system, a workload, a fault, a checker and a model are added: to the tree, and as plug-ins.
 
-The copy is the whole package, with a system, a workload, a fault, a checker and a model more. The
-command line has them all, without any other change.
+To the tree, each is one new file and one line in a registry of a copy of the package. As plug-ins,
+the same files are named by their paths, by package:Name, or by the entry points of a distribution
+that pip installed. The command line has them all, without any other change.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -264,6 +266,60 @@ ADDITIONS = (
 )
 """(the new file, its text, the registry, how the statement in it begins, the one line)."""
 
+PLUGINS = {
+    "one_node": SYSTEM,
+    "own_numbers": WORKLOAD,
+    "nap": FAULT,
+    "unique": CHECKER,
+    "lamps": MODEL,
+}
+"""Module -> its text."""
+
+PROJECT = """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "own-things"
+version = "1.2"
+
+[tool.setuptools]
+packages = ["own_things"]
+
+[project.entry-points."dissever.systems"]
+one-node = "own_things.one_node:OneNodeSystem"
+broken = "own_things.absent:System"
+
+[project.entry-points."dissever.workloads"]
+own-numbers = "own_things.own_numbers:WORKLOAD"
+
+[project.entry-points."dissever.faults"]
+nap = "own_things.nap:NAP"
+kill = "own_things.nap:NAP"
+
+[project.entry-points."dissever.checkers"]
+unique = "own_things.unique"
+
+[project.entry-points."dissever.models"]
+lamp = "own_things.lamps"
+"""
+
+BROKEN = (
+    "broken system: broken: own-things 1.2: own_things.absent:System:"
+    " expected an importable module, found no own_things.absent",
+    "broken fault: kill: own-things 1.2: the name is ours; refer to it as own_things.nap:NAP",
+)
+
+WAYS = {
+    "path": ("things/one_node.py", "things/own_numbers.py", "things/nap.py", "things/unique.py",
+             "things/lamps.py"),
+    "package": ("own_things.one_node:OneNodeSystem", "own_things.own_numbers:WORKLOAD",
+                "own_things.nap:NAP", "own_things.unique:Unique", "own_things.lamps:lamp"),
+    "installed": ("one-node", "own-numbers", "nap", "unique", "lamp"),
+}  # fmt: skip
+"""How plug-ins are named: a system, a workload, a fault, a checker, a model."""
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -350,17 +406,156 @@ def test_added_system_has_its_own_options(run: Run) -> None:
     assert "did you mean forgetful" in misspelt.stderr
 
 
-@pytest.mark.parametrize(("answer", "status"), [(True, 0), (False, 1)])
-def test_added_model_judges_a_file(run: Run, tmp_path: Path, answer: bool, status: int) -> None:
+def lamp(file: Path, *, is_on: bool) -> None:
+    """A history: it is toggled, and seen."""
     events = [
         {"process": 0, "type": "invoke", "f": "toggle", "value": None},
         {"process": 0, "type": "ok", "f": "toggle", "value": None},
         {"process": 1, "type": "invoke", "f": "look", "value": None},
-        {"process": 1, "type": "ok", "f": "look", "value": answer},
+        {"process": 1, "type": "ok", "f": "look", "value": is_on},
     ]
-    file = tmp_path / "lamp.jsonl"
     file.write_text("".join(json.dumps(each) + "\n" for each in events), encoding="utf-8")
+
+
+@pytest.mark.parametrize(("answer", "status"), [(True, 0), (False, 1)])
+def test_added_model_judges_a_file(run: Run, tmp_path: Path, answer: bool, status: int) -> None:
+    lamp(tmp_path / "lamp.jsonl", is_on=answer)
 
     judged = run("check", "lamp.jsonl", "--model", "lamp")
 
     assert judged.returncode == status, judged.stdout + judged.stderr
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that pip installed a distribution of the plug-ins into."""
+    project = tmp_path_factory.mktemp("project")
+    write_plugins(project / "own_things")
+    (project / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+    target = tmp_path_factory.mktemp("site")
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"),
+            *("--no-build-isolation", "--target", str(target), str(project)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return target
+
+
+def write_plugins(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    for module, text in PLUGINS.items():
+        (folder / f"{module}.py").write_text(text, encoding="utf-8")
+
+
+def call(folder: Path, *words: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command line in a folder, with `path` importable."""
+    return subprocess.run(
+        [sys.executable, "-m", "dissever", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(path or "")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    results = json.loads((folder / "runs/latest/results.json").read_text(encoding="utf-8"))
+    return {each["checker"]: each["verdict"] for each in results["results"]}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_plug_ins_run_and_are_judged_again(
+    way: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    system, workload, fault, checker, model = WAYS[way]
+    path: Path | None = None
+    if way == "installed":
+        path = request.getfixturevalue("installed")
+    else:
+        write_plugins(tmp_path / {"path": "things", "package": "own_things"}[way])
+    asked = () if way == "installed" else ("--checker", checker)  # An installed one always judges.
+
+    ran = call(
+        tmp_path,
+        *("test", system, "-w", workload, "-f", f"{fault}:one", *asked),
+        *("--memory", "all-kept", "--seed", "3", "-t", "20", "-q"),
+        path=path,
+    )
+    digest = (tmp_path / "runs/latest/history.jsonl").read_bytes()
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert verdicts(tmp_path)[checker] == "valid"
+    plan = json.loads((tmp_path / "runs/latest/plan.json").read_text(encoding="utf-8"))
+    assert (plan["options"]["system"], plan["options"]["checkers"]) == (system, [checker])
+    version = {"installed": "own-things 1.2"}.get(way, "sha256:")
+    assert all(plan["versions"][name].startswith(version) for name in (system, fault, checker))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    judged = call(elsewhere, "check", str(tmp_path / "runs/latest"), path=path)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    if way == "path":
+        repeat = plan["command"].removeprefix("dissever ")
+        again = call(tmp_path, *shlex.split(repeat), "-q", path=path)
+        assert again.returncode == 0, again.stdout + again.stderr
+        assert (tmp_path / "runs/latest/history.jsonl").read_bytes() == digest
+    replayed = call(
+        tmp_path,
+        *("test", system, "-w", workload, "--plan", "runs/latest/schedule.jsonl", "-t", "20", "-q"),
+        path=path,
+    )
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    lamp(tmp_path / "lamp.jsonl", is_on=False)
+    assert call(tmp_path, "check", "lamp.jsonl", "--model", model, path=path).returncode == 1
+
+
+def test_installed_plug_ins_are_listed_with_their_origin(installed: Path, tmp_path: Path) -> None:
+    listed = call(tmp_path, "list", "--json", path=installed)
+
+    found = json.loads(listed.stdout)
+    origins = {
+        each["name"]: each["origin"]
+        for kind in ("systems", "workloads", "faults", "checkers", "models")
+        for each in found[kind]
+    }
+    for name in WAYS["installed"]:
+        assert origins[name] == "own-things 1.2"
+    assert (origins["kill"], origins["dqlite"]) == ("dissever", "dissever")
+    assert all(line in listed.stderr.splitlines() for line in BROKEN)
+    assert [each["line"] for each in found["broken"]] == [
+        line.partition(": ")[2] for line in BROKEN
+    ]
+    assert listed.stdout == call(tmp_path, "list", "--json", path=installed).stdout
+    others = call(tmp_path, "test", "simulated", "-w", "set", "-t", "3", "-q", path=installed)
+    assert others.returncode == 0, others.stdout + others.stderr
+
+
+def test_a_run_is_doubted_where_its_plug_ins_are_no_longer_the_same(tmp_path: Path) -> None:
+    things = tmp_path / "things"
+    write_plugins(things)
+    system, workload, _, checker, _ = WAYS["path"]
+    words = ("test", system, "-w", workload, "--checker", checker, "-t", "3", "-q")
+    assert call(tmp_path, *words).returncode == 0
+
+    with (things / "unique.py").open("a", encoding="utf-8") as file:
+        file.write("# It was another.\n")
+    changed = call(tmp_path, "check", "runs/latest")
+    asked = call(tmp_path, "check", "runs/latest", "--checker", checker)
+    (things / "unique.py").unlink()
+    gone = call(tmp_path, "check", "runs/latest")
+    (things / "own_numbers.py").unlink()
+    lost = call(tmp_path, "check", "runs/latest")
+
+    assert changed.returncode == 2
+    assert "things/unique.py was changed after the run" in " ".join(changed.stdout.split())
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    assert gone.returncode == 2
+    said = " ".join(gone.stdout.split())
+    assert "found none at things/unique.py; when the run was planned, it was found from" in said
+    assert lost.returncode == 3
+    assert "plan.json: expected a Python file, found none at things/own_numbers.py" in lost.stderr
+    assert "Traceback" not in lost.stderr
