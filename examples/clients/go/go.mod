@@ -1,0 +1,3 @@
+module example.com/dissever-client
+
+go 1.21
