@@ -2,15 +2,16 @@
 Redis with Sentinel: a server and a sentinel on every node; the programs of Debian's packages.
 
 The sentinels agree by majority who the master is, and the others copy it asynchronously. A client
-asks the sentinel of its node, and stays with the master that it names until an error. A master that
-a partition cuts off goes on acknowledging writes to the clients on its side. When the partition
-ends, it becomes a replica of the new master, and these writes are gone.
+asks the sentinel of its node, and stays with the master until an error. A master that is cut off
+goes on acknowledging writes; when the cut heals, it copies the new master, and they are gone.
 
 Source: Redis 7.0, `sentinel.c`; redis.io, "High availability with Redis Sentinel".
 """
 
 from __future__ import annotations
 
+from operator import methodcaller
+from time import sleep
 from typing import Any, Final
 
 from dissever.harness.client import NotApplied
@@ -19,16 +20,12 @@ from dissever.harness.options import Option
 from dissever.systems.clients.deployment import ClientsDeployment
 from dissever.systems.processes import Processes
 
-__all__ = ["Redis", "RedisClient"]
-
 PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
 
-_COMPARE_AND_SET: Final = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
-return 1
-"""
+_COMPARE_AND_SET: Final = (
+    "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('SET', KEYS[1], ARGV[2]) and 1"
+)
 
 _SERVER: Final = f"""
 bind {{address}}
@@ -46,7 +43,6 @@ enable-debug-command yes
 _SENTINEL: Final = f"""
 bind {{address}}
 port {SENTINEL_PORT}
-protected-mode no
 sentinel monitor main {{first}} {PORT} {{majority}}
 sentinel down-after-milliseconds main {{down-after-ms}}
 sentinel failover-timeout main 3000
@@ -92,14 +88,18 @@ class RedisClient:
         """Have this node copy another."""
         self._own.replicaof(self._endpoint.cluster_address(node), PORT)
 
-    def check_quorum(self) -> None:
-        """Raise unless this sentinel sees enough of the others to replace a master."""
-        self._sentinel.execute_command("SENTINEL", "CKQUORUM", "main")
+    def meet(self, others: int) -> None:
+        """Raise until this sentinel knows the others; of replicas it asks only every 10 s."""
+        known = self._sentinel.sentinel_master("main")
+        if known["num-slaves"] < others:
+            self._sentinel.sentinel_reset("main")
+            sleep(0.5)
+        if min(known["num-slaves"], known["num-other-sentinels"]) < others:
+            raise ConnectionError("a sentinel does not know all the others")
 
     def close(self) -> None:
-        for each in (self._own, self._sentinel, self._master):
-            if each is not None:
-                each.close()
+        for each in filter(None, (self._own, self._sentinel, self._master)):
+            each.close()
 
     def _ask(self, *command: Any) -> Any:
         from redis import exceptions as errors
@@ -109,11 +109,10 @@ class RedisClient:
             self._master = _connection(*self._endpoint.translate(named[0], int(named[1])))
         try:
             return self._master.execute_command(*command)
-        except (errors.ReadOnlyError, errors.BusyLoadingError, errors.MasterDownError) as error:
-            self._master = None  # It is the master no more, or not yet.
-            raise NotApplied(str(error)) from error
-        except errors.ResponseError as error:
-            if str(error).startswith(("NOREPLICAS", "MISCONF", "OOM")):
+        except (errors.ResponseError, errors.BusyLoadingError) as error:
+            self._master = None  # It may be the master no more.
+            told = (errors.ReadOnlyError, errors.BusyLoadingError, errors.OutOfMemoryError)
+            if isinstance(error, told) or str(error).startswith(("NOREPLICAS", "MISCONF")):
                 raise NotApplied(str(error)) from error
             raise
 
@@ -131,34 +130,22 @@ class Redis(Processes):
     version = "redis-server --version"
     install = "apt-get install redis-server redis-sentinel"
     options = {  # noqa: RUF012 - As in its base.
-        "down-after-ms": Option(
-            "silence after which a sentinel calls a server down",
-            default=1000,
-            least=100,
-            most=60_000,
-        ),
-        "min-replicas": Option(
-            "replicas that must have been heard within a second, or writes are refused",
-            default=0,
-            least=0,
-            most=10,
-        ),
+        "down-after-ms": Option("silence that makes a server down", 1000, least=100, most=60_000),
+        "min-replicas": Option("replicas in touch that a write needs", 0, least=0, most=10),
     }
 
     async def form(self, deployment: ClientsDeployment) -> None:
-        """Have all copy the first, and wait until every sentinel has found the others."""
+        """Have all copy the first, and wait until every sentinel knows all the others."""
         first, *others = deployment.cluster.nodes
         for node in others:
-            await deployment.insist(node, lambda client: client.follow(first), self.start_limit_s)
+            await deployment.insist(node, methodcaller("follow", first), self.start_limit_s)
         for node in (first, *others):
-            await deployment.insist(node, lambda client: client.check_quorum(), self.start_limit_s)
+            await deployment.insist(node, methodcaller("meet", len(others)), self.start_limit_s)
 
 
 def _connection(host: str, port: int) -> Any:
-    """One connection to a server or a sentinel. Nothing is sent twice."""
-    from redis import Redis as Driver
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
+    """A server or a sentinel; it is connected to when it is first asked. Nothing is sent twice."""
+    import redis
 
-    retry = Retry(NoBackoff(), 0)
-    return Driver(host, port, single_connection_client=True, decode_responses=True, retry=retry)
+    make: Any = redis.Redis  # Its types do not know that `retry` may be None: no retries.
+    return make(host, port, decode_responses=True, retry=None)

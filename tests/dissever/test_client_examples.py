@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -13,9 +14,12 @@ from typing import Any
 
 import pytest
 
+from dissever.harness.client import Invocation
 from dissever.systems import load
+from dissever.systems.clients.answers import completion, parsed, request
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "clients"
+PAGE = (EXAMPLES.parent.parent / "docs" / "clients.md").read_text(encoding="utf-8")
 
 
 def require(*programs: str) -> None:
@@ -95,3 +99,21 @@ def test_client_in_shell_serves_a_run(dissever: Callable[..., Any], runs: Path) 
 
     assert ran.status == 0, ran.text
     assert list((runs / "latest").glob("nodes/n1/forwarder.json"))
+
+
+def test_page_shows_the_client_in_shell_as_it_is() -> None:
+    assert f"```sh\n{(EXAMPLES / 'shell' / 'client.sh').read_text()}```" in PAGE
+
+
+def test_page_shows_requests_and_answers_as_they_are() -> None:
+    """Its conversation, without the opening, whose value is cut short."""
+    lines = [line for line in PAGE.splitlines() if line[:2] in ("→ ", "← ")][2:]
+    asked, answered = lines[::2], lines[1::2]
+
+    assert len(asked) == len(answered) == 3
+    for number, (question, line) in enumerate(zip(asked, answered, strict=True), start=1):
+        said = json.loads(question[2:])
+        invocation = Invocation(said["f"], said["value"], key=said["key"])
+        answer = parsed(line[2:].encode(), number)
+        assert request(number, invocation).decode() == f"{question[2:]}\n"
+        assert completion(answer, invocation, "registers").type.value == answer["type"]
