@@ -22,7 +22,6 @@ from dissever.systems.processes import Processes
 
 PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
-
 _COMPARE_AND_SET: Final = (
     "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('SET', KEYS[1], ARGV[2]) and 1"
 )
@@ -125,8 +124,7 @@ class Redis(Processes):
     files = {"redis.conf": _SERVER, "sentinel.conf": _SENTINEL}  # noqa: RUF012 - As in its base.
     keeps_files = True  # Both write there who the master is.
     client_ports = peer_ports = (PORT, SENTINEL_PORT)
-    client = RedisClient
-    driver = "redis"
+    client, driver = RedisClient, "redis"
     version = "redis-server --version"
     install = "apt-get install redis-server redis-sentinel"
     options = {  # noqa: RUF012 - As in its base.
