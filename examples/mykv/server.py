@@ -39,7 +39,7 @@ class Storage:
 
     def __init__(self, path):
         self.records = {}
-        self.file = path.open("ab+")
+        self.file = path.open("ab+", buffering=1 << 16)  # Few large writes are fast.
         self.file.seek(0)
         whole = 0
         for line in self.file:
@@ -82,7 +82,7 @@ class Node:
         self.lock = threading.Lock()
         self.changing = {}  # Key -> a lock: this node makes one change of a key at a time.
         self.silent = {}  # Node -> when it last did not answer.
-        self.paused = threading.Event()  # Nobody sets it: libfaketime breaks `time.sleep`.
+        self.pause = threading.Event()  # Nobody sets it. (`time.sleep` and libfaketime disagree.)
 
     def promise(self, key, ballot):
         """Promise to ignore all older rounds; the answer is the copy of this node."""
@@ -110,7 +110,7 @@ class Node:
         if not lock.acquire(timeout=CHANGE_S):
             raise NotApplied(f"{self.name} is busy with other changes of {key}")
         try:
-            number, pause = 0, 0.01
+            number = 0
             results = {}  # Number of the round in which we applied the change -> the answer.
             while time.monotonic() < until:
                 number = max(number, self.storage.get(key)["promised"][0]) + 1
@@ -126,8 +126,7 @@ class Node:
                     if self.agree(answers):
                         return results[changes[self.name]]
                 number = max([number, *(answer.get("newer", [0])[0] for answer in answers)])
-                self.paused.wait(random.uniform(0, pause))  # Another node changes this key, too.
-                pause *= 2
+                self.pause.wait(random.uniform(0, 0.06))  # Another node changes this key, too.
         finally:
             lock.release()
         if results:
@@ -139,12 +138,15 @@ class Node:
         return len(answers) >= self.majority and not any("newer" in each for each in answers)
 
     def ask(self, what, *arguments):
-        """The answers to one round: of this node, and of as many others as a majority needs."""
+        """
+        The answers to one round: of this node, and of as many others as a majority needs.
+
+        A node that did not answer is left alone for a second.
+        """
         answers = [getattr(self, what)(*arguments)]
-        others = random.sample([n for n in self.nodes if n != self.name], len(self.nodes) - 1)
         now = time.monotonic()
-        others.sort(key=lambda other: now - self.silent.get(other, now - 9) < 1)
-        for other in others[: self.majority - 1]:
+        heard = [n for n in self.nodes if n != self.name and now - self.silent.get(n, now - 9) > 1]
+        for other in random.sample(heard, min(len(heard), self.majority - 1)):
             try:
                 answers.append(post(self.nodes[other], what, arguments))
             except (OSError, HTTPException):
