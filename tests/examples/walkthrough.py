@@ -7,6 +7,7 @@ the block says the same.
     ```python server.py     the whole of a file
     ```diff server.py       a change of a file, in which `@@` begins a hunk
     ```sh                   commands
+    ```sh root              what changes the machine, and is left out
     ```text                 what they print, among other lines and in this order; `…` stands for
                             anything within a line, or for any lines
     ```text status=1        the same, when the commands end with another status than 0
@@ -17,13 +18,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = ["Block", "blocks", "changed", "lacking", "walk"]
 
-FENCE = re.compile(r"^```(\S+) ?(.*)\n(.*?)^```$", re.M | re.S)
+FENCE = re.compile(r"^```(\S+) ?([^\n]*)\n(.*?)^```$", re.M | re.S)
 LIMIT_S = 100
 STATE = ".shell-state"
 SHELL = f"""
@@ -78,9 +79,12 @@ def lacking(expected: str, printed: str) -> str | None:
     return None
 
 
-def walk(page: Path, home: Path, environment: Mapping[str, str]) -> str:
+def walk(page: Path, home: Path, prelude: str = "") -> str:
     """
     Do what the page says, in an empty folder; all that the commands printed.
+
+    Args:
+        prelude: What the shell does first, such as functions that stand for programs.
 
     Raises:
         AssertionError: At the first block that does not do what the page says, with its line.
@@ -89,13 +93,13 @@ def walk(page: Path, home: Path, environment: Mapping[str, str]) -> str:
     folder, after = home, list(blocks(page.read_text(encoding="utf-8")))
     while after:
         block = after.pop(0)
-        if block.language == "sh":
+        if block.language == "sh" and block.words != "root":
             expected = []
             while after and after[0].language == "text":
                 expected.append(after.pop(0))
-            printed += _run(page, block, expected, home, environment)
+            printed += _run(page, block, expected, home, prelude)
             folder = _folder(home)
-        elif block.language != "text" and block.words:
+        elif block.language not in ("sh", "text") and block.words:
             _write(page, block, folder)
     return printed
 
@@ -117,13 +121,11 @@ def _write(page: Path, block: Block, folder: Path) -> None:
         raise AssertionError(f"{page.name}:{block.line}: {block.words}: {error}") from error
 
 
-def _run(
-    page: Path, block: Block, expected: list[Block], home: Path, environment: Mapping[str, str]
-) -> str:
+def _run(page: Path, block: Block, expected: list[Block], home: Path, prelude: str) -> str:
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", SHELL + block.text],
+        ["bash", "-euo", "pipefail", "-c", SHELL + prelude + block.text],
         cwd=home,
-        env={**os.environ, **environment, "HOME": str(home)},
+        env={**os.environ, "HOME": str(home), "NO_COLOR": "1", "COLUMNS": "200"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

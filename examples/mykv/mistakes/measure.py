@@ -29,7 +29,8 @@ def main():
     print(f"| --- |{' --- |' * len(FAULTS)}", flush=True)
     for mistake in MISTAKES:
         with tempfile.TemporaryDirectory() as folder:
-            copy = shutil.copytree(PROJECT, Path(folder) / "mykv")
+            skipped = shutil.ignore_patterns("runs", ".*")
+            copy = shutil.copytree(PROJECT, Path(folder) / "mykv", ignore=skipped)
             if mistake:
                 patch = (copy / "mistakes" / f"{mistake}.patch").read_bytes()
                 subprocess.run(["patch", "-s", "server.py"], input=patch, cwd=copy, check=True)

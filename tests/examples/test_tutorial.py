@@ -1,0 +1,80 @@
+"""docs/tutorial.md, carried out word for word; only the package comes from this installation."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import sysconfig
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+TREE = Path(__file__).parents[2]
+TUTORIAL = TREE / "docs" / "tutorial.md"
+EXAMPLE = TREE / "examples" / "mykv"
+
+PIP = """
+import pathlib, re, sys, sysconfig
+ours, scripts = map(pathlib.Path, sys.argv[1:3])
+theirs = pathlib.Path(sysconfig.get_path("scripts"))
+line = f"import site; site.addsitedir({str(ours)!r})"
+(pathlib.Path(sysconfig.get_path("purelib")) / "_installed.pth").write_text(line)
+for name in ("dissever", "pytest"):
+    text = (scripts / name).read_text()
+    (theirs / name).write_text(re.sub(r"\\A#!.*", f"#!{sys.executable}", text))
+    (theirs / name).chmod(0o755)
+"""
+"""In a reader's environment: what is installed in ours can be used as if pip had installed it."""
+
+
+def _prelude() -> str:
+    ours = [sysconfig.get_path("purelib"), sysconfig.get_path("scripts")]
+    return f"""
+python3() {{ {shlex.quote(getattr(sys, "_base_executable", sys.executable))} "$@"; }}
+pip() {{ python -c {shlex.quote(PIP)} {shlex.join(ours)}; }}
+"""
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(300)
+def test_tutorial_does_what_it_says(walkthrough: ModuleType, tmp_path: Path) -> None:
+    printed = walkthrough.walk(TUTORIAL, tmp_path, _prelude())
+
+    assert "2 passed" in printed
+    for path in EXAMPLE.rglob("*"):
+        name = path.relative_to(EXAMPLE)
+        if path.is_file() and (tmp_path / "mykv" / name).exists():
+            assert (tmp_path / "mykv" / name).read_text() == path.read_text(), name
+
+
+def test_files_of_the_tutorial_are_those_of_the_example(walkthrough: ModuleType) -> None:
+    found = {}
+    for block in walkthrough.blocks(TUTORIAL.read_text(encoding="utf-8")):
+        if block.language == "diff":
+            found[block.words] = walkthrough.changed(found[block.words], block.text)
+        elif block.language not in ("sh", "text"):
+            found[block.words] = block.text
+
+    assert len(found) == 7
+    assert found == {name: (EXAMPLE / name).read_text(encoding="utf-8") for name in found}
+
+
+def test_a_change_whose_old_lines_are_not_there_is_refused(walkthrough: ModuleType) -> None:
+    changed = walkthrough.changed
+
+    assert changed("a\nb\nc\n", "@@\n a\n-b\n+B\n@@\n c\n+d\n") == "a\nB\nc\nd\n"
+    with pytest.raises(ValueError, match="found 0 times"):
+        changed("a\nb\n", "@@\n a\n-c\n")
+    with pytest.raises(ValueError, match="found 2 times"):
+        changed("a\na\n", "@@\n-a\n")
+
+
+def test_printed_lines_are_expected_in_order(walkthrough: ModuleType) -> None:
+    lacking = walkthrough.lacking
+    printed = "one\ntwo  three\nfour\n"
+
+    assert lacking("one\n…\nfour\n", printed) is None
+    assert lacking("two …\n", printed) is None
+    assert lacking("four\none\n", printed) == "one"
+    assert lacking("thr…\n", printed) == "thr…"
