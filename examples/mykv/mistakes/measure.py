@@ -40,7 +40,8 @@ def main():
 
 def cell(project, seeds, words):
     """How many of the runs were invalid, and unknown if any was."""
-    command = ["dissever", "test", *words, "--time-limit", "7", "--seeds", seeds, "--json"]
+    dissever = [sys.executable, "-m", "dissever", "test"]
+    command = [*dissever, *words, "--time-limit", "6", "--seeds", seeds, "--json"]
     done = subprocess.run(command, cwd=project, stdout=subprocess.PIPE, check=False)
     verdicts = [run["verdict"] for run in json.loads(done.stdout)["runs"]]
     invalid, unknown = verdicts.count("invalid"), verdicts.count("unknown")
