@@ -18,6 +18,7 @@ Known gaps: TCP over IPv4 only; urgent data is not passed on.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import struct
 import threading
@@ -39,6 +40,10 @@ DIAL_LIMIT_S: Final = 10.0
 
 _BACKLOG: Final = 128
 _BUFFER_BYTES: Final = 1 << 16
+_FULL: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_FULL_S: Final = 0.1
+"""How long nothing is accepted when the machine has no room for another connection."""
+
 _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER on, of 0 s: closing such a socket resets the connection."""
 
@@ -265,11 +270,16 @@ class Forwarders:
             self._loop.add_reader(listener, self._accept, listener, node, port)
 
     def _accept(self, listener: socket.socket, node: str, port: int) -> None:
-        with suppress(OSError):  # It went away, or no descriptor is free: it is tried again.
+        try:
             accepted, _ = listener.accept()
-            accepted.setblocking(False)
-            self._attempts += 1
-            _Connection(self, accepted, node, port)
+        except OSError as error:
+            if error.errno in _FULL:  # It would be tried again at once, and for ever.
+                self._loop.remove_reader(listener)
+                self._loop.call_later(_FULL_S, self._listen, listener, node, port)
+            return  # Or it went away.
+        accepted.setblocking(False)
+        self._attempts += 1
+        _Connection(self, accepted, node, port)
 
     # What connections tell.
 

@@ -40,7 +40,7 @@ from dissever.harness.system import Ports
 from dissever.systems.clients import ClientKind, lacks
 from dissever.systems.clients.deployment import ClientsDeployment
 from dissever.systems.clients.kinds import kind_of
-from dissever.systems.templates import Node, filled
+from dissever.systems.templates import FACTS, Node, filled
 
 if TYPE_CHECKING:
     from dissever.harness.cluster.containers import ContainersCluster
@@ -62,8 +62,10 @@ class Processes:
         peer: How a node stands in `{peers}`, which joins those of all nodes with commas.
         environment: Variables for the command, added to the few that nodes have.
         image: The image for `--backend containers`.
-        files: Name in the node's folder -> the text of a file that is written before each start;
-            with `keeps_files` only before the first, because the programs change them.
+        files: Name in the node's folder -> a template of what is in it, or the `Path` of a file
+            that is copied there as it is, relative to the file of the class. They are written
+            before each start; with `keeps_files` only before the first, because the programs
+            change them.
         client_ports: TCP ports where nodes serve clients; the first is the one of
             `Endpoint.address`.
         peer_ports: TCP ports where nodes hear each other.
@@ -91,7 +93,7 @@ class Processes:
     peer: ClassVar[str] = "{address}"
     environment: ClassVar[Mapping[str, str]] = {}
     image: ClassVar[str | None] = None
-    files: ClassVar[Mapping[str, str]] = {}
+    files: ClassVar[Mapping[str, str | Path]] = {}
     keeps_files: ClassVar[bool] = False
     client_ports: ClassVar[Sequence[int]] = ()
     peer_ports: ClassVar[Sequence[int]] = ()
@@ -126,6 +128,15 @@ class Processes:
     async def form(self, deployment: ClientsDeployment) -> None:
         """Make the nodes one cluster, once all have started and before they must serve."""
 
+    async def not_ready(self, deployment: ClientsDeployment) -> str:
+        """
+        What is missing until the system serves, in words; empty when nothing.
+
+        It is asked once every node answers its client, exactly one says that it leads, where they
+        can say so, and a change was acknowledged.
+        """
+        return ""
+
     def probe(self, options: Options | None = None) -> Missing | None:
         """Why it cannot run here: no namespaces or no engine, or no such program."""
         if (missing := backends.probe(options.backend if options else NAMESPACES)) is not None:
@@ -135,8 +146,10 @@ class Processes:
             return Missing(reason, f"pip install {self.driver}")
         if options is None:
             return None
-        if (missing := self.clients().probe()) is not None or options.backend != NAMESPACES:
+        if (missing := self.clients().probe()) is not None:
             return missing
+        if options.backend == CONTAINERS:
+            return self._unseen_files()
         node = self._samples(options)[0]
         for program, *_ in (self._argv(node), *self._beside(node)):
             if not shutil.which(program) and not shutil.which(program, path="/usr/sbin:/sbin"):
@@ -200,11 +213,19 @@ class Processes:
             raise ValueError(
                 f"expected {type(self).__name__}.image, which containers are made of, found none"
             )
+        if shadowed := sorted(FACTS.intersection(self.options)):
+            name = shadowed[0]
+            expected = f"expected {type(self).__name__}.options to have names of their own"
+            raise ValueError(f"{expected}, got {name!r}, and {{{name}}} is a fact of a node")
         for node in self._samples(options):
             if not self._argv(node):
                 raise ValueError(f"expected {type(self).__name__}.command, found none")
             self._program(node)
             self._written(node)
+        for name, path in self._copied().items():
+            if not path.is_file():
+                expected = f"expected {type(self).__name__}.files[{name!r}] to be a file"
+                raise ValueError(f"{expected}, found none at {path}")
 
     @asynccontextmanager
     async def deploy(
@@ -219,6 +240,7 @@ class Processes:
                 programs=lambda name, joins: self._prepared(
                     replace(self._nodes(cluster, options)[name], joins=joins)
                 ),
+                not_ready=self.not_ready,
             )
             try:
                 await deployment.start(self.start_limit_s, self.form)
@@ -275,6 +297,15 @@ class Processes:
             for index, name in enumerate(options.nodes, start=1)
         ]
 
+    def _unseen_files(self) -> Missing | None:
+        """Why containers do not see the files that nodes need, or None."""
+        from dissever.harness.cluster import engine  # Needs the Docker SDK.
+
+        if not self.files or engine.is_local():
+            return None
+        reason = f"an engine elsewhere does not see the files of {self.name}"
+        return Missing(reason, "put them into the image, or use an engine on this machine")
+
     def _own(self, options: Options) -> dict[str, Any]:
         given = options.system_options
         return {
@@ -306,14 +337,27 @@ class Processes:
     def _written(self, node: Node) -> dict[str, str]:
         """Name -> text of the files of a node."""
         where = f"{type(self).__name__}.files"
-        return {name: filled(text, node, where) for name, text in self.files.items()}
+        return {
+            name: filled(text, node, where)
+            for name, text in self.files.items()
+            if isinstance(text, str)
+        }
+
+    def _copied(self) -> dict[str, Path]:
+        """Name -> the file of this machine that each node gets a copy of."""
+        return {name: self.here / it for name, it in self.files.items() if isinstance(it, Path)}
 
     def _prepared(self, node: Node) -> Program:
         """What a node runs, once its folder holds what that needs."""
         (node.folder / "data").mkdir(parents=True, exist_ok=True)
-        for name, text in self._written(node).items():
+        for name, content in (self._written(node) | self._copied()).items():
             path = node.folder / name
-            if not self.keeps_files or not path.exists():
-                path.write_text(text, encoding="utf-8")
+            if self.keeps_files and path.exists():
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, Path):
+                shutil.copy(content, path)
+            else:
+                path.write_text(content, encoding="utf-8")
         self.prepare(node)
         return self._program(node)

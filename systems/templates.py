@@ -14,7 +14,15 @@ from typing import Any, Final
 
 from dissever.harness.options import unknown
 
-__all__ = ["Node", "filled"]
+__all__ = ["FACTS", "Node", "filled"]
+
+FACTS: Final = frozenset(
+    {
+        *("address", "count", "data", "first", "here", "index", "majority", "node", "nodes"),
+        *("others", "peers", "python"),
+    }
+)
+"""What is known of every node, whatever its system."""
 
 _FIELD: Final = re.compile(r"\{\{(?P<kept>[A-Za-z][\w-]*)\}\}|\{(?P<name>[A-Za-z][\w-]*)\}")
 
@@ -67,7 +75,11 @@ def filled(template: str, node: Node, where: str) -> str:
     Raises:
         ValueError: One line, for a name that there is not.
     """
-    facts = {**_facts(node), "peers": lambda: _peers(node, where)}
+    facts = {
+        **_facts(node),
+        "peers": lambda: _peers(node, where),
+        "others": lambda: _peers(node, where, is_without_itself=True),
+    }
 
     def fact(match: re.Match[str]) -> str:
         if match["kept"]:
@@ -76,7 +88,7 @@ def filled(template: str, node: Node, where: str) -> str:
         if name == "here" and node.here is None:
             raise ValueError(
                 f"{where}: {{here}} is a folder of this machine, which containers do not see:"
-                " put its files into the image"
+                " put its files into the image, or name them in `files`"
             )
         value = facts.get(name, facts.get(name.replace("_", "-")))
         if value is None:
@@ -102,11 +114,11 @@ def _facts(node: Node) -> dict[str, Any]:
     }
 
 
-def _peers(node: Node, where: str) -> str:
+def _peers(node: Node, where: str, *, is_without_itself: bool = False) -> str:
     """The nodes that it works with, each as `peer` says, joined with commas."""
     wanted = node.joins or node.nodes
     return ",".join(
         filled(node.peer, replace(node, name=name, index=index, peer=""), f"{where} (peer)")
         for index, name in enumerate(node.nodes, start=1)
-        if name in wanted
+        if name in wanted and not (is_without_itself and name == node.name)
     )

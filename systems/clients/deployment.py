@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from typing import Any, Final, Protocol
 
@@ -46,6 +46,9 @@ ASK_LIMIT_S: Final = 1.0
 DIGEST_LIMIT_S: Final = 10.0
 _POLL_S: Final = 0.1
 
+_GREETINGS: Final = ("ping", "read", "elements")
+"""What a node is asked to see whether it answers; without any of them, it must accept."""
+
 FORWARDER: Final = "forwarder.json"
 """In the folder of each node: what passed through the forwarders of each port."""
 
@@ -74,6 +77,7 @@ class ClientsDeployment:
         client_ports: Sequence[int],
         peer_ports: Sequence[int] = (),
         programs: Callable[[str, tuple[str, ...]], Program] | None = None,
+        not_ready: Callable[[ClientsDeployment], Awaitable[str]] | None = None,
     ) -> None:
         """
         Make it; nothing is started.
@@ -84,6 +88,7 @@ class ClientsDeployment:
             programs: (node, joins) -> what it runs; `joins` are the members that it is to join,
                 itself among them, and empty when it begins with all others. None: the cluster
                 knows what its nodes run.
+            not_ready: What else is missing until the system serves, in words; empty when nothing.
         """
         self.cluster: Final = cluster
         self.client_ports: Final = tuple(client_ports)
@@ -91,6 +96,7 @@ class ClientsDeployment:
         self.traffic: dict[tuple[str, int], Traffic] = {}
         self._clients = clients
         self._programs = programs
+        self._not_ready = not_ready or _all_is_there
         self._numbers = count(1)
         self._closing: set[asyncio.Task[None]] = set()
         if gives(clients.has, Primaries):
@@ -137,6 +143,8 @@ class ClientsDeployment:
         """Why a node gave no answer; None when bytes of its own came back, whatever they said."""
         forwarders = self.forwarders(node)
         mark = forwarders.mark()
+        if not any(map(self._clients.has, _GREETINGS)):
+            return await self._refusal(node, self.client_ports[0])
         why = "its client asked it nothing"
         try:
             await self.ask(node, self._greeting, forwarders=forwarders)
@@ -145,6 +153,14 @@ class ClientsDeployment:
                 raise
             why = reason(error)
         return None if forwarders.received_since(mark) else why
+
+    async def _refusal(self, node: str, port: int) -> str | None:
+        """Why a node accepts no connection at a port; None when it does."""
+        try:
+            (await self.cluster.dial(node, port, ASK_LIMIT_S)).close()
+        except OSError as error:
+            return f"port {port}: {reason(error)}"
+        return None
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
         return await self._await_ready(timeout_s, is_starting=False)
@@ -157,6 +173,8 @@ class ClientsDeployment:
         while loop.time() - start < timeout_s:
             reasons = await asyncio.gather(*(self._silence(node) for node in nodes))
             silent = {node: why for node, why in zip(nodes, reasons, strict=True) if why}
+            if is_starting and not silent:
+                silent = await self._closed_ports()
             leading = await self._leading() if self._clients.has("is_leader") else None
             if silent:
                 missing = f"no answer from {', '.join(silent)}: {next(iter(silent.values()))}"
@@ -166,12 +184,18 @@ class ClientsDeployment:
                 missing = f"the nodes that say they lead are {', '.join(leading) or 'none'}"
             else:
                 by, missing = await self._progress(nodes)
-                if by is not None:
+                if by is not None and not (missing := await self._not_ready(self)):
                     waited_ms = round((loop.time() - start) * 1000)
                     leader = {"leader": leading[0]} if leading else {}
                     return {**leader, **by, "waited_ms": waited_ms}
             await asyncio.sleep(_POLL_S)
         raise TimeoutError(f"not ready after {timeout_s:g} s: {missing}")
+
+    async def _closed_ports(self) -> dict[str, str]:
+        """Node -> which of its ports for clients accepts nothing, and why; the first was asked."""
+        ports = [(node, port) for node in self.cluster.nodes for port in self.client_ports[1:]]
+        refusals = await asyncio.gather(*(self._refusal(*each) for each in ports))
+        return {node: why for (node, _), why in zip(ports, refusals, strict=True) if why}
 
     async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
         loop = asyncio.get_running_loop()
@@ -190,8 +214,11 @@ class ClientsDeployment:
         for node in self.cluster.nodes:
             ports = written(self.traffic, node)
             folder = self.cluster.directory(node)
-            folder.mkdir(parents=True, exist_ok=True)
-            files.write_text(folder / FORWARDER, json.dumps(ports, indent=2) + "\n")
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                files.write_text(folder / FORWARDER, json.dumps(ports, indent=2) + "\n")
+            except OSError as error:  # Nothing is judged by it.
+                log.warning("%s of %s could not be written: %s", FORWARDER, node, reason(error))
 
     async def _progress(self, nodes: Sequence[str]) -> tuple[Mapping[str, Any] | None, str]:
         """By way of which node a change was acknowledged, or what is missing."""
@@ -209,16 +236,13 @@ class ClientsDeployment:
 
     async def _greeting(self, client: Any) -> None:
         """Something that every node answers. A refusal is an answer, too."""
-        try:
+        with suppress(NotApplied):
             if self._clients.has("ping"):
                 await client.ping()
             elif self._clients.has("read"):
                 await client.read(PROBE_KEY)
             elif self._clients.has("elements"):
                 await client.elements()
-        except NotApplied as refusal:
-            if str(refusal).startswith("nothing was sent"):
-                raise
 
     async def _change(self, client: Any) -> None:
         """A change that no workload sees; a read, where there can be none."""
@@ -226,8 +250,10 @@ class ClientsDeployment:
             await client.tick()
         elif self._clients.has("write"):
             await client.write(PROBE_KEY, next(self._numbers))
-        else:
-            await self._greeting(client)
+        elif self._clients.has("ping"):
+            await client.ping()
+        elif self._clients.has("elements"):
+            await client.elements()
 
     async def _leading(self) -> tuple[str, ...]:
         nodes = self.cluster.nodes
@@ -324,3 +350,8 @@ class ClientsDeployment:
     async def _opened(self, store: str, node: str, forwarders: Forwarders) -> Any:
         directory = self.cluster.directory(node)
         return await self._clients.open(forwarders, store=store, directory=directory)
+
+
+async def _all_is_there(_: ClientsDeployment) -> str:
+    """Nothing is missing."""
+    return ""

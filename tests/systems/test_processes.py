@@ -107,7 +107,9 @@ def test_a_containers_run_needs_an_image_and_no_files_of_this_machine() -> None:
 
     with pytest.raises(ValueError, match=r"expected Made.image, which containers are made of"):
         made().check(contained)
-    with pytest.raises(ValueError, match="containers do not see: put its files into the image"):
+    with pytest.raises(
+        ValueError, match="containers do not see: put its files into the image, or name"
+    ):
         made(image="x", command="run {here}/server").check(contained)
     made(image="x", command="run").check(contained)
 
