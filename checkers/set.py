@@ -15,6 +15,7 @@ Source: Jepsen, `checker.clj`, `set` and `set-full`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -368,8 +369,24 @@ def _anomaly(kind: str, tally: Tally, found: Sequence[Found]) -> Anomaly:
         summary=f"{where}{what}: {elements}{rest}{first}",
         indices=indices,
         context=indices,
-        steps=tuple(step for each in shown for step in _steps(kind, each)),
+        steps=(*_when(kind, found), *(step for each in shown for step in _steps(kind, each))),
         key=tally.key,
+    )
+
+
+def _when(kind: str, found: Sequence[Found]) -> Iterable[Step]:
+    """When and by way of which nodes all that was lost had been acknowledged, if it is much."""
+    adds = [each.adds[0] for each in found if each.adds]
+    if kind != "lost" or len(adds) < 2:
+        return
+    times = [_answer(add).time for add in adds]
+    nodes = Counter(add.invocation.node for add in adds if add.invocation.node is not None)
+    ways = ", ".join(f"{node} ({number})" for node, number in sorted(nodes.items()))
+    way = f", by way of {ways}" if ways else ""
+    yield Step(
+        f"the {len(adds)} that are lost were acknowledged from {show_ns(min(times))} to "
+        f"{show_ns(max(times))}{way}",
+        (),
     )
 
 

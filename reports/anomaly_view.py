@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from dissever.harness.episodes import Episodes
+from dissever.harness.episodes import Episode, Episodes
 from dissever.harness.history import History, Operation
 from dissever.harness.results import Anomaly, Order, Results
 from dissever.harness.values import shorten
@@ -24,6 +24,9 @@ SHOWN_MAX = 14
 """How many operations of an order are listed: its last ones."""
 
 STATE_CHARACTERS_MAX = 32
+
+JUST_BEFORE_NS = 5_000_000_000
+"""A fault that healed so long before the first guilty operation may still be its cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +149,27 @@ def operations_by_index(history: History) -> dict[int, Operation]:
 def meanwhile(
     anomaly: Anomaly, by_index: Mapping[int, Operation], found: Episodes
 ) -> tuple[str, ...]:
-    """A phrase for each fault in force from the first guilty event to the last."""
+    """
+    A phrase for each fault in force from the first guilty event to the last, after one for the
+    fault that healed just before: a system may take seconds to get over it.
+    """
     guilty = _of(anomaly.indices, by_index)
     if not guilty:
         return ()
     start_ns = min(operation.invocation.time for operation in guilty)
     end_ns = max((operation.completion or operation.invocation).time for operation in guilty)
-    phrases: list[str] = []
-    for episode in found.episodes:
-        if episode.overlaps(start_ns, end_ns):
-            where = f" ({', '.join(episode.targets)})" if episode.targets else ""
-            span = f"from {time_text(episode.start_ns)} to {time_text(episode.end_ns)}"
-            phrases.append(f"{episode.fault}{where} {span}")
+    phrases = [_phrase(each) for each in found.episodes if each.overlaps(start_ns, end_ns)]
+    before = [each for each in found.episodes if 0 < start_ns - each.end_ns < JUST_BEFORE_NS]
+    if before:
+        last = max(before, key=lambda each: each.end_ns)
+        phrases.insert(0, f"{_phrase(last)}, healed before it")
     return tuple(phrases)
+
+
+def _phrase(episode: Episode) -> str:
+    where = f" ({', '.join(episode.targets)})" if episode.targets else ""
+    span = f"from {time_text(episode.start_ns)} to {time_text(episode.end_ns)}"
+    return f"{episode.fault}{where} {span}"
 
 
 def named_indices(results: Results) -> frozenset[int]:

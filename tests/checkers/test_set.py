@@ -182,4 +182,6 @@ def test_counts_are_exact_where_the_list_is_capped(history: Notation) -> None:
 
     assert result.details["lost"] == 99
     assert result.anomalies[0].summary.startswith("99 elements were acknowledged and missing")
-    assert len(result.anomalies[0].steps) == 16
+    first, *rest = result.anomalies[0].steps
+    assert first.text == "the 99 that are lost were acknowledged from 0.003 s to 0.199 s"
+    assert len(rest) == 16

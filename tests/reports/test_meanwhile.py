@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dissever.harness.episodes import episodes_of
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Anomaly
@@ -29,7 +31,18 @@ FAULTS = episodes_of(HISTORY)
 def test_only_faults_that_overlap_the_guilty_operations_are_named() -> None:
     anomaly = Anomaly(name="stale-read", summary="", indices=(6, 7))
 
-    assert meanwhile(anomaly, BY_INDEX, FAULTS) == ("partition (n1, n2) from 5.000 s to 8.000 s",)
+    before, meanwhile_it = meanwhile(anomaly, BY_INDEX, FAULTS)
+    assert meanwhile_it == "partition (n1, n2) from 5.000 s to 8.000 s"
+    assert before == "pause (n3) from 1.000 s to 3.000 s, healed before it"
+
+
+def test_a_fault_that_healed_long_before_is_not_named() -> None:
+    late = replace(FAULTS, episodes=FAULTS.episodes[:1])
+    events = (Event(9, 9 * S, 2, Type.INVOKE, "read"), Event(10, 9 * S, 2, Type.OK, "read", 1))
+    later = operations_by_index(History((*HISTORY, *events)))
+    anomaly = Anomaly(name="stale-read", summary="", indices=(9,))
+
+    assert meanwhile(anomaly, later, late) == ()
 
 
 def test_an_anomaly_without_operations_has_no_meanwhile() -> None:
