@@ -1,6 +1,5 @@
 """What clients do, and the checkers that judge it: one file per workload."""
 
-from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ __all__ = ["WORKLOADS", "Elements", "Registers", "Workload", "lacking", "served_
 FILES: Final = ("register", "set")
 """A new workload is a file that ends with its WORKLOAD, and its name here."""
 
-OURS: Final[Mapping[str, Workload | str]] = {
+OURS: Final[dict[str, Workload | str]] = {
     file.replace("_", "-"): import_module(f"{__name__}.{file}").WORKLOAD for file in FILES
 }
 
