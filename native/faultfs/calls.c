@@ -157,6 +157,8 @@ static int do_release(const char *path, struct fuse_file_info *info)
     struct handle *handle = handle_of(info);
 
     (void)path;
+    /* What is kept of a file with unsynced writes may hold a copy of fd, and its lock with it. */
+    (void)flock(handle->fd, LOCK_UN);
     if (handle->file)
         file_close(handle->file);
     close(handle->fd);

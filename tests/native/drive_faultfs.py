@@ -9,12 +9,14 @@ Drives a mounted faultfs and a model of it; run inside namespaces of its own, se
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import mmap
 import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -327,6 +329,29 @@ def mapped_files_see_power_failures(disk: Disk, seed: int, steps: int) -> None:
     assert steps or seed
 
 
+def locks_end_with_their_file(disk: Disk, seed: int, steps: int) -> None:
+    """A lock is gone when the file is closed, even if what was written was never synced."""
+    path = disk.path / "f"
+    for _ in range(3):
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(file, b"unsynced")
+        other = os.open(path, os.O_RDWR)
+        assert outcome(lambda f=other: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)) == "EAGAIN"  # type: ignore[misc]
+        os.close(other)
+        assert disk.ask("counts")["unsynced_files"] == 1
+        os.close(file)
+        for _ in range(200):  # The kernel lets go of a file a little later.
+            last = os.open(path, os.O_RDWR)
+            seen = outcome(lambda f=last: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB))  # type: ignore[misc]
+            os.close(last)
+            if seen is None:
+                break
+            time.sleep(0.01)
+        assert seen is None, seen
+    assert steps or seed
+
+
 MAPPED = "mapped_"
 """How the scenarios begin on a mount that allows shared mappings."""
 
@@ -338,6 +363,7 @@ SCENARIOS = {
         some_sectors_survive,
         rules_fail_what_they_name,
         mapped_files_see_power_failures,
+        locks_end_with_their_file,
     )
 } | {f"{MAPPED}same_as_a_folder": same_as_a_folder}
 

@@ -22,6 +22,7 @@ SCENARIOS = {
     "rules_fail_what_they_name": 1,
     "mapped_same_as_a_folder": 200,
     "mapped_files_see_power_failures": 1,
+    "locks_end_with_their_file": 1,
 }
 
 
