@@ -211,16 +211,28 @@ static int32_t work(struct worker *worker)
     return size;
 }
 
+/* Make a condition whose waits do not follow changes of the wall clock. Returns 0 or an error. */
+static int condition_open(pthread_cond_t *condition)
+{
+#ifdef __APPLE__
+    return pthread_cond_init(condition, NULL); /* it waits for spans, see condition_wait */
+#else
+    pthread_condattr_t monotonic;
+    int status = pthread_condattr_init(&monotonic);
+    if (status != 0)
+        return status;
+    status = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    if (status == 0)
+        status = pthread_cond_init(condition, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return status;
+#endif
+}
+
 /* Make the lock and the condition. */
 static int threads_open(struct threads *threads)
 {
-    pthread_condattr_t monotonic;
-    if (pthread_condattr_init(&monotonic) != 0)
-        return SEARCH_NO_MEMORY;
-    bool is_made = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
-                   pthread_cond_init(&threads->is_idle, &monotonic) == 0;
-    pthread_condattr_destroy(&monotonic);
-    if (!is_made)
+    if (condition_open(&threads->is_idle) != 0)
         return SEARCH_NO_MEMORY;
     if (pthread_mutex_init(&threads->mutex, NULL) == 0)
         return SEARCH_OK;
@@ -272,16 +284,32 @@ static int64_t now_ns(void)
     return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
+/* Wait for the condition until a time of now_ns. Returns 0 or an error. */
+static int condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t until_ns)
+{
+#ifdef __APPLE__
+    int64_t left_ns = until_ns - now_ns();
+    int64_t wait_ns = left_ns > 0 ? left_ns : 0;
+#else
+    int64_t wait_ns = until_ns;
+#endif
+    struct timespec wait = {.tv_sec = (time_t)(wait_ns / NS_PER_S),
+                            .tv_nsec = (long)(wait_ns % NS_PER_S)};
+#ifdef __APPLE__
+    return pthread_cond_timedwait_relative_np(condition, mutex, &wait);
+#else
+    return pthread_cond_timedwait(condition, mutex, &wait);
+#endif
+}
+
 /* Wait for the threads, at most some milliseconds. Returns whether they are done. */
 static bool threads_wait(struct threads *threads, int32_t milliseconds)
 {
     int64_t until_ns = now_ns() + milliseconds * NS_PER_MS;
-    struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
-                             .tv_nsec = (long)(until_ns % NS_PER_S)};
     int status = 0;
     pthread_mutex_lock(&threads->mutex);
     while (threads->n_running > 0 && status == 0)
-        status = pthread_cond_timedwait(&threads->is_idle, &threads->mutex, &until);
+        status = condition_wait(&threads->is_idle, &threads->mutex, until_ns);
     bool is_done = threads->n_running == 0;
     pthread_mutex_unlock(&threads->mutex);
     return is_done;
