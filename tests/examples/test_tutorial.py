@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import shutil
 import sys
 import sysconfig
 from pathlib import Path
@@ -46,6 +48,18 @@ def test_tutorial_does_what_it_says(walkthrough: ModuleType, tmp_path: Path) -> 
         name = path.relative_to(EXAMPLE)
         if path.is_file() and (tmp_path / "mykv" / name).exists():
             assert (tmp_path / "mykv" / name).read_text() == path.read_text(), name
+
+
+@pytest.mark.cluster
+def test_system_that_is_a_class_runs(walkthrough: ModuleType, tmp_path: Path) -> None:
+    shutil.copy(EXAMPLE / "server.py", tmp_path)
+    walkthrough.walk(
+        TREE / "docs" / "doors.md",
+        tmp_path,
+        f'dissever() {{ {shlex.quote(sys.executable)} -m dissever "$@"; }}\n',
+    )
+
+    assert json.loads((tmp_path / "runs/latest/results.json").read_text())["verdict"] == "valid"
 
 
 def test_files_of_the_tutorial_are_those_of_the_example(walkthrough: ModuleType) -> None:
