@@ -14,9 +14,11 @@ from typing import Final
 import msgspec
 
 from dissever import __version__
-from dissever.harness.cluster import backends, surroundings
+from dissever.harness.cluster import Clocks, backends, surroundings
 from dissever.harness.missing import Missing
+from dissever.harness.plan import Options
 from dissever.harness.plugins import OURS
+from dissever.harness.system import Lacks, System
 from dissever.nemesis import FAULTS, Backend
 from dissever.nemesis.toxiproxy import server as toxiproxy
 from dissever.systems import SYSTEMS, load
@@ -147,7 +149,15 @@ def _system(name: str) -> Check:
         return Check(name, False, f"{type(error).__name__}: {error}", f"mend {origin}")
     if missing is not None:
         return Check(name, False, missing.reason, missing.remedy)
-    return Check(name, True, versions or system.description)
+    return Check(name, True, (versions or system.description) + _unreached(system))
+
+
+def _unreached(system: System) -> str:
+    """That no fault of clocks reaches a system, where that is so."""
+    if not isinstance(system, Lacks):
+        return ""
+    why = system.lacks(Options(system=system.name, workload="")).get(Clocks)
+    return f"; faults of clocks do not reach it: {why}" if why else ""
 
 
 def _native() -> Check:

@@ -139,13 +139,12 @@ class Processes:
 
     def probe(self, options: Options | None = None) -> Missing | None:
         """Why it cannot run here: no namespaces or no engine, or no such program."""
-        if (missing := backends.probe(options.backend if options else NAMESPACES)) is not None:
+        options = options or Options(system=self.name, workload="")
+        if (missing := backends.probe(options.backend)) is not None:
             return missing
         if self.driver and find_spec(self.driver) is None:
             reason = f"the driver of {self.name}, {self.driver}, is not installed"
             return Missing(reason, f"pip install {self.driver}")
-        if options is None:
-            return None
         if (missing := self.clients().probe()) is not None:
             return missing
         if options.backend == CONTAINERS:
