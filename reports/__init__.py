@@ -13,11 +13,12 @@ from dissever.reports.figures import Figures, figures
 from dissever.reports.html import render_html
 from dissever.reports.junit import junit_suite, render_junit, render_suites
 from dissever.reports.markdown import render_line, render_markdown
-from dissever.reports.overview import EXIT_STATUS, Entry, Overview, entry, overview
+from dissever.reports.overview import EXIT_FAILED, EXIT_STATUS, Entry, Overview, entry, overview
 from dissever.reports.subject import Subject
 from dissever.reports.text import summary
 
 __all__ = [
+    "EXIT_FAILED",
     "EXIT_STATUS",
     "Entry",
     "Figures",

@@ -30,11 +30,15 @@ _FILE: Final = re.compile(r"(?!/)((?:(?!\.\.).)+\.(?:py|yaml|yml))(?::\w+)?")
 def github_annotations(runs: Overview) -> tuple[str, ...]:
     """Lines for the log of a step; none if every run is valid."""
     found = by_signature(runs)
-    shown = found if len(found) <= ANNOTATIONS_MAX else found[: ANNOTATIONS_MAX - 1]
+    room = ANNOTATIONS_MAX - (1 if runs.failed else 0)
+    shown = found if len(found) <= room else found[: room - 1]
     lines = [_annotation(finding, entries, len(runs.runs)) for finding, entries in shown]
     if more := len(found) - len(shown):
         what = f"{count_text(more, 'more kind')} of findings stand in the summary of the job"
         lines.append(_command({"title": "dissever"}, what))
+    if runs.failed:
+        why = shorten(printable(runs.failed), MESSAGE_CHARACTERS_MAX)
+        lines.append(_command({"title": "dissever: a run could not be made"}, why))
     return tuple(lines)
 
 

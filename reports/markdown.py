@@ -54,6 +54,9 @@ def _title(runs: Overview) -> str:
 def _head(runs: Overview) -> Iterator[str]:
     yield f"### {_title(runs)}"
     yield ""
+    if runs.failed:
+        yield f"A run could not be made: {_sentence(runs.failed)}"
+        yield ""
     yield DOES_NOT_MEAN[runs.verdict] if runs.runs else "There was no run."
 
 

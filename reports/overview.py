@@ -20,6 +20,8 @@ from dissever.reports.figures import Figures, figures
 from dissever.reports.subject import Subject
 
 EXIT_STATUS: Final = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNKNOWN: 2}
+EXIT_FAILED: Final = 3
+"""The harness or its environment failed."""
 
 TEXT_CHARACTERS_MAX: Final = 2_000
 STEPS_MAX: Final = 12
@@ -78,17 +80,27 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """Several runs, in the order in which they were made, with the greatest of their verdicts."""
+    """
+    Several runs, in the order in which they were made, with the greatest of their verdicts.
+
+    `failed` says why a further run could not be made, and is empty otherwise.
+    """
 
     verdict: Verdict
     exit_status: int
+    failed: str = ""
     runs: tuple[Entry, ...]
 
 
-def overview(entries: Sequence[Entry]) -> Overview:
-    """All of them together. Without any, the verdict is unknown."""
-    verdict = max((entry.verdict for entry in entries), default=Verdict.UNKNOWN)
-    return Overview(verdict=verdict, exit_status=EXIT_STATUS[verdict], runs=tuple(entries))
+def overview(entries: Sequence[Entry], failed: str = "") -> Overview:
+    """All of them together: unknown at best if there is none, or one could not be made."""
+    verdicts = [entry.verdict for entry in entries]
+    if failed or not verdicts:
+        verdicts.append(Verdict.UNKNOWN)
+    verdict = max(verdicts)
+    is_failed = bool(failed) and verdict is not Verdict.INVALID
+    status = EXIT_FAILED if is_failed else EXIT_STATUS[verdict]
+    return Overview(verdict=verdict, exit_status=status, failed=failed, runs=tuple(entries))
 
 
 def entry(

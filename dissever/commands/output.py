@@ -21,7 +21,7 @@ from rich.console import Console
 from dissever.commands import github
 from dissever.harness.values import printable
 from dissever.judging import Judged
-from dissever.reports import EXIT_STATUS, Entry, entry, overview, summary
+from dissever.reports import EXIT_FAILED, EXIT_STATUS, Entry, entry, overview, summary
 
 __all__ = [
     "EXIT_FAILED",
@@ -36,7 +36,6 @@ __all__ = [
     "tell",
 ]
 
-EXIT_FAILED: Final = 3
 EXIT_USAGE: Final = 64
 
 NAME: Final = "dissever"
@@ -114,15 +113,18 @@ def entry_of(judged: Judged, directory: Path, page: Path | None) -> Entry:
     )
 
 
-def conclude(entries: Sequence[Entry], *, is_json: bool, summary: Path | None) -> int:
+def conclude(
+    entries: Sequence[Entry], *, is_json: bool, summary: Path | None, failed: str = ""
+) -> int:
     """
     The end of a command that made or read runs: the exit status, which is the greatest verdict.
 
     Args:
         is_json: Whether to print the overview as JSON on standard output.
         summary: Where to write a summary in Markdown; None: only where a CI server asks for one.
+        failed: Why a further run could not be made; the status is then 3, unless it is 1.
     """
-    runs = overview(entries)
+    runs = overview(entries, failed)
     if is_json:
         print_json(runs)
     for problem in github.publish(runs, summary):

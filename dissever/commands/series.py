@@ -11,14 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from dissever.commands.asked import Asked
-from dissever.commands.output import (
-    EXIT_FAILED,
-    EXIT_STATUS,
-    conclude,
-    entry_of,
-    print_verdict,
-    tell,
-)
+from dissever.commands.output import conclude, entry_of, print_verdict, tell
 from dissever.display import Display
 from dissever.harness.results import Verdict
 from dissever.harness.runner import INTERRUPTED, CannotRun
@@ -63,11 +56,9 @@ def run_all(
             break
     if len(wanted.seeds) > 1 and not is_json:
         _print_table(entries, left=len(wanted.seeds) - len(entries))
-    status = conclude(entries, is_json=is_json, summary=summary)
     if failed:
         tell(failed)
-        return status if status == EXIT_STATUS[Verdict.INVALID] else EXIT_FAILED
-    return status
+    return conclude(entries, is_json=is_json, summary=summary, failed=failed)
 
 
 def _told(ended: Run, *, is_json: bool) -> Entry:

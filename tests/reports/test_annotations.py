@@ -77,3 +77,12 @@ def test_file_of_a_system_inside_the_repository_is_annotated(
     (line,) = github_annotations(overview([entry_of(invalid_run, system=system)]))
 
     assert line.startswith(f"::error {expected}title=")
+
+
+def test_run_that_could_not_be_made_is_an_error(valid_run: Any, invalid_run: Any) -> None:
+    (line,) = github_annotations(overview([entry_of(valid_run)], "no\nDocker"))
+    made = entry_of(invalid_run)
+    many = tuple(replace(made.findings[0], signature=str(number)) for number in range(20))
+
+    assert line == r"::error title=dissever%3A a run could not be made::no\nDocker"
+    assert len(github_annotations(overview([replace(made, findings=many)], "no Docker"))) == 10

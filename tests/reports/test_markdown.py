@@ -89,3 +89,11 @@ def test_summary_of_very_much_stays_small(text: str, hostile: Entry) -> None:
     assert len(written.encode()) < BYTES_MAX
     assert "900 more runs with no worse verdict" in written
     assert "4,980 more kinds of findings" in written
+
+
+def test_run_that_could_not_be_made_is_never_valid(valid_run: Any, invalid_run: Any) -> None:
+    failed = overview([entry_of(valid_run)], "no Docker")
+
+    assert (failed.verdict, failed.exit_status) == (Verdict.UNKNOWN, 3)
+    assert render_markdown(failed).startswith("### ? dissever: unknown\n\nA run could not be made:")
+    assert overview([entry_of(invalid_run)], "no Docker").exit_status == 1
