@@ -284,7 +284,7 @@ class RunPlan:
             (f"{PREFIX}run", str(made.directory)),
             (f"{PREFIX}repeat", made.repeat),
             (f"{PREFIX}pytest", made.pytest),
-            (f"{PREFIX}verdict", made.verdict.word),
+            (f"{PREFIX}verdict", ended.verdict.word),
         ]
         self._made.append(made)
         return made

@@ -32,7 +32,7 @@ import msgspec
 
 from dissever import planning
 from dissever.harness.client import Client, Invocation, Nemesis, Prepares
-from dissever.harness.clock import VirtualLoop
+from dissever.harness.clock import VirtualLoop, clock_ns
 from dissever.harness.cluster import PLAIN, Exit, NodeProcesses
 from dissever.harness.episodes import (
     Role,
@@ -138,6 +138,7 @@ class StartedCluster:
         self._nemeses: dict[str, Nemesis] = {}
         self._in_force: list[Fault] = []
         self._struck: list[Strike] = []
+        self._now_ns: Callable[[], int] = lambda: 0
         self._clients: list[StepClient] = []
 
     # What there is.
@@ -362,18 +363,19 @@ class StartedCluster:
     ) -> Operation:
         asked = Invocation(f, value, process=fault.name)
 
-        async def within_limit() -> Any:
+        async def within_limit() -> tuple[int, Any, int]:
+            began = self._now_ns()
             async with asyncio.timeout(FAULT_LIMIT_S):
-                return await nemesis.invoke(asked)
+                return began, await nemesis.invoke(asked), self._now_ns()
 
         try:
-            done = self.call(within_limit())
+            began, done, ended = self.call(within_limit())
         except OSError as error:  # A TimeoutError is one.
             why = str(error) or f"it took more than {FAULT_LIMIT_S:g} s"
             raise DidNotHold(f"{f} ({fault.name}): {why}") from error
         return Operation(
-            Event(0, 0, fault.name, Type.INVOKE, f, value),
-            Event(1, 0, fault.name, done.type, f, done.value, error=done.error),
+            Event(0, began, fault.name, Type.INVOKE, f, value),
+            Event(1, ended, fault.name, done.type, f, done.value, error=done.error),
         )
 
     def _clash(self, fault: Fault) -> Fault | None:
@@ -427,7 +429,7 @@ class StartedCluster:
                 self._heal_quietly(fault)
             for client in self._clients:
                 client.close()
-            if self._life is not None:
+            if self._life is not None and not self._life.done():
                 self.call(self._closed(self._life))
         finally:
             self._loop.close()
@@ -449,6 +451,9 @@ class StartedCluster:
         async with self._system.deploy(self._options, nodes, rng) as deployment:
             budget = len(self._options.nodes)
             self._environment = Environment.of(deployment, seed=self._options.seed, budget=budget)
+            now_ns = clock_ns()
+            origin = now_ns()
+            self._now_ns = lambda: now_ns() - origin
             opened.set_result(deployment)
             await ending.wait()
 

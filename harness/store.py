@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -51,14 +53,19 @@ class BrokenFile(ValueError):
 
 def create_run(root: Path, options: Options, now: datetime) -> Path:
     """
-    Make a new run directory, and point `latest` to it.
+    Make a new run directory, and point `latest` to it. Two that begin together get two.
 
     Raises:
         OSError: When the root cannot be written.
     """
     name = f"{now.astimezone(UTC):%Y%m%dT%H%M%S.%f}"[:-3] + f"Z-{options.seed}"
-    run = root / label(options.system) / label(options.workload) / name
-    run.mkdir(parents=True)
+    parent = root / label(options.system) / label(options.workload)
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        run = parent / (name if number == 1 else f"{name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            run.mkdir()
+            break
     _point(root / LATEST, run)
     return run
 
@@ -263,6 +270,6 @@ def _replace(path: Path, content: bytes) -> None:
 
 def _point(link: Path, run: Path) -> None:
     """Let the link lead to the run; two runs may do this at the same time."""
-    draft = link.with_name(f".{link.name}-{run.name}")
+    draft = link.with_name(f".{link.name}-{os.getpid()}-{run.name}")
     draft.symlink_to(run.relative_to(link.parent), target_is_directory=True)
     draft.replace(link)

@@ -34,10 +34,13 @@ def test_run_has_a_directory_of_its_own_and_latest_leads_to_it(tmp_path) -> None
 
 
 def test_two_runs_in_the_same_millisecond_do_not_share_a_directory(tmp_path) -> None:
-    store.create_run(tmp_path, OPTIONS, NOW)
+    """As tests do that run side by side."""
+    first = store.create_run(tmp_path, OPTIONS, NOW)
+    second = store.create_run(tmp_path, OPTIONS, NOW)
 
-    with pytest.raises(FileExistsError):
-        store.create_run(tmp_path, OPTIONS, NOW)
+    assert second == first.with_name(f"{first.name}-2")
+    assert second.is_dir()
+    assert (tmp_path / "latest").resolve() == second
 
 
 def test_run_is_found_by_its_path_a_link_or_a_file_in_it(tmp_path) -> None:
