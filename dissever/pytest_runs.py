@@ -14,6 +14,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -103,7 +104,7 @@ class _Test:
             given = self.config.getoption(f"--dissever-{name}")
             if given is not None:
                 settings[name] = given
-        settings["seed"] = self._seed(settings)
+        seed = settings.pop("seed", None)
         words = _words(settings, self._directories())
         try:
             context = command.make_context("dissever test", words, obj=self.config.rootpath)
@@ -112,21 +113,25 @@ class _Test:
             if isinstance(error.__cause__, planning.Unfit):
                 raise CannotStrike(str(error.__cause__)) from error
             raise WrongUsage(error.format_message()) from error
+        runs = found.runs
         if context.get_parameter_source("runs") is ParameterSource.DEFAULT:
-            runs = _near(self.config.rootpath / found.runs)
-            return Asked(found.options, found.system, found.seeds, runs, found.keeps_data)
-        return found
+            runs = _near(self.config.rootpath / runs)
+        seed = self._seed(seed, context.params["seed"])
+        return replace(found, options=found.with_seed(seed), seeds=(seed,), runs=runs)
 
-    def _seed(self, settings: Mapping[str, Any]) -> int:
-        """From the command line, the marker, or the node id; each repetition has the next one."""
-        given = self.config.getoption("--dissever-seed")
-        if given is None:
-            given = settings.get("seed")
-        if given is None:
-            given = int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:4], "big")
-        if type(given) is not int:
-            raise WrongUsage(f"expected seed as a whole number, got {given!r}")
-        return given + self._repeat
+    def _seed(self, marked: Any, configured: int | None) -> int:
+        """
+        From the command line, the marker, the configuration, or else the node id.
+
+        Each repetition has the next one.
+        """
+        if marked is not None and (type(marked) is not int or marked < 0):
+            raise WrongUsage(f"expected seed as a whole number, got {marked!r}")
+        for given in (self.config.getoption("--dissever-seed"), marked, configured):
+            if given is not None:
+                return int(given) + self._repeat
+        own = int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:4], "big")
+        return own + self._repeat
 
     @property
     def name(self) -> str:

@@ -33,11 +33,14 @@ def test_kv(run_plan):
     run_plan().assert_valid()
 """
 
-STRICT = """
+STRICT = '''
 [tool.pytest.ini_options]
-addopts = "--strict-markers --strict-config -p no:cacheprovider -p no:hypothesispytest -p no:xdist -p no:timeout"
-filterwarnings = ["error"]
+addopts = """
+--strict-markers --strict-config
+-p no:cacheprovider -p no:hypothesispytest -p no:xdist -p no:timeout
 """
+filterwarnings = ["error"]
+'''
 
 
 @pytest.fixture
@@ -284,6 +287,7 @@ def test_configuration_and_profile_count_below_the_marker(project: pytest.Pytest
 system = "simulated"
 nodes = 3
 rate = 60
+seed = 9
 
 [tool.dissever.profiles.smoke]
 time-limit = 0.3
@@ -297,12 +301,12 @@ rate = 70
         @pytest.mark.dissever(nodes=4)
         def test_kv(run_plan):
             options = run_plan().plan.options
-            print("found", len(options.nodes), options.rate, options.time_limit_s)
+            print("found", len(options.nodes), options.rate, options.time_limit_s, options.seed)
         """
     )
     ran = project.runpytest("-s", "--dissever-profile", "smoke")
 
-    ran.stdout.fnmatch_lines(["*found 4 70.0 0.3*"])
+    ran.stdout.fnmatch_lines(["*found 4 70.0 0.3 9*"])
 
 
 def test_runs_are_kept_in_the_rootdir_or_where_one_says(project: pytest.Pytester) -> None:
