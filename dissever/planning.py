@@ -66,6 +66,7 @@ from dissever.nemesis import final as final_healing
 from dissever.nemesis import generator as play
 from dissever.nemesis import plan as draw_plan
 from dissever.registries import CHECKERS, installed_checkers, versions_of
+from dissever.systems.clients import STORES
 from dissever.workloads import WORKLOADS, Workload, lacking, served_by, serves
 
 __all__ = [
@@ -185,13 +186,15 @@ def checked(options: Options, system: System) -> Options:
 
 def _unserved(reference: str, workload: Workload, system: System) -> str:
     """What a system lacks for a workload, in one line."""
-    if reference in WORKLOADS.own:
-        return unknown("workload", reference, served_by(system) or ("none",))
+    if reference in WORKLOADS.own and (served := served_by(system)):
+        return unknown("workload", reference, served)
     if workload.methods:
         lacks = ", ".join(lacking(system, workload))
         return f"{reference} calls {lacks} of its clients, and those of {system.name} have none"
     stores = ", ".join(system.stores or ()) or "none"
-    return f"{reference} asks for the store {workload.store}, and {system.name} has {stores}"
+    methods = f" ({', '.join(STORES[workload.store])})" if workload.store in STORES else ""
+    store = f"the store {workload.store}{methods}"
+    return f"{reference} asks for {store}, and {system.name} has {stores}"
 
 
 def _check_faults(options: Options, system: System) -> None:

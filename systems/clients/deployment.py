@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
@@ -159,7 +160,8 @@ class ClientsDeployment:
         try:
             (await self.cluster.dial(node, port, ASK_LIMIT_S)).close()
         except OSError as error:
-            return f"port {port}: {reason(error)}"
+            why = os.strerror(error.errno) if error.errno else reason(error)
+            return f"{self.cluster.address(node)}:{port} accepts no connection: {why}"
         return None
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
@@ -177,9 +179,11 @@ class ClientsDeployment:
                 silent = await self._closed_ports()
             leading = await self._leading() if self._clients.has("is_leader") else None
             if silent:
-                missing = f"no answer from {', '.join(silent)}: {next(iter(silent.values()))}"
+                first, why = next(iter(silent.items()))
                 if is_starting:
                     await self._fail_if_ended(tuple(silent))
+                    why = await self._refusal(first, self.client_ports[0]) or why
+                missing = f"no answer from {', '.join(silent)}: {why}"
             elif leading is not None and len(leading) != 1:
                 missing = f"the nodes that say they lead are {', '.join(leading) or 'none'}"
             else:

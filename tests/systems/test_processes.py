@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dissever import planning
 from dissever.harness.cluster import Clocks, trial
 from dissever.harness.cluster.backends import CONTAINERS
 from dissever.harness.options import Option
@@ -131,6 +132,13 @@ def test_what_its_deployments_lack_is_known_before(kv: Any) -> None:
     assert set(kv.lacks(OPTIONS)) == {Membership}
 
 
+def test_a_workload_says_which_methods_it_asks_for() -> None:
+    with pytest.raises(ValueError, match="expected a workload out of set, got 'register'"):
+        planning.checked(OPTIONS, made())
+    with pytest.raises(ValueError, match=r"the store registers \(read, write, compare_and_set\)"):
+        planning.checked(OPTIONS, made(stores=()))
+
+
 @pytest.mark.cluster
 @pytest.mark.usefixtures("_can_run")
 def test_a_file_is_run_from_beginning_to_end(tmp_path: Path) -> None:
@@ -188,6 +196,15 @@ def test_a_node_that_ends_at_once_is_named_with_its_last_words(tmp_path: Path) -
 
     with pytest.raises(CannotRun, match=r"n. ended with status 7: no such disk"):
         on(made(command=command), tmp_path, _nothing)
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("_can_run")
+def test_a_port_that_nobody_listens_at_is_named(tmp_path: Path) -> None:
+    refused = r"no answer from n1, n2, n3: 10\.77\.0\.1:1 accepts no connection: Connection refused"
+
+    with pytest.raises(CannotRun, match=refused):
+        on(made(command="sleep 60", start_limit_s=1), tmp_path, _nothing)
 
 
 @pytest.mark.cluster
