@@ -257,6 +257,7 @@ class Forwarders:
             self._listeners.clear()
         for listener in listeners:
             self._loop.remove_reader(listener)
+            self._turn_away(listener)
             listener.close()
         for connection in tuple(self._connections):
             connection.reset()
@@ -264,6 +265,15 @@ class Forwarders:
     def renewed(self) -> Forwarders:
         """New ones for a client that takes the place of this one."""
         return Forwarders(self.cluster, self.endpoint.node, self.client_ports, self._traffic)
+
+    def _turn_away(self, listener: socket.socket) -> None:
+        """Reset those that have connected and were not accepted yet: the client had them, too."""
+        with suppress(OSError):
+            while True:
+                waiting, _ = listener.accept()
+                self._attempts += 1
+                waiting.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                waiting.close()
 
     def _listen(self, listener: socket.socket, node: str, port: int) -> None:
         if not self._is_closed:

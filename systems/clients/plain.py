@@ -218,7 +218,12 @@ class _Session:
 
     async def _do(self, function: Callable[..., Any], *arguments: Any) -> Any:
         if self._thread is not None:
-            return await self._thread.run(function, arguments)
+            answer = await self._thread.run(function, arguments)
+            if inspect.iscoroutine(answer):
+                answer.close()
+                name = getattr(function, "__qualname__", repr(function))
+                raise TypeError(f"{name} gave a coroutine: define it with `async def`")
+            return answer
         answer = function(*arguments)
         return await answer if inspect.isawaitable(answer) else answer
 

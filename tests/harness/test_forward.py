@@ -310,6 +310,22 @@ def test_a_reset_while_the_node_is_dialled_ends_the_driver() -> None:
     run(test)
 
 
+def test_a_connection_that_waits_to_be_accepted_was_one_of_the_client() -> None:
+    async def test() -> None:
+        async with site(echo) as it:
+            mark = it.forwarders.mark()
+            endpoint = it.forwarders.endpoint
+            with socket.create_connection((endpoint.host, endpoint.port)) as driver:
+                driver.send(b"x")  # The loop had no turn since.
+                it.forwarders.reset()
+
+                assert it.forwarders.passed_nothing_since(mark)
+                with pytest.raises(ConnectionError):
+                    driver.recv(1)
+
+    run(test)
+
+
 def test_a_reset_leaves_the_forwarders_of_other_clients_alone() -> None:
     async def test() -> None:
         async with site(echo) as it:

@@ -334,6 +334,20 @@ def test_a_mistake_in_the_code_stays_one() -> None:
     use(Kv, act)
 
 
+def test_a_method_that_hides_that_it_is_async_is_a_mistake() -> None:
+    class Kv(Base):
+        def read(self, key: Any) -> Any:
+            return asyncio.sleep(0)
+
+    async def act(client: Any, server: Server) -> None:
+        with pytest.raises(
+            TypeError, match=r"Kv.read gave a coroutine: define it with `async def`"
+        ):
+            await client.read(1)
+
+    use(Kv, act)
+
+
 @pytest.mark.parametrize(
     "error", [StopIteration(3), asyncio.CancelledError("driver"), SystemExit(3)]
 )
@@ -401,7 +415,7 @@ def test_clients_that_never_return_are_bounded_and_end_nothing(
             nemeses={},
             rng=stream(0, "generator"),
             record=lambda _: None,
-            limits=TimeLimits(operation_s=0.05),
+            limits=TimeLimits(operation_s=0.4),
         )
         errors += [event.error for event in history if event.type is not Type.INVOKE]
         return errors
