@@ -22,7 +22,7 @@ from dissever import __version__
 from dissever.commands.check import check, report
 from dissever.commands.client_test import client_test
 from dissever.commands.listing import list_
-from dissever.commands.machine import doctor, heal
+from dissever.commands.machine import build_host, doctor, heal
 from dissever.commands.output import EXIT_FAILED, EXIT_USAGE, tell
 from dissever.commands.reproduce import reproduce
 from dissever.commands.streams import sturdy_streams
@@ -126,5 +126,8 @@ def cli(verbose: int) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
-for command in (test, client_test, check, report, summary, reproduce, list_, doctor, heal):
+for command in (
+    *(test, client_test, check, report, summary, reproduce),
+    *(list_, doctor, heal, build_host),
+):
     cli.add_command(command)

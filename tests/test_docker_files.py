@@ -48,7 +48,7 @@ def test_compose_gives_nobody_a_right_and_runs_our_images() -> None:
 
 
 def test_host_has_the_number_that_the_harness_asks_for() -> None:
-    text = (FILE.parent / "host" / "Dockerfile").read_text()
+    text = Path(engine.__file__).with_name("host.dockerfile").read_text()
 
     assert f"LABEL dissever.host={engine.HOST_NUMBER}\n" in text
 

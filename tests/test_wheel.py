@@ -141,7 +141,7 @@ def test_wheel_holds_two_packages_and_nothing_else_at_its_top(wheel: Path) -> No
 
 
 def test_wheel_holds_every_source_and_page_of_the_rooms(copy: Path, wheel: Path) -> None:
-    kinds = {".py", ".html", ".css", ".js", ".typed"}
+    kinds = {".py", ".html", ".css", ".js", ".typed", ".dockerfile"}
     rooms = [link for link in (copy / "dissever").iterdir() if link.is_symlink()]
     sources = {
         str(PurePosixPath("dissever", room.name, path.relative_to(room.resolve())))

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from dissever.commands.output import EXIT_FAILED, print_json, say
 from dissever.diagnosis import Diagnosis, FaultCheck, diagnose
-from dissever.harness.cluster import backends
+from dissever.harness.cluster import ClusterLost, backends
 from dissever.harness.cluster.backends import Backend
 from dissever.nemesis import FAULTS
 
@@ -83,3 +83,29 @@ def heal() -> int:
 
 def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=None, show_header=False, padding=(0, 2))
+
+
+@click.command(name="build-host", short_help="Build the image that nodes in containers need.")
+@click.option(
+    "--base",
+    metavar="IMAGE",
+    help="An image of Debian 12 or later, if the engine cannot pull debian:bookworm-slim.",
+)
+def build_host(base: str | None) -> int:
+    """
+    Build the image dissever/host, which holds the network of a node in a container. `--backend
+    containers` and Compose files need it once. It takes a minute, and packages of Debian.
+
+    \b
+    dissever build-host
+    dissever build-host --base registry.example.com/debian:bookworm-slim
+    """
+    try:
+        from dissever.harness.cluster import engine  # Needs the Docker SDK.
+    except ImportError as error:
+        raise click.ClickException(f"{error}; pip install 'dissever[docker]'") from error
+    try:
+        say(f"{engine.HOST_IMAGE} is built: {engine.build_host(base)}")
+    except ClusterLost as error:
+        raise click.ClickException(str(error)) from error
+    return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import socket
 import threading
@@ -29,7 +30,9 @@ from dissever.harness.missing import Missing
 
 HOST_IMAGE: Final = "dissever/host"
 HOST_NUMBER: Final = "2"
-"""The version of the host's image that this harness needs; docker/host/Dockerfile has it too."""
+"""The version of the host's image that this harness needs; `host.dockerfile` has it, too."""
+
+_BUILD_HOST: Final = "run dissever build-host"
 
 RUN: Final = "dissever.run"
 
@@ -79,12 +82,42 @@ def probe() -> Missing | None:
         try:
             image = client.images.get(HOST_IMAGE)
         except docker.errors.ImageNotFound:
-            return Missing(f"the engine has no image {HOST_IMAGE}", "run docker/build")
+            return Missing(f"the engine has no image {HOST_IMAGE}", _BUILD_HOST)
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             return Missing(f"the Docker engine fails: {error}", "look at its own logs")
     if image.labels.get("dissever.host") != HOST_NUMBER:
-        return Missing(f"the image {HOST_IMAGE} is out of date", "run docker/build host")
+        return Missing(f"the image {HOST_IMAGE} is out of date", _BUILD_HOST)
     return None
+
+
+def build_host(base: str | None = None) -> str:
+    """
+    Build the image of hosts, on this or another machine's engine; its number. Blocks for a minute.
+
+    Args:
+        base: An image of Debian with apt; None: Debian's own, which the engine pulls.
+
+    Raises:
+        ClusterLost: When no engine answers, or the image cannot be built, with its last words.
+    """
+    text = Path(__file__).with_name("host.dockerfile").read_bytes()
+    with contextlib.closing(connect()) as client:
+        try:
+            image, _ = client.images.build(
+                fileobj=io.BytesIO(text),
+                tag=HOST_IMAGE,
+                labels={"dissever.image": "yes"},
+                buildargs={"BASE": base} if base else {},
+                rm=True,
+                forcerm=True,
+            )
+        except docker.errors.BuildError as error:
+            said = "".join(line.get("stream", "") for line in error.build_log).strip()
+            last = said.splitlines()[-1:] or [""]
+            raise ClusterLost(f"{HOST_IMAGE} was not built: {error.msg} {last[0]}") from error
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise ClusterLost(f"{HOST_IMAGE} was not built: {error}") from error
+    return str(image.id)
 
 
 def version() -> str:
