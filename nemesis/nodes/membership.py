@@ -128,7 +128,8 @@ class Transfer(_Membership):
     """
     Have the leader hand over to the node; there is nothing to undo but to see who leads.
 
-    Several nodes lead in turn.
+    Several nodes lead in turn. Where nobody leads all the time, because other faults have cut the
+    majority, nothing is there to hand over, and the strike is left out.
     """
 
     def __init__(self, cluster: AbleCluster, members: Members) -> None:
@@ -139,18 +140,22 @@ class Transfer(_Membership):
         async with self._turn:
             before, began = await self._members.leader(), processes.now()
             leader = error = None
+            has_led = before is not None
             try:
                 async with asyncio.timeout(TRANSFER_LIMIT_S):
                     while leader != node:
                         error = await self._ask(node)
                         leader = await self._members.leader()
+                        has_led |= leader is not None
                         await asyncio.sleep(0 if leader == node else GLANCE_S)
             except TimeoutError:
                 error = error or f"{leader} leads after {TRANSFER_LIMIT_S:g} s"
             facts = {"error": error, "leader": leader, "took_ms": processes.since_ms(began)}
         known = {name: fact for name, fact in facts.items() if fact is not None}
         status = await self._cluster.status(node)
-        return NodeEvidence(node, leader == node, status, {**known, "from": before})
+        skipped = "" if has_led else f"nobody led for {TRANSFER_LIMIT_S:g} s"
+        facts = {**known, "from": before}
+        return NodeEvidence(node, leader == node, status, facts, skipped=skipped)
 
     async def look_again(self, node: str) -> NodeEvidence | None:
         """Nothing is in force: others may lead by now."""

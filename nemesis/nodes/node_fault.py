@@ -83,6 +83,10 @@ class PerNode:
         strikes = (self._node_fault.strike(node, request.settings) for node in aim.targets)
         with self._aiming.changing(aim.targets):
             seen = await asyncio.gather(*strikes)
+        if seen and all(each.skipped for each in seen):
+            for each in seen:
+                self._ledger.give_back(each.node)
+            return FaultEvidence((), None, {"nodes": as_json(seen)}, {"skipped": seen[0].skipped})
         struck = evidence_of(seen, {**aim.notes, **self._notes})
         self._leader_was_asked = bool(aim.facts) and request.spec == TargetSpec.LEADER
         return replace(struck, facts={**struck.facts, **aim.facts})

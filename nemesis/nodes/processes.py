@@ -55,6 +55,7 @@ class NodeEvidence:
 
     `is_so`: whether the change did what it is for. `is_back`: whether healing has nothing more to
     do for the node; None: as `is_so` says. `is_idle`: nothing met the fault while it was in force.
+    `skipped`: why it could not be struck, in words; empty when it was. Nothing was changed then.
     """
 
     node: str
@@ -63,6 +64,7 @@ class NodeEvidence:
     facts: Mapping[str, Any]
     is_back: bool | None = None
     is_idle: bool = False
+    skipped: str = ""
 
 
 def as_json(seen: Iterable[NodeEvidence]) -> dict[str, Any]:

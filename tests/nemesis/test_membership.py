@@ -129,13 +129,34 @@ def test_transfer_after_which_nobody_leads_did_not_heal(
     cluster: Any, play: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Leaderless(Members):
+        asked = 0
+
         async def leader(self) -> str | None:
-            return None
+            self.asked += 1
+            return self.leads if self.asked < 3 else None
 
     monkeypatch.setattr("dissever.nemesis.nodes.membership.TRANSFER_LIMIT_S", 0.1)
     _, healed = play(nemesis_of(cluster, Leaderless(cluster.nodes), "transfer"), *steps("transfer"))
 
     assert healed.value["evidence"]["healed"] is False
+
+
+def test_transfer_while_nobody_leads_is_left_out(
+    cluster: Any, play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Leaderless(Members):
+        async def leader(self) -> str | None:
+            return None
+
+    monkeypatch.setattr("dissever.nemesis.nodes.membership.TRANSFER_LIMIT_S", 0.1)
+    struck, healed = play(
+        nemesis_of(cluster, Leaderless(cluster.nodes), "transfer"), *steps("transfer")
+    )
+
+    assert struck.value["targets"] == []
+    assert struck.value["skipped"] == "nobody led for 0.1 s"
+    assert struck.value["evidence"]["held"] is None
+    assert healed.value["evidence"]["healed"] is True
 
 
 @pytest.mark.parametrize(("spec", "struck"), [("stand-bys", ["n5"]), ("voters", ["n1", "n2"])])
