@@ -4,6 +4,7 @@ The functions of `import dissever`: run a test, and judge a history, in a line e
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from dissever.harness.history import Event, History
 from dissever.harness.names import numbered
 from dissever.harness.options import OptionValue
 from dissever.harness.plan import Options
+from dissever.harness.references import is_loading
 from dissever.harness.results import Budget, Result, Results, Verdict, merge
 from dissever.harness.store import PLAN
 from dissever.harness.system import System, default_nodes
@@ -23,7 +25,7 @@ from dissever.nemesis import read_script
 from dissever.registries import model_at
 from dissever.running import RUNS, Run
 from dissever.running import run as run_options
-from dissever.systems import load
+from dissever.systems import SYSTEMS, load
 
 __all__ = ["check", "model", "run"]
 
@@ -34,7 +36,7 @@ _OWN: Final[Mapping[str, OptionValue]] = {}
 def run(
     options: Options | None = None,
     *,
-    system: str | System | None = None,
+    system: str | System | type | None = None,
     workload: str = "register",
     faults: str | Iterable[str] = (),
     plan: str | Path | None = None,
@@ -63,7 +65,7 @@ def run(
     Args:
         options: Everything in one value, instead of the other arguments; only `runs` and a
             `system` that is an object go with it.
-        system: A reference, or an object.
+        system: A reference, a class, or an object.
         faults: References, with or without a target; a text may have several with commas.
         plan: A file that says when which fault strikes, instead of `faults`.
         nodes: How many, or their names; None: 5, or those that the system names.
@@ -82,7 +84,12 @@ def run(
         CannotRun: When this machine or the system does not let it happen, with what would help.
         OSError: When a file cannot be read or written.
     """
-    found = load(system) if isinstance(system, str) else system
+    if is_loading():
+        raise ValueError(
+            "a file runs a test while it is being loaded as a plug-in;"
+            ' put that under `if __name__ == "__main__"`'
+        )
+    found = _system(system)
     if options is not None:
         return run_options(options, found, runs=Path(runs))
     if found is None:
@@ -94,7 +101,7 @@ def run(
         raise ValueError("expected faults or a plan, got both")
     names = _names(found, nodes)
     options = Options(
-        system=system if isinstance(system, str) else found.name,
+        system=system if isinstance(system, str) else _reference_to(found),
         workload=workload,
         faults=read_script(script).names if script else asked,
         script=script,
@@ -112,6 +119,25 @@ def run(
         checkers=tuple(checkers),
     )
     return run_options(options, found, runs=Path(runs))
+
+
+def _system(given: str | System | type | None) -> System | None:
+    if isinstance(given, str):
+        return load(given)
+    return SYSTEMS.kind.made(given, "system") if given is not None else None
+
+
+def _reference_to(system: System) -> str:
+    """What the command line calls it: a name of ours, or the class in its file."""
+    kind = type(system)
+    if SYSTEMS.own.get(system.name) == f"{kind.__module__}:{kind.__qualname__}":
+        return system.name
+    try:
+        file = Path(inspect.getfile(kind)).resolve()
+    except (OSError, TypeError):  # It was typed at a prompt.
+        return system.name
+    path = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+    return f"{path}:{kind.__qualname__}"
 
 
 def _names(system: System, nodes: int | Iterable[str] | None) -> tuple[str, ...]:

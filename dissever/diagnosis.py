@@ -19,7 +19,7 @@ from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.harness.plugins import OURS
 from dissever.harness.system import Lacks, System
-from dissever.nemesis import FAULTS, Backend
+from dissever.nemesis import FAULTS, Backend, Fault
 from dissever.nemesis.toxiproxy import server as toxiproxy
 from dissever.systems import SYSTEMS, load
 
@@ -124,10 +124,20 @@ def _control_groups() -> Check:
 def _faults(tried: Mapping[Backend, Missing | None]) -> list[FaultCheck]:
     """Every fault on every backend."""
     return [
-        _fault(name, backend, absent or record.missing(backend))
+        _fault(name, backend, absent or _lack(name, record, backend))
         for name, record in FAULTS.items()
         for backend, absent in tried.items()
     ]
+
+
+def _lack(name: str, record: Fault, backend: Backend) -> Missing | None:
+    try:
+        return record.missing(backend)
+    except Exception as error:  # A fault of somebody else's; the others are looked at.
+        if name in FAULTS.own:
+            raise
+        origin = FAULTS.origin(name)
+        return Missing(f"{type(error).__name__}: {error}", f"mend {origin}")
 
 
 def _fault(name: str, backend: Backend, missing: Missing | None) -> FaultCheck:

@@ -16,6 +16,7 @@ from dissever.harness.cluster.backends import Backend
 from dissever.harness.options import Option, OptionValue
 from dissever.harness.plugins import OURS, Registry
 from dissever.harness.system import System
+from dissever.harness.values import printable
 from dissever.nemesis import TRIGGERS, Fault
 from dissever.registries import CHECKERS, EVERY_KIND, FAULTS, MODELS, SYSTEMS, WORKLOADS
 from dissever.workloads import Workload, served_by
@@ -130,6 +131,11 @@ def everything() -> Inventory:
             except ValueError as error:
                 if name in registry.own:
                     broken.append(Broken(registry.kind.what, name, str(error)))
+            except Exception as error:  # Of somebody else's code; the others are shown.
+                if name in registry.own:
+                    raise
+                line = f"{name}: {registry.origin(name)}: {type(error).__name__}: {error}"
+                broken.append(Broken(registry.kind.what, name, printable(line)))
         lines = registry.broken()
         broken.extend(Broken(registry.kind.what, name, lines[name]) for name in sorted(lines))
         return tuple(found)

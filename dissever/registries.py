@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import BuiltinFunctionType
 from typing import Any, Final
 
 from msgspec import structs
@@ -59,14 +60,15 @@ class _Plugged:
 
 
 def _is_checker(value: Any) -> bool:
-    """A record; or a class of checkers, or an object, that takes a history and a budget."""
+    """A record; or a function, an object or a class of objects, from a history and a budget."""
     if isinstance(value, RunChecker):
         return True
-    call = value.__call__ if not isinstance(value, type) else vars(value).get("__call__")
-    if call is None or inspect.isfunction(value) or inspect.isbuiltin(value):
+    is_class = isinstance(value, type)
+    call = vars(value).get("__call__") if is_class else value
+    if not callable(call) or (not is_class and isinstance(value, BuiltinFunctionType)):
         return False
-    names = list(inspect.signature(call).parameters)
-    return names[-2:] == ["history", "budget"]
+    names = tuple(inspect.signature(call).parameters)
+    return names[1 if is_class else 0 :] == ("history", "budget")
 
 
 def _checker(found: Any, reference: str) -> RunChecker:

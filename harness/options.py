@@ -71,6 +71,14 @@ def checked_options(
     return {name: option.checked(name, given.get(name)) for name, option in declared.items()}
 
 
+def check_declared(owner: str, declared: object) -> None:
+    """Raises ValueError unless it maps names to `Option` records."""
+    if not isinstance(declared, Mapping) or not all(
+        isinstance(name, str) and isinstance(option, Option) for name, option in declared.items()
+    ):
+        raise ValueError(f"expected options of {owner} as name -> Option, got {quoted(declared)}")
+
+
 def unknown(what: str, name: str, names: Collection[str]) -> str:
     """One line for a name that is none of those expected, with the nearest of them."""
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)

@@ -18,12 +18,22 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, Final
 
 from dissever.harness.values import plain, printable, quoted, shorten
 
-__all__ = ["Reference", "file_of", "label", "load_module", "load_object", "read_reference"]
+__all__ = [
+    "Reference",
+    "file_of",
+    "is_loading",
+    "label",
+    "load_module",
+    "load_object",
+    "object_in",
+    "read_reference",
+    "sha256",
+]
 
 FILE_BYTES_MAX: Final = 4 << 20
 """Of a plug-in's source; a larger file is none."""
@@ -95,6 +105,11 @@ def file_of(text: str, directory: Path | None = None) -> Path | None:
     return Path(spec.origin) if spec and spec.has_location and spec.origin else None
 
 
+def is_loading() -> bool:
+    """Whether a plug-in's file is being executed now."""
+    return None in _loaded.values()
+
+
 def load_object(
     text: str,
     what: str,
@@ -106,8 +121,9 @@ def load_object(
     """
     What a reference leads to: the object of that name, or the only one there that fits.
 
-    Instances come before classes, and only classes that were defined there count. A list or tuple
-    of instances counts as each of them. Names with a leading underscore are private.
+    Instances come before classes and functions, of which only those count that were defined there.
+    A list or tuple of instances counts as each of them. Names with a leading underscore are
+    private.
 
     Args:
         what: What is looked for, in words: `system`, `client`.
@@ -295,7 +311,7 @@ def _candidates(
         for each in value if isinstance(value, list | tuple) else (value,):
             if any(each is other for other in ours) or not _does_fit(fits, each):
                 continue
-            if not isinstance(each, type):
+            if not isinstance(each, type | FunctionType):
                 _keep(instances, name, each)
             elif _is_own(each, module):
                 _keep(classes, name, each)
@@ -317,7 +333,7 @@ def _keep(found: dict[str, Any], name: str, value: Any) -> None:
     found[str(own) if name in found and own else name] = value
 
 
-def _is_own(value: type, module: ModuleType) -> bool:
+def _is_own(value: type | FunctionType, module: ModuleType) -> bool:
     return value.__module__ == module.__name__ or value.__module__.startswith(f"{module.__name__}.")
 
 

@@ -121,8 +121,10 @@ def _split(text: str) -> tuple[Fault, str | None]:
     except ValueError as error:
         shorter, _, target = text.rpartition(":")
         reference = read_reference(shorter)
-        if reference is None:  # A misspelt name of ours, or a module without a name.
+        if reference is None and "." not in name:  # It is more likely a misspelt name.
             raise ValueError(unknown("fault", name, FAULTS.names)) from error
+        if reference is None:
+            raise
         try:
             fault = FAULTS.find(shorter)
         except ValueError:

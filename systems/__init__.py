@@ -7,8 +7,11 @@ The registry holds where a system is, not the system: importing one may need wha
 from collections.abc import Mapping
 from typing import Any, Final
 
+from dissever.harness.cluster.backends import Backend
+from dissever.harness.options import check_declared
 from dissever.harness.plugins import Kind, Registry
 from dissever.harness.system import System
+from dissever.harness.values import quoted
 
 __all__ = ["SYSTEMS", "load"]
 
@@ -42,6 +45,9 @@ def _made(found: Any, _: str) -> System:
     system: System = found() if isinstance(found, type) else found
     if lacks := [name for name in _ATTRIBUTES if not hasattr(system, name)]:
         raise ValueError(f"expected a system, got something without {', '.join(lacks)}")
+    check_declared(str(system.name), system.options)
+    if not system.backends or not all(isinstance(each, Backend) for each in system.backends):
+        raise ValueError(f"expected backends as a tuple of Backend, got {quoted(system.backends)}")
     return system
 
 

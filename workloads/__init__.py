@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import Any, Final
 
+from dissever.harness.options import check_declared
 from dissever.harness.plugins import Kind, Registry
 from dissever.harness.system import OffersMethods, System
 from dissever.workloads.register import Registers
@@ -23,9 +24,10 @@ def _is_one(value: Any) -> bool:
     return isinstance(value, Workload)
 
 
-def _made(found: Any, _: str) -> Workload:
+def _made(found: Any, reference: str) -> Workload:
     if not isinstance(found, Workload):
         raise ValueError(f"expected a Workload, got a {type(found).__name__}")
+    check_declared(reference, found.options)
     return found
 
 

@@ -128,9 +128,10 @@ def _fault_rows(fault: ThisFault) -> Iterator[Row]:
 
 def _print_table(title: str, rows: Iterable[Row]) -> None:
     """What is not ours stands out."""
-    table = Table(title=title, title_justify="left", box=None, show_header=False, padding=(0, 2))
+    shown = escape(title)
+    table = Table(title=shown, title_justify="left", box=None, show_header=False, padding=(0, 2))
     for name, description, origin in rows:
         style = "dim" if origin == OURS else "cyan"
-        shown = f"[{style}]{escape(origin)}[/]" if origin else ""
-        table.add_row(f"[bold]{escape(name)}[/]", escape(description), shown)
+        place = f"[{style}]{escape(origin)}[/]" if origin else ""
+        table.add_row(f"[bold]{escape(name)}[/]", escape(description), place)
     Console().print(table, "")

@@ -559,3 +559,56 @@ def test_a_run_is_doubted_where_its_plug_ins_are_no_longer_the_same(tmp_path: Pa
     assert lost.returncode == 3
     assert "plan.json: expected a Python file, found none at things/own_numbers.py" in lost.stderr
     assert "Traceback" not in lost.stderr
+
+
+ODD = '''
+"""Plug-ins that look right until somebody looks closer."""
+
+from dissever.harness.cluster.backends import SIMULATED
+from dissever.systems.simulated import SimulatedSystem
+
+
+class Wrong(SimulatedSystem):
+    options = {"memory": "no Option"}
+
+
+class Words(SimulatedSystem):
+    backends = ("simulated",)
+
+
+class Raises(SimulatedSystem):
+    def probe(self, options=None):
+        raise RuntimeError("boo")
+'''
+
+ODD_POINTS = """
+[dissever.systems]
+raises = odd:Raises
+words = odd:Words
+wrong = odd:Wrong
+"""
+
+
+def test_odd_plug_ins_spoil_neither_list_nor_doctor(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    (site / "odd-1.dist-info").mkdir(parents=True)
+    (site / "odd.py").write_text(ODD, encoding="utf-8")
+    metadata = "Metadata-Version: 2.1\nName: odd\nVersion: 1\n"
+    (site / "odd-1.dist-info/METADATA").write_text(metadata, encoding="utf-8")
+    (site / "odd-1.dist-info/entry_points.txt").write_text(ODD_POINTS, encoding="utf-8")
+
+    listed = call(tmp_path, "list", "--json", path=site)
+    doctor = call(tmp_path, "doctor", "--json", path=site)
+
+    found = json.loads(listed.stdout)
+    assert {each["name"] for each in found["systems"]} >= {"dqlite", "raises", "simulated"}
+    assert [(each["name"], each["line"].partition(": odd 1: ")[2]) for each in found["broken"]] == [
+        ("words", "expected backends as a tuple of Backend, got ('simulated',)"),
+        ("wrong", "expected options of simulated as name -> Option, got {'memory': 'no Option'}"),
+    ]
+    checks = {each["what"]: each for each in json.loads(doctor.stdout)["systems"]}
+    assert checks["simulated"]["available"]
+    assert (checks["raises"]["detail"], checks["raises"]["remedy"]) == (
+        "RuntimeError: boo",
+        "mend odd 1",
+    )

@@ -159,6 +159,34 @@ def test_a_run_without_a_system_is_refused(tmp_path: Path) -> None:
         dissever.run(system="simulatd", runs=tmp_path)
 
 
+def test_a_class_of_a_script_is_repeated_by_its_file(tmp_path: Path) -> None:
+    script = (
+        "from dissever import run\n"
+        "from dissever.systems.simulated import SimulatedSystem\n\n"
+        "class Mine(SimulatedSystem):\n    name = 'mine'\n\n"
+        "GUARD\nprint(run(system=Mine, seed=7, time_limit=2).repeat)\n"
+    )
+    for name, guard in (("good.py", "if __name__ == '__main__':"), ("bad.py", "if True:")):
+        text = script.replace("GUARD\n", f"{guard}\n    ")
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    printed = {
+        name: subprocess.run(
+            [sys.executable, name], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+        for name in ("good.py", "bad.py")
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        patch.setattr(sys, "path", [*sys.path])
+        again = dissever.run(system="good.py:Mine", seed=7, time_limit=2)
+        with pytest.raises(ValueError, match="a file runs a test while it is being loaded"):
+            dissever.run(system="bad.py:Mine")
+
+    assert printed["good.py"].startswith("dissever test good.py:Mine --workload register")
+    assert printed["good.py"] == f"{again.repeat}\n"
+
+
 @pytest.mark.parametrize(("answer", "verdict"), [("1", "VALID"), ("2", "INVALID")])
 def test_a_file_and_its_events_are_judged_alike(tmp_path: Path, answer: str, verdict: str) -> None:
     file = tmp_path / "h.jsonl"

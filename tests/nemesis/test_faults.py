@@ -1,10 +1,24 @@
 from __future__ import annotations
 
+import json
+import re
+import sys
+from pathlib import Path
+
 import pytest
 
 from dissever.harness.episodes import Role
 from dissever.harness.missing import Missing
-from dissever.nemesis import FAULTS, Backend, FaultSpec, parse
+from dissever.nemesis import (
+    FAULTS,
+    Backend,
+    FaultSpec,
+    compile_script,
+    healing_order,
+    parse,
+    read_script,
+    without_target,
+)
 
 
 def asked(name: str, *targets: str) -> FaultSpec:
@@ -103,3 +117,84 @@ def test_what_a_backend_lacks_follows_from_its_abilities() -> None:
     )
     assert members is not None
     assert members.reason == "the simulated system has no members to change"
+
+
+SLOW = """
+from dissever.faults import Fault, Heals, NodeProcesses
+
+def make(fault, site):
+    raise NotImplementedError
+
+SLOW = Fault(name="slow", description="", make=make, heals=Heals.RESUME, held="", healed="")
+OTHER = Fault(name="other", description="", make=make, heals=Heals.CLIENTS, held="", healed="")
+"""
+
+
+@pytest.fixture
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with two faults, in the current directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    path = tmp_path / "slow.py"
+    path.write_text(SLOW, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "targets"),
+    [
+        ("slow.py:SLOW", "slow.py:SLOW", ()),
+        ("slow.py:slow", "slow.py:slow", ()),
+        ("slow.py:SLOW:leader", "slow.py:SLOW", ("leader",)),
+        ("{}:OTHER:one", "{}:OTHER", ("one",)),
+    ],
+)
+def test_a_fault_of_a_file_is_called_by_its_reference(
+    slow: Path, text: str, name: str, targets: tuple[str, ...]
+) -> None:
+    (spec,) = parse([text.format(slow)])
+
+    assert (spec.name, spec.targets) == (name.format(slow), targets)
+    assert spec.fault.steps in (("start-slow", "stop-slow"), ("start-other", "stop-other"))
+    assert without_target(text.format(slow)) == name.format(slow)
+    assert parse([spec.name])[0].fault == spec.fault
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["slow.py"], "slow.py: expected one fault, found SLOW, OTHER; say which"),
+        (["slow.py:leader"], "slow.py: expected a fault named leader, found none; it has SLOW"),
+        (["slow.py:SLOW:leadr"], "expected a target of slow.py:SLOW out of"),
+        (["slow.py:SLOW", "slow.py:slow"], "slow.py:SLOW and slow.py:slow are the same fault"),
+        (["gone.py"], "expected a Python file, found none at gone.py"),
+        (["gone.py:X:leader"], "expected a Python file, found none at gone.py"),
+        (["kil:leader"], "got 'kil'; did you mean kill?"),
+        (["no.such:FAULT"], "expected an importable module, found no no"),
+    ],
+)
+def test_a_reference_to_no_fault_is_one_line(slow: Path, texts: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse(texts)
+
+
+def test_faults_of_files_heal_in_order_after_ours(slow: Path) -> None:
+    order = healing_order(["slow.py:SLOW", "pause", "slow.py:OTHER"])
+
+    assert [fault.name for fault in order] == ["slow.py:OTHER", "pause", "slow.py:SLOW"]
+
+
+def test_a_plan_in_yaml_and_a_recorded_one_name_a_fault_of_a_file(slow: Path) -> None:
+    text = "faults:\n  - fault: slow.py:SLOW:one\n    at: 1\n    for: 2\n"
+    script = read_script(text)
+    ops = compile_script(script, nodes=("n1", "n2", "n3"), seed=1, time_limit_s=5)
+    lines = "".join(
+        json.dumps({"index": i, "time": op.offset_ns, "process": op.process, "type": "invoke",
+                    "f": op.f, "value": op.value}) + "\n"
+        for i, op in enumerate(ops)
+    )  # fmt: skip
+    replayed = read_script(lines)
+
+    assert script.names == replayed.names == ("slow.py:SLOW",)
+    assert compile_script(replayed, nodes=("n1", "n2", "n3"), seed=1, time_limit_s=5) == ops
+    assert slow.exists()
