@@ -150,6 +150,7 @@ def _system(name: str) -> Check:
         system = load(name)
         missing = system.probe()
         versions = "" if missing else ", ".join(map(" ".join, system.versions().items()))
+        unreached = _unreached(system)
     except ValueError as error:
         return Check(name, False, str(error), "install dissever with all its dependencies")
     except Exception as error:  # A system of somebody else's; the others are looked at.
@@ -159,7 +160,7 @@ def _system(name: str) -> Check:
         return Check(name, False, f"{type(error).__name__}: {error}", f"mend {origin}")
     if missing is not None:
         return Check(name, False, missing.reason, missing.remedy)
-    return Check(name, True, (versions or system.description) + _unreached(system))
+    return Check(name, True, (versions or system.description) + unreached)
 
 
 def _unreached(system: System) -> str:
