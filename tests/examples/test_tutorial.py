@@ -7,10 +7,12 @@ import shlex
 import shutil
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
 TREE = Path(__file__).parents[2]
 TUTORIAL = TREE / "docs" / "tutorial.md"
@@ -92,3 +94,17 @@ def test_printed_lines_are_expected_in_order(walkthrough: ModuleType) -> None:
     assert lacking("two …\n", printed) is None
     assert lacking("four\none\n", printed) == "one"
     assert lacking("thr…\n", printed) == "thr…"
+
+
+def test_workflow_of_the_example_uses_inputs_that_the_action_has() -> None:
+    workflow, action = (
+        yaml.load((TREE / name).read_text(encoding="utf-8"), yaml.BaseLoader)
+        for name in ("examples/mykv/.github/workflows/dissever.yml", "action.yml")
+    )
+    (used,) = (
+        step for step in workflow["jobs"]["consistency"]["steps"] if "dissever" in step["uses"]
+    )
+    profiles = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["tool"]["dissever"]
+
+    assert used["with"].keys() <= action["inputs"].keys()
+    assert all(name in used["with"]["profile"] for name in profiles["profiles"])
