@@ -8,7 +8,7 @@ Every backend gives a `Cluster`: `namespaces` (real kernel, no root), `container
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -297,6 +297,18 @@ class HostCommands(Protocol):
 
     async def carry(self, node: str, path: Path) -> str:
         """Put a file of ours, such as a program, on a node's host; its path there."""
+
+
+@runtime_checkable
+class Renewals(Protocol):
+    """
+    The host of a node may be another one, such as after its container was started again.
+
+    Rules, helpers and files are on it as on the one before. What helpers were told is not.
+    """
+
+    def hear_renewals(self, hear: Callable[[str], Awaitable[None]]) -> None:
+        """From now on, call `hear` with the name of each node that has a new host."""
 
 
 @runtime_checkable

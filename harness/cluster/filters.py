@@ -55,10 +55,6 @@ class Filters:
             counts = await asyncio.gather(*(self._count(node) for node in self._cut_nodes))
         return {pair: packets for count in counts for pair, packets in count.items()}
 
-    def cuts(self, node: str) -> bool:
-        """Whether the node is to drop packets of any other."""
-        return node in self._wanted
-
     async def renew(self, node: str, address: str) -> None:
         """A node has a new host, without rules, and maybe at another address: cut it again."""
         async with self._turn:

@@ -29,7 +29,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from dissever.harness.cluster import SYN_RETRIES
+from dissever.harness.cluster import SYN_RETRIES, Renewals
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.connections.flows import SAMPLE, Samples, Traffic, not_held_up
 from dissever.nemesis.host_commands import UP_LIMIT_S, Helper, comes_up, counted, run, run_script
@@ -144,6 +144,8 @@ class Proxies:
             nodes = self._cluster.nodes
             await asyncio.gather(*(self._serve(node, program) for node in nodes))
             await asyncio.gather(*(self._redirect(node) for node in nodes))
+            if isinstance(self._cluster, Renewals):
+                self._cluster.hear_renewals(self._tell_again)
             self.is_laid = True
 
     def names(self, source: str, destination: str) -> tuple[str, ...]:
@@ -211,6 +213,12 @@ class Proxies:
         ports = json.dumps([listen for _, _, listen, _, _ in self._table(node)])
         arguments = (SAMPLES, SAMPLE_GAP_S, ports)
         return msgspec.convert(await run_script(self._cluster, node, SAMPLE, *arguments), Samples)
+
+    async def _tell_again(self, node: str) -> None:
+        """The host of a node is a new one, and its server knows nothing yet."""
+        async with self._turns[node]:
+            await comes_up(self._servers[node].proxies)
+        await self._align(node)
 
     async def _align(self, node: str) -> None:
         """Have a server hold what it should; one that hangs, or is gone, is replaced first."""

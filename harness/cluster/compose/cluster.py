@@ -7,9 +7,8 @@ everything else of a run. Clients come in by a gateway, a container of ours on t
 network, which relays to any port of a node; so cuts of client links act on them, and nothing has to
 be published.
 
-Known gaps: a node whose container is started again runs for some 50 ms before its cuts are in force
-again (then it is frozen until they are). Rules of other faults, and limits of a proxy, do not
-outlive the container. IPv4 alone is cut.
+Known gaps: a container that is started again runs for some 50 ms before it is frozen, until its cuts
+are in force again. IPv4 alone is cut.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import itertools
 import logging
 import secrets
 import socket
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -93,6 +92,7 @@ class ComposeCluster:
         self._tokens = itertools.count(1)
         self._reaper = reaper.start(self.run)
         self._filters: Filters | None = None
+        self._hear_renewals: list[Callable[[str], Awaitable[None]]] = []
         self._closing = asyncio.Lock()
         self._is_closed = False
 
@@ -180,15 +180,17 @@ class ComposeCluster:
 
     async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
         """It is root in the node's namespaces, with NET_ADMIN and no other right."""
-        answer = await self._known(node).request("command", argv=list(argv), stdin=stdin)
-        return Command(**answer)
+        return await self._known(node).command(argv, stdin)
 
     async def spawn(self, node: str, name: str, argv: Sequence[str]) -> int:
-        """It ends with the node's container, at the latest."""
+        """It ends with the node's container, and runs again on its next host."""
         return await self._known(node).spawn(name, argv)
 
     async def carry(self, node: str, path: Path) -> str:
         return await self._known(node).carry(path)
+
+    def hear_renewals(self, hear: Callable[[str], Awaitable[None]]) -> None:
+        self._hear_renewals.append(hear)
 
     async def limit(
         self, node: str, cpus: float | None = None, memory_bytes: int | None = None
@@ -230,8 +232,8 @@ class ComposeCluster:
             memory_bytes=info["MemTotal"],
             sees=tuple(limits.mounts(info)),
             is_attached=self._source.attach_to is not None,
-            is_cut=lambda node: self._filters is not None and self._filters.cuts(node),
             renewed=self._renew,
+            told=self._tell,
         )
         for node, container in containers.items():
             self._services[node] = ServiceNode(
@@ -322,6 +324,10 @@ class ComposeCluster:
     async def _renew(self, node: str, address: str) -> None:
         if self._filters is not None:
             await self._filters.renew(node, address)
+
+    async def _tell(self, node: str) -> None:
+        for hear in self._hear_renewals:
+            await hear(node)
 
     async def _end(self) -> None:
         engine = self._engine

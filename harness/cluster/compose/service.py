@@ -6,8 +6,9 @@ While the container runs, its host joins its network and PID namespaces. Both en
 the kernel ends every process of a PID namespace with its first. Then a stand-in takes the host's
 place: on the project's network, with a namespace of its own. It holds the address, answers probes
 and takes rules, so that a node that is down can be cut off, and looked at, as on other backends.
-When the container starts, the stand-in goes, a new host joins, and the cuts in force are made
-again. If there are some, the container is frozen as soon as it has started, until they are.
+When the container starts, the stand-in goes, a new host joins, and what was laid on the one before
+is laid again. If there are rules, the container is frozen as soon as it has started, until they
+are in force.
 
 The engine kills, freezes and starts containers; nothing is signalled from inside, where the first
 process is immune.
@@ -27,7 +28,8 @@ from typing import Any, BinaryIO, Final
 import docker.errors
 from docker.types import Mount
 
-from dissever.harness.cluster import ClusterLost, Exit, NodeState, NodeStatus
+from dissever.harness.cluster import ClusterLost, Command, Exit, NodeState, NodeStatus
+from dissever.harness.cluster.compose.laid import Laid
 from dissever.harness.cluster.engine import Attached, Engine
 from dissever.harness.cluster.host import FOLDER, Host, exit_status, open_log, write_log
 from dissever.harness.cluster.limits import ContainerLimits
@@ -49,8 +51,8 @@ class Setting:
     What the nodes of a project have in common.
 
     `network`: the network of the project on which nodes hear each other. `sees`: what their hosts
-    see of the engine's machine. `is_cut` says whether a node is to drop packets now, and `renewed`
-    is called when its host is a new one, with its address.
+    see of the engine's machine. `renewed` is called when the host of a node is a new one, with its
+    address; `told` once what was laid on the one before is on the new one.
     """
 
     run: str
@@ -59,8 +61,8 @@ class Setting:
     memory_bytes: int
     sees: tuple[Mount, ...]
     is_attached: bool
-    is_cut: Callable[[str], bool]
     renewed: Callable[[str, str], Awaitable[None]]
+    told: Callable[[str], Awaitable[None]]
 
 
 class _Running:
@@ -102,6 +104,7 @@ class ServiceNode:
         self._take_turn = take_turn
         self._loop = asyncio.get_running_loop()
         self._limits = ContainerLimits(setting.memory_bytes)
+        self._laid = Laid()
         self._host: Host | None = None
         self._hosts = 0
         self._ready = asyncio.Event()
@@ -134,7 +137,7 @@ class ServiceNode:
                 await self._stand_in()
                 raise
             self._running = running
-            is_frozen = self._setting.is_cut(self.name) and await self._freeze()
+            is_frozen = self._laid.has_rules and await self._freeze()
             await self._join()
             if is_frozen:
                 await self._thaw()
@@ -200,10 +203,18 @@ class ServiceNode:
                 raise
             raise OSError(0, f"{self.name}: its container ended meanwhile") from error
 
+    async def command(self, argv: Sequence[str], stdin: str) -> Command:
+        done = Command(**await self.request("command", argv=list(argv), stdin=stdin))
+        if not done.exit_status:
+            self._laid.ran(argv, stdin)
+        return done
+
     async def spawn(self, name: str, argv: Sequence[str]) -> int:
+        self._laid.spawned(name, argv)
         return await (await self._ready_host()).spawn(name, argv)
 
     async def carry(self, path: Path) -> str:
+        self._laid.carried(path)
         return await (await self._ready_host()).carry(path)
 
     async def limit(self, cpus: float | None, memory_bytes: int | None) -> Mapping[str, Any]:
@@ -257,13 +268,13 @@ class ServiceNode:
         where = f"container:{self._container.id}"
         try:
             await self._open(network_mode=where, pid_mode=where)
+            found = (await self._inspect())["NetworkSettings"]["Networks"]
+            address = found.get(self._setting.network, {}).get("IPAddress")
+            await self._is_there(str(address or self.address))
         except OSError:
             await self._settle()
             if self._running is not None:
                 raise
-            return
-        address = (await self._inspect())["NetworkSettings"]["Networks"].get(self._setting.network)
-        await self._is_there(str((address or {}).get("IPAddress") or self.address))
 
     async def _stand_in(self) -> None:
         """Have a host of its own network namespace hold the place of a container that is down."""
@@ -300,8 +311,11 @@ class ServiceNode:
 
     async def _is_there(self, address: str) -> None:
         self.address = address
+        assert self._host is not None
+        await self._laid.lay(self._host)
         self._ready.set()
         await self._setting.renewed(self.name, address)
+        self._do(self._setting.told(self.name))
 
     async def _leave(self) -> None:
         self._ready.clear()

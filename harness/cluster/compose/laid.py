@@ -1,0 +1,78 @@
+"""
+What faults have put on the host of a node, so that the next host of that node has it, too.
+
+A container that is started again has new namespaces, without a rule in them. Every transaction of
+nft replaces one table of ours whole, and a batch of tc is the whole of what tc does, so the last of
+each is what is in force. Helpers run again, and files lie where they lay. What a helper was told
+since it started, it has to be told again (`Renewals`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from dissever.harness.cluster.host import Host
+
+__all__ = ["Laid"]
+
+_NFT: Final = ("nft", "-f", "-")
+_TC: Final = ("tc", "-batch", "-")
+_TC_HEAL: Final = ("tc", "qdisc", "del")
+_ADD: Final = "add table "
+
+
+class Laid:
+    """The rules, helpers and files of one node."""
+
+    def __init__(self) -> None:
+        self._rules: dict[str, tuple[tuple[str, ...], str]] = {}
+        """Table, or tc -> the command with its stdin."""
+        self._helpers: list[tuple[str, tuple[str, ...]]] = []
+        self._files: list[Path] = []
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether packets of the node are treated in any way."""
+        return bool(self._rules)
+
+    def ran(self, argv: Sequence[str], stdin: str) -> None:
+        """A command has succeeded."""
+        if tuple(argv) == _NFT and stdin.startswith(_ADD):
+            first, _, rest = stdin.partition("\n")
+            table = first.removeprefix(_ADD)
+            self._keep(table, argv, stdin, is_heal=f"table {table} {{" not in rest)
+        elif tuple(argv) == _TC:
+            self._keep("tc", argv, stdin, is_heal=False)
+        elif tuple(argv[:3]) == _TC_HEAL:
+            self._keep("tc", argv, stdin, is_heal=True)
+
+    def spawned(self, name: str, argv: Sequence[str]) -> None:
+        """A helper was started."""
+        self._helpers.append((name, tuple(argv)))
+
+    def carried(self, path: Path) -> None:
+        """A file was copied."""
+        if path not in self._files:
+            self._files.append(path)
+
+    async def lay(self, host: Host) -> None:
+        """
+        Put all of it on a new host: rules first.
+
+        Raises:
+            OSError: When the host refuses a part.
+        """
+        for argv, stdin in tuple(self._rules.values()):
+            done = await host.request("command", argv=list(argv), stdin=stdin)
+            if done["exit_status"]:
+                raise OSError(0, f"{host.name}: {argv[0]} failed: {done['stderr'].strip()}")
+        await asyncio.gather(*(host.carry(path) for path in self._files))
+        await asyncio.gather(*(host.spawn(name, argv) for name, argv in self._helpers))
+
+    def _keep(self, key: str, argv: Sequence[str], stdin: str, *, is_heal: bool) -> None:
+        self._rules.pop(key, None)
+        if not is_heal:
+            self._rules[key] = tuple(argv), stdin
