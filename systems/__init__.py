@@ -18,6 +18,7 @@ __all__ = ["SYSTEMS", "load"]
 OURS: Final[Mapping[str, System | str]] = {
     "dqlite": "dissever.systems.dqlite.system:DqliteSystem",
     "etcd": "dissever.systems.etcd:Etcd",
+    "nats": "dissever.systems.nats:Nats",
     "redis": "dissever.systems.redis:Redis",
     "simulated": "dissever.systems.simulated:SimulatedSystem",
 }

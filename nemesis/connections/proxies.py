@@ -140,12 +140,12 @@ class Proxies:
             program = await asyncio.to_thread(server.find)
             if not isinstance(program, Path):
                 raise OSError(0, f"{program.reason}; {program.remedy}")
+            if isinstance(self._cluster, Renewals):
+                self._cluster.hear_renewals(self._tell_again)
             await self._echoes.lay()
             nodes = self._cluster.nodes
             await asyncio.gather(*(self._serve(node, program) for node in nodes))
             await asyncio.gather(*(self._redirect(node) for node in nodes))
-            if isinstance(self._cluster, Renewals):
-                self._cluster.hear_renewals(self._tell_again)
             self.is_laid = True
 
     def names(self, source: str, destination: str) -> tuple[str, ...]:
@@ -217,8 +217,9 @@ class Proxies:
     async def _tell_again(self, node: str) -> None:
         """The host of a node is a new one, and its server knows nothing yet."""
         async with self._turns[node]:
-            await comes_up(self._servers[node].proxies)
-        await self._align(node)
+            if node in self._servers:
+                await comes_up(self._servers[node].proxies)
+                await self._servers[node].apply(self._wanted(node))
 
     async def _align(self, node: str) -> None:
         """Have a server hold what it should; one that hangs, or is gone, is replaced first."""

@@ -7,8 +7,8 @@ everything else of a run. Clients come in by a gateway, a container of ours on t
 network, which relays to any port of a node; so cuts of client links act on them, and nothing has to
 be published.
 
-Known gaps: a container that is started again runs for some 50 ms before it is frozen, until its cuts
-are in force again. IPv4 alone is cut.
+Known gaps: a container that is started again runs for some 50 ms before it is frozen, until its
+cuts are in force again. IPv4 alone is cut.
 """
 
 from __future__ import annotations
@@ -173,10 +173,8 @@ class ComposeCluster:
         return await reach(services, pairs, timeout_s, token=str(next(self._tokens)))
 
     async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
-        """By the gateway."""
-        target = f"{self.address(node)} {port}"
-        dial = relayed(self._engine.host, self._relay, target, f"{node}: port {port}")
-        return await in_time(dial, node, port, timeout_s)
+        """By the gateway, once a change of the node's host is over."""
+        return await in_time(self._connect(node, port), node, port, timeout_s)
 
     async def command(self, node: str, argv: Sequence[str], stdin: str = "") -> Command:
         """It is root in the node's namespaces, with NET_ADMIN and no other right."""
@@ -233,7 +231,6 @@ class ComposeCluster:
             sees=tuple(limits.mounts(info)),
             is_attached=self._source.attach_to is not None,
             renewed=self._renew,
-            told=self._tell,
         )
         for node, container in containers.items():
             self._services[node] = ServiceNode(
@@ -321,13 +318,35 @@ class ComposeCluster:
         found = await engine.call(engine.client.networks.get, network)
         await engine.call(found.connect, self._gateway.id)
 
-    async def _renew(self, node: str, address: str) -> None:
-        if self._filters is not None:
-            await self._filters.renew(node, address)
+    async def _connect(self, node: str, port: int) -> socket.socket:
+        await self._known(node).ready_host()
+        target = f"{self.address(node)} {port}"
+        return await relayed(self._engine.host, self._relay, target, f"{node}: port {port}")
 
-    async def _tell(self, node: str) -> None:
+    async def _renew(self, node: str, address: str) -> None:
+        if self._filters is None:
+            return
+        work = [self._filters.renew(node, address), *(h(node) for h in self._hear_renewals)]
+        for error in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(error, OSError):
+                log.warning("%s: its new host is not as the one before: %s", node, error)
+            elif error is not None:
+                raise error
+
+    async def _connect(self, node: str, port: int) -> socket.socket:
+        await self._known(node).ready_host()
+        target = f"{self.address(node)} {port}"
+        return await relayed(self._engine.host, self._relay, target, f"{node}: port {port}")
+
+    async def _renew(self, node: str, address: str) -> None:
+        if self._filters is None:
+            return
+        await self._filters.renew(node, address)
         for hear in self._hear_renewals:
-            await hear(node)
+            try:
+                await hear(node)
+            except OSError as error:
+                log.warning("%s: its new host is not as the one before: %s", node, error)
 
     async def _end(self) -> None:
         engine = self._engine

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 _ANSWER_S: Final = 30.0
 _ENDING_S: Final = 3.0
 _GLANCE_S: Final = 0.02
+_TURNS: Final = 3
 _SWAPS_MAX: Final = 3
 _NO_RESTART: Final = {"Name": "no", "MaximumRetryCount": 0}
 
@@ -52,7 +53,7 @@ class Setting:
 
     `network`: the network of the project on which nodes hear each other. `sees`: what their hosts
     see of the engine's machine. `renewed` is called when the host of a node is a new one, with its
-    address; `told` once what was laid on the one before is on the new one.
+    address, once what was laid on the one before is on it.
     """
 
     run: str
@@ -62,7 +63,6 @@ class Setting:
     sees: tuple[Mount, ...]
     is_attached: bool
     renewed: Callable[[str, str], Awaitable[None]]
-    told: Callable[[str], Awaitable[None]]
 
 
 class _Running:
@@ -127,7 +127,7 @@ class ServiceNode:
     async def start(self) -> NodeStatus:
         """Start the container, unless it runs."""
         if self._running is None:
-            self._ready.clear()
+            await self._read_rules()
             await self._leave()
             running = await self._attach(is_from_start=False)
             try:
@@ -148,6 +148,7 @@ class ServiceNode:
         if running := self._running:
             running.is_asked = True
             await self._thaw()
+            await self._read_rules()
             await self._call(self._container.stop, timeout=max(1, round(timeout_s)))
             await self._end(running)
         return await self.status()
@@ -156,6 +157,7 @@ class ServiceNode:
         """SIGKILL to its first process, and so to all."""
         if running := self._running:
             running.is_asked = True
+            await self._read_rules()
             with contextlib.suppress(OSError):  # It has just ended; whether it has is seen below.
                 await self._call(self._container.kill)
             await self._end(running)
@@ -191,17 +193,22 @@ class ServiceNode:
         """
         Ask the agent of the host that there is now.
 
+        If that host ends meanwhile with its container, the next is asked: what was done on the one
+        before went with its namespaces.
+
         Raises:
-            OSError: Of the class of the errno that the agent met, or when the host ended meanwhile
-                with its container.
+            OSError: Of the class of the errno that the agent met.
         """
-        host = await self._ready_host()
-        try:
-            return await host.request(verb, **arguments)
-        except ClusterLost as error:
-            if self._lost or self._is_closed:
-                raise
-            raise OSError(0, f"{self.name}: its container ended meanwhile") from error
+        for _ in range(_SWAPS_MAX):
+            host = await self.ready_host()
+            try:
+                return await host.request(verb, **arguments)
+            except ClusterLost:
+                if self._lost or self._is_closed or not host.is_lost:
+                    raise
+                if self._host is host:  # What has ended it is about to be heard.
+                    self._ready.clear()
+        raise OSError(0, f"{self.name}: its containers end too quickly to be asked")
 
     async def command(self, argv: Sequence[str], stdin: str) -> Command:
         done = Command(**await self.request("command", argv=list(argv), stdin=stdin))
@@ -211,11 +218,11 @@ class ServiceNode:
 
     async def spawn(self, name: str, argv: Sequence[str]) -> int:
         self._laid.spawned(name, argv)
-        return await (await self._ready_host()).spawn(name, argv)
+        return await (await self.ready_host()).spawn(name, argv)
 
     async def carry(self, path: Path) -> str:
         self._laid.carried(path)
-        return await (await self._ready_host()).carry(path)
+        return await (await self.ready_host()).carry(path)
 
     async def limit(self, cpus: float | None, memory_bytes: int | None) -> Mapping[str, Any]:
         """Raise OSError for a limit that could not be taken back."""
@@ -253,7 +260,8 @@ class ServiceNode:
 
     # --- hosts ----------------------------------------------------------------------------------
 
-    async def _ready_host(self) -> Host:
+    async def ready_host(self) -> Host:
+        """The host that there is, once a change of hosts is over."""
         try:
             async with asyncio.timeout(_ANSWER_S):
                 await self._ready.wait()
@@ -313,9 +321,15 @@ class ServiceNode:
         self.address = address
         assert self._host is not None
         await self._laid.lay(self._host)
+        telling = self._loop.create_task(self._setting.renewed(self.name, address))
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)  # Who has to tell a helper something does it before all others.
         self._ready.set()
-        await self._setting.renewed(self.name, address)
-        self._do(self._setting.told(self.name))
+        await telling
+
+    async def _read_rules(self) -> None:
+        if self._host is not None and not self._host.is_lost:
+            await self._laid.read(self._host)
 
     async def _leave(self) -> None:
         self._ready.clear()

@@ -14,7 +14,7 @@ answered `{"id", "result"}` or `{"id", "error": [errno, text]}`. Requests overla
 OSError is our mistake, and ends the host with its traceback.
 """
 
-# ruff: noqa: ASYNC220, ASYNC230, PTH123 - These calls take a millisecond at most.
+# ruff: noqa: ASYNC220, ASYNC230, PTH115, PTH123, PTH208 - These calls take a millisecond at most.
 
 import asyncio
 import contextlib
@@ -41,6 +41,7 @@ _PROBES_KEPT = 1000
 _MESSAGE_BYTES_MAX = 1 << 24
 _RELAYED_BYTES = 1 << 16
 _LISTENING = "0A"
+_BOUND = "07"
 _CGROUPS = "/cgroup"
 """Where the groups of the engine's machine are mounted; our cgroup namespace is that machine's."""
 
@@ -205,17 +206,35 @@ class _Agent:
             if where[:1] == ["root"] and handle != "0:" and kind != "noqueue":
                 await self.command(["tc", "qdisc", "delete", "dev", device, "root"], "")
 
+    async def serves(self, pid: int, timeout_s: float) -> bool:
+        """Wait until a helper listens on a port; whether it does in time."""
+        deadline = time.monotonic() + timeout_s
+        while not (served := self._is_serving(pid)) and time.monotonic() < deadline:
+            await asyncio.sleep(_RESEND_S)
+        return served
+
+    def _is_serving(self, helper: int) -> bool:
+        """Whether a process of the helper's session listens, or is bound for datagrams."""
+        open_files = []
+        for pid in processes.everyone():
+            if processes.session(pid) == helper:
+                with contextlib.suppress(OSError):
+                    folder = f"/proc/{pid}/fd"
+                    open_files += [os.readlink(f"{folder}/{each}") for each in os.listdir(folder)]
+        tables = {"tcp": _LISTENING, "tcp6": _LISTENING, "udp": _BOUND, "udp6": _BOUND}
+        return any(
+            fields[3] == state and f"socket:[{fields[9]}]" in open_files
+            for name, state in tables.items()
+            for fields in _sockets(name)
+        )
+
     # --- the network ----------------------------------------------------------------------------
 
     async def listens(self, port: int) -> bool:
         """Whether a process listens on a TCP port."""
-        sockets = []
-        for name in ("tcp", "tcp6"):
-            with contextlib.suppress(OSError), open(f"/proc/net/{name}", encoding="ascii") as table:
-                sockets += [line.split() for line in table.readlines()[1:]]
         return any(
             fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port
-            for fields in sockets
+            for fields in (*_sockets("tcp"), *_sockets("tcp6"))
         )
 
     async def reach(
@@ -262,6 +281,13 @@ class _Agent:
                 came = token.decode(errors="replace"), source
                 if came not in self._arrived:
                     self._arrived.append(came)
+
+
+def _sockets(table: str) -> list[list[str]]:
+    """The fields of each socket in a table of the kernel's; none where there is no such table."""
+    with contextlib.suppress(OSError), open(f"/proc/net/{table}", encoding="ascii") as file:
+        return [line.split() for line in file.readlines()[1:]]
+    return []
 
 
 async def _relay(outer: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
