@@ -35,6 +35,7 @@ from dissever.harness.cluster import (
     reaper,
 )
 from dissever.harness.cluster.backends import COMPOSE
+from dissever.harness.cluster.compose.addresses import Addresses
 from dissever.harness.cluster.compose.project import Project
 from dissever.harness.cluster.compose.service import ServiceNode, Setting
 from dissever.harness.cluster.compose.tool import Tool, ToolFailed
@@ -227,6 +228,7 @@ class ComposeCluster:
             run=self.run,
             labels=marks,
             network=network,
+            addresses=Addresses(engine, network, marks),
             memory_bytes=info["MemTotal"],
             sees=tuple(limits.mounts(info)),
             is_attached=self._source.attach_to is not None,
@@ -319,9 +321,10 @@ class ComposeCluster:
         await engine.call(found.connect, self._gateway.id)
 
     async def _connect(self, node: str, port: int) -> socket.socket:
-        await self._known(node).ready_host()
-        target = f"{self.address(node)} {port}"
-        return await relayed(self._engine.host, self._relay, target, f"{node}: port {port}")
+        at, relay, whom = self._engine.host, self._relay, f"{node}: port {port}"
+        return await self._known(node).connect(
+            lambda address: relayed(at, relay, f"{address} {port}", whom)
+        )
 
     async def _renew(self, node: str, address: str) -> None:
         if self._filters is None:
@@ -332,21 +335,6 @@ class ComposeCluster:
                 log.warning("%s: its new host is not as the one before: %s", node, error)
             elif error is not None:
                 raise error
-
-    async def _connect(self, node: str, port: int) -> socket.socket:
-        await self._known(node).ready_host()
-        target = f"{self.address(node)} {port}"
-        return await relayed(self._engine.host, self._relay, target, f"{node}: port {port}")
-
-    async def _renew(self, node: str, address: str) -> None:
-        if self._filters is None:
-            return
-        await self._filters.renew(node, address)
-        for hear in self._hear_renewals:
-            try:
-                await hear(node)
-            except OSError as error:
-                log.warning("%s: its new host is not as the one before: %s", node, error)
 
     async def _end(self) -> None:
         engine = self._engine

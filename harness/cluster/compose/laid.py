@@ -62,6 +62,10 @@ class Laid:
         if path not in self._files:
             self._files.append(path)
 
+    def forget_rules(self) -> None:
+        """They fit no more; those of cuts are made again by `Filters`."""
+        self._rules.clear()
+
     async def read(self, host: Host) -> None:
         """Read the tables with their counters, before their host is left. Best effort."""
         for table in [each for each in self._rules if each != _TC_KEY]:

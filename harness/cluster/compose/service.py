@@ -19,21 +19,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGKILL
-from typing import Any, BinaryIO, Final
+from typing import Any, Final, TypeVar
 
-import docker.errors
 from docker.types import Mount
 
 from dissever.harness.cluster import ClusterLost, Command, Exit, NodeState, NodeStatus
+from dissever.harness.cluster.compose.addresses import Addresses
+from dissever.harness.cluster.compose.container import Container, Running
 from dissever.harness.cluster.compose.laid import Laid
-from dissever.harness.cluster.engine import Attached, Engine
-from dissever.harness.cluster.host import FOLDER, Host, exit_status, open_log, write_log
-from dissever.harness.cluster.limits import ContainerLimits
-from dissever.harness.cluster.undo import GUEST, limits_of
+from dissever.harness.cluster.engine import Engine
+from dissever.harness.cluster.host import FOLDER, Host
+from dissever.harness.cluster.undo import GUEST
 from dissever.harness.names import label
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 _ANSWER_S: Final = 30.0
 _ENDING_S: Final = 3.0
 _GLANCE_S: Final = 0.02
+_GLANCES_MAX: Final = 100
+_Answer = TypeVar("_Answer")
+
 _TURNS: Final = 3
 _SWAPS_MAX: Final = 3
 _NO_RESTART: Final = {"Name": "no", "MaximumRetryCount": 0}
@@ -51,7 +54,8 @@ class Setting:
     """
     What the nodes of a project have in common.
 
-    `network`: the network of the project on which nodes hear each other. `sees`: what their hosts
+    `network`: the network of the project on which nodes hear each other, whose addresses are
+    `addresses`. `sees`: what their hosts
     see of the engine's machine. `renewed` is called when the host of a node is a new one, with its
     address, once what was laid on the one before is on it.
     """
@@ -59,19 +63,11 @@ class Setting:
     run: str
     labels: Mapping[str, str]
     network: str
+    addresses: Addresses
     memory_bytes: int
     sees: tuple[Mount, ...]
     is_attached: bool
-    renewed: Callable[[str, str], Awaitable[None]]
-
-
-class _Running:
-    """One start of the container, until it has ended."""
-
-    def __init__(self) -> None:
-        self.is_asked = False
-        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.attached: Attached | None = None
+    renewed: Callable[[str, str], Coroutine[Any, Any, None]]
 
 
 class ServiceNode:
@@ -96,98 +92,94 @@ class ServiceNode:
         """
         self.name = name
         self.address = ""
-        self._container = container
+        self._container = Container(
+            *(name, container, directory, engine),
+            memory_total=setting.memory_bytes,
+            hear=self._note,
+        )
         self._directory = directory
         self._engine = engine
         self._setting = setting
         self._hear = hear
         self._take_turn = take_turn
         self._loop = asyncio.get_running_loop()
-        self._limits = ContainerLimits(setting.memory_bytes)
         self._laid = Laid()
         self._host: Host | None = None
         self._hosts = 0
         self._ready = asyncio.Event()
         """There is a host that can be asked."""
-        self._running: _Running | None = None
-        self._incarnation = 0
-        self._exit_status: int | None = None
-        self._own: dict[str, int] = {}
-        """The limits that the file gives it."""
         self._lost = ""
         self._is_closed = False
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
         """Hear the container, which runs, keep it from being restarted, and join it."""
-        await self._call(self._container.update, restart_policy=_NO_RESTART)
-        self._running = await self._attach(is_from_start=not self._setting.is_attached)
+        await self._container.keep_down()
+        await self._container.attach(is_from_start=not self._setting.is_attached)
         await self._join()
 
     async def start(self) -> NodeStatus:
         """Start the container, unless it runs."""
-        if self._running is None:
+        if self._container.running is None:
             await self._read_rules()
             await self._leave()
-            running = await self._attach(is_from_start=False)
             try:
-                await self._call(self._container.start)
+                async with self._setting.addresses.next_is(self.address):
+                    await self._container.start()
             except OSError:
-                await self._let_go(running)
                 await self._stand_in()
                 raise
-            self._running = running
-            is_frozen = self._laid.has_rules and await self._freeze()
+            is_frozen = self._laid.has_rules and await self._container.freeze()
             await self._join()
             if is_frozen:
-                await self._thaw()
+                await self._container.thaw()
         return await self.status()
 
     async def stop(self, timeout_s: float) -> NodeStatus:
         """As `docker stop`: the signal that the image says, then SIGKILL."""
-        if running := self._running:
+        if running := self._container.running:
             running.is_asked = True
-            await self._thaw()
+            await self._container.thaw()
             await self._read_rules()
-            await self._call(self._container.stop, timeout=max(1, round(timeout_s)))
+            await self._container.stop(timeout_s)
             await self._end(running)
         return await self.status()
 
     async def kill(self) -> NodeStatus:
         """SIGKILL to its first process, and so to all."""
-        if running := self._running:
+        if running := self._container.running:
             running.is_asked = True
             await self._read_rules()
-            with contextlib.suppress(OSError):  # It has just ended; whether it has is seen below.
-                await self._call(self._container.kill)
+            self._ready.clear()  # Whoever asks from now on asks the stand-in.
+            await self._container.kill()
             await self._end(running)
         return await self.status()
 
     async def pause(self) -> NodeStatus:
         """Freeze the container's control group, with all that is in it."""
-        if self._running is not None:
-            await self._freeze()
+        if self._container.running is not None:
+            await self._container.freeze()
         return await self.status()
 
     async def resume(self) -> NodeStatus:
-        if self._running is not None:
-            await self._thaw()
+        if self._container.running is not None:
+            await self._container.thaw()
         return await self.status()
 
     async def status(self) -> NodeStatus:
         """What the engine says; `pid` is as its machine sees it."""
         if self._lost:
             raise ClusterLost(self._lost)
-        state = (await self._inspect())["State"]
-        running = self._running
+        state = (await self._container.inspect())["State"]
+        running = self._container.running
         if running is not None and not state["Running"]:
-            await self._end(running)
+            await self._container.wait(running)
             running = None
         kind = NodeState.GONE
         if running is not None:
             kind = NodeState.PAUSED if state["Paused"] else NodeState.RUNNING
         pid = state["Pid"] or None if running is not None else None
-        return NodeStatus(kind, self._incarnation, pid, self._exit_status)
+        return NodeStatus(kind, self._container.incarnation, pid, self._container.exit_status)
 
     async def request(self, verb: str, **arguments: Any) -> Any:
         """
@@ -199,16 +191,7 @@ class ServiceNode:
         Raises:
             OSError: Of the class of the errno that the agent met.
         """
-        for _ in range(_SWAPS_MAX):
-            host = await self.ready_host()
-            try:
-                return await host.request(verb, **arguments)
-            except ClusterLost:
-                if self._lost or self._is_closed or not host.is_lost:
-                    raise
-                if self._host is host:  # What has ended it is about to be heard.
-                    self._ready.clear()
-        raise OSError(0, f"{self.name}: its containers end too quickly to be asked")
+        return await self._ask(lambda host: host.request(verb, **arguments))
 
     async def command(self, argv: Sequence[str], stdin: str) -> Command:
         done = Command(**await self.request("command", argv=list(argv), stdin=stdin))
@@ -217,45 +200,51 @@ class ServiceNode:
         return done
 
     async def spawn(self, name: str, argv: Sequence[str]) -> int:
+        pid = await self._ask(lambda host: host.spawn(name, argv))
         self._laid.spawned(name, argv)
-        return await (await self.ready_host()).spawn(name, argv)
+        return pid
 
     async def carry(self, path: Path) -> str:
         self._laid.carried(path)
-        return await (await self.ready_host()).carry(path)
+        return await self._ask(lambda host: host.carry(path))
+
+    async def connect(self, connect: Callable[[str], Awaitable[socket.socket]]) -> socket.socket:
+        """A connection to the address that the node has; to the next if its host changes."""
+        return await self._ask(lambda _: connect(self.address))
+
+    async def _ask(self, ask: Callable[[Host], Awaitable[_Answer]]) -> _Answer:
+        for _ in range(_SWAPS_MAX):
+            host = await self.ready_host()
+            try:
+                return await ask(host)
+            except OSError:
+                is_leaving = host.is_lost or self._host is not host or not self._ready.is_set()
+                if self._lost or self._is_closed or not is_leaving:
+                    raise
+                if self._host is host:  # That it has ended is about to be heard.
+                    self._ready.clear()
+        raise OSError(0, f"{self.name}: its containers end too quickly to be asked")
 
     async def limit(self, cpus: float | None, memory_bytes: int | None) -> Mapping[str, Any]:
         """Raise OSError for a limit that could not be taken back."""
-        config = (await self._inspect())["HostConfig"]
-        if cpus is not None and config.get("NanoCpus"):
-            raise OSError(0, f"{self.name}: its file limits its cpus already")
-        if memory_bytes is not None and self._setting.is_attached and not config.get("Memory"):
-            reason = (
-                "the engine takes no limit of memory back, and the container was found as it is"
-            )
-            raise OSError(0, f"{self.name}: {reason}")
-        self._limits.set(cpus, memory_bytes)
-        self._own = limits_of(config)
-        await self._call(self._container.update, **self._limits.of_running())
+        await self._container.limit(cpus, memory_bytes, is_found=self._setting.is_attached)
         return await self.readings()
 
     async def readings(self) -> Mapping[str, Any]:
-        return self._limits.readings(await self.request("readings"))
+        return self._container.limits.readings(await self.request("readings"))
 
     async def lift(self) -> None:
-        self._limits.clear()
-        await self._call(self._container.update, **(self._limits.of_running() | self._own))
+        await self._container.lift()
 
     async def close(self) -> None:
         """Take our rules back, and let go of the container as it is."""
         self._is_closed = True
         if self._host is not None:
-            if self._running is not None:
+            if self._container.running is not None:
                 with contextlib.suppress(OSError):
                     await self._host.request("tidy")
             await self._host.remove()
-        if self._running is not None:
-            await self._let_go(self._running)
+        await self._container.let_go()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # --- hosts ----------------------------------------------------------------------------------
@@ -276,22 +265,32 @@ class ServiceNode:
         where = f"container:{self._container.id}"
         try:
             await self._open(network_mode=where, pid_mode=where)
-            found = (await self._inspect())["NetworkSettings"]["Networks"]
-            address = found.get(self._setting.network, {}).get("IPAddress")
-            await self._is_there(str(address or self.address))
+            await self._is_there(self._address_in(await self._container.inspect()))
         except OSError:
             await self._settle()
-            if self._running is not None:
+            if self._container.running is not None:
                 raise
 
     async def _stand_in(self) -> None:
         """Have a host of its own network namespace hold the place of a container that is down."""
-        # From the lowest address on, so it is most likely the one that the container has left.
         sysctls = {"net.ipv4.ip_unprivileged_port_start": "0"}
-        await self._open(network=self._setting.network, sysctls=sysctls)
+        await self._released()
+        async with self._setting.addresses.next_is(self.address):
+            await self._open(network=self._setting.network, sysctls=sysctls)
         assert self._host is not None
         networks = self._host.network["Networks"]
         await self._is_there(str(networks[self._setting.network]["IPAddress"]))
+
+    async def _released(self) -> None:
+        """Wait until the engine has taken back the address of a container that has ended."""
+        for _ in range(_GLANCES_MAX):
+            if not self._address_in(await self._container.inspect()):
+                return
+            await asyncio.sleep(_GLANCE_S)
+
+    def _address_in(self, attributes: Mapping[str, Any]) -> str:
+        networks = attributes["NetworkSettings"]["Networks"]
+        return str(networks.get(self._setting.network, {}).get("IPAddress") or "")
 
     async def _open(self, **where: Any) -> None:
         await self._leave()
@@ -300,7 +299,7 @@ class ServiceNode:
         setting = self._setting
         # Where the engine does not see our files, what helpers say stays on the host.
         logs = [Mount(FOLDER, str(self._directory), type="bind")] if self._engine.is_local else []
-        host = Host(self.name, self._engine, self._lose if is_guest else self._lose_stand_in)
+        host = Host(self.name, self._engine, lambda: self._lose(host, is_guest=is_guest))
         marks = {**setting.labels, "dissever.node": self.name}
         try:
             await host.open(
@@ -318,8 +317,11 @@ class ServiceNode:
         self._host = host
 
     async def _is_there(self, address: str) -> None:
-        self.address = address
         assert self._host is not None
+        if self.address not in ("", address):
+            log.warning("%s: it was at %s, and is at %s now", self.name, self.address, address)
+            self._laid.forget_rules()  # They are about the address that it had.
+        self.address = address
         await self._laid.lay(self._host)
         telling = self._loop.create_task(self._setting.renewed(self.name, address))
         for _ in range(_TURNS):
@@ -337,24 +339,25 @@ class ServiceNode:
         if host is not None:
             await host.remove()
 
-    def _lose(self) -> None:
-        """A host that joined has ended: with its container, or by itself, which is a loss."""
+    def _lose(self, host: Host, *, is_guest: bool) -> None:
+        """A host has ended: with the container that it joined, or by itself, which is a loss."""
+        if self._host is not host:
+            return
         self._ready.clear()
-        self._do(self._take_turn(self.name, self._find_loss()))
-
-    def _lose_stand_in(self) -> None:
-        if self._host is not None:
-            self._lost = self._host.reason()
+        if is_guest:
+            self._do(self._take_turn(self.name, self._find_loss()))
+        else:
+            self._lost = host.reason()
             self._ready.set()
 
     async def _find_loss(self) -> None:
-        if self._running is not None:
+        if self._container.running is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._running.ended), _ENDING_S)
+                await asyncio.wait_for(asyncio.shield(self._container.running.ended), _ENDING_S)
                 await asyncio.sleep(0)
         if self._is_closed or (self._host is not None and not self._host.is_lost):
             return
-        if self._running is not None:
+        if self._container.running is not None:
             self._lost = self._host.reason() if self._host else f"{self.name}: its host is gone"
             self._ready.set()
         else:
@@ -362,108 +365,27 @@ class ServiceNode:
 
     async def _settle(self) -> None:
         """See that a node that is down has a stand-in."""
-        if self._running is not None and not (await self._inspect())["State"]["Running"]:
-            await self._wait(self._running)
+        if (
+            self._container.running is not None
+            and not (await self._container.inspect())["State"]["Running"]
+        ):
+            await self._container.wait(self._container.running)
         has_host = self._host is not None and not self._host.is_lost
-        if self._running is None and not has_host and not self._is_closed:
+        if self._container.running is None and not has_host and not self._is_closed:
             await self._stand_in()
 
-    # --- the container --------------------------------------------------------------------------
-
-    async def _attach(self, *, is_from_start: bool) -> _Running:
-        """Hear what the container says from now on, or from its start, and its end."""
-        running, number = _Running(), self._incarnation + 1
-        logs = {
-            stream: open_log(self._directory / f"{name}-{number}.log")
-            for stream, name in ((1, "stdout"), (2, "stderr"))
-        }
-        self._incarnation = number
-        config = (await self._inspect())["Config"]
-        running.attached = await self._call(
-            Attached,
-            self._engine.client,
-            self._container.id,
-            hear=lambda stream, data: write_log(logs[stream], data),
-            ended=lambda: self._ended(running, logs),
-            is_ours=False,
-            is_raw=bool(config.get("Tty")),
-            is_from_start=is_from_start,
-        )
-        running.ended.add_done_callback(lambda ended: self._note(running, number, ended))
-        return running
-
-    def _ended(self, running: _Running, logs: Mapping[int, BinaryIO]) -> None:
-        """In the thread that has read all that the container said, or was told to let go."""
-        for file in logs.values():
-            file.close()
-        status = self._status_of_end()
-        with contextlib.suppress(RuntimeError):  # The loop may be no more.
-            self._loop.call_soon_threadsafe(_set, running.ended, status)
-
-    def _status_of_end(self) -> int | None:
-        """How the container ended; None when it runs on and we let go of it. Blocks."""
-        while not self._is_closed:
-            try:
-                status = self._container.wait(timeout=_ANSWER_S)["StatusCode"]
-                self._container.reload()
-                self._limits.ended(is_oom=self._container.attrs["State"]["OOMKilled"])
-                return exit_status(status)
-            except docker.errors.NotFound:
-                return -SIGKILL
-            except Exception as error:  # No answer in time, and the like: it is asked again.
-                log.debug("%s: %s", self.name, error)
-        return None
-
-    def _note(self, running: _Running, number: int, ended: asyncio.Future[int]) -> None:
-        if self._running is running:
-            self._running = None
-        if ended.cancelled() or self._is_closed:
+    def _note(self, running: Running) -> None:
+        """The container has ended."""
+        if self._is_closed:
             return
-        self._exit_status = ended.result()
-        state = self._exit_status
-        self._hear(Exit(self.name, number, state, running.is_asked))
+        self._hear(Exit(self.name, running.number, running.ended.result(), running.is_asked))
         if not running.is_asked:
             self._do(self._take_turn(self.name, self._settle()))
 
-    async def _end(self, running: _Running) -> None:
+    async def _end(self, running: Running) -> None:
         """Wait until it has ended, and has a stand-in."""
-        await self._wait(running)
+        await self._container.wait(running)
         await self._settle()
-
-    async def _wait(self, running: _Running) -> None:
-        try:
-            await asyncio.wait_for(asyncio.shield(running.ended), _ANSWER_S)
-        except TimeoutError as error:
-            raise ClusterLost(f"{self.name}: its container does not end") from error
-        await asyncio.sleep(0)  # Then it is noted.
-
-    async def _let_go(self, running: _Running) -> None:
-        running.ended.cancel()
-        if running.attached is not None:
-            await self._call(running.attached.close)
-
-    async def _freeze(self) -> bool:
-        """Whether it is frozen now; False when it has ended."""
-        try:
-            await self._call(self._container.pause)
-        except OSError:
-            state = (await self._inspect())["State"]
-            if state["Running"] and not state["Paused"]:
-                raise
-            return bool(state["Paused"])
-        return True
-
-    async def _thaw(self) -> None:
-        if (await self._inspect())["State"]["Paused"]:
-            await self._call(self._container.unpause)
-
-    async def _inspect(self) -> Mapping[str, Any]:
-        await self._call(self._container.reload)
-        attributes: Mapping[str, Any] = self._container.attrs
-        return attributes
-
-    async def _call(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        return await self._engine.call(function, *args, **named)
 
     def _do(self, work: Awaitable[Any]) -> None:
         """In the background; what goes wrong is a loss."""
@@ -479,12 +401,3 @@ class ServiceNode:
         task = self._loop.create_task(done())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _set(future: asyncio.Future[int], status: int | None) -> None:
-    if future.done():
-        return
-    if status is None:
-        future.cancel()
-    else:
-        future.set_result(status)

@@ -209,9 +209,11 @@ class _Agent:
     async def serves(self, pid: int, timeout_s: float) -> bool:
         """Wait until a helper listens on a port; whether it does in time."""
         deadline = time.monotonic() + timeout_s
-        while not (served := self._is_serving(pid)) and time.monotonic() < deadline:
+        while not self._is_serving(pid):
+            if time.monotonic() > deadline:
+                return False
             await asyncio.sleep(_RESEND_S)
-        return served
+        return True
 
     def _is_serving(self, helper: int) -> bool:
         """Whether a process of the helper's session listens, or is bound for datagrams."""
