@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _ANSWER_S: Final = 30.0
 _NO_RESTART: Final = {"Name": "no", "MaximumRetryCount": 0}
 
+_SLOW: Final = {"cpu_period": 100_000, "cpu_quota": 5000}
+
 
 class Running:
     """One start of the container, until it has ended. `number` counts them from 1."""
@@ -76,18 +78,38 @@ class Container:
 
     async def attach(self, *, is_from_start: bool) -> None:
         """Hear what it says from now on, or from its start, and its end."""
+        self._own = limits_of((await self.inspect())["HostConfig"])
         self.running = await self._attached(is_from_start=is_from_start)
 
-    async def start(self) -> None:
-        """Start it, and hear it from the first byte. Raises OSError when the engine refuses."""
+    async def start(self, *, is_held: bool) -> bool:
+        """
+        Start it, and hear it from the first byte.
+
+        Args:
+            is_held: Whether it is frozen as soon as it has started. Until then it gets a twentieth
+                of a processor, so that it comes to do next to nothing before.
+
+        Returns:
+            Whether it is frozen now.
+
+        Raises:
+            OSError: When the engine refuses.
+        """
         running = await self._attached(is_from_start=False)
+        is_slow = is_held and not (await self.inspect())["HostConfig"].get("NanoCpus")
         try:
+            if is_slow:
+                await self._call(self._container.update, **_SLOW)
             await self._call(self._container.start)
+            is_frozen = is_held and await self.freeze()
+            if is_slow:
+                await self._call(self._container.update, **self._limits_now())
         except OSError:
             await self._detach(running)
             raise
         if not running.ended.done():
             self.running = running
+        return is_frozen
 
     async def stop(self, timeout_s: float) -> None:
         """The signal that the image says; SIGKILL after whole seconds, one at least."""
@@ -140,14 +162,17 @@ class Container:
         if memory_bytes is not None and is_found and not config.get("Memory"):
             reason = "the engine takes no limit of memory back, and the project was found up"
             raise OSError(0, f"{self._name}: {reason}")
-        self._own = limits_of(config)
         self.limits.set(cpus, memory_bytes)
-        await self._call(self._container.update, **self.limits.of_running())
+        await self._call(self._container.update, **self._limits_now())
 
     async def lift(self) -> None:
         """Only the limits that its file gives it are left."""
         self.limits.clear()
-        await self._call(self._container.update, **(self.limits.of_running() | self._own))
+        await self._call(self._container.update, **self._limits_now())
+
+    def _limits_now(self) -> dict[str, int]:
+        """Those of faults, and otherwise its file's."""
+        return {**self.limits.of_running(), **self._own, **self.limits.of_new()}
 
     async def inspect(self) -> Mapping[str, Any]:
         """What the engine says of it now."""

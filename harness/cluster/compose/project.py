@@ -62,15 +62,15 @@ class Project:
     """
     A Compose file. `name` is what the tool calls the project by default; `version` is the format
     that the file says it has, and empty if it says none. `networks` and `volumes` are those that
-    the project makes itself.
+    the project makes itself, as the file has them.
     """
 
     file: Path
     name: str
     version: str
     services: Mapping[str, Service]
-    networks: tuple[str, ...]
-    volumes: tuple[str, ...]
+    networks: Mapping[str, Mapping[str, Any]]
+    volumes: Mapping[str, Mapping[str, Any]]
 
     def check(self, nodes: Sequence[str]) -> None:
         """
@@ -101,13 +101,14 @@ class Project:
 
     def override(self, labels: Mapping[str, str]) -> str:
         """A file that gives everything that the project makes these labels."""
-        marked = {"labels": dict(labels)}
-        # The old tool takes files of one version only.
+        marks = dict(labels)
         file = {
+            # The old tool takes files of one version only.
             **({"version": self.version} if self.version else {}),
-            "services": dict.fromkeys(self.services, marked),
-            "networks": dict.fromkeys(self.networks, marked),
-            "volumes": dict.fromkeys(self.volumes, marked),
+            "services": {name: {"labels": marks} for name in self.services},
+            # It also takes a network or volume of the last file alone, so all of it is repeated.
+            "networks": {name: _marked(each, marks) for name, each in self.networks.items()},
+            "volumes": {name: _marked(each, marks) for name, each in self.volumes.items()},
         }
         return json.dumps(file, indent=2)  # Which is YAML, too.
 
@@ -132,15 +133,9 @@ def read(file: Path, config: str, active: Iterable[str] = ()) -> Project:
         if not each.get("profiles") or set(each["profiles"]) & set(active)
     }
     networks = {"default": {}, **parts["networks"]} if _uses_default(parts) else parts["networks"]
-    folder = _UNFIT_NAME.sub("", file.resolve().parent.name.lower())
-    return Project(
-        file,
-        str(said.get("name") or folder),
-        version,
-        services,
-        _made(networks),
-        _made(parts["volumes"]),
-    )
+    name = str(said.get("name") or _UNFIT_NAME.sub("", file.resolve().parent.name.lower()))
+    made = (_made(each, name) for each in (networks, parts["volumes"]))
+    return Project(file, name, version, services, *made)
 
 
 def _mapping(text: str) -> Mapping[str, Any]:
@@ -159,9 +154,21 @@ def _uses_default(parts: Mapping[str, Any]) -> bool:
     return any(not it.get("networks") and not it.get("network_mode") for it in each)
 
 
-def _made(parts: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of those that are not external."""
-    return tuple(name for name, each in parts.items() if not (each or {}).get("external"))
+def _made(parts: Mapping[str, Any], project: str) -> dict[str, dict[str, Any]]:
+    """Those that are not external. A name that the project gives them is not theirs."""
+    own = {name: dict(each or {}) for name, each in parts.items()}
+    for name, each in own.items():
+        if each.get("name") == f"{project}_{name}":
+            del each["name"]
+    return {name: each for name, each in own.items() if not each.get("external")}
+
+
+def _marked(part: Mapping[str, Any], marks: Mapping[str, str]) -> dict[str, Any]:
+    """With labels, which may be a list of `name=value`."""
+    found = part.get("labels") or {}
+    if not isinstance(found, Mapping):
+        found = dict(each.partition("=")[::2] for each in found)
+    return {**part, "labels": {**found, **marks}}
 
 
 def _service(name: str, said: Mapping[str, Any]) -> Service:

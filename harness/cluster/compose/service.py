@@ -21,6 +21,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -57,7 +58,8 @@ class Setting:
     `network`: the network of the project on which nodes hear each other, whose addresses are
     `addresses`. `sees`: what their hosts
     see of the engine's machine. `renewed` is called when the host of a node is a new one, with its
-    address, once what was laid on the one before is on it.
+    address, once what was laid on the one before is on it. `held` keeps those from which a node is
+    cut off from sending to it.
     """
 
     run: str
@@ -68,6 +70,7 @@ class Setting:
     sees: tuple[Mount, ...]
     is_attached: bool
     renewed: Callable[[str, str], Coroutine[Any, Any, None]]
+    held: Callable[[str], AbstractAsyncContextManager[None]]
 
 
 class ServiceNode:
@@ -122,18 +125,21 @@ class ServiceNode:
         """Start the container, unless it runs."""
         if self._container.running is None:
             await self._read_rules()
-            await self._leave()
-            try:
-                async with self._setting.addresses.next_is(self.address):
-                    await self._container.start()
-            except OSError:
-                await self._stand_in()
-                raise
-            is_frozen = self._laid.has_rules and await self._container.freeze()
-            await self._join()
-            if is_frozen:
-                await self._container.thaw()
+            async with self._setting.held(self.name):
+                await self._start()
         return await self.status()
+
+    async def _start(self) -> None:
+        await self._leave()
+        try:
+            async with self._setting.addresses.next_is(self.address):
+                is_frozen = await self._container.start(is_held=self._laid.has_rules)
+        except OSError:
+            await self._stand_in()
+            raise
+        await self._join()
+        if is_frozen:
+            await self._container.thaw()
 
     async def stop(self, timeout_s: float) -> NodeStatus:
         """As `docker stop`: the signal that the image says, then SIGKILL."""
