@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import sys
@@ -13,6 +14,8 @@ from types import ModuleType
 
 import pytest
 import yaml
+
+from dissever import Node, Processes
 
 TREE = Path(__file__).parents[2]
 TUTORIAL = TREE / "docs" / "tutorial.md"
@@ -108,3 +111,28 @@ def test_workflow_of_the_example_uses_inputs_that_the_action_has() -> None:
 
     assert used["with"].keys() <= action["inputs"].keys()
     assert all(name in used["with"]["profile"] for name in profiles["profiles"])
+
+
+def test_page_of_doors_has_every_attribute_hook_and_fact_of_processes() -> None:
+    page = (TREE / "docs" / "doors.md").read_text(encoding="utf-8")
+    node = Node(
+        name="n1",
+        index=1,
+        addresses={"n1": "10.0.0.1"},
+        data="data",
+        folder=TREE,
+        here=TREE,
+        python="python3",
+        peer="",
+        options={},
+    )
+    with pytest.raises(ValueError, match="out of") as refused:
+        node.fill("{nothing}")
+    facts = re.findall(r"\w+", str(refused.value).partition("out of ")[2].partition(", got")[0])
+    attributes = set(Processes.__annotations__) - {"stores", "is_virtual", "backends"}
+
+    assert "peers" in facts
+    assert [fact for fact in facts if f"`{{{fact}}}`" not in page] == []
+    assert [name for name in attributes if f"| `{name}` |" not in page] == ["description"]
+    hooks = ("prepare", "form", "not_ready", "check", "voters")
+    assert [name for name in hooks if f" {name}(self" not in page.replace("`", " ")] == []
