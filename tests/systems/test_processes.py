@@ -10,9 +10,10 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from dissever import planning
-from dissever.harness.cluster import Clocks, trial
+from dissever.harness.cluster import Clocks, backends, trial
 from dissever.harness.cluster.backends import CONTAINERS
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
@@ -27,6 +28,7 @@ from dissever.systems.processes import Processes
 from dissever.systems.templates import Node
 
 FILE = Path(__file__).parent / "kv" / "kv.py"
+HOST_IMAGE = "dissever/host"
 THREE = ("n1", "n2", "n3")
 OPTIONS = Options(system=str(FILE), workload="register", nodes=THREE)
 
@@ -60,12 +62,17 @@ def made(**attributes: Any) -> System:
     return system
 
 
-def on(system: System, folder: Path, act: Callable[[ClientsDeployment], Awaitable[None]]) -> None:
+def on(
+    system: System,
+    folder: Path,
+    act: Callable[[ClientsDeployment], Awaitable[None]],
+    options: Options = OPTIONS,
+) -> None:
     """Do something with a deployment of three nodes."""
 
     async def main() -> None:
         async with asyncio.timeout(60):
-            async with system.deploy(OPTIONS, folder, Random(0)) as deployment:
+            async with system.deploy(options, folder, Random(0)) as deployment:
                 assert isinstance(deployment, ClientsDeployment)
                 await act(deployment)
 
@@ -89,6 +96,11 @@ def test_a_class_is_a_system() -> None:
         (
             {"command": "run {peers}", "peer": "{nod}"},
             r"Made.command \(peer\): .*mean node",
+        ),
+        ({"files": {"a": Path("b")}}, r"expected Made.files\['a'\] to be a file, found none at"),
+        (
+            {"options": {"node": Option("x")}},
+            "names of their own, got 'node', and {node} is a fact",
         ),
         ({"command": ""}, "expected Made.command, found none"),
         ({"client_ports": ()}, "expected Made.client_ports, found none"),
@@ -230,6 +242,31 @@ def test_files_are_written_and_every_fact_is_filled_in(tmp_path: Path) -> None:
         assert (folder / "more").read_text() == "2 n1,n2,n3 10.77.0.2"
 
     on(Written(), tmp_path, act)
+
+
+@pytest.mark.docker
+def test_a_class_that_names_its_files_runs_in_containers(kv: Any, tmp_path: Path) -> None:
+    if (missing := backends.probe(CONTAINERS)) is not None:
+        pytest.skip(f"{missing.reason}; {missing.remedy}")
+
+    class Contained(type(kv)):  # type: ignore[misc]
+        """In containers of the image that hosts have, for it has Python."""
+
+        files = {"server.py": FILE.parent / "server.py"}  # noqa: RUF012
+        command = "{python} server.py {node} {address} 8080 {peers} {data}"
+        image = HOST_IMAGE
+
+    async def act(deployment: ClientsDeployment) -> None:
+        assert await deployment.primaries() == ("n1",)
+        await deployment.cluster.pause("n2")
+        assert not await deployment.answers("n2")
+        await deployment.cluster.resume("n2")
+        assert (await deployment.await_ready(10))["leader"] == "n1"
+        assert (deployment.cluster.directory("n1") / "data" / "map.json").exists()
+
+    options = structs.replace(OPTIONS, nodes=("n1", "n2"), backend=CONTAINERS)
+    Contained().check(options)
+    on(Contained(), tmp_path, act, options)
 
 
 async def _nothing(_: ClientsDeployment) -> None:
