@@ -27,7 +27,7 @@ from dissever.harness.client import Completion, Invocation, NotApplied
 from dissever.harness.forward import Forwarders
 from dissever.harness.missing import Missing
 from dissever.harness.values import quoted, reason
-from dissever.systems.clients import stores_of
+from dissever.systems.clients import blocked, stores_of
 
 __all__ = ["PlainClients"]
 
@@ -61,6 +61,7 @@ class PlainClients:
         self._class = made
         methods = [m for name, m in inspect.getmembers(made) if not name.startswith("_")]
         self._is_async = any(map(inspect.iscoroutinefunction, methods))
+        self._is_watched = False
         self._threads: set[_Thread] = set()
         self._not_applied = tuple(getattr(made, "not_applied", ()))
         if self.stores == () and not self._has_operations():
@@ -90,6 +91,9 @@ class PlainClients:
 
     async def session(self, forwarders: Forwarders) -> _Session:
         """A client that is made now. Raises what making it raises; it is closed then."""
+        if self._is_async and not self._is_watched:
+            self._is_watched = True
+            blocked.watch(inspect.getfile(self._class))
         session = _Session(forwarders, None if self._is_async else self._thread(forwarders))
         try:
             await session.make(self._class)

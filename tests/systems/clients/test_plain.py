@@ -21,7 +21,7 @@ from dissever.harness.forward import Endpoint, Forwarders
 from dissever.harness.history import Type
 from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.plan import stream
-from dissever.systems.clients import plain
+from dissever.systems.clients import blocked, plain
 from dissever.systems.clients.plain import PlainClients
 
 RESET = struct.pack("ii", 1, 0)
@@ -177,6 +177,25 @@ def test_async_methods_run_on_the_event_loop() -> None:
         assert await client.read(7) == "7"
 
     use(Kv, act)
+
+
+def test_an_async_method_that_blocks_is_named_with_its_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(blocked, "BLOCKED_S", 0.05)
+
+    class Kv(Base):
+        async def read(self, key: Any) -> Any:
+            while not caplog.messages:
+                time.sleep(0.01)  # noqa: ASYNC251 - It is the mistake.
+
+    async def act(client: Any, server: Server) -> None:
+        await client.read(1)
+
+    use(Kv, act)
+
+    assert "read has blocked the harness for 0.05 s" in caplog.messages[0]
+    assert f"{__file__}, line " in caplog.messages[0]
 
 
 def test_a_connection_that_is_refused_is_not_applied_and_the_client_goes_on() -> None:
