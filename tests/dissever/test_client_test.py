@@ -75,45 +75,30 @@ def test_correct_program_passes(dissever: Callable[..., Any], address: str, work
     assert "checks passed, 0 failed" in ran.text
 
 
-@pytest.mark.parametrize(
-    ("mistake", "check", "words"),
-    [
-        ("twice", "opens", 'got after it also b\'{"id": 1,'),
-        (
-            "wrong-id",
-            "opens",
-            'expected {"id":1,"type":"ok", "fail" or "info",…} on one line (read of key',
-        ),
-        ("logs", "opens", "got no JSON: 'handled read'"),
-        ("silent", "opens", "got no answer within 0.6 s"),
-        ("texts", "opens", "expected a whole number or null as the value of read"),
-        ("other-address 127.0.0.1:9", "opens", 'got fail: "[Errno 111] Connection refused"'),
-        (
-            "dies",
-            "survives_unknown_requests",
-            'ended with status 1; its last words: "KeyError: ',
-        ),
-        ("caches", "asks_the_node", "it reads from a copy of its own, or a stale one"),
-        (
-            "retries",
-            "admits_a_lost_answer",
-            "ok: it sent the operation again, or took",
-        ),
-        ("always-ok", "admits_refusal", "expected fail or info when nothing listens got ok with"),
-        ("always-fail", "admits_a_lost_answer", "is there: fail was a lie"),
-        ("stays", "exits", "got it runs on after"),
-        ("never-compares", "compares_before_it_sets", "expected fail for a cas that expects"),
-    ],
-)
+MISTAKES = {
+    "twice": ("opens", 'got after it also b\'{"id": 1,'),
+    "wrong-id": ("opens", 'expected {"id":1,"type":"ok", "fail" or "info",…} on one line (read of'),
+    "logs": ("opens", "got no JSON: 'handled read'"),
+    "silent": ("opens", "got no answer within 0.6 s"),
+    "texts": ("opens", "expected a whole number or null as the value of read"),
+    "other-address 127.0.0.1:9": ("opens", 'got fail: "[Errno 111] Connection refused"'),
+    "dies": ("survives_unknown_requests", 'with status 1; its last words: "KeyError: '),
+    "caches": ("asks_the_node", "it reads from a copy of its own, or a stale one"),
+    "retries": ("admits_a_lost_answer", "ok: it sent the operation again, or took"),
+    "always-ok": ("admits_refusal", "expected fail or info when nothing listens got ok with"),
+    "always-fail": ("admits_a_lost_answer", "is there: fail was a lie"),
+    "stays": ("exits", "got it runs on after"),
+    "never-compares": ("compares_before_it_sets", "expected fail for a cas that expects"),
+}
+"""What a client does wrong -> the check that finds it, and what is said of it."""
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistake_is_called_by_its_name(
-    dissever: Callable[..., Any],
-    address: str,
-    mistake: str,
-    check: str,
-    words: str,
-    monkeypatch: pytest.MonkeyPatch,
+    dissever: Callable[..., Any], address: str, mistake: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the check that finds it is made, after the first three: each takes its time."""
+    check, words = MISTAKES[mistake]
     script = (*conformance.BASIC, getattr(conformance, check))
     monkeypatch.setattr(client_test, "checks", lambda *_, **__: script)
     monkeypatch.setattr(conformance, "EXIT_S", 0.3)
