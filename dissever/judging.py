@@ -179,16 +179,16 @@ def _home(
     version = plan.versions.get(reference)
     if version is None:
         return None, []
-    places = dict.fromkeys((Path(plan.directory), Path.cwd(), *run.resolve().parents))
-    found = {place: registry.version(reference, place) for place in places}
-    for place, now in found.items():
+    another: Path | None = None
+    for place in dict.fromkeys((Path(plan.directory), Path.cwd(), *run.resolve().parents)):
+        now = registry.version(reference, place)
         if now == version:
             return place, []
-    changed = f"{reference} was changed after the run, so it may judge by other rules"
-    for place, now in found.items():
-        if now is not None:
-            return place, [changed]
-    return None, []
+        if now is not None and another is None:
+            another = place
+    if another is None:
+        return None, []
+    return another, [f"{reference} was changed after the run, so it may judge by other rules"]
 
 
 def _was_in(reference: str, plan: Plan) -> str:

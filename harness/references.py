@@ -8,6 +8,7 @@ stays the command's. Whatever goes wrong is a ValueError of one line: a plug-in 
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
 import importlib
@@ -98,7 +99,7 @@ def file_of(text: str, directory: Path | None = None) -> Path | None:
         path = _path(reference.place, directory)
         return path if _is_file(path) else None
     try:
-        with _importable(directory or Path.cwd(), first=False):
+        with _importable(directory or Path.cwd(), stays=False):
             spec = importlib.util.find_spec(reference.place)
     except (Exception, SystemExit):  # A package that it is in is loaded for this.
         return None
@@ -174,7 +175,7 @@ def load_module(reference: Reference, directory: Path | None = None) -> ModuleTy
     """
     if reference.is_file:
         return _load_file(reference.place, _path(reference.place, directory))
-    with _importable(directory or Path.cwd(), first=False):
+    with _importable(directory or Path.cwd()):
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 return importlib.import_module(reference.place)
@@ -248,38 +249,50 @@ def _execute(shown: str, path: Path) -> ModuleType:
 
 def _check_neighbours(shown: str, path: Path) -> None:
     """Raises ValueError when it would get the helper of another plug-in in the place of its own."""
-    for name, module in tuple(sys.modules.items()):
-        origin = getattr(module, "__file__", None)
-        if "." in name or not origin or name.startswith("dissever_plugin_"):
+    for name in _imported(path):
+        origin = getattr(sys.modules.get(name), "__file__", None)
+        if not origin:
             continue
         file = Path(origin)
         folder = file.parent.parent if file.stem == "__init__" else file.parent
-        if folder == path.parent or folder not in _folders:
-            continue
         own = (path.parent / f"{name}.py", path.parent / name / "__init__.py")
-        if any(map(_is_file, own)):
+        if folder in _folders - {path.parent} and any(map(_is_file, own)):
             raise ValueError(
                 f"{plain(shown)}: the module {name} beside it has the name of {origin},"
                 " which another plug-in loaded; rename one of them"
             )
 
 
+def _imported(path: Path) -> Iterator[str]:
+    """The names of the packages that a file imports; nothing of a file that Python cannot read."""
+    try:
+        nodes = list(ast.walk(ast.parse(path.read_bytes())))
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return  # It is said when the file is executed.
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
 @contextlib.contextmanager
-def _importable(folder: Path, *, first: bool) -> Iterator[None]:
+def _importable(folder: Path, *, first: bool = False, stays: bool = True) -> Iterator[None]:
     """
-    The folder is on the path; `first`: before all others, as for a script. Later it is the last, so
-    that it hides nothing, and what is imported late is found as well.
+    The folder is on the path; `first`: before all others, as for a script. If it `stays`, it is the
+    last of them later: it hides nothing, and what is imported late is found as well.
     """
     entry = str(folder)
     was_there = entry in sys.path
-    if first or not was_there:
+    is_added = first or not was_there
+    if is_added:
         sys.path.insert(0 if first else len(sys.path), entry)
     try:
         yield
     finally:
-        if first:
+        if is_added and entry in sys.path:
             sys.path.remove(entry)
-            if not was_there:
+            if stays and not was_there:
                 sys.path.append(entry)
 
 
