@@ -120,8 +120,13 @@ def judge(run: Path, ok_min: int | None = None, checkers: Sequence[str] = ()) ->
         reasons.append(f"event {loaded.misnumbered} of {store.HISTORY} {what}")
     if not outcome.interruption:
         reasons += gaps(plan, loaded.history)
+    own = workload.checkers(options)
+    if not own and not plugged:
+        reasons.append(
+            f"the workload {options.workload} has no checker, so its answers say nothing"
+        )
     every: dict[str, Checker] = {
-        **workload.checkers(options),
+        **own,
         **{name: each.make(actions, remains) for name, each in EVERY_RUN.items()},
     }
     for name, record in plugged.items():

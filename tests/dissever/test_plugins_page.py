@@ -130,6 +130,21 @@ def test_the_counter_adds_up_on_a_system_that_runs(tmp_path: Path) -> None:
     assert len(run.judged.history.keys) == 3
 
 
+def test_a_workload_without_a_checker_is_never_valid(tmp_path: Path) -> None:
+    workload = replace(registries.WORKLOADS.find("one.py"), checkers=lambda _: {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registries.WORKLOADS.own, "unchecked", workload)
+        alone = public.run(system="simulated", workload="unchecked", time_limit=2, runs=tmp_path)
+        judged = public.run(
+            system="simulated", workload="unchecked", checkers=["mine.py"], time_limit=2,
+            runs=tmp_path,
+        )  # fmt: skip
+
+    assert alone.verdict is public.Verdict.UNKNOWN
+    assert "run: the workload unchecked has no checker" in alone.results.why
+    assert judged.is_valid, judged.explanation
+
+
 def test_a_system_with_the_methods_of_a_workload_serves_it() -> None:
     system: Any = registries.SYSTEMS.find("mykv.py")
     counter = registries.WORKLOADS.find("counter.py")
