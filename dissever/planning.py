@@ -85,7 +85,7 @@ __all__ = [
 
 
 class Unfit(ValueError):
-    """A fault can never strike this system, or not on this backend."""
+    """A fault can never strike on the backend; on another one it may."""
 
 
 DELAYS = ("ms", "delay_ms")
@@ -198,23 +198,27 @@ def _unserved(reference: str, workload: Workload, system: System) -> str:
 
 
 def _check_faults(options: Options, system: System) -> None:
-    """Raises Unfit, a line for each fault that can never strike this system on this backend."""
+    """
+    Raises Unfit, a line for each fault that can never strike on this backend; ValueError, if there
+    is one that can never strike this system.
+    """
     specs = parse(options.faults)
-    unfit = [(spec.name, spec.fault.unfit(options.backend)) for spec in specs]
-    errors = [
-        f"the fault {name} cannot strike on the backend {options.backend}: {lack.reason};"
+    unfit = [
+        f"the fault {spec.name} cannot strike on the backend {options.backend}: {lack.reason};"
         f" {lack.remedy}"
-        for name, lack in unfit
-        if lack is not None
+        for spec in specs
+        if (lack := spec.fault.unfit(options.backend)) is not None
     ]
     lacks = system.lacks(options) if isinstance(system, Lacks) else {}
-    errors += [
+    unmet = [
         f"the fault {':'.join((spec.name, *spec.targets))} cannot strike {system.name}: {why}"
         for spec in specs
         if (why := spec.lack_of(lacks))
     ]
-    if errors:
-        raise Unfit("\n".join(errors))
+    if unmet:
+        raise ValueError("\n".join((*unfit, *unmet)))
+    if unfit:
+        raise Unfit("\n".join(unfit))
 
 
 def remarks(options: Options, system: System) -> tuple[str, ...]:

@@ -500,3 +500,24 @@ def test_real_nodes_are_run_and_broken(project: pytest.Pytester) -> None:
     made: Path = project.path / "runs" / "latest"
 
     assert json.loads((made / "plan.json").read_text())["options"]["backend"] == "namespaces"
+
+
+def test_a_fault_that_the_system_can_never_meet_is_wrong_usage_and_no_skip(
+    project: pytest.Pytester,
+) -> None:
+    project.path.joinpath("kv.py").write_text(
+        "from dissever import Processes\n\n"
+        "class Kv(Processes):\n"
+        "    command = 'true'\n"
+        "    client_ports = (1,)\n"
+        "    class client:\n"
+        "        def __init__(self, endpoint): pass\n"
+        "        def read(self, key): pass\n"
+        "        def write(self, key, value): pass\n"
+        "        def compare_and_set(self, key, old, new): pass\n"
+    )
+    project.makepyfile(marked(system="kv.py", faults="partition:leader", time_limit=6))
+    ran = project.runpytest()
+
+    ran.assert_outcomes(errors=1)
+    ran.stdout.fnmatch_lines(["the fault partition:leader cannot strike kv: *"])
