@@ -92,6 +92,7 @@ class Log(asyncio.Protocol):
         self._file: IO[bytes] | None = None
         self._is_full = False
         self._tail = b""
+        self.has_ended = False
 
     @property
     def last_line(self) -> str:
@@ -108,7 +109,7 @@ class Log(asyncio.Protocol):
                 self._is_full = True
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._is_full = True
+        self.has_ended = self._is_full = True
         if self._file is not None:
             self._file.close()
 

@@ -46,8 +46,8 @@ GRACE_S: Final = 0.5
 
 _GLANCE_S: Final = 0.005
 
-_END_S: Final = 0.2
-"""How long the end of a program that closed its stdout is waited for."""
+_END_S: Final = 0.5
+"""How long the end of a program that closed its stdout, and of its stderr, is waited for."""
 
 
 class Address(Protocol):
@@ -173,9 +173,11 @@ class ProgramClient:
         loop = asyncio.get_running_loop()
         process = self._process
         self._stdin, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, process.stdin)
+        self._transports.append(self._stdin)
         out, _ = await loop.connect_read_pipe(lambda: self._answers, process.stdout)
+        self._transports.append(out)
         err, _ = await loop.connect_read_pipe(lambda: self._log, process.stderr)
-        self._transports = [self._stdin, out, err]
+        self._transports.append(err)
         known = endpoint.dialable()
         value = {
             "node": endpoint.node,
@@ -256,17 +258,13 @@ class ProgramClient:
         how = "it closed its stdout"
         if await self._has_exited(_END_S):
             how = f"it ended with {_end_of(self._process.pid)}"
+            await _until(lambda: self._log.has_ended, _END_S)
         said = f"; its last words: {quoted(self._log.last_line)}" if self._log.last_line else ""
         return f"expected an answer, {what}: {how}{said}"
 
     async def _has_exited(self, limit_s: float) -> bool:
         """Wait for its end; whether it came in time. It is not reaped."""
-        deadline = time.monotonic() + limit_s
-        while _end_of(self._process.pid) is None:
-            if time.monotonic() > deadline:
-                return False
-            await asyncio.sleep(_GLANCE_S)
-        return True
+        return await _until(lambda: _end_of(self._process.pid) is not None, limit_s)
 
     async def _close(self) -> None:
         try:
@@ -278,10 +276,21 @@ class ProgramClient:
             self._process.poll()
             for transport in self._transports:
                 transport.close()
-            for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-                if not self._transports and stream is not None:
+            streams = self._process.stdin, self._process.stdout, self._process.stderr
+            for stream in streams[len(self._transports) :]:
+                if stream is not None:
                     stream.close()
             self.on_end()
+
+
+async def _until(is_so: Callable[[], bool], limit_s: float) -> bool:
+    """Wait until it is so; whether that came in time."""
+    deadline = time.monotonic() + limit_s
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(_GLANCE_S)
+    return True
 
 
 def _started(argv: Sequence[str], here: Path, streams: int) -> subprocess.Popen[bytes]:
