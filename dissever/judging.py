@@ -120,16 +120,11 @@ def judge(run: Path, ok_min: int | None = None, checkers: Sequence[str] = ()) ->
         reasons.append(f"event {loaded.misnumbered} of {store.HISTORY} {what}")
     if not outcome.interruption:
         reasons += gaps(plan, loaded.history)
-    own = workload.checkers(options)
-    if not own and not plugged:
-        reasons.append(
-            f"the workload {options.workload} has no checker, so its answers say nothing"
-        )
-    every: dict[str, Checker] = {
-        **own,
-        **{name: each.make(actions, remains) for name, each in EVERY_RUN.items()},
-    }
-    for name, record in plugged.items():
+    every: dict[str, Checker] = {**workload.checkers(options)}
+    if not every and not plugged:
+        what = "has no checker, so nobody looked at its answers"
+        reasons.append(f"the workload {options.workload} {what}")
+    for name, record in (*EVERY_RUN.items(), *plugged.items()):
         every[name if name not in every else f"{name} of every run"] = record.make(actions, remains)
     results = compose(every if is_judged else {}, loaded.history, Budget())
     if reasons:

@@ -145,6 +145,19 @@ def test_a_workload_without_a_checker_is_never_valid(tmp_path: Path) -> None:
     assert judged.is_valid, judged.explanation
 
 
+def test_a_checker_of_a_workload_hides_none_of_ours(tmp_path: Path) -> None:
+    def wrong(history: Any, budget: Any) -> Any:
+        return public.Result(checker="stats", verdict=public.Verdict.INVALID, why="wrong")
+
+    workload = replace(registries.WORKLOADS.find("one.py"), checkers=lambda _: {"stats": wrong})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registries.WORKLOADS.own, "hiding", workload)
+        run = public.run(system="simulated", workload="hiding", time_limit=2, runs=tmp_path)
+
+    assert run.verdict is public.Verdict.INVALID
+    assert [each.checker for each in run.results.results].count("stats") == 2
+
+
 def test_a_system_with_the_methods_of_a_workload_serves_it() -> None:
     system: Any = registries.SYSTEMS.find("mykv.py")
     counter = registries.WORKLOADS.find("counter.py")
@@ -152,7 +165,7 @@ def test_a_system_with_the_methods_of_a_workload_serves_it() -> None:
 
     assert lacking(system, counter) == ()
     assert planning.checked(options, system).workload_options == {"keys": 3}
-    with pytest.raises(ValueError, match="expected a workload out of"):
+    with pytest.raises(ValueError, match="register asks for the store registers"):
         planning.checked(public.Options(system="mykv.py", workload="register"), system)
     other = registries.SYSTEMS.find("simulated")
     options = public.Options(
