@@ -165,14 +165,18 @@ without_services() {
     printf '#!/bin/sh\n# %s for one installation. It may be removed.\nif [ -e /proc/%s ]; then exit 101; fi\n' \
       "$POLICY_MARK" "$$" | $as_root tee "$POLICY" >/dev/null
     $as_root chmod 755 "$POLICY"
+    # shellcheck disable=SC2064  # The word is known now, and not at the end.
+    trap "forget_policy '$as_root'" EXIT
   fi
   "$@" || status=$?
-  if grep -q "$POLICY_MARK" "$POLICY"; then $as_root rm -f "$POLICY"; fi
+  forget_policy "$as_root"
   for unit in $(comm -13 <(echo "$before") <(units)); do
     $as_root systemctl disable --quiet "$unit" || true  # Or it would start at the next boot.
   done
   return "$status"
 }
+
+forget_policy() { ! grep -qs "$POLICY_MARK" "$POLICY" || $1 rm -f "$POLICY"; }
 
 # The services that systemd starts at boot, one a line; none where there is no systemd.
 units() {
