@@ -7,12 +7,19 @@ from typing import Any, Final
 
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.forward import Forwarders
+from dissever.harness.history import Type
 from dissever.harness.missing import Missing
 from dissever.systems.clients import ClientKind
 from dissever.systems.clients.plain import PlainClients
 from dissever.systems.clients.program import Program, ProgramClient
 
 __all__ = ["ForwardedProgram", "Programs", "kind_of"]
+
+UNFOUNDED: Final = (
+    "expected an answer of the database, got ok though no byte came from any node: the client made "
+    "it up, kept a copy, or did not use the addresses that it was given"
+)
+"""Why an `ok` of a program is not believed."""
 
 
 def kind_of(client: Any, here: Path) -> ClientKind:
@@ -65,7 +72,12 @@ class ForwardedProgram:
         self._forwarders = forwarders
 
     async def invoke(self, invocation: Invocation) -> Completion:
-        return await self.program.invoke(invocation)
+        """An `ok` for which nothing came from any node says nothing about the database."""
+        mark = self._forwarders.mark()
+        completion = await self.program.invoke(invocation)
+        if completion.type is Type.OK and not self._forwarders.received_since(mark):
+            return invocation.info(["program", UNFOUNDED])
+        return completion
 
     async def read(self, key: int) -> Any:
         return await self.program.ask("read", key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,8 +15,10 @@ from typing import Any
 import pytest
 
 from dissever.harness.client import Completion, Invocation, NotApplied
+from dissever.harness.forward import Forwarders
 from dissever.harness.history import Type
 from dissever.systems.clients import program as programs
+from dissever.systems.clients.kinds import UNFOUNDED, kind_of
 from dissever.systems.clients.program import Nonsense, Program, ProgramClient
 
 READY = '{"id":0,"type":"ok"}'
@@ -274,6 +277,34 @@ def test_program_that_does_not_open_its_node_is_no_client(tmp_path: Path) -> Non
         use(refusing, tmp_path, lambda _: asyncio.sleep(0))
     with pytest.raises(Nonsense, match="status 7; its last words: 'bad flag'"):
         use(Program("sh -c 'echo bad flag >&2; exit 7'"), tmp_path, lambda _: asyncio.sleep(0))
+
+
+def test_ok_without_a_byte_from_a_node_is_not_believed(tmp_path: Path) -> None:
+    """A cache in the client would make the database look stale."""
+
+    async def main() -> Completion:
+        kind = kind_of(answering('{"id":1,"type":"ok","value":7}'), tmp_path)
+        forwarders = Forwarders(Nowhere(), "n1", (80,), {})
+        client = await kind.open(forwarders, store="registers", directory=tmp_path)
+        try:
+            completion: Completion = await client.invoke(READ)
+        finally:
+            await client.close()
+        return completion
+
+    assert asyncio.run(main()) == Completion(Type.INFO, None, ["program", UNFOUNDED])
+
+
+class Nowhere:
+    """Hosts that nobody can connect to."""
+
+    nodes = ("n1",)
+
+    def address(self, node: str) -> str:
+        return "10.0.0.1"
+
+    async def dial(self, node: str, port: int, timeout_s: float) -> socket.socket:
+        raise ConnectionRefusedError
 
 
 def test_optional_request_gives_its_value(tmp_path: Path) -> None:
