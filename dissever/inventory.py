@@ -5,8 +5,9 @@ of installed packages, with where each comes from. The fields are those of `diss
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -15,8 +16,9 @@ from dissever.checkers.linearizability import Model
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.options import Option, OptionValue
 from dissever.harness.plugins import OURS, Registry
+from dissever.harness.references import read_reference
 from dissever.harness.system import System
-from dissever.harness.values import printable
+from dissever.harness.values import printable, quoted
 from dissever.nemesis import TRIGGERS, Fault
 from dissever.registries import CHECKERS, EVERY_KIND, FAULTS, MODELS, SYSTEMS, WORKLOADS
 from dissever.workloads import Workload, served_by
@@ -34,6 +36,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+_KINDS: Final = "system, workload, fault, checker or model"
 
 
 class AnOption(msgspec.Struct, frozen=True):
@@ -162,23 +166,29 @@ def everything() -> Inventory:
 
 def what_is(reference: str) -> Inventory:
     """
-    What a reference leads to, of every kind.
+    What a reference leads to, of every kind; of a file, all that is in it.
 
     Raises:
-        ValueError: When it leads to nothing: in one line, or in a line for each kind of which it
-            leads to several.
+        ValueError: When it leads to nothing: in one line.
     """
     found: dict[str, tuple[Any, ...]] = {}
-    errors: dict[str, None] = {}
+    errors: list[str] = []
     for kind, registry in EVERY_KIND.items():
         try:
-            found[kind] = (_SHOWN[kind](reference, registry.find(reference)),)
+            members = registry.members(reference) or (reference,)
+            found[kind] = tuple(_SHOWN[kind](each, registry.find(each)) for each in members)
         except ValueError as error:
-            errors[str(error)] = None
+            errors.append(str(error))
     if found:
         return Inventory(**found)
-    several = [error for error in errors if ", found " in error and ", found none" not in error]
-    raise ValueError("\n".join(several or list(errors)[:1]))
+    if read_reference(reference) is not None and len(set(errors)) == 1:
+        raise ValueError(errors[0])  # The file or the module is broken, or is not there.
+    if read_reference(reference) is not None:
+        raise ValueError(f"{reference}: expected a {_KINDS}, found none")
+    names = tuple(name for registry in EVERY_KIND.values() for name in registry.names)
+    nearest = difflib.get_close_matches(reference, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    raise ValueError(f"expected a name or a reference of a {_KINDS}, got {quoted(reference)}{hint}")
 
 
 def _system(name: str, system: System) -> ThisSystem:

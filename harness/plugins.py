@@ -27,6 +27,7 @@ from dissever.harness.references import (
     file_of,
     load_module,
     load_object,
+    names_in,
     object_in,
     read_reference,
     sha256,
@@ -109,11 +110,19 @@ class Registry(Mapping[str, T]):
                 made: T = _at(maker)(reference)
                 return made
         if read_reference(reference) is not None and not self._is_misspelt(reference, directory):
-            ours = tuple(each for each in self.own.values() if not isinstance(each, str))
-            kind = self.kind
+            kind, ours = self.kind, self._instances
             found = load_object(reference, kind.what, kind.fits, directory=directory, ours=ours)
             return self._made(found, reference)
         raise ValueError(self._unknown(reference, directory))
+
+    def members(self, reference: str) -> tuple[str, ...]:
+        """
+        References to everything that a file has of this kind; any other reference as it is.
+
+        Raises:
+            ValueError: In one line, when the file is broken.
+        """
+        return names_in(reference, self.kind.fits, ours=self._instances)
 
     def origin(self, reference: str) -> str:
         """
@@ -174,6 +183,11 @@ class Registry(Mapping[str, T]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    @property
+    def _instances(self) -> tuple[object, ...]:
+        """Ours that are loaded, which a plug-in may have imported."""
+        return tuple(each for each in self.own.values() if not isinstance(each, str))
 
     def _ours(self, name: str) -> T:
         """Raises ValueError when it needs a module that is not there."""

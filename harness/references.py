@@ -31,6 +31,7 @@ __all__ = [
     "label",
     "load_module",
     "load_object",
+    "names_in",
     "object_in",
     "read_reference",
     "sha256",
@@ -140,6 +141,22 @@ def load_object(
         raise ValueError(f"expected a path such as my.py or package:Name, got {quoted(text)}")
     module = load_module(reference, directory)
     return object_in(module, reference, what, fits, ours)
+
+
+def names_in(
+    text: str, fits: Callable[[Any], bool], *, ours: tuple[object, ...] = ()
+) -> tuple[str, ...]:
+    """
+    References to everything in a file that may be meant by its path; itself where that is one.
+
+    Raises:
+        ValueError: In one line, when the file is broken.
+    """
+    reference = read_reference(text)
+    if reference is None or not reference.is_file or reference.name:
+        return (text,)
+    found = _candidates(load_module(reference), fits, ours)
+    return (text,) if len(found) == 1 else tuple(f"{reference.place}:{name}" for name in found)
 
 
 def object_in(

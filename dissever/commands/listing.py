@@ -58,7 +58,7 @@ def list_(references: tuple[str, ...], is_json: bool) -> int:
 
 def _asked(references: Sequence[str]) -> Inventory:
     try:
-        every = [what_is(without_target(reference)) for reference in references]
+        every = [_what_is(reference) for reference in references]
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     return Inventory(
@@ -68,6 +68,17 @@ def _asked(references: Sequence[str]) -> Inventory:
         checkers=tuple(each for one in every for each in one.checkers),
         models=tuple(each for one in every for each in one.models),
     )
+
+
+def _what_is(reference: str) -> Inventory:
+    """A fault may have its target. Raises ValueError when there is no such thing."""
+    try:
+        return what_is(reference)
+    except ValueError as error:
+        try:
+            return what_is(without_target(reference))
+        except ValueError:
+            raise error from None
 
 
 def _print_all(found: Inventory) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import dissever as public
-from dissever import planning, registries
+from dissever import inventory, planning, registries
 from dissever.harness.client import Invocation, NotApplied
 from dissever.workloads import lacking
 from dissever.workloads.method_client import MethodClient
@@ -63,6 +63,35 @@ def test_each_example_is_found_as_what_it_is(file: str, kind: str) -> None:
     for other in others:
         with pytest.raises(ValueError, match="found none"):
             kinds[other].find(file)
+
+
+def test_a_file_is_listed_with_all_that_is_in_it(folder: Path) -> None:
+    names = ("one", "counter", "slow", "lease")
+    together = "\n".join(f"from {name} import *" for name in names)
+    (folder / "together.py").write_text(f"{together}\nTWICE = SLOW\n", encoding="utf-8")
+
+    found = inventory.what_is("together.py")
+
+    assert [each.name for each in found.workloads] == ["together.py:ONE", "together.py:COUNTER"]
+    assert [each.name for each in found.faults] == ["together.py"]
+    assert (found.systems, found.models, found.checkers) == ((), (), ())  # Only imported classes.
+    assert [each.name for each in inventory.what_is("lease.py").models] == ["lease.py"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("kil", "got 'kil'; did you mean kill?"),
+        ("gone.py", "expected a Python file, found none at gone.py"),
+        ("empty.py", "empty.py: expected a system, workload, fault, checker or model, found none"),
+        ("no.such:X", "no.such:X: expected an importable module, found no no"),
+    ],
+)
+def test_what_is_nothing_is_said_in_one_line(folder: Path, reference: str, message: str) -> None:
+    (folder / "empty.py").touch()
+
+    with pytest.raises(ValueError, match=re.escape(message)):
+        inventory.what_is(reference)
 
 
 def test_the_workload_the_fault_and_the_checker_run(tmp_path: Path) -> None:
