@@ -330,6 +330,10 @@ class Attached:
         self._stream = client.api.attach_socket(container, params=wanted)
         self._socket = getattr(self._stream, "_sock", self._stream)
         self._socket.settimeout(None)
+        # What came together with the headers of the answer is in the buffer of its reader.
+        raw = getattr(getattr(self._stream, "_response", None), "raw", None)
+        buffered = getattr(getattr(raw, "_fp", None), "fp", None)
+        self._receive: Callable[[int], bytes] = getattr(buffered, "read1", self._socket.recv)
         self._thread = threading.Thread(
             target=self._read, args=(hear, ended), name=f"attached-{container[:12]}", daemon=True
         )
@@ -347,8 +351,8 @@ class Attached:
 
     def _read(self, hear: Callable[[int, bytes], None], ended: Callable[[], None]) -> None:
         try:
-            with contextlib.suppress(OSError):
-                while self._is_raw and (data := self._socket.recv(_RAW_BYTES)):
+            with contextlib.suppress(OSError, ValueError):  # Its reader may be closed.
+                while self._is_raw and (data := self._receive(_RAW_BYTES)):
                     hear(1, data)
                 while not self._is_raw and (header := self._exactly(8)):
                     hear(header[0], self._exactly(int.from_bytes(header[4:], "big")))
@@ -363,7 +367,7 @@ class Attached:
         """The next `count` bytes; b"" at the end of the stream."""
         data = b""
         while len(data) < count:
-            more = self._socket.recv(count - len(data))
+            more = self._receive(count - len(data))
             if not more:
                 return b""
             data += more

@@ -73,6 +73,8 @@ class Container:
         self._hear = hear
         self._own: dict[str, int] = {}
         """The limits that its file gives it."""
+        self._limited: set[str] = set()
+        """Whether `cpu` and `mem` were limited by us: how the names of limits begin."""
         self._loop = asyncio.get_running_loop()
         self._is_let_go = False
 
@@ -99,6 +101,7 @@ class Container:
         is_slow = is_held and not (await self.inspect())["HostConfig"].get("NanoCpus")
         try:
             if is_slow:
+                self._limited |= {"cpu"}
                 await self._call(self._container.update, **_SLOW)
             await self._call(self._container.start)
             is_frozen = is_held and await self.freeze()
@@ -162,17 +165,21 @@ class Container:
         if memory_bytes is not None and is_found and not config.get("Memory"):
             reason = "the engine takes no limit of memory back, and the project was found up"
             raise OSError(0, f"{self._name}: {reason}")
+        self._limited |= {"cpu"} if cpus is not None else set()
+        self._limited |= {"mem"} if memory_bytes is not None else set()
         self.limits.set(cpus, memory_bytes)
         await self._call(self._container.update, **self._limits_now())
 
     async def lift(self) -> None:
         """Only the limits that its file gives it are left."""
         self.limits.clear()
-        await self._call(self._container.update, **self._limits_now())
+        if changes := self._limits_now():
+            await self._call(self._container.update, **changes)
 
     def _limits_now(self) -> dict[str, int]:
-        """Those of faults, and otherwise its file's."""
-        return {**self.limits.of_running(), **self._own, **self.limits.of_new()}
+        """Those of faults, and otherwise its file's. What was never limited is left alone."""
+        now = {**self.limits.of_running(), **self._own, **self.limits.of_new()}
+        return {name: value for name, value in now.items() if name[:3] in self._limited}
 
     async def inspect(self) -> Mapping[str, Any]:
         """What the engine says of it now."""
