@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from dissever.starting import StartedCluster as StartedCluster
     from dissever.starting import start as start
     from dissever.systems.clients.program import Program as Program
+    from dissever.systems.compose import Compose as Compose
     from dissever.systems.processes import Processes as Processes
     from dissever.systems.templates import Node as Node
     from dissever.workloads.register import Registers as Registers
@@ -107,6 +108,7 @@ __all__ = [  # noqa: RUF022 - Grouped by what they are for.
     "Step",
     # A system that is a command, and its clients.
     "Processes",
+    "Compose",
     "Node",
     "Endpoint",
     "Program",
@@ -197,6 +199,7 @@ _PLACES = {
     "running": ("NotValid", "Run"),
     "starting": ("CannotStrike", "DidNotHold", "StartedCluster", "start"),
     "systems.clients.program": ("Program",),
+    "systems.compose": ("Compose",),
     "systems.processes": ("Processes",),
     "systems.templates": ("Node",),
     "workloads.register": ("Registers",),

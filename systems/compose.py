@@ -39,7 +39,8 @@ from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.harness.references import load_object, read_reference
 from dissever.harness.runner import CannotRun
-from dissever.systems.clients import STORES, ClientKind
+from dissever.harness.system import Ports
+from dissever.systems.clients import STORES, ClientKind, lacks
 from dissever.systems.clients.deployment import ClientsDeployment
 from dissever.systems.clients.kinds import kind_of
 from dissever.systems.clients.program import Program
@@ -208,13 +209,19 @@ class Compose:
         self.project().check(options.nodes)
         self.ports(options)
         kind, workload = self.clients(options), WORKLOADS[options.workload]
-        wanted, methods = workload.store, workload.methods
-        if kind.stores is None or wanted in kind.stores:
-            return
-        if not methods or not all(map(kind.has, methods)):
-            needed = ", ".join(methods or STORES.get(wanted, (wanted,)))
-            expected = f"expected a client with {needed} for {options.workload}"
-            raise ValueError(f"{expected}, got one of {', '.join(kind.stores) or 'none of ours'}")
+        is_served = kind.stores is None or workload.store in kind.stores
+        if not is_served and not (workload.methods and all(map(kind.has, workload.methods))):
+            methods = STORES.get(workload.store, workload.methods)
+            raise ValueError(
+                f"expected a client with {', '.join(methods)} for the workload {options.workload},"
+                f" got one without {', '.join(name for name in methods if not kind.has(name))}"
+            )
+
+    def lacks(self, options: Options) -> Mapping[type, str]:
+        found = lacks(self.clients(options).has)
+        if not self.peer_ports and options.system_options.get("peer-port") is None:
+            found[Ports] = "nothing says on which port its services hear each other (--peer-port)"
+        return found
 
     def voters(self, options: Options) -> tuple[str, ...]:
         return options.nodes

@@ -27,11 +27,11 @@ HISTORY = """\
 NAMES = [
     "__version__", "run", "check", "Run", "NotValid", "CannotRun", "Options", "OnCrash",
     "start", "StartedCluster", "DidNotHold", "CannotStrike", "Verdict", "Results", "Result",
-    "Anomaly", "Step", "Processes", "Node", "Endpoint", "Program", "NotApplied", "Option",
-    "Missing", "Backend", "System", "Deployment", "Ports", "Primaries", "Membership", "Members",
-    "Role", "Upgrades", "Builds", "Snapshots", "Snapshot", "Replicas", "Digest", "Damaged",
-    "Unseen", "NamesNodes", "Workload", "Client", "Invocation", "Completion", "Registers",
-    "Elements", "History", "Event", "Operation", "Type", "Key", "Checker", "Budget",
+    "Anomaly", "Step", "Processes", "Compose", "Node", "Endpoint", "Program", "NotApplied",
+    "Option", "Missing", "Backend", "System", "Deployment", "Ports", "Primaries", "Membership",
+    "Members", "Role", "Upgrades", "Builds", "Snapshots", "Snapshot", "Replicas", "Digest",
+    "Damaged", "Unseen", "NamesNodes", "Workload", "Client", "Invocation", "Completion",
+    "Registers", "Elements", "History", "Event", "Operation", "Type", "Key", "Checker", "Budget",
     "RunChecker", "Remains", "Linearizable", "GrowOnlySet", "Model", "model", "REFUSED",
     "UNKNOWN", "Misfit", "Fault",
 ]  # fmt: skip
