@@ -18,21 +18,18 @@ threads. On the virtual clock, time passes only while something is waited for: `
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from dissever import planning
-from dissever.harness.client import Client, Invocation, Nemesis, Prepares
-from dissever.harness.clock import VirtualLoop, clock_ns
+from dissever.background import CALL_LIMIT_S, BackgroundLoop
+from dissever.harness.client import Invocation, Nemesis, Prepares
+from dissever.harness.clock import clock_ns
 from dissever.harness.cluster import PLAIN, Exit, NodeProcesses
 from dissever.harness.episodes import (
     Role,
@@ -49,15 +46,13 @@ from dissever.harness.runner import CannotRun
 from dissever.harness.system import Deployment, Primaries, System
 from dissever.nemesis import Environment, Fault, hosts, make_nemeses, parse
 from dissever.nemesis.targets import TargetSpec
+from dissever.steps import DidNotHold, StepClient, Strike, StrikeContext
 from dissever.systems import load
 from dissever.workloads import WORKLOADS
 
-__all__ = ["CannotStrike", "DidNotHold", "StartedCluster", "Strike", "StrikeContext", "start"]
+__all__ = ["CannotStrike", "DidNotHold", "StartedCluster", "Strike", "start"]
 
 log = logging.getLogger(__name__)
-
-CALL_LIMIT_S: Final = 120.0
-"""How long anything may take that is asked of the cluster."""
 
 FAULT_LIMIT_S: Final = 60.0
 READY_LIMIT_S: Final = 30.0
@@ -69,19 +64,6 @@ T = TypeVar("T")
 
 class CannotStrike(CannotRun):
     """The machine, or the backend, lacks what a fault needs; the message says what would help."""
-
-
-class DidNotHold(RuntimeError):
-    """A fault has no evidence that it took hold, lasted or healed: what was tested is not known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Strike:
-    """A fault in force: the nodes that it struck, and what was seen of it from outside."""
-
-    fault: str
-    targets: tuple[str, ...]
-    evidence: Mapping[str, Any]
 
 
 @contextmanager
@@ -131,7 +113,7 @@ class StartedCluster:
         self._options = options
         self._system = system
         self._directory = directory
-        self._loop = _Loop(is_virtual=system.is_virtual)
+        self._loop = BackgroundLoop(is_virtual=system.is_virtual)
         self._deployment: Any = None
         self._life: asyncio.Task[None] | None = None
         self._ending: asyncio.Event | None = None
@@ -194,7 +176,7 @@ class StartedCluster:
         self._check((node,))
         workload = WORKLOADS.find(self._options.workload)
         opened = self.call(self._deployment.open_store(workload.store, node))
-        client = StepClient(self, node, opened, self._options.operation_limit_s)
+        client = StepClient(self.call, node, opened, self._options.operation_limit_s)
         self._clients.append(client)
         return client
 
@@ -468,157 +450,3 @@ def _elsewhere(done: Operation) -> str | None:
     if evidence(done).get("as_asked") is not False:
         return None
     return f"it struck {', '.join(targets(done))}, which was not what was asked for"
-
-
-class StrikeContext:
-    """
-    A fault for as long as a `with` or an `async with` statement lasts.
-
-    Raises, when it is entered or left: `DidNotHold`. An error from inside the statement comes
-    first, and has the other as a note.
-    """
-
-    def __init__(self, cluster: StartedCluster, fault: Fault, value: Mapping[str, Any]) -> None:
-        self._cluster = cluster
-        self._fault = fault
-        self._value = value
-
-    def __enter__(self) -> Strike:
-        return self._cluster.inject(self._fault, self._value)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            self._cluster.heal(self._fault)
-        except DidNotHold as lapse:
-            if error is None:
-                raise
-            error.add_note(f"and {lapse}")
-
-    async def __aenter__(self) -> Strike:
-        return await asyncio.to_thread(self.__enter__)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await asyncio.to_thread(self.__exit__, kind, error, traceback)
-
-
-class StepClient:
-    """
-    A client of one node. Its methods are those of the system's own, without `await`:
-    `client.read(1)`, `client.add(5)`.
-
-    A call raises what the system's client raises: `NotApplied` where it did not take effect and
-    never will. After `operation_limit_s` it raises TimeoutError: nobody knows then. A client that
-    speaks in operations, such as a program, has `invoke("read", key=1)`.
-    """
-
-    def __init__(self, cluster: StartedCluster, node: str, opened: Any, limit_s: float) -> None:
-        self.node = node
-        self._cluster = cluster
-        self._opened = opened
-        self._limit_s = limit_s
-
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        asked = getattr(self._opened, method)
-
-        def call(*arguments: Any, **named: Any) -> Any:
-            return self._cluster.call(self._within_limit(asked(*arguments, **named)))
-
-        return call
-
-    def invoke(self, f: str, value: Any = None, *, key: Any = None) -> Any:
-        """
-        One operation, as in a history; what comes back is its completion.
-
-        Raises:
-            TypeError: When the client has methods instead.
-        """
-        if not isinstance(self._opened, Client):
-            raise TypeError(f"expected a client that has invoke, got one with methods: {f}(…)")
-        return self._cluster.call(
-            self._within_limit(self._opened.invoke(Invocation(f, value, key=key, process=0)))
-        )
-
-    def close(self) -> None:
-        """Let go of its connections. Idempotent."""
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            with contextlib.suppress(Exception):  # It is of no more use either way.
-                self._cluster.call(opened.close())
-
-    async def _within_limit(self, work: Any) -> Any:
-        try:
-            async with asyncio.timeout(self._limit_s):
-                return await work
-        except TimeoutError as error:
-            why = str(error) or f"no answer from {self.node} within {self._limit_s:g} s"
-            raise TimeoutError(why) from error
-
-
-class _Loop:
-    """
-    An event loop in a thread of its own, which other threads have coroutines done by.
-
-    A real one runs all the time. A virtual one runs while somebody waits: its clock must not jump
-    ahead of a test that is thinking.
-    """
-
-    def __init__(self, *, is_virtual: bool) -> None:
-        self.is_closed = False
-        self._is_virtual = is_virtual
-        self._loop = VirtualLoop() if is_virtual else asyncio.new_event_loop()
-        self._thread = concurrent.futures.ThreadPoolExecutor(1, "dissever-cluster")
-        if not is_virtual:
-            self._forever = self._thread.submit(self._loop.run_forever)
-
-    def call(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
-        """What a coroutine returns or raises. Raises TimeoutError when that takes too long."""
-        if self.is_closed:
-            work.close()
-            raise RuntimeError("the cluster has ended")
-        limited = _limited(work, timeout_s)
-        if self._is_virtual:
-            return self._thread.submit(self._loop.run_until_complete, limited).result()
-        asked = asyncio.run_coroutine_threadsafe(limited, self._loop)
-        try:
-            return asked.result()
-        except BaseException:  # Such as Ctrl-C, while it was waited for.
-            asked.cancel()
-            raise
-
-    def close(self) -> None:
-        """Cancel what still goes on, and end the thread. Idempotent."""
-        if self.is_closed:
-            return
-        try:
-            self.call(_cancelled(), CALL_LIMIT_S)
-        finally:
-            self.is_closed = True
-            if not self._is_virtual:
-                self._loop.call_soon_threadsafe(self._loop.stop)
-                self._forever.result()
-            self._thread.shutdown()
-            self._loop.close()
-
-
-async def _limited(work: Coroutine[Any, Any, T], timeout_s: float) -> T:
-    async with asyncio.timeout(timeout_s):
-        return await work
-
-
-async def _cancelled() -> None:
-    """Cancel every other task, as `asyncio.run` does at its end."""
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await asyncio.get_running_loop().shutdown_asyncgens()
