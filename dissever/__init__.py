@@ -57,9 +57,11 @@ if TYPE_CHECKING:
     from dissever.harness.system import Damaged as Damaged
     from dissever.harness.system import Deployment as Deployment
     from dissever.harness.system import Digest as Digest
+    from dissever.harness.system import Lacks as Lacks
     from dissever.harness.system import Members as Members
     from dissever.harness.system import Membership as Membership
     from dissever.harness.system import NamesNodes as NamesNodes
+    from dissever.harness.system import OffersMethods as OffersMethods
     from dissever.harness.system import Ports as Ports
     from dissever.harness.system import Primaries as Primaries
     from dissever.harness.system import Replicas as Replicas
@@ -133,6 +135,8 @@ __all__ = [  # noqa: RUF022 - Grouped by what they are for.
     "Damaged",
     "Unseen",
     "NamesNodes",
+    "OffersMethods",
+    "Lacks",
     # A workload.
     "Workload",
     "Client",
@@ -182,9 +186,11 @@ _PLACES = {
         "Damaged",
         "Deployment",
         "Digest",
+        "Lacks",
         "Members",
         "Membership",
         "NamesNodes",
+        "OffersMethods",
         "Ports",
         "Primaries",
         "Replicas",

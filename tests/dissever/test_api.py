@@ -30,10 +30,10 @@ NAMES = [
     "Anomaly", "Step", "Processes", "Compose", "Node", "Endpoint", "Program", "NotApplied",
     "Option", "Missing", "Backend", "System", "Deployment", "Ports", "Primaries", "Membership",
     "Members", "Role", "Upgrades", "Builds", "Snapshots", "Snapshot", "Replicas", "Digest",
-    "Damaged", "Unseen", "NamesNodes", "Workload", "Client", "Invocation", "Completion",
-    "Registers", "Elements", "History", "Event", "Operation", "Type", "Key", "Checker", "Budget",
-    "RunChecker", "Remains", "Linearizable", "GrowOnlySet", "Model", "model", "REFUSED",
-    "UNKNOWN", "Misfit", "Fault",
+    "Damaged", "Unseen", "NamesNodes", "OffersMethods", "Lacks", "Workload", "Client",
+    "Invocation", "Completion", "Registers", "Elements", "History", "Event", "Operation",
+    "Type", "Key", "Checker", "Budget", "RunChecker", "Remains", "Linearizable", "GrowOnlySet",
+    "Model", "model", "REFUSED", "UNKNOWN", "Misfit", "Fault",
 ]  # fmt: skip
 """A name is added here on purpose: it is promised to users from then on."""
 
