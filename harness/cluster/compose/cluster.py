@@ -7,9 +7,9 @@ everything else of a run. Clients come in by a gateway, a container of ours on t
 network, which relays to any port of a node; so cuts of client links act on them, and nothing has to
 be published.
 
-Known gaps: a container that is started again runs for some 50 ms, on a twentieth of a processor,
-before it is frozen until its rules are in force again. Nothing of those that it is cut off from
-reaches it meanwhile; other rules begin late by that. IPv4 alone is cut.
+Known gaps: a container that is started again runs for some 50 ms before it is frozen until its
+rules are in force again. Nothing of those that it is cut off from reaches it meanwhile; other rules
+begin late by that. IPv4 alone is cut.
 """
 
 from __future__ import annotations

@@ -28,8 +28,6 @@ log = logging.getLogger(__name__)
 _ANSWER_S: Final = 30.0
 _NO_RESTART: Final = {"Name": "no", "MaximumRetryCount": 0}
 
-_SLOW: Final = {"cpu_period": 100_000, "cpu_quota": 5000}
-
 
 class Running:
     """One start of the container, until it has ended. `number` counts them from 1."""
@@ -88,28 +86,26 @@ class Container:
         Start it, and hear it from the first byte.
 
         Args:
-            is_held: Whether it is frozen as soon as it has started. Until then it gets a twentieth
-                of a processor, so that it comes to do next to nothing before.
+            is_held: Whether it is frozen as soon as it has started.
 
         Returns:
             Whether it is frozen now.
 
         Raises:
-            OSError: When the engine refuses.
+            OSError: When the engine refuses to start it.
         """
         running = await self._attached(is_from_start=False)
-        is_slow = is_held and not (await self.inspect())["HostConfig"].get("NanoCpus")
         try:
-            if is_slow:
-                self._limited |= {"cpu"}
-                await self._call(self._container.update, **_SLOW)
             await self._call(self._container.start)
-            is_frozen = is_held and await self.freeze()
-            if is_slow:
-                await self._call(self._container.update, **self._limits_now())
         except OSError:
             await self._detach(running)
             raise
+        is_frozen = False
+        if is_held:
+            try:
+                is_frozen = await self.freeze()
+            except OSError as error:  # It runs: its rules come a little later then.
+                log.warning("%s: it could not be frozen at its start: %s", self._name, error)
         if not running.ended.done():
             self.running = running
         return is_frozen
@@ -223,13 +219,13 @@ class Container:
         """In the thread that has read all that it said, or was told to let go."""
         for file in logs.values():
             file.close()
-        status = self._status_of_end()
+        status = self._status_of_end(running)
         with contextlib.suppress(RuntimeError):  # The loop may be no more.
             self._loop.call_soon_threadsafe(_set, running.ended, status)
 
-    def _status_of_end(self) -> int | None:
+    def _status_of_end(self, running: Running) -> int | None:
         """How it ended; None when it runs on and we let go of it. Blocks."""
-        while not self._is_let_go:
+        while not self._is_let_go and not running.ended.cancelled():
             try:
                 status = self._container.wait(timeout=_ANSWER_S)["StatusCode"]
                 self._container.reload()
