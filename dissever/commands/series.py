@@ -51,6 +51,11 @@ def run_all(
                 raise click.ClickException(str(error)) from error
             failed = f"the run with seed {seed} could not be made: {error}"
             break
+        except KeyboardInterrupt:
+            if not entries:
+                raise
+            failed = f"the run with seed {seed} was interrupted, and is not judged"
+            break
         entries.append(_told(ended, is_json=is_json))
         if ended.interruption == INTERRUPTED or (until_failure and not ended.is_valid):
             break
