@@ -167,7 +167,10 @@ def _unreached(system: System) -> str:
     """That no fault of clocks reaches a system, where that is so."""
     if not isinstance(system, Lacks):
         return ""
-    why = system.lacks(Options(system=system.name, workload="")).get(Clocks)
+    try:
+        why = system.lacks(Options(system=system.name, workload="")).get(Clocks)
+    except ValueError:  # It cannot be said without its options.
+        return ""
     return f"; faults of clocks do not reach it: {why}" if why else ""
 
 
