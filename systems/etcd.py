@@ -1,10 +1,7 @@
 """
 etcd: a key-value store replicated by Raft; the program of Debian's etcd-server.
 
-Clients speak the JSON form of its version 3 API. A read is linearizable: the node asks the leader,
-which asks a majority. Every change of a member, and the handing over of leadership, goes by way of
-the leader.
-
+Clients speak the JSON form of its version 3 API. A read is linearizable, as by default.
 Source: etcd 3.4, `etcdserver/etcdserverpb/rpc.proto`, `etcdserver/api/v3rpc/rpctypes/error.go`.
 """
 
@@ -22,17 +19,16 @@ from dissever.harness.options import Option
 from dissever.systems.processes import Processes
 from dissever.systems.templates import Node
 
-__all__ = ["Etcd", "EtcdClient"]
-
-CLIENT_PORT: Final = 2379
-PEER_PORT: Final = 2380
+CLIENT_PORT, PEER_PORT = 2379, 2380
 
 _REFUSED: Final = frozenset({3, 5, 7, 8, 9, 11, 12, 16})
-"""
-Codes of gRPC by which etcd refuses: invalid argument, not found, permission denied, resource
-exhausted, failed precondition, out of range, unimplemented, unauthenticated. With any other, such
-as 14 (unavailable), what was asked for may have been done.
-"""
+"""Codes of gRPC that refuse. With any other, such as 14, the request may have taken effect."""
+
+OPTIONS: Final = {
+    "heartbeat-ms": Option("ms from one heartbeat to the next (100)", 100, least=10, most=5000),
+    "snapshot-count": Option("requests between snapshots (500)", 500, least=10, most=1_000_000),
+}
+"""Elections take 10 heartbeats. Snapshots come often, so that nodes which lag are sent one."""
 
 
 class EtcdError(Exception):
@@ -54,9 +50,9 @@ class EtcdClient:
         self._ask("kv/put", key=_text(f"register/{key}"), value=_text(value))
 
     def compare_and_set(self, key: int, old: int, new: int) -> bool:
-        name = _text(f"register/{key}")
-        is_old = {"key": name, "target": "VALUE", "result": "EQUAL", "value": _text(old)}
-        put = {"request_put": {"key": name, "value": _text(new)}}
+        name = {"key": _text(f"register/{key}")}
+        is_old = {**name, "target": "VALUE", "result": "EQUAL", "value": _text(old)}
+        put = {"request_put": {**name, "value": _text(new)}}
         return bool(self._ask("kv/txn", compare=[is_old], success=[put]).get("succeeded"))
 
     def add(self, element: int) -> None:
@@ -64,8 +60,8 @@ class EtcdClient:
 
     def elements(self) -> list[int]:
         first, end = _text("element/"), _text("element0")  # "0" comes after "/".
-        pairs = self._read("kv/range", key=first, range_end=end).get("kvs", [])
-        return [int(b64decode(pair["value"])) for pair in pairs]
+        held = self._read("kv/range", key=first, range_end=end)
+        return [int(b64decode(pair["value"])) for pair in held.get("kvs", [])]
 
     def ping(self) -> None:
         self._read("maintenance/status")
@@ -74,13 +70,12 @@ class EtcdClient:
         self._ask("kv/put", key=_text("tick"))
 
     def is_leader(self) -> bool:
-        status = self._read("maintenance/status")
-        return bool(status.get("leader") == status["header"]["member_id"])
+        said = self._read("maintenance/status")
+        return bool(said.get("leader") == said["header"]["member_id"])
 
     def digest(self) -> str:
         """Of every key as this node holds it, with its versions."""
-        everything = _text("\0")
-        held = self._read("kv/range", key=everything, range_end=everything, serializable=True)
+        held = self._read("kv/range", key="AA==", range_end="AA==", serializable=True)
         return hashlib.sha256(json.dumps(held.get("kvs")).encode()).hexdigest()
 
     def members(self) -> list[str]:
@@ -109,10 +104,9 @@ class EtcdClient:
         return f"http://{self._endpoint.cluster_address(node)}:{PEER_PORT}"
 
     def _read(self, path: str, **body: Any) -> dict[str, Any]:
-        """It changes nothing, so whatever etcd answers instead, nothing was done."""
         try:
             return self._ask(path, **body)
-        except EtcdError as error:
+        except EtcdError as error:  # A read changes nothing.
             raise NotApplied(str(error)) from error
 
     def _ask(self, path: str, **body: Any) -> dict[str, Any]:
@@ -136,35 +130,19 @@ class Etcd(Processes):
     takes_time_from_libc = False  # Go asks the kernel itself.
     maps_files = True  # bbolt does.
     install = "apt-get install etcd-server"
-    options = {  # noqa: RUF012 - The attribute of the class that it extends.
-        "heartbeat-ms": Option(
-            "time between heartbeats of the leader (100); elections take 10 times it",
-            default=100,
-            least=10,
-            most=5000,
-        ),
-        "snapshot-count": Option(
-            "requests from one snapshot to the next (500); few, so that nodes which lag get one",
-            default=500,
-            least=10,
-            most=1_000_000,
-        ),
-    }
+    options = OPTIONS
 
     def command(self, node: Node) -> str:
-        """What a node runs."""
+        clients, peers = (f"http://{{address}}:{port}" for port in (CLIENT_PORT, PEER_PORT))
         return (
-            "etcd --name {node} --data-dir {data} --initial-cluster {peers}"
+            "etcd --name {node} --data-dir {data} --logger zap --initial-cluster {peers}"
             f" --initial-cluster-state {'existing' if node.joins else 'new'}"
-            f" --listen-client-urls http://{{address}}:{CLIENT_PORT}"
-            f" --advertise-client-urls http://{{address}}:{CLIENT_PORT}"
-            f" --listen-peer-urls http://{{address}}:{PEER_PORT}"
-            f" --initial-advertise-peer-urls http://{{address}}:{PEER_PORT}"
-            f" --heartbeat-interval {{heartbeat-ms}} --snapshot-count {{snapshot-count}}"
-            f" --election-timeout {10 * node.options['heartbeat-ms']} --logger zap"
+            f" --listen-client-urls {clients} --advertise-client-urls {clients}"
+            f" --listen-peer-urls {peers} --initial-advertise-peer-urls {peers}"
+            " --heartbeat-interval {heartbeat-ms} --snapshot-count {snapshot-count}"
+            f" --election-timeout {10 * node.options['heartbeat-ms']}"
         )
 
 
 def _text(value: object) -> str:
-    """As the API carries bytes."""
     return b64encode(str(value).encode()).decode()
