@@ -30,6 +30,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from dissever.harness.cluster import Sockets
+from dissever.harness.cluster.backends import Backend
 
 __all__ = ["Dialled", "Endpoint", "Forwarders", "Mark", "Traffic"]
 
@@ -50,6 +51,10 @@ _RESET: Final = struct.pack("ii", 1, 0)
 
 class Dialled(Sockets, Protocol):
     """What forwarders ask of the hosts: a part of `Cluster`, and `Sockets`."""
+
+    @property
+    def backend(self) -> Backend:
+        """What its hosts are."""
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -33,6 +33,15 @@ class Backend(StrEnum):
         return _ABILITIES[self]
 
     @property
+    def is_apart(self) -> bool:
+        """
+        Whether nothing on this machine reaches a node but by `dial`.
+
+        An engine's bridge can be reached from its machine, if somebody knows the addresses.
+        """
+        return self in (Backend.NAMESPACES, Backend.SIMULATED)
+
+    @property
     def capabilities(self) -> tuple[str, ...]:
         """What it uses of the machine, in words for the plan."""
         return _CAPABILITIES[self]

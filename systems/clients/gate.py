@@ -16,6 +16,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import Final, TypeAlias
 
+from dissever.harness.cluster.backends import NAMESPACES
 from dissever.harness.cluster.roster import connected
 
 Dial: TypeAlias = Callable[[], Awaitable[socket.socket]]
@@ -51,6 +52,8 @@ class Gate:
         addresses: Node -> its IP address, in order.
         dials: (node, port) -> how to connect there.
     """
+
+    backend: Final = NAMESPACES  # As where nothing passes the forwarders by.
 
     def __init__(self, addresses: Mapping[str, str], dials: Mapping[tuple[str, int], Dial]) -> None:
         self.nodes: Final = tuple(addresses)

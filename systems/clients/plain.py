@@ -8,7 +8,9 @@ which a method must not block.
 Outcomes are told by evidence. When a method raises, the client's connections are reset. If not one
 byte was passed on to a node since the operation began, the operation had no effect and cannot have
 one later: `NotApplied`. Every other exception leaves the outcome unknown, unless the class names it
-in `not_applied`, or raises `NotApplied` itself.
+in `not_applied`, or raises `NotApplied` itself. In containers, a driver can also reach nodes by the
+addresses that they tell it. So nothing is concluded there, unless the class says that it
+`uses_endpoint_only`.
 """
 
 from __future__ import annotations
@@ -109,6 +111,16 @@ class PlainClients:
             raise OSError(f"{THREADS_MAX} blocking clients never returned: no more are made")
         return _Thread(f"client of {forwarders.endpoint.node}", self._threads)
 
+    def sees_all(self, forwarders: Forwarders) -> bool:
+        """
+        Whether all that a client sends passes its forwarders.
+
+        Elsewhere a driver may follow the addresses that nodes tell it, past the forwarders, so the
+        class has to say that its driver does not.
+        """
+        is_promised = getattr(self._class, "uses_endpoint_only", False) is True
+        return is_promised or forwarders.cluster.backend.is_apart
+
     def says_not_applied(self, error: BaseException) -> bool:
         """Whether it is one of those that the class names."""
         return isinstance(error, self._not_applied)
@@ -163,7 +175,8 @@ class PlainClient:
             if self._kind.says_not_applied(error):
                 raise NotApplied(reason(error)) from error
             self._forwarders.reset()
-            if self._forwarders.passed_nothing_since(mark):
+            sees_all = self._kind.sees_all(self._forwarders)
+            if sees_all and self._forwarders.passed_nothing_since(mark):
                 await self.close()
                 raise NotApplied(f"nothing was sent: {reason(error)}") from error
             raise

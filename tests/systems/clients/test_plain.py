@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dissever.harness.client import Client, Completion, Invocation, NotApplied
-from dissever.harness.cluster.backends import NAMESPACES, Backend
+from dissever.harness.cluster.backends import COMPOSE, CONTAINERS, NAMESPACES, Backend
 from dissever.harness.cluster.roster import connected
 from dissever.harness.forward import Endpoint, Forwarders
 from dissever.harness.history import Type
@@ -36,6 +36,8 @@ class Server:
 
     backend: Backend = NAMESPACES
     nodes = ("n1",)
+    past = 0
+    """Its port, for who passes the forwarder by."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -209,6 +211,37 @@ def test_a_connection_that_is_refused_is_not_applied_and_the_client_goes_on() ->
         assert server.heard == ["1=3"]
 
     use(Base, act)
+
+
+@pytest.mark.parametrize("backend", [CONTAINERS, COMPOSE])
+def test_where_a_driver_may_pass_the_forwarder_by_nothing_is_concluded(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As drivers of clusters do: they ask a node for the others, and connect to these."""
+
+    class Wandering(Base):
+        def write(self, key: Any, value: Any) -> None:
+            with socket.create_connection(("127.0.0.1", Server.past)) as link:
+                link.sendall(f"{key}={value}\n".encode())
+            raise ConnectionResetError("the answer did not come")
+
+    async def act(client: Any, server: Server) -> None:
+        await client.read("7")  # So that a connection of the forwarder is there.
+        monkeypatch.setattr(Server, "past", server.port)
+        with pytest.raises(ConnectionResetError):
+            await client.write(1, 2)
+        await asyncio.sleep(0.05)
+        assert server.heard == ["7", "1=2"]
+
+    async def refused(client: Any, server: Server) -> None:
+        server.is_down = True
+        with pytest.raises(NotApplied, match="nothing was sent: "):
+            await client.write(1, 2)
+
+    monkeypatch.setattr(Server, "backend", backend)
+    use(Wandering, act)
+    monkeypatch.setattr(Base, "uses_endpoint_only", True, raising=False)
+    use(Base, refused)
 
 
 def test_a_reset_after_something_was_sent_is_unknown() -> None:
