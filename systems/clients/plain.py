@@ -30,6 +30,7 @@ from dissever.harness.forward import Forwarders
 from dissever.harness.missing import Missing
 from dissever.harness.values import quoted, reason
 from dissever.systems.clients import blocked, stores_of
+from dissever.systems.clients.shapes import check_done, check_shape
 
 __all__ = ["PlainClients"]
 
@@ -84,12 +85,16 @@ class PlainClients:
     def has(self, method: str) -> bool:
         return not method.startswith("_") and callable(getattr(self._class, method, None))
 
+    def named(self, method: str) -> str:
+        """What messages call a method: `Client.read`."""
+        return f"{self._class.__name__}.{method}"
+
     def probe(self) -> Missing | None:
         return None
 
     async def open(self, forwarders: Forwarders, *, store: str, directory: Path) -> Any:
         kind = _Invoking if self.has("invoke") else PlainClient
-        return await kind.opened(self, forwarders)
+        return await kind.opened(self, forwarders, store)
 
     async def session(self, forwarders: Forwarders) -> _Session:
         """A client that is made now. Raises what making it raises; it is closed then."""
@@ -133,15 +138,16 @@ class PlainClient:
     After an operation that was not applied by evidence the class is made anew.
     """
 
-    def __init__(self, kind: PlainClients, forwarders: Forwarders) -> None:
+    def __init__(self, kind: PlainClients, forwarders: Forwarders, store: str) -> None:
         """Of no use before `opened`, which is what to call."""
         self._kind = kind
+        self._store = store
         self._forwarders = forwarders
         self._session: _Session | None = None
 
     @classmethod
-    async def opened(cls, kind: PlainClients, forwarders: Forwarders) -> PlainClient:
-        client = cls(kind, forwarders)
+    async def opened(cls, kind: PlainClients, forwarders: Forwarders, store: str) -> PlainClient:
+        client = cls(kind, forwarders, store)
         client._session = await kind.session(forwarders)
         return client
 
@@ -150,7 +156,9 @@ class PlainClient:
             raise AttributeError(f"the client has no method {method}")
 
         async def call(*arguments: Any) -> Any:
-            return await self._call(method, arguments)
+            answer = await self._call(method, arguments)
+            check_shape(self._store, method, answer, self._kind.named(method))
+            return answer
 
         return call
 
@@ -236,13 +244,11 @@ class _Session:
     async def _do(self, function: Callable[..., Any], *arguments: Any) -> Any:
         if self._thread is not None:
             answer = await self._thread.run(function, arguments)
-            if inspect.iscoroutine(answer):
-                answer.close()
-                name = getattr(function, "__qualname__", repr(function))
-                raise TypeError(f"{name} gave a coroutine: define it with `async def`")
-            return answer
-        answer = function(*arguments)
-        return await answer if inspect.isawaitable(answer) else answer
+        else:
+            answer = function(*arguments)
+            answer = await answer if inspect.isawaitable(answer) else answer
+        check_done(answer, getattr(function, "__qualname__", repr(function)))
+        return answer
 
 
 class _Thread:

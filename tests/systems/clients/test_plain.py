@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import socket
 import struct
@@ -115,7 +116,7 @@ class Base:
         self.driver.close()
 
 
-def use(made: type, act: Callable[[Any, Server], Awaitable[Any]]) -> Any:
+def use(made: type, act: Callable[[Any, Server], Awaitable[Any]], *, store: str = "") -> Any:
     """Give a client of the class to a function, with the server that it talks to."""
 
     async def main() -> Any:
@@ -127,7 +128,7 @@ def use(made: type, act: Callable[[Any, Server], Awaitable[Any]]) -> Any:
         try:
             async with asyncio.timeout(20):
                 forwarders = Forwarders(server, "n1", (80,), {})
-                client = await kind.open(forwarders, store="registers", directory=Path())
+                client = await kind.open(forwarders, store=store, directory=Path())
                 return await act(client, server)
         finally:
             if client is not None:
@@ -396,6 +397,72 @@ def test_a_method_that_hides_that_it_is_async_is_a_mistake() -> None:
             TypeError, match=r"Kv.read gave a coroutine: define it with `async def`"
         ):
             await client.read(1)
+
+    use(Kv, act)
+
+
+@pytest.mark.parametrize(
+    ("store", "method", "gives", "message"),
+    [
+        ("registers", "read", "5", r"Kv.read: expected an int, or None .*, got '5'"),
+        ("registers", "read", 5.0, r"Kv.read: expected an int"),
+        ("registers", "read", False, r"Kv.read: expected an int"),
+        ("registers", "compare_and_set", None, r"expected True if the value was set, .* got None"),
+        ("registers", "compare_and_set", {"done": 0}, r"expected True if the value was set"),
+        ("elements", "elements", "123", r"Kv.elements: expected a list of ints, got '123'"),
+        ("elements", "elements", ["1"], r"Kv.elements: expected a list of ints"),
+        ("", "digest", None, r"Kv.digest: expected a text, bytes or a number, got None"),
+    ],
+)
+def test_value_of_another_kind_is_a_mistake_in_the_client(
+    store: str, method: str, gives: object, message: str
+) -> None:
+    class Kv(Base):
+        def read(self, key: Any) -> Any:
+            return gives
+
+        def compare_and_set(self, key: Any, old: Any, new: Any) -> Any:
+            return gives
+
+        def add(self, element: int) -> None:
+            pass
+
+        def elements(self) -> Any:
+            return gives
+
+        def digest(self) -> Any:
+            return gives
+
+    arguments = {"read": (1,), "compare_and_set": (1, 2, 3)}.get(method, ())
+
+    async def act(client: Any, server: Server) -> None:
+        with pytest.raises(TypeError, match=message):
+            await getattr(client, method)(*arguments)
+
+    use(Kv, act, store=store)
+
+
+@pytest.mark.parametrize("kind", ["generator", "async generator", "future"])
+def test_operation_that_is_still_to_be_done_is_a_mistake_in_the_client(kind: str) -> None:
+    async def later() -> Any:
+        yield 1
+
+    def one_after_another() -> Any:
+        yield 1
+
+    gives: dict[str, Any] = {
+        "generator": one_after_another(),
+        "async generator": later(),
+        "future": concurrent.futures.Future(),
+    }
+
+    class Kv(Base):
+        def write(self, key: Any, value: Any) -> Any:
+            return gives[kind]
+
+    async def act(client: Any, server: Server) -> None:
+        with pytest.raises(TypeError, match=r"Kv.write gave a (generator|future)"):
+            await client.write(1, 2)
 
     use(Kv, act)
 
