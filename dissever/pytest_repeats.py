@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["PREFIX", "lines"]
+__all__ = ["RUNS", "lines"]
 
-PREFIX: Final = "dissever-"
-"""Of the properties of a test, which JUnit files show."""
+RUNS: Final = "dissever_runs"
+"""The attribute of a report with test, seed and verdict of each run; it may cross processes."""
 
 VALID: Final = "valid"
 
@@ -30,11 +30,8 @@ def lines(stats: Mapping[str, Sequence[Any]]) -> list[str]:
 
 def _runs(report: Any) -> Iterator[tuple[str, str, str]]:
     """The test, the seed and the verdict of each run that a report speaks of."""
-    found: dict[str, str] = {}
-    for name, value in getattr(report, "user_properties", ()):
-        found[name] = str(value)
-        if name == f"{PREFIX}verdict":
-            yield found.get(f"{PREFIX}test", ""), found.get(f"{PREFIX}seed", ""), str(value)
+    for test, seed, verdict in getattr(report, RUNS, ()):
+        yield test, str(seed), verdict
 
 
 def _line(test: str, verdicts: Mapping[str, str]) -> str:

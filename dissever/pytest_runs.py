@@ -33,7 +33,7 @@ from dissever.harness.results import Anomaly, Result, Results, Verdict
 from dissever.harness.runner import INTERRUPTED, CannotRun
 from dissever.harness.values import shorten
 from dissever.nemesis import FAULTS, Heals
-from dissever.pytest_repeats import PREFIX
+from dissever.pytest_repeats import RUNS
 from dissever.running import NotValid, Run, run
 from dissever.starting import CannotStrike, StartedCluster, start
 
@@ -53,6 +53,12 @@ _EXPLAINS_NO_CRASH: Final = (Heals.CLIENTS, Heals.RESUME, Heals.LINKS, Heals.STA
 _REPETITION: Final = re.compile(r"(?<=\[)run\d+of\d+-?|-run\d+of\d+(?=[\]-])")
 """What --dissever-repeat adds to the id of a test."""
 
+PREFIX: Final = "dissever-"
+"""Of the properties of a test, which JUnit files of the family xunit1 show."""
+
+_RUNS: Final = pytest.StashKey[list[list[Any]]]()
+"""Of a test: its name, the seed and the verdict of each of its runs."""
+
 _LINES: Final = pytest.StashKey[list[str]]()
 """Of a test: what its report says of dissever when it fails."""
 
@@ -71,6 +77,7 @@ def translate(call: pytest.CallInfo[Any]) -> None:
 
 def complete(item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestReport) -> None:
     """Make an error, not a failure, of what is no answer of the system; add what helps."""
+    setattr(report, RUNS, item.stash.get(_RUNS, []))
     if not report.failed:
         return
     error = None if call.excinfo is None else call.excinfo.value
@@ -283,14 +290,16 @@ class RunPlan:
         if ended.interruption == INTERRUPTED:
             raise KeyboardInterrupt
         made = PlanRun(ended, self._test.repeat(ended.seed), self._subtests)
-        self._test.item.user_properties += [
-            (f"{PREFIX}test", self._test.name),
-            (f"{PREFIX}seed", made.seed),
-            (f"{PREFIX}run", str(made.directory)),
-            (f"{PREFIX}repeat", made.repeat),
-            (f"{PREFIX}pytest", made.pytest),
-            (f"{PREFIX}verdict", ended.verdict.word),
-        ]
+        item = self._test.item
+        item.stash.setdefault(_RUNS, []).append([self._test.name, made.seed, ended.verdict.word])
+        if not _refuses_properties(item.config):
+            item.user_properties += [
+                (f"{PREFIX}seed", made.seed),
+                (f"{PREFIX}run", str(made.directory)),
+                (f"{PREFIX}repeat", made.repeat),
+                (f"{PREFIX}pytest", made.pytest),
+                (f"{PREFIX}verdict", ended.verdict.word),
+            ]
         self._made.append(made)
         return made
 
@@ -299,6 +308,11 @@ class RunPlan:
         for made in self._made:
             if not (made.was_asked or made.run.is_valid):
                 _fail(f"the test did not ask for the verdict of its run:\n{made.explanation}")
+
+
+def _refuses_properties(config: pytest.Config) -> bool:
+    """Whether a JUnit file is written whose schema has no properties of test cases."""
+    return bool(config.getoption("xmlpath", None)) and config.getini("junit_family") == "xunit2"
 
 
 def _check_machine(wanted: Asked) -> None:

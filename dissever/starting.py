@@ -56,6 +56,8 @@ log = logging.getLogger(__name__)
 
 FAULT_LIMIT_S: Final = 60.0
 READY_LIMIT_S: Final = 30.0
+ANSWER_LIMIT_S: Final = 10.0
+GLANCE_S: Final = 0.05
 
 _OF_LEADERS: Final = (TargetSpec.LEADER.value, TargetSpec.FOLLOWERS.value)
 
@@ -325,7 +327,8 @@ class StartedCluster:
 
     def heal(self, fault: Fault) -> None:
         """
-        Heal a fault, and look whether it was in force until now.
+        Heal a fault, look whether it was in force until now, and wait until its nodes answer, for
+        `ANSWER_LIMIT_S` at most.
 
         Raises:
             DidNotHold: When it was not, or did not heal.
@@ -339,6 +342,17 @@ class StartedCluster:
         self._in_force.remove(fault)
         if (why := lapse_of(done) or doubt_of(done, Role.HEAL) or _elsewhere(done)) is not None:
             raise DidNotHold(f"{fault.name} did not last, or did not heal: {why}")
+        if fault.takes_down:
+            self._await_answers(targets(done))
+
+    def _await_answers(self, nodes: Sequence[str]) -> None:
+        """Another fault may keep them silent, and so may the system: that is for the test."""
+        for _ in range(int(ANSWER_LIMIT_S / GLANCE_S)):
+            nodes = [node for node in nodes if not self.answers(node)]
+            if not nodes:
+                return
+            self.sleep(GLANCE_S)
+        log.warning("%s: no answer %g s after healing", ", ".join(nodes), ANSWER_LIMIT_S)
 
     def _operate(
         self, nemesis: Nemesis, fault: Fault, f: str, value: Mapping[str, Any] | None

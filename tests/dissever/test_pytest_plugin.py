@@ -419,6 +419,16 @@ def test_junit_has_the_properties_and_tells_errors_from_failures(
     assert properties["dissever-pytest"].startswith("pytest test_invalid.py::test_kv")
 
 
+def test_junit_of_the_default_family_has_what_its_schema_has(project: pytest.Pytester) -> None:
+    project.makepyfile(INVALID)
+    project.runpytest("--junitxml", "junit.xml")
+    root = ElementTree.parse(project.path / "junit.xml").getroot()
+    failures = [str(each.text) for each in root.iter("failure")]
+
+    assert {part.tag for case in root.iter("testcase") for part in case} <= {"failure"}
+    assert any("repeat  dissever test simulated" in text for text in failures)
+
+
 def test_ctrl_c_in_a_run_ends_pytest(project: pytest.Pytester) -> None:
     project.makeconftest(
         "import dissever.pytest_runs as runs\n"

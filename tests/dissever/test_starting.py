@@ -89,6 +89,23 @@ def test_what_is_drawn_comes_from_the_seed(tmp_path: Path) -> None:
     assert drawn[0][0] != drawn[0][1]
 
 
+def test_a_node_that_comes_back_answers_before_the_test_goes_on(
+    cluster: StartedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = type(cluster.deployment).answers
+    looks: list[str] = []
+
+    async def late(deployment: Any, node: str) -> bool:
+        looks.append(node)
+        return len(looks) > 5 and await answers(deployment, node)
+
+    with cluster.kill("n3"):
+        monkeypatch.setattr(type(cluster.deployment), "answers", late)
+
+    assert looks[-6:] == ["n3"] * 6
+    assert cluster.answers("n3")
+
+
 def test_a_fault_heals_whatever_happens_inside(cluster: StartedCluster) -> None:
     with pytest.raises(ZeroDivisionError), cluster.kill("n2"):
         raise ZeroDivisionError
