@@ -113,8 +113,9 @@ def cli(verbose: int) -> None:
 
     \b
     dissever doctor                                    what can run on this machine
-    dissever test simulated --workload register --bug stale-read
-    dissever test dqlite --workload register --faults partition,kill,pause
+    dissever test mykv.py -f partition,kill            your own system: see docs/doors.md
+    dissever test compose.yaml --client myclient.py    a Compose project as it is
+    dissever test simulated --bug stale-read           a demo, in a second
     dissever check runs/latest                         judge a recorded run again
 
     Exit status: 0 valid, 1 invalid, 2 unknown, 3 the harness or its environment failed, 64 wrong

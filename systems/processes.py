@@ -17,6 +17,7 @@ A system that is a class: which command a node runs, and how clients talk to it.
 from __future__ import annotations
 
 import inspect
+import re
 import shlex
 import shutil
 import subprocess
@@ -37,6 +38,7 @@ from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun
 from dissever.harness.system import Ports
+from dissever.harness.values import reason
 from dissever.systems.clients import ClientKind, lacks
 from dissever.systems.clients.deployment import ClientsDeployment
 from dissever.systems.clients.kinds import kind_of
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["Processes"]
 
 START_LIMIT_S = 30.0
+VERSION_LIMIT_S = 5.0
 
 
 class Processes:
@@ -73,7 +76,8 @@ class Processes:
         options: Options of the system's own: `{name}` in a template is their value.
         driver: The module of the driver that its client imports when it is made; without it the
             system cannot run. Its version is kept with the run.
-        version: A command whose first line of output is the version of the program.
+        version: A command that says the version of the program, such as `etcd --version`: what is
+            kept is the first word like 3.4.23, or the first line.
         install: What helps where the program is not there, such as `apt-get install etcd-server`.
         start_limit_s: How long all nodes may take to serve.
         takes_time_from_libc: Whether nodes ask the C library for the time. Programs in Go do not,
@@ -158,9 +162,7 @@ class Processes:
     def versions(self, options: Options | None = None) -> dict[str, str]:
         found = {}
         if self.version and not (options and options.backend == CONTAINERS):
-            words = shlex.split(self.version)
-            said = subprocess.run(words, capture_output=True, text=True, check=False)
-            found[self.name] = (said.stdout or said.stderr).partition("\n")[0]
+            found[self.name] = _version_said_by(shlex.split(self.version))
         if self.driver:
             found[f"driver {self.driver}"] = str(import_module(self.driver).__version__)
         return found
@@ -360,3 +362,22 @@ class Processes:
                 path.write_text(content, encoding="utf-8")
         self.prepare(node)
         return self._program(node)
+
+
+def _version_said_by(command: Sequence[str]) -> str:
+    """The first word like 1.2, else the first line; why there is none, where there is none."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=VERSION_LIMIT_S,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"unknown: {reason(error)}"
+    said = done.stdout or done.stderr
+    found = re.search(r"\d+\.\d[^\s,;]*", said)
+    return found.group() if found else said.strip().partition("\n")[0]

@@ -217,6 +217,9 @@ def test(ctx: click.Context, /, **given: Any) -> int:
     Run a workload on SYSTEM under faults, and judge what it answered.
 
     \b
+    dissever test mykv.py -f partition,kill
+    dissever test mykv.py:MyKv -w set -f partition:leader,pause -n 3 -t 60
+    dissever test compose.yaml --client myclient.py --nodes db1,db2,db3
     dissever test simulated --workload register --bug lost-write
     dissever test dqlite -w set -f partition,kill,pause -t 60
     dissever test dqlite -w register --consistency leader -f deposed-leader
@@ -224,7 +227,6 @@ def test(ctx: click.Context, /, **given: Any) -> int:
     dissever test dqlite -w register --plan runs/latest/schedule.jsonl
     dissever test dqlite -f partition,kill --backend containers --version debian13
     dissever test simulated -t 5 --quiet --json | jq .verdict
-
     dissever test --profile nightly --seeds 1-20
 
     Systems and workloads have options of their own: `dissever test dqlite -w set --help`. What the

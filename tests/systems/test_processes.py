@@ -271,3 +271,20 @@ def test_a_class_that_names_its_files_runs_in_containers(kv: Any, tmp_path: Path
 
 async def _nothing(_: ClientsDeployment) -> None:
     """It is never reached."""
+
+
+@pytest.mark.parametrize(
+    ("command", "kept"),
+    [
+        ("printf 'kv Version: 3.4.23, built today\\nGo 1.22\\n'", "3.4.23"),
+        ("sh -c 'echo v7.0.15-rc1 >&2'", "7.0.15-rc1"),
+        ("echo nightly", "nightly"),
+        ("true", ""),
+        (
+            "no-such-program --version",
+            "unknown: [Errno 2] No such file or directory: 'no-such-program'",
+        ),
+    ],
+)
+def test_the_version_of_a_program_is_kept(command: str, kept: str) -> None:
+    assert made(version=command).versions()["made"] == kept
