@@ -14,6 +14,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from itertools import count
 from typing import Any, Final, Protocol
 
@@ -33,6 +34,7 @@ from dissever.harness.system import (
     Unseen,
 )
 from dissever.harness.values import reason
+from dissever.harness.waiting import NotYet, until
 from dissever.systems.clients import ClientKind, gives
 from dissever.systems.clients.members import ClientsMembers
 
@@ -168,32 +170,33 @@ class ClientsDeployment:
         return await self._await_ready(timeout_s, is_starting=False)
 
     async def _await_ready(self, timeout_s: float, *, is_starting: bool) -> Mapping[str, Any]:
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        missing = "nobody was asked yet"
+        start = asyncio.get_running_loop().time()
+        ready = partial(self._ready, is_starting=is_starting)
+        late = f"not ready after {timeout_s:g} s"
+        found = await until(ready, timeout_s, _POLL_S, late=late)
+        waited_ms = round((asyncio.get_running_loop().time() - start) * 1000)
+        return {**found, "waited_ms": waited_ms}
+
+    async def _ready(self, *, is_starting: bool) -> Mapping[str, Any]:
+        """Who leads, if anybody can say so, and who acknowledged a change. Raises NotYet."""
         nodes = self.cluster.nodes
-        while loop.time() - start < timeout_s:
-            reasons = await asyncio.gather(*(self._silence(node) for node in nodes))
-            silent = {node: why for node, why in zip(nodes, reasons, strict=True) if why}
-            if is_starting and not silent:
-                silent = await self._closed_ports()
-            leading = await self._leading() if self._clients.has("is_leader") else None
-            if silent:
-                first, why = next(iter(silent.items()))
-                if is_starting:
-                    await self._fail_if_ended(tuple(silent))
-                    why = await self._refusal(first, self.client_ports[0]) or why
-                missing = f"no answer from {', '.join(silent)}: {why}"
-            elif leading is not None and len(leading) != 1:
-                missing = f"the nodes that say they lead are {', '.join(leading) or 'none'}"
-            else:
-                by, missing = await self._progress(nodes)
-                if by is not None and not (missing := await self._not_ready(self)):
-                    waited_ms = round((loop.time() - start) * 1000)
-                    leader = {"leader": leading[0]} if leading else {}
-                    return {**leader, **by, "waited_ms": waited_ms}
-            await asyncio.sleep(_POLL_S)
-        raise TimeoutError(f"not ready after {timeout_s:g} s: {missing}")
+        reasons = await asyncio.gather(*(self._silence(node) for node in nodes))
+        silent = {node: why for node, why in zip(nodes, reasons, strict=True) if why}
+        if is_starting and not silent:
+            silent = await self._closed_ports()
+        leading = await self._leading() if self._clients.has("is_leader") else None
+        if silent:
+            first, why = next(iter(silent.items()))
+            if is_starting:
+                await self._fail_if_ended(tuple(silent))
+                why = await self._refusal(first, self.client_ports[0]) or why
+            raise NotYet(f"no answer from {', '.join(silent)}: {why}")
+        if leading is not None and len(leading) != 1:
+            raise NotYet(f"the nodes that say they lead are {', '.join(leading) or 'none'}")
+        by = await self._progress(nodes)
+        if missing := await self._not_ready(self):
+            raise NotYet(missing)
+        return {**({"leader": leading[0]} if leading else {}), **by}
 
     async def _closed_ports(self) -> dict[str, str]:
         """Node -> which of its ports for clients accepts nothing, and why; the first was asked."""
@@ -202,16 +205,8 @@ class ClientsDeployment:
         return {node: why for (node, _), why in zip(ports, refusals, strict=True) if why}
 
     async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        missing = "nobody was asked yet"
-        while loop.time() - start < timeout_s:
-            by, missing = await self._progress(nodes)
-            if by is not None:
-                return by
-            await asyncio.sleep(_POLL_S)
-        names = ", ".join(nodes)
-        raise TimeoutError(f"no write by way of {names} within {timeout_s:g} s: {missing}")
+        late = f"no write by way of {', '.join(nodes)} within {timeout_s:g} s"
+        return await until(partial(self._progress, nodes), timeout_s, _POLL_S, late=late)
 
     def keep_traffic(self) -> None:
         """Write what passed through forwarders into the folder of each node."""
@@ -224,8 +219,8 @@ class ClientsDeployment:
             except OSError as error:  # Nothing is judged by it.
                 log.warning("%s of %s could not be written: %s", FORWARDER, node, reason(error))
 
-    async def _progress(self, nodes: Sequence[str]) -> tuple[Mapping[str, Any] | None, str]:
-        """By way of which node a change was acknowledged, or what is missing."""
+    async def _progress(self, nodes: Sequence[str]) -> Mapping[str, Any]:
+        """By way of which node a change was acknowledged. Raises NotYet."""
         missing = ""
         for node in nodes:
             try:
@@ -235,8 +230,8 @@ class ClientsDeployment:
                     raise
                 missing = f"{node}: {reason(error)}"
             else:
-                return {"by": node}, ""
-        return None, missing
+                return {"by": node}
+        raise NotYet(missing)
 
     async def _greeting(self, client: Any) -> None:
         """Something that every node answers. A refusal is an answer, too."""
@@ -312,19 +307,18 @@ class ClientsDeployment:
             RuntimeError: When the node has ended; the message has its last words.
             TimeoutError: When the time is up, with what the last client raised.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_s
-        while True:
+
+        async def asked() -> Any:
             try:
                 return await self.ask(node, ask)
             except Exception as error:
                 if is_bug(error):
                     raise
                 await self._fail_if_ended((node,))
-                if loop.time() > deadline:
-                    message = f"{node}: {reason(error)}, for {timeout_s:g} s"
-                    raise TimeoutError(message) from error
-            await asyncio.sleep(_POLL_S)
+                raise NotYet(reason(error)) from error
+
+        late = f"{node} did not do it within {timeout_s:g} s"
+        return await until(asked, timeout_s, _POLL_S, late=late)
 
     @asynccontextmanager
     async def _client(self, node: str, forwarders: Forwarders) -> AsyncIterator[Any]:

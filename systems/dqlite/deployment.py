@@ -15,6 +15,7 @@ from dissever.harness.cluster.last_words import why_it_ended
 from dissever.harness.plan import Options
 from dissever.harness.system import Members, Replica, Snapshot, Unseen
 from dissever.harness.values import reason
+from dissever.harness.waiting import NotYet, until
 from dissever.systems.dqlite.builds import DqliteBuilds
 from dissever.systems.dqlite.cluster import DqliteCluster
 from dissever.systems.dqlite.database import DATABASE, TABLES, TICK, digest_of, snapshots_of
@@ -38,6 +39,7 @@ ASK_LIMIT_S = 1.0
 FIND_LIMIT_S = 5.0
 START_LIMIT_S = 30.0
 DUMP_LIMIT_S = 10.0
+_POLL_S = 0.05
 
 
 class DqliteDeployment:
@@ -149,42 +151,41 @@ class DqliteDeployment:
         return snapshots_of(listed.stdout.split())
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
-        missing = "nobody was asked yet"
         loop = asyncio.get_running_loop()
         start = loop.time()
-        while loop.time() - start < timeout_s:
-            leaders = await asyncio.gather(*(self._leader_of(n) for n in self.cluster.nodes))
-            named = dict(zip(self.cluster.nodes, leaders, strict=True))
-            leader = leaders[0]
-            if leader is not None and set(leaders) == {leader}:
-                try:
-                    await self._write(leader)
-                except dqlite.DqliteError as error:
-                    missing = f"{leader} leads, but a write fails: {error}"
-                else:
-                    waited_ms = round((loop.time() - start) * 1000)
-                    return {"leader": leader, "waited_ms": waited_ms}
-            else:
-                missing = f"the nodes name as their leader {named}"
-            await asyncio.sleep(0.05)
-        raise TimeoutError(f"not ready after {timeout_s:g} s: {missing}")
+        late = f"not ready after {timeout_s:g} s"
+        leader = await until(self._ready, timeout_s, _POLL_S, late=late)
+        return {"leader": leader, "waited_ms": round((loop.time() - start) * 1000)}
+
+    async def _ready(self) -> str:
+        """The leader that every node names, once it has acknowledged a write. Raises NotYet."""
+        nodes = self.cluster.nodes
+        leaders = await asyncio.gather(*(self._leader_of(node) for node in nodes))
+        leader = leaders[0]
+        if leader is None or set(leaders) != {leader}:
+            named = dict(zip(nodes, leaders, strict=True))
+            raise NotYet(f"the nodes name as their leader {named}")
+        try:
+            await self._write(leader)
+        except dqlite.DqliteError as error:
+            raise NotYet(f"{leader} leads, but a write fails: {error}") from error
+        return leader
 
     async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
-        missing = "nobody was asked yet"
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        while loop.time() - start < timeout_s:
-            for node in nodes:
-                try:
-                    await self._write(node)
-                except (dqlite.DqliteError, TimeoutError) as error:
-                    missing = str(error) or f"no answer by way of {node}"
-                else:
-                    return {"by": node}
-            await asyncio.sleep(0.05)
-        raise TimeoutError(
-            f"no write by way of {', '.join(nodes)} within {timeout_s:g} s: {missing}"
-        )
+        late = f"no write by way of {', '.join(nodes)} within {timeout_s:g} s"
+        return await until(partial(self._progress, nodes), timeout_s, _POLL_S, late=late)
+
+    async def _progress(self, nodes: Sequence[str]) -> Mapping[str, Any]:
+        """By way of which node a write was acknowledged. Raises NotYet."""
+        missing = ""
+        for node in nodes:
+            try:
+                await self._write(node)
+            except (dqlite.DqliteError, TimeoutError) as error:
+                missing = str(error) or f"no answer by way of {node}"
+            else:
+                return {"by": node}
+        raise NotYet(missing)
 
     async def replicas(self) -> Mapping[str, Replica]:
         digests = await asyncio.gather(*(self._digest(node) for node in self.cluster.nodes))

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from dissever.harness.clock import run
+from dissever.harness.waiting import NotYet, until
+
+
+def test_it_is_asked_until_it_answers() -> None:
+    answers = iter([NotYet("no leader"), NotYet("no write"), "n1"])
+
+    async def ask() -> str:
+        answer = next(answers)
+        if isinstance(answer, NotYet):
+            raise answer
+        return str(answer)
+
+    async def wait() -> tuple[str, float]:
+        found = await until(ask, 10, 0.5, late="not ready")
+        return found, asyncio.get_running_loop().time()
+
+    assert run(wait(), is_virtual=True) == ("n1", 1.0)
+
+
+def test_time_that_is_up_names_what_was_missing_last() -> None:
+    missing = iter(["no leader", "no write"])
+
+    async def ask() -> None:
+        raise NotYet(next(missing))
+
+    with pytest.raises(TimeoutError, match=r"^not ready after 1 s: no write$"):
+        run(until(ask, 1, 0.5, late="not ready after 1 s"), is_virtual=True)
+
+
+def test_any_other_error_ends_the_waiting() -> None:
+    async def ask() -> None:
+        raise RuntimeError("n1 ended")
+
+    with pytest.raises(RuntimeError, match="n1 ended"):
+        run(until(ask, 10, 0.5, late="not ready"), is_virtual=True)
