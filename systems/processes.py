@@ -24,7 +24,7 @@ import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from importlib import import_module
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
@@ -39,10 +39,11 @@ from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun
 from dissever.harness.system import Ports
 from dissever.harness.values import reason
+from dissever.systems.attributes import check_attributes
 from dissever.systems.clients import ClientKind, lacks
 from dissever.systems.clients.deployment import ClientsDeployment
 from dissever.systems.clients.kinds import kind_of
-from dissever.systems.templates import FACTS, Node, filled
+from dissever.systems.templates import FACTS, Node, filled, words_of
 
 if TYPE_CHECKING:
     from dissever.harness.cluster.containers import ContainersCluster
@@ -146,7 +147,7 @@ class Processes:
         options = options or Options(system=self.name, workload="")
         if (missing := backends.probe(options.backend)) is not None:
             return missing
-        if self.driver and find_spec(self.driver) is None:
+        if self.driver and not _is_there(self.driver):
             reason = f"the driver of {self.name}, {self.driver}, is not installed"
             return Missing(reason, f"pip install {self.driver}")
         if (missing := self.clients().probe()) is not None:
@@ -162,9 +163,10 @@ class Processes:
     def versions(self, options: Options | None = None) -> dict[str, str]:
         found = {}
         if self.version and not (options and options.backend == CONTAINERS):
-            found[self.name] = _version_said_by(shlex.split(self.version))
+            words = words_of(self.version, f"{type(self).__name__}.version")
+            found[self.name] = _version_said_by(words)
         if self.driver:
-            found[f"driver {self.driver}"] = str(import_module(self.driver).__version__)
+            found[f"driver {self.driver}"] = _version_of(self.driver)
         return found
 
     def voters(self, options: Options) -> tuple[str, ...]:
@@ -208,8 +210,7 @@ class Processes:
 
     def check(self, options: Options) -> None:
         self.clients()
-        if not self.client_ports:
-            raise ValueError(f"expected {type(self).__name__}.client_ports, found none")
+        check_attributes(self)
         if options.backend == CONTAINERS and self.image is None:
             raise ValueError(
                 f"expected {type(self).__name__}.image, which containers are made of, found none"
@@ -317,13 +318,16 @@ class Processes:
     def _argv(self, node: Node) -> list[str]:
         """The words of a node's command."""
         command = self.command(node) if callable(self.command) else self.command
-        words = shlex.split(command) if isinstance(command, str) else list(command)
-        return [filled(word, node, f"{type(self).__name__}.command") for word in words]
+        where = f"{type(self).__name__}.command"
+        words = command if isinstance(command, list | tuple) else words_of(command, where)
+        return [filled(word, node, where) for word in words]
 
     def _beside(self, node: Node) -> list[list[str]]:
         """The words of each command beside it."""
         where = f"{type(self).__name__}.beside"
-        return [[filled(word, node, where) for word in shlex.split(line)] for line in self.beside]
+        return [
+            [filled(word, node, where) for word in words_of(line, where)] for line in self.beside
+        ]
 
     def _program(self, node: Node) -> Program:
         where = f"{type(self).__name__}.environment"
@@ -381,3 +385,19 @@ def _version_said_by(command: Sequence[str]) -> str:
     said = done.stdout or done.stderr
     found = re.search(r"\d+\.\d[^\s,;]*", said)
     return found.group() if found else said.strip().partition("\n")[0]
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # A package that it is in.
+        return False
+
+
+def _version_of(module: str) -> str:
+    """What a module says of itself, or the distribution that brings it; many say nothing."""
+    if said := getattr(import_module(module), "__version__", None):
+        return str(said)
+    top = module.partition(".")[0]
+    found = metadata.packages_distributions().get(top, ())
+    return ", ".join(f"{each} {metadata.version(each)}" for each in found) or "not known"

@@ -7,14 +7,16 @@ Only a name in braces is meant, so the braces of JSON stay what they are; `{{nam
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from dissever.harness.options import unknown
+from dissever.harness.values import quoted
 
-__all__ = ["FACTS", "Node", "filled"]
+__all__ = ["FACTS", "Node", "filled", "words_of"]
 
 FACTS: Final = frozenset(
     {
@@ -73,8 +75,10 @@ def filled(template: str, node: Node, where: str) -> str:
         where: Where the text stands, for the message.
 
     Raises:
-        ValueError: One line, for a name that there is not.
+        ValueError: One line, for a name that there is not, and for what is no text.
     """
+    if not isinstance(template, str):
+        raise ValueError(f"{where}: expected a text, got {quoted(template)}")
     facts = {
         **_facts(node),
         "peers": lambda: _peers(node, where),
@@ -92,10 +96,19 @@ def filled(template: str, node: Node, where: str) -> str:
             )
         value = facts.get(name, facts.get(name.replace("_", "-")))
         if value is None:
-            raise ValueError(f"{where}: " + unknown("{name}", f"{name}", sorted(facts)))
+            what = unknown("{name}", f"{name}", sorted(facts))
+            raise ValueError(f"{where}: {what}; the text itself is written {{{{{name}}}}}")
         return str(value() if callable(value) else value)
 
     return _FIELD.sub(fact, template)
+
+
+def words_of(line: str, where: str) -> list[str]:
+    """The words of a command, as a shell splits them. Raises ValueError, in one line."""
+    try:
+        return shlex.split(line)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{where}: expected a command, got {quoted(line)}: {error}") from error
 
 
 def _facts(node: Node) -> dict[str, Any]:

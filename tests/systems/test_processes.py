@@ -91,7 +91,21 @@ def test_a_class_is_a_system() -> None:
     ("attributes", "message"),
     [
         ({"command": "run {adress}"}, "Made.command: expected .*'adress'; did you mean address"),
+        ({"command": "run {print}"}, r"the text itself is written \{\{print\}\}"),
+        ({"command": "run 'it"}, "Made.command: expected a command, .*: No closing quotation"),
+        ({"command": 5}, "Made.command: expected a command, got 5"),
+        ({"version": "run 'it"}, "Made.version: expected a command"),
+        ({"beside": "run"}, "Made.beside to be a list of commands, got 'run'"),
+        ({"client_ports": 8080}, r"Made.client_ports to be numbers .*\(8080,\), got 8080"),
+        ({"client_ports": ("8080",)}, "Made.client_ports to be numbers .*, got '8080'"),
+        ({"peer_ports": (0,)}, "Made.peer_ports to be numbers from 1 to 65535, got 0"),
+        ({"start_limit_s": "5"}, "Made.start_limit_s to be seconds, got '5'"),
         ({"environment": {"A": "{x}"}}, "Made.environment: expected"),
+        ({"environment": {"A": 1}}, "Made.environment: expected a text, got 1"),
+        ({"environment": ["A=1"]}, "Made.environment to map names to texts"),
+        ({"files": {"../conf": "x"}}, "Made.files to stay in the node's folder, got '../conf'"),
+        ({"files": {"/etc/conf": "x"}}, "Made.files to stay in the node's folder"),
+        ({"files": {"conf": 3}}, r"Made.files\['conf'\] to be a text or a Path, got 3"),
         ({"files": {"conf": "port {prot}"}}, "Made.files: expected"),
         (
             {"command": "run {peers}", "peer": "{nod}"},
@@ -288,3 +302,8 @@ async def _nothing(_: ClientsDeployment) -> None:
 )
 def test_the_version_of_a_program_is_kept(command: str, kept: str) -> None:
     assert made(version=command).versions()["made"] == kept
+
+
+def test_a_driver_need_not_say_its_version() -> None:
+    assert made(driver="email").versions() == {"driver email": "not known"}
+    assert made(driver="_pytest.config").versions()["driver _pytest.config"].startswith("pytest ")
