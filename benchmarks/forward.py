@@ -19,7 +19,7 @@ import threading
 import time
 from multiprocessing.connection import Connection
 
-from dissever.harness.cluster.roster import connected
+from dissever.harness.cluster.connecting import connected
 from dissever.harness.forward import Forwarders
 
 PINGS = 2000

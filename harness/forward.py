@@ -20,7 +20,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-import struct
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +30,7 @@ import msgspec
 
 from dissever.harness.cluster import Sockets
 from dissever.harness.cluster.backends import Backend
+from dissever.harness.cluster.connecting import reset_on_close
 
 __all__ = ["Dialled", "Endpoint", "Forwarders", "Mark", "Traffic"]
 
@@ -44,9 +44,6 @@ _BUFFER_BYTES: Final = 1 << 16
 _FULL: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _FULL_S: Final = 0.1
 """How long nothing is accepted when the machine has no room for another connection."""
-
-_RESET: Final = struct.pack("ii", 1, 0)
-"""SO_LINGER on, of 0 s: closing such a socket resets the connection."""
 
 
 class Dialled(Sockets, Protocol):
@@ -277,7 +274,7 @@ class Forwarders:
             while True:
                 waiting, _ = listener.accept()
                 self._attempts += 1
-                waiting.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                reset_on_close(waiting)
                 waiting.close()
 
     def _listen(self, listener: socket.socket, node: str, port: int) -> None:
@@ -340,7 +337,7 @@ class _Connection:
         self._opening.cancel()
         for each in self._sockets:
             with suppress(OSError):
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                reset_on_close(each)
         for side in (self._driver, self._node):
             if side.transport is not None:
                 side.transport.abort()

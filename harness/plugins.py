@@ -34,7 +34,7 @@ from dissever.harness.references import (
 )
 from dissever.harness.values import printable, reason
 
-__all__ = ["OURS", "Kind", "Registry", "load_object", "provenance"]
+__all__ = ["OURS", "Kind", "Registry", "provenance"]
 
 OURS: Final = "dissever"
 """The origin of what this package has."""

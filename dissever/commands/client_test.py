@@ -21,7 +21,7 @@ from dissever.commands.params import Nodes, Reference
 from dissever.harness.bugs import is_bug
 from dissever.harness.client import Client
 from dissever.harness.cluster import Sockets
-from dissever.harness.cluster.roster import connected, in_time
+from dissever.harness.cluster.connecting import connect, in_time
 from dissever.harness.forward import Forwarders
 from dissever.harness.plan import Options
 from dissever.harness.references import load_object, read_reference
@@ -211,11 +211,7 @@ async def _at(address: _Address) -> AsyncIterator[_Place]:
     """A node that somebody else runs. Raises OSError when it cannot be reached."""
 
     async def dial(node: str, port: int) -> socket.socket:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(address.host, port, type=socket.SOCK_STREAM)
-        family, *_, target = found[0]
-        connection = connected(socket.socket(family), target)
-        return await in_time(connection, address.host, port, _DIAL_S)
+        return await in_time(connect(address.host, port), address.host, port, _DIAL_S)
 
     try:
         (await dial("n1", address.port)).close()

@@ -50,12 +50,13 @@ from dissever.harness.cluster import (
     reaper,
 )
 from dissever.harness.cluster.backends import CONTAINERS
+from dissever.harness.cluster.connecting import connect, in_time
 from dissever.harness.cluster.engine import Engine, labels, reap
 from dissever.harness.cluster.filters import Filters
-from dissever.harness.cluster.host import FOLDER, connect, reach, relayed
+from dissever.harness.cluster.host import FOLDER, reach, relayed
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
 from dissever.harness.cluster.pod import Pod, Recipe
-from dissever.harness.cluster.roster import Roster, in_time
+from dissever.harness.cluster.roster import Roster
 from dissever.harness.names import label
 
 log = logging.getLogger(__name__)

@@ -23,9 +23,9 @@ from docker.types import LogConfig, Mount
 
 from dissever.harness.cluster import ClusterLost, Reachability
 from dissever.harness.cluster.channel import Requests
+from dissever.harness.cluster.connecting import connect
 from dissever.harness.cluster.engine import HOST_IMAGE, Attached, Engine
 from dissever.harness.cluster.keeper import processes
-from dissever.harness.cluster.roster import connected
 
 FOLDER: Final = "/node"
 """The node's folder, as its processes see it."""
@@ -266,13 +266,6 @@ async def reach(
         await asyncio.gather(*(node.request("hush", token=token) for node in nodes.values()))
     seen = dict(zip(asked, arrived, strict=True))
     return {pair: nodes[pair[0]].address in seen[pair[1]] for pair in pairs}
-
-
-async def connect(at: str, port: int) -> socket.socket:
-    """A socket connected to a port that is published at an address. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(at, port, type=socket.SOCK_STREAM)
-    family, _, _, _, target = found[0]
-    return await connected(socket.socket(family, socket.SOCK_STREAM), target)
 
 
 async def relayed(at: str, relay: int, target: str, whom: str) -> socket.socket:

@@ -1,4 +1,4 @@
-"""Why a node ended: what it said last."""
+"""What a program said last, which most often says why it ended."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from typing import Final
 from dissever.harness.cluster import Cluster, NodeStatus
 from dissever.harness.values import printable
 
-__all__ = ["why_it_ended"]
+__all__ = ["last_words", "why_it_ended"]
 
 _LINES_MAX: Final = 3
-_BYTES_MAX: Final = 2000
+_CHARS_MAX: Final = 2000
+
+
+def last_words(said: str) -> str:
+    """The last lines of a program's output, on one line, and fit for a terminal."""
+    lines = [line.strip() for line in said[-_CHARS_MAX:].split("\n") if line.strip()]
+    return "; ".join(map(printable, lines[-_LINES_MAX:])) or "it said nothing"
 
 
 def why_it_ended(cluster: Cluster, node: str, status: NodeStatus) -> str:
@@ -21,18 +27,16 @@ def why_it_ended(cluster: Cluster, node: str, status: NodeStatus) -> str:
 
     Those are of its standard error, or of its standard output if it said nothing there.
     """
-    said: list[str] = []
+    said = ""
     for name in ("stderr", "stdout"):
         log = cluster.directory(node) / f"{name}-{status.incarnation}.log"
-        said = said or (_tail(log).split("\n") if log.is_file() else [])
-        said = [line for line in said if line.strip()]
-    # The node's own words, which must not drive a terminal.
-    words = "; ".join(printable(line.strip()) for line in said[-_LINES_MAX:])
-    return f"{node} ended with status {status.exit_status}: {words or 'it said nothing'}"
+        if not said.strip() and log.is_file():
+            said = _tail(log)
+    return f"{node} ended with status {status.exit_status}: {last_words(said)}"
 
 
 def _tail(log: Path) -> str:
     """The end of a file that may be of any length, and is a node's."""
     with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _BYTES_MAX))
-        return file.read(_BYTES_MAX).decode(errors="replace")
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _CHARS_MAX))
+        return file.read(_CHARS_MAX).decode(errors="replace")

@@ -42,8 +42,9 @@ from dissever.harness.cluster import (
 )
 from dissever.harness.cluster.backends import NAMESPACES
 from dissever.harness.cluster.channel import Channel, inherited
+from dissever.harness.cluster.connecting import connected, in_time
 from dissever.harness.cluster.filters import Filters
-from dissever.harness.cluster.roster import Roster, connected, in_time
+from dissever.harness.cluster.roster import Roster
 from dissever.harness.cluster.trial import BRIDGE, address, probe, tool
 
 __all__ = ["NamespacesCluster", "probe"]
@@ -51,7 +52,6 @@ __all__ = ["NamespacesCluster", "probe"]
 _KEEP_S = 10.0
 _MIB = 1 << 20
 _POOL_SIZE = 16
-_PROBE_S = 5.0
 
 
 class NamespacesCluster:

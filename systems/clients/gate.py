@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import struct
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
 from functools import partial
 from typing import Final, TypeAlias
 
 from dissever.harness.cluster.backends import NAMESPACES
-from dissever.harness.cluster.roster import connected
+from dissever.harness.cluster.connecting import connected, reset_on_close
 
 Dial: TypeAlias = Callable[[], Awaitable[socket.socket]]
 """Makes a connection to one port of a node, non-blocking; the caller closes it."""
@@ -25,9 +24,6 @@ Dial: TypeAlias = Callable[[], Awaitable[socket.socket]]
 _CHUNK_BYTES: Final = 1 << 16
 _SEEN_BYTES_MAX: Final = 1 << 20
 """Of one connection, since the last mark."""
-
-_NO_LINGER: Final = struct.pack("ii", 1, 0)
-"""For SO_LINGER: a close is a reset."""
 
 
 class Mode(Enum):
@@ -102,7 +98,7 @@ class Gate:
     def reset(self) -> None:
         """Reset every connection of a client."""
         for client, task in list(self._serving.items()):
-            _have_reset(client)
+            reset_on_close(client)
             task.cancel()
 
     async def close(self) -> None:
@@ -147,7 +143,7 @@ class Gate:
                 both.create_task(self._to_node(client, node, seen))
                 both.create_task(self._to_client(node, client, seen))
         except* OSError:
-            _have_reset(client)
+            reset_on_close(client)
         finally:
             if node is not None:
                 node.close()
@@ -172,8 +168,3 @@ class Gate:
         if self._mode is not Mode.STALL:
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_WR)
-
-
-def _have_reset(client: socket.socket) -> None:
-    """Have its close be a reset: the client's next call fails with ECONNRESET."""
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)

@@ -10,7 +10,6 @@ from typing import IO, Final
 TAIL_BYTES_MAX: Final = 2000
 """What is kept of a log's end for messages."""
 
-_CAREFUL: Final = os.O_NOFOLLOW | os.O_NONBLOCK
 _FLAGS: Final = (
     os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import struct
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -13,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from dissever.harness.cluster.backends import NAMESPACES, Backend
-from dissever.harness.cluster.roster import connected, in_time
+from dissever.harness.cluster.connecting import connected, in_time, reset_on_close
 from dissever.harness.forward import Forwarders, Traffic, written
 
 PORT = 8080
-RESET = struct.pack("ii", 1, 0)
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -137,7 +135,7 @@ def test_a_reset_of_the_node_resets_the_driver() -> None:
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         sock = writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        reset_on_close(sock)
         writer.transport.abort()
 
     async def test() -> None:
@@ -168,7 +166,7 @@ def test_a_reset_of_the_driver_resets_the_connection_to_the_node() -> None:
             writer.write(b"x")
             await until(lambda: bool(it.traffic) and it.traffic["n1", PORT].sent_bytes == 1)
             sock = writer.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            reset_on_close(sock)
             writer.transport.abort()
             await until(lambda: bool(seen))
 

@@ -41,13 +41,14 @@ from dissever.harness.cluster.compose.addresses import Addresses
 from dissever.harness.cluster.compose.project import Project
 from dissever.harness.cluster.compose.service import ServiceNode, Setting
 from dissever.harness.cluster.compose.tool import Tool, ToolFailed
+from dissever.harness.cluster.connecting import in_time
 from dissever.harness.cluster.engine import RUN, Engine, labels, reap
 from dissever.harness.cluster.filters import Filters
 from dissever.harness.cluster.host import Host, published, reach, relayed
 from dissever.harness.cluster.keeper.agent import RELAY_PORT
-from dissever.harness.cluster.roster import Roster, in_time
+from dissever.harness.cluster.last_words import last_words
+from dissever.harness.cluster.roster import Roster
 from dissever.harness.cluster.undo import UNDO, record
-from dissever.harness.values import printable
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,6 @@ OVERRIDE: Final = "compose-labels.yaml"
 _NFT: Final = ("nft", "-f", "-")
 _SETTLE_S: Final = 10.0
 _TAIL_LINES: Final = 3
-_TAIL_CHARS_MAX: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,10 +274,8 @@ class ComposeCluster:
 
     async def _said(self, container: Any) -> str:
         logs = await self._engine.call(container.logs, tail=_TAIL_LINES)
-        lines = [printable(each) for each in logs.decode(errors="replace").splitlines() if each]
         status = container.attrs["State"]["ExitCode"]
-        said = "; ".join(lines)[-_TAIL_CHARS_MAX:] or "it said nothing"
-        return f"ended with status {status}: {said}"
+        return f"ended with status {status}: {last_words(logs.decode(errors='replace'))}"
 
     async def _found(self, service: str = "") -> list[Any]:
         """The containers of the project, or of one service of it."""

@@ -47,7 +47,6 @@ _Answer = TypeVar("_Answer")
 
 _TURNS: Final = 3
 _SWAPS_MAX: Final = 3
-_NO_RESTART: Final = {"Name": "no", "MaximumRetryCount": 0}
 
 
 @dataclass(frozen=True, slots=True)

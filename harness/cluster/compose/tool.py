@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from dissever.harness.cluster.last_words import last_words
 from dissever.harness.missing import Missing
 
 __all__ = ["Tool", "ToolFailed", "find", "probe"]
@@ -25,8 +26,6 @@ _OLD: Final = ("docker-compose",)
 _ASK_S: Final = 60.0
 _UP_S: Final = 900.0
 """Images may have to be pulled, or built."""
-
-_WORDS_CHARS_MAX: Final = 500
 
 
 class ToolFailed(OSError):
@@ -103,7 +102,6 @@ def _run(argv: Sequence[str], limit_s: float) -> str:
     except subprocess.TimeoutExpired as error:
         raise ToolFailed(0, f"{name} has not ended within {limit_s:g} s") from error
     if done.returncode:
-        said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        last = " / ".join(said[-3:])[-_WORDS_CHARS_MAX:] or "it said nothing"
+        last = last_words(done.stderr or done.stdout)
         raise ToolFailed(0, f"{name} ended with status {done.returncode}: {last}")
     return done.stdout

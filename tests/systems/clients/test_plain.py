@@ -6,7 +6,6 @@ import asyncio
 import concurrent.futures
 import contextlib
 import socket
-import struct
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -17,15 +16,13 @@ import pytest
 
 from dissever.harness.client import Client, Completion, Invocation, NotApplied
 from dissever.harness.cluster.backends import COMPOSE, CONTAINERS, NAMESPACES, Backend
-from dissever.harness.cluster.roster import connected
+from dissever.harness.cluster.connecting import connected, reset_on_close
 from dissever.harness.forward import Endpoint, Forwarders
 from dissever.harness.history import Type
 from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.plan import stream
 from dissever.systems.clients import blocked, plain
 from dissever.systems.clients.plain import PlainClients
-
-RESET = struct.pack("ii", 1, 0)
 
 
 class Server:
@@ -63,7 +60,7 @@ class Server:
                 self.heard.append(line.strip())
                 if line == "reset\n":
                     sock = writer.get_extra_info("socket")
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                    reset_on_close(sock)
                     writer.transport.abort()
                 elif line != "mute\n":
                     writer.write(line.encode())
