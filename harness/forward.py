@@ -24,6 +24,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -125,6 +126,11 @@ class Endpoint:
         """Each node of the cluster -> its `host:port`, for drivers that are given all of them."""
         return {name: next(iter(ports.values())) for name, ports in self.dialable().items()}
 
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The options of the system's own by their names, with the values of this run."""
+        return self._forwarders.options
+
     def cluster_address(self, node: str) -> str:
         """The IP address by which the nodes know one of them; it cannot be dialled from here."""
         return self._forwarders.cluster.address(node)
@@ -178,6 +184,7 @@ class Forwarders:
         node: str,
         client_ports: Sequence[int],
         traffic: dict[tuple[str, int], Traffic],
+        options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """
         None is made yet. Needs the running event loop, which passes the bytes on.
@@ -185,7 +192,9 @@ class Forwarders:
         Args:
             client_ports: Where nodes serve clients; `Endpoint.address` leads to the first.
             traffic: (node, port) -> what passed; entries are added, and shared by all clients.
+            options: What `Endpoint.options` is.
         """
+        self.options: Final = options
         self.cluster: Final = cluster
         self.client_ports: Final = tuple(client_ports)
         self.endpoint: Final = Endpoint(self, node)
@@ -266,7 +275,8 @@ class Forwarders:
 
     def renewed(self) -> Forwarders:
         """New ones for a client that takes the place of this one."""
-        return Forwarders(self.cluster, self.endpoint.node, self.client_ports, self._traffic)
+        node = self.endpoint.node
+        return Forwarders(self.cluster, node, self.client_ports, self._traffic, self.options)
 
     def _turn_away(self, listener: socket.socket) -> None:
         """Reset those that have connected and were not accepted yet: the client had them, too."""

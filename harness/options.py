@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from dissever.harness.values import quoted
 
@@ -50,6 +50,14 @@ class Option:
         if self.choices and given not in self.choices:
             raise ValueError(unknown(name, str(given), self.choices))
         return str(given)
+
+
+def values(declared: Mapping[str, Option], given: Mapping[str, OptionValue]) -> dict[str, Any]:
+    """A value for every option that is declared: the one that is given, or the default."""
+    return {
+        name: option.default if given.get(name) is None else given[name]
+        for name, option in declared.items()
+    }
 
 
 def checked_options(

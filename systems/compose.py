@@ -26,6 +26,7 @@ import inspect
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -35,12 +36,12 @@ from dissever.harness.cluster.backends import COMPOSE, Backend
 from dissever.harness.cluster.compose import tool
 from dissever.harness.cluster.compose.project import Project, read
 from dissever.harness.missing import Missing
-from dissever.harness.options import Option
+from dissever.harness.options import Option, unknown, values
 from dissever.harness.plan import Options
 from dissever.harness.references import load_object, read_reference
 from dissever.harness.runner import CannotRun
 from dissever.harness.system import Ports
-from dissever.systems.clients import STORES, ClientKind, lacks
+from dissever.systems.clients import STORES, ClientKind, drivers, lacks
 from dissever.systems.clients.deployment import ClientsDeployment
 from dissever.systems.clients.kinds import kind_of
 from dissever.systems.clients.program import Program
@@ -93,6 +94,11 @@ class Compose:
         client_ports: TCP ports where nodes serve clients; the first is the one of
             `Endpoint.address`. None: as the option `client-port` says, or the file.
         peer_ports: TCP ports where nodes hear each other.
+        options: Options of the system's own, added to those of every Compose project. Clients find
+            them in `Endpoint.options`.
+        variables: Variable of the Compose file -> the option of the system's own that is its value.
+        driver: The module of the driver that its client imports; without it the system cannot run.
+            Its version is kept with the run.
         client: A plain class, or another kind of client such as `Program("./client")`.
         start_limit_s: How long it may take until all nodes serve, once the project is up.
     """
@@ -108,10 +114,13 @@ class Compose:
     nodes: ClassVar[Sequence[str]] = ()
     client_ports: ClassVar[Sequence[int]] = ()
     peer_ports: ClassVar[Sequence[int]] = ()
+    variables: ClassVar[Mapping[str, str]] = {}
+    driver: ClassVar[str] = ""
     client: Any = None
     start_limit_s: ClassVar[float] = START_LIMIT_S
 
     def __init_subclass__(cls) -> None:
+        cls.options = {**OPTIONS, **cls.options}
         if "name" not in vars(cls):
             cls.name = cls.__name__.lower()
         if "description" not in vars(cls):
@@ -119,7 +128,7 @@ class Compose:
 
     def __init__(self) -> None:
         """The kind of its clients is looked at; `check` says what is wrong with it."""
-        self._project: Project | None = None
+        self._projects: dict[tuple[str, ...], Project] = {}
         if self.client is not None and "stores" not in vars(type(self)):
             with contextlib.suppress(ValueError):
                 self.stores = kind_of(type(self).client, self.here).stores
@@ -134,25 +143,31 @@ class Compose:
         """Where the Compose file is."""
         return self.here / self.file
 
-    def project(self) -> Project:
+    def project(self, options: Options | None = None) -> Project:
         """
         What the file says, as the tool reads it. Blocks when it is asked for first.
+
+        Args:
+            options: What its variables are; None: the defaults.
 
         Raises:
             ValueError: In one line, when there is no such file, or it is none of Compose's.
         """
-        if self._project is None:
+        variables = self._variables(options)
+        key = tuple(variables.values())
+        if key not in self._projects:
             if not self.path.is_file():
                 raise ValueError(f"expected a Compose file, found none at {self.path}")
             if (found := tool.find()) is None:
                 raise ValueError(f"{self.path.name} cannot be read: {tool.probe()}")
             profiles = os.environ.get("COMPOSE_PROFILES", "").split(",")
             try:
-                self._project = read(self.path, found.config(self.path), profiles)
+                config = replace(found, variables=variables).config(self.path)
+                self._projects[key] = read(self.path, config, profiles)
             except (OSError, ValueError) as error:
                 why = error.strerror if isinstance(error, OSError) else error
                 raise ValueError(f"{self.path.name} is not read: {why}") from error
-        return self._project
+        return self._projects[key]
 
     def default_nodes(self) -> tuple[str, ...]:
         """Those of the class, or every service that publishes or exposes a port."""
@@ -191,7 +206,7 @@ class Compose:
         """
         if (given := options.system_options.get("client-port")) is not None:
             return (int(given),)
-        found = tuple(self.client_ports) or self.project().ports(options.nodes)
+        found = tuple(self.client_ports) or self.project(options).ports(options.nodes)
         if not found:
             raise ValueError(
                 f"expected --client-port: {self.path.name} names no port that all of"
@@ -206,7 +221,10 @@ class Compose:
                 "expected --project or --attach no, got both: one that is not up has"
                 " a name of its own"
             )
-        self.project().check(options.nodes)
+        for variable, name in self.variables.items():
+            if name not in self.options:
+                raise ValueError(unknown(f"option for the variable {variable}", name, self.options))
+        self.project(options).check(options.nodes)
         self.ports(options)
         kind, workload = self.clients(options), WORKLOADS[options.workload]
         is_served = kind.stores is None or workload.store in kind.stores
@@ -230,11 +248,11 @@ class Compose:
         """Why it cannot run here: no engine, no tool of Compose, or no client."""
         if (missing := backends.probe(COMPOSE)) is not None or options is None:
             return missing
-        return self.clients(options).probe()
+        return drivers.probe(self.name, self.driver) or self.clients(options).probe()
 
     def versions(self, options: Options | None = None) -> dict[str, str]:
         """The tool, the digest of the file, and the images of the nodes as far as they are here."""
-        found = {"compose": str(tool.find())}
+        found = {"compose": str(tool.find()), **drivers.versions(self.driver)}
         if options is None:
             return found
         digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
@@ -251,6 +269,7 @@ class Compose:
                 self.clients(options),
                 client_ports=self.ports(options),
                 peer_ports=self.peer_ports if peer_port is None else (int(peer_port),),
+                options=values(self.options, options.system_options),
             )
             try:
                 await deployment.start(self.start_limit_s, self.form)
@@ -270,8 +289,13 @@ class Compose:
         found = tool.find()
         assert found is not None  # `probe` has seen it.
         attach_to = await asyncio.to_thread(self._attach_to, options)
-        source = Source(found, self.project(), attach_to)
+        used = replace(found, variables=self._variables(options))
+        source = Source(used, self.project(options), attach_to)
         return await ComposeCluster.open(options.nodes, directory, source)
+
+    def _variables(self, options: Options | None) -> dict[str, str]:
+        own = values(self.options, options.system_options if options else {})
+        return {variable: str(own[name]) for variable, name in self.variables.items()}
 
     def _attach_to(self, options: Options) -> str | None:
         """The name of the project that is up, if one is to be used. Blocks. Raises CannotRun."""
@@ -298,7 +322,7 @@ class Compose:
         found = {}
         try:
             for node in options.nodes:
-                image = self.project().services[node].image
+                image = self.project(options).services[node].image
                 found[f"image of {node}"] = f"{image or 'built'} {engine.image_id(image)}".strip()
         except ClusterLost:
             pass
@@ -312,7 +336,7 @@ def from_file(path: str) -> Compose:
         name = Path(path).name
         description = f"the Compose project of {path}"
         file = Path(path).absolute()
-        options: Mapping[str, Option] = {"client": CLIENT, **OPTIONS}
+        options: Mapping[str, Option] = {"client": CLIENT}
 
     return Found()
 

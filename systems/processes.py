@@ -24,8 +24,6 @@ import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from importlib import import_module, metadata
-from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -34,13 +32,13 @@ from dissever.harness.cluster import Clocks, Hosts, Program, backends, trial
 from dissever.harness.cluster.backends import CONTAINERS, NAMESPACES, Backend
 from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.harness.missing import Missing
-from dissever.harness.options import Option
+from dissever.harness.options import Option, values
 from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun
 from dissever.harness.system import Ports
 from dissever.harness.values import reason
 from dissever.systems.attributes import check_attributes
-from dissever.systems.clients import ClientKind, lacks
+from dissever.systems.clients import ClientKind, drivers, lacks
 from dissever.systems.clients.deployment import ClientsDeployment
 from dissever.systems.clients.kinds import kind_of
 from dissever.systems.templates import FACTS, Node, filled, words_of
@@ -147,9 +145,8 @@ class Processes:
         options = options or Options(system=self.name, workload="")
         if (missing := backends.probe(options.backend)) is not None:
             return missing
-        if self.driver and not _is_there(self.driver):
-            reason = f"the driver of {self.name}, {self.driver}, is not installed"
-            return Missing(reason, f"pip install {self.driver}")
+        if (missing := drivers.probe(self.name, self.driver)) is not None:
+            return missing
         if (missing := self.clients().probe()) is not None:
             return missing
         if options.backend == CONTAINERS:
@@ -165,8 +162,7 @@ class Processes:
         if self.version and not (options and options.backend == CONTAINERS):
             words = words_of(self.version, f"{type(self).__name__}.version")
             found[self.name] = _version_said_by(words)
-        if self.driver:
-            found[f"driver {self.driver}"] = _version_of(self.driver)
+        found |= drivers.versions(self.driver)
         return found
 
     def voters(self, options: Options) -> tuple[str, ...]:
@@ -243,6 +239,7 @@ class Processes:
                     replace(self._nodes(cluster, options)[name], joins=joins)
                 ),
                 not_ready=self.not_ready,
+                options=self._own(options),
             )
             try:
                 await deployment.start(self.start_limit_s, self.form)
@@ -309,11 +306,7 @@ class Processes:
         return Missing(reason, "put them into the image, or use an engine on this machine")
 
     def _own(self, options: Options) -> dict[str, Any]:
-        given = options.system_options
-        return {
-            name: option.default if given.get(name) is None else given[name]
-            for name, option in self.options.items()
-        }
+        return values(self.options, options.system_options)
 
     def _argv(self, node: Node) -> list[str]:
         """The words of a node's command."""
@@ -385,19 +378,3 @@ def _version_said_by(command: Sequence[str]) -> str:
     said = done.stdout or done.stderr
     found = re.search(r"\d+\.\d[^\s,;]*", said)
     return found.group() if found else said.strip().partition("\n")[0]
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # A package that it is in.
-        return False
-
-
-def _version_of(module: str) -> str:
-    """What a module says of itself, or the distribution that brings it; many say nothing."""
-    if said := getattr(import_module(module), "__version__", None):
-        return str(said)
-    top = module.partition(".")[0]
-    found = metadata.packages_distributions().get(top, ())
-    return ", ".join(f"{each} {metadata.version(each)}" for each in found) or "not known"

@@ -55,10 +55,6 @@ class Filters:
             counts = await asyncio.gather(*(self._count(node) for node in self._cut_nodes))
         return {pair: packets for count in counts for pair, packets in count.items()}
 
-    def dropped_by(self, node: str) -> frozenset[str]:
-        """The nodes whose packets a node is to drop."""
-        return self._wanted.get(node, frozenset())
-
     async def renew(self, node: str, address: str) -> None:
         """A node has a new host, without rules, and maybe at another address: cut it again."""
         async with self._turn:

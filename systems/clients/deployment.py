@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import count
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from dissever.harness import store as files
@@ -81,6 +82,7 @@ class ClientsDeployment:
         peer_ports: Sequence[int] = (),
         programs: Callable[[str, tuple[str, ...]], Program] | None = None,
         not_ready: Callable[[ClientsDeployment], Awaitable[str]] | None = None,
+        options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """
         Make it; nothing is started.
@@ -92,6 +94,7 @@ class ClientsDeployment:
                 itself among them, and empty when it begins with all others. None: the cluster
                 knows what its nodes run.
             not_ready: What else is missing until the system serves, in words; empty when nothing.
+            options: What clients get to know as `Endpoint.options`.
         """
         self.cluster: Final = cluster
         self.client_ports: Final = tuple(client_ports)
@@ -99,6 +102,7 @@ class ClientsDeployment:
         self.traffic: dict[tuple[str, int], Traffic] = {}
         self._clients = clients
         self._programs = programs
+        self._options = options
         self._not_ready = not_ready or _all_is_there
         self._numbers = count(1)
         self._closing: set[asyncio.Task[None]] = set()
@@ -133,7 +137,7 @@ class ClientsDeployment:
 
     def forwarders(self, node: str) -> Forwarders:
         """Forwarders for one more client of a node; whoever asks closes them."""
-        return Forwarders(self.cluster, node, self.client_ports, self.traffic)
+        return Forwarders(self.cluster, node, self.client_ports, self.traffic, self._options)
 
     async def open_store(self, store: str, node: str) -> Any:
         """A client of a node."""

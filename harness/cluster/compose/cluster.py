@@ -8,8 +8,8 @@ network, which relays to any port of a node; so cuts of client links act on them
 be published.
 
 Known gaps: a container that is started again runs for some 50 ms before it is frozen until its
-rules are in force again. Nothing of those that it is cut off from reaches it meanwhile; other rules
-begin late by that. IPv4 alone is cut.
+rules are in force again. It and the other nodes do not hear each other meanwhile, and the gateway
+leads nobody to it; services that are no nodes may hear it. IPv4 alone is cut.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from dissever.harness.cluster import (
+    SYN_RETRIES,
     ClusterLost,
     Command,
     Exit,
@@ -256,7 +257,9 @@ class ComposeCluster:
         """Raises OSError, with the last lines of a service that ended."""
         source = self._source
         override = self._directory / OVERRIDE
-        override.write_text(source.project.override(marks), encoding="utf-8")
+        settings = {"net.ipv4.tcp_syn_retries": str(SYN_RETRIES)}
+        changes = source.project.override(marks, self.nodes, settings)
+        override.write_text(changes, encoding="utf-8")
         try:
             await source.tool.up([source.project.file.absolute(), override], self.project)
         except ToolFailed as error:
@@ -340,20 +343,22 @@ class ComposeCluster:
 
     @asynccontextmanager
     async def _held(self, node: str) -> AsyncIterator[None]:
-        """Until the block ends, those cut off from a node send it nothing: it has no rules yet."""
-        sources = self._filters.dropped_by(node) if self._filters is not None else frozenset()
+        """Until the block ends, a node and the others do not hear each other: it has no rules."""
+        others = [each for each in self.nodes if each != node]
         table = f"inet dissever_hold_{self.nodes.index(node)}"
         heal = f"add table {table}\ndelete table {table}\n"
         hold = (
-            f"{heal}table {table} {{\n  chain output {{\n"
-            "    type filter hook output priority filter; policy accept;\n"
-            f"    ip daddr {self.address(node)} drop\n  }}\n}}\n"
+            f"{heal}table {table} {{\n"
+            "  chain output { type filter hook output priority filter; policy accept;\n"
+            f"    ip daddr {self.address(node)} drop\n  }}\n"
+            "  chain input { type filter hook input priority filter; policy accept;\n"
+            f"    ip saddr {self.address(node)} drop\n  }}\n}}\n"
         )
-        await asyncio.gather(*(self.command(each, _NFT, hold) for each in sources))
+        await asyncio.gather(*(self.command(each, _NFT, hold) for each in others))
         try:
             yield
         finally:
-            await asyncio.gather(*(self.command(each, _NFT, heal) for each in sources))
+            await asyncio.gather(*(self.command(each, _NFT, heal) for each in others))
 
     async def _end(self) -> None:
         engine = self._engine

@@ -24,6 +24,10 @@ _NFT: Final = ("nft", "-f", "-")
 _TC: Final = ("tc", "-batch", "-")
 _TC_HEAL: Final = ("tc", "qdisc", "del")
 _SERVES_S: Final = 5.0
+_END_CONNECTIONS: Final = (
+    *("ss", "-K", "-H", "-t", "-n", "state", "connected"),
+    "( not dst 127.0.0.0/8 )",
+)
 _TC_KEY: Final = "tc"
 _ADD: Final = "add table "
 
@@ -80,6 +84,9 @@ class Laid:
         """
         Put all of it on a new host: rules first.
 
+        Connections that the node has opened before its rules end, because NAT looks at the first
+        packet of a connection only: they would go past the proxies.
+
         Raises:
             OSError: When the host refuses a part.
         """
@@ -87,6 +94,8 @@ class Laid:
             done = await host.request("command", argv=list(argv), stdin=stdin)
             if done["exit_status"]:
                 raise OSError(0, f"{host.name}: {argv[0]} failed: {done['stderr'].strip()}")
+        if self._rules:
+            await host.request("command", argv=list(_END_CONNECTIONS), stdin="")
         await asyncio.gather(*(host.carry(path) for path in self._files))
         await asyncio.gather(*(_run(host, name, argv) for name, argv in self._helpers))
 

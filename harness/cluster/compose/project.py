@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -99,13 +99,18 @@ class Project:
         of_each = [self.services[node].ports for node in nodes]
         return tuple(port for port in of_each[0] if all(port in ports for ports in of_each))
 
-    def override(self, labels: Mapping[str, str]) -> str:
-        """A file that gives everything that the project makes these labels."""
+    def override(
+        self, labels: Mapping[str, str], nodes: Collection[str], sysctls: Mapping[str, str]
+    ) -> str:
+        """A file that gives everything that the project makes these labels, and nodes sysctls."""
         marks = dict(labels)
         file = {
             # The old tool takes files of one version only.
             **({"version": self.version} if self.version else {}),
-            "services": {name: {"labels": marks} for name in self.services},
+            "services": {
+                name: {"labels": marks, **({"sysctls": dict(sysctls)} if name in nodes else {})}
+                for name in self.services
+            },
             # It also takes a network or volume of the last file alone, so all of it is repeated.
             "networks": {name: _marked(each, marks) for name, each in self.networks.items()},
             "volumes": {name: _marked(each, marks) for name, each in self.volumes.items()},

@@ -7,8 +7,8 @@ the kernel ends every process of a PID namespace with its first. Then a stand-in
 place: on the project's network, with a namespace of its own. It holds the address, answers probes
 and takes rules, so that a node that is down can be cut off, and looked at, as on other backends.
 When the container starts, the stand-in goes, a new host joins, and what was laid on the one before
-is laid again. If there are rules, the container is frozen as soon as it has started, until they
-are in force.
+is laid again. If there are rules, the other nodes and this one do not hear each other until they
+are in force, and the container is frozen as soon as it has started.
 
 The engine kills, freezes and starts containers; nothing is signalled from inside, where the first
 process is immune.
@@ -55,10 +55,9 @@ class Setting:
     What the nodes of a project have in common.
 
     `network`: the network of the project on which nodes hear each other, whose addresses are
-    `addresses`. `sees`: what their hosts
-    see of the engine's machine. `renewed` is called when the host of a node is a new one, with its
-    address, once what was laid on the one before is on it. `held` keeps those from which a node is
-    cut off from sending to it.
+    `addresses`. `sees`: what their hosts see of the engine's machine. `renewed` is called when the
+    host of a node is a new one, with its address, once what was laid on the one before is on it.
+    `held`: until its end, a node and the others do not hear each other.
     """
 
     run: str
@@ -108,6 +107,7 @@ class ServiceNode:
         self._laid = Laid()
         self._host: Host | None = None
         self._hosts = 0
+        self._hold = contextlib.AsyncExitStack()
         self._ready = asyncio.Event()
         """There is a host that can be asked."""
         self._lost = ""
@@ -124,7 +124,9 @@ class ServiceNode:
         """Start the container, unless it runs."""
         if self._container.running is None:
             await self._read_rules()
-            async with self._setting.held(self.name):
+            async with self._hold:
+                if self._laid.has_rules:
+                    await self._hold.enter_async_context(self._setting.held(self.name))
                 await self._start()
         return await self.status()
 
@@ -328,6 +330,7 @@ class ServiceNode:
             self._laid.forget_rules()  # They are about the address that it had.
         self.address = address
         await self._laid.lay(self._host)
+        await self._hold.aclose()
         telling = self._loop.create_task(self._setting.renewed(self.name, address))
         for _ in range(_TURNS):
             await asyncio.sleep(0)  # Who has to tell a helper something does it before all others.

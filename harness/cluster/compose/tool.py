@@ -8,12 +8,14 @@ What both understand is all that is used: `config`, `up --detach` and `version`,
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from dissever.harness.cluster.last_words import last_words
@@ -34,10 +36,16 @@ class ToolFailed(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """How Compose is called here. `version` is what it says of itself, such as `2.26.1`."""
+    """
+    How Compose is called here.
+
+    `version` is what it says of itself, such as `2.26.1`. `variables` are those of files, which are
+    added to the environment.
+    """
 
     argv: tuple[str, ...]
     version: str
+    variables: Mapping[str, str] = MappingProxyType({})
 
     def __str__(self) -> str:
         return f"{' '.join(self.argv)} {self.version}"
@@ -50,7 +58,8 @@ class Tool:
             ToolFailed: When the tool does not take the file.
         """
         named = ("--project-name", project) if project else ()
-        return _run([*self.argv, "--file", str(file), *named, "config"], _ASK_S)
+        argv = [*self.argv, "--file", str(file), *named, "config"]
+        return _run(argv, _ASK_S, self.variables)
 
     async def up(self, files: Sequence[Path], project: str) -> None:
         """
@@ -61,7 +70,7 @@ class Tool:
         """
         named = [word for file in files for word in ("--file", str(file))]
         argv = [*self.argv, *named, "--project-name", project, "up", "--detach"]
-        await asyncio.to_thread(_run, argv, _UP_S)
+        await asyncio.to_thread(_run, argv, _UP_S, self.variables)
 
 
 @cache
@@ -86,12 +95,15 @@ def probe() -> Missing | None:
     return Missing("neither `docker compose` nor `docker-compose` works here", remedy)
 
 
-def _run(argv: Sequence[str], limit_s: float) -> str:
+def _run(
+    argv: Sequence[str], limit_s: float, variables: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """What the command prints; ToolFailed, with the last that it said, when it fails."""
     name = " ".join(argv[: 2 if tuple(argv[:2]) == _PLUGIN else 1])
     try:
         done = subprocess.run(
             argv,
+            env={**os.environ, **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

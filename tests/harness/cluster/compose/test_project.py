@@ -96,12 +96,17 @@ def test_service_of_an_active_profile_belongs_to_the_project(tmp_path: Path) -> 
     assert "debug" in read(file, OLD, ["x"]).services
 
 
-def test_override_adds_labels_and_repeats_what_the_old_tool_would_forget(tmp_path: Path) -> None:
+def test_override_adds_labels_and_settings_and_repeats_what_the_old_tool_forgets(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "new").mkdir()
-    old = json.loads(project(tmp_path, OLD).override({"run": "1"}))
-    new = json.loads(project(tmp_path / "new", NEW).override({"run": "1"}))
+    retries = {"net.ipv4.tcp_syn_retries": "1"}
+    old = json.loads(project(tmp_path, OLD).override({"run": "1"}, ["db1"], retries))
+    new = json.loads(project(tmp_path / "new", NEW).override({"run": "1"}, [], retries))
 
     assert old["version"] == "3.7"
+    assert old["services"]["db1"] == {"labels": {"run": "1"}, "sysctls": retries}
+    assert all("sysctls" not in each for name, each in old["services"].items() if name != "db1")
     assert old["volumes"] == {"data": {"driver": "local", "labels": {"run": "1"}}}
     assert old["networks"] == {"default": {"labels": {"run": "1"}}}
     assert new["services"] == {"db1": {"labels": {"run": "1"}}}
