@@ -221,9 +221,6 @@ class Compose:
                 "expected --project or --attach no, got both: one that is not up has"
                 " a name of its own"
             )
-        for variable, name in self.variables.items():
-            if name not in self.options:
-                raise ValueError(unknown(f"option for the variable {variable}", name, self.options))
         self.project(options).check(options.nodes)
         self.ports(options)
         kind, workload = self.clients(options), WORKLOADS[options.workload]
@@ -295,6 +292,9 @@ class Compose:
 
     def _variables(self, options: Options | None) -> dict[str, str]:
         own = values(self.options, options.system_options if options else {})
+        for variable, name in self.variables.items():
+            if name not in own:
+                raise ValueError(unknown(f"option for the variable {variable}", name, own))
         return {variable: str(own[name]) for variable, name in self.variables.items()}
 
     def _attach_to(self, options: Options) -> str | None:

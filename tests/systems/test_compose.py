@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from dissever.harness.cluster import backends
 from dissever.harness.cluster.compose import tool
 from dissever.harness.cluster.compose.tool import Tool, ToolFailed
+from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.harness.system import Ports, default_nodes
 from dissever.systems import load
@@ -108,3 +111,43 @@ def test_no_tool_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> No
     assert missing is not None
     assert missing.reason == "neither `docker compose` nor `docker-compose` works here"
     assert "docker-compose 1.29" in missing.remedy
+
+
+class WithOptions(Compose):
+    """A project with an option of its own."""
+
+    client_ports = (5432,)
+    variables: ClassVar = {"KV_IMAGE": "image"}
+    driver = "no_such_driver"
+    options = {"image": Option("its image", "kv:1")}  # noqa: RUF012 - As a user writes it.
+
+
+def test_option_is_a_variable_of_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    printing = file.with_name("prints")
+    printing.write_text("#!/bin/sh\nsed s/kv,/$KV_IMAGE,/ $2\n")
+    printing.chmod(0o755)
+    monkeypatch.setattr(tool, "find", lambda: Tool((str(printing),), "9.9"))
+    monkeypatch.setattr(WithOptions, "file", str(file))
+    monkeypatch.setenv("KV_IMAGE", "of-the-shell")
+    system, given = WithOptions(), options(file, image="kv:2")
+
+    assert system.project().services["db1"].image == "kv:1"
+    assert system.project(given).services["db1"].image == "kv:2"
+    assert {"attach", "image"} <= system.options.keys()
+    assert "client" not in system.options
+
+
+def test_driver_that_is_not_installed_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "probe", lambda _: None)
+    missing = WithOptions().probe(Options(system="x", workload="register"))
+
+    assert missing is not None
+    assert "the driver of withoptions, no_such_driver, is not installed" in str(missing)
+
+
+def test_option_of_a_variable_must_be_there(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WithOptions, "file", str(file))
+    monkeypatch.setattr(WithOptions, "variables", {"KV_IMAGE": "imag"})
+
+    with pytest.raises(ValueError, match="expected an option for the variable KV_IMAGE out of"):
+        WithOptions().check(options(file))

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -45,7 +45,7 @@ class Tool:
 
     argv: tuple[str, ...]
     version: str
-    variables: Mapping[str, str] = MappingProxyType({})
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{' '.join(self.argv)} {self.version}"
