@@ -8,11 +8,11 @@ Evidence is the list of members that the system itself gives after the change.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from dissever.harness.cluster import NodeProcesses, NodeState
+from dissever.harness.cluster import Links, NodeProcesses, NodeState
 from dissever.harness.episodes import Effect
 from dissever.harness.system import Members, Role
 from dissever.nemesis.abilities import AbleCluster
@@ -29,6 +29,9 @@ __all__ = ["FAULTS"]
 TRANSFER_LIMIT_S = 5.0
 GLANCE_S = 0.05
 STILL_LIMIT_S = 2.0
+REACH_LIMIT_S = 0.5
+LED_MAX = 6
+"""How many leaders a reason names."""
 
 
 class _Membership:
@@ -128,8 +131,9 @@ class Transfer(_Membership):
     """
     Have the leader hand over to the node; there is nothing to undo but to see who leads.
 
-    Several nodes lead in turn. Where nobody leads all the time, because other faults have cut the
-    majority, nothing is there to hand over, and the strike is left out.
+    Several nodes lead in turn. A strike is left out where leadership could not be handed over: it
+    was won or lost meanwhile, or the leader and the node did not both run and hear each other. A
+    leader that stays and just does not hand over leaves the strike without evidence.
     """
 
     def __init__(self, cluster: AbleCluster, members: Members) -> None:
@@ -140,22 +144,36 @@ class Transfer(_Membership):
         async with self._turn:
             before, began = await self._members.leader(), processes.now()
             leader = error = None
-            has_led = before is not None
+            led = [before]
             try:
                 async with asyncio.timeout(TRANSFER_LIMIT_S):
                     while leader != node:
                         error = await self._ask(node)
                         leader = await self._members.leader()
-                        has_led |= leader is not None
+                        led += [] if leader == led[-1] else [leader]
                         await asyncio.sleep(0 if leader == node else GLANCE_S)
             except TimeoutError:
                 error = error or f"{leader} leads after {TRANSFER_LIMIT_S:g} s"
             facts = {"error": error, "leader": leader, "took_ms": processes.since_ms(began)}
+            skipped = "" if leader == node else await self._hindrance(node, led)
         known = {name: fact for name, fact in facts.items() if fact is not None}
         status = await self._cluster.status(node)
-        skipped = "" if has_led else f"nobody led for {TRANSFER_LIMIT_S:g} s"
         facts = {**known, "from": before}
         return NodeEvidence(node, leader == node, status, facts, skipped=skipped)
+
+    async def _hindrance(self, node: str, led: Sequence[str | None]) -> str:
+        """Why leadership could not be handed over, if other faults or an election are why."""
+        leader = led[0]
+        if len(led) > 1:
+            names = ", then ".join(each or "nobody" for each in led[:LED_MAX])
+            return f"leadership moved meanwhile: {names}"
+        if leader is None:
+            return f"nobody led for {TRANSFER_LIMIT_S:g} s"
+        for each in (leader, node):
+            if (state := (await self._cluster.status(each)).state) is not NodeState.RUNNING:
+                return f"{each} was {state.value}"
+        heard = await self._cluster.reach([(leader, node), (node, leader)], REACH_LIMIT_S)
+        return "" if all(heard.values()) else f"{leader} and {node} did not hear each other"
 
     async def look_again(self, node: str) -> NodeEvidence | None:
         """Nothing is in force: others may lead by now."""
@@ -188,7 +206,7 @@ _members = partial(
     Fault,
     takes_down=True,
     heals=Heals.MEMBERS,
-    needs=(NodeProcesses, Offer.MEMBERS),
+    needs=(NodeProcesses, Links, Offer.MEMBERS),
     is_steady=True,
     slow_s=TRANSFER_LIMIT_S,
 )

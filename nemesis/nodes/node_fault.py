@@ -83,11 +83,14 @@ class PerNode:
         strikes = (self._node_fault.strike(node, request.settings) for node in aim.targets)
         with self._aiming.changing(aim.targets):
             seen = await asyncio.gather(*strikes)
-        if seen and all(each.skipped for each in seen):
-            for each in seen:
-                self._ledger.give_back(each.node)
+        left_out = {each.node: each.skipped for each in seen if each.skipped}
+        for node in left_out:
+            self._ledger.give_back(node)
+        if seen and len(left_out) == len(seen):
             return FaultEvidence((), None, {"nodes": as_json(seen)}, {"skipped": seen[0].skipped})
-        struck = evidence_of(seen, {**aim.notes, **self._notes})
+        seen = [each for each in seen if not each.skipped]
+        notes = {**aim.notes, **self._notes, **({"left_out": left_out} if left_out else {})}
+        struck = evidence_of(seen, notes)
         self._leader_was_asked = bool(aim.facts) and request.spec == TargetSpec.LEADER
         return replace(struck, facts={**struck.facts, **aim.facts})
 

@@ -55,7 +55,7 @@ class NodeEvidence:
 
     `is_so`: whether the change did what it is for. `is_back`: whether healing has nothing more to
     do for the node; None: as `is_so` says. `is_idle`: nothing met the fault while it was in force.
-    `skipped`: why it could not be struck, in words; empty when it was. Nothing was changed then.
+    `skipped`: why it could not be struck, in words; empty when it was. Nothing is in force then.
     """
 
     node: str

@@ -159,6 +159,79 @@ def test_transfer_while_nobody_leads_is_left_out(
     assert healed.value["evidence"]["healed"] is True
 
 
+class Deaf(Members):
+    """Its leader stays, and does not hand over."""
+
+    async def transfer(self, node: str) -> None:
+        self.calls.append(f"transfer {node}")
+
+
+def test_a_leader_that_stays_and_does_not_hand_over_leaves_no_evidence(
+    cluster: Any, play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dissever.nemesis.nodes.membership.TRANSFER_LIMIT_S", 0.1)
+    struck, _ = play(nemesis_of(cluster, Deaf(cluster.nodes), "transfer"), *steps("transfer"))
+
+    assert struck.value["targets"] == ["n2"]
+    assert "skipped" not in struck.value
+    assert struck.value["evidence"]["held"] is False
+
+
+@pytest.mark.parametrize(
+    ("disturb", "why"),
+    [
+        (lambda c: c.drop({"n1": frozenset({"n2"})}), "n1 and n2 did not hear each other"),
+        (lambda c: c.kill("n1"), "n1 was gone"),
+        (lambda c: c.pause("n2"), "n2 was paused"),
+    ],
+)
+def test_transfer_that_another_fault_keeps_from_happening_is_left_out(
+    cluster: Any, play: Any, monkeypatch: pytest.MonkeyPatch, disturb: Any, why: str
+) -> None:
+    class Disturbed(Deaf):
+        async def transfer(self, node: str) -> None:
+            await disturb(cluster)
+
+    monkeypatch.setattr("dissever.nemesis.nodes.membership.TRANSFER_LIMIT_S", 0.1)
+    struck, _ = play(nemesis_of(cluster, Disturbed(cluster.nodes), "transfer"), *steps("transfer"))
+
+    assert struck.value["skipped"] == why
+    assert struck.value["evidence"]["held"] is None
+
+
+def test_transfer_during_an_election_that_another_wins_is_left_out(
+    cluster: Any, play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Moving(Deaf):
+        async def leader(self) -> str | None:
+            return ("n1", None, "n3")[min(len(self.calls), 2)]
+
+    monkeypatch.setattr("dissever.nemesis.nodes.membership.TRANSFER_LIMIT_S", 0.2)
+    struck, _ = play(nemesis_of(cluster, Moving(cluster.nodes), "transfer"), *steps("transfer"))
+
+    assert struck.value["skipped"] == "leadership moved meanwhile: n1, then nobody, then n3"
+
+
+def test_of_several_nodes_those_that_led_count_and_others_are_left_out(
+    cluster: Any, play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Once(Members):
+        async def transfer(self, node: str) -> None:
+            if not self.calls:
+                await super().transfer(node)
+            else:
+                await cluster.kill(node)
+
+    monkeypatch.setattr("dissever.nemesis.nodes.membership.TRANSFER_LIMIT_S", 0.1)
+    value = {"targets": ["n2", "n3"]}
+    nemesis = nemesis_of(cluster, Once(cluster.nodes), "transfer")
+    (struck,) = play(nemesis, ("transfer", "start-transfer", value))
+
+    assert struck.value["targets"] == ["n2"]
+    assert struck.value["left_out"] == {"n3": "n3 was gone"}
+    assert struck.value["evidence"]["held"] is True
+
+
 @pytest.mark.parametrize(("spec", "struck"), [("stand-bys", ["n5"]), ("voters", ["n1", "n2"])])
 def test_targets_by_role(cluster: Any, play: Any, spec: str, struck: list[str]) -> None:
     members = Members(cluster.nodes)
