@@ -22,7 +22,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import inspect
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -38,13 +37,12 @@ from dissever.harness.cluster.compose.project import Project, read
 from dissever.harness.missing import Missing
 from dissever.harness.options import Option, unknown, values
 from dissever.harness.plan import Options
-from dissever.harness.references import load_object, read_reference
 from dissever.harness.runner import CannotRun
 from dissever.harness.system import Ports
 from dissever.systems.clients import STORES, ClientKind, drivers, lacks
 from dissever.systems.clients.deployment import ClientsDeployment
-from dissever.systems.clients.kinds import kind_of
-from dissever.systems.clients.program import Program
+from dissever.systems.clients.kinds import kind_of, named_kind
+from dissever.systems.subclass import describe, folder_of
 from dissever.workloads import WORKLOADS
 
 if TYPE_CHECKING:
@@ -121,10 +119,7 @@ class Compose:
 
     def __init_subclass__(cls) -> None:
         cls.options = {**OPTIONS, **cls.options}
-        if "name" not in vars(cls):
-            cls.name = cls.__name__.lower()
-        if "description" not in vars(cls):
-            cls.description = (inspect.getdoc(cls) or cls.__name__).splitlines()[0]
+        describe(cls)
 
     def __init__(self) -> None:
         """The kind of its clients is looked at; `check` says what is wrong with it."""
@@ -136,7 +131,7 @@ class Compose:
     @property
     def here(self) -> Path:
         """The folder of the file that the class stands in."""
-        return Path(inspect.getfile(type(self))).resolve().parent
+        return folder_of(type(self))
 
     @property
     def path(self) -> Path:
@@ -192,10 +187,7 @@ class Compose:
         if given is None:
             expected = "expected --client, such as client.py:KvClient or ./client"
             raise ValueError(f"{expected}, with the Compose file {self.path.name}, got none")
-        text = str(given)
-        if read_reference(text) is None:
-            return kind_of(Program(text), Path.cwd())
-        return kind_of(load_object(text, "client", _is_client), Path.cwd())
+        return named_kind((str(given),))
 
     def ports(self, options: Options) -> tuple[int, ...]:
         """
@@ -268,14 +260,8 @@ class Compose:
                 peer_ports=self.peer_ports if peer_port is None else (int(peer_port),),
                 options=values(self.options, options.system_options),
             )
-            try:
-                await deployment.start(self.start_limit_s, self.form)
-            except (OSError, RuntimeError) as error:
-                raise CannotRun(f"{self.name} did not start: {error}") from error
-            try:
+            async with deployment.running(self.name, self.start_limit_s, self.form):
                 yield deployment
-            finally:
-                deployment.keep_traffic()
 
     async def form(self, deployment: ClientsDeployment) -> None:
         """What a subclass does once all services are up, and before they must serve."""
@@ -339,10 +325,3 @@ def from_file(path: str) -> Compose:
         options: Mapping[str, Option] = {"client": CLIENT}
 
     return Found()
-
-
-def _is_client(value: object) -> bool:
-    """Whether it may be what a user means by a client."""
-    methods = {"invoke", *(method for each in STORES.values() for method in each)}
-    is_plain = isinstance(value, type) and any(hasattr(value, method) for method in methods)
-    return is_plain or isinstance(value, Program)

@@ -16,7 +16,6 @@ A system that is a class: which command a node runs, and how clients talk to it.
 
 from __future__ import annotations
 
-import inspect
 import re
 import shlex
 import shutil
@@ -34,13 +33,13 @@ from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.harness.missing import Missing
 from dissever.harness.options import Option, values
 from dissever.harness.plan import Options
-from dissever.harness.runner import CannotRun
 from dissever.harness.system import Ports
 from dissever.harness.values import reason
 from dissever.systems.attributes import check_attributes
 from dissever.systems.clients import ClientKind, drivers, lacks
 from dissever.systems.clients.deployment import ClientsDeployment
 from dissever.systems.clients.kinds import kind_of
+from dissever.systems.subclass import describe, folder_of
 from dissever.systems.templates import FACTS, Node, filled, words_of
 
 if TYPE_CHECKING:
@@ -110,10 +109,7 @@ class Processes:
     maps_files: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
-        if "name" not in vars(cls):
-            cls.name = cls.__name__.lower()
-        if "description" not in vars(cls):
-            cls.description = (inspect.getdoc(cls) or cls.__name__).splitlines()[0]
+        describe(cls)
 
     def __init__(self) -> None:
         """The kind of its clients is looked at; `check` says what is wrong with it."""
@@ -173,7 +169,7 @@ class Processes:
     @property
     def here(self) -> Path:
         """The folder of the file that the class stands in."""
-        return Path(inspect.getfile(type(self))).resolve().parent
+        return folder_of(type(self))
 
     def clients(self) -> ClientKind:
         """
@@ -241,14 +237,8 @@ class Processes:
                 not_ready=self.not_ready,
                 options=self._own(options),
             )
-            try:
-                await deployment.start(self.start_limit_s, self.form)
-            except (OSError, RuntimeError) as error:
-                raise CannotRun(f"{self.name} did not start: {error}") from error
-            try:
+            async with deployment.running(self.name, self.start_limit_s, self.form):
                 yield deployment
-            finally:
-                deployment.keep_traffic()
 
     async def _open(
         self, options: Options, directory: Path

@@ -24,13 +24,12 @@ from dissever.harness.cluster import Sockets
 from dissever.harness.cluster.connecting import connect, in_time
 from dissever.harness.forward import Forwarders
 from dissever.harness.plan import Options
-from dissever.harness.references import load_object, read_reference
 from dissever.harness.runner import CannotRun
 from dissever.harness.store import CLIENT_LOGS
 from dissever.harness.system import Ports, checked
 from dissever.harness.values import quoted, reason, shorten
 from dissever.systems import SYSTEMS, load
-from dissever.systems.clients import ClientKind, stores_of
+from dissever.systems.clients import ClientKind
 from dissever.systems.clients.conformance import (
     OBJECTS,
     Conversation,
@@ -39,8 +38,7 @@ from dissever.systems.clients.conformance import (
     conversation,
 )
 from dissever.systems.clients.gate import Gate
-from dissever.systems.clients.kinds import Programs, kind_of
-from dissever.systems.clients.program import Program
+from dissever.systems.clients.kinds import Programs, named_kind
 from dissever.workloads import WORKLOADS
 
 _DIAL_S: Final = 5.0
@@ -141,7 +139,7 @@ def client_test(
             "expected a CLIENT: a program, or a class such as client.py:KvClient"
         )
     try:
-        kind = _kind(client) if client else _own_client(system or "")
+        kind = named_kind(client) if client else _own_client(system or "")
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     store = WORKLOADS[workload].store
@@ -176,24 +174,6 @@ class _Place:
     addresses: Mapping[str, str]
     ports: Sequence[int]
     dial: Callable[[str, int], Awaitable[socket.socket]]
-
-
-def _kind(words: Sequence[str]) -> ClientKind:
-    """A class where one is named, or where a Python file is no program; else a program."""
-    first = words[0]
-    reference = read_reference(first)
-    if len(words) == 1 and reference is not None:
-        is_program = os.access(reference.place, os.X_OK) and not reference.name
-        if not reference.is_file or (Path(reference.place).is_file() and not is_program):
-            return kind_of(load_object(first, "client", _looks_like_one), Path.cwd())
-    return kind_of(Program(first if len(words) == 1 else words), Path.cwd())
-
-
-def _looks_like_one(value: Any) -> bool:
-    """Whether it can be meant as a client where none is named."""
-    if isinstance(value, Program) or not isinstance(value, type):
-        return isinstance(value, Program)
-    return bool(stores_of(lambda method: callable(getattr(value, method, None))))
 
 
 def _own_client(reference: str) -> ClientKind:

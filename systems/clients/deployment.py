@@ -25,6 +25,7 @@ from dissever.harness.client import NotApplied
 from dissever.harness.cluster import Cluster, NodeProcesses, NodeState, Program, Sockets
 from dissever.harness.cluster.last_words import why_it_ended
 from dissever.harness.forward import Forwarders, Traffic, written
+from dissever.harness.runner import CannotRun
 from dissever.harness.system import (
     Digest,
     Members,
@@ -113,22 +114,32 @@ class ClientsDeployment:
         if gives(clients.has, Membership):
             self.members = ClientsMembers(self)
 
-    async def start(
-        self,
-        timeout_s: float,
-        form: Callable[[ClientsDeployment], Awaitable[None]] | None = None,
-    ) -> None:
+    @asynccontextmanager
+    async def running(
+        self, name: str, timeout_s: float, form: Callable[[ClientsDeployment], Awaitable[None]]
+    ) -> AsyncIterator[None]:
         """
         Start every node, have them form one cluster, and wait until the system serves.
 
+        In the end, what passed through forwarders is written into the folder of each node.
+
+        Args:
+            name: The system's, for the message.
+
         Raises:
-            RuntimeError: When a node ends; the message has its last words.
-            TimeoutError: When that takes too long; the message says what is missing.
+            CannotRun: When a node ends, with its last words; and when it takes longer than
+                `timeout_s`, with what is missing.
         """
-        await asyncio.gather(*(self.start_node(node) for node in self.cluster.nodes))
-        if form is not None:
+        try:
+            await asyncio.gather(*(self.start_node(node) for node in self.cluster.nodes))
             await form(self)
-        await self._await_ready(timeout_s, is_starting=True)
+            await self._await_ready(timeout_s, is_starting=True)
+        except (OSError, RuntimeError) as error:
+            raise CannotRun(f"{name} did not start: {error}") from error
+        try:
+            yield
+        finally:
+            self._keep_traffic()
 
     async def start_node(self, node: str, joins: tuple[str, ...] = ()) -> None:
         """Start a node's process; `joins` are the members that it is to join, if it is new."""
@@ -212,8 +223,7 @@ class ClientsDeployment:
         late = f"no write by way of {', '.join(nodes)} within {timeout_s:g} s"
         return await until(partial(self._progress, nodes), timeout_s, _POLL_S, late=late)
 
-    def keep_traffic(self) -> None:
-        """Write what passed through forwarders into the folder of each node."""
+    def _keep_traffic(self) -> None:
         for node in self.cluster.nodes:
             ports = written(self.traffic, node)
             folder = self.cluster.directory(node)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,11 +11,12 @@ from dissever.harness.client import Completion, Invocation
 from dissever.harness.forward import Forwarders
 from dissever.harness.history import Type
 from dissever.harness.missing import Missing
-from dissever.systems.clients import ClientKind
+from dissever.harness.references import load_object, read_reference
+from dissever.systems.clients import STORES, ClientKind
 from dissever.systems.clients.plain import PlainClients
 from dissever.systems.clients.program import Program, ProgramClient
 
-__all__ = ["ForwardedProgram", "Programs", "kind_of"]
+__all__ = ["ForwardedProgram", "Programs", "kind_of", "named_kind"]
 
 UNFOUNDED: Final = (
     "expected an answer of the database, got ok though no byte came from any node: the client made "
@@ -33,6 +36,36 @@ def kind_of(client: Any, here: Path) -> ClientKind:
         ValueError: One line, when it is none of them.
     """
     return Programs(client, here) if isinstance(client, Program) else PlainClients(client)
+
+
+def named_kind(words: Sequence[str]) -> ClientKind:
+    """
+    What makes the clients that a command line means by a reference to a class, or by a command.
+
+    A path to a Python file that can be executed is a command, and so is a text of several words,
+    unless there is a file of that name. Paths are relative to the current directory.
+
+    Raises:
+        ValueError: One line, when it is none of them.
+    """
+    here, first = Path.cwd(), words[0]
+    if len(words) > 1:
+        return kind_of(Program(words), here)
+    reference = read_reference(first)
+    if reference is None or (reference.is_file and not reference.name and _is_command(first)):
+        return kind_of(Program(first), here)
+    return kind_of(load_object(first, "client", _is_client), here)
+
+
+def _is_command(text: str) -> bool:
+    return os.access(text, os.X_OK) if Path(text).is_file() else " " in text
+
+
+def _is_client(value: Any) -> bool:
+    """Whether it can be meant as a client where none is named."""
+    methods = {"invoke", *(method for each in STORES.values() for method in each)}
+    is_plain = isinstance(value, type) and any(hasattr(value, method) for method in methods)
+    return is_plain or isinstance(value, Program)
 
 
 class Programs:

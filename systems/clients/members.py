@@ -20,7 +20,7 @@ from dissever.harness.values import reason
 if TYPE_CHECKING:
     from dissever.systems.clients.deployment import ClientsDeployment
 
-__all__ = ["ClientsMembers"]
+__all__ = ["ClientsMembers", "wipe"]
 
 CHANGE_LIMIT_S: Final = 15.0
 ASK_LIMIT_S: Final = 2.0
@@ -66,11 +66,7 @@ class ClientsMembers:
         await self._asked(lambda client: client.transfer(node))
 
     async def wipe(self, node: str) -> None:
-        cluster: Any = self._nodes.cluster  # One that has members has disks and commands, too.
-        argv = ["find", cluster.disk(node).path, "-mindepth", "1", "-delete"]
-        done = await cluster.command(node, argv)  # On its host: not every disk is seen from here.
-        if done.exit_status:
-            raise OSError(0, f"{node}: its data cannot be removed: {done.stderr.strip()}")
+        await wipe(self._nodes.cluster, node)
 
     async def start(self, node: str) -> None:
         """`add` starts it."""
@@ -122,6 +118,23 @@ class ClientsMembers:
                     await asyncio.sleep(_GAP_S)
         except TimeoutError as late:
             raise TimeoutError(f"no change within {CHANGE_LIMIT_S:g} s: {missing}") from late
+
+
+async def wipe(cluster: Any, node: str) -> None:
+    """
+    Remove the data of a node that is down, on its host: not every disk is seen from here.
+
+    Args:
+        cluster: Has `Disks` and `HostCommands`, as every one whose members change.
+
+    Raises:
+        OSError: When something is left.
+    """
+    done = await cluster.command(
+        node, ["find", cluster.disk(node).path, "-mindepth", "1", "-delete"]
+    )
+    if done.exit_status:
+        raise OSError(0, f"{node}: its data cannot be removed: {done.stderr.strip()}")
 
 
 async def _roles(client: Any) -> Mapping[str, Role]:

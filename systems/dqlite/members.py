@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import dqlite
 from dissever.harness.system import Role
+from dissever.systems.clients.members import wipe
 
 if TYPE_CHECKING:
     from dissever.systems.dqlite.deployment import DqliteDeployment
@@ -76,11 +77,7 @@ class DqliteMembers:
             raise OSError(str(error)) from error
 
     async def wipe(self, node: str) -> None:
-        cluster = self._nodes.cluster
-        argv = ["find", cluster.disk(node).path, "-mindepth", "1", "-delete"]
-        done = await cluster.command(node, argv)  # On its host: not every disk is seen from here.
-        if done.exit_status:
-            raise OSError(0, f"{node}: its data cannot be removed: {done.stderr.strip()}")
+        await wipe(self._nodes.cluster, node)
         self._nodes.renew_id(node)
 
     async def start(self, node: str) -> None:
