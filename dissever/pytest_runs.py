@@ -35,7 +35,7 @@ from dissever.harness.values import shorten
 from dissever.nemesis import FAULTS, Heals
 from dissever.pytest_repeats import RUNS
 from dissever.running import NotValid, Run, run
-from dissever.starting import CannotStrike, StartedCluster, start
+from dissever.starting import CannotStrike, StartedCluster, check_machine, start
 
 __all__ = ["PlanRun", "RunPlan", "clusters", "complete", "translate"]
 
@@ -261,7 +261,7 @@ class RunPlan:
         with _in_setup():
             self._test = _Test(request, repeat)
             wanted = self._test.asked({})
-            _check_machine(wanted)
+            check_machine(wanted.options, wanted.system)
         self._subtests = _subtests(request)
         self._made: list[PlanRun] = []
 
@@ -279,7 +279,7 @@ class RunPlan:
         __tracebackhide__ = True
         wanted = self._test.asked(settings)
         if settings:
-            _check_machine(wanted)
+            check_machine(wanted.options, wanted.system)
         ended = run(
             wanted.options,
             wanted.system,
@@ -313,15 +313,6 @@ class RunPlan:
 def _refuses_properties(config: pytest.Config) -> bool:
     """Whether a JUnit file is written whose schema has no properties of test cases."""
     return bool(config.getoption("xmlpath", None)) and config.getini("junit_family") == "xunit2"
-
-
-def _check_machine(wanted: Asked) -> None:
-    """Raises CannotRun or CannotStrike."""
-    options = wanted.options
-    if (missing := planning.missing_system(options, wanted.system)) is not None:
-        raise CannotRun(f"{options.system} cannot run here: {missing}")
-    if (missing := planning.missing_fault(options)) is not None:
-        raise CannotStrike(missing)
 
 
 def _subtests(request: pytest.FixtureRequest) -> Any:

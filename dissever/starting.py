@@ -50,7 +50,7 @@ from dissever.steps import DidNotHold, StepClient, Strike, StrikeContext
 from dissever.systems import load
 from dissever.workloads import WORKLOADS
 
-__all__ = ["CannotStrike", "DidNotHold", "StartedCluster", "Strike", "start"]
+__all__ = ["CannotStrike", "DidNotHold", "StartedCluster", "Strike", "check_machine", "start"]
 
 log = logging.getLogger(__name__)
 
@@ -88,10 +88,7 @@ def start(
     """
     system = system or load(options.system)
     options = planning.checked(options, system)
-    if (missing := planning.missing_system(options, system)) is not None:
-        raise CannotRun(f"{options.system} cannot run here: {missing}")
-    if (missing := planning.missing_fault(options)) is not None:
-        raise CannotStrike(missing)
+    check_machine(options, system)
     needed = hosts(options.faults, options.disk_mb) | PLAIN
     options = msgspec.structs.replace(options, hosts=needed)
     cluster = StartedCluster(options, system, directory)
@@ -100,6 +97,20 @@ def start(
         yield cluster
     finally:
         cluster.close()
+
+
+def check_machine(options: Options, system: System) -> None:
+    """
+    Try out whether the system and the faults of the options can run on this machine.
+
+    Raises:
+        CannotRun: When the system cannot.
+        CannotStrike: When one of the faults cannot.
+    """
+    if (missing := planning.missing_system(options, system)) is not None:
+        raise CannotRun(f"{options.system} cannot run here: {missing}")
+    if (missing := planning.missing_fault(options)) is not None:
+        raise CannotStrike(missing)
 
 
 class StartedCluster:

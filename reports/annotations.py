@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from dissever.harness.values import count_text, printable, shorten
-from dissever.reports.markdown import by_signature
-from dissever.reports.overview import Entry, Finding, Overview
+from dissever.reports.overview import Entry, Finding, Overview, by_signature
 
 ANNOTATIONS_MAX: Final = 10
 """Of one kind, in one step."""

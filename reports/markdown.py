@@ -15,7 +15,7 @@ from typing import Final
 
 from dissever.harness.results import Verdict
 from dissever.harness.values import count_text, printable, shorten
-from dissever.reports.overview import Entry, Finding, Overview
+from dissever.reports.overview import Entry, Finding, Overview, by_signature
 from dissever.reports.prose import ANOMALIES, DOES_NOT_MEAN, GLYPHS
 
 BYTES_MAX: Final = 1_000_000
@@ -81,8 +81,7 @@ def _cells(entry: Entry) -> Iterator[str]:
     counts = entry.operations
     yield f"{counts.ok:,} / {counts.fail:,} / {counts.info:,}"
     yield str(entry.faults_injected)
-    names = dict.fromkeys(finding.name for finding in entry.findings)
-    yield _escaped(shorten(", ".join(names), NAME_CHARACTERS_MAX))
+    yield _escaped(shorten(entry.found, NAME_CHARACTERS_MAX))
 
 
 def _explained(runs: Overview) -> Iterator[str]:
@@ -92,15 +91,6 @@ def _explained(runs: Overview) -> Iterator[str]:
         yield from _finding(finding, entries, len(runs.runs))
     if (more := len(found) - FINDINGS_MAX) > 0:
         yield f"{count_text(more, 'more kind')} of findings stand in the reports of the runs."
-
-
-def by_signature(runs: Overview) -> list[tuple[Finding, list[Entry]]]:
-    """Each kind of finding with the runs that have it: invalid before unknown, else in order."""
-    found: dict[str, tuple[Finding, list[Entry]]] = {}
-    for entry in runs.runs:
-        for finding in entry.findings:
-            found.setdefault(finding.signature, (finding, []))[1].append(entry)
-    return sorted(found.values(), key=lambda each: each[0].verdict, reverse=True)
 
 
 def _finding(finding: Finding, entries: list[Entry], runs: int) -> Iterator[str]:

@@ -78,6 +78,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     directory: str
     page: str | None
 
+    @property
+    def found(self) -> str:
+        """The names of its findings, each once, with commas between them."""
+        return ", ".join(dict.fromkeys(finding.name for finding in self.findings))
+
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -90,6 +95,15 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     exit_status: int
     failed: str = ""
     runs: tuple[Entry, ...]
+
+
+def by_signature(runs: Overview) -> list[tuple[Finding, list[Entry]]]:
+    """Each kind of finding with the runs that have it: invalid before unknown, else in order."""
+    found: dict[str, tuple[Finding, list[Entry]]] = {}
+    for run in runs.runs:
+        for finding in run.findings:
+            found.setdefault(finding.signature, (finding, []))[1].append(run)
+    return sorted(found.values(), key=lambda each: each[0].verdict, reverse=True)
 
 
 def overview(entries: Sequence[Entry], failed: str = "") -> Overview:
@@ -124,7 +138,6 @@ def entry(
         MalformedHistory: When no run can have recorded the history.
     """
     found = counted or figures(history.operations, end_ns=history.duration_ns)
-    repeat = f"{program}{subject.command.removeprefix('dissever')}" if subject.command else ""
     return Entry(
         verdict=results.verdict,
         exit_status=EXIT_STATUS[results.verdict],
@@ -143,7 +156,7 @@ def entry(
             if result.verdict is not Verdict.VALID
             for finding in _findings(subject, result)
         ),
-        repeat=repeat,
+        repeat=subject.repeat(program),
         directory=directory,
         page=page,
     )

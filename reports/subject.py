@@ -34,6 +34,10 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     skipped: tuple[Skipped, ...] = ()
     actions: Actions = {}
 
+    def repeat(self, program: str = "dissever") -> str:
+        """The command, as somebody types it who starts dissever by `program`; may be empty."""
+        return f"{program}{self.command.removeprefix('dissever')}" if self.command else ""
+
     @classmethod
     def of(cls, plan: Plan) -> Subject:
         """The subject of a run."""

@@ -61,7 +61,7 @@ def summary(
     lines = [*_lines(subject, history, results, counted), ""]
     lines += [] if report is None else [f"  report  {report}"]
     if subject.command:
-        lines.append(f"  repeat  {program}{subject.command.removeprefix('dissever')}")
+        lines.append(f"  repeat  {subject.repeat(program)}")
     if run is not None:
         lines.append(f"  check   {program} check {shlex.quote(str(run))}")
     text = Text("\n".join(map(printable, lines)))

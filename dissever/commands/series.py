@@ -85,9 +85,8 @@ def _print_table(entries: list[Entry], left: int) -> None:
         box=None,
     )
     for each in entries:
-        kinds = dict.fromkeys(finding.name for finding in each.findings)
         seed = "" if each.seed is None else str(each.seed)
-        table.add_row(seed, each.verdict.word, escape(", ".join(kinds)), escape(each.directory))
+        table.add_row(seed, each.verdict.word, escape(each.found), escape(each.directory))
     console = Console()
     console.print(table)
     valid = sum(each.verdict is Verdict.VALID for each in entries)
