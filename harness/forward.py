@@ -47,6 +47,19 @@ _FULL_S: Final = 0.1
 """How long nothing is accepted when the machine has no room for another connection."""
 
 
+_had: set[int] = set()
+"""
+Every port that a forwarder of this process had.
+
+A client that was given up may have a thread that dials its old port for ever. If another client
+had that port now, an operation that was called `fail` would be sent to a node after all. Such a
+thread lives as long as the process, and so do these.
+"""
+
+_had_lock: Final = threading.Lock()
+_TURNED_DOWN_MAX: Final = 200
+
+
 class Dialled(Sockets, Protocol):
     """What forwarders ask of the hosts: a part of `Cluster`, and `Sockets`."""
 
@@ -85,6 +98,28 @@ class Mark:
     attempts: int
     sent_bytes: int
     received_bytes: int
+
+
+def _listener() -> socket.socket:
+    """
+    A listener at a port that no forwarder of this process had before, as long as there are such.
+
+    Raises:
+        OSError: When the machine has no port, or no room for a listener.
+    """
+    turned_down: list[socket.socket] = []  # They keep their ports, so that others come.
+    try:
+        while True:
+            listener = socket.create_server((LOOPBACK, 0), backlog=_BACKLOG)
+            port = listener.getsockname()[1]
+            with _had_lock:
+                if port not in _had or len(turned_down) == _TURNED_DOWN_MAX:
+                    _had.add(port)
+                    return listener
+            turned_down.append(listener)
+    finally:
+        for each in turned_down:
+            each.close()
 
 
 class Endpoint:
@@ -223,7 +258,7 @@ class Forwarders:
                 raise ConnectionAbortedError(f"the client of {self.endpoint.node} was closed")
             listener = self._listeners.get((node, port))
             if listener is None:
-                listener = socket.create_server((LOOPBACK, 0), backlog=_BACKLOG)
+                listener = _listener()
                 listener.setblocking(False)
                 self._listeners[node, port] = listener
                 self._loop.call_soon_threadsafe(self._listen, listener, node, port)

@@ -380,3 +380,18 @@ def test_many_threads_ask_for_one_address() -> None:
             assert it.traffic["n1", PORT].connections == 20
 
     run(test)
+
+
+def test_a_port_of_a_client_that_is_gone_leads_to_no_other() -> None:
+    """A driver that still dials it would send an operation that was called fail."""
+
+    async def main() -> None:
+        had = set[int]()
+        for _ in range(400):
+            site = Site(1)
+            had.add(site.forwarders.endpoint.port)
+            site.forwarders.reset()
+
+        assert len(had) == 400
+
+    asyncio.run(main())
