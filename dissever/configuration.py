@@ -98,7 +98,7 @@ def find(start: Path | None = None) -> Path | None:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-        if "tool.dissever" in text and _says(text):
+        if "dissever" in text and _says(text):
             return path
     return None
 
@@ -107,7 +107,7 @@ def _says(text: str) -> bool:
     try:
         return "dissever" in tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError:
-        return True
+        return "tool.dissever" in text
 
 
 def is_in_force() -> bool:

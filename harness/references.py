@@ -314,7 +314,11 @@ def _importable(folder: Path, *, first: bool = False, stays: bool = True) -> Ite
 
 
 def _path(text: str, directory: Path | None) -> Path:
-    return ((directory or Path.cwd()) / Path(text).expanduser()).resolve()
+    path = (directory or Path.cwd()) / Path(text).expanduser()
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # A link that leads to itself: there is no file.
+        return path
 
 
 def _is_file(path: Path) -> bool:

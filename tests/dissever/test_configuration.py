@@ -53,6 +53,16 @@ def settings(dissever: Callable) -> Callable[..., dict[str, dict[str, object]]]:
     return read
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['[tool]\ndissever = {system = "simulated"}\n', '[tool . "dissever"]\nsystem = "simulated"\n'],
+)
+def test_the_table_may_be_written_as_toml_allows(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+
+    assert configuration.find(tmp_path) == tmp_path / "pyproject.toml"
+
+
 def test_the_nearest_file_that_speaks_of_dissever_counts(project: Path) -> None:
     below = project / "a" / "b"
     below.mkdir(parents=True)

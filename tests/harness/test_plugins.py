@@ -270,6 +270,8 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     assert refused("folder.py") == "expected a Python file, got the directory folder.py"
     assert refused("gone.py") == "expected a Python file, found none at gone.py"
     assert refused("pipe.py") == "expected a Python file, found none at pipe.py"
+    Path("loop.py").symlink_to("loop.py")
+    assert refused("loop.py") == "expected a Python file, found none at loop.py"
     assert refused("huge.py").startswith("huge.py: expected a Python file of at most 4,194,304")
     assert "cannot be read: File name too long" in refused(f"{'x' * 5000}.py")
 
