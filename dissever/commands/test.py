@@ -80,7 +80,8 @@ from dissever.workloads import WORKLOADS
 @click.option(
     "--backend",
     type=Name("backend", tuple(Backend)),
-    help="Where nodes run. By default the first backend that `dissever list` has for the system.",
+    help=f"Where nodes run: {', '.join(Backend)}. By default the first that `dissever list` has for"
+    " the system.",
 )
 @click.option(
     "--rate",
@@ -167,7 +168,7 @@ from dissever.workloads import WORKLOADS
 @click.option(
     "--on-crash",
     type=Name("reaction", tuple(OnCrash)),
-    default=OnCrash.LEAVE,
+    default=OnCrash.LEAVE.value,
     show_default=True,
     help="What becomes of a node that ends by itself: leave it, or restart it after a second.",
 )
