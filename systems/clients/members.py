@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from dissever.harness.bugs import is_bug
 from dissever.harness.cluster import NodeState
-from dissever.harness.system import Role
+from dissever.harness.system import Primaries, Role
 from dissever.harness.values import reason
-
-if TYPE_CHECKING:
-    from dissever.systems.clients.deployment import ClientsDeployment
 
 __all__ = ["ClientsMembers", "wipe"]
 
@@ -28,10 +25,24 @@ STOP_LIMIT_S: Final = 5.0
 _GAP_S: Final = 0.1
 
 
+class Nodes(Protocol):
+    """The deployment whose members change. One with leaders has `primaries`, too."""
+
+    @property
+    def cluster(self) -> Any:
+        """The hosts, with disks and commands."""
+
+    async def start_node(self, node: str, joins: tuple[str, ...] = ()) -> None:
+        """Start a node that is to join these members, itself among them."""
+
+    async def ask(self, node: str, ask: Callable[[Any], Awaitable[Any]], *, limit_s: float) -> Any:
+        """What a new client of a node answers. Raises what it raises, or TimeoutError."""
+
+
 class ClientsMembers:
     """Implements `Members`. Clients can take in voters only."""
 
-    def __init__(self, deployment: ClientsDeployment) -> None:
+    def __init__(self, deployment: Nodes) -> None:
         self._nodes = deployment
 
     async def leader(self) -> str | None:
@@ -72,8 +83,7 @@ class ClientsMembers:
         """`add` starts it."""
 
     async def _leading(self) -> tuple[str, ...]:
-        deployment = self._nodes
-        return await deployment.primaries() if hasattr(deployment, "primaries") else ()
+        return await self._nodes.primaries() if isinstance(self._nodes, Primaries) else ()
 
     async def _asked(self, ask: Callable[[Any], Awaitable[Any]]) -> Any:
         """
