@@ -1,4 +1,4 @@
-"""How many runs of each repeated test were valid: told once, where all reports come together."""
+"""How many runs of each repeated test were valid, shown once, where all reports are."""
 
 from __future__ import annotations
 

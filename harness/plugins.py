@@ -34,7 +34,7 @@ from dissever.harness.references import (
 )
 from dissever.harness.values import printable, reason
 
-__all__ = ["OURS", "Kind", "Registry", "provenance"]
+__all__ = ["OURS", "Kind", "Registry"]
 
 OURS: Final = "dissever"
 """The origin of what this package has."""
@@ -150,7 +150,8 @@ class Registry(Mapping[str, T]):
             return None
         if (entries := self._entries().get(reference)) is not None:
             return _packages(entries)
-        return provenance((reference,), directory).get(reference)
+        path = file_of(reference, directory)
+        return None if path is None else f"sha256:{sha256(path)}"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -240,20 +241,6 @@ class Registry(Mapping[str, T]):
         return unknown(self.kind.what, reference, self.names) + hint
 
 
-def provenance(references: Iterable[str], directory: Path | None = None) -> dict[str, str]:
-    """
-    Reference -> `sha256:…` of the file that it leads to, for those that lead to one.
-
-    Args:
-        directory: What a relative path is relative to; None: the current directory.
-    """
-    found = {}
-    for reference in references:
-        if (path := file_of(reference, directory)) is not None:
-            found[reference] = f"sha256:{sha256(path)}"
-    return found
-
-
 def _at(place: str) -> Any:
     """What is at `module:Name` of ours."""
     module, _, name = place.partition(":")
@@ -276,7 +263,7 @@ def _entries() -> Mapping[str, Mapping[str, tuple[Entry, ...]]]:
                 continue
             seen.add(name.lower())
             points = tuple(distribution.entry_points)
-        except Exception:  # Whoever wrote its metadata, it concerns only that distribution.
+        except Exception:  # Broken metadata concern only that distribution.
             continue
         for point in points:
             if point.group.startswith("dissever."):

@@ -85,7 +85,7 @@ def _cells(entry: Entry) -> Iterator[str]:
 
 
 def _explained(runs: Overview) -> Iterator[str]:
-    """Each signature once, told by the first run that has it, with the command that repeats it."""
+    """Each signature once, as the first run has it, with the command that repeats it."""
     found = by_signature(runs)
     for finding, entries in found[:FINDINGS_MAX]:
         yield from _finding(finding, entries, len(runs.runs))

@@ -29,7 +29,8 @@ STEPS_MAX: Final = 12
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What a checker found: `count` anomalies of one name, told by the first, or a reason for unknown.
+    What a checker found: `count` anomalies of one name, of which it describes the first, or a
+    reason for unknown.
 
     `name` is the anomaly's, or the verdict where the checker named none. `signature` is
     `system/workload/checker/name`. `summary` and `steps` are sentences, shortened.

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -37,6 +36,7 @@ from dissever.harness.cluster.compose.project import Project, read
 from dissever.harness.missing import Missing
 from dissever.harness.options import Option, unknown, values
 from dissever.harness.plan import Options
+from dissever.harness.references import sha256
 from dissever.harness.runner import CannotRun
 from dissever.harness.system import Ports
 from dissever.systems.clients import STORES, ClientKind, drivers, lacks
@@ -244,8 +244,7 @@ class Compose:
         found = {"compose": str(tool.find()), **drivers.versions(self.driver)}
         if options is None:
             return found
-        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        return {**found, self.path.name: f"sha256:{digest}", **self._images(options)}
+        return {**found, self.path.name: f"sha256:{sha256(self.path)}", **self._images(options)}
 
     @asynccontextmanager
     async def deploy(

@@ -1,5 +1,5 @@
 """
-What a CI server is told: a summary in Markdown, and annotations where GitHub Actions reads the log.
+What a CI server shows: a summary in Markdown, and annotations where GitHub Actions reads the log.
 
 GitHub names a file in GITHUB_STEP_SUMMARY, to which every command of the step appends. It drops the
 whole file above 1 MiB, so a command that finds too little room left writes one line, or nothing.

@@ -304,7 +304,7 @@ class Renewals(Protocol):
     """
     The host of a node may be another one, such as after its container was started again.
 
-    Rules, helpers and files are on it as on the one before. What helpers were told is not.
+    Rules, helpers and files are on it as on the one before. What was sent to helpers is not.
     """
 
     def hear_renewals(self, hear: Callable[[str], Awaitable[None]]) -> None:

@@ -33,7 +33,7 @@ _OF_CONTAINERS: Final = {
     False: "--security-opt seccomp=unconfined --security-opt systempaths=unconfined"
     " --security-opt apparmor=unconfined",
 }
-"""Whether the process is root -> what `docker run` must be told."""
+"""Whether the process is root -> the options that `docker run` needs."""
 
 _MARKS: Final = (
     (".dockerenv", "Docker"),

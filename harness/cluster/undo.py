@@ -2,8 +2,8 @@
 What a run changes of containers that it did not make, and how that is taken back.
 
 The record of how they were found is a label of a container of ours, which is the last of the run's
-that is removed. So whoever removes the run takes the changes back: the harness at its end, its
-reaper, the next run, or `dissever heal`.
+that is removed. So each of those that may remove the run takes the changes back: the harness at its
+end, its reaper, the next run, or `dissever heal`.
 """
 
 from __future__ import annotations

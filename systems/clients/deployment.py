@@ -147,7 +147,7 @@ class ClientsDeployment:
         await self.cluster.start(node, program)
 
     def forwarders(self, node: str) -> Forwarders:
-        """Forwarders for one more client of a node; whoever asks closes them."""
+        """Forwarders for one more client of a node; the caller closes them."""
         return Forwarders(self.cluster, node, self.client_ports, self.traffic, self._options)
 
     async def open_store(self, store: str, node: str) -> Any:

@@ -5,7 +5,7 @@ A class is made with an `Endpoint`. If none of its methods is `async`, it lives 
 of its own: it is made there, and called there. Otherwise it lives on the harness's event loop,
 which a method must not block.
 
-Outcomes are told by evidence. When a method raises, the client's connections are reset. If not one
+Evidence decides the outcome. When a method raises, the client's connections are reset. If not one
 byte was passed on to a node since the operation began, the operation had no effect and cannot have
 one later: `NotApplied`. Every other exception leaves the outcome unknown, unless the class names it
 in `not_applied`, or raises `NotApplied` itself. In containers, a driver can also reach nodes by the
@@ -135,7 +135,7 @@ class PlainClient:
     """
     The store that a plain class is: each of its methods, made `async`.
 
-    After an operation that was not applied by evidence the class is made anew.
+    After an operation of which nothing was sent, a new object of the class is made.
     """
 
     def __init__(self, kind: PlainClients, forwarders: Forwarders, store: str) -> None:

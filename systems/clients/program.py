@@ -51,7 +51,7 @@ _END_S: Final = 0.5
 
 
 class Address(Protocol):
-    """What a program is told of where to connect; an `Endpoint` is one."""
+    """What a program learns of where to connect; an `Endpoint` is one."""
 
     @property
     def node(self) -> str:

@@ -2,8 +2,8 @@
 Containers come back at the addresses that they had.
 
 An engine gives the lowest address of a network that is free, and takes none that is asked for
-unless the file gives the network a subnet. So whoever is to get an address back gets it while every
-free one below is held by a container of ours. Most often there is none, and this costs a question.
+unless the file gives the network a subnet. So a container gets its address back while a container
+of ours holds every free one below. Most often there is none, and this costs a question.
 """
 
 from __future__ import annotations

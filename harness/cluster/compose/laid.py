@@ -4,7 +4,7 @@ What faults have put on the host of a node, so that the next host of that node h
 A container that is started again has new namespaces, without a rule in them. Every transaction of
 nft replaces one table of ours whole, and a batch of tc is the whole of what tc does, so the last of
 each is what is in force; a table that can still be read is laid again with its counters. Helpers
-run again, and files lie where they lay. What a helper was told since it started, it has to be told
+run again, and files lie where they lay. What was sent to a helper since it started has to be sent
 again (`Renewals`).
 """
 

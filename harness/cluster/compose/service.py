@@ -157,7 +157,7 @@ class ServiceNode:
         if running := self._container.running:
             running.is_asked = True
             await self._read_rules()
-            self._ready.clear()  # Whoever asks from now on asks the stand-in.
+            self._ready.clear()  # From now on the stand-in is asked.
             await self._container.kill()
             await self._end(running)
         return await self.status()
