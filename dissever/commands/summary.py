@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from dissever.commands.output import conclude, entry_of, say, tell
+from dissever.commands.output import SUMMARY, conclude, entry_of, say, tell
 from dissever.harness import store
 from dissever.harness.history import History, MalformedHistory
 from dissever.harness.reader import FormatError
@@ -28,14 +28,7 @@ from dissever.reports import (
     "paths", type=click.Path(path_type=Path, exists=True), nargs=-1, required=True, metavar="RUN…"
 )
 @click.option("--json", "is_json", is_flag=True, help="Print JSON instead of Markdown.")
-@click.option(
-    "--summary",
-    "markdown",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write the Markdown to a file, too. Without this option it is appended to the file that"
-    " GITHUB_STEP_SUMMARY names, if that is set.",
-)
+@SUMMARY
 @click.option(
     "--junit",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -43,7 +36,7 @@ from dissever.reports import (
     help="Write one JUnit file with a test suite for each run.",
 )
 def summary(
-    paths: tuple[Path, ...], is_json: bool, markdown: Path | None, junit: Path | None
+    paths: tuple[Path, ...], is_json: bool, summary: Path | None, junit: Path | None
 ) -> int:
     """
     Sum up runs that have ended: run directories, or folders that hold some.
@@ -73,7 +66,7 @@ def summary(
             store.write_text(junit, render_suites(suites))
         except OSError as error:
             tell(f"{junit} could not be written: {error.strerror or error}")
-    return conclude(entries, is_json=is_json, summary=markdown)
+    return conclude(entries, is_json=is_json, summary=summary)
 
 
 def _runs(paths: tuple[Path, ...]) -> list[Path]:

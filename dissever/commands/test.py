@@ -14,7 +14,7 @@ from rich.table import Column, Table
 
 from dissever import planning
 from dissever.commands.asked import DEFAULT_WORKLOAD, Setting, TestCommand, asked, settings
-from dissever.commands.output import print_json, tell
+from dissever.commands.output import SUMMARY, print_json, tell
 from dissever.commands.params import (
     SEEDS_MAX,
     Concurrency,
@@ -205,13 +205,7 @@ from dissever.workloads import WORKLOADS
     help="Print the result as JSON on standard output, and only that: verdict, exit status and, for"
     " each run, findings with their signatures, counts, seed, repeat line, directory, page.",
 )
-@click.option(
-    "--summary",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write a summary in Markdown. Without this option it is appended to the file that"
-    " GITHUB_STEP_SUMMARY names, if that is set.",
-)
+@SUMMARY
 @click.pass_context
 def test(ctx: click.Context, /, **given: Any) -> int:
     """

@@ -70,45 +70,33 @@ def test_json_tells_of_every_run(dissever: Callable) -> None:
 
 
 @pytest.mark.parametrize(("earlier", "status"), [(FAST, 3), ((*BROKEN, "-t", "4"), 1)])
-def test_a_run_that_cannot_be_made_never_hides_an_invalid_one(
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (CannotRun("the power is off"), "could not be made: the power is off"),
+        (KeyboardInterrupt(), "was interrupted, and is not judged"),
+    ],
+)
+def test_a_run_that_comes_to_nothing_leaves_the_verdicts_of_earlier_ones(
     dissever: Callable,
     monkeypatch: pytest.MonkeyPatch,
     earlier: tuple[str, ...],
     status: int,
+    error: BaseException,
+    said: str,
 ) -> None:
     made = series.run
 
     def run(options: object, *rest: object, **more: object) -> object:
         if getattr(options, "seed", None) == 2:
-            raise CannotRun("the power is off")
+            raise error
         return made(options, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(series, "run", run)
     ran = dissever(*earlier, "--seeds", "1-3")
 
     assert ran.status == status
-    assert "the run with seed 2 could not be made: the power is off" in ran.text
-
-
-@pytest.mark.parametrize(("earlier", "status"), [(FAST, 3), ((*BROKEN, "-t", "4"), 1)])
-def test_ctrl_c_while_a_run_is_judged_leaves_the_verdicts_of_earlier_ones(
-    dissever: Callable,
-    monkeypatch: pytest.MonkeyPatch,
-    earlier: tuple[str, ...],
-    status: int,
-) -> None:
-    made = series.run
-
-    def run(options: object, *rest: object, **more: object) -> object:
-        if getattr(options, "seed", None) == 2:
-            raise KeyboardInterrupt
-        return made(options, *rest, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(series, "run", run)
-    ran = dissever(*earlier, "--seeds", "1-3")
-
-    assert ran.status == status
-    assert "the run with seed 2 was interrupted, and is not judged" in ran.text
+    assert f"the run with seed 2 {said}" in ran.text
 
 
 @pytest.mark.parametrize(
