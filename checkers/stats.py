@@ -6,6 +6,9 @@ verdict is unknown when a kind of operation never succeeded, and when none of a 
 a fault was in force. That is counted over all faults of a run together: under a single one, such as
 a pause of all nodes, nothing can succeed.
 
+It is unknown, too, when a client gave an answer that was none, such as "5" for a number: such a
+client has a mistake, and what it was asked was not checked.
+
 Source: Jepsen, `checker.clj`, `stats`, which documents unknown for that case and answers false.
 """
 
@@ -23,7 +26,7 @@ from dissever.harness.episodes import Actions, Effect, Episode, episodes_of
 from dissever.harness.history import CAS, History, MalformedHistory, Type
 from dissever.harness.latency import Span, Successes, quantile
 from dissever.harness.results import Budget, Result, Verdict
-from dissever.harness.vocabulary import MAJORITY_ONLY
+from dissever.harness.vocabulary import MAJORITY_ONLY, NONSENSE
 from dissever.native.columns import FAIL, INFO, OK, Columns
 
 NS_PER_MS: Final = 1_000_000
@@ -75,6 +78,8 @@ class Stats:
             "windows": [_window(each, asked) for each in found.episodes],
         }
         verdict, why = _verdict(asked)
+        if nonsense := self._nonsense(asked):
+            verdict, why = Verdict.UNKNOWN, nonsense
         if verdict is Verdict.VALID:
             if missing := self._uncovered(asked, faults, under, coverage):
                 verdict, why = Verdict.UNKNOWN, missing
@@ -82,6 +87,22 @@ class Stats:
                 during = sum(each["during"] for each in coverage.values())
                 why = f"{why}, {during} of them while a fault was in force"
         return Result(checker=self.name, verdict=verdict, why=why, details=details)
+
+    def _nonsense(self, asked: _Asked) -> str | None:
+        """
+        Whether clients gave answers that were none, or None: what they were asked is not known.
+
+        Reads whose answers are nonsense were not checked. Only runs of ours record it.
+        """
+        if not self.nodes:
+            return None
+        found = asked.nonsense()
+        if not found:
+            return None
+        count = (
+            f"{len(found)} answers of clients were" if len(found) > 1 else "a client's answer was"
+        )
+        return f"{count} none: {found[0]}"
 
     def _uncovered(
         self,
@@ -149,6 +170,17 @@ class _Asked:
 
     def __len__(self) -> int:
         return len(self._times)
+
+    def nonsense(self) -> list[str]:
+        """What was wrong with each answer of a client that was none."""
+        found = []
+        for at in self._order:
+            if self.columns.type[at] == INFO:
+                completion = self.history.operation(at).completion
+                error = None if completion is None else completion.error
+                if isinstance(error, list) and len(error) == 2 and error[0] == NONSENSE:
+                    found.append(str(error[1]))
+        return found
 
     def counts(self) -> dict[str, Any]:
         """How many ended how."""

@@ -76,6 +76,9 @@ ANOMALIES: Final = {
 }
 """Operation -> the anomaly when what it waits for does not come, in the order of a run."""
 
+NONSENSE: Final = "nonsense"
+"""The code of an error: what a client answered is no answer, so the client has a mistake."""
+
 MAJORITY_ONLY: Final = "majority-only"
 """
 The process that keeps a minority cut off while `await-progress` looks at the majority. It injects

@@ -35,6 +35,10 @@ class Nonsense(Exception):
     """What a program answered, or that it did not: the message says what was expected."""
 
 
+class Ended(Nonsense):
+    """It ended, or closed its stdout, without an answer: it may have been hit by a fault."""
+
+
 def request(number: int, invocation: Invocation) -> bytes:
     """One line: the operation as it stands in the history; `key` only where it has one."""
     asked: dict[str, Any] = {"id": number, "f": invocation.f}

@@ -20,6 +20,7 @@ from dissever.harness.calls import close, completion_of
 from dissever.harness.client import Client, Completion, Invocation, NotApplied
 from dissever.harness.history import Type
 from dissever.harness.values import quoted, reason, show
+from dissever.harness.vocabulary import NONSENSE
 from dissever.systems.clients.answers import Nonsense
 from dissever.systems.clients.gate import Gate, Mode
 from dissever.systems.clients.kinds import ForwardedProgram
@@ -183,7 +184,7 @@ class Conversation:
 
 def _is_nonsense(completion: Completion) -> bool:
     error = completion.error
-    return isinstance(error, list) and len(error) == 2 and error[0] == "program"
+    return isinstance(error, list) and len(error) == 2 and error[0] in ("program", NONSENSE)
 
 
 def _said(invocation: Invocation) -> str:

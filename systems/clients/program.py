@@ -30,7 +30,8 @@ from dissever.harness.client import Completion, Invocation, NotApplied
 from dissever.harness.history import Key, Type
 from dissever.harness.missing import Missing
 from dissever.harness.values import quoted
-from dissever.systems.clients.answers import Nonsense, completion, error_of, parsed, request
+from dissever.harness.vocabulary import NONSENSE
+from dissever.systems.clients.answers import Ended, Nonsense, completion, error_of, parsed, request
 from dissever.systems.clients.pipes import Lines, Log, TooLong
 
 __all__ = ["Address", "Nonsense", "Program", "ProgramClient"]
@@ -197,7 +198,8 @@ class ProgramClient:
         try:
             return completion(await self._ask(invocation), invocation, self._store)
         except Nonsense as error:
-            return invocation.info(["program", str(error)])
+            code = "program" if isinstance(error, Ended) else NONSENSE
+            return invocation.info([code, str(error)])
 
     async def ask(self, f: str, key: Key | None = None) -> Any:
         """
@@ -248,7 +250,7 @@ class ProgramClient:
         except TooLong:
             raise Nonsense(f"expected at most {ANSWER_BYTES_MAX:,} bytes in an answer") from None
         except EOFError:
-            raise Nonsense(await self._why_it_ended()) from None
+            raise Ended(await self._why_it_ended()) from None
         self._is_waiting = False
         return answer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from dissever.checkers import Stats
@@ -101,6 +102,27 @@ def test_f_that_never_succeeded_is_unknown(history: Notation) -> None:
     result = Stats()(history(text), Budget())
 
     assert (result.verdict, result.why) == (Verdict.UNKNOWN, "no write succeeded")
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (["nonsense", "expected a whole number, got '5'"], Verdict.UNKNOWN),
+        (["program", "expected an answer, got none: it ended with signal 9"], Verdict.VALID),
+        (["TimeoutError", "nonsense"], Verdict.VALID),
+    ],
+)
+def test_answer_that_is_none_is_unknown(
+    history: Notation, error: list[str], verdict: Verdict
+) -> None:
+    told = history("0 invoke read\n0 ok read 1\n1 invoke read\n1 info read")
+    events = (*told.events[:-1], msgspec.structs.replace(told.events[-1], error=error))
+
+    result = Stats(nodes=("n1",))(History(events), Budget())
+
+    assert result.verdict is verdict
+    if verdict is Verdict.UNKNOWN:
+        assert result.why == f"a client's answer was none: {error[1]}"
 
 
 def test_nothing_asked_is_unknown(history: Notation) -> None:

@@ -163,7 +163,7 @@ def test_answer_that_is_none_is_info_with_the_reason(
     [completion] = completions(answering(answer), tmp_path, invocation)
 
     assert completion.type is Type.INFO
-    assert completion.error[0] == "program"
+    assert completion.error[0] == "nonsense"
     assert why in completion.error[1]
 
 
@@ -207,7 +207,7 @@ def test_answer_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(programs, "ANSWER_BYTES_MAX", 10_000)
     [completion] = completions(script("read r; exec cat /dev/zero"), tmp_path, WRITE)
 
-    assert completion.error == ["program", "expected at most 10,000 bytes in an answer"]
+    assert completion.error == ["nonsense", "expected at most 10,000 bytes in an answer"]
 
 
 def test_flood_on_stderr_stops_nothing_and_its_log_has_a_bound(tmp_path: Path) -> None:
