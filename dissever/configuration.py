@@ -33,6 +33,7 @@ __all__ = [
     "Keys",
     "find",
     "is_in_force",
+    "near",
     "read",
     "word",
 ]
@@ -125,7 +126,7 @@ def read(path: Path, keys: Keys, profile: str | None = None) -> Configuration:
             (with the nearest name), and for a value of a type that no option has.
         OSError: When the file cannot be read.
     """
-    name = _near(path)
+    name = near(path)
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -234,7 +235,7 @@ def _placed(key: str, value: str | bool, directory: Path, keys: Keys) -> str | b
     if isinstance(value, bool):
         return value
     if key in keys.paths:
-        return _near(directory / value)
+        return near(directory / value)
     if key in keys.references:
         return ",".join(str(_near_reference(each, directory)) for each in value.split(","))
     return value
@@ -244,7 +245,7 @@ def _near_reference(value: str | bool, directory: Path) -> str | bool:
     """`mykv.py:MyKv`, as it is from the current directory; a name that is no path stays."""
     if isinstance(value, bool) or not _is_path(value):
         return value
-    return _near(directory / value)
+    return near(directory / value)
 
 
 def _is_path(reference: str) -> bool:
@@ -252,6 +253,6 @@ def _is_path(reference: str) -> bool:
     return file.endswith(_REFERENCES) or reference.startswith(("./", "../"))
 
 
-def _near(path: Path) -> str:
+def near(path: Path) -> str:
     """Relative to the current directory, by way of its parents if need be."""
     return os.path.relpath(path)

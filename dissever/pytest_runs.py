@@ -25,7 +25,7 @@ from click.core import ParameterSource
 from dissever import planning
 from dissever.commands.asked import Asked, asked
 from dissever.commands.test import test as command
-from dissever.configuration import word
+from dissever.configuration import near, word
 from dissever.harness.history import Event
 from dissever.harness.options import unknown
 from dissever.harness.plan import Plan
@@ -122,7 +122,7 @@ class _Test:
             raise WrongUsage(error.format_message()) from error
         runs = found.runs
         if context.get_parameter_source("runs") is ParameterSource.DEFAULT:
-            runs = _near(self.config.rootpath / runs)
+            runs = Path(near(self.config.rootpath / runs))
         seed = self._seed(seed, context.params["seed"])
         return replace(found, options=found.with_seed(seed), seeds=(seed,), runs=runs)
 
@@ -230,12 +230,8 @@ def _placed(reference: str, directories: tuple[Path, ...]) -> str:
         return reference
     for directory in directories:
         if (directory / file).is_file():
-            return f"{_near(directory / file)}{colon}{name}"
+            return f"{near(directory / file)}{colon}{name}"
     return reference
-
-
-def _near(path: Path) -> Path:
-    return Path(os.path.relpath(path))
 
 
 @contextmanager

@@ -121,6 +121,8 @@ def client_test(
     and hang, and say which of its answers were wrong.
 
     CLIENT is a program that speaks the protocol of docs/clients.md, or a class: client.py:KvClient.
+    A Python file that can be executed is a program, unless a name follows.
+
     The database must be up, and need not be contained: give the address of one of its nodes.
 
     \b
