@@ -20,12 +20,12 @@ import json
 import logging
 import socket
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import permutations
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -67,6 +67,8 @@ SAMPLE_GAP_S: Final = 0.02
 
 ANSWER_LIMIT_S: Final = 3.0
 """A server that does not answer in this time hangs."""
+
+_Answer = TypeVar("_Answer")
 
 Toxics: TypeAlias = Mapping[str, tuple[Toxic, ...]]
 """Proxy -> what acts on it."""
@@ -119,6 +121,8 @@ class Proxies:
         self._ports = tuple(ports)
         self._laying = asyncio.Lock()
         self._turns = {node: asyncio.Lock() for node in cluster.nodes}
+        self._renewals = Counter(dict.fromkeys(cluster.nodes, 0))
+        """Node -> how often its host became another one, whose server knows nothing."""
         self._servers: dict[str, Toxiproxy] = {}
         self._proxies: dict[str, dict[str, Proxy]] = {node: {} for node in cluster.nodes}
         self._toxics: dict[str, dict[str, Toxics]] = {node: {} for node in cluster.nodes}
@@ -180,8 +184,7 @@ class Proxies:
 
     async def there(self, node: str) -> dict[str, Proxy]:
         """What a server says that it holds."""
-        async with self._turns[node]:
-            return await self._servers[node].proxies()
+        return await self._asked(node, self._servers[node].proxies)
 
     async def traffic(self) -> Traffic:
         """What the counters on all hosts say now."""
@@ -216,23 +219,49 @@ class Proxies:
 
     async def _tell_again(self, node: str) -> None:
         """The host of a node is a new one, and its server knows nothing yet."""
-        async with self._turns[node]:
-            if node in self._servers:
-                await comes_up(self._servers[node].proxies)
-                await self._servers[node].apply(self._wanted(node))
+        self._renewals[node] += 1
+        if node in self._servers:
+            await self._asked(node, partial(self._tell, node))
 
     async def _align(self, node: str) -> None:
         """Have a server hold what it should; one that hangs, or is gone, is replaced first."""
-        async with self._turns[node]:
-            try:
-                await self._servers[node].apply(self._wanted(node))
-            except NoAnswer as error:
-                log.warning("%s: %s: it is replaced", node, error)
-                self.replaced[node] += 1
-                with await self._cluster.dial(node, REPLACE_PORT, UP_LIMIT_S) as connection:
-                    await asyncio.get_running_loop().sock_recv(connection, 1)
-                await comes_up(self._servers[node].proxies)
-                await self._servers[node].apply(self._wanted(node))
+        await self._asked(node, partial(self._tell_or_replace, node))
+
+    async def _asked(self, node: str, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """
+        What the server of a node answers, when it is its turn.
+
+        If the host becomes another one meanwhile, nobody knows which server has answered. Its new
+        server is told first, because that has waited for its turn longer; then it is asked again.
+        """
+        while True:
+            async with self._turns[node]:
+                before = self._renewals[node]
+                try:
+                    answer = await ask()
+                except OSError:
+                    if before == self._renewals[node]:
+                        raise
+                else:
+                    if before == self._renewals[node]:
+                        return answer
+
+    async def _tell(self, node: str) -> None:
+        await comes_up(self._servers[node].proxies)
+        await self._servers[node].apply(self._wanted(node))
+
+    async def _tell_or_replace(self, node: str) -> None:
+        before = self._renewals[node]
+        try:
+            await self._servers[node].apply(self._wanted(node))
+        except NoAnswer as error:
+            if before != self._renewals[node]:
+                raise  # It has not hung: it went with its host.
+            log.warning("%s: %s: it is replaced", node, error)
+            self.replaced[node] += 1
+            with await self._cluster.dial(node, REPLACE_PORT, UP_LIMIT_S) as connection:
+                await asyncio.get_running_loop().sock_recv(connection, 1)
+            await self._tell(node)
 
     def _wanted(self, node: str) -> list[Proxy]:
         faults = self._toxics[node].values()
