@@ -66,7 +66,7 @@ class PlainClients:
         self._is_async = any(map(inspect.iscoroutinefunction, methods))
         self._is_watched = False
         self._threads: set[_Thread] = set()
-        self._not_applied = tuple(getattr(made, "not_applied", ()))
+        self._not_applied = _not_applied(made)
         if self.stores == () and not self._has_operations():
             raise ValueError(
                 f"expected {made.__name__} to have the methods of a store (read, write and"
@@ -129,6 +129,17 @@ class PlainClients:
     def says_not_applied(self, error: BaseException) -> bool:
         """Whether it is one of those that the class names."""
         return isinstance(error, self._not_applied)
+
+
+def _not_applied(made: type) -> tuple[type[BaseException], ...]:
+    """Raises ValueError when a class names what is no class of exceptions."""
+    named = getattr(made, "not_applied", ())
+    kinds = named if isinstance(named, tuple | list) else (named,)
+    for kind in kinds:
+        if not (inspect.isclass(kind) and issubclass(kind, BaseException)):
+            expected = f"expected {made.__name__}.not_applied to be classes of exceptions"
+            raise ValueError(f"{expected}, got {quoted(kind)}")
+    return tuple(kinds)
 
 
 class PlainClient:

@@ -601,3 +601,15 @@ def test_the_stores_follow_from_the_methods() -> None:
 def test_what_is_no_client_is_one_clear_line(made: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PlainClients(made)
+
+
+def test_one_class_of_exceptions_may_be_named_and_nothing_else() -> None:
+    class One(Base):
+        not_applied = ConnectionRefusedError
+
+    class Text(Base):
+        not_applied = ("OSError",)
+
+    assert PlainClients(One).says_not_applied(ConnectionRefusedError())
+    with pytest.raises(ValueError, match=r"Text.not_applied to be classes .*, got 'OSError'"):
+        PlainClients(Text)
