@@ -72,7 +72,7 @@ def undo(client: docker.DockerClient, text: str) -> None:
 def _undo(container: Any, found: _Found) -> None:
     state, host_config = container.attrs["State"], container.attrs["HostConfig"]
     if state["Paused"]:
-        container.unpause()
+        _unpause(container)
     changes: dict[str, Any] = {}
     if host_config["RestartPolicy"] != found.restart:
         changes["restart_policy"] = found.restart
@@ -83,3 +83,13 @@ def _undo(container: Any, found: _Found) -> None:
         container.update(**changes)
     if found.is_running and not state["Running"]:
         container.start()
+
+
+def _unpause(container: Any) -> None:
+    """The reaper and the next run may both do it; the second has nothing to do."""
+    try:
+        container.unpause()
+    except docker.errors.APIError:
+        container.reload()
+        if container.attrs["State"]["Paused"]:
+            raise
