@@ -104,7 +104,7 @@ class Dispatcher:
         fault, cluster = self._fault, self._site.cluster
         nodes = cluster.nodes
         for ability in (need for need in fault.needs if isinstance(need, type)):
-            if lack := missing(ability, Backend(cluster.backend)):
+            if lack := missing(ability, Backend(cluster.backend), fault.needs):
                 return lack
         least = min(fault.targets.values(), default=0)
         if len(nodes) < least:

@@ -166,11 +166,12 @@ class Fault:
     def unfit(self, backend: Backend) -> Missing | None:
         """Why it can strike on that backend of no machine, or None; tries nothing out."""
         declared = (need for need in self.needs if not isinstance(need, Need))
-        return next(filter(None, (missing(need, backend) for need in declared)), None)
+        return next(filter(None, (missing(need, backend, self.needs) for need in declared)), None)
 
     def missing(self, backend: Backend) -> Missing | None:
         """Why it cannot strike on that backend of this machine, or None; tries it out."""
-        return next(filter(None, (missing(need, backend) for need in self.needs)), None)
+        lacks = (missing(need, backend, self.needs) for need in self.needs)
+        return next(filter(None, lacks), None)
 
 
 @dataclass(frozen=True, slots=True)

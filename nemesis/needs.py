@@ -58,12 +58,15 @@ class Offer(StrEnum):
     ROOM = "a budget"
 
 
-def missing(need: type | Need | Offer, backend: Backend) -> Missing | None:
+def missing(
+    need: type | Need | Offer, backend: Backend, needs: Iterable[type | Need | Offer] = ()
+) -> Missing | None:
     """
     Why no fault that needs it can strike on that backend of this machine, or None; tries it out.
 
     Args:
         need: A type is an ability of the cluster, a protocol of `harness.cluster`.
+        needs: All that the fault needs: the remedy names backends that have all of its abilities.
     """
     if isinstance(need, Need):
         return _TRIALS[need](backend)
@@ -72,8 +75,8 @@ def missing(need: type | Need | Offer, backend: Backend) -> Missing | None:
         return Missing(lack, "choose another backend") if lack else None
     if need in backend.abilities:
         return None
-    others = [each.value for each in Backend if need in each.abilities]
-    *most, last = others
+    abilities = {need, *(each for each in needs if isinstance(each, type))}
+    *most, last = [each.value for each in Backend if abilities <= each.abilities]
     return Missing(_UNABLE[backend], f"use {', '.join(most)} or {last}")
 
 
