@@ -64,8 +64,9 @@ SLACK_MS = 5.0
 
 
 TURN_CLOCK = """
-import json, os, sys, time
+import fcntl, json, os, sys, time
 path, mode, seconds, step_s, value = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:6])
+folder = os.open(os.path.dirname(path), os.O_RDONLY)
 
 def read():
     with open(path) as file:
@@ -84,11 +85,21 @@ def write(offset_s):
     os.rename(draft, path)
     return status.st_ino, status.st_mtime_ns
 
-last, start = (write(value) if mode == "jump" else state()), time.monotonic()
+def write_next(offset_s, last):
+    # Nobody else writes between the look and the write, or their offset would be lost.
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    mine = write(offset_s) if last in (None, state()) else None
+    fcntl.flock(folder, fcntl.LOCK_UN)
+    return mine
+
+last, start = (write_next(value, None) if mode == "jump" else state()), time.monotonic()
 first_s, turns = float(read()), 0
-while mode != "jump" and (passed := time.monotonic() - start) < seconds and state() == last:
+while mode != "jump" and (passed := time.monotonic() - start) < seconds:
+    offset_s = value * ((turns + 1) % 2) if mode == "strobe" else first_s + value * passed
+    last = write_next(offset_s, last)
+    if last is None:
+        break
     turns += 1
-    last = write(value * (turns % 2) if mode == "strobe" else first_s + value * passed)
     time.sleep(step_s)
 print(json.dumps({"turns": turns}))
 """
