@@ -62,6 +62,24 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     refused: tuple[int, ...] = ()
 
 
+class Edge(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One step of a cycle: why one transaction must come before the next.
+
+    `source` and `target` are the indices of their invocations. `kind` is `ww`, `wr`, `rw`,
+    `process` or `realtime`, or of a weak model `session` or `commit`. `text` is the reason as a
+    sentence. `cited` are the micro-operations that it follows from: each the index of an event,
+    and the position in its value, from 0.
+    """
+
+    source: int
+    target: int
+    kind: str
+    key: Any = None
+    text: str = ""
+    cited: tuple[tuple[int, int], ...] = ()
+
+
 class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     """
     One thing that no correct system can have answered.
@@ -70,7 +88,9 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     the guilty events; `context` the events around them that a reader needs, guilty ones included.
     `confirmation` is one sentence: what else found it impossible, or why nothing else was asked.
     `orders` are the longest partial linearizations, longest first: the first that has an operation
-    is the longest found with it. They are all there are if `orders_complete`.
+    is the longest found with it. They are all there are if `orders_complete`. `cycle` is one of
+    transactions: each edge begins where the one before it ends. `smallest` are the invocations of
+    the smallest history found that still has the anomaly.
     """
 
     name: str
@@ -82,6 +102,8 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     confirmation: str = ""
     orders: tuple[Order, ...] = ()
     orders_complete: bool = False
+    cycle: tuple[Edge, ...] = ()
+    smallest: tuple[int, ...] = ()
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ UNITS = ("columns", "containers", "load", "registers", "search", "texts")
 
 INTERFACES = (
     "columns/columns.h",
+    "columns/micro.h",
     "containers/containers.h",
     "load/load.h",
     "registers/keys.h",
