@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, Final
 
@@ -27,7 +27,19 @@ from dissever.harness.events import Type as Type
 from dissever.harness.events import check_order, mended, pair, pair_faults
 from dissever.harness.values import freeze
 from dissever.native import load
-from dissever.native.columns import FAIL, INFO, NONE, OK, TYPE_CODES, Columns
+from dissever.native.columns import (
+    APPEND,
+    FAIL,
+    INFO,
+    MICRO_TYPE_CODES,
+    NONE,
+    OK,
+    READ,
+    TYPE_CODES,
+    WRITE,
+    Columns,
+    Micro,
+)
 from dissever.native.load import Details
 
 CAS: Final = "cas"
@@ -129,6 +141,34 @@ class History:
         """
         return columns_of(self.operations) if self._rows is None else self._rows.columns
 
+    @property
+    def has_transactions(self) -> bool:
+        """
+        Whether this is a history of transactions: the first value that a client asks with, empty
+        ones apart, is a list of micro-operations [f key value].
+        """
+        for operation in self.operations:
+            if operation.invocation.value != []:
+                return _is_transaction(operation.invocation.value)
+        return False
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether times say which operation came before which; else only processes do."""
+        return True
+
+    @cached_property
+    def micro(self) -> Micro:
+        """
+        The micro-operations of the transactions as flat arrays, with columns that share their ids.
+
+        Raises:
+            MalformedHistory: As `operations`; when an operation of a client is no transaction, or
+                its completion has other micro-operations than its invocation.
+            OverflowError: As `columns`.
+        """
+        return _micro_of(self)
+
     @cached_property
     def faults(self) -> tuple[Operation, ...]:
         """The operations of the nemeses, by invocation; their completions carry the evidence."""
@@ -169,6 +209,62 @@ class History:
         return tuple(self._rows.nemesis_events())
 
 
+_KINDS: Final = {"r": READ, "read": READ, "w": WRITE, "write": WRITE, "append": APPEND}
+
+
+def _is_transaction(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(each, list) and len(each) == 3 and isinstance(each[0], str) and each[0] in _KINDS
+        for each in value
+    )
+
+
+def _micro_of(history: History) -> Micro:
+    values = _Interned()
+    columns = columns_of(history.operations, values)
+    arrays: dict[str, list[int]] = {name: [] for name in MICRO_TYPE_CODES}
+    keys: dict[int, int] = {}
+    lists: list[tuple[int, list[int]]] = []
+    longest: dict[int, list[int]] = {}
+    for operation in history.operations:
+        arrays["first"].append(len(arrays["kind"]))
+        for value in (operation.invocation.value, operation.value):
+            if not _is_transaction(value):
+                raise MalformedHistory(
+                    "expected a list of micro-operations [f key value]", operation.invocation.index
+                )
+        for f, key, value in operation.value:
+            kind, at = _KINDS[f], keys.setdefault(values.id_of(key), len(keys))
+            is_known = kind != READ or operation.type is Type.OK
+            arrays["kind"].append(kind)
+            arrays["key"].append(at)
+            is_list = kind == READ and is_known and isinstance(value, list)
+            arrays["value"].append(values.id_of(value) if is_known and not is_list else NONE)
+            arrays["length"].append(len(value) if is_list else NONE)
+            arrays["list"].append(NONE)
+            if is_list:
+                items = [values.id_of(item) for item in value]
+                lists.append((len(arrays["list"]) - 1, items))
+                if at not in longest or len(longest[at]) < len(items):
+                    longest[at] = items
+    arrays["first"].append(len(arrays["kind"]))
+    arrays["keys"] = list(keys)
+    places = {}
+    for at in range(len(keys)):
+        places[at] = len(arrays["items"]) if at in longest else NONE
+        arrays["longest"].append(places[at])
+        arrays["longest_length"].append(len(longest[at]) if at in longest else NONE)
+        arrays["items"] += longest.get(at, [])
+    for micro, items in lists:
+        at = arrays["key"][micro]
+        if items == longest[at][: len(items)]:
+            arrays["list"][micro] = places[at]
+        else:
+            arrays["list"][micro] = len(arrays["items"])
+            arrays["items"] += items
+    return Micro.of(arrays, replace(columns, values=tuple(values.values)))
+
+
 def _in_order(operations: Iterable[Operation], others: Iterable[Event]) -> tuple[Event, ...]:
     """The events of operations, and other events, by index."""
     events = list(others)
@@ -179,7 +275,7 @@ def _in_order(operations: Iterable[Operation], others: Iterable[Event]) -> tuple
     return tuple(sorted(events, key=lambda event: event.index))
 
 
-def columns_of(operations: Iterable[Operation]) -> Columns:
+def columns_of(operations: Iterable[Operation], values: _Interned | None = None) -> Columns:
     """
     Operations of clients, by invocation, as columns.
 
@@ -187,7 +283,7 @@ def columns_of(operations: Iterable[Operation]) -> Columns:
         OverflowError: When a process, an index or a time is too large for its column.
     """
     fs: dict[str, int] = {}
-    keys, values = _Interned(), _Interned()
+    keys, values = _Interned(), values or _Interned()
     columns: dict[str, list[int]] = {name: [] for name in TYPE_CODES}
     appends = [column.append for column in columns.values()]
     for operation in operations:

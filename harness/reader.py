@@ -61,12 +61,16 @@ class Loaded:
     cut_line: int | None
 
 
-def read_history(source: Path | bytes, *, keyed: bool = False) -> Loaded:
+def read_history(
+    source: Path | bytes, *, keyed: bool = False, transactions: bool | None = None
+) -> Loaded:
     """
     Read a file, or the bytes of one. A last JSON line that is cut off is left out, and noted.
 
     Args:
         keyed: Values of clients are pairs [key value] of many independent objects.
+        transactions: Whether values of clients are lists of micro-operations; None: as the first
+            operations look. Then `History.micro` is made while the file is read.
 
     Raises:
         OSError: When the file cannot be read.

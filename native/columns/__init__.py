@@ -4,7 +4,7 @@ The client operations of a history as flat arrays, one entry an operation, order
 The one decision that is not obvious: a column is a memoryview, whether an `array` or C memory is
 behind it, which it keeps alive. Values are ids, so an engine compares integers alone.
 
-Source: `columns.h`.
+Source: `columns.h`, `micro.h`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,13 @@ TYPE_CODES: Final[dict[str, Literal["b", "H", "i", "q"]]] = {
 }
 """The columns in order, each with the code of its integers."""
 
-_C_TYPES: Final = {"b": "int8_t[]", "H": "uint16_t[]", "i": "int32_t[]", "q": "int64_t[]"}
+_C_TYPES: Final = {
+    "b": "int8_t[]",
+    "B": "uint8_t[]",
+    "H": "uint16_t[]",
+    "i": "int32_t[]",
+    "q": "int64_t[]",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,92 @@ class Columns:
         if self._struct is None:
             struct = ffi.new("struct columns *", {"n": len(self)})
             for name, code in TYPE_CODES.items():
+                setattr(struct, name, ffi.from_buffer(_C_TYPES[code], getattr(self, name)))
+            object.__setattr__(self, "_struct", struct)
+        return self._struct
+
+
+READ: Final[int] = lib.MICRO_READ
+APPEND: Final[int] = lib.MICRO_APPEND
+WRITE: Final[int] = lib.MICRO_WRITE
+"""The kinds of micro-operations."""
+
+MICRO_TYPE_CODES: Final[dict[str, Literal["B", "i", "q"]]] = {
+    "first": "q",
+    "kind": "B",
+    "key": "i",
+    "value": "i",
+    "list": "q",
+    "length": "i",
+    "keys": "i",
+    "longest": "q",
+    "longest_length": "i",
+    "items": "i",
+}
+"""The arrays of `micro.h` in order, each with the code of its integers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Micro:
+    """
+    The micro-operations of transactions; what `micro.h` says of each array holds here.
+
+    Transaction i of `columns` made those from `first[i]` to `first[i + 1] - 1`. `value`, `keys` and
+    `items` are ids into `columns.values`; NONE stands for MICRO_NONE. `columns` are those of the
+    same history, and share their ids with these arrays.
+    """
+
+    first: memoryview
+    kind: memoryview
+    key: memoryview
+    value: memoryview
+    list: memoryview
+    length: memoryview
+    keys: memoryview
+    longest: memoryview
+    longest_length: memoryview
+    items: memoryview
+    columns: Columns
+    _struct: Any = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Iterable[int]], columns: Columns) -> Micro:
+        """
+        Args:
+            arrays: Each name of MICRO_TYPE_CODES, with integers that micro.h allows; what they
+                refer to is not looked at.
+
+        Raises:
+            ValueError: When arrays differ in length that should not, or one is missing or unknown.
+            OverflowError: When an integer is too large for its array.
+        """
+        if arrays.keys() != MICRO_TYPE_CODES.keys():
+            raise ValueError(f"expected the arrays {list(MICRO_TYPE_CODES)}, got {list(arrays)}")
+        views = {
+            name: memoryview(array(code, arrays[name])) for name, code in MICRO_TYPE_CODES.items()
+        }
+        of_micro = {len(views[name]) for name in ("kind", "key", "value", "list", "length")}
+        of_keys = {len(views[name]) for name in ("keys", "longest", "longest_length")}
+        if len(of_micro) != 1 or len(of_keys) != 1 or len(views["first"]) != len(columns) + 1:
+            raise ValueError("expected arrays of one length")
+        return cls(**views, columns=columns)
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def pointer(self) -> Any:
+        """A `struct micro *` for C; valid as long as these arrays are. Made once."""
+        if self._struct is None:
+            struct = ffi.new(
+                "struct micro *",
+                {
+                    "operations": len(self.first) - 1,
+                    "n": len(self),
+                    "keys_n": len(self.keys),
+                    "items_n": len(self.items),
+                },
+            )
+            for name, code in MICRO_TYPE_CODES.items():
                 setattr(struct, name, ffi.from_buffer(_C_TYPES[code], getattr(self, name)))
             object.__setattr__(self, "_struct", struct)
         return self._struct
