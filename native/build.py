@@ -19,7 +19,7 @@ from pathlib import Path
 from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent.parent
-UNITS = ("columns", "containers", "load", "registers", "search", "texts")
+UNITS = ("columns", "containers", "load", "registers", "search", "texts", "weak")
 """The folders of C that make one module; `faultfs` is a program of its own."""
 
 INTERFACES = (
@@ -29,6 +29,7 @@ INTERFACES = (
     "load/load.h",
     "registers/keys.h",
     "search/search.h",
+    "weak/weak.h",
 )
 """The headers that cffi reads, in an order in which each needs only those before it."""
 
