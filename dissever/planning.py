@@ -302,7 +302,8 @@ def generator(options: Options, system: System) -> Any:
         healing = _healing(options, system)
         return phases(*healing, *map(_recovery, before), final, *map(_recovery, after))
 
-    return then_with_keys(time_limit(options.time_limit_s, any_of(operations, faults)), ending)
+    work = time_limit(options.time_limit_s, any_of(operations, faults))
+    return then_with_keys(work, ending, workload.keys)
 
 
 def _healing(options: Options, system: System) -> Iterator[Any]:

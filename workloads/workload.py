@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from dissever.harness.client import Client
-from dissever.harness.history import Key
+from dissever.harness.generator.keys import key_of
+from dissever.harness.history import Event, Key
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.harness.results import Checker
@@ -35,6 +36,7 @@ class Workload:
     store: str = ""
     methods: tuple[str, ...] = ()
     final: Callable[[Options, tuple[Key, ...]], Any] = lambda *_: ()
+    keys: Callable[[Event], Iterable[Key]] = key_of
     client: Callable[[Any], Client] = MethodClient
     options: Mapping[str, Option] = field(default_factory=dict)
 

@@ -93,24 +93,33 @@ class ConcurrentKeys(msgspec.Struct, frozen=True):
         return ConcurrentKeys(self.group_size, self.keys, context.everyone, tuple(masks), groups)
 
 
+def key_of(event: Event) -> tuple[Key, ...]:
+    """The key of an event, if it has one."""
+    return () if event.key is None else (event.key,)
+
+
 class KeyTracker(msgspec.Struct, frozen=True):
     """Remembers every key that was invoked; when the inner one has ended, `make` gets them all."""
 
     inner: Generator
     make: Callable[[tuple[Key, ...]], Any]
+    keys_of: Callable[[Event], Iterable[Key]] = key_of
     keys: tuple[Key, ...] = ()
+    seen: frozenset[Key] = frozenset()
 
     def next(self, context: Context) -> Answer:
         answer = self.inner.next(context)
         if answer is None:
             return synchronize(self.make(self.keys)).next(context)
-        return answer[0], KeyTracker(answer[1], self.make, self.keys)
+        return answer[0], KeyTracker(answer[1], self.make, self.keys_of, self.keys, self.seen)
 
     def update(self, context: Context, event: Event) -> Generator:
-        keys = self.keys
-        if event.type is Type.INVOKE and event.key is not None and event.key not in keys:
-            keys = (*keys, event.key)
-        return KeyTracker(self.inner.update(context, event), self.make, keys)
+        keys, seen = self.keys, self.seen
+        if event.type is Type.INVOKE and isinstance(event.process, int):
+            new = [key for key in dict.fromkeys(self.keys_of(event)) if key not in seen]
+            if new:
+                keys, seen = (*keys, *new), seen | set(new)
+        return KeyTracker(self.inner.update(context, event), self.make, self.keys_of, keys, seen)
 
 
 def sequential_keys(keys: Iterable[Key], make: Callable[[Key], Any]) -> Generator:
@@ -127,9 +136,17 @@ def concurrent_keys(group_size: int, keys: Iterable[Key], make: Callable[[Key], 
     return ConcurrentKeys(group_size, Memo.first(_keyed(keys, make)))
 
 
-def then_with_keys(source: Any, make: Callable[[tuple[Key, ...]], Any]) -> Generator:
-    """Once everyone is free, a source of all keys used: `then_with_keys(work, reads_of)`."""
-    return KeyTracker(generator(source), make)
+def then_with_keys(
+    source: Any,
+    make: Callable[[tuple[Key, ...]], Any],
+    keys_of: Callable[[Event], Iterable[Key]] = key_of,
+) -> Generator:
+    """
+    Once everyone is free, a source of all keys used: `then_with_keys(work, reads_of)`.
+
+    `keys_of`: the keys that an invocation of a client uses.
+    """
+    return KeyTracker(generator(source), make, keys_of)
 
 
 def _keyed(keys: Iterable[Key], make: Callable[[Key], Any]) -> Iterator[Generator]:

@@ -1,0 +1,353 @@
+"""
+Transactions: what workloads of them ask of a system, how one is carried out, and which are drawn.
+
+The value of an operation `txn` is a list of micro-operations, in the order in which the transaction
+makes them: `["r", key, null]`, `["append", key, value]`, `["w", key, value]`. The value of an ok
+completion has what was read in the place of null.
+
+Source: Jepsen, `tests/cycle/append.clj`, `tests/cycle/wr.clj`; Elle, `txn.clj`, `wr-txns`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from functools import cache
+from itertools import accumulate
+from random import Random
+from typing import Any, Final, Protocol, TypeAlias
+
+import msgspec
+
+from dissever.harness.bugs import is_bug
+from dissever.harness.client import Completion, Invocation, NotApplied
+from dissever.harness.generator import PENDING, Answer, Context, Generator
+from dissever.harness.generator.core import place
+from dissever.harness.history import Event, Key, Type
+from dissever.harness.options import Option
+from dissever.harness.plan import Options
+
+__all__ = [
+    "APPEND",
+    "OPTIONS",
+    "READ",
+    "STORE",
+    "TXN",
+    "WRITE",
+    "Drawn",
+    "Reading",
+    "TransactionClient",
+    "Transactions",
+    "WholeTransactions",
+    "final",
+    "keys_of",
+    "operations",
+]
+
+STORE: Final = "transactions"
+
+TXN: Final = "txn"
+
+READ, APPEND, WRITE = "r", "append", "w"
+
+Micro: TypeAlias = list[Any]
+"""One micro-operation: what it does, its key, and its value."""
+
+READS_PER_TRANSACTION: Final = 8
+"""Of those at the end, which read every key."""
+
+FINAL_TRIES: Final = 5
+
+
+class Transactions(Protocol):
+    """
+    The store that workloads of transactions ask of a system: one client, one transaction at a time.
+
+    Every method may raise `NotApplied`: the transaction as a whole did not take effect and never
+    will. It is rolled back then, whatever the store did of that itself. Whatever else a method
+    raises leaves the outcome open, and the client is closed.
+    """
+
+    async def begin(self) -> None:
+        """Begin a transaction; after `close`, connect again."""
+
+    async def read(self, key: int) -> int | None:
+        """The value of a register, None if it was never written."""
+
+    async def write(self, key: int, value: int) -> None:
+        """Set a register."""
+
+    async def read_list(self, key: int) -> list[int]:
+        """All of a list, in the order in which values were appended; empty if none was."""
+
+    async def append(self, key: int, value: int) -> None:
+        """Append a value to a list."""
+
+    async def commit(self) -> None:
+        """Make all of it take effect at once."""
+
+    async def rollback(self) -> None:
+        """End the transaction without effect, or do nothing where none is open."""
+
+    async def close(self) -> None:
+        """Let go of connections, and with them of a transaction that is open."""
+
+
+class WholeTransactions(Protocol):
+    """What a store may be instead: one that takes a transaction as a whole."""
+
+    async def transaction(self, operations: list[Micro]) -> list[Micro]:
+        """
+        Carry out the micro-operations in their order, in one transaction.
+
+        Returns:
+            The same, with what was read as the value of each `r`.
+
+        Raises:
+            NotApplied: When it did not take effect and never will.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class Reading(Enum):
+    """What the reads of a workload read."""
+
+    LISTS = "lists"
+    REGISTERS = "registers"
+
+
+class TransactionClient:
+    """Carries out transactions on a store."""
+
+    def __init__(self, store: Any, reading: Reading) -> None:
+        """`store`: one of `Transactions`, or of `WholeTransactions`."""
+        self._store = store
+        self._is_whole = getattr(store, "begin", None) is None
+        self._methods: Mapping[str, Any] = {}
+        if not self._is_whole and reading is Reading.LISTS:
+            self._methods = {READ: store.read_list, APPEND: store.append}
+        elif not self._is_whole:
+            self._methods = {READ: store.read, WRITE: store.write}
+
+    async def invoke(self, invocation: Invocation) -> Completion:
+        try:
+            if self._is_whole:
+                return invocation.ok(await self._store.transaction(invocation.value))
+            return invocation.ok(await self._step_by_step(invocation.value))
+        except NotApplied as error:
+            return invocation.fail([error.code, str(error)])
+
+    async def _step_by_step(self, operations: Sequence[Micro]) -> list[Micro]:
+        store = self._store
+        try:
+            await store.begin()
+            done = [[f, key, await self._do(f, key, value)] for f, key, value in operations]
+            await store.commit()
+        except NotApplied:
+            await roll_back(store)
+            raise
+        return done
+
+    async def _do(self, f: str, key: Key, value: Any) -> Any:
+        if f == READ:
+            return await self._methods[f](key)
+        await self._methods[f](key, value)
+        return value
+
+    async def close(self) -> None:
+        await self._store.close()
+
+
+async def roll_back(store: Transactions) -> None:
+    """End a transaction of which it is known that it has no effect; close where that fails."""
+    try:
+        await store.rollback()
+    except Exception as error:  # The outcome is known; only the connection is in doubt.
+        if is_bug(error):
+            raise
+        await store.close()
+
+
+# What is drawn.
+
+
+class KeyDistribution(Enum):
+    """How often each of the keys of a time is used, the first most of all."""
+
+    ZIPF = "zipf"
+    EXPONENTIAL = "exponential"
+    UNIFORM = "uniform"
+
+
+class Active(msgspec.Struct, frozen=True):
+    """A key that is in use: the next value that is written to it, and the last one."""
+
+    key: int
+    next_value: int
+    last_value: int
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """
+    Endless transactions over a few keys at a time.
+
+    Half of the micro-operations read. Each value that is written is unique to its key. A key is
+    left after a number of writes that is drawn when it is first used, and a fresh one takes its
+    place. Were that number the same for all keys, bugs that show early or late in the life of a key
+    could hide.
+    """
+
+    write: str
+    length_min: int
+    length_max: int
+    writes_max: int
+    weights: tuple[float, ...]
+    pool: tuple[Active, ...] = ()
+    next_key: int = 0
+
+    def next(self, context: Context) -> Answer:
+        if not context.free:
+            return PENDING, self
+        rng, here = context.rng, self._filled(context.rng)
+        operations: list[Micro] = []
+        for _ in range(rng.randint(here.length_min, here.length_max)):
+            (at,) = rng.choices(range(len(here.pool)), cum_weights=here.weights)
+            active = here.pool[at]
+            if rng.random() < 0.5:
+                operations.append([READ, active.key, None])
+                continue
+            operations.append([here.write, active.key, active.next_value])
+            here = here._written(at, rng)
+        return place(Invocation(TXN, operations), context), here
+
+    def update(self, context: Context, event: Event) -> Generator:
+        return self
+
+    def _filled(self, rng: Random) -> Drawn:
+        """With as many keys as it has weights."""
+        if self.pool:
+            return self
+        pool = tuple(self._fresh(key, rng) for key in range(len(self.weights)))
+        return msgspec.structs.replace(self, pool=pool, next_key=len(pool))
+
+    def _written(self, at: int, rng: Random) -> Drawn:
+        """After one more write to the key in that place."""
+        active, next_key = self.pool[at], self.next_key
+        if active.next_value < active.last_value:
+            later = Active(active.key, active.next_value + 1, active.last_value)
+        else:
+            later, next_key = self._fresh(next_key, rng), next_key + 1
+        pool = (*self.pool[:at], later, *self.pool[at + 1 :])
+        return msgspec.structs.replace(self, pool=pool, next_key=next_key)
+
+    def _fresh(self, key: int, rng: Random) -> Active:
+        lives = _cumulative_zipf(self.writes_max)
+        (writes,) = rng.choices(range(1, self.writes_max + 1), cum_weights=lives)
+        return Active(key, 1, writes)
+
+
+@cache
+def _cumulative_zipf(count: int) -> tuple[float, ...]:
+    """Cumulative weights of 1 to `count`: each number is as likely as its inverse."""
+    return tuple(accumulate(1 / number for number in range(1, count + 1)))
+
+
+def _weights(distribution: KeyDistribution, count: int) -> tuple[float, ...]:
+    """Cumulative weights of the keys that are in use at the same time."""
+    if distribution is KeyDistribution.ZIPF:
+        return _cumulative_zipf(count)
+    ratio = 0.5 if distribution is KeyDistribution.EXPONENTIAL else 1.0
+    return tuple(accumulate(ratio**number for number in range(count)))
+
+
+OPTIONS: Final[Mapping[str, Option]] = {
+    "consistency-model": Option(
+        "what the system promises: a consistency model, such as `strict-serializable`,"
+        " `snapshot-isolation` or `read-committed`",
+        default="serializable",
+    ),
+    "key-count": Option("how many keys are in use at the same time", 10, least=1, most=1000),
+    "key-dist": Option(
+        "how often each of them is used: `zipf`: the second half as often as the first, the third"
+        " a third as often, …; `exponential`: each half as often as the one before it; `uniform`",
+        default=KeyDistribution.ZIPF.value,
+        choices=tuple(each.value for each in KeyDistribution),
+    ),
+    "min-txn-length": Option("fewest micro-operations of a transaction", 1, least=1, most=100),
+    "max-txn-length": Option("most micro-operations of a transaction", 4, least=1, most=100),
+    "max-writes-per-key": Option(
+        "a key is left after a number of writes from 1 to this; fewer are likelier (Zipf)",
+        256,
+        least=1,
+        most=10_000,
+    ),
+}
+"""Of the workloads `append` and `wr`."""
+
+
+def chosen(options: Options, name: str) -> Any:
+    """The value of an option of these workloads, also in runs that were planned without it."""
+    value = options.workload_options.get(name)
+    return OPTIONS[name].default if value is None else value
+
+
+def operations(options: Options, write: str) -> Drawn:
+    """
+    Endless transactions as the options of a run say.
+
+    Args:
+        write: How its transactions write: `append` or `w`.
+
+    Raises:
+        ValueError: When the shortest transaction is longer than the longest.
+    """
+    least, most = chosen(options, "min-txn-length"), chosen(options, "max-txn-length")
+    if least > most:
+        raise ValueError(f"expected min-txn-length of at most {most} (max-txn-length), got {least}")
+    distribution = KeyDistribution(chosen(options, "key-dist"))
+    weights = _weights(distribution, chosen(options, "key-count"))
+    return Drawn(write, least, most, chosen(options, "max-writes-per-key"), weights)
+
+
+def keys_of(event: Event) -> Iterator[Key]:
+    """The keys of a transaction."""
+    return (key for _, key, _ in event.value)
+
+
+def final(options: Options, keys: tuple[Key, ...]) -> Generator:
+    """Transactions that together read every key; one that is not answered ok is tried again."""
+    return Insistent.on([READ, key, None] for key in keys)
+
+
+class Insistent(msgspec.Struct, frozen=True):
+    """Each operation until it is ok, at most FINAL_TRIES times; all who are free take part."""
+
+    waiting: tuple[tuple[list[Micro], int], ...]
+    open: Mapping[int | str, tuple[list[Micro], int]] = {}
+
+    @staticmethod
+    def on(reads: Iterable[Micro]) -> Insistent:
+        """All of these reads, as transactions."""
+        every, size = list(reads), READS_PER_TRANSACTION
+        starts = range(0, len(every), size)
+        return Insistent(tuple((every[start : start + size], FINAL_TRIES) for start in starts))
+
+    def next(self, context: Context) -> Answer:
+        if not self.waiting:
+            return (PENDING, self) if self.open else None
+        (operations, tries), *rest = self.waiting
+        step = place(Invocation(TXN, operations), context)
+        if step is PENDING:
+            return PENDING, self
+        now_open = {**self.open, step.process: (operations, tries - 1)}
+        return step, Insistent(tuple(rest), now_open)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        if event.type is Type.INVOKE or event.process not in self.open:
+            return self
+        operations, tries = self.open[event.process]
+        still = {process: each for process, each in self.open.items() if process != event.process}
+        is_over = event.type is Type.OK or not tries
+        return Insistent(self.waiting if is_over else (*self.waiting, (operations, tries)), still)
