@@ -112,8 +112,9 @@ MODELS: Final[Mapping[str, ConsistencyModel]] = {
     ),
     "strong-session-read-atomic": ConsistencyModel(
         "read atomic, and a transaction sees what its own process committed before",
-        ("read-atomic", "strong-session-read-committed"),
+        ("read-atomic", "strong-session-monotonic-atomic-view"),
         ("fractured-read-process",),
+        ("AWDIT-RA",),
     ),
     "read-atomic": ConsistencyModel(
         "a transaction sees all writes of another, or none",
@@ -121,11 +122,11 @@ MODELS: Final[Mapping[str, ConsistencyModel]] = {
         ("internal", "G1a", "future-read", "fractured-read"),
         ("RA", "RAMP"),
     ),
-    "strong-session-read-committed": ConsistencyModel(
-        "read committed, in an order that agrees with that of each process",
-        ("read-committed",),
+    "strong-session-monotonic-atomic-view": ConsistencyModel(
+        "monotonic atomic view, in an order that agrees with that of each process",
+        ("monotonic-atomic-view",),
         ("G1c-process", "G-monotonic-process"),
-        ("strong-session-PL-2",),
+        ("AWDIT-RC",),  # What Biswas and Enea, and AWDIT, call read committed.
     ),
     "repeatable-read": ConsistencyModel(
         "serializable, as far as single items go: predicates may see phantoms",
@@ -176,9 +177,9 @@ MODELS: Final[Mapping[str, ConsistencyModel]] = {
         ("PL-CS",),
     ),
     "read-committed": ConsistencyModel(
-        "no transaction sees what was not committed, and its reads do not go back",
+        "no transaction sees what was not committed",
         ("read-uncommitted",),
-        ("G1", "G-monotonic"),
+        ("G1",),
         ("PL-2", "RC"),
     ),
     "read-uncommitted": ConsistencyModel(
@@ -378,7 +379,8 @@ DECIDED: Final = (
     "causal-cerone",
     "strong-session-read-atomic",
     "read-atomic",
-    "strong-session-read-committed",
+    "strong-session-monotonic-atomic-view",
+    "monotonic-atomic-view",
     "read-committed",
     "read-uncommitted",
 )

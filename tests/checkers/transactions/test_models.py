@@ -39,11 +39,11 @@ prefix: causal-cerone
 causal: causal-cerone strong-session-read-atomic
 causal-cerone: read-atomic
 update-atomic: read-atomic
-strong-session-read-atomic: read-atomic strong-session-read-committed
+strong-session-read-atomic: read-atomic strong-session-monotonic-atomic-view
 read-atomic: monotonic-atomic-view
 monotonic-atomic-view: read-committed
 read-committed: read-uncommitted
-strong-session-read-committed: read-committed
+strong-session-monotonic-atomic-view: monotonic-atomic-view
 repeatable-read: cursor-stability monotonic-atomic-view
 update-serializable: forward-consistent-view
 forward-consistent-view: consistent-view
@@ -99,7 +99,7 @@ def test_a_stronger_model_forbids_all_that_a_weaker_one_forbids(stronger: str, w
         ("dirty-update", {"read-committed"}),
         ("incompatible-order", {"read-committed"}),
         ("future-read", {"read-committed"}),
-        ("G-monotonic", {"read-committed"}),
+        ("G-monotonic", {"monotonic-view", "monotonic-atomic-view"}),
         ("lost-update", {"cursor-stability", "update-atomic"}),
         ("internal", {"read-atomic"}),
         ("fractured-read", {"read-atomic"}),
@@ -111,8 +111,8 @@ def test_a_stronger_model_forbids_all_that_a_weaker_one_forbids(stronger: str, w
         ("G-single-predicate", {"consistent-view"}),
         ("G-nonadjacent-predicate", {"snapshot-isolation"}),
         ("G2", {"serializable"}),
-        ("G0-process", {"strong-session-read-committed"}),
-        ("G1c-process", {"strong-session-read-committed"}),
+        ("G0-process", {"strong-session-monotonic-atomic-view"}),
+        ("G1c-process", {"strong-session-monotonic-atomic-view"}),
         ("fractured-read-process", {"strong-session-read-atomic"}),
         ("non-causal-read-process", {"causal"}),
         ("G-single-process", {"strong-session-snapshot-isolation"}),
@@ -184,6 +184,7 @@ def test_a_cycle_on_data_is_one_with_processes_and_that_one_with_real_time(name:
         ("strong-SI", "strong-snapshot-isolation"),
         ("strong-session-SI", "strong-session-snapshot-isolation"),
         ("PL-SS", "strict-serializable"),
+        ("awdit-rc", "strong-session-monotonic-atomic-view"),
         ("Serializable", "serializable"),
     ],
 )
