@@ -17,6 +17,8 @@ DATABASE = "dissever"
 TABLES = (
     "CREATE TABLE IF NOT EXISTS register (key INTEGER PRIMARY KEY, value INTEGER)",
     "CREATE TABLE IF NOT EXISTS element (value INTEGER)",
+    "CREATE TABLE IF NOT EXISTS list (id INTEGER PRIMARY KEY, key INTEGER, value INTEGER)",
+    "CREATE INDEX IF NOT EXISTS list_by_key ON list (key, id)",
     "CREATE TABLE IF NOT EXISTS tick (id INTEGER PRIMARY KEY, n INTEGER)",
     "INSERT OR IGNORE INTO tick (id, n) VALUES (0, 0)",
 )

@@ -206,7 +206,8 @@ class DqliteDeployment:
     async def open_store(self, store: str, node: str) -> Any:
         lead = partial(self.lead, node, self._options.operation_limit_s)
         is_quorum = option(self._options, "consistency") == QUORUM
-        session = Session(lead, self.rng, is_quorum=is_quorum)
+        begin = dqlite.Begin[option(self._options, "begin").upper()]
+        session = Session(lead, self.rng, is_quorum=is_quorum, begin=begin)
         await session.connected()
         return STORES[store](session)
 

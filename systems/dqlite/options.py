@@ -17,7 +17,15 @@ LATENCY_MS: Final = 40
 
 QUORUM: Final = "quorum"
 
+DEFERRED: Final = "deferred"
+
 OPTIONS: Mapping[str, Option] = {
+    "begin": Option(
+        "when a transaction takes the write lock: with its first write (`deferred`; one that has"
+        " read before is refused if others have committed meanwhile), or at once (`immediate`)",
+        default=DEFERRED,
+        choices=(DEFERRED, "immediate"),
+    ),
     "consistency": Option(
         "how reads are served: by a plain SELECT at the leader, which promises no more than"
         " sequential reads, or after a write that proves that it still leads",

@@ -1,5 +1,5 @@
 """
-What workloads drive of dqlite: registers, and a set.
+What workloads drive of dqlite: registers, a set, and transactions.
 
 A store goes by way of one node, as an application on that node's machine would: it asks the node
 who leads, connects there, and stays until an error ends the connection. So a client of a deposed
@@ -15,13 +15,15 @@ Source: canonical/dqlite, `docs/consistency model`; canonical/go-dqlite issue 20
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import dqlite
 from dissever.harness.client import NotApplied
 from dissever.systems.dqlite.database import TICK
+
+_Answer = TypeVar("_Answer")
 
 BUSY_WAIT_S = (0.001, 0.008)
 BUSY_TRIES = 30
@@ -31,6 +33,9 @@ that too, but older libraries lack it. A busy answer means that nothing happened
 is sent again.
 """
 
+_SNAPSHOT_TOO_OLD = 517
+"""A transaction that has read wants to write, and others have committed since it read."""
+
 
 class Session:
     """
@@ -39,25 +44,33 @@ class Session:
     Args:
         lead: Makes a client of the leader, with the database open.
         rng: Draws how long to wait for a lock.
-        is_quorum: Whether a read first commits a write.
+        is_quorum: Whether a read, or a transaction, first commits a write.
+        begin: When a transaction takes the write lock.
 
     Raises, from every method: `NotApplied` for what certainly had no effect; anything else is
     unknown.
     """
 
     def __init__(
-        self, lead: Callable[[], Awaitable[dqlite.Client]], rng: Random, *, is_quorum: bool
+        self,
+        lead: Callable[[], Awaitable[dqlite.Client]],
+        rng: Random,
+        *,
+        is_quorum: bool,
+        begin: dqlite.Begin = dqlite.Begin.DEFERRED,
     ) -> None:
         self._lead = lead
         self._rng = rng
         self._is_quorum = is_quorum
+        self._begin = begin
+        self._is_in_transaction = False
         self._client: dqlite.Client | None = None
 
     async def execute(self, sql: str, *parameters: int) -> dqlite.Result:
         """Run a statement that changes something."""
         client = await self.connected()
         try:
-            return await self._wait_for_lock(client, sql, parameters)
+            return await self._wait_for_lock(lambda: client.exec_sql(sql, parameters))
         except dqlite.DqliteError as error:
             raise self._translated(error) from error
 
@@ -66,7 +79,7 @@ class Session:
         client = await self.connected()
         try:
             if self._is_quorum:
-                await self._wait_for_lock(client, TICK, ())
+                await self._wait_for_lock(lambda: client.exec_sql(TICK))
             rows = await client.query_sql(sql, parameters)
         except (dqlite.NotApplied, dqlite.Indeterminate) as error:
             self._translated(error)
@@ -75,21 +88,76 @@ class Session:
             raise self._translated(error) from error
         return [list(row) for row in rows.rows]
 
+    async def begin(self) -> None:
+        """Begin a transaction, at a leader that still leads where the session is of quorum."""
+        client = await self.connected()
+        if self._is_quorum:
+            await self._before_commit(lambda: client.exec_sql(TICK))
+        await self._before_commit(lambda: client.exec_sql(f"BEGIN {self._begin.value}"))
+        self._is_in_transaction = True
+
+    async def execute_inside(self, sql: str, *parameters: int) -> None:
+        """Run a statement of the transaction that changes something."""
+        client = await self.connected()
+        await self._before_commit(lambda: client.exec_sql(sql, parameters))
+
+    async def query_inside(self, sql: str, *parameters: int) -> list[list[Any]]:
+        """Read in the transaction."""
+        client = await self.connected()
+        rows = await self._before_commit(lambda: client.query_sql(sql, parameters))
+        return [list(row) for row in rows.rows]
+
+    async def commit(self) -> None:
+        """Commit the transaction. Only this leaves its outcome open, when the answer is lost."""
+        client = await self.connected()
+        try:
+            await client.exec_sql("COMMIT")
+        except dqlite.StatementError as error:
+            # The server has no transaction: what came before may have been committed one by one.
+            await self.close()
+            raise dqlite.Indeterminate(error.message, error.code) from error
+        except dqlite.DqliteError as error:
+            raise self._translated(error) from error
+        self._is_in_transaction = False
+
+    async def roll_back(self) -> None:
+        """End the transaction, if one is open; with its connection, if that is all that is left."""
+        was_in_transaction, self._is_in_transaction = self._is_in_transaction, False
+        if self._client is None or not was_in_transaction:
+            return
+        try:
+            await self._client.exec_sql("ROLLBACK")
+        except dqlite.DqliteError:
+            await self.close()
+
     async def close(self) -> None:
-        """Drop the connection."""
+        """Drop the connection, and with it a transaction that is open."""
+        self._is_in_transaction = False
         if self._client is not None:
             self._client.close()
             self._client = None
 
-    async def _wait_for_lock(
-        self, client: dqlite.Client, sql: str, parameters: Sequence[int]
-    ) -> dqlite.Result:
+    async def _before_commit(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """
+        Ask for a part of a transaction. The server drops one that is open with its connection, so
+        every error before COMMIT means not applied.
+        """
+        try:
+            return await self._wait_for_lock(ask)
+        except dqlite.DqliteError as error:
+            if not isinstance(error, dqlite.Busy):
+                await self.close()
+            raise NotApplied(str(error), error.code) from error
+
+    async def _wait_for_lock(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
         for _ in range(BUSY_TRIES - 1):
             try:
-                return await client.exec_sql(sql, parameters)
-            except dqlite.Busy:
+                return await ask()
+            except dqlite.Busy as error:
+                if error.code == _SNAPSHOT_TOO_OLD:
+                    raise
                 await asyncio.sleep(self._rng.uniform(*BUSY_WAIT_S))
-        return await client.exec_sql(sql, parameters)
+        return await ask()
 
     async def connected(self) -> dqlite.Client:
         """The client; asked for early, it makes known that a node cannot be reached."""
@@ -152,8 +220,52 @@ class DqliteElements:
         await self._session.close()
 
 
+class DqliteTransactions:
+    """
+    Transactions of SQL: a row per register, and a row per element of a list.
+
+    Rows are numbered when they are inserted, which only one transaction at a time may do.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def begin(self) -> None:
+        await self._session.begin()
+
+    async def read(self, key: int) -> int | None:
+        rows = await self._session.query_inside("SELECT value FROM register WHERE key = ?", key)
+        return rows[0][0] if rows else None
+
+    async def write(self, key: int, value: int) -> None:
+        await self._session.execute_inside(
+            "INSERT OR REPLACE INTO register (key, value) VALUES (?, ?)", key, value
+        )
+
+    async def read_list(self, key: int) -> list[int]:
+        rows = await self._session.query_inside(
+            "SELECT value FROM list WHERE key = ? ORDER BY id", key
+        )
+        return [row[0] for row in rows]
+
+    async def append(self, key: int, value: int) -> None:
+        await self._session.execute_inside(
+            "INSERT INTO list (key, value) VALUES (?, ?)", key, value
+        )
+
+    async def commit(self) -> None:
+        await self._session.commit()
+
+    async def rollback(self) -> None:
+        await self._session.roll_back()
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
 STORES: Mapping[str, Callable[[Session], Any]] = {
     "registers": DqliteRegisters,
     "elements": DqliteElements,
+    "transactions": DqliteTransactions,
 }
 """By the names that workloads ask for."""
