@@ -260,7 +260,7 @@ def _flaw_in_succession(
     least_index: dict[Process, int] = {}  # The earliest ok transaction among them, by process.
     for each, end in zip(reversed(begun), reversed(ended), strict=True):
         if by_process and least_index.get(each.process, each.index) < each.index:
-            return f"the transaction of event {each.index} comes before one that its process did earlier"
+            return f"the transaction of event {each.index} precedes an earlier one of its process"
         if by_time and least_ns is not None and least_ns < each.asked_ns:
             return (
                 f"the transaction of event {each.index} comes before one that was answered before "
