@@ -19,13 +19,14 @@ from pathlib import Path
 from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent.parent
-UNITS = ("columns", "containers", "load", "registers", "search", "texts", "weak")
+UNITS = ("columns", "containers", "graph", "load", "registers", "search", "texts", "weak")
 """The folders of C that make one module; `faultfs` is a program of its own."""
 
 INTERFACES = (
     "columns/columns.h",
     "columns/micro.h",
     "containers/containers.h",
+    "graph/graph.h",
     "load/load.h",
     "registers/keys.h",
     "search/search.h",
