@@ -9,6 +9,9 @@ Proposers that compete make operations unknown without any fault. So each key ha
 proposes for it, and the others pass requests on to it as long as it answers. Every value that it
 gets accepted carries the promise for its next ballot. Only speed depends on this.
 
+Transactions (`transactions.py`) have one value for the whole database. Requests for it that
+wait are agreed on together.
+
 Source: D. Rystsov, "CASPaxos: Replicated State Machines without logs", 2018, sections 2.2
 and 2.2.1 (one round trip).
 """
@@ -16,19 +19,14 @@ and 2.2.1 (one round trip).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from dissever.harness.client import NotApplied
-from dissever.harness.cluster.backends import SIMULATED
-from dissever.harness.cluster.simulated import Behaviour, SimulatedCluster
-from dissever.harness.missing import Missing
-from dissever.harness.options import Option
-from dissever.harness.plan import Options
+from dissever.harness.cluster.simulated import SimulatedCluster
 
 BUGS: Mapping[str, str] = {
     "stale-read": "a node keeps what it read for a while, and answers reads from that copy",
@@ -36,6 +34,7 @@ BUGS: Mapping[str, str] = {
     "double-write": "a node sometimes applies a write again after it was acknowledged",
     "dirty-read": "a node shows a write to its readers and then refuses it",
 }
+"""Bugs of all stores; to transactions a commit is a write."""
 
 QUORUM_LIMIT_S = 0.4
 """How long a proposer waits for a majority."""
@@ -52,11 +51,11 @@ ROUNDS = 12
 BUG_SHARE = 0.1
 """The share of writes that a bug strikes, where it does not strike always."""
 
-READY_POLL_S = 0.1
-"""The gap between two looks whether every node answers."""
-
 STALE_S = 0.1
 """How long a node keeps a copy of what it read, with the bug that makes reads stale."""
+
+DATABASE = "database"
+"""The key of what transactions read and change."""
 
 Ballot = tuple[int, str]
 Change = Callable[[Any], Any]
@@ -106,6 +105,7 @@ class Node:
         self._copies: dict[str, tuple[Any, float]] = {}
         self._promised: dict[str, tuple[Ballot, Any]] = {}
         self._turns: dict[str, asyncio.Lock] = {}
+        self._waiting: list[tuple[Change, asyncio.Future[Any]]] = []
         self._shunned_until_s: dict[str, float] = {}
         self._background: set[asyncio.Task[Any]] = set()
         durable.setdefault("promised", {})
@@ -156,9 +156,9 @@ class Node:
                 async with asyncio.timeout(PASSED_ON_LIMIT_S):
                     return await self._cluster.request(self._name, proposer, passed_on)
             except ConnectionRefusedError:
-                self._shunned_until_s[proposer] = _now_s() + SHUNNED_S  # The next one, then.
+                self._shunned_until_s[proposer] = now_s() + SHUNNED_S  # The next one, then.
             except (ConnectionError, TimeoutError) as error:
-                self._shunned_until_s[proposer] = _now_s() + SHUNNED_S
+                self._shunned_until_s[proposer] = now_s() + SHUNNED_S
                 raise TimeoutError(f"no answer from {proposer}, which proposes here") from error
         return await self._do(request)
 
@@ -167,7 +167,7 @@ class Node:
         nodes = self._cluster.nodes
         start = sum(key.encode()) % len(nodes)
         for node in (*nodes[start:], *nodes[:start]):
-            if node == self._name or self._shunned_until_s.get(node, 0) <= _now_s():
+            if node == self._name or self._shunned_until_s.get(node, 0) <= now_s():
                 return node
         raise AssertionError("a node does not shun itself")
 
@@ -178,10 +178,47 @@ class Node:
         is_struck = request.f in ("write", "add") and self._rng.random() < BUG_SHARE
         if is_struck and self._bug == "dirty-read":
             return await self._refuse_late(request)
+        if key == DATABASE and not is_struck:
+            return await self._together(request)
         value = await self._propose(request, alone=is_struck and self._bug == "lost-write")
         if is_struck and self._bug == "double-write":
             self._later(self._again(request))
         return value
+
+    async def _together(self, request: Do) -> Any:
+        """Propose it with all others that wait for the database by then, in their order."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request.change, answer))
+        async with self._turns.setdefault(request.key, asyncio.Lock()):
+            if not answer.done():
+                batch, self._waiting = self._waiting, []
+                await self._propose_batch(request, batch)
+        return answer.result()
+
+    async def _propose_batch(
+        self, request: Do, batch: list[tuple[Change, asyncio.Future[Any]]]
+    ) -> None:
+        outcomes: list[Any] = []
+
+        def change(value: Any) -> Any:
+            outcomes.clear()
+            for each, _ in batch:
+                try:
+                    value = each(value)
+                    outcomes.append(value)
+                except NotApplied as error:
+                    outcomes.append(error)
+            return value
+
+        try:
+            await self._propose_now(replace(request, change=change), alone=False)
+        except (NotApplied, TimeoutError) as error:
+            outcomes = [error] * len(batch)
+        for (_, answer), outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome)
 
     async def _propose(self, request: Do, *, alone: bool) -> Any:
         async with self._turns.setdefault(request.key, asyncio.Lock()):
@@ -276,9 +313,9 @@ class Node:
 
     async def _read_stale(self, request: Do) -> Any:
         value, until_s = self._copies.get(request.key, (None, -1.0))
-        if _now_s() > until_s:
+        if now_s() > until_s:
             value = await self._pass_on(request)
-            self._copies[request.key] = (value, _now_s() + STALE_S)
+            self._copies[request.key] = (value, now_s() + STALE_S)
         return value
 
     async def _refuse_late(self, request: Do) -> Any:
@@ -293,160 +330,6 @@ class Node:
         await self._propose(request, alone=False)
 
 
-def _now_s() -> float:
+def now_s() -> float:
+    """The time of the virtual clock, in seconds."""
     return asyncio.get_running_loop().time()
-
-
-async def _ask_node(cluster: SimulatedCluster, node: str, request: Do) -> Any:
-    """Have a node do it. Without a process there, nothing happened."""
-    try:
-        return await cluster.request(None, node, request)
-    except ConnectionRefusedError as error:
-        raise NotApplied(str(error), "refused") from error
-
-
-class SimulatedRegisters:
-    """Registers by way of one node."""
-
-    def __init__(self, cluster: SimulatedCluster, node: str) -> None:
-        self._cluster = cluster
-        self._node = node
-
-    async def read(self, key: int) -> int | None:
-        value: int | None = await self._do(Do(f"r{key}", lambda value: value, "read"))
-        return value
-
-    async def write(self, key: int, value: int) -> None:
-        await self._do(Do(f"r{key}", lambda _: value, "write", value))
-
-    async def compare_and_set(self, key: int, old: int, new: int) -> bool:
-        def change(value: Any) -> Any:
-            if value != old:
-                raise NotApplied(f"expected {old}, found {value}", "mismatch")
-            return new
-
-        try:
-            await self._do(Do(f"r{key}", change, "cas"))
-        except NotApplied as error:
-            if error.code == "mismatch":
-                return False
-            raise
-        return True
-
-    async def close(self) -> None:
-        pass
-
-    async def _do(self, request: Do) -> Any:
-        return await _ask_node(self._cluster, self._node, request)
-
-
-class SimulatedElements:
-    """A growing collection by way of one node. It is a list, so that a second add can be seen."""
-
-    def __init__(self, cluster: SimulatedCluster, node: str) -> None:
-        self._cluster = cluster
-        self._node = node
-
-    async def add(self, element: int) -> None:
-        change = Do("set", lambda held: (*(held or ()), element), "add", element)
-        await _ask_node(self._cluster, self._node, change)
-
-    async def elements(self) -> list[int]:
-        request = Do("set", lambda held: held, "read")
-        return list(await _ask_node(self._cluster, self._node, request) or ())
-
-    async def close(self) -> None:
-        pass
-
-
-STORES: Mapping[str, Callable[[SimulatedCluster, str], Any]] = {
-    "registers": SimulatedRegisters,
-    "elements": SimulatedElements,
-}
-"""By the names that workloads ask for; each is made of the cluster and the node that it asks."""
-
-
-class SimulatedDeployment:
-    """
-    The store on a simulated cluster.
-
-    Nobody leads: any node serves. Replicas cannot be compared: an acceptor holds what it accepted,
-    which need not be what others hold.
-    """
-
-    def __init__(self, cluster: SimulatedCluster) -> None:
-        self.cluster = cluster
-
-    async def answers(self, node: str) -> bool:
-        try:
-            async with asyncio.timeout(0.2):
-                await self.cluster.request(None, node, "who are you")
-        except (TimeoutError, ConnectionError):
-            return False
-        return True
-
-    async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
-        until_s = _now_s() + timeout_s
-        while silent := [node for node in self.cluster.nodes if not await self.answers(node)]:
-            if _now_s() >= until_s:
-                raise TimeoutError(f"no answer from {', '.join(silent)} in {timeout_s:g} s")
-            await asyncio.sleep(READY_POLL_S)
-        return {"answering": list(self.cluster.nodes)}
-
-    async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
-        until_s = _now_s() + timeout_s
-        while _now_s() < until_s:
-            for node in nodes:
-                try:
-                    async with asyncio.timeout(1.0):
-                        await _ask_node(self.cluster, node, Do("progress", lambda _: 1, "write", 1))
-                except (NotApplied, TimeoutError, OSError):
-                    continue
-                return {"by": node}
-            await asyncio.sleep(READY_POLL_S)
-        raise TimeoutError(f"no write by way of {', '.join(nodes)} in {timeout_s:g} s")
-
-    async def open_store(self, store: str, node: str) -> Any:
-        return STORES[store](self.cluster, node)
-
-
-class SimulatedSystem:
-    """Implements `System` on the virtual clock."""
-
-    name = "simulated"
-    description = "an in-memory replicated store in virtual time, with bugs to switch on"
-    stores = tuple(STORES)
-    is_virtual = True
-    backends = (SIMULATED,)
-    options: Mapping[str, Option] = {
-        "bug": Option(f"a bug to switch on: {', '.join(BUGS)}", choices=tuple(BUGS))
-    }
-
-    def check(self, options: Options) -> None:
-        pass
-
-    def voters(self, options: Options) -> tuple[str, ...]:
-        return options.nodes
-
-    def probe(self, options: Options | None = None) -> Missing | None:
-        return None
-
-    def versions(self, options: Options | None = None) -> dict[str, str]:
-        return {}
-
-    @asynccontextmanager
-    async def deploy(
-        self, options: Options, directory: Path, rng: Random
-    ) -> AsyncIterator[SimulatedDeployment]:
-        bug = str(options.system_options.get("bug") or "")
-
-        def boot(name: str, durable: dict[str, Any], cluster: SimulatedCluster) -> Behaviour:
-            return Node(name, durable, cluster, rng, bug)
-
-        cluster = SimulatedCluster(options.nodes, boot, rng, directory)
-        for node in cluster.nodes:
-            await cluster.start(node)
-        try:
-            yield SimulatedDeployment(cluster)
-        finally:
-            await cluster.close()
