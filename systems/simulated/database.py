@@ -60,7 +60,15 @@ class Conflict(Exception):
 
 
 class Blocked(Exception):
-    """Another transaction holds a lock. Nothing was done; the step may be tried again."""
+    """
+    Another transaction holds a lock. Nothing was done, and the step may be tried again.
+
+    `state` records who waits for whom, so that a deadlock is found.
+    """
+
+    def __init__(self, message: str, state: State) -> None:
+        super().__init__(message)
+        self.state = state
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +158,13 @@ class Held:
     What an open transaction has in the state.
 
     `since` is the number of changes when it began. `undo` has its writes that are in the state,
-    each with the value that was there before.
+    each with the value that was there before. `waits_for` names who holds the lock that it needs.
     """
 
     since: int
     items: frozenset[Item] = frozenset()
     undo: tuple[tuple[Write, Any], ...] = ()
+    waits_for: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,12 +373,12 @@ def _written(state: State, transaction: Transaction, new: Write) -> Step:
         return Step(state, later)
     held = _holding(state, transaction)
     if level.locks:
-        state = _unlocked(state, transaction.name, new.item)
+        state = _unlocked(state, transaction.name, held, new.item)
     if level.shows_uncommitted:
         before = state.version(new.item).value
         held = replace(held, undo=(*held.undo, (new, before)))
         state = state.changed({new.item: new.on(before)})
-    held = replace(held, items=held.items | {new.item})
+    held = replace(held, items=held.items | {new.item}, waits_for=None)
     return Step(replace(state, held={**state.held, transaction.name: held}), later)
 
 
@@ -382,14 +391,32 @@ def _holding(state: State, transaction: Transaction) -> Held:
     return Held(state.changes)
 
 
-def _unlocked(state: State, name: Hashable, item: Item) -> State:
-    """Without locks of others on an item. Raises Blocked when one may not be broken yet."""
-    for other, held in state.held.items():
-        if other != name and item in held.items:
-            if state.changes - held.since < LOCK_CHANGES:
-                raise Blocked(f"{item} is locked by transaction {other}")
-            state = _undone(state, other)
-    return state
+def _unlocked(state: State, name: Hashable, own: Held, item: Item) -> State:
+    """
+    Without a lock of another on an item.
+
+    Raises:
+        Blocked: When there is one that may not be broken yet.
+        Conflict: When its holder waits for this transaction.
+    """
+    other = next((n for n, held in state.held.items() if n != name and item in held.items), None)
+    if other is None:
+        return state
+    if state.changes - state.held[other].since >= LOCK_CHANGES:
+        return _undone(state, other)
+    if _waits_for(state, other, name):
+        raise Conflict(f"deadlock: transaction {other} has locked {item}, and waits for this one")
+    waiting = {**state.held, name: replace(own, waits_for=other)}
+    raise Blocked(f"transaction {other} has locked {item}", replace(state, held=waiting))
+
+
+def _waits_for(state: State, name: Hashable, other: Hashable) -> bool:
+    """Whether a transaction waits for another, directly or not."""
+    while (held := state.held.get(name)) is not None and held.waits_for is not None:
+        name = held.waits_for
+        if name == other:
+            return True
+    return False
 
 
 def _let_go(state: State, transaction: Transaction) -> State:
@@ -457,6 +484,10 @@ class Session:
         self._do(rollback)
 
     def _do(self, step: Callable[..., Step], *arguments: Any) -> Any:
-        done = step(self._database.state, self._transaction, *arguments)
+        try:
+            done = step(self._database.state, self._transaction, *arguments)
+        except Blocked as blocked:
+            self._database.state = blocked.state
+            raise
         self._database.state, self._transaction = done.state, done.transaction
         return done.answer

@@ -113,7 +113,7 @@ class SimulatedTransactions:
 
     async def rollback(self) -> None:
         ended, self._open = self._open, None
-        if ended is not None and ended.transaction.writes and self._isolation.writes_at_once:
+        if ended is not None and self._isolation.writes_at_once:
             transaction = ended.transaction
             await self._ask(
                 "rollback", lambda held: database.rollback(_of(held), transaction).state
@@ -148,24 +148,24 @@ class SimulatedTransactions:
             self._done(step(transaction.snapshot, transaction, *arguments))
 
     async def _agree(self, step: Callable[..., Step], *arguments: Any, f: str) -> None:
-        """A step that changes the state, once no lock is in its way. Bugs strike an `f` of write."""
+        """A step that changes the state, once no lock is in its way; `f`: bugs strike `write`."""
         transaction = self._transaction
         taken: list[Step] = []
 
         def change(held: Any) -> State:
-            taken[:] = [_translated(step, _of(held), transaction, *arguments)]
+            taken.clear()
+            try:
+                taken.append(_translated(step, _of(held), transaction, *arguments))
+            except Blocked as blocked:
+                return blocked.state
             return taken[0].state
 
         for _ in range(BLOCKED_TRIES):
-            try:
-                await self._ask(f, change)
-            except NotApplied as error:
-                if error.code != "blocked":
-                    raise
-                await asyncio.sleep(BLOCKED_S)
-                continue
-            self._done(taken[0])
-            return
+            await self._ask(f, change)
+            if taken:
+                self._done(taken[0])
+                return
+            await asyncio.sleep(BLOCKED_S)
         raise NotApplied("waited too long for a lock", "blocked")
 
     def _done(self, step: Step) -> Any:
@@ -193,5 +193,3 @@ def _translated(step: Callable[..., Step], *arguments: Any) -> Step:
         return step(*arguments)
     except Conflict as error:
         raise NotApplied(str(error), "conflict") from error
-    except Blocked as error:
-        raise NotApplied(str(error), "blocked") from error
