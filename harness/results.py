@@ -7,14 +7,14 @@ hides an invalid one, and is never shown as valid. Every result says why.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from enum import Enum
 from functools import total_ordering
 from typing import Any, Protocol
 
 import msgspec
 
-from dissever.harness.history import History, Key
+from dissever.harness.history import Event, History, Key, Operation
 
 
 @total_ordering
@@ -90,7 +90,9 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     `orders` are the longest partial linearizations, longest first: the first that has an operation
     is the longest found with it. They are all there are if `orders_complete`. `cycle` is one of
     transactions: each edge begins where the one before it ends. `smallest` are the invocations of
-    the smallest history found that still has the anomaly.
+    the smallest history found that still has the anomaly, and `smallest_without` the
+    micro-operations that it leaves out of them: each the index of the invocation, and the position
+    in its value, from 0. `smallest_history` makes that history.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     orders_complete: bool = False
     cycle: tuple[Edge, ...] = ()
     smallest: tuple[int, ...] = ()
+    smallest_without: tuple[tuple[int, int], ...] = ()
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +152,48 @@ class Checker(Protocol):
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Judge the history. Raises only on a bug of its own."""
+
+
+def smallest_history(history: History, anomaly: Anomaly) -> History:
+    """
+    The smallest history found that still has the anomaly; empty when none was looked for.
+
+    Its events keep their indices and times, so those of others are missing in between.
+    """
+    wanted, left_out = set(anomaly.smallest), set(anomaly.smallest_without)
+    starts = {start: position for position, start in enumerate(history.columns.inv)}
+    positions = sorted(starts[start] for start in wanted if start in starts)
+    return History(
+        sorted(
+            (
+                event
+                for position in positions
+                for event in cut(history.operation(position), left_out)
+            ),
+            key=lambda event: event.index,
+        )
+    )
+
+
+def cut(operation: Operation, left_out: Container[tuple[int, int]]) -> tuple[Event, ...]:
+    """
+    The events of a transaction without some of its micro-operations.
+
+    Args:
+        left_out: Each the index of an invocation, and the position in its value.
+    """
+    index = operation.invocation.index
+    events = (operation.invocation, operation.completion)
+    return tuple(
+        msgspec.structs.replace(
+            event,
+            value=[each for at, each in enumerate(event.value) if (index, at) not in left_out],
+        )
+        if isinstance(event.value, list)
+        else event
+        for event in events
+        if event is not None
+    )
 
 
 def merge(results: Iterable[Result]) -> Results:

@@ -1,0 +1,144 @@
+"""
+Anomalies without a cycle in plain words: what one or two transactions did that nobody may see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dissever.checkers.transactions.view import MicroOperation, Transaction, same, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """
+    What an anomaly without a cycle is about.
+
+    `one` is the transaction that is at fault, or the first of two; `other` the second one, None if
+    there is none. `value` is what was read or written that should not be; None where that is all of
+    a read.
+    """
+
+    one: Transaction
+    other: Transaction | None
+    key: Any
+    value: Any
+
+    @property
+    def read(self) -> MicroOperation | None:
+        """The last read of the key by `one` that holds the value, else its last read of the key."""
+        return _read_of(self.one, self.key, self.value)
+
+    @property
+    def found(self) -> str:
+        """That read in words."""
+        read = self.read
+        if read is None:
+            return f"{self.one.label} used key {shown(self.key)}"
+        return f"{self.one.label} read key {shown(self.key)} as {shown(read.value, [self.value])}"
+
+    @property
+    def which(self) -> str:
+        """`, and 3` of a list that holds it; nothing of a register."""
+        read = self.read
+        is_list = read is not None and isinstance(read.value, list)
+        return f", with {shown(self.value)}" if is_list else ""
+
+    @property
+    def writer(self) -> str:
+        """The name of the other transaction."""
+        return self.other.label if self.other is not None else "another transaction"
+
+
+def sentence(name: str, scene: Scene) -> str:
+    """One sentence for a newcomer."""
+    return _SENTENCES[name](scene)
+
+
+def _read_of(each: Transaction, key: Any, value: Any) -> MicroOperation | None:
+    reads = [read for _, read in each.of("r", key)]
+    with_value = [
+        read
+        for read in reads
+        if any(same(one, value) for one in _elements(read.value)) or same(read.value, value)
+    ]
+    return next(reversed(with_value or reads), None)
+
+
+def _elements(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _wrote(scene: Scene) -> str:
+    is_list = any(True for _ in (scene.other or scene.one).of("append", scene.key))
+    return "appended" if is_list else "wrote"
+
+
+def _internal(scene: Scene) -> str:
+    own = "what it had read or written there itself does not allow that"
+    return f"{scene.found}, but {own}"
+
+
+def _future_read(scene: Scene) -> str:
+    return f"{scene.found}{scene.which}, which it wrote only after that read"
+
+
+def _phantom(scene: Scene) -> str:
+    return f"{scene.found}{scene.which}, which no transaction ever tried to write"
+
+
+def _aborted_read(scene: Scene) -> str:
+    what = f"{scene.found}{scene.which}, which {scene.writer} {_wrote(scene)}"
+    return f"{what}; but {scene.writer} was answered with a failure, so nobody may see its writes"
+
+
+def _intermediate_read(scene: Scene) -> str:
+    last = scene.other.writes(scene.key)[-1:] if scene.other is not None else []
+    then = f" and later {shown(last[0].value)}" if last else " and went on"
+    what = f"{scene.found}: {scene.writer} {_wrote(scene)} {shown(scene.value)} there{then}"
+    return f"{what}, so {scene.one.label} saw the middle of {scene.writer}"
+
+
+def _dirty_update(scene: Scene) -> str:
+    key = shown(scene.key)
+    what = f"{scene.one.label}, which is committed, wrote to key {key} over a write of"
+    value = "" if scene.value is None else f" ({shown(scene.value)})"
+    return f"{what} {scene.writer}{value}, which failed: what failed was not undone"
+
+
+def _duplicate(scene: Scene) -> str:
+    return f"{scene.found}, which holds {shown(scene.value)} twice; it was appended once"
+
+
+def _incompatible(scene: Scene) -> str:
+    read = _read_of(scene.other, scene.key, None) if scene.other is not None else None
+    other = f"{scene.writer} read it as {shown(read.value if read else None)}"
+    return f"{scene.found}, and {other}: neither of the two grew out of the other"
+
+
+def _cyclic_versions(scene: Scene) -> str:
+    key = shown(scene.key)
+    return f"the versions of key {key} come one after another in a circle, so none is the first"
+
+
+def _lost_update(scene: Scene) -> str:
+    read = scene.read
+    version = shown(read.value if read else None)
+    both = f"{scene.one.label} and {scene.writer} both read key {shown(scene.key)} as {version}"
+    return f"{both}, and both wrote to it: one of them did not know of the other (lost update)"
+
+
+_SENTENCES: Final[Mapping[str, Callable[[Scene], str]]] = {
+    "internal": _internal,
+    "future-read": _future_read,
+    "phantom": _phantom,
+    "G1a": _aborted_read,
+    "G1b": _intermediate_read,
+    "dirty-update": _dirty_update,
+    "duplicate-elements": _duplicate,
+    "incompatible-order": _incompatible,
+    "cyclic-versions": _cyclic_versions,
+    "lost-update": _lost_update,
+}
