@@ -27,6 +27,9 @@ PROGRAMS = {
 }
 """Each program of this folder, and the units of C that it is linked with."""
 
+OURS = ("random_transactions",)
+"""Units that stand in this folder."""
+
 STRICT = ("-O2", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes")
 STRICT += ("-Wmissing-prototypes", "-Werror")
 """As our compiler must take it; those of users, sanitizers and mutants warn of other things."""
@@ -57,8 +60,13 @@ class _Builder:
             subprocess.CalledProcessError: When it does not compile; `stderr` says why.
         """
         flags = (*STRICT, *flags) if is_strict else flags
-        units = [file for unit in PROGRAMS[name] for file in sorted((sources / unit).glob("*.c"))]
-        headers = sorted(sources.rglob("*.h"))
+        folders = [TESTS / unit if unit in OURS else sources / unit for unit in PROGRAMS[name]]
+        units = [file for folder in folders for file in sorted(folder.glob("*.c"))]
+        headers = [
+            file
+            for root in (sources, *(TESTS / unit for unit in OURS))
+            for file in sorted(root.rglob("*.h"))
+        ]
         includes = [f"-I{folder}" for folder in sorted({header.parent for header in headers})]
         known = hashlib.sha256(b"\0".join(header.read_bytes() for header in headers))
         files = (TESTS / f"{name}.c", *units)
