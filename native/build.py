@@ -19,7 +19,17 @@ from pathlib import Path
 from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent.parent
-UNITS = ("columns", "containers", "graph", "load", "registers", "search", "texts", "weak")
+UNITS = (
+    "columns",
+    "containers",
+    "graph",
+    "load",
+    "registers",
+    "search",
+    "texts",
+    "transactions",
+    "weak",
+)
 """The folders of C that make one module; `faultfs` is a program of its own."""
 
 INTERFACES = (
@@ -30,6 +40,7 @@ INTERFACES = (
     "load/load.h",
     "registers/keys.h",
     "search/search.h",
+    "transactions/transactions.h",
     "weak/weak.h",
 )
 """The headers that cffi reads, in an order in which each needs only those before it."""

@@ -186,7 +186,7 @@ class Graph:
             try:
                 asked = ffi.new("struct graph_options *", options)
                 _raise_for(function(graph, edges, *more, asked, found))
-                return _cycles(found)
+                return cycles_of(found)
             finally:
                 lib.graph_cycles_free(found)
 
@@ -217,7 +217,8 @@ def _raise_for(answer: int) -> None:
         raise ValueError("expected edges between vertices that exist, as graph.h describes them")
 
 
-def _cycles(found: Any) -> Cycles:
+def cycles_of(found: Any) -> Cycles:
+    """Those of a `struct graph_cycles *`, copied."""
     counts = {
         (level, rung): found.counts[level * lib.GRAPH_RUNGS + rung]
         for level in Level

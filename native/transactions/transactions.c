@@ -1,0 +1,280 @@
+/*
+ * transactions.c: one call from the micro-operations to the outcome (see transactions.h).
+ *
+ * The order: the door, micro-operations by key, anomalies and edges key by key, the edges of time,
+ * then a serial order; cycles are only looked for where the strongest order does not exist.
+ */
+#define _DEFAULT_SOURCE /* madvise, MAP_ANONYMOUS */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "pages.h"
+
+void *engine_zeros(struct engine *engine, int64_t n, size_t size)
+{
+    void *memory = pages_zeroed((size_t)n * size);
+    if (memory != NULL) {
+        engine->bytes += n * (int64_t)size;
+        if (engine->bytes > engine->outcome->bytes)
+            engine->outcome->bytes = engine->bytes;
+    }
+    return memory;
+}
+
+void engine_release(struct engine *engine, void *memory, int64_t n, size_t size)
+{
+    if (memory != NULL)
+        engine->bytes -= n * (int64_t)size;
+    pages_release(memory, (size_t)n * size);
+}
+
+int32_t engine_depend(struct engine *engine, int32_t from, int32_t to, enum graph_kind kind,
+                      int32_t key)
+{
+    if (from == to)
+        return 0;
+    if (engine->edges.n == engine->edges.capacity &&
+        graph_reserve(&engine->edges, engine->edges.n / 2 + 1024) != 0)
+        return -1;
+    graph_put(&engine->edges, (uint32_t)from, (uint32_t)to, kind, key);
+    return 0;
+}
+
+/* Where a target starts a chain: each vertex of it leads to one target, and to the next vertex. */
+static int32_t chain(struct engine *engine, const int32_t *targets, int32_t targets_n, bool is_back)
+{
+    int32_t base = (int32_t)engine->vertices;
+    engine->vertices += targets_n;
+    for (int32_t i = 0; i < targets_n; i++) {
+        int32_t next = is_back ? i - 1 : i + 1;
+        if (engine_depend(engine, base + i, targets[i], GRAPH_LINK, GRAPH_NO_KEY) != 0)
+            return -1;
+        if (next >= 0 && next < targets_n &&
+            engine_depend(engine, base + i, base + next, GRAPH_LINK, GRAPH_NO_KEY) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static bool has_common(const int32_t *a, int32_t a_n, const int32_t *b, int32_t b_n)
+{
+    for (int32_t i = 0, j = 0; i < a_n && j < b_n;) {
+        if (a[i] == b[j])
+            return true;
+        if (a[i] < b[j])
+            i++;
+        else
+            j++;
+    }
+    return false;
+}
+
+static int32_t fan_pairs(struct engine *engine, const int32_t *sources, int32_t sources_n,
+                         const int32_t *targets, int32_t targets_n, int32_t key)
+{
+    for (int32_t i = 0; i < sources_n; i++)
+        for (int32_t j = 0; j < targets_n; j++)
+            if (engine_depend(engine, sources[i], targets[j], GRAPH_RW, key) != 0)
+                return -1;
+    return 0;
+}
+
+/*
+ * A source that is a target too would come before itself by a vertex that leads to all targets. It
+ * leads to the chain of those before it and to the chain of those after it.
+ */
+static int32_t fan_chains(struct engine *engine, const int32_t *sources, int32_t sources_n,
+                          const int32_t *targets, int32_t targets_n, int32_t key)
+{
+    int32_t after = (int32_t)engine->vertices;
+    int32_t before = after + targets_n;
+    if (chain(engine, targets, targets_n, false) != 0 || chain(engine, targets, targets_n, true) != 0)
+        return -1;
+    for (int32_t i = 0, j = 0; i < sources_n; i++) {
+        while (j < targets_n && targets[j] < sources[i])
+            j++;
+        bool is_target = j < targets_n && targets[j] == sources[i];
+        int32_t rest = is_target ? j + 1 : 0;
+        if (rest < targets_n &&
+            engine_depend(engine, sources[i], after + rest, GRAPH_RW, key) != 0)
+            return -1;
+        if (is_target && j > 0 &&
+            engine_depend(engine, sources[i], before + j - 1, GRAPH_RW, key) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int32_t engine_fan(struct engine *engine, const int32_t *sources, int32_t sources_n,
+                   const int32_t *targets, int32_t targets_n, int32_t key)
+{
+    if ((int64_t)sources_n * targets_n <= (int64_t)sources_n + targets_n)
+        return fan_pairs(engine, sources, sources_n, targets, targets_n, key);
+    if (engine->vertices + 2 * (int64_t)targets_n > GRAPH_VERTICES_MAX)
+        return -1;
+    if (has_common(sources, sources_n, targets, targets_n))
+        return fan_chains(engine, sources, sources_n, targets, targets_n, key);
+    int32_t tail = (int32_t)engine->vertices++;
+    for (int32_t i = 0; i < sources_n; i++)
+        if (engine_depend(engine, sources[i], tail, GRAPH_RW, key) != 0)
+            return -1;
+    for (int32_t j = 0; j < targets_n; j++)
+        if (engine_depend(engine, tail, targets[j], GRAPH_LINK, GRAPH_NO_KEY) != 0)
+            return -1;
+    return 0;
+}
+
+int32_t engine_report(struct engine *engine, enum transactions_kind kind, struct entry at,
+                      struct entry other, int32_t key, int32_t value)
+{
+    struct transactions_outcome *outcome = engine->outcome;
+    if (outcome->counts[kind]++ >= engine->options->anomalies_max)
+        return 0;
+    if (outcome->anomalies_n == engine->anomalies_capacity) {
+        int64_t capacity = 2 * engine->anomalies_capacity + 16;
+        void *more = realloc(outcome->anomalies, (size_t)capacity * sizeof *outcome->anomalies);
+        if (more == NULL)
+            return -1;
+        outcome->anomalies = more;
+        engine->anomalies_capacity = capacity;
+    }
+    outcome->anomalies[outcome->anomalies_n++] = (struct transactions_anomaly){
+        kind, at.operation, at.micro, other.operation, other.micro, key, value};
+    return 0;
+}
+
+/* Micro-operations by key, by counting. */
+static int32_t sort_entries(struct engine *engine)
+{
+    const struct micro *micro = engine->micro;
+    int32_t *first = engine->key_first;
+    for (int64_t at = 0; at < micro->n; at++)
+        first[micro->key[at] + 1]++;
+    for (int32_t key = 0; key < engine->keys_n; key++)
+        first[key + 1] += first[key];
+    for (int32_t i = 0; i < engine->operations; i++)
+        for (int64_t at = micro->first[i]; at < micro->first[i + 1]; at++)
+            engine->entries[first[micro->key[at]]++] = (struct entry){(int32_t)at, i};
+    for (int32_t key = engine->keys_n; key > 0; key--)
+        first[key] = first[key - 1];
+    first[0] = 0;
+    return 0;
+}
+
+/* Stable, by kind; there are few. */
+static void sort_anomalies(struct transactions_outcome *outcome)
+{
+    struct transactions_anomaly *all = outcome->anomalies;
+    for (int64_t i = 1; i < outcome->anomalies_n; i++) {
+        struct transactions_anomaly moved = all[i];
+        int64_t j = i;
+        for (; j > 0 && all[j - 1].kind > moved.kind; j--)
+            all[j] = all[j - 1];
+        all[j] = moved;
+    }
+}
+
+static int32_t find_cycles(struct engine *engine, const struct graph *graph)
+{
+    struct graph_options options = engine->options->graph;
+    options.levels = 1u << GRAPH_DATA;
+    if (engine->options->process)
+        options.levels |= 1u << GRAPH_WITH_PROCESS;
+    if (engine->options->realtime)
+        options.levels |= 1u << GRAPH_WITH_REALTIME;
+    return graph_classify(graph, &engine->edges, &options, &engine->outcome->cycles);
+}
+
+/* Once all edges are there. */
+static int32_t conclude(struct engine *engine)
+{
+    struct transactions_outcome *outcome = engine->outcome;
+    struct graph graph = {0};
+    for (int64_t i = 0; i < engine->edges.n; i++)
+        outcome->edges[engine->edges.kind[i]]++;
+    outcome->vertices = engine->vertices;
+    int32_t status = graph_build(&graph, &engine->edges, engine->operations, engine->vertices);
+    if (status == 0)
+        status = serial_order(engine, &graph);
+    if (status == 0 && engine->has_cycle)
+        status = find_cycles(engine, &graph);
+    graph_free(&graph);
+    return status;
+}
+
+static int32_t infer(struct engine *engine)
+{
+    const struct transactions_options *options = engine->options;
+    int32_t status = sort_entries(engine);
+    for (int32_t i = 0; i < engine->operations; i++)
+        engine->counts[i] = is_ok(engine, i);
+    if (status == 0)
+        status = options->rules == TRANSACTIONS_WR ? registers_infer(engine) : lists_infer(engine);
+    engine_release(engine, engine->slots, engine->values_n, sizeof *engine->slots);
+    engine->slots = NULL;
+    if (status == 0 && options->process)
+        status = timeline_process(engine);
+    if (status == 0 && options->realtime)
+        status = timeline_realtime(engine);
+    return status == 0 ? conclude(engine) : status;
+}
+
+static bool open_engine(struct engine *engine)
+{
+    struct transactions_outcome *outcome = engine->outcome;
+    int64_t keys = engine->keys_n;
+    int64_t micros = engine->micro->n;
+    engine->entries = engine_zeros(engine, micros, sizeof *engine->entries);
+    engine->key_first = engine_zeros(engine, keys + 1, sizeof *engine->key_first);
+    engine->slots = engine_zeros(engine, engine->values_n, sizeof *engine->slots);
+    engine->counts = engine_zeros(engine, engine->operations, sizeof *engine->counts);
+    outcome->ambiguous = calloc((size_t)keys + 1, sizeof *outcome->ambiguous);
+    outcome->pairs = calloc((size_t)keys + 1, sizeof *outcome->pairs);
+    outcome->ordered = calloc((size_t)keys + 1, sizeof *outcome->ordered);
+    return engine->entries != NULL && engine->key_first != NULL && engine->slots != NULL &&
+           engine->counts != NULL && outcome->ambiguous != NULL && outcome->pairs != NULL &&
+           outcome->ordered != NULL;
+}
+
+static void close_engine(struct engine *engine)
+{
+    engine_release(engine, engine->entries, engine->micro->n, sizeof *engine->entries);
+    engine_release(engine, engine->key_first, engine->keys_n + 1, sizeof *engine->key_first);
+    engine_release(engine, engine->slots, engine->values_n, sizeof *engine->slots);
+    engine_release(engine, engine->counts, engine->operations, sizeof *engine->counts);
+    graph_edges_free(&engine->edges);
+}
+
+void transactions_judge(const struct columns *columns, const struct micro *micro,
+                        const struct transactions_options *options,
+                        struct transactions_outcome *outcome)
+{
+    *outcome = (struct transactions_outcome){.place = TRANSACTIONS_NONE};
+    struct engine engine = {.columns = columns,
+                            .micro = micro,
+                            .options = options,
+                            .outcome = outcome,
+                            .operations = columns->n,
+                            .keys_n = micro->keys_n,
+                            .vertices = columns->n};
+    if (!door_check(&engine))
+        return;
+    outcome->keys_n = micro->keys_n;
+    if (!open_engine(&engine) || infer(&engine) != 0)
+        outcome->status = TRANSACTIONS_MEMORY;
+    sort_anomalies(outcome);
+    close_engine(&engine);
+}
+
+void transactions_free(struct transactions_outcome *outcome)
+{
+    free(outcome->anomalies);
+    free(outcome->ambiguous);
+    free(outcome->pairs);
+    free(outcome->ordered);
+    free(outcome->order);
+    graph_cycles_free(&outcome->cycles);
+    *outcome = (struct transactions_outcome){0};
+}
