@@ -26,11 +26,14 @@ anomaly: setup ## Make a deposed leader answer with the past; the run must find 
 run: setup ## Run dissever: make run ARGS="doctor"
 	$(BIN)/dissever $(ARGS)
 
+# A process for each core; one of them runs all tests that start nodes, one after the other.
+PYTEST := $(BIN)/pytest -n auto --dist loadgroup
+
 test: setup-test ## Run all tests: make test ARGS="-k register"
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 quick-test: setup-test ## Run the tests that start no nodes and open no browser
-	$(BIN)/pytest -m "not cluster and not browser and not mutants" $(ARGS)
+	$(PYTEST) -m "not cluster and not browser and not mutants" $(ARGS)
 
 cluster-test: setup-test ## Run the tests that start real nodes
 	$(BIN)/pytest -m cluster $(ARGS)

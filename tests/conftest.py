@@ -29,6 +29,23 @@ for _name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
     os.environ.pop(_name, None)
 
 
+ALONE = {"cluster": "nodes", "docker": "nodes", "browser": "browser", "mutants": "mutants"}
+"""
+Marker -> the group of its tests, of which one runs at a time, when several processes run the tests.
+
+Nodes that share a machine with other nodes elect and answer late.
+"""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items if config.pluginmanager.hasplugin("xdist") else ():
+        for marker, group in ALONE.items():
+            if item.get_closest_marker(marker) is not None:
+                item.add_marker(pytest.mark.xdist_group(group))
+                break
+
+
 @pytest.fixture
 def far_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Have DOCKER_HOST name this machine's engine by TCP at an address, as if it were another's."""

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -46,10 +47,11 @@ class Watched:
     def __init__(self, folder: Path, engine: Any = None) -> None:
         (folder / "tmp").mkdir()
         self.folder = folder
+        mark = uuid.uuid4().hex  # Another of these tests may run at the same time.
         self.process = subprocess.Popen(
-            ["sh"], stdin=subprocess.PIPE, env={**os.environ, inventory.MARK: "m"}, cwd=folder
+            ["sh"], stdin=subprocess.PIPE, env={**os.environ, inventory.MARK: mark}, cwd=folder
         )
-        self.inventory = inventory.Inventory(self.process.pid, "m", folder, engine)
+        self.inventory = inventory.Inventory(self.process.pid, mark, folder, engine)
 
     def say(self, line: str) -> None:
         assert self.process.stdin is not None

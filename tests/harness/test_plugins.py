@@ -14,6 +14,7 @@ import pytest
 from dissever.harness import plugins, references
 from dissever.harness.plugins import Kind, Registry
 from dissever.harness.references import FILE_BYTES_MAX, label, load_object, read_reference, sha256
+from dissever.harness.values import shorten
 
 GOOD = '''
 class Thing:
@@ -338,13 +339,13 @@ def test_broken_entry_points_are_a_line_each_and_the_others_work(
     assert isinstance(found.find("ours"), Ours)
     assert found.broken() == {
         "both": "both: other 0.1 and second 2: 2 packages have that name; say fine:Thing",
-        "exits": f"exits: many 1.2: {tmp_path}/site/exits.py: line 1: it ends the program"
-        " (SystemExit: 3) while it is being loaded",
+        "exits": f"exits: many 1.2: {shorten(f'{tmp_path}/site/exits.py')}: line 1: it ends the"
+        " program (SystemExit: 3) while it is being loaded",
         "gone": "gone: many 1.2: no_such_module:Thing: expected an importable module, found no"
         " no_such_module",
         "ours": "ours: many 1.2: the name is ours; refer to it as fine:Thing",
-        "raises": f"raises: many 1.2: {tmp_path}/site/raises.py: line 1: ZeroDivisionError:"
-        " division by zero",
+        "raises": f"raises: many 1.2: {shorten(f'{tmp_path}/site/raises.py')}: line 1:"
+        " ZeroDivisionError: division by zero",
         "wrong": "wrong: many 1.2: expected a thing, got str",
     }
     assert refused("raises") == found.broken()["raises"]
