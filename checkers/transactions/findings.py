@@ -153,10 +153,32 @@ def _incompatible_order(guilty: Known, known: Known, is_append: bool) -> Iterato
 
 
 def _cyclic_versions(guilty: Known, known: Known, is_append: bool) -> Iterator[Hashable]:
+    """
+    Registers: a version that comes before itself. Lists: of two appends of one transaction the
+    second stands in a list without the first before it.
+    """
+    if is_append:
+        yield from _disordered(guilty)
+        return
     versions = Registers(guilty.values())
     for key in {key for each in guilty.values() for key, _ in each.writes()}:
         if versions.has_cycle(key):
             yield key
+
+
+def _disordered(guilty: Known) -> Iterator[Hashable]:
+    own: dict[Written, tuple[Hashable, ...]] = {}  # By each append, those before it.
+    for each in guilty.values():
+        before: dict[Hashable, tuple[Hashable, ...]] = {}
+        for key, value in each.writes() if each.may_count else ():
+            own[key, value] = before.get(key, ())
+            before[key] = (*before.get(key, ()), value)
+    for each in guilty.values():
+        for micro in each.micros if each.is_ok else ():
+            elements = _elements(micro.value, True) if micro.is_read else ()
+            for place, element in enumerate(elements):
+                if not set(own.get((micro.key, element), ())) <= set(elements[:place]):
+                    yield micro.key
 
 
 def _lost_update(guilty: Known, known: Known, is_append: bool) -> Iterator[Hashable]:
