@@ -117,6 +117,21 @@ ECHOES: Final = frozenset({"write", "cas", "append", "put", "enqueue", "push", "
 """What answers nothing: the value of an ok completion is the one that was asked to be set."""
 
 
+MICRO_OPERATIONS: Final = frozenset({"r", "read", "w", "write", "append"})
+"""The names of micro-operations; the long names mean what the short ones mean."""
+
+
+def is_transaction(value: Any) -> bool:
+    """Whether a value is a list of micro-operations [f key value]."""
+    return isinstance(value, list) and all(
+        isinstance(each, list)
+        and len(each) == 3
+        and isinstance(each[0], str)
+        and each[0] in MICRO_OPERATIONS
+        for each in value
+    )
+
+
 def mended(events: Sequence[Event]) -> tuple[Sequence[Event], tuple[str, ...]]:
     """
     Events whose times never run backwards, and whose processes end with an info; and what changed.

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Final
+
+from msgspec.json import encode
 
 from dissever.harness.events import Event as Event
 from dissever.harness.events import Key as Key
@@ -24,22 +26,10 @@ from dissever.harness.events import MalformedHistory as MalformedHistory
 from dissever.harness.events import Operation as Operation
 from dissever.harness.events import Process as Process
 from dissever.harness.events import Type as Type
-from dissever.harness.events import check_order, mended, pair, pair_faults
+from dissever.harness.events import check_order, is_transaction, mended, pair, pair_faults
 from dissever.harness.values import freeze
 from dissever.native import load
-from dissever.native.columns import (
-    APPEND,
-    FAIL,
-    INFO,
-    MICRO_TYPE_CODES,
-    NONE,
-    OK,
-    READ,
-    TYPE_CODES,
-    WRITE,
-    Columns,
-    Micro,
-)
+from dissever.native.columns import FAIL, INFO, NONE, OK, TYPE_CODES, Columns, Micro
 from dissever.native.load import Details
 
 CAS: Final = "cas"
@@ -57,13 +47,17 @@ _EVENT_TYPES: Final = {
 class History:
     """All events of a run in index order. Two histories are equal when their events are."""
 
-    def __init__(self, events: Iterable[Event] = (), *, rows: Rows | None = None) -> None:
+    def __init__(
+        self, events: Iterable[Event] = (), *, rows: Rows | None = None, is_timed: bool = True
+    ) -> None:
         """
         Args:
             rows: What a file holds, instead of events.
+            is_timed: Whether times order the operations of different processes.
         """
         self._events = tuple(events)
         self._rows = rows
+        self._is_timed = is_timed
 
     def __repr__(self) -> str:
         # Not the events: asyncio builds the text of every task's result, for seconds.
@@ -144,30 +138,64 @@ class History:
     @property
     def has_transactions(self) -> bool:
         """
-        Whether this is a history of transactions: the first value that a client asks with, empty
-        ones apart, is a list of micro-operations [f key value].
+        Whether the first value that a client asks with, empty lists apart, is one of a transaction:
+        a list of micro-operations [f key value]. `micro` says whether all others are, too.
+
+        Raises:
+            MalformedHistory: As `operations`.
         """
-        for operation in self.operations:
-            if operation.invocation.value != []:
-                return _is_transaction(operation.invocation.value)
-        return False
+        if self._rows is None:
+            values = (operation.invocation.value for operation in self.operations)
+        elif self._rows.micro is not None:
+            return True
+        else:
+            columns = self._rows.columns
+            values = (columns.values[value] for value in columns.value_in)
+        return next((is_transaction(value) for value in values if value != []), False)
+
+    @property
+    def interned(self) -> History:
+        """
+        The same history, where equal values have equal ids in `columns`. Those of transactions from
+        a file have not: this makes objects of them, and takes their time.
+        """
+        if self._rows is None or self._rows.micro is None:
+            return self
+        return History(self.events, is_timed=self._is_timed)
 
     @property
     def is_timed(self) -> bool:
-        """Whether times say which operation came before which; else only processes do."""
-        return True
+        """
+        Whether times order the operations of different processes. In a history from a file without
+        them the order is unknown: then only operations of one process have an order.
+        """
+        return self._is_timed
 
     @cached_property
     def micro(self) -> Micro:
         """
         The micro-operations of the transactions as flat arrays, with columns that share their ids.
 
+        Those of a file were made while it was read. Events are written as JSON lines and loaded, so
+        that one reader decides what a transaction is.
+
         Raises:
             MalformedHistory: As `operations`; when an operation of a client is no transaction, or
-                its completion has other micro-operations than its invocation.
-            OverflowError: As `columns`.
+                an ok completion has other micro-operations than its invocation.
         """
-        return _micro_of(self)
+        if (
+            self._rows is not None
+            and self._rows.file is not None
+            and self._rows.file.micro is not None
+        ):
+            return self._rows.file.micro
+        lines = b"\n".join(encode(event) for event in self.events if event.is_client)
+        try:
+            loaded = load.load(lines, transactions=True)
+        except load.LoadError as error:
+            raise MalformedHistory(error.message, error.index or 0) from error
+        assert loaded.micro is not None
+        return loaded.micro
 
     @cached_property
     def faults(self) -> tuple[Operation, ...]:
@@ -184,16 +212,20 @@ class History:
     def by_key(self) -> dict[Key | None, History]:
         """One history per key, each with the events of its clients and their own indices."""
         if self._rows is not None:
-            return {key: History(rows=rows) for key, rows in self._rows.by_key().items()}
+            return {
+                key: History(rows=rows, is_timed=self._is_timed)
+                for key, rows in self._rows.by_key().items()
+            }
         events: dict[Key | None, list[Event]] = {}
         for event in self.events:
             if event.is_client:
                 events.setdefault(event.key, []).append(event)
-        return {key: History(of_key) for key, of_key in events.items()}
+        return {key: History(of_key, is_timed=self._is_timed) for key, of_key in events.items()}
 
     def chosen(self, positions: Sequence[int]) -> History:
         """The operations at these positions, and all events of nemeses, with their indices."""
-        return History(_in_order(map(self.operation, positions), self._nemesis_events))
+        events = _in_order(map(self.operation, positions), self._nemesis_events)
+        return History(events, is_timed=self._is_timed)
 
     @property
     def duration_ns(self) -> int:
@@ -209,62 +241,6 @@ class History:
         return tuple(self._rows.nemesis_events())
 
 
-_KINDS: Final = {"r": READ, "read": READ, "w": WRITE, "write": WRITE, "append": APPEND}
-
-
-def _is_transaction(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(each, list) and len(each) == 3 and isinstance(each[0], str) and each[0] in _KINDS
-        for each in value
-    )
-
-
-def _micro_of(history: History) -> Micro:
-    values = _Interned()
-    columns = columns_of(history.operations, values)
-    arrays: dict[str, list[int]] = {name: [] for name in MICRO_TYPE_CODES}
-    keys: dict[int, int] = {}
-    lists: list[tuple[int, list[int]]] = []
-    longest: dict[int, list[int]] = {}
-    for operation in history.operations:
-        arrays["first"].append(len(arrays["kind"]))
-        for value in (operation.invocation.value, operation.value):
-            if not _is_transaction(value):
-                raise MalformedHistory(
-                    "expected a list of micro-operations [f key value]", operation.invocation.index
-                )
-        for f, key, value in operation.value:
-            kind, at = _KINDS[f], keys.setdefault(values.id_of(key), len(keys))
-            is_known = kind != READ or operation.type is Type.OK
-            arrays["kind"].append(kind)
-            arrays["key"].append(at)
-            is_list = kind == READ and is_known and isinstance(value, list)
-            arrays["value"].append(values.id_of(value) if is_known and not is_list else NONE)
-            arrays["length"].append(len(value) if is_list else NONE)
-            arrays["list"].append(NONE)
-            if is_list:
-                items = [values.id_of(item) for item in value]
-                lists.append((len(arrays["list"]) - 1, items))
-                if at not in longest or len(longest[at]) < len(items):
-                    longest[at] = items
-    arrays["first"].append(len(arrays["kind"]))
-    arrays["keys"] = list(keys)
-    places = {}
-    for at in range(len(keys)):
-        places[at] = len(arrays["items"]) if at in longest else NONE
-        arrays["longest"].append(places[at])
-        arrays["longest_length"].append(len(longest[at]) if at in longest else NONE)
-        arrays["items"] += longest.get(at, [])
-    for micro, items in lists:
-        at = arrays["key"][micro]
-        if items == longest[at][: len(items)]:
-            arrays["list"][micro] = places[at]
-        else:
-            arrays["list"][micro] = len(arrays["items"])
-            arrays["items"] += items
-    return Micro.of(arrays, replace(columns, values=tuple(values.values)))
-
-
 def _in_order(operations: Iterable[Operation], others: Iterable[Event]) -> tuple[Event, ...]:
     """The events of operations, and other events, by index."""
     events = list(others)
@@ -275,7 +251,7 @@ def _in_order(operations: Iterable[Operation], others: Iterable[Event]) -> tuple
     return tuple(sorted(events, key=lambda event: event.index))
 
 
-def columns_of(operations: Iterable[Operation], values: _Interned | None = None) -> Columns:
+def columns_of(operations: Iterable[Operation]) -> Columns:
     """
     Operations of clients, by invocation, as columns.
 
@@ -283,7 +259,7 @@ def columns_of(operations: Iterable[Operation], values: _Interned | None = None)
         OverflowError: When a process, an index or a time is too large for its column.
     """
     fs: dict[str, int] = {}
-    keys, values = _Interned(), values or _Interned()
+    keys, values = _Interned(), _Interned()
     columns: dict[str, list[int]] = {name: [] for name in TYPE_CODES}
     appends = [column.append for column in columns.values()]
     for operation in operations:
@@ -313,6 +289,11 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    @property
+    def micro(self) -> Micro | None:
+        """Of a whole file that was read as transactions; else None."""
+        return self.file.micro if self.file is not None else None
 
     @cached_property
     def columns(self) -> Columns:

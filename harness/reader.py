@@ -69,8 +69,9 @@ def read_history(
 
     Args:
         keyed: Values of clients are pairs [key value] of many independent objects.
-        transactions: Whether values of clients are lists of micro-operations; None: as the first
-            operations look. Then `History.micro` is made while the file is read.
+        transactions: Whether values of clients are lists of micro-operations, so that
+            `History.micro` is made while the file is read. None: as the first operation looks; if
+            another is none, it is an ordinary history.
 
     Raises:
         OSError: When the file cannot be read.
@@ -79,7 +80,7 @@ def read_history(
     """
     try:
         with _bytes_of(source) as data:
-            loaded = load(decompressed(data) or data, keyed=keyed)
+            loaded = load(decompressed(data) or data, keyed=keyed, transactions=transactions)
     except CompressionError as error:
         raise FormatError(str(error), 1, 1) from error
     except LoadError as error:
@@ -87,7 +88,7 @@ def read_history(
             raise FormatError(error.message, error.line, error.column) from error
         raise MalformedHistory(error.message, error.index) from error
     return Loaded(
-        History(rows=Rows.of(loaded)),
+        History(rows=Rows.of(loaded), is_timed=loaded.is_timed),
         Format(loaded.format),
         loaded.notes,
         loaded.nodes,

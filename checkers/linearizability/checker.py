@@ -43,7 +43,7 @@ class Linearizable:
     def __call__(self, history: History, budget: Budget) -> Result:
         """Judge each key; no key gets more than the budget, nor do all together."""
         try:
-            keys = Keys(_without_silent_reads(history, self.model))
+            keys = Keys(_without_silent_reads(history.interned, self.model))
         except (MalformedHistory, OverflowError) as error:
             large = "a process, an index or a time is too large: "
             why = f"malformed: {large if isinstance(error, OverflowError) else ''}{error}"

@@ -18,7 +18,8 @@ from typing import Any, Final, overload
 
 from dissever.native._search import ffi, lib
 
-from dissever.native.columns import TYPE_CODES, Columns
+from dissever.native.columns import MICRO_TYPE_CODES, NONE, READ, TYPE_CODES, Columns, Micro
+from dissever.native.columns import OK as OK_OPERATION
 
 FORMATS: Final[dict[int, str]] = {
     lib.LOAD_JSON_LINES: "json lines",
@@ -35,8 +36,13 @@ FAIL: Final[int] = lib.LOAD_EVENT_FAIL
 INFO: Final[int] = lib.LOAD_EVENT_INFO
 """The types of events."""
 
+_TRANSACTIONS: Final = {
+    None: lib.LOAD_ANY_TRANSACTIONS,
+    False: lib.LOAD_NO_TRANSACTIONS,
+    True: lib.LOAD_TRANSACTIONS,
+}
 _INTEGER: Final[int] = lib.LOAD_INTEGER
-_BYTES: Final = {"b": 1, "H": 2, "i": 4, "q": 8}
+_BYTES: Final = {"b": 1, "B": 1, "H": 2, "i": 4, "q": 8}
 
 
 class LoadError(ValueError):
@@ -133,6 +139,70 @@ _DECODERS: Final[dict[int, Callable[[Values, int], Any]]] = {
 }
 
 
+class RowValues(Sequence[Any]):
+    """
+    The values of a history of transactions: after the distinct ones, two of each operation.
+
+    What an operation asked and what it was answered are made of its micro-operations whenever they
+    are asked for: read and write are spelt `r` and `w`. Each has an id of its own, also where they
+    are equal.
+    """
+
+    __slots__ = ("_arrays", "_kinds", "_others", "_plain", "_types")
+
+    def __init__(
+        self, plain: Values, arrays: dict[str, memoryview], types: memoryview, others: Any
+    ) -> None:
+        """
+        Args:
+            arrays: Those of `Micro`, with the rows of `others` after the last operation's.
+            types: Of the operations.
+            others: Each `struct load_row`.
+        """
+        self._plain = plain
+        self._arrays = arrays
+        self._types = types
+        self._kinds = ("r", "append", "w")
+        self._others = {
+            2 * row.operation + row.is_completion: (row.first, row.count) for row in others
+        }
+
+    def __len__(self) -> int:
+        return len(self._plain) + 2 * len(self._types)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        place = index - len(self._plain)
+        if place < 0:
+            return self._plain[index]
+        operation, is_completion = divmod(place, 2)
+        first = self._arrays["first"]
+        start, end = first[operation], first[operation + 1]
+        has_answers = bool(is_completion) and self._types[operation] == OK_OPERATION
+        if place in self._others:
+            has_answers = True
+            if self._others[place][1] != NONE:
+                start, end = self._others[place][0], sum(self._others[place])
+        return [self._micro(at, has_answers) for at in range(start, end)]
+
+    def _micro(self, at: int, has_answers: bool) -> list[Any]:
+        arrays, plain = self._arrays, self._plain
+        kind, value = arrays["kind"][at], arrays["value"][at]
+        answer = None
+        if arrays["list"][at] != NONE and has_answers:
+            start = arrays["list"][at]
+            items = arrays["items"][start : start + arrays["length"][at]]
+            answer = [plain[item] for item in items]
+        elif value != NONE and (has_answers or kind != READ):
+            answer = plain[value]
+        return [self._kinds[kind], plain[arrays["keys"][arrays["key"][at]]], answer]
+
+
 @dataclass(frozen=True, slots=True)
 class Detail:
     """What columns do not say of an invocation, or of a completion; three are ids of values."""
@@ -182,6 +252,8 @@ class Loaded:
     `notes` say what was dropped, changed or made up, one sentence each. `nodes` are the nodes that
     events name, by first use. `open_max` is how many operations were open at once, at most.
     `events` counts all events, and `last_time` is the time of the last one in ns, 0 without events.
+    `is_timed` says whether times, or positions, order events of different processes. `micro` are
+    the micro-operations of a history of transactions, else None.
     `misnumbered` is the first position of an event whose index is another number, or None;
     `cut_line` the last line, where it is cut off, or None.
     """
@@ -195,6 +267,8 @@ class Loaded:
     open_max: int
     misnumbered: int | None
     cut_line: int | None
+    is_timed: bool
+    micro: Micro | None
     _details: Callable[[], Details]
     _nemesis_events: Callable[[], Iterator[NemesisEvent]]
 
@@ -207,7 +281,9 @@ class Loaded:
         return self._nemesis_events()
 
 
-def load(data: bytes | memoryview, *, keyed: bool = False) -> Loaded:
+def load(
+    data: bytes | memoryview, *, keyed: bool = False, transactions: bool | None = None
+) -> Loaded:
     """
     Read a history; its content decides the format. The interpreter's lock is released.
 
@@ -217,6 +293,9 @@ def load(data: bytes | memoryview, *, keyed: bool = False) -> Loaded:
     Args:
         data: May be dropped afterwards; a memoryview of a mapped file is read without a copy.
         keyed: Values of clients are pairs [key value] of many independent objects.
+        transactions: Values of clients are lists of micro-operations [f key value]. None: if the
+            first operation that asks for anything has such a value, and all others do, too. Keyed
+            values are none.
 
     Raises:
         LoadError: When the data are no history, or one that no run can have; never for a last
@@ -224,26 +303,34 @@ def load(data: bytes | memoryview, *, keyed: bool = False) -> Loaded:
         MemoryError: When memory, or ids for values (2^31), run out.
     """
     seed = int.from_bytes(os.urandom(8), "little")
-    handle = lib.load_open(ffi.from_buffer("uint8_t[]", data), len(data), keyed, seed)
+    buffer = ffi.from_buffer("uint8_t[]", data)
+    handle = lib.load_open(buffer, len(data), keyed, _TRANSACTIONS[transactions], seed)
     if handle == ffi.NULL:
         raise MemoryError
     loaded = ffi.gc(handle, lib.load_close)
     _check(loaded)
     view = partial(_view, loaded)
-    values, nodes = Values(loaded.values, view), Values(loaded.nodes, view)
+    plain, nodes = Values(loaded.values, view), Values(loaded.nodes, view)
     fs = tuple(Values(loaded.fs, view))
     columns = {
         name: view(getattr(loaded.columns, name), loaded.columns.n * _BYTES[code]).cast(code)
         for name, code in TYPE_CODES.items()
     }
+    arrays = _micro_arrays(loaded, view)
+    values: Sequence[Any] = plain
+    if loaded.has_rows:
+        values = RowValues(plain, arrays, columns["type"], loaded.rows[0 : loaded.rows_n])
+    whole = Columns(
+        **columns,
+        fs=fs,
+        keys=_keys(plain[each] for each in Values(loaded.keys, view)),
+        values=values,
+        _struct=_part(loaded, loaded.columns),
+    )
+    n = loaded.micro.n
+    short = {name: arrays[name][:n] for name in _OF_MICRO if name in arrays}
     return Loaded(
-        Columns(
-            **columns,
-            fs=fs,
-            keys=_keys(values[each] for each in Values(loaded.keys, view)),
-            values=values,
-            _struct=ffi.addressof(loaded.columns),  # The columns keep `loaded` alive.
-        ),
+        whole,
         FORMATS[loaded.format],
         tuple(_notes(loaded, Values(loaded.fields, view), Values(loaded.clients, view))),
         tuple(nodes[1:]),
@@ -252,9 +339,31 @@ def load(data: bytes | memoryview, *, keyed: bool = False) -> Loaded:
         loaded.open_max,
         None if loaded.misnumbered < 0 else loaded.misnumbered,
         loaded.cut_line or None,
+        not loaded.timeless,
+        Micro(**arrays | short, columns=whole, _struct=_part(loaded, loaded.micro))
+        if loaded.has_rows
+        else None,
         partial(_details, loaded, nodes, view),
-        partial(_nemesis_events, loaded, values, nodes, fs),
+        partial(_nemesis_events, loaded, plain, nodes, fs),
     )
+
+
+_OF_MICRO: Final = ("kind", "key", "value", "list", "length")
+
+
+def _micro_arrays(loaded: Any, view: Callable[[Any, int], memoryview]) -> dict[str, memoryview]:
+    """The arrays of `Micro`, with what `loaded.rows` refers to; empty without transactions."""
+    micro = loaded.micro
+    if not loaded.has_rows:
+        return {}
+    rows = sum(max(row.count, 0) for row in loaded.rows[0 : loaded.rows_n])
+    lengths = dict.fromkeys(MICRO_TYPE_CODES, micro.keys_n)
+    lengths |= dict.fromkeys(_OF_MICRO, micro.n + rows)
+    lengths |= {"first": micro.operations + 1, "items": micro.items_n}
+    return {
+        name: view(getattr(micro, name), lengths[name] * _BYTES[code]).cast(code)
+        for name, code in MICRO_TYPE_CODES.items()
+    }
 
 
 def _check(loaded: Any) -> None:
@@ -277,6 +386,11 @@ def _view(owner: Any, pointer: Any, size: int) -> memoryview:
     if size == 0:
         return memoryview(b"")
     return memoryview(ffi.buffer(ffi.gc(pointer, partial(_release, owner)), size))
+
+
+def _part(owner: Any, struct: Any) -> Any:
+    """A pointer to a part of a struct of C, which keeps its owner alive."""
+    return ffi.gc(ffi.addressof(struct), partial(_release, owner))
 
 
 def _release(owner: Any, pointer: Any) -> None:

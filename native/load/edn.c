@@ -405,3 +405,11 @@ bool edn_any(struct load *l, int32_t *id)
     *id = edn_form(l, 1);
     return *id >= 0;
 }
+
+static bool edn_more_items(struct load *l, const uint8_t *start, int depth, bool is_first)
+{
+    (void)is_first; /* commas are blanks */
+    return edn_more(l, *start == '(' ? ')' : ']', start, depth);
+}
+
+const struct notation edn_notation = {edn_more_items, edn_form, true};

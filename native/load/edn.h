@@ -10,7 +10,7 @@
 #ifndef DISSEVER_EDN_H
 #define DISSEVER_EDN_H
 
-#include "values.h"
+#include "lists.h"
 
 enum edn_next { EDN_ERROR, EDN_FORM, EDN_CLOSE, EDN_END };
 

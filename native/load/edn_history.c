@@ -5,7 +5,7 @@
  * Source: Jepsen, `store.clj`; Knossos, `history.clj`; Porcupine, `porcupine_test.go`.
  */
 #include "edn.h"
-#include "record.h"
+#include "rows.h"
 
 /* Read the name of a field; what is no text is shown as it is written. */
 static bool edn_name(struct load *l, struct span *name)
@@ -97,6 +97,8 @@ static bool edn_field(struct load *l, struct event *event, enum field field, str
     case FIELD_F:
         return edn_text(l, "a name as :f", &text) && event_set_f(l, event, text);
     case FIELD_VALUE:
+        if (rows_begin(l, event))
+            return rows_value(l, event, &edn_notation);
         return l->keyed ? edn_keyed(l, event) : edn_any(l, &event->value);
     case FIELD_KEY:
         return edn_any(l, &event->key);
@@ -136,7 +138,7 @@ static bool edn_fields(struct load *l, struct event *event)
 static bool edn_is_transaction(const struct load *l, int32_t value)
 {
     int32_t item;
-    if (!value || l->values.tags[value] != LOAD_LIST ||
+    if (value <= 0 || l->values.tags[value] != LOAD_LIST ||
         intern_length(&l->values, value) < sizeof item)
         return false;
     memcpy(&item, intern_bytes(&l->values, value), sizeof item);
@@ -152,6 +154,8 @@ static bool edn_event(struct load *l)
         return false;
     if (event.f < 0 && event.has_process && edn_is_transaction(l, event.value) &&
         !event_set_f(l, &event, (struct span){(const uint8_t *)"txn", 3}))
+        return false;
+    if (!rows_name(l, &event))
         return false;
     const char *name = event_missing(&event);
     if (name)
@@ -183,7 +187,10 @@ static bool edn_tuple(struct load *l)
         !event_set_f(l, &event, text))
         return load_fail(l, LOAD_SYNTAX, start, "expected %s", expected);
     bool is_open = edn_item(l, start);
-    if (is_open && !(l->keyed ? edn_keyed(l, &event) : edn_any(l, &event.value)))
+    if (is_open && rows_begin(l, &event)) {
+        if (!rows_value(l, &event, &edn_notation))
+            return false;
+    } else if (is_open && !(l->keyed ? edn_keyed(l, &event) : edn_any(l, &event.value)))
         return false;
     while (is_open && edn_item(l, start))
         if (!edn_any(l, &event.error))

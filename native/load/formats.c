@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "record.h"
+#include "rows.h"
 
 /* What begins here after blanks and comments of EDN, of which a log has none. */
 static const uint8_t *beginning(const uint8_t *at, const uint8_t *end)
@@ -86,6 +86,7 @@ static bool prepare(struct load *l, uint64_t seed)
     l->values.seed = l->fs.seed = l->nodes.seed = l->fields.seed = l->keys.seed = seed;
     l->processes.seed = seed;
     l->clients.seed = seed;
+    l->rows.keys.seed = seed;
     l->field_counts = calloc(LOAD_FIELDS_MAX + 1, sizeof *l->field_counts);
     return l->field_counts && intern_word(&l->values, LOAD_NIL, 0) == 0 &&
            intern_word(&l->nodes, LOAD_NIL, 0) == 0 &&
@@ -113,9 +114,15 @@ static void publish(struct load *l)
     l->loaded.nemesis_events_n = (int32_t)l->nemesis_events_n;
 }
 
-/* Read once. `first` is a reading before this one, whose `clients` are taken over, or NULL. */
-static struct load *read_once(const uint8_t *data, size_t size, bool keyed, uint64_t seed,
-                              struct load *first)
+/* What one reading finds out for the next: processes with a name that are clients. */
+struct found {
+    struct intern clients;
+    int64_t clients_first; /* the number of the first of them */
+};
+
+/* Read once. Takes what was found. */
+static struct load *read_once(const uint8_t *data, size_t size, bool keyed, int32_t transactions,
+                              uint64_t seed, struct found *found)
 {
     struct load *l = calloc(1, sizeof *l);
     if (!l)
@@ -123,31 +130,47 @@ static struct load *read_once(const uint8_t *data, size_t size, bool keyed, uint
     l->begin = l->at = data;
     l->end = data + size;
     l->keyed = keyed;
+    l->rows.mode = l->rows.asked = keyed ? LOAD_NO_TRANSACTIONS : transactions;
     l->loaded.message = l->message;
     l->loaded.index = l->loaded.misnumbered = -1;
     l->last_index = -1;
     l->last_process = INT64_MIN;
-    if (first) {
-        l->clients = first->clients;
-        l->clients_first = record_processes_end(first);
-        first->clients = (struct intern){0};
-    }
+    l->clients = found->clients;
+    l->clients_first = found->clients_first;
+    found->clients = (struct intern){0};
     if (!prepare(l, seed) || !record_resize(l, 64))
         load_no_memory(l);
-    else if (read_events(l) && record_finish(l))
+    else if (read_events(l) && record_finish(l) && rows_finish(l))
         record_resize(l, l->n ? (size_t)l->n : 1);
     return l;
 }
 
-/* Which processes with a name are clients is known only at the end, so these are read again. */
-struct loaded *load_open(const uint8_t *data, size_t size, int32_t keyed, uint64_t seed)
+/* Read; and again as an ordinary history what only looked like transactions. */
+static struct load *read_any(const uint8_t *data, size_t size, bool keyed, int32_t transactions,
+                             uint64_t seed, struct found *found)
 {
-    struct load *l = read_once(data, size, keyed != 0, seed, NULL);
+    struct load *l = read_once(data, size, keyed, transactions, seed, found);
+    if (!l || !l->rows.is_refused || l->rows.asked != LOAD_ANY_TRANSACTIONS)
+        return l;
+    *found = (struct found){l->clients, l->clients_first};
+    l->clients = (struct intern){0};
+    load_close(&l->loaded);
+    return read_once(data, size, keyed, LOAD_NO_TRANSACTIONS, seed, found);
+}
+
+/* Which processes with a name are clients is known only at the end, so these are read again. */
+struct loaded *load_open(const uint8_t *data, size_t size, int32_t keyed, int32_t transactions,
+                         uint64_t seed)
+{
+    struct found found = {0};
+    struct load *l = read_any(data, size, keyed != 0, transactions, seed, &found);
     if (l && l->loaded.status == LOAD_OK && record_find_clients(l) && l->clients.n) {
-        struct load *again = read_once(data, size, keyed != 0, seed, l);
+        found = (struct found){l->clients, record_processes_end(l)};
+        l->clients = (struct intern){0};
         load_close(&l->loaded);
-        l = again;
+        l = read_any(data, size, keyed != 0, transactions, seed, &found);
     }
+    intern_free(&found.clients); /* only if there was no memory for a reading */
     if (l)
         publish(l);
     return l ? &l->loaded : NULL;
@@ -176,5 +199,6 @@ void load_close(struct loaded *loaded)
     free(l->node);
     free(l->details);
     free(l->nemesis_events);
+    rows_free(l);
     free(l);
 }

@@ -157,3 +157,20 @@ int32_t json_value(struct load *l, int depth)
         return json_word(l);
     }
 }
+
+static bool json_more_items(struct load *l, const uint8_t *start, int depth, bool is_first)
+{
+    (void)start;
+    (void)depth;
+    json_blank(l);
+    if (l->at < l->end && *l->at == ']') {
+        l->at++;
+        return false;
+    }
+    if (!is_first && !json_byte(l, ',', "',' or ']'"))
+        return false;
+    json_blank(l);
+    return l->at < l->end || json_fail(l, "a value");
+}
+
+const struct notation json_notation = {json_more_items, json_value, false};

@@ -7,7 +7,7 @@
 #ifndef DISSEVER_JSON_H
 #define DISSEVER_JSON_H
 
-#include "values.h"
+#include "lists.h"
 
 /* Read any value; returns its id, or -1. */
 int32_t json_value(struct load *l, int depth);

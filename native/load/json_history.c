@@ -2,7 +2,7 @@
  * json_history.c: histories in JSON: the fields of an event, and where an event ends.
  */
 #include "json.h"
-#include "record.h"
+#include "rows.h"
 
 /* Read an integer of 64 bits. */
 static bool json_integer(struct load *l, int64_t *number)
@@ -122,6 +122,8 @@ static bool json_field(struct load *l, struct event *event, struct span name)
     case FIELD_F:
         return json_text(l, "a text as f", &text) && event_set_f(l, event, text);
     case FIELD_VALUE:
+        if (rows_begin(l, event))
+            return rows_value(l, event, &json_notation);
         return l->keyed ? json_keyed(l, event) : json_content(l, event, &event->value);
     case FIELD_KEY:
         return json_key(l, event);
@@ -158,6 +160,8 @@ static bool json_event(struct load *l, struct event *event)
 
 static bool json_record(struct load *l, struct event *event)
 {
+    if (!rows_name(l, event))
+        return false;
     const char *name = event_missing(event);
     if (name)
         return load_fail(l, LOAD_SYNTAX, event->at,

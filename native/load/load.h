@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "columns.h"
+#include "micro.h"
 
 #define LOAD_DEPTH_MAX 100        /* levels of lists and maps */
 #define LOAD_TEXT_BYTES_MAX 16777216
@@ -70,6 +71,24 @@ struct load_values {
     size_t bytes_n;
 };
 
+enum load_transactions {
+    LOAD_NO_TRANSACTIONS = 0,
+    LOAD_TRANSACTIONS = 1,      /* every operation of a client is one */
+    LOAD_ANY_TRANSACTIONS = 2 /* as the first operation that is not empty looks */
+};
+
+/*
+ * A value of a transaction that says other things than its row. `first` and `count` are places in
+ * the arrays of `struct micro`, beyond its own; count -1: an invocation that holds the answers of
+ * its completion.
+ */
+struct load_row {
+    int64_t first;
+    int32_t count;
+    int32_t operation;
+    int32_t is_completion;
+};
+
 /* What columns do not say of an event. `event` is its index; ids are those of the values. */
 struct load_detail {
     int32_t operation;
@@ -117,6 +136,7 @@ struct loaded {
     int64_t other_lines; /* lines of a log that hold no event */
     uint64_t other_line; /* the first of them */
     uint64_t cut_line;  /* a last line that is cut off and was left out; else 0 */
+    int32_t timeless;   /* neither times nor positions order events of different processes */
 
     struct columns columns;
     const uint16_t *node; /* of each invocation: an id in nodes, where 0 is nil */
@@ -125,6 +145,12 @@ struct loaded {
     int64_t clients_first;      /* the number of the first of them; the others follow */
     const int64_t *field_counts; /* how often each of fields was left out */
     struct load_values keys; /* integers, each the id of a value; the first is nil */
+    int32_t has_rows;        /* a history of transactions: `micro` is set */
+    struct micro micro;
+    /* In such a history the id values.n + 2 * operation is the value of an invocation, and the id
+     * after it the value of its completion; rows_n values say other things than the row. */
+    int64_t rows_n;
+    const struct load_row *rows; /* by rising operation, the invocation first */
     int32_t details_n;
     const struct load_detail *details;
     int32_t nemesis_events_n;
@@ -134,10 +160,12 @@ struct loaded {
 /*
  * Read a history. The data may be dropped afterwards.
  *
- * keyed: values of clients are pairs [key value]; in logs this means nothing. seed: of the hash
- * tables; the result does not depend on it. Returns NULL only without memory for the struct itself.
+ * keyed: values of clients are pairs [key value]; in logs this means nothing. transactions: a
+ * load_transactions; of keyed values none. seed: of the hash tables; the result does not depend on
+ * it. Returns NULL only without memory for the struct itself.
  */
-struct loaded *load_open(const uint8_t *data, size_t size, int32_t keyed, uint64_t seed);
+struct loaded *load_open(const uint8_t *data, size_t size, int32_t keyed, int32_t transactions,
+                         uint64_t seed);
 
 void load_close(struct loaded *loaded);
 

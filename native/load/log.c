@@ -10,7 +10,7 @@
  * Source: Jepsen, `util.clj`, `op->str`; Porcupine, `test_data/jepsen/`.
  */
 #include "edn.h"
-#include "record.h"
+#include "rows.h"
 
 /* The bytes from a place to the next blank. */
 static struct span word_at(const uint8_t *at, const uint8_t *end)
@@ -141,7 +141,10 @@ static bool log_value(struct load *l, struct event *event)
         event->error = log_rest(l);
         return event->error >= 0;
     }
-    if (next == EDN_FORM && l->keyed && *l->at == '[') {
+    if (next == EDN_FORM && rows_begin(l, event)) {
+        if (!rows_value(l, event, &edn_notation))
+            return false;
+    } else if (next == EDN_FORM && l->keyed && *l->at == '[') {
         const uint8_t *start = l->at++;
         if (!edn_items(l, ']', start, 1) || !event_pop_pair(l, event, from))
             return false;

@@ -38,6 +38,42 @@ struct name_cache {
 
 struct process;
 struct alias;
+struct list_key;
+struct list_version;
+struct row_item;
+struct row_late;
+
+/* What lists.c keeps. */
+struct lists {
+    struct list_key *keys;
+    size_t keys_n, keys_capacity;
+    struct list_version *versions; /* every longest list that a key ever had */
+    size_t versions_n, versions_capacity;
+    int32_t *others; /* items of lists that are no beginnings of the longest list of their key */
+    size_t others_n, others_capacity;
+    int64_t *ends; /* scratch: where the items of a text end */
+    size_t ends_capacity;
+};
+
+/* What rows.c keeps: the arrays of micro.h, as they grow, and what is not decided yet. */
+struct rows {
+    int32_t asked, mode; /* a load_transactions: what the caller said, and what is known by now */
+    bool is_refused;     /* it was read as transactions, and is no such history */
+    struct intern keys;  /* integers, each the id of a value */
+    int64_t *first;
+    size_t first_capacity;
+    size_t n, capacity; /* of the five arrays */
+    uint8_t *kind;
+    int32_t *key, *value, *length;
+    int64_t *list;
+    struct row_item *read; /* the row that was read last */
+    size_t read_n, read_capacity;
+    struct row_late *late; /* values to be read at the end */
+    size_t late_n, late_capacity;
+    struct load_row *others; /* what became of those */
+    int32_t *key_values, *items, *longest_length;
+    int64_t *longest;
+};
 
 struct load {
     struct loaded loaded; /* first: the caller holds a pointer to it */
@@ -71,6 +107,8 @@ struct load {
     LOAD_COLUMNS(LOAD_COLUMN)
     uint16_t *node;
     int32_t n;
+    struct lists lists;
+    struct rows rows;
     struct load_detail *details;
     size_t details_n, details_capacity;
     struct load_nemesis_event *nemesis_events;

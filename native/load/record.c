@@ -1,10 +1,10 @@
 /*
  * record.c: names of events, processes with their open operations, and the columns.
  */
-#include "record.h"
-
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "rows.h"
 
 #define NS_PER_EVENT 1000000 /* between events without a time */
 
@@ -13,6 +13,7 @@ enum process_state { PROCESS_FREE = -1, PROCESS_ENDED = -2 };
 struct process {
     int32_t open;  /* the operation that is open, or a process_state */
     int32_t alias; /* which of the renamed processes it is now, counted from 1; 0: none */
+    size_t answers; /* of a row: see rows_invoke */
 };
 
 /* An operation of a renamed process. */
@@ -108,7 +109,7 @@ static bool is_echo(const struct load *l, int32_t f)
 /* Whether an ok completion names another value than was asked to be set, both of one type. */
 static bool contradicts(const struct load *l, const struct event *event, int32_t asked)
 {
-    if (event->type != LOAD_EVENT_OK || event->value == asked || !event->value || !asked)
+    if (event->type != LOAD_EVENT_OK || event->value == asked || event->value <= 0 || asked <= 0)
         return false;
     uint8_t wanted = l->values.tags[asked], got = l->values.tags[event->value];
     bool is_of_one_type = wanted == got || (wanted <= LOAD_TRUE && got <= LOAD_TRUE) ||
@@ -131,7 +132,7 @@ static struct process *process_of(struct load *l, int32_t process)
         l->open = moved;
     }
     if (id == before)
-        l->open[id] = (struct process){PROCESS_FREE, 0};
+        l->open[id] = (struct process){PROCESS_FREE, 0, 0};
     return &l->open[id];
 }
 
@@ -215,11 +216,13 @@ static bool record_invocation(struct load *l, struct process *process, const str
     l->ret[i] = -1;
     l->inv_time[i] = event->time;
     l->ret_time[i] = 0;
-    if (event->is_cas && l->values.tags[event->value] == LOAD_LIST &&
+    if (event->is_cas && event->value > 0 && l->values.tags[event->value] == LOAD_LIST &&
         intern_length(&l->values, event->value) == 2 * sizeof(int32_t)) {
         memcpy(&l->a[i], intern_bytes(&l->values, event->value), sizeof(int32_t));
         memcpy(&l->b[i], intern_bytes(&l->values, event->value) + 4, sizeof(int32_t));
     }
+    if (event->row.at && !rows_invoke(l, l->n, event, &process->answers))
+        return false;
     process->open = l->n++;
     l->open_n++;
     if (l->open_n > l->loaded.open_max)
@@ -243,12 +246,16 @@ static bool record_completion(struct load *l, struct process *process, const str
         return malformed(l, event, "completes with another value than it invoked");
     bool is_info = event->type == LOAD_EVENT_INFO;
     bool is_ok = event->type == LOAD_EVENT_OK;
+    bool is_same = is_ok || event->value == l->value_in[operation];
+    if (l->value_in[operation] == VALUE_OF_ROW &&
+        !rows_complete(l, operation, event, process->answers, &is_same))
+        return false;
     process->open = is_info ? PROCESS_ENDED : PROCESS_FREE;
     l->type[operation] = is_ok ? COLUMNS_OK : is_info ? COLUMNS_INFO : COLUMNS_FAIL;
     l->value_out[operation] = is_ok ? event->value : -1;
     l->ret[operation] = is_info ? -1 : (int32_t)event->index;
     l->ret_time[operation] = event->time;
-    bool is_plain = !is_info && (is_ok || event->value == l->value_in[operation]);
+    bool is_plain = !is_info && is_same;
     bool is_at_home = event->node == l->node[operation] &&
                       event->key == l->keys.words[l->key[operation]];
     if (is_plain && is_at_home && !event->error)
@@ -291,6 +298,7 @@ static bool number(struct load *l, struct event *event)
     if (loaded->events && event->index != l->last_index + 1 && !loaded->gaps++)
         loaded->gap_index = l->last_index;
     l->last_index = event->index;
+    event->has_index = true;
     return true;
 }
 
@@ -321,6 +329,8 @@ bool load_record(struct load *l, struct event *event)
         return load_fail(l, LOAD_SYNTAX, event->at, "expected a time within 100 years, in ns");
     date(l, event);
     l->loaded.events++;
+    if (event->row.at && !event->row_is_read && !rows_settle(l, event))
+        return false;
     if (!event->is_client)
         return record_nemesis(l, event);
     if (event->process < INT32_MIN || event->process > INT32_MAX)
@@ -330,7 +340,9 @@ bool load_record(struct load *l, struct event *event)
     struct process *process = process_of(l, (int32_t)event->process);
     if (!process)
         return load_no_memory(l);
-    if (event->is_cas && !event_pair_swap(l, event))
+    if (l->rows.mode != LOAD_NO_TRANSACTIONS && !rows_admit(l, event))
+        return false;
+    if (event->is_cas && !event->row.at && !event_pair_swap(l, event))
         return false;
     return event->type == LOAD_EVENT_INVOKE ? record_invocation(l, process, event)
                                             : record_completion(l, process, event);

@@ -17,6 +17,8 @@
 
 #include "values.h"
 
+struct notation;
+
 /* One event as it is read; the ids are those of `values`, except for f and node. */
 struct event {
     const uint8_t *at; /* where it begins, for errors */
@@ -29,6 +31,9 @@ struct event {
     int32_t pair_key, pair_value; /* of a value that is [key value], if `has_pair` */
     uint32_t fields; /* a bit for each that was read */
     bool has_index, has_time, has_process, has_pair, is_client, is_cas;
+    bool row_is_read, has_answers;   /* of a row: see rows.h */
+    struct span row;                 /* its text; at NULL where the value is none */
+    const struct notation *notation; /* in which it is written */
 };
 
 #define EVENT_NONE (-1)

@@ -214,7 +214,7 @@ int main(int argc, char **argv)
             return 2;
         memcpy(exact, scratch, size);
         allocations_left = below(&state, 8) ? INT64_MAX : (int64_t)below(&state, 60);
-        struct loaded *loaded = load_open(exact, size, (int32_t)below(&state, 2), state);
+        struct loaded *loaded = load_open(exact, size, below(&state, 4) == 0, (int32_t)below(&state, 3), state);
         allocations_left = INT64_MAX;
         free(exact); /* the columns need it no more */
         if (loaded) {

@@ -1,0 +1,481 @@
+/*
+ * rows.c: rows of micro-operations (see rows.h).
+ */
+#include "rows.h"
+
+#include <stdlib.h>
+
+struct row_item {
+    int64_t list;
+    int32_t key, value, length;
+    uint8_t kind;
+};
+
+/* A value that is read when all lists are known. */
+struct row_late {
+    struct span text;
+    const struct notation *notation;
+    int32_t operation;
+    bool is_completion;
+    bool is_same; /* an invocation that holds the answers of its completion */
+};
+
+/* What is done with answers of reads. */
+enum answers { ANSWERS_CHECKED, ANSWERS_KEPT, ANSWERS_COUNTED };
+
+/* Refuse a history as one of transactions. */
+static bool refuse(struct load *l, const struct event *event, const uint8_t *at, const char *expected,
+                   const char *of, struct span got)
+{
+    l->rows.is_refused = true;
+    l->loaded.index = event && event->has_index ? event->index : l->last_index + 1;
+    return load_fail(l, LOAD_MALFORMED, at, "expected %s%s '%.*s'", expected, of, SPAN_SHOWN(got));
+}
+
+/* What stands here, for a message. */
+static struct span shown(const struct load *l, const uint8_t *at)
+{
+    const uint8_t *end = at;
+    while (end < l->end && *end != '\n' && end - at < 24)
+        end++;
+    while (end > at && end < l->end && (*end & 0xc0) == 0x80)
+        end--; /* not in the middle of a character */
+    return (struct span){at, (size_t)(end - at)};
+}
+
+static bool refuse_shape(struct load *l, const struct event *event, const uint8_t *at)
+{
+    return refuse(l, event, at,
+                  "a micro-operation [r key value], [w key value] or [append key value]", ", got",
+                  shown(l, at));
+}
+
+/* The kind of micro-operation whose name begins here, or -1; `*end` is after it. */
+static int kind_at(const uint8_t *at, const uint8_t *limit, const uint8_t **end)
+{
+    struct span name = {at + 1, 0};
+    *end = at;
+    if (at >= limit || (*at != ':' && *at != '"'))
+        return -1;
+    while (name.at + name.length < limit && (name.at[name.length] | 0x20) >= 'a' &&
+           (name.at[name.length] | 0x20) <= 'z')
+        name.length++;
+    *end = name.at + name.length;
+    if (*at == '"' && (*end >= limit || *(*end)++ != '"'))
+        return -1;
+    if (SPAN_IS(name, "r") || SPAN_IS(name, "read"))
+        return MICRO_READ;
+    if (SPAN_IS(name, "append"))
+        return MICRO_APPEND;
+    return SPAN_IS(name, "w") || SPAN_IS(name, "write") ? MICRO_WRITE : -1;
+}
+
+bool rows_look(const struct load *l)
+{
+    const uint8_t *end, *at = skip_blank(l->at + 1, l->end);
+    if (at < l->end && (*at == ']' || *at == ')'))
+        return true;
+    if (at >= l->end || (*at != '[' && *at != '('))
+        return false;
+    return kind_at(skip_blank(at + 1, l->end), l->end, &end) >= 0;
+}
+
+/* Check an answer without making a value of it. */
+static bool check_answer(struct load *l, const struct notation *notation, bool *has_answers)
+{
+    const uint8_t *start = l->at;
+    bool skips = l->skips;
+    l->skips = true;
+    bool is_read = notation->form(l, 3) >= 0;
+    l->skips = skips;
+    struct span text = {start, (size_t)(l->at - start)};
+    *has_answers |= !SPAN_IS(text, "nil") && !SPAN_IS(text, "null");
+    return is_read;
+}
+
+/* Read the answer of a read. */
+static bool read_answer(struct load *l, const struct notation *notation, enum answers answers,
+                        struct row_item *item)
+{
+    struct list_read read = {LIST_NONE, LIST_NONE};
+    bool is_read, counts = answers == ANSWERS_COUNTED;
+    if (*l->at == '[' || *l->at == '(') {
+        is_read = lists_read(l, notation, item->key, counts, &read);
+    } else {
+        item->value = notation->form(l, 3);
+        is_read = item->value >= 0;
+        if (is_read && l->values.tags[item->value] == LOAD_LIST) { /* behind a tag, or a set */
+            const int32_t *none = NULL;
+            size_t n = intern_length(&l->values, item->value) / sizeof *none, from = l->stack_n;
+            for (size_t i = 0; is_read && i < n; i++) {
+                int32_t id;
+                memcpy(&id, intern_bytes(&l->values, item->value) + i * sizeof id, sizeof id);
+                is_read = value_push(l, id);
+            }
+            l->stack_n = from;
+            item->value = MICRO_NONE;
+            is_read = is_read && lists_take(l, l->stack + from, n, item->key, counts, &read);
+        }
+    }
+    item->list = read.list;
+    item->length = read.length;
+    return is_read;
+}
+
+/* Read the rest of a micro-operation after its bracket. */
+static bool read_parts(struct load *l, const struct event *event, const struct notation *notation,
+                       const uint8_t *start, enum answers answers, struct row_item *item,
+                       bool *has_answers)
+{
+    if (!notation->more(l, start, 3, true))
+        return refuse_shape(l, event, start);
+    const uint8_t *end;
+    int kind = kind_at(l->at, l->end, &end);
+    if (kind < 0 && end == l->end)
+        return load_fail(l, LOAD_SYNTAX, end, "expected a micro-operation, the text ends");
+    if (kind < 0 || (*l->at == ':' && !notation->has_keywords))
+        return refuse_shape(l, event, start);
+    l->at = end;
+    *item = (struct row_item){LIST_NONE, 0, MICRO_NONE, MICRO_NONE, (uint8_t)kind};
+    if (!notation->more(l, start, 3, false))
+        return refuse_shape(l, event, start);
+    int32_t key = notation->form(l, 3);
+    if (key < 0)
+        return false;
+    item->key = intern_word(&l->rows.keys, LOAD_INTEGER, key);
+    if (item->key < 0)
+        return load_no_memory(l);
+    if (!notation->more(l, start, 3, false))
+        return refuse_shape(l, event, start);
+    if (kind != MICRO_READ) {
+        item->value = notation->form(l, 3);
+        if (item->value < 0)
+            return false;
+    } else if (answers == ANSWERS_CHECKED ? !check_answer(l, notation, has_answers)
+                                          : !read_answer(l, notation, answers, item)) {
+        return false;
+    }
+    return !notation->more(l, start, 3, false) || refuse_shape(l, event, start);
+}
+
+/* Read the row that begins here. */
+static bool read_row(struct load *l, const struct event *event, const struct notation *notation,
+                     enum answers answers, bool *has_answers)
+{
+    struct rows *rows = &l->rows;
+    const uint8_t *start = l->at++;
+    rows->read_n = 0;
+    while (notation->more(l, start, 2, rows->read_n == 0)) {
+        const uint8_t *micro = l->at;
+        if (*micro != '[' && (*micro != '(' || !notation->has_keywords))
+            return refuse_shape(l, event, micro);
+        if (rows->read_n == LOAD_ITEMS_MAX)
+            return load_fail(l, LOAD_SYNTAX, micro, "expected at most %d items", LOAD_ITEMS_MAX);
+        LOAD_GROW(rows->read, rows->read_capacity, rows->read_n + 1);
+        l->at++;
+        if (!read_parts(l, event, notation, micro, answers, &rows->read[rows->read_n++],
+                        has_answers) ||
+            l->loaded.status != LOAD_OK)
+            return false;
+    }
+    return l->loaded.status == LOAD_OK;
+}
+
+static bool read_of(struct load *l, struct event *event)
+{
+    enum answers answers = event->type == LOAD_EVENT_OK ? ANSWERS_COUNTED : ANSWERS_CHECKED;
+    event->row_is_read = true;
+    event->has_answers = false;
+    event->value = VALUE_OF_ROW;
+    return read_row(l, event, event->notation, answers, &event->has_answers);
+}
+
+bool rows_value(struct load *l, struct event *event, const struct notation *notation)
+{
+    bool is_known = event->has_process && event->type != EVENT_NONE, is_read;
+    event->row.at = l->at;
+    event->notation = notation;
+    if (is_known) {
+        is_read = read_of(l, event);
+    } else {
+        l->skips = true;
+        is_read = notation->form(l, 1) >= 0;
+        l->skips = false;
+    }
+    event->row.length = (size_t)(l->at - event->row.at);
+    return is_read;
+}
+
+bool rows_settle(struct load *l, struct event *event)
+{
+    const uint8_t *at = l->at;
+    bool is_read;
+    l->at = event->row.at;
+    if (event->is_client) {
+        is_read = read_of(l, event);
+    } else if (event->notation->has_keywords) {
+        event->value = event->notation->form(l, 1);
+        is_read = event->value >= 0;
+    } else {
+        event->value = value_of_json(l, event->row);
+        is_read = event->value >= 0;
+    }
+    l->at = at;
+    return is_read;
+}
+
+void rows_compose(struct load *l, struct event *event)
+{
+    l->rows.read_n = 0;
+    event->row = (struct span){l->at, 0};
+    event->row_is_read = true;
+    event->has_answers = false;
+    event->value = VALUE_OF_ROW;
+}
+
+bool rows_add(struct load *l, uint8_t kind, int32_t key, int32_t value)
+{
+    struct rows *rows = &l->rows;
+    int32_t number = intern_word(&rows->keys, LOAD_INTEGER, key);
+    if (number < 0)
+        return load_no_memory(l);
+    LOAD_GROW(rows->read, rows->read_capacity, rows->read_n + 1);
+    rows->read[rows->read_n++] = (struct row_item){LIST_NONE, number, value, MICRO_NONE, kind};
+    return true;
+}
+
+bool rows_admit(struct load *l, const struct event *event)
+{
+    struct rows *rows = &l->rows;
+    bool asks = event->type == LOAD_EVENT_INVOKE;
+    if (event->row.at) {
+        if (rows->mode == LOAD_ANY_TRANSACTIONS && rows->read_n)
+            rows->mode = LOAD_TRANSACTIONS;
+        return true;
+    }
+    if (!asks && event->type != LOAD_EVENT_OK)
+        return true;
+    if (rows->mode == LOAD_ANY_TRANSACTIONS && l->n == 0) {
+        rows->mode = LOAD_NO_TRANSACTIONS;
+        return true;
+    }
+    struct span f = {intern_bytes(&l->fs, event->f), intern_length(&l->fs, event->f)};
+    return refuse(l, event, event->at, "a list of micro-operations as the value",
+                  asks ? ", as of other operations, of" : ", with what was read, of an ok", f);
+}
+
+/* Room for more micro-operations in the arrays. */
+static bool reserve(struct load *l, size_t more)
+{
+    struct rows *rows = &l->rows;
+    size_t needed = rows->n + more, capacities[5];
+    if (needed <= rows->capacity)
+        return true;
+    for (int i = 0; i < 5; i++)
+        capacities[i] = rows->capacity;
+    LOAD_GROW(rows->kind, capacities[0], needed);
+    LOAD_GROW(rows->key, capacities[1], needed);
+    LOAD_GROW(rows->value, capacities[2], needed);
+    LOAD_GROW(rows->length, capacities[3], needed);
+    LOAD_GROW(rows->list, capacities[4], needed);
+    rows->capacity = capacities[4];
+    return true;
+}
+
+/* Append the row that was read last. */
+static bool append_row(struct load *l)
+{
+    struct rows *rows = &l->rows;
+    if (!reserve(l, rows->read_n))
+        return false;
+    for (size_t i = 0; i < rows->read_n; i++) {
+        const struct row_item *item = &rows->read[i];
+        size_t at = rows->n++;
+        rows->kind[at] = item->kind;
+        rows->key[at] = item->key;
+        rows->value[at] = item->value;
+        rows->list[at] = item->list;
+        rows->length[at] = item->length;
+    }
+    return true;
+}
+
+static bool add_late(struct load *l, int32_t operation, const struct event *event)
+{
+    struct rows *rows = &l->rows;
+    LOAD_GROW(rows->late, rows->late_capacity, rows->late_n + 1);
+    rows->late[rows->late_n++] = (struct row_late){
+        event->row, event->notation, operation, event->type != LOAD_EVENT_INVOKE, false};
+    return true;
+}
+
+bool rows_invoke(struct load *l, int32_t operation, const struct event *event, size_t *answers)
+{
+    struct rows *rows = &l->rows;
+    *answers = 0;
+    LOAD_GROW(rows->first, rows->first_capacity, (size_t)operation + 2);
+    rows->first[operation] = (int64_t)rows->n;
+    if (!append_row(l))
+        return false;
+    rows->first[operation + 1] = (int64_t)rows->n;
+    if (!event->has_answers)
+        return true;
+    *answers = rows->late_n + 1;
+    return add_late(l, operation, event);
+}
+
+/* Whether the row that was read last has the micro-operations of an operation; answers apart. */
+static bool is_alike(const struct rows *rows, int32_t operation)
+{
+    size_t first = (size_t)rows->first[operation], n = (size_t)rows->first[operation + 1] - first;
+    if (n != rows->read_n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const struct row_item *item = &rows->read[i];
+        size_t at = first + i;
+        bool is_written = item->kind == MICRO_READ || item->value == rows->value[at];
+        if (item->kind != rows->kind[at] || item->key != rows->key[at] || !is_written)
+            return false;
+    }
+    return true;
+}
+
+bool rows_complete(struct load *l, int32_t operation, const struct event *event, size_t answers,
+                   bool *is_same)
+{
+    struct rows *rows = &l->rows;
+    bool has_row = event->row.at != NULL;
+    *is_same = has_row && is_alike(rows, operation) && !event->has_answers;
+    if (event->type != LOAD_EVENT_OK)
+        return *is_same || !has_row || add_late(l, operation, event);
+    if (!*is_same) {
+        struct span f = {intern_bytes(&l->fs, event->f), intern_length(&l->fs, event->f)};
+        return refuse(l, event, event->at, "the micro-operations of the invocation", ", of an ok",
+                      f);
+    }
+    size_t at = (size_t)rows->first[operation];
+    for (size_t i = 0; i < rows->read_n; i++, at++) {
+        rows->value[at] = rows->read[i].value;
+        rows->list[at] = rows->read[i].list;
+        rows->length[at] = rows->read[i].length;
+    }
+    if (answers) {
+        struct row_late *late = &rows->late[answers - 1];
+        late->is_same = late->text.length == event->row.length &&
+                        memcmp(late->text.at, event->row.at, late->text.length) == 0;
+    }
+    return true;
+}
+
+static int by_operation(const void *left, const void *right)
+{
+    const struct load_row *a = left, *b = right;
+    if (a->operation != b->operation)
+        return a->operation < b->operation ? -1 : 1;
+    return (a->is_completion > b->is_completion) - (a->is_completion < b->is_completion);
+}
+
+/* Read the values that had to wait. */
+static bool read_late(struct load *l)
+{
+    struct rows *rows = &l->rows;
+    const uint8_t *at = l->at, *end = l->end;
+    bool has_answers, is_read = true;
+    rows->others = calloc(rows->late_n + 1, sizeof *rows->others);
+    if (!rows->others)
+        return load_no_memory(l);
+    for (size_t i = 0; is_read && i < rows->late_n; i++) {
+        const struct row_late *late = &rows->late[i];
+        struct load_row *row = &rows->others[i];
+        *row = (struct load_row){0, -1, late->operation, late->is_completion};
+        if (late->is_same)
+            continue;
+        l->at = late->text.at;
+        l->end = l->at + late->text.length;
+        row->first = (int64_t)rows->n;
+        is_read = read_row(l, NULL, late->notation, ANSWERS_KEPT, &has_answers) && append_row(l);
+        row->count = (int32_t)rows->read_n;
+    }
+    l->at = at;
+    l->end = end;
+    qsort(rows->others, rows->late_n, sizeof *rows->others, by_operation);
+    return is_read;
+}
+
+/* Give every value that is a row its id. */
+static bool number_rows(struct load *l)
+{
+    if ((int64_t)l->values.n + 2 * (int64_t)l->n > INT32_MAX)
+        return load_fail(l, LOAD_SYNTAX, l->end,
+                         "expected at most 2^31 values, where each transaction counts as two");
+    for (int32_t i = 0; i < l->n; i++) {
+        l->value_in[i] = l->a[i] = l->values.n + 2 * i;
+        if (l->type[i] == COLUMNS_OK)
+            l->value_out[i] = l->value_in[i] + 1;
+    }
+    for (size_t i = 0; i < l->details_n; i++) {
+        struct load_detail *detail = &l->details[i];
+        if (detail->value == VALUE_OF_ROW)
+            detail->value = l->values.n + 2 * detail->operation + (detail->is_completion != 0);
+    }
+    return true;
+}
+
+static void publish(struct load *l, size_t n, int64_t items_n)
+{
+    const struct rows *rows = &l->rows;
+    l->loaded.has_rows = true;
+    l->loaded.rows = rows->others;
+    l->loaded.rows_n = (int64_t)rows->late_n;
+    l->loaded.micro = (struct micro){
+        .operations = l->n, .n = (int64_t)n, .first = rows->first, .kind = rows->kind,
+        .key = rows->key, .value = rows->value, .list = rows->list, .length = rows->length,
+        .keys_n = rows->keys.n, .keys = rows->key_values, .longest = rows->longest,
+        .longest_length = rows->longest_length, .items_n = items_n, .items = rows->items,
+    };
+}
+
+bool rows_finish(struct load *l)
+{
+    struct rows *rows = &l->rows;
+    size_t n = rows->n;
+    int64_t items_n;
+    if (rows->mode == LOAD_NO_TRANSACTIONS || (rows->mode == LOAD_ANY_TRANSACTIONS && l->n == 0))
+        return true;
+    if (rows->mode == LOAD_ANY_TRANSACTIONS) { /* every operation is an empty list */
+        rows->is_refused = true;
+        return load_fail(l, LOAD_MALFORMED, l->end, "no transaction has a micro-operation");
+    }
+    LOAD_GROW(rows->first, rows->first_capacity, 1);
+    if (l->n == 0)
+        rows->first[0] = 0;
+    if (!read_late(l))
+        return false;
+    size_t keys_n = (size_t)rows->keys.n;
+    rows->key_values = malloc((keys_n ? keys_n : 1) * sizeof *rows->key_values);
+    if (!rows->key_values)
+        return load_no_memory(l);
+    for (size_t i = 0; i < keys_n; i++)
+        rows->key_values[i] = (int32_t)rows->keys.words[i];
+    if (!lists_finish(l, keys_n, &rows->items, &items_n, &rows->longest, &rows->longest_length))
+        return false;
+    for (size_t i = 0; i < rows->n; i++)
+        rows->list[i] = lists_place(&l->lists, rows->longest, items_n, rows->list[i],
+                                    rows->length[i]);
+    if (!number_rows(l))
+        return false;
+    publish(l, n, items_n);
+    return true;
+}
+
+void rows_free(struct load *l)
+{
+    struct rows *rows = &l->rows;
+    void *const all[] = {rows->first, rows->kind, rows->key, rows->value, rows->length,
+                         rows->list, rows->read, rows->late, rows->others, rows->key_values,
+                         rows->items, rows->longest, rows->longest_length};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+    intern_free(&rows->keys);
+    lists_free(&l->lists);
+}
