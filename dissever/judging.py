@@ -282,7 +282,7 @@ def judge_file(
         nil_is_unknown=nil_is_unknown,
     )
     try:
-        loaded = read_history(path, keyed=keyed)
+        loaded = read_history(path, keyed=keyed, transactions=False)
         progress(f"judging {len(loaded.history):,} events")
         why = recorded.transactions(loaded.history, kind)
         if why is not None:

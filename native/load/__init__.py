@@ -303,8 +303,9 @@ def load(
         MemoryError: When memory, or ids for values (2^31), run out.
     """
     seed = int.from_bytes(os.urandom(8), "little")
-    buffer = ffi.from_buffer("uint8_t[]", data)
-    handle = lib.load_open(buffer, len(data), keyed, _TRANSACTIONS[transactions], seed)
+    how = _TRANSACTIONS[transactions]
+    # A variable for the buffer would live as long as the traceback of an error.
+    handle = lib.load_open(ffi.from_buffer("uint8_t[]", data), len(data), keyed, how, seed)
     if handle == ffi.NULL:
         raise MemoryError
     loaded = ffi.gc(handle, lib.load_close)
