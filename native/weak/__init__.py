@@ -12,11 +12,11 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from dissever.native._search import ffi, lib
 
-from dissever.native.columns import Columns
+from dissever.native.columns import Micro
 
 INITIAL: Final[int] = lib.WEAK_INITIAL
 """The operation that wrote the initial values, in errors and steps."""
@@ -57,6 +57,7 @@ class Wrong(Enum):
     UNREPEATABLE = lib.WEAK_UNREPEATABLE
     DUPLICATE = lib.WEAK_DUPLICATE
     INCOMPATIBLE = lib.WEAK_INCOMPATIBLE
+    TORN = lib.WEAK_TORN
 
 
 class Kind(Enum):
@@ -66,13 +67,6 @@ class Kind(Enum):
     WR = lib.WEAK_WR
     WW = lib.WEAK_WW
     COMMIT = lib.WEAK_COMMIT
-
-
-class Pointed(Protocol):
-    """Micro-operations of `dissever.native.columns`."""
-
-    def pointer(self) -> Any:
-        """A `struct micro *`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +126,7 @@ class Outcome:
 
 
 def judge_level(
-    columns: Columns,
-    micro: Pointed,
+    micro: Micro,
     level: Level,
     *,
     sessions: bool = True,
@@ -144,7 +137,7 @@ def judge_level(
     Judge a history of transactions by a level; see `weak.h`.
 
     Args:
-        micro: The micro-operations of the same operations (`History.micro`).
+        micro: The transactions (`History.micro`).
         sessions: Whether what one process did stays in order. Causal consistency needs it.
         errors_max: How many errors to tell; all are counted.
         steps_max: The budget of `Level.CAUSAL`, in transactions times sessions.
@@ -161,7 +154,7 @@ def judge_level(
     )
     result = ffi.new("struct weak_result *")
     try:
-        verdict = lib.weak_judge(columns.pointer(), micro.pointer(), options, result)
+        verdict = lib.weak_judge(micro.columns.pointer(), micro.pointer(), options, result)
         if verdict == lib.WEAK_MALFORMED:
             raise ValueError("the columns and micro-operations contradict each other")
         if verdict == lib.WEAK_MEMORY:

@@ -18,9 +18,9 @@
  *
  * Transactions. Those that are ok are in the order. An info is in it where an ok transaction read
  * something that it wrote; what it read itself says nothing. Failed ones are not. Sessions are
- * processes: of one process, ok transactions follow each other as they were invoked; an info
- * follows those before it, and nothing follows it. A transaction of its own, WEAK_INITIAL, comes
- * before all and writes nil, or the empty list, to every key.
+ * processes: of one process, transactions follow each other as they were invoked, and an info ends
+ * the session. A transaction of its own, WEAK_INITIAL, comes before all and writes nil, or the empty
+ * list, to every key.
  *
  * Lists. Every list that an ok transaction read, with what it appended itself, is a version of the
  * key. Versions must be beginnings of one another, in the commit order of their writers: the writer
@@ -70,7 +70,9 @@ enum weak_anomaly {
     WEAK_INTERMEDIATE = 4,   /* what its writer wrote over, or added to, before it ended: G1b */
     WEAK_UNREPEATABLE = 5,   /* two reads that differ; from read atomic on */
     WEAK_DUPLICATE = 6,      /* an element twice in a list */
-    WEAK_INCOMPATIBLE = 7    /* a list that is no beginning of the longest one, or the reverse */
+    WEAK_INCOMPATIBLE = 7,   /* a list that is no beginning of the longest one */
+    WEAK_TORN = 8            /* a list in which appends of one transaction are missing between others,
+                                or in another order */
 };
 
 struct weak_error {
@@ -85,8 +87,8 @@ struct weak_error {
 enum weak_kind {
     WEAK_SESSION = 0, /* source before target in one session; or source is initial */
     WEAK_WR = 1,      /* at: the read by target of what source wrote */
-    WEAK_WW = 2,      /* at: the read of the list in which the elements stand; WEAK_NOWHERE where
-                         the append of target was never read */
+    WEAK_WW = 2,      /* at: the longest read of the key. In it an element of source stands right
+                         before one of target, or is the last and some of target are missing */
     WEAK_COMMIT = 3   /* at: the read of key from target by a third transaction, to which source is
                          visible by the steps `why` */
 };
