@@ -7,15 +7,30 @@ is asked for only says which of them count, so a result also says what else the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from dissever.checkers.transactions.models import SERIALIZABLE, named
+from dissever.checkers.transactions import evidence, proof
+from dissever.checkers.transactions.evidence import Evidence
+from dissever.checkers.transactions.explanation import Explained, allowed
+from dissever.checkers.transactions.models import (
+    DECIDED,
+    SERIALIZABLE,
+    forbids,
+    named,
+    strongest_remaining,
+    weakest_ruled_out,
+)
+from dissever.checkers.transactions.proof import Proof
 from dissever.harness.history import History, MalformedHistory
 from dissever.harness.results import Budget, Result, Verdict
+from dissever.harness.values import quoted
 
 Rules: TypeAlias = Literal["append", "wr"]
 """Whether transactions append to lists, or write registers, each value once."""
+
+MALFORMED: Final = "malformed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +50,95 @@ class Transactions:
 
     def __post_init__(self) -> None:
         if self.rules not in ("append", "wr"):
-            raise ValueError(f"expected the rules append or wr, got {self.rules!r}")
-        object.__setattr__(self, "consistency_model", named(self.consistency_model))
+            raise ValueError(f"expected the rules append or wr, got {quoted(self.rules)}")
+        model = named(self.consistency_model)
+        if model not in DECIDED:
+            raise ValueError(
+                f"expected a consistency model out of {', '.join(DECIDED)}, got {model}, "
+                "which is not judged by itself"
+            )
+        object.__setattr__(self, "consistency_model", model)
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Judge all transactions together; isolation is not local, so keys are never split."""
         try:
-            history.micro  # noqa: B018
-        except MalformedHistory as error:
-            return self._unknown(f"malformed: {error}")
-        return self._unknown("not judged yet")
+            found = evidence.gathered(history, self.rules, budget)
+        except (MalformedHistory, OverflowError, ValueError) as error:
+            return self._unknown(f"{MALFORMED}: {error}")
+        except MemoryError as error:
+            return self._unknown(f"budget-memory: {error}")
+        except KeyboardInterrupt:
+            return self._unknown("interrupted: stopped before anything was judged")
+        if not found.transactions:
+            return self._unknown("no operations")
+        return self._judged(history, found, budget)
+
+    def _judged(self, history: History, found: Evidence, budget: Budget) -> Result:
+        model = self.consistency_model
+        counting = [each for each in found.shown if forbids(model, each.name)]
+        others = [each for each in found.shown if not forbids(model, each.name)]
+        confirmed = [each for each in counting if each.anomaly.confirmation]
+        doubted = [each for each in counting if not each.anomaly.confirmation]
+        names = [each.name for each in found.shown if each.anomaly.confirmation]
+        proved = None
+        if confirmed:
+            verdict, why = Verdict.INVALID, _why_invalid(model, confirmed, found)
+        elif doubted:
+            verdict, why = Verdict.UNKNOWN, f"contradiction: {found.doubts[doubted[0].name]}"
+        else:
+            proved = proof.proof(history, found, model, self.rules, budget)
+            verdict = Verdict.VALID if proved.why is None else Verdict.UNKNOWN
+            why = proved.why or f"{model}: {proved.certificate}"
+            if others and verdict is Verdict.VALID:
+                why = f"{why}; {_also(others, model)}"
+        return Result(
+            checker=self.name,
+            verdict=verdict,
+            why=why,
+            anomalies=tuple(
+                evidence.made_small(history, each, found, self.rules) for each in confirmed
+            ),
+            details=_details(self, found, names, others, proved),
+        )
 
     def _unknown(self, why: str) -> Result:
-        return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=why)
+        return Result(
+            checker=self.name,
+            verdict=Verdict.UNKNOWN,
+            why=why,
+            details={"consistency_model": self.consistency_model},
+        )
+
+
+def _why_invalid(model: str, confirmed: Sequence[Explained], found: Evidence) -> str:
+    names = list(dict.fromkeys(each.name for each in confirmed))
+    counted = ", ".join(f"{found.counts.get(name, 1):,} {name}" for name in names)
+    return f"not {model}: {counted}: {confirmed[0].anomaly.summary}"
+
+
+def _also(others: Sequence[Explained], model: str) -> str:
+    names = ", ".join(dict.fromkeys(each.name for each in others))
+    return f"the history also shows {names}, which {model} allows"
+
+
+def _details(
+    checker: Transactions,
+    found: Evidence,
+    names: Sequence[str],
+    others: Sequence[Explained],
+    proved: Proof | None,
+) -> dict[str, Any]:
+    """The numbers of a result, as JSON values."""
+    return {
+        "consistency_model": checker.consistency_model,
+        "rules": checker.rules,
+        "transactions": found.transactions,
+        "counts": found.counts,
+        "ruled_out": list(weakest_ruled_out(names)),
+        "remaining": list(strongest_remaining(names, found.looked_at)),
+        "completeness": found.completeness,
+        "certificate": proved.certificate if proved is not None else "",
+        "allowed": allowed(others),
+        "edges": found.edges,
+        "peak_bytes": found.peak_bytes,
+    }

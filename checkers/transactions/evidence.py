@@ -1,0 +1,156 @@
+"""
+What a history shows: all anomalies, in words, each derived once more by the validator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from msgspec import structs
+
+from dissever.checkers.transactions.explanation import Explained, counts_of, explained
+from dissever.checkers.transactions.models import DECIDABLE
+from dissever.checkers.transactions.narration import Narrator
+from dissever.checkers.transactions.smallest import smallest
+from dissever.checkers.transactions.validation import refute_anomalies
+from dissever.checkers.transactions.view import key_value, shown
+from dissever.harness.history import History, MalformedHistory
+from dissever.harness.results import Anomaly, Budget
+from dissever.native.columns import Micro
+from dissever.native.transactions import Outcome, Rules, judge_transactions
+
+VALIDATED_MAX: Final = 100_000
+"""Micro-operations of a history that the validator reads as a whole."""
+
+PARTIAL_KEYS_MAX: Final = 20
+"""Keys with a partial order that are listed."""
+
+OF_TIME: Final = frozenset({"strict-serializable", "strong-snapshot-isolation"})
+"""Models that say something of real time."""
+
+RULES: Final[Mapping[str, Rules]] = {"append": Rules.APPEND, "wr": Rules.WR}
+
+CONFIRMED: Final = "the validator derived it once more from the micro-operations alone"
+ALONE: Final = "single-engine: the history is too large for the validator to read as a whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """
+    `shown` are some of the anomalies of each name; those that the validator refuted have no
+    confirmation, and `doubts` say why by their name. `counts` are all of the engine, by name.
+    `looked_at` are the models of which anomalies would show here.
+    """
+
+    transactions: int
+    micro: Micro
+    outcome: Outcome
+    shown: tuple[Explained, ...]
+    doubts: Mapping[str, str]
+    counts: dict[str, int]
+    looked_at: tuple[str, ...]
+    edges: dict[str, int] = field(default_factory=dict)
+    peak_bytes: int = 0
+
+    @property
+    def completeness(self) -> dict[str, Any]:
+        """How much of the order of versions is known, as JSON values."""
+        outcome, micro = self.outcome, self.micro
+        pairs = zip(outcome.ordered, outcome.pairs, strict=True)
+        partial = [key for key, (ordered, all_) in enumerate(pairs) if ordered < all_]
+        return {
+            "order": "partial" if partial else "full",
+            "fraction": round(outcome.completeness, 4),
+            "partial_keys": len(partial),
+            "keys": {
+                shown(key_value(micro, key)).strip('"'): round(
+                    outcome.ordered[key] / outcome.pairs[key], 4
+                )
+                for key in partial[:PARTIAL_KEYS_MAX]
+            },
+        }
+
+
+def gathered(history: History, rules: str, budget: Budget) -> Evidence:
+    """
+    Everything that the history shows, whatever the model.
+
+    Raises:
+        MalformedHistory: When no run can have recorded it, or an operation is no transaction.
+        ValueError: When transactions do what the rules do not know.
+        MemoryError: When it does not fit into memory.
+    """
+    micro = history.micro
+    outcome = judge_transactions(micro, RULES[rules], realtime=history.is_timed)
+    narrator = Narrator(history, micro)
+    found, doubts = _validated(history, explained(narrator, outcome), len(micro), rules)
+    return Evidence(
+        transactions=len(micro.columns),
+        micro=micro,
+        outcome=outcome,
+        shown=found,
+        doubts=doubts,
+        counts=counts_of(outcome),
+        looked_at=tuple(each for each in DECIDABLE if history.is_timed or each not in OF_TIME),
+        edges={kind.name.lower(): n for kind, n in outcome.edges.items()},
+        peak_bytes=outcome.peak_bytes,
+    )
+
+
+def _validated(
+    history: History, found: Sequence[Explained], micro_operations: int, rules: str
+) -> tuple[tuple[Explained, ...], dict[str, str]]:
+    """The same with confirmations; and by name why one was refuted."""
+    if not found:
+        return (), {}
+    is_whole = micro_operations <= VALIDATED_MAX
+    part = history if is_whole else history.chosen(_needed(found))
+    flaws = refute_anomalies(part, [each.anomaly for each in found], rules=rules)
+    doubts: dict[str, str] = {}
+    judged = []
+    for each, flaw in zip(found, flaws, strict=True):
+        confirmation = CONFIRMED
+        if not is_whole and (flaw is not None or not each.anomaly.cycle):
+            confirmation = ALONE
+        elif flaw is not None:
+            doubts.setdefault(each.name, f"the engine found {each.name}, but {flaw}")
+            confirmation = ""
+        anomaly = structs.replace(each.anomaly, confirmation=confirmation)
+        judged.append(replace(each, anomaly=anomaly))
+    return tuple(judged), doubts
+
+
+def _needed(found: Sequence[Explained]) -> list[int]:
+    """Positions of all that anomalies are about, and of what shows the order of versions."""
+    return sorted({at for each in found for at in (*each.positions, *each.witnesses)})
+
+
+def made_small(history: History, each: Explained, found: Evidence, rules: str) -> Anomaly:
+    """The anomaly with the smallest history that still has it."""
+    names = {each.name for each in found.shown}
+
+    def still(some: History) -> bool:
+        try:
+            outcome = judge_transactions(some.micro, RULES[rules], realtime=history.is_timed)
+        except (MalformedHistory, ValueError):
+            return False
+        narrator = Narrator(some, some.micro)
+        now = {one.name for one in explained(narrator, outcome)}
+        return each.name in now and now <= names
+
+    first = [history.operation(at) for at in sorted({*each.positions, *each.witnesses})]
+    more = (history.operation(at) for at in _of_keys(found.micro, each.keys))
+    small = smallest(first, more, still)
+    return structs.replace(each.anomaly, smallest=small.indices, smallest_without=small.without)
+
+
+def _of_keys(micro: Micro, keys: frozenset[int]) -> list[int]:
+    """Positions of the transactions that use one of the keys."""
+    found = []
+    for position in range(len(micro.columns)):
+        start, end = micro.first[position], micro.first[position + 1]
+        if any(micro.key[at] in keys for at in range(start, end)):
+            found.append(position)
+    return found

@@ -1,0 +1,189 @@
+"""
+From what the engine found to anomalies: each with its name, its sentences and what it cites.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dissever.checkers.transactions.models import PROCESS, REALTIME
+from dissever.checkers.transactions.narration import NO_KEY, Narrator, Step, summary
+from dissever.checkers.transactions.sentences import Scene, sentence
+from dissever.checkers.transactions.view import Transaction, key_value, reader_of_longest
+from dissever.harness import results
+from dissever.harness.results import Anomaly
+from dissever.harness.values import count_text
+from dissever.native import graph, transactions
+from dissever.native.graph import Level, Rung
+from dissever.native.transactions import Found, Outcome
+
+SHOWN_MAX: Final = 8
+"""Of the anomalies of one name; the others are counted."""
+
+NAMES: Final[Mapping[Found, str]] = {
+    Found.INTERNAL: "internal",
+    Found.FUTURE_READ: "future-read",
+    Found.PHANTOM: "phantom",
+    Found.G1A: "G1a",
+    Found.G1B: "G1b",
+    Found.DIRTY_UPDATE: "dirty-update",
+    Found.DUPLICATE_ELEMENTS: "duplicate-elements",
+    Found.INCOMPATIBLE_ORDER: "incompatible-order",
+    Found.CYCLIC_VERSIONS: "cyclic-versions",
+    Found.LOST_UPDATE: "lost-update",
+}
+
+RUNGS: Final[Mapping[Rung, str]] = {
+    Rung.G0: "G0",
+    Rung.G1C: "G1c",
+    Rung.G_SINGLE: "G-single",
+    Rung.G_NONADJACENT: "G-nonadjacent",
+    Rung.G2: "G2-item",
+}
+
+LEVELS: Final[Mapping[Level, str]] = {
+    Level.DATA: "",
+    Level.PROCESS: PROCESS,
+    Level.REALTIME: REALTIME,
+}
+
+KINDS: Final[Mapping[graph.Kind, str]] = {
+    graph.Kind.WW: "ww",
+    graph.Kind.WR: "wr",
+    graph.Kind.RW: "rw",
+    graph.Kind.PROCESS: "process",
+    graph.Kind.REALTIME: "realtime",
+}
+
+WRITE_SKEW: Final = "write-skew"
+
+KEYED: Final = frozenset(NAMES.values())
+"""Those that are about one key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """
+    An anomaly in words, and the positions of its transactions and of others that it cannot be seen
+    without; `keys` are the numbers of its keys.
+    """
+
+    anomaly: Anomaly
+    positions: tuple[int, ...]
+    witnesses: tuple[int, ...] = ()
+    keys: frozenset[int] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return self.anomaly.name
+
+
+def counts_of(outcome: Outcome) -> dict[str, int]:
+    """How many of each name there are: of cycles, in how many components."""
+    found: Counter[str] = Counter({NAMES[each]: n for each, n in outcome.counts.items()})
+    for (level, rung), n in outcome.cycles.counts.items():
+        found[RUNGS[rung] + LEVELS[level]] += n
+    return dict(found)
+
+
+def explained(narrator: Narrator, outcome: Outcome) -> tuple[Explained, ...]:
+    """Those that are no cycles first, then the cycles, in the order of the engine."""
+    shown: Counter[str] = Counter()
+    found: list[Explained] = []
+    for each in (*_scenes(narrator, outcome.anomalies), *_walks(narrator, outcome.cycles.cycles)):
+        shown[each.name] += 1
+        if shown[each.name] <= SHOWN_MAX:
+            found.append(each)
+    return tuple(found)
+
+
+def _scenes(narrator: Narrator, anomalies: Sequence[transactions.Anomaly]) -> Iterator[Explained]:
+    for each in anomalies:
+        others = [each.other] if each.other != transactions.NONE else []
+        named = narrator.transactions([each.operation, *others])
+        values = narrator.micro.columns.values
+        scene = Scene(
+            named[each.operation],
+            named[each.other] if others else None,
+            key_value(narrator.micro, each.key),
+            None if each.value == transactions.NONE else values[each.value],
+        )
+        name = NAMES[each.found]
+        text = sentence(name, scene)
+        anomaly = Anomaly(
+            name=name,
+            summary=text,
+            indices=_indices(named),
+            context=_indices(named),
+            steps=(*_deeds(named), results.Step(text, _indices(named))),
+            key=scene.key if isinstance(scene.key, int | str) else None,
+        )
+        reader = reader_of_longest(narrator.micro, each.key)
+        witnesses = () if reader is None else (reader,)
+        yield Explained(anomaly, tuple(named), witnesses, frozenset({each.key}))
+
+
+def _walks(narrator: Narrator, cycles: Sequence[graph.Cycle]) -> Iterator[Explained]:
+    for cycle in cycles:
+        steps = [Step(a, b, KINDS[kind], key) for a, b, kind, key in cycle.steps]
+        yield walked(narrator, _name(cycle), steps)
+
+
+def walked(narrator: Narrator, name: str, steps: Sequence[Step]) -> Explained:
+    """A cycle, with a sentence for each of its edges."""
+    named = narrator.transactions([step.source for step in steps])
+    labels = {each.operation.invocation.index: each.label for each in named.values()}
+    told = [narrator.edge(step, named) for step in steps]
+    cycle = tuple(edge for edge, _ in told)
+    sentences = tuple(
+        results.Step(
+            f"{named[step.source].label} → {named[step.target].label} ({step.kind}): {edge.text}",
+            (edge.source, edge.target),
+        )
+        for step, edge in zip(steps, cycle, strict=True)
+    )
+    last = f"so {named[steps[0].source].label} comes before itself"
+    anomaly = Anomaly(
+        name=name,
+        summary=summary(name, cycle, labels),
+        indices=_indices(named),
+        context=_indices(named),
+        steps=(*_deeds(named), *sentences, results.Step(last)),
+        cycle=cycle,
+    )
+    witnesses = {reason.witness for _, reason in told if reason.witness is not None}
+    keys = frozenset(step.key for step in steps if step.key != NO_KEY)
+    return Explained(anomaly, tuple(named), tuple(sorted(witnesses - set(named))), keys)
+
+
+def _name(cycle: graph.Cycle) -> str:
+    """By its class; two that each miss what the other writes elsewhere are a write skew."""
+    keys = [key for _, _, kind, key in cycle.steps if kind is graph.Kind.RW]
+    is_pair = cycle.level is Level.DATA and len(cycle.steps) == 2 == len(keys)
+    if is_pair and keys[0] != keys[1]:
+        return WRITE_SKEW
+    return RUNGS[cycle.rung] + LEVELS[cycle.level]
+
+
+def _deeds(named: Mapping[int, Transaction]) -> tuple[results.Step, ...]:
+    return tuple(results.Step(each.deed, each.operation.indices) for each in named.values())
+
+
+def _indices(named: Mapping[int, Transaction]) -> tuple[int, ...]:
+    return tuple(sorted(index for each in named.values() for index in each.operation.indices))
+
+
+def allowed(found: Sequence[Explained]) -> list[dict[str, Any]]:
+    """Anomalies that a model does not forbid, as JSON values."""
+    return [
+        {"name": each.name, "summary": each.anomaly.summary, "indices": list(each.anomaly.indices)}
+        for each in found
+    ]
+
+
+def many(count: int, name: str) -> str:
+    """`3 of G-single`, or the name alone for one."""
+    return name if count == 1 else f"{name} ({count_text(count, 'time')})"

@@ -1,0 +1,114 @@
+"""
+Why a history without anomalies is valid: an order of its transactions that explains every answer.
+
+Valid is never the absence of anomalies alone where a model can be proved. The strongest order that
+the engine has is replayed, by code that shares nothing with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from dissever.checkers.transactions.evidence import OF_TIME, VALIDATED_MAX, Evidence
+from dissever.checkers.transactions.models import weaker
+from dissever.checkers.transactions.validation import SNAPSHOT, refute_order
+from dissever.checkers.transactions.view import key_value, shown
+from dissever.harness.history import History
+from dissever.harness.results import Budget
+from dissever.harness.values import count_text
+from dissever.native.columns import NONE, OK, READ, Micro
+from dissever.native.replay import refute_replay
+from dissever.native.transactions import OrderLevel
+
+PROVED: Final[Mapping[OrderLevel, str]] = {
+    OrderLevel.DATA: "serializable",
+    OrderLevel.PROCESS: "strong-session-serializable",
+    OrderLevel.REALTIME: "strict-serializable",
+}
+"""What a serial order proves, by what it keeps."""
+
+KEEPS: Final[Mapping[OrderLevel, str]] = {
+    OrderLevel.DATA: "",
+    OrderLevel.PROCESS: ", which keeps the order of each process,",
+    OrderLevel.REALTIME: ", which keeps real time,",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Why nothing is proved, or None; and what the verdict rests on."""
+
+    why: str | None
+    certificate: str = ""
+
+
+def proof(history: History, found: Evidence, model: str, rules: str, budget: Budget) -> Proof:
+    """What proves that the history keeps the model; it shows nothing that the model forbids."""
+    silent = _silent(found.micro)
+    if silent is not None:
+        return Proof(silent)
+    if model in OF_TIME and not history.is_timed:
+        return Proof(f"no times: the history does not say when anything happened, {model} does")
+    level = found.outcome.order_level
+    if level in PROVED and model in weaker(PROVED[level]):
+        return _replayed(history, found, rules)
+    if found.outcome.ambiguous:
+        keys = ", ".join(shown(key_value(found.micro, key)) for key in found.outcome.ambiguous[:5])
+        what = f"{count_text(len(found.outcome.ambiguous), 'key')} ({keys})"
+        return Proof(f"ambiguous-values: a value was written twice to {what}")
+    return _unproved(found, model)
+
+
+def _silent(micro: Micro) -> str | None:
+    """Why the history says nothing, or None."""
+    columns = micro.columns
+    if OK not in columns.type:
+        return "nothing was checked: no transaction was acknowledged"
+    places = range(len(micro))
+    if not any(
+        micro.kind[at] == READ and (micro.list[at] != NONE or micro.value[at] != NONE)
+        for at in places
+    ):
+        return "nothing was checked: no acknowledged transaction read anything"
+    if not any(micro.kind[at] != READ for at in places):
+        return "nothing was checked: no transaction wrote anything"
+    return None
+
+
+def _replayed(history: History, found: Evidence, rules: str) -> Proof:
+    """The serial order of the engine, replayed at the strongest level that it is said to keep."""
+    outcome, micro = found.outcome, found.micro
+    level = outcome.order_level
+    if len(micro) <= VALIDATED_MAX:
+        starts = micro.columns.inv
+        order = [starts[row] for row in outcome.order]
+        flaw = refute_order(history, order, model=PROVED[level], rules=rules)
+    else:
+        flaw = refute_replay(
+            micro,
+            outcome.order,
+            is_append=rules == "append",
+            process=level >= OrderLevel.PROCESS,
+            realtime=level >= OrderLevel.REALTIME,
+        )
+    if flaw is not None:
+        kind = (
+            "partial-order: the order that was guessed"
+            if outcome.is_guessed
+            else ("contradiction: the serial order of the engine")
+        )
+        return Proof(f"{kind} does not explain the answers: {flaw}")
+    count = count_text(len(outcome.order), "transaction")
+    return Proof(None, f"a serial order of {count}{KEEPS[level]} was replayed: {PROVED[level]}")
+
+
+def _unproved(found: Evidence, model: str) -> Proof:
+    completeness = found.completeness
+    if completeness["order"] == "partial":
+        known = f"{completeness['fraction']:.1%} of the pairs of writes are in a known order"
+        return Proof(f"partial-order: {known}, and no order was found that explains every answer")
+    if model in SNAPSHOT:
+        return Proof("no order of snapshots and commits was found that explains every answer")
+    return Proof(None, f"no cycle of the engine contradicts {model}; all versions are in order")
