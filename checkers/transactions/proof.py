@@ -13,7 +13,7 @@ from typing import Final
 
 from dissever.checkers.transactions.evidence import OF_TIME, VALIDATED_MAX, Evidence
 from dissever.checkers.transactions.models import weaker
-from dissever.checkers.transactions.validation import SNAPSHOT, refute_order
+from dissever.checkers.transactions.validation import SERIAL, SNAPSHOT, refute_order
 from dissever.checkers.transactions.view import key_value, shown
 from dissever.harness.history import History
 from dissever.harness.results import Budget
@@ -105,10 +105,14 @@ def _replayed(history: History, found: Evidence, rules: str) -> Proof:
 
 
 def _unproved(found: Evidence, model: str) -> Proof:
+    """Some models can be kept where no serial order exists; then an anomaly says why none does."""
     completeness = found.completeness
     if completeness["order"] == "partial":
         known = f"{completeness['fraction']:.1%} of the pairs of writes are in a known order"
         return Proof(f"partial-order: {known}, and no order was found that explains every answer")
+    if not found.shown or model in SERIAL:
+        what = "the engine found no serial order, and nothing that forbids one"
+        return Proof(f"contradiction: {what}")
     if model in SNAPSHOT:
         return Proof("no order of snapshots and commits was found that explains every answer")
-    return Proof(None, f"no cycle of the engine contradicts {model}; all versions are in order")
+    return Proof(None, f"no cycle contradicts {model}, and the order of all versions is known")
