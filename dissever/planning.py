@@ -176,6 +176,8 @@ def checked(options: Options, system: System) -> Options:
     declared = workload.options
     own = checked_options(options.workload, declared, options.workload_options)
     options = checked_for_system(msgspec.structs.replace(options, workload_options=own), system)
+    workload.operations(options)
+    workload.checkers(options)  # Both refuse values of the workload's options that do not fit.
     schedule(options, system)  # First, because it names the lines of a plan that are wrong.
     _check_faults(options, system)
     for reference in options.checkers:
@@ -190,6 +192,7 @@ def _unserved(reference: str, workload: Workload, system: System) -> str:
         return unknown("workload", reference, served)
     if workload.methods:
         lacks = ", ".join(lacking(system, workload))
+        lacks += f" (or {workload.whole})" if workload.whole else ""
         return f"{reference} calls {lacks} of its clients, and those of {system.name} have none"
     stores = ", ".join(system.stores or ()) or "none"
     methods = f" ({', '.join(STORES[workload.store])})" if workload.store in STORES else ""

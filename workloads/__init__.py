@@ -12,7 +12,7 @@ from dissever.workloads.workload import Workload
 
 __all__ = ["WORKLOADS", "Elements", "Registers", "Workload", "lacking", "served_by", "serves"]
 
-FILES: Final = ("register", "set", "append", "wr")
+FILES: Final = ("register", "set", "append", "wr", "bank")
 """A new workload is a file that ends with its WORKLOAD, and its name here."""
 
 OURS: Final[dict[str, Workload | str]] = {
@@ -46,6 +46,8 @@ def lacking(system: System, workload: Workload) -> tuple[str, ...]:
     """The methods that a workload calls, and that the clients of a system lack."""
     if not isinstance(system, OffersMethods):
         return workload.methods
+    if workload.whole and system.offers(workload.whole):
+        return ()
     return tuple(method for method in workload.methods if not system.offers(method))
 
 

@@ -9,6 +9,7 @@ Source: Jepsen, `tests/cycle/append.clj`; Kingsbury and Alvaro, "Elle", VLDB 202
 
 from __future__ import annotations
 
+from dissever.checkers.transactions import Transactions
 from dissever.workloads import transactions
 from dissever.workloads.transactions import Reading, TransactionClient
 from dissever.workloads.workload import Workload
@@ -17,10 +18,13 @@ WORKLOAD = Workload(
     description="transactions over lists: read and append; is a consistency model kept?",
     store=transactions.STORE,
     methods=("begin", "read_list", "append", "commit", "rollback"),
+    whole="transaction",
     operations=lambda options: transactions.operations(options, transactions.APPEND),
     final=transactions.final,
     keys=transactions.keys_of,
     client=lambda store: TransactionClient(store, Reading.LISTS),
-    checkers=lambda _: {},
+    checkers=lambda options: {
+        "transactions": Transactions("append", transactions.chosen(options, "consistency-model"))
+    },
     options=transactions.OPTIONS,
 )

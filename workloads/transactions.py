@@ -3,14 +3,16 @@ Transactions: what workloads of them ask of a system, how one is carried out, an
 
 The value of an operation `txn` is a list of micro-operations, in the order in which the transaction
 makes them: `["r", key, null]`, `["append", key, value]`, `["w", key, value]`. The value of an ok
-completion has what was read in the place of null.
+completion has what was read in the place of null. A read that is asked with a value expects that
+value: a transaction that finds another one is rolled back.
 
 Source: Jepsen, `tests/cycle/append.clj`, `tests/cycle/wr.clj`; Elle, `txn.clj`, `wr-txns`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from enum import Enum
 from functools import cache
 from itertools import accumulate
@@ -29,6 +31,7 @@ from dissever.harness.plan import Options
 
 __all__ = [
     "APPEND",
+    "MISMATCH",
     "OPTIONS",
     "READ",
     "STORE",
@@ -39,6 +42,8 @@ __all__ = [
     "TransactionClient",
     "Transactions",
     "WholeTransactions",
+    "chosen",
+    "committed",
     "final",
     "keys_of",
     "operations",
@@ -49,6 +54,9 @@ STORE: Final = "transactions"
 TXN: Final = "txn"
 
 READ, APPEND, WRITE = "r", "append", "w"
+
+MISMATCH: Final = "mismatch"
+"""The code of the error when a read found another value than the one that was expected."""
 
 Micro: TypeAlias = list[Any]
 """One micro-operation: what it does, its key, and its value."""
@@ -140,27 +148,41 @@ class TransactionClient:
             return invocation.fail([error.code, str(error)])
 
     async def _step_by_step(self, operations: Sequence[Micro]) -> list[Micro]:
-        store = self._store
-        try:
-            await store.begin()
-            done = [[f, key, await self._do(f, key, value)] for f, key, value in operations]
-            await store.commit()
-        except NotApplied:
-            await roll_back(store)
-            raise
-        return done
+        async with committed(self._store):
+            return [[f, key, await self._do(f, key, value)] for f, key, value in operations]
 
     async def _do(self, f: str, key: Key, value: Any) -> Any:
-        if f == READ:
-            return await self._methods[f](key)
-        await self._methods[f](key, value)
-        return value
+        if f != READ:
+            await self._methods[f](key, value)
+            return value
+        answer = await self._methods[f](key)
+        if value is not None and answer != value:
+            raise NotApplied(f"expected {value} in {key}, found {answer}", MISMATCH)
+        return answer
 
     async def close(self) -> None:
         await self._store.close()
 
 
-async def roll_back(store: Transactions) -> None:
+@asynccontextmanager
+async def committed(store: Transactions) -> AsyncIterator[None]:
+    """
+    Begin a transaction, and commit what the body does in it.
+
+    Raises:
+        NotApplied: From the store or the body, once the transaction is rolled back.
+        Exception: Whatever else either raises. Nothing is said to the store after it.
+    """
+    try:
+        await store.begin()
+        yield
+        await store.commit()
+    except NotApplied:
+        await _roll_back(store)
+        raise
+
+
+async def _roll_back(store: Transactions) -> None:
     """End a transaction of which it is known that it has no effect; close where that fails."""
     try:
         await store.rollback()

@@ -25,7 +25,8 @@ class Workload:
     by name; the first is the workload's own. `options` are its own, by name.
 
     `store` names what it asks of a system, and any system that has such a store can serve it.
-    `methods` are those that it calls: any system whose clients have them can serve it, too.
+    `methods` are those that it calls: any system whose clients have them can serve it, too, and any
+    whose clients have the one method `whole`, if it has a name.
     `client` makes a client of the store: by default one that calls the method of each operation's
     name (`method_client.py`).
     """
@@ -35,6 +36,7 @@ class Workload:
     checkers: Callable[[Options], Mapping[str, Checker]]
     store: str = ""
     methods: tuple[str, ...] = ()
+    whole: str = ""
     final: Callable[[Options, tuple[Key, ...]], Any] = lambda *_: ()
     keys: Callable[[Event], Iterable[Key]] = key_of
     client: Callable[[Any], Client] = MethodClient

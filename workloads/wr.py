@@ -9,6 +9,7 @@ Source: Jepsen, `tests/cycle/wr.clj`; Kingsbury and Alvaro, "Elle", VLDB 2020, s
 
 from __future__ import annotations
 
+from dissever.checkers.transactions import Transactions
 from dissever.workloads import transactions
 from dissever.workloads.transactions import Reading, TransactionClient
 from dissever.workloads.workload import Workload
@@ -17,10 +18,13 @@ WORKLOAD = Workload(
     description="transactions over registers: read and write; is a consistency model kept?",
     store=transactions.STORE,
     methods=("begin", "read", "write", "commit", "rollback"),
+    whole="transaction",
     operations=lambda options: transactions.operations(options, transactions.WRITE),
     final=transactions.final,
     keys=transactions.keys_of,
     client=lambda store: TransactionClient(store, Reading.REGISTERS),
-    checkers=lambda _: {},
+    checkers=lambda options: {
+        "transactions": Transactions("wr", transactions.chosen(options, "consistency-model"))
+    },
     options=transactions.OPTIONS,
 )

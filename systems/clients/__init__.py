@@ -21,13 +21,8 @@ __all__ = ["ABILITIES", "STORES", "ClientKind", "gives", "lacks", "stores_of"]
 STORES: Mapping[str, tuple[str, ...]] = {
     "registers": ("read", "write", "compare_and_set"),
     "elements": ("add", "elements"),
-    "transactions": ("transaction",),
 }
-"""
-A store that workloads ask for -> the methods that a client needs to be one.
-
-Workloads of transactions also name the methods that they call where there is no `transaction`.
-"""
+"""A store that workloads ask for -> the methods that a client needs to be one."""
 
 ABILITIES: Mapping[type, tuple[str, ...]] = {
     Primaries: ("is_leader",),

@@ -7,7 +7,10 @@ leader goes on reading what that leader has, and dqlite's stale reads show.
 
 A read of consistency `leader` is a plain SELECT at the leader. One of consistency `quorum` first
 commits a write of its own on the same connection: that leader was the leader after the read began,
-so what it holds from then on contains everything that was acknowledged before.
+so what it holds from then on contains everything that was acknowledged before. A transaction that
+writes needs no more than its own commit. One that only reads is followed by such a write: it still
+led after the reads, so what they saw was not old. Before them, the write would be one more that
+refuses others who have read and want to write.
 
 Source: canonical/dqlite, `docs/consistency model`; canonical/go-dqlite issue 207.
 """
@@ -64,6 +67,7 @@ class Session:
         self._is_quorum = is_quorum
         self._begin = begin
         self._is_in_transaction = False
+        self._has_written = False
         self._client: dqlite.Client | None = None
 
     async def execute(self, sql: str, *parameters: int) -> dqlite.Result:
@@ -89,27 +93,36 @@ class Session:
         return [list(row) for row in rows.rows]
 
     async def begin(self) -> None:
-        """Begin a transaction, at a leader that still leads where the session is of quorum."""
+        """Begin a transaction."""
         client = await self.connected()
-        if self._is_quorum:
-            await self._before_commit(lambda: client.exec_sql(TICK))
-        await self._before_commit(lambda: client.exec_sql(f"BEGIN {self._begin.value}"))
+        self._has_written = False
+        await self._without_effect(lambda: client.exec_sql(f"BEGIN {self._begin.value}"))
         self._is_in_transaction = True
 
     async def execute_inside(self, sql: str, *parameters: int) -> None:
         """Run a statement of the transaction that changes something."""
         client = await self.connected()
-        await self._before_commit(lambda: client.exec_sql(sql, parameters))
+        self._has_written = True
+        await self._without_effect(lambda: client.exec_sql(sql, parameters))
 
     async def query_inside(self, sql: str, *parameters: int) -> list[list[Any]]:
         """Read in the transaction."""
         client = await self.connected()
-        rows = await self._before_commit(lambda: client.query_sql(sql, parameters))
+        rows = await self._without_effect(lambda: client.query_sql(sql, parameters))
         return [list(row) for row in rows.rows]
 
     async def commit(self) -> None:
-        """Commit the transaction. Only this leaves its outcome open, when the answer is lost."""
+        """
+        Commit the transaction. If it has written, this may leave its outcome open: when the answer
+        is lost. If it has only read, it has no effect, whatever happens.
+        """
         client = await self.connected()
+        if not self._has_written:
+            await self._without_effect(lambda: client.exec_sql("COMMIT"))
+            self._is_in_transaction = False
+            if self._is_quorum:
+                await self._without_effect(lambda: client.exec_sql(TICK))
+            return
         try:
             await client.exec_sql("COMMIT")
         except dqlite.StatementError as error:
@@ -137,10 +150,10 @@ class Session:
             self._client.close()
             self._client = None
 
-    async def _before_commit(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+    async def _without_effect(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
         """
-        Ask for a part of a transaction. The server drops one that is open with its connection, so
-        every error before COMMIT means not applied.
+        Ask for a part of a transaction that has no effect by itself. The server drops an open
+        transaction with its connection, so every error before COMMIT means not applied.
         """
         try:
             return await self._wait_for_lock(ask)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, cast
 import pytest
 
 import dqlite
-from dissever.harness.client import Completion, Invocation, NotApplied
+from dissever.harness.client import Completion, Invocation
 from dissever.harness.history import Type
 from dissever.harness.plan import Options
 from dissever.systems.dqlite import stores
@@ -96,21 +96,47 @@ def test_transaction_is_begun_as_the_option_says(tmp_path: Path, begin: str) -> 
     assert kinds(asked) == ["BEGIN", "SELECT", "INSERT", "COMMIT"]
 
 
-def test_transaction_of_quorum_first_proves_that_the_leader_leads(tmp_path: Path) -> None:
+READ = Invocation("txn", [["r", 1, None], ["r", 2, None]])
+
+
+def test_transaction_that_only_reads_proves_that_the_leader_still_leads(tmp_path: Path) -> None:
+    _, asked = outcome_of(tmp_path, good, invocation=READ, consistency="quorum")
+
+    assert asked[-1] == TICK
+    assert kinds(asked[:-1]) == ["BEGIN", "SELECT", "SELECT", "COMMIT"]
+
+
+def test_transaction_that_only_reads_of_a_leader_proves_nothing(tmp_path: Path) -> None:
+    _, asked = outcome_of(tmp_path, good, invocation=READ, consistency="leader")
+
+    assert kinds(asked) == ["BEGIN", "SELECT", "SELECT", "COMMIT"]
+
+
+@pytest.mark.parametrize("where", ["COMMIT", "UPDATE tick"])
+@pytest.mark.parametrize("said", [Failure(10506, "lost"), Failure(5, "busy"), None])
+def test_transaction_that_only_reads_has_no_effect_whatever_its_commit_says(
+    tmp_path: Path, where: str, said: Said
+) -> None:
+    (end,), _ = outcome_of(tmp_path, failing(where, said), invocation=READ)
+
+    assert isinstance(end, Completion)
+    assert end.type is Type.FAIL
+
+
+def test_transaction_that_writes_is_proved_by_its_own_commit(tmp_path: Path) -> None:
     _, asked = outcome_of(tmp_path, good, consistency="quorum")
 
-    assert asked[0] == TICK
-    assert kinds(asked[1:]) == ["BEGIN", "SELECT", "INSERT", "COMMIT"]
+    assert kinds(asked) == ["BEGIN", "SELECT", "INSERT", "COMMIT"]
 
 
-@pytest.mark.parametrize("where", ["UPDATE tick", "BEGIN", "SELECT", "INSERT"])
+@pytest.mark.parametrize("where", ["BEGIN", "SELECT", "INSERT"])
 @pytest.mark.parametrize(
     "said", [Failure(10506, "lost"), Failure(10250, "not leader"), Failure(9999, "?"), None]
 )
 def test_error_before_commit_is_not_applied_and_ends_the_connection(
     tmp_path: Path, where: str, said: Said
 ) -> None:
-    """What the server holds of the transaction goes with the connection, so nothing more is said."""
+    """The server drops the transaction with the connection, so nothing more is said."""
     (end,), asked = outcome_of(tmp_path, failing(where, said))
 
     assert isinstance(end, Completion)
@@ -206,16 +232,3 @@ def test_statements_after_the_connection_was_lost_go_nowhere(tmp_path: Path) -> 
     assert isinstance(end, Completion)
     assert end.type is Type.FAIL
     assert kinds(asked).count("INSERT") == 1
-
-
-def test_store_that_never_began_has_nothing_to_commit(tmp_path: Path) -> None:
-    async def main() -> None:
-        for node in NODES:
-            (tmp_path / node).mkdir()
-        cluster = ScriptedCluster(tmp_path, believing(everyone(None)))
-        asked = Options(system="dqlite", workload="append", nodes=NODES)
-        nodes = DqliteDeployment(cast("DqliteCluster", cluster), asked, Random(1), DqliteMembers)
-        with pytest.raises(NotApplied):
-            await nodes.open_store("transactions", "n1")
-
-    asyncio.run(main())

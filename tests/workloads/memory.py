@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from random import Random
 from typing import Any
+
+from dissever.harness import clock
+from dissever.harness.client import Client
+from dissever.harness.generator import clients
+from dissever.harness.history import Event, History
+from dissever.harness.interpreter import TimeLimits, interpret
 
 
 class Database:
@@ -53,6 +61,39 @@ class MemoryTransactions:
     def _end(self) -> None:
         self._before = None
         self._database.lock.release()
+
+
+class SlowTransactions(MemoryTransactions):
+    """The same, with time that passes at each read, so that others have their turn."""
+
+    async def read(self, key: int) -> int | None:
+        await asyncio.sleep(0.001)
+        return await super().read(key)
+
+    async def read_list(self, key: int) -> list[int]:
+        await asyncio.sleep(0.001)
+        return await super().read_list(key)
+
+
+def history_of(source: Any, made: Callable[[], Client]) -> History:
+    """What five clients did that were asked by a generator, in virtual time."""
+    events: list[Event] = []
+
+    async def open_client(_node: str) -> Client:
+        return made()
+
+    work = interpret(
+        clients(source),
+        open_client=open_client,
+        nodes=("n1",),
+        concurrency=5,
+        nemeses={},
+        rng=Random(7),
+        record=events.append,
+        limits=TimeLimits(operation_s=10.0),
+    )
+    clock.run(work, is_virtual=True)
+    return History(events)
 
 
 class WholeMemoryTransactions:
