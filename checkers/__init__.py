@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Final
 
+from dissever.checkers.bank import Bank
 from dissever.checkers.compose import compose
 from dissever.checkers.evidence import Evidence
 from dissever.checkers.linearizability import Linearizable
@@ -32,6 +33,7 @@ __all__ = [
     "SET",
     "TEXT",
     "UNKNOWN",
+    "Bank",
     "Evidence",
     "GrowOnlySet",
     "Linearizable",
@@ -59,5 +61,6 @@ EVERY_RUN: Final[Mapping[str, RunChecker]] = {each.name: each for each in _EVERY
 OF_WORKLOADS: Final[Mapping[str, str]] = {
     "linearizable": "each operation takes effect at one instant between its question and answer",
     "set": "every read holds what was acknowledged before it, and nothing that was not asked for",
+    "bank": "every read of all accounts adds up to the same total",
 }
 """The checkers that workloads use, with one line on each."""
