@@ -22,6 +22,7 @@ from dissever.checkers.node_ends import NodeEnds
 from dissever.checkers.run_checker import NodeEnd, NodeLog, Remains, RunChecker
 from dissever.checkers.set import GrowOnlySet
 from dissever.checkers.stats import Stats
+from dissever.checkers.transactions import Transactions
 
 __all__ = [
     "CAS_REGISTER",
@@ -47,6 +48,7 @@ __all__ = [
     "Remains",
     "RunChecker",
     "Stats",
+    "Transactions",
     "compose",
 ]
 
@@ -61,6 +63,7 @@ EVERY_RUN: Final[Mapping[str, RunChecker]] = {each.name: each for each in _EVERY
 OF_WORKLOADS: Final[Mapping[str, str]] = {
     "linearizable": "each operation takes effect at one instant between its question and answer",
     "set": "every read holds what was acknowledged before it, and nothing that was not asked for",
+    "transactions": "an order of all transactions explains what each read, as a model asks for",
     "bank": "every read of all accounts adds up to the same total",
 }
 """The checkers that workloads use, with one line on each."""
