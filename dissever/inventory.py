@@ -5,6 +5,7 @@ of installed packages, with where each comes from. The fields are those of `diss
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
@@ -13,6 +14,8 @@ import msgspec
 
 from dissever.checkers import OF_WORKLOADS, RunChecker
 from dissever.checkers.linearizability import Model
+from dissever.checkers.transactions.models import DECIDED, named, weaker
+from dissever.checkers.transactions.models import MODELS as CONSISTENCY_MODELS
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.options import Option, OptionValue
 from dissever.harness.plugins import OURS, Registry
@@ -28,6 +31,7 @@ __all__ = [
     "Broken",
     "Inventory",
     "Thing",
+    "ThisConsistencyModel",
     "ThisFault",
     "ThisSystem",
     "ThisWorkload",
@@ -37,7 +41,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_KINDS: Final = "system, workload, fault, checker or model"
+_KINDS: Final = "system, workload, fault, checker, model or consistency model"
 
 
 class AnOption(msgspec.Struct, frozen=True):
@@ -103,6 +107,17 @@ class ThisChecker(Thing, frozen=True, kw_only=True):
     of: str
 
 
+class ThisConsistencyModel(Thing, frozen=True, kw_only=True):
+    """
+    A consistency model of transactions: its other names, the models that it implies, and the
+    anomalies that it forbids in addition to theirs.
+    """
+
+    aliases: tuple[str, ...]
+    implies: tuple[str, ...]
+    forbids: tuple[str, ...]
+
+
 class Broken(msgspec.Struct, frozen=True):
     """A plug-in that cannot be used. `line` says all of it: `name: package: what went wrong`."""
 
@@ -120,6 +135,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     triggers: tuple[Thing, ...] = ()
     checkers: tuple[ThisChecker, ...] = ()
     models: tuple[Thing, ...] = ()
+    consistency_models: tuple[ThisConsistencyModel, ...] = ()
     broken: tuple[Broken, ...] = ()
 
 
@@ -160,6 +176,7 @@ def everything() -> Inventory:
         triggers=tuple(triggers),
         checkers=tuple(sorted(checkers, key=lambda one: one.name)),
         models=each(MODELS, _model),
+        consistency_models=tuple(map(_consistency_model, DECIDED)),
         broken=tuple(broken),
     )
 
@@ -179,13 +196,15 @@ def what_is(reference: str) -> Inventory:
             found[kind] = tuple(_SHOWN[kind](each, registry.find(each)) for each in members)
         except ValueError as error:
             errors.append(str(error))
+    with contextlib.suppress(ValueError):
+        found["consistency_models"] = (_consistency_model(named(reference)),)
     if found:
         return Inventory(**found)
     if read_reference(reference) is not None and len(set(errors)) == 1:
         raise ValueError(errors[0])  # The file or the module is broken, or is not there.
     if read_reference(reference) is not None:
         raise ValueError(f"{reference}: expected a {_KINDS}, found none")
-    names = tuple(name for registry in EVERY_KIND.values() for name in registry.names)
+    names = (*(name for each in EVERY_KIND.values() for name in each.names), *CONSISTENCY_MODELS)
     nearest = difflib.get_close_matches(reference, names, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     raise ValueError(f"expected a name or a reference of a {_KINDS}, got {quoted(reference)}{hint}")
@@ -239,6 +258,18 @@ def _checker(name: str, checker: RunChecker) -> ThisChecker:
 
 def _model(name: str, model: Model) -> Thing:
     return Thing(name=name, origin=MODELS.origin(name), description=model.description)
+
+
+def _consistency_model(name: str) -> ThisConsistencyModel:
+    model = CONSISTENCY_MODELS[name]
+    return ThisConsistencyModel(
+        name=name,
+        origin=OURS,
+        description=model.description,
+        aliases=model.aliases,
+        implies=tuple(each for each in CONSISTENCY_MODELS if each in weaker(name) - {name}),
+        forbids=model.forbids,
+    )
 
 
 def _options(declared: Mapping[str, Option]) -> tuple[AnOption, ...]:

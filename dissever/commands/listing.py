@@ -16,6 +16,7 @@ from dissever.inventory import (
     AnOption,
     Inventory,
     Thing,
+    ThisConsistencyModel,
     ThisFault,
     ThisSystem,
     ThisWorkload,
@@ -34,13 +35,15 @@ Row: TypeAlias = tuple[str, str, str]
 def list_(references: tuple[str, ...], is_json: bool) -> int:
     """
     Name everything there is, with one line each and where it comes from. With a name, a path or
-    package:Name, show all of that: the targets and parameters of a fault, the options of a system.
+    package:Name, show all of that: the targets and parameters of a fault, the options of a system,
+    what a consistency model implies and forbids.
 
     A plug-in that is broken is one line on standard error.
 
     \b
     dissever list
     dissever list partition disk-error
+    dissever list snapshot-isolation
     dissever list mykv.py
     dissever list --json | jq '.systems[].name'
     """
@@ -67,6 +70,7 @@ def _asked(references: Sequence[str]) -> Inventory:
         faults=tuple(each for one in every for each in one.faults),
         checkers=tuple(each for one in every for each in one.checkers),
         models=tuple(each for one in every for each in one.models),
+        consistency_models=tuple(each for one in every for each in one.consistency_models),
     )
 
 
@@ -89,6 +93,7 @@ def _print_all(found: Inventory) -> None:
         ("triggers", found.triggers),
         ("checkers", found.checkers),
         ("models", found.models),
+        ("consistency models of transactions", found.consistency_models),
     ):
         _print_table(title, map(_row, things))
 
@@ -100,6 +105,8 @@ def _print_details(found: Inventory) -> None:
         _print_table(f"workload {workload.name}", _workload_rows(workload))
     for fault in found.faults:
         _print_table(fault.name, _fault_rows(fault))
+    for model in found.consistency_models:
+        _print_table(f"consistency model {model.name}", _consistency_rows(model))
     for kind, things in (("checker", found.checkers), ("model", found.models)):
         for thing in things:
             _print_table(f"{kind} {thing.name}", [_row(thing)])
@@ -120,6 +127,17 @@ def _workload_rows(workload: ThisWorkload) -> Iterator[Row]:
     yield _row(workload)
     yield "", f"store: {workload.store}", ""
     yield from _option_rows(workload.options)
+
+
+def _consistency_rows(model: ThisConsistencyModel) -> Iterator[Row]:
+    yield _row(model)
+    for what, names in (
+        ("other names", model.aliases),
+        ("implies", model.implies),
+        ("forbids", model.forbids),
+    ):
+        if names:
+            yield "", f"{what}: {', '.join(names)}", ""
 
 
 def _option_rows(options: Iterable[AnOption]) -> Iterator[Row]:
