@@ -41,7 +41,8 @@ __all__ = [
 
 T = TypeVar("T")
 
-_KINDS: Final = "system, workload, fault, checker, model or consistency model"
+_KINDS: Final = "system, workload, fault, checker or model"
+"""What files and packages can hold."""
 
 
 class AnOption(msgspec.Struct, frozen=True):
@@ -207,7 +208,8 @@ def what_is(reference: str) -> Inventory:
     names = (*(name for each in EVERY_KIND.values() for name in each.names), *CONSISTENCY_MODELS)
     nearest = difflib.get_close_matches(reference, names, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    raise ValueError(f"expected a name or a reference of a {_KINDS}, got {quoted(reference)}{hint}")
+    what = f"a name or a reference of a {_KINDS}, or a consistency model"
+    raise ValueError(f"expected {what}, got {quoted(reference)}{hint}")
 
 
 def _system(name: str, system: System) -> ThisSystem:

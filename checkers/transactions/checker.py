@@ -15,10 +15,9 @@ from dissever.checkers.transactions import evidence, proof
 from dissever.checkers.transactions.evidence import Evidence
 from dissever.checkers.transactions.explanation import Explained, allowed
 from dissever.checkers.transactions.models import (
-    DECIDED,
     SERIALIZABLE,
     forbids,
-    named,
+    judged_by,
     strongest_remaining,
     weakest_ruled_out,
 )
@@ -51,13 +50,7 @@ class Transactions:
     def __post_init__(self) -> None:
         if self.rules not in ("append", "wr"):
             raise ValueError(f"expected the rules append or wr, got {quoted(self.rules)}")
-        model = named(self.consistency_model)
-        if model not in DECIDED:
-            raise ValueError(
-                f"expected a consistency model out of {', '.join(DECIDED)}, got {model}, "
-                "which is not judged by itself"
-            )
-        object.__setattr__(self, "consistency_model", model)
+        object.__setattr__(self, "consistency_model", judged_by(self.consistency_model))
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Judge all transactions together; isolation is not local, so keys are never split."""

@@ -264,6 +264,22 @@ def named(name: str) -> str:
     )
 
 
+def judged_by(name: str) -> str:
+    """
+    The name of a model that a history can be judged by, by any of its names.
+
+    Raises:
+        ValueError: When there is no such model, or it is judged only by way of others.
+    """
+    model = named(name)
+    if model in DECIDED:
+        return model
+    raise ValueError(
+        f"expected a consistency model out of {', '.join(DECIDED)}, got {quoted(name)}, "
+        "which no history of transactions is judged by"
+    )
+
+
 @cache
 def lattice() -> Any:
     """A `networkx.DiGraph` of all models, with an edge from each to those it implies directly."""
