@@ -12,7 +12,7 @@ from dissever.workloads.workload import Workload
 
 __all__ = ["WORKLOADS", "Elements", "Registers", "Workload", "lacking", "served_by", "serves"]
 
-FILES: Final = ("register", "set", "append", "wr", "bank")
+FILES: Final = ("register", "set", "append", "wr", "bank", "rows")
 """A new workload is a file that ends with its WORKLOAD, and its name here."""
 
 OURS: Final[dict[str, Workload | str]] = {

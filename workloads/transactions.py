@@ -165,9 +165,12 @@ class TransactionClient:
 
 
 @asynccontextmanager
-async def committed(store: Transactions) -> AsyncIterator[None]:
+async def committed(store: Any) -> AsyncIterator[None]:
     """
     Begin a transaction, and commit what the body does in it.
+
+    Args:
+        store: Any that has `begin`, `commit` and `rollback`, such as `Transactions`.
 
     Raises:
         NotApplied: From the store or the body, once the transaction is rolled back.
@@ -182,7 +185,7 @@ async def committed(store: Transactions) -> AsyncIterator[None]:
         raise
 
 
-async def _roll_back(store: Transactions) -> None:
+async def _roll_back(store: Any) -> None:
     """End a transaction of which it is known that it has no effect; close where that fails."""
     try:
         await store.rollback()
@@ -348,23 +351,25 @@ class Insistent(msgspec.Struct, frozen=True):
 
     waiting: tuple[tuple[list[Micro], int], ...]
     open: Mapping[int | str, tuple[list[Micro], int]] = {}
+    f: str = TXN
 
     @staticmethod
-    def on(reads: Iterable[Micro]) -> Insistent:
-        """All of these reads, as transactions."""
+    def on(reads: Iterable[Micro], f: str = TXN) -> Insistent:
+        """All of these reads, as transactions that are operations `f`."""
         every, size = list(reads), READS_PER_TRANSACTION
         starts = range(0, len(every), size)
-        return Insistent(tuple((every[start : start + size], FINAL_TRIES) for start in starts))
+        chunks = ((every[start : start + size], FINAL_TRIES) for start in starts)
+        return Insistent(tuple(chunks), f=f)
 
     def next(self, context: Context) -> Answer:
         if not self.waiting:
             return (PENDING, self) if self.open else None
         (operations, tries), *rest = self.waiting
-        step = place(Invocation(TXN, operations), context)
+        step = place(Invocation(self.f, operations), context)
         if step is PENDING:
             return PENDING, self
         now_open = {**self.open, step.process: (operations, tries - 1)}
-        return step, Insistent(tuple(rest), now_open)
+        return step, Insistent(tuple(rest), now_open, self.f)
 
     def update(self, context: Context, event: Event) -> Generator:
         if event.type is Type.INVOKE or event.process not in self.open:
@@ -372,4 +377,5 @@ class Insistent(msgspec.Struct, frozen=True):
         operations, tries = self.open[event.process]
         still = {process: each for process, each in self.open.items() if process != event.process}
         is_over = event.type is Type.OK or not tries
-        return Insistent(self.waiting if is_over else (*self.waiting, (operations, tries)), still)
+        waiting = self.waiting if is_over else (*self.waiting, (operations, tries))
+        return Insistent(waiting, still, self.f)

@@ -36,6 +36,7 @@ __all__ = [
     "append",
     "begin",
     "commit",
+    "lock",
     "read",
     "rollback",
     "select",
@@ -314,6 +315,15 @@ def write(state: State, transaction: Transaction, item: Item, value: Any) -> Ste
     return _written(state, transaction, Write(item, value, appends=False))
 
 
+def lock(state: State, transaction: Transaction, item: Item) -> Step:
+    """Lock an item before it is read and written, at a level with locks. Raises as `write`."""
+    held = _holding(state, transaction)
+    if transaction.isolation.locks:
+        state = _unlocked(state, transaction.name, held, item)
+    held = replace(held, items=held.items | {item}, waits_for=None)
+    return Step(replace(state, held={**state.held, transaction.name: held}), transaction)
+
+
 def append(state: State, transaction: Transaction, item: Item, value: Any) -> Step:
     """Append to a tuple, which is empty where there is none. Raises as `write`."""
     return _written(state, transaction, Write(item, value, appends=True))
@@ -371,15 +381,14 @@ def _written(state: State, transaction: Transaction, new: Write) -> Step:
     level = transaction.isolation
     if not level.writes_at_once:
         return Step(state, later)
-    held = _holding(state, transaction)
-    if level.locks:
-        state = _unlocked(state, transaction.name, held, new.item)
+    state = lock(state, transaction, new.item).state
     if level.shows_uncommitted:
         before = state.version(new.item).value
+        held = state.held[transaction.name]
         held = replace(held, undo=(*held.undo, (new, before)))
         state = state.changed({new.item: new.on(before)})
-    held = replace(held, items=held.items | {new.item}, waits_for=None)
-    return Step(replace(state, held={**state.held, transaction.name: held}), later)
+        state = replace(state, held={**state.held, transaction.name: held})
+    return Step(state, later)
 
 
 def _holding(state: State, transaction: Transaction) -> Held:

@@ -25,7 +25,7 @@ from dissever.systems.simulated.transactions import SimulatedTransactions
 READY_POLL_S = 0.1
 """The gap between two looks whether every node answers."""
 
-OF_TRANSACTIONS: Final = ("transactions",)
+OF_TRANSACTIONS: Final = ("transactions", "rows")
 """The stores that `SimulatedTransactions` is."""
 
 

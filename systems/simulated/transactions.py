@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from dissever.harness.client import NotApplied
 from dissever.harness.values import reason
 from dissever.systems.simulated import database
-from dissever.systems.simulated.database import Blocked, Conflict, Isolation, State, Step
+from dissever.systems.simulated.database import Blocked, Conflict, Isolation, Item, State, Step
 
 __all__ = ["BUGS", "SimulatedTransactions", "isolation"]
 
@@ -30,7 +30,7 @@ BUGS: Final[Mapping[str, str]] = {
 """Bugs of transactions alone."""
 
 BLOCKED_S: Final = 0.005
-BLOCKED_TRIES: Final = 60
+BLOCKED_TRIES: Final = 30
 """How long a transaction waits between two looks at a lock, and how often it looks."""
 
 Ask = Callable[[str, Callable[[Any], Any]], Awaitable[Any]]
@@ -94,6 +94,34 @@ class SimulatedTransactions:
     async def append(self, key: int, value: int) -> None:
         await self._change(database.append, ("list", key), value)
 
+    async def insert(self, key: int, row: int, value: int) -> bool:
+        if await self._locked(key, row) is not None:
+            return False
+        await self._change(database.write, _row(key, row), (value,))
+        return True
+
+    async def update(self, key: int, row: int, value: int) -> list[int] | None:
+        trail = await self._locked(key, row)
+        if trail is not None:
+            await self._change(database.append, _row(key, row), value)
+        return trail
+
+    async def delete(self, key: int, row: int) -> list[int] | None:
+        trail = await self._locked(key, row)
+        if trail is not None:
+            await self._change(database.write, _row(key, row), None)
+        return trail
+
+    async def get(self, key: int, row: int) -> list[int] | None:
+        trail = await self._look(database.read, _row(key, row))
+        return None if trail is None else list(trail)
+
+    async def select(self, key: int, modulus: int, remainder: int) -> list[tuple[int, list[int]]]:
+        found = await self._look(
+            database.select, ("rows", key), lambda trail: trail[-1] % modulus == remainder
+        )
+        return [(row, list(trail)) for row, trail in found.items()]
+
     async def commit(self) -> None:
         transaction = self._transaction
         if not transaction.must_commit:
@@ -120,13 +148,20 @@ class SimulatedTransactions:
             )
 
     async def close(self) -> None:
-        self._open = None
+        with suppress(NotApplied, OSError):  # Whoever waits for its locks goes on without, later.
+            await self.rollback()
 
     @property
     def _transaction(self) -> database.Transaction:
         if self._open is None:
             raise NotApplied("no transaction is open", "no-transaction")
         return self._open.transaction
+
+    async def _locked(self, key: int, row: int) -> list[int] | None:
+        """The trail of a row that nobody else can change before this transaction has ended."""
+        if self._isolation.writes_at_once:
+            await self._change(database.lock, _row(key, row))
+        return await self.get(key, row)
 
     async def _latest(self) -> State:
         with _uncommitted():
@@ -180,6 +215,10 @@ def _uncommitted() -> Iterator[None]:
         yield
     except OSError as error:  # A TimeoutError is one.
         raise NotApplied(f"before the commit: {reason(error)}", "uncommitted") from error
+
+
+def _row(key: int, row: int) -> Item:
+    return ("rows", key), row
 
 
 def _of(held: Any) -> State:

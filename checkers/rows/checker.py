@@ -1,0 +1,208 @@
+"""
+The checker of transactions over rows: is a consistency model kept, selects by predicate included?
+
+What has no predicate in it is judged as transactions over lists. Here are the cycles that need a
+row which was not found, and the proof of a valid history: all transactions, carried out one after
+another, give every answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dissever.checkers.rows.cycles import Found, cycles
+from dissever.checkers.rows.dependencies import Dependencies, dependencies
+from dissever.checkers.rows.lists import as_lists
+from dissever.checkers.rows.recorded import Transaction, read
+from dissever.checkers.rows.replay import serial_order
+from dissever.checkers.rows.words import edge_of, edge_without_data, selected, summary
+from dissever.checkers.transactions import Transactions
+from dissever.checkers.transactions.models import (
+    SERIALIZABLE,
+    forbids,
+    named,
+    strongest_remaining,
+    weaker,
+    weakest_ruled_out,
+)
+from dissever.checkers.transactions.smallest import smallest
+from dissever.harness.history import History, MalformedHistory
+from dissever.harness.results import Anomaly, Budget, Result, Verdict
+from dissever.harness.values import count_text
+
+__all__ = ["Rows"]
+
+SHOWN_MAX: Final = 4
+"""Cycles of one name that are shown."""
+
+STRANGE: Final = "predicate-mismatch"
+"""A select found a row that it does not match; no model allows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """
+    The checker: the transactions over rows of a history keep `consistency_model`.
+
+    Raises:
+        ValueError: When there is no such model.
+    """
+
+    consistency_model: str = SERIALIZABLE
+    name: str = "rows"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "consistency_model", named(self.consistency_model))
+
+    def __call__(self, history: History, budget: Budget) -> Result:
+        """Judge all transactions together."""
+        try:
+            transactions = read(history)
+        except MalformedHistory as error:
+            return self._unknown(f"malformed: {error}")
+        lists = as_lists(history, transactions)
+        items = Transactions(rules="append", consistency_model=self.consistency_model)
+        of_items = items(lists.history, budget)
+        known = dependencies(transactions)
+        anomalies = _anomalies(transactions, known)
+        shown = [each for each in anomalies if self._counts(each.name)]
+        is_strict = self.consistency_model.startswith("str")  # Strict, or strong.
+        order = None
+        if not anomalies and of_items.verdict is not Verdict.INVALID:
+            edges = ((edge.source, edge.target) for edge in known.known)
+            order = serial_order(transactions, edges, is_strict=is_strict)
+        verdict, why = self._verdict(transactions, shown, anomalies, of_items, order)
+        kept = [_made_small(history, each) for each in shown]
+        return Result(
+            checker=self.name,
+            verdict=verdict,
+            why=why,
+            anomalies=(*kept, *map(lists.back, of_items.anomalies)),
+            details=self._details(of_items, anomalies, known, transactions, order),
+        )
+
+    def _counts(self, anomaly: str) -> bool:
+        return anomaly == STRANGE or forbids(self.consistency_model, anomaly)
+
+    def _verdict(
+        self,
+        transactions: Sequence[Transaction],
+        shown: Sequence[Anomaly],
+        anomalies: Sequence[Anomaly],
+        of_items: Result,
+        order: Sequence[int] | None,
+    ) -> tuple[Verdict, str]:
+        model = self.consistency_model
+        if shown:
+            counted = count_text(len(shown), "anomaly of rows that were not found")
+            counted = counted.replace("anomalys", "anomalies")
+            return Verdict.INVALID, f"not {model}: {counted}: {shown[0].summary}"
+        if of_items.verdict is Verdict.INVALID:
+            return Verdict.INVALID, of_items.why
+        if not any(m.f in ("select", "get") for t in transactions if t.is_ok for m in t.micros):
+            return Verdict.UNKNOWN, "nothing was read, so no answer can be wrong"
+        if order is not None:
+            count = count_text(len(order), "transaction")
+            return Verdict.VALID, f"{model}: {count}, one after another, give every answer"
+        if of_items.verdict is Verdict.UNKNOWN:
+            return Verdict.UNKNOWN, of_items.why
+        if SERIALIZABLE in weaker(model):
+            return Verdict.UNKNOWN, (
+                "partial-order: no anomaly was found, and no serial order that explains what the "
+                "selects did not find"
+            )
+        also = ", ".join(dict.fromkeys(each.name for each in anomalies))
+        more = f"; the history also shows {also}, which {model} allows" if also else ""
+        return Verdict.VALID, f"{of_items.why}; no select contradicts {model}{more}"
+
+    def _details(
+        self,
+        of_items: Result,
+        anomalies: Sequence[Anomaly],
+        known: Dependencies,
+        transactions: Sequence[Transaction],
+        order: Sequence[int] | None,
+    ) -> dict[str, Any]:
+        """The numbers of a result, as JSON values; those of the items are in it."""
+        counts: dict[str, int] = dict(of_items.details.get("counts", {}))
+        for each in anomalies:
+            counts[each.name] = counts.get(each.name, 0) + 1
+        share = known.settled / known.missed if known.missed else 1.0
+        return of_items.details | {
+            "consistency_model": self.consistency_model,
+            "transactions": len(transactions),
+            "counts": counts,
+            "ruled_out": list(weakest_ruled_out(counts)),
+            "remaining": list(strongest_remaining(counts)),
+            "rows": len(known.rows),
+            "rows_missed": known.missed,
+            "rows_missed_settled": round(share, 4),
+            "certificate": "serial-order" if order is not None else "",
+        }
+
+    def _unknown(self, why: str) -> Result:
+        model = {"consistency_model": self.consistency_model}
+        return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=why, details=model)
+
+
+def _anomalies(transactions: Sequence[Transaction], known: Dependencies) -> list[Anomaly]:
+    """All that are found here; of cycles of one name a few."""
+    found: list[Anomaly] = []
+    for by, micro, row in known.strange:
+        text = f"a transaction selected {selected(micro)} and got row {row}, which is none of them"
+        found.append(Anomaly(name=STRANGE, summary=text, indices=(by.index, by.event)))
+    for by, micro, row in known.own:
+        text = f"a transaction selected {selected(micro)} and did not get row {row}, its own"
+        found.append(
+            Anomaly(name="predicate-read-miss", summary=text, indices=(by.index, by.event))
+        )
+    shown: dict[str, int] = {}
+    for cycle in cycles(transactions, known.known):
+        shown[cycle.name] = shown.get(cycle.name, 0) + 1
+        if shown[cycle.name] <= SHOWN_MAX:
+            found.append(_of_cycle(cycle, transactions))
+    return found
+
+
+def _of_cycle(cycle: Found, transactions: Sequence[Transaction]) -> Anomaly:
+    walk = dict.fromkeys(source for source, *_ in cycle.steps)
+    names = {number: f"T{place}" for place, number in enumerate(walk, start=1)}
+    edges = tuple(
+        edge_of(edge, transactions, names)
+        if edge is not None
+        else edge_without_data(kind, transactions[source], transactions[target], names)
+        for source, target, kind, edge in cycle.steps
+    )
+    guilty = [transactions[number] for number in walk]
+    return Anomaly(
+        name=cycle.name,
+        summary=summary(cycle.name, edges, is_derived=cycle.is_derived),
+        indices=tuple(sorted({index for each in guilty for index in (each.index, each.event)})),
+        cycle=edges,
+    )
+
+
+def _made_small(history: History, anomaly: Anomaly) -> Anomaly:
+    """With the smallest history found that still has the anomaly."""
+    from msgspec import structs
+
+    rows = {edge.key for edge in anomaly.cycle if edge.key is not None}
+    guilty = set(anomaly.indices)
+    first = [each for each in history.operations if each.invocation.index in guilty]
+    others = [each for each in history.operations if rows & set(_rows_of(each.invocation.value))]
+
+    def still(part: History) -> bool:
+        transactions = read(part)
+        names = {each.name for each in _anomalies(transactions, dependencies(transactions))}
+        return anomaly.name in names
+
+    found = smallest(first, others, still)
+    return structs.replace(anomaly, smallest=found.indices, smallest_without=found.without)
+
+
+def _rows_of(value: Sequence[Any]) -> Iterator[int]:
+    for f, _, what, _ in value:
+        if f != "select":
+            yield what[0] if isinstance(what, list) else what
