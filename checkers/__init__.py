@@ -65,5 +65,6 @@ OF_WORKLOADS: Final[Mapping[str, str]] = {
     "set": "every read holds what was acknowledged before it, and nothing that was not asked for",
     "transactions": "an order of all transactions explains what each read, as a model asks for",
     "bank": "every read of all accounts adds up to the same total",
+    "rows": "an order of all transactions explains also what selects by a predicate did not find",
 }
 """The checkers that workloads use, with one line on each."""
