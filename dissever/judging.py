@@ -3,10 +3,12 @@ From a history to a verdict and its reports: what `dissever check` does, for pro
 
     judged = judge(Path("runs/latest"))
     judged = judge_file(Path("history.edn"), "cas-register")
+    judged = judge_file(Path("append.edn"), consistency_model="strict-serializable")
 
 A run directory is judged by the checkers of its workload and by those of every run. A history file
-is judged as objects of one model. Everything is judged, at every size; of a large file the page
-draws the operations that matter and a sample of the others.
+is judged as objects of one model, or as the transactions or the bank that it holds. Everything is
+judged, at every size; of a large file the page draws the operations that matter and a sample of the
+others.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from msgspec import structs
 from dissever import recorded
 from dissever.checkers import EVERY_RUN, Linearizable, RunChecker, compose
 from dissever.checkers.linearizability import Model
+from dissever.checkers.linearizability.model import Misfit
+from dissever.checkers.transactions.models import SERIALIZABLE
 from dissever.harness import store
 from dissever.harness.history import History, MalformedHistory
 from dissever.harness.plan import Plan
@@ -57,6 +61,9 @@ SAMPLE_MAX: Final = 20_000
 """How many operations are drawn of a file that is too large to be drawn whole."""
 
 LINEARIZABLE: Final = "linearizable"
+
+DEFAULT_MODEL: Final = "cas-register"
+"""What a history file is judged as that holds neither transactions nor a bank."""
 
 Progress: TypeAlias = Callable[[str], None]
 
@@ -245,8 +252,10 @@ def render(judged: Judged) -> str:
 
 def judge_file(
     path: Path,
-    model: str | Model | type,
+    model: str | Model | type | None = None,
     *,
+    workload: str | None = None,
+    consistency_model: str = SERIALIZABLE,
     keyed: bool = False,
     initial: Any = None,
     nil_is_unknown: bool = False,
@@ -254,13 +263,18 @@ def judge_file(
     progress: Progress = lambda _: None,
 ) -> Judged:
     """
-    Judge each key of a history file as an object of the model.
+    Judge a history file: each key as an object of a model, or as what a workload recorded.
+
+    With neither, the content decides: transactions are judged as `append` or `wr`, accounts as
+    `bank`, and everything else as DEFAULT_MODEL.
 
     Ctrl-C leaves unknown what was not judged. Unknown are also a history that no run can have
-    recorded, one in which nothing succeeded, and one of transactions.
+    recorded, one in which nothing succeeded, and transactions where a model is given.
 
     Args:
         model: A reference to one, a `Model`, or the class of a plain model.
+        workload: `append`, `wr` or `bank`; then there is no model.
+        consistency_model: What transactions must keep.
         keyed: Values of clients are pairs [key value] of many independent objects.
         initial: As `adjusted`.
         nil_is_unknown: As `adjusted`.
@@ -269,36 +283,77 @@ def judge_file(
     Raises:
         OSError: When the file cannot be read.
         FormatError: When it is no history.
-        ValueError: When the reference leads to no model.
-        Misfit: When such an object cannot begin with that, or nil is a value of its own there.
+        ValueError: When the reference leads to no model, there is no such workload or consistency
+            model, or both model and workload are given.
+        Misfit: When such an object cannot begin with that, nil is a value of its own there, or
+            these options are for a model, and the file is judged as a workload.
     """
-    kind = model_at(model, initial=initial, nil_is_unknown=nil_is_unknown)
-    progress(f"reading {path.stat().st_size / 1e6:,.1f} MB")
+    if model is not None and workload is not None:
+        raise ValueError("expected a model or a workload, got both")
+    for_models = keyed or initial is not None or nil_is_unknown
+    kind = model_at(model or DEFAULT_MODEL, initial=initial, nil_is_unknown=nil_is_unknown)
+    name = model if isinstance(model, str) else kind.name
     subject = recorded.subject_of(
-        path,
-        model if isinstance(model, str) else kind.name,
-        keyed=keyed,
-        initial=initial,
-        nil_is_unknown=nil_is_unknown,
+        path, name, keyed=keyed, initial=initial, nil_is_unknown=nil_is_unknown
     )
+    asked = _Asked(LINEARIZABLE, Linearizable(kind), subject, kind)
+    if workload is not None:
+        asked = _as_workload(path, workload, consistency_model, for_models=for_models)
+    progress(f"reading {path.stat().st_size / 1e6:,.1f} MB")
     try:
-        loaded = read_history(path, keyed=keyed, transactions=False)
+        loaded = read_history(path, keyed=keyed, transactions=None if model is None else False)
+        if model is None and workload is None and not keyed:
+            workload = recorded.workload_of(loaded.history)
+            if workload is not None:
+                asked = _as_workload(path, workload, consistency_model, for_models=for_models)
         progress(f"judging {len(loaded.history):,} events")
-        why = recorded.transactions(loaded.history, kind)
+        why = recorded.transactions(loaded.history, asked.model) if asked.model else None
         if why is not None:
-            return _unjudged(recorded.described(subject, loaded), LINEARIZABLE, why)
-        result = Linearizable(kind)(loaded.history, budget or Budget())
+            return _unjudged(recorded.described(asked.subject, loaded), asked.name, why)
+        result = asked.checker(loaded.history, budget or Budget())
     except MalformedHistory as error:
-        return _unjudged(subject, LINEARIZABLE, f"malformed: {error}")
+        return _unjudged(asked.subject, asked.name, f"malformed: {error}")
     except KeyboardInterrupt:
-        return _unjudged(subject, LINEARIZABLE, "interrupted: stopped before anything was judged")
+        why = "interrupted: stopped before anything was judged"
+        return _unjudged(asked.subject, asked.name, why)
     history, counted = _drawn(loaded.history, merge([result]))
-    notes = (*loaded.notes, *recorded.hints(loaded.history, kind, result, keyed=keyed))
+    notes = loaded.notes
+    if asked.model is not None:
+        notes += recorded.hints(loaded.history, asked.model, result, keyed=keyed)
     if counted is not None:
         count, drawn = len(loaded.history.columns), len(history.operations)
         notes += (f"of {count:,} operations {drawn:,} are drawn, and give the latencies",)
     results = merge([result, recorded.about(loaded, notes)])
-    return Judged(recorded.described(subject, loaded), history, results, notes, counted)
+    return Judged(recorded.described(asked.subject, loaded), history, results, notes, counted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """As what a file is judged; `model` is None where it is a workload."""
+
+    name: str
+    checker: Checker
+    subject: Subject
+    model: Model | None = None
+
+
+def _as_workload(path: Path, workload: str, consistency_model: str, *, for_models: bool) -> _Asked:
+    """
+    Args:
+        for_models: Whether an option was given that means something for models alone.
+
+    Raises:
+        ValueError: When there is no such workload, or no such consistency model.
+        Misfit: When an option means nothing.
+    """
+    if for_models:
+        raise Misfit(
+            f"this history is judged as the workload {workload}, not as a model: keyed values, "
+            "initial values and what nil means are for models"
+        )
+    checker = recorded.checker_of(workload, consistency_model)
+    subject = recorded.subject_of_workload(path, workload, consistency_model)
+    return _Asked(checker.name, checker, subject)
 
 
 def _unjudged(subject: Subject, checker: str, why: str) -> Judged:

@@ -13,12 +13,14 @@ from typing import Any, Final
 from msgspec import structs
 
 from dissever import __version__
+from dissever.checkers.bank import Bank
 from dissever.checkers.linearizability import Model
-from dissever.harness.history import History
+from dissever.checkers.transactions import Transactions
+from dissever.harness.history import History, MalformedHistory
 from dissever.harness.plan import host_versions
 from dissever.harness.reader import Loaded
 from dissever.harness.results import Result, Verdict
-from dissever.native.columns import OK
+from dissever.native.columns import APPEND, NONE, OK, WRITE
 from dissever.reports import Subject
 
 TRANSACTION: Final = "txn"
@@ -28,7 +30,97 @@ SOURCELESS: Final = frozenset({"phantom", "future-read"})
 READS: Final = frozenset({"read", "get"})
 
 SAMPLE_MAX: Final = 1_000
-"""How many operations are looked at to see whether values have keys."""
+"""How many operations are looked at to see what values are like."""
+
+BANK: Final = frozenset({"read", "transfer"})
+"""What operations of a bank are called."""
+
+
+def workload_of(history: History) -> str | None:
+    """
+    `append`, `wr` or `bank`, by the content of a history of transactions or of a bank; else None.
+
+    Transactions that append, or read lists, are of `append`; all others are of `wr`.
+    """
+    if history.has_transactions:
+        return "append" if _has_lists(history) else "wr"
+    columns = history.columns
+    answers = (
+        columns.values[columns.value_out[at]]
+        for at in range(min(len(columns), SAMPLE_MAX))
+        if columns.type[at] == OK and columns.fs[columns.f[at]] == "read"
+    )
+    is_bank = {columns.fs[f] for f in set(columns.f)} <= BANK
+    return "bank" if is_bank and _is_balances(next(answers, None)) else None
+
+
+def _has_lists(history: History) -> bool:
+    try:
+        micro = history.micro
+    except MalformedHistory:  # The checker says what is wrong, whichever rules it has.
+        return any(
+            name == "append" or isinstance(value, list)
+            for operation in history.operations[:SAMPLE_MAX]
+            if isinstance(operation.value, list)
+            for name, _, value in filter(_has_three, operation.value)
+        )
+    kinds = bytes(micro.kind)
+    return bytes([APPEND]) in kinds or (
+        bytes([WRITE]) not in kinds and any(place != NONE for place in micro.list)
+    )
+
+
+def _has_three(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3
+
+
+def _is_balances(value: Any) -> bool:
+    """Whether this maps accounts to what they hold."""
+    return (
+        isinstance(value, dict)
+        and len(value) > 0
+        and all(type(each) is int or each is None for each in value.values())
+    )
+
+
+WORKLOADS: Final = {
+    "append": "transactions that append to lists",
+    "wr": "transactions that write registers",
+    "bank": "a bank",
+}
+"""The workloads that a file is judged as -> what such a file records."""
+
+
+def checker_of(workload: str, consistency_model: str) -> Transactions | Bank:
+    """
+    What judges a history file of a workload.
+
+    Raises:
+        ValueError: When there is no such workload, or no such consistency model.
+    """
+    if workload == "append":
+        return Transactions("append", consistency_model)
+    if workload == "wr":
+        return Transactions("wr", consistency_model)
+    if workload == "bank":
+        return Bank()
+    raise ValueError(f"expected the workload {', '.join(WORKLOADS)}, got '{workload}'")
+
+
+def subject_of_workload(path: Path, workload: str, consistency_model: str) -> Subject:
+    """As `subject_of`, of transactions or a bank."""
+    words = ["dissever", "check", str(path), "--workload", workload]
+    options: dict[str, Any] = {"file": str(path), "workload": workload}
+    if workload != "bank":
+        words += ["--consistency-model", consistency_model]
+        options["consistency-model"] = consistency_model
+    return Subject(
+        system=path.name,
+        workload=f"a recorded history of {WORKLOADS[workload]}",
+        command=shlex.join(words),
+        options=options,
+        versions={"dissever": __version__, **host_versions()},
+    )
 
 
 def subject_of(
@@ -89,7 +181,8 @@ def transactions(history: History, model: Model) -> str | None:
     if model.name == "multi-register" and is_plain:
         return None
     shown = ", ".join(sorted(names)) or "nothing"
-    help_ = "; `--model multi-register` judges reads and writes" if is_plain else ""
+    help_ = "; without --model, `dissever check` judges transactions"
+    help_ += "; `--model multi-register` judges reads and writes" if is_plain else ""
     return (
         f"this is a history of transactions (f is txn, with micro-operations {shown}), "
         f"which {model.name} does not judge{help_}"
