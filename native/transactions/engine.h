@@ -25,7 +25,8 @@ struct entry {
 /* What is known of one value of the key at hand. All zero is nothing. */
 struct slot {
     int32_t writer;   /* 1 + the entry that wrote it first; 0: nobody did */
-    int32_t position; /* 1 + its first place in the longest list; 0: it is not there */
+    int32_t position; /* 1 + its first place in the longest list; 0: it is not there. Of registers:
+                         1 + the first entry that read it and goes on to write */
     uint32_t mark;    /* of a list that is looked through: whether the value occurred before */
     bool is_final;    /* no later write of the writer is of this key */
     bool is_repeated; /* written more than once */
@@ -51,6 +52,7 @@ struct engine {
     struct graph_edges edges;
     int64_t vertices;
     bool has_cycle;
+    int32_t *version;       /* registers alone: see registers.h */
 
     int64_t anomalies_capacity;
     int64_t bytes;
@@ -103,6 +105,13 @@ int32_t timeline_realtime(struct engine *engine);
 /* Operations by the time of their completion, those without one at the end; `order` has a place
  * for each. 0 or -1 without memory. */
 int32_t timeline_completions(struct engine *engine, uint32_t *order);
+
+/*
+ * guess.c: an order of all vertices that keeps the edges of a mask and that replays, whatever order
+ * of versions it takes. `ranks`: operations by preference. 1, 0 when the guess failed, -1 without
+ * memory.
+ */
+int32_t guess_order(struct engine *engine, uint32_t mask, const uint32_t *ranks, uint32_t *order);
 
 /* serial.c: the strongest serial order that was asked for, and whether there is a cycle. 0 or -1
  * without memory. */

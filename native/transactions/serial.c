@@ -1,5 +1,8 @@
 /*
  * serial.c: a serial order of the transactions, near to the order in which they completed.
+ *
+ * Where the order of the versions of every key is known, each topological order replays. Where it
+ * is not, which registers alone can be, one is guessed (guess.c).
  */
 #include <stdlib.h>
 
@@ -28,27 +31,58 @@ static int32_t keep(struct engine *engine, const uint32_t *vertices, int32_t lev
     return 0;
 }
 
-int32_t serial_order(struct engine *engine, const struct graph *graph)
+/* Whether writers of a register may follow each other in more than one order. */
+static bool is_partial(const struct engine *engine)
+{
+    const struct transactions_outcome *outcome = engine->outcome;
+    for (int32_t key = 0; key < engine->keys_n; key++)
+        if (engine->version != NULL && outcome->ordered[key] < outcome->pairs[key])
+            return true;
+    return false;
+}
+
+/* The strongest level that was asked for. */
+static int32_t level_asked(const struct transactions_options *options)
+{
+    if (options->realtime)
+        return TRANSACTIONS_REALTIME;
+    return options->process ? TRANSACTIONS_PROCESS : TRANSACTIONS_DATA;
+}
+
+static int32_t find_order(struct engine *engine, const struct graph *graph, uint32_t *roots,
+                          uint32_t *vertices)
 {
     static const uint32_t masks[] = {0, GRAPH_MASK_DATA, GRAPH_MASK_PROCESS, GRAPH_MASK_REALTIME};
-    const struct transactions_options *options = engine->options;
-    int32_t level = options->realtime  ? TRANSACTIONS_REALTIME
-                    : options->process ? TRANSACTIONS_PROCESS
-                                       : TRANSACTIONS_DATA;
+    bool is_guess = is_partial(engine);
+    for (int32_t level = level_asked(engine->options); level > TRANSACTIONS_NO_ORDER; level--) {
+        uint32_t mask = masks[level] | 1u << GRAPH_LINK;
+        int64_t components =
+            graph_sort(graph, mask, roots, engine->operations, NULL, vertices);
+        if (components < 0)
+            return -1;
+        if (components < engine->vertices) {
+            engine->has_cycle = true;
+            continue;
+        }
+        if (!is_replayable(engine->outcome))
+            return 0;
+        int32_t is_found = is_guess ? guess_order(engine, mask, roots, vertices) : 1;
+        if (is_found < 0)
+            return -1;
+        engine->outcome->is_guessed = is_guess;
+        if (is_found)
+            return keep(engine, vertices, level);
+    }
+    return 0;
+}
+
+int32_t serial_order(struct engine *engine, const struct graph *graph)
+{
     uint32_t *roots = engine_zeros(engine, engine->operations, sizeof *roots);
     uint32_t *vertices = engine_zeros(engine, engine->vertices, sizeof *vertices);
     int32_t status = roots == NULL || vertices == NULL ? -1 : timeline_completions(engine, roots);
-    for (; status == 0 && level > TRANSACTIONS_NO_ORDER; level--) {
-        int64_t components = graph_sort(graph, masks[level] | 1u << GRAPH_LINK, roots,
-                                        engine->operations, NULL, vertices);
-        if (components < 0)
-            status = -1;
-        else if (components == engine->vertices)
-            break;
-        engine->has_cycle = true;
-    }
-    if (status == 0 && level > TRANSACTIONS_NO_ORDER && is_replayable(engine->outcome))
-        status = keep(engine, vertices, level);
+    if (status == 0)
+        status = find_order(engine, graph, roots, vertices);
     engine_release(engine, roots, engine->operations, sizeof *roots);
     engine_release(engine, vertices, engine->vertices, sizeof *vertices);
     return status;

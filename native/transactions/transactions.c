@@ -244,6 +244,7 @@ static void close_engine(struct engine *engine)
     engine_release(engine, engine->key_first, engine->keys_n + 1, sizeof *engine->key_first);
     engine_release(engine, engine->slots, engine->values_n, sizeof *engine->slots);
     engine_release(engine, engine->counts, engine->operations, sizeof *engine->counts);
+    engine_release(engine, engine->version, engine->micro->n, sizeof *engine->version);
     graph_edges_free(&engine->edges);
 }
 

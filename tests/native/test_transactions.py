@@ -176,6 +176,67 @@ def test_cycle_of_lists_is_found_and_its_twin_is_not(text: str, names: set[str])
     assert (outcome.order_level is OrderLevel.REALTIME) == (not names)
 
 
+@pytest.mark.parametrize(
+    ("text", "anomalies"),
+    [
+        ("ok wx1 rx", [(Found.INTERNAL, 0, 0)]),
+        ("ok wx1 rx1", []),
+        ("ok rx rx1\nok wx1", [(Found.INTERNAL, 0, 0)]),
+        ("ok rx1 rx1\nok wx1", []),
+        ("ok wx1 wx2 rx1", [(Found.INTERNAL, 0, 0)]),
+        ("ok wx1 wx2 rx2", []),
+        ("ok rx1 wx1", [(Found.FUTURE_READ, 0, 0)]),
+        ("ok rx1", [(Found.PHANTOM, 0, NONE)]),
+        ("ok rx1\nok rx1", [(Found.PHANTOM, 0, NONE)]),
+        ("ok rx1\nfail wx1", [(Found.G1A, 0, 1)]),
+        ("ok rx1\ninfo wx1", []),
+        ("ok rx1\nok wx1 wx2", [(Found.G1B, 0, 1)]),
+        ("ok rx2\nok wx1 wx2", []),
+        ("ok rx1 wx2\nfail wx1", [(Found.G1A, 0, 1), (Found.DIRTY_UPDATE, 0, 1)]),
+        ("ok wx2 rx2\nfail wx1", []),
+        ("ok rx1 wx2\nok rx1 wx3\nok wx1", [(Found.LOST_UPDATE, 1, 0)]),
+        ("ok rx1 wx2\nok rx2 wx3\nok wx1", []),
+        ("ok rx wx2\nok rx wx3", [(Found.LOST_UPDATE, 1, 0)]),
+        ("ok rx wx2\ninfo rx wx3", []),
+        ("ok rx1 wx2\nok rx2 wx1", [(Found.CYCLIC_VERSIONS, 1, 0)]),
+    ],
+)
+def test_anomaly_of_registers_is_found_and_its_twin_is_not(
+    text: str, anomalies: Sequence[tuple[Found, int, int]]
+) -> None:
+    outcome = judged(text, Rules.WR)
+
+    assert found(outcome) == anomalies
+    assert outcome.counts == {each: 1 for each, _, _ in anomalies}
+    assert (len(outcome.order) > 0) == (not anomalies)
+
+
+@has_cycles
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("ok wx1 ry1\nok wy1 rx1", {"G1c"}),
+        ("ok wx1 ry\nok wy1 rx1", set()),
+        ("ok wx1 wy1\nok rx1 ry", {"G-single"}),
+        ("ok wx1 wy1\nok rx1 ry1", set()),
+        ("ok rx wy1\nok ry wx1", {"G2"}),
+        ("ok rx wy1\nok ry1 wx1", set()),
+        ("ok wx1\nok wy1\nok rx1 ry\nok rx ry1", {"G-nonadjacent"}),
+        # Which of 1 and 2 came first is shown by the path over y, then over what was read before.
+        ("ok wx1\nok rx1 wy1\nok ry1 wx2 wz1\nok rx1 rz1", {"G-single"}),
+        ("ok wx1\nok rx1 wy1\nok ry1 wx2 wz1\nok rx2 rz1", set()),
+        ("ok wx1 wy1\nok ry1 wx2 wz1\nok rx1 rz1", {"G-single"}),
+    ],
+)
+def test_cycle_of_registers_is_found_and_its_twin_is_not(text: str, names: set[str]) -> None:
+    rungs = {"G1c": Rung.G1C, "G-single": Rung.G_SINGLE, "G2": Rung.G2}
+    rungs["G-nonadjacent"] = Rung.G_NONADJACENT
+    outcome = judged(text, Rules.WR)
+
+    assert classes(outcome) == {(Level.DATA, rungs[name]) for name in names}
+    assert (outcome.order_level is OrderLevel.REALTIME) == (not names)
+
+
 @has_cycles
 def test_order_of_time_is_strict_and_open_transactions_lead_nowhere() -> None:
     stale = "ok @0-{} ax1\nok @20-30 rx"
@@ -285,3 +346,26 @@ def test_history_of_nothing_has_an_empty_order() -> None:
     of = Micro.of(dict.fromkeys(MICRO_TYPE_CODES, ()) | {"first": [0]}, Columns.empty())
 
     assert list(judge_transactions(of, Rules.APPEND).order) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ok wx1\nok wx2\nok rx2\nok rx1",
+        "ok wx1 wy1\nok wx2 wy2\nok rx1 ry1\nok rx2 ry2\nok rx ry",
+        "ok @5-50 wx1\nok @0-40 wx2\nok @0-60 rx1\nok @61-70 rx2",
+        "ok wx1\ninfo wx2\nok rx2\ninfo wx3\nok rx wy1\nok rx1 wy2",
+    ],
+)
+def test_order_of_versions_that_nobody_shows_is_guessed_and_replays(text: str) -> None:
+    outcome = judged(text, Rules.WR)
+    lines = text.splitlines()
+
+    assert outcome.is_guessed
+    assert outcome.completeness < 1
+    assert sorted(outcome.order) == [i for i, line in enumerate(lines) if "wx3" not in line]
+    state: dict[str, str] = {}
+    for row in outcome.order:
+        for letter, key, digit in re.findall(r"([rw])([xy])(\d?)", lines[row]):
+            assert letter == "w" or state.get(key, "") == digit
+            state[key] = digit

@@ -1,0 +1,277 @@
+/*
+ * versions.c: which version of a register follows which (see registers.h).
+ *
+ * A transaction that reads a version and then writes puts both in order; nil comes first. Where
+ * that leaves the order of a key open, so does each path of ww and wr between two of its writers:
+ * were the versions in the other order, the path would close a G1c. So every edge here is certain
+ * from read committed on. Paths are found 512 writers at a time, over the part of a topological
+ * order between the first of those and the last writer of their keys, until a budget of vectors is
+ * spent.
+ *
+ * A pair that a transaction or a path shows to be ordered has that path for an edge already. What is
+ * put are the rw edges, from the readers of a version to the writers of those directly after it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "registers.h"
+#include "reach.h"
+
+/* The key at hand, and room for the largest one. */
+struct versions {
+    struct registers *registers;
+    struct engine *engine;
+    struct reach *reach;
+    int32_t key, first, end;
+    struct succession *successions;
+    int64_t successions_n, successions_capacity;
+    int32_t *depth;   /* by place of the entry: versions before it, for certain */
+    int32_t *start;   /* by place of a version, those of INITIAL_VERSION at the end */
+    int32_t *readers; /* operations by version; start has where each begins */
+    int32_t *targets;
+    int32_t *nodes;   /* entries of versions */
+    int32_t nodes_n;
+    int64_t entries_max;
+};
+
+static int32_t operation_of(const struct versions *versions, int32_t e)
+{
+    return versions->engine->entries[e].operation;
+}
+
+static int32_t add(struct versions *versions, int32_t before, int32_t after)
+{
+    if (versions->successions_n == versions->successions_capacity) {
+        int64_t capacity = 2 * versions->successions_capacity + 64;
+        void *more = realloc(versions->successions,
+                             (size_t)capacity * sizeof *versions->successions);
+        if (more == NULL)
+            return -1;
+        versions->successions = more;
+        versions->successions_capacity = capacity;
+    }
+    versions->successions[versions->successions_n++] = (struct succession){before, after};
+    return 0;
+}
+
+/*
+ * The depth of each version by what transactions read before they wrote, walking from each one to
+ * the first that is known. Returns a version on a cycle, or NO_VERSION.
+ */
+static int32_t measure_depths(struct versions *versions)
+{
+    const int32_t *parent = versions->registers->parent;
+    int32_t *depth = versions->depth;
+    for (int32_t i = 0; i < versions->nodes_n; i++)
+        depth[versions->nodes[i] - versions->first] = -1;
+    for (int32_t i = 0; i < versions->nodes_n; i++) {
+        int32_t steps = 0;
+        int32_t top = versions->nodes[i];
+        for (; top >= 0 && depth[top - versions->first] < 0; top = parent[top])
+            if (++steps > versions->nodes_n)
+                return top;
+        int32_t known = top < 0 ? 0 : depth[top - versions->first] + 1;
+        for (int32_t at = versions->nodes[i]; at != top; at = parent[at])
+            depth[at - versions->first] = known + --steps;
+    }
+    return NO_VERSION;
+}
+
+/* Versions in a cycle are in no order at all: what transactions read before they wrote is nothing
+ * to go by. */
+static int32_t discard_parents(struct versions *versions, int32_t at)
+{
+    struct engine *engine = versions->engine;
+    int32_t *parent = versions->registers->parent;
+    int32_t value = engine->micro->value[engine->entries[at].micro];
+    if (engine_report(engine, TRANSACTIONS_CYCLIC_VERSIONS, engine->entries[parent[at]],
+                      engine->entries[at], versions->key, value) != 0)
+        return -1;
+    for (int32_t i = 0; i < versions->nodes_n; i++)
+        parent[versions->nodes[i]] = NO_VERSION;
+    return measure_depths(versions) == NO_VERSION ? 0 : -1;
+}
+
+static int64_t pairs_of(int64_t n)
+{
+    return n * (n - 1) / 2;
+}
+
+/* What reads before writes show: one predecessor each at most. Returns whether that is all. */
+static bool follow_parents(struct versions *versions)
+{
+    int64_t pairs = pairs_of(versions->nodes_n);
+    int64_t ordered = 0;
+    for (int32_t i = 0; i < versions->nodes_n; i++)
+        ordered += versions->depth[versions->nodes[i] - versions->first];
+    versions->engine->outcome->pairs[versions->key] = pairs;
+    versions->engine->outcome->ordered[versions->key] = ordered;
+    return ordered == pairs;
+}
+
+static int32_t succeed_parents(struct versions *versions)
+{
+    for (int32_t i = 0; i < versions->nodes_n; i++) {
+        int32_t e = versions->nodes[i];
+        int32_t parent = versions->registers->parent[e];
+        if (add(versions, parent >= 0 ? parent : INITIAL_VERSION, e) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* What paths show: of those behind a version, those that are behind no other of them. */
+static int32_t succeed_paths(struct versions *versions)
+{
+    struct reach *reach = versions->reach;
+    int32_t n = versions->nodes_n;
+    int64_t ordered = 0;
+    for (int32_t i = 0; i < n; i++) {
+        reach_clear(reach);
+        for (int32_t j = i + 1; j < n; j++) {
+            if (!reach_holds(reach, i, j))
+                continue;
+            ordered++;
+            versions->depth[versions->nodes[j] - versions->first] = 1;
+            if (!reach_is_covered(reach, j) &&
+                add(versions, versions->nodes[i], versions->nodes[j]) != 0)
+                return -1;
+            reach_cover(reach, j);
+        }
+    }
+    for (int32_t i = 0; i < n; i++)
+        if (versions->depth[versions->nodes[i] - versions->first] == 0 &&
+            add(versions, INITIAL_VERSION, versions->nodes[i]) != 0)
+            return -1;
+    versions->engine->outcome->ordered[versions->key] = ordered;
+    return 0;
+}
+
+/* The place of a version among those of the key. */
+static int32_t place_of(const struct versions *versions, int32_t version)
+{
+    return version == INITIAL_VERSION ? versions->end - versions->first
+                                      : version - versions->first;
+}
+
+static void group_readers(struct versions *versions)
+{
+    const int32_t *version = versions->registers->version;
+    int32_t places = versions->end - versions->first + 1;
+    memset(versions->start, 0, ((size_t)places + 1) * sizeof *versions->start);
+    for (int32_t e = versions->first; e < versions->end; e++)
+        if (version[e] != NO_VERSION && version[e] != e)
+            versions->start[place_of(versions, version[e]) + 1]++;
+    for (int32_t place = 0; place < places; place++)
+        versions->start[place + 1] += versions->start[place];
+    for (int32_t e = versions->first; e < versions->end; e++)
+        if (version[e] != NO_VERSION && version[e] != e)
+            versions->readers[versions->start[place_of(versions, version[e])]++] =
+                operation_of(versions, e);
+    for (int32_t place = places; place > 0; place--)
+        versions->start[place] = versions->start[place - 1];
+    versions->start[0] = 0;
+}
+
+static int compare_successions(const void *a, const void *b)
+{
+    const struct succession *first = a, *second = b;
+    if (first->before != second->before)
+        return first->before < second->before ? -1 : 1;
+    return (first->after > second->after) - (first->after < second->after);
+}
+
+/* The readers of each version before those who write the next ones. */
+static int32_t put_edges(struct versions *versions)
+{
+    struct succession *all = versions->successions;
+    int64_t n = versions->successions_n;
+    group_readers(versions);
+    qsort(all, (size_t)n, sizeof *all, compare_successions);
+    for (int64_t i = 0; i < n;) {
+        int32_t place = place_of(versions, all[i].before);
+        int32_t *readers = versions->readers + versions->start[place];
+        int32_t before = all[i].before;
+        int32_t targets = 0, sources = 0;
+        for (int32_t r = 0; r < versions->start[place + 1] - versions->start[place]; r++)
+            if (sources == 0 || readers[sources - 1] != readers[r])
+                readers[sources++] = readers[r];
+        for (; i < n && all[i].before == before; i++)
+            versions->targets[targets++] = operation_of(versions, all[i].after);
+        if (engine_fan(versions->engine, readers, sources, versions->targets, targets,
+                       versions->key) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void begin_key(struct versions *versions, int32_t key)
+{
+    versions->key = key;
+    versions->first = versions->engine->key_first[key];
+    versions->end = versions->engine->key_first[key + 1];
+    versions->successions_n = 0;
+    versions->nodes_n = 0;
+    for (int32_t e = versions->first; e < versions->end; e++)
+        if (versions->registers->version[e] == e && versions->engine->counts[operation_of(versions, e)])
+            versions->nodes[versions->nodes_n++] = e;
+}
+
+static int32_t order_key(struct versions *versions, int32_t key)
+{
+    begin_key(versions, key);
+    int32_t cyclic = measure_depths(versions);
+    if (cyclic != NO_VERSION && discard_parents(versions, cyclic) != 0)
+        return -1;
+    int32_t status = 0;
+    if (follow_parents(versions) ||
+        !reach_find(versions->reach, versions->nodes, versions->nodes_n)) {
+        status = succeed_parents(versions);
+    } else {
+        for (int32_t i = 0; i < versions->nodes_n; i++)
+            versions->depth[versions->nodes[i] - versions->first] = 0;
+        status = succeed_paths(versions);
+    }
+    return status == 0 ? put_edges(versions) : status;
+}
+
+static bool open_versions(struct versions *versions)
+{
+    struct engine *engine = versions->engine;
+    int32_t most = 0;
+    for (int32_t key = 0; key < engine->keys_n; key++)
+        if (engine->key_first[key + 1] - engine->key_first[key] > most)
+            most = engine->key_first[key + 1] - engine->key_first[key];
+    versions->entries_max = most;
+    versions->depth = engine_zeros(engine, most, sizeof *versions->depth);
+    versions->start = engine_zeros(engine, versions->entries_max + 2, sizeof *versions->start);
+    versions->readers = engine_zeros(engine, most, sizeof *versions->readers);
+    versions->targets = engine_zeros(engine, most, sizeof *versions->targets);
+    versions->nodes = engine_zeros(engine, most, sizeof *versions->nodes);
+    versions->reach = reach_open(engine);
+    return versions->depth != NULL && versions->start != NULL && versions->readers != NULL &&
+           versions->targets != NULL && versions->nodes != NULL && versions->reach != NULL;
+}
+
+static void close_versions(struct versions *versions)
+{
+    struct engine *engine = versions->engine;
+    int64_t most = versions->entries_max;
+    engine_release(engine, versions->depth, most, sizeof *versions->depth);
+    engine_release(engine, versions->start, most + 2, sizeof *versions->start);
+    engine_release(engine, versions->readers, most, sizeof *versions->readers);
+    engine_release(engine, versions->targets, most, sizeof *versions->targets);
+    engine_release(engine, versions->nodes, most, sizeof *versions->nodes);
+    free(versions->successions);
+    reach_close(versions->reach);
+}
+
+int32_t versions_infer(struct registers *registers)
+{
+    struct versions versions = {.registers = registers, .engine = registers->engine};
+    int32_t status = open_versions(&versions) ? 0 : -1;
+    for (int32_t key = 0; status == 0 && key < registers->engine->keys_n; key++)
+        status = order_key(&versions, key);
+    close_versions(&versions);
+    return status;
+}
