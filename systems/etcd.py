@@ -36,18 +36,70 @@ class EtcdError(Exception):
 
 
 class EtcdClient:
-    """Registers and a set: a key for each."""
+    """
+    Registers, a set and lists: a key for each. Between `begin` and `commit`, what is read is kept
+    with its revision, and what is written is kept back. The commit is one request, which etcd
+    refuses if a revision is another by then.
+    """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._connection = HTTPConnection(endpoint.host, endpoint.port)
+        self._held: dict[int, Any] | None = None
+        self._revisions: dict[int, str] = {}
+        self._changed: set[int] = set()
+
+    def begin(self) -> None:
+        self._held, self._revisions, self._changed = {}, {}, set()
+
+    def read_list(self, key: int) -> list[int]:
+        return list(self._hold(key) or ())
+
+    def append(self, key: int, value: int) -> None:
+        self._change(key, [*(self._hold(key) or ()), value])
+
+    def commit(self) -> None:
+        compare = [
+            {**_cell(key), "target": "MOD", "result": "EQUAL", "mod_revision": revision}
+            for key, revision in self._revisions.items()
+        ]
+        held, self._held = self._held or {}, None
+        puts = [
+            {"request_put": {**_cell(key), "value": _text(json.dumps(held[key]))}}
+            for key in self._changed
+        ]
+        ask = self._ask if puts else self._read
+        if not ask("kv/txn", compare=compare, success=puts).get("succeeded"):
+            raise NotApplied("what was read has been changed", "conflict")
+
+    def rollback(self) -> None:
+        self._held = None
+
+    def _hold(self, key: int) -> Any:
+        """What the transaction has in a key; None if nobody has written there."""
+        assert self._held is not None
+        if key not in self._held:
+            pairs = self._read("kv/range", **_cell(key)).get("kvs", [])
+            self._revisions[key] = pairs[0]["mod_revision"] if pairs else "0"
+            self._held[key] = json.loads(b64decode(pairs[0]["value"])) if pairs else None
+        return self._held[key]
+
+    def _change(self, key: int, value: Any) -> None:
+        assert self._held is not None
+        self._held[key] = value
+        self._changed.add(key)
 
     def read(self, key: int) -> int | None:
+        if self._held is not None:
+            return self._hold(key)  # type: ignore[no-any-return]
         pairs = self._read("kv/range", key=_text(f"register/{key}")).get("kvs", [])
         return int(b64decode(pairs[0]["value"])) if pairs else None
 
     def write(self, key: int, value: int) -> None:
-        self._ask("kv/put", key=_text(f"register/{key}"), value=_text(value))
+        if self._held is not None:
+            self._change(key, value)
+        else:
+            self._ask("kv/put", key=_text(f"register/{key}"), value=_text(value))
 
     def compare_and_set(self, key: int, old: int, new: int) -> bool:
         name = {"key": _text(f"register/{key}")}
@@ -142,6 +194,11 @@ class Etcd(Processes):
             " --heartbeat-interval {heartbeat-ms} --snapshot-count {snapshot-count}"
             f" --election-timeout {10 * node.options['heartbeat-ms']}"
         )
+
+
+def _cell(key: int) -> dict[str, str]:
+    """What names a key of transactions in a request."""
+    return {"key": _text(f"cell/{key}")}
 
 
 def _text(value: object) -> str:

@@ -28,6 +28,7 @@ from dissever.harness.generator.core import place
 from dissever.harness.history import Event, Key, Type
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
+from dissever.harness.values import quoted
 
 __all__ = [
     "APPEND",
@@ -46,6 +47,7 @@ __all__ = [
     "committed",
     "final",
     "keys_of",
+    "misfit",
     "operations",
 ]
 
@@ -132,18 +134,23 @@ class TransactionClient:
     def __init__(self, store: Any, reading: Reading) -> None:
         """`store`: one of `Transactions`, or of `WholeTransactions`."""
         self._store = store
-        self._is_whole = getattr(store, "begin", None) is None
+        self._reading = reading
+        self.is_whole = getattr(store, "begin", None) is None
         self._methods: Mapping[str, Any] = {}
-        if not self._is_whole and reading is Reading.LISTS:
+        if not self.is_whole and reading is Reading.LISTS:
             self._methods = {READ: store.read_list, APPEND: store.append}
-        elif not self._is_whole:
+        elif not self.is_whole:
             self._methods = {READ: store.read, WRITE: store.write}
 
     async def invoke(self, invocation: Invocation) -> Completion:
+        operations = invocation.value
         try:
-            if self._is_whole:
-                return invocation.ok(await self._store.transaction(invocation.value))
-            return invocation.ok(await self._step_by_step(invocation.value))
+            if not self.is_whole:
+                return invocation.ok(await self._step_by_step(operations))
+            answers = await self._store.transaction([list(each) for each in operations])
+            if wrong := misfit(operations, answers, self._reading):
+                raise TypeError(f"transaction: {wrong}")
+            return invocation.ok([list(each) for each in answers])
         except NotApplied as error:
             return invocation.fail([error.code, str(error)])
 
@@ -162,6 +169,46 @@ class TransactionClient:
 
     async def close(self) -> None:
         await self._store.close()
+
+
+def misfit(operations: Sequence[Micro], answers: Any, reading: Reading | None = None) -> str | None:
+    """
+    Why these cannot be the answers to a transaction, or None where they can.
+
+    They are the same micro-operations, with what was read as the value of each `r`.
+
+    Args:
+        reading: What is read; None: lists where the transaction appends, else either.
+    """
+    if not isinstance(answers, list | tuple) or len(answers) != len(operations):
+        return f"expected {len(operations)} micro-operations, got {quoted(answers)}"
+    if reading is None and any(f == APPEND for f, _, _ in operations):
+        reading = Reading.LISTS
+    for asked, answer in zip(operations, answers, strict=True):
+        f, key, value = asked
+        if not isinstance(answer, list | tuple) or len(answer) != 3:
+            return f"expected {quoted(asked)} with what was read, got {quoted(answer)}"
+        if list(answer[:2]) != [f, key] or (f != READ and answer[2] != value):
+            return f"expected {quoted(asked)} again, got {quoted(answer)}"
+        if f == READ and not _is_readable(answer[2], reading):
+            got = quoted(answer[2])
+            return f"expected {_READABLE[reading]} as what {key} was read as, got {got}"
+    return None
+
+
+_READABLE: Final[Mapping[Reading | None, str]] = {
+    Reading.LISTS: "a list of whole numbers",
+    Reading.REGISTERS: "a whole number, or nothing,",
+    None: "a whole number, nothing, or a list of whole numbers",
+}
+
+
+def _is_readable(value: Any, reading: Reading | None) -> bool:
+    is_list = isinstance(value, list) and all(type(each) is int for each in value)
+    is_register = value is None or type(value) is int
+    return (is_list and reading is not Reading.REGISTERS) or (
+        is_register and reading is not Reading.LISTS
+    )
 
 
 @asynccontextmanager

@@ -31,7 +31,6 @@ from dissever.harness.values import quoted, reason, shorten
 from dissever.systems import SYSTEMS, load
 from dissever.systems.clients import ClientKind
 from dissever.systems.clients.conformance import (
-    OBJECTS,
     Conversation,
     Finding,
     checks,
@@ -39,11 +38,12 @@ from dissever.systems.clients.conformance import (
 )
 from dissever.systems.clients.gate import Gate
 from dissever.systems.clients.kinds import Programs, named_kind
+from dissever.systems.clients.objects import OBJECTS
 from dissever.workloads import WORKLOADS
 
 _DIAL_S: Final = 5.0
 _LINES_MAX: Final = 10
-_WORKLOADS: Final = tuple(name for name, each in WORKLOADS.items() if each.store in OBJECTS)
+_WORKLOADS: Final = tuple(OBJECTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +144,8 @@ def client_test(
         kind = named_kind(client) if client else _own_client(system or "")
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    store = WORKLOADS[workload].store
-    if kind.stores is not None and store not in kind.stores:
-        has = ", ".join(name for name in _WORKLOADS if WORKLOADS[name].store in kind.stores)
+    if not _serves(kind, workload):
+        has = ", ".join(name for name in _WORKLOADS if _serves(kind, name))
         raise click.UsageError(f"expected a client for {workload}, got one for {has or 'none'}")
     if (missing := kind.probe()) is not None:
         raise click.ClickException(f"{missing.reason}; {missing.remedy}")
@@ -167,6 +166,14 @@ def client_test(
         say("\n".join(["its last words on stderr:", *(f"    {line}" for line in words)]))
     say(f"{number - failed} checks passed, {failed} failed{_rest(number, kind, workload)}")
     return 1 if failed else 0
+
+
+def _serves(kind: ClientKind, workload: str) -> bool:
+    """Whether clients of a kind are what a workload asks for."""
+    asked = WORKLOADS[workload]
+    has_methods = bool(asked.methods) and all(map(kind.has, asked.methods))
+    is_whole = bool(asked.whole) and kind.has(asked.whole)
+    return kind.stores is None or asked.store in kind.stores or has_methods or is_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,9 +258,9 @@ async def _findings(
             return made if isinstance(made, Client) else client(made)
 
         is_program = isinstance(kind, Programs)
-        talk = Conversation(opened, gate, Random(), store, limit_s)
+        talk = Conversation(opened, gate, Random(), workload, limit_s)
         try:
-            async for finding in conversation(talk, checks(store, of_program=is_program)):
+            async for finding in conversation(talk, checks(workload, of_program=is_program)):
                 findings.append(finding)
                 if not is_silent:
                     _print(finding)
@@ -264,7 +271,7 @@ async def _findings(
 
 def _rest(number: int, kind: ClientKind, workload: str) -> str:
     """How many were not tried."""
-    script = checks(WORKLOADS[workload].store, of_program=isinstance(kind, Programs))
+    script = checks(workload, of_program=isinstance(kind, Programs))
     left = len(script) - number
     return f"; the other {left} need what failed, and were not tried" if left else ""
 

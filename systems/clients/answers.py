@@ -14,6 +14,7 @@ import msgspec
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.history import Type
 from dissever.harness.values import printable, quoted, shorten
+from dissever.workloads import transactions
 
 ERROR_CHARS_MAX: Final = 500
 """Of what an answer gives as its error."""
@@ -24,6 +25,7 @@ _Int = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 READS: Final[Mapping[tuple[str, str], tuple[Any, str]]] = {
     ("registers", "read"): (_Int | None, "a whole number or null"),
     ("elements", "read"): (list[_Int], "a list of whole numbers"),
+    ("transactions", "read"): (dict[str, _Int], "a map from accounts to whole numbers"),
 }
 """(store, f) -> the type of what a read answers, and its name. The others of a store change it."""
 
@@ -81,6 +83,10 @@ def completion(answer: Mapping[str, Any], invocation: Invocation, store: str) ->
     if answer["type"] == Type.INFO.value:
         return invocation.info(error_of(answer))
     f = invocation.f
+    if (store, f) == (transactions.STORE, transactions.TXN):
+        if wrong := transactions.misfit(invocation.value, answer.get("value")):
+            raise Nonsense(f"{wrong}, as the value of {f}")
+        return invocation.ok(answer["value"])
     if (store, f) in READS:
         kind, name = READS[store, f]
         if "value" not in answer:

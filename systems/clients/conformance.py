@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from dissever.harness.bugs import Bug
 from dissever.harness.calls import close, completion_of
@@ -24,6 +24,8 @@ from dissever.harness.vocabulary import NONSENSE
 from dissever.systems.clients.answers import Nonsense
 from dissever.systems.clients.gate import Gate, Mode
 from dissever.systems.clients.kinds import ForwardedProgram
+from dissever.systems.clients.objects import OBJECTS, Object, Register, Transacted
+from dissever.workloads.transactions import APPEND, READ, TXN, TransactionClient
 
 RECOVERY_TRIES: Final = 5
 """How often a client may say that it is not connected once it can connect again."""
@@ -62,54 +64,6 @@ class Refuted(Exception):
         self.came = came
 
 
-class Object(Protocol):
-    """One object of the database that nobody else uses, with changes that are all different."""
-
-    def change(self) -> tuple[int, Invocation]:
-        """A new change: the number that it leaves behind, and the operation."""
-
-    def look(self) -> Invocation:
-        """The operation that reads the object."""
-
-    def holds(self, seen: Any, number: int) -> bool:
-        """Whether what was read shows the change with that number."""
-
-
-class Register:
-    """A register that was never written."""
-
-    def __init__(self, rng: Random) -> None:
-        self.key = rng.randrange(1 << 30, 1 << 31)
-        self._next = rng.randrange(1 << 20, 1 << 30)
-
-    def change(self) -> tuple[int, Invocation]:
-        self._next += 1
-        return self._next, Invocation("write", self._next, key=self.key)
-
-    def look(self) -> Invocation:
-        return Invocation("read", key=self.key)
-
-    def holds(self, seen: Any, number: int) -> bool:
-        return bool(seen == number)
-
-
-class Elements:
-    """The set; its elements were never added before."""
-
-    def __init__(self, rng: Random) -> None:
-        self._next = rng.randrange(1 << 30, 1 << 31)
-
-    def change(self) -> tuple[int, Invocation]:
-        self._next += 1
-        return self._next, Invocation("add", self._next)
-
-    def look(self) -> Invocation:
-        return Invocation("read")
-
-    def holds(self, seen: Any, number: int) -> bool:
-        return number in seen
-
-
 class Conversation:
     """
     What the checks have: clients by way of a gate, and objects.
@@ -119,15 +73,21 @@ class Conversation:
         limit_s: How long an operation may take.
     """
 
-    def __init__(self, open_client: Open, gate: Gate, rng: Random, store: str, limit_s: float):
+    def __init__(self, open_client: Open, gate: Gate, rng: Random, workload: str, limit_s: float):
         self.gate = gate
         self.rng = rng
         self.limit_s = limit_s
         self._open = open_client
-        self._object = OBJECTS[store]
+        self._object = OBJECTS[workload]
 
     def new_object(self) -> Object:
         return self._object(self.rng)
+
+    def new_transacted(self) -> Transacted:
+        """A new object that takes part in transactions."""
+        made = self.new_object()
+        assert isinstance(made, Transacted)
+        return made
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
@@ -224,8 +184,8 @@ async def reads_nothing(talk: Conversation) -> str:
     talk.gate.mark()
     async with talk.client() as client:
         seen = await talk.ok(client, subject.look())
-        if isinstance(subject, Register) and seen is not None:
-            raise Refuted("null for a key that was never written", show(seen))
+        if not subject.is_fresh(seen):
+            raise Refuted("nothing in what was never written", show(seen))
         if subject.holds(seen, number):
             raise Refuted(f"no element {number}, which was never added", "it is there")
     if not talk.gate.sent:
@@ -287,6 +247,48 @@ async def compares_before_it_sets(talk: Conversation) -> str:
         if seen != old:
             raise Refuted(f"{old}, since that cas had failed", show(seen))
     return _shown(completion, talk.limit_s)
+
+
+async def reads_its_own_changes(talk: Conversation) -> str:
+    """reads in a transaction what it has changed in it, and changes all of it at once"""
+    first, second = talk.new_transacted(), talk.new_transacted()
+    (one, change), (two, other) = first.change(), second.change()
+    looks = [*first.look().value, *second.look().value]
+    async with talk.client() as client:
+        whole = [*first.look().value, *change.value, *looks, *other.value, *second.look().value]
+        before, _, held, not_yet, _, after = await talk.ok(client, Invocation(TXN, whole))
+        for subject, seen, number, is_held in (
+            (first, before, one, False),
+            (first, held, one, True),
+            (second, not_yet, two, False),
+            (second, after, two, True),
+        ):
+            if subject.holds([seen], number) is not is_held:
+                expected = f"{number} {'after' if is_held else 'not before'} it was set in it"
+                raise Refuted(expected, show(seen))
+    async with talk.client() as other_client:
+        seen = await talk.ok(other_client, Invocation(TXN, looks))
+        if not (first.holds(seen[:1], one) and second.holds(seen[1:], two)):
+            raise Refuted(f"{one} and {two}, since their transaction was ok", show(seen))
+    return ""
+
+
+async def rolls_back(talk: Conversation) -> str:
+    """leaves nothing of a transaction that is rolled back"""
+    subject, asked = talk.new_transacted(), talk.new_transacted()
+    number, change = subject.change()
+    async with talk.client() as client:
+        if not isinstance(client, TransactionClient) or client.is_whole:
+            return "not tried: it takes transactions as a whole"
+        strange = [READ, asked.key, [number] if asked.write == APPEND else number]
+        completion = await talk.ask(client, Invocation(TXN, [*change.value, strange]))
+        if completion is None or completion.type is not Type.FAIL:
+            raise _refuted("fail for what is rolled back", completion, talk.limit_s)
+        if subject.holds(await talk.ok(client, subject.look()), number):
+            raise Refuted(f"no {number}, which was rolled back", "it is there")
+    if await talk.holds(subject, number):
+        raise Refuted(f"no {number}, which was rolled back", "another client sees it")
+    return ""
 
 
 async def asks_the_node(talk: Conversation) -> str:
@@ -427,23 +429,22 @@ async def exits(talk: Conversation) -> str:
 
 Check: TypeAlias = Callable[[Conversation], Awaitable[str]]
 
-OBJECTS: Final[Mapping[str, Callable[[Random], Object]]] = {
-    "registers": Register,
-    "elements": Elements,
-}
-
 BASIC: Final[tuple[Check, ...]] = (opens, reads_nothing, reads_what_it_wrote)
 """What every other check needs."""
 
-_CAS: Final[tuple[Check, ...]] = (compares_and_sets, compares_before_it_sets)
+_MORE: Final[Mapping[str, tuple[Check, ...]]] = {
+    "register": (compares_and_sets, compares_before_it_sets),
+    "append": (reads_its_own_changes, rolls_back),
+    "wr": (reads_its_own_changes, rolls_back),
+}
 
 
-def checks(store: str, *, of_program: bool) -> tuple[Check, ...]:
-    """What clients of a store are tried on; the last two concern programs alone."""
+def checks(workload: str, *, of_program: bool) -> tuple[Check, ...]:
+    """What clients are tried on for a workload; the last two concern programs alone."""
     return (
         *BASIC,
         keeps_objects_apart,
-        *(_CAS if store == "registers" else ()),
+        *_MORE.get(workload, ()),
         asks_the_node,
         connects_again,
         admits_refusal,

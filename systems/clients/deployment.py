@@ -39,6 +39,7 @@ from dissever.harness.values import reason
 from dissever.harness.waiting import NotYet, until
 from dissever.systems.clients import ClientKind, gives
 from dissever.systems.clients.members import ClientsMembers
+from dissever.workloads import transactions
 
 __all__ = ["PROBE_KEY", "ClientsCluster", "ClientsDeployment"]
 
@@ -51,7 +52,7 @@ ASK_LIMIT_S: Final = 1.0
 DIGEST_LIMIT_S: Final = 10.0
 _POLL_S: Final = 0.1
 
-_GREETINGS: Final = ("ping", "read", "elements")
+_GREETINGS: Final = ("ping", "begin", "transaction", "read", "elements")
 """What a node is asked to see whether it answers; without any of them, it must accept."""
 
 FORWARDER: Final = "forwarder.json"
@@ -252,6 +253,13 @@ class ClientsDeployment:
         with suppress(NotApplied):
             if self._clients.has("ping"):
                 await client.ping()
+            elif self._clients.has("begin"):
+                await client.begin()
+                read = client.read_list if self._clients.has("read_list") else client.read
+                await read(PROBE_KEY)
+                await client.rollback()
+            elif self._clients.has("transaction"):
+                await client.transaction([[transactions.READ, PROBE_KEY, None]])
             elif self._clients.has("read"):
                 await client.read(PROBE_KEY)
             elif self._clients.has("elements"):
@@ -259,13 +267,21 @@ class ClientsDeployment:
 
     async def _change(self, client: Any) -> None:
         """A change that no workload sees; a read, where there can be none."""
-        if self._clients.has("tick"):
+        has = self._clients.has
+        if has("tick"):
             await client.tick()
-        elif self._clients.has("write"):
+        elif has("begin"):
+            await client.begin()
+            change = client.append if has("append") else client.write
+            await change(PROBE_KEY, next(self._numbers))
+            await client.commit()
+        elif has("write"):
             await client.write(PROBE_KEY, next(self._numbers))
-        elif self._clients.has("ping"):
+        elif has("ping"):
             await client.ping()
-        elif self._clients.has("elements"):
+        elif has("transaction"):
+            await client.transaction([[transactions.READ, PROBE_KEY, None]])
+        elif has("elements"):
             await client.elements()
 
     async def _leading(self) -> tuple[str, ...]:

@@ -63,7 +63,12 @@ def _is_command(text: str) -> bool:
 
 def _is_client(value: Any) -> bool:
     """Whether it can be meant as a client where none is named."""
-    methods = {"invoke", *(method for each in STORES.values() for method in each)}
+    methods = {
+        "begin",
+        "invoke",
+        "transaction",
+        *(method for each in STORES.values() for method in each),
+    }
     is_plain = isinstance(value, type) and any(hasattr(value, method) for method in methods)
     return is_plain or isinstance(value, Program)
 

@@ -70,8 +70,8 @@ class PlainClients:
         if self.stores == () and not self._has_operations():
             raise ValueError(
                 f"expected {made.__name__} to have the methods of a store (read, write and"
-                " compare_and_set, or add and elements), those that a workload of yours calls, or"
-                " invoke; found none of them"
+                " compare_and_set, add and elements, or begin, commit and rollback), those that a"
+                " workload of yours calls, or invoke; found none of them"
             )
 
     @property
@@ -167,6 +167,8 @@ class PlainClient:
             raise AttributeError(f"the client has no method {method}")
 
         async def call(*arguments: Any) -> Any:
+            if method == "rollback" and self._session is None:
+                return None  # The transaction went with its connections.
             answer = await self._call(method, arguments)
             check_shape(self._store, method, answer, self._kind.named(method))
             return answer

@@ -67,6 +67,10 @@ def _are_numbers(value: object) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and all(map(_is_number, value))
 
 
+def _is_list_of_numbers(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_number, value))
+
+
 def _is_bool(value: object) -> bool:
     return isinstance(value, bool)
 
@@ -81,6 +85,8 @@ _SHAPES: Final[Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]]] = {
         _is_bool,
         "True if the value was set, or False if it was another one",
     ),
+    ("transactions", "read"): (_is_number_or_none, "an int, or None if it was never written"),
+    ("transactions", "read_list"): (_is_list_of_numbers, "a list of ints, in their order"),
     ("elements", "elements"): (_are_numbers, "a list of ints"),
     ("", "digest"): (_is_comparable, "a text, bytes or a number"),
 }
