@@ -154,20 +154,19 @@ class Graph:
     def classify(
         self,
         *,
-        levels: Iterable[Level] = tuple(Level),
+        level: Level = Level.REALTIME,
         cycles_max: int = CYCLES_MAX,
         vectors_max: int = VECTORS_MAX,
         steps_max: int = STEPS_MAX,
     ) -> Cycles:
         """
-        Name every class of cycles; see `graph_classify`.
+        Name every class of cycles, up to a level; see `graph_classify`.
 
         Raises:
             ValueError: When the edges are malformed.
             MemoryError: When it does not fit into memory.
         """
-        mask = sum(1 << level for level in set(levels))
-        options = (cycles_max, mask, vectors_max, steps_max)
+        options = (cycles_max, level, vectors_max, steps_max)
         return self._found(lib.graph_classify, options)
 
     def shortest(self, mask: int = ALL, *, cycles_max: int = CYCLES_MAX) -> Cycles:

@@ -29,4 +29,8 @@ static inline uint32_t arc_kind(uint32_t arc)
     return arc & (BIT(KIND_BITS) - 1);
 }
 
+/* graph_build for edges that are sound. */
+int32_t graph_index(struct graph *graph, const struct graph_edges *edges, uint32_t operations,
+                    uint32_t vertices);
+
 #endif

@@ -56,19 +56,36 @@ void graph_edges_free(struct graph_edges *edges)
     *edges = (struct graph_edges){0};
 }
 
-/* Whether every edge is one; counts by target at first[target + 1]. */
-static int32_t count(struct graph *graph, const struct graph_edges *edges)
+/* Whether every edge is one. */
+static bool is_sound(const struct graph_edges *edges, uint32_t operations, uint32_t vertices)
 {
     uint32_t bad = 0;
     for (int64_t e = 0; e < edges->n; e++) {
-        uint32_t from = edges->from[e], to = edges->to[e];
-        if (from >= graph->vertices || to >= graph->vertices)
-            return GRAPH_MALFORMED;
-        bad |= (from == to) | (edges->kind[e] > GRAPH_LINK) |
-               ((edges->kind[e] == GRAPH_LINK) != (from >= graph->operations));
-        graph->first[to + 1]++;
+        uint32_t from = edges->from[e], to = edges->to[e], kind = edges->kind[e];
+        bad |= (from >= vertices) | (to >= vertices) | (from == to) | (kind > GRAPH_LINK) |
+               ((kind == GRAPH_LINK) != (from >= operations));
     }
-    return bad ? GRAPH_MALFORMED : 0;
+    return !bad;
+}
+
+int32_t graph_index(struct graph *graph, const struct graph_edges *edges, uint32_t operations,
+                    uint32_t vertices)
+{
+    size_t places = (size_t)vertices + 2;
+    *graph = (struct graph){operations, vertices, (uint32_t)edges->n, NULL, NULL};
+    graph->first = pages_allocate(places * sizeof *graph->first);
+    graph->arc = pages_allocate((size_t)edges->n * sizeof *graph->arc);
+    if (graph->first == NULL || graph->arc == NULL)
+        return GRAPH_MEMORY;
+    /* first[v + 1] is where the edges into v begin, until filling moves it to where they end. */
+    memset(graph->first, 0, places * sizeof *graph->first);
+    for (int64_t e = 0; e < edges->n; e++)
+        graph->first[edges->to[e] + 2]++;
+    for (size_t v = 2; v < places; v++)
+        graph->first[v] += graph->first[v - 1];
+    for (int64_t e = 0; e < edges->n; e++)
+        graph->arc[graph->first[edges->to[e] + 1]++] = arc_of(edges->from[e], edges->kind[e]);
+    return 0;
 }
 
 int32_t graph_build(struct graph *graph, const struct graph_edges *edges, int64_t operations,
@@ -76,29 +93,10 @@ int32_t graph_build(struct graph *graph, const struct graph_edges *edges, int64_
 {
     *graph = (struct graph){0};
     if (operations < 0 || vertices < operations || vertices > GRAPH_VERTICES_MAX ||
-        edges->n < 0 || edges->n > GRAPH_EDGES_MAX)
+        edges->n < 0 || edges->n > GRAPH_EDGES_MAX ||
+        !is_sound(edges, (uint32_t)operations, (uint32_t)vertices))
         return GRAPH_MALFORMED;
-    graph->operations = (uint32_t)operations;
-    graph->vertices = (uint32_t)vertices;
-    graph->edges = (uint32_t)edges->n;
-    size_t places = (size_t)vertices + 2;
-    graph->first = pages_allocate(places * sizeof *graph->first);
-    graph->arc = pages_allocate((size_t)edges->n * sizeof *graph->arc);
-    if (graph->first == NULL || graph->arc == NULL)
-        return GRAPH_MEMORY;
-    memset(graph->first, 0, places * sizeof *graph->first);
-    int32_t error = count(graph, edges);
-    if (error != 0)
-        return error;
-    for (size_t v = 1; v < places; v++)
-        graph->first[v] += graph->first[v - 1];
-    /* first[v] is where the edges into v begin. Filling moves it to where they end, which is where
-       those into v + 1 begin: so the whole is moved by one place afterwards. */
-    for (int64_t e = 0; e < edges->n; e++)
-        graph->arc[graph->first[edges->to[e]]++] = arc_of(edges->from[e], edges->kind[e]);
-    memmove(graph->first + 1, graph->first, (places - 1) * sizeof *graph->first);
-    graph->first[0] = 0;
-    return 0;
+    return graph_index(graph, edges, (uint32_t)operations, (uint32_t)vertices);
 }
 
 void graph_free(struct graph *graph)

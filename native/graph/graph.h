@@ -23,8 +23,8 @@
  * reported, at its class or at one below. This is exact, but for the budget of G-single.
  *
  * A closed walk of G-nonadjacent may visit an operation twice; all other witnesses are cycles.
- * Of two edges between the same two vertices the one that is stronger in every respect is kept: ww
- * replaces all others, wr replaces rw, PROCESS replaces REALTIME.
+ * Of two edges from one operation to another, ww replaces wr and rw, and wr replaces rw. A run of
+ * edges of PROCESS, or of SESSION, is one edge.
  *
  * Everything is deterministic and independent of the machine. Nothing recurs. Time of graph_build
  * and graph_sort: O(vertices + edges). Memory: 13 bytes an edge in struct graph_edges, 4 bytes a
@@ -129,7 +129,7 @@ int64_t graph_sort(const struct graph *graph, uint32_t mask, const uint32_t *roo
 
 struct graph_options {
     int32_t cycles_max;   /* witnesses of each class; the rest is counted */
-    uint32_t levels;      /* a mask: bit 1 << graph_level for each level that is asked for */
+    int32_t level;        /* the highest graph_level that is asked for; lower ones are too */
     uint64_t vectors_max; /* vectors of 512 bits moved to tell G-single from G-nonadjacent */
     uint64_t steps_max;   /* edges looked at to make witnesses the shortest */
 };
@@ -152,7 +152,7 @@ struct graph_cycle {
 };
 
 struct graph_cycles {
-    int64_t components; /* of all levels asked for together, with more than one vertex */
+    int64_t components; /* of the highest level, with more than one vertex */
     int64_t largest;    /* vertices of the largest, auxiliary ones too */
     int64_t counts[15]; /* by level * GRAPH_RUNGS + rung: components with an edge of that class */
     int64_t undetermined; /* rw edges that close at G-single or G-nonadjacent: the budget of vectors

@@ -179,11 +179,9 @@ static void sort_anomalies(struct transactions_outcome *outcome)
 static int32_t find_cycles(struct engine *engine, const struct graph *graph)
 {
     struct graph_options options = engine->options->graph;
-    options.levels = 1u << GRAPH_DATA;
-    if (engine->options->process)
-        options.levels |= 1u << GRAPH_WITH_PROCESS;
-    if (engine->options->realtime)
-        options.levels |= 1u << GRAPH_WITH_REALTIME;
+    options.level = engine->options->realtime  ? GRAPH_WITH_REALTIME
+                    : engine->options->process ? GRAPH_WITH_PROCESS
+                                               : GRAPH_DATA;
     return graph_classify(graph, &engine->edges, &options, &engine->outcome->cycles);
 }
 

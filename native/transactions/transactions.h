@@ -40,7 +40,7 @@ struct transactions_options {
     uint8_t sequential_keys;    /* registers: each key obeys process order */
     uint8_t linearizable_keys;  /* registers: each key obeys realtime order */
     int32_t anomalies_max;      /* how many of each kind are kept; the rest is counted */
-    struct graph_options graph; /* for the cycles; its levels are not looked at */
+    struct graph_options graph; /* for the cycles; its level is not looked at */
 };
 
 enum transactions_status {

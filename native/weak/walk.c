@@ -285,7 +285,7 @@ int32_t weak_order(struct weak *weak)
 {
     struct graph graph = {0};
     struct graph_cycles cycles = {0};
-    struct graph_options options = {.cycles_max = 1, .levels = 1, .steps_max = SHORTEST_STEPS};
+    struct graph_options options = {.cycles_max = 1, .steps_max = SHORTEST_STEPS};
     int64_t vertices = weak_vertices(weak);
     int32_t verdict = WEAK_MEMORY;
     uint32_t *roots = roots_of(weak);

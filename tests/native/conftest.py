@@ -24,6 +24,7 @@ PROGRAMS = {
     "compare_keys": KEYS,
     "compare_texts": KEYS,
     "compare_containers": ("containers",),
+    "compare_graph": ("graph",),
 }
 """Each program of this folder, and the units of C that it is linked with."""
 

@@ -1,6 +1,11 @@
-"""Order, components and cycles of graphs of dependencies."""
+"""Order, components and cycles of graphs of dependencies; and against the definitions."""
 
 from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +54,37 @@ def test_malformed_edges_are_refused(edge: tuple[int, int, Kind]) -> None:
 def test_root_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match="expected"):
         graph(1).sort(roots=[1])
+
+
+LINE = re.compile(
+    r"cases (\d+) cyclic (\d+) classes ([\d ]+) repeated (\d+) uncertain (\d+) longer (\d+)"
+    r" mismatches (\d+)\n"
+)
+
+
+def _compare(program: Path, cases: int, seed: int) -> list[list[int]]:
+    done = subprocess.run(
+        [program, str(cases), str(seed)], capture_output=True, text=True, timeout=120, check=False
+    )
+    match = LINE.fullmatch(done.stdout)
+    assert done.returncode == 0 and match, done.stdout + done.stderr
+    return [[int(n) for n in group.split()] for group in match.groups()]
+
+
+def test_classes_and_definitions_agree(build: Callable[..., Path]) -> None:
+    program = build("compare_graph", is_strict=True)
+
+    (cases,), (cyclic,), classes, (repeated,), (uncertain,), (longer,), (mismatches,) = _compare(
+        program, 40_000, 5
+    )
+
+    assert mismatches == 0
+    assert 0.3 < cyclic / cases < 0.8
+    assert min(classes) > 50
+    assert min(repeated, uncertain, longer) > 10
+
+
+def test_memory_is_used_as_it_should_be(build: Callable[..., Path]) -> None:
+    program = build("compare_graph", "-O1", "-g", "-fsanitize=address,undefined")
+
+    assert _compare(program, -2_000, 3)[-1] == [0]
