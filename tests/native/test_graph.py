@@ -66,8 +66,9 @@ def _compare(program: Path, cases: int, seed: int) -> list[list[int]]:
     done = subprocess.run(
         [program, str(cases), str(seed)], capture_output=True, text=True, timeout=120, check=False
     )
+    assert done.returncode == 0, done.stdout + done.stderr
     match = LINE.fullmatch(done.stdout)
-    assert done.returncode == 0 and match, done.stdout + done.stderr
+    assert match is not None, done.stdout
     return [[int(n) for n in group.split()] for group in match.groups()]
 
 
@@ -75,16 +76,16 @@ def test_classes_and_definitions_agree(build: Callable[..., Path]) -> None:
     program = build("compare_graph", is_strict=True)
 
     (cases,), (cyclic,), classes, (repeated,), (uncertain,), (longer,), (mismatches,) = _compare(
-        program, 40_000, 5
+        program, 20_000, 5
     )
 
     assert mismatches == 0
     assert 0.3 < cyclic / cases < 0.8
-    assert min(classes) > 50
-    assert min(repeated, uncertain, longer) > 10
+    assert min(classes) > 40
+    assert min(repeated, uncertain, longer) > 0
 
 
 def test_memory_is_used_as_it_should_be(build: Callable[..., Path]) -> None:
     program = build("compare_graph", "-O1", "-g", "-fsanitize=address,undefined")
 
-    assert _compare(program, -2_000, 3)[-1] == [0]
+    assert _compare(program, -1_000, 3)[-1] == [0]
