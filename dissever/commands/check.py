@@ -12,8 +12,9 @@ import msgspec
 from rich.console import Console
 
 from dissever.checkers.linearizability.model import Misfit
+from dissever.checkers.transactions.models import SERIALIZABLE
 from dissever.commands.output import EXIT_STATUS, print_json, print_verdict, say, tell
-from dissever.commands.params import Number, Reference, References
+from dissever.commands.params import ConsistencyModel, Name, Number, Reference, References
 from dissever.harness import store
 from dissever.harness.history import MalformedHistory
 from dissever.harness.reader import FormatError
@@ -27,6 +28,7 @@ from dissever.judging import (
     render,
     try_to_publish,
 )
+from dissever.recorded import WORKLOADS
 from dissever.registries import CHECKERS, MODELS
 
 log = logging.getLogger(__name__)
@@ -38,9 +40,21 @@ log = logging.getLogger(__name__)
     "--model",
     "-m",
     type=Reference(MODELS),
-    default="cas-register",
-    show_default=True,
-    help="What a history file must be linearizable as.",
+    help="What a history file must be linearizable as. Default: cas-register, unless the file holds"
+    " transactions or a bank.",
+)
+@click.option(
+    "--workload",
+    "-w",
+    type=Name("workload", tuple(WORKLOADS)),
+    help="What a history file holds: transactions over lists (append) or registers (wr), or the"
+    " transfers of a bank. Default: as its content says.",
+)
+@click.option(
+    "--consistency-model",
+    type=ConsistencyModel(),
+    help="What transactions of a history file must keep: serializable by default. `dissever list`"
+    " names the models.",
 )
 @click.option(
     "--checker",
@@ -78,7 +92,9 @@ log = logging.getLogger(__name__)
 )
 def check(
     path: Path,
-    model: str,
+    model: str | None,
+    workload: str | None,
+    consistency_model: str | None,
     checkers: tuple[str, ...],
     keyed: bool,
     initial: str | None,
@@ -92,7 +108,8 @@ def check(
 
     A file may be JSON, Jepsen's or Knossos' EDN, a log with operations in its lines (history.txt,
     jepsen.log), or one of Porcupine's texts; it may be compressed. The content decides which it is,
-    not the name. `dissever list` names the models.
+    not the name. `dissever list` names the models. Transactions are judged by the anomalies that
+    their consistency model forbids; those that it allows are told, and do not count.
 
     \b
     dissever check runs/latest
@@ -100,11 +117,19 @@ def check(
     dissever check c50-bad.txt --model kv
     dissever check history.jsonl --model mymodel.py:LeaseLock
     dissever check runs/latest --checker mine.py:NoGaps
+    dissever check append.edn --consistency-model strict-serializable
+    dissever check history.json --workload wr --consistency-model snapshot-isolation --json
     """
     if path.is_dir() and html is not None:
         raise click.UsageError("--html is for history files; a run has index.html in its directory")
     if path.is_file() and checkers:
         raise click.UsageError("--checker is for runs; what judges a history file is its --model")
+    if path.is_file() and model is not None and (workload or consistency_model):
+        other = "--workload" if workload else "--consistency-model"
+        raise click.UsageError(f"--model is for single objects, {other} for transactions: give one")
+    if path.is_dir() and (workload or consistency_model):
+        given = "--workload" if workload else "--consistency-model"
+        raise click.UsageError(f"{given} is for history files; a run has its own in its plan")
     run, page, unwritten = None, html, ""
     try:
         if path.is_dir():
@@ -113,7 +138,15 @@ def check(
             judged = judge(run, ok_min, checkers)
             page, unwritten = try_to_publish(run, judged)
         else:
-            judged = _judged(path, model, keyed, _value(initial), nil == "unknown")
+            judged = _judged(
+                path,
+                model,
+                workload=workload,
+                consistency_model=consistency_model or SERIALIZABLE,
+                keyed=keyed,
+                initial=_value(initial),
+                nil_is_unknown=nil == "unknown",
+            )
     except Misfit as error:
         raise click.UsageError(str(error)) from error
     except (OSError, FormatError, store.BrokenFile) as error:
@@ -147,7 +180,16 @@ def _withdraw(run: Path) -> None:
         store.withdraw(run)
 
 
-def _judged(path: Path, model: str, keyed: bool, initial: Any, nil_is_unknown: bool) -> Judged:
+def _judged(
+    path: Path,
+    model: str | None,
+    *,
+    workload: str | None,
+    consistency_model: str,
+    keyed: bool,
+    initial: Any,
+    nil_is_unknown: bool,
+) -> Judged:
     """A history file, with what happens on the terminal meanwhile."""
     with Console(stderr=True).status(f"{path.name}: reading") as status:
 
@@ -158,6 +200,8 @@ def _judged(path: Path, model: str, keyed: bool, initial: Any, nil_is_unknown: b
         return judge_file(
             path,
             model,
+            workload=workload,
+            consistency_model=consistency_model,
             keyed=keyed,
             initial=initial,
             nil_is_unknown=nil_is_unknown,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from dissever.checkers.transactions.models import judged_by
 from dissever.harness.names import NODES_MAX, check_nodes, numbered
 from dissever.harness.options import unknown
 from dissever.harness.plan import LIMITS
@@ -35,6 +36,21 @@ class Name(click.Choice[str]):
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         return self.name.upper()
+
+
+class ConsistencyModel(click.ParamType[str]):
+    """A consistency model of transactions, by any of its names."""
+
+    name = "model"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return judged_by(str(value))
+        except ValueError as error:
+            return self.fail(str(error), param, ctx)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "MODEL"
 
 
 class Reference(click.ParamType[Any]):
