@@ -265,10 +265,13 @@ class Drawn(msgspec.Struct, frozen=True):
     """
     Endless transactions over a few keys at a time.
 
-    Half of the micro-operations read. Each value that is written is unique to its key. A key is
-    left after a number of writes that is drawn when it is first used, and a fresh one takes its
-    place. Were that number the same for all keys, bugs that show early or late in the life of a key
-    could hide.
+    Half of the micro-operations that are drawn read. Each value that is written is unique to its
+    key. A key is left after a number of writes that is drawn when it is first used, and a fresh one
+    takes its place. Were that number the same for all keys, bugs that show early or late in the
+    life of a key could hide.
+
+    `is_blind`: whether a key may be written by a transaction that has neither read nor written it
+    before. Otherwise a read is put before such a write.
     """
 
     write: str
@@ -276,6 +279,7 @@ class Drawn(msgspec.Struct, frozen=True):
     length_max: int
     writes_max: int
     weights: tuple[float, ...]
+    is_blind: bool = True
     pool: tuple[Active, ...] = ()
     next_key: int = 0
 
@@ -290,6 +294,8 @@ class Drawn(msgspec.Struct, frozen=True):
             if rng.random() < 0.5:
                 operations.append([READ, active.key, None])
                 continue
+            if not here.is_blind and all(key != active.key for _, key, _ in operations):
+                operations.append([READ, active.key, None])
             operations.append([here.write, active.key, active.next_value])
             here = here._written(at, rng)
         return place(Invocation(TXN, operations), context), here
@@ -365,12 +371,13 @@ def chosen(options: Options, name: str) -> Any:
     return OPTIONS[name].default if value is None else value
 
 
-def operations(options: Options, write: str) -> Drawn:
+def operations(options: Options, write: str, *, is_blind: bool = True) -> Drawn:
     """
     Endless transactions as the options of a run say.
 
     Args:
         write: How its transactions write: `append` or `w`.
+        is_blind: Whether a transaction may write a key that it has not read.
 
     Raises:
         ValueError: When the shortest transaction is longer than the longest.
@@ -380,7 +387,8 @@ def operations(options: Options, write: str) -> Drawn:
         raise ValueError(f"expected min-txn-length of at most {most} (max-txn-length), got {least}")
     distribution = KeyDistribution(chosen(options, "key-dist"))
     weights = _weights(distribution, chosen(options, "key-count"))
-    return Drawn(write, least, most, chosen(options, "max-writes-per-key"), weights)
+    writes_max = chosen(options, "max-writes-per-key")
+    return Drawn(write, least, most, writes_max, weights, is_blind)
 
 
 def keys_of(event: Event) -> Iterator[Key]:

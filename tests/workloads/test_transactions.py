@@ -219,3 +219,18 @@ def test_final_read_that_never_succeeds_is_given_up() -> None:
     events = simulate(clients(final(run, tuple(range(20)))), context(), ending(Type.FAIL))
 
     assert len(invoked(events)) == 3 * 5
+
+
+def test_register_is_read_before_it_is_written_unless_writes_may_be_blind() -> None:
+    def blind(values: list[list[list[Any]]]) -> int:
+        return sum(
+            f == "w" and all(key != earlier for _, earlier, _ in value[:at])
+            for value in values
+            for at, (f, key, _) in enumerate(value)
+        )
+
+    careful = invoked(transactions_of("wr", blind_writes="no"))
+
+    assert blind(careful) == 0
+    assert max(map(len, careful)) > 4, "these reads do not count"
+    assert blind(invoked(transactions_of("wr", blind_writes="yes"))) > 50
