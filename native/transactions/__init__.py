@@ -77,6 +77,20 @@ class Anomaly:
 
 
 @dataclass(frozen=True, slots=True)
+class Edges:
+    """
+    The edges of the graph as `graph.h` describes them: kinds are those of `graph.Kind`.
+
+    Rows are the first vertices; those behind them are auxiliary.
+    """
+
+    sources: array[int]
+    targets: array[int]
+    kinds: array[int]
+    keys: array[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """
     What C found.
@@ -95,6 +109,7 @@ class Outcome:
             was guessed.
         vertices: Of the graph, with auxiliary ones.
         edges: How many of each kind the graph has; none that is zero.
+        graph: The edges, or None unless they were asked for.
         peak_bytes: The most that C held at one time, without the graph's own working memory.
     """
 
@@ -109,6 +124,7 @@ class Outcome:
     is_guessed: bool
     vertices: int
     edges: Mapping[Kind, int]
+    graph: Edges | None
     peak_bytes: int
 
     @property
@@ -126,6 +142,7 @@ def judge_transactions(
     realtime: bool = True,
     sequential_keys: bool = False,
     linearizable_keys: bool = False,
+    keep_edges: bool = False,
     anomalies_max: int = ANOMALIES_MAX,
     cycles_max: int = CYCLES_MAX,
     vectors_max: int = VECTORS_MAX,
@@ -139,6 +156,7 @@ def judge_transactions(
         realtime: Whether realtime order is. A history without times has none.
         sequential_keys: Of registers: each key by itself obeys process order.
         linearizable_keys: Of registers: each key by itself obeys realtime order.
+        keep_edges: Whether the outcome gets the edges of the graph.
         anomalies_max: How many anomalies of each kind to keep.
         cycles_max: How many cycles of each class to keep.
         vectors_max: A budget; see `graph_options`, as for `steps_max`.
@@ -156,6 +174,7 @@ def judge_transactions(
             "realtime": realtime,
             "sequential_keys": sequential_keys,
             "linearizable_keys": linearizable_keys,
+            "keep_edges": keep_edges,
             "anomalies_max": anomalies_max,
             "graph": (cycles_max, 0, vectors_max, steps_max),
         },
@@ -164,7 +183,7 @@ def judge_transactions(
     try:
         lib.transactions_judge(micro.columns.pointer(), micro.pointer(), options, outcome)
         _raise_for(outcome, micro, rules)
-        return _outcome(outcome)
+        return _outcome(outcome, _edges(outcome.edges) if keep_edges else None)
     finally:
         lib.transactions_free(outcome)
 
@@ -187,7 +206,7 @@ def _raise_for(outcome: Any, micro: Micro, rules: Rules) -> None:
         )
 
 
-def _outcome(outcome: Any) -> Outcome:
+def _outcome(outcome: Any, graph: Edges | None) -> Outcome:
     ambiguous = bytes(ffi.buffer(outcome.ambiguous, outcome.keys_n))
     return Outcome(
         anomalies=tuple(_anomaly(outcome.anomalies[i]) for i in range(outcome.anomalies_n)),
@@ -200,8 +219,18 @@ def _outcome(outcome: Any) -> Outcome:
         order_level=OrderLevel(outcome.order_level),
         is_guessed=bool(outcome.is_guessed),
         vertices=outcome.vertices,
-        edges={kind: n for kind in Kind if (n := outcome.edges[kind.value])},
+        edges={kind: n for kind in Kind if (n := outcome.edges_n[kind.value])},
+        graph=graph,
         peak_bytes=outcome.bytes,
+    )
+
+
+def _edges(edges: Any) -> Edges:
+    return Edges(
+        _integers("I", getattr(edges, "from"), edges.n),
+        _integers("I", edges.to, edges.n),
+        _integers("B", edges.kind, edges.n),
+        _integers("i", edges.key, edges.n),
     )
 
 

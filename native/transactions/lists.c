@@ -367,6 +367,40 @@ static int32_t order_seen(struct lists *lists)
     return last;
 }
 
+/*
+ * One transaction appended an element before another one, and the longest list shows the later one
+ * without the earlier one before it.
+ */
+static int32_t judge_own_order(struct lists *lists)
+{
+    int32_t operation = NOBODY;
+    int32_t greatest = 0;    /* position of its appends so far */
+    bool is_missing = false; /* one of them is not in the list */
+    for (int32_t e = lists->first; e < lists->end; e++) {
+        if (entry_of(lists, e).operation != operation) {
+            operation = entry_of(lists, e).operation;
+            greatest = 0;
+            is_missing = false;
+        }
+        if (!is_append(lists, e) || is_failed_entry(lists, e))
+            continue;
+        const struct slot *slot = slot_of(lists, value_of(lists, e));
+        if (writer_of(slot) != e)
+            continue;
+        if (slot->position == 0) {
+            is_missing = is_missing || !slot->is_seen;
+            continue;
+        }
+        if ((is_missing || slot->position < greatest) &&
+            report(lists, TRANSACTIONS_CYCLIC_VERSIONS, lists->longest_entry, e,
+                   value_of(lists, e)) != 0)
+            return -1;
+        if (slot->position > greatest)
+            greatest = slot->position;
+    }
+    return 0;
+}
+
 /* The appends that no read shows, after all others. */
 static int32_t order_unseen(struct lists *lists, int32_t last)
 {
@@ -439,7 +473,7 @@ static int32_t judge_key(struct lists *lists)
     keys_index(lists->engine, lists->key);
     find_longest(lists);
     place_elements(lists);
-    if (judge_runs(lists) != 0)
+    if (judge_runs(lists) != 0 || judge_own_order(lists) != 0)
         return -1;
     int32_t last = order_seen(lists);
     if (last < NOBODY || order_unseen(lists, last) != 0)

@@ -191,7 +191,7 @@ static int32_t conclude(struct engine *engine)
     struct transactions_outcome *outcome = engine->outcome;
     struct graph graph = {0};
     for (int64_t i = 0; i < engine->edges.n; i++)
-        outcome->edges[engine->edges.kind[i]]++;
+        outcome->edges_n[engine->edges.kind[i]]++;
     outcome->vertices = engine->vertices;
     int32_t status = graph_build(&graph, &engine->edges, engine->operations, engine->vertices);
     if (status == 0)
@@ -263,6 +263,10 @@ void transactions_judge(const struct columns *columns, const struct micro *micro
     outcome->keys_n = micro->keys_n;
     if (!open_engine(&engine) || infer(&engine) != 0)
         outcome->status = TRANSACTIONS_MEMORY;
+    if (options->keep_edges) {
+        outcome->edges = engine.edges;
+        engine.edges = (struct graph_edges){0};
+    }
     sort_anomalies(outcome);
     close_engine(&engine);
 }
@@ -274,6 +278,7 @@ void transactions_free(struct transactions_outcome *outcome)
     free(outcome->pairs);
     free(outcome->ordered);
     free(outcome->order);
+    graph_edges_free(&outcome->edges);
     graph_cycles_free(&outcome->cycles);
     *outcome = (struct transactions_outcome){0};
 }

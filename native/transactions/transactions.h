@@ -39,6 +39,7 @@ struct transactions_options {
     uint8_t realtime;           /* whether realtime order is */
     uint8_t sequential_keys;    /* registers: each key obeys process order */
     uint8_t linearizable_keys;  /* registers: each key obeys realtime order */
+    uint8_t keep_edges;         /* whether the outcome gets the edges */
     int32_t anomalies_max;      /* how many of each kind are kept; the rest is counted */
     struct graph_options graph; /* for the cycles; its level is not looked at */
 };
@@ -77,7 +78,9 @@ enum transactions_kind {
  *   dirty-update       the write that follows; other: the failed write before it
  *   duplicate-elements the first read that shows it; other: the append, if anybody made it
  *   incompatible-order the read; other: the longest read
- *   cyclic-versions    a write of a version on the cycle; other: the write of the next one
+ *   cyclic-versions    registers: a write of a version on the cycle; other: the write of the next
+ *                      one. Lists: the longest read, which shows one append of a transaction without
+ *                      an earlier one of it before; other: that append
  *   lost-update        a read; other: the read of the same version by another that writes the key
  */
 struct transactions_anomaly {
@@ -118,7 +121,8 @@ struct transactions_outcome {
     int32_t *order;      /* rows: each ok transaction once, an open one if it counts */
 
     int64_t vertices;
-    int64_t edges[8];    /* by graph_kind */
+    int64_t edges_n[8];  /* by graph_kind */
+    struct graph_edges edges; /* empty unless asked for */
     int64_t bytes;       /* the most memory at one time, without that of graph.h */
 };
 

@@ -15,13 +15,13 @@
 #include <string.h>
 
 #include "registers.h"
-#include "reach.h"
+#include "paths.h"
 
 /* The key at hand, and room for the largest one. */
 struct versions {
     struct registers *registers;
     struct engine *engine;
-    struct reach *reach;
+    struct paths *paths;
     int32_t key, first, end;
     struct succession *successions;
     int64_t successions_n, successions_capacity;
@@ -123,20 +123,20 @@ static int32_t succeed_parents(struct versions *versions)
 /* What paths show: of those behind a version, those that are behind no other of them. */
 static int32_t succeed_paths(struct versions *versions)
 {
-    struct reach *reach = versions->reach;
+    struct paths *paths = versions->paths;
     int32_t n = versions->nodes_n;
     int64_t ordered = 0;
     for (int32_t i = 0; i < n; i++) {
-        reach_clear(reach);
+        paths_clear(paths);
         for (int32_t j = i + 1; j < n; j++) {
-            if (!reach_holds(reach, i, j))
+            if (!paths_holds(paths, i, j))
                 continue;
             ordered++;
             versions->depth[versions->nodes[j] - versions->first] = 1;
-            if (!reach_is_covered(reach, j) &&
+            if (!paths_is_covered(paths, j) &&
                 add(versions, versions->nodes[i], versions->nodes[j]) != 0)
                 return -1;
-            reach_cover(reach, j);
+            paths_cover(paths, j);
         }
     }
     for (int32_t i = 0; i < n; i++)
@@ -225,7 +225,7 @@ static int32_t order_key(struct versions *versions, int32_t key)
         return -1;
     int32_t status = 0;
     if (follow_parents(versions) ||
-        !reach_find(versions->reach, versions->nodes, versions->nodes_n)) {
+        !paths_find(versions->paths, versions->nodes, versions->nodes_n)) {
         status = succeed_parents(versions);
     } else {
         for (int32_t i = 0; i < versions->nodes_n; i++)
@@ -248,9 +248,9 @@ static bool open_versions(struct versions *versions)
     versions->readers = engine_zeros(engine, most, sizeof *versions->readers);
     versions->targets = engine_zeros(engine, most, sizeof *versions->targets);
     versions->nodes = engine_zeros(engine, most, sizeof *versions->nodes);
-    versions->reach = reach_open(engine);
+    versions->paths = paths_open(engine);
     return versions->depth != NULL && versions->start != NULL && versions->readers != NULL &&
-           versions->targets != NULL && versions->nodes != NULL && versions->reach != NULL;
+           versions->targets != NULL && versions->nodes != NULL && versions->paths != NULL;
 }
 
 static void close_versions(struct versions *versions)
@@ -263,7 +263,7 @@ static void close_versions(struct versions *versions)
     engine_release(engine, versions->targets, most, sizeof *versions->targets);
     engine_release(engine, versions->nodes, most, sizeof *versions->nodes);
     free(versions->successions);
-    reach_close(versions->reach);
+    paths_close(versions->paths);
 }
 
 int32_t versions_infer(struct registers *registers)

@@ -127,6 +127,9 @@ has_cycles = pytest.mark.skipif(
             [(Found.G1A, 0, 1), (Found.DIRTY_UPDATE, 2, 1)],
         ),
         ("ok rx12\nok ax1\nfail ax2", [(Found.G1A, 0, 2)]),
+        ("ok rx2\nok ax1 ax2", [(Found.CYCLIC_VERSIONS, 0, 1)]),
+        ("ok rx21\nok ax1 ax2", [(Found.G1B, 0, 1), (Found.CYCLIC_VERSIONS, 0, 1)]),
+        ("ok rx\nok ax1 ax2 ax3\nok rx123", []),
         ("ok rx11\nok ax1", [(Found.DUPLICATE_ELEMENTS, 0, 1)]),
         ("ok rx12\nok rx21\nok ax1\nok ax2", [(Found.INCOMPATIBLE_ORDER, 1, 0)]),
         ("ok rx12\nok rx1\nok ax1\nok ax2", []),
@@ -297,6 +300,16 @@ def test_appends_that_nobody_read_have_no_order_among_them() -> None:
 
 def test_reads_that_were_not_answered_say_nothing() -> None:
     assert found(judged("ok ax1 rx? rx1\nok rx?\nok rx1")) == []
+
+
+def test_edges_are_handed_over_when_asked_for() -> None:
+    of = micro("ok ax1\nok rx1\nok ax2", rules=Rules.APPEND)
+    kept = judge_transactions(of, Rules.APPEND, keep_edges=True).graph
+    assert kept is not None
+    rows = zip(kept.sources, kept.targets, kept.kinds, kept.keys, strict=True)
+
+    assert list(rows) == [(0, 1, Kind.WR, 0), (0, 2, Kind.WW, 0), (1, 2, Kind.RW, 0)]
+    assert judge_transactions(of, Rules.APPEND).graph is None
 
 
 def test_anomalies_beyond_the_limit_are_counted() -> None:
