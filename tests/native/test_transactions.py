@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import pytest
 
 from dissever.native.columns import FAIL, INFO, MICRO_TYPE_CODES, OK, TYPE_CODES, Columns, Micro
-from dissever.native.graph import Graph, Kind, Level, Rung
+from dissever.native.graph import Kind, Level, Rung
 from dissever.native.transactions import (
     NONE,
     Found,
@@ -97,12 +97,6 @@ def classes(outcome: Outcome) -> set[tuple[Level, Rung]]:
     return set(outcome.cycles.counts)
 
 
-has_cycles = pytest.mark.skipif(
-    not Graph(2, [(0, 1, Kind.WW, 0), (1, 0, Kind.WW, 0)]).classify().counts,
-    reason="cycles are not classified yet",
-)
-
-
 @pytest.mark.parametrize(
     ("text", "anomalies"),
     [
@@ -149,7 +143,6 @@ def test_anomaly_of_lists_is_found_and_its_twin_is_not(
     assert (len(outcome.order) > 0) == (not anomalies)
 
 
-@has_cycles
 @pytest.mark.parametrize(
     ("text", "names"),
     [
@@ -214,7 +207,6 @@ def test_anomaly_of_registers_is_found_and_its_twin_is_not(
     assert (len(outcome.order) > 0) == (not anomalies)
 
 
-@has_cycles
 @pytest.mark.parametrize(
     ("text", "names"),
     [
@@ -240,7 +232,6 @@ def test_cycle_of_registers_is_found_and_its_twin_is_not(text: str, names: set[s
     assert (outcome.order_level is OrderLevel.REALTIME) == (not names)
 
 
-@has_cycles
 def test_order_of_time_is_strict_and_open_transactions_lead_nowhere() -> None:
     stale = "ok @0-{} ax1\nok @20-30 rx"
 
@@ -251,7 +242,6 @@ def test_order_of_time_is_strict_and_open_transactions_lead_nowhere() -> None:
     assert not classes(judged(stale.format(10).replace("ok @0", "info @0")))
 
 
-@has_cycles
 def test_process_order_is_kept_beside_realtime() -> None:
     text = "ok 1 @0-20 ax1\nok 1 @20-30 rx"
     outcome = judged(text)
@@ -264,7 +254,6 @@ def test_process_order_is_kept_beside_realtime() -> None:
     assert not classes(judged(text.replace("ok 1 @0", "info 1 @0")))
 
 
-@has_cycles
 def test_open_transaction_counts_once_a_write_of_it_was_seen() -> None:
     assert list(judged("info ax1\nok rx").order) == [1]
     assert list(judged("info ax1\nok rx1").order) == [0, 1]
