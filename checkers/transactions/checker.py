@@ -55,7 +55,7 @@ class Transactions:
     def __call__(self, history: History, budget: Budget) -> Result:
         """Judge all transactions together; isolation is not local, so keys are never split."""
         try:
-            found = evidence.gathered(history, self.rules, budget)
+            found = evidence.gathered(history, self.rules, self.consistency_model)
         except (MalformedHistory, OverflowError, ValueError) as error:
             return self._unknown(f"{MALFORMED}: {error}")
         except MemoryError as error:
@@ -64,9 +64,9 @@ class Transactions:
             return self._unknown("interrupted: stopped before anything was judged")
         if not found.transactions:
             return self._unknown("no operations")
-        return self._judged(history, found, budget)
+        return self._judged(history, found)
 
-    def _judged(self, history: History, found: Evidence, budget: Budget) -> Result:
+    def _judged(self, history: History, found: Evidence) -> Result:
         model = self.consistency_model
         counting = [each for each in found.shown if forbids(model, each.name)]
         others = [each for each in found.shown if not forbids(model, each.name)]
@@ -79,7 +79,7 @@ class Transactions:
         elif doubted:
             verdict, why = Verdict.UNKNOWN, f"contradiction: {found.doubts[doubted[0].name]}"
         else:
-            proved = proof.proof(history, found, model, self.rules, budget)
+            proved = proof.proof(history, found, model, self.rules)
             verdict = Verdict.VALID if proved.why is None else Verdict.UNKNOWN
             why = proved.why or f"{model}: {proved.certificate}"
             if others and verdict is Verdict.VALID:

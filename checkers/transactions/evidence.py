@@ -14,10 +14,10 @@ from dissever.checkers.transactions.explanation import Explained, counts_of, exp
 from dissever.checkers.transactions.models import DECIDABLE
 from dissever.checkers.transactions.narration import Narrator
 from dissever.checkers.transactions.smallest import smallest
-from dissever.checkers.transactions.validation import refute_anomalies
+from dissever.checkers.transactions.validation import SNAPSHOT, refute_anomalies
 from dissever.checkers.transactions.view import key_value, shown
 from dissever.harness.history import History, MalformedHistory
-from dissever.harness.results import Anomaly, Budget
+from dissever.harness.results import Anomaly
 from dissever.native.columns import Micro
 from dissever.native.transactions import Outcome, Rules, judge_transactions
 
@@ -73,9 +73,9 @@ class Evidence:
         }
 
 
-def gathered(history: History, rules: str, budget: Budget) -> Evidence:
+def gathered(history: History, rules: str, model: str) -> Evidence:
     """
-    Everything that the history shows, whatever the model.
+    Everything that the history shows; the model only says what its proof will need.
 
     Raises:
         MalformedHistory: When no run can have recorded it, or an operation is no transaction.
@@ -83,7 +83,9 @@ def gathered(history: History, rules: str, budget: Budget) -> Evidence:
         MemoryError: When it does not fit into memory.
     """
     micro = history.micro
-    outcome = judge_transactions(micro, RULES[rules], realtime=history.is_timed)
+    outcome = judge_transactions(
+        micro, RULES[rules], realtime=history.is_timed, keep_edges=model in SNAPSHOT
+    )
     narrator = Narrator(history, micro)
     found, doubts = _validated(history, explained(narrator, outcome), len(micro), rules)
     return Evidence(

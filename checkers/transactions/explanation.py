@@ -15,7 +15,6 @@ from dissever.checkers.transactions.sentences import Scene, sentence
 from dissever.checkers.transactions.view import Transaction, key_value, reader_of_longest
 from dissever.harness import results
 from dissever.harness.results import Anomaly
-from dissever.harness.values import count_text
 from dissever.native import graph, transactions
 from dissever.native.graph import Level, Rung
 from dissever.native.transactions import Found, Outcome
@@ -118,7 +117,7 @@ def _scenes(narrator: Narrator, anomalies: Sequence[transactions.Anomaly]) -> It
             summary=text,
             indices=_indices(named),
             context=_indices(named),
-            steps=(*_deeds(named), results.Step(text, _indices(named))),
+            steps=(*_deeds(named), results.Step(text)),
             key=scene.key if isinstance(scene.key, int | str) else None,
         )
         reader = reader_of_longest(narrator.micro, each.key)
@@ -140,8 +139,7 @@ def walked(narrator: Narrator, name: str, steps: Sequence[Step]) -> Explained:
     cycle = tuple(edge for edge, _ in told)
     sentences = tuple(
         results.Step(
-            f"{named[step.source].label} → {named[step.target].label} ({step.kind}): {edge.text}",
-            (edge.source, edge.target),
+            f"{named[step.source].label} → {named[step.target].label} ({step.kind}): {edge.text}"
         )
         for step, edge in zip(steps, cycle, strict=True)
     )
@@ -182,8 +180,3 @@ def allowed(found: Sequence[Explained]) -> list[dict[str, Any]]:
         {"name": each.name, "summary": each.anomaly.summary, "indices": list(each.anomaly.indices)}
         for each in found
     ]
-
-
-def many(count: int, name: str) -> str:
-    """`3 of G-single`, or the name alone for one."""
-    return name if count == 1 else f"{name} ({count_text(count, 'time')})"

@@ -221,12 +221,14 @@ def summary(name: str, cycle: Sequence[Edge], labels: Mapping[int, str]) -> str:
     every = list(dict.fromkeys(labels[edge.source] for edge in cycle))
     who = _and(every)
     need = {
-        PROCESS: ", if the transactions of each process stay in their order",
-        REALTIME: ", if what was acknowledged before another began comes before it",
+        PROCESS: ", by the order of a process",
+        REALTIME: ", by the times: one was acknowledged before the other began",
     }
     suffix = next((text for end, text in need.items() if name.endswith(end)), "")
     rw = next((edge for edge in cycle if edge.kind == "rw"), None)
-    text = _SUMMARIES.get(bare, "no order of {who} explains what they read").format(
+    is_stale = bare == "G-single" and len(cycle) == 2 and suffix
+    form = _STALE if is_stale else _SUMMARIES.get(bare, "no order of {who} explains what they read")
+    text = form.format(
         who=who,
         reader=labels[rw.source] if rw else every[0],
         writer=labels[rw.target] if rw else every[-1],
@@ -234,6 +236,8 @@ def summary(name: str, cycle: Sequence[Edge], labels: Mapping[int, str]) -> str:
     )
     return text + suffix
 
+
+_STALE: Final = "{reader} did not see a write of {writer} that came before it (stale read)"
 
 _SUMMARIES: Final = {
     "G0": "{who} wrote over each other in a circle: each wrote after another of them, so none of"

@@ -13,10 +13,16 @@ from typing import Final
 
 from dissever.checkers.transactions.evidence import OF_TIME, VALIDATED_MAX, Evidence
 from dissever.checkers.transactions.models import weaker
-from dissever.checkers.transactions.validation import SERIAL, SNAPSHOT, refute_order
+from dissever.checkers.transactions.points import points_of
+from dissever.checkers.transactions.validation import (
+    SERIAL,
+    SNAPSHOT,
+    Point,
+    refute_order,
+    refute_points,
+)
 from dissever.checkers.transactions.view import key_value, shown
 from dissever.harness.history import History
-from dissever.harness.results import Budget
 from dissever.harness.values import count_text
 from dissever.native.columns import NONE, OK, READ, Micro
 from dissever.native.replay import refute_replay
@@ -28,6 +34,12 @@ PROVED: Final[Mapping[OrderLevel, str]] = {
     OrderLevel.REALTIME: "strict-serializable",
 }
 """What a serial order proves, by what it keeps."""
+
+FREE: Final = frozenset({"read-committed", "read-uncommitted"})
+"""Models that any order of the versions satisfies which agrees with who read what."""
+
+POINTS_MAX: Final = 300_000
+"""Micro-operations of a history of which start and commit points are made."""
 
 KEEPS: Final[Mapping[OrderLevel, str]] = {
     OrderLevel.DATA: "",
@@ -44,7 +56,7 @@ class Proof:
     certificate: str = ""
 
 
-def proof(history: History, found: Evidence, model: str, rules: str, budget: Budget) -> Proof:
+def proof(history: History, found: Evidence, model: str, rules: str) -> Proof:
     """What proves that the history keeps the model; it shows nothing that the model forbids."""
     silent = _silent(found.micro)
     if silent is not None:
@@ -54,6 +66,8 @@ def proof(history: History, found: Evidence, model: str, rules: str, budget: Bud
     level = found.outcome.order_level
     if level in PROVED and model in weaker(PROVED[level]):
         return _replayed(history, found, rules)
+    if model in SNAPSHOT and (proved := _points(history, found, model, rules)) is not None:
+        return proved
     if found.outcome.ambiguous:
         keys = ", ".join(shown(key_value(found.micro, key)) for key in found.outcome.ambiguous[:5])
         what = f"{count_text(len(found.outcome.ambiguous), 'key')} ({keys})"
@@ -104,15 +118,35 @@ def _replayed(history: History, found: Evidence, rules: str) -> Proof:
     return Proof(None, f"a serial order of {count}{KEEPS[level]} was replayed: {PROVED[level]}")
 
 
+def _points(history: History, found: Evidence, model: str, rules: str) -> Proof | None:
+    """Start and commit points that prove snapshot isolation; None where there is no such order."""
+    outcome, micro = found.outcome, found.micro
+    if outcome.graph is None or len(micro) > POINTS_MAX:
+        return None
+    process, realtime = SNAPSHOT[model]
+    points = points_of(micro, outcome.graph, outcome.vertices, process=process, realtime=realtime)
+    if points is None:
+        return None
+    starts = micro.columns.inv
+    named: list[Point] = [(starts[at], "commit" if ends else "start") for at, ends in points]
+    if refute_points(history, named, model=model, rules=rules) is not None:
+        return None  # Versions that nobody saw were taken in a wrong order.
+    count = count_text(len(points) // 2, "transaction")
+    return Proof(None, f"an order of the snapshots and commits of {count} was replayed: {model}")
+
+
 def _unproved(found: Evidence, model: str) -> Proof:
     """Some models can be kept where no serial order exists; then an anomaly says why none does."""
     completeness = found.completeness
-    if completeness["order"] == "partial":
+    is_partial = completeness["order"] == "partial"
+    if model in FREE:  # They hold if some order of versions makes no cycle; that of reads does.
+        return Proof(None, f"no cycle of writes and reads contradicts {model}")
+    if is_partial:
         known = f"{completeness['fraction']:.1%} of the pairs of writes are in a known order"
         return Proof(f"partial-order: {known}, and no order was found that explains every answer")
     if not found.shown or model in SERIAL:
         what = "the engine found no serial order, and nothing that forbids one"
         return Proof(f"contradiction: {what}")
-    if model in SNAPSHOT:
-        return Proof("no order of snapshots and commits was found that explains every answer")
+    if found.outcome.cycles.undetermined:
+        return Proof("budget: which of the cycles have one rw alone was not determined")
     return Proof(None, f"no cycle contradicts {model}, and the order of all versions is known")
