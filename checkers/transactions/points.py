@@ -38,11 +38,8 @@ def points_of(
         None where there is no such order.
     """
     columns = micro.columns
-    kept = (
-        set(DATA)
-        | ({Kind.PROCESS} if process else set())
-        | ({Kind.REALTIME} if realtime else set())
-    )
+    asked = ((Kind.PROCESS, process), (Kind.REALTIME, realtime))
+    kept = DATA | frozenset(kind for kind, is_asked in asked if is_asked)
     arrows = list(_arrows(len(columns), edges, kept))
     size = 2 * vertices
     order = _sorted(arrows, size, columns)
