@@ -19,6 +19,7 @@ OURS: Final[Mapping[str, System | str]] = {
     "dqlite": "dissever.systems.dqlite.system:DqliteSystem",
     "etcd": "dissever.systems.etcd:Etcd",
     "nats": "dissever.systems.nats:Nats",
+    "postgres": "dissever.systems.postgres:Postgres",
     "redis": "dissever.systems.redis:Redis",
     "simulated": "dissever.systems.simulated:SimulatedSystem",
 }

@@ -80,6 +80,8 @@ class Processes:
         start_limit_s: How long all nodes may take to serve.
         takes_time_from_libc: Whether nodes ask the C library for the time. Programs in Go do not,
             so no fault of a clock reaches them.
+        as_nobody: In namespaces nodes see themselves as an ordinary user, not as root, because the
+            program refuses to run as root.
         maps_files: Whether nodes map files into memory, as bbolt and LMDB do: a disk that faults
             can damage then allows it.
     """
@@ -107,6 +109,7 @@ class Processes:
     start_limit_s: ClassVar[float] = START_LIMIT_S
     takes_time_from_libc: ClassVar[bool] = True
     maps_files: ClassVar[bool] = False
+    as_nobody: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         describe(cls)
@@ -320,7 +323,8 @@ class Processes:
         if others := self._beside(node):
             script = "".join(f"{shlex.join(words)} & " for words in others)
             argv = ["sh", "-c", f'{script}exec "$@"', "sh", *argv]
-        return Program(argv, environment, image if node.here is None else None)
+        image = image if node.here is None else None
+        return Program(argv, environment, image, as_nobody=self.as_nobody)
 
     def _written(self, node: Node) -> dict[str, str]:
         """Name -> text of the files of a node."""

@@ -130,7 +130,8 @@ class Program:
 
     `environment` is added, in namespaces, to what nodes inherit (PATH, the locale, TZ and
     LD_LIBRARY_PATH), and in containers to what the image says. `image` is that of the container;
-    None: one with Python and a shell.
+    None: one with Python and a shell. `as_nobody`: in namespaces it is told that it runs as an
+    ordinary user, because it refuses to run as root; its files are those of root outside.
 
     Its output is appended to `stdout-<incarnation>.log` and `stderr-<incarnation>.log`.
     """
@@ -138,6 +139,7 @@ class Program:
     argv: Sequence[str]
     environment: Mapping[str, str]
     image: str | None = None
+    as_nobody: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,8 @@ class NamespacesCluster:
             **(own_clock.environment if own_clock else {}),
         }
         self._programs[node] = program
-        return await self._turn("start", node, argv=list(program.argv), environment=environment)
+        words = {"argv": list(program.argv), "environment": environment}
+        return await self._turn("start", node, **words, as_nobody=program.as_nobody)
 
     async def stop(self, node: str, timeout_s: float) -> NodeStatus:
         return await self._turn("stop", node, timeout_s=timeout_s)

@@ -20,6 +20,7 @@ NEW_NETWORK = 0x40000000
 DAC_READ_SEARCH = 2
 """The capability to search any folder, and to read any file, of the machine's root."""
 
+_NOBODY = 65534
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x8, 0x4000, 0x40000
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 24, 38, 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -39,6 +40,15 @@ def unshare(flags: int) -> None:
 def enter_network(ns: int) -> None:
     """Move this process into the network namespace behind a descriptor."""
     _check(_libc.setns(ns, NEW_NETWORK), "setns")
+
+
+def appear_as_nobody() -> None:
+    """Have this process and its children see their user, whoever it is, as nobody."""
+    user, group = os.geteuid(), os.getegid()
+    unshare(NEW_USER)
+    write("/proc/self/setgroups", "deny")
+    write("/proc/self/uid_map", f"{_NOBODY} {user} 1")
+    write("/proc/self/gid_map", f"{_NOBODY} {group} 1")
 
 
 def keep_mounts_private() -> None:

@@ -62,18 +62,20 @@ class Node:
         """What every process of ours can call the data folder on the machine's disk."""
         return f"/proc/1/fd/{self._folder}"
 
-    def start(self, argv: Sequence[str], environment: Mapping[str, str]) -> Task:
+    def start(
+        self, argv: Sequence[str], environment: Mapping[str, str], as_nobody: bool = False
+    ) -> Task:
         """Start the program, unless it runs. What an earlier incarnation left behind goes first."""
         if self.pid is None:
             yield from self._sweep()
             self.is_ending = False
             try:
-                self.pid, self._outer_pid = self._spawn(argv, environment, ())
+                self.pid, self._outer_pid = self._spawn(argv, environment, (), as_nobody)
             except PermissionError:
                 # Root without any right cannot enter the home of another user, where a virtual
                 # environment or the folder of the run may be.
                 rights = (kernel.DAC_READ_SEARCH,)
-                self.pid, self._outer_pid = self._spawn(argv, environment, rights)
+                self.pid, self._outer_pid = self._spawn(argv, environment, rights, as_nobody)
             self._groups.join(self.host.name, [self.pid])
             self.incarnation += 1
         return (yield from self.status())
@@ -146,7 +148,11 @@ class Node:
         return processes.signal_until("end", self._left)
 
     def _spawn(
-        self, argv: Sequence[str], environment: Mapping[str, str], rights: Collection[int]
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        rights: Collection[int],
+        as_nobody: bool,
     ) -> tuple[int, int]:
         number = self.incarnation + 1
         with (
@@ -162,4 +168,5 @@ class Node:
                 streams=(nothing, out, err),
                 outer_proc=self._outer_proc,
                 rights=rights,
+                as_nobody=as_nobody,
             )

@@ -42,12 +42,14 @@ def spawn(
     streams: Sequence[IO[bytes]],
     outer_proc: int,
     rights: Collection[int] | None = None,
+    as_nobody: bool = False,
 ) -> tuple[int, int]:
     """
     Start a program in a network namespace, as the leader of a session of its own.
 
     Args:
         rights: The capabilities that it keeps; None: all of ours, since it is a helper of ours.
+        as_nobody: Whether it sees itself as an ordinary user.
         ns: A descriptor of the network namespace.
         streams: What becomes its stdin, stdout and stderr.
         outer_proc: A descriptor of the /proc that the harness sees.
@@ -65,6 +67,8 @@ def spawn(
             os.write(tell, os.readlink("self", dir_fd=outer_proc).encode() + b" ")
             os.setsid()
             kernel.enter_network(ns)
+            if as_nobody:
+                kernel.appear_as_nobody()
             if rights is not None:
                 kernel.give_up_rights(rights)
             os.chdir(directory)
