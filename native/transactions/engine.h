@@ -52,6 +52,8 @@ struct engine {
     struct graph_edges edges;
     int64_t vertices;
     bool has_cycle;
+    uint32_t *completed;    /* ok operations by the time of their completion */
+    int64_t completed_n;
     int32_t *version;       /* registers alone: see registers.h */
 
     int64_t anomalies_capacity;
@@ -98,20 +100,16 @@ bool door_check(struct engine *engine);
 int32_t lists_infer(struct engine *engine);
 int32_t registers_infer(struct engine *engine);
 
-/* timeline.c: the edges of process order and of realtime order. 0 or -1 without memory. */
+/* timeline.c: engine->completed. Then the edges of process order and of realtime order. 0 or -1 without memory. */
+int32_t timeline_complete(struct engine *engine);
 int32_t timeline_process(struct engine *engine);
 int32_t timeline_realtime(struct engine *engine);
 
-/* Operations by the time of their completion, those without one at the end; `order` has a place
- * for each. 0 or -1 without memory. */
-int32_t timeline_completions(struct engine *engine, uint32_t *order);
-
 /*
  * guess.c: an order of all vertices that keeps the edges of a mask and that replays, whatever order
- * of versions it takes. `ranks`: operations by preference. 1, 0 when the guess failed, -1 without
- * memory.
+ * of versions it takes. 1, 0 when the guess failed, -1 without memory.
  */
-int32_t guess_order(struct engine *engine, uint32_t mask, const uint32_t *ranks, uint32_t *order);
+int32_t guess_order(struct engine *engine, uint32_t mask, uint32_t *order);
 
 /* serial.c: the strongest serial order that was asked for, and whether there is a cycle. 0 or -1
  * without memory. */

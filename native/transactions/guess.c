@@ -177,7 +177,7 @@ static void begin(struct guess *guess, uint32_t mask)
             push(guess, (uint32_t)v);
 }
 
-int32_t guess_order(struct engine *engine, uint32_t mask, const uint32_t *ranks, uint32_t *order)
+int32_t guess_order(struct engine *engine, uint32_t mask, uint32_t *order)
 {
     int64_t v = engine->vertices, n = engine->micro->n, keys = engine->keys_n;
     uint32_t *rank = engine_zeros(engine, v, sizeof *rank);
@@ -196,7 +196,9 @@ int32_t guess_order(struct engine *engine, uint32_t mask, const uint32_t *ranks,
         guess.by_micro != NULL && guess.readers != NULL && guess.held != NULL &&
         guess.waiting != NULL && guess.waiting_next != NULL && guess.heap != NULL) {
         for (int32_t i = 0; i < engine->operations; i++)
-            rank[ranks[i]] = (uint32_t)i + 1;
+            rank[i] = UINT32_MAX; /* open ones last */
+        for (int64_t i = 0; i < engine->completed_n; i++)
+            rank[engine->completed[i]] = (uint32_t)i + 1;
         begin(&guess, mask);
         status = take_all(&guess, order);
     }

@@ -49,15 +49,15 @@ static int32_t level_asked(const struct transactions_options *options)
     return options->process ? TRANSACTIONS_PROCESS : TRANSACTIONS_DATA;
 }
 
-static int32_t find_order(struct engine *engine, const struct graph *graph, uint32_t *roots,
-                          uint32_t *vertices)
+static int32_t find_order(struct engine *engine, const struct graph *graph, uint32_t *vertices)
 {
     static const uint32_t masks[] = {0, GRAPH_MASK_DATA, GRAPH_MASK_PROCESS, GRAPH_MASK_REALTIME};
     bool is_guess = is_partial(engine);
     for (int32_t level = level_asked(engine->options); level > TRANSACTIONS_NO_ORDER; level--) {
         uint32_t mask = masks[level] | 1u << GRAPH_LINK;
         int64_t components =
-            graph_sort(graph, mask, roots, engine->operations, NULL, vertices);
+            graph_sort(graph, mask, engine->completed, engine->completed_n,
+                                        NULL, vertices);
         if (components < 0)
             return -1;
         if (components < engine->vertices) {
@@ -66,7 +66,7 @@ static int32_t find_order(struct engine *engine, const struct graph *graph, uint
         }
         if (!is_replayable(engine->outcome))
             return 0;
-        int32_t is_found = is_guess ? guess_order(engine, mask, roots, vertices) : 1;
+        int32_t is_found = is_guess ? guess_order(engine, mask, vertices) : 1;
         if (is_found < 0)
             return -1;
         engine->outcome->is_guessed = is_guess;
@@ -78,12 +78,8 @@ static int32_t find_order(struct engine *engine, const struct graph *graph, uint
 
 int32_t serial_order(struct engine *engine, const struct graph *graph)
 {
-    uint32_t *roots = engine_zeros(engine, engine->operations, sizeof *roots);
     uint32_t *vertices = engine_zeros(engine, engine->vertices, sizeof *vertices);
-    int32_t status = roots == NULL || vertices == NULL ? -1 : timeline_completions(engine, roots);
-    if (status == 0)
-        status = find_order(engine, graph, roots, vertices);
-    engine_release(engine, roots, engine->operations, sizeof *roots);
+    int32_t status = vertices == NULL ? -1 : find_order(engine, graph, vertices);
     engine_release(engine, vertices, engine->vertices, sizeof *vertices);
     return status;
 }

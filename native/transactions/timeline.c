@@ -12,6 +12,7 @@
 
 #define DIGIT_BITS 11
 #define DIGITS (1 << DIGIT_BITS)
+#define MOVES_FACTOR 64 /* moves an operation, on average, that are less than digits cost */
 
 /* Operations with the number that they are sorted by. */
 struct moment {
@@ -19,17 +20,31 @@ struct moment {
     int32_t operation;
 };
 
-/* Stable, digit by digit, without those digits that are equal in all. Returns where the result is:
+/* Sort what is nearly sorted, by moving each to its place: whether it took few moves. */
+static bool insert_moments(struct moment *moments, int64_t n)
+{
+    int64_t moves = 0;
+    for (int64_t i = 1; i < n; i++) {
+        struct moment moved = moments[i];
+        int64_t at = i;
+        for (; at > 0 && moments[at - 1].at > moved.at; at--)
+            moments[at] = moments[at - 1];
+        moments[at] = moved;
+        moves += i - at;
+        if (moves > MOVES_FACTOR * n)
+            return false;
+    }
+    return true;
+}
+
+/* Sort digit by digit, without those digits that are equal in all. Returns where the result is:
  * `moments` or `scratch`. */
-static struct moment *sort_moments(struct moment *moments, struct moment *scratch, int64_t n)
+static struct moment *distribute_moments(struct moment *moments, struct moment *scratch, int64_t n)
 {
     uint64_t differ = 0;
-    bool is_sorted = true;
-    for (int64_t i = 1; i < n; i++) {
+    for (int64_t i = 1; i < n; i++)
         differ |= moments[i].at ^ moments[0].at;
-        is_sorted = is_sorted && moments[i - 1].at <= moments[i].at;
-    }
-    for (int shift = 0; shift < 64 && !is_sorted; shift += DIGIT_BITS) {
+    for (int shift = 0; shift < 64; shift += DIGIT_BITS) {
         int64_t place[DIGITS + 1] = {0};
         if ((differ >> shift & (DIGITS - 1)) == 0)
             continue;
@@ -44,6 +59,12 @@ static struct moment *sort_moments(struct moment *moments, struct moment *scratc
         scratch = swapped;
     }
     return moments;
+}
+
+/* Sort, stable, `moments` with as much scratch behind; where the result is. */
+static struct moment *sort_moments(struct moment *moments, int64_t n)
+{
+    return insert_moments(moments, n) ? moments : distribute_moments(moments, moments + n, n);
 }
 
 /* Signed times in the order of unsigned numbers. */
@@ -65,18 +86,33 @@ static int32_t step(struct engine *engine, int64_t from, int64_t to, enum graph_
     return engine_depend(engine, (int32_t)from, (int32_t)to, kind, GRAPH_NO_KEY);
 }
 
-/* Operations of one process in order: ok ones lead on, an open one only follows. */
-static int32_t chain_process(struct engine *engine, const struct moment *of, int64_t n)
+/* A number below `n` for the process of each operation. */
+static void number_processes(const struct engine *engine, struct moment *room, int32_t *number)
 {
-    int32_t before = NOBODY;
+    int64_t n = engine->operations;
+    for (int32_t i = 0; i < n; i++)
+        room[i] = (struct moment){(uint32_t)engine->columns->process[i], i};
+    const struct moment *sorted = distribute_moments(room, room + n, n);
+    int32_t next = 0;
     for (int64_t i = 0; i < n; i++) {
-        int32_t operation = of[i].operation;
-        if (is_failed(engine, operation))
+        if (i > 0 && sorted[i].at != sorted[i - 1].at)
+            next++;
+        number[sorted[i].operation] = next;
+    }
+}
+
+/* Operations of each process in order: ok ones lead on, an open one only follows. `before` has a
+ * place for each number. */
+static int32_t chain_processes(struct engine *engine, const int32_t *number, int32_t *before)
+{
+    for (int32_t i = 0; i < engine->operations; i++) {
+        int32_t last = before[number[i]] - 1;
+        if (is_failed(engine, i))
             continue;
-        if (before != NOBODY && step(engine, before, operation, GRAPH_PROCESS) != 0)
+        if (last >= 0 && step(engine, last, i, GRAPH_PROCESS) != 0)
             return -1;
-        if (is_ok(engine, operation))
-            before = operation;
+        if (is_ok(engine, i))
+            before[number[i]] = i + 1;
     }
     return 0;
 }
@@ -84,80 +120,93 @@ static int32_t chain_process(struct engine *engine, const struct moment *of, int
 int32_t timeline_process(struct engine *engine)
 {
     int64_t n = engine->operations;
-    struct moment *all = engine_zeros(engine, 2 * n, sizeof *all);
-    int32_t status = all == NULL ? -1 : 0;
-    for (int32_t i = 0; status == 0 && i < n; i++)
-        all[i] = (struct moment){(uint32_t)engine->columns->process[i], i};
-    struct moment *sorted = status == 0 ? sort_moments(all, all + n, n) : NULL;
-    for (int64_t first = 0, end; status == 0 && first < n; first = end) {
-        for (end = first + 1; end < n && sorted[end].at == sorted[first].at;)
-            end++;
-        status = chain_process(engine, sorted + first, end - first);
+    const int32_t *number = engine->columns->process;
+    struct moment *room = NULL;
+    int32_t *numbers = NULL;
+    int32_t *before = engine_zeros(engine, n, sizeof *before);
+    bool is_dense = true;
+    for (int64_t i = 0; i < n; i++)
+        is_dense = is_dense && number[i] >= 0 && number[i] < n;
+    int32_t status = before == NULL ? -1 : 0;
+    if (status == 0 && !is_dense) {
+        room = engine_zeros(engine, 2 * n, sizeof *room);
+        numbers = engine_zeros(engine, n, sizeof *numbers);
+        status = room == NULL || numbers == NULL ? -1 : 0;
+        if (status == 0)
+            number_processes(engine, room, numbers);
+        number = numbers;
     }
-    engine_release(engine, all, 2 * n, sizeof *all);
+    if (status == 0)
+        status = chain_processes(engine, number, before);
+    engine_release(engine, before, n, sizeof *before);
+    engine_release(engine, room, 2 * n, sizeof *room);
+    engine_release(engine, numbers, n, sizeof *numbers);
     return status;
 }
 
-/* Lead invocations behind the completions before them. */
-static int32_t raise_barriers(struct engine *engine, const struct moment *invoked, int64_t invoked_n,
-                              const struct moment *completed, int64_t completed_n)
+/* The invocations of those that may count, in order of time; `all` has room for two of each. */
+static struct moment *sorted_invocations(const struct engine *engine, struct moment *all, int64_t *n)
 {
-    int64_t barrier = NOBODY;
-    int64_t done = 0;
-    for (int64_t i = 0; i < invoked_n; i++) {
-        int64_t next = barrier;
-        if (done < completed_n && completed[done].at < invoked[i].at) {
+    *n = 0;
+    for (int32_t i = 0; i < engine->operations; i++)
+        if (!is_failed(engine, i))
+            all[(*n)++] = (struct moment){ranked(engine->columns->inv_time[i]), i};
+    return sort_moments(all, *n);
+}
+
+/* Lead an invocation, and all later ones, behind the completions before it. */
+static int32_t raise_barrier(struct engine *engine, uint64_t time, int64_t *done, int64_t *barrier)
+{
+    const uint32_t *completed = engine->completed;
+    int64_t next = NOBODY;
+    for (; *done < engine->completed_n; ++*done) {
+        int32_t operation = (int32_t)completed[*done];
+        if (ranked(completion_time(engine->columns, operation)) >= time)
+            break;
+        if (next == NOBODY) {
             next = engine->vertices++;
-            if (barrier != NOBODY && step(engine, barrier, next, GRAPH_LINK) != 0)
+            if (*barrier != NOBODY && step(engine, *barrier, next, GRAPH_LINK) != 0)
                 return -1;
+            *barrier = next;
         }
-        for (; done < completed_n && completed[done].at < invoked[i].at; done++)
-            if (step(engine, completed[done].operation, next, GRAPH_REALTIME) != 0)
-                return -1;
-        if (next != NOBODY && step(engine, next, invoked[i].operation, GRAPH_LINK) != 0)
+        if (step(engine, operation, next, GRAPH_REALTIME) != 0)
             return -1;
-        barrier = next;
     }
     return 0;
 }
 
 int32_t timeline_realtime(struct engine *engine)
 {
-    const struct columns *columns = engine->columns;
-    int64_t n = engine->operations;
-    int64_t invoked_n = 0, completed_n = 0;
-    struct moment *invoked = engine_zeros(engine, 2 * n, sizeof *invoked);
-    struct moment *completed = engine_zeros(engine, 2 * n, sizeof *completed);
-    int32_t status = -1;
-    if (invoked == NULL || completed == NULL || engine->vertices + n > GRAPH_VERTICES_MAX)
-        goto released;
-    for (int32_t i = 0; i < n; i++) {
-        if (!is_failed(engine, i))
-            invoked[invoked_n++] = (struct moment){ranked(columns->inv_time[i]), i};
-        if (is_ok(engine, i))
-            completed[completed_n++] = (struct moment){ranked(completion_time(columns, i)), i};
+    int64_t n = engine->operations, invoked_n = 0, done = 0;
+    int64_t barrier = NOBODY;
+    struct moment *room = engine_zeros(engine, 2 * n, sizeof *room);
+    int32_t status = room == NULL || engine->vertices + n > GRAPH_VERTICES_MAX ? -1 : 0;
+    const struct moment *invoked = status == 0 ? sorted_invocations(engine, room, &invoked_n) : NULL;
+    for (int64_t i = 0; status == 0 && i < invoked_n; i++) {
+        status = raise_barrier(engine, invoked[i].at, &done, &barrier);
+        if (status == 0 && barrier != NOBODY)
+            status = step(engine, barrier, invoked[i].operation, GRAPH_LINK);
     }
-    status = raise_barriers(engine, sort_moments(invoked, invoked + n, invoked_n), invoked_n,
-                            sort_moments(completed, completed + n, completed_n), completed_n);
-released:
-    engine_release(engine, invoked, 2 * n, sizeof *invoked);
-    engine_release(engine, completed, 2 * n, sizeof *completed);
+    engine_release(engine, room, 2 * n, sizeof *room);
     return status;
 }
 
-int32_t timeline_completions(struct engine *engine, uint32_t *order)
+int32_t timeline_complete(struct engine *engine)
 {
-    int64_t n = engine->operations;
+    int64_t n = engine->operations, ok_n = 0;
     struct moment *all = engine_zeros(engine, 2 * n, sizeof *all);
-    if (all == NULL)
+    engine->completed = engine_zeros(engine, n, sizeof *engine->completed);
+    if (all == NULL || engine->completed == NULL) {
+        engine_release(engine, all, 2 * n, sizeof *all);
         return -1;
-    for (int32_t i = 0; i < n; i++) {
-        int64_t at = is_ok(engine, i) ? completion_time(engine->columns, i) : INT64_MAX;
-        all[i] = (struct moment){ranked(at), i};
     }
-    const struct moment *sorted = sort_moments(all, all + n, n);
-    for (int64_t i = 0; i < n; i++)
-        order[i] = (uint32_t)sorted[i].operation;
+    for (int32_t i = 0; i < n; i++)
+        if (is_ok(engine, i))
+            all[ok_n++] = (struct moment){ranked(completion_time(engine->columns, i)), i};
+    const struct moment *sorted = sort_moments(all, ok_n);
+    for (int64_t i = 0; i < ok_n; i++)
+        engine->completed[i] = (uint32_t)sorted[i].operation;
+    engine->completed_n = ok_n;
     engine_release(engine, all, 2 * n, sizeof *all);
     return 0;
 }

@@ -146,7 +146,7 @@ int32_t engine_report(struct engine *engine, enum transactions_kind kind, struct
 }
 
 /* Micro-operations by key, by counting. */
-static int32_t sort_entries(struct engine *engine)
+static void sort_entries(struct engine *engine)
 {
     const struct micro *micro = engine->micro;
     int32_t *first = engine->key_first;
@@ -160,7 +160,6 @@ static int32_t sort_entries(struct engine *engine)
     for (int32_t key = engine->keys_n; key > 0; key--)
         first[key] = first[key - 1];
     first[0] = 0;
-    return 0;
 }
 
 /* Stable, by kind; there are few. */
@@ -202,16 +201,27 @@ static int32_t conclude(struct engine *engine)
     return status;
 }
 
+/* Room for as many edges as there are nearly always at most; what is not filled costs nothing. */
+static int32_t reserve_edges(struct engine *engine)
+{
+    int64_t by_time = engine->options->process + 3 * (int64_t)engine->options->realtime;
+    return graph_reserve(&engine->edges,
+                         2 * engine->micro->n + by_time * engine->operations + 1024);
+}
+
 static int32_t infer(struct engine *engine)
 {
     const struct transactions_options *options = engine->options;
-    int32_t status = sort_entries(engine);
+    int32_t status = reserve_edges(engine);
+    sort_entries(engine);
     for (int32_t i = 0; i < engine->operations; i++)
         engine->counts[i] = is_ok(engine, i);
     if (status == 0)
         status = options->rules == TRANSACTIONS_WR ? registers_infer(engine) : lists_infer(engine);
     engine_release(engine, engine->slots, engine->values_n, sizeof *engine->slots);
     engine->slots = NULL;
+    if (status == 0)
+        status = timeline_complete(engine);
     if (status == 0 && options->process)
         status = timeline_process(engine);
     if (status == 0 && options->realtime)
@@ -242,6 +252,7 @@ static void close_engine(struct engine *engine)
     engine_release(engine, engine->key_first, engine->keys_n + 1, sizeof *engine->key_first);
     engine_release(engine, engine->slots, engine->values_n, sizeof *engine->slots);
     engine_release(engine, engine->counts, engine->operations, sizeof *engine->counts);
+    engine_release(engine, engine->completed, engine->operations, sizeof *engine->completed);
     engine_release(engine, engine->version, engine->micro->n, sizeof *engine->version);
     graph_edges_free(&engine->edges);
 }
