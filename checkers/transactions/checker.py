@@ -88,9 +88,7 @@ class Transactions:
             checker=self.name,
             verdict=verdict,
             why=why,
-            anomalies=tuple(
-                evidence.made_small(history, each, found, self.rules) for each in confirmed
-            ),
+            anomalies=evidence.made_small(history, confirmed, found, self.rules),
             details=_details(self, found, names, others, proved),
         )
 

@@ -129,8 +129,20 @@ def _needed(found: Sequence[Explained]) -> list[int]:
     return sorted({at for each in found for at in (*each.positions, *each.witnesses)})
 
 
-def made_small(history: History, each: Explained, found: Evidence, rules: str) -> Anomaly:
-    """The anomaly with the smallest history that still has it."""
+def made_small(
+    history: History, some: Sequence[Explained], found: Evidence, rules: str
+) -> tuple[Anomaly, ...]:
+    """The anomalies, the first of each name with the smallest history that still has it."""
+    names: set[str] = set()
+    made = []
+    for each in some:
+        is_first = each.name not in names
+        names.add(each.name)
+        made.append(_made_small(history, each, found, rules) if is_first else each.anomaly)
+    return tuple(made)
+
+
+def _made_small(history: History, each: Explained, found: Evidence, rules: str) -> Anomaly:
     names = {each.name for each in found.shown}
 
     def still(some: History) -> bool:
@@ -144,7 +156,8 @@ def made_small(history: History, each: Explained, found: Evidence, rules: str) -
 
     first = [history.operation(at) for at in sorted({*each.positions, *each.witnesses})]
     more = (history.operation(at) for at in _of_keys(found.micro, each.keys))
-    small = smallest(first, more, still)
+    keys = [key_value(found.micro, key) for key in each.keys]
+    small = smallest(first, more, still, keys=keys)
     return structs.replace(each.anomaly, smallest=small.indices, smallest_without=small.without)
 
 

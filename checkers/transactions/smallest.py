@@ -8,18 +8,19 @@ itself: the anomaly must still be there, and no other may have come with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from itertools import islice
+from typing import Any, Final, TypeAlias
 
 from dissever.harness.history import Event, History, Operation
 from dissever.harness.results import cut
 from dissever.harness.values import freeze
 
-TRIES_MAX: Final = 300
-"""Histories that are judged to make one anomaly small."""
+JUDGED_MAX: Final = 200_000
+"""Micro-operations of all histories together that are judged to make one anomaly small."""
 
-TRANSACTIONS_MAX: Final = 400
+TRANSACTIONS_MAX: Final = 2_000
 """Of the first history that is tried."""
 
 Micro: TypeAlias = tuple[int, int]
@@ -38,15 +39,15 @@ class Smallest:
 class _Search:
     operations: dict[int, Operation]
     still: Callable[[History], bool]
-    tries: int = 0
+    micro_operations: int = 0
     judged: dict[frozenset[Micro], bool] = field(default_factory=dict)
 
     def holds(self, kept: frozenset[Micro]) -> bool:
         """Whether a history of these micro-operations still has the anomaly."""
         if kept not in self.judged:
-            if self.tries >= TRIES_MAX:
+            self.micro_operations += len(kept)
+            if self.micro_operations > JUDGED_MAX:
                 return False
-            self.tries += 1
             self.judged[kept] = self.still(self.history(kept))
         return self.judged[kept]
 
@@ -76,25 +77,30 @@ class _Search:
 
 
 def smallest(
-    first: Iterable[Operation], more: Iterable[Operation], still: Callable[[History], bool]
+    first: Sequence[Operation],
+    more: Iterable[Operation],
+    still: Callable[[History], bool],
+    *,
+    keys: Collection[Any] = (),
 ) -> Smallest:
     """
     Args:
         first: The transactions that the anomaly is about.
         more: Others without which it may not be one, such as all that use the same keys.
         still: Whether a history has the anomaly, and no other anomalies than the whole one.
+        keys: Those that it is about: without the others it is tried first.
     """
-    known: dict[int, Operation] = {}
-    search = _Search(known, still)
-    for some in (first, more):
-        for operation in some:
-            if len(known) < TRANSACTIONS_MAX:
-                known.setdefault(operation.invocation.index, operation)
-        kept = frozenset(
+    frozen = {freeze(key) for key in keys}
+    for operations in (first, [*first, *islice(more, TRANSACTIONS_MAX)]):
+        known = {each.invocation.index: each for each in operations}
+        search = _Search(known, still)
+        every = frozenset(
             (index, at) for index, each in known.items() for at in range(len(each.value or ()))
         )
-        if kept and search.holds(kept):
-            return _result(search, _reduced(search, kept))
+        of_keys = frozenset(each for each in every if _key_of(search)(each) in frozen)
+        for kept in (of_keys, every):
+            if kept and search.holds(kept):
+                return _result(search, _reduced(search, kept))
     return Smallest()
 
 
@@ -102,12 +108,12 @@ def _reduced(search: _Search, kept: frozenset[Micro]) -> frozenset[Micro]:
     before = None
     while kept != before:
         before = kept
-        for unit_of in (_transaction, search_key(search), _single):
+        for unit_of in (_transaction, _key_of(search), _single):
             kept = search.without(kept, _units(kept, unit_of))
     return kept
 
 
-def search_key(search: _Search) -> Callable[[Micro], Hashable]:
+def _key_of(search: _Search) -> Callable[[Micro], Hashable]:
     """What tells the micro-operations of one key from those of others."""
 
     def key_of(micro: Micro) -> Hashable:
