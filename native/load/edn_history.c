@@ -134,26 +134,11 @@ static bool edn_fields(struct load *l, struct event *event)
     return l->loaded.status == LOAD_OK;
 }
 
-/* Whether a value is a list of micro-operations [f k v]: Elle's histories may lack :f. */
-static bool edn_is_transaction(const struct load *l, int32_t value)
-{
-    int32_t item;
-    if (value <= 0 || l->values.tags[value] != LOAD_LIST ||
-        intern_length(&l->values, value) < sizeof item)
-        return false;
-    memcpy(&item, intern_bytes(&l->values, value), sizeof item);
-    return l->values.tags[item] == LOAD_LIST &&
-           intern_length(&l->values, item) == 3 * sizeof item;
-}
-
 static bool edn_event(struct load *l)
 {
     struct event event = EVENT_EMPTY;
     l->stack_n = 0;
     if (!edn_fields(l, &event))
-        return false;
-    if (event.f < 0 && event.has_process && edn_is_transaction(l, event.value) &&
-        !event_set_f(l, &event, (struct span){(const uint8_t *)"txn", 3}))
         return false;
     if (!rows_name(l, &event))
         return false;

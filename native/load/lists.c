@@ -15,16 +15,11 @@ struct list_key {
     int64_t version;
 };
 
-/*
- * A list that was the longest of its key. One that was replaced by a longer list, which begins with
- * the same `common` items and no more, went to `others`; a read of at most as many items goes on
- * to the next. `up` is the first later one with fewer items in common, and `jump` one further up, so
- * that the last one which a read reaches is found in a logarithmic number of steps.
- */
+/* A list that is the longest of its key, or was it. One that was replaced is kept in `others`. */
 struct list_version {
-    int64_t next, up, jump, depth;
-    int64_t other;
-    int64_t common; /* -1 of a list that is the longest */
+    int64_t other;  /* -1 of one that is the longest */
+    int64_t length; /* of one that was replaced */
+    int64_t agreed; /* how many items it begins with that the longest list begins with */
     int32_t key;
 };
 
@@ -33,7 +28,7 @@ static bool new_version(struct load *l, int32_t key)
     struct lists *lists = &l->lists;
     LOAD_GROW(lists->versions, lists->versions_capacity, lists->versions_n + 1);
     int64_t version = (int64_t)lists->versions_n++;
-    lists->versions[version] = (struct list_version){.next = -1, .common = -1, .key = key};
+    lists->versions[version] = (struct list_version){-1, 0, 0, key};
     lists->keys[key].version = version;
     return true;
 }
@@ -113,10 +108,8 @@ static bool replace(struct load *l, int32_t number, size_t common)
     int64_t before = key->version;
     if (!keep_other(l, key, key->n, NULL, 0, &whole) || !new_version(l, number))
         return false;
-    struct list_version *version = &l->lists.versions[before];
-    version->next = key->version;
-    version->other = whole.list;
-    version->common = (int64_t)common;
+    l->lists.versions[before].other = whole.list;
+    l->lists.versions[before].length = (int64_t)key->n;
     key->n = common;
     if (key->covered > common)
         key->covered = common;
@@ -210,24 +203,16 @@ bool lists_read(struct load *l, const struct notation *notation, int32_t number,
     return grew == SIZE_MAX || cover(l, &l->lists.keys[number], text, same, n);
 }
 
-/* Link the versions of every key, the last first: `next` is always a later one. */
-static void link_versions(struct lists *lists)
+/* How many items a list in `others` begins with that the longest list of its key begins with. */
+static int64_t agreement(const struct lists *lists, int32_t number, int64_t other, int64_t length)
 {
-    for (size_t i = lists->versions_n; i-- > 0;) {
-        struct list_version *all = lists->versions, *version = &all[i];
-        if (version->common < 0) {
-            version->up = version->jump = (int64_t)i;
-            continue;
-        }
-        int64_t up = version->next;
-        while (all[up].common >= version->common)
-            up = all[up].up;
-        int64_t jump = all[up].jump;
-        bool is_even = all[up].depth - all[jump].depth == all[jump].depth - all[all[jump].jump].depth;
-        version->up = up;
-        version->depth = all[up].depth + 1;
-        version->jump = is_even ? all[jump].jump : up;
-    }
+    int64_t n = 0;
+    if ((size_t)number >= lists->keys_n || lists->keys[number].version < 0)
+        return -1; /* no ok read of it: nothing is the longest, not even the empty list */
+    const struct list_key *key = &lists->keys[number];
+    while (n < length && n < (int64_t)key->n && lists->others[other + n] == key->items[n])
+        n++;
+    return n;
 }
 
 bool lists_finish(struct load *l, size_t keys_n, int32_t **items, int64_t *items_n,
@@ -253,23 +238,28 @@ bool lists_finish(struct load *l, size_t keys_n, int32_t **items, int64_t *items
     if (lists->others_n)
         memcpy(*items + at, lists->others, lists->others_n * sizeof **items);
     *items_n = (int64_t)total;
-    link_versions(lists);
+    for (size_t i = 0; i < lists->versions_n; i++) {
+        struct list_version *version = &lists->versions[i];
+        if (version->other >= 0)
+            version->agreed = agreement(lists, version->key, version->other, version->length);
+    }
     return true;
 }
 
-int64_t lists_place(const struct lists *lists, const int64_t *longest, int64_t items_n,
+int64_t lists_place(const struct lists *lists, const int64_t *longest, int64_t items_n, int32_t key,
                     int64_t list, int32_t length)
 {
-    const struct list_version *all = lists->versions;
     if (list == LIST_NONE)
         return LIST_NONE;
-    if (list >= 0)
-        return items_n - (int64_t)lists->others_n + list;
-    int64_t at = LIST_VERSION - list;
-    while (all[at].common >= length)
-        at = all[all[at].jump].common >= length ? all[at].jump : all[at].up;
-    return all[at].common < 0 ? longest[all[at].key]
-                              : items_n - (int64_t)lists->others_n + all[at].other;
+    int64_t agreed, other = list;
+    if (list >= 0) {
+        agreed = agreement(lists, key, other, length);
+    } else {
+        const struct list_version *version = &lists->versions[LIST_VERSION - list];
+        other = version->other;
+        agreed = other < 0 ? length : version->agreed;
+    }
+    return agreed >= length ? longest[key] : items_n - (int64_t)lists->others_n + other;
 }
 
 void lists_free(struct lists *lists)

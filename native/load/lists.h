@@ -63,7 +63,7 @@ bool lists_take(struct load *l, const int32_t *ids, size_t n, int32_t key, bool 
 bool lists_finish(struct load *l, size_t keys_n, int32_t **items, int64_t *items_n,
                   int64_t **longest, int32_t **longest_length);
 
-int64_t lists_place(const struct lists *lists, const int64_t *longest, int64_t items_n,
+int64_t lists_place(const struct lists *lists, const int64_t *longest, int64_t items_n, int32_t key,
                     int64_t list, int32_t length);
 
 void lists_free(struct lists *lists);

@@ -70,14 +70,22 @@ static int kind_at(const uint8_t *at, const uint8_t *limit, const uint8_t **end)
     return SPAN_IS(name, "w") || SPAN_IS(name, "write") ? MICRO_WRITE : -1;
 }
 
+/* After blanks and commas. */
+static const uint8_t *skip_apart(const uint8_t *at, const uint8_t *end)
+{
+    while (at < end && (is_blank(*at) || *at == ','))
+        at++;
+    return at;
+}
+
 bool rows_look(const struct load *l)
 {
-    const uint8_t *end, *at = skip_blank(l->at + 1, l->end);
+    const uint8_t *end, *at = skip_apart(l->at + 1, l->end);
     if (at < l->end && (*at == ']' || *at == ')'))
         return true;
     if (at >= l->end || (*at != '[' && *at != '('))
         return false;
-    return kind_at(skip_blank(at + 1, l->end), l->end, &end) >= 0;
+    return kind_at(skip_apart(at + 1, l->end), l->end, &end) >= 0;
 }
 
 /* Check an answer without making a value of it. */
@@ -206,14 +214,38 @@ bool rows_value(struct load *l, struct event *event, const struct notation *nota
     return is_read;
 }
 
+/* Whether a value is a list that begins with a list of three. */
+static bool is_of_three(const struct load *l, int32_t value)
+{
+    int32_t item;
+    if (value <= 0 || l->values.tags[value] != LOAD_LIST ||
+        intern_length(&l->values, value) < sizeof item)
+        return false;
+    memcpy(&item, intern_bytes(&l->values, value), sizeof item);
+    return l->values.tags[item] == LOAD_LIST &&
+           intern_length(&l->values, item) == 3 * sizeof item;
+}
+
+bool rows_name(struct load *l, struct event *event)
+{
+    if (event->f >= 0 || !event->has_process || !event->is_client)
+        return true;
+    bool is_one = l->rows.mode == LOAD_TRANSACTIONS || event->row.at || is_of_three(l, event->value);
+    return !is_one || event_set_f(l, event, (struct span){(const uint8_t *)"txn", 3});
+}
+
 bool rows_settle(struct load *l, struct event *event)
 {
     const uint8_t *at = l->at;
     bool is_read;
     l->at = event->row.at;
-    if (event->is_client) {
+    if (event->is_client && rows_begin(l, event)) {
         is_read = read_of(l, event);
-    } else if (event->notation->has_keywords) {
+        l->at = at;
+        return is_read;
+    }
+    event->row.at = NULL;
+    if (event->is_client || event->notation->has_keywords) {
         event->value = event->notation->form(l, 1);
         is_read = event->value >= 0;
     } else {
@@ -344,11 +376,12 @@ bool rows_complete(struct load *l, int32_t operation, const struct event *event,
                    bool *is_same)
 {
     struct rows *rows = &l->rows;
-    bool has_row = event->row.at != NULL;
-    *is_same = has_row && is_alike(rows, operation) && !event->has_answers;
-    if (event->type != LOAD_EVENT_OK)
-        return *is_same || !has_row || add_late(l, operation, event);
-    if (!*is_same) {
+    bool has_row = event->row.at != NULL, is_ok = event->type == LOAD_EVENT_OK;
+    bool is_row = has_row && is_alike(rows, operation) && !event->has_answers;
+    *is_same = is_row && (is_ok || !answers); /* a failed one may lack what its invocation holds */
+    if (!is_ok)
+        return is_row || !has_row || add_late(l, operation, event);
+    if (!is_row) {
         struct span f = {intern_bytes(&l->fs, event->f), intern_length(&l->fs, event->f)};
         return refuse(l, event, event->at, "the micro-operations of the invocation", ", of an ok",
                       f);
@@ -460,7 +493,7 @@ bool rows_finish(struct load *l)
     if (!lists_finish(l, keys_n, &rows->items, &items_n, &rows->longest, &rows->longest_length))
         return false;
     for (size_t i = 0; i < rows->n; i++)
-        rows->list[i] = lists_place(&l->lists, rows->longest, items_n, rows->list[i],
+        rows->list[i] = lists_place(&l->lists, rows->longest, items_n, rows->key[i], rows->list[i],
                                     rows->length[i]);
     if (!number_rows(l))
         return false;

@@ -22,9 +22,12 @@ bool rows_look(const struct load *l);
 /* Whether the value of an event that begins here is to be read as a row. */
 static inline bool rows_begin(const struct load *l, const struct event *event)
 {
-    bool may_be = l->rows.mode != LOAD_NO_TRANSACTIONS && l->at < l->end &&
-                  (*l->at == '[' || *l->at == '(') && !(event->has_process && !event->is_client);
-    return may_be && rows_look(l);
+    if (l->rows.mode == LOAD_NO_TRANSACTIONS || l->at >= l->end || (*l->at != '[' && *l->at != '('))
+        return false;
+    if (event->has_process && !event->is_client)
+        return false;
+    bool may_be_other = event->type == LOAD_EVENT_FAIL || event->type == LOAD_EVENT_INFO;
+    return (l->rows.mode == LOAD_TRANSACTIONS && !may_be_other) || rows_look(l);
 }
 
 /*
@@ -33,14 +36,13 @@ static inline bool rows_begin(const struct load *l, const struct event *event)
  */
 bool rows_value(struct load *l, struct event *event, const struct notation *notation);
 
-/* Let an event of a client whose value is a row and that has no f be a `txn`. */
-static inline bool rows_name(struct load *l, struct event *event)
-{
-    bool lacks = event->f < 0 && event->row.at && event->has_process && event->is_client;
-    return !lacks || event_set_f(l, event, (struct span){(const uint8_t *)"txn", 3});
-}
+/*
+ * Let an event without f be a `txn`: where all operations are transactions, and else where the value
+ * is a list of three parts.
+ */
+bool rows_name(struct load *l, struct event *event);
 
-/* Read what was only checked, now that the event is whole; that of a nemesis as any value. */
+/* Read what was only checked, now that the event is whole; what turns out to be none, as any value. */
 bool rows_settle(struct load *l, struct event *event);
 
 /*

@@ -94,6 +94,76 @@ static bool are_values(const struct load_values *values)
     return true;
 }
 
+/* Whether a value of a client may have this id: in a history of transactions there are more. */
+static bool is_value(const struct loaded *loaded, int32_t id)
+{
+    int64_t rows = loaded->has_rows ? 2 * (int64_t)loaded->columns.n : 0;
+    return id >= 0 && id < loaded->values.n + rows;
+}
+
+static bool is_run(int64_t from, int64_t n, int64_t limit)
+{
+    return from >= 0 && n >= 0 && n <= limit - from;
+}
+
+/* Whether places of micro-operations, and what stands there, are what micro.h says. */
+static bool are_micro(const struct loaded *loaded, int64_t from, int64_t n)
+{
+    const struct micro *m = &loaded->micro;
+    for (int64_t i = from; i < from + n; i++) {
+        bool is_list = m->list[i] != MICRO_NONE;
+        if (m->kind[i] > MICRO_WRITE || m->key[i] < 0 || m->key[i] >= m->keys_n ||
+            (m->value[i] != MICRO_NONE && !is_id(&loaded->values, m->value[i])) ||
+            (m->kind[i] != MICRO_READ && m->value[i] == MICRO_NONE) ||
+            is_list != (m->length[i] != MICRO_NONE) ||
+            (is_list && (m->value[i] != MICRO_NONE || m->kind[i] != MICRO_READ ||
+                         !is_run(m->list[i], m->length[i], m->items_n))))
+            return false;
+        const int32_t *longest = m->items + (is_list ? m->longest[m->key[i]] : 0);
+        bool is_begun = is_list && m->longest[m->key[i]] != MICRO_NONE &&
+                        m->length[i] <= m->longest_length[m->key[i]] &&
+                        memcmp(longest, m->items + m->list[i],
+                               (size_t)m->length[i] * sizeof *longest) == 0;
+        if (is_begun != (is_list && m->list[i] == m->longest[m->key[i]] &&
+                         m->longest[m->key[i]] != MICRO_NONE))
+            return false;
+    }
+    return true;
+}
+
+static bool are_rows(const struct loaded *loaded)
+{
+    const struct micro *m = &loaded->micro;
+    if (!loaded->has_rows)
+        return loaded->rows_n == 0;
+    if (m->operations != loaded->columns.n || m->first[0] != 0 || m->first[m->operations] != m->n)
+        return false;
+    for (int32_t i = 0; i < m->operations; i++)
+        if (m->first[i] > m->first[i + 1] ||
+            loaded->columns.value_in[i] != loaded->values.n + 2 * i)
+            return false;
+    for (int32_t i = 0; i < m->keys_n; i++)
+        if (!is_id(&loaded->values, m->keys[i]) ||
+            (m->longest[i] == MICRO_NONE) != (m->longest_length[i] == MICRO_NONE) ||
+            (m->longest[i] != MICRO_NONE &&
+             !is_run(m->longest[i], m->longest_length[i], m->items_n)))
+            return false;
+    for (int64_t i = 0; i < m->items_n; i++)
+        if (!is_id(&loaded->values, m->items[i]))
+            return false;
+    int64_t end = m->n, last = -1;
+    for (int64_t i = 0; i < loaded->rows_n; i++) {
+        const struct load_row *row = &loaded->rows[i];
+        int64_t place = 2 * (int64_t)row->operation + row->is_completion;
+        if (place <= last || row->operation >= m->operations || row->count < -1 ||
+            (row->count >= 0 && (row->first < m->n || !are_micro(loaded, row->first, row->count))))
+            return false;
+        last = place;
+        end += row->count > 0 ? row->count : 0;
+    }
+    return end >= m->n && are_micro(loaded, 0, m->n);
+}
+
 static bool is_operation(const struct loaded *loaded, int32_t i)
 {
     const struct columns *c = &loaded->columns;
@@ -101,8 +171,8 @@ static bool is_operation(const struct loaded *loaded, int32_t i)
     bool has_ret = c->ret[i] != -1;
     return c->type[i] >= COLUMNS_OK && c->type[i] <= COLUMNS_INFO && c->f[i] < loaded->fs.n &&
            loaded->node[i] < loaded->nodes.n && is_id(&loaded->keys, c->key[i]) &&
-           is_id(&loaded->values, c->value_in[i]) && is_id(&loaded->values, c->a[i]) &&
-           (is_ok ? is_id(&loaded->values, c->value_out[i]) : c->value_out[i] == -1) &&
+           is_value(loaded, c->value_in[i]) && is_value(loaded, c->a[i]) &&
+           (is_ok ? is_value(loaded, c->value_out[i]) : c->value_out[i] == -1) &&
            (c->b[i] == -1 || is_id(&loaded->values, c->b[i])) && c->inv[i] >= 0 &&
            (i == 0 || c->inv[i] > c->inv[i - 1]) && has_ret == (c->type[i] != COLUMNS_INFO) &&
            (!has_ret || c->ret[i] > c->inv[i]);
@@ -126,7 +196,7 @@ static bool are_nemesis_events(const struct loaded *loaded)
 
 static bool are_columns(const struct loaded *loaded)
 {
-    if (!are_values(&loaded->values) || !are_values(&loaded->fs) || !are_values(&loaded->nodes))
+    if (!are_rows(loaded) || !are_values(&loaded->values) || !are_values(&loaded->fs) || !are_values(&loaded->nodes))
         return false;
     for (int32_t i = 0; i < loaded->keys.n; i++)
         if (!is_id(&loaded->values, (int32_t)loaded->keys.words[i]))
@@ -137,7 +207,7 @@ static bool are_columns(const struct loaded *loaded)
     for (int32_t i = 0; i < loaded->details_n; i++) {
         const struct load_detail *detail = &loaded->details[i];
         if (detail->operation < 0 || detail->operation >= loaded->columns.n ||
-            !is_id(&loaded->values, detail->value) || !is_id(&loaded->values, detail->error) ||
+            !is_value(loaded, detail->value) || !is_id(&loaded->values, detail->error) ||
             !is_id(&loaded->nodes, detail->node))
             return false;
     }
@@ -154,6 +224,7 @@ static size_t damaged(uint64_t *state, uint8_t *bytes, size_t size)
         ":info", "\"info\"", "4294967296", "9223372036854775807", "-9223372036854775808", "2147483647",
         "[[[[[[[[[[[[[[[[", "##NaN", "^", "#\"", "#<", "0x", "\t", "jepsen.util: ", ":nemesis",
         "\"process\"", "{{{{{{{{{{{{{{{{", "#a #a #a #a #a #a #a ", "1N", "2.5M", "+", "0",
+        "[:r 1 [1 2]]", "[[:r 1 nil]]", "[\"r\",1,[1,2]]", ":append", "[1 2 3]", "[1,2]", "[]", "[[",
     };
     size_t at = below(state, size), run = below(state, 1 + (size - at < 40 ? size - at : 40));
     const char *token = tokens[below(state, sizeof tokens / sizeof *tokens)];
@@ -195,7 +266,7 @@ int main(int argc, char **argv)
 {
     static uint8_t scratch[2 * FILE_BYTES_MAX];
     struct file files[FILES_MAX];
-    uint64_t by_status[4] = {0}, violations = 0, nemesis_events = 0;
+    uint64_t by_status[4] = {0}, violations = 0, nemesis_events = 0, transactions = 0, rows = 0;
     size_t n_files = argc > 3 ? (size_t)argc - 3 : 0;
     if (n_files == 0 || n_files > FILES_MAX)
         return 2;
@@ -213,7 +284,7 @@ int main(int argc, char **argv)
         if (!exact)
             return 2;
         memcpy(exact, scratch, size);
-        allocations_left = below(&state, 8) ? INT64_MAX : (int64_t)below(&state, 60);
+        allocations_left = below(&state, 8) ? INT64_MAX : (int64_t)below(&state, 90);
         struct loaded *loaded = load_open(exact, size, below(&state, 4) == 0, (int32_t)below(&state, 3), state);
         allocations_left = INT64_MAX;
         free(exact); /* the columns need it no more */
@@ -223,15 +294,19 @@ int main(int argc, char **argv)
             violations += is_read ? !are_columns(loaded) || !are_nemesis_events(loaded)
                                   : !loaded->message[0];
             nemesis_events += is_read ? (uint64_t)loaded->nemesis_events_n : 0;
+            transactions += is_read && loaded->has_rows && loaded->micro.n;
+            rows += is_read ? (uint64_t)loaded->rows_n : 0;
         }
         load_close(loaded);
     }
     for (size_t i = 0; i < n_files; i++)
         free(files[i].bytes);
-    printf("cases %llu ok %llu syntax %llu malformed %llu memory %llu violations %llu nemeses %llu\n",
+    printf("cases %llu ok %llu syntax %llu malformed %llu memory %llu violations %llu nemeses %llu "
+           "transactions %llu rows %llu\n",
            (unsigned long long)cases, (unsigned long long)by_status[LOAD_OK],
            (unsigned long long)by_status[LOAD_SYNTAX], (unsigned long long)by_status[LOAD_MALFORMED],
            (unsigned long long)by_status[LOAD_NO_MEMORY], (unsigned long long)violations,
-           (unsigned long long)nemesis_events);
+           (unsigned long long)nemesis_events, (unsigned long long)transactions,
+           (unsigned long long)rows);
     return violations ? 1 : 0;
 }

@@ -64,6 +64,26 @@ INFO  jepsen.util - 1 :ok :read 3
 {"process": "c1", "type": "ok", "time": 4, "f": "cas", "value": [3, [1, 2]], "index": 7}
 {"process": 8, "type": "invoke", "f": "cas", "value": [[1], 2, 3]}
 """,
+    "append": r"""{:process 0 :type :invoke :f :txn :value [[:r 1 nil] [:append 1 2]]}
+{:process 0 :type :ok :f :txn :value [[:r 1 []] [:append 1 2]]}
+{:process 1 :type :invoke :f :txn :value [[:r 1 [2]] [:r "a" nil] [:w :x 1]]}
+{:process 1 :type :ok :f :txn :value [[:r 1 [2]] [:r "a" (1 "b")] [:w :x 1]]}
+{:process 2 :type :invoke :f :txn :value [[:r 1 nil] [:r "a" nil]]}
+{:value [[:r 1 [2 3 12]] [:r "a" [1 "c" nil]]] :process 2 :type :ok :f :txn}
+{:process 2 :type :invoke :value [[:r 1 nil] [:r "a" nil]]}
+{:process 2 :type :ok :value [[:r 1 [2 3 12 123]] [:r "a" [1 "c" nil #{1} 4]]]}
+{:process 3 :type :invoke :f :txn :value [[:r 1 [2 4]] [:r 1 nil]]}
+{:process 3 :type :info :f :txn :value [[:r 1 [2 3]] [:r 1 5]]}
+{:process :nemesis :type :info :f :kill :value [[:r 1 2]]}
+""",
+    "wr": r"""{"index":0,"time":1,"process":0,"type":"invoke","f":"txn","value":[["w","x",1]]}
+{"index":1,"time":1,"process":0,"type":"ok","f":"txn","value":[["w","x",1]]}
+{"process":7,"type":"invoke","f":"txn","value":[["r","x",7],["r","y",null]]}
+{"value":[["r","x",null]],"process":1,"type":"invoke","f":"txn"}
+{"value":[["r","x",[1,[2],"3"]]],"process":1,"type":"ok","f":"txn"}
+{"process":"c","type":"invoke","f":"txn","value":[["r","x",null],["append","x",4]]}
+{"process":"c","type":"fail","f":"txn","value":[["r","x",[1,[2],"3",4]],["append","x",4]]}
+""",
     "kv": r"""{:process 0, :type :invoke, :f :append, :key "7", :value "x 0 3 y"}
 {:process 1, :type :invoke, :f :get, :key "7", :value nil}
 {:process 1, :type :ok, :f :get, :key "7", :value "x 0 3 y"}
@@ -105,7 +125,7 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     counts = {name: int(count) for name, count in re.findall(r"(\w+) (\d+)", done.stdout)}
     assert counts["violations"] == 0
-    kinds = ("ok", "syntax", "malformed", "memory", "nemeses")
+    kinds = ("ok", "syntax", "malformed", "memory", "nemeses", "transactions", "rows")
     assert min(counts[kind] for kind in kinds) > 1000
 
 
