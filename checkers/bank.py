@@ -183,12 +183,18 @@ def _reads(operations: Sequence[Operation], accounts: Sequence[str] | None) -> I
             yield Read(operation, _balances(operation, _answer(operation)))
         elif operation.f == TXN:
             found = {str(key): held for f, key, held in _answer(operation) if f == "r"}
-            if found.keys() >= every:
+            if found.keys() >= every and not _opens(operation, found):
                 balances = _balances(operation, found).items()
                 yield Read(
                     operation,
                     {key: None if held is None else balance_of(held) for key, held in balances},
                 )
+
+
+def _opens(operation: Operation, found: Mapping[str, Any]) -> bool:
+    """Whether a transaction found no account at all and made all of them."""
+    made = {str(key) for f, key, _ in _answer(operation) if f == "w"}
+    return made >= found.keys() and all(held is None for held in found.values())
 
 
 def _answer(operation: Operation) -> Any:
@@ -215,7 +221,8 @@ def _is_transfer(operation: Operation) -> bool:
         return False
     value = operation.invocation.value
     if operation.f == TXN:
-        return {"r", "w"} <= {f for f, _, _ in value}
+        kinds = {f for f, _, held in _answer(operation) if held is not None}
+        return {"r", "w"} <= kinds
     is_first = isinstance(value, dict) and value.get("from", "") is None
     return operation.f == "transfer" and not is_first
 

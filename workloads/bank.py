@@ -164,16 +164,14 @@ class Ledger(msgspec.Struct, frozen=True):
             }
             return self._asked([], changes, context)
         if context.rng.random() < 0.5:
-            reads = [[READ, account, None] for account in range(len(self.held))]
-            return place(Invocation(TXN, reads), context), self
+            return place(Invocation(TXN, self._reads()), context), self
         source, target = context.rng.sample(range(len(balances)), 2)
         most = self.transfer_max if self.may_overdraw else min(self.transfer_max, balances[source])
         if most < 1:  # It holds nothing, so another gives to it.
             source, target = max(range(len(balances)), key=balances.__getitem__), source
             most = min(self.transfer_max, balances[source])
         if most < 1:
-            reads = [[READ, account, None] for account in range(len(self.held))]
-            return place(Invocation(TXN, reads), context), self
+            return place(Invocation(TXN, self._reads()), context), self
         amount = context.rng.randint(1, most)
         changes = {source: balances[source] - amount, target: balances[target] + amount}
         expected = [[READ, account, value] for account, value in enumerate(self.held)]
@@ -186,6 +184,9 @@ class Ledger(msgspec.Struct, frozen=True):
         for _, account, value in event.value:
             held[account] = value
         return self if tuple(held) == self.held else self._with(tuple(held), self.serial)
+
+    def _reads(self) -> list[list[Any]]:
+        return [[READ, account, None] for account in range(len(self.held))]
 
     def _asked(
         self, reads: list[list[Any]], changes: Mapping[int, int], context: Context

@@ -85,7 +85,7 @@ def completion(answer: Mapping[str, Any], invocation: Invocation, store: str) ->
     f = invocation.f
     if (store, f) == (transactions.STORE, transactions.TXN):
         if wrong := transactions.misfit(invocation.value, answer.get("value")):
-            raise Nonsense(f"{wrong}, as the value of {f}")
+            raise Nonsense(wrong)
         return invocation.ok(answer["value"])
     if (store, f) in READS:
         kind, name = READS[store, f]

@@ -189,7 +189,7 @@ def of_transactions(*values: list[Any]) -> History:
     return History(events)
 
 
-FIRST = [["w", 0, coded(1, 10)], ["w", 1, coded(1, 0)]]
+FIRST = [["r", 0, None], ["r", 1, None], ["w", 0, coded(1, 10)], ["w", 1, coded(1, 0)]]
 MOVE = [
     ["r", 0, coded(1, 10)], ["r", 1, coded(1, 0)],
     ["w", 0, coded(2, 6)], ["w", 1, coded(2, 4)],
@@ -200,12 +200,14 @@ def test_transactions_are_reads_when_they_read_every_account() -> None:
     half = [["r", 0, coded(2, 6)]]
     torn = [["r", 0, coded(2, 6)], ["r", 1, coded(1, 0)]]
     lost = [["r", 0, coded(2, 6)], ["r", 1, None]]
+    gone = [["r", 0, None], ["r", 1, None]]
 
     assert judge(of_transactions(FIRST, MOVE, half)).verdict is Verdict.VALID
     assert judge(of_transactions(FIRST)).verdict is Verdict.UNKNOWN
     assert found(judge(of_transactions(FIRST, MOVE, torn))) == [("wrong-total", (4, 5))]
     assert found(judge(of_transactions(FIRST, MOVE, torn), Bank())) == [("wrong-total", (4, 5))]
     assert found(judge(of_transactions(FIRST, MOVE, lost))) == [("nil-balance", (4, 5))]
+    assert found(judge(of_transactions(FIRST, MOVE, gone))) == [("nil-balance", (4, 5))]
 
 
 def brute(values: Sequence[dict[str, int]], total: int) -> set[int]:

@@ -54,6 +54,47 @@ class Careless(Kv):
     not_applied = (OSError,)
 
 
+class Steps(Kv):
+    def begin(self):
+        self._ask("BEGIN")
+
+    def read_list(self, key):
+        text = self._ask(f"GET l{key}")
+        return [] if text == "nothing" else [int(each) for each in text.split(",")]
+
+    def append(self, key, value):
+        self._ask(f"PUSH l{key} {value}")
+
+    def commit(self):
+        self._ask("COMMIT")
+
+    def rollback(self):
+        self._ask("ROLLBACK")
+
+
+class Keeping(Steps):
+    def rollback(self):
+        self._ask("COMMIT")
+
+
+class Whole(Steps):
+    begin = None
+
+    def transaction(self, operations):
+        self._ask("BEGIN")
+        done = [[f, key, self._do(f, key, value)] for f, key, value in operations]
+        self._ask("COMMIT")
+        return done
+
+    def _do(self, f, key, value):
+        return self.read_list(key) if f == "r" else self.append(key, value) or value
+
+
+class ReadsOnly(Whole):
+    def transaction(self, operations):
+        return [each for each in super().transaction(operations) if each[0] == "r"]
+
+
 class Remembering(Kv):
     seen = {}
 
@@ -147,6 +188,39 @@ def test_class_is_tested_as_a_program_is(
     assert bad.status == stale.status == 1
     assert "it reads from a copy of its own, or a stale one" in stale.text
     assert "is there: fail was a lie" in bad.text
+
+
+TRANSACTIONS = {
+    "program": ("not tried: it takes transactions as a whole", 0),
+    "program forgets": ("after txn [[", 1),
+    "Steps": ("✓ leaves nothing of a transaction that is rolled back 5 checks passed, 0 failed", 0),
+    "Keeping": ("which was rolled back got it is there", 1),
+    "Whole": ("not tried: it takes transactions as a whole", 0),
+    "ReadsOnly": ("transaction: expected 1 micro-operations, got []", 1),
+    "Kv": ("expected a client for append, got one for register", 64),
+}
+"""A client with transactions over lists -> what is said of it, and the exit status."""
+
+
+@pytest.mark.parametrize("client", TRANSACTIONS)
+def test_transactions_are_tried(
+    dissever: Callable[..., Any],
+    address: str,
+    tmp_path: Path,
+    client: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words, status = TRANSACTIONS[client]
+    script = (*conformance.BASIC, conformance.reads_its_own_changes, conformance.rolls_back)
+    monkeypatch.setattr(client_test, "checks", lambda *_, **__: script)
+    file = tmp_path / "kv.py"
+    file.write_text(CLASS)
+    is_program = client.startswith("program")
+    named = client.replace("program", CLIENT) if is_program else f"{file}:{client}"
+    ran = dissever("client-test", named, "--address", address, "-w", "append", *QUICK)
+
+    assert words in ran.text
+    assert ran.status == status
 
 
 def test_findings_as_json(dissever: Callable[..., Any], address: str) -> None:

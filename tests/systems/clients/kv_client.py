@@ -66,12 +66,31 @@ def apply(connection: Connection, f: str, key: Any, value: Any, cache: dict[Any,
         if MISTAKE == "never-compares":
             words = f"SET {key} {value[1]}"
         return ("ok", value) if connection.ask(words) == "done" else ("fail", "another value")
+    if f == "txn":
+        return transaction(connection, value)
     if f == "add":
         connection.ask(f"ADD {value}")
         return "ok", value
     if MISTAKE == "dies":
         raise KeyError(f)
     return "fail", f"unknown request {f}"
+
+
+def transaction(connection: Connection, operations: Any) -> Answer:
+    if MISTAKE != "no-transaction":
+        connection.ask("BEGIN")
+    done = []
+    for f, key, value in operations:
+        if f == "r":
+            text = connection.ask(f"GET l{key}")
+            value = [] if text == "nothing" else [int(each) for each in text.split(",")]
+            value = text if MISTAKE == "texts" else value
+        elif MISTAKE != "forgets":
+            connection.ask(f"PUSH l{key} {value}")
+        done.append([f, key, value])
+    if MISTAKE != "no-transaction":
+        connection.ask("COMMIT")
+    return "ok", done[:-1] if MISTAKE == "drops" else done
 
 
 def main() -> None:
