@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import socket
+import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from dissever.harness.client import Invocation
+from dissever.harness.client import Invocation, NotApplied
+from dissever.harness.generator import limit, then_with_keys
+from dissever.harness.history import Type
+from dissever.harness.plan import Options
+from dissever.harness.results import Budget, Verdict
 from dissever.systems import load
 from dissever.systems.clients.answers import completion, parsed, request
+from dissever.workloads import WORKLOADS
+from tests.workloads.memory import history_of
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "clients"
 PAGE = (EXAMPLES.parent.parent / "docs" / "clients.md").read_text(encoding="utf-8")
@@ -107,7 +117,8 @@ def test_page_shows_the_client_in_shell_as_it_is() -> None:
 
 def test_page_shows_requests_and_answers_as_they_are() -> None:
     """Its conversation, without the opening, whose value is cut short."""
-    lines = [line for line in PAGE.splitlines() if line[:2] in ("→ ", "← ")][2:]
+    part = PAGE.partition("### Transactions")[0]
+    lines = [line for line in part.splitlines() if line[:2] in ("→ ", "← ")][2:]
     asked, answered = lines[::2], lines[1::2]
 
     assert len(asked) == len(answered) == 3
@@ -117,3 +128,77 @@ def test_page_shows_requests_and_answers_as_they_are() -> None:
         answer = parsed(line[2:].encode(), number)
         assert request(number, invocation).decode() == f"{question[2:]}\n"
         assert completion(answer, invocation, "registers").type.value == answer["type"]
+
+
+def test_transactions_of_the_page_are_asked_and_answered_so() -> None:
+    section = PAGE.partition("### Transactions")[2]
+    asked = [json.loads(line[2:]) for line in section.splitlines() if line.startswith("→ ")]
+    answers = [line[2:] for line in section.splitlines() if line.startswith("← ")]
+    invocations = [Invocation(each["f"], each["value"]) for each in asked]
+
+    for each, invocation in zip(asked, invocations, strict=True):
+        assert json.loads(request(each["id"], invocation)) == each
+    ends = [
+        completion(parsed(line.encode(), each["id"]), invocation, "transactions")
+        for line, each, invocation in zip(answers, asked, invocations, strict=True)
+    ]
+    assert [end.type for end in ends] == [Type.OK, Type.FAIL]
+
+
+@pytest.mark.parametrize("workload", ["append", "wr", "bank"])
+def test_python_client_of_the_page_serves_transactions(
+    workload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With sqlite3 as the driver."""
+    file = tmp_path / "database"
+    driver = ModuleType("driver")
+
+    class Connection(sqlite3.Connection):
+        """A read begins a transaction, too, as PEP 249 has it."""
+
+        def cursor(self, *_: Any) -> sqlite3.Cursor:  # type: ignore[override]
+            cursor = super().cursor()
+            cursor.execute("BEGIN IMMEDIATE")
+            return cursor
+
+    def connect(host: str, port: int) -> sqlite3.Connection:
+        assert (host, port) == ("127.0.0.1", 4711)
+        return sqlite3.connect(file, timeout=0, isolation_level=None, factory=Connection)
+
+    driver.__dict__.update(OperationalError=sqlite3.OperationalError, connect=connect)
+    monkeypatch.setitem(sys.modules, "driver", driver)
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TABLE register (id INTEGER PRIMARY KEY, value INTEGER)")
+        database.execute("CREATE TABLE list (id INTEGER, position INTEGER, value INTEGER)")
+    source = PAGE.partition("### Transactions")[2].partition("```python")[2].partition("```")[0]
+    named: dict[str, Any] = {}
+    exec(source, named)
+
+    class Client:
+        """What stands between a class and a workload, without threads and forwarders."""
+
+        def __init__(self) -> None:
+            self.made = named["SqlClient"](SimpleNamespace(host="127.0.0.1", port=4711))
+
+        def __getattr__(self, name: str) -> Any:
+            if not hasattr(self.made, name):
+                raise AttributeError(name)
+
+            async def call(*arguments: Any) -> Any:
+                await asyncio.sleep(0.001)
+                try:
+                    return getattr(self.made, name)(*arguments)
+                except self.made.not_applied as error:
+                    raise NotApplied(str(error)) from error
+
+            return call
+
+    run = Options(system="page", workload=workload, workload_options={"blind-writes": "no"})
+    each = WORKLOADS[workload]
+    work = then_with_keys(
+        limit(300, each.operations(run)), lambda keys: each.final(run, keys), each.keys
+    )
+    history = history_of(work, lambda: each.client(Client()))
+    results = [check(history, Budget()) for check in each.checkers(run).values()]
+
+    assert [result.verdict for result in results] == [Verdict.VALID], results

@@ -104,6 +104,57 @@ def test_compare_and_set_is_a_transaction(
     assert body["success"][0]["request_put"]["value"] == as_bytes(5)
 
 
+def test_a_transaction_is_one_request_that_compares_what_was_read(
+    etcd: Scripted, client: EtcdClient
+) -> None:
+    etcd.answer = {"kvs": [{"value": as_bytes([1, 2]), "mod_revision": "17"}]}
+    client.begin()
+
+    assert client.read_list(3) == [1, 2]
+    client.append(3, 7)
+    assert client.read_list(3) == [1, 2, 7]
+    assert [path for path, _ in etcd.asked] == ["/v3/kv/range"], "what is known is not asked again"
+    etcd.answer = {"succeeded": True}
+    client.commit()
+    path, body = etcd.asked[1]
+    assert path == "/v3/kv/txn"
+    assert body["compare"] == [
+        {"key": as_bytes("cell/3"), "target": "MOD", "result": "EQUAL", "mod_revision": "17"}
+    ]
+    assert body["success"] == [
+        {"request_put": {"key": as_bytes("cell/3"), "value": as_bytes([1, 2, 7])}}
+    ]
+
+
+def test_a_transaction_whose_reads_are_old_is_not_applied(
+    etcd: Scripted, client: EtcdClient
+) -> None:
+    client.begin()
+    assert client.read(3) is None
+    client.write(3, 7)
+    assert client.read(3) == 7
+    with pytest.raises(NotApplied, match="has been changed"):
+        client.commit()
+
+    assert etcd.asked[1][1]["compare"][0]["mod_revision"] == "0"
+    client.write(3, 8)
+    assert etcd.asked[2][0] == "/v3/kv/put", "after a commit, a write is one of a register"
+
+
+def test_a_transaction_that_only_reads_has_no_effect(etcd: Scripted, client: EtcdClient) -> None:
+    client.begin()
+    client.read_list(3)
+    etcd.status, etcd.answer = 503, {"code": 14, "message": "etcdserver: request timed out"}
+    with pytest.raises(NotApplied, match="timed out"):
+        client.commit()
+    client.begin()
+    etcd.status, etcd.answer = 200, {}
+    client.append(3, 1)
+    etcd.status, etcd.answer = 503, {"code": 14, "message": "etcdserver: request timed out"}
+    with pytest.raises(EtcdError, match="timed out"):
+        client.commit()
+
+
 @pytest.mark.parametrize(
     ("status", "code", "message", "means"),
     [

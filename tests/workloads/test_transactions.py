@@ -13,9 +13,16 @@ from dissever.harness.generator import clients, limit, then_with_keys
 from dissever.harness.generator.simulate import context, ending, perfect, simulate
 from dissever.harness.history import Event, Type
 from dissever.harness.plan import Options
+from dissever.harness.results import Budget, Verdict
 from dissever.workloads import WORKLOADS
-from dissever.workloads.transactions import Reading, TransactionClient, final, keys_of
-from tests.workloads.memory import Database, MemoryTransactions, WholeMemoryTransactions
+from dissever.workloads.transactions import Reading, TransactionClient, final, keys_of, misfit
+from tests.workloads.memory import (
+    Database,
+    MemoryTransactions,
+    SlowTransactions,
+    WholeMemoryTransactions,
+    history_of,
+)
 
 
 class Scripted(MemoryTransactions):
@@ -234,3 +241,94 @@ def test_register_is_read_before_it_is_written_unless_writes_may_be_blind() -> N
     assert blind(careful) == 0
     assert max(map(len, careful)) > 4, "these reads do not count"
     assert blind(invoked(transactions_of("wr", blind_writes="yes"))) > 50
+
+
+ASKED = [["r", 3, None], ["append", 3, 7]]
+REGISTER = [["r", 3, None], ["w", 3, 7]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers", "reading"),
+    [
+        (ASKED, [["r", 3, []], ["append", 3, 7]], None),
+        (ASKED, [("r", 3, [1, 2]), ("append", 3, 7)], Reading.LISTS),
+        (REGISTER, [["r", 3, None], ["w", 3, 7]], None),
+        (REGISTER, [["r", 3, 5], ["w", 3, 7]], Reading.REGISTERS),
+        ([["r", 3, None]], [["r", 3, [1]]], None),
+        ([["r", 3, None]], [["r", 3, 1]], None),
+    ],
+)
+def test_answers_are_what_was_asked_with_what_was_read(
+    asked: Any, answers: Any, reading: Reading | None
+) -> None:
+    assert misfit(asked, answers, reading) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers", "reading", "why"),
+    [
+        (ASKED, None, None, "expected 2 micro-operations, got None"),
+        (ASKED, [["r", 3, []]], None, "expected 2 micro-operations, got [['r', 3, []]]"),
+        (ASKED, [[1, 2], ["append", 3, 7]], None, "with what was read, got [1, 2]"),
+        (ASKED, [["r", 4, []], ["append", 3, 7]], None, "expected ['r', 3, None] again"),
+        (ASKED, [["r", 3, []], ["append", 3, 8]], None, "expected ['append', 3, 7] again"),
+        (
+            ASKED,
+            [["r", 3, 5], ["append", 3, 7]],
+            None,
+            "expected a list of whole numbers as",
+        ),
+        (ASKED, [["r", 3, ["5"]], ["append", 3, 7]], None, "got ['5']"),
+        (ASKED, [["r", 3, [True]], ["append", 3, 7]], None, "got [True]"),
+        (REGISTER, [["r", 3, "5"], ["w", 3, 7]], None, "got '5'"),
+        (REGISTER, [["r", 3, [1]], ["w", 3, 7]], Reading.REGISTERS, "expected a whole number, or"),
+        ([["r", 3, None]], [["r", 3, None]], Reading.LISTS, "expected a list of whole numbers"),
+    ],
+)
+def test_answer_that_is_none_is_named(
+    asked: Any, answers: Any, reading: Reading | None, why: str
+) -> None:
+    assert why in str(misfit(asked, answers, reading))
+
+
+def test_whole_store_that_answers_something_else_is_a_mistake_in_its_code() -> None:
+    class Forgetful(WholeMemoryTransactions):
+        async def transaction(self, operations: list[list[Any]]) -> list[list[Any]]:
+            return (await super().transaction(operations))[:1]
+
+    with pytest.raises(TypeError, match="transaction: expected 3 micro-operations"):
+        apply(Forgetful(Database()))
+
+
+@pytest.mark.parametrize("workload", ["append", "wr"])
+def test_histories_of_a_database_that_runs_one_after_another_are_valid(workload: str) -> None:
+    run = Options(system="simulated", workload=workload, workload_options={"blind-writes": "no"})
+    each, database = WORKLOADS[workload], Database()
+    source = then_with_keys(
+        limit(200, each.operations(run)), lambda keys: each.final(run, keys), each.keys
+    )
+    history = history_of(source, lambda: each.client(SlowTransactions(database)))
+    (checker,) = each.checkers(run).values()
+    result = checker(history, Budget())
+
+    assert result.verdict is Verdict.VALID, result.why
+
+
+@pytest.mark.parametrize("workload", ["append", "wr"])
+def test_histories_without_isolation_are_invalid(workload: str) -> None:
+    class Loose(SlowTransactions):
+        """Nothing keeps transactions apart."""
+
+        async def begin(self) -> None:
+            pass
+
+        async def commit(self) -> None:
+            pass
+
+    run = Options(system="simulated", workload=workload, workload_options={"blind-writes": "no"})
+    each, database = WORKLOADS[workload], Database()
+    source = limit(200, each.operations(run))
+    history = history_of(source, lambda: each.client(Loose(database)))
+    (checker,) = each.checkers(run).values()
+
+    assert checker(history, Budget()).verdict is Verdict.INVALID

@@ -23,6 +23,7 @@ from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.plan import stream
 from dissever.systems.clients import blocked, plain
 from dissever.systems.clients.plain import PlainClients
+from dissever.workloads.transactions import Reading, TransactionClient
 
 
 class Server:
@@ -613,3 +614,91 @@ def test_one_class_of_exceptions_may_be_named_and_nothing_else() -> None:
     assert PlainClients(One).says_not_applied(ConnectionRefusedError())
     with pytest.raises(ValueError, match=r"Text.not_applied to be classes .*, got 'OSError'"):
         PlainClients(Text)
+
+
+class Steps:
+    """Transactions of lines; `rollback` is refused where none was begun."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.driver = Driver(endpoint)
+        self.is_begun = False
+
+    def begin(self) -> None:
+        self.driver.say("begin")
+        self.is_begun = True
+
+    def read_list(self, key: int) -> Any:
+        return [len(self.driver.say(f"read {key}"))]
+
+    def append(self, key: int, value: int) -> None:
+        self.driver.say("reset" if value == 13 else f"append {key} {value}")
+
+    def commit(self) -> None:
+        self.driver.say("commit")
+
+    def rollback(self) -> None:
+        assert self.is_begun
+        self.driver.say("rollback")
+
+    def close(self) -> None:
+        self.driver.close()
+
+
+TRANSACTION = Invocation("txn", [["append", 1, 2], ["r", 1, None]])
+
+
+def test_transaction_is_made_step_by_step() -> None:
+    async def act(client: Any, server: Server) -> None:
+        completion = await TransactionClient(client, Reading.LISTS).invoke(TRANSACTION)
+
+        assert (completion.type, completion.value[1]) == (Type.OK, ["r", 1, [6]])
+        assert server.heard == ["begin", "append 1 2", "read 1", "commit"]
+
+    use(Steps, act, store="transactions")
+
+
+@pytest.mark.parametrize("refused", ["append", "commit"])
+def test_step_of_which_nothing_was_sent_fails_the_transaction_without_a_rollback(
+    refused: str,
+) -> None:
+    """Its connections are reset, and the transaction is gone with them."""
+
+    class Kv(Steps):
+        def _fail(self) -> None:
+            self.driver.close()
+            raise ConnectionError("not connected")
+
+    setattr(Kv, refused, lambda self, *_: self._fail())
+
+    async def act(client: Any, server: Server) -> None:
+        completion = await TransactionClient(client, Reading.LISTS).invoke(TRANSACTION)
+
+        assert completion.type is Type.FAIL
+        assert "nothing was sent" in completion.error[1]
+        assert "rollback" not in server.heard
+
+    use(Kv, act, store="transactions")
+
+
+def test_step_that_was_sent_and_not_answered_leaves_the_outcome_open() -> None:
+    asked = Invocation("txn", [["append", 1, 13]])
+
+    async def act(client: Any, server: Server) -> None:
+        with pytest.raises(ConnectionResetError):
+            await TransactionClient(client, Reading.LISTS).invoke(asked)
+        assert server.heard == ["begin", "reset"]
+
+    use(Steps, act, store="transactions")
+
+
+@pytest.mark.parametrize("answer", [None, "[1]", {1}, [1.0], [True]])
+def test_list_that_is_none_is_a_mistake_in_the_client(answer: Any) -> None:
+    class Kv(Steps):
+        def read_list(self, key: int) -> Any:
+            return answer
+
+    async def act(client: Any, server: Server) -> None:
+        with pytest.raises(TypeError, match="expected a list of ints, in their order"):
+            await TransactionClient(client, Reading.LISTS).invoke(TRANSACTION)
+
+    use(Kv, act, store="transactions")

@@ -21,6 +21,10 @@ from dissever.systems.clients import program as programs
 from dissever.systems.clients.kinds import UNFOUNDED, kind_of
 from dissever.systems.clients.program import Nonsense, Program, ProgramClient
 
+TXN = Invocation("txn", [["r", 1, None], ["append", 1, 3]])
+
+DONE = [["r", 1, [2]], ["append", 1, 3]]
+
 READY = '{"id":0,"type":"ok"}'
 
 
@@ -119,6 +123,14 @@ def test_fail_and_info_keep_the_error(tmp_path: Path) -> None:
         ("registers", WRITE, '"value":null', 5),
         ("elements", Invocation("read"), '"value":[3,1,1]', [1, 1, 3]),
         ("elements", Invocation("add", 4), '"error":null', 4),
+        (
+            "transactions",
+            TXN,
+            '"value":[["r",1,[2]],["append",1,3]]',
+            [["r", 1, [2]], ["append", 1, 3]],
+        ),
+        ("transactions", Invocation("read", [0, 1]), '"value":{"0":5,"1":-5}', {"0": 5, "1": -5}),
+        ("transactions", Invocation("transfer", {"to": 1}), '"error":null', {"to": 1}),
         ("queues", Invocation("dequeue"), '"value":{"a":[1]}', {"a": [1]}),
         ("queues", Invocation("enqueue", 1), '"error":null', 1),
     ],
@@ -164,6 +176,28 @@ def test_answer_that_is_none_is_info_with_the_reason(
 
     assert completion.type is Type.INFO
     assert completion.error[0] == "nonsense"
+    assert why in completion.error[1]
+
+
+@pytest.mark.parametrize(
+    ("invocation", "answer", "why"),
+    [
+        (TXN, "", "expected 2 micro-operations, got None"),
+        (TXN, ',"value":[["r",1,[2]]]', "expected 2 micro-operations, got [['r', 1, [2]]]"),
+        (TXN, ',"value":[["r",1,null],["append",1,3]]', "expected a list of whole numbers"),
+        (TXN, ',"value":[["r",1,[]],["append",1,4]]', "expected ['append', 1, 3] again"),
+        (Invocation("read", [0]), ',"value":[5]', "a map from accounts to whole numbers"),
+        (Invocation("read", [0]), ',"value":{"0":"5"}', "a map from accounts to whole numbers"),
+        (Invocation("transfer", {"to": 1}), ',"value":7', "expected no value for transfer"),
+    ],
+)
+def test_answer_to_a_transaction_that_is_none_is_info(
+    tmp_path: Path, invocation: Invocation, answer: str, why: str
+) -> None:
+    program = answering('{"id":1,"type":"ok"' + answer + "}")
+    [completion] = completions(program, tmp_path, invocation, store="transactions")
+
+    assert completion.type is Type.INFO
     assert why in completion.error[1]
 
 
