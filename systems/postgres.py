@@ -169,7 +169,7 @@ class Postgres(Processes):
 
     def command(self, node: Node) -> list[str]:
         """The server; before its first start, its folder is made."""
-        initdb, postgres = (str(_program(name) or name) for name in ("initdb", "postgres"))
+        initdb, postgres = (str(program(name) or name) for name in ("initdb", "postgres"))
         script = (
             'cd "$3" && { [ -s db/PG_VERSION ] || { rm -rf db new &&'
             ' "$1" -D new -A trust -U dissever -E UTF8 --no-locale >/dev/null &&'
@@ -179,7 +179,7 @@ class Postgres(Processes):
         return ["sh", "-c", script, "sh", initdb, postgres, "{data}", "{address}"]
 
     def probe(self, options: Options | None = None) -> Missing | None:
-        if _program("postgres") is None:
+        if program("postgres") is None:
             return Missing(f"{self.name} runs postgres, which is not there", self.install)
         return super().probe(options)
 
@@ -196,7 +196,7 @@ class Postgres(Processes):
         await deployment.insist(deployment.cluster.nodes[0], make, self.start_limit_s)
 
 
-def _program(name: str) -> Path | None:
+def program(name: str) -> Path | None:
     """A program of the newest PostgreSQL; Debian has them where no PATH leads."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=_version)
     on_path = shutil.which(name)

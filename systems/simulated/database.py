@@ -480,6 +480,10 @@ class Session:
         """Set an item; None removes it."""
         self._do(write, item, value)
 
+    def lock(self, item: Item) -> None:
+        """Lock an item before it is read and written."""
+        self._do(lock, item)
+
     def append(self, item: Item, value: Any) -> None:
         """Append to a tuple."""
         self._do(append, item, value)
