@@ -5,19 +5,21 @@ From what the engine found to anomalies: each with its name, its sentences and w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from dissever.checkers.transactions.models import PROCESS, REALTIME
 from dissever.checkers.transactions.narration import NO_KEY, Narrator, Step, summary
 from dissever.checkers.transactions.sentences import Scene, sentence
-from dissever.checkers.transactions.view import Transaction, key_value, reader_of_longest
+from dissever.checkers.transactions.view import Transaction, key_value
 from dissever.harness import results
 from dissever.harness.results import Anomaly
 from dissever.native import graph, transactions
 from dissever.native.graph import Level, Rung
 from dissever.native.transactions import Found, Outcome
+
+T = TypeVar("T")
 
 SHOWN_MAX: Final = 8
 """Of the anomalies of one name; the others are counted."""
@@ -90,13 +92,20 @@ def counts_of(outcome: Outcome) -> dict[str, int]:
 
 def explained(narrator: Narrator, outcome: Outcome) -> tuple[Explained, ...]:
     """Those that are no cycles first, then the cycles, in the order of the engine."""
-    shown: Counter[str] = Counter()
-    found: list[Explained] = []
-    for each in (*_scenes(narrator, outcome.anomalies), *_walks(narrator, outcome.cycles.cycles)):
-        shown[each.name] += 1
-        if shown[each.name] <= SHOWN_MAX:
+    scenes = _some(outcome.anomalies, lambda each: each.found)
+    cycles = _some(outcome.cycles.cycles, lambda each: (each.level, each.rung))
+    return (*_scenes(narrator, scenes), *_walks(narrator, cycles))
+
+
+def _some(every: Iterable[T], kind_of: Callable[[T], Hashable]) -> list[T]:
+    """The first SHOWN_MAX of each kind."""
+    counted: Counter[Hashable] = Counter()
+    found = []
+    for each in every:
+        counted[kind_of(each)] += 1
+        if counted[kind_of(each)] <= SHOWN_MAX:
             found.append(each)
-    return tuple(found)
+    return found
 
 
 def _scenes(narrator: Narrator, anomalies: Sequence[transactions.Anomaly]) -> Iterator[Explained]:
@@ -120,7 +129,7 @@ def _scenes(narrator: Narrator, anomalies: Sequence[transactions.Anomaly]) -> It
             steps=(*_deeds(named), results.Step(text)),
             key=scene.key if isinstance(scene.key, int | str) else None,
         )
-        reader = reader_of_longest(narrator.micro, each.key)
+        reader = narrator.reader_of_longest(each.key)
         witnesses = () if reader is None else (reader,)
         yield Explained(anomaly, tuple(named), witnesses, frozenset({each.key}))
 

@@ -283,7 +283,7 @@ def judged_by(name: str) -> str:
 @cache
 def lattice() -> Any:
     """A `networkx.DiGraph` of all models, with an edge from each to those it implies directly."""
-    import networkx  # It takes 0.2 s, and a history without anomalies does not need it.
+    import networkx  # It takes 0.2 s, and no verdict needs it.
 
     graph = networkx.DiGraph()
     graph.add_nodes_from(MODELS)
@@ -294,9 +294,7 @@ def lattice() -> Any:
 @cache
 def weaker(name: str) -> frozenset[str]:
     """The models that a model implies, itself included."""
-    import networkx
-
-    return frozenset({name, *networkx.descendants(lattice(), name)})
+    return frozenset({name}).union(*map(weaker, MODELS[name].weaker))
 
 
 @cache

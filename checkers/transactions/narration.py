@@ -62,6 +62,7 @@ class Narrator:
         self.history = history
         self.micro = micro
         self._versions: dict[int, list[Any]] = {}
+        self._readers: dict[int, int | None] = {}
 
     def transactions(self, positions: Sequence[int]) -> dict[int, Transaction]:
         """By position, each once, with the names T1, T2, … in the order given."""
@@ -97,7 +98,7 @@ class Narrator:
             make = _appended_after if step.kind == "ww" else _not_seen
             found = next(make(source, target, key, order), None)
             if found is not None and order:
-                found = Reason(found.text, found.cited, reader_of_longest(self.micro, step.key))
+                found = Reason(found.text, found.cited, self.reader_of_longest(step.key))
         else:
             make_register = _overwrote if step.kind == "ww" else _read_before
             found = next(make_register(source, target, key), None)
@@ -112,6 +113,12 @@ class Narrator:
         if key not in self._versions:
             self._versions[key] = versions(self.micro, key)
         return self._versions[key]
+
+    def reader_of_longest(self, key: int) -> int | None:
+        """The position of the first transaction that read the longest list of a key."""
+        if key not in self._readers:
+            self._readers[key] = reader_of_longest(self.micro, key)
+        return self._readers[key]
 
 
 def _without_data(kind: str, source: Transaction, target: Transaction) -> str:

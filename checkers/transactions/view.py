@@ -7,6 +7,7 @@ Only the transactions that an anomaly is about are made; the others stay columns
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
@@ -113,11 +114,12 @@ def reader_of_longest(micro: Micro, key: int) -> int | None:
     start, length = micro.longest[key], micro.longest_length[key]
     if start == NONE:
         return None
-    places, at = micro.list.tolist(), -1
-    while True:
+    places: array[int] = array("q")
+    places.frombytes(micro.list)
+    at = places.index(start)
+    while micro.length[at] != length:
         at = places.index(start, at + 1)
-        if micro.length[at] == length:
-            return _owner(micro.first, at)
+    return _owner(micro.first, at)
 
 
 def key_value(micro: Micro, key: int) -> Any:

@@ -66,6 +66,8 @@ PAIRS = [
 def test_the_lattice_holds_these_implications_and_no_others() -> None:
     assert set(lattice().edges) == set(PAIRS)
     assert networkx.is_directed_acyclic_graph(lattice())
+    for name in MODELS:
+        assert weaker(name) == {name} | networkx.descendants(lattice(), name)
 
 
 def test_models_are_declared_with_the_stronger_ones_first() -> None:
