@@ -115,7 +115,7 @@ def reader_of_longest(micro: Micro, key: int) -> int | None:
     if start == NONE:
         return None
     places: array[int] = array("q")
-    places.frombytes(micro.list)
+    places.frombytes(micro.list.cast("B"))
     at = places.index(start)
     while micro.length[at] != length:
         at = places.index(start, at + 1)
