@@ -108,6 +108,51 @@ def test_without_a_majority_no_quorum_read_is_ok_and_a_plain_read_may_be(
     deployed(body)
 
 
+def test_transactions_keep_apart_and_end_with_their_leader(deployed: Callable) -> None:
+    """Refused when others have committed since they read; gone when the leader goes."""
+
+    async def body(deployment: DqliteDeployment) -> None:
+        first, second = [await deployment.open_store("transactions", n) for n in ("n1", "n2")]
+        await first.begin()
+        await second.begin()
+        await first.append(1, 5)
+        assert await first.read_list(1) == [5]
+        assert await second.read_list(1) == []
+        await first.commit()
+        assert await second.read_list(1) == []
+        with pytest.raises(NotApplied, match=r"database is locked \(517\)"):
+            await second.append(1, 6)
+        await second.rollback()
+        await second.begin()
+        assert await second.read_list(1) == [5]
+
+        await second.append(1, 7)
+        async with await deployment.find_leader() as leader:
+            (led,) = await deployment.primaries()
+            next_ = next(node for node in deployment.cluster.nodes if node != led)
+            await leader.transfer(deployment.id_of(next_))
+        with pytest.raises(NotApplied, match=r"not leader \(10250\)"):
+            await second.commit()
+        await deployment.await_ready(10)
+        with pytest.raises(NotApplied, match=r"not leader \(10250\)"):
+            await first.begin()
+        await first.begin()
+        assert await first.read_list(1) == [5], "what was not committed is gone with its leader"
+
+        await first.append(1, 8)
+        (led,) = await deployment.primaries()
+        others = [node for node in deployment.cluster.nodes if node != led]
+        await deployment.cluster.drop(
+            {led: frozenset(others), **{node: frozenset([led]) for node in others}}
+        )
+        with pytest.raises(dqlite.LeadershipLost):
+            await first.commit()
+        for store in (first, second):
+            await store.close()
+
+    deployed(body)
+
+
 async def _until_written(store: object, value: int) -> None:
     """Refusals are definite, so asking again keeps it one write."""
     async with asyncio.timeout(10):
