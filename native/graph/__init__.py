@@ -59,7 +59,7 @@ NO_KEY: Final[int] = lib.GRAPH_NO_KEY
 
 CYCLES_MAX: Final = 8
 VECTORS_MAX: Final = 1 << 26
-STEPS_MAX: Final = 1 << 26
+STEPS_MAX: Final = 1 << 25
 """Budgets: witnesses of a class, vectors of 512 bits, and edges looked at; see `graph_options`."""
 
 
