@@ -85,7 +85,13 @@ static uint32_t expected(const struct generate_history *h, const struct expect *
     *known = 0;
     for (int32_t a = 0; a < EXPECT_ANOMALIES; a++) {
         bool of_lists = a == EXPECT_DIRTY_UPDATE || a == EXPECT_CYCLIC_VERSIONS;
-        if (h->is_ambiguous || (of_lists && !h->is_append))
+        bool has_order = !found->has[EXPECT_INCOMPATIBLE_ORDER] &&
+                         !found->has[EXPECT_DUPLICATE_ELEMENTS];
+        bool has_versions = has_order && !found->has[EXPECT_INTERNAL] &&
+                            !found->has[EXPECT_FUTURE_READ];
+        bool is_vague = (a == EXPECT_LOST_UPDATE && !has_versions) ||
+                        (a == EXPECT_DIRTY_UPDATE && !has_order);
+        if (h->is_ambiguous || is_vague || (of_lists && !h->is_append))
             continue;
         *known |= KIND_BIT(KINDS[a]);
         bits |= found->has[a] ? KIND_BIT(KINDS[a]) : 0;

@@ -25,6 +25,7 @@ PROGRAMS = {
     "compare_texts": KEYS,
     "compare_containers": ("containers",),
     "compare_graph": ("graph",),
+    "compare_transactions": ("transactions", "graph", "random_transactions"),
 }
 """Each program of this folder, and the units of C that it is linked with."""
 

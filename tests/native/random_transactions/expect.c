@@ -160,6 +160,7 @@ static void look_at_list(const struct generate_history *h, int32_t i, int32_t m,
         for (int32_t other = 0; other < e; other++)
             found->has[EXPECT_DUPLICATE_ELEMENTS] |= list[other] == list[e];
     }
+    before = before == NOBODY ? read->length : before;
     if (before > 0) {
         int32_t by = writer(h, read->key, list[before - 1]);
         found->has[EXPECT_G1B] |= by != NOBODY && by != i && !is_failed(h, by) &&
@@ -194,15 +195,18 @@ static bool writes(const struct generate_transaction *t, int32_t key)
     return false;
 }
 
-static bool is_same(const struct generate_history *h, const struct generate_micro *a,
-                    const struct generate_micro *b)
+/* Whether two reads show one version, own writes aside. */
+static bool is_same(const struct generate_history *h, const struct generate_transaction *a,
+                    int32_t m, const struct generate_transaction *b, int32_t n)
 {
-    if (a->key != b->key)
+    const struct generate_micro *one = &a->micros[m], *two = &b->micros[n];
+    if (one->key != two->key)
         return false;
     if (!h->is_append)
-        return a->value == b->value;
-    return a->length == b->length && memcmp(elements(h, a), elements(h, b),
-                                            sizeof(int32_t) * (size_t)a->length) == 0;
+        return one->value == two->value && !has_written(a, m) && !has_written(b, n);
+    int32_t length = external(h, a, m);
+    return length != NOBODY && length == external(h, b, n) &&
+           memcmp(elements(h, one), elements(h, two), sizeof(int32_t) * (size_t)length) == 0;
 }
 
 static bool are_compatible(const struct generate_history *h, const struct generate_micro *a,
@@ -219,8 +223,8 @@ static void look_at_two(const struct generate_history *h, int32_t i, int32_t m, 
     const struct generate_transaction *a = &h->transactions[i], *b = &h->transactions[j];
     if (h->is_append)
         found->has[EXPECT_INCOMPATIBLE_ORDER] |= !are_compatible(h, &a->micros[m], &b->micros[n]);
-    if (i != j && is_same(h, &a->micros[m], &b->micros[n]) && !has_written(a, m) &&
-        !has_written(b, n) && writes(a, a->micros[m].key) && writes(b, a->micros[m].key))
+    if (i != j && is_same(h, a, m, b, n) && writes(a, a->micros[m].key) &&
+        writes(b, a->micros[m].key))
         found->has[EXPECT_LOST_UPDATE] = true;
 }
 
