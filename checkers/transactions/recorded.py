@@ -96,7 +96,7 @@ def external_lists(transaction: Transaction) -> Iterator[tuple[Hashable, Element
     """
     Each list that an ok transaction read, without what it had appended itself.
 
-    A list that does not end with what the transaction had appended is left out.
+    A list that does not end with what the transaction had appended is taken as it is.
     """
     own: dict[Hashable, Elements] = {}
     for micro in transaction.micros if transaction.is_ok else ():
@@ -104,19 +104,17 @@ def external_lists(transaction: Transaction) -> Iterator[tuple[Hashable, Element
         if not micro.is_read:
             own[micro.key] = (*mine, micro.value)
         elif isinstance(micro.value, tuple):
-            if not mine:
-                yield micro.key, micro.value
-            elif micro.value[-len(mine) :] == mine:
-                yield micro.key, micro.value[: -len(mine)]
+            is_own = bool(mine) and micro.value[-len(mine) :] == mine
+            yield micro.key, micro.value[: -len(mine)] if is_own else micro.value
 
 
 def external_values(transaction: Transaction) -> Iterator[Written]:
-    """Each value that an ok transaction read from a key that it had not written before."""
-    own = set()
+    """Each value that an ok transaction read, and had not written itself just before."""
+    own: dict[Hashable, Hashable] = {}
     for micro in transaction.micros if transaction.is_ok else ():
         if not micro.is_read:
-            own.add(micro.key)
-        elif micro.key not in own:
+            own[micro.key] = micro.value
+        elif micro.key not in own or own[micro.key] != micro.value:
             yield micro.key, micro.value
 
 

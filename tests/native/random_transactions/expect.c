@@ -6,11 +6,11 @@
 #define MAX GENERATE_OPERATIONS_MAX
 #define NOBODY (-1)
 
-enum kind { WW, WR, RW, PROCESS, REALTIME, NONE };
+enum kind { WW = 1, WR = 2, RW = 4, PROCESS = 8, REALTIME = 16 };
 
 struct edges {
     int32_t n;
-    enum kind kind[MAX][MAX];
+    uint8_t kinds[MAX][MAX]; /* of each pair all kinds that join it */
 };
 
 typedef bool reach_t[MAX][MAX];
@@ -180,10 +180,8 @@ static void look_at_read(const struct generate_history *h, int32_t i, int32_t m,
     } else if (value != 0) {
         look_at_value(h, i, m, value, found);
         int32_t by = writer(h, t->micros[m].key, value);
-        if (!has_written(t, m))
-            found->has[EXPECT_G1B] |= by != NOBODY && by != i && !is_failed(h, by) &&
-                                      is_intermediate(&h->transactions[by], t->micros[m].key,
-                                                      value);
+        found->has[EXPECT_G1B] |= by != NOBODY && by != i && !is_failed(h, by) &&
+                                  is_intermediate(&h->transactions[by], t->micros[m].key, value);
     }
 }
 
@@ -230,8 +228,8 @@ static void look_at_two(const struct generate_history *h, int32_t i, int32_t m, 
 
 static void put(struct edges *edges, int32_t from, int32_t to, enum kind kind)
 {
-    if (from != to && kind < edges->kind[from][to])
-        edges->kind[from][to] = kind;
+    if (from != to)
+        edges->kinds[from][to] = (uint8_t)(edges->kinds[from][to] | kind);
 }
 
 static const struct generate_micro *longest(const struct generate_history *h, int32_t key)
@@ -273,7 +271,7 @@ static void put_edges(const struct generate_history *h, struct edges *edges)
     edges->n = h->n;
     for (int32_t i = 0; i < h->n; i++)
         for (int32_t j = 0; j < h->n; j++)
-            edges->kind[i][j] = NONE;
+            edges->kinds[i][j] = 0;
     for (int32_t i = 0; i < h->n; i++)
         for (int32_t j = 0; j < h->n; j++) {
             if (is_failed(h, i) || is_failed(h, j))
@@ -300,18 +298,15 @@ static void put_edges(const struct generate_history *h, struct edges *edges)
         }
 }
 
-static bool is_of_level(enum kind kind, int32_t level)
-{
-    return (kind == PROCESS && level >= 1) || (kind == REALTIME && level == 2);
-}
+/* What a level adds to the data. */
+static const int32_t ADDED[EXPECT_LEVELS] = {0, PROCESS, PROCESS | REALTIME};
 
-/* Which ways lead where, by edges of the level and by kinds of data up to `last`. */
-static void reach(const struct edges *edges, int32_t level, enum kind last, reach_t found)
+/* Which ways lead where, by edges of these kinds. */
+static void reach(const struct edges *edges, int32_t kinds, reach_t found)
 {
     for (int32_t i = 0; i < edges->n; i++)
         for (int32_t j = 0; j < edges->n; j++)
-            found[i][j] = i == j || edges->kind[i][j] <= last ||
-                          is_of_level(edges->kind[i][j], level);
+            found[i][j] = i == j || edges->kinds[i][j] & kinds;
     for (int32_t k = 0; k < edges->n; k++)
         for (int32_t i = 0; i < edges->n; i++)
             for (int32_t j = 0; j < edges->n; j++)
@@ -331,14 +326,14 @@ static bool leads_apart(const struct edges *edges, int32_t level, int32_t from, 
         if (i == to && !is_after_rw)
             return true;
         for (int32_t j = 0; j < edges->n; j++) {
-            enum kind kind = edges->kind[i][j];
-            bool is_rw = kind == RW;
-            if ((is_rw && is_after_rw) || !(kind <= RW || is_of_level(kind, level)) ||
-                seen[j][is_rw])
-                continue;
-            seen[j][is_rw] = true;
-            stack[n][0] = j;
-            stack[n++][1] = is_rw;
+            for (int32_t is_rw = 0; is_rw < 2; is_rw++) {
+                int32_t kinds = is_rw ? RW : WW | WR | ADDED[level];
+                if ((is_rw && is_after_rw) || !(edges->kinds[i][j] & kinds) || seen[j][is_rw])
+                    continue;
+                seen[j][is_rw] = true;
+                stack[n][0] = j;
+                stack[n++][1] = is_rw;
+            }
         }
     }
     return false;
@@ -349,18 +344,17 @@ static void look_at_cycles(const struct edges *edges, struct expect *found)
     static reach_t ww, data, all;
     int32_t rung_below[MAX][MAX];
     for (int32_t level = 0; level < EXPECT_LEVELS; level++) {
-        reach(edges, level, WW, ww);
-        reach(edges, level, WR, data);
-        reach(edges, level, RW, all);
+        reach(edges, WW | ADDED[level], ww);
+        reach(edges, WW | WR | ADDED[level], data);
+        reach(edges, WW | WR | RW | ADDED[level], all);
         for (int32_t i = 0; i < edges->n; i++)
             for (int32_t j = 0; j < edges->n; j++) {
-                enum kind kind = edges->kind[i][j];
-                int32_t rung = EXPECT_RUNGS;
-                if (kind == WW && ww[j][i])
-                    rung = 0;
-                else if (kind == WR && data[j][i])
-                    rung = 1;
-                else if (kind == RW && all[j][i])
+                int32_t kinds = edges->kinds[i][j], rung = EXPECT_RUNGS;
+                if (kinds & WW) /* the strongest kind of a pair counts */
+                    rung = ww[j][i] ? 0 : EXPECT_RUNGS;
+                else if (kinds & WR)
+                    rung = data[j][i] ? 1 : EXPECT_RUNGS;
+                else if (kinds & RW && all[j][i])
                     rung = data[j][i] ? 2 : leads_apart(edges, level, j, i) ? 3 : 4;
                 if (rung < EXPECT_RUNGS && (level == 0 || rung < rung_below[i][j]))
                     found->cycles[rung][level] = true;
