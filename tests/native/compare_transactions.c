@@ -88,10 +88,10 @@ static uint32_t expected(const struct generate_history *h, const struct expect *
         bool has_order = !found->has[EXPECT_INCOMPATIBLE_ORDER] &&
                          !found->has[EXPECT_DUPLICATE_ELEMENTS];
         bool has_versions = has_order && !found->has[EXPECT_INTERNAL] &&
-                            !found->has[EXPECT_FUTURE_READ];
-        bool is_vague = (a == EXPECT_LOST_UPDATE && !has_versions) ||
-                        (a == EXPECT_DIRTY_UPDATE && !has_order);
-        if (h->is_ambiguous || is_vague || (of_lists && !h->is_append))
+                            !found->has[EXPECT_FUTURE_READ] && !found->has[EXPECT_PHANTOM] &&
+                            !found->has[EXPECT_G1A];
+        bool is_vague = a == EXPECT_LOST_UPDATE && !has_versions;
+        if (h->is_ambiguous || is_vague || (of_lists && (!h->is_append || !has_order)))
             continue;
         *known |= KIND_BIT(KINDS[a]);
         bits |= found->has[a] ? KIND_BIT(KINDS[a]) : 0;

@@ -24,7 +24,9 @@ SERIALIZABLE = ("strict", "session", "serializable")
 WEAKER = ("snapshot", "lost-update", "prefix", "committed", "dirty-write", "dirty-read")
 
 
-def compared(program: Path, *, cases: int, seed: int, operations: int, rules: str) -> dict[str, int]:
+def compared(
+    program: Path, *, cases: int, seed: int, operations: int, rules: str
+) -> dict[str, int]:
     """The numbers that the program prints; those of a level as `LEVEL cases`, `LEVEL caught`."""
     arguments = (str(cases), str(seed), str(operations), rules)
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
