@@ -189,7 +189,7 @@ static const char *mismatch(const struct generate_history *h, struct tally *tall
         tally->invalid += !is_serializable;
         is_open = !is_anomalous && !has_order[d];
     }
-    tally->undecided += is_open;
+    tally->undecided += is_open && !h->is_ambiguous;
     if (!h->is_append && wrong == NULL && h->n <= SMALL) {
         uint32_t by_process = judge(h, true, false, &sequential);
         uint32_t by_time = judge(h, true, true, &linearizable);

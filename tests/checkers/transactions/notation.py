@@ -3,8 +3,8 @@ A short notation for histories of transactions, after that of Elle's tests.
 
 One transaction a line: `[pPROCESS] START..END TYPE MICROS`. The times are in ms; END is `-` of one
 that is open at the end. `ax1` appends 1 to the list x, `rx12` reads it as [1, 2], `wx1` writes 1 to
-the register x and `rx1` reads it. `rx_` reads nothing: the empty list, or nil. Without pPROCESS each
-line is a process of its own. At one time invocations come after completions.
+the register x and `rx1` reads it. `rx_` reads nothing: the empty list, or nil. Without pPROCESS
+each line is a process of its own. At one time invocations come after completions.
 """
 
 from __future__ import annotations
