@@ -187,7 +187,8 @@ static int32_t put_edges(struct versions *versions)
     struct succession *all = versions->successions;
     int64_t n = versions->successions_n;
     group_readers(versions);
-    qsort(all, (size_t)n, sizeof *all, compare_successions);
+    if (n > 0)
+        qsort(all, (size_t)n, sizeof *all, compare_successions);
     for (int64_t i = 0; i < n;) {
         int32_t place = place_of(versions, all[i].before);
         int32_t *readers = versions->readers + versions->start[place];
