@@ -107,6 +107,10 @@ class Outcome:
             transaction, and each open one that counts. Empty where there is none, or any anomaly.
         is_guessed: The order of versions was not known everywhere: the serial order keeps one that
             was guessed.
+        refuted: The least level of which no serial order exists, although the edges that are
+            certain have no cycle: whatever the order of versions is, there is one. NONE otherwise.
+        forced: Why: a cycle of edges that every serial order would have, by paths of any kind. Its
+            own kinds do not name it: what is certain is G2-item, of that level.
         vertices: Of the graph, with auxiliary ones.
         edges: How many of each kind the graph has; none that is zero.
         graph: The edges, or None unless they were asked for.
@@ -122,6 +126,8 @@ class Outcome:
     order: array[int]
     order_level: OrderLevel
     is_guessed: bool
+    refuted: OrderLevel
+    forced: Cycles
     vertices: int
     edges: Mapping[Kind, int]
     graph: Edges | None
@@ -218,6 +224,8 @@ def _outcome(outcome: Any, graph: Edges | None) -> Outcome:
         order=_integers("i", outcome.order, outcome.order_n),
         order_level=OrderLevel(outcome.order_level),
         is_guessed=bool(outcome.is_guessed),
+        refuted=OrderLevel(outcome.refuted),
+        forced=cycles_of(ffi.addressof(outcome, "forced")),
         vertices=outcome.vertices,
         edges={kind: n for kind in Kind if (n := outcome.edges_n[kind.value])},
         graph=graph,

@@ -54,7 +54,12 @@ struct engine {
     bool has_cycle;
     uint32_t *completed;    /* ok operations by the time of their completion */
     int64_t completed_n;
-    int32_t *version;       /* registers alone: see registers.h */
+    uint64_t vectors;       /* spent to find paths */
+
+    /* Of registers alone. A version is named by the entry that wrote it, see registers.h. */
+    int32_t *version; /* by entry: of a read that is evidence, what it returned; of a last write
+                         that may count, itself; else NO_VERSION */
+    int32_t *parent;  /* by entry of a version: the one that its transaction read before */
 
     int64_t anomalies_capacity;
     int64_t bytes;

@@ -12,7 +12,6 @@ static const struct entry NO_ENTRY = {NOBODY, NOBODY};
 
 /* The key at hand. */
 struct key {
-    struct registers *registers;
     struct engine *engine;
     int32_t key;
     int32_t first, end; /* its entries */
@@ -91,7 +90,7 @@ static int32_t judge_write(struct key *key, const struct run *run, int32_t read,
     struct engine *engine = key->engine;
     int32_t other = entry_of(key, writer).operation;
     engine->counts[other] = true;
-    key->registers->version[read] = slot->is_final ? writer : last_write(key, writer);
+    key->engine->version[read] = slot->is_final ? writer : last_write(key, writer);
     if (!slot->is_final && report(key, TRANSACTIONS_G1B, read, writer, value_of(key, read)) != 0)
         return -1;
     return engine_depend(engine, other, run->operation, GRAPH_WR, key->key);
@@ -106,7 +105,7 @@ static int32_t judge_evidence(struct key *key, const struct run *run, int32_t re
     if (slot->is_repeated)
         return 0;
     if (value == 0) {
-        key->registers->version[read] = INITIAL_VERSION;
+        key->engine->version[read] = INITIAL_VERSION;
         return 0;
     }
     if (writer < 0)
@@ -123,7 +122,7 @@ static int32_t judge_update(struct key *key, struct run *run, int32_t read)
 {
     int32_t value = value_of(key, read);
     struct slot *slot = &key->engine->slots[value];
-    run->parent = key->registers->version[read];
+    run->parent = key->engine->version[read];
     if (run->parent == NO_VERSION)
         return 0;
     if (slot->position != 0)
@@ -148,8 +147,8 @@ static int32_t judge_read(struct key *key, struct run *run, int32_t e)
 
 static int32_t judge_run(struct key *key, struct run *run)
 {
-    struct registers *registers = key->registers;
-    bool is_ok_run = is_ok(key->engine, run->operation);
+    struct engine *engine = key->engine;
+    bool is_ok_run = is_ok(engine, run->operation);
     for (int32_t e = run->first; e < run->end; e++) {
         if (is_write(key, e))
             run->known = e;
@@ -157,10 +156,10 @@ static int32_t judge_run(struct key *key, struct run *run)
             return -1;
     }
     int32_t last = run->last_write;
-    if (last != NOBODY && !is_failed(key->engine, run->operation) &&
-        !key->engine->slots[value_of(key, last)].is_repeated) {
-        registers->version[last] = last;
-        registers->parent[last] = run->parent;
+    if (last != NOBODY && !is_failed(engine, run->operation) &&
+        !engine->slots[value_of(key, last)].is_repeated) {
+        engine->version[last] = last;
+        engine->parent[last] = run->parent;
     }
     return 0;
 }
@@ -169,7 +168,7 @@ static int32_t judge_key(struct key *key)
 {
     keys_index(key->engine, key->key);
     for (int32_t e = key->first; e < key->end; e++)
-        key->registers->version[e] = key->registers->parent[e] = NO_VERSION;
+        key->engine->version[e] = key->engine->parent[e] = NO_VERSION;
     for (int32_t e = key->first; e < key->end;) {
         struct run run = run_at(key, e);
         if (judge_run(key, &run) != 0)
@@ -185,17 +184,16 @@ static int32_t judge_key(struct key *key)
 int32_t registers_infer(struct engine *engine)
 {
     int64_t n = engine->micro->n;
-    struct registers registers = {.engine = engine};
     engine->version = engine_zeros(engine, n, sizeof *engine->version);
-    registers.version = engine->version;
-    registers.parent = engine_zeros(engine, n, sizeof *registers.parent);
-    int32_t status = registers.version == NULL || registers.parent == NULL ? -1 : 0;
+    engine->parent = engine_zeros(engine, n, sizeof *engine->parent);
+    int32_t status = engine->version == NULL || engine->parent == NULL ? -1 : 0;
     for (int32_t k = 0; status == 0 && k < engine->keys_n; k++) {
-        struct key key = {&registers, engine, k, engine->key_first[k], engine->key_first[k + 1]};
+        struct key key = {engine, k, engine->key_first[k], engine->key_first[k + 1]};
         status = judge_key(&key);
     }
     if (status == 0)
-        status = versions_infer(&registers);
-    engine_release(engine, registers.parent, n, sizeof *registers.parent);
+        status = versions_infer(engine);
+    engine_release(engine, engine->parent, n, sizeof *engine->parent);
+    engine->parent = NULL;
     return status;
 }

@@ -11,13 +11,6 @@
 #define NO_VERSION (-1)
 #define INITIAL_VERSION (-2)
 
-struct registers {
-    struct engine *engine;
-    int32_t *version; /* engine->version, by entry: of a read that is evidence, what it returned; of
-                         a last write that may count, itself; else NO_VERSION */
-    int32_t *parent;  /* by entry of a version: the one that its transaction read before */
-};
-
 /* A version comes directly before another one of its key. */
 struct succession {
     int32_t before; /* INITIAL_VERSION or an entry */
@@ -25,9 +18,17 @@ struct succession {
 };
 
 /*
- * versions.c: which version follows which, from what transactions read before they wrote and from
- * the order of transactions by ww and wr; and the rw edges that follow. 0 or -1 without memory.
+ * versions.c: which version of a register follows which, from what transactions read before they
+ * wrote and from the order of transactions by ww and wr; and the rw edges that follow. 0 or -1
+ * without memory.
  */
-int32_t versions_infer(struct registers *registers);
+int32_t versions_infer(struct engine *engine);
+
+/*
+ * saturate.c: behind the edges of a mask those that every serial order has: of two versions of a
+ * key, where a path leads from a transaction of one to a transaction of the other. 1 when there are
+ * no more, 0 when they make a cycle, -1 without memory.
+ */
+int32_t saturate_edges(struct engine *engine, uint32_t mask);
 
 #endif

@@ -2,11 +2,13 @@
  * serial.c: a serial order of the transactions, near to the order in which they completed.
  *
  * Where the order of the versions of every key is known, each topological order replays. Where it
- * is not, which registers alone can be, one is guessed (guess.c).
+ * is not, which happens with registers alone, an order is guessed (guess.c): by the edges that are
+ * certain, then also by those that every serial order has (saturate.c), whose cycle shows that there
+ * is none.
  */
 #include <stdlib.h>
 
-#include "engine.h"
+#include "registers.h"
 
 /* Anomalies that no serial order replays; others are cycles as well. */
 static bool is_replayable(const struct transactions_outcome *outcome)
@@ -49,15 +51,55 @@ static int32_t level_asked(const struct transactions_options *options)
     return options->process ? TRANSACTIONS_PROCESS : TRANSACTIONS_DATA;
 }
 
+/* Why no serial order of a level exists: a cycle of the edges that each would have. */
+static int32_t refute(struct engine *engine, uint32_t mask, int32_t level)
+{
+    struct transactions_outcome *outcome = engine->outcome;
+    struct graph graph = {0};
+    graph_cycles_free(&outcome->forced);
+    outcome->refuted = level;
+    int32_t status = graph_build(&graph, &engine->edges, engine->operations, engine->vertices);
+    if (status == 0)
+        status = graph_shortest(&graph, &engine->edges, mask, &engine->options->graph,
+                                &outcome->forced);
+    graph_free(&graph);
+    return status;
+}
+
+/* Guess an order that replays, and keep it: 1, 0 without one, -1 without memory. */
+static int32_t guess(struct engine *engine, uint32_t mask, int32_t level)
+{
+    uint32_t *vertices = engine_zeros(engine, engine->vertices, sizeof *vertices);
+    int32_t status = vertices == NULL ? -1 : guess_order(engine, mask, vertices);
+    if (status == 1 && keep(engine, vertices, level) != 0)
+        status = -1;
+    engine->outcome->is_guessed = status == 1;
+    engine_release(engine, vertices, engine->vertices, sizeof *vertices);
+    return status;
+}
+
+/* The same, with the edges that follow from a serial order. They are taken away afterwards. */
+static int32_t guess_saturated(struct engine *engine, uint32_t mask, int32_t level)
+{
+    int64_t edges = engine->edges.n, vertices = engine->vertices;
+    int32_t status = saturate_edges(engine, mask);
+    if (status == 1)
+        status = guess(engine, mask, level);
+    else if (status == 0)
+        status = refute(engine, mask, level);
+    engine->edges.n = edges;
+    engine->vertices = vertices;
+    return status;
+}
+
 static int32_t find_order(struct engine *engine, const struct graph *graph, uint32_t *vertices)
 {
     static const uint32_t masks[] = {0, GRAPH_MASK_DATA, GRAPH_MASK_PROCESS, GRAPH_MASK_REALTIME};
-    bool is_guess = is_partial(engine);
-    for (int32_t level = level_asked(engine->options); level > TRANSACTIONS_NO_ORDER; level--) {
+    int32_t is_found = 0;
+    for (int32_t level = level_asked(engine->options); !is_found && level > 0; level--) {
         uint32_t mask = masks[level] | 1u << GRAPH_LINK;
-        int64_t components =
-            graph_sort(graph, mask, engine->completed, engine->completed_n,
-                                        NULL, vertices);
+        int64_t components = graph_sort(graph, mask, engine->completed, engine->completed_n, NULL,
+                                        vertices);
         if (components < 0)
             return -1;
         if (components < engine->vertices) {
@@ -66,20 +108,20 @@ static int32_t find_order(struct engine *engine, const struct graph *graph, uint
         }
         if (!is_replayable(engine->outcome))
             return 0;
-        int32_t is_found = is_guess ? guess_order(engine, mask, vertices) : 1;
-        if (is_found < 0)
-            return -1;
-        engine->outcome->is_guessed = is_guess;
-        if (is_found)
+        if (!is_partial(engine))
             return keep(engine, vertices, level);
+        is_found = guess(engine, mask, level);
+        if (is_found == 0)
+            is_found = guess_saturated(engine, mask, level);
     }
-    return 0;
+    return is_found < 0 ? -1 : 0;
 }
 
 int32_t serial_order(struct engine *engine, const struct graph *graph)
 {
-    uint32_t *vertices = engine_zeros(engine, engine->vertices, sizeof *vertices);
+    int64_t n = engine->vertices;
+    uint32_t *vertices = engine_zeros(engine, n, sizeof *vertices);
     int32_t status = vertices == NULL ? -1 : find_order(engine, graph, vertices);
-    engine_release(engine, vertices, engine->vertices, sizeof *vertices);
+    engine_release(engine, vertices, n, sizeof *vertices);
     return status;
 }

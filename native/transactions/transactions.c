@@ -291,5 +291,6 @@ void transactions_free(struct transactions_outcome *outcome)
     free(outcome->order);
     graph_edges_free(&outcome->edges);
     graph_cycles_free(&outcome->cycles);
+    graph_cycles_free(&outcome->forced);
     *outcome = (struct transactions_outcome){0};
 }

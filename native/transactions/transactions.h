@@ -120,6 +120,10 @@ struct transactions_outcome {
     int32_t order_n;
     int32_t *order;      /* rows: each ok transaction once, an open one if it counts */
 
+    int32_t refuted; /* the least transactions_level of which no serial order exists although there is
+                        no cycle of known edges; or TRANSACTIONS_NO_ORDER */
+    struct graph_cycles forced; /* why: a cycle of edges that every serial order would have */
+
     int64_t vertices;
     int64_t edges_n[8];  /* by graph_kind */
     struct graph_edges edges; /* empty unless asked for */

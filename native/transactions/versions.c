@@ -14,25 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "registers.h"
-#include "paths.h"
+#include "versions.h"
 
-/* The key at hand, and room for the largest one. */
-struct versions {
-    struct registers *registers;
-    struct engine *engine;
-    struct paths *paths;
-    int32_t key, first, end;
-    struct succession *successions;
-    int64_t successions_n, successions_capacity;
-    int32_t *depth;   /* by place of the entry: versions before it, for certain */
-    int32_t *start;   /* by place of a version, those of INITIAL_VERSION at the end */
-    int32_t *readers; /* operations by version; start has where each begins */
-    int32_t *targets;
-    int32_t *nodes;   /* entries of versions */
-    int32_t nodes_n;
-    int64_t entries_max;
-};
+#define SHOWN_MASK ((1u << GRAPH_WW) | (1u << GRAPH_WR) | (1u << GRAPH_LINK))
 
 static int32_t operation_of(const struct versions *versions, int32_t e)
 {
@@ -60,7 +44,7 @@ static int32_t add(struct versions *versions, int32_t before, int32_t after)
  */
 static int32_t measure_depths(struct versions *versions)
 {
-    const int32_t *parent = versions->registers->parent;
+    const int32_t *parent = versions->engine->parent;
     int32_t *depth = versions->depth;
     for (int32_t i = 0; i < versions->nodes_n; i++)
         depth[versions->nodes[i] - versions->first] = -1;
@@ -82,7 +66,7 @@ static int32_t measure_depths(struct versions *versions)
 static int32_t discard_parents(struct versions *versions, int32_t at)
 {
     struct engine *engine = versions->engine;
-    int32_t *parent = versions->registers->parent;
+    int32_t *parent = versions->engine->parent;
     int32_t value = engine->micro->value[engine->entries[at].micro];
     if (engine_report(engine, TRANSACTIONS_CYCLIC_VERSIONS, engine->entries[parent[at]],
                       engine->entries[at], versions->key, value) != 0)
@@ -113,23 +97,22 @@ static int32_t succeed_parents(struct versions *versions)
 {
     for (int32_t i = 0; i < versions->nodes_n; i++) {
         int32_t e = versions->nodes[i];
-        int32_t parent = versions->registers->parent[e];
+        int32_t parent = versions->engine->parent[e];
         if (add(versions, parent >= 0 ? parent : INITIAL_VERSION, e) != 0)
             return -1;
     }
     return 0;
 }
 
-/* What paths show: of those behind a version, those that are behind no other of them. */
-static int32_t succeed_paths(struct versions *versions)
+int64_t versions_follow(struct versions *versions)
 {
     struct paths *paths = versions->paths;
     int32_t n = versions->nodes_n;
     int64_t ordered = 0;
     for (int32_t i = 0; i < n; i++) {
         paths_clear(paths);
-        for (int32_t j = i + 1; j < n; j++) {
-            if (!paths_holds(paths, i, j))
+        for (int32_t j = 0; j < n; j++) {
+            if (i == j || !paths_holds(paths, i, j))
                 continue;
             ordered++;
             versions->depth[versions->nodes[j] - versions->first] = 1;
@@ -139,12 +122,21 @@ static int32_t succeed_paths(struct versions *versions)
             paths_cover(paths, j);
         }
     }
-    for (int32_t i = 0; i < n; i++)
+    return ordered;
+}
+
+/* What paths show. Those behind no other one come after nil. */
+static int32_t succeed_paths(struct versions *versions)
+{
+    for (int32_t i = 0; i < versions->nodes_n; i++)
+        versions->depth[versions->nodes[i] - versions->first] = 0;
+    int64_t ordered = versions_follow(versions);
+    for (int32_t i = 0; ordered >= 0 && i < versions->nodes_n; i++)
         if (versions->depth[versions->nodes[i] - versions->first] == 0 &&
             add(versions, INITIAL_VERSION, versions->nodes[i]) != 0)
             return -1;
     versions->engine->outcome->ordered[versions->key] = ordered;
-    return 0;
+    return ordered < 0 ? -1 : 0;
 }
 
 /* The place of a version among those of the key. */
@@ -156,7 +148,7 @@ static int32_t place_of(const struct versions *versions, int32_t version)
 
 static void group_readers(struct versions *versions)
 {
-    const int32_t *version = versions->registers->version;
+    const int32_t *version = versions->engine->version;
     int32_t places = versions->end - versions->first + 1;
     memset(versions->start, 0, ((size_t)places + 1) * sizeof *versions->start);
     for (int32_t e = versions->first; e < versions->end; e++)
@@ -173,6 +165,21 @@ static void group_readers(struct versions *versions)
     versions->start[0] = 0;
 }
 
+void versions_block(struct versions *versions, bool has_readers)
+{
+    int32_t next = 0;
+    if (has_readers)
+        group_readers(versions);
+    for (int32_t i = 0; i < versions->nodes_n; i++) {
+        int32_t place = versions->nodes[i] - versions->first;
+        versions->block[i] = next;
+        versions->members[next++] = operation_of(versions, versions->nodes[i]);
+        for (int32_t r = versions->start[place]; has_readers && r < versions->start[place + 1]; r++)
+            versions->members[next++] = versions->readers[r];
+    }
+    versions->block[versions->nodes_n] = next;
+}
+
 static int compare_successions(const void *a, const void *b)
 {
     const struct succession *first = a, *second = b;
@@ -181,8 +188,7 @@ static int compare_successions(const void *a, const void *b)
     return (first->after > second->after) - (first->after < second->after);
 }
 
-/* The readers of each version before those who write the next ones. */
-static int32_t put_edges(struct versions *versions)
+int32_t versions_put_rw(struct versions *versions)
 {
     struct succession *all = versions->successions;
     int64_t n = versions->successions_n;
@@ -206,7 +212,7 @@ static int32_t put_edges(struct versions *versions)
     return 0;
 }
 
-static void begin_key(struct versions *versions, int32_t key)
+void versions_begin(struct versions *versions, int32_t key)
 {
     versions->key = key;
     versions->first = versions->engine->key_first[key];
@@ -214,47 +220,52 @@ static void begin_key(struct versions *versions, int32_t key)
     versions->successions_n = 0;
     versions->nodes_n = 0;
     for (int32_t e = versions->first; e < versions->end; e++)
-        if (versions->registers->version[e] == e && versions->engine->counts[operation_of(versions, e)])
+        if (versions->engine->version[e] == e && versions->engine->counts[operation_of(versions, e)])
             versions->nodes[versions->nodes_n++] = e;
+}
+
+/* Whether all paths between the writers are known. */
+static bool find_paths(struct versions *versions)
+{
+    if (!paths_is_acyclic(versions->paths) ||
+        !paths_sort(versions->paths, versions->nodes, versions->nodes_n))
+        return false;
+    versions_block(versions, false);
+    return paths_find(versions->paths, versions->block, versions->members, versions->nodes_n);
 }
 
 static int32_t order_key(struct versions *versions, int32_t key)
 {
-    begin_key(versions, key);
+    versions_begin(versions, key);
     int32_t cyclic = measure_depths(versions);
     if (cyclic != NO_VERSION && discard_parents(versions, cyclic) != 0)
         return -1;
-    int32_t status = 0;
-    if (follow_parents(versions) ||
-        !paths_find(versions->paths, versions->nodes, versions->nodes_n)) {
-        status = succeed_parents(versions);
-    } else {
-        for (int32_t i = 0; i < versions->nodes_n; i++)
-            versions->depth[versions->nodes[i] - versions->first] = 0;
-        status = succeed_paths(versions);
-    }
-    return status == 0 ? put_edges(versions) : status;
+    bool is_shown = follow_parents(versions) || !find_paths(versions);
+    if ((is_shown ? succeed_parents(versions) : succeed_paths(versions)) != 0)
+        return -1;
+    return versions_put_rw(versions);
 }
 
-static bool open_versions(struct versions *versions)
+bool versions_open(struct versions *versions, struct engine *engine)
 {
-    struct engine *engine = versions->engine;
     int32_t most = 0;
     for (int32_t key = 0; key < engine->keys_n; key++)
         if (engine->key_first[key + 1] - engine->key_first[key] > most)
             most = engine->key_first[key + 1] - engine->key_first[key];
-    versions->entries_max = most;
+    *versions = (struct versions){.engine = engine, .entries_max = most};
     versions->depth = engine_zeros(engine, most, sizeof *versions->depth);
     versions->start = engine_zeros(engine, versions->entries_max + 2, sizeof *versions->start);
     versions->readers = engine_zeros(engine, most, sizeof *versions->readers);
     versions->targets = engine_zeros(engine, most, sizeof *versions->targets);
     versions->nodes = engine_zeros(engine, most, sizeof *versions->nodes);
-    versions->paths = paths_open(engine);
+    versions->block = engine_zeros(engine, versions->entries_max + 1, sizeof *versions->block);
+    versions->members = engine_zeros(engine, most, sizeof *versions->members);
     return versions->depth != NULL && versions->start != NULL && versions->readers != NULL &&
-           versions->targets != NULL && versions->nodes != NULL && versions->paths != NULL;
+           versions->targets != NULL && versions->nodes != NULL && versions->block != NULL &&
+           versions->members != NULL;
 }
 
-static void close_versions(struct versions *versions)
+void versions_close(struct versions *versions)
 {
     struct engine *engine = versions->engine;
     int64_t most = versions->entries_max;
@@ -263,16 +274,22 @@ static void close_versions(struct versions *versions)
     engine_release(engine, versions->readers, most, sizeof *versions->readers);
     engine_release(engine, versions->targets, most, sizeof *versions->targets);
     engine_release(engine, versions->nodes, most, sizeof *versions->nodes);
+    engine_release(engine, versions->block, most + 1, sizeof *versions->block);
+    engine_release(engine, versions->members, most, sizeof *versions->members);
     free(versions->successions);
     paths_close(versions->paths);
 }
 
-int32_t versions_infer(struct registers *registers)
+int32_t versions_infer(struct engine *engine)
 {
-    struct versions versions = {.registers = registers, .engine = registers->engine};
-    int32_t status = open_versions(&versions) ? 0 : -1;
-    for (int32_t key = 0; status == 0 && key < registers->engine->keys_n; key++)
+    struct versions versions;
+    int32_t status = versions_open(&versions, engine) ? 0 : -1;
+    if (status == 0) {
+        versions.paths = paths_open(engine, SHOWN_MASK);
+        status = versions.paths == NULL ? -1 : 0;
+    }
+    for (int32_t key = 0; status == 0 && key < engine->keys_n; key++)
         status = order_key(&versions, key);
-    close_versions(&versions);
+    versions_close(&versions);
     return status;
 }

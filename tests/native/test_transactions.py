@@ -371,3 +371,23 @@ def test_order_of_versions_that_nobody_shows_is_guessed_and_replays(text: str) -
         for letter, key, digit in re.findall(r"([rw])([xy])(\d?)", lines[row]):
             assert letter == "w" or state.get(key, "") == digit
             state[key] = digit
+
+
+def test_versions_that_every_serial_order_orders_both_ways_have_none() -> None:
+    text = "ok wx1 wa1\nok wx2 wb1\nok ra1 rb1 rx1\nok ra1 rb1 rx{}"
+    refuted = judged(text.format(2), Rules.WR)
+    twin = judged(text.format(1), Rules.WR)
+
+    assert not classes(refuted)
+    assert len(refuted.order) == 0
+    assert refuted.refuted is OrderLevel.DATA
+    assert {step[:2] for step in refuted.forced.cycles[0].steps} == {(0, 1), (1, 0)}
+    assert twin.refuted is OrderLevel.NONE
+    assert list(twin.order) == [1, 0, 2, 3]
+
+
+def test_who_reads_a_version_and_replaces_it_comes_after_its_readers() -> None:
+    text = "ok wx1\nok wx2\nok rx2 wx3\nok rx1 wy1\nok rx3 ry1"
+
+    assert not classes(judged(text, Rules.WR))
+    assert judged(text, Rules.WR).refuted is OrderLevel.NONE
