@@ -18,11 +18,18 @@
 
 #define CLOCKS_BYTES ((int64_t)1 << 30)
 #define BATCH_MIN 8
+#define AHEAD 4 /* reads whose clocks are fetched before they are needed */
+
+/* Who reads, as a place in `line`, and whose write. */
+struct read {
+    int32_t place, source;
+};
 
 /* By key, in the order of `line`: who wrote it, as places in `line`, and the reads of it. */
 struct by_key {
     int64_t *first_write, *first_read;
-    int32_t *writes, *reads;
+    int32_t *writes;
+    struct read *reads;
 };
 
 /* The transactions of one session that wrote the key at hand. */
@@ -75,7 +82,8 @@ static bool sort_by_key(const struct weak *weak, struct by_key *by_key)
             by_key->writes[by_key->first_write[weak->wrote_key[w] + 1]++] = place;
         for (int64_t at = micro->first[i]; at < micro->first[i + 1]; at++)
             if (weak_is_outer(weak, at))
-                by_key->reads[by_key->first_read[micro->key[at] + 1]++] = (int32_t)at;
+                by_key->reads[by_key->first_read[micro->key[at] + 1]++] =
+                    (struct read){place, weak->source[at]};
     }
     return true;
 }
@@ -91,6 +99,16 @@ static const int32_t *clock_of(const struct causal *causal, int32_t operation)
     return operation == causal->weak->n
                ? causal->zero
                : causal->clocks + (int64_t)operation * causal->width;
+}
+
+static void fetch(const struct causal *causal, const struct read *read)
+{
+    const int32_t *seen = clock_of(causal, causal->weak->line[read->place]);
+    const int32_t *known = clock_of(causal, read->source);
+    for (int32_t s = 0; s < causal->width && s < 64; s += 16) {
+        __builtin_prefetch(seen + s);
+        __builtin_prefetch(known + s);
+    }
 }
 
 /* The clocks of one batch. */
@@ -154,9 +172,11 @@ static bool demand_key(const struct causal *causal, int32_t key)
     int32_t runs_n = find_runs(causal, key), last_session = NONE;
     int64_t end = causal->by_key.first_read[key + 1];
     for (int64_t r = causal->by_key.first_read[key]; runs_n > 0 && r < end; r++) {
-        int32_t at = causal->by_key.reads[r];
-        int32_t reader = weak->owner[at], source = weak->source[at];
-        int32_t place = weak->line_place[reader], session = causal->session_of[place];
+        const struct read *read = &causal->by_key.reads[r];
+        int32_t place = read->place, source = read->source;
+        if (r + AHEAD < end)
+            fetch(causal, read + AHEAD);
+        int32_t reader = weak->line[place], session = causal->session_of[place];
         const int32_t *seen = clock_of(causal, reader), *known = clock_of(causal, source);
         for (int32_t i = 0; session != last_session && i < runs_n; i++)
             causal->runs[i].next = causal->runs[i].first;

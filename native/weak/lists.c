@@ -16,11 +16,10 @@ struct lists {
     int32_t length;
 };
 
-static bool is_read(const struct lists *lists, int32_t at)
+static bool is_read(const struct lists *lists, const struct entry *entry)
 {
-    const struct micro *micro = lists->weak->micro;
-    return micro->kind[at] == MICRO_READ && weak_is_ok(lists->weak, lists->weak->owner[at]) &&
-           (micro->list[at] != MICRO_NONE || micro->value[at] == 0);
+    return entry->kind == MICRO_READ && entry->type == COLUMNS_OK &&
+           (entry->value == 0 || lists->weak->micro->list[entry->at] != MICRO_NONE);
 }
 
 /* How many items a read has: nil is the empty list. */
@@ -33,8 +32,8 @@ static void find_longest(struct lists *lists)
 {
     const struct micro *micro = lists->weak->micro;
     for (int32_t i = 0; i < lists->pass->n; i++) {
-        int32_t at = lists->pass->micros[i];
-        if (is_read(lists, at) &&
+        int32_t at = lists->pass->entries[i].at;
+        if (is_read(lists, &lists->pass->entries[i]) &&
             (lists->longest == NONE || length_of(lists, at) > lists->length)) {
             lists->longest = at;
             lists->length = length_of(lists, at);
@@ -55,34 +54,46 @@ static bool is_beginning(const struct lists *lists, int32_t at)
                   (size_t)length * sizeof *lists->items) == 0;
 }
 
-/* The next append of the same operation, as a place on the key; or NONE. */
-static int32_t append_after(const struct lists *lists, int32_t i)
+/* The next append of the same operation; NULL without. */
+static const struct entry *append_after(const struct key_pass *pass, const struct entry *entry)
 {
-    const struct key_pass *pass = lists->pass;
-    int32_t operation = lists->weak->owner[pass->micros[i]];
-    for (i++; i < pass->n && lists->weak->owner[pass->micros[i]] == operation; i++)
-        if (lists->weak->micro->kind[pass->micros[i]] == MICRO_APPEND)
-            return i;
-    return NONE;
+    int32_t operation = entry->owner;
+    for (entry++; entry < pass->entries + pass->n && entry->owner == operation; entry++)
+        if (entry->kind == MICRO_APPEND)
+            return entry;
+    return NULL;
 }
 
-/* One element after another, or the first: places on the key. False without memory. */
-static bool follow(const struct lists *lists, int32_t before, int32_t after, int32_t value)
+/* One element after another, or the first. False without memory. */
+static bool follow(const struct lists *lists, const struct entry *last, const struct entry *next)
 {
     struct weak *weak = lists->weak;
-    int32_t last = before == NONE ? NONE : lists->pass->micros[before];
-    int32_t next = lists->pass->micros[after];
-    if (last != NONE && weak->owner[last] == weak->owner[next])
-        return append_after(lists, before) == after ||
-               weak_error(weak, WEAK_TORN, lists->longest, value, next);
-    if (last != NONE && !(weak->place[last] & PLACE_LAST) &&
-        !weak_error(weak, WEAK_TORN, lists->longest, value, last))
+    if (last != NULL && last->owner == next->owner)
+        return append_after(lists->pass, last) == next ||
+               weak_error(weak, WEAK_TORN, lists->longest, next->value, next->at);
+    if (last != NULL && !(last->place & PLACE_LAST) &&
+        !weak_error(weak, WEAK_TORN, lists->longest, next->value, last->at))
         return false;
-    if (!(weak->place[next] & PLACE_FIRST) &&
-        !weak_error(weak, WEAK_TORN, lists->longest, value, next))
+    if (!(next->place & PLACE_FIRST) &&
+        !weak_error(weak, WEAK_TORN, lists->longest, next->value, next->at))
         return false;
-    return last == NONE ||
-           weak_put(weak, weak->owner[last], weak->owner[next], GRAPH_WW, lists->pass->key);
+    return last == NULL || weak_put(weak, last->owner, next->owner, GRAPH_WW, lists->pass->key);
+}
+
+/* Appends that nobody read come after the last one that was. */
+static bool put_tail(const struct lists *lists, const struct entry *last)
+{
+    const struct key_pass *pass = lists->pass;
+    int32_t put = NONE;
+    for (const struct entry *entry = pass->entries; entry < pass->entries + pass->n; entry++) {
+        if (entry->kind != MICRO_APPEND || entry->type == COLUMNS_FAIL || entry->owner == put ||
+            pass->index[entry->value] != NONE)
+            continue;
+        put = entry->owner;
+        if (!weak_put(lists->weak, last->owner, put, GRAPH_WW, pass->key))
+            return false;
+    }
+    return true;
 }
 
 /* The elements of the longest list, and what follows them. Sets pass->index. */
@@ -90,39 +101,28 @@ static bool order_appends(const struct lists *lists)
 {
     struct weak *weak = lists->weak;
     const struct key_pass *pass = lists->pass;
-    int32_t before = NONE;
+    const struct entry *last = NULL;
     for (int32_t k = 0; k < lists->length; k++) {
         int32_t value = lists->items[k], writer = pass->writer[value];
-        int32_t written = writer == NONE ? NONE : pass->micros[writer];
-        int32_t wrong = pass->index[value] != NONE                         ? WEAK_DUPLICATE
-                        : writer == NONE                                   ? WEAK_PHANTOM
-                        : weak_is_failed(weak, weak->owner[written]) ? WEAK_ABORTED_READ
-                                                                           : NONE;
+        const struct entry *written = writer == NONE ? NULL : &pass->entries[writer];
+        int32_t wrong = pass->index[value] != NONE      ? WEAK_DUPLICATE
+                        : written == NULL               ? WEAK_PHANTOM
+                        : written->type == COLUMNS_FAIL ? WEAK_ABORTED_READ
+                                                        : NONE;
         if (wrong != WEAK_DUPLICATE)
             pass->index[value] = k;
         if (wrong != NONE) {
-            if (!weak_error(weak, wrong, lists->longest, value, written))
+            int32_t at = written == NULL ? NONE : written->at;
+            if (!weak_error(weak, wrong, lists->longest, value, at))
                 return false;
             continue;
         }
-        weak->is_seen[weak->owner[written]] = 1;
-        if (!follow(lists, before, writer, value))
+        weak->is_seen[written->owner] = 1;
+        if (!follow(lists, last, written))
             return false;
-        before = writer;
+        last = written;
     }
-    if (before == NONE)
-        return true;
-    int32_t last = weak->owner[pass->micros[before]], put = NONE;
-    for (int32_t i = 0; i < pass->n; i++) {
-        int32_t at = pass->micros[i], other = weak->owner[at];
-        if (weak->micro->kind[at] != MICRO_APPEND || weak_is_failed(weak, other) || other == put ||
-            pass->index[weak->micro->value[at]] != NONE)
-            continue;
-        put = other;
-        if (!weak_put(weak, last, other, GRAPH_WW, pass->key))
-            return false;
-    }
-    return true;
+    return last == NULL || put_tail(lists, last);
 }
 
 /* What one operation has read and appended so far. */
@@ -135,11 +135,11 @@ struct so_far {
     int32_t furthest_length;
 };
 
-static bool take_append(const struct lists *lists, struct so_far *far, int32_t at)
+static bool take_append(const struct lists *lists, struct so_far *far, const struct entry *entry)
 {
-    int32_t value = lists->weak->micro->value[at], index = lists->pass->index[value];
+    int32_t index = lists->pass->index[entry->value];
     if (index != NONE && far->furthest != NONE && index < far->furthest_length)
-        return weak_error(lists->weak, WEAK_FUTURE_READ, far->furthest, value, at);
+        return weak_error(lists->weak, WEAK_FUTURE_READ, far->furthest, entry->value, entry->at);
     if (far->appends == 0)
         far->own = index;
     far->is_row = (far->appends == 0 || far->is_row) && index != NONE &&
@@ -172,14 +172,14 @@ static bool take_read(const struct lists *lists, struct so_far *far, int32_t at)
         return true;
     }
     int32_t writer = lists->pass->writer[lists->items[outer - 1]];
-    int32_t written = writer == NONE ? NONE : lists->pass->micros[writer];
-    if (written == NONE || weak_is_failed(weak, weak->owner[written]))
-        return true; /* told of the longest read */
-    if (weak->owner[written] == far->operation)
-        return true; /* told when the append comes */
-    if (!(weak->place[written] & PLACE_LAST))
-        return weak_error(weak, WEAK_INTERMEDIATE, at, lists->items[outer - 1], written);
-    weak->source[at] = weak->owner[written];
+    if (writer == NONE)
+        return true; /* told of the longest read; so is what failed */
+    const struct entry *written = &lists->pass->entries[writer];
+    if (written->type == COLUMNS_FAIL || written->owner == far->operation)
+        return true; /* what is its own is told when the append comes */
+    if (!(written->place & PLACE_LAST))
+        return weak_error(weak, WEAK_INTERMEDIATE, at, written->value, written->at);
+    weak->source[at] = written->owner;
     return true;
 }
 
@@ -190,15 +190,15 @@ bool weak_lists(struct weak *weak, const struct key_pass *pass)
     find_longest(&lists);
     bool is_fine = order_appends(&lists);
     for (int32_t i = 0; is_fine && i < pass->n; i++) {
-        int32_t at = pass->micros[i];
-        if (weak->owner[at] != far.operation)
-            far = (struct so_far){.operation = weak->owner[at], .read = NONE, .furthest = NONE};
-        if (!weak_is_ok(weak, far.operation))
+        const struct entry *entry = &pass->entries[i];
+        if (entry->owner != far.operation)
+            far = (struct so_far){.operation = entry->owner, .read = NONE, .furthest = NONE};
+        if (entry->type != COLUMNS_OK)
             continue;
-        if (weak->micro->kind[at] == MICRO_APPEND)
-            is_fine = take_append(&lists, &far, at);
-        else if (is_read(&lists, at))
-            is_fine = take_read(&lists, &far, at);
+        if (entry->kind == MICRO_APPEND)
+            is_fine = take_append(&lists, &far, entry);
+        else if (is_read(&lists, entry))
+            is_fine = take_read(&lists, &far, entry->at);
     }
     for (int32_t k = 0; k < lists.length; k++)
         pass->index[lists.items[k]] = NONE;

@@ -104,11 +104,10 @@ int32_t weak_open(struct weak *weak)
     weak->owner = pages_allocate(micros * sizeof *weak->owner);
     weak->source = pages_allocate(micros * sizeof *weak->source);
     weak->wrote_key = pages_allocate(micros * sizeof *weak->wrote_key);
-    weak->place = calloc(micros, 1);
     weak->is_seen = calloc(n, 1);
     weak->wrote = calloc(n, sizeof *weak->wrote);
     if (weak->owner == NULL || weak->source == NULL || weak->wrote_key == NULL ||
-        weak->place == NULL || weak->is_seen == NULL || weak->wrote == NULL || !line_up(weak))
+        weak->is_seen == NULL || weak->wrote == NULL || !line_up(weak))
         return WEAK_MEMORY;
     memset(weak->source, 0xFF, micros * sizeof *weak->source);
     for (int32_t i = 0; i < weak->n; i++)
@@ -119,9 +118,8 @@ int32_t weak_open(struct weak *weak)
 
 void weak_close(struct weak *weak)
 {
-    void *blocks[] = {weak->owner, weak->source,        weak->wrote_key, weak->place,
-                      weak->wrote, weak->session_first, weak->line,      weak->line_place,
-                      weak->is_seen};
+    void *blocks[] = {weak->owner, weak->source,        weak->wrote_key, weak->is_seen,
+                      weak->wrote, weak->session_first, weak->line,      weak->line_place};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         free(blocks[i]);
     graph_edges_free(&weak->edges);
@@ -152,9 +150,10 @@ bool weak_put(struct weak *weak, int32_t from, int32_t to, uint8_t kind, int32_t
            graph_add(&weak->edges, (uint32_t)from, (uint32_t)to, kind, key) == WEAK_VALID;
 }
 
-/* Which micro-operations are on each key: starts of keys, keys_n + 1, and the places. */
-static bool sort_by_key(const struct micro *micro, int64_t **starts, int32_t **sorted)
+/* The micro-operations key by key, and the starts of keys, keys_n + 1 of them. */
+static bool sort_by_key(const struct weak *weak, int64_t **starts, struct entry **sorted)
 {
+    const struct micro *micro = weak->micro;
     *starts = calloc((size_t)micro->keys_n + 2, sizeof **starts);
     *sorted = pages_allocate(((size_t)micro->n + 1) * sizeof **sorted);
     if (*starts == NULL || *sorted == NULL)
@@ -164,28 +163,34 @@ static bool sort_by_key(const struct micro *micro, int64_t **starts, int32_t **s
         (*starts)[micro->key[at] + 2]++; /* keys_n + 1 at most */
     for (int32_t key = 0; key < micro->keys_n; key++)
         next[key + 1] += next[key];
-    for (int64_t at = 0; at < micro->n; at++)
-        (*sorted)[next[micro->key[at]]++] = (int32_t)at;
+    for (int32_t i = 0; i < weak->n; i++)
+        for (int64_t at = micro->first[i]; at < micro->first[i + 1]; at++)
+            (*sorted)[next[micro->key[at]]++] =
+                (struct entry){.at = (int32_t)at,
+                               .owner = i,
+                               .value = micro->value[at],
+                               .kind = micro->kind[at],
+                               .type = weak->columns->type[i]};
     return true;
 }
 
 /* Mark the first and the last write of each operation. */
-static void mark_places(struct weak *weak, const struct key_pass *pass)
+static void mark_places(const struct key_pass *pass)
 {
-    int32_t last = NONE;
+    struct entry *last = NULL;
     for (int32_t i = 0; i < pass->n; i++) {
-        int32_t at = pass->micros[i];
-        if (weak->micro->kind[at] == MICRO_READ)
+        struct entry *entry = &pass->entries[i];
+        if (entry->kind == MICRO_READ)
             continue;
-        if (last == NONE || weak->owner[last] != weak->owner[at]) {
-            weak->place[at] |= PLACE_FIRST;
-            if (last != NONE)
-                weak->place[last] |= PLACE_LAST;
+        if (last == NULL || last->owner != entry->owner) {
+            entry->place |= PLACE_FIRST;
+            if (last != NULL)
+                last->place |= PLACE_LAST;
         }
-        last = at;
+        last = entry;
     }
-    if (last != NONE)
-        weak->place[last] |= PLACE_LAST;
+    if (last != NULL)
+        last->place |= PLACE_LAST;
 }
 
 enum key_kind { KEY_REGISTER, KEY_LIST, KEY_LEFT_OUT };
@@ -193,128 +198,131 @@ enum key_kind { KEY_REGISTER, KEY_LIST, KEY_LEFT_OUT };
 /* Remember who wrote what. */
 static enum key_kind gather_writers(const struct weak *weak, const struct key_pass *pass)
 {
-    const struct micro *micro = weak->micro;
     bool has_list = false, has_register = false, is_ambiguous = false;
     for (int32_t i = 0; i < pass->n; i++) {
-        int32_t at = pass->micros[i], value = micro->value[at];
-        if (micro->kind[at] == MICRO_READ) {
-            bool is_ok = weak_is_ok(weak, weak->owner[at]);
-            has_list |= is_ok && micro->list[at] != MICRO_NONE;
-            has_register |= is_ok && micro->list[at] == MICRO_NONE && value > 0;
+        const struct entry *entry = &pass->entries[i];
+        if (entry->kind == MICRO_READ) {
+            bool is_ok = entry->type == COLUMNS_OK, is_value = entry->value > 0;
+            has_register |= is_ok && is_value;
+            has_list |= is_ok && !is_value && weak->micro->list[entry->at] != MICRO_NONE;
             continue;
         }
-        has_list |= micro->kind[at] == MICRO_APPEND;
-        has_register |= micro->kind[at] == MICRO_WRITE;
-        is_ambiguous |= pass->writer[value] != NONE ||
-                        (micro->kind[at] == MICRO_WRITE && value == 0);
-        pass->writer[value] = i;
+        has_list |= entry->kind == MICRO_APPEND;
+        has_register |= entry->kind == MICRO_WRITE;
+        is_ambiguous |= pass->writer[entry->value] != NONE ||
+                        (entry->kind == MICRO_WRITE && entry->value == 0);
+        pass->writer[entry->value] = i;
     }
     if (is_ambiguous || (has_list && has_register))
         return KEY_LEFT_OUT;
     return has_list ? KEY_LIST : KEY_REGISTER;
 }
 
-static void forget_writers(const struct weak *weak, const struct key_pass *pass)
+static void forget_writers(const struct key_pass *pass)
 {
     for (int32_t i = 0; i < pass->n; i++)
-        if (weak->micro->kind[pass->micros[i]] != MICRO_READ)
-            pass->writer[weak->micro->value[pass->micros[i]]] = NONE;
+        if (pass->entries[i].kind != MICRO_READ)
+            pass->writer[pass->entries[i].value] = NONE;
 }
 
-/* What others wrote, as a register holds it: the source of the read at, or an error. */
-static bool resolve_outer(struct weak *weak, const struct key_pass *pass, int32_t at)
+/* What others wrote, as a register holds it: the source of a read, or an error. */
+static bool resolve_outer(struct weak *weak, const struct key_pass *pass, const struct entry *read)
 {
-    int32_t value = weak->micro->value[at];
+    int32_t at = read->at, value = read->value;
     if (value == 0) {
         weak->source[at] = weak->n;
         return true;
     }
-    int32_t writer = pass->writer[value];
-    if (writer == NONE)
+    if (pass->writer[value] == NONE)
         return weak_error(weak, WEAK_PHANTOM, at, value, NONE);
-    int32_t written = pass->micros[writer], other = weak->owner[written];
-    if (other == weak->owner[at])
-        return weak_error(weak, WEAK_FUTURE_READ, at, value, written);
-    if (weak_is_failed(weak, other))
-        return weak_error(weak, WEAK_ABORTED_READ, at, value, written);
-    weak->is_seen[other] = 1;
-    if (!(weak->place[written] & PLACE_LAST))
-        return weak_error(weak, WEAK_INTERMEDIATE, at, value, written);
-    weak->source[at] = other;
+    const struct entry *written = &pass->entries[pass->writer[value]];
+    if (written->owner == read->owner)
+        return weak_error(weak, WEAK_FUTURE_READ, at, value, written->at);
+    if (written->type == COLUMNS_FAIL)
+        return weak_error(weak, WEAK_ABORTED_READ, at, value, written->at);
+    if (written->type == COLUMNS_INFO)
+        weak->is_seen[written->owner] = 1;
+    if (!(written->place & PLACE_LAST))
+        return weak_error(weak, WEAK_INTERMEDIATE, at, value, written->at);
+    weak->source[at] = written->owner;
     return true;
 }
 
 static bool resolve_register(struct weak *weak, const struct key_pass *pass)
 {
-    const struct micro *micro = weak->micro;
-    int32_t operation = NONE, own = NONE, outer = NONE;
+    int32_t operation = NONE;
+    const struct entry *own = NULL, *outer = NULL;
     for (int32_t i = 0; i < pass->n; i++) {
-        int32_t at = pass->micros[i], value = micro->value[at];
-        if (weak->owner[at] != operation)
-            own = outer = NONE;
-        operation = weak->owner[at];
-        if (!weak_is_ok(weak, operation))
+        const struct entry *entry = &pass->entries[i];
+        if (entry->owner != operation)
+            own = outer = NULL;
+        operation = entry->owner;
+        if (entry->type != COLUMNS_OK)
             continue;
-        if (micro->kind[at] != MICRO_READ) {
-            own = at;
-        } else if (value == MICRO_NONE) {
+        if (entry->kind != MICRO_READ) {
+            own = entry;
+        } else if (entry->value == MICRO_NONE) {
             continue; /* nobody knows */
-        } else if (own != NONE) {
-            if (value != micro->value[own] && !weak_error(weak, WEAK_INTERNAL, at, value, own))
+        } else if (own != NULL) {
+            if (entry->value != own->value &&
+                !weak_error(weak, WEAK_INTERNAL, entry->at, entry->value, own->at))
                 return false;
         } else {
-            if (outer != NONE && value != micro->value[outer] &&
+            if (outer != NULL && entry->value != outer->value &&
                 weak->options->level >= WEAK_READ_ATOMIC &&
-                !weak_error(weak, WEAK_UNREPEATABLE, at, value, outer))
+                !weak_error(weak, WEAK_UNREPEATABLE, entry->at, entry->value, outer->at))
                 return false;
-            outer = at;
-            if (!resolve_outer(weak, pass, at))
+            outer = entry;
+            if (!resolve_outer(weak, pass, entry))
                 return false;
         }
     }
     return true;
 }
 
+static bool is_last(const struct entry *entry)
+{
+    return entry->place & PLACE_LAST && entry->type != COLUMNS_FAIL;
+}
+
 /* The keys that each operation wrote, ascending, because keys come in their order. */
-static void list_writes(struct weak *weak, const int64_t *starts, const int32_t *sorted)
+static void list_writes(struct weak *weak, const int64_t *starts, const struct entry *sorted)
 {
     int64_t *next = weak->wrote + 1;
-    for (int64_t at = 0; at < weak->micro->n; at++)
-        if (weak->place[at] & PLACE_LAST && !weak_is_failed(weak, weak->owner[at]))
-            weak->wrote[weak->owner[at] + 2]++; /* n + 1 at most */
+    for (int64_t i = 0; i < weak->micro->n; i++)
+        if (is_last(&sorted[i]))
+            weak->wrote[sorted[i].owner + 2]++; /* n + 1 at most */
     for (int32_t i = 0; i < weak->n; i++)
         next[i + 1] += next[i];
-    for (int64_t place = 0; place < starts[weak->micro->keys_n]; place++) {
-        int32_t at = sorted[place];
-        if (weak->place[at] & PLACE_LAST && !weak_is_failed(weak, weak->owner[at]))
-            weak->wrote_key[next[weak->owner[at]]++] = weak->micro->key[at];
-    }
+    for (int32_t key = 0; key < weak->micro->keys_n; key++)
+        for (int64_t i = starts[key]; i < starts[key + 1]; i++)
+            if (is_last(&sorted[i]))
+                weak->wrote_key[next[sorted[i].owner]++] = key;
 }
 
 int32_t weak_resolve(struct weak *weak)
 {
     int64_t *starts = NULL;
-    int32_t *sorted = NULL;
+    struct entry *sorted = NULL;
     size_t values = (size_t)weak->values_n * sizeof(int32_t);
     struct key_pass pass = {.writer = pages_allocate(values), .index = pages_allocate(values)};
-    bool is_fine = pass.writer != NULL && pass.index != NULL &&
-                   sort_by_key(weak->micro, &starts, &sorted);
+    bool is_fine = pass.writer != NULL && pass.index != NULL && sort_by_key(weak, &starts, &sorted);
     if (is_fine) {
         memset(pass.writer, 0xFF, values);
         memset(pass.index, 0xFF, values);
     }
     for (int32_t key = 0; is_fine && key < weak->micro->keys_n; key++) {
         pass.key = key;
-        pass.micros = sorted + starts[key];
+        pass.entries = sorted + starts[key];
         pass.n = (int32_t)(starts[key + 1] - starts[key]);
         enum key_kind kind = gather_writers(weak, &pass);
         if (kind == KEY_LEFT_OUT) {
             weak->result->ambiguous_n++;
         } else {
-            mark_places(weak, &pass);
+            mark_places(&pass);
             is_fine = kind == KEY_LIST ? weak_lists(weak, &pass) : resolve_register(weak, &pass);
         }
-        forget_writers(weak, &pass);
+        forget_writers(&pass);
     }
     if (is_fine)
         list_writes(weak, starts, sorted);

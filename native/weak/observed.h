@@ -23,7 +23,6 @@ struct weak {
 
     int32_t *owner;    /* micro-operation -> operation */
     int32_t *source;   /* of a read of what others wrote: the operation that wrote it; else NONE */
-    uint8_t *place;    /* of a write: whether it is the first and the last of its operation */
     uint8_t *is_seen;  /* operation -> an ok transaction read something of it */
     int64_t *wrote;    /* operation -> its first place in wrote_key; operations + 1 */
     int32_t *wrote_key; /* keys that an operation that did not fail wrote, ascending */
@@ -36,6 +35,7 @@ struct weak {
     struct graph_edges edges;
 };
 
+/* Whether a write is the first and the last of its operation on its key. */
 enum weak_place { PLACE_FIRST = 1, PLACE_LAST = 2 };
 
 /* All of the above but edges. Returns WEAK_VALID, WEAK_MEMORY or WEAK_MALFORMED. */
@@ -58,12 +58,20 @@ int32_t weak_causal(struct weak *weak);
 /* The commit order or a closed walk, from all edges. Returns a weak_verdict. */
 int32_t weak_order(struct weak *weak);
 
+/* A micro-operation, copied beside the others of its key, so that a pass reads memory in order. */
+struct entry {
+    int32_t at, owner, value;
+    uint8_t kind;  /* a micro_kind */
+    int8_t type;   /* of its operation: a columns_type */
+    uint8_t place; /* of a write: enum weak_place */
+};
+
 /* One key, while its reads are resolved. */
 struct key_pass {
     int32_t key;
-    const int32_t *micros; /* its micro-operations, ascending */
+    struct entry *entries; /* its micro-operations, ascending */
     int32_t n;
-    int32_t *writer; /* value -> place in `micros` of what wrote it; else NONE */
+    int32_t *writer; /* value -> the entry of what wrote it; else NONE */
     int32_t *index;  /* value -> place in the longest list; else NONE. Left as it was found */
 };
 

@@ -147,7 +147,7 @@ static const char *flaw(const struct axioms *a, const struct weak_options *optio
                    ? NULL
                    : "an order that is not one";
     if (result->walk_n == 0)
-        return result->errors_n >= 0 ? NULL : "invalid without a reason";
+        return result->errors_n > 0 ? NULL : "invalid without a reason";
     return walk_flaw(a, options, result);
 }
 
