@@ -149,7 +149,7 @@ def explained(narrator: Narrator, outcome: Outcome) -> Explained:
     positions = [step.source for step in steps]
     witnesses = [reader for reader in readers if reader is not None]
     witnesses += [end for why in whys for end in (why.source, why.target)]
-    named = narrator.transactions([*positions, *witnesses])
+    named = narrator.transactions(sorted({*positions, *witnesses}))
     cycle = tuple(_edge(narrator, step, named) for step in steps)
     sentences = tuple(
         results.Step(
@@ -287,9 +287,7 @@ def _summary(
     if step is None:
         return f"{labels} each come after another of them, so none of them can have been first"
     if len(steps) > 2 and not _is_initial(step):
-        return (
-            f"{labels} must each be committed before the next one, so no order explains them"
-        )
+        return f"{labels} must each be committed before the next one, so no order explains them"
     reader = named[_owner(narrator, step.at)].label
     seen = named[step.target if _is_initial(step) else step.source].label
     key = shown(key_value(narrator.micro, step.key))
@@ -301,7 +299,9 @@ def _summary(
         Level.CAUSAL: f"{reader} saw something that came after {seen}, and an older value of key"
         f" {key} than {seen} wrote (a read that is not causal)",
     }[level]
-    if level is not Level.READ_COMMITTED and [why.kind for why in step.why] == [Kind.SESSION]:
+    if level is not Level.READ_COMMITTED and [why.kind for why in step.why or steps[:-1]] == [
+        Kind.SESSION
+    ]:
         how = f"{reader} came after {seen} in its process, and read an older value of key {key}"
         return f"{how} than {seen} wrote (its process went back)"
     return how

@@ -102,6 +102,7 @@ static bool order_appends(const struct lists *lists)
     struct weak *weak = lists->weak;
     const struct key_pass *pass = lists->pass;
     const struct entry *last = NULL;
+    bool is_gap = false; /* what is wrong says nothing of the order around it */
     for (int32_t k = 0; k < lists->length; k++) {
         int32_t value = lists->items[k], writer = pass->writer[value];
         const struct entry *written = writer == NONE ? NULL : &pass->entries[writer];
@@ -115,14 +116,16 @@ static bool order_appends(const struct lists *lists)
             int32_t at = written == NULL ? NONE : written->at;
             if (!weak_error(weak, wrong, lists->longest, value, at))
                 return false;
+            is_gap = true;
             continue;
         }
         weak->is_seen[written->owner] = 1;
-        if (!follow(lists, last, written))
+        if (!is_gap && !follow(lists, last, written))
             return false;
         last = written;
+        is_gap = false;
     }
-    return last == NULL || put_tail(lists, last);
+    return last == NULL || is_gap || put_tail(lists, last);
 }
 
 /* What one operation has read and appended so far. */
@@ -138,8 +141,9 @@ struct so_far {
 static bool take_append(const struct lists *lists, struct so_far *far, const struct entry *entry)
 {
     int32_t index = lists->pass->index[entry->value];
-    if (index != NONE && far->furthest != NONE && index < far->furthest_length)
-        return weak_error(lists->weak, WEAK_FUTURE_READ, far->furthest, entry->value, entry->at);
+    if (index != NONE && far->furthest != NONE && index < far->furthest_length &&
+        !weak_error(lists->weak, WEAK_FUTURE_READ, far->furthest, entry->value, entry->at))
+        return false;
     if (far->appends == 0)
         far->own = index;
     far->is_row = (far->appends == 0 || far->is_row) && index != NONE &&

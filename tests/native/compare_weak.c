@@ -151,6 +151,14 @@ static const char *flaw(const struct axioms *a, const struct weak_options *optio
     return walk_flaw(a, options, result);
 }
 
+static void show_walk(const struct weak_result *result)
+{
+    for (int32_t i = 0; i < result->walk_n; i++)
+        fprintf(stderr, "%d -> %d: kind %d key %d at %lld\n", result->walk[i].source,
+                result->walk[i].target, result->walk[i].kind, result->walk[i].key,
+                (long long)result->walk[i].at);
+}
+
 /* Whether the oracles contradict each other. */
 static const char *oracles_flaw(const struct generate_history *history)
 {
@@ -197,6 +205,8 @@ int main(int argc, char **argv)
                 weak_judge(&history.columns, &history.micro, &OPTIONS[judge], &result);
                 why = flaw(&a, &OPTIONS[judge], &result, &counts[judge]);
                 counts[judge].mismatches += why != NULL;
+                if (why != NULL && mismatches == 0)
+                    show_walk(&result);
                 weak_free(&result);
             }
             if (why != NULL && mismatches++ == 0) {

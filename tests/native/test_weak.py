@@ -1,0 +1,134 @@
+"""
+Weak models in C against the axioms, order by order, plain and sanitized; and broken on purpose.
+
+The number of random cases is set so that a run stays short. A million, in minutes:
+
+    DISSEVER_FUZZ_CASES=1000000 pytest tests/native/test_weak.py --timeout 1200
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CASES = int(os.environ.get("DISSEVER_FUZZ_CASES", "20000"))
+LINE = re.compile(
+    r"(lists|registers) ([\w-]+) (sessions|alone) cases (\d+) invalid (\d+) walks (\d+) "
+    r"ambiguous (\d+) mismatches (\d+)"
+)
+
+Build = Callable[..., Path]
+
+
+def _run(program: Path, *arguments: int) -> list[tuple[str, ...]]:
+    done = subprocess.run(
+        [program, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [match.groups() for match in map(LINE.fullmatch, done.stdout.splitlines()) if match]
+
+
+def test_levels_and_all_commit_orders_agree(build: Build) -> None:
+    lines = _run(build("compare_weak", is_strict=True), CASES, 1)
+
+    assert len(lines) == 10
+    for _, _, _, cases, invalid, walks, ambiguous, mismatches in lines:
+        assert int(mismatches) == 0
+        assert 0.1 < int(invalid) / int(cases) < 0.4
+        assert int(walks) > 0.005 * int(cases)
+        assert 0 < int(ambiguous) < 0.05 * int(cases)
+
+
+def test_memory_is_used_as_it_should_be(build: Build) -> None:
+    program = build("compare_weak", "-O0", "-g", "-fsanitize=address,undefined")
+
+    assert len(_run(program, 400, 2, 8)) == 10
+
+
+MUTANTS = {
+    "an older read of two is taken for the nearer one": (
+        "levels.c",
+        "reads->first == seen ? reads->second : reads->first",
+        "reads->first == seen ? NONE : reads->first",
+    ),
+    "only what was read after the last read of another is later": (
+        "levels.c",
+        "scratch->met_at[source] = (int32_t)at;",
+        "scratch->met[source] = NONE, scratch->met_at[source] = (int32_t)at;",
+    ),
+    "what the session wrote before is forgotten": (
+        "levels.c",
+        "if (scratch->last_session[key] == session && ",
+        "if (scratch->last_session[key] == session && session < 0 && ",
+    ),
+    "the initial values come whenever": (
+        "levels.c",
+        "(source != weak->n || weak_put(weak, source, seen, GRAPH_SESSION, GRAPH_NO_KEY));",
+        "true;",
+    ),
+    "a key is looked for in the wrong half": (
+        "observed.h",
+        "if (weak->wrote_key[middle] < key)",
+        "if (weak->wrote_key[middle] <= key)",
+    ),
+    "an info does not end its session": (
+        "observed.c",
+        "is_over = !weak_is_ok(weak, i);",
+        "is_over = weak_is_ok(weak, i) && is_over;",
+    ),
+    "who nobody saw is in the order": (
+        "observed.h",
+        "(!weak_is_failed(weak, operation) && weak->is_seen[operation])",
+        "!weak_is_failed(weak, operation)",
+    ),
+    "clocks leave the session out": (
+        "causal.c",
+        "memcpy(clock, has_before ? clock_of",
+        "memcpy(clock, has_before && place < 0 ? clock_of",
+    ),
+    "a writer sees itself": ("causal.c", "is_own ? place :", "is_own ? place + 1 :"),
+    "what reached the writer before is put": (
+        "causal.c",
+        "writes[run->next - 1] < run->start + known[run->session])",
+        "writes[run->next - 1] < run->start)",
+    ),
+    "the last writer never moves on": (
+        "causal.c",
+        "causal->runs[i].next = causal->runs[i].first;",
+        "causal->runs[i].next += 0;",
+    ),
+    "appends that nobody read come whenever": (
+        "lists.c",
+        "return last == NULL || is_gap || put_tail(lists, last);",
+        "return put_tail == NULL || true;",
+    ),
+    "own appends count as those of others": (
+        "lists.c",
+        "int32_t outer = length - far->appends;",
+        "int32_t outer = length;",
+    ),
+    "appends of one transaction may be apart": (
+        "lists.c",
+        "if (last != NULL && !(last->place & PLACE_LAST) &&",
+        "if (0 && last != NULL && !(last->place & PLACE_LAST) &&",
+    ),
+    "the first append may be missing": (
+        "lists.c",
+        "if (!(next->place & PLACE_FIRST) &&",
+        "if (0 && !(next->place & PLACE_FIRST) &&",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant_is_caught(name: str, build_mutant: Build) -> None:
+    program = build_mutant("compare_weak", *MUTANTS[name], "-O0", "-w")
+
+    done = subprocess.run([program, "6000", "3"], capture_output=True, timeout=60, check=False)
+
+    assert done.returncode != 0
