@@ -42,7 +42,7 @@ enum weak_place { PLACE_FIRST = 1, PLACE_LAST = 2 };
 int32_t weak_open(struct weak *weak);
 void weak_close(struct weak *weak);
 
-/* Resolve the reads of all keys and tell the errors; lists.c does keys of lists. The edges that
+/* Resolve the reads of all keys and tell the errors; appends.c does keys of lists. The edges that
  * lists give are put. Returns WEAK_VALID or WEAK_MEMORY. */
 int32_t weak_resolve(struct weak *weak);
 

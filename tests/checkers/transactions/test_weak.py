@@ -163,8 +163,8 @@ def test_step_by_a_third_transaction_tells_what_it_read(history: Notation) -> No
     )
     assert commit.text == (
         'T4 read key "x" as 1, which T1 wrote, although T2, which also wrote to key "x", was'
-        ' visible to it: T3 read key "x" as 2, which T2 wrote; T4 read key "y" as 3, which T3 wrote;'
-        " so T2 comes before T1"
+        ' visible to it: T3 read key "x" as 2, which T2 wrote; T4 read key "y" as 3, which'
+        " T3 wrote; so T2 comes before T1"
     )
     assert commit.cited == ((7, 1), (3, 1), (5, 0), (7, 0))
 

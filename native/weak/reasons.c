@@ -1,5 +1,5 @@
 /*
- * walk.c: a commit order from the edges, or a closed walk and the reason of each of its steps.
+ * reasons.c: a commit order from the edges, or a closed walk and the reason of each of its steps.
  *
  * Reasons are looked for when there is a walk, in the reads themselves, by the rule of the level.
  * So no edge carries any, and a step that no read explains would be a mistake of ours.

@@ -1,5 +1,5 @@
 /*
- * lists.c: the lists that were read of one key, and the order of its appends.
+ * appends.c: the lists that were read of one key, and the order of its appends.
  *
  * The longest list says in which order the appends come. Every other list must be a beginning of it.
  * What a transaction reads of others is its list without its own appends, which must be its end.
