@@ -70,7 +70,7 @@ class Rows:
         shown = [each for each in anomalies if self._counts(each.name)]
         is_strict = self.consistency_model.startswith("str")  # Strict, or strong.
         order = None
-        if not anomalies and of_items.verdict is not Verdict.INVALID:
+        if not shown and of_items.verdict is not Verdict.INVALID:
             edges = ((edge.source, edge.target) for edge in known.known)
             order = serial_order(transactions, edges, is_strict=is_strict)
         verdict, why = self._verdict(transactions, shown, anomalies, of_items, order)
@@ -96,13 +96,15 @@ class Rows:
     ) -> tuple[Verdict, str]:
         model = self.consistency_model
         if shown:
-            counted = count_text(len(shown), "anomaly of rows that were not found")
-            counted = counted.replace("anomalys", "anomalies")
-            return Verdict.INVALID, f"not {model}: {counted}: {shown[0].summary}"
+            names = ", ".join(dict.fromkeys(each.name for each in shown))
+            return Verdict.INVALID, f"not {model}: {names}: {shown[0].summary}"
         if of_items.verdict is Verdict.INVALID:
             return Verdict.INVALID, of_items.why
         if not any(m.f in ("select", "get") for t in transactions if t.is_ok for m in t.micros):
             return Verdict.UNKNOWN, "nothing was read, so no answer can be wrong"
+        broken = [each.name for each in anomalies if forbids(SERIALIZABLE, each.name)]
+        if order is not None and broken:
+            return Verdict.UNKNOWN, f"contradiction: {broken[0]}, and a serial order without it"
         if order is not None:
             count = count_text(len(order), "transaction")
             return Verdict.VALID, f"{model}: {count}, one after another, give every answer"
@@ -159,7 +161,7 @@ def _anomalies(transactions: Sequence[Transaction], known: Dependencies) -> list
             Anomaly(name="predicate-read-miss", summary=text, indices=(by.index, by.event))
         )
     shown: dict[str, int] = {}
-    for cycle in cycles(transactions, known.known):
+    for cycle in cycles(transactions, known):
         shown[cycle.name] = shown.get(cycle.name, 0) + 1
         if shown[cycle.name] <= SHOWN_MAX:
             found.append(_of_cycle(cycle, transactions))
@@ -178,7 +180,7 @@ def _of_cycle(cycle: Found, transactions: Sequence[Transaction]) -> Anomaly:
     guilty = [transactions[number] for number in walk]
     return Anomaly(
         name=cycle.name,
-        summary=summary(cycle.name, edges, is_derived=cycle.is_derived),
+        summary=summary(edges, is_derived=cycle.is_derived),
         indices=tuple(sorted({index for each in guilty for index in (each.index, each.event)})),
         cycle=edges,
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from dissever.checkers.rows.dependencies import Dependency
+from dissever.checkers.rows.dependencies import Dependencies, Dependency
 from dissever.checkers.rows.recorded import Transaction
 from dissever.native.graph import NO_KEY, Graph, Kind, Level, Rung
 
@@ -48,9 +48,22 @@ class Found:
         """Whether it shows only that the history is not serializable."""
         return any(edge is not None and edge.is_derived for *_, edge in self.steps)
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether it follows from what a transaction that had ended cannot have seen."""
+        return any(edge is not None and edge.is_timed for *_, edge in self.steps)
 
-def cycles(transactions: Sequence[Transaction], known: Sequence[Dependency]) -> list[Found]:
+
+def cycles(transactions: Sequence[Transaction], known: Dependencies) -> list[Found]:
     """Cycles with a row that was missed, the strongest first; of each class up to a limit."""
+    found = _cycles(transactions, known.known)
+    if known.timed:
+        more = _cycles(transactions, (*known.known, *known.timed))
+        found += [each for each in more if each.is_timed]
+    return found
+
+
+def _cycles(transactions: Sequence[Transaction], known: Sequence[Dependency]) -> list[Found]:
     best = _without_parallels(known)
     edges = [(e.source, e.target, int(e.kind), n) for n, e in enumerate(best)]
     edges += _process_edges(transactions)
@@ -69,8 +82,8 @@ def _without_parallels(known: Sequence[Dependency]) -> list[Dependency]:
     """Of those of one kind between two transactions one: rather of an item, rather not derived."""
     best: dict[tuple[int, int, Kind], Dependency] = {}
 
-    def worth(edge: Dependency) -> tuple[bool, bool, bool]:
-        return edge.is_derived, edge.is_predicate, edge.is_missed
+    def worth(edge: Dependency) -> tuple[bool, ...]:
+        return edge.is_timed, edge.is_derived, edge.is_predicate, edge.is_missed
 
     for edge in known:
         ends = (edge.source, edge.target, edge.kind)
@@ -89,10 +102,11 @@ def _named(
     edges = [edge for *_, edge in walk if edge is not None]
     if not any(edge.is_missed for edge in edges):
         return None
+    suffix = _SUFFIXES[Level.REALTIME if any(edge.is_timed for edge in edges) else level]
     if any(edge.is_derived for edge in edges):
-        return Found("G2" + _SUFFIXES[level], walk)
+        return Found("G2" + suffix, walk)
     names = _PREDICATES if any(edge.is_predicate for edge in edges) else _ITEMS
-    return Found(names[rung] + _SUFFIXES[level], walk)
+    return Found(names[rung] + suffix, walk)
 
 
 def _process_edges(transactions: Sequence[Transaction]) -> Iterator[tuple[int, int, int, int]]:

@@ -2,10 +2,14 @@
 Which transactions over rows must come before which, and why.
 
 A row that was found shows its version. Of a row that was missed, the closed universe says which
-versions can have been seen: those that the predicate does not match, and that were not written by
-a transaction which began after the reader had ended. They stand in one or more runs of the order of
-versions. The first version after the last run matches, so its writer comes after the reader; this
-is an anti-dependency by predicate as Adya defines it, whichever of these versions was seen.
+versions can have been seen: those that the predicate does not match. They stand in one or more runs
+of the order of versions. The first version after the last run matches, so its writer comes after
+the reader; this is an anti-dependency by predicate as Adya defines it, whichever of these versions
+was seen.
+
+A version of a transaction that began after the reader had ended was not seen. That leaves fewer
+runs, but it is a fact of real time: a serial order that ignores real time may put that transaction
+first. So what follows from it is `is_timed`, and counts only for models that know real time.
 
 With several runs, all but one may be impossible, because each of them would close a cycle. Then the
 reader must have seen that one. Such a dependency is `derived`: it holds if the history is
@@ -52,6 +56,7 @@ class Dependency:
     reader: Micro | None = None
     is_missed: bool = False
     is_derived: bool = False
+    is_timed: bool = False
 
     @property
     def is_predicate(self) -> bool:
@@ -65,7 +70,8 @@ class Missed:
     A row that a transaction did not find.
 
     `runs` are the first and the last place of each run of versions that it can have seen.
-    `is_open`: it may also have seen one that nobody else did, after all of these.
+    `is_open`: it may also have seen one that nobody else did, after all of these. `is_timed`:
+    versions that came too late for it are left out.
     """
 
     by: Transaction
@@ -73,6 +79,7 @@ class Missed:
     row: Row
     runs: tuple[tuple[int, int], ...]
     is_open: bool
+    is_timed: bool = False
 
     def after(self, run: int, *, is_derived: bool) -> Iterator[Dependency]:
         """What follows if no later run was seen: the writer of the next version comes after."""
@@ -104,13 +111,14 @@ class Missed:
             self.reader,
             is_missed=True,
             is_derived=is_derived,
+            is_timed=self.is_timed,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
     """
-    All that is known.
+    All that is known. `timed` are those that only real time shows.
 
     `missed` counts the rows that were missed, `settled` those of them with one run. `is_derived`:
     runs were ruled out, or there were none to rule out. `own` are the selects of a transaction that
@@ -119,6 +127,7 @@ class Dependencies:
     """
 
     known: tuple[Dependency, ...]
+    timed: tuple[Dependency, ...]
     rows: Mapping[int, Row]
     missed: int
     settled: int
@@ -144,13 +153,19 @@ def dependencies(transactions: Sequence[Transaction]) -> Dependencies:
             missed += reading.missed
             own += reading.own
             strange += reading.strange
+    timed: list[Dependency] = []
     for miss in missed:
-        known += miss.after(len(miss.runs) - 1, is_derived=False)
-        known += miss.before(0, is_derived=False)
+        timed += miss.after(len(miss.runs) - 1, is_derived=False)
+        timed += miss.before(0, is_derived=False)
+    known += [edge for edge in timed if not edge.is_timed]
+    told = {(edge.source, edge.target, edge.kind) for edge in known}
+    late = [e for e in timed if e.is_timed and (e.source, e.target, e.kind) not in told]
+    missed = [each for each in missed if not each.is_timed]
     open_runs = [each for each in missed if len(each.runs) > 1]
     derived, is_derived = _derived(len(transactions), known, open_runs)
     return Dependencies(
         known=(*known, *derived),
+        timed=tuple(late),
         rows=rows,
         missed=len(missed),
         settled=len(missed) - len(open_runs),
@@ -235,15 +250,23 @@ class _Reading:
         if not row.is_clear:
             return
 
-        def is_possible(version: Version) -> bool:
-            if version.value is not None and is_found(version.value):
-                return False
-            writer = version.writer
-            return writer is None or (writer is not self._by and self._by.may_see(writer))
+        def places(versions: Sequence[Version], *, is_timed: bool) -> list[int]:
+            return [
+                place
+                for place, each in enumerate(versions)
+                if (each.value is None or not is_found(each.value))
+                and each.writer is not self._by
+                and not (is_timed and each.writer and not self._by.may_see(each.writer))
+            ]
 
-        places = [place for place, each in enumerate(row.versions) if is_possible(each)]
-        is_open = any(map(is_possible, row.hidden))
-        self.missed.append(Missed(self._by, micro, row, _runs(places), is_open))
+        before: tuple[list[int], bool] | None = None
+        for is_timed in (False, True):
+            can_be = places(row.versions, is_timed=is_timed)
+            is_open = bool(places(row.hidden, is_timed=is_timed))
+            if (can_be, is_open) != before:
+                miss = Missed(self._by, micro, row, _runs(can_be), is_open, is_timed)
+                self.missed.append(miss)
+            before = can_be, is_open
 
 
 def _runs(places: Sequence[int]) -> tuple[tuple[int, int], ...]:

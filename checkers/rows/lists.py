@@ -1,13 +1,14 @@
 """
 Rows as lists: what has no predicate in it, for the checker of transactions over lists.
 
-The trail of a row is a list, and a write appends to it. A removal appends a value of its own. A row
-that was not found is left out, because it may be unborn or dead.
+The trail of a row is a list, and a write appends to it. A removal appends a value of its own. A
+row that was not found is left out, because it may be unborn or dead. So are writes of a transaction
+that may have failed, unless somebody saw them: an update of no row changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,11 +45,12 @@ def as_lists(history: History, transactions: Sequence[Transaction]) -> Lists:
     """The same transactions, without what a list cannot say; those left with nothing are out."""
     events: list[Event] = []
     places: dict[int, Sequence[int]] = {}
+    seen = {pair for each in transactions if each.is_ok for pair in each.seen()}
     for each, operation in zip(transactions, history.operations, strict=True):
         value: list[Any] = []
         origin: list[int] = []
         for micro in each.micros:
-            for one in _as_list(micro, each):
+            for one in _as_list(micro, each, seen):
                 value.append(one)
                 origin.append(micro.place)
         if not value:
@@ -63,11 +65,15 @@ def as_lists(history: History, transactions: Sequence[Transaction]) -> Lists:
     return Lists(History(sorted(events, key=lambda event: event.index)), places)
 
 
-def _as_list(micro: Micro, by: Transaction) -> Iterator[list[Any]]:
+def _as_list(
+    micro: Micro, by: Transaction, seen: Container[tuple[int, int]]
+) -> Iterator[list[Any]]:
     if micro.f == "select":
         yield from (["r", row, list(trail)] for row, trail in micro.found)
         return
     if by.is_ok and not micro.is_applied:
+        return
+    if not by.is_ok and (micro.row, micro.value) not in seen:
         return
     if micro.trail is not None and micro.f != "insert":
         yield ["r", micro.row, list(micro.trail)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -77,6 +77,13 @@ class Transaction:
         """What it changed, or what it may have changed unless it is ok."""
         kinds = ("insert", "update", "delete")
         return [m for m in self.micros if m.f in kinds and (m.is_applied or not self.is_ok)]
+
+    def seen(self) -> Iterator[tuple[int, int]]:
+        """Row and value of all in the trails that it found."""
+        for micro in self.micros:
+            trails = micro.found if micro.f == "select" else [(micro.row, micro.trail or ())]
+            for row, trail in trails:
+                yield from ((row or 0, value) for value in trail)
 
     def may_see(self, other: Transaction) -> bool:
         """Whether it had not ended yet when the other one began."""

@@ -1,15 +1,16 @@
 """
 A serial order of transactions over rows, found by carrying them out one after another.
 
-Of the transactions whose predecessors are all carried out, the one that ended first and whose every
-answer is what the table says comes next. An order that is found proves that the history is
-serializable, whatever the dependencies say. Not to find one proves nothing.
+Next comes a transaction whose predecessors are all carried out and whose every answer is what the
+table says: of several the one that ended first. Where none fits, the last choice is taken back,
+within a budget. An order that is found proves that the history is serializable, whatever the
+dependencies say. Not to find one proves nothing.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Sequence
+from bisect import insort
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from dissever.checkers.rows.recorded import Micro, Transaction, matches
@@ -17,11 +18,17 @@ from dissever.harness.history import Type
 
 __all__ = ["serial_order"]
 
-WAITING_MAX: Final = 200
-"""So many that do not fit yet are set aside before the search is given up."""
+CHOICES_MAX: Final = 200
+"""So many transactions are tried as the next one."""
+
+STEPS_MAX: Final = 20_000
+"""How often a transaction is tried, beyond 20 times for each."""
 
 Table = dict[tuple[int, int], tuple[int, ...]]
 """(key, row) -> trail."""
+
+Changes = dict[tuple[int, int], tuple[int, ...] | None]
+"""The same; None: no row."""
 
 
 def serial_order(
@@ -37,48 +44,100 @@ def serial_order(
         edges: Pairs of numbers: the first comes before the second.
         is_strict: Whether one that ended before another began must come before it.
     """
-    counted = _that_count(transactions)
-    waits: dict[int, int] = dict.fromkeys(counted, 0)
-    after: dict[int, list[int]] = {number: [] for number in counted}
-    for source, target in set(edges):
-        if source in waits and target in waits and source != target:
-            after[source].append(target)
-            waits[target] += 1
-    ends = sorted((t.end, number) for number, t in counted.items() if t.end is not None)
-    ready = [(_rank(counted[number]), number) for number in counted if not waits[number]]
-    heapq.heapify(ready)
-    table, order, done = Table(), list[int](), set[int]()
-    aside: list[tuple[int, int]] = []
-    while ready:
-        rank, number = heapq.heappop(ready)
-        each = counted[number]
-        while ends and ends[0][1] in done:
-            ends.pop(0)
-        is_early = is_strict and bool(ends) and ends[0][0] < each.begin
-        changed = None if is_early else carried_out(each, table)
-        if changed is None:
-            aside.append((rank, number))
-            if len(aside) > WAITING_MAX:
-                return None
-            continue
-        _apply(table, changed)
-        order.append(number)
-        done.add(number)
-        for target in after[number]:
-            waits[target] -= 1
-            if not waits[target]:
-                heapq.heappush(ready, (_rank(counted[target]), target))
-        for put_back in aside:
-            heapq.heappush(ready, put_back)
-        aside.clear()
-    return tuple(order) if len(order) == len(counted) else None
+    search = _Search(_that_count(transactions), edges, is_strict=is_strict)
+    tried = [search.choices()]
+    for _ in range(STEPS_MAX + 20 * len(transactions)):
+        if len(search.order) == len(search.counted):
+            return tuple(search.order)
+        number = next(tried[-1], None)
+        if number is not None:
+            if search.put(number):
+                tried.append(search.choices())
+        elif len(tried) == 1:
+            return None
+        else:
+            tried.pop()
+            search.take_back()
+    return None
 
 
-def carried_out(
-    each: Transaction, table: Table
-) -> dict[tuple[int, int], tuple[int, ...] | None] | None:
+class _Search:
+    """An order as far as it goes, and the table after it."""
+
+    def __init__(
+        self,
+        counted: dict[int, Transaction],
+        edges: Iterable[tuple[int, int]],
+        *,
+        is_strict: bool,
+    ) -> None:
+        self.counted = counted
+        self.order: list[int] = []
+        self._is_strict = is_strict
+        self._table = Table()
+        self._undo: list[Changes] = []
+        self._waits = dict.fromkeys(counted, 0)
+        self._after: dict[int, list[int]] = {number: [] for number in counted}
+        for source, target in set(edges):
+            if source in counted and target in counted and source != target:
+                self._after[source].append(target)
+                self._waits[target] += 1
+        self._ready = sorted(self._ranked(n) for n, waits in self._waits.items() if not waits)
+        self._ends = sorted((t.end, n) for n, t in counted.items() if t.end is not None)
+        self._first = 0
+        self._done: set[int] = set()
+
+    def choices(self) -> Iterator[int]:
+        """What may come next, by end."""
+        least = self._first_end() if self._is_strict else None
+        for _, number in self._ready[:CHOICES_MAX]:
+            if least is None or self.counted[number].begin <= least:
+                yield number
+
+    def put(self, number: int) -> bool:
+        """Carry it out next; False if an answer is not what the table says."""
+        changes = carried_out(self.counted[number], self._table)
+        if changes is None:
+            return False
+        self._undo.append({name: self._table.get(name) for name in changes})
+        _apply(self._table, changes)
+        self._ready.remove(self._ranked(number))
+        self.order.append(number)
+        self._done.add(number)
+        for target in self._after[number]:
+            self._waits[target] -= 1
+            if not self._waits[target]:
+                insort(self._ready, self._ranked(target))
+        return True
+
+    def take_back(self) -> None:
+        """Undo the last `put`."""
+        self._first = 0
+        number = self.order.pop()
+        self._done.remove(number)
+        for target in self._after[number]:
+            if not self._waits[target]:
+                self._ready.remove(self._ranked(target))
+            self._waits[target] += 1
+        insort(self._ready, self._ranked(number))
+        _apply(self._table, self._undo.pop())
+
+    def _first_end(self) -> int | None:
+        """When the first ended of those that are not carried out."""
+        ends = self._ends
+        while self._first < len(ends) and ends[self._first][1] in self._done:
+            self._first += 1
+        return ends[self._first][0] if self._first < len(ends) else None
+
+    def _ranked(self, number: int) -> tuple[int, int]:
+        """When it ended, or began if nobody knows: it may have taken effect from then on."""
+        each = self.counted[number]
+        return (each.begin if each.end is None else each.end), number
+
+
+def carried_out(each: Transaction, table: Table) -> Changes | None:
     """What a transaction changes of a table; None if one of its answers is not what it says."""
-    changed: dict[tuple[int, int], tuple[int, ...] | None] = {}
+    changed: Changes = {}
     for micro in each.micros:
         if micro.row is None:
             if each.is_ok and not _is_selected(micro, table, changed):
@@ -103,9 +162,7 @@ def _is_answered(micro: Micro, now: tuple[int, ...] | None) -> bool:
     return micro.trail == now
 
 
-def _is_selected(
-    micro: Micro, table: Table, changed: dict[tuple[int, int], tuple[int, ...] | None]
-) -> bool:
+def _is_selected(micro: Micro, table: Table, changed: Changes) -> bool:
     assert micro.where is not None
     found = {
         name[1]: trail
@@ -115,7 +172,7 @@ def _is_selected(
     return found == dict(micro.found) and len(micro.found) == len(found)
 
 
-def _apply(table: Table, changed: dict[tuple[int, int], tuple[int, ...] | None]) -> None:
+def _apply(table: Table, changed: Changes) -> None:
     for name, trail in changed.items():
         if trail is None:
             table.pop(name, None)
@@ -125,28 +182,13 @@ def _apply(table: Table, changed: dict[tuple[int, int], tuple[int, ...] | None])
 
 def _that_count(transactions: Sequence[Transaction]) -> dict[int, Transaction]:
     """Those that took effect: ok, and of the others those with a value that was seen."""
-    seen = {
-        value
-        for each in transactions
-        if each.is_ok
-        for micro in each.micros
-        for trail in (
-            [trail for _, trail in micro.found]
-            if micro.f == "select"
-            else [micro.trail or ()]
-            if micro.f != "insert"
-            else []
-        )
-        for value in trail
-    }
+    seen = {pair for each in transactions if each.is_ok for pair in each.seen()}
     return {
         each.number: each
         for each in transactions
         if each.is_ok
-        or (each.type is Type.INFO and any(micro.value in seen for micro in each.writes()))
+        or (
+            each.type is Type.INFO
+            and any((micro.row, micro.value) in seen for micro in each.writes())
+        )
     }
-
-
-def _rank(each: Transaction) -> int:
-    """When it ended, or began if nobody knows: it may have taken effect from then on."""
-    return each.begin if each.end is None else each.end

@@ -59,13 +59,13 @@ def selected(micro: Micro) -> str:
     return f"the rows of key {micro.key} with value % {modulus} = {remainder}"
 
 
-def summary(name: str, edges: Sequence[Edge], *, is_derived: bool) -> str:
+def summary(edges: Sequence[Edge], *, is_derived: bool) -> str:
     """One sentence for a newcomer."""
     text = "; ".join(edge.text for edge in edges)
     end = "so none of them can come first"
     if is_derived:
-        end += ". It can have seen no other version of a row that it missed, without another cycle"
-    return f"{name}: {text}; {end}"
+        end += ", and no other version of a row that was missed would explain that"
+    return f"{text}; {end}"
 
 
 def _text(edge: Dependency, source: str, target: str) -> str:

@@ -66,6 +66,12 @@ class SimulatedSession:
             self._session.append((("rows", key), row), value)
         return trail
 
+    def _delete(self, key: int, row: int) -> list[int] | None:
+        trail = self._locked(key, row)
+        if trail is not None:
+            self._session.write((("rows", key), row), None)
+        return trail
+
     def _get(self, key: int, row: int) -> list[int] | None:
         trail = self._session.read((("rows", key), row))
         return None if trail is None else list(trail)
