@@ -96,7 +96,7 @@ class Bank:
                 details=details,
             )
         if not any(map(_is_transfer, operations)):
-            return self._unknown("no transfer succeeded, so no read could be wrong", details)
+            return self._unknown("no transfer succeeded, so nothing could go wrong", details)
         if self.total is None and len(reads) == 1:
             return self._unknown("only one read was answered, and it is what gives the total")
         why = f"each of {count_text(len(reads), 'read')} adds up to {total}"
@@ -250,7 +250,7 @@ def _anomaly(
     right = _last_right(first, reads, wrong)
     told = [read for read in (source, right) if read is not None and read is not first]
     told += [first, worst, wrong[-1]]
-    steps = {read.operation.indices: _step(read, rules.broken_by(read), rules) for read in told}
+    steps = {read.operation.indices: _step(read, rules, is_source=read is source) for read in told}
     indices = tuple(sorted({index for each in shown for index in each}))
     context = tuple(sorted({index for each in steps for index in each}))
     begun = [first] if source is None or source is first else [source, first]
@@ -289,13 +289,15 @@ def _told(read: Read) -> str:
     return f"that of {who(read.operation)} at {show_ns(completion.time)}"
 
 
-def _step(read: Read, kind: str | None, rules: Rules) -> Step:
+def _step(read: Read, rules: Rules, *, is_source: bool) -> Step:
+    kind = rules.broken_by(read)
     held = ", ".join(f"{name}: {balance}" for name, balance in read.balances.items())
     what = f"adds up to {read.total}" if kind is None else rules.fault(kind, read)
+    what += ", which is taken for the total," if is_source else ","
     completion = read.operation.completion
     assert completion is not None
     text = f"the read of {who(read.operation)}, answered at {show_ns(completion.time)}, {what}"
-    return Step(f"{text}: {shorten(held)}", read.operation.indices)
+    return Step(f"{text.rstrip(',')}: {shorten(held)}", read.operation.indices)
 
 
 def _accounts(names: Sequence[str]) -> str:

@@ -171,6 +171,7 @@ def test_first_read_gives_the_accounts_and_the_total_where_nobody_says_them(
     assert judge(right, Bank()).verdict is Verdict.VALID
     assert found(wrong) == [("wrong-total", (4, 5))]
     assert wrong.anomalies[0].smallest == (2, 4), "the read that gave the total belongs to it"
+    assert "adds up to 7, which is taken for the total: a: 3" in wrong.anomalies[0].steps[0].text
 
 
 @pytest.mark.parametrize("balance", [0, 1, 100, -1, -250, UNIT // 2 - 1, -UNIT // 2])
