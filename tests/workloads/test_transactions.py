@@ -305,7 +305,7 @@ def test_histories_of_a_database_that_runs_one_after_another_are_valid(workload:
     run = Options(system="simulated", workload=workload, workload_options={"blind-writes": "no"})
     each, database = WORKLOADS[workload], Database()
     source = then_with_keys(
-        limit(200, each.operations(run)), lambda keys: each.final(run, keys), each.keys
+        limit(150, each.operations(run)), lambda keys: each.final(run, keys), each.keys
     )
     history = history_of(source, lambda: each.client(SlowTransactions(database)))
     (checker,) = each.checkers(run).values()
@@ -327,7 +327,7 @@ def test_histories_without_isolation_are_invalid(workload: str) -> None:
 
     run = Options(system="simulated", workload=workload, workload_options={"blind-writes": "no"})
     each, database = WORKLOADS[workload], Database()
-    source = limit(200, each.operations(run))
+    source = limit(60, each.operations(run))
     history = history_of(source, lambda: each.client(Loose(database)))
     (checker,) = each.checkers(run).values()
 
