@@ -10,7 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from dissever import recorded
 from dissever.checkers import Linearizable, Model, compose
+from dissever.checkers.bank import Bank
+from dissever.checkers.transactions import Transactions
+from dissever.checkers.transactions.models import SERIALIZABLE
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.history import Event, History
 from dissever.harness.names import numbered
@@ -20,7 +24,7 @@ from dissever.harness.references import is_loading
 from dissever.harness.results import Budget, Result, Results, Verdict, merge
 from dissever.harness.store import PLAN
 from dissever.harness.system import System, default_nodes
-from dissever.judging import LINEARIZABLE, judge, judge_file
+from dissever.judging import DEFAULT_MODEL, judge, judge_file
 from dissever.nemesis import read_script
 from dissever.registries import model_at
 from dissever.running import RUNS, Run
@@ -148,13 +152,14 @@ def _names(system: System, nodes: int | Iterable[str] | None) -> tuple[str, ...]
 
 def check(
     history: str | Path | History | Iterable[Event],
-    model: str | Model | type = "cas-register",
+    model: str | Model | type | None = None,
     *,
     keyed: bool = False,
     budget: Budget | None = None,
 ) -> Results:
     """
-    Judge a history: is it linearizable as the model says?
+    Judge a history: is it linearizable as the model says? Without a model, transactions must be
+    serializable, the reads of a bank must add up, and everything else is a cas-register.
 
         assert check("history.edn", "cas-register").verdict is Verdict.VALID
 
@@ -175,7 +180,13 @@ def check(
             return judge(path).results
         return judge_file(path, model, keyed=keyed, budget=budget).results
     found = history if isinstance(history, History) else History(history)
-    results = compose({LINEARIZABLE: Linearizable(model_at(model))}, found, budget or Budget())
+    workload = recorded.workload_of(found) if model is None else None
+    checker: Transactions | Bank | Linearizable
+    if workload is not None:
+        checker = recorded.checker_of(workload, SERIALIZABLE)
+    else:
+        checker = Linearizable(model_at(model or DEFAULT_MODEL))
+    results = compose({checker.name: checker}, found, budget or Budget())
     if not found.notes:
         return results
     notes = Result(checker="history", verdict=Verdict.VALID, why="; ".join(found.notes))

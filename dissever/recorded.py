@@ -40,11 +40,15 @@ def workload_of(history: History) -> str | None:
     """
     `append`, `wr` or `bank`, by the content of a history of transactions or of a bank; else None.
 
-    Transactions that append, or read lists, are of `append`; all others are of `wr`.
+    Transactions that append, or read lists, are of `append`; all others are of `wr`. A malformed
+    history is none.
     """
-    if history.has_transactions:
-        return "append" if _has_lists(history) else "wr"
-    columns = history.columns
+    try:
+        if history.has_transactions:
+            return "append" if _has_lists(history) else "wr"
+        columns = history.columns
+    except (MalformedHistory, OverflowError):
+        return None
     answers = (
         columns.values[columns.value_out[at]]
         for at in range(min(len(columns), SAMPLE_MAX))
@@ -177,6 +181,11 @@ def transactions(history: History, model: Model) -> str | None:
     number = columns.fs.index(TRANSACTION)
     asked = {columns.value_in[at] for at, f in enumerate(columns.f) if f == number}
     names = {name for value in asked for name in _micro_operations(columns.values[value])}
+    if not history.is_timed:
+        return (
+            f"this history has no times, so it is unknown what {model.name} may answer; "
+            "without --model, `dissever check` judges its transactions"
+        )
     is_plain = names <= {"r", "w", "read", "write"}
     if model.name == "multi-register" and is_plain:
         return None

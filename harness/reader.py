@@ -30,6 +30,9 @@ class Format(StrEnum):
     EDN = "edn"
     LOG = "log"
     JSON_OBJECTS = "json objects"
+    DBCOP_JSON = "dbcop json"
+    DBCOP_TEXT = "dbcop text"
+    PLUME = "plume text"
 
 
 class FormatError(ValueError):

@@ -33,9 +33,16 @@ static bool is_vector(const uint8_t *at, const uint8_t *end)
 
 static enum load_format format_of(const uint8_t *at, const uint8_t *end)
 {
+    const uint8_t *first = skip_blank(at, end);
     at = beginning(at, end);
     if (at == end)
         return skip_blank(at, end) == end ? LOAD_JSON_LINES : LOAD_EDN;
+    if (sessions_are_text(first, end))
+        return LOAD_DBCOP_TEXT;
+    if (sessions_are_lines(at, end))
+        return LOAD_PLUME;
+    if ((*at == '[' || *at == '{') && sessions_are_json(at, end))
+        return LOAD_DBCOP_JSON;
     const uint8_t *inside = skip_blank(at + 1, end);
     switch (*at) {
     case '{':
@@ -76,6 +83,13 @@ static bool read_events(struct load *l)
     const uint8_t *valid_end = utf8_end(l->at, l->end);
     if (valid_end != l->end && (format != LOAD_LOG || valid_end == l->begin))
         return no_utf8(l, valid_end);
+    if (format >= LOAD_DBCOP_JSON) {
+        l->loaded.timeless = true;
+        l->rows.mode = LOAD_TRANSACTIONS;
+        return format == LOAD_DBCOP_JSON   ? sessions_json(l)
+               : format == LOAD_DBCOP_TEXT ? sessions_text(l)
+                                           : sessions_lines(l);
+    }
     if (format == LOAD_LOG)
         return log_lines(l);
     return format == LOAD_EDN ? edn_history(l) : json_whole(l);
@@ -86,7 +100,7 @@ static bool prepare(struct load *l, uint64_t seed)
     l->values.seed = l->fs.seed = l->nodes.seed = l->fields.seed = l->keys.seed = seed;
     l->processes.seed = seed;
     l->clients.seed = seed;
-    l->rows.keys.seed = seed;
+    l->rows.keys.seed = l->rows.ended.seed = seed;
     l->field_counts = calloc(LOAD_FIELDS_MAX + 1, sizeof *l->field_counts);
     return l->field_counts && intern_word(&l->values, LOAD_NIL, 0) == 0 &&
            intern_word(&l->nodes, LOAD_NIL, 0) == 0 &&

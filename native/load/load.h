@@ -3,7 +3,8 @@
  *
  * The content decides the format, not a name: our JSON lines, a JSON array, JSON objects of several
  * lines, EDN (Jepsen's map a line, Knossos' vector of maps or of tuples, Porcupine's kv text), logs
- * (Jepsen's history.txt, jepsen.log and console, Porcupine's etcd log). Operations of clients
+ * (Jepsen's history.txt, jepsen.log and console, Porcupine's etcd log), and sessions of transactions
+ * (dbcop, Plume, PolySI). Operations of clients
  * become columns; events of nemeses are kept one by one. The input may be hostile: whatever is past
  * a limit is an error with its place, as is what is no history. No global state; one struct a file.
  */
@@ -37,7 +38,10 @@ enum load_format {
     LOAD_EDN = 1,
     LOAD_LOG = 2,
     LOAD_JSON_ARRAY = 3,
-    LOAD_JSON_OBJECTS = 4
+    LOAD_JSON_OBJECTS = 4,
+    LOAD_DBCOP_JSON = 5,
+    LOAD_DBCOP_TEXT = 6,
+    LOAD_PLUME = 7
 };
 
 enum load_event_type {
@@ -137,6 +141,8 @@ struct loaded {
     uint64_t other_line; /* the first of them */
     uint64_t cut_line;  /* a last line that is cut off and was left out; else 0 */
     int32_t timeless;   /* neither times nor positions order events of different processes */
+    int64_t uncommitted; /* transactions of formats without events that were not committed */
+    int64_t zeros;       /* reads of 0 there that count as reads of the initial value */
 
     struct columns columns;
     const uint16_t *node; /* of each invocation: an id in nodes, where 0 is nil */

@@ -60,6 +60,7 @@ struct rows {
     int32_t asked, mode; /* a load_transactions: what the caller said, and what is known by now */
     bool is_refused;     /* it was read as transactions, and is no such history */
     struct intern keys;  /* integers, each the id of a value */
+    struct intern ended; /* session and number of every transaction, where they have numbers */
     int64_t *first;
     size_t first_capacity;
     size_t n, capacity; /* of the five arrays */
@@ -141,6 +142,14 @@ bool json_lines(struct load *l);
 bool json_whole(struct load *l);
 bool edn_history(struct load *l);
 bool log_lines(struct load *l);
+
+/* Those of sessions.c, and what tells them: JSON and text of dbcop, text of Plume and PolySI. */
+bool sessions_json(struct load *l);
+bool sessions_text(struct load *l);
+bool sessions_lines(struct load *l);
+bool sessions_are_json(const uint8_t *at, const uint8_t *end);
+bool sessions_are_text(const uint8_t *at, const uint8_t *end);
+bool sessions_are_lines(const uint8_t *at, const uint8_t *end);
 
 /* Read the one event of a line, which must be UTF-8. */
 bool json_line(struct load *l);

@@ -1,27 +1,9 @@
 /*
  * rows.c: rows of micro-operations (see rows.h).
  */
-#include "rows.h"
+#include "row.h"
 
 #include <stdlib.h>
-
-struct row_item {
-    int64_t list;
-    int32_t key, value, length;
-    uint8_t kind;
-};
-
-/* A value that is read when all lists are known. */
-struct row_late {
-    struct span text;
-    const struct notation *notation;
-    int32_t operation;
-    bool is_completion;
-    bool is_same; /* an invocation that holds the answers of its completion */
-};
-
-/* What is done with answers of reads. */
-enum answers { ANSWERS_CHECKED, ANSWERS_KEPT, ANSWERS_COUNTED };
 
 /* Refuse a history as one of transactions. */
 static bool refuse(struct load *l, const struct event *event, const uint8_t *at, const char *expected,
@@ -166,9 +148,8 @@ static bool read_parts(struct load *l, const struct event *event, const struct n
     return !notation->more(l, start, 3, false) || refuse_shape(l, event, start);
 }
 
-/* Read the row that begins here. */
-static bool read_row(struct load *l, const struct event *event, const struct notation *notation,
-                     enum answers answers, bool *has_answers)
+bool row_read(struct load *l, const struct event *event, const struct notation *notation,
+              enum answers answers, bool *has_answers)
 {
     struct rows *rows = &l->rows;
     const uint8_t *start = l->at++;
@@ -195,7 +176,7 @@ static bool read_of(struct load *l, struct event *event)
     event->row_is_read = true;
     event->has_answers = false;
     event->value = VALUE_OF_ROW;
-    return read_row(l, event, event->notation, answers, &event->has_answers);
+    return row_read(l, event, event->notation, answers, &event->has_answers);
 }
 
 bool rows_value(struct load *l, struct event *event, const struct notation *notation)
@@ -258,7 +239,6 @@ bool rows_settle(struct load *l, struct event *event)
 
 void rows_compose(struct load *l, struct event *event)
 {
-    l->rows.read_n = 0;
     event->row = (struct span){l->at, 0};
     event->row_is_read = true;
     event->has_answers = false;
@@ -314,8 +294,7 @@ static bool reserve(struct load *l, size_t more)
     return true;
 }
 
-/* Append the row that was read last. */
-static bool append_row(struct load *l)
+bool row_append(struct load *l)
 {
     struct rows *rows = &l->rows;
     if (!reserve(l, rows->read_n))
@@ -347,8 +326,11 @@ bool rows_invoke(struct load *l, int32_t operation, const struct event *event, s
     *answers = 0;
     LOAD_GROW(rows->first, rows->first_capacity, (size_t)operation + 2);
     rows->first[operation] = (int64_t)rows->n;
-    if (!append_row(l))
+    if (!row_append(l))
         return false;
+    for (size_t i = (size_t)rows->first[operation]; i < rows->n; i++)
+        if (rows->kind[i] == MICRO_READ) /* no answer is known yet */
+            rows->value[i] = MICRO_NONE;
     rows->first[operation + 1] = (int64_t)rows->n;
     if (!event->has_answers)
         return true;
@@ -400,107 +382,6 @@ bool rows_complete(struct load *l, int32_t operation, const struct event *event,
     return true;
 }
 
-static int by_operation(const void *left, const void *right)
-{
-    const struct load_row *a = left, *b = right;
-    if (a->operation != b->operation)
-        return a->operation < b->operation ? -1 : 1;
-    return (a->is_completion > b->is_completion) - (a->is_completion < b->is_completion);
-}
-
-/* Read the values that had to wait. */
-static bool read_late(struct load *l)
-{
-    struct rows *rows = &l->rows;
-    const uint8_t *at = l->at, *end = l->end;
-    bool has_answers, is_read = true;
-    rows->others = calloc(rows->late_n + 1, sizeof *rows->others);
-    if (!rows->others)
-        return load_no_memory(l);
-    for (size_t i = 0; is_read && i < rows->late_n; i++) {
-        const struct row_late *late = &rows->late[i];
-        struct load_row *row = &rows->others[i];
-        *row = (struct load_row){0, -1, late->operation, late->is_completion};
-        if (late->is_same)
-            continue;
-        l->at = late->text.at;
-        l->end = l->at + late->text.length;
-        row->first = (int64_t)rows->n;
-        is_read = read_row(l, NULL, late->notation, ANSWERS_KEPT, &has_answers) && append_row(l);
-        row->count = (int32_t)rows->read_n;
-    }
-    l->at = at;
-    l->end = end;
-    qsort(rows->others, rows->late_n, sizeof *rows->others, by_operation);
-    return is_read;
-}
-
-/* Give every value that is a row its id. */
-static bool number_rows(struct load *l)
-{
-    if ((int64_t)l->values.n + 2 * (int64_t)l->n > INT32_MAX)
-        return load_fail(l, LOAD_SYNTAX, l->end,
-                         "expected at most 2^31 values, where each transaction counts as two");
-    for (int32_t i = 0; i < l->n; i++) {
-        l->value_in[i] = l->a[i] = l->values.n + 2 * i;
-        if (l->type[i] == COLUMNS_OK)
-            l->value_out[i] = l->value_in[i] + 1;
-    }
-    for (size_t i = 0; i < l->details_n; i++) {
-        struct load_detail *detail = &l->details[i];
-        if (detail->value == VALUE_OF_ROW)
-            detail->value = l->values.n + 2 * detail->operation + (detail->is_completion != 0);
-    }
-    return true;
-}
-
-static void publish(struct load *l, size_t n, int64_t items_n)
-{
-    const struct rows *rows = &l->rows;
-    l->loaded.has_rows = true;
-    l->loaded.rows = rows->others;
-    l->loaded.rows_n = (int64_t)rows->late_n;
-    l->loaded.micro = (struct micro){
-        .operations = l->n, .n = (int64_t)n, .first = rows->first, .kind = rows->kind,
-        .key = rows->key, .value = rows->value, .list = rows->list, .length = rows->length,
-        .keys_n = rows->keys.n, .keys = rows->key_values, .longest = rows->longest,
-        .longest_length = rows->longest_length, .items_n = items_n, .items = rows->items,
-    };
-}
-
-bool rows_finish(struct load *l)
-{
-    struct rows *rows = &l->rows;
-    size_t n = rows->n;
-    int64_t items_n;
-    if (rows->mode == LOAD_NO_TRANSACTIONS || (rows->mode == LOAD_ANY_TRANSACTIONS && l->n == 0))
-        return true;
-    if (rows->mode == LOAD_ANY_TRANSACTIONS) { /* every operation is an empty list */
-        rows->is_refused = true;
-        return load_fail(l, LOAD_MALFORMED, l->end, "no transaction has a micro-operation");
-    }
-    LOAD_GROW(rows->first, rows->first_capacity, 1);
-    if (l->n == 0)
-        rows->first[0] = 0;
-    if (!read_late(l))
-        return false;
-    size_t keys_n = (size_t)rows->keys.n;
-    rows->key_values = malloc((keys_n ? keys_n : 1) * sizeof *rows->key_values);
-    if (!rows->key_values)
-        return load_no_memory(l);
-    for (size_t i = 0; i < keys_n; i++)
-        rows->key_values[i] = (int32_t)rows->keys.words[i];
-    if (!lists_finish(l, keys_n, &rows->items, &items_n, &rows->longest, &rows->longest_length))
-        return false;
-    for (size_t i = 0; i < rows->n; i++)
-        rows->list[i] = lists_place(&l->lists, rows->longest, items_n, rows->key[i], rows->list[i],
-                                    rows->length[i]);
-    if (!number_rows(l))
-        return false;
-    publish(l, n, items_n);
-    return true;
-}
-
 void rows_free(struct load *l)
 {
     struct rows *rows = &l->rows;
@@ -510,5 +391,6 @@ void rows_free(struct load *l)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
     intern_free(&rows->keys);
+    intern_free(&rows->ended);
     lists_free(&l->lists);
 }

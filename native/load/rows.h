@@ -46,11 +46,11 @@ bool rows_name(struct load *l, struct event *event);
 bool rows_settle(struct load *l, struct event *event);
 
 /*
- * For formats that are no events: let an event have the row of what is added next, micro-operation
- * by micro-operation. Key and value are ids of values.
+ * For formats that are no events: add a micro-operation to the row, and let an event have the row
+ * that was added. Key and value are ids of values; the row is emptied by `rows.read_n = 0`.
  */
-void rows_compose(struct load *l, struct event *event);
 bool rows_add(struct load *l, uint8_t kind, int32_t key, int32_t value);
+void rows_compose(struct load *l, struct event *event);
 
 /*
  * Decide by the first operation that is not empty whether this is a history of transactions. Then

@@ -84,6 +84,21 @@ INFO  jepsen.util - 1 :ok :read 3
 {"process":"c","type":"invoke","f":"txn","value":[["r","x",null],["append","x",4]]}
 {"process":"c","type":"fail","f":"txn","value":[["r","x",[1,[2],"3",4]],["append","x",4]]}
 """,
+    "dbcop": """{"params": {}, "data": [[{"events": [{"Write": {"variable": 0, "version": 1}}]
+ , "committed": true}, {"committed": false, "events": [{"Read": {"variable": 1, "version": null}}]}],
+ [{"events": [{"Read": {"variable": 0, "version": 0}}]}]]}
+""",
+    "dbcop text": """// a comment
+[x:=1 y==2 1==?] [x==1]!
+---
+[]
+[y:=-12]
+""",
+    "plume": """w(1,5,0,0)
+r(1, 0, 0, 0)
+r(1,5,1,-1)
+w(-2,999999999999999999,1,3)
+""",
     "kv": r"""{:process 0, :type :invoke, :f :append, :key "7", :value "x 0 3 y"}
 {:process 1, :type :invoke, :f :get, :key "7", :value nil}
 {:process 1, :type :ok, :f :get, :key "7", :value "x 0 3 y"}
