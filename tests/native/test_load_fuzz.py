@@ -85,7 +85,8 @@ INFO  jepsen.util - 1 :ok :read 3
 {"process":"c","type":"fail","f":"txn","value":[["r","x",[1,[2],"3",4]],["append","x",4]]}
 """,
     "dbcop": """{"params": {}, "data": [[{"events": [{"Write": {"variable": 0, "version": 1}}]
- , "committed": true}, {"committed": false, "events": [{"Read": {"variable": 1, "version": null}}]}],
+ , "committed": true},
+  {"committed": false, "events": [{"Read": {"variable": 1, "version": null}}]}],
  [{"events": [{"Read": {"variable": 0, "version": 0}}]}]]}
 """,
     "dbcop text": """// a comment
