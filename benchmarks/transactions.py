@@ -92,7 +92,7 @@ CASES: Final = {
     "append-1m": Case(Shape(1_000_000)),
     "append-22m": Case(Shape(22_000_000), "strong-session-serializable", has_adya=False),
     "wr-1m": Case(Shape(1_000_000, "wr", blind=0)),
-    "scc-20k": Case(Shape(20_000, stale=300), expected="invalid"),
+    "scc-20k": Case(Shape(20_000, stale=1000), expected="invalid"),
     "weak-rc": _weak("read-committed", 200_000),
     "weak-ra": _weak("read-atomic", 200_000),
     "weak-cc": _weak("causal", 200_000),

@@ -5,11 +5,23 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from dissever.native.graph import NO_KEY, Graph, Kind
+from dissever.native.graph import (
+    NO_KEY,
+    STEPS_MAX,
+    VECTORS_MAX,
+    Cycle,
+    Cycles,
+    Graph,
+    Kind,
+    Level,
+    Rung,
+)
 
 WW, WR, RW, PROCESS, REALTIME, LINK = (
     Kind[name] for name in ("WW", "WR", "RW", "PROCESS", "REALTIME", "LINK")
@@ -54,6 +66,118 @@ def test_malformed_edges_are_refused(edge: tuple[int, int, Kind]) -> None:
 def test_root_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match="expected"):
         graph(1).sort(roots=[1])
+
+
+def names(found: Cycles) -> list[tuple[Level, Rung]]:
+    return [(cycle.level, cycle.rung) for cycle in found.cycles]
+
+
+def kinds(cycle: Cycle) -> list[Kind]:
+    return [kind for _, _, kind, _ in cycle.steps]
+
+
+def test_walk_of_g_nonadjacent_may_visit_an_operation_twice() -> None:
+    v, w, x, y, z = range(5)
+    found = graph(
+        5, (v, w, RW), (w, x, WW), (x, v, RW), (v, y, WW), (y, z, RW), (z, v, WW)
+    ).classify()
+
+    single, nonadjacent = found.cycles
+    assert names(found) == [(Level.DATA, Rung.G_SINGLE), (Level.DATA, Rung.G_NONADJACENT)]
+    assert (kinds(single), single.is_simple, single.closing) == ([WW, RW, WW], True, 1)
+    assert kinds(nonadjacent) == [RW, WW, RW, WW, RW, WW]
+    assert (nonadjacent.is_simple, nonadjacent.is_shortest, nonadjacent.closing) == (False, True, 2)
+
+
+def test_of_parallel_edges_the_strongest_names_the_cycle() -> None:
+    both = graph(2, (0, 1, RW), (0, 1, WR), (0, 1, WW), (1, 0, WW), (1, 0, RW)).classify()
+    apart = graph(2, (0, 1, PROCESS), (0, 1, RW), (1, 0, RW)).classify()
+
+    assert names(both) == [(Level.DATA, Rung.G0)]
+    assert names(apart) == [(Level.DATA, Rung.G2), (Level.PROCESS, Rung.G_SINGLE)]
+
+
+def test_run_of_process_edges_is_one_step() -> None:
+    found = graph(4, (0, 1, PROCESS), (1, 2, PROCESS), (2, 3, PROCESS), (3, 0, WW)).classify()
+
+    assert [cycle.steps for cycle in found.cycles] == [((0, 3, PROCESS, -1), (3, 0, WW, -1))]
+    assert found.counts == {(Level.PROCESS, Rung.G0): 1}
+
+
+def test_path_over_auxiliary_vertices_is_one_step_with_the_key_of_its_first_edge() -> None:
+    edges = [(0, 3, RW, 7), (3, 4, LINK, NO_KEY), (4, 1, LINK, NO_KEY), (1, 2, WW, 8)]
+
+    found = Graph(3, [*edges, (2, 0, WR, 9), (2, 0, WR, 10)], 5).classify()
+
+    assert [cycle.steps for cycle in found.cycles] == [
+        ((0, 1, RW, 7), (1, 2, WW, 8), (2, 0, WR, 9))
+    ]
+
+
+def test_one_rw_in_a_ring_is_found_among_noise() -> None:
+    rng = Random(1)
+    ring = range(500, 60_000, 59)
+    edges = [(a, b, WW) for a, b in pairwise(ring)]
+    noise = [sorted(rng.sample(range(60_000), 2)) for _ in range(50_000)]
+
+    found = graph(60_000, *edges, (ring[-1], ring[0], RW), *((a, a - 1, WR) for a in range(1, 400)))
+    among = graph(60_000, *edges, (ring[-1], ring[0], RW), *((a, b, RW) for a, b in noise))
+
+    (cycle,) = found.classify().cycles
+    assert (cycle.rung, len(cycle.steps), cycle.closing) == (Rung.G_SINGLE, len(ring), 1)
+    single = among.classify().cycles[0]
+    assert (single.rung, len(single.steps), single.is_shortest) == (Rung.G_SINGLE, len(ring), True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rung"), [(WW, Rung.G0), (WR, Rung.G1C), (RW, Rung.G2)], ids=lambda each: each.name
+)
+def test_clique_has_one_class_alone(kind: Kind, rung: Rung) -> None:
+    found = graph(60, *((a, b, kind) for a in range(60) for b in range(60) if a != b)).classify()
+
+    assert found.counts == {(Level.DATA, rung): 1}
+    assert [len(cycle.steps) for cycle in found.cycles] == [2]
+    assert found.steps < 500
+
+
+def test_component_of_20_000_operations_is_decided_within_the_budgets() -> None:
+    rng = Random(2)
+    n = 20_000
+    edges = [
+        (i, min(n - 1, i + rng.randint(1, 200)), rng.choice((WW, WR, RW))) for i in range(n - 1)
+    ]
+    back = [(min(n - 1, i + rng.randint(1, 200)), i, RW) for i in range(n - 1)]
+    ring = [(n - 1, 0, RW)]
+
+    found = graph(n, *edges, *back, *ring).classify()
+
+    assert (found.components, found.undetermined) == (1, 0)
+    assert found.largest > 19_000
+    assert {rung for _, rung in found.counts} == {Rung.G_SINGLE, Rung.G_NONADJACENT, Rung.G2}
+    assert all(cycle.is_shortest and cycle.is_certain for cycle in found.cycles)
+    assert found.vectors < VECTORS_MAX / 50
+    assert found.steps < STEPS_MAX / 5
+
+
+def test_what_the_budget_leaves_open_is_said_to_be_so() -> None:
+    long_fork = graph(4, (0, 1, RW), (1, 2, WR), (2, 3, RW), (3, 0, WR))
+
+    unsure = graph(3, (0, 1, RW), (1, 2, WW), (2, 0, WR)).classify(vectors_max=0)
+    rings = graph(20, *((i, (i + 1) % 20, RW) for i in range(20))).classify(steps_max=0)
+
+    assert unsure.undetermined == 1
+    assert names(unsure) == [(Level.DATA, Rung.G_SINGLE)]  # The witness shows it by itself.
+    assert long_fork.classify().undetermined == 0
+    assert [cycle.is_shortest for cycle in rings.cycles] == [False]
+
+
+def test_no_more_cycles_than_asked_for_are_shown_and_all_are_counted() -> None:
+    pairs = [((a, a + 1, WW), (a + 1, a, WW)) for a in range(0, 40, 2)]
+
+    found = graph(40, *(edge for pair in pairs for edge in pair)).classify(cycles_max=3)
+
+    assert [cycle.component for cycle in found.cycles] == [0, 2, 4]
+    assert found.counts == {(Level.DATA, Rung.G0): 20}
 
 
 LINE = re.compile(
