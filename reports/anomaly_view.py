@@ -14,11 +14,12 @@ from itertools import accumulate
 
 from dissever.harness.episodes import Episode, Episodes
 from dissever.harness.history import History, Operation
-from dissever.harness.results import Anomaly, Order, Results
+from dissever.harness.results import Anomaly, Order, Result, Results
 from dissever.harness.values import shorten
+from dissever.reports.cycle import CycleView, Download, cycle_view, download
 from dissever.reports.excerpt import Excerpt, excerpt
 from dissever.reports.labels import short_label, time_text
-from dissever.reports.prose import ANOMALIES
+from dissever.reports.prose import ANOMALIES, ORDERS
 
 SHOWN_MAX = 14
 """How many operations of an order are listed: its last ones."""
@@ -72,7 +73,8 @@ class AnomalyView:
     One anomaly; `window` is None when it names no operation of a client.
 
     `meaning` explains its name, if it is a known one; `meanwhile` are the faults in force. `orders`
-    are drawn in the window.
+    are drawn in the window. `cycle` is drawn instead of the steps, which say the same; `download`
+    is the smallest history that has the anomaly.
     """
 
     checker: str
@@ -82,11 +84,17 @@ class AnomalyView:
     steps: tuple[StepView, ...]
     window: Excerpt | None
     orders: tuple[OrderView, ...]
+    cycle: CycleView | None
+    download: Download | None
 
 
 def found_by(results: Results) -> list[tuple[str, Anomaly]]:
     """All anomalies in the order of the checkers, each with who found it."""
-    return [(result.checker, anomaly) for result in results.results for anomaly in result.anomalies]
+    return [(result.checker, anomaly) for result, anomaly in _found(results)]
+
+
+def _found(results: Results) -> list[tuple[Result, Anomaly]]:
+    return [(result, anomaly) for result in results.results for anomaly in result.anomalies]
 
 
 def anomaly_views(
@@ -95,7 +103,7 @@ def anomaly_views(
     """The first count_max anomalies."""
     by_index = operations_by_index(history)
     views: list[AnomalyView] = []
-    for checker, anomaly in found_by(results)[:count_max]:
+    for result, anomaly in _found(results)[:count_max]:
         context = [
             operation
             for operation in _of((*anomaly.context, *anomaly.indices), by_index)
@@ -104,16 +112,26 @@ def anomaly_views(
         window = excerpt(anomaly, context, found.episodes, end_ns=history.duration_ns)
         views.append(
             AnomalyView(
-                checker,
+                result.checker,
                 anomaly,
-                ANOMALIES.get(anomaly.name, ""),
+                meaning(anomaly.name),
                 meanwhile(anomaly, by_index, found),
                 tuple(StepView(step.text, _of(step.indices, by_index)) for step in anomaly.steps),
                 window,
                 order_views(anomaly, window, by_index) if window else (),
+                cycle_view(anomaly, by_index),
+                download(result, anomaly, history),
             )
         )
     return tuple(views)
+
+
+def meaning(name: str) -> str:
+    """What the name of an anomaly means; nothing if it is unknown."""
+    plain, _, order = name.rpartition("-")
+    if order not in ORDERS:
+        return ANOMALIES.get(name, "")
+    return f"{ANOMALIES.get(plain, '')} {ORDERS[order]}".strip()
 
 
 def main_order(anomaly: Anomaly) -> Order | None:
@@ -181,6 +199,8 @@ def named_indices(results: Results) -> frozenset[int]:
             *(anomaly.indices, anomaly.context),
             *(step.indices for step in anomaly.steps),
             *(order.indices for order in anomaly.orders),
+            *((edge.source,) for edge in anomaly.cycle),
+            anomaly.smallest,
         )
         for index in indices
     )

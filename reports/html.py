@@ -24,6 +24,7 @@ from dissever.harness.latency import Successes, ok_spans
 from dissever.harness.results import Results
 from dissever.harness.values import count_text, shorten
 from dissever.reports.anomaly_view import anomaly_views, found_by, named_indices
+from dissever.reports.cycle import models_text
 from dissever.reports.details import counts_of_faults, unasked_ends
 from dissever.reports.fault_table import fault_rows
 from dissever.reports.figures import Figures, figures
@@ -112,6 +113,7 @@ def _context(
         "duration_ns": history.duration_ns,
         "anomalies": found_by(results),
         "views": anomaly_views(results, history, found, count_max=ANOMALIES_MAX),
+        "models": [text for each in results.results if (text := models_text(each.details))],
         "fault_rows": fault_rows(
             found, Successes(ok_spans(history.operations)), counts_of_faults(results)
         ),

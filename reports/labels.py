@@ -15,6 +15,7 @@ from dissever.harness.values import shorten
 
 VALUE_CHARACTERS_MAX = 300
 SHORT_CHARACTERS_MAX = 40
+LIST_ELEMENTS_MAX = 12
 
 NS_PER_US = 1_000
 NS_PER_MS = 1_000_000
@@ -65,7 +66,7 @@ def value_text(f: str, value: Any) -> str:
     if f == "cas" and isinstance(value, (list, tuple)) and len(value) == 2:
         text = f"{_compact(value[0])}→{_compact(value[1])}"
     elif _is_transaction(value):
-        text = ", ".join(_micro_operation(part) for part in value)
+        text = ", ".join(micro_operation_text(part) for part in value)
     else:
         text = _compact(value)
     return shorten(text, VALUE_CHARACTERS_MAX)
@@ -125,9 +126,20 @@ def _is_transaction(value: Any) -> bool:
     )
 
 
-def _micro_operation(part: Any) -> str:
+def micro_operation_text(part: Any) -> str:
+    """`r 1 [4 5]`, `append 2 6`; a long list is shortened in its middle: its end matters."""
+    if not _is_transaction([part]):
+        return shorten(_compact(part), VALUE_CHARACTERS_MAX)
     f, key, value = part
-    return f"{f} {_compact(key)}" + ("" if value is None else f" {_compact(value)}")
+    return f"{f} {_compact(key)}" + ("" if value is None else f" {_list_text(value)}")
+
+
+def _list_text(value: Any) -> str:
+    if not isinstance(value, (list, tuple)) or len(value) <= LIST_ELEMENTS_MAX:
+        return _compact(value)
+    ends = LIST_ELEMENTS_MAX // 2
+    first, last = _compact(list(value[:ends])), _compact(list(value[-ends:]))
+    return f"{first[:-1]}, … {len(value) - 2 * ends} more …, {last[1:]}"
 
 
 def _compact(value: Any) -> str:

@@ -36,8 +36,8 @@ ANOMALIES = {
         "write and then answered as if it had never happened."
     ),
     "lost-update": (
-        "A compare-and-set replaces a value only once. Here two of them were acknowledged for the "
-        "same value, so the effect of one is gone."
+        "Two changes were acknowledged that both began from the same value. One of them was made "
+        "without the other, so its effect is gone."
     ),
     "aborted-read": (
         "An operation that was answered with a failure must have no effect. Here a client got its "
@@ -84,7 +84,71 @@ ANOMALIES = {
         "A value can only come from an operation that asked for it. No client had asked for this "
         "one when it was answered."
     ),
+    "internal": (
+        "Inside a transaction, a read must agree with what the transaction itself read or wrote "
+        "before. This one does not."
+    ),
+    "G0": (
+        "Dirty write: two transactions overwrote each other, one of them on one key and the other "
+        "on another, so their writes are mixed."
+    ),
+    "G1a": "Aborted read: a transaction read what another one wrote that failed in the end.",
+    "G1b": (
+        "Intermediate read: a transaction read a value that another one replaced before it was "
+        "committed. Nobody may see the middle of a transaction."
+    ),
+    "G1c": (
+        "Circular information flow: each transaction depends on what the next one wrote, so none of "
+        "them can have been first."
+    ),
+    "G-single": (
+        "Read skew: a transaction saw one part of what another one wrote, and missed another part. "
+        "It did not see one state of the database."
+    ),
+    "G-nonadjacent": (
+        "Several transactions read states of the database that do not fit together. Snapshots of "
+        "one database would."
+    ),
+    "G2-item": (
+        "Transactions missed each other's writes in a circle. Each of them is right by itself, but "
+        "no serial order of them gives these answers."
+    ),
+    "G2": (
+        "Transactions missed each other's writes in a circle, and at least one missed them when it "
+        "searched by a condition. No serial order of them gives these answers."
+    ),
+    "write-skew": (
+        "Two transactions each read what the other one changed. Whichever came first, the second "
+        "should have seen its change, and neither did."
+    ),
+    "dirty-update": (
+        "A transaction that was committed built on a write of one that failed. What failed must be "
+        "undone."
+    ),
+    "cyclic-versions": (
+        "The answers give the versions of a key in an order that goes round in a circle, so no "
+        "order of its writes explains them."
+    ),
+    "predicate-read-miss": (
+        "A search by a condition did not find a row that every version of it makes it find."
+    ),
+    "fractured-read": (
+        "A transaction saw one write of another one, and of the same one it missed another write."
+    ),
+    "non-causal-read": ("A transaction saw an effect, and did not see what had caused it."),
+    "G-monotonic": (
+        "A transaction saw the effect of another one, and later in its own course a state from "
+        "before that effect."
+    ),
 }
 """What the name of each anomaly means, for readers who are new to it."""
+
+ORDERS = {
+    "process": "The circle needs the order in which one process made its transactions.",
+    "realtime": (
+        "The circle needs the order of time: one transaction was answered before another began."
+    ),
+}
+"""By the end of the name of a cycle."""
 
 GLYPHS = {Verdict.VALID: "✓", Verdict.UNKNOWN: "?", Verdict.INVALID: "✗"}

@@ -19,6 +19,7 @@ from dissever.reports.anomaly_view import (
     main_order,
     operations_by_index,
 )
+from dissever.reports.cycle import models_text
 from dissever.reports.details import counts_of_run, unasked_ends
 from dissever.reports.figures import Figures, figures
 from dissever.reports.labels import duration_text, short_label, time_text
@@ -81,6 +82,8 @@ def _lines(
     if (counts := counts_of_run(results)) is not None:
         numbers = ", ".join(f"{count:,}" for count in counts)
         yield f"  ok before the first fault, under faults, after the last: {numbers}"
+    for result in results.results:
+        yield from _wrapped(models_text(result.details), indent="  ")
     for end in unasked_ends(results):
         if end.why:  # A crash is an anomaly, and is explained as such.
             yield from _wrapped(f"{end.what}: {end.why}", indent="  ")
