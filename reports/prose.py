@@ -98,8 +98,8 @@ ANOMALIES = {
         "committed. Nobody may see the middle of a transaction."
     ),
     "G1c": (
-        "Circular information flow: each transaction depends on what the next one wrote, so none of "
-        "them can have been first."
+        "Circular information flow: each transaction depends on what the next one wrote, so none "
+        "of them can have been first."
     ),
     "G-single": (
         "Read skew: a transaction saw one part of what another one wrote, and missed another part. "
