@@ -51,7 +51,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
             faults=options.faults,
             nodes=options.nodes,
             concurrency=options.concurrency,
-            options={name: getattr(options, name) for name in options.__struct_fields__},
+            options={
+                name: value
+                for name, value in msgspec.to_builtins(options).items()
+                if value not in (None, "", (), [], {})
+            },
             versions=plan.versions,
             capabilities=plan.capabilities,
             skipped=plan.skipped,
