@@ -7,7 +7,7 @@ hides an invalid one, and is never shown as valid. Every result says why.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Hashable, Iterable
 from enum import Enum
 from functools import total_ordering
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from dissever.harness.history import Event, History, Key, Operation
+from dissever.harness.values import freeze
 
 
 @total_ordering
@@ -92,7 +93,8 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     transactions: each edge begins where the one before it ends. `smallest` are the invocations of
     the smallest history found that still has the anomaly, and `smallest_without` the
     micro-operations that it leaves out of them: each the index of the invocation, and the position
-    in its value, from 0. `smallest_history` makes that history.
+    in its value, from 0. Appends of others are among them if a list that was read lacks their
+    element there. `smallest_history` makes that history.
     """
 
     name: str
@@ -158,42 +160,55 @@ def smallest_history(history: History, anomaly: Anomaly) -> History:
     """
     The smallest history found that still has the anomaly; empty when none was looked for.
 
-    Its events keep their indices and times, so those of others are missing in between.
+    Its events keep their indices and times, so those of others are missing in between. Lists that
+    were read lack the elements whose appends are left out.
     """
-    wanted, left_out = set(anomaly.smallest), set(anomaly.smallest_without)
     starts = {start: position for position, start in enumerate(history.columns.inv)}
-    positions = sorted(starts[start] for start in wanted if start in starts)
-    return History(
-        sorted(
-            (
-                event
-                for position in positions
-                for event in cut(history.operation(position), left_out)
-            ),
-            key=lambda event: event.index,
-        )
-    )
+
+    def at(index: int) -> Operation:
+        return history.operation(starts[index])
+
+    left_out = set(anomaly.smallest_without)
+    elements = appended(at(index).value[place] for index, place in left_out)
+    events = (event for index in anomaly.smallest for event in cut(at(index), left_out, elements))
+    return History(sorted(events, key=lambda event: event.index))
 
 
-def cut(operation: Operation, left_out: Container[tuple[int, int]]) -> tuple[Event, ...]:
+def appended(micro_operations: Iterable[Any]) -> set[Hashable]:
+    """What these append: each a key and a value, frozen."""
+    return {freeze([each[1], each[2]]) for each in micro_operations if each[0] == "append"}
+
+
+def cut(
+    operation: Operation,
+    left_out: Container[tuple[int, int]],
+    elements: Container[Hashable] = frozenset(),
+) -> tuple[Event, ...]:
     """
     The events of a transaction without some of its micro-operations.
 
     Args:
         left_out: Each the index of an invocation, and the position in its value.
+        elements: As `appended`: they are left out of the lists that it read.
     """
     index = operation.invocation.index
+
+    def without(event: Event) -> Event:
+        if not isinstance(event.value, list):
+            return event
+        kept = [each for at, each in enumerate(event.value) if (index, at) not in left_out]
+        return msgspec.structs.replace(event, value=[_shorter(each, elements) for each in kept])
+
     events = (operation.invocation, operation.completion)
-    return tuple(
-        msgspec.structs.replace(
-            event,
-            value=[each for at, each in enumerate(event.value) if (index, at) not in left_out],
-        )
-        if isinstance(event.value, list)
-        else event
-        for event in events
-        if event is not None
-    )
+    return tuple(without(event) for event in events if event is not None)
+
+
+def _shorter(micro_operation: Any, elements: Container[Hashable]) -> Any:
+    """A read of a list without some elements."""
+    f, key, value, *rest = micro_operation
+    if f not in ("r", "read") or not isinstance(value, list):
+        return micro_operation
+    return [f, key, [each for each in value if freeze([key, each]) not in elements], *rest]
 
 
 def merge(results: Iterable[Result]) -> Results:

@@ -15,6 +15,8 @@ from dissever.checkers.transactions import evidence, proof
 from dissever.checkers.transactions.evidence import Evidence
 from dissever.checkers.transactions.explanation import Explained, allowed
 from dissever.checkers.transactions.models import (
+    OF_AXIOMS,
+    PROCESS,
     SERIALIZABLE,
     forbids,
     judged_by,
@@ -70,6 +72,8 @@ class Transactions:
         model = self.consistency_model
         counting = [each for each in found.shown if forbids(model, each.name)]
         others = [each for each in found.shown if not forbids(model, each.name)]
+        if model not in proof.WEAK and any(not _is_weak(each) for each in counting):
+            counting = [each for each in counting if not _is_weak(each)]
         confirmed = [each for each in counting if each.anomaly.confirmation]
         doubted = [each for each in counting if not each.anomaly.confirmation]
         names = [each.name for each in found.shown if each.anomaly.confirmation]
@@ -77,7 +81,8 @@ class Transactions:
         if confirmed:
             verdict, why = Verdict.INVALID, _why_invalid(model, confirmed, found)
         elif doubted:
-            verdict, why = Verdict.UNKNOWN, f"contradiction: {found.doubts[doubted[0].name]}"
+            doubt = found.doubts.get(doubted[0].name, "the engine found what the axioms refute")
+            verdict, why = Verdict.UNKNOWN, f"contradiction: {doubt}"
         else:
             proved = proof.proof(history, found, model, self.rules)
             verdict = Verdict.VALID if proved.why is None else Verdict.UNKNOWN
@@ -99,6 +104,11 @@ class Transactions:
             why=why,
             details={"consistency_model": self.consistency_model},
         )
+
+
+def _is_weak(each: Explained) -> bool:
+    """Whether it is a cycle of a weak model; those of strong ones say the same more plainly."""
+    return each.name.removesuffix(PROCESS) in OF_AXIOMS
 
 
 def _why_invalid(model: str, confirmed: Sequence[Explained], found: Evidence) -> str:

@@ -4,22 +4,25 @@ What a history shows: all anomalies, in words, each derived once more by the val
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from msgspec import structs
 
-from dissever.checkers.transactions.explanation import Explained, counts_of, explained
-from dissever.checkers.transactions.models import DECIDABLE
+from dissever.checkers.transactions import weak
+from dissever.checkers.transactions.explanation import Explained, counts_of, explained, names_of
+from dissever.checkers.transactions.models import DECIDABLE, OF_AXIOMS, PROCESS
 from dissever.checkers.transactions.narration import Narrator
 from dissever.checkers.transactions.smallest import smallest
 from dissever.checkers.transactions.validation import SNAPSHOT, refute_anomalies
 from dissever.checkers.transactions.view import key_value, shown
+from dissever.checkers.transactions.weak import Weak
 from dissever.harness.history import History, MalformedHistory
 from dissever.harness.results import Anomaly
 from dissever.native.columns import Micro
-from dissever.native.transactions import Outcome, Rules, judge_transactions
+from dissever.native.transactions import OrderLevel, Outcome, Rules, judge_transactions
+from dissever.native.weak import Level
 
 VALIDATED_MAX: Final = 100_000
 """Micro-operations of a history that the validator reads as a whole."""
@@ -41,7 +44,8 @@ class Evidence:
     """
     `shown` are some of the anomalies of each name; those that the validator refuted have no
     confirmation, and `doubts` say why by their name. `counts` are all of the engine, by name.
-    `looked_at` are the models of which anomalies would show here.
+    `looked_at` are the models of which anomalies would show here. `weak` says what the weak levels
+    are, with and without sessions, where no serial order answers that.
     """
 
     transactions: int
@@ -51,6 +55,7 @@ class Evidence:
     doubts: Mapping[str, str]
     counts: dict[str, int]
     looked_at: tuple[str, ...]
+    weak: Mapping[tuple[Level, bool], Weak] = field(default_factory=dict)
     edges: dict[str, int] = field(default_factory=dict)
     peak_bytes: int = 0
 
@@ -88,6 +93,8 @@ def gathered(history: History, rules: str, model: str) -> Evidence:
     )
     narrator = Narrator(history, micro)
     found, doubts = _validated(history, explained(narrator, outcome), len(micro), rules)
+    levels = _weak_levels(history, rules) if outcome.order_level < OrderLevel.PROCESS else {}
+    found += tuple(_weak_cycles(levels))
     return Evidence(
         transactions=len(micro.columns),
         micro=micro,
@@ -96,9 +103,43 @@ def gathered(history: History, rules: str, model: str) -> Evidence:
         doubts=doubts,
         counts=counts_of(outcome),
         looked_at=tuple(each for each in DECIDABLE if history.is_timed or each not in OF_TIME),
+        weak=levels,
         edges={kind.name.lower(): n for kind, n in outcome.edges.items()},
         peak_bytes=outcome.peak_bytes,
     )
+
+
+def _weak_levels(history: History, rules: str) -> dict[tuple[Level, bool], Weak]:
+    """
+    From the strongest on down to what holds, or from the weakest on up to what does not hold even
+    without sessions: the others follow.
+    """
+    found = {(Level.CAUSAL, True): weak.judged(history, Level.CAUSAL, rules=rules)}
+    if found[Level.CAUSAL, True].why is None:
+        return found
+    below: dict[tuple[Level, bool], Weak] = {}
+    for level in (Level.READ_COMMITTED, Level.READ_ATOMIC):
+        below[level, True] = weak.judged(history, level, rules=rules)
+        if below[level, True].why is None:
+            continue
+        below[level, False] = weak.judged(history, level, sessions=False, rules=rules)
+        if below[level, False].found is not None:
+            return {key: each for key, each in below.items() if key != (level, True)}
+    return {**below, **found}
+
+
+def _weak_cycles(levels: Mapping[tuple[Level, bool], Weak]) -> Iterator[Explained]:
+    """Of the cycles of axioms the first that needs a session, and the first that does not."""
+    seen: set[bool] = set()
+    for each in levels.values():
+        needs = each.found is not None and each.found.name.endswith(PROCESS)
+        if each.found is not None and _is_axiom(each.found.name) and needs not in seen:
+            seen.add(needs)
+            yield each.found
+
+
+def _is_axiom(name: str) -> bool:
+    return name.removesuffix(PROCESS) in OF_AXIOMS
 
 
 def _validated(
@@ -146,12 +187,7 @@ def _made_small(history: History, each: Explained, found: Evidence, rules: str) 
     names = {each.name for each in found.shown}
 
     def still(some: History) -> bool:
-        try:
-            outcome = judge_transactions(some.micro, RULES[rules], realtime=history.is_timed)
-        except (MalformedHistory, ValueError):
-            return False
-        narrator = Narrator(some, some.micro)
-        now = {one.name for one in explained(narrator, outcome)}
+        now = _names(some, rules, each.name, realtime=history.is_timed)
         return each.name in now and now <= names
 
     first = [history.operation(at) for at in sorted({*each.positions, *each.witnesses})]
@@ -159,6 +195,20 @@ def _made_small(history: History, each: Explained, found: Evidence, rules: str) 
     keys = [key_value(found.micro, key) for key in each.keys]
     small = smallest(first, more, still, keys=keys)
     return structs.replace(each.anomaly, smallest=small.indices, smallest_without=small.without)
+
+
+def _names(some: History, rules: str, name: str, *, realtime: bool) -> set[str]:
+    """The names of the anomalies of a small history; of the weak models, that one alone."""
+    try:
+        outcome = judge_transactions(some.micro, RULES[rules], realtime=realtime)
+        found = names_of(outcome)
+        for level, bare in weak.NAMES.items():
+            if name.removesuffix(PROCESS) == bare:
+                walk = weak.judged(some, level, sessions=name != bare, rules=rules).found
+                found |= {walk.name} if walk is not None else set()
+    except (MalformedHistory, ValueError):
+        return set()
+    return found
 
 
 def _of_keys(micro: Micro, keys: frozenset[int]) -> list[int]:

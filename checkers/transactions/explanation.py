@@ -90,6 +90,11 @@ def counts_of(outcome: Outcome) -> dict[str, int]:
     return dict(found)
 
 
+def names_of(outcome: Outcome) -> set[str]:
+    """The names of all anomalies of an outcome."""
+    return {NAMES[each] for each in outcome.counts} | set(map(_name, outcome.cycles.cycles))
+
+
 def explained(narrator: Narrator, outcome: Outcome) -> tuple[Explained, ...]:
     """Those that are no cycles first, then the cycles, in the order of the engine."""
     scenes = _some(outcome.anomalies, lambda each: each.found)

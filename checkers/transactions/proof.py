@@ -27,6 +27,7 @@ from dissever.harness.values import count_text
 from dissever.native.columns import NONE, OK, READ, Micro
 from dissever.native.replay import refute_replay
 from dissever.native.transactions import OrderLevel
+from dissever.native.weak import Level
 
 PROVED: Final[Mapping[OrderLevel, str]] = {
     OrderLevel.DATA: "serializable",
@@ -40,6 +41,18 @@ FREE: Final = frozenset({"read-committed", "read-uncommitted"})
 
 POINTS_MAX: Final = 300_000
 """Micro-operations of a history of which start and commit points are made."""
+
+WEAK: Final[Mapping[str, tuple[Level, bool]]] = {
+    "causal": (Level.CAUSAL, True),
+    "causal-cerone": (Level.CAUSAL, False),
+    "strong-session-read-atomic": (Level.READ_ATOMIC, True),
+    "read-atomic": (Level.READ_ATOMIC, False),
+    "strong-session-monotonic-atomic-view": (Level.READ_COMMITTED, True),
+    "monotonic-atomic-view": (Level.READ_COMMITTED, False),
+    "read-committed": (Level.READ_COMMITTED, False),
+    "read-uncommitted": (Level.READ_COMMITTED, False),
+}
+"""The levels that prove a model, and whether they keep sessions; the last two ask for less."""
 
 KEEPS: Final[Mapping[OrderLevel, str]] = {
     OrderLevel.DATA: "",
@@ -67,6 +80,8 @@ def proof(history: History, found: Evidence, model: str, rules: str) -> Proof:
     if level in PROVED and model in weaker(PROVED[level]):
         return _replayed(history, found, rules)
     if model in SNAPSHOT and (proved := _points(history, found, model, rules)) is not None:
+        return proved
+    if model in WEAK and (proved := _weak(found, model)) is not None:
         return proved
     if found.outcome.ambiguous:
         keys = ", ".join(shown(key_value(found.micro, key)) for key in found.outcome.ambiguous[:5])
@@ -133,6 +148,26 @@ def _points(history: History, found: Evidence, model: str, rules: str) -> Proof 
         return None  # Versions that nobody saw were taken in a wrong order.
     count = count_text(len(points) // 2, "transaction")
     return Proof(None, f"an order of the snapshots and commits of {count} was replayed: {model}")
+
+
+def _weak(found: Evidence, model: str) -> Proof | None:
+    """What a weak level says; None where it says nothing of the model."""
+    wanted, by_session = WEAK[model]
+    for (level, sessions), each in found.weak.items():
+        is_enough = level.value >= wanted.value and (sessions or not by_session)
+        if each.why is None and is_enough:
+            return Proof(None, each.certificate)
+    if model in FREE:
+        return None
+    asked = found.weak.get((wanted, by_session)) or found.weak.get((wanted, True))
+    if asked is None or asked.why is None:
+        return Proof(f"contradiction: a weaker level than {model} does not hold")
+    if model == "causal-cerone" and asked.found is not None:
+        return Proof(
+            "undecided: it is not causal by the order of a process, and without that order"
+            " it is not judged"
+        )
+    return Proof(asked.why)
 
 
 def _unproved(found: Evidence, model: str) -> Proof:

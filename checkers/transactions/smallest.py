@@ -2,8 +2,10 @@
 From a history with an anomaly to the smallest one found that still has it.
 
 Transactions are left out first, then keys, then single micro-operations, in halves and then alone,
-as in delta debugging (Zeller and Hildebrandt 2002). What is left is judged each time by the engine
-itself: the anomaly must still be there, and no other may have come with it.
+as in delta debugging (Zeller and Hildebrandt 2002). The element of an append that is left out is
+left out of the lists that were read, too: a read of a long list would need all of its writers
+otherwise. What is left is judged each time by the engine itself: the anomaly must still be there,
+and no other may have come with it.
 """
 
 from __future__ import annotations
@@ -13,15 +15,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from dissever.harness.history import Event, History, Operation
-from dissever.harness.results import cut
+from dissever.harness.history import History, Operation
+from dissever.harness.results import appended, cut
 from dissever.harness.values import freeze
 
-JUDGED_MAX: Final = 200_000
+JUDGED_MAX: Final = 20_000
 """Micro-operations of all histories together that are judged to make one anomaly small."""
 
-TRANSACTIONS_MAX: Final = 2_000
-"""Of the first history that is tried."""
+OTHERS_MAX: Final = 1_000
+"""Transactions that the anomaly is not about, and that are taken along at first."""
 
 Micro: TypeAlias = tuple[int, int]
 """The index of an invocation, and a position in its value."""
@@ -37,28 +39,39 @@ class Smallest:
 
 @dataclass(slots=True)
 class _Search:
+    """`micro` are all micro-operations that there are, each with its value."""
+
     operations: dict[int, Operation]
     still: Callable[[History], bool]
-    micro_operations: int = 0
+    micro: dict[Micro, list[Any]] = field(init=False)
+    spent: int = 0
     judged: dict[frozenset[Micro], bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.micro = {
+            (index, at): each
+            for index, operation in self.operations.items()
+            for at, each in enumerate(operation.value or ())
+        }
 
     def holds(self, kept: frozenset[Micro]) -> bool:
         """Whether a history of these micro-operations still has the anomaly."""
         if kept not in self.judged:
-            self.micro_operations += len(kept)
-            if self.micro_operations > JUDGED_MAX:
+            self.spent += len(kept)
+            if self.spent > JUDGED_MAX:
                 return False
-            self.judged[kept] = self.still(self.history(kept))
+            self.judged[kept] = self.still(self._history(kept))
         return self.judged[kept]
 
-    def history(self, kept: frozenset[Micro]) -> History:
+    def _history(self, kept: frozenset[Micro]) -> History:
         """Transactions of which nothing is kept are left out."""
-        events: list[Event] = []
-        for index in sorted({index for index, _ in kept}):
-            operation = self.operations[index]
-            every = range(len(operation.value or ()))
-            left_out = {(index, at) for at in every if (index, at) not in kept}
-            events.extend(cut(operation, left_out))
+        left_out = self.micro.keys() - kept
+        elements = appended(self.micro[each] for each in left_out)
+        events = (
+            event
+            for index in {index for index, _ in kept}
+            for event in cut(self.operations[index], left_out, elements)
+        )
         return History(sorted(events, key=lambda event: event.index))
 
     def without(
@@ -75,6 +88,10 @@ class _Search:
             size = min(size, len(units) + 1) // 2
         return kept
 
+    def key_of(self, each: Micro) -> Hashable:
+        """The key of a micro-operation, frozen."""
+        return freeze(self.micro[each][1])
+
 
 def smallest(
     first: Sequence[Operation],
@@ -90,15 +107,13 @@ def smallest(
         still: Whether a history has the anomaly, and no other anomalies than the whole one.
         keys: Those that it is about: without the others it is tried first.
     """
-    frozen = {freeze(key) for key in keys}
-    for operations in (first, [*first, *islice(more, TRANSACTIONS_MAX)]):
-        known = {each.invocation.index: each for each in operations}
-        search = _Search(known, still)
-        every = frozenset(
-            (index, at) for index, each in known.items() for at in range(len(each.value or ()))
-        )
-        of_keys = frozenset(each for each in every if _key_of(search)(each) in frozen)
-        for kept in (of_keys, every):
+    known = {each.invocation.index: each for each in (*first, *islice(more, OTHERS_MAX))}
+    search = _Search(known, still)
+    core, wanted = {each.invocation.index for each in first}, {freeze(key) for key in keys}
+    every = frozenset(search.micro)
+    of_keys = frozenset(each for each in every if search.key_of(each) in wanted)
+    for some in (of_keys, every):
+        for kept in (frozenset(each for each in some if each[0] in core), some):
             if kept and search.holds(kept):
                 return _result(search, _reduced(search, kept))
     return Smallest()
@@ -108,19 +123,9 @@ def _reduced(search: _Search, kept: frozenset[Micro]) -> frozenset[Micro]:
     before = None
     while kept != before:
         before = kept
-        for unit_of in (_transaction, _key_of(search), _single):
+        for unit_of in (_transaction, search.key_of, _single):
             kept = search.without(kept, _units(kept, unit_of))
     return kept
-
-
-def _key_of(search: _Search) -> Callable[[Micro], Hashable]:
-    """What tells the micro-operations of one key from those of others."""
-
-    def key_of(micro: Micro) -> Hashable:
-        index, at = micro
-        return freeze(search.operations[index].value[at][1])
-
-    return key_of
 
 
 def _transaction(micro: Micro) -> Hashable:
@@ -141,10 +146,15 @@ def _units(kept: frozenset[Micro], unit_of: Callable[[Micro], Hashable]) -> list
 
 def _result(search: _Search, kept: frozenset[Micro]) -> Smallest:
     indices = tuple(sorted({index for index, _ in kept}))
-    without = tuple(
-        (index, at)
-        for index in indices
-        for at in range(len(search.operations[index].value))
-        if (index, at) not in kept
-    )
-    return Smallest(indices, without)
+    read = {
+        freeze([search.micro[each][1], element])
+        for each in kept
+        if isinstance(search.micro[each][2], list)
+        for element in search.micro[each][2]
+    }
+    without = [
+        each
+        for each, value in search.micro.items()
+        if each not in kept and (each[0] in indices or appended([value]) & read)
+    ]
+    return Smallest(indices, tuple(sorted(without)))
