@@ -10,6 +10,7 @@ Source: Redis 7.0, `sentinel.c`; redis.io, "High availability with Redis Sentine
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import methodcaller
 from time import sleep
 from typing import Any, Final
@@ -50,13 +51,55 @@ sentinel parallel-syncs main 5
 
 
 class RedisClient:
-    """Registers and a set, at the master that the sentinel of a node names."""
+    """
+    Registers, a set and lists, at the master that the sentinel of a node names. Between `begin` and
+    `commit`, what is read is watched, and what is appended is kept back. The commit is one MULTI …
+    EXEC, which Redis refuses if something that was watched has changed.
+    """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._own = _connection(endpoint.host, endpoint.port)
         self._sentinel = _connection(endpoint.host, endpoint.port_of(SENTINEL_PORT))
         self._master: Any = None
+        self._watching: Any = None
+        self._appended: list[tuple[str, int]] = []
+
+    def begin(self) -> None:
+        self.rollback()
+        self._watching = self._leading().pipeline()
+
+    def read_list(self, key: int) -> list[int]:
+        name = f"list:{key}"
+        held = self._told(lambda: self._watching.watch(name) and self._watching.lrange(name, 0, -1))
+        return [int(each) for each in held] + [v for at, v in self._appended if at == name]
+
+    def append(self, key: int, value: int) -> None:
+        self._appended.append((f"list:{key}", value))
+
+    def commit(self) -> None:
+        from redis.exceptions import WatchError
+
+        self._watching.multi()
+        for name, value in self._appended:
+            self._watching.rpush(name, value)
+        self._watching.ping()  # Without a command, nothing that is watched would be looked at.
+        try:
+            self._told(self._watching.execute)
+        except WatchError as error:
+            if (
+                error.__context__ is not None
+            ):  # The driver says so, too, of a connection that broke.
+                raise
+            raise NotApplied(str(error), "conflict") from error
+        finally:
+            self.rollback()
+
+    def rollback(self) -> None:
+        self._appended = []
+        if self._watching is not None:
+            self._watching.close()
+            self._watching = None
 
     def read(self, key: int) -> int | None:
         value = self._ask("GET", f"register:{key}")
@@ -101,13 +144,22 @@ class RedisClient:
             each.close()
 
     def _ask(self, *command: Any) -> Any:
-        from redis import exceptions as errors
+        leading = self._leading()
+        return self._told(lambda: leading.execute_command(*command))
 
+    def _leading(self) -> Any:
+        """The connection to the master."""
         if self._master is None:
             named = self._sentinel.sentinel_get_master_addr_by_name("main")
             self._master = _connection(*self._endpoint.translate(named[0], int(named[1])))
+        return self._master
+
+    def _told(self, ask: Callable[[], Any]) -> Any:
+        """What the master answers; NotApplied where it refuses."""
+        from redis import exceptions as errors
+
         try:
-            return self._master.execute_command(*command)
+            return ask()
         except (errors.ResponseError, errors.BusyLoadingError) as error:
             self._master = None  # It may be the master no more.
             told = (errors.ReadOnlyError, errors.BusyLoadingError, errors.OutOfMemoryError)

@@ -133,8 +133,8 @@ class TransactionClient:
 
     def __init__(self, store: Any, reading: Reading) -> None:
         """`store`: one of `Transactions`, or of `WholeTransactions`."""
-        self._store = store
-        self._reading = reading
+        self.store = store
+        self.reading = reading
         self.is_whole = getattr(store, "begin", None) is None
         self._methods: Mapping[str, Any] = {}
         if not self.is_whole and reading is Reading.LISTS:
@@ -147,15 +147,15 @@ class TransactionClient:
         try:
             if not self.is_whole:
                 return invocation.ok(await self._step_by_step(operations))
-            answers = await self._store.transaction([list(each) for each in operations])
-            if wrong := misfit(operations, answers, self._reading):
+            answers = await self.store.transaction([list(each) for each in operations])
+            if wrong := misfit(operations, answers, self.reading):
                 raise TypeError(f"transaction: {wrong}")
             return invocation.ok([list(each) for each in answers])
         except NotApplied as error:
             return invocation.fail([error.code, str(error)])
 
     async def _step_by_step(self, operations: Sequence[Micro]) -> list[Micro]:
-        async with committed(self._store):
+        async with committed(self.store):
             return [[f, key, await self._do(f, key, value)] for f, key, value in operations]
 
     async def _do(self, f: str, key: Key, value: Any) -> Any:
@@ -168,7 +168,7 @@ class TransactionClient:
         return answer
 
     async def close(self) -> None:
-        await self._store.close()
+        await self.store.close()
 
 
 def misfit(operations: Sequence[Micro], answers: Any, reading: Reading | None = None) -> str | None:

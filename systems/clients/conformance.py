@@ -291,6 +291,37 @@ async def rolls_back(talk: Conversation) -> str:
     return ""
 
 
+async def admits_a_lost_commit(talk: Conversation) -> str:
+    """says info when its connection is reset before the answer to a commit"""
+    subject = talk.new_transacted()
+    number, change = subject.change()
+    async with talk.client() as client:
+        if not isinstance(client, TransactionClient) or client.is_whole:
+            return "not tried: it takes transactions as a whole"
+        cut = TransactionClient(_LosesCommits(client.store, talk.gate), client.reading)
+        completion = await talk.ask(cut, Invocation(TXN, subject.look().value + change.value))
+        talk.gate.set(Mode.PASS)
+        if completion is not None and completion.type is Type.OK:
+            raise _refuted("info when the answer to a commit was lost", completion)
+        await _is_true(talk, completion, subject, number)
+    return _shown(completion, talk.limit_s)
+
+
+class _LosesCommits:
+    """A store of transactions whose connections are reset before the answer to a commit."""
+
+    def __init__(self, store: Any, gate: Gate) -> None:
+        self._store = store
+        self._gate = gate
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._store, method)
+
+    async def commit(self) -> None:
+        self._gate.set(Mode.RESET)
+        await self._store.commit()
+
+
 async def asks_the_node(talk: Conversation) -> str:
     """reads what another client has written"""
     subject = talk.new_object()
@@ -434,8 +465,8 @@ BASIC: Final[tuple[Check, ...]] = (opens, reads_nothing, reads_what_it_wrote)
 
 _MORE: Final[Mapping[str, tuple[Check, ...]]] = {
     "register": (compares_and_sets, compares_before_it_sets),
-    "append": (reads_its_own_changes, rolls_back),
-    "wr": (reads_its_own_changes, rolls_back),
+    "append": (reads_its_own_changes, rolls_back, admits_a_lost_commit),
+    "wr": (reads_its_own_changes, rolls_back, admits_a_lost_commit),
 }
 
 

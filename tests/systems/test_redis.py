@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dissever.harness.client import NotApplied
@@ -42,3 +44,37 @@ def test_only_what_a_server_refuses_outright_was_not_applied() -> None:
 
     assert all(isinstance(asked(error), NotApplied) for error in refused)
     assert not any(isinstance(asked(error), NotApplied) for error in unknown)
+
+
+class Pipeline:
+    """Refuses, or has lost its connection: the driver raises the same for both."""
+
+    def __init__(self, *, is_broken: bool) -> None:
+        self.is_broken = is_broken
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: self.asked.append(name)
+
+    def execute(self) -> None:
+        errors = pytest.importorskip("redis.exceptions")
+        if not self.is_broken:
+            raise errors.WatchError("Watched variable changed.")
+        try:
+            raise errors.ConnectionError("Connection closed by server.")
+        except errors.ConnectionError:
+            raise errors.WatchError("A ConnectionError occurred while watching") from None
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_transaction_is_not_applied_only_if_redis_itself_refuses_it(is_broken: bool) -> None:
+    errors = pytest.importorskip("redis.exceptions")
+    client = object.__new__(RedisClient)
+    pipeline = client._watching = Pipeline(is_broken=is_broken)
+    client._appended = [("list:1", 7)]
+
+    with pytest.raises(errors.WatchError if is_broken else NotApplied):
+        client.commit()
+
+    assert pipeline.asked == ["multi", "rpush", "ping", "close"]
+    assert client._watching is None
