@@ -44,6 +44,7 @@ INTERFACES = (
     "search/search.h",
     "transactions/transactions.h",
     "weak/weak.h",
+    "weak/solve.h",
 )
 """The headers that cffi reads, in an order in which each needs only those before it."""
 

@@ -26,6 +26,7 @@ PROGRAMS = {
     "compare_containers": ("containers",),
     "compare_graph": ("graph",),
     "compare_transactions": ("transactions", "graph", "random_transactions"),
+    "compare_solve": ("weak", "graph", "random_transactions"),
     "compare_weak": ("weak", "graph", "random_transactions"),
 }
 """Each program of this folder, and the units of C that it is linked with."""

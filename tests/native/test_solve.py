@@ -1,0 +1,84 @@
+"""
+Orders of writers that nobody knows: against every order, plain and sanitized; and broken on purpose.
+
+The number of random cases is set so that a run stays short. A million, in minutes:
+
+    DISSEVER_FUZZ_CASES=1000000 pytest tests/native/test_solve.py --timeout 1200
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CASES = int(os.environ.get("DISSEVER_FUZZ_CASES", "4000"))
+LINE = re.compile(
+    r"(lists|registers) (\w+) (\w+) cases (\d+) invalid (\d+) ambiguous (\d+) choices (\d+) "
+    r"mismatches (\d+)"
+)
+
+Build = Callable[..., Path]
+
+
+def _run(program: Path, *arguments: int) -> list[tuple[str, ...]]:
+    done = subprocess.run(
+        [program, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [match.groups() for match in map(LINE.fullmatch, done.stdout.splitlines()) if match]
+
+
+def test_solver_and_every_order_agree(build: Build) -> None:
+    lines = _run(build("compare_solve", is_strict=True), CASES, 1)
+
+    assert len(lines) == 12
+    for _, _, _, cases, invalid, _, choices, mismatches in lines:
+        assert int(mismatches) == 0
+        assert 0.1 < int(invalid) / int(cases) < 0.4
+        assert int(choices) > 0.02 * int(cases)
+
+
+def test_memory_is_used_as_it_should_be(build: Build) -> None:
+    program = build("compare_solve", "-O0", "-g", "-fsanitize=address,undefined")
+
+    assert len(_run(program, 200, 2)) == 12
+
+
+MUTANTS = {
+    "readers of what was overwritten come whenever": (
+        "if (!add_missed(s, s->readers[before->readers + i], by))",
+        "if (s->is_out_of_memory)",
+    ),
+    "one way out is taken for none": (
+        "if (not_as_is && not_turned)",
+        "if (not_as_is || not_turned)",
+    ),
+    "a choice is never turned": ("if (!choice->is_turned) {", "if (choice->is_turned) {"),
+    "bits are not taken back": ("change->word] = change->old;", "change->word] |= change->old;"),
+    "a commit may come before its start": (
+        "if (!add(s, start_of(s, number), commit_of(s, number)))",
+        "if (s->is_out_of_memory)",
+    ),
+    "equal times are in order": (
+        "columns->ret_time[a] < columns->inv_time[b]",
+        "columns->ret_time[a] <= columns->inv_time[b]",
+    ),
+    "what is not known to have ended comes first": (
+        "if (columns->type[a] != COLUMNS_OK)",
+        "if (columns->type[a] == COLUMNS_FAIL)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant_is_caught(name: str, build_mutant: Build) -> None:
+    program = build_mutant("compare_solve", "solve.c", *MUTANTS[name], "-O0", "-w")
+
+    done = subprocess.run([program, "3000", "3"], capture_output=True, timeout=60, check=False)
+
+    assert done.returncode != 0
