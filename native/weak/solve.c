@@ -174,7 +174,7 @@ static bool decide(struct solver *s, int32_t pair, bool is_turned)
 /* Decide all that has one way only, until nothing changes. False for a contradiction. */
 static bool follow(struct solver *s)
 {
-    for (bool is_changed = true; is_changed;) {
+    for (bool is_changed = !s->options->is_plain; is_changed;) {
         is_changed = false;
         for (int32_t i = 0; i < s->pairs_n; i++) {
             if (s->is_decided[i])
@@ -214,6 +214,7 @@ static bool turn(struct solver *s)
         if (!choice->is_turned) {
             choice->is_turned = true;
             s->result->configurations++;
+            s->result->turned++;
             if (decide(s, choice->pair, true) || s->is_out_of_memory)
                 return true;
             take_back(s, choice);

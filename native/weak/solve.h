@@ -35,12 +35,14 @@ struct solve_options {
     int32_t demand; /* a solve_demand; each includes those before it */
     int64_t configurations_max; /* choices, those that were taken back included */
     int64_t steps_max;          /* pairs looked at, and rows of bits changed */
+    int32_t is_plain;           /* 1: nothing is pruned, so that tests see the search itself */
 };
 
 struct solve_result {
     int32_t verdict;        /* a weak_verdict: VALID, INVALID, AMBIGUOUS, BUDGET */
     int64_t errors_n;       /* reads that no order explains, as in weak.h */
     int64_t configurations;
+    int64_t turned;         /* choices of which the other direction was tried, too */
     int64_t steps;
     int64_t pairs;          /* of writers of one key */
     int32_t order_n;        /* of what is valid: operations in a serial order; or points: twice the

@@ -48,13 +48,14 @@ class Solution:
     `order` is empty unless the verdict is `Verdict.VALID`. It has positions in the columns, in a
     serial order; for `Model.SNAPSHOT` points: twice a position is the start of a transaction, and
     one more its commit. `errors` reads fit no order whatever is chosen. `choices` were made, of
-    `pairs` of transactions that wrote one key.
+    `pairs` of transactions that wrote one key; `turned` of them were tried both ways.
     """
 
     verdict: Verdict
     order: array[int]
     errors: int
     choices: int
+    turned: int
     pairs: int
     steps: int
 
@@ -78,7 +79,7 @@ def solve(
         MemoryError: When it does not fit into memory.
     """
     options = ffi.new(
-        "struct solve_options *", (model.value, demand.value, configurations_max, steps_max)
+        "struct solve_options *", (model.value, demand.value, configurations_max, steps_max, 0)
     )
     result = ffi.new("struct solve_result *")
     try:
@@ -94,6 +95,7 @@ def solve(
             order=order,
             errors=result.errors_n,
             choices=result.configurations,
+            turned=result.turned,
             pairs=result.pairs,
             steps=result.steps,
         )
