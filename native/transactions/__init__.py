@@ -109,8 +109,9 @@ class Outcome:
             was guessed.
         refuted: The least level of which no serial order exists, although the edges that are
             certain have no cycle: whatever the order of versions is, there is one. NONE otherwise.
-        forced: Why: a cycle of edges that every serial order would have, by paths of any kind. Its
-            own kinds do not name it: what is certain is G2-item, of that level.
+        forced: Why: a cycle of edges that every serial order would have, by paths of any kind.
+            Empty where every order of versions was tried. Its own kinds do not name it: what is
+            certain is G2-item, of that level.
         vertices: Of the graph, with auxiliary ones.
         edges: How many of each kind the graph has; none that is zero.
         graph: The edges, or None unless they were asked for.

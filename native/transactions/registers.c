@@ -122,8 +122,9 @@ static int32_t judge_update(struct key *key, struct run *run, int32_t read)
 {
     int32_t value = value_of(key, read);
     struct slot *slot = &key->engine->slots[value];
+    bool is_own = slot->writer != 0 && entry_of(key, slot->writer - 1).operation == run->operation;
     run->parent = key->engine->version[read];
-    if (run->parent == NO_VERSION)
+    if (slot->is_repeated || is_own)
         return 0;
     if (slot->position != 0)
         return report(key, TRANSACTIONS_LOST_UPDATE, read, slot->position - 1, value);

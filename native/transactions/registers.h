@@ -27,8 +27,25 @@ int32_t versions_infer(struct engine *engine);
 /*
  * saturate.c: behind the edges of a mask those that every serial order has: of two versions of a
  * key, where a path leads from a transaction of one to a transaction of the other. 1 when there are
- * no more, 0 when they make a cycle, -1 without memory.
+ * no more, 0 when they make a cycle, -1 without memory. `open` gets two versions whose order is
+ * still not known; `before` is NO_VERSION without any.
  */
-int32_t saturate_edges(struct engine *engine, uint32_t mask);
+int32_t saturate_edges(struct engine *engine, uint32_t mask, struct succession *open);
+
+/* Edges from all transactions of a version to the writer of another one. 0 or -1 without memory. */
+int32_t saturate_pair(struct engine *engine, struct succession pair);
+
+/* What became of an order of a level (decide.c). */
+enum decided {
+    DECIDED_FOUND,    /* guess_order's, in `order` */
+    DECIDED_REFUTED,  /* by the edges that every order has, which are there */
+    DECIDED_NONE,     /* every choice was tried */
+    DECIDED_OPEN,     /* the budget was spent */
+    DECIDED_MEMORY
+};
+
+/* decide.c: find a serial order that keeps the edges of a mask, or show that there is none. Adds
+ * vertices and edges; `order` gets room for the vertices then, to be freed. */
+enum decided decide_order(struct engine *engine, uint32_t mask, uint32_t **order);
 
 #endif

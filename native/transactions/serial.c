@@ -3,8 +3,8 @@
  *
  * Where the order of the versions of every key is known, each topological order replays. Where it
  * is not, which happens with registers alone, an order is guessed (guess.c): by the edges that are
- * certain, then also by those that every serial order has (saturate.c), whose cycle shows that there
- * is none.
+ * certain, then also by those that every serial order has, whose cycle shows that there is none
+ * (decide.c).
  */
 #include <stdlib.h>
 
@@ -51,13 +51,15 @@ static int32_t level_asked(const struct transactions_options *options)
     return options->process ? TRANSACTIONS_PROCESS : TRANSACTIONS_DATA;
 }
 
-/* Why no serial order of a level exists: a cycle of the edges that each would have. */
-static int32_t refute(struct engine *engine, uint32_t mask, int32_t level)
+/* No serial order of a level exists: show a cycle of edges that each would have, if there is one. */
+static int32_t refute(struct engine *engine, uint32_t mask, int32_t level, bool has_cycle)
 {
     struct transactions_outcome *outcome = engine->outcome;
     struct graph graph = {0};
     graph_cycles_free(&outcome->forced);
     outcome->refuted = level;
+    if (!has_cycle)
+        return 0;
     int32_t status = graph_build(&graph, &engine->edges, engine->operations, engine->vertices);
     if (status == 0)
         status = graph_shortest(&graph, &engine->edges, mask, &engine->options->graph,
@@ -66,27 +68,27 @@ static int32_t refute(struct engine *engine, uint32_t mask, int32_t level)
     return status;
 }
 
-/* Guess an order that replays, and keep it: 1, 0 without one, -1 without memory. */
-static int32_t guess(struct engine *engine, uint32_t mask, int32_t level)
+/* An order by the edges that are certain: 1, 0 without one, -1 without memory. */
+static int32_t guess(struct engine *engine, uint32_t mask, int32_t level, uint32_t *vertices)
 {
-    uint32_t *vertices = engine_zeros(engine, engine->vertices, sizeof *vertices);
-    int32_t status = vertices == NULL ? -1 : guess_order(engine, mask, vertices);
-    if (status == 1 && keep(engine, vertices, level) != 0)
-        status = -1;
+    int32_t status = guess_order(engine, mask, vertices);
     engine->outcome->is_guessed = status == 1;
-    engine_release(engine, vertices, engine->vertices, sizeof *vertices);
-    return status;
+    return status == 1 && keep(engine, vertices, level) != 0 ? -1 : status;
 }
 
-/* The same, with the edges that follow from a serial order. They are taken away afterwards. */
-static int32_t guess_saturated(struct engine *engine, uint32_t mask, int32_t level)
+/* An order by all that follows from there being one: 1, 0 without one, -1 without memory. */
+static int32_t decide(struct engine *engine, uint32_t mask, int32_t level)
 {
     int64_t edges = engine->edges.n, vertices = engine->vertices;
-    int32_t status = saturate_edges(engine, mask);
-    if (status == 1)
-        status = guess(engine, mask, level);
-    else if (status == 0)
-        status = refute(engine, mask, level);
+    uint32_t *order;
+    enum decided decided = decide_order(engine, mask, &order);
+    int32_t status = decided == DECIDED_MEMORY ? -1 : decided == DECIDED_FOUND;
+    if (decided == DECIDED_REFUTED || decided == DECIDED_NONE)
+        status = refute(engine, mask, level, decided == DECIDED_REFUTED);
+    engine->outcome->is_guessed = status == 1;
+    if (status == 1 && keep(engine, order, level) != 0)
+        status = -1;
+    free(order);
     engine->edges.n = edges;
     engine->vertices = vertices;
     return status;
@@ -110,9 +112,9 @@ static int32_t find_order(struct engine *engine, const struct graph *graph, uint
             return 0;
         if (!is_partial(engine))
             return keep(engine, vertices, level);
-        is_found = guess(engine, mask, level);
+        is_found = guess(engine, mask, level, vertices);
         if (is_found == 0)
-            is_found = guess_saturated(engine, mask, level);
+            is_found = decide(engine, mask, level);
     }
     return is_found < 0 ? -1 : 0;
 }

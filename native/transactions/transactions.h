@@ -122,7 +122,8 @@ struct transactions_outcome {
 
     int32_t refuted; /* the least transactions_level of which no serial order exists although there is
                         no cycle of known edges; or TRANSACTIONS_NO_ORDER */
-    struct graph_cycles forced; /* why: a cycle of edges that every serial order would have */
+    struct graph_cycles forced; /* why: a cycle of edges that every serial order would have; empty
+                                   where every order of versions was tried */
 
     int64_t vertices;
     int64_t edges_n[8];  /* by graph_kind */
