@@ -158,8 +158,10 @@ def check(
     budget: Budget | None = None,
 ) -> Results:
     """
-    Judge a history: is it linearizable as the model says? Without a model, transactions must be
-    serializable, the reads of a bank must add up, and everything else is a cas-register.
+    Judge a history: is it linearizable as the model says?
+
+    Without a model, transactions must be serializable, the reads of a bank must add up, and
+    everything else is a cas-register.
 
         assert check("history.edn", "cas-register").verdict is Verdict.VALID
 

@@ -175,17 +175,17 @@ def about(loaded: Loaded, notes: Sequence[str]) -> Result:
 
 def transactions(history: History, model: Model) -> str | None:
     """Why a history of transactions is not judged as this model, or None where it is none."""
+    if not history.is_timed:
+        return (
+            f"this history has no times, so it is unknown what {model.name} may answer; "
+            "without --model, `dissever check` judges its transactions"
+        )
     columns = history.columns
     if TRANSACTION not in columns.fs:
         return None
     number = columns.fs.index(TRANSACTION)
     asked = {columns.value_in[at] for at, f in enumerate(columns.f) if f == number}
     names = {name for value in asked for name in _micro_operations(columns.values[value])}
-    if not history.is_timed:
-        return (
-            f"this history has no times, so it is unknown what {model.name} may answer; "
-            "without --model, `dissever check` judges its transactions"
-        )
     is_plain = names <= {"r", "w", "read", "write"}
     if model.name == "multi-register" and is_plain:
         return None
