@@ -122,7 +122,7 @@ def build_mutant(build: Callable[..., Path], tmp_path: Path) -> Callable[..., Pa
     def built(name: str, file: str, sound: str, broken: str, *flags: str) -> Path:
         sources = tmp_path / "native"
         shutil.copytree(SOURCES, sources, ignore=shutil.ignore_patterns("_*", "*.py", "faultfs"))
-        (changed,) = sources.glob(f"*/{file}")
+        (changed,) = sources.glob(f"**/{file}")
         text = changed.read_text(encoding="utf-8")
         assert text.count(sound) == 1
         changed.write_text(text.replace(sound, broken), encoding="utf-8")

@@ -226,6 +226,30 @@ static void look_at_two(const struct generate_history *h, int32_t i, int32_t m, 
         found->has[EXPECT_LOST_UPDATE] = true;
 }
 
+/* Whose version of the register a transaction read before it wrote the next one; NOBODY. */
+static int32_t predecessor(const struct generate_history *h, int32_t i, int32_t key)
+{
+    const struct generate_transaction *t = &h->transactions[i];
+    for (int32_t m = 0; m < t->n && t->type == COLUMNS_OK && writes(t, key); m++) {
+        if (t->micros[m].key != key)
+            continue;
+        int32_t by = is_read(&t->micros[m]) ? writer(h, key, t->micros[m].value) : NOBODY;
+        return by != NOBODY && !is_failed(h, by) ? by : NOBODY;
+    }
+    return NOBODY;
+}
+
+static void look_at_versions(const struct generate_history *h, struct expect *found)
+{
+    for (int32_t key = 0; key < h->keys_n; key++)
+        for (int32_t i = 0; i < h->n; i++) {
+            int32_t at = predecessor(h, i, key);
+            for (int32_t steps = 0; at != NOBODY && at != i && steps < h->n; steps++)
+                at = predecessor(h, at, key);
+            found->has[EXPECT_CYCLIC_VERSIONS] |= at == i && predecessor(h, i, key) != i;
+        }
+}
+
 static void put(struct edges *edges, int32_t from, int32_t to, enum kind kind)
 {
     if (from != to)
@@ -379,6 +403,8 @@ void expect(const struct generate_history *h, struct expect *found)
                         is_read(&h->transactions[j].micros[n]))
                         look_at_two(h, i, m, j, n, found);
         }
+    if (!h->is_append)
+        look_at_versions(h, found);
     found->has_cycles = h->is_append && !h->is_ambiguous;
     for (int32_t a = 0; a < EXPECT_ANOMALIES; a++)
         if (a != EXPECT_G1B && a != EXPECT_LOST_UPDATE)
