@@ -16,7 +16,9 @@ from dissever.checkers.transactions.evidence import Evidence
 from dissever.checkers.transactions.explanation import Explained, allowed
 from dissever.checkers.transactions.models import (
     OF_AXIOMS,
+    OF_CYCLES,
     PROCESS,
+    REALTIME,
     SERIALIZABLE,
     forbids,
     judged_by,
@@ -112,9 +114,15 @@ def _is_weak(each: Explained) -> bool:
 
 
 def _why_invalid(model: str, confirmed: Sequence[Explained], found: Evidence) -> str:
-    names = list(dict.fromkeys(each.name for each in confirmed))
-    counted = ", ".join(f"{found.counts.get(name, 1):,} {name}" for name in names)
+    names = dict.fromkeys(each.name for each in confirmed)
+    counted = ", ".join(_counted(name, found.counts.get(name, 1)) for name in names)
     return f"not {model}: {counted}: {confirmed[0].anomaly.summary}"
+
+
+def _counted(name: str, count: int) -> str:
+    """Cycles are counted by the separate groups of transactions that have one."""
+    is_cycle = name.removesuffix(REALTIME).removesuffix(PROCESS) in OF_CYCLES
+    return f"{name} in {count:,} groups" if is_cycle and count > 1 else f"{count:,} {name}"
 
 
 def _also(others: Sequence[Explained], model: str) -> str:

@@ -4,6 +4,7 @@ What a history shows: all anomalies, in words, each derived once more by the val
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -11,7 +12,14 @@ from typing import Any, Final
 from msgspec import structs
 
 from dissever.checkers.transactions import weak
-from dissever.checkers.transactions.explanation import Explained, counts_of, explained, names_of
+from dissever.checkers.transactions.enumeration import has_serial_order
+from dissever.checkers.transactions.explanation import (
+    Explained,
+    counts_of,
+    explained,
+    names_of,
+    with_others,
+)
 from dissever.checkers.transactions.models import DECIDABLE, OF_AXIOMS, PROCESS
 from dissever.checkers.transactions.narration import Narrator
 from dissever.checkers.transactions.smallest import smallest
@@ -19,7 +27,7 @@ from dissever.checkers.transactions.validation import SNAPSHOT, refute_anomalies
 from dissever.checkers.transactions.view import key_value, shown
 from dissever.checkers.transactions.weak import Weak
 from dissever.harness.history import History, MalformedHistory
-from dissever.harness.results import Anomaly
+from dissever.harness.results import Anomaly, smallest_history
 from dissever.native.columns import Micro
 from dissever.native.transactions import OrderLevel, Outcome, Rules, judge_transactions
 from dissever.native.weak import Level
@@ -36,6 +44,8 @@ OF_TIME: Final = frozenset({"strict-serializable", "strong-snapshot-isolation"})
 RULES: Final[Mapping[str, Rules]] = {"append": Rules.APPEND, "wr": Rules.WR}
 
 CONFIRMED: Final = "the validator derived it once more from the micro-operations alone"
+TRIED: Final = "every order of the transactions of the smallest history was tried"
+TOO_MANY: Final = "single-engine: the transactions have too many orders to try each of them"
 ALONE: Final = "single-engine: the history is too large for the validator to read as a whole"
 
 
@@ -93,15 +103,20 @@ def gathered(history: History, rules: str, model: str) -> Evidence:
     )
     narrator = Narrator(history, micro)
     found, doubts = _validated(history, explained(narrator, outcome), len(micro), rules)
+    found = tuple(
+        _tried(history, each, micro, {one.name for one in found}, rules) if each.forced else each
+        for each in found
+    )
     levels = _weak_levels(history, rules) if outcome.order_level < OrderLevel.PROCESS else {}
-    found += tuple(_weak_cycles(levels))
+    cycles = tuple(_weak_cycles(levels))
+    found += cycles
     return Evidence(
         transactions=len(micro.columns),
         micro=micro,
         outcome=outcome,
         shown=found,
         doubts=doubts,
-        counts=counts_of(outcome),
+        counts={**dict.fromkeys((each.name for each in cycles), 1), **counts_of(outcome)},
         looked_at=tuple(each for each in DECIDABLE if history.is_timed or each not in OF_TIME),
         weak=levels,
         edges={kind.name.lower(): n for kind, n in outcome.edges.items()},
@@ -150,10 +165,18 @@ def _validated(
         return (), {}
     is_whole = micro_operations <= VALIDATED_MAX
     part = history if is_whole else history.chosen(_needed(found))
-    flaws = refute_anomalies(part, [each.anomaly for each in found], rules=rules)
+    derived = [each for each in found if not each.forced]
+    flaws = dict(
+        zip(
+            map(id, derived),
+            refute_anomalies(part, [each.anomaly for each in derived], rules=rules),
+            strict=True,
+        )
+    )
     doubts: dict[str, str] = {}
     judged = []
-    for each, flaw in zip(found, flaws, strict=True):
+    for each in found:
+        flaw = flaws.get(id(each))
         confirmation = CONFIRMED
         if not is_whole and (flaw is not None or not each.anomaly.cycle):
             confirmation = ALONE
@@ -163,6 +186,25 @@ def _validated(
         anomaly = structs.replace(each.anomaly, confirmation=confirmation)
         judged.append(replace(each, anomaly=anomaly))
     return tuple(judged), doubts
+
+
+def _tried(
+    history: History, each: Explained, micro: Micro, names: set[str], rules: str
+) -> Explained:
+    """With the smallest history, and whether any order of its transactions explains it."""
+    anomaly = _made_small(history, each, micro, names, rules)
+    exists = None
+    if anomaly.smallest:
+        exists = has_serial_order(
+            smallest_history(history, anomaly),
+            rules=rules,
+            process=each.forced >= OrderLevel.PROCESS,
+            realtime=each.forced >= OrderLevel.REALTIME,
+        )
+    confirmation = TOO_MANY if exists is None else "" if exists else TRIED
+    small = replace(each, anomaly=structs.replace(anomaly, confirmation=confirmation))
+    others = [bisect_left(micro.columns.inv, index) for index in anomaly.smallest]
+    return with_others(Narrator(history, micro), small, others)
 
 
 def _needed(found: Sequence[Explained]) -> list[int]:
@@ -175,24 +217,28 @@ def made_small(
 ) -> tuple[Anomaly, ...]:
     """The anomalies, the first of each name with the smallest history that still has it."""
     names: set[str] = set()
+    every = {one.name for one in found.shown}
     made = []
     for each in some:
         is_first = each.name not in names
         names.add(each.name)
-        made.append(_made_small(history, each, found, rules) if is_first else each.anomaly)
+        if is_first and not each.anomaly.smallest:
+            made.append(_made_small(history, each, found.micro, every, rules))
+        else:
+            made.append(each.anomaly)
     return tuple(made)
 
 
-def _made_small(history: History, each: Explained, found: Evidence, rules: str) -> Anomaly:
-    names = {each.name for each in found.shown}
-
+def _made_small(
+    history: History, each: Explained, micro: Micro, names: set[str], rules: str
+) -> Anomaly:
     def still(some: History) -> bool:
         now = _names(some, rules, each.name, realtime=history.is_timed)
         return each.name in now and now <= names
 
     first = [history.operation(at) for at in sorted({*each.positions, *each.witnesses})]
-    more = (history.operation(at) for at in _of_keys(found.micro, each.keys))
-    keys = [key_value(found.micro, key) for key in each.keys]
+    more = (history.operation(at) for at in _of_keys(micro, each.keys))
+    keys = [key_value(micro, key) for key in each.keys]
     small = smallest(first, more, still, keys=keys)
     return structs.replace(each.anomaly, smallest=small.indices, smallest_without=small.without)
 

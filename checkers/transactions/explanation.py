@@ -6,18 +6,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
+from msgspec import structs
+
 from dissever.checkers.transactions.models import PROCESS, REALTIME
-from dissever.checkers.transactions.narration import NO_KEY, Narrator, Step, summary
+from dissever.checkers.transactions.narration import NO_KEY, Narrator, Step, joined, summary
 from dissever.checkers.transactions.sentences import Scene, sentence
 from dissever.checkers.transactions.view import Transaction, key_value
 from dissever.harness import results
 from dissever.harness.results import Anomaly
 from dissever.native import graph, transactions
 from dissever.native.graph import Level, Rung
-from dissever.native.transactions import Found, Outcome
+from dissever.native.transactions import Found, OrderLevel, Outcome
 
 T = TypeVar("T")
 
@@ -59,6 +61,13 @@ KINDS: Final[Mapping[graph.Kind, str]] = {
     graph.Kind.REALTIME: "realtime",
 }
 
+FORCED: Final[Mapping[OrderLevel, str]] = {
+    OrderLevel.DATA: "G2-item",
+    OrderLevel.PROCESS: "G2-item-process",
+    OrderLevel.REALTIME: "G2-item-realtime",
+}
+"""What is certain where no serial order of a level exists, and no cycle alone says why."""
+
 WRITE_SKEW: Final = "write-skew"
 
 KEYED: Final = frozenset(NAMES.values())
@@ -69,13 +78,15 @@ KEYED: Final = frozenset(NAMES.values())
 class Explained:
     """
     An anomaly in words, and the positions of its transactions and of others that it cannot be seen
-    without; `keys` are the numbers of its keys.
+    without; `keys` are the numbers of its keys. `forced` is the level of a cycle that every order
+    of the versions has in some form, and whose own edges do not name it.
     """
 
     anomaly: Anomaly
     positions: tuple[int, ...]
     witnesses: tuple[int, ...] = ()
     keys: frozenset[int] = frozenset()
+    forced: OrderLevel = OrderLevel.NONE
 
     @property
     def name(self) -> str:
@@ -87,19 +98,22 @@ def counts_of(outcome: Outcome) -> dict[str, int]:
     found: Counter[str] = Counter({NAMES[each]: n for each, n in outcome.counts.items()})
     for (level, rung), n in outcome.cycles.counts.items():
         found[RUNGS[rung] + LEVELS[level]] += n
+    if outcome.refuted in FORCED:
+        found[FORCED[outcome.refuted]] += 1
     return dict(found)
 
 
 def names_of(outcome: Outcome) -> set[str]:
     """The names of all anomalies of an outcome."""
-    return {NAMES[each] for each in outcome.counts} | set(map(_name, outcome.cycles.cycles))
+    names = {NAMES[each] for each in outcome.counts} | set(map(_name, outcome.cycles.cycles))
+    return names | ({FORCED[outcome.refuted]} if outcome.refuted in FORCED else set())
 
 
 def explained(narrator: Narrator, outcome: Outcome) -> tuple[Explained, ...]:
     """Those that are no cycles first, then the cycles, in the order of the engine."""
     scenes = _some(outcome.anomalies, lambda each: each.found)
     cycles = _some(outcome.cycles.cycles, lambda each: (each.level, each.rung))
-    return (*_scenes(narrator, scenes), *_walks(narrator, cycles))
+    return (*_scenes(narrator, scenes), *_walks(narrator, cycles), *_forced(narrator, outcome))
 
 
 def _some(every: Iterable[T], kind_of: Callable[[T], Hashable]) -> list[T]:
@@ -143,6 +157,35 @@ def _walks(narrator: Narrator, cycles: Sequence[graph.Cycle]) -> Iterator[Explai
     for cycle in cycles:
         steps = [Step(a, b, KINDS[kind], key) for a, b, kind, key in cycle.steps]
         yield walked(narrator, _name(cycle), steps)
+
+
+def _forced(narrator: Narrator, outcome: Outcome) -> Iterator[Explained]:
+    """Where no order of the versions makes the history serializable: one that must be, told."""
+    if outcome.refuted not in FORCED:
+        return
+    for cycle in outcome.forced.cycles[:1]:
+        steps = [Step(a, b, KINDS[kind], key) for a, b, kind, key in cycle.steps]
+        found = walked(narrator, FORCED[outcome.refuted], steps)
+        yield with_others(narrator, replace(found, forced=outcome.refuted), ())
+
+
+def with_others(narrator: Narrator, found: Explained, others: Sequence[int]) -> Explained:
+    """A forced cycle, told with the transactions at other positions that force it."""
+    named = narrator.transactions([*found.positions, *others])
+    labels = joined([each.label for each in named.values()])
+    keeps = {
+        OrderLevel.PROCESS: " and keeps processes",
+        OrderLevel.REALTIME: " and keeps the times",
+    }
+    text = f"no order of {labels} explains what they read{keeps.get(found.forced, '')}, whatever"
+    anomaly = structs.replace(
+        found.anomaly,
+        summary=f"{text} order the values were written in",
+        indices=_indices(named),
+        context=_indices(named),
+        steps=(*_deeds(named), *found.anomaly.steps[len(found.positions) :]),
+    )
+    return replace(found, anomaly=anomaly)
 
 
 def walked(narrator: Narrator, name: str, steps: Sequence[Step]) -> Explained:

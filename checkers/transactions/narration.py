@@ -226,7 +226,7 @@ def summary(name: str, cycle: Sequence[Edge], labels: Mapping[int, str]) -> str:
     """One sentence for a newcomer: what the transactions of a cycle show."""
     bare = name.removesuffix(REALTIME).removesuffix(PROCESS)
     every = list(dict.fromkeys(labels[edge.source] for edge in cycle))
-    who = _and(every)
+    who = joined(every)
     need = {
         PROCESS: ", by the order of a process",
         REALTIME: ", by the times: one was acknowledged before the other began",
@@ -239,7 +239,7 @@ def summary(name: str, cycle: Sequence[Edge], labels: Mapping[int, str]) -> str:
         who=who,
         reader=labels[rw.source] if rw else every[0],
         writer=labels[rw.target] if rw else every[-1],
-        keys=_and(list(dict.fromkeys(shown(e.key) for e in cycle if e.key is not None))),
+        keys=joined(list(dict.fromkeys(shown(e.key) for e in cycle if e.key is not None))),
     )
     return text + suffix
 
@@ -262,7 +262,8 @@ _SUMMARIES: Final = {
 }
 
 
-def _and(texts: Sequence[str]) -> str:
+def joined(texts: Sequence[str]) -> str:
+    """`T1, T2 and T3`; of many some."""
     if len(texts) > 6:
         texts = [*texts[:3], f"{len(texts) - 4} more", texts[-1]]
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"

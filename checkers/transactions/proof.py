@@ -84,10 +84,14 @@ def proof(history: History, found: Evidence, model: str, rules: str) -> Proof:
     if model in WEAK and (proved := _weak(found, model)) is not None:
         return proved
     if found.outcome.ambiguous:
-        keys = ", ".join(shown(key_value(found.micro, key)) for key in found.outcome.ambiguous[:5])
-        what = f"{count_text(len(found.outcome.ambiguous), 'key')} ({keys})"
-        return Proof(f"ambiguous-values: a value was written twice to {what}")
+        return Proof(_ambiguous(found))
     return _unproved(found, model)
+
+
+def _ambiguous(found: Evidence) -> str:
+    keys = ", ".join(shown(key_value(found.micro, key)) for key in found.outcome.ambiguous[:5])
+    what = f"{count_text(len(found.outcome.ambiguous), 'key')} ({keys})"
+    return f"ambiguous-values: a value was written twice to {what}"
 
 
 def _silent(micro: Micro) -> str | None:
@@ -122,6 +126,8 @@ def _replayed(history: History, found: Evidence, rules: str) -> Proof:
             process=level >= OrderLevel.PROCESS,
             realtime=level >= OrderLevel.REALTIME,
         )
+    if flaw is not None and outcome.ambiguous:
+        return Proof(_ambiguous(found))
     if flaw is not None:
         kind = (
             "partial-order: the order that was guessed"

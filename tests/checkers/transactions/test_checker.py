@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dissever.checkers.transactions import Transactions, checker, evidence, proof
+from dissever.checkers.transactions.enumeration import has_serial_order
 from dissever.harness.history import Event, History, Type
 from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Result, Verdict, smallest_history
@@ -283,7 +284,6 @@ def test_unknown_never_hides_an_anomaly() -> None:
     assert "G1a" in {each.name for each in result.anomalies}
 
 
-@pytest.mark.skip(reason="dbcop files are not read yet")
 def test_a_history_without_times_says_nothing_of_real_time() -> None:
     sessions = [
         [{"events": [{"Write": {"variable": 0, "version": 1}}], "committed": True}],
@@ -440,3 +440,66 @@ def test_ctrl_c_leaves_it_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checker.evidence, "gathered", interrupt)
 
     assert judged(SERIAL).why == "interrupted: stopped before anything was judged"
+
+
+FORCED = """
+    0 0-9 ok w x 1, w y 1
+    1 0-9 ok w x 2, w y 2
+    2 0-9 ok r x 2, r y 1
+"""
+
+
+def test_what_no_order_of_the_versions_explains_is_tried_in_every_order() -> None:
+    (anomaly,) = judged(FORCED, rules="wr").anomalies
+
+    assert anomaly.name == "G2-item"
+    assert anomaly.confirmation == evidence.TRIED
+    assert anomaly.summary == (
+        "no order of T1, T2 and T3 explains what they read, whatever order the values were written"
+        " in"
+    )
+
+
+def test_a_forced_cycle_is_unknown_where_an_order_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evidence, "has_serial_order", lambda *_, **__: True)
+
+    result = judged(FORCED, rules="wr")
+
+    assert result.verdict is UNKNOWN
+    assert result.why.startswith("contradiction: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "rules", "process", "realtime", "exists"),
+    [
+        (SERIAL, "append", True, True, True),
+        (WRITE_SKEW, "append", False, False, False),
+        (STALE_READ, "append", True, False, True),
+        (STALE_READ, "append", True, True, False),
+        (OLD_FIRST, "append", False, False, True),
+        (OLD_FIRST, "append", True, False, False),
+        (FORCED, "wr", False, False, False),
+        ("0 0-1 info append x 1\n1 2-3 ok r x []", "append", True, True, True),
+        ("0 0-1 info append x 1\n1 2-3 ok r x [1]", "append", True, True, True),
+        ("0 0-1 fail w x 1\n1 2-3 ok r x 1", "wr", False, False, False),
+    ],
+)
+def test_every_serial_order_is_tried(
+    text: str, rules: str, process: bool, realtime: bool, exists: bool
+) -> None:
+    found = has_serial_order(history(text), rules=rules, process=process, realtime=realtime)
+
+    assert found is exists
+
+
+def test_ambiguous_values_are_no_contradiction() -> None:
+    result = judged("""
+        0 0-9 ok r x [], append x 1
+        1 0-9 ok append x 1
+        2 0-9 ok r x []
+    """)
+
+    assert result.verdict is not INVALID
+    assert "contradiction" not in result.why
