@@ -177,12 +177,12 @@ def _reads(operations: Sequence[Operation], accounts: Sequence[str] | None) -> I
     answered = [o for o in operations if o.type is Type.OK and o.completion is not None]
     every = set(accounts or ())
     if accounts is None:
-        every = {str(key) for each in answered if each.f == TXN for _, key, _ in _answer(each)}
+        every = {str(key) for each in answered if each.f == TXN for _, key, _ in _micro(each)}
     for operation in answered:
         if operation.f == "read":
             yield Read(operation, _balances(operation, _answer(operation)))
         elif operation.f == TXN:
-            found = {str(key): held for f, key, held in _answer(operation) if f == "r"}
+            found = {str(key): held for f, key, held in _micro(operation) if f == "r"}
             if found.keys() >= every and not _opens(operation, found):
                 balances = _balances(operation, found).items()
                 yield Read(
@@ -193,13 +193,24 @@ def _reads(operations: Sequence[Operation], accounts: Sequence[str] | None) -> I
 
 def _opens(operation: Operation, found: Mapping[str, Any]) -> bool:
     """Whether a transaction found no account at all and made all of them."""
-    made = {str(key) for f, key, _ in _answer(operation) if f == "w"}
+    made = {str(key) for f, key, _ in _micro(operation) if f == "w"}
     return made >= found.keys() and all(held is None for held in found.values())
 
 
 def _answer(operation: Operation) -> Any:
     assert operation.completion is not None
     return operation.completion.value
+
+
+def _micro(operation: Operation) -> list[Any]:
+    """The micro-operations of an ok transaction."""
+    value = _answer(operation)
+    is_list = isinstance(value, list)
+    if not is_list or not all(isinstance(each, list) and len(each) == 3 for each in value):
+        assert operation.completion is not None
+        expected = 'expected micro-operations such as ["r", 0, 95]'
+        raise MalformedHistory(f"{expected}, got {quoted(value)}", operation.completion.index)
+    return list(value)
 
 
 def _balances(operation: Operation, value: Any) -> dict[str, int | None]:
@@ -221,7 +232,7 @@ def _is_transfer(operation: Operation) -> bool:
         return False
     value = operation.invocation.value
     if operation.f == TXN:
-        kinds = {f for f, _, held in _answer(operation) if held is not None}
+        kinds = {f for f, _, held in _micro(operation) if held is not None}
         return {"r", "w"} <= kinds
     is_first = isinstance(value, dict) and value.get("from", "") is None
     return operation.f == "transfer" and not is_first

@@ -144,6 +144,8 @@ def test_read_that_was_not_answered_says_nothing(history: Notation, kind: str) -
         (TRANSFER + "1 invoke read\n1 ok read [5, 5]", "malformed: event 3: expected a map"),
         (TRANSFER + "1 invoke read\n1 ok read {}", "malformed: event 3: expected a map"),
         (TRANSFER + '1 invoke read\n1 ok read {"0": "5"}', "got '5' of 0"),
+        (TRANSFER + "1 invoke txn\n1 ok txn 5", "malformed: event 3: expected micro-operations"),
+        (TRANSFER + "1 invoke txn\n1 ok txn [[1, 2]]", "got [[1, 2]]"),
         (TRANSFER + '1 invoke read\n1 ok read {"0": True}', "got True of 0"),
     ],
 )
