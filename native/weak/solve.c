@@ -63,6 +63,7 @@ struct solver {
     size_t trail_n, trail_room;
     struct choice *choices;
     int32_t choices_n;
+    int64_t window;    /* pairs that are pruned after a choice */
     bool is_searching; /* before that nothing is ever taken back */
     bool is_out_of_memory;
 };
@@ -104,7 +105,7 @@ static bool add(struct solver *s, int32_t from, int32_t to)
         if ((row != from && !reaches(s, row, from)) || reaches(s, row, to))
             continue;
         uint64_t *bits = s->reach + (size_t)row * s->words;
-        s->result->steps++;
+        s->result->steps += (int64_t)s->words;
         for (size_t word = 0; word < s->words; word++) {
             uint64_t joined = bits[word] | after[word];
             if (word == (size_t)to / 64)
@@ -171,12 +172,13 @@ static bool decide(struct solver *s, int32_t pair, bool is_turned)
     return true;
 }
 
-/* Decide all that has one way only, until nothing changes. False for a contradiction. */
-static bool follow(struct solver *s)
+/* Decide all of some pairs that have one way only, until nothing changes. False for a contradiction. */
+static bool follow(struct solver *s, int64_t from, int64_t n)
 {
-    for (bool is_changed = !s->options->is_plain; is_changed;) {
+    int64_t end = from + n < s->pairs_n ? from + n : s->pairs_n;
+    for (bool is_changed = s->options->window >= 0; is_changed;) {
         is_changed = false;
-        for (int32_t i = 0; i < s->pairs_n; i++) {
+        for (int32_t i = (int32_t)from; i < end; i++) {
             if (s->is_decided[i])
                 continue;
             bool not_as_is = is_impossible(s, s->pairs[i].first_write, s->pairs[i].second_write);
@@ -226,17 +228,25 @@ static bool turn(struct solver *s)
 
 static int32_t search(struct solver *s)
 {
-    bool is_fine = follow(s);
+    bool is_fine = follow(s, 0, s->pairs_n);
     int32_t next = 0;
+    s->window = s->options->window;
     for (;;) {
         if (s->is_out_of_memory || s->result->steps > s->options->steps_max ||
             s->result->configurations > s->options->configurations_max)
             return WEAK_BUDGET;
+        if (!is_fine && s->choices_n > 0 && s->window >= 0 && s->window < s->pairs_n) {
+            take_back(s, &s->choices[0]);
+            next = s->choices[0].pair;
+            s->choices_n = 0;
+            s->window = s->pairs_n;
+            is_fine = true;
+        }
         if (!is_fine) {
             if (!turn(s))
                 return WEAK_INVALID;
-            next = s->choices_n > 0 ? s->choices[s->choices_n - 1].pair : 0;
-            is_fine = follow(s);
+            next = s->choices[s->choices_n - 1].pair;
+            is_fine = follow(s, next, s->window);
             continue;
         }
         while (next < s->pairs_n && s->is_decided[next])
@@ -245,7 +255,7 @@ static int32_t search(struct solver *s)
             return WEAK_VALID;
         s->choices[s->choices_n++] = (struct choice){next, s->trail_n, s->decided_n, false};
         s->result->configurations++;
-        is_fine = decide(s, next, false) && follow(s);
+        is_fine = decide(s, next, false) && follow(s, next, s->window);
     }
 }
 

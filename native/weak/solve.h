@@ -25,7 +25,7 @@
 #include "columns.h"
 #include "micro.h"
 
-#define SOLVE_TRANSACTIONS_MAX 4096 /* more are WEAK_BUDGET */
+#define SOLVE_TRANSACTIONS_MAX 20000 /* more are WEAK_BUDGET */
 
 enum solve_model { SOLVE_SERIALIZABLE = 0, SOLVE_SNAPSHOT = 1 };
 enum solve_demand { SOLVE_DATA = 0, SOLVE_PROCESS = 1, SOLVE_REALTIME = 2 };
@@ -34,8 +34,9 @@ struct solve_options {
     int32_t model;  /* a solve_model */
     int32_t demand; /* a solve_demand; each includes those before it */
     int64_t configurations_max; /* choices, those that were taken back included */
-    int64_t steps_max;          /* pairs looked at, and rows of bits changed */
-    int32_t is_plain;           /* 1: nothing is pruned, so that tests see the search itself */
+    int64_t steps_max;          /* pairs looked at, and words of bits */
+    int32_t window; /* pairs that are pruned after each choice, until one has to be taken back: then
+                       all of them, from the start; -1: never any, so that tests see the search */
 };
 
 struct solve_result {

@@ -21,8 +21,9 @@ from dissever.native.weak import Verdict
 
 TRANSACTIONS_MAX: Final[int] = lib.SOLVE_TRANSACTIONS_MAX
 CONFIGURATIONS_MAX: Final = 100_000
-STEPS_MAX: Final = 1_000_000_000
-"""Choices, and pairs and rows of bits looked at, unless asked otherwise."""
+STEPS_MAX: Final = 5_000_000_000
+WINDOW: Final = 1_000
+"""Choices, and pairs and words of bits looked at, unless asked otherwise; pairs after a choice."""
 
 
 class Model(Enum):
@@ -79,7 +80,7 @@ def solve(
         MemoryError: When it does not fit into memory.
     """
     options = ffi.new(
-        "struct solve_options *", (model.value, demand.value, configurations_max, steps_max, 0)
+        "struct solve_options *", (model.value, demand.value, configurations_max, steps_max, WINDOW)
     )
     result = ffi.new("struct solve_result *")
     try:

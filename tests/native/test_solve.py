@@ -55,6 +55,7 @@ MUTANTS = {
         "if (!add_missed(s, s->readers[before->readers + i], by))",
         "if (s->is_out_of_memory)",
     ),
+    "nothing is tried again with more pruning": ("            s->choices_n = 0;", ""),
     "one way out is taken for none": (
         "if (not_as_is && not_turned)",
         "if (not_as_is || not_turned)",
