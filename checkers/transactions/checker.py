@@ -27,7 +27,7 @@ from dissever.checkers.transactions.models import (
 )
 from dissever.checkers.transactions.proof import Proof
 from dissever.harness.history import History, MalformedHistory
-from dissever.harness.results import Budget, Result, Verdict
+from dissever.harness.results import Anomaly, Budget, Result, Verdict
 from dissever.harness.values import quoted
 
 Rules: TypeAlias = Literal["append", "wr"]
@@ -87,6 +87,8 @@ class Transactions:
             verdict, why = Verdict.UNKNOWN, f"contradiction: {doubt}"
         else:
             proved = proof.proof(history, found, model, self.rules)
+            if proved.refuted is not None:
+                return self._refuted(found, proved.refuted, others)
             verdict = Verdict.VALID if proved.why is None else Verdict.UNKNOWN
             why = proved.why or f"{model}: {proved.certificate}"
             if others and verdict is Verdict.VALID:
@@ -97,6 +99,24 @@ class Transactions:
             why=why,
             anomalies=evidence.made_small(history, confirmed, found, self.rules),
             details=_details(self, found, names, others, proved),
+        )
+
+    def _refuted(self, found: Evidence, anomaly: Anomaly, others: Sequence[Explained]) -> Result:
+        """No order was found by a search that tried them all."""
+        confirmed = bool(anomaly.confirmation)
+        why = f"not {self.consistency_model}: {anomaly.summary}"
+        return Result(
+            checker=self.name,
+            verdict=Verdict.INVALID if confirmed else Verdict.UNKNOWN,
+            why=why if confirmed else f"contradiction: {anomaly.summary}, but an order was found",
+            anomalies=(anomaly,) if confirmed else (),
+            details=_details(
+                self,
+                found,
+                [each.name for each in others] + [anomaly.name] * confirmed,
+                others,
+                None,
+            ),
         )
 
     def _unknown(self, why: str) -> Result:

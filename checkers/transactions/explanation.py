@@ -14,6 +14,7 @@ from msgspec import structs
 from dissever.checkers.transactions.models import PROCESS, REALTIME
 from dissever.checkers.transactions.narration import NO_KEY, Narrator, Step, joined, summary
 from dissever.checkers.transactions.sentences import Scene, sentence
+from dissever.checkers.transactions.smallest import Smallest
 from dissever.checkers.transactions.view import Transaction, key_value
 from dissever.harness import results
 from dissever.harness.results import Anomaly
@@ -212,6 +213,24 @@ def walked(narrator: Narrator, name: str, steps: Sequence[Step]) -> Explained:
     witnesses = {reason.witness for _, reason in told if reason.witness is not None}
     keys = frozenset(step.key for step in steps if step.key != NO_KEY)
     return Explained(anomaly, tuple(named), tuple(sorted(witnesses - set(named))), keys)
+
+
+def told_without_cycle(
+    narrator: Narrator, name: str, positions: Sequence[int], what: str, small: Smallest
+) -> Anomaly:
+    """What no cycle shows: the transactions of the smallest history, and that no order fits."""
+    named = narrator.transactions(positions)
+    labels = joined([each.label for each in named.values()]) if named else "the transactions"
+    text = f"no order of {labels} {what}"
+    return Anomaly(
+        name=name,
+        summary=text,
+        indices=_indices(named),
+        context=_indices(named),
+        steps=(*_deeds(named), results.Step(text)),
+        smallest=small.indices,
+        smallest_without=small.without,
+    )
 
 
 def _name(cycle: graph.Cycle) -> str:

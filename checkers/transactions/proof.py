@@ -14,6 +14,7 @@ from typing import Final
 from dissever.checkers.transactions.evidence import OF_TIME, VALIDATED_MAX, Evidence
 from dissever.checkers.transactions.models import weaker
 from dissever.checkers.transactions.points import points_of
+from dissever.checkers.transactions.solving import solved
 from dissever.checkers.transactions.validation import (
     SERIAL,
     SNAPSHOT,
@@ -23,6 +24,7 @@ from dissever.checkers.transactions.validation import (
 )
 from dissever.checkers.transactions.view import key_value, shown
 from dissever.harness.history import History
+from dissever.harness.results import Anomaly
 from dissever.harness.values import count_text
 from dissever.native.columns import NONE, OK, READ, Micro
 from dissever.native.replay import refute_replay
@@ -63,10 +65,15 @@ KEEPS: Final[Mapping[OrderLevel, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Why nothing is proved, or None; and what the verdict rests on."""
+    """
+    Why nothing is proved, or None; and what the verdict rests on.
+
+    `refuted` is an anomaly that only the search for a proof has found.
+    """
 
     why: str | None
     certificate: str = ""
+    refuted: Anomaly | None = None
 
 
 def proof(history: History, found: Evidence, model: str, rules: str) -> Proof:
@@ -85,6 +92,8 @@ def proof(history: History, found: Evidence, model: str, rules: str) -> Proof:
         return proved
     if found.outcome.ambiguous:
         return Proof(_ambiguous(found))
+    if (answer := solved(history, model, rules)) is not None:
+        return Proof(answer.why or None, answer.certificate, answer.refuted)
     return _unproved(found, model)
 
 
