@@ -108,7 +108,7 @@ missing_for_test() {
 # there. What this release does not have is left out: its tests are skipped.
 readonly DATABASES=(
   etcd:etcd-server redis-server:redis-server redis-sentinel:redis-sentinel nats-server:nats-server
-  docker-compose:docker-compose
+  pg_ctlcluster:postgresql docker-compose:docker-compose
 )
 
 missing_for_systems() {

@@ -56,7 +56,8 @@ APT = """#!/bin/bash
 echo "apt-get ${*: -1}" >>"$STUB/apt"
 [[ "$*" == *" install "*etcd-server* ]] || exit 0
 "$POLICY" >/dev/null 2>&1; echo "policy $?" >>"$STUB/apt"
-for program in etcd redis-server redis-sentinel nats-server docker-compose chromium; do
+for program in \
+  etcd redis-server redis-sentinel nats-server pg_ctlcluster docker-compose chromium; do
   [[ ! -e "$STUB/fail" ]] || exit 100
   printf '#!/bin/bash\\n' >"$STUB/bin/$program"; chmod +x "$STUB/bin/$program"
 done

@@ -9,8 +9,8 @@ A node has few variables of the harness's environment, and no capability. Only r
 program or folder stands in the home of another user keeps the right to search and read files.
 
 Known gaps: nodes share the file system and the user of the harness, apart from the disk of its own
-that a fault may need a node to have; for an ordinary user, nodes run as root of a user namespace
-with that one user in it, which some servers refuse; nodes reach no other network.
+that a fault may need a node to have; nodes see themselves as root, or as nobody if their program
+refuses that; for an ordinary user there is that one user only; nodes reach no other network.
 """
 
 from __future__ import annotations

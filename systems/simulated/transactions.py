@@ -33,6 +33,9 @@ BLOCKED_S: Final = 0.005
 BLOCKED_TRIES: Final = 30
 """How long a transaction waits between two looks at a lock, and how often it looks."""
 
+TORN_S: Final = 0.03
+"""How long one half of a commit is seen without the other, with the bug that tears it."""
+
 Ask = Callable[[str, Callable[[Any], Any]], Awaitable[Any]]
 """Has the nodes agree on a change of the database, of an `f`; gives the changed value."""
 
@@ -132,6 +135,7 @@ class SimulatedTransactions:
             whole = transaction
             self._open = _Open(replace(whole, writes=whole.writes[:half]))
             await self._agree(database.commit, f="write")
+            await asyncio.sleep(TORN_S)
             unchecked = Isolation("the second half of a commit")
             self._open = _Open(
                 replace(whole, isolation=unchecked, writes=whole.writes[half:], fixed={})
