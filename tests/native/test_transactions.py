@@ -10,8 +10,10 @@ Without a process each has its own.
 from __future__ import annotations
 
 import re
+import subprocess
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -391,3 +393,29 @@ def test_who_reads_a_version_and_replaces_it_comes_after_its_readers() -> None:
 
     assert not classes(judged(text, Rules.WR))
     assert judged(text, Rules.WR).refuted is OrderLevel.NONE
+
+
+def test_where_nothing_forces_an_order_both_ways_are_tried() -> None:
+    # 1 is taken first, being read by one that waits for y, of which 2 then blocks 1.
+    outcome = judged("ok wx1\nok ry1 wx2\nok wy1\nok wy2 rx1", Rules.WR)
+
+    assert list(outcome.order) == [0, 3, 2, 1]
+    assert outcome.is_guessed
+
+
+def test_version_of_a_failed_transaction_can_be_updated_twice() -> None:
+    outcome = judged("ok rx1 wx2\nok rx1 wx3\nfail wx1", Rules.WR)
+
+    assert outcome.counts == {Found.G1A: 1, Found.DIRTY_UPDATE: 2, Found.LOST_UPDATE: 1}
+
+
+def test_arrays_of_any_content_are_judged_or_refused(build: Callable[..., Path]) -> None:
+    flags = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    try:
+        program = build("hostile_transactions", *flags)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"the compiler has no sanitizers: {error.stderr.decode()[-200:]}")
+    done = subprocess.run([program, "5000", "1"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[1]) > 2500
