@@ -21,6 +21,7 @@ from dissever.systems.simulated.database import ISOLATION
 from dissever.systems.simulated.node import BUG_SHARE, BUGS, DATABASE, Do, Node, now_s
 from dissever.systems.simulated.stores import STORES, ask_node
 from dissever.systems.simulated.transactions import SimulatedTransactions
+from dissever.workloads import WORKLOADS
 
 READY_POLL_S = 0.1
 """The gap between two looks whether every node answers."""
@@ -115,7 +116,13 @@ class SimulatedSystem:
     }
 
     def check(self, options: Options) -> None:
-        pass
+        bug, workload = options.system_options.get("bug"), options.workload
+        of_others = workload in WORKLOADS and WORKLOADS[workload].store not in OF_TRANSACTIONS
+        if bug in transactions.BUGS and of_others:
+            raise ValueError(
+                f"expected a workload of transactions for the bug {bug}, such as append,"
+                f" got {workload}"
+            )
 
     def voters(self, options: Options) -> tuple[str, ...]:
         return options.nodes

@@ -8,6 +8,7 @@ from dissever import running
 from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.plan import Options
 from dissever.harness.results import Result, Verdict
+from dissever.systems.simulated import SimulatedSystem
 
 LEVELS = {
     "snapshot": ("snapshot-isolation", {"G2-item"}),
@@ -40,6 +41,15 @@ def judged(tmp_path):
         return next(each for each in results.results if each.checker in ("transactions", "rows"))
 
     return run
+
+
+def test_bug_of_transactions_needs_a_workload_of_transactions() -> None:
+    options = Options(
+        system="simulated", workload="register", system_options={"bug": "dirty-write"}
+    )
+
+    with pytest.raises(ValueError, match="expected a workload of transactions for the bug dirty-w"):
+        SimulatedSystem().check(options)
 
 
 @pytest.mark.parametrize("level", LEVELS)

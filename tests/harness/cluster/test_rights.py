@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -93,6 +94,24 @@ def test_node_has_no_right_and_gains_none(open_cluster: Open, python: Python) ->
                 assert rights(pid) == dict.fromkeys(KINDS, 0)
                 assert status(pid)["NoNewPrivs"] == "1"
                 await cluster.kill("n1")
+
+    asyncio.run(run())
+
+
+@on_namespaces
+def test_node_that_refuses_root_sees_itself_as_nobody(open_cluster: Open, python: Python) -> None:
+    async def run() -> None:
+        async with await open_cluster(1) as cluster:
+            program = replace(python(SLEEP), as_nobody=True)
+            for _ in range(2):
+                pid = (await cluster.start("n1", program)).pid
+
+                assert Path(f"/proc/{pid}/uid_map").read_text().split()[0] == str(NOBODY)
+                assert Path(f"/proc/{pid}/gid_map").read_text().split()[0] == str(NOBODY)
+                assert rights(pid) == dict.fromkeys(KINDS, 0)
+                assert status(pid)["NoNewPrivs"] == "1"
+                await cluster.kill("n1")
+                assert not Path(f"/proc/{pid}").exists()
 
     asyncio.run(run())
 
