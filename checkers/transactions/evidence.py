@@ -24,7 +24,7 @@ from dissever.checkers.transactions.models import DECIDABLE, OF_AXIOMS, PROCESS
 from dissever.checkers.transactions.narration import Narrator
 from dissever.checkers.transactions.smallest import smallest
 from dissever.checkers.transactions.validation import SNAPSHOT, refute_anomalies
-from dissever.checkers.transactions.view import key_value, shown
+from dissever.checkers.transactions.view import key_value, shown, weight
 from dissever.checkers.transactions.weak import Weak
 from dissever.harness.history import History, MalformedHistory
 from dissever.harness.results import Anomaly, smallest_history
@@ -32,8 +32,8 @@ from dissever.native.columns import Micro
 from dissever.native.transactions import OrderLevel, Outcome, Rules, judge_transactions
 from dissever.native.weak import Level
 
-VALIDATED_MAX: Final = 100_000
-"""Micro-operations of a history that the validator reads as a whole."""
+VALIDATED_MAX: Final = 300_000
+"""Of a history that the validator reads as a whole: micro-operations, and elements of lists."""
 
 PARTIAL_KEYS_MAX: Final = 20
 """Keys with a partial order that are listed."""
@@ -102,7 +102,7 @@ def gathered(history: History, rules: str, model: str) -> Evidence:
         micro, RULES[rules], realtime=history.is_timed, keep_edges=model in SNAPSHOT
     )
     narrator = Narrator(history, micro)
-    found, doubts = _validated(history, explained(narrator, outcome), len(micro), rules)
+    found, doubts = _validated(history, explained(narrator, outcome), weight(micro), rules)
     found = tuple(
         _tried(history, each, micro, {one.name for one in found}, rules) if each.forced else each
         for each in found
@@ -158,12 +158,12 @@ def _is_axiom(name: str) -> bool:
 
 
 def _validated(
-    history: History, found: Sequence[Explained], micro_operations: int, rules: str
+    history: History, found: Sequence[Explained], size: int, rules: str
 ) -> tuple[tuple[Explained, ...], dict[str, str]]:
     """The same with confirmations; and by name why one was refuted."""
     if not found:
         return (), {}
-    is_whole = micro_operations <= VALIDATED_MAX
+    is_whole = size <= VALIDATED_MAX
     part = history if is_whole else history.chosen(_needed(found))
     derived = [each for each in found if not each.forced]
     flaws = dict(
@@ -257,11 +257,9 @@ def _names(some: History, rules: str, name: str, *, realtime: bool) -> set[str]:
     return found
 
 
-def _of_keys(micro: Micro, keys: frozenset[int]) -> list[int]:
+def _of_keys(micro: Micro, keys: frozenset[int]) -> Iterator[int]:
     """Positions of the transactions that use one of the keys."""
-    found = []
     for position in range(len(micro.columns)):
         start, end = micro.first[position], micro.first[position + 1]
         if any(micro.key[at] in keys for at in range(start, end)):
-            found.append(position)
-    return found
+            yield position

@@ -122,6 +122,11 @@ def reader_of_longest(micro: Micro, key: int) -> int | None:
     return _owner(micro.first, at)
 
 
+def weight(micro: Micro) -> int:
+    """How much there is to read in Python: micro-operations, and elements of lists."""
+    return len(micro) + sum(length for length in micro.length if length > 0)
+
+
 def key_value(micro: Micro, key: int) -> Any:
     """A key as it stands in the history."""
     return micro.columns.values[micro.keys[key]]

@@ -19,7 +19,14 @@ from dissever.checkers.transactions.explanation import Explained
 from dissever.checkers.transactions.models import PROCESS
 from dissever.checkers.transactions.narration import Narrator
 from dissever.checkers.transactions.narration import Step as Told
-from dissever.checkers.transactions.view import Transaction, external, key_value, same, shown
+from dissever.checkers.transactions.view import (
+    Transaction,
+    external,
+    key_value,
+    same,
+    shown,
+    weight,
+)
 from dissever.harness import results
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly, Edge
@@ -55,8 +62,8 @@ KINDS: Final[Mapping[Kind, str]] = {
     Kind.COMMIT: "commit",
 }
 
-VALIDATED_MAX: Final = 100_000
-"""Micro-operations of a history that the axioms are tried on once more."""
+VALIDATED_MAX: Final = 300_000
+"""Of a history that the axioms are tried on once more: micro-operations, and elements of lists."""
 
 SET_BITS_MAX: Final = 2_000_000_000
 """For causal consistency, the square of the number of transactions."""
@@ -102,7 +109,7 @@ def judged(
     """
     micro = history.micro
     outcome = judge_level(micro, level, sessions=sessions, steps_max=steps_max)
-    is_whole = len(micro) <= VALIDATED_MAX
+    is_whole = weight(micro) <= VALIDATED_MAX
     if level is Level.CAUSAL:
         is_whole = is_whole and outcome.transactions**2 <= SET_BITS_MAX
     axiom = AXIOMS[level]

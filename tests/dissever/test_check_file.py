@@ -313,3 +313,48 @@ def test_file_that_is_cut_in_a_line_is_unknown(dissever: Callable, tmp_path: Pat
     assert (before.status, ran.status) == (0, 2)
     assert "the end of the history is missing" in ran.text
     assert "line 5 is cut off" in ran.text
+
+
+SKEW = """
+{"index":0,"time":0,"process":0,"type":"invoke","f":"txn","value":[["r","x",null],["append","y",1]]}
+{"index":1,"time":0,"process":1,"type":"invoke","f":"txn","value":[["r","y",null],["append","x",1]]}
+{"index":2,"time":9,"process":0,"type":"ok","f":"txn","value":[["r","x",[]],["append","y",1]]}
+{"index":3,"time":9,"process":1,"type":"ok","f":"txn","value":[["r","y",[]],["append","x",1]]}
+""".lstrip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "verdict"),
+    [
+        ([], 1, "invalid"),
+        (["--workload", "append"], 1, "invalid"),
+        (["--consistency-model", "snapshot-isolation"], 0, "valid"),
+        (["-w", "append", "--consistency-model", "PL-SI"], 0, "valid"),
+        (["--workload", "wr"], 2, "unknown"),
+    ],
+)
+def test_transactions_are_judged_by_the_model_that_is_asked_for(
+    dissever: Run, file: Callable[[str], Path], arguments: list[str], status: int, verdict: str
+) -> None:
+    result = dissever("check", str(file(SKEW)), *arguments, "--json")
+
+    assert result.status == status, result.stderr
+    assert json.loads(result.stdout)["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--consistency-model", "serialisable"], "did you mean serializable?"),
+        (["--consistency-model", "prefix"], "which no history of transactions is judged by"),
+        (["--workload", "appendd"], "did you mean append?"),
+        (["--workload", "append", "--model", "register"], "--model is for single objects"),
+    ],
+)
+def test_models_and_workloads_that_there_are_not_are_refused(
+    dissever: Run, file: Callable[[str], Path], arguments: list[str], message: str
+) -> None:
+    result = dissever("check", str(file(SKEW)), *arguments)
+
+    assert result.status == 64
+    assert message in result.stderr
