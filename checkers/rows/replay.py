@@ -2,15 +2,17 @@
 A serial order of transactions over rows, found by carrying them out one after another.
 
 Next comes a transaction whose predecessors are all carried out and whose every answer is what the
-table says: of several the one that ended first. Where none fits, the last choice is taken back,
-within a budget. An order that is found proves that the history is serializable, whatever the
-dependencies say. Not to find one proves nothing.
+table says: of several the one that ended first. Where none fits, one of which nobody knows whether
+it took effect may come in between. Else the last choice is taken back, within a budget.
+
+An order that is found proves that the history is serializable, whatever the dependencies say. Not
+to find one proves nothing.
 """
 
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Final
 
 from dissever.checkers.rows.recorded import Micro, Transaction, matches
@@ -44,10 +46,10 @@ def serial_order(
         edges: Pairs of numbers: the first comes before the second.
         is_strict: Whether one that ended before another began must come before it.
     """
-    search = _Search(_that_count(transactions), edges, is_strict=is_strict)
+    search = _Search(transactions, edges, is_strict=is_strict)
     tried = [search.choices()]
     for _ in range(STEPS_MAX + 20 * len(transactions)):
-        if len(search.order) == len(search.counted):
+        if search.is_complete:
             return tuple(search.order)
         number = next(tried[-1], None)
         if number is not None:
@@ -66,12 +68,18 @@ class _Search:
 
     def __init__(
         self,
-        counted: dict[int, Transaction],
+        transactions: Sequence[Transaction],
         edges: Iterable[tuple[int, int]],
         *,
         is_strict: bool,
     ) -> None:
-        self.counted = counted
+        counted = {each.number: each for each in transactions if each.type is not Type.FAIL}
+        seen = {pair for each in transactions if each.is_ok for pair in each.seen()}
+        self._counted = counted
+        self._open = {
+            n for n, each in counted.items() if not each.is_ok and not _is_seen(each, seen)
+        }
+        self._missing = len(counted) - len(self._open)
         self.order: list[int] = []
         self._is_strict = is_strict
         self._table = Table()
@@ -87,16 +95,27 @@ class _Search:
         self._first = 0
         self._done: set[int] = set()
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all are in the order that took effect for certain."""
+        return self._missing == 0
+
     def choices(self) -> Iterator[int]:
-        """What may come next, by end."""
+        """What may come next, by end; then those in doubt that write a key of the first of them."""
         least = self._first_end() if self._is_strict else None
-        for _, number in self._ready[:CHOICES_MAX]:
-            if least is None or self.counted[number].begin <= least:
+        ready = [number for _, number in self._ready if number not in self._open][:CHOICES_MAX]
+        early = [n for n in ready if least is None or self._counted[n].begin <= least]
+        yield from early
+        keys = {micro.key for n in early[:1] for micro in self._counted[n].micros}
+        for _, number in self._ready:
+            each = self._counted[number]
+            is_open = number in self._open and (least is None or each.begin <= least)
+            if is_open and any(micro.key in keys for micro in each.writes()):
                 yield number
 
     def put(self, number: int) -> bool:
         """Carry it out next; False if an answer is not what the table says."""
-        changes = carried_out(self.counted[number], self._table)
+        changes = carried_out(self._counted[number], self._table)
         if changes is None:
             return False
         self._undo.append({name: self._table.get(name) for name in changes})
@@ -104,6 +123,7 @@ class _Search:
         self._ready.remove(self._ranked(number))
         self.order.append(number)
         self._done.add(number)
+        self._missing -= number not in self._open
         for target in self._after[number]:
             self._waits[target] -= 1
             if not self._waits[target]:
@@ -115,6 +135,7 @@ class _Search:
         self._first = 0
         number = self.order.pop()
         self._done.remove(number)
+        self._missing += number not in self._open
         for target in self._after[number]:
             if not self._waits[target]:
                 self._ready.remove(self._ranked(target))
@@ -131,7 +152,7 @@ class _Search:
 
     def _ranked(self, number: int) -> tuple[int, int]:
         """When it ended, or began if nobody knows: it may have taken effect from then on."""
-        each = self.counted[number]
+        each = self._counted[number]
         return (each.begin if each.end is None else each.end), number
 
 
@@ -180,15 +201,6 @@ def _apply(table: Table, changed: Changes) -> None:
             table[name] = trail
 
 
-def _that_count(transactions: Sequence[Transaction]) -> dict[int, Transaction]:
-    """Those that took effect: ok, and of the others those with a value that was seen."""
-    seen = {pair for each in transactions if each.is_ok for pair in each.seen()}
-    return {
-        each.number: each
-        for each in transactions
-        if each.is_ok
-        or (
-            each.type is Type.INFO
-            and any((micro.row, micro.value) in seen for micro in each.writes())
-        )
-    }
+def _is_seen(each: Transaction, seen: Container[tuple[int, int]]) -> bool:
+    """Whether somebody saw a value that it wrote, so that it must have taken effect."""
+    return any((micro.row, micro.value) in seen for micro in each.writes())
