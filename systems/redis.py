@@ -87,9 +87,8 @@ class RedisClient:
         try:
             self._told(self._watching.execute)
         except WatchError as error:
-            if (
-                error.__context__ is not None
-            ):  # The driver says so, too, of a connection that broke.
+            # The driver raises it for a connection that broke, too; that one has a context.
+            if error.__context__ is not None:
                 raise
             raise NotApplied(str(error), "conflict") from error
         finally:
