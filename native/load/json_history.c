@@ -13,6 +13,16 @@ static bool json_integer(struct load *l, int64_t *number)
     json_blank(l);
     if (l->at >= l->end || (*l->at != '-' && !is_digit(*l->at)))
         return json_fail(l, "an integer");
+    const uint8_t *first = l->at + (*l->at == '-'), *at = first;
+    for (; at < l->end && at - first < 18 && is_digit(*at); at++)
+        digits = digits * 10 + (uint64_t)(*at - '0');
+    bool is_whole = at < l->end && !is_digit(*at) && *at != '.' && (*at | 0x20) != 'e';
+    if (is_whole && at > first && (*first != '0' || at - first == 1)) { /* as nearly all are */
+        *number = *l->at == '-' ? -(int64_t)digits : (int64_t)digits;
+        l->at = at;
+        return true;
+    }
+    digits = 0;
     if (!json_number(l, &text, &is_float))
         return false;
     bool is_negative = text.at[0] == '-';

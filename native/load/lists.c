@@ -198,7 +198,8 @@ bool lists_read(struct load *l, const struct notation *notation, int32_t number,
         l->lists.ends[n++] = l->at - text;
     }
     l->stack_n = from;
-    if (l->loaded.status != LOAD_OK || !place(l, number, same, l->stack + from, n, counts, read, &grew))
+    if (l->loaded.status != LOAD_OK ||
+        !place(l, number, same, l->stack + from, n, counts, read, &grew))
         return false;
     return grew == SIZE_MAX || cover(l, &l->lists.keys[number], text, same, n);
 }

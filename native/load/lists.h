@@ -23,7 +23,7 @@ struct notation {
 
 extern const struct notation edn_notation, json_notation;
 
-/* Where a list is until `lists_finish`: LIST_NONE, a place in `others`, or LIST_VERSION - version. */
+/* Where a list is until `lists_finish`: LIST_NONE, a place in `others`, LIST_VERSION - version. */
 #define LIST_NONE (-1)
 #define LIST_VERSION (-2)
 

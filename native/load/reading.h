@@ -60,6 +60,8 @@ struct rows {
     int32_t asked, mode; /* a load_transactions: what the caller said, and what is known by now */
     bool is_refused;     /* it was read as transactions, and is no such history */
     struct intern keys;  /* integers, each the id of a value */
+    int32_t *key_of; /* id of a value -> its number in keys, and 1; 0 for none */
+    size_t key_of_n, key_of_capacity;
     struct intern ended; /* session and number of every transaction, where they have numbers */
     int64_t *first;
     size_t first_capacity;

@@ -5,13 +5,16 @@
 
 #include <stdlib.h>
 
+#include "edn.h"
+
 /* Refuse a history as one of transactions. */
-static bool refuse(struct load *l, const struct event *event, const uint8_t *at, const char *expected,
-                   const char *of, struct span got)
+static bool refuse(struct load *l, const struct event *event, const uint8_t *at,
+                   const char *expected, const char *of, struct span got)
 {
     l->rows.is_refused = true;
     l->loaded.index = event && event->has_index ? event->index : l->last_index + 1;
-    return load_fail(l, LOAD_MALFORMED, at, "expected %s%s '%.*s'", expected, of, SPAN_SHOWN(got));
+    return load_fail(l, LOAD_MALFORMED, at, "expected %s%s '%.*s'", expected, of,
+                     SPAN_SHOWN(got));
 }
 
 /* What stands here, for a message. */
@@ -44,6 +47,8 @@ static int kind_at(const uint8_t *at, const uint8_t *limit, const uint8_t **end)
         name.length++;
     *end = name.at + name.length;
     if (*at == '"' && (*end >= limit || *(*end)++ != '"'))
+        return -1;
+    if (*at == ':' && *end < limit && !edn_is_end(**end)) /* :w12 */
         return -1;
     if (SPAN_IS(name, "r") || SPAN_IS(name, "read"))
         return MICRO_READ;
@@ -112,6 +117,31 @@ static bool read_answer(struct load *l, const struct notation *notation, enum an
     return is_read;
 }
 
+/* The number of a key from the id of its value; one that has a number is not looked up. */
+static int32_t number_of(struct load *l, int32_t value)
+{
+    struct rows *rows = &l->rows;
+    size_t id = (size_t)value;
+    if (id < rows->key_of_n && rows->key_of[id])
+        return rows->key_of[id] - 1;
+    if (id >= rows->key_of_capacity) {
+        void *moved = load_grown(rows->key_of, &rows->key_of_capacity, id + 1,
+                                 sizeof *rows->key_of);
+        if (!moved) {
+            load_no_memory(l);
+            return -1;
+        }
+        rows->key_of = moved;
+    }
+    while (rows->key_of_n <= id)
+        rows->key_of[rows->key_of_n++] = 0;
+    int32_t number = intern_word(&rows->keys, LOAD_INTEGER, value);
+    if (number < 0)
+        load_no_memory(l);
+    rows->key_of[id] = number + 1;
+    return number;
+}
+
 /* Read the rest of a micro-operation after its bracket. */
 static bool read_parts(struct load *l, const struct event *event, const struct notation *notation,
                        const uint8_t *start, enum answers answers, struct row_item *item,
@@ -132,9 +162,9 @@ static bool read_parts(struct load *l, const struct event *event, const struct n
     int32_t key = notation->form(l, 3);
     if (key < 0)
         return false;
-    item->key = intern_word(&l->rows.keys, LOAD_INTEGER, key);
+    item->key = number_of(l, key);
     if (item->key < 0)
-        return load_no_memory(l);
+        return false;
     if (!notation->more(l, start, 3, false))
         return refuse_shape(l, event, start);
     if (kind != MICRO_READ) {
@@ -170,13 +200,37 @@ bool row_read(struct load *l, const struct event *event, const struct notation *
     return l->loaded.status == LOAD_OK;
 }
 
+/* Read a value as one that is no row. */
+static bool read_other(struct load *l, struct event *event)
+{
+    const uint8_t *start = l->at;
+    event->row.at = NULL;
+    event->value = event->notation->form(l, 1);
+    if (event->is_client || event->notation->has_keywords || event->value < 0)
+        return event->value >= 0;
+    event->value = value_of_json(l, (struct span){start, (size_t)(l->at - start)});
+    return event->value >= 0;
+}
+
+/* Read a value of an event that is known. What did not happen may say anything. */
 static bool read_of(struct load *l, struct event *event)
 {
+    const uint8_t *start = l->at;
     enum answers answers = event->type == LOAD_EVENT_OK ? ANSWERS_COUNTED : ANSWERS_CHECKED;
+    bool may_be_other = event->type == LOAD_EVENT_FAIL || event->type == LOAD_EVENT_INFO;
     event->row_is_read = true;
     event->has_answers = false;
     event->value = VALUE_OF_ROW;
-    return row_read(l, event, event->notation, answers, &event->has_answers);
+    if (row_read(l, event, event->notation, answers, &event->has_answers))
+        return true;
+    if (!may_be_other || !l->rows.is_refused)
+        return false;
+    l->rows.is_refused = false;
+    l->loaded.status = LOAD_OK;
+    l->loaded.index = -1;
+    l->message[0] = 0;
+    l->at = start;
+    return read_other(l, event);
 }
 
 bool rows_value(struct load *l, struct event *event, const struct notation *notation)
@@ -191,7 +245,8 @@ bool rows_value(struct load *l, struct event *event, const struct notation *nota
         is_read = notation->form(l, 1) >= 0;
         l->skips = false;
     }
-    event->row.length = (size_t)(l->at - event->row.at);
+    if (event->row.at)
+        event->row.length = (size_t)(l->at - event->row.at);
     return is_read;
 }
 
@@ -211,28 +266,17 @@ bool rows_name(struct load *l, struct event *event)
 {
     if (event->f >= 0 || !event->has_process || !event->is_client)
         return true;
-    bool is_one = l->rows.mode == LOAD_TRANSACTIONS || event->row.at || is_of_three(l, event->value);
+    bool is_one = l->rows.mode == LOAD_TRANSACTIONS || event->row.at ||
+                  is_of_three(l, event->value);
     return !is_one || event_set_f(l, event, (struct span){(const uint8_t *)"txn", 3});
 }
 
 bool rows_settle(struct load *l, struct event *event)
 {
     const uint8_t *at = l->at;
-    bool is_read;
     l->at = event->row.at;
-    if (event->is_client && rows_begin(l, event)) {
-        is_read = read_of(l, event);
-        l->at = at;
-        return is_read;
-    }
-    event->row.at = NULL;
-    if (event->is_client || event->notation->has_keywords) {
-        event->value = event->notation->form(l, 1);
-        is_read = event->value >= 0;
-    } else {
-        event->value = value_of_json(l, event->row);
-        is_read = event->value >= 0;
-    }
+    bool is_row = event->is_client && rows_begin(l, event);
+    bool is_read = is_row ? read_of(l, event) : read_other(l, event);
     l->at = at;
     return is_read;
 }
@@ -248,9 +292,9 @@ void rows_compose(struct load *l, struct event *event)
 bool rows_add(struct load *l, uint8_t kind, int32_t key, int32_t value)
 {
     struct rows *rows = &l->rows;
-    int32_t number = intern_word(&rows->keys, LOAD_INTEGER, key);
+    int32_t number = number_of(l, key);
     if (number < 0)
-        return load_no_memory(l);
+        return false;
     LOAD_GROW(rows->read, rows->read_capacity, rows->read_n + 1);
     rows->read[rows->read_n++] = (struct row_item){LIST_NONE, number, value, MICRO_NONE, kind};
     return true;
@@ -385,7 +429,7 @@ bool rows_complete(struct load *l, int32_t operation, const struct event *event,
 void rows_free(struct load *l)
 {
     struct rows *rows = &l->rows;
-    void *const all[] = {rows->first, rows->kind, rows->key, rows->value, rows->length,
+    void *const all[] = {rows->key_of, rows->first, rows->kind, rows->key, rows->value, rows->length,
                          rows->list, rows->read, rows->late, rows->others, rows->key_values,
                          rows->items, rows->longest, rows->longest_length};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

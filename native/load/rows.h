@@ -22,7 +22,8 @@ bool rows_look(const struct load *l);
 /* Whether the value of an event that begins here is to be read as a row. */
 static inline bool rows_begin(const struct load *l, const struct event *event)
 {
-    if (l->rows.mode == LOAD_NO_TRANSACTIONS || l->at >= l->end || (*l->at != '[' && *l->at != '('))
+    bool is_list = l->at < l->end && (*l->at == '[' || *l->at == '(');
+    if (l->rows.mode == LOAD_NO_TRANSACTIONS || !is_list)
         return false;
     if (event->has_process && !event->is_client)
         return false;
@@ -42,7 +43,7 @@ bool rows_value(struct load *l, struct event *event, const struct notation *nota
  */
 bool rows_name(struct load *l, struct event *event);
 
-/* Read what was only checked, now that the event is whole; what turns out to be none, as any value. */
+/* Read what was only checked, now that the event is whole; what is none after all as any value. */
 bool rows_settle(struct load *l, struct event *event);
 
 /*

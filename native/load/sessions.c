@@ -16,7 +16,8 @@
 /* Whether JSON of dbcop begins here: its sessions, or an object that has them as its data. */
 bool sessions_are_json(const uint8_t *at, const uint8_t *end)
 {
-    static const char *const fields[] = {"\"params\"", "\"info\"", "\"start\"", "\"end\"", "\"data\""};
+    static const char *const fields[] = {"\"params\"", "\"info\"", "\"start\"", "\"end\"",
+                                         "\"data\""};
     const uint8_t *inside = skip_blank(at + 1, end);
     if (*at == '{') {
         bool is_known = false;

@@ -224,7 +224,8 @@ static size_t damaged(uint64_t *state, uint8_t *bytes, size_t size)
         ":info", "\"info\"", "4294967296", "9223372036854775807", "-9223372036854775808", "2147483647",
         "[[[[[[[[[[[[[[[[", "##NaN", "^", "#\"", "#<", "0x", "\t", "jepsen.util: ", ":nemesis",
         "\"process\"", "{{{{{{{{{{{{{{{{", "#a #a #a #a #a #a #a ", "1N", "2.5M", "+", "0",
-        "[:r 1 [1 2]]", "[[:r 1 nil]]", "[\"r\",1,[1,2]]", ":append", "[1 2 3]", "[1,2]", "[]", "[[",
+        "[:r 1 [1 2]]", "[[:r 1 nil]]", "[\"r\",1,[1,2]]", ":append", "[1 2 3]", "[1,2]", "[]",
+        "[[",
     };
     size_t at = below(state, size), run = below(state, 1 + (size - at < 40 ? size - at : 40));
     const char *token = tokens[below(state, sizeof tokens / sizeof *tokens)];
@@ -266,7 +267,8 @@ int main(int argc, char **argv)
 {
     static uint8_t scratch[2 * FILE_BYTES_MAX];
     struct file files[FILES_MAX];
-    uint64_t by_status[4] = {0}, violations = 0, nemesis_events = 0, transactions = 0, rows = 0;
+    uint64_t by_status[4] = {0}, violations = 0, nemesis_events = 0;
+    uint64_t transactions = 0, rows = 0;
     size_t n_files = argc > 3 ? (size_t)argc - 3 : 0;
     if (n_files == 0 || n_files > FILES_MAX)
         return 2;
@@ -285,7 +287,8 @@ int main(int argc, char **argv)
             return 2;
         memcpy(exact, scratch, size);
         allocations_left = below(&state, 8) ? INT64_MAX : (int64_t)below(&state, 90);
-        struct loaded *loaded = load_open(exact, size, below(&state, 4) == 0, (int32_t)below(&state, 3), state);
+        int32_t keyed = below(&state, 4) == 0, transactions_asked = (int32_t)below(&state, 3);
+        struct loaded *loaded = load_open(exact, size, keyed, transactions_asked, state);
         allocations_left = INT64_MAX;
         free(exact); /* the columns need it no more */
         if (loaded) {

@@ -319,6 +319,21 @@ def test_what_is_no_transaction_is_named_with_its_place(name: str) -> None:
     assert malformed.value.index == (2 if answered else 1)
 
 
+@pytest.mark.parametrize(
+    "value", ["[[:r 1 nil] 5]", "[[:w12 1]]", "[[:r 1 [2]] [:cas 1 2]]", "[7]"]
+)
+def test_what_failed_may_say_anything(value: str) -> None:
+    data = f"""{{:process 0 :type :invoke :f :txn :value [[:r 1 nil]]}}
+{{:process 0 :type :fail :f :txn :value {value}}}
+{{:value {value} :process 1 :type :info :f :txn}}"""
+    data = data.replace("{:value", "{:process 1 :type :invoke :f :txn :value []}\n{:value")
+    history = read_history(data.encode(), transactions=True).history
+
+    expected = read_history(data.encode(), transactions=False).history
+    assert history.events == expected.events
+    assert len(history.micro) == 1
+
+
 def test_a_mix_is_malformed() -> None:
     data = b"""{:process 0 :type :invoke :f :txn :value [[:r 1 nil]]}
 {:process 1 :type :invoke :f :read :value nil}"""
