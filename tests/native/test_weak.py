@@ -16,6 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from dissever.native.columns import NONE, READ, TYPE_CODES, WRITE, Columns, Micro
+from dissever.native.weak import Level, Verdict, judge_level
+from dissever.native.weak.solver import Model, solve
+
 CASES = int(os.environ.get("DISSEVER_FUZZ_CASES", "20000"))
 LINE = re.compile(
     r"(lists|registers) ([\w-]+) (sessions|alone) cases (\d+) invalid (\d+) walks (\d+) "
@@ -116,3 +120,51 @@ def test_mutant_is_caught(name: str, build_mutant: Build) -> None:
     done = subprocess.run([program, "4000", "3"], capture_output=True, timeout=60, check=False)
 
     assert done.returncode != 0
+
+
+SOUND = {
+    "first": [0, 2],
+    "kind": [READ, WRITE],
+    "key": [0, 0],
+    "value": [0, 1],
+    "list": [NONE, NONE],
+    "length": [NONE, NONE],
+    "keys": [1],
+    "longest": [NONE],
+    "longest_length": [NONE],
+    "items": [1],
+}
+
+
+def _micro(**changes: list[int]) -> Micro:
+    columns = Columns.of({name: [0] for name in TYPE_CODES}, values=[None, 1])
+    return Micro.of(SOUND | changes, columns)
+
+
+def test_arrays_that_agree_are_judged() -> None:
+    assert judge_level(_micro(), Level.CAUSAL).verdict is Verdict.VALID
+    assert solve(_micro(), Model.SNAPSHOT).verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"first": [0, 1]},
+        {"first": [1, 2]},
+        {"kind": [READ, 3]},
+        {"key": [0, 1]},
+        {"key": [-1, 0]},
+        {"value": [-2, 1]},
+        {"value": [0, -1]},
+        {"value": [0, 2**31 - 1]},
+        {"list": [1, NONE], "length": [1, NONE]},
+        {"list": [-2, NONE], "length": [1, NONE]},
+        {"list": [0, NONE], "length": [-1, NONE]},
+        {"items": [-1]},
+    ],
+)
+def test_arrays_that_contradict_each_other_are_refused(changes: dict[str, list[int]]) -> None:
+    with pytest.raises(ValueError, match="contradict"):
+        judge_level(_micro(**changes), Level.READ_COMMITTED)
+    with pytest.raises(ValueError, match="contradict"):
+        solve(_micro(**changes), Model.SERIALIZABLE)
