@@ -262,6 +262,16 @@ def _numbers(row: Row) -> dict[str, Any]:
     }
 
 
+def _json(rows: Sequence[Row], exponents: dict[str, dict[str, float]]) -> str:
+    numbers: dict[str, Any] = {row.name: _numbers(row) for row in rows}
+    return json.dumps(numbers | ({GROWTH: exponents} if exponents else {}), indent=1)
+
+
+def _keep(line: str) -> None:
+    _tell("")
+    print(line, file=sys.stderr, flush=True)
+
+
 def _tell(line: str) -> None:
     """Show the task at hand in one line, which the next one replaces; on a terminal alone."""
     if sys.stderr.isatty():
@@ -311,14 +321,11 @@ def main() -> int:
                 exponents = grown(histories, SIZES)
             else:
                 rows.append(measure(name, CASES[name], histories, adya))
+                _keep("  ".join(_line(rows[-1])))
+            if arguments.json:  # After each case: a long run may be interrupted.
+                arguments.json.write_text(_json(rows, exponents), encoding="utf-8")
     _tell("")
     _print(rows, exponents)
-    if arguments.json:
-        numbers: dict[str, Any] = {row.name: _numbers(row) for row in rows}
-        if exponents:
-            numbers[GROWTH] = exponents
-        text = json.dumps(numbers, indent=1)
-        arguments.json.write_text(text.replace("NaN", "null"), encoding="utf-8")
     return 1 if any(row.contradiction for row in rows) else 0
 
 

@@ -4,7 +4,8 @@
  * Vertices 0 to operations - 1 are the operations. Those from there to vertices - 1 are auxiliary:
  * the tail of a key, the barriers of real time. The edge that enters an auxiliary vertex carries
  * the kind, and the edges that leave it are GRAPH_LINK. A path from one operation to the next
- * through auxiliary vertices counts as one edge of that kind, and is returned as one.
+ * through auxiliary vertices counts as one edge of that kind, and is returned as one. So no such path
+ * may lead back to the operation that it left: it would be a cycle.
  *
  * What names a cycle (an anomaly) is a rung and a level:
  *   rung   G0             ww alone

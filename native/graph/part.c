@@ -122,8 +122,7 @@ static int32_t spread_one(struct cutter *c, struct spread *s, uint32_t e)
     while (depth > 0) {
         uint32_t v = s->stack[--depth];
         if (v < c->operations) {
-            if (v != from &&
-                graph_add(&s->edges, from, v, edges->kind[e], edges->key[e]) != 0)
+            if (graph_add(&s->edges, from, v, edges->kind[e], edges->key[e]) != 0)
                 return GRAPH_MEMORY;
             continue;
         }

@@ -159,6 +159,39 @@ def test_component_of_20_000_operations_is_decided_within_the_budgets() -> None:
     assert found.steps < STEPS_MAX / 5
 
 
+def test_g_single_is_told_from_g_nonadjacent_for_many_sources_at_a_time() -> None:
+    rng = Random(3)
+    n = 600
+    data = [(i, min(n - 1, i + rng.randint(1, 40)), WW) for i in range(n - 1) for _ in range(2)]
+    back = [(i, max(0, i - rng.randint(1, 40)), RW) for i in range(1, n)]
+    after: list[set[int]] = [set() for _ in range(n)]
+    for u, v, _ in sorted(data, reverse=True):
+        after[u] |= {v} | after[v]
+
+    found = graph(n, *data, *back).classify()
+
+    assert len({v for _, v, _ in back}) > 64
+    assert [cycle.closing for cycle in found.cycles if cycle.rung is Rung.G_SINGLE] == [
+        len({(u, v) for u, v, _ in back if u in after[v]})
+    ]
+
+
+def test_tail_too_large_to_be_written_out_keeps_how_operations_were_reached() -> None:
+    n = 1100  # Squared it is more than the limit of climb.h.
+    edges = []
+    for reader in range(0, 4 * n, 4):
+        append, second, third = reader + 1, reader + 2, reader + 3
+        edges += [(reader, 4 * n, RW), (4 * n, append, LINK), (append, third, RW)]
+        edges += [(append, second, WR), (second, third, RW), (third, reader, WR)]
+
+    found = graph(4 * n, *edges, vertices=4 * n + 1).classify()
+
+    nonadjacent, adjacent = found.cycles
+    assert names(found) == [(Level.DATA, Rung.G_NONADJACENT), (Level.DATA, Rung.G2)]
+    assert (kinds(nonadjacent), nonadjacent.closing) == ([RW, WR, RW, WR], 2 * n)
+    assert (kinds(adjacent), adjacent.closing) == ([RW, RW, WR], n)
+
+
 def test_what_the_budget_leaves_open_is_said_to_be_so() -> None:
     long_fork = graph(4, (0, 1, RW), (1, 2, WR), (2, 3, RW), (3, 0, WR))
 
