@@ -7,6 +7,8 @@ from random import Random
 import pytest
 
 from dissever.checkers.rows import Rows
+from dissever.checkers.rows.recorded import read
+from dissever.checkers.rows.replay import serial_order
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Budget, Result, Verdict, smallest_history
 from tests.checkers.rows.brute_force import compare, is_serializable, random_history
@@ -108,6 +110,33 @@ def test_row_that_left_the_predicate_counts_by_its_new_version() -> None:
 
     assert judged(before, change, seen_half).verdict is Verdict.INVALID
     assert judged(before, change, (3, 6, select(2, 0, (2, [12])))).verdict is Verdict.VALID
+
+
+def test_version_that_a_select_must_have_seen_is_derived() -> None:
+    before = (0, 1, insert(1, 10), insert(3, 7))
+    change = (2, 4, ("update", [1, 11], [10]), ("update", [3, 9], [7]))
+    result = judged(before, change, (3, 5, ("get", 3, [7]), select(2, 0)))
+
+    assert (result.verdict, names(result)) == (Verdict.INVALID, {"G2"})
+    assert "no other version" in result.anomalies[0].summary
+    assert judged(before, change, (3, 5, ("get", 3, [7, 9]), select(2, 0))).verdict is Verdict.VALID
+
+
+def test_replay_looks_at_what_a_select_missed() -> None:
+    two = read(history((0, 2, insert(1, 10)), (1, 3, select(2, 0))))
+
+    assert serial_order(two, []) == (1, 0)
+    assert serial_order(two, [(0, 1)]) is None
+    assert serial_order(read(history((0, 1, insert(1, 11)), (2, 3, select(2, 0)))), [(0, 1)])
+
+
+def test_transaction_in_doubt_may_take_effect_in_a_replay() -> None:
+    made, seen = (0, 1, insert(1, 10)), (4, 5, select(1, 0))
+    delete = [Event(2, 20, 7, Type.INVOKE, "rows", [["delete", 0, 1, None]])]
+    with_it = sorted([*history(made, seen), *delete], key=lambda event: event.index)
+
+    assert Rows("strict-serializable")(History(with_it), Budget()).verdict is Verdict.VALID
+    assert judged(made, seen, model="strict-serializable").verdict is Verdict.INVALID
 
 
 def test_missed_row_may_be_dead() -> None:
