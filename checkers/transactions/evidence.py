@@ -24,7 +24,7 @@ from dissever.checkers.transactions.models import DECIDABLE, OF_AXIOMS, PROCESS
 from dissever.checkers.transactions.narration import Narrator
 from dissever.checkers.transactions.smallest import smallest
 from dissever.checkers.transactions.validation import SNAPSHOT, refute_anomalies
-from dissever.checkers.transactions.view import key_value, shown, weight
+from dissever.checkers.transactions.view import is_small, key_value, shown
 from dissever.checkers.transactions.weak import Weak
 from dissever.harness.history import History, MalformedHistory
 from dissever.harness.results import Anomaly, smallest_history
@@ -102,7 +102,7 @@ def gathered(history: History, rules: str, model: str) -> Evidence:
         micro, RULES[rules], realtime=history.is_timed, keep_edges=model in SNAPSHOT
     )
     narrator = Narrator(history, micro)
-    found, doubts = _validated(history, explained(narrator, outcome), weight(micro), rules)
+    found, doubts = _validated(history, explained(narrator, outcome), micro, rules)
     found = tuple(
         _tried(history, each, micro, {one.name for one in found}, rules) if each.forced else each
         for each in found
@@ -158,12 +158,12 @@ def _is_axiom(name: str) -> bool:
 
 
 def _validated(
-    history: History, found: Sequence[Explained], size: int, rules: str
+    history: History, found: Sequence[Explained], micro: Micro, rules: str
 ) -> tuple[tuple[Explained, ...], dict[str, str]]:
     """The same with confirmations; and by name why one was refuted."""
     if not found:
         return (), {}
-    is_whole = size <= VALIDATED_MAX
+    is_whole = is_small(micro, VALIDATED_MAX)
     part = history if is_whole else history.chosen(_needed(found))
     derived = [each for each in found if not each.forced]
     flaws = dict(

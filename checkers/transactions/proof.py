@@ -22,7 +22,7 @@ from dissever.checkers.transactions.validation import (
     refute_order,
     refute_points,
 )
-from dissever.checkers.transactions.view import key_value, shown, weight
+from dissever.checkers.transactions.view import is_small, key_value, shown
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly
 from dissever.harness.values import count_text
@@ -123,7 +123,7 @@ def _replayed(history: History, found: Evidence, rules: str) -> Proof:
     """The serial order of the engine, replayed at the strongest level that it is said to keep."""
     outcome, micro = found.outcome, found.micro
     level = outcome.order_level
-    if weight(micro) <= VALIDATED_MAX:
+    if is_small(micro, VALIDATED_MAX):
         starts = micro.columns.inv
         order = [starts[row] for row in outcome.order]
         flaw = refute_order(history, order, model=PROVED[level], rules=rules)
@@ -151,7 +151,7 @@ def _replayed(history: History, found: Evidence, rules: str) -> Proof:
 def _points(history: History, found: Evidence, model: str, rules: str) -> Proof | None:
     """Start and commit points that prove snapshot isolation; None where there is no such order."""
     outcome, micro = found.outcome, found.micro
-    if outcome.graph is None or weight(micro) > POINTS_MAX:
+    if outcome.graph is None or not is_small(micro, POINTS_MAX):
         return None
     process, realtime = SNAPSHOT[model]
     points = points_of(micro, outcome.graph, outcome.vertices, process=process, realtime=realtime)

@@ -122,9 +122,11 @@ def reader_of_longest(micro: Micro, key: int) -> int | None:
     return _owner(micro.first, at)
 
 
-def weight(micro: Micro) -> int:
-    """How much there is to read in Python: micro-operations, and elements of lists."""
-    return len(micro) + sum(length for length in micro.length if length > 0)
+def is_small(micro: Micro, most: int) -> bool:
+    """Whether there are at most so many micro-operations, and elements of lists, to read."""
+    if len(micro) > most:
+        return False
+    return len(micro) + sum(length for length in micro.length if length > 0) <= most
 
 
 def key_value(micro: Micro, key: int) -> Any:

@@ -22,10 +22,10 @@ from dissever.checkers.transactions.narration import Step as Told
 from dissever.checkers.transactions.view import (
     Transaction,
     external,
+    is_small,
     key_value,
     same,
     shown,
-    weight,
 )
 from dissever.harness import results
 from dissever.harness.history import History
@@ -109,7 +109,7 @@ def judged(
     """
     micro = history.micro
     outcome = judge_level(micro, level, sessions=sessions, steps_max=steps_max)
-    is_whole = weight(micro) <= VALIDATED_MAX
+    is_whole = is_small(micro, VALIDATED_MAX)
     if level is Level.CAUSAL:
         is_whole = is_whole and outcome.transactions**2 <= SET_BITS_MAX
     axiom = AXIOMS[level]
