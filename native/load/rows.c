@@ -429,8 +429,8 @@ bool rows_complete(struct load *l, int32_t operation, const struct event *event,
 void rows_free(struct load *l)
 {
     struct rows *rows = &l->rows;
-    void *const all[] = {rows->key_of, rows->first, rows->kind, rows->key, rows->value, rows->length,
-                         rows->list, rows->read, rows->late, rows->others, rows->key_values,
+    void *const all[] = {rows->key_of, rows->first, rows->kind, rows->key, rows->value,
+                         rows->length, rows->list, rows->read, rows->late, rows->others, rows->key_values,
                          rows->items, rows->longest, rows->longest_length};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);

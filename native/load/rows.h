@@ -38,8 +38,8 @@ static inline bool rows_begin(const struct load *l, const struct event *event)
 bool rows_value(struct load *l, struct event *event, const struct notation *notation);
 
 /*
- * Let an event without f be a `txn`: where all operations are transactions, and else where the value
- * is a list of three parts.
+ * Let an event without f be a `txn`: where all operations are transactions, and else where the
+ * value is a list of lists of three.
  */
 bool rows_name(struct load *l, struct event *event);
 

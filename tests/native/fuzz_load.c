@@ -196,7 +196,8 @@ static bool are_nemesis_events(const struct loaded *loaded)
 
 static bool are_columns(const struct loaded *loaded)
 {
-    if (!are_rows(loaded) || !are_values(&loaded->values) || !are_values(&loaded->fs) || !are_values(&loaded->nodes))
+    if (!are_rows(loaded) || !are_values(&loaded->values) || !are_values(&loaded->fs) ||
+        !are_values(&loaded->nodes))
         return false;
     for (int32_t i = 0; i < loaded->keys.n; i++)
         if (!is_id(&loaded->values, (int32_t)loaded->keys.words[i]))
