@@ -8,6 +8,7 @@ Few cases, so that a run stays short. A million take some minutes:
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from dissever.checkers.transactions import Transactions
+from dissever.harness.history import Event, History, Type
+from dissever.harness.results import Budget, Verdict
 
 CASES = int(os.environ.get("DISSEVER_FUZZ_CASES", "20000"))
 
@@ -163,6 +168,16 @@ MUTANTS = {
 }
 """Of each mutant the file, what stands in it once, and what stands there instead."""
 
+MODELS = (
+    "serializable",
+    "strong-session-serializable",
+    "strict-serializable",
+    "snapshot-isolation",
+    "strong-session-snapshot-isolation",
+    "strong-snapshot-isolation",
+)
+"""In the order in which the program says whether they hold."""
+
 UNDECIDED = 0.002
 """Of small histories of registers; more are left undecided where the engine infers less."""
 
@@ -230,6 +245,33 @@ def test_nothing_is_read_that_is_not_there(build: Build, rules: str) -> None:
     )
 
     assert found["mismatches"] == 0
+
+
+@pytest.mark.parametrize("rules", ["append", "wr"])
+def test_verdicts_of_the_checker_agree_with_every_order(build: Build, rules: str) -> None:
+    """Valid is never said where no order exists, and invalid never where there is one."""
+    program = build("compare_transactions", *FLAGS)
+    arguments = ("60", "5", "6", rules, "print")
+    printed = subprocess.run([program, *arguments], capture_output=True, text=True, check=True)
+    verdicts = set()
+    events: list[Event] = []
+    for line in printed.stdout.splitlines():
+        if line.startswith("{"):
+            events.append(Event(**json.loads(line, object_hook=_typed)))
+            continue
+        for model, holds in zip(MODELS, line, strict=True):
+            checker = Transactions(rules=rules, consistency_model=model)  # type: ignore[arg-type]
+            verdict = checker(History(events), Budget()).verdict
+            verdicts.add(verdict)
+
+            assert verdict is not (Verdict.INVALID if holds == "1" else Verdict.VALID), events
+        events = []
+
+    assert verdicts >= {Verdict.VALID, Verdict.INVALID}
+
+
+def _typed(event: dict[str, object]) -> dict[str, object]:
+    return {**event, "type": Type(event["type"])}
 
 
 @pytest.mark.parametrize("name", MUTANTS)
