@@ -22,7 +22,6 @@ from dissever.checkers.transactions import Transactions
 from dissever.checkers.transactions.models import (
     SERIALIZABLE,
     forbids,
-    named,
     strongest_remaining,
     weaker,
     weakest_ruled_out,
@@ -54,7 +53,8 @@ class Rows:
     name: str = "rows"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "consistency_model", named(self.consistency_model))
+        model = Transactions(consistency_model=self.consistency_model).consistency_model
+        object.__setattr__(self, "consistency_model", model)
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Judge all transactions together."""

@@ -196,6 +196,12 @@ def test_what_may_not_have_happened_shows_nothing(kind: str) -> None:
     assert result.verdict is Verdict.UNKNOWN
 
 
+def test_models_are_those_of_lists() -> None:
+    assert Rows("PL-SS").consistency_model == "strict-serializable"
+    with pytest.raises(ValueError, match=r"expected a consistency model out of .*, got"):
+        Rows("serialisable-ish")
+
+
 def test_nothing_read_is_unknown() -> None:
     assert judged((0, 1, insert(1, 10))).verdict is Verdict.UNKNOWN
 
