@@ -54,10 +54,26 @@ static void count_values(struct weak *weak)
     weak->values_n = most + 1;
 }
 
-static int by_process(const void *a, const void *b)
+int weak_ascending(const void *a, const void *b)
 {
     int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
     return (left > right) - (left < right);
+}
+
+bool weak_completions(const struct weak *weak, int32_t *operations)
+{
+    int64_t *sorted = malloc(((size_t)weak->n + 1) * sizeof *sorted);
+    if (sorted == NULL)
+        return false;
+    for (int32_t i = 0; i < weak->n; i++) {
+        int64_t ret = weak_is_ok(weak, i) ? weak->columns->ret[i] : INT32_MAX;
+        sorted[i] = ret * ((int64_t)1 << 32) + i;
+    }
+    qsort(sorted, (size_t)weak->n, sizeof *sorted, weak_ascending);
+    for (int32_t i = 0; i < weak->n; i++)
+        operations[i] = (int32_t)(sorted[i] & 0xFFFFFFFF);
+    free(sorted);
+    return true;
 }
 
 /* Sessions in the order of their processes. */
@@ -78,7 +94,7 @@ static bool line_up(struct weak *weak)
         if (!weak_is_failed(weak, i))
             sorted[length++] = (int64_t)weak->columns->process[i] * ((int64_t)1 << 32) + i;
     }
-    qsort(sorted, (size_t)length, sizeof *sorted, by_process);
+    qsort(sorted, (size_t)length, sizeof *sorted, weak_ascending);
     bool is_over = true; /* an info ends its session: nothing is known to follow it */
     for (int32_t place = 0; place < length; place++) {
         int32_t i = (int32_t)(sorted[place] & 0xFFFFFFFF);

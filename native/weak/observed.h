@@ -81,6 +81,12 @@ bool weak_lists(struct weak *weak, const struct key_pass *pass);
 bool weak_error(struct weak *weak, int32_t anomaly, int32_t at, int32_t value,
                    int32_t other_at);
 
+/* For qsort of int64_t: ascending. */
+int weak_ascending(const void *a, const void *b);
+
+/* All operations by completion, those that are not ok last. False without memory. */
+bool weak_completions(const struct weak *weak, int32_t *operations);
+
 /* Put an edge between operations, unless it is from one to itself. False without memory. */
 bool weak_put(struct weak *weak, int32_t from, int32_t to, uint8_t kind, int32_t key);
 

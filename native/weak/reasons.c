@@ -14,32 +14,16 @@
 #define SHORTEST_STEPS UINT64_C(200000000)
 #define UNREACHED UINT32_MAX
 
-static int by_number(const void *a, const void *b)
-{
-    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-    return (left > right) - (left < right);
-}
-
-/* The initial values, then operations by completion, those without one last. */
+/* The initial values, then operations by completion. */
 static uint32_t *roots_of(const struct weak *weak)
 {
-    int64_t *sorted = malloc(((size_t)weak->n + 1) * sizeof *sorted);
-    uint32_t *roots = malloc(((size_t)weak->n + 1) * sizeof *roots);
-    if (sorted == NULL || roots == NULL) {
-        free(sorted);
+    int32_t *roots = malloc(((size_t)weak->n + 1) * sizeof *roots);
+    if (roots == NULL || !weak_completions(weak, roots + 1)) {
         free(roots);
         return NULL;
     }
-    for (int32_t i = 0; i < weak->n; i++) {
-        int64_t ret = weak_is_ok(weak, i) ? weak->columns->ret[i] : INT32_MAX;
-        sorted[i] = ret * ((int64_t)1 << 32) + i;
-    }
-    qsort(sorted, (size_t)weak->n, sizeof *sorted, by_number);
-    roots[0] = (uint32_t)weak->n;
-    for (int32_t i = 0; i < weak->n; i++)
-        roots[i + 1] = (uint32_t)(sorted[i] & 0xFFFFFFFF);
-    free(sorted);
-    return roots;
+    roots[0] = weak->n;
+    return (uint32_t *)roots;
 }
 
 static int32_t keep_order(const struct weak *weak, const uint32_t *order)

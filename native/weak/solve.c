@@ -259,36 +259,21 @@ static int32_t search(struct solver *s)
     }
 }
 
-static int by_number(const void *a, const void *b)
-{
-    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-    return (left > right) - (left < right);
-}
-
 /* Transactions by completion, those without one last. */
 static int32_t number_all(struct solver *s)
 {
     const struct weak *weak = s->weak;
-    size_t room = (size_t)weak->n + 1;
-    int64_t *sorted = malloc(room * sizeof *sorted);
-    s->operations = malloc(room * sizeof *s->operations);
-    s->number = malloc(room * sizeof *s->number);
-    if (sorted == NULL || s->operations == NULL || s->number == NULL) {
-        free(sorted);
+    size_t bytes = ((size_t)weak->n + 1) * sizeof(int32_t);
+    s->operations = malloc(bytes);
+    s->number = malloc(bytes);
+    if (s->operations == NULL || s->number == NULL || !weak_completions(weak, s->operations))
         return WEAK_MEMORY;
+    for (int32_t place = 0; place < weak->n; place++) {
+        int32_t i = s->operations[place];
+        s->number[i] = weak_counts(weak, i) ? s->n : NONE;
+        if (s->number[i] != NONE)
+            s->operations[s->n++] = i;
     }
-    for (int32_t i = 0; i < weak->n; i++) {
-        int64_t ret = weak_is_ok(weak, i) ? weak->columns->ret[i] : INT32_MAX;
-        s->number[i] = NONE;
-        if (weak_counts(weak, i))
-            sorted[s->n++] = ret * ((int64_t)1 << 32) + i;
-    }
-    qsort(sorted, (size_t)s->n, sizeof *sorted, by_number);
-    for (int32_t number = 0; number < s->n; number++) {
-        s->operations[number] = (int32_t)(sorted[number] & 0xFFFFFFFF);
-        s->number[s->operations[number]] = number;
-    }
-    free(sorted);
     return s->n > SOLVE_TRANSACTIONS_MAX ? WEAK_BUDGET : WEAK_VALID;
 }
 
@@ -439,7 +424,7 @@ static int32_t keep_order(struct solver *s)
             later += __builtin_popcountll(s->reach[(size_t)point * s->words + word]);
         sorted[point] = -later * ((int64_t)1 << 32) + point;
     }
-    qsort(sorted, (size_t)s->points, sizeof *sorted, by_number);
+    qsort(sorted, (size_t)s->points, sizeof *sorted, weak_ascending);
     for (int32_t place = 0; place < s->points; place++) {
         int32_t point = (int32_t)(sorted[place] & 0xFFFFFFFF);
         result->order[result->order_n++] =
