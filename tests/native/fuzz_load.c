@@ -124,8 +124,10 @@ static bool are_micro(const struct loaded *loaded, int64_t from, int64_t n)
                         m->length[i] <= m->longest_length[m->key[i]] &&
                         memcmp(longest, m->items + m->list[i],
                                (size_t)m->length[i] * sizeof *longest) == 0;
-        if (is_begun != (is_list && m->list[i] == m->longest[m->key[i]] &&
-                         m->longest[m->key[i]] != MICRO_NONE))
+        /* An empty longest list has the place of the list after it. */
+        bool is_there = is_list && m->list[i] == m->longest[m->key[i]] &&
+                        m->length[i] <= m->longest_length[m->key[i]];
+        if (is_begun != is_there)
             return false;
     }
     return true;
