@@ -13,6 +13,7 @@ from typing import Any, Final
 from dissever import recorded
 from dissever.checkers import Linearizable, Model, compose
 from dissever.checkers.bank import Bank
+from dissever.checkers.rows import Rows
 from dissever.checkers.transactions import Transactions
 from dissever.checkers.transactions.models import SERIALIZABLE
 from dissever.harness.cluster.backends import Backend
@@ -183,7 +184,7 @@ def check(
         return judge_file(path, model, keyed=keyed, budget=budget).results
     found = history if isinstance(history, History) else History(history)
     workload = recorded.workload_of(found) if model is None else None
-    checker: Transactions | Bank | Linearizable
+    checker: Transactions | Bank | Rows | Linearizable
     if workload is not None:
         checker = recorded.checker_of(workload, SERIALIZABLE)
     else:

@@ -273,7 +273,7 @@ def judge_file(
 
     Args:
         model: A reference to one, a `Model`, or the class of a plain model.
-        workload: `append`, `wr` or `bank`; then there is no model.
+        workload: `append`, `wr`, `bank` or `rows`; then there is no model.
         consistency_model: What transactions must keep.
         keyed: Values of clients are pairs [key value] of many independent objects.
         initial: As `adjusted`.

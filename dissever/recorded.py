@@ -15,6 +15,7 @@ from msgspec import structs
 from dissever import __version__
 from dissever.checkers.bank import Bank
 from dissever.checkers.linearizability import Model
+from dissever.checkers.rows import Rows
 from dissever.checkers.transactions import Transactions
 from dissever.harness.history import History, MalformedHistory
 from dissever.harness.plan import host_versions
@@ -24,6 +25,7 @@ from dissever.native.columns import APPEND, NONE, OK, WRITE
 from dissever.reports import Subject
 
 TRANSACTION: Final = "txn"
+ROWS: Final = "rows"
 SOURCELESS: Final = frozenset({"phantom", "future-read"})
 """The anomalies that an initial value may explain."""
 
@@ -38,7 +40,7 @@ BANK: Final = frozenset({"read", "transfer"})
 
 def workload_of(history: History) -> str | None:
     """
-    `append`, `wr` or `bank`, by the content of a history of transactions or of a bank; else None.
+    The name in WORKLOADS of what a history records, by its content; None for anything else.
 
     Transactions that append, or read lists, are of `append`; all others are of `wr`. A malformed
     history is none.
@@ -54,7 +56,10 @@ def workload_of(history: History) -> str | None:
         for at in range(min(len(columns), SAMPLE_MAX))
         if columns.type[at] == OK and columns.fs[columns.f[at]] == "read"
     )
-    is_bank = {columns.fs[f] for f in set(columns.f)} <= BANK
+    names = {columns.fs[f] for f in set(columns.f)}
+    if names == {ROWS}:
+        return ROWS
+    is_bank = names <= BANK
     return "bank" if is_bank and _is_balances(next(answers, None)) else None
 
 
@@ -91,11 +96,12 @@ WORKLOADS: Final = {
     "append": "transactions that append to lists",
     "wr": "transactions that write registers",
     "bank": "a bank",
+    "rows": "transactions over rows",
 }
 """The workloads that a file is judged as -> what such a file records."""
 
 
-def checker_of(workload: str, consistency_model: str) -> Transactions | Bank:
+def checker_of(workload: str, consistency_model: str) -> Transactions | Bank | Rows:
     """
     What judges a history file of a workload.
 
@@ -108,6 +114,8 @@ def checker_of(workload: str, consistency_model: str) -> Transactions | Bank:
         return Transactions("wr", consistency_model)
     if workload == "bank":
         return Bank()
+    if workload == ROWS:
+        return Rows(consistency_model)
     raise ValueError(f"expected the workload {', '.join(WORKLOADS)}, got '{workload}'")
 
 

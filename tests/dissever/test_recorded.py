@@ -9,6 +9,7 @@ import pytest
 
 from dissever import check
 from dissever.checkers.linearizability.model import Misfit
+from dissever.harness.history import Event, History, Type
 from dissever.harness.reader import read_history
 from dissever.harness.results import Verdict
 from dissever.judging import judge_file
@@ -117,7 +118,7 @@ def test_options_of_models_are_refused_for_workloads(tmp_path: Path) -> None:
         judge_file(path, workload="wr", keyed=True)
     with pytest.raises(ValueError, match="a model or a workload, got both"):
         judge_file(path, "register", workload="wr")
-    with pytest.raises(ValueError, match="workload append, wr, bank, got 'queue'"):
+    with pytest.raises(ValueError, match="workload append, wr, bank, rows, got 'queue'"):
         judge_file(path, workload="queue")
 
 
@@ -136,3 +137,10 @@ def test_events_in_memory_are_recognised_too() -> None:
 
     assert check(history).results[0].checker == "transactions"
     assert check(history.events).verdict is Verdict.VALID
+
+
+def test_transactions_over_rows_are_recognised_by_content() -> None:
+    asked = [["select", 0, [2, 0], None]]
+    events = [Event(0, 0, 0, Type.INVOKE, "rows", asked), Event(1, 1, 0, Type.OK, "rows", [])]
+
+    assert workload_of(History(events)) == "rows"
