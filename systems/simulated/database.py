@@ -22,27 +22,6 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-__all__ = [
-    "ISOLATION",
-    "Blocked",
-    "Conflict",
-    "Database",
-    "Isolation",
-    "Item",
-    "Session",
-    "State",
-    "Step",
-    "Transaction",
-    "append",
-    "begin",
-    "commit",
-    "lock",
-    "read",
-    "rollback",
-    "select",
-    "write",
-]
-
 Table: TypeAlias = Hashable
 Item: TypeAlias = tuple[Table, Hashable]
 """A table, and what is in it."""
