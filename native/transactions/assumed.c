@@ -1,8 +1,8 @@
 /*
  * assumed.c: orders of versions that whoever asks vouches for (see registers.h).
  *
- * Each key by itself obeys process order, or realtime order: of two transactions that touch the key,
- * one after the other, the last version of the first comes before the first version of the second,
+ * Each key by itself obeys process order, or realtime order: of two transactions that touch the
+ * key, one after the other, the last version of the first comes before the first version of the second,
  * unless it is the same. What contradicts itself, or what is known already, is reported and
  * discarded for that key.
  *

@@ -105,7 +105,8 @@ bool door_check(struct engine *engine);
 int32_t lists_infer(struct engine *engine);
 int32_t registers_infer(struct engine *engine);
 
-/* timeline.c: engine->completed. Then the edges of process order and of realtime order. 0 or -1 without memory. */
+/* timeline.c: engine->completed; then the edges of process order and of realtime order. 0 or -1
+ * without memory. */
 int32_t timeline_complete(struct engine *engine);
 int32_t timeline_process(struct engine *engine);
 int32_t timeline_realtime(struct engine *engine);

@@ -1,9 +1,9 @@
 /*
  * guess.c: a serial order where the order of versions is not known everywhere.
  *
- * Transactions are taken one by one, first who completed first, as soon as all that must come before
- * has been taken. A transaction that writes a key waits until all have been taken that read what the
- * key holds. So what is taken replays, and no order of versions needs to be known beforehand. It
+ * Transactions are taken one by one, first who completed first, as soon as all that must come
+ * before has been taken. A transaction that writes a key waits until all have been taken that read
+ * what the key holds. So what is taken replays, and no order of versions needs to be known beforehand. It
  * fails when nobody can be taken: of two writers, the wrong one went first.
  */
 #include <stdlib.h>

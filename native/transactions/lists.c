@@ -9,31 +9,9 @@
  */
 #include <string.h>
 
-#include "engine.h"
-
-#define NOWHERE (-1)
+#include "lists.h"
 
 static const struct entry NO_ENTRY = {NOBODY, NOBODY};
-
-/* The key at hand. Arrays by position have one place more than the longest list has elements. */
-struct lists {
-    struct engine *engine;
-    int32_t key;
-    int32_t first, end;    /* its entries */
-    const int32_t *longest;
-    int32_t length;
-    int32_t longest_entry; /* who read it; NOWHERE: nobody read anything */
-    int32_t covered;       /* elements of the longest that the reads looked at so far showed */
-
-    int32_t *writer;  /* by position: the entry of a transaction that counts, or NOWHERE */
-    int32_t *next;    /* by position: the first with a writer from there on, or the length */
-    int32_t *updater; /* by position: the first that read so much and appends, or NOWHERE */
-    int32_t *finals;  /* operations that read the final state */
-    int32_t finals_n;
-    int32_t *unseen;  /* operations with an append that no read shows */
-    int32_t unseen_n;
-    int64_t positions_max, entries_max;
-};
 
 /* The entries of one transaction on the key. */
 struct run {
@@ -46,43 +24,6 @@ struct run {
     int32_t shown_by;
 };
 
-static struct entry entry_of(const struct lists *lists, int32_t e)
-{
-    return lists->engine->entries[e];
-}
-
-static int32_t value_of(const struct lists *lists, int32_t e)
-{
-    return lists->engine->micro->value[entry_of(lists, e).micro];
-}
-
-static bool is_append(const struct lists *lists, int32_t e)
-{
-    return lists->engine->micro->kind[entry_of(lists, e).micro] == MICRO_APPEND;
-}
-
-/* A read that has an answer: a list, or nil for the empty one. */
-static bool is_read(const struct lists *lists, int32_t e)
-{
-    const struct micro *micro = lists->engine->micro;
-    int32_t at = entry_of(lists, e).micro;
-    return micro->kind[at] == MICRO_READ && (micro->list[at] != MICRO_NONE || micro->value[at] == 0);
-}
-
-static int32_t length_of(const struct lists *lists, int32_t e)
-{
-    const struct micro *micro = lists->engine->micro;
-    int32_t at = entry_of(lists, e).micro;
-    return micro->list[at] == MICRO_NONE ? 0 : micro->length[at];
-}
-
-static const int32_t *items_of(const struct lists *lists, int32_t e)
-{
-    const struct micro *micro = lists->engine->micro;
-    int64_t place = micro->list[entry_of(lists, e).micro];
-    return micro->items + (place == MICRO_NONE ? 0 : place);
-}
-
 static bool is_equal(const int32_t *a, const int32_t *b, int32_t n)
 {
     return a == b || n == 0 || memcmp(a, b, (size_t)n * sizeof *a) == 0;
@@ -93,24 +34,8 @@ static bool is_compatible(const struct lists *lists, int32_t e)
     return is_equal(items_of(lists, e), lists->longest, length_of(lists, e));
 }
 
-static struct slot *slot_of(const struct lists *lists, int32_t value)
-{
-    return &lists->engine->slots[value];
-}
-
-/* The entry that certainly appended a value, or NOWHERE. */
-static int32_t writer_of(const struct slot *slot)
-{
-    return slot->writer == 0 || slot->is_repeated ? NOWHERE : slot->writer - 1;
-}
-
-static bool is_failed_entry(const struct lists *lists, int32_t e)
-{
-    return is_failed(lists->engine, entry_of(lists, e).operation);
-}
-
-static int32_t report(struct lists *lists, enum transactions_kind kind, int32_t at, int32_t other,
-                      int32_t value)
+int32_t lists_report(struct lists *lists, enum transactions_kind kind, int32_t at, int32_t other,
+                     int32_t value)
 {
     struct entry second = other == NOWHERE ? NO_ENTRY : entry_of(lists, other);
     return engine_report(lists->engine, kind, entry_of(lists, at), second, lists->key, value);
@@ -160,12 +85,12 @@ static int32_t judge_element(struct lists *lists, int32_t read, int32_t value, b
     const struct slot *slot = slot_of(lists, value);
     int32_t writer = writer_of(slot);
     if (slot->writer == 0 && !is_again)
-        return report(lists, TRANSACTIONS_PHANTOM, read, NOWHERE, value);
+        return lists_report(lists, TRANSACTIONS_PHANTOM, read, NOWHERE, value);
     if (writer != NOWHERE && is_failed_entry(lists, writer) && !is_again &&
-        report(lists, TRANSACTIONS_G1A, read, writer, value) != 0)
+        lists_report(lists, TRANSACTIONS_G1A, read, writer, value) != 0)
         return -1;
     if (is_again && !slot->is_repeated)
-        return report(lists, TRANSACTIONS_DUPLICATE_ELEMENTS, read, slot->writer - 1, value);
+        return lists_report(lists, TRANSACTIONS_DUPLICATE_ELEMENTS, read, slot->writer - 1, value);
     return 0;
 }
 
@@ -192,7 +117,7 @@ static int32_t judge_apart(struct lists *lists, const struct run *run, int32_t r
     int32_t length = length_of(lists, read);
     uint32_t mark = ++engine->mark;
     int32_t last = length == 0 ? TRANSACTIONS_NONE : items[length - 1];
-    if (report(lists, TRANSACTIONS_INCOMPATIBLE_ORDER, read, lists->longest_entry, last) != 0)
+    if (lists_report(lists, TRANSACTIONS_INCOMPATIBLE_ORDER, read, lists->longest_entry, last) != 0)
         return -1;
     for (int32_t p = 0; p < length; p++) {
         struct slot *slot = slot_of(lists, items[p]);
@@ -207,7 +132,7 @@ static int32_t judge_apart(struct lists *lists, const struct run *run, int32_t r
         if (!is_failed_entry(lists, writer))
             engine->counts[entry_of(lists, writer).operation] = true;
         if (writer > read && writer < run->end &&
-            report(lists, TRANSACTIONS_FUTURE_READ, read, writer, items[p]) != 0)
+            lists_report(lists, TRANSACTIONS_FUTURE_READ, read, writer, items[p]) != 0)
             return -1;
     }
     return 0;
@@ -247,7 +172,7 @@ static int32_t judge_update(struct lists *lists, const struct run *run, int32_t 
         return 0;
     int32_t value = shown == 0 ? TRANSACTIONS_NONE : lists->longest[shown - 1];
     if (lists->updater[shown] != NOWHERE)
-        return report(lists, TRANSACTIONS_LOST_UPDATE, read, lists->updater[shown], value);
+        return lists_report(lists, TRANSACTIONS_LOST_UPDATE, read, lists->updater[shown], value);
     lists->updater[shown] = read;
     return 0;
 }
@@ -264,7 +189,7 @@ static int32_t depend(struct lists *lists, const struct run *run, int32_t read, 
         int32_t writer = writer_of(slot);
         int32_t other = writer == NOWHERE ? self : entry_of(lists, writer).operation;
         if (other != self && !is_failed(engine, other)) {
-            if (!slot->is_final && report(lists, TRANSACTIONS_G1B, read, writer, last) != 0)
+            if (!slot->is_final && lists_report(lists, TRANSACTIONS_G1B, read, writer, last) != 0)
                 return -1;
             if (engine_depend(engine, other, self, GRAPH_WR, lists->key) != 0)
                 return -1;
@@ -296,7 +221,7 @@ static int32_t judge_read(struct lists *lists, struct run *run, int32_t e)
         while (run->since > 0 && !is_append(lists, other))
             other--;
         int32_t last = length == 0 ? TRANSACTIONS_NONE : items_of(lists, e)[length - 1];
-        if (report(lists, TRANSACTIONS_INTERNAL, e, other, last) != 0)
+        if (lists_report(lists, TRANSACTIONS_INTERNAL, e, other, last) != 0)
             return -1;
     }
     int32_t shown = length - (own == NOWHERE ? 0 : own);
@@ -322,7 +247,7 @@ static int32_t judge_run(struct lists *lists, struct run *run)
             const struct slot *slot = slot_of(lists, value_of(lists, e));
             run->since++;
             if (writer_of(slot) == e && slot->position != 0 && slot->position <= run->shown &&
-                report(lists, TRANSACTIONS_FUTURE_READ, run->shown_by, e, value_of(lists, e)) != 0)
+                lists_report(lists, TRANSACTIONS_FUTURE_READ, run->shown_by, e, value_of(lists, e)) != 0)
                 return -1;
         } else if (is_read(lists, e) && judge_read(lists, run, e) != 0) {
             return -1;
@@ -342,114 +267,6 @@ static int32_t judge_runs(struct lists *lists)
         e = run.end;
     }
     return 0;
-}
-
-/* The appends that were read, each before the next. Returns the last operation, or NOBODY, or -2
- * without memory. */
-static int32_t order_seen(struct lists *lists)
-{
-    int32_t last = NOBODY;
-    for (int32_t p = 0; p < lists->length; p++) {
-        const struct slot *slot = slot_of(lists, lists->longest[p]);
-        int32_t writer = writer_of(slot);
-        if (lists->writer[p] != NOWHERE) {
-            int32_t operation = entry_of(lists, writer).operation;
-            if (last != NOBODY &&
-                engine_depend(lists->engine, last, operation, GRAPH_WW, lists->key) != 0)
-                return -2;
-            last = operation;
-        } else if (writer != NOWHERE && slot->position == p + 1 && lists->next[p] < lists->length &&
-                   report(lists, TRANSACTIONS_DIRTY_UPDATE, lists->writer[lists->next[p]], writer,
-                          lists->longest[p]) != 0) {
-            return -2;
-        }
-    }
-    return last;
-}
-
-/*
- * One transaction appended an element before another one, and the longest list shows the later one
- * without the earlier one before it.
- */
-static int32_t judge_own_order(struct lists *lists)
-{
-    int32_t operation = NOBODY;
-    int32_t greatest = 0;    /* position of its appends so far */
-    bool is_missing = false; /* one of them is not in the list */
-    for (int32_t e = lists->first; e < lists->end; e++) {
-        if (entry_of(lists, e).operation != operation) {
-            operation = entry_of(lists, e).operation;
-            greatest = 0;
-            is_missing = false;
-        }
-        if (!is_append(lists, e) || is_failed_entry(lists, e))
-            continue;
-        const struct slot *slot = slot_of(lists, value_of(lists, e));
-        if (writer_of(slot) != e)
-            continue;
-        if (slot->position == 0) {
-            is_missing = is_missing || !slot->is_seen;
-            continue;
-        }
-        if ((is_missing || slot->position < greatest) &&
-            report(lists, TRANSACTIONS_CYCLIC_VERSIONS, lists->longest_entry, e,
-                   value_of(lists, e)) != 0)
-            return -1;
-        if (slot->position > greatest)
-            greatest = slot->position;
-    }
-    return 0;
-}
-
-/* The appends that no read shows, after all others. */
-static int32_t order_unseen(struct lists *lists, int32_t last)
-{
-    struct engine *engine = lists->engine;
-    for (int32_t e = lists->first; e < lists->end; e++) {
-        int32_t operation = entry_of(lists, e).operation;
-        if (!is_append(lists, e) || is_failed(engine, operation))
-            continue;
-        const struct slot *slot = slot_of(lists, value_of(lists, e));
-        if (writer_of(slot) != e || slot->position != 0 || slot->is_seen)
-            continue;
-        if (lists->unseen_n > 0 && lists->unseen[lists->unseen_n - 1] == operation)
-            continue;
-        lists->unseen[lists->unseen_n++] = operation;
-        if (last != NOBODY && engine_depend(engine, last, operation, GRAPH_WW, lists->key) != 0)
-            return -1;
-    }
-    return engine_fan(engine, lists->finals, lists->finals_n, lists->unseen, lists->unseen_n,
-                      lists->key);
-}
-
-/* Pairs of transactions that append and are ok, or open and seen here; those in known order. */
-static void measure(struct lists *lists)
-{
-    struct engine *engine = lists->engine;
-    int64_t seen = 0, unseen = 0, unknown = 0;
-    for (int32_t e = lists->first; e < lists->end;) {
-        int32_t operation = entry_of(lists, e).operation;
-        bool is_seen = false, is_unseen = false, is_unknown = false;
-        for (; e < lists->end && entry_of(lists, e).operation == operation; e++) {
-            if (!is_append(lists, e))
-                continue;
-            const struct slot *slot = slot_of(lists, value_of(lists, e));
-            is_unknown = is_unknown || slot->is_repeated || (slot->is_seen && slot->position == 0);
-            is_seen = is_seen || slot->position != 0;
-            is_unseen = true;
-        }
-        if (is_failed(engine, operation))
-            continue;
-        if (is_unknown)
-            unknown++;
-        else if (is_seen)
-            seen++;
-        else if (is_unseen && is_ok(engine, operation))
-            unseen++;
-    }
-    int64_t all = seen + unseen + unknown;
-    engine->outcome->pairs[lists->key] = all * (all - 1) / 2;
-    engine->outcome->ordered[lists->key] = seen * (seen - 1) / 2 + seen * unseen;
 }
 
 /* Back to what the tables were before the key. */
@@ -473,12 +290,8 @@ static int32_t judge_key(struct lists *lists)
     keys_index(lists->engine, lists->key);
     find_longest(lists);
     place_elements(lists);
-    if (judge_runs(lists) != 0 || judge_own_order(lists) != 0)
+    if (judge_runs(lists) != 0 || lists_order(lists) != 0)
         return -1;
-    int32_t last = order_seen(lists);
-    if (last < NOBODY || order_unseen(lists, last) != 0)
-        return -1;
-    measure(lists);
     clear(lists);
     return 0;
 }

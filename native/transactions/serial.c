@@ -51,7 +51,7 @@ static int32_t level_asked(const struct transactions_options *options)
     return options->process ? TRANSACTIONS_PROCESS : TRANSACTIONS_DATA;
 }
 
-/* No serial order of a level exists: show a cycle of edges that each would have, if there is one. */
+/* No serial order of a level exists: show a cycle of edges that each would have, if there is. */
 static int32_t refute(struct engine *engine, uint32_t mask, int32_t level, bool has_cycle)
 {
     struct transactions_outcome *outcome = engine->outcome;

@@ -3,8 +3,8 @@
  *
  * A barrier is an auxiliary vertex: the completions up to a moment lead to it, it leads to the next
  * barrier, and to the invocations after that moment and before the next completion. So a path by
- * barriers from a to b exists exactly when a completed before b was invoked, with at most 3 edges an
- * operation. Of a process each operation leads to the next one.
+ * barriers from a to b exists exactly when a completed before b was invoked, with at most 3 edges
+ * an operation. Of a process each operation leads to the next one.
  */
 #include <string.h>
 
@@ -145,7 +145,8 @@ int32_t timeline_process(struct engine *engine)
 }
 
 /* The invocations of those that may count, in order of time; `all` has room for two of each. */
-static struct moment *sorted_invocations(const struct engine *engine, struct moment *all, int64_t *n)
+static struct moment *sorted_invocations(const struct engine *engine, struct moment *all,
+                                         int64_t *n)
 {
     *n = 0;
     for (int32_t i = 0; i < engine->operations; i++)
@@ -181,7 +182,8 @@ int32_t timeline_realtime(struct engine *engine)
     int64_t barrier = NOBODY;
     struct moment *room = engine_zeros(engine, 2 * n, sizeof *room);
     int32_t status = room == NULL || engine->vertices + n > GRAPH_VERTICES_MAX ? -1 : 0;
-    const struct moment *invoked = status == 0 ? sorted_invocations(engine, room, &invoked_n) : NULL;
+    const struct moment *invoked =
+        status == 0 ? sorted_invocations(engine, room, &invoked_n) : NULL;
     for (int64_t i = 0; status == 0 && i < invoked_n; i++) {
         status = raise_barrier(engine, invoked[i].at, &done, &barrier);
         if (status == 0 && barrier != NOBODY)

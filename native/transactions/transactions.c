@@ -90,7 +90,8 @@ static int32_t fan_chains(struct engine *engine, const int32_t *sources, int32_t
 {
     int32_t after = (int32_t)engine->vertices;
     int32_t before = after + targets_n;
-    if (chain(engine, targets, targets_n, false) != 0 || chain(engine, targets, targets_n, true) != 0)
+    if (chain(engine, targets, targets_n, false) != 0 ||
+        chain(engine, targets, targets_n, true) != 0)
         return -1;
     for (int32_t i = 0, j = 0; i < sources_n; i++) {
         while (j < targets_n && targets[j] < sources[i])

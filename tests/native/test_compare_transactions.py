@@ -37,12 +37,12 @@ MUTANTS = {
         "int32_t shown = length;",
     ),
     "the order of versions skips writers": (
-        "transactions/lists.c",
+        "transactions/appends.c",
         "            last = operation;\n",
         "            last = last == NOBODY ? operation : last;\n",
     ),
     "appends that nobody read are in no order": (
-        "transactions/lists.c",
+        "transactions/appends.c",
         "        if (last != NOBODY && engine_depend(engine, last, operation, "
         "GRAPH_WW, lists->key) != 0)",
         "        if (false)",
@@ -58,13 +58,13 @@ MUTANTS = {
         "if (false)",
     ),
     "any order of own appends will do": (
-        "transactions/lists.c",
+        "transactions/appends.c",
         "if ((is_missing || slot->position < greatest) &&",
         "if (is_missing &&",
     ),
     "an intermediate list is a version": (
         "transactions/lists.c",
-        "if (!slot->is_final && report(lists, TRANSACTIONS_G1B, read, writer, last) != 0)",
+        "if (!slot->is_final && lists_report(lists, TRANSACTIONS_G1B, read, writer, last) != 0)",
         "if (false)",
     ),
     "a source of the tail is its target": (
