@@ -247,7 +247,8 @@ static int32_t judge_run(struct lists *lists, struct run *run)
             const struct slot *slot = slot_of(lists, value_of(lists, e));
             run->since++;
             if (writer_of(slot) == e && slot->position != 0 && slot->position <= run->shown &&
-                lists_report(lists, TRANSACTIONS_FUTURE_READ, run->shown_by, e, value_of(lists, e)) != 0)
+                lists_report(lists, TRANSACTIONS_FUTURE_READ, run->shown_by, e,
+                             value_of(lists, e)) != 0)
                 return -1;
         } else if (is_read(lists, e) && judge_read(lists, run, e) != 0) {
             return -1;

@@ -48,7 +48,8 @@ static inline bool is_read(const struct lists *lists, int32_t e)
 {
     const struct micro *micro = lists->engine->micro;
     int32_t at = entry_of(lists, e).micro;
-    return micro->kind[at] == MICRO_READ && (micro->list[at] != MICRO_NONE || micro->value[at] == 0);
+    return micro->kind[at] == MICRO_READ &&
+           (micro->list[at] != MICRO_NONE || micro->value[at] == 0);
 }
 
 static inline int32_t length_of(const struct lists *lists, int32_t e)

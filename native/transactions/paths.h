@@ -23,8 +23,8 @@ bool paths_is_acyclic(const struct paths *paths);
 bool paths_sort(struct paths *paths, int32_t *entries, int32_t n);
 
 /*
- * Find all paths of one edge or more from a block to another. Block i are the operations from first[i] to
- * first[i + 1] - 1 of members. Whether it was done: not when there is a cycle, when the budget is
+ * Find all paths of one edge or more from a block to another. Block i are the operations from
+ * first[i] to first[i + 1] - 1 of members. Whether it was done: not when there is a cycle, when the budget is
  * spent, or without memory.
  */
 bool paths_find(struct paths *paths, const int32_t *first, const int32_t *members, int32_t n);

@@ -17,8 +17,8 @@ struct succession {
     int32_t after;
 };
 
-/* assumed.c: ww edges for that each key obeys realtime order, or else process order. 0 or -1 without
- * memory. */
+/* assumed.c: ww edges for that each key obeys realtime order, or else process order. 0 or -1
+ * without memory. */
 int32_t assume_keys(struct engine *engine, bool is_realtime);
 
 /*

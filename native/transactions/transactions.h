@@ -79,8 +79,8 @@ enum transactions_kind {
  *   duplicate-elements the first read that shows it; other: the append, if anybody made it
  *   incompatible-order the read; other: the longest read
  *   cyclic-versions    registers: a write of a version on the cycle; other: the write of the next
- *                      one. Lists: the longest read, which shows one append of a transaction without
- *                      an earlier one of it before; other: that append
+ *                      one. Lists: the longest read, which shows one append of a transaction
+ *                      without an earlier one of it before; other: that append
  *   lost-update        a read; other: the read of the same version by another that writes the key
  */
 struct transactions_anomaly {
@@ -120,8 +120,8 @@ struct transactions_outcome {
     int32_t order_n;
     int32_t *order;      /* rows: each ok transaction once, an open one if it counts */
 
-    int32_t refuted; /* the least transactions_level of which no serial order exists although there is
-                        no cycle of known edges; or TRANSACTIONS_NO_ORDER */
+    int32_t refuted; /* the least transactions_level of which no serial order exists although there
+                        is no cycle of known edges; or TRANSACTIONS_NO_ORDER */
     struct graph_cycles forced; /* why: a cycle of edges that every serial order would have; empty
                                    where every order of versions was tried */
 

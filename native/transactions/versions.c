@@ -8,8 +8,8 @@
  * order between the first of those and the last writer of their keys, until a budget of vectors is
  * spent.
  *
- * A pair that a transaction or a path shows to be ordered has that path for an edge already. What is
- * put are the rw edges, from the readers of a version to the writers of those directly after it.
+ * A pair that a transaction or a path shows to be ordered has that path for an edge already. What
+ * is put are the rw edges, from the readers of a version to the writers of those directly after it.
  */
 #include <stdlib.h>
 #include <string.h>
