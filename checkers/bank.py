@@ -19,7 +19,15 @@ from itertools import pairwise
 from typing import Any, Final
 
 from dissever.checkers.linearizability.narration import who
-from dissever.harness.history import History, MalformedHistory, Operation, Type
+from dissever.harness.history import (
+    MICRO_OPERATIONS,
+    TXN,
+    History,
+    MalformedHistory,
+    Operation,
+    Type,
+    is_transaction,
+)
 from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
 from dissever.harness.values import count_text, quoted, shorten, show_ns
 
@@ -30,8 +38,6 @@ KINDS: Final[Mapping[str, str]] = {
     "negative-value": "has a balance below zero",
 }
 """Name of an anomaly -> what a read is called that has it."""
-
-TXN: Final = "txn"
 
 UNIT: Final = 1_000_000
 """
@@ -203,14 +209,13 @@ def _answer(operation: Operation) -> Any:
 
 
 def _micro(operation: Operation) -> list[Any]:
-    """The micro-operations of an ok transaction."""
+    """The micro-operations of an ok transaction, by their short names."""
     value = _answer(operation)
-    is_list = isinstance(value, list)
-    if not is_list or not all(isinstance(each, list) and len(each) == 3 for each in value):
+    if not is_transaction(value):
         assert operation.completion is not None
         expected = 'expected micro-operations such as ["r", 0, 95]'
         raise MalformedHistory(f"{expected}, got {quoted(value)}", operation.completion.index)
-    return list(value)
+    return [[MICRO_OPERATIONS[f], key, held] for f, key, held in value]
 
 
 def _balances(operation: Operation, value: Any) -> dict[str, int | None]:

@@ -17,14 +17,13 @@ from dissever.checkers.bank import Bank
 from dissever.checkers.linearizability import Model
 from dissever.checkers.rows import Rows
 from dissever.checkers.transactions import Transactions
-from dissever.harness.history import History, MalformedHistory
+from dissever.harness.history import TXN, History, MalformedHistory
 from dissever.harness.plan import host_versions
 from dissever.harness.reader import Loaded
 from dissever.harness.results import Result, Verdict
 from dissever.native.columns import APPEND, NONE, OK, WRITE
 from dissever.reports import Subject
 
-TRANSACTION: Final = "txn"
 ROWS: Final = "rows"
 SOURCELESS: Final = frozenset({"phantom", "future-read"})
 """The anomalies that an initial value may explain."""
@@ -189,9 +188,9 @@ def transactions(history: History, model: Model) -> str | None:
             "without --model, `dissever check` judges its transactions"
         )
     columns = history.columns
-    if TRANSACTION not in columns.fs:
+    if TXN not in columns.fs:
         return None
-    number = columns.fs.index(TRANSACTION)
+    number = columns.fs.index(TXN)
     asked = {columns.value_in[at] for at, f in enumerate(columns.f) if f == number}
     names = {name for value in asked for name in _micro_operations(columns.values[value])}
     is_plain = names <= {"r", "w", "read", "write"}

@@ -10,7 +10,7 @@ Source: Jepsen's history format (`index time process type f value error`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
@@ -117,8 +117,17 @@ ECHOES: Final = frozenset({"write", "cas", "append", "put", "enqueue", "push", "
 """What answers nothing: the value of an ok completion is the one that was asked to be set."""
 
 
-MICRO_OPERATIONS: Final = frozenset({"r", "read", "w", "write", "append"})
-"""The names of micro-operations; the long names mean what the short ones mean."""
+TXN: Final = "txn"
+"""The name of an operation that is a transaction: its value is a list of micro-operations."""
+
+MICRO_OPERATIONS: Final[Mapping[str, str]] = {
+    "r": "r",
+    "read": "r",
+    "w": "w",
+    "write": "w",
+    "append": "append",
+}
+"""The names of micro-operations in histories -> what they are called here."""
 
 
 def is_transaction(value: Any) -> bool:

@@ -20,13 +20,16 @@ from typing import Any, Final
 
 from msgspec.json import encode
 
+from dissever.harness.events import MICRO_OPERATIONS as MICRO_OPERATIONS
+from dissever.harness.events import TXN as TXN
 from dissever.harness.events import Event as Event
 from dissever.harness.events import Key as Key
 from dissever.harness.events import MalformedHistory as MalformedHistory
 from dissever.harness.events import Operation as Operation
 from dissever.harness.events import Process as Process
 from dissever.harness.events import Type as Type
-from dissever.harness.events import check_order, is_transaction, mended, pair, pair_faults
+from dissever.harness.events import check_order, mended, pair, pair_faults
+from dissever.harness.events import is_transaction as is_transaction
 from dissever.harness.values import freeze
 from dissever.native import load
 from dissever.native.columns import FAIL, INFO, NONE, OK, TYPE_CODES, Columns, Micro

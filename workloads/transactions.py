@@ -25,7 +25,7 @@ from dissever.harness.bugs import is_bug
 from dissever.harness.client import Completion, Invocation, NotApplied
 from dissever.harness.generator import PENDING, Answer, Context, Generator
 from dissever.harness.generator.core import place
-from dissever.harness.history import Event, Key, Type
+from dissever.harness.history import TXN, Event, Key, Type
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.harness.values import quoted
@@ -52,8 +52,6 @@ __all__ = [
 ]
 
 STORE: Final = "transactions"
-
-TXN: Final = "txn"
 
 READ, APPEND, WRITE = "r", "append", "w"
 

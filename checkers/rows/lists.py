@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import structs
 
 from dissever.checkers.rows.recorded import Micro, Transaction
-from dissever.harness.history import Event, History
+from dissever.harness.history import TXN, Event, History
 from dissever.harness.results import Anomaly, Edge
 
 __all__ = ["Lists", "as_lists"]
@@ -60,7 +60,7 @@ def as_lists(history: History, transactions: Sequence[Transaction]) -> Lists:
             if event is None:
                 continue
             is_answer = each.is_ok and event is operation.completion
-            events.append(structs.replace(event, f="txn", value=value if is_answer else asked))
+            events.append(structs.replace(event, f=TXN, value=value if is_answer else asked))
             places[event.index] = origin
     return Lists(History(sorted(events, key=lambda event: event.index)), places)
 

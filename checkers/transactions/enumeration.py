@@ -12,18 +12,18 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from dissever.harness.history import History, Operation, Type
-from dissever.harness.values import freeze
+from dissever.checkers.transactions.recorded import Transaction, transactions
+from dissever.harness.history import History
 
 STEPS_MAX: Final = 100_000
 """Transactions that are carried out, over all orders together."""
 
-State: TypeAlias = dict[Hashable, Hashable]
+State: TypeAlias = dict[Hashable, Any]
 
 
 @dataclass(slots=True)
 class _Orders:
-    operations: Sequence[Operation]
+    transactions: Sequence[Transaction]
     before: Sequence[frozenset[int]]
     is_append: bool
     steps: int = 0
@@ -36,8 +36,8 @@ class _Orders:
         Raises:
             TimeoutError: When STEPS_MAX were carried out.
         """
-        left = [at for at in range(len(self.operations)) if at not in placed]
-        if not any(self.operations[at].type is Type.OK for at in left):
+        left = [at for at in range(len(self.transactions)) if at not in placed]
+        if not any(self.transactions[at].is_ok for at in left):
             return True
         known = (placed, frozenset(state.items()))
         if known in self.failed:
@@ -47,11 +47,22 @@ class _Orders:
                 self.steps += 1
                 if self.steps > STEPS_MAX:
                     raise TimeoutError(f"{STEPS_MAX:,} steps were not enough")
-                after = _after(self.operations[at], state, is_append=self.is_append)
+                after = self._after(self.transactions[at], state)
                 if after is not None and self.exists(placed | {at}, after):
                     return True
         self.failed.add(known)
         return False
+
+    def _after(self, each: Transaction, state: State) -> State | None:
+        """The state after a transaction, or None where it does not read what there is."""
+        state = dict(state)
+        for micro in each.micros:
+            held: Any = state.get(micro.key, () if self.is_append else None)
+            if not micro.is_read:
+                state[micro.key] = (*held, micro.value) if self.is_append else micro.value
+            elif each.is_ok and held != micro.value:
+                return None
+        return state
 
 
 def has_serial_order(history: History, *, rules: str, process: bool, realtime: bool) -> bool | None:
@@ -64,39 +75,16 @@ def has_serial_order(history: History, *, rules: str, process: bool, realtime: b
     Returns:
         None where there are too many orders.
     """
-    operations = [each for each in history.operations if each.type is not Type.FAIL]
+    some = [each for each in transactions(history, rules=rules).values() if each.may_count]
     before = [
         frozenset(
             at
-            for at, other in enumerate(operations)
-            if _precedes(other, each, process=process, realtime=realtime)
+            for at, other in enumerate(some)
+            if (process and other.precedes(each)) or (realtime and other.is_before(each))
         )
-        for each in operations
+        for each in some
     ]
     try:
-        return _Orders(operations, before, rules == "append").exists(frozenset(), {})
+        return _Orders(some, before, rules == "append").exists(frozenset(), {})
     except (TimeoutError, RecursionError):
         return None
-
-
-def _precedes(one: Operation, other: Operation, *, process: bool, realtime: bool) -> bool:
-    if one.type is not Type.OK or one.completion is None:
-        return False
-    first = one.invocation.index < other.invocation.index
-    return (process and first and one.process == other.process) or (
-        realtime and one.completion.time < other.invocation.time
-    )
-
-
-def _after(each: Operation, state: State, *, is_append: bool) -> State | None:
-    """The state after a transaction, or None where it does not read what there is."""
-    state = dict(state)
-    nothing: Any = () if is_append else None
-    for f, name, value in each.value:
-        key = freeze(name)
-        held: Any = state.get(key, nothing)
-        if f not in ("r", "read"):
-            state[key] = (*held, freeze(value)) if is_append else freeze(value)
-        elif each.type is Type.OK and held != (nothing if value is None else freeze(value)):
-            return None
-    return state

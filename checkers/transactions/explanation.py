@@ -54,14 +54,6 @@ LEVELS: Final[Mapping[Level, str]] = {
     Level.REALTIME: REALTIME,
 }
 
-KINDS: Final[Mapping[graph.Kind, str]] = {
-    graph.Kind.WW: "ww",
-    graph.Kind.WR: "wr",
-    graph.Kind.RW: "rw",
-    graph.Kind.PROCESS: "process",
-    graph.Kind.REALTIME: "realtime",
-}
-
 FORCED: Final[Mapping[OrderLevel, str]] = {
     OrderLevel.DATA: "G2-item",
     OrderLevel.PROCESS: "G2-item-process",
@@ -70,9 +62,6 @@ FORCED: Final[Mapping[OrderLevel, str]] = {
 """What is certain where no serial order of a level exists, and no cycle alone says why."""
 
 WRITE_SKEW: Final = "write-skew"
-
-KEYED: Final = frozenset(NAMES.values())
-"""Those that are about one key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +133,9 @@ def _scenes(narrator: Narrator, anomalies: Sequence[transactions.Anomaly]) -> It
         anomaly = Anomaly(
             name=name,
             summary=text,
-            indices=_indices(named),
-            context=_indices(named),
-            steps=(*_deeds(named), results.Step(text)),
+            indices=indices_of(named),
+            context=indices_of(named),
+            steps=(*deeds(named), results.Step(text)),
             key=scene.key if isinstance(scene.key, int | str) else None,
         )
         reader = narrator.reader_of_longest(each.key)
@@ -156,8 +145,11 @@ def _scenes(narrator: Narrator, anomalies: Sequence[transactions.Anomaly]) -> It
 
 def _walks(narrator: Narrator, cycles: Sequence[graph.Cycle]) -> Iterator[Explained]:
     for cycle in cycles:
-        steps = [Step(a, b, KINDS[kind], key) for a, b, kind, key in cycle.steps]
-        yield walked(narrator, _name(cycle), steps)
+        yield walked(narrator, _name(cycle), _steps(cycle))
+
+
+def _steps(cycle: graph.Cycle) -> list[Step]:
+    return [Step(a, b, kind.name.lower(), key) for a, b, kind, key in cycle.steps]
 
 
 def _forced(narrator: Narrator, outcome: Outcome) -> Iterator[Explained]:
@@ -165,8 +157,7 @@ def _forced(narrator: Narrator, outcome: Outcome) -> Iterator[Explained]:
     if outcome.refuted not in FORCED:
         return
     for cycle in outcome.forced.cycles[:1]:
-        steps = [Step(a, b, KINDS[kind], key) for a, b, kind, key in cycle.steps]
-        found = walked(narrator, FORCED[outcome.refuted], steps)
+        found = walked(narrator, FORCED[outcome.refuted], _steps(cycle))
         yield with_others(narrator, replace(found, forced=outcome.refuted), ())
 
 
@@ -182,9 +173,9 @@ def with_others(narrator: Narrator, found: Explained, others: Sequence[int]) -> 
     anomaly = structs.replace(
         found.anomaly,
         summary=f"{text} order the values were written in",
-        indices=_indices(named),
-        context=_indices(named),
-        steps=(*_deeds(named), *found.anomaly.steps[len(found.positions) :]),
+        indices=indices_of(named),
+        context=indices_of(named),
+        steps=(*deeds(named), *found.anomaly.steps[len(found.positions) :]),
     )
     return replace(found, anomaly=anomaly)
 
@@ -205,9 +196,9 @@ def walked(narrator: Narrator, name: str, steps: Sequence[Step]) -> Explained:
     anomaly = Anomaly(
         name=name,
         summary=summary(name, cycle, labels),
-        indices=_indices(named),
-        context=_indices(named),
-        steps=(*_deeds(named), *sentences, results.Step(last)),
+        indices=indices_of(named),
+        context=indices_of(named),
+        steps=(*deeds(named), *sentences, results.Step(last)),
         cycle=cycle,
     )
     witnesses = {reason.witness for _, reason in told if reason.witness is not None}
@@ -225,9 +216,9 @@ def told_without_cycle(
     return Anomaly(
         name=name,
         summary=text,
-        indices=_indices(named),
-        context=_indices(named),
-        steps=(*_deeds(named), results.Step(text)),
+        indices=indices_of(named),
+        context=indices_of(named),
+        steps=(*deeds(named), results.Step(text)),
         smallest=small.indices,
         smallest_without=small.without,
     )
@@ -242,11 +233,13 @@ def _name(cycle: graph.Cycle) -> str:
     return RUNGS[cycle.rung] + LEVELS[cycle.level]
 
 
-def _deeds(named: Mapping[int, Transaction]) -> tuple[results.Step, ...]:
+def deeds(named: Mapping[int, Transaction]) -> tuple[results.Step, ...]:
+    """A step for each transaction: who it was, what it did, and how that ended."""
     return tuple(results.Step(each.deed, each.operation.indices) for each in named.values())
 
 
-def _indices(named: Mapping[int, Transaction]) -> tuple[int, ...]:
+def indices_of(named: Mapping[int, Transaction]) -> tuple[int, ...]:
+    """The indices of all events of the transactions, rising."""
     return tuple(sorted(index for each in named.values() for index in each.operation.indices))
 
 

@@ -52,13 +52,9 @@ class Reason:
 
 
 class Narrator:
-    """
-    Tells of the transactions of one history.
+    """Tells of the transactions of one history."""
 
-    `by_time` is false if the times of the history say nothing.
-    """
-
-    def __init__(self, history: History, micro: Micro, *, by_time: bool = True) -> None:
+    def __init__(self, history: History, micro: Micro) -> None:
         self.history = history
         self.micro = micro
         self._versions: dict[int, list[Any]] = {}

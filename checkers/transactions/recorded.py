@@ -10,14 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
-from dissever.harness.history import History, Operation, Process, Type
+from dissever.harness.history import MICRO_OPERATIONS, History, Operation, Process, Type
 from dissever.harness.values import freeze
-
-TXN: Final = "txn"
-READS: Final = frozenset({"r", "read"})
-WRITES: Final = frozenset({"w", "write", "append"})
 
 Elements: TypeAlias = tuple[Hashable, ...]
 Written: TypeAlias = tuple[Hashable, Hashable]
@@ -126,16 +122,7 @@ def first_times(elements: Sequence[Hashable]) -> Elements:
 def _transaction(operation: Operation, rules: str, keys: set[Hashable] | None) -> Transaction:
     done = operation.completion
     is_ok = done is not None and done.type is Type.OK
-    micros = tuple(
-        Micro(
-            position=position,
-            is_read=f in READS,
-            key=freeze(key),
-            value=_answer(value, rules) if f in READS else freeze(value),
-        )
-        for position, (f, key, value) in enumerate(operation.value)
-        if keys is None or freeze(key) in keys
-    )
+    micros = (_micro(at, each, rules) for at, each in enumerate(operation.value))
     return Transaction(
         index=operation.invocation.index,
         done=done.index if done is not None and is_ok else None,
@@ -143,9 +130,12 @@ def _transaction(operation: Operation, rules: str, keys: set[Hashable] | None) -
         type=operation.type,
         asked_ns=operation.invocation.time,
         answered_ns=done.time if done is not None and is_ok else None,
-        micros=micros,
+        micros=tuple(each for each in micros if keys is None or each.key in keys),
     )
 
 
-def _answer(value: Any, rules: str) -> Hashable:
-    return () if value is None and rules == "append" else freeze(value)
+def _micro(position: int, recorded: Sequence[Any], rules: str) -> Micro:
+    f, key, value = recorded
+    is_read = MICRO_OPERATIONS[f] == "r"
+    is_empty = is_read and value is None and rules == "append"
+    return Micro(position, is_read, freeze(key), () if is_empty else freeze(value))

@@ -8,24 +8,15 @@ from __future__ import annotations
 
 import json
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 from dissever.checkers.linearizability.narration import who
-from dissever.harness.history import History, Operation, Type
+from dissever.harness.history import MICRO_OPERATIONS, History, Operation, Type
 from dissever.harness.values import show, show_ns
 from dissever.native.columns import NONE, Micro
-
-Kind: TypeAlias = Literal["r", "append", "w"]
-
-KINDS: Final[dict[str, Kind]] = {
-    "r": "r",
-    "read": "r",
-    "append": "append",
-    "w": "w",
-    "write": "w",
-}
 
 ITEMS_MAX: Final = 8
 """Of a list, as many are shown; of a longer one those around what matters."""
@@ -33,9 +24,12 @@ ITEMS_MAX: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class MicroOperation:
-    """One micro-operation; `cited` is the index of its event, and its position there."""
+    """
+    One micro-operation; `kind` is `r`, `append` or `w`, and `cited` the index of its event and its
+    position there.
+    """
 
-    kind: Kind
+    kind: str
     key: Any
     value: Any
     cited: tuple[int, int]
@@ -50,7 +44,7 @@ class Transaction:
     operation: Operation
     micro: tuple[MicroOperation, ...]
 
-    def of(self, kind: Kind, key: Any) -> Iterator[tuple[int, MicroOperation]]:
+    def of(self, kind: str, key: Any) -> Iterator[tuple[int, MicroOperation]]:
         """Its micro-operations of a kind on a key, with their positions."""
         for place, each in enumerate(self.micro):
             if each.kind == kind and same(each.key, key):
@@ -84,7 +78,10 @@ def transaction(history: History, position: int, label: str) -> Transaction:
     event = operation.completion if is_ok and operation.completion else operation.invocation
     micro = tuple(
         MicroOperation(
-            KINDS[f], key, value if is_ok or KINDS[f] != "r" else None, (event.index, at)
+            kind=(kind := MICRO_OPERATIONS[f]),
+            key=key,
+            value=value if is_ok or kind != "r" else None,
+            cited=(event.index, at),
         )
         for at, (f, key, value) in enumerate(event.value)
     )
@@ -119,7 +116,12 @@ def reader_of_longest(micro: Micro, key: int) -> int | None:
     at = places.index(start)
     while micro.length[at] != length:
         at = places.index(start, at + 1)
-    return _owner(micro.first, at)
+    return owner(micro, at)
+
+
+def owner(micro: Micro, at: int) -> int:
+    """The position of the transaction that a micro-operation, counted over all of them, is of."""
+    return bisect_right(micro.first, at) - 1
 
 
 def is_small(micro: Micro, most: int) -> bool:
@@ -165,12 +167,3 @@ def _did(each: MicroOperation) -> str:
     if each.kind == "append":
         return f"appended {shown(each.value)} to key {shown(each.key)}"
     return f"wrote {shown(each.value)} to key {shown(each.key)}"
-
-
-def _owner(first: Sequence[int], at: int) -> int:
-    """The transaction that a micro-operation is of."""
-    low, high = 0, len(first) - 1
-    while low + 1 < high:
-        middle = (low + high) // 2
-        low, high = (middle, high) if first[middle] <= at else (low, middle)
-    return low

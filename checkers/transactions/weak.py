@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import structs
 
 from dissever.checkers.transactions.axioms import Axiom, refute_commit_order, refute_walk
-from dissever.checkers.transactions.explanation import Explained
+from dissever.checkers.transactions.explanation import Explained, deeds, indices_of
 from dissever.checkers.transactions.models import PROCESS
 from dissever.checkers.transactions.narration import Narrator
 from dissever.checkers.transactions.narration import Step as Told
@@ -24,6 +24,7 @@ from dissever.checkers.transactions.view import (
     external,
     is_small,
     key_value,
+    owner,
     same,
     shown,
 )
@@ -53,13 +54,6 @@ AXIOMS: Final[Mapping[Level, Axiom]] = {
     Level.READ_COMMITTED: Axiom.READ_COMMITTED,
     Level.READ_ATOMIC: Axiom.READ_ATOMIC,
     Level.CAUSAL: Axiom.CAUSAL,
-}
-
-KINDS: Final[Mapping[Kind, str]] = {
-    Kind.SESSION: "session",
-    Kind.WR: "wr",
-    Kind.WW: "ww",
-    Kind.COMMIT: "commit",
 }
 
 VALIDATED_MAX: Final = 300_000
@@ -165,15 +159,13 @@ def explained(narrator: Narrator, outcome: Outcome) -> Explained:
         )
         for step, edge in zip(steps, cycle, strict=True)
     )
-    deeds = tuple(results.Step(each.deed, each.operation.indices) for each in named.values())
     last = results.Step(f"so {named[steps[0].source].label} comes before itself")
-    indices = tuple(sorted(index for each in named.values() for index in each.operation.indices))
     anomaly = Anomaly(
         name=_name(outcome, steps),
         summary=_summary(outcome.level, steps, named, narrator),
-        indices=indices,
-        context=indices,
-        steps=(*deeds, *sentences, last),
+        indices=indices_of(named),
+        context=indices_of(named),
+        steps=(*deeds(named), *sentences, last),
         cycle=cycle,
     )
     keys = frozenset(each.key for each in (*steps, *whys) if each.kind is not Kind.SESSION)
@@ -197,19 +189,9 @@ def _without_initial(narrator: Narrator, walk: Sequence[Step]) -> tuple[Step, ..
     first = next((each for each in walk if each.target == INITIAL), None)
     if first is None:
         return tuple(walk)
-    reader = _owner(narrator, first.at)
+    reader = owner(narrator.micro, first.at)
     back = Step(reader, first.source, Kind.COMMIT, first.key, first.at)
     return (*first.why, back)
-
-
-def _owner(narrator: Narrator, at: int) -> int:
-    """The position of the transaction that a micro-operation is of."""
-    first = narrator.micro.first
-    low, high = 0, len(first) - 1
-    while low + 1 < high:
-        middle = (low + high) // 2
-        low, high = (middle, high) if first[middle] <= at else (low, middle)
-    return low
 
 
 def _is_initial(step: Step) -> bool:
@@ -218,13 +200,13 @@ def _is_initial(step: Step) -> bool:
 
 def _reader(narrator: Narrator, step: Step) -> int | None:
     """The third transaction of a commit step."""
-    return _owner(narrator, step.at) if step.kind is Kind.COMMIT else None
+    return owner(narrator.micro, step.at) if step.kind is Kind.COMMIT else None
 
 
 def _edge(narrator: Narrator, step: Step, named: Mapping[int, Transaction]) -> Edge:
     source, target = named[step.source], named[step.target]
     if step.kind is not Kind.COMMIT:
-        return narrator.edge(Told(step.source, step.target, KINDS[step.kind], step.key), named)[0]
+        return narrator.edge(_told(step), named)[0]
     read, cited = _read(narrator, step.at, named)
     key = key_value(narrator.micro, step.key)
     wrote = source if not _is_initial(step) else target
@@ -242,11 +224,16 @@ def _edge(narrator: Narrator, step: Step, named: Mapping[int, Transaction]) -> E
     return Edge(
         source=source.operation.invocation.index,
         target=target.operation.invocation.index,
-        kind="rw" if _is_initial(step) else KINDS[step.kind],
+        kind="rw" if _is_initial(step) else step.kind.name.lower(),
         key=key,
         text=text,
         cited=(cited, *over),
     )
+
+
+def _told(step: Step) -> Told:
+    """A step that two transactions make alone, as those of other cycles are told."""
+    return Told(step.source, step.target, step.kind.name.lower(), step.key)
 
 
 def _why(
@@ -254,7 +241,7 @@ def _why(
 ) -> tuple[str, tuple[tuple[int, int], ...]]:
     """Why a transaction is visible to the next, and the micro-operations that show it."""
     if step.kind is Kind.SESSION:
-        edge, _ = narrator.edge(Told(step.source, step.target, KINDS[step.kind], step.key), named)
+        edge, _ = narrator.edge(_told(step), named)
         return edge.text, edge.cited
     text, cited = _read(narrator, step.at, named)
     return text, (cited,)
@@ -264,9 +251,9 @@ def _read(
     narrator: Narrator, at: int, named: Mapping[int, Transaction]
 ) -> tuple[str, tuple[int, int]]:
     """A read in words with whose write it shows, and its place."""
-    owner = _owner(narrator, at)
-    place = at - narrator.micro.first[owner]
-    reader, read = named[owner], named[owner].micro[place]
+    position = owner(narrator.micro, at)
+    place = at - narrator.micro.first[position]
+    reader, read = named[position], named[position].micro[place]
     begin = f"{reader.label} read key {shown(read.key)} as"
     found = external(reader, place) if isinstance(read.value, list) else [read.value]
     if not found or found[-1] is None:
@@ -295,7 +282,7 @@ def _summary(
         return f"{labels} each come after another of them, so none of them can have been first"
     if len(steps) > 2 and not _is_initial(step):
         return f"{labels} must each be committed before the next one, so no order explains them"
-    reader = named[_owner(narrator, step.at)].label
+    reader = named[owner(narrator.micro, step.at)].label
     seen = named[step.target if _is_initial(step) else step.source].label
     key = shown(key_value(narrator.micro, step.key))
     how = {

@@ -23,6 +23,7 @@ from dissever.checkers.linearizability.model import (
     State,
     listed,
 )
+from dissever.harness.history import TXN
 from dissever.harness.results import Budget
 from dissever.harness.values import freeze, show
 from dissever.native.columns import Columns
@@ -57,7 +58,7 @@ def _multi_register(
     that do not hold None.
     """
     assert isinstance(state, frozenset)
-    if f != "txn":
+    if f != TXN:
         raise Misfit(f"a multi-register has no {f!r}")
     is_known = value_out is not UNKNOWN
     done = value_out if is_known else value_in
