@@ -56,57 +56,57 @@ def test_memory_is_used_as_it_should_be(build: Build) -> None:
 
 MUTANTS = {
     "an older read of two is taken for the nearer one": (
-        "levels.c",
+        "weak/levels.c",
         "reads->first == seen ? reads->second : reads->first",
         "reads->first == seen ? NONE : reads->first",
     ),
     "only what was read after the last read of another is later": (
-        "levels.c",
+        "weak/levels.c",
         "scratch->met_at[source] = (int32_t)at;",
         "scratch->met[source] = NONE, scratch->met_at[source] = (int32_t)at;",
     ),
     "what the session wrote before is forgotten": (
-        "levels.c",
+        "weak/levels.c",
         "if (scratch->last_session[key] == session && ",
         "if (scratch->last_session[key] == session && session < 0 && ",
     ),
     "the initial values come whenever": (
-        "levels.c",
+        "weak/levels.c",
         "(source != weak->n || weak_put(weak, source, seen, GRAPH_SESSION, GRAPH_NO_KEY));",
         "true;",
     ),
     "an info does not end its session": (
-        "observed.c",
+        "weak/observed.c",
         "is_over = !weak_is_ok(weak, i);",
         "is_over = weak_is_ok(weak, i) && is_over;",
     ),
     "who nobody saw is in the order": (
-        "observed.h",
+        "weak/observed.h",
         "(!weak_is_failed(weak, operation) && weak->is_seen[operation])",
         "!weak_is_failed(weak, operation)",
     ),
     "clocks leave the session out": (
-        "causal.c",
+        "weak/causal.c",
         "memcpy(clock, has_before ? clock_of",
         "memcpy(clock, has_before && place < 0 ? clock_of",
     ),
     "the last writer never moves on": (
-        "causal.c",
+        "weak/causal.c",
         "causal->runs[i].next = causal->runs[i].first;",
         "causal->runs[i].next += 0;",
     ),
     "appends that nobody read come whenever": (
-        "appends.c",
+        "weak/appends.c",
         "return last == NULL || is_gap || put_tail(lists, last);",
         "return put_tail == NULL || true;",
     ),
     "own appends count as those of others": (
-        "appends.c",
+        "weak/appends.c",
         "int32_t outer = length - far->appends;",
         "int32_t outer = length;",
     ),
     "the first append may be missing": (
-        "appends.c",
+        "weak/appends.c",
         "if (!(next->place & PLACE_FIRST) &&",
         "if (0 && !(next->place & PLACE_FIRST) &&",
     ),
