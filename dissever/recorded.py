@@ -95,7 +95,7 @@ WORKLOADS: Final = {
     "append": "transactions that append to lists",
     "wr": "transactions that write registers",
     "bank": "a bank",
-    "rows": "transactions over rows",
+    ROWS: "transactions over rows",
 }
 """The workloads that a file is judged as -> what such a file records."""
 

@@ -24,7 +24,7 @@ WORKLOAD = Workload(
     keys=transactions.keys_of,
     client=lambda store: TransactionClient(store, Reading.LISTS),
     checkers=lambda options: {
-        "transactions": Transactions("append", transactions.chosen(options, "consistency-model"))
+        "transactions": Transactions("append", transactions.model_of(options))
     },
     options=transactions.OPTIONS,
 )

@@ -51,11 +51,9 @@ from dissever.workloads.transactions import (
 from dissever.workloads.transactions import (
     Transactions as Store,
 )
-from dissever.workloads.workload import Workload
+from dissever.workloads.workload import FINAL_TRIES, Workload, chosen
 
 TRANSFERS, TRANSACTIONS = "transfers", "transactions"
-
-FINAL_TRIES: Final = 5
 
 OPTIONS: Final[Mapping[str, Option]] = {
     "accounts": Option("how many accounts there are", 8, least=2, most=100),
@@ -115,18 +113,12 @@ class BankClient:
         await self._store.close()
 
 
-def chosen(options: Options, name: str) -> Any:
-    """The value of an option of this workload, also in runs that were planned without it."""
-    value = options.workload_options.get(name)
-    return OPTIONS[name].default if value is None else value
-
-
 def operations(options: Options) -> Generator:
     """Once the total is in account 0: reads of all accounts, and as many transfers."""
-    accounts = tuple(range(chosen(options, "accounts")))
-    may_overdraw = chosen(options, "negative-balances") == "yes"
-    total, most = chosen(options, "total"), chosen(options, "max-transfer")
-    if chosen(options, "form") == TRANSACTIONS:
+    accounts = tuple(range(chosen(options, OPTIONS, "accounts")))
+    may_overdraw = chosen(options, OPTIONS, "negative-balances") == "yes"
+    total, most = chosen(options, OPTIONS, "total"), chosen(options, OPTIONS, "max-transfer")
+    if chosen(options, OPTIONS, "form") == TRANSACTIONS:
         return Ledger(total, most, may_overdraw, (None,) * len(accounts))
     first = Invocation("transfer", {"from": None, "to": accounts[0], "amount": total})
 
@@ -201,8 +193,8 @@ class Ledger(msgspec.Struct, frozen=True):
 
 def final(options: Options, keys: tuple[Key, ...]) -> Generator:
     """Every worker reads until it is answered, so every node is read."""
-    accounts = list(range(chosen(options, "accounts")))
-    is_plain = chosen(options, "form") == TRANSFERS
+    accounts = list(range(chosen(options, OPTIONS, "accounts")))
+    is_plain = chosen(options, OPTIONS, "form") == TRANSFERS
     reads = (
         Invocation("read", accounts)
         if is_plain
@@ -213,11 +205,12 @@ def final(options: Options, keys: tuple[Key, ...]) -> Generator:
 
 def checkers(options: Options) -> dict[str, Checker]:
     """The bank, and for transactions their consistency model, too."""
-    accounts = tuple(map(str, range(chosen(options, "accounts"))))
-    may_overdraw = chosen(options, "negative-balances") == "yes"
-    every: dict[str, Checker] = {"bank": Bank(accounts, chosen(options, "total"), may_overdraw)}
-    if chosen(options, "form") == TRANSACTIONS:
-        every["transactions"] = Transactions("wr", chosen(options, "consistency-model"))
+    accounts = tuple(map(str, range(chosen(options, OPTIONS, "accounts"))))
+    may_overdraw = chosen(options, OPTIONS, "negative-balances") == "yes"
+    total = chosen(options, OPTIONS, "total")
+    every: dict[str, Checker] = {"bank": Bank(accounts, total, may_overdraw)}
+    if chosen(options, OPTIONS, "form") == TRANSACTIONS:
+        every["transactions"] = Transactions("wr", transactions.model_of(options))
     return every
 
 

@@ -31,7 +31,7 @@ from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.workloads import transactions
 from dissever.workloads.transactions import Insistent, committed
-from dissever.workloads.workload import Workload
+from dissever.workloads.workload import Workload, chosen
 
 ROWS: Final = "rows"
 
@@ -177,9 +177,9 @@ class Drawn(msgspec.Struct, frozen=True):
 def operations(options: Options) -> Drawn:
     """Endless transactions, as the options of a run say."""
     return Drawn(
-        keys_max=_number(options, "key-count"),
-        length_max=_number(options, "max-txn-length"),
-        writes_max=_number(options, "max-writes-per-key"),
+        keys_max=chosen(options, OPTIONS, "key-count"),
+        length_max=chosen(options, OPTIONS, "max-txn-length"),
+        writes_max=chosen(options, OPTIONS, "max-writes-per-key"),
     )
 
 
@@ -201,14 +201,6 @@ OPTIONS: Final = {
 }
 
 
-def _number(options: Options, name: str) -> int:
-    return int(options.workload_options.get(name) or OPTIONS[name].default or 0)
-
-
-def _model(options: Options) -> str:
-    return str(options.workload_options.get("consistency-model") or "serializable")
-
-
 WORKLOAD = Workload(
     description="transactions over rows, with selects by a predicate: is a phantom ever seen?",
     store="rows",
@@ -217,6 +209,6 @@ WORKLOAD = Workload(
     final=final,
     keys=keys_of,
     client=RowsClient,
-    checkers=lambda options: {"rows": RowsChecker(consistency_model=_model(options))},
+    checkers=lambda options: {"rows": RowsChecker(transactions.model_of(options))},
     options=OPTIONS,
 )

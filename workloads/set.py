@@ -18,12 +18,10 @@ from dissever.harness.generator import each_thread, limit, mix, repeat, until_ok
 from dissever.harness.history import Key
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
-from dissever.workloads.workload import Workload
+from dissever.workloads.workload import FINAL_TRIES, Workload
 
 READ_SHARE = 0.02
 """Reads while the run lasts: few, since each of them carries the whole set."""
-
-FINAL_TRIES = 5
 
 
 class Elements(Protocol):

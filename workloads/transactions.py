@@ -29,6 +29,7 @@ from dissever.harness.history import TXN, Event, Key, Type
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.harness.values import quoted
+from dissever.workloads.workload import FINAL_TRIES, chosen
 
 __all__ = [
     "APPEND",
@@ -43,11 +44,11 @@ __all__ = [
     "TransactionClient",
     "Transactions",
     "WholeTransactions",
-    "chosen",
     "committed",
     "final",
     "keys_of",
     "misfit",
+    "model_of",
     "operations",
 ]
 
@@ -63,8 +64,6 @@ Micro: TypeAlias = list[Any]
 
 READS_PER_TRANSACTION: Final = 8
 """Of those at the end, which read every key."""
-
-FINAL_TRIES: Final = 5
 
 
 class Transactions(Protocol):
@@ -363,10 +362,9 @@ OPTIONS: Final[Mapping[str, Option]] = {
 """Of the workloads `append` and `wr`."""
 
 
-def chosen(options: Options, name: str) -> Any:
-    """The value of an option of these workloads, also in runs that were planned without it."""
-    value = options.workload_options.get(name)
-    return OPTIONS[name].default if value is None else value
+def model_of(options: Options) -> str:
+    """The consistency model that a run is judged by."""
+    return str(chosen(options, OPTIONS, "consistency-model"))
 
 
 def operations(options: Options, write: str, *, is_blind: bool = True) -> Drawn:
@@ -380,12 +378,13 @@ def operations(options: Options, write: str, *, is_blind: bool = True) -> Drawn:
     Raises:
         ValueError: When the shortest transaction is longer than the longest.
     """
-    least, most = chosen(options, "min-txn-length"), chosen(options, "max-txn-length")
+    least = chosen(options, OPTIONS, "min-txn-length")
+    most = chosen(options, OPTIONS, "max-txn-length")
     if least > most:
         raise ValueError(f"expected min-txn-length of at most {most} (max-txn-length), got {least}")
-    distribution = KeyDistribution(chosen(options, "key-dist"))
-    weights = _weights(distribution, chosen(options, "key-count"))
-    writes_max = chosen(options, "max-writes-per-key")
+    distribution = KeyDistribution(chosen(options, OPTIONS, "key-dist"))
+    weights = _weights(distribution, chosen(options, OPTIONS, "key-count"))
+    writes_max = chosen(options, OPTIONS, "max-writes-per-key")
     return Drawn(write, least, most, writes_max, weights, is_blind)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from dissever.harness.client import Client
 from dissever.harness.generator.keys import key_of
@@ -13,6 +13,15 @@ from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.harness.results import Checker
 from dissever.workloads.method_client import MethodClient
+
+FINAL_TRIES: Final = 5
+"""How often a read at the end is tried until it is answered."""
+
+
+def chosen(options: Options, declared: Mapping[str, Option], name: str) -> Any:
+    """The value of a workload's option; its default in runs that were planned without it."""
+    value = options.workload_options.get(name)
+    return declared[name].default if value is None else value
 
 
 @dataclass(frozen=True, slots=True)

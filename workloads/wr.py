@@ -49,8 +49,6 @@ WORKLOAD = Workload(
     final=transactions.final,
     keys=transactions.keys_of,
     client=lambda store: TransactionClient(store, Reading.REGISTERS),
-    checkers=lambda options: {
-        "transactions": Transactions("wr", transactions.chosen(options, "consistency-model"))
-    },
+    checkers=lambda options: {"transactions": Transactions("wr", transactions.model_of(options))},
     options=OPTIONS,
 )

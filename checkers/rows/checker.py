@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dissever.checkers.rows.cycles import Found, cycles
+from msgspec import structs
+
+from dissever.checkers.rows.cycles import Found, cycles, process_edges
 from dissever.checkers.rows.dependencies import Dependencies, dependencies
 from dissever.checkers.rows.lists import as_lists
 from dissever.checkers.rows.recorded import Transaction, read
@@ -22,6 +24,8 @@ from dissever.checkers.transactions import Transactions
 from dissever.checkers.transactions.models import (
     SERIALIZABLE,
     forbids,
+    keeps_processes,
+    keeps_time,
     strongest_remaining,
     weaker,
     weakest_ruled_out,
@@ -68,11 +72,9 @@ class Rows:
         known = dependencies(transactions)
         anomalies = _anomalies(transactions, known)
         shown = [each for each in anomalies if self._counts(each.name)]
-        is_strict = self.consistency_model.startswith("str")  # Strict, or strong.
         order = None
         if not shown and of_items.verdict is not Verdict.INVALID:
-            edges = ((edge.source, edge.target) for edge in known.known)
-            order = serial_order(transactions, edges, is_strict=is_strict)
+            order = self._order(transactions, known)
         verdict, why = self._verdict(transactions, shown, anomalies, of_items, order)
         kept = [_made_small(history, each) for each in shown]
         return Result(
@@ -82,6 +84,15 @@ class Rows:
             anomalies=(*kept, *map(lists.back, of_items.anomalies)),
             details=self._details(of_items, anomalies, known, transactions, order),
         )
+
+    def _order(
+        self, transactions: Sequence[Transaction], known: Dependencies
+    ) -> Sequence[int] | None:
+        """A serial order that keeps processes and time where the model does."""
+        edges = [(edge.source, edge.target) for edge in known.known]
+        if keeps_processes(self.consistency_model):
+            edges += [(source, target) for source, target, *_ in process_edges(transactions)]
+        return serial_order(transactions, edges, is_strict=keeps_time(self.consistency_model))
 
     def _counts(self, anomaly: str) -> bool:
         return anomaly == STRANGE or forbids(self.consistency_model, anomaly)
@@ -188,8 +199,6 @@ def _of_cycle(cycle: Found, transactions: Sequence[Transaction]) -> Anomaly:
 
 def _made_small(history: History, anomaly: Anomaly) -> Anomaly:
     """With the smallest history found that still has the anomaly."""
-    from msgspec import structs
-
     rows = {edge.key for edge in anomaly.cycle if edge.key is not None}
     guilty = set(anomaly.indices)
     first = [each for each in history.operations if each.invocation.index in guilty]

@@ -14,23 +14,17 @@ from typing import Final
 
 from dissever.checkers.rows.dependencies import Dependencies, Dependency
 from dissever.checkers.rows.recorded import Transaction
+from dissever.checkers.transactions.explanation import LEVELS, RUNGS
 from dissever.native.graph import NO_KEY, Graph, Kind, Level, Rung
 
-__all__ = ["Found", "cycles"]
+__all__ = ["Found", "cycles", "process_edges"]
 
-_ITEMS: Final = {
-    Rung.G0: "G0",
-    Rung.G1C: "G1c",
-    Rung.G_SINGLE: "G-single",
-    Rung.G_NONADJACENT: "G-nonadjacent",
-    Rung.G2: "G2-item",
-}
-_PREDICATES: Final = _ITEMS | {
+_PREDICATES: Final = {
+    **RUNGS,
     Rung.G_SINGLE: "G-single-predicate",
     Rung.G_NONADJACENT: "G-nonadjacent-predicate",
     Rung.G2: "G2",
 }
-_SUFFIXES: Final = {Level.DATA: "", Level.PROCESS: "-process", Level.REALTIME: "-realtime"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +60,7 @@ def cycles(transactions: Sequence[Transaction], known: Dependencies) -> list[Fou
 def _cycles(transactions: Sequence[Transaction], known: Sequence[Dependency]) -> list[Found]:
     best = _without_parallels(known)
     edges = [(e.source, e.target, int(e.kind), n) for n, e in enumerate(best)]
-    edges += _process_edges(transactions)
+    edges += process_edges(transactions)
     n = len(transactions)
     ends = sorted((t.end, t.number) for t in transactions if t.is_ok and t.end is not None)
     edges += _realtime_edges(transactions, [end for end, _ in ends], [one for _, one in ends])
@@ -102,14 +96,15 @@ def _named(
     edges = [edge for *_, edge in walk if edge is not None]
     if not any(edge.is_missed for edge in edges):
         return None
-    suffix = _SUFFIXES[Level.REALTIME if any(edge.is_timed for edge in edges) else level]
+    suffix = LEVELS[Level.REALTIME if any(edge.is_timed for edge in edges) else level]
     if any(edge.is_derived for edge in edges):
         return Found("G2" + suffix, walk)
-    names = _PREDICATES if any(edge.is_predicate for edge in edges) else _ITEMS
+    names = _PREDICATES if any(edge.is_predicate for edge in edges) else RUNGS
     return Found(names[rung] + suffix, walk)
 
 
-def _process_edges(transactions: Sequence[Transaction]) -> Iterator[tuple[int, int, int, int]]:
+def process_edges(transactions: Sequence[Transaction]) -> Iterator[tuple[int, int, int, int]]:
+    """From each ok transaction to the next one of its process, as `Graph` takes edges."""
     last: dict[int | str, int] = {}
     for each in transactions:
         if not each.is_ok:

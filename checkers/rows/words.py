@@ -8,8 +8,8 @@ from typing import Any
 from dissever.checkers.rows.dependencies import Dependency
 from dissever.checkers.rows.recorded import Micro, Transaction
 from dissever.checkers.rows.versions import Version
+from dissever.checkers.transactions.narration import by_process, by_time
 from dissever.harness.results import Edge
-from dissever.harness.values import show_ns
 from dissever.native.graph import Kind
 
 __all__ = ["edge_of", "edge_without_data", "selected", "summary"]
@@ -43,10 +43,9 @@ def edge_without_data(
     """An edge of a process or of real time."""
     first, second = names[source.number], names[target.number]
     if kind is Kind.PROCESS:
-        text = f"process {source.process} made {first} before it made {second}"
+        text = by_process(source.process, first, second)
     else:
-        end, begin = show_ns(source.end or 0), show_ns(target.begin)
-        text = f"{first} was acknowledged at {end}, before {second} began at {begin}"
+        text = by_time(first, source.end or 0, second, target.begin)
     return Edge(source=source.index, target=target.index, kind=kind.name.lower(), text=text)
 
 

@@ -20,7 +20,7 @@ from dissever.checkers.transactions.explanation import (
     names_of,
     with_others,
 )
-from dissever.checkers.transactions.models import DECIDABLE, OF_AXIOMS, PROCESS
+from dissever.checkers.transactions.models import DECIDABLE, OF_AXIOMS, PROCESS, keeps_time
 from dissever.checkers.transactions.narration import Narrator
 from dissever.checkers.transactions.smallest import smallest
 from dissever.checkers.transactions.validation import SNAPSHOT, refute_anomalies
@@ -37,9 +37,6 @@ VALIDATED_MAX: Final = 300_000
 
 PARTIAL_KEYS_MAX: Final = 20
 """Keys with a partial order that are listed."""
-
-OF_TIME: Final = frozenset({"strict-serializable", "strong-snapshot-isolation"})
-"""Models that say something of real time."""
 
 RULES: Final[Mapping[str, Rules]] = {"append": Rules.APPEND, "wr": Rules.WR}
 
@@ -117,7 +114,7 @@ def gathered(history: History, rules: str, model: str) -> Evidence:
         shown=found,
         doubts=doubts,
         counts={**dict.fromkeys((each.name for each in cycles), 1), **counts_of(outcome)},
-        looked_at=tuple(each for each in DECIDABLE if history.is_timed or each not in OF_TIME),
+        looked_at=tuple(each for each in DECIDABLE if history.is_timed or not keeps_time(each)),
         weak=levels,
         edges={kind.name.lower(): n for kind, n in outcome.edges.items()},
         peak_bytes=outcome.peak_bytes,

@@ -320,6 +320,16 @@ def forbids(name: str, anomaly: str) -> bool:
     return not forbidden(name).isdisjoint(implied(anomaly))
 
 
+def keeps_processes(name: str) -> bool:
+    """Whether a model speaks of the order in which each process made its transactions."""
+    return forbids(name, "G1c" + PROCESS)
+
+
+def keeps_time(name: str) -> bool:
+    """Whether a model speaks of real time."""
+    return forbids(name, "G1c" + REALTIME)
+
+
 def ruled_out(anomalies: Iterable[str]) -> frozenset[str]:
     """The models that one of the anomalies contradicts."""
     shown = frozenset(each for anomaly in anomalies for each in implied(anomaly))

@@ -20,7 +20,7 @@ from dissever.checkers.transactions.view import (
     transaction,
     versions,
 )
-from dissever.harness.history import History
+from dissever.harness.history import History, Process
 from dissever.harness.results import Edge
 from dissever.harness.values import show_ns
 from dissever.native.columns import Micro
@@ -119,15 +119,22 @@ class Narrator:
 
 def _without_data(kind: str, source: Transaction, target: Transaction) -> str:
     if kind in ("process", "session"):
-        process = source.operation.process
-        return f"process {process} made {source.label} before it made {target.label}"
+        return by_process(source.operation.process, source.label, target.label)
     end, begin = source.operation.completion, target.operation.invocation
     if kind == "realtime" and end is not None:
-        return (
-            f"{source.label} was acknowledged at {show_ns(end.time)}, before {target.label} began "
-            f"at {show_ns(begin.time)}"
-        )
+        return by_time(source.label, end.time, target.label, begin.time)
     return f"{source.label} comes before {target.label}"
+
+
+def by_process(process: Process, first: str, second: str) -> str:
+    """Why the order of a process puts one transaction before another, both by their names."""
+    return f"process {process} made {first} before it made {second}"
+
+
+def by_time(first: str, end_ns: int, second: str, begin_ns: int) -> str:
+    """Why real time puts one transaction before another, both by their names."""
+    end, begin = show_ns(end_ns), show_ns(begin_ns)
+    return f"{first} was acknowledged at {end}, before {second} began at {begin}"
 
 
 def _read_from(source: Transaction, target: Transaction, key: Any) -> Iterator[Reason]:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from dissever.checkers.transactions.evidence import OF_TIME, VALIDATED_MAX, Evidence
-from dissever.checkers.transactions.models import weaker
+from dissever.checkers.transactions.evidence import VALIDATED_MAX, Evidence
+from dissever.checkers.transactions.models import keeps_time, weaker
 from dissever.checkers.transactions.points import points_of
 from dissever.checkers.transactions.solving import solved
 from dissever.checkers.transactions.validation import (
@@ -81,7 +81,7 @@ def proof(history: History, found: Evidence, model: str, rules: str) -> Proof:
     silent = _silent(found.micro)
     if silent is not None:
         return Proof(silent)
-    if model in OF_TIME and not history.is_timed:
+    if keeps_time(model) and not history.is_timed:
         return Proof(f"no times: the history does not say when anything happened, {model} does")
     level = found.outcome.order_level
     if level in PROVED and model in weaker(PROVED[level]):
