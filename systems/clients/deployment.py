@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import count
@@ -54,6 +54,13 @@ _POLL_S: Final = 0.1
 
 _GREETINGS: Final = ("ping", "begin", "transaction", "read", "elements")
 """What a node is asked to see whether it answers; without any of them, it must accept."""
+
+_LOOKS: Final[Mapping[str, tuple[int, ...]]] = {
+    "read_list": (PROBE_KEY,),
+    "read": (PROBE_KEY,),
+    "select": (PROBE_KEY, 1, 0),
+}
+"""Methods that read in a transaction, and what they are asked to see whether a node answers."""
 
 FORWARDER: Final = "forwarder.json"
 """In the folder of each node: what passed through the forwarders of each port."""
@@ -253,10 +260,9 @@ class ClientsDeployment:
         with suppress(NotApplied):
             if self._clients.has("ping"):
                 await client.ping()
-            elif self._clients.has("begin"):
+            elif self._clients.has("begin") and (read := self._first(_LOOKS)):
                 await client.begin()
-                read = client.read_list if self._clients.has("read_list") else client.read
-                await read(PROBE_KEY)
+                await getattr(client, read)(*_LOOKS[read])
                 await client.rollback()
             elif self._clients.has("transaction"):
                 await client.transaction([[transactions.READ, PROBE_KEY, None]])
@@ -267,22 +273,30 @@ class ClientsDeployment:
 
     async def _change(self, client: Any) -> None:
         """A change that no workload sees; a read, where there can be none."""
-        has = self._clients.has
+        has, number = self._clients.has, next(self._numbers)
+        changes = {
+            "append": (PROBE_KEY, number),
+            "write": (PROBE_KEY, number),
+            "insert": (PROBE_KEY, PROBE_KEY + number, number),
+        }
         if has("tick"):
             await client.tick()
-        elif has("begin"):
+        elif has("begin") and (change := self._first(changes)):
             await client.begin()
-            change = client.append if has("append") else client.write
-            await change(PROBE_KEY, next(self._numbers))
+            await getattr(client, change)(*changes[change])
             await client.commit()
         elif has("write"):
-            await client.write(PROBE_KEY, next(self._numbers))
+            await client.write(*changes["write"])
         elif has("ping"):
             await client.ping()
         elif has("transaction"):
             await client.transaction([[transactions.READ, PROBE_KEY, None]])
         elif has("elements"):
             await client.elements()
+
+    def _first(self, methods: Iterable[str]) -> str | None:
+        """The first of these methods that clients have."""
+        return next(filter(self._clients.has, methods), None)
 
     async def _leading(self) -> tuple[str, ...]:
         nodes = self.cluster.nodes
