@@ -178,7 +178,7 @@ MODELS = (
 )
 """In the order in which the program says whether they hold."""
 
-UNDECIDED = 0.002
+UNDECIDED = 0.0015
 """Of small histories of registers; more are left undecided where the engine infers less."""
 
 RUNS = ("append", "wr")

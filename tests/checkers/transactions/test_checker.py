@@ -15,40 +15,11 @@ from dissever.harness.history import Event, History, Type
 from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Result, Verdict, smallest_history
 
+from .notation import history
+
 VALID, UNKNOWN, INVALID = Verdict.VALID, Verdict.UNKNOWN, Verdict.INVALID
 
 CORPUS = Path(__file__).resolve().parents[3].parent / "shared" / "histories" / "elle-cli"
-
-Micro = list[Any]
-
-
-def history(text: str) -> History:
-    """
-    A transaction a line: process, first-last second, how it ended, and its micro-operations:
-    `0 0-1 ok r x [1], append y 2`. One that is `open` has no completion.
-    """
-    events: list[tuple[int, int, int, str, list[Micro]]] = []
-    for line in filter(None, map(str.strip, text.splitlines())):
-        process, times, ending, rest = line.split(maxsplit=3)
-        asked, answered = map(int, times.split("-"))
-        micro = [_micro(part.split(maxsplit=2)) for part in rest.split(", ")]
-        silent = [[f, key, None if f == "r" else value] for f, key, value in micro]
-        events.append((asked, 0, int(process), "invoke", silent))
-        if ending != "open":
-            found = micro if ending == "ok" else silent
-            events.append((answered, 1, int(process), ending, found))
-    return History(
-        Event(index, time * 10**9, process, Type(kind), "txn", value)
-        for index, (time, _, process, kind, value) in enumerate(sorted(events, key=lambda e: e[:3]))
-    )
-
-
-def _micro(words: list[str]) -> Micro:
-    return [
-        words[0],
-        words[1],
-        json.loads(words[2].replace(" ", ", ") if len(words) > 2 else "null"),
-    ]
 
 
 def judged(text: str | History, model: str = "serializable", rules: Any = "append") -> Result:
@@ -500,8 +471,8 @@ def test_writers_that_nobody_saw_are_tried_in_each_order() -> None:
     assert anomaly.name == "G-nonadjacent"
     assert anomaly.confirmation.startswith("single-engine")
     assert anomaly.summary == (
-        "no order of T1 and T2 explains what they read under snapshot-isolation, whoever wrote"
-        " first"
+        "no order of T1 and T2 explains what they read under snapshot-isolation, whatever order"
+        " they wrote in"
     )
 
 

@@ -12,7 +12,7 @@ from dissever.checkers.transactions import Transactions
 from dissever.checkers.transactions.models import DECIDED, MODELS
 from dissever.harness.results import Budget, Verdict
 
-from .test_checker import history
+from .notation import history
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "transactions.md"
 
