@@ -129,9 +129,26 @@ ANOMALIES = {
         "The answers give the versions of a key in an order that goes round in a circle, so no "
         "order of its writes explains them."
     ),
-    "predicate-read-miss": (
-        "A search by a condition did not find a row that every version of it makes it find."
+    "G-single-predicate": (
+        "Read skew: a transaction saw one part of what another one wrote, and missed a row of it "
+        "when it searched by a condition."
     ),
+    "G-nonadjacent-predicate": (
+        "Several transactions read states of the database that do not fit together, and at least "
+        "one missed a row when it searched by a condition. Snapshots of one database would fit."
+    ),
+    "predicate-read-miss": (
+        "A search by a condition did not find a row that the same transaction had written, and "
+        "which meets the condition."
+    ),
+    "predicate-mismatch": "A search by a condition found a row that does not meet the condition.",
+    "wrong-total": (
+        "Money is only moved between accounts, so every read of all accounts must add up to the "
+        "same total. This one saw a state between two changes, or money was lost or made."
+    ),
+    "negative-value": "No transfer may take more than an account holds. One is below zero here.",
+    "nil-balance": "A read of all accounts must have the balance of each. One is missing.",
+    "unexpected-key": "A read of all accounts shows an account that was never made.",
     "fractured-read": (
         "A transaction saw one write of another one, and of the same one it missed another write."
     ),
