@@ -32,7 +32,7 @@ from dissever.native.graph import Graph, Kind
 __all__ = ["Dependencies", "Dependency", "Missed", "dependencies"]
 
 CLOSURE_MAX: Final = 12_000
-"""Up to so many transactions, runs are ruled out: it takes a bit for each pair of transactions."""
+"""With more transactions no runs are ruled out, because it takes a bit for each pair of them."""
 
 ROUNDS_MAX: Final = 20
 

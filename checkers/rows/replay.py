@@ -21,7 +21,7 @@ from dissever.harness.history import Type
 __all__ = ["serial_order"]
 
 CHOICES_MAX: Final = 200
-"""So many transactions are tried as the next one."""
+"""How many transactions are tried as the next one."""
 
 STEPS_MAX: Final = 20_000
 """How often a transaction is tried, beyond 20 times for each."""

@@ -22,7 +22,7 @@ from dissever.harness.results import Edge
 from dissever.harness.values import freeze
 
 TRANSACTIONS_MAX: Final = 200
-"""So many at most are asked for an order of versions that no transaction shows by itself."""
+"""How many are asked at most for an order of versions that no transaction shows by itself."""
 
 APART: Final = -1
 """A limit on the rw of a way: any number, but no two that follow one another."""

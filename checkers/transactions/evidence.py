@@ -24,16 +24,13 @@ from dissever.checkers.transactions.models import DECIDABLE, OF_AXIOMS, PROCESS,
 from dissever.checkers.transactions.narration import Narrator
 from dissever.checkers.transactions.smallest import smallest
 from dissever.checkers.transactions.validation import SNAPSHOT, refute_anomalies
-from dissever.checkers.transactions.view import is_small, key_value, shown
+from dissever.checkers.transactions.view import VALIDATED_MAX, is_small, key_value, shown
 from dissever.checkers.transactions.weak import Weak
 from dissever.harness.history import History, MalformedHistory
 from dissever.harness.results import Anomaly, smallest_history
 from dissever.native.columns import Micro
 from dissever.native.transactions import OrderLevel, Outcome, Rules, judge_transactions
 from dissever.native.weak import Level
-
-VALIDATED_MAX: Final = 300_000
-"""Of a history that the validator reads as a whole: micro-operations, and elements of lists."""
 
 PARTIAL_KEYS_MAX: Final = 20
 """Keys with a partial order that are listed."""

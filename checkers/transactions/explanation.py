@@ -153,7 +153,7 @@ def _steps(cycle: graph.Cycle) -> list[Step]:
 
 
 def _forced(narrator: Narrator, outcome: Outcome) -> Iterator[Explained]:
-    """Where no order of the versions makes the history serializable: one that must be, told."""
+    """Where no order of the versions makes the history serializable: one cycle that shows it."""
     if outcome.refuted not in FORCED:
         return
     for cycle in outcome.forced.cycles[:1]:
@@ -162,7 +162,7 @@ def _forced(narrator: Narrator, outcome: Outcome) -> Iterator[Explained]:
 
 
 def with_others(narrator: Narrator, found: Explained, others: Sequence[int]) -> Explained:
-    """A forced cycle, told with the transactions at other positions that force it."""
+    """A forced cycle in words, with the transactions at other positions that force it."""
     named = narrator.transactions([*found.positions, *others])
     labels = joined([each.label for each in named.values()])
     keeps = {

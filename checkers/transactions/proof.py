@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from dissever.checkers.transactions.evidence import VALIDATED_MAX, Evidence
+from dissever.checkers.transactions.evidence import Evidence
 from dissever.checkers.transactions.models import keeps_time, weaker
 from dissever.checkers.transactions.points import points_of
 from dissever.checkers.transactions.solving import solved
@@ -22,7 +22,7 @@ from dissever.checkers.transactions.validation import (
     refute_order,
     refute_points,
 )
-from dissever.checkers.transactions.view import is_small, key_value, shown
+from dissever.checkers.transactions.view import VALIDATED_MAX, is_small, key_value, shown
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly
 from dissever.harness.values import count_text

@@ -103,7 +103,7 @@ def _refuted(history: History, model: str, rules: str, asked: Model, demand: Dem
     small = smallest((), operations if len(operations) <= SMALLEST_MAX else (), still)
     micro = history.micro
     positions = [bisect_left(micro.columns.inv, index) for index in small.indices]
-    what = f"explains what they read under {model}, whoever wrote first"
+    what = f"explains what they read under {model}, whatever order they wrote in"
     anomaly = told_without_cycle(Narrator(history, micro), name, positions, what, small)
     process, realtime = {**SERIAL, **SNAPSHOT}[model]
     exists = None

@@ -18,6 +18,12 @@ from dissever.harness.history import MICRO_OPERATIONS, History, Operation, Type
 from dissever.harness.values import show, show_ns
 from dissever.native.columns import NONE, Micro
 
+VALIDATED_MAX: Final = 300_000
+"""
+Micro-operations and elements of lists, together, of a history that is checked again as a whole, by
+code in Python that shares nothing with the engine.
+"""
+
 ITEMS_MAX: Final = 8
 """Of a list, as many are shown; of a longer one those around what matters."""
 
@@ -125,7 +131,7 @@ def owner(micro: Micro, at: int) -> int:
 
 
 def is_small(micro: Micro, most: int) -> bool:
-    """Whether there are at most so many micro-operations, and elements of lists, to read."""
+    """Whether micro-operations and elements of lists together are `most` or fewer."""
     if len(micro) > most:
         return False
     return len(micro) + sum(length for length in micro.length if length > 0) <= most

@@ -2,8 +2,8 @@
 Weak models in words: read committed, read atomic and causal consistency.
 
 The engine gives a commit order or a cycle; `axioms.py` derives either once more from the events.
-A step of the cycle that no two transactions make alone, `commit`, is told with the third one that
-demands it. A cycle by way of the initial values is told without them, as an edge `rw`.
+A step of the cycle that no two transactions make alone, `commit`, is explained with the third one
+that demands it. A cycle by way of the initial values is shown without them, as an edge `rw`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dissever.checkers.transactions.models import PROCESS
 from dissever.checkers.transactions.narration import Narrator
 from dissever.checkers.transactions.narration import Step as Told
 from dissever.checkers.transactions.view import (
+    VALIDATED_MAX,
     Transaction,
     external,
     is_small,
@@ -55,9 +56,6 @@ AXIOMS: Final[Mapping[Level, Axiom]] = {
     Level.READ_ATOMIC: Axiom.READ_ATOMIC,
     Level.CAUSAL: Axiom.CAUSAL,
 }
-
-VALIDATED_MAX: Final = 300_000
-"""Of a history that the axioms are tried on once more: micro-operations, and elements of lists."""
 
 SET_BITS_MAX: Final = 2_000_000_000
 """For causal consistency, the square of the number of transactions."""
@@ -136,7 +134,7 @@ def _unproved(outcome: Outcome) -> str:
         keys = count_text(outcome.ambiguous, "key")
         return f"ambiguous-values: a value was written twice to {keys}"
     if outcome.verdict is Verdict.BUDGET:
-        return "budget: too many sessions for so many transactions to decide causal consistency"
+        return "budget: transactions times sessions are too many to decide causal consistency"
     reads = count_text(outcome.errors_n, "read")
     names = sorted({each.wrong.name.lower().replace("_", "-") for each in outcome.errors})
     return f"{reads} fit no order ({', '.join(names)})"
@@ -232,7 +230,7 @@ def _edge(narrator: Narrator, step: Step, named: Mapping[int, Transaction]) -> E
 
 
 def _told(step: Step) -> Told:
-    """A step that two transactions make alone, as those of other cycles are told."""
+    """A step that two transactions make alone, in the form of other cycles."""
     return Told(step.source, step.target, step.kind.name.lower(), step.key)
 
 

@@ -109,7 +109,7 @@ def check(
     A file may be JSON, Jepsen's or Knossos' EDN, a log with operations in its lines (history.txt,
     jepsen.log), or one of Porcupine's texts; it may be compressed. The content decides which it is,
     not the name. `dissever list` names the models. Transactions are judged by the anomalies that
-    their consistency model forbids; those that it allows are told, and do not count.
+    their consistency model forbids; those that it allows are named, and do not count.
 
     \b
     dissever check runs/latest

@@ -101,7 +101,7 @@ class Outcome:
         ambiguous: Keys to which a value was written twice. What is known without those writes
             holds; what is valid without them is not yet proved.
         pairs: Key -> pairs of transactions that write it, and are ok, or open and seen.
-        ordered: Key -> those of them whose order is known. Of registers it is at least so many.
+        ordered: Key -> those of them whose order is known. Of registers it is a lower bound.
         cycles: Of all levels that were asked for, over rows of the columns.
         order: Rows in a serial order that keeps all known dependencies up to `order_level`: each ok
             transaction, and each open one that counts. Empty where there is none, or any anomaly.

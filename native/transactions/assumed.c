@@ -1,5 +1,5 @@
 /*
- * assumed.c: orders of versions that whoever asks vouches for (see registers.h).
+ * assumed.c: orders of versions that the caller asserts (see registers.h).
  *
  * Each key by itself obeys process order, or realtime order: of two transactions that touch the
  * key, one after the other, the last version of the first comes before the first version of the second,

@@ -26,7 +26,7 @@ NOWHERE: Final[int] = lib.WEAK_NOWHERE
 
 ERRORS_MAX: Final = 1_000
 STEPS_MAX: Final = 20_000_000_000
-"""As many errors are told, and transactions times sessions tried, unless asked otherwise."""
+"""Errors that are kept, and transactions times sessions that are tried, unless asked otherwise."""
 
 
 class Level(Enum):
@@ -139,7 +139,7 @@ def judge_level(
     Args:
         micro: The transactions (`History.micro`).
         sessions: Whether what one process did stays in order. Causal consistency needs it.
-        errors_max: How many errors to tell; all are counted.
+        errors_max: How many errors to keep; all are counted.
         steps_max: The budget of `Level.CAUSAL`, in transactions times sessions.
 
     Raises:

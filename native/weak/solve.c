@@ -419,7 +419,7 @@ static int32_t keep_order(struct solver *s)
         return WEAK_MEMORY;
     }
     for (int32_t point = 0; point < s->points; point++) {
-        int64_t later = 0; /* whoever reaches more points comes earlier */
+        int64_t later = 0; /* what reaches more points comes earlier */
         for (size_t word = 0; word < s->words; word++)
             later += __builtin_popcountll(s->reach[(size_t)point * s->words + word]);
         sorted[point] = -later * ((int64_t)1 << 32) + point;

@@ -105,7 +105,7 @@ struct weak_step {
 struct weak_options {
     int32_t level;       /* a weak_level */
     int32_t no_sessions; /* 1: leave the session order out; causal cannot */
-    int64_t errors_max;  /* how many errors are told; all are counted */
+    int64_t errors_max;  /* how many errors are kept; all are counted */
     int64_t steps_max;   /* budget of causal, in transactions times sessions; 0: none */
 };
 

@@ -1,4 +1,4 @@
-"""The replay of serial orders in C: each flaw by itself, and beside the validator in Python."""
+"""The replay of serial orders in C: each flaw by itself, and against the validator in Python."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-The checker of transactions over rows beside every serial order, on small random histories.
+The checker of transactions over rows compared with every serial order, on small random histories.
 
     python -m tests.checkers.rows.brute_force 20000 1     # cases, seed
 
