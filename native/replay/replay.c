@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sound.h"
+
 struct state {
     const struct columns *columns;
     const struct micro *micro;
@@ -18,31 +20,6 @@ struct state {
     int32_t *agreed;   /* key -> how many of them begin its longest list */
     int32_t *elements; /* of lists: ids; of registers one for each key */
 };
-
-/* Whether every array can be read at every place that this file looks at. */
-static int is_sound(const struct columns *columns, const struct micro *micro)
-{
-    if (micro->operations != columns->n || micro->n < 0 || micro->items_n < 0 ||
-        micro->keys_n < 0 || micro->first[0] != 0 || micro->first[columns->n] != micro->n)
-        return 0;
-    for (int32_t row = 0; row < columns->n; row++)
-        if (micro->first[row] > micro->first[row + 1])
-            return 0;
-    for (int32_t key = 0; key < micro->keys_n; key++)
-        if (micro->longest[key] != MICRO_NONE &&
-            (micro->longest[key] < 0 || micro->longest_length[key] < 0 ||
-             micro->longest[key] > micro->items_n - micro->longest_length[key]))
-            return 0;
-    for (int64_t at = 0; at < micro->n; at++) {
-        if (micro->key[at] < 0 || micro->key[at] >= micro->keys_n)
-            return 0;
-        if (micro->kind[at] == MICRO_READ && micro->list[at] != MICRO_NONE &&
-            (micro->list[at] < 0 || micro->length[at] < 0 ||
-             micro->list[at] > micro->items_n - micro->length[at]))
-            return 0;
-    }
-    return 1;
-}
 
 /* Whether each transaction stands in the order as often as its type allows; marks them. */
 static int has_members(const struct columns *columns, const int32_t *order, int64_t order_n,
@@ -194,7 +171,7 @@ int32_t replay_order(const struct columns *columns, const struct micro *micro,
     struct state state = {.columns = columns, .micro = micro};
     int32_t status = REPLAY_MEMORY;
     *place = 0;
-    if (!is_sound(columns, micro))
+    if (!sound_is_whole(columns, micro))
         return REPLAY_MALFORMED;
     state.seen = calloc((size_t)columns->n + 1, 1);
     if (state.seen == NULL || !has_members(columns, order, order_n, state.seen, &status, place) ||

@@ -12,37 +12,9 @@
 
 #include "pages.h"
 #include "put.h"
+#include "sound.h"
 
 #define MICRO_MAX 2147483646
-
-static bool is_sound(const struct weak *weak)
-{
-    const struct columns *columns = weak->columns;
-    const struct micro *micro = weak->micro;
-    if (columns->n < 0 || columns->n != micro->operations || micro->n < 0 || micro->n > MICRO_MAX ||
-        micro->keys_n < 0 || micro->items_n < 0 || micro->first[0] != 0 ||
-        micro->first[columns->n] != micro->n)
-        return false;
-    for (int32_t i = 0; i < columns->n; i++)
-        if (micro->first[i] > micro->first[i + 1] || columns->type[i] < COLUMNS_OK ||
-            columns->type[i] > COLUMNS_INFO)
-            return false;
-    for (int64_t at = 0; at < micro->n; at++) {
-        bool is_write = micro->kind[at] != MICRO_READ;
-        if (micro->kind[at] > MICRO_WRITE || micro->key[at] < 0 ||
-            micro->key[at] >= micro->keys_n || micro->value[at] < (is_write ? 0 : MICRO_NONE) ||
-            micro->value[at] == INT32_MAX)
-            return false;
-        if (!is_write && micro->list[at] != MICRO_NONE &&
-            (micro->list[at] < 0 || micro->length[at] < 0 ||
-             micro->list[at] > micro->items_n - micro->length[at]))
-            return false;
-    }
-    for (int64_t i = 0; i < micro->items_n; i++)
-        if (micro->items[i] < 0 || micro->items[i] == INT32_MAX)
-            return false;
-    return true;
-}
 
 static void count_values(struct weak *weak)
 {
@@ -113,7 +85,7 @@ static bool line_up(struct weak *weak)
 int32_t weak_open(struct weak *weak)
 {
     weak->n = weak->columns->n;
-    if (!is_sound(weak))
+    if (weak->micro->n > MICRO_MAX || !sound_is_whole(weak->columns, weak->micro))
         return WEAK_MALFORMED;
     size_t micros = (size_t)weak->micro->n + 1, n = (size_t)weak->n + 2;
     count_values(weak);
