@@ -24,6 +24,7 @@ from dissever.checkers.transactions import Transactions
 from dissever.checkers.transactions.models import (
     SERIALIZABLE,
     forbids,
+    judged_by,
     keeps_processes,
     keeps_time,
     strongest_remaining,
@@ -57,8 +58,7 @@ class Rows:
     name: str = "rows"
 
     def __post_init__(self) -> None:
-        model = Transactions(consistency_model=self.consistency_model).consistency_model
-        object.__setattr__(self, "consistency_model", model)
+        object.__setattr__(self, "consistency_model", judged_by(self.consistency_model))
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Judge all transactions together."""
@@ -76,13 +76,21 @@ class Rows:
         if not shown and of_items.verdict is not Verdict.INVALID:
             order = self._order(transactions, known)
         verdict, why = self._verdict(transactions, shown, anomalies, of_items, order)
+        certificate = of_items.details.get("certificate", "")
+        certificate = certificate if order is None else _certificate(order)
         kept = [_made_small(history, each) for each in shown]
         return Result(
             checker=self.name,
             verdict=verdict,
             why=why,
             anomalies=(*kept, *map(lists.back, of_items.anomalies)),
-            details=self._details(of_items, anomalies, known, transactions, order),
+            details=self._details(
+                of_items,
+                anomalies,
+                known,
+                transactions,
+                certificate if verdict is Verdict.VALID else "",
+            ),
         )
 
     def _order(
@@ -117,8 +125,7 @@ class Rows:
         if order is not None and broken:
             return Verdict.UNKNOWN, f"contradiction: {broken[0]}, and a serial order without it"
         if order is not None:
-            count = count_text(len(order), "transaction")
-            return Verdict.VALID, f"{model}: {count}, one after another, give every answer"
+            return Verdict.VALID, f"{model}: {_certificate(order)}"
         if of_items.verdict is Verdict.UNKNOWN:
             return Verdict.UNKNOWN, of_items.why
         if SERIALIZABLE in weaker(model):
@@ -136,7 +143,7 @@ class Rows:
         anomalies: Sequence[Anomaly],
         known: Dependencies,
         transactions: Sequence[Transaction],
-        order: Sequence[int] | None,
+        certificate: str,
     ) -> dict[str, Any]:
         """The numbers of a result, as JSON values; those of the items are in it."""
         counts: dict[str, int] = dict(of_items.details.get("counts", {}))
@@ -152,12 +159,18 @@ class Rows:
             "rows": len(known.rows),
             "rows_missed": known.missed,
             "rows_missed_settled": round(share, 4),
-            "certificate": "serial-order" if order is not None else "",
+            "certificate": certificate,
         }
 
     def _unknown(self, why: str) -> Result:
         model = {"consistency_model": self.consistency_model}
         return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=why, details=model)
+
+
+def _certificate(order: Sequence[int]) -> str:
+    """What a valid verdict rests on where all transactions were carried out in an order."""
+    count = count_text(len(order), "transaction")
+    return f"{count}, one after another, give every answer"
 
 
 def _anomalies(transactions: Sequence[Transaction], known: Dependencies) -> list[Anomaly]:

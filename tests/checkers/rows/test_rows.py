@@ -78,7 +78,7 @@ def test_one_that_finds_the_row_of_the_other_is_no_write_skew() -> None:
     )
 
     assert (result.verdict, names(result)) == (Verdict.VALID, set())
-    assert result.details["certificate"] == "serial-order"
+    assert result.details["certificate"].endswith("one after another, give every answer")
 
 
 def test_rows_that_a_predicate_does_not_match_are_no_write_skew() -> None:
