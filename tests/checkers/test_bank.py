@@ -213,6 +213,14 @@ def test_transactions_are_reads_when_they_read_every_account() -> None:
     assert found(judge(of_transactions(FIRST, MOVE, gone))) == [("nil-balance", (4, 5))]
 
 
+def test_long_names_of_micro_operations_mean_the_short_ones() -> None:
+    torn = [["r", 0, coded(2, 6)], ["r", 1, coded(1, 0)]]
+    names = {"r": "read", "w": "write"}
+    every = [[[names[f], *rest] for f, *rest in each] for each in (FIRST, MOVE, torn)]
+
+    assert found(judge(of_transactions(*every))) == [("wrong-total", (4, 5))]
+
+
 def brute(values: Sequence[dict[str, int]], total: int) -> set[int]:
     """The places of the reads that are wrong, by the definition."""
     return {
