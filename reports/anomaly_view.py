@@ -16,7 +16,7 @@ from dissever.harness.episodes import Episode, Episodes
 from dissever.harness.history import History, Operation
 from dissever.harness.results import Anomaly, Order, Result, Results
 from dissever.harness.values import shorten
-from dissever.reports.cycle import CycleView, Download, cycle_view, download
+from dissever.reports.cycle import CycleView, Download, cycle_labels, cycle_view, download
 from dissever.reports.excerpt import Excerpt, excerpt
 from dissever.reports.labels import short_label, time_text
 from dissever.reports.prose import ANOMALIES, ORDERS
@@ -109,7 +109,13 @@ def anomaly_views(
             for operation in _of((*anomaly.context, *anomaly.indices), by_index)
             if operation.invocation.is_client
         ]
-        window = excerpt(anomaly, context, found.episodes, end_ns=history.duration_ns)
+        window = excerpt(
+            anomaly,
+            context,
+            found.episodes,
+            end_ns=history.duration_ns,
+            names=cycle_labels(anomaly),
+        )
         views.append(
             AnomalyView(
                 result.checker,

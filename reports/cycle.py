@@ -101,14 +101,20 @@ class Download:
     transactions: int
 
 
+def cycle_labels(anomaly: Anomaly) -> dict[int, str]:
+    """The index of the invocation of each transaction of a cycle -> what sentences call it."""
+    labels: dict[int, str] = {}
+    for edge in anomaly.cycle:
+        labels.setdefault(edge.source, f"T{len(labels) + 1}")
+    return labels
+
+
 def cycle_view(anomaly: Anomaly, by_index: Mapping[int, Operation]) -> CycleView | None:
     """The cycle of an anomaly; None where it has none, or names a transaction that is not there."""
     edges = anomaly.cycle
     if not edges or any(edge.source not in by_index for edge in edges):
         return None
-    labels: dict[int, str] = {}
-    for edge in edges:
-        labels.setdefault(edge.source, f"T{len(labels) + 1}")
+    labels = cycle_labels(anomaly)
     cited = {place for edge in edges for place in edge.cited}
     links = tuple(
         Link(

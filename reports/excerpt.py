@@ -12,9 +12,10 @@ start or end of an operation, and say their length.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from types import MappingProxyType
 from typing import TypeAlias
 
 from dissever.harness.episodes import Episode
@@ -101,7 +102,12 @@ class Excerpt:
 
 
 def excerpt(
-    anomaly: Anomaly, operations: Sequence[Operation], episodes: Sequence[Episode], *, end_ns: int
+    anomaly: Anomaly,
+    operations: Sequence[Operation],
+    episodes: Sequence[Episode],
+    *,
+    end_ns: int,
+    names: Mapping[int, str] = MappingProxyType({}),
 ) -> Excerpt | None:
     """
     The window that shows an anomaly, or None when it names no operation.
@@ -110,6 +116,7 @@ def excerpt(
         operations: Those of the anomaly's context, by invocation.
         episodes: All faults of the run.
         end_ns: The end of the run.
+        names: The index of an invocation -> what the reader knows it by.
     """
     if not operations:
         return None
@@ -128,7 +135,8 @@ def excerpt(
         lanes.setdefault(str(operation.process), []).append((operation, left, right))
     return Excerpt(
         lanes=tuple(
-            _lane(process, placed, guilty, has_many_keys) for process, placed in lanes.items()
+            _lane(process, placed, guilty, has_many_keys, names)
+            for process, placed in lanes.items()
         ),
         faults=tuple(
             _fault(scale, episode)
@@ -188,6 +196,7 @@ def _lane(
     placed: Sequence[tuple[Operation, float, float]],
     guilty: set[int],
     has_many_keys: bool,
+    names: Mapping[int, str],
 ) -> Lane:
     nodes = dict.fromkeys(
         operation.invocation.node for operation, _, _ in placed if operation.invocation.node
@@ -195,7 +204,9 @@ def _lane(
     free_from: list[float] = []
     bars: list[Bar] = []
     for operation, left, right in placed:
-        text = shorten(label(operation), LABEL_CHARACTERS_MAX)
+        # Of a transaction with a name, the drawing of the cycle says what it did.
+        named = names.get(operation.invocation.index)
+        text = named or shorten(label(operation), LABEL_CHARACTERS_MAX)
         if has_many_keys and operation.key is not None:
             text = f"[{operation.key}] {text}"
         width_px = max(BAR_WIDTH_PX_MIN, (right - left) * PLOT_WIDTH_PX)

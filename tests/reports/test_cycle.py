@@ -96,6 +96,12 @@ def test_what_an_edge_follows_from_is_marked(skew: Path) -> None:
     assert "<li>r 9 []</li>" in page
 
 
+def test_the_window_calls_transactions_what_the_drawing_calls_them(skew: Path) -> None:
+    bars = re.findall(r'class="op-bar[^>]*><span>(.*?)</span>', render(judge_file(skew)))
+
+    assert sorted(bars)[:2] == ["T1", "T2"]
+
+
 def test_the_steps_are_not_said_twice(skew: Path) -> None:
     judged = judge_file(skew)
 
