@@ -239,7 +239,7 @@ def test_lists_of_many_transactions_agree_with_definitions(build: Build) -> None
 
 @pytest.mark.parametrize("rules", ["append", "wr"])
 def test_nothing_is_read_that_is_not_there(build: Build, rules: str) -> None:
-    sanitizers = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    sanitizers = ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     found = compared(
         build("compare_transactions", *sanitizers), cases=1000, seed=4, operations=20, rules=rules
     )
