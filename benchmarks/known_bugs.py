@@ -109,7 +109,8 @@ def _section(bug: Bug, cells: dict[str, Any]) -> str:
 
 def _how(bug: Bug) -> str:
     if isinstance(bug.test, Directed):
-        return f"A client on a fresh cluster of three, at most {bug.test.attempts} times."
+        count = {3: "three", 5: "five"}[len(bug.test.nodes)]
+        return f"A client on a fresh cluster of {count}, at most {bug.test.attempts} times."
     ways = " or ".join(
         f"`{', '.join(options.faults)}`" + (" by a plan" if options.script else "")
         for options in bug.test.options

@@ -10,6 +10,7 @@ from dissever.systems.dqlite.bugs.bug import RELEASES, Bug, Directed, Searched
 from dissever.systems.dqlite.bugs.directed import (
     GHOST_WRITE,
     NAME_PREFIX,
+    OPEN_TRANSACTION,
     PARTIAL_ROWS,
     RETURNING,
     RETURNING_RUN,
@@ -37,6 +38,7 @@ BUGS: Mapping[str, Bug] = {
         FULL_DISK_ABORT,
         PARTIAL_ROWS,
         NAME_PREFIX,
+        OPEN_TRANSACTION,
     )
 }
 """Every known bug by its name."""

@@ -25,7 +25,7 @@ NODES = ("n1", "n2", "n3")
 @dataclass(frozen=True, slots=True)
 class Directed:
     """
-    Fixed steps on a fresh cluster of three nodes.
+    Fixed steps on a fresh cluster of `nodes`.
 
     `attempt` takes them once and returns whether the bug showed; when it raises, the bug could not
     be tried. After `attempts` tries without the bug, the release counts as free of it.
@@ -34,12 +34,15 @@ class Directed:
     attempt: Callable[[DqliteDeployment, Say], Awaitable[bool]]
     latency_ms: int = 20
     attempts: int = 3
+    nodes: tuple[str, ...] = NODES
 
     @property
     def options(self) -> tuple[Options, ...]:
         """What the cluster is made of."""
         settings = {"latency-ms": self.latency_ms}
-        return (Options(system="dqlite", workload="set", nodes=NODES, system_options=settings),)
+        return (
+            Options(system="dqlite", workload="set", nodes=self.nodes, system_options=settings),
+        )
 
 
 @dataclass(frozen=True, slots=True)
