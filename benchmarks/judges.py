@@ -29,6 +29,9 @@ SHORT_S: Final = 2.0
 REPEATS: Final = 5
 KIB: Final = 1024
 
+WORKLOADS: Final = {"append": "list-append", "wr": "rw-register"}
+"""What adya calls our rules."""
+
 WEAK: Final = ("read-committed", "read-atomic", "causal")
 """Models that the engine of weak levels decides here, whatever else a checker asks."""
 
@@ -81,8 +84,7 @@ class Adya:
 
     def __call__(self, rules: str, model: str, path: Path) -> Judged | None:
         """Judge a file; None where it takes too long or too much memory."""
-        workload = {"append": "list-append", "wr": "rw-register"}[rules]
-        command = [str(self.program), workload, model, str(path)]
+        command = [str(self.program), WORKLOADS[rules], model, str(path)]
         try:
             runs = [_run(command, ADYA_LIMIT_S, ADYA_BYTES_MAX)]
             while runs[0].total_s <= SHORT_S and len(runs) < REPEATS:
