@@ -35,6 +35,9 @@ from dissever.native.weak import Level
 PARTIAL_KEYS_MAX: Final = 20
 """Keys with a partial order that are listed."""
 
+POINTED: Final = {**{model: model for model in SNAPSHOT}, "consistent-view": "snapshot-isolation"}
+"""Models, and that for which an order of snapshots and commits is looked for: it proves both."""
+
 RULES: Final[Mapping[str, Rules]] = {"append": Rules.APPEND, "wr": Rules.WR}
 
 CONFIRMED: Final = "the validator derived it once more from the micro-operations alone"
@@ -93,7 +96,7 @@ def gathered(history: History, rules: str, model: str) -> Evidence:
     """
     micro = history.micro
     outcome = judge_transactions(
-        micro, RULES[rules], realtime=history.is_timed, keep_edges=model in SNAPSHOT
+        micro, RULES[rules], realtime=history.is_timed, keep_edges=model in POINTED
     )
     narrator = Narrator(history, micro)
     found, doubts = _validated(history, explained(narrator, outcome), micro, rules)

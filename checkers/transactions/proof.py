@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from dissever.checkers.transactions.evidence import Evidence
+from dissever.checkers.transactions.evidence import POINTED, Evidence
 from dissever.checkers.transactions.models import keeps_time, weaker
 from dissever.checkers.transactions.points import points_of
 from dissever.checkers.transactions.solving import solved
@@ -86,7 +86,8 @@ def proof(history: History, found: Evidence, model: str, rules: str) -> Proof:
     level = found.outcome.order_level
     if level in PROVED and model in weaker(PROVED[level]):
         return _replayed(history, found, rules)
-    if model in SNAPSHOT and (proved := _points(history, found, model, rules)) is not None:
+    pointed = POINTED.get(model)
+    if pointed and (proved := _points(history, found, pointed, rules)) is not None:
         return proved
     if model in WEAK and (proved := _weak(found, model)) is not None:
         return proved

@@ -476,6 +476,18 @@ def test_writers_that_nobody_saw_are_tried_in_each_order() -> None:
     )
 
 
+def test_an_order_of_snapshots_proves_what_snapshot_isolation_implies() -> None:
+    text = """
+        0 0-9 ok r x null, w y 1
+        1 0-9 ok r y null, w x 1
+        2 0-9 ok w x 2
+    """
+    models = ("serializable", "snapshot-isolation", "consistent-view")
+    verdicts = [Transactions("wr", model)(history(text), Budget()).verdict for model in models]
+
+    assert verdicts == [INVALID, VALID, VALID]
+
+
 def test_histories_that_are_too_large_for_the_solver_stay_partial(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
