@@ -83,7 +83,13 @@ def read_history(
     """
     try:
         with _bytes_of(source) as data:
-            loaded = load(decompressed(data) or data, keyed=keyed, transactions=transactions)
+            plain = decompressed(data)
+            loaded = load(
+                plain or data,
+                keyed=keyed,
+                transactions=transactions,
+                is_mapped=not plain and isinstance(data, memoryview),
+            )
     except CompressionError as error:
         raise FormatError(str(error), 1, 1) from error
     except LoadError as error:

@@ -143,7 +143,11 @@ class Loaded:
 
 
 def load(
-    data: bytes | memoryview, *, keyed: bool = False, transactions: bool | None = None
+    data: bytes | memoryview,
+    *,
+    keyed: bool = False,
+    transactions: bool | None = None,
+    is_mapped: bool = False,
 ) -> Loaded:
     """
     Read a history; its content decides the format. The interpreter's lock is released.
@@ -157,6 +161,7 @@ def load(
         transactions: Values of clients are lists of micro-operations [f key value]. None: if the
             first operation that asks for anything has such a value, and all others do, too. Keyed
             values are none.
+        is_mapped: The data are all of a mapped file, whose pages are given back once they are read.
 
     Raises:
         LoadError: When the data are no history, or one that no run can have; never for a last
@@ -166,7 +171,9 @@ def load(
     seed = int.from_bytes(os.urandom(8), "little")
     how = _TRANSACTIONS[transactions]
     # A variable for the buffer would live as long as the traceback of an error.
-    handle = lib.load_open(ffi.from_buffer("uint8_t[]", data), len(data), keyed, how, seed)
+    handle = lib.load_open(
+        ffi.from_buffer("uint8_t[]", data), len(data), is_mapped, keyed, how, seed
+    )
     if handle == ffi.NULL:
         raise MemoryError
     loaded = ffi.gc(handle, lib.load_close)

@@ -239,8 +239,10 @@ bool edn_line(struct load *l)
 bool edn_history(struct load *l)
 {
     enum edn_next next;
-    while ((next = edn_next(l, 0)) == EDN_FORM)
+    while ((next = edn_next(l, 0)) == EDN_FORM) {
         if (!edn_top(l, false, 0))
             return false;
+        load_release(l, l->at);
+    }
     return next == EDN_END || (next == EDN_CLOSE && edn_fail(l, "a form"));
 }

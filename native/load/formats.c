@@ -80,7 +80,7 @@ static bool read_events(struct load *l)
     l->loaded.format = (int32_t)format;
     if (format == LOAD_JSON_LINES)
         return json_lines(l);
-    const uint8_t *valid_end = utf8_end(l->at, l->end);
+    const uint8_t *valid_end = load_utf8_end(l);
     if (valid_end != l->end && (format != LOAD_LOG || valid_end == l->begin))
         return no_utf8(l, valid_end);
     if (format >= LOAD_DBCOP_JSON) {
@@ -128,6 +128,14 @@ static void publish(struct load *l)
     l->loaded.nemesis_events_n = (int32_t)l->nemesis_events_n;
 }
 
+/* What the caller gave. */
+struct input {
+    const uint8_t *data;
+    size_t size;
+    bool is_mapped, keyed;
+    uint64_t seed;
+};
+
 /* What one reading finds out for the next: processes with a name that are clients. */
 struct found {
     struct intern clients;
@@ -135,16 +143,16 @@ struct found {
 };
 
 /* Read once. Takes what was found. */
-static struct load *read_once(const uint8_t *data, size_t size, bool keyed, int32_t transactions,
-                              uint64_t seed, struct found *found)
+static struct load *read_once(const struct input *input, int32_t transactions, struct found *found)
 {
     struct load *l = calloc(1, sizeof *l);
     if (!l)
         return NULL;
-    l->begin = l->at = data;
-    l->end = data + size;
-    l->keyed = keyed;
-    l->rows.mode = l->rows.asked = keyed ? LOAD_NO_TRANSACTIONS : transactions;
+    l->begin = l->at = input->data;
+    l->end = input->data + input->size;
+    l->released = input->is_mapped ? l->begin : NULL;
+    l->keyed = input->keyed;
+    l->rows.mode = l->rows.asked = l->keyed ? LOAD_NO_TRANSACTIONS : transactions;
     l->loaded.message = l->message;
     l->loaded.index = l->loaded.misnumbered = -1;
     l->last_index = -1;
@@ -152,7 +160,7 @@ static struct load *read_once(const uint8_t *data, size_t size, bool keyed, int3
     l->clients = found->clients;
     l->clients_first = found->clients_first;
     found->clients = (struct intern){0};
-    if (!prepare(l, seed) || !record_resize(l, 64))
+    if (!prepare(l, input->seed) || !record_resize(l, 64))
         load_no_memory(l);
     else if (read_events(l) && record_finish(l) && rows_finish(l))
         record_resize(l, l->n ? (size_t)l->n : 1);
@@ -160,29 +168,29 @@ static struct load *read_once(const uint8_t *data, size_t size, bool keyed, int3
 }
 
 /* Read; and again as an ordinary history what only looked like transactions. */
-static struct load *read_any(const uint8_t *data, size_t size, bool keyed, int32_t transactions,
-                             uint64_t seed, struct found *found)
+static struct load *read_any(const struct input *input, int32_t transactions, struct found *found)
 {
-    struct load *l = read_once(data, size, keyed, transactions, seed, found);
+    struct load *l = read_once(input, transactions, found);
     if (!l || !l->rows.is_refused || l->rows.asked != LOAD_ANY_TRANSACTIONS)
         return l;
     *found = (struct found){l->clients, l->clients_first};
     l->clients = (struct intern){0};
     load_close(&l->loaded);
-    return read_once(data, size, keyed, LOAD_NO_TRANSACTIONS, seed, found);
+    return read_once(input, LOAD_NO_TRANSACTIONS, found);
 }
 
 /* Which processes with a name are clients is known only at the end, so these are read again. */
-struct loaded *load_open(const uint8_t *data, size_t size, int32_t keyed, int32_t transactions,
-                         uint64_t seed)
+struct loaded *load_open(const uint8_t *data, size_t size, int32_t is_mapped, int32_t keyed,
+                         int32_t transactions, uint64_t seed)
 {
     struct found found = {0};
-    struct load *l = read_any(data, size, keyed != 0, transactions, seed, &found);
+    struct input input = {data, size, is_mapped != 0, keyed != 0, seed};
+    struct load *l = read_any(&input, transactions, &found);
     if (l && l->loaded.status == LOAD_OK && record_find_clients(l) && l->clients.n) {
         found = (struct found){l->clients, record_processes_end(l)};
         l->clients = (struct intern){0};
         load_close(&l->loaded);
-        l = read_any(data, size, keyed != 0, transactions, seed, &found);
+        l = read_any(&input, transactions, &found);
     }
     intern_free(&found.clients); /* only if there was no memory for a reading */
     if (l)

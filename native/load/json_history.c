@@ -252,7 +252,7 @@ bool speaks_of(const uint8_t *at, const uint8_t *end, const char *word)
 bool json_lines(struct load *l)
 {
     const uint8_t *file_end = l->end;
-    const uint8_t *valid_end = utf8_end(l->at, file_end);
+    const uint8_t *valid_end = load_utf8_end(l);
     uint64_t number = 1;
     for (; l->at < file_end; l->at = l->end + (l->end < file_end), number++) {
         const uint8_t *newline = memchr(l->at, '\n', (size_t)(file_end - l->at));
@@ -271,6 +271,7 @@ bool json_lines(struct load *l)
                                            : load_fail(l, LOAD_SYNTAX, valid_end, "expected UTF-8");
         if (!is_read)
             return json_cut(l, line, file_end);
+        load_release(l, l->at);
     }
     return true;
 }

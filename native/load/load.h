@@ -166,12 +166,13 @@ struct loaded {
 /*
  * Read a history. The data may be dropped afterwards.
  *
- * keyed: values of clients are pairs [key value]; in logs this means nothing. transactions: a
+ * is_mapped: the data are a file that is mapped and nobody changes, from the start of a page on.
+ * Pages that were read are given back meanwhile. keyed: values of clients are pairs [key value]; in logs this means nothing. transactions: a
  * load_transactions; of keyed values none. seed: of the hash tables; the result does not depend on
  * it. Returns NULL only without memory for the struct itself.
  */
-struct loaded *load_open(const uint8_t *data, size_t size, int32_t keyed, int32_t transactions,
-                         uint64_t seed);
+struct loaded *load_open(const uint8_t *data, size_t size, int32_t is_mapped, int32_t keyed,
+                         int32_t transactions, uint64_t seed);
 
 void load_close(struct loaded *loaded);
 

@@ -82,6 +82,7 @@ struct load {
     struct loaded loaded; /* first: the caller holds a pointer to it */
     char message[LOAD_MESSAGE_BYTES];
     const uint8_t *begin, *at, *end;
+    const uint8_t *released; /* of a mapped file: what is before was given back; else NULL */
     bool keyed;
     bool skips;    /* what is read now is not interned */
     bool is_whole; /* the line is an event, whatever else is wrong */
@@ -130,6 +131,15 @@ bool load_no_memory(struct load *l);
 
 /* As load_fail, with LOAD_SYNTAX; gives -1, which is no id. */
 #define NO_ID(l, ...) (load_fail(l, LOAD_SYNTAX, __VA_ARGS__), -1)
+
+/*
+ * Of a mapped file: give back the memory of the pages before a place, once there are some. They are
+ * read from the file again if somebody looks there.
+ */
+void load_release(struct load *l, const uint8_t *before);
+
+/* The end of what is UTF-8 of all that is left. */
+const uint8_t *load_utf8_end(struct load *l);
 
 /*
  * The readers of the formats: from `at` to `end`, every event is recorded. They return false with

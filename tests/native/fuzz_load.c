@@ -291,7 +291,7 @@ int main(int argc, char **argv)
         memcpy(exact, scratch, size);
         allocations_left = below(&state, 8) ? INT64_MAX : (int64_t)below(&state, 90);
         int32_t keyed = below(&state, 4) == 0, transactions_asked = (int32_t)below(&state, 3);
-        struct loaded *loaded = load_open(exact, size, keyed, transactions_asked, state);
+        struct loaded *loaded = load_open(exact, size, 0, keyed, transactions_asked, state);
         allocations_left = INT64_MAX;
         free(exact); /* the columns need it no more */
         if (loaded) {
