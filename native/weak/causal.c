@@ -1,10 +1,9 @@
 /*
  * causal.c: the edges that causal consistency demands.
  *
- * The clock of a transaction says how many transactions of each session reach it by steps of
- * sessions and of reads, itself included. For a read of x by t3 from t1, and each session, the last
- * transaction of it that wrote x and reaches t3 comes before t1; those before it in the session
- * follow. One that reaches t1 does so anyway.
+ * The clock of a transaction (clocks.h) says who reaches it. For a read of x by t3 from t1, and for
+ * each session, the last transaction of it that wrote x and reaches t3 comes before t1; those before
+ * it in the session follow. One that reaches t1 does so anyway.
  *
  * Clocks of all sessions at once may not fit, so sessions are taken in batches. Reads are taken key
  * by key and session by session: then what was the last one only moves on.
@@ -13,10 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "observed.h"
+#include "clocks.h"
 #include "pages.h"
 
-#define CLOCKS_BYTES ((int64_t)1 << 30)
 #define BATCH_MIN 8
 #define AHEAD 4 /* reads whose clocks are fetched before they are needed */
 
@@ -42,12 +40,9 @@ struct run {
 struct causal {
     struct weak *weak;
     struct by_key by_key;
-    uint32_t *order;     /* vertices, so that what reaches another comes first */
-    int32_t *session_of; /* place in `line` -> session */
-    int32_t *clocks;     /* operation * width + session within the batch */
-    int32_t *zero;       /* the clock of the initial values */
+    uint32_t *order; /* vertices, so that what reaches another comes first */
+    struct clocks clocks;
     struct run *runs;
-    int32_t from, width; /* the batch: its first session, and how many */
 };
 
 static void add_up(int64_t *first, int32_t keys_n)
@@ -88,24 +83,12 @@ static bool sort_by_key(const struct weak *weak, struct by_key *by_key)
     return true;
 }
 
-static void join(int32_t *restrict clock, const int32_t *restrict other, int32_t width)
-{
-    for (int32_t s = 0; s < width; s++)
-        clock[s] = clock[s] > other[s] ? clock[s] : other[s];
-}
-
-static const int32_t *clock_of(const struct causal *causal, int32_t operation)
-{
-    return operation == causal->weak->n
-               ? causal->zero
-               : causal->clocks + (int64_t)operation * causal->width;
-}
-
 static void fetch(const struct causal *causal, const struct read *read)
 {
-    const int32_t *seen = clock_of(causal, causal->weak->line[read->place]);
-    const int32_t *known = clock_of(causal, read->source);
-    for (int32_t s = 0; s < causal->width && s < 64; s += 16) {
+    const struct weak *weak = causal->weak;
+    const int32_t *seen = clock_of(&causal->clocks, weak, weak->line[read->place]);
+    const int32_t *known = clock_of(&causal->clocks, weak, read->source);
+    for (int32_t s = 0; s < causal->clocks.width && s < 64; s += 16) {
         __builtin_prefetch(seen + s);
         __builtin_prefetch(known + s);
     }
@@ -116,28 +99,9 @@ static void tick(const struct causal *causal)
 {
     const struct weak *weak = causal->weak;
     int64_t vertices = weak_vertices(weak);
-    int32_t width = causal->width;
-    for (int64_t v = 0; v < vertices; v++) {
-        if (causal->order[v] >= (uint32_t)weak->n)
-            continue;
-        int32_t i = (int32_t)causal->order[v], place = weak->line_place[i], last = NONE;
-        if (place == NONE)
-            continue; /* failed */
-        int32_t session = causal->session_of[place];
-        int32_t *clock = causal->clocks + (int64_t)i * width;
-        bool has_before = place > weak->session_first[session];
-        memcpy(clock, has_before ? clock_of(causal, weak->line[place - 1]) : causal->zero,
-               (size_t)width * sizeof *clock);
-        for (int64_t at = weak->micro->first[i]; at < weak->micro->first[i + 1]; at++) {
-            int32_t source = weak->source[at];
-            if (source == NONE || source == weak->n || source == last)
-                continue;
-            join(clock, clock_of(causal, source), width);
-            last = source;
-        }
-        if (session >= causal->from && session < causal->from + width)
-            clock[session - causal->from] = place - weak->session_first[session] + 1;
-    }
+    for (int64_t v = 0; v < vertices; v++)
+        if (causal->order[v] < (uint32_t)weak->n && weak->line_place[causal->order[v]] != NONE)
+            clocks_tick(&causal->clocks, weak, (int32_t)causal->order[v]);
 }
 
 /* The runs of a key in the batch; how many. */
@@ -146,7 +110,8 @@ static int32_t find_runs(const struct causal *causal, int32_t key)
     const struct weak *weak = causal->weak;
     const int32_t *writes = causal->by_key.writes;
     int64_t low = causal->by_key.first_write[key], end = causal->by_key.first_write[key + 1];
-    int32_t start = weak->session_first[causal->from], n = 0;
+    const struct clocks *clocks = &causal->clocks;
+    int32_t start = weak->session_first[clocks->from], n = 0;
     for (int64_t high = end; low < high;) {
         int64_t middle = low + (high - low) / 2;
         if (writes[middle] < start)
@@ -154,10 +119,10 @@ static int32_t find_runs(const struct causal *causal, int32_t key)
         else
             high = middle;
     }
-    for (; low < end && causal->session_of[writes[low]] < causal->from + causal->width; n++) {
-        int32_t session = causal->session_of[writes[low]];
+    for (; low < end && clocks->session_of[writes[low]] < clocks->from + clocks->width; n++) {
+        int32_t session = clocks->session_of[writes[low]];
         struct run *run = &causal->runs[n];
-        *run = (struct run){session - causal->from, weak->session_first[session], low, low, low};
+        *run = (struct run){session - clocks->from, weak->session_first[session], low, low, low};
         while (run->end < end && writes[run->end] < weak->session_first[session + 1])
             run->end++;
         low = run->end;
@@ -176,14 +141,15 @@ static bool demand_key(const struct causal *causal, int32_t key)
         int32_t place = read->place, source = read->source;
         if (r + AHEAD < end)
             fetch(causal, read + AHEAD);
-        int32_t reader = weak->line[place], session = causal->session_of[place];
-        const int32_t *seen = clock_of(causal, reader), *known = clock_of(causal, source);
+        int32_t reader = weak->line[place], session = causal->clocks.session_of[place];
+        const int32_t *seen = clock_of(&causal->clocks, weak, reader);
+        const int32_t *known = clock_of(&causal->clocks, weak, source);
         for (int32_t i = 0; session != last_session && i < runs_n; i++)
             causal->runs[i].next = causal->runs[i].first;
         last_session = session;
         for (int32_t i = 0; i < runs_n; i++) {
             struct run *run = &causal->runs[i];
-            bool is_own = run->session + causal->from == session;
+            bool is_own = run->session + causal->clocks.from == session;
             int32_t bound = is_own ? place : run->start + seen[run->session];
             while (run->next < run->end && writes[run->next] < bound)
                 run->next++;
@@ -202,36 +168,50 @@ static bool demand_key(const struct causal *causal, int32_t key)
 static bool open_batches(struct causal *causal)
 {
     struct weak *weak = causal->weak;
-    int32_t length = weak->session_first[weak->sessions_n];
     int64_t width = CLOCKS_BYTES / (int64_t)sizeof(int32_t) / (weak->n + 1);
     width = width < BATCH_MIN ? BATCH_MIN : width;
-    causal->width = (int32_t)(width < weak->sessions_n ? width : weak->sessions_n);
-    size_t columns = (size_t)causal->width + 1;
-    causal->clocks = pages_allocate((size_t)weak->n * columns * sizeof *causal->clocks);
-    causal->zero = calloc(columns, sizeof *causal->zero);
-    causal->runs = malloc(columns * sizeof *causal->runs);
-    causal->session_of = malloc(((size_t)length + 1) * sizeof *causal->session_of);
-    if (causal->clocks == NULL || causal->zero == NULL || causal->runs == NULL ||
-        causal->session_of == NULL)
-        return false;
-    for (int32_t session = 0; session < weak->sessions_n; session++)
-        for (int32_t p = weak->session_first[session]; p < weak->session_first[session + 1]; p++)
-            causal->session_of[p] = session;
-    return sort_by_key(weak, &causal->by_key);
+    width = width < weak->sessions_n ? width : weak->sessions_n;
+    causal->runs = malloc(((size_t)width + 1) * sizeof *causal->runs);
+    return causal->runs != NULL && clocks_open(&causal->clocks, weak, (int32_t)width) &&
+           sort_by_key(weak, &causal->by_key);
 }
 
 static bool do_batches(struct causal *causal)
 {
-    int32_t sessions_n = causal->weak->sessions_n, width = causal->width;
-    for (causal->from = 0; causal->from < sessions_n; causal->from += width) {
-        if (sessions_n - causal->from < causal->width)
-            causal->width = sessions_n - causal->from;
+    int32_t sessions_n = causal->weak->sessions_n, width = causal->clocks.width;
+    for (causal->clocks.from = 0; causal->clocks.from < sessions_n; causal->clocks.from += width) {
+        if (sessions_n - causal->clocks.from < causal->clocks.width)
+            causal->clocks.width = sessions_n - causal->clocks.from;
         tick(causal);
         for (int32_t key = 0; key < causal->weak->micro->keys_n; key++)
             if (!demand_key(causal, key))
                 return false;
     }
     return true;
+}
+
+bool clocks_open(struct clocks *clocks, const struct weak *weak, int32_t width)
+{
+    size_t columns = (size_t)width + 1;
+    size_t operations = weak->options->level == WEAK_CAUSAL ? (size_t)weak->n : 0;
+    size_t length = (size_t)weak->session_first[weak->sessions_n];
+    clocks->width = width;
+    clocks->of = pages_allocate(operations * columns * sizeof *clocks->of);
+    clocks->zero = calloc(columns, sizeof *clocks->zero);
+    clocks->session_of = malloc((length + 1) * sizeof *clocks->session_of);
+    if (clocks->of == NULL || clocks->zero == NULL || clocks->session_of == NULL)
+        return false;
+    for (int32_t session = 0; session < weak->sessions_n; session++)
+        for (int32_t p = weak->session_first[session]; p < weak->session_first[session + 1]; p++)
+            clocks->session_of[p] = session;
+    return true;
+}
+
+void clocks_close(struct clocks *clocks)
+{
+    free(clocks->of);
+    free(clocks->zero);
+    free(clocks->session_of);
 }
 
 int32_t weak_causal(struct weak *weak)
@@ -256,9 +236,9 @@ int32_t weak_causal(struct weak *weak)
             is_fine = open_batches(&causal) && do_batches(&causal);
         }
     }
-    void *blocks[] = {causal.order,          causal.session_of,     causal.clocks,
-                      causal.zero,           causal.runs,           causal.by_key.first_write,
-                      causal.by_key.writes,  causal.by_key.reads,   causal.by_key.first_read};
+    clocks_close(&causal.clocks);
+    void *blocks[] = {causal.order,         causal.runs,         causal.by_key.first_write,
+                      causal.by_key.writes, causal.by_key.reads, causal.by_key.first_read};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         free(blocks[i]);
     return is_fine ? verdict : WEAK_MEMORY;

@@ -33,6 +33,7 @@ struct weak {
     int32_t *line_place;    /* operation -> its place in `line`, or NONE */
 
     struct graph_edges edges;
+    bool is_ordered; /* a commit order is kept already */
 };
 
 /* Whether a write is the first and the last of its operation on its key. */
@@ -54,6 +55,13 @@ int64_t weak_vertices(const struct weak *weak);
 int32_t weak_read_committed(struct weak *weak);
 int32_t weak_read_atomic(struct weak *weak);
 int32_t weak_causal(struct weak *weak);
+
+/* Look for a commit order near to the order of `roots`, all operations and n. If there is one, it
+ * is in `order`, of all vertices, and is_ordered is set. Returns WEAK_VALID or WEAK_MEMORY. */
+int32_t weak_guess(struct weak *weak, const uint32_t *roots, uint32_t *order);
+
+/* Keep a commit order where weak_guess finds one. Returns WEAK_VALID or WEAK_MEMORY. */
+int32_t weak_order_early(struct weak *weak);
 
 /* The commit order or a closed walk, from all edges. Returns a weak_verdict. */
 int32_t weak_order(struct weak *weak);

@@ -265,6 +265,19 @@ static int32_t keep_walk(struct weak *weak, const struct graph_cycles *cycles)
     return verdict == WEAK_VALID ? WEAK_INVALID : verdict;
 }
 
+int32_t weak_order_early(struct weak *weak)
+{
+    uint32_t *roots = roots_of(weak);
+    uint32_t *order = pages_allocate((size_t)weak_vertices(weak) * sizeof *order);
+    int32_t verdict =
+        roots != NULL && order != NULL ? weak_guess(weak, roots, order) : WEAK_MEMORY;
+    if (weak->is_ordered)
+        verdict = keep_order(weak, order);
+    free(roots);
+    free(order);
+    return verdict;
+}
+
 int32_t weak_order(struct weak *weak)
 {
     struct graph graph = {0};
@@ -272,11 +285,13 @@ int32_t weak_order(struct weak *weak)
     struct graph_options options = {.cycles_max = 1, .steps_max = SHORTEST_STEPS};
     int64_t vertices = weak_vertices(weak);
     int32_t verdict = WEAK_MEMORY;
-    uint32_t *roots = roots_of(weak);
-    uint32_t *order = pages_allocate((size_t)vertices * sizeof *order);
     weak->result->edges_n = weak->edges.n;
     for (int32_t i = 0; i < weak->n; i++)
         weak->result->transactions += weak_counts(weak, i);
+    if (weak->is_ordered)
+        return WEAK_VALID;
+    uint32_t *roots = roots_of(weak);
+    uint32_t *order = pages_allocate((size_t)vertices * sizeof *order);
     if (roots != NULL && order != NULL &&
         graph_build(&graph, &weak->edges, weak->n + 1, vertices) == 0) {
         int64_t components =

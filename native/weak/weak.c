@@ -11,10 +11,12 @@ static int32_t judge(struct weak *weak)
                                                         [WEAK_READ_ATOMIC] = weak_read_atomic,
                                                         [WEAK_CAUSAL] = weak_causal};
     int32_t (*const steps[])(struct weak *) = {weak_open, weak_resolve, weak_edges,
-                                               demands[weak->options->level]};
+                                               weak_order_early};
     int32_t verdict = WEAK_VALID;
     for (size_t i = 0; verdict == WEAK_VALID && i < sizeof steps / sizeof *steps; i++)
         verdict = steps[i](weak);
+    if (verdict == WEAK_VALID && !weak->is_ordered)
+        verdict = demands[weak->options->level](weak);
     if (verdict == WEAK_VALID || verdict == WEAK_BUDGET) {
         int32_t ordered = weak_order(weak);
         verdict = ordered == WEAK_VALID ? verdict : ordered;

@@ -85,8 +85,13 @@ MUTANTS = {
         "(!weak_is_failed(weak, operation) && weak->is_seen[operation])",
         "!weak_is_failed(weak, operation)",
     ),
+    "whoever wrote between a source and its reader is taken for hidden": (
+        "weak/near.c",
+        "if (is_visible(guess, place, reader) &&",
+        "if (is_visible(guess, place, reader) && place < 0 &&",
+    ),
     "clocks leave the session out": (
-        "weak/causal.c",
+        "weak/clocks.h",
         "memcpy(clock, has_before ? clock_of",
         "memcpy(clock, has_before && place < 0 ? clock_of",
     ),
