@@ -197,7 +197,8 @@ def transactions(history: History, model: Model) -> str | None:
     if model.name == "multi-register" and is_plain:
         return None
     shown = ", ".join(sorted(names)) or "nothing"
-    help_ = "; without --model, `dissever check` judges transactions"
+    help_ = "; without --model, `dissever check` judges transactions whose micro-operations are "
+    help_ += "lists of three: r, append or w, a key, and a value"
     help_ += "; `--model multi-register` judges reads and writes" if is_plain else ""
     return (
         f"this is a history of transactions (f is txn, with micro-operations {shown}), "

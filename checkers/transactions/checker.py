@@ -82,6 +82,9 @@ class Transactions:
         proved = None
         if confirmed:
             verdict, why = Verdict.INVALID, _why_invalid(model, confirmed, found)
+        elif doubted and found.outcome.ambiguous:
+            # The engine takes one writer of such a value, and the validator another.
+            verdict, why = Verdict.UNKNOWN, proof.ambiguous(found)
         elif doubted:
             doubt = found.doubts.get(doubted[0].name, "the engine found what the axioms refute")
             verdict, why = Verdict.UNKNOWN, f"contradiction: {doubt}"

@@ -92,13 +92,14 @@ def proof(history: History, found: Evidence, model: str, rules: str) -> Proof:
     if model in WEAK and (proved := _weak(found, model)) is not None:
         return proved
     if found.outcome.ambiguous:
-        return Proof(_ambiguous(found))
+        return Proof(ambiguous(found))
     if (answer := solved(history, model, rules)) is not None:
         return Proof(answer.why or None, answer.certificate, answer.refuted)
     return _unproved(found, model)
 
 
-def _ambiguous(found: Evidence) -> str:
+def ambiguous(found: Evidence) -> str:
+    """That values were written twice, and to which keys."""
     keys = ", ".join(shown(key_value(found.micro, key)) for key in found.outcome.ambiguous[:5])
     what = f"{count_text(len(found.outcome.ambiguous), 'key')} ({keys})"
     return f"ambiguous-values: a value was written twice to {what}"
@@ -137,7 +138,7 @@ def _replayed(history: History, found: Evidence, rules: str) -> Proof:
             realtime=level >= OrderLevel.REALTIME,
         )
     if flaw is not None and outcome.ambiguous:
-        return Proof(_ambiguous(found))
+        return Proof(ambiguous(found))
     if flaw is not None:
         kind = (
             "partial-order: the order that was guessed"

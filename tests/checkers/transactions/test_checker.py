@@ -508,3 +508,14 @@ def test_ambiguous_values_are_no_contradiction() -> None:
 
     assert result.verdict is not INVALID
     assert "contradiction" not in result.why
+
+
+def test_a_cycle_by_a_value_that_was_written_twice_is_no_contradiction() -> None:
+    result = judged("""
+        0 0-1 ok append y 1, append x 2, r y [1]
+        0 2-3 ok append y 2, append x 3, r x [3]
+        0 4-5 ok append x 3
+    """)
+
+    assert result.verdict is UNKNOWN
+    assert result.why == 'ambiguous-values: a value was written twice to 1 key ("x")'
