@@ -26,6 +26,7 @@ from dissever.checkers import EVERY_RUN, Linearizable, RunChecker, compose
 from dissever.checkers.linearizability import Model
 from dissever.checkers.linearizability.model import Misfit
 from dissever.checkers.transactions.models import SERIALIZABLE
+from dissever.checkers.transactions.view import is_small
 from dissever.harness import store
 from dissever.harness.history import History, MalformedHistory
 from dissever.harness.plan import Plan
@@ -57,6 +58,9 @@ __all__ = [
 ]
 
 WHOLE_OPERATIONS_MAX: Final = 150_000
+WHOLE_ELEMENTS_MAX: Final = 3_000_000
+"""Of transactions that are drawn whole: micro-operations, and elements of the lists they read."""
+
 SAMPLE_MAX: Final = 20_000
 """How many operations are drawn of a file that is too large to be drawn whole."""
 
@@ -364,7 +368,7 @@ def _unjudged(subject: Subject, checker: str, why: str) -> Judged:
 def _drawn(history: History, results: Results) -> tuple[History, Figures | None]:
     """What a page draws, and the figures of the whole when it is a part."""
     columns = history.columns
-    if len(columns) <= WHOLE_OPERATIONS_MAX:
+    if len(columns) <= WHOLE_OPERATIONS_MAX and _is_light(history):
         return history, None
     part = history.chosen(_shown(columns, results))
     count = bytes(columns.type).count
@@ -376,6 +380,14 @@ def _drawn(history: History, results: Results) -> tuple[History, Figures | None]
         silence_ns=None,
     )
     return part, counted
+
+
+def _is_light(history: History) -> bool:
+    """Whether the lists that transactions read are few enough to make objects of all of them."""
+    try:
+        return not history.has_transactions or is_small(history.micro, WHOLE_ELEMENTS_MAX)
+    except MalformedHistory:
+        return True  # Not all of it are transactions, so none was read as one.
 
 
 def _shown(columns: Columns, results: Results) -> Sequence[int]:

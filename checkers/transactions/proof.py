@@ -1,8 +1,16 @@
 """
 Why a history without anomalies is valid: an order of its transactions that explains every answer.
 
-Valid is never the absence of anomalies alone where a model can be proved. The strongest order that
-the engine has is replayed, by code that shares nothing with it.
+Valid is never the absence of anomalies alone where a model can be proved. The attempts, in their
+order; the first that proves the model ends them:
+
+1. The serial order of the engine, where it keeps what the model asks (data, processes, real time).
+   It is replayed, by code that shares nothing with the engine.
+2. Start and commit points, made of the engine's edges, for snapshot isolation and what it implies.
+3. A commit order on which the axioms of a weak model are tried (`native/weak`, `axioms.py`).
+4. A search through every order of the writers, for small histories (`solving.py`).
+
+Without any of them the history is unknown, except for models that any order of the versions keeps.
 """
 
 from __future__ import annotations

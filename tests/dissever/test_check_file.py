@@ -109,6 +109,21 @@ def test_large_files_are_judged_as_small_ones(
     assert (large.figures.ok, large.figures.info) == (text.count(":ok") or 2, text.count(":info"))
 
 
+def test_transactions_that_read_much_are_drawn_in_part(
+    file: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = file(
+        "{:process 0 :type :invoke :value [[:append 1 1] [:r 1 nil]]}"
+        "{:process 0 :type :ok :value [[:append 1 1] [:r 1 [1]]]}"
+    )
+    whole = judging.judge_file(path)
+    monkeypatch.setattr(judging, "WHOLE_ELEMENTS_MAX", 2)  # Two micro-operations, one element.
+    part = judging.judge_file(path)
+
+    assert part.results.results[0] == whole.results.results[0]
+    assert (whole.figures, part.figures is not None) == (None, True)
+
+
 def test_large_file_is_drawn_in_part(
     dissever: Run, file: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
