@@ -27,7 +27,7 @@ run: setup ## Run dissever: make run ARGS="doctor"
 	$(BIN)/dissever $(ARGS)
 
 # A process for each core; one of them runs all tests that start nodes, one after the other.
-PYTEST := $(BIN)/pytest -n auto --dist loadgroup
+PYTEST := $(BIN)/pytest -n auto
 
 test: setup-test ## Run all tests: make test ARGS="-k register"
 	$(PYTEST) $(ARGS)

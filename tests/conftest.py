@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,19 +33,32 @@ for _name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
 
 ALONE = {"cluster": "nodes", "docker": "nodes", "browser": "browser", "mutants": "mutants"}
 """
-Marker -> the group of its tests, of which one runs at a time, when several processes run the tests.
+Marker -> the group of the files that use it. Several processes may run the tests; those of a group
+run in one of them.
 
 Nodes that share a machine with other nodes elect and answer late.
 """
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items if config.pluginmanager.hasplugin("xdist") else ():
-        for marker, group in ALONE.items():
-            if item.get_closest_marker(marker) is not None:
-                item.add_marker(pytest.mark.xdist_group(group))
-                break
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):  # type: ignore[misc]
+        """Each file in one process, and each group of files."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(config.rootpath / nodeid.partition("::")[0])
+
+    return Groups(config, log)
+
+
+@functools.cache
+def _group(file: Path) -> str:
+    """The group of a file with tests, or its path."""
+    text = file.read_text(encoding="utf-8")
+    groups = (group for marker, group in ALONE.items() if f"pytest.mark.{marker}" in text)
+    return next(groups, str(file))
 
 
 @pytest.fixture

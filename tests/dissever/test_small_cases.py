@@ -144,14 +144,15 @@ CASES: dict[str, Case] = {
     "an initial value of another kind": (WRITE, ("-m", "set", "--initial", "5"), 64, "got 5"),
     "transactions": (
         "{:process 0 :type :invoke :f :txn :value [[:append 1 2] [:r 3 nil]]}",
-        (), 2, "history of transactions",
+        ("-m", "cas-register"), 2, "history of transactions",
     ),
     "transactions that read and write": (
         "{:process 0 :type :invoke :f :txn :value [[:w 1 2] [:r 3 nil]]}",
-        (), 2, "--model multi-register",
+        ("-m", "cas-register"), 2, "--model multi-register",
     ),
     "transactions without a name": (
-        "{:process 0 :type :invoke :value [[:append 1 2]]}", (), 2, "history of transactions",
+        "{:process 0 :type :invoke :value [[:append 1 2]]}",
+        ("-m", "cas-register"), 2, "history of transactions",
     ),
     "values are pairs of key and value": (
         "{:process 0 :type :invoke :f :write :value [1 5]}{:process 0 :type :ok :f :write"
