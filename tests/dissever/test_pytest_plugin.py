@@ -271,7 +271,7 @@ def test_closer_markers_are_laid_over_those_of_class_and_module(
                 assert options.nodes == ("a", "b")
                 assert options.rate == 50
                 assert options.workload_options == {"values": 5}
-                assert options.system_options == {"bug": "stale-read"}
+                assert options.system_options["bug"] == "stale-read"
         """
     )
     ran = project.runpytest()
