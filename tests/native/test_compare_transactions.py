@@ -68,12 +68,12 @@ MUTANTS = {
         "if (false)",
     ),
     "a source of the tail is its target": (
-        "transactions/transactions.c",
+        "transactions/engine.c",
         "    if (has_common(sources, sources_n, targets, targets_n))\n",
         "    if (false)\n",
     ),
     "the tail reaches nobody before the source": (
-        "transactions/transactions.c",
+        "transactions/engine.c",
         "if (is_target && j > 0 &&",
         "if (false &&",
     ),
