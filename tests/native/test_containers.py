@@ -21,6 +21,8 @@ from dissever.native.containers import (
     replays,
 )
 
+from .comparisons import compared
+
 LIMIT_S = 4
 CASES = 50_000
 LINE = re.compile(
@@ -30,19 +32,11 @@ LINE = re.compile(
 Build = Callable[..., Path]
 
 
-def _run(program: Path, *arguments: int) -> list[tuple[str, ...]]:
-    done = subprocess.run(
-        [program, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [match.groups() for match in map(LINE.fullmatch, done.stdout.splitlines()) if match]
-
-
 @pytest.mark.parametrize("size", [8, 11])
 def test_containers_and_all_orders_agree(build: Build, size: int) -> None:
     program = build("compare_containers", is_strict=True)
 
-    kinds = _run(program, CASES if size == 8 else CASES // 10, size, size)
+    kinds = compared(program, LINE, CASES if size == 8 else CASES // 10, size, size)
 
     assert [kind for kind, *_ in kinds] == ["queue", "bag", "stack", "priority"]
     for kind, cases, invalid, undecided, crashed, rules, mismatches in kinds:
@@ -65,7 +59,7 @@ RULES_OF = {
 def test_memory_is_used_as_it_should_be(build: Build) -> None:
     program = build("compare_containers", "-O1", "-g", "-fsanitize=address,undefined")
 
-    assert len(_run(program, 3_000, 3, 8)) == 4
+    assert len(compared(program, LINE, 3_000, 3, 8)) == 4
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +21,8 @@ from dissever.native.graph import (
     Level,
     Rung,
 )
+
+from .comparisons import compared
 
 WW, WR, RW, PROCESS, REALTIME, LINK = (
     Kind[name] for name in ("WW", "WR", "RW", "PROCESS", "REALTIME", "LINK")
@@ -215,18 +216,13 @@ def test_no_more_cycles_than_asked_for_are_shown_and_all_are_counted() -> None:
 
 LINE = re.compile(
     r"cases (\d+) cyclic (\d+) classes ([\d ]+) repeated (\d+) uncertain (\d+) longer (\d+)"
-    r" mismatches (\d+)\n"
+    r" mismatches (\d+)"
 )
 
 
 def _compare(program: Path, cases: int, seed: int) -> list[list[int]]:
-    done = subprocess.run(
-        [program, str(cases), str(seed)], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    match = LINE.fullmatch(done.stdout)
-    assert match is not None, done.stdout
-    return [[int(n) for n in group.split()] for group in match.groups()]
+    (groups,) = compared(program, LINE, cases, seed)
+    return [[int(n) for n in group.split()] for group in groups]
 
 
 def test_classes_and_definitions_agree(build: Callable[..., Path]) -> None:

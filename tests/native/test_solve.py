@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from .comparisons import compared
+
 CASES = int(os.environ.get("DISSEVER_FUZZ_CASES", "4000"))
 LINE = re.compile(
     r"(lists|registers) (\w+) (\w+) cases (\d+) invalid (\d+) ambiguous (\d+) choices (\d+) "
@@ -25,16 +27,8 @@ LINE = re.compile(
 Build = Callable[..., Path]
 
 
-def _run(program: Path, *arguments: int) -> list[tuple[str, ...]]:
-    done = subprocess.run(
-        [program, *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [match.groups() for match in map(LINE.fullmatch, done.stdout.splitlines()) if match]
-
-
 def test_solver_and_every_order_agree(build: Build) -> None:
-    lines = _run(build("compare_solve", is_strict=True), CASES, 1)
+    lines = compared(build("compare_solve", is_strict=True), LINE, CASES, 1)
 
     assert len(lines) == 12
     for _, _, _, cases, invalid, _, choices, turned, mismatches in lines:
@@ -47,7 +41,7 @@ def test_solver_and_every_order_agree(build: Build) -> None:
 def test_memory_is_used_as_it_should_be(build: Build) -> None:
     program = build("compare_solve", "-O0", "-g", "-fsanitize=address,undefined")
 
-    assert len(_run(program, 200, 2)) == 12
+    assert len(compared(program, LINE, 200, 2)) == 12
 
 
 MUTANTS = {

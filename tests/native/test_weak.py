@@ -20,6 +20,8 @@ from dissever.native.columns import NONE, READ, TYPE_CODES, WRITE, Columns, Micr
 from dissever.native.weak import Level, Verdict, judge_level
 from dissever.native.weak.solver import Model, solve
 
+from .comparisons import compared
+
 CASES = int(os.environ.get("DISSEVER_FUZZ_CASES", "20000"))
 LINE = re.compile(
     r"(lists|registers) ([\w-]+) (sessions|alone) cases (\d+) invalid (\d+) walks (\d+) "
@@ -29,16 +31,8 @@ LINE = re.compile(
 Build = Callable[..., Path]
 
 
-def _run(program: Path, *arguments: int) -> list[tuple[str, ...]]:
-    done = subprocess.run(
-        [program, *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [match.groups() for match in map(LINE.fullmatch, done.stdout.splitlines()) if match]
-
-
 def test_levels_and_all_commit_orders_agree(build: Build) -> None:
-    lines = _run(build("compare_weak", is_strict=True), CASES, 1)
+    lines = compared(build("compare_weak", is_strict=True), LINE, CASES, 1)
 
     assert len(lines) == 10
     for _, _, _, cases, invalid, walks, ambiguous, mismatches in lines:
@@ -51,7 +45,7 @@ def test_levels_and_all_commit_orders_agree(build: Build) -> None:
 def test_memory_is_used_as_it_should_be(build: Build) -> None:
     program = build("compare_weak", "-O0", "-g", "-fsanitize=address,undefined")
 
-    assert len(_run(program, 300, 2, 8)) == 10
+    assert len(compared(program, LINE, 300, 2, 8)) == 10
 
 
 MUTANTS = {
