@@ -19,6 +19,8 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from programs import HERE, Missing, compiled
+
 from dissever.checkers.linearizability import Linearizable, Model, model_named
 from dissever.harness.reader import read_history
 from dissever.harness.results import Budget
@@ -27,7 +29,6 @@ from dissever.native.columns import Columns
 from dissever.native.load import load
 from dissever.native.registers import KeyOutcomes, KeyVerdict
 
-HERE: Final = Path(__file__).resolve().parent
 MODULE: Final = "github.com/anishathalye/porcupine"
 LIMIT_S: Final = 30
 GO_BYTES_MAX: Final = 8 << 30
@@ -77,10 +78,6 @@ class Measured:
     why: str = ""
     configurations: int = 0
     peak_bytes: int = 0
-
-
-class Missing(Exception):
-    """Something that this machine lacks."""
 
 
 def dissever(case: Case) -> Measured:
@@ -216,13 +213,8 @@ class Histories:
     """The generator, compiled once, and the histories it wrote."""
 
     def __init__(self, folder: Path) -> None:
-        compiler = shutil.which("cc")
-        if compiler is None:
-            raise Missing("no C compiler")
         self.folder = folder
-        self.program = folder / "histories"
-        source = str(HERE / "histories.c")
-        subprocess.run([compiler, "-O2", "-std=c11", source, "-o", self.program], check=True)
+        self.program = compiled("histories", folder)
 
     def __call__(self, name: str, shape: Shape) -> Path:
         """The file of a history."""

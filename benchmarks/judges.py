@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-HERE: Final = Path(__file__).resolve().parent
+from programs import HERE, Missing
+
 ADYA_LIMIT_S: Final = 600
 ADYA_BYTES_MAX: Final = 14 << 30
 SHORT_S: Final = 2.0
@@ -48,10 +49,6 @@ class Judged:
     peak_bytes: int
     anomalies: Sequence[str] = ()
     details: dict[str, Any] = field(default_factory=dict)
-
-
-class Missing(Exception):
-    """Something that this machine lacks."""
 
 
 def dissever(rules: str, model: str, path: Path) -> Judged:

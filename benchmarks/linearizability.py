@@ -45,11 +45,11 @@ from contestants import (
     Case,
     Histories,
     Measured,
-    Missing,
     Porcupine,
     Shape,
     dissever,
 )
+from programs import Missing
 
 from dissever.harness.results import Budget
 

@@ -34,7 +34,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,9 +43,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from growth import exponent
-from judges import Adya, Judged, Missing, dissever
+from judges import Adya, Judged, dissever
+from programs import Missing, compiled
 
-HERE: Final = Path(__file__).resolve().parent
 GENERATE_LIMIT_S: Final = 1800
 
 
@@ -151,13 +150,8 @@ class Histories:
     """The generator, compiled once."""
 
     def __init__(self, folder: Path) -> None:
-        compiler = shutil.which("cc")
-        if compiler is None:
-            raise Missing("no C compiler for the generator")
         self.folder = folder
-        self.program = folder / "transactions"
-        source = str(HERE / "transactions.c")
-        subprocess.run([compiler, "-O2", "-std=c11", source, "-o", self.program], check=True)
+        self.program = compiled("transactions", folder)
 
     def __call__(self, shape: Shape) -> Path:
         """The file of a history; it replaces the one before."""

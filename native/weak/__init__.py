@@ -154,16 +154,11 @@ def judge_level(
     )
     result = ffi.new("struct weak_result *")
     try:
-        verdict = lib.weak_judge(micro.columns.pointer(), micro.pointer(), options, result)
-        if verdict == lib.WEAK_MALFORMED:
-            raise ValueError("the columns and micro-operations contradict each other")
-        if verdict == lib.WEAK_MEMORY:
-            raise MemoryError("the transactions do not fit into memory")
-        order = array("i")
-        order.frombytes(ffi.buffer(result.order, 4 * result.order_n)[:])
+        status = lib.weak_judge(micro.columns.pointer(), micro.pointer(), options, result)
+        settled, order = verdict_and_order(status, result)
         return Outcome(
             level=level,
-            verdict=Verdict(verdict),
+            verdict=settled,
             errors=tuple(_error(result.errors[i]) for i in range(result.errors_told)),
             errors_n=result.errors_n,
             walk=tuple(_step(result.walk[i], result.whys) for i in range(result.walk_n)),
@@ -174,6 +169,23 @@ def judge_level(
         )
     finally:
         lib.weak_free(result)
+
+
+def verdict_and_order(status: int, result: Any) -> tuple[Verdict, array[int]]:
+    """
+    What the status of a call means, and the `order` of its result.
+
+    Raises:
+        ValueError: When the arrays contradict each other.
+        MemoryError: When it does not fit into memory.
+    """
+    if status == lib.WEAK_MALFORMED:
+        raise ValueError("the columns and micro-operations contradict each other")
+    if status == lib.WEAK_MEMORY:
+        raise MemoryError("the transactions do not fit into memory")
+    order = array("i")
+    order.frombytes(ffi.buffer(result.order, 4 * result.order_n)[:])
+    return Verdict(status), order
 
 
 def _error(error: Any) -> Error:

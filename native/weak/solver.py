@@ -17,7 +17,7 @@ from typing import Final
 from dissever.native._search import ffi, lib
 
 from dissever.native.columns import Micro
-from dissever.native.weak import Verdict
+from dissever.native.weak import Verdict, verdict_and_order
 
 TRANSACTIONS_MAX: Final[int] = lib.SOLVE_TRANSACTIONS_MAX
 CONFIGURATIONS_MAX: Final = 100_000
@@ -84,15 +84,10 @@ def solve(
     )
     result = ffi.new("struct solve_result *")
     try:
-        verdict = lib.solve(micro.columns.pointer(), micro.pointer(), options, result)
-        if verdict == lib.WEAK_MALFORMED:
-            raise ValueError("the columns and micro-operations contradict each other")
-        if verdict == lib.WEAK_MEMORY:
-            raise MemoryError("the transactions do not fit into memory")
-        order = array("i")
-        order.frombytes(ffi.buffer(result.order, 4 * result.order_n)[:])
+        status = lib.solve(micro.columns.pointer(), micro.pointer(), options, result)
+        settled, order = verdict_and_order(status, result)
         return Solution(
-            verdict=Verdict(verdict),
+            verdict=settled,
             order=order,
             errors=result.errors_n,
             choices=result.configurations,
