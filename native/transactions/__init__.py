@@ -147,8 +147,6 @@ def judge_transactions(
     *,
     process: bool = True,
     realtime: bool = True,
-    sequential_keys: bool = False,
-    linearizable_keys: bool = False,
     keep_edges: bool = False,
     anomalies_max: int = ANOMALIES_MAX,
     cycles_max: int = CYCLES_MAX,
@@ -161,8 +159,6 @@ def judge_transactions(
     Args:
         process: Whether process order is among the dependencies.
         realtime: Whether realtime order is. A history without times has none.
-        sequential_keys: Of registers: each key by itself obeys process order.
-        linearizable_keys: Of registers: each key by itself obeys realtime order.
         keep_edges: Whether the outcome gets the edges of the graph.
         anomalies_max: How many anomalies of each kind to keep.
         cycles_max: How many cycles of each class to keep.
@@ -179,8 +175,6 @@ def judge_transactions(
             "rules": rules.value,
             "process": process,
             "realtime": realtime,
-            "sequential_keys": sequential_keys,
-            "linearizable_keys": linearizable_keys,
             "keep_edges": keep_edges,
             "anomalies_max": anomalies_max,
             "graph": (cycles_max, 0, vectors_max, steps_max),

@@ -192,10 +192,6 @@ int32_t registers_infer(struct engine *engine)
         struct key key = {engine, k, engine->key_first[k], engine->key_first[k + 1]};
         status = judge_key(&key);
     }
-    if (status == 0 && engine->options->sequential_keys)
-        status = assume_keys(engine, false);
-    if (status == 0 && engine->options->linearizable_keys)
-        status = assume_keys(engine, true);
     if (status == 0)
         status = versions_infer(engine);
     engine_release(engine, engine->parent, n, sizeof *engine->parent);

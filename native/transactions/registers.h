@@ -17,10 +17,6 @@ struct succession {
     int32_t after;
 };
 
-/* assumed.c: ww edges for that each key obeys realtime order, or else process order. 0 or -1
- * without memory. */
-int32_t assume_keys(struct engine *engine, bool is_realtime);
-
 /*
  * versions.c: which version of a register follows which, from what transactions read before they
  * wrote and from the order of transactions by ww and wr; and the rw edges that follow. 0 or -1

@@ -37,8 +37,6 @@ struct transactions_options {
     int32_t rules;              /* a transactions_rules */
     uint8_t process;            /* whether process order is among the dependencies */
     uint8_t realtime;           /* whether realtime order is */
-    uint8_t sequential_keys;    /* registers: each key obeys process order */
-    uint8_t linearizable_keys;  /* registers: each key obeys realtime order */
     uint8_t keep_edges;         /* whether the outcome gets the edges */
     int32_t anomalies_max;      /* how many of each kind are kept; the rest is counted */
     struct graph_options graph; /* for the cycles; its level is not looked at */

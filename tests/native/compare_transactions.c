@@ -65,12 +65,11 @@ struct tally {
 };
 
 /* Judge: what was found, as bits. */
-static uint32_t judge(const struct generate_history *h, bool sequential, bool linearizable,
-                      struct transactions_outcome *outcome)
+static uint32_t judge(const struct generate_history *h, struct transactions_outcome *outcome)
 {
     struct transactions_options options = {
         .rules = h->is_append ? TRANSACTIONS_APPEND : TRANSACTIONS_WR, .process = 1, .realtime = 1,
-        .sequential_keys = sequential, .linearizable_keys = linearizable, .anomalies_max = 10,
+        .anomalies_max = 10,
         .graph = {.cycles_max = 10, .vectors_max = 1000000, .steps_max = 1000000}};
     uint32_t bits = 0;
     transactions_judge(&h->columns, &h->micro, &options, outcome);
@@ -152,9 +151,9 @@ static bool are_cycles_right(const struct generate_history *h, const struct grap
 
 static const char *mismatch(const struct generate_history *h, struct tally *tally)
 {
-    struct transactions_outcome outcome, sequential, linearizable;
+    struct transactions_outcome outcome;
     struct expect found;
-    uint32_t known, bits = judge(h, false, false, &outcome);
+    uint32_t known, bits = judge(h, &outcome);
     expect(h, &found);
     uint32_t wanted = expected(h, &found, &known);
     const char *wrong = NULL;
@@ -195,17 +194,6 @@ static const char *mismatch(const struct generate_history *h, struct tally *tall
         is_open = !is_anomalous && !has_order[d];
     }
     tally->undecided += is_open && !h->is_ambiguous;
-    if (!h->is_append && wrong == NULL && h->n <= SMALL) {
-        uint32_t by_process = judge(h, true, false, &sequential);
-        uint32_t by_time = judge(h, true, true, &linearizable);
-        if ((by_process >> 15 || by_process & (OF_LEVEL(0) | OF_LEVEL(1))) &&
-            enumerate_serializable(h, ENUMERATE_PROCESS))
-            wrong = "sequential keys: an anomaly of a serializable history";
-        if (by_time && enumerate_serializable(h, ENUMERATE_REALTIME))
-            wrong = "linearizable keys: an anomaly of a serializable history";
-        transactions_free(&sequential);
-        transactions_free(&linearizable);
-    }
     if (wrong != NULL && tally->mismatches == 0)
         fprintf(stderr, "%s: level %s, found %x, by definition %x of %x, order level %d of %d\n",
                 wrong, LEVELS[h->level], (unsigned)bits, (unsigned)wanted, (unsigned)known,

@@ -129,7 +129,6 @@ static bool try_one(long *judged)
                           .items = a.items};
     struct transactions_options options = {
         .rules = rules, .process = below(2) == 1, .realtime = below(2) == 1,
-        .sequential_keys = below(2) == 1, .linearizable_keys = below(2) == 1,
         .keep_edges = below(2) == 1, .anomalies_max = below(4), .graph = {2, 0, 100000, 100000}};
     struct transactions_outcome outcome;
     transactions_judge(&columns, &micro, &options, &outcome);

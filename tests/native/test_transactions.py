@@ -395,25 +395,6 @@ def test_who_reads_a_version_and_replaces_it_comes_after_its_readers() -> None:
     assert judged(text, Rules.WR).refuted is OrderLevel.NONE
 
 
-def test_keys_may_be_said_to_obey_process_order_or_realtime_order() -> None:
-    text = "ok 0 @0-10 wx1 wy1\nok 1 @{}-30 wx2 wz1\nok 2 @{}-50 rx1 rz1"
-    apart = text.format(20, 0)
-
-    assert not classes(judged(apart, Rules.WR))
-    assert not classes(judged(text.format(10, 0), Rules.WR, linearizable_keys=True))
-    assert classes(judged(apart, Rules.WR, linearizable_keys=True)) == {(Level.DATA, Rung.G_SINGLE)}
-    of_one = apart.replace("ok 1", "ok 0")
-    assert classes(judged(of_one, Rules.WR, sequential_keys=True)) == {(Level.DATA, Rung.G_SINGLE)}
-    assert not classes(judged(apart, Rules.WR, sequential_keys=True))
-
-
-def test_assumed_order_that_contradicts_what_was_read_is_cyclic_and_discarded() -> None:
-    text = "ok @0-10 wx1\nok @20-30 wx2\nok @0-50 rx2 wx3\nok @60-70 rx1"
-
-    assert found(judged(text, Rules.WR, linearizable_keys=True))[0][0] is Found.CYCLIC_VERSIONS
-    assert found(judged(text, Rules.WR)) == []
-
-
 def test_where_nothing_forces_an_order_both_ways_are_tried() -> None:
     # 1 is taken first, being read by one that waits for y, of which 2 then blocks 1.
     outcome = judged("ok wx1\nok ry1 wx2\nok wy1\nok wy2 rx1", Rules.WR)
