@@ -9,8 +9,10 @@ The same tests pass on a copy without it. `make mutants` runs only this.
 
 from __future__ import annotations
 
+import compileall
 import itertools
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -28,6 +30,9 @@ pytestmark = pytest.mark.mutants
 ROOT = Path(__file__).parents[2]
 TABLES = sorted(Path(__file__).parent.glob("*.toml"))
 LEFT_OUT = (".git", ".venv", "runs", "build", "dist", ".hypothesis", "__pycache__", "*.egg-info")
+WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:xdist")
+"""Plug-ins that no test needs to fail; to import them takes longer than most of these tests."""
+
 LIMIT_S = 1200
 TESTS_FAILED = 1
 """The status of pytest. Every other one means that no test ran, so it shows nothing."""
@@ -87,15 +92,18 @@ class Copies:
     def _make(self) -> Path:
         copy = self._directory / f"copy-{next(self._numbers)}"
         shutil.copytree(ROOT, copy, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        # By hash: a mutant and its sound file may have one time stamp.
+        mode = py_compile.PycInvalidationMode.CHECKED_HASH
+        compileall.compile_dir(copy, quiet=2, invalidation_mode=mode)
         return copy
 
     def _run(self, copy: Path, tests: tuple[str, ...]) -> tuple[int, str]:
         # Tests with nodes may run beside these, and need the machine more.
-        command = ["nice", sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+        command = ["nice", sys.executable, "-m", "pytest", "-q", "-x", *WITHOUT]
         environment = {
             **os.environ,
             "PYTHONPATH": str(copy),
-            "PYTHONDONTWRITEBYTECODE": "1",  # A mutant and its sound file may have one time stamp.
+            "PYTHONDONTWRITEBYTECODE": "1",
         }
         try:
             ran = subprocess.run(
