@@ -26,7 +26,7 @@ from programs import HERE, Missing
 
 ADYA_LIMIT_S: Final = 600
 ADYA_BYTES_MAX: Final = 14 << 30
-SHORT_S: Final = 2.0
+SHORT_S: Final = 3.0
 REPEATS: Final = 5
 KIB: Final = 1024
 
