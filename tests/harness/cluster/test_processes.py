@@ -115,7 +115,7 @@ def test_killed_node_comes_back_as_another_process(
             assert killed == NodeStatus(NodeState.GONE, 1, None, -signal.SIGKILL)
             assert not is_there(first.pid)
             with pytest.raises(ConnectionRefusedError):
-                await cluster.dial("n1", 7000, timeout_s=1)
+                await cluster.dial("n1", 7000, timeout_s=10)
 
             second = await cluster.start("n1")
 
