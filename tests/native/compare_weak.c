@@ -64,7 +64,8 @@ static bool is_base_step(const struct axioms *a, const struct weak_step *step, i
 static bool is_ww(const struct axioms *a, const struct weak_step *step)
 {
     const struct generate_history *h = a->history;
-    int32_t m = 0, reader = owner_of(h, step->at, &m), before = -1, seen = 0, appends = 0;
+    int32_t m = 0, reader = owner_of(h, step->at, &m), before = -1;
+    bool is_missing = false;
     if (reader < 0 || h->transactions[reader].type != COLUMNS_OK)
         return false;
     const struct generate_micro *read = &h->transactions[reader].micros[m];
@@ -81,12 +82,15 @@ static bool is_ww(const struct axioms *a, const struct weak_step *step)
         if (before == step->source && by == step->target)
             return true;
         before = by;
-        seen += by == step->target;
     }
-    for (int32_t w = 0; w < h->transactions[step->target].n; w++)
-        appends += h->transactions[step->target].micros[w].kind != MICRO_READ &&
-                   h->transactions[step->target].micros[w].key == read->key;
-    return before == step->source && seen < appends;
+    for (int32_t w = 0; w < h->transactions[step->target].n; w++) {
+        const struct generate_micro *append = &h->transactions[step->target].micros[w];
+        bool is_seen = false; /* a wrong answer may hold an element twice, and another not at all */
+        for (int32_t e = 0; e < read->length; e++)
+            is_seen |= h->answers[read->start + e] == append->value;
+        is_missing |= append->kind != MICRO_READ && append->key == read->key && !is_seen;
+    }
+    return before == step->source && is_missing;
 }
 
 static bool is_commit(const struct axioms *a, const struct weak_options *options,
