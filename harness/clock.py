@@ -12,7 +12,7 @@ import math
 import selectors
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -24,11 +24,27 @@ class NothingWillHappen(RuntimeError):
     """On the virtual clock every task waits and no timer is set: a real run would hang."""
 
 
+class World(Protocol):
+    """Something outside of the event loop that lives on its clock, such as a simulator."""
+
+    def advance(self, until_ns: int | None) -> int | None:
+        """
+        Let time pass until something happens for the loop, or until that time; None: without end.
+
+        What happened is handed over by the loop's own means, such as futures.
+
+        Returns:
+            The time then, in ns; None when nothing will ever happen.
+        """
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop on a clock that starts at 0 and jumps to the next timer."""
 
     def __init__(self) -> None:
         self._now_ns = 0
+        self.world: World | None = None
+        """What else lives on this clock."""
         super().__init__(_JumpingSelector(self))
         self._clock_resolution = 1e-9
 
@@ -39,9 +55,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """The virtual time in ns."""
         return self._now_ns
 
-    def jump(self, duration_s: float) -> None:
-        """Let time pass."""
-        self._now_ns += math.ceil(duration_s * 1e9)
+    def jump(self, duration_s: float | None) -> None:
+        """
+        Let time pass: so much, or until something happens.
+
+        Raises:
+            NothingWillHappen: Without a duration, when nothing is to come.
+        """
+        until_ns = None if duration_s is None else self._now_ns + math.ceil(duration_s * 1e9)
+        if self.world is not None:
+            until_ns = self.world.advance(until_ns)
+        if until_ns is None:
+            raise NothingWillHappen("every task waits and no timer is set")
+        self._now_ns = until_ns
 
 
 class _JumpingSelector(selectors.SelectSelector):
@@ -62,8 +88,6 @@ class _JumpingSelector(selectors.SelectSelector):
             ready = super().select(0)
             if ready:
                 return ready
-        if timeout is None:
-            raise NothingWillHappen("every task waits and no timer is set")
         self._loop.jump(timeout)
         return []
 
