@@ -7,10 +7,13 @@ from typing import Final
 
 from dissever.harness.cluster import (
     Clocks,
+    DiskFaults,
     Disks,
     HostCommands,
+    Impairments,
     Links,
     NodeProcesses,
+    NodeTimes,
     ResourceLimits,
     Sockets,
     faultfs,
@@ -52,8 +55,9 @@ CONTAINERS: Final = Backend.CONTAINERS
 COMPOSE: Final = Backend.COMPOSE
 SIMULATED: Final = Backend.SIMULATED
 
-_SIMULATED: Final[frozenset[type]] = frozenset({NodeProcesses, Links})
-_FOREIGN: Final[frozenset[type]] = _SIMULATED | {Sockets, HostCommands, ResourceLimits}
+_EVERY: Final[frozenset[type]] = frozenset({NodeProcesses, Links})
+_SIMULATED: Final[frozenset[type]] = _EVERY | {Impairments, DiskFaults, NodeTimes}
+_FOREIGN: Final[frozenset[type]] = _EVERY | {Sockets, HostCommands, ResourceLimits}
 _REAL: Final[frozenset[type]] = _FOREIGN | {Disks, Clocks}
 
 _ABILITIES: Final = {

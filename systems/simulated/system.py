@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from dissever.harness.client import NotApplied
 from dissever.harness.cluster.backends import SIMULATED
-from dissever.harness.cluster.simulated import Behaviour, SimulatedCluster
+from dissever.harness.cluster.simulated import Behaviour, SimulatedCluster, SimulatedDisk
 from dissever.harness.missing import Missing
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
@@ -140,8 +140,10 @@ class SimulatedSystem:
         bug = str(options.system_options.get("bug") or "")
         isolation = str(options.system_options.get("isolation") or "serializable")
 
-        def boot(name: str, durable: dict[str, Any], cluster: SimulatedCluster) -> Behaviour:
-            return Node(name, durable, cluster, rng, bug)
+        def boot(name: str, disk: SimulatedDisk, cluster: SimulatedCluster) -> Behaviour:
+            if "durable" not in disk.content:
+                disk.keep("durable", {})
+            return Node(name, disk.content["durable"], cluster, rng, bug)
 
         cluster = SimulatedCluster(options.nodes, boot, rng, directory)
         for node in cluster.nodes:

@@ -32,8 +32,8 @@ from dissever.harness.options import Option
 
 
 class Node:
-    def __init__(self, durable, is_forgetful):
-        self._durable = durable
+    def __init__(self, disk, is_forgetful):
+        self._disk = disk
         self._is_forgetful = is_forgetful
 
     def handle(self, source, request):
@@ -41,8 +41,8 @@ class Node:
             return True
         key, value = request
         if value is not None and not (self._is_forgetful and value % 10 == 7):
-            self._durable[key] = value
-        return self._durable.get(key)
+            self._disk.keep(key, value)
+        return self._disk.content.get(key)
 
 
 class Notes:
@@ -99,7 +99,7 @@ class OneNodeSystem:
     @asynccontextmanager
     async def deploy(self, options, directory, rng):
         is_forgetful = options.system_options["memory"] == "forgetful"
-        boot = lambda name, durable, cluster: Node(durable, is_forgetful)
+        boot = lambda name, disk, cluster: Node(disk, is_forgetful)
         cluster = SimulatedCluster(options.nodes, boot, rng, directory)
         for node in cluster.nodes:
             await cluster.start(node)

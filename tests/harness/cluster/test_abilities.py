@@ -11,10 +11,13 @@ import pytest
 from dissever.harness.cluster import (
     Clocks,
     Cluster,
+    DiskFaults,
     Disks,
     HostCommands,
+    Impairments,
     Links,
     NodeProcesses,
+    NodeTimes,
     ResourceLimits,
     Sockets,
 )
@@ -24,7 +27,10 @@ from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.harness.cluster.simulated import SimulatedCluster
 
-ABILITIES = {NodeProcesses, Links, Sockets, HostCommands, ResourceLimits, Disks, Clocks}
+ABILITIES = {
+    *(NodeProcesses, Links, Sockets, HostCommands, ResourceLimits, Disks, Clocks),
+    *(Impairments, DiskFaults, NodeTimes),
+}
 
 CLASSES = {
     Backend.NAMESPACES: NamespacesCluster,

@@ -17,9 +17,9 @@ NODES = ("n1", "n2", "n3")
 class Echo:
     """Answers at once, after a second (`slow`), never (`hang`), or with an error (`fail`)."""
 
-    def __init__(self, name, durable, cluster):
-        durable["starts"] = durable.get("starts", 0) + 1
-        self.durable = durable
+    def __init__(self, name, disk, cluster):
+        disk.keep("starts", disk.content.get("starts", 0) + 1)
+        self.disk = disk
         self.cluster = cluster
         self.handled = []
 
@@ -31,7 +31,7 @@ class Echo:
             return self.take(request)
         if isinstance(request, tuple):
             return self.cluster.request("n1", *request)
-        return request, self.durable["starts"]
+        return request, self.disk.content["starts"]
 
     async def take(self, request):
         await asyncio.sleep(1 if request == "slow" else 1e6)
