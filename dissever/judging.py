@@ -38,9 +38,11 @@ from dissever.registries import CHECKERS, model_at
 from dissever.remains import find_remains, gaps, is_changed, outcome_of
 from dissever.reports import (
     Figures,
+    Insight,
     Subject,
     figures,
     named_indices,
+    read_insight,
     render_html,
     render_junit,
 )
@@ -60,6 +62,9 @@ __all__ = [
 WHOLE_OPERATIONS_MAX: Final = 150_000
 WHOLE_ELEMENTS_MAX: Final = 3_000_000
 """Of transactions that are drawn whole: micro-operations, and elements of the lists they read."""
+
+INSIGHT_BYTES_MAX: Final = 64 << 20
+"""Of each file that a page reads beyond the history."""
 
 SAMPLE_MAX: Final = 20_000
 """How many operations are drawn of a file that is too large to be drawn whole."""
@@ -233,7 +238,7 @@ def publish(run: Path, judged: Judged) -> Path:
     """
     store.write_results(run, judged.results)
     page = run / store.REPORT
-    store.write_text(page, render(judged))
+    store.write_text(page, render(judged, insight_of(run)))
     junit = render_junit(
         judged.subject, judged.history, judged.results, str(page), counted=judged.figures
     )
@@ -249,9 +254,35 @@ def try_to_publish(run: Path, judged: Judged) -> tuple[Path | None, str]:
         return None, f"nothing could be written into {run}: {error.strerror or error}"
 
 
-def render(judged: Judged) -> str:
+def insight_of(run: Path) -> Insight:
+    """
+    What a run directory holds beyond its history: a simulation's lines, a curve, a story.
+
+    It explains a verdict and never changes it, so a file that cannot be read counts as missing.
+    """
+
+    def content(name: str) -> bytes | None:
+        try:
+            with (run / name).open("rb") as file:
+                return file.read(INSIGHT_BYTES_MAX)
+        except OSError:
+            return None
+
+    lines = content(store.SIMULATION)
+    return read_insight(
+        None if lines is None else lines.splitlines(), content(store.DOOM), content(store.STORY)
+    )
+
+
+def render(judged: Judged, insight: Insight | None = None) -> str:
     """The report as one HTML page."""
-    return render_html(judged.subject, judged.history, judged.results, counted=judged.figures)
+    return render_html(
+        judged.subject,
+        judged.history,
+        judged.results,
+        counted=judged.figures,
+        insight=insight or Insight(),
+    )
 
 
 def judge_file(

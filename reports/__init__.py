@@ -11,6 +11,7 @@ from dissever.reports.annotations import github_annotations
 from dissever.reports.anomaly_view import named_indices
 from dissever.reports.figures import Figures, figures
 from dissever.reports.html import render_html
+from dissever.reports.insight import Insight, read_insight
 from dissever.reports.junit import junit_suite, render_junit, render_suites
 from dissever.reports.markdown import render_line, render_markdown
 from dissever.reports.overview import EXIT_FAILED, EXIT_STATUS, Entry, Overview, entry, overview
@@ -22,6 +23,7 @@ __all__ = [
     "EXIT_STATUS",
     "Entry",
     "Figures",
+    "Insight",
     "Overview",
     "Subject",
     "entry",
@@ -30,6 +32,7 @@ __all__ = [
     "junit_suite",
     "named_indices",
     "overview",
+    "read_insight",
     "render_html",
     "render_junit",
     "render_line",

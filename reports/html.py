@@ -28,6 +28,7 @@ from dissever.reports.cycle import models_text
 from dissever.reports.details import counts_of_faults, unasked_ends
 from dissever.reports.fault_table import fault_rows
 from dissever.reports.figures import Figures, figures
+from dissever.reports.insight import Insight
 from dissever.reports.labels import duration_text, short_label, time_text
 from dissever.reports.payload import (
     NODE_MARKS,
@@ -42,6 +43,7 @@ from dissever.reports.subject import Subject
 from dissever.reports.tidy import tidy, words
 
 SIZE_BYTES_MAX = 5_000_000
+NOTHING = Insight()
 ANOMALIES_MAX = 20
 SHRINK_ATTEMPTS_MAX = 8
 
@@ -57,6 +59,7 @@ def render_html(
     *,
     size_bytes_max: int = SIZE_BYTES_MAX,
     counted: Figures | None = None,
+    insight: Insight = NOTHING,
 ) -> str:
     """
     The report of a run as one page.
@@ -67,6 +70,8 @@ def render_html(
         size_bytes_max: Above it the drawings leave operations out evenly and a notice says so;
             operations that an anomaly names always stay.
         counted: Of the whole history, where `history` is a part of it.
+        insight: What is known beyond the history. What a simulation saw comes on top of
+            `size_bytes_max`, at most SIMULATION_BYTES_MAX.
 
     Raises:
         MalformedHistory: When no run can have recorded the history.
