@@ -33,7 +33,7 @@ from dqlite.errors import (
 if TYPE_CHECKING:
     from dqlite.bindings import Capability, Library, LibraryIdentity, library_identity, load
     from dqlite.client import Client
-    from dqlite.connection import Connection, Dial, connect
+    from dqlite.connection import Attach, Connection, Dial, connect
     from dqlite.leader import find_leader
     from dqlite.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
     from dqlite.server import Node, NodeOptions, SnapshotParams
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "bindings": ("Capability", "Library", "LibraryIdentity", "library_identity", "load"),
     "client": ("Client",),
-    "connection": ("Connection", "Dial", "connect"),
+    "connection": ("Attach", "Connection", "Dial", "connect"),
     "leader": ("find_leader",),
     "schema": ("LeaderNode", "Member", "Metadata", "Result", "Role", "Rows", "Statement"),
     "server": ("Node", "NodeOptions", "SnapshotParams"),
@@ -53,7 +53,7 @@ _MODULES = {
 
 __all__ = [  # noqa: RUF022 - grouped
     # Client
-    "Begin", "Client", "Connection", "Dial", "connect", "find_leader", "transaction",
+    "Attach", "Begin", "Client", "Connection", "Dial", "connect", "find_leader", "transaction",
     # Values
     "Iso8601", "LeaderNode", "Member", "Metadata", "Parameter", "Result", "Role", "Rows",
     "Statement", "UnixTime", "Value",

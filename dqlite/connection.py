@@ -1,5 +1,5 @@
 """
-A session over a socket: one request at a time, each with a deadline, none ever repeated.
+A session over a stream: one request at a time, each with a deadline, none ever repeated.
 
 A connection that raised anything but a failure the server answered is closed. Closing is abrupt,
 also when a request is cancelled: the answer would otherwise meet the next request.
@@ -15,8 +15,21 @@ from dqlite.errors import DqliteError, NotSent, ProtocolError, Scope
 from dqlite.schema import Failure, Request, Response
 from dqlite.session import Session, State
 
-Dial: TypeAlias = Callable[[str], Awaitable[socket.socket]]
-"""Address to a connected, non-blocking stream socket, which the caller then owns."""
+Attach: TypeAlias = Callable[
+    [Callable[[], asyncio.Protocol]], Awaitable[tuple[asyncio.BaseTransport, asyncio.BaseProtocol]]
+]
+"""
+Gives a new protocol a transport, as the loop's `create_connection` does with one of its own.
+
+It raises an OSError when there is no connection.
+"""
+
+Dial: TypeAlias = Callable[[str], Awaitable[socket.socket | Attach]]
+"""
+Address to a connected, non-blocking stream socket, which the caller then owns.
+
+Where there are no sockets, as in a simulation, it is what attaches a protocol.
+"""
 
 
 class Connection:
@@ -57,7 +70,7 @@ async def connect(address: str, *, dial: Dial | None = None, timeout_s: float) -
 
     Args:
         address: `host:port`, `[ipv6]:port`, or `@name` for an abstract unix socket.
-        dial: Makes the socket; None for `dial_address`.
+        dial: Makes the socket, or what attaches a protocol; None for `dial_address`.
 
     Raises:
         NotSent: If there is no connection within `timeout_s`.
@@ -99,8 +112,12 @@ async def _resolve(address: str) -> tuple[int, str | tuple[str | int | bytes, ..
     return found[0][0], found[0][4]
 
 
-async def _link(opened: socket.socket) -> "_Link":
-    """Take over a connected socket."""
+async def _link(opened: socket.socket | Attach) -> "_Link":
+    """Take over a connected socket, or attach to what the dial gave."""
+    if not isinstance(opened, socket.socket):
+        link = _Link()
+        await opened(lambda: link)
+        return link
     try:
         opened.setblocking(False)
         if opened.family != socket.AF_UNIX:

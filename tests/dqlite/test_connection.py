@@ -2,12 +2,13 @@
 
 import asyncio
 import socket
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import pytest
 
 from dqlite import codec, schema
-from dqlite.connection import Connection, Dial, connect
+from dqlite.connection import Attach, Connection, Dial, connect
 from dqlite.errors import ConnectionLost, NotLeader, NotSent, ProtocolError, Refused, TimedOut
 
 SILENT = b""
@@ -41,6 +42,33 @@ def test_failure_is_raised_by_its_code_and_the_connection_stays_open(peers: Any)
         connection.close()
 
     asyncio.run(main())
+
+
+def test_dial_may_attach_the_connection_instead_of_giving_a_socket(peers: Any) -> None:
+    async def main() -> None:
+        servers = peers({"a": lambda _: schema.Result(1, 1)})
+
+        async def dial(address: str) -> Attach:
+            opened = await servers.dial(address)
+            return lambda make: asyncio.get_running_loop().create_connection(make, sock=opened)
+
+        connection = await connect("a", dial=dial, timeout_s=5)
+
+        assert await request(connection) == schema.Result(1, 1)
+        connection.close()
+
+    asyncio.run(main())
+
+
+def test_dial_that_cannot_attach_is_not_sent() -> None:
+    async def attach(make: Callable[[], asyncio.Protocol]) -> NoReturn:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    async def dial(_address: str) -> Attach:
+        return attach
+
+    with pytest.raises(NotSent, match="refused"):
+        asyncio.run(connect("a", dial=dial, timeout_s=5))
 
 
 def test_refused_dial_is_not_sent(peers: Any) -> None:
