@@ -126,7 +126,7 @@ class StartedCluster:
         self._options = options
         self._system = system
         self._directory = directory
-        self._loop = BackgroundLoop(is_virtual=system.is_virtual)
+        self._loop = BackgroundLoop(is_virtual=options.backend.is_virtual)
         self._deployment: Any = None
         self._life: asyncio.Task[None] | None = None
         self._ending: asyncio.Event | None = None

@@ -95,7 +95,8 @@ def execute(test: Test, run: Path, observer: Observer) -> Outcome:
         Bug: When the code of the system, the workload or a fault has a mistake.
     """
     try:
-        outcome = clock.run(_execute(test, run, observer), is_virtual=test.system.is_virtual)
+        is_virtual = test.plan.options.backend.is_virtual
+        outcome = clock.run(_execute(test, run, observer), is_virtual=is_virtual)
     except (Exception, SystemExit) as error:
         bug = bug_of(test.system.name, error) if is_bug(error) else error
         if not isinstance(bug, Bug):
@@ -180,7 +181,7 @@ async def _interpret(test: Test, run: Path, recorder: _Recorder, deployment: Dep
         return store if isinstance(store, Client) else test.client(store)
 
     reason = ""
-    watch = Watch(deployment.cluster, is_needed=not test.system.is_virtual)
+    watch = Watch(deployment.cluster, is_needed=not options.backend.is_virtual)
     silence = Silence(options.stop_when_dead_s or DEAD_S)
     crashed = observer.crashed if isinstance(observer, SeesCrashes) else _ignore
     minds = minding(deployment.cluster, options.on_crash, crashed)

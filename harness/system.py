@@ -261,9 +261,6 @@ class System(Protocol):
     clients take the operations of any workload.
     """
 
-    is_virtual: bool
-    """Whether it runs on the virtual clock."""
-
     backends: tuple[Backend, ...]
     """Where its nodes can run; the first is the default."""
 

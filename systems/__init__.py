@@ -32,7 +32,7 @@ SUFFIXES: Final[Mapping[str, str]] = {
 """The end of a file that describes a system, and the function that makes one from its path."""
 
 _METHODS: Final = ("check", "voters", "probe", "versions", "deploy")
-_ATTRIBUTES: Final = ("name", "description", "stores", "is_virtual", "backends", "options")
+_ATTRIBUTES: Final = ("name", "description", "stores", "backends", "options")
 
 
 def _looks_like_one(value: Any) -> bool:

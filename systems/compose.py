@@ -104,7 +104,6 @@ class Compose:
     name: str = "compose"
     description: str = "a Compose project"
     stores: tuple[str, ...] | None = None
-    is_virtual = False
     backends: tuple[Backend, ...] = (COMPOSE,)
     options: Mapping[str, Option] = OPTIONS
 

@@ -89,7 +89,6 @@ class Processes:
     name: str = ""
     description: str = ""
     stores: tuple[str, ...] | None = ()
-    is_virtual = False
     backends: tuple[Backend, ...] = (NAMESPACES, CONTAINERS)
 
     command: Any = ""

@@ -36,6 +36,11 @@ class Backend(StrEnum):
         return _ABILITIES[self]
 
     @property
+    def is_virtual(self) -> bool:
+        """Whether its hosts live in virtual time."""
+        return self is Backend.SIMULATED
+
+    @property
     def is_apart(self) -> bool:
         """
         Whether nothing on this machine reaches a node but by `dial`.

@@ -34,7 +34,6 @@ class DqliteSystem:
     name = "dqlite"
     description = "SQLite replicated by Raft: this machine's libdqlite, or that of an image"
     stores = tuple(STORES)
-    is_virtual = False
     backends = (backends.NAMESPACES, backends.CONTAINERS)
     options = OPTIONS
 

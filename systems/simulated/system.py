@@ -100,7 +100,6 @@ class SimulatedSystem:
     name = "simulated"
     description = "an in-memory replicated store in virtual time, with bugs to switch on"
     stores = (*STORES, *OF_TRANSACTIONS)
-    is_virtual = True
     backends = (SIMULATED,)
     options: Mapping[str, Option] = {
         "bug": Option(

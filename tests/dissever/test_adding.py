@@ -80,7 +80,6 @@ class OneNodeSystem:
     name = "one-node"
     description = "one node holds everything"
     stores = ("notes",)
-    is_virtual = True
     backends = (SIMULATED,)
     options = {"memory": Option("what it forgets", "all-kept", ("all-kept", "forgetful"))}
 

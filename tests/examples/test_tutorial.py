@@ -129,7 +129,7 @@ def test_page_of_doors_has_every_attribute_hook_and_fact_of_processes() -> None:
     with pytest.raises(ValueError, match="out of") as refused:
         node.fill("{nothing}")
     facts = re.findall(r"\w+", str(refused.value).partition("out of ")[2].partition(", got")[0])
-    attributes = set(Processes.__annotations__) - {"stores", "is_virtual", "backends"}
+    attributes = set(Processes.__annotations__) - {"stores", "backends"}
 
     assert "peers" in facts
     assert [fact for fact in facts if f"`{{{fact}}}`" not in page] == []

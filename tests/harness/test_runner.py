@@ -18,6 +18,7 @@ import pytest
 from dissever.harness import store
 from dissever.harness.client import Invocation
 from dissever.harness.cluster import ClusterLost, Exit
+from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.generator import (
     any_of,
     clients,
@@ -95,6 +96,7 @@ def make_test(seed=1, *, is_missing=False, time_limit_s=5.0, bug=""):
     options = Options(
         system="simulated",
         workload="register",
+        backend=SIMULATED,
         rate=100,
         time_limit_s=time_limit_s,
         operation_limit_s=1,
@@ -198,7 +200,6 @@ class RealSystem:
     """No nodes, on the real clock: for signals."""
 
     name = "real"
-    is_virtual = False
 
     @asynccontextmanager
     async def deploy(self, options, directory, rng):
