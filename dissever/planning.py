@@ -65,6 +65,9 @@ from dissever.nemesis import (
 from dissever.nemesis import final as final_healing
 from dissever.nemesis import generator as play
 from dissever.nemesis import plan as draw_plan
+from dissever.nemesis.plans.operations import generator as play_operations
+from dissever.nemesis.plans.operations import placement
+from dissever.nemesis.plans.script import Script
 from dissever.registries import CHECKERS, installed_checkers, versions_of
 from dissever.systems.clients import STORES
 from dissever.workloads import WORKLOADS, Workload, lacking, served_by, serves
@@ -78,6 +81,7 @@ __all__ = [
     "missing",
     "missing_fault",
     "missing_system",
+    "places",
     "remarks",
     "repeat_command",
     "schedule",
@@ -170,6 +174,8 @@ def checked(options: Options, system: System) -> Options:
         ValueError: With what was expected, and what came.
     """
     check_options(options)
+    if options.reseed is not None and not system.is_virtual:
+        raise ValueError(f"expected reseed for a system that is simulated, got {system.name}")
     workload = WORKLOADS.find(options.workload)
     if not serves(system, workload):
         raise ValueError(_unserved(options.workload, workload, system))
@@ -178,6 +184,7 @@ def checked(options: Options, system: System) -> Options:
     options = checked_for_system(msgspec.structs.replace(options, workload_options=own), system)
     workload.operations(options)
     workload.checkers(options)  # Both refuse values of the workload's options that do not fit.
+    places(options)
     schedule(options, system)  # First, because it names the lines of a plan that are wrong.
     _check_faults(options, system)
     for reference in options.checkers:
@@ -295,11 +302,18 @@ def budget(options: Options, system: System) -> int:
 def generator(options: Options, system: System) -> Any:
     """The whole of a run: operations under faults, then healing, recovery, and final reads."""
     workload = WORKLOADS[options.workload]
-    operations = clients(rate(options.rate, workload.operations(options)))
+    script = _script(options)
+    planned = None if script is None else script.operations
+    if planned is None:
+        operations = clients(rate(options.rate, workload.operations(options)))
+    else:
+        operations = play_operations(planned)
+    reads_at_end = script is None or script.final
     faults = nemesis(play(schedule(options, system)))
 
     def ending(keys: tuple[Key, ...]) -> Any:
-        final = clients(rate(FINAL_RATE, workload.final(options, keys)))
+        reads = workload.final(options, keys) if reads_at_end else ()
+        final = clients(rate(FINAL_RATE, reads))
         before = (READY, RESTART) if options.faults else (READY,)
         after = (COMPARE, RESTART_AGAIN, COMPARE_AGAIN) if options.faults else ()
         healing = _healing(options, system)
@@ -307,6 +321,24 @@ def generator(options: Options, system: System) -> Any:
 
     work = time_limit(options.time_limit_s, any_of(operations, faults))
     return then_with_keys(work, ending, workload.keys)
+
+
+def places(options: Options) -> tuple[str, ...]:
+    """
+    The node of each client, in their order.
+
+    Raises:
+        ValueError: When the operations of a plan name a client or a node that there is not.
+    """
+    script = _script(options)
+    planned = () if script is None else script.operations or ()
+    return placement(planned, options.nodes, options.concurrency)
+
+
+def _script(options: Options) -> Script | None:
+    """The plan that was written down, if it was by hand."""
+    script = read_script(options.script) if options.script else None
+    return script if isinstance(script, Script) else None
 
 
 def _healing(options: Options, system: System) -> Iterator[Any]:

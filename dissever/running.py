@@ -197,5 +197,6 @@ def _test(plan: Plan, system: System) -> Test:
         generator=planning.generator(options, system),
         store=workload.store,
         client=workload.client,
+        places=planning.places(options),
         nemeses=nemeses,
     )

@@ -36,6 +36,17 @@ class OnCrash(StrEnum):
     """It is started again after a second, as by a supervisor."""
 
 
+class Reseed(msgspec.Struct, frozen=True):
+    """
+    From a moment of the run on, everything is drawn from another seed; the faults stay as planned.
+
+    `at_s` counts from the first operation, as the times of events do.
+    """
+
+    at_s: float
+    seed: int
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """
     What a user asks for. Times in seconds, `rate` in operations per second over all clients.
@@ -48,7 +59,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     how many operations of each kind must succeed under faults, or the verdict is unknown.
     `stop_when_dead_s`: it ends when no operation has succeeded for this time; None: it goes on.
     `on_crash`: what becomes of a node that ended by itself. `checkers` judge the run in addition to
-    those of its workload and ours.
+    those of its workload and ours. `reseed`: from when on another seed counts, if the system is
+    simulated.
     """
 
     system: str
@@ -72,6 +84,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     stop_when_dead_s: float | None = None
     on_crash: OnCrash = OnCrash.LEAVE
     checkers: tuple[str, ...] = ()
+    reseed: Reseed | None = None
 
 
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {
@@ -104,6 +117,11 @@ def check_options(options: Options) -> None:
         value = getattr(options, name)
         if value is not None and not least <= value <= most:  # Nan is not in it, either.
             errors.append(f"expected {name} from {least:,} to {most:,}, got {value}")
+    if (reseed := options.reseed) is not None:
+        for name, value in (("time_limit_s", reseed.at_s), ("seed", reseed.seed)):
+            if not 0 <= value <= LIMITS[name][1]:
+                most = LIMITS[name][1]
+                errors.append(f"expected reseed with {name} from 0 to {most:,}, got {value}")
     if errors:
         raise ValueError("\n".join(errors))
 
@@ -163,6 +181,23 @@ class Outcome(msgspec.Struct, frozen=True):
 def stream(seed: int, name: str) -> Random:
     """Random numbers for one purpose, by name; drawing them does not shift those for others."""
     return Random(f"{seed}/{name}")
+
+
+class Streams:
+    """The streams of random numbers of a run, each by its name."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._streams: dict[str, Random] = {}
+
+    def of(self, name: str) -> Random:
+        """The stream of that name: the same object each time."""
+        return self._streams.setdefault(name, stream(self._seed, name))
+
+    def reseed(self, seed: int) -> None:
+        """Let all of them go on as those of another seed begin."""
+        for name, rng in self._streams.items():
+            rng.setstate(stream(seed, name).getstate())
 
 
 def host_versions() -> dict[str, str]:

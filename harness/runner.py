@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
@@ -21,11 +21,11 @@ from msgspec import structs
 from dissever.harness import clock, store
 from dissever.harness.bugs import Bug, bug_of, is_bug
 from dissever.harness.client import Client, Nemesis, Prepares
-from dissever.harness.cluster import Cluster, Exit, NodeProcesses
+from dissever.harness.cluster import Cluster, Exit, NodeProcesses, Reseeds
 from dissever.harness.history import Event
 from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
-from dissever.harness.plan import Outcome, Plan, stream
+from dissever.harness.plan import Outcome, Plan, Reseed, Streams
 from dissever.harness.recovery import Recovery
 from dissever.harness.system import Deployment, System
 from dissever.harness.vocabulary import RECOVERY
@@ -71,7 +71,8 @@ class Test:
     """
     A plan with everything that carries it out. `generator` stands for the whole of the run.
 
-    `client` makes a client of a store of the system; `store` is the name of that store.
+    `client` makes a client of a store of the system; `store` is the name of that store. `places` is
+    the node of each client; empty: client i talks to node i, and from the first again.
     """
 
     __test__ = False
@@ -82,6 +83,7 @@ class Test:
     store: str
     client: Callable[[Any], Client]
     nemeses: Callable[[Deployment], Mapping[str, Nemesis]]
+    places: tuple[str, ...] = ()
 
 
 def execute(test: Test, run: Path, observer: Observer) -> Outcome:
@@ -124,10 +126,11 @@ async def _execute(test: Test, run: Path, observer: Observer) -> Outcome:
     outcome: Outcome | None = None
     with _signals_cancel():
         try:
-            rng = stream(options.seed, "system")
+            streams = Streams(options.seed)
+            rng = streams.of("system")
             async with test.system.deploy(options, directory, rng) as deployment:
                 recorder = _Recorder(observer)
-                outcome = await _interpret(test, run, recorder, deployment)
+                outcome = await _interpret(test, run, recorder, deployment, streams)
                 observer.phase("stopping the nodes")
                 _keep_exits(deployment.cluster, recorder.origin_ns)
         except asyncio.CancelledError:
@@ -163,7 +166,9 @@ class _Recorder:
         self.observer.event(event)
 
 
-async def _interpret(test: Test, run: Path, recorder: _Recorder, deployment: Deployment) -> Outcome:
+async def _interpret(
+    test: Test, run: Path, recorder: _Recorder, deployment: Deployment, streams: Streams
+) -> Outcome:
     """Run the generator; how that ended."""
     options, observer = test.plan.options, recorder.observer
     nemeses = dict(test.nemeses(deployment))
@@ -197,15 +202,16 @@ async def _interpret(test: Test, run: Path, recorder: _Recorder, deployment: Dep
                     raise DeadCluster(words)
 
         observer.phase("running")
+        rng = streams.of("generator")
         try:
-            async with watch, minds:
+            async with watch, minds, _reseeding(options.reseed, streams, deployment.cluster):
                 await interpret(
                     test.generator,
                     open_client=open_client,
-                    nodes=options.nodes,
+                    nodes=test.places or options.nodes,
                     concurrency=options.concurrency,
                     nemeses=nemeses,
-                    rng=stream(options.seed, "generator"),
+                    rng=rng,
                     record=record,
                     limits=TimeLimits(operation_s=options.operation_limit_s),
                 )
@@ -225,6 +231,28 @@ async def _interpret(test: Test, run: Path, recorder: _Recorder, deployment: Dep
         return Outcome(reason, events=len(recorder.events))
     reason = f"a part of the harness was lost: {watch.lost}"
     return Outcome(reason, events=len(recorder.events), lost_ns=recorder.now_ns())
+
+
+@asynccontextmanager
+async def _reseeding(
+    asked: Reseed | None, streams: Streams, cluster: Cluster
+) -> AsyncIterator[None]:
+    """Have everything drawn from another seed once the moment comes that was asked for."""
+    if asked is None:
+        yield
+        return
+    seed = asked.seed
+
+    def reseed() -> None:
+        streams.reseed(seed)
+        if isinstance(cluster, Reseeds):
+            cluster.reseed(seed)
+
+    timer = asyncio.get_running_loop().call_later(asked.at_s, reseed)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _ignore(_: frozenset[str]) -> None:

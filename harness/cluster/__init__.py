@@ -485,6 +485,14 @@ class NodeTimes(Protocol):
 
 
 @runtime_checkable
+class Reseeds(Protocol):
+    """A simulated cluster that draws random numbers of its own."""
+
+    def reseed(self, seed: int) -> None:
+        """Draw everything that is still to come from another seed; what has been drawn stays."""
+
+
+@runtime_checkable
 class Allocations(Protocol):
     """A simulated node can run out of memory."""
 

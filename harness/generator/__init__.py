@@ -43,6 +43,7 @@ from dissever.harness.generator.threads import (
     process_limit,
     reserve,
     shortest_any,
+    timetable,
 )
 from dissever.harness.generator.transforms import (
     GeneratorError,
@@ -68,6 +69,7 @@ __all__ = [  # noqa: RUF022 - By groups, as in docs/generators.md.
     "any_of", "shortest_any", "mix",
     # Who does it.
     "clients", "nemesis", "on_threads", "each_thread", "each_process", "reserve",
+    "timetable",
     # Keys.
     "concurrent_keys", "sequential_keys", "then_with_keys",
     # What passes.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from itertools import accumulate, pairwise
+from operator import eq
 from typing import Any
 
 import msgspec
 
+from dissever.harness.client import Invocation
 from dissever.harness.generator.core import (
     PENDING,
     Answer,
@@ -214,6 +216,14 @@ class ConcurrencyLimit(msgspec.Struct, frozen=True):
 def on_threads(predicate: Callable[[Thread], bool], source: Any) -> Generator:
     """The source, for the threads that the predicate accepts: `on_threads(is_even, work)`."""
     return OnThreads(predicate, generator(source))
+
+
+def timetable(lanes: Mapping[Thread, Sequence[Invocation]]) -> Generator:
+    """
+    Each thread takes its own steps in order, each at its time or as soon as the thread is free:
+    `timetable({0: [Invocation("read", time=10**9)]})`.
+    """
+    return any_of(*(on_threads(partial(eq, thread), own) for thread, own in lanes.items()))
 
 
 def clients(source: Any) -> Generator:

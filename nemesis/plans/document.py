@@ -8,9 +8,11 @@ inside another, make 436 bytes a billion values. Errors name the line, and what 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 import yaml  # type: ignore[import-untyped]  # Its stubs are a package of their own.
 
 from dissever.harness.values import quoted
@@ -59,6 +61,9 @@ def read_document(text: str) -> Item:
     """
     if len(text) > CHARS_MAX:
         raise ValueError(f"expected at most {CHARS_MAX:,} characters, got {len(text):,}")
+    if text.startswith("{"):  # JSON is YAML, too; a program that writes it has nothing to explain.
+        with suppress(msgspec.DecodeError, RecursionError):
+            return _of_json(msgspec.json.decode(text), DEPTH_MAX)
     try:
         _check_limits(yaml.parse(text, Loader=yaml.SafeLoader))
         loader = yaml.SafeLoader(text)
@@ -68,6 +73,17 @@ def read_document(text: str) -> Item:
     if root is None:
         raise ValueError("line 1: expected a mapping with faults, got an empty file")
     return _item(root, loader)
+
+
+def _of_json(value: Any, depth: int) -> Item:
+    """Raises ValueError beyond the limit of levels. Nobody knows the lines."""
+    if depth < 0:
+        raise ValueError(f"line 1: expected at most {DEPTH_MAX} levels, got more")
+    if isinstance(value, dict):
+        return Item({name: _of_json(each, depth - 1) for name, each in value.items()}, 1)
+    if isinstance(value, list):
+        return Item(tuple(_of_json(each, depth - 1) for each in value), 1)
+    return Item(value, 1)
 
 
 def _check_limits(events: Iterator[Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from dissever.harness.client import Invocation
-from dissever.harness.generator import Generator, any_of, nemesis, on_threads, phases
+from dissever.harness.generator import Generator, Thread, nemesis, phases, timetable
 from dissever.nemesis.faults import healing_order
 
 __all__ = ["PlannedOp", "final", "generator"]
@@ -37,8 +37,11 @@ def generator(plan: Sequence[PlannedOp], start_ns: int = 0) -> Generator:
     Args:
         start_ns: The time of the run that offsets count from.
     """
-    names = dict.fromkeys(op.process for op in plan)
-    return any_of(*(_lane(name, plan, start_ns) for name in names))
+    lanes: dict[Thread, list[Invocation]] = {}
+    for op in sorted(plan, key=lambda op: op.offset_ns):
+        step = Invocation(op.f, op.value, process=op.process, time=start_ns + op.offset_ns)
+        lanes.setdefault(op.process, []).append(step)
+    return timetable(lanes)
 
 
 def final(faults: Iterable[str]) -> Generator:
@@ -50,11 +53,3 @@ def final(faults: Iterable[str]) -> Generator:
     """
     asked = healing_order(faults)
     return nemesis(phases(*(Invocation(each.steps[-1], process=each.name) for each in asked)))
-
-
-def _lane(name: str, plan: Sequence[PlannedOp], start_ns: int) -> Generator:
-    own = sorted((op for op in plan if op.process == name), key=lambda op: op.offset_ns)
-    invocations = [
-        Invocation(op.f, op.value, process=op.process, time=start_ns + op.offset_ns) for op in own
-    ]
-    return on_threads(lambda thread: thread == name, invocations)

@@ -13,6 +13,8 @@ Faults written down instead of drawn: a small YAML file, checked before anything
         for: 2
         with: {count: 1}          # settings of the fault
 
+A plan may also say what clients do (`operations.py`); it needs no faults then.
+
 What the file leaves open is drawn from the seed of the run: the same file with the same seed
 gives the same operations.
 """
@@ -21,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from random import Random
 from typing import Any
 
@@ -35,6 +37,7 @@ from dissever.nemesis.fault import Fault, FaultSpec
 from dissever.nemesis.faults import parse, without_target
 from dissever.nemesis.parameters import GRUDGE, check_count, check_seed
 from dissever.nemesis.plans.document import Item, read_document
+from dissever.nemesis.plans.operations import ClientOp, wrong_operation
 from dissever.nemesis.plans.replay import Schedule, compile_schedule, is_schedule, read_schedule
 from dissever.nemesis.plans.schedule import PlannedOp
 from dissever.nemesis.plans.triggers import TRIGGERS
@@ -103,12 +106,15 @@ class Script:
     What a file says.
 
     `places`: for each fault the line of its beginning, as that of ``, and of each of its fields.
-    `budget`: at most this many nodes down at a time; None: a minority.
+    `budget`: at most this many nodes down at a time; None: a minority. `operations`: what clients
+    do instead of the workload's operations; None: those. `final`: whether they read at the end.
     """
 
     faults: tuple[Step, ...]
     places: tuple[Mapping[str, int], ...]
     budget: int | None = None
+    operations: tuple[ClientOp, ...] | None = None
+    final: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -139,6 +145,7 @@ class Strike:
         return self.is_on(other.step.at) or other.is_on(self.step.at)
 
 
+@lru_cache(maxsize=8)  # A run asks for the same text several times.
 def read_script(text: str) -> Script | Schedule:
     """
     Read a script, or the schedule of a recorded run.
@@ -152,14 +159,22 @@ def read_script(text: str) -> Script | Schedule:
     root = read_document(text)
     if not isinstance(root.value, Mapping):
         raise ValueError(f"line {root.line}: expected a mapping with faults, got {root.kind}")
-    errors = _unknown(root, ("faults", "budget"))
+    errors = _unknown(root, ("faults", "budget", "operations", "final"))
     budget, faults = root.value.get("budget"), root.value.get("faults")
+    operations, final = root.value.get("operations"), root.value.get("final")
     if budget is not None and (type(budget.value) is not int or not 0 <= budget.value <= NODES_MAX):
         errors.append(
             f"line {budget.line}: expected budget as a whole number from 0 to {NODES_MAX},"
             f" got {budget.kind}"
         )
-    if faults is None or not isinstance(faults.value, tuple) or not faults.value:
+    if final is not None and type(final.value) is not bool:
+        errors.append(f"line {final.line}: expected final as true or false, got {final.kind}")
+    if operations is not None:
+        errors += _wrong_operations(operations)
+    if faults is None and operations is not None:
+        faults = Item((), root.line)
+    is_optional = operations is not None
+    if faults is None or not isinstance(faults.value, tuple) or not (faults.value or is_optional):
         line, got = (root.line, "none") if faults is None else (faults.line, faults.kind)
         empty = "an empty list" if faults is not None and faults.value == () else got
         raise ValueError(
@@ -173,7 +188,16 @@ def read_script(text: str) -> Script | Schedule:
         tuple(msgspec.convert(each.plain, Step) for each in faults.value),
         tuple(_places(each) for each in faults.value),
         None if budget is None else budget.value,
+        None if operations is None else msgspec.convert(operations.plain, tuple[ClientOp, ...]),
+        final is None or final.value,
     )
+
+
+def _wrong_operations(item: Item) -> list[str]:
+    """An error for each operation that is wrong."""
+    if not isinstance(item.value, tuple):
+        return [f"line {item.line}: expected a list of operations, got {item.kind}"]
+    return [error for each in item.value for error in wrong_operation(each)]
 
 
 def _unknown(item: Item, names: Collection[str]) -> list[str]:
@@ -379,7 +403,7 @@ def _ops(step: Step, spec: FaultSpec, rng: Random) -> list[PlannedOp]:
         value["spec"] = spec.targets[0]
     if step.after is not None:
         value["after"] = {"event": step.after, "within_s": step.within}
-    at_ns = int(step.at * 1e9)
+    at_ns = round(step.at * 1e9)
     first, *later = fault.steps
     ops = [PlannedOp(at_ns, fault.name, first, value)]
     for f in later:
