@@ -174,8 +174,8 @@ def checked(options: Options, system: System) -> Options:
         ValueError: With what was expected, and what came.
     """
     check_options(options)
-    if options.reseed is not None and not system.is_virtual:
-        raise ValueError(f"expected reseed for a system that is simulated, got {system.name}")
+    if options.reseed is not None and not options.backend.is_virtual:
+        raise ValueError(f"expected reseed on the backend simulated, got {options.backend}")
     workload = WORKLOADS.find(options.workload)
     if not serves(system, workload):
         raise ValueError(_unserved(options.workload, workload, system))
