@@ -46,6 +46,8 @@ from dissever.reports import (
     render_html,
     render_junit,
 )
+from dissever.signature import signed
+from dissever.traces import roles_of
 from dissever.workloads import WORKLOADS, Workload
 
 __all__ = [
@@ -147,6 +149,7 @@ def judge(run: Path, ok_min: int | None = None, checkers: Sequence[str] = ()) ->
         early = Result(checker="run", verdict=Verdict.UNKNOWN, why="; ".join(reasons))
         results = merge((*results.results, early))
     history, counted = _drawn(loaded.history, results)
+    results = signed(results, loaded.history, roles_of(run))
     results = structs.replace(results, history_sha256=digest)
     return Judged(Subject.of(plan), history, results, (), counted)
 
@@ -358,7 +361,7 @@ def judge_file(
     if counted is not None:
         count, drawn = len(loaded.history.columns), len(history.operations)
         notes += (f"of {count:,} operations {drawn:,} are drawn, and give the latencies",)
-    results = merge([result, recorded.about(loaded, notes)])
+    results = signed(merge([result, recorded.about(loaded, notes)]), loaded.history)
     return Judged(recorded.described(asked.subject, loaded), history, results, notes, counted)
 
 

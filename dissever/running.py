@@ -30,7 +30,7 @@ from dissever.reports import summary
 from dissever.systems import load
 from dissever.workloads import WORKLOADS
 
-__all__ = ["RUNS", "NotValid", "Observe", "Run", "run"]
+__all__ = ["RUNS", "NotValid", "Observe", "Run", "carry_out", "possible", "run"]
 
 RUNS: Final = Path("runs")
 """Where runs are kept, in the current directory."""
@@ -47,6 +47,9 @@ class _Unobserved:
 
     def event(self, event: Event) -> None:
         pass
+
+
+UNOBSERVED: Final[Observer] = _Unobserved()
 
 
 class NotValid(AssertionError):
@@ -130,7 +133,7 @@ def run(
     system: System | None = None,
     *,
     runs: Path = RUNS,
-    observe: Observe = lambda _: nullcontext(_Unobserved()),
+    observe: Observe = lambda _: nullcontext(UNOBSERVED),
     keeps_data: bool = False,
 ) -> Run:
     """
@@ -149,28 +152,55 @@ def run(
         OSError: When the run directory cannot be written.
     """
     system = system or load(options.system)
-    options = planning.checked(options, system)
-    if (missing := planning.missing(options, system)) is not None:
-        raise CannotRun(f"{options.system} cannot run here: {missing}")
+    options = possible(options, system)
     started = datetime.now(UTC)
     directory = store.create_run(runs, options, started)
     plan = planning.make_plan(_with_plan_file(options, directory), system, started)
-    store.write_plan(directory, plan)
     with observe(plan) as observer:
-        try:
-            outcome = execute(_test(plan, system), directory, observer)
-        except (CannotRun, OSError) as error:
-            reason = str(error).removeprefix("[Errno 0] ") or type(error).__name__
-            raise CannotRun(f"{reason} (logs are in {directory})") from error
-        if not (directory / store.HISTORY).exists():
-            raise CannotRun(f"{outcome.interruption} (logs are in {directory})")
-        observer.phase("judging")
-        judged = judge(directory)
+        interruption, judged = carry_out(plan, system, directory, observer)
         observer.phase("writing the report")
         page, unwritten = try_to_publish(directory, judged)
     if judged.results.verdict is not Verdict.INVALID and not keeps_data:
         store.drop_node_data(directory)
-    return Run(directory, plan, outcome.interruption, judged, page, unwritten)
+    return Run(directory, plan, interruption, judged, page, unwritten)
+
+
+def possible(options: Options, system: System) -> Options:
+    """
+    The options with every default filled in, once it is known that they fit and can be run here.
+
+    Raises:
+        ValueError: When they make no sense.
+        CannotRun: When this machine does not let it happen.
+    """
+    options = planning.checked(options, system)
+    if (missing := planning.missing(options, system)) is not None:
+        raise CannotRun(f"{options.system} cannot run here: {missing}")
+    return options
+
+
+def carry_out(
+    plan: Plan, system: System, directory: Path, observer: Observer = UNOBSERVED
+) -> tuple[str, Judged]:
+    """
+    Write a plan to an empty run directory, carry it out there, and judge what came of it.
+
+    Returns:
+        Why the run ended early, or nothing, and how it was judged. No results are written.
+
+    Raises:
+        CannotRun, OSError: As `run`.
+    """
+    store.write_plan(directory, plan)
+    try:
+        outcome = execute(_test(plan, system), directory, observer)
+    except (CannotRun, OSError) as error:
+        reason = str(error).removeprefix("[Errno 0] ") or type(error).__name__
+        raise CannotRun(f"{reason} (logs are in {directory})") from error
+    if not (directory / store.HISTORY).exists():
+        raise CannotRun(f"{outcome.interruption} (logs are in {directory})")
+    observer.phase("judging")
+    return outcome.interruption, judge(directory)
 
 
 def _with_plan_file(options: Options, directory: Path) -> Options:

@@ -94,7 +94,8 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     the smallest history found that still has the anomaly, and `smallest_without` the
     micro-operations that it leaves out of them: each the index of the invocation, and the position
     in its value, from 0. Appends of others are among them if a list that was read lacks their
-    element there. `smallest_history` makes that history.
+    element there. `smallest_history` makes that history. `signature` says which kind of failure it
+    is, and is equal across runs; it is empty until all checkers have said what they found.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     cycle: tuple[Edge, ...] = ()
     smallest: tuple[int, ...] = ()
     smallest_without: tuple[tuple[int, int], ...] = ()
+    signature: str = ""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,12 +132,15 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     What all checkers of a run say.
 
     `history_sha256` is the digest of the file that they judged, empty when it came from no file.
+    `signature` is that of the first anomaly, or of the first result that makes it unknown; empty
+    when it is valid.
     """
 
     verdict: Verdict
     why: str
     results: tuple[Result, ...]
     history_sha256: str = ""
+    signature: str = ""
 
 
 class Budget(msgspec.Struct, frozen=True):

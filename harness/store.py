@@ -3,7 +3,7 @@ The run directory, where every value from the plan on is written the moment it e
 
 `runs/<system>/<workload>/<time>-<seed>/` with `plan.json`, `history.jsonl`, `schedule.jsonl`,
 `outcome.json`, `results.json`, `index.html`, `junit.xml` and `nodes/<node>/`; `runs/latest` leads
-to the newest run.
+to the newest run. A simulated run may have `simulation.jsonl`, too.
 
 `outcome.json` is written last and lists the size and the digest of every file of the run, so a part
 that is lost or changed afterwards is seen when the run is judged.
@@ -32,6 +32,8 @@ from dissever.harness.results import Results
 PLAN = "plan.json"
 HISTORY = "history.jsonl"
 SCHEDULE = "schedule.jsonl"
+SIMULATION = "simulation.jsonl"
+"""What only a simulation knows: messages, roles, what was synced and what was lost."""
 OUTCOME = "outcome.json"
 RESULTS = "results.json"
 REPORT = "index.html"
@@ -186,7 +188,7 @@ def read_exits(run: Path, node: str) -> tuple[Exit, ...]:
 
 def manifest(run: Path) -> dict[str, Kept]:
     """The files that make up a run, by their paths in its directory: all that judging reads."""
-    paths = [run / name for name in (PLAN, PLAN_TEXT, HISTORY, SCHEDULE)]
+    paths = [run / name for name in (PLAN, PLAN_TEXT, HISTORY, SCHEDULE, SIMULATION)]
     paths += sorted((run / NODES).glob("*.log"))
     for node in sorted((run / NODES).glob("*/")):
         paths += [*sorted(node.glob("*.log")), node / EXITS]

@@ -2,7 +2,8 @@
 What runs came to, in one value: what `--json` prints, and what a CI server is shown.
 
 Anomalies of one kind are one finding with a count, so the value stays small however many there are.
-Two findings are of one kind if their signatures are equal: system, workload, checker and name.
+Two findings are of one kind if their signatures are equal: system, workload, and the signature of
+the anomaly, which has its checker, its name and its shape.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ STEPS_MAX: Final = 12
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What a checker found: `count` anomalies of one name, of which it describes the first, or a
+    What a checker found: `count` anomalies of one kind, of which it describes the first, or a
     reason for unknown.
 
     `name` is the anomaly's, or the verdict where the checker named none. `signature` is
-    `system/workload/checker/name`. `summary` and `steps` are sentences, shortened.
+    `system/workload/checker/name`, with the shape and the role of the anomaly where they are known.
+    `summary` and `steps` are sentences, shortened.
     """
 
     signature: str
@@ -164,18 +166,19 @@ def entry(
 
 
 def _findings(subject: Subject, result: Result) -> Iterator[Finding]:
-    """One for each name of an anomaly; one of the verdict where there is none."""
-    named: dict[str, list[Anomaly]] = {}
+    """One for each kind of anomaly; one of the verdict where there is none."""
+    place = f"{subject.system}/{subject.workload}"
+    kinds: dict[str, list[Anomaly]] = {}
     for anomaly in result.anomalies:
-        named.setdefault(anomaly.name, []).append(anomaly)
-    place = f"{subject.system}/{subject.workload}/{result.checker}"
-    for name, anomalies in named.items():
+        kind = anomaly.signature or f"{result.checker}/{anomaly.name}"
+        kinds.setdefault(kind, []).append(anomaly)
+    for kind, anomalies in kinds.items():
         first = anomalies[0]
         yield Finding(
-            signature=f"{place}/{name}",
+            signature=f"{place}/{kind}",
             checker=result.checker,
             verdict=result.verdict,
-            name=name,
+            name=first.name,
             summary=shorten(first.summary, TEXT_CHARACTERS_MAX),
             steps=tuple(
                 shorten(step.text, TEXT_CHARACTERS_MAX) for step in first.steps[:STEPS_MAX]
@@ -183,10 +186,10 @@ def _findings(subject: Subject, result: Result) -> Iterator[Finding]:
             key=first.key,
             count=len(anomalies),
         )
-    if not named:
+    if not kinds:
         name = result.verdict.word
         yield Finding(
-            signature=f"{place}/{name}",
+            signature=f"{place}/{result.checker}/{name}",
             checker=result.checker,
             verdict=result.verdict,
             name=name,
