@@ -17,7 +17,7 @@ import dqlite
 from dissever.harness.cluster import engine
 from dissever.harness.plan import Options
 from dissever.systems.dqlite import images
-from dissever.systems.dqlite.deployment import PORT
+from dissever.systems.dqlite.hosts import PORT
 from dissever.systems.dqlite.options import LATENCY_MS
 
 FILE = Path(__file__).parents[1] / "docker" / "compose.yaml"

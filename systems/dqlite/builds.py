@@ -22,7 +22,7 @@ from dissever.harness.cluster import backends
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.systems.dqlite import images
-from dissever.systems.dqlite.cluster import DqliteCluster
+from dissever.systems.dqlite.cluster import HostsCluster
 from dissever.systems.dqlite.options import option
 
 __all__ = ["DqliteBuilds", "check", "described", "missing"]
@@ -52,7 +52,7 @@ class DqliteBuilds:
     """Implements `Builds`."""
 
     def __init__(
-        self, cluster: DqliteCluster, start: Callable[[str], Awaitable[None]], options: Options
+        self, cluster: HostsCluster, start: Callable[[str], Awaitable[None]], options: Options
     ) -> None:
         """`start` starts a node's process, with the version that this object then names."""
         self._cluster = cluster

@@ -1,4 +1,4 @@
-"""dqlite on a cluster of hosts: one process of `python -m dqlite.node` per node."""
+"""dqlite on every node of a cluster, whatever runs the nodes."""
 
 from __future__ import annotations
 
@@ -10,28 +10,16 @@ from random import Random
 from typing import Any
 
 import dqlite
-from dissever.harness.cluster import Program
 from dissever.harness.cluster.last_words import why_it_ended
 from dissever.harness.plan import Options
 from dissever.harness.system import Members, Replica, Snapshot, Unseen
 from dissever.harness.values import reason
 from dissever.harness.waiting import NotYet, until
-from dissever.systems.dqlite.builds import DqliteBuilds
-from dissever.systems.dqlite.cluster import DqliteCluster
-from dissever.systems.dqlite.database import DATABASE, TABLES, TICK, digest_of, snapshots_of
+from dissever.systems.dqlite.database import DATABASE, TABLES, TICK
+from dissever.systems.dqlite.hosts import PORT, DqliteHosts
 from dissever.systems.dqlite.options import QUORUM, option, voters_of
 from dissever.systems.dqlite.stores import STORES, Session
 from dqlite.schema import LeaderNode
-
-PORT = 9001
-
-SNAPSHOT_THRESHOLD = 128
-SNAPSHOT_TRAILING = 1024
-"""
-The threshold is low, so that snapshots are taken and installed while a run lasts. The log that is
-kept behind a snapshot must reach back beyond the last two, or a snapshot that a node took itself
-would look installed.
-"""
 
 ASK_LIMIT_S = 1.0
 """How long a node may take to say who leads."""
@@ -47,19 +35,20 @@ class DqliteDeployment:
 
     def __init__(
         self,
-        cluster: DqliteCluster,
+        hosts: DqliteHosts,
         options: Options,
         rng: Random,
         members: Callable[[DqliteDeployment], Members],
     ) -> None:
-        self.cluster = cluster
+        self.hosts = hosts
+        self.cluster = cluster = hosts.cluster
         self.rng = rng
         self._options = options
         self._addresses = {node: f"{cluster.address(node)}:{PORT}" for node in cluster.nodes}
         self._names = {address: node for node, address in self._addresses.items()}
         self._ids = {node: number for number, node in enumerate(cluster.nodes, start=1)}
         self.members = members(self)
-        self.builds = DqliteBuilds(cluster, self.start_node, options)
+        self.builds = hosts.builds(self.start_node)
 
     @property
     def peer_ports(self) -> tuple[int, ...]:
@@ -142,13 +131,8 @@ class DqliteDeployment:
 
     async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
         nodes = self.cluster.nodes
-        held = await asyncio.gather(*(self._snapshots(node) for node in nodes))
+        held = await asyncio.gather(*(self.hosts.snapshots(node) for node in nodes))
         return dict(zip(nodes, held, strict=True))
-
-    async def _snapshots(self, node: str) -> frozenset[Snapshot]:
-        """Listed on its host: not every disk is seen from here."""
-        listed = await self.cluster.command(node, ["ls", self.cluster.disk(node).path])
-        return snapshots_of(listed.stdout.split())
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
         loop = asyncio.get_running_loop()
@@ -201,7 +185,7 @@ class DqliteDeployment:
                     files = await client.dump(DATABASE)
         except (dqlite.DqliteError, TimeoutError) as error:
             return Unseen(reason(error))
-        return await asyncio.to_thread(digest_of, files, self.cluster.directory(node))
+        return await self.hosts.digest(node, files)
 
     async def open_store(self, store: str, node: str) -> Any:
         lead = partial(self.lead, node, self._options.operation_limit_s)
@@ -218,19 +202,7 @@ class DqliteDeployment:
 
     async def start_node(self, node: str) -> None:
         """Start a node's process, with the id that it has now."""
-        directory = self.cluster.directory(node) / "data"
-        directory.mkdir(parents=True, exist_ok=True)
-        argv = [
-            *(self.cluster.python, "-P", "-m", "dqlite.node"),
-            *("--id", str(self.id_of(node)), "--address", self._addresses[node]),
-            *("--data-dir", "data"),  # In the node's folder, its working directory.
-            *("--network-latency-ms", str(option(self._options, "latency-ms"))),
-            *("--snapshot-threshold", str(SNAPSHOT_THRESHOLD)),
-            *("--snapshot-trailing", str(SNAPSHOT_TRAILING)),
-        ]
-        builds = self.builds
-        program = Program(argv, builds.environment(node), builds.image(node))
-        await self.cluster.start(node, program)
+        await self.hosts.start(node, self.id_of(node), self._addresses[node], self.builds)
 
     def id_of(self, node: str) -> int:
         """Raft's id of a node."""
@@ -262,9 +234,9 @@ class DqliteDeployment:
             deadline_s=FIND_LIMIT_S,
         )
 
-    async def dial(self, address: str) -> socket.socket:
+    async def dial(self, address: str) -> socket.socket | dqlite.Attach:
         """
-        A socket connected to the node that listens at an address; the caller closes it.
+        A way to the node that listens at an address; a socket is the caller's to close.
 
         Raises:
             OSError: When it is none of this cluster, or there is no connection in time.
@@ -272,7 +244,7 @@ class DqliteDeployment:
         node = self._names.get(address)
         if node is None:
             raise OSError(f"expected an address of this cluster, got {address}")
-        return await self.cluster.dial(node, PORT, ASK_LIMIT_S)
+        return await self.hosts.dial(node, ASK_LIMIT_S)
 
     async def _await_answer(self, node: str) -> None:
         while not await self.answers(node):

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 import dqlite
 from dissever.harness.system import Role
-from dissever.systems.clients.members import wipe
 
 if TYPE_CHECKING:
     from dissever.systems.dqlite.deployment import DqliteDeployment
@@ -77,7 +76,7 @@ class DqliteMembers:
             raise OSError(str(error)) from error
 
     async def wipe(self, node: str) -> None:
-        await wipe(self._nodes.cluster, node)
+        await self._nodes.hosts.wipe(node)
         self._nodes.renew_id(node)
 
     async def start(self, node: str) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from dissever.systems.dqlite.cluster import DqliteCluster
+from dissever.systems.dqlite.cluster import HostsCluster
 
 NEEDED_MIB: Final = 16
 """Two open segments of Raft's log, which a node allocates before it takes its first write."""
 
 
-async def lack_of_room(cluster: DqliteCluster) -> str:
+async def lack_of_room(cluster: HostsCluster) -> str:
     """Which disks have too little room for a node, in words; empty when none, or nobody knows."""
     short: dict[str, list[str]] = {}
     for node in cluster.nodes:

@@ -15,7 +15,8 @@ from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun
 from dissever.systems.dqlite import builds
-from dissever.systems.dqlite.deployment import PORT, START_LIMIT_S, DqliteDeployment
+from dissever.systems.dqlite.deployment import START_LIMIT_S, DqliteDeployment
+from dissever.systems.dqlite.hosts import PORT, ProcessHosts
 from dissever.systems.dqlite.members import DqliteMembers
 from dissever.systems.dqlite.options import OPTIONS, voters_of
 from dissever.systems.dqlite.space import lack_of_room
@@ -60,7 +61,9 @@ class DqliteSystem:
         self, options: Options, directory: Path, rng: Random
     ) -> AsyncIterator[DqliteDeployment]:
         async with await _open(options, directory) as cluster:
-            deployment = DqliteDeployment(cluster, options, rng, DqliteMembers)
+            deployment = DqliteDeployment(
+                ProcessHosts(cluster, options), options, rng, DqliteMembers
+            )
             try:
                 await deployment.start()
             except (dqlite.DqliteError, OSError, RuntimeError) as error:

@@ -18,9 +18,10 @@ from dissever.harness.client import NotApplied
 from dissever.harness.plan import Options
 from dissever.harness.system import Unseen
 from dissever.systems.dqlite import database, deployment, stores
-from dissever.systems.dqlite.cluster import DqliteCluster
+from dissever.systems.dqlite.cluster import HostsCluster
 from dissever.systems.dqlite.database import DATABASE, TICK, digest_of
-from dissever.systems.dqlite.deployment import PORT, DqliteDeployment
+from dissever.systems.dqlite.deployment import DqliteDeployment
+from dissever.systems.dqlite.hosts import PORT, ProcessHosts
 from dissever.systems.dqlite.members import DqliteMembers
 from dqlite import codec, schema
 from dqlite.schema import Failure, Request, Response
@@ -118,10 +119,8 @@ def among(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
         async def main() -> None:
             cluster = ScriptedCluster(tmp_path, answer)
             asked = Options(system="dqlite", workload="register", nodes=NODES, **options)
-            await body(
-                DqliteDeployment(cast("DqliteCluster", cluster), asked, Random(1), DqliteMembers),
-                cluster,
-            )
+            hosts = ProcessHosts(cast("HostsCluster", cluster), asked)
+            await body(DqliteDeployment(hosts, asked, Random(1), DqliteMembers), cluster)
 
         asyncio.run(main())
 

@@ -15,9 +15,10 @@ from dissever.harness.client import Completion, Invocation
 from dissever.harness.history import Type
 from dissever.harness.plan import Options
 from dissever.systems.dqlite import stores
-from dissever.systems.dqlite.cluster import DqliteCluster
+from dissever.systems.dqlite.cluster import HostsCluster
 from dissever.systems.dqlite.database import TICK
 from dissever.systems.dqlite.deployment import DqliteDeployment
+from dissever.systems.dqlite.hosts import ProcessHosts
 from dissever.systems.dqlite.members import DqliteMembers
 from dissever.workloads.transactions import Reading, TransactionClient
 from dqlite import schema
@@ -51,7 +52,8 @@ def outcome_of(
             (directory / node).mkdir(exist_ok=True)
         cluster = ScriptedCluster(directory, believing(everyone("n2"), answer))
         asked = Options(system="dqlite", workload="append", nodes=NODES, system_options=options)
-        nodes = DqliteDeployment(cast("DqliteCluster", cluster), asked, Random(1), DqliteMembers)
+        hosts = ProcessHosts(cast("HostsCluster", cluster), asked)
+        nodes = DqliteDeployment(hosts, asked, Random(1), DqliteMembers)
         ends: list[Completion | dqlite.DqliteError] = []
         client = TransactionClient(await nodes.open_store("transactions", "n1"), Reading.LISTS)
         for _ in range(times):

@@ -14,6 +14,7 @@ from typing import Self
 from dissever.systems.dqlite.database import DATABASE
 from dissever.systems.dqlite.deployment import DqliteDeployment
 from dqlite import codec, schema
+from dqlite.connection import Attach
 from dqlite.schema import Failure, Request, Response
 from dqlite.words import TEXT, U64
 
@@ -45,8 +46,11 @@ class Answer:
 class Wire:
     """One connection, with the database open; made by `open`."""
 
-    def __init__(self, connection: socket.socket, timeout_s: float) -> None:
-        self._connection = connection
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
         self._timeout_s = timeout_s
 
     @classmethod
@@ -57,17 +61,18 @@ class Wire:
         Raises:
             OSError: When there is no connection, or the node does not open the database.
         """
-        wire = cls(await deployment.dial(deployment.address_of(node)), timeout_s)
+        opened = await deployment.dial(deployment.address_of(node))
+        wire = cls(*await _streams(opened), timeout_s)
         try:
-            await asyncio.get_running_loop().sock_sendall(wire._connection, codec.HANDSHAKE)
+            wire._writer.write(codec.HANDSHAKE)
             await wire.ask(schema.Register(0))
-            opened = await wire.ask(schema.Open(DATABASE))
+            answer = await wire.ask(schema.Open(DATABASE))
         except BaseException:
             wire.close()
             raise
-        if isinstance(opened.response, Failure):
+        if isinstance(answer.response, Failure):
             wire.close()
-            raise ConnectionRefusedError(f"{node}: {opened}")
+            raise ConnectionRefusedError(f"{node}: {answer}")
         return wire
 
     async def ask(self, request: Request) -> Answer:
@@ -77,9 +82,8 @@ class Wire:
         Raises:
             OSError: TimeoutError, or EOFError's like: ConnectionError when the node hangs up.
         """
-        loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._timeout_s):
-            await loop.sock_sendall(self._connection, codec.encode(request))
+            self._writer.write(codec.encode(request))
             header = codec.decode_header(await self._read(codec.HEADER_BYTES))
             body = await self._read(header.body_bytes)
         return Answer(codec.decode_response(header, body), body)
@@ -94,14 +98,22 @@ class Wire:
 
     def close(self) -> None:
         """Hang up."""
-        self._connection.close()
+        self._writer.transport.abort()
 
     async def _read(self, count: int) -> bytes:
-        loop = asyncio.get_running_loop()
-        data = b""
-        while len(data) < count:
-            more = await loop.sock_recv(self._connection, count - len(data))
-            if not more:
-                raise ConnectionResetError("the node hung up")
-            data += more
-        return data
+        try:
+            return await self._reader.readexactly(count)
+        except asyncio.IncompleteReadError as end:
+            raise ConnectionResetError("the node hung up") from end
+
+
+async def _streams(
+    opened: socket.socket | Attach,
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if isinstance(opened, socket.socket):
+        return await asyncio.open_connection(sock=opened)
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await opened(lambda: protocol)
+    assert isinstance(transport, asyncio.WriteTransport)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop())
