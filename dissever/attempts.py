@@ -112,7 +112,7 @@ def attempt(
     """
     system = system or load(options.system)
     options = possible(options, system)
-    with _place(system, keep) as directory:
+    with _place(options, keep) as directory:
         began = time.monotonic()
         started = datetime.now(UTC)
         plan = planning.make_plan(options, system, started)
@@ -146,10 +146,10 @@ def scratch(*, is_virtual: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def _place(system: System, keep: Path | None) -> Iterator[Path]:
+def _place(options: Options, keep: Path | None) -> Iterator[Path]:
     """Where a run is made."""
     if keep is None:
-        with scratch(is_virtual=system.is_virtual) as made:
+        with scratch(is_virtual=options.backend.is_virtual) as made:
             yield made
     else:
         keep.mkdir(parents=True)
