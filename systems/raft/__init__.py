@@ -1,0 +1,1 @@
+"""Servers of the real raft libraries, in virtual time."""
