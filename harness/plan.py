@@ -60,7 +60,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     `stop_when_dead_s`: it ends when no operation has succeeded for this time; None: it goes on.
     `on_crash`: what becomes of a node that ended by itself. `checkers` judge the run in addition to
     those of its workload and ours. `reseed`: from when on another seed counts, if the system is
-    simulated.
+    simulated. `trace`: whether a simulated run keeps what only it knows, such as messages between
+    servers; the history does not depend on it.
     """
 
     system: str
@@ -85,6 +86,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     on_crash: OnCrash = OnCrash.LEAVE
     checkers: tuple[str, ...] = ()
     reseed: Reseed | None = None
+    trace: bool = True
 
 
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {

@@ -21,7 +21,7 @@ from msgspec import structs
 from dissever.harness import clock, store
 from dissever.harness.bugs import Bug, bug_of, is_bug
 from dissever.harness.client import Client, Nemesis, Prepares
-from dissever.harness.cluster import Cluster, Exit, NodeProcesses, Reseeds
+from dissever.harness.cluster import Cluster, Exit, NodeProcesses, Reseeds, Traced
 from dissever.harness.history import Event
 from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
@@ -133,6 +133,7 @@ async def _execute(test: Test, run: Path, observer: Observer) -> Outcome:
                 outcome = await _interpret(test, run, recorder, deployment, streams)
                 observer.phase("stopping the nodes")
                 _keep_exits(deployment.cluster, recorder.origin_ns)
+                _keep_trace(deployment.cluster, recorder.origin_ns, run)
         except asyncio.CancelledError:
             outcome = outcome or Outcome("interrupted before the first operation")
         except Bug:
@@ -292,6 +293,13 @@ def _keep_exits(cluster: Cluster, origin_ns: int | None) -> None:
         exits = [_since(origin_ns, each) for each in cluster.exits if each.node == node]
         with _unless_refused(f"{store.EXITS} of {node}"):
             store.write_exits(cluster.directory(node), exits)
+
+
+def _keep_trace(cluster: Cluster, origin_ns: int | None, run: Path) -> None:
+    """Write what only a simulation knows."""
+    if isinstance(cluster, Traced):
+        with _unless_refused(store.SIMULATION):
+            (run / store.SIMULATION).write_bytes(cluster.trace.content(origin_ns or 0))
 
 
 def _since(origin_ns: int | None, end: Exit) -> Exit:

@@ -32,8 +32,6 @@ from dissever.harness.results import Results
 PLAN = "plan.json"
 HISTORY = "history.jsonl"
 SCHEDULE = "schedule.jsonl"
-SIMULATION = "simulation.jsonl"
-"""What only a simulation knows: messages, roles, what was synced and what was lost."""
 OUTCOME = "outcome.json"
 RESULTS = "results.json"
 REPORT = "index.html"

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_check
 
 import msgspec
 
+from dissever.harness.trace import Trace
+
 if TYPE_CHECKING:
     from dissever.harness.cluster.backends import Backend  # It imports the abilities.
 
@@ -471,6 +473,15 @@ class DiskFaults(Protocol):
         Returns:
             `lost`: how many writes were lost; `kept`: how many unsynced ones survived.
         """
+
+
+@runtime_checkable
+class Traced(Protocol):
+    """A simulation, which knows what no real host shows."""
+
+    @property
+    def trace(self) -> Trace:
+        """What it has seen so far; the run that ends writes it to its directory."""
 
 
 @runtime_checkable

@@ -1,0 +1,82 @@
+"""
+What only a simulation knows, such as messages between servers: the lines of `simulation.jsonl`.
+
+A line is an object with its `time` and `kind`; docs/simulation.md lists the kinds. Lines are kept
+in memory while a run goes on, because the moment from which a run counts its time is known only
+once its first operation begins. What happened before that has a negative time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+LINES_MAX: Final = 200_000
+"""Past these only violations are kept, and a note says so."""
+
+NOTE: Final = "note"
+VIOLATION: Final = "violation"
+
+_TIME: Final = b'{"time":'
+
+
+class Trace:
+    """
+    Lines in the order in which they happened.
+
+    Args:
+        is_on: False keeps violations alone, which verdicts depend on: everything else explains.
+    """
+
+    def __init__(self, *, is_on: bool = True) -> None:
+        self.is_on = is_on
+        """Whether it is of any use to make a line that is no violation."""
+        self._lines: list[Mapping[str, Any] | bytes] = []
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Take a line. `time` is in ns on the clock of the event loop."""
+        if line["kind"] == VIOLATION:
+            self._lines.append(line)
+        elif self.is_on:
+            self._lines.append(line)
+            self._limit(line["time"])
+
+    def add_text(self, line: bytes) -> None:
+        """
+        Take a line as JSON that begins with its time, as a simulator writes it.
+
+        Raises:
+            ValueError: When it begins in another way.
+        """
+        if self.is_on:
+            time_ns, _ = _split(line)
+            self._lines.append(line)
+            self._limit(time_ns)
+
+    def _limit(self, time_ns: int) -> None:
+        if len(self._lines) >= LINES_MAX:
+            self.is_on = False
+            text = f"this file ends with its {LINES_MAX:,} lines; only violations are added"
+            self._lines.append({"time": time_ns, "kind": NOTE, "node": None, "text": text})
+
+    def content(self, origin_ns: int) -> bytes:
+        """The file. Times are counted from the origin, a time on the clock of the event loop."""
+        encode = msgspec.json.Encoder().encode
+        written = []
+        for line in self._lines:
+            if isinstance(line, bytes):
+                time_ns, rest = _split(line)
+                written.append(b"%b%d%b" % (_TIME, time_ns - origin_ns, rest))
+            else:
+                written.append(encode({**line, "time": line["time"] - origin_ns}))
+        return b"".join(line + b"\n" for line in written)
+
+
+def _split(line: bytes) -> tuple[int, bytes]:
+    """The time at which a line begins, and what follows the number. Raises ValueError."""
+    end = line.find(b",")
+    if not line.startswith(_TIME) or not line[len(_TIME) : end].isdigit():
+        raise ValueError(f"expected a line that begins with its time, got {line[:80]!r}")
+    return int(line[len(_TIME) : end]), line[end:]
