@@ -8,7 +8,7 @@ once its first operation begins. What happened before that has a negative time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -34,6 +34,11 @@ class Trace:
         self.is_on = is_on
         """Whether it is of any use to make a line that is no violation."""
         self._lines: list[Mapping[str, Any] | bytes] = []
+
+    @property
+    def lines(self) -> Sequence[Mapping[str, Any] | bytes]:
+        """What it holds, as it came."""
+        return tuple(self._lines)
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Take a line. `time` is in ns on the clock of the event loop."""

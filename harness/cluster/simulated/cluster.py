@@ -38,6 +38,7 @@ from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.cluster.simulated.clock import NodeClock, Timer
 from dissever.harness.cluster.simulated.disk import SimulatedDisk
 from dissever.harness.cluster.simulated.network import LATENCY_S, Network
+from dissever.harness.trace import Trace
 
 KILLED: Final = -9
 CRASHED: Final = 1
@@ -110,8 +111,8 @@ class SimulatedCluster:
 
     def __init__(self, nodes: Sequence[str], boot: Boot, rng: Random, directory: Path) -> None:
         self.nodes = tuple(nodes)
-        self.trace: Callable[[Mapping[str, Any]], None] | None = None
-        """Hears of each message, and of what disks lost; times are those of the event loop, ns."""
+        self.trace = Trace()
+        """Hears of each message, and of what disks lost."""
         self._boot = boot
         self._directory = directory
         self._streams: dict[str, Random] = {}
@@ -300,13 +301,12 @@ class SimulatedCluster:
 
     def tell(self, kind: str, **facts: Any) -> None:
         """Write a line of the trace, if somebody wants one."""
-        if self.trace is not None:
-            self.trace({"time": clock_ns()(), "kind": kind, **facts})
+        self.trace.add({"time": clock_ns()(), "kind": kind, **facts})
 
     def _post(self, source: str, destination: str, message: Any) -> None:
         self._messages += 1
         number = self._messages
-        if self.trace is not None:
+        if self.trace.is_on:
             ends = {"from": source, "to": destination}
             self.tell("send", id=number, **ends, **_told(message))
         size_bytes = getattr(message, "size_bytes", PLAIN_BYTES)
@@ -338,7 +338,7 @@ class SimulatedCluster:
         if behaviour is None:
             self.tell("lost", id=number, why="down")
             return
-        if self.trace is not None:
+        if self.trace.is_on:
             self.tell("receive", id=number)
         self._run(destination, partial(behaviour.handle, source, message))
 

@@ -43,8 +43,6 @@ def simulate(tmp_path):
     def simulate(work):
         async def main():
             cluster = SimulatedCluster(NODES, Listener, Random(1), tmp_path)
-            cluster.lines = []
-            cluster.trace = cluster.lines.append
             for node in NODES:
                 await cluster.start(node)
             try:
@@ -69,7 +67,7 @@ def impaired(simulate):
                 await asyncio.sleep(gap_s)
             await asyncio.sleep(1)
             heard = [each for each, _ in cluster.behaviour("n2").heard]
-            return heard, (await cluster.traffic())[LINK], cluster.lines
+            return heard, (await cluster.traffic())[LINK], cluster.trace.lines
 
         return simulate(work)
 
@@ -316,7 +314,7 @@ def test_posted_messages_wait_for_a_paused_node_in_their_order(simulate) -> None
         cluster.post("n1", "n3", "nobody")
         await asyncio.sleep(1)
         await cluster.resume("n2")
-        lost = [line["why"] for line in cluster.lines if line["kind"] == "lost"]
+        lost = [line["why"] for line in cluster.trace.lines if line["kind"] == "lost"]
         return [what for what, _ in cluster.behaviour("n2").heard], lost
 
     assert simulate(work) == ([0, 1, 2, 3, 4], ["down"])
