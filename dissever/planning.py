@@ -212,7 +212,7 @@ def _check_faults(options: Options, system: System) -> None:
     Raises Unfit, a line for each fault that can never strike on this backend; ValueError, if there
     is one that can never strike this system.
     """
-    specs = parse(options.faults)
+    specs = parse(options.faults, options.backend)
     unfit = [
         f"the fault {spec.name} cannot strike on the backend {options.backend}: {lack.reason};"
         f" {lack.remedy}"
@@ -223,7 +223,7 @@ def _check_faults(options: Options, system: System) -> None:
     unmet = [
         f"the fault {':'.join((spec.name, *spec.targets))} cannot strike {system.name}: {why}"
         for spec in specs
-        if (why := spec.lack_of(lacks))
+        if spec.fault.unfit(options.backend) is None and (why := spec.lack_of(lacks))
     ]
     if unmet:
         raise ValueError("\n".join((*unfit, *unmet)))
@@ -262,7 +262,7 @@ def missing_system(options: Options, system: System) -> str | None:
 
 def missing_fault(options: Options) -> str | None:
     """Which fault cannot strike on this machine, why, and the remedy, or None. It tries it out."""
-    for spec in parse(options.faults):
+    for spec in parse(options.faults, options.backend):
         if (absent := spec.fault.missing(options.backend)) is not None:
             return f"the fault {spec.name} cannot be injected: {absent.reason}; {absent.remedy}"
     return None
@@ -282,6 +282,7 @@ def schedule(options: Options, system: System) -> tuple[PlannedOp, ...]:
             seed=options.seed,
             time_limit_s=options.time_limit_s,
             budget=budget(options, system),
+            backend=options.backend,
         )
     return draw_plan(
         options.faults,
@@ -290,6 +291,7 @@ def schedule(options: Options, system: System) -> tuple[PlannedOp, ...]:
         interval_s=options.fault_interval_s,
         time_limit_s=options.time_limit_s,
         budget=budget(options, system),
+        backend=options.backend,
     )
 
 

@@ -280,7 +280,7 @@ class StartedCluster:
         Raises:
             ValueError: For a name, a node, a target or a setting that there is not.
         """
-        (spec,) = parse((name,))
+        (spec,) = parse((name,), self._options.backend)
         asked = (*spec.targets, *where, *nodes)
         value: dict[str, Any] = dict(settings)
         drawn = [each for each in asked if each in spec.fault.targets and each not in self.nodes]

@@ -64,7 +64,7 @@ def make_nemeses(faults: Iterable[str], environment: Environment) -> dict[str, N
 
 def hosts(faults: Iterable[str], disk_mb: int) -> Hosts:
     """
-    What the hosts must be made with so that all of the faults can strike.
+    What real hosts must be made with so that all of the faults can strike.
 
     Raises:
         ValueError: For a name that there is not.
@@ -92,20 +92,23 @@ class Dispatcher:
     """Implements `Nemesis` for one fault, as its record says."""
 
     def __init__(self, fault: Fault, site: Environment) -> None:
-        self._fault = fault
+        self._fault = fault.on(Backend(site.cluster.backend))
         self._site = site
         self._made: Any = None
         self._count = 0
-        if fault.prepares:  # The instance alone implements `Prepares`.
+        if self._fault.prepares:  # The instance alone implements `Prepares`.
             self.prepare = self._prepare
 
     def probe(self) -> Missing | None:
         """The cluster, the budget, the system and the hosts must be as the fault needs them."""
         fault, cluster = self._fault, self._site.cluster
-        nodes = cluster.nodes
+        nodes, backend = cluster.nodes, Backend(cluster.backend)
         for ability in (need for need in fault.needs if isinstance(need, type)):
-            if lack := missing(ability, Backend(cluster.backend), fault.needs):
+            if lack := missing(ability, backend, fault.needs):
                 return lack
+            if backend is Backend.SIMULATED and not isinstance(cluster, ability):
+                lacking = f"the simulated hosts of this system have no {ability.__name__}"
+                return Missing(lacking, "choose another fault")
         least = min(fault.targets.values(), default=0)
         if len(nodes) < least:
             reason = f"{fault.name} needs at least {least} nodes, got {len(nodes)}"

@@ -8,7 +8,7 @@ of plans, `doctor`, the dispatcher and the documentation take what they need fro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -36,6 +36,7 @@ __all__ = [
     "FaultSpec",
     "Heals",
     "Injector",
+    "Simulated",
     "Steps",
     "down_least",
     "steps",
@@ -92,6 +93,24 @@ class Injector(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Simulated:
+    """
+    How a fault strikes simulated hosts, where that is otherwise than on real ones.
+
+    The fields are those of `Fault`. `parameters` None: the same ones.
+    """
+
+    needs: tuple[type | Need | Offer, ...]
+    make: Callable[[Fault, Environment], Injector]
+    held: str
+    healed: str
+    parameters: tuple[Parameter, ...] | None = None
+    group: str | None = None
+    takes_down: bool | None = None
+    check: Callable[[Settings], object] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """
     What is known of a fault.
@@ -107,7 +126,8 @@ class Fault:
     plan no other fault strikes or heals around them. `slow_s`: how much longer than planned its
     steps may keep their share of the budget. `held` and `healed` say in words what is measured.
     `prepares`: it puts something on the hosts before the first operation. `damages`: its nodes may
-    never be themselves again.
+    never be themselves again. `simulated`: what is otherwise on simulated hosts; None: nothing, so
+    the needs say whether it can strike there.
     """
 
     name: str
@@ -129,6 +149,7 @@ class Fault:
     is_steady: bool = False
     slow_s: float = 0.0
     damages: bool = False
+    simulated: Simulated | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "actions", self.actions or steps(self.name))
@@ -137,6 +158,14 @@ class Fault:
     def steps(self) -> tuple[str, ...]:
         """The names of its operations, in order."""
         return tuple(self.actions)
+
+    def on(self, backend: Backend) -> Fault:
+        """Its record for the hosts of that backend."""
+        if self.simulated is None or backend is not Backend.SIMULATED:
+            return self
+        other = {each.name: getattr(self.simulated, each.name) for each in fields(Simulated)}
+        changed = {name: value for name, value in other.items() if value is not None}
+        return replace(self, hosts=PLAIN, prepares=False, simulated=None, **changed)
 
     def draw(self, rng: Random) -> dict[str, Any]:
         """What the seed draws for an injection."""
@@ -165,13 +194,14 @@ class Fault:
 
     def unfit(self, backend: Backend) -> Missing | None:
         """Why it can strike on that backend of no machine, or None; tries nothing out."""
-        declared = (need for need in self.needs if not isinstance(need, Need))
-        return next(filter(None, (missing(need, backend, self.needs) for need in declared)), None)
+        needs = self.on(backend).needs
+        declared = (need for need in needs if not isinstance(need, Need))
+        return next(filter(None, (missing(need, backend, needs) for need in declared)), None)
 
     def missing(self, backend: Backend) -> Missing | None:
         """Why it cannot strike on that backend of this machine, or None; tries it out."""
-        lacks = (missing(need, backend, self.needs) for need in self.needs)
-        return next(filter(None, lacks), None)
+        needs = self.on(backend).needs
+        return next(filter(None, (missing(need, backend, needs) for need in needs)), None)
 
 
 @dataclass(frozen=True, slots=True)

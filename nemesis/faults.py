@@ -13,6 +13,7 @@ from importlib import import_module
 from itertools import chain, combinations
 from typing import Any, Final
 
+from dissever.harness.cluster.backends import Backend
 from dissever.harness.options import unknown
 from dissever.harness.plugins import Kind, Registry
 from dissever.harness.references import read_reference
@@ -62,10 +63,10 @@ FAULTS: Final = Registry(Kind("fault", "dissever.faults", _is_one, _made), OURS)
 """By a name of ours or of an installed package, by a path, or by `package:Name`."""
 
 
-def parse(names: Iterable[str]) -> tuple[FaultSpec, ...]:
+def parse(names: Iterable[str], backend: Backend = Backend.NAMESPACES) -> tuple[FaultSpec, ...]:
     """
     The faults of `kill`, `partition:leader`, `slow.py:SLOW:leader`, …: one for each name, in the
-    order of first mention.
+    order of first mention, as they are on the hosts of that backend.
 
     Raises:
         ValueError: For a name or a target that there is not (the message says which is nearest),
@@ -74,6 +75,7 @@ def parse(names: Iterable[str]) -> tuple[FaultSpec, ...]:
     asked: dict[str, tuple[Fault, list[str]]] = {}
     for text in names:
         fault, target = _split(text)
+        fault = fault.on(backend)
         _, targets = asked.setdefault(fault.name, (fault, []))
         if target is not None:
             if target not in fault.targets:

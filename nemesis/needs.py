@@ -18,7 +18,7 @@ from enum import StrEnum
 from functools import cache, partial
 from typing import Any, Final
 
-from dissever.harness.cluster import Hosts, backends, clock, faultfs, trial
+from dissever.harness.cluster import Clocks, Hosts, backends, clock, faultfs, trial
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.missing import Missing
 from dissever.harness.system import Membership, Ports, Primaries, Upgrades
@@ -55,6 +55,7 @@ class Offer(StrEnum):
     BUILDS = "two versions"
     PEER_PORTS = "ports for nodes"
     CLIENT_PORTS = "ports for clients"
+    WALL_CLOCKS = "nodes that read a wall clock"
     ROOM = "a budget"
 
 
@@ -70,14 +71,12 @@ def missing(
     """
     if isinstance(need, Need):
         return _TRIALS[need](backend)
-    if isinstance(need, Offer):
-        lack = _NOT_SIMULATED.get(need) if backend is Backend.SIMULATED else None
-        return Missing(lack, "choose another backend") if lack else None
-    if need in backend.abilities:
-        return None
+    if isinstance(need, Offer) or need in backend.abilities:
+        return None  # What a system offers is asked of the system.
     abilities = {need, *(each for each in needs if isinstance(each, type))}
     *most, last = [each.value for each in Backend if abilities <= each.abilities]
-    return Missing(_UNABLE[backend], f"use {', '.join(most)} or {last}")
+    others = f"{', '.join(most)} or " if most else ""
+    return Missing(_UNABLE[backend], f"use {others}{last}")
 
 
 def not_offered(offer: Offer, offered: Mapping[Offer, bool], nodes: int) -> Missing | None:
@@ -115,6 +114,8 @@ def not_made(hosts: Hosts, cluster: Any) -> Missing | None:
 
 
 _UNABLE: Mapping[Backend, str] = {
+    Backend.NAMESPACES: "that can be done to simulated processes alone",
+    Backend.CONTAINERS: "that can be done to simulated processes alone",
     Backend.SIMULATED: "simulated hosts have no kernel",
     Backend.COMPOSE: "services of a Compose project keep the disks and the clocks of their images",
 }
@@ -125,14 +126,9 @@ _OFFERS: Mapping[Any, type] = {
     Offer.MEMBERS: Membership,
     Offer.BUILDS: Upgrades,
     Offer.PEER_PORTS: Ports,
+    Offer.WALL_CLOCKS: Clocks,
 }
 """What of a system is an ability of its deployments."""
-
-_NOT_SIMULATED: Mapping[Offer, str] = {
-    Offer.LEADERS: "nobody leads there",
-    Offer.MEMBERS: "the simulated system has no members to change",
-    Offer.BUILDS: "the simulated system has one version",
-}
 
 _NOT_OFFERED: Mapping[Offer, str] = {
     Offer.LEADERS: "the system has no leaders",
@@ -140,6 +136,7 @@ _NOT_OFFERED: Mapping[Offer, str] = {
     Offer.BUILDS: "it was not said which version nodes are upgraded to",
     Offer.PEER_PORTS: "the system does not say on which ports its nodes hear each other",
     Offer.CLIENT_PORTS: "the system does not say on which ports its nodes serve clients",
+    Offer.WALL_CLOCKS: "its nodes read no wall clock",
 }
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from dissever.harness.cluster import (
+    Allocations,
     Clocks,
     DiskFaults,
     Disks,
@@ -32,7 +33,7 @@ class Backend(StrEnum):
 
     @property
     def abilities(self) -> frozenset[type]:
-        """What can be done to its hosts, as the protocols of `harness.cluster`."""
+        """What can be done to its hosts at most, as the protocols of `harness.cluster`."""
         return _ABILITIES[self]
 
     @property
@@ -61,8 +62,8 @@ COMPOSE: Final = Backend.COMPOSE
 SIMULATED: Final = Backend.SIMULATED
 
 _EVERY: Final[frozenset[type]] = frozenset({NodeProcesses, Links})
-_SIMULATED: Final[frozenset[type]] = _EVERY | {Impairments, DiskFaults, NodeTimes}
-_FOREIGN: Final[frozenset[type]] = _EVERY | {Sockets, HostCommands, ResourceLimits}
+_SIMULATED: Final = _EVERY | {Impairments, DiskFaults, NodeTimes, Allocations}
+_FOREIGN: Final = _EVERY | {Sockets, HostCommands, ResourceLimits}
 _REAL: Final[frozenset[type]] = _FOREIGN | {Disks, Clocks}
 
 _ABILITIES: Final = {
@@ -71,7 +72,10 @@ _ABILITIES: Final = {
     COMPOSE: _FOREIGN,
     SIMULATED: _SIMULATED,
 }
-"""A Compose project keeps its images as they are, and so the places of its data, and its clocks."""
+"""
+A Compose project keeps its images as they are, and so the places of its data, and its clocks. A
+system that runs simulated may lack some of what simulated hosts can do, and says so (`Lacks`).
+"""
 
 _CAPABILITIES: Final = {
     NAMESPACES: ("network namespaces", "nftables"),

@@ -17,7 +17,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
-from dissever.harness.cluster import NodeProcesses, NodeState
+from dissever.harness.cluster import HostCommands, NodeProcesses, NodeState
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.evidence import FaultEvidence
 from dissever.nemesis.fault import Fault, Heals
@@ -154,7 +154,7 @@ UPGRADE = Fault(
         ),
     ),
     heals=Heals.START,  # It takes no node down for long: it waits until there is room for one.
-    needs=(NodeProcesses, Offer.ROOM, Offer.BUILDS),
+    needs=(NodeProcesses, HostCommands, Offer.ROOM, Offer.BUILDS),
     make=Upgrade,
     held="another process with another library answers",
     healed="there is nothing to heal: every node that was upgraded runs the newer version",

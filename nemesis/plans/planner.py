@@ -24,6 +24,7 @@ from typing import Any
 
 import msgspec
 
+from dissever.harness.cluster.backends import Backend
 from dissever.nemesis.fault import FaultSpec, down_least
 from dissever.nemesis.faults import parse
 from dissever.nemesis.plans.schedule import PlannedOp
@@ -87,6 +88,7 @@ def plan(
     interval_s: float,
     time_limit_s: float,
     budget: int | None = None,
+    backend: Backend = Backend.NAMESPACES,
 ) -> tuple[PlannedOp, ...]:
     """
     The operations of all faults, in the order of their offsets; each fault strikes at least once.
@@ -96,12 +98,13 @@ def plan(
         interval_s: About the length of an episode: a whole number of them fills the time, and there
             are enough for every fault to strike.
         budget: At most this many nodes are down at a time; None: a minority.
+        backend: Where the nodes run: some faults have other settings on simulated hosts.
 
     Raises:
         ValueError: When a fault is unknown, does not fit the nodes or the budget, or when the limit
             is too short for every fault to strike once.
     """
-    asked = parse(faults)
+    asked = parse(faults, backend)
     if not asked:
         return ()
     rng = Random(f"{seed}/faults")

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from dissever.harness.cluster.backends import Backend
 from dissever.harness.names import strangers
 from dissever.harness.vocabulary import MAJORITY_ONLY, RECOVERY
 from dissever.nemesis.faults import FAULTS, parse
@@ -102,7 +103,11 @@ def read_schedule(text: str) -> Schedule:
 
 
 def compile_schedule(
-    schedule: Schedule, *, nodes: Sequence[str], time_limit_s: float
+    schedule: Schedule,
+    *,
+    nodes: Sequence[str],
+    time_limit_s: float,
+    backend: Backend = Backend.NAMESPACES,
 ) -> tuple[PlannedOp, ...]:
     """
     The operations for a run on these nodes; what heals after the limit is left to the run's end.
@@ -117,7 +122,7 @@ def compile_schedule(
             raise ValueError(f"{op.f} at {op.offset_ns / 1e9:.3f} s: {lack}")
         if op.f == FAULTS[op.process].steps[0]:
             try:
-                _check(op, nodes)
+                _check(op, nodes, backend)
             except ValueError as error:
                 raise ValueError(f"{op.f} at {op.offset_ns / 1e9:.3f} s: {error}") from error
         if op.f == FAULTS[op.process].steps[0] and op.offset_ns >= limit_ns:
@@ -128,12 +133,12 @@ def compile_schedule(
     return tuple(op for op in schedule.ops if op.offset_ns < limit_ns)
 
 
-def _check(op: PlannedOp, nodes: Sequence[str]) -> None:
+def _check(op: PlannedOp, nodes: Sequence[str], backend: Backend) -> None:
     """Raises ValueError when the value of an injection asks for what there is not."""
     value = op.value
     if isinstance(value, dict):
         value = {name: each for name, each in value.items() if name not in WAITS}
-    read_request(FAULTS[op.process], value, nodes=nodes, seed=0, number=1)
+    read_request(FAULTS[op.process].on(backend), value, nodes=nodes, seed=0, number=1)
 
 
 def _steps(event: Line) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from typing import Any
 
 import msgspec
 
+from dissever.harness.cluster.backends import Backend
 from dissever.harness.names import NODES_MAX, strangers
 from dissever.harness.options import unknown
 from dissever.harness.plan import LIMITS
@@ -242,6 +243,7 @@ def compile_script(
     seed: int,
     time_limit_s: float,
     budget: int | None = None,
+    backend: Backend = Backend.NAMESPACES,
 ) -> tuple[PlannedOp, ...]:
     """
     The operations of a script, in the order of their offsets.
@@ -249,6 +251,7 @@ def compile_script(
     Args:
         budget: At most this many nodes are down at a time; None: what the script says, or a
             minority.
+        backend: Where the nodes run: some faults have other settings on simulated hosts.
 
     Raises:
         ValueError: For a fault, target, trigger, setting or node that there is not, a fault that
@@ -256,7 +259,7 @@ def compile_script(
             for each fault that is wrong, with its line in the file.
     """
     if isinstance(script, Schedule):
-        return compile_schedule(script, nodes=nodes, time_limit_s=time_limit_s)
+        return compile_schedule(script, nodes=nodes, time_limit_s=time_limit_s, backend=backend)
     if budget is None:
         budget = minority_size(len(nodes)) if script.budget is None else script.budget
     ops: list[PlannedOp] = []
@@ -265,9 +268,9 @@ def compile_script(
     for number, (step, places) in enumerate(
         zip(script.faults, script.places, strict=True), start=1
     ):
-        wrong = list(_checked(step, nodes, budget, time_limit_s))
+        wrong = list(_checked(step, nodes, budget, time_limit_s, backend))
         if not wrong:
-            (spec,) = parse([step.fault])
+            (spec,) = parse([step.fault], backend)
             strike = Strike(f"line {places['']} ({step.fault})", step, spec)
             try:
                 _check_together(strike, before, len(nodes), budget)
@@ -285,11 +288,11 @@ def compile_script(
 
 
 def _checked(
-    step: Step, nodes: Sequence[str], budget: int, time_limit_s: float
+    step: Step, nodes: Sequence[str], budget: int, time_limit_s: float, backend: Backend
 ) -> Iterator[tuple[str, str]]:
     """All that is wrong with a fault by itself: the field, and what was expected."""
     try:
-        (spec,) = parse([step.fault])
+        (spec,) = parse([step.fault], backend)
     except ValueError as error:
         yield "fault", str(error)
         return

@@ -11,11 +11,13 @@ from random import Random
 from typing import Any, Final
 
 from dissever.harness.client import NotApplied
+from dissever.harness.cluster import Allocations
 from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.cluster.simulated import Behaviour, SimulatedCluster, SimulatedDisk
 from dissever.harness.missing import Missing
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
+from dissever.harness.system import Membership, Ports, Primaries, Upgrades
 from dissever.systems.simulated import transactions
 from dissever.systems.simulated.database import ISOLATION
 from dissever.systems.simulated.node import BUG_SHARE, BUGS, DATABASE, Do, Node, now_s
@@ -122,6 +124,15 @@ class SimulatedSystem:
                 f"expected a workload of transactions for the bug {bug}, such as append,"
                 f" got {workload}"
             )
+
+    def lacks(self, options: Options) -> Mapping[type, str]:
+        return {
+            Primaries: "nobody leads there",
+            Membership: "it has no members to change",
+            Upgrades: "it has one version",
+            Ports: "its nodes have no ports",
+            Allocations: "its nodes are objects in Python, which share one memory",
+        }
 
     def voters(self, options: Options) -> tuple[str, ...]:
         return options.nodes

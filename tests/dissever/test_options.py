@@ -115,7 +115,7 @@ def test_host_names_and_addresses_are_names_of_nodes(dissever: Callable, nodes: 
         ("simulated", "latency", "latency cannot strike on the backend simulated"),
         ("simulated", "disk-slow", "disk-slow cannot strike on the backend simulated"),
         ("simulated", "clock-jump", "clock-jump cannot strike on the backend simulated"),
-        ("simulated", "demote", "the simulated system has no members to change"),
+        ("simulated", "demote", "demote cannot strike simulated: it has no members to change"),
         ("simulated", "deposed-leader", "nobody leads there"),
         ("dqlite", "upgrade", "expected --upgrade-to VERSION with the fault upgrade, got none"),
         ("dqlite", "kill,upgrade:one", "expected --upgrade-to VERSION"),

@@ -117,7 +117,7 @@ class SimulatedCluster:
         self._directory = directory
         self._streams: dict[str, Random] = {}
         self._seed = rng.getrandbits(64)
-        self._network = Network(self.nodes, self.stream("network"))
+        self._network = Network(self.nodes, self.stream("network"), self.stream("probes"))
         self._hosts = {
             node: _Host(SimulatedDisk(self.stream(f"disk/{node}"), self._now_s)) for node in nodes
         }
@@ -222,6 +222,16 @@ class SimulatedCluster:
 
     async def traffic(self) -> Mapping[Link, Traffic]:
         return self._network.traffic()
+
+    async def probe(
+        self, links: Sequence[Link], count: int, wait_s: float
+    ) -> Mapping[Link, tuple[float, ...]]:
+        time_s, limit_ms = self._now_s(), wait_s * 1000
+        seen = {link: self._network.probe(link, count, time_s) for link in links}
+        last_ms = max((delays[-1] for delays in seen.values() if delays), default=0.0)
+        is_whole = all(len(delays) >= count for delays in seen.values())
+        await asyncio.sleep(min(wait_s, last_ms / 1000) if is_whole else wait_s)
+        return {link: tuple(ms for ms in seen[link] if ms <= limit_ms) for link in links}
 
     # Disks and clocks.
 

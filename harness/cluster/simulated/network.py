@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from dissever.harness.cluster import Grudge, Impairment, Link, Traffic
+from dissever.harness.cluster import PROBE_BYTES, Grudge, Impairment, Link, Traffic
 
 LATENCY_S: Final = (0.000_5, 0.003)
 """One-way delay of a packet: least and most."""
@@ -50,9 +50,11 @@ class Passage:
 class Network:
     """The links between nodes. Those to clients, whose end is None, are always sound."""
 
-    def __init__(self, nodes: tuple[str, ...], rng: Random) -> None:
+    def __init__(self, nodes: tuple[str, ...], rng: Random, rng_of_probes: Random) -> None:
+        """`rng_of_probes`: so that what is measured draws nothing for what nodes send."""
         self._nodes = nodes
         self._rng = rng
+        self._rng_of_probes = rng_of_probes
         self._grudge: Grudge = {}
         self._dropped: dict[Link, int] = {}
         self._impaired: dict[Link, _Impaired] = {}
@@ -100,6 +102,17 @@ class Network:
     def traffic(self) -> Mapping[Link, Traffic]:
         """As `Impairments.traffic` says."""
         return {link: each.traffic for link, each in self._impaired.items()}
+
+    def probe(self, link: Link, count: int, time_s: float) -> tuple[float, ...]:
+        """The delays in ms, sorted, of the copies that arrive of datagrams that leave now."""
+        delays_s: list[float] = []
+        own, self._rng = self._rng, self._rng_of_probes
+        for _ in range(count):
+            passage = self.passage(*link, PROBE_BYTES, time_s)
+            if not passage.lost:
+                delays_s += [each for each in passage.delays_s if not self.drops(*link)]
+        self._rng = own
+        return tuple(sorted(round(delay_s * 1000, 6) for delay_s in delays_s))
 
     def passage(
         self, source: str | None, destination: str | None, size_bytes: int, time_s: float
