@@ -21,7 +21,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
@@ -131,7 +131,22 @@ def _of_dqlite(version: str, archive: Package, source: Package) -> Variant:
     )
 
 
+def _with_gateway(version: str, archive: Package, source: Package) -> Variant:
+    """All of dqlite: its gateway, and the SQLite of one release of Debian, on its raft."""
+    raft = _of_dqlite(version, archive, source)
+    return replace(
+        raft,
+        library=f"libdqlite {version} with SQLite 3.46.1",
+        packages={**raft.packages, "sqlite": LIBSQLITE},
+        includes=(*raft.includes, f"sqlite/{_INCLUDE}"),
+        archives=(*raft.archives, f"sqlite/{_ARCHIVES}/libsqlite3.a"),
+        sources=("dqlite/*.c",),
+        flags=(*raft.flags, "-D_GNU_SOURCE"),  # The headers of libuv need it.
+    )
+
+
 VARIANTS: Final[Mapping[str, Variant]] = {
+    "dqlite-1.18.7": _with_gateway("1.18.7", LIBDQLITE_1_18_7, DQLITE_SOURCE_1_18_7),
     "raft-0.15.0": Variant(
         library="libraft 0.15.0",
         packages={"raft": LIBRAFT_0_15},

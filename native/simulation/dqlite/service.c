@@ -109,22 +109,38 @@ static void crash(struct server *server)
     }
 }
 
-/* The header and the fixed part of a command of frames, as src/command.c encodes it. */
-struct frames_told {
-    const char *database;
-    uint32_t pages;
-    const uint8_t *numbers;
-};
+/* A number of a command, little-endian, or 0 when its bytes end before. */
+static uint64_t number_at(const uint8_t *bytes, size_t count, size_t at, size_t size)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < size && at + size <= count; i++) {
+        number |= (uint64_t)bytes[at + i] << (8 * i);
+    }
+    return number;
+}
 
+/* A command of src/command.c: u64 header, text, and for frames u64, u32, u32, then u32 pages, u16
+ * size, u16, and u64 a page number each. A text is padded to words. */
 static void describe(const uint8_t *bytes, size_t count, char *text, size_t size)
 {
-    struct raft_buffer buffer = { .base = (void *)bytes, .len = count };
-    void *command = NULL;
-    int type = 0;
-    (void)buffer;
-    (void)command;
-    (void)type;
-    snprintf(text, size, "%zu bytes", count);
+    const uint8_t *name = bytes + 8;
+    const uint8_t *end = count > 8 ? memchr(name, 0, count - 8) : NULL;
+    size_t at = end != NULL ? 8 + ((size_t)(end - name) / 8 + 1) * 8 + 16 : count;
+    if (number_at(bytes, count, 1, 1) != COMMAND_FRAMES || at + 8 > count) {
+        snprintf(text, size, "a command of %zu bytes", count);
+        return;
+    }
+    uint64_t pages = number_at(bytes, count, at, 4);
+    int used = snprintf(text, size, "%s: %llu pages:", (const char *)name,
+                        (unsigned long long)pages);
+    for (uint64_t i = 0; i < pages && used >= 0 && (size_t)used < size; i++) {
+        uint64_t page = number_at(bytes, count, at + 8 + 8 * (size_t)i, 8);
+        const char *form = i < PAGES_TOLD ? " %llu" : " …";
+        used += snprintf(text + used, size - (size_t)used, form, (unsigned long long)page);
+        if (i == PAGES_TOLD) {
+            break;
+        }
+    }
 }
 
 const struct service service = {

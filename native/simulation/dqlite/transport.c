@@ -9,6 +9,7 @@
  */
 #include "node.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "../connections.h"
