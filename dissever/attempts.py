@@ -60,8 +60,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     `signatures` are its kinds of failure, that of the verdict first; empty when it is valid. `why`
     is what the checkers say. `interruption` says why it ended early, and is empty otherwise.
     `history_sha256` is the digest of its history, equal for equal histories. `seconds` is how long
-    it took on the real clock. `reached` names what happened in it at least once. `directory` is its
-    run directory; None when it was not kept.
+    it took on the real clock. `reached` names what happened in it at least once, if somebody asked.
+    `directory` is its run directory; None when it was not kept.
     """
 
     seed: int
@@ -94,7 +94,12 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def attempt(
-    options: Options, system: System | None = None, *, keep: Path | None = None, page: bool = False
+    options: Options,
+    system: System | None = None,
+    *,
+    keep: Path | None = None,
+    page: bool = False,
+    looks: bool = False,
 ) -> Attempt:
     """
     Run once, and judge.
@@ -103,6 +108,7 @@ def attempt(
         system: None: the one that the options name.
         keep: The directory to make the run in, which must not exist; None: a temporary one.
         page: Whether to write results and page into the directory that is kept.
+        looks: Whether to look for what happened at least once, which takes a little time.
 
     Raises:
         ValueError: When the options make no sense.
@@ -129,7 +135,7 @@ def attempt(
             history_sha256=judged.results.history_sha256,
             size=_size(judged),
             seconds=round(seconds, 3),
-            reached=reached(judged.history, plan, directory),
+            reached=reached(judged.history, plan, directory) if looks else (),
             directory=None if keep is None else str(keep),
         )
 

@@ -21,6 +21,7 @@ from rich.logging import RichHandler
 from dissever import __version__
 from dissever.commands.check import check, report
 from dissever.commands.client_test import client_test
+from dissever.commands.explore import explore_
 from dissever.commands.listing import list_
 from dissever.commands.machine import build_host, doctor, heal
 from dissever.commands.output import EXIT_FAILED, EXIT_USAGE, tell
@@ -128,7 +129,7 @@ def cli(verbose: int) -> None:
 
 
 for command in (
-    *(test, client_test, check, report, summary, reproduce),
+    *(test, explore_, client_test, check, report, summary, reproduce),
     *(list_, doctor, heal, build_host),
 ):
     cli.add_command(command)

@@ -32,6 +32,8 @@ class Line(msgspec.Struct, frozen=True):
     why: str = ""
     how: str = ""
     id: int | None = None
+    last: int = 0
+    snapshot: int = 0
 
 
 def lines_of(run: Path) -> Iterator[Line]:

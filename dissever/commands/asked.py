@@ -86,9 +86,14 @@ class Setting:
 
 
 class TestCommand(click.Command):
-    """Also has the options that the system and the workload of the command line declare."""
+    """
+    Also has the options that the system and the workload of the command line declare.
+
+    `others` are options that it has not, and that a configuration may have for another command.
+    """
 
     __test__ = False
+    others: Sequence[click.Parameter] = ()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """
@@ -165,7 +170,8 @@ class TestCommand(click.Command):
     @property
     def keys(self) -> Keys:
         """What a configuration may say."""
-        names = tuple(filter(lambda name: name not in NOT_IN_FILES, map(_long, self.params)))
+        every = (*self.params, *self.others)
+        names = tuple(name for name in map(_long, every) if name not in NOT_IN_FILES)
         return Keys(names, paths=_PATHS, references=_REFERENCES, exclusive=EXCLUSIVE)
 
     def _configured(self, args: Sequence[str], start: Path | None) -> Configuration:
@@ -321,14 +327,14 @@ def asked(ctx: click.Context) -> Asked:
         options = planning.checked(options, system)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    return Asked(options, system, seeds, given["runs"], given["keep_data"])
+    return Asked(options, system, seeds, given["runs"], bool(given.get("keep_data")))
 
 
 def _exclusively(ctx: click.Context) -> dict[str, Any]:
     """The values of a command; of each exclusive group the one that was given nearest to it."""
     given = dict(ctx.params)
     for group in EXCLUSIVE:
-        names = [name.replace("-", "_") for name in group]
+        names = [each for name in group if (each := name.replace("-", "_")) in given]
         said = {name: ctx.get_parameter_source(name) for name in names if given[name] is not None}
         for source in _NEAREST:
             nearest = [name for name in said if said[name] is source]
@@ -346,8 +352,8 @@ def _seeds(given: Mapping[str, Any]) -> tuple[int, ...]:
     if given["seeds"] is not None:
         seeds: tuple[int, ...] = given["seeds"]
         return seeds
-    first = given["seed"]
-    count = given["test_count"] or 1
+    first = given.get("seed")
+    count = given.get("test_count") or 1
     if first is None:
         return tuple(random.SystemRandom().randrange(1 << 32) for _ in range(count))
     return tuple(range(first, first + count))

@@ -216,6 +216,10 @@ class Seeds(click.ParamType[Any]):
 
     name = "seeds"
 
+    def __init__(self, most: int = SEEDS_MAX) -> None:
+        """`most`: how many seeds there may be."""
+        self._most = most
+
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
@@ -227,8 +231,8 @@ class Seeds(click.ParamType[Any]):
             least = self._seed(first, str(value), param, ctx)
             most = self._seed(last, str(value), param, ctx) if dash else least
             count = most - least + 1
-            if count < 1 or len(seeds) + count > SEEDS_MAX:
-                expected = f"expected 1 to {SEEDS_MAX:,} seeds, the smaller end first"
+            if count < 1 or len(seeds) + count > self._most:
+                expected = f"expected 1 to {self._most:,} seeds, the smaller end first"
                 self.fail(f"{expected}, got {quoted(str(value))}", param, ctx)
             seeds += range(least, most + 1)
         return tuple(dict.fromkeys(seeds))

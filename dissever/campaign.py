@@ -1,0 +1,227 @@
+"""
+What a campaign over many seeds has come to, kept in a file of one line for each seed.
+
+`explored.jsonl` in the directory of the campaign begins with what was explored: the options and the
+versions of everything that counts. Then comes a line for each seed, in the order in which they
+ended. So a campaign that was interrupted goes on where it was, and one of other options or of other
+code is not mixed with it. Of each kind of failure the smallest run is kept, whole, in `seed-<n>/`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+
+from dissever.attempts import Attempt, Size
+from dissever.harness.plan import Options
+from dissever.harness.results import Verdict
+from dissever.harness.values import shorten
+
+__all__ = ["RECORD", "Found", "Record", "Tried"]
+
+RECORD: Final = "explored.jsonl"
+
+KEPT_MAX: Final = 100
+"""Of how many kinds of failure a run is kept. Others are counted."""
+
+WHY_CHARACTERS_MAX: Final = 500
+
+_IMMATERIAL: Final = ("python", "kernel")
+"""Versions on which a simulated run does not depend."""
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What was explored."""
+
+    options: dict[str, Any]
+    versions: dict[str, str]
+    format: int = 1
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one seed; `why` is empty for a valid run."""
+
+    seed: int
+    verdict: Verdict
+    signatures: tuple[str, ...]
+    size: Size
+    seconds: float
+    reached: tuple[str, ...] = ()
+    why: str = ""
+
+    @classmethod
+    def of(cls, tried: Attempt) -> Tried:
+        """An attempt, without what is not kept."""
+        why = "" if tried.verdict is Verdict.VALID else shorten(tried.why, WHY_CHARACTERS_MAX)
+        return cls(
+            seed=tried.seed,
+            verdict=tried.verdict,
+            signatures=tried.signatures,
+            size=tried.size,
+            seconds=tried.seconds,
+            reached=tried.reached,
+            why=why,
+        )
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A kind of failure: in how many runs, the least seed of them, and the smallest and fastest one.
+
+    `seed`, `size` and `why` are of that one. `directory` is its run directory; None when no more
+    were kept.
+    """
+
+    signature: str
+    verdict: Verdict
+    runs: int
+    first: int
+    seed: int
+    size: Size
+    why: str
+    directory: str | None
+
+
+class Record:
+    """The file, and the runs that are kept beside it. Use it with `with`."""
+
+    def __init__(self, directory: Path, options: Options, versions: Mapping[str, str]) -> None:
+        """
+        Go on with the campaign of a directory, or begin one.
+
+        Raises:
+            ValueError: When the directory holds a campaign of something else.
+            OSError: When it cannot be read or written.
+        """
+        self.directory = directory
+        self.tried: dict[int, Tried] = {}
+        self.verdicts: Counter[Verdict] = Counter()
+        self.reached: Counter[str] = Counter()
+        self._runs: dict[str, Counter[Verdict]] = {}
+        """Signature -> how many runs of each verdict have it."""
+
+        self._first: dict[str, int] = {}
+        self._best: dict[str, Tried] = {}
+        directory.mkdir(parents=True, exist_ok=True)
+        header = _header(options, versions)
+        path = directory / RECORD
+        if path.exists():
+            self._read(path, header)
+            self._file = path.open("ab")
+        else:
+            self._file = path.open("xb")
+            self._write(header)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def found(self) -> tuple[Found, ...]:
+        """Every kind of failure: invalid before unknown, then the most frequent first."""
+        every = (
+            Found(
+                signature=signature,
+                verdict=max(runs),
+                runs=runs.total(),
+                first=self._first[signature],
+                seed=best.seed,
+                size=best.size,
+                why=best.why,
+                directory=str(place) if (place := self.place(best.seed)).is_dir() else None,
+            )
+            for signature, runs in self._runs.items()
+            for best in (self._best[signature],)
+        )
+        by_count = sorted(every, key=lambda each: (-each.runs, each.signature))
+        return tuple(sorted(by_count, key=lambda each: each.verdict, reverse=True))
+
+    def place(self, seed: int) -> Path:
+        """Where the run of a seed is kept, if it is."""
+        return self.directory / f"seed-{seed}"
+
+    def add(self, tried: Attempt) -> None:
+        """
+        Write a line for a seed, and keep its run directory if none is smaller; else remove it.
+
+        Raises:
+            OSError: When the disk refuses it.
+        """
+        line = Tried.of(tried)
+        is_best = self._count(line)
+        if tried.directory is not None:
+            made = Path(tried.directory)
+            if is_best and len(self._kept()) < KEPT_MAX:
+                shutil.move(made, self.place(line.seed))
+            else:
+                shutil.rmtree(made, ignore_errors=True)
+        self._write(line)
+        if is_best:
+            self._clear()
+
+    def _count(self, line: Tried) -> bool:
+        """Take in a line; whether it is the smallest of a kind of failure."""
+        self.tried[line.seed] = line
+        self.verdicts[line.verdict] += 1
+        self.reached.update(line.reached)
+        is_best = False
+        for signature in line.signatures:
+            self._runs.setdefault(signature, Counter())[line.verdict] += 1
+            self._first[signature] = min(line.seed, self._first.get(signature, line.seed))
+            best = self._best.get(signature)
+            if best is None or (line.size, line.seed) < (best.size, best.seed):
+                self._best[signature] = line
+                is_best = True
+        return is_best
+
+    def _kept(self) -> list[Path]:
+        return [path for path in self.directory.glob("seed-*") if path.is_dir()]
+
+    def _clear(self) -> None:
+        """Remove the runs that are no longer the smallest of any kind."""
+        wanted = {self.place(best.seed) for best in self._best.values()}
+        for path in self._kept():
+            if path not in wanted:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _read(self, path: Path, header: Header) -> None:
+        lines = path.read_bytes().split(b"\n")
+        whole = lines[:-1]  # The last one was cut, or is empty.
+        try:
+            before = msgspec.json.decode(whole[0] if whole else b"", type=Header)
+            for line in whole[1:]:
+                self._count(msgspec.json.decode(line, type=Tried))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: expected the record of a campaign: {error}") from error
+        if (difference := _difference(before, header)) is not None:
+            raise ValueError(f"{path} is of another campaign: {difference}; name another --keep")
+        if lines[-1]:
+            path.write_bytes(b"\n".join(whole) + b"\n")
+
+    def _write(self, line: Header | Tried) -> None:
+        self._file.write(msgspec.json.encode(line) + b"\n")
+        self._file.flush()
+
+
+def _header(options: Options, versions: Mapping[str, str]) -> Header:
+    """What must be the same for two runs to belong to one campaign; as it reads back from JSON."""
+    said = msgspec.to_builtins(msgspec.structs.replace(options, seed=0, script_path=""))
+    material = {name: each for name, each in versions.items() if name not in _IMMATERIAL}
+    return msgspec.json.decode(msgspec.json.encode(Header(said, material)), type=Header)
+
+
+def _difference(before: Header, now: Header) -> str | None:
+    """The first thing in which two differ, in words, or None."""
+    pairs = (("", before.options, now.options), ("version of ", before.versions, now.versions))
+    for what, old, new in pairs:
+        for name in sorted({*old, *new}):
+            if old.get(name) != new.get(name):
+                return f"{what}{name} was {old.get(name)!r} there, and is {new.get(name)!r} here"
+    return None

@@ -1,0 +1,245 @@
+"""The command `explore`: many seeds of one test, and of each kind of failure the smallest run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from dissever.campaign import Found
+from dissever.commands.asked import TestCommand, asked
+from dissever.commands.output import EXIT_FAILED, EXIT_STATUS, print_json, program, say, tell
+from dissever.commands.params import Number, Seeds
+from dissever.commands.test import test
+from dissever.exploring import Campaign, Explored, Hear, Progress, explore
+from dissever.harness.references import label
+from dissever.harness.results import Verdict
+from dissever.harness.runner import CannotRun
+from dissever.harness.values import count_text
+
+SEEDS_MAX: Final = 10_000_000
+SEEDS: Final = "1-1000"
+
+JOBS_MAX: Final = 256
+
+EVERY_S: Final = 5.0
+EVERY_ON_TERMINAL_S: Final = 0.5
+"""How often progress is told."""
+
+NEVER_SHOWN: Final = 20
+
+_OTHERS: Final = (
+    *("seed", "seeds", "test_count", "until_failure", "keep_data", "dry_run", "print_config"),
+    *("quiet", "is_json", "summary"),
+)
+"""Options of `test` that this command has not, or has as its own."""
+
+_SHARED: Final = [each for each in test.params if each.name not in _OTHERS]
+
+
+class ExploreCommand(TestCommand):
+    """Has the options of `test` that say what a run is."""
+
+    others = [each for each in test.params if each.name in _OTHERS]  # noqa: RUF012 - never changed
+
+
+@click.command(
+    "explore",
+    cls=ExploreCommand,
+    params=list(_SHARED),
+    short_help="Try many seeds, and keep what fails.",
+)
+@click.option(
+    "--seeds",
+    type=Seeds(SEEDS_MAX),
+    default=SEEDS,
+    show_default=True,
+    metavar="SEED,…",
+    help="Which seeds, such as 1-20000.",
+)
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(1, JOBS_MAX),
+    metavar="N",
+    help="How many runs at a time, each in a process of its own. By default one for each CPU if the"
+    " system is simulated. Real nodes disturb each other, so their runs are made one by one.",
+)
+@click.option(
+    "--time-limit-real",
+    type=Number("time_limit_s"),
+    metavar="SECONDS",
+    help="Begin no run after this time on the real clock.",
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The directory of the campaign. If it has one of the same test, that goes on: seeds that"
+    " were tried are not tried again. By default a new one in the directory of --runs.",
+)
+@click.option("--until-failure", is_flag=True, help="Stop after the first run that is invalid.")
+@click.option(
+    "--expect-invalid",
+    is_flag=True,
+    help="A canary: the system has a bug that must be found. The exit status is 0 if a run is"
+    " invalid, and 1 if none is.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Print only what came of it.")
+@click.option(
+    "--json",
+    "is_json",
+    is_flag=True,
+    help="Print what came of it as JSON on standard output, and only that.",
+)
+@click.pass_context
+def explore_(ctx: click.Context, /, **given: Any) -> int:
+    """
+    Run a test with many seeds, and keep of each kind of failure the smallest run.
+
+    \b
+    dissever explore simulated -f partition,kill --seeds 1-20000
+    dissever explore simulated --bug stale-read --seeds 1-50 --expect-invalid
+    dissever explore raft -f partition,kill,pause --jobs 4 --time-limit-real 3600
+    dissever explore simulated --seeds 1-20000 --keep campaigns/nightly
+    dissever explore mykv.py -f kill --seeds 1-20 --until-failure
+
+    All options of `dissever test` that say what a run is are options here, too. Ctrl-C ends it, and
+    keeps what was found. With the same --keep it goes on. See docs/replay.md.
+
+    Exit status: as of `dissever test`, by the worst verdict of all runs; 2 if Ctrl-C ended it and
+    nothing was found; 3 if a run could not be made and nothing was found.
+    """
+    wanted = asked(ctx)
+    is_virtual = wanted.options.backend.is_virtual
+    jobs = given["jobs"] or (len(os.sched_getaffinity(0)) if is_virtual else 1)
+    if jobs > 1 and not is_virtual:
+        raise click.UsageError(
+            f"expected --jobs 1: the backend {wanted.options.backend} has real nodes, and runs side"
+            " by side would disturb each other"
+        )
+    keep = given["keep"] or _new(wanted.runs, wanted.options.system, wanted.options.workload)
+    campaign = Campaign(
+        options=wanted.options,
+        system=wanted.system,
+        seeds=wanted.seeds,
+        keep=keep,
+        jobs=jobs,
+        limit_s=given["time_limit_real"],
+        until_failure=given["until_failure"],
+    )
+    try:
+        came = explore(campaign, _unheard if given["quiet"] else _teller())
+    except (CannotRun, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    status = _status(came, expects_invalid=given["expect_invalid"])
+    if given["is_json"]:
+        print_json({**msgspec.to_builtins(came), "verdict": came.verdict, "exit_status": status})
+    else:
+        _print(came, status, expects_invalid=given["expect_invalid"])
+    return status
+
+
+def _new(runs: Path, system: str, workload: str) -> Path:
+    now = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"[:-3] + "Z"
+    return runs / label(system) / label(workload) / f"explored-{now}"
+
+
+def _status(came: Explored, *, expects_invalid: bool) -> int:
+    if expects_invalid:
+        return 0 if came.verdict is Verdict.INVALID else 1
+    if came.failures and came.verdict is not Verdict.INVALID:
+        return EXIT_FAILED
+    return EXIT_STATUS[came.verdict]
+
+
+def _unheard(_: Progress) -> None:
+    """Nobody is told."""
+
+
+def _teller() -> Hear:
+    """Prints a line of progress on standard error from time to time; a terminal shows the last."""
+    console = Console(stderr=True)
+    every_s = EVERY_ON_TERMINAL_S if console.is_terminal else EVERY_S
+    end = "\r" if console.is_terminal else "\n"
+    next_s = time.monotonic() + every_s
+
+    def hear(progress: Progress) -> None:
+        nonlocal next_s
+        now = time.monotonic()
+        if now >= next_s or progress.tried == progress.asked:
+            next_s = now + every_s
+            line = _line(progress)
+            if console.is_terminal:
+                line = line[: console.width - 1].ljust(console.width - 1)
+                end_now = "\n" if progress.tried == progress.asked else end
+                console.print(escape(line), end=end_now, highlight=False, soft_wrap=True)
+            else:
+                tell(line)
+
+    return hear
+
+
+def _line(progress: Progress) -> str:
+    rate = progress.made / progress.seconds if progress.seconds else 0.0
+    counts = ", ".join(
+        f"{count:,} {each.word}" for each, count in sorted(progress.verdicts.items())
+    )
+    line = f"{progress.tried:,} of {progress.asked:,} seeds, {rate:,.1f}/s: {counts or 'none yet'}"
+    kinds = [f"{each.signature} ({each.runs:,})" for each in progress.found()]
+    return "; ".join((line, *kinds))
+
+
+def _print(came: Explored, status: int, *, expects_invalid: bool) -> None:
+    console = Console()
+    counts = ", ".join(f"{count:,} {word}" for word, count in came.verdicts.items()) or "none"
+    took = f"{came.made:,} in {came.seconds:,.1f} s" if came.made else "none now"
+    say(f"{came.tried:,} of {came.asked:,} seeds ({took}): {counts}")
+    if came.ended:
+        say(f"it ended early: {came.ended}")
+    for failure in came.failures:
+        tell(f"could not be made: {failure}")
+    if came.found:
+        console.print(_table(came.found))
+    if came.never:
+        more = (
+            f", and {len(came.never) - NEVER_SHOWN} more" if len(came.never) > NEVER_SHOWN else ""
+        )
+        say(f"never seen in any run: {', '.join(came.never[:NEVER_SHOWN])}{more}")
+    if expects_invalid:
+        say("the bug was found" if status == 0 else "expected an invalid run, found none")
+    say("")
+    if (kept := next((each for each in came.found if each.directory), None)) is not None:
+        where = shlex.quote(kept.directory or "")
+        say(f"  replay  {program()} replay {where}")
+        say(f"  shrink  {program()} shrink {where}")
+    say(f"  kept    {came.directory}")
+    if came.ended:
+        say(f"  go on   the same command with --keep {shlex.quote(came.directory)}")
+
+
+def _table(found: tuple[Found, ...]) -> Table:
+    table = Table(
+        Column("signature", overflow="fold"),
+        Column("runs", justify="right"),
+        Column("first seed", justify="right"),
+        "smallest run",
+        box=None,
+    )
+    for each in found:
+        size = each.size
+        small = f"seed {each.seed}: {count_text(size.strikes, 'fault')}, {size.events:,} events,"
+        small += f" {size.time_ns / 1e9:.3f} s"
+        table.add_row(escape(each.signature), f"{each.runs:,}", str(each.first), small)
+    return table

@@ -1,0 +1,179 @@
+"""Many seeds in one command: what is found, kept, counted, and taken up again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dissever import exploring
+from dissever.attempts import attempt
+from dissever.campaign import RECORD
+from dissever.harness import store
+from dissever.harness.runner import CannotRun
+
+SMALL = ("explore", "simulated", "-t", "1", "--rate", "100", "-n", "3")
+SHORT = (*SMALL, "--jobs", "1")
+BROKEN = (*SHORT, "--bug", "dirty-read")
+
+
+def explored(dissever: Callable, *words: str) -> dict:
+    said: dict = json.loads(dissever(*words, "--json", "-q").stdout)
+    return said
+
+
+def test_a_sound_system_is_valid_with_every_seed(dissever: Callable, tmp_path: Path) -> None:
+    ran = dissever(*SHORT, "--seeds", "1-3", "--keep", str(tmp_path / "kept"))
+
+    assert ran.status == 0
+    assert "3 of 3 seeds" in ran.text
+    assert not list((tmp_path / "kept").glob("seed-*"))
+
+
+def test_of_each_kind_of_failure_the_smallest_run_is_kept_with_its_page(
+    dissever: Callable, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    said = explored(dissever, *BROKEN, "--seeds", "1-6", "--keep", str(kept))
+
+    assert (said["verdict"], said["exit_status"]) == ("invalid", 1)
+    for found in said["found"]:
+        directory = Path(found["directory"])
+        assert directory == kept / f"seed-{found['seed']}"
+        assert (directory / store.REPORT).is_file()
+        assert found["signature"] in (directory / store.RESULTS).read_text()
+    assert {each.name for each in kept.glob("seed-*")} == {
+        f"seed-{found['seed']}" for found in said["found"]
+    }
+    lines = [json.loads(line) for line in (kept / RECORD).read_bytes().splitlines()[1:]]
+    for found in said["found"]:
+        own = [line for line in lines if found["signature"] in line["signatures"]]
+        sizes = {line["seed"]: tuple(line["size"].values()) for line in own}
+        assert found["runs"] == len(own)
+        assert found["first"] == min(sizes)
+        assert found["seed"] == min(sizes, key=lambda seed: (sizes[seed], seed))
+
+
+def without_times(said: dict) -> dict:
+    return {name: each for name, each in said.items() if name not in ("seconds", "made")}
+
+
+def test_what_is_found_does_not_depend_on_how_many_run_at_a_time(
+    dissever: Callable, tmp_path: Path
+) -> None:
+    words = (*SMALL, "--bug", "dirty-read", "--seeds", "1-5")
+    one = explored(dissever, *words, "--jobs", "1", "--keep", str(tmp_path / "kept"))
+    (tmp_path / "kept").rename(tmp_path / "first")
+    two = explored(dissever, *words, "--jobs", "2", "--keep", str(tmp_path / "kept"))
+
+    assert without_times(one) == without_times(two)
+
+
+def test_a_campaign_goes_on_where_it_was(
+    dissever: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = str(tmp_path / "kept")
+    whole = explored(dissever, *BROKEN, "--seeds", "1-4", "--keep", kept)
+    (tmp_path / "kept").rename(tmp_path / "whole")
+
+    def interrupted(options, *rest, **more):  # type: ignore[no-untyped-def]
+        if options.seed == 3:
+            raise KeyboardInterrupt
+        return attempt(options, *rest, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(exploring, "attempt", interrupted)
+        half = explored(dissever, *BROKEN, "--seeds", "1-4", "--keep", kept)
+    with (tmp_path / "kept" / RECORD).open("ab") as file:
+        file.write(b'{"seed": 3, "verd')  # As if the disk had been full.
+    rest = explored(dissever, *BROKEN, "--seeds", "1-4", "--keep", kept)
+
+    assert (half["tried"], half["ended"]) == (2, "interrupted")
+    assert rest["made"] == 2
+    assert without_times(rest) == without_times(whole)
+
+
+def test_an_interrupted_campaign_without_a_failure_is_not_valid(
+    dissever: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(options, *rest, **more):  # type: ignore[no-untyped-def]
+        if options.seed == 2:
+            raise KeyboardInterrupt
+        return attempt(options, *rest, **more)
+
+    monkeypatch.setattr(exploring, "attempt", interrupted)
+    ran = dissever(*SHORT, "--seeds", "1-9", "--keep", str(tmp_path / "kept"))
+
+    assert ran.status == 2
+    assert "1 of 9 seeds" in ran.text
+    assert "the same command with --keep" in ran.text
+
+
+def test_another_test_is_not_mixed_with_a_campaign(dissever: Callable, tmp_path: Path) -> None:
+    kept = ("--keep", str(tmp_path / "kept"))
+    dissever(*SHORT, "--seeds", "1", *kept)
+    ran = dissever(*SHORT, "--seeds", "1", *kept, "--rate", "50")
+
+    assert ran.status == 64
+    assert "is of another campaign: rate was 100.0 there, and is 50.0 here" in ran.text
+
+
+def test_a_canary_must_be_found(dissever: Callable, tmp_path: Path) -> None:
+    kept = ("--keep", str(tmp_path / "a"))
+    dead = ("--keep", str(tmp_path / "b"))
+    found = dissever(*BROKEN, "--seeds", "1-9", "--expect-invalid", "--until-failure", *kept)
+    missed = dissever(*SHORT, "--seeds", "1", "--expect-invalid", *dead)
+
+    assert (found.status, missed.status) == (0, 1)
+    assert "the bug was found" in found.text
+    assert "it ended early: a failure was found" in found.text
+    assert "expected an invalid run, found none" in missed.text
+
+
+def test_what_no_run_has_reached_is_named(dissever: Callable, tmp_path: Path) -> None:
+    said = explored(dissever, *SHORT, "--seeds", "1", "--keep", str(tmp_path / "kept"))
+
+    assert "read fail" in said["never"]
+    assert "read ok" not in said["never"]
+
+
+def test_a_run_that_cannot_be_made_is_no_verdict(
+    dissever: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(options, *rest, **more):  # type: ignore[no-untyped-def]
+        if options.seed == 2:
+            raise CannotRun("the power is off")
+        return attempt(options, *rest, **more)
+
+    monkeypatch.setattr(exploring, "attempt", refused)
+    ran = dissever(*SHORT, "--seeds", "1-3", "--keep", str(tmp_path / "kept"))
+
+    assert ran.status == 3
+    assert "2 of 3 seeds" in ran.text
+    assert "could not be made: seed 2: the power is off" in ran.text
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--seeds", "3-1"), "the smaller end first"),
+        (("--jobs", "0"), "0 is not in the range"),
+        (("--seed", "3"), "No such option"),
+    ],
+)
+def test_words_that_make_no_sense_are_refused(
+    dissever: Callable, words: tuple[str, ...], told: str
+) -> None:
+    ran = dissever("explore", "simulated", *words)
+
+    assert ran.status == 64
+    assert told in ran.text
+
+
+def test_real_nodes_are_not_explored_side_by_side(dissever: Callable) -> None:
+    ran = dissever("explore", "redis", "--jobs", "2")
+
+    assert ran.status == 64
+    assert "expected --jobs 1" in ran.text
