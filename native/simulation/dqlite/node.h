@@ -15,6 +15,7 @@
 #include "registry.h"
 
 #include "../server.h"
+#include "pages.h"
 
 struct link;
 
@@ -26,6 +27,9 @@ struct node {
     struct registry registry;
     queue connections; /* of struct conn */
     struct link *links; /* outside of the arena */
+    struct pages pages; /* the same */
+    int (*apply)(struct raft_fsm *fsm, const struct raft_buffer *buffer); /* of the state machine */
+    int (*restore)(struct raft_fsm *fsm, struct raft_buffer *buffer);
 };
 
 /* Serve a client that has connected. False: there is no memory for it. */

@@ -7,8 +7,7 @@
 #include "../connections.h"
 #include "../service.h"
 #include "../simulation.h"
-#include "command.h" /* of dqlite */
-#include "fsm.h"
+#include "fsm.h" /* of dqlite */
 #include "vfs.h"
 
 enum { CATCH_UP_ROUNDS = 100, CATCH_UP_ROUND_MS = 50 * 1000, PAGES_TOLD = 8 };
@@ -29,6 +28,31 @@ static void state_changed(struct raft *raft, unsigned short before, unsigned sho
             QUEUE_DATA(head, struct db, queue)->read_index = 0;
         }
     }
+}
+
+/* Its state machine's, while the pages are followed. */
+
+static int apply(struct raft_fsm *fsm, const struct raft_buffer *buffer)
+{
+    struct node *node = simulation.running->state;
+    int rv = node->apply(fsm, buffer);
+    if (rv == 0) {
+        pages_apply(&node->pages, buffer->base, buffer->len);
+    }
+    return rv;
+}
+
+static int restore(struct raft_fsm *fsm, struct raft_buffer *buffer)
+{
+    struct node *node = simulation.running->state;
+    pages_restore(&node->pages, buffer->base, buffer->len); /* Before the buffer is freed. */
+    return node->restore(fsm, buffer);
+}
+
+static uint64_t digest(struct server *server)
+{
+    struct node *node = server->state;
+    return pages_digest(&node->pages);
 }
 
 /* As `dqlite__init` of src/server.c. */
@@ -57,7 +81,12 @@ static int boot(struct server *server)
     }
     sqlite3_vfs_register(&node->vfs, 0);
     registry__init(&node->registry, &node->config);
-    return fsm__init(&server->fsm, &node->config, &node->registry);
+    rv = fsm__init(&server->fsm, &node->config, &node->registry);
+    node->apply = server->fsm.apply;
+    node->restore = server->fsm.restore;
+    server->fsm.apply = apply;
+    server->fsm.restore = restore;
+    return rv;
 }
 
 static int ready(struct server *server)
@@ -105,41 +134,28 @@ static void crash(struct server *server)
     struct node *node = server->state;
     if (node != NULL) {
         links_free(node);
+        pages_free(&node->pages);
         sqlite3_vfs_unregister(&node->vfs);
     }
 }
 
-/* A number of a command, little-endian, or 0 when its bytes end before. */
-static uint64_t number_at(const uint8_t *bytes, size_t count, size_t at, size_t size)
-{
-    uint64_t number = 0;
-    for (size_t i = 0; i < size && at + size <= count; i++) {
-        number |= (uint64_t)bytes[at + i] << (8 * i);
-    }
-    return number;
-}
-
-/* A command of src/command.c: u64 header, text, and for frames u64, u32, u32, then u32 pages, u16
- * size, u16, and u64 a page number each. A text is padded to words. */
+/* Which pages an entry changes. */
 static void describe(const uint8_t *bytes, size_t count, char *text, size_t size)
 {
-    const uint8_t *name = bytes + 8;
-    const uint8_t *end = count > 8 ? memchr(name, 0, count - 8) : NULL;
-    size_t at = end != NULL ? 8 + ((size_t)(end - name) / 8 + 1) * 8 + 16 : count;
-    if (number_at(bytes, count, 1, 1) != COMMAND_FRAMES || at + 8 > count) {
+    struct frames_read frames;
+    if (!frames_read(&frames, bytes, count)) {
         snprintf(text, size, "a command of %zu bytes", count);
         return;
     }
-    uint64_t pages = number_at(bytes, count, at, 4);
-    int used = snprintf(text, size, "%s: %llu pages:", (const char *)name,
-                        (unsigned long long)pages);
-    for (uint64_t i = 0; i < pages && used >= 0 && (size_t)used < size; i++) {
-        uint64_t page = number_at(bytes, count, at + 8 + 8 * (size_t)i, 8);
-        const char *form = i < PAGES_TOLD ? " %llu" : " …";
-        used += snprintf(text + used, size - (size_t)used, form, (unsigned long long)page);
+    int used = snprintf(text, size, "%s: pages", frames.database);
+    for (uint64_t i = 0; i < frames.count && used >= 0 && (size_t)used < size; i++) {
         if (i == PAGES_TOLD) {
-            break;
+            snprintf(text + used, size - (size_t)used, " and %llu more",
+                     (unsigned long long)(frames.count - i));
+            return;
         }
+        used += snprintf(text + used, size - (size_t)used, " %llu",
+                         (unsigned long long)frames_page(&frames, i));
     }
 }
 
@@ -152,5 +168,6 @@ const struct service service = {
     .hang_up = hang_up,
     .stop = stop,
     .crash = crash,
+    .digest = digest,
     .describe = describe,
 };
