@@ -26,15 +26,16 @@ from enum import Enum, auto
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from dissever.harness.cluster import HostCommands, Hosts, Sockets
+from dissever.harness.cluster import HostCommands, Hosts, Impairment, Sockets
 from dissever.nemesis.connections import measures
 from dissever.nemesis.connections.flows import Crossed, Traffic, crossed
 from dissever.nemesis.connections.measures import Measure, Measured
 from dissever.nemesis.connections.proxies import Proxies
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.evidence import FaultEvidence
-from dissever.nemesis.fault import Fault, Heals
+from dissever.nemesis.fault import Fault, Heals, Simulated
 from dissever.nemesis.needs import Need, Offer
+from dissever.nemesis.packets.impaired import BLACK_HOLE, DELAYS, LIMITS, QUEUE_MS, impairing
 from dissever.nemesis.parameters import Parameter, Request, Settings, number, one_of
 from dissever.nemesis.partitions.grudges import Link, arrow
 from dissever.nemesis.targets import LINK_TARGETS, WAY
@@ -362,6 +363,7 @@ def _toxic(
     held: str,
     *parameters: Parameter,
     shows: Shows = Shows.CROSSED,
+    simulated: Simulated | None = None,
 ) -> Fault:
     return Fault(
         name=name,
@@ -376,6 +378,7 @@ def _toxic(
         make=partial(ToxicFault, type_=type_, attributes=attributes, measure=measure, shows=shows),
         held=held,
         healed="the measure says no, and the server lists no toxic",
+        simulated=simulated,
     )
 
 
@@ -390,6 +393,11 @@ FAULTS: Final[tuple[Fault, ...]] = (
         _ms("delay_ms", "delay of what is sent", 1, 50, 100, 200, 400),
         _ms("jitter_ms", "the delay varies by this much; must be below it", 0, 0, 0, 5, 10, 20),
         shows=Shows.HELD_UP,
+        simulated=impairing(
+            lambda at: Impairment(delay_ms=at["delay_ms"], jitter_ms=at["jitter_ms"]),
+            DELAYS,
+            "no datagram is faster than the delay",
+        ),
     ),
     _toxic(
         "bandwidth",
@@ -399,6 +407,11 @@ FAULTS: Final[tuple[Fault, ...]] = (
         measures.bandwidth,
         "throughput is at most 1.5 times the rate",
         number("rate_kb_s", "what a connection passes", 1, 100_000, one_of(10, 50, 200, 1000)),
+        simulated=impairing(
+            lambda at: Impairment(rate_kb_s=at["rate_kb_s"], queue_ms=QUEUE_MS),
+            LIMITS,
+            "datagrams wait for each other",
+        ),
     ),
     _toxic(
         "slicer",
@@ -468,5 +481,6 @@ FAULTS: Final[tuple[Fault, ...]] = (
         measures.black_hole,
         "nothing comes back, and no end",
         shows=Shows.NOTHING_PASSES,
+        simulated=impairing(lambda _: Impairment(loss=1.0), BLACK_HOLE, "no datagram arrives"),
     ),
 )

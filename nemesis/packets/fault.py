@@ -19,12 +19,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from dissever.harness.cluster import HostCommands
+from dissever.harness.cluster import HostCommands, Impairment
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.evidence import FaultEvidence
-from dissever.nemesis.fault import Fault, Heals
+from dissever.nemesis.fault import Fault, Heals, Simulated
 from dissever.nemesis.needs import Need
 from dissever.nemesis.packets.bursts import HEADERS_BYTES, Burst, Bursts, Size
+from dissever.nemesis.packets.impaired import (
+    CORRUPTION,
+    DELAYS,
+    DUPLICATES,
+    LIMITS,
+    LOSSES,
+    QUEUE_MS,
+    REORDERING,
+    impairing,
+)
 from dissever.nemesis.packets.rules import Packets
 from dissever.nemesis.packets.shaping import Means
 from dissever.nemesis.parameters import Parameter, Request, Settings, number, one_of
@@ -321,6 +331,7 @@ def _packet(
     measure: Measure,
     held: str,
     *parameters: Parameter,
+    simulated: Simulated,
 ) -> Fault:
     return Fault(
         name=name,
@@ -335,7 +346,12 @@ def _packet(
         make=partial(PacketFault, means=means, words=words, measure=measure),
         held=held,
         healed="a burst says no, and no rule is left",
+        simulated=simulated,
     )
+
+
+def _rate(settings: Settings) -> Impairment:
+    return Impairment(rate_kb_s=settings["rate_kb_s"], queue_ms=TBF_LATENCY_MS)
 
 
 FAULTS: Final[tuple[Fault, ...]] = (
@@ -347,6 +363,9 @@ FAULTS: Final[tuple[Fault, ...]] = (
         LOST,
         "about that share of datagrams is lost; the rule counts what came and what was lost",
         _percent(5, 10, 20, 40),
+        simulated=impairing(
+            lambda at: Impairment(loss=at["percent"] / 100), LOSSES, "some datagrams are lost"
+        ),
     ),
     _packet(
         "packet-rate",
@@ -356,6 +375,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         LIMITED,
         "throughput is at most 1.5 times the rate; the queue counts what it held back",
         _RATE,
+        simulated=impairing(_rate, LIMITS, "datagrams wait for each other, or are lost"),
     ),
     _packet(
         "netem-delay",
@@ -366,6 +386,11 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "none is faster than the delay",
         _ms("delay_ms", "delay of a packet", 1.0, 25, 50, 100, 200),
         _ms("jitter_ms", "the delay varies by this much; must be below it", 0.0, 0, 5, 20),
+        simulated=impairing(
+            lambda at: Impairment(delay_ms=at["delay_ms"], jitter_ms=at["jitter_ms"]),
+            DELAYS,
+            "no datagram is faster than the delay",
+        ),
     ),
     _packet(
         "netem-loss",
@@ -376,6 +401,11 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "about that share of datagrams is lost",
         _percent(5, 10, 20),
         number("burst_packets", "mean length of a burst", 1.0, 100.0, one_of(2, 5, 10)),
+        simulated=impairing(
+            lambda at: Impairment(loss=at["percent"] / 100, burst_packets=at["burst_packets"]),
+            LOSSES,
+            "some datagrams are lost",
+        ),
     ),
     _packet(
         "netem-duplicate",
@@ -385,6 +415,11 @@ FAULTS: Final[tuple[Fault, ...]] = (
         DUPLICATED,
         "about that share comes twice",
         _percent(5, 20, 50),
+        simulated=impairing(
+            lambda at: Impairment(duplicate=at["percent"] / 100),
+            DUPLICATES,
+            "some datagrams arrive twice",
+        ),
     ),
     _packet(
         "netem-corrupt",
@@ -394,6 +429,11 @@ FAULTS: Final[tuple[Fault, ...]] = (
         DAMAGED,
         "about that share arrives damaged",
         _percent(2, 5, 20),
+        simulated=impairing(
+            lambda at: Impairment(corrupt=at["percent"] / 100),
+            CORRUPTION,
+            "some datagrams do not arrive whole",
+        ),
     ),
     _packet(
         "netem-reorder",
@@ -404,6 +444,11 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "about that share arrives after a later one",
         _percent(10, 25, 50),
         _ms("delay_ms", "delay of those that wait", 1.0, 10, 20, 50),
+        simulated=impairing(
+            lambda at: Impairment(reorder=1 - at["percent"] / 100, reorder_ms=at["delay_ms"]),
+            REORDERING,
+            "some datagrams wait, others do not",
+        ),
     ),
     _packet(
         "netem-rate",
@@ -413,5 +458,10 @@ FAULTS: Final[tuple[Fault, ...]] = (
         LIMITED,
         "throughput is at most 1.5 times the rate",
         _RATE,
+        simulated=impairing(
+            lambda at: Impairment(rate_kb_s=at["rate_kb_s"], queue_ms=QUEUE_MS),
+            LIMITS,
+            "datagrams wait for each other",
+        ),
     ),
 )

@@ -112,8 +112,8 @@ def test_host_names_and_addresses_are_names_of_nodes(dissever: Callable, nodes: 
 @pytest.mark.parametrize(
     ("system", "faults", "told"),
     [
-        ("simulated", "latency", "latency cannot strike on the backend simulated"),
-        ("simulated", "disk-slow", "disk-slow cannot strike on the backend simulated"),
+        ("simulated", "slicer", "slicer cannot strike on the backend simulated"),
+        ("simulated", "disk-flip", "disk-flip cannot strike on the backend simulated"),
         ("simulated", "clock-jump", "clock-jump cannot strike on the backend simulated"),
         ("simulated", "demote", "demote cannot strike simulated: it has no members to change"),
         ("simulated", "deposed-leader", "nobody leads there"),
@@ -131,7 +131,7 @@ def test_a_fault_that_can_never_strike_is_refused_before_anything_runs(
 
 
 def test_every_fault_that_the_system_cannot_have_is_named_at_once(dissever: Callable) -> None:
-    ran = dissever("test", "simulated", "-f", "latency,kill,disk-slow,demote", "--dry-run")
+    ran = dissever("test", "simulated", "-f", "slicer,kill,disk-flip,demote", "--dry-run")
 
     assert ran.text.count("cannot strike") == 3
     assert "fault kill" not in ran.text
@@ -139,11 +139,11 @@ def test_every_fault_that_the_system_cannot_have_is_named_at_once(dissever: Call
 
 def test_a_plan_file_is_checked_like_the_options(dissever: Callable, tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
-    plan.write_text("faults:\n- fault: latency\n  at: 1\n  for: 1\n")
+    plan.write_text("faults:\n- fault: slicer\n  at: 1\n  for: 1\n")
     ran = dissever("test", "simulated", "--plan", str(plan), "--dry-run")
 
     assert ran.status == 64, ran.text
-    assert "latency cannot strike" in ran.text
+    assert "slicer cannot strike" in ran.text
 
 
 def test_a_plan_file_that_is_no_text_is_refused(dissever: Callable, tmp_path: Path) -> None:

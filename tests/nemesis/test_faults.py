@@ -22,6 +22,8 @@ from dissever.nemesis import (
 
 SIMULATED = {
     "partition", "swizzle", "deposed-leader",
+    "packet-loss", "packet-rate", "netem-delay", "netem-loss", "netem-duplicate", "netem-corrupt",
+    "netem-reorder", "netem-rate", "latency", "bandwidth", "black-hole",
     "kill", "stop", "crash-loop", "pause",
     "remove-member", "replace-member", "demote", "transfer",
 }  # fmt: skip
