@@ -229,7 +229,7 @@ async def _interpret(
             with _unless_refused(store.SCHEDULE):
                 store.write_schedule(run, recorder.events)
     if watch.lost is None:
-        return Outcome(reason, events=len(recorder.events))
+        return Outcome(watch.ended or reason, events=len(recorder.events))
     reason = f"a part of the harness was lost: {watch.lost}"
     return Outcome(reason, events=len(recorder.events), lost_ns=recorder.now_ns())
 

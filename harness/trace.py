@@ -33,6 +33,8 @@ class Trace:
     def __init__(self, *, is_on: bool = True) -> None:
         self.is_on = is_on
         """Whether it is of any use to make a line that is no violation."""
+        self.begun_ns = 0
+        """When the time of a simulator began, on the clock of the event loop."""
         self._lines: list[Mapping[str, Any] | bytes] = []
 
     @property
@@ -58,7 +60,7 @@ class Trace:
         if self.is_on:
             time_ns, _ = _split(line)
             self._lines.append(line)
-            self._limit(time_ns)
+            self._limit(time_ns + self.begun_ns)
 
     def _limit(self, time_ns: int) -> None:
         if len(self._lines) >= LINES_MAX:
@@ -73,7 +75,8 @@ class Trace:
         for line in self._lines:
             if isinstance(line, bytes):
                 time_ns, rest = _split(line)
-                written.append(b"%b%d%b" % (_TIME, time_ns - origin_ns, rest))
+                time_ns += self.begun_ns - origin_ns
+                written.append(b"%b%d%b" % (_TIME, time_ns, rest))
             else:
                 written.append(encode({**line, "time": line["time"] - origin_ns}))
         return b"".join(line + b"\n" for line in written)

@@ -112,6 +112,10 @@ class ClusterLost(OSError):
     """The cluster is gone, or was never there: nothing more can be asked of it."""
 
 
+class ClusterEnded(ClusterLost):
+    """The system under test has ended the whole cluster, as a crash in a simulator does."""
+
+
 class NodeState(StrEnum):
     """What the kernel says of a node's process."""
 
@@ -267,6 +271,14 @@ class Links(Protocol):
 
         It returns once all have arrived, so `timeout_s` is spent only on pairs that are cut.
         """
+
+
+@runtime_checkable
+class Ends(Protocol):
+    """A cluster that can end as a whole while a run goes on."""
+
+    async def end(self) -> ClusterLost:
+        """Wait until it has ended; why it did."""
 
 
 @runtime_checkable

@@ -14,8 +14,10 @@ from typing import Final, Self
 
 from dissever.harness.cluster import (
     Cluster,
+    ClusterEnded,
     ClusterLost,
     Disks,
+    Ends,
     HostCommands,
     NodeProcesses,
 )
@@ -30,12 +32,14 @@ class Watch:
     """
     Cancels the task that enters it when a part of the harness is gone. `lost` names the part.
 
+    It does the same when the system under test has ended the whole cluster; `ended` says how.
     Leaving it looks once more, so that no loss goes unseen.
     """
 
     def __init__(self, cluster: Cluster, *, is_needed: bool = True) -> None:
-        """`is_needed`: False where nothing can be lost, as on a virtual clock."""
+        """`is_needed`: False where nothing can be lost, as when nodes are objects of ours."""
         self.lost: str | None = None
+        self.ended: str | None = None
         self._cluster = cluster
         self._is_needed = is_needed
         self._task: asyncio.Task[None] | None = None
@@ -43,7 +47,9 @@ class Watch:
     async def __aenter__(self) -> Self:
         watched = asyncio.current_task()
         assert watched is not None
-        if self._is_needed:
+        if isinstance(self._cluster, Ends):
+            self._task = asyncio.create_task(self._await_end(self._cluster, watched))
+        elif self._is_needed:
             self._task = asyncio.create_task(self._look_again(watched))
         return self
 
@@ -51,7 +57,20 @@ class Watch:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            self.lost = self.lost or await lost_part(self._cluster)
+            if self.lost is None and self.ended is None:
+                try:
+                    self.lost = await lost_part(self._cluster)
+                except ClusterEnded as ended:
+                    self.ended = str(ended)
+
+    async def _await_end(self, cluster: Ends, watched: asyncio.Task[None]) -> None:
+        why = await cluster.end()
+        if isinstance(why, ClusterEnded):
+            self.ended = str(why)
+        else:
+            self.lost = str(why)
+        log.error("%s", why)
+        watched.cancel()
 
     async def _look_again(self, watched: asyncio.Task[None]) -> None:
         while self.lost is None:
@@ -62,7 +81,12 @@ class Watch:
 
 
 async def lost_part(cluster: Cluster) -> str | None:
-    """What of the harness is gone, in words, or None."""
+    """
+    What of the harness is gone, in words, or None.
+
+    Raises:
+        ClusterEnded: When nothing of it is, and the system has ended the whole cluster.
+    """
     try:
         if isinstance(cluster, NodeProcesses):
             await asyncio.gather(*(cluster.status(node) for node in cluster.nodes))
@@ -72,6 +96,8 @@ async def lost_part(cluster: Cluster) -> str | None:
                     answer = await cluster.command(node, [*ask, "counts"])
                     if answer.exit_status:
                         return f"faultfs under the data of {node}: {answer.stderr.strip()}"
+    except ClusterEnded:
+        raise
     except ClusterLost as error:
         return str(error)
     except OSError as error:  # Such as a node that is being started; the next look will tell.
