@@ -32,7 +32,7 @@ from dissever.harness.results import Results, Verdict
 from dissever.harness.system import System
 from dissever.judging import Judged, publish
 from dissever.reached import reached
-from dissever.running import carry_out, possible
+from dissever.running import carry_out, possible, with_plan_file
 from dissever.signature import Signature
 from dissever.systems import load
 
@@ -121,6 +121,8 @@ def attempt(
     with _place(options, keep) as directory:
         began = time.monotonic()
         started = datetime.now(UTC)
+        if keep is not None:
+            options = with_plan_file(options, directory)
         plan = planning.make_plan(options, system, started)
         interruption, judged = carry_out(plan, system, directory)
         seconds = time.monotonic() - began

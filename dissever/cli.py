@@ -25,6 +25,7 @@ from dissever.commands.explore import explore_
 from dissever.commands.listing import list_
 from dissever.commands.machine import build_host, doctor, heal
 from dissever.commands.output import EXIT_FAILED, EXIT_USAGE, tell
+from dissever.commands.replay import replay
 from dissever.commands.reproduce import reproduce
 from dissever.commands.streams import sturdy_streams
 from dissever.commands.summary import summary
@@ -129,7 +130,7 @@ def cli(verbose: int) -> None:
 
 
 for command in (
-    *(test, explore_, client_test, check, report, summary, reproduce),
+    *(test, explore_, replay, client_test, check, report, summary, reproduce),
     *(list_, doctor, heal, build_host),
 ):
     cli.add_command(command)

@@ -30,7 +30,7 @@ from dissever.reports import summary
 from dissever.systems import load
 from dissever.workloads import WORKLOADS
 
-__all__ = ["RUNS", "NotValid", "Observe", "Run", "carry_out", "possible", "run"]
+__all__ = ["RUNS", "NotValid", "Observe", "Run", "carry_out", "possible", "run", "with_plan_file"]
 
 RUNS: Final = Path("runs")
 """Where runs are kept, in the current directory."""
@@ -155,7 +155,7 @@ def run(
     options = possible(options, system)
     started = datetime.now(UTC)
     directory = store.create_run(runs, options, started)
-    plan = planning.make_plan(_with_plan_file(options, directory), system, started)
+    plan = planning.make_plan(with_plan_file(options, directory), system, started)
     with observe(plan) as observer:
         interruption, judged = carry_out(plan, system, directory, observer)
         observer.phase("writing the report")
@@ -203,7 +203,7 @@ def carry_out(
     return outcome.interruption, judge(directory)
 
 
-def _with_plan_file(options: Options, directory: Path) -> Options:
+def with_plan_file(options: Options, directory: Path) -> Options:
     """A plan that came from no file is written to one, so that the run can be repeated."""
     if not options.script or options.script_path:
         return options

@@ -64,10 +64,11 @@ def shorten(text: str, characters_max: int = SHOWN_CHARS_MAX) -> str:
 
 
 def count_text(number: int, noun: str) -> str:
-    """`1 anomaly`, `2 anomalies`, `5,000 operations`."""
+    """`1 anomaly`, `2 anomalies`, `3 replays`, `5,000 operations`."""
     if number == 1:
         return f"1 {noun}"
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    is_after_vowel = noun.endswith(("ay", "ey", "oy", "uy"))
+    plural = noun[:-1] + "ies" if noun.endswith("y") and not is_after_vowel else noun + "s"
     return f"{number:,} {plural}"
 
 

@@ -1,0 +1,151 @@
+"""The command `replay`: a recorded run once more, and how often it fails in the same way."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from dissever.attempts import Attempt
+from dissever.commands.output import EXIT_FAILED, EXIT_STATUS, print_json, say, tell
+from dissever.harness import store
+from dissever.harness.reader import FormatError
+from dissever.harness.references import label
+from dissever.harness.results import Verdict
+from dissever.harness.runner import CannotRun
+from dissever.harness.values import count_text
+from dissever.replaying import Hear, Recorded, Replayed, recorded, rerun
+from dissever.replaying import replay as make
+from dissever.running import RUNS
+
+TIMES_EXACT: Final = 1
+TIMES_REAL: Final = 5
+TIMES_MAX: Final = 10_000
+
+BY_TIME: Final = "time"
+BY_EVENTS: Final = "events"
+
+
+@click.command(short_help="Repeat a recorded run: does it fail again?")
+@click.argument("run", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--times",
+    "-n",
+    type=click.IntRange(1, TIMES_MAX),
+    metavar="N",
+    help=f"How often. By default {TIMES_EXACT} in simulation, where each has the same history, and"
+    f" {TIMES_REAL} on real nodes.",
+)
+@click.option(
+    "--anchor",
+    type=click.Choice([BY_TIME, BY_EVENTS]),
+    default=BY_TIME,
+    show_default=True,
+    help="When each fault strikes: at its time, or as long after an event of the cluster as then.",
+)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=RUNS,
+    show_default=True,
+    help="Where a replay is kept that shows the failure on real nodes, or that differs.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Print only what came of it.")
+@click.option(
+    "--json", "is_json", is_flag=True, help="Print what came of it as JSON, and only that."
+)
+def replay(
+    run: Path, times: int | None, anchor: str, runs: Path, is_json: bool, quiet: bool
+) -> int:
+    """
+    Repeat the recorded run of directory RUN, and say how often it fails in the same way.
+
+    \b
+    dissever replay runs/latest
+    dissever replay runs/latest --times 100
+    dissever replay runs/dqlite/set/20261130T071014.095Z-7 --times 20 --anchor events
+
+    A simulated run is repeated exactly: its history must be the same to the byte. On real nodes the
+    same faults strike the same nodes at the same times; `--anchor events` lets each follow what the
+    cluster did before it instead. A failure is the same if its signature is: checker, anomaly,
+    shape and role. See docs/replay.md.
+
+    Exit status: as of `dissever test`, by the worst verdict of the replays, so 1 if it failed
+    again; 2 if a simulated replay differs from the run and none is invalid.
+    """
+    try:
+        before = recorded(run)
+        options = rerun(before)
+        is_exact = options.backend.is_virtual and anchor == BY_TIME
+        came = make(
+            before,
+            options,
+            times=times or (TIMES_EXACT if options.backend.is_virtual else TIMES_REAL),
+            keep=_new(runs, before),
+            is_exact=is_exact,
+            hear=_unheard if quiet or is_json else _told(before),
+        )
+    except (FileNotFoundError, FormatError, ValueError) as error:
+        raise click.UsageError(str(error)) from error
+    except (CannotRun, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    status = EXIT_STATUS[came.verdict]
+    if came.failures and came.verdict is not Verdict.INVALID:
+        status = EXIT_FAILED
+    if is_json:
+        print_json({**msgspec.to_builtins(came), "verdict": came.verdict, "exit_status": status})
+    else:
+        _print(came)
+    return status
+
+
+def _new(runs: Path, before: Recorded) -> Path:
+    """The directory of a replay that is kept."""
+    options = before.plan.options
+    now = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"[:-3] + f"Z-{options.seed}"
+    return runs / label(options.system) / label(options.workload) / f"replayed-{now}"
+
+
+def _unheard(_: int, __: Attempt) -> None:
+    """Nobody is told."""
+
+
+def _told(before: Recorded) -> Hear:
+    """Print a line for each replay on standard error."""
+
+    def hear(number: int, tried: Attempt) -> None:
+        is_shown = bool(before.signature) and tried.shows(before.signature)
+        found = "the same failure" if is_shown else tried.signature
+        tell(f"replay {number}: {tried.verdict.word}{f', {found}' if found else ''}")
+
+    return hear
+
+
+def _print(came: Replayed) -> None:
+    what = f"the failure {came.signature}" if came.signature else "no failure"
+    say(f"the run shows {what}")
+    share = f"{came.shown} of {count_text(came.tried, 'replay')}"
+    if came.identical is not None:
+        same = "identical" if came.identical == came.tried else "not all identical"
+        say(f"{same}: {came.identical} of {came.tried} have the same history to the byte")
+    again = "it again" if came.signature else "no failure again"
+    is_sure = came.identical is not None and came.identical == came.tried > 0
+    interval = "" if is_sure else f" (95 % interval: {came.low:.0%} to {came.high:.0%})"
+    say(f"{share} {'shows' if came.tried == 1 else 'show'} {again}{interval}")
+    for signature, count in came.others.items():
+        say(f"another failure: {signature} in {count} of {came.tried}")
+    if (differs := came.difference) is not None:
+        say(f"the first difference is event {differs.event} of {store.HISTORY}:")
+        say(f"  recorded  {differs.recorded}")
+        say(f"  replayed  {differs.replayed}")
+        if differs.why:
+            say(f"  versions differ: {differs.why}")
+    for failure in came.failures:
+        tell(f"could not be made: {failure}")
+    if came.ended:
+        say(f"it ended early: {came.ended}")
+    if came.kept:
+        say(f"  kept    {came.kept}")
