@@ -64,10 +64,14 @@ def summary(
     if subject.command:
         lines.append(f"  repeat  {subject.repeat(program)}")
     if run is not None:
-        lines.append(f"  check   {program} check {shlex.quote(str(run))}")
+        place = shlex.quote(str(run))
+        lines.append(f"  check   {program} check {place}")
+        lines.append(f"  replay  {program} replay {place}")
+        if results.verdict is Verdict.INVALID:
+            lines.append(f"  shrink  {program} shrink {place}")
     text = Text("\n".join(map(printable, lines)))
     text.highlight_regex(r"^\S+ [A-Z]+", COLOURS[results.verdict])
-    text.highlight_regex(r"(?m)^  (report|repeat|check)", "dim")
+    text.highlight_regex(r"(?m)^  (report|repeat|check|replay|shrink)", "dim")
     return text
 
 

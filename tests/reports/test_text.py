@@ -35,11 +35,17 @@ def test_longest_order_and_who_confirms_are_told(invalid_run: Any) -> None:
 
 
 def test_last_lines_are_where_to_look_and_what_to_type(invalid_run: Any) -> None:
-    assert lines_of(invalid_run, run=REPORT.parent)[-3:] == [
+    assert lines_of(invalid_run, run=REPORT.parent)[-5:] == [
         f"  report  {REPORT}",
         f"  repeat  {invalid_run.subject.command}",
         "  check   dissever check 'runs/a run'",
+        "  replay  dissever replay 'runs/a run'",
+        "  shrink  dissever shrink 'runs/a run'",
     ]
+
+
+def test_a_valid_run_is_not_to_be_shrunk(valid_run: Any) -> None:
+    assert lines_of(valid_run, run=REPORT.parent)[-1] == "  replay  dissever replay 'runs/a run'"
 
 
 def test_history_from_elsewhere_has_no_report(valid_run: Any) -> None:
