@@ -7,7 +7,6 @@ checkers, which keeps its report. An attempt that broke is evidence of nothing, 
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,8 @@ import msgspec
 
 import dqlite
 from dissever import planning
-from dissever.harness import store
+from dissever.harness import clock, store
+from dissever.harness.cluster.backends import Backend
 from dissever.harness.plan import Options
 from dissever.harness.runner import INTERRUPTED, CannotRun
 from dissever.harness.values import reason
@@ -78,9 +78,12 @@ class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the library comes from: `version` is that of an image, empty for this machine's."""
+    """
+    Where the library comes from: `version` is that of an image, empty for this machine's, and for
+    the one that is simulated.
+    """
 
-    backend: str
+    backend: Backend
     version: str = ""
 
     def of(self, options: Options) -> Options:
@@ -96,6 +99,8 @@ class Target:
     @property
     def words(self) -> str:
         """The options of the command line that mean it."""
+        if self.backend is Backend.SIMULATED:
+            return f" --backend {self.backend}"
         return f" --version {self.version}" if self.version else ""
 
 
@@ -156,7 +161,7 @@ def search(
 def release_of(versions: Mapping[str, str]) -> str:
     """The release of the library among the versions of what runs; or empty."""
     described = " ".join(versions.values())
-    if found := re.search(r"libdqlite0 (\d+\.\d+\.\d+)", described):
+    if found := re.search(r"libdqlite0? (\d+\.\d+\.\d+)", described):
         return found[1]
     found = re.search(r"calls itself (\d+)", described)
     return _release_called(int(found[1])) if found else ""
@@ -216,7 +221,7 @@ def _directed(test: Directed, options: Options, run: Path, say: Say) -> _Attempt
             assert isinstance(deployment, DqliteDeployment)
             return await test.attempt(deployment, note)
 
-    is_shown = asyncio.run(attempt())
+    is_shown = clock.run(attempt(), is_virtual=options.backend.is_virtual)
     (run / SEEN).write_text("\n".join(seen) + "\n", encoding="utf-8")
     return _Attempt(is_shown, seen, run)
 

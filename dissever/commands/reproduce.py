@@ -36,8 +36,9 @@ MARKS = {Outcome.SHOWN: "[red]✗[/]", Outcome.NOT_SHOWN: "[green]✓[/]", Outco
 )
 @click.option(
     "--backend",
-    type=Name("backend", (Backend.NAMESPACES, Backend.CONTAINERS)),
-    help="Where nodes run: by default containers with --version, and namespaces without.",
+    type=Name("backend", (Backend.NAMESPACES, Backend.CONTAINERS, Backend.SIMULATED)),
+    help="Where nodes run: by default containers with --version, and namespaces without."
+    " Simulated nodes run the code of libdqlite in virtual time.",
 )
 @click.option(
     "--time-limit",
@@ -72,6 +73,7 @@ def reproduce(
     dissever reproduce
     dissever reproduce stale-read
     dissever reproduce lost-writes --version debian12,debian13
+    dissever reproduce ghost-write --backend simulated
     dissever reproduce --all --json
 
     Exit status: 0 shown, 1 not shown in the time, 3 cannot run here, 64 wrong usage. Of several
@@ -85,13 +87,18 @@ def reproduce(
         raise click.UsageError(
             "expected --version with --backend containers: namespaces run this machine's library"
         )
+    if backend == Backend.SIMULATED and versions:
+        raise click.UsageError(
+            "expected --version with --backend containers: a simulator has one library"
+        )
     if backend == Backend.CONTAINERS and not versions:
         versions = tuple(VERSIONS)[:1]
     targets = [Target(Backend.CONTAINERS, version) for version in versions]
+    here = Target(Backend.SIMULATED if backend == Backend.SIMULATED else Backend.NAMESPACES)
     console = Console(stderr=True)
     reproductions = []
     for name in chosen:
-        for target in targets or [Target(Backend.NAMESPACES)]:
+        for target in targets or [here]:
             console.print(f"[bold]{name}[/] {target}: {BUGS[name].summary}", highlight=False)
             reproductions.append(
                 search(

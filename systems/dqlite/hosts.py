@@ -16,6 +16,7 @@ from dissever.systems.dqlite.builds import DqliteBuilds
 from dissever.systems.dqlite.cluster import DqliteCluster, HostsCluster
 from dissever.systems.dqlite.database import digest_of, snapshots_of
 from dissever.systems.dqlite.options import option
+from dissever.systems.dqlite.space import lack_of_room
 
 __all__ = ["PORT", "SNAPSHOT_THRESHOLD", "SNAPSHOT_TRAILING", "DqliteHosts", "ProcessHosts"]
 
@@ -60,6 +61,9 @@ class DqliteHosts(Protocol):
     async def digest(self, node: str, files: Mapping[str, bytes]) -> Replica:
         """Of a node's dump, as `database.digest_of`."""
 
+    async def lack(self) -> str:
+        """What they lack for a node to start, in words; empty when nothing, or nobody knows."""
+
 
 class ProcessHosts:
     """Implements `DqliteHosts` with a process for each node, in namespaces and containers."""
@@ -99,3 +103,6 @@ class ProcessHosts:
 
     async def digest(self, node: str, files: Mapping[str, bytes]) -> Replica:
         return await asyncio.to_thread(digest_of, files, self.cluster.directory(node))
+
+    async def lack(self) -> str:
+        return await lack_of_room(self.cluster)

@@ -5,12 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.names import NODES_MAX
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
 from dissever.systems.dqlite import images
 
-__all__ = ["LATENCY_MS", "OPTIONS", "QUORUM", "option", "voters_of"]
+__all__ = [
+    "EXAGGERATED",
+    "LATENCY_MS",
+    "LIBRARIES",
+    "OPTIONS",
+    "QUORUM",
+    "check_backend",
+    "option",
+    "voters_of",
+]
+
+LIBRARIES: Final = ("1.18.7",)
+"""The releases that can be simulated; the first is the default."""
+
+EXAGGERATED: Final = "exaggerated"
 
 LATENCY_MS: Final = 40
 """The library's network latency: heartbeats every 1.5 times, elections after 15 times as long."""
@@ -46,7 +61,32 @@ OPTIONS: Mapping[str, Option] = {
         "several, with commas, are dealt to the nodes"
     ),
     "upgrade-to": Option("the version that the fault upgrade gives to nodes"),
+    "library": Option(
+        f"with --backend simulated: the release of libdqlite ({LIBRARIES[0]})", choices=LIBRARIES
+    ),
+    "timings": Option(
+        "with --backend simulated: when snapshots are taken, and how many entries are kept behind"
+        " them: as in our real clusters, or so often that more of their paths are met",
+        choices=("deployed", EXAGGERATED),
+    ),
 }
+
+
+def check_backend(options: Options) -> None:
+    """
+    Look at which options are for which backend.
+
+    Raises:
+        ValueError: For one of another backend, with the backends that have it.
+    """
+    is_simulated = options.backend == SIMULATED
+    others = ("version", "upgrade-to") if is_simulated else ("library", "timings")
+    where = "namespaces or containers" if is_simulated else "simulated"
+    for name in others:
+        if options.system_options.get(name) is not None:
+            raise ValueError(
+                f"expected --{name} with --backend {where}, got it with {options.backend}"
+            )
 
 
 def option(options: Options, name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -14,12 +14,11 @@ from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun
-from dissever.systems.dqlite import builds
+from dissever.systems.dqlite import builds, simulated
 from dissever.systems.dqlite.deployment import START_LIMIT_S, DqliteDeployment
-from dissever.systems.dqlite.hosts import PORT, ProcessHosts
+from dissever.systems.dqlite.hosts import PORT, DqliteHosts, ProcessHosts
 from dissever.systems.dqlite.members import DqliteMembers
-from dissever.systems.dqlite.options import OPTIONS, voters_of
-from dissever.systems.dqlite.space import lack_of_room
+from dissever.systems.dqlite.options import OPTIONS, check_backend, voters_of
 from dissever.systems.dqlite.stores import STORES
 
 if TYPE_CHECKING:
@@ -30,15 +29,16 @@ _PLAIN = Options(system="dqlite", workload="set")
 
 
 class DqliteSystem:
-    """Implements `System` on namespaces and containers."""
+    """Implements `System` on namespaces, on containers, and in a simulator."""
 
     name = "dqlite"
     description = "SQLite replicated by Raft: this machine's libdqlite, or that of an image"
     stores = tuple(STORES)
-    backends = (backends.NAMESPACES, backends.CONTAINERS)
+    backends = (backends.NAMESPACES, backends.CONTAINERS, backends.SIMULATED)
     options = OPTIONS
 
     def check(self, options: Options) -> None:
+        check_backend(options)
         builds.check(options)
         faults = {name.partition(":")[0] for name in options.faults}
         if "upgrade" in faults and options.system_options.get("upgrade-to") is None:
@@ -50,27 +50,42 @@ class DqliteSystem:
     def voters(self, options: Options) -> tuple[str, ...]:
         return voters_of(options)
 
+    def lacks(self, options: Options) -> Mapping[type, str]:
+        return simulated.LACKS if options.backend == backends.SIMULATED else {}
+
     def probe(self, options: Options | None = None) -> Missing | None:
+        if options is not None and options.backend == backends.SIMULATED:
+            return simulated.missing(options)
         return builds.missing(options or _PLAIN)
 
     def versions(self, options: Options | None = None) -> dict[str, str]:
+        if options is not None and options.backend == backends.SIMULATED:
+            return simulated.described(options)
         return builds.described(options or _PLAIN)
 
     @asynccontextmanager
     async def deploy(
         self, options: Options, directory: Path, rng: Random
     ) -> AsyncIterator[DqliteDeployment]:
-        async with await _open(options, directory) as cluster:
-            deployment = DqliteDeployment(
-                ProcessHosts(cluster, options), options, rng, DqliteMembers
-            )
+        async with _opened(options, directory, rng) as hosts:
+            deployment = DqliteDeployment(hosts, options, rng, DqliteMembers)
             try:
                 await deployment.start()
             except (dqlite.DqliteError, OSError, RuntimeError) as error:
                 said = str(error) or f"not ready within {START_LIMIT_S:g} s"
-                reason = "; ".join(filter(None, (said, await lack_of_room(cluster))))
+                reason = "; ".join(filter(None, (said, await hosts.lack())))
                 raise CannotRun(f"dqlite did not start: {reason}") from error
             yield deployment
+
+
+@asynccontextmanager
+async def _opened(options: Options, directory: Path, rng: Random) -> AsyncIterator[DqliteHosts]:
+    if options.backend == backends.SIMULATED:
+        async with simulated.opened(options, directory, rng) as simulated_hosts:
+            yield simulated_hosts
+    else:
+        async with await _open(options, directory) as cluster:
+            yield ProcessHosts(cluster, options)
 
 
 async def _open(options: Options, directory: Path) -> NamespacesCluster | ContainersCluster:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dissever import reproduction
+from dissever.harness.cluster.backends import Backend
 from dissever.harness.missing import Missing
 from dissever.harness.runner import CannotRun
 from dissever.reproduction import LIMIT_S, Outcome, Reproduction, Target, release_of, search
@@ -19,7 +20,7 @@ from dissever.systems.dqlite.bugs.bug import Say
 from dissever.systems.dqlite.deployment import DqliteDeployment
 from dissever.systems.dqlite.system import DqliteSystem
 
-HERE = Target("namespaces")
+HERE = Target(Backend.NAMESPACES)
 
 
 @pytest.fixture
@@ -54,6 +55,13 @@ def test_version_is_for_containers(dissever: Callable) -> None:
     assert "namespaces run this machine's library" in ran.text
 
 
+def test_version_is_not_for_a_simulator(dissever: Callable) -> None:
+    ran = dissever("reproduce", "returning", "--version", "debian13", "--backend", "simulated")
+
+    assert ran.status == 64
+    assert "a simulator has one library" in ran.text
+
+
 @pytest.mark.parametrize(
     ("described", "release"),
     [
@@ -61,6 +69,7 @@ def test_version_is_for_containers(dissever: Callable) -> None:
         ("/usr/lib/libdqlite.so.0, sha256 1234, which calls itself 11000", "1.11.1"),
         ("/usr/lib/libdqlite.so.0, sha256 1234, which calls itself 11800", "1.18.1"),
         ("/usr/lib/libdqlite.so.0, sha256 1234, which calls itself 11807", "1.18.7"),
+        ("libdqlite 1.18.7 with SQLite 3.46.1, built with gcc", "1.18.7"),
         ("something else", ""),
     ],
 )

@@ -64,6 +64,11 @@ class _Host:
     ended: asyncio.Event | None = None
 
 
+def address(number: int) -> str:
+    """The address of the node of that number, counted from 0."""
+    return f"10.0.0.{number + 1}"
+
+
 @asynccontextmanager
 async def simulated(
     argv: Sequence[str],
@@ -146,7 +151,7 @@ class SimulatorCluster:
     # Of every cluster.
 
     def address(self, node: str) -> str:
-        return f"10.0.0.{self._number[node] + 1}"
+        return address(self._number[node])
 
     def directory(self, node: str) -> Path:
         return self._directory / node
