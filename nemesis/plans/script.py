@@ -51,7 +51,7 @@ WITHIN_S = 10.0
 SECONDS_MAX = LIMITS["time_limit_s"][1]
 
 
-class Step(msgspec.Struct, frozen=True, rename={"for_s": "for"}):
+class Step(msgspec.Struct, frozen=True, omit_defaults=True, rename={"for_s": "for"}):
     """One fault, from when it strikes to when it heals. Times in seconds."""
 
     fault: str
