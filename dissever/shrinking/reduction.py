@@ -53,9 +53,7 @@ def ddmin(items: Sequence[T]) -> Generator[Sequence[tuple[T, ...]], int | None, 
     return left
 
 
-def without(
-    current: C, items: Sequence[T], rebuild: Callable[[C, tuple[T, ...]], C]
-) -> Search[C]:
+def without(current: C, items: Sequence[T], rebuild: Callable[[C, tuple[T, ...]], C]) -> Search[C]:
     """
     Leave out as many of the items as possible.
 

@@ -1,0 +1,248 @@
+"""
+Shrink a recorded run: from its directory to the smallest run found that fails in the same way.
+
+    shrunk = shrink(read_original(run), tries, say=print)
+
+The search ends when nothing can be left out any more, when its time is up, or with Ctrl-C; what was
+found by then is the result. All answers are in a journal, so the same search, asked again, goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from dissever import planning
+from dissever.harness import store
+from dissever.harness.results import Verdict
+from dissever.judging import Judged, judge
+from dissever.shrinking.candidate import Candidate, first_candidate
+from dissever.shrinking.passes import passes
+from dissever.shrinking.reduction import Search
+from dissever.shrinking.sequential import Test, test_of
+from dissever.shrinking.trials import Decide, Task, Tries, decide_exactly, decide_statistically
+from dissever.signature import Signature
+from dissever.systems import load
+
+__all__ = ["CannotShrink", "Deadline", "Original", "Shrunk", "read_original", "shrink"]
+
+ROUNDS_MAX = 10
+"""How often all passes are made; each round but the last makes something smaller."""
+
+ORIGINAL_MAX = 30
+"""How often the recorded run is tried again, at most, until it has failed often enough."""
+
+FAILURES = 5
+"""How often that is."""
+
+
+class CannotShrink(Exception):
+    """There is nothing to shrink, or the run does not fail again; the message says which."""
+
+
+class Deadline(Exception):
+    """The time is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """
+    A recorded run that failed.
+
+    `signature` is how. `guilty_s` is when the anomaly was complete; None: nobody knows.
+    """
+
+    run: Path
+    judged: Judged
+    signature: str
+    candidate: Candidate
+    guilty_s: float | None
+    is_exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """
+    What came of it.
+
+    `is_whole`: nothing more can be left out; otherwise `why` says what ended the search. `failed`
+    of `runs` attempts at the recorded run failed, where a sequential test decided by them.
+    """
+
+    candidate: Candidate
+    is_whole: bool
+    why: str = ""
+    failed: int = 0
+    runs: int = 0
+
+
+def read_original(run: Path, signature: str = "") -> Original:
+    """
+    Read a run directory.
+
+    Args:
+        signature: The failure to keep; empty: that of the verdict.
+
+    Raises:
+        CannotShrink: When the run is valid, or does not have that failure.
+        OSError, FormatError, BrokenFile: As `judge`.
+    """
+    plan = store.read_plan(run)
+    judged = judge(run)
+    results = judged.results
+    if results.verdict is not Verdict.INVALID:
+        verdict = results.verdict.word
+        raise CannotShrink(f"expected an invalid run, got one that is {verdict}: {results.why}")
+    anomalies = [each for result in results.results for each in result.anomalies]
+    wanted = signature or results.signature
+    shown = [
+        each
+        for each in anomalies
+        if each.signature and Signature.parsed(each.signature).matches(Signature.parsed(wanted))
+    ]
+    if not shown:
+        known = ", ".join(dict.fromkeys(each.signature for each in anomalies)) or "none"
+        raise CannotShrink(f"expected a signature of the run ({known}), got {wanted}")
+    times = {event.index: event.time for event in judged.history}
+    ends = [max(each.indices) for each in shown if each.indices]
+    guilty_ns = times.get(min(ends)) if ends else None
+    schedule = run / store.SCHEDULE
+    candidate = first_candidate(
+        plan.options,
+        schedule=schedule.read_text(encoding="utf-8") if schedule.exists() else "",
+        events=judged.history.events,
+        budget=planning.budget(plan.options, load(plan.options.system)),
+    )
+    return Original(
+        run,
+        judged,
+        wanted,
+        candidate,
+        None if guilty_ns is None else guilty_ns / 1e9,
+        plan.options.backend.is_virtual,
+    )
+
+
+def shrink(
+    original: Original,
+    tries: Tries,
+    *,
+    found: Callable[[str, Candidate], None],
+    limit: int = ORIGINAL_MAX,
+) -> Shrunk:
+    """
+    Search for the smallest run that fails in the same way.
+
+    Args:
+        tries: Makes attempts; it may raise `Deadline` or KeyboardInterrupt, which end the search.
+        found: Called with the name of the pass and each candidate that failed.
+        limit: How many attempts a candidate gets at most on real nodes.
+
+    Raises:
+        CannotShrink: When the run does not fail again.
+    """
+    seed = original.candidate.options.seed
+    failed = runs = 0
+    if original.is_exact:
+        decide = decide_exactly(tries, seed)
+        current = _as_recorded(original.candidate, decide)
+    else:
+        drawn = msgspec.structs.replace(original.candidate, operations=None)
+        failed, runs = _measured(drawn, tries, limit)
+        decide = decide_statistically(tries, _test(failed, runs, limit))
+        current = drawn
+    found("repeated", current)
+    try:
+        for _ in range(ROUNDS_MAX):
+            before = current
+            for name, make in passes(original.guilty_s).items():
+                current = _played(name, make(current), current, decide, found)
+            if current == before:
+                return Shrunk(current, True, failed=failed, runs=runs)
+    except Stopped as stopped:
+        return Shrunk(stopped.best, False, stopped.why, failed, runs)
+    return Shrunk(current, True, failed=failed, runs=runs)
+
+
+class Stopped(Exception):
+    """The search was ended; `best` is the smallest candidate that failed."""
+
+    def __init__(self, best: Candidate, why: str) -> None:
+        super().__init__(why)
+        self.best = best
+        self.why = why
+
+
+def _played(
+    name: str,
+    search: Search[Candidate],
+    best: Candidate,
+    decide: Decide,
+    found: Callable[[str, Candidate], None],
+) -> Candidate:
+    """
+    Answer the questions of a search.
+
+    Raises:
+        Stopped: When the time is up, or with Ctrl-C.
+    """
+    try:
+        asked = next(search)
+        while True:
+            answer = decide(asked)
+            if answer is not None:
+                best = answer[1]
+                found(name, best)
+            asked = search.send(answer)
+    except StopIteration as end:
+        result: Candidate = end.value
+        return result
+    except Deadline:
+        raise Stopped(best, "the time is up") from None
+    except KeyboardInterrupt:
+        raise Stopped(best, "interrupted") from None
+
+
+def _as_recorded(candidate: Candidate, decide: Decide) -> Candidate:
+    """The recorded run as it fails again, with recorded operations or else with drawn ones."""
+    drawn = msgspec.structs.replace(candidate, operations=None)
+    for each in (candidate, drawn):
+        if (answer := decide([each])) is not None:
+            return answer[1]
+    raise CannotShrink("the recorded run does not fail in the same way when it is repeated")
+
+
+def _measured(candidate: Candidate, tries: Tries, limit: int) -> tuple[int, int]:
+    """How many of how many attempts fail."""
+    failed = runs = 0
+    broke = ""
+    for _, answer in tries(Task(candidate, number) for number in range(limit)):
+        failed += answer.failed
+        runs += not answer.broke and not answer.is_unfit
+        broke = answer.broke or broke
+        if failed == FAILURES:
+            break
+    if not failed:
+        why = f"; {broke}" if broke else ""
+        raise CannotShrink(f"the recorded run failed in none of {runs} attempts{why}")
+    return failed, runs
+
+
+def _test(failed: int, runs: int, limit: int) -> Test:
+    return test_of(failed, runs, limit)
+
+
+class Clock:
+    """Ends a search when its time is up."""
+
+    def __init__(self, limit_s: float | None) -> None:
+        self._until_s = None if limit_s is None else time.monotonic() + limit_s
+
+    def check(self) -> None:
+        """Raises Deadline when the time is up."""
+        if self._until_s is not None and time.monotonic() > self._until_s:
+            raise Deadline

@@ -1,0 +1,226 @@
+"""
+Attempts at candidates, and what they say about them.
+
+On a simulated system one attempt that fails settles it: the same seed fails again. But what is left
+out of a run shifts everything that is drawn after it, so a candidate that does not fail gets more
+attempts, with seeds of a stream of its own. On real nodes a sequential test decides, because the
+same candidate fails only sometimes.
+
+Attempts go side by side where there are several jobs. Their answers are taken in the order in which
+they were asked for, so the number of jobs changes nothing but the time.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing, contextmanager
+from random import Random
+from typing import Final, Protocol, TypeAlias
+
+import msgspec
+
+from dissever.attempts import attempt
+from dissever.harness.bugs import Bug
+from dissever.harness.plan import Options
+from dissever.harness.runner import INTERRUPTED, CannotRun
+from dissever.harness.values import reason
+from dissever.shrinking.candidate import Candidate
+from dissever.shrinking.sequential import Test
+
+__all__ = ["Answer", "Decide", "Pool", "Task", "decide_exactly", "decide_statistically", "seeds"]
+
+TRIES: Final = (5, 60)
+"""With how many seeds a candidate is tried on a simulated system, least and most."""
+
+OPERATIONS_TRIED: Final = 3000
+"""About so many operations are tried for a candidate in all its attempts."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One attempt to make: the `number`th of its candidate."""
+
+    candidate: Candidate
+    number: int
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    What an attempt showed.
+
+    `failed`: in the way that is looked for. `signature` is how it failed, or empty. `is_unfit`: no
+    such run can be made. `broke` says why it came to nothing, and is empty otherwise.
+    """
+
+    failed: bool = False
+    signature: str = ""
+    is_unfit: bool = False
+    broke: str = ""
+    seconds: float = 0.0
+
+
+Answers: TypeAlias = Generator[tuple[Task, Answer], None, None]
+"""Attempts with what they showed, in the order in which they were asked for."""
+
+Decide: TypeAlias = Callable[[Sequence[Candidate]], "tuple[int, Candidate] | None"]
+"""The first of the candidates that fails, as it failed, with its place; None when none does."""
+
+
+def tried(options: Options, signature: str) -> Answer:
+    """
+    Make one attempt.
+
+    Raises:
+        KeyboardInterrupt: When Ctrl-C ended it.
+    """
+    try:
+        found = attempt(options)
+    except ValueError:
+        return Answer(is_unfit=True)
+    except (CannotRun, OSError, Bug) as error:
+        return Answer(broke=reason(error) or type(error).__name__)
+    if found.interruption == INTERRUPTED:
+        raise KeyboardInterrupt
+    return Answer(found.shows(signature), found.signature, broke="", seconds=found.seconds)
+
+
+class Tries(Protocol):
+    """Makes attempts."""
+
+    def __call__(self, tasks: Iterable[Task]) -> Answers:
+        """Each attempt with what it showed, in order; those that nobody takes are not made."""
+
+
+class Pool:
+    """Makes attempts of one signature: in this process, or in as many others as there are jobs."""
+
+    def __init__(self, signature: str, jobs: int = 1) -> None:
+        self._signature = signature
+        self._jobs = jobs
+        self._executor: ProcessPoolExecutor | None = None
+
+    def __call__(self, tasks: Iterable[Task]) -> Answers:
+        """As `Tries`."""
+        if self._jobs == 1:
+            for task in tasks:
+                yield task, tried(task.candidate.asked, self._signature)
+            return
+        if self._executor is None:
+            self._executor = ProcessPoolExecutor(
+                self._jobs, multiprocessing.get_context("spawn"), initializer=_quiet
+            )
+        yield from self._ahead(iter(tasks), self._executor)
+
+    def _ahead(self, tasks: Iterator[Task], executor: ProcessPoolExecutor) -> Answers:
+        waiting: deque[tuple[Task, Future[Answer]]] = deque()
+        try:
+            while True:
+                while len(waiting) < self._jobs and (task := next(tasks, None)) is not None:
+                    future = executor.submit(tried, task.candidate.asked, self._signature)
+                    waiting.append((task, future))
+                if not waiting:
+                    return
+                task, future = waiting.popleft()
+                yield task, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+    def close(self) -> None:
+        """End the other processes, once what they do now is done."""
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+
+
+def _quiet() -> None:
+    """Ctrl-C is for the process that asks."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.disable(logging.WARNING)
+
+
+@contextmanager
+def pool(signature: str, jobs: int) -> Iterator[Pool]:
+    """A pool that ends with the block."""
+    made = Pool(signature, jobs)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def seeds(candidate: Candidate, seed: int) -> tuple[int, ...]:
+    """
+    The seeds that a candidate is tried with: its own first.
+
+    Args:
+        seed: That of the recorded run.
+    """
+    operations = candidate.size.operations
+    if operations is None:
+        operations = int(candidate.options.rate * candidate.options.time_limit_s)
+    least, most = TRIES
+    count = max(least, min(most, OPERATIONS_TRIED // (operations + 1)))
+    rng = Random(f"{seed}/shrink")
+    drawn = (rng.randrange(1 << 32) for _ in range(count))
+    return tuple(dict.fromkeys((candidate.options.seed, *drawn)))
+
+
+def decide_exactly(tries: Tries, seed: int) -> Decide:
+    """
+    Decide by attempts that can be repeated: one that fails is enough.
+
+    All candidates are tried with their first seed, then all with their second, and so on: what is
+    found is found sooner than by asking one candidate after another.
+    """
+
+    def tasks(candidates: Sequence[Candidate]) -> Iterator[Task]:
+        own = [seeds(candidate, seed) for candidate in candidates]
+        for number in range(max(map(len, own), default=0)):
+            for candidate, each in zip(candidates, own, strict=True):
+                if number < len(each):
+                    yield Task(candidate.with_seed(each[number]), 0)
+
+    def decide(candidates: Sequence[Candidate]) -> tuple[int, Candidate] | None:
+        places = {each.digest: place for place, each in reversed([*enumerate(candidates)])}
+        unfit: set[str] = set()
+        fitting = (t for t in tasks(candidates) if t.candidate.digest not in unfit)
+        with closing(tries(fitting)) as answers:
+            for task, answer in answers:
+                if answer.failed:
+                    return places[task.candidate.digest], task.candidate
+                if answer.is_unfit:
+                    unfit.add(task.candidate.digest)
+        return None
+
+    return decide
+
+
+def decide_statistically(tries: Tries, test: Test) -> Decide:
+    """Decide by a sequential test, candidate by candidate."""
+
+    def decide(candidates: Sequence[Candidate]) -> tuple[int, Candidate] | None:
+        for place, candidate in enumerate(candidates):
+            if fails(tries, test, candidate):
+                return place, candidate
+        return None
+
+    return decide
+
+
+def fails(tries: Tries, test: Test, candidate: Candidate) -> bool:
+    """Whether it fails as often as the test asks; attempts that broke count for nothing."""
+    failed = runs = 0
+    numbered = (Task(candidate, number) for number in range(2 * test.limit))
+    with closing(tries(numbered)) as answers:
+        for _, answer in answers:
+            if answer.is_unfit:
+                return False
+            failed += answer.failed
+            runs += not answer.broke
+            if (decision := test.decision(failed, runs)) is not None:
+                return decision
+    return False
