@@ -27,6 +27,7 @@ from dissever.commands.machine import build_host, doctor, heal
 from dissever.commands.output import EXIT_FAILED, EXIT_USAGE, tell
 from dissever.commands.replay import replay
 from dissever.commands.reproduce import reproduce
+from dissever.commands.shrink import shrink_command
 from dissever.commands.streams import sturdy_streams
 from dissever.commands.summary import summary
 from dissever.commands.test import test
@@ -130,7 +131,8 @@ def cli(verbose: int) -> None:
 
 
 for command in (
-    *(test, explore_, replay, client_test, check, report, summary, reproduce),
+    *(test, explore_, replay, shrink_command),
+    *(client_test, check, report, summary, reproduce),
     *(list_, doctor, heal, build_host),
 ):
     cli.add_command(command)

@@ -69,7 +69,7 @@ class Candidate(msgspec.Struct, frozen=True):
         """The options of a run that tries it."""
         names = tuple(dict.fromkeys(without_target(step.fault) for step in self.faults))
         script = self._json() if self.faults or self.operations is not None else ""
-        return msgspec.structs.replace(self.options, faults=names, script=script, script_path="")
+        return msgspec.structs.replace(self.options, faults=names, script=script)
 
     @property
     def digest(self) -> str:

@@ -36,6 +36,9 @@ AFTER_S: Final = 0.05
 SLOTS: Final = 32
 """Into how many parts a run is divided to find where it may end."""
 
+FEW: Final = 10
+"""With so many operations each of them is looked at by itself."""
+
 WINDOW_LEAST_S: Final = 0.05
 """No window of a fault is made narrower."""
 
@@ -58,6 +61,8 @@ def passes(guilty_s: float | None) -> Mapping[str, Pass]:
         limit_s = current.options.time_limit_s
         if guilty_s is not None and guilty_s + AFTER_S < limit_s:
             current = yield from first(current, [_until(current, guilty_s + AFTER_S)])
+        if current.operations is not None and len(current.operations) <= FEW:
+            return current  # Gaps and windows are left, which other passes make smaller.
         limit_s = current.options.time_limit_s
         ends = [limit_s * (number + 1) / SLOTS for number in range(SLOTS)]
         return (yield from earliest(current, SLOTS - 1, lambda c, i: _until(c, ends[i])))
@@ -334,6 +339,8 @@ def _gaps(current: Candidate) -> Search[Candidate]:
         current = yield from without(current, long, only)
     last = max((op.at for op in current.operations or ()), default=0.0)
     last = max([last, *(step.at + (step.for_s or 0.0) for step in current.faults)])
+    if current.options.time_limit_s <= last + 4 * GAP_S:
+        return current
     return (yield from first(current, [_until(current, last + GAP_S)]))
 
 

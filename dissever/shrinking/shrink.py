@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
+from msgspec import structs
 
 from dissever import planning
 from dissever.harness import store
@@ -111,8 +111,10 @@ def read_original(run: Path, signature: str = "") -> Original:
     ends = [max(each.indices) for each in shown if each.indices]
     guilty_ns = times.get(min(ends)) if ends else None
     schedule = run / store.SCHEDULE
+    # What only a simulation knows costs time, and is needed only for the roles of servers.
+    needs_roles = bool(Signature.parsed(wanted).role)
     candidate = first_candidate(
-        plan.options,
+        structs.replace(plan.options, trace=needs_roles, reseed=None),
         schedule=schedule.read_text(encoding="utf-8") if schedule.exists() else "",
         events=judged.history.events,
         budget=planning.budget(plan.options, load(plan.options.system)),
@@ -151,7 +153,7 @@ def shrink(
         decide = decide_exactly(tries, seed)
         current = _as_recorded(original.candidate, decide)
     else:
-        drawn = msgspec.structs.replace(original.candidate, operations=None)
+        drawn = structs.replace(original.candidate, operations=None)
         failed, runs = _measured(drawn, tries, limit)
         decide = decide_statistically(tries, _test(failed, runs, limit))
         current = drawn
@@ -209,7 +211,7 @@ def _played(
 
 def _as_recorded(candidate: Candidate, decide: Decide) -> Candidate:
     """The recorded run as it fails again, with recorded operations or else with drawn ones."""
-    drawn = msgspec.structs.replace(candidate, operations=None)
+    drawn = structs.replace(candidate, operations=None)
     for each in (candidate, drawn):
         if (answer := decide([each])) is not None:
             return answer[1]

@@ -32,9 +32,20 @@ from dissever.harness.values import reason
 from dissever.shrinking.candidate import Candidate
 from dissever.shrinking.sequential import Test
 
-__all__ = ["Answer", "Decide", "Pool", "Task", "decide_exactly", "decide_statistically", "seeds"]
+__all__ = [
+    "Answer",
+    "Decide",
+    "Pool",
+    "Task",
+    "Tries",
+    "decide_exactly",
+    "decide_statistically",
+    "others",
+    "pool",
+    "seeds",
+]
 
-TRIES: Final = (5, 60)
+TRIES: Final = (5, 40)
 """With how many seeds a candidate is tried on a simulated system, least and most."""
 
 OPERATIONS_TRIED: Final = 3000
@@ -164,6 +175,8 @@ def seeds(candidate: Candidate, seed: int) -> tuple[int, ...]:
         operations = int(candidate.options.rate * candidate.options.time_limit_s)
     least, most = TRIES
     count = max(least, min(most, OPERATIONS_TRIED // (operations + 1)))
+    if not operations and not candidate.faults:
+        count = least  # Nothing happens in it that chance could change much.
     rng = Random(f"{seed}/shrink")
     drawn = (rng.randrange(1 << 32) for _ in range(count))
     return tuple(dict.fromkeys((candidate.options.seed, *drawn)))
@@ -197,6 +210,14 @@ def decide_exactly(tries: Tries, seed: int) -> Decide:
         return None
 
     return decide
+
+
+def others(candidate: Candidate, tries: Tries, count: int) -> tuple[int, int]:
+    """Of attempts with seeds of a stream of their own: how many failed, of how many."""
+    rng = Random(f"{candidate.options.seed}/others")
+    tasks = (Task(candidate.with_seed(rng.randrange(1 << 32)), 0) for _ in range(count))
+    answers = [answer for _, answer in tries(tasks) if not answer.broke]
+    return sum(answer.failed for answer in answers), len(answers)
 
 
 def decide_statistically(tries: Tries, test: Test) -> Decide:

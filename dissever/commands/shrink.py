@@ -1,0 +1,276 @@
+"""The command `shrink`: make a run that failed smaller while it still fails in the same way."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.status import Status
+
+from dissever.commands.output import EXIT_FAILED, print_json, say, tell
+from dissever.commands.params import Number
+from dissever.configuration import near
+from dissever.harness import store
+from dissever.harness.runner import CannotRun
+from dissever.running import RUNS
+from dissever.shrinking.candidate import Candidate
+from dissever.shrinking.journal import Journal
+from dissever.shrinking.keepsakes import ATTEMPTS, FOLDER, Kept, keep
+from dissever.shrinking.sequential import wilson
+from dissever.shrinking.shrink import (
+    ORIGINAL_MAX,
+    CannotShrink,
+    Clock,
+    Deadline,
+    Original,
+    Shrunk,
+    read_original,
+    shrink,
+)
+from dissever.shrinking.trials import Answer, Task, Tries, others, pool
+
+__all__ = ["shrink_command"]
+
+OTHER_SEEDS: Final = 50
+"""With how many other seeds the smallest run is tried at the end."""
+
+
+@click.command("shrink", short_help="Make a run that failed smaller while it still fails.")
+@click.argument("path", type=click.Path(path_type=Path, exists=True), metavar="RUN")
+@click.option(
+    "--signature",
+    default="",
+    metavar="TEXT",
+    help="Which failure of the run to keep, such as linearizable/stale-read/read. By default that"
+    " of its verdict.",
+)
+@click.option(
+    "--time-limit",
+    "-t",
+    type=Number("time_limit_s"),
+    metavar="SECONDS",
+    help="Stop the search after this time, and take the smallest run found by then.",
+)
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(1, 256),
+    help="How many attempts go on side by side. By default one for each core where the system is"
+    " simulated, and 1 on real nodes. It changes nothing but the time.",
+)
+@click.option(
+    "--attempts",
+    type=click.IntRange(3, 10_000),
+    default=ORIGINAL_MAX,
+    show_default=True,
+    metavar="N",
+    help="On real nodes: how often a smaller run is tried at most.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the search that was interrupted.")
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=RUNS,
+    show_default=True,
+    help="Where the shrunk run is kept.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Print only what came of it.")
+@click.option(
+    "--json", "is_json", is_flag=True, help="Print what came of it as JSON, and only that."
+)
+def shrink_command(
+    path: Path,
+    signature: str,
+    time_limit: float | None,
+    jobs: int | None,
+    attempts: int,
+    resume: bool,
+    runs: Path,
+    quiet: bool,
+    is_json: bool,
+) -> int:
+    """
+    Make the invalid RUN smaller while it still fails in the same way: fewer faults, nodes, clients,
+    keys and operations, narrower windows, a shorter run.
+
+    \b
+    dissever shrink runs/latest
+    dissever shrink runs/latest --time-limit 600 --jobs 4
+    dissever shrink runs/latest --resume
+    dissever shrink runs/latest --signature transactions/G-single/rw-wr
+
+    In RUN/shrunk it leaves a plan of a few lines and a test for pytest; the shrunk run has a page
+    with the story of what happened. Ctrl-C ends the search, and what was found is kept.
+
+    Exit status: 0 nothing more can be left out, 1 the search ended early and something was left
+    out, 3 the run cannot be shrunk or does not fail again, 64 wrong usage.
+    """
+    began = time.monotonic()
+    try:
+        run = Path(near(store.find_run(path)))
+        original = read_original(run, signature)
+    except (OSError, ValueError, store.BrokenFile) as error:
+        raise click.ClickException(str(error)) from error
+    except CannotShrink as error:
+        tell(error)
+        return EXIT_FAILED
+    journal = run / FOLDER / ATTEMPTS
+    journal.parent.mkdir(exist_ok=True)
+    if not resume:
+        journal.unlink(missing_ok=True)
+    elif not journal.exists():
+        tell(f"note: there is no {journal}, so the search begins")
+    clock = Clock(time_limit)
+    display = Display(original, is_quiet=quiet or is_json)
+    workers = jobs or ((os.cpu_count() or 1) if original.is_exact else 1)
+    try:
+        with pool(original.signature, workers) as made, display:
+
+            def heard(task: Task, answer: Answer) -> None:
+                display.heard(task, answer)
+                clock.check()
+
+            tries = Journal(journal, made, heard)
+            shrunk = shrink(original, tries, found=display.found, limit=attempts)
+            facts = tuple(_facts(original, shrunk, tries))
+        kept = keep(
+            original,
+            shrunk,
+            runs=runs,
+            attempts=1 if original.is_exact else attempts,
+            facts=facts,
+        )
+    except CannotShrink as error:
+        tell(error)
+        return EXIT_FAILED
+    except (Deadline, KeyboardInterrupt):
+        tell("ended before the recorded run had failed again; go on with --resume")
+        return EXIT_FAILED
+    except (CannotRun, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    _conclude(original, shrunk, kept, facts, display.made, time.monotonic() - began, is_json)
+    if kept.run is None:
+        return EXIT_FAILED
+    return 0 if shrunk.is_whole else 1
+
+
+class Display:
+    """Progress on standard error: a line for each step, and a moving one on a terminal."""
+
+    def __init__(self, original: Original, *, is_quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=is_quiet)
+        self._status: Status | None = None
+        self._best = original.candidate
+        self._stage = "repeating the recorded run"
+        self._began = time.monotonic()
+        self.made = 0
+
+    def __enter__(self) -> Display:
+        self._console.print(f"as recorded: {_words(self._best)}", highlight=False)
+        if self._console.is_terminal:
+            self._status = self._console.status("")
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def heard(self, task: Task, answer: Answer) -> None:
+        """An attempt was made."""
+        self.made += 1
+        if self._status is not None:
+            rate = self.made / max(0.001, time.monotonic() - self._began)
+            text = f"{self._stage}: {self.made} attempts, {rate:.1f}/s; {_words(self._best)}"
+            self._status.update(text)
+
+    def found(self, stage: str, best: Candidate) -> None:
+        """A smaller candidate fails."""
+        before, self._best, self._stage = self._best.size, best, stage
+        if best.size != before:
+            seconds = time.monotonic() - self._began
+            line = f"{seconds:7.1f} s, {self.made:5d} attempts, {stage}: {_words(best)}"
+            self._console.print(line, highlight=False, soft_wrap=True)
+
+
+def _words(candidate: Candidate) -> str:
+    """How large it is."""
+    size = candidate.size
+    parts = [_count(size.faults, "fault"), _count(size.nodes, "node")]
+    parts.append(_count(size.clients, "client"))
+    if size.keys is not None and size.operations is not None:
+        parts += [_count(size.keys, "key"), _count(size.operations, "operation")]
+    return ", ".join((*parts, f"{size.seconds:.4g} s"))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _facts(original: Original, shrunk: Shrunk, tries: Tries) -> list[str]:
+    """What attempts say of the smallest run: how often it fails, and what it needs."""
+    facts = []
+    names = list(dict.fromkeys(step.fault for step in shrunk.candidate.faults))
+    if names and shrunk.is_whole:
+        each = "the fault" if len(shrunk.candidate.faults) == 1 else "any one of the faults"
+        facts.append(f"Without {each} ({', '.join(names)}) no attempt failed like this.")
+    if not original.is_exact:
+        low, high = wilson(shrunk.failed, shrunk.runs)
+        share = f"{shrunk.failed} of {shrunk.runs} attempts (95 %: {low:.2f} to {high:.2f})"
+        facts.append(f"The recorded run failed like this again in {share}.")
+        return facts
+    try:
+        failed, runs = others(shrunk.candidate, tries, OTHER_SEEDS)
+    except (Deadline, KeyboardInterrupt):
+        return facts
+    low, high = wilson(failed, runs)
+    facts.append(
+        "With this seed it fails every time. With other seeds"
+        f" {failed} of {runs} fail (95 %: {low:.2f} to {high:.2f})."
+    )
+    return facts
+
+
+def _conclude(
+    original: Original,
+    shrunk: Shrunk,
+    kept: Kept,
+    facts: tuple[str, ...],
+    attempts: int,
+    seconds: float,
+    is_json: bool,
+) -> None:
+    before, after = original.candidate.size, shrunk.candidate.size
+    if is_json:
+        print_json(
+            {
+                "signature": original.signature,
+                "whole": shrunk.is_whole,
+                "why": shrunk.why,
+                "before": before,
+                "after": after,
+                "attempts": attempts,
+                "seconds": round(seconds, 1),
+                "plan": str(kept.plan),
+                "test": str(kept.test),
+                "command": kept.command,
+                "run": None if kept.run is None else str(kept.run.directory),
+                "page": None if kept.run is None else str(kept.run.page),
+                "story": kept.sentences,
+            }
+        )
+        return
+    how = "nothing more can be left out" if shrunk.is_whole else f"stopped: {shrunk.why}"
+    say(f"{original.signature}: {how}, after {attempts} attempts in {seconds:.0f} s")
+    say(f"  {_words(original.candidate)}  ->\n  {_words(shrunk.candidate)}\n")
+    if kept.run is None:
+        tell(f"the shrunk plan failed in none of {kept.attempts} runs; it is in {kept.plan}")
+        return
+    for sentence in kept.sentences:
+        say(f"  {sentence}")
+    say(f"\nplan:  {kept.plan}\ntest:  pytest {kept.test}\npage:  {kept.run.page}")
+    say(f"run:   {kept.command}")

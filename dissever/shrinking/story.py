@@ -1,0 +1,154 @@
+"""
+What happened in a small run, in order, in plain words, and which step was wrong. Pure.
+
+The sentences come from the history, the faults and what the simulation saw. They say what was
+observed; that a fault is needed is known from the attempts without it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dissever.harness.events import pair
+from dissever.harness.history import Event, Operation, Type
+from dissever.harness.results import Anomaly
+from dissever.harness.values import printable, shorten
+from dissever.harness.vocabulary import MAJORITY_ONLY, RECOVERY
+from dissever.nemesis.faults import FAULTS
+
+__all__ = ["Sentence", "tell"]
+
+OPERATIONS_MAX: Final = 14
+"""In a run of more operations only those are told that the anomaly speaks of."""
+
+SEEN_MAX: Final = 12
+"""So many sentences tell what the simulation saw."""
+
+
+class Sentence(msgspec.Struct, frozen=True, order=True):
+    """What happened at a time of the run, in ns."""
+
+    time_ns: int
+    text: str
+    is_wrong: bool = False
+
+
+def tell(
+    events: Sequence[Event],
+    anomaly: Anomaly,
+    seen: Iterable[Mapping[str, Any]] = (),
+) -> tuple[Sentence, ...]:
+    """
+    The story of a run.
+
+    Args:
+        anomaly: Which step was wrong; its sentence is the last.
+        seen: The lines of `simulation.jsonl`.
+    """
+    told = [*_faults(events), *_operations(events, anomaly), *_seen(seen, _end_ns(events, anomaly))]
+    times = {event.index: event.time for event in events}
+    wrong_ns = max((times.get(index, 0) for index in anomaly.indices), default=0)
+    before = sorted(each for each in told if each.time_ns <= wrong_ns or not anomaly.indices)
+    summary = anomaly.summary[:1].upper() + anomaly.summary[1:]
+    why = f"That is the step that was wrong: {anomaly.name}. {summary.rstrip('.')}."
+    return (*before, Sentence(wrong_ns, why, is_wrong=True))
+
+
+def _end_ns(events: Sequence[Event], anomaly: Anomaly) -> int:
+    guilty = set(anomaly.indices)
+    return max((each.time for each in events if each.index in guilty), default=1 << 62)
+
+
+def _at(time_ns: int) -> str:
+    return f"At {time_ns / 1e9:.3f} s"
+
+
+def _faults(events: Sequence[Event]) -> Iterator[Sentence]:
+    """When each fault struck whom, and when it began to heal."""
+    for event in events:
+        name = event.process
+        if event.is_client or name in (RECOVERY, MAJORITY_ONLY) or name not in FAULTS:
+            continue
+        first, *_, last = FAULTS[str(name)].steps
+        value = event.value if isinstance(event.value, Mapping) else {}
+        if event.f == first and event.type is not Type.INVOKE:
+            yield Sentence(event.time, f"{_at(event.time)} the fault {name} {_whom(value)}.")
+        elif event.f == last and event.type is not Type.INVOKE:
+            yield Sentence(event.time, f"{_at(event.time)} the fault {name} had healed.")
+
+
+def _whom(value: Mapping[str, Any]) -> str:
+    if isinstance(grudge := value.get("grudge"), Mapping) and grudge:
+        cuts = [f"{node} heard nothing of {', '.join(map(str, s))}" for node, s in grudge.items()]
+        return f"was in force: {'; '.join(cuts)}"
+    targets = value.get("targets")
+    if isinstance(targets, list | tuple) and targets:
+        return f"had struck {', '.join(map(str, targets))}"
+    return "was in force"
+
+
+def _operations(events: Sequence[Event], anomaly: Anomaly) -> Iterator[Sentence]:
+    operations = pair(each for each in events if each.is_client)
+    if len(operations) > OPERATIONS_MAX:
+        named = {*anomaly.indices, *anomaly.context}
+        operations = [each for each in operations if named.intersection(each.indices)]
+    for operation in operations[: 2 * OPERATIONS_MAX]:
+        yield Sentence(operation.invocation.time, _operation(operation))
+
+
+def _operation(operation: Operation) -> str:
+    asked, answer = operation.invocation, operation.completion
+    key = "" if asked.key is None else f" of key {asked.key}"
+    value = "" if asked.value is None else f" {_words(asked.value)}"
+    node = f" {asked.node}" if asked.node else ""
+    text = f"{_at(asked.time)} process {asked.process} asked{node} for {asked.f}{value}{key}"
+    if answer is None or answer.type is Type.INFO:
+        return f"{text}; no answer came, so it may have taken effect or not."
+    ended = f"at {answer.time / 1e9:.3f} s"
+    if answer.type is Type.FAIL:
+        return f"{text}; {ended} it was refused."
+    is_echo = answer.value == asked.value
+    return f"{text}; {ended} it {'was acknowledged' if is_echo else f'got {_words(answer.value)}'}."
+
+
+def _words(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(msgspec.to_builtins(value))
+    return shorten(printable(text), 160)
+
+
+def _seen(lines: Iterable[Mapping[str, Any]], end_ns: int) -> list[Sentence]:
+    """Leaders, lost writes and snapshots; not every message."""
+    found: list[Sentence] = []
+    leads: dict[str, int] = {}
+    for line in lines:
+        if line.get("time", 0) > end_ns:
+            break
+        if text := _line(line, leads):
+            time_ns = int(line["time"])
+            found.append(Sentence(time_ns, f"{_at(time_ns)} {text}."))
+    return found[-SEEN_MAX:]
+
+
+def _line(line: Mapping[str, Any], leads: dict[str, int]) -> str:
+    kind, node = line.get("kind"), str(line.get("node"))
+    if kind == "server":
+        term = int(line.get("term") or 0)
+        was_leader = node in leads
+        if line.get("role") == "leader" and leads.get(node) != term:
+            leads[node] = term
+            return f"{node} became leader of term {term}"
+        if line.get("role") != "leader" and was_leader:
+            return f"{node} no longer led term {leads.pop(node)}"
+    elif kind == "unsynced":
+        lost, why = line.get("lost"), str(line.get("why")).replace("-", " ")
+        return f"the {why} took {lost} unsynced entries from {node}" if lost else ""
+    elif kind == "snapshot":
+        how = "installed" if line.get("how") == "installed" else "took"
+        return f"{node} {how} a snapshot up to index {line.get('index')}"
+    elif kind == "violation":
+        return f"{line.get('name')} was violated: {str(line.get('text')).rstrip('.')}"
+    return ""

@@ -1,0 +1,139 @@
+"""`dissever shrink` from a run to a plan, a test, and a story, on the simulated system."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dissever.attempts import attempt
+from dissever.cli import main
+from dissever.commands import shrink as command
+from dissever.harness import store
+from dissever.harness.cluster.backends import Backend
+from dissever.harness.plan import Options
+from dissever.nemesis.plans.script import Script, read_script
+from dissever.shrinking import trials
+from dissever.shrinking.shrink import read_original
+
+OPTIONS = Options(
+    system="simulated",
+    workload="append",
+    faults=("kill",),
+    time_limit_s=3,
+    backend=Backend.SIMULATED,
+    seed=5,
+    system_options={"bug": "lost-update"},
+)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that lost an update."""
+    run = tmp_path_factory.mktemp("recorded") / "run"
+    assert attempt(OPTIONS, keep=run, page=True).is_invalid
+    return run
+
+
+@pytest.fixture
+def few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that is over soon: this bug shows with most seeds."""
+    monkeypatch.setattr(trials, "TRIES", (2, 4))
+    monkeypatch.setattr(command, "OTHER_SEEDS", 5)
+
+
+def status(*words: object) -> int:
+    """The exit status of a command line."""
+    with pytest.raises(SystemExit) as end:
+        main([*map(str, words)])
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+def test_recorded_run_repeats_itself_as_a_candidate(recorded: Path) -> None:
+    original = read_original(recorded)
+
+    assert original.is_exact
+    assert original.signature == "transactions/lost-update"
+    assert attempt(original.candidate.asked).shows(original.signature)
+
+
+def test_plan_for_people_says_what_the_plan_for_programs_says(recorded: Path) -> None:
+    candidate = read_original(recorded).candidate.until(2.5)
+    candidate = msgspec.structs.replace(candidate, operations=(candidate.operations or ())[:20])
+    for text in (candidate.asked.script, candidate.yaml()):
+        script = read_script(text)
+
+        assert isinstance(script, Script)
+        assert script.faults == candidate.faults
+        assert script.faults
+        assert script.operations == candidate.operations
+        assert script.budget == candidate.budget
+
+
+@pytest.mark.usefixtures("few_tries")
+def test_shrink_leaves_a_plan_a_test_and_a_story(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status("shrink", recorded, "--runs", tmp_path, "--jobs", 1, "--json") == 0
+
+    said = json.loads(capsys.readouterr().out)
+    assert said["whole"]
+    assert said["after"]["faults"] == 0
+    assert said["after"]["operations"] == 2
+    assert said["after"]["clients"] <= 2
+    run = Path(said["run"])
+    story = json.loads((run / store.STORY).read_text())
+    assert "lost-update" in story["text"][story["wrong"]]
+    assert "lost-update" in (run / store.REPORT).read_text()
+    assert attempt(options_of(run)).history_sha256 == store.digest(run / store.HISTORY)
+    tested = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            Path(said["test"]).resolve(),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tested.returncode == 1, tested.stdout
+    assert "1 failed" in tested.stdout
+    journal = recorded / "shrunk" / "attempts.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:-3]))
+    plan = Path(said["plan"]).read_bytes()
+    assert status("shrink", recorded, "--runs", tmp_path, "--jobs", 1, "--json", "--resume") == 0
+    assert json.loads(capsys.readouterr().out)["attempts"] == 3
+    assert Path(said["plan"]).read_bytes() == plan
+
+
+def options_of(run: Path) -> Options:
+    """The options of a run that was made."""
+    return store.read_plan(run).options
+
+
+def test_valid_run_cannot_be_shrunk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    attempt(
+        msgspec.structs.replace(OPTIONS, system_options={}, time_limit_s=1, faults=()), keep=run
+    )
+
+    assert status("shrink", run) == 3
+    assert "expected an invalid run, got one that is valid" in capsys.readouterr().err
+
+
+def test_signature_must_be_one_of_the_run(
+    recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status("shrink", recorded, "--signature", "bank/wrong-total") == 3
+    assert "transactions/lost-update" in capsys.readouterr().err
