@@ -14,7 +14,10 @@ enum { CONNECTIONS_MAX = 1 << 20 };
 enum close_reason { CLOSED_BY_NODE, CLOSED_REFUSED, CLOSED_RESET };
 
 struct connection {
-    uint8_t state; /* enum connection_state, in connections.c */
+    bool is_opened;   /* the node's kernel has answered */
+    bool is_accepted; /* its process knows of it */
+    bool has_hung_up; /* the client has closed it: it hears nothing more */
+    bool is_closed;   /* the process has closed it, or knows that the client did, or has ended */
     uint8_t server;
     uint32_t incarnation; /* of the server that accepted it */
     uint64_t to_server_ns, to_client_ns; /* when the last bytes arrive: the next come later */

@@ -25,7 +25,7 @@ struct entry {
 struct snapshot {
     uint32_t references;
     uint64_t index, term, configuration_index;
-    struct blob *configuration; /* pairs of bytes: server counted from 0, role */
+    struct blob *configuration; /* pairs of bytes: raft id, role */
     struct blob *data;
 };
 
@@ -76,7 +76,9 @@ struct disk {
     struct random random;
     struct disk_rule rules[DISK_RULES_MAX];
     size_t rule_count;
-    size_t unsynced_entries_lost, unsynced_entries_kept; /* by the last crash */
+    uint64_t not_before_ns; /* a write that failed is tried again then */
+    bool has_gap; /* entries were written behind others that are not there: no start succeeds */
+    size_t lost, kept; /* unsynced writes, by the last crash */
 };
 
 /* The last index it holds durably, entries or snapshot; 0: nothing. */

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { SERVERS_MAX = 9, ADDRESS_MAX = 32 };
+
 /* Ways to break a server on purpose (`break=`), so that each invariant is seen to fail. */
 enum mutant {
     MUTANT_NONE,
@@ -14,7 +16,6 @@ enum mutant {
     MUTANT_FORGET_TERM,       /* the term is not stored */
     MUTANT_ALTER_ENTRY,       /* an entry is altered on its way to a follower */
     MUTANT_ALTER_SNAPSHOT,    /* a snapshot is altered on its way to a follower */
-    MUTANT_SHORT_LOG,         /* the disk drops the newest entry once, while the server runs */
     MUTANT_ANY_VOTE,          /* every answer to a request for a vote grants it */
     MUTANT_COMMIT_BACK,       /* the commit index that is looked at goes back once */
     MUTANT_FREE_TWICE,        /* a server frees memory twice */
@@ -31,11 +32,13 @@ struct options {
     double straggler; /* share of messages that take up to 50 times as long */
     uint64_t client_us_min, client_us_max; /* between a client and a node, one way */
     uint64_t disk_us_min, disk_us_max; /* of a write with its sync */
+    uint64_t work_us_min, work_us_max; /* of work beside the loop, such as that of a snapshot */
     bool batch; /* what waits is written together, as raft_uv does */
     bool bootstrap_all; /* all servers are voters at first; otherwise the first one alone */
     bool trace; /* say FRAME_TRACE */
     uint32_t log; /* 1: the library's own trace goes to stderr */
     enum mutant mutant;
+    char addresses[SERVERS_MAX][ADDRESS_MAX]; /* `address.1`, …; their numbers, unless one says so */
 };
 
 struct options options_default(void);

@@ -25,6 +25,9 @@ void put_text(struct output *output, const char *text); /* cut to what a u16 cou
 void put_blob(struct output *output, const void *bytes, size_t size);
 void frame_end(struct output *output);
 
+/* Put all that is in one at the end of another, and empty it. */
+void output_move(struct output *from, struct output *to);
+
 /* Write all to stdout. False: the harness is gone. */
 bool output_flush(struct output *output);
 

@@ -11,9 +11,10 @@
 #include "events.h"
 #include "library.h"
 #include "memory.h"
+#include "options.h"
 #include "random.h"
 
-enum { SERVERS_MAX = 9, ADDRESS_MAX = 32, EXIT_KILLED = -9 };
+enum { CHANGES_MAX = 64 };
 
 struct simulation;
 
@@ -21,9 +22,8 @@ struct simulation;
 struct process {
     struct raft raft;
     struct raft_io io;
-    struct raft_fsm fsm;         /* what the library calls: it looks, and calls the service's */
+    struct raft_fsm fsm; /* what the library calls: it looks, and calls the service's */
     struct raft_tracer tracer;
-    char address[ADDRESS_MAX];
 };
 
 /* A clock that may be wrong: `offset` ahead at `since_ns`, and going `rate` times as fast. */
@@ -36,7 +36,8 @@ struct clock {
 
 struct server {
     struct simulation *simulation;
-    unsigned number; /* counted from 0; its raft id is one more */
+    unsigned number;  /* counted from 0 */
+    uint64_t raft_id; /* by which the others know it: number + 1, until its disk is wiped */
     bool is_running, is_paused, is_started, is_stopping, is_closing;
     uint32_t incarnation;
     struct arena arena;
@@ -53,15 +54,23 @@ struct server {
     raft_io_close_cb closed;
     uint64_t tick_ns;
     size_t pending; /* requests of the library in flight: sends, reads of snapshots, work */
+    uint64_t timers_started;
+    uint32_t changes[CHANGES_MAX]; /* that were asked of it, and are not answered */
+    size_t change_count;
+    bool led; /* when it was last looked at */
+    bool was_bootstrapped;
     bool metadata_failed; /* the last change of term or vote did */
     uint64_t installed; /* snapshots, since the simulation began */
     uint64_t max_commit; /* of this incarnation */
 };
 
-/* Begin the process. False: it ended at once (FRAME_EXIT has been said). */
-bool server_start(struct server *server);
+/* Begin the process. If it cannot start, it ends at once: FRAME_EXIT with status 1. */
+void server_start(struct server *server);
 
-/* Ask it to end, as by SIGTERM. */
+/* The address by which servers know each other. */
+const char *server_address(struct simulation *simulation, unsigned number);
+
+/* Ask it to end, as by SIGTERM; held while it is paused. */
 void server_stop(struct server *server);
 
 /* End it now. `power_failed`: unsynced writes are lost. */
@@ -69,7 +78,12 @@ void server_kill(struct server *server, bool power_failed);
 
 void server_pause(struct server *server);
 void server_resume(struct server *server);
+
+/* Its disk forgets everything; it is another server from now on, with an id that nobody had. */
 void server_wipe(struct server *server);
+
+/* The server that has or had a raft id; NULL: none. */
+struct server *server_of_id(struct simulation *simulation, uint64_t raft_id);
 void server_turn_clock(struct server *server, double offset_s, double rate);
 double server_clock_offset_s(const struct server *server);
 

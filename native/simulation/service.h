@@ -30,7 +30,8 @@ struct service {
     /* The server was asked to end (as by SIGTERM): close what is open, and call server_close. */
     void (*stop)(struct server *server);
 
-    /* The process ended, however: free what is outside of the arena. May be NULL. */
+    /* The process ended, however: free what is outside of the arena, whose memory is still there
+     * and goes after this call. `running` is nobody. May be NULL. */
     void (*crash)(struct server *server);
 
     /* A number for all that has been applied, the same for the same state; 0: not known. It is

@@ -20,12 +20,16 @@
 #define NS_PER_MS ((uint64_t)1000000)
 #define NS_PER_S ((uint64_t)1000000000)
 
+enum { RAFT_IDS_MAX = 255 };
+
 struct simulation {
     uint64_t now_ns, seed;
     struct options options;
     struct events events;
     struct server servers[SERVERS_MAX];
     unsigned count;
+    uint8_t server_of_id[RAFT_IDS_MAX + 1]; /* by raft id: its number */
+    uint64_t last_raft_id;
     struct server *running; /* whose code runs; NULL: none */
     struct network network;
     struct connections connections;

@@ -4,42 +4,52 @@
 
 #include <raft.h>
 
+#include <stdint.h>
+#include <stdio.h>
+
 #define LIBRARY_NAME "libraft 0.15.0"
 
 enum {
     IO_VERSION = 2,
-    /* Does raft_uv try a failed write again, instead of telling the library? */
-    RETRIES_FAILED_WRITES = 0,
+    RETRIES_FAILED_WRITES = 0, /* raft_uv tells the library, instead of trying again */
 };
 
-/* What the callbacks of this version get, beside what all get. */
-#define FSM_APPLY_RESULT , void **result
-#define FSM_SET_RESULT(value) (*result = (value))
-#define FSM_PASS_RESULT , result
-#define FSM_FINALIZE_ARGUMENTS struct raft_buffer *bufs[], unsigned *n_bufs
-#define FSM_FINALIZE_PASS bufs, n_bufs
-#define FSM_FINALIZE_BUFFERS (*bufs)
-#define FSM_FINALIZE_COUNT (*n_bufs)
-#define APPLY_CB_RESULT , void *result
-#define TRUNCATE_REQUEST
-#define TRUNCATE_FREE
-#define TRACER_ARGUMENTS const char *file, int line, const char *message
-
-#define IO_MORE .async_work = server_async_work,
 #define HAS_ASYNC_WORK 1
 #define HAS_TIMERS 0
-#define HAS_STATE_CALLBACK 0
-#define SNAPSHOT_VERSION_MAX 3
+
+/* How functions of this version differ. */
+#define FSM_APPLY_RESULT , void **result
+#define FSM_PASS_RESULT , result
+#define FSM_NO_RESULT (*result = NULL)
+#define FSM_FINALIZE_ARGUMENTS struct raft_buffer *buffers[], unsigned *count
+#define FSM_FINALIZE_PASS buffers, count
+#define FSM_FINALIZE_BUFFERS (*buffers)
+#define FSM_FINALIZE_COUNT (*count)
+#define APPLY_CB_RESULT , void *result
+#define APPLY_CB_IGNORE (void)result
+#define TRUNCATE_REQUEST
+#define TRUNCATE_BEGIN (void)0
+#define TRUNCATE_OWNED NULL
 
 static inline void library_append_begin(struct raft_io_append *request)
 {
     (void)request;
 }
 
-static inline raft_index library_configuration_index(const struct raft *raft)
+static inline void library_emit(struct raft_tracer *tracer, const char *file, int line,
+                                const char *message)
 {
-    return raft->configuration_uncommitted_index ? raft->configuration_uncommitted_index
-                                                 : raft->configuration_index;
+    fprintf(stderr, "%s %s:%d: %s\n", (const char *)tracer->impl, file, line, message);
+}
+
+static inline void library_trace(struct raft *raft, struct raft_tracer *tracer, unsigned number,
+                                 bool is_on)
+{
+    static const char names[][3] = {"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"};
+    tracer->impl = (void *)(uintptr_t)names[number];
+    tracer->enabled = is_on;
+    tracer->emit = library_emit;
+    raft->tracer = tracer;
 }
 
 #endif

@@ -22,11 +22,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import resources
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
-import dissever.native
 from dissever.harness.missing import Missing
 
 __all__ = ["VARIANTS", "Package", "Variant", "cache", "simulator", "unpack"]
@@ -334,7 +334,7 @@ def _verified(package: Package, content: bytes, source: str) -> bytes:
 
 def _sources(variant: Variant) -> list[Path]:
     """The C files that a variant is built from: those of all, and its own."""
-    folder = Path(dissever.native.__file__).parent / "simulation"
+    folder = Path(str(resources.files("dissever"))) / "native" / "simulation"
     own = {path for pattern in variant.sources for path in folder.glob(pattern)}
     shared = {path for path in folder.glob("*.c") if path.name not in SERVICES}
     return sorted(shared | own)

@@ -1,0 +1,74 @@
+/* See crash.h. The handler allocates nothing but what the frame takes, on a stack of its own. */
+#define _GNU_SOURCE
+#include "crash.h"
+
+#include "simulation.h"
+
+#include <execinfo.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STACK_BYTES = 1 << 16, FRAMES_MAX = 24, FRAME_BYTES = 4 + 1 + 8 + 1 + 4 + 4 + 1 };
+
+static uint8_t stack[STACK_BYTES];
+
+static void write_all(int file, const void *bytes, size_t size)
+{
+    for (const uint8_t *at = bytes; size;) {
+        ssize_t count = write(file, at, size);
+        if (count <= 0)
+            return;
+        at += count;
+        size -= (size_t)count;
+    }
+}
+
+static uint8_t *put(uint8_t *at, uint64_t value, unsigned size)
+{
+    for (unsigned i = 0; i < size; i++)
+        *at++ = (uint8_t)(value >> (8 * i));
+    return at;
+}
+
+static void say_exit(const struct server *server, int signal_number)
+{
+    uint8_t frame[FRAME_BYTES], *at = frame;
+    at = put(at, FRAME_BYTES - 4, 4);
+    at = put(at, FRAME_EXIT, 1);
+    at = put(at, simulation.now_ns, 8);
+    at = put(at, server->number, 1);
+    at = put(at, server->incarnation, 4);
+    at = put(at, (uint32_t)-signal_number, 4);
+    put(at, 0, 1);
+    write_all(STDOUT_FILENO, simulation.output.bytes, simulation.output.frame);
+    write_all(STDOUT_FILENO, frame, sizeof frame);
+}
+
+static void caught(int signal_number)
+{
+    const struct server *server = simulation.running;
+    void *frames[FRAMES_MAX];
+    char line[80];
+    int size = snprintf(line, sizeof line, "%s%c: ended by signal %d; what ran:\n", server ? "n" : "simulator ",
+                        server ? (int)('1' + server->number) : '0', signal_number);
+    write_all(STDERR_FILENO, line, (size_t)size);
+    backtrace_symbols_fd(frames, backtrace(frames, FRAMES_MAX), STDERR_FILENO);
+    if (!server)
+        _exit(3);
+    say_exit(server, signal_number);
+    _exit(0);
+}
+
+void crash_catch(void)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    void *frames[1];
+    backtrace(frames, 1); /* It loads a library at its first call: not in the handler. */
+    sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+    struct sigaction action = {.sa_handler = caught, .sa_flags = SA_ONSTACK | (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &action, NULL);
+}

@@ -1,0 +1,13 @@
+/* The library's `struct raft_io` over a server's disk, clock and links. */
+#ifndef DISSEVER_SIMULATION_RAFT_IO_H
+#define DISSEVER_SIMULATION_RAFT_IO_H
+
+#include "server.h"
+
+/* Fill in the table for a server. */
+void io_fill(struct server *server, struct raft_io *io);
+
+/* A write ended: call what the library wants called. */
+void io_written(struct server *server, const struct write *write, int status);
+
+#endif
