@@ -77,6 +77,10 @@ EXPLAINED: Final[Mapping[str, Explanation]] = {
     "disk-full": _STOPS,
     "disk-error": _STOPS,
     "disk-torn": _STOPS,
+    "snapshot-error": _STOPS,
+    "out-of-memory": Explanation(
+        "a node may stop with an error when an allocation fails", lambda status: status > 0
+    ),
     "damages_disk": _REFUSES,
     "limit-memory": Explanation(
         "the kernel kills a node that needs more memory than the limit",

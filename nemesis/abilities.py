@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Protocol
 
 from dissever.harness.cluster import (
+    Allocations,
     Clocks,
     Cluster,
+    DiskFaults,
     Disks,
     HostCommands,
+    Impairments,
     Links,
     NodeProcesses,
+    NodeTimes,
     ResourceLimits,
     Sockets,
 )
@@ -27,6 +31,10 @@ class AbleCluster(
     ResourceLimits,
     Disks,
     Clocks,
+    Impairments,
+    DiskFaults,
+    NodeTimes,
+    Allocations,
     Protocol,
 ):
     """

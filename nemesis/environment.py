@@ -89,6 +89,7 @@ class Environment:
             Offer.PEER_PORTS: bool(peer_ports),
             Offer.CLIENT_PORTS: bool(client_ports),
             Offer.ROOM: self.down.budget > 0,
+            Offer.WALL_CLOCKS: True,  # A system that reads none says so before it runs.
         }
         self._ledgers: dict[str, Ledger] = {}
 

@@ -31,10 +31,12 @@ FILES: Final = (
     "nodes.upgrade",
     "nodes.membership",
     "nodes.resources",
+    "nodes.memory",
     "disks.full",
     "disks.faulty",
     "disks.truncate",
     "disks.power_failure",
+    "disks.simulated",
     "clocks.clock",
     "partitions.deposed_leader",
 )

@@ -74,6 +74,10 @@ def missing(
     if isinstance(need, Offer) or need in backend.abilities:
         return None  # What a system offers is asked of the system.
     abilities = {need, *(each for each in needs if isinstance(each, type))}
+    if not backend.is_virtual and need in Backend.SIMULATED.abilities:
+        return Missing(
+            "that can be done to simulated nodes alone", "use a system that is simulated"
+        )
     *most, last = [each.value for each in Backend if abilities <= each.abilities]
     others = f"{', '.join(most)} or " if most else ""
     return Missing(_UNABLE[backend], f"use {others}{last}")
@@ -114,8 +118,8 @@ def not_made(hosts: Hosts, cluster: Any) -> Missing | None:
 
 
 _UNABLE: Mapping[Backend, str] = {
-    Backend.NAMESPACES: "that can be done to simulated processes alone",
-    Backend.CONTAINERS: "that can be done to simulated processes alone",
+    Backend.NAMESPACES: "that can be done to simulated nodes alone",
+    Backend.CONTAINERS: "that can be done to simulated nodes alone",
     Backend.SIMULATED: "simulated hosts have no kernel",
     Backend.COMPOSE: "services of a Compose project keep the disks and the clocks of their images",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from dissever.harness.cluster.backends import Backend
 from dissever.nemesis.fault import Fault
 from dissever.nemesis.faults import FAULTS
 from dissever.nemesis.needs import Need, Offer
@@ -25,6 +26,7 @@ _HEADS = (
     "evidence",
     "healed when",
     "needs",
+    "on simulated hosts",
 )
 _SETTING_HEADS = ("setting", "of", "what it is", "valid", "drawn by the seed", "otherwise")
 _UNNAMED = (Offer.ROOM, Offer.PEER_PORTS, Offer.CLIENT_PORTS, Offer.LEADERS)
@@ -37,6 +39,9 @@ def table(faults: Sequence[Fault]) -> str:
     for fault in faults:
         for parameter in fault.parameters:
             users.setdefault(parameter, []).append(f"`{fault.name}`")
+        for parameter in fault.on(Backend.SIMULATED).parameters:
+            if parameter not in fault.parameters:
+                users.setdefault(parameter, []).append(f"`{fault.name}` on simulated hosts")
     settings = [
         _setting(parameter, "all" if len(names) == len(faults) > 1 else ", ".join(names))
         for parameter, names in users.items()
@@ -76,7 +81,18 @@ def _fault(fault: Fault) -> tuple[str, ...]:
         fault.held,
         fault.healed,
         ", ".join(needs),
+        _simulated(fault),
     )
+
+
+def _simulated(fault: Fault) -> str:
+    """What shows it on simulated hosts; empty where it cannot strike there."""
+    if fault.unfit(Backend.SIMULATED) is not None:
+        return ""
+    if fault.simulated is not None:
+        return fault.simulated.held
+    is_alone = all(fault.unfit(backend) for backend in Backend if not backend.is_virtual)
+    return "there alone" if is_alone else "the same"
 
 
 def _targets(fault: Fault) -> str:

@@ -29,6 +29,7 @@ import msgspec
 
 from dissever.harness.cluster import Clocks, HostCommands, Hosts, NodeClock, NodeProcesses
 from dissever.nemesis.abilities import AbleCluster
+from dissever.nemesis.clocks.simulated import turned
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.host_commands import BURST_S, run_script
@@ -346,6 +347,11 @@ _rate = partial(
 )
 OFFSET: Final = _offset(is_signed=True)
 
+RATE_OF_TIMERS: Final = number(
+    "rate", "seconds that the clock gains in one, or loses", -0.9, 10.0, _rate(is_signed=True).drawn
+)
+"""All timers of a simulated node follow its clock, which must neither stand still nor go back."""
+
 
 def _check(settings: Settings) -> None:
     for name, least in LEAST.items():
@@ -360,6 +366,7 @@ def _clock(
     name: str, description: str, turn: Turn, parameters: tuple[Parameter, ...], held: str
 ) -> Fault:
     is_monotonic = name.startswith("monotonic-")
+    other = (RATE_OF_TIMERS,) if turn is Turn.DRIFT else None
     return Fault(
         name=name,
         description=description,
@@ -375,6 +382,7 @@ def _clock(
         ),
         held=f"a process under that clock reads {held}, and the node's own processes use it",
         healed="the offset is 0" + (", after a restart" if is_monotonic else ""),
+        simulated=turned(held, is_monotonic=is_monotonic, check=_check, parameters=other),
     )
 
 

@@ -23,15 +23,21 @@ import msgspec
 from dissever.harness.cluster import Disks, HostCommands, Hosts, NodeProcesses
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.aiming import Ledger
+from dissever.nemesis.disks.simulated import (
+    CHANCE,
+    ERROR,
+    RULE_SEED,
+    SLOW,
+    TORN,
+    probability,
+)
 from dissever.nemesis.environment import Environment
-from dissever.nemesis.fault import Fault, Heals
+from dissever.nemesis.fault import Fault, Heals, Simulated
 from dissever.nemesis.host_commands import run, run_script
 from dissever.nemesis.needs import Need
 from dissever.nemesis.nodes.node_fault import PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence, revive
 from dissever.nemesis.parameters import (
-    BITS,
-    SEED_MAX,
     Draw,
     Parameter,
     Settings,
@@ -205,6 +211,7 @@ def _faulty(
     is_damage: bool = False,
     script: str = PROBE_WRITE,
     healed: str = "the rule is gone, and a write goes through",
+    simulated: Simulated | None = None,
 ) -> Fault:
     """
     A record.
@@ -235,6 +242,7 @@ def _faulty(
         make=make,
         held="the rule counts calls that it hit",
         healed=healed,
+        simulated=simulated,
     )
 
 
@@ -247,13 +255,6 @@ OPERATIONS: Final = (
 ALL_WRITES: Final = "write,fsync,allocate"
 
 
-def _probability(drawn: Draw) -> Parameter:
-    return number("probability", "chance of a call to be hit", 0.000001, 1.0, drawn)
-
-
-_CHANCE: Final = _probability(one_of(0.05, 0.3, 1.0))
-_RULE_SEED: Final = number("rule_seed", "settles which calls are hit", 0, SEED_MAX, BITS)
-
 FAULTS: Final[tuple[Fault, ...]] = (
     _faulty(
         "disk-slow",
@@ -261,6 +262,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         (number("ms", "delay of each call", 1, 5000, log_uniform(5, 500)),),
         ("do=slow", f"op={ALL_WRITES}"),
         tries=1,
+        simulated=SLOW,
     ),
     _faulty(
         "disk-error",
@@ -275,10 +277,11 @@ FAULTS: Final[tuple[Fault, ...]] = (
                 is_list=True,
             ),
             choice("errno", "their error", ERRORS, one_of("EIO", "ENOSPC"), default="EIO"),
-            _CHANCE,
-            _RULE_SEED,
+            CHANCE,
+            RULE_SEED,
         ),
         ("do=fail",),
+        simulated=ERROR,
     ),
     _faulty(
         "disk-torn",
@@ -291,15 +294,16 @@ FAULTS: Final[tuple[Fault, ...]] = (
                 Draw("EIO", lambda _: "EIO"),
                 default="EIO",
             ),
-            _CHANCE,
-            _RULE_SEED,
+            CHANCE,
+            RULE_SEED,
         ),
         ("do=tear", "op=write"),
+        simulated=TORN,
     ),
     _faulty(
         "disk-flip",
         "start nodes again, and let them read wrong bits from their disks, the same ones each time",
-        (_probability(log_uniform(0.0005, 0.05, 5)), _RULE_SEED),
+        (probability(log_uniform(0.0005, 0.05, 5)), RULE_SEED),
         ("do=flip", "op=read"),
         tries=1,
         is_damage=True,

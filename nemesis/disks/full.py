@@ -22,6 +22,7 @@ from typing import Any, Final
 from dissever.harness.cluster import Disks, HostCommands, Hosts, NodeProcesses
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.disks.faulty import probe_write
+from dissever.nemesis.disks.simulated import FULL
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, Heals
 from dissever.nemesis.host_commands import BURST_S, run_script
@@ -194,6 +195,7 @@ DISK_FULL = Fault(
     make=lambda fault, site: PerNode(fault, site, DiskFull(site), revives=True),
     held="a write of ours meets ENOSPC",
     healed="such a write and its sync go through",
+    simulated=FULL,
 )
 
 FAULTS: Final = (DISK_FULL,)

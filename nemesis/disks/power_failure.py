@@ -27,6 +27,7 @@ from dissever.harness.cluster import (
 from dissever.harness.episodes import Effect
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.disks.faulty import ask, probe_write
+from dissever.nemesis.disks.simulated import POWERLESS
 from dissever.nemesis.fault import Fault, Heals, steps
 from dissever.nemesis.host_commands import run_script
 from dissever.nemesis.needs import Need
@@ -132,6 +133,7 @@ POWER_FAILURE = Fault(
     make=lambda fault, site: PerNode(fault, site, PowerFailure(site.cluster)),
     held="a write meets EIO; sectors of a file of ours are lost; the process is gone",
     healed="a write goes through, and another process runs",
+    simulated=POWERLESS,
 )
 
 FAULTS: Final = (POWER_FAILURE,)

@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from dissever.harness.cluster import PROBE_BYTES, Impairment, Impairments, Traffic
+from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.evidence import FaultEvidence
 from dissever.nemesis.fault import Fault, Simulated
@@ -149,7 +150,7 @@ class ImpairedLinks:
         self._name = fault.name
         self._impairment = impairment
         self._sign = sign
-        self._cluster: Impairments = site.cluster
+        self._cluster: AbleCluster = site.cluster
         self._aiming = site.aiming
         self._turn = site.packets
         self._cuts = site.cuts
@@ -279,6 +280,6 @@ def impairing(impairment: Callable[[Settings], Impairment], sign: Sign, held: st
         needs=(Impairments,),
         group="packets",
         make=partial(ImpairedLinks, impairment=impairment, sign=sign),
-        held=f"{held}; the network lists the links, and counts what it does",
+        held=f"{held}; the network counts them",
         healed="datagrams say no, and no link is listed",
     )

@@ -114,7 +114,9 @@ def test_host_names_and_addresses_are_names_of_nodes(dissever: Callable, nodes: 
     [
         ("simulated", "slicer", "slicer cannot strike on the backend simulated"),
         ("simulated", "disk-flip", "disk-flip cannot strike on the backend simulated"),
-        ("simulated", "clock-jump", "clock-jump cannot strike on the backend simulated"),
+        ("simulated", "limit-cpu", "limit-cpu cannot strike on the backend simulated"),
+        ("simulated", "out-of-memory", "its nodes are objects in Python"),
+        ("dqlite", "out-of-memory", "that can be done to simulated nodes alone"),
         ("simulated", "demote", "demote cannot strike simulated: it has no members to change"),
         ("simulated", "deposed-leader", "nobody leads there"),
         ("dqlite", "upgrade", "expected --upgrade-to VERSION with the fault upgrade, got none"),

@@ -140,13 +140,13 @@ def test_it_is_planned_played_and_leaves_evidence(nap: Fault, tmp_path: Path) ->
 
 def test_a_cluster_without_the_ability_is_refused(nap: Fault, tmp_path: Path) -> None:
     cluster = SimulatedCluster(("n1", "n2", "n3"), lambda *_: Silent(), Random(1), tmp_path)
-    nemeses = make_nemeses(["nap", "disk-full", "limit-cpu"], Environment(cluster, None, 1))
+    nemeses = make_nemeses(["nap", "disk-flip", "limit-cpu"], Environment(cluster, None, 1))
     lacks = {name: nemesis.probe() for name, nemesis in nemeses.items()}
 
     kernel = "simulated hosts have no kernel"
     assert lacks == {
         "nap": None,
-        "disk-full": Missing(kernel, "use namespaces or containers"),
+        "disk-flip": Missing(kernel, "use namespaces or containers"),
         "limit-cpu": Missing(kernel, "use namespaces, containers or compose"),
         MAJORITY_ONLY: None,
     }
