@@ -71,7 +71,8 @@ static int boot(struct server *server)
     node->server = server;
     server->state = node;
     queue_init(&node->connections);
-    int rv = config__init(&node->config, server->raft_id, server->process->address, NULL);
+    const char *address = server_address(server->simulation, server->number);
+    int rv = config__init(&node->config, server->raft_id, address, NULL);
     if (rv != 0) {
         return rv;
     }
