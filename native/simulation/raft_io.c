@@ -367,7 +367,8 @@ static void sent(struct simulation *s, struct event *event)
     struct server *server = &s->servers[event->server];
     struct raft_io_send *request = event->subject;
     server->pending--;
-    request->cb(request, server->is_closing ? RAFT_CANCELED : (int)event->number);
+    if (request->cb) /* Some messages are sent without one. */
+        request->cb(request, server->is_closing ? RAFT_CANCELED : (int)event->number);
 }
 
 static void post(struct simulation *s, struct message *message, const struct fate *fate)
