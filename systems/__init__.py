@@ -20,6 +20,7 @@ OURS: Final[Mapping[str, System | str]] = {
     "etcd": "dissever.systems.etcd:Etcd",
     "nats": "dissever.systems.nats:Nats",
     "postgres": "dissever.systems.postgres:Postgres",
+    "raft": "dissever.systems.raft.system:RaftSystem",
     "redis": "dissever.systems.redis:Redis",
     "simulated": "dissever.systems.simulated:SimulatedSystem",
 }

@@ -1,0 +1,103 @@
+"""The options of the system `raft`, and what they mean for the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dissever.harness.options import Option
+from dissever.harness.plan import Options
+
+__all__ = ["LOCAL", "OPTIONS", "option", "settings_of", "variant_of"]
+
+LOCAL: Final = "local"
+YES: Final = "yes"
+DEPLOYED: Final = "deployed"
+EXAGGERATED: Final = "exaggerated"
+
+TIMINGS: Final[Mapping[str, Mapping[str, str]]] = {
+    DEPLOYED: {},
+    EXAGGERATED: {
+        "election_ms": "300",
+        "heartbeat_ms": "50",
+        "snapshot_threshold": "64",
+        "snapshot_trailing": "16",
+        "straggler": "0.01",
+    },
+}
+"""
+Settings of the simulator by the name of the timings. Its own defaults are those of a deployed
+dqlite. No deployment has the exaggerated ones: rare steps become frequent with them.
+"""
+
+LIBRARIES: Final = ("0.15.0", "0.22.1", "1.18.1", "1.18.7")
+
+BREAKS: Final = (
+    "lose-acknowledged",
+    "forget-vote",
+    "forget-term",
+    "alter-entry",
+    "alter-snapshot",
+    "short-log",
+    "any-vote",
+    "commit-back",
+    "free-twice",
+    "send-to-nobody",
+)
+
+OPTIONS: Final[Mapping[str, Option]] = {
+    "library": Option(
+        "which library runs: libraft 0.15.0 (Debian 12) or 0.22.1 (Debian 13), or the raft inside"
+        " libdqlite 1.18.1 or 1.18.7",
+        default="0.22.1",
+        choices=LIBRARIES,
+    ),
+    "timings": Option(
+        f"times and sizes: {DEPLOYED} (elections after 3 s, snapshots every 1,024 entries), or"
+        f" {EXAGGERATED} (after 0.3 s, every 64 entries), which no deployment has and which show"
+        " more",
+        default=DEPLOYED,
+        choices=tuple(TIMINGS),
+    ),
+    "read": Option(
+        "how reads are served: through the log, which is linearizable, or from the state of the"
+        f" server that believes that it leads ({LOCAL}), which promises no more than sequential"
+        " reads",
+        default="log",
+        choices=("log", LOCAL),
+    ),
+    "election-ms": Option("the time-out of elections", least=10, most=60_000),
+    "heartbeat-ms": Option("the time between heartbeats", least=1, most=10_000),
+    "snapshot-threshold": Option("entries after which a snapshot is taken", least=1, most=1 << 20),
+    "snapshot-trailing": Option("entries that are kept before it", least=0, most=1 << 20),
+    "pre-vote": Option("whether candidates ask first if they could win", choices=(YES, "no")),
+    "break": Option(
+        "a way to break the servers on purpose, so that an invariant is seen to fail",
+        choices=BREAKS,
+    ),
+}
+
+_NUMBERS: Final = ("election-ms", "heartbeat-ms", "snapshot-threshold", "snapshot-trailing")
+
+
+def option(options: Options, name: str) -> Any:
+    """The value of one of them: the default where the run's options leave it out."""
+    value = options.system_options.get(name)
+    return OPTIONS[name].default if value is None else value
+
+
+def variant_of(options: Options | None) -> str:
+    """The simulator's variant; None: as by default."""
+    library = OPTIONS["library"].default if options is None else option(options, "library")
+    return f"raft-{library}"
+
+
+def settings_of(options: Options) -> dict[str, str]:
+    """What the simulator is told: the settings of the timings, and what is asked for by itself."""
+    settings = {"bootstrap": "all", **TIMINGS[option(options, "timings")]}
+    for name in (*_NUMBERS, "break"):
+        if (value := option(options, name)) is not None:
+            settings[name.replace("-", "_")] = str(value)
+    if (pre_vote := option(options, "pre-vote")) is not None:
+        settings["pre_vote"] = str(int(pre_vote == YES))
+    return settings
