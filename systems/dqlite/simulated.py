@@ -25,7 +25,7 @@ from dissever.harness.trace import Trace
 from dissever.systems.dqlite.database import digest_of
 from dissever.systems.dqlite.hosts import PORT, SNAPSHOT_THRESHOLD, SNAPSHOT_TRAILING
 from dissever.systems.dqlite.options import EXAGGERATED, LIBRARIES, option
-from dissever.systems.raft.libraries import VARIANTS, simulator
+from dissever.systems.raft import programs
 
 __all__ = ["LACKS", "SimulatedHosts", "begin", "described", "missing", "opened", "variant"]
 
@@ -66,13 +66,13 @@ def begin(options: Options) -> Mapping[str, str]:
 
 def missing(options: Options) -> Missing | None:
     """Why the simulator of these options cannot be built here, or None. Builds it; blocks."""
-    built = simulator(variant(options))
+    built = programs.program(variant(options))
     return built if isinstance(built, Missing) else None
 
 
 def described(options: Options) -> dict[str, str]:
     """What runs, for the plan."""
-    return {"simulator": VARIANTS[variant(options)].library}
+    return programs.described(variant(options))
 
 
 @asynccontextmanager
@@ -84,7 +84,7 @@ async def opened(options: Options, directory: Path, rng: Random) -> AsyncIterato
         CannotRun: When there is no simulator.
         OSError: When it does not start.
     """
-    program = simulator(variant(options))
+    program = programs.program(variant(options))
     if isinstance(program, Missing):
         raise CannotRun(f"{program.reason}; {program.remedy}")
     async with simulated(

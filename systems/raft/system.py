@@ -10,21 +10,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Final
 
-from dissever.harness import store
 from dissever.harness.cluster import Clocks
 from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.cluster.simulator import simulated
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
+from dissever.harness.runner import CannotRun
 from dissever.harness.system import Ports, Upgrades
 from dissever.harness.trace import Trace
+from dissever.systems.raft import programs
 from dissever.systems.raft.deployment import RaftDeployment
-from dissever.systems.raft.libraries import VARIANTS, simulator
 from dissever.systems.raft.options import OPTIONS, settings_of, variant_of
 from dissever.systems.raft.stores import STORES
 
@@ -55,23 +54,19 @@ class RaftSystem:
 
     def probe(self, options: Options | None = None) -> Missing | None:
         """A run may fetch what is missing; None, which only asks, may not."""
-        found = built(variant_of(options), may_fetch=options is not None)
+        found = programs.program(variant_of(options), may_fetch=options is not None)
         return found if isinstance(found, Missing) else None
 
     def versions(self, options: Options | None = None) -> dict[str, str]:
-        variant = variant_of(options)
-        found = built(variant, may_fetch=False)
-        if isinstance(found, Missing):
-            return {}
-        return {"library": VARIANTS[variant].library, "simulator": f"sha256:{digest(found)}"}
+        return programs.described(variant_of(options))
 
     @asynccontextmanager
     async def deploy(
         self, options: Options, directory: Path, rng: Random
     ) -> AsyncIterator[RaftDeployment]:
-        program = built(variant_of(options), may_fetch=True)
+        program = programs.program(variant_of(options))
         if isinstance(program, Missing):
-            raise OSError(f"{program.reason}; {program.remedy}")
+            raise CannotRun(f"{program.reason}; {program.remedy}")
         opened = simulated(
             (str(program),),
             options.nodes,
@@ -84,33 +79,3 @@ class RaftSystem:
             deployment = RaftDeployment(cluster, options)
             await deployment.start()
             yield deployment
-
-
-def built(variant: str, *, may_fetch: bool) -> Path | Missing:
-    """The simulator of a variant; it is looked for once while this program runs, if it is found."""
-    try:
-        return _found(variant, may_fetch=may_fetch)
-    except _NotFound as error:
-        return error.missing
-
-
-class _NotFound(Exception):
-    """There is none, and there may be one later."""
-
-    def __init__(self, missing: Missing) -> None:
-        super().__init__(missing.reason)
-        self.missing = missing
-
-
-@cache
-def _found(variant: str, *, may_fetch: bool) -> Path:
-    found = simulator(variant, may_fetch=may_fetch)
-    if isinstance(found, Missing):
-        raise _NotFound(found)
-    return found
-
-
-@cache
-def digest(program: Path) -> str:
-    """Of the simulator, with the library inside it."""
-    return store.digest(program)

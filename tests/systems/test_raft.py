@@ -17,7 +17,7 @@ from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.harness.results import Verdict
 from dissever.harness.system import Role, Unseen, checked
-from dissever.systems.raft import calls, options, system
+from dissever.systems.raft import calls, options, programs
 from dissever.systems.raft.calls import Link
 from dissever.systems.raft.system import RaftSystem
 from dissever.workloads import WORKLOADS
@@ -34,8 +34,7 @@ def fake(tmp_path, monkeypatch):
         program = tmp_path / "simulator"
         program.write_text(f"#!/bin/sh\nexec {sys.executable} {FAKE} {' '.join(arguments)}\n")
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
-        monkeypatch.setattr(system, "built", lambda *_, **__: program)
-        monkeypatch.setattr(system, "digest", lambda _: "0")
+        monkeypatch.setattr(programs, "program", lambda *_, **__: program)
 
     fake()
     return fake
@@ -164,7 +163,7 @@ def test_what_is_missing_is_said_before_the_run(monkeypatch) -> None:
         asked_for.append((variant, may_fetch))
         return Missing("no C compiler (cc)", "apt-get install gcc")
 
-    monkeypatch.setattr(system, "simulator", missing)
+    monkeypatch.setattr(programs, "simulator", missing)
     raft = RaftSystem()
 
     assert raft.probe() == Missing("no C compiler (cc)", "apt-get install gcc")

@@ -1,0 +1,53 @@
+"""
+Simulators that are looked for once while this program runs: finding one asks the compiler.
+
+One that is missing is looked for again, since it may be fetched later.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from dissever.harness import store
+from dissever.harness.missing import Missing
+from dissever.systems.raft.libraries import VARIANTS, simulator
+
+__all__ = ["described", "program"]
+
+
+def program(variant: str, *, may_fetch: bool = True) -> Path | Missing:
+    """As `libraries.simulator`."""
+    try:
+        return _found(variant, may_fetch=may_fetch)
+    except _NotFoundError as error:
+        return error.missing
+
+
+def described(variant: str) -> dict[str, str]:
+    """The library, and the digest of the simulator with that library inside it; for the plan."""
+    found = program(variant, may_fetch=False)
+    if isinstance(found, Missing):
+        return {}
+    return {"library": VARIANTS[variant].library, "simulator": f"sha256:{_digest(found)}"}
+
+
+class _NotFoundError(Exception):
+    """There is none yet."""
+
+    def __init__(self, missing: Missing) -> None:
+        super().__init__(missing.reason)
+        self.missing = missing
+
+
+@cache
+def _found(variant: str, *, may_fetch: bool) -> Path:
+    found = simulator(variant, may_fetch=may_fetch)
+    if isinstance(found, Missing):
+        raise _NotFoundError(found)
+    return found
+
+
+@cache
+def _digest(program: Path) -> str:
+    return store.digest(program)
