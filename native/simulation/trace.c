@@ -18,7 +18,7 @@ static void line(struct simulation *s, const char *format, ...)
     if (s->trace.lines == LINES_MAX)
         return;
     char text[LINE_MAX_BYTES];
-    int size = snprintf(text, sizeof text, "{\"time\": %llu, ", LLU(s->now_ns));
+    int size = snprintf(text, sizeof text, "{\"time\":%llu, ", LLU(s->now_ns));
     va_list arguments;
     va_start(arguments, format);
     size += vsnprintf(text + size, sizeof text - (size_t)size, format, arguments);
@@ -27,7 +27,7 @@ static void line(struct simulation *s, const char *format, ...)
         return; /* No line is that long: texts are cut. */
     if (++s->trace.lines == LINES_MAX)
         size = snprintf(text, sizeof text,
-                        "{\"time\": %llu, \"kind\": \"note\", \"node\": null, \"text\": \"the trace "
+                        "{\"time\":%llu, \"kind\": \"note\", \"node\": null, \"text\": \"the trace "
                         "ends here, at its limit of %d lines\"}",
                         LLU(s->now_ns), LINES_MAX);
     struct output *output = &s->output;

@@ -127,7 +127,7 @@ class SimulatedHosts:
 
     async def digest(self, node: str, files: Mapping[str, bytes]) -> Replica:
         """Not in a thread: in virtual time there are none."""
-        return digest_of(files, self.cluster.directory(node))
+        return digest_of(files, self.cluster.directory(node).parent)
 
     async def lack(self) -> str:
         return ""

@@ -162,6 +162,7 @@ class Violated(msgspec.Struct, frozen=True, gc=False):
 class Line(msgspec.Struct, frozen=True, gc=False):
     """Of the trace."""
 
+    time_ns: int
     text: bytes
 
 
@@ -312,7 +313,7 @@ _DECODE: Final[Mapping[int, Callable[[_Fields], Answer | Event]]] = {
     Kind.VIOLATION: lambda fields: Violated(
         fields.number(_U64), fields.text(), fields.number(_U8), fields.text()
     ),
-    Kind.TRACE: lambda fields: Line(fields.blob()),
+    Kind.TRACE: lambda fields: Line(fields.number(_U64), fields.blob()),
 }
 
 

@@ -199,7 +199,7 @@ class Fake:
     def on_22(self, fields):
         self.end(fields[0])
         line = b'{"time":%d,"kind":"note","node":null,"text":"killed"}' % self.now
-        self.say(127, struct.pack("<I", len(line)) + line)
+        self.say(127, struct.pack("<QI", self.now, len(line)) + line)
         self.say(105, struct.pack("<II", 2 * fields[1], 1))
         return True
 
