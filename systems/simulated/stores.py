@@ -7,7 +7,7 @@ from typing import Any
 
 from dissever.harness.client import NotApplied
 from dissever.harness.cluster.simulated import SimulatedCluster
-from dissever.systems.simulated.node import Do
+from dissever.systems.simulated.raft.gateway import Do
 
 
 async def ask_node(cluster: SimulatedCluster, node: str, request: Do) -> Any:
@@ -26,20 +26,20 @@ class SimulatedRegisters:
         self._node = node
 
     async def read(self, key: int) -> int | None:
-        value: int | None = await self._do(Do(f"r{key}", lambda value: value, "read"))
+        value: int | None = await self._do(Do(f"r{key}", "read", _as_it_is))
         return value
 
     async def write(self, key: int, value: int) -> None:
-        await self._do(Do(f"r{key}", lambda _: value, "write", value))
+        await self._do(Do(f"r{key}", "write", lambda _: (value, None)))
 
     async def compare_and_set(self, key: int, old: int, new: int) -> bool:
-        def change(value: Any) -> Any:
+        def change(value: Any) -> tuple[Any, None]:
             if value != old:
                 raise NotApplied(f"expected {old}, found {value}", "mismatch")
-            return new
+            return new, None
 
         try:
-            await self._do(Do(f"r{key}", change, "cas"))
+            await self._do(Do(f"r{key}", "cas", change))
         except NotApplied as error:
             if error.code == "mismatch":
                 return False
@@ -61,15 +61,19 @@ class SimulatedElements:
         self._node = node
 
     async def add(self, element: int) -> None:
-        change = Do("set", lambda held: (*(held or ()), element), "add", element)
+        change = Do("set", "add", lambda held: ((*(held or ()), element), None))
         await ask_node(self._cluster, self._node, change)
 
     async def elements(self) -> list[int]:
-        request = Do("set", lambda held: held, "read")
-        return list(await ask_node(self._cluster, self._node, request) or ())
+        return list(await ask_node(self._cluster, self._node, Do("set", "read", _as_it_is)) or ())
 
     async def close(self) -> None:
         pass
+
+
+def _as_it_is(value: Any) -> tuple[Any, Any]:
+    """What a read does to a value, and its answer."""
+    return value, value
 
 
 STORES: Mapping[str, Callable[[SimulatedCluster, str], Any]] = {

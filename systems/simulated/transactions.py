@@ -36,8 +36,11 @@ BLOCKED_TRIES: Final = 30
 TORN_S: Final = 0.03
 """How long one half of a commit is seen without the other, with the bug that tears it."""
 
-Ask = Callable[[str, Callable[[Any], Any]], Awaitable[Any]]
-"""Has the nodes agree on a change of the database, of an `f`; gives the changed value."""
+Ask = Callable[[str, Callable[[Any], tuple[Any, Any]]], Awaitable[Any]]
+"""
+Has the nodes agree on a change of the database, of an `f`: a pure function from the database to the
+changed one and an answer, which it gives. It is carried out on every node.
+"""
 
 
 def isolation(level: str, bug: str) -> Isolation:
@@ -148,7 +151,7 @@ class SimulatedTransactions:
         if ended is not None and self._isolation.writes_at_once:
             transaction = ended.transaction
             await self._ask(
-                "rollback", lambda held: database.rollback(_of(held), transaction).state
+                "rollback", lambda held: (database.rollback(_of(held), transaction).state, None)
             )
 
     async def close(self) -> None:
@@ -169,7 +172,7 @@ class SimulatedTransactions:
 
     async def _latest(self) -> State:
         with _uncommitted():
-            return _of(await self._ask("read", lambda held: held))
+            return _of(await self._ask("read", lambda held: (held, held)))
 
     async def _look(self, step: Callable[..., Step], *arguments: Any) -> Any:
         """A step that changes no state."""
@@ -189,20 +192,18 @@ class SimulatedTransactions:
     async def _agree(self, step: Callable[..., Step], *arguments: Any, f: str) -> None:
         """A step that changes the state, once no lock is in its way; `f`: bugs strike `write`."""
         transaction = self._transaction
-        taken: list[Step] = []
 
-        def change(held: Any) -> State:
-            taken.clear()
+        def change(held: Any) -> tuple[State, Step | None]:
             try:
-                taken.append(_translated(step, _of(held), transaction, *arguments))
+                taken = _translated(step, _of(held), transaction, *arguments)
             except Blocked as blocked:
-                return blocked.state
-            return taken[0].state
+                return blocked.state, None
+            return taken.state, taken
 
         for _ in range(BLOCKED_TRIES):
-            await self._ask(f, change)
-            if taken:
-                self._done(taken[0])
+            taken = await self._ask(f, change)
+            if taken is not None:
+                self._done(taken)
                 return
             await asyncio.sleep(BLOCKED_S)
         raise NotApplied("waited too long for a lock", "blocked")

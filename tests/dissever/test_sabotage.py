@@ -21,7 +21,7 @@ SHORT = ("-t", "4", "--rate", "20", "--seed", "1", "-q")
 FAULTS = ("partition", "kill", "pause", "partition,kill,pause")
 
 
-@pytest.mark.parametrize("bug", list(BUGS))
+@pytest.mark.parametrize("bug", [name for name, bug in BUGS.items() if not bug.faults])
 def test_each_bug_is_caught_and_the_guilty_operations_are_named(
     dissever: Callable, runs: Path, bug: str
 ) -> None:
@@ -88,7 +88,7 @@ def test_a_system_that_does_not_come_back_is_invalid(
     async def answered(*_: Any) -> Any:
         return answer()
 
-    monkeypatch.setattr(SimulatedDeployment, verb, answered, raising=False)  # It has no dump.
+    monkeypatch.setattr(SimulatedDeployment, verb, answered)
     ran = dissever("test", "simulated", "-f", "partition", *SHORT)
 
     assert ran.status == 1, ran.text

@@ -29,11 +29,11 @@ def offered(deployment: object) -> set[type]:
     return {each for each in ABILITIES if isinstance(deployment, each)}
 
 
-def test_simulated_store_offers_nothing_more(tmp_path: Path) -> None:
+def test_simulated_store_has_leaders_members_snapshots_and_replicas(tmp_path: Path) -> None:
     cluster = SimulatedCluster(["n1"], lambda *_: None, Random(1), tmp_path)  # type: ignore[arg-type, return-value]
     deployment: Deployment = SimulatedDeployment(cluster)
 
-    assert offered(deployment) == set()
+    assert offered(deployment) == {Membership, Primaries, Replicas, Snapshots}
 
 
 def test_dqlite_offers_everything() -> None:

@@ -22,6 +22,9 @@ from dissever.systems.simulated import BUGS, SimulatedSystem
 
 FAULTS = ("partition", "kill", "pause")
 
+AT_ONCE = [name for name, bug in BUGS.items() if not bug.faults]
+"""The bugs that need no fault."""
+
 
 @pytest.fixture
 def run(tmp_path):
@@ -88,10 +91,10 @@ def test_set_loses_nothing_under_faults(run, seed) -> None:
     assert not set(held) & {o.value for o in added if o.type is Type.FAIL}
 
 
-@pytest.mark.parametrize("bug", BUGS)
+@pytest.mark.parametrize("bug", AT_ONCE)
 @pytest.mark.parametrize("rate", [100, 200])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_every_bug_shows_in_the_registers(run, bug, rate, seed) -> None:
+def test_every_bug_that_needs_no_fault_shows_in_the_registers(run, bug, rate, seed) -> None:
     assert linearizable(run(seed=seed, bug=bug, rate=rate)) is Verdict.INVALID
 
 
@@ -135,14 +138,17 @@ def test_ready_waits_for_a_node_that_is_late_and_not_for_ever(tmp_path) -> None:
         options = Options(system="simulated", workload="register")
         async with SimulatedSystem().deploy(options, tmp_path, Random(1)) as deployment:
             await deployment.cluster.pause("n2")
-            with pytest.raises(TimeoutError, match="no answer from n2 in 2 s"):
+            with pytest.raises(TimeoutError, match="not ready after 2 s: no answer from n2"):
                 await deployment.await_ready(2)
             ready = asyncio.ensure_future(deployment.await_ready(5))
             await asyncio.sleep(1)
             await deployment.cluster.resume("n2")
             return await ready
 
-    assert clock.run(main(), is_virtual=True) == {"answering": ["n1", "n2", "n3", "n4", "n5"]}
+    ready = clock.run(main(), is_virtual=True)
+
+    assert ready["answering"] == ["n1", "n2", "n3", "n4", "n5"]
+    assert ready["leader"] in ready["answering"]
 
 
 def test_bug_that_there_is_not_is_refused() -> None:

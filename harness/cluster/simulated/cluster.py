@@ -103,8 +103,8 @@ Boot = Callable[[str, SimulatedDisk, "SimulatedCluster"], Behaviour]
 
 class SimulatedCluster:
     """
-    Implements `Cluster`, `NodeProcesses`, `Links`, `Impairments`, `DiskFaults` and `NodeTimes`.
-    Only for the virtual loop.
+    Implements `Cluster`, `NodeProcesses`, `Links`, `Impairments`, `DiskFaults`, `NodeTimes`,
+    `Reseeds` and `Traced`. Only for the virtual loop.
     """
 
     backend: Final = SIMULATED
@@ -117,7 +117,7 @@ class SimulatedCluster:
         self._directory = directory
         self._streams: dict[str, Random] = {}
         self._seed = rng.getrandbits(64)
-        self._network = Network(self.nodes, self.stream("network"), self.stream("probes"))
+        self._network = Network(self.nodes, self.stream)
         self._hosts = {
             node: _Host(SimulatedDisk(self.stream(f"disk/{node}"), self._now_s)) for node in nodes
         }

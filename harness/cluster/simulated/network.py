@@ -1,13 +1,14 @@
 """
 What becomes of the packets between simulated nodes: cuts, impairments, and the time they take.
 
-Packets are datagrams: each takes its own time, so one may overtake another on a sound network, too.
+Packets of one link keep their order, as on a connection, unless an impairment reorders them.
 Impairments are drawn when a packet leaves. A cut drops it where it arrives, as a firewall does.
+Each link draws from a stream of its own, so that a packet less on one changes nothing on others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -18,6 +19,9 @@ from dissever.harness.cluster import PROBE_BYTES, Grudge, Impairment, Link, Traf
 
 LATENCY_S: Final = (0.000_5, 0.003)
 """One-way delay of a packet: least and most."""
+
+GAP_S: Final = 1e-6
+"""The least time between two packets of one link."""
 
 HEADER_BYTES: Final = 60
 
@@ -39,6 +43,19 @@ class _Impaired:
         self.traffic = Traffic(**{name: count + more.get(name, 0) for name, count in now.items()})
 
 
+@dataclass(slots=True)
+class _Link:
+    """A link: what is drawn for its packets, and when the last of them arrives."""
+
+    rng: Random
+    last_s: float = 0.0
+
+    def in_order(self, time_s: float, delay_s: float) -> float:
+        """After how many seconds a packet arrives that does not overtake those before it."""
+        self.last_s = max(self.last_s + GAP_S, time_s + delay_s)
+        return self.last_s - time_s
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """How a packet goes: after how many seconds each copy arrives, and why it is of no use."""
@@ -50,11 +67,10 @@ class Passage:
 class Network:
     """The links between nodes. Those to clients, whose end is None, are always sound."""
 
-    def __init__(self, nodes: tuple[str, ...], rng: Random, rng_of_probes: Random) -> None:
-        """`rng_of_probes`: so that what is measured draws nothing for what nodes send."""
+    def __init__(self, nodes: tuple[str, ...], stream: Callable[[str], Random]) -> None:
         self._nodes = nodes
-        self._rng = rng
-        self._rng_of_probes = rng_of_probes
+        self._stream = stream
+        self._links: dict[tuple[str | None, str | None], _Link] = {}
         self._grudge: Grudge = {}
         self._dropped: dict[Link, int] = {}
         self._impaired: dict[Link, _Impaired] = {}
@@ -106,33 +122,41 @@ class Network:
     def probe(self, link: Link, count: int, time_s: float) -> tuple[float, ...]:
         """The delays in ms, sorted, of the copies that arrive of datagrams that leave now."""
         delays_s: list[float] = []
-        own, self._rng = self._rng, self._rng_of_probes
+        rng, impaired = self._stream("network/probes"), self._impaired.get(link)
         for _ in range(count):
-            passage = self.passage(*link, PROBE_BYTES, time_s)
+            passage = self._passage(_Link(rng), impaired, PROBE_BYTES, time_s)
             if not passage.lost:
                 delays_s += [each for each in passage.delays_s if not self.drops(*link)]
-        self._rng = own
         return tuple(sorted(round(delay_s * 1000, 6) for delay_s in delays_s))
 
     def passage(
         self, source: str | None, destination: str | None, size_bytes: int, time_s: float
     ) -> Passage:
         """How a packet goes that leaves now."""
-        least_s, most_s = LATENCY_S
-        delay_s = least_s + (most_s - least_s) * self._rng.random()
-        if source is None or destination is None or not self._impaired:
-            return Passage((delay_s,))
-        link = self._impaired.get((source, destination))
+        ends = source, destination
+        link = self._links.get(ends)
         if link is None:
-            return Passage((delay_s,))
-        return self._impaired_passage(link, delay_s, size_bytes, time_s)
+            link = self._links[ends] = _Link(self._stream(f"network/{source}-{destination}"))
+        impaired = None
+        if source is not None and destination is not None and self._impaired:
+            impaired = self._impaired.get((source, destination))
+        return self._passage(link, impaired, size_bytes, time_s)
+
+    def _passage(
+        self, link: _Link, impaired: _Impaired | None, size_bytes: int, time_s: float
+    ) -> Passage:
+        least_s, most_s = LATENCY_S
+        delay_s = least_s + (most_s - least_s) * link.rng.random()
+        if impaired is None:
+            return Passage((link.in_order(time_s, delay_s),))
+        return self._impaired_passage(link, impaired, delay_s, size_bytes, time_s)
 
     def _impaired_passage(
-        self, link: _Impaired, delay_s: float, size_bytes: int, time_s: float
+        self, path: _Link, link: _Impaired, delay_s: float, size_bytes: int, time_s: float
     ) -> Passage:
-        how, rng = link.impairment, self._rng
+        how, rng = link.impairment, path.rng
         queued_s = self._queued_s(link, size_bytes, time_s)
-        if queued_s is None or self._loses(link):
+        if queued_s is None or _loses(link, rng):
             link.count(sent=1, lost=1)
             return Passage((), "loss")
         is_reordered = rng.random() < how.reorder
@@ -147,9 +171,10 @@ class Network:
             corrupted=is_corrupt,
             delayed=added_s > 0,
         )
-        delays_s = [delay_s + added_s]
+        delay_s += added_s
+        delays_s = [delay_s if is_reordered else path.in_order(time_s, delay_s)]
         if is_duplicate:
-            delays_s.append(rng.uniform(*LATENCY_S) + added_s)
+            delays_s.append(delay_s + rng.uniform(*LATENCY_S))
         return Passage(tuple(delays_s), "corrupt" if is_corrupt else "")
 
     def _queued_s(self, link: _Impaired, size_bytes: int, time_s: float) -> float | None:
@@ -164,16 +189,17 @@ class Network:
         link.free_s = time_s + waits_s + takes_s
         return waits_s + takes_s
 
-    def _loses(self, link: _Impaired) -> bool:
-        """Whether a packet is lost; losses come in bursts by Gilbert's model of two states."""
-        loss, burst = link.impairment.loss, link.impairment.burst_packets
-        if loss <= 0 or burst <= 1 or loss >= 1:
-            return self._rng.random() < loss
-        ends = link.is_losing and self._rng.random() < 1 / burst
-        begins = not link.is_losing and self._rng.random() < loss / (burst * (1 - loss))
-        link.is_losing = begins or (link.is_losing and not ends)
-        return link.is_losing
-
     def _check(self, node: str) -> None:
         if node not in self._nodes:
             raise ValueError(f"expected a node out of {', '.join(self._nodes)}, got {node!r}")
+
+
+def _loses(link: _Impaired, rng: Random) -> bool:
+    """Whether a packet is lost; losses come in bursts by Gilbert's model of two states."""
+    loss, burst = link.impairment.loss, link.impairment.burst_packets
+    if loss <= 0 or burst <= 1 or loss >= 1:
+        return rng.random() < loss
+    ends = link.is_losing and rng.random() < 1 / burst
+    begins = not link.is_losing and rng.random() < loss / (burst * (1 - loss))
+    link.is_losing = begins or (link.is_losing and not ends)
+    return link.is_losing
