@@ -21,6 +21,7 @@ from rich.logging import RichHandler
 from dissever import __version__
 from dissever.commands.check import check, report
 from dissever.commands.client_test import client_test
+from dissever.commands.doom import doom_command
 from dissever.commands.explore import explore_
 from dissever.commands.listing import list_
 from dissever.commands.machine import build_host, doctor, heal
@@ -131,7 +132,7 @@ def cli(verbose: int) -> None:
 
 
 for command in (
-    *(test, explore_, replay, shrink_command),
+    *(test, explore_, replay, shrink_command, doom_command),
     *(client_test, check, report, summary, reproduce),
     *(list_, doctor, heal, build_host),
 ):

@@ -1,0 +1,159 @@
+"""The command `doom`: from when on a run was bound to fail, and which fault is to blame."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+from rich.console import Console
+
+from dissever.commands.output import EXIT_FAILED, print_json, say, tell
+from dissever.commands.params import Number
+from dissever.configuration import near
+from dissever.harness import store
+from dissever.judging import try_to_publish
+from dissever.reports.insight import Chance, Doom
+from dissever.shrinking.doom import doom
+from dissever.shrinking.shrink import CannotShrink, Clock, read_original
+from dissever.shrinking.trials import Answers, Pool, Task, pool
+
+__all__ = ["doom_command"]
+
+CONTINUATIONS: Final = 20
+ON_REAL_NODES: Final = 5
+"""How many continuations of each moment there are by default."""
+
+BAR: Final = 20
+"""How wide the bar of a share is."""
+
+
+@click.command("doom", short_help="From when on a run was bound to fail, and by which fault.")
+@click.argument("path", type=click.Path(path_type=Path, exists=True), metavar="RUN")
+@click.option(
+    "--signature",
+    default="",
+    metavar="TEXT",
+    help="Which failure of the run is meant. By default that of its verdict.",
+)
+@click.option(
+    "--continuations",
+    "-n",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="How many continuations of each moment are made. By default"
+    f" {CONTINUATIONS}, and {ON_REAL_NODES} on real nodes.",
+)
+@click.option(
+    "--moments",
+    "-m",
+    type=click.IntRange(2, 400),
+    default=40,
+    show_default=True,
+    metavar="N",
+    help="How many moments are looked at, at most.",
+)
+@click.option(
+    "--time-limit",
+    "-t",
+    type=Number("time_limit_s"),
+    metavar="SECONDS",
+    help="Stop after this time, and take what is known by then.",
+)
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(1, 256),
+    help="How many continuations go on side by side. By default one for each core where the system"
+    " is simulated, and 1 on real nodes.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print doom.json, and only that.")
+def doom_command(
+    path: Path,
+    signature: str,
+    continuations: int | None,
+    moments: int,
+    time_limit: float | None,
+    jobs: int | None,
+    is_json: bool,
+) -> int:
+    """
+    Find from when on the invalid RUN was bound to fail, and which fault is to blame.
+
+    \b
+    dissever doom runs/latest
+    dissever doom runs/latest --continuations 100 --jobs 8
+
+    A simulated run is repeated exactly up to a moment, and everything after it is drawn from other
+    seeds: the share of these continuations that fail is the curve. For each fault there are
+    continuations that lack it. On real nodes, where nothing repeats exactly, a moment means the
+    faults that began before it. The curve is written to RUN/doom.json and drawn on the page.
+
+    Exit status: 0 the curve is known, 3 the run cannot be repeated, 64 wrong usage.
+    """
+    try:
+        run = Path(near(store.find_run(path)))
+        original = read_original(run, signature)
+        count = continuations or (CONTINUATIONS if original.is_exact else ON_REAL_NODES)
+        workers = jobs or ((os.cpu_count() or 1) if original.is_exact else 1)
+        console = Console(stderr=True, quiet=is_json)
+        with pool(original.signature, workers) as made:
+            tries = _Timed(made, Clock(time_limit))
+            found = doom(
+                original,
+                tries,
+                continuations=count,
+                moments=moments,
+                heard=lambda point: console.print(_line(point), highlight=False),
+            )
+        written = msgspec.json.encode({"format": 1, **msgspec.to_builtins(found)})
+        store.write_text(run / store.DOOM, msgspec.json.format(written).decode() + "\n")
+        page, unwritten = try_to_publish(run, original.judged)
+    except CannotShrink as error:
+        tell(error)
+        return EXIT_FAILED
+    except (OSError, ValueError, store.BrokenFile) as error:
+        raise click.ClickException(str(error)) from error
+    if unwritten:
+        tell(unwritten)
+    if is_json:
+        print_json(msgspec.json.decode(written))
+    else:
+        _conclude(found, run, page)
+    return 0
+
+
+class _Timed:
+    """Tries that end when the time is up."""
+
+    def __init__(self, inner: Pool, clock: Clock) -> None:
+        self._inner = inner
+        self._clock = clock
+
+    def __call__(self, tasks: Iterable[Task]) -> Answers:
+        for task, answer in self._inner(tasks):
+            self._clock.check()
+            yield task, answer
+
+
+def _line(point: Chance) -> str:
+    share = point.k / point.n if point.n else 0.0
+    bar = "#" * round(BAR * share)
+    interval = f"95 %: {point.low:.2f} to {point.high:.2f}"
+    return f"{point.time / 1e9:9.4f} s  {bar:{BAR}s} {point.k:4d} of {point.n}  ({interval})"
+
+
+def _conclude(found: Doom, run: Path, page: Path | None) -> None:
+    say(f"{found.signature}: {found.runs} continuations")
+    for point in found.moments:
+        say(_line(point))
+    for note in found.notes:
+        say(f"  {note}")
+    if found.named is None:
+        say("No single fault is to blame.")
+    else:
+        say(f"Doomed by {found.named.text}")
+    say(f"curve: {run / store.DOOM}" + ("" if page is None else f"\npage:  {page}"))
