@@ -18,7 +18,7 @@ from typing import Final
 from dissever.harness.client import NotApplied
 
 ANSWER_BYTES_MAX: Final = 64 << 20
-NOBODY: Final = 0xFF
+KEYS_MAX: Final = 1 << 20
 
 CODES: Final[Mapping[int, str]] = {
     2: "bad-id",
@@ -78,6 +78,7 @@ class Request:
 
 
 def read(key: int, *, is_local: bool = False) -> Request:
+    """Keys are from 0 to `KEYS_MAX` - 1; the server closes the connection on others."""
     return Request(Function.READ_LOCAL if is_local else Function.READ, struct.pack("<I", key))
 
 

@@ -23,8 +23,11 @@ ASK_LIMIT_S: Final = 1.0
 START_LIMIT_S: Final = 60.0
 POLL_S: Final = 0.1
 
-PROGRESS_KEY: Final = (1 << 32) - 1
-"""A register that no workload uses: writes that are to show progress go there."""
+NO_VALUE: Final = -(1 << 63)
+"""
+A value that no workload writes. A compare-and-set that expects it goes through the log as every
+write does, and changes nothing: it shows progress.
+"""
 
 
 class RaftDeployment:
@@ -59,7 +62,7 @@ class RaftDeployment:
             async with asyncio.timeout(ASK_LIMIT_S):
                 link = await self._connected(node, ASK_LIMIT_S)
                 try:
-                    await link.ask(calls.read(PROGRESS_KEY, is_local=True))
+                    await link.ask(calls.read(0, is_local=True))
                 finally:
                     link.close()
         except NotApplied as error:  # It says that it does not lead, so it answers.
@@ -158,7 +161,7 @@ class RaftDeployment:
         async with asyncio.timeout(ASK_LIMIT_S):
             link = await self._lead(node, ASK_LIMIT_S)
             try:
-                await link.ask(calls.write(PROGRESS_KEY, 1))
+                await link.ask(calls.compare_and_set(0, NO_VALUE, NO_VALUE))
             finally:
                 link.close()
 
