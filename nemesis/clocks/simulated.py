@@ -45,11 +45,21 @@ class TurnedClock:
         offset_s, rate = settings.get("offset_s", 0.0), settings.get("rate", 0.0)
         await self._cluster.turn_clock(node, offset_s, 1.0 + rate)
         if "period_s" in settings:
-            strobe = self._strobe(node, offset_s, settings["period_s"])
-            self._strobes[node] = asyncio.create_task(strobe)
-        elif rate:
+            return await self._strobed(node, offset_s, settings["period_s"])
+        if rate:
             await asyncio.sleep(SEEN_S)
         return await self._seen(node)
+
+    async def _strobed(self, node: str, offset_s: float, period_s: float) -> NodeEvidence:
+        """Wrong, and right a period later."""
+        self._strobes[node] = asyncio.create_task(self._strobe(node, offset_s, period_s))
+        wrong_s = await self._cluster.clock_offset_s(node)
+        await asyncio.sleep(1.5 * period_s)
+        right_s = await self._cluster.clock_offset_s(node)
+        is_so = abs(wrong_s - offset_s) <= ERROR_S and abs(right_s) <= ERROR_S
+        status = await self._cluster.status(node)
+        facts = {"offset_s": round(wrong_s, 6), "then_s": round(right_s, 6)}
+        return NodeEvidence(node, is_so, status, facts)
 
     async def look_again(self, node: str) -> NodeEvidence | None:
         return await self._seen(node)
