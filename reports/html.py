@@ -24,12 +24,15 @@ from dissever.harness.latency import Successes, ok_spans
 from dissever.harness.results import Results
 from dissever.harness.values import count_text, shorten
 from dissever.reports.anomaly_view import anomaly_views, found_by, named_indices
+from dissever.reports.curve import curve_of
 from dissever.reports.cycle import models_text
 from dissever.reports.details import counts_of_faults, unasked_ends
 from dissever.reports.fault_table import fault_rows
 from dissever.reports.figures import Figures, figures
+from dissever.reports.inside_view import InsideView, inside_views, sentence_of
 from dissever.reports.insight import Insight
 from dissever.reports.labels import duration_text, short_label, time_text
+from dissever.reports.lamport import embedded_simulation
 from dissever.reports.payload import (
     NODE_MARKS,
     assign_lanes,
@@ -79,10 +82,17 @@ def render_html(
     end_ns = history.duration_ns
     operations = history.operations
     found = episodes_of(history, subject.actions)
-    context = _context(subject, history, results, found, counted)
+    context = _context(subject, history, results, found, counted) | _beyond(
+        insight, results, history
+    )
     lanes = assign_lanes(operations, workers=subject.concurrency, end_ns=end_ns)
     guilty = (i for _, anomaly in found_by(results) for i in anomaly.indices)
     shared = run_data(history, found, nodes=subject.nodes, guilty=guilty) | {"lanes": lanes.count}
+    if insight.simulation is not None:
+        spans = [view.span for view in context["inside"]]
+        shared["simulation"] = embedded_simulation(insight.simulation, spans)
+        size_bytes_max += len(embed(shared["simulation"])[1])
+        context["left_out"] = shared["simulation"]["left_out"]
     named = named_indices(results)
     count = len(operations)
     for _ in range(SHRINK_ATTEMPTS_MAX):
@@ -131,6 +141,21 @@ def _context(
         "skipped": len(found.skipped),
         "node_marks": NODE_MARKS,
         "node_changes": found.changes,
+    }
+
+
+def _beyond(insight: Insight, results: Results, history: History) -> dict[str, Any]:
+    """What the page shows of an insight; empty parts are not shown."""
+    simulation = insight.simulation
+    inside: tuple[InsideView, ...] = ()
+    if simulation is not None:
+        inside = inside_views(simulation, results, history, count_max=ANOMALIES_MAX)
+    return {
+        "insight": insight,
+        "inside": inside,
+        "traffic": "" if simulation is None else sentence_of(simulation),
+        "left_out": {},
+        "curve": curve_of(insight.doom, history.duration_ns) if insight.doom else None,
     }
 
 

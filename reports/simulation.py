@@ -11,6 +11,7 @@ name of a message is known here.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -149,10 +150,10 @@ class Simulation:
     violations: tuple[Violation, ...]
     notes: tuple[str, ...] = ()
 
-    def state_of(self, node: str, time_ns: int) -> State | None:
-        """What a server held at a moment, None before anything was said of it."""
-        earlier = (each for each in self.states if each.node == node and each.time_ns <= time_ns)
-        return max(earlier, key=lambda each: each.time_ns, default=None)
+    def states_at(self, time_ns: int) -> Mapping[str, State]:
+        """What each server held at a moment; a server that nothing was said of by then lacks."""
+        until = bisect_right(self.states, time_ns, key=lambda each: each.time_ns)
+        return {each.node: each for each in self.states[:until]}
 
 
 def read_simulation(lines: Iterable[bytes]) -> Simulation:

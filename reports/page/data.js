@@ -28,8 +28,9 @@ function buildRun(raw) {
     isGuilty[i] = guilty.has(index) || guilty.has(done) ? 1 : 0;
   }
   const typed = (name, Kind) => Kind.from(columns[name]);
+  const simulation = raw.simulation && buildSimulation(raw.simulation, { ...raw, end_us: raw.end });
   return {
-    ...raw, ...columns, end_us: raw.end, count, start, end, byIndex, isGuilty, tables,
+    ...raw, ...columns, simulation, end_us: raw.end, count, start, end, byIndex, isGuilty, tables,
     lane: typed("lane", Uint16Array), type: typed("type", Uint8Array), f: typed("f", Uint16Array),
     key: typed("key", Uint32Array), node: typed("node", Uint16Array), laneCount: raw.lanes,
   };

@@ -29,6 +29,7 @@ function bandFacts(band) {
 }
 
 function factsOf(run, hit) {
+  if (hit.facts) return hit.facts;
   if (hit.operation !== undefined) return [labelOf(run, hit.operation), operationFacts(run, hit.operation)];
   if (hit.band) return [`${hit.band.fault}: ${hit.band.f}`, bandFacts(hit.band)];
   const { event } = hit;

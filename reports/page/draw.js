@@ -25,8 +25,8 @@ function kindColour(run, fault) {
   return colours[`kind-${Math.max(0, run.kinds.indexOf(fault)) % 6}`];
 }
 
-// A canvas of the element's width and the given height, sharp on every screen.
-function surface(canvas, height) {
+// A canvas of the element's width and the given height, sharp on every screen; it shows a range of time.
+function surface(canvas, height, range = view) {
   const width = canvas.parentElement.clientWidth;
   const ratio = window.devicePixelRatio || 1;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
@@ -40,11 +40,12 @@ function surface(canvas, height) {
   context.font = '11.5px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif';
   context.textBaseline = "middle";
   context.lineWidth = 1;
-  return { context, width, height, left: gutter(), right: width - PLOT_RIGHT_PX };
+  return { context, width, height, range, left: gutter(), right: width - PLOT_RIGHT_PX };
 }
 
 function xOf(box, time) {
-  return box.left + ((time - view.start) / (view.end - view.start)) * (box.right - box.left);
+  const { start, end } = box.range;
+  return box.left + ((time - start) / (end - start)) * (box.right - box.left);
 }
 
 // Where a canvas stands on the screen, and its plot within it.
@@ -58,15 +59,15 @@ function shareAt(canvas, clientX) {
   return (clientX - x - left) / (right - left);
 }
 
-function timeAt(canvas, clientX) {
-  return view.start + shareAt(canvas, clientX) * (view.end - view.start);
+function timeAt(canvas, clientX, range = view) {
+  return range.start + shareAt(canvas, clientX) * (range.end - range.start);
 }
 
 function ticks(box) {
-  const span = view.end - view.start;
+  const { start, end } = box.range, span = end - start;
   const step = roundStep((span * 100) / Math.max(100, box.right - box.left));
   const times = [];
-  for (let time = Math.ceil(view.start / step) * step; time <= view.end; time += step) times.push(time);
+  for (let time = Math.ceil(start / step) * step; time <= end; time += step) times.push(time);
   return { times, step };
 }
 
@@ -92,7 +93,7 @@ function drawAxis(box, y) {
 function drawBands(run, box, top, bottom) {
   const { context } = box;
   for (const band of run.bands) {
-    if (band.end < view.start || band.start > view.end) continue;
+    if (band.end < box.range.start || band.start > box.range.end) continue;
     const x0 = Math.max(box.left, xOf(box, band.start)), x1 = Math.min(box.right, xOf(box, band.end));
     context.fillStyle = kindColour(run, band.fault);
     context.globalAlpha = 0.1;

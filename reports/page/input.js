@@ -4,7 +4,7 @@ const WHEEL_STEP = 1.0016, KEY_ZOOM = 0.6, KEY_PAN = 0.2;
 const CLICK_PX = 4;
 
 // Drag moves, two fingers zoom, a click selects what stands there, a double-click shows all.
-function listenPointers(run, canvas, hit, select) {
+function listenPointers(run, canvas, hit, select, range = view) {
   const held = new Map();
   let moved = 0;
   canvas.addEventListener("pointerdown", (event) => {
@@ -15,12 +15,12 @@ function listenPointers(run, canvas, hit, select) {
   });
   canvas.addEventListener("pointermove", (event) => {
     const before = held.get(event.pointerId);
-    followCursor(canvas, event.clientX);
+    if (range === view) followCursor(canvas, event.clientX);
     if (!before) return hover(run, canvas, hit, event);
     moved += Math.abs(event.clientX - before.clientX);
     const others = [...held.values()].filter((one) => one.pointerId !== event.pointerId);
-    if (others.length) pinch(canvas, before, event, others[0]);
-    else if (moved > CLICK_PX) drag(canvas, before, event);
+    if (others.length) pinch(canvas, before, event, others[0], range);
+    else if (moved > CLICK_PX) drag(canvas, before, event, range);
     held.set(event.pointerId, event);
   });
   const release = (event) => {
@@ -32,8 +32,8 @@ function listenPointers(run, canvas, hit, select) {
   canvas.addEventListener("pointerup", release);
   canvas.addEventListener("pointercancel", release);
   canvas.addEventListener("pointerleave", () => { hideTooltip(); followCursor(canvas, null); });
-  canvas.addEventListener("dblclick", showWhole);
-  canvas.addEventListener("wheel", (event) => wheel(canvas, event), { passive: false });
+  canvas.addEventListener("dblclick", () => showHome(range));
+  canvas.addEventListener("wheel", (event) => wheel(canvas, event, range), { passive: false });
 }
 
 function hover(run, canvas, hit, event) {
@@ -43,36 +43,36 @@ function hover(run, canvas, hit, event) {
   else hideTooltip();
 }
 
-function drag(canvas, before, event) {
+function drag(canvas, before, event, range) {
   canvas.classList.add("dragging");
   hideTooltip();
-  const shift = timeAt(canvas, before.clientX) - timeAt(canvas, event.clientX);
-  showRange(view.start + shift, view.end + shift);
+  const shift = timeAt(canvas, before.clientX, range) - timeAt(canvas, event.clientX, range);
+  showRange(range.start + shift, range.end + shift, range);
 }
 
-function pinch(canvas, before, now, other) {
+function pinch(canvas, before, now, other, range) {
   const apart = (event) => Math.max(10, Math.abs(event.clientX - other.clientX));
-  zoom(apart(before) / apart(now), timeAt(canvas, (now.clientX + other.clientX) / 2));
+  zoom(apart(before) / apart(now), timeAt(canvas, (now.clientX + other.clientX) / 2, range), range);
 }
 
 // The wheel belongs to the page until the timeline is focused or Ctrl is held; a pinch on a
 // touchpad comes as a wheel with Ctrl.
-function wheel(canvas, event) {
+function wheel(canvas, event, range) {
   const isSideways = Math.abs(event.deltaX) > Math.abs(event.deltaY) || event.shiftKey;
   const mayZoom = event.ctrlKey || event.metaKey || canvas.closest("[tabindex]") === document.activeElement;
   if (isSideways) {
     event.preventDefault();
-    pan((event.deltaX || event.deltaY) / canvas.clientWidth);
+    pan((event.deltaX || event.deltaY) / canvas.clientWidth, range);
   } else if (mayZoom) {
     event.preventDefault();
     const lines = event.deltaMode === 1 ? 30 : 1;
-    zoom(WHEEL_STEP ** (event.deltaY * lines * (event.ctrlKey ? 3 : 1)), timeAt(canvas, event.clientX));
-  } else showHint();
+    zoom(WHEEL_STEP ** (event.deltaY * lines * (event.ctrlKey ? 3 : 1)), timeAt(canvas, event.clientX, range), range);
+  } else showHint(canvas);
 }
 
 let hintTimer = 0;
-function showHint() {
-  const hint = document.getElementById("hint");
+function showHint(canvas) {
+  const hint = canvas.parentElement.querySelector(".hint") || document.getElementById("hint");
   hint.hidden = false;
   clearTimeout(hintTimer);
   hintTimer = setTimeout(() => { hint.hidden = true; }, 1200);
@@ -98,7 +98,7 @@ function listenKeys(run, figure, select) {
     "-": () => zoom(1 / KEY_ZOOM, middle()), "_": () => zoom(1 / KEY_ZOOM, middle()),
     ArrowLeft: () => pan(-KEY_PAN), ArrowRight: () => pan(KEY_PAN),
     ArrowUp: () => moveLane(run, -1), ArrowDown: () => moveLane(run, 1),
-    0: showWhole, Home: showWhole,
+    0: () => showHome(), Home: () => showHome(),
     n: () => moveFocus(run, 1), p: () => moveFocus(run, -1),
     Enter: () => select(view.focused >= 0 ? { operation: view.focused } : null),
     Escape: () => { view.focused = -1; hideTooltip(); select(null); },

@@ -165,9 +165,15 @@ async function start() {
   listenPointers(run, latencies, hitLatency, select);
   listenPointers(run, rates, () => null, () => {});
   listenOverview(overview);
+  if (run.simulation) {
+    const strips = document.getElementById("server-strips");
+    drawings.push(() => drawServers(run, strips));
+    listenPointers(run, strips, hitServers, () => {});
+    buildLamports(run, select);
+  }
   listenKeys(run, document.getElementById("timeline-chart"), select);
   listenLinks(run, select);
-  const zooms = { in: () => zoom(KEY_ZOOM, (view.start + view.end) / 2), out: () => zoom(1 / KEY_ZOOM, (view.start + view.end) / 2), reset: showWhole };
+  const zooms = { in: () => zoom(KEY_ZOOM, (view.start + view.end) / 2), out: () => zoom(1 / KEY_ZOOM, (view.start + view.end) / 2), reset: () => showHome() };
   for (const button of document.querySelectorAll("[data-zoom]")) button.addEventListener("click", zooms[button.dataset.zoom]);
   addEventListener("resize", redraw);
   listenPrint();

@@ -61,5 +61,5 @@ function listenOverview(canvas) {
     if (from !== null && Math.abs(to - from) <= view.whole / 300) showRange(to - half, to + half);
     from = null;
   });
-  canvas.addEventListener("dblclick", showWhole);
+  canvas.addEventListener("dblclick", () => showHome());
 }

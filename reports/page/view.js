@@ -21,25 +21,27 @@ function drawNow() {
   document.documentElement.dataset.frameMs = (performance.now() - began).toFixed(2);
 }
 
-function showRange(start, end) {
-  const span = Math.min(view.whole, Math.max(SPAN_US_MIN, end - start));
-  view.start = Math.min(Math.max(0, start), view.whole - span);
-  view.end = view.start + span;
+// A range has a start, an end and the whole it lies in; one with a home goes back to that.
+function showRange(start, end, range = view) {
+  const span = Math.min(range.whole, Math.max(SPAN_US_MIN, end - start));
+  range.start = Math.min(Math.max(0, start), range.whole - span);
+  range.end = range.start + span;
   redraw();
 }
 
 // Zoom by a factor below 1 to see less, around a moment that stays where it is.
-function zoom(factor, around) {
-  showRange(around - (around - view.start) * factor, around + (view.end - around) * factor);
+function zoom(factor, around, range = view) {
+  showRange(around - (around - range.start) * factor, around + (range.end - around) * factor, range);
 }
 
-function pan(shareOfRange) {
-  const shift = (view.end - view.start) * shareOfRange;
-  showRange(view.start + shift, view.end + shift);
+function pan(shareOfRange, range = view) {
+  const shift = (range.end - range.start) * shareOfRange;
+  showRange(range.start + shift, range.end + shift, range);
 }
 
-function showWhole() {
-  showRange(0, view.whole);
+function showHome(range = view) {
+  const [start, end] = range.home || [0, range.whole];
+  showRange(start, end, range);
 }
 
 // Make sure that an operation can be seen: go there, and zoom in until it is not a hair.
