@@ -53,6 +53,8 @@ SHRINK_ATTEMPTS_MAX = 8
 PAGE = Path(__file__).parent / "page"
 # Constants stand before the script that starts.
 SCRIPTS = sorted(PAGE.glob("*.js"), key=lambda script: (script.stem == "main", script))
+OF_SIMULATIONS = frozenset({"lamport", "servers", "simulation"})
+"""The scripts that only the page of a simulated run needs."""
 
 
 def render_html(
@@ -160,13 +162,15 @@ def _beyond(insight: Insight, results: Results, history: History) -> dict[str, A
 
 
 def _render(context: Mapping[str, Any]) -> str:
-    script = _script()
+    insight = context["insight"]
+    script = _script(is_simulated=insight.simulation is not None)
+    styles = ["report.css"] if insight == NOTHING else ["report.css", "insight.css"]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     values = {
         **context,
         "script": Markup(script),
         "script_digest": digest,
-        "style": Markup((PAGE / "report.css").read_text(encoding="utf-8")),
+        "style": Markup("".join((PAGE / name).read_text(encoding="utf-8") for name in styles)),
     }
     page = _environment().get_template("report.html").render(values)
     # Half a surrogate pair, which no file can hold, may come from a system under test.
@@ -174,8 +178,9 @@ def _render(context: Mapping[str, Any]) -> str:
 
 
 @cache
-def _script() -> str:
-    parts = "\n".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
+def _script(*, is_simulated: bool) -> str:
+    used = [each for each in SCRIPTS if is_simulated or each.stem not in OF_SIMULATIONS]
+    parts = "\n".join(script.read_text(encoding="utf-8") for script in used)
     return f'(() => {{\n"use strict";\n{parts}\n}})();\n'
 
 

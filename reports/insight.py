@@ -154,7 +154,13 @@ def _sound(doom: Doom | None, notes: list[str]) -> Doom | None:
 def _shortened(story: Story) -> Story:
     text = tuple(_sentence(each) for each in story.text[:SENTENCES_MAX])
     wrong = story.wrong if story.wrong is not None and 0 <= story.wrong < len(text) else None
-    return msgspec.structs.replace(story, text=text, wrong=wrong)
+    return msgspec.structs.replace(
+        story,
+        text=text,
+        wrong=wrong,
+        origin=_sentence(story.origin),
+        command=_sentence(story.command),
+    )
 
 
 def _sentence(text: str) -> str:

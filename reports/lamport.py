@@ -245,7 +245,7 @@ def _evenly(items: Sequence[int], count_max: int) -> Sequence[int]:
     """At most count_max of the items, with equal distances between them."""
     if len(items) <= count_max:
         return items
-    return items[:: -(-len(items) // count_max)] if count_max > 0 else ()
+    return [items[number * len(items) // count_max] for number in range(max(0, count_max))]
 
 
 ARRIVED, LOST, OPEN = range(3)

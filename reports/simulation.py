@@ -4,24 +4,28 @@ What only a simulation knows of a run: every message, and what each server held.
 The lines are those of `simulation.jsonl`. They may come from a run of somebody else, so nothing in
 them is trusted: what cannot be understood is counted, and the page says the number.
 
-A message that says the same as the one before it on its link, and that changes nothing where it
-arrives, is a *repeat*: heartbeats of a quiet cluster. Repeats are told from the lines alone, so no
-name of a message is known here.
+A message that says the same as the one before it on its link, has the same fate, and changes
+nothing where it arrives, is a *repeat*: heartbeats of a quiet cluster. Repeats are told from the
+lines alone, so no name of a message is known here.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from dissever.harness.values import printable, shorten
 
 LINES_MAX: Final = 200_000
+"""Past these only violations are read."""
+
 LINE_BYTES_MAX: Final = 65_536
 NODES_MAX: Final = 32
 NODE_CHARACTERS_MAX: Final = 40
@@ -31,42 +35,47 @@ LOG_ENTRIES_MAX: Final = 12
 NUMBER_MAX: Final = 2**53
 """The greatest number that JavaScript keeps exactly."""
 
+CACHED_MAX: Final = 20_000
+
 ROLES: Final = ("leader", "candidate", "follower", "none")
 
 
-class _Line(msgspec.Struct, frozen=True):
+_Number = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
+_Time = Annotated[int, msgspec.Meta(ge=-NUMBER_MAX, le=NUMBER_MAX)]
+
+
+class _Line(msgspec.Struct, frozen=True, gc=False):
     """Any line; what a kind does not have keeps its default."""
 
-    time: int
+    time: _Time
     kind: str
     id: int | str | None = None
     source: str | None = msgspec.field(default=None, name="from")
     to: str | int | None = None
     what: str = ""
-    term: int = 0
+    term: _Number = 0
     text: str = ""
     why: str = ""
     node: str | None = None
     role: str = ""
     vote: str | None = None
     leader: str | None = None
-    first: int = 0
-    last: int = 0
-    stored: int = 0
-    commit: int = 0
-    applied: int = 0
-    snapshot: int = 0
-    lost: int = 0
-    kept: int = 0
-    index: int | None = None
+    first: _Number = 0
+    last: _Number = 0
+    stored: _Number = 0
+    commit: _Number = 0
+    applied: _Number = 0
+    snapshot: _Number = 0
+    lost: _Number = 0
+    kept: _Number = 0
+    index: _Number | None = None
     how: str = ""
     name: str = ""
     nodes: list[str] = []
     logs: dict[str, list[Any]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, gc=False):
     """
     One copy of a message on its way; the first copy, or the one that a network made of it.
 
@@ -85,8 +94,7 @@ class Message:
     is_repeat: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True, gc=False):
     """What a server held from a moment on; `role` is one of ROLES, indices are of its log."""
 
     time_ns: int
@@ -103,8 +111,7 @@ class State:
     snapshot: int
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """What happened at a server at once; `kind` is synced, unsynced, snapshot, installed, note."""
 
     time_ns: int
@@ -158,7 +165,10 @@ class Simulation:
 
 def read_simulation(lines: Iterable[bytes]) -> Simulation:
     """
-    Read the lines of `simulation.jsonl`, at most LINES_MAX of them.
+    Read the lines of `simulation.jsonl`, at most LINES_MAX of them and every violation.
+
+    What happened before the run has a negative time. What still counts of it stands at 0: what each
+    server held, and the messages that were on their way.
 
     It never raises for what the lines hold: what is no line of a simulation is counted in `notes`.
     """
@@ -167,10 +177,10 @@ def read_simulation(lines: Iterable[bytes]) -> Simulation:
     unread = 0
     is_cut = False
     for number, line in enumerate(lines):
-        if number >= LINES_MAX:
-            is_cut = True
-            break
         if not line.strip():
+            continue
+        if number >= LINES_MAX and b"violation" not in line:
+            is_cut = True
             continue
         try:
             each = decoder.decode(line) if len(line) <= LINE_BYTES_MAX else None
@@ -184,7 +194,11 @@ def read_simulation(lines: Iterable[bytes]) -> Simulation:
     messages, strays = _messages(understood)
     nodes = _nodes(understood)
     states = [_state(each) for each in understood if each.kind == "server" and each.node]
-    moments = [moment for each in understood if (moment := _moment(each)) is not None]
+    before = {each.node: replace(each, time_ns=0) for each in states if each.time_ns <= 0}
+    states = [*before.values(), *(each for each in states if each.time_ns > 0)]
+    moments = [
+        moment for each in understood if each.time >= 0 and (moment := _moment(each)) is not None
+    ]
     violations = [_violation(each) for each in understood if each.kind == "violation"]
     known = {*nodes, ""}
     notes = []
@@ -198,7 +212,11 @@ def read_simulation(lines: Iterable[bytes]) -> Simulation:
         notes.append(f"At most {NODES_MAX} servers are shown.")
     return Simulation(
         nodes,
-        tuple(each for each in messages if each.source in known and each.target in known),
+        tuple(
+            each if each.start_ns >= 0 else replace(each, start_ns=0)
+            for each in messages
+            if each.source in known and each.target in known and not _is_over(each)
+        ),
         tuple(each for each in states if each.node in known),
         tuple(each for each in moments if each.node in known),
         tuple(violations),
@@ -208,10 +226,6 @@ def read_simulation(lines: Iterable[bytes]) -> Simulation:
 
 def _is_sound(line: _Line) -> bool:
     """Whether a line has what its kind needs; lines of unknown kinds are not sound."""
-    numbers = (line.time, line.term, line.first, line.last, line.stored, line.commit)
-    more = (line.applied, line.snapshot, line.lost, line.kept, line.index or 0)
-    if not all(0 <= number <= NUMBER_MAX for number in (*numbers, *more)):
-        return False
     if line.kind == "send":
         return line.id is not None and bool(line.source) and isinstance(line.to, str)
     if line.kind in ("receive", "lost"):
@@ -230,10 +244,10 @@ def _nodes(lines: Iterable[_Line]) -> tuple[str, ...]:
     seen: set[str] = set()
     for line in lines:
         if line.node:
-            seen.add(_name(line.node))
-        if line.kind == "send" and line.source and isinstance(line.to, str):
-            seen.update((_name(line.source), _name(line.to)))
-    return tuple(sorted(seen, key=_natural)[:NODES_MAX])
+            seen.add(line.node)
+        elif line.kind == "send":
+            seen.update((line.source or "", str(line.to)))
+    return tuple(sorted({_name(each) for each in seen if each}, key=_natural)[:NODES_MAX])
 
 
 def _natural(name: str) -> tuple[str, int, str]:
@@ -243,41 +257,67 @@ def _natural(name: str) -> tuple[str, int, str]:
     return (name[: len(name) - digits], int(number) if is_number else -1, name)
 
 
-def _messages(lines: Iterable[_Line]) -> tuple[list[Message], int]:
+def _messages(lines: Sequence[_Line]) -> tuple[list[Message], int]:
     """Messages by their sending, and how many lines speak of one that was never sent."""
-    lines = list(lines)
-    changed = {
-        (each.time, each.node) for each in lines if each.kind in ("server", "snapshot", "violation")
-    }
-    sent: list[Message] = []
+    sent: list[_Line] = []
+    ends: list[tuple[int, str] | None] = []
+    copies: list[tuple[int, int, str]] = []
     place: dict[str, int] = {}
-    repeats: list[bool] = []
-    last_said: dict[tuple[str, str, str], tuple[int, str]] = {}
-    copies: list[Message] = []
     strays = 0
     for line in lines:
         if line.kind == "send":
             place[str(line.id)] = len(sent)
-            source, target = _name(line.source or ""), _name(str(line.to))
-            what, text = _word(line.what), _text(line.text)
-            link = (source, target, what)
-            repeats.append(last_said.get(link) == (line.term, text))
-            last_said[link] = (line.term, text)
-            sent.append(Message(line.time, None, source, target, what, line.term, text))
+            sent.append(line)
+            ends.append(None)
         elif line.kind in ("receive", "lost"):
             at = place.get(str(line.id))
+            why = "" if line.kind == "receive" else _word(line.why or "lost")
             if at is None:
                 strays += 1
-                continue
-            message = sent[at]
-            why = "" if line.kind == "receive" else _word(line.why or "lost")
-            ended = replace(message, end_ns=line.time, why=why, is_copy=message.end_ns is not None)
-            if ended.is_copy:
-                copies.append(ended)
-                continue
-            is_quiet = not why and (line.time, message.target) not in changed
-            sent[at] = replace(ended, is_repeat=repeats[at] and is_quiet)
-    return sorted((*sent, *copies), key=lambda each: each.start_ns), strays
+            elif ends[at] is None:
+                ends[at] = (line.time, why)
+            else:
+                copies.append((at, line.time, why))
+    quiet = _repeats(sent, ends, lines)
+    messages = [
+        _message(line, end, is_repeat=is_repeat)
+        for line, end, is_repeat in zip(sent, ends, quiet, strict=True)
+    ]
+    messages += [_message(sent[at], (time_ns, why), is_copy=True) for at, time_ns, why in copies]
+    return sorted(messages, key=lambda each: each.start_ns), strays
+
+
+def _repeats(
+    sent: Sequence[_Line], ends: Sequence[tuple[int, str] | None], lines: Iterable[_Line]
+) -> Iterator[bool]:
+    """Whether each message only repeats the one before it on its link."""
+    changed = {
+        (each.time, each.node) for each in lines if each.kind in ("server", "snapshot", "violation")
+    }
+    before: dict[tuple[str | None, str | int | None, str], tuple[int, str, str]] = {}
+    for line, end in zip(sent, ends, strict=True):
+        if end is None:
+            yield False
+            continue
+        time_ns, why = end
+        link, said = (line.source, line.to, line.what), (line.term, line.text, why)
+        yield before.get(link) == said and (bool(why) or (time_ns, line.to) not in changed)
+        before[link] = said
+
+
+def _message(
+    line: _Line, end: tuple[int, str] | None, *, is_copy: bool = False, is_repeat: bool = False
+) -> Message:
+    end_ns, why = end or (None, "")
+    return Message(
+        line.time, end_ns, _name(line.source or ""), _name(str(line.to)), _word(line.what),
+        line.term, _text(line.text), why, is_copy, is_repeat,
+    )  # fmt: skip
+
+
+def _is_over(message: Message) -> bool:
+    """Whether a message came to its end before the run began."""
+    return message.end_ns is not None and message.end_ns < 0
 
 
 def _state(line: _Line) -> State:
@@ -307,12 +347,10 @@ def _moment(line: _Line) -> Moment | None:
 
 
 def _violation(line: _Line) -> Violation:
-    nodes = [_name(node) for node in (*line.nodes, *line.logs)]
-    logs = {
-        node: tuple(_entries(line.logs.get(node, []))) for node in dict.fromkeys(nodes[:NODES_MAX])
-    }
+    nodes = list(dict.fromkeys((*line.nodes, *line.logs)))[:NODES_MAX]
+    logs = {_name(node): tuple(_entries(line.logs.get(node, []))) for node in nodes}
     return Violation(
-        line.time, _name(line.node or ""), _word(line.name or "unnamed"), _text(line.text),
+        max(0, line.time), _name(line.node or ""), _word(line.name or "unnamed"), _text(line.text),
         line.index, logs,
     )  # fmt: skip
 
@@ -326,14 +364,17 @@ def _entries(entries: Iterable[Any]) -> Iterable[LogEntry]:
                 yield LogEntry(index, term, _text(str(text)))
 
 
+@lru_cache(CACHED_MAX)
 def _name(text: str) -> str:
     return shorten(printable(text), NODE_CHARACTERS_MAX)
 
 
+@lru_cache(CACHED_MAX)
 def _word(text: str) -> str:
     return shorten(printable(text), WORD_CHARACTERS_MAX)
 
 
+@lru_cache(CACHED_MAX)
 def _text(text: str) -> str:
     return shorten(printable(text), TEXT_CHARACTERS_MAX)
 

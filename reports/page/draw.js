@@ -44,14 +44,15 @@ function surface(canvas, height, range = view) {
 }
 
 function xOf(box, time) {
-  const { start, end } = box.range;
-  return box.left + ((time - start) / (end - start)) * (box.right - box.left);
+  const { start, end, stretch } = box.range;
+  const share = stretch ? interpolate(stretch.times, stretch.shares, time) : (time - start) / (end - start);
+  return box.left + share * (box.right - box.left);
 }
 
 // Where a canvas stands on the screen, and its plot within it.
-function plotOf(canvas) {
+function plotOf(canvas, range = view) {
   const { x, y, width } = canvas.getBoundingClientRect();
-  return { x, y, left: gutter(), right: width - PLOT_RIGHT_PX };
+  return { x, y, range, left: gutter(), right: width - PLOT_RIGHT_PX };
 }
 
 function shareAt(canvas, clientX) {
@@ -60,7 +61,25 @@ function shareAt(canvas, clientX) {
 }
 
 function timeAt(canvas, clientX, range = view) {
-  return range.start + shareAt(canvas, clientX) * (range.end - range.start);
+  const share = shareAt(canvas, clientX), { start, end, stretch } = range;
+  return stretch ? interpolate(stretch.shares, stretch.times, share) : start + share * (end - start);
+}
+
+// The value at a place, by the straight line between the two sorted points around it.
+function interpolate(places, values, place) {
+  const i = Math.min(places.length - 2, Math.max(0, firstFrom(places, place) - 1));
+  return values[i] + ((place - places[i]) / (places[i + 1] - places[i])) * (values[i + 1] - values[i]);
+}
+
+// The first position in a sorted array whose value is not below the limit.
+function firstFrom(sorted, limit) {
+  let low = 0, high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle] < limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function ticks(box) {
@@ -81,10 +100,13 @@ function drawAxis(box, y) {
   const { times, step } = ticks(box);
   context.fillStyle = colours.muted;
   context.textAlign = "center";
+  let free = 0;
   for (const time of times) {
     const x = xOf(box, time);
     const text = formatTime(time, step * 100);
     const half = context.measureText(text).width / 2;
+    if (x - half < free) continue;
+    free = x + half + 6;
     context.fillText(text, Math.min(Math.max(x, box.left + half), box.right + PLOT_RIGHT_PX - half - 2), y);
   }
 }

@@ -1,7 +1,8 @@
 // A window of messages around an anomaly: clients above, a line per server below, arrows between.
 
 const CLIENT_PX = 24, SERVER_PX = 62, CLIENTS_MAX = 12;
-const LABELS_MAX = 60, FAINT_REPEATS_MAX = 60, SYNCED_MAX = 120, ARROWS_MAX = 3000;
+const LABELS_MAX = 60, FAINT_REPEATS_MAX = 60, SYNCED_MAX = 120, ARROWS_MAX = 1500, LABEL_PX_MAX = 330;
+const STRETCH_POWER = 0.4, STRETCHED_MAX = 300;
 const ROLE_PX = [6, 4, 1.5, 1];
 
 function buildLamport(run, figure) {
@@ -12,15 +13,17 @@ function buildLamport(run, figure) {
   for (let i = 0; i < run.count; i++) if (processes.includes(run.process[i])) operations.push(i);
   const home = [Number(figure.dataset.start), Number(figure.dataset.end)];
   const range = { start: home[0], end: home[1], whole: view.whole, home };
-  return { figure, canvas: figure.querySelector("canvas"), named, processes, operations, range, focused: -1, repeats: false, drawn: null };
+  const kinds = run.kinds.filter((kind) => run.bands.some((band) => band.fault === kind && band.start <= home[1] && band.end >= home[0]));
+  return { figure, canvas: figure.querySelector("canvas"), named, processes, operations, range, kinds, focused: -1, repeats: false, isToScale: false, drawn: null };
 }
 
 function lamportLayout(run, lamport) {
-  const clientsTop = AXIS_PX;
+  const faultsTop = AXIS_PX;
+  const clientsTop = faultsTop + lamport.kinds.length * EXTRA_LANE_PX;
   const serversTop = clientsTop + lamport.processes.length * CLIENT_PX + GAP_PX;
   const height = serversTop + run.simulation.nodes.length * SERVER_PX + 6;
   return {
-    clientsTop, serversTop, height,
+    faultsTop, clientsTop, serversTop, height,
     clientY: (process) => clientsTop + (lamport.processes.indexOf(process) + 0.5) * CLIENT_PX,
     serverY: (node) => serversTop + (node + 0.5) * SERVER_PX,
   };
@@ -39,14 +42,19 @@ function messagesIn(inside, range, withRepeats) {
   return { telling: found, repeats, faint: areShown ? repeats : [], folded: areShown ? 0 : repeats.length };
 }
 
-function firstFrom(sorted, limit) {
-  let low = 0, high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle] < limit) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+// Time is stretched where much happens: between two events a length has the power of it as its
+// share. So arrows of milliseconds can be told apart beside pauses of seconds.
+function stretchOf(run, lamport, telling) {
+  const { start, end } = lamport.range, inside = run.simulation;
+  if (lamport.isToScale || telling.length > STRETCHED_MAX) return null;
+  const moments = new Set([start, end]);
+  const add = (time) => { if (time > start && time < end) moments.add(time); };
+  for (const i of telling) [inside.start[i], inside.end[i]].forEach(add);
+  for (const i of lamport.named) [run.start[i], run.end[i]].forEach(add);
+  const times = [...moments].sort((a, b) => a - b), shares = [0];
+  for (let i = 1; i < times.length; i++) shares.push(shares[i - 1] + (times[i] - times[i - 1]) ** STRETCH_POWER);
+  const whole = shares.at(-1);
+  return { times, shares: shares.map((share) => share / whole) };
 }
 
 // From where to where a message is drawn: a lost one ends on its way.
@@ -63,22 +71,24 @@ function drawLamport(run, lamport) {
   const { canvas, range } = lamport;
   const width = canvas.parentElement.clientWidth;
   if (!width) return;
-  const state = [range.start, range.end, width, devicePixelRatio, lamport.focused, lamport.repeats].join(" ");
+  const state = [range.start, range.end, width, devicePixelRatio, lamport.focused, lamport.repeats, lamport.isToScale].join(" ");
   if (lamport.drawn?.state === state && lamport.drawn.colours === colours) return;
   lamport.drawn = { state, colours };
   const inside = run.simulation, layout = lamportLayout(run, lamport);
-  const box = surface(canvas, layout.height, range);
   const shown = messagesIn(inside, range, lamport.repeats);
+  range.stretch = stretchOf(run, lamport, shown.telling);
+  const box = surface(canvas, layout.height, range);
   const placed = [];
   drawAxis(box, AXIS_PX / 2);
   drawGrid(box, AXIS_PX, layout.height);
   drawBands(run, box, AXIS_PX, layout.height);
   drawLamportNames(run, lamport, box, layout);
   clipPlot(box, AXIS_PX, layout.height);
+  drawLamportFaults(run, lamport, box, layout);
   inside.nodes.forEach((node, number) => drawLifeline(inside, box, layout, number, placed));
   drawAsked(run, lamport, box, layout);
-  for (const i of shown.faint.slice(0, ARROWS_MAX)) drawArrow(inside, box, layout, i, true);
-  for (const i of shown.telling.slice(0, ARROWS_MAX)) drawArrow(inside, box, layout, i, false);
+  for (const i of thinned(shown.faint)) drawArrow(inside, box, layout, i, true);
+  for (const i of thinned(shown.telling)) drawArrow(inside, box, layout, i, false);
   drawLamportMoments(inside, box, layout);
   drawClientBars(run, lamport, box, layout);
   if (lamport.focused >= 0) drawFocused(inside, box, layout, lamport.focused);
@@ -87,8 +97,15 @@ function drawLamport(run, lamport) {
   sayLamport(inside, lamport, shown);
 }
 
+// Of more arrows than a drawing can show, as many as it can, evenly.
+function thinned(list) {
+  const stride = Math.ceil(list.length / ARROWS_MAX);
+  return stride > 1 ? list.filter((_, at) => at % stride === 0) : list;
+}
+
 function drawLamportNames(run, lamport, box, layout) {
-  for (const process of lamport.processes) drawGutter(box, `process ${process}`, layout.clientY(process));
+  lamport.kinds.forEach((kind, row) => drawGutter(box, kind, layout.faultsTop + (row + 0.5) * EXTRA_LANE_PX));
+  for (const process of lamport.processes) drawGutter(box, `${box.left < 90 ? "p" : "process"} ${process}`, layout.clientY(process));
   run.simulation.nodes.forEach((node, number) => {
     const y = layout.serverY(number), states = run.simulation.states[number];
     drawGutter(box, node, y - 8);
@@ -97,7 +114,22 @@ function drawLamportNames(run, lamport, box, layout) {
   });
   box.context.fillStyle = colours.line;
   box.context.fillRect(box.left, AXIS_PX, 1, layout.height);
-  if (lamport.processes.length) box.context.fillRect(0, layout.serversTop - GAP_PX / 2, box.width, 1);
+  if (layout.serversTop > AXIS_PX + GAP_PX) box.context.fillRect(0, layout.serversTop - GAP_PX / 2, box.width, 1);
+}
+
+// A row per kind of fault, and a stroke at each server that it struck.
+function drawLamportFaults(run, lamport, box, layout) {
+  for (const band of run.bands) {
+    if (band.end < box.range.start || band.start > box.range.end) continue;
+    const x0 = Math.max(box.left - 4, xOf(box, Math.max(band.start, box.range.start))), x1 = xOf(box, Math.min(band.end, box.range.end));
+    const row = lamport.kinds.indexOf(band.fault);
+    if (row >= 0) drawFaultBar(run, box, band, x0, layout.faultsTop + row * EXTRA_LANE_PX + 2, Math.max(3, x1 - x0));
+    box.context.fillStyle = kindColour(run, band.fault);
+    for (const target of band.targets) {
+      const node = run.simulation.nodes.indexOf(target);
+      if (node >= 0) box.context.fillRect(x0, layout.serverY(node) + 24, Math.max(2, x1 - x0), 3);
+    }
+  }
 }
 
 function drawLifeline(inside, box, layout, number, placed) {
@@ -230,7 +262,7 @@ function drawMessageLabels(inside, box, layout, telling, placed) {
 
 function labelArrow(box, text, { x0, y0, x1, y1 }, placed, colour) {
   const { context } = box, width = context.measureText(text).width;
-  if (width > 260) return false;
+  if (width > LABEL_PX_MAX) return false;
   for (const share of [0.5, 0.3, 0.7]) {
     const x = x0 + (x1 - x0) * share + 6, y = y0 + (y1 - y0) * share;
     if (x < box.left || x + width > box.right + PLOT_RIGHT_PX) continue;
@@ -277,7 +309,7 @@ function sayLamport(inside, lamport, shown) {
   if (lost) parts.push(`${lost.toLocaleString("en")} lost`);
   if (shown.folded) parts.push(`${formatCount(shown.folded, "repeat")} folded`);
   else if (shown.repeats.length) parts.push(`${formatCount(shown.repeats.length, "repeat")} faint`);
-  if (shown.telling.length > ARROWS_MAX) parts.push(`the first ${ARROWS_MAX.toLocaleString("en")} are drawn`);
+  if (shown.telling.length > ARROWS_MAX) parts.push(`${thinned(shown.telling).length.toLocaleString("en")} of them are drawn`);
   figure.querySelector(".range").textContent = `${formatTime(range.start, span)} to ${formatTime(range.end, span)} (${formatDuration(span)})`;
   figure.querySelector(".drawn-count").textContent = parts.join(", ");
 }
@@ -286,10 +318,14 @@ function sayLamport(inside, lamport, shown) {
 function hitLamport(run, lamport) {
   return (_, canvas, clientX, clientY) => {
     const inside = run.simulation, layout = lamportLayout(run, lamport);
-    const rect = canvas.getBoundingClientRect(), x = clientX - rect.left, y = clientY - rect.top;
-    const box = { range: lamport.range, left: gutter(), right: rect.width - PLOT_RIGHT_PX };
+    const box = plotOf(canvas, lamport.range), x = clientX - box.x, y = clientY - box.y;
     const time = timeAt(canvas, clientX, lamport.range);
     if (x < box.left - 4) return null;
+    if (y < layout.clientsTop) {
+      const kind = lamport.kinds[Math.floor((y - layout.faultsTop) / EXTRA_LANE_PX)];
+      const band = run.bands.find((one) => one.fault === kind && time >= one.start && time <= one.end);
+      return band ? { band } : null;
+    }
     if (y < layout.serversTop - GAP_PX / 2) {
       const process = lamport.processes[Math.floor((y - layout.clientsTop) / CLIENT_PX)];
       const near = (i) => Math.max(0, xOf(box, run.start[i]) - x, x - xOf(box, run.end[i]));
@@ -302,7 +338,7 @@ function hitLamport(run, lamport) {
     const mark = nearestBy(marks, (one) => Math.abs(xOf(box, one.time) - x), 7);
     if (mark && Math.abs(y - layout.serverY(node)) <= 22) return { facts: momentFacts(mark) };
     const shown = messagesIn(inside, lamport.range, lamport.repeats);
-    const message = nearestBy([...shown.telling, ...shown.faint].slice(0, 2 * ARROWS_MAX), (i) => distanceTo(arrowOf(inside, box, layout, i), x, y), 6);
+    const message = nearestBy([...thinned(shown.telling), ...thinned(shown.faint)], (i) => distanceTo(arrowOf(inside, box, layout, i), x, y), 6);
     if (message !== undefined) return { message, facts: messageFacts(inside, message) };
     const facts = isOnLine ? stateFacts(inside, node, time) : null;
     return facts ? { facts } : null;
@@ -355,8 +391,9 @@ function listenLamport(run, lamport, select) {
   chart.addEventListener("blur", hideTooltip);
   for (const button of figure.querySelectorAll("[data-lamport]")) button.addEventListener("click", actions[button.dataset.lamport]);
   figure.querySelector(".repeats").addEventListener("change", (event) => { lamport.repeats = event.target.checked; redraw(); });
+  figure.querySelector(".to-scale").addEventListener("change", (event) => { lamport.isToScale = event.target.checked; redraw(); });
   figure.closest("details")?.addEventListener("toggle", redraw);
-  const chosen = (hit) => (hit?.operation !== undefined ? select(hit) : focusMessage(run, lamport, hit?.message ?? -1));
+  const chosen = (hit) => (hit?.operation !== undefined || hit?.band ? select(hit) : focusMessage(run, lamport, hit?.message ?? -1));
   listenPointers(run, canvas, hitLamport(run, lamport), chosen, range);
   for (const button of figure.closest(".anomaly").querySelectorAll("[data-show]")) {
     button.addEventListener("click", () => {

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -17,9 +15,6 @@ from dissever.harness.results import Anomaly, Edge, Result, Results, Verdict, me
 from dissever.judging import judge_file, render
 from dissever.reports import Subject, render_html, summary
 from dissever.reports.cycle import SHOWN_MAX
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 SKEW = """\
 {:index 0, :type :invoke, :process 0, :f :txn, :value [[:r 1 nil] [:r 9 nil] [:append 2 5]]}
@@ -161,27 +156,6 @@ def test_a_cycle_that_names_what_is_not_there_is_told_by_its_steps() -> None:
 
     assert '<figure class="cycle">' in page_of(history, results)
     assert '<figure class="cycle">' not in page_of(part, results)
-
-
-@pytest.fixture
-def open_page(tmp_path: Path) -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("no browser is installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-
-        def visit(text: str, **options: Any) -> Page:
-            file = tmp_path / "page.html"
-            file.write_text(text, encoding="utf-8")
-            page: Page = browser.new_page(**options)
-            page.goto(file.as_uri())
-            page.wait_for_selector("html[data-ready]")
-            return page
-
-        yield visit
-        browser.close()
 
 
 @pytest.mark.browser
