@@ -5,6 +5,7 @@
  * names. `getrandom` is a hidden source of chance: here it is a stream of the run. `dqlite_fail` is
  * how libdqlite says that an assertion failed.
  */
+#undef _GNU_SOURCE /* With it, newer headers give strtol the very name that is defined here. */
 #include "simulation.h"
 
 #include <stdarg.h>

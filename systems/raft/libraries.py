@@ -127,7 +127,7 @@ def _of_dqlite(version: str, archive: Package, source: Package) -> Variant:
         header="variant_1_18.h",
         includes=(top, f"uv/{_INCLUDE}", f"dqlite/{_INCLUDE}"),
         archives=(f"dqlite/{_ARCHIVES}/libdqlite.a",),
-        flags=(f'-DLIBRARY_VERSION="{version}"',),
+        flags=(f'-DLIBRARY_VERSION="{version}"', "-D_DEFAULT_SOURCE", "-D_XOPEN_SOURCE=700"),
     )
 
 
