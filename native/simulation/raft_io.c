@@ -504,6 +504,7 @@ void io_fill(struct server *server, struct raft_io *io)
         .snapshot_get = io_snapshot_get,
         .time = io_time,
         .random = io_random,
+        IO_MORE
 #if HAS_ASYNC_WORK
         .async_work = io_async_work,
 #endif

@@ -98,6 +98,8 @@ static void take(struct simulation *s, struct event *event)
     simulation_mix(s, (uint64_t)event->kind << 16 | (uint16_t)event->server);
     s->running = server;
     event->run(s, event);
+    if (server && server->is_started)
+        library_event_ends(&server->process->raft);
     if (server && server->is_running)
         invariants_look(server);
     s->running = NULL;

@@ -14,6 +14,7 @@ enum {
     RETRIES_FAILED_WRITES = 0, /* raft_uv tells the library, instead of trying again */
 };
 
+#define IO_MORE
 #define HAS_ASYNC_WORK 1
 #define HAS_TIMERS 0
 
@@ -30,6 +31,12 @@ enum {
 #define TRUNCATE_REQUEST
 #define TRUNCATE_BEGIN (void)0
 #define TRUNCATE_OWNED NULL
+
+/* After each event of a server: nothing is to be done. */
+static inline void library_event_ends(struct raft *raft)
+{
+    (void)raft;
+}
 
 static inline void library_append_begin(struct raft_io_append *request)
 {

@@ -17,6 +17,9 @@ enum {
     RETRIES_FAILED_WRITES = 1, /* raft_uv tries again after a second, and never tells the library */
 };
 
+/* KiB of the disk that are reserved for entries: with less than a threshold, none is accepted. */
+#define IO_MORE .capacity = UINT16_MAX,
+
 #define HAS_ASYNC_WORK 0
 #define HAS_TIMERS 0
 
@@ -42,6 +45,15 @@ enum {
 #define TRUNCATE_REQUEST
 #define TRUNCATE_BEGIN (void)0
 #define TRUNCATE_OWNED NULL
+
+/* Of the library, inside its archive: call back the requests that are done. */
+void LegacyFireCompletedRequests(struct raft *raft);
+
+/* After each event of a server, as raft_uv does in each turn of its loop. */
+static inline void library_event_ends(struct raft *raft)
+{
+    LegacyFireCompletedRequests(raft);
+}
 
 static inline void library_append_begin(struct raft_io_append *request)
 {

@@ -15,6 +15,7 @@ enum {
     RETRIES_FAILED_WRITES = 0, /* raft_uv tells the library, instead of trying again */
 };
 
+#define IO_MORE
 #define HAS_ASYNC_WORK 1
 #define HAS_TIMERS 1
 
@@ -32,6 +33,12 @@ enum {
 #define TRUNCATE_REQUEST struct raft_io_truncate *request,
 #define TRUNCATE_BEGIN memset(&request->sm, 0, sizeof request->sm)
 #define TRUNCATE_OWNED request
+
+/* After each event of a server: nothing is to be done. */
+static inline void library_event_ends(struct raft *raft)
+{
+    (void)raft;
+}
 
 static inline void library_append_begin(struct raft_io_append *request)
 {

@@ -45,7 +45,7 @@ _BUILD_LIMIT_S: Final = 600.0
 _TAKEN: Final = frozenset({".a", ".c", ".h"})
 """What is unpacked of a package; the rest (documents, links) is of no use here."""
 
-_FLAGS: Final = ("-std=c11", "-O2", "-g1", "-fno-omit-frame-pointer", "-fno-strict-aliasing")
+_FLAGS: Final = ("-std=c11", "-O2", "-g1", "-fno-omit-frame-pointer", "-fno-pie")
 _INCLUDE: Final = "usr/include"
 _ARCHIVES: Final = "usr/lib/x86_64-linux-gnu"
 
@@ -378,6 +378,7 @@ def _build(
         *(found(word) if word.partition("/")[0] in folders else word for word in variant.links),
         "-lm",
         "-rdynamic",
+        "-no-pie",  # Code and static data are at the same addresses in each run.
     ]
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         draft = Path(folder) / target.name
