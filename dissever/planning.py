@@ -311,7 +311,7 @@ def generator(options: Options, system: System) -> Any:
     else:
         operations = play_operations(planned)
     reads_at_end = script is None or script.final
-    faults = nemesis(play(schedule(options, system)))
+    faults = play(schedule(options, system))
 
     def ending(keys: tuple[Key, ...]) -> Any:
         reads = workload.final(options, keys) if reads_at_end else ()

@@ -21,17 +21,21 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import structs
 
+from dissever.anchoring import LEADER_CHANGED, anchored, cluster_events, schedule_text
 from dissever.attempts import Attempt, attempt, scratch
 from dissever.harness import store
-from dissever.harness.plan import Options, Plan
+from dissever.harness.plan import Options, Plan, stream
+from dissever.harness.reader import read_history
 from dissever.harness.results import Results, Verdict
 from dissever.harness.runner import INTERRUPTED, CannotRun
-from dissever.harness.system import System
+from dissever.harness.system import Lacks, Primaries, Snapshots
 from dissever.harness.values import shorten
 from dissever.judging import judge, try_to_publish
 from dissever.nemesis import read_script
+from dissever.nemesis.plans.replay import Schedule
 from dissever.proportions import wilson
 from dissever.systems import load
+from dissever.traces import lines_of
 
 __all__ = [
     "Difference",
@@ -39,6 +43,7 @@ __all__ = [
     "Recorded",
     "Replayed",
     "at_home",
+    "follow",
     "recorded",
     "replay",
     "rerun",
@@ -151,11 +156,41 @@ def rerun(run: Recorded) -> Options:
     options = run.plan.options
     if options.backend.is_virtual or not options.faults:
         return options
+    return with_schedule(options, _schedule(run))
+
+
+def follow(run: Recorded) -> Options:
+    """
+    The options of a replay in which each fault follows what the cluster did before it.
+
+    Raises:
+        ValueError: When the run has no faults, or its schedule cannot be read.
+        OSError, FormatError: When its history cannot be read.
+    """
+    options = run.plan.options
+    if not options.faults:
+        raise ValueError(f"expected a run with faults to anchor, got {run.directory} without any")
+    schedule = read_script(_schedule(run))
+    assert isinstance(schedule, Schedule)
+    history = read_history(run.directory / store.HISTORY).history
+    with at_home(run.plan):
+        system = load(options.system)
+    lacks = system.lacks(options) if isinstance(system, Lacks) else {}
+    seen = [
+        each
+        for each in cluster_events(lines_of(run.directory))
+        if (Primaries if each.event == LEADER_CHANGED else Snapshots) not in lacks
+    ]
+    return with_schedule(options, schedule_text(anchored(schedule.ops, history, seen)))
+
+
+def _schedule(run: Recorded) -> str:
+    """The events of the faults of a run. Raises ValueError when none can be read."""
     for name in (store.SCHEDULE, store.HISTORY):  # The first is missing if the harness was killed.
         with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
             text = (run.directory / name).read_text(encoding="utf-8")
             if text.strip():
-                return with_schedule(options, text)
+                return text
     raise ValueError(f"expected {store.SCHEDULE} in {run.directory}, found none that can be read")
 
 
@@ -201,8 +236,9 @@ def replay(
             if number > times:
                 break
             directory = place / str(number)
+            own = options if is_exact or number == 1 else _reseeded(options, number)
             try:
-                tried = _attempt(options, system, directory)
+                tried = attempt(own, system, keep=directory)
             except CannotRun as error:
                 if number == 1:
                     raise
@@ -224,8 +260,13 @@ def replay(
     return count.replayed(asked=times, kept=str(keep) if keep.exists() else None, ended=ended)
 
 
-def _attempt(options: Options, system: System, directory: Path) -> Attempt:
-    return attempt(options, system, keep=directory)
+def _reseeded(options: Options, number: int) -> Options:
+    """
+    In simulation another seed: with the same one, the same schedule gives the same run each time.
+    """
+    if not options.backend.is_virtual:
+        return options
+    return structs.replace(options, seed=stream(options.seed, f"replay/{number}").getrandbits(32))
 
 
 class _Count:

@@ -9,17 +9,21 @@ from typing import Final
 import click
 import msgspec
 
+from dissever import planning
+from dissever.anchoring import schedule_text
 from dissever.attempts import Attempt
 from dissever.commands.output import EXIT_FAILED, EXIT_STATUS, print_json, say, tell
 from dissever.harness import store
+from dissever.harness.plan import Options
 from dissever.harness.reader import FormatError
 from dissever.harness.references import label
 from dissever.harness.results import Verdict
 from dissever.harness.runner import CannotRun
 from dissever.harness.values import count_text
-from dissever.replaying import Hear, Recorded, Replayed, recorded, rerun
+from dissever.replaying import Hear, Recorded, Replayed, at_home, follow, recorded, rerun
 from dissever.replaying import replay as make
 from dissever.running import RUNS
+from dissever.systems import load
 
 TIMES_EXACT: Final = 1
 TIMES_REAL: Final = 5
@@ -53,12 +57,24 @@ BY_EVENTS: Final = "events"
     show_default=True,
     help="Where a replay is kept that shows the failure on real nodes, or that differs.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the schedule of faults of a replay, as a file for --plan of `dissever test`, and"
+    " stop.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Print only what came of it.")
 @click.option(
     "--json", "is_json", is_flag=True, help="Print what came of it as JSON, and only that."
 )
 def replay(
-    run: Path, times: int | None, anchor: str, runs: Path, is_json: bool, quiet: bool
+    run: Path,
+    times: int | None,
+    anchor: str,
+    runs: Path,
+    dry_run: bool,
+    is_json: bool,
+    quiet: bool,
 ) -> int:
     """
     Repeat the recorded run of directory RUN, and say how often it fails in the same way.
@@ -78,7 +94,11 @@ def replay(
     """
     try:
         before = recorded(run)
-        options = rerun(before)
+        options = follow(before) if anchor == BY_EVENTS else rerun(before)
+        if dry_run:
+            with at_home(before.plan):
+                say(_schedule(options))
+            return 0
         is_exact = options.backend.is_virtual and anchor == BY_TIME
         came = make(
             before,
@@ -100,6 +120,12 @@ def replay(
     else:
         _print(came)
     return status
+
+
+def _schedule(options: Options) -> str:
+    """The operations of the faults of a replay, an event a line."""
+    with_nodes = planning.schedule(options, load(options.system))
+    return schedule_text(with_nodes).rstrip()
 
 
 def _new(runs: Path, before: Recorded) -> Path:

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from dissever.harness.client import Invocation
-from dissever.harness.generator import Generator, Thread, nemesis, phases, timetable
+from dissever.harness.generator import Generator, nemesis, phases
 from dissever.nemesis.faults import healing_order
+from dissever.nemesis.plans.anchors import AnchoredOp, anchored, anchored_op
 
 __all__ = ["PlannedOp", "final", "generator"]
 
@@ -32,16 +33,17 @@ def generator(plan: Sequence[PlannedOp], start_ns: int = 0) -> Generator:
     """
     Play the plan on the nemesis threads that it names.
 
-    An operation comes at its time, or as soon as its process is free.
+    An operation comes at its time, or as soon as its process is free; one with an anchor after that
+    was reached, and at its time plus what it may wait if it is not.
 
     Args:
         start_ns: The time of the run that offsets count from.
     """
-    lanes: dict[Thread, list[Invocation]] = {}
+    lanes: dict[str, list[AnchoredOp]] = {}
     for op in sorted(plan, key=lambda op: op.offset_ns):
         step = Invocation(op.f, op.value, process=op.process, time=start_ns + op.offset_ns)
-        lanes.setdefault(op.process, []).append(step)
-    return timetable(lanes)
+        lanes.setdefault(op.process, []).append(anchored_op(step))
+    return anchored(lanes)
 
 
 def final(faults: Iterable[str]) -> Generator:

@@ -41,7 +41,7 @@ from dissever.nemesis.plans.document import Item, read_document
 from dissever.nemesis.plans.operations import ClientOp, wrong_operation
 from dissever.nemesis.plans.replay import Schedule, compile_schedule, is_schedule, read_schedule
 from dissever.nemesis.plans.schedule import PlannedOp
-from dissever.nemesis.plans.triggers import TRIGGERS
+from dissever.nemesis.plans.triggers import wish
 from dissever.nemesis.targets import minority_size
 
 __all__ = ["Script", "Step", "compile_script", "read_script"]
@@ -57,8 +57,8 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, rename={"for_s": "fo
     fault: str
     at: float
     for_s: float | None = None
-    until: str | None = None
-    after: str | None = None
+    until: str | dict[str, Any] | None = None
+    after: str | dict[str, Any] | None = None
     within: float = WITHIN_S
     nodes: tuple[str, ...] = ()
     with_: dict[str, Any] = msgspec.field(default={}, name="with")
@@ -80,7 +80,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
 
 
-_TEXT = Field("as a text", _is_text)
+_EVENT = Field(
+    "as the name of an event, or as a mapping with event",
+    lambda value: _is_text(value) or isinstance(value, dict),
+)
 _LENGTH = Field(
     f"of more than 0 and up to {SECONDS_MAX:g} seconds", partial(_is_seconds, least=1e-9)
 )
@@ -89,8 +92,8 @@ FIELDS: Mapping[str, Field] = {
     "fault": Field("as the name of a fault", _is_text),
     "at": Field(f"from 0 to {SECONDS_MAX:g} seconds", _is_seconds),
     "for": _LENGTH,
-    "until": _TEXT,
-    "after": _TEXT,
+    "until": _EVENT,
+    "after": _EVENT,
     "within": _LENGTH,
     "nodes": Field(
         "as a list of names of nodes",
@@ -308,9 +311,12 @@ def _checked(
         except ValueError as error:
             yield "fault", str(error)
     for name in ("after", "until"):
-        trigger = getattr(step, name)
-        if trigger is not None and trigger not in TRIGGERS:
-            yield name, unknown("trigger", trigger, tuple(TRIGGERS))
+        said = getattr(step, name)
+        if said is not None:
+            try:
+                wish(said, step.within)
+            except ValueError as error:
+                yield name, str(error)
     if (step.for_s is None) == (step.until is None):
         yield "", "expected either for or until, so that it heals"
     elif step.at + _length_s(step) > time_limit_s:
@@ -405,15 +411,15 @@ def _ops(step: Step, spec: FaultSpec, rng: Random) -> list[PlannedOp]:
     elif spec.targets:
         value["spec"] = spec.targets[0]
     if step.after is not None:
-        value["after"] = {"event": step.after, "within_s": step.within}
+        value["after"] = wish(step.after, step.within)
     at_ns = round(step.at * 1e9)
     first, *later = fault.steps
     ops = [PlannedOp(at_ns, fault.name, first, value)]
     for f in later:
         wait: dict[str, Any] = (
-            {"after": {"event": step.until, "within_s": step.within}}
-            if step.for_s is None
-            else {"hold_s": step.for_s / len(later)}
+            {"hold_s": (step.for_s or 0.0) / len(later)}
+            if step.until is None
+            else {"after": wish(step.until, step.within)}
         )
         ops.append(PlannedOp(at_ns, fault.name, f, wait))
     return ops

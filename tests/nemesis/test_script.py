@@ -28,6 +28,20 @@ def test_a_line_becomes_an_injection_and_a_healing() -> None:
     assert last == (2.0, "partition", "stop-partition", {"hold_s": 4.0})
 
 
+def test_a_trigger_may_be_told_more_exactly() -> None:
+    event = "{event: operations, key: 3, number: 17, delay: 0.5}"
+    text = f"faults: [{{fault: kill, nodes: [n2], at: 1, after: {event}, for: 1, within: 4}}]"
+    first, _ = ops(text)
+
+    assert first[3]["after"] == {
+        "event": "operations",
+        "key": 3,
+        "number": 17,
+        "delay_s": 0.5,
+        "within_s": 4,
+    }
+
+
 def test_triggers_and_nodes_are_given_to_the_fault() -> None:
     text = "faults: [{fault: kill, nodes: [n2], at: 1, after: leader-changed, until: leaderless}]"
     (first, last) = ops(text)
@@ -77,6 +91,14 @@ def test_the_same_seed_gives_the_same_operations_and_another_one_others() -> Non
         ("faults: [{fault: kill, at: 1}]", "expected either for or until"),
         ("faults: [{fault: kill, at: 1, for: 1, until: leaderless}]", "either for or until"),
         ("faults: [{fault: kill, at: 1, until: dawn}]", "expected a trigger out of .*got 'dawn'"),
+        (
+            "faults: [{fault: kill, at: 1, for: 1, after: {event: leaderless, number: x}}]",
+            "got 'x'",
+        ),
+        (
+            "faults: [{fault: kill, at: 1, for: 1, after: 3}]",
+            "expected after as the name of an event",
+        ),
         (
             "faults: [{fault: kill, at: 25, for: 9}]",
             "heal only at 34 s, after the time limit of 30",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from dissever.harness.client import Completion, Invocation
 from dissever.harness.missing import Missing
 from dissever.harness.system import Snapshot
 from dissever.nemesis import Triggered
-from dissever.nemesis.plans.triggers import HOLD_LEAST_S
+from dissever.nemesis.plans.triggers import HOLD_LEAST_S, wish
 
 OWN, TAKEN, INSTALLED = Snapshot("a", False), Snapshot("b", False), Snapshot("c", True)
 
@@ -129,3 +130,97 @@ def test_a_fault_is_in_force_for_a_while_though_its_healing_is_due_at_once() -> 
     spy, _ = play(Watched(), ("kill", {"spec": "one"}), ("start", None), ("start", None))
 
     assert [at_s for at_s, *_ in spy.asked] == [0.0, 0.5 + HOLD_LEAST_S, 1.0 + HOLD_LEAST_S]
+
+
+def wait_for(event: str, **more: Any) -> dict[str, Any]:
+    return {"after": {"event": event, "within_s": 10, **more}}
+
+
+def test_the_second_time_counts_from_when_the_waiting_began() -> None:
+    changes = ((1.0, ("n2",), {}), (2.0, (), {}), (3.0, ("n3",), {}))
+    spy, (done,) = play(Watched(*changes), ("kill", wait_for("leader-changed", number=2)))
+
+    assert [at for at, *_ in spy.asked] == [3.0]
+    assert done.value["awaited"]["seen"] is True
+
+
+def test_a_state_that_lasts_has_come_once() -> None:
+    spy, (done,) = play(Watched((1.0, (), {})), ("kill", wait_for("leaderless", number=2)))
+
+    assert [at for at, *_ in spy.asked] == [10.0]
+    assert done.value["awaited"]["seen"] is False
+
+
+def test_it_comes_with_its_delay_once_the_event_was_seen() -> None:
+    wish = wait_for("leader-changed", delay_s=1.5)
+    spy, _ = play(Watched((1.0, ("n2",), {})), ("kill", wish))
+
+    assert [at for at, *_ in spy.asked] == [2.5]
+
+
+def test_operations_that_did_not_come_are_reported_with_the_time_they_had() -> None:
+    late = {"after": {"event": "operations", "within_s": 0, "waited_ms": 700}}
+    _, (done,) = play(Watched(), ("kill", {"spec": "one", **late}))
+
+    assert done.error == "operations was not seen within 700 ms"
+
+
+class Logging(Watched):
+    """A cluster of one node, which logs lines at certain times."""
+
+    nodes = ("n1",)
+
+    def __init__(self, folder: Path, *lines: tuple[float, str]) -> None:
+        super().__init__()
+        self.cluster = self
+        self._folder = folder
+        self._lines = lines
+
+    def directory(self, node: str) -> Path:
+        now = asyncio.get_running_loop().time()
+        text = "".join(line for at_s, line in self._lines if at_s <= now)
+        (self._folder / "stdout.log").write_text(text)
+        return self._folder
+
+
+def test_it_comes_once_a_node_logs_a_line(tmp_path: Path) -> None:
+    lines = (
+        (0.0, "became leader\n"),
+        (1.0, "became foll"),
+        (1.5, "ower\n"),
+        (3, "became leader\n"),
+    )
+    wishes = {"became leader": 3.0, "became follower": 1.5, "became mad": 10.0}
+    for text, at_s in wishes.items():
+        spy, _ = play(Logging(tmp_path, *lines), ("kill", wait_for("log-line", text=text)))
+
+        assert [at for at, *_ in spy.asked] == [at_s]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("dawn", "expected a trigger out of .*got 'dawn'"),
+        ({"event": "dawn"}, "expected event as one of .*got 'dawn'"),
+        ({"number": 1}, "expected an event out of leader-changed"),
+        ({"event": "leaderless", "number": 0}, "expected number from 1 to 1,000,000, got 0"),
+        ({"event": "leaderless", "delay": -1}, "expected delay from 0 to 86400 seconds, got -1"),
+        ({"event": "leaderless", "key": 1}, "expected key with operations, got it with leaderless"),
+        ({"event": "log-line"}, "expected the text of a log line, got none"),
+        ({"event": "operations", "colour": 1}, "expected a field out of event, number, delay"),
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_refused(said: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        wish(said, 10)
+
+
+def test_a_wish_is_a_name_or_says_more() -> None:
+    assert wish("leaderless", 3) == {"event": "leaderless", "within_s": 3}
+    assert wish({"event": "operations", "key": 3, "number": 17, "delay": 0.5}, 3) == {
+        "event": "operations",
+        "key": 3,
+        "number": 17,
+        "delay_s": 0.5,
+        "within_s": 3,
+    }
