@@ -17,7 +17,7 @@ from dissever.harness.runner import CannotRun
 from dissever.proportions import wilson
 from dissever.replaying import recorded, replay, rerun
 
-TEST = ("test", "simulated", "-t", "2", "-n", "3", "--seed", "1", "-q")
+TEST = ("test", "simulated", "-t", "1", "-n", "3", "--seed", "1", "-q")
 BROKEN = (*TEST, "--bug", "dirty-read")
 
 
@@ -98,7 +98,7 @@ def as_on_real_nodes(
             raise CannotRun("the power is off")
         if outcome == "interrupted":
             raise KeyboardInterrupt
-        made = attempt(options, system, keep=keep)
+        made = attempt(replace(options, seed=1), system, keep=keep)
         if outcome == "same":
             return made
         signatures = () if outcome == "valid" else (outcome,)
@@ -171,3 +171,22 @@ def test_a_directory_without_a_run_is_refused(dissever: Callable, tmp_path: Path
 
     assert ran.status == 64
     assert "expected a run directory with plan.json" in ran.text
+
+
+def test_by_events_each_simulated_replay_has_a_seed_of_its_own(
+    dissever: Callable, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = recorded(made(dissever, runs, *TEST))
+    seeds = []
+
+    def tried(options, system, *, keep):  # type: ignore[no-untyped-def]
+        seeds.append(options.seed)
+        return attempt(replace(options, seed=1), system, keep=keep)
+
+    monkeypatch.setattr(replaying, "attempt", tried)
+    for _ in range(2):
+        replay(run, rerun(run), times=3, keep=runs / "replayed", is_exact=False)
+
+    assert seeds[0] == 1
+    assert len({*seeds[:3]}) == 3
+    assert seeds[3:] == seeds[:3]
