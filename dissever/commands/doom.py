@@ -16,6 +16,7 @@ from dissever.commands.params import Number
 from dissever.configuration import near
 from dissever.harness import store
 from dissever.judging import try_to_publish
+from dissever.replaying import at_home
 from dissever.reports.insight import Chance, Doom
 from dissever.shrinking.doom import doom
 from dissever.shrinking.shrink import CannotShrink, Clock, read_original
@@ -95,12 +96,12 @@ def doom_command(
     Exit status: 0 the curve is known, 3 the run cannot be repeated, 64 wrong usage.
     """
     try:
-        run = Path(near(store.find_run(path)))
+        run = store.find_run(path)
         original = read_original(run, signature)
         count = continuations or (CONTINUATIONS if original.is_exact else ON_REAL_NODES)
         workers = jobs or ((os.cpu_count() or 1) if original.is_exact else 1)
         console = Console(stderr=True, quiet=is_json)
-        with pool(original.signature, workers) as made:
+        with at_home(store.read_plan(run)), pool(original.signature, workers) as made:
             tries = _Timed(made, Clock(time_limit))
             found = doom(
                 original,
@@ -156,4 +157,4 @@ def _conclude(found: Doom, run: Path, page: Path | None) -> None:
         say("No single fault is to blame.")
     else:
         say(f"Doomed by {found.named.text}")
-    say(f"curve: {run / store.DOOM}" + ("" if page is None else f"\npage:  {page}"))
+    say(f"curve: {near(run / store.DOOM)}" + ("" if page is None else f"\npage:  {near(page)}"))

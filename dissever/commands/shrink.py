@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,11 +17,12 @@ from dissever.commands.params import Number
 from dissever.configuration import near
 from dissever.harness import store
 from dissever.harness.runner import CannotRun
+from dissever.proportions import wilson
+from dissever.replaying import at_home
 from dissever.running import RUNS
 from dissever.shrinking.candidate import Candidate
 from dissever.shrinking.journal import Journal
 from dissever.shrinking.keepsakes import ATTEMPTS, FOLDER, Kept, keep
-from dissever.shrinking.sequential import wilson
 from dissever.shrinking.shrink import (
     ORIGINAL_MAX,
     CannotShrink,
@@ -31,12 +33,15 @@ from dissever.shrinking.shrink import (
     read_original,
     shrink,
 )
-from dissever.shrinking.trials import Answer, Task, Tries, others, pool
+from dissever.shrinking.trials import Answer, Task, Tries, others, pool, repeated
 
 __all__ = ["shrink_command"]
 
 OTHER_SEEDS: Final = 50
 """With how many other seeds the smallest run is tried at the end."""
+
+AGAIN: Final = 10
+"""How often the smallest run is tried at least on real nodes; attempts that were made count."""
 
 
 @click.command("shrink", short_help="Make a run that failed smaller while it still fails.")
@@ -111,24 +116,20 @@ def shrink_command(
     """
     began = time.monotonic()
     try:
-        run = Path(near(store.find_run(path)))
+        run = store.find_run(path)
         original = read_original(run, signature)
     except (OSError, ValueError, store.BrokenFile) as error:
         raise click.ClickException(str(error)) from error
     except CannotShrink as error:
         tell(error)
         return EXIT_FAILED
-    journal = run / FOLDER / ATTEMPTS
-    journal.parent.mkdir(exist_ok=True)
-    if not resume:
-        journal.unlink(missing_ok=True)
-    elif not journal.exists():
-        tell(f"note: there is no {journal}, so the search begins")
+    runs = runs.resolve()
     clock = Clock(time_limit)
     display = Display(original, is_quiet=quiet or is_json)
     workers = jobs or ((os.cpu_count() or 1) if original.is_exact else 1)
     try:
-        with pool(original.signature, workers) as made, display:
+        journal = _journal(run, is_resumed=resume)
+        with at_home(store.read_plan(run)), pool(original.signature, workers) as made, display:
 
             def heard(task: Task, answer: Answer) -> None:
                 display.heard(task, answer)
@@ -137,13 +138,13 @@ def shrink_command(
             tries = Journal(journal, made, heard)
             shrunk = shrink(original, tries, found=display.found, limit=attempts)
             facts = tuple(_facts(original, shrunk, tries))
-        kept = keep(
-            original,
-            shrunk,
-            runs=runs,
-            attempts=1 if original.is_exact else attempts,
-            facts=facts,
-        )
+            kept = keep(
+                original,
+                shrunk,
+                runs=runs,
+                attempts=1 if original.is_exact else attempts,
+                facts=facts,
+            )
     except CannotShrink as error:
         tell(error)
         return EXIT_FAILED
@@ -156,6 +157,17 @@ def shrink_command(
     if kept.run is None:
         return EXIT_FAILED
     return 0 if shrunk.is_whole else 1
+
+
+def _journal(run: Path, *, is_resumed: bool) -> Path:
+    """Where the attempts are written; those of an earlier search are removed, or go on."""
+    path = run / FOLDER / ATTEMPTS
+    path.parent.mkdir(exist_ok=True)
+    if not is_resumed:
+        path.unlink(missing_ok=True)
+    elif not path.exists():
+        tell(f"note: there is no {near(path)}, so the search begins")
+    return path
 
 
 class Display:
@@ -219,20 +231,24 @@ def _facts(original: Original, shrunk: Shrunk, tries: Tries) -> list[str]:
         each = "the fault" if len(shrunk.candidate.faults) == 1 else "any one of the faults"
         facts.append(f"Without {each} ({', '.join(names)}) no attempt failed like this.")
     if not original.is_exact:
-        low, high = wilson(shrunk.failed, shrunk.runs)
-        share = f"{shrunk.failed} of {shrunk.runs} attempts (95 %: {low:.2f} to {high:.2f})"
-        facts.append(f"The recorded run failed like this again in {share}.")
+        recorded = _share(shrunk.failed, shrunk.runs)
+        facts.append(f"When it was repeated, the recorded run failed like this in {recorded}.")
+        with suppress(Deadline, KeyboardInterrupt):
+            again = _share(*repeated(shrunk.candidate, tries, max(AGAIN, shrunk.runs)))
+            facts.append(f"The shrunk plan fails like this in {again}.")
         return facts
     try:
         failed, runs = others(shrunk.candidate, tries, OTHER_SEEDS)
     except (Deadline, KeyboardInterrupt):
         return facts
-    low, high = wilson(failed, runs)
-    facts.append(
-        "With this seed it fails every time. With other seeds"
-        f" {failed} of {runs} fail (95 %: {low:.2f} to {high:.2f})."
-    )
+    share = _share(failed, runs)
+    facts.append(f"With this seed it fails every time; with other seeds, in {share}.")
     return facts
+
+
+def _share(failed: int, runs: int) -> str:
+    low, high = wilson(failed, runs)
+    return f"{failed} of {runs} attempts (95 %: {low:.2f} to {high:.2f})"
 
 
 def _conclude(
@@ -268,9 +284,10 @@ def _conclude(
     say(f"{original.signature}: {how}, after {attempts} attempts in {seconds:.0f} s")
     say(f"  {_words(original.candidate)}  ->\n  {_words(shrunk.candidate)}\n")
     if kept.run is None:
-        tell(f"the shrunk plan failed in none of {kept.attempts} runs; it is in {kept.plan}")
+        tell(f"the shrunk plan failed in none of {kept.attempts} runs; it is in {near(kept.plan)}")
         return
     for sentence in kept.sentences:
         say(f"  {sentence}")
-    say(f"\nplan:  {kept.plan}\ntest:  pytest {kept.test}\npage:  {kept.run.page}")
-    say(f"run:   {kept.command}")
+    plan, page = near(kept.plan), "none" if kept.run.page is None else near(kept.run.page)
+    say(f"\nplan:  {plan}\ntest:  pytest {near(kept.test)}\npage:  {page}")
+    say(f"run:   {kept.command.replace(str(kept.plan), plan)}")

@@ -25,9 +25,9 @@ from dissever.harness.events import Event
 from dissever.harness.plan import Reseed
 from dissever.nemesis.faults import without_target
 from dissever.nemesis.plans.script import Step
+from dissever.proportions import wilson
 from dissever.reports.insight import Chance, Doom, Named
 from dissever.shrinking.candidate import Candidate
-from dissever.shrinking.sequential import wilson
 from dissever.shrinking.shrink import CannotShrink, Deadline, Original
 from dissever.shrinking.trials import Task, Tries
 

@@ -4,7 +4,7 @@ Wald's sequential probability ratio test: does it fail as often as it did, or ha
 Attempts on real nodes cost a minute, and a run that fails by chance fails only sometimes. The test
 asks for as few attempts as the two errors allow, and for no more than a limit.
 
-Source: Wald, "Sequential Tests of Statistical Hypotheses", 1945; Wilson, 1927, for the interval.
+Source: Wald, "Sequential Tests of Statistical Hypotheses", 1945.
 """
 
 from __future__ import annotations
@@ -13,10 +13,7 @@ import math
 
 import msgspec
 
-__all__ = ["Test", "wilson"]
-
-Z = 1.959964
-"""Of a normal distribution 95 % lie within this many standard deviations."""
+__all__ = ["Test", "test_of"]
 
 
 class Test(msgspec.Struct, frozen=True):
@@ -56,14 +53,3 @@ def test_of(failed: int, runs: int, limit: int) -> Test:
     """The test for a run that was seen to fail so often: a third of that is hardly ever."""
     often = min(0.95, max(0.05, failed / runs))
     return Test(often, often / 3, limit=limit)
-
-
-def wilson(failed: int, runs: int) -> tuple[float, float]:
-    """The 95 % interval of a share, by Wilson; (0, 1) without runs."""
-    if not runs:
-        return 0.0, 1.0
-    share, square = failed / runs, Z * Z / runs
-    middle = share + square / 2
-    half = Z * math.sqrt(share * (1 - share) / runs + square / (4 * runs))
-    low, high = (middle - half) / (1 + square), (middle + half) / (1 + square)
-    return max(0.0, low) if failed else 0.0, min(1.0, high) if failed < runs else 1.0

@@ -42,6 +42,7 @@ __all__ = [
     "decide_statistically",
     "others",
     "pool",
+    "repeated",
     "seeds",
 ]
 
@@ -215,9 +216,19 @@ def decide_exactly(tries: Tries, seed: int) -> Decide:
 def others(candidate: Candidate, tries: Tries, count: int) -> tuple[int, int]:
     """Of attempts with seeds of a stream of their own: how many failed, of how many."""
     rng = Random(f"{candidate.options.seed}/others")
-    tasks = (Task(candidate.with_seed(rng.randrange(1 << 32)), 0) for _ in range(count))
-    answers = [answer for _, answer in tries(tasks) if not answer.broke]
-    return sum(answer.failed for answer in answers), len(answers)
+    return _counted(
+        tries(Task(candidate.with_seed(rng.randrange(1 << 32)), 0) for _ in range(count))
+    )
+
+
+def repeated(candidate: Candidate, tries: Tries, count: int) -> tuple[int, int]:
+    """Of as many attempts at one candidate: how many failed, of how many that came to something."""
+    return _counted(tries(Task(candidate, number) for number in range(count)))
+
+
+def _counted(answers: Answers) -> tuple[int, int]:
+    told = [answer.failed for _, answer in answers if not answer.broke]
+    return sum(told), len(told)
 
 
 def decide_statistically(tries: Tries, test: Test) -> Decide:

@@ -1,4 +1,4 @@
-"""The sequential test keeps its errors, and the interval holds what it says."""
+"""The sequential test keeps its errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from dissever.shrinking.sequential import Test, wilson
+from dissever.shrinking.sequential import Test
 from dissever.shrinking.sequential import test_of as usual_test
 
 
@@ -51,11 +51,3 @@ def test_shares_that_make_no_test_are_refused() -> None:
 
 def test_run_that_failed_always_is_tested_all_the_same() -> None:
     assert usual_test(5, 5, 30).often == 0.95
-
-
-@pytest.mark.parametrize(
-    ("failed", "runs", "low", "high"),
-    [(0, 10, 0.0, 0.278), (10, 10, 0.722, 1.0), (5, 10, 0.237, 0.763), (0, 0, 0.0, 1.0)],
-)
-def test_interval_of_wilson(failed: int, runs: int, low: float, high: float) -> None:
-    assert wilson(failed, runs) == pytest.approx((low, high), abs=1e-3)
