@@ -52,7 +52,7 @@ CALL: Final = choice(
     "call",
     "the calls that are meant: appends to the log, the metadata (term and vote), snapshots, or any",
     tuple(call.value for call in DiskCall),
-    one_of(*(call.value for call in DiskCall)),
+    one_of("any", "any", "any", "append", "append", "metadata", "snapshot"),
     default=DiskCall.ANY.value,
 )
 
