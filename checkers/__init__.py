@@ -13,13 +13,14 @@ from typing import Final
 from dissever.checkers.bank import Bank
 from dissever.checkers.compose import compose
 from dissever.checkers.evidence import Evidence
+from dissever.checkers.invariants import INVARIANTS, Invariants
 from dissever.checkers.linearizability import Linearizable
 from dissever.checkers.linearizability.model import REFUSED, UNKNOWN, Misfit, Model
 from dissever.checkers.linearizability.models import CAS_REGISTER, MUTEX, REGISTER, SET, TEXT
 from dissever.checkers.liveness import Liveness
 from dissever.checkers.log_patterns import LogPatterns
 from dissever.checkers.node_ends import NodeEnds
-from dissever.checkers.run_checker import NodeEnd, NodeLog, Remains, RunChecker
+from dissever.checkers.run_checker import NodeEnd, NodeLog, Remains, RunChecker, Violation
 from dissever.checkers.set import GrowOnlySet
 from dissever.checkers.stats import Stats
 from dissever.checkers.transactions import Transactions
@@ -27,6 +28,7 @@ from dissever.checkers.transactions import Transactions
 __all__ = [
     "CAS_REGISTER",
     "EVERY_RUN",
+    "INVARIANTS",
     "MUTEX",
     "OF_WORKLOADS",
     "REFUSED",
@@ -37,6 +39,7 @@ __all__ = [
     "Bank",
     "Evidence",
     "GrowOnlySet",
+    "Invariants",
     "Linearizable",
     "Liveness",
     "LogPatterns",
@@ -49,10 +52,11 @@ __all__ = [
     "RunChecker",
     "Stats",
     "Transactions",
+    "Violation",
     "compose",
 ]
 
-FILES: Final = ("liveness", "stats", "evidence", "log_patterns", "node_ends")
+FILES: Final = ("liveness", "stats", "evidence", "log_patterns", "node_ends", "invariants")
 """A new checker of every run is a file, and its name here. A workload names its own checkers."""
 
 _EVERY: Final = (import_module(f"{__name__}.{file}").RUN_CHECKER for file in FILES)

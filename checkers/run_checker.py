@@ -38,13 +38,24 @@ class NodeEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Violation:
+    """An invariant that a simulation saw broken. `node` None: it is about no single one."""
+
+    name: str
+    node: str | None
+    text: str
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Remains:
     """
     What is known of a run in addition to its history: what it left, and what it had to reach.
 
     `nodes` are all nodes of the run. `lost_ns` is the time at which a part of the harness was found
     gone; None when all of it lasted. `ok_min` is how many operations of each kind must have
-    succeeded while faults were in force.
+    succeeded while faults were in force. `violations` are those that a simulation saw; None when
+    nobody looked.
     """
 
     nodes: Sequence[str] = ()
@@ -52,6 +63,7 @@ class Remains:
     ends: Sequence[NodeEnd] = ()
     lost_ns: int | None = None
     ok_min: int = 1
+    violations: Sequence[Violation] | None = None
 
 
 Make: TypeAlias = Callable[[Actions, Remains], Checker]
@@ -60,8 +72,13 @@ Make: TypeAlias = Callable[[Actions, Remains], Checker]
 
 @dataclass(frozen=True, slots=True)
 class RunChecker:
-    """A checker of every run. Its file calls this record RUN_CHECKER."""
+    """
+    A checker of every run. Its file calls this record RUN_CHECKER.
+
+    `applies`: whether it has anything to say of a run that left this behind.
+    """
 
     name: str
     description: str
     make: Make
+    applies: Callable[[Remains], bool] = lambda _: True

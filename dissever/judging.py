@@ -143,7 +143,9 @@ def judge(run: Path, ok_min: int | None = None, checkers: Sequence[str] = ()) ->
         what = "has no checker, so nobody looked at its answers"
         reasons.append(f"the workload {options.workload} {what}")
     for name, record in (*EVERY_RUN.items(), *plugged.items()):
-        every[name if name not in every else f"{name} of every run"] = record.make(actions, remains)
+        if record.applies(remains):
+            unique = name if name not in every else f"{name} of every run"
+            every[unique] = record.make(actions, remains)
     results = compose(every if is_judged else {}, loaded.history, Budget())
     if reasons:
         early = Result(checker="run", verdict=Verdict.UNKNOWN, why="; ".join(reasons))

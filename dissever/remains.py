@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dissever.checkers import NodeEnd, NodeLog, Remains
+import msgspec
+
+from dissever.checkers import NodeEnd, NodeLog, Remains, Violation
 from dissever.harness import store
 from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.episodes import Role, episodes_of
 from dissever.harness.history import History
 from dissever.harness.plan import Outcome, Plan
+from dissever.harness.trace import VIOLATION
 from dissever.harness.vocabulary import READY
 
 __all__ = ["find_remains", "gaps", "is_changed", "outcome_of"]
@@ -49,7 +52,8 @@ def find_remains(run: Path, plan: Plan, outcome: Outcome) -> tuple[Remains, list
             ends += _ends(run, node)
         except store.BrokenFile as error:
             reasons.append(f"{node}: {error}")
-    return Remains(nodes, logs, ends, outcome.lost_ns), reasons
+    violations = _violations(run, reasons)
+    return Remains(nodes, logs, ends, outcome.lost_ns, violations=violations), reasons
 
 
 def is_changed(run: Path, outcome: Outcome, digest: str) -> bool:
@@ -95,6 +99,35 @@ def _logs(run: Path, node: str, reasons: list[str]) -> Iterator[NodeLog]:
             reasons.append(f"{name} cannot be read: {error.strerror}")
         else:
             yield NodeLog(node, name, lines)
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """A line of a simulation, as far as it may be a violation."""
+
+    time: int
+    kind: str
+    node: str | None = None
+    name: str = "unnamed"
+    text: str = ""
+
+
+def _violations(run: Path, reasons: list[str]) -> list[Violation] | None:
+    """The invariants that a simulation saw broken; None: it left no file that would say so."""
+    path = run / store.SIMULATION
+    if not path.is_file():
+        return None
+    decode = msgspec.json.Decoder(_Line).decode
+    found: list[Violation] = []
+    try:
+        with path.open("rb") as file:
+            suspicious = [line for line in file if b'"violation"' in line]
+        said = [line for line in map(decode, suspicious) if line.kind == VIOLATION]
+        found = [Violation(line.name, line.node, line.text, line.time) for line in said]
+    except OSError as error:
+        reasons.append(f"{store.SIMULATION} cannot be read: {error.strerror}")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        reasons.append(f"{store.SIMULATION} has a violation that cannot be read: {error}")
+    return found
 
 
 def _ends(run: Path, node: str) -> Sequence[NodeEnd]:

@@ -84,6 +84,41 @@ ANOMALIES = {
         "A value can only come from an operation that asked for it. No client had asked for this "
         "one when it was answered."
     ),
+    "election-safety": "A term has at most one leader. Two servers were elected in the same one.",
+    "log-matching": (
+        "Two logs that hold an entry of the same index and term are equal up to it. Here they "
+        "differ."
+    ),
+    "leader-completeness": (
+        "A leader holds every entry that was committed before its term. This one lacks one, and "
+        "overwrites it on the others."
+    ),
+    "state-machine-safety": (
+        "All servers apply the same entries in the same order. Here one applied something else at "
+        "the same index."
+    ),
+    "durability": (
+        "What was acknowledged must be on the disks of a majority. Too few disks hold this, so it "
+        "can be lost."
+    ),
+    "commit-goes-back": "What is committed stays committed, so the commit index never goes back.",
+    "term-not-stored": (
+        "A server acts by a term only once it is on its disk. After a restart this one can act "
+        "twice in a term."
+    ),
+    "vote-not-stored": (
+        "A server gives a vote only once it is on its disk. After a restart this one can vote "
+        "twice in a term."
+    ),
+    "stored-index": (
+        "A server counts an entry as durable only if its disk holds it. This one counts more."
+    ),
+    "snapshot-differs": (
+        "A snapshot stands for all entries up to its index. This one holds something else than "
+        "they made."
+    ),
+    "memory-safety": "A program frees only memory that it has, and only once. This one did not.",
+    "send-to-nobody": "A server sends messages to members of its configuration alone.",
     "internal": (
         "Inside a transaction, a read must agree with what the transaction itself read or wrote "
         "before. This one does not."

@@ -145,7 +145,7 @@ class SimulatorCluster:
         self._cut: dict[Link, int] = {}
         self._impaired: Mapping[Link, Impairment] = {}
         self._passed: Mapping[Link, Traffic] = {}
-        self._world = SimulatorWorld(loop, process, trace, self._hear)
+        self._world = SimulatorWorld(loop, process, trace, self.nodes, self._hear)
         loop.world = self._world
 
     # Of every cluster.
@@ -451,7 +451,7 @@ class SimulatorCluster:
                 "kind": VIOLATION,
                 "node": self.name(event.node),
                 "name": event.name,
-                "text": event.why,
+                "text": self._world.named(event.why.encode()).decode(),
             }
         )
 

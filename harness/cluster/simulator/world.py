@@ -7,13 +7,17 @@ so it comes before every timer of the same moment, and what it raises is raised 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from dissever.harness.clock import VirtualLoop
 from dissever.harness.cluster.simulator.answers import Event, Line
 from dissever.harness.cluster.simulator.process import SimulatorLost, SimulatorProcess
+from dissever.harness.names import numbered
 from dissever.harness.trace import Trace
+
+_NUMBERED: Final = re.compile(rb"\bn([0-9]{1,3})\b")
 
 PATIENCE_NS: Final = 600 * 10**9
 """When no timer of ours is set and nothing happens for this virtual time, nothing ever will."""
@@ -31,6 +35,7 @@ class SimulatorWorld:
         loop: VirtualLoop,
         process: SimulatorProcess,
         trace: Trace,
+        nodes: Sequence[str],
         hear: Callable[[Sequence[Event]], None],
     ) -> None:
         """`hear` is called with what happened; nothing else may read the process's events."""
@@ -39,6 +44,7 @@ class SimulatorWorld:
         self._process = process
         self._trace = trace
         self._hear = hear
+        self._nodes = None if tuple(nodes) == numbered(len(nodes)) else nodes
         self._begun_ns = loop.now_ns()
         trace.begun_ns = self._begun_ns
 
@@ -48,7 +54,13 @@ class SimulatorWorld:
             return until_ns
         limit_ns = now_ns + PATIENCE_NS if until_ns is None else until_ns
         try:
-            now_ns = self._process.advance(limit_ns - self._begun_ns).time_ns + self._begun_ns
+            said_ns = self._process.advance(limit_ns - self._begun_ns).time_ns + self._begun_ns
+            if not now_ns <= said_ns <= limit_ns:
+                raise SimulatorLost(
+                    f"the simulator: from {now_ns} ns on it was to go to {limit_ns} ns at most,"
+                    f" and it says {said_ns} ns"
+                )
+            now_ns = said_ns
             events = self.take()
         except SimulatorLost as error:
             self.lost = error
@@ -68,7 +80,19 @@ class SimulatorWorld:
                 events.append(event)
                 continue
             try:
-                self._trace.add_text(event.text)
+                self._trace.add_text(self.named(event.text))
             except ValueError as error:
                 self.lost = self.lost or SimulatorLost(f"the simulator: its trace: {error}")
         return events
+
+    def named(self, text: bytes) -> bytes:
+        """What the simulator says, which calls the nodes n1, n2, …, by the names of the nodes."""
+        nodes = self._nodes
+        if nodes is None:
+            return text
+
+        def name(match: re.Match[bytes]) -> bytes:
+            number = int(match[1])
+            return nodes[number - 1].encode() if 1 <= number <= len(nodes) else match[0]
+
+        return _NUMBERED.sub(name, text)

@@ -233,6 +233,19 @@ def test_what_the_simulator_tells_of_itself_is_in_the_trace(simulate) -> None:
     assert simulate(work) == b'{"time":1000000000,"kind":"note","node":null,"text":"killed"}\n'
 
 
+def test_the_trace_has_the_names_of_the_nodes(tmp_path) -> None:
+    nodes, trace = ("db-a", "n1", "n3"), Trace()
+
+    async def main():
+        opened = simulated(FAKE, nodes, tmp_path, seed=1, settings={}, trace=trace)
+        async with opened as cluster:
+            return cluster._world.named(b'{"time":1,"from":"n1","to":"n2","text":"n3 and n4, nn1"}')
+
+    said = clock.run(main(), is_virtual=True)
+
+    assert said == b'{"time":1,"from":"db-a","to":"n1","text":"n3 and n4, nn1"}'
+
+
 def test_settings_that_the_simulator_refuses_are_named(simulate) -> None:
     async def work(cluster):
         pass
