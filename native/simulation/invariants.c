@@ -49,7 +49,6 @@ void invariant_broken(struct server *server, enum invariant invariant, const cha
     put_u8(output, server->number);
     put_text(output, text);
     frame_end(output);
-    trace_violation(server, NAMES[invariant], text);
 }
 
 /* --- What was committed, by index --- */
@@ -105,15 +104,17 @@ static void look_at_commit(struct server *server)
     if (commit <= s->invariants.max_commit)
         return;
     s->invariants.max_commit = commit;
-    const struct entry *entry = disk_entry_written(&server->disk, commit);
-    if (!entry || commit == 1)
-        return; /* It is in a snapshot; or it is the first configuration, which all begin with. */
-    committed_at(&s->invariants, commit)->term = entry->term;
-    unsigned voters, count = holders(server, commit, entry->term, &voters);
+    const struct disk *disk = &server->disk;
+    if (commit == 1 || (disk->snapshot && disk->snapshot->index >= commit))
+        return; /* It is the first configuration, which all begin with; or in a snapshot. */
+    const struct entry *entry = disk_entry_written(disk, commit);
+    uint64_t term = entry ? entry->term : 0;
+    committed_at(&s->invariants, commit)->term = term;
+    unsigned voters, count = holders(server, commit, term, &voters);
     if (2 * count <= voters)
         invariant_broken(server, DURABILITY,
                          "commits entry %llu of term %llu, which is durable on %u of %u voters",
-                         LLU(commit), LLU(entry->term), count, voters);
+                         LLU(commit), LLU(term), count, voters);
 }
 
 /* --- Leaders --- */

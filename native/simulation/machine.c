@@ -16,6 +16,7 @@
 #include "simulation.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,8 @@ static int apply(struct raft_fsm *fsm, const struct raft_buffer *buffer FSM_APPL
     memcpy(&command, buffer->base, sizeof command);
     if (command.function >= FUNCTIONS || command.key >= KEYS_MAX)
         return RAFT_MALFORMED;
+    if (command.function == ADD && server->simulation->options.mutant == MUTANT_CRASH)
+        raise(SIGSEGV);
     if (!make_key(server, command.key) || (command.function == ADD && !make_element(server)))
         return RAFT_NOMEM;
     int64_t *value = &machine->registers.values[command.key];

@@ -44,6 +44,7 @@ static const char *const MUTANTS[] = {
     [MUTANT_COMMIT_BACK] = "commit-back",
     [MUTANT_FREE_TWICE] = "free-twice",
     [MUTANT_SEND_TO_NOBODY] = "send-to-nobody",
+    [MUTANT_CRASH] = "crash",
 };
 
 struct options options_default(void)

@@ -20,6 +20,7 @@ enum mutant {
     MUTANT_COMMIT_BACK,       /* the commit index that is looked at goes back once */
     MUTANT_FREE_TWICE,        /* a server frees memory twice */
     MUTANT_SEND_TO_NOBODY,    /* a message is addressed to no server */
+    MUTANT_CRASH,             /* the service crashes as it applies an element of the set */
 };
 
 struct options {

@@ -230,14 +230,3 @@ void trace_note(struct simulation *s, const struct server *server, const char *t
         put_id(s, node, sizeof node, server->raft_id);
     line(s, "\"kind\": \"note\", \"node\": %s, \"text\": \"%s\"}", node, words);
 }
-
-void trace_violation(struct server *server, const char *name, const char *text)
-{
-    if (!server->simulation->trace.is_on)
-        return;
-    char words[4 * TEXT_MAX];
-    plain(words, sizeof words, text);
-    line(server->simulation,
-         "\"kind\": \"violation\", \"node\": \"n%u\", \"name\": \"%s\", \"text\": \"%s\"}",
-         server->number + 1, name, words);
-}

@@ -31,7 +31,6 @@ void trace_synced(struct server *server, uint64_t to);
 void trace_unsynced(struct server *server, uint64_t lost, uint64_t kept, const char *why);
 void trace_snapshot(struct server *server, uint64_t index, const char *how);
 void trace_note(struct simulation *simulation, const struct server *server, const char *text);
-void trace_violation(struct server *server, const char *name, const char *text);
 
 /* A message's kind in words, and what it hashes to. */
 const char *message_name(const struct raft_message *message);
