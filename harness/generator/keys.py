@@ -8,7 +8,15 @@ from typing import Any
 import msgspec
 
 from dissever.harness.client import Invocation
-from dissever.harness.generator.core import NOTHING, Answer, Context, Generator, Offers, pass_on
+from dissever.harness.generator.core import (
+    NOTHING,
+    PENDING,
+    Answer,
+    Context,
+    Generator,
+    Offers,
+    pass_on,
+)
 from dissever.harness.generator.lift import Memo, generator
 from dissever.harness.generator.sequences import synchronize
 from dissever.harness.history import Event, Key, Type
@@ -110,6 +118,8 @@ class KeyTracker(msgspec.Struct, frozen=True):
     def next(self, context: Context) -> Answer:
         answer = self.inner.next(context)
         if answer is None:
+            if context.free != context.everyone:  # Making it costs more than asking it.
+                return PENDING, self
             return synchronize(self.make(self.keys)).next(context)
         return answer[0], KeyTracker(answer[1], self.make, self.keys_of, self.keys, self.seen)
 

@@ -43,8 +43,9 @@ def generator(source: Any) -> Generator:
         return Once(source)
     if source is None:
         return NOTHING
-    if isinstance(source, Generator):
-        return source
+    if hasattr(source, "next") and hasattr(source, "update"):  # isinstance costs ten times that.
+        found: Generator = source
+        return found
     if callable(source):
         return Function.of(source)
     if isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping):
