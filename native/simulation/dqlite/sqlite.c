@@ -12,6 +12,7 @@
 
 #include "../memory.h"
 #include "../simulation.h"
+#include "vfs.h" /* of dqlite */
 
 enum { START_OF_TIME_S = 1700000000 }; /* what a node's wall clock says when a run begins */
 
@@ -84,6 +85,16 @@ static void end(void *context)
     (void)context;
 }
 
+/* A VFS makes dqlite add to SQLite's list of extensions, once. The list must outlive each server. */
+static void register_extensions(void)
+{
+    static const struct vfsConfig config = { .name = "dissever" };
+    struct sqlite3_vfs vfs;
+    if (VfsInit(&vfs, &config) == SQLITE_OK) {
+        VfsClose(&vfs);
+    }
+}
+
 void sqlite_begin(void)
 {
     static const sqlite3_mem_methods memory = {
@@ -102,6 +113,7 @@ void sqlite_begin(void)
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3_config(SQLITE_CONFIG_MALLOC, &memory);
     sqlite3_initialize();
+    register_extensions();
     /* A seed of 0 would mean the system's randomness. */
     sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, seed | 1, NULL);
     simulation.running = running;
