@@ -1,5 +1,5 @@
 /*
- * What SQLite takes from the process around it: memory, randomness, the time of day.
+ * What SQLite and dqlite take from the process around them: memory, randomness, the time of day.
  *
  * SQLite is one in this process, and serves the connections of all servers. Its memory belongs to
  * the server that runs, so that a crash leaves nothing of it.
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <sys/types.h>
 
 #include "../memory.h"
 #include "../simulation.h"
@@ -117,6 +118,13 @@ void sqlite_begin(void)
     /* A seed of 0 would mean the system's randomness. */
     sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, seed | 1, NULL);
     simulation.running = running;
+}
+
+/* Interposed: each line of dqlite's trace asks for it, and a system call would be a large part of
+ * what a run costs. */
+pid_t gettid(void)
+{
+    return 1;
 }
 
 /* Interposed: dqlite's VFS asks for CURRENT_TIMESTAMP and the like. */
