@@ -7,8 +7,14 @@ import struct
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from dissever.harness.missing import Missing
+from dissever.systems.raft import libraries
 
 NS_PER_MS = 1_000_000
 
@@ -318,6 +324,41 @@ class Client:
         assert answer[0] == 0, answer[1].take("H")
         is_present, value = answer[1].take("Bq")
         return value if is_present else None
+
+
+FAST = {
+    "election_ms": 300,
+    "heartbeat_ms": 30,
+    "snapshot_threshold": 32,
+    "snapshot_trailing": 8,
+    "straggler": 0,
+}
+"""Times and sizes that no deployment has, so that much happens in little virtual time."""
+
+
+@cache
+def program(variant: str, *flags: str) -> Path:
+    found = libraries.simulator(variant, flags=flags)
+    if isinstance(found, Missing):
+        if "not to be had" not in found.reason:
+            pytest.fail(found.reason)
+        pytest.skip(found.reason)
+    return found
+
+
+def simulator(
+    seed: int = 1, servers: int = 3, variant: str = "raft-0.15.0", **more: object
+) -> Simulator:
+    return Simulator(program(variant), seed, servers, **FAST | more)
+
+
+def elected(seed: int = 1, servers: int = 3, **more: object) -> tuple[Simulator, Client]:
+    """A cluster with a leader, and a client that is connected to it."""
+    found = simulator(seed, servers, **more)
+    found.start()
+    client = Client(found)
+    assert client.connect(found.await_leader())
+    return found, client
 
 
 def storm(simulator: Simulator, seed: int, seconds: float = 10.0, faults: str = "ckps") -> None:
