@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,9 +14,11 @@ import msgspec
 import pytest
 
 import dqlite
+from dissever.attempts import attempt
 from dissever.harness import clock
 from dissever.harness.cluster.backends import SIMULATED, Backend
 from dissever.harness.plan import Options
+from dissever.harness.store import SIMULATION
 from dissever.harness.system import Digest, Role, checked
 from dissever.reproduction import LIMIT_S, Outcome, Target, search
 from dissever.systems.dqlite.bugs import BUGS
@@ -167,23 +171,33 @@ def test_client_that_sends_anything_else_does_not_stop_a_node(
     deployed(body)
 
 
-def test_same_seed_gives_the_same_history_and_the_same_trace(
-    can_run: None, dissever: Callable, tmp_path: Path
-) -> None:
-    words = (
-        *("test", "dqlite", "--backend", "simulated", "-w", "register", "-t", "5", "-n", "3"),
-        *("-f", "partition,kill,pause", "--seed", "7"),
-    )
-    files: list[Mapping[str, bytes]] = []
-    for folder in ("a", "b"):
-        ran = dissever(*words, "--runs", str(tmp_path / folder))
-        assert ran.status == 0, ran.text
-        (run,) = (tmp_path / folder / "dqlite" / "register").iterdir()
-        names = ("history.jsonl", "simulation.jsonl", "schedule.jsonl")
-        files.append({name: (run / name).read_bytes() for name in names})
+EXACT = msgspec.structs.replace(
+    OPTIONS, faults=("partition", "kill", "pause"), seed=7, time_limit_s=6.0, rate=100.0
+)
 
-    assert files[0] == files[1]
-    assert len(files[0]["history.jsonl"]) > 10_000
+ELSEWHERE = """
+import sys
+from pathlib import Path
+import msgspec
+from dissever.attempts import attempt
+from dissever.harness.plan import Options
+attempt(msgspec.json.decode(sys.argv[1], type=Options), keep=Path(sys.argv[2]))
+"""
+
+
+def test_same_seed_gives_the_same_history_and_the_same_trace(can_run: None, tmp_path: Path) -> None:
+    def kept(folder: str) -> list[bytes]:
+        return [(tmp_path / folder / name).read_bytes() for name in ("history.jsonl", SIMULATION)]
+
+    for seed, folder in ((8, "other"), (7, "here")):
+        options = msgspec.structs.replace(EXACT, seed=seed)
+        attempt(options, keep=tmp_path / folder)
+    told = msgspec.json.encode(EXACT).decode()
+    subprocess.run([sys.executable, "-c", ELSEWHERE, told, str(tmp_path / "there")], check=True)
+
+    assert kept("here") == kept("there")
+    assert kept("here") != kept("other")
+    assert all(len(content) > 10_000 for content in kept("here"))
 
 
 @pytest.mark.parametrize(
