@@ -90,6 +90,7 @@ class Gateway:
         self._sequence = 0
         self._requests: dict[int, _Request] = {}
         self._is_watching = False
+        self._leader = ""
 
     def serve(self, do: Do) -> asyncio.Future[Any]:
         """The answer to a client, later; or NotApplied, or a TimeoutError if nobody knows."""
@@ -124,6 +125,13 @@ class Gateway:
             self._end(answer.number, answer.refusal)
         else:
             self._end(answer.number, answer.value)
+
+    def hear_leader(self, leader: str) -> None:
+        """Somebody leads: what waits for that is sent at once."""
+        if leader != self._leader:
+            self._leader = leader
+            for number in tuple(self._requests):
+                self._try(number)
 
     def _worked_out(self, command: Command) -> Command | None:
         """With the new value that follows from this node's own copy, or None where it refuses."""

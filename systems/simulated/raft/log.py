@@ -29,11 +29,12 @@ class Configuration:
     """Who belongs to the cluster: (identity, what it is) in order of the identities."""
 
     members: tuple[tuple[str, Membership], ...] = ()
+    voters: tuple[str, ...] = field(init=False)
+    """Those whose votes and copies count."""
 
-    @property
-    def voters(self) -> tuple[str, ...]:
-        """Those whose votes and copies count."""
-        return tuple(name for name, role in self.members if role is Membership.VOTER)
+    def __post_init__(self) -> None:
+        voters = tuple(name for name, role in self.members if role is Membership.VOTER)
+        object.__setattr__(self, "voters", voters)
 
     @property
     def identities(self) -> tuple[str, ...]:

@@ -162,6 +162,7 @@ class Node:
             self._deposed()
         server.enter(message.term, leader=leader)
         self._election.hear_leader()
+        self._gateway.hear_leader(leader)
         if isinstance(message, AppendEntries):
             self._replication.hear_append(leader, message)
         else:
@@ -172,6 +173,7 @@ class Node:
     def _win(self) -> None:
         self._changes.is_handing_over = False
         self._replication.lead()
+        self._gateway.hear_leader(self.server.identity)
         self.server.tell()
 
     def _deposed(self) -> None:
