@@ -75,7 +75,7 @@ class Replication:
         for each in self.progress.values():
             each.heard_s = server.now_s()
         if server.has("truncates-too-much"):
-            server.log.truncate(server.commit + 1)
+            server.log.truncate(max(server.commit, 1) + 1)  # Not the first configuration.
             server.look_up_configuration()
         self.first_own = server.log.last_index + 1
         self.propose(None)
