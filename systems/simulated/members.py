@@ -13,13 +13,15 @@ from typing import Final, Protocol
 
 from dissever.harness.cluster.simulated import SimulatedCluster
 from dissever.harness.system import Role
+from dissever.harness.waiting import NotYet, until
+from dissever.systems.simulated.raft.identities import host_of, identity_of
 from dissever.systems.simulated.raft.log import Configuration, Membership
 from dissever.systems.simulated.raft.membership import Refused
 from dissever.systems.simulated.raft.node import ChangeMember, HandOver, View
-from dissever.systems.simulated.raft.server import host_of, identity_of
 
 CHANGE_LIMIT_S: Final = 15.0
 ASK_LIMIT_S: Final = 0.5
+LEADER_LIMIT_S: Final = 5.0
 _GAP_S: Final = 0.05
 
 ROLES: Final = {
@@ -93,11 +95,23 @@ class SimulatedMembers:
         return identity_of(node, self._generations[node])
 
     async def _configuration(self) -> Configuration:
-        """As the leader of the latest term says. Raises OSError when nobody leads."""
-        leading = [view for view in (await self._nodes.views()).values() if view.is_leader]
-        if not leading:
-            raise OSError("nobody leads")
-        return max(leading, key=lambda view: view.term).configuration
+        """
+        As the leader of the latest term says that is a member itself; waits through an election.
+
+        Raises:
+            OSError: When nobody leads in time.
+        """
+        view = await until(self._leading, LEADER_LIMIT_S, _GAP_S, late="nobody leads")
+        return view.configuration
+
+    async def _leading(self) -> View:
+        """What that leader says of itself. Raises NotYet."""
+        views = (await self._nodes.views()).values()
+        leading = [each for each in views if each.is_leader]
+        members = [each for each in leading if each.configuration.role(each.identity) is not None]
+        if not members:
+            raise NotYet("no member claims to lead")
+        return max(members, key=lambda view: view.term)
 
     async def _change(self, identity: str, role: Membership | None) -> None:
         """Ask the leader until its configuration is so. Raises TimeoutError when it is not."""

@@ -20,6 +20,7 @@ from dissever.harness.trace import Trace
 from dissever.systems.simulated import bugs, transactions
 from dissever.systems.simulated.database import ISOLATION
 from dissever.systems.simulated.deployment import OF_TRANSACTIONS, SimulatedDeployment
+from dissever.systems.simulated.raft.invariants import Invariants
 from dissever.systems.simulated.raft.node import Node
 from dissever.systems.simulated.stores import STORES
 from dissever.workloads import WORKLOADS
@@ -84,10 +85,17 @@ class SimulatedSystem:
         isolation = str(own.get("isolation") or "serializable")
         by_lease = own.get("reads") == BY_LEASE
         sessions = count(1)
+        invariants = Invariants()
 
         def boot(name: str, disk: SimulatedDisk, cluster: SimulatedCluster) -> Behaviour:
             session = f"{name}.{next(sessions)}"
-            return Node(name, disk, cluster, session=session, bug=bug, by_lease=by_lease)
+            return Node(
+                *(name, disk, cluster),
+                session=session,
+                bug=bug,
+                by_lease=by_lease,
+                invariants=invariants,
+            )
 
         cluster = SimulatedCluster(options.nodes, boot, rng, directory)
         cluster.trace = Trace(is_on=options.trace)

@@ -67,6 +67,7 @@ class Election:
 
         def begin() -> None:
             if server.term == term and server.role is Role.CANDIDATE:
+                server.invariants.votes_for(server, server.identity)
                 self._ask(term, is_transfer=is_transfer)
                 self.hear_vote(server.identity, Vote(term, True))
 
@@ -89,7 +90,13 @@ class Election:
             server.save()
             self.wait()
         term = server.term
-        server.storage.after(lambda: server.send(candidate, Vote(term, is_granted)))
+
+        def answer() -> None:
+            if is_granted and server.term == term:
+                server.invariants.votes_for(server, candidate)
+            server.send(candidate, Vote(term, is_granted))
+
+        server.storage.after(answer)
 
     def hear_vote(self, voter: str, vote: Vote) -> None:
         """Count a vote."""

@@ -16,6 +16,7 @@ from typing import Any
 from dissever.harness.cluster.simulated import SimulatedCluster, SimulatedDisk
 from dissever.systems.simulated.raft.election import Election
 from dissever.systems.simulated.raft.gateway import Do, Gateway
+from dissever.systems.simulated.raft.invariants import Invariants
 from dissever.systems.simulated.raft.log import Command, Configuration, Entry, Membership
 from dissever.systems.simulated.raft.machine import Machine, Outcome
 from dissever.systems.simulated.raft.membership import Changes
@@ -86,8 +87,12 @@ class Node:
         bug: str = "",
         by_lease: bool = False,
         timings: Timings = USUAL,
+        invariants: Invariants | None = None,
     ) -> None:
-        server = self.server = Server(name, disk, cluster, bug=bug, timings=timings)
+        watched = invariants or Invariants()
+        server = self.server = Server(
+            name, disk, cluster, bug=bug, timings=timings, invariants=watched
+        )
         self.snapshots = Snapshots(server)
         self._replication = Replication(
             server,
@@ -172,6 +177,7 @@ class Node:
 
     def _win(self) -> None:
         self._changes.is_handing_over = False
+        self.server.invariants.leads(self.server)
         self._replication.lead()
         self._gateway.hear_leader(self.server.identity)
         self.server.tell()
@@ -225,6 +231,7 @@ class Node:
             if entry is None:  # Only a bug commits what is not there.
                 return
             server.applied = entry.index
+            server.invariants.applies(server, entry)
             outcome = self._outcome(entry)
             waiting = self._waiting.pop(entry.index, None)
             if waiting is None:

@@ -238,6 +238,7 @@ class Replication:
 
         def answer() -> None:
             if server.term == term:
+                server.invariants.says(server)
                 server.send(leader, Appended(term, True, last, request.round))
 
         server.storage.after(answer)

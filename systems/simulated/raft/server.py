@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from dissever.harness.cluster.simulated import SimulatedCluster, SimulatedDisk
 from dissever.harness.cluster.simulated.clock import Timer
+from dissever.systems.simulated.raft.identities import host_of
+from dissever.systems.simulated.raft.invariants import Invariants
 from dissever.systems.simulated.raft.log import Configuration, Membership
 from dissever.systems.simulated.raft.messages import Envelope, Message
 from dissever.systems.simulated.raft.storage import Storage
@@ -62,12 +64,14 @@ class Server:
         *,
         bug: str,
         timings: Timings,
+        invariants: Invariants,
     ) -> None:
         self.name = name
         self.identity: str = disk.content.get("identity", name)
         self.cluster = cluster
         self.bug = bug
         self.timings = timings
+        self.invariants = invariants
         self.rng: Random = cluster.stream(f"raft/{name}")
         self.storage = Storage(
             disk,
@@ -86,6 +90,7 @@ class Server:
         self.applied = self.log.snapshot.index
         self.configuration_index, self.configuration = self.log.configuration()
         self._told: tuple[Any, ...] = ()
+        invariants.starts(self)
 
     def has(self, bug: str) -> bool:
         """Whether a bug is switched on."""
@@ -173,13 +178,3 @@ class Server:
 
     def _tell_synced(self, index: int) -> None:
         self.cluster.tell("synced", node=self.name, to=index)
-
-
-def host_of(identity: str) -> str:
-    """The node that has, or had, an identity."""
-    return identity.partition("~")[0]
-
-
-def identity_of(node: str, generation: int) -> str:
-    """The identity of a node that lost its disk so many times."""
-    return node if generation == 0 else f"{node}~{generation}"
