@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,12 @@ from dissever.harness.system import Lacks, System
 from dissever.nemesis import FAULTS, Backend, Fault
 from dissever.nemesis.toxiproxy import server as toxiproxy
 from dissever.systems import SYSTEMS, load
+from dissever.systems.raft.libraries import VARIANTS
+from dissever.systems.raft.programs import program
+
+
+def _ignore(_: str) -> None:
+    """Nobody waits for it."""
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -49,6 +55,7 @@ class Diagnosis(msgspec.Struct, frozen=True):
     user: str
     machine: tuple[Check, ...]
     systems: tuple[Check, ...]
+    simulators: tuple[Check, ...]
     faults: tuple[FaultCheck, ...]
 
     @property
@@ -58,8 +65,15 @@ class Diagnosis(msgspec.Struct, frozen=True):
         return SEARCH in available and bool({NAMESPACES, CONTAINERS} & available)
 
 
-def diagnose() -> Diagnosis:
-    """Look at the machine. It tries things out, and takes a second or so."""
+def diagnose(*, may_build: bool = False, begins: Callable[[str], None] = _ignore) -> Diagnosis:
+    """
+    Look at the machine. It tries things out, and takes a second or so.
+
+    Args:
+        may_build: Fetch what simulators are made of, and build those that are missing.
+        begins: Hears the name of each simulator before it is built.
+    """
+    simulators = tuple(_simulator(name, begins, may_build=may_build) for name in VARIANTS)
     tried = {backend: backends.probe(backend) for backend in Backend}
     return Diagnosis(
         version=__version__,
@@ -76,6 +90,7 @@ def diagnose() -> Diagnosis:
             _toxiproxy(),
         ),
         systems=tuple(_system(name) for name in SYSTEMS),
+        simulators=simulators,
         faults=tuple(_faults(tried)),
     )
 
@@ -172,6 +187,17 @@ def _unreached(system: System) -> str:
     except ValueError:  # It cannot be said without its options.
         return ""
     return f"; faults of clocks do not reach it: {why}" if why else ""
+
+
+def _simulator(name: str, begins: Callable[[str], None], *, may_build: bool) -> Check:
+    """Only raft, and dqlite in virtual time, need one."""
+    found = program(name, may_build=False)
+    if isinstance(found, Missing) and may_build:
+        begins(name)
+        found = program(name)
+    if isinstance(found, Missing):
+        return Check(name, False, found.reason, found.remedy)
+    return Check(name, True, f"{VARIANTS[name].library}: {found}")
 
 
 def _native() -> Check:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dissever.commands.output import EXIT_FAILED, print_json, say
+from dissever.commands.output import EXIT_FAILED, print_json, say, tell
 from dissever.diagnosis import Diagnosis, FaultCheck, diagnose
 from dissever.harness.cluster import ClusterLost, backends
 from dissever.harness.cluster.backends import Backend
@@ -16,7 +16,12 @@ from dissever.nemesis import FAULTS
 
 @click.command(short_help="What can run on this machine, and what would help.")
 @click.option("--json", "is_json", is_flag=True, help="For programs.")
-def doctor(is_json: bool) -> int:
+@click.option(
+    "--fetch",
+    is_flag=True,
+    help="Fetch simulated libraries from Debian, and build what is missing.",
+)
+def doctor(is_json: bool, fetch: bool) -> int:
     """
     Try out what dissever needs, and name the remedy for what is missing.
 
@@ -24,9 +29,10 @@ def doctor(is_json: bool) -> int:
 
     \b
     dissever doctor
+    dissever doctor --fetch
     dissever doctor --json | jq '.machine[] | select(.available | not)'
     """
-    found = diagnose()
+    found = diagnose(may_build=fetch, begins=lambda name: tell(f"building the simulator {name} …"))
     if is_json:
         print_json(found)
     else:
@@ -36,7 +42,11 @@ def doctor(is_json: bool) -> int:
 
 def _print_diagnosis(found: Diagnosis) -> None:
     console = Console()
-    for title, checks in (("machine", found.machine), ("systems", found.systems)):
+    for title, checks in (
+        ("machine", found.machine),
+        ("systems", found.systems),
+        ("simulators", found.simulators),
+    ):
         table = _table(title)
         for check in checks:
             remedy = f"\n[yellow]{escape(check.remedy)}[/]" if check.remedy else ""

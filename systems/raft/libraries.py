@@ -45,6 +45,11 @@ _BUILD_LIMIT_S: Final = 600.0
 _TAKEN: Final = frozenset({".a", ".c", ".h"})
 """What is unpacked of a package; the rest (documents, links) is of no use here."""
 
+_BUILD_REMEDY: Final = (
+    "the first run fetches its packages from Debian and builds it in some 10 s; so does"
+    " `dissever doctor --fetch`"
+)
+
 _FLAGS: Final = ("-std=c11", "-O2", "-g1", "-fno-omit-frame-pointer", "-fno-pie")
 _INCLUDE: Final = "usr/include"
 _ARCHIVES: Final = "usr/lib/x86_64-linux-gnu"
@@ -176,13 +181,14 @@ def cache() -> Path:
     return Path(home) / "dissever" / "simulation"
 
 
-def simulator(variant: str, *, may_fetch: bool = True, flags: Sequence[str] = ()) -> Path | Missing:
+def simulator(variant: str, *, may_build: bool = True, flags: Sequence[str] = ()) -> Path | Missing:
     """
-    The program that simulates servers of a library; built now if it is not in the cache. Blocks.
+    The program that simulates servers of a library; if it is not in the cache, its packages are
+    fetched from Debian, and it is built. Blocks.
 
     Args:
         variant: One of `VARIANTS`.
-        may_fetch: Packages that are not in the cache may be fetched from Debian.
+        may_build: False: it is only looked for.
         flags: More words for the compiler, such as those of a sanitizer.
 
     Returns:
@@ -204,10 +210,12 @@ def simulator(variant: str, *, may_fetch: bool = True, flags: Sequence[str] = ()
     target = cache() / "built" / f"{variant}-{_digest(wanted, compiler, flags)}"
     if target.exists():
         return target
+    if not may_build:
+        return Missing(f"the simulator of {wanted.library} is not built yet", _BUILD_REMEDY)
     folders = {}
     for name, package in wanted.packages.items():
         try:
-            folders[name] = _unpacked(package, may_fetch=may_fetch)
+            folders[name] = _unpacked(package)
         except OSError as error:
             return Missing(
                 f"{wanted.library}: {package.name} is not to be had: {error.strerror or error}",
@@ -265,7 +273,7 @@ def _kept(package: Package) -> Path:
     return cache() / "packages" / f"{package.sha256[:16]}-{package.name}"
 
 
-def _unpacked(package: Package, *, may_fetch: bool) -> Path:
+def _unpacked(package: Package) -> Path:
     """
     The folder with a package's files.
 
@@ -278,10 +286,8 @@ def _unpacked(package: Package, *, may_fetch: bool) -> Path:
     kept = _kept(package)
     if kept.exists():
         content = _verified(package, kept.read_bytes(), str(kept))
-    elif may_fetch:
-        content = _fetched(package)
     else:
-        raise OSError(0, "it is not in the cache, and fetching was not asked for")
+        content = _fetched(package)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
         unpack(package, content, Path(draft) / "whole")

@@ -1,7 +1,7 @@
 """
 Simulators that are looked for once while this program runs: finding one asks the compiler.
 
-One that is missing is looked for again, since it may be fetched later.
+One that is missing is looked for again, since it may be built later.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from dissever.systems.raft.libraries import VARIANTS, simulator
 __all__ = ["described", "program"]
 
 
-def program(variant: str, *, may_fetch: bool = True) -> Path | Missing:
+def program(variant: str, *, may_build: bool = True) -> Path | Missing:
     """As `libraries.simulator`."""
     try:
-        return _found(variant, may_fetch=may_fetch)
+        return _found(variant, may_build=may_build)
     except _NotFoundError as error:
         return error.missing
+    except OSError as error:
+        why = f"the simulator {variant} cannot be kept: {error}"
+        return Missing(why, "set XDG_CACHE_HOME to a folder that you can write")
 
 
 def described(variant: str) -> dict[str, str]:
     """The library, and the digest of the simulator with that library inside it; for the plan."""
-    found = program(variant, may_fetch=False)
+    found = program(variant, may_build=False)
     if isinstance(found, Missing):
         return {}
     return {"library": VARIANTS[variant].library, "simulator": f"sha256:{_digest(found)}"}
@@ -41,8 +44,8 @@ class _NotFoundError(Exception):
 
 
 @cache
-def _found(variant: str, *, may_fetch: bool) -> Path:
-    found = simulator(variant, may_fetch=may_fetch)
+def _found(variant: str, *, may_build: bool) -> Path:
+    found = simulator(variant, may_build=may_build)
     if isinstance(found, Missing):
         raise _NotFoundError(found)
     return found

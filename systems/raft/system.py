@@ -53,8 +53,8 @@ class RaftSystem:
         return options.nodes
 
     def probe(self, options: Options | None = None) -> Missing | None:
-        """A run may fetch what is missing; None, which only asks, may not."""
-        found = programs.program(variant_of(options), may_fetch=options is not None)
+        """For a run a missing simulator is built; None, which only asks, looks for it."""
+        found = programs.program(variant_of(options), may_build=options is not None)
         return found if isinstance(found, Missing) else None
 
     def versions(self, options: Options | None = None) -> dict[str, str]:

@@ -18,6 +18,7 @@ import pytest
 
 from dissever.harness.runner import CannotRun
 from dissever.nemesis import FAULTS, Backend
+from dissever.systems.raft.libraries import VARIANTS
 
 NOBODY = 65534
 SIMULATED = ("test", "simulated", "--time-limit", "3", "--seed", "7")
@@ -203,6 +204,8 @@ def test_doctor_answers_for_every_fault_and_backend(dissever: Callable) -> None:
 
     machine = {each["what"]: each["available"] for each in diagnosis["machine"]}
     assert ran.status == (0 if machine["network namespaces"] or machine["containers"] else 3)
+    assert {each["what"] for each in diagnosis["simulators"]} == set(VARIANTS)
+    assert all(each["available"] or each["remedy"] for each in diagnosis["simulators"])
     _assert_every_cell(diagnosis)
 
 

@@ -159,8 +159,8 @@ def test_options_become_settings_and_timings_that_no_deployment_has_say_so() -> 
 def test_what_is_missing_is_said_before_the_run(monkeypatch) -> None:
     asked_for = []
 
-    def missing(variant, *, may_fetch):
-        asked_for.append((variant, may_fetch))
+    def missing(variant, *, may_build):
+        asked_for.append((variant, may_build))
         return Missing("no C compiler (cc)", "apt-get install gcc")
 
     monkeypatch.setattr(programs, "simulator", missing)
@@ -170,6 +170,17 @@ def test_what_is_missing_is_said_before_the_run(monkeypatch) -> None:
     assert raft.probe(asked(system_options={"library": "0.15.0"})) is not None
     assert raft.versions() == {}
     assert asked_for == [("raft-0.22.1", False), ("raft-0.15.0", True), ("raft-0.22.1", False)]
+
+
+def test_a_cache_that_cannot_be_used_is_missing_and_no_crash(monkeypatch) -> None:
+    def refuse(variant, *, may_build):
+        raise PermissionError(13, "Permission denied", "/root/.cache")
+
+    monkeypatch.setattr(programs, "simulator", refuse)
+    missing = RaftSystem().probe(asked(system_options={"library": "1.18.7"}))
+
+    assert missing is not None
+    assert missing.reason.startswith("the simulator raft-1.18.7 cannot be kept: [Errno 13]")
 
 
 @pytest.mark.parametrize("workload", ["register", "set"])
