@@ -34,7 +34,7 @@ class Curve:
     The points, with their line and the band of their intervals as paths of SVG.
 
     `fault` is from where to where the named fault is drawn, None when none was named. `ticks` are
-    seconds with their places.
+    seconds with their places. `end_ns` is where the axis ends, None at the end of the run.
     """
 
     points: tuple[Point, ...]
@@ -43,13 +43,19 @@ class Curve:
     fault: tuple[float, float] | None
     named: Named | None
     ticks: tuple[tuple[float, str], ...]
+    end_ns: int | None
 
 
 def curve_of(doom: Doom, end_ns: int) -> Curve | None:
-    """The curve over a run that lasted until end_ns; None when nothing was tried."""
+    """
+    The curve of a run that lasted until end_ns; None when nothing was tried.
+
+    It ends soon after its last moment, because a run may go on long after it failed.
+    """
     if not doom.moments:
         return None
-    whole_ns = max(1, end_ns, doom.moments[-1].time)
+    last_ns = doom.moments[-1].time
+    whole_ns = max(1, last_ns + last_ns // 10 if last_ns < 0.8 * end_ns else max(last_ns, end_ns))
 
     def across(time_ns: int) -> float:
         return round(WIDTH * min(whole_ns, max(0, time_ns)) / whole_ns, 2)
@@ -71,6 +77,7 @@ def curve_of(doom: Doom, end_ns: int) -> Curve | None:
         None if named is None else (across(named.start), across(named.end)),
         named,
         _ticks(whole_ns, across(whole_ns)),
+        whole_ns if whole_ns < end_ns else None,
     )
 
 

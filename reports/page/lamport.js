@@ -192,9 +192,10 @@ function drawClientBars(run, lamport, box, layout) {
     context.globalAlpha = 1;
     if (run.isGuilty[i]) outline(context, colours.guilty, x0, y, width, 16, 2);
     const text = labelOf(run, i), needed = context.measureText(text).width + 10;
-    const left = needed <= width ? x0 + 5 : x1 + 5;
+    const fitsRight = x1 + needed <= box.right + 10;
+    const left = needed <= width ? x0 + 5 : fitsRight ? x1 + 5 : x0 - needed + 5;
     if (!lamport.named.has(i) && needed > width) continue;
-    if (left < (ends.get(run.process[i]) || 0) || left + needed > box.right + PLOT_RIGHT_PX + 20) continue;
+    if (left < (ends.get(run.process[i]) || box.left)) continue;
     ends.set(run.process[i], left + needed);
     context.textAlign = "left";
     halo(context, text, left, y + 8.5);

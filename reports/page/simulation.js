@@ -19,8 +19,11 @@ function buildSimulation(raw, run) {
     return { ...summed, role, vote, leader, count: role.length };
   });
   // A request and its answer have one colour: VoteRequest and VoteResult, Vote and VoteResponse.
-  const bases = tables.what.map((what) => what.replace(/[ _-]?(request|result|response|reply|answer)$/i, ""));
-  const kinds = [...new Set(bases)];
+  const bases = tables.what.map((what) => what.replace(/(.)[ _-]?(request|result|response|reply)$/i, "$1"));
+  const counts = new Map(bases.map((base) => [base, 0]));
+  for (const what of columns.what) counts.set(bases[what], counts.get(bases[what]) + 1);
+  // The usual ones first: there are fewer colours than kinds may be.
+  const kinds = [...counts.keys()].sort((a, b) => counts.get(b) - counts.get(a));
   return {
     ...raw, ...columns, tables, start, end, states, kinds,
     count: start.length,
@@ -100,7 +103,7 @@ function messageTitle(inside, i) {
 function messageFacts(inside, i) {
   const lost = inside.fate[i] === LOST;
   return [messageTitle(inside, i), [
-    ["term", inside.term[i]],
+    ["term", inside.term[i] || null],
     ["says", inside.tables.text[inside.text[i]] || null],
     ["sent", formatTime(inside.start[i], 1000)],
     ["arrived", inside.fate[i] === ARRIVED ? `${formatTime(inside.end[i], 1000)}, after ${formatDuration(inside.end[i] - inside.start[i])}` : null],

@@ -282,8 +282,9 @@ def test_curve_goes_through_its_moments_by_time() -> None:
     assert curve is not None
     first, last = curve.points
     assert (first.x, first.y) == (0, round(HEIGHT * 0.95, 2))
-    assert (last.x, last.y) == (WIDTH / 2, round(HEIGHT * 0.1, 2))
-    assert curve.fault == (WIDTH * 0.2, WIDTH * 0.3)
+    assert (last.x, last.y) == (round(WIDTH / 1.1, 2), round(HEIGHT * 0.1, 2))
+    assert curve.fault == (round(WIDTH * 4 / 11, 2), round(WIDTH * 6 / 11, 2))
+    assert curve.end_ns == 11_000_000_000
     assert curve.ticks[0] == (0, "0 s")
 
 
