@@ -91,6 +91,8 @@ def _lines(
     for end in unasked_ends(results):
         if end.why:  # A crash is an anomaly, and is explained as such.
             yield from _wrapped(f"{end.what}: {end.why}", indent="  ")
+    if results.signature:
+        yield f"  signature: {results.signature}"
     yield ""
     for view in anomaly_views(results, history, found, count_max=1):
         yield from _explanation(view, operations_by_index(history))
