@@ -57,14 +57,16 @@ function stretchOf(run, lamport, telling) {
   return { times, shares: shares.map((share) => share / whole) };
 }
 
-// From where to where a message is drawn: a lost one ends on its way.
+// From where to where a message is drawn. A lost one ends on its way. One that leaves the window, or
+// comes into it, has its other end at the edge: on its own scale it would lie flat on a server's line.
 function arrowOf(inside, box, layout, i) {
-  const y0 = layout.serverY(inside.from[i]), y1 = layout.serverY(inside.to[i]);
-  const x0 = xOf(box, inside.start[i]);
-  const isOpen = inside.fate[i] === IN_FLIGHT;
-  const x1 = isOpen ? Math.max(x0 + 30, box.right) : xOf(box, inside.end[i]);
-  const share = inside.fate[i] === ARRIVED ? 1 : 0.55;
-  return { x0, y0, x1: inside.fate[i] === LOST ? Math.max(x1, x0 + 4) : x1, y1: y0 + (y1 - y0) * share };
+  const from = layout.serverY(inside.from[i]), way = layout.serverY(inside.to[i]) - from;
+  const isOpen = inside.fate[i] === IN_FLIGHT || inside.end[i] > box.range.end;
+  const isEarly = inside.start[i] < box.range.start;
+  const x0 = isEarly ? box.left - 6 : xOf(box, inside.start[i]);
+  const x1 = isOpen ? box.right + 6 : xOf(box, inside.end[i]);
+  const share = isOpen ? 0.3 : inside.fate[i] === LOST ? 0.55 : 1;
+  return { x0, y0: from + (isEarly ? way * 0.3 : 0), x1: Math.max(x1, inside.fate[i] === LOST ? x0 + 4 : x1), y1: from + way * share, isOpen };
 }
 
 function drawLamport(run, lamport) {
@@ -148,7 +150,11 @@ function drawLifeline(inside, box, layout, number, placed) {
     context.fillStyle = role === 2 ? colours.muted : roleColour(role);
     context.fillText(text, x0 + 3, y + 15);
   });
-  for (const span of inside.down) if (span.node === inside.nodes[number]) drawDown(box, span, y - 8, 16);
+  for (const span of inside.down) {
+    if (span.node !== inside.nodes[number] || span.end < box.range.start || span.start > box.range.end) continue;
+    drawDown(box, span, y - 8, 16);
+    takePlace(placed, Math.max(box.left, xOf(box, span.start)), y - 8, 60, 16);
+  }
 }
 
 // Whether a text has room; it takes its place then.
@@ -205,12 +211,12 @@ function drawClientBars(run, lamport, box, layout) {
 }
 
 function drawArrow(inside, box, layout, i, isFaint) {
-  const { context } = box, { x0, y0, x1, y1 } = arrowOf(inside, box, layout, i);
-  const isLost = inside.fate[i] === LOST, isCopy = inside.flags[i] & COPY;
+  const { context } = box, { x0, y0, x1, y1, isOpen } = arrowOf(inside, box, layout, i);
+  const isLost = inside.fate[i] === LOST && !isOpen, isCopy = inside.flags[i] & COPY;
   const colour = isFaint ? colours.line : isLost ? colours.guilty : colours[`kind-${inside.kindOf[inside.what[i]] % 6}`];
   context.strokeStyle = context.fillStyle = colour;
   context.lineWidth = isFaint ? 1 : 1.6;
-  context.setLineDash(inside.fate[i] === IN_FLIGHT ? [5, 4] : isCopy ? [8, 2, 2, 2] : []);
+  context.setLineDash(isOpen ? [5, 4] : isCopy ? [8, 2, 2, 2] : []);
   context.beginPath();
   context.moveTo(x0, y0);
   context.lineTo(x1, y1);
@@ -221,7 +227,7 @@ function drawArrow(inside, box, layout, i, isFaint) {
     for (const [dx, dy] of [[4, 4], [4, -4]]) { context.moveTo(x1 - dx, y1 - dy); context.lineTo(x1 + dx, y1 + dy); }
     context.lineWidth = 2;
     context.stroke();
-  } else if (inside.fate[i] === ARRIVED) drawHead(context, x0, y0, x1, y1, isFaint ? 4 : 7);
+  } else if (!isOpen) drawHead(context, x0, y0, x1, y1, isFaint ? 4 : 7);
   context.lineWidth = 1;
 }
 
@@ -251,7 +257,9 @@ function drawMessageLabels(inside, box, layout, telling, placed) {
   if (telling.length > LABELS_MAX * 3) return;
   context.textAlign = "left";
   let count = 0;
-  for (const i of telling) {
+  // Those that arrive within the window come first: the others are only on their way here.
+  const leaves = (i) => inside.end[i] > box.range.end || inside.fate[i] === IN_FLIGHT;
+  for (const i of [...telling.filter((i) => !leaves(i)), ...telling.filter(leaves)]) {
     if (count >= LABELS_MAX) break;
     const { x0, y0, x1, y1 } = arrowOf(inside, box, layout, i);
     const why = inside.fate[i] === LOST ? `lost: ${inside.tables.why[inside.why[i]]}` : "";
