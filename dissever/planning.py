@@ -52,11 +52,13 @@ from dissever.harness.vocabulary import (
     RESTART_AGAIN,
 )
 from dissever.nemesis import (
+    DEFAULT,
     Heals,
     PlannedOp,
     actions,
     compile_script,
     core,
+    default_faults,
     hosts,
     minority_size,
     parse,
@@ -185,12 +187,38 @@ def checked(options: Options, system: System) -> Options:
     workload.operations(options)
     workload.checkers(options)  # Both refuse values of the workload's options that do not fit.
     places(options)
+    options = _with_default_faults(options, system)
     schedule(options, system)  # First, because it names the lines of a plan that are wrong.
     _check_faults(options, system)
     for reference in options.checkers:
         CHECKERS.find(reference)
     checkers = tuple(dict.fromkeys((*options.checkers, *installed_checkers())))
     return msgspec.structs.replace(options, checkers=checkers)
+
+
+def _with_default_faults(options: Options, system: System) -> Options:
+    """With the faults that `default` stands for: as many as have time to strike."""
+    if DEFAULT not in options.faults:
+        return options
+    lacks = system.lacks(options) if isinstance(system, Lacks) else {}
+    room = budget(options, system)
+    usual = default_faults(options.backend, lacks, nodes=len(options.nodes), budget=room)
+    others = [name for name in options.faults if name != DEFAULT]
+    for count in range(len(usual), 0, -1):
+        names = tuple(dict.fromkeys((*usual[:count], *others)))
+        found = msgspec.structs.replace(options, faults=names)
+        if count == 1 or _has_time(found, system):
+            return found
+    raise ValueError(f"expected a system that can have a fault of {DEFAULT}, got {system.name}")
+
+
+def _has_time(options: Options, system: System) -> bool:
+    """Whether every fault can strike once."""
+    try:
+        schedule(options, system)
+    except ValueError:
+        return False
+    return True
 
 
 def _unserved(reference: str, workload: Workload, system: System) -> str:

@@ -8,6 +8,7 @@ played by generators (`generator`, `final`) and carried out by nemeses, one for 
 """
 
 from dissever.harness.cluster.backends import Backend
+from dissever.nemesis.defaults import DEFAULT, default_faults
 from dissever.nemesis.dispatcher import actions, hosts, make_nemeses
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultSpec, Heals
@@ -24,12 +25,14 @@ from dissever.nemesis.targets import minority_size
 
 __all__ = [  # noqa: RUF022 - grouped by what they are for
     # What there is.
+    "DEFAULT",
     "FAULTS",
     "Backend",
     "Fault",
     "FaultSpec",
     "Heals",
     "Need",
+    "default_faults",
     "healing_order",
     "parse",
     "without_target",

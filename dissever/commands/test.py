@@ -53,9 +53,8 @@ from dissever.workloads import WORKLOADS
     "-f",
     type=Faults(),
     metavar="NAME,…",
-    help="What breaks. A name may carry a target: partition:leader. The names are "
-    + ", ".join(FAULTS.own)
-    + ".",
+    help="What breaks. A name may carry a target: partition:leader. `default` stands for a mixture"
+    " that fits the system. The names are " + ", ".join(FAULTS.own) + ".",
 )
 @click.option(
     "--plan",

@@ -43,8 +43,8 @@ __all__ = [
 LOOKS: Final = 10
 """How often to send datagrams before it counts that they do not show what they should."""
 
-EXPECTED: Final = 3.0
-"""So many datagrams of a look are expected to be struck: one in twenty looks shows none."""
+EXPECTED: Final = 6.0
+"""So many datagrams of a look are expected to be struck: one in four hundred looks shows none."""
 
 SETTLE_S: Final = 0.3
 QUEUE_MOST_S: Final = 2.0
@@ -121,7 +121,7 @@ CORRUPTION: Final = Sign("corrupted", lambda _, sample: sample.lost > 0, _enough
 DUPLICATES: Final = Sign("duplicated", lambda _, sample: sample.lost < 0, _enough)
 REORDERING: Final = Sign("reordered", _is_mixed, _enough)
 DELAYS: Final = Sign("delayed", _is_late)
-LIMITS: Final = Sign("delayed", _is_slow, lambda _: (RATE_COUNT, RATE_COUNT))
+LIMITS: Final = Sign("sent", _is_slow, lambda _: (RATE_COUNT, RATE_COUNT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +227,7 @@ class ImpairedLinks:
         if not during.sent:
             return ""  # All of them are cut.
         if not getattr(counted, self._sign.counter):
-            return f"of {counted.sent} packets none was {self._sign.counter}"
+            return f"of {counted.sent} packets none counts as {self._sign.counter}"
         return "" if self._sign.shows(now.how, during) else "datagrams do not show it"
 
     def _is_new(self, how: Impairment, sample: Sample, before: Sample) -> bool:

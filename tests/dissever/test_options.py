@@ -139,6 +139,25 @@ def test_every_fault_that_the_system_cannot_have_is_named_at_once(dissever: Call
     assert "fault kill" not in ran.text
 
 
+@pytest.mark.parametrize(("seconds", "count"), [("4", 3), ("40", 9)])
+def test_a_run_has_as_many_default_faults_as_have_time(
+    dissever: Callable, seconds: str, count: int
+) -> None:
+    ran = dissever("test", "simulated", "-f", "default", "-t", seconds, "--dry-run", "--seed", "1")
+    (named,) = {word for word in ran.text.split() if word.startswith("partition,")}
+
+    assert ran.status == 0, ran.text
+    assert named.split(",")[:2] == ["partition", "kill"]
+    assert len(named.split(",")) == count
+
+
+def test_other_faults_may_be_named_with_the_default(dissever: Callable) -> None:
+    ran = dissever("test", "simulated", "-f", "swizzle,default", "-t", "9", "--dry-run")
+
+    assert ran.status == 0, ran.text
+    assert ",swizzle" in ran.text
+
+
 def test_a_plan_file_is_checked_like_the_options(dissever: Callable, tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     plan.write_text("faults:\n- fault: slicer\n  at: 1\n  for: 1\n")
