@@ -3,6 +3,7 @@
 #include "crash.h"
 
 #include "simulation.h"
+#include "symbols.h"
 
 #include <execinfo.h>
 #include <signal.h>
@@ -46,15 +47,36 @@ static void say_exit(const struct server *server, int signal_number)
     write_all(STDOUT_FILENO, frame, sizeof frame);
 }
 
+/* The functions of this program that ran, from the innermost on, up to the simulator's own loop. */
+static void write_frames(void)
+{
+    void *frames[FRAMES_MAX];
+    int count = backtrace(frames, FRAMES_MAX);
+    struct symbols symbols = symbols_open();
+    bool is_ours = true; /* The handler itself, and what called it. */
+    for (int i = 0; i < count; i++) {
+        /* A return address may be that of the next function: look before it. */
+        const char *name = symbols_name(&symbols, (uintptr_t)frames[i] - !is_ours);
+        if (!name || !strcmp(name, "caught") || !strcmp(name, "write_frames"))
+            continue;
+        write_all(STDERR_FILENO, is_ours ? " in " : " < ", is_ours ? 4 : 3);
+        write_all(STDERR_FILENO, name, strlen(name));
+        is_ours = false;
+        if (!strcmp(name, "simulation_advance"))
+            break;
+    }
+    write_all(STDERR_FILENO, "\n", 1);
+}
+
 static void caught(int signal_number)
 {
     const struct server *server = simulation.running;
-    void *frames[FRAMES_MAX];
     char line[80];
-    int size = snprintf(line, sizeof line, "%s%c: ended by signal %d; what ran:\n", server ? "n" : "simulator ",
-                        server ? (int)('1' + server->number) : '0', signal_number);
+    int size = server ? snprintf(line, sizeof line, "n%u: ended by signal %d", server->number + 1,
+                                 signal_number)
+                      : snprintf(line, sizeof line, "the simulator: ended by signal %d", signal_number);
     write_all(STDERR_FILENO, line, (size_t)size);
-    backtrace_symbols_fd(frames, backtrace(frames, FRAMES_MAX), STDERR_FILENO);
+    write_frames();
     if (!server)
         _exit(3);
     say_exit(server, signal_number);

@@ -38,7 +38,7 @@ BREAKS: Final = (
     "forget-term",
     "alter-entry",
     "alter-snapshot",
-    "short-log",
+    "crash",
     "any-vote",
     "commit-back",
     "free-twice",
