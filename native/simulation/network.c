@@ -45,6 +45,7 @@ static bool leaves(struct link *link, uint64_t now_ns, size_t size, uint64_t *at
         return false;
     link->free_ns = begins_ns + (uint64_t)((double)size * 1e6 / link->impairment.rate_kb_s);
     *at_ns = link->free_ns;
+    link->traffic.delayed++;
     return true;
 }
 
