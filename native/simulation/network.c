@@ -43,6 +43,8 @@ static bool leaves(struct link *link, uint64_t now_ns, size_t size, uint64_t *at
     uint64_t begins_ns = link->free_ns > now_ns ? link->free_ns : now_ns;
     if (begins_ns - now_ns > ns_of_ms(link->impairment.queue_ms))
         return false;
+    if (begins_ns > now_ns)
+        link->traffic.delayed++;
     link->free_ns = begins_ns + (uint64_t)((double)size * 1e6 / link->impairment.rate_kb_s);
     *at_ns = link->free_ns;
     link->traffic.delayed++;

@@ -206,7 +206,8 @@ def simulator(variant: str, *, may_build: bool = True, flags: Sequence[str] = ()
         )
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None:
-        return Missing("no C compiler (cc)", "apt-get install gcc libc6-dev")
+        named = os.environ.get("CC", "cc")
+        return Missing(f"no C compiler ({named})", "apt-get install gcc libc6-dev")
     target = cache() / "built" / f"{variant}-{_digest(wanted, compiler, flags)}"
     if target.exists():
         return target
