@@ -5,6 +5,8 @@ A breach is a line of the trace, said once for each node and name. `election-saf
 term. `leader-completeness`: a leader has what was committed in earlier terms.
 `state-machine-safety`: all apply the same entry at an index. `vote-not-stored` and
 `term-not-stored`: a node that was started again knows what it has said before.
+`stored-index`: it has the entries which it said were safe.
+`earlier-term-committed`: a leader counts copies of its own term's entries alone (figure 8).
 
 Source: Raft, figure 3; dissertation, figure 3.2.
 """
@@ -45,6 +47,9 @@ class Invariants:
     votes: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Identity -> the term in which it has voted last, and for whom."""
 
+    stored: dict[str, int] = field(default_factory=dict)
+    """Identity -> up to where it has said that its log is safe."""
+
     last: int = 0
     """The greatest index that was applied."""
 
@@ -72,6 +77,13 @@ class Invariants:
             nodes = (server.name, known.node)
             self._broken(server, "state-machine-safety", text, index=entry.index, nodes=nodes)
 
+    def commits(self, server: Server, index: int) -> None:
+        """A leader takes an entry for committed, since a majority holds it."""
+        term = server.log.term_at(index)
+        if term is not None and term < server.term:
+            text = f"{server.name} leads in term {server.term} and commits {server.log.get(index)}"
+            self._broken(server, "earlier-term-committed", text)
+
     def says(self, server: Server) -> None:
         """A node says something in the name of its term."""
         self.terms[server.identity] = server.term
@@ -80,6 +92,10 @@ class Invariants:
         """A node tells a candidate, or itself, that it has its vote."""
         self.votes[server.identity] = (server.term, candidate)
         self.says(server)
+
+    def stores(self, server: Server, index: int) -> None:
+        """A node takes its log for safe up to an index; less than before: it has dropped some."""
+        self.stored[server.identity] = index
 
     def starts(self, server: Server) -> None:
         """A node has read its disk."""
@@ -92,6 +108,11 @@ class Invariants:
             whom = host_of(candidate)
             text = f"{server.name} voted for {whom} in term {voted_in}, and comes back without"
             self._broken(server, "vote-not-stored", text)
+        stored = self.stored.get(server.identity, 0)
+        if server.log.last_index < stored:
+            has = f"comes back with {server.log.last_index}"
+            text = f"{server.name} said that entries up to {stored} are safe, and {has}"
+            self._broken(server, "stored-index", text)
 
     def _has_all(self, leader: Server) -> None:
         """Look whether a leader has the newest entry that was committed in an earlier term."""

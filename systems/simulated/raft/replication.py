@@ -77,8 +77,11 @@ class Replication:
         if server.has("truncates-too-much"):
             server.log.truncate(max(server.commit, 1) + 1)  # Not the first configuration.
             server.look_up_configuration()
-        self.first_own = server.log.last_index + 1
-        self.propose(None)
+        if server.has("figure-8"):  # Raft without it: then older entries seem to be alone.
+            self.first_own = 0
+        else:
+            self.first_own = server.log.last_index + 1
+            self.propose(None)
         term = server.term
         server.after(server.timings.heartbeat_s, lambda: self._beat(term))
 
@@ -160,7 +163,8 @@ class Replication:
             progress.next = max(progress.next, progress.match + 1)
             self.advance()
         elif answer.index + 1 < progress.next:
-            progress.next = max(answer.index, progress.match) + 1
+            progress.match = min(progress.match, answer.index)  # An answer that was overtaken.
+            progress.next = answer.index + 1
             self.send(follower)
         self._rounds()
 
@@ -171,6 +175,7 @@ class Replication:
         index = min(index, server.log.last_index)
         is_own = server.log.term_at(index) == server.term or server.has("figure-8")
         if index > server.commit and is_own:
+            server.invariants.commits(server, index)
             server.commit = index
             self._commits()
 
@@ -257,12 +262,15 @@ class Replication:
 
     def _append(self, entries: tuple[Entry, ...]) -> None:
         server = self._server
-        is_replaced = entries[0].index <= server.configuration_index
+        is_replaced = entries[0].index <= server.log.last_index
         server.log.append(entries)
         has_configuration = any(isinstance(each.what, Configuration) for each in entries)
-        if has_configuration or (is_replaced and not server.has("configuration-kept")):
+        is_lost = is_replaced and entries[0].index <= server.configuration_index
+        if has_configuration or (is_lost and not server.has("configuration-kept")):
             server.look_up_configuration()
         server.storage.append(entries, lambda: None)
+        if is_replaced:
+            server.invariants.stores(server, server.storage.stored)
 
     def _learn_commit(self, index: int) -> None:
         server = self._server

@@ -86,7 +86,8 @@ class Server:
         self.leader = ""
         """The identity of the leader of this term; empty: unknown."""
 
-        self.commit = self.log.snapshot.index
+        # The first entry, which all were made with, is committed.
+        self.commit = max(self.log.snapshot.index, min(1, self.log.last_index))
         self.applied = self.log.snapshot.index
         self.configuration_index, self.configuration = self.log.configuration()
         self._told: tuple[Any, ...] = ()
@@ -177,4 +178,6 @@ class Server:
         )
 
     def _tell_synced(self, index: int) -> None:
-        self.cluster.tell("synced", node=self.name, to=index)
+        self.invariants.stores(self, index)
+        if self.cluster.trace.is_on:
+            self.cluster.tell("synced", node=self.name, to=index)

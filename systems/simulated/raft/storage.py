@@ -69,6 +69,10 @@ class Storage:
         self.stored = self.load()[1].last_index
         """The index up to which the log is safe."""
 
+        if disk.unsynced:  # The process before wrote what may not be safe yet.
+            self._busy = _Call([])
+            disk.sync(DiskCall.ANY, self._finish)
+
     def load(self) -> tuple[tuple[int, str], Log]:
         """The term, the vote ("": none) and the log, as the disk holds them."""
         content = self._disk.content
