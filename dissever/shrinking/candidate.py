@@ -26,7 +26,7 @@ from dissever.nemesis.plans.document import CHARS_MAX
 from dissever.nemesis.plans.operations import ClientOp
 from dissever.nemesis.plans.replay import read_schedule
 from dissever.nemesis.plans.script import Step
-from dissever.nemesis.plans.triggers import WAITS
+from dissever.nemesis.plans.triggers import HOLD_LEAST_S, WAITS
 
 __all__ = ["Candidate", "Size", "first_candidate", "operations_of", "steps_of"]
 
@@ -257,21 +257,26 @@ def steps_of(schedule: str, time_limit_s: float) -> tuple[Step, ...]:
         own = [each for each in lines[place + 1 :] if each.process == line.process]
         begun_ns = next((e.time for e in own if e.f == first and e.type != "invoke"), line.time)
         healed = [each for each in own if each.f == last]
-        end_ns = min(_heals_at(healed), limit_ns)
+        end_ns = min(_heals_at(healed, begun_ns), limit_ns)
         for_s = max(end_ns - begun_ns, 1_000_000) / 1e9
         value = struck.get((line.process, line.time), line.value)
         found.append(_step(fault, line.time / 1e9, for_s, value))
     return tuple(found)
 
 
-def _heals_at(healed: Sequence[_Line]) -> int:
-    """When a fault began to heal, given the events of its healing, which may wait for its time."""
+def _heals_at(healed: Sequence[_Line], begun_ns: int) -> int:
+    """
+    When a fault began to heal, given the events of its healing.
+
+    A healing that waits for something is asked for at once; one without a value waits until the
+    fault was in force for a while.
+    """
     if not healed:
         return 1 << 62
-    begins = healed[0]
-    waits = isinstance(begins.value, Mapping) and bool(begins.value.keys() & set(WAITS))
-    ends = next((each.time for each in healed if each.type != "invoke"), begins.time)
-    return ends if waits else begins.time
+    asked = healed[0]
+    if isinstance(asked.value, Mapping) and asked.value.keys() & set(WAITS):
+        return next((each.time for each in healed if each.type != "invoke"), asked.time)
+    return max(asked.time, begun_ns + round(HOLD_LEAST_S * 1e9))
 
 
 def _step(fault: Fault, at_s: float, for_s: float, value: Any) -> Step:

@@ -28,13 +28,11 @@ from dissever.nemesis.plans.script import Step
 from dissever.proportions import wilson
 from dissever.reports.insight import Chance, Doom, Named
 from dissever.shrinking.candidate import Candidate
+from dissever.shrinking.passes import AFTER_S
 from dissever.shrinking.shrink import CannotShrink, Deadline, Original
 from dissever.shrinking.trials import Task, Tries
 
 __all__ = ["doom", "next_moment"]
-
-AFTER_S: Final = 0.05
-"""How long the continuations go on after the moment at which the run had failed."""
 
 GRID: Final = 8
 """In how many equal parts the time until the failure is looked at first."""

@@ -21,7 +21,7 @@ from dissever.harness import store
 from dissever.harness.results import Verdict
 from dissever.judging import Judged, judge
 from dissever.shrinking.candidate import Candidate, first_candidate
-from dissever.shrinking.passes import passes
+from dissever.shrinking.passes import AFTER_S, passes
 from dissever.shrinking.reduction import Search
 from dissever.shrinking.sequential import Test, test_of
 from dissever.shrinking.trials import Decide, Task, Tries, decide_exactly, decide_statistically
@@ -123,10 +123,31 @@ def read_original(run: Path, signature: str = "") -> Original:
         run,
         judged,
         wanted,
-        candidate,
+        _fitting(candidate),
         None if guilty_ns is None else guilty_ns / 1e9,
         plan.options.backend.is_virtual,
     )
+
+
+def _fitting(candidate: Candidate) -> Candidate:
+    """
+    The candidate with a budget that its faults fit in: with triggers that were late, they may seem
+    to strike more nodes at a time than they did.
+
+    Raises:
+        CannotShrink: When such a plan cannot be made.
+    """
+    system = load(candidate.options.system)
+    every = structs.replace(candidate, budget=len(candidate.options.nodes))
+    for last, each in ((False, candidate), (True, every)):
+        try:
+            planning.checked(each.asked, system)
+        except ValueError as error:
+            if last:
+                raise CannotShrink(f"the recorded run cannot be planned again: {error}") from error
+        else:
+            return each
+    raise AssertionError("the last one returns or raises")
 
 
 def shrink(
@@ -151,7 +172,7 @@ def shrink(
     failed = runs = 0
     if original.is_exact:
         decide = decide_exactly(tries, seed)
-        current = _as_recorded(original.candidate, decide)
+        current = _as_recorded(original, decide)
     else:
         drawn = structs.replace(original.candidate, operations=None)
         failed, runs = _measured(drawn, tries, limit)
@@ -209,10 +230,20 @@ def _played(
         raise Stopped(best, "interrupted") from None
 
 
-def _as_recorded(candidate: Candidate, decide: Decide) -> Candidate:
-    """The recorded run as it fails again, with recorded operations or else with drawn ones."""
-    drawn = structs.replace(candidate, operations=None)
-    for each in (candidate, drawn):
+def _as_recorded(original: Original, decide: Decide) -> Candidate:
+    """
+    The recorded run as it fails again: with recorded operations or else with drawn ones, whole or
+    else until just after the failure, which is tried with more seeds.
+
+    Raises:
+        CannotShrink: When none of these fails.
+    """
+    recorded = original.candidate
+    drawn = structs.replace(recorded, operations=None)
+    every = [recorded, drawn]
+    if original.guilty_s is not None:
+        every += [each.until(original.guilty_s + AFTER_S) for each in (recorded, drawn)]
+    for each in every:
         if (answer := decide([each])) is not None:
             return answer[1]
     raise CannotShrink("the recorded run does not fail in the same way when it is repeated")

@@ -125,10 +125,10 @@ def _seen(lines: Iterable[Mapping[str, Any]], end_ns: int) -> list[Sentence]:
     found: list[Sentence] = []
     leads: dict[str, int] = {}
     for line in lines:
-        if line.get("time", 0) > end_ns:
+        time_ns = int(line.get("time", 0))
+        if time_ns > end_ns:
             break
-        if text := _line(line, leads):
-            time_ns = int(line["time"])
+        if (text := _line(line, leads)) and time_ns >= 0:
             found.append(Sentence(time_ns, f"{_at(time_ns)} {text}."))
     return found[-SEEN_MAX:]
 

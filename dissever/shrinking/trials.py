@@ -18,6 +18,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from random import Random
 from typing import Final, Protocol, TypeAlias
@@ -137,7 +138,11 @@ class Pool:
                 if not waiting:
                     return
                 task, future = waiting.popleft()
-                yield task, future.result()
+                try:
+                    answer = future.result()
+                except BrokenProcessPool as error:
+                    raise CannotRun("a process that makes attempts was killed") from error
+                yield task, answer
         finally:
             for _, future in waiting:
                 future.cancel()

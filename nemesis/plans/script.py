@@ -48,6 +48,9 @@ __all__ = ["Script", "Step", "compile_script", "read_script"]
 
 WITHIN_S = 10.0
 
+NS_S = 1e-9
+"""The sum of two times may be off by less: 0.1 + 0.2 is more than 0.3."""
+
 SECONDS_MAX = LIMITS["time_limit_s"][1]
 
 
@@ -319,7 +322,7 @@ def _checked(
                 yield name, str(error)
     if (step.for_s is None) == (step.until is None):
         yield "", "expected either for or until, so that it heals"
-    elif step.at + _length_s(step) > time_limit_s:
+    elif step.at + _length_s(step) > time_limit_s + NS_S:
         end = f"{step.at + _length_s(step):g} s"
         yield "at", f"may heal only at {end}, after the time limit of {time_limit_s:g} s"
     yield from _settings(step, spec, nodes)
