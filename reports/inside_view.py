@@ -84,7 +84,7 @@ def violation_view(violation: Violation, simulation: Simulation) -> ViolationVie
     nodes = tuple(node for node, entries in violation.logs.items() if entries)
     held = {node: {entry.index: entry for entry in violation.logs[node]} for node in nodes}
     indices = sorted({index for entries in held.values() for index in entries})
-    held_then = simulation.states_at(violation.time_ns)
+    held_then = simulation.states_at(max(0, violation.time_ns))
     states = tuple((node, held_then.get(node)) for node in simulation.nodes)
     return ViolationView(
         violation,

@@ -73,8 +73,10 @@ def span_of(
         if not set(operation.indices).isdisjoint(anomaly.indices)
     ] or list(operations.values())
     if violation is not None:
-        first = last = violation.time_ns
+        first = last = max(0, violation.time_ns)
         what = "the moment at which it broke"
+        if violation.time_ns < 0:
+            what = "the beginning of the run, because it broke before that"
     elif guilty:
         first = min(operation.invocation.time for operation in guilty)
         last = max((each.completion or each.invocation).time for each in guilty)
@@ -143,7 +145,7 @@ def _columns(simulation: Simulation, spans: Sequence[Span], share: float) -> dic
         ],
         "violations": [
             {
-                "time": each.time_ns // NS_PER_US,
+                "time": max(0, each.time_ns) // NS_PER_US,
                 "node": each.node,
                 "name": each.name,
                 "text": each.text,

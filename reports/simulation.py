@@ -132,7 +132,7 @@ class LogEntry:
 @dataclass(frozen=True, slots=True)
 class Violation:
     """
-    An invariant that broke.
+    An invariant that broke; `time_ns` is negative if it broke before the run began.
 
     `index` is the place in the log that it is about, if it is about one. `logs` are entries near
     it, of the servers that contradict each other; empty when the simulation did not tell.
@@ -350,7 +350,7 @@ def _violation(line: _Line) -> Violation:
     nodes = list(dict.fromkeys((*line.nodes, *line.logs)))[:NODES_MAX]
     logs = {_name(node): tuple(_entries(line.logs.get(node, []))) for node in nodes}
     return Violation(
-        max(0, line.time), _name(line.node or ""), _word(line.name or "unnamed"), _text(line.text),
+        line.time, _name(line.node or ""), _word(line.name or "unnamed"), _text(line.text),
         line.index, logs,
     )  # fmt: skip
 

@@ -132,6 +132,20 @@ def test_violation_is_read_past_the_limit_of_lines(monkeypatch: pytest.MonkeyPat
     assert found.notes == ("It has more than 2 lines; the later ones were not read.",)
 
 
+def test_violation_before_the_run_keeps_its_time_and_shows_its_beginning(invalid_run: Any) -> None:
+    broken = {"time": -5, "kind": "violation", "node": "n1", "name": "vote-not-stored", "text": "x"}
+    found = read({**SERVER, "time": -9}, broken)
+    anomaly = Anomaly(name="vote-not-stored", summary="broken", indices=())
+    result = Result(checker="invariants", verdict=Verdict.INVALID, why="", anomalies=(anomaly,))
+    (view,) = inside_views(found, merge([result]), invalid_run.history, count_max=1)
+
+    assert view.violation is not None
+    assert view.violation.violation.time_ns == -5
+    assert view.violation.states[0][1] is not None
+    assert view.span.start_ns == 0
+    assert view.span.end_ns > 0
+
+
 def message(time_ns: int, *, is_repeat: bool = False) -> Message:
     return Message(time_ns, time_ns + 1, "n1", "n2", "A", 1, "", is_repeat=is_repeat)
 
