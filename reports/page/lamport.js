@@ -213,9 +213,10 @@ function drawClientBars(run, lamport, box, layout) {
 function drawArrow(inside, box, layout, i, isFaint) {
   const { context } = box, { x0, y0, x1, y1, isOpen } = arrowOf(inside, box, layout, i);
   const isLost = inside.fate[i] === LOST && !isOpen, isCopy = inside.flags[i] & COPY;
-  const colour = isFaint ? colours.line : isLost ? colours.guilty : colours[`kind-${inside.kindOf[inside.what[i]] % 6}`];
+  const colour = isFaint ? colours.muted : isLost ? colours.guilty : colours[`kind-${inside.kindOf[inside.what[i]] % 6}`];
   context.strokeStyle = context.fillStyle = colour;
   context.lineWidth = isFaint ? 1 : 1.6;
+  context.globalAlpha = isFaint ? 0.35 : 1;
   context.setLineDash(isOpen ? [5, 4] : isCopy ? [8, 2, 2, 2] : []);
   context.beginPath();
   context.moveTo(x0, y0);
@@ -229,6 +230,7 @@ function drawArrow(inside, box, layout, i, isFaint) {
     context.stroke();
   } else if (!isOpen) drawHead(context, x0, y0, x1, y1, isFaint ? 4 : 7);
   context.lineWidth = 1;
+  context.globalAlpha = 1;
 }
 
 function drawHead(context, x0, y0, x1, y1, size) {
