@@ -39,8 +39,8 @@ on two cores, with `--version` for the library of an image, and the time that it
 means that the bug was seen again. "-" means that it was not, within that time and those attempts.
 *!*: the outcome is not what is on record.
 
-1.18.7 runs in virtual time too: `dissever reproduce NAME --backend simulated`. What shows there is in
-[docs/simulation.md](simulation.md#dqlite).
+1.18.7 runs in virtual time too: `dissever reproduce NAME --backend simulated`. What shows there is
+in [docs/simulation.md](simulation.md#dqlite).
 
 The cells of containers were measured on a busy machine, at a load of 20 to 30. A bug that comes by
 chance may show later there, or not in that time. Each section below says what was tried.
