@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -40,6 +40,8 @@ __all__ = ["Attempt", "Size", "attempt", "scratch"]
 
 MEMORY: Final = Path("/dev/shm")
 """A file system in memory, where there is one."""
+
+SCRATCH: Final = "dissever-attempt-"
 
 
 class Size(msgspec.Struct, frozen=True, order=True):
@@ -144,13 +146,30 @@ def attempt(
 
 @contextmanager
 def scratch(*, is_virtual: bool) -> Iterator[Path]:
-    """A directory for a while: in memory, if nobody runs real nodes on its disk."""
+    """
+    A directory for a while: in memory, if nobody runs real nodes on its disk.
+
+    Its name has the number of this process, so that the next attempt removes what a process that
+    was killed left there.
+    """
     in_memory = is_virtual and os.access(MEMORY, os.W_OK)
-    made = Path(tempfile.mkdtemp(prefix="dissever-", dir=MEMORY if in_memory else None))
+    root = MEMORY if in_memory else Path(tempfile.gettempdir())
+    _sweep(root)
+    made = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-", dir=root))
     try:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _sweep(root: Path) -> None:
+    """Remove the directories of our processes that are gone."""
+    for path in root.glob(f"{SCRATCH}*-*"):
+        owner = path.name.removeprefix(SCRATCH).partition("-")[0]
+        is_gone = owner.isdecimal() and not Path(f"/proc/{owner}").exists()
+        with suppress(OSError):
+            if is_gone and path.stat().st_uid == os.getuid() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -341,6 +342,7 @@ def generator(options: Options, system: System) -> Any:
     reads_at_end = script is None or script.final
     faults = play(schedule(options, system))
 
+    @cache  # It is asked for again as long as nothing of it has begun.
     def ending(keys: tuple[Key, ...]) -> Any:
         reads = workload.final(options, keys) if reads_at_end else ()
         final = clients(rate(FINAL_RATE, reads))

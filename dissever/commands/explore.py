@@ -205,7 +205,8 @@ def _print(came: Explored, status: int, *, expects_invalid: bool) -> None:
     console = Console()
     counts = ", ".join(f"{count:,} {word}" for word, count in came.verdicts.items()) or "none"
     took = f"{came.made:,} in {came.seconds:,.1f} s" if came.made else "none now"
-    say(f"{came.tried:,} of {came.asked:,} seeds ({took}): {counts}")
+    say(f"{came.tried:,} of {came.asked:,} seeds tried ({took})")
+    say(f"all runs of the campaign: {counts}")
     if came.ended:
         say(f"it ended early: {came.ended}")
     for failure in came.failures:

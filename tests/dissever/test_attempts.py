@@ -67,3 +67,19 @@ def test_a_failure_is_shown_whether_or_not_both_know_the_role() -> None:
 
     assert tried.shows("linearizable/aborted-read/read")
     assert not tried.shows("linearizable/stale-read/read")
+
+
+def test_what_a_process_that_was_killed_left_is_removed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(attempts, "MEMORY", tmp_path)
+    dead, alive, other = (
+        tmp_path / name
+        for name in ("dissever-attempt-999999999-a", "dissever-attempt-1-b", "dissever-attempt-x-c")
+    )
+    for path in (dead, alive, other):
+        (path / "nodes").mkdir(parents=True)
+    with attempts.scratch(is_virtual=True) as place:
+        there = {path.name for path in tmp_path.iterdir()}
+
+        assert there == {alive.name, other.name, place.name}
