@@ -12,9 +12,10 @@ It holds no values, keys, times, nodes or counts, so it is equal across seeds. T
 is the kinds of its edges from the smallest rotation, and edges of one kind that follow each other
 count as one: a longer chain of reads is no other failure. The shape of an answer that no order
 explains is the function that was answered. The shape of a crash is how the process ended, and the
-source file or function that the node's log names first. The role is that of the node that gave the
-answer, when it gave it, as the simulation knows it. A verdict of unknown has one as well:
-`checker/unknown`.
+source file or function that the node's log names first. The role is that of the node that gave a
+stale answer, when it gave it, as the simulation knows it: a leader that was deposed and a follower
+that lags are two failures. Of other answers it is an accident, and left out. A verdict of unknown
+has a signature as well: `checker/unknown`.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ EDGES_MAX: Final = 8
 
 _ANSWERS: Final = frozenset({"linearizable", "bank"})
 """Checkers whose anomaly is one answer, the last of the operations that it names."""
+
+_STALE: Final = frozenset({"stale-read"})
+"""Anomalies of which the role of the node that answered is a part."""
 
 _LOGS: Final = "logs"
 _ENDED: Final = re.compile(r"ended (?:by (?P<signal>\S+)|with exit status (?P<status>\d+))")
@@ -184,7 +188,8 @@ def _of_anomaly(
     if anomaly.cycle:
         return Signature(checker, anomaly.name, _cycle(anomaly))
     if checker in _ANSWERS and (answered := answers.last(anomaly)) is not None:
-        return Signature(checker, anomaly.name, answered.f, answers.role(answered))
+        role = answers.role(answered) if anomaly.name in _STALE else ""
+        return Signature(checker, anomaly.name, answered.f, role)
     if anomaly.name == "crash":
         return Signature(checker, anomaly.name, _crash(anomaly, every))
     if checker == _LOGS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from dissever.harness import store
 from dissever.harness.history import Event, History, Type
@@ -92,19 +93,31 @@ def test_the_shape_of_an_answer_is_what_was_answered_and_not_what_was_asked_last
     )
 
 
-def test_the_role_is_that_of_the_node_when_it_answered(tmp_path: Path) -> None:
-    (tmp_path / store.SIMULATION).write_text(
-        '{"time": 0, "kind": "server", "node": "n1", "role": "follower", "term": 1}\n'
-        "no JSON\n"
-        '{"time": 3500, "kind": "server", "node": "n1", "role": "leader", "term": 2}\n'
-        '{"time": 4500, "kind": "server", "node": "n1", "role": "none", "term": 2}\n'
-    )
+ROLES = """\
+{"time": 0, "kind": "server", "node": "n1", "role": "follower", "term": 1}
+no JSON
+{"time": 3500, "kind": "server", "node": "n1", "role": "leader", "term": 2}
+{"time": 4500, "kind": "server", "node": "n1", "role": "none", "term": 2}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("stale-read", "linearizable/stale-read/read@leader"),
+        ("aborted-read", "linearizable/aborted-read/read"),
+    ],
+)
+def test_a_stale_answer_has_the_role_of_the_node_when_it_answered(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / store.SIMULATION).write_text(ROLES)
     roles = roles_of(tmp_path)
     history, anomaly = answered()
-    results = signed(merge([found("linearizable", anomaly)]), history, roles)
+    results = merge([found("linearizable", structs.replace(anomaly, name=name))])
+    results = signed(results, history, roles)
 
-    assert results.signature == "linearizable/aborted-read/read@leader"
-    assert results.results[0].anomalies[0].signature == results.signature
+    assert results.signature == results.results[0].anomalies[0].signature == text
     assert [roles("n1", at) for at in (-1, 0, 5000)] == ["", "follower", ""]
 
 
