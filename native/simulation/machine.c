@@ -8,8 +8,7 @@
  *   local-read: key u32, local-elements: nothing (answered from its own state, if it leads).
  * Answer: size u32, id u32, status u8. 0, done: read: is_present u8, value i64 · cas: is_done u8 ·
  *   elements: count u32, values i64. 1, failed for certain; 2, perhaps: code u16 (of raft.h),
- *   leader u8 (the node that it believes leads; 255: none), why text.
- */
+ *   leader u8 (the node that it believes leads; 255: none), why text. */
 #include "connections.h"
 #include "output.h"
 #include "service.h"
@@ -490,6 +489,7 @@ static void describe(const uint8_t *bytes, size_t count, char *text, size_t size
 
 const struct service service = {
     .name = "registers and elements",
+    .ends_unavailable = true,
     .boot = boot,
     .accept = accept_client,
     .receive = receive,

@@ -13,6 +13,10 @@
 struct service {
     const char *name;
 
+    /* Its process ends with status 1 when raft has become unavailable, as an application does that
+     * looks at the state. Otherwise it stays, and raft does nothing any more. */
+    bool ends_unavailable;
+
     /* Before raft_init: set `server->state` (memory of the arena) and fill `server->fsm`. The
      * server wraps apply, snapshot and restore to look at what goes through. 0, or a code of raft
      * with which the process ends. */

@@ -1,6 +1,8 @@
 /* See simulation.h. */
 #include "simulation.h"
 
+#include "service.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,6 +104,9 @@ static void take(struct simulation *s, struct event *event)
         library_event_ends(&server->process->raft);
     if (server && server->is_running)
         invariants_look(server);
+    if (server && server->is_started && service.ends_unavailable && !server->is_stopping &&
+        raft_state(&server->process->raft) == RAFT_UNAVAILABLE)
+        server_exit(server, 1);
     s->running = NULL;
 }
 
