@@ -181,13 +181,14 @@ def test_schedule_of_a_run_is_replayed_fault_by_fault(
 
 
 def _struck(schedule: Path) -> list[tuple[Any, ...]]:
-    """What each fault did, in the order of their beginnings; partitions in no order of nodes."""
+    """What each fault did, in its order: which of two faults has healed first may differ."""
     events = [json.loads(line) for line in schedule.read_text().splitlines()]
-    return [
+    struck = [
         (event["process"], event["f"], sorted(event["value"].get("targets", [])))
         for event in events
         if event["type"] == "info" and event["process"] not in ("majority-only", "recovery")
     ]
+    return sorted(struck, key=lambda each: each[0])
 
 
 def test_list_names_everything(dissever: Callable) -> None:

@@ -163,7 +163,6 @@ def test_a_fault_that_finds_nobody_to_strike_is_an_error(cluster: StartedCluster
         ("killl", (), {}, "did you mean kill"),
         ("kill", ("n9",), {}, "expected a node, or a target of kill, out of n1, n2, n3, one"),
         ("kill", ("n1", "all"), {}, "expected names of nodes, or one target, got n1, all"),
-        ("kill:leader", (), {}, "kill:leader: simulated has no leaders"),
         ("kill", ("n1",), {"speed": 3}, "got speed"),
     ],
 )
@@ -178,6 +177,16 @@ def test_what_makes_no_sense_is_refused(
         raise AssertionError("unreachable")
 
     assert cluster.strikes == ()
+
+
+def test_a_leader_is_not_struck_where_nobody_leads(
+    cluster: StartedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_deployment", object())
+    with pytest.raises(ValueError, match="kill:leader: simulated has no leaders"):
+        cluster.fault("kill:leader")
+
+    monkeypatch.undo()
 
 
 @pytest.mark.parametrize("sides", [(["n1"],), (["n1"], "n2"), (["n1"], ["n1", "n2"]), (["n1"], [])])
@@ -199,7 +208,12 @@ def test_a_fault_is_not_injected_while_it_is_in_force(cluster: StartedCluster) -
 
 def test_a_fault_that_the_backend_has_not_is_told_apart(cluster: StartedCluster) -> None:
     with pytest.raises(CannotStrike, match="simulated hosts have no kernel"):
-        cluster.fault("disk-full").__enter__()
+        cluster.fault("limit-cpu").__enter__()
+
+
+def test_a_fault_that_the_hosts_of_the_system_have_not_is_named(cluster: StartedCluster) -> None:
+    with pytest.raises(CannotRun, match="hosts of this system have no Allocations"):
+        cluster.fault("out-of-memory").__enter__()
 
 
 def test_the_clock_of_a_simulated_cluster_stands_still_while_nobody_waits(
