@@ -6,19 +6,23 @@ fault that strikes nodes one by one, and asks a `NodeFault` for what it does to 
 """
 
 from dissever.harness.cluster import (
+    Allocations,
     Clocks,
+    DiskFaults,
     Disks,
     HostCommands,
     Hosts,
+    Impairments,
     Links,
     NodeProcesses,
+    NodeTimes,
     ResourceLimits,
     Sockets,
 )
 from dissever.harness.episodes import Action, Effect, Role
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.evidence import FaultEvidence
-from dissever.nemesis.fault import Fault, Heals, Injector
+from dissever.nemesis.fault import Fault, Heals, Injector, Simulated
 from dissever.nemesis.needs import Need, Offer
 from dissever.nemesis.nodes.node_fault import NodeFault, PerNode
 from dissever.nemesis.nodes.processes import NodeEvidence
@@ -34,7 +38,7 @@ from dissever.nemesis.parameters import (
 
 __all__ = [  # noqa: RUF022 - Grouped by what they are for.
     # The record, and what carries it out.
-    "Fault", "Heals", "Injector", "NodeFault", "PerNode", "Environment",
+    "Fault", "Heals", "Injector", "NodeFault", "PerNode", "Environment", "Simulated",
     # What is asked, and what was seen.
     "Request", "FaultEvidence", "NodeEvidence",
     # What its operations are for.
@@ -44,4 +48,5 @@ __all__ = [  # noqa: RUF022 - Grouped by what they are for.
     # What it needs.
     "Need", "Offer", "Hosts", "NodeProcesses", "Links", "Sockets", "HostCommands",
     "ResourceLimits", "Disks", "Clocks",
+    "Impairments", "DiskFaults", "NodeTimes", "Allocations",
 ]  # fmt: skip
