@@ -43,8 +43,6 @@ static bool leaves(struct link *link, uint64_t now_ns, size_t size, uint64_t *at
     uint64_t begins_ns = link->free_ns > now_ns ? link->free_ns : now_ns;
     if (begins_ns - now_ns > ns_of_ms(link->impairment.queue_ms))
         return false;
-    if (begins_ns > now_ns)
-        link->traffic.delayed++;
     link->free_ns = begins_ns + (uint64_t)((double)size * 1e6 / link->impairment.rate_kb_s);
     *at_ns = link->free_ns;
     link->traffic.delayed++;
@@ -73,7 +71,7 @@ static uint64_t arrival_ns(const struct simulation *s, struct link *link, uint64
         uint64_t jitter_ns = ns_of_ms(impairment->jitter_ms), delay_ns = ns_of_ms(impairment->delay_ms);
         uint64_t low_ns = delay_ns > jitter_ns ? delay_ns - jitter_ns : 0;
         arrives_ns += random_between(&link->random, low_ns, delay_ns + jitter_ns);
-        link->traffic.delayed++;
+        link->traffic.delayed += impairment->rate_kb_s <= 0; /* Otherwise it was counted there. */
     }
     if (random_chance(&link->random, impairment->reorder)) {
         link->traffic.reordered++;
