@@ -5,6 +5,7 @@
  * status: 0 when the harness ended it or went away, or after a server's crash that was said; 2 for
  * input that is no frame; 3 when the simulator itself fails.
  */
+#include "addresses.h"
 #include "commands.h"
 #include "crash.h"
 #include "simulation.h"
@@ -144,6 +145,7 @@ static int answer_frames(void)
 
 int main(void)
 {
+    addresses_fix();
     crash_catch();
     raft_heap_set(&heap);
     return answer_frames();

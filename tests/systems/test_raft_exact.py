@@ -10,7 +10,7 @@ import pytest
 from dissever.harness.missing import Missing
 from dissever.systems.raft.programs import program
 
-LIBRARY = "0.15.0"
+LIBRARY = "0.22.1"
 SEEDS = range(1, 21)
 
 RUNS = """
