@@ -72,7 +72,8 @@ BUGS: Final[Mapping[str, Bug]] = {
     "answers-by-index": Bug(
         "a deposed leader answers a request when another entry is applied at the index of its own",
         "MIT 6.824, Students' Guide to Raft",
-        USUAL,
+        ("partition", "packet-loss"),
+        "set",
     ),
     "outdated-leader": Bug(
         "voters do not compare logs, so a node that lacks committed entries may lead",
@@ -82,7 +83,7 @@ BUGS: Final[Mapping[str, Bug]] = {
     "votes-twice": Bug(
         "a voter votes for every candidate of a term, so that two may lead in it",
         "Raft, section 5.2",
-        USUAL,
+        ("kill:leader", "partition:leader"),
     ),
     "conflict-kept": Bug(
         "a follower keeps its own entry where the leader has another one",
@@ -118,19 +119,22 @@ BUGS: Final[Mapping[str, Bug]] = {
         "a snapshot claims entries that were not applied when it was taken",
         "etcd 3.5.0 to 3.5.2, which stored an index before its effect (etcd #13766)",
         ("kill",),
+        "set",
     ),
     "torn-snapshot": Bug(
         "a snapshot holds changes that were made after the index that it claims",
         "go-libp2p-raft #69; Redpanda #23811",
         ("kill",),
+        "set",
     ),
     "sessions-lost": Bug(
         "a snapshot lacks the sessions, so a repeated request is carried out twice",
         "Ongaro's dissertation, 6.3: sessions are part of the state",
         USUAL,
+        "set",
     ),
     "transfer-without-votes": Bug(
-        "the node that leadership is handed over to leads at once, without votes",
+        "who hands over goes on with requests, and the next leader asks for no votes",
         "Redpanda #2606 hands over to a node that lacks entries; there, voters refuse it",
         ("transfer",),
     ),
@@ -167,7 +171,7 @@ BUGS: Final[Mapping[str, Bug]] = {
     "term-not-persisted": Bug(
         "a term that was learnt from others is not on disk",
         "Raft, figure 2: the term is persistent",
-        ("kill",),
+        ("kill", "partition"),
     ),
 }
 """By the values of the option `bug`."""
@@ -179,3 +183,13 @@ def description() -> str:
         f"a bug to switch on (docs/simulated.md says more): {', '.join(BUGS)};"
         f" of transactions alone: {', '.join(OF_TRANSACTIONS)}"
     )
+
+
+def rows() -> tuple[str, ...]:
+    """The lines of the table in docs/simulated.md."""
+    lines = ["| `--bug` | what goes wrong | seen in | shown by |", "| --- | --- | --- | --- |"]
+    for name, bug in BUGS.items():
+        options = f"`-f {','.join(bug.faults)}`" if bug.faults else "any run"
+        workload = "" if bug.workload == "register" else f", `-w {bug.workload}`"
+        lines.append(f"| `{name}` | {bug.what} | {bug.source} | {options}{workload} |")
+    return tuple(lines)

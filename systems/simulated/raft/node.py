@@ -196,7 +196,10 @@ class Node:
     def _lead_request(self, forward: Forward, tell: Tell) -> None:
         """Carry out a request, if this node leads."""
         number, command = forward.number, forward.command
-        if not self.server.is_leader or self._changes.is_handing_over:
+        may_lead = self.server.is_leader and not (
+            self._changes.is_handing_over and not self.server.has("transfer-without-votes")
+        )
+        if not may_lead:
             tell(Answer(number, is_leader=False))
             return
         if command.f == "read":

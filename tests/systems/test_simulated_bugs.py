@@ -1,0 +1,61 @@
+"""Each bug of the simulated store is found with the faults that it names, and is documented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dissever import attempts
+from dissever.harness.cluster.backends import SIMULATED
+from dissever.harness.plan import Options
+from dissever.nemesis.faults import parse
+from dissever.systems.simulated import BUGS, SimulatedSystem, bugs
+
+TREE = Path(__file__).parents[2]
+
+SEEDS: dict[str, int] = {}
+"""Bug -> a seed that shows it, where that is not 1."""
+
+
+def options(bug: str, seed: int) -> Options:
+    known = BUGS[bug]
+    return Options(
+        system="simulated",
+        workload=known.workload,
+        faults=known.faults,
+        backend=SIMULATED,
+        rate=60.0,
+        time_limit_s=10.0,
+        fault_interval_s=2,
+        seed=seed,
+        system_options={"bug": bug},
+        trace=False,
+    )
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_bug_is_found(bug: str) -> None:
+    attempt = attempts.attempt(options(bug, SEEDS.get(bug, 1)), SimulatedSystem())
+
+    assert attempt.is_invalid, attempt.why
+
+
+def test_there_are_at_least_twenty_and_each_names_its_source() -> None:
+    assert len(BUGS) >= 20
+    assert all(bug.source for bug in BUGS.values())
+    assert all(parse(bug.faults, SIMULATED) for bug in BUGS.values() if bug.faults)
+
+
+def test_each_bug_is_switched_on_somewhere_and_each_switch_is_a_bug() -> None:
+    texts = (path.read_text() for path in (TREE / "systems/simulated/raft").glob("*.py"))
+    asked = {name for text in texts for name in re.findall(r'has\("([a-z0-9-]+)"\)', text)}
+
+    assert asked - {"name"} == set(BUGS)  # `__init__.py` speaks of a bug by that name.
+
+
+def test_documentation_lists_the_bugs() -> None:
+    text = (TREE / "docs" / "simulated.md").read_text(encoding="utf-8")
+
+    assert "\n".join(bugs.rows()) in text
