@@ -55,7 +55,8 @@ BUGS: Final[Mapping[str, Bug]] = {
         USUAL,
     ),
     "lease-drift": Bug(
-        "a leader answers reads by a lease that allows for no drift of clocks",
+        "a leader answers reads by a lease that is as long as the longest wait for an election, and"
+        " so allows for no drift of clocks",
         "Ongaro's dissertation, 6.4.1; the same for leases and transfers: tikv/raft-rs #234",
         ("partition", "monotonic-drift"),
     ),

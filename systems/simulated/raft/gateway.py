@@ -115,16 +115,17 @@ class Gateway:
 
     def hear_answer(self, answer: Answer) -> None:
         """The leader answered, or a node that does not lead."""
-        request = self._requests.get(answer.number)
-        if request is None:
+        session, number = answer.request
+        request = self._requests.get(number)
+        if request is None or session != self._session:
             return
         if not answer.is_leader:
             request.sent_to = ""  # Whoever leads then is asked at the next look.
             return
         if answer.refusal is not None:
-            self._end(answer.number, answer.refusal)
+            self._end(number, answer.refusal)
         else:
-            self._end(answer.number, answer.value)
+            self._end(number, answer.value)
 
     def hear_leader(self, leader: str) -> None:
         """Somebody leads: what waits for that is sent at once."""
@@ -151,7 +152,7 @@ class Gateway:
         if server.has("double-write") and not request.is_sent and request.command.f != "read":
             server.after(HASTY_S, lambda: self._repeat_if_late(number, leader))
         request.is_sent, request.sent_s, request.sent_to = True, now_s, leader
-        self._pass_on(leader, Forward(number, request.command))
+        self._pass_on(leader, Forward((self._session, number), request.command))
 
     def _repeat_if_late(self, number: int, leader: str) -> None:
         """Send a request again after a while, as one that nobody knows: a bug."""
@@ -159,7 +160,7 @@ class Gateway:
         if request is not None:
             self._sequence += 1
             again = replace(request.command, sequence=self._sequence)
-            forward = Forward(self._sequence, again)
+            forward = Forward((self._session, self._sequence), again)
             self._server.after(BACK_OFF_S, lambda: self._pass_on(leader, forward))
 
     def _watch(self) -> None:

@@ -34,6 +34,11 @@ class Changes:
         self._server = server
         self._replication = replication
         self.is_handing_over = False
+        self.handed_over_in = 0
+        """
+        The term in which this leader last tried. However long ago that was, who was asked to lead
+        may still stand for election, although others hear this leader (tikv/raft-rs #234).
+        """
 
     def change(self, identity: str, role: Membership | None) -> None:
         """
@@ -79,7 +84,8 @@ class Changes:
         if self.is_handing_over:
             raise Refused("leadership is being handed over")
         self.is_handing_over = True
-        term, until_s = server.term, server.now_s() + TRANSFER_LIMIT_S
+        self.handed_over_in = term = server.term
+        until_s = server.now_s() + TRANSFER_LIMIT_S
         self._try(identity, term, until_s)
 
     def _try(self, identity: str, term: int, until_s: float) -> None:

@@ -109,11 +109,18 @@ class TimeoutNow:
         return "stand for election"
 
 
+RequestId: TypeAlias = tuple[str, int]
+"""
+The session and the number by which a node knows a request. The session is that of its process: an
+answer that comes after a restart must not be taken for another request's.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """A request of a client that a node passes on to the leader; `number` is for the answer."""
+    """A request of a client that a node passes on to the leader; `request` is for the answer."""
 
-    number: int
+    request: RequestId
     command: Command
 
     @property
@@ -129,7 +136,7 @@ class Forward:
 class Answer:
     """What became of a request: its value, why it was not applied, or that nobody leads here."""
 
-    number: int
+    request: RequestId
     value: Any = None
     refusal: Exception | None = None
     is_leader: bool = True

@@ -27,6 +27,7 @@ from dissever.systems.simulated.raft.messages import (
     Envelope,
     Forward,
     InstallSnapshot,
+    RequestId,
     RequestVote,
     TimeoutNow,
     Vote,
@@ -70,7 +71,7 @@ class _Waiting:
     """Who waits for an entry to be applied: the term that it must have, and what to tell."""
 
     term: int
-    number: int
+    request: RequestId
     tell: Tell
 
 
@@ -105,7 +106,7 @@ class Node:
             server,
             self._replication,
             by_lease=by_lease,
-            is_handing_over=lambda: self._changes.is_handing_over,
+            may_be_deposed=lambda: self._changes.handed_over_in == server.term,
         )
         self._gateway = Gateway(
             server, session, pass_on=self._pass_on, machine=lambda: self.machine
@@ -195,21 +196,21 @@ class Node:
 
     def _lead_request(self, forward: Forward, tell: Tell) -> None:
         """Carry out a request, if this node leads."""
-        number, command = forward.number, forward.command
+        request, command = forward.request, forward.command
         may_lead = self.server.is_leader and not (
             self._changes.is_handing_over and not self.server.has("transfer-without-votes")
         )
         if not may_lead:
-            tell(Answer(number, is_leader=False))
+            tell(Answer(request, is_leader=False))
             return
         if command.f == "read":
             self._reads.read(
-                lambda: tell(_answer(number, self.machine.read(command))),
-                lambda: tell(Answer(number, is_leader=False)),
+                lambda: tell(_answer(request, self.machine.read(command))),
+                lambda: tell(Answer(request, is_leader=False)),
             )
             return
         entry = self._replication.propose(command)
-        self._waiting[entry.index] = _Waiting(entry.term, number, tell)
+        self._waiting[entry.index] = _Waiting(entry.term, request, tell)
         if self.server.has("early-apply"):
             self._apply_to(entry.index)
         self._replication.advance()
@@ -240,9 +241,9 @@ class Node:
             if waiting is None:
                 continue
             if waiting.term == entry.term or server.has("answers-by-index"):
-                waiting.tell(_answer(waiting.number, outcome))
+                waiting.tell(_answer(waiting.request, outcome))
             else:
-                waiting.tell(Answer(waiting.number, is_leader=False))
+                waiting.tell(Answer(waiting.request, is_leader=False))
 
     def _outcome(self, entry: Entry) -> Outcome:
         if not isinstance(entry.what, Command):
@@ -250,6 +251,6 @@ class Node:
         return self.machine.apply(entry.what)
 
 
-def _answer(number: int, outcome: Outcome) -> Answer:
+def _answer(request: RequestId, outcome: Outcome) -> Answer:
     value, refusal = outcome
-    return Answer(number, value, refusal)
+    return Answer(request, value, refusal)

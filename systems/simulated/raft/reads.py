@@ -43,13 +43,13 @@ class Reads:
         replication: Replication,
         *,
         by_lease: bool,
-        is_handing_over: Callable[[], bool],
+        may_be_deposed: Callable[[], bool],
     ) -> None:
         self._server = server
         self._replication = replication
         self._by_lease = by_lease or server.has("lease-drift")
-        self._is_handing_over = is_handing_over
-        """Then others vote for another, whatever they heard of this leader."""
+        self._may_be_deposed = may_be_deposed
+        """Whether it has tried to hand over in its term: others may vote for another, then."""
 
         self._early: list[_Read] = []
         """Those that arrived before this leader knew what is committed."""
@@ -104,8 +104,8 @@ class Reads:
 
     def _holds_lease(self) -> bool:
         timings = self._server.timings
-        lasts_s = timings.election_least_s
-        if not self._server.has("lease-drift"):
-            lasts_s /= 1 + DRIFT_MOST
+        lasts_s = timings.election_least_s / (1 + DRIFT_MOST)
+        if self._server.has("lease-drift"):
+            lasts_s = timings.election_most_s
         since_s = self._server.now_s() - self._replication.confirmed_s()
-        return not self._is_handing_over() and 0 <= since_s < lasts_s
+        return not self._may_be_deposed() and 0 <= since_s < lasts_s
