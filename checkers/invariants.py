@@ -27,9 +27,6 @@ INVARIANTS: Final[Mapping[str, str]] = {
     "leader-completeness": "a leader holds every entry that was committed before its term",
     "state-machine-safety": "all servers apply the same entry at an index",
     "earlier-term-committed": "a leader commits by counting copies of its own term's entries alone",
-    "earlier-term-committed": (
-        "a leader commits an entry of an earlier term only together with one of its own"
-    ),
     "durability": "what was acknowledged is durable on a majority of the configuration in force",
     "commit-goes-back": "the commit index of a server that runs never goes back",
     "term-not-stored": "the term on a server's disk is the one that it acts by",

@@ -97,10 +97,6 @@ ANOMALIES = {
         "All servers apply the same entries in the same order. Here one applied something else at "
         "the same index."
     ),
-    "earlier-term-committed": (
-        "A leader commits an entry of an earlier term only together with one of its own term. "
-        "This one counted replicas of an old entry, which the next leader may overwrite."
-    ),
     "durability": (
         "What was acknowledged must be on the disks of a majority. Too few disks hold this, so it "
         "can be lost."
