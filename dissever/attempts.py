@@ -145,15 +145,20 @@ def attempt(
 
 
 @contextmanager
-def scratch(*, is_virtual: bool) -> Iterator[Path]:
+def scratch(*, is_virtual: bool, near: Path | None = None) -> Iterator[Path]:
     """
     A directory for a while: in memory, if nobody runs real nodes on its disk.
 
     Its name has the number of this process, so that the next attempt removes what a process that
     was killed left there.
+
+    Args:
+        near: Where it is made otherwise, on the disk that runs are kept on; None: where the machine
+            keeps temporary files.
     """
-    in_memory = is_virtual and os.access(MEMORY, os.W_OK)
-    root = MEMORY if in_memory else Path(tempfile.gettempdir())
+    root = near or Path(tempfile.gettempdir())
+    root = MEMORY if is_virtual and os.access(MEMORY, os.W_OK) else root
+    root.mkdir(parents=True, exist_ok=True)
     _sweep(root)
     made = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-", dir=root))
     try:

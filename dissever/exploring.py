@@ -201,7 +201,7 @@ Came: TypeAlias = Attempt | CannotRun
 
 def _made(campaign: Campaign, options: Options, seeds: Sequence[int]) -> Iterator[tuple[int, Came]]:
     """Make the runs; each seed with what came of it, as they end."""
-    with scratch(is_virtual=options.backend.is_virtual) as place:
+    with scratch(is_virtual=options.backend.is_virtual, near=campaign.keep) as place:
         if campaign.jobs == 1:
             for seed in seeds:
                 yield seed, _try(structs.replace(options, seed=seed), place, campaign.system)

@@ -230,7 +230,8 @@ def replay(
     keep = keep.absolute()
     count = _Count(run, is_exact=is_exact)
     ended = ""
-    with at_home(run.plan), scratch(is_virtual=options.backend.is_virtual) as place:
+    is_virtual = options.backend.is_virtual
+    with at_home(run.plan), scratch(is_virtual=is_virtual, near=keep.parent) as place:
         system = load(options.system)
         for number in itertools.count(1):
             if number > times:
