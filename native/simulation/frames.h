@@ -101,7 +101,8 @@ enum frame_kind {
     FRAME_EXIT = 123,    /* node u8, incarnation u32, status i32, is_asked u8 */
     FRAME_CHANGED = 124, /* change u32, status u32 (0 done), why text */
     FRAME_ARRIVED = 125, /* source u8, destination u8, sent at u64 */
-    /* name text (`election-safety`, …), node u8, why text: an invariant is broken */
+    /* name text (`election-safety`, …), node u8, why text, details blob: an invariant is broken.
+     * The details are more fields of its line in simulation.jsonl, a JSON object, or empty. */
     FRAME_VIOLATION = 126,
     /* One line of simulation.jsonl, without its end. */
     FRAME_TRACE = 127, /* blob */

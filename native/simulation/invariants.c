@@ -3,53 +3,12 @@
 
 #include "simulation.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_MAX = 400, INDICES_MAX = 1 << 26 };
-
-static const char *const NAMES[INVARIANTS] = {
-    [ELECTION_SAFETY] = "election-safety",
-    [LEADER_COMPLETENESS] = "leader-completeness",
-    [LOG_MATCHING] = "log-matching",
-    [STATE_MACHINE_SAFETY] = "state-machine-safety",
-    [DURABILITY] = "durability",
-    [COMMIT_GOES_BACK] = "commit-goes-back",
-    [TERM_NOT_STORED] = "term-not-stored",
-    [VOTE_NOT_STORED] = "vote-not-stored",
-    [STORED_INDEX] = "stored-index",
-    [SNAPSHOT_DIFFERS] = "snapshot-differs",
-    [MEMORY_SAFETY] = "memory-safety",
-    [SEND_TO_NOBODY] = "send-to-nobody",
-};
+enum { INDICES_MAX = 1 << 26 };
 
 #define LLU(value) ((unsigned long long)(value))
-
-const char *invariant_name(enum invariant invariant)
-{
-    return NAMES[invariant];
-}
-
-void invariant_broken(struct server *server, enum invariant invariant, const char *format, ...)
-{
-    struct simulation *s = server->simulation;
-    s->invariants.violations++;
-    if (s->invariants.said[server->number] & ((uint64_t)1 << invariant))
-        return;
-    s->invariants.said[server->number] |= (uint64_t)1 << invariant;
-    char text[TEXT_MAX];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    struct output *output = say(s, FRAME_VIOLATION);
-    put_text(output, NAMES[invariant]);
-    put_u8(output, server->number);
-    put_text(output, text);
-    frame_end(output);
-}
 
 /* --- What was committed, by index --- */
 
@@ -112,7 +71,7 @@ static void look_at_commit(struct server *server)
     committed_at(&s->invariants, commit)->term = term;
     unsigned voters, count = holders(server, commit, term, &voters);
     if (2 * count <= voters)
-        invariant_broken(server, DURABILITY,
+        invariant_broken_at(server, DURABILITY, commit,
                          "commits entry %llu of term %llu, which is durable on %u of %u voters",
                          LLU(commit), LLU(term), count, voters);
 }
@@ -138,7 +97,7 @@ static void look_at_completeness(struct server *server)
     const struct entry *entry = disk_entry_written(&server->disk, index);
     bool has = (snapshot && snapshot->index >= index) || (entry && entry->term == term);
     if (!has)
-        invariant_broken(server, LEADER_COMPLETENESS,
+        invariant_broken_at(server, LEADER_COMPLETENESS, index,
                          "leads term %llu without the committed entry %llu of term %llu",
                          LLU(server->process->raft.current_term), LLU(index), LLU(term));
 }
@@ -213,7 +172,7 @@ void invariants_applies(struct server *server, uint64_t index, const uint8_t *by
         known->is_applied = true;
         known->digest = digest;
     } else if (known->digest != digest) {
-        invariant_broken(server, STATE_MACHINE_SAFETY,
+        invariant_broken_at(server, STATE_MACHINE_SAFETY, index,
                          "applies a command at index %llu that is not what another server applied there",
                          LLU(index));
     }
@@ -229,7 +188,7 @@ void invariants_applied(struct server *server, uint64_t index, uint64_t digest)
         known->has_state = true;
         known->state = digest;
     } else if (known->state != digest) {
-        invariant_broken(server, STATE_MACHINE_SAFETY,
+        invariant_broken_at(server, STATE_MACHINE_SAFETY, index,
                          "has another state after index %llu than another server had", LLU(index));
     }
 }
@@ -240,7 +199,7 @@ void invariants_restored(struct server *server, uint64_t index, uint64_t digest)
     while (index && !committed_at(known, index)->has_state)
         index--; /* What is not a command changes no state. */
     if (digest && index && committed_at(known, index)->state != digest)
-        invariant_broken(server, SNAPSHOT_DIFFERS,
+        invariant_broken_at(server, SNAPSHOT_DIFFERS, index,
                          "restored a snapshot that is not the state after index %llu", LLU(index));
 }
 
@@ -283,11 +242,11 @@ void invariants_stored(struct server *server, uint64_t index, const struct entry
             *slot = (struct stored){index, entries[i].term, entries[i].digest, previous_term};
             known->stored_count++;
         } else if (slot->digest != entries[i].digest) {
-            invariant_broken(server, LOG_MATCHING,
+            invariant_broken_at(server, LOG_MATCHING, index,
                              "stores another entry at index %llu of term %llu than another server did",
                              LLU(index), LLU(entries[i].term));
         } else if (previous_term && slot->previous_term && slot->previous_term != previous_term) {
-            invariant_broken(server, LOG_MATCHING,
+            invariant_broken_at(server, LOG_MATCHING, index,
                              "stores entry %llu of term %llu behind one of term %llu, another server "
                              "behind one of term %llu",
                              LLU(index), LLU(entries[i].term), LLU(previous_term),

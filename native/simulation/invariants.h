@@ -74,9 +74,11 @@ void invariants_restored(struct server *server, uint64_t index, uint64_t digest)
 void invariants_stored(struct server *server, uint64_t index, const struct entry *entries,
                        size_t count);
 
-/* Say a violation. */
+/* Say a violation; the second: with what all logs hold at that index. */
 void invariant_broken(struct server *server, enum invariant invariant, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+void invariant_broken_at(struct server *server, enum invariant invariant, uint64_t index,
+                         const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 void invariants_free(struct invariants *invariants);
 

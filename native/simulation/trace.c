@@ -37,8 +37,7 @@ static void line(struct simulation *s, const char *format, ...)
     frame_end(output);
 }
 
-/* Text that needs no escapes in JSON: what would is a question mark. */
-static void plain(char *to, size_t size, const char *text)
+void trace_plain(char *to, size_t size, const char *text)
 {
     size_t i = 0;
     for (; text[i] && i + 1 < size; i++)
@@ -225,7 +224,7 @@ void trace_note(struct simulation *s, const struct server *server, const char *t
     if (!s->trace.is_on)
         return;
     char words[TEXT_MAX], node[24] = "null";
-    plain(words, sizeof words, text);
+    trace_plain(words, sizeof words, text);
     if (server)
         put_id(s, node, sizeof node, server->raft_id);
     line(s, "\"kind\": \"note\", \"node\": %s, \"text\": \"%s\"}", node, words);

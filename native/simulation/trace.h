@@ -32,6 +32,9 @@ void trace_unsynced(struct server *server, uint64_t lost, uint64_t kept, const c
 void trace_snapshot(struct server *server, uint64_t index, const char *how);
 void trace_note(struct simulation *simulation, const struct server *server, const char *text);
 
+/* Text that needs no escapes in JSON: what would is a question mark. Cut to `size`. */
+void trace_plain(char *to, size_t size, const char *text);
+
 /* A message's kind in words, and what it hashes to. */
 const char *message_name(const struct raft_message *message);
 uint64_t message_term(const struct raft_message *message);

@@ -96,6 +96,7 @@ class Simulator:
         self.now = 0
         self.said: list[tuple[int, int, Fields]] = []
         self.violations: list[tuple[str, int, str]] = []
+        self.details: list[bytes] = []
         self.exits: list[tuple[int, int]] = []
         self.trace: list[bytes] = []
         words = b"".join(text(name) + text(str(value)) for name, value in options.items())
@@ -151,6 +152,7 @@ class Simulator:
             if kind == VIOLATION:
                 name, node, why = fields.text(), fields.take("B"), fields.text()
                 self.violations.append((name, node, why))
+                self.details.append(fields.blob())
             elif kind == EXIT:
                 node, _, status, _ = fields.take("BIiB")
                 self.exits.append((node, status))

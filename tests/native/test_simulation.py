@@ -185,6 +185,23 @@ def test_an_invariant_is_broken_by_what_breaks_it_and_by_nothing_else(
     assert violated("nothing") == set()
 
 
+def test_a_violation_at_an_index_shows_what_the_logs_hold_there() -> None:
+    with simulator(1, **{"break": "alter-entry"}) as cluster:
+        cluster.start()
+        with contextlib.suppress(AssertionError):
+            write_much(cluster)
+        named = [name for name, _, _ in cluster.violations].index("log-matching")
+        details = json.loads(cluster.details[named])
+
+    logs = details["logs"]
+    entries = {node: {entry[0]: entry[1:] for entry in log} for node, log in logs.items()}
+    assert set(logs) == {"n1", "n2", "n3"}
+    assert len(details["nodes"]) >= 2
+    held = [entries[node][details["index"]] for node in details["nodes"]]
+    assert held[0] != held[1]
+    assert held[0][1].startswith("write 1 ")
+
+
 def test_two_leaders_of_one_term_are_a_violation() -> None:
     found = set()
     for seed in range(20):

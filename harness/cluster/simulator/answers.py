@@ -151,12 +151,13 @@ class Arrived(msgspec.Struct, frozen=True, gc=False):
 
 
 class Violated(msgspec.Struct, frozen=True, gc=False):
-    """An invariant is broken."""
+    """An invariant is broken. `details` are more fields of its line, a JSON object, or empty."""
 
     time_ns: int
     name: str
     node: int
     why: str
+    details: bytes
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
@@ -311,7 +312,7 @@ _DECODE: Final[Mapping[int, Callable[[_Fields], Answer | Event]]] = {
     Kind.CHANGED: _changed,
     Kind.ARRIVED: lambda fields: Arrived(*fields.take(_ARRIVED)),
     Kind.VIOLATION: lambda fields: Violated(
-        fields.number(_U64), fields.text(), fields.number(_U8), fields.text()
+        fields.number(_U64), fields.text(), fields.number(_U8), fields.text(), fields.blob()
     ),
     Kind.TRACE: lambda fields: Line(fields.number(_U64), fields.blob()),
 }

@@ -445,8 +445,14 @@ class SimulatorCluster:
             host.ended.set()
 
     def _violated(self, event: answers.Violated) -> None:
+        details: dict[str, object] = {}
+        with suppress(msgspec.MsgspecError):  # They are for reports: a violation counts without.
+            details = msgspec.json.decode(
+                self._world.named(event.details) or b"{}", type=dict[str, object]
+            )
         self.trace.add(
             {
+                **details,
                 "time": self._now_ns(),
                 "kind": VIOLATION,
                 "node": self.name(event.node),
