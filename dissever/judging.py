@@ -267,8 +267,11 @@ def insight_of(run: Path) -> Insight:
     """
 
     def content(name: str) -> bytes | None:
+        path = run / name
         try:
-            with (run / name).open("rb") as file:
+            if not path.is_file():  # Whoever made the directory may have put a pipe there.
+                return None
+            with path.open("rb") as file:
                 return file.read(INSIGHT_BYTES_MAX)
         except OSError:
             return None

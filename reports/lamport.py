@@ -31,9 +31,13 @@ SHRINK_ATTEMPTS_MAX: Final = 8
 TELLING_SHOWN_MAX: Final = 60
 """How many messages, repeats aside, a window shows before anybody zooms: more are a thicket."""
 TELLING_BEFORE: Final = 40
+TELLING_SHOWN_MIN: Final = 15
+"""A window with fewer reaches back further, at most by BEFORE_NS_MAX."""
+
+BEFORE_NS_MAX: Final = 400_000_000
 MARGIN_SHARE: Final = 0.12
-MARGIN_NS_MIN: Final = 5_000_000
-SPAN_NS_MIN: Final = 20_000_000
+MARGIN_NS_MIN: Final = 1_000_000
+SPAN_NS_MIN: Final = 4_000_000
 
 NS_PER_US: Final = 1_000
 
@@ -85,12 +89,14 @@ def span_of(
         first = last = end_ns
         what = "the end of the run, because it names no operation"
     telling = [each.start_ns for each in simulation.messages if not each.is_repeat]
-    if bisect_right(telling, last) - bisect_left(telling, first) > TELLING_SHOWN_MAX:
+    until = bisect_right(telling, last)
+    count = until - bisect_left(telling, first)
+    if count > TELLING_SHOWN_MAX:
         what += "; its last part, because more messages would hide each other"
-        first = max(first, telling[max(0, bisect_right(telling, last) - TELLING_BEFORE)])
-    elif first == last:
-        first = telling[max(0, bisect_right(telling, last) - TELLING_BEFORE)] if telling else first
-        first = max(first, last - 20 * SPAN_NS_MIN)
+        first = max(first, telling[until - TELLING_BEFORE])
+    elif count < TELLING_SHOWN_MIN and until:
+        reach = telling[max(0, until - TELLING_BEFORE)]
+        first = min(first, max(reach, last - BEFORE_NS_MAX))
     margin = max(MARGIN_NS_MIN, int(MARGIN_SHARE * (last - first)))
     short = max(0, SPAN_NS_MIN - (last - first))
     return Span(

@@ -1,6 +1,6 @@
 // A strip per server on the axis of the timeline: role and term, and how far its log has come.
 
-const STRIP_PX = 76, REIGN_PX = 16;
+const STRIP_PX = 76, REIGN_PX = 16, MARK_PX = 11;
 
 function stripTop(number) {
   return AXIS_PX + number * STRIP_PX;
@@ -52,9 +52,13 @@ function drawStrip(inside, box, number, scale) {
   drawSteps(box, states, states.commit, y, { colour: colours.ok, width: 2 });
   drawSteps(box, states, states.applied, y, { colour: colours["kind-1"], width: 1.2, dash: [1.5, 2.5] });
   for (const span of inside.down) if (span.node === inside.nodes[number]) drawDown(box, span, top + 3, STRIP_PX - 6);
+  const last = {};
   for (const moment of inside.moments) {
     if (moment.node !== inside.nodes[number] || moment.kind === "synced") continue;
     if (moment.time < view.start || moment.time > view.end) continue;
+    // Marks of one kind must not become a wall; a zoom shows those between.
+    if (xOf(box, moment.time) - last[moment.kind] < MARK_PX) continue;
+    last[moment.kind] = xOf(box, moment.time);
     drawMark(box, MOMENT_MARKS[moment.kind], xOf(box, moment.time), bottom - 6, moment.kind === "unsynced" ? colours.guilty : colours.ink);
   }
   for (const violation of inside.violations) {

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from dissever.harness.results import Result, Verdict, merge
-from dissever.reports import summary
+from dissever.reports import render_html, summary
 
 REPORT = Path("runs/a run/index.html")
 
@@ -74,3 +76,13 @@ def test_brackets_in_a_reason_stay_as_they_are(run_of: Callable[..., Any]) -> No
     run = run_of([], merge([Result(checker="set", verdict=Verdict.INVALID, why=why)]))
 
     assert lines_of(run)[1] == f"  set: {why}"
+
+
+def test_signature_stands_on_the_terminal_and_on_the_page(invalid_run: Any) -> None:
+    results = replace(invalid_run.results, signature="linearizable/stale-read/read@leader")
+    text = summary(invalid_run.subject, invalid_run.history, results, None).plain
+    page = render_html(invalid_run.subject, invalid_run.history, results)
+
+    assert "  signature: linearizable/stale-read/read@leader\n" in text
+    assert '<dd class="mono">linearizable/stale-read/read@leader</dd>' in page
+    assert "signature:" not in "\n".join(lines_of(invalid_run))
