@@ -12,7 +12,7 @@ from typing import Any
 import dqlite
 from dissever.harness.cluster.last_words import why_it_ended
 from dissever.harness.plan import Options
-from dissever.harness.system import Members, Replica, Snapshot, Unseen
+from dissever.harness.system import Members, Replica, Role, Snapshot, Unseen
 from dissever.harness.values import reason
 from dissever.harness.waiting import NotYet, until
 from dissever.systems.dqlite.database import DATABASE, TABLES, TICK
@@ -47,6 +47,7 @@ class DqliteDeployment:
         self._addresses = {node: f"{cluster.address(node)}:{PORT}" for node in cluster.nodes}
         self._names = {address: node for node, address in self._addresses.items()}
         self._ids = {node: number for number, node in enumerate(cluster.nodes, start=1)}
+        self._stand_bys = frozenset(cluster.nodes) - frozenset(voters_of(options))
         self.members = members(self)
         self.builds = hosts.builds(self.start_node)
 
@@ -97,6 +98,8 @@ class DqliteDeployment:
             try:
                 async with asyncio.timeout(ASK_LIMIT_S):
                     leader = await client.leader()
+                if leader is None and node in self._stand_bys:
+                    leader = await self._named_by_voters()
                 if leader is None:
                     raise dqlite.NoLeader(f"{node} knows no leader")
                 if leader.address == address:
@@ -145,15 +148,38 @@ class DqliteDeployment:
         """The leader that every node names, once it has acknowledged a write. Raises NotYet."""
         nodes = self.cluster.nodes
         leaders = await asyncio.gather(*(self._leader_of(node) for node in nodes))
-        leader = leaders[0]
-        if leader is None or set(leaders) != {leader}:
-            named = dict(zip(nodes, leaders, strict=True))
+        named = dict(zip(nodes, leaders, strict=True))
+        leader = next(filter(None, leaders), None)
+        if leader is None or not set(leaders) <= {leader, None}:
             raise NotYet(f"the nodes name as their leader {named}")
+        if unaware := [node for node in nodes if named[node] is None]:
+            await self._expect_stand_bys(unaware)
         try:
             await self._write(leader)
         except dqlite.DqliteError as error:
             raise NotYet(f"{leader} leads, but a write fails: {error}") from error
         return leader
+
+    async def _expect_stand_bys(self, nodes: Sequence[str]) -> None:
+        """From 1.18 on only voters know who leads. Raises NotYet for others than stand-bys."""
+        try:
+            roles = await self.members.roles()
+        except OSError as error:
+            raise NotYet(str(error)) from error
+        for node in nodes:
+            if roles.get(node) is Role.VOTER or not await self.answers(node):
+                raise NotYet(f"{node} names no leader")
+
+    async def _named_by_voters(self) -> LeaderNode | None:
+        """Who leads, as the first of the voters says that answers and knows."""
+        for node in voters_of(self._options):
+            try:
+                leader = await self._ask(node)
+            except (dqlite.DqliteError, TimeoutError):
+                continue
+            if leader is not None:
+                return leader
+        return None
 
     async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
         late = f"no write by way of {', '.join(nodes)} within {timeout_s:g} s"

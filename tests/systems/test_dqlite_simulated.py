@@ -121,6 +121,24 @@ def test_member_that_was_wiped_comes_back_under_a_new_id(deployed: Callable) -> 
     deployed(body)
 
 
+def test_node_that_stands_by_names_no_leader_and_serves_clients_all_the_same(
+    deployed: Callable,
+) -> None:
+    async def body(deployment: DqliteDeployment) -> None:
+        async with await dqlite.Client.connect(
+            deployment.address_of("n3"), dial=deployment.dial, timeout_s=5
+        ) as client:
+            assert await client.leader() is None
+        store = await deployment.open_store("registers", "n3")
+        await store.write(1, 5)
+
+        assert await store.read(1) == 5
+        assert (await deployment.members.roles())["n3"] is Role.STAND_BY
+        await store.close()
+
+    deployed(body, voters=2)
+
+
 def test_snapshots_are_taken_and_installed(deployed: Callable) -> None:
     async def body(deployment: DqliteDeployment) -> None:
         (leader,) = await deployment.primaries()
