@@ -364,6 +364,26 @@ def test_large_run_is_judged_without_an_object_for_each_operation(
     assert publish(copy, judged).exists()
 
 
+def test_insight_is_drawn_on_the_page_and_changes_no_verdict(copy: Path) -> None:
+    chance = {"time": 1_000_000_000, "k": 3, "n": 20, "low": 0.05, "high": 0.36}
+    (copy / store.DOOM).write_text(json.dumps({"format": 1, "moments": [chance]}))
+    (copy / store.STORY).write_text(json.dumps({"text": ["n1 led, and was cut off."]}))
+    judged = judge(copy)
+    page = publish(copy, judged).read_text()
+
+    assert judged.results.verdict is Verdict.VALID, judged.results.why
+    assert "3 of 20" in page
+    assert "n1 led, and was cut off." in page
+    assert 'id="servers"' in page
+
+
+@pytest.mark.parametrize("name", [store.DOOM, store.STORY])
+def test_pipe_in_the_place_of_insight_stops_no_page(copy: Path, name: str) -> None:
+    os.mkfifo(copy / name)
+
+    assert publish(copy, judge(copy)).exists()
+
+
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo"])
 def test_thing_that_a_node_put_among_its_logs_is_not_read(copy: Path, kind: str) -> None:
     path = copy / "nodes" / "n1" / "evil-1.log"
