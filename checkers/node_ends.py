@@ -11,11 +11,12 @@ Source: the end of a process as wait(2) tells it; dqlite's own stress tests, whi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dissever.checkers.run_checker import NodeEnd, RunChecker
+from dissever.checkers.run_checker import NodeEnd, NodeLog, RunChecker
 from dissever.harness.episodes import (
     Actions,
     Episode,
@@ -33,6 +34,16 @@ SLACK_NS: Final = 1_000_000_000
 
 LOST_NS: Final = 10_000_000_000
 """A part of the harness that is gone is noticed within this time."""
+
+LINES_READ: Final = 500
+LINES_SHOWN: Final = 5
+LINE_CHARACTERS_MAX: Final = 400
+
+FATAL: Final = re.compile(
+    r"Assertion|assert(?:ion)? failed|ended by signal|AddressSanitizer|runtime error"
+    r"|\bpanic(?:ked)?\b|[Ff]atal|FATAL|SIG(?:SEGV|ABRT|BUS|ILL|FPE)|Segmentation fault|\bAborted\b"
+)
+"""A line with which the last words of a process begin."""
 
 OOM_KILL: Final = -9
 
@@ -119,6 +130,8 @@ class NodeEnds:
     actions: Actions = field(default_factory=dict)
     lost_ns: int | None = None
     """When a part of the harness was found gone: it may have taken nodes with it."""
+    logs: Sequence[NodeLog] = ()
+    """Last words of a process that crashed are steps of its anomaly."""
     name: str = "nodes"
 
     def __call__(self, history: History, budget: Budget) -> Result:
@@ -126,7 +139,7 @@ class NodeEnds:
         found = episodes_of(history, self.actions)
         unasked = [end for end in self.ends if not end.is_asked]
         reasons = [(end, self._reason(end, found)) for end in unasked]
-        crashes = tuple(_crash(end) for end, reason in reasons if reason is None)
+        crashes = tuple(_crash(end, self.logs) for end, reason in reasons if reason is None)
         explained = [f"{_sentence(end)}: {reason}" for end, reason in reasons if reason is not None]
         count = len(self.ends)
         if crashes:
@@ -187,9 +200,23 @@ def _sends(episode: Episode, end: NodeEnd) -> bool:
     )
 
 
-def _crash(end: NodeEnd) -> Anomaly:
+def _crash(end: NodeEnd, logs: Sequence[NodeLog]) -> Anomaly:
     summary = f"{_sentence(end)}, and nobody asked for that"
-    return Anomaly(name="crash", summary=summary, indices=(), steps=(Step(summary),))
+    steps = (Step(summary), *map(Step, _last_words(end, logs)))
+    return Anomaly(name="crash", summary=summary, indices=(), steps=steps)
+
+
+def _last_words(end: NodeEnd, logs: Sequence[NodeLog]) -> Iterator[str]:
+    """What the logs of a process say of its end: the last line that is fatal, and what follows."""
+    own = [log for log in logs if log.node == end.node]
+    of_process = [log for log in own if log.path.endswith(f"-{end.incarnation}.log")]
+    for log in of_process or own:
+        begin = max(0, len(log.lines) - LINES_READ)
+        for place in reversed(range(begin, len(log.lines))):
+            if FATAL.search(log.lines[place]):
+                for number, line in enumerate(log.lines[place : place + LINES_SHOWN], place + 1):
+                    yield f"{log.path}:{number}: {line.rstrip()[:LINE_CHARACTERS_MAX]}"
+                return
 
 
 def _sentence(end: NodeEnd) -> str:
@@ -207,5 +234,5 @@ def _sentence(end: NodeEnd) -> str:
 RUN_CHECKER: Final = RunChecker(
     name="nodes",
     description="no node's process ended unless it was asked to, or a fault explains it",
-    make=lambda actions, remains: NodeEnds(remains.ends, actions, remains.lost_ns),
+    make=lambda actions, remains: NodeEnds(remains.ends, actions, remains.lost_ns, remains.logs),
 )

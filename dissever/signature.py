@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,7 +51,10 @@ _ENDED: Final = re.compile(r"ended (?:by (?P<signal>\S+)|with exit status (?P<st
 _PLACE: Final = re.compile(
     r"(?<![\w/.-])(?:[\w.-]*/)*(?P<file>[\w.-]+\.(?:c|h|cc|cpp|go|rs|java|py)):\d+"
 )
-_FUNCTION: Final = re.compile(r"(?:\bin |\bfunction )[`'\"]?(?P<function>[A-Za-z_]\w{2,})")
+_FUNCTION: Final = re.compile(
+    r"(?:\bin |\bfunction )[`'\"]?(?P<function>(?=\w*(?:_|[a-z][A-Z]))[A-Za-z]\w{2,})"
+)
+"""A name in plain lower case may be any word of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,22 +209,23 @@ def _cycle(anomaly: Anomaly) -> str:
 
 
 def _crash(anomaly: Anomaly, every: tuple[Result, ...] | list[Result]) -> str:
-    """How the process ended, and the first place that a log of the node names."""
+    """How the process ended, and the first place that its last words or the node's log name."""
     ended = _ENDED.search(anomaly.summary)
     how = "" if ended is None else ended["signal"] or f"exit-{ended['status']}"
     node = anomaly.summary.partition(":")[0]
-    lines = (
+    lines = [step.text for step in anomaly.steps[1:]]
+    lines += [
         step.text
         for result in every
         if result.checker == _LOGS
         for each in result.anomalies
         if each.summary.startswith(f"{node}:")
         for step in each.steps
-    )
+    ]
     return "/".join(filter(None, (how, _place(lines))))
 
 
-def _place(lines: Iterator[str]) -> str:
+def _place(lines: Iterable[str]) -> str:
     """The source file, or else the function, that lines of a log name first."""
     for line in lines:
         text = line.split(": ", 1)[-1]  # Before that stands the place in the log.

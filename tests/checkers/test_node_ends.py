@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dissever.checkers import NodeEnd, NodeEnds
+from dissever.checkers import NodeEnd, NodeEnds, NodeLog
 from dissever.checkers.node_ends import EXPLAINED, LOST_NS, SIGNALS
 from dissever.harness.history import History
 from dissever.harness.results import Budget, Result, Verdict
@@ -141,3 +141,34 @@ def test_table_names_faults_that_there_are() -> None:
     from dissever.nemesis import FAULTS
 
     assert set(EXPLAINED) - {"damages_disk"} <= set(FAULTS)
+
+
+def test_the_last_words_of_a_process_that_crashed_are_told(history: Notation) -> None:
+    lines = [
+        "a fatal mistake",
+        "x.c:7: f: Assertion `x' failed.",
+        "abort",
+        *["later"] * 9,
+    ]
+    logs = [
+        NodeLog("n1", "nodes/n1/stderr-1.log", ["Assertion of another process"]),
+        NodeLog("n1", "nodes/n1/stderr-2.log", lines),
+        NodeLog("n2", "nodes/n2/stderr-2.log", ["panic: of another node"]),
+    ]
+    end = NodeEnd("n1", 2, -6, False, 5)
+    (crashed,) = NodeEnds([end], logs=logs)(history(CALM), Budget()).anomalies
+
+    assert [step.text for step in crashed.steps[1:]] == [
+        "nodes/n1/stderr-2.log:2: x.c:7: f: Assertion `x' failed.",
+        "nodes/n1/stderr-2.log:3: abort",
+        *(f"nodes/n1/stderr-2.log:{number}: later" for number in (4, 5, 6)),
+    ]
+
+
+def test_a_process_that_said_nothing_has_no_last_words(history: Notation) -> None:
+    logs = [NodeLog("n1", "nodes/n1/stderr-1.log", ["hello", "in good health"])]
+    (crashed,) = NodeEnds([NodeEnd("n1", 1, -11, False, 5)], logs=logs)(
+        history(CALM), Budget()
+    ).anomalies
+
+    assert len(crashed.steps) == 1

@@ -65,6 +65,17 @@ def test_a_crash_has_its_signal_and_the_place_that_the_log_of_that_node_names() 
     assert text_of(found("logs", log)) == "logs/assertion/replication.c"
 
 
+def test_a_crash_has_the_place_that_its_last_words_name() -> None:
+    def crashed(words: str) -> str:
+        text = "n5: process 1 ended by SIGSEGV at 13.556 s, and nobody asked for that"
+        steps = (Step(text), Step(f"nodes/n5/stderr-1.log:1: {words}"))
+        return text_of(found("nodes", structs.replace(crash(text), steps=steps)))
+
+    words = "n5: ended by signal 11 in legacyPersistSnapshotStart < takeSnapshotCb < finished"
+    assert crashed(words) == "nodes/crash/SIGSEGV/legacyPersistSnapshotStart"
+    assert crashed("fatal: there was a mistake in the file") == "nodes/crash/SIGSEGV"
+
+
 def test_a_crash_of_another_node_does_not_have_its_place() -> None:
     log = Anomaly(name="abort", summary="n1: x", indices=(), steps=(Step("n1.log:1: a.c:1: x"),))
     ended = crash("n2: process 3 ended with exit status 7, and nobody asked for that")
