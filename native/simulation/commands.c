@@ -291,6 +291,7 @@ static command_call *const COMMANDS[] = {
     [FRAME_IMPAIR] = do_impair,
     [FRAME_COUNT] = do_count,
     [FRAME_PROBE] = do_probe,
+    [FRAME_REACH] = do_reach,
     [FRAME_DISK_RULE] = do_disk_rule,
     [FRAME_DISK_HITS] = do_disk_hits,
     [FRAME_CLOCK] = do_clock,

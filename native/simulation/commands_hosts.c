@@ -126,15 +126,27 @@ const char *do_count(struct request *request)
     return NULL;
 }
 
-const char *do_probe(struct request *request)
+typedef void probe_call(struct simulation *, unsigned source, unsigned destination);
+
+static const char *probe_by(struct request *request, probe_call *probe)
 {
     const struct server *source = get_server(request), *destination = get_server(request);
     if (!input_is_whole(request->input))
         return SHORT;
     if (!source || !destination || source == destination)
         return NO_LINK;
-    network_probe(request->simulation, source->number, destination->number);
+    probe(request->simulation, source->number, destination->number);
     return NULL;
+}
+
+const char *do_probe(struct request *request)
+{
+    return probe_by(request, network_probe);
+}
+
+const char *do_reach(struct request *request)
+{
+    return probe_by(request, network_reach);
 }
 
 /* --- Disks, clocks, memory --- */

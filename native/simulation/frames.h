@@ -56,6 +56,8 @@ enum frame_kind {
     FRAME_COUNT = 32,
     /* source u8, destination u8: send a datagram of ours. Later: FRAME_ARRIVED for each copy that arrives. */
     FRAME_PROBE = 33,
+    /* source u8, destination u8: the same, of a datagram that cuts alone concern. */
+    FRAME_REACH = 34,
 
     /* Disks, clocks, memory. */
     /* node u8, name text, is_on u8, kind u8 (0 slow, 1 error, 2 torn, 3 full), call u8 (0 any,

@@ -125,14 +125,29 @@ static void probe_arrives(struct simulation *s, struct event *event)
     frame_end(output);
 }
 
+static void add_probe(struct simulation *s, unsigned source, unsigned destination,
+                      uint64_t arrives_ns)
+{
+    uint64_t number = (uint64_t)source << 56 | (uint64_t)destination << 48 | s->now_ns;
+    events_add(&s->events, (struct event){.time_ns = arrives_ns,
+                                          .server = EVENT_NOWHERE,
+                                          .kind = EVENT_PROBE,
+                                          .run = probe_arrives,
+                                          .number = number});
+}
+
 void network_probe(struct simulation *s, unsigned source, unsigned destination)
 {
     struct fate fate = network_send(s, source, destination, PROBE_BYTES);
-    uint64_t number = (uint64_t)source << 56 | (uint64_t)destination << 48 | s->now_ns;
     for (unsigned i = 0; i < fate.copies; i++)
-        events_add(&s->events, (struct event){.time_ns = fate.arrival_ns[i],
-                                              .server = EVENT_NOWHERE,
-                                              .kind = EVENT_PROBE,
-                                              .run = probe_arrives,
-                                              .number = number});
+        add_probe(s, source, destination, fate.arrival_ns[i]);
+}
+
+void network_reach(struct simulation *s, unsigned source, unsigned destination)
+{
+    struct link *link = network_link(s, source, destination);
+    if (link->is_cut)
+        link->traffic.cut++;
+    else
+        add_probe(s, source, destination, s->now_ns + latency_ns(s, link));
 }

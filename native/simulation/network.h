@@ -53,6 +53,9 @@ struct fate network_send(struct simulation *simulation, unsigned source, unsigne
 /* FRAME_PROBE: a datagram of ours, subject to all that messages are. */
 void network_probe(struct simulation *simulation, unsigned source, unsigned destination);
 
+/* FRAME_REACH: a datagram that cuts alone concern. It counts as a packet only if one drops it. */
+void network_reach(struct simulation *simulation, unsigned source, unsigned destination);
+
 struct link *network_link(struct simulation *simulation, unsigned source, unsigned destination);
 
 #endif

@@ -28,6 +28,7 @@ command_call do_cut;
 command_call do_impair;
 command_call do_count;
 command_call do_probe;
+command_call do_reach;
 command_call do_disk_rule;
 command_call do_disk_hits;
 command_call do_clock;

@@ -112,6 +112,19 @@ def test_an_impairment_strikes_its_share_of_packets(
         assert len(times) == 1000 - traffic[1] + traffic[2] - traffic[4]
 
 
+def test_a_datagram_that_looks_for_cuts_passes_all_else() -> None:
+    with simulator() as cluster:
+        cluster.cut((0, 2))
+        cluster.impair({(0, 1): (1.0, 1, 0, 0, 0, 0, 0, 0, 0, 400)})
+        for destination in (1, 2):
+            cluster.do(frames.REACH, "BB", 0, destination)
+        cluster.run(300)
+        arrived = [fields.take("BB") for kind, _, fields in cluster.said if kind == frames.ARRIVED]
+
+        assert arrived == [(0, 1)]
+        assert cluster.traffic()[0, 2] == (0, 0, 0, 0, 0, 0, 1)
+
+
 def test_a_rate_spaces_packets_and_a_full_queue_drops_them() -> None:
     with simulator() as cluster:
         cluster.impair({(0, 1): (0, 1, 0, 0, 0, 0, 0, 0, 100, 50)})  # 1000 B take 10 ms.

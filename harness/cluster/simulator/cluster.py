@@ -38,7 +38,7 @@ from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.cluster.simulator import answers, frames
 from dissever.harness.cluster.simulator.connection import Connections, SimulatedConnection
 from dissever.harness.cluster.simulator.frames import Change, Kind, Member
-from dissever.harness.cluster.simulator.probe import Probe
+from dissever.harness.cluster.simulator.probe import Datagram, Probe
 from dissever.harness.cluster.simulator.process import SimulatorLost, SimulatorProcess
 from dissever.harness.cluster.simulator.world import SimulatorWorld
 from dissever.harness.trace import VIOLATION, Trace
@@ -243,7 +243,7 @@ class SimulatorCluster:
         }
 
     async def reach(self, pairs: Sequence[Link], timeout_s: float) -> Reachability:
-        arrived = await self.probe(pairs, 1, timeout_s)
+        arrived = await self._arrivals(frames.reach, pairs, 1, timeout_s)
         return {link: bool(delays) for link, delays in arrived.items()}
 
     async def impair(self, links: Mapping[Link, Impairment]) -> None:
@@ -261,19 +261,21 @@ class SimulatorCluster:
     async def probe(
         self, links: Sequence[Link], count: int, wait_s: float
     ) -> Mapping[Link, tuple[float, ...]]:
+        return await self._arrivals(frames.probe, links, count, wait_s)
+
+    async def _arrivals(
+        self, datagram: Datagram, links: Sequence[Link], count: int, wait_s: float
+    ) -> Mapping[Link, tuple[float, ...]]:
         links = tuple(dict.fromkeys(links))
         delays_ms: dict[tuple[int, int], list[float]] = {self._link(link): [] for link in links}
         has_copies = any(self._impaired[link].duplicate for link in links if link in self._impaired)
         probe = Probe(self._now_ns(), delays_ms, None if has_copies else count * len(links))
         for link in probe.delays_ms:
             for _ in range(count):
-                self._say(frames.probe(*link))
+                self._say(datagram(*link))
         self._probes.append(probe)
         try:
-            async with asyncio.timeout(wait_s):
-                await probe.is_whole.wait()
-        except TimeoutError:
-            pass
+            await probe.wait(wait_s)
         finally:
             self._probes.remove(probe)
         self._require()

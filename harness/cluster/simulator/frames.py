@@ -41,6 +41,7 @@ class Kind(IntEnum):
     IMPAIR = 31
     COUNT = 32
     PROBE = 33
+    REACH = 34
     DISK_RULE = 40
     DISK_HITS = 41
     CLOCK = 42
@@ -168,6 +169,10 @@ def impair(links: Mapping[tuple[int, int], Impairment]) -> bytes:
 
 def probe(source: int, destination: int) -> bytes:
     return frame(Kind.PROBE, _PAIR.pack(source, destination))
+
+
+def reach(source: int, destination: int) -> bytes:
+    return frame(Kind.REACH, _PAIR.pack(source, destination))
 
 
 _DISK_KINDS: Final = tuple(DiskErrorKind)

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeAlias
 
 from dissever.harness.cluster.simulator.answers import Arrived
+
+Datagram: TypeAlias = Callable[[int, int], bytes]
+"""(source, destination) -> the frame that sends one."""
 
 
 class Probe:
@@ -24,6 +30,12 @@ class Probe:
         self._sent_ns = sent_ns
         self._count = count
         self._arrived = 0
+
+    async def wait(self, limit_s: float) -> None:
+        """Until it is whole, or the time is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self.is_whole.wait()
 
     def hear(self, arrived: Arrived) -> None:
         delays = self.delays_ms.get((arrived.source, arrived.destination))

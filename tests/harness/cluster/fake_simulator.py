@@ -254,18 +254,21 @@ class Fake:
         )
         return True
 
-    def on_33(self, fields):
+    def on_33(self, fields, counted=1):
         link = fields[0], fields[1]
         sent_ns = self.now
         sent, cut = self.counts.get(link, (0, 0))
         is_cut = link in self.cuts
-        self.counts[link] = sent + 1, cut + is_cut
+        self.counts[link] = sent + counted, cut + is_cut
 
         def arrive():
             self.say(125, struct.pack("<QBBQ", self.now, *link, sent_ns))
 
         if not is_cut:
             self.later(self.latency(), arrive)
+
+    def on_34(self, fields):
+        self.on_33(fields, counted=0)
 
     @staticmethod
     def pairs(fields):
