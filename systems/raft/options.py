@@ -8,7 +8,7 @@ from typing import Any, Final
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
 
-__all__ = ["LOCAL", "OPTIONS", "option", "settings_of", "variant_of"]
+__all__ = ["LOCAL", "OPTIONS", "check_options", "option", "settings_of", "variant_of"]
 
 LOCAL: Final = "local"
 YES: Final = "yes"
@@ -29,6 +29,12 @@ TIMINGS: Final[Mapping[str, Mapping[str, str]]] = {
 Settings of the simulator by the name of the timings. Its own defaults are those of a deployed
 dqlite. No deployment has the exaggerated ones: rare steps become frequent with them.
 """
+
+ELECTION_MS: Final = 3000
+HEARTBEAT_MS: Final = 500
+"""The simulator's own defaults."""
+
+SERVERS_MAX: Final = 9
 
 LIBRARIES: Final = ("0.15.0", "0.22.1", "1.18.1", "1.18.7")
 
@@ -101,3 +107,19 @@ def settings_of(options: Options) -> dict[str, str]:
     if (pre_vote := option(options, "pre-vote")) is not None:
         settings["pre_vote"] = str(int(pre_vote == YES))
     return settings
+
+
+def check_options(options: Options) -> None:
+    """Raises ValueError when these make no cluster."""
+    if len(options.nodes) > SERVERS_MAX:
+        raise ValueError(
+            f"expected 1 to {SERVERS_MAX} nodes in a simulator, got {len(options.nodes)}"
+        )
+    settings = settings_of(options)
+    election_ms = int(settings.get("election_ms", ELECTION_MS))
+    heartbeat_ms = int(settings.get("heartbeat_ms", HEARTBEAT_MS))
+    if heartbeat_ms >= election_ms:
+        raise ValueError(
+            "expected heartbeats more often than elections time out, got --heartbeat-ms"
+            f" {heartbeat_ms} and --election-ms {election_ms}"
+        )

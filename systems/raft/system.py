@@ -24,7 +24,7 @@ from dissever.harness.system import Ports, Upgrades
 from dissever.harness.trace import Trace
 from dissever.systems.raft import programs
 from dissever.systems.raft.deployment import RaftDeployment
-from dissever.systems.raft.options import OPTIONS, settings_of, variant_of
+from dissever.systems.raft.options import OPTIONS, check_options, settings_of, variant_of
 from dissever.systems.raft.stores import STORES
 
 SEED_BITS: Final = 63
@@ -40,7 +40,7 @@ class RaftSystem:
     options = OPTIONS
 
     def check(self, options: Options) -> None:
-        """Every combination of options is right: the library refuses what does not fit it."""
+        check_options(options)
 
     def lacks(self, options: Options) -> Mapping[type, str]:
         return {

@@ -60,10 +60,9 @@ def asked(**given) -> Options:
     return Options(
         system="raft",
         backend=SIMULATED,
-        nodes=NODES,
         concurrency=3,
         rate=100,
-        **{"workload": "register", "time_limit_s": 6, "seed": 3, **given},
+        **{"nodes": NODES, "workload": "register", "time_limit_s": 6, "seed": 3, **given},
     )
 
 
@@ -154,6 +153,19 @@ def test_options_become_settings_and_timings_that_no_deployment_has_say_so() -> 
     assert settings["pre_vote"] == "0"
     assert set(options.settings_of(asked())) == {"bootstrap"}
     assert "no deployment has" in options.OPTIONS["timings"].description
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"system_options": {"election-ms": 100}}, "--heartbeat-ms 500 and --election-ms 100"),
+        ({"nodes": tuple(f"n{i}" for i in range(1, 11))}, "1 to 9 nodes in a simulator, got 10"),
+        ({"system_options": {"library": "0.15"}}, "did you mean 0.15.0"),
+    ],
+)
+def test_options_that_make_no_cluster_are_refused_in_one_line(given, why) -> None:
+    with pytest.raises(ValueError, match=why):
+        checked(asked(**given), RaftSystem())
 
 
 def test_what_is_missing_is_said_before_the_run(monkeypatch) -> None:

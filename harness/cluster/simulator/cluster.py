@@ -10,7 +10,6 @@ ends the simulator, and so the cluster: `ClusterEnded`. Anything else that ends 
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ from dissever.harness.cluster.simulator import answers, frames
 from dissever.harness.cluster.simulator.connection import Connections, SimulatedConnection
 from dissever.harness.cluster.simulator.frames import Change, Kind, Member
 from dissever.harness.cluster.simulator.probe import Datagram, Probe
-from dissever.harness.cluster.simulator.process import SimulatorLost, SimulatorProcess
+from dissever.harness.cluster.simulator.process import SimulatorLost, SimulatorProcess, signal_name
 from dissever.harness.cluster.simulator.world import SimulatorWorld
 from dissever.harness.trace import VIOLATION, Trace
 
@@ -421,6 +420,8 @@ class SimulatorCluster:
             match event:
                 case answers.Received() | answers.Opened() | answers.Closed():
                     self._connections.hear(event)
+                case answers.Ended() if event.node >= len(self.nodes):
+                    self._lost(SimulatorLost(f"the simulator: it says that {event} happened"))
                 case answers.Ended():
                     node = self.nodes[event.node]
                     if self._hosts[node].incarnation == event.incarnation:
@@ -490,14 +491,6 @@ class SimulatorCluster:
         with (self._directory / LOG).open("rb") as log:
             words = log.read(LOG_BYTES_MAX)
         (folder / f"stderr-{crashed.incarnation}.log").write_bytes(words)
-
-
-def signal_name(number: int) -> str:
-    """`SIGABRT`, or `signal 99`."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _since(before: Traffic, now: Traffic) -> Traffic:

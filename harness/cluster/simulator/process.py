@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -191,7 +192,7 @@ class SimulatorProcess:
         said = os.read(self._stdout, _READ_BYTES)
         if not said:
             status = self._process.wait()
-            how = f"by signal {-status}" if status < 0 else f"with exit status {status}"
+            how = f"by {signal_name(-status)}" if status < 0 else f"with exit status {status}"
             raise self._lost(f"it ended {how}")
         self._input += said
 
@@ -209,3 +210,11 @@ def _words(answer: Answer) -> str:
     if isinstance(answer, Refused):
         return f"that it refuses: {answer.why}"
     return type(answer).__name__
+
+
+def signal_name(number: int) -> str:
+    """`SIGABRT`, or `signal 99`."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
