@@ -26,6 +26,7 @@ INVARIANTS: Final[Mapping[str, str]] = {
     "log-matching": "two logs that hold an entry of the same index and term are equal up to it",
     "leader-completeness": "a leader holds every entry that was committed before its term",
     "state-machine-safety": "all servers apply the same entry at an index",
+    "two-changes": "a leader begins no change of the members before the last one is committed",
     "earlier-term-committed": "a leader commits by counting copies of its own term's entries alone",
     "durability": "what was acknowledged is durable on a majority of the configuration in force",
     "commit-goes-back": "the commit index of a server that runs never goes back",

@@ -140,24 +140,14 @@ BUGS: Final[Mapping[str, Bug]] = {
         ("transfer",),
     ),
     "empty-voter": Bug(
-        "a member gets its vote before it holds what is committed, and keeps its old identity",
-        "Ongaro's dissertation, 4.2.1",
+        "a node that lost its disk comes back as the one that voted before",
+        "Alagappan and others, Protocol-Aware Recovery, USENIX FAST 2018",
         ("replace-member",),
     ),
-    "early-change": Bug(
-        "a new leader changes the members before it has committed an entry of its term",
-        "Ongaro, bug in single-server membership changes, 2015; Axon Server #120",
-        ("demote", "partition"),
-    ),
     "two-changes": Bug(
-        "the leader begins a change of the members before the last is committed",
-        "Ongaro's dissertation, 4.1",
-        ("demote", "partition"),
-    ),
-    "configuration-kept": Bug(
-        "a node that drops an entry goes on with the configuration that was in it",
-        "canonical/raft #250; Camunda #57393",
-        ("demote", "partition"),
+        "the leader begins a change of the members before the last one is committed",
+        "Ongaro's dissertation, 4.1; his bug in single-server changes, 2015; Axon Server #120",
+        ("demote:minority",),
     ),
     "figure-8": Bug(
         "a leader commits entries of earlier terms by counting copies",

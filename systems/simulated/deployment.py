@@ -50,7 +50,7 @@ class SimulatedDeployment:
         bug: str = "",
     ) -> None:
         self.cluster = cluster
-        self.members: Members = SimulatedMembers(self)
+        self.members: Members = SimulatedMembers(self, keeps_identity=bug == "empty-voter")
         self._rng = rng or Random(0)
         self._isolation = transactions.isolation(isolation, bug)
         self._bug = bug

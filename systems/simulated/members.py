@@ -43,10 +43,16 @@ class Nodes(Protocol):
 
 
 class SimulatedMembers:
-    """Implements `Members`."""
+    """
+    Implements `Members`.
 
-    def __init__(self, nodes: Nodes) -> None:
+    Args:
+        keeps_identity: A node that lost its disk passes for the one that voted before: a bug.
+    """
+
+    def __init__(self, nodes: Nodes, *, keeps_identity: bool = False) -> None:
         self._nodes = nodes
+        self._keeps_identity = keeps_identity
         self._generations = dict.fromkeys(nodes.cluster.nodes, 0)
 
     async def leader(self) -> str | None:
@@ -63,12 +69,16 @@ class SimulatedMembers:
         }
 
     async def remove(self, node: str) -> None:
+        if self._keeps_identity:
+            return
         configuration = await self._configuration()
         for identity in configuration.identities:  # An earlier one may still be in.
             if host_of(identity) == node:
                 await self._change(identity, None)
 
     async def add(self, node: str, role: Role) -> None:
+        if self._keeps_identity:
+            return
         await self._change(self._identity(node), Membership.SPARE)
         await self.assign(node, role)
 
@@ -83,7 +93,7 @@ class SimulatedMembers:
         await self._ask(leader, HandOver(self._identity(node)))
 
     async def wipe(self, node: str) -> None:
-        self._generations[node] += 1
+        self._generations[node] += not self._keeps_identity
         disk = self._nodes.cluster.disk_of(node)
         disk.wipe()
         disk.keep("identity", self._identity(node))

@@ -4,8 +4,8 @@ What must hold of a cluster at each moment, as only a simulation can see it. Pur
 A breach is a line of the trace, said once for each node and name. `election-safety`: one leader a
 term. `leader-completeness`: a leader has what was committed in earlier terms.
 `state-machine-safety`: all apply the same entry at an index. `vote-not-stored` and
-`term-not-stored`: a node that was started again knows what it has said before.
-`stored-index`: it has the entries which it said were safe.
+`term-not-stored`: a node that was started again knows what it has said before. `stored-index`: it
+has the entries that it said were safe. `two-changes`: a leader changes members one at a time.
 `earlier-term-committed`: a leader counts copies of its own term's entries alone (figure 8).
 
 Source: Raft, figure 3; dissertation, figure 3.2.
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from dissever.systems.simulated.raft.identities import host_of
-from dissever.systems.simulated.raft.log import Entry
+from dissever.systems.simulated.raft.log import Configuration, Entry
 
 if TYPE_CHECKING:  # A server has them.
     from dissever.systems.simulated.raft.server import Server
@@ -83,6 +83,11 @@ class Invariants:
         if term is not None and term < server.term:
             text = f"{server.name} leads in term {server.term} and commits {server.log.get(index)}"
             self._broken(server, "earlier-term-committed", text)
+
+    def overtakes(self, server: Server, changed: Configuration) -> None:
+        """A leader begins a change of the members before the last one is committed."""
+        text = f"{server.name} changes {server.configuration}, not committed yet, to {changed}"
+        self._broken(server, "two-changes", text)
 
     def says(self, server: Server) -> None:
         """A node says something in the name of its term."""

@@ -55,15 +55,17 @@ class Changes:
         is_under_way = server.configuration_index > server.commit
         if is_under_way and not server.has("two-changes"):
             raise Refused("another change is under way")
-        if server.commit < self._replication.first_own and not server.has("early-change"):
+        if server.commit < self._replication.first_own:
             raise Refused(f"{server.name} has committed nothing of its term")
         changed = server.configuration.changed(identity, role)
         if not changed.voters:
             raise Refused("no voter would be left")
         progress = self._replication.progress.get(identity)
         lags = progress is not None and progress.match < server.commit
-        if role is Membership.VOTER and lags and not server.has("empty-voter"):
+        if role is Membership.VOTER and lags:
             raise Refused(f"{identity} does not hold yet what is committed")
+        if is_under_way:
+            server.invariants.overtakes(server, changed)
         self._replication.propose(changed)
         self._replication.advance()
 

@@ -221,7 +221,7 @@ class Node:
         """Apply what is committed, in order."""
         server = self.server
         self._apply_to(server.commit)
-        is_out = server.is_leader and server.configuration.role(server.identity) is None
+        is_out = server.is_leader and not server.is_voter
         if is_out and server.commit >= server.configuration_index:
             server.enter(server.term)
             server.leader = ""

@@ -266,7 +266,7 @@ class Replication:
         server.log.append(entries)
         has_configuration = any(isinstance(each.what, Configuration) for each in entries)
         is_lost = is_replaced and entries[0].index <= server.configuration_index
-        if has_configuration or (is_lost and not server.has("configuration-kept")):
+        if has_configuration or is_lost:
             server.look_up_configuration()
         server.storage.append(entries, lambda: None)
         if is_replaced:
