@@ -7,6 +7,7 @@ about, side by side; without them, what each server held at that moment.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ INVARIANTS = "invariants"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a server's log holds at an index; None is nothing. `is_odd`: others hold another."""
+    """What a log holds at an index; None is nothing. `is_odd`: most others hold another."""
 
     entry: LogEntry | None
     is_odd: bool
@@ -96,12 +97,18 @@ def violation_view(violation: Violation, simulation: Simulation) -> ViolationVie
 
 
 def _row(index: int, named: int | None, entries: Sequence[LogEntry | None]) -> Row:
-    contents = {(entry.term, entry.text) for entry in entries if entry is not None}
-    return Row(
-        index,
-        index == named,
-        tuple(Cell(entry, entry is not None and len(contents) > 1) for entry in entries),
+    """The entries of an index. Odd is what differs from most of them; without a most, all are."""
+    contents = Counter((entry.term, entry.text) for entry in entries if entry is not None)
+    (usual, most), *_ = contents.most_common(1)
+    is_settled = 2 * most > contents.total()
+    cells = (
+        Cell(
+            entry,
+            entry is not None and not (is_settled and (entry.term, entry.text) == usual),
+        )
+        for entry in entries
     )
+    return Row(index, index == named, tuple(cells))
 
 
 def sentence_of(simulation: Simulation) -> str:

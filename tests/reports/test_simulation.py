@@ -250,6 +250,19 @@ def test_logs_stand_side_by_side_and_what_differs_is_marked(
     assert held["n2"].role == "leader"
 
 
+def test_log_that_differs_from_most_is_the_odd_one(invalid_run: Any) -> None:
+    logs = {"n1": [[2, 2, "x"]], "n2": [[2, 2, "x"]], "n3": [[2, 2, "y"]], "n4": []}
+    broken = {"time": 5, "kind": "violation", "name": "log-matching", "index": 2, "logs": logs}
+    found = read(broken)
+    anomaly = Anomaly(name="log-matching", summary="broken", indices=())
+    result = Result(checker="invariants", verdict=Verdict.INVALID, why="", anomalies=(anomaly,))
+    (view,) = inside_views(found, merge([result]), invalid_run.history, count_max=1)
+
+    assert view.violation is not None
+    assert view.violation.nodes == ("n1", "n2", "n3")
+    assert [cell.is_odd for cell in view.violation.rows[0].cells] == [False, False, True]
+
+
 DOOM = {
     "format": 1,
     "runs": 40,
