@@ -106,6 +106,10 @@ ANOMALIES = {
         "A server acts by a term only once it is on its disk. After a restart this one can act "
         "twice in a term."
     ),
+    "earlier-term-committed": (
+        "A leader counts copies only of entries of its own term. One of an earlier term can be on "
+        "a majority, and a later leader can replace it all the same (Raft, figure 8)."
+    ),
     "two-changes": (
         "The old members and the new ones must share a majority. After two changes at once they "
         "need not, so two leaders can each have one."
