@@ -9,4 +9,8 @@
  * done. Where the kernel does not allow it, nothing happens. */
 void addresses_fix(void);
 
+/* Call `work` on a stack at a fixed address, which begins with zeros; what it returns. Containers
+ * often do not allow the above, and addresses of the stack are what a library picks up most. */
+int addresses_run(int (*work)(void));
+
 #endif

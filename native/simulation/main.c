@@ -148,5 +148,5 @@ int main(void)
     addresses_fix();
     crash_catch();
     raft_heap_set(&heap);
-    return answer_frames();
+    return addresses_run(answer_frames);
 }
