@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -138,7 +141,8 @@ def explore_(ctx: click.Context, /, **given: Any) -> int:
         until_failure=given["until_failure"],
     )
     try:
-        came = explore(campaign, _unheard if given["quiet"] else _teller())
+        with _hushed():
+            came = explore(campaign, _unheard if given["quiet"] else _teller())
     except (CannotRun, OSError) as error:
         raise click.ClickException(str(error)) from error
     except ValueError as error:
@@ -149,6 +153,19 @@ def explore_(ctx: click.Context, /, **given: Any) -> int:
     else:
         _print(came, status, expects_invalid=given["expect_invalid"])
     return status
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """What single runs log is left out without --verbose: the counts say it."""
+    log = logging.getLogger("dissever")
+    before = log.level
+    if not logging.getLogger().isEnabledFor(logging.INFO):
+        log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _new(runs: Path, system: str, workload: str) -> Path:

@@ -177,3 +177,17 @@ def test_real_nodes_are_not_explored_side_by_side(dissever: Callable) -> None:
 
     assert ran.status == 64
     assert "expected --jobs 1" in ran.text
+
+
+def test_what_a_project_says_of_its_runs_is_explored(
+    dissever: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.dissever]\nsystem = "simulated"\nseed = 7\ntime-limit = 1\nnodes = 3\n'
+        'options = {bug = "dirty-read"}\n'
+    )
+    ran = dissever("explore", "--seeds", "1-2", "--jobs", "1", "--keep", "kept")
+
+    assert ran.status == 1
+    assert "linearizable/aborted-read/read" in ran.text
