@@ -9,7 +9,7 @@ once its first operation begins. What happened before that has a negative time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,9 @@ NOTE: Final = "note"
 VIOLATION: Final = "violation"
 
 _TIME: Final = b'{"time":'
+
+_Line: TypeAlias = Mapping[str, Any] | tuple[int, bytes]
+"""An object; or a simulator's time, and its text after the time."""
 
 
 class Trace:
@@ -35,10 +38,10 @@ class Trace:
         """Whether it is of any use to make a line that is no violation."""
         self.begun_ns = 0
         """When the time of a simulator began, on the clock of the event loop."""
-        self._lines: list[Mapping[str, Any] | bytes] = []
+        self._lines: list[_Line] = []
 
     @property
-    def lines(self) -> Sequence[Mapping[str, Any] | bytes]:
+    def lines(self) -> Sequence[_Line]:
         """What it holds, as it came."""
         return tuple(self._lines)
 
@@ -50,16 +53,21 @@ class Trace:
             self._lines.append(line)
             self._limit(line["time"])
 
-    def add_text(self, line: bytes) -> None:
+    def add_text(self, time_ns: int, line: bytes) -> None:
         """
         Take a line as JSON that begins with its time, as a simulator writes it.
+
+        Args:
+            time_ns: The same time, on the simulator's clock.
 
         Raises:
             ValueError: When it begins in another way.
         """
         if self.is_on:
-            time_ns, _ = _split(line)
-            self._lines.append(line)
+            end = line.find(b",")
+            if end < 0 or not line.startswith(_TIME):
+                raise ValueError(f"expected a line that begins with its time, got {line[:80]!r}")
+            self._lines.append((time_ns, line[end:]))
             self._limit(time_ns + self.begun_ns)
 
     def _limit(self, time_ns: int) -> None:
@@ -71,20 +79,11 @@ class Trace:
     def content(self, origin_ns: int) -> bytes:
         """The file. Times are counted from the origin, a time on the clock of the event loop."""
         encode = msgspec.json.Encoder().encode
-        written = []
-        for line in self._lines:
-            if isinstance(line, bytes):
-                time_ns, rest = _split(line)
-                time_ns += self.begun_ns - origin_ns
-                written.append(b"%b%d%b" % (_TIME, time_ns, rest))
-            else:
-                written.append(encode({**line, "time": line["time"] - origin_ns}))
+        shift_ns = self.begun_ns - origin_ns
+        written = [
+            b"%b%d%b" % (_TIME, line[0] + shift_ns, line[1])
+            if isinstance(line, tuple)
+            else encode({**line, "time": line["time"] - origin_ns})
+            for line in self._lines
+        ]
         return b"".join(line + b"\n" for line in written)
-
-
-def _split(line: bytes) -> tuple[int, bytes]:
-    """The time at which a line begins, and what follows the number. Raises ValueError."""
-    end = line.find(b",")
-    if not line.startswith(_TIME) or not line[len(_TIME) : end].isdigit():
-        raise ValueError(f"expected a line that begins with its time, got {line[:80]!r}")
-    return int(line[len(_TIME) : end]), line[end:]

@@ -18,7 +18,7 @@ from typing import IO, Final
 
 from dissever.harness.cluster import ClusterLost
 from dissever.harness.cluster.simulator import answers, frames
-from dissever.harness.cluster.simulator.answers import A, Answer, Done, Event, Now, Refused
+from dissever.harness.cluster.simulator.answers import A, Answer, Done, Event, Line, Now, Refused
 from dissever.harness.cluster.simulator.frames import SIZE_MAX, Kind
 
 SILENCE_S: Final = 120.0
@@ -139,7 +139,7 @@ class SimulatorProcess:
         """The next answer; events before it are heard."""
         while True:
             said = self._frame()
-            if isinstance(said, Event):
+            if type(said) is Line or isinstance(said, Event):
                 self.heard.append(said)
             else:
                 if not self._expected:

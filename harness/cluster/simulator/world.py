@@ -80,7 +80,7 @@ class SimulatorWorld:
                 events.append(event)
                 continue
             try:
-                self._trace.add_text(self.named(event.text))
+                self._trace.add_text(event.time_ns, self.named(event.text))
             except ValueError as error:
                 self.lost = self.lost or SimulatorLost(f"the simulator: its trace: {error}")
         return events
