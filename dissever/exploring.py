@@ -44,6 +44,9 @@ __all__ = ["Campaign", "Explored", "Hear", "Progress", "explore"]
 FAILURES_MAX: Final = 10
 """After so many runs that could not be made, a campaign ends."""
 
+GRACE_S: Final = 10.0
+"""How long workers may take to end the runs that nobody waits for."""
+
 GARBAGE: Final = 50_000
 """How many new objects call for a search for garbage: Python's own 700 cost a tenth of the time."""
 
@@ -262,10 +265,17 @@ def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
     pool = ProcessPoolExecutor(
         count, mp_context=multiprocessing.get_context("fork"), initializer=_begin
     )
+    others = set(multiprocessing.active_children())
     try:
         yield pool
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
+        until_s = time.monotonic() + GRACE_S
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.join(max(0.0, until_s - time.monotonic()))
+            if worker.is_alive():
+                worker.kill()
+                worker.join()
 
 
 def _begin() -> None:

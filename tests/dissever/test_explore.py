@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -191,3 +193,20 @@ def test_what_a_project_says_of_its_runs_is_explored(
 
     assert ran.status == 1
     assert "linearizable/aborted-read/read" in ran.text
+
+
+def test_a_worker_that_never_ends_does_not_hold_up_the_end(
+    dissever: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck(options, *rest, **more):  # type: ignore[no-untyped-def]
+        if options.seed == 2:
+            time.sleep(600)
+        return attempt(options, *rest, **more)
+
+    monkeypatch.setattr(exploring, "attempt", stuck)
+    monkeypatch.setattr(exploring, "GRACE_S", 0.1)
+    words = ("--bug", "dirty-read", "--until-failure", "--keep", str(tmp_path / "kept"))
+    ran = dissever(*SMALL, "--jobs", "2", "--seeds", "1-2", *words)
+
+    assert ran.status == 1
+    assert not multiprocessing.active_children()
