@@ -6,8 +6,8 @@ One run that is judged without a page: what searches make by the thousand.
 
 It is carried out and judged as `run` does, in a directory that is removed afterwards, in memory
 where the system is simulated. Same options and seed, same history, in any order and any process, on
-a simulated system. An attempt that could not be made raises. One that ended early says why, and says
-nothing about the system unless it is invalid, as when a node crashed and ended the simulation.
+a simulated system. An attempt that could not be made raises. One that ended early says why, and
+says nothing about the system unless it is invalid, as when a node crashed and ended the simulation.
 """
 
 from __future__ import annotations
