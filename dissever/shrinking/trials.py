@@ -206,8 +206,13 @@ def decide_exactly(tries: Tries, seed: int) -> Decide:
     def decide(candidates: Sequence[Candidate]) -> tuple[int, Candidate] | None:
         places = {each.digest: place for place, each in reversed([*enumerate(candidates)])}
         unfit: set[str] = set()
-        fitting = (t for t in tasks(candidates) if t.candidate.digest not in unfit)
-        with closing(tries(fitting)) as answers:
+
+        def fitting() -> Iterator[Task]:
+            for task in tasks(candidates):
+                if not unfit or task.candidate.digest not in unfit:
+                    yield task
+
+        with closing(tries(fitting())) as answers:
             for task, answer in answers:
                 if answer.failed:
                     return places[task.candidate.digest], task.candidate

@@ -20,7 +20,7 @@ OPTIONS = Options(system="simulated", workload="register", time_limit_s=8, concu
 START = Candidate(
     OPTIONS,
     tuple(Step("kill", at, for_s=0.5, nodes=(f"n{at}",)) for at in range(1, 5)),
-    tuple(ClientOp(n / 10, n % 4, "write", n % 3, n, f"n{n % 4 + 1}") for n in range(40)),
+    tuple(ClientOp(n / 10, n % 4, "write", n % 3, n, f"n{n % 4 + 1}") for n in range(16)),
     True,
     2,
 )
@@ -31,7 +31,7 @@ def fails(candidate: Candidate) -> bool:
     ops = {op.value for op in candidate.operations or ()}
     struck = any("n2" in step.nodes for step in candidate.faults)
     is_lucky = candidate.options.seed % 3 == 0 or len(ops) > 9
-    return struck and {17, 30} <= ops and is_lucky
+    return struck and {7, 12} <= ops and is_lucky
 
 
 class Asked:
@@ -60,11 +60,11 @@ def test_search_finds_what_is_needed(tmp_path: Path) -> None:
 
     assert found.is_whole
     assert [step.nodes for step in found.candidate.faults] == [("n2",)]
-    assert [op.value for op in found.candidate.operations or ()] == [17, 30]
+    assert [op.value for op in found.candidate.operations or ()] == [7, 12]
     assert found.candidate.final is False
 
 
-@pytest.mark.parametrize("most", [1, 7, 50, 200])
+@pytest.mark.parametrize("most", [1, 50])
 def test_interrupted_search_comes_to_the_same_end(tmp_path: Path, most: int) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
