@@ -21,9 +21,9 @@ from typing import Final
 
 import msgspec
 
-from dissever.harness.events import Event
+from dissever.harness.events import Event, Type
 from dissever.harness.plan import Reseed
-from dissever.nemesis.faults import without_target
+from dissever.nemesis.faults import FAULTS, without_target
 from dissever.nemesis.plans.script import Step
 from dissever.proportions import wilson
 from dissever.reports.insight import Chance, Doom, Named
@@ -220,12 +220,12 @@ def _named(
         return None
     _, _, step, kept, lacking = max(found, key=lambda each: each[:2])
     name = without_target(step.fault)
-    end_s = step.at + (step.for_s or 0.0)
     text = (
         f"{step.fault} at {step.at:.3f} s: of the continuations from then on {kept.k} of {kept.n}"
         f" fail with it, and {lacking.k} of {lacking.n} without it."
     )
-    return Named(name, text, _index(events, name, step), round(step.at * 1e9), round(end_s * 1e9))
+    index, end_ns = _recorded(events, name, step)
+    return Named(name, text, index, round(step.at * 1e9), end_ns)
 
 
 def _kept(step: Step, points: Mapping[float, Chance], is_exact: bool) -> Chance | None:
@@ -235,7 +235,12 @@ def _kept(step: Step, points: Mapping[float, Chance], is_exact: bool) -> Chance 
     return points.get(max(0.0, step.at - CLOSE_S))
 
 
-def _index(events: Sequence[Event], name: str, step: Step) -> int | None:
-    """The event of its injection in the recorded run."""
+def _recorded(events: Sequence[Event], name: str, step: Step) -> tuple[int | None, int]:
+    """The event of its injection in the recorded run, and when it had healed there."""
     at_ns = round(step.at * 1e9)
-    return next((e.index for e in events if e.process == name and abs(e.time - at_ns) < 2), None)
+    last = FAULTS[name].steps[-1]
+    own = [event for event in events if event.process == name and event.time >= at_ns - 1]
+    if not own or own[0].time > at_ns + 1:
+        return None, round((step.at + (step.for_s or 0.0)) * 1e9)
+    healed = (each.time for each in own if each.f == last and each.type is not Type.INVOKE)
+    return own[0].index, next(healed, events[-1].time)
