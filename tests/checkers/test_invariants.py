@@ -56,7 +56,7 @@ def test_a_run_that_did_not_look_is_not_judged_by_it() -> None:
 
 def test_the_table_has_every_invariant_that_a_simulation_of_ours_looks_at() -> None:
     tree = Path(dissever.__file__).parents[1]
-    in_c = (tree / "native" / "simulation" / "invariants.c").read_text(encoding="utf-8")
+    in_c = (tree / "native" / "simulation" / "violations.c").read_text(encoding="utf-8")
     in_python = tree / "systems" / "simulated" / "raft" / "invariants.py"
     names = re.findall(r'\] = "([a-z-]+)"', in_c)
     names += re.findall(r'_broken\(\w+, "([a-z-]+)"', in_python.read_text(encoding="utf-8"))
