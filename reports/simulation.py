@@ -227,7 +227,8 @@ def read_simulation(lines: Iterable[bytes]) -> Simulation:
 def _is_sound(line: _Line) -> bool:
     """Whether a line has what its kind needs; lines of unknown kinds are not sound."""
     if line.kind == "send":
-        return line.id is not None and bool(line.source) and isinstance(line.to, str)
+        is_to_somebody = isinstance(line.to, str) and bool(line.to)
+        return line.id is not None and bool(line.source) and is_to_somebody
     if line.kind in ("receive", "lost"):
         return line.id is not None
     if line.kind == "server":

@@ -91,7 +91,7 @@ def test_repeat_says_the_same_and_changes_nothing(
         {"time": "soon", "kind": "note"}, {"time": 1, "kind": "wonder"},
         {"time": 2**60, "kind": "note"}, {**SERVER, "time": 1, "term": -1},
         {**SERVER, "time": 1, "role": "king"}, {**SERVER, "time": 1, "commit": 2**70},
-        {"time": 1, "kind": "synced", "node": "n1", "to": "n2"},
+        {"time": 1, "kind": "synced", "node": "n1", "to": "n2"}, send(1, 1, to=""),
         {"time": 1, "kind": "note", "text": "x" * 70_000}, {"time": True, "kind": "note"},
         {"time": 1.5, "kind": "note"}, {"time": 1, "kind": "violation", "logs": []},
     ],
