@@ -1,6 +1,7 @@
 """The system `raft` on a simulator that is a fake: its stores, its nodes from outside, its runs."""
 
 import asyncio
+import re
 import stat
 import struct
 import sys
@@ -17,6 +18,7 @@ from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.harness.results import Verdict
 from dissever.harness.system import Role, Unseen, checked
+from dissever.native import simulation
 from dissever.systems.raft import calls, options, programs
 from dissever.systems.raft.calls import Link
 from dissever.systems.raft.system import RaftSystem
@@ -142,6 +144,13 @@ def test_leaders_members_and_replicas_are_seen_from_outside(deployed) -> None:
     assert replicas["n2"] == replicas["n3"]
     assert snapshots == dict.fromkeys(NODES, frozenset())
     assert progress == {"by": "n3"}
+
+
+def test_each_way_to_break_servers_is_one_that_the_simulator_knows() -> None:
+    source = Path(simulation.__file__).parent / "options.c"
+    known = re.findall(r'\[MUTANT_\w+\] = "([a-z-]+)"', source.read_text(encoding="utf-8"))
+
+    assert {*options.BREAKS, "nothing"} == set(known)
 
 
 def test_options_become_settings_and_timings_that_no_deployment_has_say_so() -> None:
