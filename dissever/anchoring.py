@@ -2,9 +2,10 @@
 A recorded schedule whose faults follow what the cluster did, instead of the clock.
 
 Each injection is anchored to an event that came before it in the recorded run, and keeps its delay
-after that. An event of the cluster is the best anchor: the last change of leader or snapshot since
-the fault's previous operation, if it is at most NEAR_S old. Only a simulation records these. Other
-injections follow the last operation of a client that had succeeded: the k-th of its key since the
+after that. An event of the cluster is the best anchor: the last change of leader, the last snapshot
+installed, or the first one taken, since the fault's previous operation, if it is at most NEAR_S
+old. Only a simulation records these. Every node takes snapshots all the time, so later ones are no
+anchor. Other injections follow the last operation of a client that had succeeded: the k-th of its key since the
 run began. What carries on or heals a fault comes as long after the operation before it as then.
 
 An anchor that does not come in the replay delays its fault by at most SLACK_S.
@@ -24,7 +25,7 @@ from dissever.harness.history import History, Key, Operation
 from dissever.native.columns import OK
 from dissever.nemesis import FAULTS, PlannedOp
 from dissever.nemesis.plans.anchors import OPERATIONS
-from dissever.nemesis.plans.triggers import WAITS
+from dissever.nemesis.plans.triggers import GLANCE_S, WAITS
 from dissever.traces import Line
 
 __all__ = [
@@ -39,6 +40,9 @@ __all__ = [
 
 NEAR_S: Final = 5.0
 SLACK_S: Final = 10.0
+
+MERGED_NS: Final = int(2 * GLANCE_S * 1e9)
+"""Events of one kind that come so soon after each other are seen as one by who waits for them."""
 
 LEADER_CHANGED: Final = "leader-changed"
 SNAPSHOT_TAKEN: Final = "snapshot-taken"
@@ -123,14 +127,15 @@ def _cluster_anchor(
 ) -> dict[str, Any] | None:
     """The last event of the cluster while the fault was at rest, if it is near."""
     since = [each for each in happened if free_ns < each.time_ns <= op.offset_ns]
-    if not since or op.offset_ns - since[-1].time_ns > NEAR_S * 1e9:
-        return None
-    last = since[-1]
-    return {
-        "event": last.event,
-        "number": sum(each.event == last.event for each in since),
-        "delay_s": (op.offset_ns - last.time_ns) / 1e9,
-    }
+    for last in reversed(since):
+        if op.offset_ns - last.time_ns > NEAR_S * 1e9:
+            return None
+        times = [each.time_ns for each in since if each.event == last.event]
+        seen = [time for at, time in enumerate(times) if not at or time - times[at - 1] > MERGED_NS]
+        if last.event != SNAPSHOT_TAKEN or len(seen) == 1:
+            delay_s = (op.offset_ns - seen[-1]) / 1e9
+            return {"event": last.event, "number": len(seen), "delay_s": delay_s}
+    return None
 
 
 class _Successes:

@@ -23,6 +23,7 @@ from dissever.harness.values import count_text
 from dissever.replaying import Hear, Recorded, Replayed, at_home, follow, recorded, rerun
 from dissever.replaying import replay as make
 from dissever.running import RUNS
+from dissever.signature import Signature
 from dissever.systems import load
 
 TIMES_EXACT: Final = 1
@@ -144,15 +145,23 @@ def _told(before: Recorded) -> Hear:
 
     def hear(number: int, tried: Attempt) -> None:
         is_shown = bool(before.signature) and tried.shows(before.signature)
-        found = "the same failure" if is_shown else tried.signature
+        found = f"the same: {before.signature}" if is_shown else tried.signature
         tell(f"replay {number}: {tried.verdict.word}{f', {found}' if found else ''}")
 
     return hear
 
 
+def _recorded(signature: str) -> str:
+    """What the recorded run had come to."""
+    if not signature:
+        return "the run shows no failure"
+    if Signature.parsed(signature).name == Verdict.UNKNOWN.word:
+        return f"the run is unknown: {signature}"
+    return f"the run shows the failure {signature}"
+
+
 def _print(came: Replayed) -> None:
-    what = f"the failure {came.signature}" if came.signature else "no failure"
-    say(f"the run shows {what}")
+    say(_recorded(came.signature))
     share = f"{came.shown} of {count_text(came.tried, 'replay')}"
     if came.identical is not None:
         same = "identical" if came.identical == came.tried else "not all identical"

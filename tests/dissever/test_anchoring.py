@@ -80,6 +80,24 @@ def test_an_event_of_the_cluster_that_is_near_is_the_better_anchor() -> None:
     assert after(far)["event"] == "operations"
 
 
+def test_events_that_are_seen_as_one_count_once() -> None:
+    events = [Happened(at, "snapshot-installed") for at in (NS, NS + 1_000_000, 3 * NS)]
+    (op,) = anchored([kill(4.0)], history(*successes((3.9, 7))), events)
+
+    assert after(op)["number"] == 2
+    assert after(op)["delay_s"] == 1.0
+
+
+def test_of_snapshots_that_nodes_take_only_the_first_is_an_anchor() -> None:
+    one, two = (Happened(at * NS, "snapshot-taken") for at in (2, 3))
+    told = history(*successes((3.9, 7)))
+    (first,) = anchored([kill(4.0)], told, [one])
+    (later,) = anchored([kill(4.0)], told, [one, two])
+
+    assert after(first)["event"] == "snapshot-taken"
+    assert after(later)["event"] == "operations"
+
+
 def test_what_happened_before_the_previous_operation_of_the_fault_is_no_anchor() -> None:
     told = history(
         *successes((0.5, 7)),
