@@ -9,7 +9,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+#ifndef ENDLESS_S
+#define ENDLESS_S 10 /* of the processor, in one event, which takes microseconds */
+#endif
 
 enum { STACK_BYTES = 1 << 16, FRAMES_MAX = 24, FRAME_BYTES = 4 + 1 + 8 + 1 + 4 + 4 + 1 };
 
@@ -56,8 +61,8 @@ static void write_frames(void)
     bool is_ours = true; /* The handler itself, and what called it. */
     for (int i = 0; i < count; i++) {
         /* A return address may be that of the next function: look before it. */
-        const char *name = symbols_name(&symbols, (uintptr_t)frames[i] - !is_ours);
-        if (!name || !strcmp(name, "caught") || !strcmp(name, "write_frames"))
+        const char *name = symbols_name(&symbols, (uintptr_t)frames[i] - 1);
+        if (!name || !strcmp(name, "watch") || !strcmp(name, "caught") || !strcmp(name, "write_frames"))
             continue;
         write_all(STDERR_FILENO, is_ours ? " in " : " < ", is_ours ? 4 : 3);
         write_all(STDERR_FILENO, name, strlen(name));
@@ -83,6 +88,16 @@ static void caught(int signal_number)
     _exit(0);
 }
 
+/* The processor's time went by, and no event ended: the code of a server loops. */
+static void watch(int signal_number)
+{
+    static uint64_t events_run = UINT64_MAX;
+    (void)signal_number;
+    if (simulation.running && simulation.events_run == events_run)
+        caught(SIGXCPU);
+    events_run = simulation.events_run;
+}
+
 void crash_catch(void)
 {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
@@ -93,4 +108,9 @@ void crash_catch(void)
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaction(signals[i], &action, NULL);
+    struct sigaction watching = {.sa_handler = watch, .sa_flags = SA_ONSTACK | SA_RESTART};
+    sigemptyset(&watching.sa_mask);
+    sigaction(SIGPROF, &watching, NULL);
+    const struct timeval interval = {.tv_sec = ENDLESS_S};
+    setitimer(ITIMER_PROF, &(struct itimerval){.it_interval = interval, .it_value = interval}, NULL);
 }
