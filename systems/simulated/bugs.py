@@ -58,7 +58,7 @@ BUGS: Final[Mapping[str, Bug]] = {
         "a leader answers reads by a lease that is as long as the longest wait for an election, and"
         " so allows for no drift of clocks",
         "Ongaro's dissertation, 6.4.1; the same for leases and transfers: tikv/raft-rs #234",
-        ("partition", "monotonic-drift"),
+        ("partition:leader", "monotonic-drift"),
     ),
     "minority-commit": Bug(
         "one node less than a majority is taken for a majority of copies and answers",
