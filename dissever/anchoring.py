@@ -6,7 +6,8 @@ after that. An event of the cluster is the best anchor: the last change of leade
 installed, or the first one taken, since the fault's previous operation, if it is at most NEAR_S
 old. Only a simulation records these. Every node takes snapshots all the time, so later ones are no
 anchor. Other injections follow the last operation of a client that had succeeded: the k-th of its
-key since the run began. What carries on or heals a fault comes as long after the operation before it as then.
+key since the run began. What carries on or heals a fault comes as long after the operation before
+it as then.
 
 An anchor that does not come in the replay delays its fault by at most SLACK_S.
 """
