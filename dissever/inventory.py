@@ -234,6 +234,9 @@ def _workload(name: str, workload: Workload) -> ThisWorkload:
 
 
 def _fault(name: str, fault: Fault) -> ThisFault:
+    virtual = [
+        each for each in fault.on(Backend.SIMULATED).parameters if each not in fault.parameters
+    ]
     return ThisFault(
         name=name,
         origin=FAULTS.origin(name),
@@ -243,6 +246,16 @@ def _fault(name: str, fault: Fault) -> ThisFault:
         parameters=tuple(
             AParameter(one.name, one.description, one.accepts, one.unit, one.default)
             for one in fault.parameters
+        )
+        + tuple(
+            AParameter(
+                one.name,
+                f"on simulated hosts: {one.description}",
+                one.accepts,
+                one.unit,
+                one.default,
+            )
+            for one in virtual
         ),
         takes_down=fault.takes_down,
         backends=tuple(each.value for each in Backend if fault.unfit(each) is None),

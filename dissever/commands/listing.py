@@ -147,6 +147,7 @@ def _option_rows(options: Iterable[AnOption]) -> Iterator[Row]:
 
 def _fault_rows(fault: ThisFault) -> Iterator[Row]:
     yield "what it can do", fault.description, fault.origin
+    yield "where", ", ".join(fault.backends) or "nowhere", ""
     for target, count in fault.targets.items():
         needed = f"needs {count} nodes" if count > 1 else "needs 1 node"
         yield f"{fault.name}:{target}", needed, ""
