@@ -15,7 +15,14 @@ from dissever.systems.simulated import BUGS, SimulatedSystem, bugs, transactions
 
 TREE = Path(__file__).parents[2]
 
-SEEDS: dict[str, int] = {"votes-twice": 6, "deaf-to-disk": 4, "term-not-persisted": 2}
+SEEDS = {
+    "deaf-to-disk": 6,
+    "figure-8": 2,
+    "outdated-leader": 4,
+    "term-not-persisted": 2,
+    "transfer-without-votes": 2,
+    "votes-twice": 6,
+}
 """Bug -> a seed that shows it, where that is not 1."""
 
 
@@ -26,7 +33,7 @@ def options(bug: str, seed: int) -> Options:
         workload=known.workload,
         faults=known.faults,
         backend=SIMULATED,
-        rate=60.0,
+        rate=200.0 if bug == "transfer-without-votes" else 60.0,
         time_limit_s=10.0,
         fault_interval_s=2,
         seed=seed,
