@@ -2,21 +2,16 @@
 Many seeds of one test: how each ended, and of each kind of failure the smallest run.
 
 Each run depends on its seed alone where the system is simulated, so runs may be made side by side
-and in any order, and what is found is the same. Workers are processes: they are forked before
-anything else begins, they do not hear Ctrl-C, and they end when this process does.
+and in any order, and what is found is the same.
 """
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +24,6 @@ from dissever import planning
 from dissever.attempts import Attempt, attempt, scratch
 from dissever.campaign import Found, Record
 from dissever.harness import store
-from dissever.harness.cluster.keeper import kernel
 from dissever.harness.plan import Options
 from dissever.harness.results import Verdict
 from dissever.harness.runner import INTERRUPTED, CannotRun
@@ -38,17 +32,12 @@ from dissever.judging import judge, try_to_publish
 from dissever.reached import never
 from dissever.running import possible
 from dissever.systems import load
+from dissever.workers import workers
 
 __all__ = ["Campaign", "Explored", "Hear", "Progress", "explore"]
 
 FAILURES_MAX: Final = 10
 """After so many runs that could not be made, a campaign ends."""
-
-GRACE_S: Final = 10.0
-"""How long workers may take to end the runs that nobody waits for."""
-
-GARBAGE: Final = 50_000
-"""How many new objects call for a search for garbage: Python's own 700 cost a tenth of the time."""
 
 AHEAD: Final = 3
 """How many seeds wait for each worker, so that none is idle."""
@@ -210,7 +199,7 @@ def _made(campaign: Campaign, options: Options, seeds: Sequence[int]) -> Iterato
                 yield seed, _try(structs.replace(options, seed=seed), place, campaign.system)
             return
         waiting = iter(seeds)
-        with _workers(campaign.jobs) as pool:
+        with workers(campaign.jobs) as pool:
             under_way: dict[Future[Came], int] = {}
             while True:
                 while len(under_way) < AHEAD * campaign.jobs:
@@ -258,30 +247,3 @@ def _loaded(reference: str) -> System:
     if reference not in _SYSTEMS:
         _SYSTEMS[reference] = load(reference)
     return _SYSTEMS[reference]
-
-
-@contextmanager
-def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
-    pool = ProcessPoolExecutor(
-        count, mp_context=multiprocessing.get_context("fork"), initializer=_begin
-    )
-    others = set(multiprocessing.active_children())
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        until_s = time.monotonic() + GRACE_S
-        for worker in set(multiprocessing.active_children()) - others:
-            worker.join(max(0.0, until_s - time.monotonic()))
-            if worker.is_alive():
-                worker.kill()
-                worker.join()
-
-
-def _begin() -> None:
-    """In a worker: Ctrl-C is for the parent, no worker outlives it, and garbage may pile up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    kernel.die_with_parent(signal.SIGKILL)
-    gc.freeze()
-    gc.set_threshold(GARBAGE)

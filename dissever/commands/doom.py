@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -11,7 +10,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from dissever.commands.output import EXIT_FAILED, print_json, say, tell
+from dissever.commands.output import EXIT_FAILED, hushed, print_json, say, tell
 from dissever.commands.params import Number
 from dissever.configuration import near
 from dissever.harness import store
@@ -21,6 +20,7 @@ from dissever.reports.insight import Chance, Doom
 from dissever.shrinking.doom import doom
 from dissever.shrinking.shrink import CannotShrink, Clock, read_original
 from dissever.shrinking.trials import Answers, Pool, Task, pool
+from dissever.workers import JOBS_MAX, jobs_for
 
 __all__ = ["doom_command"]
 
@@ -67,8 +67,9 @@ BAR: Final = 20
 @click.option(
     "--jobs",
     "-j",
-    type=click.IntRange(1, 256),
-    help="How many continuations go on side by side. By default one for each core where the system"
+    type=click.IntRange(1, JOBS_MAX),
+    metavar="N",
+    help="How many continuations go on side by side. By default one for each CPU where the system"
     " is simulated, and 1 on real nodes.",
 )
 @click.option("--json", "is_json", is_flag=True, help="Print doom.json, and only that.")
@@ -99,9 +100,13 @@ def doom_command(
         run = store.find_run(path)
         original = read_original(run, signature)
         count = continuations or (CONTINUATIONS if original.is_exact else ON_REAL_NODES)
-        workers = jobs or ((os.cpu_count() or 1) if original.is_exact else 1)
+        jobs = jobs_for(jobs, is_virtual=original.is_exact)
         console = Console(stderr=True, quiet=is_json)
-        with at_home(store.read_plan(run)), pool(original.signature, workers) as made:
+        with (
+            hushed(),
+            at_home(store.read_plan(run)),
+            pool(original.signature, jobs) as made,
+        ):
             tries = _Timed(made, Clock(time_limit))
             found = doom(
                 original,

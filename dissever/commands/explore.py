@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import shlex
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +16,15 @@ from rich.table import Column, Table
 
 from dissever.campaign import Found
 from dissever.commands.asked import TestCommand, asked
-from dissever.commands.output import EXIT_FAILED, EXIT_STATUS, print_json, program, say, tell
+from dissever.commands.output import (
+    EXIT_FAILED,
+    EXIT_STATUS,
+    hushed,
+    print_json,
+    program,
+    say,
+    tell,
+)
 from dissever.commands.params import Number, Seeds
 from dissever.commands.test import test
 from dissever.exploring import Campaign, Explored, Hear, Progress, explore
@@ -28,11 +32,10 @@ from dissever.harness.references import label
 from dissever.harness.results import Verdict
 from dissever.harness.runner import CannotRun
 from dissever.harness.values import count_text
+from dissever.workers import JOBS_MAX, jobs_for
 
 SEEDS_MAX: Final = 10_000_000
 SEEDS: Final = "1-1000"
-
-JOBS_MAX: Final = 256
 
 EVERY_S: Final = 5.0
 EVERY_ON_TERMINAL_S: Final = 0.5
@@ -124,7 +127,7 @@ def explore_(ctx: click.Context, /, **given: Any) -> int:
     """
     wanted = asked(ctx)
     is_virtual = wanted.options.backend.is_virtual
-    jobs = given["jobs"] or (len(os.sched_getaffinity(0)) if is_virtual else 1)
+    jobs = jobs_for(given["jobs"], is_virtual=is_virtual)
     if jobs > 1 and not is_virtual:
         raise click.UsageError(
             f"expected --jobs 1: the backend {wanted.options.backend} has real nodes, and runs side"
@@ -141,7 +144,7 @@ def explore_(ctx: click.Context, /, **given: Any) -> int:
         until_failure=given["until_failure"],
     )
     try:
-        with _hushed():
+        with hushed():
             came = explore(campaign, _unheard if given["quiet"] else _teller())
     except (CannotRun, OSError) as error:
         raise click.ClickException(str(error)) from error
@@ -153,19 +156,6 @@ def explore_(ctx: click.Context, /, **given: Any) -> int:
     else:
         _print(came, status, expects_invalid=given["expect_invalid"])
     return status
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """What single runs log is left out without --verbose: the counts say it."""
-    log = logging.getLogger("dissever")
-    before = log.level
-    if not logging.getLogger().isEnabledFor(logging.INFO):
-        log.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
 
 
 def _new(runs: Path, system: str, workload: str) -> Path:

@@ -7,10 +7,12 @@ The verdict comes with commands that can be typed. Where the words go is for `st
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +32,7 @@ __all__ = [
     "SUMMARY",
     "conclude",
     "entry_of",
+    "hushed",
     "print_json",
     "print_verdict",
     "program",
@@ -49,6 +52,19 @@ SUMMARY: Final = click.option(
     " GITHUB_STEP_SUMMARY names, if that is set.",
 )
 """The option of commands that end with `conclude`."""
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """What single runs log is left out without --verbose: the counts say it."""
+    log = logging.getLogger("dissever")
+    before = log.level
+    if not logging.getLogger().isEnabledFor(logging.INFO):
+        log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def program() -> str:

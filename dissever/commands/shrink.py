@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -12,11 +11,12 @@ import click
 from rich.console import Console
 from rich.status import Status
 
-from dissever.commands.output import EXIT_FAILED, print_json, say, tell
+from dissever.commands.output import EXIT_FAILED, hushed, print_json, say, tell
 from dissever.commands.params import Number
 from dissever.configuration import near
 from dissever.harness import store
 from dissever.harness.runner import CannotRun
+from dissever.harness.values import count_text
 from dissever.proportions import wilson
 from dissever.replaying import at_home
 from dissever.running import RUNS
@@ -34,6 +34,7 @@ from dissever.shrinking.shrink import (
     shrink,
 )
 from dissever.shrinking.trials import Answer, Task, Tries, others, pool, repeated
+from dissever.workers import JOBS_MAX, jobs_for
 
 __all__ = ["shrink_command"]
 
@@ -63,8 +64,9 @@ AGAIN: Final = 10
 @click.option(
     "--jobs",
     "-j",
-    type=click.IntRange(1, 256),
-    help="How many attempts go on side by side. By default one for each core where the system is"
+    type=click.IntRange(1, JOBS_MAX),
+    metavar="N",
+    help="How many attempts go on side by side. By default one for each CPU where the system is"
     " simulated, and 1 on real nodes. It changes nothing but the time.",
 )
 @click.option(
@@ -126,10 +128,15 @@ def shrink_command(
     runs = runs.resolve()
     clock = Clock(time_limit)
     display = Display(original, is_quiet=quiet or is_json)
-    workers = jobs or ((os.cpu_count() or 1) if original.is_exact else 1)
+    jobs = jobs_for(jobs, is_virtual=original.is_exact)
     try:
         journal = _journal(run, is_resumed=resume)
-        with at_home(store.read_plan(run)), pool(original.signature, workers) as made, display:
+        with (
+            hushed(),
+            at_home(store.read_plan(run)),
+            pool(original.signature, jobs) as made,
+            display,
+        ):
 
             def heard(task: Task, answer: Answer) -> None:
                 display.heard(task, answer)
@@ -212,15 +219,11 @@ class Display:
 def _words(candidate: Candidate) -> str:
     """How large it is."""
     size = candidate.size
-    parts = [_count(size.faults, "fault"), _count(size.nodes, "node")]
-    parts.append(_count(size.clients, "client"))
+    parts = [count_text(size.faults, "fault"), count_text(size.nodes, "node")]
+    parts.append(count_text(size.clients, "client"))
     if size.keys is not None and size.operations is not None:
-        parts += [_count(size.keys, "key"), _count(size.operations, "operation")]
+        parts += [count_text(size.keys, "key"), count_text(size.operations, "operation")]
     return ", ".join((*parts, f"{size.seconds:.4g} s"))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _facts(original: Original, shrunk: Shrunk, tries: Tries) -> list[str]:

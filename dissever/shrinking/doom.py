@@ -16,13 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from random import Random
 from typing import Final
 
 import msgspec
 
 from dissever.harness.events import Event, Type
-from dissever.harness.plan import Reseed
+from dissever.harness.plan import Reseed, stream
 from dissever.nemesis.faults import FAULTS, without_target
 from dissever.nemesis.plans.script import Step
 from dissever.proportions import wilson
@@ -143,7 +142,7 @@ class _Source:
     def __init__(self, original: Original, base: Candidate, count: int) -> None:
         self._is_exact = original.is_exact
         self._base = base
-        rng = Random(f"{base.options.seed}/doom")
+        rng = stream(base.options.seed, "doom")
         self._seeds = [rng.randrange(1 << 32) for _ in range(count)]
 
     def first_moments(self, end_s: float) -> list[float]:

@@ -12,26 +12,23 @@ they were asked for, so the number of jobs changes nothing but the time.
 
 from __future__ import annotations
 
-import logging
-import multiprocessing
-import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
-from random import Random
 from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
 from dissever.attempts import attempt
 from dissever.harness.bugs import Bug
-from dissever.harness.plan import Options
+from dissever.harness.plan import Options, stream
 from dissever.harness.runner import INTERRUPTED, CannotRun
 from dissever.harness.values import reason
 from dissever.shrinking.candidate import Candidate
 from dissever.shrinking.sequential import Test
+from dissever.workers import workers
 
 __all__ = [
     "Answer",
@@ -111,22 +108,20 @@ class Tries(Protocol):
 class Pool:
     """Makes attempts of one signature: in this process, or in as many others as there are jobs."""
 
-    def __init__(self, signature: str, jobs: int = 1) -> None:
+    def __init__(
+        self, signature: str, jobs: int = 1, executor: ProcessPoolExecutor | None = None
+    ) -> None:
         self._signature = signature
         self._jobs = jobs
-        self._executor: ProcessPoolExecutor | None = None
+        self._executor = executor
 
     def __call__(self, tasks: Iterable[Task]) -> Answers:
         """As `Tries`."""
-        if self._jobs == 1:
-            for task in tasks:
-                yield task, tried(task.candidate.asked, self._signature)
+        if self._executor is not None:
+            yield from self._ahead(iter(tasks), self._executor)
             return
-        if self._executor is None:
-            self._executor = ProcessPoolExecutor(
-                self._jobs, multiprocessing.get_context("spawn"), initializer=_quiet
-            )
-        yield from self._ahead(iter(tasks), self._executor)
+        for task in tasks:
+            yield task, tried(task.candidate.asked, self._signature)
 
     def _ahead(self, tasks: Iterator[Task], executor: ProcessPoolExecutor) -> Answers:
         waiting: deque[tuple[Task, Future[Answer]]] = deque()
@@ -147,26 +142,15 @@ class Pool:
             for _, future in waiting:
                 future.cancel()
 
-    def close(self) -> None:
-        """End the other processes, once what they do now is done."""
-        if self._executor is not None:
-            self._executor.shutdown(cancel_futures=True)
-
-
-def _quiet() -> None:
-    """Ctrl-C is for the process that asks."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.disable(logging.WARNING)
-
 
 @contextmanager
 def pool(signature: str, jobs: int) -> Iterator[Pool]:
     """A pool that ends with the block."""
-    made = Pool(signature, jobs)
-    try:
-        yield made
-    finally:
-        made.close()
+    if jobs == 1:
+        yield Pool(signature)
+        return
+    with workers(jobs) as executor:
+        yield Pool(signature, jobs, executor)
 
 
 def seeds(candidate: Candidate, seed: int) -> tuple[int, ...]:
@@ -183,7 +167,7 @@ def seeds(candidate: Candidate, seed: int) -> tuple[int, ...]:
     count = max(least, min(most, OPERATIONS_TRIED // (operations + 1)))
     if not operations and not candidate.faults:
         count = least  # Nothing happens in it that chance could change much.
-    rng = Random(f"{seed}/shrink")
+    rng = stream(seed, "shrink")
     drawn = (rng.randrange(1 << 32) for _ in range(count))
     return tuple(dict.fromkeys((candidate.options.seed, *drawn)))
 
@@ -225,7 +209,7 @@ def decide_exactly(tries: Tries, seed: int) -> Decide:
 
 def others(candidate: Candidate, tries: Tries, count: int) -> tuple[int, int]:
     """Of attempts with seeds of a stream of their own: how many failed, of how many."""
-    rng = Random(f"{candidate.options.seed}/others")
+    rng = stream(candidate.options.seed, "others")
     return _counted(
         tries(Task(candidate.with_seed(rng.randrange(1 << 32)), 0) for _ in range(count))
     )

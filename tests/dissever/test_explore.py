@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dissever import exploring
+from dissever import exploring, workers
 from dissever.attempts import attempt
 from dissever.campaign import RECORD
 from dissever.harness import store
@@ -204,7 +204,7 @@ def test_a_worker_that_never_ends_does_not_hold_up_the_end(
         return attempt(options, *rest, **more)
 
     monkeypatch.setattr(exploring, "attempt", stuck)
-    monkeypatch.setattr(exploring, "GRACE_S", 0.1)
+    monkeypatch.setattr(workers, "GRACE_S", 0.1)
     words = ("--bug", "dirty-read", "--until-failure", "--keep", str(tmp_path / "kept"))
     ran = dissever(*SMALL, "--jobs", "2", "--seeds", "1-2", *words)
 
