@@ -197,7 +197,8 @@ class Streams:
         return self._streams.setdefault(name, stream(self._seed, name))
 
     def reseed(self, seed: int) -> None:
-        """Let all of them go on as those of another seed begin."""
+        """Let all of them go on as those of another seed begin, also those not used so far."""
+        self._seed = seed
         for name, rng in self._streams.items():
             rng.setstate(stream(seed, name).getstate())
 

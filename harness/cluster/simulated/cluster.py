@@ -38,6 +38,7 @@ from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.cluster.simulated.clock import NodeClock, Timer
 from dissever.harness.cluster.simulated.disk import SimulatedDisk
 from dissever.harness.cluster.simulated.network import LATENCY_S, Network
+from dissever.harness.plan import Streams
 from dissever.harness.trace import Trace
 
 KILLED: Final = -9
@@ -115,8 +116,7 @@ class SimulatedCluster:
         """Hears of each message, and of what disks lost."""
         self._boot = boot
         self._directory = directory
-        self._streams: dict[str, Random] = {}
-        self._seed = rng.getrandbits(64)
+        self._streams = Streams(rng.getrandbits(64))
         self._network = Network(self.nodes, self.stream)
         self._hosts = {
             node: _Host(SimulatedDisk(self.stream(f"disk/{node}"), self._now_s)) for node in nodes
@@ -131,15 +131,11 @@ class SimulatedCluster:
 
     def stream(self, name: str) -> Random:
         """Random numbers for one purpose; the same ones for the same name."""
-        if name not in self._streams:
-            self._streams[name] = Random(f"{self._seed}/{name}")
-        return self._streams[name]
+        return self._streams.of(name)
 
     def reseed(self, seed: int) -> None:
         """From now on draw everything from another seed."""
-        self._seed = seed
-        for name, rng in self._streams.items():
-            rng.seed(f"{seed}/{name}")
+        self._streams.reseed(seed)
 
     def address(self, node: str) -> str:
         return f"10.0.0.{self.nodes.index(node) + 1}"

@@ -21,6 +21,7 @@ from random import Random
 from typing import Any, Final, TypeAlias
 
 from dissever.harness.cluster import DiskCall, DiskErrorKind, DiskRule
+from dissever.harness.plan import stream
 
 WRITE_S: Final = (0.000_05, 0.000_2)
 SYNC_S: Final = (0.000_3, 0.002)
@@ -163,7 +164,7 @@ class SimulatedDisk:
         """Have a rule in place of one of that name; None: none."""
         self._rules.pop(name, None)
         if rule is not None:
-            self._rules[name] = _Rule(rule, Random(f"{rule.seed}/{name}"))
+            self._rules[name] = _Rule(rule, stream(rule.seed, name))
 
     def hits(self) -> dict[str, int]:
         """Rule -> how many calls it has struck."""
