@@ -1,5 +1,6 @@
 """
-What a simulation recorded of its servers in `simulation.jsonl`, as far as judging needs it.
+What a simulation recorded in `simulation.jsonl`, as far as signatures, campaigns, replays and
+stories need it.
 
 Lines that are none of ours are passed over: the file adds to a run, and decides nothing about it.
 """
@@ -34,6 +35,10 @@ class Line(msgspec.Struct, frozen=True):
     id: int | None = None
     last: int = 0
     snapshot: int = 0
+    lost: int = 0
+    index: int | None = None
+    name: str = ""
+    text: str = ""
 
 
 def lines_of(run: Path) -> Iterator[Line]:

@@ -28,7 +28,8 @@ from dissever.commands.output import (
 from dissever.commands.params import Number, Seeds
 from dissever.commands.test import test
 from dissever.exploring import Campaign, Explored, Hear, Progress, explore
-from dissever.harness.references import label
+from dissever.harness import store
+from dissever.harness.plan import Options
 from dissever.harness.results import Verdict
 from dissever.harness.runner import CannotRun
 from dissever.harness.values import count_text
@@ -133,7 +134,7 @@ def explore_(ctx: click.Context, /, **given: Any) -> int:
             f"expected --jobs 1: the backend {wanted.options.backend} has real nodes, and runs side"
             " by side would disturb each other"
         )
-    keep = given["keep"] or _new(wanted.runs, wanted.options.system, wanted.options.workload)
+    keep = given["keep"] or _new(wanted.runs, wanted.options)
     campaign = Campaign(
         options=wanted.options,
         system=wanted.system,
@@ -158,9 +159,9 @@ def explore_(ctx: click.Context, /, **given: Any) -> int:
     return status
 
 
-def _new(runs: Path, system: str, workload: str) -> Path:
-    now = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"[:-3] + "Z"
-    return runs / label(system) / label(workload) / f"explored-{now}"
+def _new(runs: Path, options: Options) -> Path:
+    """The directory of a campaign that has no name."""
+    return store.directory_of(runs, options) / f"explored-{store.timestamp(datetime.now(UTC))}"
 
 
 def _status(came: Explored, *, expects_invalid: bool) -> int:

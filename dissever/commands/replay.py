@@ -16,7 +16,6 @@ from dissever.commands.output import EXIT_FAILED, EXIT_STATUS, print_json, say, 
 from dissever.harness import store
 from dissever.harness.plan import Options
 from dissever.harness.reader import FormatError
-from dissever.harness.references import label
 from dissever.harness.results import Verdict
 from dissever.harness.runner import CannotRun
 from dissever.harness.values import count_text
@@ -132,8 +131,8 @@ def _schedule(options: Options) -> str:
 def _new(runs: Path, before: Recorded) -> Path:
     """The directory of a replay that is kept."""
     options = before.plan.options
-    now = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"[:-3] + f"Z-{options.seed}"
-    return runs / label(options.system) / label(options.workload) / f"replayed-{now}"
+    name = f"replayed-{store.timestamp(datetime.now(UTC))}-{options.seed}"
+    return store.directory_of(runs, options) / name
 
 
 def _unheard(_: int, __: Attempt) -> None:

@@ -6,7 +6,7 @@ its story.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from dissever.shrinking.shrink import Original, Shrunk
 from dissever.shrinking.story import tell
 from dissever.signature import Signature
 from dissever.systems import load
+from dissever.traces import lines_of
 from dissever.workloads import WORKLOADS
 
 __all__ = ["ATTEMPTS", "FOLDER", "PLAN", "Kept", "keep", "test_file"]
@@ -81,7 +82,7 @@ def keep(
     ended, anomaly = _run_until_it_fails(options, original.signature, runs, attempts)
     if ended is None or anomaly is None:
         return Kept(plan, test, command, (), None, attempts)
-    sentences = tell(ended.judged.history.events, anomaly, _lines(ended.directory))
+    sentences = tell(ended.judged.history.events, anomaly, lines_of(ended.directory))
     story = Story(
         text=(*(each.text for each in sentences), *facts),
         wrong=next((n for n, each in enumerate(sentences) if each.is_wrong), None),
@@ -119,18 +120,6 @@ def _shown(ended: Run, signature: str) -> Anomaly | None:
         if each.signature and Signature.parsed(each.signature).matches(wanted):
             return each
     return None
-
-
-def _lines(run: Path) -> Iterator[Mapping[str, Any]]:
-    path = run / store.SIMULATION
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                yield msgspec.json.decode(line, type=dict[str, Any])
-            except msgspec.DecodeError:
-                continue
 
 
 def _size(candidate: Candidate) -> Size:

@@ -19,6 +19,7 @@ from dissever.harness.results import Anomaly
 from dissever.harness.values import printable, shorten
 from dissever.harness.vocabulary import MAJORITY_ONLY, RECOVERY
 from dissever.nemesis.faults import FAULTS
+from dissever.traces import Line
 
 __all__ = ["Sentence", "tell"]
 
@@ -40,14 +41,14 @@ class Sentence(msgspec.Struct, frozen=True, order=True):
 def tell(
     events: Sequence[Event],
     anomaly: Anomaly,
-    seen: Iterable[Mapping[str, Any]] = (),
+    seen: Iterable[Line] = (),
 ) -> tuple[Sentence, ...]:
     """
     The story of a run.
 
     Args:
         anomaly: Which step was wrong; its sentence is the last.
-        seen: The lines of `simulation.jsonl`.
+        seen: What the simulation recorded.
     """
     told = [*_faults(events), *_operations(events, anomaly), *_seen(seen, _end_ns(events, anomaly))]
     times = {event.index: event.time for event in events}
@@ -120,35 +121,32 @@ def _words(value: Any) -> str:
     return shorten(printable(text), 160)
 
 
-def _seen(lines: Iterable[Mapping[str, Any]], end_ns: int) -> list[Sentence]:
+def _seen(lines: Iterable[Line], end_ns: int) -> list[Sentence]:
     """Leaders, lost writes and snapshots; not every message."""
     found: list[Sentence] = []
     leads: dict[str, int] = {}
     for line in lines:
-        time_ns = int(line.get("time", 0))
-        if time_ns > end_ns:
+        if line.time > end_ns:
             break
-        if (text := _line(line, leads)) and time_ns >= 0:
-            found.append(Sentence(time_ns, f"{_at(time_ns)} {text}."))
+        if (text := _line(line, leads)) and line.time >= 0:
+            found.append(Sentence(line.time, f"{_at(line.time)} {text}."))
     return found[-SEEN_MAX:]
 
 
-def _line(line: Mapping[str, Any], leads: dict[str, int]) -> str:
-    kind, node = line.get("kind"), str(line.get("node"))
-    if kind == "server":
-        term = int(line.get("term") or 0)
-        was_leader = node in leads
-        if line.get("role") == "leader" and leads.get(node) != term:
-            leads[node] = term
-            return f"{node} became leader of term {term}"
-        if line.get("role") != "leader" and was_leader:
+def _line(line: Line, leads: dict[str, int]) -> str:
+    node = str(line.node)
+    if line.kind == "server":
+        if line.role == "leader" and leads.get(node) != line.term:
+            leads[node] = line.term
+            return f"{node} became leader of term {line.term}"
+        if line.role != "leader" and node in leads:
             return f"{node} no longer led term {leads.pop(node)}"
-    elif kind == "unsynced":
-        lost, why = line.get("lost"), str(line.get("why")).replace("-", " ")
-        return f"the {why} took {lost} unsynced entries from {node}" if lost else ""
-    elif kind == "snapshot":
-        how = "installed" if line.get("how") == "installed" else "took"
-        return f"{node} {how} a snapshot up to index {line.get('index')}"
-    elif kind == "violation":
-        return f"{line.get('name')} was violated: {str(line.get('text')).rstrip('.')}"
+    elif line.kind == "unsynced" and line.lost:
+        why = line.why.replace("-", " ") or "crash"
+        return f"the {why} took {line.lost} unsynced entries from {node}"
+    elif line.kind == "snapshot":
+        how = "installed" if line.how == "installed" else "took"
+        return f"{node} {how} a snapshot up to index {line.index or 0}"
+    elif line.kind == "violation":
+        return f"{line.name} was violated: {line.text.rstrip('.')}"
     return ""
