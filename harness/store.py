@@ -57,6 +57,16 @@ class BrokenFile(ValueError):
     """A file of a run that does not hold what it should: its name, what was expected, what came."""
 
 
+def directory_of(root: Path, options: Options) -> Path:
+    """Where the runs of a system and a workload are kept."""
+    return root / label(options.system) / label(options.workload)
+
+
+def timestamp(now: datetime) -> str:
+    """A time as a part of a name: `20261130T071014.095Z`."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S.%f}"[:-3] + "Z"
+
+
 def create_run(root: Path, options: Options, now: datetime) -> Path:
     """
     Make a new run directory, and point `latest` to it. Two that begin together get two.
@@ -64,8 +74,8 @@ def create_run(root: Path, options: Options, now: datetime) -> Path:
     Raises:
         OSError: When the root cannot be written.
     """
-    name = f"{now.astimezone(UTC):%Y%m%dT%H%M%S.%f}"[:-3] + f"Z-{options.seed}"
-    parent = root / label(options.system) / label(options.workload)
+    parent = directory_of(root, options)
+    name = f"{timestamp(now)}-{options.seed}"
     parent.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         run = parent / (name if number == 1 else f"{name}-{number}")
