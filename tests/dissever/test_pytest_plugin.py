@@ -198,17 +198,17 @@ def test_a_fault_that_cannot_strike_here_is_a_skip_with_its_reason(
     project: pytest.Pytester, when: str
 ) -> None:
     if when == "marker":
-        code = VALID.replace("[], time_limit=0.5", "['disk-full'], time_limit=3")
+        code = VALID.replace("[], time_limit=0.5", "['limit-cpu'], time_limit=3")
     elif when == "call":
-        code = VALID.replace("run_plan()", "run_plan(faults='disk-full', time_limit=3)")
+        code = VALID.replace("run_plan()", "run_plan(faults='limit-cpu', time_limit=3)")
     else:
-        code = VALID.replace("run_plan().assert_valid()", "cluster.fault('disk-full').__enter__()")
+        code = VALID.replace("run_plan().assert_valid()", "cluster.fault('limit-cpu').__enter__()")
         code = code.replace("run_plan", "cluster")
     project.makepyfile(code)
     ran = project.runpytest("-rs")
 
     ran.assert_outcomes(skipped=1)
-    ran.stdout.fnmatch_lines(["*SKIPPED*disk-full*simulated*kernel*"])
+    ran.stdout.fnmatch_lines(["*SKIPPED*limit-cpu*simulated*kernel*"])
 
 
 def test_seeds_come_from_the_node_id_the_marker_or_the_command_line(
@@ -395,7 +395,7 @@ def test_junit_has_the_properties_and_tells_errors_from_failures(
         test_invalid=INVALID,
         test_wrong=VALID.replace("[]", "['killl']"),
         test_late=VALID.replace("run_plan()", "run_plan(rate=-1)"),
-        test_skipped=VALID.replace("[], time_limit=0.5", "['disk-full'], time_limit=3"),
+        test_skipped=VALID.replace("[], time_limit=0.5", "['limit-cpu'], time_limit=3"),
     )
     project.runpytest("--junitxml", "junit.xml", "-o", "junit_family=xunit1")
     suite = ElementTree.parse(project.path / "junit.xml").getroot()[0]
