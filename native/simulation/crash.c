@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #ifndef ENDLESS_S
-#define ENDLESS_S 10 /* of the processor, in one event, which takes microseconds */
+#define ENDLESS_S 3 /* of the processor, in one event, which takes microseconds */
 #endif
 
 enum { STACK_BYTES = 1 << 16, FRAMES_MAX = 24, FRAME_BYTES = 4 + 1 + 8 + 1 + 4 + 4 + 1 };

@@ -115,7 +115,15 @@ def test_attempts_that_broke_are_no_evidence_that_a_bug_is_not_there(
 @pytest.mark.cluster
 @pytest.mark.usefixtures("can_run")
 @pytest.mark.parametrize(
-    "name", ["returning", "returning-run", "name-prefix", "ghost-write", "open-transaction"]
+    "name",
+    [
+        "returning",
+        "returning-run",
+        "name-prefix",
+        "ghost-write",
+        "open-transaction",
+        "hostile-header",
+    ],
 )
 def test_bug_shows_in_the_library_of_this_machine_as_on_record(
     dissever: Callable, tmp_path: Path, name: str

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dissever.systems.dqlite.bugs.bug import RELEASES, Bug, Directed, Searched
 from dissever.systems.dqlite.bugs.directed import (
     GHOST_WRITE,
+    HOSTILE_HEADER,
     NAME_PREFIX,
     OPEN_TRANSACTION,
     PARTIAL_ROWS,
@@ -39,6 +40,7 @@ BUGS: Mapping[str, Bug] = {
         PARTIAL_ROWS,
         NAME_PREFIX,
         OPEN_TRANSACTION,
+        HOSTILE_HEADER,
     )
 }
 """Every known bug by its name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Awaitable
 from functools import partial
 
@@ -11,10 +12,12 @@ from dissever.systems.dqlite.bugs.bug import RELEASES, Bug, Directed, Say
 from dissever.systems.dqlite.bugs.wire import Answer, Wire
 from dissever.systems.dqlite.database import DATABASE
 from dissever.systems.dqlite.deployment import DqliteDeployment
+from dqlite import codec
 from dqlite.schema import ExecSql, Failure, QuerySql, Request
 
 __all__ = [
     "GHOST_WRITE",
+    "HOSTILE_HEADER",
     "NAME_PREFIX",
     "OPEN_TRANSACTION",
     "PARTIAL_ROWS",
@@ -193,9 +196,10 @@ async def _has_crashed(deployment: DqliteDeployment, node: str, say: Say) -> boo
         return False
     status = ends[-1].exit_status
     log = deployment.cluster.directory(node) / f"stderr-{ends[-1].incarnation}.log"
-    lines = log.read_text(errors="replace").split("\n")
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     reasons = [line for line in lines if "Assertion" in line or "corruption" in line]
-    say(f"{node} ended by signal {-status}: {(reasons or lines[-1:])[0].strip()}")
+    said = (reasons or lines[-1:] or ["its log says no more"])[0].strip()
+    say(f"{node} ended by signal {-status}: {said}")
     return status < 0
 
 
@@ -291,4 +295,47 @@ it comes about is read from the sources and from these reports; it was not seen 
 
 Source: canonical/dqlite issue 355, mended there for leaders that notice (pull request 366);
 cowsql issue 11 and cowsql/raft pull request 99, which name the pause as the reason.
+"""
+
+
+OVERSIZE_WORDS = 0x1000_0001
+"""8 bytes each: the smallest body that fits in no buffer of 2 GiB."""
+
+STOPS_S = 1.0
+
+
+async def _hostile_header(deployment: DqliteDeployment, say: Say) -> bool:
+    leader = (await deployment.await_ready(READY_S))["leader"]
+    content = codec.HANDSHAKE + struct.pack("<IBBH", OVERSIZE_WORDS, 0, 0, 0)
+    wire = await Wire.connect(deployment, leader, ANSWER_S)
+    try:
+        wire.put(content)
+        say(f"{leader} leads, and gets {len(content)} bytes: {content.hex(' ')}")
+        await asyncio.sleep(STOPS_S)
+        if deployment.cluster.exits:
+            return await _has_crashed(deployment, leader, say)
+        answers = await deployment.answers(leader)
+    except OSError:
+        return await _has_crashed(deployment, leader, say)
+    finally:
+        wire.close()
+    say(f"{leader} still answers" if answers else f"{leader} runs, and answers nobody")
+    return not answers
+
+
+HOSTILE_HEADER = Bug(
+    "hostile-header",
+    "16 bytes of any client, which need not authenticate, end a node or make it loop for ever",
+    releases=RELEASES,
+    references="not reported",
+    test=Directed(_hostile_header, attempts=1),
+)
+"""
+A header that announces a body above 2 GiB. `ensure` of src/lib/buffer.c doubles the pages of a
+buffer until it is large enough; the product of pages and their size is a 32-bit number, which
+becomes 0 after 2 GiB. 1.11.1 frees the buffer with it (`realloc` to 0 bytes) and once more when it
+hangs up: SIGSEGV. Since pull request 390 the doubling has no end: the node's thread loops.
+
+Source: canonical/dqlite 1.18.7, src/lib/buffer.c, `ensure`; src/conn.c, `read_request`. See
+docs/findings/hostile-header.md.
 """

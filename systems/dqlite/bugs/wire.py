@@ -44,7 +44,7 @@ class Answer:
 
 
 class Wire:
-    """One connection, with the database open; made by `open`."""
+    """One connection; made by `open` with the database open, or by `connect` with nothing said."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float
@@ -54,17 +54,27 @@ class Wire:
         self._timeout_s = timeout_s
 
     @classmethod
+    async def connect(cls, deployment: DqliteDeployment, node: str, timeout_s: float) -> Self:
+        """
+        Connect to a node, and say nothing yet.
+
+        Raises:
+            OSError: When there is no connection.
+        """
+        opened = await deployment.dial(deployment.address_of(node))
+        return cls(*await _streams(opened), timeout_s)
+
+    @classmethod
     async def open(cls, deployment: DqliteDeployment, node: str, timeout_s: float) -> Self:
         """
-        Connect to a node.
+        Connect to a node, and open the database.
 
         Raises:
             OSError: When there is no connection, or the node does not open the database.
         """
-        opened = await deployment.dial(deployment.address_of(node))
-        wire = cls(*await _streams(opened), timeout_s)
+        wire = await cls.connect(deployment, node, timeout_s)
         try:
-            wire._writer.write(codec.HANDSHAKE)
+            wire.put(codec.HANDSHAKE)
             await wire.ask(schema.Register(0))
             answer = await wire.ask(schema.Open(DATABASE))
         except BaseException:
@@ -75,6 +85,10 @@ class Wire:
             raise ConnectionRefusedError(f"{node}: {answer}")
         return wire
 
+    def put(self, content: bytes) -> None:
+        """Send these bytes, whatever they mean."""
+        self._writer.write(content)
+
     async def ask(self, request: Request) -> Answer:
         """
         Send a request; the answer.
@@ -83,7 +97,7 @@ class Wire:
             OSError: TimeoutError, or EOFError's like: ConnectionError when the node hangs up.
         """
         async with asyncio.timeout(self._timeout_s):
-            self._writer.write(codec.encode(request))
+            self.put(codec.encode(request))
             header = codec.decode_header(await self._read(codec.HEADER_BYTES))
             body = await self._read(header.body_bytes)
         return Answer(codec.decode_response(header, body), body)
