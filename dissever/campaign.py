@@ -159,7 +159,9 @@ class Record:
         if tried.directory is not None:
             made = Path(tried.directory)
             if is_best and len(self._kept()) < KEPT_MAX:
-                shutil.move(made, self.place(line.seed))
+                place = self.place(line.seed)
+                shutil.rmtree(place, ignore_errors=True)  # A killed campaign may have left a part.
+                shutil.move(made, place)
             else:
                 shutil.rmtree(made, ignore_errors=True)
         self._write(line)

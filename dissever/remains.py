@@ -120,14 +120,21 @@ def _violations(run: Path, reasons: list[str]) -> list[Violation] | None:
     found: list[Violation] = []
     try:
         content = path.read_bytes()
-        lines = content.splitlines() if b'"violation"' in content else []  # Most often none is.
-        suspicious = [line for line in lines if b'"violation"' in line]
-        said = [line for line in map(decode, suspicious) if line.kind == VIOLATION]
-        found = [Violation(line.name, line.node, line.text, line.time) for line in said]
     except OSError as error:
         reasons.append(f"{store.SIMULATION} cannot be read: {error.strerror}")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reasons.append(f"{store.SIMULATION} has a violation that cannot be read: {error}")
+        return found
+    lines = content.splitlines() if b'"violation"' in content else []  # Most often none is.
+    unreadable = []
+    for suspicious in (line for line in lines if b'"violation"' in line):
+        try:
+            line = decode(suspicious)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            unreadable.append(error)
+            continue
+        if line.kind == VIOLATION:
+            found.append(Violation(line.name, line.node, line.text, line.time))
+    if unreadable:
+        reasons.append(f"{store.SIMULATION} has a violation that cannot be read: {unreadable[0]}")
     return found
 
 

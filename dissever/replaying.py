@@ -248,7 +248,7 @@ def replay(
             except KeyboardInterrupt:
                 ended = INTERRUPTED
                 break
-            if tried.interruption == INTERRUPTED and not tried.is_invalid:
+            if tried.interruption == INTERRUPTED and (is_exact or not tried.is_invalid):
                 ended = INTERRUPTED
                 break
             if count.add(tried, directory) and not keep.exists():

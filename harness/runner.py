@@ -8,6 +8,7 @@ harness was killed, is judged like any other.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -25,7 +26,7 @@ from dissever.harness.cluster import Cluster, Exit, NodeProcesses, Reseeds, Trac
 from dissever.harness.history import Event
 from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
-from dissever.harness.plan import Outcome, Plan, Reseed, Streams
+from dissever.harness.plan import Kept, Outcome, Plan, Reseed, Streams
 from dissever.harness.recovery import Recovery
 from dissever.harness.system import Deployment, System
 from dissever.harness.vocabulary import RECOVERY
@@ -113,7 +114,8 @@ def execute(test: Test, run: Path, observer: Observer) -> Outcome:
 def _write_outcome(run: Path, outcome: Outcome) -> Outcome:
     """With the files that the run leaves behind."""
     with _unless_refused(store.OUTCOME):
-        outcome = structs.replace(outcome, files=store.manifest(run))
+        files = store.manifest(run) | (outcome.files or {})
+        outcome = structs.replace(outcome, files=files)
         store.write_outcome(run, outcome)
     return outcome
 
@@ -133,7 +135,8 @@ async def _execute(test: Test, run: Path, observer: Observer) -> Outcome:
                 outcome = await _interpret(test, run, recorder, deployment, streams)
                 observer.phase("stopping the nodes")
                 _keep_exits(deployment.cluster, recorder.origin_ns)
-                _keep_trace(deployment.cluster, recorder.origin_ns, run)
+                refused = _keep_trace(deployment.cluster, recorder.origin_ns, run)
+                outcome = structs.replace(outcome, files=refused)
         except asyncio.CancelledError:
             outcome = outcome or Outcome("interrupted before the first operation")
         except Bug:
@@ -295,11 +298,23 @@ def _keep_exits(cluster: Cluster, origin_ns: int | None) -> None:
             store.write_exits(cluster.directory(node), exits)
 
 
-def _keep_trace(cluster: Cluster, origin_ns: int | None, run: Path) -> None:
-    """Write what only a simulation knows."""
-    if isinstance(cluster, Traced):
-        with _unless_refused(store.SIMULATION):
-            (run / store.SIMULATION).write_bytes(cluster.trace.content(origin_ns or 0))
+def _keep_trace(cluster: Cluster, origin_ns: int | None, run: Path) -> dict[str, Kept]:
+    """
+    Write what only a simulation knows.
+
+    Returns:
+        The file as it should be, if the disk refuses it. So judging finds that it is cut or
+        missing: a violation may have stood in the part that was lost.
+    """
+    if not isinstance(cluster, Traced):
+        return {}
+    content = cluster.trace.content(origin_ns or 0)
+    try:
+        (run / store.SIMULATION).write_bytes(content)
+    except OSError as error:
+        log.warning("%s could not be written: %s", store.SIMULATION, error)
+        return {store.SIMULATION: Kept(len(content), hashlib.sha256(content).hexdigest())}
+    return {}
 
 
 def _since(origin_ns: int | None, end: Exit) -> Exit:

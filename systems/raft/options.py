@@ -75,7 +75,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
     "election-ms": Option("the time-out of elections", least=10, most=60_000),
     "heartbeat-ms": Option("the time between heartbeats", least=1, most=10_000),
     "snapshot-threshold": Option("entries after which a snapshot is taken", least=1, most=1 << 20),
-    "snapshot-trailing": Option("entries that are kept before it", least=0, most=1 << 20),
+    "snapshot-trailing": Option("entries that are kept before it", least=1, most=1 << 20),
     "pre-vote": Option("whether candidates ask first if they could win", choices=(YES, "no")),
     "break": Option(
         "a way to break the servers on purpose, so that an invariant is seen to fail",

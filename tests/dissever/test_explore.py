@@ -97,6 +97,18 @@ def test_a_campaign_goes_on_where_it_was(
     assert without_times(rest) == without_times(whole)
 
 
+def test_what_a_killed_campaign_left_of_a_run_is_replaced(
+    dissever: Callable, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    (kept / "seed-1").mkdir(parents=True)
+    (kept / "seed-1" / store.HISTORY).write_text("half of a history\n")
+    explored(dissever, *BROKEN, "--seeds", "1", "--keep", str(kept))
+
+    assert (kept / "seed-1" / store.REPORT).is_file()
+    assert not [path.name for path in (kept / "seed-1").glob("seed-*")]
+
+
 def test_an_interrupted_campaign_without_a_failure_is_not_valid(
     dissever: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

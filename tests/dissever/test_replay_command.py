@@ -140,6 +140,22 @@ def test_replays_that_were_all_interrupted_are_no_evidence(
     assert made_.verdict is Verdict.UNKNOWN
 
 
+def test_an_interrupted_replay_is_no_difference_though_it_has_failed_by_then(
+    dissever: Callable, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = recorded(made(dissever, runs, *BROKEN))
+
+    def tried(options, system, *, keep):  # type: ignore[no-untyped-def]
+        ended = attempt(replace(options, time_limit_s=0.5), system, keep=keep)
+        return replace(ended, interruption="interrupted", verdict=Verdict.INVALID)
+
+    monkeypatch.setattr(replaying, "attempt", tried)
+    again = replay(run, rerun(run), times=2, keep=runs / "replayed", is_exact=True)
+
+    assert (again.tried, again.difference, again.ended) == (0, None, "interrupted")
+    assert again.verdict is Verdict.UNKNOWN
+
+
 def test_on_real_nodes_the_schedule_is_the_plan(
     dissever: Callable, runs: Path, tmp_path: Path
 ) -> None:

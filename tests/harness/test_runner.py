@@ -457,3 +457,20 @@ def test_disk_that_is_full_ends_a_run_and_keeps_what_was_recorded(tmp_path, monk
     assert "No space left on device" in outcome.interruption
     assert len(read_history(tmp_path / store.HISTORY).history) == 101
     assert not (tmp_path / store.OUTCOME).exists()
+
+
+def test_trace_that_the_disk_refuses_is_a_file_that_is_cut(tmp_path, monkeypatch) -> None:
+    write = Path.write_bytes
+
+    def refuse(path, content):
+        if path.name != store.SIMULATION:
+            return write(path, content)
+        write(path, content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    outcome = execute(make_test(), tmp_path, Silent())
+
+    assert outcome.interruption == ""
+    (damage,) = store.damage(tmp_path, store.read_outcome(tmp_path).files)
+    assert damage.startswith(f"{store.SIMULATION} is cut: 100 of ")

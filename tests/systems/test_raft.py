@@ -153,6 +153,16 @@ def test_each_way_to_break_servers_is_one_that_the_simulator_knows() -> None:
     assert {*options.BREAKS, "nothing"} == set(known)
 
 
+def test_the_simulator_takes_every_number_that_an_option_allows() -> None:
+    source = (Path(simulation.__file__).parent / "options.c").read_text(encoding="utf-8")
+    for name in ("election-ms", "heartbeat-ms", "snapshot-threshold", "snapshot-trailing"):
+        row = re.search(rf'{{"{name.replace("-", "_")}", .*?, (\d+), (\w+ << \d+|\d+)}}', source)
+        assert row is not None
+        low, high = int(row[1]), row[2].replace("1u << 30", str(1 << 30))
+        allowed = options.OPTIONS[name]
+        assert low <= allowed.least <= allowed.most <= int(high), name
+
+
 def test_options_become_settings_and_timings_that_no_deployment_has_say_so() -> None:
     given = {"timings": "exaggerated", "election-ms": 777, "pre-vote": "no"}
     settings = options.settings_of(checked(asked(system_options=given), RaftSystem()))
