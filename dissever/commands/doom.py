@@ -98,7 +98,8 @@ def doom_command(
     """
     try:
         run = store.find_run(path)
-        original = read_original(run, signature)
+        with at_home(store.read_plan(run)):
+            original = read_original(run, signature)
         count = continuations or (CONTINUATIONS if original.is_exact else ON_REAL_NODES)
         jobs = jobs_for(jobs, is_virtual=original.is_exact)
         console = Console(stderr=True, quiet=is_json)

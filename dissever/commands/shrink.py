@@ -119,7 +119,8 @@ def shrink_command(
     began = time.monotonic()
     try:
         run = store.find_run(path)
-        original = read_original(run, signature)
+        with at_home(store.read_plan(run)):
+            original = read_original(run, signature)
     except (OSError, ValueError, store.BrokenFile) as error:
         raise click.ClickException(str(error)) from error
     except CannotShrink as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from dissever.harness.cluster.backends import Backend
 from dissever.harness.plan import Options
 from dissever.nemesis.plans.script import Script, read_script
 from dissever.shrinking import trials
-from dissever.shrinking.shrink import read_original
+from dissever.shrinking.shrink import Deadline, read_original
 
 OPTIONS = Options(
     system="simulated",
@@ -73,6 +74,46 @@ def test_plan_for_people_says_what_the_plan_for_programs_says(recorded: Path) ->
         assert script.faults
         assert script.operations == candidate.operations
         assert script.budget == candidate.budget
+
+
+def test_two_processes_answer_as_one_does(recorded: Path) -> None:
+    original = read_original(recorded)
+    whole = original.candidate.until((original.guilty_s or 0.0) + 0.05)
+    empty = msgspec.structs.replace(whole, operations=())
+    tasks = [trials.Task(each, 0) for each in (whole, empty, whole)]
+    answers = []
+    for jobs in (1, 2):
+        with trials.pool(original.signature, jobs) as made:
+            answers.append([(task.candidate, answer.failed) for task, answer in made(tasks)])
+
+    assert answers[0] == [(whole, True), (empty, False), (whole, True)]
+    assert answers[1] == answers[0]
+    assert not multiprocessing.active_children()
+
+
+def test_path_of_a_system_is_relative_to_where_the_run_was_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned, other = tmp_path / "planned", tmp_path / "other"
+    planned.mkdir()
+    other.mkdir()
+    (planned / "own.py").write_text(
+        "from dissever.systems.simulated.system import SimulatedSystem\n"
+    )
+    monkeypatch.chdir(planned)
+    options = msgspec.structs.replace(
+        OPTIONS, system="own.py:SimulatedSystem", faults=(), time_limit_s=0.5
+    )
+    assert attempt(options, keep=tmp_path / "run").is_invalid
+    monkeypatch.chdir(other)
+
+    def ends(*_: object, **__: object) -> None:
+        raise Deadline
+
+    monkeypatch.setattr(command, "shrink", ends)
+
+    assert status("shrink", tmp_path / "run", "--jobs", 1) == 3
+    assert "ended before the recorded run had failed again" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("few_tries")
