@@ -56,9 +56,3 @@ struct event events_take(struct events *events)
         events->heap[at] = last;
     return first;
 }
-
-void events_free(struct events *events)
-{
-    free(events->heap);
-    *events = (struct events){0};
-}

@@ -65,6 +65,4 @@ struct event events_take(struct events *events);
 /* The same by hand, for lists of events that wait outside of the heap: grows `*list` by one. */
 void events_hold(struct events *held, struct event event);
 
-void events_free(struct events *events);
-
 #endif

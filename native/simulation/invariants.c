@@ -256,10 +256,3 @@ void invariants_stored(struct server *server, uint64_t index, const struct entry
         }
     }
 }
-
-void invariants_free(struct invariants *known)
-{
-    free(known->committed);
-    free(known->stored);
-    free(known->leaders);
-}

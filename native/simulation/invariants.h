@@ -57,9 +57,6 @@ enum invariant {
     INVARIANTS
 };
 
-/* The name that FRAME_VIOLATION says. */
-const char *invariant_name(enum invariant invariant);
-
 /* After an event of that server. */
 void invariants_look(struct server *server);
 
@@ -79,7 +76,5 @@ void invariant_broken(struct server *server, enum invariant invariant, const cha
     __attribute__((format(printf, 3, 4)));
 void invariant_broken_at(struct server *server, enum invariant invariant, uint64_t index,
                          const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-void invariants_free(struct invariants *invariants);
 
 #endif

@@ -26,11 +26,6 @@ static const char *const NAMES[INVARIANTS] = {
     [SEND_TO_NOBODY] = "send-to-nobody",
 };
 
-const char *invariant_name(enum invariant invariant)
-{
-    return NAMES[invariant];
-}
-
 static void write_entry(FILE *to, const struct entry *entry, uint64_t index)
 {
     char command[COMMAND_MAX] = "", plain[COMMAND_MAX];

@@ -273,11 +273,6 @@ class SimulatedCluster:
         host.timers[timer] = None
         return timer
 
-    def cancel_timer(self, node: str, timer: Timer) -> None:
-        """It does not happen, if it has not yet."""
-        timer.cancel()
-        self._hosts[node].timers.pop(timer, None)
-
     # Messages.
 
     def post(self, source: str, destination: str, message: Any) -> None:
