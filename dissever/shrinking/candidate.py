@@ -182,7 +182,12 @@ def micro_operations(op: ClientOp) -> tuple[list[Any], ...]:
 
 
 def first_candidate(
-    options: Options, *, schedule: str, events: Sequence[Event], budget: int
+    options: Options,
+    *,
+    schedule: str,
+    events: Sequence[Event],
+    budget: int,
+    are_named: bool = True,
 ) -> Candidate:
     """
     A recorded run as a candidate.
@@ -191,13 +196,15 @@ def first_candidate(
         schedule: The text of its `schedule.jsonl`, or empty.
         events: Its history.
         budget: How many nodes it could have down at a time.
+        are_named: As for `steps_of`.
 
     Raises:
         ValueError: When the schedule is none.
     """
     asked = msgspec.structs.replace(options, faults=(), script="", script_path="")
     ops = operations_of(events, options.concurrency)
-    candidate = Candidate(asked, steps_of(schedule, options.time_limit_s), ops, True, budget)
+    steps = steps_of(schedule, options.time_limit_s, are_named=are_named)
+    candidate = Candidate(asked, steps, ops, True, budget)
     if len(candidate.asked.script) > CHARS_MAX:
         return msgspec.structs.replace(candidate, operations=None)
     return candidate
@@ -227,9 +234,14 @@ class _Line(msgspec.Struct, frozen=True):
     value: Any = None
 
 
-def steps_of(schedule: str, time_limit_s: float) -> tuple[Step, ...]:
+def steps_of(schedule: str, time_limit_s: float, *, are_named: bool = True) -> tuple[Step, ...]:
     """
     The faults of a recorded run as those of a plan: when they struck, whom, and for how long.
+
+    Args:
+        are_named: They strike the very nodes that were struck. False: whom they were asked to
+            strike, such as the leader; looking for it takes time, so that such a plan alone has the
+            history of the recorded run.
 
     Raises:
         ValueError: When the text is no schedule.
@@ -259,7 +271,7 @@ def steps_of(schedule: str, time_limit_s: float) -> tuple[Step, ...]:
         healed = [each for each in own if each.f == last]
         end_ns = min(_heals_at(healed, begun_ns), limit_ns)
         for_s = max(end_ns - begun_ns, 1_000_000) / 1e9
-        value = struck.get((line.process, line.time), line.value)
+        value = struck.get((line.process, line.time), line.value) if are_named else line.value
         found.append(_step(fault, line.time / 1e9, for_s, value))
     return tuple(found)
 

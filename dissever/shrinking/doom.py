@@ -123,13 +123,15 @@ def _base(original: Original, tries: Tries) -> tuple[Candidate, float, list[str]
         return drawn, end_s, ["On real nodes a moment means: only faults that began before it."]
     if original.guilty_s is not None:
         end_s = min(end_s, original.guilty_s)
-    for each, what in (
-        (drawn.until(end_s + AFTER_S), ""),
-        (
-            original.candidate.until(end_s + AFTER_S),
-            "The operations are as recorded in all continuations.",
-        ),
+    fixed = "The operations are as recorded in all continuations."
+    as_asked = msgspec.structs.replace(original.as_asked, operations=None)
+    for whole, what in (
+        (drawn, ""),
+        (original.candidate, fixed),
+        (as_asked, ""),
+        (original.as_asked, fixed),
     ):
+        each = whole.until(end_s + AFTER_S)
         ((_, answer),) = tries([Task(each, 0)])
         if answer.failed:
             return each, end_s, [what] if what else []

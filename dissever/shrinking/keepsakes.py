@@ -6,6 +6,7 @@ its story.
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ import msgspec
 
 from dissever import planning
 from dissever.harness import store
+from dissever.harness.history import Type
 from dissever.harness.plan import OK_MIN, OnCrash, Options
-from dissever.harness.results import Anomaly
+from dissever.harness.results import Anomaly, Verdict
 from dissever.judging import try_to_publish
 from dissever.reports.insight import Size, Story
 from dissever.running import Run, run
@@ -78,8 +80,8 @@ def keep(
     store.write_text(plan, text)
     options = msgspec.structs.replace(options, script=text)
     test = folder / f"test_{Signature.parsed(original.signature).digest}.py"
-    store.write_text(test, test_file(options, original.signature))
     ended, anomaly = _run_until_it_fails(options, original.signature, runs, attempts)
+    store.write_text(test, test_file(options, original.signature, ended))
     if ended is None or anomaly is None:
         return Kept(plan, test, command, (), None, attempts)
     sentences = tell(ended.judged.history.events, anomaly, lines_of(ended.directory))
@@ -126,16 +128,22 @@ def _size(candidate: Candidate) -> Size:
     return msgspec.convert(msgspec.to_builtins(candidate.size), Size)
 
 
-def test_file(options: Options, signature: str) -> str:
-    """A file of tests for pytest, which stands beside the plan and fails while the bug is there."""
+def test_file(options: Options, signature: str, failed: Run | None) -> str:
+    """
+    A file of tests for pytest, which stands beside the plan and fails while the bug is there.
+
+    Args:
+        failed: The run of the plan that failed. If it decided everything else, the test asks for
+            the verdict valid. None: it did not fail again.
+    """
     kind = Signature.parsed(signature)
     name = "".join(each if each.isalnum() else "_" for each in kind.name.lower()).strip("_")
     settings = "".join(f"    {name}={_literal(value)},\n" for name, value in _settings(options))
+    passes, asserts = _asked_of(failed)
     return f'''"""
 {signature}: a run that failed, shrunk by dissever.
 
-The test fails while the system fails in this way. It passes when the run went to its end and no
-checker found an anomaly.
+The test fails while the system fails in this way. {passes}
 """
 
 import pytest
@@ -146,9 +154,44 @@ import pytest
 def test_no_{name}(run_plan):
     ended = run_plan()
 
-    assert not ended.interruption, ended.explanation
-    assert not ended.anomalies, ended.explanation
-'''
+{asserts}'''
+
+
+def _asked_of(failed: Run | None) -> tuple[str, str]:
+    """What the test asks of a run without the failure: in words, and as code."""
+    undecided = _undecided(failed)
+    if not undecided:
+        one = "    assert ended.is_valid, ended.explanation\n"
+        return "It passes when the verdict is valid.", one
+    asked = ["not ended.interruption", "not ended.anomalies"]
+    passes = "It passes when the run went\nto its end"
+    if failed is not None and any(each.type is Type.OK for each in failed.judged.history):
+        asked.append('any(event.type == "ok" for event in ended.judged.history)')
+        passes += ", an operation succeeded"
+    passes += (
+        ", and no checker found an anomaly. It does not ask for the\nverdict valid, because"
+        " something is unknown in a run as small as this, with or without the failure:\n\n"
+    )
+    passes += (
+        "\n".join(
+            textwrap.fill(each, 100, initial_indent="  - ", subsequent_indent="    ")
+            for each in undecided
+        )
+        .replace("\\", "/")
+        .replace('"', "'")
+    )
+    return passes, "".join(f"    assert {each}, ended.explanation\n" for each in asked)
+
+
+def _undecided(failed: Run | None) -> tuple[str, ...]:
+    """What other checkers could not decide in the run that failed; empty if there is nothing."""
+    if failed is None:
+        return ("The plan did not fail when it was run again.",)
+    return tuple(
+        f"{each.checker}: {each.why}"
+        for each in failed.results.results
+        if each.verdict is Verdict.UNKNOWN
+    )
 
 
 test_file.__test__ = False  # type: ignore[attr-defined]  # pytest takes it for a test.

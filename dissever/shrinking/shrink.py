@@ -53,13 +53,16 @@ class Original:
     """
     A recorded run that failed.
 
-    `signature` is how. `guilty_s` is when the anomaly was complete; None: nobody knows.
+    `signature` is how. The faults of `candidate` strike the nodes that were struck, those of
+    `as_asked` whom they were asked to strike. `guilty_s` is when the anomaly was complete; None:
+    nobody knows.
     """
 
     run: Path
     judged: Judged
     signature: str
     candidate: Candidate
+    as_asked: Candidate
     guilty_s: float | None
     is_exact: bool
 
@@ -113,17 +116,22 @@ def read_original(run: Path, signature: str = "") -> Original:
     schedule = run / store.SCHEDULE
     # What only a simulation knows costs time, and is needed only for the roles of servers.
     needs_roles = bool(Signature.parsed(wanted).role)
-    candidate = first_candidate(
-        structs.replace(plan.options, trace=needs_roles, reseed=None),
-        schedule=schedule.read_text(encoding="utf-8") if schedule.exists() else "",
-        events=judged.history.events,
-        budget=planning.budget(plan.options, load(plan.options.system)),
+    candidate, as_asked = (
+        first_candidate(
+            structs.replace(plan.options, trace=needs_roles, reseed=None),
+            schedule=schedule.read_text(encoding="utf-8") if schedule.exists() else "",
+            events=judged.history.events,
+            budget=planning.budget(plan.options, load(plan.options.system)),
+            are_named=are_named,
+        )
+        for are_named in (True, False)
     )
     return Original(
         run,
         judged,
         wanted,
         _fitting(candidate),
+        _fitting(as_asked),
         None if guilty_ns is None else guilty_ns / 1e9,
         plan.options.backend.is_virtual,
     )
@@ -232,20 +240,19 @@ def _played(
 
 def _as_recorded(original: Original, decide: Decide) -> Candidate:
     """
-    The recorded run as it fails again: with recorded operations or else with drawn ones, whole or
-    else until just after the failure, which is tried with more seeds.
+    The recorded run as it fails again, tried with one seed after another: with recorded operations
+    or drawn ones, with faults that strike the same nodes or whom they were asked to strike, whole
+    or until just after the failure.
 
     Raises:
         CannotShrink: When none of these fails.
     """
-    recorded = original.candidate
-    drawn = structs.replace(recorded, operations=None)
-    every = [recorded, drawn]
+    every = [original.candidate, original.as_asked]
+    every += [structs.replace(each, operations=None) for each in every]
     if original.guilty_s is not None:
-        every += [each.until(original.guilty_s + AFTER_S) for each in (recorded, drawn)]
-    for each in every:
-        if (answer := decide([each])) is not None:
-            return answer[1]
+        every += [each.until(original.guilty_s + AFTER_S) for each in every]
+    if (answer := decide(every)) is not None:
+        return answer[1]
     raise CannotShrink("the recorded run does not fail in the same way when it is repeated")
 
 

@@ -45,7 +45,7 @@ class Continued:
 
 def original(*, is_exact: bool = True) -> Original:
     judged = SimpleNamespace(history=SimpleNamespace(events=()))
-    return Original(Path(), judged, "a/b", BASE, 8.0, is_exact)  # type: ignore[arg-type]
+    return Original(Path(), judged, "a/b", BASE, BASE, 8.0, is_exact)  # type: ignore[arg-type]
 
 
 def found(tries: Continued, *, is_exact: bool = True, count: int = 30) -> Doom:

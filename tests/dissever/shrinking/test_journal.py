@@ -50,7 +50,7 @@ class Asked:
 
 
 def shrunk(path: Path, asked: Asked) -> Shrunk:
-    original = Original(path, None, "linearizable/x", START, None, True)  # type: ignore[arg-type]
+    original = Original(path, None, "linearizable/x", START, START, None, True)  # type: ignore[arg-type]
     tries = Journal(path / "attempts.jsonl", asked, lambda *_: None)
     return shrink(original, tries, found=lambda *_: None)
 

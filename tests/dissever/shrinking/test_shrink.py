@@ -63,6 +63,24 @@ def test_recorded_run_repeats_itself_as_a_candidate(recorded: Path) -> None:
     assert attempt(original.candidate.asked).shows(original.signature)
 
 
+def test_faults_as_they_were_asked_for_fail_as_the_recorded_run_did(tmp_path: Path) -> None:
+    options = msgspec.structs.replace(
+        OPTIONS,
+        workload="register",
+        faults=("kill:leader",),
+        rate=40,
+        time_limit_s=4,
+        system_options={"bug": "stale-read"},
+    )
+    assert attempt(options, keep=tmp_path / "run").is_invalid
+
+    original = read_original(tmp_path / "run")
+
+    assert {step.fault for step in original.as_asked.faults} == {"kill:leader"}
+    assert all(step.nodes for step in original.candidate.faults)
+    assert attempt(original.as_asked.asked).shows(original.signature)
+
+
 def test_plan_for_people_says_what_the_plan_for_programs_says(recorded: Path) -> None:
     candidate = read_original(recorded).candidate.until(2.5)
     candidate = msgspec.structs.replace(candidate, operations=(candidate.operations or ())[:20])
@@ -131,6 +149,7 @@ def test_shrink_leaves_a_plan_a_test_and_a_story(
     story = json.loads((run / store.STORY).read_text())
     assert "lost-update" in story["text"][story["wrong"]]
     assert "lost-update" in (run / store.REPORT).read_text()
+    assert "assert ended.is_valid" in Path(said["test"]).read_text()
     assert attempt(options_of(run)).history_sha256 == store.digest(run / store.HISTORY)
     tested = subprocess.run(
         [
