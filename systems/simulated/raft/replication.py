@@ -35,6 +35,10 @@ class Progress:
     sent_match: int = -1
     """Its `match` at the last heartbeat: if it has not moved, what was sent may be lost."""
 
+    refused_round: int = -1
+    refused_index: int = 0
+    """The question of the last refusal that was answered at once, and the index that it hinted."""
+
 
 class Replication:
     """
@@ -165,7 +169,9 @@ class Replication:
         elif answer.index + 1 < progress.next:
             progress.match = min(progress.match, answer.index)  # An answer that was overtaken.
             progress.next = answer.index + 1
-            self.send(follower)
+            if answer.round > progress.refused_round or answer.index < progress.refused_index:
+                progress.refused_round, progress.refused_index = answer.round, answer.index
+                self.send(follower)  # Once: duplicates of a refusal would multiply without end.
         self._rounds()
 
     def advance(self) -> None:
