@@ -1,0 +1,234 @@
+"""
+Every bug of the simulated store: found with the default faults, replayed, shrunk, and explained.
+
+    python benchmarks/bugs.py [--only stale-leader,figure-8] [--steps find,replay,shrink,doom]
+                              [--time-limit 120] [--jobs 1]
+
+For each bug: `dissever explore -f default` until a run fails, with a fault that changes members
+where the bug is in that; then `replay --times 100`, `shrink`, and `doom` of the shrunk run. Writes
+docs/bugs.json, and the table in docs/simulated.md; steps that were not asked for stay as they are.
+Runs are kept below runs/bugs, where later steps look for them.
+
+Seconds are those of the processor, of all processes together: they do not depend on how busy the
+machine is. The time limit is for each step, in the same seconds as far as one job has a processor
+of its own.
+
+Exit status: 0 when each bug that was asked for is as it should be, else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from dissever.harness.cluster.backends import Backend
+from dissever.nemesis.defaults import default_faults
+from dissever.nemesis.faults import without_target
+from dissever.systems.simulated.bugs import BUGS
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+PAGE: Final = ROOT / "docs" / "simulated.md"
+CELLS: Final = ROOT / "docs" / "bugs.json"
+RUNS: Final = ROOT / "runs" / "bugs"
+
+BEGIN, END = "<!-- benchmarks/bugs.py writes this -->", "<!-- until here -->"
+
+SETTINGS: Final = "--rate 30 --time-limit 10 --fault-interval 1"
+"""Small runs: a bug shows in one of many, and what fails is small from the start."""
+
+SEEDS_MAX: Final = 2000
+REPLAYS: Final = 100
+
+FOUND_S_MAX: Final = 120.0
+"""60 s on two cores."""
+
+FAULTS_MAX, CLIENTS_MAX, OPERATIONS_MAX = 3, 2, 10
+
+Finding = dict[str, Any]
+
+
+def main() -> int:
+    """Make the steps, and write the table after each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--only", default=",".join(BUGS), help="bugs, with commas")
+    parser.add_argument("--steps", default=",".join(STEPS), help="with commas")
+    parser.add_argument("--time-limit", type=float, default=FOUND_S_MAX, help="seconds of a step")
+    parser.add_argument("--jobs", type=int, default=1, help="how many runs go on side by side")
+    arguments = parser.parse_args()
+    names = arguments.only.split(",")
+    for step in arguments.steps.split(","):
+        for name in names:
+            finding = _read().get(name, {})
+            before_s = _processor_s()
+            finding |= STEPS[step](name, finding, arguments.time_limit, arguments.jobs)
+            finding[f"{step}_s"] = round(_processor_s() - before_s, 1)
+            cells = {**_read(), name: finding}
+            CELLS.write_text(json.dumps(cells, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            _write(cells)
+            took = f"{finding[f'{step}_s']:7.1f} s"
+            print(f"{took}  {step} {name}: {_said(step, finding)}", flush=True)
+    cells = _read()
+    return 0 if all(is_well(cells.get(name, {})) for name in names) else 1
+
+
+def is_well(finding: Finding) -> bool:
+    """Whether it was found in time, fails again and again, is small, and has a fault to blame."""
+    after = finding.get("after")
+    return (
+        bool(finding.get("signature"))
+        and finding["find_s"] <= FOUND_S_MAX
+        and finding.get("replayed") == REPLAYS
+        and after is not None
+        and after["faults"] <= FAULTS_MAX
+        and after["clients"] <= CLIENTS_MAX
+        and after["operations"] <= OPERATIONS_MAX
+        and (after["faults"] == 0 or bool(finding.get("named")))
+    )
+
+
+def _processor_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _asked(*arguments: str) -> Any:
+    """What a command prints as JSON; None when it prints none."""
+    command = [sys.executable, "-m", "dissever", *arguments, "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    try:
+        return json.loads(done.stdout)
+    except json.JSONDecodeError:
+        lines = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
+        return {"why": lines[-1]}
+
+
+def explore_options(name: str) -> list[str]:
+    """The options of `dissever explore` that find a bug."""
+    workload = BUGS[name].workload
+    default = default_faults(Backend.SIMULATED, {}, nodes=5, budget=2)
+    others = [each for each in BUGS[name].faults if without_target(each) not in default]
+    settings = ["--bug", name, "-f", ",".join(("default", *others)), *SETTINGS.split()]
+    return settings if workload == "register" else ["-w", workload, *settings]
+
+
+def _find(name: str, _: Finding, limit_s: float, jobs: int) -> Finding:
+    keep = RUNS / name
+    shutil.rmtree(keep, ignore_errors=True)
+    came = _asked(
+        *("explore", "simulated", *explore_options(name), "--seeds", f"1-{SEEDS_MAX}"),
+        *("--until-failure", "--time-limit-real", f"{limit_s:g}", "--jobs", str(jobs)),
+        *("--keep", str(keep)),
+    )
+    found = [each for each in came.get("found", ()) if each["verdict"] == "invalid"]
+    if not found:
+        return {"seeds": came.get("tried", 0), "signature": None, "run": None}
+    run = str(Path(found[0]["directory"]).relative_to(ROOT))
+    return {"seeds": came["tried"], "signature": found[0]["signature"], "run": run}
+
+
+def _replay(_: str, finding: Finding, __: float, ___: int) -> Finding:
+    if not finding.get("run"):
+        return {"replayed": None}
+    came = _asked("replay", finding["run"], "--times", str(REPLAYS), "--runs", str(RUNS))
+    return {"replayed": came.get("shown")}
+
+
+def _shrink(_: str, finding: Finding, limit_s: float, jobs: int) -> Finding:
+    if not finding.get("run"):
+        return {"after": None}
+    limits = ("--time-limit", f"{limit_s:g}", "--jobs", str(jobs), "--runs", str(RUNS))
+    came = _asked("shrink", finding["run"], *limits)
+    if "after" not in came:
+        return {"after": None, "why": came.get("why", "")}
+    run = came["run"] and str(Path(came["run"]).relative_to(ROOT))
+    names = ("before", "after", "whole", "attempts", "story")
+    return {"shrunk": run, **{name: came[name] for name in names}}
+
+
+def _doom(_: str, finding: Finding, limit_s: float, jobs: int) -> Finding:
+    run = finding.get("shrunk") or finding.get("run")
+    if not run:
+        return {"named": None}
+    came = _asked("doom", run, "--time-limit", f"{limit_s:g}", "--jobs", str(jobs))
+    named = came.get("named")
+    return {"named": named and named["fault"], "told": named and named["text"]}
+
+
+STEPS: Final[Mapping[str, Callable[[str, Finding, float, int], Finding]]] = {
+    "find": _find,
+    "replay": _replay,
+    "shrink": _shrink,
+    "doom": _doom,
+}
+
+
+def _said(step: str, finding: Finding) -> str:
+    if step == "find":
+        return f"{finding['signature'] or 'not found'} in {finding['seeds']} seeds"
+    if step == "replay":
+        return f"{finding['replayed']} of {REPLAYS}"
+    if step == "shrink":
+        return _size(finding.get("after")) or str(finding.get("why", "no run"))
+    return str(finding["told"])
+
+
+def _write(cells: Mapping[str, Finding]) -> None:
+    """Put the table where the page has a place for it."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{table(cells)}\n{END}{after}", encoding="utf-8")
+
+
+def table(cells: Mapping[str, Finding]) -> str:
+    """A row for each bug."""
+    heads = ("bug", "failure", "seeds", "find", "replayed", "shrunk from", "to", "shrink", "fault")
+    rows = [heads, ("---",) * len(heads)]
+    rows += [_row(name, cells[name]) for name in BUGS if name in cells]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
+def _row(name: str, finding: Finding) -> tuple[str, ...]:
+    signature, replayed = finding.get("signature"), finding.get("replayed")
+    return (
+        f"`{name}`",
+        f"`{signature}`" if signature else "not found",
+        str(finding.get("seeds", "")),
+        _seconds(finding, "find"),
+        "not tried" if replayed is None else f"{replayed} of {REPLAYS}",
+        _size(finding.get("before")),
+        _size(finding.get("after")) or "not shrunk",
+        _seconds(finding, "shrink"),
+        str(finding.get("named") or ("none needed" if _needs_none(finding) else "none named")),
+    )
+
+
+def _needs_none(finding: Finding) -> bool:
+    after = finding.get("after")
+    return after is not None and after["faults"] == 0
+
+
+def _seconds(finding: Finding, step: str) -> str:
+    seconds = finding.get(f"{step}_s")
+    return "" if seconds is None else f"{seconds:.0f} s"
+
+
+def _size(size: Mapping[str, Any] | None) -> str:
+    if size is None:
+        return ""
+    return " / ".join(str(size[name]) for name in ("faults", "nodes", "clients", "operations"))
+
+
+def _read() -> dict[str, Finding]:
+    return dict(json.loads(CELLS.read_text(encoding="utf-8"))) if CELLS.exists() else {}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
