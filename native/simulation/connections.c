@@ -119,7 +119,7 @@ static void bytes_arrive(struct simulation *s, struct event *event)
 {
     struct blob *blob = event->subject;
     uint32_t number = (uint32_t)event->number;
-    simulation_mix(s, digest_bytes(DIGEST_START, blob->data, blob->size));
+    simulation_mix(s, digest_words(DIGEST_START, blob->data, blob->size));
     const struct connection *connection = find(s, number);
     if (connection->is_accepted && !connection->is_closed)
         service.receive(&s->servers[event->server], number, blob->data, blob->size);
@@ -166,7 +166,7 @@ static void tell_received(struct simulation *s, struct event *event)
         put_blob(output, blob->data, blob->size);
         frame_end(output);
     }
-    simulation_mix(s, digest_bytes(DIGEST_START, blob->data, blob->size));
+    simulation_mix(s, digest_words(DIGEST_START, blob->data, blob->size));
     blob_free(blob);
 }
 

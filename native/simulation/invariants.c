@@ -167,7 +167,7 @@ void invariants_look(struct server *server)
 void invariants_applies(struct server *server, uint64_t index, const uint8_t *bytes, size_t size)
 {
     struct committed *known = committed_at(&server->simulation->invariants, index);
-    uint64_t digest = digest_bytes(DIGEST_START, bytes, size);
+    uint64_t digest = digest_words(DIGEST_START, bytes, size);
     if (!known->is_applied) {
         known->is_applied = true;
         known->digest = digest;

@@ -53,10 +53,14 @@ static bool was_written(const struct header *block)
 {
     const uint8_t *data = (const uint8_t *)(block + 1);
     size_t count = block->size < CHECKED_BYTES ? block->size : CHECKED_BYTES;
-    for (size_t i = 0; i < count; i++)
-        if (data[i] != FREED)
-            return true;
-    return false;
+    return count && (data[0] != FREED || memcmp(data, data + 1, count - 1) != 0);
+}
+
+/* Its blocks have 2^class bytes, at least `size`. */
+static uint32_t class_of(size_t size)
+{
+    uint32_t class = 64 - (uint32_t)__builtin_clzll(size - 1);
+    return class < CLASS_MIN ? CLASS_MIN : class;
 }
 
 void *arena_allocate(struct arena *arena, size_t size, memory_fault *fault, void *context)
@@ -65,10 +69,10 @@ void *arena_allocate(struct arena *arena, size_t size, memory_fault *fault, void
         arena->failures++;
         return NULL;
     }
-    uint32_t class = CLASS_MIN;
-    while (class < ARENA_CLASSES && ((size_t)1 << class) < size + sizeof(struct header))
-        class++;
-    if (class >= ARENA_CLASSES || size > ARENA_BYTES)
+    if (size > ARENA_BYTES)
+        return NULL;
+    uint32_t class = class_of(size + sizeof(struct header));
+    if (class >= ARENA_CLASSES)
         return NULL;
     struct header *block = arena->freed[class];
     if (block) {

@@ -53,7 +53,7 @@ struct entry *entries_from_raft(const struct raft_entry *raft, size_t count)
         entries[i] = (struct entry){
             .term = raft[i].term,
             .type = type,
-            .digest = digest_bytes(digest, raft[i].buf.base, raft[i].buf.len),
+            .digest = digest_words(digest, raft[i].buf.base, raft[i].buf.len),
             .data = blob_copy(raft[i].buf.base, raft[i].buf.len),
         };
     }
@@ -202,7 +202,7 @@ uint64_t message_digest(const struct message *message)
         digest = mixed(digest, raft->append_entries_result.last_log_index);
     } else if (raft->type == RAFT_IO_INSTALL_SNAPSHOT) {
         digest = mixed(digest, raft->install_snapshot.last_index);
-        digest = digest_bytes(digest, message->snapshot->data->data, message->snapshot->data->size);
+        digest = digest_words(digest, message->snapshot->data->data, message->snapshot->data->size);
     }
     return digest;
 }

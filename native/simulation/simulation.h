@@ -68,6 +68,8 @@ void schedule(struct server *server, uint64_t delay_ns, enum event_kind kind, ev
 
 /* FNV-1a, for digests. */
 uint64_t digest_bytes(uint64_t digest, const void *bytes, size_t size);
+/* The same purpose, word by word: for pages and entries, which are large and read often. */
+uint64_t digest_words(uint64_t digest, const void *bytes, size_t size);
 #define DIGEST_START 0xcbf29ce484222325u
 
 #endif

@@ -64,17 +64,9 @@ uint64_t frames_page(const struct frames_read *frames, uint64_t i)
     return number_at(frames->numbers + i * WORD, WORD);
 }
 
-/* Word by word: pages are large, and each is read once on each server. */
 static uint64_t digest_of(const uint8_t *content, size_t size, uint64_t number)
 {
-    uint64_t digest = DIGEST_START ^ number;
-    for (size_t i = 0; i + WORD <= size; i += WORD) {
-        uint64_t word;
-        memcpy(&word, content + i, WORD);
-        digest = (digest ^ word) * 0x9e3779b97f4a7c15u;
-        digest ^= digest >> 29;
-    }
-    return digest | 1;
+    return digest_words(DIGEST_START ^ number, content, size) | 1;
 }
 
 static struct database_pages *database(struct pages *pages, const char *name)
