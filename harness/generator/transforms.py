@@ -174,10 +174,11 @@ def _check(answer: Any, context: Context) -> str:
     step = answer[0]
     if step is PENDING:
         return ""
-    if not isinstance(step, Invocation | Sleep | Log):
+    if type(step) is Invocation:
+        if not isinstance(step.f, str):
+            return f"expected a text for f, got {step!r}"
+    elif type(step) is not Sleep and type(step) is not Log:
         return f"expected an invocation, a sleep, a log line or PENDING, got {step!r}"
-    if isinstance(step, Invocation) and not isinstance(step.f, str):
-        return f"expected a text for f, got {step!r}"
     if type(step.time) is not int or step.time < context.time:
         return f"expected a time from {context.time} ns on, got {step!r}"
     if not context.is_free(step.process):

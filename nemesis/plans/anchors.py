@@ -16,7 +16,7 @@ import msgspec
 
 from dissever.harness.client import Invocation
 from dissever.harness.generator import Generator
-from dissever.harness.generator.core import PENDING, Answer, Context, Offers, place
+from dissever.harness.generator.core import Answer, Context, Offers, place
 from dissever.harness.history import Event, Key, Type
 
 __all__ = ["OPERATIONS", "AnchoredOp", "Operations", "anchored", "anchored_op"]
@@ -66,11 +66,9 @@ class Lanes(msgspec.Struct, frozen=True):
         offers = Offers()
         for number, lane in enumerate(self.lanes):
             if lane:
-                step = place(self._step(lane[0]), context)
-                answer = (step, self if step is PENDING else self._after(number))
-                offers.add(number, answer)
+                offers.add(number, (place(self._step(lane[0]), context), self))
         offer = offers.soonest(context.rng)
-        return offers.otherwise(self) if offer is None else (offer.step, offer.rest)
+        return offers.otherwise(self) if offer is None else (offer.step, self._after(offer.member))
 
     def update(self, context: Context, event: Event) -> Generator:
         if not self.counts or event.type is not Type.OK or not event.is_client:

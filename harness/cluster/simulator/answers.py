@@ -179,9 +179,9 @@ class _Fields:
 
     __slots__ = ("_at", "_data")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, at: int) -> None:
         self._data = data
-        self._at = 0
+        self._at = at
 
     def take(self, fields: struct.Struct) -> tuple[Any, ...]:
         taken = fields.unpack_from(self._data, self._at)
@@ -259,6 +259,7 @@ def _hits(fields: _Fields) -> dict[str, int]:
     return {fields.text(): fields.number(_U64) for _ in range(fields.number(_U16))}
 
 
+_DONE: Final = Done()
 _NOW: Final = struct.Struct("<QB")
 _KILLED: Final = struct.Struct("<II")
 _CONNECTION: Final = struct.Struct("<QI")
@@ -294,7 +295,7 @@ def _changed(fields: _Fields) -> Changed:
 
 
 _DECODE: Final[Mapping[int, Callable[[_Fields], Answer | Event]]] = {
-    Kind.OK: lambda _: Done(),
+    Kind.OK: lambda _: _DONE,
     Kind.REFUSED: lambda fields: Refused(fields.text()),
     Kind.READY: lambda fields: Ready(fields.text()),
     Kind.NOW: _now,
@@ -335,7 +336,7 @@ def decoded(body: bytes) -> Answer | Event:
     decode = _DECODE.get(body[0])
     if decode is None:
         raise BadFrame(f"expected a frame that a simulator sends, got kind {body[0]}")
-    fields = _Fields(body[1:])
+    fields = _Fields(body, 1)
     try:
         frame = decode(fields)
         fields.end()

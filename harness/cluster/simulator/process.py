@@ -11,14 +11,15 @@ from __future__ import annotations
 import os
 import select
 import signal
+import struct
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast, get_args
 
 from dissever.harness.cluster import ClusterLost
 from dissever.harness.cluster.simulator import answers, frames
-from dissever.harness.cluster.simulator.answers import A, Answer, Done, Event, Line, Now, Refused
+from dissever.harness.cluster.simulator.answers import A, Answer, Done, Event, Now, Refused
 from dissever.harness.cluster.simulator.frames import SIZE_MAX, Kind
 
 SILENCE_S: Final = 120.0
@@ -27,6 +28,8 @@ SILENCE_S: Final = 120.0
 END_S: Final = 5.0
 """How long a simulator may take to end once its stdin is closed."""
 
+_EVENTS: Final = frozenset(get_args(Event))
+_SIZE: Final = struct.Struct("<I")
 _READ_BYTES: Final = 1 << 18
 _UNSENT_BYTES: Final = 1 << 15
 """More than this is written at once, whether an answer is needed or not."""
@@ -54,7 +57,7 @@ class SimulatorProcess:
         self._silence_s = silence_s
         self._unsent = bytearray()
         self._expected = 0
-        self._input = bytearray()
+        self._input = b""
         self._at = 0
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
@@ -139,32 +142,33 @@ class SimulatorProcess:
         """The next answer; events before it are heard."""
         while True:
             said = self._frame()
-            if type(said) is Line or isinstance(said, Event):
-                self.heard.append(said)
+            if type(said) in _EVENTS:
+                self.heard.append(cast(Event, said))
             else:
+                answer = cast(Answer, said)
                 if not self._expected:
-                    raise self._lost(f"it said {_words(said)}, and nothing was asked")
+                    raise self._lost(f"it said {_words(answer)}, and nothing was asked")
                 self._expected -= 1
-                return said
+                return answer
 
     def _frame(self) -> Answer | Event:
         """The next frame, as soon as all of it is there."""
-        self._await(4)
-        size = int.from_bytes(self._input[self._at : self._at + 4], "little")
+        if len(self._input) - self._at < 4:
+            self._await(4)
+        (size,) = _SIZE.unpack_from(self._input, self._at)
         if not 1 <= size <= SIZE_MAX:
             raise self._lost(f"it sent a frame of {size:,} bytes, and {SIZE_MAX:,} are allowed")
-        self._await(4 + size)
+        if len(self._input) - self._at < 4 + size:
+            self._await(4 + size)
         begin, self._at = self._at + 4, self._at + 4 + size
         try:
-            return answers.decoded(bytes(self._input[begin : self._at]))
+            return answers.decoded(self._input[begin : self._at])
         except answers.BadFrame as error:
             raise self._lost(f"it sent what is no frame: {error}") from error
 
     def _await(self, count: int) -> None:
         """Read until so many bytes are there, and write what is not sent meanwhile."""
-        if len(self._input) - self._at >= count:
-            return
-        del self._input[: self._at]
+        self._input = self._input[self._at :]
         self._at = 0
         while len(self._input) < count:
             self._write()
@@ -194,7 +198,7 @@ class SimulatorProcess:
             status = self._process.wait()
             how = f"by {signal_name(-status)}" if status < 0 else f"with exit status {status}"
             raise self._lost(f"it ended {how}")
-        self._input += said
+        self._input = self._input + said if self._input else said
 
     def _lost(self, why: str) -> SimulatorLost:
         return SimulatorLost(f"the simulator: {why}")
