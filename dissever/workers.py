@@ -27,7 +27,7 @@ GRACE_S: Final = 10.0
 """How long workers may take to end the runs that nobody waits for."""
 
 GARBAGE: Final = 50_000
-"""How many new objects call for a search for garbage: Python's own 700 cost a tenth of the time."""
+"""How many new objects call for a search for garbage: a run makes many, few of them in cycles."""
 
 
 def jobs_for(asked: int | None, *, is_virtual: bool) -> int:
