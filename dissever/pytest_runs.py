@@ -362,6 +362,11 @@ class PlanRun:
         return self.run.anomalies
 
     @property
+    def interruption(self) -> str:
+        """Why the run ended early; empty otherwise."""
+        return self.run.interruption
+
+    @property
     def results(self) -> Results:
         """What every checker says."""
         self.was_asked = True

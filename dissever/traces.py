@@ -49,7 +49,7 @@ def lines_of(run: Path) -> Iterator[Line]:
             for line in file:
                 try:
                     yield decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError):
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     continue
     except OSError:
         return

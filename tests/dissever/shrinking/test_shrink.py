@@ -151,23 +151,17 @@ def test_shrink_leaves_a_plan_a_test_and_a_story(
     assert "lost-update" in (run / store.REPORT).read_text()
     assert "assert ended.is_valid" in Path(said["test"]).read_text()
     assert attempt(options_of(run)).history_sha256 == store.digest(run / store.HISTORY)
-    tested = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            Path(said["test"]).resolve(),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    test = Path(said["test"]).resolve()
+    tested = with_pytest(test, tmp_path)
     assert tested.returncode == 1, tested.stdout
     assert "1 failed" in tested.stdout
+    assert ">       assert not ended.anomalies" in tested.stdout
+    sound = test.with_name("test_sound.py")
+    text = test.read_text()
+    sound.write_text(text.replace('"bug": "lost-update"', '"bug": None'))
+    assert sound.read_text() != text
+    tested = with_pytest(sound, tmp_path)
+    assert tested.returncode == 0, tested.stdout
     journal = recorded / "shrunk" / "attempts.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:-3]))
@@ -175,6 +169,17 @@ def test_shrink_leaves_a_plan_a_test_and_a_story(
     assert status("shrink", recorded, "--runs", tmp_path, "--jobs", 1, "--json", "--resume") == 0
     assert json.loads(capsys.readouterr().out)["attempts"] == 3
     assert Path(said["plan"]).read_bytes() == plan
+
+
+def with_pytest(test: Path, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run a file of tests as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def options_of(run: Path) -> Options:
