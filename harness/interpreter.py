@@ -14,8 +14,7 @@ It promises, and each line has a test:
 6. Index = position; times never decrease; monotonic clock only.
 7. Faults may overlap: each nemesis is a worker of its own. Healing runs on exhaustion, error,
    Ctrl-C and SIGTERM alike, once no fault is being injected any more.
-8. The same seed gives the same plan, the same schedule and, on a virtual clock, the same history
-   to the byte.
+8. A seed gives one plan and one schedule and, on a virtual clock, one history, to the byte.
 
 The decision that is not obvious: there is no scheduler task and no queue. A worker records its
 completion itself and asks for a dispatch in the loop's next turn, so whatever else completed in
