@@ -45,12 +45,27 @@ class BackgroundLoop:
             raise RuntimeError("the cluster has ended")
         limited = _limited(work, timeout_s)
         if self._is_virtual:
-            return self._thread.submit(self._loop.run_until_complete, limited).result()
+            return self._call_virtual(limited)
         asked = asyncio.run_coroutine_threadsafe(limited, self._loop)
         try:
             return asked.result()
         except BaseException:  # Such as Ctrl-C, while it was waited for.
             asked.cancel()
+            raise
+
+    def _call_virtual(self, work: Coroutine[Any, Any, T]) -> T:
+        tasks: list[asyncio.Task[T]] = []
+
+        def run() -> T:
+            tasks.append(self._loop.create_task(work))
+            return self._loop.run_until_complete(tasks[0])
+
+        asked = self._thread.submit(run)
+        try:
+            return asked.result()
+        except BaseException:  # Such as Ctrl-C, while it was waited for.
+            for task in tasks:
+                self._loop.call_soon_threadsafe(task.cancel)
             raise
 
     def close(self) -> None:

@@ -45,7 +45,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now_ns = 0
         self.world: World | None = None
         """What else lives on this clock."""
-        super().__init__(_JumpingSelector(self))
+        self._selects = _JumpingSelector(self)
+        super().__init__(self._selects)
         self._clock_resolution = 1e-9
 
     def time(self) -> float:
@@ -54,6 +55,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def now_ns(self) -> int:
         """The virtual time in ns."""
         return self._now_ns
+
+    @property
+    def wake_up(self) -> int:
+        """The file that becomes readable when a signal or another thread has work for the loop."""
+        (only,) = self._selects.get_map().values()
+        return only.fd
 
     def jump(self, duration_s: float | None) -> None:
         """

@@ -37,7 +37,7 @@ from dissever.harness.bugs import Bug, bug_of, is_bug
 from dissever.harness.calls import CLOSE_LIMIT_S, close, completion_of, pass_on_cancellation
 from dissever.harness.client import Client, Completion, Invocation, Nemesis
 from dissever.harness.clock import clock_ns
-from dissever.harness.cluster import ClusterEnded
+from dissever.harness.cluster import ClusterEnded, ClusterInterrupted
 from dissever.harness.generator import (
     PENDING,
     Context,
@@ -475,7 +475,7 @@ class _Interpreter:
             try:
                 async with asyncio.timeout(self._limits.nemesis_s):
                     await nemesis.heal()
-            except ClusterEnded:
+            except (ClusterEnded, ClusterInterrupted):
                 log.info("%s: nothing is left to heal", name)
             except Exception:  # The others must be healed too.
                 log.exception("%s: healing failed", name)

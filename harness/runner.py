@@ -22,7 +22,14 @@ from msgspec import structs
 from dissever.harness import clock, store
 from dissever.harness.bugs import Bug, bug_of, is_bug
 from dissever.harness.client import Client, Nemesis, Prepares
-from dissever.harness.cluster import Cluster, Exit, NodeProcesses, Reseeds, Traced
+from dissever.harness.cluster import (
+    Cluster,
+    ClusterInterrupted,
+    Exit,
+    NodeProcesses,
+    Reseeds,
+    Traced,
+)
 from dissever.harness.history import Event
 from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
@@ -137,7 +144,7 @@ async def _execute(test: Test, run: Path, observer: Observer) -> Outcome:
                 _keep_exits(deployment.cluster, recorder.origin_ns)
                 refused = _keep_trace(deployment.cluster, recorder.origin_ns, run)
                 outcome = structs.replace(outcome, files=refused)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ClusterInterrupted):
             outcome = outcome or Outcome("interrupted before the first operation")
         except Bug:
             raise
@@ -219,7 +226,7 @@ async def _interpret(
                     record=record,
                     limits=TimeLimits(operation_s=options.operation_limit_s),
                 )
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ClusterInterrupted):
             reason = INTERRUPTED
         except Bug:
             raise

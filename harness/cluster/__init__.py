@@ -116,6 +116,10 @@ class ClusterEnded(ClusterLost):
     """The system under test has ended the whole cluster, as a crash in a simulator does."""
 
 
+class ClusterInterrupted(ClusterLost):
+    """Ctrl-C came while the cluster did not answer, so it was ended. Nobody is to blame."""
+
+
 class NodeState(StrEnum):
     """What the kernel says of a node's process."""
 

@@ -15,6 +15,7 @@ from typing import Final, Self
 from dissever.harness.cluster import (
     Cluster,
     ClusterEnded,
+    ClusterInterrupted,
     ClusterLost,
     Disks,
     Ends,
@@ -65,6 +66,8 @@ class Watch:
 
     async def _await_end(self, cluster: Ends, watched: asyncio.Task[None]) -> None:
         why = await cluster.end()
+        if isinstance(why, ClusterInterrupted):
+            return  # Whoever watches the signal ends the run.
         if isinstance(why, ClusterEnded):
             self.ended = str(why)
         else:
@@ -98,6 +101,8 @@ async def lost_part(cluster: Cluster) -> str | None:
                         return f"faultfs under the data of {node}: {answer.stderr.strip()}"
     except ClusterEnded:
         raise
+    except ClusterInterrupted:
+        return None
     except ClusterLost as error:
         return str(error)
     except OSError as error:  # Such as a node that is being started; the next look will tell.

@@ -17,6 +17,7 @@ from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.harness.results import Verdict
+from dissever.harness.runner import CannotRun
 from dissever.harness.system import Role, Unseen, checked
 from dissever.native import simulation
 from dissever.systems.raft import calls, options, programs
@@ -253,6 +254,31 @@ def test_a_simulator_that_fails_makes_the_run_unknown_and_accuses_nobody(
 
     assert results.verdict is Verdict.UNKNOWN, results
     assert ended.interruption.startswith("a part of the harness was lost: the simulator: it ")
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_signal_is_heard_while_a_simulator_is_stuck(fake, tmp_path, number) -> None:
+    fake(f"--{number}", "100")
+    ended = running.run(asked(faults=("pause",)), runs=tmp_path / "runs")
+    results = ended.judged.results
+
+    assert ended.interruption == "interrupted"
+    assert results.verdict is Verdict.UNKNOWN, results
+    assert len(ended.judged.history.operations) > 50
+
+
+def test_a_second_signal_ends_a_run_whose_simulator_is_stuck_without_a_verdict(
+    fake, tmp_path
+) -> None:
+    fake("--SIGINT-twice", "100")
+    with pytest.raises(KeyboardInterrupt):
+        running.run(asked(faults=("pause",)), runs=tmp_path / "runs")
+
+
+def test_a_signal_is_heard_before_the_first_operation(fake, tmp_path) -> None:
+    fake("--SIGINT", "1")
+    with pytest.raises(CannotRun, match="interrupted before the first operation"):
+        running.run(asked(), runs=tmp_path / "runs")
 
 
 def link() -> tuple[Link, list[bytes]]:

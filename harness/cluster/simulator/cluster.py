@@ -3,8 +3,8 @@ Nodes that a simulator runs: the real code of a system on simulated hosts, in vi
 
 The simulator is one process for the whole run, and exact: it moves only while the event loop has
 nothing to do, and every question is answered at the present moment. A crash of the system's code
-ends the simulator, and so the cluster: `ClusterEnded`. Anything else that ends it is ours:
-`SimulatorLost`.
+ends the simulator, and so the cluster: `ClusterEnded`. A signal ends one that does not answer:
+`ClusterInterrupted`. Anything else that ends it is ours: `SimulatorLost`.
 """
 
 from __future__ import annotations
@@ -91,11 +91,13 @@ async def simulated(
         OSError: When it cannot be started, or refuses the settings.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    process = SimulatorProcess(argv, directory / LOG)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop), "a simulator lives on the virtual clock"
+    process = SimulatorProcess(argv, directory / LOG, wake_up=loop.wake_up)
     try:
         settings = {**settings, "trace": str(int(trace.is_on))}
         ready = process.ask(frames.begin(seed, len(nodes), settings), answers.Ready)
-        cluster = SimulatorCluster(nodes, process, directory, trace, ready.library)
+        cluster = SimulatorCluster(nodes, process, directory, trace, ready.library, loop)
         try:
             yield cluster
         finally:
@@ -107,7 +109,7 @@ async def simulated(
 class SimulatorCluster:
     """
     Implements `Cluster`, `NodeProcesses`, `Links`, `Impairments`, `DiskFaults`, `NodeTimes`,
-    `Allocations`, `Reseeds`, `Traced` and `Ends`. Only for the virtual loop; use `simulated`.
+    `Allocations`, `Reseeds`, `Traced` and `Ends`. Use `simulated`.
     """
 
     backend: Final = SIMULATED
@@ -119,6 +121,7 @@ class SimulatorCluster:
         directory: Path,
         trace: Trace,
         library: str,
+        loop: VirtualLoop,
     ) -> None:
         self.nodes = tuple(nodes)
         self.trace = trace
@@ -126,8 +129,6 @@ class SimulatorCluster:
         """What the simulator says that it runs."""
         self.summary: Mapping[str, str] = {}
         """What the simulator counted, and the hash of all its events; once it is closed."""
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop), "a simulator lives on the virtual clock"
         self._loop = loop
         self._process = process
         self._directory = directory
@@ -162,7 +163,7 @@ class SimulatorCluster:
         self._is_closed = True
         self._loop.world = None
         if self._world.lost is None:
-            with suppress(SimulatorLost):  # It has nothing more to say about the run.
+            with suppress(ClusterLost):  # It has nothing more to say about the run.
                 self.summary = self._process.ask(frames.frame(Kind.END), answers.Summary).values
         self._world.take()
         self._process.close()
@@ -375,7 +376,7 @@ class SimulatorCluster:
         self._require()
         try:
             self._process.send(frame)
-        except SimulatorLost as error:
+        except ClusterLost as error:
             raise self._lost(error) from error
 
     def _say_unless_lost(self, frame: bytes) -> None:
@@ -387,7 +388,7 @@ class SimulatorCluster:
         self._require()
         try:
             return self._process.ask(frame, kind)
-        except SimulatorLost as error:
+        except ClusterLost as error:
             raise self._lost(error) from error
 
     def _tell(self, kind: Kind, node: str) -> None:
@@ -464,13 +465,13 @@ class SimulatorCluster:
             }
         )
 
-    def _lost(self, error: SimulatorLost) -> ClusterLost:
+    def _lost(self, error: ClusterLost) -> ClusterLost:
         """Nothing more can be asked: why, after all that waits has been told."""
         self._world.lost = self._world.lost or error
         if self._end.done():
             return self._end.result()
         crashed = self._exits[-1] if self._exits else None
-        lost: ClusterLost = error
+        lost = error
         if crashed is not None and not crashed.is_asked and crashed.exit_status < 0:
             how = signal_name(-crashed.exit_status)
             lost = ClusterEnded(f"the simulation ended with {crashed.node}, which crashed ({how})")

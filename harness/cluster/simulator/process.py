@@ -3,7 +3,9 @@ A simulator: a program that runs all servers of a run, and speaks frames over it
 
 The two take turns. What the harness says is written when an answer is needed, so that many short
 frames cost one system call. The simulator's own death, and silence for a long real time, are
-failures of the harness: `SimulatorLost`. Nothing else here depends on real time.
+failures of the harness: `SimulatorLost`. A signal for the harness is heard while it waits: if no
+answer comes soon, the simulator is killed (`ClusterInterrupted`). Nothing else here depends on
+real time.
 """
 
 from __future__ import annotations
@@ -17,13 +19,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Final, cast, get_args
 
-from dissever.harness.cluster import ClusterLost
+from dissever.harness.cluster import ClusterInterrupted, ClusterLost
 from dissever.harness.cluster.simulator import answers, frames
 from dissever.harness.cluster.simulator.answers import A, Answer, Done, Event, Now, Refused
 from dissever.harness.cluster.simulator.frames import SIZE_MAX, Kind
 
 SILENCE_S: Final = 120.0
 """A simulator that says nothing for this real time is stuck. It is a last resort."""
+
+GRACE_S: Final = 1.0
+"""
+How long an answer may still take once a signal has come for the harness. A simulator that is not
+stuck answers sooner, and the run that was interrupted ends in order.
+"""
 
 END_S: Final = 5.0
 """How long a simulator may take to end once its stdin is closed."""
@@ -46,9 +54,20 @@ class SimulatorProcess:
     `heard` are the events that it said and nobody has taken, in order.
     """
 
-    def __init__(self, argv: Sequence[str], log: Path, *, silence_s: float = SILENCE_S) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        log: Path,
+        *,
+        wake_up: int | None = None,
+        silence_s: float = SILENCE_S,
+    ) -> None:
         """
         Start it; its stderr goes to the log. It is not interrupted by a terminal's Ctrl-C.
+
+        Args:
+            wake_up: A file that becomes readable when a signal has come for this process.
+            silence_s: It is stuck when it says nothing for this real time.
 
         Raises:
             OSError: When the program cannot be executed.
@@ -73,6 +92,10 @@ class SimulatorProcess:
         self._reading.register(self._stdout, select.POLLIN)
         self._both.register(self._stdout, select.POLLIN)
         self._both.register(self._stdin, select.POLLOUT)
+        self._wake_up = wake_up
+        if wake_up is not None:
+            self._reading.register(wake_up, select.POLLIN)
+            self._both.register(wake_up, select.POLLIN)
 
     @property
     def exit_status(self) -> int | None:
@@ -91,6 +114,7 @@ class SimulatorProcess:
 
         Raises:
             SimulatorLost: When no such answer comes.
+            ClusterInterrupted: When a signal comes before it.
         """
         self._settle()
         self._say(frame)
@@ -105,6 +129,7 @@ class SimulatorProcess:
 
         Raises:
             SimulatorLost: When it ends meanwhile; `heard` has what it said before.
+            ClusterInterrupted: When a signal comes, and no answer soon after it.
         """
         self._say(frames.advance(until_ns))
         while True:
@@ -178,9 +203,25 @@ class SimulatorProcess:
 
     def _ready(self) -> list[tuple[int, int]]:
         waiting = self._both if self._unsent else self._reading
-        ready = waiting.poll(self._silence_s * 1000)
+        try:
+            ready = waiting.poll(self._silence_s * 1000)
+            if [file for file, _ in ready] == [self._wake_up]:
+                return self._ready_soon()
+        except KeyboardInterrupt:  # The second Ctrl-C: what cleans up must not wait either.
+            self._process.kill()
+            raise
         if not ready:
             raise self._lost(f"it is stuck: it said nothing for {self._silence_s:g} s of real time")
+        return ready
+
+    def _ready_soon(self) -> list[tuple[int, int]]:
+        """As `_ready`, once a signal has come."""
+        answering = select.poll()
+        answering.register(self._stdout, select.POLLIN)
+        ready = answering.poll(GRACE_S * 1000)
+        if not ready:
+            self._process.kill()
+            raise ClusterInterrupted("the simulator: it was killed, for it did not answer")
         return ready
 
     def _write(self) -> None:

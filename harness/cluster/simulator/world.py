@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from dissever.harness.clock import VirtualLoop
+from dissever.harness.cluster import ClusterLost
 from dissever.harness.cluster.simulator.answers import Event, Line
 from dissever.harness.cluster.simulator.process import SimulatorLost, SimulatorProcess
 from dissever.harness.names import numbered
@@ -39,7 +40,7 @@ class SimulatorWorld:
         hear: Callable[[Sequence[Event]], None],
     ) -> None:
         """`hear` is called with what happened; nothing else may read the process's events."""
-        self.lost: SimulatorLost | None = None
+        self.lost: ClusterLost | None = None
         self._loop = loop
         self._process = process
         self._trace = trace
@@ -62,7 +63,7 @@ class SimulatorWorld:
                 )
             now_ns = said_ns
             events = self.take()
-        except SimulatorLost as error:
+        except ClusterLost as error:
             self.lost = error
             events = self.take()
         if events or self.lost is not None:

@@ -2,14 +2,17 @@
 A simulator that speaks the frames of frames.h, in Python: nodes that share one state, and no raft.
 
 The lowest node that runs leads. A key of a request may make it misbehave: `--crash-at N` ends it as
-a library that crashes would, at the N-th request; `--garbage`, `--silent` and `--quit` break the
-conversation there instead.
+a library that crashes would, at the N-th request; `--garbage` and `--quit` break the conversation
+there instead. `--SIGINT` and `--SIGTERM` send that signal to the harness, and answer nothing from
+then on; `--SIGINT-twice` sends another one.
 """
 
 import heapq
 import os
+import signal
 import struct
 import sys
+import time
 import zlib
 from itertools import count
 from random import Random
@@ -178,7 +181,13 @@ class Fake:
             os.write(1, b"\xff\xff\xff\xff what is this")
         if self.how == "quit":
             os._exit(7)
-        sys.stdin.read()  # Silent: it never answers.
+        if self.how.startswith("SIG"):
+            name, _, twice = self.how.partition("-")
+            os.kill(os.getppid(), signal.Signals[name])
+            if twice:
+                time.sleep(0.2)
+                os.kill(os.getppid(), signal.Signals[name])
+        sys.stdin.read()  # It never answers.
 
     # Processes.
 
