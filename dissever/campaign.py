@@ -9,6 +9,7 @@ code is not mixed with it. Of each kind of failure the smallest run is kept, who
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -96,7 +97,7 @@ class Record:
 
         Raises:
             ValueError: When the directory holds a campaign of something else.
-            OSError: When it cannot be read or written.
+            OSError: When it cannot be read or written, or another process goes on with it.
         """
         self.directory = directory
         self.tried: dict[int, Tried] = {}
@@ -110,12 +111,13 @@ class Record:
         directory.mkdir(parents=True, exist_ok=True)
         header = _header(options, versions)
         path = directory / RECORD
-        if path.exists():
+        self._file = path.open("ab")
+        try:
+            self._lock()
             self._read(path, header)
-            self._file = path.open("ab")
-        else:
-            self._file = path.open("xb")
-            self._write(header)
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -193,8 +195,23 @@ class Record:
             if path not in wanted:
                 shutil.rmtree(path, ignore_errors=True)
 
+    def _lock(self) -> None:
+        """Be the only one that writes; the kernel takes the lock from a process that ends."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OSError(
+                f"{self.directory}: another dissever explore writes to it now; wait until that has"
+                " ended, or name another --keep"
+            ) from error
+
     def _read(self, path: Path, header: Header) -> None:
+        """Take in what is there; begin where nothing is, or a first line that was cut."""
         lines = path.read_bytes().split(b"\n")
+        if len(lines) == 1 and msgspec.json.encode(header).startswith(lines[0]):
+            self._file.truncate(0)
+            self._write(header)
+            return
         whole = lines[:-1]  # The last one was cut, or is empty.
         try:
             before = msgspec.json.decode(whole[0] if whole else b"", type=Header)

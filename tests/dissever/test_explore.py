@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -132,6 +134,61 @@ def test_another_test_is_not_mixed_with_a_campaign(dissever: Callable, tmp_path:
 
     assert ran.status == 64
     assert "is of another campaign: rate was 100.0 there, and is 50.0 here" in ran.text
+
+
+HOLD = """
+import fcntl, pathlib, sys
+with pathlib.Path(sys.argv[1]).open("ab") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_two_campaigns_in_one_directory_are_refused_until_the_first_is_gone(
+    dissever: Callable, tmp_path: Path
+) -> None:
+    words = (*SHORT, "--seeds", "1", "--keep", str(tmp_path / "kept"))
+    record = tmp_path / "kept" / RECORD
+    record.parent.mkdir()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, record], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        refused = dissever(*words)
+        holder.kill()
+    after = dissever(*words)
+
+    assert refused.status == 3
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith(f"Error: {tmp_path}/kept: another dissever explore writes to it now")
+    assert (after.status, len(record.read_bytes().splitlines())) == (0, 2)
+
+
+@pytest.mark.parametrize("left", ["", '{"opt'])
+def test_a_campaign_that_was_killed_at_its_beginning_goes_on(
+    dissever: Callable, tmp_path: Path, left: str
+) -> None:
+    record = tmp_path / "kept" / RECORD
+    record.parent.mkdir()
+    record.write_text(left)
+    ran = dissever(*SHORT, "--seeds", "1", "--keep", str(record.parent))
+
+    assert ran.status == 0, ran.text
+    assert len(record.read_bytes().splitlines()) == 2
+
+
+def test_a_file_that_is_no_record_is_left_as_it_is(dissever: Callable, tmp_path: Path) -> None:
+    record = tmp_path / "kept" / RECORD
+    record.parent.mkdir()
+    record.write_text("my notes")
+    ran = dissever(*SHORT, "--seeds", "1", "--keep", str(record.parent))
+
+    assert ran.status == 64
+    assert "expected the record of a campaign" in ran.text
+    assert record.read_text() == "my notes"
 
 
 def test_a_canary_must_be_found(dissever: Callable, tmp_path: Path) -> None:
