@@ -9,14 +9,14 @@ A strike is one of these. It *held* until it healed. It was *idle*: in force, bu
 was *skipped*: the harness left it out, for example because the budget was used up. Or it is in
 doubt, and then the run is unknown: it did not take hold, was gone before it healed, or did not heal
 everything that it struck. Strikes that were idle or skipped are counted and named. They make the
-run unknown only when no other strike is left. The same goes for strikes that were meant for a
-leader, or for followers, and met other nodes.
+run unknown only when no other strike is left. The same goes for strikes that somebody asked to meet
+a leader, or followers, and that met other nodes; where the seed drew the target, that is counted.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -44,16 +44,21 @@ REASONS_MAX: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The checker. Valid when every fault held and every healing healed, or none was asked for."""
+    """
+    The checker. Valid when every fault held and every healing healed, or none was asked for.
+
+    `aimed`: the faults that somebody asked to strike the leader or followers; None: all that did.
+    """
 
     actions: Actions = field(default_factory=dict)
+    aimed: Collection[str] | None = None
     name: str = "faults"
 
     def __call__(self, history: History, budget: Budget) -> Result:
         """Look at each completion."""
         found = episodes_of(history, self.actions)
         skipped = _skipped(found)
-        doubts = [*_doubts(found), *_nothing_struck(found, skipped)]
+        doubts = [*_doubts(found), *_nothing_struck(found, skipped, self.aimed)]
         why = _summary(found, skipped)
         if doubts:
             more = [f"and {len(doubts) - REASONS_MAX} more"] if len(doubts) > REASONS_MAX else []
@@ -102,7 +107,9 @@ def _doubts(found: Episodes) -> Iterator[str]:
     yield from (doubt for each in found.episodes if not each.healing and (doubt := left_of(each)))
 
 
-def _nothing_struck(found: Episodes, skipped: Sequence[tuple[str, str]]) -> Iterator[str]:
+def _nothing_struck(
+    found: Episodes, skipped: Sequence[tuple[str, str]], asked: Collection[str] | None
+) -> Iterator[str]:
     """Why a run without a doubtful strike may still show nothing of the system under faults."""
     struck = [each for each in found.episodes if each.fault != MAJORITY_ONLY]
     if skipped and not struck:
@@ -110,6 +117,8 @@ def _nothing_struck(found: Episodes, skipped: Sequence[tuple[str, str]]) -> Iter
     elif struck and all(each.is_idle for each in struck):
         yield f"no fault met anything: {name_of(struck[0].injection)} was idle"
     aimed = [each for each in struck if "as_asked" in evidence(each.injection)]
+    if asked is not None:
+        aimed = [each for each in aimed if each.fault in asked]
     if aimed and not any(each.is_as_asked for each in aimed):
         first = name_of(aimed[0].injection)
         yield f"no strike met the leader or followers that it was meant for, {first} first"
@@ -167,5 +176,5 @@ def _first(episodes: Sequence[Episode]) -> str:
 RUN_CHECKER: Final = RunChecker(
     name="faults",
     description="every fault left evidence that it took hold, and that it healed",
-    make=lambda actions, _: Evidence(actions),
+    make=lambda actions, remains: Evidence(actions, remains.aimed),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -54,8 +54,9 @@ class Remains:
 
     `nodes` are all nodes of the run. `lost_ns` is the time at which a part of the harness was found
     gone; None when all of it lasted. `ok_min` is how many operations of each kind must have
-    succeeded while faults were in force. `violations` are those that a simulation saw; None when
-    nobody looked.
+    succeeded while faults were in force. `aimed` are the faults that somebody asked to strike the
+    leader or followers; None when nobody knows which targets were drawn. `violations` are those
+    that a simulation saw; None when nobody looked.
     """
 
     nodes: Sequence[str] = ()
@@ -63,6 +64,7 @@ class Remains:
     ends: Sequence[NodeEnd] = ()
     lost_ns: int | None = None
     ok_min: int = 1
+    aimed: Collection[str] | None = None
     violations: Sequence[Violation] | None = None
 
 

@@ -8,7 +8,7 @@ missing is a reason, one phrase each, and makes the verdict unknown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,9 +18,11 @@ from dissever.harness import store
 from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.episodes import Role, episodes_of
 from dissever.harness.history import History
-from dissever.harness.plan import Outcome, Plan
+from dissever.harness.plan import Options, Outcome, Plan
 from dissever.harness.trace import VIOLATION
 from dissever.harness.vocabulary import READY
+from dissever.nemesis.faults import without_target
+from dissever.nemesis.targets import BY_LEADERSHIP
 
 __all__ = ["find_remains", "gaps", "is_changed", "outcome_of"]
 
@@ -53,7 +55,18 @@ def find_remains(run: Path, plan: Plan, outcome: Outcome) -> tuple[Remains, list
         except store.BrokenFile as error:
             reasons.append(f"{node}: {error}")
     violations = _violations(run, reasons)
-    return Remains(nodes, logs, ends, outcome.lost_ns, violations=violations), reasons
+    remains = Remains(
+        nodes, logs, ends, outcome.lost_ns, aimed=_aimed(plan.options), violations=violations
+    )
+    return remains, reasons
+
+
+def _aimed(options: Options) -> Collection[str] | None:
+    """The faults that the options ask to strike the leader or followers; None: a script does."""
+    if options.script:
+        return None
+    by_leadership = (text for text in options.faults if text.rpartition(":")[2] in BY_LEADERSHIP)
+    return {without_target(text) for text in by_leadership}
 
 
 def is_changed(run: Path, outcome: Outcome, digest: str) -> bool:

@@ -27,6 +27,7 @@ from dissever.harness.values import reason
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.parameters import Request
 from dissever.nemesis.targets import (
+    BY_LEADERSHIP,
     Choice,
     TargetSpec,
     choose,
@@ -195,7 +196,7 @@ class Aiming:
     ) -> Choice | None:
         """Whom a request means now; None if it is better to wait, which ends once `is_late`."""
         spec = TargetSpec(request.spec) if request.targets is None else request.targets
-        asks_who_leads = spec in (TargetSpec.LEADER, TargetSpec.FOLLOWERS)
+        asks_who_leads = spec in BY_LEADERSHIP
         leading = await self.elected() if asks_who_leads else ()
         asks_who_votes = spec in (TargetSpec.VOTERS, TargetSpec.STAND_BYS)
         roles = await self._roles() if asks_who_votes else None

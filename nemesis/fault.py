@@ -21,6 +21,7 @@ from dissever.nemesis.evidence import FaultEvidence
 from dissever.nemesis.needs import Need, Offer, lacking, missing
 from dissever.nemesis.parameters import Parameter, Request, Settings
 from dissever.nemesis.targets import (
+    BY_LEADERSHIP,
     NODE_TARGETS,
     TargetSpec,
     majority_size,
@@ -223,7 +224,7 @@ class FaultSpec:
 
     def lack_of(self, lacks: Mapping[type, str]) -> str:
         """Why it cannot strike a system that lacks these abilities; empty if it can."""
-        asks_who_leads = bool({TargetSpec.LEADER, TargetSpec.FOLLOWERS}.intersection(self.targets))
+        asks_who_leads = any(each in BY_LEADERSHIP for each in self.targets)
         return lacking((*self.fault.needs, *([Offer.LEADERS] if asks_who_leads else [])), lacks)
 
     def clashes(self, others: Iterable[FaultSpec]) -> bool:

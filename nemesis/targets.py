@@ -22,6 +22,7 @@ from dissever.nemesis.parameters import Draw, Parameter, Request, choice
 from dissever.nemesis.partitions.grudges import Link
 
 __all__ = [
+    "BY_LEADERSHIP",
     "LINK_TARGETS",
     "NODE_TARGETS",
     "WAY",
@@ -55,6 +56,8 @@ NODE_TARGETS: Final[Mapping[str, int]] = {spec.value: 1 for spec in TargetSpec} 
 }
 """Target -> how many nodes it needs, of a fault that strikes nodes."""
 
+BY_LEADERSHIP: Final = (TargetSpec.LEADER, TargetSpec.FOLLOWERS)
+"""The targets that depend on who leads."""
 
 LINK: Final = "link"
 """One pair of nodes: a target of faults that strike links."""
@@ -175,7 +178,7 @@ def _led(
     spec: TargetSpec | Collection[str], targets: Sequence[str], primaries: Collection[str]
 ) -> dict[str, Any]:
     """Who led when nodes were chosen by that, and whether those that are struck are as asked."""
-    if not targets or spec not in (TargetSpec.LEADER, TargetSpec.FOLLOWERS):
+    if not targets or spec not in BY_LEADERSHIP:
         return {}
     leads = spec is TargetSpec.LEADER
     is_met = bool(primaries) and all((node in primaries) is leads for node in targets)

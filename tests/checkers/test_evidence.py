@@ -169,3 +169,17 @@ def test_a_healing_that_went_wrong_is_made_good_by_a_later_one_of_the_same_nodes
     text = LATE % (targets, healed, still_held)
 
     assert Evidence()(history(text), Budget()).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict"),
+    [(None, Verdict.UNKNOWN), ({"partition"}, Verdict.UNKNOWN), (set(), Verdict.VALID)],
+)
+def test_a_leader_that_was_missed_counts_only_where_somebody_asked_for_it(
+    history: Notation, asked: set[str] | None, verdict: Verdict
+) -> None:
+    missed = HELD.replace("'held': True", "'held': True, 'as_asked': False")
+    result = Evidence(aimed=asked)(history(missed), Budget())
+
+    assert result.verdict is verdict
+    assert result.details["strikes"]["partition"]["not_as_asked"] == 1
