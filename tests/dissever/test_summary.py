@@ -33,7 +33,10 @@ def test_json_is_all_that_a_test_prints(dissever: Callable[..., Any], runs: Path
     assert run["operations"]["total"] == sum(
         run["operations"][name] for name in ("ok", "fail", "info")
     )
-    assert run["findings"][0]["signature"] == "simulated/register/linearizable/stale-read/read"
+    assert (
+        run["findings"][0]["signature"]
+        == "simulated/register/linearizable/stale-read/read@follower"
+    )
     assert Path(run["directory"]) == next(runs.glob("simulated/register/*"))
     assert Path(run["page"]).is_file()
     assert "--bug stale-read --seed 1" in run["repeat"]

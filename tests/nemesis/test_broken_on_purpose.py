@@ -17,6 +17,7 @@ import pytest
 from dissever.checkers import Evidence
 from dissever.harness.client import Invocation
 from dissever.harness.cluster import Command, Hosts, Program, clock, faultfs
+from dissever.harness.cluster.backends import Backend
 from dissever.harness.cluster.namespaces import NamespacesCluster, probe
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Budget, Verdict
@@ -89,7 +90,12 @@ def _possible(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def of_group(group: str, prefix: str = "") -> tuple[str, ...]:
-    found = [name for name, fault in FAULTS.items() if fault.group == group]
+    virtual = Backend.SIMULATED.abilities - Backend.NAMESPACES.abilities
+    found = [
+        name
+        for name, fault in FAULTS.items()
+        if fault.group == group and virtual.isdisjoint(fault.needs)
+    ]
     assert found
     return tuple(name for name in found if name.startswith(prefix))
 

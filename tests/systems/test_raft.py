@@ -5,6 +5,7 @@ import re
 import stat
 import struct
 import sys
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -196,6 +197,7 @@ def test_what_is_missing_is_said_before_the_run(monkeypatch) -> None:
         return Missing("no C compiler (cc)", "apt-get install gcc")
 
     monkeypatch.setattr(programs, "simulator", missing)
+    monkeypatch.setattr(programs, "_found", cache(programs._found.__wrapped__))
     raft = RaftSystem()
 
     assert raft.probe() == Missing("no C compiler (cc)", "apt-get install gcc")
@@ -209,6 +211,7 @@ def test_a_cache_that_cannot_be_used_is_missing_and_no_crash(monkeypatch) -> Non
         raise PermissionError(13, "Permission denied", "/root/.cache")
 
     monkeypatch.setattr(programs, "simulator", refuse)
+    monkeypatch.setattr(programs, "_found", cache(programs._found.__wrapped__))
     missing = RaftSystem().probe(asked(system_options={"library": "1.18.7"}))
 
     assert missing is not None

@@ -155,7 +155,7 @@ def test_shrink_leaves_a_plan_a_test_and_a_story(
     tested = with_pytest(test, tmp_path)
     assert tested.returncode == 1, tested.stdout
     assert "1 failed" in tested.stdout
-    assert ">       assert not ended.anomalies" in tested.stdout
+    assert ">       assert ended.is_valid, ended.explanation" in tested.stdout
     sound = test.with_name("test_sound.py")
     text = test.read_text()
     sound.write_text(text.replace('"bug": "lost-update"', '"bug": None'))
