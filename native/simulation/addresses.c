@@ -9,7 +9,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { KEPT_MAX = 8, STACK_BYTES = 16 << 20 };
+enum { KEPT_MAX = 8, STACK_BYTES = 16 << 20, FILLED_BYTES = 16 << 10, FRESH = 0xAA };
 
 static const uintptr_t STACK_ADDRESS = 0x20f000000000u; /* Below the arenas of servers. */
 
@@ -52,4 +52,11 @@ int addresses_run(int (*work)(void))
     if (swapcontext(&on_stack.here, &on_stack.there) < 0)
         return work();
     return on_stack.status;
+}
+
+__attribute__((noinline)) void stack_fill(void)
+{
+    uint8_t below[FILLED_BYTES];
+    memset(below, FRESH, sizeof below);
+    __asm__ volatile("" : : "r"(below) : "memory"); /* Or the compiler leaves it out. */
 }

@@ -13,4 +13,8 @@ void addresses_fix(void);
  * often do not allow the above, and addresses of the stack are what a library picks up most. */
 int addresses_run(int (*work)(void));
 
+/* Fill the stack below the caller as fresh memory of a server is filled. Called before the library
+ * is, so that what our own code left there, which differs between compilers, is not picked up. */
+void stack_fill(void);
+
 #endif

@@ -1,6 +1,7 @@
 /* See messages.h. */
 #include "messages.h"
 
+#include "addresses.h"
 #include "simulation.h"
 
 #include <stdlib.h>
@@ -176,6 +177,7 @@ bool message_deliver(struct server *server, const struct message *message)
     }
     if (status)
         return false;
+    stack_fill();
     server->receive(&server->process->io, &raft);
     return true;
 }

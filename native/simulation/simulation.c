@@ -1,6 +1,7 @@
 /* See simulation.h. */
 #include "simulation.h"
 
+#include "addresses.h"
 #include "service.h"
 
 #include <stdlib.h>
@@ -112,6 +113,7 @@ static void take(struct simulation *s, struct event *event)
     simulation_mix(s, event->time_ns);
     simulation_mix(s, (uint64_t)event->kind << 16 | (uint16_t)event->server);
     s->running = server;
+    stack_fill();
     event->run(s, event);
     if (server && server->is_started)
         library_event_ends(&server->process->raft);

@@ -97,6 +97,22 @@ def test_a_seed_is_the_same_run_in_another_process_and_another_order(variant: st
     assert len({found[0] for found in first.values()}) == 3
 
 
+def test_a_seed_is_the_same_run_whatever_a_compiler_makes_of_our_code() -> None:
+    """libraft 0.22.1 sends a field that it never set: what lay on the stack before."""
+
+    def trace(seed: int, *flags: str) -> list[bytes]:
+        built = program("raft-0.22.1", *flags)
+        with Simulator(built, seed, 5, **frames.FAST, trace=1) as cluster:
+            storm(cluster, seed, 6, "cp")
+            return cluster.trace
+
+    unset = str(0xAAAAAAAAAAAAAAAA).encode()
+    for seed in (10, 13, 14):
+        plain = trace(seed)
+        assert any(unset in line for line in plain)
+        assert trace(seed, "-O0") == plain
+
+
 def test_a_new_seed_changes_what_comes_after_it_and_nothing_before() -> None:
     def lines(seed: int | None) -> tuple[list[bytes], int]:
         cluster, client = elected(trace=1)
