@@ -1,5 +1,5 @@
 /*
- * The service of the system `raft`: registers and a set, replicated by the library.
+ * The service of the system `raft`, simulated and real: registers and a set, replicated by the library.
  *
  * Clients speak in little-endian fields over a connection, with any number of requests in flight.
  * Request: size u32 of what follows, id u32, function u8, and for each function

@@ -8,6 +8,7 @@
 #define DISSEVER_SIMULATION_SIMULATION_H
 
 #include "connections.h"
+#include "digest.h"
 #include "events.h"
 #include "invariants.h"
 #include "network.h"
@@ -65,11 +66,5 @@ void simulation_mix(struct simulation *simulation, uint64_t value);
 /* Schedule on a server (of its present incarnation), in `delay_ns` of real time. */
 void schedule(struct server *server, uint64_t delay_ns, enum event_kind kind, event_call *run,
               event_call *drop, void *subject, uint64_t number);
-
-/* FNV-1a, for digests. */
-uint64_t digest_bytes(uint64_t digest, const void *bytes, size_t size);
-/* The same purpose, word by word: for pages and entries, which are large and read often. */
-uint64_t digest_words(uint64_t digest, const void *bytes, size_t size);
-#define DIGEST_START 0xcbf29ce484222325u
 
 #endif

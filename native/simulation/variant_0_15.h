@@ -32,6 +32,10 @@ enum {
 #define TRUNCATE_BEGIN (void)0
 #define TRUNCATE_OWNED NULL
 
+/* Of its own I/O, which real nodes have (real/node.c). */
+#define UV_HEADER <raft/uv.h>
+#define TRANSPORT_BEGIN(transport) (void)0
+
 /* After each event of a server: nothing is to be done. */
 static inline void library_event_ends(struct raft *raft)
 {

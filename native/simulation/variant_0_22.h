@@ -46,6 +46,10 @@ enum {
 #define TRUNCATE_BEGIN (void)0
 #define TRUNCATE_OWNED NULL
 
+/* Of its own I/O, which real nodes have (real/node.c). */
+#define UV_HEADER <raft/uv.h>
+#define TRANSPORT_BEGIN(transport) ((transport).version = 1)
+
 /* Of the library, inside its archive: call back the requests that are done. */
 void LegacyFireCompletedRequests(struct raft *raft);
 

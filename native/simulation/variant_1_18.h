@@ -34,6 +34,10 @@ enum {
 #define TRUNCATE_BEGIN memset(&request->sm, 0, sizeof request->sm)
 #define TRUNCATE_OWNED request
 
+/* Of its own I/O, which real nodes have (real/node.c). */
+#define UV_HEADER "raft.h"
+#define TRANSPORT_BEGIN(transport) ((transport).version = 1)
+
 /* After each event of a server: nothing is to be done. */
 static inline void library_event_ends(struct raft *raft)
 {

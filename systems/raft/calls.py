@@ -1,7 +1,7 @@
 """
-What a client asks of a simulated server of raft, as bytes, and the connection that carries it.
+What a client asks of a server of raft, as bytes, and the connection that carries it.
 
-The protocol is the simulator's own (`native/simulation/machine.c`): registers by a number, and one
+The protocol is that of `native/simulation/machine.c`: registers by a number, and one
 set. A request is u32 size, u32 id, u8 function and its fields; an answer u32 size, u32 id, u8
 status and what the function gives. All numbers are little-endian.
 """
@@ -60,6 +60,7 @@ class _Status(IntEnum):
 
 _HEAD: Final = struct.Struct("<IIB")
 _ERROR: Final = struct.Struct("<HBH")
+_NOBODY: Final = 255
 _READ: Final = struct.Struct("<Bq")
 _COUNT: Final = struct.Struct("<I")
 
@@ -131,6 +132,9 @@ class Link(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.is_open = True
+        self.leader: int | None = None
+        """Who leads, counted from 0, as the server believed when it last refused."""
+
         self._transport: asyncio.Transport | None = None
         self._unread = b""
         self._id = 0
@@ -193,10 +197,11 @@ class Link(asyncio.Protocol):
             self._answer.set_result(answer)
             return
         try:
-            code, _, size = _ERROR.unpack_from(answer)
+            code, leader, size = _ERROR.unpack_from(answer)
         except struct.error:
             self._fail(BadAnswer(f"expected an error, got {len(answer)} bytes"))
             return
+        self.leader = None if leader == _NOBODY else leader
         why = answer[_ERROR.size : _ERROR.size + size].decode("utf-8", "replace")
         name = CODES.get(code, str(code))
         if status == _Status.FAILED:

@@ -54,6 +54,12 @@ _FLAGS: Final = ("-std=c11", "-O2", "-g1", "-fno-omit-frame-pointer", "-fno-pie"
 _INCLUDE: Final = "usr/include"
 _ARCHIVES: Final = "usr/lib/x86_64-linux-gnu"
 
+_NODE: Final = (
+    "real/*.c",
+    *("machine.c", "output.c", "digest.c", "options.c", "compatibility.c"),
+)
+"""What a real node is made of: the service of simulated ones, and what that needs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Package:
@@ -71,12 +77,12 @@ class Package:
 @dataclass(frozen=True, slots=True)
 class Variant:
     """
-    A simulator of one library.
+    A program that runs one library: a simulator, or a real node.
 
     `library`: what it runs, for people. `packages`: by the name that the paths below begin with.
     `header`: the variant's of `native/simulation/`. `includes`, `archives`: paths in the unpacked
-    packages. `sources`: patterns of C files in `native/simulation/`, beside those of all variants.
-    `links`: words for the linker after the archives.
+    packages. `sources`: patterns of C files in `native/simulation/`. `is_simulator`: the files of
+    all simulators are among its sources. `links`: words for the linker after the archives.
     """
 
     library: str
@@ -85,6 +91,7 @@ class Variant:
     includes: Sequence[str]
     archives: Sequence[str]
     sources: Sequence[str] = ("machine.c",)
+    is_simulator: bool = True
     links: Sequence[str] = ()
     flags: Sequence[str] = field(default=())
 
@@ -150,24 +157,46 @@ def _with_gateway(version: str, archive: Package, source: Package) -> Variant:
     )
 
 
+def _of_libraft(version: str, package: Package, header: str) -> Variant:
+    return Variant(
+        library=f"libraft {version}",
+        packages={"raft": package},
+        header=header,
+        includes=(f"raft/{_INCLUDE}",),
+        archives=(f"raft/{_ARCHIVES}/libraft.a",),
+    )
+
+
+def _on_real_hosts(simulated: Variant) -> Variant:
+    """A node with the library's own I/O: sockets, files, and the time of the machine."""
+    return replace(
+        simulated,
+        library=f"{simulated.library} with its own I/O",
+        packages={**simulated.packages, "uv": LIBUV},
+        includes=(*simulated.includes, f"uv/{_INCLUDE}"),
+        archives=(*simulated.archives, f"uv/{_ARCHIVES}/libuv.a"),
+        sources=_NODE,
+        is_simulator=False,
+        links=("-l:liblz4.so.1", "-lpthread", "-ldl"),
+        flags=(*simulated.flags, "-D_GNU_SOURCE"),  # The headers of libuv need it.
+    )
+
+
+_RAFT_0_15: Final = _of_libraft("0.15.0", LIBRAFT_0_15, "variant_0_15.h")
+_RAFT_0_22: Final = _of_libraft("0.22.1", LIBRAFT_0_22, "variant_0_22.h")
+_RAFT_1_18_1: Final = _of_dqlite("1.18.1", LIBDQLITE_1_18_1, DQLITE_SOURCE_1_18_1)
+_RAFT_1_18_7: Final = _of_dqlite("1.18.7", LIBDQLITE_1_18_7, DQLITE_SOURCE_1_18_7)
+
 VARIANTS: Final[Mapping[str, Variant]] = {
     "dqlite-1.18.7": _with_gateway("1.18.7", LIBDQLITE_1_18_7, DQLITE_SOURCE_1_18_7),
-    "raft-0.15.0": Variant(
-        library="libraft 0.15.0",
-        packages={"raft": LIBRAFT_0_15},
-        header="variant_0_15.h",
-        includes=(f"raft/{_INCLUDE}",),
-        archives=(f"raft/{_ARCHIVES}/libraft.a",),
-    ),
-    "raft-0.22.1": Variant(
-        library="libraft 0.22.1",
-        packages={"raft": LIBRAFT_0_22},
-        header="variant_0_22.h",
-        includes=(f"raft/{_INCLUDE}",),
-        archives=(f"raft/{_ARCHIVES}/libraft.a",),
-    ),
-    "raft-1.18.1": _of_dqlite("1.18.1", LIBDQLITE_1_18_1, DQLITE_SOURCE_1_18_1),
-    "raft-1.18.7": _of_dqlite("1.18.7", LIBDQLITE_1_18_7, DQLITE_SOURCE_1_18_7),
+    "node-0.15.0": _on_real_hosts(_RAFT_0_15),
+    "node-0.22.1": _on_real_hosts(_RAFT_0_22),
+    "node-1.18.1": _on_real_hosts(_RAFT_1_18_1),
+    "node-1.18.7": _on_real_hosts(_RAFT_1_18_7),
+    "raft-0.15.0": _RAFT_0_15,
+    "raft-0.22.1": _RAFT_0_22,
+    "raft-1.18.1": _RAFT_1_18_1,
+    "raft-1.18.7": _RAFT_1_18_7,
 }
 """By the name that `simulator` takes."""
 
@@ -339,12 +368,16 @@ def _verified(package: Package, content: bytes, source: str) -> bytes:
     return content
 
 
+def _folder() -> Path:
+    return Path(str(resources.files("dissever"))) / "native" / "simulation"
+
+
 def _sources(variant: Variant) -> list[Path]:
-    """The C files that a variant is built from: those of all, and its own."""
-    folder = Path(str(resources.files("dissever"))) / "native" / "simulation"
+    """The C files that a variant is built from."""
+    folder = _folder()
     own = {path for pattern in variant.sources for path in folder.glob(pattern)}
     shared = {path for path in folder.glob("*.c") if path.name not in SERVICES}
-    return sorted(shared | own)
+    return sorted(shared | own if variant.is_simulator else own)
 
 
 def _words(variant: Variant, flags: Sequence[str]) -> list[str]:
@@ -361,7 +394,7 @@ def _digest(variant: Variant, compiler: str, flags: Sequence[str]) -> str:
     for word in [*words, *(package.sha256 for package in variant.packages.values())]:
         digest.update(word.encode() + b"\0")
     sources = _sources(variant)
-    for path in [*sources, *sorted(sources[0].parent.glob("**/*.h"))]:
+    for path in [*sources, *sorted(_folder().glob("**/*.h"))]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
@@ -378,7 +411,7 @@ def _build(
     words = [
         compiler,
         *_words(variant, flags),
-        f"-I{sources[0].parent}",
+        f"-I{_folder()}",
         *(f"-isystem{found(path)}" for path in variant.includes),
         *map(str, sources),
         *map(found, variant.archives),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
 
@@ -93,18 +94,23 @@ def option(options: Options, name: str) -> Any:
 
 
 def variant_of(options: Options | None) -> str:
-    """The simulator's variant; None: as by default."""
-    library = OPTIONS["library"].default if options is None else option(options, "library")
-    return f"raft-{library}"
+    """The program's variant; None: the simulator by default."""
+    if options is None:
+        return f"raft-{OPTIONS['library'].default}"
+    kind = "raft" if options.backend == SIMULATED else "node"
+    return f"{kind}-{option(options, 'library')}"
 
 
-def settings_of(options: Options) -> dict[str, str]:
-    """What the simulator is told: the settings of the timings, and what is asked for by itself."""
-    settings = {"bootstrap": "all", **TIMINGS[option(options, "timings")]}
+def settings_of(given: Mapping[str, Any]) -> dict[str, str]:
+    """
+    What a simulator or a node is told: the settings of the timings, and what is asked for by
+    itself. `given`: the system's options, as of a run.
+    """
+    settings = {"bootstrap": "all", **TIMINGS[given.get("timings") or DEPLOYED]}
     for name in (*_NUMBERS, "break"):
-        if (value := option(options, name)) is not None:
+        if (value := given.get(name)) is not None:
             settings[name.replace("-", "_")] = str(value)
-    if (pre_vote := option(options, "pre-vote")) is not None:
+    if (pre_vote := given.get("pre-vote")) is not None:
         settings["pre_vote"] = str(int(pre_vote == YES))
     return settings
 
@@ -112,10 +118,10 @@ def settings_of(options: Options) -> dict[str, str]:
 def check_options(options: Options) -> None:
     """Raises ValueError when these make no cluster."""
     if len(options.nodes) > SERVERS_MAX:
-        raise ValueError(
-            f"expected 1 to {SERVERS_MAX} nodes in a simulator, got {len(options.nodes)}"
-        )
-    settings = settings_of(options)
+        raise ValueError(f"expected 1 to {SERVERS_MAX} nodes of raft, got {len(options.nodes)}")
+    settings = settings_of(options.system_options)
+    if options.backend != SIMULATED and "break" in settings:
+        raise ValueError(f"expected --break on simulated servers, got it on {options.backend}")
     election_ms = int(settings.get("election_ms", ELECTION_MS))
     heartbeat_ms = int(settings.get("heartbeat_ms", HEARTBEAT_MS))
     if heartbeat_ms >= election_ms:

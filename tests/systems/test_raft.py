@@ -167,12 +167,14 @@ def test_the_simulator_takes_every_number_that_an_option_allows() -> None:
 
 def test_options_become_settings_and_timings_that_no_deployment_has_say_so() -> None:
     given = {"timings": "exaggerated", "election-ms": 777, "pre-vote": "no"}
-    settings = options.settings_of(checked(asked(system_options=given), RaftSystem()))
+    settings = options.settings_of(
+        checked(asked(system_options=given), RaftSystem()).system_options
+    )
 
     assert settings["snapshot_threshold"] == "64"
     assert settings["election_ms"] == "777"
     assert settings["pre_vote"] == "0"
-    assert set(options.settings_of(asked())) == {"bootstrap"}
+    assert set(options.settings_of(asked().system_options)) == {"bootstrap"}
     assert "no deployment has" in options.OPTIONS["timings"].description
 
 
@@ -180,7 +182,7 @@ def test_options_become_settings_and_timings_that_no_deployment_has_say_so() -> 
     ("given", "why"),
     [
         ({"system_options": {"election-ms": 100}}, "--heartbeat-ms 500 and --election-ms 100"),
-        ({"nodes": tuple(f"n{i}" for i in range(1, 11))}, "1 to 9 nodes in a simulator, got 10"),
+        ({"nodes": tuple(f"n{i}" for i in range(1, 11))}, "1 to 9 nodes of raft, got 10"),
         ({"system_options": {"library": "0.15"}}, "did you mean 0.15.0"),
     ],
 )
