@@ -11,13 +11,21 @@ import asyncio
 import math
 import selectors
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from contextvars import Context
+from heapq import heappop, heappush
+from typing import Any, Final, Protocol, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 JUMPS_PER_LOOK = 64
 """How often the virtual clock jumps between two looks at files; signals arrive by one."""
+
+
+_RESOLUTION_S: Final = 1e-9
+"""Timers so close to the time now are due."""
 
 
 class NothingWillHappen(RuntimeError):
@@ -39,15 +47,29 @@ class World(Protocol):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop on a clock that starts at 0 and jumps to the next timer."""
+    """
+    An event loop on a clock that starts at 0 and jumps to the next timer.
+
+    Its turns are asyncio's own without what costs most of a simulated run: files that are looked at
+    in every turn, and timers that compare each other. Timers of one time come in the order in which
+    they were set.
+    """
+
+    _ready: deque[asyncio.Handle]
+    _stopping: bool
+    _selector: selectors.BaseSelector
+    """Of asyncio's loop."""
 
     def __init__(self) -> None:
         self._now_ns = 0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._set = 0
+        """How many timers were set so far."""
+
+        self._jumps = 0
         self.world: World | None = None
         """What else lives on this clock."""
-        self._selects = _JumpingSelector(self)
-        super().__init__(self._selects)
-        self._clock_resolution = 1e-9
+        super().__init__(selectors.SelectSelector())
 
     def time(self) -> float:
         return self._now_ns / 1e9
@@ -59,8 +81,66 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     @property
     def wake_up(self) -> int:
         """The file that becomes readable when a signal or another thread has work for the loop."""
-        (only,) = self._selects.get_map().values()
+        (only,) = self._selector.get_map().values()
         return only.fd
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._now_ns / 1e9 + delay, callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._set += 1
+        heappush(self._timers, (when, self._set, timer))
+        return timer
+
+    def _run_once(self) -> None:
+        """A turn: let time pass if nobody is ready, then run everybody who is."""
+        ready, timers = self._ready, self._timers
+        while timers and timers[0][2].cancelled():
+            heappop(timers)
+        if not ready and not self._stopping:
+            self._wait(timers[0][0] if timers else None)
+        due = self._now_ns / 1e9 + _RESOLUTION_S
+        while timers and timers[0][0] < due:
+            ready.append(heappop(timers)[2])
+        for _ in range(len(ready)):  # What they make ready waits for the next turn.
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    def _wait(self, until_s: float | None) -> None:
+        """Let time pass until a timer, if there is one; files that are ready come first."""
+        duration_s = None if until_s is None else until_s - self._now_ns / 1e9
+        if duration_s is not None and duration_s <= 0:
+            return
+        # The only file of a simulation is the loop's own wake-up pipe, and that can wait: a system
+        # call per step would be most of a run's time.
+        self._jumps += 1
+        if duration_s is None or self._jumps % JUMPS_PER_LOOK == 0:
+            files = self._selector.select(0)
+            if files:
+                self._process_events(files)  # type: ignore[attr-defined]  # Of asyncio's loop.
+                return
+        self.jump(duration_s)
 
     def jump(self, duration_s: float | None) -> None:
         """
@@ -75,28 +155,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if until_ns is None:
             raise NothingWillHappen("every task waits and no timer is set")
         self._now_ns = until_ns
-
-
-class _JumpingSelector(selectors.SelectSelector):
-    """Lets the clock jump instead of waiting; files that are ready come first."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        super().__init__()
-        self._loop = loop
-        self._jumps = 0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        # The only file of a simulation is the loop's own wake-up pipe, and that can wait: a system
-        # call per step would be most of a run's time.
-        if timeout is not None and timeout <= 0:
-            return []
-        self._jumps += 1
-        if timeout is None or self._jumps % JUMPS_PER_LOOK == 0:
-            ready = super().select(0)
-            if ready:
-                return ready
-        self._loop.jump(timeout)
-        return []
 
 
 def clock_ns() -> Callable[[], int]:

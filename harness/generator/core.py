@@ -141,9 +141,14 @@ class Context(msgspec.Struct, frozen=True):
 
     def is_free(self, process: Process) -> bool:
         """Whether the process is in sight, is the one that its thread plays now, and is free."""
-        if not (process in self.threads if isinstance(process, str) else self.clients):
+        if isinstance(process, int):
+            if not self.clients:
+                return False
+            bit = process % self.clients
+        elif process in self.threads:
+            bit = self.threads.index(process)
+        else:
             return False
-        bit = self.bit(process)
         return bool(self.free >> bit & 1) and self.processes[bit] == process
 
     def free_bits(self) -> tuple[int, ...]:
@@ -278,7 +283,7 @@ def place(step: Invocation | Sleep | Log, context: Context) -> Step:
         process = free
     elif not context.is_free(process):
         return PENDING
-    time = max(step.time, context.time)
+    time = step.time if step.time > context.time else context.time
     if type(step) is Invocation:
         return Invocation(step.f, step.value, step.key, process, time)
     return msgspec.structs.replace(step, process=process, time=time)

@@ -16,7 +16,7 @@ import msgspec
 
 from dissever.harness.client import Invocation
 from dissever.harness.generator import Generator
-from dissever.harness.generator.core import Answer, Context, Offers, place
+from dissever.harness.generator.core import NEVER_NS, PENDING, Answer, Context, Offers, place
 from dissever.harness.history import Event, Key, Type
 
 __all__ = ["OPERATIONS", "AnchoredOp", "Operations", "anchored", "anchored_op"]
@@ -63,10 +63,17 @@ class Lanes(msgspec.Struct, frozen=True):
     reached: Mapping[tuple[Key | None, int], int]
 
     def next(self, context: Context) -> Answer:
-        offers = Offers()
+        offers, soonest, now = Offers(), NEVER_NS, context.time
         for number, lane in enumerate(self.lanes):
-            if lane:
-                offers.add(number, (place(self._step(lane[0]), context), self))
+            if not lane:
+                continue
+            step = self._step(lane[0])
+            if step.time > soonest:  # Most of them, most of the time.
+                continue
+            placed = place(step, context)
+            if placed is not PENDING:
+                soonest = max(step.time, now)
+            offers.add(number, (placed, self))
         offer = offers.soonest(context.rng)
         return offers.otherwise(self) if offer is None else (offer.step, self._after(offer.member))
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Protocol, TypeAlias
 
 from dissever.harness.clock import clock_ns
 from dissever.harness.cluster import (
@@ -61,7 +61,6 @@ class Behaviour(Protocol):
         """
 
 
-@runtime_checkable
 class Message(Protocol):
     """What a message may say of itself, for the network's rate and for the trace of a run."""
 
@@ -309,7 +308,9 @@ class SimulatedCluster:
         number = self._messages
         if self.trace.is_on:
             ends = {"from": source, "to": destination}
-            self.tell("send", id=number, **ends, **_told(message))
+            told = getattr(message, "told", None)
+            what = {"what": type(message).__name__} if told is None else told()
+            self.tell("send", id=number, **ends, **what)
         size_bytes = getattr(message, "size_bytes", PLAIN_BYTES)
         loop = asyncio.get_running_loop()
         passage = self._network.passage(source, destination, size_bytes, loop.time())
@@ -459,10 +460,6 @@ class SimulatedCluster:
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _told(message: Any) -> Mapping[str, Any]:
-    return message.told() if isinstance(message, Message) else {"what": type(message).__name__}
 
 
 def _settle(answer: asyncio.Future[Any], outcome: Any) -> None:

@@ -56,8 +56,7 @@ class _Link:
         return self.last_s - time_s
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(msgspec.Struct, frozen=True):
     """How a packet goes: after how many seconds each copy arrives, and why it is of no use."""
 
     delays_s: tuple[float, ...]

@@ -319,6 +319,13 @@ _DECODE: Final[Mapping[int, Callable[[_Fields], Answer | Event]]] = {
 }
 
 
+_HEARD, _TIME, _DATA, _LINE = (int(kind) for kind in (Kind.OK, Kind.NOW, Kind.RECEIVED, Kind.TRACE))
+"""The kinds of frequent frames as plain numbers."""
+
+_LINE_HEAD: Final = struct.Struct("<QI")
+_DATA_HEAD: Final = struct.Struct("<QII")
+
+
 def decoded(body: bytes) -> Answer | Event:
     """
     What a simulator says in one frame.
@@ -331,15 +338,27 @@ def decoded(body: bytes) -> Answer | Event:
     """
     if not body:
         raise BadFrame("expected a frame, got nothing")
-    if body[0] == Kind.TRACE and int.from_bytes(body[9:13], "little") == len(body) - 13:
-        return Line(int.from_bytes(body[1:9], "little"), body[13:])  # The most frequent of all.
-    decode = _DECODE.get(body[0])
+    kind, size = body[0], len(body)
+    if kind == _LINE and size >= 13:  # The most frequent ones first.
+        time_ns, length = _LINE_HEAD.unpack_from(body, 1)
+        if length == size - 13:
+            return Line(time_ns, body[13:])
+    elif kind == _TIME and size == 10:
+        time_ns, is_idle = _NOW.unpack_from(body, 1)
+        return Now(time_ns, is_idle != 0)
+    elif kind == _DATA and size >= 17:
+        time_ns, connection, length = _DATA_HEAD.unpack_from(body, 1)
+        if length == size - 17:
+            return Received(time_ns, connection, body[17:])
+    elif kind == _HEARD and size == 1:
+        return _DONE
+    decode = _DECODE.get(kind)
     if decode is None:
-        raise BadFrame(f"expected a frame that a simulator sends, got kind {body[0]}")
+        raise BadFrame(f"expected a frame that a simulator sends, got kind {kind}")
     fields = _Fields(body, 1)
     try:
         frame = decode(fields)
         fields.end()
     except (struct.error, ValueError) as error:
-        raise BadFrame(f"{Kind(body[0]).name} of {len(body)} bytes: {error}") from error
+        raise BadFrame(f"{Kind(kind).name} of {size} bytes: {error}") from error
     return frame

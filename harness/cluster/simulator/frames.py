@@ -106,6 +106,7 @@ class ServerRole(IntEnum):
 
 
 _HEAD: Final = struct.Struct("<IB")
+_ADVANCE: Final = struct.Struct("<IBQ")
 _PAIR: Final = struct.Struct("<BB")
 _U8, _U16, _U32, _U64 = (struct.Struct(f"<{code}") for code in "BHIQ")
 
@@ -123,7 +124,7 @@ def begin(seed: int, servers: int, settings: Mapping[str, str]) -> bytes:
 
 
 def advance(until_ns: int) -> bytes:
-    return frame(Kind.ADVANCE, _U64.pack(until_ns))
+    return _ADVANCE.pack(_ADVANCE.size - 4, Kind.ADVANCE, until_ns)
 
 
 def reseed(seed: int) -> bytes:

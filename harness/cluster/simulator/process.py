@@ -17,7 +17,7 @@ import struct
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Final, cast, get_args
+from typing import IO, Any, Final, get_args
 
 from dissever.harness.cluster import ClusterInterrupted, ClusterLost
 from dissever.harness.cluster.simulator import answers, frames
@@ -38,7 +38,7 @@ END_S: Final = 5.0
 
 _EVENTS: Final = frozenset(get_args(Event))
 _SIZE: Final = struct.Struct("<I")
-_READ_BYTES: Final = 1 << 18
+_READ_BYTES: Final = 1 << 16
 _UNSENT_BYTES: Final = 1 << 15
 """More than this is written at once, whether an answer is needed or not."""
 
@@ -134,7 +134,7 @@ class SimulatorProcess:
         self._say(frames.advance(until_ns))
         while True:
             answer = self._answer()
-            if isinstance(answer, Now):
+            if type(answer) is Now:
                 return answer
             self._check(answer)
 
@@ -160,30 +160,32 @@ class SimulatorProcess:
             self._check(self._answer())
 
     def _check(self, answer: Answer) -> None:
-        if not isinstance(answer, Done):
+        if type(answer) is not Done:
             raise self._lost(f"it answered {_words(answer)} where OK was expected")
 
     def _answer(self) -> Answer:
         """The next answer; events before it are heard."""
         while True:
-            said = self._frame()
+            said: Any = self._frame()
             if type(said) in _EVENTS:
-                self.heard.append(cast(Event, said))
+                self.heard.append(said)
+            elif not self._expected:
+                raise self._lost(f"it said {_words(said)}, and nothing was asked")
             else:
-                answer = cast(Answer, said)
-                if not self._expected:
-                    raise self._lost(f"it said {_words(answer)}, and nothing was asked")
                 self._expected -= 1
+                answer: Answer = said
                 return answer
 
     def _frame(self) -> Answer | Event:
         """The next frame, as soon as all of it is there."""
-        if len(self._input) - self._at < 4:
+        there = len(self._input) - self._at
+        if there < 4:
             self._await(4)
+            there = len(self._input)
         (size,) = _SIZE.unpack_from(self._input, self._at)
         if not 1 <= size <= SIZE_MAX:
             raise self._lost(f"it sent a frame of {size:,} bytes, and {SIZE_MAX:,} are allowed")
-        if len(self._input) - self._at < 4 + size:
+        if there < 4 + size:
             self._await(4 + size)
         begin, self._at = self._at + 4, self._at + 4 + size
         try:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 
 class Membership(StrEnum):
     """What a member of a configuration is."""
@@ -84,8 +86,7 @@ class Command:
         return f"{self.f} {self.key}"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """What is agreed on for one index; `what` None: nothing, which a new leader begins with."""
 
     index: int

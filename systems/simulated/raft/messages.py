@@ -8,8 +8,9 @@ ends, and a node ignores what is meant for an earlier one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+import msgspec
 
 from dissever.systems.simulated.raft.log import Command, Entry, Snapshot
 
@@ -17,8 +18,7 @@ ENTRY_BYTES = 120
 MESSAGE_BYTES = 80
 
 
-@dataclass(frozen=True, slots=True)
-class RequestVote:
+class RequestVote(msgspec.Struct, frozen=True):
     """
     A candidate asks for a vote, or asks who would vote for it (`is_pre`), which binds nobody.
 
@@ -35,8 +35,7 @@ class RequestVote:
         return f"log ends with {self.last_index}/{self.last_term}"
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
+class Vote(msgspec.Struct, frozen=True):
     """The answer; `term` is the one that was asked for, or the voter's own if that is later."""
 
     term: int
@@ -47,8 +46,7 @@ class Vote:
         return "yes" if self.is_granted else "no"
 
 
-@dataclass(frozen=True, slots=True)
-class AppendEntries:
+class AppendEntries(msgspec.Struct, frozen=True):
     """
     A leader's entries, which follow on an entry that the follower must have; also its heartbeat.
 
@@ -71,8 +69,7 @@ class AppendEntries:
         return f"{which} {after}"
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(msgspec.Struct, frozen=True):
     """
     The answer: the follower's log equals the leader's up to `index`, durably.
 
@@ -88,8 +85,7 @@ class Appended:
         return f"up to {self.index}" if self.is_match else f"differs, try {self.index}"
 
 
-@dataclass(frozen=True, slots=True)
-class InstallSnapshot:
+class InstallSnapshot(msgspec.Struct, frozen=True):
     """The leader's snapshot, for a follower that needs entries which are gone."""
 
     term: int
@@ -99,8 +95,7 @@ class InstallSnapshot:
         return f"up to {self.snapshot.index}/{self.snapshot.term}"
 
 
-@dataclass(frozen=True, slots=True)
-class TimeoutNow:
+class TimeoutNow(msgspec.Struct, frozen=True):
     """The leader asks a follower to stand for election at once."""
 
     term: int
@@ -116,8 +111,7 @@ answer that comes after a restart must not be taken for another request's.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(msgspec.Struct, frozen=True):
     """A request of a client that a node passes on to the leader; `request` is for the answer."""
 
     request: RequestId
@@ -132,8 +126,7 @@ class Forward:
         return str(self.command)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What became of a request: its value, why it was not applied, or that nobody leads here."""
 
     request: RequestId
@@ -157,8 +150,7 @@ Message: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """A message with the identities of both ends."""
 
     sender: str
@@ -169,10 +161,11 @@ class Envelope:
     def size_bytes(self) -> int:
         """How large it is on the network."""
         message = self.message
+        if isinstance(message, AppendEntries):
+            return MESSAGE_BYTES + ENTRY_BYTES * len(message.entries)
         if isinstance(message, InstallSnapshot):
             return MESSAGE_BYTES + ENTRY_BYTES * len(message.snapshot.data)
-        count = len(message.entries) if isinstance(message, AppendEntries) else 0
-        return MESSAGE_BYTES + ENTRY_BYTES * count
+        return MESSAGE_BYTES
 
     def told(self) -> Mapping[str, Any]:
         """What the trace of a run says of it."""
