@@ -29,10 +29,11 @@ from dissever.harness.episodes import episodes_of
 from dissever.harness.history import History
 from dissever.harness.plan import Options
 from dissever.harness.results import Results, Verdict
+from dissever.harness.runner import Observer
 from dissever.harness.system import System
 from dissever.judging import Judged, publish
 from dissever.reached import reached
-from dissever.running import carry_out, possible, with_plan_file
+from dissever.running import UNOBSERVED, carry_out, possible, with_plan_file
 from dissever.signature import Signature
 from dissever.systems import load
 
@@ -89,10 +90,11 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     def shows(self, signature: str) -> bool:
         """
-        Whether this kind of failure is among its own; roles that either does not know do not count.
+        Whether this kind of failure is among its own; roles that either does not know do not count,
+        and without a shape it stands for all shapes.
         """
         wanted = Signature.parsed(signature)
-        return any(Signature.parsed(own).matches(wanted) for own in self.signatures)
+        return any(wanted.covers(Signature.parsed(own)) for own in self.signatures)
 
 
 def attempt(
@@ -102,6 +104,7 @@ def attempt(
     keep: Path | None = None,
     page: bool = False,
     looks: bool = False,
+    observer: Observer = UNOBSERVED,
 ) -> Attempt:
     """
     Run once, and judge.
@@ -111,6 +114,7 @@ def attempt(
         keep: The directory to make the run in, which must not exist; None: a temporary one.
         page: Whether to write results and page into the directory that is kept.
         looks: Whether to look for what happened at least once, which takes a little time.
+        observer: Hears each event, and may end the run.
 
     Raises:
         ValueError: When the options make no sense.
@@ -126,7 +130,7 @@ def attempt(
         if keep is not None:
             options = with_plan_file(options, directory)
         plan = planning.make_plan(options, system, started)
-        interruption, judged = carry_out(plan, system, directory)
+        interruption, judged = carry_out(plan, system, directory, observer)
         seconds = time.monotonic() - began
         if keep is not None and page:
             publish(directory, judged)

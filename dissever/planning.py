@@ -34,6 +34,7 @@ from dissever.harness.options import Option, OptionValue, checked_options, unkno
 from dissever.harness.plan import (
     DISK_MB,
     OK_MIN,
+    RECOVERY_S,
     OnCrash,
     Options,
     Plan,
@@ -152,6 +153,8 @@ def repeat_command(options: Options, system: System) -> str:
         words += ["--ok-min", str(options.ok_min)]
     if options.stop_when_dead_s is not None:
         words += ["--stop-when-dead", f"{options.stop_when_dead_s:g}"]
+    if options.recovery_limit_s != RECOVERY_S:
+        words += ["--recovery-limit", f"{options.recovery_limit_s:g}"]
     if options.on_crash is not OnCrash.LEAVE:
         words += ["--on-crash", options.on_crash]
     words += _own_words(options.workload_options, WORKLOADS[options.workload].options)

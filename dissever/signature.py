@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from msgspec import structs
@@ -86,6 +86,10 @@ class Signature:
         if self.role and other.role and self.role != other.role:
             return False
         return (self.checker, self.name, self.shape) == (other.checker, other.name, other.shape)
+
+    def covers(self, other: Signature) -> bool:
+        """As `matches`; without a shape it stands for all shapes, such as every way to crash."""
+        return (self if self.shape else replace(self, shape=other.shape)).matches(other)
 
     @classmethod
     def parsed(cls, text: str) -> Signature:

@@ -23,6 +23,7 @@ DISK_MB = 64
 """Small enough to be filled quickly, and large enough for eight segments of dqlite's log."""
 
 OK_MIN = 1
+RECOVERY_S = 30.0
 """How many operations of each kind must succeed under faults."""
 
 
@@ -58,6 +59,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     fault needs it to have one of its own; `hosts` is what the faults need of the hosts. `ok_min` is
     how many operations of each kind must succeed under faults, or the verdict is unknown.
     `stop_when_dead_s`: it ends when no operation has succeeded for this time; None: it goes on.
+    `recovery_limit_s` is how long a cluster may take to recover once all faults have healed.
     `on_crash`: what becomes of a node that ended by itself. `checkers` judge the run in addition to
     those of its workload and ours. `reseed`: from when on another seed counts, if the system is
     simulated. `trace`: whether a simulated run keeps what only it knows, such as messages between
@@ -83,6 +85,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     hosts: Hosts = PLAIN
     ok_min: int = OK_MIN
     stop_when_dead_s: float | None = None
+    recovery_limit_s: float = RECOVERY_S
     on_crash: OnCrash = OnCrash.LEAVE
     checkers: tuple[str, ...] = ()
     reseed: Reseed | None = None
@@ -99,6 +102,7 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "disk_mb": (16, 1 << 20),
     "ok_min": (0, 1_000_000),
     "stop_when_dead_s": (1.0, 86_400.0),
+    "recovery_limit_s": (1.0, 3600.0),
 }
 """Option -> the least and the greatest number that it may be."""
 

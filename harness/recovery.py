@@ -17,11 +17,10 @@ from dissever.harness import vocabulary as names
 from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import NodeProcesses, NodeState
 from dissever.harness.missing import Missing
+from dissever.harness.plan import RECOVERY_S
 from dissever.harness.system import Damaged, Deployment, Replica, Replicas, Unseen
 from dissever.harness.values import reason
 
-LIMIT_S = 30.0
-COMPARE_LIMIT_S = 15.0
 COMPARE_GAP_S = 0.2
 
 SERVE_LIMIT_S = 5.0
@@ -34,8 +33,10 @@ _ASKS_ALL = (names.READY, names.RESTART, names.RESTART_AGAIN)
 class Recovery:
     """Waits; `held` says whether what it waited for came."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, limit_s: float = RECOVERY_S) -> None:
+        """`limit_s`: how long each may take; replicas may differ for half of it."""
         self._deployment = deployment
+        self._limit_s = limit_s
         self._has_differed = False
         self._is_well = True
         """Whether what was asked for last came."""
@@ -74,10 +75,10 @@ class Recovery:
         match invocation.f:
             case names.PROGRESS:
                 nodes = tuple(invocation.value["nodes"])
-                seen = await self._deployment.await_progress(nodes, LIMIT_S)
+                seen = await self._deployment.await_progress(nodes, self._limit_s)
                 return True, {"nodes": list(nodes), **seen}
             case names.READY:
-                return True, await self._deployment.await_ready(LIMIT_S)
+                return True, await self._deployment.await_ready(self._limit_s)
             case names.RESTART:
                 return await self._restart("every node serves")
             case names.COMPARE:
@@ -135,14 +136,15 @@ class Recovery:
             await asyncio.gather(*(cluster.start(node) for node in cluster.nodes))
         except TimeoutError as error:  # Of the cluster, which is ours, not of the system.
             return None, {"missing": f"not every node was restarted: {error}"}
-        return True, await self._deployment.await_ready(LIMIT_S)
+        return True, await self._deployment.await_ready(self._limit_s)
 
     async def _compare(self, since: str) -> tuple[bool | None, Mapping[str, Any]]:
         """Nodes that lag catch up: ask until all hold the same, or the time is up."""
         if not isinstance(self._deployment, Replicas):
             return None, {"skipped": "the system offers no dump"}
         loop = asyncio.get_running_loop()
-        until = loop.time() + COMPARE_LIMIT_S
+        limit_s = self._limit_s / 2
+        until = loop.time() + limit_s
         while True:
             replicas = await self._replicas(self._deployment)
             is_so, missing = _compared(replicas)
@@ -154,7 +156,7 @@ class Recovery:
             if is_so:
                 return True, seen
             if loop.time() >= until:
-                return is_so, {**seen, "missing": f"{missing} {COMPARE_LIMIT_S:g} s after {since}"}
+                return is_so, {**seen, "missing": f"{missing} {limit_s:g} s after {since}"}
             await asyncio.sleep(COMPARE_GAP_S)
 
     async def _replicas(self, deployment: Replicas) -> Mapping[str, Replica]:

@@ -56,6 +56,10 @@ class CannotRun(Exception):
     """The machine or the system does not let this run happen; the message says what would help."""
 
 
+class Enough(Exception):
+    """An observer has seen enough, so the run ends; the message says why."""
+
+
 class Observer(Protocol):
     """Who watches a run, such as the live display."""
 
@@ -63,7 +67,12 @@ class Observer(Protocol):
         """A new phase begins."""
 
     def event(self, event: Event) -> None:
-        """Something was recorded."""
+        """
+        Something was recorded.
+
+        Raises:
+            Enough: To end the run.
+        """
 
 
 @runtime_checkable
@@ -190,7 +199,7 @@ async def _interpret(
                 f"the fault {name} cannot be injected: {missing.reason}; {missing.remedy}"
             )
     await _prepare(nemeses, deployment, observer)
-    nemeses[RECOVERY] = Recovery(deployment)
+    nemeses[RECOVERY] = Recovery(deployment, options.recovery_limit_s)
 
     async def open_client(node: str) -> Client:
         store = await deployment.open_store(test.store, node)
@@ -230,8 +239,8 @@ async def _interpret(
             reason = INTERRUPTED
         except Bug:
             raise
-        except DeadCluster as dead:
-            reason = str(dead)
+        except (DeadCluster, Enough) as end:
+            reason = str(end)
         except Exception as error:  # Whatever ended it, what was recorded is judged.
             log.exception("the run ended early")
             reason = f"{type(error).__name__}: {error}"

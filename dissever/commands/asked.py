@@ -320,6 +320,7 @@ def asked(ctx: click.Context) -> Asked:
             disk_mb=given["disk_mb"],
             ok_min=given["ok_min"],
             stop_when_dead_s=given["stop_when_dead"],
+            recovery_limit_s=given["recovery_limit"],
             on_crash=OnCrash(given["on_crash"]),
             workload_options=ctx.meta[_OWN]["workload"],
             system_options=ctx.meta[_OWN]["system"],

@@ -106,7 +106,7 @@ def doom_command(
         with (
             hushed(),
             at_home(store.read_plan(run)),
-            pool(original.signature, jobs) as made,
+            pool(original.signature, jobs, original.last) as made,
         ):
             tries = _Timed(made, Clock(time_limit))
             found = doom(

@@ -135,7 +135,7 @@ def shrink_command(
         with (
             hushed(),
             at_home(store.read_plan(run)),
-            pool(original.signature, jobs) as made,
+            pool(original.signature, jobs, original.last) as made,
             display,
         ):
 

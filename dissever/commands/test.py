@@ -28,7 +28,7 @@ from dissever.commands.params import (
 )
 from dissever.commands.series import run_all
 from dissever.harness.cluster.backends import Backend
-from dissever.harness.plan import DISK_MB, OK_MIN, OnCrash, Options
+from dissever.harness.plan import DISK_MB, OK_MIN, RECOVERY_S, OnCrash, Options
 from dissever.harness.system import System
 from dissever.harness.watch import DEAD_S
 from dissever.nemesis import FAULTS
@@ -163,6 +163,15 @@ from dissever.workloads import WORKLOADS
     metavar="[SECONDS]",
     help="End the run when no operation has succeeded for this time, and judge what there is."
     f" Without a number: {DEAD_S:g}.",
+)
+@click.option(
+    "--recovery-limit",
+    type=Number("recovery_limit_s"),
+    default=RECOVERY_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the cluster may take to acknowledge a write, and every node to serve, once all"
+    " faults have healed.",
 )
 @click.option(
     "--on-crash",

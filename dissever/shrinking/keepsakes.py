@@ -17,7 +17,7 @@ import msgspec
 from dissever import planning
 from dissever.harness import store
 from dissever.harness.history import Type
-from dissever.harness.plan import OK_MIN, OnCrash, Options
+from dissever.harness.plan import OK_MIN, RECOVERY_S, OnCrash, Options
 from dissever.harness.results import Anomaly, Verdict
 from dissever.judging import try_to_publish
 from dissever.reports.insight import Size, Story
@@ -119,7 +119,7 @@ def _shown(ended: Run, signature: str) -> Anomaly | None:
     """The first anomaly of that kind."""
     wanted = Signature.parsed(signature)
     for each in ended.anomalies:
-        if each.signature and Signature.parsed(each.signature).matches(wanted):
+        if each.signature and wanted.covers(Signature.parsed(each.signature)):
             return each
     return None
 
@@ -211,6 +211,8 @@ def _settings(options: Options) -> Iterator[tuple[str, Any]]:
     yield "operation_limit", options.operation_limit_s
     if options.ok_min != OK_MIN:
         yield "ok_min", options.ok_min
+    if options.recovery_limit_s != RECOVERY_S:
+        yield "recovery_limit", options.recovery_limit_s
     if options.on_crash is not OnCrash.LEAVE:
         yield "on_crash", str(options.on_crash)
     if options.checkers:

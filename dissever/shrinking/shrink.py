@@ -10,7 +10,8 @@ found by then is the result. All answers are in a journal, so the same search, a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from msgspec import structs
 
 from dissever import planning
 from dissever.harness import store
-from dissever.harness.results import Verdict
+from dissever.harness.history import Event
+from dissever.harness.results import Anomaly, Verdict
 from dissever.judging import Judged, judge
 from dissever.shrinking.candidate import Candidate, first_candidate
+from dissever.shrinking.ending import Last, last_of
 from dissever.shrinking.passes import AFTER_S, passes
 from dissever.shrinking.reduction import Search
 from dissever.shrinking.sequential import Test, test_of
@@ -39,6 +42,9 @@ ORIGINAL_MAX = 30
 FAILURES = 5
 """How often that is."""
 
+LEAD = 2
+"""Of two ways to repeat the recorded run, the one that has failed so often first is taken."""
+
 
 class CannotShrink(Exception):
     """There is nothing to shrink, or the run does not fail again; the message says which."""
@@ -55,7 +61,7 @@ class Original:
 
     `signature` is how. The faults of `candidate` strike the nodes that were struck, those of
     `as_asked` whom they were asked to strike. `guilty_s` is when the anomaly was complete; None:
-    nobody knows.
+    nobody knows. `last` is the last step of its end that an attempt needs; None: all of them.
     """
 
     run: Path
@@ -65,6 +71,7 @@ class Original:
     as_asked: Candidate
     guilty_s: float | None
     is_exact: bool
+    last: Last | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +112,14 @@ def read_original(run: Path, signature: str = "") -> Original:
     shown = [
         each
         for each in anomalies
-        if each.signature and Signature.parsed(each.signature).matches(Signature.parsed(wanted))
+        if each.signature and Signature.parsed(wanted).covers(Signature.parsed(each.signature))
     ]
     if not shown:
         known = ", ".join(dict.fromkeys(each.signature for each in anomalies)) or "none"
         raise CannotShrink(f"expected a signature of the run ({known}), got {wanted}")
-    times = {event.index: event.time for event in judged.history}
-    ends = [max(each.indices) for each in shown if each.indices]
-    guilty_ns = times.get(min(ends)) if ends else None
+    events = judged.history.events
+    guilty_ns = _guilty_ns(run, shown, events)
+    is_exact = plan.options.backend.is_virtual
     schedule = run / store.SCHEDULE
     # What only a simulation knows costs time, and is needed only for the roles of servers.
     needs_roles = bool(Signature.parsed(wanted).role)
@@ -120,7 +127,7 @@ def read_original(run: Path, signature: str = "") -> Original:
         first_candidate(
             structs.replace(plan.options, trace=needs_roles, reseed=None),
             schedule=schedule.read_text(encoding="utf-8") if schedule.exists() else "",
-            events=judged.history.events,
+            events=events,
             budget=planning.budget(plan.options, load(plan.options.system)),
             are_named=are_named,
         )
@@ -133,8 +140,23 @@ def read_original(run: Path, signature: str = "") -> Original:
         _fitting(candidate),
         _fitting(as_asked),
         None if guilty_ns is None else guilty_ns / 1e9,
-        plan.options.backend.is_virtual,
+        is_exact,
+        None if is_exact else last_of(guilty_ns, events),
     )
+
+
+def _guilty_ns(run: Path, shown: Sequence[Anomaly], events: Sequence[Event]) -> int | None:
+    """
+    When a failure was complete; None: nobody knows.
+
+    What has no operations is what a node or its log said at its end, such as a crash.
+    """
+    if ends := [max(each.indices) for each in shown if each.indices]:
+        times = {event.index: event.time for event in events}
+        return times.get(min(ends))
+    nodes = dict.fromkeys(each.summary.partition(":")[0] for each in shown)
+    exits = (end for node in nodes for end in store.read_exits(run, node) if not end.is_asked)
+    return min((end.time_ns for end in exits if end.time_ns is not None), default=None)
 
 
 def _fitting(candidate: Candidate) -> Candidate:
@@ -182,10 +204,9 @@ def shrink(
         decide = decide_exactly(tries, seed)
         current = _as_recorded(original, decide)
     else:
-        drawn = structs.replace(original.candidate, operations=None)
-        failed, runs = _measured(drawn, tries, limit)
+        current = _more_often(original, tries, limit)
+        failed, runs = _measured(current, tries, limit)
         decide = decide_statistically(tries, _test(failed, runs, limit))
-        current = drawn
     found("repeated", current)
     try:
         for _ in range(ROUNDS_MAX):
@@ -256,19 +277,53 @@ def _as_recorded(original: Original, decide: Decide) -> Candidate:
     raise CannotShrink("the recorded run does not fail in the same way when it is repeated")
 
 
+def _more_often(original: Original, tries: Tries, limit: int) -> Candidate:
+    """
+    The recorded run with faults that strike whom they were asked to strike, or the nodes that were
+    struck: the one that fails `LEAD` times first, when both are tried in turn.
+
+    On real nodes another node leads each time. But who was struck may have been chance.
+
+    Raises:
+        CannotShrink: When neither of them fails.
+    """
+    both = (original.as_asked, original.candidate)
+    drawn = [structs.replace(each, operations=None) for each in both]
+    ways = {each.digest: each for each in drawn}
+    if len(ways) == 1:
+        return drawn[0]
+    failed = dict.fromkeys(ways, 0)
+    broke = ""
+    turns = (Task(each, number) for number in range(limit // 2) for each in ways.values())
+    with closing(tries(turns)) as answers:
+        for task, answer in answers:
+            digest = task.candidate.digest
+            failed[digest] += answer.failed
+            broke = answer.broke or broke
+            if failed[digest] == LEAD:
+                return ways[digest]
+    if not any(failed.values()):
+        raise CannotShrink(_never(2 * (limit // 2), broke))
+    return max(drawn, key=lambda each: failed[each.digest])
+
+
+def _never(runs: int, broke: str) -> str:
+    return f"the recorded run failed in none of {runs} attempts" + (f"; {broke}" if broke else "")
+
+
 def _measured(candidate: Candidate, tries: Tries, limit: int) -> tuple[int, int]:
     """How many of how many attempts fail."""
     failed = runs = 0
     broke = ""
-    for _, answer in tries(Task(candidate, number) for number in range(limit)):
-        failed += answer.failed
-        runs += not answer.broke and not answer.is_unfit
-        broke = answer.broke or broke
-        if failed == FAILURES:
-            break
+    with closing(tries(Task(candidate, number) for number in range(limit))) as answers:
+        for _, answer in answers:
+            failed += answer.failed
+            runs += not answer.broke and not answer.is_unfit
+            broke = answer.broke or broke
+            if failed == FAILURES:
+                break
     if not failed:
-        why = f"; {broke}" if broke else ""
-        raise CannotShrink(f"the recorded run failed in none of {runs} attempts{why}")
+        raise CannotShrink(_never(runs, broke))
     return failed, runs
 
 

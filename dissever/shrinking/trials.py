@@ -26,7 +26,9 @@ from dissever.harness.bugs import Bug
 from dissever.harness.plan import Options, stream
 from dissever.harness.runner import INTERRUPTED, CannotRun
 from dissever.harness.values import reason
+from dissever.running import UNOBSERVED
 from dissever.shrinking.candidate import Candidate
+from dissever.shrinking.ending import ENDED, Ending, Last
 from dissever.shrinking.sequential import Test
 from dissever.workers import workers
 
@@ -80,22 +82,28 @@ Decide: TypeAlias = Callable[[Sequence[Candidate]], "tuple[int, Candidate] | Non
 """The first of the candidates that fails, as it failed, with its place; None when none does."""
 
 
-def tried(options: Options, signature: str) -> Answer:
+def tried(options: Options, signature: str, last: Last | None = None) -> Answer:
     """
     Make one attempt.
+
+    Args:
+        last: The last step of the end that it needs; None: it goes on to its end.
 
     Raises:
         KeyboardInterrupt: When Ctrl-C ended it.
     """
     try:
-        found = attempt(options)
+        found = attempt(options, observer=UNOBSERVED if last is None else Ending(last))
     except ValueError:
         return Answer(is_unfit=True)
     except (CannotRun, OSError, Bug) as error:
         return Answer(broke=reason(error) or type(error).__name__)
     if found.interruption == INTERRUPTED:
         raise KeyboardInterrupt
-    return Answer(found.shows(signature), found.signature, broke="", seconds=found.seconds)
+    is_shown = found.shows(signature)
+    is_lost = not is_shown and not options.backend.is_virtual
+    broke = found.interruption if is_lost and found.interruption != ENDED else ""
+    return Answer(is_shown, found.signature, broke=broke, seconds=found.seconds)
 
 
 class Tries(Protocol):
@@ -109,9 +117,14 @@ class Pool:
     """Makes attempts of one signature: in this process, or in as many others as there are jobs."""
 
     def __init__(
-        self, signature: str, jobs: int = 1, executor: ProcessPoolExecutor | None = None
+        self,
+        signature: str,
+        last: Last | None = None,
+        jobs: int = 1,
+        executor: ProcessPoolExecutor | None = None,
     ) -> None:
         self._signature = signature
+        self._last = last
         self._jobs = jobs
         self._executor = executor
 
@@ -121,14 +134,15 @@ class Pool:
             yield from self._ahead(iter(tasks), self._executor)
             return
         for task in tasks:
-            yield task, tried(task.candidate.asked, self._signature)
+            yield task, tried(task.candidate.asked, self._signature, self._last)
 
     def _ahead(self, tasks: Iterator[Task], executor: ProcessPoolExecutor) -> Answers:
         waiting: deque[tuple[Task, Future[Answer]]] = deque()
         try:
             while True:
                 while len(waiting) < self._jobs and (task := next(tasks, None)) is not None:
-                    future = executor.submit(tried, task.candidate.asked, self._signature)
+                    asked = task.candidate.asked
+                    future = executor.submit(tried, asked, self._signature, self._last)
                     waiting.append((task, future))
                 if not waiting:
                     return
@@ -144,13 +158,13 @@ class Pool:
 
 
 @contextmanager
-def pool(signature: str, jobs: int) -> Iterator[Pool]:
+def pool(signature: str, jobs: int, last: Last | None = None) -> Iterator[Pool]:
     """A pool that ends with the block."""
     if jobs == 1:
-        yield Pool(signature)
+        yield Pool(signature, last)
         return
     with workers(jobs) as executor:
-        yield Pool(signature, jobs, executor)
+        yield Pool(signature, last, jobs, executor)
 
 
 def seeds(candidate: Candidate, seed: int) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ FLAGS = {
     "disk_mb": "--disk-mb",
     "ok_min": "--ok-min",
     "stop_when_dead_s": "--stop-when-dead",
+    "recovery_limit_s": "--recovery-limit",
 }
 
 NUMBERS = ("nan", "inf", "-inf", "1e300", "-1", "", "x", "²", "9" * 5000, "0x10", "\x1b[2J")

@@ -140,6 +140,15 @@ def test_a_role_that_one_of_two_does_not_know_makes_no_difference() -> None:
     assert not leader.matches(follower)
 
 
+def test_without_a_shape_it_covers_every_shape_and_no_other_failure() -> None:
+    crash, aborted = Signature("nodes", "crash"), Signature("nodes", "crash", "SIGABRT")
+
+    assert crash.covers(aborted)
+    assert crash.covers(crash)
+    assert not aborted.covers(Signature("nodes", "crash", "SIGSEGV"))
+    assert not crash.covers(Signature("logs", "crash", "SIGABRT"))
+
+
 def test_that_of_the_verdict_comes_first_and_each_kind_once() -> None:
     doubtful = Result(checker="run", verdict=Verdict.UNKNOWN, why="cut")
     results = merge([doubtful, found("transactions", cycle("rw", "wr"), cycle("wr", "rw"))])
