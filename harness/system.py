@@ -303,7 +303,7 @@ def checked(options: Options, system: System) -> Options:
         ValueError: One line with what was expected, and what came.
     """
     if options.backend not in system.backends:
-        raise ValueError(unknown("backend", options.backend, system.backends))
+        raise ValueError(unknown(f"backend of {system.name}", options.backend, system.backends))
     own = checked_options(system.name, system.options, options.system_options)
     options = msgspec.structs.replace(options, system_options=own)
     system.check(options)

@@ -50,7 +50,8 @@ def show(value: Any) -> str:
 
 def quoted(value: Any) -> str:
     """What came instead of what was expected: texts in quotes, on one line, not too long."""
-    return shorten(printable(repr(value)))
+    text = str(value) if isinstance(value, str) else value  # So that no enum shows its class.
+    return shorten(printable(repr(text)))
 
 
 def plain(name: Any) -> str:

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from dissever.checkers.linearizability.model import Misfit
 from dissever.checkers.transactions.models import SERIALIZABLE
+from dissever.commands.options import RUN
 from dissever.commands.output import EXIT_STATUS, print_json, print_verdict, say, tell
-from dissever.commands.params import ConsistencyModel, Name, Number, Reference, References
+from dissever.commands.params import ConsistencyModel, Name, Number, Reference, References, RunPath
 from dissever.harness import store
 from dissever.harness.history import MalformedHistory
 from dissever.harness.reader import FormatError
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 @click.command(short_help="Judge a recorded history again.")
-@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@click.argument("path", type=RunPath(may_be_file=True))
 @click.option(
     "--model",
     "-m",
@@ -133,7 +134,7 @@ def check(
     run, page, unwritten = None, html, ""
     try:
         if path.is_dir():
-            run = store.find_run(path)
+            run = path
             _withdraw(run)
             judged = judge(run, ok_min, checkers)
             page, unwritten = try_to_publish(run, judged)
@@ -219,8 +220,8 @@ def _write(html: Path, judged: Judged) -> tuple[Path | None, str]:
 
 
 @click.command(short_help="Write the report of a run again.")
-@click.argument("path", type=click.Path(path_type=Path, exists=True), metavar="RUN")
-def report(path: Path) -> int:
+@RUN
+def report(run: Path) -> int:
     """
     Write the HTML page and the JUnit file of a run from its results.
 
@@ -228,10 +229,9 @@ def report(path: Path) -> int:
     dissever report runs/latest
     """
     try:
-        run = store.find_run(path)
         say(publish(run, read_judged(run)))
     except (FileNotFoundError, StaleResults) as error:
-        raise click.ClickException(f"{error}; `dissever check {path}` judges the run") from error
+        raise click.ClickException(f"{error}; `dissever check {run}` judges the run") from error
     except (OSError, FormatError, MalformedHistory, store.BrokenFile) as error:
-        raise click.ClickException(f"{path}: {error}") from error
+        raise click.ClickException(f"{run}: {error}") from error
     return 0

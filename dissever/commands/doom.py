@@ -10,8 +10,8 @@ import click
 import msgspec
 from rich.console import Console
 
+from dissever.commands.options import JSON, RUN, jobs_option, real_time_limit, signature_option
 from dissever.commands.output import EXIT_FAILED, hushed, print_json, say, tell
-from dissever.commands.params import Number
 from dissever.configuration import near
 from dissever.harness import store
 from dissever.judging import try_to_publish
@@ -20,7 +20,7 @@ from dissever.reports.insight import Chance, Doom
 from dissever.shrinking.doom import doom
 from dissever.shrinking.shrink import CannotShrink, Clock, read_original
 from dissever.shrinking.trials import Answers, Pool, Task, pool
-from dissever.workers import JOBS_MAX, jobs_for
+from dissever.workers import jobs_for
 
 __all__ = ["doom_command"]
 
@@ -33,13 +33,8 @@ BAR: Final = 20
 
 
 @click.command("doom", short_help="From when on a run was bound to fail, and by which fault.")
-@click.argument("path", type=click.Path(path_type=Path, exists=True), metavar="RUN")
-@click.option(
-    "--signature",
-    default="",
-    metavar="TEXT",
-    help="Which failure of the run is meant. By default that of its verdict.",
-)
+@RUN
+@signature_option("Which failure of the run is meant. By default that of its verdict.")
 @click.option(
     "--continuations",
     "-n",
@@ -57,24 +52,13 @@ BAR: Final = 20
     metavar="N",
     help="How many moments are looked at, at most.",
 )
-@click.option(
-    "--time-limit",
-    "-t",
-    type=Number("time_limit_s"),
-    metavar="SECONDS",
-    help="Stop after this time, and take what is known by then.",
+@real_time_limit(
+    "--time-limit", "-t", purpose="Stop after this time, and take what is known by then."
 )
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(1, JOBS_MAX),
-    metavar="N",
-    help="How many continuations go on side by side. By default one for each CPU where the system"
-    " is simulated, and 1 on real nodes.",
-)
-@click.option("--json", "is_json", is_flag=True, help="Print doom.json, and only that.")
+@jobs_option("continuations")
+@JSON
 def doom_command(
-    path: Path,
+    run: Path,
     signature: str,
     continuations: int | None,
     moments: int,
@@ -97,7 +81,6 @@ def doom_command(
     Exit status: 0 the curve is known, 3 the run cannot be repeated, 64 wrong usage.
     """
     try:
-        run = store.find_run(path)
         with at_home(store.read_plan(run)):
             original = read_original(run, signature)
         count = continuations or (CONTINUATIONS if original.is_exact else ON_REAL_NODES)

@@ -16,6 +16,7 @@ from rich.table import Column, Table
 
 from dissever.campaign import Found
 from dissever.commands.asked import TestCommand, asked
+from dissever.commands.options import JSON, QUIET, jobs_option, real_time_limit
 from dissever.commands.output import (
     EXIT_FAILED,
     EXIT_STATUS,
@@ -25,7 +26,7 @@ from dissever.commands.output import (
     say,
     tell,
 )
-from dissever.commands.params import Number, Seeds
+from dissever.commands.params import Seeds
 from dissever.commands.test import test
 from dissever.exploring import Campaign, Explored, Hear, Progress, explore
 from dissever.harness import store
@@ -33,7 +34,7 @@ from dissever.harness.plan import Options
 from dissever.harness.results import Verdict
 from dissever.harness.runner import CannotRun
 from dissever.harness.values import count_text
-from dissever.workers import JOBS_MAX, jobs_for
+from dissever.workers import jobs_for
 
 SEEDS_MAX: Final = 10_000_000
 SEEDS: Final = "1-1000"
@@ -73,20 +74,8 @@ class ExploreCommand(TestCommand):
     metavar="SEED,…",
     help="Which seeds, such as 1-20000.",
 )
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(1, JOBS_MAX),
-    metavar="N",
-    help="How many runs at a time, each in a process of its own. By default one for each CPU if the"
-    " system is simulated. Real nodes disturb each other, so their runs are made one by one.",
-)
-@click.option(
-    "--time-limit-real",
-    type=Number("time_limit_s"),
-    metavar="SECONDS",
-    help="Begin no run after this time on the real clock.",
-)
+@jobs_option("runs")
+@real_time_limit("--time-limit-real", purpose="Begin no run after this time on the real clock.")
 @click.option(
     "--keep",
     type=click.Path(path_type=Path, file_okay=False),
@@ -101,13 +90,8 @@ class ExploreCommand(TestCommand):
     help="A canary: the system has a bug that must be found. The exit status is 0 if a run is"
     " invalid, and 1 if none is.",
 )
-@click.option("--quiet", "-q", is_flag=True, help="Print only what came of it.")
-@click.option(
-    "--json",
-    "is_json",
-    is_flag=True,
-    help="Print what came of it as JSON on standard output, and only that.",
-)
+@QUIET
+@JSON
 @click.pass_context
 def explore_(ctx: click.Context, /, **given: Any) -> int:
     """

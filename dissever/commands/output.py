@@ -29,7 +29,6 @@ __all__ = [
     "EXIT_FAILED",
     "EXIT_STATUS",
     "EXIT_USAGE",
-    "SUMMARY",
     "conclude",
     "entry_of",
     "hushed",
@@ -43,15 +42,6 @@ __all__ = [
 EXIT_USAGE: Final = 64
 
 NAME: Final = "dissever"
-
-SUMMARY: Final = click.option(
-    "--summary",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write a summary in Markdown. Without this option it is appended to the file that"
-    " GITHUB_STEP_SUMMARY names, if that is set.",
-)
-"""The option of commands that end with `conclude`."""
 
 
 @contextmanager

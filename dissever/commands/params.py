@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from dissever.checkers.transactions.models import judged_by
+from dissever.harness import store
 from dissever.harness.names import NODES_MAX, check_nodes, numbered
 from dissever.harness.options import unknown
 from dissever.harness.plan import LIMITS
@@ -85,6 +88,29 @@ class Names(click.ParamType[Any]):
             return value
         each = (self._one.convert(text.strip(), param, ctx) for text in str(value).split(","))
         return tuple(dict.fromkeys(each))
+
+
+class RunPath(click.Path):
+    """A run directory, by its path, a link to it, or a file in it."""
+
+    def __init__(self, *, may_be_file: bool = False) -> None:
+        """`may_be_file`: a file stands for itself."""
+        super().__init__(exists=True, path_type=Path)
+        self._may_be_file = may_be_file
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Path:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if self._may_be_file and path.is_file():
+            return path
+        try:
+            return store.find_run(path)
+        except FileNotFoundError as error:  # As whatever is there and cannot be read.
+            raise click.ClickException(str(error)) from error
 
 
 class Number(click.ParamType[Any]):

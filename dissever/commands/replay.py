@@ -12,16 +12,15 @@ import msgspec
 from dissever import planning
 from dissever.anchoring import schedule_text
 from dissever.attempts import Attempt
+from dissever.commands.options import JSON, QUIET, RUN, runs_option
 from dissever.commands.output import EXIT_FAILED, EXIT_STATUS, print_json, say, tell
 from dissever.harness import store
 from dissever.harness.plan import Options
-from dissever.harness.reader import FormatError
 from dissever.harness.results import Verdict
 from dissever.harness.runner import CannotRun
 from dissever.harness.values import count_text
 from dissever.replaying import Hear, Recorded, Replayed, at_home, follow, recorded, rerun
 from dissever.replaying import replay as make
-from dissever.running import RUNS
 from dissever.signature import Signature
 from dissever.systems import load
 
@@ -34,7 +33,7 @@ BY_EVENTS: Final = "events"
 
 
 @click.command(short_help="Repeat a recorded run: does it fail again?")
-@click.argument("run", type=click.Path(path_type=Path, exists=True))
+@RUN
 @click.option(
     "--times",
     "-n",
@@ -50,23 +49,15 @@ BY_EVENTS: Final = "events"
     show_default=True,
     help="When each fault strikes: at its time, or as long after an event of the cluster as then.",
 )
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=RUNS,
-    show_default=True,
-    help="Where a replay is kept that shows the failure on real nodes, or that differs.",
-)
+@runs_option("Where a replay is kept that shows the failure on real nodes, or that differs.")
 @click.option(
     "--dry-run",
     is_flag=True,
     help="Print the schedule of faults of a replay, as a file for --plan of `dissever test`, and"
     " stop.",
 )
-@click.option("--quiet", "-q", is_flag=True, help="Print only what came of it.")
-@click.option(
-    "--json", "is_json", is_flag=True, help="Print what came of it as JSON, and only that."
-)
+@QUIET
+@JSON
 def replay(
     run: Path,
     times: int | None,
@@ -108,9 +99,7 @@ def replay(
             is_exact=is_exact,
             hear=_unheard if quiet or is_json else _told(before),
         )
-    except (FileNotFoundError, FormatError, ValueError) as error:
-        raise click.UsageError(str(error)) from error
-    except (CannotRun, OSError) as error:
+    except (CannotRun, OSError, ValueError, store.BrokenFile) as error:
         raise click.ClickException(str(error)) from error
     status = EXIT_STATUS[came.verdict]
     if came.failures and came.verdict is not Verdict.INVALID:

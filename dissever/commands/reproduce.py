@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dissever.commands.options import runs_option
 from dissever.commands.output import print_json
 from dissever.commands.params import Name, Names, Number
 from dissever.display import Display
@@ -49,13 +50,7 @@ MARKS = {Outcome.SHOWN: "[red]✗[/]", Outcome.NOT_SHOWN: "[green]✓[/]", Outco
     metavar="SECONDS",
     help="How long to search for a bug that comes by chance.",
 )
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Where logs and reports are kept.",
-)
+@runs_option("Where logs and reports are kept.")
 @click.option("--json", "is_json", is_flag=True, help="Print the outcomes as JSON, and only that.")
 def reproduce(
     names: tuple[str, ...],

@@ -11,15 +11,22 @@ import click
 from rich.console import Console
 from rich.status import Status
 
+from dissever.commands.options import (
+    JSON,
+    QUIET,
+    RUN,
+    jobs_option,
+    real_time_limit,
+    runs_option,
+    signature_option,
+)
 from dissever.commands.output import EXIT_FAILED, hushed, print_json, say, tell
-from dissever.commands.params import Number
 from dissever.configuration import near
 from dissever.harness import store
 from dissever.harness.runner import CannotRun
 from dissever.harness.values import count_text
 from dissever.proportions import wilson
 from dissever.replaying import at_home
-from dissever.running import RUNS
 from dissever.shrinking.candidate import Candidate
 from dissever.shrinking.journal import Journal
 from dissever.shrinking.keepsakes import ATTEMPTS, FOLDER, Kept, keep
@@ -34,7 +41,7 @@ from dissever.shrinking.shrink import (
     shrink,
 )
 from dissever.shrinking.trials import Answer, Task, Tries, others, pool, repeated
-from dissever.workers import JOBS_MAX, jobs_for
+from dissever.workers import jobs_for
 
 __all__ = ["shrink_command"]
 
@@ -46,29 +53,17 @@ AGAIN: Final = 10
 
 
 @click.command("shrink", short_help="Make a run that failed smaller while it still fails.")
-@click.argument("path", type=click.Path(path_type=Path, exists=True), metavar="RUN")
-@click.option(
-    "--signature",
-    default="",
-    metavar="TEXT",
-    help="Which failure of the run to keep, such as linearizable/stale-read/read. By default that"
-    " of its verdict.",
+@RUN
+@signature_option(
+    "Which failure of the run to keep, such as linearizable/stale-read/read. By default that of its"
+    " verdict."
 )
-@click.option(
+@real_time_limit(
     "--time-limit",
     "-t",
-    type=Number("time_limit_s"),
-    metavar="SECONDS",
-    help="Stop the search after this time, and take the smallest run found by then.",
+    purpose="Stop the search after this time, and take the smallest run found by then.",
 )
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(1, JOBS_MAX),
-    metavar="N",
-    help="How many attempts go on side by side. By default one for each CPU where the system is"
-    " simulated, and 1 on real nodes. It changes nothing but the time.",
-)
+@jobs_option("attempts")
 @click.option(
     "--attempts",
     type=click.IntRange(3, 10_000),
@@ -78,19 +73,11 @@ AGAIN: Final = 10
     help="On real nodes: how often a smaller run is tried at most.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the search that was interrupted.")
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=RUNS,
-    show_default=True,
-    help="Where the shrunk run is kept.",
-)
-@click.option("--quiet", "-q", is_flag=True, help="Print only what came of it.")
-@click.option(
-    "--json", "is_json", is_flag=True, help="Print what came of it as JSON, and only that."
-)
+@runs_option("Where the shrunk run is kept.")
+@QUIET
+@JSON
 def shrink_command(
-    path: Path,
+    run: Path,
     signature: str,
     time_limit: float | None,
     jobs: int | None,
@@ -118,7 +105,6 @@ def shrink_command(
     """
     began = time.monotonic()
     try:
-        run = store.find_run(path)
         with at_home(store.read_plan(run)):
             original = read_original(run, signature)
     except (OSError, ValueError, store.BrokenFile) as error:

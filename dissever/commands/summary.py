@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from dissever.commands.output import SUMMARY, conclude, entry_of, say, tell
+from dissever.commands.options import SUMMARY
+from dissever.commands.output import conclude, entry_of, say, tell
 from dissever.harness import store
 from dissever.harness.history import History, MalformedHistory
 from dissever.harness.reader import FormatError

@@ -14,7 +14,8 @@ from rich.table import Column, Table
 
 from dissever import planning
 from dissever.commands.asked import DEFAULT_WORKLOAD, Setting, TestCommand, asked, settings
-from dissever.commands.output import SUMMARY, print_json, tell
+from dissever.commands.options import SUMMARY, runs_option
+from dissever.commands.output import print_json, tell
 from dissever.commands.params import (
     SEEDS_MAX,
     Concurrency,
@@ -33,7 +34,6 @@ from dissever.harness.system import System
 from dissever.harness.watch import DEAD_S
 from dissever.nemesis import FAULTS
 from dissever.registries import CHECKERS
-from dissever.running import RUNS
 from dissever.systems import SYSTEMS
 from dissever.workloads import WORKLOADS
 
@@ -180,13 +180,7 @@ from dissever.workloads import WORKLOADS
     show_default=True,
     help="What becomes of a node that ends by itself: leave it, or restart it after a second.",
 )
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=RUNS,
-    show_default=True,
-    help="Where runs are kept.",
-)
+@runs_option("Where runs are kept.")
 @click.option("--keep-data", is_flag=True, help="Keep the nodes' data, whatever the verdict.")
 @click.option(
     "--dry-run", is_flag=True, help="Print the command and the schedule of faults, and stop."

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dissever.harness.cluster.backends import SIMULATED
+from dissever.harness.cluster.simulator import check_nodes
 from dissever.harness.names import NODES_MAX
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
@@ -74,10 +75,11 @@ OPTIONS: Mapping[str, Option] = {
 
 def check_backend(options: Options) -> None:
     """
-    Look at which options are for which backend.
+    Look at which options are for which backend, and how many nodes it can have.
 
     Raises:
-        ValueError: For one of another backend, with the backends that have it.
+        ValueError: For an option of another backend, with the backends that have it; for too many
+            nodes.
     """
     is_simulated = options.backend == SIMULATED
     others = ("version", "upgrade-to") if is_simulated else ("library", "timings")
@@ -87,6 +89,8 @@ def check_backend(options: Options) -> None:
             raise ValueError(
                 f"expected --{name} with --backend {where}, got it with {options.backend}"
             )
+    if is_simulated:
+        check_nodes(options.nodes)
 
 
 def option(options: Options, name: str) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dissever.harness.cluster.backends import SIMULATED
+from dissever.harness.cluster.simulator import SERVERS_MAX
 from dissever.harness.options import Option
 from dissever.harness.plan import Options
 
@@ -34,8 +35,6 @@ dqlite. No deployment has the exaggerated ones: rare steps become frequent with 
 ELECTION_MS: Final = 3000
 HEARTBEAT_MS: Final = 500
 """The simulator's own defaults."""
-
-SERVERS_MAX: Final = 9
 
 LIBRARIES: Final = ("0.15.0", "0.22.1", "1.18.1", "1.18.7")
 

@@ -122,6 +122,14 @@ def test_history_file_from_elsewhere_is_judged_by_its_content(
         (("test", "dqlite", "--latency-ms", "fast"), "expected latency-ms from 1 to 10000"),
         (("test", "simulated", "-f", "kill", "-t", "1"), "expected a time limit of at least"),
         (("frobnicate",), "No such command"),
+        (
+            ("test", "raft", "--backend", "namespaces"),
+            "expected a backend of raft out of simulated, got 'namespaces'",
+        ),
+        (
+            ("test", "dqlite", "--backend", "simulated", "--nodes", "10"),
+            "expected 1 to 9 nodes in a simulator, got 10",
+        ),
     ],
 )
 def test_wrong_usage_exits_with_64_and_one_clear_line(
@@ -149,6 +157,18 @@ def test_what_cannot_be_read_exits_with_3(
 
     assert ran.status == 3
     assert told in ran.text
+
+
+@pytest.mark.parametrize("command", ["check", "report", "replay", "shrink", "doom"])
+def test_a_directory_without_a_run_is_one_line_in_every_command(
+    dissever: Callable, tmp_path: Path, command: str
+) -> None:
+    ran = dissever(command, str(tmp_path))
+
+    assert ran.status == 3
+    assert ran.stderr == (
+        f"Error: expected a run directory with plan.json, found none in {tmp_path}\n"
+    )
 
 
 def test_dry_run_prints_the_schedule_and_runs_nothing(dissever: Callable, runs: Path) -> None:

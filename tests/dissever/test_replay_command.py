@@ -182,13 +182,6 @@ def test_intervals_are_those_of_the_literature(
     assert wilson(successes, tries) == pytest.approx((low, high), abs=1e-4)
 
 
-def test_a_directory_without_a_run_is_refused(dissever: Callable, tmp_path: Path) -> None:
-    ran = dissever("replay", str(tmp_path))
-
-    assert ran.status == 64
-    assert "expected a run directory with plan.json" in ran.text
-
-
 def test_by_events_each_simulated_replay_has_a_seed_of_its_own(
     dissever: Callable, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

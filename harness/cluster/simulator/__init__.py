@@ -3,10 +3,17 @@
 from dissever.harness.cluster.simulator.answers import Server
 from dissever.harness.cluster.simulator.cluster import SimulatorCluster, address, simulated
 from dissever.harness.cluster.simulator.connection import SimulatedConnection
-from dissever.harness.cluster.simulator.frames import Change, Member, ServerRole
+from dissever.harness.cluster.simulator.frames import (
+    SERVERS_MAX,
+    Change,
+    Member,
+    ServerRole,
+    check_nodes,
+)
 from dissever.harness.cluster.simulator.process import SimulatorLost
 
 __all__ = [
+    "SERVERS_MAX",
     "Change",
     "Member",
     "Server",
@@ -15,5 +22,6 @@ __all__ = [
     "SimulatorCluster",
     "SimulatorLost",
     "address",
+    "check_nodes",
     "simulated",
 ]

@@ -8,7 +8,7 @@ contract. Here is what the harness says; `answers.py` has what it hears.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -19,6 +19,7 @@ from dissever.harness.cluster import DiskCall, DiskErrorKind, DiskRule, Impairme
 NOBODY: Final = 0xFF
 SIZE_MAX: Final = 64 << 20
 FOREVER: Final = (1 << 64) - 1
+SERVERS_MAX: Final = 9
 
 
 class Kind(IntEnum):
@@ -109,6 +110,12 @@ _HEAD: Final = struct.Struct("<IB")
 _ADVANCE: Final = struct.Struct("<IBQ")
 _PAIR: Final = struct.Struct("<BB")
 _U8, _U16, _U32, _U64 = (struct.Struct(f"<{code}") for code in "BHIQ")
+
+
+def check_nodes(nodes: Sequence[str]) -> None:
+    """Raises ValueError when a simulator cannot run so many."""
+    if len(nodes) > SERVERS_MAX:
+        raise ValueError(f"expected 1 to {SERVERS_MAX} nodes in a simulator, got {len(nodes)}")
 
 
 def frame(kind: Kind, fields: bytes = b"") -> bytes:

@@ -101,6 +101,12 @@ def test_kinds_of_frames_are_those_of_the_contract() -> None:
     assert named == {kind.name: int(kind) for kind in Kind}
 
 
+def test_a_simulator_runs_as_many_servers_as_the_harness_allows() -> None:
+    header = (Path(simulation.__file__).parent / "options.h").read_text()
+
+    assert f"SERVERS_MAX = {frames.SERVERS_MAX}," in header
+
+
 def test_a_simulator_has_every_ability_of_simulated_hosts(simulate) -> None:
     async def work(cluster):
         return [each.__name__ for each in ABILITIES if not isinstance(cluster, each)]
