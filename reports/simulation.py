@@ -21,10 +21,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec.structs import replace
 
+from dissever.harness.trace import LINES_MAX
 from dissever.harness.values import printable, shorten
-
-LINES_MAX: Final = 200_000
-"""Past these only violations are read."""
 
 LINE_BYTES_MAX: Final = 65_536
 NODES_MAX: Final = 32

@@ -33,6 +33,7 @@ MAY_IMPORT = {
         "dissever.harness.latency",
         "dissever.harness.results",
         "dissever.harness.plan",
+        "dissever.harness.trace",
         "dissever.harness.values",
     ),
     "dissever": ("dissever", "dqlite"),

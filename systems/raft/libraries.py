@@ -18,9 +18,11 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from io import BytesIO
@@ -42,6 +44,13 @@ _FETCH_LIMIT_S: Final = 60.0
 _PACKAGE_BYTES_MAX: Final = 32 << 20
 _UNPACKED_BYTES_MAX: Final = 256 << 20
 _BUILD_LIMIT_S: Final = 600.0
+_BUILDS_KEPT: Final = 4
+_UNUSED_S: Final = 7 * 86_400.0
+"""
+Of each variant so many simulators are kept, those that were found last; of the others those that
+were found in this time, since another checkout or a long campaign may need them.
+"""
+
 _TAKEN: Final = frozenset({".a", ".c", ".h"})
 """What is unpacked of a package; the rest (documents, links) is of no use here."""
 
@@ -51,6 +60,7 @@ _BUILD_REMEDY: Final = (
 )
 
 _FLAGS: Final = ("-std=c11", "-O2", "-g1", "-fno-omit-frame-pointer", "-fno-pie")
+_DIGEST_CHARACTERS: Final = 16
 _INCLUDE: Final = "usr/include"
 _ARCHIVES: Final = "usr/lib/x86_64-linux-gnu"
 
@@ -239,6 +249,8 @@ def simulator(variant: str, *, may_build: bool = True, flags: Sequence[str] = ()
         return Missing(f"no C compiler ({named})", "apt-get install gcc libc6-dev")
     target = cache() / "built" / f"{variant}-{_digest(wanted, compiler, flags)}"
     if target.exists():
+        with suppress(OSError):  # It is of another user: they keep it.
+            os.utime(target)
         return target
     if not may_build:
         return Missing(f"the simulator of {wanted.library} is not built yet", _BUILD_REMEDY)
@@ -252,7 +264,23 @@ def simulator(variant: str, *, may_build: bool = True, flags: Sequence[str] = ()
                 f"connect to the Internet, or set {_MIRROR_VARIABLE} to a mirror of Debian, or put"
                 f" the file at {_kept(package)}",
             )
-    return _build(wanted, compiler, flags, folders, target)
+    built = _build(wanted, compiler, flags, folders, target)
+    if built == target:
+        _prune(variant, target.parent)
+    return built
+
+
+def _prune(variant: str, folder: Path) -> None:
+    """Remove simulators of a variant that nobody has looked for in a long time."""
+    found: list[tuple[float, Path]] = []
+    for path in folder.glob(f"{variant}-{'[0-9a-f]' * _DIGEST_CHARACTERS}"):
+        with suppress(OSError):  # Another process was faster.
+            found.append((path.stat().st_mtime, path))
+    found.sort(reverse=True)
+    for used_s, path in found[_BUILDS_KEPT:]:
+        if time.time() - used_s > _UNUSED_S:
+            with suppress(OSError):
+                path.unlink()
 
 
 def unpack(package: Package, content: bytes, folder: Path) -> None:
@@ -396,7 +424,7 @@ def _digest(variant: Variant, compiler: str, flags: Sequence[str]) -> str:
     sources = _sources(variant)
     for path in [*sources, *sorted(_folder().glob("**/*.h"))]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:_DIGEST_CHARACTERS]
 
 
 def _build(

@@ -6,8 +6,10 @@ import functools
 import hashlib
 import http.server
 import io
+import os
 import tarfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -209,6 +211,38 @@ def test_without_a_compiler_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) 
 
     assert isinstance(found, Missing)
     assert found.reason == "no C compiler (no-such-compiler)"
+
+
+def test_simulators_that_nobody_has_used_for_long_are_removed_but_for_the_newest(
+    tmp_path: Path,
+) -> None:
+    now = time.time()
+    days = {"a": 0, "b": 1, "c": 20, "d": 21, "e": 22, "f": 23}
+    for name, age in days.items():
+        path = tmp_path / f"small-{name * 16}"
+        path.touch()
+        os.utime(path, (now, now - age * 86_400))
+    others = [tmp_path / "small-1.0-ffffffffffffffff", tmp_path / "small-draft"]
+    for path in others:
+        path.touch()
+        os.utime(path, (0, 0))
+    libraries._prune("small", tmp_path)
+
+    left = {path.name for path in tmp_path.iterdir()} - {path.name for path in others}
+    assert left == {f"small-{name * 16}" for name in "abcd"}
+    assert all(path.exists() for path in others)
+
+
+def test_a_simulator_that_is_found_counts_as_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libraries, "_digest", lambda *_: "f" * 16)
+    variant(monkeypatch, package(b"x"))
+    built = libraries.cache() / "built" / f"small-{'f' * 16}"
+    built.parent.mkdir(parents=True)
+    built.touch()
+    os.utime(built, (0, 0))
+
+    assert libraries.simulator("small") == built
+    assert built.stat().st_mtime > 0
 
 
 def test_an_unknown_variant_is_a_key_error() -> None:
