@@ -123,8 +123,8 @@ def test_history_file_from_elsewhere_is_judged_by_its_content(
         (("test", "simulated", "-f", "kill", "-t", "1"), "expected a time limit of at least"),
         (("frobnicate",), "No such command"),
         (
-            ("test", "raft", "--backend", "namespaces"),
-            "expected a backend of raft out of simulated, got 'namespaces'",
+            ("test", "simulated", "--backend", "namespaces"),
+            "expected a backend of simulated out of simulated, got 'namespaces'",
         ),
         (
             ("test", "dqlite", "--backend", "simulated", "--nodes", "10"),
