@@ -25,6 +25,7 @@ from typing import Final
 import msgspec
 
 from dissever import planning
+from dissever.harness import store
 from dissever.harness.episodes import episodes_of
 from dissever.harness.history import History
 from dissever.harness.plan import Options
@@ -62,8 +63,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     `signatures` are its kinds of failure, that of the verdict first; empty when it is valid. `why`
     is what the checkers say. `interruption` says why it ended early, and is empty otherwise.
-    `history_sha256` is the digest of its history, equal for equal histories. `seconds` is how long
-    it took on the real clock. `reached` names what happened in it at least once, if somebody asked.
+    `history_sha256` is the digest of its history, equal for equal histories, and
+    `simulation_sha256` that of what a simulation recorded, empty where none did. `seconds` is how
+    long it took on the real clock. `reached` names what happened in it at least once, if somebody
+    asked.
     `directory` is its run directory; None when it was not kept.
     """
 
@@ -75,6 +78,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     history_sha256: str
     size: Size
     seconds: float
+    simulation_sha256: str = ""
     reached: tuple[str, ...] = ()
     directory: str | None = None
 
@@ -141,6 +145,7 @@ def attempt(
             why=judged.results.why,
             interruption=interruption,
             history_sha256=judged.results.history_sha256,
+            simulation_sha256=_digest(directory / store.SIMULATION),
             size=_size(judged),
             seconds=round(seconds, 3),
             reached=reached(judged.history, plan, directory) if looks else (),
@@ -190,6 +195,11 @@ def _place(options: Options, keep: Path | None) -> Iterator[Path]:
     else:
         keep.mkdir(parents=True)
         yield keep
+
+
+def _digest(path: Path) -> str:
+    """Of a file; empty where there is none."""
+    return store.digest(path) if path.exists() else ""
 
 
 def _signatures(results: Results) -> tuple[str, ...]:

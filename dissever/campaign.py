@@ -1,18 +1,25 @@
 """
 What a campaign over many seeds has come to, kept in a file of one line for each seed.
 
-`explored.jsonl` in the directory of the campaign begins with what was explored: the options and the
-versions of everything that counts. Then comes a line for each seed, in the order in which they
-ended. So a campaign that was interrupted goes on where it was, and one of other options or of other
-code is not mixed with it. Of each kind of failure the smallest run is kept, whole, in `seed-<n>/`.
+`explored.jsonl` in the directory of the campaign begins with what was explored: the options, and
+the versions of the system and of what users plug in. A line says what made the runs after it: the
+code of dissever, Python, the simulator. Then comes a line for each seed, in the order in which they
+ended, with the digests of what its run left. So a campaign that was interrupted goes on where it
+was, one of another test is not mixed with it, and it is known when the code changed. Of each kind
+of failure the smallest run is kept, whole, in `seed-<n>/`.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -23,7 +30,17 @@ from dissever.harness.plan import Options
 from dissever.harness.results import Verdict
 from dissever.harness.values import shorten
 
-__all__ = ["RECORD", "Found", "Record", "Tried"]
+__all__ = [
+    "RECORD",
+    "Contents",
+    "Found",
+    "Header",
+    "MadeBy",
+    "Record",
+    "Tried",
+    "difference",
+    "read_record",
+]
 
 RECORD: Final = "explored.jsonl"
 
@@ -32,8 +49,13 @@ KEPT_MAX: Final = 100
 
 WHY_CHARACTERS_MAX: Final = 500
 
-_IMMATERIAL: Final = ("python", "kernel")
-"""Versions on which a simulated run does not depend."""
+_MAKERS: Final = ("dissever", "python", "simulator")
+"""Versions of what makes runs. They may change while a campaign lasts, which is said."""
+
+_IMMATERIAL: Final = (*_MAKERS, "kernel")
+"""Versions that do not make it another test."""
+
+_CODE: Final = (".py", ".c", ".h")
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -44,14 +66,34 @@ class Header(msgspec.Struct, frozen=True):
     format: int = 1
 
 
+class _Maker(msgspec.Struct, frozen=True):
+    """A line that says what makes the runs of the lines after it."""
+
+    made_by: dict[str, str]
+
+
+class MadeBy(msgspec.Struct, frozen=True):
+    """What made the runs of so many seeds, by name: `dissever`, `python`, `simulator`."""
+
+    versions: dict[str, str]
+    seeds: int = 0
+
+
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one seed; `why` is empty for a valid run."""
+    """
+    What came of one seed; `why` is empty for a valid run.
+
+    `history` and `simulation` are the SHA-256 of the files of its run; that of a file that it does
+    not have is empty.
+    """
 
     seed: int
     verdict: Verdict
     signatures: tuple[str, ...]
     size: Size
     seconds: float
+    history: str = ""
+    simulation: str = ""
     reached: tuple[str, ...] = ()
     why: str = ""
 
@@ -65,6 +107,8 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
             signatures=tried.signatures,
             size=tried.size,
             seconds=tried.seconds,
+            history=tried.history_sha256,
+            simulation=tried.simulation_sha256,
             reached=tried.reached,
             why=why,
         )
@@ -88,6 +132,22 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     directory: str | None
 
 
+@dataclass(slots=True)
+class Contents:
+    """What `explored.jsonl` holds. `makers`: one after the other; what follows is of the last."""
+
+    header: Header
+    tried: dict[int, Tried] = field(default_factory=dict)
+    makers: list[MadeBy] = field(default_factory=list)
+
+    def add(self, line: Tried) -> None:
+        """A seed that was tried."""
+        self.tried[line.seed] = line
+        if self.makers:
+            last = self.makers[-1]
+            self.makers[-1] = MadeBy(last.versions, last.seeds + 1)
+
+
 class Record:
     """The file, and the runs that are kept beside it. Use it with `with`."""
 
@@ -100,7 +160,7 @@ class Record:
             OSError: When it cannot be read or written, or another process goes on with it.
         """
         self.directory = directory
-        self.tried: dict[int, Tried] = {}
+        self.contents = Contents(_header(options, versions))
         self.verdicts: Counter[Verdict] = Counter()
         self.reached: Counter[str] = Counter()
         self._runs: dict[str, Counter[Verdict]] = {}
@@ -109,12 +169,12 @@ class Record:
         self._first: dict[str, int] = {}
         self._best: dict[str, Tried] = {}
         directory.mkdir(parents=True, exist_ok=True)
-        header = _header(options, versions)
         path = directory / RECORD
         self._file = path.open("ab")
         try:
             self._lock()
-            self._read(path, header)
+            self._read(path)
+            self._begin({name: versions[name] for name in _MAKERS if name in versions})
         except BaseException:
             self._file.close()
             raise
@@ -124,6 +184,11 @@ class Record:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+    @property
+    def tried(self) -> Mapping[int, Tried]:
+        """Each seed that has been tried."""
+        return self.contents.tried
 
     @property
     def found(self) -> tuple[Found, ...]:
@@ -172,7 +237,7 @@ class Record:
 
     def _count(self, line: Tried) -> bool:
         """Take in a line; whether it is the smallest of a kind of failure."""
-        self.tried[line.seed] = line
+        self.contents.add(line)
         self.verdicts[line.verdict] += 1
         self.reached.update(line.reached)
         is_best = False
@@ -205,28 +270,68 @@ class Record:
                 " ended, or name another --keep"
             ) from error
 
-    def _read(self, path: Path, header: Header) -> None:
+    def _read(self, path: Path) -> None:
         """Take in what is there; begin where nothing is, or a first line that was cut."""
-        lines = path.read_bytes().split(b"\n")
-        if len(lines) == 1 and msgspec.json.encode(header).startswith(lines[0]):
+        content = path.read_bytes()
+        header = self.contents.header
+        if b"\n" not in content and msgspec.json.encode(header).startswith(content):
             self._file.truncate(0)
             self._write(header)
             return
-        whole = lines[:-1]  # The last one was cut, or is empty.
-        try:
-            before = msgspec.json.decode(whole[0] if whole else b"", type=Header)
-            for line in whole[1:]:
-                self._count(msgspec.json.decode(line, type=Tried))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: expected the record of a campaign: {error}") from error
-        if (difference := _difference(before, header)) is not None:
-            raise ValueError(f"{path} is of another campaign: {difference}; name another --keep")
-        if lines[-1]:
-            path.write_bytes(b"\n".join(whole) + b"\n")
+        before = read_record(content, path)
+        if (what := difference(before.header, header)) is not None:
+            raise ValueError(f"{path} is of another campaign: {what}; name another --keep")
+        for line in before.tried.values():
+            self._count(line)
+        self.contents = before
+        if not content.endswith(b"\n"):
+            path.write_bytes(content[: content.rindex(b"\n") + 1])
 
-    def _write(self, line: Header | Tried) -> None:
+    def _begin(self, versions: Mapping[str, str]) -> None:
+        """Say what makes the runs from now on, unless the last ones were made by the same."""
+        makers = self.contents.makers
+        now = {**versions, "dissever": f"{versions['dissever']} ({_code()})"}
+        if not makers or makers[-1].versions != now:
+            makers.append(MadeBy(now))
+            self._write(_Maker(now))
+
+    def _write(self, line: Header | _Maker | Tried) -> None:
         self._file.write(msgspec.json.encode(line) + b"\n")
         self._file.flush()
+
+
+def read_record(content: bytes, path: Path) -> Contents:
+    """
+    What the content of `explored.jsonl` says. A last line that was cut is left out.
+
+    Args:
+        path: Where it is from, for messages.
+
+    Raises:
+        ValueError: When it is no record of a campaign.
+    """
+    first, *lines = content.split(b"\n")[:-1] or [b""]
+    try:
+        contents = Contents(msgspec.json.decode(first, type=Header))
+        for line in lines:
+            if line.startswith(b'{"made_by":'):
+                maker = msgspec.json.decode(line, type=_Maker)
+                contents.makers.append(MadeBy(maker.made_by))
+            else:
+                contents.add(msgspec.json.decode(line, type=Tried))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected the record of a campaign: {error}") from error
+    return contents
+
+
+def difference(before: Header, now: Header) -> str | None:
+    """The first thing in which two tests differ, in words, or None."""
+    pairs = (("", before.options, now.options), ("version of ", before.versions, now.versions))
+    for what, old, new in pairs:
+        for name in sorted({*old, *new}):
+            if old.get(name) != new.get(name):
+                return f"{what}{name} was {old.get(name)!r} there, and is {new.get(name)!r} here"
+    return None
 
 
 def _header(options: Options, versions: Mapping[str, str]) -> Header:
@@ -236,11 +341,15 @@ def _header(options: Options, versions: Mapping[str, str]) -> Header:
     return msgspec.json.decode(msgspec.json.encode(Header(said, material)), type=Header)
 
 
-def _difference(before: Header, now: Header) -> str | None:
-    """The first thing in which two differ, in words, or None."""
-    pairs = (("", before.options, now.options), ("version of ", before.versions, now.versions))
-    for what, old, new in pairs:
-        for name in sorted({*old, *new}):
-            if old.get(name) != new.get(name):
-                return f"{what}{name} was {old.get(name)!r} there, and is {new.get(name)!r} here"
-    return None
+@cache
+def _code() -> str:
+    """The digest of our own code, which often changes while its version does not: 12 digits."""
+    root = str(resources.files("dissever"))
+    digest = hashlib.sha256()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith(_CODE) and not (name.startswith("_") and name.endswith(".c")):
+                path = Path(folder, name)
+                digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]

@@ -22,7 +22,8 @@ from msgspec import structs
 
 from dissever import planning
 from dissever.attempts import Attempt, attempt, scratch
-from dissever.campaign import Found, Record
+from dissever.campaign import Found, MadeBy, Record
+from dissever.comparing import Compared, compare, other
 from dissever.harness import store
 from dissever.harness.plan import Options
 from dissever.harness.results import Verdict
@@ -49,7 +50,8 @@ class Campaign:
     What is explored. `keep` is the directory of the campaign. `jobs` runs are made at a time.
 
     `limit_s`: no run begins after this time on the real clock; None: all seeds are tried.
-    `until_failure`: it ends after the first run that is invalid.
+    `until_failure`: it ends after the first run that is invalid. `compare_with`: the directory or
+    the record of another campaign of the same test, in virtual time; None: none.
     """
 
     options: Options
@@ -59,6 +61,7 @@ class Campaign:
     jobs: int = 1
     limit_s: float | None = None
     until_failure: bool = False
+    compare_with: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,9 @@ class Explored(msgspec.Struct, frozen=True, kw_only=True):
 
     `asked` counts the seeds, `tried` those of them with a verdict, now or earlier. `failures` says
     which runs could not be made, and why. `never` names what happened in no run. `ended` says why
-    seeds are left, and is empty when none is. `made` and `seconds` are of this session.
+    seeds are left, and is empty when none is. `made` and `seconds` are of this session. `makers`
+    say what made the runs, one after the other: more than one if the code changed meanwhile.
+    `compared` is None if nobody asked.
     """
 
     directory: str
@@ -96,13 +101,20 @@ class Explored(msgspec.Struct, frozen=True, kw_only=True):
     ended: str
     made: int
     seconds: float
+    makers: tuple[MadeBy, ...]
+    compared: Compared | None = None
 
     @property
     def verdict(self) -> Verdict:
-        """The greatest of all runs; unknown at best if none has one, or Ctrl-C ended it."""
+        """
+        The greatest of all runs; unknown at best if none has one, if Ctrl-C ended it, or if it does
+        not compare well.
+        """
         verdicts = [Verdict(word) for word in self.verdicts]
         if not verdicts or self.ended == INTERRUPTED:
             verdicts.append(Verdict.UNKNOWN)
+        if self.compared is not None:
+            verdicts.append(self.compared.verdict)
         return max(verdicts)
 
 
@@ -123,6 +135,8 @@ def explore(campaign: Campaign, hear: Hear = lambda _: None) -> Explored:
     failures: list[str] = []
     made = 0
     with Record(campaign.keep, options, versions) as record:
+        against = campaign.compare_with
+        others = None if against is None else other(against, record.contents.header)
         left = [seed for seed in campaign.seeds if seed not in record.tried]
 
         def progress() -> Progress:
@@ -164,6 +178,8 @@ def explore(campaign: Campaign, hear: Hear = lambda _: None) -> Explored:
             ended=ended if made + len(failures) < len(left) else "",
             made=made,
             seconds=round(time.monotonic() - began, 3),
+            makers=tuple(each for each in record.contents.makers if each.seeds),
+            compared=None if others is None else compare(str(against), record.contents, others),
         )
 
 

@@ -10,7 +10,7 @@ Source: the "sometimes" assertions of Antithesis, and `reachable` of etcd's robu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from dissever.harness.history import History
 from dissever.harness.plan import Options, Plan
 from dissever.native.columns import FAIL, INFO, OK
 from dissever.nemesis import parse
+from dissever.nemesis.faults import FAULTS
 from dissever.traces import Line, lines_of
 
 __all__ = ["never", "reached"]
@@ -43,6 +44,31 @@ SERVERS: Final = (
     "message duplicated",
 )
 """What may happen to servers that are simulated, in the order of reports."""
+
+_OF_ONE: Final = frozenset({"snapshot taken", "unsynced entries lost"})
+"""What may happen to a server that is alone."""
+
+_UNDER_FAULTS: Final = frozenset(
+    {
+        "unsynced entries lost",
+        "message cut",
+        "message to a node that was down",
+        "message too late",
+    }
+)
+"""What asks for a fault, whichever: after all of them, nodes are cut off and all are restarted."""
+
+_ONLY_UNDER: Final[Mapping[str, frozenset[str]]] = {
+    "message lost": frozenset(
+        {
+            *("packet-loss", "packet-rate", "black-hole", "bandwidth"),
+            *("netem-loss", "netem-rate"),
+        }
+    ),
+    "message corrupt": frozenset({"netem-corrupt"}),
+    "message duplicated": frozenset({"netem-duplicate"}),
+}
+"""What asks for one of these faults of ours."""
 
 RECORDED: Final = "servers recorded"
 """The run had a record of its servers. Without one, nothing of SERVERS is expected."""
@@ -78,8 +104,21 @@ def never(options: Options, names: Iterable[str]) -> tuple[str, ...]:
     )
     possible = [f"{f} {ending}" for f in functions for ending in ENDINGS.values()]
     possible += dict.fromkeys(f"{spec.name} {HELD}" for spec in parse(options.faults))
-    possible += SERVERS if RECORDED in seen else ()
+    if RECORDED in seen:
+        possible += [name for name in SERVERS if _may_happen(name, options)]
     return tuple(name for name in possible if name not in seen)
+
+
+def _may_happen(name: str, options: Options) -> bool:
+    """Whether one of SERVERS may happen. A fault that is not ours may do everything."""
+    if len(options.nodes) == 1 and name not in _OF_ONE:
+        return False
+    faults = {spec.name for spec in parse(options.faults)}
+    if faults - FAULTS.own.keys():
+        return True
+    if name in _UNDER_FAULTS:
+        return bool(faults)
+    return name not in _ONLY_UNDER or bool(faults & _ONLY_UNDER[name])
 
 
 def _of_servers(lines: Iterable[Line]) -> set[str]:

@@ -151,7 +151,7 @@ async def _execute(test: Test, run: Path, observer: Observer) -> Outcome:
                 outcome = await _interpret(test, run, recorder, deployment, streams)
                 observer.phase("stopping the nodes")
                 _keep_exits(deployment.cluster, recorder.origin_ns)
-                refused = _keep_trace(deployment.cluster, recorder.origin_ns, run)
+                refused = await _keep_trace(deployment.cluster, recorder.origin_ns, run)
                 outcome = structs.replace(outcome, files=refused)
         except (asyncio.CancelledError, ClusterInterrupted):
             outcome = outcome or Outcome("interrupted before the first operation")
@@ -314,7 +314,7 @@ def _keep_exits(cluster: Cluster, origin_ns: int | None) -> None:
             store.write_exits(cluster.directory(node), exits)
 
 
-def _keep_trace(cluster: Cluster, origin_ns: int | None, run: Path) -> dict[str, Kept]:
+async def _keep_trace(cluster: Cluster, origin_ns: int | None, run: Path) -> dict[str, Kept]:
     """
     Write what only a simulation knows.
 
@@ -324,6 +324,7 @@ def _keep_trace(cluster: Cluster, origin_ns: int | None, run: Path) -> dict[str,
     """
     if not isinstance(cluster, Traced):
         return {}
+    await cluster.finish()
     content = cluster.trace.content(origin_ns or 0)
     try:
         (run / store.SIMULATION).write_bytes(content)

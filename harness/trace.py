@@ -18,6 +18,12 @@ LINES_MAX: Final = 200_000
 
 NOTE: Final = "note"
 VIOLATION: Final = "violation"
+END: Final = "end"
+"""The last line of a simulator: what it counted, and the hash of all its events."""
+
+HASH: Final = "hash"
+
+_KEPT: Final = (VIOLATION, END)
 
 _TIME: Final = b'{"time":'
 
@@ -30,7 +36,8 @@ class Trace:
     Lines in the order in which they happened.
 
     Args:
-        is_on: False keeps violations alone, which verdicts depend on: everything else explains.
+        is_on: False keeps violations, which verdicts depend on, and the last line: everything else
+            explains.
     """
 
     def __init__(self, *, is_on: bool = True) -> None:
@@ -47,7 +54,7 @@ class Trace:
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Take a line. `time` is in ns on the clock of the event loop."""
-        if line["kind"] == VIOLATION:
+        if line["kind"] in _KEPT:
             self._lines.append(line)
         elif self.is_on:
             self._lines.append(line)
@@ -69,6 +76,17 @@ class Trace:
                 raise ValueError(f"expected a line that begins with its time, got {line[:80]!r}")
             self._lines.append((time_ns, line[end:]))
             self._limit(time_ns + self.begun_ns)
+
+    def end(self, time_ns: int, summary: Mapping[str, str]) -> None:
+        """Take what a simulator says at its end, if it does: the hash of all its events, counts."""
+        if not summary:
+            return
+        counts = {
+            name: int(value) if value.isdecimal() else value
+            for name, value in summary.items()
+            if name != HASH
+        }
+        self.add({"time": time_ns, "kind": END, HASH: summary.get(HASH, ""), "counts": counts})
 
     def _limit(self, time_ns: int) -> None:
         if len(self._lines) >= LINES_MAX:

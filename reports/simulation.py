@@ -235,7 +235,7 @@ def _is_sound(line: _Line) -> bool:
         return bool(line.node)
     if line.kind in ("synced", "unsynced"):
         return bool(line.node) and not isinstance(line.to, str)
-    return line.kind in ("note", "violation")
+    return line.kind in ("note", "violation", "end")
 
 
 def _nodes(lines: Iterable[_Line]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from dissever.campaign import Found
+from dissever.campaign import Found, MadeBy
 from dissever.commands.asked import TestCommand, asked
 from dissever.commands.options import JSON, QUIET, jobs_option, real_time_limit
 from dissever.commands.output import (
@@ -28,6 +29,7 @@ from dissever.commands.output import (
 )
 from dissever.commands.params import Seeds
 from dissever.commands.test import test
+from dissever.comparing import Compared
 from dissever.exploring import Campaign, Explored, Hear, Progress, explore
 from dissever.harness import store
 from dissever.harness.plan import Options
@@ -44,6 +46,7 @@ EVERY_ON_TERMINAL_S: Final = 0.5
 """How often progress is told."""
 
 NEVER_SHOWN: Final = 20
+DIFFER_SHOWN: Final = 10
 
 _OTHERS: Final = (
     *("seed", "seeds", "test_count", "until_failure", "keep_data", "dry_run", "print_config"),
@@ -83,6 +86,13 @@ class ExploreCommand(TestCommand):
     help="The directory of the campaign. If it has one of the same test, that goes on: seeds that"
     " were tried are not tried again. By default a new one in the directory of --runs.",
 )
+@click.option(
+    "--compare",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="PATH",
+    help="Another campaign of the same test, made elsewhere or in another order: its directory, or"
+    " its explored.jsonl. Every seed that both have tried must have the same bytes.",
+)
 @click.option("--until-failure", is_flag=True, help="Stop after the first run that is invalid.")
 @click.option(
     "--expect-invalid",
@@ -103,12 +113,14 @@ def explore_(ctx: click.Context, /, **given: Any) -> int:
     dissever explore raft -f partition,kill,pause --jobs 4 --time-limit-real 3600
     dissever explore simulated --seeds 1-20000 --keep campaigns/nightly
     dissever explore mykv.py -f kill --seeds 1-20 --until-failure
+    dissever explore raft -f default --seeds 1-200 --compare elsewhere/explored.jsonl
 
     All options of `dissever test` that say what a run is are options here, too. Ctrl-C ends it, and
     keeps what was found. With the same --keep it goes on. See docs/replay.md.
 
-    Exit status: as of `dissever test`, by the worst verdict of all runs; 2 if Ctrl-C ended it and
-    nothing was found; 3 if a run could not be made and nothing was found.
+    Exit status: as of `dissever test`, by the worst verdict of all runs; 2 if nothing was found,
+    and Ctrl-C ended it or a seed has other bytes than in the other campaign; 3 if a run could not
+    be made and nothing was found.
     """
     wanted = asked(ctx)
     is_virtual = wanted.options.backend.is_virtual
@@ -117,6 +129,11 @@ def explore_(ctx: click.Context, /, **given: Any) -> int:
         raise click.UsageError(
             f"expected --jobs 1: the backend {wanted.options.backend} has real nodes, and runs side"
             " by side would disturb each other"
+        )
+    if given["compare"] is not None and not is_virtual:
+        raise click.UsageError(
+            f"expected no --compare: runs of real nodes ({wanted.options.backend}) never have the"
+            " same bytes"
         )
     keep = given["keep"] or _new(wanted.runs, wanted.options)
     campaign = Campaign(
@@ -127,6 +144,7 @@ def explore_(ctx: click.Context, /, **given: Any) -> int:
         jobs=jobs,
         limit_s=given["time_limit_real"],
         until_failure=given["until_failure"],
+        compare_with=given["compare"],
     )
     try:
         with hushed():
@@ -210,6 +228,11 @@ def _print(came: Explored, status: int, *, expects_invalid: bool) -> None:
             f", and {len(came.never) - NEVER_SHOWN} more" if len(came.never) > NEVER_SHOWN else ""
         )
         say(f"never seen in any run: {', '.join(came.never[:NEVER_SHOWN])}{more}")
+    for before, now in pairwise(came.makers):
+        runs = count_text(before.seeds, "run")
+        say(f"what makes the runs has changed after {runs}: {_changes(before, now)}")
+    if came.compared is not None:
+        _print_compared(came.compared)
     if expects_invalid:
         say("the bug was found" if status == 0 else "expected an invalid run, found none")
     say("")
@@ -220,6 +243,31 @@ def _print(came: Explored, status: int, *, expects_invalid: bool) -> None:
     say(f"  kept    {came.directory}")
     if came.ended:
         say(f"  go on   the same command with --keep {shlex.quote(came.directory)}")
+
+
+def _changes(before: MadeBy, now: MadeBy) -> str:
+    """What differs between two makers of runs."""
+    old, new = before.versions, now.versions
+    return ", ".join(
+        f"{name} was {old.get(name, 'none')} and is {new.get(name, 'none')}"
+        for name in dict.fromkeys((*old, *new))
+        if old.get(name) != new.get(name)
+    )
+
+
+def _print_compared(compared: Compared) -> None:
+    """Whether each seed has the same bytes in another campaign."""
+    both = compared.same + len(compared.differ)
+    share = f"{compared.same:,} of {count_text(both, 'seed')}"
+    say(f"compared with {compared.path}: {share} {'has' if both == 1 else 'have'} the same bytes")
+    for each in compared.differ[:DIFFER_SHOWN]:
+        say(f"  seed {each.seed} differs in {each.file}")
+    if len(compared.differ) > DIFFER_SHOWN:
+        say(f"  and {len(compared.differ) - DIFFER_SHOWN:,} more")
+    if compared.only_here or compared.only_there:
+        say(f"  not compared: {compared.only_here:,} only here, {compared.only_there:,} only there")
+    for line in compared.versions:
+        say(f"  {line}")
 
 
 def _table(found: tuple[Found, ...]) -> Table:

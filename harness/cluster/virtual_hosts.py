@@ -165,6 +165,9 @@ class Traced(Protocol):
     def trace(self) -> Trace:
         """What it has seen so far; the run that ends writes it to its directory."""
 
+    async def finish(self) -> None:
+        """End the simulation, before its trace is written. Idempotent."""
+
 
 @runtime_checkable
 class Reseeds(Protocol):

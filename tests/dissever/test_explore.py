@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dissever import exploring, workers
+from dissever import campaign, exploring, workers
 from dissever.attempts import attempt
 from dissever.campaign import RECORD
 from dissever.harness import store
@@ -51,7 +51,7 @@ def test_of_each_kind_of_failure_the_smallest_run_is_kept_with_its_page(
     assert {each.name for each in kept.glob("seed-*")} == {
         f"seed-{found['seed']}" for found in said["found"]
     }
-    lines = [json.loads(line) for line in (kept / RECORD).read_bytes().splitlines()[1:]]
+    lines = [json.loads(line) for line in (kept / RECORD).read_bytes().splitlines()[2:]]
     for found in said["found"]:
         own = [line for line in lines if found["signature"] in line["signatures"]]
         sizes = {line["seed"]: tuple(line["size"].values()) for line in own}
@@ -164,7 +164,7 @@ def test_two_campaigns_in_one_directory_are_refused_until_the_first_is_gone(
     assert refused.status == 3
     (line,) = refused.stderr.splitlines()
     assert line.startswith(f"Error: {tmp_path}/kept: another dissever explore writes to it now")
-    assert (after.status, len(record.read_bytes().splitlines())) == (0, 2)
+    assert (after.status, len(record.read_bytes().splitlines())) == (0, 3)
 
 
 @pytest.mark.parametrize("left", ["", '{"opt'])
@@ -177,7 +177,7 @@ def test_a_campaign_that_was_killed_at_its_beginning_goes_on(
     ran = dissever(*SHORT, "--seeds", "1", "--keep", str(record.parent))
 
     assert ran.status == 0, ran.text
-    assert len(record.read_bytes().splitlines()) == 2
+    assert len(record.read_bytes().splitlines()) == 3
 
 
 def test_a_file_that_is_no_record_is_left_as_it_is(dissever: Callable, tmp_path: Path) -> None:
@@ -189,6 +189,82 @@ def test_a_file_that_is_no_record_is_left_as_it_is(dissever: Callable, tmp_path:
     assert ran.status == 64
     assert "expected the record of a campaign" in ran.text
     assert record.read_text() == "my notes"
+
+
+def test_a_campaign_that_goes_on_with_other_code_says_so(
+    dissever: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = ("--keep", str(tmp_path / "kept"))
+    dissever(*SHORT, "--seeds", "1-2", *kept)
+    monkeypatch.setattr(campaign, "_code", lambda: "another")
+    said = explored(dissever, *SHORT, "--seeds", "1-3", *kept)
+    ran = dissever(*SHORT, "--seeds", "1-3", *kept)
+
+    assert [each["seeds"] for each in said["makers"]] == [2, 1]
+    assert "what makes the runs has changed after 2 runs: dissever was 0.1.0 (" in ran.text
+    assert "and is 0.1.0 (another)" in ran.text
+
+
+def test_two_campaigns_in_other_orders_and_processes_have_the_same_bytes(
+    dissever: Callable, tmp_path: Path
+) -> None:
+    first, second = (str(tmp_path / name) for name in "ab")
+    dissever(*SMALL, "--jobs", "2", "--seeds", "1-5", "--keep", first)
+    words = (*SHORT, "--seeds", "6,4,3,2", "--keep", second, "--compare", first)
+    ran, said = dissever(*words), explored(dissever, *words)
+
+    assert ran.status == 0
+    assert f"compared with {first}: 3 of 3 seeds have the same bytes" in ran.text
+    assert "not compared: 1 only here, 2 only there" in ran.text
+    assert said["compared"] == {
+        "path": first,
+        "same": 3,
+        "differ": [],
+        "only_here": 1,
+        "only_there": 2,
+        "versions": [],
+    }
+    for line in (tmp_path / "a" / RECORD).read_bytes().splitlines()[2:]:
+        tried = json.loads(line)
+        assert len(tried["history"]) == len(tried["simulation"]) == 64
+
+
+def test_other_bytes_are_unknown_and_told_with_what_else_differs(
+    dissever: Callable, tmp_path: Path
+) -> None:
+    kept, elsewhere = tmp_path / "kept", tmp_path / "elsewhere.jsonl"
+    words = (*SHORT, "--seeds", "1-3", "--keep", str(kept))
+    dissever(*words)
+    header, maker, *lines = (kept / RECORD).read_bytes().splitlines(keepends=True)
+    tried = [json.loads(line) for line in lines]
+    tried[0]["simulation"] = "0" * 64
+    tried[1]["history"] = tried[1]["simulation"] = "0" * 64
+    made_by = json.loads(maker)
+    made_by["made_by"]["python"] = "3.99.0"
+    said = [made_by, *tried]
+    elsewhere.write_bytes(header + b"".join(json.dumps(each).encode() + b"\n" for each in said))
+    ran = dissever(*words, "--compare", str(elsewhere))
+
+    assert ran.status == 2
+    assert "1 of 3 seeds have the same bytes" in ran.text
+    assert "seed 1 differs in simulation.jsonl" in ran.text
+    assert "seed 2 differs in history.jsonl" in ran.text
+    assert "python was 3.99.0 there, and is 3." in ran.text
+
+
+def test_what_cannot_be_compared_is_not_the_same(dissever: Callable, tmp_path: Path) -> None:
+    first, second = (str(tmp_path / name) for name in "ab")
+    dissever(*SHORT, "--seeds", "1", "--keep", first)
+    words = (*SHORT, "--keep", second, "--compare", first)
+    apart = dissever(*words, "--seeds", "2")
+    another = dissever(*words[:-2], "--rate", "50", "--seeds", "1", *words[-2:])
+    real = dissever("explore", "redis", "--compare", first)
+
+    assert apart.status == 2
+    assert "0 of 0 seeds have the same bytes" in apart.text
+    assert another.status == 64
+    assert real.status == 64
+    assert "runs of real nodes (namespaces) never have the same bytes" in real.text
 
 
 def test_a_canary_must_be_found(dissever: Callable, tmp_path: Path) -> None:

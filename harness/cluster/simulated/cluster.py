@@ -180,6 +180,9 @@ class SimulatedCluster:
             state = NodeState.PAUSED if host.is_paused else NodeState.RUNNING
         return NodeStatus(state, host.incarnation, host.pid, host.exit_status)
 
+    async def finish(self) -> None:
+        """It says all at once, so nothing is left to say."""
+
     async def close(self) -> None:
         for node in self.nodes:
             await self._ended(node, 0)

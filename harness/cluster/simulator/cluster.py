@@ -127,8 +127,6 @@ class SimulatorCluster:
         self.trace = trace
         self.library = library
         """What the simulator says that it runs."""
-        self.summary: Mapping[str, str] = {}
-        """What the simulator counted, and the hash of all its events; once it is closed."""
         self._loop = loop
         self._process = process
         self._directory = directory
@@ -157,16 +155,19 @@ class SimulatorCluster:
         return self._directory / node
 
     async def close(self) -> None:
-        """End the simulator; what it counted is in `summary`. Idempotent."""
+        """End the simulator; what it counted is the last line of its trace. Idempotent."""
         if self._is_closed:
             return
         self._is_closed = True
-        self._loop.world = None
+        self._loop.world, summary = None, dict[str, str]()
         if self._world.lost is None:
             with suppress(ClusterLost):  # It has nothing more to say about the run.
-                self.summary = self._process.ask(frames.frame(Kind.END), answers.Summary).values
+                summary |= self._process.ask(frames.frame(Kind.END), answers.Summary).values
         self._world.take()
+        self.trace.end(self._loop.now_ns(), summary)
         self._process.close()
+
+    finish = close
 
     async def end(self) -> ClusterLost:
         return await asyncio.shield(self._end)
