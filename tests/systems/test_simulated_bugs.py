@@ -15,15 +15,17 @@ from dissever.systems.simulated import BUGS, SimulatedSystem, bugs, transactions
 
 TREE = Path(__file__).parents[2]
 
-SEEDS = {
+FIRST_SEED = {
     "deaf-to-disk": 6,
-    "figure-8": 2,
     "outdated-leader": 4,
     "term-not-persisted": 2,
     "transfer-without-votes": 2,
     "votes-twice": 6,
 }
-"""Bug -> a seed that shows it, where that is not 1."""
+"""Bug -> the seed that is tried first, where that is not 1: it shows the bug, to save time."""
+
+SEEDS = 20
+"""How many seeds are tried: whatever moves the draws of a run, one of so many shows the bug."""
 
 
 def options(bug: str, seed: int) -> Options:
@@ -44,9 +46,13 @@ def options(bug: str, seed: int) -> Options:
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_bug_is_found(bug: str) -> None:
-    attempt = attempts.attempt(options(bug, SEEDS.get(bug, 1)), SimulatedSystem())
+    first = FIRST_SEED.get(bug, 1)
+    tried = (
+        attempts.attempt(options(bug, seed), SimulatedSystem())
+        for seed in range(first, first + SEEDS)
+    )
 
-    assert attempt.is_invalid, attempt.why
+    assert any(attempt.is_invalid for attempt in tried)
 
 
 def test_there_are_at_least_twenty_and_each_names_its_source() -> None:

@@ -66,7 +66,7 @@ class Replication:
         self.round = 0
         self._asked_s: dict[int, float] = {}
         self.first_own = 0
-        """The index of the entry that this leader began with."""
+        """The entry that this leader began with: once it is committed, it knows what else is."""
 
     # The leader.
 
@@ -81,8 +81,8 @@ class Replication:
         if server.has("truncates-too-much"):
             server.log.truncate(max(server.commit, 1) + 1)  # Not the first configuration.
             server.look_up_configuration()
-        if server.has("figure-8"):  # Raft without it: then older entries seem to be alone.
-            self.first_own = 0
+        if server.has("figure-8"):  # It begins with no entry, and counts those of others.
+            self.first_own = server.log.last_index
         else:
             self.first_own = server.log.last_index + 1
             self.propose(None)
