@@ -1,13 +1,13 @@
 """
 Every bug of the simulated store: found with the default faults, replayed, shrunk, and explained.
 
-    python benchmarks/bugs.py [--only stale-leader,figure-8] [--steps find,replay,shrink,doom]
+    python benchmarks/bugs.py [--only stale-leader,figure-8] [--steps find,shrink,replay,doom]
                               [--time-limit 120] [--jobs 1]
 
-For each bug: `dissever explore -f default` until a run fails, with a fault that changes members
-where the bug is in that; then `replay --times 100`, `shrink`, and `doom` of the shrunk run. Writes
-docs/bugs.json, and the table in docs/simulated.md; steps that were not asked for stay as they are.
-Runs are kept below runs/bugs, where later steps look for them.
+For each bug: `dissever explore -f default` until a run fails, `shrink` of that run, then
+`replay --times 100` and `doom` of the shrunk one. Writes docs/bugs.json, and the table in
+docs/simulated.md; steps that were not asked for stay as they are. Runs are kept below runs/bugs,
+where later steps look for them.
 
 Seconds are those of the processor, of all processes together: they do not depend on how busy the
 machine is. The time limit is for each step, in the same seconds as far as one job has a processor
@@ -28,9 +28,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dissever.harness.cluster.backends import Backend
-from dissever.nemesis.defaults import default_faults
-from dissever.nemesis.faults import without_target
 from dissever.systems.simulated.bugs import BUGS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -40,8 +37,8 @@ RUNS: Final = ROOT / "runs" / "bugs"
 
 BEGIN, END = "<!-- benchmarks/bugs.py writes this -->", "<!-- until here -->"
 
-SETTINGS: Final = "--rate 30 --time-limit 10 --fault-interval 1"
-"""Small runs: a bug shows in one of many, and what fails is small from the start."""
+SETTINGS: Final = "--rate 30 --time-limit 20 --fault-interval 1"
+"""Light runs with many faults: what fails is small from the start."""
 
 SEEDS_MAX: Final = 2000
 REPLAYS: Final = 100
@@ -55,7 +52,7 @@ Finding = dict[str, Any]
 
 
 def main() -> int:
-    """Make the steps, and write the table after each."""
+    """Make the steps of one bug after another, and write the table after each step."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--only", default=",".join(BUGS), help="bugs, with commas")
     parser.add_argument("--steps", default=",".join(STEPS), help="with commas")
@@ -63,8 +60,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="how many runs go on side by side")
     arguments = parser.parse_args()
     names = arguments.only.split(",")
-    for step in arguments.steps.split(","):
-        for name in names:
+    for name in names:
+        for step in arguments.steps.split(","):
             finding = _read().get(name, {})
             before_s = _processor_s()
             finding |= STEPS[step](name, finding, arguments.time_limit, arguments.jobs)
@@ -111,11 +108,7 @@ def _asked(*arguments: str) -> Any:
 
 def explore_options(name: str) -> list[str]:
     """The options of `dissever explore` that find a bug."""
-    workload = BUGS[name].workload
-    default = default_faults(Backend.SIMULATED, {}, nodes=5, budget=2)
-    others = [each for each in BUGS[name].faults if without_target(each) not in default]
-    settings = ["--bug", name, "-f", ",".join(("default", *others)), *SETTINGS.split()]
-    return settings if workload == "register" else ["-w", workload, *settings]
+    return ["--bug", name, "-f", "default", "-w", BUGS[name].workload, *SETTINGS.split()]
 
 
 def _find(name: str, _: Finding, limit_s: float, jobs: int) -> Finding:
@@ -133,13 +126,6 @@ def _find(name: str, _: Finding, limit_s: float, jobs: int) -> Finding:
     return {"seeds": came["tried"], "signature": found[0]["signature"], "run": run}
 
 
-def _replay(_: str, finding: Finding, __: float, ___: int) -> Finding:
-    if not finding.get("run"):
-        return {"replayed": None}
-    came = _asked("replay", finding["run"], "--times", str(REPLAYS), "--runs", str(RUNS))
-    return {"replayed": came.get("shown")}
-
-
 def _shrink(_: str, finding: Finding, limit_s: float, jobs: int) -> Finding:
     if not finding.get("run"):
         return {"after": None}
@@ -150,6 +136,14 @@ def _shrink(_: str, finding: Finding, limit_s: float, jobs: int) -> Finding:
     run = came["run"] and str(Path(came["run"]).relative_to(ROOT))
     names = ("before", "after", "whole", "attempts", "story")
     return {"shrunk": run, **{name: came[name] for name in names}}
+
+
+def _replay(_: str, finding: Finding, __: float, ___: int) -> Finding:
+    run = finding.get("shrunk") or finding.get("run")
+    if not run:
+        return {"replayed": None}
+    came = _asked("replay", run, "--times", str(REPLAYS), "--runs", str(RUNS))
+    return {"replayed": came.get("shown")}
 
 
 def _doom(_: str, finding: Finding, limit_s: float, jobs: int) -> Finding:
@@ -163,8 +157,8 @@ def _doom(_: str, finding: Finding, limit_s: float, jobs: int) -> Finding:
 
 STEPS: Final[Mapping[str, Callable[[str, Finding, float, int], Finding]]] = {
     "find": _find,
-    "replay": _replay,
     "shrink": _shrink,
+    "replay": _replay,
     "doom": _doom,
 }
 
@@ -189,7 +183,7 @@ def _write(cells: Mapping[str, Finding]) -> None:
 
 def table(cells: Mapping[str, Finding]) -> str:
     """A row for each bug."""
-    heads = ("bug", "failure", "seeds", "find", "replayed", "shrunk from", "to", "shrink", "fault")
+    heads = ("bug", "failure", "seeds", "find", "shrunk from", "to", "shrink", "replayed", "fault")
     rows = [heads, ("---",) * len(heads)]
     rows += [_row(name, cells[name]) for name in BUGS if name in cells]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
@@ -202,10 +196,10 @@ def _row(name: str, finding: Finding) -> tuple[str, ...]:
         f"`{signature}`" if signature else "not found",
         str(finding.get("seeds", "")),
         _seconds(finding, "find"),
-        "not tried" if replayed is None else f"{replayed} of {REPLAYS}",
         _size(finding.get("before")),
         _size(finding.get("after")) or "not shrunk",
         _seconds(finding, "shrink"),
+        "not tried" if replayed is None else f"{replayed} of {REPLAYS}",
         str(finding.get("named") or ("none needed" if _needs_none(finding) else "none named")),
     )
 

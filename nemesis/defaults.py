@@ -26,6 +26,7 @@ _SIMULATED: Final = (
     "netem-duplicate",
     "disk-error",
     "monotonic-drift",
+    "replace-member",
 )
 
 
