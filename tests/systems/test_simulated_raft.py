@@ -116,6 +116,17 @@ def test_compare_and_set_sees_the_latest_value(simulate) -> None:
     assert simulate(work) == [True, False, 6]
 
 
+def test_what_a_node_takes_for_committed_when_it_starts_is_applied(simulate) -> None:
+    async def work(raft):
+        await raft.cluster.kill("n2")
+        await raft.cluster.start("n2")
+        return raft.server("n2").applied, raft.server("n2").commit
+
+    applied, committed = simulate(work)
+
+    assert applied == committed >= 1
+
+
 def test_another_leads_when_the_leader_is_gone_and_nothing_is_lost(simulate) -> None:
     async def work(raft):
         await raft.write("n1", *range(20))

@@ -122,9 +122,9 @@ class Invariants:
     def _has_all(self, leader: Server) -> None:
         """Look whether a leader has the newest entry that was committed in an earlier term."""
         index = self.last
-        while index > 0 and self.applied[index].term >= leader.term:
+        while index > 1 and self.applied[index].term >= leader.term:
             index -= 1
-        if index <= leader.log.snapshot.index:
+        if index <= max(1, leader.log.snapshot.index):  # All were made with the first.
             return
         known = self.applied[index]
         if leader.log.term_at(index) != known.entry.term:

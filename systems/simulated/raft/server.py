@@ -86,9 +86,8 @@ class Server:
         self.leader = ""
         """The identity of the leader of this term; empty: unknown."""
 
-        # The first entry, which all were made with, is committed.
-        self.commit = max(self.log.snapshot.index, min(1, self.log.last_index))
-        self.applied = self.log.snapshot.index
+        # The first entry, which all were made with, is committed, and there is nothing to apply.
+        self.commit = self.applied = max(self.log.snapshot.index, min(1, self.log.last_index))
         self.configuration_index, self.configuration = self.log.configuration()
         self._told: tuple[Any, ...] = ()
         invariants.starts(self)
