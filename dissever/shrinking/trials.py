@@ -49,8 +49,11 @@ __all__ = [
 TRIES: Final = (5, 40)
 """With how many seeds a candidate is tried on a simulated system, least and most."""
 
-OPERATIONS_TRIED: Final = 3000
-"""About so many operations are tried for a candidate in all its attempts."""
+OPERATIONS_TRIED: Final = 800
+"""
+About so many operations are tried for a candidate in all its attempts. While a run is large, a part
+that seems to be needed costs much to be sure of; it is asked about again once the run is small.
+"""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -179,8 +182,8 @@ def seeds(candidate: Candidate, seed: int) -> tuple[int, ...]:
         operations = int(candidate.options.rate * candidate.options.time_limit_s)
     least, most = TRIES
     count = max(least, min(most, OPERATIONS_TRIED // (operations + 1)))
-    if not operations and not candidate.faults:
-        count = least  # Nothing happens in it that chance could change much.
+    if not operations:
+        count = least  # Little happens in it, and most failures need an operation.
     rng = stream(seed, "shrink")
     drawn = (rng.randrange(1 << 32) for _ in range(count))
     return tuple(dict.fromkeys((candidate.options.seed, *drawn)))
