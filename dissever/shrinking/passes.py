@@ -2,8 +2,8 @@
 What may be left out of a run, and in which order it is tried. Pure.
 
 First what saves the most time, then what a reader has to look at: the end of the run, faults, keys,
-clients, operations, nodes, windows, targets, settings; at last numbers become round. A pass knows
-nothing of what a candidate did when it was tried.
+clients, operations, times in which nothing happens, nodes, windows, targets, settings; at last
+numbers become round. A pass knows nothing of what a candidate did when it was tried.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ AFTER_S: Final = 0.05
 SLOTS: Final = 32
 """Into how many parts a run is divided to find where it may end."""
 
+LATER: Final = 4
+"""The last half of a run is tried alone, and the last quarter, down to 1 of 2 to this power."""
+
 FEW: Final = 10
 """With so many operations each of them is looked at by itself."""
 
@@ -45,7 +48,7 @@ WINDOW_LEAST_S: Final = 0.05
 GAP_S: Final = 0.05
 """Times in which nothing begins or ends are cut to this."""
 
-MERGED_MAX: Final = 12
+MERGED_MAX: Final = 8
 """With more clients nobody tries to merge two."""
 
 
@@ -69,27 +72,58 @@ def passes(guilty_s: float | None) -> Mapping[str, Pass]:
 
     return {
         "shorter": shorter,
+        "later start": _later_start,
         "faults": _faults,
         "keys": _keys,
         "clients": _clients,
         "operations": _operations,
         "micro-operations": _micro_operations,
+        "gaps": _gaps,
+        "one client for two": lambda current: reduce(current, _merged),
         "load": lambda current: reduce(current, _lighter),
         "nodes": lambda current: reduce(current, _fewer_nodes),
         "windows": lambda current: reduce(current, _narrower),
         "targets": lambda current: reduce(current, _fewer_targets),
         "settings": lambda current: reduce(current, _simpler),
-        "one client for two": lambda current: reduce(current, _merged),
         "reads at the end": lambda current: first(
             current, [msgspec.structs.replace(current, final=False)]
         ),
-        "gaps": _gaps,
         "round numbers": _rounder,
     }
 
 
 def _until(current: Candidate, end_s: float) -> Candidate:
     return current.until(max(LIMIT_LEAST_S, end_s))
+
+
+def _later_start(current: Candidate) -> Search[Candidate]:
+    """The last part of the run alone, the shortest first."""
+    limit_s = current.options.time_limit_s
+    if current.operations is None or len(current.operations) <= FEW:
+        return current
+    starts = [limit_s - limit_s / (1 << power) for power in range(LATER, 0, -1)]
+    return (yield from first(current, [_from(current, start_s) for start_s in starts]))
+
+
+def _from(current: Candidate, start_s: float) -> Candidate:
+    """What goes on after a time; faults that are in force then strike at the start."""
+    faults = []
+    for step in current.faults:
+        begins_s = max(0.0, round(step.at - start_s, 9))
+        if step.for_s is None and step.at >= start_s:
+            faults.append(msgspec.structs.replace(step, at=begins_s))
+        elif step.for_s is not None and step.at + step.for_s > start_s:
+            ends_s = round(step.at + step.for_s - start_s, 9)
+            left_s = round(ends_s - begins_s, 9)
+            faults.append(msgspec.structs.replace(step, at=begins_s, for_s=left_s))
+    ops = [
+        msgspec.structs.replace(op, at=round(op.at - start_s, 9))
+        for op in current.operations or ()
+        if op.at >= start_s
+    ]
+    limit_s = round(current.options.time_limit_s - start_s, 9)
+    left = _with(msgspec.structs.replace(current, faults=tuple(faults)), ops)
+    return left.changed(time_limit_s=max(LIMIT_LEAST_S, limit_s))
 
 
 def _faults(current: Candidate) -> Search[Candidate]:
