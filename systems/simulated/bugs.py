@@ -2,13 +2,13 @@
 The bugs that can be switched on, in one place. Each is a mistake that a real system has made, or
 one that the literature warns of; `source` names it.
 
-`faults` and `workload` show it; without faults, it shows on a healthy cluster.
+`faults`, `workload` and `options` show it; without faults, it shows on a healthy cluster.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from dissever.systems.simulated.transactions import BUGS as OF_TRANSACTIONS
@@ -22,9 +22,13 @@ class Bug:
     source: str
     faults: tuple[str, ...] = ()
     workload: str = "register"
+    options: Mapping[str, int] = field(default_factory=dict)
 
 
 USUAL: Final = ("partition", "kill", "pause")
+
+OFTEN: Final = {"snapshot-threshold": 5, "snapshot-trailing": 2}
+"""Snapshots come so often that a few operations show what is wrong with them."""
 
 BUGS: Final[Mapping[str, Bug]] = {
     "stale-read": Bug(
@@ -121,18 +125,21 @@ BUGS: Final[Mapping[str, Bug]] = {
         "etcd 3.5.0 to 3.5.2, which stored an index before its effect (etcd #13766)",
         ("kill",),
         "set",
+        OFTEN,
     ),
     "torn-snapshot": Bug(
         "a snapshot holds changes that were made after the index that it claims",
         "go-libp2p-raft #69; Redpanda #23811",
         ("kill",),
         "set",
+        OFTEN,
     ),
     "sessions-lost": Bug(
         "a snapshot lacks the sessions, so a repeated request is carried out twice",
         "Ongaro's dissertation, 6.3: sessions are part of the state",
-        USUAL,
+        ("power-failure", "packet-loss"),
         "set",
+        OFTEN,
     ),
     "transfer-without-votes": Bug(
         "who hands over goes on with requests, and the next leader asks for no votes",
@@ -181,6 +188,8 @@ def rows() -> tuple[str, ...]:
     lines = ["| `--bug` | what goes wrong | seen in | shown by |", "| --- | --- | --- | --- |"]
     for name, bug in BUGS.items():
         options = f"`-f {','.join(bug.faults)}`" if bug.faults else "any run"
-        workload = "" if bug.workload == "register" else f", `-w {bug.workload}`"
-        lines.append(f"| `{name}` | {bug.what} | {bug.source} | {options}{workload} |")
+        words = [] if bug.workload == "register" else [f"-w {bug.workload}"]
+        words += [f"--{option} {value}" for option, value in bug.options.items()]
+        others = "".join(f", `{word}`" for word in words)
+        lines.append(f"| `{name}` | {bug.what} | {bug.source} | {options}{others} |")
     return tuple(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -13,7 +14,7 @@ from dissever.harness.cluster import Allocations
 from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.cluster.simulated import Behaviour, SimulatedCluster, SimulatedDisk
 from dissever.harness.missing import Missing
-from dissever.harness.options import Option
+from dissever.harness.options import Option, OptionValue
 from dissever.harness.plan import Options
 from dissever.harness.system import Ports, Upgrades
 from dissever.harness.trace import Trace
@@ -22,10 +23,13 @@ from dissever.systems.simulated.database import ISOLATION
 from dissever.systems.simulated.deployment import OF_TRANSACTIONS, SimulatedDeployment
 from dissever.systems.simulated.raft.invariants import Invariants
 from dissever.systems.simulated.raft.node import Node
+from dissever.systems.simulated.raft.server import USUAL, Timings
 from dissever.systems.simulated.stores import STORES
 from dissever.workloads import WORKLOADS
 
 BY_LEASE: Final = "lease"
+
+ENTRIES_MOST: Final = 1 << 20
 
 
 class SimulatedSystem:
@@ -48,6 +52,16 @@ class SimulatedSystem:
             " `lease`: it heard them a moment ago, which is right as long as clocks go alike",
             default="index",
             choices=("index", BY_LEASE),
+        ),
+        "snapshot-threshold": Option(
+            f"entries after which a snapshot is taken, {USUAL.snapshot_entries} by default",
+            least=1,
+            most=ENTRIES_MOST,
+        ),
+        "snapshot-trailing": Option(
+            f"entries that a snapshot holds and the log keeps, {USUAL.trailing_entries} by default",
+            least=0,
+            most=ENTRIES_MOST,
         ),
     }
 
@@ -84,6 +98,7 @@ class SimulatedSystem:
         bug = str(own.get("bug") or "")
         isolation = str(own.get("isolation") or "serializable")
         by_lease = own.get("reads") == BY_LEASE
+        timings = _timings(own)
         sessions = count(1)
         invariants = Invariants()
 
@@ -94,6 +109,7 @@ class SimulatedSystem:
                 session=session,
                 bug=bug,
                 by_lease=by_lease,
+                timings=timings,
                 invariants=invariants,
             )
 
@@ -105,3 +121,13 @@ class SimulatedSystem:
             yield deployment
         finally:
             await cluster.close()
+
+
+def _timings(own: Mapping[str, OptionValue]) -> Timings:
+    """As usual, but for snapshots where the options say so."""
+    threshold, trailing = own.get("snapshot-threshold"), own.get("snapshot-trailing")
+    return replace(
+        USUAL,
+        snapshot_entries=USUAL.snapshot_entries if threshold is None else int(threshold),
+        trailing_entries=USUAL.trailing_entries if trailing is None else int(trailing),
+    )

@@ -39,7 +39,7 @@ def options(bug: str, seed: int) -> Options:
         time_limit_s=10.0,
         fault_interval_s=2,
         seed=seed,
-        system_options={"bug": bug},
+        system_options={"bug": bug, **known.options},
         trace=False,
     )
 
