@@ -108,7 +108,9 @@ def _asked(*arguments: str) -> Any:
 
 def explore_options(name: str) -> list[str]:
     """The options of `dissever explore` that find a bug."""
-    return ["--bug", name, "-f", "default", "-w", BUGS[name].workload, *SETTINGS.split()]
+    bug = BUGS[name]
+    own = [word for option, value in bug.options.items() for word in (f"--{option}", str(value))]
+    return ["--bug", name, *own, "-f", "default", "-w", bug.workload, *SETTINGS.split()]
 
 
 def _find(name: str, _: Finding, limit_s: float, jobs: int) -> Finding:
@@ -148,9 +150,10 @@ def _replay(_: str, finding: Finding, __: float, ___: int) -> Finding:
 
 def _doom(_: str, finding: Finding, limit_s: float, jobs: int) -> Finding:
     run = finding.get("shrunk") or finding.get("run")
-    if not run:
+    if not run or _needs_none(finding):
         return {"named": None}
-    came = _asked("doom", run, "--time-limit", f"{limit_s:g}", "--jobs", str(jobs))
+    limits = ("--time-limit", f"{limit_s:g}", "--jobs", str(jobs), "--moments", "2")
+    came = _asked("doom", run, *limits)  # The curve need not be fine: the fault is asked for.
     named = came.get("named")
     return {"named": named and named["fault"], "told": named and named["text"]}
 
@@ -170,7 +173,7 @@ def _said(step: str, finding: Finding) -> str:
         return f"{finding['replayed']} of {REPLAYS}"
     if step == "shrink":
         return _size(finding.get("after")) or str(finding.get("why", "no run"))
-    return str(finding["told"])
+    return str(finding.get("told") or "no fault is named")
 
 
 def _write(cells: Mapping[str, Finding]) -> None:
