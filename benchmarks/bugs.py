@@ -132,7 +132,7 @@ def _shrink(_: str, finding: Finding, limit_s: float, jobs: int) -> Finding:
     if not finding.get("run"):
         return {"after": None}
     limits = ("--time-limit", f"{limit_s:g}", "--jobs", str(jobs), "--runs", str(RUNS))
-    came = _asked("shrink", finding["run"], *limits)
+    came = _asked("shrink", finding["run"], "--signature", finding["signature"], *limits)
     if "after" not in came:
         return {"after": None, "why": came.get("why", "")}
     run = came["run"] and str(Path(came["run"]).relative_to(ROOT))

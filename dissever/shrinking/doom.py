@@ -42,6 +42,9 @@ CLOSE_S: Final = 0.002
 JUMP: Final = 0.15
 """A smaller rise of the share is not looked at more closely."""
 
+MORE: Final = 8
+"""How many times as many continuations there are at most to tell a fault from chance."""
+
 FAULTS_MAX: Final = 12
 """Continuations lack one of at most so many faults: the last ones before the failure."""
 
@@ -85,8 +88,17 @@ def doom(
             before_s = max(0.0, step.at - CLOSE_S)
             if before_s not in points and original.is_exact:
                 look(before_s)
-            lacking = _without(base, step)
-            missing.append((step, _chance(step.at, tries, source.continued(lacking, before_s))))
+            without = _without(base, step)
+            lacking = _chance(step.at, tries, source.continued(without, before_s))
+            if original.is_exact:
+                for share in source.more():
+                    if not _may_differ(points[before_s], lacking):
+                        break
+                    more = _chance(before_s, tries, source.continued(base, before_s, share))
+                    points[before_s] = _both(points[before_s], more)
+                    more = _chance(step.at, tries, source.continued(without, before_s, share))
+                    lacking = _both(lacking, more)
+            missing.append((step, lacking))
     except (Deadline, KeyboardInterrupt):
         notes.append("The search was ended early, so moments may be missing.")
     named = _named(original.judged.history.events, points, missing, original.is_exact)
@@ -145,7 +157,8 @@ class _Source:
         self._is_exact = original.is_exact
         self._base = base
         rng = stream(base.options.seed, "doom")
-        self._seeds = [rng.randrange(1 << 32) for _ in range(count)]
+        drawn = [rng.randrange(1 << 32) for _ in range(count * MORE)]
+        self._seeds, self._others = drawn[:count], drawn[count:]
 
     def first_moments(self, end_s: float) -> list[float]:
         """A grid, and where faults begin and end."""
@@ -160,10 +173,19 @@ class _Source:
         """The faults that are asked about."""
         return [step for step in self._base.faults if step.at < end_s][-FAULTS_MAX:]
 
-    def continued(self, candidate: Candidate, time_s: float) -> Iterator[Task]:
-        """The continuations of a candidate from a moment on."""
+    def more(self) -> Iterator[list[int]]:
+        """Seeds of more continuations, as many as there were before each time."""
+        count = done = len(self._seeds)
+        while done < count * MORE:
+            yield self._others[done - count : 2 * done - count]
+            done *= 2
+
+    def continued(
+        self, candidate: Candidate, time_s: float, seeds: Sequence[int] = ()
+    ) -> Iterator[Task]:
+        """The continuations of a candidate from a moment on; with these seeds, or the first."""
         if self._is_exact:
-            for seed in self._seeds:
+            for seed in seeds or self._seeds:
                 yield Task(candidate.changed(reseed=Reseed(time_s, seed)), 0)
             return
         kept = tuple(step for step in candidate.faults if step.at < time_s)
@@ -194,6 +216,19 @@ def _chance(time_s: float, tries: Tries, tasks: Iterator[Task]) -> Chance:
     failed = sum(answer.failed for answer in answers)
     low, high = wilson(failed, len(answers))
     return Chance(round(time_s * 1e9), failed, len(answers), round(low, 4), round(high, 4))
+
+
+def _both(one: Chance, other: Chance) -> Chance:
+    """Of the continuations of both."""
+    failed, runs = one.k + other.k, one.n + other.n
+    low, high = wilson(failed, runs)
+    return Chance(one.time, failed, runs, round(low, 4), round(high, 4))
+
+
+def _may_differ(kept: Chance, lacking: Chance) -> bool:
+    """Whether more continuations may show that fewer fail without a fault than with it."""
+    is_promising = _share(kept) > _share(lacking) or kept.k == lacking.k == 0
+    return is_promising and lacking.high >= kept.low
 
 
 def _share(chance: Chance) -> float:

@@ -1,7 +1,7 @@
 """
 What may be left out of a run, and in which order it is tried. Pure.
 
-First what saves the most time, then what a reader has to look at: the end of the run, faults, keys,
+First what saves the most time, then what a reader has to look at: end and start, faults, keys,
 clients, operations, times in which nothing happens, nodes, windows, targets, settings; at last
 numbers become round. A pass knows nothing of what a candidate did when it was tried.
 """
@@ -60,19 +60,15 @@ def passes(guilty_s: float | None) -> Mapping[str, Pass]:
         guilty_s: When the anomaly was complete in the recorded run; None: nobody knows.
     """
 
-    def shorter(current: Candidate) -> Search[Candidate]:
-        limit_s = current.options.time_limit_s
-        if guilty_s is not None and guilty_s + AFTER_S < limit_s:
-            current = yield from first(current, [_until(current, guilty_s + AFTER_S)])
-        if current.operations is not None and len(current.operations) <= FEW:
-            return current  # Gaps and windows are left, which other passes make smaller.
-        limit_s = current.options.time_limit_s
-        ends = [limit_s * (number + 1) / SLOTS for number in range(SLOTS)]
-        return (yield from earliest(current, SLOTS - 1, lambda c, i: _until(c, ends[i])))
+    def ended(current: Candidate) -> Search[Candidate]:
+        if guilty_s is None or guilty_s + AFTER_S >= current.options.time_limit_s:
+            return current
+        return (yield from first(current, [_until(current, guilty_s + AFTER_S)]))
 
     return {
-        "shorter": shorter,
+        "end": ended,
         "later start": _later_start,
+        "shorter": _shorter,
         "faults": _faults,
         "keys": _keys,
         "clients": _clients,
@@ -94,6 +90,14 @@ def passes(guilty_s: float | None) -> Mapping[str, Pass]:
 
 def _until(current: Candidate, end_s: float) -> Candidate:
     return current.until(max(LIMIT_LEAST_S, end_s))
+
+
+def _shorter(current: Candidate) -> Search[Candidate]:
+    if current.operations is not None and len(current.operations) <= FEW:
+        return current  # Gaps and windows are left, which other passes make smaller.
+    limit_s = current.options.time_limit_s
+    ends = [limit_s * (number + 1) / SLOTS for number in range(SLOTS)]
+    return (yield from earliest(current, SLOTS - 1, lambda c, i: _until(c, ends[i])))
 
 
 def _later_start(current: Candidate) -> Search[Candidate]:

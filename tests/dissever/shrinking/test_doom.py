@@ -75,6 +75,17 @@ def test_jump_is_found_and_the_fault_is_named() -> None:
     assert curve.runs == sum(each.n for each in curve.moments) + 2 * 30
 
 
+def test_fault_with_which_few_fail_is_told_from_chance_by_more_continuations() -> None:
+    def by_few(candidate: Candidate, reseed: Reseed | None) -> float:
+        return float(reseed is None) or 0.1 * (KILL in candidate.faults)
+
+    curve = found(Continued(by_few))
+
+    assert curve.named is not None
+    assert curve.named.fault == "kill"
+    assert max(each.n for each in curve.moments) > 30
+
+
 def test_no_fault_is_named_when_it_fails_as_often_without_each() -> None:
     curve = found(Continued(lambda *_: 1.0))
 
