@@ -132,7 +132,10 @@ async def pause(cluster: AbleCluster, node: str, answers: Answers | None) -> Nod
 
 
 async def resume(cluster: AbleCluster, node: str, answers: Answers | None) -> NodeEvidence:
-    """SIGCONT: so when the kernel says that it runs, and it answers again."""
+    """
+    SIGCONT: so when the kernel says that it runs, and it answers again. It is so, too, when the
+    process has ended meanwhile: then it is not paused, and why it ended is judged apart.
+    """
     began = now()
     await cluster.resume(node)
     after = await cluster.status(node)
@@ -140,8 +143,10 @@ async def resume(cluster: AbleCluster, node: str, answers: Answers | None) -> No
     is_so = after.state is NodeState.RUNNING
     if answers is not None and is_so:
         facts["answers"] = await _comes_to_answer(answers, node)
-        is_so = facts["answers"] is not False
         facts["answered_ms"] = since_ms(began)
+        if facts["answers"] is False and (await cluster.status(node)).state is NodeState.GONE:
+            facts["ended"] = True
+        is_so = facts["answers"] is not False or "ended" in facts
     return NodeEvidence(node, is_so, after, facts)
 
 

@@ -117,6 +117,22 @@ def test_a_resumed_node_that_never_answers_is_not_healed(
     assert resumed.value["evidence"]["healed"] is False
 
 
+def test_a_resumed_node_that_ends_before_it_answers_is_not_paused_any_more(
+    cluster: Any, nemeses_of: Any, play: Any
+) -> None:
+    async def dies(node: str) -> bool:
+        if (await cluster.status(node)).state is NodeState.RUNNING:
+            await cluster.kill(node)
+        return False
+
+    cluster.answers = dies
+    _, resumed = play(nemeses_of(cluster), PAUSE, RESUME)
+    (evidence,) = resumed.value["evidence"]["nodes"].values()
+
+    assert resumed.value["evidence"]["healed"] is True
+    assert (evidence["answers"], evidence["ended"]) == (False, True)
+
+
 def test_a_node_that_already_ended_is_not_killed(cluster: Any, nemeses_of: Any, play: Any) -> None:
     asyncio.run(cluster.kill("n1"))
     cluster.leaders = ("n1",)
