@@ -143,7 +143,7 @@ def _conclude(found: Doom, run: Path, page: Path | None) -> None:
     for note in found.notes:
         say(f"  {note}")
     if found.named is None:
-        say("No single fault is to blame.")
+        say("No single fault was found to blame.")
     else:
         say(f"Doomed by {found.named.text}")
     say(f"curve: {near(run / store.DOOM)}" + ("" if page is None else f"\npage:  {near(page)}"))

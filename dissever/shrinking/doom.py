@@ -101,6 +101,8 @@ def doom(
             missing.append((step, lacking))
     except (Deadline, KeyboardInterrupt):
         notes.append("The search was ended early, so moments may be missing.")
+        if untried := len(source.steps(end_s)) - len(missing):
+            notes.append(f"Not tried: what {untried} of the faults had to do with it.")
     named = _named(original.judged.history.events, points, missing, original.is_exact)
     notes += [_lacked(step, chance) for step, chance in missing]
     if not source.steps(end_s):

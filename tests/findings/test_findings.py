@@ -1,31 +1,42 @@
-"""Each plan of docs/findings shows its finding in the simulated library, by the command there."""
+"""Each page of docs/findings shows its finding, in the simulated library or on a real node."""
 
+import asyncio
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dissever.attempts import attempt
+from dissever.harness.cluster import faultfs
 from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.reproduction import Outcome, Target, search
 from dissever.systems import load
 from dissever.systems.dqlite.bugs import BUGS
+from dissever.systems.raft import calls
+from dissever.systems.raft.calls import Link
+from dissever.systems.raft.nodes import CLIENT_PORT
 from dissever.systems.raft.programs import program
+from tests.systems.test_raft_nodes import ADDRESS, asked
 
 FINDINGS = Path(__file__).parents[2] / "docs" / "findings"
-LIBRARY = "0.22.1"
 LIMIT_S = 60.0
+WRITES = 100
 
 
-@pytest.fixture
-def libraft() -> None:
-    if isinstance(found := program(f"raft-{LIBRARY}"), Missing):
+def built(variant: str) -> Path:
+    """A simulator or a node; the test is skipped where it cannot be built."""
+    if isinstance(found := program(variant), Missing):
         pytest.skip(f"{found.reason}; {found.remedy}")
+    return found
 
 
-def options(name: str, seed: int) -> Options:
+def options(name: str, seed: int, library: str) -> Options:
     path = FINDINGS / f"{name}.yaml"
+    plan = yaml.safe_load(path.read_text(encoding="utf-8"))
     return Options(
         system="raft",
         workload="set",
@@ -33,28 +44,78 @@ def options(name: str, seed: int) -> Options:
         nodes=("n1", "n2", "n3"),
         script=path.read_text(encoding="utf-8"),
         script_path=str(path),
-        faults=("disk-slow",),
+        faults=tuple({step["fault"].partition(":")[0] for step in plan["faults"]}),
         seed=seed,
         rate=100,
         concurrency=3,
         time_limit_s=3,
-        system_options={"timings": "exaggerated", "library": LIBRARY},
+        system_options={"timings": "exaggerated", "library": library},
     )
 
 
-@pytest.mark.usefixtures("libraft")
 @pytest.mark.parametrize(
-    ("name", "seed", "sign"),
+    ("name", "seed", "library", "sign"),
     [
-        ("snapshot-on-hold", 7, "legacyPersistSnapshotStart"),
-        ("commit-goes-back", 5, "commit-goes-back"),
+        ("snapshot-on-hold", 7, "0.22.1", "nodes/crash/SIGSEGV/legacyPersistSnapshotStart"),
+        ("commit-goes-back", 5, "0.22.1", "invariants/commit-goes-back"),
+        ("apply-out-of-memory", 1, "1.18.7", "nodes/crash/SIGABRT"),
     ],
 )
-def test_plan_shows_its_finding(name: str, seed: int, sign: str) -> None:
-    tried = attempt(options(name, seed))
+def test_plan_shows_its_finding(name: str, seed: int, library: str, sign: str) -> None:
+    built(f"raft-{library}")
+
+    tried = attempt(options(name, seed, library))
 
     assert tried.is_invalid, tried.why
-    assert sign in tried.signature
+    assert any(each.startswith(sign) for each in tried.signatures), tried.signatures
+
+
+def test_a_node_takes_no_snapshot_where_there_is_no_tmpfile(tmp_path: Path) -> None:
+    node = built("node-0.22.1")
+    if missing := faultfs.missing_here():
+        pytest.skip(f"{missing.reason}; {missing.remedy}")
+    on_fuse, beside = tmp_path / "fuse", tmp_path / "beside"
+    on_fuse.mkdir()
+    beside.mkdir()
+    if not has_tmpfile(beside):
+        pytest.skip(f"the file system of {tmp_path} has no O_TMPFILE either")
+
+    mounted = faultfs.Mounted(on_fuse, tmp_path / "socket")
+    try:
+        taken = {folder.name: snapshots_after_writes(node, folder) for folder in (on_fuse, beside)}
+    finally:
+        mounted.close()
+
+    assert taken["fuse"] == 0
+    assert taken["beside"] > 0
+
+
+def has_tmpfile(folder: Path) -> bool:
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600))
+    except OSError:
+        return False
+    return True
+
+
+def snapshots_after_writes(node: Path, folder: Path) -> int:
+    """How many files of snapshots there are once one real node has served `WRITES` writes."""
+    settings = ("election_ms=100", "heartbeat_ms=20", "snapshot_threshold=16")
+    words = [str(node), str(folder), "1", ADDRESS, *settings, "snapshot_trailing=4"]
+    with subprocess.Popen(words) as process:
+        try:
+            asyncio.run(write())
+        finally:
+            process.kill()
+    return len(list(folder.glob("snapshot-*")))
+
+
+async def write() -> None:
+    await asked(calls.write(1, 0))  # It serves.
+    _, link = await asyncio.get_running_loop().create_connection(Link, ADDRESS, CLIENT_PORT)
+    for value in range(WRITES):
+        await link.ask(calls.write(1, value))
+    link.close()
 
 
 def test_hostile_header_makes_a_simulated_node_loop(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dissever import running
+from dissever.harness.client import NotApplied
 from dissever.harness.cluster.backends import NAMESPACES
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
@@ -52,11 +53,18 @@ async def asked(request: calls.Request) -> bytes:
     until = time.monotonic() + SERVES_LIMIT_S
     while True:
         try:
-            _, link = await loop.create_connection(Link, ADDRESS, CLIENT_PORT)
-            return await link.ask(request)
+            transport, link = await loop.create_connection(Link, ADDRESS, CLIENT_PORT)
         except OSError:
             if time.monotonic() > until:
                 raise
+        else:
+            try:
+                return await link.ask(request)
+            except NotApplied:  # It does not lead yet.
+                if time.monotonic() > until:
+                    raise
+            finally:
+                transport.close()
         await asyncio.sleep(0.02)
 
 
