@@ -7,7 +7,7 @@ Every bug of the simulated store: found with the default faults, replayed, shrun
 For each bug: `dissever explore -f default` until a run fails, `shrink` of that run, then
 `replay --times 100` and `doom` of the shrunk one. Writes docs/bugs.json, and the table in
 docs/simulated.md; steps that were not asked for stay as they are. Runs are kept below runs/bugs,
-where later steps look for them.
+where later steps look for them. A search that the time limit ended goes on when it is asked again.
 
 Seconds are those of the processor, of all processes together: they do not depend on how busy the
 machine is. The time limit is for each step, in the same seconds as far as one job has a processor
@@ -62,10 +62,14 @@ def main() -> int:
     names = arguments.only.split(",")
     for name in names:
         for step in arguments.steps.split(","):
-            finding = _read().get(name, {})
+            finding = {} if step == "find" else _read().get(name, {})
             before_s = _processor_s()
+            goes_on = step == "shrink" and finding.get("whole") is False
             finding |= STEPS[step](name, finding, arguments.time_limit, arguments.jobs)
-            finding[f"{step}_s"] = round(_processor_s() - before_s, 1)
+            took_s = _processor_s() - before_s
+            if goes_on:
+                took_s += finding["shrink_s"]
+            finding[f"{step}_s"] = round(took_s, 1)
             cells = {**_read(), name: finding}
             CELLS.write_text(json.dumps(cells, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             _write(cells)
@@ -125,14 +129,16 @@ def _find(name: str, _: Finding, limit_s: float, jobs: int) -> Finding:
     if not found:
         return {"seeds": came.get("tried", 0), "signature": None, "run": None}
     run = str(Path(found[0]["directory"]).relative_to(ROOT))
-    return {"seeds": came["tried"], "signature": found[0]["signature"], "run": run}
+    results = json.loads((ROOT / run / "results.json").read_text(encoding="utf-8"))
+    return {"seeds": came["tried"], "signature": results["signature"], "run": run}
 
 
 def _shrink(_: str, finding: Finding, limit_s: float, jobs: int) -> Finding:
     if not finding.get("run"):
         return {"after": None}
     limits = ("--time-limit", f"{limit_s:g}", "--jobs", str(jobs), "--runs", str(RUNS))
-    came = _asked("shrink", finding["run"], "--signature", finding["signature"], *limits)
+    asked = ("shrink", finding["run"], "--signature", finding["signature"], *limits)
+    came = _asked(*asked, *(("--resume",) if finding.get("whole") is False else ()))
     if "after" not in came:
         return {"after": None, "why": came.get("why", "")}
     run = came["run"] and str(Path(came["run"]).relative_to(ROOT))

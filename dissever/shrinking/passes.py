@@ -60,15 +60,19 @@ def passes(guilty_s: float | None) -> Mapping[str, Pass]:
         guilty_s: When the anomaly was complete in the recorded run; None: nobody knows.
     """
 
-    def ended(current: Candidate) -> Search[Candidate]:
-        if guilty_s is None or guilty_s + AFTER_S >= current.options.time_limit_s:
-            return current
-        return (yield from first(current, [_until(current, guilty_s + AFTER_S)]))
+    def shorter(current: Candidate) -> Search[Candidate]:
+        limit_s = current.options.time_limit_s
+        if guilty_s is not None and guilty_s + AFTER_S < limit_s:
+            current = yield from first(current, [_until(current, guilty_s + AFTER_S)])
+        if current.operations is not None and (guilty_s is not None or _is_small(current)):
+            return current  # An earlier end is luck; gaps and windows are left for other passes.
+        limit_s = current.options.time_limit_s
+        ends = [limit_s * (number + 1) / SLOTS for number in range(SLOTS)]
+        return (yield from earliest(current, SLOTS - 1, lambda c, i: _until(c, ends[i])))
 
     return {
-        "end": ended,
+        "shorter": shorter,
         "later start": _later_start,
-        "shorter": _shorter,
         "faults": _faults,
         "keys": _keys,
         "clients": _clients,
@@ -88,22 +92,18 @@ def passes(guilty_s: float | None) -> Mapping[str, Pass]:
     }
 
 
+def _is_small(current: Candidate) -> bool:
+    return current.operations is not None and len(current.operations) <= FEW
+
+
 def _until(current: Candidate, end_s: float) -> Candidate:
     return current.until(max(LIMIT_LEAST_S, end_s))
-
-
-def _shorter(current: Candidate) -> Search[Candidate]:
-    if current.operations is not None and len(current.operations) <= FEW:
-        return current  # Gaps and windows are left, which other passes make smaller.
-    limit_s = current.options.time_limit_s
-    ends = [limit_s * (number + 1) / SLOTS for number in range(SLOTS)]
-    return (yield from earliest(current, SLOTS - 1, lambda c, i: _until(c, ends[i])))
 
 
 def _later_start(current: Candidate) -> Search[Candidate]:
     """The last part of the run alone, the shortest first."""
     limit_s = current.options.time_limit_s
-    if current.operations is None or len(current.operations) <= FEW:
+    if current.operations is None or _is_small(current):
         return current
     starts = [limit_s - limit_s / (1 << power) for power in range(LATER, 0, -1)]
     return (yield from first(current, [_from(current, start_s) for start_s in starts]))
