@@ -7,6 +7,7 @@ fault that strikes nodes one by one, and asks a `NodeFault` for what it does to 
 
 from dissever.harness.cluster import (
     Allocations,
+    ClientLinks,
     Clocks,
     DiskFaults,
     Disks,
@@ -48,5 +49,5 @@ __all__ = [  # noqa: RUF022 - Grouped by what they are for.
     # What it needs.
     "Need", "Offer", "Hosts", "NodeProcesses", "Links", "Sockets", "HostCommands",
     "ResourceLimits", "Disks", "Clocks",
-    "Impairments", "DiskFaults", "NodeTimes", "Allocations",
+    "Impairments", "DiskFaults", "NodeTimes", "Allocations", "ClientLinks",
 ]  # fmt: skip

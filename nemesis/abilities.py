@@ -6,6 +6,7 @@ from typing import Protocol
 
 from dissever.harness.cluster import (
     Allocations,
+    ClientLinks,
     Clocks,
     Cluster,
     DiskFaults,
@@ -35,6 +36,7 @@ class AbleCluster(
     DiskFaults,
     NodeTimes,
     Allocations,
+    ClientLinks,
     Protocol,
 ):
     """

@@ -18,6 +18,7 @@ import msgspec
 
 from dissever.harness.cluster.virtual_hosts import PROBE_BYTES as PROBE_BYTES
 from dissever.harness.cluster.virtual_hosts import Allocations as Allocations
+from dissever.harness.cluster.virtual_hosts import ClientLinks as ClientLinks
 from dissever.harness.cluster.virtual_hosts import DiskCall as DiskCall
 from dissever.harness.cluster.virtual_hosts import DiskErrorKind as DiskErrorKind
 from dissever.harness.cluster.virtual_hosts import DiskFaults as DiskFaults

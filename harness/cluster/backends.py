@@ -7,6 +7,7 @@ from typing import Final
 
 from dissever.harness.cluster import (
     Allocations,
+    ClientLinks,
     Clocks,
     DiskFaults,
     Disks,
@@ -62,7 +63,13 @@ COMPOSE: Final = Backend.COMPOSE
 SIMULATED: Final = Backend.SIMULATED
 
 _EVERY: Final[frozenset[type]] = frozenset({NodeProcesses, Links})
-_SIMULATED: Final = _EVERY | {Impairments, DiskFaults, NodeTimes, Allocations}
+_SIMULATED: Final = _EVERY | {
+    Impairments,
+    DiskFaults,
+    NodeTimes,
+    Allocations,
+    ClientLinks,
+}
 _FOREIGN: Final = _EVERY | {Sockets, HostCommands, ResourceLimits}
 _REAL: Final[frozenset[type]] = _FOREIGN | {Disks, Clocks}
 

@@ -9,10 +9,11 @@ from typing import Final
 from dissever.harness.cluster import Cluster, NodeStatus
 from dissever.harness.values import printable
 
-__all__ = ["last_words", "why_it_ended"]
+__all__ = ["keep_last_words", "last_words", "why_it_ended"]
 
 _LINES_MAX: Final = 3
 _CHARS_MAX: Final = 2000
+_KEPT_BYTES_MAX: Final = 1 << 20
 
 
 def last_words(said: str) -> str:
@@ -33,6 +34,14 @@ def why_it_ended(cluster: Cluster, node: str, status: NodeStatus) -> str:
         if not said.strip() and log.is_file():
             said = _tail(log)
     return f"{node} ended with status {status.exit_status}: {last_words(said)}"
+
+
+def keep_last_words(log: Path, folder: Path, incarnation: int) -> None:
+    """What a program that ran many nodes said becomes the log of the one that ended it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with log.open("rb") as said:
+        words = said.read(_KEPT_BYTES_MAX)
+    (folder / f"stderr-{incarnation}.log").write_bytes(words)
 
 
 def _tail(log: Path) -> str:

@@ -158,6 +158,23 @@ class NodeTimes(Protocol):
 
 
 @runtime_checkable
+class ClientLinks(Protocol):
+    """Clients of a simulated cluster can be cut off from nodes, and their connections reset."""
+
+    async def cut_clients(self, node: str, *, to_node: bool, from_node: bool) -> None:
+        """Drop what clients send to a node, or what it sends to them; neither: heal."""
+
+    async def client_drops(self, node: str) -> int | None:
+        """How much was dropped since clients were cut off from a node; None: they are not."""
+
+    async def reset_clients(self, node: str) -> int:
+        """Reset every connection of clients with a node; how many there were."""
+
+    async def client_fate(self, node: str, limit_s: float) -> str:
+        """What becomes of a connection of ours in that time: `open`, `reset`, or why none is."""
+
+
+@runtime_checkable
 class Traced(Protocol):
     """A simulation, which knows what no real host shows."""
 

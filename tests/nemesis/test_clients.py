@@ -15,7 +15,7 @@ from dissever.harness.cluster import Cluster, Program, backends
 from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.nemesis import FAULTS, Backend, Environment, healing_order, make_nemeses
-from dissever.nemesis.clients import cut
+from dissever.nemesis.clients import network
 from dissever.nemesis.targets import Way
 from tests.nemesis.echo import PORT, SERVER
 
@@ -30,9 +30,9 @@ with socket.create_connection((sys.argv[1], 7000), 1) as connection:
 
 
 def test_only_clients_are_dropped_and_each_way_by_itself() -> None:
-    both = cut.ruleset(Way.BOTH, [9001, 9002], ["10.0.0.1", "10.0.0.2"])
-    into = cut.ruleset(Way.IN, [9001], ["10.0.0.1"])
-    out = cut.ruleset(Way.OUT, [9001], ["10.0.0.1"])
+    both = network.ruleset(Way.BOTH, [9001, 9002], ["10.0.0.1", "10.0.0.2"])
+    into = network.ruleset(Way.IN, [9001], ["10.0.0.1"])
+    out = network.ruleset(Way.OUT, [9001], ["10.0.0.1"])
 
     heard = "ip saddr != { 10.0.0.1, 10.0.0.2 } tcp dport { 9001, 9002 } counter drop"
     told = "ip daddr != { 10.0.0.1, 10.0.0.2 } tcp sport { 9001, 9002 } counter drop"
@@ -45,7 +45,7 @@ def test_only_clients_are_dropped_and_each_way_by_itself() -> None:
 
 
 def test_only_connections_of_clients_are_ended() -> None:
-    assert cut.resetting([9001], ["10.0.0.1", "10.0.0.2"])[-1] == (
+    assert network.resetting([9001], ["10.0.0.1", "10.0.0.2"])[-1] == (
         "( sport = :9001 ) and not ( dst 10.0.0.1 or dst 10.0.0.2 )"
     )
 
@@ -197,7 +197,7 @@ def test_a_pause_behind_a_cut_is_seen_by_the_kernel_alone(with_nodes: Callable[.
 def test_a_cut_that_lets_clients_through_is_no_fault(
     with_nodes: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cut, "ruleset", lambda *_: "add table inet dissever_clients")
+    monkeypatch.setattr(network, "ruleset", lambda *_: "add table inet dissever_clients")
 
     async def work(at: Deployment) -> None:
         cut = await at.do("start-client-cut", {"targets": ["n1"]})
@@ -215,7 +215,7 @@ def test_a_cut_that_stays_is_no_healing(
 ) -> None:
     async def work(at: Deployment) -> None:
         await at.do("start-client-cut", {"targets": ["n1"]})
-        monkeypatch.setattr(cut, "HEAL", "add table inet x")
+        monkeypatch.setattr(network, "HEAL", "add table inet x")
         monkeypatch.setattr("dissever.nemesis.nodes.processes.ANSWER_LIMIT_S", 0.5)
         healed = await at.do("stop-client-cut")
 

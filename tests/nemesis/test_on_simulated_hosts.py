@@ -51,7 +51,11 @@ CLOCKS: dict[str, dict[str, Any]] = {
     "monotonic-drift": {"rate": -0.5},
 }
 OTHERS: dict[str, dict[str, Any]] = {"power-failure": {}, "out-of-memory": {"nth": 12}}
-EVERY = PACKETS | DISKS | CLOCKS | OTHERS
+CLIENTS: dict[str, dict[str, Any]] = {
+    "client-cut": {},
+    "client-reset": {"every_ms": 1.0},
+}
+EVERY = PACKETS | DISKS | CLOCKS | OTHERS | CLIENTS
 
 
 class Beating:
@@ -74,6 +78,7 @@ class Beating:
                 change = Append("log", 0, ("x",)) if call is DiskCall.APPEND else Put("file", "x")
                 self._disk.write(call, (change,), lambda _: None)
             self._cluster.allocate(self._name)
+            self._cluster.send(None, self._name, "who are you")
         self._cluster.set_timer(self._name, BEAT_S, self._beat)
 
 
@@ -86,6 +91,13 @@ class Hosts(SimulatedCluster):
         self._left: dict[str, int] = {}
         self._failed = dict.fromkeys(NODES, 0)
         super().__init__(NODES, Beating, Random(1), directory)
+
+    async def cut_clients(self, node: str, *, to_node: bool, from_node: bool) -> None:
+        if ("not on" if to_node or from_node else "not off") not in self.lies:
+            await super().cut_clients(node, to_node=to_node, from_node=from_node)
+
+    async def reset_clients(self, node: str) -> int:
+        return 0 if "not on" in self.lies else await super().reset_clients(node)
 
     def allocate(self, node: str) -> None:
         for _ in range(ALLOCATIONS_A_BEAT if node in self._left else 0):
@@ -181,7 +193,7 @@ def test_a_fault_takes_hold_is_met_and_heals(tmp_path: Path, fault: str) -> None
     assert evidence(healed)["healed"] is True, healed
 
 
-@pytest.mark.parametrize("fault", [*PACKETS, *DISKS, "out-of-memory"])
+@pytest.mark.parametrize("fault", [*PACKETS, *DISKS, *CLIENTS, "out-of-memory"])
 def test_a_fault_that_nothing_meets_is_idle(tmp_path: Path, fault: str) -> None:
     injected, healed = struck(tmp_path, fault, {"spec": "one", **EVERY[fault]}, beats=False)
 
@@ -190,7 +202,7 @@ def test_a_fault_that_nothing_meets_is_idle(tmp_path: Path, fault: str) -> None:
     assert evidence(healed)["healed"] is True
 
 
-@pytest.mark.parametrize("fault", [*PACKETS, *DISKS, *CLOCKS, "power-failure"])
+@pytest.mark.parametrize("fault", [*PACKETS, *DISKS, *CLOCKS, *CLIENTS, "power-failure"])
 def test_a_fault_that_is_not_applied_does_not_hold(tmp_path: Path, fault: str) -> None:
     injected, _ = struck(tmp_path, fault, {"spec": "one", **EVERY[fault]}, lies="not on")
 
@@ -199,7 +211,9 @@ def test_a_fault_that_is_not_applied_does_not_hold(tmp_path: Path, fault: str) -
 
 
 # A clock that is wrong and right by turns may be right at that moment.
-@pytest.mark.parametrize("fault", [*PACKETS, *DISKS, *(c for c in CLOCKS if c != "clock-strobe")])
+@pytest.mark.parametrize(
+    "fault", [*PACKETS, *DISKS, *(c for c in CLOCKS if c != "clock-strobe"), "client-cut"]
+)
 def test_a_fault_that_is_not_removed_does_not_heal(tmp_path: Path, fault: str) -> None:
     _, healed = struck(tmp_path, fault, {"spec": "one", **EVERY[fault]}, late_lies="not off")
 

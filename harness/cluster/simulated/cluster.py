@@ -35,6 +35,7 @@ from dissever.harness.cluster import (
     Traffic,
 )
 from dissever.harness.cluster.backends import SIMULATED
+from dissever.harness.cluster.simulated.clients import ClientSide
 from dissever.harness.cluster.simulated.clock import NodeClock, Timer
 from dissever.harness.cluster.simulated.disk import SimulatedDisk
 from dissever.harness.cluster.simulated.network import LATENCY_S, Network
@@ -90,6 +91,7 @@ class _Host:
     behaviour: Behaviour | None = None
     is_paused: bool = False
     held: list[tuple[Step, asyncio.Future[Any] | None]] = field(default_factory=list)
+    clients: ClientSide = field(default_factory=ClientSide)
     tasks: dict[asyncio.Future[Any], None] = field(default_factory=dict)
     timers: dict[Timer, None] = field(default_factory=dict)
     incarnation: int = 0
@@ -104,7 +106,7 @@ Boot = Callable[[str, SimulatedDisk, "SimulatedCluster"], Behaviour]
 class SimulatedCluster:
     """
     Implements `Cluster`, `NodeProcesses`, `Links`, `Impairments`, `DiskFaults`, `NodeTimes`,
-    `Reseeds` and `Traced`. Only for the virtual loop.
+    `ClientLinks`, `Reseeds` and `Traced`. Only for the virtual loop.
     """
 
     backend: Final = SIMULATED
@@ -231,6 +233,23 @@ class SimulatedCluster:
         await asyncio.sleep(min(wait_s, last_ms / 1000) if is_whole else wait_s)
         return {link: tuple(ms for ms in seen[link] if ms <= limit_ms) for link in links}
 
+    # Clients.
+
+    async def cut_clients(self, node: str, *, to_node: bool, from_node: bool) -> None:
+        self._hosts[node].clients.cut(to_node=to_node, from_node=from_node)
+
+    async def client_drops(self, node: str) -> int | None:
+        return self._hosts[node].clients.dropped
+
+    async def reset_clients(self, node: str) -> int:
+        return self._hosts[node].clients.reset()
+
+    async def client_fate(self, node: str, limit_s: float) -> str:
+        host = self._hosts[node]
+        if host.behaviour is None:
+            return f"{node} does not run"
+        return await host.clients.fate(limit_s)
+
     # Disks and clocks.
 
     def disk_of(self, node: str) -> SimulatedDisk:
@@ -296,6 +315,8 @@ class SimulatedCluster:
     def send(self, source: str | None, destination: str, request: Any) -> asyncio.Future[Any]:
         """The same without waiting: the answer comes, or one of those exceptions."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if source is None:
+            self._hosts[destination].clients.ask(answer)
         arrive = partial(self._arrive, source, destination, request, answer)
         lost = partial(_settle, answer, TimeoutError("the request was dropped"))
         leave = partial(self._leave, source, destination, arrive, lost)
@@ -359,9 +380,12 @@ class SimulatedCluster:
     def _arrive(
         self, source: str | None, destination: str, request: Any, answer: asyncio.Future[Any]
     ) -> None:
+        host = self._hosts[destination]
+        if source is None and host.clients.drops_request():
+            return  # Silence: a client waits as long as it likes.
         if self._network.drops(source, destination):
             _settle(answer, TimeoutError("the request was dropped"))
-        elif self._hosts[destination].behaviour is None:
+        elif host.behaviour is None:
             _settle(answer, ConnectionRefusedError(f"{destination} does not run"))
         else:
             handle = partial(self._handle, source, destination, request, answer)
@@ -399,6 +423,8 @@ class SimulatedCluster:
         self, source: str | None, destination: str, answer: asyncio.Future[Any], outcome: Any
     ) -> None:
         def arrive() -> None:
+            if source is None and self._hosts[destination].clients.drops_answer():
+                return
             if self._network.drops(destination, source):
                 _settle(answer, TimeoutError("the answer was dropped"))
             else:

@@ -86,6 +86,12 @@ class Counts(msgspec.Struct, frozen=True):
     links: dict[tuple[int, int], tuple[Traffic, int]]
 
 
+def since(before: Traffic, now: Traffic) -> Traffic:
+    """What went over a link between two counts."""
+    pairs = zip(msgspec.structs.astuple(now), msgspec.structs.astuple(before), strict=True)
+    return Traffic(*(count - counted for count, counted in pairs))
+
+
 class Hits(msgspec.Struct, frozen=True):
     """Rule -> how many calls it has hit."""
 

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -34,8 +35,9 @@ from dissever.harness.cluster import (
     Traffic,
 )
 from dissever.harness.cluster.backends import SIMULATED
+from dissever.harness.cluster.last_words import keep_last_words
 from dissever.harness.cluster.simulator import answers, frames
-from dissever.harness.cluster.simulator.connection import Connections, SimulatedConnection
+from dissever.harness.cluster.simulator.connection import Connections, SimulatedConnection, fate
 from dissever.harness.cluster.simulator.frames import Change, Kind, Member
 from dissever.harness.cluster.simulator.probe import Datagram, Probe
 from dissever.harness.cluster.simulator.process import SimulatorLost, SimulatorProcess, signal_name
@@ -48,8 +50,6 @@ LOG: Final = "simulator.log"
 
 NONE: Final = (Traffic(), 0)
 """Of a link that nothing went over."""
-
-LOG_BYTES_MAX: Final = 1 << 20
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ async def simulated(
 class SimulatorCluster:
     """
     Implements `Cluster`, `NodeProcesses`, `Links`, `Impairments`, `DiskFaults`, `NodeTimes`,
-    `Allocations`, `Reseeds`, `Traced` and `Ends`. Use `simulated`.
+    `Allocations`, `ClientLinks`, `Reseeds`, `Traced` and `Ends`. Use `simulated`.
     """
 
     backend: Final = SIMULATED
@@ -255,7 +255,7 @@ class SimulatorCluster:
     async def traffic(self) -> Mapping[Link, Traffic]:
         counted = self._counts() if self._passed else {}
         return {
-            link: _since(before, counted.get(self._link(link), NONE)[0])
+            link: answers.since(before, counted.get(self._link(link), NONE)[0])
             for link, before in self._passed.items()
         }
 
@@ -270,7 +270,7 @@ class SimulatorCluster:
         links = tuple(dict.fromkeys(links))
         delays_ms: dict[tuple[int, int], list[float]] = {self._link(link): [] for link in links}
         has_copies = any(self._impaired[link].duplicate for link in links if link in self._impaired)
-        probe = Probe(self._now_ns(), delays_ms, None if has_copies else count * len(links))
+        probe = Probe(self._loop.now_ns(), delays_ms, None if has_copies else count * len(links))
         for link in probe.delays_ms:
             for _ in range(count):
                 self._say(datagram(*link))
@@ -281,6 +281,22 @@ class SimulatorCluster:
             self._probes.remove(probe)
         self._require()
         return {link: tuple(probe.delays_ms[self._link(link)]) for link in links}
+
+    # Clients.
+
+    async def cut_clients(self, node: str, *, to_node: bool, from_node: bool) -> None:
+        self._require()
+        self._connections.cut(self._number[node], to_node=to_node, from_node=from_node)
+
+    async def client_drops(self, node: str) -> int | None:
+        return self._connections.dropped(self._number[node])
+
+    async def reset_clients(self, node: str) -> int:
+        self._require()
+        return self._connections.reset_those_of(self._number[node])
+
+    async def client_fate(self, node: str, limit_s: float) -> str:
+        return await fate(partial(self.connect, node), limit_s)
 
     # Disks, clocks, memory.
 
@@ -412,9 +428,6 @@ class SimulatorCluster:
             raise ValueError(f"expected a link between two nodes, got {source} to itself")
         return self._number[source], self._number[destination]
 
-    def _now_ns(self) -> int:
-        return self._loop.now_ns()
-
     # What the simulator says.
 
     def _hear(self, events: Sequence[answers.Event]) -> None:
@@ -445,7 +458,7 @@ class SimulatorCluster:
         if host.pid is None:
             return
         host.state, host.pid, host.exit_status = NodeState.GONE, None, status
-        self._exits.append(Exit(node, host.incarnation, status, is_asked, self._now_ns()))
+        self._exits.append(Exit(node, host.incarnation, status, is_asked, self._loop.now_ns()))
         if host.ended is not None:
             host.ended.set()
 
@@ -458,7 +471,7 @@ class SimulatorCluster:
         self.trace.add(
             {
                 **details,
-                "time": self._now_ns(),
+                "time": self._loop.now_ns(),
                 "kind": VIOLATION,
                 "node": self.name(event.node),
                 "name": event.name,
@@ -476,7 +489,8 @@ class SimulatorCluster:
         if crashed is not None and not crashed.is_asked and crashed.exit_status < 0:
             how = signal_name(-crashed.exit_status)
             lost = ClusterEnded(f"the simulation ended with {crashed.node}, which crashed ({how})")
-            self._keep_last_words(crashed)
+            log = self._directory / LOG
+            keep_last_words(log, self.directory(crashed.node), crashed.incarnation)
         self._end.set_result(lost)
         self._connections.reset()
         for change in self._changes.values():
@@ -485,16 +499,3 @@ class SimulatorCluster:
         for probe in self._probes:
             probe.is_whole.set()
         return lost
-
-    def _keep_last_words(self, crashed: Exit) -> None:
-        """What the simulator said on stderr becomes a log of the node that crashed."""
-        folder = self.directory(crashed.node)
-        folder.mkdir(parents=True, exist_ok=True)
-        with (self._directory / LOG).open("rb") as log:
-            words = log.read(LOG_BYTES_MAX)
-        (folder / f"stderr-{crashed.incarnation}.log").write_bytes(words)
-
-
-def _since(before: Traffic, now: Traffic) -> Traffic:
-    pairs = zip(msgspec.structs.astuple(now), msgspec.structs.astuple(before), strict=True)
-    return Traffic(*(count - counted for count, counted in pairs))

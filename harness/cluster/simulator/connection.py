@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -107,26 +108,22 @@ class Connections:
     """
 
     def __init__(self, say: Send) -> None:
-        self._say = say
+        self._to_simulator = say
         self._last = 0
         self._open: dict[int, asyncio.Future[None] | SimulatedConnection] = {}
         """A future is of one that is not accepted yet."""
+        self._nodes: dict[int, int] = {}
+        """The node of each."""
+        self._cuts: dict[int, _Cut] = {}
+        """Node -> how clients are cut off from it."""
 
     async def open(
         self, node: int, name: str, make: Callable[[], asyncio.BaseProtocol], timeout_s: float
     ) -> tuple[SimulatedConnection, asyncio.BaseProtocol]:
         """As `SimulatorCluster.connect`."""
-        self._last += 1
-        number = self._last
-        accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._open[number] = accepted
-        self._say(frames.open_(number, node))
-        try:
-            async with asyncio.timeout(timeout_s):
-                await accepted
-        except BaseException:
-            self._hang_up(number)
-            raise
+        async with asyncio.timeout(timeout_s):
+            await self._reachable(node)
+            number = await self._accepted(node)
         protocol = make()
         connection = SimulatedConnection(
             protocol, partial(self._send, number), partial(self._hang_up, number), name
@@ -137,8 +134,34 @@ class Connections:
         protocol.connection_made(connection)
         return connection, protocol
 
+    async def _reachable(self, node: int) -> None:
+        """Wait until what a client sends arrives: its first packet is sent again until then."""
+        while (cut := self._cuts.get(node)) is not None and cut.to_node:
+            healed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            cut.held.append(partial(_wake, healed))
+            await healed
+
+    async def _accepted(self, node: int) -> int:
+        """The number of a new connection, once the node has accepted it."""
+        self._last += 1
+        number = self._last
+        accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._open[number] = accepted
+        self._nodes[number] = node
+        self._say(number, frames.open_(number, node))
+        try:
+            await accepted
+        except BaseException:
+            self._hang_up(number)
+            raise
+        return number
+
     def hear(self, event: Opened | Received | Closed) -> None:
         """Something happened to one of them."""
+        cut = self._cuts.get(self._nodes.get(event.connection, -1))
+        if cut is not None and cut.from_node:
+            cut.held.append(partial(self.hear, event))
+            return
         match event:
             case Received():
                 connection = self._open.get(event.connection)
@@ -149,20 +172,95 @@ class Connections:
                 if isinstance(accepted, asyncio.Future) and not accepted.done():
                     accepted.set_result(None)
             case Closed():
+                self._nodes.pop(event.connection, None)
                 _close(self._open.pop(event.connection, None), event.by)
 
     def reset(self) -> None:
         """The simulator is gone, and all of them with it."""
         opened, self._open = self._open, {}
+        self._cuts.clear()
         for connection in opened.values():
             _close(connection, ClosedBy.RESET)
 
+    def cut(self, node: int, *, to_node: bool, from_node: bool) -> None:
+        """
+        Drop what goes between clients and a node in these directions; neither: heal.
+
+        As by TCP, what was dropped is sent again once it is healed, in order.
+        """
+        before = self._cuts.pop(node, None)
+        if to_node or from_node:
+            self._cuts[node] = _Cut(to_node, from_node)
+        for again in before.held if before is not None else ():
+            again()
+
+    def dropped(self, node: int) -> int | None:
+        """How much was dropped since clients were cut off from a node; None: they are not."""
+        cut = self._cuts.get(node)
+        return None if cut is None else len(cut.held)
+
+    def reset_those_of(self, node: int) -> int:
+        """Reset every connection with a node; how many there were."""
+        numbers = [number for number in self._open if self._nodes.get(number) == node]
+        for number in numbers:
+            connection = self._open[number]
+            self._hang_up(number)
+            _close(connection, ClosedBy.RESET)
+        return len(numbers)
+
+    def _say(self, number: int, frame: bytes) -> None:
+        cut = self._cuts.get(self._nodes.get(number, -1))
+        if cut is not None and cut.to_node:
+            cut.held.append(partial(self._say, number, frame))
+        else:
+            self._to_simulator(frame)
+
     def _send(self, number: int, data: bytes) -> None:
-        self._say(frames.send(number, data))
+        self._say(number, frames.send(number, data))
 
     def _hang_up(self, number: int) -> None:
         if self._open.pop(number, None) is not None:
-            self._say(frames.close(number))
+            self._say(number, frames.close(number))
+
+
+@dataclass(slots=True)
+class _Cut:
+    """Which directions are cut, and what was dropped, to be sent again."""
+
+    to_node: bool
+    from_node: bool
+    held: list[Callable[[], None]] = field(default_factory=list)
+
+
+async def fate(connect: Callable[..., Awaitable[Any]], limit_s: float) -> str:
+    """What becomes of a connection in that time: `open`, `reset`, `closed`, or why none is."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + limit_s
+    try:
+        transport, waiting = await connect(_Waiting, limit_s)
+    except OSError as error:  # A TimeoutError is one.
+        return str(error) or "no answer"
+    await asyncio.wait([waiting.lost], timeout=max(0.0, until_s - loop.time()))
+    if waiting.lost.done():
+        return str(waiting.lost.result())
+    transport.close()
+    return "open"
+
+
+class _Waiting(asyncio.Protocol):
+    """The client of a connection that says nothing, and hears how it ends."""
+
+    def __init__(self) -> None:
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.lost.done():
+            self.lost.set_result("closed" if error is None else "reset")
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 def _close(connection: asyncio.Future[None] | SimulatedConnection | None, by: ClosedBy) -> None:

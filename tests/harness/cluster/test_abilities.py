@@ -10,6 +10,7 @@ import pytest
 
 from dissever.harness.cluster import (
     Allocations,
+    ClientLinks,
     Clocks,
     Cluster,
     DiskFaults,
@@ -28,7 +29,7 @@ from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.harness.cluster.simulated import SimulatedCluster
 
-VIRTUAL = {Impairments, DiskFaults, NodeTimes, Allocations}
+VIRTUAL = {Impairments, DiskFaults, NodeTimes, Allocations, ClientLinks}
 """Of these, a simulated cluster has those that its system does not say it lacks."""
 
 ABILITIES = VIRTUAL | {NodeProcesses, Links, Sockets, HostCommands, ResourceLimits, Disks, Clocks}

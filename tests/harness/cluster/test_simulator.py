@@ -11,6 +11,7 @@ import pytest
 from dissever.harness import clock
 from dissever.harness.cluster import (
     Allocations,
+    ClientLinks,
     Cluster,
     ClusterEnded,
     ClusterLost,
@@ -43,6 +44,7 @@ ABILITIES = (
     DiskFaults,
     NodeTimes,
     Allocations,
+    ClientLinks,
     Reseeds,
     Traced,
     Ends,
@@ -183,6 +185,43 @@ def test_cuts_and_probes_are_seen_in_one_direction_alone(simulate) -> None:
         {("n1", "n2"): False, ("n2", "n1"): True},
         {("n1", "n2"): 1},
     )
+
+
+def test_what_a_cut_drops_between_a_client_and_a_node_is_sent_again_when_it_heals(simulate) -> None:
+    async def work(cluster):
+        loop = asyncio.get_running_loop()
+        _, client = await cluster.connect("n1", Answers, 1.0)
+        await client.ask(3, struct.pack("<q", 1))
+        took = []
+        for to_node, from_node in ((True, False), (False, True)):
+            await cluster.cut_clients("n1", to_node=to_node, from_node=from_node)
+            asked = asyncio.ensure_future(client.ask(3, struct.pack("<q", 2)))
+            with pytest.raises(TimeoutError):
+                await cluster.connect("n1", Answers, 0.5)
+            began, dropped = loop.time(), await cluster.client_drops("n1")
+            await cluster.cut_clients("n1", to_node=False, from_node=False)
+            assert await asked == b"\0"
+            took.append((dropped > 1, loop.time() - began < 0.1))
+        return took, await cluster.client_drops("n1"), await client.ask(ELEMENTS)
+
+    took, dropped, elements = simulate(work)
+
+    assert took == [(True, True), (True, True)]
+    assert dropped is None
+    assert elements[1:5] == struct.pack("<I", 3)
+
+
+def test_connections_of_clients_are_reset_on_one_node_alone(simulate) -> None:
+    async def work(cluster):
+        opened = [(await cluster.connect(node, Answers, 1.0))[1] for node in ("n1", "n2")]
+        fate = asyncio.ensure_future(cluster.client_fate("n1", 1.0))
+        await asyncio.sleep(0.5)
+        count = await cluster.reset_clients("n1")
+        error = await opened[0].lost
+        other = await cluster.client_fate("n2", 1.0)
+        return count, type(error), opened[1].lost.done(), await fate, other
+
+    assert simulate(work) == (2, ConnectionResetError, False, "reset", "open")
 
 
 def test_counts_of_links_begin_with_their_impairment(simulate) -> None:
