@@ -9,15 +9,16 @@ harness or of the simulator, and it says nothing about the system.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from dissever.campaign import RECORD, Contents, Header, Tried, difference, read_record
+from dissever.campaign import RECORD, Contents, Tried, difference, read_record
 from dissever.harness import store
 from dissever.harness.results import Verdict
 
-__all__ = ["Compared", "Differs", "compare", "other"]
+__all__ = ["Compared", "Differs", "Other", "compare", "other", "require_same_test"]
 
 
 class Differs(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,31 +50,46 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
         return Verdict.UNKNOWN if self.differ or not self.same else Verdict.VALID
 
 
-def other(path: Path, header: Header) -> Contents:
-    """
-    What another campaign has tried.
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another campaign, and where it was found."""
 
-    Args:
-        path: Its directory, or its `explored.jsonl`.
-        header: Of the one that it is compared with.
+    path: Path
+    contents: Contents
+
+
+def other(path: Path) -> Other:
+    """
+    The campaign of a directory, or of its `explored.jsonl`.
 
     Raises:
-        ValueError: When it is no campaign, or one of another test.
+        ValueError: When it is no campaign.
         OSError: When it cannot be read.
     """
     record = path / RECORD if path.is_dir() else path
-    found = read_record(record.read_bytes(), record)
-    if (what := difference(found.header, header)) is not None:
-        raise ValueError(f"{record} is of another test: {what}")
-    return found
+    if not record.exists():
+        raise ValueError(f"expected the directory of a campaign, got {path}, which has no {RECORD}")
+    return Other(path, read_record(record.read_bytes(), record))
 
 
-def compare(path: str, here: Contents, there: Contents) -> Compared:
-    """How two campaigns of one test compare; `path` is that of the other one."""
+def require_same_test(here: Contents, others: Other) -> None:
+    """
+    Do nothing if two campaigns are of one test.
+
+    Raises:
+        ValueError: When they are not, with the first thing in which they differ.
+    """
+    if (what := difference(others.contents.header, here.header)) is not None:
+        raise ValueError(f"{others.path} is of another test: {what}")
+
+
+def compare(here: Contents, others: Other) -> Compared:
+    """How two campaigns of one test compare."""
+    there = others.contents
     common = sorted(here.tried.keys() & there.tried.keys())
     files = {seed: _first_difference(here.tried[seed], there.tried[seed]) for seed in common}
     return Compared(
-        path=path,
+        path=str(others.path),
         same=sum(file is None for file in files.values()),
         differ=tuple(Differs(seed=seed, file=file) for seed, file in files.items() if file),
         only_here=len(here.tried) - len(common),

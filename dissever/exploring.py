@@ -23,7 +23,7 @@ from msgspec import structs
 from dissever import planning
 from dissever.attempts import Attempt, attempt, scratch
 from dissever.campaign import Found, MadeBy, Record
-from dissever.comparing import Compared, compare, other
+from dissever.comparing import Compared, compare, other, require_same_test
 from dissever.harness import store
 from dissever.harness.plan import Options
 from dissever.harness.results import Verdict
@@ -134,9 +134,10 @@ def explore(campaign: Campaign, hear: Hear = lambda _: None) -> Explored:
     began = time.monotonic()
     failures: list[str] = []
     made = 0
+    others = None if campaign.compare_with is None else other(campaign.compare_with)
     with Record(campaign.keep, options, versions) as record:
-        against = campaign.compare_with
-        others = None if against is None else other(against, record.contents.header)
+        if others is not None:
+            require_same_test(record.contents, others)
         left = [seed for seed in campaign.seeds if seed not in record.tried]
 
         def progress() -> Progress:
@@ -179,7 +180,7 @@ def explore(campaign: Campaign, hear: Hear = lambda _: None) -> Explored:
             made=made,
             seconds=round(time.monotonic() - began, 3),
             makers=tuple(each for each in record.contents.makers if each.seeds),
-            compared=None if others is None else compare(str(against), record.contents, others),
+            compared=None if others is None else compare(record.contents, others),
         )
 
 

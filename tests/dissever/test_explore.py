@@ -253,16 +253,20 @@ def test_other_bytes_are_unknown_and_told_with_what_else_differs(
 
 
 def test_what_cannot_be_compared_is_not_the_same(dissever: Callable, tmp_path: Path) -> None:
-    first, second = (str(tmp_path / name) for name in "ab")
+    first, second, third = (str(tmp_path / name) for name in "abc")
     dissever(*SHORT, "--seeds", "1", "--keep", first)
     words = (*SHORT, "--keep", second, "--compare", first)
     apart = dissever(*words, "--seeds", "2")
-    another = dissever(*words[:-2], "--rate", "50", "--seeds", "1", *words[-2:])
+    another = dissever(*SHORT, "--rate", "50", "--keep", third, "--compare", first)
     real = dissever("explore", "redis", "--compare", first)
+    none = dissever(*words[:-1], str(tmp_path))
 
     assert apart.status == 2
     assert "0 of 0 seeds have the same bytes" in apart.text
     assert another.status == 64
+    assert "is of another test: rate was 100.0 there, and is 50.0 here" in another.text
+    assert none.status == 64
+    assert f"expected the directory of a campaign, got {tmp_path}, which has no" in none.text
     assert real.status == 64
     assert "runs of real nodes (namespaces) never have the same bytes" in real.text
 
