@@ -20,6 +20,7 @@ import os
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,6 +105,7 @@ def find(start: Path | None = None) -> Path | None:
     return None
 
 
+@lru_cache(maxsize=16)
 def _says(text: str) -> bool:
     try:
         return "dissever" in tomllib.loads(text).get("tool", {})

@@ -44,6 +44,13 @@ AHEAD: Final = 3
 """How many seeds wait for each worker, so that none is idle."""
 
 
+WATCHED_EVERY: Final = 10
+"""
+Of so many seeds one is tried with a trace, which costs more than a tenth of a run; and so is each
+that is not valid. Which seeds depends on the seeds alone, so that two campaigns can be compared.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Campaign:
     """
@@ -210,10 +217,15 @@ Came: TypeAlias = Attempt | CannotRun
 
 def _made(campaign: Campaign, options: Options, seeds: Sequence[int]) -> Iterator[tuple[int, Came]]:
     """Make the runs; each seed with what came of it, as they end."""
+
+    def of(seed: int) -> Options:
+        is_watched = seed % WATCHED_EVERY == 1 or not options.backend.is_virtual
+        return structs.replace(options, seed=seed, trace=is_watched)
+
     with scratch(is_virtual=options.backend.is_virtual, near=campaign.keep) as place:
         if campaign.jobs == 1:
             for seed in seeds:
-                yield seed, _try(structs.replace(options, seed=seed), place, campaign.system)
+                yield seed, _try(of(seed), place, campaign.system)
             return
         waiting = iter(seeds)
         with workers(campaign.jobs) as pool:
@@ -223,8 +235,7 @@ def _made(campaign: Campaign, options: Options, seeds: Sequence[int]) -> Iterato
                     seed = next(waiting, -1)
                     if seed < 0:
                         break
-                    own = structs.replace(options, seed=seed)
-                    under_way[pool.submit(_try, own, place)] = seed
+                    under_way[pool.submit(_try, of(seed), place)] = seed
                 if not under_way:
                     return
                 for future in sorted(
@@ -240,11 +251,21 @@ def _made(campaign: Campaign, options: Options, seeds: Sequence[int]) -> Iterato
 
 
 def _try(options: Options, place: Path, system: System | None = None) -> Came:
-    """Make a run in the place; its directory stays there if it is not valid."""
+    """
+    Make a run in the place; its directory stays there if it is not valid.
+
+    Without a trace, such a run is made once more with it, for its page and for its signatures.
+    """
     directory = place / f"seed-{options.seed}"
     system = system or _loaded(options.system)
     try:
         tried = attempt(options, system, keep=directory, looks=True)
+        if not options.trace and tried.verdict is not Verdict.VALID:
+            if tried.interruption == INTERRUPTED:
+                return tried
+            shutil.rmtree(directory)
+            own = structs.replace(options, trace=True)
+            tried = attempt(own, system, keep=directory, looks=True)
     except CannotRun as error:
         shutil.rmtree(directory, ignore_errors=True)
         return error

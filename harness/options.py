@@ -23,7 +23,8 @@ class Option:
     One option. Its values are whole numbers from `least` to `most`, both included, where these are
     given; texts out of `choices`, where there are some; and any text elsewhere.
 
-    `default` None: the option has no value unless one is given.
+    `default` None: the option has no value unless one is given. `explored`: what it is instead when
+    many seeds of a simulated system are tried, and nobody says anything else; None: the same.
     """
 
     description: str
@@ -31,6 +32,7 @@ class Option:
     choices: tuple[str, ...] = ()
     least: int | None = None
     most: int | None = None
+    explored: OptionValue = None
 
     def checked(self, name: str, given: OptionValue) -> OptionValue:
         """

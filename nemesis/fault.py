@@ -292,9 +292,8 @@ def struck_most(spec: str, count: int) -> int:
 
 def down_least(spec: str, count: int) -> int:
     """How many of `count` nodes must go down for a target to be worth its name."""
-    sizes = {
-        TargetSpec.MINORITY.value: minority_size(count),
-        TargetSpec.MAJORITY.value: majority_size(count),
-        TargetSpec.ALL.value: count,
-    }
-    return sizes.get(spec, 1)
+    if spec == TargetSpec.MINORITY:
+        return minority_size(count)
+    if spec == TargetSpec.MAJORITY:
+        return majority_size(count)
+    return count if spec == TargetSpec.ALL else 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from itertools import chain, combinations
 from typing import Any, Final
@@ -77,7 +78,9 @@ def parse(names: Iterable[str], backend: Backend = Backend.NAMESPACES) -> tuple[
     asked: dict[str, tuple[Fault, list[str]]] = {}
     for text in names:
         fault, target = _split(text)
-        fault = fault.on(backend)
+        fault = (
+            _ours_on(fault.name, backend) if fault is OURS.get(fault.name) else fault.on(backend)
+        )
         _, targets = asked.setdefault(fault.name, (fault, []))
         if target is not None:
             if target not in fault.targets:
@@ -87,6 +90,13 @@ def parse(names: Iterable[str], backend: Backend = Backend.NAMESPACES) -> tuple[
     _check_different(specs)
     _check_clocks(specs)
     return specs
+
+
+@cache
+def _ours_on(name: str, backend: Backend) -> Fault:
+    fault = OURS[name]
+    assert isinstance(fault, Fault), "all of ours are loaded"
+    return fault.on(backend)
 
 
 def without_target(text: str) -> str:

@@ -31,7 +31,7 @@ from dissever.nemesis import read_script
 from dissever.systems import SYSTEMS, load
 from dissever.workloads import WORKLOADS, Workload
 
-__all__ = ["Asked", "Setting", "TestCommand", "asked", "settings"]
+__all__ = ["Asked", "Setting", "TestCommand", "asked", "settings", "shortened"]
 
 DEFAULT_WORKLOAD: Final = "register"
 
@@ -280,6 +280,32 @@ def _option(owner: str, name: str, declared: Option) -> click.Option:
 def _own_name(name: str) -> str:
     """Of the parameter, so that it is no name of another option."""
     return f"own_{name.replace('-', '_')}"
+
+
+def shortened(ctx: click.Context, short: Mapping[str, Any]) -> None:
+    """
+    Where a simulated system is asked for, have other defaults, and those of its own options.
+
+    Args:
+        short: Parameter -> its value if nobody gave one.
+    """
+    reference, backend = ctx.params["system"], ctx.params["backend"]
+    if reference is None:
+        return
+    try:
+        system = load(reference)
+        is_virtual = Backend(backend or system.backends[0]).is_virtual
+    except ValueError:
+        return  # `asked` says in its place what was expected.
+    if not is_virtual:
+        return
+    for name, value in short.items():
+        if ctx.get_parameter_source(name) is ParameterSource.DEFAULT:
+            ctx.params[name] = value
+    own = ctx.meta[_OWN]["system"]
+    for name, option in system.options.items():
+        if option.explored is not None:
+            own.setdefault(name, option.explored)
 
 
 def asked(ctx: click.Context) -> Asked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from dissever.campaign import Found, MadeBy
-from dissever.commands.asked import TestCommand, asked
+from dissever.commands.asked import TestCommand, asked, shortened
 from dissever.commands.options import JSON, QUIET, jobs_option, real_time_limit
 from dissever.commands.output import (
     EXIT_FAILED,
@@ -36,10 +37,17 @@ from dissever.harness.plan import Options
 from dissever.harness.results import Verdict
 from dissever.harness.runner import CannotRun
 from dissever.harness.values import count_text
+from dissever.reached import RECORDED, SERVERS
 from dissever.workers import jobs_for
 
 SEEDS_MAX: Final = 10_000_000
 SEEDS: Final = "1-1000"
+
+SHORT: Final = {"rate": 30.0, "time_limit": 8.0, "fault_interval": 2.5}
+"""
+Of a simulated run by default: all faults of `-f default` have time to strike. docs/replay.md has
+what runs of other lengths find in the same time.
+"""
 
 EVERY_S: Final = 5.0
 EVERY_ON_TERMINAL_S: Final = 0.5
@@ -115,13 +123,16 @@ def explore_(ctx: click.Context, /, **given: Any) -> int:
     dissever explore mykv.py -f kill --seeds 1-20 --until-failure
     dissever explore raft -f default --seeds 1-200 --compare elsewhere/explored.jsonl
 
-    All options of `dissever test` that say what a run is are options here, too. Ctrl-C ends it, and
-    keeps what was found. With the same --keep it goes on. See docs/replay.md.
+    All options of `dissever test` that say what a run is are options here, too. Where the system is
+    simulated, the defaults are those of short runs: --time-limit 8 --rate 30 --fault-interval 2.5,
+    and --timings exaggerated where the system has that option.
+    Ctrl-C ends it, and keeps what was found. With the same --keep it goes on. See docs/replay.md.
 
     Exit status: as of `dissever test`, by the worst verdict of all runs; 2 if nothing was found,
     and Ctrl-C ended it or a seed has other bytes than in the other campaign; 3 if a run could not
     be made and nothing was found.
     """
+    shortened(ctx, SHORT)
     wanted = asked(ctx)
     is_virtual = wanted.options.backend.is_virtual
     jobs = jobs_for(given["jobs"], is_virtual=is_virtual)
@@ -223,11 +234,10 @@ def _print(came: Explored, status: int, *, expects_invalid: bool) -> None:
         tell(f"could not be made: {failure}")
     if came.found:
         console.print(_table(came.found))
-    if came.never:
-        more = (
-            f", and {len(came.never) - NEVER_SHOWN} more" if len(came.never) > NEVER_SHOWN else ""
-        )
-        say(f"never seen in any run: {', '.join(came.never[:NEVER_SHOWN])}{more}")
+    servers = [name for name in came.never if name in SERVERS]
+    _print_never("any run", [name for name in came.never if name not in SERVERS])
+    watched = came.reached.get(RECORDED, 0)
+    _print_never(f"the {count_text(watched, 'run')} whose servers were watched", servers)
     for before, now in pairwise(came.makers):
         runs = count_text(before.seeds, "run")
         say(f"what makes the runs has changed after {runs}: {_changes(before, now)}")
@@ -268,6 +278,13 @@ def _print_compared(compared: Compared) -> None:
         say(f"  not compared: {compared.only_here:,} only here, {compared.only_there:,} only there")
     for line in compared.versions:
         say(f"  {line}")
+
+
+def _print_never(where: str, names: Sequence[str]) -> None:
+    if names:
+        left = len(names) - NEVER_SHOWN
+        more = f", and {left} more" if left > 0 else ""
+        say(f"never seen in {where}: {', '.join(names[:NEVER_SHOWN])}{more}")
 
 
 def _table(found: tuple[Found, ...]) -> Table:

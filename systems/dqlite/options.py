@@ -69,6 +69,7 @@ OPTIONS: Mapping[str, Option] = {
         "with --backend simulated: when snapshots are taken, and how many entries are kept behind"
         " them: as in our real clusters, or so often that more of their paths are met",
         choices=("deployed", EXAGGERATED),
+        explored=EXAGGERATED,
     ),
 }
 

@@ -64,6 +64,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
         " more",
         default=DEPLOYED,
         choices=tuple(TIMINGS),
+        explored=EXAGGERATED,
     ),
     "read": Option(
         "how reads are served: through the log, which is linearizable, or from the state of the"

@@ -79,7 +79,7 @@ def test_a_campaign_goes_on_where_it_was(
     dissever: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = str(tmp_path / "kept")
-    whole = explored(dissever, *BROKEN, "--seeds", "1-4", "--keep", kept)
+    whole = explored(dissever, *BROKEN, "--seeds", "1-4", "--keep", str(kept))
     (tmp_path / "kept").rename(tmp_path / "whole")
 
     def interrupted(options, *rest, **more):  # type: ignore[no-untyped-def]
@@ -89,10 +89,10 @@ def test_a_campaign_goes_on_where_it_was(
 
     with monkeypatch.context() as patched:
         patched.setattr(exploring, "attempt", interrupted)
-        half = explored(dissever, *BROKEN, "--seeds", "1-4", "--keep", kept)
+        half = explored(dissever, *BROKEN, "--seeds", "1-4", "--keep", str(kept))
     with (tmp_path / "kept" / RECORD).open("ab") as file:
         file.write(b'{"seed": 3, "verd')  # As if the disk had been full.
-    rest = explored(dissever, *BROKEN, "--seeds", "1-4", "--keep", kept)
+    rest = explored(dissever, *BROKEN, "--seeds", "1-4", "--keep", str(kept))
 
     assert (half["tried"], half["ended"]) == (2, "interrupted")
     assert rest["made"] == 2
@@ -359,3 +359,34 @@ def test_a_worker_that_never_ends_does_not_hold_up_the_end(
 
     assert ran.status == 1
     assert not multiprocessing.active_children()
+
+
+def test_runs_of_a_simulated_system_are_short_unless_somebody_says_otherwise(
+    dissever: Callable, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    explored(
+        dissever, "explore", "simulated", "-n", "3", "-t", "1", "--seeds", "1", "--keep", str(kept)
+    )
+    options = json.loads((kept / RECORD).read_bytes().splitlines()[0])["options"]
+
+    assert (options["time_limit_s"], options["rate"], options["fault_interval_s"]) == (1, 30, 2.5)
+
+
+def test_a_run_that_fails_without_its_trace_is_kept_with_it(
+    dissever: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traces: dict[int, list[bool]] = {}
+
+    def noted(options, *rest, **more):  # type: ignore[no-untyped-def]
+        traces.setdefault(options.seed, []).append(options.trace)
+        return attempt(options, *rest, **more)
+
+    monkeypatch.setattr(exploring, "attempt", noted)
+    kept = tmp_path / "kept"
+    said = explored(dissever, *BROKEN, "--seeds", "1-3", "--keep", str(kept))
+
+    assert traces == {1: [True], 2: [False, True], 3: [False, True]}
+    for found in said["found"]:
+        lines = (Path(found["directory"]) / store.SIMULATION).read_text().splitlines()
+        assert any('"kind":"server"' in line for line in lines)
