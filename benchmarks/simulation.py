@@ -1,16 +1,22 @@
 """
-What a simulated run costs, in each part: the simulator, the harness around it, and judging.
+What a run of `dissever explore` costs where the system is simulated, in each part.
 
 `python benchmarks/simulation.py [--runs 10] [--seed 1] [--only raft-0.22.1] [--json FILE]`
 
-Seconds are of the processor, so that runs per second and core follow from them whatever else the
-machine does. `simulator`: the C process. `harness`: planner, clients, frames, history. `judging`:
-all checkers. No page is drawn. Each simulator is run with and without its trace.
+Runs are those of explore's defaults with `-f default`. Seconds are of the processor, so that runs
+per second and core follow from them whatever else the machine does. `plan`: from options to the
+plan. `simulator`: the C process. `harness`: clients, faults, frames, history; the servers too where
+they are objects in Python. `judge`: all checkers. `per operation` is what one more operation costs,
+from runs at twice the rate, and `fixed` is what a run costs without any.
+
+`floor` is the cost of the least that could be done with the same simulator: as many writes, one
+after another, by frames alone, with no faults, no history and no checker. `ratio` compares the two.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import resource
 import sys
@@ -20,16 +26,26 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Final
 
 from dissever import planning, running
+from dissever.commands.explore import SHORT
 from dissever.harness.cluster.backends import SIMULATED
+from dissever.harness.cluster.simulator import ServerRole, answers, frames
+from dissever.harness.cluster.simulator.frames import Kind
+from dissever.harness.cluster.simulator.process import SimulatorProcess
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.systems import load
+from dissever.systems.raft import calls
 from dissever.systems.raft.libraries import VARIANTS, simulator
+from dissever.systems.raft.options import EXAGGERATED, TIMINGS
 
-FAULTS = ("partition", "kill", "pause")
-VIRTUAL_S = 17.0
+PYTHON: Final = "simulated"
+"""The system whose servers are objects in Python."""
+
+NODES: Final = 5
+STEP_NS: Final = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -39,14 +55,15 @@ class Cost:
     variant: str
     is_traced: bool
     runs: int
+    plan_s: float
     simulator_s: float
     harness_s: float
-    judging_s: float
+    judge_s: float
     operations: float
 
     @property
-    def runs_per_core_s(self) -> float:
-        return 1 / (self.simulator_s + self.harness_s + self.judging_s)
+    def total_s(self) -> float:
+        return self.plan_s + self.simulator_s + self.harness_s + self.judge_s
 
 
 class Phases:
@@ -63,19 +80,22 @@ class Phases:
         pass
 
 
-def options(variant: str, seed: int, *, is_traced: bool) -> Options:
+def options(variant: str, seed: int, *, rate: float, is_traced: bool) -> Options:
     system, _, library = variant.partition("-")
+    own: dict[str, Any] = {"library": library, "timings": EXAGGERATED} if library else {}
     return Options(
         system=system,
         workload="register",
         backend=SIMULATED,
-        faults=FAULTS,
-        concurrency=6,
-        rate=100,
-        time_limit_s=VIRTUAL_S,
+        faults=("default",),
+        concurrency=2 * NODES,
+        rate=rate,
+        time_limit_s=SHORT["time_limit"],
+        fault_interval_s=SHORT["fault_interval"],
+        operation_limit_s=1.0,
         seed=seed,
         trace=is_traced,
-        system_options={"library": library},
+        system_options=own,
     )
 
 
@@ -84,58 +104,117 @@ def children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure(variant: str, seeds: range, *, is_traced: bool) -> Cost:
-    simulator_s = harness_s = judging_s = operations = 0.0
+def measure(variant: str, seeds: range, *, rate: float, is_traced: bool = False) -> Cost:
+    plan_s = simulator_s = harness_s = judge_s = operations = 0.0
+    system = load(variant.partition("-")[0])
+    first = options(variant, seeds[0], rate=rate, is_traced=is_traced)
+    faults = running.possible(first, system).faults  # A campaign finds out once what fits.
     for seed in seeds:
-        asked = options(variant, seed, is_traced=is_traced)
-        system = load(asked.system)
-        asked = running.possible(asked, system)
+        asked = options(variant, seed, rate=rate, is_traced=is_traced)
+        asked = type(asked)(**{**_fields(asked), "faults": faults})
         phases = Phases()
-        with tempfile.TemporaryDirectory() as folder:
-            before_s, children_before_s = time.process_time(), children_s()
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            begun_s, children_before_s = time.process_time(), children_s()
+            asked = running.possible(asked, system)
             plan = planning.make_plan(asked, system, datetime.now(UTC))
+            planned_s = time.process_time()
             _, judged = running.carry_out(plan, system, Path(folder), phases)
+            judge_s += time.process_time() - phases.judging_s
             simulator_s += children_s() - children_before_s
-            harness_s += phases.judging_s - before_s
-            judging_s += time.process_time() - phases.judging_s
-            operations += len(judged.history)
-    count = len(seeds)
-    return Cost(
-        variant,
-        is_traced,
-        count,
-        round(simulator_s / count, 4),
-        round(harness_s / count, 4),
-        round(judging_s / count, 4),
-        round(operations / count, 1),
-    )
+            harness_s += phases.judging_s - planned_s
+            plan_s += planned_s - begun_s
+            operations += len(judged.history.columns)
+    parts = (each / len(seeds) for each in (plan_s, simulator_s, harness_s, judge_s, operations))
+    return Cost(variant, is_traced, len(seeds), *(round(each, 5) for each in parts))
 
 
-def costs(variants: list[str], seeds: range) -> Iterator[Cost]:
+def _fields(asked: Options) -> dict[str, Any]:
+    return {name: getattr(asked, name) for name in asked.__struct_fields__}
+
+
+def floor_s(variant: str, operations: int) -> float | None:
+    """What as many writes cost by frames alone; None where there is no such client."""
+    program = simulator(variant) if variant in VARIANTS else None
+    if not isinstance(program, Path) or variant.startswith("dqlite"):
+        return None
+    begun_s, children_before_s = time.process_time(), children_s()
+    settings = {"bootstrap": "all", "trace": "0", **TIMINGS[EXAGGERATED]}
+    with tempfile.TemporaryDirectory() as folder:
+        process = SimulatorProcess([str(program)], Path(folder) / "log")
+        process.ask(frames.begin(1, NODES, settings), answers.Ready)
+        for node in range(NODES):
+            process.send(frames.of_node(Kind.START, node))
+        now_ns, leader = 0, None
+        while leader is None:
+            now_ns = process.advance(now_ns + STEP_NS).time_ns
+            seen = {node: _look(process, node) for node in range(NODES)}
+            leader = next((n for n, each in seen.items() if each.role is ServerRole.LEADER), None)
+        process.send(frames.open_(1, leader))
+        now_ns = process.advance(now_ns + STEP_NS).time_ns
+        for number in range(1, operations + 1):
+            request = calls.write(number % 8, number)
+            head = (5 + len(request.fields)).to_bytes(4, "little") + number.to_bytes(4, "little")
+            process.heard.clear()
+            process.send(frames.send(1, head + bytes([request.function]) + request.fields))
+            while not any(isinstance(each, answers.Received) for each in process.heard):
+                now_ns = process.advance(now_ns + 100 * STEP_NS).time_ns
+        process.close()
+    return time.process_time() - begun_s + children_s() - children_before_s
+
+
+def _look(process: SimulatorProcess, node: int) -> answers.Server:
+    return process.ask(frames.of_node(Kind.LOOK, node), answers.Server)
+
+
+def rows(variants: list[str], seeds: range) -> Iterator[dict[str, Any]]:
     for variant in variants:
-        if isinstance(found := simulator(variant), Missing):
+        if variant in VARIANTS and isinstance(found := simulator(variant), Missing):
             print(f"{variant}: left out: {found.reason}", file=sys.stderr)
             continue
-        measure(variant, seeds[:1], is_traced=False)  # Imports, and what is made once.
-        for is_traced in (False, True):
-            yield measure(variant, seeds, is_traced=is_traced)
+        rate = SHORT["rate"]
+        measure(variant, seeds[:1], rate=rate)  # Imports, and what is made once.
+        cost = measure(variant, seeds, rate=rate)
+        traced = measure(variant, seeds, rate=rate, is_traced=True)
+        dense = measure(variant, seeds, rate=2 * rate)
+        more = dense.operations - cost.operations
+        each_s = (dense.total_s - cost.total_s) / more
+        least_s = floor_s(variant, round(cost.operations))
+        yield asdict(cost) | {
+            "runs_per_core_s": round(1 / cost.total_s, 2),
+            "traced_runs_per_core_s": round(1 / traced.total_s, 2),
+            "operation_us": round(each_s * 1e6),
+            "fixed_s": round(cost.total_s - each_s * cost.operations, 4),
+            "floor_s": None if least_s is None else round(least_s, 4),
+            "ratio": None if least_s is None else round(cost.total_s / least_s, 1),
+        }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    every = [PYTHON, *sorted(VARIANTS)]
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", choices=sorted(VARIANTS), action="append")
+    parser.add_argument("--only", choices=every, action="append")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    gc.freeze()
+    gc.set_threshold(50_000)  # As workers of a campaign do.
     found = []
-    print("simulator      trace  runs/s and core  simulator s  harness s  judging s  events")
-    for cost in costs(given.only or sorted(VARIANTS), range(given.seed, given.seed + given.runs)):
-        found.append(asdict(cost) | {"runs_per_core_s": round(cost.runs_per_core_s, 2)})
+    print(
+        "| simulator | runs/s and core | with a trace | plan | simulator | harness | judge"
+        " | operations | per operation | fixed | floor | ratio |"
+    )
+    print("| --- |" + " ---: |" * 11)
+    for row in rows(given.only or every, range(given.seed, given.seed + given.runs)):
+        found.append(row)
+        parts = (row[f"{part}_s"] * 1000 for part in ("plan", "simulator", "harness", "judge"))
+        floor = "" if row["floor_s"] is None else f"{row['floor_s'] * 1000:.0f} ms"
         print(
-            f"{cost.variant:14} {'yes' if cost.is_traced else 'no':5} {cost.runs_per_core_s:16.2f}"
-            f" {cost.simulator_s:12.3f} {cost.harness_s:10.3f} {cost.judging_s:10.3f}"
-            f" {cost.operations:7.0f}",
+            f"| {row['variant']} | {row['runs_per_core_s']:.1f} |"
+            f" {row['traced_runs_per_core_s']:.1f} | "
+            + " | ".join(f"{part:.0f} ms" for part in parts)
+            + f" | {row['operations']:.0f} | {row['operation_us']} µs |"
+            f" {row['fixed_s'] * 1000:.0f} ms | {floor} | {row['ratio'] or ''} |",
             flush=True,
         )
     if given.json:
