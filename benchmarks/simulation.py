@@ -6,8 +6,8 @@ What a run of `dissever explore` costs where the system is simulated, in each pa
 Runs are those of explore's defaults with `-f default`. Seconds are of the processor, so that runs
 per second and core follow from them whatever else the machine does. `plan`: from options to the
 plan. `simulator`: the C process. `harness`: clients, faults, frames, history; the servers too where
-they are objects in Python. `judge`: all checkers. `per operation` is what one more operation costs,
-from runs at twice the rate, and `fixed` is what a run costs without any.
+they are objects in Python. `judge`: all checkers. `fixed` is what a run costs without operations,
+from runs with one in a second, and `per operation` is what each operation adds.
 
 `floor` is the cost of the least that could be done with the same simulator: as many writes, one
 after another, by frames alone, with no faults, no history and no checker. `ratio` compares the two.
@@ -175,15 +175,14 @@ def rows(variants: list[str], seeds: range) -> Iterator[dict[str, Any]]:
         measure(variant, seeds[:1], rate=rate)  # Imports, and what is made once.
         cost = measure(variant, seeds, rate=rate)
         traced = measure(variant, seeds, rate=rate, is_traced=True)
-        dense = measure(variant, seeds, rate=2 * rate)
-        more = dense.operations - cost.operations
-        each_s = (dense.total_s - cost.total_s) / more
+        idle = measure(variant, seeds, rate=1)
+        each_s = (cost.total_s - idle.total_s) / (cost.operations - idle.operations)
         least_s = floor_s(variant, round(cost.operations))
         yield asdict(cost) | {
             "runs_per_core_s": round(1 / cost.total_s, 2),
             "traced_runs_per_core_s": round(1 / traced.total_s, 2),
             "operation_us": round(each_s * 1e6),
-            "fixed_s": round(cost.total_s - each_s * cost.operations, 4),
+            "fixed_s": round(idle.total_s - each_s * idle.operations, 4),
             "floor_s": None if least_s is None else round(least_s, 4),
             "ratio": None if least_s is None else round(cost.total_s / least_s, 1),
         }
