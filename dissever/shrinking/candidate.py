@@ -30,6 +30,7 @@ from dissever.nemesis.plans.triggers import HOLD_LEAST_S, WAITS
 
 __all__ = ["Candidate", "Size", "first_candidate", "operations_of", "steps_of"]
 
+_NEVER_NS: Final = 1 << 62
 _OF_THE_END: Final = frozenset({RECOVERY, MAJORITY_ONLY})
 """With the first event of one of these the end of a run begins."""
 
@@ -280,14 +281,16 @@ def _heals_at(healed: Sequence[_Line], begun_ns: int) -> int:
     """
     When a fault began to heal, given the events of its healing.
 
-    A healing that waits for something is asked for at once; one without a value waits until the
-    fault was in force for a while.
+    A healing that waits for something is asked for at once, and may still wait when the run ends;
+    one without a value waits until the fault was in force for a while.
     """
     if not healed:
-        return 1 << 62
+        return _NEVER_NS
     asked = healed[0]
     if isinstance(asked.value, Mapping) and asked.value.keys() & set(WAITS):
-        return next((each.time for each in healed if each.type != "invoke"), asked.time)
+        held_s = asked.value.get("hold_s")
+        late_ns = _NEVER_NS if held_s is None else begun_ns + round(held_s * 1e9)
+        return next((each.time for each in healed if each.type != "invoke"), late_ns)
     return max(asked.time, begun_ns + round(HOLD_LEAST_S * 1e9))
 
 

@@ -18,9 +18,11 @@ from pathlib import Path
 from msgspec import structs
 
 from dissever import planning
+from dissever.checkers.invariants import RUN_CHECKER as INVARIANTS
 from dissever.harness import store
 from dissever.harness.history import Event
 from dissever.harness.results import Anomaly, Verdict
+from dissever.harness.trace import VIOLATION
 from dissever.judging import Judged, judge
 from dissever.shrinking.candidate import Candidate, first_candidate
 from dissever.shrinking.ending import Last, last_of
@@ -30,6 +32,7 @@ from dissever.shrinking.sequential import Test, test_of
 from dissever.shrinking.trials import Decide, Task, Tries, decide_exactly, decide_statistically
 from dissever.signature import Signature
 from dissever.systems import load
+from dissever.traces import lines_of
 
 __all__ = ["CannotShrink", "Deadline", "Original", "Shrunk", "read_original", "shrink"]
 
@@ -149,11 +152,18 @@ def _guilty_ns(run: Path, shown: Sequence[Anomaly], events: Sequence[Event]) -> 
     """
     When a failure was complete; None: nobody knows.
 
-    What has no operations is what a node or its log said at its end, such as a crash.
+    What has no operations is an invariant that broke, or what a node or its log said at its end,
+    such as a crash.
     """
     if ends := [max(each.indices) for each in shown if each.indices]:
         times = {event.index: event.time for event in events}
         return times.get(min(ends))
+    broken = {
+        each.name for each in shown if Signature.parsed(each.signature).checker == INVARIANTS.name
+    }
+    if broken:
+        lines = (line for line in lines_of(run) if line.kind == VIOLATION and line.name in broken)
+        return min((line.time for line in lines if line.time >= 0), default=None)
     nodes = dict.fromkeys(each.summary.partition(":")[0] for each in shown)
     exits = (end for node in nodes for end in store.read_exits(run, node) if not end.is_asked)
     return min((end.time_ns for end in exits if end.time_ns is not None), default=None)

@@ -14,6 +14,7 @@ from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.reproduction import Outcome, Target, search
+from dissever.shrinking.shrink import read_original
 from dissever.systems import load
 from dissever.systems.dqlite.bugs import BUGS
 from dissever.systems.raft import calls
@@ -68,6 +69,22 @@ def test_plan_shows_its_finding(name: str, seed: int, library: str, sign: str) -
 
     assert tried.is_invalid, tried.why
     assert any(each.startswith(sign) for each in tried.signatures), tried.signatures
+
+
+@pytest.mark.parametrize(
+    ("name", "seed", "fails_s", "lasts_s"),
+    [("snapshot-on-hold", 7, 1.287, 1.0), ("commit-goes-back", 5, 2.107, 0.6)],
+)
+def test_shrink_knows_when_it_failed_and_how_long_its_fault_was_to_last(
+    tmp_path: Path, name: str, seed: int, fails_s: float, lasts_s: float
+) -> None:
+    built("raft-0.22.1")
+    attempt(options(name, seed, "0.22.1"), keep=tmp_path / "run")
+
+    original = read_original(tmp_path / "run")
+
+    assert original.guilty_s == pytest.approx(fails_s, abs=0.001)
+    assert [step.for_s for step in original.candidate.faults] == [pytest.approx(lasts_s, abs=0.05)]
 
 
 def test_a_node_takes_no_snapshot_where_there_is_no_tmpfile(tmp_path: Path) -> None:
