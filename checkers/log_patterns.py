@@ -58,6 +58,11 @@ PATTERNS: Final = (
         re.compile(r"conflicting terms|new index conflicts with committed entry"),
     ),
     Pattern(
+        "commit-goes-back",
+        "what a node had for committed, it has no more",
+        re.compile(r"commit index goes back from"),
+    ),
+    Pattern(
         "disk-failed",
         "the node could not write its log",
         re.compile(r"\bUNAVAILABLE\b|prepare segment failed"),

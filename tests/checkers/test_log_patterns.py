@@ -26,6 +26,7 @@ Notation = Callable[[str], History]
         ("raft_start(): io: load closed segment", "start-failed"),
         ("conflicting terms 3 and 4", "log-conflict"),
         ("new index conflicts with committed entry", "log-conflict"),
+        ("commit index goes back from 266 to 260, applied 266", "commit-goes-back"),
         ("prepare segment failed", "disk-failed"),
     ],
 )
