@@ -254,16 +254,40 @@ def _named(
         if kept is not None and lacking.n and lacking.high < kept.low:
             fewer = _share(kept) - _share(lacking)
             found.append((fewer, step.at, step, kept, lacking))
-    if not found:
+    if found:
+        _, _, step, kept, lacking = max(found, key=lambda each: each[:2])
+        text = (
+            f"{step.fault} at {step.at:.3f} s: of the continuations from then on {kept.k} of"
+            f" {kept.n} fail with it, and {lacking.k} of {lacking.n} without it."
+        )
+    elif not is_exact and (jump := _jump(points, [step for step, _ in missing])) is not None:
+        step, before, after = jump
+        lacking = next(chance for each, chance in missing if each is step)
+        text = (
+            f"{step.fault} at {step.at:.3f} s: {after.k} of {after.n} runs fail with the faults up"
+            f" to it, and {before.k} of {before.n} with those before it. Without it,"
+            f" {lacking.k} of {lacking.n} fail by the others."
+        )
+    else:
         return None
-    _, _, step, kept, lacking = max(found, key=lambda each: each[:2])
     name = without_target(step.fault)
-    text = (
-        f"{step.fault} at {step.at:.3f} s: of the continuations from then on {kept.k} of {kept.n}"
-        f" fail with it, and {lacking.k} of {lacking.n} without it."
-    )
     index, end_ns = _recorded(events, name, step)
     return Named(name, text, index, round(step.at * 1e9), end_ns)
+
+
+def _jump(
+    points: Mapping[float, Chance], steps: Sequence[Step]
+) -> tuple[Step, Chance, Chance] | None:
+    """
+    The first fault of real nodes that makes enough runs fail by its own: the moments before and
+    after it. Where several faults do the same, leaving out a single one makes no difference.
+    """
+    moments = sorted(points)
+    for before, after in pairwise(moments):
+        begun = [step for step in steps if before <= step.at < after]
+        if len(begun) == 1 and points[before].high < points[after].low:
+            return begun[0], points[before], points[after]
+    return None
 
 
 def _kept(step: Step, points: Mapping[float, Chance], is_exact: bool) -> Chance | None:

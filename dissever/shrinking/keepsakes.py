@@ -19,6 +19,7 @@ from dissever.harness import store
 from dissever.harness.history import Type
 from dissever.harness.plan import OK_MIN, RECOVERY_S, OnCrash, Options
 from dissever.harness.results import Anomaly, Verdict
+from dissever.harness.runner import INTERRUPTED
 from dissever.judging import try_to_publish
 from dissever.reports.insight import Size, Story
 from dissever.running import Run, run
@@ -103,6 +104,8 @@ def _run_until_it_fails(
 ) -> tuple[Run, Anomaly] | tuple[None, None]:
     for _ in range(attempts):
         ended = run(options, runs=runs)
+        if ended.interruption == INTERRUPTED:
+            break
         if (anomaly := _shown(ended, signature)) is not None:
             return ended, anomaly
     return None, None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
+from math import ceil
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -45,6 +46,9 @@ FEW: Final = 10
 WINDOW_LEAST_S: Final = 0.05
 """No window of a fault is made narrower."""
 
+GRAIN_S: Final = 1.0
+"""On real nodes shorter steps save nothing, and what is narrow fails less on a slower machine."""
+
 GAP_S: Final = 0.05
 """Times in which nothing begins or ends are cut to this."""
 
@@ -52,15 +56,18 @@ MERGED_MAX: Final = 8
 """With more clients nobody tries to merge two."""
 
 
-def passes(guilty_s: float | None) -> Mapping[str, Pass]:
+def passes(guilty_s: float | None, *, is_exact: bool = True) -> Mapping[str, Pass]:
     """
     What is tried, by name, in this order; again from the first until nothing becomes smaller.
 
     Args:
         guilty_s: When the anomaly was complete in the recorded run; None: nobody knows.
+        is_exact: Whether a run is the same each time. Otherwise times are multiples of `GRAIN_S`.
     """
 
     def shorter(current: Candidate) -> Search[Candidate]:
+        if not is_exact:
+            return (yield from _shorter_by_grain(current, guilty_s))
         limit_s = current.options.time_limit_s
         if guilty_s is not None and guilty_s + AFTER_S < limit_s:
             current = yield from first(current, [_until(current, guilty_s + AFTER_S)])
@@ -82,7 +89,9 @@ def passes(guilty_s: float | None) -> Mapping[str, Pass]:
         "one client for two": lambda current: reduce(current, _merged),
         "load": lambda current: reduce(current, _lighter),
         "nodes": lambda current: reduce(current, _fewer_nodes),
-        "windows": lambda current: reduce(current, _narrower),
+        "windows": lambda current: reduce(
+            current, lambda c: _narrower(c, WINDOW_LEAST_S if is_exact else GRAIN_S)
+        ),
         "targets": lambda current: reduce(current, _fewer_targets),
         "settings": lambda current: reduce(current, _simpler),
         "reads at the end": lambda current: first(
@@ -98,6 +107,15 @@ def _is_small(current: Candidate) -> bool:
 
 def _until(current: Candidate, end_s: float) -> Candidate:
     return current.until(max(LIMIT_LEAST_S, end_s))
+
+
+def _shorter_by_grain(current: Candidate, guilty_s: float | None) -> Search[Candidate]:
+    limit_s = current.options.time_limit_s
+    if guilty_s is not None and guilty_s + GRAIN_S < limit_s:
+        end_s = ceil((guilty_s + GRAIN_S) / GRAIN_S) * GRAIN_S
+        current = yield from first(current, [_until(current, end_s)])
+    count = ceil(current.options.time_limit_s / GRAIN_S) - 1
+    return (yield from earliest(current, count, lambda c, i: _until(c, (i + 1) * GRAIN_S)))
 
 
 def _later_start(current: Candidate) -> Search[Candidate]:
@@ -282,11 +300,11 @@ def _each_fault(
     ]
 
 
-def _narrower(current: Candidate) -> Sequence[Candidate]:
+def _narrower(current: Candidate, least_s: float) -> Sequence[Candidate]:
     """Half of the window of one fault: it ends earlier, or begins later."""
 
     def smaller(step: Step) -> Iterator[Step]:
-        if step.for_s is None or step.for_s < 2 * WINDOW_LEAST_S:
+        if step.for_s is None or step.for_s < 2 * least_s:
             return
         half_s = round(step.for_s / 2, 3)
         yield msgspec.structs.replace(step, for_s=half_s)

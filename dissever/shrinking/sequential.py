@@ -13,7 +13,7 @@ import math
 
 import msgspec
 
-__all__ = ["Test", "test_of"]
+__all__ = ["Test", "strict_test_of", "test_of"]
 
 
 class Test(msgspec.Struct, frozen=True):
@@ -53,3 +53,12 @@ def test_of(failed: int, runs: int, limit: int) -> Test:
     """The test for a run that was seen to fail so often: a third of that is hardly ever."""
     often = min(0.95, max(0.05, failed / runs))
     return Test(often, often / 3, limit=limit)
+
+
+def strict_test_of(failed: int, runs: int, limit: int) -> Test:
+    """
+    The test for what is kept: half as often is too seldom. Five failures of five are not taken for
+    certain, so the share is that of Laplace's rule of succession.
+    """
+    often = (failed + 1) / (runs + 2)
+    return Test(often, often / 2, limit=limit)

@@ -40,6 +40,7 @@ __all__ = [
     "Tries",
     "decide_exactly",
     "decide_statistically",
+    "fails",
     "others",
     "pool",
     "repeated",
@@ -254,10 +255,15 @@ def decide_statistically(tries: Tries, test: Test) -> Decide:
     return decide
 
 
-def fails(tries: Tries, test: Test, candidate: Candidate) -> bool:
-    """Whether it fails as often as the test asks; attempts that broke count for nothing."""
+def fails(tries: Tries, test: Test, candidate: Candidate, first: int = 0) -> bool:
+    """
+    Whether it fails as often as the test asks; attempts that broke count for nothing.
+
+    Args:
+        first: The number of its first attempt: others than before tell more.
+    """
     failed = runs = 0
-    numbered = (Task(candidate, number) for number in range(2 * test.limit))
+    numbered = (Task(candidate, number) for number in range(first, first + 2 * test.limit))
     with closing(tries(numbered)) as answers:
         for _, answer in answers:
             if answer.is_unfit:

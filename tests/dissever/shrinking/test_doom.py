@@ -119,6 +119,17 @@ def test_on_real_nodes_a_moment_means_the_faults_before_it() -> None:
     assert curve.named.fault == "pause"
 
 
+def test_on_real_nodes_the_first_of_several_faults_that_do_the_same_is_named() -> None:
+    def by_any(candidate: Candidate, reseed: Reseed | None) -> float:
+        return 0.9 if candidate.faults else 0.0
+
+    curve = found(Continued(by_any), is_exact=False)
+
+    assert curve.named is not None
+    assert (curve.named.fault, curve.named.start) == ("kill", 3_000_000_000)
+    assert "fail by the others" in curve.named.text
+
+
 def test_next_moment_is_in_the_middle_of_the_steepest_rise() -> None:
     assert next_moment({0.0: 0.1, 4.0: 0.2, 6.0: 1.0}) == 5.0
     assert next_moment({0.0: 0.1, 4.0: 0.2}) is None
