@@ -55,6 +55,42 @@ def test_tutorial_does_what_it_says(walkthrough: ModuleType, tmp_path: Path) -> 
             assert (tmp_path / "mykv" / name).read_text() == path.read_text(), name
 
 
+HASTY = """
+import itertools, sys
+from dissever.cli import main
+from dissever.commands import shrink
+from dissever.shrinking.shrink import Clock, Deadline
+calls = itertools.count(1)
+def check(clock):
+    if next(calls) > 12:
+        raise Deadline("enough")
+Clock.check = check
+main(sys.argv[1:])
+"""
+"""dissever, with a search of a few attempts."""
+
+
+def test_second_half_of_the_tutorial_does_what_it_says(
+    walkthrough: ModuleType, tmp_path: Path
+) -> None:
+    page = TREE / "docs" / "simulated.md"
+    section = page.read_text(encoding="utf-8").partition("## Find, replay, shrink, read\n")[2]
+    (tmp_path / page.name).write_text(section.partition("\n## ")[0], encoding="utf-8")
+    prelude = f"""
+dissever() {{
+    case $1 in
+        doom) set -- "$@" --continuations 1 --moments 2 ;;
+        explore) set -- "$@" --seeds 1 --time-limit 3 ;;
+    esac
+    {shlex.quote(sys.executable)} -c {shlex.quote(HASTY)} "$@" || [ "$1 $?" = "shrink 1" ]
+}}
+"""
+    printed = walkthrough.walk(tmp_path / page.name, tmp_path, prelude)
+
+    assert "1 of 1 seeds tried" in printed
+    assert (tmp_path / "runs/latest/doom.json").exists() or list(tmp_path.rglob("doom.json"))
+
+
 @pytest.mark.cluster
 def test_system_that_is_a_class_runs(walkthrough: ModuleType, tmp_path: Path) -> None:
     shutil.copy(EXAMPLE / "server.py", tmp_path)
