@@ -246,9 +246,7 @@ class SimulatedCluster:
 
     async def client_fate(self, node: str, limit_s: float) -> str:
         host = self._hosts[node]
-        if host.behaviour is None:
-            return f"{node} does not run"
-        return await host.clients.fate(limit_s)
+        return f"{node} is down" if host.behaviour is None else await host.clients.fate(limit_s)
 
     # Disks and clocks.
 

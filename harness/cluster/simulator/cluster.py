@@ -95,8 +95,8 @@ async def simulated(
     assert isinstance(loop, VirtualLoop), "a simulator lives on the virtual clock"
     process = SimulatorProcess(argv, directory / LOG, wake_up=loop.wake_up)
     try:
-        settings = {**settings, "trace": str(int(trace.is_on))}
-        ready = process.ask(frames.begin(seed, len(nodes), settings), answers.Ready)
+        begin = frames.begin(seed, len(nodes), {**settings, "trace": str(int(trace.is_on))})
+        ready = process.ask(begin, answers.Ready)
         cluster = SimulatorCluster(nodes, process, directory, trace, ready.library, loop)
         try:
             yield cluster
@@ -371,7 +371,7 @@ class SimulatorCluster:
         self, node: str, make: Callable[[], asyncio.BaseProtocol], timeout_s: float
     ) -> tuple[SimulatedConnection, asyncio.BaseProtocol]:
         """
-        A client's connection to a node, as `create_connection` makes one. Cuts do not touch it.
+        A client's connection to a node, as `create_connection` makes one. Cuts of links spare it.
 
         Raises:
             ConnectionRefusedError: When the node does not run.
@@ -487,10 +487,9 @@ class SimulatorCluster:
         crashed = self._exits[-1] if self._exits else None
         lost = error
         if crashed is not None and not crashed.is_asked and crashed.exit_status < 0:
-            how = signal_name(-crashed.exit_status)
-            lost = ClusterEnded(f"the simulation ended with {crashed.node}, which crashed ({how})")
-            log = self._directory / LOG
-            keep_last_words(log, self.directory(crashed.node), crashed.incarnation)
+            node, how = crashed.node, signal_name(-crashed.exit_status)
+            lost = ClusterEnded(f"the simulation ended with {node}, which crashed ({how})")
+            keep_last_words(self._directory / LOG, self.directory(node), crashed.incarnation)
         self._end.set_result(lost)
         self._connections.reset()
         for change in self._changes.values():
