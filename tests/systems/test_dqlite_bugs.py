@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dissever import planning
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Anomaly, Result, Verdict, merge
+from dissever.nemesis.plans.script import Script, read_script
 from dissever.systems.dqlite.bugs import BUGS, RELEASES
 from dissever.systems.dqlite.bugs.searched import SILENCE_S, anomalies, silence_s
 from dissever.systems.dqlite.bugs.wire import Answer
@@ -81,3 +83,15 @@ def test_an_acknowledged_add_ends_the_silence() -> None:
 def test_silence_while_a_disk_is_full_is_no_sign() -> None:
     assert silence_s(_history(*FULL, *NEVER_AGAIN)) == 0.0
     assert silence_s(_history(*NEVER_AGAIN)) == 0.0
+
+
+def test_shrunk_plans_have_one_fault_and_can_be_planned() -> None:
+    bugs = (BUGS["stuck-after-disk-error"], BUGS["disk-error-crash"])
+    shrunk = [each for bug in bugs for each in bug.test.options if each.rate <= 100]
+
+    assert len(shrunk) == 3
+    for options in shrunk:
+        script = read_script(options.script)
+        assert isinstance(script, Script)
+        assert len(script.faults) == 1
+        planning.checked(options, DqliteSystem())

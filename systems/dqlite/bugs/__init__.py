@@ -17,6 +17,7 @@ from dissever.systems.dqlite.bugs.directed import (
     RETURNING_RUN,
 )
 from dissever.systems.dqlite.bugs.searched import (
+    DISK_ERROR_CRASH,
     FULL_DISK_ABORT,
     HEAP_CORRUPTION,
     LOST_WRITES,
@@ -35,6 +36,7 @@ BUGS: Mapping[str, Bug] = {
         RETURNING,
         RETURNING_RUN,
         STUCK,
+        DISK_ERROR_CRASH,
         HEAP_CORRUPTION,
         FULL_DISK_ABORT,
         PARTIAL_ROWS,

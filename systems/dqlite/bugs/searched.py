@@ -11,6 +11,7 @@ from dissever.harness.results import Results
 from dissever.systems.dqlite.bugs.bug import NODES, RELEASES, Bug, Searched
 
 __all__ = [
+    "DISK_ERROR_CRASH",
     "FULL_DISK_ABORT",
     "HEAP_CORRUPTION",
     "LOST_WRITES",
@@ -21,6 +22,9 @@ __all__ = [
 ]
 
 LATENCY_MS = 30
+
+SHRUNK_RECOVERY_S = 10.0
+"""How long a cluster may take to recover in a shrunk plan: more than ten of its elections."""
 
 
 def anomalies(results: Results, checker: str, *names: str) -> tuple[str, ...]:
@@ -48,6 +52,20 @@ def _set(*faults: str, rate: float, time_limit_s: float, **more: Any) -> Options
         rate=rate,
         time_limit_s=time_limit_s,
         system_options={"latency-ms": LATENCY_MS},
+        **more,
+    )
+
+
+def _shrunk(workload: str, fault: str, script: str, **more: Any) -> Options:
+    """A plan that `dissever shrink` left of a random run, with what the run was made of."""
+    return Options(
+        system="dqlite",
+        workload=workload,
+        faults=(fault,),
+        nodes=NODES,
+        script=script,
+        recovery_limit_s=SHRUNK_RECOVERY_S,
+        seed=1,
         **more,
     )
 
@@ -159,6 +177,43 @@ dqlite asks no quorum for a read.
 Source: canonical/go-dqlite issue 207; dqlite's page on its consistency model allows it.
 """
 
+ONE_WRITE = """\
+budget: 1
+faults:
+  - {fault: "disk-error:leader", at: 0.7, for: 0.5, with: {op: write}}
+final: false
+"""
+
+TORN_WRITE = """\
+budget: 1
+faults:
+  - {fault: "disk-torn:majority", at: 0.9, for: 0.5}
+final: false
+"""
+
+DISK_ERROR_CRASH = Bug(
+    "disk-error-crash",
+    "a leader ends by SIGSEGV once its disk has refused a write",
+    releases=("1.11.1",),
+    references="raft#320, #450",
+    test=Searched(
+        (
+            _shrunk("append", "disk-error", ONE_WRITE, rate=25.0, concurrency=1, time_limit_s=2.0),
+            _shrunk("set", "disk-torn", TORN_WRITE, rate=100.0, concurrency=3, time_limit_s=2.0),
+        ),
+        _shown_by("nodes", "crash"),
+    ),
+)
+"""
+Its log says nothing of the crash. When an append of a leader fails, raft 0.15.0 takes the entry out
+of its log, and in a simulator it crashes there when a second one fails. Both plans were shrunk from
+random runs, at a load of 20 to 25 on two cores. 5 of 5 runs of the first one's crashed, with one
+fault in 5 s, and 10 of 10 by the plan (95 %: 0.72 to 1.00); of the second one's, with two faults in
+6 s, 5 of 5, and 10 of 10.
+
+Source: canonical/raft issues 320 and 450 are of this path; that it is the same error is not proved.
+"""
+
 SILENCE_S = 20 * 15 * LATENCY_MS / 1000
 """So long without an acknowledgement is no election any more: they start after 15 latencies."""
 
@@ -166,6 +221,13 @@ FULL_TWICE = """\
 faults:
   - {fault: "disk-full:leader", at: 2, for: 4, with: {restart: false}}
   - {fault: "disk-full:leader", at: 9, for: 4, with: {restart: false}}
+"""
+
+REFUSED = """\
+budget: 1
+faults:
+  - {fault: "disk-error:majority", at: 1.1, for: 0.5, with: {op: write}}
+final: false
 """
 
 ERRORS = """\
@@ -206,9 +268,12 @@ STUCK = Bug(
     releases=RELEASES,
     references="go-dqlite#213, #283, #589",
     test=Searched(
-        tuple(
-            _set(fault, script=script, rate=600.0, concurrency=12, time_limit_s=30.0)
-            for fault, script in (("disk-full", FULL_TWICE), ("disk-error", ERRORS))
+        (
+            _shrunk("set", "disk-error", REFUSED, rate=3.125, concurrency=1, time_limit_s=3.0),
+            *(
+                _set(fault, script=script, rate=600.0, concurrency=12, time_limit_s=30.0)
+                for fault, script in (("disk-full", FULL_TWICE), ("disk-error", ERRORS))
+            ),
         ),
         _signs_of_silence,
     ),
@@ -217,6 +282,10 @@ STUCK = Bug(
 In 1.11.1 the leader goes on leading, and answers each write with an error, then with "database is
 locked". From 1.18 on a node that cannot prepare its next segment is out of raft until it is started
 again, alive all the time; the second one of three takes the cluster with it.
+
+The first plan was shrunk from a random run of 10 s with three disk errors and six clients, at a
+load of 20 to 25 on two cores. 20 of 20 runs of that one were stuck (95 %: 0.84 to 1.00); by the
+plan 10 of 10 (95 %: 0.72 to 1.00).
 
 Source: canonical/go-dqlite issues 213, 283 and 589.
 """
