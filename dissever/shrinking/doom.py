@@ -76,14 +76,6 @@ def doom(
         heard(points[time_s])
 
     try:
-        for time_s in source.first_moments(end_s):
-            look(time_s)
-        while len(points) < moments and original.is_exact:
-            shares = {time_s: _share(point) for time_s, point in points.items()}
-            following = next_moment(shares)
-            if following is None:
-                break
-            look(following)
         for step in source.steps(end_s):
             before_s = max(0.0, step.at - CLOSE_S)
             if before_s not in points and original.is_exact:
@@ -99,6 +91,15 @@ def doom(
                     more = _chance(step.at, tries, source.continued(without, before_s, share))
                     lacking = _both(lacking, more)
             missing.append((step, lacking))
+        for time_s in source.first_moments(end_s):
+            if all(abs(time_s - known) > CLOSE_S for known in points):
+                look(time_s)
+        while len(points) < moments and original.is_exact:
+            shares = {time_s: _share(point) for time_s, point in points.items()}
+            following = next_moment(shares)
+            if following is None:
+                break
+            look(following)
     except (Deadline, KeyboardInterrupt):
         notes.append("The search was ended early, so moments may be missing.")
         if untried := len(source.steps(end_s)) - len(missing):
