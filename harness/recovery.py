@@ -143,8 +143,7 @@ class Recovery:
         if not isinstance(self._deployment, Replicas):
             return None, {"skipped": "the system offers no dump"}
         loop = asyncio.get_running_loop()
-        limit_s = self._limit_s / 2
-        until = loop.time() + limit_s
+        until = loop.time() + self._limit_s
         while True:
             replicas = await self._replicas(self._deployment)
             is_so, missing = _compared(replicas)
@@ -156,7 +155,7 @@ class Recovery:
             if is_so:
                 return True, seen
             if loop.time() >= until:
-                return is_so, {**seen, "missing": f"{missing} {limit_s:g} s after {since}"}
+                return is_so, {**seen, "missing": f"{missing} {self._limit_s:g} s after {since}"}
             await asyncio.sleep(COMPARE_GAP_S)
 
     async def _replicas(self, deployment: Replicas) -> Mapping[str, Replica]:

@@ -170,8 +170,8 @@ from dissever.workloads import WORKLOADS
     default=RECOVERY_S,
     show_default=True,
     metavar="SECONDS",
-    help="How long the cluster may take to acknowledge a write, and every node to serve, once all"
-    " faults have healed.",
+    help="How long the cluster may take once all faults have healed: to acknowledge a write, then"
+    " until every node serves, then until all nodes hold the same.",
 )
 @click.option(
     "--on-crash",

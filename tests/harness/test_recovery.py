@@ -117,7 +117,7 @@ def test_replicas_that_differ_for_long_are_reported() -> None:
     completion = ask(Dumping(equal_s=999), COMPARE)
 
     assert completion.value["evidence"] == {"held": False}
-    assert completion.error == "replicas differ 15 s after the last write"
+    assert completion.error == "replicas differ 40 s after the last write"
 
 
 @pytest.mark.parametrize("restart_mends", [True, False])
