@@ -37,7 +37,7 @@ RUNS: Final = ROOT / "runs" / "bugs"
 
 BEGIN, END = "<!-- benchmarks/bugs.py writes this -->", "<!-- until here -->"
 
-SETTINGS: Final = "--rate 30 --time-limit 20 --fault-interval 1"
+SETTINGS: Final = "--rate 30 --time-limit 20 --fault-interval 1 --recovery-limit 10"
 """Light runs with many faults: what fails is small from the start."""
 
 SEEDS_MAX: Final = 2000
