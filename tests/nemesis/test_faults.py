@@ -24,6 +24,7 @@ SIMULATED = {
     "partition", "swizzle", "deposed-leader",
     "packet-loss", "packet-rate", "netem-delay", "netem-loss", "netem-duplicate", "netem-corrupt",
     "netem-reorder", "netem-rate", "latency", "bandwidth", "black-hole",
+    "client-cut", "client-reset",
     "disk-slow", "disk-error", "disk-torn", "disk-full", "power-failure", "snapshot-error",
     "clock-jump", "clock-strobe", "clock-drift", "monotonic-jump", "monotonic-drift",
     "out-of-memory",
