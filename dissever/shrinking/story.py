@@ -16,6 +16,7 @@ import msgspec
 from dissever.harness.events import pair
 from dissever.harness.history import Event, Operation, Type
 from dissever.harness.results import Anomaly
+from dissever.harness.trace import VIOLATION
 from dissever.harness.values import printable, shorten
 from dissever.harness.vocabulary import MAJORITY_ONLY, RECOVERY
 from dissever.nemesis.faults import FAULTS
@@ -50,18 +51,28 @@ def tell(
         anomaly: Which step was wrong; its sentence is the last.
         seen: What the simulation recorded.
     """
-    told = [*_faults(events), *_operations(events, anomaly), *_seen(seen, _end_ns(events, anomaly))]
-    times = {event.index: event.time for event in events}
-    wrong_ns = max((times.get(index, 0) for index in anomaly.indices), default=0)
-    before = sorted(each for each in told if each.time_ns <= wrong_ns or not anomaly.indices)
-    summary = anomaly.summary[:1].upper() + anomaly.summary[1:]
-    why = f"That is the step that was wrong: {anomaly.name}. {summary.rstrip('.')}."
-    return (*before, Sentence(wrong_ns, why, is_wrong=True))
+    lines = tuple(seen)
+    wrong_ns = _wrong_ns(events, anomaly, lines)
+    told = [*_faults(events), *_operations(events, anomaly), *_seen(lines, wrong_ns, anomaly)]
+    before = sorted(each for each in told if wrong_ns is None or each.time_ns <= wrong_ns)
+    summary = anomaly.summary.rstrip(".")
+    if not summary.startswith(anomaly.name):
+        summary = f"{anomaly.name}. {summary[:1].upper()}{summary[1:]}"
+    why = f"That is the step that was wrong: {summary}."
+    end_ns = max((each.time_ns for each in before), default=0) if wrong_ns is None else wrong_ns
+    return (*before, Sentence(end_ns, why, is_wrong=True))
 
 
-def _end_ns(events: Sequence[Event], anomaly: Anomaly) -> int:
-    guilty = set(anomaly.indices)
-    return max((each.time for each in events if each.index in guilty), default=1 << 62)
+def _wrong_ns(events: Sequence[Event], anomaly: Anomaly, lines: Sequence[Line]) -> int | None:
+    """When the wrong step was made: at the last guilty event, or as the simulation says."""
+    if anomaly.indices:
+        guilty = set(anomaly.indices)
+        return max((each.time for each in events if each.index in guilty), default=0)
+    return next((line.time for line in lines if _is_of(line, anomaly)), None)
+
+
+def _is_of(line: Line, anomaly: Anomaly) -> bool:
+    return line.kind == VIOLATION and line.name == anomaly.name
 
 
 def _at(time_ns: int) -> str:
@@ -121,14 +132,14 @@ def _words(value: Any) -> str:
     return shorten(printable(text), 160)
 
 
-def _seen(lines: Iterable[Line], end_ns: int) -> list[Sentence]:
-    """Leaders, lost writes and snapshots; not every message."""
+def _seen(lines: Iterable[Line], end_ns: int | None, anomaly: Anomaly) -> list[Sentence]:
+    """Leaders, lost writes and snapshots; not every message, and not the anomaly itself."""
     found: list[Sentence] = []
     leads: dict[str, int] = {}
     for line in lines:
-        if line.time > end_ns:
+        if end_ns is not None and line.time > end_ns:
             break
-        if (text := _line(line, leads)) and line.time >= 0:
+        if (text := _line(line, leads)) and line.time >= 0 and not _is_of(line, anomaly):
             found.append(Sentence(line.time, f"{_at(line.time)} {text}."))
     return found[-SEEN_MAX:]
 
@@ -147,6 +158,6 @@ def _line(line: Line, leads: dict[str, int]) -> str:
     elif line.kind == "snapshot":
         how = "installed" if line.how == "installed" else "took"
         return f"{node} {how} a snapshot up to index {line.index or 0}"
-    elif line.kind == "violation":
+    elif line.kind == VIOLATION:
         return f"{line.name} was violated: {line.text.rstrip('.')}"
     return ""

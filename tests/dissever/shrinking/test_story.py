@@ -42,3 +42,19 @@ def test_story_ends_with_the_step_that_was_wrong(tmp_path: Path) -> None:
     assert sum("process" in each.text for each in before) == 2
     assert last.is_wrong
     assert last.text == "That is the step that was wrong: stale-read. It read 0."
+
+
+def test_story_of_a_broken_invariant_ends_when_it_broke_and_says_so_once(tmp_path: Path) -> None:
+    (tmp_path / store.SIMULATION).write_text(TRACE)
+    events = (
+        Event(0, 0, 0, Type.INVOKE, "write", 1),
+        Event(1, 1, 0, Type.OK, "write", 1),
+        Event(2, 2, 1, Type.INVOKE, "read"),
+    )
+    anomaly = Anomaly(name="log-matching", summary="log-matching on n1: logs differ", indices=())
+    *before, last = tell(events, anomaly, lines_of(tmp_path))
+
+    assert [each.time_ns for each in before] == [0, 0, 0, 1]
+    assert not any("log-matching" in each.text for each in before)
+    assert last.text == "That is the step that was wrong: log-matching on n1: logs differ."
+    assert last.time_ns == 1
