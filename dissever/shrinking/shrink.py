@@ -233,7 +233,7 @@ def shrink(
     else:
         current = _more_often(original, tries, limit)
         failed, runs = _measured(current, tries, limit)
-        decide = decide_statistically(tries, _test(failed, runs, limit))
+        decide = decide_statistically(tries, test_of(failed, runs, limit))
     chain = [current]
     found("repeated", current)
 
@@ -394,10 +394,6 @@ def _measured(candidate: Candidate, tries: Tries, limit: int) -> tuple[int, int]
     if not failed:
         raise CannotShrink(_never(runs, broke))
     return failed, runs
-
-
-def _test(failed: int, runs: int, limit: int) -> Test:
-    return test_of(failed, runs, limit)
 
 
 class Clock:
