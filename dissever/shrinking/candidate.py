@@ -25,10 +25,17 @@ from dissever.nemesis.parameters import GRUDGE
 from dissever.nemesis.plans.document import CHARS_MAX
 from dissever.nemesis.plans.operations import ClientOp
 from dissever.nemesis.plans.replay import read_schedule
-from dissever.nemesis.plans.script import Step
+from dissever.nemesis.plans.script import Script, Step, read_script
 from dissever.nemesis.plans.triggers import HOLD_LEAST_S, WAITS
 
-__all__ = ["Candidate", "Size", "first_candidate", "operations_of", "steps_of"]
+__all__ = [
+    "Candidate",
+    "Size",
+    "first_candidate",
+    "operations_of",
+    "planned_candidate",
+    "steps_of",
+]
 
 _NEVER_NS: Final = 1 << 62
 _OF_THE_END: Final = frozenset({RECOVERY, MAJORITY_ONLY})
@@ -209,6 +216,21 @@ def first_candidate(
     if len(candidate.asked.script) > CHARS_MAX:
         return msgspec.structs.replace(candidate, operations=None)
     return candidate
+
+
+def planned_candidate(options: Options, *, budget: int) -> Candidate | None:
+    """
+    A run that a plan describes, as a candidate: it is that plan. None where the run had none.
+
+    Args:
+        budget: How many nodes it could have down at a time, where the plan does not say it.
+    """
+    script = read_script(options.script) if options.script else None
+    if not isinstance(script, Script):
+        return None
+    asked = msgspec.structs.replace(options, faults=(), script="", script_path="")
+    own = budget if script.budget is None else script.budget
+    return Candidate(asked, script.faults, script.operations, script.final, own)
 
 
 def operations_of(events: Sequence[Event], concurrency: int) -> tuple[ClientOp, ...]:

@@ -48,6 +48,8 @@ MORE: Final = 8
 FAULTS_MAX: Final = 12
 """Continuations lack one of at most so many faults: the last ones before the failure."""
 
+FIXED: Final = "The operations are as recorded in all continuations."
+
 Heard = Callable[[Chance], None]
 
 
@@ -138,18 +140,13 @@ def _base(original: Original, tries: Tries) -> tuple[Candidate, float, list[str]
         return drawn, end_s, ["On real nodes a moment means: only faults that began before it."]
     if original.guilty_s is not None:
         end_s = min(end_s, original.guilty_s)
-    fixed = "The operations are as recorded in all continuations."
     as_asked = msgspec.structs.replace(original.as_asked, operations=None)
-    for whole, what in (
-        (drawn, ""),
-        (original.candidate, fixed),
-        (as_asked, ""),
-        (original.as_asked, fixed),
-    ):
+    ways = [drawn, original.candidate, as_asked, original.as_asked]
+    for whole in ([original.as_planned] if original.as_planned else []) + ways:
         each = whole.until(end_s + AFTER_S)
         ((_, answer),) = tries([Task(each, 0)])
         if answer.failed:
-            return each, end_s, [what] if what else []
+            return each, end_s, [] if each.operations is None else [FIXED]
     raise CannotShrink("the recorded run does not fail in the same way when it is repeated")
 
 

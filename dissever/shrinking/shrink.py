@@ -25,7 +25,7 @@ from dissever.harness.results import Anomaly, Verdict
 from dissever.harness.runner import INTERRUPTED
 from dissever.harness.trace import VIOLATION
 from dissever.judging import Judged, judge
-from dissever.shrinking.candidate import Candidate, first_candidate
+from dissever.shrinking.candidate import Candidate, first_candidate, planned_candidate
 from dissever.shrinking.ending import Last, last_of
 from dissever.shrinking.passes import AFTER_S, passes
 from dissever.shrinking.reduction import Search
@@ -80,8 +80,9 @@ class Original:
     A recorded run that failed.
 
     `signature` is how. The faults of `candidate` strike the nodes that were struck, those of
-    `as_asked` whom they were asked to strike. `guilty_s` is when the anomaly was complete; None:
-    nobody knows. `last` is the last step of its end that an attempt needs; None: all of them.
+    `as_asked` whom they were asked to strike. `as_planned` is the plan of the run; None: it was
+    drawn. `guilty_s` is when the anomaly was complete; None: nobody knows. `last` is the last step
+    of its end that an attempt needs; None: all of them.
     """
 
     run: Path
@@ -92,6 +93,7 @@ class Original:
     guilty_s: float | None
     is_exact: bool
     last: Last | None = None
+    as_planned: Candidate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +145,14 @@ def read_original(run: Path, signature: str = "") -> Original:
     schedule = run / store.SCHEDULE
     # What only a simulation knows costs time, and is needed only for the roles of servers.
     needs_roles = bool(Signature.parsed(wanted).role)
+    options = structs.replace(plan.options, trace=needs_roles, reseed=None)
+    budget = planning.budget(options, load(options.system))
     candidate, as_asked = (
         first_candidate(
-            structs.replace(plan.options, trace=needs_roles, reseed=None),
+            options,
             schedule=schedule.read_text(encoding="utf-8") if schedule.exists() else "",
             events=events,
-            budget=planning.budget(plan.options, load(plan.options.system)),
+            budget=budget,
             are_named=are_named,
         )
         for are_named in (True, False)
@@ -162,6 +166,7 @@ def read_original(run: Path, signature: str = "") -> Original:
         None if guilty_ns is None else guilty_ns / 1e9,
         is_exact,
         None if is_exact else last_of(guilty_ns, events),
+        planned_candidate(options, budget=budget),
     )
 
 
@@ -330,9 +335,9 @@ def _played(
 
 def _as_recorded(original: Original, decide: Decide) -> Candidate:
     """
-    The recorded run as it fails again, tried with one seed after another: with recorded operations
-    or drawn ones, with faults that strike the same nodes or whom they were asked to strike, whole
-    or until just after the failure.
+    The recorded run as it fails again, tried with one seed after another: as its plan says, with
+    recorded operations or drawn ones, with faults that strike the same nodes or whom they were
+    asked to strike, whole or until just after the failure.
 
     Raises:
         CannotShrink: When none of these fails.
@@ -341,6 +346,7 @@ def _as_recorded(original: Original, decide: Decide) -> Candidate:
     every += [structs.replace(each, operations=None) for each in every]
     if original.guilty_s is not None:
         every += [each.until(original.guilty_s + AFTER_S) for each in every]
+    every = ([original.as_planned] if original.as_planned else []) + every
     if (answer := decide(every)) is not None:
         return answer[1]
     raise CannotShrink("the recorded run does not fail in the same way when it is repeated")

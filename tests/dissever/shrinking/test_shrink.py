@@ -151,6 +151,9 @@ def test_shrink_leaves_a_plan_a_test_and_a_story(
     assert "lost-update" in (run / store.REPORT).read_text()
     assert "assert ended.is_valid" in Path(said["test"]).read_text()
     assert attempt(options_of(run)).history_sha256 == store.digest(run / store.HISTORY)
+    planned = read_original(run).as_planned
+    assert planned is not None
+    assert attempt(planned.asked).history_sha256 == store.digest(run / store.HISTORY)
     test = Path(said["test"]).resolve()
     tested = with_pytest(test, tmp_path)
     assert tested.returncode == 1, tested.stdout
