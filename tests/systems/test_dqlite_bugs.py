@@ -6,8 +6,8 @@ from dissever import planning
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Anomaly, Result, Verdict, merge
 from dissever.nemesis.plans.script import Script, read_script
-from dissever.systems.dqlite.bugs import BUGS, RELEASES
-from dissever.systems.dqlite.bugs.searched import SILENCE_S, anomalies, silence_s
+from dissever.systems.dqlite.bugs import BUGS, RELEASES, Searched
+from dissever.systems.dqlite.bugs.searched import SHRUNK_RECOVERY_S, SILENCE_S, anomalies, silence_s
 from dissever.systems.dqlite.bugs.wire import Answer
 from dissever.systems.dqlite.system import DqliteSystem
 from dqlite import codec
@@ -85,13 +85,24 @@ def test_silence_while_a_disk_is_full_is_no_sign() -> None:
     assert silence_s(_history(*NEVER_AGAIN)) == 0.0
 
 
-def test_shrunk_plans_have_one_fault_and_can_be_planned() -> None:
-    bugs = (BUGS["stuck-after-disk-error"], BUGS["disk-error-crash"])
-    shrunk = [each for bug in bugs for each in bug.test.options if each.rate <= 100]
+def test_shrunk_plans_have_at_most_three_faults_and_can_be_planned() -> None:
+    searched = [bug for bug in BUGS.values() if isinstance(bug.test, Searched)]
+    shrunk = [
+        (bug.name, options)
+        for bug in searched
+        for options in bug.test.options
+        if options.recovery_limit_s == SHRUNK_RECOVERY_S
+    ]
 
-    assert len(shrunk) == 3
-    for options in shrunk:
+    assert {name for name, _ in shrunk} == {
+        "lost-writes",
+        "replicas-differ",
+        "stale-read",
+        "stuck-after-disk-error",
+        "disk-error-crash",
+    }
+    for _, options in shrunk:
         script = read_script(options.script)
         assert isinstance(script, Script)
-        assert len(script.faults) == 1
+        assert 1 <= len(script.faults) <= 3
         planning.checked(options, DqliteSystem())

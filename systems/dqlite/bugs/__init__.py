@@ -21,6 +21,7 @@ from dissever.systems.dqlite.bugs.searched import (
     FULL_DISK_ABORT,
     HEAP_CORRUPTION,
     LOST_WRITES,
+    REPLICAS_DIFFER,
     STALE_READ,
     STUCK,
 )
@@ -31,6 +32,7 @@ BUGS: Mapping[str, Bug] = {
     bug.name: bug
     for bug in (
         LOST_WRITES,
+        REPLICAS_DIFFER,
         STALE_READ,
         GHOST_WRITE,
         RETURNING,
