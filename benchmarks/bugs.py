@@ -89,6 +89,7 @@ def is_well(finding: Finding) -> bool:
         and after is not None
         and after["faults"] <= FAULTS_MAX
         and after["clients"] <= CLIENTS_MAX
+        and after["operations"] is not None  # None: the workload draws them.
         and after["operations"] <= OPERATIONS_MAX
         and (after["faults"] == 0 or bool(finding.get("named")))
     )
@@ -226,7 +227,8 @@ def _seconds(finding: Finding, step: str) -> str:
 def _size(size: Mapping[str, Any] | None) -> str:
     if size is None:
         return ""
-    return " / ".join(str(size[name]) for name in ("faults", "nodes", "clients", "operations"))
+    numbers = (size[name] for name in ("faults", "nodes", "clients", "operations"))
+    return " / ".join("drawn" if each is None else str(each) for each in numbers)
 
 
 def _read() -> dict[str, Finding]:
