@@ -7,10 +7,12 @@ Somebody who waits in vain learns what was missing when it was last asked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-__all__ = ["NotYet", "until"]
+from dissever.harness.values import reason
+
+__all__ = ["NotYet", "first_acknowledged", "until"]
 
 T = TypeVar("T")
 
@@ -42,3 +44,31 @@ async def until(ask: Callable[[], Awaitable[T]], timeout_s: float, gap_s: float,
             missing = str(error)
         await asyncio.sleep(gap_s)
     raise TimeoutError(f"{late}: {missing}")
+
+
+async def first_acknowledged(
+    nodes: Sequence[str],
+    write: Callable[[str], Awaitable[object]],
+    is_refusal: Callable[[Exception], bool],
+) -> dict[str, str]:
+    """
+    The first of the nodes by way of which a write is acknowledged, as `by`.
+
+    Args:
+        is_refusal: Whether such an exception of `write` is an answer, or the lack of one.
+
+    Raises:
+        NotYet: When none acknowledges it; with the node that was asked last, and why it did not.
+        Exception: What `write` raises otherwise.
+    """
+    missing = ""
+    for node in nodes:
+        try:
+            await write(node)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            missing = f"{node}: {reason(error)}"
+        else:
+            return {"by": node}
+    raise NotYet(missing)

@@ -36,7 +36,7 @@ from dissever.harness.system import (
     Unseen,
 )
 from dissever.harness.values import reason
-from dissever.harness.waiting import NotYet, until
+from dissever.harness.waiting import NotYet, first_acknowledged, until
 from dissever.systems.clients import ClientKind, gives
 from dissever.systems.clients.members import ClientsMembers
 from dissever.workloads import transactions
@@ -243,17 +243,9 @@ class ClientsDeployment:
 
     async def _progress(self, nodes: Sequence[str]) -> Mapping[str, Any]:
         """By way of which node a change was acknowledged. Raises NotYet."""
-        missing = ""
-        for node in nodes:
-            try:
-                await self.ask(node, self._change)
-            except Exception as error:
-                if is_bug(error):
-                    raise
-                missing = f"{node}: {reason(error)}"
-            else:
-                return {"by": node}
-        raise NotYet(missing)
+        return await first_acknowledged(
+            nodes, lambda node: self.ask(node, self._change), lambda error: not is_bug(error)
+        )
 
     async def _greeting(self, client: Any) -> None:
         """Something that every node answers. A refusal is an answer, too."""

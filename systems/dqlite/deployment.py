@@ -14,7 +14,7 @@ from dissever.harness.cluster.last_words import why_it_ended
 from dissever.harness.plan import Options
 from dissever.harness.system import Members, Replica, Role, Snapshot, Unseen
 from dissever.harness.values import reason
-from dissever.harness.waiting import NotYet, until
+from dissever.harness.waiting import NotYet, first_acknowledged, until
 from dissever.systems.dqlite.database import DATABASE, TABLES, TICK
 from dissever.systems.dqlite.hosts import PORT, DqliteHosts
 from dissever.systems.dqlite.options import QUORUM, option, voters_of
@@ -187,15 +187,9 @@ class DqliteDeployment:
 
     async def _progress(self, nodes: Sequence[str]) -> Mapping[str, Any]:
         """By way of which node a write was acknowledged. Raises NotYet."""
-        missing = ""
-        for node in nodes:
-            try:
-                await self._write(node)
-            except (dqlite.DqliteError, TimeoutError) as error:
-                missing = str(error) or f"no answer by way of {node}"
-            else:
-                return {"by": node}
-        raise NotYet(missing)
+        return await first_acknowledged(
+            nodes, self._write, lambda error: isinstance(error, dqlite.DqliteError | TimeoutError)
+        )
 
     async def replicas(self) -> Mapping[str, Replica]:
         digests = await asyncio.gather(*(self._digest(node) for node in self.cluster.nodes))

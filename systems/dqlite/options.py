@@ -8,7 +8,7 @@ from typing import Any, Final
 from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.cluster.simulator import check_nodes
 from dissever.harness.names import NODES_MAX
-from dissever.harness.options import Option
+from dissever.harness.options import Option, values
 from dissever.harness.plan import Options
 from dissever.systems.dqlite import images
 
@@ -96,8 +96,7 @@ def check_backend(options: Options) -> None:
 
 def option(options: Options, name: str) -> Any:
     """The value of one of them: the default where the run's options leave it out."""
-    value = options.system_options.get(name)
-    return OPTIONS[name].default if value is None else value
+    return values(OPTIONS, options.system_options)[name]
 
 
 def voters_of(options: Options) -> tuple[str, ...]:

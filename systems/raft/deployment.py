@@ -12,7 +12,7 @@ from dissever.harness.cluster.simulator import Server, ServerRole, SimulatorClus
 from dissever.harness.plan import Options
 from dissever.harness.system import Digest, Replica, Snapshot, Unseen
 from dissever.harness.values import reason
-from dissever.harness.waiting import NotYet, until
+from dissever.harness.waiting import NotYet, first_acknowledged, until
 from dissever.systems.raft import calls
 from dissever.systems.raft.calls import Link
 from dissever.systems.raft.members import RaftMembers
@@ -96,15 +96,9 @@ class RaftDeployment:
 
     async def _progress(self, nodes: Sequence[str]) -> Mapping[str, Any]:
         """By way of which node a write was acknowledged. Raises NotYet."""
-        missing = ""
-        for node in nodes:
-            try:
-                await self._write(node)
-            except (NotApplied, OSError) as error:
-                missing = f"by way of {node}: {reason(error)}"
-            else:
-                return {"by": node}
-        raise NotYet(missing)
+        return await first_acknowledged(
+            nodes, self._write, lambda error: isinstance(error, NotApplied | OSError)
+        )
 
     async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
         return {node: _snapshots(self.cluster.look(node)) for node in self.cluster.nodes}

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.cluster.simulator import SERVERS_MAX
-from dissever.harness.options import Option
+from dissever.harness.options import Option, values
 from dissever.harness.plan import Options
 
 __all__ = ["LOCAL", "OPTIONS", "check_options", "option", "settings_of", "variant_of"]
@@ -89,8 +89,7 @@ _NUMBERS: Final = ("election-ms", "heartbeat-ms", "snapshot-threshold", "snapsho
 
 def option(options: Options, name: str) -> Any:
     """The value of one of them: the default where the run's options leave it out."""
-    value = options.system_options.get(name)
-    return OPTIONS[name].default if value is None else value
+    return values(OPTIONS, options.system_options)[name]
 
 
 def variant_of(options: Options | None) -> str:

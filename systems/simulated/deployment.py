@@ -13,7 +13,7 @@ from dissever.harness.client import NotApplied
 from dissever.harness.cluster import NodeState
 from dissever.harness.cluster.simulated import SimulatedCluster
 from dissever.harness.system import Digest, Members, Replica, Snapshot, Unseen
-from dissever.harness.waiting import NotYet, until
+from dissever.harness.waiting import NotYet, first_acknowledged, until
 from dissever.systems.simulated import transactions
 from dissever.systems.simulated.members import SimulatedMembers
 from dissever.systems.simulated.raft.gateway import Do
@@ -132,16 +132,13 @@ class SimulatedDeployment:
 
     async def _progress(self, nodes: Sequence[str]) -> Mapping[str, Any]:
         """By way of which node a write was acknowledged. Raises NotYet."""
-        missing = ""
-        for node in nodes:
-            try:
-                async with asyncio.timeout(WRITE_LIMIT_S):
-                    await ask_node(self.cluster, node, Do("progress", "write", lambda _: (1, None)))
-            except (NotApplied, TimeoutError, OSError) as error:
-                missing = str(error) or f"no answer from {node}"
-            else:
-                return {"by": node}
-        raise NotYet(missing)
+        return await first_acknowledged(
+            nodes, self._write, lambda error: isinstance(error, NotApplied | OSError)
+        )
+
+    async def _write(self, node: str) -> None:
+        async with asyncio.timeout(WRITE_LIMIT_S):
+            await ask_node(self.cluster, node, Do("progress", "write", lambda _: (1, None)))
 
     def _snapshots(self, node: str) -> frozenset[Snapshot]:
         held = self.cluster.disk_of(node).content.get("snapshot")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dissever.harness.clock import run
-from dissever.harness.waiting import NotYet, until
+from dissever.harness.waiting import NotYet, first_acknowledged, until
 
 
 def test_it_is_asked_until_it_answers() -> None:
@@ -40,3 +40,30 @@ def test_any_other_error_ends_the_waiting() -> None:
 
     with pytest.raises(RuntimeError, match="n1 ended"):
         run(until(ask, 10, 0.5, late="not ready"), is_virtual=True)
+
+
+def test_the_first_node_that_acknowledges_is_named_and_a_refusal_is_told() -> None:
+    asked: list[str] = []
+
+    async def write(node: str) -> None:
+        asked.append(node)
+        if node != "n2":
+            raise ConnectionRefusedError(111, "refused")
+
+    def ask(*nodes: str) -> dict[str, str]:
+        return asyncio.run(
+            first_acknowledged(nodes, write, lambda error: isinstance(error, OSError))
+        )
+
+    assert ask("n1", "n2", "n3") == {"by": "n2"}
+    assert asked == ["n1", "n2"]
+    with pytest.raises(NotYet, match=r"n3: .*refused"):
+        ask("n1", "n3")
+
+
+def test_what_is_no_refusal_ends_the_asking() -> None:
+    async def write(node: str) -> None:
+        raise KeyError(node)
+
+    with pytest.raises(KeyError):
+        asyncio.run(first_acknowledged(["n1"], write, lambda error: isinstance(error, OSError)))
