@@ -31,23 +31,23 @@ from dqlite.errors import (
 )
 
 if TYPE_CHECKING:
-    from dqlite.bindings import Capability, Library, LibraryIdentity, library_identity, load
-    from dqlite.client import Client
-    from dqlite.connection import Attach, Connection, Dial, connect
-    from dqlite.leader import find_leader
-    from dqlite.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
-    from dqlite.server import Node, NodeOptions, SnapshotParams
-    from dqlite.transaction import Begin, transaction
+    from dqlite.client.client import Client
+    from dqlite.client.connection import Attach, Connection, Dial, connect
+    from dqlite.client.leader import find_leader
+    from dqlite.client.transaction import Begin, transaction
+    from dqlite.node.bindings import Capability, Library, LibraryIdentity, library_identity, load
+    from dqlite.node.server import Node, NodeOptions, SnapshotParams
     from dqlite.values import Iso8601, Parameter, UnixTime, Value
+    from dqlite.wire.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
 
 _MODULES = {
-    "bindings": ("Capability", "Library", "LibraryIdentity", "library_identity", "load"),
-    "client": ("Client",),
-    "connection": ("Attach", "Connection", "Dial", "connect"),
-    "leader": ("find_leader",),
-    "schema": ("LeaderNode", "Member", "Metadata", "Result", "Role", "Rows", "Statement"),
-    "server": ("Node", "NodeOptions", "SnapshotParams"),
-    "transaction": ("Begin", "transaction"),
+    "node.bindings": ("Capability", "Library", "LibraryIdentity", "library_identity", "load"),
+    "client.client": ("Client",),
+    "client.connection": ("Attach", "Connection", "Dial", "connect"),
+    "client.leader": ("find_leader",),
+    "wire.schema": ("LeaderNode", "Member", "Metadata", "Result", "Role", "Rows", "Statement"),
+    "node.server": ("Node", "NodeOptions", "SnapshotParams"),
+    "client.transaction": ("Begin", "transaction"),
     "values": ("Iso8601", "Parameter", "UnixTime", "Value"),
 }  # fmt: skip
 

@@ -53,8 +53,8 @@ PURE = (
     "harness/results.py",
     "harness/values.py",
     "harness/vocabulary.py",
-    "dqlite/codec.py",
-    "dqlite/session.py",
+    "dqlite/wire/codec.py",
+    "dqlite/wire/session.py",
 )
 """No clock, file, socket, thread or global randomness: these come in as arguments."""
 

@@ -19,7 +19,7 @@ from dissever.systems.dqlite.database import DATABASE, TABLES, TICK
 from dissever.systems.dqlite.hosts import PORT, DqliteHosts
 from dissever.systems.dqlite.options import QUORUM, option, voters_of
 from dissever.systems.dqlite.stores import STORES, Session
-from dqlite.schema import LeaderNode
+from dqlite.wire.schema import LeaderNode
 
 ASK_LIMIT_S = 1.0
 """How long a node may take to say who leads."""

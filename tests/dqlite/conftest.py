@@ -11,8 +11,9 @@ from typing import TypeAlias
 
 import pytest
 
-from dqlite import codec, errors
-from dqlite.schema import Request, Response
+from dqlite import errors
+from dqlite.wire import codec
+from dqlite.wire.schema import Request, Response
 
 Behaviour: TypeAlias = Callable[[Request], Response | bytes | None]
 
@@ -66,7 +67,7 @@ def address() -> str:
 @pytest.fixture
 def library() -> None:
     """Skip unless a real libdqlite can be loaded."""
-    bindings = pytest.importorskip("dqlite.bindings")
+    bindings = pytest.importorskip("dqlite.node.bindings")
     try:
         bindings.load()
     except errors.LibraryNotFound as missing:

@@ -10,8 +10,8 @@ from dissever.systems.dqlite.bugs import BUGS, RELEASES, Searched
 from dissever.systems.dqlite.bugs.searched import SHRUNK_RECOVERY_S, SILENCE_S, anomalies, silence_s
 from dissever.systems.dqlite.bugs.wire import Answer
 from dissever.systems.dqlite.system import DqliteSystem
-from dqlite import codec
-from dqlite.schema import Failure
+from dqlite.wire import codec
+from dqlite.wire.schema import Failure
 
 PARTIAL = bytes.fromhex(
     "0800000000000000 0100000000000000 736576656e000000 0100000000000000 0700000000000000"

@@ -23,8 +23,8 @@ from dissever.systems.dqlite.database import DATABASE, TICK, digest_of
 from dissever.systems.dqlite.deployment import DqliteDeployment
 from dissever.systems.dqlite.hosts import PORT, ProcessHosts
 from dissever.systems.dqlite.members import DqliteMembers
-from dqlite import codec, schema
-from dqlite.schema import Failure, Request, Response
+from dqlite.wire import codec, schema
+from dqlite.wire.schema import Failure, Request, Response
 
 NODES = ("n1", "n2", "n3")
 

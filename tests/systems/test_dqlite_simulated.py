@@ -24,7 +24,7 @@ from dissever.reproduction import LIMIT_S, Outcome, Target, search
 from dissever.systems.dqlite.bugs import BUGS
 from dissever.systems.dqlite.deployment import DqliteDeployment
 from dissever.systems.dqlite.system import DqliteSystem
-from dqlite import codec, schema
+from dqlite.wire import codec, schema
 
 NODES = ("n1", "n2", "n3")
 

@@ -21,8 +21,8 @@ from dissever.systems.dqlite.deployment import DqliteDeployment
 from dissever.systems.dqlite.hosts import ProcessHosts
 from dissever.systems.dqlite.members import DqliteMembers
 from dissever.workloads.transactions import Reading, TransactionClient
-from dqlite import schema
-from dqlite.schema import Failure, Request, Response
+from dqlite.wire import schema
+from dqlite.wire.schema import Failure, Request, Response
 from tests.systems.test_dqlite_scripted import NODES, ScriptedCluster, believing, everyone
 
 TRANSACTION = Invocation("txn", [["r", 1, None], ["append", 1, 7]])

@@ -12,8 +12,8 @@ from dissever.systems.dqlite.bugs.bug import RELEASES, Bug, Directed, Say
 from dissever.systems.dqlite.bugs.wire import Answer, Wire
 from dissever.systems.dqlite.database import DATABASE
 from dissever.systems.dqlite.deployment import DqliteDeployment
-from dqlite import codec
-from dqlite.schema import ExecSql, Failure, QuerySql, Request
+from dqlite.wire import codec
+from dqlite.wire.schema import ExecSql, Failure, QuerySql, Request
 
 __all__ = [
     "GHOST_WRITE",

@@ -13,10 +13,10 @@ from typing import Self
 
 from dissever.systems.dqlite.database import DATABASE
 from dissever.systems.dqlite.deployment import DqliteDeployment
-from dqlite import codec, schema
-from dqlite.connection import Attach
-from dqlite.schema import Failure, Request, Response
-from dqlite.words import TEXT, U64
+from dqlite.client.connection import Attach
+from dqlite.wire import codec, schema
+from dqlite.wire.schema import Failure, Request, Response
+from dqlite.wire.words import TEXT, U64
 
 __all__ = ["Answer", "Wire"]
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from dqlite import bindings
-from dqlite.bindings import Capability, Library
 from dqlite.errors import NodeError
+from dqlite.node import bindings
+from dqlite.node.bindings import Capability, Library
 
 LATENCY_MS_MAX = 3_600_000
 _BLOCK_SIZES = tuple(512 << power for power in range(10))

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from dqlite.client.leader import find_leader
 from dqlite.errors import CapabilityMissing, NodeError
-from dqlite.leader import find_leader
 
-bindings = pytest.importorskip("dqlite.bindings", reason="cffi is not installed")
-server = pytest.importorskip("dqlite.server", reason="cffi is not installed")
+bindings = pytest.importorskip("dqlite.node.bindings", reason="cffi is not installed")
+server = pytest.importorskip("dqlite.node.server", reason="cffi is not installed")
 
 
 @pytest.mark.parametrize(

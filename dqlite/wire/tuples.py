@@ -10,9 +10,9 @@ from collections.abc import Generator, Iterable
 from functools import partial
 from typing import Any
 
-from dqlite.schema import Rows
 from dqlite.values import Iso8601, Parameter, UnixTime, Value
-from dqlite.words import BLOB, F64, I64, TEXT, U64, WORD, Format, converted, counted, finished
+from dqlite.wire.schema import Rows
+from dqlite.wire.words import BLOB, F64, I64, TEXT, U64, WORD, Format, converted, counted, finished
 
 COLUMNS_MAX = 2000
 """SQLite's own default limit."""

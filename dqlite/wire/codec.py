@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from struct import Struct, error
 from typing import Any, TypeAlias
 
-from dqlite import schema
 from dqlite.errors import ProtocolError, Refused
-from dqlite.schema import Failure, File, Member, Message, Request, Response, Role
-from dqlite.tuples import PARAMETERS, ROWS, read_rows
-from dqlite.words import BLOB, I64, TEXT, U32, U64, WORD, Format, converted, counted, finished
+from dqlite.wire import schema
+from dqlite.wire.schema import Failure, File, Member, Message, Request, Response, Role
+from dqlite.wire.tuples import PARAMETERS, ROWS, read_rows
+from dqlite.wire.words import BLOB, I64, TEXT, U32, U64, WORD, Format, converted, counted, finished
 
 HANDSHAKE = schema.VERSION.to_bytes(WORD, "little")
 

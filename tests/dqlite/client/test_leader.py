@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from dqlite import schema
-from dqlite.client import Client
+from dqlite.client.client import Client
+from dqlite.client.leader import find_leader
 from dqlite.errors import Indeterminate, NoLeader, NotLeader
-from dqlite.leader import find_leader
-from dqlite.schema import Member, Request, Response, Role
+from dqlite.wire import schema
+from dqlite.wire.schema import Member, Request, Response, Role
 
 
 def names(leader: str) -> Callable[[Request], Response]:

@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 from dqlite import errors
 from dqlite.errors import DqliteError, NotSent, ProtocolError, Scope
-from dqlite.schema import Failure, Request, Response
-from dqlite.session import Session, State
+from dqlite.wire.schema import Failure, Request, Response
+from dqlite.wire.session import Session, State
 
 Attach: TypeAlias = Callable[
     [Callable[[], asyncio.Protocol]], Awaitable[tuple[asyncio.BaseTransport, asyncio.BaseProtocol]]

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
 
-from dqlite.client import Client
+from dqlite.client.client import Client
 from dqlite.errors import Abandoned, DqliteError, Indeterminate, NotApplied, ProtocolError
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from dqlite.errors import CapabilityMissing, LibraryNotFound
 
-bindings = pytest.importorskip("dqlite.bindings", reason="cffi is not installed")
+bindings = pytest.importorskip("dqlite.node.bindings", reason="cffi is not installed")
 
 
 def test_missing_library_names_the_package_to_install() -> None:

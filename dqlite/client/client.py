@@ -11,11 +11,12 @@ Source: `dqlite/src/gateway.c`; go-dqlite `client/client.go`.
 from collections.abc import Sequence
 from typing import Self, TypeVar
 
-from dqlite import schema, statements
-from dqlite.connection import Connection, Dial, connect
+from dqlite import statements
+from dqlite.client.connection import Connection, Dial, connect
 from dqlite.errors import ProtocolError, Refused, Scope
-from dqlite.schema import Member, Metadata, Request, Result, Role, Rows, Statement
 from dqlite.values import Parameter
+from dqlite.wire import schema
+from dqlite.wire.schema import Member, Metadata, Request, Result, Role, Rows, Statement
 
 _Answer = TypeVar("_Answer")
 

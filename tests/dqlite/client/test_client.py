@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from dqlite import errors, schema
-from dqlite.client import Client
-from dqlite.connection import Dial
-from dqlite.leader import find_leader
-from dqlite.schema import Member, Request, Response, Role
+from dqlite import errors
+from dqlite.client.client import Client
+from dqlite.client.connection import Dial
+from dqlite.client.leader import find_leader
+from dqlite.wire import schema
+from dqlite.wire.schema import Member, Request, Response, Role
 
 
 def server(request: Request) -> Response:

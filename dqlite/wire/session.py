@@ -13,11 +13,11 @@ Source: `dqlite/src/gateway.h`; h11 for the shape.
 from collections.abc import Generator
 from enum import Enum, auto
 
-from dqlite import codec
 from dqlite.errors import ConnectionLost, DqliteError, NotSent, ProtocolError, Refused, TimedOut
-from dqlite.schema import Failure, Request, Response, Rows
-from dqlite.tuples import ROWS_MAX
 from dqlite.values import Value
+from dqlite.wire import codec
+from dqlite.wire.schema import Failure, Request, Response, Rows
+from dqlite.wire.tuples import ROWS_MAX
 
 FRAMES_A_STEP = 64
 """How many small frames one call decodes."""

@@ -14,10 +14,10 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from dqlite import bindings
-from dqlite.bindings import Capability, Library
 from dqlite.errors import NodeError
-from dqlite.server import Node, NodeOptions, SnapshotParams
+from dqlite.node import bindings
+from dqlite.node.bindings import Capability, Library
+from dqlite.node.server import Node, NodeOptions, SnapshotParams
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

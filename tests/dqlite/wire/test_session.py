@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dqlite import codec, schema
 from dqlite.errors import ConnectionLost, NotSent, ProtocolError, Refused, TimedOut
-from dqlite.schema import Failure, Rows
-from dqlite.session import Session, State
+from dqlite.wire import codec, schema
+from dqlite.wire.schema import Failure, Rows
+from dqlite.wire.session import Session, State
 
 SELECT = schema.QuerySql(0, "SELECT n FROM t")
 PARTS = (

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from dqlite import codec, errors, schema
-from dqlite.client import Client
-from dqlite.codec import HEADER_BYTES
-from dqlite.leader import find_leader
-from dqlite.schema import Failure, Request, Rows
-from dqlite.session import Session, State
-from dqlite.tuples import STEP_VALUES
+from dqlite import errors
+from dqlite.client.client import Client
+from dqlite.client.leader import find_leader
+from dqlite.wire import codec, schema
+from dqlite.wire.codec import HEADER_BYTES
+from dqlite.wire.schema import Failure, Request, Rows
+from dqlite.wire.session import Session, State
+from dqlite.wire.tuples import STEP_VALUES
 
 GARBAGE = 1_500
 SELECT = schema.QuerySql(0, "SELECT n FROM t")

@@ -7,9 +7,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from dqlite import codec, schema
-from dqlite.connection import Attach, Connection, Dial, connect
+from dqlite.client.connection import Attach, Connection, Dial, connect
 from dqlite.errors import ConnectionLost, NotLeader, NotSent, ProtocolError, Refused, TimedOut
+from dqlite.wire import codec, schema
 
 SILENT = b""
 INSERT = schema.ExecSql(0, "INSERT INTO t VALUES (1)")

@@ -11,8 +11,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from dqlite.client import Client
-from dqlite.connection import Dial
+from dqlite.client.client import Client
+from dqlite.client.connection import Dial
 from dqlite.errors import DqliteError, NoLeader
 
 log = logging.getLogger(__name__)

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from dqlite import errors, schema
-from dqlite.client import Client
-from dqlite.leader import find_leader
-from dqlite.schema import Failure, Request, Response
-from dqlite.transaction import Begin, transaction
+from dqlite import errors
+from dqlite.client.client import Client
+from dqlite.client.leader import find_leader
+from dqlite.client.transaction import Begin, transaction
+from dqlite.wire import schema
+from dqlite.wire.schema import Failure, Request, Response
 
 Answer = Callable[[Request], Response | bytes | None]
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dqlite import codec, schema
 from dqlite.errors import ProtocolError, Refused
-from dqlite.schema import Failure, Member, Message, Role, Rows
 from dqlite.values import Iso8601, UnixTime
+from dqlite.wire import codec, schema
+from dqlite.wire.schema import Failure, Member, Message, Role, Rows
 
 HERE = "127.0.0.1:9001"
 VALUES = (

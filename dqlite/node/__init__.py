@@ -1,0 +1,1 @@
+"""Nodes in this process, through libdqlite; `python -m dqlite.node` runs one."""

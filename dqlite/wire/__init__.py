@@ -1,0 +1,1 @@
+"""The wire protocol without sockets or clocks: messages, their bytes, and one end of a session."""
