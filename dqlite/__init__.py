@@ -12,11 +12,19 @@ from dqlite.errors import (
     Abandoned,
     Busy,
     CapabilityMissing,
+    Closed,
     ConnectionLost,
     ConstraintViolation,
+    DatabaseError,
+    DataError,
     DqliteError,
+    Error,
     HandleLost,
     Indeterminate,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    InvalidValue,
     LeadershipLost,
     LibraryNotFound,
     NodeError,
@@ -24,10 +32,14 @@ from dqlite.errors import (
     NotApplied,
     NotLeader,
     NotSent,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
     ProtocolError,
     Refused,
     StatementError,
     TimedOut,
+    Warning,  # noqa: A004 - PEP 249 names it
 )
 
 if TYPE_CHECKING:
@@ -60,11 +72,14 @@ __all__ = [  # noqa: RUF022 - grouped
     # Node
     "Capability", "Library", "LibraryIdentity", "Node", "NodeOptions", "SnapshotParams",
     "library_identity", "load",
-    # Errors
-    "Abandoned", "Busy", "CapabilityMissing", "ConnectionLost", "ConstraintViolation",
-    "DqliteError",
-    "HandleLost", "Indeterminate", "LeadershipLost", "LibraryNotFound", "NoLeader", "NodeError",
-    "NotApplied", "NotLeader", "NotSent", "ProtocolError", "Refused", "StatementError", "TimedOut",
+    # Errors: what a caller may conclude
+    "Abandoned", "Busy", "CapabilityMissing", "Closed", "ConnectionLost", "ConstraintViolation",
+    "DqliteError", "HandleLost", "Indeterminate", "InvalidValue", "LeadershipLost",
+    "LibraryNotFound", "NoLeader", "NodeError", "NotApplied", "NotLeader", "NotSent",
+    "ProtocolError", "Refused", "StatementError", "TimedOut",
+    # Errors: PEP 249
+    "DataError", "DatabaseError", "Error", "IntegrityError", "InterfaceError", "InternalError",
+    "NotSupportedError", "OperationalError", "ProgrammingError", "Warning",
 ]  # fmt: skip
 
 

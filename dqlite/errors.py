@@ -1,15 +1,18 @@
 """
 Errors, by what a caller may conclude: not applied, perhaps applied, or a bug.
 
+There is one tree. PEP 249's classes say what kind of error it is, and ours say what a caller may
+conclude; each of ours inherits from the class of PEP 249 that fits.
+
 One table maps failure codes to these classes. A code that is not in it is indeterminate, and
 message text is read in a single case: code 0 says nothing by itself.
 
-Source: SQLite's result codes; `dqlite/src/protocol.h`; Raft dissertation, 6.3.
+Source: PEP 249; SQLite's result codes; `dqlite/src/protocol.h`; Raft dissertation, 6.3.
 """
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import ClassVar
+from typing import ClassVar, Self
 
 MESSAGE_CHARS_MAX = 1000
 """Of an error: a server chooses the text of its failures, and its own addresses."""
@@ -23,13 +26,31 @@ class Scope(Enum):
     MEMBERSHIP = auto()  # administration: code 1 stands for any failure, also late ones
 
 
-class DqliteError(Exception):
-    """Anything this package raises on purpose."""
+# PEP 249
 
-    reconnect: ClassVar[bool] = False  # True: this connection is of no more use, open another
 
-    def __init_subclass__(cls, *, reconnect: bool = False) -> None:
+class Warning(Exception):  # noqa: A001 - PEP 249 names it
+    """PEP 249's; nothing here raises it."""
+
+
+class Error(Exception):
+    """Whatever goes wrong; it says what may be concluded about the request."""
+
+    reconnect: ClassVar[bool] = False
+    """This connection is of no more use: open another."""
+
+    retryable: ClassVar[bool] = False
+    """The request was not applied, and another try may succeed (in a new transaction)."""
+
+    ambiguous: ClassVar[bool] = False
+    """The request may have been applied: to repeat it may apply it twice."""
+
+    def __init_subclass__(
+        cls, *, reconnect: bool = False, retryable: bool = False, ambiguous: bool = False
+    ) -> None:
         cls.reconnect = cls.reconnect or reconnect
+        cls.retryable = cls.retryable or retryable
+        cls.ambiguous = cls.ambiguous or ambiguous
 
     def __init__(self, message: str, code: int | None = None) -> None:
         """`code` is the server's, None where the failure was found on this side."""
@@ -40,53 +61,103 @@ class DqliteError(Exception):
     def __str__(self) -> str:
         return self.message if self.code is None else f"{self.message} ({self.code})"
 
+    def __reduce__(self) -> tuple[type[Self], tuple[str, int | None]]:
+        return type(self), (self.message, self.code)
+
+
+class InterfaceError(Error):
+    """PEP 249: of the interface, not of the database."""
+
+
+class DatabaseError(Error):
+    """PEP 249: of the database."""
+
+
+class DataError(DatabaseError):
+    """PEP 249: of the values that were given or came back."""
+
+
+class OperationalError(DatabaseError):
+    """PEP 249: of the database's operation, not of the programmer."""
+
+
+class IntegrityError(DatabaseError):
+    """PEP 249: a constraint of the schema is violated."""
+
+
+class InternalError(DatabaseError):
+    """PEP 249: of the database's inner state."""
+
+
+class ProgrammingError(DatabaseError):
+    """PEP 249: the statement, its parameters, or the use of this package is wrong."""
+
+
+class NotSupportedError(DatabaseError):
+    """PEP 249: the database cannot do this."""
+
+
+# What a caller may conclude
+
+
+class DqliteError(Error):
+    """Anything this package raises on purpose."""
+
 
 class NotApplied(DqliteError):
     """The request took no effect, and never will."""
 
 
-class Indeterminate(DqliteError):
+class Indeterminate(DqliteError, OperationalError, ambiguous=True):
     """The request may have taken effect, or may still do so."""
 
 
-class ProtocolError(DqliteError, reconnect=True):
+class ProtocolError(DqliteError, InterfaceError, reconnect=True, ambiguous=True):
     """The peer does not speak the protocol as we know it; the request's effect is unknown."""
 
 
-class NotSent(NotApplied, reconnect=True):
+class NotSent(NotApplied, OperationalError, reconnect=True, retryable=True):
     """The connection was unusable before the first byte of the request."""
 
 
-class NoLeader(NotApplied, reconnect=True):
+class NoLeader(NotApplied, OperationalError, reconnect=True, retryable=True):
     """None of the asked nodes led to a leader in time."""
 
 
-class NotLeader(NotApplied, reconnect=True):
+class NotLeader(NotApplied, OperationalError, reconnect=True, retryable=True):
     """The node does not lead: find the leader."""
 
 
-class HandleLost(NotApplied, reconnect=True):
+class HandleLost(NotApplied, OperationalError, reconnect=True, retryable=True):
     """The connection has no such database or statement: reopen, or reconnect after an election."""
 
 
-class Abandoned(NotApplied, reconnect=True):
+class Abandoned(NotApplied, OperationalError, reconnect=True, retryable=True):
     """The connection of an open transaction ended before COMMIT, and the transaction with it."""
 
 
-class Busy(NotApplied):
+class Busy(NotApplied, OperationalError, retryable=True):
     """Another transaction is in the way; an open transaction stays open and needs a ROLLBACK."""
 
 
-class ConstraintViolation(NotApplied):
+class ConstraintViolation(NotApplied, IntegrityError):
     """A constraint of the schema forbids the statement."""
 
 
-class StatementError(NotApplied):
+class StatementError(NotApplied, ProgrammingError):
     """The statement or its parameters cannot be run."""
 
 
-class Refused(NotApplied, ValueError):
+class Refused(NotApplied, ProgrammingError, ValueError):
     """Not sent, because it is malformed or would damage the server."""
+
+
+class InvalidValue(DataError, Refused):
+    """Not sent, because a parameter is no value that a server takes; or a column cannot be read."""
+
+
+class Closed(NotApplied, InterfaceError):
+    """What was used had been closed by this side."""
 
 
 class LeadershipLost(Indeterminate, reconnect=True):
@@ -101,7 +172,7 @@ class TimedOut(ConnectionLost):
     """No complete answer came in time."""
 
 
-class NodeError(DqliteError):
+class NodeError(DqliteError, InterfaceError):
     """A node in this process could not be created, configured, started or stopped."""
 
 
@@ -109,7 +180,7 @@ class LibraryNotFound(NodeError):
     """The shared library libdqlite cannot be loaded."""
 
 
-class CapabilityMissing(NodeError):
+class CapabilityMissing(NodeError, NotSupportedError):
     """This build of libdqlite lacks the function that an option needs."""
 
 

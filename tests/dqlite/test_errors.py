@@ -1,5 +1,7 @@
 """Failure codes against what a caller may conclude."""
 
+import pickle
+
 import pytest
 
 from dqlite import errors
@@ -58,6 +60,65 @@ def test_only_what_ends_the_use_of_a_connection_asks_for_another() -> None:
 
 
 def test_no_error_is_both_not_applied_and_indeterminate() -> None:
-    classes = [each for each in vars(errors).values() if isinstance(each, type)]
+    classes = _classes()
 
     assert not [c for c in classes if issubclass(c, NotApplied) and issubclass(c, Indeterminate)]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (1, errors.ProgrammingError),
+        (5, errors.OperationalError),
+        (1005, errors.ProgrammingError),
+        (2067, errors.IntegrityError),
+        (10250, errors.OperationalError),
+        (10506, errors.OperationalError),
+        (424242, errors.OperationalError),
+    ],
+)
+def test_failure_has_the_kind_that_pep_249_gives_it(code: int, kind: type[errors.Error]) -> None:
+    assert isinstance(failure(code, "x"), kind)
+
+
+def test_every_class_of_ours_says_which_kind_of_pep_249_it_is() -> None:
+    kinds = (
+        errors.DataError,
+        errors.IntegrityError,
+        errors.InterfaceError,
+        errors.InternalError,
+        errors.NotSupportedError,
+        errors.OperationalError,
+        errors.ProgrammingError,
+    )
+    ours = [c for c in _classes() if issubclass(c, errors.DqliteError)]
+
+    without = {c for c in ours if not issubclass(c, kinds)}
+    assert without == {errors.DqliteError, errors.NotApplied}
+
+
+def test_what_may_have_been_applied_is_ambiguous_and_never_retryable() -> None:
+    ambiguous = {c for c in _classes() if c.ambiguous}
+
+    assert {c for c in _classes() if issubclass(c, Indeterminate)} < ambiguous
+    assert errors.ProtocolError in ambiguous
+    assert not [c for c in ambiguous if c.retryable or issubclass(c, NotApplied)]
+
+
+def test_only_what_was_not_applied_is_retryable() -> None:
+    codes = {code for code in errors.OUTCOMES if failure(code, "x").retryable}
+
+    assert codes == {5, 12, 261, 517, 8202, 10250}
+    assert all(issubclass(c, NotApplied) for c in _classes() if c.retryable)
+
+
+def test_error_survives_pickling() -> None:
+    error = pickle.loads(pickle.dumps(failure(5, "database is locked")))
+
+    assert isinstance(error, errors.Busy)
+    assert (error.code, error.message) == (5, "database is locked")
+
+
+def _classes() -> list[type[errors.Error]]:
+    found = [each for each in vars(errors).values() if isinstance(each, type)]
+    return [each for each in found if issubclass(each, errors.Error)]
