@@ -60,7 +60,7 @@ def described(versions: Sequence[str]) -> dict[str, str]:
 def source() -> str:
     """The hash of the package `dqlite`; docker/build makes the same."""
     folder = Path(dqlite.__file__).parent
-    files = sorted(folder.glob("*.py"), key=lambda path: path.name)
+    files = sorted(folder.rglob("*.py"), key=lambda path: path.as_posix())
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
