@@ -37,15 +37,26 @@ from dqlite.errors import (
     ProgrammingError,
     ProtocolError,
     Refused,
+    ServerTooOld,
     StatementError,
+    StoreError,
     TimedOut,
     Warning,  # noqa: A004 - PEP 249 names it
 )
 
 if TYPE_CHECKING:
+    from dqlite.client.blocking import BlockingClient, BlockingDial
     from dqlite.client.client import Client
     from dqlite.client.connection import Attach, Connection, Dial, connect
+    from dqlite.client.connector import BlockingConnector, Connector, ConnectorOptions
     from dqlite.client.leader import find_leader
+    from dqlite.client.stores import (
+        MemoryStore,
+        NodeStore,
+        SqliteStore,
+        YamlStore,
+        default_store,
+    )
     from dqlite.client.transaction import Begin, transaction
     from dqlite.node.bindings import Capability, Library, LibraryIdentity, library_identity, load
     from dqlite.node.server import Node, NodeOptions, SnapshotParams
@@ -54,9 +65,12 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "node.bindings": ("Capability", "Library", "LibraryIdentity", "library_identity", "load"),
+    "client.blocking": ("BlockingClient", "BlockingDial"),
     "client.client": ("Client",),
     "client.connection": ("Attach", "Connection", "Dial", "connect"),
+    "client.connector": ("BlockingConnector", "Connector", "ConnectorOptions"),
     "client.leader": ("find_leader",),
+    "client.stores": ("MemoryStore", "NodeStore", "SqliteStore", "YamlStore", "default_store"),
     "wire.schema": ("LeaderNode", "Member", "Metadata", "Result", "Role", "Rows", "Statement"),
     "node.server": ("Node", "NodeOptions", "SnapshotParams"),
     "client.transaction": ("Begin", "transaction"),
@@ -65,7 +79,10 @@ _MODULES = {
 
 __all__ = [  # noqa: RUF022 - grouped
     # Client
-    "Attach", "Begin", "Client", "Connection", "Dial", "connect", "find_leader", "transaction",
+    "Attach", "Begin", "BlockingClient", "BlockingConnector", "BlockingDial", "Client",
+    "Connection", "Connector", "ConnectorOptions", "Dial", "connect", "find_leader", "transaction",
+    # Node stores
+    "MemoryStore", "NodeStore", "SqliteStore", "YamlStore", "default_store",
     # Values
     "Iso8601", "LeaderNode", "Member", "Metadata", "Parameter", "Result", "Role", "Rows",
     "Statement", "UnixTime", "Value",
@@ -76,7 +93,7 @@ __all__ = [  # noqa: RUF022 - grouped
     "Abandoned", "Busy", "CapabilityMissing", "Closed", "ConnectionLost", "ConstraintViolation",
     "DqliteError", "HandleLost", "Indeterminate", "InvalidValue", "LeadershipLost",
     "LibraryNotFound", "NoLeader", "NodeError", "NotApplied", "NotLeader", "NotSent",
-    "ProtocolError", "Refused", "StatementError", "TimedOut",
+    "ProtocolError", "Refused", "ServerTooOld", "StatementError", "StoreError", "TimedOut",
     # Errors: PEP 249
     "DataError", "DatabaseError", "Error", "IntegrityError", "InterfaceError", "InternalError",
     "NotSupportedError", "OperationalError", "ProgrammingError", "Warning",

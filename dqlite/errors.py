@@ -172,6 +172,14 @@ class TimedOut(ConnectionLost):
     """No complete answer came in time."""
 
 
+class ServerTooOld(NotApplied, NotSupportedError):
+    """The server lacks what the request needs; the message names the version that has it."""
+
+
+class StoreError(NotApplied, OperationalError):
+    """A node store cannot be read or written, or does not hold members."""
+
+
 class NodeError(DqliteError, InterfaceError):
     """A node in this process could not be created, configured, started or stopped."""
 

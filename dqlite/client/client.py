@@ -8,27 +8,31 @@ connection, and with it any open transaction.
 Source: `dqlite/src/gateway.c`; go-dqlite `client/client.go`.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Self, TypeVar
 
-from dqlite import statements
+from dqlite.client import requests
 from dqlite.client.connection import Connection, Dial, connect
-from dqlite.errors import ProtocolError, Refused, Scope
+from dqlite.client.requests import BUSY_PAUSE_S, Call
+from dqlite.errors import Busy
 from dqlite.values import Parameter
-from dqlite.wire import schema
-from dqlite.wire.schema import Member, Metadata, Request, Result, Role, Rows, Statement
+from dqlite.wire.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
 
-_Answer = TypeVar("_Answer")
-
-_SCHEMA_0_PARAMETERS_MAX = 255
+_Value = TypeVar("_Value")
 
 
 class Client:
-    """Speaks over one connection, which it owns; every request has the same time limit."""
+    """
+    Speaks over one connection, which it owns.
+
+    Attributes:
+        timeout_s: For each request from now on; it may be changed between requests.
+    """
 
     def __init__(self, connection: Connection, *, timeout_s: float) -> None:
         self._connection = connection
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._database: int | None = None
 
     @classmethod
@@ -64,27 +68,25 @@ class Client:
 
     # Any node answers
 
-    async def leader(self) -> schema.LeaderNode | None:
+    async def leader(self) -> LeaderNode | None:
         """Return who leads, as this node believes; None if it knows nobody. Only voters know."""
-        answer = await self._ask(schema.Leader(), schema.LeaderNode)
-        return answer if answer.address else None
+        return await self._ask(requests.leader())
 
     async def register(self, client_id: int = 0) -> int:
         """Introduce this client; return the heartbeat timeout in ms, which nobody enforces."""
-        answer = await self._ask(schema.Register(client_id), schema.Welcome)
-        return answer.heartbeat_timeout_ms
+        return await self._ask(requests.register(client_id))
 
     async def cluster(self) -> tuple[Member, ...]:
         """Return the members, as this node knows them; a fresh spare knows none."""
-        return (await self._ask(schema.Cluster(), schema.Members)).members
+        return await self._ask(requests.cluster())
 
     async def describe(self) -> Metadata:
         """Return failure domain and weight of this node."""
-        return await self._ask(schema.Describe(), Metadata)
+        return await self._ask(requests.describe())
 
     async def weight(self, weight: int) -> None:
         """Set the weight of this node until it restarts; lower is preferred."""
-        await self._ask(schema.Weight(weight), schema.Empty, Scope.MEMBERSHIP)
+        await self._ask(requests.weight(weight))
 
     async def dump(self, database: str) -> dict[str, bytes]:
         """
@@ -95,33 +97,26 @@ class Client:
         Raises:
             ProtocolError: If the answer has other names: they are no paths that a node may choose.
         """
-        name = statements.check_database_name(database)
-        files = (await self._ask(schema.Dump(name), schema.Files)).files
-        wanted = [name, f"{name}-wal"]
-        if sorted(file.name for file in files) != wanted:
-            names = [file.name[:100] for file in files]
-            raise ProtocolError(f"expected the files {wanted} in a dump, got {names}")
-        return dict(files)
+        return await self._ask(requests.dump(database))
 
-    # The leader answers; code 1 is indeterminate here: read `cluster` to know
+    # The leader answers. Code 1 is indeterminate here: read `cluster` to know. Another change of
+    # the configuration in progress is waited for, as long as the time limit of the request allows.
 
     async def add(self, node_id: int, address: str) -> None:
         """Add a node as a spare. The node need not run, and needs no message."""
-        await self._ask(schema.Add(node_id, address), schema.Empty, Scope.MEMBERSHIP)
+        await self._administer(requests.add(node_id, address))
 
     async def assign(self, node_id: int, role: Role) -> None:
         """Give a member a role. A future voter must be up; this waits until it has caught up."""
-        if role not in list(Role):
-            raise Refused(f"expected a role from 0 to 2, got {role}: the server would hang")
-        await self._ask(schema.Assign(node_id, Role(role)), schema.Empty, Scope.MEMBERSHIP)
+        await self._administer(requests.assign(node_id, role))
 
     async def remove(self, node_id: int) -> None:
         """Remove a member."""
-        await self._ask(schema.Remove(node_id), schema.Empty, Scope.MEMBERSHIP)
+        await self._administer(requests.remove(node_id))
 
     async def transfer(self, node_id: int = 0) -> None:
         """Hand the leadership to a voter, 0 for any, and wait until this node leads no longer."""
-        await self._ask(schema.Transfer(node_id), schema.Empty, Scope.MEMBERSHIP)
+        await self._administer(requests.transfer(node_id))
 
     # SQL: the leader answers
 
@@ -131,8 +126,7 @@ class Client:
 
         On 1.11.1 no name of a database may be a prefix of another.
         """
-        name = statements.check_database_name(database)
-        self._database = (await self._ask(schema.Open(name), schema.Database)).id
+        self._database = await self._ask(requests.open_database(database))
 
     async def exec_sql(self, sql: str, parameters: Sequence[Parameter] = ()) -> Result:
         """
@@ -140,76 +134,46 @@ class Client:
 
         Several statements commit one by one, and a failure among them is always Indeterminate.
         """
-        is_single = statements.check(sql) <= 1
-        if parameters and not is_single:
-            raise Refused("servers disagree on which of several statements takes the parameters")
-        values, version = _parameters(parameters)
-        request = schema.ExecSql(self._opened(), sql, values, version)
-        return await self._ask(request, Result, Scope.STATEMENT if is_single else Scope.SCRIPT)
+        return await self._ask(requests.exec_sql(self._database, sql, parameters))
 
     async def query_sql(self, sql: str, parameters: Sequence[Parameter] = ()) -> Rows:
         """Run one statement that gives rows, and return all of them."""
-        _require_single(sql)
-        values, version = _parameters(parameters)
-        return await self._ask(schema.QuerySql(self._opened(), sql, values, version), Rows)
+        return await self._ask(requests.query_sql(self._database, sql, parameters))
 
     async def prepare(self, sql: str) -> Statement:
         """Compile one statement; an id is used again after `finalize`."""
-        _require_single(sql)
-        return await self._ask(schema.Prepare(self._opened(), sql), Statement)
+        return await self._ask(requests.prepare(self._database, sql))
 
     async def exec(self, statement: Statement, parameters: Sequence[Parameter] = ()) -> Result:
         """Run a prepared statement that gives no rows."""
-        values, version = _bind(statement, parameters)
-        return await self._ask(
-            schema.Exec(statement.database, statement.id, values, version), Result
-        )
+        return await self._ask(requests.exec_statement(statement, parameters))
 
     async def query(self, statement: Statement, parameters: Sequence[Parameter] = ()) -> Rows:
         """Run a prepared statement that gives rows, and return all of them."""
-        values, version = _bind(statement, parameters)
-        return await self._ask(
-            schema.Query(statement.database, statement.id, values, version), Rows
-        )
+        return await self._ask(requests.query_statement(statement, parameters))
 
     async def finalize(self, statement: Statement) -> None:
         """Forget a prepared statement."""
-        await self._ask(schema.Finalize(statement.database, statement.id), schema.Empty)
+        await self._ask(requests.finalize(statement))
 
     async def interrupt(self) -> None:
         """Interrupt between requests, a no-op of the server. To stop a running query, close."""
-        await self._ask(schema.Interrupt(self._opened()), schema.Empty)
+        await self._ask(requests.interrupt(self._database))
 
-    async def _ask(
-        self, request: Request, kind: type[_Answer], scope: Scope = Scope.STATEMENT
-    ) -> _Answer:
-        answer = await self._connection.request(request, timeout_s=self._timeout_s, scope=scope)
-        if not isinstance(answer, kind):  # the session checked it; this tells the type checker
-            raise ProtocolError(f"expected {kind.__name__}, got {type(answer).__name__}")
-        return answer
-
-    def _opened(self) -> int:
-        if self._database is None:
-            raise Refused("open a database first")
-        return self._database
-
-
-def _require_single(sql: str) -> None:
-    if statements.check(sql) > 1:
-        raise Refused("expected one statement, got several: use exec_sql")
-
-
-def _parameters(parameters: Sequence[Parameter]) -> tuple[tuple[Parameter, ...], int]:
-    """The values, and the schema that can count them; 1.11.1 knows schema 0 only."""
-    return tuple(parameters), int(len(parameters) > _SCHEMA_0_PARAMETERS_MAX)
-
-
-def _bind(
-    statement: Statement, parameters: Sequence[Parameter]
-) -> tuple[tuple[Parameter, ...], int]:
-    if len(parameters) != statement.parameter_count:
-        raise Refused(
-            f"expected {statement.parameter_count} parameters, got {len(parameters)}: "
-            "old servers would use those of the previous run"
+    async def _ask(self, call: Call[_Value]) -> _Value:
+        answer = await self._connection.request(
+            call.request, timeout_s=self.timeout_s, scope=call.scope
         )
-    return _parameters(parameters)
+        return call.take(answer)
+
+    async def _administer(self, call: Call[None]) -> None:
+        """Ask, and ask again while the server says that it did nothing because it is busy."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self.timeout_s
+        while True:
+            try:
+                return await self._ask(call)
+            except Busy:
+                if clock() + BUSY_PAUSE_S > deadline:
+                    raise
+                await asyncio.sleep(BUSY_PAUSE_S)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from dqlite import errors
+from dqlite.client import addresses
 from dqlite.errors import DqliteError, NotSent, ProtocolError, Scope
 from dqlite.wire.schema import Failure, Request, Response
 from dqlite.wire.session import Session, State
@@ -104,11 +105,9 @@ async def dial_address(address: str) -> socket.socket:
 async def _resolve(address: str) -> tuple[int, str | tuple[str | int | bytes, ...]]:
     if address.startswith("@"):
         return socket.AF_UNIX, "\0" + address[1:]
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal():
-        raise ValueError(f"expected host:port or @name, got {address!r}")
+    host, port = addresses.split(address)
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return found[0][0], found[0][4]
 
 

@@ -9,16 +9,42 @@ Source: go-dqlite `internal/protocol/connector.go`.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from dqlite.client.client import Client
 from dqlite.client.connection import Dial
 from dqlite.errors import DqliteError, NoLeader
+from dqlite.wire.schema import LeaderNode
 
 log = logging.getLogger(__name__)
 
 PAUSE_S = 0.05
 """Between two rounds."""
+
+MayRedirect: TypeAlias = Callable[[str], bool]
+"""Whether an address that a node names as its leader may be connected to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """
+    How one round asks; times are in seconds.
+
+    Attributes:
+        answer_timeout_s: For each request of the search.
+        client_timeout_s: For each request of the client that is found.
+        concurrency: How many nodes are asked at a time, in the order given; None for all.
+    """
+
+    dial: Dial | None
+    dial_timeout_s: float
+    answer_timeout_s: float
+    client_timeout_s: float
+    may_redirect: MayRedirect | None = None
+    concurrency: int | None = None
 
 
 async def find_leader(
@@ -38,11 +64,12 @@ async def find_leader(
     Raises:
         NoLeader: If no node led to a leader.
     """
+    search = Search(dial, timeout_s, timeout_s, timeout_s)
     last: list[str] = []
     try:
         async with asyncio.timeout(deadline_s):
             while True:
-                leader, last = await _ask_all(addresses, dial, timeout_s)
+                leader, last = await ask_all(addresses, search)
                 if leader is not None:
                     return leader
                 if deadline_s is None:
@@ -53,11 +80,12 @@ async def find_leader(
     raise NoLeader(f"no leader: {'; '.join(last) or f'nobody answered in {deadline_s} s'}")
 
 
-async def _ask_all(
-    addresses: Sequence[str], dial: Dial | None, timeout_s: float
-) -> tuple[Client | None, list[str]]:
+async def ask_all(addresses: Sequence[str], search: Search) -> tuple[Client | None, list[str]]:
     """Return the first confirmed leader, or what each node answered instead."""
-    tasks = [asyncio.create_task(_ask(address, dial, timeout_s)) for address in addresses]
+    turn: AbstractAsyncContextManager[object] = nullcontext()
+    if search.concurrency is not None:
+        turn = asyncio.Semaphore(search.concurrency)
+    tasks = [asyncio.create_task(_ask_in_turn(address, search, turn)) for address in addresses]
     leader = None
     reasons = []
     try:
@@ -84,21 +112,57 @@ def _dismiss(task: asyncio.Task[Client], winner: Client | None) -> None:
     task.add_done_callback(close)
 
 
-async def _ask(address: str, dial: Dial | None, timeout_s: float) -> Client:
-    """Return a client of the leader that this node names."""
+async def _ask_in_turn(
+    address: str, search: Search, turn: AbstractAsyncContextManager[object]
+) -> Client:
+    async with turn:
+        return await ask(address, search)
+
+
+async def ask(address: str, search: Search) -> Client:
+    """
+    Return a client of the leader that this node names.
+
+    Raises:
+        DqliteError: If that does not lead to a leader.
+    """
     for _ in range(2):  # the node, and where it redirects to
-        client = await Client.connect(address, dial=dial, timeout_s=timeout_s)
+        client = await Client.connect(address, dial=search.dial, timeout_s=search.dial_timeout_s)
+        client.timeout_s = search.answer_timeout_s
         try:
             leader = await client.leader()
-            if leader is not None and leader.address == address:
+            redirect = redirection(address, leader, search.may_redirect)
+            if redirect is None:
                 await client.register()
+                client.timeout_s = search.client_timeout_s
                 return client
         except BaseException:
             client.close()
             raise
         client.close()
-        if leader is None:
-            raise NoLeader(f"{address} knows no leader")
-        log.debug("%s redirects to %s", address, leader.address)
-        address = leader.address
-    raise NoLeader(f"{address} does not lead, whatever others say")
+        address = redirect
+    raise not_confirmed(address)
+
+
+def redirection(
+    address: str, leader: LeaderNode | None, may_redirect: MayRedirect | None
+) -> str | None:
+    """
+    Return where the answer of a node sends the search; None if the node names itself.
+
+    Raises:
+        NoLeader: If the node knows no leader, or names one that may not be connected to.
+    """
+    if leader is None:
+        raise NoLeader(f"{address} knows no leader")
+    if leader.address == address:
+        return None
+    if may_redirect is not None and not may_redirect(leader.address):
+        raise NoLeader(f"{address} redirects to {leader.address}, which is not allowed")
+    log.debug("%s redirects to %s", address, leader.address)
+    return leader.address
+
+
+def not_confirmed(address: str) -> NoLeader:
+    """The end of a search at a node that others call the leader."""
+    return NoLeader(f"{address} does not lead, whatever others say")

@@ -1,0 +1,331 @@
+"""
+The leader connector: a client of the confirmed leader of the cluster that a store describes.
+
+An attempt asks the last known leader first (the fast path), and then all stored nodes, voters
+first. Attempts repeat with a growing pause until a leader is confirmed, or until the attempts or
+the time are used up. Only a node that names itself is believed; a redirect is followed once.
+
+`Connector` works in an event loop, `BlockingConnector` in the thread of the caller with a few
+helper threads. They share the options, the order, the pauses, and what an answer means.
+
+Source: go-dqlite `internal/protocol/connector.go`.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from dqlite.client.blocking import BlockingClient, BlockingDial
+from dqlite.client.client import Client
+from dqlite.client.connection import Dial
+from dqlite.client.leader import (
+    MayRedirect,
+    Search,
+    ask,
+    ask_all,
+    not_confirmed,
+    redirection,
+)
+from dqlite.client.stores import NodeStore
+from dqlite.errors import DqliteError, NoLeader
+from dqlite.wire.schema import Member
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorOptions:
+    """
+    How a leader is looked for; times are in seconds.
+
+    Attributes:
+        dial: How `Connector` connects; None for TCP and abstract unix sockets.
+        dial_blocking: How `BlockingConnector` connects.
+        dial_timeout_s: For one connection.
+        attempt_timeout_s: For one attempt: all nodes asked once.
+        backoff_factor_s: Attempt n is followed by a pause of this times 2**n,
+        backoff_cap_s: but of no more than this.
+        retry_limit: How many attempts follow a failed first one; None for no limit.
+        concurrency: How many nodes are asked at a time; a function is asked at each attempt.
+        may_redirect: Whether an address that a node names as its leader may be connected to; None
+            allows all.
+        request_timeout_s: Of the client that is found, for each request.
+    """
+
+    dial: Dial | None = None
+    dial_blocking: BlockingDial | None = None
+    dial_timeout_s: float = 5
+    attempt_timeout_s: float = 15
+    backoff_factor_s: float = 0.1
+    backoff_cap_s: float = 1
+    retry_limit: int | None = None
+    concurrency: int | Callable[[], int] = 10
+    may_redirect: MayRedirect | None = None
+    request_timeout_s: float = 15
+
+
+class Connector:
+    """Finds the leader for tasks of one event loop; remembers who led last."""
+
+    def __init__(self, store: NodeStore, options: ConnectorOptions | None = None) -> None:
+        self._store = store
+        self._options = options or ConnectorOptions()
+        self._leader: str | None = None
+
+    async def connect(self, *, timeout_s: float) -> Client:
+        """
+        Return a client of the confirmed leader, which the caller closes.
+
+        Raises:
+            NoLeader: If none is confirmed within `timeout_s` and the limit of attempts.
+            StoreError: If the store cannot be read.
+        """
+        reasons: list[str] = []
+        try:
+            async with asyncio.timeout(timeout_s):
+                for pause_s in pauses(self._options):
+                    if (client := await self._attempt(reasons)) is not None:
+                        return client
+                    if pause_s is not None:
+                        await asyncio.sleep(pause_s)
+        except TimeoutError:
+            reasons.append(f"{timeout_s} s are over")
+        raise _no_leader(reasons)
+
+    async def _attempt(self, reasons: list[str]) -> Client | None:
+        """Ask everyone once; without a leader, say why not."""
+        options = self._options
+        search = Search(
+            options.dial,
+            options.dial_timeout_s,
+            options.attempt_timeout_s,
+            options.request_timeout_s,
+            options.may_redirect,
+            _concurrency(options),
+        )
+        reasons.clear()
+        try:
+            async with asyncio.timeout(options.attempt_timeout_s):
+                if (client := await self._ask_last(search)) is not None:
+                    return client
+                members = ordered(self._store.get())
+                client, why = await ask_all([member.address for member in members], search)
+                reasons.extend(why)
+        except TimeoutError:
+            reasons.append(f"nobody confirmed in {options.attempt_timeout_s} s")
+            return None
+        if client is not None:
+            log.debug("connected on fallback path to %s", client.address)
+            self._leader = client.address
+        return client
+
+    async def _ask_last(self, search: Search) -> Client | None:
+        """Ask who led last, and forget it if it does so no more."""
+        if self._leader is None:
+            return None
+        address, self._leader = self._leader, None
+        try:
+            client = await ask(address, search)
+        except DqliteError as error:
+            log.debug("no leader on fast path: %s", error)
+            return None
+        log.debug("connected on fast path to %s", client.address)
+        self._leader = client.address
+        return client
+
+
+class BlockingConnector:
+    """Finds the leader for the threads of a process; remembers who led last."""
+
+    def __init__(self, store: NodeStore, options: ConnectorOptions | None = None) -> None:
+        self._store = store
+        self._options = options or ConnectorOptions()
+        self._leader: str | None = None
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Wake whoever waits in `connect`, which then raises; idempotent."""
+        self._closed.set()
+
+    def connect(self, *, timeout_s: float) -> BlockingClient:
+        """
+        Return a client of the confirmed leader, which the caller closes.
+
+        Raises:
+            NoLeader: If none is confirmed within `timeout_s` and the limit of attempts, or `close`
+                was called.
+            StoreError: If the store cannot be read.
+        """
+        deadline = time.monotonic() + timeout_s
+        reasons: list[str] = []
+        for pause_s in pauses(self._options):
+            if (client := self._attempt(deadline, reasons)) is not None:
+                return client
+            if pause_s is not None and self._closed.wait(min(pause_s, _left(deadline))):
+                reasons.append("closed")
+                break
+            if _left(deadline) <= 0:
+                reasons.append(f"{timeout_s} s are over")
+                break
+        raise _no_leader(reasons)
+
+    def _attempt(self, deadline: float, reasons: list[str]) -> BlockingClient | None:
+        """Ask everyone once; without a leader, say why not."""
+        options = self._options
+        until = min(deadline, time.monotonic() + options.attempt_timeout_s)
+        reasons.clear()
+        if (client := self._ask_last(until)) is not None:
+            return client
+        addresses = [member.address for member in ordered(self._store.get())]
+        client = _Round(addresses, options, until, self._closed).first(reasons)
+        if client is not None:
+            log.debug("connected on fallback path to %s", client.address)
+            self._leader = client.address
+        return client
+
+    def _ask_last(self, until: float) -> BlockingClient | None:
+        """Ask who led last, and forget it if it does so no more."""
+        if (address := self._leader) is None:
+            return None
+        try:
+            client = _ask(address, self._options, until)
+        except DqliteError as error:
+            log.debug("no leader on fast path: %s", error)
+            self._leader = None
+            return None
+        log.debug("connected on fast path to %s", client.address)
+        self._leader = client.address
+        return client
+
+
+class _Round:
+    """All nodes asked once, by a few threads that outlive it by the time limit of a request."""
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        options: ConnectorOptions,
+        until: float,
+        closed: threading.Event,
+    ) -> None:
+        self._options = options
+        self._until = until
+        self._closed = closed
+        self._addresses = iter(addresses)
+        self._count = len(addresses)
+        self._lock = threading.Lock()
+        self._is_over = False
+        self._answers: queue.SimpleQueue[BlockingClient | str] = queue.SimpleQueue()
+
+    def first(self, reasons: list[str]) -> BlockingClient | None:
+        """Return the first confirmed leader; else None, and what each node answered instead."""
+        for _ in range(min(_concurrency(self._options), self._count)):
+            threading.Thread(target=self._work, name="dqlite-leader", daemon=True).start()
+        try:
+            for _ in range(self._count):
+                answer = self._next_answer()
+                if isinstance(answer, BlockingClient):
+                    return answer
+                reasons.append(answer)
+                if self._closed.is_set():
+                    break
+            return None
+        except queue.Empty:
+            reasons.append("nobody else answered in time")
+            return None
+        finally:
+            self._end()
+
+    def _next_answer(self) -> BlockingClient | str:
+        """Wait for an answer, and look now and then whether the connector was closed."""
+        while (left := _left(self._until)) > 0:
+            try:
+                return self._answers.get(timeout=min(left, 0.1))
+            except queue.Empty:
+                if self._closed.is_set():
+                    return "closed"
+        raise queue.Empty
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                address = None if self._is_over else next(self._addresses, None)
+            if address is None:
+                return
+            answer: BlockingClient | str
+            try:
+                answer = _ask(address, self._options, self._until)
+            except DqliteError as error:
+                answer = str(error)
+            with self._lock:
+                if not self._is_over:
+                    self._answers.put(answer)
+                    continue
+            if isinstance(answer, BlockingClient):
+                answer.close()
+
+    def _end(self) -> None:
+        """Close what else was found, now or later."""
+        with self._lock:
+            self._is_over = True
+        while not self._answers.empty():
+            answer = self._answers.get()
+            if isinstance(answer, BlockingClient):
+                answer.close()
+
+
+def _ask(address: str, options: ConnectorOptions, until: float) -> BlockingClient:
+    """Return a client of the leader that this node names; `leader.ask` without an event loop."""
+    for _ in range(2):  # the node, and where it redirects to
+        client = BlockingClient.connect(
+            address,
+            dial=options.dial_blocking,
+            timeout_s=min(options.dial_timeout_s, max(_left(until), 0.001)),
+        )
+        try:
+            client.timeout_s = max(_left(until), 0.001)
+            redirect = redirection(address, client.leader(), options.may_redirect)
+            if redirect is None:
+                client.register()
+                client.timeout_s = options.request_timeout_s
+                return client
+        except BaseException:
+            client.close()
+            raise
+        client.close()
+        address = redirect
+    raise not_confirmed(address)
+
+
+def ordered(members: Sequence[Member]) -> list[Member]:
+    """Voters first, then stand-bys, then spares: only voters know who leads."""
+    return sorted(members, key=lambda member: member.role)
+
+
+def pauses(options: ConnectorOptions) -> Iterator[float | None]:
+    """Yield for each attempt how many seconds to wait after it failed; None after the last."""
+    for attempt in count(1):
+        if options.retry_limit is not None and attempt > options.retry_limit:
+            yield None
+            return
+        yield min(options.backoff_cap_s, options.backoff_factor_s * 2.0 ** min(attempt, 60))
+
+
+def _concurrency(options: ConnectorOptions) -> int:
+    value = options.concurrency
+    return max(1, value() if callable(value) else value)
+
+
+def _left(deadline: float) -> float:
+    return deadline - time.monotonic()
+
+
+def _no_leader(reasons: Sequence[str]) -> NoLeader:
+    """Go's text first: tools look for it."""
+    why = "; ".join(reasons) or "the node store is empty"
+    return NoLeader(f"no available dqlite leader server found: {why}")
