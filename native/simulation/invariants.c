@@ -69,6 +69,7 @@ static void look_at_commit(struct server *server)
     const struct entry *entry = disk_entry_written(disk, commit);
     uint64_t term = entry ? entry->term : 0;
     committed_at(&s->invariants, commit)->term = term;
+    committed_at(&s->invariants, commit)->in_term = server->process->raft.current_term;
     unsigned voters, count = holders(server, commit, term, &voters);
     if (2 * count <= voters)
         invariant_broken_at(server, DURABILITY, commit,
@@ -86,20 +87,30 @@ static bool was_wiped(const struct simulation *s)
     return false;
 }
 
+/*
+ * A leader has what was committed in earlier terms. A server that was paused with its votes
+ * unread may become the leader of a term that has passed; it need not have what came later.
+ */
 static void look_at_completeness(struct server *server)
 {
     struct simulation *s = server->simulation;
+    uint64_t leads = server->process->raft.current_term;
     uint64_t index = s->invariants.max_commit;
-    uint64_t term = index ? committed_at(&s->invariants, index)->term : 0;
-    if (!term || was_wiped(s))
+    if (was_wiped(s))
         return;
+    while (index && (!committed_at(&s->invariants, index)->term ||
+                     committed_at(&s->invariants, index)->in_term >= leads))
+        index--;
+    if (!index)
+        return;
+    uint64_t term = committed_at(&s->invariants, index)->term;
     const struct snapshot *snapshot = server->disk.snapshot;
     const struct entry *entry = disk_entry_written(&server->disk, index);
     bool has = (snapshot && snapshot->index >= index) || (entry && entry->term == term);
     if (!has)
         invariant_broken_at(server, LEADER_COMPLETENESS, index,
-                         "leads term %llu without the committed entry %llu of term %llu",
-                         LLU(server->process->raft.current_term), LLU(index), LLU(term));
+                            "leads term %llu without the committed entry %llu of term %llu",
+                            LLU(leads), LLU(index), LLU(term));
 }
 
 static void look_at_leader(struct server *server)

@@ -13,6 +13,7 @@ struct simulation;
 /* What is known of an index, from all servers. */
 struct committed {
     uint64_t term;    /* of the entry that was committed there; 0: none was yet */
+    uint64_t in_term; /* of the server that committed it first: the term in which it was committed */
     uint64_t digest;  /* of the command that was applied there */
     uint64_t state;   /* of the service's digest after it; 0: not known */
     bool is_applied, has_state;

@@ -201,6 +201,37 @@ def test_an_invariant_is_broken_by_what_breaks_it_and_by_nothing_else(
     assert violated("nothing") == set()
 
 
+def test_who_leads_a_term_that_has_passed_need_not_have_what_came_later() -> None:
+    """A candidate is paused before it reads its votes, and counts them after the next election."""
+
+    def late_leader(seed: int) -> set[str] | None:
+        options = {"pre_vote": 0, "latency_us_min": 9000, "latency_us_max": 9000, "trace": 1}
+        with simulator(seed, **options) as cluster:
+            cluster.start()
+            while not (asking := [n for n in range(3) if cluster.look(n).role == 2]):
+                cluster.run(1)
+            cluster.do(frames.PAUSE, "B", asking[0])
+            cluster.run(3000)
+            if cluster.look(leader := cluster.await_leader()).term == cluster.look(asking[0]).term:
+                return None
+            client = Client(cluster)
+            client.connect(leader)
+            assert client.write(1, 1)
+            cluster.do(frames.RESUME, "B", asking[0])
+            cluster.run(1000)
+            led = f'"node": "n{asking[0] + 1}", "role": "leader"'.encode()
+            return (
+                {name for name, _, _ in cluster.violations}
+                if any(led in line for line in cluster.trace)
+                else None
+            )
+
+    found = [broken for seed in range(10) if (broken := late_leader(seed)) is not None]
+
+    assert found
+    assert not set().union(*found)
+
+
 def test_a_violation_at_an_index_shows_what_the_logs_hold_there() -> None:
     with simulator(1, **{"break": "alter-entry"}) as cluster:
         cluster.start()
