@@ -96,10 +96,7 @@ def gives_rows(sql: str) -> bool:
 
     Old servers refuse to QUERY what gives no rows, and all refuse to EXEC what does.
     """
-    first = next(_statements(sql), None)
-    if first is None:
-        return False
-    verb, *others = first.tokens
+    verb, *others = tokens_of(sql) or ("",)
     if verb == "WITH":
         return _main_verb(others) in _VERBS_WITH_ROWS
     if verb == "PRAGMA":
@@ -107,10 +104,10 @@ def gives_rows(sql: str) -> bool:
     return verb == "EXPLAIN" or verb in _VERBS_WITH_ROWS
 
 
-def first_word(sql: str) -> str:
-    """Return the first word of a text in capitals, "" where it has no statement."""
+def tokens_of(sql: str) -> tuple[str, ...]:
+    """Return the tokens of the first statement, words in capitals; () where there is none."""
     first = next(_statements(sql), None)
-    return first.tokens[0] if first is not None else ""
+    return first.tokens if first is not None else ()
 
 
 def check_database_name(name: str) -> str:

@@ -1,0 +1,1 @@
+"""The programs: `dqlite` (shell and tools), `dqlite-demo`, `dqlite-benchmark`, `dqlite-rundemo`."""
