@@ -1,7 +1,8 @@
 """
-dqlite for Python: a client of the wire protocol, and nodes through libdqlite.
+dqlite for Python: PEP 249, a client of the wire protocol, and nodes through libdqlite.
 
-The client needs neither the library nor cffi. Names other than errors are imported when they are
+This is a module of PEP 249 (`connect`); `dqlite.aio` is the same for asyncio. The client needs
+neither the library nor cffi. Names other than errors are imported when they are
 first used, so a node does not load asyncio and a client does not load cffi.
 """
 
@@ -41,13 +42,15 @@ from dqlite.errors import (
     StatementError,
     StoreError,
     TimedOut,
+    TokenExpired,
     Warning,  # noqa: A004 - PEP 249 names it
 )
 
 if TYPE_CHECKING:
+    from dqlite import aio
     from dqlite.client.blocking import BlockingClient, BlockingDial
     from dqlite.client.client import Client
-    from dqlite.client.connection import Attach, Connection, Dial, connect
+    from dqlite.client.connection import Attach, Dial
     from dqlite.client.connector import BlockingConnector, Connector, ConnectorOptions
     from dqlite.client.leader import find_leader
     from dqlite.client.stores import (
@@ -57,30 +60,64 @@ if TYPE_CHECKING:
         YamlStore,
         default_store,
     )
-    from dqlite.client.transaction import Begin, transaction
+    from dqlite.client.transaction import transaction
+    from dqlite.dbapi.connection import Connection, Cursor, Transaction
+    from dqlite.dbapi.database import Database, connect
+    from dqlite.dbapi.options import Consistency
+    from dqlite.dbapi.values import (
+        BINARY,
+        DATETIME,
+        NUMBER,
+        ROWID,
+        STRING,
+        Binary,
+        Date,
+        DateFromTicks,
+        Time,
+        TimeFromTicks,
+        Timestamp,
+        TimestampFromTicks,
+    )
     from dqlite.node.bindings import Capability, Library, LibraryIdentity, library_identity, load
     from dqlite.node.server import Node, NodeOptions, SnapshotParams
-    from dqlite.values import Iso8601, Parameter, UnixTime, Value
+    from dqlite.values import Begin, Iso8601, Parameter, UnixTime, Value
     from dqlite.wire.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
 
 _MODULES = {
     "node.bindings": ("Capability", "Library", "LibraryIdentity", "library_identity", "load"),
     "client.blocking": ("BlockingClient", "BlockingDial"),
     "client.client": ("Client",),
-    "client.connection": ("Attach", "Connection", "Dial", "connect"),
+    "client.connection": ("Attach", "Dial"),
     "client.connector": ("BlockingConnector", "Connector", "ConnectorOptions"),
     "client.leader": ("find_leader",),
+    "dbapi.connection": ("Connection", "Cursor", "Transaction"),
+    "dbapi.database": ("Database", "connect"),
+    "dbapi.options": ("Consistency",),
+    "dbapi.values": (
+        "BINARY", "DATETIME", "NUMBER", "ROWID", "STRING", "Binary", "Date", "DateFromTicks",
+        "Time", "TimeFromTicks", "Timestamp", "TimestampFromTicks",
+    ),
     "client.stores": ("MemoryStore", "NodeStore", "SqliteStore", "YamlStore", "default_store"),
     "wire.schema": ("LeaderNode", "Member", "Metadata", "Result", "Role", "Rows", "Statement"),
     "node.server": ("Node", "NodeOptions", "SnapshotParams"),
-    "client.transaction": ("Begin", "transaction"),
-    "values": ("Iso8601", "Parameter", "UnixTime", "Value"),
+    "client.transaction": ("transaction",),
+    "values": ("Begin", "Iso8601", "Parameter", "UnixTime", "Value"),
 }  # fmt: skip
 
+apilevel = "2.0"
+threadsafety = 1
+"""Threads may share the module, but no connection."""
+paramstyle = "qmark"
+
 __all__ = [  # noqa: RUF022 - grouped
+    # PEP 249
+    "Connection", "Consistency", "Cursor", "Database", "Transaction", "aio", "apilevel", "connect",
+    "paramstyle", "threadsafety",
+    "BINARY", "DATETIME", "NUMBER", "ROWID", "STRING",
+    "Binary", "Date", "DateFromTicks", "Time", "TimeFromTicks", "Timestamp", "TimestampFromTicks",
     # Client
     "Attach", "Begin", "BlockingClient", "BlockingConnector", "BlockingDial", "Client",
-    "Connection", "Connector", "ConnectorOptions", "Dial", "connect", "find_leader", "transaction",
+    "Connector", "ConnectorOptions", "Dial", "find_leader", "transaction",
     # Node stores
     "MemoryStore", "NodeStore", "SqliteStore", "YamlStore", "default_store",
     # Values
@@ -94,6 +131,7 @@ __all__ = [  # noqa: RUF022 - grouped
     "DqliteError", "HandleLost", "Indeterminate", "InvalidValue", "LeadershipLost",
     "LibraryNotFound", "NoLeader", "NodeError", "NotApplied", "NotLeader", "NotSent",
     "ProtocolError", "Refused", "ServerTooOld", "StatementError", "StoreError", "TimedOut",
+    "TokenExpired",
     # Errors: PEP 249
     "DataError", "DatabaseError", "Error", "IntegrityError", "InterfaceError", "InternalError",
     "NotSupportedError", "OperationalError", "ProgrammingError", "Warning",
@@ -101,6 +139,8 @@ __all__ = [  # noqa: RUF022 - grouped
 
 
 def __getattr__(name: str) -> Any:
+    if name == "aio":
+        return import_module("dqlite.aio")
     for module, names in _MODULES.items():
         if name in names:
             return getattr(import_module(f"dqlite.{module}"), name)

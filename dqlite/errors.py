@@ -111,6 +111,9 @@ class NotApplied(DqliteError):
 class Indeterminate(DqliteError, OperationalError, ambiguous=True):
     """The request may have taken effect, or may still do so."""
 
+    token: str | None = None
+    """Of the transaction whose COMMIT it was, if it has one: `recover` knows what became of it."""
+
 
 class ProtocolError(DqliteError, InterfaceError, reconnect=True, ambiguous=True):
     """The peer does not speak the protocol as we know it; the request's effect is unknown."""
@@ -154,6 +157,10 @@ class Refused(NotApplied, ProgrammingError, ValueError):
 
 class InvalidValue(DataError, Refused):
     """Not sent, because a parameter is no value that a server takes; or a column cannot be read."""
+
+
+class TokenExpired(DqliteError, OperationalError):
+    """Too many transactions came after this one: nobody knows any more whether it was committed."""
 
 
 class Closed(NotApplied, InterfaceError):

@@ -104,6 +104,34 @@ def gives_rows(sql: str) -> bool:
     return verb == "EXPLAIN" or verb in _VERBS_WITH_ROWS
 
 
+@lru_cache(maxsize=1024)
+def count_parameters(sql: str) -> int:
+    """
+    Count the values that the statements of a text take together, as SQLite numbers them.
+
+    A `?` is one more than the greatest so far, `?3` is the third, and each name is one.
+    """
+    greatest = 0
+    names: set[str] = set()
+    for sign, word in _adjacent(sql):
+        if sign == "?":
+            number = int(word) if word.isdecimal() and len(word) < 9 else greatest + 1
+            greatest = max(greatest, number)
+        elif sign in "$:@" and word and sign + word not in names:
+            names.add(sign + word)
+            greatest += 1
+    return greatest
+
+
+def _adjacent(sql: str) -> Iterator[tuple[str, str]]:
+    """Each sign with the word that follows it at once, as written, "" where there is none."""
+    matches = list(_TOKEN.finditer(sql))
+    for match, following in pairwise((*matches, None)):
+        if match is not None and match.lastgroup == "other":
+            is_word = following is not None and following.lastgroup == "word"
+            yield match[0], following[0] if following is not None and is_word else ""
+
+
 def tokens_of(sql: str) -> tuple[str, ...]:
     """Return the tokens of the first statement, words in capitals; () where there is none."""
     first = next(_statements(sql), None)

@@ -1,10 +1,11 @@
 """
-The values that SQL parameters and rows carry, and the two types that SQLite does not have.
+The values that SQL parameters and rows carry, the two types that SQLite does not have, and `Begin`.
 
 Source: `dqlite/src/query.c` (types by declared column).
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 
@@ -27,3 +28,11 @@ Parameter: TypeAlias = int | float | str | bytes | bool | Iso8601 | None
 
 Value: TypeAlias = Parameter | UnixTime
 """What a row can hold. The server turns NULL in a BOOLEAN column into False."""
+
+
+class Begin(Enum):
+    """When a transaction takes the write lock of its database."""
+
+    DEFERRED = "DEFERRED"  # at the first write, which is Busy (517) if others committed meanwhile
+    IMMEDIATE = "IMMEDIATE"  # at once
+    EXCLUSIVE = "EXCLUSIVE"  # at once, too: in WAL mode, as here, readers go on

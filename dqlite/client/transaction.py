@@ -9,17 +9,10 @@ Source: `dqlite/src/gateway.c`, `gateway__close`; SQLite, `lang_transaction.html
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from enum import Enum
 
 from dqlite.client.client import Client
 from dqlite.errors import Abandoned, DqliteError, Indeterminate, NotApplied, ProtocolError
-
-
-class Begin(Enum):
-    """When the write lock is taken."""
-
-    DEFERRED = "DEFERRED"  # at the first write, which is Busy (517) if others committed meanwhile
-    IMMEDIATE = "IMMEDIATE"  # at once
+from dqlite.values import Begin
 
 
 @asynccontextmanager
