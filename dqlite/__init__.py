@@ -16,6 +16,7 @@ from dqlite.errors import (
     Closed,
     ConnectionLost,
     ConstraintViolation,
+    DamagedFiles,
     DatabaseError,
     DataError,
     DqliteError,
@@ -78,13 +79,33 @@ if TYPE_CHECKING:
         Timestamp,
         TimestampFromTicks,
     )
-    from dqlite.node.bindings import Capability, Library, LibraryIdentity, library_identity, load
-    from dqlite.node.server import Node, NodeOptions, SnapshotParams
+    from dqlite.node.bindings import (
+        Capability,
+        Library,
+        LibraryIdentity,
+        config_multi_thread,
+        config_single_thread,
+        library_identity,
+        load,
+    )
+    from dqlite.node.files import LastEntryInfo
+    from dqlite.node.ids import BOOTSTRAP_ID, generate_id
+    from dqlite.node.membership import (
+        read_last_entry_info,
+        reconfigure_membership,
+        reconfigure_membership_ext,
+    )
+    from dqlite.node.options import NodeOptions, RoleManagement, SnapshotParams, TrailingStrategy
+    from dqlite.node.recovery import Recovered, recover_cluster
+    from dqlite.node.server import Node
     from dqlite.values import Begin, Iso8601, Parameter, UnixTime, Value
     from dqlite.wire.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
 
 _MODULES = {
-    "node.bindings": ("Capability", "Library", "LibraryIdentity", "library_identity", "load"),
+    "node.bindings": (
+        "Capability", "Library", "LibraryIdentity", "config_multi_thread", "config_single_thread",
+        "library_identity", "load",
+    ),
     "client.blocking": ("BlockingClient", "BlockingDial"),
     "client.client": ("Client",),
     "client.connection": ("Attach", "Dial"),
@@ -99,7 +120,14 @@ _MODULES = {
     ),
     "client.stores": ("MemoryStore", "NodeStore", "SqliteStore", "YamlStore", "default_store"),
     "wire.schema": ("LeaderNode", "Member", "Metadata", "Result", "Role", "Rows", "Statement"),
-    "node.server": ("Node", "NodeOptions", "SnapshotParams"),
+    "node.files": ("LastEntryInfo",),
+    "node.ids": ("BOOTSTRAP_ID", "generate_id"),
+    "node.membership": (
+        "read_last_entry_info", "reconfigure_membership", "reconfigure_membership_ext",
+    ),
+    "node.options": ("NodeOptions", "RoleManagement", "SnapshotParams", "TrailingStrategy"),
+    "node.recovery": ("Recovered", "recover_cluster"),
+    "node.server": ("Node",),
     "client.transaction": ("transaction",),
     "values": ("Begin", "Iso8601", "Parameter", "UnixTime", "Value"),
 }  # fmt: skip
@@ -124,11 +152,15 @@ __all__ = [  # noqa: RUF022 - grouped
     "Iso8601", "LeaderNode", "Member", "Metadata", "Parameter", "Result", "Role", "Rows",
     "Statement", "UnixTime", "Value",
     # Node
-    "Capability", "Library", "LibraryIdentity", "Node", "NodeOptions", "SnapshotParams",
-    "library_identity", "load",
+    "BOOTSTRAP_ID", "Capability", "Library", "LibraryIdentity", "Node", "NodeOptions",
+    "RoleManagement", "SnapshotParams", "TrailingStrategy", "config_multi_thread",
+    "config_single_thread", "generate_id", "library_identity", "load",
+    # Recovery
+    "LastEntryInfo", "Recovered", "read_last_entry_info", "reconfigure_membership",
+    "reconfigure_membership_ext", "recover_cluster",
     # Errors: what a caller may conclude
     "Abandoned", "Busy", "CapabilityMissing", "Closed", "ConnectionLost", "ConstraintViolation",
-    "DqliteError", "HandleLost", "Indeterminate", "InvalidValue", "LeadershipLost",
+    "DamagedFiles", "DqliteError", "HandleLost", "Indeterminate", "InvalidValue", "LeadershipLost",
     "LibraryNotFound", "NoLeader", "NodeError", "NotApplied", "NotLeader", "NotSent",
     "ProtocolError", "Refused", "ServerTooOld", "StatementError", "StoreError", "TimedOut",
     "TokenExpired",

@@ -191,6 +191,10 @@ class NodeError(DqliteError, InterfaceError):
     """A node in this process could not be created, configured, started or stopped."""
 
 
+class DamagedFiles(NodeError):
+    """Files in a data directory are not as raft writes them."""
+
+
 class LibraryNotFound(NodeError):
     """The shared library libdqlite cannot be loaded."""
 

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dqlite.errors import NodeError
 from dqlite.node import bindings
 from dqlite.node.bindings import Capability, Library
-from dqlite.node.server import Node, NodeOptions, SnapshotParams
+from dqlite.node.options import NodeOptions, SnapshotParams
+from dqlite.node.server import Node
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -13,6 +13,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,11 @@ from cffi import FFI
 from dqlite.errors import CapabilityMissing, LibraryNotFound
 
 LIBRARY = "libdqlite.so.0"
+
+_SQLITE_CONFIG_SINGLETHREAD = 1
+_SQLITE_CONFIG_MULTITHREAD = 2
+_SQLITE_MISUSE = 21
+_MULTI_THREAD_VARIABLES = ("DQLITE_MULTITHREAD", "GO_DQLITE_MULTITHREAD")
 
 _DECLARATIONS = """
 typedef struct dqlite_node dqlite_node;
@@ -31,6 +37,8 @@ int dqlite_node_create(dqlite_node_id id, const char *address, const char *data_
 void dqlite_node_destroy(dqlite_node *n);
 int dqlite_node_set_bind_address(dqlite_node *n, const char *address);
 const char *dqlite_node_get_bind_address(dqlite_node *n);
+int dqlite_node_set_connect_func(dqlite_node *n,
+                                 int (*f)(void *arg, const char *address, int *fd), void *arg);
 int dqlite_node_set_network_latency_ms(dqlite_node *n, unsigned milliseconds);
 int dqlite_node_set_failure_domain(dqlite_node *n, unsigned long long code);
 int dqlite_node_set_snapshot_params(dqlite_node *n, unsigned threshold, unsigned trailing);
@@ -47,7 +55,17 @@ int dqlite_node_set_snapshot_params_v2(dqlite_node *n, unsigned threshold, unsig
 int dqlite_node_set_busy_timeout(dqlite_node *n, unsigned milliseconds);
 int dqlite_node_enable_disk_mode(dqlite_node *n);
 int dqlite_node_enable_role_management(dqlite_node *n);
+int dqlite_node_set_target_voters(dqlite_node *n, int voters);
+int dqlite_node_set_target_standbys(dqlite_node *n, int standbys);
 int dqlite_node_handover(dqlite_node *n);
+typedef struct {
+  uint64_t size;
+  uint64_t id;
+  uint64_t address;
+  uint64_t role;
+} dqlite_node_info_ext;
+int dqlite_node_recover_ext(dqlite_node *n, dqlite_node_info_ext infos[], int n_info);
+int sqlite3_config(int option, ...);
 """
 
 
@@ -64,6 +82,25 @@ class Capability(Enum):
     ROLE_MANAGEMENT = "dqlite_node_enable_role_management"
     SNAPSHOT_COMPRESSION = "dqlite_node_set_snapshot_compression"
     SNAPSHOT_PARAMS_V2 = "dqlite_node_set_snapshot_params_v2"
+    TARGET_STANDBYS = "dqlite_node_set_target_standbys"
+    TARGET_VOTERS = "dqlite_node_set_target_voters"
+
+
+VERSIONS = {
+    Capability.AUTO_RECOVERY: "1.16.0 and newer have",
+    Capability.BLOCK_SIZE: "1.15.0 and newer have",
+    Capability.BUSY_TIMEOUT: "1.18.2 and newer have",
+    Capability.DESCRIBE_LAST_ENTRY: "1.17.0 and newer have",
+    Capability.DISK_MODE: "only 1.13.0 to 1.18.2 have",
+    Capability.HANDOVER: "1.15.0 and newer have",
+    Capability.POOL_THREAD_COUNT: "1.16.5 and newer have",
+    Capability.ROLE_MANAGEMENT: "1.15.0 and newer have",
+    Capability.SNAPSHOT_COMPRESSION: "1.16.2 and newer have",
+    Capability.SNAPSHOT_PARAMS_V2: "1.18.2 and newer have",
+    Capability.TARGET_STANDBYS: "1.15.0 and newer have",
+    Capability.TARGET_VOTERS: "1.15.0 and newer have",
+}
+"""Which versions of libdqlite have each; for people, since only the symbol is a fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +142,9 @@ class Library:
         try:
             return getattr(self.lib, capability.value)
         except AttributeError as cause:
-            raise CapabilityMissing(f"{self.path} has no {capability.value}") from cause
+            raise CapabilityMissing(
+                f"{self.path} has no {capability.value}, which {VERSIONS[capability]}"
+            ) from cause
 
     def identity(self) -> LibraryIdentity:
         """Return path, hash and version number; reads the file."""
@@ -115,7 +154,7 @@ class Library:
 
 def load(name: str | None = None) -> Library:
     """
-    Load libdqlite.
+    Load libdqlite; a second call returns the same.
 
     Args:
         name: Path or soname; None for DQLITE_LIB, or else the system's.
@@ -123,7 +162,11 @@ def load(name: str | None = None) -> Library:
     Raises:
         LibraryNotFound: If it cannot be loaded.
     """
-    wanted = name or os.environ.get("DQLITE_LIB") or LIBRARY
+    return _load(name or os.environ.get("DQLITE_LIB") or LIBRARY)
+
+
+@cache
+def _load(wanted: str) -> Library:
     ffi = FFI()
     ffi.cdef(_DECLARATIONS)
     try:
@@ -140,6 +183,42 @@ def load(name: str | None = None) -> Library:
 def library_identity(name: str | None = None) -> LibraryIdentity:
     """Load libdqlite and say which build it is; raises like `load`."""
     return load(name).identity()
+
+
+def config_multi_thread(library: Library | None = None) -> None:
+    """
+    Have SQLite, in all of this process, use its multi-thread mode: a connection a thread.
+
+    Hardly ever needed: SQLite's default is stricter, and nodes run with it.
+
+    Raises:
+        RuntimeError: If SQLite is in use already, as it is once `sqlite3` is imported or a node
+            was created.
+    """
+    _config_sqlite(library, _SQLITE_CONFIG_MULTITHREAD)
+
+
+def config_single_thread(library: Library | None = None) -> None:
+    """
+    Have SQLite, in all of this process, use no locks, as go-dqlite does at start.
+
+    It is faster by little, and only safe in a process that uses SQLite through nodes alone:
+    Python's `sqlite3` is the same library. Where DQLITE_MULTITHREAD or GO_DQLITE_MULTITHREAD is
+    set, nothing happens.
+
+    Raises:
+        RuntimeError: If SQLite is in use already.
+    """
+    if not any(os.environ.get(name) for name in _MULTI_THREAD_VARIABLES):
+        _config_sqlite(library, _SQLITE_CONFIG_SINGLETHREAD)
+
+
+def _config_sqlite(library: Library | None, option: int) -> None:
+    code = (library or load()).lib.sqlite3_config(option)  # found through the library's own needs
+    if code == _SQLITE_MISUSE:
+        raise RuntimeError("SQLite is already initialized: configure it before its first use")
+    if code:
+        raise RuntimeError(f"SQLite refused to be configured ({code})")
 
 
 def _path_of(ffi: FFI, function: Any) -> str:

@@ -1,77 +1,44 @@
 """
 A dqlite node in this process.
 
-The class guards against what 1.11.1 does: a failed creation poisons the process, stopping a node
-that never started crashes it, and two nodes may share one directory.
+The class guards against what the library does to the process. In 1.11.1 a failed creation poisons
+it, and the stop of a node that never started crashes it. Newer versions abort it when a name in the
+directory is one that raft does not write, so the directory is looked at first. No version closes
+the listener of a node that did not start.
 
 Source: `dqlite/include/dqlite.h`, `dqlite/src/server.c`.
 """
 
-import fcntl
+import atexit
 import os
+import re
 import signal
-from dataclasses import dataclass
+import socket
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from dqlite.errors import NodeError
-from dqlite.node import bindings
+from dqlite.node import bindings, files, locks
 from dqlite.node.bindings import Capability, Library
+from dqlite.node.membership import as_voters, check_address, reconfigure_membership_ext
+from dqlite.node.options import NodeOptions, TrailingStrategy
+from dqlite.wire.schema import Member
 
-LATENCY_MS_MAX = 3_600_000
-_BLOCK_SIZES = tuple(512 << power for power in range(10))
+DIRECTORY_BYTES_MAX = 894
+"""Of its path, as raft holds it."""
 
-
-@dataclass(frozen=True, slots=True)
-class SnapshotParams:
-    """
-    How often a node takes a snapshot, and how much of its log it keeps.
-
-    Attributes:
-        threshold: Log entries between two snapshots.
-        trailing: Log entries kept behind one; at least 4, and at least `threshold`.
-    """
-
-    threshold: int = 1024
-    trailing: int = 8192
-
-    def __post_init__(self) -> None:
-        if not (0 < self.threshold <= self.trailing and self.trailing >= 4):
-            raise ValueError(f"expected 0 < threshold <= trailing >= 4, got {self}")
-
-
-@dataclass(frozen=True, slots=True)
-class NodeOptions:
-    """
-    How a node behaves; None leaves the library's default.
-
-    Attributes:
-        bind_address: Where to listen, `host:port`, `@name` or `@`; None for the node's address.
-        network_latency_ms: One way; heartbeats go every 1.5 and elections start after 15 times it.
-        auto_recovery: Set damaged segments aside at start. Hides data loss; on by default where it
-            can be switched.
-        block_size: 512 to 262144, a power of two.
-        busy_timeout_ms: How long a writer waits for another.
-    """
-
-    bind_address: str | None = None
-    network_latency_ms: int | None = None
-    snapshot_params: SnapshotParams | None = None
-    failure_domain: int | None = None
-    auto_recovery: bool | None = None
-    block_size: int | None = None
-    busy_timeout_ms: int | None = None
-
-    def __post_init__(self) -> None:
-        latency_ms = self.network_latency_ms
-        if latency_ms is not None and not 0 < latency_ms <= LATENCY_MS_MAX:
-            raise ValueError(f"expected a latency of 1 to {LATENCY_MS_MAX} ms, got {latency_ms}")
-        if self.block_size is not None and self.block_size not in _BLOCK_SIZES:
-            raise ValueError(f"expected a block size in {_BLOCK_SIZES}, got {self.block_size}")
+_DEFAULT_PORT = 8080
 
 
 class Node:
-    """Starts on `start` or `with`, stops on `close`, may be started again. Not to be forked."""
+    """
+    Starts on `start` or `with`, stops on `close`, may be started again.
+
+    A node that runs when Python ends is closed then. After a fork only the parent may use it.
+    """
 
     def __init__(
         self,
@@ -86,18 +53,30 @@ class Node:
         Describe a node; nothing happens before `start`.
 
         Args:
-            node_id: 1 founds a cluster in an empty directory; others wait to be added.
-            address: Where other nodes and clients reach it: `host:port` with a numeric host.
+            node_id: 1 to 2^64 - 1. 1 and BOOTSTRAP_ID found a cluster in an empty directory; others
+                wait to be added.
+            address: Where other nodes and clients reach it: `host:port`, `[ipv6]:port`, `@name`, or
+                what `dial` takes. If the host is a name, a numeric `bind_address` is needed.
             data_dir: Exists, and belongs to this node alone.
             library: None loads the default.
+
+        Raises:
+            ValueError: If the id or the address is none.
         """
+        if not 0 < node_id < 1 << 64:
+            raise ValueError(f"expected a node id of 1 to 2^64 - 1, got {node_id}")
+        check_address(address)
         self.id = node_id
         self.address = address
         self.data_dir = Path(data_dir)
         self.options = options or NodeOptions()
+        if self.options.bind_address is not None:
+            check_address(self.options.bind_address)
         self._library = library
         self._node: Any = None  # cffi's pointer while the node runs
+        self._dialler: Any = None  # the library calls it as long as the node runs
         self._lock: int | None = None
+        self._pid = 0
 
     @property
     def library(self) -> Library:
@@ -107,11 +86,14 @@ class Node:
         return self._library
 
     @property
+    def is_running(self) -> bool:
+        """Whether the node was started, and not closed since."""
+        return self._node is not None
+
+    @property
     def bind_address(self) -> str:
-        """Where the node listens. Raises NodeError unless it runs."""
-        if self._node is None:
-            raise NodeError("the node does not run")
-        return self._text(self.library.lib.dqlite_node_get_bind_address(self._node))
+        """Where the node listens; `@` is resolved. Raises NodeError unless it runs."""
+        return self._text(self.library.lib.dqlite_node_get_bind_address(self._running()))
 
     def start(self) -> None:
         """
@@ -119,17 +101,22 @@ class Node:
 
         Raises:
             NodeError: If it cannot; everything is released again.
+            CapabilityMissing: If this libdqlite lacks what an option needs.
         """
         if self._node is not None:
+            self._running()
             return
         if signal.getsignal(signal.SIGPIPE) is not signal.SIG_IGN:
             raise NodeError("libdqlite needs SIGPIPE ignored, as Python starts (libuv#1254)")
-        self._lock = _lock_directory(self.data_dir)
+        self._lock = locks.lock(self.data_dir)
         try:
+            _check_directory(self.data_dir)
             self._node = self._create()
         except BaseException:
-            self._unlock()
+            self._release()
             raise
+        self._pid = os.getpid()
+        atexit.register(self._close_at_exit)
 
     def close(self) -> None:
         """
@@ -138,14 +125,37 @@ class Node:
         Raises:
             NodeError: If it did not stop cleanly; it is released nevertheless.
         """
-        node, self._node = self._node, None
-        if node is None:
+        if self._node is None:
             return
+        node, self._node = self._running(), None
+        atexit.unregister(self._close_at_exit)
         try:
             self._expect(self.library.lib.dqlite_node_stop(node), "stop", node)
         finally:
             self.library.lib.dqlite_node_destroy(node)
-            self._unlock()
+            self._release()
+
+    def handover(self) -> None:
+        """
+        Give leadership and vote to other nodes, as `App.handover` does; the library's own way.
+
+        Blocks as long as the library tries.
+
+        Raises:
+            CapabilityMissing: Before libdqlite 1.15.0.
+            NodeError: If it did not succeed; the node runs on.
+        """
+        node = self._running()
+        self._expect(self.library.require(Capability.HANDOVER)(node), "hand over", node)
+
+    def recover(self, members: Sequence[Member]) -> None:
+        """
+        Make these members the cluster, all as voters; the node must not run.
+
+        Deprecated, as in go-dqlite: use `reconfigure_membership_ext` or `recover_cluster`.
+        """
+        warnings.warn("use reconfigure_membership_ext", DeprecationWarning, stacklevel=2)
+        reconfigure_membership_ext(self.data_dir, as_voters(members), library=self._library)
 
     def __enter__(self) -> Self:
         self.start()
@@ -154,52 +164,91 @@ class Node:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _running(self) -> Any:
+        if self._node is None:
+            raise NodeError("the node does not run")
+        if self._pid != os.getpid():
+            raise NodeError("a node cannot be used after a fork: start one in the child")
+        return self._node
+
+    def _close_at_exit(self) -> None:
+        if self._pid == os.getpid():
+            with suppress(NodeError):
+                self.close()
+
     def _create(self) -> Any:
-        library = self.library
-        if library.is_poisoned:
-            raise NodeError("an earlier node could not be created: use a new process")
-        out = library.ffi.new("dqlite_node **")
-        code = library.lib.dqlite_node_create(
-            self.id, self.address.encode(), os.fsencode(self.data_dir), out
-        )
-        node = out[0]
-        if code or not node:  # no errmsg, no destroy: the pointer may be NULL
-            library.is_poisoned = True
-            raise NodeError(f"cannot create node {self.id} in {self.data_dir}", code)
+        lib = self.library.lib
+        node = create(self.library, self.id, self.address, self.data_dir)
+        bound = ""
         try:
             self._configure(node)
-            self._expect(library.lib.dqlite_node_start(node), "start", node)
+            bound = self._text(lib.dqlite_node_get_bind_address(node))
+            self._expect(lib.dqlite_node_start(node), "start", node)
         except BaseException:
-            library.lib.dqlite_node_destroy(node)  # never stop: it did not start
+            lib.dqlite_node_destroy(node)  # never stop: it did not start
+            if bound:
+                _close_listener(bound)
             raise
         return node
 
     def _configure(self, node: Any) -> None:
         lib, options = self.library.lib, self.options
-        bind = (options.bind_address or self.address).encode()
-        self._expect(lib.dqlite_node_set_bind_address(node, bind), "bind address", node)
         if (latency_ms := options.network_latency_ms) is not None:
             self._expect(lib.dqlite_node_set_network_latency_ms(node, latency_ms), "latency", node)
         if (domain := options.failure_domain) is not None:
             self._expect(lib.dqlite_node_set_failure_domain(node, domain), "domain", node)
-        if (snapshot := options.snapshot_params) is not None:
-            self._expect(
-                lib.dqlite_node_set_snapshot_params(node, snapshot.threshold, snapshot.trailing),
-                "snapshot params",
-                node,
-            )
-        self._set_optional(node, Capability.AUTO_RECOVERY, options.auto_recovery)
-        self._set_optional(node, Capability.BLOCK_SIZE, options.block_size)
-        if options.busy_timeout_ms != 0:  # 0 is what builds without the function do
-            self._set_optional(node, Capability.BUSY_TIMEOUT, options.busy_timeout_ms)
+        if options.auto_recovery is not True:  # they all do it by default
+            self._set(node, Capability.AUTO_RECOVERY, options.auto_recovery)
+        self._set(node, Capability.BLOCK_SIZE, options.block_size)
+        self._set(node, Capability.BUSY_TIMEOUT, options.busy_timeout_ms or None)
+        self._set(node, Capability.SNAPSHOT_COMPRESSION, options.snapshot_compression)
+        self._set(node, Capability.POOL_THREAD_COUNT, options.pool_threads)
+        self._set_snapshots(node)
+        if (roles := options.role_management) is not None:
+            self._set(node, Capability.TARGET_VOTERS, roles.voters)
+            self._set(node, Capability.TARGET_STANDBYS, roles.standbys)
+            enable = self.library.require(Capability.ROLE_MANAGEMENT)
+            self._expect(enable(node), "role management", node)
+        if options.disk_mode:
+            enable = self.library.require(Capability.DISK_MODE)
+            self._expect(enable(node), "disk mode", node)
+        self._set_dial(node)
+        bind = options.bind_address or self.address
+        code = lib.dqlite_node_set_bind_address(node, bind.encode())
+        if code:
+            reason = "is it in use, is its host numeric? libdqlite 1.11.1 takes no IPv6"
+            raise NodeError(f"node {self.id}: cannot bind {bind}: {reason}", code)
 
-    def _set_optional(self, node: Any, capability: Capability, value: int | None) -> None:
+    def _set(self, node: Any, capability: Capability, value: int | None) -> None:
         if value is not None:
             self._expect(self.library.require(capability)(node, value), capability.value, node)
 
+    def _set_snapshots(self, node: Any) -> None:
+        params = self.options.snapshot_params
+        if params is None:
+            return
+        values = (params.threshold, params.trailing)
+        if params.strategy is TrailingStrategy.STATIC:
+            code = self.library.lib.dqlite_node_set_snapshot_params(node, *values)
+        else:
+            setter = self.library.require(Capability.SNAPSHOT_PARAMS_V2)
+            code = setter(node, *values, params.strategy.value)
+        self._expect(code, "snapshot params", node)
+
+    def _set_dial(self, node: Any) -> None:
+        dial = self.options.dial
+        if dial is None and _is_dialled_by_library(self.address):
+            return
+        from dqlite.node.dialling import Dialler, dial_address
+
+        ffi = self.library.ffi
+        self._dialler = Dialler(ffi, dial or dial_address, self.options.dial_timeout_s)
+        code = self.library.lib.dqlite_node_set_connect_func(node, self._dialler.callback, ffi.NULL)
+        self._expect(code, "dial", node)
+
     def _expect(self, code: int, what: str, node: Any) -> None:
         if code:
-            reason = self._text(self.library.lib.dqlite_node_errmsg(node))
+            reason = self._text(self.library.lib.dqlite_node_errmsg(node)) or "no reason given"
             raise NodeError(f"node {self.id} at {self.address}: {what}: {reason}", code)
 
     def _text(self, pointer: Any) -> str:
@@ -207,24 +256,77 @@ class Node:
             return ""
         return bytes(self.library.ffi.string(pointer)).decode(errors="replace")
 
-    def _unlock(self) -> None:
+    def _release(self) -> None:
+        self._dialler = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
 
-def _lock_directory(path: Path) -> int:
-    """Return the descriptor that holds the directory until it is closed."""
+def create(library: Library, node_id: int, address: str, directory: Path) -> Any:
+    """
+    Create the library's node object, for `dqlite_node_destroy`; the directory was looked at before.
+
+    Raises:
+        NodeError: If it cannot be created. Before 1.12 or so no other can be, then.
+    """
+    if library.is_poisoned:
+        raise NodeError("an earlier node could not be created: use a new process")
+    out = library.ffi.new("dqlite_node **")
+    code = library.lib.dqlite_node_create(node_id, address.encode(), os.fsencode(directory), out)
+    node = out[0]
+    if code or not node:
+        # Never destroyed: SQLite still knows its VFS. What is NULL was freed nevertheless.
+        library.is_poisoned = not node
+        reason = ""
+        if node:
+            said = library.lib.dqlite_node_errmsg(node)
+            reason = ": " + bytes(library.ffi.string(said)).decode(errors="replace")
+        raise NodeError(f"cannot create node {node_id} in {directory}{reason}", code)
+    return node
+
+
+def _check_directory(path: Path) -> None:
+    if len(os.fsencode(path)) > DIRECTORY_BYTES_MAX:
+        raise NodeError(f"expected a data directory of {DIRECTORY_BYTES_MAX} bytes, got {path}")
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        files.check(path)
     except OSError as cause:
-        raise NodeError(f"cannot use the data directory {path}: {cause.strerror}") from cause
+        raise NodeError(f"cannot read the data directory {path}: {cause.strerror}") from cause
+
+
+def _is_dialled_by_library(address: str) -> bool:
+    """Whether the library can dial addresses like this: it aborts on IPv6, and knows no names."""
+    return re.fullmatch(r"[0-9.]+(:[0-9]+)?", address) is not None
+
+
+def _close_listener(bound: str) -> None:
+    """Close the listener that a node left behind, which would keep the address in use."""
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if _is_listener(int(path.name), bound):
+                os.close(int(path.name))
+
+
+def _is_listener(descriptor: int, bound: str) -> bool:
+    """Whether it listens there. Raises OSError if it is no socket."""
+    opened = socket.socket(fileno=descriptor)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as cause:
-        os.close(descriptor)
-        raise NodeError(f"another node holds the data directory {path}") from cause
-    if not os.access(path, os.W_OK | os.X_OK):
-        os.close(descriptor)
-        raise NodeError(f"cannot write to the data directory {path}")
-    return descriptor
+        is_listening = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) != 0
+        return is_listening and _endpoint(opened.getsockname()) == _endpoint(bound)
+    finally:
+        opened.detach()
+
+
+def _endpoint(name: Any) -> object:
+    """Where a socket listens, by its own name or by the library's address: equal if it is one."""
+    import ipaddress
+
+    if isinstance(name, bytes):  # an abstract socket's
+        return "@" + name[1:].decode(errors="replace")
+    if isinstance(name, tuple):
+        return ipaddress.ip_address(name[0]), name[1]
+    if name.startswith("@"):
+        return name
+    host, colon, port = name.rpartition(":") if re.search(r"\]:|\..*:", name) else (name, "", "")
+    return ipaddress.ip_address(host.strip("[]")), int(port) if colon else _DEFAULT_PORT

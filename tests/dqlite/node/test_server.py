@@ -7,6 +7,7 @@ import pytest
 
 from dqlite.client.leader import find_leader
 from dqlite.errors import CapabilityMissing, NodeError
+from dqlite.node.options import NodeOptions, SnapshotParams
 
 bindings = pytest.importorskip("dqlite.node.bindings", reason="cffi is not installed")
 server = pytest.importorskip("dqlite.node.server", reason="cffi is not installed")
@@ -18,23 +19,23 @@ server = pytest.importorskip("dqlite.node.server", reason="cffi is not installed
 )
 def test_option_out_of_range_is_an_error(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="expected"):
-        server.NodeOptions(**wrong)
+        NodeOptions(**wrong)
 
 
 @pytest.mark.parametrize(("threshold", "trailing"), [(8, 4), (0, 8), (1, 3)])
 def test_snapshot_params_out_of_order_are_an_error(threshold: int, trailing: int) -> None:
     with pytest.raises(ValueError, match="trailing"):
-        server.SnapshotParams(threshold=threshold, trailing=trailing)
+        SnapshotParams(threshold=threshold, trailing=trailing)
 
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("library")
 def test_node_starts_stops_and_starts_again(address: str, tmp_path: Path) -> None:
-    options = server.NodeOptions(
+    options = NodeOptions(
         network_latency_ms=20,
         failure_domain=3,
         busy_timeout_ms=0,
-        snapshot_params=server.SnapshotParams(threshold=128, trailing=1024),
+        snapshot_params=SnapshotParams(threshold=128, trailing=1024),
     )
     node = server.Node(1, address, tmp_path, options)
     for _ in range(2):
@@ -91,4 +92,4 @@ def test_option_without_its_function_is_an_error(address: str, tmp_path: Path) -
         pytest.skip("this libdqlite can set the block size")
 
     with pytest.raises(CapabilityMissing):
-        server.Node(1, address, tmp_path, server.NodeOptions(block_size=4096)).start()
+        server.Node(1, address, tmp_path, NodeOptions(block_size=4096)).start()
