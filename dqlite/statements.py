@@ -47,12 +47,11 @@ _DATABASE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
 
 class _Statement(NamedTuple):
-    """One statement of a text: where it stands there, its tokens, whether a `;` ended it."""
+    """One statement of a text: where it stands there, and its tokens."""
 
     start: int
     end: int
     tokens: tuple[str, ...]
-    is_ended: bool
 
 
 @lru_cache(maxsize=1024)
@@ -85,8 +84,8 @@ def split(sql: str) -> tuple[str, ...]:
 
 def is_complete(sql: str) -> bool:
     """Whether a text that is typed line by line can be run: its last statement ended with `;`."""
-    found = tuple(_statements(sql))
-    return bool(found) and found[-1].is_ended
+    statements = split(f"{sql}\nx")
+    return len(statements) > 1 and statements[-1] == "x"  # in no comment, and of its own
 
 
 @lru_cache(maxsize=1024)
@@ -160,7 +159,7 @@ def _statements(sql: str) -> Iterator[_Statement]:
         token = _token(match.lastgroup, match[0])
         if token == ";" and (not tokens or _is_whole(tokens)):
             if tokens:
-                yield _Statement(start, end, tuple(tokens), is_ended=True)
+                yield _Statement(start, end, tuple(tokens))
             tokens = []
             continue
         if not tokens:
@@ -168,12 +167,15 @@ def _statements(sql: str) -> Iterator[_Statement]:
         end = match.end()
         tokens.append(token)
     if tokens:
-        yield _Statement(start, end, tuple(tokens), is_ended=False)
+        yield _Statement(start, end, tuple(tokens))
 
 
 def _is_whole(tokens: Sequence[str]) -> bool:
     """Whether a `;` after these tokens ends the statement: that of a trigger ends with `; END`."""
-    head = [each for each in tokens[:6] if each not in ("EXPLAIN", "QUERY", "PLAN")]
+    head = list(tokens[:6])
+    for prefix in (["EXPLAIN"], ["QUERY", "PLAN"]):
+        if head[: len(prefix)] == prefix:
+            del head[: len(prefix)]
     if head[1:2] in (["TEMP"], ["TEMPORARY"]):
         del head[1]
     return head[:2] != ["CREATE", "TRIGGER"] or tuple(tokens[-2:]) == (";", "END")

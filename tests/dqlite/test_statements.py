@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dqlite import statements
@@ -97,6 +97,8 @@ _FRAGMENTS = st.sampled_from(
 
 
 @given(st.lists(_FRAGMENTS, max_size=12).map(" ".join))
+@example("' ' ; /*")
+@example("SELECT ; -- x")
 def test_statement_is_complete_where_sqlite_says_so(sql: str) -> None:
     if statements.split(sql):
         assert statements.is_complete(sql) == sqlite3.complete_statement(sql)
