@@ -49,7 +49,8 @@ from dqlite.errors import (
 
 if TYPE_CHECKING:
     from dqlite import aio
-    from dqlite.client.blocking import BlockingClient, BlockingDial
+    from dqlite.client.blocking import BlockingClient
+    from dqlite.client.blocking_connection import BlockingDial
     from dqlite.client.client import Client
     from dqlite.client.connection import Attach, Dial
     from dqlite.client.connector import BlockingConnector, Connector, ConnectorOptions
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         YamlStore,
         default_store,
     )
+    from dqlite.client.streams import BlockingRowStream, RowStream
     from dqlite.client.transaction import transaction
     from dqlite.dbapi.connection import Connection, Cursor, Transaction
     from dqlite.dbapi.database import Database, connect
@@ -106,7 +108,9 @@ _MODULES = {
         "Capability", "Library", "LibraryIdentity", "config_multi_thread", "config_single_thread",
         "library_identity", "load",
     ),
-    "client.blocking": ("BlockingClient", "BlockingDial"),
+    "client.blocking": ("BlockingClient",),
+    "client.blocking_connection": ("BlockingDial",),
+    "client.streams": ("BlockingRowStream", "RowStream"),
     "client.client": ("Client",),
     "client.connection": ("Attach", "Dial"),
     "client.connector": ("BlockingConnector", "Connector", "ConnectorOptions"),
@@ -144,8 +148,8 @@ __all__ = [  # noqa: RUF022 - grouped
     "BINARY", "DATETIME", "NUMBER", "ROWID", "STRING",
     "Binary", "Date", "DateFromTicks", "Time", "TimeFromTicks", "Timestamp", "TimestampFromTicks",
     # Client
-    "Attach", "Begin", "BlockingClient", "BlockingConnector", "BlockingDial", "Client",
-    "Connector", "ConnectorOptions", "Dial", "find_leader", "transaction",
+    "Attach", "Begin", "BlockingClient", "BlockingConnector", "BlockingDial", "BlockingRowStream",
+    "Client", "Connector", "ConnectorOptions", "Dial", "RowStream", "find_leader", "transaction",
     # Node stores
     "MemoryStore", "NodeStore", "SqliteStore", "YamlStore", "default_store",
     # Values

@@ -1,170 +1,22 @@
 """
-The client without an event loop: the same requests over a plain blocking socket.
-
-One call writes the request and reads until its answer is whole, in the thread of the caller. The
-deadline of a call is the timeout of its socket, which shrinks while an answer drips.
+The client without an event loop: what `Client` does, in the thread of the caller.
 
 Source: as `dqlite.client.client`.
 """
 
-import os
-import socket
 import time
-from collections.abc import Callable, Sequence
-from typing import Self, TypeAlias, TypeVar
+from collections.abc import Sequence
+from typing import Self, TypeVar
 
-from dqlite import errors
-from dqlite.client import addresses, requests
+from dqlite.client import requests
+from dqlite.client.blocking_connection import BlockingConnection, BlockingDial, connect_blocking
 from dqlite.client.requests import BUSY_PAUSE_S, Call
-from dqlite.errors import Busy, NotSent, Scope
+from dqlite.client.streams import BlockingRowStream
+from dqlite.errors import Busy
 from dqlite.values import Parameter
-from dqlite.wire.schema import (
-    Failure,
-    LeaderNode,
-    Member,
-    Metadata,
-    Request,
-    Response,
-    Result,
-    Role,
-    Rows,
-    Statement,
-)
-from dqlite.wire.session import Session, State
+from dqlite.wire.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
 
 _Value = TypeVar("_Value")
-
-BlockingDial: TypeAlias = Callable[[str, float], socket.socket]
-"""
-Address and time limit in seconds to a connected socket, which the caller then owns.
-
-It raises an OSError when there is no connection. A socket of TLS, `ssl.SSLSocket`, will do.
-"""
-
-_RECEIVE_BYTES = 65_536
-
-
-class BlockingConnection:
-    """Use `connect_blocking` to make one; one thread uses it at a time."""
-
-    def __init__(self, address: str, opened: socket.socket) -> None:
-        self.address = address
-        self._socket = opened
-        self._session = Session()
-        self._process = os.getpid()
-
-    @property
-    def is_open(self) -> bool:
-        """False once anything went wrong. The end of a connection shows at the next request."""
-        return self._session.state is not State.CLOSED
-
-    def request(
-        self, request: Request, *, timeout_s: float, scope: Scope = Scope.STATEMENT
-    ) -> Response:
-        """
-        Send a request and return its answer, which is of the type that `codec.REQUESTS` names.
-
-        Raises:
-            NotApplied, Indeterminate: By the code of a failure, or by whether a byte was sent.
-            ProtocolError: If the answer is malformed.
-        """
-        answer = self._exchange(request, timeout_s)
-        if isinstance(answer, Failure):
-            raise errors.failure(answer.code, answer.message, scope)
-        return answer
-
-    def close(self) -> None:
-        """Drop the connection at once, and with it any open transaction; idempotent."""
-        self._session.close()
-        self._socket.close()
-
-    def _exchange(self, request: Request, timeout_s: float) -> Response:
-        if self._process != os.getpid():
-            raise NotSent("the connection belongs to the process that opened it: do not fork it")
-        frame = self._session.send(request)
-        deadline = time.monotonic() + timeout_s
-        try:
-            self._socket.settimeout(timeout_s)
-            self._socket.sendall(frame)
-            return self._receive(deadline)
-        except TimeoutError as cause:
-            self._socket.close()
-            reason = f"no answer to {type(request).__name__} in {timeout_s} s"
-            raise self._session.lost(reason, timed_out=True) from cause
-        except OSError as cause:
-            self._socket.close()
-            raise self._session.lost(f"connection lost: {cause}") from cause
-        except BaseException:  # also KeyboardInterrupt: the answer would meet the next request
-            self.close()
-            raise
-
-    def _receive(self, deadline: float) -> Response:
-        """Read until the answer is whole."""
-        session = self._session
-        while data := self._socket.recv(_RECEIVE_BYTES):
-            answer = session.receive(data)
-            while answer is None and session.has_work:
-                _remaining(deadline)
-                answer = session.proceed()
-            if answer is not None:
-                return answer
-            self._socket.settimeout(_remaining(deadline))
-        raise ConnectionResetError("end of stream")
-
-
-def _remaining(deadline: float) -> float:
-    """Seconds until the deadline; TimeoutError when it has passed."""
-    if (remaining := deadline - time.monotonic()) <= 0:
-        raise TimeoutError
-    return remaining
-
-
-def connect_blocking(
-    address: str, *, dial: BlockingDial | None = None, timeout_s: float
-) -> BlockingConnection:
-    """
-    Connect to a node; nothing is sent before the first request.
-
-    Args:
-        address: `host:port`, `[ipv6]:port`, or `@name` for an abstract unix socket.
-        dial: Makes the socket; None for `dial_blocking`.
-
-    Raises:
-        NotSent: If there is no connection within `timeout_s`.
-    """
-    try:
-        return BlockingConnection(address, (dial or dial_blocking)(address, timeout_s))
-    except (OSError, ValueError) as cause:  # TimeoutError is an OSError
-        raise NotSent(f"cannot connect to {address}: {cause!r}") from cause
-
-
-def dial_blocking(address: str, timeout_s: float) -> socket.socket:
-    """
-    Connect to an address in this process' own network namespace.
-
-    Raises:
-        OSError: If the peer refuses or the time is over; ValueError: if this is no address.
-    """
-    if address.startswith("@"):
-        return _connected(socket.AF_UNIX, "\0" + address[1:], timeout_s)
-    host, port = addresses.split(address)
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return _connected(found[0][0], found[0][4], timeout_s)
-
-
-def _connected(
-    family: int, target: str | tuple[str | int | bytes, ...], timeout_s: float
-) -> socket.socket:
-    opened = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        opened.settimeout(timeout_s)
-        opened.connect(target)
-        if family != socket.AF_UNIX:
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except BaseException:
-        opened.close()
-        raise
-    return opened
 
 
 class BlockingClient:
@@ -284,9 +136,25 @@ class BlockingClient:
         """Run one statement that gives rows, and return all of them."""
         return self._ask(requests.query_sql(self._database, sql, parameters))
 
+    def stream_sql(self, sql: str, parameters: Sequence[Parameter] = ()) -> BlockingRowStream:
+        """Run one statement that gives rows, and return these part by part, as they come."""
+        return self._stream(requests.query_sql(self._database, sql, parameters))
+
     def prepare(self, sql: str) -> Statement:
         """Compile one statement; an id is used again after `finalize`."""
         return self._ask(requests.prepare(self._database, sql))
+
+    def prepare_first(self, sql: str) -> tuple[Statement, str]:
+        """
+        Compile the first statement of a script; return it and the rest, empty after the last one.
+
+        Raises:
+            ServerTooOld: By dqlite before 1.15, which does not say where a statement ends.
+        """
+        statement = self._ask(requests.prepare_first(self._database, sql))
+        if statement.schema == 0:
+            self.finalize(statement)
+        return statement, requests.tail(sql, statement)
 
     def exec(self, statement: Statement, parameters: Sequence[Parameter] = ()) -> Result:
         """Run a prepared statement that gives no rows."""
@@ -296,6 +164,12 @@ class BlockingClient:
         """Run a prepared statement that gives rows, and return all of them."""
         return self._ask(requests.query_statement(statement, parameters))
 
+    def stream(
+        self, statement: Statement, parameters: Sequence[Parameter] = ()
+    ) -> BlockingRowStream:
+        """Run a prepared statement that gives rows, and return these part by part."""
+        return self._stream(requests.query_statement(statement, parameters))
+
     def finalize(self, statement: Statement) -> None:
         """Forget a prepared statement."""
         self._ask(requests.finalize(statement))
@@ -303,6 +177,13 @@ class BlockingClient:
     def interrupt(self) -> None:
         """Interrupt between requests, a no-op of the server. To stop a running query, close."""
         self._ask(requests.interrupt(self._database))
+
+    def _stream(self, call: Call[Rows]) -> BlockingRowStream:
+        database, timeout_s = requests.opened(self._database), self.timeout_s
+        first = self._connection.request_parts(call.request, timeout_s=timeout_s)
+        return BlockingRowStream(
+            self._connection, database, call.request, first, timeout_s=timeout_s
+        )
 
     def _ask(self, call: Call[_Value]) -> _Value:
         answer = self._connection.request(call.request, timeout_s=self.timeout_s, scope=call.scope)

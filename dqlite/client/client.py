@@ -15,6 +15,7 @@ from typing import Self, TypeVar
 from dqlite.client import requests
 from dqlite.client.connection import Connection, Dial, connect
 from dqlite.client.requests import BUSY_PAUSE_S, Call
+from dqlite.client.streams import RowStream
 from dqlite.errors import Busy
 from dqlite.values import Parameter
 from dqlite.wire.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
@@ -140,9 +141,25 @@ class Client:
         """Run one statement that gives rows, and return all of them."""
         return await self._ask(requests.query_sql(self._database, sql, parameters))
 
+    async def stream_sql(self, sql: str, parameters: Sequence[Parameter] = ()) -> RowStream:
+        """Run one statement that gives rows, and return these part by part, as they come."""
+        return await self._stream(requests.query_sql(self._database, sql, parameters))
+
     async def prepare(self, sql: str) -> Statement:
         """Compile one statement; an id is used again after `finalize`."""
         return await self._ask(requests.prepare(self._database, sql))
+
+    async def prepare_first(self, sql: str) -> tuple[Statement, str]:
+        """
+        Compile the first statement of a script; return it and the rest, empty after the last one.
+
+        Raises:
+            ServerTooOld: By dqlite before 1.15, which does not say where a statement ends.
+        """
+        statement = await self._ask(requests.prepare_first(self._database, sql))
+        if statement.schema == 0:
+            await self.finalize(statement)
+        return statement, requests.tail(sql, statement)
 
     async def exec(self, statement: Statement, parameters: Sequence[Parameter] = ()) -> Result:
         """Run a prepared statement that gives no rows."""
@@ -152,6 +169,10 @@ class Client:
         """Run a prepared statement that gives rows, and return all of them."""
         return await self._ask(requests.query_statement(statement, parameters))
 
+    async def stream(self, statement: Statement, parameters: Sequence[Parameter] = ()) -> RowStream:
+        """Run a prepared statement that gives rows, and return these part by part."""
+        return await self._stream(requests.query_statement(statement, parameters))
+
     async def finalize(self, statement: Statement) -> None:
         """Forget a prepared statement."""
         await self._ask(requests.finalize(statement))
@@ -159,6 +180,11 @@ class Client:
     async def interrupt(self) -> None:
         """Interrupt between requests, a no-op of the server. To stop a running query, close."""
         await self._ask(requests.interrupt(self._database))
+
+    async def _stream(self, call: Call[Rows]) -> RowStream:
+        database, timeout_s = requests.opened(self._database), self.timeout_s
+        first = await self._connection.request_parts(call.request, timeout_s=timeout_s)
+        return RowStream(self._connection, database, call.request, first, timeout_s=timeout_s)
 
     async def _ask(self, call: Call[_Value]) -> _Value:
         answer = await self._connection.request(

@@ -10,10 +10,10 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from dqlite import errors
 from dqlite.client import addresses
+from dqlite.client.requests import LEAVE_BYTES_MAX, part, refused
 from dqlite.errors import DqliteError, NotSent, ProtocolError, Scope
-from dqlite.wire.schema import Failure, Request, Response
+from dqlite.wire.schema import Failure, Interrupt, Request, Response, Rows
 from dqlite.wire.session import Session, State
 
 Attach: TypeAlias = Callable[
@@ -57,8 +57,32 @@ class Connection:
         """
         answer = await self._link.exchange(request, timeout_s)
         if isinstance(answer, Failure):
-            raise errors.failure(answer.code, answer.message, scope)
+            raise refused(request, answer, scope)
         return answer
+
+    async def request_parts(self, request: Request, *, timeout_s: float) -> Rows:
+        """Send a request and return the first part of its result; raises like `request`."""
+        return part(request, await self._link.exchange(request, timeout_s, in_parts=True))
+
+    async def next_part(self, request: Request, *, timeout_s: float) -> Rows:
+        """
+        Return the next part of the result; no part but the last has `is_last`.
+
+        Raises:
+            NotApplied, Indeterminate, ProtocolError: As `request`; the result has ended.
+        """
+        return part(request, await self._link.next_part(request, timeout_s))
+
+    async def leave(self, database: int, *, timeout_s: float) -> None:
+        """
+        End the result in flight early: ask for no more, and pass over what comes.
+
+        The connection is closed instead if more than `LEAVE_BYTES_MAX` come, or not all in time.
+        """
+        try:
+            await self._link.leave(database, timeout_s)
+        except DqliteError as error:
+            self._link.drop(error.message)
 
     def close(self) -> None:
         """Drop the connection at once, and with it any open transaction; idempotent."""
@@ -137,15 +161,38 @@ class _Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[Response] | None = None
+        self._is_held = False  # a part of a result was given, and the next one is not wanted yet
 
-    async def exchange(self, request: Request, timeout_s: float) -> Response:
-        frame = self.session.send(request)
+    async def exchange(
+        self, request: Request, timeout_s: float, *, in_parts: bool = False
+    ) -> Response:
+        frame = self.session.send(request, in_parts=in_parts)
         assert self._transport is not None  # an open session has a transport
         self._answer = self._loop.create_future()
         self._transport.write(frame)
+        return await self._settled(request, timeout_s, self._answer)
+
+    async def next_part(self, request: Request, timeout_s: float) -> Response:
+        if self._transport is None:
+            raise self.session.lost("the connection is closed")
+        self._answer = answer = self._loop.create_future()
+        self._work(self.session.proceed)
+        return await self._settled(request, timeout_s, answer)
+
+    async def leave(self, database: int, timeout_s: float) -> None:
+        frame = self.session.leave(database)
+        assert self._transport is not None  # an open session has a transport
+        self._answer = answer = self._loop.create_future()
+        self._transport.write(frame)
+        self._work(self.session.proceed)
+        await self._settled(Interrupt(database), timeout_s, answer)
+
+    async def _settled(
+        self, request: Request, timeout_s: float, answer: asyncio.Future[Response]
+    ) -> Response:
         timer = self._loop.call_later(timeout_s, self._expire, request, timeout_s)
         try:
-            return await self._answer
+            return await answer
         except asyncio.CancelledError:
             self.drop("cancelled")
             raise
@@ -164,7 +211,10 @@ class _Link(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self._work(lambda: self.session.receive(data))
+        if self._is_held:
+            self.session.feed(data)
+        else:
+            self._work(lambda: self.session.receive(data))
 
     def _work(self, step: Callable[[], Response | None]) -> None:
         """Decode a little. While more is left, nothing is read, and timers have their turn."""
@@ -174,8 +224,14 @@ class _Link(asyncio.Protocol):
             self._settle(broken)
             self.drop(broken.message)
             return
+        if self.session.passed_bytes > LEAVE_BYTES_MAX:
+            self.drop("the rest of a result is too long to pass over")
         if response is not None and self._answer is not None and not self._answer.done():
             self._answer.set_result(response)
+        self._is_held = response is not None and self.session.state is State.WAITING
+        if self._is_held and self._transport is not None:
+            self._transport.pause_reading()  # until the caller wants the next part
+            return
         self._give_way(is_busy=self.session.has_work)
 
     def _give_way(self, *, is_busy: bool) -> None:

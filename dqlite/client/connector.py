@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from dqlite.client.blocking import BlockingClient, BlockingDial
+from dqlite.client.blocking import BlockingClient
+from dqlite.client.blocking_connection import BlockingDial
 from dqlite.client.client import Client
 from dqlite.client.connection import Dial
 from dqlite.client.leader import (

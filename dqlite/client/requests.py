@@ -10,8 +10,8 @@ Source: `dqlite/src/gateway.c`; go-dqlite `client/client.go`.
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from dqlite import statements
-from dqlite.errors import ProtocolError, Refused, Scope
+from dqlite import errors, statements
+from dqlite.errors import DqliteError, ProtocolError, Refused, Scope, ServerTooOld
 from dqlite.values import Parameter
 from dqlite.wire import schema
 from dqlite.wire.schema import Member, Metadata, Request, Result, Role, Rows, Statement
@@ -19,6 +19,12 @@ from dqlite.wire.schema import Member, Metadata, Request, Result, Role, Rows, St
 _Value = TypeVar("_Value")
 
 _SCHEMA_0_PARAMETERS_MAX = 255
+
+_PARSE = 1005
+"""Code of a request that the server cannot read."""
+
+LEAVE_BYTES_MAX = 1024 * 1024
+"""How much of a result that is left early is passed over; beyond it a new connection is cheaper."""
 
 BUSY_PAUSE_S = 0.1
 """Before administration is asked for again that another change of the configuration refused."""
@@ -40,6 +46,26 @@ class Call(NamedTuple, Generic[_Value]):
     request: Request
     take: Callable[[Any], _Value] = _same
     scope: Scope = Scope.STATEMENT
+
+
+def refused(request: Request, failure: schema.Failure, scope: Scope) -> DqliteError:
+    """Return the exception for a failure in answer to a request."""
+    if failure.code == _PARSE and getattr(request, "schema", 0) == 1:
+        return ServerTooOld(
+            f"more than {_SCHEMA_0_PARAMETERS_MAX} parameters need dqlite 1.12 or newer: "
+            f"{failure.message}",
+            failure.code,
+        )
+    return errors.failure(failure.code, failure.message, scope)
+
+
+def part(request: Request, answer: schema.Response) -> Rows:
+    """Return the part of a result, or raise the failure that ended it."""
+    if isinstance(answer, schema.Failure):
+        raise refused(request, answer, Scope.STATEMENT)
+    if not isinstance(answer, Rows):  # the session checked it; this tells the type checker
+        raise ProtocolError(f"expected Rows, got {type(answer).__name__}")
+    return answer
 
 
 # Any node answers
@@ -120,7 +146,7 @@ def exec_sql(database: int | None, sql: str, parameters: Sequence[Parameter]) ->
     if parameters and not is_single:
         raise Refused("servers disagree on which of several statements takes the parameters")
     values, version = _parameters(parameters)
-    request = schema.ExecSql(_opened(database), sql, values, version)
+    request = schema.ExecSql(opened(database), sql, values, version)
     return Call(request, scope=Scope.STATEMENT if is_single else Scope.SCRIPT)
 
 
@@ -128,13 +154,37 @@ def query_sql(database: int | None, sql: str, parameters: Sequence[Parameter]) -
     """Run one statement that gives rows."""
     _require_single(sql)
     values, version = _parameters(parameters)
-    return Call(schema.QuerySql(_opened(database), sql, values, version))
+    return Call(schema.QuerySql(opened(database), sql, values, version))
 
 
 def prepare(database: int | None, sql: str) -> Call[Statement]:
     """Compile one statement."""
     _require_single(sql)
-    return Call(schema.Prepare(_opened(database), sql))
+    return Call(schema.Prepare(opened(database), sql))
+
+
+def prepare_first(database: int | None, sql: str) -> Call[Statement]:
+    """Compile the first statement of a script."""
+    statements.check(sql)
+    return Call(schema.Prepare(opened(database), sql, schema=1))
+
+
+def tail(sql: str, statement: Statement) -> str:
+    """
+    Return what follows the statement that `prepare_first` compiled; empty without a statement.
+
+    Raises:
+        ServerTooOld: If the answer does not say where that begins.
+    """
+    if statement.schema == 0:
+        raise ServerTooOld("a script is walked by dqlite 1.15 or newer: prepare its statements")
+    encoded = sql.encode()
+    if statement.tail_offset > len(encoded):
+        raise ProtocolError(
+            f"expected an offset within {len(encoded)} bytes of SQL, got {statement.tail_offset}"
+        )
+    rest = encoded[statement.tail_offset :].decode(errors="replace")
+    return rest if statements.check(rest) else ""
 
 
 def exec_statement(statement: Statement, parameters: Sequence[Parameter]) -> Call[Result]:
@@ -156,14 +206,15 @@ def finalize(statement: Statement) -> Call[None]:
 
 def interrupt(database: int | None) -> Call[None]:
     """Interrupt between requests."""
-    return Call(schema.Interrupt(_opened(database)), _nothing)
+    return Call(schema.Interrupt(opened(database)), _nothing)
 
 
 def _nothing(_answer: schema.Empty) -> None:
     return None
 
 
-def _opened(database: int | None) -> int:
+def opened(database: int | None) -> int:
+    """Return the id of the open database; raises Refused if there is none."""
     if database is None:
         raise Refused("open a database first")
     return database

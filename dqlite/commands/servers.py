@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from dqlite.client.blocking import BlockingClient, BlockingDial
+from dqlite.client.blocking import BlockingClient
+from dqlite.client.blocking_connection import BlockingDial
 from dqlite.client.connector import BlockingConnector, ConnectorOptions
 from dqlite.client.stores import MemoryStore, NodeStore, default_store
 from dqlite.errors import Error

@@ -15,15 +15,28 @@ does not clear the buffer.
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from struct import Struct, error
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from dqlite.errors import ProtocolError, Refused
 from dqlite.wire import schema
-from dqlite.wire.schema import Failure, File, Member, Message, Request, Response, Role
+from dqlite.wire.schema import (
+    Failure,
+    File,
+    LeaderNode,
+    Member,
+    Message,
+    Request,
+    Response,
+    Role,
+    Rows,
+)
 from dqlite.wire.tuples import PARAMETERS, ROWS, read_rows
-from dqlite.wire.words import BLOB, I64, TEXT, U32, U64, WORD, Format, converted, counted, finished
+from dqlite.wire.words import BLOB, I64, TEXT, U32, U64, WORD, Format, converted, counted
 
 HANDSHAKE = schema.VERSION.to_bytes(WORD, "little")
+
+LEGACY_HANDSHAKE = schema.LEGACY_VERSION.to_bytes(WORD, "little")
+"""Of servers before 1.0; newer ones still take it. LEADER is then answered without an id."""
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 """Of a body, in both directions."""
@@ -55,7 +68,7 @@ class Layout:
 
     Attributes:
         by_schema: The fields that follow, for each schema that the message knows.
-        answer: To expect of a request.
+        answer: To expect of a request; None: no client sends it, because nothing answers.
         whole: Instead of fields: the format of the whole body.
     """
 
@@ -66,8 +79,7 @@ class Layout:
     whole: Format[Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What precedes a body: its length, message type and schema."""
 
     body_bytes: int
@@ -113,14 +125,29 @@ def decode_header(data: bytes | bytearray) -> Header:
     return Header(length * WORD, type_, version)
 
 
-def kind_of_response(header: Header) -> type[Response]:
+def answer_to(request: Request, *, is_legacy: bool = False) -> type[Response] | None:
+    """Return what answers a request, after the handshake of before 1.0 or ours; None: nothing."""
+    if is_legacy and isinstance(request, schema.Leader):
+        return schema.LeaderAddress
+    if isinstance(request, schema.Cluster) and request.format == 0:
+        return schema.Addresses
+    return REQUESTS[type(request)].answer
+
+
+def kind_of_response(header: Header, expected: type[Response] | None = None) -> type[Response]:
     """
     Return what a header announces, so that a body need not be awaited in vain.
+
+    Args:
+        expected: The answer to the request, which tells two kinds of one type code apart.
 
     Raises:
         ProtocolError: If there is no such response, or if it would be longer than any may be.
     """
-    kind: type[Response] = _kind("a response", RESPONSES, header)
+    if expected is not None and header.type == _FORMATS[expected][0]:
+        kind = expected
+    else:
+        kind = _kind("a response", _RESPONSES_BY_CODE, header)
     if header.body_bytes > (bytes_max := _BYTES_MAX.get(kind, PLAIN_BYTES_MAX)):
         raise ProtocolError(
             f"expected at most {bytes_max} bytes of {kind.__name__}, got {header.body_bytes}"
@@ -128,68 +155,90 @@ def kind_of_response(header: Header) -> type[Response]:
     return kind
 
 
-def decode_response(header: Header, body: bytes) -> Response:
+def decode_response(header: Header, body: bytes, kind: type[Response] | None = None) -> Response:
     """
-    Return the response in a complete body.
+    Return the response in a complete body; `kind` is what `kind_of_response` found.
 
     Raises:
         ProtocolError: If the bytes are not exactly one response.
     """
-    return finished(response_in_steps(header, body))
-
-
-def response_in_steps(header: Header, body: bytes) -> Generator[None, None, Response]:
-    """As `decode_response`, giving way after each few milliseconds of work."""
-    response: Response = yield from _decode("a response", RESPONSES, header, body)
+    response: Response = _decode(kind or kind_of_response(header), header, body)
     return response
+
+
+def rows_in_steps(header: Header, body: bytes) -> Generator[None, None, Rows]:
+    """As `decode_response` of Rows, giving way after each few milliseconds of work."""
+    try:
+        rows, offset = yield from read_rows(body, 0)
+        _check_end(header, body, offset)
+    except (error, ValueError) as cause:
+        raise _malformed(Rows, body, cause) from cause
+    return rows
 
 
 def decode_request(header: Header, body: bytes) -> Request:
     """Return the request in a complete body, as a server would; raises like `decode_response`."""
-    request: Request = finished(_decode("a request", REQUESTS, header, body))
+    request: Request = _decode(_kind("a request", _REQUESTS_BY_CODE, header), header, body)
     return request
 
 
-def _kind(expected: str, layouts: Mapping[Any, Layout], header: Header) -> Any:
-    kind = next((kind for kind, layout in layouts.items() if layout.code == header.type), None)
-    if kind is None:
+def _kind(expected: str, kinds: Mapping[int, Any], header: Header) -> Any:
+    if (kind := kinds.get(header.type)) is None:
         raise ProtocolError(f"expected {expected}, got message type {header.type}")
     return kind
 
 
-def _decode(
-    expected: str, layouts: Mapping[Any, Layout], header: Header, body: bytes
-) -> Generator[None, None, Any]:
-    kind = _kind(expected, layouts, header)
+def _decode(kind: type[Message], header: Header, body: bytes) -> Any:
     _, formats = _FORMATS[kind]
-    if header.schema >= len(formats) or len(body) != header.body_bytes:
-        raise ProtocolError(f"{kind.__name__}: {len(body)} bytes for {header}")
+    if header.schema >= len(formats):
+        raise ProtocolError(f"{kind.__name__}: no schema {header.schema}")
     try:
-        if kind is schema.Rows:  # The only message whose reading takes long.
-            message, offset = yield from read_rows(body, 0)
-        else:
-            message, offset = formats[header.schema].read(body, 0)
-        if offset != len(body):
-            raise ValueError(f"it ends at {offset}")
+        message, offset = formats[header.schema].read(body, 0)
+        _check_end(header, body, offset)
     except (error, ValueError) as cause:
-        raise ProtocolError(f"{kind.__name__}, {len(body)} bytes: {cause}") from cause
+        raise _malformed(kind, body, cause) from cause
     return message
 
 
+def _check_end(header: Header, body: bytes, offset: int) -> None:
+    if not offset == len(body) == header.body_bytes:
+        raise ValueError(f"it ends at {offset} of {header.body_bytes}")
+
+
+def _malformed(kind: type[Message], body: bytes, cause: Exception) -> ProtocolError:
+    return ProtocolError(f"{kind.__name__}, {len(body)} bytes: {cause}")
+
+
 def _record(kind: Callable[..., Any], *fields: _Field, **constants: int) -> Format[Any]:
-    """The fields of an object one after the other."""
+    """The fields of an object one after the other, in the order of its attributes."""
+    if all(format_.code for _, format_ in fields):
+        return _numbers(kind, *fields, **constants)
 
     def read(data: bytes, offset: int) -> tuple[Any, int]:
-        found: dict[str, Any] = dict(constants)
+        found = []
         for name, format_ in fields:
             value, offset = format_.read(data, offset)
             if name:
-                found[name] = value
-        return kind(**found), offset
+                found.append(value)
+        return kind(*found, **constants), offset
 
     def write(out: bytearray, value: Any) -> None:
         for name, format_ in fields:
             format_.write(out, getattr(value, name) if name else None)
+
+    return Format(read, write)
+
+
+def _numbers(kind: Callable[..., Any], *fields: _Field, **constants: int) -> Format[Any]:
+    """As `_record`, where all fields are numbers: read and written at once."""
+    struct = Struct("<" + "".join(format_.code for _, format_ in fields))
+    names = [name for name, _ in fields]
+
+    def read(data: bytes, offset: int) -> tuple[Any, int]:
+        return kind(*struct.unpack_from(data, offset), **constants), offset + struct.size
+
+    def write(out: bytearray, value: Any) -> None:
+        out += struct.pack(*[getattr(value, name) for name in names])
 
     return Format(read, write)
 
@@ -230,24 +279,27 @@ _NAME = ("name", TEXT)
 _ADDRESS = ("address", TEXT)
 _ROLE = ("role", converted(U64, Role, Role))
 _MEMBERS = counted(_record(Member, _ID, _ADDRESS, _ROLE), MEMBERS_MAX)
+_NODES = counted(_record(LeaderNode, _ID, _ADDRESS), MEMBERS_MAX)
 _FILES = counted(_record(File, _NAME, ("content", BLOB)), FILES_MAX)
 
 REQUESTS: Mapping[type[Request], Layout] = {
-    schema.Leader: Layout(0, (_PAD,), schema.LeaderNode),
+    schema.Leader: Layout(0, (_PAD,), LeaderNode),
     schema.Register: Layout(1, (_ID,), schema.Welcome),
+    schema.Heartbeat: Layout(2, (("timestamp", U64),)),
     schema.Open: Layout(3, (_NAME, _PAD, _constant(TEXT, "volatile")), schema.Database),
     schema.Prepare: Layout(4, (_DATABASE, _SQL), schema.Statement, ((), ())),
     schema.Exec: Layout(5, _HANDLES, schema.Result, _PARAMETERS),
-    schema.Query: Layout(6, _HANDLES, schema.Rows, _PARAMETERS),
+    schema.Query: Layout(6, _HANDLES, Rows, _PARAMETERS),
     schema.Finalize: Layout(7, _HANDLES, schema.Empty),
     schema.ExecSql: Layout(8, (_DATABASE, _SQL), schema.Result, _PARAMETERS),
-    schema.QuerySql: Layout(9, (_DATABASE, _SQL), schema.Rows, _PARAMETERS),
+    schema.QuerySql: Layout(9, (_DATABASE, _SQL), Rows, _PARAMETERS),
     schema.Interrupt: Layout(10, (_DATABASE,), schema.Empty),
+    schema.Connect: Layout(11, (_ID, _ADDRESS)),
     schema.Add: Layout(12, (_ID, _ADDRESS), schema.Empty),
     schema.Assign: Layout(13, (_ID, _ROLE), schema.Empty),
     schema.Remove: Layout(14, (_ID,), schema.Empty),
     schema.Dump: Layout(15, (_NAME,), schema.Files),
-    schema.Cluster: Layout(16, (_constant(U64, 1),), schema.Members),
+    schema.Cluster: Layout(16, (("format", U64),), schema.Members),
     schema.Transfer: Layout(17, (_ID,), schema.Empty),
     schema.Describe: Layout(18, (_PAD,), schema.Metadata),
     schema.Weight: Layout(19, (("weight", U64),), schema.Empty),
@@ -257,13 +309,15 @@ _STATEMENT = (("database", U32), ("id", U32), ("parameter_count", U64))
 
 RESPONSES: Mapping[type[Response], Layout] = {
     Failure: Layout(0, whole=Format(_read_failure, _write_failure)),
-    schema.LeaderNode: Layout(1, (_ID, _ADDRESS)),
+    LeaderNode: Layout(1, (_ID, _ADDRESS)),
+    schema.LeaderAddress: Layout(1, (_ADDRESS,)),
     schema.Welcome: Layout(2, (("heartbeat_timeout_ms", U64),)),
     schema.Members: Layout(3, (("members", _MEMBERS),)),
+    schema.Addresses: Layout(3, (("nodes", _NODES),)),
     schema.Database: Layout(4, (("id", U32), _constant(U32, 0))),
     schema.Statement: Layout(5, _STATEMENT, by_schema=((), (("tail_offset", U64),))),
     schema.Result: Layout(6, (("last_insert_id", I64), ("rows_affected", U64))),
-    schema.Rows: Layout(7, whole=ROWS),
+    Rows: Layout(7, whole=ROWS),
     schema.Empty: Layout(8, (_PAD,)),
     schema.Files: Layout(9, (("files", _FILES),)),
     schema.Metadata: Layout(10, (("failure_domain", U64), ("weight", U64))),
@@ -271,7 +325,7 @@ RESPONSES: Mapping[type[Response], Layout] = {
 
 
 _BYTES_MAX: Mapping[type[Response], int] = {
-    schema.Rows: ROWS_BYTES_MAX,
+    Rows: ROWS_BYTES_MAX,
     Failure: ROWS_BYTES_MAX,  # It may follow rows.
     schema.Files: FRAME_BYTES_MAX,
 }
@@ -293,3 +347,12 @@ _FORMATS: Mapping[type[Message], tuple[int, tuple[Format[Any], ...]]] = {
     kind: (layout.code, _formats(kind, layout))
     for kind, layout in (*REQUESTS.items(), *RESPONSES.items())
 }
+
+
+def _by_code(layouts: Mapping[Any, Layout]) -> dict[int, Any]:
+    """The first kind of each type code."""
+    return {layout.code: kind for kind, layout in reversed([*layouts.items()])}
+
+
+_REQUESTS_BY_CODE = _by_code(REQUESTS)
+_RESPONSES_BY_CODE = _by_code(RESPONSES)

@@ -13,6 +13,9 @@ from dqlite.values import Parameter, Value
 VERSION = 1
 """Protocol version; its word is the handshake, and has no answer."""
 
+LEGACY_VERSION = 0x86104DD760433FE5
+"""Of the protocol before 1.0."""
+
 
 class Role(IntEnum):
     """What a member does in raft."""
@@ -44,6 +47,13 @@ class Register:
     """Introduce the client (CLIENT in the protocol)."""
 
     id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Say that the client lives. No server implements it, and dqlite 1.11 never answers."""
+
+    timestamp: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +128,14 @@ class Interrupt:
 
 
 @dataclass(frozen=True, slots=True)
+class Connect:
+    """From node to node: what follows on the connection is raft, and no answer."""
+
+    id: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Add:
     """Add a spare."""
 
@@ -149,7 +167,9 @@ class Dump:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """List the members, as this node knows them."""
+    """List the members, as this node knows them; format 0 leaves out their roles."""
+
+    format: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +211,13 @@ class LeaderNode:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaderAddress:
+    """The leader, or an empty address: NODE after the handshake of before 1.0."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Welcome:
     """Answer to Register."""
 
@@ -202,6 +229,13 @@ class Members:
     """The configuration (NODES in the protocol)."""
 
     members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The configuration without roles: NODES in answer to Cluster of format 0."""
+
+    nodes: tuple[LeaderNode, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,11 +301,12 @@ class Metadata:
 
 
 Request: TypeAlias = (
-    Leader | Register | Open | Prepare | Exec | Query | Finalize | ExecSql | QuerySql | Interrupt
-    | Add | Assign | Remove | Dump | Cluster | Transfer | Describe | Weight
+    Leader | Register | Heartbeat | Open | Prepare | Exec | Query | Finalize | ExecSql | QuerySql
+    | Interrupt | Connect | Add | Assign | Remove | Dump | Cluster | Transfer | Describe
+    | Weight
 )  # fmt: skip
 Response: TypeAlias = (
-    Failure | LeaderNode | Welcome | Members | Database | Statement | Result | Rows | Empty
-    | Files | Metadata
+    Failure | LeaderNode | LeaderAddress | Welcome | Members | Addresses | Database | Statement
+    | Result | Rows | Empty | Files | Metadata
 )  # fmt: skip
 Message: TypeAlias = Request | Response

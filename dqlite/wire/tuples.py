@@ -6,9 +6,10 @@ The first word says whether a row or the end comes: no type has the code 15 (don
 Source: `dqlite/src/tuple.h`, `dqlite/src/query.c`, `dqlite/src/protocol.h` (type codes).
 """
 
-from collections.abc import Generator, Iterable
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Generator, Iterable
+from functools import lru_cache, partial
+from struct import Struct
+from typing import Any, TypeAlias
 
 from dqlite.values import Iso8601, Parameter, UnixTime, Value
 from dqlite.wire.schema import Rows
@@ -26,6 +27,8 @@ PARAMETERS_MAX = 32_766
 STEP_VALUES = 4096
 """How many values are read before the reader gives way: a few milliseconds of work."""
 
+_RowReader: TypeAlias = Callable[[bytes, int], tuple[tuple[Value, ...], int]]
+
 _UNIXTIME = 9
 _DONE = b"\xff" * WORD
 _MORE = b"\xee" * WORD
@@ -37,13 +40,17 @@ def _write_parameters(out: bytearray, parameters: tuple[Parameter, ...], count_b
         return
     if len(parameters) >= min(PARAMETERS_MAX + 1, 256**count_bytes):
         raise ValueError(f"{len(parameters)} parameters are too many for this schema")
-    types = bytes(map(_type, parameters))
+    types, values = bytearray(), bytearray()
+    for value in parameters:
+        code, format_ = _format_of(value)
+        types.append(code)
+        format_.write(values, value)
     if _UNIXTIME in types:
         raise ValueError("servers do not take UnixTime: give the integer")
-    out += len(parameters).to_bytes(count_bytes, "little") + types
+    out += len(parameters).to_bytes(count_bytes, "little")
+    out += types
     out += bytes(-(count_bytes + len(types)) % WORD)
-    for code, value in zip(types, parameters, strict=True):
-        _FORMATS[code].write(out, value)
+    out += values
 
 
 def _read_parameters(
@@ -77,11 +84,11 @@ def _write_rows(out: bytearray, result: Rows) -> None:
     for row in result.rows:
         if len(row) != len(result.columns) or not row:
             raise ValueError(f"a row has {len(row)} values for {len(result.columns)} columns")
-        types = [_type(value) for value in row]
-        packed = sum(code << 4 * i for i, code in enumerate(types))
+        formats = [_format_of(value) for value in row]
+        packed = sum(code << 4 * i for i, (code, _) in enumerate(formats))
         out += packed.to_bytes(_header_bytes(len(row)), "little")
-        for code, value in zip(types, row, strict=True):
-            _FORMATS[code].write(out, value)
+        for (_, format_), value in zip(formats, row, strict=True):
+            format_.write(out, value)
     out += _DONE if result.is_last else _MORE
 
 
@@ -89,20 +96,51 @@ def read_rows(data: bytes, offset: int) -> Generator[None, None, tuple[Rows, int
     """Read one part of a result up to and with its end word, `STEP_VALUES` at a time."""
     columns, offset = _COLUMNS.read(data, offset)
     width = len(columns)
+    header_bytes = _header_bytes(width)
     rows: list[tuple[Value, ...]] = []
     step_rows = STEP_VALUES // max(width, 1) or 1
+    readers: dict[bytes, _RowReader] = {}  # rows of one result mostly have the same types
     while (end := data[offset : offset + WORD]) != _DONE and end != _MORE:
         if not width:
             raise ValueError(f"a row without columns at {offset}")
-        start, offset = offset, offset + _header_bytes(width)
-        packed = int.from_bytes(data[start:offset], "little")
-        row, offset = _read_values(data, offset, (packed >> 4 * i & 15 for i in range(width)))
+        types = data[offset : offset + header_bytes]
+        if (reader := readers.get(types)) is None:
+            reader = readers[types] = _row_reader(types, width)
+        row, offset = reader(data, offset + header_bytes)
         rows.append(row)
-        if len(rows) > ROWS_MAX:
-            raise ValueError(f"more than {ROWS_MAX} rows")
         if len(rows) % step_rows == 0:
+            if len(rows) > ROWS_MAX:
+                raise ValueError(f"more than {ROWS_MAX} rows")
             yield
     return Rows(columns, tuple(rows), end == _DONE), offset + WORD
+
+
+@lru_cache(maxsize=256)
+def _row_reader(types: bytes, width: int) -> "_RowReader":
+    """
+    Return what reads the values of a row with these types.
+
+    Raises:
+        ValueError: If there is no such type, or if the types end too early.
+    """
+    packed = int.from_bytes(types, "little")
+    codes = [packed >> 4 * i & 15 for i in range(width)]
+    if len(types) != _header_bytes(width) or not _FORMATS.keys() >= set(codes):
+        raise ValueError(f"no SQL types for {width} columns: {types.hex()}")
+    formats = [_FORMATS[code] for code in codes]
+    if all(format_.code for format_ in formats):
+        numbers = Struct("<" + "".join(format_.code for format_ in formats))
+        return lambda data, offset: (numbers.unpack_from(data, offset), offset + numbers.size)
+    reads = [format_.read for format_ in formats]
+
+    def read(data: bytes, offset: int) -> tuple[tuple[Value, ...], int]:
+        row = []
+        for read_value in reads:
+            value, offset = read_value(data, offset)
+            row.append(value)
+        return tuple(row), offset
+
+    return read
 
 
 def _read_all_rows(data: bytes, offset: int) -> tuple[Rows, int]:
@@ -115,10 +153,11 @@ def _header_bytes(width: int) -> int:
     return (width + 15) // 16 * WORD
 
 
-def _type(value: Value) -> int:
-    if type(value) not in _TYPES:
+def _format_of(value: Value) -> tuple[int, Format[Any]]:
+    """Type code and format of a value."""
+    if (found := _TYPES.get(type(value))) is None:
         raise ValueError(f"no SQL type for a value of {type(value).__name__}")
-    return _TYPES[type(value)][0]
+    return found
 
 
 # Any: a table cannot tie the type of each value to the key that selects its format.

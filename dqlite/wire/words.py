@@ -17,10 +17,16 @@ _T = TypeVar("_T")
 
 
 class Format(NamedTuple, Generic[_T]):
-    """How a value is read and written; `read` also returns the offset of what follows it."""
+    """
+    How a value is read and written; `read` also returns the offset of what follows it.
+
+    Attributes:
+        code: Of `struct`, for a plain number: a run of numbers is read and written at once.
+    """
 
     read: Callable[[bytes, int], tuple[_T, int]]
     write: Callable[[bytearray, _T], None]
+    code: str = ""
 
 
 def _number(code: str) -> Format[Any]:
@@ -29,6 +35,7 @@ def _number(code: str) -> Format[Any]:
     return Format(
         lambda data, offset: (struct.unpack_from(data, offset)[0], offset + struct.size),
         lambda out, value: out.extend(struct.pack(value)),
+        code,
     )
 
 

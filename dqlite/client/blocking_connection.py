@@ -1,0 +1,186 @@
+"""
+A session over a plain blocking socket: `dqlite.client.connection` without an event loop.
+
+One call writes the request and reads until its answer is whole, in the thread of the caller. The
+deadline of a call is the timeout of its socket, which shrinks while an answer drips.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+from dqlite.client import addresses
+from dqlite.client.requests import LEAVE_BYTES_MAX, part, refused
+from dqlite.errors import DqliteError, NotSent, Scope
+from dqlite.wire.schema import Failure, Interrupt, Request, Response, Rows
+from dqlite.wire.session import Session, State
+
+BlockingDial: TypeAlias = Callable[[str, float], socket.socket]
+"""
+Address and time limit in seconds to a connected socket, which the caller then owns.
+
+It raises an OSError when there is no connection. A socket of TLS, `ssl.SSLSocket`, will do.
+"""
+
+_RECEIVE_BYTES = 65_536
+
+
+class BlockingConnection:
+    """Use `connect_blocking` to make one; one thread uses it at a time."""
+
+    def __init__(self, address: str, opened: socket.socket) -> None:
+        self.address = address
+        self._socket = opened
+        self._session = Session()
+        self._process = os.getpid()
+
+    @property
+    def is_open(self) -> bool:
+        """False once anything went wrong. The end of a connection shows at the next request."""
+        return self._session.state is not State.CLOSED
+
+    def request(
+        self, request: Request, *, timeout_s: float, scope: Scope = Scope.STATEMENT
+    ) -> Response:
+        """
+        Send a request and return its answer, which is of the type that `codec.REQUESTS` names.
+
+        Raises:
+            NotApplied, Indeterminate: By the code of a failure, or by whether a byte was sent.
+            ProtocolError: If the answer is malformed.
+        """
+        answer = self._exchange(request, timeout_s)
+        if isinstance(answer, Failure):
+            raise refused(request, answer, scope)
+        return answer
+
+    def request_parts(self, request: Request, *, timeout_s: float) -> Rows:
+        """Send a request and return the first part of its result; raises like `request`."""
+        return part(request, self._exchange(request, timeout_s, in_parts=True))
+
+    def next_part(self, request: Request, *, timeout_s: float) -> Rows:
+        """
+        Return the next part of the result; no part but the last has `is_last`.
+
+        Raises:
+            NotApplied, Indeterminate, ProtocolError: As `request`; the result has ended.
+        """
+        if not self.is_open:
+            raise self._session.lost("the connection is closed")
+        return part(request, self._run(b"", request, timeout_s))
+
+    def leave(self, database: int, *, timeout_s: float) -> None:
+        """
+        End the result in flight early: ask for no more, and pass over what comes.
+
+        The connection is closed instead if more than `LEAVE_BYTES_MAX` come, or not all in time.
+        """
+        try:
+            self._run(self._session.leave(database), Interrupt(database), timeout_s)
+        except DqliteError:
+            self.close()
+
+    def close(self) -> None:
+        """Drop the connection at once, and with it any open transaction; idempotent."""
+        self._session.close()
+        self._socket.close()
+
+    def _exchange(self, request: Request, timeout_s: float, *, in_parts: bool = False) -> Response:
+        if self._process != os.getpid():
+            raise NotSent("the connection belongs to the process that opened it, not to its fork")
+        return self._run(self._session.send(request, in_parts=in_parts), request, timeout_s)
+
+    def _run(self, frame: bytes, request: Request, timeout_s: float) -> Response:
+        """Send, and receive until the session has an answer; close if it gets none."""
+        deadline = time.monotonic() + timeout_s
+        try:
+            self._socket.settimeout(timeout_s)
+            if frame:
+                self._socket.sendall(frame)
+            return self._receive(deadline)
+        except TimeoutError as cause:
+            self._socket.close()
+            reason = f"no answer to {type(request).__name__} in {timeout_s} s"
+            raise self._session.lost(reason, timed_out=True) from cause
+        except OSError as cause:
+            self._socket.close()
+            raise self._session.lost(f"connection lost: {cause}") from cause
+        except BaseException:  # also KeyboardInterrupt: the answer would meet the next request
+            self.close()
+            raise
+
+    def _receive(self, deadline: float) -> Response:
+        """Read until the answer is whole, or the next part of it."""
+        session = self._session
+        answer = session.proceed()
+        while answer is None:
+            if session.passed_bytes > LEAVE_BYTES_MAX:
+                raise ConnectionAbortedError("the rest of a result is too long to pass over")
+            if session.has_work:
+                _remaining(deadline)
+                answer = session.proceed()
+                continue
+            data = self._socket.recv(_RECEIVE_BYTES)
+            if not data:
+                raise ConnectionResetError("end of stream")
+            answer = session.receive(data)
+            if answer is None:
+                self._socket.settimeout(_remaining(deadline))
+        return answer
+
+
+def _remaining(deadline: float) -> float:
+    """Seconds until the deadline; TimeoutError when it has passed."""
+    if (remaining := deadline - time.monotonic()) <= 0:
+        raise TimeoutError
+    return remaining
+
+
+def connect_blocking(
+    address: str, *, dial: BlockingDial | None = None, timeout_s: float
+) -> BlockingConnection:
+    """
+    Connect to a node; nothing is sent before the first request.
+
+    Args:
+        address: `host:port`, `[ipv6]:port`, or `@name` for an abstract unix socket.
+        dial: Makes the socket; None for `dial_blocking`.
+
+    Raises:
+        NotSent: If there is no connection within `timeout_s`.
+    """
+    try:
+        return BlockingConnection(address, (dial or dial_blocking)(address, timeout_s))
+    except (OSError, ValueError) as cause:  # TimeoutError is an OSError
+        raise NotSent(f"cannot connect to {address}: {cause!r}") from cause
+
+
+def dial_blocking(address: str, timeout_s: float) -> socket.socket:
+    """
+    Connect to an address in this process' own network namespace.
+
+    Raises:
+        OSError: If the peer refuses or the time is over; ValueError: if this is no address.
+    """
+    if address.startswith("@"):
+        return _connected(socket.AF_UNIX, "\0" + address[1:], timeout_s)
+    host, port = addresses.split(address)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return _connected(found[0][0], found[0][4], timeout_s)
+
+
+def _connected(
+    family: int, target: str | tuple[str | int | bytes, ...], timeout_s: float
+) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.settimeout(timeout_s)
+        opened.connect(target)
+        if family != socket.AF_UNIX:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
