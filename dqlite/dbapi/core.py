@@ -53,10 +53,12 @@ class Open:
     Attributes:
         token: By which `recover` knows it; None without tokens.
         over: Why the server has it no longer.
+        changes: Whether it did more than read, its mark apart.
     """
 
     token: str | None = None
     over: Error | None = None
+    changes: bool = False
 
 
 class Core:
@@ -155,13 +157,14 @@ class Core:
         except StatementError as error:
             self._channel.drop()
             self.transaction = None
-            raise _ambiguous(
-                Indeterminate(f"no transaction to commit: {error.message}", error.code), transaction
-            ) from error
+            raise Indeterminate(f"no transaction to commit: {error.message}", error.code) from error
         except Indeterminate as error:
             self._channel.drop()
             self.transaction = None
-            raise _ambiguous(error, transaction) from error.__cause__
+            if not transaction.changes:
+                raise Abandoned(f"it had only read: {error.message}", error.code) from error
+            error.token = transaction.token
+            raise
         except BaseException:
             self._channel.drop()
             self.transaction = None
@@ -311,6 +314,7 @@ class Core:
         """Run a statement of the open transaction."""
         transaction = self.transaction
         assert transaction is not None
+        transaction.changes |= what.kind is not Kind.READ
         try:
             return (yield from self._channel.patient(lambda: self._run(sql, what, parameters)))
         except (Busy, Refused):
@@ -373,8 +377,3 @@ class Core:
 
 
 _CONTROL = frozenset({Kind.NOTHING, Kind.BEGIN, Kind.COMMIT, Kind.ROLLBACK})
-
-
-def _ambiguous(error: Indeterminate, transaction: Open) -> Indeterminate:
-    error.token = transaction.token
-    return error
