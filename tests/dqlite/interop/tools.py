@@ -138,13 +138,27 @@ class Programs:
         command = (sys.executable, "-m", "dqlite.commands.demo")
         return self._demo(command, environment(library), join, at)
 
-    def node(self, library: str, node_id: int, *, at: Running | None = None) -> Running:
-        """Run `python -m dqlite.node`; at the address and on the directory of another, if given."""
+    def node(
+        self,
+        library: str,
+        node_id: int,
+        *,
+        at: Running | None = None,
+        latency_ms: int | None = None,
+    ) -> Running:
+        """
+        Run `python -m dqlite.node`; at the address and on the directory of another, if given.
+
+        Args:
+            latency_ms: What the node assumes of the network. None: the library's default, which
+                Go's demo has, too; it elects after 3 s.
+        """
         db = at.db if at else free_address()
         directory = at.directory if at else self.folder / db
         command = (
             *(sys.executable, "-m", "dqlite.node", "--id", str(node_id), "--address", db),
             *("--data-dir", str(directory)),
+            *(("--network-latency-ms", str(latency_ms)) if latency_ms else ()),
         )
         running = self._start(command, environment(library), db, directory)
         until(lambda: b'"ready"' in running.log.read_bytes() or _ended(running))
