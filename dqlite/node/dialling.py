@@ -19,36 +19,12 @@ from typing import Any
 
 from cffi import FFI
 
-from dqlite.node.options import Dial
+from dqlite.client.blocking import BlockingDial
 
 log = logging.getLogger(__name__)
 
 NO_CONNECTION = 16
 """Raft's RAFT_NOCONNECTION."""
-
-
-def dial_address(address: str, timeout_s: float) -> socket.socket:
-    """
-    Connect to `host:port`, `[ipv6]:port`, or `@name` for an abstract unix socket.
-
-    Host names are looked up, which the library does not do.
-
-    Raises:
-        OSError: If there is no connection in time; ValueError: if this is no address.
-    """
-    if address.startswith("@"):
-        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            opened.settimeout(timeout_s)
-            opened.connect("\0" + address[1:])
-        except BaseException:
-            opened.close()
-            raise
-        return opened
-    host, colon, port = address.rpartition(":")
-    if not colon or not (port.isascii() and port.isdecimal()):
-        raise ValueError(f"expected host:port or @name, got {address!r}")
-    return socket.create_connection((host.strip("[]"), int(port)), timeout_s)
 
 
 class Dialler:
@@ -59,7 +35,7 @@ class Dialler:
         callback: The C function.
     """
 
-    def __init__(self, ffi: FFI, dial: Dial, timeout_s: float) -> None:
+    def __init__(self, ffi: FFI, dial: BlockingDial, timeout_s: float) -> None:
         self._ffi = ffi
         self._dial = dial
         self._timeout_s = timeout_s

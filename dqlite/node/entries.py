@@ -11,9 +11,10 @@ import struct
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from dqlite.wire.schema import Member, Role
+if TYPE_CHECKING:
+    from dqlite.wire.schema import Member
 
 FORMAT = 1
 WORD = 8
@@ -25,7 +26,7 @@ ENTRIES_MAX = (8 << 20) // 32
 CONFIGURATION_BYTES_MAX = 1 << 20
 MEMBERS_MAX = CONFIGURATION_BYTES_MAX // 10
 
-_ROLES = {0: Role.STANDBY, 1: Role.VOTER, 2: Role.SPARE}
+_ROLES = ("STANDBY", "VOTER", "SPARE")
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _ONES = 0xFFFFFFFF
 
@@ -109,8 +110,10 @@ def decode_batch_header(header: bytes) -> tuple[EntryHeader, ...]:
         header: From the number of entries on, whole.
 
     Raises:
-        ValueError: If a type is unknown.
+        ValueError: If it is malformed, or a type is unknown.
     """
+    if len(header) % ENTRY_HEADER_BYTES != WORD:
+        raise ValueError(f"expected a whole header of a batch, got {len(header)} bytes")
     (count,) = struct.unpack_from("<Q", header)
     found = []
     for term, kind, size in struct.iter_unpack("<QB3xI", header[WORD:]):
@@ -124,13 +127,15 @@ def decode_batch_header(header: bytes) -> tuple[EntryHeader, ...]:
     return tuple(found)
 
 
-def decode_members(data: bytes) -> tuple[Member, ...]:
+def decode_members(data: bytes) -> "tuple[Member, ...]":
     """
     Return the members in the data of a change, or of a snapshot.
 
     Raises:
         ValueError: If they are malformed, or no configuration that raft makes.
     """
+    from dqlite.wire.schema import Member, Role  # its classes take long to make; a start needs none
+
     if len(data) < 9:
         raise ValueError(f"expected a configuration, got {len(data)} bytes")
     form, count = struct.unpack_from("<BQ", data)
@@ -147,9 +152,9 @@ def decode_members(data: bytes) -> tuple[Member, ...]:
             raise ValueError(f"expected {count} members, got {len(members)}")
         (node_id,) = struct.unpack_from("<Q", data, offset)
         address = data[offset + WORD : end].decode(errors="backslashreplace")
-        role = _ROLES.get(data[end + 1])
-        if role is None:
+        if data[end + 1] >= len(_ROLES):
             raise ValueError(f"expected a role of 0 to 2 for node {node_id}, got {data[end + 1]}")
+        role = Role[_ROLES[data[end + 1]]]
         if node_id in members or address in addresses:
             raise ValueError(f"node {node_id} at {address!r} or its address is there twice")
         members[node_id] = Member(node_id, address, role)

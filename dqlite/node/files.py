@@ -18,12 +18,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from dqlite.errors import DamagedFiles
 from dqlite.node import entries
 from dqlite.node.entries import EntryHeader, EntryType
-from dqlite.wire.schema import Member
+
+if TYPE_CHECKING:
+    from dqlite.wire.schema import Member
 
 _Decoded = TypeVar("_Decoded")
 
@@ -89,7 +91,7 @@ class Snapshot:
     index: int
     timestamp: int
     configuration_index: int
-    members: tuple[Member, ...]
+    members: "tuple[Member, ...]"
     size: int
 
 
@@ -120,7 +122,7 @@ class Entry:
             file.seek(self.offset)
             return _read(file, self.size, self.segment.path)
 
-    def members(self) -> tuple[Member, ...]:
+    def members(self) -> "tuple[Member, ...]":
         """Return the members of a CHANGE. Raises DamagedFiles when it is malformed."""
         path = self.segment.path
         if self.size > entries.CONFIGURATION_BYTES_MAX:
@@ -414,9 +416,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         if error.errno == errno.ELOOP:
             raise DamagedFiles(f"{path}: expected a plain file, got a link") from error
         raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DamagedFiles(f"{path}: expected a plain file")
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, no path
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise DamagedFiles(f"{path}: expected a plain file")
         yield file
 
 

@@ -17,10 +17,10 @@ from dqlite.errors import LibraryNotFound, NodeError
 from dqlite.node import files, locks
 from dqlite.node.entries import EntryType
 from dqlite.node.files import LastEntryInfo
-from dqlite.wire.schema import Member, Role
 
 if TYPE_CHECKING:
     from dqlite.node.bindings import Library
+    from dqlite.wire.schema import Member
 
 Directory: TypeAlias = str | os.PathLike[str]
 
@@ -54,7 +54,7 @@ def read_last_entry_info(
 
 
 def reconfigure_membership_ext(
-    directory: Directory, members: Sequence[Member], *, library: "Library | None" = None
+    directory: Directory, members: "Sequence[Member]", *, library: "Library | None" = None
 ) -> None:
     """
     Append to the log in a data directory that these are the members, with their roles.
@@ -77,19 +77,23 @@ def reconfigure_membership_ext(
         check_reconfigured(path, before, members)
 
 
-def reconfigure_membership(directory: Directory, members: Sequence[Member]) -> None:
+def reconfigure_membership(directory: Directory, members: "Sequence[Member]") -> None:
     """Deprecated, as in go-dqlite: `reconfigure_membership_ext` with all members as voters."""
     warnings.warn("use reconfigure_membership_ext", DeprecationWarning, stacklevel=2)
     reconfigure_membership_ext(directory, as_voters(members))
 
 
-def as_voters(members: Sequence[Member]) -> tuple[Member, ...]:
+def as_voters(members: "Sequence[Member]") -> "tuple[Member, ...]":
     """The same members, all of them voters."""
+    from dqlite.wire.schema import Role
+
     return tuple(replace(member, role=Role.VOTER) for member in members)
 
 
-def check_members(members: Sequence[Member]) -> None:
+def check_members(members: "Sequence[Member]") -> None:
     """Raise ValueError if these can be no cluster; the library would abort, or serve nobody."""
+    from dqlite.wire.schema import Role
+
     if not 0 < len(members) <= MEMBERS_MAX:
         raise ValueError(f"expected 1 to {MEMBERS_MAX} members, got {len(members)}")
     for member in members:
@@ -123,7 +127,7 @@ def last_entry(path: Path) -> LastEntryInfo:
         raise NodeError(f"cannot read the data directory {path}: {cause.strerror}") from cause
 
 
-def check_reconfigured(path: Path, before: LastEntryInfo, members: Sequence[Member]) -> None:
+def check_reconfigured(path: Path, before: LastEntryInfo, members: "Sequence[Member]") -> None:
     """Raise NodeError unless one entry with these members was appended to a log."""
     last = files.read(path).last()
     if last is None or last.index != before.index + 1 or last.type is not EntryType.CHANGE:
@@ -132,7 +136,7 @@ def check_reconfigured(path: Path, before: LastEntryInfo, members: Sequence[Memb
         raise NodeError(f"{path}: expected {members} in entry {last.index}, got {last.members()}")
 
 
-def _shown(members: Sequence[Member]) -> str:
+def _shown(members: "Sequence[Member]") -> str:
     return ", ".join(f"{member.id} at {member.address}" for member in members)
 
 
@@ -158,7 +162,7 @@ def _described(path: Path, library: "Library | None") -> LastEntryInfo | None:
     return found[0]
 
 
-def _append(library: "Library", node: Any, members: Sequence[Member]) -> int:
+def _append(library: "Library", node: Any, members: "Sequence[Member]") -> int:
     """Have the library append the members; C's strings live until it returns."""
     ffi = library.ffi
     infos = ffi.new("dqlite_node_info_ext[]", len(members))

@@ -7,12 +7,13 @@ would arrive as another number. So ranges are checked here, in the units that th
 Source: `dqlite/include/dqlite.h`, `dqlite/src/server.c`.
 """
 
-import socket
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dqlite.client.blocking import BlockingDial
 
 LATENCY_MS_MAX = 3_600_000
 BLOCK_SIZES = tuple(512 << power for power in range(10))
@@ -23,13 +24,6 @@ DIAL_TIMEOUT_S = 5.0
 _UINT_MAX = (1 << 32) - 1
 _UINT64_MAX = (1 << 64) - 1
 _INT_MAX = (1 << 31) - 1
-
-Dial: TypeAlias = Callable[[str, float], socket.socket]
-"""
-Address of another node and time limit in seconds -> a connected stream socket, which the node then
-owns. It runs on a thread of its own, and raises (an OSError, say) when there is no connection. TLS
-needs a proxy: raft reads and writes the descriptor itself.
-"""
 
 
 class TrailingStrategy(IntEnum):
@@ -89,8 +83,9 @@ class NodeOptions:
         bind_address: Where to listen: `host:port`, `[ipv6]:port`, `@name` (an abstract socket, for
             this process alone) or `@` (such a name is chosen); the host is numeric. None for the
             node's address.
-        dial: Connects to other nodes; None for the library's own, or for `dial_address` if the
-            node's address is none that the library can dial (a name, IPv6).
+        dial: Connects to other nodes, each time on a thread of its own. The socket is plain: raft
+            reads and writes its descriptor, so TLS needs a proxy. None for the library's own dial,
+            or for ours if the library cannot dial addresses like the node's (a name, IPv6).
         dial_timeout_s: How long `dial` may take; a dial that takes longer is given up.
         network_latency_ms: One way, 1 to 3,600,000; heartbeats go every 1.5 and elections start
             after 15 times it (default: 500 ms and 3,000 ms).
@@ -106,7 +101,7 @@ class NodeOptions:
     """
 
     bind_address: str | None = None
-    dial: Dial | None = None
+    dial: "BlockingDial | None" = None
     dial_timeout_s: float = DIAL_TIMEOUT_S
     network_latency_ms: int | None = None
     snapshot_params: SnapshotParams | None = None

@@ -18,14 +18,16 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dqlite.errors import NodeError
 from dqlite.node import bindings, files, locks
 from dqlite.node.bindings import Capability, Library
 from dqlite.node.membership import as_voters, check_address, reconfigure_membership_ext
 from dqlite.node.options import NodeOptions, TrailingStrategy
-from dqlite.wire.schema import Member
+
+if TYPE_CHECKING:
+    from dqlite.wire.schema import Member
 
 DIRECTORY_BYTES_MAX = 894
 """Of its path, as raft holds it."""
@@ -148,7 +150,7 @@ class Node:
         node = self._running()
         self._expect(self.library.require(Capability.HANDOVER)(node), "hand over", node)
 
-    def recover(self, members: Sequence[Member]) -> None:
+    def recover(self, members: "Sequence[Member]") -> None:
         """
         Make these members the cluster, all as voters; the node must not run.
 
@@ -216,8 +218,7 @@ class Node:
         bind = options.bind_address or self.address
         code = lib.dqlite_node_set_bind_address(node, bind.encode())
         if code:
-            reason = "is it in use, is its host numeric? libdqlite 1.11.1 takes no IPv6"
-            raise NodeError(f"node {self.id}: cannot bind {bind}: {reason}", code)
+            raise NodeError(f"node {self.id}: cannot bind {bind}: {_why_not(bind)}", code)
 
     def _set(self, node: Any, capability: Capability, value: int | None) -> None:
         if value is not None:
@@ -239,10 +240,11 @@ class Node:
         dial = self.options.dial
         if dial is None and _is_dialled_by_library(self.address):
             return
-        from dqlite.node.dialling import Dialler, dial_address
+        from dqlite.client.blocking import dial_blocking
+        from dqlite.node.dialling import Dialler
 
         ffi = self.library.ffi
-        self._dialler = Dialler(ffi, dial or dial_address, self.options.dial_timeout_s)
+        self._dialler = Dialler(ffi, dial or dial_blocking, self.options.dial_timeout_s)
         code = self.library.lib.dqlite_node_set_connect_func(node, self._dialler.callback, ffi.NULL)
         self._expect(code, "dial", node)
 
@@ -300,6 +302,26 @@ def _is_dialled_by_library(address: str) -> bool:
     return re.fullmatch(r"[0-9.]+(:[0-9]+)?", address) is not None
 
 
+def _why_not(bind: str) -> str:
+    """Why an address cannot be bound, of which the library says no more than that."""
+    try:
+        endpoint = _endpoint(bind)
+    except ValueError:
+        return "expected host:port with a numeric host, [ipv6]:port, or @name"
+    target: Any
+    family, target = socket.AF_UNIX, "\0" + str(endpoint)[1:]
+    if not isinstance(endpoint, str):
+        family = socket.AF_INET6 if endpoint[0].version == 6 else socket.AF_INET
+        target = (str(endpoint[0]), endpoint[1])
+    with socket.socket(family, socket.SOCK_STREAM) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(target)
+        except OSError as error:
+            return error.strerror or str(error)
+    return "this libdqlite does not take such addresses"
+
+
 def _close_listener(bound: str) -> None:
     """Close the listener that a node left behind, which would keep the address in use."""
     for path in Path("/proc/self/fd").iterdir():
@@ -318,8 +340,16 @@ def _is_listener(descriptor: int, bound: str) -> bool:
         opened.detach()
 
 
-def _endpoint(name: Any) -> object:
-    """Where a socket listens, by its own name or by the library's address: equal if it is one."""
+def _endpoint(name: Any) -> Any:
+    """
+    Where a socket listens, by its own name or by the library's address: equal if it is one.
+
+    Returns:
+        `@name`, or an IP address and a port.
+
+    Raises:
+        ValueError: If the host is not numeric.
+    """
     import ipaddress
 
     if isinstance(name, bytes):  # an abstract socket's
