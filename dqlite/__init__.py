@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dqlite.errors import (
     Abandoned,
+    BackupError,
     Busy,
     CapabilityMissing,
     Closed,
@@ -49,6 +50,12 @@ from dqlite.errors import (
 
 if TYPE_CHECKING:
     from dqlite import aio
+    from dqlite.app.app import App
+    from dqlite.app.backup import backup, restore
+    from dqlite.app.health import HealthReport
+    from dqlite.app.roles import RolesConfig
+    from dqlite.app.tls import Tls, simple_tls_config
+    from dqlite.app.transport import External, Transport
     from dqlite.client.blocking import BlockingClient
     from dqlite.client.blocking_connection import BlockingDial
     from dqlite.client.client import Client
@@ -104,6 +111,12 @@ if TYPE_CHECKING:
     from dqlite.wire.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
 
 _MODULES = {
+    "app.app": ("App",),
+    "app.backup": ("backup", "restore"),
+    "app.health": ("HealthReport",),
+    "app.roles": ("RolesConfig",),
+    "app.tls": ("Tls", "simple_tls_config"),
+    "app.transport": ("External", "Transport"),
     "node.bindings": (
         "Capability", "Library", "LibraryIdentity", "config_multi_thread", "config_single_thread",
         "library_identity", "load",
@@ -147,6 +160,9 @@ __all__ = [  # noqa: RUF022 - grouped
     "paramstyle", "threadsafety",
     "BINARY", "DATETIME", "NUMBER", "ROWID", "STRING",
     "Binary", "Date", "DateFromTicks", "Time", "TimeFromTicks", "Timestamp", "TimestampFromTicks",
+    # Application
+    "App", "External", "HealthReport", "RolesConfig", "Tls", "Transport", "backup", "restore",
+    "simple_tls_config",
     # Client
     "Attach", "Begin", "BlockingClient", "BlockingConnector", "BlockingDial", "BlockingRowStream",
     "Client", "Connector", "ConnectorOptions", "Dial", "RowStream", "find_leader", "transaction",
@@ -163,9 +179,10 @@ __all__ = [  # noqa: RUF022 - grouped
     "LastEntryInfo", "Recovered", "read_last_entry_info", "reconfigure_membership",
     "reconfigure_membership_ext", "recover_cluster",
     # Errors: what a caller may conclude
-    "Abandoned", "Busy", "CapabilityMissing", "Closed", "ConnectionLost", "ConstraintViolation",
-    "DamagedFiles", "DqliteError", "HandleLost", "Indeterminate", "InvalidValue", "LeadershipLost",
-    "LibraryNotFound", "NoLeader", "NodeError", "NotApplied", "NotLeader", "NotSent",
+    "Abandoned", "BackupError", "Busy", "CapabilityMissing", "Closed", "ConnectionLost",
+    "ConstraintViolation", "DamagedFiles", "DqliteError", "HandleLost", "Indeterminate",
+    "InvalidValue", "LeadershipLost", "LibraryNotFound", "NoLeader", "NodeError", "NotApplied",
+    "NotLeader", "NotSent",
     "ProtocolError", "Refused", "ServerTooOld", "StatementError", "StoreError", "TimedOut",
     "TokenExpired",
     # Errors: PEP 249

@@ -187,6 +187,10 @@ class StoreError(NotApplied, OperationalError):
     """A node store cannot be read or written, or does not hold members."""
 
 
+class BackupError(DqliteError, OperationalError):
+    """A backup could not be made, or cannot be restored from; nothing is applied."""
+
+
 class NodeError(DqliteError, InterfaceError):
     """A node in this process could not be created, configured, started or stopped."""
 

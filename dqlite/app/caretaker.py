@@ -1,0 +1,296 @@
+"""
+One node's part in its cluster: it joins, takes a role, and looks after all roles while it leads.
+
+`Caretaker.run` is the loop of go-dqlite's application node, as coroutines; `roles` decides, and
+this module carries it out. A failure ends a turn, never the loop: the next turn starts from what
+the cluster says then. Turns and a handover exclude each other, so that nobody gives back what is
+being handed over.
+
+Source: go-dqlite 3.0.4, `app/app.go`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dqlite.app import roles
+from dqlite.app.directory import Directory
+from dqlite.app.roles import Change, RolesConfig, State
+from dqlite.client.client import Client
+from dqlite.client.connection import Dial
+from dqlite.client.connector import Connector
+from dqlite.errors import DqliteError, NoLeader, TimedOut
+from dqlite.wire.schema import LeaderNode, Member, Metadata, Role
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 1.0
+"""Between two tries to join, to take a role, or to give one up."""
+
+SEARCH_S = 60.0
+"""How long one turn looks for the leader."""
+
+PROBE_TIMEOUT_S = 2.0
+PROBES = 16
+"""At a time."""
+
+Hook: TypeAlias = Callable[[LeaderNode | None, tuple[Member, ...]], None]
+"""Called after each turn, in a thread, with the leader and the members; its errors are logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """
+    When things happen; in seconds.
+
+    Attributes:
+        interval_s: Between two looks at the cluster.
+        retry_s: Between two tries to become a member.
+    """
+
+    interval_s: float = 30.0
+    retry_s: float = RETRY_S
+
+    def __post_init__(self) -> None:
+        if not (self.interval_s > 0 and self.retry_s > 0):
+            raise ValueError(f"expected positive intervals, got {self}")
+
+
+class Caretaker:
+    """Lives in one event loop; `run` until it is cancelled."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        connector: Connector,
+        *,
+        dial: Dial | None,
+        config: RolesConfig,
+        timing: Timing,
+        hook: Hook | None = None,
+        on_ready: Callable[[], None],
+    ) -> None:
+        """
+        Describe a part; nothing happens before `run`.
+
+        Args:
+            dial: Connects to each member, to see whether it is online.
+            on_ready: Called once, when the node is a member and has its first role.
+        """
+        self.member = directory.member
+        self.trouble: str | None = None
+        """Why the last turn failed, in one line; None if it did not."""
+
+        self._directory = directory
+        self._connector = connector
+        self._dial = dial
+        self._config = config
+        self._timing = timing
+        self._hook = hook
+        self._on_ready = on_ready
+        self._is_ready = False
+        self._stored: tuple[Member, ...] = ()
+        self._turns = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Take turns for ever."""
+        while True:
+            async with self._turns:
+                pause_s = await self._turn()
+            await asyncio.sleep(pause_s)
+
+    async def handover(self, timeout_s: float) -> None:
+        """
+        Give this node's role and leadership to others, as far as they can take them; be a spare.
+
+        Raises:
+            NoLeader: If there is no leader in time.
+            TimedOut: If it was not done in time; a part of it may be.
+            DqliteError: If no candidate took the role or the leadership.
+        """
+        try:
+            async with asyncio.timeout(timeout_s), self._turns:
+                await self._hand_over()
+        except TimeoutError as cause:
+            raise TimedOut(f"the handover was not done in {timeout_s} s") from cause
+
+    async def _turn(self) -> float:
+        """Do what there is to do; return when to do so again, in seconds."""
+        try:
+            async with await self._connector.connect(timeout_s=SEARCH_S) as client:
+                await self._join(client)
+                members = await self._members(client)
+                if not self._is_ready:
+                    await self._take_role(client, members)
+                    self._is_ready = True
+                    self._on_ready()
+                    self._settled()
+                    return self._timing.interval_s
+                await self._adjust(client)
+                await self._tell(await client.leader(), members)
+        except DqliteError as error:
+            self._failed(error)
+            return self._timing.interval_s if self._is_ready else self._timing.retry_s
+        self._settled()
+        return self._timing.interval_s
+
+    async def _join(self, client: Client) -> None:
+        """Become a member, if the node is to join and did not do so before it was stopped."""
+        if not self._directory.is_joining:
+            return
+        if self.member.id not in [member.id for member in await client.cluster()]:
+            await client.add(self.member.id, self.member.address)
+        self._directory.joined()
+        log.info("node %d at %s joined", self.member.id, self.member.address)
+
+    async def _members(self, client: Client) -> tuple[Member, ...]:
+        """Ask for the members, and keep them for the next start."""
+        members = await client.cluster()
+        if not members:
+            raise NoLeader(f"the leader {client.address} lists no members")
+        if members != self._stored:
+            self._directory.store.set(members)
+            self._stored = members
+        return members
+
+    async def _take_role(self, client: Client, members: Sequence[Member]) -> None:
+        """
+        Take the role that the cluster lacks.
+
+        The third node of a cluster also has the second one made a voter: two do not vote.
+        """
+        state = await probe(members, self._dial)
+        role = roles.assume(state, self._config, self.member.id)
+        if role is None:
+            return
+        await client.assign(self.member.id, role)
+        log.info("node %d took the role %s", self.member.id, role.name)
+        if role is Role.VOTER and len(roles.members(state, Role.VOTER)) == 1:
+            others = [m for m in state if m.id != self.member.id and m.role is not Role.VOTER]
+            others = [m for m in others if state[m] is not None]
+            try:
+                await _assign(client, Change(Role.VOTER, tuple(others)))
+            except DqliteError as error:  # the leader will do it
+                log.info("node %d: no third voter yet: %s", self.member.id, error)
+
+    async def _adjust(self, client: Client) -> None:
+        """Change roles until nothing is to be changed, if this node leads."""
+        while (leader := await client.leader()) is not None and leader.id == self.member.id:
+            state = await probe(await client.cluster(), self._dial)
+            change = roles.adjust(state, self._config, self.member.id)
+            if change is None:
+                return
+            await _assign(client, change)
+
+    async def _tell(self, leader: LeaderNode | None, members: tuple[Member, ...]) -> None:
+        if self._hook is None:
+            return
+        try:
+            await asyncio.to_thread(self._hook, leader, members)
+        except Exception:  # the user's code: no reason to stop looking after the cluster
+            log.exception("node %d: the hook for roles failed", self.member.id)
+
+    async def _hand_over(self) -> None:
+        client = await self._connector.connect(timeout_s=SEARCH_S)
+        try:
+            state = await probe(await client.cluster(), self._dial)
+            change = roles.handover(state, self.member.id)
+            if change is not None:
+                await _assign(client, change)
+            leader = await client.leader()
+            if leader is not None and leader.id == self.member.id:
+                await self._abdicate(client)
+        finally:
+            client.close()
+        if change is not None:
+            await self._demote()
+
+    async def _abdicate(self, client: Client) -> None:
+        """Have another voter lead, if there is one."""
+        state = await probe(await client.cluster(), self._dial)
+        voters = [m for m in roles.members(state, Role.VOTER) if m.id != self.member.id]
+        failure: DqliteError | None = None
+        for voter in roles.by_preference(state, voters, ()):
+            try:
+                await client.transfer(voter.id)
+            except DqliteError as error:
+                log.warning("node %d: cannot transfer to %s: %s", self.member.id, voter, error)
+                failure = error
+                if not client.is_open:
+                    break
+            else:
+                log.info("node %d handed the leadership to %d", self.member.id, voter.id)
+                return
+        if failure is not None:
+            raise failure
+
+    async def _demote(self) -> None:
+        """
+        Make this node a spare, and try again until the time of the handover is over.
+
+        A new leader has first to commit an entry of its own term.
+        """
+        while True:
+            try:
+                async with await self._connector.connect(timeout_s=SEARCH_S) as client:
+                    members = {member.id: member for member in await client.cluster()}
+                    mine = members.get(self.member.id)
+                    if mine is not None and mine.role is not Role.SPARE:
+                        await client.assign(self.member.id, Role.SPARE)
+                    return
+            except DqliteError as error:
+                log.info("node %d is no spare yet: %s", self.member.id, error)
+                await asyncio.sleep(self._timing.retry_s)
+
+    def _failed(self, error: DqliteError) -> None:
+        """Log a failure once, until the next turn that succeeds."""
+        reason = str(error)
+        level = logging.DEBUG if reason == self.trouble else logging.WARNING
+        log.log(level, "node %d: %s", self.member.id, reason)
+        self.trouble = reason
+
+    def _settled(self) -> None:
+        self.trouble = None
+
+
+async def probe(
+    members: Sequence[Member], dial: Dial | None, timeout_s: float = PROBE_TIMEOUT_S
+) -> State:
+    """Ask each member for its metadata; one that does not answer in time counts as offline."""
+    turns = asyncio.Semaphore(PROBES)
+
+    async def ask(member: Member) -> Metadata | None:
+        try:
+            async with turns, asyncio.timeout(timeout_s):
+                client = await Client.connect(member.address, dial=dial, timeout_s=timeout_s)
+                async with client:
+                    return await client.describe()
+        except (DqliteError, TimeoutError) as error:
+            log.debug("%s is offline: %r", member.address, error)
+            return None
+
+    return dict(zip(members, await asyncio.gather(*map(ask, members)), strict=True))
+
+
+async def _assign(client: Client, change: Change) -> Member:
+    """
+    Give a role to the first candidate that takes it.
+
+    Raises:
+        DqliteError: That of the last one tried, if none did.
+    """
+    failure = DqliteError(f"there is no candidate for the role {change.role.name}")
+    for member in change.candidates:
+        try:
+            await client.assign(member.id, change.role)
+        except DqliteError as error:
+            log.warning("cannot make %s a %s: %s", member, change.role.name, error)
+            failure = error
+            if not client.is_open:
+                break
+        else:
+            log.info("%s is now a %s", member, change.role.name)
+            return member
+    raise failure

@@ -1,0 +1,1 @@
+"""Application nodes in this process, as clusters of one to seven."""
