@@ -101,9 +101,9 @@ class Connection:
         async with self._ended():
             yield Transaction(self.core.transaction.token)
 
-    async def recover(self, token: str) -> bool:
+    async def recover(self, token: str, timeout_s: float | None = None) -> bool:
         """Return whether the transaction with this token was committed; the answer is final."""
-        return await run_async(self.core.recover(token))
+        return await run_async(self.core.recover(token, timeout_s))
 
     async def __aenter__(self) -> Self:
         """The block ends with commit or rollback, and leaves the connection open."""

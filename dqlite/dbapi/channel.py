@@ -46,7 +46,7 @@ class Channel:
         sleep: Callable[[float], Any],
         now_s: Callable[[], float],
     ) -> None:
-        self._options = options
+        self.options = options
         self._client: Any = None
         self._connect = connect
         self._sleep = sleep
@@ -66,7 +66,7 @@ class Channel:
 
     def persistent(self, attempt: Callable[[], Steps[_Value]]) -> Steps[_Value]:
         """Try until the time is over, as long as the answers say that nothing was applied."""
-        until = self.now_s() + self._options.timeout_s
+        until = self.now_s() + self.options.timeout_s
         while True:
             yield from self.connected(until)
             try:
@@ -88,7 +88,7 @@ class Channel:
 
     def patient(self, attempt: Callable[[], Steps[_Value]]) -> Steps[_Value]:
         """Try until the busy timeout is over, as long as a lock is in the way."""
-        until = self.now_s() + self._options.busy_timeout_s
+        until = self.now_s() + self.options.busy_timeout_s
         tries = 0
         while True:
             try:
@@ -112,9 +112,9 @@ class Channel:
             self.drop()
             left_s = max(until - self.now_s(), 0.001)
             client = yield partial(self._connect, left_s)
-            client.timeout_s = self._options.timeout_s
+            client.timeout_s = self.options.timeout_s
             try:
-                yield partial(client.open, self._options.database)
+                yield partial(client.open, self.options.database)
             except NotApplied as error:
                 client.close()
                 if not error.retryable or self.now_s() >= until:

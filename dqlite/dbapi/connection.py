@@ -134,18 +134,19 @@ class Connection:
         with self._ended():
             yield Transaction(self.core.transaction.token)
 
-    def recover(self, token: str) -> bool:
+    def recover(self, token: str, timeout_s: float | None = None) -> bool:
         """
         Return whether the transaction with this token was committed; the answer is final.
 
-        It waits for a leader and for the write lock, which the transaction may still hold.
+        It waits for a leader and for the write lock, which the transaction may still hold, for
+        `timeout_s`; None: as long as the connection waits for an answer.
 
         Raises:
             ProgrammingError: If this is no token of this database, or a transaction is open.
             TokenExpired: If 10,000 transactions with tokens have been committed since.
             OperationalError: If there is no answer in time: ask again.
         """
-        return self._run(self.core.recover(token))
+        return self._run(self.core.recover(token, timeout_s))
 
     def __enter__(self) -> Self:
         """As in sqlite3: the block ends with commit or rollback, and leaves the connection open."""

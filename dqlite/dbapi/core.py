@@ -192,9 +192,11 @@ class Core:
             yield from self.commit()
         self.autocommit = value
 
-    def recover(self, token: str) -> Steps[bool]:
+    def recover(self, token: str, timeout_s: float | None = None) -> Steps[bool]:
         """
         Return whether the transaction with this token was committed; see `tokens`.
+
+        It asks until `timeout_s` is over; None: that of the options.
 
         Raises:
             Refused: If this is no token of this database, or a transaction is open.
@@ -204,7 +206,8 @@ class Core:
         if self.transaction is not None:
             raise Refused("recover needs a connection without an open transaction")
         parsed = tokens.parse(token, self.options.database)
-        until = self._channel.now_s() + self.options.timeout_s
+        limit_s = self.options.timeout_s if timeout_s is None else timeout_s
+        until = self._channel.now_s() + limit_s
         while True:
             try:
                 self.transaction = yield from self._channel.persistent(lambda: self._begun(None))

@@ -71,11 +71,11 @@ class Database:
         await run_async(connection.core.connect_now())
         return connection
 
-    def recover(self, token: str) -> bool:
+    def recover(self, token: str, timeout_s: float | None = None) -> bool:
         """Return whether the transaction with this token was committed, over a new connection."""
         connection = self.connect()
         try:
-            return connection.recover(token)
+            return connection.recover(token, timeout_s)
         finally:
             connection.close()
 

@@ -17,14 +17,20 @@ from dissever.harness.values import reason
 from dissever.harness.waiting import NotYet, first_acknowledged, until
 from dissever.systems.dqlite.database import DATABASE, TABLES, TICK
 from dissever.systems.dqlite.hosts import PORT, DqliteHosts
-from dissever.systems.dqlite.options import QUORUM, option, voters_of
+from dissever.systems.dqlite.options import QUORUM, TOKENS, option, voters_of
+from dissever.systems.dqlite.resolving import was_committed
 from dissever.systems.dqlite.stores import STORES, Session
+from dqlite.dbapi import tokens
 from dqlite.wire.schema import LeaderNode
 
 ASK_LIMIT_S = 1.0
 """How long a node may take to say who leads."""
 
 FIND_LIMIT_S = 5.0
+
+COMMIT_SHARE = 0.25
+"""Of the operation limit, how much an answer may take where a lost one is then resolved."""
+
 START_LIMIT_S = 30.0
 DUMP_LIMIT_S = 10.0
 _POLL_S = 0.05
@@ -81,7 +87,8 @@ class DqliteDeployment:
                     role = dqlite.Role.VOTER if node in voters else dqlite.Role.STANDBY
                     await self._join(leader, node, role)
                 await leader.open(DATABASE)
-                for sql in TABLES:
+                has_tokens = option(self._options, "commits") == TOKENS
+                for sql in (*TABLES, *(tokens.SCHEMA if has_tokens else ())):
                     await leader.exec_sql(sql)
         await self.await_ready(START_LIMIT_S)
 
@@ -208,10 +215,15 @@ class DqliteDeployment:
         return await self.hosts.digest(node, files)
 
     async def open_store(self, store: str, node: str) -> Any:
-        lead = partial(self.lead, node, self._options.operation_limit_s)
-        is_quorum = option(self._options, "consistency") == QUORUM
-        begin = dqlite.Begin[option(self._options, "begin").upper()]
-        session = Session(lead, self.rng, is_quorum=is_quorum, begin=begin)
+        has_tokens = option(self._options, "commits") == TOKENS
+        limit_s = self._options.operation_limit_s
+        session = Session(
+            partial(self.lead, node, limit_s * (COMMIT_SHARE if has_tokens else 1)),
+            self.rng,
+            is_quorum=option(self._options, "consistency") == QUORUM,
+            begin=dqlite.Begin[option(self._options, "begin").upper()],
+            was_committed=partial(was_committed, self.find_leader, limit_s) if has_tokens else None,
+        )
         await session.connected()
         return STORES[store](session)
 

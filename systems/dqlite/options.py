@@ -18,6 +18,7 @@ __all__ = [
     "LIBRARIES",
     "OPTIONS",
     "QUORUM",
+    "TOKENS",
     "check_backend",
     "option",
     "voters_of",
@@ -35,12 +36,21 @@ QUORUM: Final = "quorum"
 
 DEFERRED: Final = "deferred"
 
+TOKENS: Final = "tokens"
+
 OPTIONS: Mapping[str, Option] = {
     "begin": Option(
         "when a transaction takes the write lock: with its first write (`deferred`; one that has"
         " read before is refused if others have committed meanwhile), or at once (`immediate`)",
         default=DEFERRED,
         choices=(DEFERRED, "immediate"),
+    ),
+    "commits": Option(
+        "how writes are committed: `plain`, where a lost answer leaves an operation info, or with"
+        " `tokens`, by which it is resolved to ok or fail within the operation limit; every write"
+        " is then a transaction that writes its token first",
+        default="plain",
+        choices=("plain", TOKENS),
     ),
     "consistency": Option(
         "how reads are served: by a plain SELECT at the leader, which promises no more than"

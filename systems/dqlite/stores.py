@@ -12,7 +12,11 @@ writes needs no more than its own commit. One that only reads is followed by suc
 led after the reads, so what they saw was not old. Before them, the write would be one more that
 refuses others who have read and want to write.
 
-Source: canonical/dqlite, `docs/consistency model`; canonical/go-dqlite issue 207.
+With tokens, every write is a transaction that inserts its token first. When the answer to its
+commit is lost, the token tells whether it took effect, and the operation is ok or fail.
+
+Source: canonical/dqlite, `docs/consistency model`; canonical/go-dqlite issue 207; go-dqlite v0.0.1,
+`Driver.Recover`.
 """
 
 from __future__ import annotations
@@ -24,7 +28,8 @@ from typing import Any, TypeVar
 
 import dqlite
 from dissever.harness.client import NotApplied
-from dissever.systems.dqlite.database import TICK
+from dissever.systems.dqlite.database import DATABASE, TICK
+from dqlite.dbapi import tokens
 
 _Answer = TypeVar("_Answer")
 
@@ -49,6 +54,7 @@ class Session:
         rng: Draws how long to wait for a lock.
         is_quorum: Whether a read, or a transaction, first commits a write.
         begin: When a transaction takes the write lock.
+        was_committed: Whether the transaction with a token took effect. None: without tokens.
 
     Raises, from every method: `NotApplied` for what certainly had no effect; anything else is
     unknown.
@@ -61,17 +67,22 @@ class Session:
         *,
         is_quorum: bool,
         begin: dqlite.Begin = dqlite.Begin.DEFERRED,
+        was_committed: Callable[[str], Awaitable[bool]] | None = None,
     ) -> None:
         self._lead = lead
         self._rng = rng
         self._is_quorum = is_quorum
-        self._begin = begin
+        self._begin = begin if was_committed is None else dqlite.Begin.IMMEDIATE
+        self._was_committed = was_committed
+        self._token: str | None = None
         self._is_in_transaction = False
         self._has_written = False
         self._client: dqlite.Client | None = None
 
     async def execute(self, sql: str, *parameters: int) -> dqlite.Result:
         """Run a statement that changes something."""
+        if self._was_committed is not None:
+            return await self._execute_with_token(sql, *parameters)
         client = await self.connected()
         try:
             return await self._wait_for_lock(lambda: client.exec_sql(sql, parameters))
@@ -98,12 +109,16 @@ class Session:
         self._has_written = False
         await self._without_effect(lambda: client.exec_sql(f"BEGIN {self._begin.value}"))
         self._is_in_transaction = True
+        if self._was_committed is not None:
+            nonce = f"{self._rng.getrandbits(128):032x}"
+            mark = await self._without_effect(lambda: client.exec_sql(tokens.INSERT, (nonce,)))
+            self._token = str(tokens.Token(DATABASE, mark.last_insert_id, nonce))
 
-    async def execute_inside(self, sql: str, *parameters: int) -> None:
+    async def execute_inside(self, sql: str, *parameters: int) -> dqlite.Result:
         """Run a statement of the transaction that changes something."""
         client = await self.connected()
         self._has_written = True
-        await self._without_effect(lambda: client.exec_sql(sql, parameters))
+        return await self._without_effect(lambda: client.exec_sql(sql, parameters))
 
     async def query_inside(self, sql: str, *parameters: int) -> list[list[Any]]:
         """Read in the transaction."""
@@ -129,6 +144,9 @@ class Session:
             # The server has no transaction: what came before may have been committed one by one.
             await self.close()
             raise dqlite.Indeterminate(error.message, error.code) from error
+        except dqlite.Indeterminate as error:
+            await self.close()
+            await self._resolve(error)
         except dqlite.DqliteError as error:
             raise self._translated(error) from error
         self._is_in_transaction = False
@@ -149,6 +167,27 @@ class Session:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+    async def _execute_with_token(self, sql: str, *parameters: int) -> dqlite.Result:
+        await self.begin()
+        try:
+            result = await self.execute_inside(sql, *parameters)
+        except NotApplied:
+            await self.roll_back()
+            raise
+        await self.commit()
+        return result
+
+    async def _resolve(self, error: dqlite.Indeterminate) -> None:
+        """Return if the transaction was committed after all; raise what is known otherwise."""
+        if self._was_committed is None or self._token is None:
+            raise error
+        try:
+            is_committed = await self._was_committed(self._token)
+        except dqlite.Error:  # Nobody can say it in time.
+            raise error from None
+        if not is_committed:
+            raise NotApplied(f"not committed: {error.message}", error.code) from error
 
     async def _without_effect(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
         """
