@@ -19,7 +19,7 @@ from typing import Any
 
 from cffi import FFI
 
-from dqlite.client.blocking import BlockingDial
+from dqlite.client.blocking_connection import BlockingDial
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dqlite.client.blocking import BlockingDial
+    from dqlite.client.blocking_connection import BlockingDial
 
 LATENCY_MS_MAX = 3_600_000
 BLOCK_SIZES = tuple(512 << power for power in range(10))

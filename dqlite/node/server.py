@@ -240,7 +240,7 @@ class Node:
         dial = self.options.dial
         if dial is None and _is_dialled_by_library(self.address):
             return
-        from dqlite.client.blocking import dial_blocking
+        from dqlite.client.blocking_connection import dial_blocking
         from dqlite.node.dialling import Dialler
 
         ffi = self.library.ffi
