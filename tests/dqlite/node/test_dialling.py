@@ -15,7 +15,7 @@ pytest.importorskip("cffi", reason="cffi is not installed")
 
 from cffi import FFI
 
-from dqlite.client.blocking import BlockingDial
+from dqlite.client.blocking_connection import BlockingDial
 from dqlite.node.dialling import NO_CONNECTION, Dialler
 
 LONG_S = 30.0
