@@ -14,14 +14,12 @@ from pathlib import Path
 import click
 
 from dqlite.client.blocking import BlockingClient
+from dqlite.client.stores import YamlStore
 from dqlite.commands.formats import FORMATS, Format, printable
+from dqlite.commands.members import ROLE_NAMES, ROLES, member_json
 from dqlite.commands.servers import plain_errors
 from dqlite.commands.shell import Shell
 from dqlite.wire.schema import Member, Role
-
-ROLE_NAMES = {Role.VOTER: "voter", Role.STANDBY: "stand-by", Role.SPARE: "spare"}
-
-_ROLES = {name: role for role, name in ROLE_NAMES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +85,7 @@ def _help(shell: Shell) -> None:
 def _cluster(shell: Shell) -> None:
     found = members(shell)
     if shell.format is Format.JSON:
-        keys = ("ID", "Address", "Role")
-        values = ((each.id, each.address, int(each.role)) for each in found)
-        shell.write(_go_json([dict(zip(keys, each, strict=True)) for each in values]))
+        shell.write(_go_json([member_json(each) for each in found]))
         return
     rows = [(f"{each.id:x}", each.address, ROLE_NAMES[each.role]) for each in found]
     _lines(shell, ("ID", "Address", "Role"), rows)
@@ -149,6 +145,13 @@ def _dump(shell: Shell, address: str, database: str = "db.bin") -> None:
         raise click.ClickException(f"{address} has no database {database}")
     for name, content in files.items():  # the client has checked the names
         _write_private(Path(name), content)
+    shell.write("OK")
+
+
+def _reconfigure(shell: Shell, directory: str, cluster_yaml: str) -> None:
+    from dqlite.node.membership import reconfigure_membership_ext
+
+    reconfigure_membership_ext(directory, YamlStore(cluster_yaml).get())
     shell.write("OK")
 
 
@@ -212,9 +215,9 @@ def _go_json(value: object) -> str:
 
 def _role(name: str) -> Role:
     try:
-        return _ROLES[name]
+        return ROLES[name]
     except KeyError:
-        raise click.ClickException(f"expected {', '.join(_ROLES)}, got {name}") from None
+        raise click.ClickException(f"expected {', '.join(ROLES)}, got {name}") from None
 
 
 def _node_id(text: str) -> int:
@@ -247,13 +250,14 @@ DOTS = {
     ".help": Dot(_help, "", "this list"),
     ".cluster": Dot(_cluster, "", "the members: id in hexadecimal, address, role"),
     ".leader": Dot(_leader, "", "the address of the leader"),
-    ".add": Dot(_add, "ID ADDRESS [ROLE]", "add a node, as a spare at first", tuple(_ROLES)),
-    ".assign": Dot(_assign, "ADDRESS ROLE", "give a member a role", tuple(_ROLES)),
+    ".add": Dot(_add, "ID ADDRESS [ROLE]", "add a node, as a spare at first", tuple(ROLES)),
+    ".assign": Dot(_assign, "ADDRESS ROLE", "give a member a role", tuple(ROLES)),
     ".transfer": Dot(_transfer, "[ADDRESS]", "hand the leadership to a voter"),
     ".remove": Dot(_remove, "ADDRESS", "remove a member"),
     ".describe": Dot(_describe, "ADDRESS", "failure domain and weight of a node"),
     ".weight": Dot(_weight, "ADDRESS WEIGHT", "set the weight of a node; lower is preferred"),
     ".dump": Dot(_dump, "ADDRESS [DATABASE]", "write a database (db.bin) to this directory"),
+    ".reconfigure": Dot(_reconfigure, "DIRECTORY CLUSTER_YAML", "set the members, offline"),
     ".tables": Dot(_tables, "[PATTERN]", "names of tables and views; PATTERN as for LIKE"),
     ".schema": Dot(_schema, "[TABLE]", "the statements that made the tables"),
     ".mode": Dot(_mode, "[MODE]", "how rows are shown: pipe, table, json, csv", tuple(FORMATS)),

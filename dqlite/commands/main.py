@@ -7,12 +7,15 @@ is reached by writing `-s` first. `python -m dqlite` is the same program.
 Exit status: 0, 1 after an error (one line on standard error), 2 for wrong usage.
 """
 
-import io
-import sys
 from collections.abc import Sequence
 
 import click
 
+from dqlite.commands.copies import backup, restore
+from dqlite.commands.log import log
+from dqlite.commands.material import tls
+from dqlite.commands.recover import recover
+from dqlite.commands.servers import sturdy_output
 from dqlite.commands.sql import shell
 
 
@@ -52,17 +55,11 @@ def cli() -> None:
     """
 
 
-cli.add_command(shell)
+for _command in (shell, backup, restore, recover, log, tls):
+    cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program, and exit with its status."""
     sturdy_output()
     cli.main(args=arguments, prog_name="dqlite")
-
-
-def sturdy_output() -> None:
-    """Let a terminal that lacks a character show its number instead of ending the program."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")

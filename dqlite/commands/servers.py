@@ -5,10 +5,12 @@ Source: go-dqlite 3.0.4, `cmd/dqlite/dqlite.go`.
 """
 
 import contextlib
+import io
+import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +19,9 @@ from dqlite.client.blocking_connection import BlockingDial
 from dqlite.client.connector import BlockingConnector, ConnectorOptions
 from dqlite.client.stores import MemoryStore, NodeStore, default_store
 from dqlite.errors import Error
+
+if TYPE_CHECKING:
+    from dqlite.app.tls import Tls
 
 _STORE = "file://"
 
@@ -64,39 +69,57 @@ def parse_servers(text: str) -> NodeStore:
     return MemoryStore.of(addresses)
 
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of TLS, and the argument `transport`, None without them."""
+
+    @click.option("-c", "--cert", type=_FILE, help="TLS certificate.")
+    @click.option("-k", "--key", type=_FILE, help="Private key of the TLS certificate.")
+    @click.option("--ca", type=_FILE, help="Certificates of who signs [default: the certificate].")
+    @wraps(command)
+    def wrapped(
+        *args: Any, cert: Path | None, key: Path | None, ca: Path | None, **more: Any
+    ) -> Any:
+        return command(*args, transport=_transport(cert, key, ca), **more)
+
+    return wrapped
+
+
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that make up a Cluster, which it gets as its first argument."""
 
-    @click.option("-s", "--servers", required=True, metavar="SERVERS", help=_SERVERS_HELP)
-    @click.option("-c", "--cert", type=_FILE, help="TLS certificate; also the CA of the nodes.")
-    @click.option("-k", "--key", type=_FILE, help="Private key of the TLS certificate.")
+    @click.option(
+        "-s", "--servers", required=True, metavar="SERVERS",
+        help="Addresses of nodes with commas between them, or file://STORE.",
+    )  # fmt: skip
+    @tls_options
     @click.option(
         "--timeout", "timeout_ms", type=click.IntRange(min=1), default=2000, show_default=True,
         metavar="MS", help="Limit of each request in milliseconds.",
     )  # fmt: skip
     @wraps(command)
     def wrapped(
-        *args: Any, servers: str, cert: Path | None, key: Path | None, timeout_ms: int, **more: Any
+        *args: Any, servers: str, transport: "Tls | None", timeout_ms: int, **more: Any
     ) -> Any:
         with plain_errors():
-            store = parse_servers(servers)
-            dial = _tls_dial(cert, key)
-            cluster = Cluster(store, dial=dial, timeout_s=timeout_ms / 1000)
+            dial = transport.dial if transport is not None else None
+            cluster = Cluster(parse_servers(servers), dial=dial, timeout_s=timeout_ms / 1000)
             return command(cluster, *args, **more)
 
     return wrapped
 
 
-_SERVERS_HELP = "Addresses of nodes with commas between them, or file://STORE."
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-def _tls_dial(cert: Path | None, key: Path | None) -> BlockingDial | None:
-    if cert is None and key is None:
+def _transport(cert: Path | None, key: Path | None, ca: Path | None) -> "Tls | None":
+    if cert is None and key is None and ca is None:
         return None
     if cert is None or key is None:
         raise click.UsageError("TLS needs both --cert and --key")
-    raise click.UsageError("TLS comes with dqlite.app.tls")
+    from dqlite.app.tls import simple_tls_config
+
+    with plain_errors():
+        return simple_tls_config(cert, key, ca)
 
 
 @contextlib.contextmanager
@@ -110,3 +133,10 @@ def plain_errors() -> Iterator[None]:
         raise
     except OSError as error:
         raise click.ClickException(str(error)) from error
+
+
+def sturdy_output() -> None:
+    """Let a terminal that lacks a character show its number instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,1 @@
+"""`dqlite-benchmark`: how fast a cluster writes and reads single rows."""

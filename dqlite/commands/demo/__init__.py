@@ -1,0 +1,1 @@
+"""`dqlite-demo`: a replicated key-value store over HTTP."""
