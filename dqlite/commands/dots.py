@@ -1,5 +1,5 @@
 """
-The dot-commands of the shell: go-dqlite's, and `.add .assign .transfer .tables .schema .mode`.
+The dot-commands of the shell: go-dqlite's, and more to administer and to look at a cluster.
 
 Source: go-dqlite 3.0.4, `internal/shell/shell.go`.
 """
@@ -10,16 +10,20 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dqlite.client.blocking import BlockingClient
 from dqlite.client.stores import YamlStore
 from dqlite.commands.formats import FORMATS, Format, printable
-from dqlite.commands.members import ROLE_NAMES, ROLES, member_json
+from dqlite.commands.members import ROLE_NAMES, ROLES, examine, health_json, member_json
 from dqlite.commands.servers import plain_errors
 from dqlite.commands.shell import Shell
 from dqlite.wire.schema import Member, Role
+
+if TYPE_CHECKING:
+    from dqlite.app.health import HealthReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,29 @@ def _reconfigure(shell: Shell, directory: str, cluster_yaml: str) -> None:
     shell.write("OK")
 
 
+def _health(shell: Shell) -> None:
+    report = examine(shell.cluster)
+    if shell.format is Format.JSON:
+        shell.write(_go_json(health_json(report)))
+    else:
+        _show_health(shell, report)
+    if not report.is_available:
+        raise click.ClickException("the cluster cannot serve")
+
+
+def _show_health(shell: Shell, report: "HealthReport") -> None:
+    verdict = "healthy" if report.is_healthy else "degraded" if report.is_available else "down"
+    shell.write(verdict)
+    shell.write(f"leader: {printable(report.leader or 'none')}")
+    shell.write(
+        f"{len(report.online)} of {len(report.online) + len(report.offline)} members answer, "
+        f"{report.online_voters} of {report.voters} voters; margin of the quorum: "
+        f"{report.quorum_margin}"
+    )
+    for reason in report.reasons:
+        shell.write(f"- {printable(reason)}")
+
+
 def _tables(shell: Shell, pattern: str = "%") -> None:
     rows = shell.ask(
         "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') "
@@ -248,6 +275,7 @@ def _write_private(path: Path, content: bytes) -> None:
 
 DOTS = {
     ".help": Dot(_help, "", "this list"),
+    ".health": Dot(_health, "", "who leads, who answers, what is wrong"),
     ".cluster": Dot(_cluster, "", "the members: id in hexadecimal, address, role"),
     ".leader": Dot(_leader, "", "the address of the leader"),
     ".add": Dot(_add, "ID ADDRESS [ROLE]", "add a node, as a spare at first", tuple(ROLES)),

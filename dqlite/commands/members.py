@@ -6,10 +6,12 @@ Source: go-dqlite 3.0.4, `client/client.go` (names of roles), `internal/shell/sh
 
 from typing import TYPE_CHECKING
 
+from dqlite.errors import Error
 from dqlite.wire.schema import Member, Role
 
 if TYPE_CHECKING:
     from dqlite.app.health import HealthReport
+    from dqlite.commands.servers import Cluster
 
 ROLE_NAMES = {Role.VOTER: "voter", Role.STANDBY: "stand-by", Role.SPARE: "spare"}
 ROLES = {name: role for role, name in ROLE_NAMES.items()}
@@ -33,3 +35,27 @@ def health_json(report: "HealthReport") -> dict[str, object]:
         "quorum_margin": report.quorum_margin,
         "reasons": list(report.reasons),
     }
+
+
+def examine(cluster: "Cluster") -> "HealthReport":
+    """
+    Look at a cluster from outside: who leads, who answers, how many voters may still fail.
+
+    Without a leader, the members are those that the user named.
+    """
+    import asyncio
+
+    from dqlite.app.caretaker import probe
+    from dqlite.app.health import diagnose
+    from dqlite.app.roles import RolesConfig
+
+    troubles: tuple[str, ...] = ()
+    leader, members = None, cluster.store.get()
+    try:
+        with cluster.leader() as client:
+            leader, members = client.address, client.cluster()
+    except Error as error:
+        troubles = (str(error),)
+    dial = cluster.transport.dial_async if cluster.transport is not None else None
+    state = asyncio.run(probe(members, dial))
+    return diagnose(leader, state, RolesConfig(), node_id=members[0].id, troubles=troubles)

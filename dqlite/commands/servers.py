@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dqlite.client.blocking import BlockingClient
-from dqlite.client.blocking_connection import BlockingDial
 from dqlite.client.connector import BlockingConnector, ConnectorOptions
 from dqlite.client.stores import MemoryStore, NodeStore, default_store
 from dqlite.errors import Error
@@ -27,16 +26,24 @@ _STORE = "file://"
 
 
 class Cluster:
-    """A cluster that commands are sent to; it keeps no connection."""
+    """
+    A cluster that commands are sent to; it keeps no connection.
+
+    Attributes:
+        store: The nodes that the user named.
+        transport: TLS; None for plain connections.
+    """
 
     def __init__(
-        self, store: NodeStore, *, dial: BlockingDial | None = None, timeout_s: float
+        self, store: NodeStore, *, transport: "Tls | None" = None, timeout_s: float
     ) -> None:
         """`timeout_s` holds for each request, and for a search for the leader."""
-        self._dial = dial
+        self.store = store
+        self.transport = transport
+        self._dial = transport.dial if transport is not None else None
         self._timeout_s = timeout_s
         options = ConnectorOptions(
-            dial_blocking=dial, dial_timeout_s=timeout_s, request_timeout_s=timeout_s
+            dial_blocking=self._dial, dial_timeout_s=timeout_s, request_timeout_s=timeout_s
         )
         self._connector = BlockingConnector(store, options)
 
@@ -104,8 +111,8 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
         *args: Any, servers: str, transport: "Tls | None", timeout_ms: int, **more: Any
     ) -> Any:
         with plain_errors():
-            dial = transport.dial if transport is not None else None
-            cluster = Cluster(parse_servers(servers), dial=dial, timeout_s=timeout_ms / 1000)
+            store = parse_servers(servers)
+            cluster = Cluster(store, transport=transport, timeout_s=timeout_ms / 1000)
             return command(cluster, *args, **more)
 
     return wrapped
