@@ -31,6 +31,9 @@ Answer = TypeVar("Answer")
 CACHE: Final = (
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dissever" / "interop"
 )
+IS_WHOLE: Final = os.environ.get("DQLITE_INTEROP") == "all"
+"""Whether every combination is tried, instead of one for each version."""
+
 GO_VERSIONS: Final = ("1.11.5", "3.0.4")
 LIBRARY_OF: Final = {"1.11.5": "1.11.1", "3.0.4": "1.18.7"}
 """The libdqlite that a version of Go's tools runs on here."""
@@ -55,6 +58,11 @@ def environment(library: str) -> dict[str, str]:
     if not path.exists():
         pytest.skip(f"{path} is missing: scripts/interop-tools libdqlite-{library}")
     return {**os.environ, "DQLITE_LIB": str(path)}
+
+
+def ours(module: str) -> tuple[str, ...]:
+    """The words that run a command of ours, whether its script is installed or not."""
+    return (sys.executable, "-c", f"from dqlite.commands.{module} import main; main()")
 
 
 def free_address() -> str:
@@ -128,15 +136,23 @@ class Programs:
     running: list[Running] = field(default_factory=list)
 
     def go_demo(
-        self, version: str, *, join: Sequence[str] = (), at: Running | None = None
+        self,
+        version: str,
+        *options: str,
+        join: Sequence[str] = (),
+        at: Running | None = None,
     ) -> Running:
-        return self._demo((go_tool(version, "dqlite-demo"),), dict(os.environ), join, at)
+        command = (go_tool(version, "dqlite-demo"), *options)
+        return self._demo(command, dict(os.environ), join, at)
 
     def our_demo(
-        self, library: str, *, join: Sequence[str] = (), at: Running | None = None
+        self,
+        library: str,
+        *options: str,
+        join: Sequence[str] = (),
+        at: Running | None = None,
     ) -> Running:
-        command = (sys.executable, "-m", "dqlite.commands.demo")
-        return self._demo(command, environment(library), join, at)
+        return self._demo((*ours("demo.main"), *options), environment(library), join, at)
 
     def node(
         self,
@@ -211,10 +227,21 @@ def _ended(running: Running) -> bool:
     return False
 
 
-def shell(version: str, servers: Sequence[str], command: str, database: str = "demo") -> list[str]:
+def shell(version: str, servers: Sequence[str], command: str, *options: str) -> list[str]:
     """The lines that Go's shell prints, without spaces and tabs at their ends."""
+    return _lines((go_tool(version, "dqlite"),), servers, command, options)
+
+
+def our_shell(servers: Sequence[str], command: str, *options: str) -> list[str]:
+    """The lines that our shell prints."""
+    return _lines(ours("main"), servers, command, options)
+
+
+def _lines(
+    program: Sequence[str], servers: Sequence[str], command: str, options: Sequence[str]
+) -> list[str]:
     done = subprocess.run(
-        (go_tool(version, "dqlite"), "-s", ",".join(servers), database, command),
+        (*program, *options, "-s", ",".join(servers), "demo", command),
         capture_output=True,
         text=True,
         timeout=LIMIT_S,
