@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dqlite.errors import NodeError
 from dqlite.node import bindings
 from dqlite.node.bindings import Capability, Library
-from dqlite.node.options import NodeOptions, SnapshotParams
+from dqlite.node.ids import BOOTSTRAP_ID
+from dqlite.node.options import NodeOptions, RoleManagement, SnapshotParams, TrailingStrategy
 from dqlite.node.server import Node
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -46,26 +47,68 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m dqlite.node", description="Run a dqlite node.")
-    parser.add_argument("--id", type=int, required=True, help="1 founds a cluster")
-    parser.add_argument("--address", required=True, help="host:port; the host is numeric")
+    parser = argparse.ArgumentParser(
+        prog="python -m dqlite.node",
+        description="Run a dqlite node until SIGTERM or SIGINT.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--id", type=_node_id, required=True, help="1 or 'bootstrap' founds a cluster"
+    )
+    parser.add_argument("--address", required=True, help="where others reach it: host:port")
     parser.add_argument("--data-dir", required=True, help="created if missing")
-    parser.add_argument("--bind-address", help="where to listen, if not at the address")
+    parser.add_argument("--bind-address", help="where to listen, if not at the address; numeric")
     parser.add_argument("--network-latency-ms", type=int, help="one way; the base of timeouts")
     parser.add_argument("--snapshot-threshold", type=int, help="entries between snapshots")
     parser.add_argument("--snapshot-trailing", type=int, help="entries kept behind a snapshot")
-    parser.add_argument("--failure-domain", type=int)
-    parser.add_argument("--block-size", type=int)
-    parser.add_argument("--busy-timeout-ms", type=int)
+    parser.add_argument(
+        "--snapshot-strategy",
+        choices=[strategy.name.lower() for strategy in TrailingStrategy],
+        help="dynamic: keep fewer entries than that when the snapshot is smaller",
+    )
+    parser.add_argument(
+        "--snapshot-compression", action=argparse.BooleanOptionalAction, default=None
+    )
+    parser.add_argument("--failure-domain", type=int, help="a tag that roles are spread over")
+    parser.add_argument("--block-size", type=int, help="bytes of a write to the log")
+    parser.add_argument("--busy-timeout-ms", type=int, help="a writer's wait for another")
+    parser.add_argument("--pool-threads", type=int, help="threads for SQLite's work")
+    parser.add_argument("--target-voters", type=int, help="have leaders keep so many voters")
+    parser.add_argument("--target-standbys", type=int, help="have leaders keep so many stand-bys")
+    parser.add_argument("--disk-mode", action="store_true", help="deprecated")
     parser.add_argument("--auto-recovery", action="store_true", help="allow it; hides data loss")
+    parser.add_argument(
+        "--unchecked", action="store_true", help="have the library meet damaged files: it may crash"
+    )
     return parser
+
+
+_EPILOG = """\
+examples:
+  python -m dqlite.node --id 1 --address 127.0.0.1:9001 --data-dir /tmp/n1
+  python -m dqlite.node --id 2 --address node2.lan:9001 --bind-address 0.0.0.0:9001 --data-dir n2
+
+What this libdqlite lacks is an error that names the version which has it. DQLITE_LIB is the path of
+another one."""
+
+
+def _node_id(text: str) -> int:
+    return BOOTSTRAP_ID if text == "bootstrap" else int(text)
 
 
 def _options(arguments: argparse.Namespace, library: Library) -> NodeOptions:
     os.makedirs(arguments.data_dir, exist_ok=True)  # noqa: PTH103 - pathlib costs as much, says more
     can_switch = Capability.AUTO_RECOVERY in library.capabilities()
-    given = {"threshold": arguments.snapshot_threshold, "trailing": arguments.snapshot_trailing}
-    snapshots = {name: count for name, count in given.items() if count is not None}
+    strategy = arguments.snapshot_strategy
+    given = {
+        "threshold": arguments.snapshot_threshold,
+        "trailing": arguments.snapshot_trailing,
+        "strategy": TrailingStrategy[strategy.upper()] if strategy else None,
+    }
+    snapshots = {name: value for name, value in given.items() if value is not None}
+    targets = {"voters": arguments.target_voters, "standbys": arguments.target_standbys}
+    roles = {name: count for name, count in targets.items() if count is not None}
     return NodeOptions(
         bind_address=arguments.bind_address,
         network_latency_ms=arguments.network_latency_ms,
@@ -74,6 +117,11 @@ def _options(arguments: argparse.Namespace, library: Library) -> NodeOptions:
         auto_recovery=arguments.auto_recovery if can_switch else None,
         block_size=arguments.block_size,
         busy_timeout_ms=arguments.busy_timeout_ms,
+        snapshot_compression=arguments.snapshot_compression,
+        pool_threads=arguments.pool_threads,
+        role_management=RoleManagement(**roles) if roles else None,
+        disk_mode=arguments.disk_mode,
+        check_files=not arguments.unchecked,
     )
 
 

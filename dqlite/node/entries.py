@@ -119,6 +119,8 @@ def decode_batch_header(header: bytes) -> tuple[EntryHeader, ...]:
     for term, kind, size in struct.iter_unpack("<QB3xI", header[WORD:]):
         if kind not in (1, 2, 3):
             raise ValueError(f"expected an entry of type 1 to 3, got {kind}")
+        if not term:
+            raise ValueError("expected an entry of a term above 0, got 0")
         if size % WORD:
             raise ValueError(f"expected an entry of whole words, got {size} bytes")
         found.append(EntryHeader(term, EntryType(kind), size))

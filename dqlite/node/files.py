@@ -209,7 +209,9 @@ def read(directory: str | os.PathLike[str]) -> RaftFiles:
 
 def check(directory: str | os.PathLike[str]) -> None:
     """
-    Look at what would crash the process, or spoil it for other nodes: names, metadata. Cheap.
+    Look at what makes libdqlite crash the process, or spoil it for other nodes.
+
+    That is: names, metadata, and open segments, which are there after a crash and have 8 MiB each.
 
     Raises:
         DamagedFiles: With the first that is wrong.
@@ -221,8 +223,11 @@ def check(directory: str | os.PathLike[str]) -> None:
         raise DamagedFiles(
             f"{path}: a recovery was interrupted here ({unfinished[0]}): do it again to end it"
         )
-    _listed(path)
+    _, segments = _listed(path)
     read_metadata(path)
+    for segment in segments:
+        if segment.first is None:
+            deque(_entries_of(segment), maxlen=0)
 
 
 def read_metadata(directory: Path) -> Metadata:

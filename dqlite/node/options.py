@@ -98,6 +98,8 @@ class NodeOptions:
         pool_threads: Threads for SQLite's work, 1 to 1024 (1.16.5).
         role_management: (1.15.0).
         disk_mode: Deprecated: keep databases on disk (1.13.0 to 1.18.2 only).
+        check_files: Look at the data directory before the library does, which crashes the process
+            on some damage. False where the process is the node's alone.
     """
 
     bind_address: str | None = None
@@ -113,6 +115,7 @@ class NodeOptions:
     pool_threads: int | None = None
     role_management: RoleManagement | None = None
     disk_mode: bool = False
+    check_files: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.dial_timeout_s < 3600:

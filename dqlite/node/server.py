@@ -112,7 +112,7 @@ class Node:
             raise NodeError("libdqlite needs SIGPIPE ignored, as Python starts (libuv#1254)")
         self._lock = locks.lock(self.data_dir)
         try:
-            _check_directory(self.data_dir)
+            _check_directory(self.data_dir, with_files=self.options.check_files)
             self._node = self._create()
         except BaseException:
             self._release()
@@ -288,9 +288,11 @@ def create(library: Library, node_id: int, address: str, directory: Path) -> Any
     return node
 
 
-def _check_directory(path: Path) -> None:
+def _check_directory(path: Path, *, with_files: bool) -> None:
     if len(os.fsencode(path)) > DIRECTORY_BYTES_MAX:
         raise NodeError(f"expected a data directory of {DIRECTORY_BYTES_MAX} bytes, got {path}")
+    if not with_files:
+        return
     try:
         files.check(path)
     except OSError as cause:

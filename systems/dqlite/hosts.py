@@ -86,6 +86,7 @@ class ProcessHosts:
             *("--network-latency-ms", str(option(self._options, "latency-ms"))),
             *("--snapshot-threshold", str(SNAPSHOT_THRESHOLD)),
             *("--snapshot-trailing", str(SNAPSHOT_TRAILING)),
+            "--unchecked",  # What the library makes of damaged files is for the checkers to see.
         ]
         program = Program(argv, builds.environment(node), builds.image(node))
         await self.cluster.start(node, program)

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -62,6 +62,14 @@ def peers() -> type[Peers]:
 @pytest.fixture
 def address() -> str:
     return _free_address()
+
+
+@pytest.fixture
+def addresses() -> list[str]:
+    """Five free ones that differ."""
+    with ExitStack() as held:
+        servers = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(5)]
+        return [f"127.0.0.1:{server.getsockname()[1]}" for server in servers]
 
 
 @pytest.fixture

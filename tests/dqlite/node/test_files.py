@@ -139,6 +139,7 @@ def write(name: str, content: bytes = b"") -> Callable[[Path], object]:
         (write("open-1", made.segment([Made(1, 9)])), "type 1 to 3, got 9"),
         (write("open-1", made.segment([Made(1, 1, b"odd")])), "whole words, got 3"),
         (write("open-1", made.segment([Made(1)])[:-8]), "expected 16 bytes"),
+        (write("open-1", made.segment([Made(0)])), "term above 0"),
         (write("open-01"), "no name that raft gives"),
         (write("1-2"), "no name that raft gives"),
         (write("2026-11"), "no name that raft gives"),

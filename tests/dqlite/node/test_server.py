@@ -122,6 +122,9 @@ def test_directory_with_too_long_a_path_is_an_error(address: str, tmp_path: Path
         lambda at: [made.metadata(at, number, 2, 1) for number in (1, 2)],
         lambda at: (at / "metadata1").write_bytes(struct.pack("<4Q", 9, 1, 1, 0)),
         lambda at: (at / "recovery.ready").mkdir(),
+        lambda at: (at / "open-1").write_bytes(made.segment([made.Made(1)], [made.Made(1)])[:-8]),
+        lambda at: (at / "open-1").write_bytes(made.segment([made.Made(1)], [made.Made(1, 9)])),
+        lambda at: (at / "open-1").write_bytes(made.segment([made.Made(0)], zeros=64)),
     ],
 )
 def test_files_that_crash_the_library_are_an_error_that_leaves_the_process_sound(
