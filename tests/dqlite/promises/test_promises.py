@@ -8,9 +8,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -19,39 +17,8 @@ from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.plan import Options
 from dissever.systems.dqlite.system import DqliteSystem
 from dqlite import Client, DqliteError, Indeterminate, NotApplied, NotLeader
-from tests.dqlite.interop.tools import Programs, Running, dump, join, leader, sql, until
-
-LIBRARIES = ("1.11.1", "1.18.7")
-LATENCY_MS = 20
-
-
-def founded(programs: Programs, library: str) -> list[Running]:
-    """Three nodes that vote; the first led when it was founded."""
-    nodes = [programs.node(library, number, latency_ms=LATENCY_MS) for number in (1, 2, 3)]
-    for number, node in enumerate(nodes[1:], start=2):
-        join([nodes[0].db], number, node.db)
-    return nodes
-
-
-@dataclass
-class Cluster:
-    """Nodes of one library; a test that stops some starts them again."""
-
-    programs: Programs
-    library: str
-    nodes: list[Running]
-
-    @property
-    def servers(self) -> list[str]:
-        return [node.db for node in self.nodes]
-
-
-@pytest.fixture(scope="module", params=LIBRARIES)
-def cluster(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Cluster]:
-    with closing(Programs(tmp_path_factory.mktemp("cluster"))) as programs:
-        yield Cluster(programs, request.param, founded(programs, request.param))
+from tests.dqlite.interop.tools import Programs, Running, dump, leader, sql, until
+from tests.dqlite.promises.cluster import LATENCY_MS, Cluster, founded
 
 
 def at(node: Running, call: Callable[[Client], Awaitable[object]], timeout_s: float = 5) -> None:
