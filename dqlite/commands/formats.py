@@ -161,5 +161,5 @@ def json_text(value: object) -> str:
 
 def _csv(cells: Sequence[str]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # these characters get quotes
+    return line.getvalue().removesuffix("\r\n")
