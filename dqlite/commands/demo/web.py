@@ -7,6 +7,7 @@ it are limited, and each limit has its status code.
 Source: RFC 9110, RFC 9112; `http.server` does the parsing.
 """
 
+import contextlib
 import io
 import logging
 import socket
@@ -33,6 +34,9 @@ REQUEST_S = 30.0
 """For a whole request to come, counted from when the connection is free for it."""
 ANSWER_S = 10.0
 """For each part of an answer to be taken."""
+
+_DRAIN_S = 1.0
+_DRAIN_READS = 32
 
 METHODS = ("GET", "PUT", "HEAD", "POST", "DELETE", "PATCH", "OPTIONS")
 
@@ -142,6 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: Server
     protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.0"  # what is no request gets a status line, too
     server_version = "dqlite"
     sys_version = ""
     error_message_format = "%(message)s\n"
@@ -151,9 +156,16 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         self._deadline = _Deadline(self.connection)
         self.rfile = io.BufferedReader(self._deadline)
+        self._is_refused = False
+
+    def finish(self) -> None:
+        super().finish()
+        if self._is_refused:
+            self._drain()
 
     def handle_one_request(self) -> None:
-        self._deadline.at = time.monotonic() + REQUEST_S
+        self._begun = time.monotonic()
+        self._deadline.at = self._begun + REQUEST_S
         try:
             super().handle_one_request()
         except (ConnectionError, TimeoutError) as error:
@@ -202,6 +214,20 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer without a look at the body, and close: what follows cannot be told from it."""
         self.close_connection = True
         self.send_error(status, reason)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        self._is_refused = True
+        super().send_error(code, message, explain)
+
+    def _drain(self) -> None:
+        """Take a little of what is still coming: closing at once could destroy the answer."""
+        deadline = time.monotonic() + _DRAIN_S
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            for _ in range(_DRAIN_READS):
+                self.connection.settimeout(max(deadline - time.monotonic(), 0.001))
+                if not self.connection.recv(65536):
+                    break
 
     def _send(self, answer: Answer) -> None:
         content = answer.body.encode("utf-8", "replace")
