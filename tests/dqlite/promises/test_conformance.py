@@ -5,8 +5,11 @@ docs/dqlite/conformance.md lists those tests with ours; most of ours stand with 
 """
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
@@ -129,3 +132,41 @@ def test_cluster_that_was_stopped_whole_serves_again_with_two_of_three(cluster: 
     assert sql(servers, "SELECT n FROM back ORDER BY n") == ((1,), (2,))
     third = cluster.programs.node(cluster.library, 3, at=cluster.nodes[2], latency_ms=LATENCY_MS)
     cluster.nodes[:] = [*two, third]
+
+
+def test_null_of_a_time_column_is_none_although_servers_send_an_empty_text(
+    cluster: Cluster,
+) -> None:
+    when = datetime(2024, 1, 2, 3, 4, 5, 678900, tzinfo=UTC)
+    with closing(dqlite.connect(cluster.servers, "demo", timeout_s=20)) as db:
+        db.execute("CREATE TABLE times (at DATETIME)")
+        db.executemany("INSERT INTO times VALUES (?)", [(when,), (None,)])
+        db.commit()
+
+        assert db.execute("SELECT at FROM times ORDER BY rowid").fetchall() == [(when,), (None,)]
+
+
+def test_query_of_what_has_no_columns_has_no_description_and_no_rows(cluster: Cluster) -> None:
+    with closing(dqlite.connect(cluster.servers, "demo", timeout_s=20)) as db:
+        cursor = db.execute("CREATE TABLE no_columns (n INTEGER)")
+        assert cursor.description is None
+        with pytest.raises(dqlite.Error):
+            cursor.fetchall()
+        db.rollback()
+
+
+def test_mode_of_threads_can_be_set_until_sqlite_is_used(library: None) -> None:
+    script = (
+        "import dqlite\n"
+        "dqlite.config_multi_thread()\n"
+        "import sqlite3\n"
+        "sqlite3.connect(':memory:').close()\n"
+        "dqlite.config_multi_thread()\n"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", script), capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("RuntimeError: SQLite is already initialized")
+    assert "line 5" in done.stderr
