@@ -6,6 +6,7 @@ deadline of a call is the timeout of its socket, which shrinks while an answer d
 """
 
 import os
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -35,10 +36,13 @@ class BlockingConnection:
         self._socket = opened
         self._session = Session()
         self._process = os.getpid()
+        self._idle = select.poll()
+        if type(opened) is socket.socket:  # TLS may have bytes of its own to say
+            self._idle.register(opened, select.POLLIN)
 
     @property
     def is_open(self) -> bool:
-        """False once anything went wrong. The end of a connection shows at the next request."""
+        """False once anything went wrong. The end of an idle one shows at the next request."""
         return self._session.state is not State.CLOSED
 
     def request(
@@ -90,6 +94,9 @@ class BlockingConnection:
     def _exchange(self, request: Request, timeout_s: float, *, in_parts: bool = False) -> Response:
         if self._process != os.getpid():
             raise NotSent("the connection belongs to the process that opened it, not to its fork")
+        if self._session.state is State.IDLE and self._idle.poll(0):
+            self._socket.close()
+            raise self._session.lost("connection lost between two requests")
         return self._run(self._session.send(request, in_parts=in_parts), request, timeout_s)
 
     def _run(self, frame: bytes, request: Request, timeout_s: float) -> Response:
@@ -114,7 +121,7 @@ class BlockingConnection:
     def _receive(self, deadline: float) -> Response:
         """Read until the answer is whole, or the next part of it."""
         session = self._session
-        answer = session.proceed()
+        answer = session.proceed()  # of a result, the next part may be here
         while answer is None:
             if session.passed_bytes > LEAVE_BYTES_MAX:
                 raise ConnectionAbortedError("the rest of a result is too long to pass over")
