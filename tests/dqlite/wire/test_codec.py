@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,8 @@ from dqlite.errors import ProtocolError, Refused
 from dqlite.values import Iso8601, UnixTime
 from dqlite.wire import codec, schema
 from dqlite.wire.schema import Failure, Member, Message, Role, Rows
+from dqlite.wire.session import Session
+from dqlite.wire.words import BLOB, TEXT
 
 HERE = "127.0.0.1:9001"
 VALUES = (
@@ -136,24 +139,52 @@ def results(draw: st.DrawFn) -> Rows:
     return Rows(draw(columns), draw(st.lists(row, max_size=4).map(tuple)), draw(st.booleans()))
 
 
-requests = st.one_of(
-    st.builds(schema.Leader),
-    st.builds(schema.Open, texts),
-    st.builds(schema.Prepare, u64s, texts, schemas),
-    st.builds(schema.Exec, u32s, u32s, tuples, schemas),
-    st.builds(schema.QuerySql, u64s, texts, tuples, schemas),
-    st.builds(schema.Add, u64s, texts),
-    st.builds(schema.Assign, u64s, st.sampled_from(Role)),
-)
-responses = st.one_of(
-    st.builds(Failure, u64s, texts),
-    st.builds(schema.LeaderNode, u64s, texts),
-    st.builds(schema.Members, st.lists(members, max_size=5).map(tuple)),
-    st.builds(schema.Statement, u32s, u32s, u64s, u64s, st.just(1)),
-    st.builds(schema.Result, i64s, u64s),
-    st.builds(schema.Files, st.lists(files, max_size=3).map(tuple)),
-    results(),
-)
+statements = st.tuples(u64s, texts, tuples, schemas)
+handles = st.tuples(u32s, u32s, tuples, schemas)
+nodes = st.builds(schema.LeaderNode, u64s, texts)
+
+REQUEST_STRATEGIES: dict[type, st.SearchStrategy[Any]] = {
+    schema.Leader: st.builds(schema.Leader),
+    schema.Register: st.builds(schema.Register, u64s),
+    schema.Heartbeat: st.builds(schema.Heartbeat, u64s),
+    schema.Open: st.builds(schema.Open, texts),
+    schema.Prepare: st.builds(schema.Prepare, u64s, texts, schemas),
+    schema.Exec: handles.map(lambda fields: schema.Exec(*fields)),
+    schema.Query: handles.map(lambda fields: schema.Query(*fields)),
+    schema.Finalize: st.builds(schema.Finalize, u32s, u32s),
+    schema.ExecSql: statements.map(lambda fields: schema.ExecSql(*fields)),
+    schema.QuerySql: statements.map(lambda fields: schema.QuerySql(*fields)),
+    schema.Interrupt: st.builds(schema.Interrupt, u64s),
+    schema.Connect: st.builds(schema.Connect, u64s, texts),
+    schema.Add: st.builds(schema.Add, u64s, texts),
+    schema.Assign: st.builds(schema.Assign, u64s, st.sampled_from(Role)),
+    schema.Remove: st.builds(schema.Remove, u64s),
+    schema.Dump: st.builds(schema.Dump, texts),
+    schema.Cluster: st.builds(schema.Cluster, u64s),
+    schema.Transfer: st.builds(schema.Transfer, u64s),
+    schema.Describe: st.builds(schema.Describe),
+    schema.Weight: st.builds(schema.Weight, u64s),
+}
+RESPONSE_STRATEGIES: dict[type, st.SearchStrategy[Any]] = {
+    Failure: st.builds(Failure, u64s, texts),
+    schema.LeaderNode: nodes,
+    schema.LeaderAddress: st.builds(schema.LeaderAddress, texts),
+    schema.Welcome: st.builds(schema.Welcome, u64s),
+    schema.Members: st.builds(schema.Members, st.lists(members, max_size=5).map(tuple)),
+    schema.Addresses: st.builds(schema.Addresses, st.lists(nodes, max_size=5).map(tuple)),
+    schema.Database: st.builds(schema.Database, u32s),
+    schema.Statement: st.one_of(
+        st.builds(schema.Statement, u32s, u32s, u64s),
+        st.builds(schema.Statement, u32s, u32s, u64s, u64s, st.just(1)),
+    ),
+    schema.Result: st.builds(schema.Result, i64s, u64s),
+    Rows: results(),
+    schema.Empty: st.builds(schema.Empty),
+    schema.Files: st.builds(schema.Files, st.lists(files, max_size=3).map(tuple)),
+    schema.Metadata: st.builds(schema.Metadata, u64s, u64s),
+}
+requests = st.one_of(*REQUEST_STRATEGIES.values())
+responses = st.one_of(*RESPONSE_STRATEGIES.values())
 
 
 def words(text: str) -> bytes:
@@ -164,8 +195,8 @@ def request(frame: bytes) -> Message:
     return codec.decode_request(codec.decode_header(frame), frame[codec.HEADER_BYTES :])
 
 
-def response(frame: bytes) -> Message:
-    return codec.decode_response(codec.decode_header(frame), frame[codec.HEADER_BYTES :])
+def response(frame: bytes, kind: type[schema.Response] | None = None) -> Message:
+    return codec.decode_response(codec.decode_header(frame), frame[codec.HEADER_BYTES :], kind)
 
 
 def names(table: Iterable[tuple[object, str]]) -> list[str]:
@@ -202,6 +233,69 @@ def test_every_message_has_golden_bytes_or_a_reason() -> None:
     }
 
 
+def test_there_are_the_messages_of_the_protocol() -> None:
+    assert sorted({layout.code for layout in codec.REQUESTS.values()}) == list(range(20))
+    assert sorted({layout.code for layout in codec.RESPONSES.values()}) == list(range(11))
+    assert REQUEST_STRATEGIES.keys() == codec.REQUESTS.keys()
+    assert RESPONSE_STRATEGIES.keys() == codec.RESPONSES.keys()
+
+
+def test_legacy_leader_is_an_address_only() -> None:
+    golden = words("0200000001000000 3132372e302e302e 313a393030310000")
+    session = Session(codec.LEGACY_HANDSHAKE)
+    sent = session.send(schema.Leader())
+
+    assert sent == words("e53f4360d74d1086 0100000000000000 0000000000000000")
+    assert session.receive(golden) == schema.LeaderAddress(HERE)
+
+
+def test_cluster_of_format_0_is_answered_without_roles() -> None:
+    session = Session()
+    session.send(schema.Cluster(format=0))
+    answer = schema.Addresses((schema.LeaderNode(1, HERE), schema.LeaderNode(2, "b:1")))
+
+    assert session.receive(codec.encode(answer)) == answer
+
+
+@pytest.mark.parametrize("message", [schema.Heartbeat(1), schema.Connect(1, HERE)])
+def test_request_that_no_server_answers_is_not_sent(message: schema.Request) -> None:
+    with pytest.raises(Refused, match="no server answers"):
+        Session().send(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("", 8), ("hello", 8), ("hello!!", 8), ("hello!!!", 16), ("hello world", 16)]
+)
+def test_text_ends_with_a_nul_within_full_words(text: str, size: int) -> None:
+    out = bytearray()
+    TEXT.write(out, text)
+
+    assert (len(out), TEXT.read(bytes(out), 0)) == (size, (text, size))
+
+
+@pytest.mark.parametrize(("length", "size"), [(0, 8), (5, 16), (8, 16), (10, 24)])
+def test_blob_fills_full_words_after_its_length(length: int, size: int) -> None:
+    out = bytearray()
+    BLOB.write(out, bytes(length))
+
+    assert (len(out), BLOB.read(bytes(out), 0)) == (size, (bytes(length), size))
+
+
+def test_text_may_end_at_the_very_end_of_the_bytes_and_not_after_it() -> None:
+    with pytest.raises(ValueError, match="subsection not found"):
+        TEXT.read(b"12345678", 0)
+
+    assert TEXT.read(b"1234567\0", 0) == ("1234567", 8)
+
+
+@pytest.mark.parametrize(("version", "body_bytes"), [(0, 96), (1, 104)])
+def test_seven_parameters_take_their_words(version: int, body_bytes: int) -> None:
+    """The header of the tuple, then 1 + 1 + 1 + 2 + 1 + 1 words, and 4 of a time."""
+    frame = codec.encode(schema.Exec(0, 0, VALUES, schema=version))
+
+    assert len(frame) - codec.HEADER_BYTES - 8 == body_bytes
+
+
 def test_failure_after_partial_rows_is_read_from_the_end() -> None:
     assert response(words(PARTIAL)) == Failure(1, "integer overflow")
 
@@ -227,19 +321,19 @@ def test_request_survives_the_round_trip(message: Message) -> None:
 
 
 @given(responses)
-def test_response_survives_the_round_trip(message: Message) -> None:
-    assert response(codec.encode(message)) == message
+def test_response_survives_the_round_trip(message: schema.Response) -> None:
+    assert response(codec.encode(message), type(message)) == message
 
 
 @given(responses, st.data())
 def test_truncated_response_is_a_protocol_error_and_nothing_else(
-    message: Message, data: st.DataObject
+    message: schema.Response, data: st.DataObject
 ) -> None:
     frame = codec.encode(message)
     end = data.draw(st.integers(0, len(frame) - 1))
 
     with pytest.raises(ProtocolError):
-        response(frame[:end])
+        response(frame[:end], type(message))
 
 
 @given(st.integers(0, 11), st.binary(min_size=8, max_size=400))

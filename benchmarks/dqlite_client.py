@@ -1,0 +1,215 @@
+"""
+Our clients against Go's driver and against dqlite-client of PyPI, on one node, in turns.
+
+    (cd benchmarks/go-dqlite && CGO_ENABLED=0 go build -tags nosqlite3 -o /tmp/go-dqlite .)
+    python benchmarks/dqlite_client.py --go /tmp/go-dqlite [--seconds 5] [--rounds 3] [--json FILE]
+    python benchmarks/dqlite_client.py --peer 'chroot DIR python3.13' --peer-path DIRS
+
+A node of `python -m dqlite.node` leads a cluster of one, and every contestant drives it over TCP.
+The work is that of Go's `dqlite-benchmark`. The tool itself cannot be a contestant: it works only
+on a cluster of which its own node is a voter. In each round every contestant works for `--seconds`,
+so that other load of the machine meets all alike. The table shows medians over the rounds, and the
+median of each round's ratio to Go. Contestants that are not given are left out.
+
+`dqlite_workers.py` says what the work is. With 16 workers a server may refuse concurrent writes as
+busy: nobody repeats them, and only acknowledged ones count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from dqlite_workers import Tally, summary
+
+WORKERS = (1, 16)
+WORKLOADS = ("write", "read", "mixed")
+SCRIPT = Path(__file__).with_name("dqlite_workers.py")
+
+
+def free_address() -> str:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@contextmanager
+def node(directory: Path) -> Iterator[str]:
+    """The leader, until the end; gives its address."""
+    address = free_address()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "dqlite.node", "--id", "1", "--address", address),
+            *("--data-dir", str(directory / "node"), "--network-latency-ms", "20"),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    try:
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def measure(command: Sequence[str], path: str | None, given: Sequence[str]) -> dict[str, Any]:
+    """One turn of `dqlite_workers.py` in this or another Python."""
+    environment = {**os.environ, **({"PYTHONPATH": path} if path else {})}
+    done = subprocess.run(
+        [*command, *given], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        sys.exit(f"{shlex.join([*command, *given])}: {done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def measure_go(
+    program: str, leader: str, workload: str, workers: int, seconds: int
+) -> dict[str, Any]:
+    """One turn of Go's driver."""
+    done = subprocess.run(
+        [program, leader, str(workers), workload, str(seconds)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        sys.exit(f"{program}: {(done.stderr or done.stdout)[-2000:]}")
+    tallies = {"write": Tally(), "read": Tally()}
+    for line in done.stdout.splitlines():
+        kind, time_ms = line.split()
+        if time_ms == "error":
+            tallies[kind].errors += 1
+        else:
+            tallies[kind].times_ms.append(float(time_ms))
+    return summary(iter([tallies]), seconds)
+
+
+def rounds(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield one row for each contestant, workload, number of workers and round."""
+    with tempfile.TemporaryDirectory(dir=given.dir) as name, node(Path(name)) as leader:
+        for round_ in range(given.rounds):
+            for workload in WORKLOADS:
+                for workers in WORKERS:
+                    for contestant, found in turns(given, leader, workload, workers):
+                        for kind, numbers in found.items():
+                            yield {
+                                "round": round_,
+                                "contestant": contestant,
+                                "workload": workload,
+                                "workers": workers,
+                                "kind": kind,
+                                **numbers,
+                            }
+
+
+def turns(
+    given: argparse.Namespace, leader: str, workload: str, workers: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """All contestants, one after the other."""
+    options = ["--workload", workload, "--workers", str(workers), "--seconds", str(given.seconds)]
+    for contestant in ("blocking", "asyncio", "dbapi"):
+        yield (
+            contestant,
+            measure([sys.executable, str(SCRIPT)], None, [contestant, leader, *options]),
+        )
+    if given.go:
+        yield "go", measure_go(given.go, leader, workload, workers, given.seconds)
+    if given.peer:
+        for contestant in ("dqliteclient", "asyncio", "blocking"):
+            yield (
+                f"peer {contestant}",
+                measure(
+                    shlex.split(given.peer),
+                    given.peer_path,
+                    [given.peer_script or str(SCRIPT), contestant, leader, *options],
+                ),
+            )
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Medians over the rounds, and medians of the ratios to Go within a round."""
+    yield (
+        "| workload | workers | kind | contestant | per s | p50 ms | p99 ms | refused"
+        " | p50 / Go | per s / Go |"
+    )
+    yield "|---|--:|---|---|--:|--:|--:|--:|--:|--:|"
+    keys = dict.fromkeys(
+        (row["workload"], row["workers"], row["kind"], row["contestant"]) for row in rows
+    )
+    for key in sorted(keys, key=lambda key: (WORKLOADS.index(key[0]), key[1], key[2] != "write")):
+        workload, workers, kind, contestant = key
+        mine = select(rows, workload, workers, kind, contestant)
+        go = select(rows, workload, workers, kind, "go")
+        ratios = [
+            ratio(mine, go, "p50_ms"),
+            ratio(mine, go, "per_s"),
+        ]
+        middle = {
+            name: statistics.median(row[name] for row in mine.values())
+            for name in ("per_s", "p50_ms", "p99_ms", "errors")
+        }
+        yield (
+            f"| {workload} | {workers} | {kind} | {contestant} | {middle['per_s']:.0f} |"
+            f" {middle['p50_ms']:.3f} | {middle['p99_ms']:.3f} | {middle['errors']:.0f} |"
+            f" {ratios[0]} | {ratios[1]} |"
+        )
+
+
+def select(
+    rows: Sequence[Mapping[str, Any]], workload: str, workers: int, kind: str, contestant: str
+) -> dict[int, Mapping[str, Any]]:
+    """Rows by their round."""
+    wanted = (workload, workers, kind, contestant)
+    return {
+        row["round"]: row
+        for row in rows
+        if (row["workload"], row["workers"], row["kind"], row["contestant"]) == wanted
+    }
+
+
+def ratio(
+    mine: Mapping[int, Mapping[str, Any]], go: Mapping[int, Mapping[str, Any]], name: str
+) -> str:
+    found = [row[name] / go[round_][name] for round_, row in mine.items() if round_ in go]
+    return f"{statistics.median(found):.2f}" if found else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=int, default=5, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--dir", help="where the nodes keep their data; default: a temporary one")
+    parser.add_argument("--json", help="write all rows here")
+    parser.add_argument("--go", help="the program that is built in benchmarks/go-dqlite")
+    parser.add_argument("--peer", help="a command that starts Python 3.13 with dqlite-client")
+    parser.add_argument("--peer-path", help="its PYTHONPATH, with dqlite and dqlite-client")
+    parser.add_argument("--peer-script", help="where it finds dqlite_workers.py, if elsewhere")
+    given = parser.parse_args()
+    found = []
+    for row in rounds(given):
+        found.append(row)
+        print(json.dumps(row), file=sys.stderr, flush=True)
+    if given.json:
+        Path(given.json).write_text(json.dumps(found, indent=1))
+    print("\n".join(table(found)))
+
+
+if __name__ == "__main__":
+    main()
