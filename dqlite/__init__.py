@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from dqlite.client.client import Client
     from dqlite.client.connection import Attach, Dial
     from dqlite.client.connector import BlockingConnector, Connector, ConnectorOptions
+    from dqlite.client.dumps import save_dump
     from dqlite.client.leader import find_leader
     from dqlite.client.stores import (
         MemoryStore,
@@ -127,6 +128,7 @@ _MODULES = {
     "client.client": ("Client",),
     "client.connection": ("Attach", "Dial"),
     "client.connector": ("BlockingConnector", "Connector", "ConnectorOptions"),
+    "client.dumps": ("save_dump",),
     "client.leader": ("find_leader",),
     "dbapi.connection": ("Connection", "Cursor", "Transaction"),
     "dbapi.database": ("Database", "connect"),
@@ -165,7 +167,8 @@ __all__ = [  # noqa: RUF022 - grouped
     "simple_tls_config",
     # Client
     "Attach", "Begin", "BlockingClient", "BlockingConnector", "BlockingDial", "BlockingRowStream",
-    "Client", "Connector", "ConnectorOptions", "Dial", "RowStream", "find_leader", "transaction",
+    "Client", "Connector", "ConnectorOptions", "Dial", "RowStream", "find_leader", "save_dump",
+    "transaction",
     # Node stores
     "MemoryStore", "NodeStore", "SqliteStore", "YamlStore", "default_store",
     # Values

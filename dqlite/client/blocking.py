@@ -14,6 +14,7 @@ from dqlite.client.requests import BUSY_PAUSE_S, Call
 from dqlite.client.streams import BlockingRowStream
 from dqlite.errors import Busy
 from dqlite.values import Parameter
+from dqlite.wire.codec import FRAME_BYTES_MAX
 from dqlite.wire.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
 
 _Value = TypeVar("_Value")
@@ -84,16 +85,21 @@ class BlockingClient:
         """Set the weight of this node until it restarts; lower is preferred."""
         self._ask(requests.weight(weight))
 
-    def dump(self, database: str) -> dict[str, bytes]:
+    def dump(self, database: str, *, bytes_max: int = FRAME_BYTES_MAX) -> dict[str, bytes]:
         """
         Return the files of a database as this node has them: `name` and `name-wal`.
 
-        Written side by side they open with sqlite3; leave out an empty WAL.
+        Written side by side they open with sqlite3, as `save_dump` does. The files are held in
+        memory, some three times while they arrive.
+
+        Args:
+            bytes_max: Of both files together; a longer answer ends the connection.
 
         Raises:
-            ProtocolError: If the answer has other names: they are no paths that a node may choose.
+            ProtocolError: If the answer is longer, or has other names: they are no paths that a
+                node may choose.
         """
-        return self._ask(requests.dump(database))
+        return self._ask(requests.dump(database, bytes_max))
 
     # The leader answers. Code 1 is indeterminate here: read `cluster` to know. Another change of
     # the configuration in progress is waited for, as long as the time limit of the request allows.
@@ -186,7 +192,12 @@ class BlockingClient:
         )
 
     def _ask(self, call: Call[_Value]) -> _Value:
-        answer = self._connection.request(call.request, timeout_s=self.timeout_s, scope=call.scope)
+        answer = self._connection.request(
+            call.request,
+            timeout_s=self.timeout_s,
+            scope=call.scope,
+            answer_bytes_max=call.answer_bytes_max,
+        )
         return call.take(answer)
 
     def _administer(self, call: Call[None]) -> None:

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from dqlite.client import addresses
 from dqlite.client.requests import LEAVE_BYTES_MAX, part, refused
 from dqlite.errors import DqliteError, NotSent, Scope
+from dqlite.wire.codec import FRAME_BYTES_MAX
 from dqlite.wire.schema import Failure, Interrupt, Request, Response, Rows
 from dqlite.wire.session import Session, State
 
@@ -46,7 +47,12 @@ class BlockingConnection:
         return self._session.state is not State.CLOSED
 
     def request(
-        self, request: Request, *, timeout_s: float, scope: Scope = Scope.STATEMENT
+        self,
+        request: Request,
+        *,
+        timeout_s: float,
+        scope: Scope = Scope.STATEMENT,
+        answer_bytes_max: int = FRAME_BYTES_MAX,
     ) -> Response:
         """
         Send a request and return its answer, which is of the type that `codec.REQUESTS` names.
@@ -55,7 +61,7 @@ class BlockingConnection:
             NotApplied, Indeterminate: By the code of a failure, or by whether a byte was sent.
             ProtocolError: If the answer is malformed.
         """
-        answer = self._exchange(request, timeout_s)
+        answer = self._exchange(request, timeout_s, answer_bytes_max=answer_bytes_max)
         if isinstance(answer, Failure):
             raise refused(request, answer, scope)
         return answer
@@ -91,13 +97,21 @@ class BlockingConnection:
         self._session.close()
         self._socket.close()
 
-    def _exchange(self, request: Request, timeout_s: float, *, in_parts: bool = False) -> Response:
+    def _exchange(
+        self,
+        request: Request,
+        timeout_s: float,
+        *,
+        in_parts: bool = False,
+        answer_bytes_max: int = FRAME_BYTES_MAX,
+    ) -> Response:
         if self._process != os.getpid():
             raise NotSent("the connection belongs to the process that opened it, not to its fork")
         if self._session.state is State.IDLE and self._idle.poll(0):
             self._socket.close()
             raise self._session.lost("connection lost between two requests")
-        return self._run(self._session.send(request, in_parts=in_parts), request, timeout_s)
+        frame = self._session.send(request, in_parts=in_parts, answer_bytes_max=answer_bytes_max)
+        return self._run(frame, request, timeout_s)
 
     def _run(self, frame: bytes, request: Request, timeout_s: float) -> Response:
         """Send, and receive until the session has an answer; close if it gets none."""

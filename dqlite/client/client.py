@@ -18,6 +18,7 @@ from dqlite.client.requests import BUSY_PAUSE_S, Call
 from dqlite.client.streams import RowStream
 from dqlite.errors import Busy
 from dqlite.values import Parameter
+from dqlite.wire.codec import FRAME_BYTES_MAX
 from dqlite.wire.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
 
 _Value = TypeVar("_Value")
@@ -89,16 +90,21 @@ class Client:
         """Set the weight of this node until it restarts; lower is preferred."""
         await self._ask(requests.weight(weight))
 
-    async def dump(self, database: str) -> dict[str, bytes]:
+    async def dump(self, database: str, *, bytes_max: int = FRAME_BYTES_MAX) -> dict[str, bytes]:
         """
         Return the files of a database as this node has them: `name` and `name-wal`.
 
-        Written side by side they open with sqlite3; leave out an empty WAL.
+        Written side by side they open with sqlite3, as `save_dump` does. The files are held in
+        memory, some three times while they arrive.
+
+        Args:
+            bytes_max: Of both files together; a longer answer ends the connection.
 
         Raises:
-            ProtocolError: If the answer has other names: they are no paths that a node may choose.
+            ProtocolError: If the answer is longer, or has other names: they are no paths that a
+                node may choose.
         """
-        return await self._ask(requests.dump(database))
+        return await self._ask(requests.dump(database, bytes_max))
 
     # The leader answers. Code 1 is indeterminate here: read `cluster` to know. Another change of
     # the configuration in progress is waited for, as long as the time limit of the request allows.
@@ -188,7 +194,10 @@ class Client:
 
     async def _ask(self, call: Call[_Value]) -> _Value:
         answer = await self._connection.request(
-            call.request, timeout_s=self.timeout_s, scope=call.scope
+            call.request,
+            timeout_s=self.timeout_s,
+            scope=call.scope,
+            answer_bytes_max=call.answer_bytes_max,
         )
         return call.take(answer)
 

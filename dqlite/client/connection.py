@@ -13,6 +13,7 @@ from typing import TypeAlias
 from dqlite.client import addresses
 from dqlite.client.requests import LEAVE_BYTES_MAX, part, refused
 from dqlite.errors import DqliteError, NotSent, ProtocolError, Scope
+from dqlite.wire.codec import FRAME_BYTES_MAX
 from dqlite.wire.schema import Failure, Interrupt, Request, Response, Rows
 from dqlite.wire.session import Session, State
 
@@ -46,7 +47,12 @@ class Connection:
         return self._link.session.state is not State.CLOSED
 
     async def request(
-        self, request: Request, *, timeout_s: float, scope: Scope = Scope.STATEMENT
+        self,
+        request: Request,
+        *,
+        timeout_s: float,
+        scope: Scope = Scope.STATEMENT,
+        answer_bytes_max: int = FRAME_BYTES_MAX,
     ) -> Response:
         """
         Send a request and return its answer, which is of the type that `codec.REQUESTS` names.
@@ -55,7 +61,7 @@ class Connection:
             NotApplied, Indeterminate: By the code of a failure, or by whether a byte was sent.
             ProtocolError: If the answer is malformed.
         """
-        answer = await self._link.exchange(request, timeout_s)
+        answer = await self._link.exchange(request, timeout_s, answer_bytes_max=answer_bytes_max)
         if isinstance(answer, Failure):
             raise refused(request, answer, scope)
         return answer
@@ -164,9 +170,14 @@ class _Link(asyncio.Protocol):
         self._is_held = False  # a part of a result was given, and the next one is not wanted yet
 
     async def exchange(
-        self, request: Request, timeout_s: float, *, in_parts: bool = False
+        self,
+        request: Request,
+        timeout_s: float,
+        *,
+        in_parts: bool = False,
+        answer_bytes_max: int = FRAME_BYTES_MAX,
     ) -> Response:
-        frame = self.session.send(request, in_parts=in_parts)
+        frame = self.session.send(request, in_parts=in_parts, answer_bytes_max=answer_bytes_max)
         assert self._transport is not None  # an open session has a transport
         self._answer = self._loop.create_future()
         self._transport.write(frame)

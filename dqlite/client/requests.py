@@ -14,6 +14,7 @@ from dqlite import errors, statements
 from dqlite.errors import DqliteError, ProtocolError, Refused, Scope, ServerTooOld
 from dqlite.values import Parameter
 from dqlite.wire import schema
+from dqlite.wire.codec import FRAME_BYTES_MAX
 from dqlite.wire.schema import Member, Metadata, Request, Result, Role, Rows, Statement
 
 _Value = TypeVar("_Value")
@@ -41,11 +42,13 @@ class Call(NamedTuple, Generic[_Value]):
     Attributes:
         take: The answer, whose type the session has checked, to what the caller gets.
         scope: What the request can change, which decides what a failure means.
+        answer_bytes_max: How long a dump may be.
     """
 
     request: Request
     take: Callable[[Any], _Value] = _same
     scope: Scope = Scope.STATEMENT
+    answer_bytes_max: int = FRAME_BYTES_MAX
 
 
 def refused(request: Request, failure: schema.Failure, scope: Scope) -> DqliteError:
@@ -96,7 +99,7 @@ def weight(value: int) -> Call[None]:
     return Call(schema.Weight(value), _nothing, Scope.MEMBERSHIP)
 
 
-def dump(database: str) -> Call[dict[str, bytes]]:
+def dump(database: str, bytes_max: int) -> Call[dict[str, bytes]]:
     """The two files of a database, by the two names that they may have."""
     name = statements.check_database_name(database)
     wanted = [name, f"{name}-wal"]
@@ -107,7 +110,7 @@ def dump(database: str) -> Call[dict[str, bytes]]:
             raise ProtocolError(f"expected the files {wanted} in a dump, got {names}")
         return dict(answer.files)
 
-    return Call(schema.Dump(name), take)
+    return Call(schema.Dump(name), take, answer_bytes_max=bytes_max)
 
 
 # The leader answers

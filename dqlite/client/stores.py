@@ -251,7 +251,7 @@ def format_member(member: Member, indent: str = "") -> str:
     return f"ID: {member.id}\n{indent}Address: {address}\n{indent}Role: {member.role.value}\n"
 
 
-def replace_file(path: Path, content: str) -> None:
+def replace_file(path: Path, content: str | bytes) -> None:
     """
     Write a file of mode 0600 whole or not at all, and make that last.
 
@@ -261,8 +261,8 @@ def replace_file(path: Path, content: str) -> None:
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, no path
-            file.write(content)
+        with open(handle, "wb") as file:  # noqa: PTH123 - a descriptor, no path
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)  # noqa: PTH105 - the name is text

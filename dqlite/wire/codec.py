@@ -110,9 +110,9 @@ def encode(message: Message) -> bytes:
     return bytes(out)
 
 
-def decode_header(data: bytes | bytearray) -> Header:
+def decode_header(data: bytes | bytearray, bytes_max: int = FRAME_BYTES_MAX) -> Header:
     """
-    Return the header in the first 8 bytes.
+    Return the header in the first 8 bytes of a frame, whose body is not longer than `bytes_max`.
 
     Raises:
         ProtocolError: If the body would be empty or too long, or data is too short.
@@ -120,7 +120,7 @@ def decode_header(data: bytes | bytearray) -> Header:
     if len(data) < HEADER_BYTES:
         raise ProtocolError(f"expected a header of {HEADER_BYTES} bytes, got {len(data)}")
     length, type_, version, extra = _header.unpack_from(data)
-    if not 0 < length * WORD <= FRAME_BYTES_MAX or extra:
+    if not 0 < length * WORD <= bytes_max or extra:
         raise ProtocolError(f"expected a frame, got the header {data[:HEADER_BYTES].hex()}")
     return Header(length * WORD, type_, version)
 
@@ -134,12 +134,17 @@ def answer_to(request: Request, *, is_legacy: bool = False) -> type[Response] | 
     return REQUESTS[type(request)].answer
 
 
-def kind_of_response(header: Header, expected: type[Response] | None = None) -> type[Response]:
+def kind_of_response(
+    header: Header,
+    expected: type[Response] | None = None,
+    files_bytes_max: int = FRAME_BYTES_MAX,
+) -> type[Response]:
     """
     Return what a header announces, so that a body need not be awaited in vain.
 
     Args:
         expected: The answer to the request, which tells two kinds of one type code apart.
+        files_bytes_max: How long a dump may be.
 
     Raises:
         ProtocolError: If there is no such response, or if it would be longer than any may be.
@@ -148,7 +153,9 @@ def kind_of_response(header: Header, expected: type[Response] | None = None) -> 
         kind = expected
     else:
         kind = _kind("a response", _RESPONSES_BY_CODE, header)
-    if header.body_bytes > (bytes_max := _BYTES_MAX.get(kind, PLAIN_BYTES_MAX)):
+    is_dump = kind is schema.Files
+    bytes_max = files_bytes_max if is_dump else _BYTES_MAX.get(kind, PLAIN_BYTES_MAX)
+    if header.body_bytes > bytes_max:
         raise ProtocolError(
             f"expected at most {bytes_max} bytes of {kind.__name__}, got {header.body_bytes}"
         )
@@ -327,7 +334,6 @@ RESPONSES: Mapping[type[Response], Layout] = {
 _BYTES_MAX: Mapping[type[Response], int] = {
     Rows: ROWS_BYTES_MAX,
     Failure: ROWS_BYTES_MAX,  # It may follow rows.
-    schema.Files: FRAME_BYTES_MAX,
 }
 
 

@@ -58,6 +58,7 @@ class Session:
         self._buffer = bytearray()
         self._answer: type[Response] | None = None
         self._in_parts = False
+        self._bytes_max = codec.FRAME_BYTES_MAX
         self._decoding: Generator[None, None, Rows] | None = None
         self._columns: tuple[str, ...] | None = None  # of the parts so far
         self._rows: list[tuple[Value, ...]] = []
@@ -69,12 +70,19 @@ class Session:
         """Whether `proceed` would do something without more bytes."""
         return self._has_work
 
-    def send(self, request: Request, *, in_parts: bool = False) -> bytes:
+    def send(
+        self,
+        request: Request,
+        *,
+        in_parts: bool = False,
+        answer_bytes_max: int = codec.FRAME_BYTES_MAX,
+    ) -> bytes:
         """
         Return the bytes of a request; the caller is taken to send them at once.
 
         Args:
             in_parts: Whether `proceed` gives the parts of a result one by one.
+            answer_bytes_max: How long a dump may be; other answers have limits of their own.
 
         Raises:
             NotSent: If the connection is closed.
@@ -94,6 +102,7 @@ class Session:
             self._prefix = b""
         self._answer = answer
         self._in_parts = in_parts
+        self._bytes_max = answer_bytes_max
         self.state = State.WAITING
         return frame
 
@@ -226,8 +235,8 @@ class Session:
         buffer = self._buffer
         if len(buffer) < codec.HEADER_BYTES:
             return None
-        header = codec.decode_header(buffer)
-        kind = codec.kind_of_response(header, self._answer)
+        header = codec.decode_header(buffer, self._bytes_max)
+        kind = codec.kind_of_response(header, self._answer, self._bytes_max)
         is_leaving = self.state is State.LEAVING
         if kind is not self._answer and kind is not Failure and not (is_leaving and kind is Empty):
             expected = getattr(self._answer, "__name__", None)
