@@ -154,7 +154,7 @@ def cli(
             click.echo(_json(summaries, workload_name, worker_count, seed, elapsed_s, results))
         else:
             _show(summaries, elapsed_s, results)
-        _judge(workers)
+        judge(workers)
 
 
 def _open(app: App, addresses: Sequence[str], timeout_s: float) -> Database:
@@ -244,7 +244,7 @@ def _show(summaries: Sequence[Summary], elapsed_s: float, directory: Path) -> No
     click.echo(f"Benchmark done after {elapsed_s:.1f} s. Results available here:\n{directory}")
 
 
-def _judge(workers: Sequence[Worker]) -> None:
+def judge(workers: Sequence[Worker]) -> None:
     """Raise when a worker has nothing but errors: its numbers would be missing in the sums."""
     for index, worker in enumerate(workers):
         for work, track in worker.tracks.items():

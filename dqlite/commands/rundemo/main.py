@@ -39,6 +39,7 @@ from dqlite.errors import Error
 
 NODES = 3
 
+START_TIMEOUT_S = 60.0
 FINAL_TIMEOUT_S = 60.0
 _TICK_S = 0.1
 
@@ -121,17 +122,22 @@ class Demo:
         self._cluster = cluster
         self._is_verbose = is_verbose
         self._begun = time.monotonic()
+        self._first_commit: float | None = None
 
     def run(self, duration_s: float | None) -> None:
         """
         Let the nodes insert and die for so long, None for ever, or until a signal.
 
+        Args:
+            duration_s: From the first transaction that is acknowledged.
+
         Raises:
-            click.ClickException: If a node ends in another way than by its planned death.
+            click.ClickException: If a node ends in another way than by its planned death, or none
+                inserts anything in time.
         """
         for node in self._cluster.nodes:
             self._cluster.start(node)
-        while duration_s is None or time.monotonic() < self._begun + duration_s:
+        while not self._is_over(duration_s):
             with contextlib.suppress(queue.Empty):
                 self._take(*self._cluster.reports.get(timeout=_TICK_S))
             if signals.wait(0):
@@ -151,6 +157,14 @@ class Demo:
         store = MemoryStore.of([node.address for node in self._cluster.nodes])
         return self.ledger.missing(_read_with_quorum(BlockingConnector(store)))
 
+    def _is_over(self, duration_s: float | None) -> bool:
+        now = time.monotonic()
+        if self._first_commit is None:
+            if now > self._begun + START_TIMEOUT_S:
+                raise click.ClickException(f"nothing was inserted in {START_TIMEOUT_S:.0f} s")
+            return False
+        return duration_s is not None and now > self._first_commit + duration_s
+
     def _take(self, node: Node, report: dict[str, Any] | None) -> None:
         if report is None:
             self._ended(node)
@@ -158,6 +172,7 @@ class Demo:
         match report.pop("event"):
             case "commit":
                 self.ledger.committed(**report)
+                self._first_commit = self._first_commit or time.monotonic()
                 self._say(
                     f"node {node.index + 1}: {report['rows']} rows inserted, "
                     f"{report['missing']} values missing"
@@ -210,7 +225,7 @@ def _read_with_quorum(connector: BlockingConnector) -> list[object]:
     show_default=True,
     metavar="S",
     type=click.FloatRange(min=0, min_open=True),
-    help="How long nodes insert and die.",
+    help="How long nodes insert and die, from the first transaction on.",
 )
 @click.option("--forever", is_flag=True, help="Until a signal comes.")
 @click.option("--seed", type=int, help="Of pauses and deaths; drawn and printed if not given.")
