@@ -95,6 +95,23 @@ def test_demos_of_both_take_turns_on_one_directory(
     assert len(identities) == 1
 
 
+def test_one_directory_goes_through_both_languages_and_both_libraries(programs: Programs) -> None:
+    demo = programs.go_demo("1.11.5")
+    demo.put("turn", "0")
+    assert demo.stop() == 0
+    for turn, start in enumerate(
+        [
+            lambda at: programs.our_demo("1.11.1", at=at),
+            lambda at: programs.our_demo("1.18.7", at=at),
+            lambda at: programs.go_demo("3.0.4", at=at),
+        ]
+    ):
+        demo = start(demo)
+        assert demo.get("turn") == str(turn)
+        demo.put("turn", str(turn + 1))
+        assert demo.stop() == 0
+
+
 def test_demos_and_shells_of_both_speak_tls_with_each_other(
     programs: Programs, tmp_path: Path
 ) -> None:

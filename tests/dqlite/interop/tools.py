@@ -158,7 +158,7 @@ class Programs:
         self,
         library: str,
         node_id: int,
-        *,
+        *options: str,
         at: Running | None = None,
         latency_ms: int | None = None,
     ) -> Running:
@@ -175,6 +175,7 @@ class Programs:
             *(sys.executable, "-m", "dqlite.node", "--id", str(node_id), "--address", db),
             *("--data-dir", str(directory)),
             *(("--network-latency-ms", str(latency_ms)) if latency_ms else ()),
+            *options,
         )
         running = self._start(command, environment(library), db, directory)
         until(lambda: b'"ready"' in running.log.read_bytes() or _ended(running))

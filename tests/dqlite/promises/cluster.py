@@ -9,9 +9,11 @@ LIBRARIES: Final = ("1.11.1", "1.18.7")
 LATENCY_MS: Final = 20
 
 
-def founded(programs: Programs, library: str) -> list[Running]:
+def founded(programs: Programs, library: str, *options: str) -> list[Running]:
     """Three nodes that vote; the first led when it was founded."""
-    nodes = [programs.node(library, number, latency_ms=LATENCY_MS) for number in (1, 2, 3)]
+    nodes = [
+        programs.node(library, number, *options, latency_ms=LATENCY_MS) for number in (1, 2, 3)
+    ]
     for number, node in enumerate(nodes[1:], start=2):
         join([nodes[0].db], number, node.db)
     return nodes

@@ -17,7 +17,7 @@ from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.plan import Options
 from dissever.systems.dqlite.system import DqliteSystem
 from dqlite import Client, DqliteError, Indeterminate, NotApplied, NotLeader
-from tests.dqlite.interop.tools import Programs, Running, dump, leader, sql, until
+from tests.dqlite.interop.tools import Programs, Running, at_leader, dump, leader, sql, until
 from tests.dqlite.promises.cluster import LATENCY_MS, Cluster, founded
 
 
@@ -103,27 +103,35 @@ def test_write_without_a_quorum_ends_in_time_and_is_never_acknowledged(cluster: 
 def test_cluster_is_upgraded_node_by_node_and_keeps_what_it_acknowledged(
     programs: Programs,
 ) -> None:
-    nodes = founded(programs, "1.11.1")
+    # Snapshots are taken all the time, so that each library reads those of the other.
+    options = ("--snapshot-threshold", "8", "--snapshot-trailing", "8")
+    nodes = founded(programs, "1.11.1", *options)
     servers = [node.db for node in nodes]
     sql(servers, "CREATE TABLE t (n INTEGER)")
     acknowledged, errors = [], []
-    for number in range(4):
+
+    async def insert(client: Client) -> None:
+        await client.open("demo")
+        for number in range(len(acknowledged), len(acknowledged) + 20):
+            await client.exec_sql("INSERT INTO t VALUES (?)", [number])
+            acknowledged.append((number,))
+
+    for upgraded in range(len(nodes) + 1):
         until(lambda: leader(servers))
         try:  # No write is repeated. One that fails does not count.
-            sql(servers, f"INSERT INTO t VALUES ({number})")
+            at_leader(servers, insert)
         except DqliteError as error:
             errors.append(error)
-        else:
-            acknowledged.append((number,))
-        if number < len(nodes):
-            assert nodes[number].stop() == 0
-            nodes[number] = programs.node(
-                "1.18.7", number + 1, at=nodes[number], latency_ms=LATENCY_MS
+        if upgraded < len(nodes):
+            assert nodes[upgraded].stop() == 0
+            assert any(nodes[upgraded].directory.glob("snapshot-*"))
+            nodes[upgraded] = programs.node(
+                "1.18.7", upgraded + 1, *options, at=nodes[upgraded], latency_ms=LATENCY_MS
             )
 
     until(lambda: leader(servers))
     assert {*acknowledged} <= {*sql(servers, "SELECT n FROM t")}
-    assert len(acknowledged) >= 2
+    assert len(acknowledged) >= 40
     assert all(error.ambiguous or isinstance(error, NotApplied) for error in errors)
     until(lambda: len({dump(address) for address in servers}) == 1)
 
