@@ -106,7 +106,6 @@ def connect(
                 read, first write a row, and what they read counts once they are committed.
             tokens (False): Whether transactions have tokens, by which `recover` knows what became
                 of them.
-            statement_cache (100): How many prepared statements are kept on the server.
 
     Raises:
         NoLeader: If no leader is found in `timeout_s`.

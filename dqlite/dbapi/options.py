@@ -38,7 +38,6 @@ class Settings(TypedDict, total=False):
     begin: str | Begin
     consistency: str | Consistency
     tokens: bool
-    statement_cache: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +55,6 @@ class Options:
         consistency: What reads promise.
         tokens: Whether each transaction writes a token, by which `recover` knows later whether it
             was committed. Such transactions take the write lock at once.
-        statement_cache: How many prepared statements a connection keeps on the server.
     """
 
     database: str
@@ -66,7 +64,6 @@ class Options:
     begin: Begin = Begin.DEFERRED
     consistency: Consistency = Consistency.SERIALIZABLE
     tokens: bool = False
-    statement_cache: int = 100
 
     @classmethod
     def of(cls, database: str, settings: Settings) -> Self:
@@ -91,8 +88,6 @@ class Options:
             raise Refused(f"expected timeout_s above 0, got {self.timeout_s}")
         if not 0 <= self.busy_timeout_s < float("inf"):
             raise Refused(f"expected busy_timeout_s of 0 or more, got {self.busy_timeout_s}")
-        if self.statement_cache < 0:
-            raise Refused(f"expected statement_cache of 0 or more, got {self.statement_cache}")
 
     @property
     def marks(self) -> bool:

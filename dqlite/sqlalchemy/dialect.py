@@ -26,7 +26,6 @@ _SERIALIZABLE: Final = "SERIALIZABLE"
 _FROM_TEXT: dict[str, Any] = {
     "timeout_s": float,
     "busy_timeout_s": float,
-    "statement_cache": int,
     "begin": str,
     "consistency": str,
     "tokens": lambda text: {"true": True, "false": False}[text.lower()],

@@ -7,11 +7,8 @@ SQLAlchemy's own suite for dialects, which `test_dialect_suite.py` runs in a pro
 
 from typing import Any
 
-import pytest
 from sqlalchemy.dialects import registry
 from sqlalchemy.testing import provision
-
-pytest.register_assert_rewrite("sqlalchemy.testing.assertions")
 
 registry.register("dqlite.sync", "dqlite.sqlalchemy.dialect", "Dialect")
 registry.register("dqlite.asyncio", "dqlite.sqlalchemy.asynchronous", "AsyncDialect")
