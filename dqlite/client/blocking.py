@@ -104,9 +104,16 @@ class BlockingClient:
     # The leader answers. Code 1 is indeterminate here: read `cluster` to know. Another change of
     # the configuration in progress is waited for, as long as the time limit of the request allows.
 
-    def add(self, node_id: int, address: str) -> None:
-        """Add a node as a spare. The node need not run, and needs no message."""
+    def add(self, node_id: int, address: str, role: Role = Role.SPARE) -> None:
+        """
+        Add a node, which need not run to become a spare, and give it its role.
+
+        These are two requests: if the second one fails, the node is a spare.
+        """
+        assign = requests.assign(node_id, role)  # refuses what is no role before anything is sent
         self._administer(requests.add(node_id, address))
+        if role is not Role.SPARE:
+            self._administer(assign)
 
     def assign(self, node_id: int, role: Role) -> None:
         """Give a member a role. A future voter must be up; this waits until it has caught up."""

@@ -1,6 +1,7 @@
 """What a client sends, refuses to send, and makes of the answers; then the same on a real node."""
 
 import asyncio
+import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,9 @@ from dqlite import errors
 from dqlite.client.client import Client
 from dqlite.client.connection import Dial
 from dqlite.client.leader import find_leader
-from dqlite.wire import schema
+from dqlite.wire import codec, schema
 from dqlite.wire.schema import Member, Request, Response, Role
+from dqlite.wire.session import Session
 
 
 def server(request: Request) -> Response:
@@ -183,6 +185,52 @@ async def sql(client: Client) -> None:
     with pytest.raises(errors.HandleLost):
         await client.finalize(schema.Statement(0, 99, 0))
     await client.interrupt()
+
+
+def test_added_node_gets_its_role(peers: Any) -> None:
+    async def main() -> None:
+        servers = peers({"a": server})
+        async with await Client.connect("a", dial=servers.dial, timeout_s=5) as client:
+            await client.add(2, "b:1")
+            await client.add(3, "c:1", Role.STANDBY)
+            with pytest.raises(errors.Refused):
+                await client.add(4, "d:1", 3)  # type: ignore[arg-type]  # the refusal
+
+        assert [request for _, request in servers.received] == [
+            schema.Add(2, "b:1"),
+            schema.Add(3, "c:1"),
+            schema.Assign(3, Role.STANDBY),
+        ]
+
+    asyncio.run(main())
+
+
+def test_busy_administration_is_asked_again_within_the_deadline(peers: Any) -> None:
+    answers = iter([schema.Failure(5, "a configuration change is already in progress")] * 2)
+
+    async def main() -> None:
+        servers = peers({"a": lambda _: next(answers, schema.Empty())})
+        async with await Client.connect("a", dial=servers.dial, timeout_s=5) as client:
+            await client.remove(2)
+        assert servers.received == [("a", schema.Remove(2))] * 3
+        busy = peers({"a": failing(5)})
+        async with await Client.connect("a", dial=busy.dial, timeout_s=0.01) as client:
+            with pytest.raises(errors.Busy):
+                await client.remove(2)
+
+    asyncio.run(main())
+
+
+@pytest.mark.cluster
+def test_real_node_still_answers_the_handshake_of_before_1_0(program: Any) -> None:
+    program.start(1)
+    host, port = program.addresses[1].split(":")
+    session = Session(codec.LEGACY_HANDSHAKE)
+    with socket.create_connection((host, int(port)), timeout=10) as end:
+        answer = None
+        while answer != schema.LeaderAddress(program.addresses[1]):
+            end.sendall(session.send(schema.Leader()))
+            answer = session.receive(end.recv(4096))
 
 
 @pytest.mark.cluster
