@@ -341,11 +341,9 @@ class App:
         return _Parts(directory, node, gateway, background, caretaker, run, connector)
 
     async def _caretaker(self, directory: Directory) -> Caretaker:
-        options = replace(self.connector_options, request_timeout_s=REQUEST_TIMEOUT_S)
         return Caretaker(
             directory,
-            Connector(directory.store, options),
-            dial=options.dial,
+            replace(self.connector_options, request_timeout_s=REQUEST_TIMEOUT_S),
             config=self._config,
             timing=self._timing,
             hook=self._hook,
@@ -386,9 +384,14 @@ class _Parts:
     connector: BlockingConnector
 
     def close(self) -> None:
-        """Stop everything, last started first."""
+        """Stop everything, last started first; a node that does not stop cleanly raises last."""
         self.connector.close()
         self.background.close()
-        if self.gateway is not None:
+        if self.gateway is None:
+            self.node.close()
+            return
+        self.gateway.stop_listening()
+        try:
+            self.node.close()
+        finally:
             self.gateway.close()
-        self.node.close()

@@ -12,7 +12,7 @@ Source: go-dqlite 3.0.4, `app/app.go`.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from dqlite.app import roles
@@ -20,7 +20,7 @@ from dqlite.app.directory import Directory
 from dqlite.app.roles import Change, RolesConfig, State
 from dqlite.client.client import Client
 from dqlite.client.connection import Dial
-from dqlite.client.connector import Connector
+from dqlite.client.connector import Connector, ConnectorOptions
 from dqlite.errors import DqliteError, NoLeader, TimedOut
 from dqlite.wire.schema import LeaderNode, Member, Metadata, Role
 
@@ -30,7 +30,7 @@ RETRY_S = 1.0
 """Between two tries to join, to take a role, or to give one up."""
 
 SEARCH_S = 60.0
-"""How long one turn looks for the leader."""
+"""How long the leader is looked for; a turn asks every member once."""
 
 PROBE_TIMEOUT_S = 2.0
 PROBES = 16
@@ -64,9 +64,8 @@ class Caretaker:
     def __init__(
         self,
         directory: Directory,
-        connector: Connector,
+        options: ConnectorOptions,
         *,
-        dial: Dial | None,
         config: RolesConfig,
         timing: Timing,
         hook: Hook | None = None,
@@ -76,7 +75,7 @@ class Caretaker:
         Describe a part; nothing happens before `run`.
 
         Args:
-            dial: Connects to each member, to see whether it is online.
+            options: How members are connected to, the leader among them.
             on_ready: Called once, when the node is a member and has its first role.
         """
         self.member = directory.member
@@ -84,8 +83,9 @@ class Caretaker:
         """Why the last turn failed, in one line; None if it did not."""
 
         self._directory = directory
-        self._connector = connector
-        self._dial = dial
+        self._connector = Connector(directory.store, options)
+        self._once = Connector(directory.store, replace(options, retry_limit=0))
+        self._dial = options.dial
         self._config = config
         self._timing = timing
         self._hook = hook
@@ -110,16 +110,20 @@ class Caretaker:
             TimedOut: If it was not done in time; a part of it may be.
             DqliteError: If no candidate took the role or the leadership.
         """
+        client = None
         try:
             async with asyncio.timeout(timeout_s), self._turns:
-                await self._hand_over()
+                client = await self._connector.connect(timeout_s=timeout_s)
+                await self._hand_over(client)
         except TimeoutError as cause:
+            if client is None:
+                raise NoLeader(f"no leader in {timeout_s} s to hand over to") from cause
             raise TimedOut(f"the handover was not done in {timeout_s} s") from cause
 
     async def _turn(self) -> float:
         """Do what there is to do; return when to do so again, in seconds."""
         try:
-            async with await self._connector.connect(timeout_s=SEARCH_S) as client:
+            async with await self._once.connect(timeout_s=SEARCH_S) as client:
                 await self._join(client)
                 members = await self._members(client)
                 if not self._is_ready:
@@ -132,7 +136,8 @@ class Caretaker:
                 await self._tell(await client.leader(), members)
         except DqliteError as error:
             self._failed(error)
-            return self._timing.interval_s if self._is_ready else self._timing.retry_s
+            is_settled = self._is_ready and not isinstance(error, NoLeader)
+            return self._timing.interval_s if is_settled else self._timing.retry_s
         self._settled()
         return self._timing.interval_s
 
@@ -165,8 +170,7 @@ class Caretaker:
         role = roles.assume(state, self._config, self.member.id)
         if role is None:
             return
-        await client.assign(self.member.id, role)
-        log.info("node %d took the role %s", self.member.id, role.name)
+        await _assign(client, Change(role, (self.member,)))
         if role is Role.VOTER and len(roles.members(state, Role.VOTER)) == 1:
             others = [m for m in state if m.id != self.member.id and m.role is not Role.VOTER]
             others = [m for m in others if state[m] is not None]
@@ -192,8 +196,7 @@ class Caretaker:
         except Exception:  # the user's code: no reason to stop looking after the cluster
             log.exception("node %d: the hook for roles failed", self.member.id)
 
-    async def _hand_over(self) -> None:
-        client = await self._connector.connect(timeout_s=SEARCH_S)
+    async def _hand_over(self, client: Client) -> None:
         try:
             state = await probe(await client.cluster(), self._dial)
             change = roles.handover(state, self.member.id)
@@ -235,9 +238,7 @@ class Caretaker:
         while True:
             try:
                 async with await self._connector.connect(timeout_s=SEARCH_S) as client:
-                    members = {member.id: member for member in await client.cluster()}
-                    mine = members.get(self.member.id)
-                    if mine is not None and mine.role is not Role.SPARE:
+                    if await _role(client, self.member.id) not in (None, Role.SPARE):
                         await client.assign(self.member.id, Role.SPARE)
                     return
             except DqliteError as error:
@@ -274,7 +275,7 @@ async def probe(
     return dict(zip(members, await asyncio.gather(*map(ask, members)), strict=True))
 
 
-async def _assign(client: Client, change: Change) -> Member:
+async def _assign(client: Client, change: Change) -> None:
     """
     Give a role to the first candidate that takes it.
 
@@ -286,11 +287,18 @@ async def _assign(client: Client, change: Change) -> Member:
         try:
             await client.assign(member.id, change.role)
         except DqliteError as error:
-            log.warning("cannot make %s a %s: %s", member, change.role.name, error)
-            failure = error
             if not client.is_open:
-                break
-        else:
-            log.info("%s is now a %s", member, change.role.name)
-            return member
+                raise
+            if await _role(client, member.id) != change.role:  # somebody else may have done it
+                log.warning("cannot make %s a %s: %s", member, change.role.name, error)
+                failure = error
+                continue
+        log.info("%s is now a %s", member, change.role.name)
+        return
     raise failure
+
+
+async def _role(client: Client, node_id: int) -> Role | None:
+    """Return the role of a member, None for one that is no member."""
+    roles_by_id = {member.id: member.role for member in await client.cluster()}
+    return roles_by_id.get(node_id)

@@ -66,7 +66,8 @@ def copy(node: socket.socket, peer: socket.socket) -> None:
     here: its end on one side ends both directions, once what was read is written.
 
     Raises:
-        OSError: If a connection breaks; its text names the direction.
+        ConnectionAbortedError: If a connection breaks; its text names the direction.
+        TimeoutError: If one direction stays open and silent for too long.
     """
     with contextlib.closing(_End(node)) as near, contextlib.closing(_End(peer)) as far:
         directions = _Direction(near, far, "node -> peer"), _Direction(far, near, "peer -> node")
@@ -167,7 +168,9 @@ class Proxies:
             sockets += (node(),)
             if self._watch(thread, sockets):
                 copy(node=sockets[1], peer=sockets[0])
-        except OSError as error:  # also ssl.SSLError and TimeoutError
+        except (ConnectionError, ssl.SSLEOFError) as error:  # it went away, as connections do
+            log.info("%s: %s: %s", self._name, what, error)
+        except OSError as error:  # also TimeoutError, and what TLS has against the peer
             if not self._is_closed:
                 self.warn(what, str(error) or type(error).__name__)
         finally:
@@ -251,7 +254,7 @@ class _Direction:
         try:
             return self._step()
         except OSError as error:
-            raise OSError(f"{self._name}: {error}") from error
+            raise ConnectionAbortedError(f"{self._name}: {error}") from error
 
     def _step(self) -> bool:
         is_moving = False

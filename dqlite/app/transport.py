@@ -9,12 +9,14 @@ Source: go-dqlite 3.0.4, `app/app.go`, `app/dial.go`.
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import os
 import secrets
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Protocol
@@ -74,7 +76,12 @@ class External:
 
     async def dial_async(self, address: str) -> socket.socket | Attach:
         """The same in a thread; TLS is copied, since an event loop cannot adopt its socket."""
-        opened = await asyncio.to_thread(self.dialer, address, DIAL_TIMEOUT_S)
+        dialled = _in_thread(partial(self.dialer, address, DIAL_TIMEOUT_S))
+        try:
+            opened = await asyncio.wrap_future(dialled)
+        except asyncio.CancelledError:
+            dialled.add_done_callback(_dismiss)
+            raise
         if not isinstance(opened, ssl.SSLSocket):
             return opened
         return Proxies("client").through(address, opened)
@@ -88,7 +95,7 @@ class External:
 
 
 class Gateway:
-    """What stands between one node and all others; started after the node, closed before it."""
+    """What stands between one node and all others; starts after the node, and closes after it."""
 
     def __init__(self, member: Member, transport: Transport) -> None:
         self._member = member
@@ -150,8 +157,8 @@ class Gateway:
         except OSError as error:
             self._proxies.warn(peer, str(error))
 
-    def close(self) -> None:
-        """End all connections; idempotent."""
+    def stop_listening(self) -> None:
+        """Take no more connections; idempotent. Those that are open go on."""
         self._bind_address = None
         listener, self._listener = self._listener, None
         if listener is not None:
@@ -160,6 +167,10 @@ class Gateway:
             listener.close()
         if self._thread is not None:
             self._thread.join(_CLOSE_S)
+
+    def close(self) -> None:
+        """End all connections; idempotent."""
+        self.stop_listening()
         self._proxies.close(_CLOSE_S)
 
     def _accept(self) -> None:
@@ -178,12 +189,7 @@ class Gateway:
 
     def _dial(self, address: str, timeout_s: float = DIAL_TIMEOUT_S) -> socket.socket:
         """Return a plain socket that leads to another node; the node calls this from threads."""
-        try:
-            opened = self._transport.dial(address, timeout_s)
-        except OSError as error:
-            self._proxies.warn(address, f"cannot connect: {error}")
-            raise
-        return self._proxies.through(address, opened)
+        return self._proxies.through(address, self._transport.dial(address, timeout_s))
 
 
 def abstract_address(node_id: int) -> str:
@@ -196,6 +202,29 @@ def abstract_address(node_id: int) -> str:
     snap = os.environ.get("SNAP_INSTANCE_NAME")
     prefix = f"@snap.{snap}." if snap else "@"
     return f"{prefix}dqlite-{node_id}-{secrets.token_hex(4)}"
+
+
+def _in_thread(
+    dial: Callable[[], socket.socket],
+) -> "concurrent.futures.Future[socket.socket]":
+    """Dial in a thread of its own, which keeps neither a loop nor the interpreter from ending."""
+    future: concurrent.futures.Future[socket.socket] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            future.set_result(dial())
+        except BaseException as error:
+            future.set_exception(error)
+
+    future.set_running_or_notify_cancel()  # it cannot be cancelled from now on
+    threading.Thread(target=run, name="dqlite-dial", daemon=True).start()
+    return future
+
+
+def _dismiss(dialled: "concurrent.futures.Future[socket.socket]") -> None:
+    """Close a connection that nobody waits for any longer."""
+    if dialled.exception() is None:
+        dialled.result().close()
 
 
 def _listen(address: str) -> socket.socket:
