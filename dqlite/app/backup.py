@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from dqlite import statements
 from dqlite.client.blocking import BlockingClient
+from dqlite.client.dumps import save_dump
 from dqlite.errors import (
     Abandoned,
     BackupError,
@@ -29,6 +30,9 @@ from dqlite.values import Parameter
 
 PARAMETERS_MAX = 255
 """Of one INSERT: what every server takes."""
+
+BYTES_MAX = 2**30
+"""Of a database, unless the caller says otherwise."""
 
 BATCH_BYTES_MAX = 1024 * 1024
 """Of the values of one INSERT."""
@@ -43,7 +47,12 @@ class _Text(bytes):
 
 
 def backup(
-    client: BlockingClient, database: str, path: str | os.PathLike[str], *, replace: bool = False
+    client: BlockingClient,
+    database: str,
+    path: str | os.PathLike[str],
+    *,
+    replace: bool = False,
+    bytes_max: int = BYTES_MAX,
 ) -> int:
     """
     Write a database, as one node has it, to one clean SQLite file of mode 0600.
@@ -52,29 +61,24 @@ def backup(
 
     Args:
         path: Must not exist, unless it is to be replaced; it is whole, or not written at all.
+        bytes_max: Of the database and its log. They are held in memory, some three times.
 
     Returns:
         Its size in bytes.
 
     Raises:
-        BackupError: If the database is unknown to the node, what came is damaged, or the file is in
-            the way or cannot be written.
+        BackupError: If what came is damaged, or the file is in the way or cannot be written.
+        Refused, StatementError: If the node has no such database: by its version.
+        ProtocolError: If it is larger than `bytes_max`.
     """
     target = Path(path)
     if target.exists() and not replace:
         raise BackupError(f"{target} exists already")
-    files = client.dump(database)
-    content, log = files[database], files[f"{database}-wal"]
-    if not content and not log:
-        raise BackupError(f"{client.address} has no database {database}, or it is empty")
+    files = client.dump(database, bytes_max=bytes_max)
     try:
         with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as directory:
-            copy = Path(directory, "backup.db")
-            copy.write_bytes(content)
-            if log:
-                Path(f"{copy}-wal").write_bytes(log)
+            copy = save_dump(files, directory)
             _clean(copy)
-            copy.chmod(0o600)
             size = copy.stat().st_size
             _sync(copy)
             copy.replace(target)

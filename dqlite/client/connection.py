@@ -145,7 +145,11 @@ async def _link(opened: socket.socket | Attach) -> "_Link":
     """Take over a connected socket, or attach to what the dial gave."""
     if not isinstance(opened, socket.socket):
         link = _Link()
-        await opened(lambda: link)
+        try:
+            await opened(lambda: link)
+        except BaseException:
+            link.drop("not connected")  # its transport may be there already, as TLS's at its end
+            raise
         return link
     try:
         opened.setblocking(False)

@@ -203,7 +203,7 @@ class Scripted:
         self.sent: list[str] = []
         self.is_closed = False
 
-    def dump(self, _: str) -> dict[str, bytes]:
+    def dump(self, _: str, bytes_max: int) -> dict[str, bytes]:
         return self.files
 
     def open(self, _: str) -> None:
