@@ -1,5 +1,6 @@
 """Our shell and our demo with those of go-dqlite: one command line, one cluster, one directory."""
 
+import asyncio
 import itertools
 import shutil
 import subprocess
@@ -144,3 +145,31 @@ def test_demos_and_shells_of_both_speak_tls_with_each_other(
     assert first.stop() == 0
     second.put("k", "w")
     assert third.get("k") == "w"
+
+
+@pytest.mark.parametrize("version", GO_VERSIONS)
+def test_our_dialects_of_sqlalchemy_read_and_write_at_the_go_demo(
+    programs: Programs, version: str
+) -> None:
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    pytest.importorskip("dqlite.sqlalchemy")
+    asyncio_of_it = pytest.importorskip("sqlalchemy.ext.asyncio")
+    demo = programs.go_demo(version)
+    demo.put("by", "go")
+
+    engine = sqlalchemy.create_engine(f"dqlite+sync://{demo.db}/demo")
+    model = sqlalchemy.Table("model", sqlalchemy.MetaData(), autoload_with=engine)
+    with engine.begin() as connection:
+        assert connection.execute(sqlalchemy.select(model)).all() == [("by", "go")]
+        connection.execute(model.update().values(value="sync"))
+    engine.dispose()
+    assert demo.get("by") == "sync"
+
+    async def main() -> None:
+        engine = asyncio_of_it.create_async_engine(f"dqlite+asyncio://{demo.db}/demo")
+        async with engine.begin() as connection:
+            await connection.execute(model.update().values(value="asyncio"))
+        await engine.dispose()
+
+    asyncio.run(main())
+    assert demo.get("by") == "asyncio"
