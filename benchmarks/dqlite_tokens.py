@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--consistency", default="quorum", choices=["leader", "quorum"])
     parser.add_argument("--time-limit", type=float, default=30.0)
     parser.add_argument("--concurrency", type=int, default=15)
+    parser.add_argument("--fault-interval", type=float, default=2.0)
     parser.add_argument("--configurations", type=int, default=20_000_000, help="of one judgement")
     arguments = parser.parse_args()
     stores.Session = Noting  # type: ignore[misc]
@@ -124,7 +125,7 @@ def main() -> None:
                 seed=seed,
                 rate=300.0,
                 concurrency=arguments.concurrency,
-                fault_interval=2.0,
+                fault_interval=arguments.fault_interval,
                 operation_limit=6.0,
                 time_limit=arguments.time_limit,
                 system_options={"commits": "tokens", "consistency": arguments.consistency},

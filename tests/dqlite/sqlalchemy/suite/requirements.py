@@ -25,20 +25,21 @@ class Requirements(SuiteRequirements):
     insert_executemany_returning = insert_from_select_returning = insertmanyvalues = _NO
 
     # SQLite has no such thing.
-    sequences = identity_columns = comment_reflection = _NO
+    implicitly_named_constraints = sequences = identity_columns = comment_reflection = _NO
     time_timezone = datetime_timezone = _NO
-    foreign_key_constraint_name_reflection = _YES
-
-    # A reference of SQLite to a table that there is not yet is created all the same.
     reflects_pk_names = _YES
 
-    # Only for this connection, and gone when it looks for the leader again.
-    temp_table_names = temporary_views = _NO
+    # They belong to one connection of a pool, and are gone when it looks for the leader again.
+    temp_table_reflection = temp_table_reflect_indexes = temp_table_names = _NO
+    temporary_tables = temporary_views = has_temp_table = _NO
+
+    # Its tests use another schema; the reflection is that of SQLAlchemy's dialect for SQLite.
+    check_constraint_reflection = inline_check_constraint_reflection = _NO
 
     # What SQLite has and the suite leaves to dialects.
     json_type = ctes = ctes_with_update_delete = window_functions = _YES
     intersect = except_ = tuple_in = _YES
-    check_constraint_reflection = unique_constraint_reflection = _YES
+    unique_constraint_reflection = _YES
     computed_columns = _YES
     autocommit = _YES
     isolation_level = _YES
