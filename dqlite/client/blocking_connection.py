@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from dqlite.client import addresses
-from dqlite.client.requests import LEAVE_BYTES_MAX, part, refused
+from dqlite.client.requests import LEAVE_BYTES_MAX, part, refused, require_time
 from dqlite.errors import DqliteError, NotSent, Scope
 from dqlite.wire.codec import FRAME_BYTES_MAX
 from dqlite.wire.schema import Failure, Interrupt, Request, Response, Rows
@@ -27,6 +27,9 @@ It raises an OSError when there is no connection. A socket of TLS, `ssl.SSLSocke
 """
 
 _RECEIVE_BYTES = 65_536
+
+_TIMEOUT_S_MAX = 86_400.0
+"""Sockets do not take an infinite one; a day without a byte is as good."""
 
 
 class BlockingConnection:
@@ -105,6 +108,7 @@ class BlockingConnection:
         in_parts: bool = False,
         answer_bytes_max: int = FRAME_BYTES_MAX,
     ) -> Response:
+        require_time(timeout_s)
         if self._process != os.getpid():
             raise NotSent("the connection belongs to the process that opened it, not to its fork")
         if self._session.state is State.IDLE and self._idle.poll(0):
@@ -117,7 +121,7 @@ class BlockingConnection:
         """Send, and receive until the session has an answer; close if it gets none."""
         deadline = time.monotonic() + timeout_s
         try:
-            self._socket.settimeout(timeout_s)
+            self._socket.settimeout(min(timeout_s, _TIMEOUT_S_MAX))
             if frame:
                 self._socket.sendall(frame)
             return self._receive(deadline)
@@ -148,7 +152,7 @@ class BlockingConnection:
                 raise ConnectionResetError("end of stream")
             answer = session.receive(data)
             if answer is None:
-                self._socket.settimeout(_remaining(deadline))
+                self._socket.settimeout(min(_remaining(deadline), _TIMEOUT_S_MAX))
         return answer
 
 
@@ -180,27 +184,21 @@ def connect_blocking(
 
 def dial_blocking(address: str, timeout_s: float) -> socket.socket:
     """
-    Connect to an address in this process' own network namespace.
+    Connect to an address in this process' own network namespace; of a name, to each in turn.
+
+    The system resolves a name without a time limit; use numeric addresses where that matters.
 
     Raises:
-        OSError: If the peer refuses or the time is over; ValueError: if this is no address.
+        OSError: If no peer accepts or the time is over; ValueError: if this is no address.
     """
-    if address.startswith("@"):
-        return _connected(socket.AF_UNIX, "\0" + address[1:], timeout_s)
-    host, port = addresses.split(address)
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return _connected(found[0][0], found[0][4], timeout_s)
-
-
-def _connected(
-    family: int, target: str | tuple[str | int | bytes, ...], timeout_s: float
-) -> socket.socket:
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    if not address.startswith("@"):
+        opened = socket.create_connection(addresses.split(address), timeout=timeout_s)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return opened
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         opened.settimeout(timeout_s)
-        opened.connect(target)
-        if family != socket.AF_UNIX:
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened.connect("\0" + address[1:])
     except BaseException:
         opened.close()
         raise

@@ -8,6 +8,7 @@ also when a request is cancelled: the answer would otherwise meet the next reque
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeAlias
 
 from dqlite.client import addresses
@@ -116,12 +117,23 @@ async def connect(address: str, *, dial: Dial | None = None, timeout_s: float) -
 
 async def dial_address(address: str) -> socket.socket:
     """
-    Connect to an address in this process' own network namespace.
+    Connect to an address in this process' own network namespace; of a name, to each in turn.
 
     Raises:
-        OSError: If the peer refuses; ValueError: if this is no address.
+        OSError: If no peer accepts; ValueError: if this is no address.
     """
-    family, target = await _resolve(address)
+    if address.startswith("@"):
+        return await _connected(socket.AF_UNIX, "\0" + address[1:])
+    host, port = addresses.split(address)
+    loop = asyncio.get_running_loop()
+    *others, last = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for family, _, _, _, target in others:
+        with suppress(OSError):
+            return await _connected(family, target)
+    return await _connected(last[0], last[4])
+
+
+async def _connected(family: int, target: str | tuple[str | int | bytes, ...]) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
         opened.setblocking(False)
@@ -130,15 +142,6 @@ async def dial_address(address: str) -> socket.socket:
         opened.close()
         raise
     return opened
-
-
-async def _resolve(address: str) -> tuple[int, str | tuple[str | int | bytes, ...]]:
-    if address.startswith("@"):
-        return socket.AF_UNIX, "\0" + address[1:]
-    host, port = addresses.split(address)
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return found[0][0], found[0][4]
 
 
 async def _link(opened: socket.socket | Attach) -> "_Link":

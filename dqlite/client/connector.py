@@ -33,7 +33,7 @@ from dqlite.client.leader import (
     redirection,
 )
 from dqlite.client.stores import NodeStore
-from dqlite.errors import DqliteError, NoLeader
+from dqlite.errors import DqliteError, InvalidValue, NoLeader
 from dqlite.wire.schema import Member
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 class ConnectorOptions:
     """
     How a leader is looked for; times are in seconds.
+
+    Raises InvalidValue for a time that is not above 0, and for a negative limit.
 
     Attributes:
         dial: How `Connector` connects; None for TCP and abstract unix sockets.
@@ -68,6 +70,16 @@ class ConnectorOptions:
     concurrency: int | Callable[[], int] = 10
     may_redirect: MayRedirect | None = None
     request_timeout_s: float = 15
+
+    def __post_init__(self) -> None:
+        for name in (
+            "dial_timeout_s", "attempt_timeout_s", "request_timeout_s", "backoff_factor_s",
+            "backoff_cap_s",
+        ):  # fmt: skip
+            if not getattr(self, name) > 0:
+                raise InvalidValue(f"expected a {name} above 0, got {getattr(self, name)!r}")
+        if self.retry_limit is not None and self.retry_limit < 0:
+            raise InvalidValue(f"expected a retry_limit of 0 or more, got {self.retry_limit!r}")
 
 
 class Connector:
@@ -255,7 +267,8 @@ class _Round:
     def _work(self) -> None:
         while True:
             with self._lock:
-                address = None if self._is_over else next(self._addresses, None)
+                is_over = self._is_over or _left(self._until) <= 0
+                address = None if is_over else next(self._addresses, None)
             if address is None:
                 return
             answer: BlockingClient | str

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from dqlite import errors, statements
-from dqlite.errors import DqliteError, ProtocolError, Refused, Scope, ServerTooOld
+from dqlite.errors import DqliteError, NotSent, ProtocolError, Refused, Scope, ServerTooOld
 from dqlite.values import Parameter
 from dqlite.wire import schema
 from dqlite.wire.codec import FRAME_BYTES_MAX
@@ -60,6 +60,12 @@ def refused(request: Request, failure: schema.Failure, scope: Scope) -> DqliteEr
             failure.code,
         )
     return errors.failure(failure.code, failure.message, scope)
+
+
+def require_time(timeout_s: float) -> None:
+    """Raise NotSent if no time is left: what is sent now could only time out, and be ambiguous."""
+    if timeout_s <= 0:
+        raise NotSent(f"no time is left: {timeout_s} s")
 
 
 def part(request: Request, answer: schema.Response) -> Rows:

@@ -64,8 +64,8 @@ class MemoryStore:
 
     @classmethod
     def of(cls, addresses: Iterable[str]) -> "MemoryStore":
-        """A store of nodes of which only the addresses are known."""
-        return cls(map(_unknown, addresses))
+        """A store of nodes of which only the addresses are known; a text is one address."""
+        return cls(map(_unknown, [addresses] if isinstance(addresses, str) else addresses))
 
     def get(self) -> tuple[Member, ...]:
         """Return what was stored last."""

@@ -17,6 +17,7 @@ from dqlite import errors
 from dqlite.client.blocking import BlockingClient
 from dqlite.client.blocking_connection import BlockingConnection, dial_blocking
 from dqlite.client.client import Client
+from dqlite.client.connection import dial_address
 from dqlite.client.connector import BlockingConnector
 from dqlite.client.stores import MemoryStore
 from dqlite.wire import codec, schema
@@ -229,6 +230,32 @@ def test_more_parameters_than_an_old_server_counts_are_a_clear_error() -> None:
         asked._database = 0
         with pytest.raises(errors.ServerTooOld, match=r"255 parameters need dqlite 1\.12"):
             asked.exec_sql("INSERT INTO t VALUES (1)", (1,) * 256)
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1])
+def test_request_without_time_is_not_sent(timeout_s: float) -> None:
+    with peer(answering(LEADER)) as end:
+        asked = client(end, timeout_s=timeout_s)
+        with pytest.raises(errors.NotSent, match="no time"):
+            asked.leader()
+        asked.timeout_s = float("inf")
+
+        assert asked.leader() == schema.LeaderNode(1, "a")
+
+
+def test_each_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`localhost` is often ::1 first, where nobody listens."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+        found = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.9.9.9", port)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: found)
+        with closing(dial_blocking(f"name:{port}", 5)) as end:
+            assert end.getpeername() == ("127.0.0.1", port)
+        with closing(asyncio.run(dial_address(f"name:{port}"))) as other:
+            assert other.getpeername() == ("127.0.0.1", port)
 
 
 def test_busy_administration_is_asked_again_within_the_deadline() -> None:
