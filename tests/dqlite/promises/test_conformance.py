@@ -5,6 +5,8 @@ docs/dqlite/conformance.md lists those tests with ours; most of ours stand with 
 """
 
 import asyncio
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -170,3 +172,18 @@ def test_mode_of_threads_can_be_set_until_sqlite_is_used(library: None) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("RuntimeError: SQLite is already initialized")
     assert "line 5" in done.stderr
+
+
+def test_nodes_still_answer_a_client_of_before_1_0(cluster: Cluster) -> None:
+    host, _, port = cluster.servers[0].rpartition(":")
+    handshake = bytes.fromhex("e53f4360d74d1086")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(handshake + bytes.fromhex("0100000000000000" + "00" * 8))
+        answer = connection.makefile("rb")
+        words, kind = struct.unpack("<IBxxx", answer.read(8))
+        body = answer.read(words * 8)
+        answer.close()
+
+    # The address of the leader alone, where a client of today hears its id, too.
+    assert kind == 1
+    assert body.rstrip(b"\0").decode() in cluster.servers
