@@ -2,8 +2,8 @@
 Recovery of a cluster whose majority is lost.
 
 Whatever goes wrong half-way, a second call ends it: nothing is changed before there are backups and
-room for the new files, and how far the exchange of a directory's files got is seen there. The most
-up-to-date directory comes last, so it is found again.
+room for the new files, and how far the exchange of a directory's files got is seen there. A log
+that has its new members is as old as it was without them, so the same template is found again.
 
 Source: `dqlite/include/dqlite.h`, `dqlite_node_recover_ext`; go-dqlite `node.go`.
 """
@@ -257,16 +257,15 @@ def _exchange(
     dry_run: bool,
     report: Callable[[str], object],
 ) -> None:
-    """Room is found for all before any is changed; the template comes last."""
+    """Room is found for all before any is changed."""
     report("5. Copy that log into each directory, in place of what is there.")
-    in_order = sorted(survivors, key=lambda each: each is template)
-    for each in in_order:
+    for each in survivors:
         report(f"   {each.path}")
         if not dry_run:
             exchange.stage(recovered, each.path)
     if dry_run:
         return
-    for each in in_order:
+    for each in survivors:
         exchange.finish(each.path)
         check_reconfigured(each.path, template.end, members)
         _write_members(each.path, members)

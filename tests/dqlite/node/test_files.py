@@ -248,8 +248,10 @@ def test_whatever_is_cut_or_changed_is_a_shorter_log_or_an_error(data: st.DataOb
 
 
 def test_ends_are_ordered_by_term_then_index() -> None:
-    ends = [LastEntryInfo(2, 1), LastEntryInfo(1, 9), LastEntryInfo(0, 0), LastEntryInfo(2, 2)]
+    older = LastEntryInfo(term=1, index=9)
+    newer = LastEntryInfo(term=2, index=1)
 
-    assert sorted(ends) == [ends[2], ends[1], ends[0], ends[3]]
-    assert ends[1].before(ends[0])
-    assert not ends[0].before(ends[0])
+    assert sorted([newer, older, LastEntryInfo(0, 0)]) == [LastEntryInfo(0, 0), older, newer]
+    assert older.before(newer)
+    assert older < LastEntryInfo(term=1, index=10)
+    assert not newer.before(newer)
