@@ -300,7 +300,7 @@ def _check_directory(path: Path, *, with_files: bool) -> None:
 
 
 def _is_dialled_by_library(address: str) -> bool:
-    """Whether the library can dial addresses like this: it aborts on IPv6, and knows no names."""
+    """Whether the library can dial addresses like this: it reaches no IPv6, and no names."""
     return re.fullmatch(r"[0-9.]+(:[0-9]+)?", address) is not None
 
 
