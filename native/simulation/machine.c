@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum function { READ, WRITE, CAS, ADD, ELEMENTS, LOCAL_READ, LOCAL_ELEMENTS, FUNCTIONS };
+enum function { READ, WRITE, CAS, ADD, ELEMENTS, LOCAL_READ, LOCAL_ELEMENTS, DIGEST, FUNCTIONS };
 enum status { DONE, FAILED, UNKNOWN };
 enum { KEYS_MAX = 1 << 20, REQUEST_BYTES_MAX = 64 };
 
@@ -300,6 +300,9 @@ static void tell(struct server *server, const struct command *command, const str
         for (uint32_t i = 0; i < answer->elements; i++)
             put_u64(&output, (uint64_t)elements->values[i]);
         break;
+    case DIGEST:
+        put_u64(&output, machine_of(server)->digest);
+        break;
     default:
         break;
     }
@@ -371,7 +374,8 @@ static bool handle(struct server *server, uint32_t connection, struct input *inp
 {
     struct command command = {.connection = connection, .id = get_u32(input)};
     command.function = get_u8(input);
-    if (command.function != ADD && command.function != ELEMENTS && command.function != LOCAL_ELEMENTS)
+    if (command.function != ADD && command.function != ELEMENTS &&
+        command.function != LOCAL_ELEMENTS && command.function != DIGEST)
         command.key = get_u32(input);
     if (command.function == CAS)
         command.expected = (int64_t)get_u64(input);
@@ -379,7 +383,9 @@ static bool handle(struct server *server, uint32_t connection, struct input *inp
         command.value = (int64_t)get_u64(input);
     if (!input_is_whole(input) || command.function >= FUNCTIONS || command.key >= KEYS_MAX)
         return false;
-    if (command.function >= LOCAL_READ)
+    if (command.function == DIGEST)
+        tell(server, &command, &(struct waiting){0});
+    else if (command.function >= LOCAL_READ)
         read_locally(server, &command);
     else
         ask(server, &command);

@@ -33,7 +33,11 @@ CODES: Final[Mapping[int, str]] = {
 
 
 class Function(IntEnum):
-    """What can be asked. Of the last two a server answers from its own state, if it leads."""
+    """
+    What can be asked.
+
+    READ_LOCAL and ELEMENTS_LOCAL a server answers from its own state, if it leads; DIGEST always.
+    """
 
     READ = 0
     WRITE = 1
@@ -42,6 +46,7 @@ class Function(IntEnum):
     ELEMENTS = 4
     READ_LOCAL = 5
     ELEMENTS_LOCAL = 6
+    DIGEST = 7
 
 
 class Unknown(OSError):
@@ -63,6 +68,7 @@ _ERROR: Final = struct.Struct("<HBH")
 _NOBODY: Final = 255
 _READ: Final = struct.Struct("<Bq")
 _COUNT: Final = struct.Struct("<I")
+_DIGEST: Final = struct.Struct("<Q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,11 @@ def elements(*, is_local: bool = False) -> Request:
     return Request(Function.ELEMENTS_LOCAL if is_local else Function.ELEMENTS)
 
 
+def digest() -> Request:
+    """Of all commands that this server has applied, in their order."""
+    return Request(Function.DIGEST)
+
+
 def value_of(answer: bytes) -> int | None:
     """What a read gives; None: it was never written. Raises BadAnswer."""
     is_present, value = _unpacked(_READ, answer)
@@ -118,6 +129,12 @@ def elements_of(answer: bytes) -> list[int]:
     if len(answer) != _COUNT.size + 8 * count:
         raise BadAnswer(f"expected {count:,} elements, got {len(answer):,} bytes")
     return list(struct.unpack_from(f"<{count}q", answer, _COUNT.size))
+
+
+def digest_of(answer: bytes) -> str:
+    """16 digits. Raises BadAnswer."""
+    (digest,) = _unpacked(_DIGEST, answer)
+    return f"{digest:016x}"
 
 
 def _unpacked(fields: struct.Struct, answer: bytes) -> tuple[int, ...]:

@@ -59,6 +59,13 @@ class RaftClient:
     async def is_leader(self) -> bool:
         return await self._leader_of(self._endpoint.node) == self._endpoint.node
 
+    async def digest(self) -> str:
+        link = await self._connected(self._endpoint.node)
+        try:
+            return calls.digest_of(await link.ask(calls.digest()))
+        finally:
+            link.close()
+
     async def close(self) -> None:
         await self._session.close()
 

@@ -4,9 +4,11 @@ import asyncio
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from msgspec import structs
 
 from dissever.attempts import attempt
 from dissever.harness.cluster import faultfs
@@ -27,6 +29,16 @@ FINDINGS = Path(__file__).parents[2] / "docs" / "findings"
 LIMIT_S = 60.0
 WRITES = 100
 
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "left-behind": {
+        "workload": "register",
+        "nodes": ("n1", "n2", "n3", "n4", "n5"),
+        "rate": 40,
+        "time_limit_s": 4.8,
+    }
+}
+"""What the command of a page has that those of others have not."""
+
 
 def built(variant: str) -> Path:
     """A simulator or a node; the test is skipped where it cannot be built."""
@@ -38,7 +50,7 @@ def built(variant: str) -> Path:
 def options(name: str, seed: int, library: str) -> Options:
     path = FINDINGS / f"{name}.yaml"
     plan = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return Options(
+    found = Options(
         system="raft",
         workload="set",
         backend=SIMULATED,
@@ -52,6 +64,7 @@ def options(name: str, seed: int, library: str) -> Options:
         time_limit_s=3,
         system_options={"timings": "exaggerated", "library": library},
     )
+    return structs.replace(found, **OTHERWISE.get(name, {}))
 
 
 @pytest.mark.parametrize(
@@ -60,6 +73,7 @@ def options(name: str, seed: int, library: str) -> Options:
         ("snapshot-on-hold", 7, "0.22.1", "nodes/crash/SIGSEGV/legacyPersistSnapshotStart"),
         ("commit-goes-back", 5, "0.22.1", "invariants/commit-goes-back"),
         ("apply-out-of-memory", 1, "1.18.7", "nodes/crash/SIGABRT"),
+        ("left-behind", 23, "1.18.7", "liveness/diverged"),
     ],
 )
 def test_plan_shows_its_finding(name: str, seed: int, library: str, sign: str) -> None:

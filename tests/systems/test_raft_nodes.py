@@ -17,6 +17,7 @@ from dissever.harness.client import NotApplied
 from dissever.harness.cluster.backends import NAMESPACES
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
+from dissever.harness.reader import read_history
 from dissever.harness.results import Verdict
 from dissever.planning import checked
 from dissever.systems.raft import calls
@@ -121,6 +122,21 @@ def test_node_serves_hears_nonsense_and_ends_when_asked(
     assert running_node.wait(SERVES_LIMIT_S) == 0
 
 
+def test_the_digest_is_of_what_was_applied(running_node: subprocess.Popen[str]) -> None:
+    async def digests() -> list[str]:
+        found = []
+        for key in (1, None, 2):
+            if key is not None:
+                await asked(calls.write(key, 7))
+            found.append(calls.digest_of(await asked(calls.digest())))
+        return found
+
+    before, again, after = asyncio.run(digests())
+
+    assert before == again
+    assert after != before
+
+
 def test_servers_are_broken_on_purpose_only_where_they_are_simulated() -> None:
     options = Options(
         system="raft",
@@ -154,4 +170,11 @@ def test_a_run_on_real_nodes_finds_nothing_wrong(tmp_path: Path) -> None:
     found = {each.checker: each.verdict for each in run.judged.results.results}
     assert found["set"] is Verdict.VALID
     assert found["nodes"] is Verdict.VALID
+    assert found["liveness"] is Verdict.VALID
+    compared = [
+        e
+        for e in read_history(run.directory / "history.jsonl").history
+        if e.f == "compare-replicas" and e.value
+    ]
+    assert len(set(compared[-1].value["replicas"].values())) == 1
     assert run.interruption == ""
