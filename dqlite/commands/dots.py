@@ -5,16 +5,15 @@ Source: go-dqlite 3.0.4, `internal/shell/shell.go`.
 """
 
 import json
-import os
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from dqlite.client.blocking import BlockingClient
+from dqlite.client.dumps import save_dump
 from dqlite.client.stores import YamlStore
 from dqlite.commands.formats import FORMATS, Format, printable
 from dqlite.commands.members import ROLE_NAMES, ROLES, examine, health_json, member_json
@@ -144,11 +143,7 @@ def _weight(shell: Shell, address: str, weight: str) -> None:
 
 def _dump(shell: Shell, address: str, database: str = "db.bin") -> None:
     with shell.cluster.node(address) as node:
-        files = node.dump(database)
-    if not files[database]:  # 1.11.1 gives empty files
-        raise click.ClickException(f"{address} has no database {database}")
-    for name, content in files.items():  # the client has checked the names
-        _write_private(Path(name), content)
+        save_dump(node.dump(database), ".")
     shell.write("OK")
 
 
@@ -263,14 +258,6 @@ def _number(text: str, what: str, *, least: int = 0, most: int) -> int:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read; a link that stands there is not followed."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    with open(os.open(path, flags, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor, no path
-        os.fchmod(file.fileno(), 0o600)
-        file.write(content)
 
 
 DOTS = {

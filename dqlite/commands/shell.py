@@ -64,7 +64,6 @@ class Shell:
         Raises:
             click.ClickException: For the first that fails or is interrupted; the others do not run.
         """
-        self._check_connection()
         for statement in statements.split(script):
             if (rows := self.ask(statement)) is not None:
                 self.show(rows.columns, rows.rows)
@@ -86,17 +85,6 @@ class Shell:
         """Show rows in the format of this shell."""
         for line in format_rows(self.format, columns, rows, is_exact=self._is_exact):
             self.write(line)
-
-    def _check_connection(self) -> None:
-        """Drop a connection that ended while the user was typing, before anything is sent on it."""
-        if self._client is None or self.is_in_transaction:
-            return
-        try:
-            leader = self._client.leader()
-        except Error:
-            leader = None
-        if leader is None or leader.address != self._client.address:
-            self.close()
 
     def _leader(self) -> BlockingClient:
         if self._client is None:

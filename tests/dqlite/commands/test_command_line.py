@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -249,12 +249,12 @@ def test_prompt_survives_errors_and_interrupts(node: str, tmp_path: Path) -> Non
     os.close(child)
     try:
         for typed, expected in (
-            ("", "Ctrl-D leaves"),
-            ("SELEC;\r", "syntax error"),
-            ("SELECT 40 +\r", "...>"),
-            ("2;\r", "42"),
-            ("SELECT 'dropped' \x03", "dqlite>"),
-            ("SELECT 'x' || char(27) || 'y';\r", r"x\x1by"),
+            ("", ["Ctrl-D leaves", "dqlite>"]),
+            ("SELEC;\r", ["syntax error", "dqlite>"]),
+            ("SELECT 40 +\r", ["...>"]),
+            ("2;\r", ["42", "dqlite>"]),
+            ("SELECT 'dropped' \x03", ["dropped", "dqlite>"]),
+            ("SELECT 'x' || char(27) || 'y';\r", [r"x\x1by", "dqlite>"]),
         ):
             os.write(parent, typed.encode())
             _read_until(parent, expected)
@@ -268,10 +268,11 @@ def test_prompt_survives_errors_and_interrupts(node: str, tmp_path: Path) -> Non
     assert "SELECT 40 +\n+2;" in (tmp_path / "history").read_text()
 
 
-def _read_until(terminal: int, expected: str) -> str:
-    """Return what a terminal shows, up to a text."""
+def _read_until(terminal: int, expected: Sequence[str]) -> None:
+    """Read what a terminal shows until these texts came, in this order."""
     screen = ""
-    while expected not in screen:
-        assert select.select([terminal], [], [], 20)[0], f"expected {expected}, got {screen}"
-        screen += os.read(terminal, 4096).decode(errors="replace")
-    return screen
+    for text in expected:
+        while text not in screen:
+            assert select.select([terminal], [], [], 20)[0], f"expected {text}, got {screen}"
+            screen += os.read(terminal, 4096).decode(errors="replace")
+        screen = screen.partition(text)[2]

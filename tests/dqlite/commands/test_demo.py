@@ -41,8 +41,10 @@ class Demos:
         """Wait until a node serves."""
         stream = self.processes[index].stderr
         assert stream is not None
-        line = stream.readline()
-        assert f"node {self.db[index]} serves http://{self.api[index]}" in line, line
+        lines = [""]
+        while f"node {self.db[index]} serves http://{self.api[index]}" not in lines[-1]:
+            lines.append(stream.readline())  # warnings may come first
+            assert lines[-1], lines
 
     def get(self, index: int, path: str) -> str:
         with urlopen(f"http://{self.api[index]}/{path}", timeout=20) as answer:
