@@ -23,7 +23,9 @@ from dqlite.wire.schema import Member, Role
 
 Behaviour: TypeAlias = Callable[[schema.Request], schema.Response | None]
 
-QUICK = ConnectorOptions(backoff_factor_s=0.001, backoff_cap_s=0.002, attempt_timeout_s=0.3)
+QUICK = ConnectorOptions(backoff_factor_s=0.001, backoff_cap_s=0.002)
+SHORT = replace(QUICK, attempt_timeout_s=0.4)
+"""Where a silent node is waited for."""
 
 
 class Nodes:
@@ -184,8 +186,8 @@ def test_last_leader_that_redirects_is_followed(search: Any) -> None:
 )
 def test_limit_of_two_more_attempts_makes_three(search: Any, behaviours: Any) -> None:
     nodes = Nodes(behaviours)
-    options = replace(QUICK, retry_limit=2, attempt_timeout_s=0.05 if silent in
-                      behaviours.values() else 5)  # fmt: skip
+    options = SHORT if silent in behaviours.values() else QUICK
+    options = replace(options, retry_limit=2)
     with pytest.raises(NoLeader, match="no available dqlite leader server found: "):
         search(nodes, "a", options=options).connect()
 
@@ -244,7 +246,7 @@ def test_voters_are_asked_before_others(search: Any) -> None:
     stored = (
         Member(1, "a", Role.SPARE), Member(2, "b", Role.STANDBY), Member(3, "c", Role.VOTER),
     )  # fmt: skip
-    options = replace(QUICK, retry_limit=0, concurrency=1, attempt_timeout_s=5)
+    options = replace(QUICK, retry_limit=0, concurrency=1)
     with pytest.raises(NoLeader):
         search(nodes, *stored, options=options).connect()
 
@@ -255,7 +257,7 @@ def test_voters_are_asked_before_others(search: Any) -> None:
 def test_no_more_nodes_are_asked_at_a_time_than_allowed(search: Any, limit: Any) -> None:
     addresses = [f"n{i}" for i in range(9)]
     nodes = Nodes(dict.fromkeys(addresses, silent))
-    options = replace(QUICK, retry_limit=0, concurrency=limit)
+    options = replace(SHORT, retry_limit=0, concurrency=limit)
     with pytest.raises(NoLeader):
         search(nodes, *addresses, options=options).connect()
 
@@ -264,7 +266,7 @@ def test_no_more_nodes_are_asked_at_a_time_than_allowed(search: Any, limit: Any)
 
 def test_connections_that_did_not_win_are_closed(search: Any) -> None:
     nodes = Nodes({"a": silent, "b": names("b"), "c": names("b"), "d": silent})
-    searching = search(nodes, *"abcd")
+    searching = search(nodes, *"abcd", options=SHORT)
     searching.connect()
     deadline = time.monotonic() + 10
     while nodes.open_now and time.monotonic() < deadline:
@@ -278,7 +280,7 @@ def test_hanging_dial_ends_in_time() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    options = replace(QUICK, dial=dial, dial_timeout_s=0.01, attempt_timeout_s=5, retry_limit=0)
+    options = replace(QUICK, dial=dial, dial_timeout_s=0.01, retry_limit=0)
     with pytest.raises(NoLeader, match="cannot connect to a: TimeoutError"):
         asyncio.run(Connector(MemoryStore.of("a"), options).connect(timeout_s=10))
 

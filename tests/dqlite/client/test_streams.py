@@ -191,8 +191,8 @@ def test_silence_between_parts_is_a_timeout_and_closes() -> None:
         with pytest.raises(errors.TimedOut):
             list(rows)
 
-    assert asynchronous(PARTS[:1], use, timeout_s=0.1)[2] is False
-    assert blocking(PARTS[:1], use_blocking, timeout_s=0.1)[2] is False
+    assert asynchronous(PARTS[:1], use, timeout_s=0.5)[2] is False
+    assert blocking(PARTS[:1], use_blocking, timeout_s=0.5)[2] is False
 
 
 def test_other_requests_are_refused_while_a_stream_is_open() -> None:
