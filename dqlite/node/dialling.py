@@ -53,9 +53,13 @@ class Dialler:
                 return None
             self._hanging.add(address)
         attempt: Future[int] = Future()
-        threading.Thread(
+        thread = threading.Thread(
             target=self._run, args=(address, attempt), name=f"dial {address}", daemon=True
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads, or Python ends
+            self._fail(address, attempt, error)
         wait((attempt,), self._timeout_s)
         failure: BaseException | None
         if attempt.cancel():  # it is pending until it is done
@@ -69,16 +73,20 @@ class Dialler:
         try:
             descriptor = _detach(self._dial(address, self._timeout_s))
         except BaseException as error:  # whatever it is, there is no connection; it is logged
-            with suppress(InvalidStateError):
-                attempt.set_exception(error)
-        else:
-            try:
-                attempt.set_result(descriptor)
-            except InvalidStateError:
-                os.close(descriptor)
-        finally:
-            with self._lock:
-                self._hanging.discard(address)
+            self._fail(address, attempt, error)
+            return
+        with self._lock:
+            self._hanging.discard(address)
+        try:
+            attempt.set_result(descriptor)
+        except InvalidStateError:  # given up
+            os.close(descriptor)
+
+    def _fail(self, address: str, attempt: "Future[int]", error: BaseException) -> None:
+        with self._lock:
+            self._hanging.discard(address)
+        with suppress(InvalidStateError):
+            attempt.set_exception(error)
 
     def _note(self, address: str, failure: BaseException | None) -> None:
         """Log the first failure in a row: raft dials again about every second."""

@@ -119,7 +119,7 @@ def recover_cluster(
             _reconfigure(template, members, recovered, dry_run, report, library)
             _exchange(survivors, template, recovered, members, dry_run, report)
         except OSError as cause:
-            raise NodeError(f"{cause.filename}: {cause.strerror}") from cause
+            raise NodeError(f"recovery failed at {cause.filename or home}: {cause}") from cause
     _report_starts(survivors, members, recovered, report)
     if dry_run:
         report("Dry run: nothing was changed.")
@@ -225,6 +225,8 @@ def _back_up(
     dry_run: bool,
     report: Callable[[str], object],
 ) -> None:
+    if not dry_run:
+        backups[0].parent.mkdir(mode=0o700, parents=True)
     for path, backup in zip(paths, backups, strict=True):
         report(f"   Back up {path} as {backup}.")
         if not dry_run:
@@ -243,7 +245,7 @@ def _reconfigure(
     for member in members:
         report(f"   {member.id} {member.address} {member.role.name.lower()}")
     if not dry_run:
-        recovered.mkdir(parents=True, exist_ok=True)
+        recovered.mkdir(mode=0o700)
         for name in exchange.raft_files(template.path):
             shutil.copy2(template.path / name, recovered / name)
         reconfigure_membership_ext(recovered, members, library=library)

@@ -14,6 +14,7 @@ import os
 import re
 import signal
 import socket
+import threading
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -79,6 +80,7 @@ class Node:
         self._dialler: Any = None  # the library calls it as long as the node runs
         self._lock: int | None = None
         self._pid = 0
+        self._turn = threading.RLock()  # of threads that start, stop or use the node
 
     @property
     def library(self) -> Library:
@@ -110,15 +112,18 @@ class Node:
             return
         if signal.getsignal(signal.SIGPIPE) is not signal.SIG_IGN:
             raise NodeError("libdqlite needs SIGPIPE ignored, as Python starts (libuv#1254)")
-        self._lock = locks.lock(self.data_dir)
-        try:
-            _check_directory(self.data_dir, with_files=self.options.check_files)
-            self._node = self._create()
-        except BaseException:
-            self._release()
-            raise
-        self._pid = os.getpid()
-        atexit.register(self._close_at_exit)
+        with self._turn:
+            if self._node is not None:
+                return
+            self._lock = locks.lock(self.data_dir)
+            try:
+                _check_directory(self.data_dir, with_files=self.options.check_files)
+                self._node = self._create()
+            except BaseException:
+                self._release()
+                raise
+            self._pid = os.getpid()
+            atexit.register(self._close_at_exit)
 
     def close(self) -> None:
         """
@@ -129,13 +134,17 @@ class Node:
         """
         if self._node is None:
             return
-        node, self._node = self._running(), None
-        atexit.unregister(self._close_at_exit)
-        try:
-            self._expect(self.library.lib.dqlite_node_stop(node), "stop", node)
-        finally:
-            self.library.lib.dqlite_node_destroy(node)
-            self._release()
+        self._running()  # before the lock: a child has it as it was at the fork
+        with self._turn:
+            node, self._node = self._node, None
+            if node is None:
+                return
+            atexit.unregister(self._close_at_exit)
+            try:
+                self._expect(self.library.lib.dqlite_node_stop(node), "stop", node)
+            finally:
+                self.library.lib.dqlite_node_destroy(node)
+                self._release()
 
     def handover(self) -> None:
         """
@@ -147,8 +156,10 @@ class Node:
             CapabilityMissing: Before libdqlite 1.15.0.
             NodeError: If it did not succeed; the node runs on.
         """
-        node = self._running()
-        self._expect(self.library.require(Capability.HANDOVER)(node), "hand over", node)
+        self._running()
+        with self._turn:
+            node = self._running()
+            self._expect(self.library.require(Capability.HANDOVER)(node), "hand over", node)
 
     def recover(self, members: "Sequence[Member]") -> None:
         """

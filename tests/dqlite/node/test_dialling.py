@@ -126,6 +126,22 @@ def test_dial_that_hangs_is_given_up_and_its_socket_closed(
     assert theirs.recv(1) == b"", "the late connection is closed"
 
 
+def test_machine_without_threads_makes_no_connection_but_later_again(
+    monkeypatch: pytest.MonkeyPatch, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    one = dialler(lambda _address, _timeout_s: pair[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        assert call(one, "a:1")[0] == NO_CONNECTION
+
+    code, descriptor = call(one, "a:1")
+    os.close(descriptor)
+    assert code == 0
+
+
 def test_dials_to_different_nodes_do_not_wait_for_each_other() -> None:
     both = threading.Barrier(2)
 

@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,6 +142,16 @@ def test_files_that_crash_the_library_are_an_error_that_leaves_the_process_sound
 
     with server.Node(1, address, good):
         pass
+
+
+def test_what_auto_recovery_sets_aside_is_left_to_it(address: str, tmp_path: Path) -> None:
+    made.metadata(tmp_path, 1, 1, 1)
+    made.closed(tmp_path, 1, [made.change(1, (1, address, 0))])
+    (tmp_path / "open-1").write_bytes(b"x" * 100)
+
+    with server.Node(1, address, tmp_path), ask(address) as client:
+        assert client.cluster()[0].id == 1
+    assert list(tmp_path.glob("corrupt-*-open-1"))
 
 
 @pytest.mark.parametrize("bind", [None, "@"])
@@ -319,6 +330,29 @@ def test_ipv6_joins_or_is_refused_in_one_line(tmp_path: Path) -> None:
         client.assign(2, 0)
 
         assert [each.role for each in client.cluster()] == [0, 0]
+
+
+def test_threads_that_close_a_node_at_once_wait_for_each_other(
+    address: str, tmp_path: Path
+) -> None:
+    node = server.Node(1, address, tmp_path)
+    node.start()
+    failed: list[BaseException] = []
+
+    def close() -> None:
+        try:
+            node.close()
+            assert not node.is_running
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=close) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    assert failed == []
 
 
 def test_sigpipe_must_be_ignored(address: str, tmp_path: Path) -> None:
