@@ -141,7 +141,7 @@ def test_start_that_fails_leaves_neither_files_nor_threads(apps: Apps) -> None:
     with pytest.raises(NodeError):
         app.start()
     assert not names(apps.path(1)) & {"info.yaml", "cluster.yaml", "join"}
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
     with pytest.raises(NodeError, match="cannot use the directory"):
         app_module.App(apps.path(1) / "missing", address=apps.address(1)).start()

@@ -41,12 +41,20 @@ class Exchange:
                 ours.close()
                 raise ConnectionRefusedError(str(cause)) from cause
             return ours
-        ours = socket.create_connection(address.split(":"), timeout_s)  # type: ignore[arg-type]
-        answer = b""
-        while not answer.endswith(b"\r\n\r\n"):
-            answer += ours.recv(1)
-        assert answer.startswith(b"HTTP/1.1 101 ")
-        assert b"Upgrade: dqlite\r\n" in answer
+        host, _, port = address.partition(":")
+        ours = socket.create_connection((host, int(port)), timeout_s)
+        try:
+            answer = b""
+            while not answer.endswith(b"\r\n\r\n"):
+                byte = ours.recv(1)
+                if not byte:
+                    raise ConnectionResetError(f"{address} closed the connection")
+                answer += byte
+            assert answer.startswith(b"HTTP/1.1 101 ")
+            assert b"Upgrade: dqlite\r\n" in answer
+        except BaseException:
+            ours.close()
+            raise
         return ours
 
     def add(self, app: Any, address: str) -> None:
