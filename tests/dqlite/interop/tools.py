@@ -35,6 +35,9 @@ IS_WHOLE: Final = os.environ.get("DQLITE_INTEROP") == "all"
 """Whether every combination is tried, instead of one for each version."""
 
 GO_VERSIONS: Final = ("1.11.5", "3.0.4")
+SAMPLE: Final = GO_VERSIONS if IS_WHOLE else GO_VERSIONS[-1:]
+"""For what another test shows with the other version, too."""
+
 LIBRARY_OF: Final = {"1.11.5": "1.11.1", "3.0.4": "1.18.7"}
 """The libdqlite that a version of Go's tools runs on here."""
 
