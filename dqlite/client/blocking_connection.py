@@ -32,6 +32,9 @@ _TIMEOUT_S_MAX = 86_400.0
 """Sockets do not take an infinite one; a day without a byte is as good."""
 
 
+_ENDED = getattr(select, "POLLRDHUP", 0)  # Linux; the end of TCP, whatever is left to read
+
+
 class BlockingConnection:
     """Use `connect_blocking` to make one; one thread uses it at a time."""
 
@@ -41,8 +44,8 @@ class BlockingConnection:
         self._session = Session()
         self._process = os.getpid()
         self._idle = select.poll()
-        if type(opened) is socket.socket:  # TLS may have bytes of its own to say
-            self._idle.register(opened, select.POLLIN)
+        is_plain = type(opened) is socket.socket  # TLS may have bytes of its own to say
+        self._idle.register(opened, select.POLLIN if is_plain else _ENDED)
 
     @property
     def is_open(self) -> bool:

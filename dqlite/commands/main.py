@@ -15,7 +15,7 @@ from dqlite.commands.copies import backup, restore
 from dqlite.commands.log import log
 from dqlite.commands.material import tls
 from dqlite.commands.recover import recover
-from dqlite.commands.servers import sturdy_output
+from dqlite.commands.servers import sturdy_streams
 from dqlite.commands.sql import shell
 
 
@@ -61,5 +61,5 @@ for _command in (shell, backup, restore, recover, log, tls):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program, and exit with its status."""
-    sturdy_output()
+    sturdy_streams()
     cli.main(args=arguments, prog_name="dqlite")

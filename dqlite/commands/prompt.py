@@ -124,8 +124,9 @@ def whole(lines: Iterable[str]) -> Iterator[str]:
     """Put lines together to texts that can be run; the last SQL needs no semicolon."""
     pending = ""
     for line in lines:
-        pending = pending + line if not _is_blank(pending) else line
-        if is_whole(pending):
+        may_end = not pending or ";" in line or "*/" in line  # looking at all of it takes time
+        pending += line
+        if may_end and is_whole(pending):
             yield pending
             pending = ""
     yield pending

@@ -6,6 +6,7 @@ Source: go-dqlite 3.0.4, `cmd/dqlite/dqlite.go`.
 
 import contextlib
 import io
+import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -142,8 +143,17 @@ def plain_errors() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
-def sturdy_output() -> None:
-    """Let a terminal that lacks a character show its number instead of ending the program."""
-    for stream in (sys.stdout, sys.stderr):
+def sturdy_streams() -> None:
+    """
+    Let no standard stream end a program.
+
+    One that the caller closed (`>&-`) leads nowhere. A terminal that lacks a character shows its
+    number. Bytes of the input that are no text are kept as they are, and refused as SQL.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+            setattr(sys, name, open(descriptor, "w" if descriptor else "r"))  # noqa: PTH123, SIM115
+        stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="backslashreplace" if descriptor else "surrogateescape")

@@ -31,7 +31,7 @@ from dqlite.commands.benchmark.workers import (
 )
 from dqlite.commands.formats import Format, format_rows
 from dqlite.commands.nodes import app_options
-from dqlite.commands.servers import plain_errors, sturdy_output
+from dqlite.commands.servers import plain_errors, sturdy_streams
 from dqlite.dbapi.database import Database
 from dqlite.errors import Error
 
@@ -257,5 +257,5 @@ def judge(workers: Sequence[Worker]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program, and exit with its status."""
-    sturdy_output()
+    sturdy_streams()
     cli.main(args=arguments, prog_name="dqlite-benchmark")

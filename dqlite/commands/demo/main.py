@@ -19,7 +19,7 @@ from dqlite.commands.demo.metrics import Requests
 from dqlite.commands.demo.service import KeyValues, key_values, operations
 from dqlite.commands.demo.web import Server
 from dqlite.commands.nodes import app_options
-from dqlite.commands.servers import plain_errors, sturdy_output, tls_options
+from dqlite.commands.servers import plain_errors, sturdy_streams, tls_options
 from dqlite.dbapi.database import Database
 from dqlite.errors import Error
 
@@ -93,5 +93,5 @@ def _hand_over(app: App) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program, and exit with its status."""
-    sturdy_output()
+    sturdy_streams()
     cli.main(args=arguments, prog_name="dqlite-demo")

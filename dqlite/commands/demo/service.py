@@ -10,8 +10,9 @@ import contextlib
 import json
 import logging
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from typing import TypeVar
 
 from dqlite.app.app import App
 from dqlite.app.health import HealthReport
@@ -24,6 +25,8 @@ from dqlite.errors import Error
 from dqlite.wire.schema import Role
 
 log = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS model (key TEXT, value TEXT, UNIQUE(key))"
 _QUERY = "SELECT value FROM model WHERE key = ?"
@@ -47,20 +50,29 @@ class KeyValues:
 
     def get(self, key: str) -> str | None:
         """Return the value of a key, None if it has none."""
-        with self._connection() as connection:
-            row = connection.execute(_QUERY, (key,)).fetchone()
+        row = self._run(lambda connection: connection.execute(_QUERY, (key,)).fetchone())
         return None if row is None else str(row[0])
 
     def put(self, key: str, value: str) -> None:
         """Set the value of a key."""
-        with self._connection() as connection:
-            connection.execute(_UPDATE, (key, value))
+        self._run(lambda connection: connection.execute(_UPDATE, (key, value)))
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._free.get_nowait().close()
+
+    def _run(self, work: Callable[[Connection], _Result]) -> _Result:
+        """Do something with a connection, and once more if it was surely not done."""
+        try:
+            with self._connection() as connection:
+                return work(connection)
+        except Error as error:
+            if not error.retryable:
+                raise
+        with self._connection() as connection:
+            return work(connection)
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[Connection]:

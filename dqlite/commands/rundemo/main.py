@@ -34,7 +34,7 @@ from dqlite.commands import signals
 from dqlite.commands.formats import printable
 from dqlite.commands.rundemo.ledger import Ledger
 from dqlite.commands.rundemo.node import DATABASE, read_numbers
-from dqlite.commands.servers import plain_errors, sturdy_output
+from dqlite.commands.servers import plain_errors, sturdy_streams
 from dqlite.errors import Error
 
 NODES = 3
@@ -309,5 +309,5 @@ def _conclude(demo: Demo, missing: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program, and exit with its status."""
-    sturdy_output()
+    sturdy_streams()
     cli.main(args=arguments, prog_name="dqlite-rundemo")

@@ -238,6 +238,30 @@ def test_servers_may_stand_in_a_store(node: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
+@pytest.mark.parametrize("line", ["<&-", '"SELECT 1" >&-', '"SELECT 1" | true'])
+def test_closed_streams_are_no_bug(node: str, line: str) -> None:
+    command = f'"$0" -m dqlite -s {node} demo {line}'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+@pytest.mark.cluster
+def test_bytes_that_are_no_text_are_refused(node: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dqlite", "-s", node, "demo"],
+        input=b"SELECT '\xff';\n", capture_output=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"Error: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.cluster
 def test_prompt_survives_errors_and_interrupts(node: str, tmp_path: Path) -> None:
     parent, child = pty.openpty()
     termios.tcsetwinsize(child, (24, 80))

@@ -8,6 +8,7 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, InMemoryHistory
 
+from dqlite.commands import prompt
 from dqlite.commands.prompt import Words, is_whole, open_history, whole
 
 
@@ -43,6 +44,17 @@ SELECT 1,
         "SELECT 1,\n  ';\n';",
         "/* .cluster\n*/ SELECT 2; SELECT 3",
     ]
+
+
+def test_long_statement_is_not_looked_at_again_for_each_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = []
+    monkeypatch.setattr(prompt, "is_whole", lambda text: looks.append(text) or is_whole(text))
+    lines = ["INSERT INTO t VALUES (0)\n", *[", (1)\n"] * 1000, ";\n"]
+
+    assert list(whole(lines)) == ["".join(lines), ""]
+    assert len(looks) == 2
 
 
 def test_history_is_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
