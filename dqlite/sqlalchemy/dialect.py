@@ -1,8 +1,8 @@
 """
 The blocking dialect: SQLAlchemy's own for SQLite, with the connection of `dqlite.connect`.
 
-It is a dialect named `sqlite`, since what the servers run is SQLite: compilers, table options and
-Alembic know it by that name. RETURNING is left out, since it damages servers, and so is what one
+It is a dialect named `sqlite`, since what the servers run is SQLite: compilers and the options of
+tables know it by that name. RETURNING is left out, since it damages servers, and so is what one
 connection has for itself: attached databases and user functions.
 
 Source: SQLAlchemy, `dialects/sqlite/base.py` and `pysqlite.py`.

@@ -16,6 +16,7 @@ import pytest
 import dqlite
 from dissever.attempts import attempt
 from dissever.harness import clock
+from dissever.harness.client import NotApplied
 from dissever.harness.cluster.backends import SIMULATED, Backend
 from dissever.harness.plan import Options
 from dissever.harness.store import SIMULATION
@@ -254,3 +255,32 @@ def test_refusal_is_not_applied(deployed: Callable) -> None:
                 await client.exec_sql("INSERT INTO nothing VALUES (1)")
 
     deployed(body)
+
+
+@pytest.mark.parametrize("is_applied", [True, False])
+def test_token_resolves_a_commit_without_an_answer(deployed: Callable, is_applied: bool) -> None:
+    async def body(deployment: DqliteDeployment) -> None:
+        registers = await deployment.open_store("registers", "n1")
+        await registers.write(1, 5)
+        client = await registers._session.connected()
+        send = client.exec_sql
+
+        async def lose(sql: str, parameters: Any = ()) -> dqlite.Result:
+            if sql != "COMMIT" or is_applied:
+                answer: dqlite.Result = await send(sql, parameters)
+            if sql == "COMMIT":
+                client.close()
+                raise dqlite.ConnectionLost("end of stream")
+            return answer
+
+        client.exec_sql = lose
+        if is_applied:
+            await registers.write(1, 6)
+        else:
+            with pytest.raises(NotApplied, match="not committed"):
+                await registers.write(1, 6)
+
+        assert await registers.read(1) == (6 if is_applied else 5)
+        await registers.close()
+
+    deployed(body, commits="tokens")
