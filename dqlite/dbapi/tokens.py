@@ -11,21 +11,23 @@ for the row with that id, before it commits. If that commit is acknowledged, wha
  2. An entry that is not in that log is never committed. Call the entry of the lost COMMIT e, with
     its term t, and recover's own entry w, with its term u, which is committed.
     If u > t: every later leader has w, and terms do not fall along a log, so none has e after w;
-    and what stands before w is decided with it. u < t is impossible for the same reason: w was
-    written after e's leader was deposed or by that leader itself.
-    If u = t: both are entries of one leader. The lost transaction held the write lock of that
-    leader's database since before its token was known, until it was committed, rolled back, or its
-    entry was decided. w needs this lock. So w began after e was decided, or after its transaction
-    was gone.
+    and what stands before w is decided with it.
+    If u = t: both went to one leader. The lost transaction held the write lock of that leader's
+    database since before its token was known, until its entry was in the log, or it was gone. w
+    needs this lock, so e was in the log before w's transaction began, or never will be.
+    u < t is impossible: the leader of t was elected before the lost transaction began, and since
+    then no leader of an older term commits anything new.
  3. A leader that steps down closes the connections' transactions, so a COMMIT that is delayed in
     the network meets no transaction later, also when that node leads again.
+
+dqlite needs 1 and 2 for itself: without them, the pages that w writes would overwrite those of e.
 
 Ids are never used twice by committed transactions: the row with the greatest id is never deleted.
 So a committed row at this id has this nonce, or the transaction was not committed. A trigger
 deletes what is KEPT ids old; then nobody knows, and recover says so.
 
 Source: go-dqlite v0.0.1, `Tx.Token`, `Driver.Recover`; Raft dissertation, 3.6 and 6.4;
-`dqlite/src/leader.c` (barrier), `vfs.c` (lock while an entry is undecided), `server.c` (state_cb).
+`dqlite/src/leader.c` (barriers), `vfs.c` (VfsPoll, the lock), `server.c` (state_cb).
 """
 
 import re

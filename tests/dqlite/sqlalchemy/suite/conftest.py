@@ -7,17 +7,11 @@ SQLAlchemy's own suite for dialects, which `test_dialect_suite.py` runs in a pro
 
 from typing import Any
 
-import pytest
 from sqlalchemy.dialects import registry
 from sqlalchemy.testing import provision
 
 registry.register("dqlite.sync", "dqlite.sqlalchemy.dialect", "Dialect")
 registry.register("dqlite.asyncio", "dqlite.sqlalchemy.asynchronous", "AsyncDialect")
-
-NOT_APPLICABLE = {
-    "ComponentReflectionTest": {"test_metadata": "it needs a second schema and asks for none"},
-}
-"""By class and test: what no requirement leaves out."""
 
 from sqlalchemy.testing.plugin.pytestplugin import *  # noqa: E402, F403 - the suite's own hooks
 
@@ -30,11 +24,3 @@ def _temporary(cfg: Any, eng: Any) -> dict[str, list[str]]:
 @provision.is_preferred_driver.for_db("dqlite", "sqlite")
 def _preferred(cfg: Any, engine: Any) -> bool:
     return True
-
-
-def pytest_itemcollected(item: Any) -> None:
-    """Skip what does not apply."""
-    kind = getattr(item.getparent(pytest.Class), "name", "").partition("_")[0]
-    reason = NOT_APPLICABLE.get(kind, {}).get(getattr(item, "originalname", ""))
-    if reason is not None:
-        item.add_marker(pytest.mark.skip(reason=reason))

@@ -43,7 +43,8 @@ class Requirements(SuiteRequirements):
     json_type = ctes = ctes_with_update_delete = window_functions = _YES
     intersect = except_ = tuple_in = views = _YES
     unique_constraint_reflection = _YES
-    computed_columns = reflect_table_options = _YES
+    computed_columns = computed_columns_reflect_persisted = _YES
+    computed_columns_stored = computed_columns_virtual = reflect_table_options = _YES
     autocommit = _YES
     isolation_level = _YES
 
