@@ -42,6 +42,7 @@ class BlockingConnection:
         self.address = address
         self._socket = opened
         self._session = Session()
+        self._timeout_s = -1.0  # of the socket; not known yet
         self._process = os.getpid()
         self._idle = select.poll()
         is_plain = type(opened) is socket.socket  # TLS may have bytes of its own to say
@@ -124,7 +125,7 @@ class BlockingConnection:
         """Send, and receive until the session has an answer; close if it gets none."""
         deadline = time.monotonic() + timeout_s
         try:
-            self._socket.settimeout(min(timeout_s, _TIMEOUT_S_MAX))
+            self._limit(timeout_s)
             if frame:
                 self._socket.sendall(frame)
             return self._receive(deadline)
@@ -155,8 +156,14 @@ class BlockingConnection:
                 raise ConnectionResetError("end of stream")
             answer = session.receive(data)
             if answer is None:
-                self._socket.settimeout(min(_remaining(deadline), _TIMEOUT_S_MAX))
+                self._limit(_remaining(deadline))
         return answer
+
+    def _limit(self, timeout_s: float) -> None:
+        """Set the timeout of the socket, a call of the system, where it is another one."""
+        if timeout_s != self._timeout_s:
+            self._socket.settimeout(min(timeout_s, _TIMEOUT_S_MAX))
+            self._timeout_s = timeout_s
 
 
 def _remaining(deadline: float) -> float:

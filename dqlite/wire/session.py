@@ -250,7 +250,10 @@ class Session:
         if len(buffer) < end:
             return None
         body = bytes(buffer[codec.HEADER_BYTES : end])
-        del buffer[:end]
+        if len(buffer) == end:
+            buffer.clear()
+        else:
+            del buffer[:end]
         return header, kind, body
 
     def _accept(self, response: Response) -> Response | None:
