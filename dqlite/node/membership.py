@@ -178,13 +178,16 @@ def _append(library: "Library", node: Any, members: "Sequence[Member]") -> int:
 def _use(path: Path, library: "Library | None", call: "Callable[[Library, Any], int]") -> None:
     """Call the library with a node object for a directory; the id and the address do not matter."""
     from dqlite.node import bindings
+    from dqlite.node.bindings import Capability
     from dqlite.node.server import create
 
     used = library or bindings.load()
     node = create(used, 1, "1", path)
     try:
-        if bindings.Capability.AUTO_RECOVERY in used.capabilities():
-            used.require(bindings.Capability.AUTO_RECOVERY)(node, False)
+        # Without compression a snapshot is read as it is; with it, 1.18.7 takes no other.
+        for switch in (Capability.AUTO_RECOVERY, Capability.SNAPSHOT_COMPRESSION):
+            if switch in used.capabilities():
+                used.require(switch)(node, False)
         code = call(used, node)
         if code:
             said = bytes(used.ffi.string(used.lib.dqlite_node_errmsg(node)))

@@ -94,7 +94,8 @@ class NodeOptions:
             needs a library that can switch it (1.16.0).
         block_size: Bytes of a write to the log: 512 to 262,144, a power of two (1.15.0).
         busy_timeout_ms: How long a writer waits for another; 0 is the default, others need 1.18.2.
-        snapshot_compression: (1.16.2).
+        snapshot_compression: On by default. A node of 1.18.7 starts on no other snapshots than it
+            would write (1.16.2).
         pool_threads: Threads for SQLite's work, 1 to 1024 (1.16.5).
         role_management: (1.15.0).
         disk_mode: Deprecated: keep databases on disk (1.13.0 to 1.18.2 only).

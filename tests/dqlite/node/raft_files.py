@@ -85,7 +85,7 @@ def snapshot(
     directory: Path, term: int, index: int, *members: tuple[int, str, int], timestamp: int = 7
 ) -> Path:
     path = directory / f"snapshot-{term}-{index}-{timestamp}"
-    path.write_bytes(b"data")
+    path.write_bytes(b"data" * 16)
     text = configuration(*members)
     head = struct.pack("<QQ", 1, len(text))
     whole = struct.pack("<QQ", 1, crc(head + text)) + head + text

@@ -5,16 +5,20 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dqlite import (
     BlockingClient,
     DamagedFiles,
     LastEntryInfo,
+    LibraryNotFound,
     Member,
     Node,
     NodeError,
@@ -192,6 +196,43 @@ def test_library_and_reader_agree_on_what_is_cut_and_changed(
             outcomes.add("agreed")
 
     assert outcomes == ({"refused"} if spoil is cut else {"refused", "agreed"})
+
+
+@pytest.mark.cluster
+@given(st.data())
+@settings(deadline=None, max_examples=60)
+def test_library_and_reader_agree_on_logs_made_by_hand(data: st.DataObject) -> None:
+    bindings = pytest.importorskip("dqlite.node.bindings")
+    try:
+        capabilities = bindings.load().capabilities()
+    except LibraryNotFound:
+        capabilities = frozenset()
+    if bindings.Capability.DESCRIBE_LAST_ENTRY not in capabilities:
+        pytest.skip("this libdqlite cannot say where a log ends")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        made.metadata(path, 1, 1, 9)
+        index = term = 1
+        if data.draw(st.booleans()):
+            at = data.draw(st.integers(1, 12))
+            made.snapshot(path, 1, at, (1, "a", 0))
+            index = data.draw(st.integers(max(1, at - 3), at + 1))
+        for batch in data.draw(st.lists(st.integers(1, 3), max_size=4)):
+            term += data.draw(st.integers(0, 1))
+            made.closed(path, index, [made.Made(term)] * batch)
+            index += batch
+        for counter in data.draw(st.lists(st.integers(1, 99), max_size=3, unique=True)):
+            term += data.draw(st.integers(0, 1))
+            batches = [[made.Made(term)]] * data.draw(st.integers(0, 2))
+            zeros = data.draw(st.sampled_from([0, 16, 512])) if batches else 512
+            (path / f"open-{counter}").write_bytes(made.segment(*batches, zeros=zeros))
+        try:
+            expected = files.read(path).last_entry()
+        except DamagedFiles:
+            with pytest.raises(NodeError):
+                membership._described(path, None)
+        else:
+            assert membership._described(path, None) == expected
 
 
 @pytest.mark.cluster

@@ -21,6 +21,7 @@ from dqlite import (
     DamagedFiles,
     NodeError,
     NodeOptions,
+    Role,
     RoleManagement,
     SnapshotParams,
     TrailingStrategy,
@@ -267,6 +268,60 @@ def test_disk_mode_works_or_names_the_versions_that_have_it(address: str, tmp_pa
     else:
         with pytest.raises(CapabilityMissing, match=r"only 1\.13\.0 to 1\.18\.2 have"):
             node.start()
+
+
+def test_legacy_handshake_is_answered_with_the_address_alone(address: str, tmp_path: Path) -> None:
+    host, port = address.split(":")
+    text = address.encode() + b"\0"
+    body = text + bytes(-len(text) % 8)
+    with (
+        server.Node(1, address, tmp_path),
+        socket.create_connection((host, int(port)), LIMIT_S) as raw,
+    ):
+        raw.sendall(struct.pack("<QIBBHQ", 0x86104DD760433FE5, 1, 0, 0, 0, 0))
+
+        answer = raw.recv(1024)
+    assert answer == struct.pack("<IBBH", len(body) // 8, 1, 0, 0) + body
+
+
+def test_writer_waits_for_the_busy_timeout(address: str, tmp_path: Path) -> None:
+    if bindings.Capability.BUSY_TIMEOUT not in bindings.load().capabilities():
+        pytest.skip("writers of this libdqlite do not wait")
+    options = NodeOptions(busy_timeout_ms=int(LIMIT_S * 1000))
+    with server.Node(1, address, tmp_path, options), ask(address) as first, ask(address) as second:
+        for client in (first, second):
+            client.open("test")
+        first.exec_sql("CREATE TABLE numbers (n INTEGER)")
+        first.exec_sql("BEGIN IMMEDIATE")
+        writer = threading.Thread(target=second.exec_sql, args=("INSERT INTO numbers VALUES (2)",))
+        writer.start()
+        first.exec_sql("INSERT INTO numbers VALUES (1)")
+        first.exec_sql("COMMIT")
+        writer.join()
+
+        assert first.query_sql("SELECT n FROM numbers").rows == ((1,), (2,))
+
+
+def test_handover_moves_the_leadership(addresses: list[str], tmp_path: Path) -> None:
+    if bindings.Capability.HANDOVER not in bindings.load().capabilities():
+        pytest.skip("this libdqlite cannot hand over")
+    nodes = []
+    for node_id in (1, 2):
+        (tmp_path / str(node_id)).mkdir()
+        options = NodeOptions(network_latency_ms=20)
+        address = addresses[node_id]
+        nodes.append(server.Node(node_id, address, tmp_path / str(node_id), options))
+    with nodes[0], nodes[1]:
+        with ask(addresses[1]) as client:
+            client.add(2, addresses[2])
+            client.assign(2, Role.VOTER)
+        with contextlib.suppress(NodeError):  # The vote stays where it is: nobody can take it.
+            nodes[0].handover()
+        with ask(addresses[2]) as client:
+            leader = client.leader()
+
+    assert leader is not None
+    assert leader.id == 2
 
 
 def test_handover_works_or_names_what_is_missing(address: str, tmp_path: Path) -> None:
