@@ -277,7 +277,7 @@ def cli(
         finally:
             for node in cluster.nodes:
                 cluster.kill(node)
-        _conclude(demo, missing)
+        conclude(demo, missing)
 
 
 @contextlib.contextmanager
@@ -294,7 +294,7 @@ def _directory(given: Path | None) -> Iterator[Path]:
     yield given
 
 
-def _conclude(demo: Demo, missing: int) -> None:
+def conclude(demo: Demo, missing: int) -> None:
     """Print the sums; raise unless they are good."""
     ledger = demo.ledger
     click.echo(

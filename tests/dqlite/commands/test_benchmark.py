@@ -11,11 +11,12 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dqlite.client.connector import ConnectorOptions
-from dqlite.commands.benchmark.main import judge
+from dqlite.commands.benchmark.main import cli, judge
 from dqlite.commands.benchmark.measuring import (
     Measurement,
     Track,
@@ -142,12 +143,9 @@ def test_worker_with_nothing_but_errors_is_reported(ports: Callable[[], str]) ->
 def test_wrong_usage_is_refused(
     tmp_path: Path, ports: Callable[[], str], words: Sequence[str], message: str
 ) -> None:
-    done = subprocess.run(
-        [*BENCHMARK, "--db", ports(), "--dir", str(tmp_path), *words],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = CliRunner().invoke(cli, ["--db", ports(), "--dir", str(tmp_path), *words])
 
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert message in done.stderr
 
 
@@ -156,11 +154,8 @@ def test_node_that_is_missing_is_named(
     library: None, tmp_path: Path, ports: Callable[[], str]
 ) -> None:
     address, missing = ports(), ports()
-    done = subprocess.run(
-        [*BENCHMARK, "--db", address, "--driver", "--cluster", f"{address},{missing}",
-         "--dir", str(tmp_path), "--cluster-timeout", "2"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    words = ["--driver", "--cluster", f"{address},{missing}", "--cluster-timeout", "2"]
+    done = CliRunner().invoke(cli, ["--db", address, "--dir", str(tmp_path), *words])
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert done.stderr.endswith(f"not in the cluster after 2.0 s: {missing}\n")

@@ -11,7 +11,9 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from click.testing import CliRunner
 
+from dqlite.commands.demo.main import cli
 from tests.dqlite.commands.test_metrics import parse
 
 DEMO = (sys.executable, "-m", "dqlite.commands.demo")
@@ -169,9 +171,7 @@ def test_wrong_start_is_one_line(
     message: str,
 ) -> None:
     words = [word.replace("{db}", ports()) for word in options]
-    done = subprocess.run(
-        [*DEMO, "--dir", str(tmp_path), *words], capture_output=True, text=True, check=False
-    )
+    done = CliRunner().invoke(cli, ["--dir", str(tmp_path), *words])
 
-    assert done.returncode == status
+    assert done.exit_code == status
     assert message in done.stderr.splitlines()[-1]

@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dqlite.client.blocking import BlockingClient
 from dqlite.commands.rundemo.ledger import Ledger, count_missing
+from dqlite.commands.rundemo.main import Cluster, Demo, cli, conclude
 from dqlite.commands.rundemo.node import Commit, read_numbers, run_round
 
 RUNDEMO = (sys.executable, "-m", "dqlite.commands.rundemo")
@@ -87,14 +90,13 @@ def test_broken_round_is_noticed_by_the_next_one(node: str) -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("is_broken", [False, True])
-def test_program_tells_a_loop_that_loses_rows_from_one_that_does_not(
-    library: None, tmp_path: Path, ports: Callable[[], str], is_broken: bool
+def test_program_notices_a_loop_that_loses_rows(
+    library: None, tmp_path: Path, ports: Callable[[], str]
 ) -> None:
     port = ports().rpartition(":")[2]
     done = subprocess.run(
         [*RUNDEMO, "--time", "0.5", "--seed", "1", "--port", port, "--dir", str(tmp_path),
-         *["--broken"] * is_broken],
+         "--broken"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     last = done.stdout.splitlines()[-1]
@@ -102,15 +104,31 @@ def test_program_tells_a_loop_that_loses_rows_from_one_that_does_not(
 
     assert found is not None, done.stdout + done.stderr
     assert int(found[1]) > 0
-    assert (int(found[2]) > 0) is is_broken
-    assert done.returncode == int(is_broken)
+    assert int(found[2]) > 0
+    assert done.stderr.endswith(f"Error: {found[2]} values are missing\n")
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("commits", "final", "missing"),
+    [((), [], None), (((0, 2),), [0, 1, 2], 0), (((0, 2),), [0], 1)],
+)
+def test_status_is_good_only_if_rows_were_inserted_and_none_is_missing(
+    commits: Sequence[tuple[int, int]], final: Sequence[object], missing: int | None
+) -> None:
+    demo = Demo(Cluster(Path(), 1, 1, is_broken=False), is_verbose=False)
+    demo.ledger = ledger(*commits)
+
+    if missing == 0:
+        conclude(demo, demo.ledger.missing(final))
+        return
+    with pytest.raises(click.ClickException, match=f"{missing or 'nothing'}"):
+        conclude(demo, demo.ledger.missing(final))
 
 
 def test_directory_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     (tmp_path / "precious").touch()
-    done = subprocess.run(
-        [*RUNDEMO, "--dir", str(tmp_path)], capture_output=True, text=True, check=False
-    )
+    done = CliRunner().invoke(cli, ["--dir", str(tmp_path)])
 
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert done.stderr.endswith("is not empty\n")
