@@ -78,3 +78,15 @@ def test_ten_lines_are_a_cluster_that_survives_one_node(
     ).stdout.splitlines()
     assert len(printed) == len(words) + 1
     assert all(one <= other for one, other in itertools.pairwise(printed))
+
+
+def test_both_lists_of_pages_are_whole() -> None:
+    folder = ROOT / "docs" / "dqlite"
+    pages = {path.name for path in folder.glob("*.md")} - {"README.md"}
+
+    for text, prefix in (
+        (README, "../docs/dqlite/"),
+        ((folder / "README.md").read_text(encoding="utf-8"), ""),
+    ):
+        listed = re.findall(rf"^\| \[[\w-]+\]\({re.escape(prefix)}([\w-]+\.md)\) \|", text, re.M)
+        assert sorted(listed) == sorted(pages)
