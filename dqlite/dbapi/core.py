@@ -35,6 +35,7 @@ from dqlite.errors import (
     DqliteError,
     Error,
     Indeterminate,
+    ProtocolError,
     Refused,
     StatementError,
 )
@@ -326,6 +327,10 @@ class Core:
             if isinstance(error, ConstraintViolation) or error.code == _FULL:
                 yield from self._look_whether_over(transaction, error)
             raise
+        except ProtocolError as error:  # another try would end in the same way
+            self._channel.drop()
+            transaction.over = error
+            raise
         except Error as error:
             self._channel.drop()
             transaction.over = error
@@ -363,7 +368,7 @@ class Core:
         try:
             return (yield from self._channel.persistent(lambda: self._run(sql, what, parameters)))
         except Error as error:
-            if error.ambiguous and what.kind is Kind.READ:
+            if isinstance(error, Indeterminate) and what.kind is Kind.READ:
                 raise Abandoned(f"a read, without effect: {error.message}", error.code) from error
             raise
 

@@ -4,6 +4,7 @@ What a connection of PEP 249 is set to, and which servers it is for.
 Source: PEP 249; sqlite3 of Python 3.12 (autocommit); go-dqlite `driver/driver.go`.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -84,15 +85,27 @@ class Options:
 
     def __post_init__(self) -> None:
         statements.check_database_name(self.database)
-        if not 0 < self.timeout_s < float("inf"):
-            raise Refused(f"expected timeout_s above 0, got {self.timeout_s}")
-        if not 0 <= self.busy_timeout_s < float("inf"):
-            raise Refused(f"expected busy_timeout_s of 0 or more, got {self.busy_timeout_s}")
+        if not _is_number(self.timeout_s) or not 0 < self.timeout_s < math.inf:
+            raise Refused(f"expected timeout_s above 0, got {self.timeout_s!r}")
+        if not _is_number(self.busy_timeout_s) or not 0 <= self.busy_timeout_s < math.inf:
+            raise Refused(f"expected busy_timeout_s of 0 or more, got {self.busy_timeout_s!r}")
+        for name, value, kind in (
+            ("begin", self.begin, Begin),
+            ("consistency", self.consistency, Consistency),
+            ("autocommit", self.autocommit, bool),
+            ("tokens", self.tokens, bool),
+        ):
+            if not isinstance(value, kind):
+                raise Refused(f"expected {name} to be of {kind.__name__}, got {value!r}")
 
     @property
     def marks(self) -> bool:
         """Whether each transaction writes a row of its own before anything else."""
         return self.tokens or self.consistency is Consistency.LINEARIZABLE
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _named(kind: type[Enum], setting: str, text: str) -> Enum:

@@ -95,6 +95,22 @@ def test_read_without_an_answer_is_not_applied(opened: Any, server: Any) -> None
     assert sent(server, "SELECT") == 1
 
 
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize("settings", [{}, {"autocommit": True}])
+def test_answer_that_breaks_the_protocol_asks_for_no_other_try(
+    opened: Any, server: Any, settings: Any
+) -> None:
+    connection = opened(**settings)
+    server.after = once(errors.ProtocolError("more than 1000000 rows"), "SELECT")
+
+    with pytest.raises(errors.ProtocolError) as caught:
+        connection.execute("SELECT n FROM t")
+
+    assert not caught.value.retryable
+    connection.rollback()
+    assert connection.execute("SELECT n FROM t").fetchall() == []
+
+
 # Locks
 
 
