@@ -1,10 +1,10 @@
 """
 The raft files of a data directory, replaced by others as one step that may be interrupted.
 
-The new files are copied into a folder in the directory, and the folder is renamed when they are on
-disk. From then on there is one way, forward: the old files go, the folder is renamed again, the new
-ones come in. So the name of the folder tells what is left to do. Everything else in the directory
-stays. No node starts on a directory with such a folder.
+The new files are copied into a folder in the directory. The folder is renamed when they are on
+disk, and from then on there is one way, forward: the old files go, the folder is renamed again, the
+new ones come in. So the name of the folder tells what is left to do. Everything else in the
+directory stays. No node starts on a directory with such a folder.
 """
 
 import os
@@ -26,17 +26,26 @@ def stage(source: Path, target: Path) -> None:
     They get the owner of `target`, and are for the owner alone, as raft makes them. Nothing else
     in `target` is changed, and a second call begins afresh.
     """
-    copy, new = target / COPY, target / NEW
-    for folder in (copy, new):
-        if folder.exists():
-            shutil.rmtree(folder)
+    discard(target)
+    copy = target / COPY
     copy.mkdir(mode=0o700)
     owner = target.stat()
     for name in raft_files(source):
         _copy(source / name, copy / name, owner)
     _sync(copy)
-    copy.rename(new)
+
+
+def discard(target: Path) -> None:
+    """Remove what `stage` copied."""
+    if (target / COPY).exists():
+        shutil.rmtree(target / COPY)
+
+
+def install(target: Path) -> None:
+    """Put what `stage` copied in place of the raft files."""
+    (target / COPY).rename(target / NEW)
     _sync(target)
+    finish(target)
 
 
 def finish(target: Path) -> bool:

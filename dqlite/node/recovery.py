@@ -263,12 +263,17 @@ def _exchange(
     report("5. Copy that log into each directory, in place of what is there.")
     for each in survivors:
         report(f"   {each.path}")
-        if not dry_run:
-            exchange.stage(recovered, each.path)
     if dry_run:
         return
+    try:
+        for each in survivors:
+            exchange.stage(recovered, each.path)
+    except BaseException:
+        for each in survivors:
+            exchange.discard(each.path)
+        raise
     for each in survivors:
-        exchange.finish(each.path)
+        exchange.install(each.path)
         check_reconfigured(each.path, template.end, members)
         _write_members(each.path, members)
 

@@ -302,12 +302,34 @@ def _backed_up(backup: Path, old: dict[str, bytes]) -> bool:
 def test_dry_run_does_not_end_what_was_interrupted(tmp_path: Path) -> None:
     directories = survivors(tmp_path, [Made(1)], [Made(2)])
     exchange.stage(directories[1], directories[0])
+    (directories[0] / exchange.COPY).rename(directories[0] / exchange.NEW)
     before = content(tmp_path)
 
     with pytest.raises(NodeError, match="interrupted"):
         recover_cluster(directories, NEW, backup=tmp_path / "backup", dry_run=True)
 
     assert content(tmp_path) == before
+
+
+def test_disk_that_is_full_leaves_every_directory_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directories = survivors(tmp_path, [Made(1)], [Made(2)])
+    before = [content(path) for path in directories]
+    copied = shutil.copyfile
+
+    def copy(source: Path, target: Path, **named: Any) -> Any:
+        if Path(target).is_relative_to(directories[1]):
+            raise OSError(28, "No space left on device", str(target))
+        return copied(source, target, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", copy)
+        with pytest.raises(NodeError, match=r"n2.*No space left"):
+            recover_cluster(directories, NEW, backup=tmp_path / "backup")
+
+    assert [content(path) for path in directories] == before
+    assert not list(tmp_path.glob("n*/recovery.*"))
 
 
 def test_files_belong_to_the_owner_of_the_directory(tmp_path: Path) -> None:
