@@ -10,8 +10,10 @@ Source: go-dqlite 3.0.4, `app/app.go`.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -31,6 +33,9 @@ RETRY_S = 1.0
 
 SEARCH_S = 60.0
 """How long the leader is looked for; a turn asks every member once."""
+
+LEAVING_WEIGHT = 2**63 - 1
+"""Of a node that hands over: heavier than any other."""
 
 PROBE_TIMEOUT_S = 2.0
 PROBES = 16
@@ -112,13 +117,39 @@ class Caretaker:
         """
         client = None
         try:
-            async with asyncio.timeout(timeout_s), self._turns:
+            async with asyncio.timeout(timeout_s), self._turns, self._leaving():
                 client = await self._connector.connect(timeout_s=timeout_s)
                 await self._hand_over(client)
         except TimeoutError as cause:
             if client is None:
                 raise NoLeader(f"no leader in {timeout_s} s to hand over to") from cause
             raise TimedOut(f"the handover was not done in {timeout_s} s") from cause
+
+    @asynccontextmanager
+    async def _leaving(self) -> AsyncIterator[None]:
+        """
+        Be the last choice for every role, so that no leader gives back what is handed over.
+
+        The weight is lost when the node stops; it is restored if the handover fails.
+        """
+        try:
+            async with await self._myself() as client:
+                weight = (await client.describe()).weight
+                await client.weight(LEAVING_WEIGHT)
+        except DqliteError as error:
+            log.info("node %d has no weight for its handover: %s", self.member.id, error)
+            yield
+            return
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(DqliteError):
+                async with await self._myself() as client:
+                    await client.weight(weight)
+            raise
+
+    async def _myself(self) -> Client:
+        return await Client.connect(self.member.address, dial=self._dial, timeout_s=PROBE_TIMEOUT_S)
 
     async def _turn(self) -> float:
         """Do what there is to do; return when to do so again, in seconds."""
