@@ -10,7 +10,12 @@ import pytest
 TREE = Path(__file__).parents[1]
 PAGES = sorted(
     path
-    for folder in (TREE, TREE / "docs", *(TREE / "examples").glob("**/"))
+    for folder in (
+        TREE,
+        TREE / "dqlite",
+        *(TREE / "docs").glob("**/"),
+        *(TREE / "examples").glob("**/"),
+    )
     for path in folder.glob("*.md")
 )
 FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
