@@ -28,6 +28,14 @@ _RESOLUTION_S: Final = 1e-9
 """Timers so close to the time now are due."""
 
 
+HALF_NS: Final = 0.5
+"""
+A timer of the virtual clock comes at the next whole ns, and seconds as a float may exceed one by a
+little. What must come at a certain ns is set half a ns early: operations and faults of a run that
+is repeated.
+"""
+
+
 class NothingWillHappen(RuntimeError):
     """On the virtual clock every task waits and no timer is set: a real run would hang."""
 

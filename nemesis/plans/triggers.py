@@ -24,6 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from dissever.harness.client import Completion, Invocation, Nemesis, Prepares
+from dissever.harness.clock import HALF_NS
 from dissever.harness.missing import Missing
 from dissever.harness.options import unknown
 from dissever.harness.plan import LIMITS
@@ -177,11 +178,11 @@ class Triggered:
         value = invocation.value
         if not isinstance(value, Mapping) or not value.keys() & set(WAITS):
             if value is None and self._has_struck:
-                await asyncio.sleep(max(0.0, self._done_s + HOLD_LEAST_S - _now_s()))
+                await _until(self._done_s + HOLD_LEAST_S)
             completion = await self._pass_on(invocation)
         else:
             plain = {name: value[name] for name in value if name not in WAITS}
-            await asyncio.sleep(max(0.0, self._done_s + value.get("hold_s", 0.0) - _now_s()))
+            await _until(self._done_s + value.get("hold_s", 0.0))
             awaited = await self._await(value["after"]) if "after" in value else None
             own = msgspec.structs.replace(invocation, value=plain or None)
             completion = await self._pass_on(own)
@@ -266,6 +267,11 @@ def _has_struck(completion: Completion) -> bool:
     value = completion.value if isinstance(completion.value, Mapping) else {}
     evidence = value.get("evidence")
     return not isinstance(evidence, Mapping) or evidence.get("held", True) is not None
+
+
+async def _until(at_s: float) -> None:
+    """Wait until a time; on the virtual clock until the very ns, as the interpreter does."""
+    await asyncio.sleep(max(0.0, at_s - _now_s() - HALF_NS / 1e9))
 
 
 def _now_s() -> float:
