@@ -46,6 +46,12 @@ _ANSWERS: Final = frozenset({"linearizable", "bank"})
 _STALE: Final = frozenset({"stale-read"})
 """Anomalies of which the role of the node that answered is a part."""
 
+_MORE: Final = frozenset({("lost-write", "stale-read"), ("lost", "stale-read")})
+"""
+Of two names of one answer, the one that says more first. Later operations decide between them: a
+value that a read missed is lost if nothing that came later saw it.
+"""
+
 _LOGS: Final = "logs"
 _ENDED: Final = re.compile(r"ended (?:by (?P<signal>\S+)|with exit status (?P<status>\d+))")
 _PLACE: Final = re.compile(
@@ -88,7 +94,14 @@ class Signature:
         return (self.checker, self.name, self.shape) == (other.checker, other.name, other.shape)
 
     def covers(self, other: Signature) -> bool:
-        """As `matches`; without a shape it stands for all shapes, such as every way to crash."""
+        """
+        Whether the other one is this kind of failure, or says more of the same.
+
+        As `matches`; without a shape it stands for all shapes, such as every way to crash. A lost
+        write is a stale read, too, but not the other way round.
+        """
+        if (other.name, self.name) in _MORE:
+            other = replace(other, name=self.name)
         return (self if self.shape else replace(self, shape=other.shape)).matches(other)
 
     @classmethod

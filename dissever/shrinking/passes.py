@@ -79,7 +79,7 @@ def passes(guilty_s: float | None, *, is_exact: bool = True) -> Mapping[str, Pas
 
     return {
         "shorter": shorter,
-        "later start": _later_start,
+        "later start": lambda current: reduce(current, _later),
         "faults": _faults,
         "keys": _keys,
         "clients": _clients,
@@ -118,13 +118,13 @@ def _shorter_by_grain(current: Candidate, guilty_s: float | None) -> Search[Cand
     return (yield from earliest(current, count, lambda c, i: _until(c, (i + 1) * GRAIN_S)))
 
 
-def _later_start(current: Candidate) -> Search[Candidate]:
+def _later(current: Candidate) -> Sequence[Candidate]:
     """The last part of the run alone, the shortest first."""
     limit_s = current.options.time_limit_s
     if current.operations is None or _is_small(current):
-        return current
+        return ()
     starts = [limit_s - limit_s / (1 << power) for power in range(LATER, 0, -1)]
-    return (yield from first(current, [_from(current, start_s) for start_s in starts]))
+    return [_from(current, start_s) for start_s in starts]
 
 
 def _from(current: Candidate, start_s: float) -> Candidate:

@@ -56,6 +56,13 @@ About so many operations are tried for a candidate in all its attempts. While a 
 that seems to be needed costs much to be sure of; it is asked about again once the run is small.
 """
 
+LEAP: Final = (4, 100)
+"""
+A candidate that is much smaller than the run that it would take the place of gets as many attempts
+as do this many times the operations of that run, up to so many attempts: a leap saves more than it
+costs, and may need luck, as when an operation must come within a few ms of a fault.
+"""
+
 
 class Task(msgspec.Struct, frozen=True):
     """One attempt to make: the `number`th of its candidate."""
@@ -171,23 +178,33 @@ def pool(signature: str, jobs: int, last: Last | None = None) -> Iterator[Pool]:
         yield Pool(signature, last, jobs, executor)
 
 
-def seeds(candidate: Candidate, seed: int) -> tuple[int, ...]:
+def seeds(candidate: Candidate, seed: int, before: Candidate | None = None) -> tuple[int, ...]:
     """
     The seeds that a candidate is tried with: its own first.
 
     Args:
         seed: That of the recorded run.
+        before: The smallest that failed until now; None: none has.
     """
-    operations = candidate.size.operations
-    if operations is None:
-        operations = int(candidate.options.rate * candidate.options.time_limit_s)
+    operations = _operations(candidate)
     least, most = TRIES
     count = max(least, min(most, OPERATIONS_TRIED // (operations + 1)))
+    if before is not None:
+        times, most = LEAP
+        count = max(count, min(most, times * _operations(before) // (operations + 1)))
     if not operations:
         count = least  # Little happens in it, and most failures need an operation.
     rng = stream(seed, "shrink")
     drawn = (rng.randrange(1 << 32) for _ in range(count))
     return tuple(dict.fromkeys((candidate.options.seed, *drawn)))
+
+
+def _operations(candidate: Candidate) -> int:
+    """How many there are, or about so many where the workload draws them."""
+    operations = candidate.size.operations
+    if operations is None:
+        return int(candidate.options.rate * candidate.options.time_limit_s)
+    return operations
 
 
 def decide_exactly(tries: Tries, seed: int) -> Decide:
@@ -197,15 +214,17 @@ def decide_exactly(tries: Tries, seed: int) -> Decide:
     All candidates are tried with their first seed, then all with their second, and so on: what is
     found is found sooner than by asking one candidate after another.
     """
+    before: Candidate | None = None
 
     def tasks(candidates: Sequence[Candidate]) -> Iterator[Task]:
-        own = [seeds(candidate, seed) for candidate in candidates]
+        own = [seeds(candidate, seed, before) for candidate in candidates]
         for number in range(max(map(len, own), default=0)):
             for candidate, each in zip(candidates, own, strict=True):
                 if number < len(each):
                     yield Task(candidate.with_seed(each[number]), 0)
 
     def decide(candidates: Sequence[Candidate]) -> tuple[int, Candidate] | None:
+        nonlocal before
         places = {each.digest: place for place, each in reversed([*enumerate(candidates)])}
         unfit: set[str] = set()
 
@@ -217,7 +236,8 @@ def decide_exactly(tries: Tries, seed: int) -> Decide:
         with closing(tries(fitting())) as answers:
             for task, answer in answers:
                 if answer.failed:
-                    return places[task.candidate.digest], task.candidate
+                    before = task.candidate
+                    return places[task.candidate.digest], before
                 if answer.is_unfit:
                     unfit.add(task.candidate.digest)
         return None

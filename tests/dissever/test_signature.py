@@ -149,6 +149,16 @@ def test_without_a_shape_it_covers_every_shape_and_no_other_failure() -> None:
     assert not crash.covers(Signature("logs", "crash", "SIGABRT"))
 
 
+def test_a_lost_write_is_a_stale_read_too_and_not_the_other_way_round() -> None:
+    stale, lost = Signature("linearizable", "stale-read", "read", "leader"), "lost-write"
+
+    assert stale.covers(Signature("linearizable", lost, "read"))
+    assert Signature("set", "stale-read").covers(Signature("set", "lost"))
+    assert not Signature("linearizable", lost, "read").covers(stale)
+    assert not stale.covers(Signature("linearizable", lost, "cas"))
+    assert not stale.covers(Signature("set", lost, "read"))
+
+
 def test_that_of_the_verdict_comes_first_and_each_kind_once() -> None:
     doubtful = Result(checker="run", verdict=Verdict.UNKNOWN, why="cut")
     results = merge([doubtful, found("transactions", cycle("rw", "wr"), cycle("wr", "rw"))])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from dissever.harness.plan import Options
 from dissever.nemesis.plans.operations import ClientOp
 from dissever.nemesis.plans.script import Step
@@ -20,6 +22,12 @@ RUN = Candidate(
 )
 
 
+def in_operations(count: int) -> Candidate:
+    """The run with so many operations."""
+    ops = tuple(ClientOp(16 * n / count, n % 2, "read", 0) for n in range(count))
+    return structs.replace(RUN, operations=ops)
+
+
 def test_the_last_part_of_a_run_begins_at_its_start_with_the_faults_in_force() -> None:
     *_, half = next(passes(16.0)["later start"](RUN))
 
@@ -32,6 +40,15 @@ def test_the_shortest_last_part_comes_first() -> None:
     offered = next(passes(16.0)["later start"](RUN))
 
     assert [each.options.time_limit_s for each in offered] == [1, 2, 4, 8]
+
+
+def test_of_the_last_part_the_last_part_is_tried_again() -> None:
+    search = passes(16.0)["later start"](many := in_operations(200))
+    *_, half = next(search)
+    offered = search.send((3, half))
+
+    assert half.options.time_limit_s == many.options.time_limit_s / 2
+    assert [each.options.time_limit_s for each in offered] == [0.5, 1, 2, 4]
 
 
 def test_an_earlier_end_is_looked_for_only_where_nobody_knows_the_end() -> None:
