@@ -85,6 +85,21 @@ def test_plan_shows_its_finding(name: str, seed: int, library: str, sign: str) -
     assert any(each.startswith(sign) for each in tried.signatures), tried.signatures
 
 
+def test_a_node_that_installed_a_snapshot_is_left_behind_with_sizes_of_dqlite() -> None:
+    built("raft-1.18.7")
+    settings = options("left-behind-defaults", 1, "1.18.7")
+    sizes = {"snapshot-threshold": 128, "snapshot-trailing": 128}
+    own = {**settings.system_options, **sizes}
+
+    tried = attempt(
+        structs.replace(
+            settings, rate=150, concurrency=6, time_limit_s=5, ok_min=0, system_options=own
+        )
+    )
+
+    assert tried.signatures == ("liveness/diverged",), tried.why
+
+
 @pytest.mark.parametrize(
     ("name", "seed", "fails_s", "lasts_s"),
     [("snapshot-on-hold", 7, 1.287, 1.0), ("commit-goes-back", 5, 2.107, 0.6)],
