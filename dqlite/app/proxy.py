@@ -95,7 +95,13 @@ class Proxies:
         self._is_closed = False
 
     def start(
-        self, what: str, connection: socket.socket, prepare: Open, node: Callable[[], socket.socket]
+        self,
+        what: str,
+        connection: socket.socket,
+        prepare: Open,
+        node: Callable[[], socket.socket],
+        *,
+        owned: tuple[socket.socket, ...] = (),
     ) -> None:
         """
         Copy between a connection and the node, in a thread; takes over the connection.
@@ -104,13 +110,14 @@ class Proxies:
             what: The connection, for the log.
             prepare: Makes the connection ready, in the thread.
             node: Gives the connected socket of the node afterwards; raises an OSError if it cannot.
+            owned: Sockets to close at the end, also if `node` is never called.
 
         Raises:
             OSError: If the proxies are closed, or too many; the connection is closed.
         """
         thread = threading.Thread(
             target=self._run,
-            args=(what, connection, prepare, node),
+            args=(what, connection, prepare, node, owned),
             name=f"dqlite-proxy-{what}"[:60],
             daemon=True,
         )
@@ -130,7 +137,7 @@ class Proxies:
         """Return a plain socket whose bytes go through a connection, as `start` takes it."""
         ours, theirs = socket.socketpair()
         try:
-            self.start(what, connection, lambda ready: ready, lambda: theirs)
+            self.start(what, connection, lambda ready: ready, lambda: theirs, owned=(theirs,))
         except BaseException:
             ours.close()
             theirs.close()
@@ -158,7 +165,12 @@ class Proxies:
         log.warning("%s: %s: %s", self._name, what, reason)
 
     def _run(
-        self, what: str, connection: socket.socket, prepare: Open, node: Callable[[], socket.socket]
+        self,
+        what: str,
+        connection: socket.socket,
+        prepare: Open,
+        node: Callable[[], socket.socket],
+        owned: tuple[socket.socket, ...],
     ) -> None:
         thread = threading.current_thread()
         sockets: tuple[socket.socket, ...] = (connection,)
@@ -174,7 +186,7 @@ class Proxies:
             if not self._is_closed:
                 self.warn(what, str(error) or type(error).__name__)
         finally:
-            for each in sockets:
+            for each in (*sockets, *owned):
                 each.close()
             with self._lock:
                 self._open.pop(thread, None)

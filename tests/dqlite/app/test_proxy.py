@@ -237,3 +237,18 @@ def test_tls_carries_megabytes_both_ways_and_its_end_ends_all(wrap: Wrap) -> Non
     peer.close()
     thread.join(WAIT_S)
     assert not thread.is_alive()
+
+
+@pytest.mark.filterwarnings("error")
+def test_connection_that_broke_before_its_thread_ran_leaves_no_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(connection: socket.socket) -> None:
+        raise OSError("it is closed already")
+
+    monkeypatch.setattr(proxy, "keep_alive", broken)
+    near, far = socket.socketpair()
+
+    with far, Proxies("test").through("peer", near) as ours:
+        ours.settimeout(WAIT_S)
+        assert ours.recv(1) == b""  # the other end was closed
