@@ -207,12 +207,16 @@ def read(directory: str | os.PathLike[str]) -> RaftFiles:
     return RaftFiles(path, metadata, snapshot, start_index, used)
 
 
-def check(directory: str | os.PathLike[str]) -> None:
+def check(directory: str | os.PathLike[str], *, founds: bool = False) -> None:
     """
-    Look at what makes libdqlite crash the process, or spoil it for other nodes.
+    Look at what makes libdqlite crash the process, spoil it for other nodes, or wait for ever.
 
     That is: names, metadata, and open segments, which are there after a crash and have 8 MiB each.
     What auto recovery sets aside is let through.
+
+    Args:
+        founds: Whether the node founds a cluster in an empty directory. One that was killed while
+            it did so has a term and no log, and would never lead.
 
     Raises:
         DamagedFiles: With the first that is wrong.
@@ -224,8 +228,13 @@ def check(directory: str | os.PathLike[str]) -> None:
         raise DamagedFiles(
             f"{path}: a recovery was interrupted here ({unfinished[0]}): do it again to end it"
         )
-    _, segments = _listed(path)
-    read_metadata(path)
+    snapshots, segments = _listed(path)
+    if read_metadata(path).term and founds and not (snapshots or segments):
+        raise DamagedFiles(
+            f"{path}: expected the log of the node that founded the cluster, got its term alone. "
+            "It was killed while it founded the cluster, or lost its log. If it served nobody, "
+            f"remove {' and '.join(METADATA)}"
+        )
     for segment in segments:
         if segment.first is None and _has_format(segment.path):
             deque(_entries_of(segment), maxlen=0)

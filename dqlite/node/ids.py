@@ -10,6 +10,9 @@ import time
 BOOTSTRAP_ID = 3_297_041_220_608_546_238
 """Of the node that founds a cluster; so does id 1. It is the digest of "1" and 0."""
 
+FOUNDERS = (1, BOOTSTRAP_ID)
+"""Nodes with these ids found a cluster in an empty directory; others wait to be added."""
+
 
 def generate_id(address: str) -> int:
     """

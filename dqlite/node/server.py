@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dqlite.errors import NodeError
 from dqlite.node import bindings, files, locks
 from dqlite.node.bindings import Capability, Library
+from dqlite.node.ids import FOUNDERS
 from dqlite.node.membership import as_voters, check_address, reconfigure_membership_ext
 from dqlite.node.options import NodeOptions, TrailingStrategy
 
@@ -117,7 +118,7 @@ class Node:
                 return
             self._lock = locks.lock(self.data_dir)
             try:
-                _check_directory(self.data_dir, with_files=self.options.check_files)
+                self._check_directory()
                 self._node = self._create()
             except BaseException:
                 self._release()
@@ -188,6 +189,17 @@ class Node:
         if self._pid == os.getpid():
             with suppress(NodeError):
                 self.close()
+
+    def _check_directory(self) -> None:
+        path = self.data_dir
+        if len(os.fsencode(path)) > DIRECTORY_BYTES_MAX:
+            raise NodeError(f"expected a data directory of {DIRECTORY_BYTES_MAX} bytes, got {path}")
+        if not self.options.check_files:
+            return
+        try:
+            files.check(path, founds=self.id in FOUNDERS)
+        except OSError as cause:
+            raise NodeError(f"cannot read the data directory {path}: {cause.strerror}") from cause
 
     def _create(self) -> Any:
         lib = self.library.lib
@@ -297,17 +309,6 @@ def create(library: Library, node_id: int, address: str, directory: Path) -> Any
             reason = ": " + bytes(library.ffi.string(said)).decode(errors="replace")
         raise NodeError(f"cannot create node {node_id} in {directory}{reason}", code)
     return node
-
-
-def _check_directory(path: Path, *, with_files: bool) -> None:
-    if len(os.fsencode(path)) > DIRECTORY_BYTES_MAX:
-        raise NodeError(f"expected a data directory of {DIRECTORY_BYTES_MAX} bytes, got {path}")
-    if not with_files:
-        return
-    try:
-        files.check(path)
-    except OSError as cause:
-        raise NodeError(f"cannot read the data directory {path}: {cause.strerror}") from cause
 
 
 def _is_dialled_by_library(address: str) -> bool:

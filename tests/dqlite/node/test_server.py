@@ -145,6 +145,29 @@ def test_files_that_crash_the_library_are_an_error_that_leaves_the_process_sound
         pass
 
 
+@pytest.mark.parametrize("node_id", [1, server.FOUNDERS[1]])
+def test_founder_that_was_killed_while_it_founded_says_how_to_go_on(
+    address: str, tmp_path: Path, node_id: int
+) -> None:
+    made.metadata(tmp_path, 1, 1, 1)
+
+    with pytest.raises(DamagedFiles, match="remove metadata1 and metadata2"):
+        server.Node(node_id, address, tmp_path).start()
+
+    (tmp_path / "metadata1").unlink()
+    with server.Node(node_id, address, tmp_path):
+        pass
+
+
+def test_node_that_is_to_be_added_may_know_a_term_and_have_no_log(
+    address: str, tmp_path: Path
+) -> None:
+    made.metadata(tmp_path, 1, 1, 1)
+
+    with server.Node(2, address, tmp_path):
+        pass
+
+
 def test_what_auto_recovery_sets_aside_is_left_to_it(address: str, tmp_path: Path) -> None:
     made.metadata(tmp_path, 1, 1, 1)
     made.closed(tmp_path, 1, [made.change(1, (1, address, 0))])
