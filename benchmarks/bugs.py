@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -71,7 +72,7 @@ def main() -> int:
                 took_s += finding["shrink_s"]
             finding[f"{step}_s"] = round(took_s, 1)
             cells = {**_read(), name: finding}
-            CELLS.write_text(json.dumps(cells, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            _keep(cells)
             _write(cells)
             took = f"{finding[f'{step}_s']:7.1f} s"
             print(f"{took}  {step} {name}: {_said(step, finding)}", flush=True)
@@ -229,6 +230,13 @@ def _size(size: Mapping[str, Any] | None) -> str:
         return ""
     numbers = (size[name] for name in ("faults", "nodes", "clients", "operations"))
     return " / ".join("drawn" if each is None else str(each) for each in numbers)
+
+
+def _keep(cells: dict[str, Finding]) -> None:
+    """Whole or not at all: another one may read meanwhile."""
+    new = CELLS.with_suffix(f".{os.getpid()}")
+    new.write_text(json.dumps(cells, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    new.replace(CELLS)
 
 
 def _read() -> dict[str, Finding]:

@@ -11,7 +11,6 @@ of failure the smallest run is kept, whole, in `seed-<n>/`.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -26,6 +25,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from dissever.attempts import Attempt, Size
+from dissever.harness import store
 from dissever.harness.plan import Options
 from dissever.harness.results import Verdict
 from dissever.harness.values import shorten
@@ -261,14 +261,12 @@ class Record:
                 shutil.rmtree(path, ignore_errors=True)
 
     def _lock(self) -> None:
-        """Be the only one that writes; the kernel takes the lock from a process that ends."""
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OSError(
-                f"{self.directory}: another dissever explore writes to it now; wait until that has"
-                " ended, or name another --keep"
-            ) from error
+        """Be the only one that writes."""
+        store.lock(
+            self._file.fileno(),
+            f"{self.directory}: another dissever explore writes to it now; wait until that has"
+            " ended, or name another --keep",
+        )
 
     def _read(self, path: Path) -> None:
         """Take in what is there; begin where nothing is, or a first line that was cut."""

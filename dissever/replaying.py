@@ -34,6 +34,7 @@ from dissever.judging import judge, try_to_publish
 from dissever.nemesis import read_script
 from dissever.nemesis.plans.replay import Schedule
 from dissever.proportions import wilson
+from dissever.signature import shown
 from dissever.systems import load
 from dissever.traces import lines_of
 
@@ -55,16 +56,16 @@ LINE_CHARACTERS_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A run that is to be replayed. `signature` is empty when it was valid."""
+    """
+    A run that is to be replayed.
+
+    `signature` is the kind of failure that is looked for, and empty when the run was valid.
+    """
 
     directory: Path
     plan: Plan
     results: Results
-
-    @property
-    def signature(self) -> str:
-        """The kind of its failure."""
-        return self.results.signature
+    signature: str
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -123,16 +124,23 @@ Hear: TypeAlias = Callable[[int, Attempt], None]
 """Is told the number of each replay, from 1, and what came of it."""
 
 
-def recorded(run: Path) -> Recorded:
+def recorded(run: Path, signature: str = "") -> Recorded:
     """
     Read a run directory; it is judged again if it was not judged as it is.
 
+    Args:
+        signature: The failure to look for; empty: that of the verdict.
+
     Raises:
         FileNotFoundError: When it is none.
+        ValueError: When the run does not have that failure.
         OSError, FormatError, BrokenFile: As `judge`.
     """
     directory = store.find_run(run)
-    return Recorded(directory, store.read_plan(directory), judge(directory).results)
+    results = judge(directory).results
+    if signature:
+        shown(results, signature)
+    return Recorded(directory, store.read_plan(directory), results, signature or results.signature)
 
 
 @contextlib.contextmanager

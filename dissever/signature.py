@@ -32,7 +32,15 @@ from dissever.harness.history import History, Operation, Type
 from dissever.harness.plan import Plan
 from dissever.harness.results import Anomaly, Result, Results, Verdict
 
-__all__ = ["Roles", "Signature", "nobody_knows", "signature_of", "signatures_of", "signed"]
+__all__ = [
+    "Roles",
+    "Signature",
+    "nobody_knows",
+    "shown",
+    "signature_of",
+    "signatures_of",
+    "signed",
+]
 
 Roles = Callable[[str, int], str]
 """The role of a node at a time of the run in ns, such as `leader`; empty where nobody knows."""
@@ -145,6 +153,23 @@ def signatures_of(
     ordered = sorted(results.results, key=lambda result: result.verdict, reverse=True)
     found = (each for result in ordered for each in _of_result(result, ordered, by_index))
     return tuple(dict.fromkeys(found))
+
+
+def shown(results: Results, signature: str) -> tuple[Anomaly, ...]:
+    """
+    The anomalies of a judged run that are this kind of failure.
+
+    Raises:
+        ValueError: When there are none; the message names the signatures that the run has.
+    """
+    wanted = Signature.parsed(signature)
+    anomalies = [each for result in results.results for each in result.anomalies]
+    signed_ones = [each for each in anomalies if each.signature]
+    found = tuple(each for each in signed_ones if wanted.covers(Signature.parsed(each.signature)))
+    if not found:
+        known = ", ".join(dict.fromkeys(each.signature for each in signed_ones)) or "none"
+        raise ValueError(f"expected a signature of the run ({known}), got {signature}")
+    return found
 
 
 def signed(results: Results, history: History, roles: Roles = nobody_knows) -> Results:

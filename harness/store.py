@@ -12,6 +12,7 @@ that is lost or changed afterwards is seen when the run is judged.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import itertools
 import os
@@ -104,6 +105,32 @@ def find_run(path: Path) -> Path:
 def write_plan(run: Path, plan: Plan) -> None:
     """Write what is about to happen."""
     _write_json(run / PLAN, plan)
+
+
+def lock(descriptor: int, message: str) -> None:
+    """
+    Be the only process that has locked this file or folder, until the descriptor is closed.
+
+    The kernel takes the lock from a process that ends.
+
+    Raises:
+        OSError: With this message, when another process has it.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OSError(message) from error
+
+
+@contextlib.contextmanager
+def locked(directory: Path, message: str) -> Iterator[None]:
+    """`lock` a folder, as long as the block lasts."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        lock(descriptor, message)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def read_plan(run: Path) -> Plan:

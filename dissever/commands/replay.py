@@ -12,7 +12,7 @@ import msgspec
 from dissever import planning
 from dissever.anchoring import schedule_text
 from dissever.attempts import Attempt
-from dissever.commands.options import JSON, QUIET, RUN, runs_option
+from dissever.commands.options import JSON, QUIET, RUN, runs_option, signature_option
 from dissever.commands.output import EXIT_FAILED, EXIT_STATUS, print_json, say, tell
 from dissever.harness import store
 from dissever.harness.plan import Options
@@ -49,6 +49,10 @@ BY_EVENTS: Final = "events"
     show_default=True,
     help="When each fault strikes: at its time, or as long after an event of the cluster as then.",
 )
+@signature_option(
+    "Which failure of the run to look for, such as linearizable/stale-read/read. By default that of"
+    " its verdict."
+)
 @runs_option("Where a replay is kept that shows the failure on real nodes, or that differs.")
 @click.option(
     "--dry-run",
@@ -62,6 +66,7 @@ def replay(
     run: Path,
     times: int | None,
     anchor: str,
+    signature: str,
     runs: Path,
     dry_run: bool,
     is_json: bool,
@@ -73,6 +78,7 @@ def replay(
     \b
     dissever replay runs/latest
     dissever replay runs/latest --times 100
+    dissever replay runs/latest --signature nodes/crash/SIGSEGV
     dissever replay runs/dqlite/set/20261130T071014.095Z-7 --times 20 --anchor events
 
     A simulated run is repeated exactly: its history must be the same to the byte. On real nodes the
@@ -84,7 +90,7 @@ def replay(
     again; 2 if a simulated replay differs from the run and none is invalid.
     """
     try:
-        before = recorded(run)
+        before = recorded(run, signature)
         options = follow(before) if anchor == BY_EVENTS else rerun(before)
         if dry_run:
             with at_home(before.plan):

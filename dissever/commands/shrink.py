@@ -118,8 +118,10 @@ def shrink_command(
     display = Display(original, is_quiet=quiet or is_json)
     jobs = jobs_for(jobs, is_virtual=original.is_exact)
     try:
-        journal = _journal(run, is_resumed=resume)
+        folder = run / FOLDER
+        folder.mkdir(exist_ok=True)
         with (
+            store.locked(folder, f"{near(run)}: another dissever shrink is at it now"),
             hushed(),
             at_home(store.read_plan(run)),
             pool(original.signature, jobs, original.last) as made,
@@ -130,7 +132,7 @@ def shrink_command(
                 display.heard(task, answer)
                 clock.check()
 
-            tries = Journal(journal, made, heard)
+            tries = Journal(_journal(folder, is_resumed=resume), made, heard)
             shrunk = shrink(original, tries, found=display.found, limit=attempts)
             facts = tuple(_facts(original, shrunk, tries))
             kept = keep(
@@ -160,10 +162,9 @@ def _enough(shrunk: Shrunk, limit: int) -> int:
     return min(limit, ceil(log(0.05) / log(1 - share))) if share else limit
 
 
-def _journal(run: Path, *, is_resumed: bool) -> Path:
+def _journal(folder: Path, *, is_resumed: bool) -> Path:
     """Where the attempts are written; those of an earlier search are removed, or go on."""
-    path = run / FOLDER / ATTEMPTS
-    path.parent.mkdir(exist_ok=True)
+    path = folder / ATTEMPTS
     if not is_resumed:
         path.unlink(missing_ok=True)
     elif not path.exists():

@@ -38,7 +38,7 @@ from dissever.shrinking.trials import (
     decide_statistically,
     fails,
 )
-from dissever.signature import Signature
+from dissever.signature import Signature, shown
 from dissever.systems import load
 from dissever.traces import lines_of
 
@@ -129,18 +129,13 @@ def read_original(run: Path, signature: str = "") -> Original:
     if results.verdict is not Verdict.INVALID:
         verdict = results.verdict.word
         raise CannotShrink(f"expected an invalid run, got one that is {verdict}: {results.why}")
-    anomalies = [each for result in results.results for each in result.anomalies]
     wanted = signature or results.signature
-    shown = [
-        each
-        for each in anomalies
-        if each.signature and Signature.parsed(wanted).covers(Signature.parsed(each.signature))
-    ]
-    if not shown:
-        known = ", ".join(dict.fromkeys(each.signature for each in anomalies)) or "none"
-        raise CannotShrink(f"expected a signature of the run ({known}), got {wanted}")
+    try:
+        anomalies = shown(results, wanted)
+    except ValueError as error:
+        raise CannotShrink(str(error)) from error
     events = judged.history.events
-    guilty_ns = _guilty_ns(run, shown, events)
+    guilty_ns = _guilty_ns(run, anomalies, events)
     is_exact = plan.options.backend.is_virtual
     schedule = run / store.SCHEDULE
     # What only a simulation knows costs time, and is needed only for the roles of servers.

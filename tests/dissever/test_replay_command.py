@@ -38,6 +38,18 @@ def test_a_simulated_failure_is_the_same_to_the_byte_every_time(
     assert "interval" not in ran.text
 
 
+def test_another_failure_of_the_run_can_be_looked_for(dissever: Callable, runs: Path) -> None:
+    run = made(dissever, runs, *BROKEN)
+    found = recorded(run).signature
+
+    same = dissever("replay", str(run), "--signature", found.partition("@")[0])
+    none = dissever("replay", str(run), "--signature", "nodes/crash/SIGSEGV")
+
+    assert "1 of 1 replays show it again" in same.text or "shows it again" in same.text
+    assert none.status == 3
+    assert f"expected a signature of the run ({found}" in none.text
+
+
 def test_a_valid_run_is_valid_again(dissever: Callable, runs: Path) -> None:
     ran = dissever("replay", str(made(dissever, runs, *TEST)))
 
@@ -162,7 +174,9 @@ def test_on_real_nodes_the_schedule_is_the_plan(
     run = made(dissever, runs, *TEST[:2], "-t", "4", *TEST[4:], "-f", "kill")
     before = recorded(run)
     real = replace(before.plan.options, backend=Backend.NAMESPACES)
-    moved = replaying.Recorded(run, replace(before.plan, options=real), before.results)
+    moved = replaying.Recorded(
+        run, replace(before.plan, options=real), before.results, before.signature
+    )
 
     assert rerun(moved).script == (run / store.SCHEDULE).read_text()
     (run / store.SCHEDULE).unlink()

@@ -190,6 +190,18 @@ def options_of(run: Path) -> Options:
     return store.read_plan(run).options
 
 
+def test_second_search_in_the_same_run_is_refused(
+    recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = recorded / "shrunk"
+    folder.mkdir(exist_ok=True)
+
+    with store.locked(folder, "first"):
+        assert status("shrink", recorded, "--resume") == 3
+
+    assert "another dissever shrink is at it now" in capsys.readouterr().err
+
+
 def test_valid_run_cannot_be_shrunk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     attempt(
