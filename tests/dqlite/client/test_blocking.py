@@ -21,7 +21,8 @@ from dqlite.client.connection import dial_address
 from dqlite.client.connector import BlockingConnector
 from dqlite.client.stores import MemoryStore
 from dqlite.wire import codec, schema
-from dqlite.wire.schema import Failure, Member, Role, Rows
+from dqlite.wire.schema import Failure, Member, Response, Role, Rows
+from dqlite.wire.session import Session
 
 GARBAGE = 1_000
 LEADER = codec.encode(schema.LeaderNode(1, "a"))
@@ -111,7 +112,13 @@ def test_answer_that_drips_is_a_timeout_although_each_byte_comes_in_time() -> No
             asked.query_sql("SELECT n FROM t")
 
 
-def test_deadline_holds_while_an_answer_is_decoded() -> None:
+def test_deadline_holds_while_an_answer_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(session: Session) -> Response | None:
+        time.sleep(0.02)
+        return proceed(session)
+
+    proceed = Session.proceed
+    monkeypatch.setattr(Session, "proceed", slow)
     one = (1).to_bytes(8, "little")
     body = one + b"n".ljust(8, b"\0") + (one + one) * 500_000 + b"\xff" * 8
     header = (len(body) // 8).to_bytes(4, "little") + bytes([7, 0, 0, 0])
