@@ -279,7 +279,7 @@ def test_killed_keeper_is_a_lost_cluster(open_cluster: Open, marker: str) -> Non
             assert len(nodes) == 2
             await cluster.pause("n1")  # So that it does not end on a SIGTERM that comes through.
             stopping = asyncio.create_task(cluster.stop("n1", timeout_s=30))
-            os.kill(only_child(), signal.SIGKILL)
+            os.kill(keeper(), signal.SIGKILL)
 
             with pytest.raises(ClusterLost, match="keeper ended"):
                 await stopping
@@ -290,9 +290,10 @@ def test_killed_keeper_is_a_lost_cluster(open_cluster: Open, marker: str) -> Non
     asyncio.run(run())
 
 
-def only_child() -> int:
-    """The PID of the one process that this one has started: a keeper."""
-    (pid,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+def keeper() -> int:
+    """The PID of the one keeper that this process has started."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    (pid,) = [each for each in children if b"keeper" in Path(f"/proc/{each}/cmdline").read_bytes()]
     return int(pid)
 
 
