@@ -37,9 +37,12 @@ class Exchange:
             ours, theirs = socket.socketpair()
             try:
                 app.serve(theirs)
-            except Closed as cause:
+            except (Closed, OSError) as cause:
                 ours.close()
                 raise ConnectionRefusedError(str(cause)) from cause
+            except BaseException:
+                ours.close()
+                raise
             return ours
         host, _, port = address.partition(":")
         ours = socket.create_connection((host, int(port)), timeout_s)
