@@ -313,7 +313,11 @@ class App:
         Raises:
             Closed: If the node does not run; the connection is closed.
         """
-        gateway = self._running().gateway
+        try:
+            gateway = self._running().gateway
+        except Closed:
+            connection.close()
+            raise
         if gateway is None or gateway.listens:
             raise ValueError("this node takes its connections by itself: it is not External")
         gateway.serve(connection)
