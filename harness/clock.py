@@ -28,14 +28,6 @@ _RESOLUTION_S: Final = 1e-9
 """Timers so close to the time now are due."""
 
 
-HALF_NS: Final = 0.5
-"""
-A timer of the virtual clock comes at the next whole ns, and seconds as a float may exceed one by a
-little. What must come at a certain ns is set half a ns early: operations and faults of a run that
-is repeated.
-"""
-
-
 class NothingWillHappen(RuntimeError):
     """On the virtual clock every task waits and no timer is set: a real run would hang."""
 
@@ -163,6 +155,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if until_ns is None:
             raise NothingWillHappen("every task waits and no timer is set")
         self._now_ns = until_ns
+
+
+def timer_s(wait_ns: float) -> float:
+    """
+    Return the seconds for a timer that comes after `wait_ns`, on the virtual clock at the very ns.
+
+    That clock takes the next whole ns, and seconds as a float may exceed one by a little: half a ns
+    is taken off. So operations and faults of a run that is repeated come when they came.
+    """
+    return max(0.0, (wait_ns - 0.5) / 1e9)
 
 
 def clock_ns() -> Callable[[], int]:

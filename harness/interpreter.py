@@ -36,7 +36,7 @@ import msgspec
 from dissever.harness.bugs import Bug, bug_of, is_bug
 from dissever.harness.calls import CLOSE_LIMIT_S, close, completion_of, pass_on_cancellation
 from dissever.harness.client import Client, Completion, Invocation, Nemesis
-from dissever.harness.clock import HALF_NS, clock_ns
+from dissever.harness.clock import clock_ns, timer_s
 from dissever.harness.cluster import ClusterEnded, ClusterInterrupted
 from dissever.harness.generator import (
     PENDING,
@@ -209,8 +209,7 @@ class _Interpreter:
             return False
         self._pending_since = None
         if step.time > now:
-            wait_s = (step.time - now - HALF_NS) / 1e9
-            self._timer = self._loop.call_later(wait_s, self._ask_for_dispatch)
+            self._timer = self._loop.call_later(timer_s(step.time - now), self._ask_for_dispatch)
             return False
         self._generator = rest
         if type(step) is Invocation:

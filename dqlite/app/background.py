@@ -15,9 +15,6 @@ from dqlite.errors import Closed
 
 _Value = TypeVar("_Value")
 
-TURNS = 5
-"""Of the loop at the end, in which connections that were dropped close their sockets."""
-
 
 class Background:
     """Runs coroutines for other threads, until it is closed."""
@@ -73,7 +70,5 @@ class Background:
                 task.cancel()
             self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            for _ in range(TURNS):
-                self._loop.run_until_complete(asyncio.sleep(0.002))
         finally:
             self._loop.close()

@@ -12,7 +12,7 @@ from dqlite.dbapi.options import Options, Servers, Settings, store_of
 from dqlite.dbapi.steps import run, run_async
 
 if TYPE_CHECKING:
-    from dqlite import aio
+    from dqlite.dbapi import asynchronous
 
 
 class Database:
@@ -61,11 +61,11 @@ class Database:
         run(connection.core.connect_now())
         return connection
 
-    async def connect_async(self) -> "aio.Connection":
+    async def connect_async(self) -> "asynchronous.Connection":
         """Return a new connection of asyncio to the leader; raises as `connect` does."""
-        from dqlite.aio import Connection as AsyncConnection
+        from dqlite.dbapi import asynchronous
 
-        connection = AsyncConnection(
+        connection = asynchronous.Connection(
             self._options, lambda timeout_s: self._asyncio.connect(timeout_s=timeout_s)
         )
         await run_async(connection.core.connect_now())

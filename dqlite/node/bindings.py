@@ -19,7 +19,7 @@ from typing import Any
 
 from cffi import FFI
 
-from dqlite.errors import CapabilityMissing, LibraryNotFound
+from dqlite.errors import CapabilityMissing, LibraryNotFound, NodeError
 
 LIBRARY = "libdqlite.so.0"
 
@@ -178,6 +178,29 @@ def _load(wanted: str) -> Library:
             "libdqlite0) or set DQLITE_LIB to its path"
         ) from cause
     return Library(ffi, lib, path)
+
+
+def create(library: Library, node_id: int, address: str, directory: Path) -> Any:
+    """
+    Create the library's node object, for `dqlite_node_destroy`; the directory was looked at before.
+
+    Raises:
+        NodeError: If it cannot be created. Before 1.12 or so no other can be, then.
+    """
+    if library.is_poisoned:
+        raise NodeError("an earlier node could not be created: use a new process")
+    out = library.ffi.new("dqlite_node **")
+    code = library.lib.dqlite_node_create(node_id, address.encode(), os.fsencode(directory), out)
+    node = out[0]
+    if code or not node:
+        # Never destroyed: SQLite still knows its VFS. What is NULL was freed nevertheless.
+        library.is_poisoned = not node
+        reason = ""
+        if node:
+            said = library.lib.dqlite_node_errmsg(node)
+            reason = ": " + bytes(library.ffi.string(said)).decode(errors="replace")
+        raise NodeError(f"cannot create node {node_id} in {directory}{reason}", code)
+    return node
 
 
 def library_identity(name: str | None = None) -> LibraryIdentity:

@@ -179,10 +179,9 @@ def _use(path: Path, library: "Library | None", call: "Callable[[Library, Any], 
     """Call the library with a node object for a directory; the id and the address do not matter."""
     from dqlite.node import bindings
     from dqlite.node.bindings import Capability
-    from dqlite.node.server import create
 
     used = library or bindings.load()
-    node = create(used, 1, "1", path)
+    node = bindings.create(used, 1, "1", path)
     try:
         # Without compression a snapshot is read as it is; with it, 1.18.7 takes no other.
         for switch in (Capability.AUTO_RECOVERY, Capability.SNAPSHOT_COMPRESSION):

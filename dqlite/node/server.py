@@ -203,7 +203,7 @@ class Node:
 
     def _create(self) -> Any:
         lib = self.library.lib
-        node = create(self.library, self.id, self.address, self.data_dir)
+        node = bindings.create(self.library, self.id, self.address, self.data_dir)
         bound = ""
         try:
             self._configure(node)
@@ -286,29 +286,6 @@ class Node:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-
-def create(library: Library, node_id: int, address: str, directory: Path) -> Any:
-    """
-    Create the library's node object, for `dqlite_node_destroy`; the directory was looked at before.
-
-    Raises:
-        NodeError: If it cannot be created. Before 1.12 or so no other can be, then.
-    """
-    if library.is_poisoned:
-        raise NodeError("an earlier node could not be created: use a new process")
-    out = library.ffi.new("dqlite_node **")
-    code = library.lib.dqlite_node_create(node_id, address.encode(), os.fsencode(directory), out)
-    node = out[0]
-    if code or not node:
-        # Never destroyed: SQLite still knows its VFS. What is NULL was freed nevertheless.
-        library.is_poisoned = not node
-        reason = ""
-        if node:
-            said = library.lib.dqlite_node_errmsg(node)
-            reason = ": " + bytes(library.ffi.string(said)).decode(errors="replace")
-        raise NodeError(f"cannot create node {node_id} in {directory}{reason}", code)
-    return node
 
 
 def _is_dialled_by_library(address: str) -> bool:

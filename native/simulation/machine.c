@@ -5,9 +5,10 @@
  * Request: size u32 of what follows, id u32, function u8, and for each function
  *   read: key u32 · write: key u32, value i64 · cas: key u32, expected i64, value i64 ·
  *   add: value i64 · elements: nothing ·
- *   local-read: key u32, local-elements: nothing (answered from its own state, if it leads).
+ *   local-read: key u32, local-elements: nothing (answered from its own state, if it leads) ·
+ *   digest: nothing (of all commands that it has applied, in their order; answered always).
  * Answer: size u32, id u32, status u8. 0, done: read: is_present u8, value i64 · cas: is_done u8 ·
- *   elements: count u32, values i64. 1, failed for certain; 2, perhaps: code u16 (of raft.h),
+ *   elements: count u32, values i64 · digest: u64. 1, failed for certain; 2, perhaps: code u16 (of raft.h),
  *   leader u8 (the node that it believes leads; 255: none), why text. */
 #include "connections.h"
 #include "output.h"

@@ -24,7 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from dissever.harness.client import Completion, Invocation, Nemesis, Prepares
-from dissever.harness.clock import HALF_NS
+from dissever.harness.clock import timer_s
 from dissever.harness.missing import Missing
 from dissever.harness.options import unknown
 from dissever.harness.plan import LIMITS
@@ -271,7 +271,7 @@ def _has_struck(completion: Completion) -> bool:
 
 async def _until(at_s: float) -> None:
     """Wait until a time; on the virtual clock until the very ns, as the interpreter does."""
-    await asyncio.sleep(max(0.0, at_s - _now_s() - HALF_NS / 1e9))
+    await asyncio.sleep(timer_s((at_s - _now_s()) * 1e9))
 
 
 def _now_s() -> float:

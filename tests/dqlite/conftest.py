@@ -72,7 +72,7 @@ def addresses() -> list[str]:
         return [f"127.0.0.1:{server.getsockname()[1]}" for server in servers]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def library() -> None:
     """Skip unless a real libdqlite can be loaded."""
     bindings = pytest.importorskip("dqlite.node.bindings")
@@ -127,6 +127,14 @@ class Program:
 def program(library: None, tmp_path: Path) -> Iterator[Program]:
     with closing(Program(tmp_path)) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def node(library: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a node that leads, one for all tests that need no more."""
+    with closing(Program(tmp_path_factory.mktemp("node"))) as running:
+        running.start(1)
+        yield running.addresses[1]
 
 
 def _free_address() -> str:

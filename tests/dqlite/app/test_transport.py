@@ -112,8 +112,11 @@ def test_cluster_of_external_connections_serves_and_hands_over(
 def test_connection_for_a_node_that_does_not_run_is_closed(apps: Apps) -> None:
     app = apps.describe(1, transport=transport.External(lambda *_: socket.socket()))
     ours, theirs = socket.socketpair()
-    with ours, theirs, pytest.raises(Closed):
-        app.serve(theirs)
+    with ours, theirs:
+        with pytest.raises(Closed):
+            app.serve(theirs)
+
+        assert theirs.fileno() == -1
 
 
 def test_node_that_takes_its_connections_by_itself_takes_no_others(apps: Apps) -> None:

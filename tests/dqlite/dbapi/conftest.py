@@ -6,10 +6,7 @@ Both serve both faces: the asyncio one stands behind a proxy that awaits whateve
 
 import asyncio
 import inspect
-import socket
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
@@ -231,32 +228,6 @@ async def _awaited(value: Any) -> Any:
     return await value
 
 
-@pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a node that leads."""
-    bindings = pytest.importorskip("dqlite.node.bindings")
-    try:
-        bindings.load()
-    except errors.LibraryNotFound as missing:
-        pytest.skip(missing.message)
-    address = _free_address()
-    directory = tmp_path_factory.mktemp("dbapi")
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "dqlite.node", "--id", "1", "--address", address),
-            *("--data-dir", str(directory / "1"), "--network-latency-ms", "20"),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process.stdout:
-        process.stdout.readline()
-        yield address
-    process.kill()
-    process.wait()
-
-
 @pytest.fixture(params=["blocking", "asyncio"])
 def connect(request: pytest.FixtureRequest, node: str) -> Iterator[Connect]:
     """Open connections of each face to a database of its own on a real node."""
@@ -281,11 +252,6 @@ def connect(request: pytest.FixtureRequest, node: str) -> Iterator[Connect]:
 
 
 _NUMBERS = count(1)
-
-
-def _free_address() -> str:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return f"127.0.0.1:{free.getsockname()[1]}"
 
 
 def _sqlite(parameters: Any) -> Any:
