@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import random
+import select
 import socket
 import ssl
 import threading
@@ -204,6 +205,28 @@ def wrap(request: pytest.FixtureRequest, certificates: Path) -> Wrap:
     return make
 
 
+def exchange(connection: ssl.SSLSocket, data: bytes) -> bytes:
+    """
+    Send all data, and receive as many bytes meanwhile.
+
+    One thread does both: OpenSSL forbids two threads in one connection. Each would take the other's
+    reason to wait for its own, and then both can wait for the same direction for ever.
+    """
+    left, parts = memoryview(data), bytearray()
+    connection.setblocking(False)
+    poll = select.poll()
+    while left or len(parts) < len(data):
+        poll.register(connection, select.POLLIN | (select.POLLOUT if left else 0))
+        assert poll.poll(WAIT_S * 1000), f"{len(left)} bytes not sent, {len(parts)} received"
+        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            left = left[connection.send(left) :] if left else left
+        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            while part := connection.recv(65536):
+                parts += part
+    connection.settimeout(WAIT_S)
+    return bytes(parts)
+
+
 def test_tls_carries_megabytes_both_ways_and_its_end_ends_all(wrap: Wrap) -> None:
     node, near = socket.socketpair()
     far, peer = wrap(*socket.socketpair())
@@ -222,13 +245,8 @@ def test_tls_carries_megabytes_both_ways_and_its_end_ends_all(wrap: Wrap) -> Non
 
     echoing = threading.Thread(target=echo)
     echoing.start()
-    sending = threading.Thread(target=peer.sendall, args=(data,))
-    sending.start()
-    parts = bytearray()
-    while len(parts) < len(data):
-        parts += peer.recv(65536)
+    parts = exchange(peer, data)
     echoing.join(WAIT_S)
-    sending.join(WAIT_S)
     assert parts == data
 
     node.sendall(b"last words")
