@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
+from dqlite import trace
 from dqlite.dbapi.options import Options
 from dqlite.dbapi.steps import Step, Steps
 from dqlite.errors import Abandoned, Busy, DqliteError, Indeterminate, NotApplied, StatementError
@@ -133,7 +134,8 @@ class Channel:
 
     def execute(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> Steps[Result]:
         """Send once what gives no rows."""
-        result: Result = yield partial(self._client.exec_sql, sql, parameters)
+        result: Result
+        result = yield from self._timed("exec", sql, self._client.exec_sql, sql, parameters)
         return result
 
     def query(self, sql: str, parameters: tuple[Parameter, ...]) -> Steps[Rows]:
@@ -146,12 +148,26 @@ class Channel:
         client = self._client
         rows: Rows
         try:
-            rows = yield partial(client.query_sql, sql, parameters)
+            rows = yield from self._timed("query", sql, client.query_sql, sql, parameters)
         except StatementError:
             statement = yield partial(client.prepare, sql)
             try:
-                rows = yield partial(client.query, statement, parameters)
+                rows = yield from self._timed("prepared", sql, client.query, statement, parameters)
             finally:
                 if client.is_open:
                     yield partial(client.finalize, statement)
         return rows
+
+    def _timed(self, what: str, sql: str, ask: Callable[..., Any], *given: Any) -> Steps[Any]:
+        """Ask once; whoever reads the trace learns what it took."""
+        step = partial(ask, *given)
+        if not trace.is_wanted():
+            return (yield step)
+        begun_s, failure = self.now_s(), None
+        try:
+            return (yield step)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            trace.answered(what, sql, self.now_s() - begun_s, failure)
