@@ -11,6 +11,7 @@ Source: `dqlite/include/dqlite.h`.
 
 import hashlib
 import os
+import threading
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -119,6 +120,7 @@ class Library:
     Attributes:
         ffi, lib: cffi's, for `server`; untyped, as C is.
         is_poisoned: A creation has failed; on 1.11.1 the next one would crash the process.
+        binding: Held by the thread that has the library bind a socket, which is then looked for.
     """
 
     def __init__(self, ffi: FFI, lib: Any, path: str) -> None:
@@ -127,6 +129,7 @@ class Library:
         self.lib = lib
         self.path = path
         self.is_poisoned = False
+        self.binding = threading.Lock()
 
     def capabilities(self) -> frozenset[Capability]:
         """Return what this build has."""

@@ -13,16 +13,16 @@ import atexit
 import os
 import re
 import signal
-import socket
 import threading
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from dqlite.errors import NodeError
-from dqlite.node import bindings, files, locks
+from dqlite.node import bindings, files, listeners, locks
 from dqlite.node.bindings import Capability, Library
 from dqlite.node.ids import FOUNDERS
 from dqlite.node.membership import as_voters, check_address, reconfigure_membership_ext
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 DIRECTORY_BYTES_MAX = 894
 """Of its path, as raft holds it."""
-
-_DEFAULT_PORT = 8080
 
 
 class Node:
@@ -204,15 +202,16 @@ class Node:
     def _create(self) -> Any:
         lib = self.library.lib
         node = bindings.create(self.library, self.id, self.address, self.data_dir)
-        bound = ""
+        listener = None
         try:
             self._configure(node)
-            bound = self._text(lib.dqlite_node_get_bind_address(node))
+            with self.library.binding:
+                listener = listeners.listen(partial(self._bind, node))
             self._expect(lib.dqlite_node_start(node), "start", node)
         except BaseException:
             lib.dqlite_node_destroy(node)  # never stop: it did not start
-            if bound:
-                _close_listener(bound)
+            if listener is not None:
+                listener.close()
             raise
         return node
 
@@ -238,10 +237,14 @@ class Node:
             enable = self.library.require(Capability.DISK_MODE)
             self._expect(enable(node), "disk mode", node)
         self._set_dial(node)
-        bind = options.bind_address or self.address
+
+    def _bind(self, node: Any) -> str:
+        lib, bind = self.library.lib, self.options.bind_address or self.address
         code = lib.dqlite_node_set_bind_address(node, bind.encode())
         if code:
-            raise NodeError(f"node {self.id}: cannot bind {bind}: {_why_not(bind)}", code)
+            reason = listeners.why_not(bind)
+            raise NodeError(f"node {self.id}: cannot bind {bind}: {reason}", code)
+        return self._text(lib.dqlite_node_get_bind_address(node))
 
     def _set(self, node: Any, capability: Capability, value: int | None) -> None:
         if value is not None:
@@ -291,63 +294,3 @@ class Node:
 def _is_dialled_by_library(address: str) -> bool:
     """Whether the library can dial addresses like this: it reaches no IPv6, and no names."""
     return re.fullmatch(r"[0-9.]+(:[0-9]+)?", address) is not None
-
-
-def _why_not(bind: str) -> str:
-    """Why an address cannot be bound, of which the library says no more than that."""
-    try:
-        endpoint = _endpoint(bind)
-    except ValueError:
-        return "expected host:port with a numeric host, [ipv6]:port, or @name"
-    target: Any
-    family, target = socket.AF_UNIX, "\0" + str(endpoint)[1:]
-    if not isinstance(endpoint, str):
-        family = socket.AF_INET6 if endpoint[0].version == 6 else socket.AF_INET
-        target = (str(endpoint[0]), endpoint[1])
-    with socket.socket(family, socket.SOCK_STREAM) as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind(target)
-        except OSError as error:
-            return error.strerror or str(error)
-    return "this libdqlite does not take such addresses"
-
-
-def _close_listener(bound: str) -> None:
-    """Close the listener that a node left behind, which would keep the address in use."""
-    for path in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):
-            if _is_listener(int(path.name), bound):
-                os.close(int(path.name))
-
-
-def _is_listener(descriptor: int, bound: str) -> bool:
-    """Whether it listens there. Raises OSError if it is no socket."""
-    opened = socket.socket(fileno=descriptor)
-    try:
-        is_listening = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) != 0
-        return is_listening and _endpoint(opened.getsockname()) == _endpoint(bound)
-    finally:
-        opened.detach()
-
-
-def _endpoint(name: Any) -> Any:
-    """
-    Where a socket listens, by its own name or by the library's address: equal if it is one.
-
-    Returns:
-        `@name`, or an IP address and a port.
-
-    Raises:
-        ValueError: If the host is not numeric.
-    """
-    import ipaddress
-
-    if isinstance(name, bytes):  # an abstract socket's
-        return "@" + name[1:].decode(errors="replace")
-    if isinstance(name, tuple):
-        return ipaddress.ip_address(name[0]), name[1]
-    if name.startswith("@"):
-        return name
-    host, colon, port = name.rpartition(":") if re.search(r"\]:|\..*:", name) else (name, "", "")
-    return ipaddress.ip_address(host.strip("[]")), int(port) if colon else _DEFAULT_PORT

@@ -1,5 +1,6 @@
 """Application nodes in this process, as one cluster on addresses of its own."""
 
+import itertools
 import os
 import random
 import time
@@ -16,6 +17,9 @@ PATIENCE_S = 60.0
 LATENCY_MS = 20
 INTERVAL_S = 0.2
 
+_NETS = itertools.count(random.SystemRandom().randrange(254))
+"""Two clusters of one process never have the same; two processes seldom do."""
+
 
 class Apps:
     """
@@ -28,7 +32,7 @@ class Apps:
     def __init__(self, directory: Path) -> None:
         self.running: dict[int, Any] = {}
         self._directory = directory
-        self._net = f"127.{random.SystemRandom().randint(1, 254)}.{os.getpid() % 254 + 1}"
+        self._net = f"127.{next(_NETS) % 254 + 1}.{os.getpid() % 254 + 1}"
 
     def address(self, number: int) -> str:
         return f"{self._net}.{number}:9001"

@@ -1,6 +1,7 @@
 """Application nodes in this process, alone and in small clusters."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ bindings = pytest.importorskip("dqlite.node.bindings")
 options = pytest.importorskip("dqlite.node.options")
 
 pytestmark = pytest.mark.cluster
+
+MANY = int(os.environ.get("DQLITE_MANY_NODES", "100"))
+"""Of one process, as in go-dqlite's TestParallelNewApp."""
 
 
 def names(path: Path) -> set[str]:
@@ -194,14 +198,18 @@ def test_hook_hears_of_leader_and_members_and_may_fail(
     assert any("mine" in (record.exc_text or "") for record in caplog.records)
 
 
-def test_many_nodes_live_in_one_process(tmp_path: Path, library: None) -> None:
-    clusters = [Apps(tmp_path / str(n)) for n in range(8)]
+def test_many_nodes_start_at_once(tmp_path: Path, library: None) -> None:
+    clusters = [Apps(tmp_path / str(n)) for n in range(MANY)]
+    for cluster in clusters:
+        cluster.path(1).parent.mkdir()
+    threads = [threading.Thread(target=cluster.start, args=(1,)) for cluster in clusters]
     try:
-        for cluster in clusters:
-            cluster.path(1).parent.mkdir()
-            cluster.start(1)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
-        assert [cluster.roles() for cluster in clusters] == [{1: Role.VOTER}] * len(clusters)
+        assert [cluster.roles() for cluster in clusters] == [{1: Role.VOTER}] * MANY
     finally:
         for cluster in clusters:
             cluster.close()

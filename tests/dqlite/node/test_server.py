@@ -250,6 +250,59 @@ def test_address_in_use_is_an_error_that_says_so(address: str, tmp_path: Path) -
         server.Node(1, address, tmp_path).start()
 
 
+def test_one_of_many_nodes_that_start_at_one_address_wins(address: str, tmp_path: Path) -> None:
+    failed: list[NodeError] = []
+    nodes = []
+    for number in range(8):
+        (tmp_path / str(number)).mkdir()
+        nodes.append(server.Node(1, address, tmp_path / str(number)))
+    together = threading.Barrier(len(nodes))
+
+    def start(node: server.Node) -> None:
+        together.wait()
+        try:
+            node.start()
+        except NodeError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=start, args=(node,)) for node in nodes]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    (winner,) = [node for node in nodes if node.is_running]
+    with winner, ask(address) as client:
+        assert client.leader() is not None
+    assert len(failed) == len(nodes) - 1
+    assert all("already in use" in str(error) for error in failed)
+
+
+def test_node_whose_address_is_taken_between_bind_and_start_says_so(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, port = address.split(":")
+    listen = server.listeners.listen
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((host, int(port)))
+
+        def listen_after_the_other(bind: Callable[[], str]) -> object:
+            def bind_both() -> str:
+                bound = bind()
+                other.listen()
+                return bound
+
+            return listen(bind_both)
+
+        monkeypatch.setattr(server.listeners, "listen", listen_after_the_other)
+        with pytest.raises(NodeError, match=r"listen .*already in use"):
+            server.Node(1, address, tmp_path).start()
+
+    monkeypatch.undo()
+    with server.Node(1, address, tmp_path):
+        pass
+
+
 @pytest.mark.parametrize(
     ("options", "needs"),
     [
