@@ -15,11 +15,12 @@ import click
 
 from dqlite.app.app import App
 from dqlite.commands import signals
+from dqlite.commands.connections import Connections
 from dqlite.commands.demo.metrics import Requests
 from dqlite.commands.demo.service import KeyValues, key_values, operations
-from dqlite.commands.demo.web import Server
 from dqlite.commands.nodes import app_options
 from dqlite.commands.servers import plain_errors, sturdy_streams, tls_options
+from dqlite.commands.web import Server
 from dqlite.dbapi.database import Database
 from dqlite.errors import Error
 
@@ -70,7 +71,8 @@ def _open(app: App) -> KeyValues:
     """Wait until the node belongs to a cluster, and open the database there."""
     app.ready()
     app.open("demo")  # waits for a leader
-    return KeyValues(Database(app.store, "demo", connector=app.connector_options, autocommit=True))
+    database = Database(app.store, "demo", connector=app.connector_options, autocommit=True)
+    return KeyValues(Connections(database))
 
 
 def _serve(app: App, store: KeyValues, api: str, *, ops: bool) -> Server:

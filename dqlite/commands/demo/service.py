@@ -6,27 +6,20 @@ Statuses and texts of keys are go-dqlite 3.0.4's: a missing key is a 500 with it
 Source: go-dqlite 3.0.4, `cmd/dqlite-demo`.
 """
 
-import contextlib
 import json
 import logging
-import queue
-from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from typing import TypeVar
 
 from dqlite.app.app import App
 from dqlite.app.health import HealthReport
+from dqlite.commands.connections import Connections
 from dqlite.commands.demo.metrics import CONTENT_TYPE, Family, Requests, Sample, exposition
-from dqlite.commands.demo.web import Answer, Request, Service
 from dqlite.commands.members import ROLE_NAMES, health_json, member_json
-from dqlite.dbapi.connection import Connection
-from dqlite.dbapi.database import Database
+from dqlite.commands.web import Answer, Request, Service
 from dqlite.errors import Error
 from dqlite.wire.schema import Role
 
 log = logging.getLogger(__name__)
-
-_Result = TypeVar("_Result")
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS model (key TEXT, value TEXT, UNIQUE(key))"
 _QUERY = "SELECT value FROM model WHERE key = ?"
@@ -39,59 +32,26 @@ _NO_ROWS = "sql: no rows in result set"
 
 
 class KeyValues:
-    """Reads and writes keys, from any thread; a connection is used again when it is free."""
+    """Reads and writes keys, from any thread."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, connections: Connections) -> None:
         """Create the table if there is none."""
-        self._database = database
-        self._free: queue.SimpleQueue[Connection] = queue.SimpleQueue()
-        with self._connection() as connection:
+        self._connections = connections
+        with connections.lent() as connection:
             connection.execute(_SCHEMA)
 
     def get(self, key: str) -> str | None:
         """Return the value of a key, None if it has none."""
-        row = self._run(lambda connection: connection.execute(_QUERY, (key,)).fetchone())
+        row = self._connections.run(lambda lent: lent.execute(_QUERY, (key,)).fetchone())
         return None if row is None else str(row[0])
 
     def put(self, key: str, value: str) -> None:
         """Set the value of a key."""
-        self._run(lambda connection: connection.execute(_UPDATE, (key, value)))
+        self._connections.run(lambda lent: lent.execute(_UPDATE, (key, value)))
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._free.get_nowait().close()
-
-    def _run(self, work: Callable[[Connection], _Result]) -> _Result:
-        """Do something with a connection, and once more if it was surely not done."""
-        try:
-            with self._connection() as connection:
-                return work(connection)
-        except Error as error:
-            if not error.retryable:
-                raise
-        with self._connection() as connection:
-            return work(connection)
-
-    @contextlib.contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        try:
-            connection = self._free.get_nowait()
-        except queue.Empty:
-            connection = self._database.connect()
-        try:
-            yield connection
-        except Error as error:
-            if error.reconnect:
-                connection.close()
-            else:
-                self._free.put(connection)
-            raise
-        except BaseException:
-            connection.close()
-            raise
-        self._free.put(connection)
+        self._connections.close()
 
 
 def key_values(store: KeyValues) -> Service:

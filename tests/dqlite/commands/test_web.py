@@ -9,8 +9,8 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from dqlite.commands.demo import web
-from dqlite.commands.demo.web import Answer, Request, Server
+from dqlite.commands import web
+from dqlite.commands.web import Answer, Request, Server
 
 
 class Recorder:
