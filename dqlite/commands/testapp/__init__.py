@@ -1,0 +1,1 @@
+"""`python -m dqlite.testapp`: a node behind the HTTP interface of the Jepsen test of dqlite."""
