@@ -36,6 +36,7 @@ from dqlite.errors import (
     NotLeader,
     NotSent,
     NotSupportedError,
+    NotTrusted,
     OperationalError,
     ProgrammingError,
     ProtocolError,
@@ -185,7 +186,7 @@ __all__ = [  # noqa: RUF022 - grouped
     "Abandoned", "BackupError", "Busy", "CapabilityMissing", "Closed", "ConnectionLost",
     "ConstraintViolation", "DamagedFiles", "DqliteError", "HandleLost", "Indeterminate",
     "InvalidValue", "LeadershipLost", "LibraryNotFound", "NoLeader", "NodeError", "NotApplied",
-    "NotLeader", "NotSent",
+    "NotLeader", "NotSent", "NotTrusted",
     "ProtocolError", "Refused", "ServerTooOld", "StatementError", "StoreError", "TimedOut",
     "TokenExpired",
     # Errors: PEP 249

@@ -6,7 +6,7 @@ The asyncio twin of PEP 249: what `dqlite.connect` gives, with await before what
 
 from typing import Unpack
 
-from dqlite.client.connector import ConnectorOptions
+from dqlite.client.connector import ConnectorOptions, Dialler
 from dqlite.dbapi.asynchronous import Connection, Cursor
 from dqlite.dbapi.database import Database
 from dqlite.dbapi.options import Servers, Settings
@@ -19,7 +19,9 @@ async def connect(
     database: str,
     *,
     connector: ConnectorOptions | None = None,
+    tls: Dialler | None = None,
     **settings: Unpack[Settings],
 ) -> Connection:
     """Return a connection; the arguments and the errors are those of `dqlite.connect`."""
-    return await Database(servers, database, connector=connector, **settings).connect_async()
+    made = Database(servers, database, connector=connector, tls=tls, **settings)
+    return await made.connect_async()

@@ -127,6 +127,10 @@ class NoLeader(NotApplied, OperationalError, reconnect=True, retryable=True):
     """None of the asked nodes led to a leader in time."""
 
 
+class NotTrusted(NotApplied, OperationalError, reconnect=True):
+    """One side refused the TLS of the other: its certificate, its name, or that there is none."""
+
+
 class NotLeader(NotApplied, OperationalError, reconnect=True, retryable=True):
     """The node does not lead: find the leader."""
 

@@ -23,7 +23,7 @@ from dqlite.app.roles import Change, RolesConfig, State
 from dqlite.client.client import Client
 from dqlite.client.connection import Dial
 from dqlite.client.connector import Connector, ConnectorOptions
-from dqlite.errors import DqliteError, NoLeader, TimedOut
+from dqlite.errors import DqliteError, NoLeader, NotTrusted, TimedOut
 from dqlite.wire.schema import LeaderNode, Member, Metadata, Role
 
 log = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ class Caretaker:
                 await self._tell(await client.leader(), members)
         except DqliteError as error:
             self._failed(error)
-            is_settled = self._is_ready and not isinstance(error, NoLeader)
+            is_settled = self._is_ready and not isinstance(error, NoLeader | NotTrusted)
             return self._timing.interval_s if is_settled else self._timing.retry_s
         self._settled()
         return self._timing.interval_s

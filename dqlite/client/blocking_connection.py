@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from dqlite.client import addresses
 from dqlite.client.requests import LEAVE_BYTES_MAX, part, refused, require_time
+from dqlite.client.trust import is_distrust, unreachable
 from dqlite.errors import DqliteError, NotSent, Scope
 from dqlite.wire.codec import FRAME_BYTES_MAX
 from dqlite.wire.schema import Failure, Interrupt, Request, Response, Rows
@@ -135,7 +136,9 @@ class BlockingConnection:
             raise self._session.lost(reason, timed_out=True) from cause
         except OSError as cause:
             self._socket.close()
-            raise self._session.lost(f"connection lost: {cause}") from cause
+            raise self._session.lost(
+                f"connection lost: {cause}", is_distrust=is_distrust(cause)
+            ) from cause
         except BaseException:  # also KeyboardInterrupt: the answer would meet the next request
             self.close()
             raise
@@ -185,11 +188,12 @@ def connect_blocking(
 
     Raises:
         NotSent: If there is no connection within `timeout_s`.
+        NotTrusted: If TLS is in the way.
     """
     try:
         return BlockingConnection(address, (dial or dial_blocking)(address, timeout_s))
     except (OSError, ValueError) as cause:  # TimeoutError is an OSError
-        raise NotSent(f"cannot connect to {address}: {cause!r}") from cause
+        raise unreachable(address, cause) from cause
 
 
 def dial_blocking(address: str, timeout_s: float) -> socket.socket:

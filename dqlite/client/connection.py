@@ -13,7 +13,8 @@ from typing import TypeAlias
 
 from dqlite.client import addresses
 from dqlite.client.requests import LEAVE_BYTES_MAX, part, refused
-from dqlite.errors import DqliteError, NotSent, ProtocolError, Scope
+from dqlite.client.trust import is_distrust, unreachable
+from dqlite.errors import DqliteError, ProtocolError, Scope
 from dqlite.wire.codec import FRAME_BYTES_MAX
 from dqlite.wire.schema import Failure, Interrupt, Request, Response, Rows
 from dqlite.wire.session import Session, State
@@ -106,13 +107,14 @@ async def connect(address: str, *, dial: Dial | None = None, timeout_s: float) -
 
     Raises:
         NotSent: If there is no connection within `timeout_s`.
+        NotTrusted: If TLS is in the way.
     """
     try:
         async with asyncio.timeout(timeout_s):
             opened = await (dial or dial_address)(address)
             return Connection(address, await _link(opened))
     except (OSError, ValueError) as cause:  # TimeoutError is an OSError
-        raise NotSent(f"cannot connect to {address}: {cause!r}") from cause
+        raise unreachable(address, cause) from cause
 
 
 async def dial_address(address: str) -> socket.socket:
@@ -218,8 +220,8 @@ class _Link(asyncio.Protocol):
             timer.cancel()
             self._answer = None
 
-    def drop(self, reason: str, *, timed_out: bool = False) -> None:
-        self._settle(self.session.lost(reason, timed_out=timed_out))
+    def drop(self, reason: str, *, timed_out: bool = False, is_distrust: bool = False) -> None:
+        self._settle(self.session.lost(reason, timed_out=timed_out, is_distrust=is_distrust))
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
@@ -262,7 +264,8 @@ class _Link(asyncio.Protocol):
             self._transport.resume_reading()
 
     def connection_lost(self, cause: Exception | None) -> None:
-        self.drop(f"connection lost: {cause or 'end of stream'}")
+        reason = f"connection lost: {cause or 'end of stream'}"
+        self.drop(reason, is_distrust=is_distrust(cause))
 
     def _expire(self, request: Request, timeout_s: float) -> None:
         if self._answer is None or self._answer.done():

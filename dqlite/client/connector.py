@@ -14,29 +14,44 @@ Source: go-dqlite `internal/protocol/connector.go`.
 import asyncio
 import logging
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
+from typing import Protocol, Self
 
 from dqlite.client.blocking import BlockingClient
 from dqlite.client.blocking_connection import BlockingDial
 from dqlite.client.client import Client
-from dqlite.client.connection import Dial
+from dqlite.client.connection import Attach, Dial
 from dqlite.client.leader import (
     MayRedirect,
     Search,
     ask,
     ask_all,
+    blamed,
+    is_hopeless,
     not_confirmed,
+    not_found,
     redirection,
 )
 from dqlite.client.stores import NodeStore
-from dqlite.errors import DqliteError, InvalidValue, NoLeader
+from dqlite.errors import DqliteError, InvalidValue, NoLeader, NotTrusted, Refused
 from dqlite.wire.schema import Member
 
 log = logging.getLogger(__name__)
+
+
+class Dialler(Protocol):
+    """Connects for both kinds of client; `dqlite.Tls` does, and any other transport of an App."""
+
+    def dial(self, address: str, timeout_s: float) -> socket.socket:
+        """As `BlockingDial`."""
+
+    async def dial_async(self, address: str) -> socket.socket | Attach:
+        """As `Dial`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,17 @@ class ConnectorOptions:
         if self.retry_limit is not None and self.retry_limit < 0:
             raise InvalidValue(f"expected a retry_limit of 0 or more, got {self.retry_limit!r}")
 
+    def over(self, dialler: Dialler) -> Self:
+        """
+        Return these options with all connections made by `dialler`.
+
+        Raises:
+            Refused: If they say already how connections are made.
+        """
+        if self.dial is not None or self.dial_blocking is not None:
+            raise Refused("expected a dial or TLS, got both")
+        return replace(self, dial=dialler.dial_async, dial_blocking=dialler.dial)
+
 
 class Connector:
     """Finds the leader for tasks of one event loop; remembers who led last."""
@@ -96,21 +122,24 @@ class Connector:
 
         Raises:
             NoLeader: If none is confirmed within `timeout_s` and the limit of attempts.
+            NotTrusted: If TLS is in the way at every node; that is known after one attempt.
             StoreError: If the store cannot be read.
         """
-        reasons: list[str] = []
+        failures: list[DqliteError] = []
         try:
             async with asyncio.timeout(timeout_s):
                 for pause_s in pauses(self._options):
-                    if (client := await self._attempt(reasons)) is not None:
+                    if (client := await self._attempt(failures)) is not None:
                         return client
+                    if is_hopeless(failures):
+                        break
                     if pause_s is not None:
                         await asyncio.sleep(pause_s)
         except TimeoutError:
-            reasons.append(f"{timeout_s} s are over")
-        raise _no_leader(reasons)
+            failures.append(NoLeader(f"{timeout_s} s are over"))
+        raise _no_leader(failures)
 
-    async def _attempt(self, reasons: list[str]) -> Client | None:
+    async def _attempt(self, failures: list[DqliteError]) -> Client | None:
         """Ask everyone once; without a leader, say why not."""
         options = self._options
         search = Search(
@@ -121,16 +150,16 @@ class Connector:
             options.may_redirect,
             _concurrency(options),
         )
-        reasons.clear()
+        failures.clear()
         try:
             async with asyncio.timeout(options.attempt_timeout_s):
                 if (client := await self._ask_last(search)) is not None:
                     return client
                 members = ordered(self._store.get())
                 client, why = await ask_all([member.address for member in members], search)
-                reasons.extend(why)
+                failures.extend(why)
         except TimeoutError:
-            reasons.append(f"nobody confirmed in {options.attempt_timeout_s} s")
+            failures.append(NoLeader(f"nobody confirmed in {options.attempt_timeout_s} s"))
             return None
         if client is not None:
             log.debug("connected on fallback path to %s", client.address)
@@ -172,30 +201,33 @@ class BlockingConnector:
         Raises:
             NoLeader: If none is confirmed within `timeout_s` and the limit of attempts, or `close`
                 was called.
+            NotTrusted: If TLS is in the way at every node; that is known after one attempt.
             StoreError: If the store cannot be read.
         """
         deadline = time.monotonic() + timeout_s
-        reasons: list[str] = []
+        failures: list[DqliteError] = []
         for pause_s in pauses(self._options):
-            if (client := self._attempt(deadline, reasons)) is not None:
+            if (client := self._attempt(deadline, failures)) is not None:
                 return client
+            if is_hopeless(failures):
+                break
             if pause_s is not None and self._closed.wait(min(pause_s, _left(deadline))):
-                reasons.append("closed")
+                failures.append(NoLeader("closed"))
                 break
             if _left(deadline) <= 0:
-                reasons.append(f"{timeout_s} s are over")
+                failures.append(NoLeader(f"{timeout_s} s are over"))
                 break
-        raise _no_leader(reasons)
+        raise _no_leader(failures)
 
-    def _attempt(self, deadline: float, reasons: list[str]) -> BlockingClient | None:
+    def _attempt(self, deadline: float, failures: list[DqliteError]) -> BlockingClient | None:
         """Ask everyone once; without a leader, say why not."""
         options = self._options
         until = min(deadline, time.monotonic() + options.attempt_timeout_s)
-        reasons.clear()
+        failures.clear()
         if (client := self._ask_last(until)) is not None:
             return client
         addresses = [member.address for member in ordered(self._store.get())]
-        client = _Round(addresses, options, until, self._closed).first(reasons)
+        client = _Round(addresses, options, until, self._closed).first(failures)
         if client is not None:
             log.debug("connected on fallback path to %s", client.address)
             self._leader = client.address
@@ -233,10 +265,10 @@ class _Round:
         self._count = len(addresses)
         self._lock = threading.Lock()
         self._is_over = False
-        self._answers: queue.SimpleQueue[BlockingClient | str] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[BlockingClient | DqliteError] = queue.SimpleQueue()
 
-    def first(self, reasons: list[str]) -> BlockingClient | None:
-        """Return the first confirmed leader; else None, and what each node answered instead."""
+    def first(self, failures: list[DqliteError]) -> BlockingClient | None:
+        """Return the first confirmed leader; else None, and why each node led to none."""
         for _ in range(min(_concurrency(self._options), self._count)):
             threading.Thread(target=self._work, name="dqlite-leader", daemon=True).start()
         try:
@@ -244,24 +276,24 @@ class _Round:
                 answer = self._next_answer()
                 if isinstance(answer, BlockingClient):
                     return answer
-                reasons.append(answer)
+                failures.append(answer)
                 if self._closed.is_set():
                     break
             return None
         except queue.Empty:
-            reasons.append("nobody else answered in time")
+            failures.append(NoLeader("nobody else answered in time"))
             return None
         finally:
             self._end()
 
-    def _next_answer(self) -> BlockingClient | str:
+    def _next_answer(self) -> BlockingClient | DqliteError:
         """Wait for an answer, and look now and then whether the connector was closed."""
         while (left := _left(self._until)) > 0:
             try:
                 return self._answers.get(timeout=min(left, 0.1))
             except queue.Empty:
                 if self._closed.is_set():
-                    return "closed"
+                    return NoLeader("closed")
         raise queue.Empty
 
     def _work(self) -> None:
@@ -271,11 +303,11 @@ class _Round:
                 address = None if is_over else next(self._addresses, None)
             if address is None:
                 return
-            answer: BlockingClient | str
+            answer: BlockingClient | DqliteError
             try:
                 answer = _ask(address, self._options, self._until)
             except DqliteError as error:
-                answer = str(error)
+                answer = error
             with self._lock:
                 if not self._is_over:
                     self._answers.put(answer)
@@ -308,6 +340,9 @@ def _ask(address: str, options: ConnectorOptions, until: float) -> BlockingClien
                 client.register()
                 client.timeout_s = options.request_timeout_s
                 return client
+        except DqliteError as error:
+            client.close()
+            raise blamed(address, error) from error
         except BaseException:
             client.close()
             raise
@@ -339,7 +374,6 @@ def _left(deadline: float) -> float:
     return deadline - time.monotonic()
 
 
-def _no_leader(reasons: Sequence[str]) -> NoLeader:
+def _no_leader(failures: Sequence[DqliteError]) -> NoLeader | NotTrusted:
     """Go's text first: tools look for it."""
-    why = "; ".join(reasons) or "the node store is empty"
-    return NoLeader(f"no available dqlite leader server found: {why}")
+    return not_found("no available dqlite leader server found", failures, "the node store is empty")

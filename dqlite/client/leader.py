@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from dqlite.client.client import Client
 from dqlite.client.connection import Dial
-from dqlite.errors import DqliteError, NoLeader
+from dqlite.errors import DqliteError, NoLeader, NotTrusted
 from dqlite.wire.schema import LeaderNode
 
 log = logging.getLogger(__name__)
@@ -63,39 +63,42 @@ async def find_leader(
 
     Raises:
         NoLeader: If no node led to a leader.
+        NotTrusted: If TLS is in the way at every node.
     """
     search = Search(dial, timeout_s, timeout_s, timeout_s)
-    last: list[str] = []
+    last: list[DqliteError] = []
     try:
         async with asyncio.timeout(deadline_s):
             while True:
                 leader, last = await ask_all(addresses, search)
                 if leader is not None:
                     return leader
-                if deadline_s is None:
+                if deadline_s is None or is_hopeless(last):
                     break
                 await asyncio.sleep(PAUSE_S)
     except TimeoutError:
         pass
-    raise NoLeader(f"no leader: {'; '.join(last) or f'nobody answered in {deadline_s} s'}")
+    raise not_found("no leader", last, f"nobody answered in {deadline_s} s")
 
 
-async def ask_all(addresses: Sequence[str], search: Search) -> tuple[Client | None, list[str]]:
-    """Return the first confirmed leader, or what each node answered instead."""
+async def ask_all(
+    addresses: Sequence[str], search: Search
+) -> tuple[Client | None, list[DqliteError]]:
+    """Return the first confirmed leader, or why each node led to none."""
     turn: AbstractAsyncContextManager[object] = nullcontext()
     if search.concurrency is not None:
         turn = asyncio.Semaphore(search.concurrency)
     tasks = [asyncio.create_task(_ask_in_turn(address, search, turn)) for address in addresses]
     leader = None
-    reasons = []
+    failures = []
     try:
         for done in asyncio.as_completed(tasks):
             try:
                 leader = await done
                 return leader, []
             except DqliteError as error:
-                reasons.append(str(error))
-        return None, reasons
+                failures.append(error)
+        return None, failures
     finally:
         for task in tasks:
             _dismiss(task, leader)  # without an await, where a deadline could lose the winner
@@ -136,6 +139,9 @@ async def ask(address: str, search: Search) -> Client:
                 await client.register()
                 client.timeout_s = search.client_timeout_s
                 return client
+        except DqliteError as error:
+            client.close()
+            raise blamed(address, error) from error
         except BaseException:
             client.close()
             raise
@@ -163,6 +169,24 @@ def redirection(
     return leader.address
 
 
+def blamed(address: str, error: DqliteError) -> DqliteError:
+    """The same error, with a text that names the node."""
+    if address in error.message:
+        return error
+    return type(error)(f"{address}: {error.message}", error.code)
+
+
 def not_confirmed(address: str) -> NoLeader:
     """The end of a search at a node that others call the leader."""
     return NoLeader(f"{address} does not lead, whatever others say")
+
+
+def is_hopeless(failures: Sequence[DqliteError]) -> bool:
+    """Whether TLS is in the way at every node, so that asking again cannot help."""
+    return bool(failures) and all(isinstance(each, NotTrusted) for each in failures)
+
+
+def not_found(what: str, failures: Sequence[DqliteError], otherwise: str) -> NoLeader | NotTrusted:
+    """The end of a search among all nodes; `otherwise` is the reason if none of them has one."""
+    message = f"{what}: {'; '.join(map(str, failures)) or otherwise}"
+    return NotTrusted(message) if is_hopeless(failures) else NoLeader(message)

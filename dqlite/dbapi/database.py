@@ -6,7 +6,7 @@ Source: PEP 249, `connect`; go-dqlite `driver.New`, `app.Open`.
 
 from typing import TYPE_CHECKING, Unpack
 
-from dqlite.client.connector import BlockingConnector, Connector, ConnectorOptions
+from dqlite.client.connector import BlockingConnector, Connector, ConnectorOptions, Dialler
 from dqlite.dbapi.connection import Connection
 from dqlite.dbapi.options import Options, Servers, Settings, store_of
 from dqlite.dbapi.steps import run, run_async
@@ -23,7 +23,8 @@ class Database:
         servers: Whom to ask for the leader: `"127.0.0.1:9001"`, several with commas or in a list,
             `"file:///path/of/cluster.yaml"`, or a node store.
         database: Its name: letters, digits, `.`, `_` and `-`. It is made when it is first used.
-        connector: How the leader is looked for and connected to, also by TLS.
+        connector: How the leader is looked for and connected to.
+        tls: `dqlite.simple_tls_config(…)`, or any other transport of an App; None for plain TCP.
         settings: How the connections behave.
 
     Raises:
@@ -36,10 +37,13 @@ class Database:
         database: str,
         *,
         connector: ConnectorOptions | None = None,
+        tls: Dialler | None = None,
         **settings: Unpack[Settings],
     ) -> None:
         self._options = Options.of(database, settings)
         store = store_of(servers)
+        if tls is not None:
+            connector = (connector or ConnectorOptions()).over(tls)
         self._blocking = BlockingConnector(store, connector)
         self._asyncio = Connector(store, connector)
 
@@ -54,6 +58,7 @@ class Database:
 
         Raises:
             NoLeader: If there is none in `timeout_s`.
+            NotTrusted: If TLS is in the way at every server.
         """
         connection = Connection(
             self._options, lambda timeout_s: self._blocking.connect(timeout_s=timeout_s)
@@ -85,6 +90,7 @@ def connect(
     database: str,
     *,
     connector: ConnectorOptions | None = None,
+    tls: Dialler | None = None,
     **settings: Unpack[Settings],
 ) -> Connection:
     """
@@ -94,7 +100,8 @@ def connect(
         servers: Whom to ask for the leader: `"127.0.0.1:9001"`, several with commas or in a list,
             `"file:///path/of/cluster.yaml"`, or a node store.
         database: Its name: letters, digits, `.`, `_` and `-`. It is made when it is first used.
-        connector: How the leader is looked for and connected to, also by TLS.
+        connector: How the leader is looked for and connected to.
+        tls: `dqlite.simple_tls_config(…)`, or any other transport of an App; None for plain TCP.
         settings: How the connection behaves:
             timeout_s (10): For each request, and for the search of a leader.
             busy_timeout_s (5): How long a statement waits for the write lock; 0 fails at once.
@@ -109,6 +116,7 @@ def connect(
 
     Raises:
         NoLeader: If no leader is found in `timeout_s`.
+        NotTrusted: If one side refuses the certificate of the other, at every server.
         ProgrammingError: If an argument is wrong.
     """
-    return Database(servers, database, connector=connector, **settings).connect()
+    return Database(servers, database, connector=connector, tls=tls, **settings).connect()

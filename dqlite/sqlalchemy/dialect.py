@@ -33,7 +33,12 @@ _FROM_TEXT: dict[str, Any] = {
 
 
 class Dialect(SQLiteDialect):
-    """`dqlite+sync://host:port/database`, with more servers as `?servers=host:port,host:port`."""
+    """
+    `dqlite+sync://host:port/database`, with more servers as `?servers=host:port,host:port`.
+
+    For TLS the query names files of PEM: `tls_cert` and `tls_key`, and `tls_ca` if who signs them
+    is somebody else.
+    """
 
     driver = "dqlite"
     supports_statement_cache = True
@@ -83,14 +88,15 @@ class Dialect(SQLiteDialect):
             )
         if url.username or url.password:
             raise exc.ArgumentError("dqlite has no users: expected a URL without a name of one")
-        settings: dict[str, Any] = {}
+        settings = _tls(query)
         for name, text in query.items():
             try:
                 settings[name] = _FROM_TEXT[name](text)
             except (KeyError, ValueError, TypeError, AttributeError):
                 known = ", ".join(sorted(_FROM_TEXT))
                 raise exc.ArgumentError(
-                    f"expected servers or a setting of {known} in the URL, got {name}={text!r}"
+                    f"expected servers, {', '.join(_TLS)} or a setting of {known} in the URL,"
+                    f" got {name}={text!r}"
                 ) from None
         given = named[0] if len(named) == 1 else named
         return (given, url.database), settings
@@ -127,6 +133,20 @@ class Module:
 
 
 _PORT = 9001
+_TLS: Final = ("tls_cert", "tls_key", "tls_ca")
+
+
+def _tls(query: dict[str, Any]) -> dict[str, Any]:
+    """Take the files of TLS out of the query of a URL, and return the argument they make."""
+    cert, key, ca = files = [query.pop(name, None) for name in _TLS]
+    if files == [None, None, None]:
+        return {}
+    if not all(isinstance(each, str) for each in (cert, key, ca or "")):
+        raise exc.ArgumentError("TLS needs tls_cert and tls_key in the URL, each once")
+    try:
+        return {"tls": dqlite.simple_tls_config(cert, key, ca)}
+    except dqlite.NodeError as error:
+        raise exc.ArgumentError(str(error)) from error
 
 
 def _bracketed(host: str | None) -> str:

@@ -17,7 +17,15 @@ from collections.abc import Generator
 from enum import Enum, auto
 from typing import TypeVar
 
-from dqlite.errors import ConnectionLost, DqliteError, NotSent, ProtocolError, Refused, TimedOut
+from dqlite.errors import (
+    ConnectionLost,
+    DqliteError,
+    NotSent,
+    NotTrusted,
+    ProtocolError,
+    Refused,
+    TimedOut,
+)
 from dqlite.values import Value
 from dqlite.wire import codec, schema
 from dqlite.wire.codec import Header
@@ -53,6 +61,7 @@ class Session:
     def __init__(self, handshake: bytes = codec.HANDSHAKE) -> None:
         self.state = State.IDLE
         self.passed_bytes = 0
+        self._has_heard = False
         self._prefix = handshake  # goes out with the first request
         self._is_legacy = handshake == codec.LEGACY_HANDSHAKE
         self._buffer = bytearray()
@@ -141,6 +150,7 @@ class Session:
         """
         if self.state is State.CLOSED:
             return
+        self._has_heard = True
         if self.state is State.IDLE:
             self.close()
             raise ProtocolError(f"got {len(data)} bytes without a request")
@@ -172,10 +182,20 @@ class Session:
             self.close()
             raise
 
-    def lost(self, reason: str, *, timed_out: bool = False) -> DqliteError:
-        """Close, and return what the end of the connection means for the request in flight."""
+    def lost(
+        self, reason: str, *, timed_out: bool = False, is_distrust: bool = False
+    ) -> DqliteError:
+        """
+        Close, and return what the end of the connection means for the request in flight.
+
+        Args:
+            is_distrust: Whether the peer refused our TLS. It does so before it reads a request, in
+                TLS 1.3 after our handshake is over.
+        """
         is_sent = self.state in (State.WAITING, State.LEAVING)
         self.close()
+        if is_distrust and not self._has_heard:
+            return NotTrusted(reason)
         if not is_sent:
             return NotSent(reason)
         return TimedOut(reason) if timed_out else ConnectionLost(reason)

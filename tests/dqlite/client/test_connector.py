@@ -4,6 +4,7 @@ import asyncio
 import logging
 import queue
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import pytest
 
 from dqlite.client.connector import BlockingConnector, Connector, ConnectorOptions, pauses
 from dqlite.client.stores import MemoryStore
-from dqlite.errors import InvalidValue, NoLeader
+from dqlite.errors import InvalidValue, NoLeader, NotTrusted, Refused
 from dqlite.wire import codec, schema
 from dqlite.wire.schema import Member, Role
 
@@ -33,6 +34,7 @@ class Nodes:
 
     def __init__(self, behaviours: dict[str, Behaviour]) -> None:
         self.behaviours = behaviours
+        self.refusals: dict[str, OSError] = {}
         self.dialled: list[str] = []
         self.open_now = 0
         self._ends: list[socket.socket] = []
@@ -41,6 +43,8 @@ class Nodes:
     def dial(self, address: str, _timeout_s: float) -> socket.socket:
         with self._lock:
             self.dialled.append(address)
+        if address in self.refusals:
+            raise self.refusals[address]
         if address not in self.behaviours:
             raise ConnectionRefusedError(111, "Connection refused")
         ours, theirs = socket.socketpair()
@@ -192,6 +196,55 @@ def test_limit_of_two_more_attempts_makes_three(search: Any, behaviours: Any) ->
         search(nodes, "a", options=options).connect()
 
     assert nodes.dialled.count("a") == 3
+
+
+def distrust() -> ssl.SSLError:
+    """As Python raises it for a certificate of somebody else."""
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed certificate")
+    error.reason = "CERTIFICATE_VERIFY_FAILED"
+    return error
+
+
+def test_search_ends_at_once_if_no_node_is_trusted(search: Any) -> None:
+    nodes = Nodes({})
+    nodes.refusals = {"a": distrust(), "b": distrust()}
+    with pytest.raises(NotTrusted, match=r"connect to a: .*self-signed certificate") as found:
+        search(nodes, "a", "b").connect(timeout_s=1000)
+
+    assert sorted(nodes.dialled) == ["a", "b"]
+    assert not found.value.retryable
+
+
+def test_node_that_is_not_trusted_keeps_nobody_from_the_others(search: Any) -> None:
+    nodes = Nodes({"b": names("b")})
+    nodes.refusals = {"a": distrust()}
+
+    assert search(nodes, "a", "b").connect() == "b"
+
+
+@pytest.mark.parametrize("other", [ssl.SSLEOFError(8, "EOF"), ConnectionResetError(), None])
+def test_search_goes_on_while_a_node_may_become_the_leader(search: Any, other: Any) -> None:
+    nodes = Nodes({} if other else {"b": names("")})
+    nodes.refusals = {"a": distrust()} | ({"b": other} if other else {})
+    with pytest.raises(NoLeader, match="self-signed certificate"):
+        search(nodes, "a", "b", options=replace(QUICK, retry_limit=2)).connect()
+
+    assert sorted(nodes.dialled) == ["a", "a", "a", "b", "b", "b"]
+
+
+def test_error_of_a_search_names_the_node_whose_answer_is_wrong(search: Any) -> None:
+    nodes = Nodes({"n1:9001": lambda _request: schema.Welcome(15_000)})
+    with pytest.raises(NoLeader, match="found: n1:9001: expected LeaderNode, got Welcome"):
+        search(nodes, "n1:9001", options=replace(QUICK, retry_limit=0)).connect()
+
+
+def test_options_take_one_way_to_connect() -> None:
+    nodes = Nodes({})
+    options = ConnectorOptions().over(nodes)  # type: ignore[arg-type]
+
+    assert (options.dial, options.dial_blocking) == (nodes.dial_async, nodes.dial)
+    with pytest.raises(Refused, match="got both"):
+        options.over(nodes)  # type: ignore[arg-type]
 
 
 def test_election_in_progress_is_waited_for(search: Any) -> None:
