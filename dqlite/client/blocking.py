@@ -11,8 +11,9 @@ from typing import Self, TypeVar
 from dqlite.client import requests
 from dqlite.client.blocking_connection import BlockingConnection, BlockingDial, connect_blocking
 from dqlite.client.requests import BUSY_PAUSE_S, Call
+from dqlite.client.shared import Keep
 from dqlite.client.streams import BlockingRowStream
-from dqlite.errors import Busy
+from dqlite.errors import Busy, NotSent
 from dqlite.values import Parameter
 from dqlite.wire.codec import FRAME_BYTES_MAX
 from dqlite.wire.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
@@ -32,6 +33,8 @@ class BlockingClient:
         self._connection = connection
         self.timeout_s = timeout_s
         self._database: int | None = None
+        self._keep: Keep | None = None
+        self._is_closed = False
 
     @classmethod
     def connect(cls, address: str, *, dial: BlockingDial | None = None, timeout_s: float) -> Self:
@@ -51,11 +54,19 @@ class BlockingClient:
     @property
     def is_open(self) -> bool:
         """False once the connection is of no more use; its end shows at the next request."""
-        return self._connection.is_open
+        return not self._is_closed and self._connection.is_open
 
     def close(self) -> None:
-        """Drop the connection at once; idempotent."""
-        self._connection.close()
+        """Drop the connection at once, or give it back if it is shared; idempotent."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._keep is None or not self._keep(self._connection):
+            self._connection.close()
+
+    def share(self, keep: Keep) -> None:
+        """Offer the connection to `keep` once this client is closed, unless it opens a database."""
+        self._keep = keep
 
     def __enter__(self) -> Self:
         return self
@@ -135,6 +146,7 @@ class BlockingClient:
 
         On 1.11.1 no name of a database may be a prefix of another.
         """
+        self._keep = None  # the server keeps the database, and its transaction, with the connection
         self._database = self._ask(requests.open_database(database))
 
     def exec_sql(self, sql: str, parameters: Sequence[Parameter] = ()) -> Result:
@@ -191,15 +203,20 @@ class BlockingClient:
         """Interrupt between requests, a no-op of the server. To stop a running query, close."""
         self._ask(requests.interrupt(self._database))
 
+    def _usable(self) -> BlockingConnection:
+        if self._is_closed:
+            raise NotSent("the client is closed")
+        return self._connection
+
     def _stream(self, call: Call[Rows]) -> BlockingRowStream:
         database, timeout_s = requests.opened(self._database), self.timeout_s
-        first = self._connection.request_parts(call.request, timeout_s=timeout_s)
+        first = self._usable().request_parts(call.request, timeout_s=timeout_s)
         return BlockingRowStream(
             self._connection, database, call.request, first, timeout_s=timeout_s
         )
 
     def _ask(self, call: Call[_Value]) -> _Value:
-        answer = self._connection.request(
+        answer = self._usable().request(
             call.request,
             timeout_s=self.timeout_s,
             scope=call.scope,

@@ -54,6 +54,11 @@ class BlockingConnection:
         """False once anything went wrong. The end of an idle one shows at the next request."""
         return self._session.state is not State.CLOSED
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is open, and no request is in flight."""
+        return self._session.state is State.IDLE
+
     def request(
         self,
         request: Request,

@@ -15,8 +15,9 @@ from typing import Self, TypeVar
 from dqlite.client import requests
 from dqlite.client.connection import Connection, Dial, connect
 from dqlite.client.requests import BUSY_PAUSE_S, Call
+from dqlite.client.shared import Keep
 from dqlite.client.streams import RowStream
-from dqlite.errors import Busy
+from dqlite.errors import Busy, NotSent
 from dqlite.values import Parameter
 from dqlite.wire.codec import FRAME_BYTES_MAX
 from dqlite.wire.schema import LeaderNode, Member, Metadata, Result, Role, Rows, Statement
@@ -36,6 +37,8 @@ class Client:
         self._connection = connection
         self.timeout_s = timeout_s
         self._database: int | None = None
+        self._keep: Keep | None = None
+        self._is_closed = False
 
     @classmethod
     async def connect(cls, address: str, *, dial: Dial | None = None, timeout_s: float) -> Self:
@@ -56,11 +59,19 @@ class Client:
     @property
     def is_open(self) -> bool:
         """False once the connection is of no more use."""
-        return self._connection.is_open
+        return not self._is_closed and self._connection.is_open
 
     def close(self) -> None:
-        """Drop the connection at once; idempotent."""
-        self._connection.close()
+        """Drop the connection at once, or give it back if it is shared; idempotent."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._keep is None or not self._keep(self._connection):
+            self._connection.close()
+
+    def share(self, keep: Keep) -> None:
+        """Offer the connection to `keep` once this client is closed, unless it opens a database."""
+        self._keep = keep
 
     async def __aenter__(self) -> Self:
         return self
@@ -140,6 +151,7 @@ class Client:
 
         On 1.11.1 no name of a database may be a prefix of another.
         """
+        self._keep = None  # the server keeps the database, and its transaction, with the connection
         self._database = await self._ask(requests.open_database(database))
 
     async def exec_sql(self, sql: str, parameters: Sequence[Parameter] = ()) -> Result:
@@ -194,13 +206,18 @@ class Client:
         """Interrupt between requests, a no-op of the server. To stop a running query, close."""
         await self._ask(requests.interrupt(self._database))
 
+    def _usable(self) -> Connection:
+        if self._is_closed:
+            raise NotSent("the client is closed")
+        return self._connection
+
     async def _stream(self, call: Call[Rows]) -> RowStream:
         database, timeout_s = requests.opened(self._database), self.timeout_s
-        first = await self._connection.request_parts(call.request, timeout_s=timeout_s)
+        first = await self._usable().request_parts(call.request, timeout_s=timeout_s)
         return RowStream(self._connection, database, call.request, first, timeout_s=timeout_s)
 
     async def _ask(self, call: Call[_Value]) -> _Value:
-        answer = await self._connection.request(
+        answer = await self._usable().request(
             call.request,
             timeout_s=self.timeout_s,
             scope=call.scope,

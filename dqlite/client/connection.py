@@ -48,6 +48,11 @@ class Connection:
         """False once anything went wrong, even between requests."""
         return self._link.session.state is not State.CLOSED
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is open, and no request is in flight."""
+        return self._link.session.state is State.IDLE
+
     async def request(
         self,
         request: Request,

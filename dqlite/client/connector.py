@@ -23,9 +23,9 @@ from itertools import count
 from typing import Protocol, Self
 
 from dqlite.client.blocking import BlockingClient
-from dqlite.client.blocking_connection import BlockingDial
+from dqlite.client.blocking_connection import BlockingConnection, BlockingDial
 from dqlite.client.client import Client
-from dqlite.client.connection import Attach, Dial
+from dqlite.client.connection import Attach, Connection, Dial
 from dqlite.client.leader import (
     MayRedirect,
     Search,
@@ -37,9 +37,10 @@ from dqlite.client.leader import (
     not_found,
     redirection,
 )
+from dqlite.client.shared import SharedConnection
 from dqlite.client.stores import NodeStore
 from dqlite.errors import DqliteError, InvalidValue, NoLeader, NotTrusted, Refused
-from dqlite.wire.schema import Member
+from dqlite.wire.schema import LeaderNode, Member
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ class ConnectorOptions:
         may_redirect: Whether an address that a node names as its leader may be connected to; None
             allows all.
         request_timeout_s: Of the client that is found, for each request.
+        shares_connection: Whether the connection of a client that is closed is kept for the next
+            one, if no database was opened on it. Close such a connector in the end.
     """
 
     dial: Dial | None = None
@@ -85,6 +88,7 @@ class ConnectorOptions:
     concurrency: int | Callable[[], int] = 10
     may_redirect: MayRedirect | None = None
     request_timeout_s: float = 15
+    shares_connection: bool = False
 
     def __post_init__(self) -> None:
         for name in (
@@ -115,6 +119,11 @@ class Connector:
         self._store = store
         self._options = options or ConnectorOptions()
         self._leader: str | None = None
+        self._shared = SharedConnection[Connection]()
+
+    def close(self) -> None:
+        """Close the connection that is kept; idempotent. Searches go on."""
+        self._shared.close()
 
     async def connect(self, *, timeout_s: float) -> Client:
         """
@@ -128,9 +137,11 @@ class Connector:
         failures: list[DqliteError] = []
         try:
             async with asyncio.timeout(timeout_s):
+                if (client := await self._ask_shared()) is not None:
+                    return self._lent(client)
                 for pause_s in pauses(self._options):
                     if (client := await self._attempt(failures)) is not None:
-                        return client
+                        return self._lent(client)
                     if is_hopeless(failures):
                         break
                     if pause_s is not None:
@@ -138,6 +149,27 @@ class Connector:
         except TimeoutError:
             failures.append(NoLeader(f"{timeout_s} s are over"))
         raise _no_leader(failures)
+
+    def _lent(self, client: Client) -> Client:
+        if self._options.shares_connection:
+            client.share(self._shared.keep)
+        return client
+
+    async def _ask_shared(self) -> Client | None:
+        """Return a client over the connection that was kept, if its node still leads."""
+        if (connection := self._shared.take()) is None:
+            return None
+        client = Client(connection, timeout_s=self._options.dial_timeout_s)
+        try:
+            leader = await client.leader()
+        except DqliteError:
+            leader = None
+        if not _is_reusable(client.address, leader):
+            client.close()
+            return None
+        self._leader = client.address
+        client.timeout_s = self._options.request_timeout_s
+        return client
 
     async def _attempt(self, failures: list[DqliteError]) -> Client | None:
         """Ask everyone once; without a leader, say why not."""
@@ -188,11 +220,13 @@ class BlockingConnector:
         self._store = store
         self._options = options or ConnectorOptions()
         self._leader: str | None = None
+        self._shared = SharedConnection[BlockingConnection]()
         self._closed = threading.Event()
 
     def close(self) -> None:
-        """Wake whoever waits in `connect`, which then raises; idempotent."""
+        """Wake whoever waits in `connect`, which then raises; keep no connection. Idempotent."""
         self._closed.set()
+        self._shared.close()
 
     def connect(self, *, timeout_s: float) -> BlockingClient:
         """
@@ -206,9 +240,11 @@ class BlockingConnector:
         """
         deadline = time.monotonic() + timeout_s
         failures: list[DqliteError] = []
+        if (client := self._ask_shared(deadline)) is not None:
+            return self._lent(client)
         for pause_s in pauses(self._options):
             if (client := self._attempt(deadline, failures)) is not None:
-                return client
+                return self._lent(client)
             if is_hopeless(failures):
                 break
             if pause_s is not None and self._closed.wait(min(pause_s, _left(deadline))):
@@ -218,6 +254,28 @@ class BlockingConnector:
                 failures.append(NoLeader(f"{timeout_s} s are over"))
                 break
         raise _no_leader(failures)
+
+    def _lent(self, client: BlockingClient) -> BlockingClient:
+        if self._options.shares_connection:
+            client.share(self._shared.keep)
+        return client
+
+    def _ask_shared(self, deadline: float) -> BlockingClient | None:
+        """Return a client over the connection that was kept, if its node still leads."""
+        if (connection := self._shared.take()) is None:
+            return None
+        limit_s = min(self._options.dial_timeout_s, max(_left(deadline), 0.001))
+        client = BlockingClient(connection, timeout_s=limit_s)
+        try:
+            leader = client.leader()
+        except DqliteError:
+            leader = None
+        if not _is_reusable(client.address, leader):
+            client.close()
+            return None
+        self._leader = client.address
+        client.timeout_s = self._options.request_timeout_s
+        return client
 
     def _attempt(self, deadline: float, failures: list[DqliteError]) -> BlockingClient | None:
         """Ask everyone once; without a leader, say why not."""
@@ -349,6 +407,13 @@ def _ask(address: str, options: ConnectorOptions, until: float) -> BlockingClien
         client.close()
         address = redirect
     raise not_confirmed(address)
+
+
+def _is_reusable(address: str, leader: LeaderNode | None) -> bool:
+    """Whether the node at the other end of a kept connection still names itself; in Go's words."""
+    is_leader = leader is not None and leader.address == address
+    log.debug("%s shared connection to %s", "reusing" if is_leader else "discarding", address)
+    return is_leader
 
 
 def ordered(members: Sequence[Member]) -> list[Member]:
