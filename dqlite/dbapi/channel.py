@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from dqlite import trace
 from dqlite.dbapi.options import Options
+from dqlite.dbapi.prepared import Prepared
 from dqlite.dbapi.steps import Step, Steps
 from dqlite.errors import Abandoned, Busy, DqliteError, Indeterminate, NotApplied, StatementError
 from dqlite.values import Parameter
@@ -49,6 +50,7 @@ class Channel:
     ) -> None:
         self.options = options
         self._client: Any = None
+        self._prepared = Prepared(None, 0)
         self._connect = connect
         self._sleep = sleep
         self.now_s = now_s
@@ -69,7 +71,8 @@ class Channel:
         """Try until the time is over, as long as the answers say that nothing was applied."""
         until = self.now_s() + self.options.timeout_s
         while True:
-            yield from self.connected(until)
+            if self._client is None or not self._client.is_open:
+                yield from self.connected(until)
             try:
                 return (yield from self.patient(attempt))
             except NotApplied as error:
@@ -129,16 +132,25 @@ class Channel:
                 raise
             else:
                 self._client = client
+                self._prepared = Prepared(client, self.options.cached_statements)
 
     # Requests
 
-    def execute(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> Steps[Result]:
+    def execute(
+        self, sql: str, parameters: tuple[Parameter, ...] = (), *, may_prepare: bool = False
+    ) -> Steps[Result]:
         """Send once what gives no rows."""
         result: Result
-        result = yield from self._timed("exec", sql, self._client.exec_sql, sql, parameters)
+        if may_prepare and (statement := (yield from self._prepared.statement(sql))):
+            ask = self._client.exec
+            result = yield from self._timed("prepared", sql, ask, statement, parameters)
+        else:
+            result = yield from self._timed("exec", sql, self._client.exec_sql, sql, parameters)
         return result
 
-    def query(self, sql: str, parameters: tuple[Parameter, ...]) -> Steps[Rows]:
+    def query(
+        self, sql: str, parameters: tuple[Parameter, ...], *, may_prepare: bool = False
+    ) -> Steps[Rows]:
         """
         Send once what gives rows.
 
@@ -147,6 +159,9 @@ class Channel:
         """
         client = self._client
         rows: Rows
+        if may_prepare and (statement := (yield from self._prepared.statement(sql))):
+            rows = yield from self._timed("prepared", sql, client.query, statement, parameters)
+            return rows
         try:
             rows = yield from self._timed("query", sql, client.query_sql, sql, parameters)
         except StatementError:

@@ -375,9 +375,9 @@ class Core:
     def _run(self, sql: str, what: Understood, parameters: tuple[Parameter, ...]) -> Steps[Outcome]:
         """Send a statement once."""
         if what.gives_rows:
-            rows = yield from self._channel.query(sql, parameters)
+            rows = yield from self._channel.query(sql, parameters, may_prepare=what.may_be_prepared)
             return Outcome(rows.columns, from_rows(rows.rows), len(rows.rows))
-        result = yield from self._channel.execute(sql, parameters)
+        result = yield from self._channel.execute(sql, parameters, may_prepare=what.may_be_prepared)
         if what.kind is not Kind.CHANGE:
             return NO_ROWS
         lastrowid = result.last_insert_id if what.inserts else None

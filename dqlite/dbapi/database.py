@@ -113,6 +113,8 @@ def connect(
                 read, first write a row, and what they read counts once they are committed.
             tokens (False): Whether transactions have tokens, by which `recover` knows what became
                 of them.
+            cached_statements (128): How many statements that are run again are kept prepared at
+                the server; 0: none.
 
     Raises:
         NoLeader: If no leader is found in `timeout_s`.

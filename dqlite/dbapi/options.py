@@ -39,6 +39,7 @@ class Settings(TypedDict, total=False):
     begin: str | Begin
     consistency: str | Consistency
     tokens: bool
+    cached_statements: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class Options:
         consistency: What reads promise.
         tokens: Whether each transaction writes a token, by which `recover` knows later whether it
             was committed. Such transactions take the write lock at once.
+        cached_statements: How many statements are kept prepared at the server; 0: none.
     """
 
     database: str
@@ -65,6 +67,7 @@ class Options:
     begin: Begin = Begin.DEFERRED
     consistency: Consistency = Consistency.SERIALIZABLE
     tokens: bool = False
+    cached_statements: int = 128
 
     @classmethod
     def of(cls, database: str, settings: Settings) -> Self:
@@ -89,6 +92,10 @@ class Options:
             raise Refused(f"expected timeout_s above 0, got {self.timeout_s!r}")
         if not _is_number(self.busy_timeout_s) or not 0 <= self.busy_timeout_s < math.inf:
             raise Refused(f"expected busy_timeout_s of 0 or more, got {self.busy_timeout_s!r}")
+        if type(self.cached_statements) is not int or self.cached_statements < 0:
+            raise Refused(
+                f"expected cached_statements of 0 or more, got {self.cached_statements!r}"
+            )
         for name, value, kind in (
             ("begin", self.begin, Begin),
             ("consistency", self.consistency, Consistency),

@@ -4,8 +4,10 @@ What a connection must know of a statement before it sends it.
 Source: SQLite, `lang.html`, `lang_transaction.html`, `lang_savepoint.html`.
 """
 
+from collections.abc import Sequence
 from enum import Enum, auto
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from dqlite import statements
@@ -27,14 +29,24 @@ class Kind(Enum):
 
 
 class Understood(NamedTuple):
-    """One statement, safe to send."""
+    """
+    One statement, safe to send.
+
+    Attributes:
+        may_be_prepared: It reads or changes rows, and no change of the schema can change its
+            columns, as it does those of `SELECT *`.
+    """
 
     kind: Kind
     gives_rows: bool
     inserts: bool
     parameter_count: int
     begin: Begin | None
+    may_be_prepared: bool
 
+
+_BEFORE_ALL_COLUMNS = frozenset({"SELECT", "DISTINCT", "ALL", ",", "."})
+"""A `*` after one of these stands for columns, and for a number of rows or a product elsewhere."""
 
 _KINDS = {
     **dict.fromkeys(("SELECT", "VALUES", "EXPLAIN"), Kind.READ),
@@ -74,4 +86,9 @@ def understand(sql: str) -> Understood:
         verb in ("INSERT", "REPLACE"),
         statements.count_parameters(sql),
         begin,
+        kind in (Kind.READ, Kind.CHANGE) and verb != "EXPLAIN" and not _names_all_columns(words),
     )
+
+
+def _names_all_columns(words: Sequence[str]) -> bool:
+    return any(word == "*" and before in _BEFORE_ALL_COLUMNS for before, word in pairwise(words))

@@ -28,6 +28,7 @@ _FROM_TEXT: dict[str, Any] = {
     "busy_timeout_s": float,
     "begin": str,
     "consistency": str,
+    "cached_statements": int,
     "tokens": lambda text: {"true": True, "false": False}[text.lower()],
 }
 

@@ -229,9 +229,11 @@ def _record(kind: Callable[..., Any], *fields: _Field, **constants: int) -> Form
                 found.append(value)
         return kind(*found, **constants), offset
 
+    writes = [(name, format_.write) for name, format_ in fields]
+
     def write(out: bytearray, value: Any) -> None:
-        for name, format_ in fields:
-            format_.write(out, getattr(value, name) if name else None)
+        for name, write_field in writes:
+            write_field(out, getattr(value, name) if name else None)
 
     return Format(read, write)
 

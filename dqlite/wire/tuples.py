@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from dqlite.values import Iso8601, Parameter, UnixTime, Value
 from dqlite.wire.schema import Rows
-from dqlite.wire.words import BLOB, F64, I64, TEXT, U64, WORD, Format, converted, counted, finished
+from dqlite.wire.words import BLOB, F64, I64, TEXT, U64, WORD, Format, converted, counted
 
 COLUMNS_MAX = 2000
 """SQLite's own default limit."""
@@ -40,16 +40,15 @@ def _write_parameters(out: bytearray, parameters: tuple[Parameter, ...], count_b
         return
     if len(parameters) >= min(PARAMETERS_MAX + 1, 256**count_bytes):
         raise ValueError(f"{len(parameters)} parameters are too many for this schema")
-    types, values = bytearray(), bytearray()
+    head, values = bytearray(len(parameters).to_bytes(count_bytes, "little")), bytearray()
     for value in parameters:
-        code, format_ = _format_of(value)
-        types.append(code)
+        code, format_ = _TYPES.get(type(value)) or _format_of(value)
+        if code == _UNIXTIME:
+            raise ValueError("servers do not take UnixTime: give the integer")
+        head.append(code)
         format_.write(values, value)
-    if _UNIXTIME in types:
-        raise ValueError("servers do not take UnixTime: give the integer")
-    out += len(parameters).to_bytes(count_bytes, "little")
-    out += types
-    out += bytes(-(count_bytes + len(types)) % WORD)
+    out += head
+    out += bytes(-len(head) % WORD)
     out += values
 
 
@@ -96,23 +95,45 @@ def read_rows(data: bytes, offset: int) -> Generator[None, None, tuple[Rows, int
     """Read one part of a result up to and with its end word, `STEP_VALUES` at a time."""
     columns, offset = _COLUMNS.read(data, offset)
     width = len(columns)
-    header_bytes = _header_bytes(width)
     rows: list[tuple[Value, ...]] = []
     step_rows = STEP_VALUES // max(width, 1) or 1
+    while True:
+        end, offset = _read_some(data, offset, width, rows, len(rows) + step_rows)
+        if end:
+            return Rows(columns, tuple(rows), end == _DONE), offset
+        if len(rows) > ROWS_MAX:
+            raise ValueError(f"more than {ROWS_MAX} rows")
+        yield
+
+
+def _read_all_rows(data: bytes, offset: int) -> tuple[Rows, int]:
+    """As `read_rows`, in one step: the length of the body is the limit."""
+    columns, offset = _COLUMNS.read(data, offset)
+    rows: list[tuple[Value, ...]] = []
+    end, offset = _read_some(data, offset, len(columns), rows, ROWS_MAX)
+    if not end:
+        raise ValueError(f"more than {ROWS_MAX} rows")
+    return Rows(columns, tuple(rows), end == _DONE), offset
+
+
+def _read_some(
+    data: bytes, offset: int, width: int, rows: list[tuple[Value, ...]], count_max: int
+) -> tuple[bytes, int]:
+    """Append rows until there are `count_max` or the end word comes, which is returned."""
+    header_bytes = _header_bytes(width)
     readers: dict[bytes, _RowReader] = {}  # rows of one result mostly have the same types
-    while (end := data[offset : offset + WORD]) != _DONE and end != _MORE:
-        if not width:
-            raise ValueError(f"a row without columns at {offset}")
+    while len(rows) < count_max:
         types = data[offset : offset + header_bytes]
         if (reader := readers.get(types)) is None:
+            end = data[offset : offset + WORD]
+            if end in (_DONE, _MORE):
+                return end, offset + WORD
+            if not width:
+                raise ValueError(f"a row without columns at {offset}")
             reader = readers[types] = _row_reader(types, width)
         row, offset = reader(data, offset + header_bytes)
         rows.append(row)
-        if len(rows) % step_rows == 0:
-            if len(rows) > ROWS_MAX:
-                raise ValueError(f"more than {ROWS_MAX} rows")
-            yield
-    return Rows(columns, tuple(rows), end == _DONE), offset + WORD
+    return b"", offset
 
 
 @lru_cache(maxsize=256)
@@ -141,11 +162,6 @@ def _row_reader(types: bytes, width: int) -> "_RowReader":
         return tuple(row), offset
 
     return read
-
-
-def _read_all_rows(data: bytes, offset: int) -> tuple[Rows, int]:
-    """As `read_rows`, in one step."""
-    return finished(read_rows(data, offset))
 
 
 def _header_bytes(width: int) -> int:

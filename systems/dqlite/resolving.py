@@ -35,7 +35,13 @@ async def was_committed(
         return await find_leader()
 
     channel = Channel(
-        Options(database=DATABASE, timeout_s=ATTEMPT_LIMIT_S, busy_timeout_s=limit_s, tokens=True),
+        Options(
+            database=DATABASE,
+            timeout_s=ATTEMPT_LIMIT_S,
+            busy_timeout_s=limit_s,
+            tokens=True,
+            cached_statements=0,  # The connection is made for one question.
+        ),
         connect=found,
         sleep=asyncio.sleep,
         now_s=asyncio.get_running_loop().time,

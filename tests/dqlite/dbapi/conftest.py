@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import pytest
 
 import dqlite
-from dqlite import errors
+from dqlite import errors, statements
 from dqlite.dbapi.channel import Channel
 from dqlite.dbapi.core import Core
 from dqlite.dbapi.options import Options
@@ -71,11 +71,17 @@ class SqliteServer:
 
 
 class SqliteClient:
-    """Has the methods of a BlockingClient that connections use."""
+    """
+    Has the methods of a BlockingClient that connections use.
+
+    Attributes:
+        prepared: The SQL of each statement that is prepared, by its id.
+    """
 
     def __init__(self, server: SqliteServer, connection: sqlite3.Connection) -> None:
         self.timeout_s = 0.0
         self.is_open = True
+        self.prepared: dict[int, str] = {}
         self._server = server
         self._connection = connection
 
@@ -99,18 +105,22 @@ class SqliteClient:
         return rows
 
     def prepare(self, sql: str) -> Statement:
-        self._run(f"PREPARE {sql}", lambda: self._connection.execute(f"EXPLAIN {sql}").close())
-        self._sql = sql
-        return Statement(0, 0, 0)
+        count = statements.count_parameters(sql)
+        explained = (f"EXPLAIN {sql}", (None,) * count)
+        self._run(f"PREPARE {sql}", lambda: self._connection.execute(*explained).close())
+        free = min(set(range(len(self.prepared) + 1)) - self.prepared.keys())
+        self.prepared[free] = sql
+        return Statement(0, free, count)
 
     def query(self, statement: Statement, parameters: Any = ()) -> Rows:
-        return self.query_sql(self._sql, parameters)
+        return self.query_sql(self.prepared[statement.id], parameters)
 
     def exec(self, statement: Statement, parameters: Any = ()) -> Result:
-        return self.exec_sql(self._sql, parameters)
+        return self.exec_sql(self.prepared[statement.id], parameters)
 
     def finalize(self, statement: Statement) -> None:
-        pass
+        sql = self.prepared[statement.id]
+        self._run(f"FINALIZE {sql}", lambda: self.prepared.pop(statement.id))
 
     def close(self) -> None:
         if self.is_open:

@@ -596,6 +596,7 @@ def test_rows_that_a_statement_in_a_transaction_refuses_stay_away(people: Any) -
     [
         {"begin": "later"}, {"consistency": "some"}, {"timeout_s": 0}, {"busy_timeout_s": -1},
         {"nonsense": 1}, {"timeout_s": "5"}, {"tokens": "yes"}, {"begin": 1},
+        {"cached_statements": -1}, {"cached_statements": True},
     ],
 )  # fmt: skip
 def test_wrong_setting_is_an_error_of_one_line(connect: Any, wrong: Any) -> None:
