@@ -16,11 +16,11 @@ import secrets
 import socket
 import ssl
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Protocol
 
+from dqlite.app.background import in_thread
 from dqlite.app.proxy import Proxies
 from dqlite.client import addresses
 from dqlite.client.blocking_connection import BlockingDial
@@ -76,7 +76,7 @@ class External:
 
     async def dial_async(self, address: str) -> socket.socket | Attach:
         """The same in a thread; TLS is copied, since an event loop cannot adopt its socket."""
-        dialled = _in_thread(partial(self.dialer, address, DIAL_TIMEOUT_S))
+        dialled = in_thread(partial(self.dialer, address, DIAL_TIMEOUT_S), "dqlite-dial")
         try:
             opened = await asyncio.wrap_future(dialled)
         except asyncio.CancelledError:
@@ -202,23 +202,6 @@ def abstract_address(node_id: int) -> str:
     snap = os.environ.get("SNAP_INSTANCE_NAME")
     prefix = f"@snap.{snap}." if snap else "@"
     return f"{prefix}dqlite-{node_id}-{secrets.token_hex(4)}"
-
-
-def _in_thread(
-    dial: Callable[[], socket.socket],
-) -> "concurrent.futures.Future[socket.socket]":
-    """Dial in a thread of its own, which keeps neither a loop nor the interpreter from ending."""
-    future: concurrent.futures.Future[socket.socket] = concurrent.futures.Future()
-
-    def run() -> None:
-        try:
-            future.set_result(dial())
-        except BaseException as error:
-            future.set_exception(error)
-
-    future.set_running_or_notify_cancel()  # it cannot be cancelled from now on
-    threading.Thread(target=run, name="dqlite-dial", daemon=True).start()
-    return future
 
 
 def _dismiss(dialled: "concurrent.futures.Future[socket.socket]") -> None:
