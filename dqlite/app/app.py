@@ -87,7 +87,8 @@ class App:
             voters: How many members should vote: odd, 3 or more.
             standbys: How many should hold the data without a vote: 0 or more.
             roles_interval_s: Between two looks at the roles.
-            roles_hook: Called after each of them, in a thread, with the leader and the members.
+            roles_hook: Called after each of them, in a thread, with the leader and the members; not
+                while it still runs.
             transport: `Tls` or `External`; None for plain TCP.
             node_options: All else about the node, as its failure domain and network latency.
             concurrency: How many members are asked at a time who leads.

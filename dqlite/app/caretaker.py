@@ -10,14 +10,17 @@ Source: go-dqlite 3.0.4, `app/app.go`.
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 from dqlite.app import roles
+from dqlite.app.background import in_thread
 from dqlite.app.directory import Directory
 from dqlite.app.roles import Change, RolesConfig, State
 from dqlite.client.client import Client
@@ -42,7 +45,11 @@ PROBES = 16
 """At a time."""
 
 Hook: TypeAlias = Callable[[LeaderNode | None, tuple[Member, ...]], None]
-"""Called after each turn, in a thread, with the leader and the members; its errors are logged."""
+"""
+Called after each turn, in a thread, with the leader and the members; its errors are logged.
+
+Nobody waits for it: while it runs, it is not called again.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,7 @@ class Caretaker:
         self._is_ready = False
         self._stored: tuple[Member, ...] = ()
         self._turns = asyncio.Lock()
+        self._told: concurrent.futures.Future[None] | None = None
 
     async def run(self) -> None:
         """Take turns for ever."""
@@ -110,16 +118,31 @@ class Caretaker:
         """
         Give this node's role and leadership to others, as far as they can take them; be a spare.
 
+        The leader may go away meanwhile, because it is stopped, too. Then the next one is asked.
+
         Raises:
             NoLeader: If there is no leader in time.
             TimedOut: If it was not done in time; a part of it may be.
             DqliteError: If no candidate took the role or the leadership.
         """
-        client = None
+        client = change = None
         try:
             async with asyncio.timeout(timeout_s), self._turns, self._leaving():
-                client = await self._connector.connect(timeout_s=timeout_s)
-                await self._hand_over(client)
+                while True:
+                    client = await self._connector.connect(timeout_s=timeout_s)
+                    try:
+                        change = change or await self._give_role(client)
+                        await self._abdicate(client)
+                        break
+                    except DqliteError as error:
+                        if not error.reconnect:
+                            raise
+                        log.info("node %d hands over once more: %s", self.member.id, error)
+                    finally:
+                        client.close()
+                    await asyncio.sleep(self._timing.retry_s)
+                if change is not None:
+                    await self._demote()
         except TimeoutError as cause:
             if client is None:
                 raise NoLeader(f"no leader in {timeout_s} s to hand over to") from cause
@@ -164,7 +187,7 @@ class Caretaker:
                     self._settled()
                     return self._timing.interval_s
                 await self._adjust(client)
-                await self._tell(await client.leader(), members)
+                self._tell(await client.leader(), members)
         except DqliteError as error:
             self._failed(error)
             is_settled = self._is_ready and not isinstance(error, NoLeader | NotTrusted)
@@ -219,30 +242,31 @@ class Caretaker:
                 return
             await _assign(client, change)
 
-    async def _tell(self, leader: LeaderNode | None, members: tuple[Member, ...]) -> None:
-        if self._hook is None:
+    def _tell(self, leader: LeaderNode | None, members: tuple[Member, ...]) -> None:
+        if self._hook is None or (self._told is not None and not self._told.done()):
             return
+        call = partial(self._call, self._hook, leader, members)
+        self._told = in_thread(call, f"dqlite-roles-hook-{self.member.id}")
+
+    def _call(self, hook: Hook, leader: LeaderNode | None, members: tuple[Member, ...]) -> None:
         try:
-            await asyncio.to_thread(self._hook, leader, members)
+            hook(leader, members)
         except Exception:  # the user's code: no reason to stop looking after the cluster
             log.exception("node %d: the hook for roles failed", self.member.id)
 
-    async def _hand_over(self, client: Client) -> None:
-        try:
-            state = await probe(await client.cluster(), self._dial)
-            change = roles.handover(state, self.member.id)
-            if change is not None:
-                await _assign(client, change)
-            leader = await client.leader()
-            if leader is not None and leader.id == self.member.id:
-                await self._abdicate(client)
-        finally:
-            client.close()
+    async def _give_role(self, client: Client) -> Change | None:
+        """Have another node take the role of this one; return None if there is nobody."""
+        state = await probe(await client.cluster(), self._dial)
+        change = roles.handover(state, self.member.id)
         if change is not None:
-            await self._demote()
+            await _assign(client, change)
+        return change
 
     async def _abdicate(self, client: Client) -> None:
-        """Have another voter lead, if there is one."""
+        """Have another voter lead, if this node leads and there is one."""
+        leader = await client.leader()
+        if leader is None or leader.id != self.member.id:
+            return
         state = await probe(await client.cluster(), self._dial)
         voters = [m for m in roles.members(state, Role.VOTER) if m.id != self.member.id]
         failure: DqliteError | None = None

@@ -7,10 +7,12 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import dqlite
+from dqlite.app import caretaker
 from dqlite.errors import CapabilityMissing, Closed, NodeError, NoLeader
 from dqlite.wire.schema import LeaderNode, Member, Role
 from tests.dqlite.app.clusters import PATIENCE_S, Apps, eventually
@@ -196,6 +198,53 @@ def test_hook_hears_of_leader_and_members_and_may_fail(
     assert leader == LeaderNode(dqlite.BOOTSTRAP_ID, apps.address(1))
     assert (member.id, member.address) == (dqlite.BOOTSTRAP_ID, apps.address(1))
     assert any("mine" in (record.exc_text or "") for record in caplog.records)
+
+
+def test_hook_that_hangs_is_called_once_and_delays_nothing(apps: Apps) -> None:
+    heard: list[tuple[Member, ...]] = []
+    hung, looked = threading.Event(), threading.Event()
+
+    def hook(_: LeaderNode | None, members: tuple[Member, ...]) -> None:
+        heard.append(members)
+        looked.set()
+        hung.wait()
+
+    try:
+        app = apps.start(1, roles_hook=hook)
+        assert looked.wait(PATIENCE_S)
+        for number in (2, 3):
+            apps.start(number)
+        eventually(lambda: apps.count(Role.VOTER) == 3)
+        app.handover(PATIENCE_S)
+        apps.stop(1)
+
+        assert len(heard) == 1
+    finally:
+        hung.set()
+
+
+def test_handover_goes_on_with_the_next_leader_when_the_leader_goes_away(
+    apps: Apps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3, 4, 5):  # one stand-by for the leader, one for the node that leaves
+        apps.start(number)
+    eventually(lambda: [*apps.roles().values()] == [Role.VOTER] * 3 + [Role.STANDBY] * 2)
+    leader = apps.leader()
+    leaving = next(number for number in (2, 3, 1) if number != leader)
+    thread = f"dqlite-app-{apps.running[leaving].id}"
+    probe = caretaker.probe
+
+    async def probe_when_the_leader_is_gone(*arguments: Any) -> Any:
+        if threading.current_thread().name == thread and leader in apps.running:
+            apps.stop(leader)
+        return await probe(*arguments)
+
+    monkeypatch.setattr(caretaker, "probe", probe_when_the_leader_is_gone)
+    apps.running[leaving].handover(PATIENCE_S)
+
+    assert leader not in apps.running
+    assert apps.roles()[leaving] is Role.SPARE
+    eventually(lambda: {apps.roles()[number] for number in (4, 5)} == {Role.VOTER})
 
 
 def test_many_nodes_start_at_once(tmp_path: Path, library: None) -> None:
