@@ -134,7 +134,8 @@ class BlockingConnection:
             self._limit(timeout_s)
             if frame:
                 self._socket.sendall(frame)
-            return self._receive(deadline)
+                return self._receive(None, deadline)
+            return self._receive(self._session.proceed(), deadline)  # the next part may be here
         except TimeoutError as cause:
             self._socket.close()
             reason = f"no answer to {type(request).__name__} in {timeout_s} s"
@@ -148,10 +149,9 @@ class BlockingConnection:
             self.close()
             raise
 
-    def _receive(self, deadline: float) -> Response:
-        """Read until the answer is whole, or the next part of it."""
+    def _receive(self, answer: Response | None, deadline: float) -> Response:
+        """Unless the answer is here, read until it is whole, or the next part of it."""
         session = self._session
-        answer = session.proceed()  # of a result, the next part may be here
         while answer is None:
             if session.passed_bytes > LEAVE_BYTES_MAX:
                 raise ConnectionAbortedError("the rest of a result is too long to pass over")

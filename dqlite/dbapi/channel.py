@@ -141,11 +141,13 @@ class Channel:
     ) -> Steps[Result]:
         """Send once what gives no rows."""
         result: Result
-        if may_prepare and (statement := (yield from self._prepared.statement(sql))):
-            ask = self._client.exec
-            result = yield from self._timed("prepared", sql, ask, statement, parameters)
+        client, statement = self._client, None
+        if may_prepare:
+            statement = self._prepared.known(sql) or (yield from self._prepared.note(sql))
+        if statement is None:
+            result = yield from self._timed("exec", sql, client.exec_sql, sql, parameters)
         else:
-            result = yield from self._timed("exec", sql, self._client.exec_sql, sql, parameters)
+            result = yield from self._timed("prepared", sql, client.exec, statement, parameters)
         return result
 
     def query(
@@ -157,9 +159,11 @@ class Channel:
         Servers of 1.18.7 hide why they did not run such a statement, and say it when it is
         prepared. So one that failed by its code alone is sent again; it changes nothing.
         """
-        client = self._client
         rows: Rows
-        if may_prepare and (statement := (yield from self._prepared.statement(sql))):
+        client, statement = self._client, None
+        if may_prepare:
+            statement = self._prepared.known(sql) or (yield from self._prepared.note(sql))
+        if statement is not None:
             rows = yield from self._timed("prepared", sql, client.query, statement, parameters)
             return rows
         try:

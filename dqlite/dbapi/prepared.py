@@ -36,9 +36,19 @@ class Prepared:
         self._size = size
         self._known: OrderedDict[str, Statement | None] = OrderedDict()
 
-    def statement(self, sql: str) -> Steps[Statement | None]:
+    def known(self, sql: str) -> Statement | None:
+        """Return the statement of a text that is prepared."""
+        statement = self._known.get(sql)
+        if statement is not None:
+            self._known.move_to_end(sql)
+        return statement
+
+    def note(self, sql: str) -> Steps[Statement | None]:
         """
-        Return the statement of a text, prepared if need be; None: send the text.
+        Note that a text is run that is not prepared. If it was run before, prepare it.
+
+        Returns:
+            None: Send the text.
 
         Raises:
             Abandoned: If the connection ended meanwhile; the statement was not run.
@@ -46,16 +56,15 @@ class Prepared:
         try:
             if sql in self._known:
                 self._known.move_to_end(sql)
-                if self._known[sql] is None:
-                    self._known[sql] = yield partial(self._client.prepare, sql)
+                self._known[sql] = yield partial(self._client.prepare, sql)
                 return self._known[sql]
             if self._size:
-                yield from self._note(sql)
+                yield from self._add(sql)
         except Indeterminate as error:
             raise Abandoned(f"before the statement: {error.message}", error.code) from error
         return None
 
-    def _note(self, sql: str) -> Steps[None]:
+    def _add(self, sql: str) -> Steps[None]:
         self._known[sql] = None
         if len(self._known) > self._size:
             _, oldest = self._known.popitem(last=False)

@@ -11,7 +11,7 @@ Source: PEP 249, Type Objects and Constructors; `dqlite/src/query.c`; go-dqlite 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, Final, TypeAlias
 
@@ -25,6 +25,8 @@ Row: TypeAlias = tuple[Scalar, ...]
 
 _INTEGER_MIN = -(2**63)
 _INTEGER_MAX = 2**63 - 1
+
+_TIMES = frozenset({Iso8601, UnixTime})
 
 _ISO_8601 = re.compile(
     r"\d{4}-\d\d-\d\d(?P<time>[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?)?"
@@ -83,7 +85,8 @@ def to_parameters(given: Sequence[Any], count: int) -> tuple[Parameter, ...]:
         Refused: If this is no sequence of that length.
         InvalidValue: If it holds what no server takes.
     """
-    if isinstance(given, Mapping | str | bytes) or not isinstance(given, Sequence):
+    is_plain = type(given) is tuple or type(given) is list  # others take long to tell
+    if not is_plain and not _is_sequence(given):
         raise Refused(
             f"expected a sequence of parameters, one for each ?, got {type(given).__name__}"
         )
@@ -92,9 +95,18 @@ def to_parameters(given: Sequence[Any], count: int) -> tuple[Parameter, ...]:
     return tuple([_to_parameter(value) for value in given])
 
 
+def _is_sequence(given: object) -> bool:
+    return isinstance(given, Sequence) and not isinstance(given, str | bytes)
+
+
 def from_rows(rows: Sequence[tuple[Value, ...]]) -> list[Row]:
-    """Return rows as Python values."""
-    return [tuple([_from_value(value) for value in row]) for row in rows]
+    """Return rows as Python values; most have no time, and are left as they are."""
+    return [
+        row  # type: ignore[misc]  # the type checker does not see that it holds no time
+        if _TIMES.isdisjoint(map(type, row))
+        else tuple([_from_value(value) for value in row])
+        for row in rows
+    ]
 
 
 def type_of(value: object) -> type | None:

@@ -129,9 +129,10 @@ def answer_to(request: Request, *, is_legacy: bool = False) -> type[Response] | 
     """Return what answers a request, after the handshake of before 1.0 or ours; None: nothing."""
     if is_legacy and isinstance(request, schema.Leader):
         return schema.LeaderAddress
-    if isinstance(request, schema.Cluster) and request.format == 0:
+    answer = REQUESTS[type(request)].answer
+    if answer is schema.Members and isinstance(request, schema.Cluster) and request.format == 0:
         return schema.Addresses
-    return REQUESTS[type(request)].answer
+    return answer
 
 
 def kind_of_response(

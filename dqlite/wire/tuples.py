@@ -34,7 +34,7 @@ _DONE = b"\xff" * WORD
 _MORE = b"\xee" * WORD
 
 
-def _write_parameters(out: bytearray, parameters: tuple[Parameter, ...], count_bytes: int) -> None:
+def _write_parameters(count_bytes: int, out: bytearray, parameters: tuple[Parameter, ...]) -> None:
     """Append count, type codes and values; nothing at all for no parameters."""
     if not parameters:
         return
@@ -53,7 +53,7 @@ def _write_parameters(out: bytearray, parameters: tuple[Parameter, ...], count_b
 
 
 def _read_parameters(
-    data: bytes, offset: int, count_bytes: int
+    count_bytes: int, data: bytes, offset: int
 ) -> tuple[tuple[Parameter, ...], int]:
     """Read the tuple that ends a body; its absence means no parameters."""
     if offset == len(data):
@@ -197,8 +197,8 @@ ROWS = Format(_read_all_rows, _write_rows)
 
 PARAMETERS = tuple(
     Format(
-        partial(_read_parameters, count_bytes=count_bytes),
-        partial(_write_parameters, count_bytes=count_bytes),
+        partial(_read_parameters, count_bytes),
+        partial(_write_parameters, count_bytes),
     )
     for count_bytes in (1, 4)
 )

@@ -7,7 +7,7 @@ Readers raise ValueError or struct.error on malformed bytes, writers do on value
 Source: `dqlite/src/lib/serialize.h`.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from struct import Struct
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -32,9 +32,10 @@ class Format(NamedTuple, Generic[_T]):
 def _number(code: str) -> Format[Any]:
     """A number as `struct` writes it."""
     struct = Struct(f"<{code}")
+    unpack, pack, size = struct.unpack_from, struct.pack, struct.size
     return Format(
-        lambda data, offset: (struct.unpack_from(data, offset)[0], offset + struct.size),
-        lambda out, value: out.extend(struct.pack(value)),
+        lambda data, offset: (unpack(data, offset)[0], offset + size),
+        lambda out, value: out.extend(pack(value)),
         code,
     )
 
@@ -49,16 +50,6 @@ def converted(
         return read(value), offset
 
     return Format(read_converted, lambda out, value: format_.write(out, write(value)))
-
-
-def finished(steps: Generator[None, None, _T]) -> _T:
-    """What a reader that works in steps returns at its end."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            value: _T = end.value
-            return value
 
 
 def counted(item: Format[_T], count_max: int) -> Format[tuple[_T, ...]]:
@@ -93,7 +84,7 @@ def _write_text(out: bytearray, text: str) -> None:
     if 0 in encoded:
         raise ValueError("text with a NUL would be cut there; use a blob")
     out += encoded
-    out += bytes(WORD - len(encoded) % WORD)
+    out += _NULS[len(encoded) % WORD]
 
 
 def _read_blob(data: bytes, offset: int) -> tuple[bytes, int]:
@@ -110,6 +101,9 @@ def _write_blob(out: bytearray, blob: bytes) -> None:
     out += blob
     out += bytes(-len(blob) % WORD)
 
+
+_NULS = tuple(bytes(WORD - length) for length in range(WORD))
+"""What ends a text and fills its last word, by how much of that is taken."""
 
 U64: Format[int] = _number("Q")
 I64: Format[int] = _number("q")
