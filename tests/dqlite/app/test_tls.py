@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+import select
 import socket
 import ssl
+import threading
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,11 @@ from typing import Any
 import pytest
 
 from dqlite.client.blocking import BlockingClient
+from dqlite.client.blocking_connection import BlockingConnection
 from dqlite.client.connector import BlockingConnector, Connector, ConnectorOptions
 from dqlite.client.stores import MemoryStore
-from dqlite.errors import DqliteError, NodeError
+from dqlite.errors import DqliteError, NodeError, NotSent
+from dqlite.wire import codec, schema
 from dqlite.wire.schema import Role
 from tests.dqlite.app.clusters import PATIENCE_S, Apps, eventually
 
@@ -55,6 +60,54 @@ def test_files_that_do_not_fit_are_an_error_at_once(
         )
     assert "\n" not in str(caught.value)
     assert certificate in str(caught.value)
+
+
+@pytest.fixture
+def ends(certificates: Path) -> Iterator[tuple[ssl.SSLSocket, ssl.SSLSocket]]:
+    """A client's and a server's end of one connection over TCP, after the handshake."""
+    tls = config(certificates, "one")
+    greeted: list[ssl.SSLSocket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        raw = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+    server = threading.Thread(target=lambda: greeted.append(tls.greet(accepted)))
+    server.start()
+    with tls.dial_context.wrap_socket(raw, server_hostname=tls.server_name) as client:
+        server.join(PATIENCE_S)
+        with greeted[0]:
+            yield client, greeted[0]
+
+
+def wait_for(event: int, connection: socket.socket) -> None:
+    poll = select.poll()
+    poll.register(connection, event)
+    assert poll.poll(PATIENCE_S * 1000)
+
+
+def test_what_tls_has_to_say_between_two_requests_is_no_end_of_the_connection(
+    ends: tuple[ssl.SSLSocket, ssl.SSLSocket],
+) -> None:
+    near, far = ends
+    wait_for(select.POLLIN, near)  # the tickets that TLS 1.3 sends after the handshake
+    client = BlockingClient(BlockingConnection("a", near), timeout_s=PATIENCE_S)
+    answer = schema.LeaderNode(1, "a")
+    server = threading.Thread(target=lambda: far.recv(100) and far.sendall(codec.encode(answer)))
+    server.start()
+
+    assert client.leader() == answer
+    server.join(PATIENCE_S)
+
+
+def test_end_of_an_idle_connection_over_tls_is_seen_before_anything_is_sent(
+    ends: tuple[ssl.SSLSocket, ssl.SSLSocket],
+) -> None:
+    near, far = ends
+    client = BlockingClient(BlockingConnection("a", near), timeout_s=PATIENCE_S)
+    far.close()
+    wait_for(select.POLLRDHUP, near)
+
+    with pytest.raises(NotSent, match="between two requests"):
+        client.leader()
 
 
 @pytest.fixture
