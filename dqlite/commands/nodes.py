@@ -1,9 +1,10 @@
 """
-The node that a program runs: its options, of which the command gets an App, not started yet.
+The node that a program runs: its log, and its options, of which the command gets an App.
 
 Source: go-dqlite 3.0.4, `cmd/dqlite-demo`, `cmd/dqlite-benchmark`.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -37,7 +38,11 @@ _OPTIONS = (
 
 
 def app_options(default_dir: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the options of a node, and two arguments: the App, and its directory."""
+    """
+    Give a command the options of a node, and two arguments: the App, and its directory.
+
+    The App is not started yet.
+    """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @click.option(
@@ -90,6 +95,16 @@ def app_options(default_dir: str) -> Callable[[Callable[..., Any]], Callable[...
         return wrapped
 
     return decorate
+
+
+def log_to_stderr(level: int) -> None:
+    """
+    Log to standard error from a level on.
+
+    Without this, Python prints warnings there. Those of an App say that it tries again, as it does
+    in every election.
+    """
+    logging.basicConfig(level=level, format="%(asctime)s %(name)s: %(message)s")
 
 
 def _directory(parent: Path, address: str) -> Path:

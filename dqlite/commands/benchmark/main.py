@@ -8,6 +8,7 @@ Source: go-dqlite 3.0.4, `cmd/dqlite-benchmark`.
 
 import contextlib
 import json
+import logging
 import random
 import secrets
 import threading
@@ -30,7 +31,7 @@ from dqlite.commands.benchmark.workers import (
     run_workers,
 )
 from dqlite.commands.formats import Format, format_rows
-from dqlite.commands.nodes import app_options
+from dqlite.commands.nodes import app_options, log_to_stderr
 from dqlite.commands.servers import plain_errors, sturdy_streams
 from dqlite.dbapi.database import Database
 from dqlite.errors import Error
@@ -130,6 +131,7 @@ def cli(
     addresses = [each for some in cluster for each in some.split(",") if each]
     if driver and not addresses:
         raise click.UsageError("a driver needs --cluster: the addresses to wait for")
+    log_to_stderr(logging.ERROR)
     with plain_errors(), signals.blocked_signals(), contextlib.ExitStack() as undo:
         undo.callback(app.close)
         app.start()

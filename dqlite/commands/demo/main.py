@@ -18,7 +18,7 @@ from dqlite.commands import signals
 from dqlite.commands.connections import Connections
 from dqlite.commands.demo.metrics import Requests
 from dqlite.commands.demo.service import KeyValues, key_values, operations
-from dqlite.commands.nodes import app_options
+from dqlite.commands.nodes import app_options, log_to_stderr
 from dqlite.commands.servers import plain_errors, sturdy_streams, tls_options
 from dqlite.commands.web import Server
 from dqlite.dbapi.database import Database
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-a", "--api", required=True, metavar="ADDRESS", help="Where the demo serves HTTP.")
 @click.option("--ops", is_flag=True, help="Serve /health, /metrics, /cluster and /leader, too.")
-@click.option("-v", "--verbose", is_flag=True, help="Log to standard error.")
+@click.option("-v", "--verbose", is_flag=True, help="Log more than errors to standard error.")
 @tls_options
 @app_options("/tmp/dqlite-demo")
 def cli(app: App, _directory: Path, api: str, ops: bool, verbose: bool) -> None:
@@ -49,8 +49,7 @@ def cli(app: App, _directory: Path, api: str, ops: bool, verbose: bool) -> None:
       curl -X PUT -d my-value http://127.0.0.1:8001/my-key
       curl http://127.0.0.1:8002/my-key
     """
-    if verbose:
-        logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s: %(message)s")
+    log_to_stderr(logging.DEBUG if verbose else logging.ERROR)
     with plain_errors(), signals.blocked_signals(), contextlib.ExitStack() as undo:
         undo.callback(app.close)
         app.start()

@@ -21,6 +21,7 @@ from dqlite.app.app import App
 from dqlite.app.roles import RolesConfig
 from dqlite.commands import signals
 from dqlite.commands.connections import Connections
+from dqlite.commands.nodes import log_to_stderr
 from dqlite.commands.servers import plain_errors, sturdy_streams
 from dqlite.commands.testapp.service import SCHEMA, application, resolve
 from dqlite.commands.web import Server
@@ -80,7 +81,7 @@ def cli(directory: Path, name: str, cluster: str, latency_ms: int, disk: bool, p
       python -m dqlite.testapp -dir /tmp/2 -node 127.0.0.2 -cluster 127.0.0.1,127.0.0.2 &
       curl -d '[[:append 1 2] [:r 1 nil]]' http://127.0.0.2:8080/append
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    log_to_stderr(logging.INFO)
     _allow_core_dumps()
     nodes = [each for each in cluster.split(",") if each]
     if name not in nodes:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -43,10 +44,8 @@ class Demos:
         """Wait until a node serves."""
         stream = self.processes[index].stderr
         assert stream is not None
-        lines = [""]
-        while f"node {self.db[index]} serves http://{self.api[index]}" not in lines[-1]:
-            lines.append(stream.readline())  # warnings may come first
-            assert lines[-1], lines
+        line = f"dqlite-demo: node {self.db[index]} serves http://{self.api[index]}\n"
+        assert stream.readline() == line
 
     def get(self, index: int, path: str) -> str:
         with urlopen(f"http://{self.api[index]}/{path}", timeout=20) as answer:
@@ -149,6 +148,25 @@ def test_node_that_waits_for_its_cluster_can_be_stopped(
     process.terminate()
 
     assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("options", [(), ("--verbose",)])
+def test_search_for_the_cluster_is_logged_only_if_the_user_asks(
+    demos: Demos, options: tuple[str, ...]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        nobody.settimeout(20)
+        demos.db[0] = f"127.0.0.1:{nobody.getsockname()[1]}"
+        process = demos.start(1, *options)
+        for _ in range(10):  # more than one search takes: the first has failed then
+            nobody.accept()[0].close()
+    process.terminate()
+    _, shown = process.communicate(timeout=20)
+
+    assert process.returncode == 0
+    assert ("no available dqlite leader server found" in shown) == bool(options)
+    assert options or not shown
 
 
 @pytest.mark.cluster
