@@ -12,9 +12,9 @@ import click
 from dqlite import statements
 from dqlite.commands.dots import run_dot
 from dqlite.commands.formats import FORMATS
-from dqlite.commands.prompt import Words, prompt_session, whole
 from dqlite.commands.servers import Cluster, cluster_options
 from dqlite.commands.shell import Shell
+from dqlite.commands.texts import whole
 
 _NAMES = """
 SELECT name FROM sqlite_master UNION
@@ -81,6 +81,8 @@ def run(shell: Shell, text: str) -> None:
 
 def _converse(shell: Shell) -> None:
     """Read and run until the end of the input; an error is shown and ends nothing."""
+    from dqlite.commands.prompt import Words, prompt_session  # takes longer than one command does
+
     words = Words()
     session = prompt_session(words)
     click.echo(".help lists the commands; SQL ends with a semicolon; Ctrl-D leaves.")

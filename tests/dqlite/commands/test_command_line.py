@@ -250,6 +250,26 @@ def test_closed_streams_are_no_bug(node: str, line: str) -> None:
 
 
 @pytest.mark.cluster
+@pytest.mark.parametrize(("words", "typed"), [(("SELECT 1",), ""), ((), "SELECT 1;")])
+def test_command_and_pipe_load_nothing_of_the_prompt(
+    node: str, words: tuple[str, ...], typed: str
+) -> None:
+    code = """
+import atexit, sys
+from dqlite.commands.main import main
+atexit.register(lambda: print(*sys.modules))
+main()
+"""
+    line = [sys.executable, "-c", code, "-s", node, "demo", *words]
+    done = subprocess.run(line, input=typed, capture_output=True, text=True, check=True)
+
+    first, _, loaded = done.stdout.partition("\n")
+    assert first == "1"
+    assert "dqlite.commands.shell" in loaded.split()
+    assert "prompt_toolkit" not in loaded.split()
+
+
+@pytest.mark.cluster
 def test_bytes_that_are_no_text_are_refused(node: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "dqlite", "-s", node, "demo"],
