@@ -1,4 +1,4 @@
-"""What `test_images.py` runs in an image: every option, the end of a log, two nodes become one."""
+"""What `test_images.py` runs in an image: options, a script, the end of a log, two become one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dqlite import (
     NodeOptions,
     Role,
     RoleManagement,
+    ServerTooOld,
     SnapshotParams,
     TrailingStrategy,
     load,
@@ -57,6 +58,19 @@ def works(option: NodeOptions) -> bool:
             return False
 
 
+def script(client: BlockingClient) -> list[object] | None:
+    """The values that a script selects, run statement by statement; None if that cannot be."""
+    values, rest = [], "SELECT 1; SELECT ';' -- ;\n; SELECT 3;"
+    try:
+        while rest:
+            statement, rest = client.prepare_first(rest)
+            values.append(client.query(statement).rows[0][0])
+            client.finalize(statement)
+    except ServerTooOld:
+        return None
+    return values
+
+
 def two_become_one() -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         addresses = [free_address(), free_address()]
@@ -67,6 +81,7 @@ def two_become_one() -> dict[str, object]:
             nodes.append(Node(node_id, address, directory, NodeOptions(network_latency_ms=20)))
         with nodes[0], BlockingClient.connect(addresses[0], timeout_s=LIMIT_S) as client:
             client.open("test")
+            selected = script(client)
             client.exec_sql("CREATE TABLE numbers (n INTEGER)")
             for number in range(300):
                 client.exec_sql("INSERT INTO numbers VALUES (?)", (number,))
@@ -86,6 +101,7 @@ def two_become_one() -> dict[str, object]:
             return {
                 "end": [end.term, end.index],
                 "rows": rows,
+                "script": selected,
                 "members": len(client.cluster()),
             }
 
