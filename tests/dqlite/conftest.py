@@ -65,6 +65,12 @@ def address() -> str:
 
 
 @pytest.fixture
+def ports() -> Callable[[], str]:
+    """Gives a free address at each call."""
+    return _free_address
+
+
+@pytest.fixture
 def addresses() -> list[str]:
     """Five free ones that differ."""
     with ExitStack() as held:

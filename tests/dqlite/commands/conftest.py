@@ -1,42 +1,14 @@
-"""A node that all tests share, and servers that do as a test says."""
+"""Servers that do as a test says."""
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 
 import pytest
 
-from dqlite import errors
 from dqlite.wire import codec, schema
 from dqlite.wire.schema import Request, Response
-
-
-@pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a cluster of one node."""
-    from dqlite.node.bindings import load
-    from dqlite.node.options import NodeOptions
-    from dqlite.node.server import Node
-
-    try:
-        library = load()
-    except errors.LibraryNotFound as missing:
-        pytest.skip(missing.message)
-    options = NodeOptions(network_latency_ms=20)
-    directory = tmp_path_factory.mktemp("node")
-    with Node(1, free_address(), directory, options, library=library) as running:
-        yield running.address
-
-
-@pytest.fixture
-def ports() -> Callable[[], str]:
-    return free_address
-
-
-def free_address() -> str:
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
 
 
 class Scripted:
