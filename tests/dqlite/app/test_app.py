@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -251,7 +252,8 @@ def test_many_nodes_start_at_once(tmp_path: Path, library: None) -> None:
     clusters = [Apps(tmp_path / str(n)) for n in range(MANY)]
     for cluster in clusters:
         cluster.path(1).parent.mkdir()
-    threads = [threading.Thread(target=cluster.start, args=(1,)) for cluster in clusters]
+    start = partial(Apps.start, number=1, roles_interval_s=30.0)
+    threads = [threading.Thread(target=start, args=(cluster,)) for cluster in clusters]
     try:
         for thread in threads:
             thread.start()
