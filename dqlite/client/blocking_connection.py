@@ -46,8 +46,8 @@ class BlockingConnection:
         self._timeout_s = -1.0  # of the socket; not known yet
         self._process = os.getpid()
         self._idle = select.poll()
-        is_plain = type(opened) is socket.socket  # TLS may have bytes of its own to say
-        self._idle.register(opened, select.POLLIN if is_plain else _ENDED)
+        self._is_plain = type(opened) is socket.socket  # TLS may have bytes of its own to say
+        self._idle.register(opened, select.POLLIN if self._is_plain else _ENDED)
 
     @property
     def is_open(self) -> bool:
@@ -122,8 +122,7 @@ class BlockingConnection:
         if self._process != os.getpid():
             raise NotSent("the connection belongs to the process that opened it, not to its fork")
         if self._session.state is State.IDLE and self._idle.poll(0):
-            self._socket.close()
-            raise self._session.lost("connection lost between two requests")
+            raise self._lost("connection lost between two requests")
         frame = self._session.send(request, in_parts=in_parts, answer_bytes_max=answer_bytes_max)
         return self._run(frame, request, timeout_s)
 
@@ -141,13 +140,27 @@ class BlockingConnection:
             reason = f"no answer to {type(request).__name__} in {timeout_s} s"
             raise self._session.lost(reason, timed_out=True) from cause
         except OSError as cause:
-            self._socket.close()
-            raise self._session.lost(
-                f"connection lost: {cause}", is_distrust=is_distrust(cause)
-            ) from cause
+            raise self._lost(f"connection lost: {cause}", cause) from cause
         except BaseException:  # also KeyboardInterrupt: the answer would meet the next request
             self.close()
             raise
+
+    def _lost(self, reason: str, cause: OSError | None = None) -> DqliteError:
+        """Close; a peer that refuses our TLS has said so before it closed its end."""
+        if not self._is_plain and not self._session.has_heard and not is_distrust(cause):
+            cause = self._last_words()
+            reason = f"connection lost: {cause}" if cause else reason
+        self._socket.close()
+        return self._session.lost(reason, is_distrust=is_distrust(cause))
+
+    def _last_words(self) -> OSError | None:
+        """Return the alert that lies there unread, if there is one."""
+        try:
+            self._socket.settimeout(0)
+            self._socket.recv(1)
+        except OSError as said:
+            return said if is_distrust(said) else None
+        return None
 
     def _receive(self, answer: Response | None, deadline: float) -> Response:
         """Unless the answer is here, read until it is whole, or the next part of it."""

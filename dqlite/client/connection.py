@@ -14,7 +14,7 @@ from typing import TypeAlias
 from dqlite.client import addresses
 from dqlite.client.requests import LEAVE_BYTES_MAX, part, refused
 from dqlite.client.trust import is_distrust, unreachable
-from dqlite.errors import DqliteError, ProtocolError, Scope
+from dqlite.errors import DqliteError, NotTrusted, ProtocolError, Scope
 from dqlite.wire.codec import FRAME_BYTES_MAX
 from dqlite.wire.schema import Failure, Interrupt, Request, Response, Rows
 from dqlite.wire.session import Session, State
@@ -34,6 +34,10 @@ Address to a connected, non-blocking stream socket, which the caller then owns.
 
 Where there are no sockets, as in a simulation, it is what attaches a protocol.
 """
+
+
+_TURNS_TO_HEAR = 4
+"""Of the loop: one asks the system what has come, one reads it, one ends TLS, one tells us."""
 
 
 class Connection:
@@ -182,6 +186,7 @@ class _Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[Response] | None = None
         self._is_held = False  # a part of a result was given, and the next one is not wanted yet
+        self._refusal: NotTrusted | None = None  # of our TLS, although the handshake is over
 
     async def exchange(
         self,
@@ -191,11 +196,26 @@ class _Link(asyncio.Protocol):
         in_parts: bool = False,
         answer_bytes_max: int = FRAME_BYTES_MAX,
     ) -> Response:
+        if not self.session.has_heard:
+            await self._hear_refusal()
         frame = self.session.send(request, in_parts=in_parts, answer_bytes_max=answer_bytes_max)
         assert self._transport is not None  # an open session has a transport
         self._answer = self._loop.create_future()
         self._transport.write(frame)
         return await self._settled(request, timeout_s, self._answer)
+
+    async def _hear_refusal(self) -> None:
+        """
+        Read what a peer said that refuses our TLS, before a write at its closed end hides it.
+
+        Raises:
+            NotTrusted: If that is here already.
+        """
+        if self._transport is not None and self._transport.get_extra_info("sslcontext"):
+            for _ in range(_TURNS_TO_HEAR):
+                await asyncio.sleep(0)
+        if self._refusal is not None:
+            raise self._refusal
 
     async def next_part(self, request: Request, timeout_s: float) -> Response:
         if self._transport is None:
@@ -226,7 +246,10 @@ class _Link(asyncio.Protocol):
             self._answer = None
 
     def drop(self, reason: str, *, timed_out: bool = False, is_distrust: bool = False) -> None:
-        self._settle(self.session.lost(reason, timed_out=timed_out, is_distrust=is_distrust))
+        error = self.session.lost(reason, timed_out=timed_out, is_distrust=is_distrust)
+        if isinstance(error, NotTrusted):
+            self._refusal = error
+        self._settle(error)
         if self._transport is not None:
             self._transport.abort()
             self._transport = None

@@ -55,13 +55,14 @@ class Session:
     The state of one connection; after any exception but Refused and NotSent it is closed.
 
     Attributes:
+        has_heard: Whether any byte has come.
         passed_bytes: Of the result that was left last.
     """
 
     def __init__(self, handshake: bytes = codec.HANDSHAKE) -> None:
         self.state = State.IDLE
         self.passed_bytes = 0
-        self._has_heard = False
+        self.has_heard = False
         self._prefix = handshake  # goes out with the first request
         self._is_legacy = handshake == codec.LEGACY_HANDSHAKE
         self._buffer = bytearray()
@@ -150,7 +151,7 @@ class Session:
         """
         if self.state is State.CLOSED:
             return
-        self._has_heard = True
+        self.has_heard = True
         if self.state is State.IDLE:
             self.close()
             raise ProtocolError(f"got {len(data)} bytes without a request")
@@ -194,7 +195,7 @@ class Session:
         """
         is_sent = self.state in (State.WAITING, State.LEAVING)
         self.close()
-        if is_distrust and not self._has_heard:
+        if is_distrust and not self.has_heard:
             return NotTrusted(reason)
         if not is_sent:
             return NotSent(reason)

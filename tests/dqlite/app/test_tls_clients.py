@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 import dqlite
 from dqlite.app.tls import Tls, simple_tls_config
-from tests.dqlite.app.clusters import PATIENCE_S, Apps
+from tests.dqlite.app.clusters import PATIENCE_S, Apps, eventually
 
 pytestmark = pytest.mark.cluster
 
@@ -72,6 +73,26 @@ def test_each_certificate_that_does_not_suit_is_not_trusted_and_says_why(
 
         with pytest.raises(dqlite.NotTrusted, match=f"(?i){why.replace(' ', '[ _]')}"):
             asyncio.run(dqlite.aio.connect(secure, "app", tls=tls, timeout_s=PATIENCE_S))
+
+
+@pytest.mark.parametrize("stranger", ["has-no-certificate", "is-signed-by-somebody-else"])
+def test_refusal_after_the_handshake_is_heard_however_late_the_first_request_comes(
+    secure: str, certificates: Path, caplog: pytest.LogCaptureFixture, stranger: str
+) -> None:
+    tls, _ = strangers(certificates)[stranger]
+    client = dqlite.BlockingClient.connect(secure, dial=tls.dial, timeout_s=PATIENCE_S)
+    eventually(lambda: "dqlite.app.proxy" in {each.name for each in caplog.records})
+    with client, pytest.raises(dqlite.NotTrusted):
+        client.leader()
+
+    async def ask() -> None:
+        dial = tls.dial_async
+        async with await dqlite.Client.connect(secure, dial=dial, timeout_s=PATIENCE_S) as client:
+            time.sleep(0.1)  # noqa: ASYNC251 - the loop sees nothing of what comes meanwhile
+            await client.leader()
+
+    with pytest.raises(dqlite.NotTrusted):
+        asyncio.run(ask())
 
 
 def test_plain_connection_to_a_node_with_tls_ends_in_time(secure: str) -> None:

@@ -203,12 +203,12 @@ def test_nothing_is_kept_unless_asked_for(make: Any, node: Node, said: Any) -> N
 def test_node_that_leads_no_more_is_discarded_and_its_connection_closed(
     make: Any, node: Node, said: Any, behaviour: Any
 ) -> None:
-    face = make(dial_timeout_s=0.2)
+    face = make(dial_timeout_s=2 if behaviour is None else 20)
     face.connect().close()
     node.behaviour = behaviour
     said()
     with pytest.raises(DqliteError):
-        face.do(face._connector.connect(timeout_s=0.5))
+        face.do(face._connector.connect(timeout_s=3))
     face.rest()
 
     assert said()[0] == DISCARDING
