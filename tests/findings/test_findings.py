@@ -35,7 +35,9 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "nodes": ("n1", "n2", "n3", "n4", "n5"),
         "rate": 40,
         "time_limit_s": 4.8,
-    }
+    },
+    "old-entries-counted": {"time_limit_s": 4, "ok_min": 0},
+    "pre-vote-deadlock": {"concurrency": 1, "time_limit_s": 2.1, "ok_min": 0},
 }
 """What the command of a page has that those of others have not."""
 
@@ -74,6 +76,9 @@ def options(name: str, seed: int, library: str) -> Options:
         ("commit-goes-back", 5, "0.22.1", "invariants/commit-goes-back"),
         ("apply-out-of-memory", 1, "1.18.7", "nodes/crash/SIGABRT"),
         ("left-behind", 23, "1.18.7", "liveness/diverged"),
+        ("old-entries-counted", 8, "0.15.0", "set/lost"),
+        ("old-entries-counted", 8, "0.15.0", "invariants/durability"),
+        ("pre-vote-deadlock", 146, "0.22.1", "liveness/no-progress"),
     ],
 )
 def test_plan_shows_its_finding(name: str, seed: int, library: str, sign: str) -> None:
