@@ -131,6 +131,10 @@ class Library:
         self.is_poisoned = False
         self.binding = threading.Lock()
 
+    def unlock(self) -> None:
+        """Forget who held `binding`: in a child after a fork, that thread does not exist."""
+        self.binding = threading.Lock()
+
     def capabilities(self) -> frozenset[Capability]:
         """Return what this build has."""
         return frozenset(each for each in Capability if hasattr(self.lib, each.value))
@@ -180,7 +184,9 @@ def _load(wanted: str) -> Library:
             f"cannot load {wanted}: {cause}; install libdqlite0 (Debian: apt-get install "
             "libdqlite0) or set DQLITE_LIB to its path"
         ) from cause
-    return Library(ffi, lib, path)
+    library = Library(ffi, lib, path)
+    os.register_at_fork(after_in_child=library.unlock)
+    return library
 
 
 def create(library: Library, node_id: int, address: str, directory: Path) -> Any:

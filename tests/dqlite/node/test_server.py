@@ -522,3 +522,24 @@ print(node.bind_address, flush=True)
         address,
     ]
     assert not list(tmp_path.glob("open-*")), "closed at exit"
+
+
+def test_child_of_a_fork_starts_a_node_although_a_thread_was_starting_one(
+    address: str, tmp_path: Path
+) -> None:
+    code = f"""
+import os, signal
+from dqlite import Node
+from dqlite.node import bindings
+bindings.load().binding.acquire()  # as a thread that does not exist in the child
+child = os.fork()
+if not child:
+    signal.alarm({LIMIT_S:.0f})  # ends a child that hangs
+    with Node(1, {address!r}, {str(tmp_path)!r}) as node:
+        print(node.bind_address, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == f"{address}\n"
