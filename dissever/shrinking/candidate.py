@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from dissever.harness.history import Event, Type
-from dissever.harness.plan import Options
+from dissever.harness.plan import LIMITS, Options
 from dissever.harness.vocabulary import MAJORITY_ONLY, RECOVERY
 from dissever.nemesis.fault import Fault
 from dissever.nemesis.faults import FAULTS, without_target
@@ -123,6 +123,34 @@ class Candidate(msgspec.Struct, frozen=True):
             ops = tuple(op for op in ops if op.at < limit_s)
         cut = msgspec.structs.replace(self, faults=faults, operations=ops)
         return cut.changed(time_limit_s=limit_s)
+
+    def since(self, start_s: float) -> Candidate:
+        """What goes on after a time; faults that are in force then strike at the start."""
+        faults = []
+        for step in self.faults:
+            begins_s = max(0.0, round(step.at - start_s, 9))
+            if step.for_s is None and step.at >= start_s:
+                faults.append(msgspec.structs.replace(step, at=begins_s))
+            elif step.for_s is not None and step.at + step.for_s > start_s:
+                left_s = round(step.at + step.for_s - start_s - begins_s, 9)
+                faults.append(msgspec.structs.replace(step, at=begins_s, for_s=left_s))
+        ops = self.operations
+        if ops is not None:
+            ops = tuple(
+                msgspec.structs.replace(op, at=round(op.at - start_s, 9))
+                for op in ops
+                if op.at >= start_s
+            )
+        limit_s = max(LIMITS["time_limit_s"][0], round(self.options.time_limit_s - start_s, 9))
+        left = msgspec.structs.replace(self, faults=tuple(faults)).changed(time_limit_s=limit_s)
+        return left if ops is None else left.doing(ops)
+
+    def doing(self, ops: Sequence[ClientOp]) -> Candidate:
+        """With these operations alone, by clients that are counted from 0 without a gap."""
+        numbers = {client: n for n, client in enumerate(sorted({op.client for op in ops}))}
+        renumbered = tuple(msgspec.structs.replace(op, client=numbers[op.client]) for op in ops)
+        changed = msgspec.structs.replace(self, operations=renumbered)
+        return changed.changed(concurrency=max(1, len(numbers)))
 
     def _json(self) -> str:
         """The plan for programs: it is read a hundred times as fast as YAML."""

@@ -52,6 +52,9 @@ GRAIN_S: Final = 1.0
 GAP_S: Final = 0.05
 """Times in which nothing begins or ends are cut to this."""
 
+AIMS_S: Final = (-0.005, 0.005)
+"""Many a failure needs an operation just before or just after a fault struck."""
+
 MERGED_MAX: Final = 8
 """With more clients nobody tries to merge two."""
 
@@ -124,49 +127,35 @@ def _later(current: Candidate) -> Sequence[Candidate]:
     if current.operations is None or _is_small(current):
         return ()
     starts = [limit_s - limit_s / (1 << power) for power in range(LATER, 0, -1)]
-    return [_from(current, start_s) for start_s in starts]
-
-
-def _from(current: Candidate, start_s: float) -> Candidate:
-    """What goes on after a time; faults that are in force then strike at the start."""
-    faults = []
-    for step in current.faults:
-        begins_s = max(0.0, round(step.at - start_s, 9))
-        if step.for_s is None and step.at >= start_s:
-            faults.append(msgspec.structs.replace(step, at=begins_s))
-        elif step.for_s is not None and step.at + step.for_s > start_s:
-            ends_s = round(step.at + step.for_s - start_s, 9)
-            left_s = round(ends_s - begins_s, 9)
-            faults.append(msgspec.structs.replace(step, at=begins_s, for_s=left_s))
-    ops = [
-        msgspec.structs.replace(op, at=round(op.at - start_s, 9))
-        for op in current.operations or ()
-        if op.at >= start_s
-    ]
-    limit_s = round(current.options.time_limit_s - start_s, 9)
-    left = _with(msgspec.structs.replace(current, faults=tuple(faults)), ops)
-    return left.changed(time_limit_s=max(LIMIT_LEAST_S, limit_s))
+    return [current.since(start_s) for start_s in starts]
 
 
 def _faults(current: Candidate) -> Search[Candidate]:
     def only(candidate: Candidate, steps: tuple[Step, ...]) -> Candidate:
         return msgspec.structs.replace(candidate, faults=steps)
 
+    if _is_small(current) and len(current.faults) > 1:
+        alone = [only(current, (step,)) for step in current.faults]
+        aimed = [_aimed(each, after_s) for each in alone for after_s in AIMS_S]
+        current = yield from first(current, [*alone, *aimed])
     return (yield from without(current, current.faults, only))
 
 
-def _with(current: Candidate, ops: Sequence[ClientOp]) -> Candidate:
-    """With these operations alone, by clients that are counted from 0 without a gap."""
-    numbers = {client: n for n, client in enumerate(sorted({op.client for op in ops}))}
-    renumbered = tuple(msgspec.structs.replace(op, client=numbers[op.client]) for op in ops)
-    changed = msgspec.structs.replace(current, operations=renumbered)
-    return changed.changed(concurrency=max(1, len(numbers)))
+def _aimed(current: Candidate, after_s: float) -> Candidate:
+    """The operations moved together, so that the first comes so long after its one fault struck."""
+    ops = current.operations or ()
+    (step,) = current.faults
+    delta_s = max(0.0, step.at + after_s) - min((op.at for op in ops), default=0.0)
+    moved = tuple(msgspec.structs.replace(op, at=round(op.at + delta_s, 9)) for op in ops)
+    ends = [op.at + AFTER_S for op in moved]
+    limit_s = round(max([current.options.time_limit_s, *ends]), 9)
+    return msgspec.structs.replace(current, operations=moved).changed(time_limit_s=limit_s)
 
 
 def _keys(current: Candidate) -> Search[Candidate]:
     def only(candidate: Candidate, keys: tuple[Any, ...]) -> Candidate:
         kept = (_of_keys(op, frozenset(keys)) for op in candidate.operations or ())
-        return _with(candidate, [op for op in kept if op is not None])
+        return candidate.doing([op for op in kept if op is not None])
 
     keys = keys_of(current.operations or ())
     if len(keys) < 2:
@@ -190,7 +179,7 @@ def _clients(current: Candidate) -> Search[Candidate]:
         own.setdefault(op.client, []).append(op)
 
     def only(candidate: Candidate, lanes: tuple[list[ClientOp], ...]) -> Candidate:
-        return _with(candidate, _in_order(op for lane in lanes for op in lane))
+        return candidate.doing(_in_order(op for lane in lanes for op in lane))
 
     return (yield from without(current, tuple(own.values()), only))
 
@@ -202,7 +191,7 @@ def _in_order(ops: Iterator[ClientOp]) -> list[ClientOp]:
 def _operations(current: Candidate) -> Search[Candidate]:
     if current.operations is None:
         return current
-    return (yield from without(current, current.operations, _with))
+    return (yield from without(current, current.operations, Candidate.doing))
 
 
 def _micro_operations(current: Candidate) -> Search[Candidate]:
@@ -223,7 +212,7 @@ def _micro_operations(current: Candidate) -> Search[Candidate]:
             left = [each for place, each in enumerate(micro) if (number, place) in chosen]
             if left or not micro:
                 ops.append(msgspec.structs.replace(op, value=left) if micro else op)
-        return _with(candidate, ops)
+        return candidate.doing(ops)
 
     return (yield from without(current, places, only)) if places else current
 
@@ -358,14 +347,13 @@ def _merged(current: Candidate) -> Sequence[Candidate]:
         return ()
     nodes = {op.client: op.node for op in ops}
     return [
-        _with(
-            current,
+        current.doing(
             [
                 msgspec.structs.replace(op, client=kept, node=nodes[kept])
                 if op.client == gone
                 else op
                 for op in ops
-            ],
+            ]
         )
         for kept, gone in combinations(clients, 2)
     ]

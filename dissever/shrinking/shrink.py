@@ -21,11 +21,13 @@ from dissever import planning
 from dissever.checkers.invariants import RUN_CHECKER as INVARIANTS
 from dissever.harness import store
 from dissever.harness.history import Event
-from dissever.harness.results import Anomaly, Verdict
+from dissever.harness.results import Anomaly, Results, Verdict
 from dissever.harness.runner import INTERRUPTED
 from dissever.harness.trace import VIOLATION
 from dissever.judging import Judged, judge
+from dissever.nemesis.plans.operations import ClientOp
 from dissever.shrinking.candidate import Candidate, first_candidate, planned_candidate
+from dissever.shrinking.closeup import close_up, named_operations
 from dissever.shrinking.ending import Last, last_of
 from dissever.shrinking.passes import AFTER_S, passes
 from dissever.shrinking.reduction import Search
@@ -82,7 +84,7 @@ class Original:
     `signature` is how. The faults of `candidate` strike the nodes that were struck, those of
     `as_asked` whom they were asked to strike. `as_planned` is the plan of the run; None: it was
     drawn. `guilty_s` is when the anomaly was complete; None: nobody knows. `last` is the last step
-    of its end that an attempt needs; None: all of them.
+    of its end that an attempt needs; None: all of them. `named` are the operations of the anomaly.
     """
 
     run: Path
@@ -94,6 +96,7 @@ class Original:
     is_exact: bool
     last: Last | None = None
     as_planned: Candidate | None = None
+    named: tuple[ClientOp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,25 @@ def read_original(run: Path, signature: str = "") -> Original:
         is_exact,
         None if is_exact else last_of(guilty_ns, events),
         planned_candidate(options, budget=budget),
+        _named(anomalies, results, events, candidate),
     )
+
+
+def _named(
+    shown: Sequence[Anomaly], results: Results, events: Sequence[Event], candidate: Candidate
+) -> tuple[ClientOp, ...]:
+    """
+    The operations of the anomaly that was complete first, of those that are looked for.
+
+    Where these name none, such as replicas that differ at the end, those of another anomaly: what
+    went wrong in a run often shows in several ways.
+    """
+    every = [each for result in results.results for each in result.anomalies]
+    for anomalies in (shown, every):
+        for each in sorted(anomalies, key=lambda each: max(each.indices, default=0)):
+            if named := named_operations(each.indices, events, candidate):
+                return named
+    return ()
 
 
 def _guilty_ns(run: Path, shown: Sequence[Anomaly], events: Sequence[Event]) -> int | None:
@@ -242,6 +263,11 @@ def shrink(
         found(name, best)
 
     try:
+        if original.is_exact:
+            make = passes(original.guilty_s)["shorter"]
+            current = _played("shorter", make(current), current, decide, heard)
+            near = close_up(current, original.candidate, original.named)
+            current = _played("close-up", near, current, decide, heard)
         for _ in range(ROUNDS_MAX if original.is_exact else 1):
             before = current
             for name, make in passes(original.guilty_s, is_exact=original.is_exact).items():

@@ -57,3 +57,21 @@ def test_an_earlier_end_is_looked_for_only_where_nobody_knows_the_end() -> None:
 
     assert 8 < cut.options.time_limit_s < 8.1
     assert middle.options.time_limit_s == 8
+
+
+def test_each_fault_of_a_small_run_is_tried_alone_with_operations_close_to_it() -> None:
+    small = structs.replace(RUN, operations=(ClientOp(3.0, 0, "read", 0),))
+    found = next(passes(16.0)["faults"](small))
+    tried = {(each.faults[0].fault, each.operations[0].at) for each in found if each.operations}
+
+    assert all(len(each.faults) == 1 for each in found)
+    assert tried == {
+        *(("pause", at) for at in (3.0, 0.995, 1.005)),
+        *(("kill", at) for at in (3.0, 6.995, 7.005)),
+    }
+
+
+def test_a_fault_of_a_large_run_is_not_tried_alone() -> None:
+    (empty,) = next(passes(16.0)["faults"](RUN))
+
+    assert empty.faults == ()
