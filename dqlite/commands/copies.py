@@ -40,7 +40,8 @@ def restore(cluster: Cluster, database: str, file: Path) -> None:
     """
     Fill DATABASE, which is new or empty, from FILE: an SQLite file, or a script of SQL.
 
-    All of it is committed in one transaction, or nothing.
+    A script, or a file up to 2 MiB, is committed in one transaction or not at all. A larger file is
+    restored in parts; if that is interrupted, run it again.
 
     \b
     Examples:

@@ -110,6 +110,73 @@ def test_file_goes_through_a_cluster_and_comes_back_the_same(
     assert sorted(each.name for each in tmp_path.iterdir()) == ["copy.db", "original.db"]
 
 
+def test_large_file_is_restored_in_parts(
+    app: Any, original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dqlite.app.backup.PART_BYTES", 4096)
+    monkeypatch.setattr("dqlite.app.backup.BATCH_BYTES_MAX", 1024)
+    app.restore("parts", original)
+    app.backup("parts", tmp_path / "copy.db")
+
+    assert contents(tmp_path / "copy.db") == contents(original)
+
+
+def test_restoration_in_parts_that_is_interrupted_begins_again(
+    app: Any, original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dqlite.app.backup.PART_BYTES", 4096)
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr("dqlite.app.backup._Filling._finish", lost_connection)
+        with pytest.raises(BackupError, match="again is incomplete, restore it again"):
+            app.restore("again", original)
+    app.backup("again", tmp_path / "half.db")
+    with pytest.raises(BackupError, match="was not finished"):
+        app.restore("half", tmp_path / "half.db")
+
+    app.restore("again", original)
+    app.backup("again", tmp_path / "copy.db")
+    assert contents(tmp_path / "copy.db") == contents(original)
+    with pytest.raises(BackupError, match="not empty"):
+        app.restore("again", original)
+
+
+def lost_connection(_: object) -> None:
+    raise ConnectionLost("end of stream")
+
+
+def test_rows_of_a_large_file_that_name_no_parent_are_refused(
+    app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dqlite.app.backup.PART_BYTES", 4096)
+    path = tmp_path / "orphans.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE child (id, parent REFERENCES parents(id))")
+        database.execute("CREATE TABLE parents (id INTEGER PRIMARY KEY, filling)")
+        database.execute("INSERT INTO child VALUES (1, 7)")
+        database.execute("INSERT INTO parents VALUES (8, zeroblob(9000))")
+        database.commit()
+    with pytest.raises(BackupError, match="violate a foreign key"):
+        app.restore("orphans", path)
+
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE parents SET id = 7")
+        database.commit()
+    app.restore("orphans", path)
+
+
+def test_transaction_larger_than_the_page_cache_is_restored(app: Any, tmp_path: Path) -> None:
+    script = tmp_path / "large.sql"
+    rows = "".join(
+        f"INSERT INTO t VALUES ({n * 7919 % 4001}, zeroblob(800));\n" for n in range(4001)
+    )
+    script.write_text(f"CREATE TABLE t (n INTEGER PRIMARY KEY, b BLOB);\n{rows}")  # 3.5 MB of pages
+    app.restore("large", script)
+    app.backup("large", tmp_path / "copy.db")
+
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as database:
+        assert database.execute("SELECT count(*), sum(n) FROM t").fetchone() == (4001, 8002000)
+
+
 def test_script_of_sqlite_goes_into_a_cluster(app: Any, tmp_path: Path) -> None:
     script = tmp_path / "dump.sql"
     script.write_text(
