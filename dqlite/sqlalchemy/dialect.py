@@ -143,11 +143,11 @@ def _tls(query: dict[str, Any]) -> dict[str, Any]:
     if files == [None, None, None]:
         return {}
     if not all(isinstance(each, str) for each in (cert, key, ca or "")):
-        raise exc.ArgumentError("TLS needs tls_cert and tls_key in the URL, each once")
+        raise exc.ArgumentError("expected tls_cert and tls_key in the URL, each once")
     try:
         return {"tls": dqlite.simple_tls_config(cert, key, ca)}
     except dqlite.NodeError as error:
-        raise exc.ArgumentError(str(error)) from error
+        raise exc.ArgumentError(f"expected files of TLS in the URL: {error}") from error
 
 
 def _bracketed(host: str | None) -> str:

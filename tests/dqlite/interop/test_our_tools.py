@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dqlite import Role
+from dqlite import Role, connect, simple_tls_config
 from tests.dqlite.interop.tools import (
     GO_VERSIONS,
     IS_WHOLE,
@@ -141,6 +141,9 @@ def test_demos_and_shells_of_both_speak_tls_with_each_other(
     assert our_shell(servers, "SELECT * FROM model", *options) == ["k|v"]
     assert shell("3.0.4", servers, "SELECT * FROM model", *options)[-1] == "k\tv"
     assert our_shell(servers, ".cluster", *options) == shell("3.0.4", servers, ".cluster", *options)
+    with connect([first.db], "demo", tls=simple_tls_config(certificate, key)) as connection:
+        assert connection.execute("SELECT value FROM model").fetchall() == [("v",)]
+    connection.close()
     until(lambda: all(line.endswith("|voter") for line in our_shell(servers, ".cluster", *options)))
     assert first.stop() == 0
     second.put("k", "w")

@@ -153,7 +153,9 @@ def test_url_names_servers_database_and_settings() -> None:
     [
         "dqlite+sync:///app", "dqlite+sync://h:1", "dqlite+sync://user:word@h:1/app",
         "dqlite+sync://h:1/app?timeout_s=soon", "dqlite+sync://h:1/app?nonsense=1",
-        "dqlite+sync://h:1/app?tokens=perhaps",
+        "dqlite+sync://h:1/app?tokens=perhaps", "dqlite+sync://h:1/app?tls_ca=/ca.crt",
+        "dqlite+sync://h:1/app?tls_cert=/a.crt", "dqlite+sync://h:1/app?tls_cert=/a&tls_key=/b",
+        "dqlite+sync://h:1/app?tls_cert=/a&tls_cert=/b&tls_key=/c",
     ],
 )  # fmt: skip
 def test_wrong_url_is_an_error_of_one_line_without_the_password(url: str) -> None:
