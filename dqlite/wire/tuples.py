@@ -107,10 +107,10 @@ def read_rows(data: bytes, offset: int) -> Generator[None, None, tuple[Rows, int
 
 
 def _read_all_rows(data: bytes, offset: int) -> tuple[Rows, int]:
-    """As `read_rows`, in one step: the length of the body is the limit."""
+    """As `read_rows`, in one step."""
     columns, offset = _COLUMNS.read(data, offset)
     rows: list[tuple[Value, ...]] = []
-    end, offset = _read_some(data, offset, len(columns), rows, ROWS_MAX)
+    end, offset = _read_some(data, offset, len(columns), rows, ROWS_MAX + 1)
     if not end:
         raise ValueError(f"more than {ROWS_MAX} rows")
     return Rows(columns, tuple(rows), end == _DONE), offset

@@ -359,6 +359,19 @@ def test_bytes_after_the_fields_are_a_protocol_error() -> None:
         response(words("0200000008000000") + bytes(16))
 
 
+@pytest.mark.parametrize("types", [(1,), (1, "x")], ids=["numbers", "text"])
+def test_as_many_rows_as_a_result_may_have_are_read_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, types: tuple[Any, ...]
+) -> None:
+    monkeypatch.setattr("dqlite.wire.tuples.ROWS_MAX", 3)
+    names = tuple(map(str, types))
+    most, too_many = Rows(names, (types,) * 3), Rows(names, (types,) * 4)
+
+    assert response(codec.encode(most)) == most
+    with pytest.raises(ProtocolError, match="more than 3 rows"):
+        response(codec.encode(too_many))
+
+
 def test_dirty_padding_of_a_blob_is_skipped() -> None:
     clean = codec.encode(Rows(("b",), ((b"abc",),)))
     dirty = clean.replace(b"abc\0\0\0\0\0", b"abcxxxxx")
