@@ -2,14 +2,17 @@
 Our clients against Go's driver and against dqlite-client of PyPI, on one node, in turns.
 
     (cd benchmarks/go-dqlite && CGO_ENABLED=0 go build -tags nosqlite3 -o /tmp/go-dqlite .)
-    python benchmarks/dqlite_client.py --go /tmp/go-dqlite [--seconds 5] [--rounds 3] [--json FILE]
+    python benchmarks/dqlite_client.py --go /tmp/go-dqlite [--seconds 5] [--rounds 3] 2> ROWS
+    python benchmarks/dqlite_client.py --go-benchmark /usr/bin/dqlite-benchmark
     python benchmarks/dqlite_client.py --peer 'chroot DIR python3.13' --peer-path DIRS
 
-A node of `python -m dqlite.node` leads a cluster of one, and every contestant drives it over TCP.
-The work is that of Go's `dqlite-benchmark`. The tool itself cannot be a contestant: it works only
-on a cluster of which its own node is a voter. In each round every contestant works for `--seconds`,
-so that other load of the machine meets all alike. The table has the best round of each contestant,
-which is the least disturbed, and its ratio to the best of Go. Contestants not given are left out.
+One node leads a cluster of one, and every contestant drives it over TCP. The work is that of Go's
+`dqlite-benchmark`. With `--go-benchmark` the tool itself takes part, on the node of its own program
+(`go_benchmark.py`); else the node is one of `python -m dqlite.node`. In each round every contestant
+works for `--seconds`, so that other load of the machine meets all alike. The table has the best
+round of each contestant, which is the least disturbed, and its ratio to the best of Go: of the
+driver, or else of the tool. Contestants not given are left out. Each turn is a line of JSON on
+standard error; `--merge FILES` makes one table of such lines of several runs.
 
 `dqlite_workers.py` says what the work is. With 16 workers a server may refuse concurrent writes as
 busy: nobody repeats them, and only acknowledged ones count.
@@ -26,15 +29,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from dqlite_workers import Tally, summary
+from go_benchmark import Tool
 
-WORKERS = (1, 16)
+OURS = ("blocking", "prepared", "dbapi", "asyncio")
 WORKLOADS = ("write", "read", "mixed")
 SCRIPT = Path(__file__).with_name("dqlite_workers.py")
 
@@ -89,22 +93,32 @@ def measure_go(
     if done.returncode != 0:
         sys.exit(f"{program}: {(done.stderr or done.stdout)[-2000:]}")
     tallies = {"write": Tally(), "read": Tally()}
+    cpu_s = 0.0
     for line in done.stdout.splitlines():
         kind, time_ms = line.split()
-        if time_ms == "error":
+        if kind == "cpu":
+            cpu_s = float(time_ms)
+        elif time_ms == "error":
             tallies[kind].errors += 1
         else:
             tallies[kind].times_ms.append(float(time_ms))
-    return summary(iter([tallies]), seconds)
+    return summary(iter([tallies]), seconds, cpu_s)
 
 
 def rounds(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield one row for each contestant, workload, number of workers and round."""
-    with tempfile.TemporaryDirectory(dir=given.dir) as name, node(Path(name)) as leader:
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.dir)))
+        tool = None
+        if given.go_benchmark:
+            leader = free_address()
+            tool = stack.enter_context(Tool(given.go_benchmark, directory, leader))
+        else:
+            leader = stack.enter_context(node(directory))
         for round_ in range(given.rounds):
             for workload in given.workloads.split(","):
-                for workers in WORKERS:
-                    for contestant, found in turns(given, leader, workload, workers):
+                for workers in map(int, given.workers.split(",")):
+                    for contestant, found in turns(given, leader, tool, workload, workers):
                         for kind, numbers in found.items():
                             yield {
                                 "round": round_,
@@ -117,19 +131,21 @@ def rounds(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def turns(
-    given: argparse.Namespace, leader: str, workload: str, workers: int
+    given: argparse.Namespace, leader: str, tool: Tool | None, workload: str, workers: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """All contestants, one after the other."""
     options = ["--workload", workload, "--workers", str(workers), "--seconds", str(given.seconds)]
-    for contestant in ("blocking", "asyncio", "dbapi"):
+    for contestant in OURS:
         yield (
             contestant,
             measure([sys.executable, str(SCRIPT)], None, [contestant, leader, *options]),
         )
     if given.go:
         yield "go", measure_go(given.go, leader, workload, workers, given.seconds)
+    if tool is not None:
+        yield "dqlite-benchmark", tool.turn(workload, workers, given.seconds)
     if given.peer:
-        for contestant in ("dqliteclient", "asyncio", "blocking"):
+        for contestant in ("dqliteclient", *OURS):
             yield (
                 f"peer {contestant}",
                 measure(
@@ -143,22 +159,26 @@ def turns(
 def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The best of the rounds, and its ratios to the best of Go."""
     yield (
-        "| workload | workers | kind | contestant | per s | p50 ms | p99 ms | refused"
+        "| workload | workers | kind | contestant | per s | p50 ms | p99 ms | refused | CPU µs"
         " | p50 / Go | per s / Go |"
     )
-    yield "|---|--:|---|---|--:|--:|--:|--:|--:|--:|"
+    yield "|---|--:|---|---|--:|--:|--:|--:|--:|--:|--:|"
     keys = dict.fromkeys(
         (row["workload"], row["workers"], row["kind"], row["contestant"]) for row in rows
     )
     for key in sorted(keys, key=lambda key: (WORKLOADS.index(key[0]), key[1], key[2] != "write")):
         workload, workers, kind, contestant = key
         mine = select(rows, workload, workers, kind, contestant)
-        go = select(rows, workload, workers, kind, "go")
+        go = select(rows, workload, workers, kind, "go") or select(
+            rows, workload, workers, kind, "dqlite-benchmark"
+        )
         best = best_of(mine.values())
+        cpu_us = [row["cpu_us"] for row in mine.values() if row["cpu_us"] is not None]
         goal = best_of(go.values()) if go else None
         yield (
             f"| {workload} | {workers} | {kind} | {contestant} | {best['per_s']:.0f} |"
             f" {best['p50_ms']:.3f} | {best['p99_ms']:.3f} | {best['errors']:.0f} |"
+            f" {f'{min(cpu_us):.0f}' if cpu_us else ''} |"
             f" {ratio(best, goal, 'p50_ms')} | {ratio(best, goal, 'per_s')} |"
         )
 
@@ -176,7 +196,7 @@ def ratio(best: Mapping[str, float], goal: Mapping[str, float] | None, name: str
 
 def select(
     rows: Sequence[Mapping[str, Any]], workload: str, workers: int, kind: str, contestant: str
-) -> dict[int, Mapping[str, Any]]:
+) -> dict[Any, Mapping[str, Any]]:
     """Rows by their round."""
     wanted = (workload, workers, kind, contestant)
     return {
@@ -193,19 +213,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5, help="of each turn")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workloads", default=",".join(WORKLOADS), help="which, with commas")
+    parser.add_argument("--workers", default="1,16", help="how many, with commas")
     parser.add_argument("--dir", help="where the nodes keep their data; default: a temporary one")
-    parser.add_argument("--json", help="write all rows here")
     parser.add_argument("--go", help="the program that is built in benchmarks/go-dqlite")
+    parser.add_argument("--go-benchmark", help="Go's dqlite-benchmark, whose node all work on then")
+    parser.add_argument("--merge", nargs="+", help="make the table of these files, and run nothing")
     parser.add_argument("--peer", help="a command that starts Python 3.13 with dqlite-client")
     parser.add_argument("--peer-path", help="its PYTHONPATH, with dqlite and dqlite-client")
     parser.add_argument("--peer-script", help="where it finds dqlite_workers.py, if elsewhere")
     given = parser.parse_args()
-    found = []
-    for row in rounds(given):
+    found: list[dict[str, Any]] = []
+    for name in given.merge or ():
+        for row in map(json.loads, Path(name).read_text().splitlines()):
+            found.append({**row, "round": f"{name} {row['round']}"})
+    for row in () if given.merge else rounds(given):
         found.append(row)
         print(json.dumps(row), file=sys.stderr, flush=True)
-    if given.json:
-        Path(given.json).write_text(json.dumps(found, indent=1))
     print("\n".join(table(found)))
 
 

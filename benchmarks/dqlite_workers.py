@@ -66,8 +66,13 @@ class Worker:
             self._keys.append(key)
 
 
-def run_blocking(connect: Callable[[], Any], workers: list[Worker], seconds: float) -> None:
-    """Each worker in a thread of its own, with a connection of its own."""
+def run_blocking(connect: Callable[[], Any], workers: list[Worker], seconds: float) -> float:
+    """
+    Each worker in a thread of its own, with a connection of its own.
+
+    Returns:
+        Seconds of the processor that the process took while it worked.
+    """
 
     def work(worker: Worker, write: Any, read: Any, error: type[Exception]) -> None:
         start.wait()
@@ -84,13 +89,15 @@ def run_blocking(connect: Callable[[], Any], workers: list[Worker], seconds: flo
 
     start = threading.Barrier(len(workers))
     threads = [threading.Thread(target=work, args=(worker, *connect())) for worker in workers]
+    begun_cpu = time.process_time()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    return time.process_time() - begun_cpu
 
 
-async def run_async(connect: Callable[[], Any], workers: list[Worker], seconds: float) -> None:
+async def run_async(connect: Callable[[], Any], workers: list[Worker], seconds: float) -> float:
     """Each worker as a task with a connection of its own."""
 
     async def work(worker: Worker, write: Any, read: Any, error: type[Exception]) -> None:
@@ -106,12 +113,14 @@ async def run_async(connect: Callable[[], Any], workers: list[Worker], seconds: 
                 worker.note(kind, values[0], begun, is_ok=True)
 
     opened = [await connect() for _ in workers]
+    begun_cpu = time.process_time()
     await asyncio.gather(
         *(work(worker, *uses) for worker, uses in zip(workers, opened, strict=True))
     )
+    return time.process_time() - begun_cpu
 
 
-def blocking(address: str, workers: list[Worker], seconds: float) -> None:
+def blocking(address: str, workers: list[Worker], seconds: float) -> float:
     import dqlite
 
     def connect() -> tuple[Any, Any, type[Exception]]:
@@ -125,10 +134,28 @@ def blocking(address: str, workers: list[Worker], seconds: float) -> None:
             dqlite.DqliteError,
         )
 
-    run_blocking(connect, workers, seconds)
+    return run_blocking(connect, workers, seconds)
 
 
-def asyncio_(address: str, workers: list[Worker], seconds: float) -> None:
+def prepared(address: str, workers: list[Worker], seconds: float) -> float:
+    import dqlite
+
+    def connect() -> tuple[Any, Any, type[Exception]]:
+        client = dqlite.BlockingClient.connect(address, timeout_s=TIMEOUT_S)
+        client.open(DATABASE)
+        client.exec_sql(SCHEMA)
+        client.exec_sql(WRITE, SEED)
+        write, read = client.prepare(WRITE), client.prepare(READ)
+        return (
+            lambda values: client.exec(write, values),
+            lambda values: client.query(read, values).rows[0],
+            dqlite.DqliteError,
+        )
+
+    return run_blocking(connect, workers, seconds)
+
+
+def asyncio_(address: str, workers: list[Worker], seconds: float) -> float:
     import dqlite
 
     async def connect() -> tuple[Any, Any, type[Exception]]:
@@ -142,10 +169,10 @@ def asyncio_(address: str, workers: list[Worker], seconds: float) -> None:
             dqlite.DqliteError,
         )
 
-    asyncio.run(run_async(connect, workers, seconds))
+    return asyncio.run(run_async(connect, workers, seconds))
 
 
-def dbapi(address: str, workers: list[Worker], seconds: float) -> None:
+def dbapi(address: str, workers: list[Worker], seconds: float) -> float:
     import dqlite
 
     def connect() -> tuple[Any, Any, type[Exception]]:
@@ -158,10 +185,10 @@ def dbapi(address: str, workers: list[Worker], seconds: float) -> None:
             dqlite.Error,
         )
 
-    run_blocking(connect, workers, seconds)
+    return run_blocking(connect, workers, seconds)
 
 
-def dqliteclient(address: str, workers: list[Worker], seconds: float) -> None:
+def dqliteclient(address: str, workers: list[Worker], seconds: float) -> float:
     module = importlib.import_module("dqliteclient")
 
     async def connect() -> tuple[Any, Any, type[Exception]]:
@@ -174,11 +201,12 @@ def dqliteclient(address: str, workers: list[Worker], seconds: float) -> None:
             module.DqliteError,
         )
 
-    asyncio.run(run_async(connect, workers, seconds))
+    return asyncio.run(run_async(connect, workers, seconds))
 
 
-CONTESTANTS: dict[str, Callable[[str, list[Worker], float], None]] = {
+CONTESTANTS: dict[str, Callable[[str, list[Worker], float], float]] = {
     "blocking": blocking,
+    "prepared": prepared,
     "asyncio": asyncio_,
     "dbapi": dbapi,
     "dqliteclient": dqliteclient,
@@ -192,14 +220,23 @@ def percentile(sorted_times: list[float], share: float) -> float:
     return sorted_times[min(len(sorted_times) - 1, int(share * len(sorted_times)))]
 
 
-def summary(tallies: Iterator[dict[str, Tally]], seconds: float) -> dict[str, Any]:
-    """Per kind: count, errors, operations per second, p50 and p99 in ms."""
+def summary(
+    tallies: Iterator[dict[str, Tally]], seconds: float, cpu_s: float | None = None
+) -> dict[str, Any]:
+    """
+    Per kind: count, errors, operations per second, p50 and p99 in ms.
+
+    Args:
+        cpu_s: What the process took; each operation, also a refused one, has an equal share.
+    """
     together = {"write": Tally(), "read": Tally()}
     for each in tallies:
         for kind, tally in each.items():
             together[kind].times_ms += tally.times_ms
             together[kind].errors += tally.errors
     found: dict[str, Any] = {}
+    operations = sum(len(each.times_ms) + each.errors for each in together.values())
+    cpu_us = None if cpu_s is None or not operations else cpu_s / operations * 1e6
     for kind, tally in together.items():
         times = sorted(tally.times_ms)
         if times or tally.errors:
@@ -209,6 +246,7 @@ def summary(tallies: Iterator[dict[str, Tally]], seconds: float) -> dict[str, An
                 "per_s": len(times) / seconds,
                 "p50_ms": percentile(times, 0.5),
                 "p99_ms": percentile(times, 0.99),
+                "cpu_us": cpu_us,
             }
     return found
 
@@ -223,9 +261,9 @@ def main() -> None:
     given = parser.parse_args()
     workers = [Worker(Random(i), given.workload) for i in range(given.workers)]
     begun = time.perf_counter()
-    CONTESTANTS[given.contestant](given.address, workers, given.seconds)
+    cpu_s = CONTESTANTS[given.contestant](given.address, workers, given.seconds)
     assert time.perf_counter() - begun >= given.seconds
-    print(json.dumps(summary((worker.tallies for worker in workers), given.seconds)))
+    print(json.dumps(summary((worker.tallies for worker in workers), given.seconds, cpu_s)))
 
 
 if __name__ == "__main__":
