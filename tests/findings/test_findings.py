@@ -37,6 +37,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "time_limit_s": 4.8,
     },
     "old-entries-counted": {"time_limit_s": 4, "ok_min": 0},
+    "refused-snapshot": {"time_limit_s": 4.5, "ok_min": 0},
     "pre-vote-deadlock": {"concurrency": 1, "time_limit_s": 2.1, "ok_min": 0},
 }
 """What the command of a page has that those of others have not."""
@@ -78,6 +79,7 @@ def options(name: str, seed: int, library: str) -> Options:
         ("left-behind", 23, "1.18.7", "liveness/diverged"),
         ("old-entries-counted", 8, "0.15.0", "set/lost"),
         ("old-entries-counted", 8, "0.15.0", "invariants/durability"),
+        ("refused-snapshot", 13, "1.18.7", "invariants/stored-index"),
         ("pre-vote-deadlock", 146, "0.22.1", "liveness/no-progress"),
     ],
 )
