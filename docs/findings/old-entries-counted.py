@@ -4,111 +4,36 @@ Show old-entries-counted.md on three real nodes of libraft 0.15.0, each a proces
     unshare -rn sh -c 'ip link set lo up && exec python docs/findings/old-entries-counted.py 0.15.0'
 
 Another version may stand at the end (0.22.1, 1.18.7): `dissever doctor --fetch` builds its node.
-Exit status: 0 not shown, 10 shown (an acknowledged element is lost), 3 there is no such node.
+Exit status: 0 not shown, 10 shown (an acknowledged element is lost), 3 there is no such node,
+4 another node was elected meanwhile (try again).
 """
 
 import asyncio
-import os
 import signal
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
-from dissever.harness.missing import Missing
-from dissever.systems.raft import calls, programs
-from dissever.systems.raft.calls import Link
-from dissever.systems.raft.nodes import CLIENT_PORT
+from real_nodes import AGAIN, NOT_SHOWN, PEER_PORT, SHOWN, Cluster, run
 
-NODES = [f"127.0.72.{number}" for number in range(1, 4)]
-PEER_PORT = 9001
+from dissever.systems.raft import calls
+
+NODES = tuple(f"127.0.72.{number}" for number in range(1, 4))
 HEARTBEAT_S = 0.1
 SETTINGS = ("election_ms=1000", f"heartbeat_ms={HEARTBEAT_S * 1000:.0f}")
 UNANSWERED = range(100, 105)
 LOST = 999
-SHOWN = 10
-REJECT = """table inet cut {{ chain output {{ type filter hook output priority 0;
-ip daddr {{ {addresses} }} tcp dport {port} reject with tcp reset
-}}
-}}"""
-
-
-class Cluster:
-    """Three processes on addresses of loopback, in a network namespace of their own."""
-
-    def __init__(self, program: Path, home: Path) -> None:
-        self.program, self.home = program, home
-        self.running: dict[int, subprocess.Popen[bytes]] = {}
-
-    def start(self, node: int) -> None:
-        folder = self.home / f"n{node + 1}"
-        folder.mkdir(exist_ok=True)
-        words = (str(self.program), str(folder), str(node + 1), ",".join(NODES), *SETTINGS)
-        with (self.home / f"n{node + 1}.log").open("ab") as log:
-            self.running[node] = subprocess.Popen(words, stdout=log, stderr=log)
-
-    def kill(self, node: int) -> None:
-        process = self.running.pop(node)
-        process.kill()
-        process.wait()
-
-    async def open(self, node: int) -> Link:
-        loop = asyncio.get_running_loop()
-        _, link = await loop.create_connection(Link, NODES[node], CLIENT_PORT)
-        return link
-
-    async def ask(self, node: int, request: calls.Request) -> bytes:
-        async with asyncio.timeout(3):
-            link = await self.open(node)
-            try:
-                return await link.ask(request)
-            finally:
-                link.close()
-
-    async def leader(self, *others: int) -> int:
-        """Who believes that it leads, except for some nodes. Nothing is written to the log."""
-        while True:
-            for node in set(self.running) - set(others):
-                try:
-                    await self.ask(node, calls.read(0, is_local=True))
-                except Exception:  # It does not lead, or does not serve yet.
-                    await asyncio.sleep(0.02)
-                else:
-                    return node
-
-    async def add(self, *elements: int) -> None:
-        for element in elements:
-            while True:
-                try:
-                    await self.ask(await self.leader(), calls.add(element))
-                    break
-                except Exception:  # An element that is added twice does no harm here.
-                    await asyncio.sleep(0.05)
-
-
-def cut_from(*nodes: int) -> None:
-    """From now on no node can send to these nodes."""
-    addresses = ", ".join(NODES[node] for node in nodes)
-    rules = REJECT.format(addresses=addresses, port=PEER_PORT)
-    subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
-
-
-def heal() -> None:
-    subprocess.run(["nft", "delete", "table", "inet", "cut"], check=True)
 
 
 async def show(cluster: Cluster) -> int:
-    for node in range(3):
-        cluster.start(node)
-    await cluster.add(*range(20))
+    cluster.start(*range(3))
+    await cluster.commit(*map(calls.add, range(20)))
 
     old = await cluster.leader()
-    cut_from(*range(3))
+    cluster.refuse(*range(3), port=str(PEER_PORT))
     unanswered = [asyncio.create_task(cluster.ask(old, calls.add(each))) for each in UNANSWERED]
     await asyncio.gather(*unanswered, return_exceptions=True)
     stop, go = signal.SIGSTOP, signal.SIGCONT
     cluster.running[old].send_signal(stop)
-    heal()
+    cluster.heal()
     new = await cluster.leader(old)
     (third,) = set(range(3)) - {old, new}
     print(f"n{old + 1} led, and alone has {len(unanswered)} more entries; n{new + 1} leads now")
@@ -117,12 +42,12 @@ async def show(cluster: Cluster) -> int:
     await asyncio.sleep(1)
     if await cluster.leader() != new:
         print("another node was elected meanwhile: try again")
-        return 0
+        return AGAIN
     link = await cluster.open(new)
     cluster.running[old].send_signal(stop)
     await asyncio.sleep(2.5 * HEARTBEAT_S)
     cluster.running[new].send_signal(stop)
-    cut_from(old, third)
+    cluster.refuse(old, third, port=str(PEER_PORT))
     asked = asyncio.create_task(link.ask(calls.add(LOST)))
     await asyncio.sleep(HEARTBEAT_S / 2)
     cluster.running[old].send_signal(go)
@@ -134,31 +59,16 @@ async def show(cluster: Cluster) -> int:
         print(f"n{new + 1}, which can send to no other node, acknowledges element {LOST}")
     except Exception as error:  # Whatever it was, the element is not acknowledged.
         print(f"n{new + 1}, which can send to no other node, does not acknowledge it: {error!r}")
-        return 0
+        return NOT_SHOWN
 
     cluster.kill(new)
-    heal()
-    await cluster.add(20)
+    cluster.heal()
+    await cluster.commit(calls.add(20))
     cluster.start(new)
     found = calls.elements_of(await cluster.ask(await cluster.leader(), calls.elements()))
     print(f"the others go on, and n{new + 1} is up again: elements {sorted(found)}")
-    return SHOWN if LOST not in found else 0
-
-
-def main(library: str) -> int:
-    program = programs.program(f"node-{library}")
-    if isinstance(program, Missing):
-        print(f"{program.reason}; {program.remedy}", file=sys.stderr)
-        return 3
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as home:
-        cluster = Cluster(program, Path(home))
-        try:
-            return asyncio.run(show(cluster))
-        finally:
-            for process in cluster.running.values():
-                process.kill()
-                process.wait()
+    return NOT_SHOWN if LOST in found else SHOWN
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(run(show, sys.argv[1], NODES, SETTINGS))
