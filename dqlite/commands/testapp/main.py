@@ -82,7 +82,6 @@ def cli(directory: Path, name: str, cluster: str, latency_ms: int, disk: bool, p
       curl -d '[[:append 1 2] [:r 1 nil]]' http://127.0.0.2:8080/append
     """
     log_to_stderr(logging.INFO)
-    _allow_core_dumps()
     nodes = [each for each in cluster.split(",") if each]
     if name not in nodes:
         raise click.UsageError(f"the node {name} is none of {cluster}")
@@ -170,4 +169,5 @@ def _allow_core_dumps() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program, and exit with its status."""
     sturdy_streams()
+    _allow_core_dumps()
     cli.main(args=arguments, prog_name="dqlite.testapp")

@@ -2,6 +2,7 @@
 
 import http.client
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -302,7 +303,9 @@ def test_signal_hands_the_leadership_over(nodes: Nodes) -> None:
 def test_wrong_start_is_one_line(
     tmp_path: Path, library: None, options: Sequence[str], status: int, message: str
 ) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_CORE)
     done = CliRunner().invoke(cli, ["-dir", str(tmp_path), *options])
 
     assert done.exit_code == status
     assert message in done.stderr.splitlines()[-1]
+    assert resource.getrlimit(resource.RLIMIT_CORE) == limits  # of the tests' own process
