@@ -7,17 +7,18 @@ observed; that a fault is needed is known from the attempts without it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 
+from dissever.checkers.linearizability.narration import sentence
 from dissever.harness.events import pair
 from dissever.harness.history import Event, Operation, Type
 from dissever.harness.results import Anomaly
 from dissever.harness.trace import VIOLATION
-from dissever.harness.values import printable, shorten
+from dissever.harness.values import plain, printable
 from dissever.harness.vocabulary import MAJORITY_ONLY, RECOVERY
 from dissever.nemesis.faults import FAULTS
 from dissever.traces import Line
@@ -113,23 +114,18 @@ def _operations(events: Sequence[Event], anomaly: Anomaly) -> Iterator[Sentence]
 
 
 def _operation(operation: Operation) -> str:
-    asked, answer = operation.invocation, operation.completion
-    key = "" if asked.key is None else f" of key {asked.key}"
-    value = "" if asked.value is None else f" {_words(asked.value)}"
-    node = f" {asked.node}" if asked.node else ""
-    text = f"{_at(asked.time)} process {asked.process} asked{node} for {asked.f}{value}{key}"
-    if answer is None or answer.type is Type.INFO:
-        return f"{text}; no answer came, so it may have taken effect or not."
-    ended = f"at {answer.time / 1e9:.3f} s"
-    if answer.type is Type.FAIL:
-        return f"{text}; {ended} it was refused."
-    is_echo = answer.value == asked.value
-    return f"{text}; {ended} it {'was acknowledged' if is_echo else f'got {_words(answer.value)}'}."
+    text = printable(sentence(structs.replace(
+        operation, invocation=_plain(operation.invocation),
+        completion=operation.completion and _plain(operation.completion),
+    )).text)  # fmt: skip
+    if operation.invocation.key is not None:
+        return f"Key {plain(operation.invocation.key)}: {text}."
+    return f"{text[0].upper()}{text[1:]}."
 
 
-def _words(value: Any) -> str:
-    text = "nothing" if value is None else json.dumps(msgspec.to_builtins(value))
-    return shorten(printable(text), 160)
+def _plain(event: Event) -> Event:
+    """With a value as it is written to the history, so that no class of ours shows."""
+    return structs.replace(event, value=msgspec.to_builtins(event.value))
 
 
 def _seen(lines: Iterable[Line], end_ns: int | None, anomaly: Anomaly) -> list[Sentence]:
