@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from dqlite_workers import Tally, summary
 from go_benchmark import Tool
 
-OURS = ("blocking", "prepared", "dbapi", "asyncio")
+OURS = ("blocking", "prepared", "dbapi", "asyncio", "asyncio-prepared")
 WORKLOADS = ("write", "read", "mixed")
 SCRIPT = Path(__file__).with_name("dqlite_workers.py")
 

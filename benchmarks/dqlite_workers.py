@@ -172,6 +172,24 @@ def asyncio_(address: str, workers: list[Worker], seconds: float) -> float:
     return asyncio.run(run_async(connect, workers, seconds))
 
 
+def asyncio_prepared(address: str, workers: list[Worker], seconds: float) -> float:
+    import dqlite
+
+    async def connect() -> tuple[Any, Any, type[Exception]]:
+        client = await dqlite.Client.connect(address, timeout_s=TIMEOUT_S)
+        await client.open(DATABASE)
+        await client.exec_sql(SCHEMA)
+        await client.exec_sql(WRITE, SEED)
+        write, read = await client.prepare(WRITE), await client.prepare(READ)
+        return (
+            lambda values: client.exec(write, values),
+            lambda values: client.query(read, values),
+            dqlite.DqliteError,
+        )
+
+    return asyncio.run(run_async(connect, workers, seconds))
+
+
 def dbapi(address: str, workers: list[Worker], seconds: float) -> float:
     import dqlite
 
@@ -208,6 +226,7 @@ CONTESTANTS: dict[str, Callable[[str, list[Worker], float], float]] = {
     "blocking": blocking,
     "prepared": prepared,
     "asyncio": asyncio_,
+    "asyncio-prepared": asyncio_prepared,
     "dbapi": dbapi,
     "dqliteclient": dqliteclient,
 }
