@@ -53,6 +53,8 @@ SHRINK_ATTEMPTS_MAX = 8
 PAGE = Path(__file__).parent / "page"
 # Constants stand before the script that starts.
 SCRIPTS = sorted(PAGE.glob("*.js"), key=lambda script: (script.stem == "main", script))
+# What the whole page shares stands before what belongs to a section.
+STYLES = sorted(PAGE.glob("*.css"), key=lambda style: (style.stem != "report", style))
 OF_SIMULATIONS = frozenset({"lamport", "servers", "simulation"})
 """The scripts that only the page of a simulated run needs."""
 
@@ -164,13 +166,13 @@ def _beyond(insight: Insight, results: Results, history: History) -> dict[str, A
 def _render(context: Mapping[str, Any]) -> str:
     insight = context["insight"]
     script = _script(is_simulated=insight.simulation is not None)
-    styles = ["report.css"] if insight == NOTHING else ["report.css", "insight.css"]
+    styles = [each for each in STYLES if insight != NOTHING or each.stem != "insight"]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     values = {
         **context,
         "script": Markup(script),
         "script_digest": digest,
-        "style": Markup("".join((PAGE / name).read_text(encoding="utf-8") for name in styles)),
+        "style": Markup("".join(style.read_text(encoding="utf-8") for style in styles)),
     }
     page = _environment().get_template("report.html").render(values)
     # Half a surrogate pair, which no file can hold, may come from a system under test.
