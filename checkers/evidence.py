@@ -37,7 +37,6 @@ from dissever.harness.episodes import (
 from dissever.harness.history import History, Operation, Process
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.harness.values import count_text
-from dissever.harness.vocabulary import MAJORITY_ONLY
 
 REASONS_MAX: Final = 3
 
@@ -68,7 +67,7 @@ class Evidence:
             verdict=Verdict.UNKNOWN if doubts else Verdict.VALID,
             why=why,
             details={
-                "faults": len(found.faults),
+                "faults": len(found.strikes),
                 "doubts": doubts,
                 "strikes": _counts(found, skipped),
                 "idle": [name_of(each.injection) for each in found.idle],
@@ -111,7 +110,7 @@ def _nothing_struck(
     found: Episodes, skipped: Sequence[tuple[str, str]], asked: Collection[str] | None
 ) -> Iterator[str]:
     """Why a run without a doubtful strike may still show nothing of the system under faults."""
-    struck = [each for each in found.episodes if each.fault != MAJORITY_ONLY]
+    struck = found.strikes
     if skipped and not struck:
         yield f"no fault struck anything: {skipped[0][1]}"
     elif struck and all(each.is_idle for each in struck):
@@ -134,13 +133,13 @@ def _skipped(found: Episodes) -> list[tuple[str, str]]:
 
 def _elsewhere(found: Episodes) -> list[Episode]:
     """Strikes that were meant for a leader and met another node."""
-    return [each for each in found.episodes if not each.is_as_asked]
+    return [each for each in found.strikes if not each.is_as_asked]
 
 
 def _counts(found: Episodes, skipped: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Fault -> how many of its strikes held, were idle, met another node, or were left out."""
     counts: dict[str, Counter[str]] = {}
-    for each in found.episodes:
+    for each in found.strikes:
         of_fault = counts.setdefault(each.fault, Counter(struck=0, held=0))
         states = {
             "struck": True,

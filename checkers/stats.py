@@ -26,7 +26,7 @@ from dissever.harness.episodes import Actions, Effect, Episode, episodes_of
 from dissever.harness.history import CAS, History, MalformedHistory, Type
 from dissever.harness.latency import Span, Successes, quantile
 from dissever.harness.results import Budget, Result, Verdict
-from dissever.harness.vocabulary import MAJORITY_ONLY, NONSENSE
+from dissever.harness.vocabulary import NONSENSE
 from dissever.native.columns import FAIL, INFO, OK, Columns
 
 NS_PER_MS: Final = 1_000_000
@@ -63,7 +63,7 @@ class Stats:
         except MalformedHistory as error:
             return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=f"malformed: {error}")
         found = episodes_of(history, self.actions)
-        faults = [each for each in found.episodes if each.fault != MAJORITY_ONLY]
+        faults = found.strikes
         under = _union(faults)
         asked_during = Counter(asked.columns.f[at] for at in asked.within(under))
         coverage = {
@@ -75,7 +75,7 @@ class Stats:
             "by_f": {f: asked.counts_of(f) | _latencies(ok) for f, ok in asked.ok.items()},
             "under_faults": asked.counts_in(under),
             "coverage": coverage,
-            "windows": [_window(each, asked) for each in found.episodes],
+            "windows": [_window(each, asked) for each in faults],
         }
         verdict, why = _verdict(asked)
         if nonsense := self._nonsense(asked):

@@ -20,7 +20,7 @@ from typing import Any
 
 from dissever.harness.history import Event, History, Operation, Process, Type
 from dissever.harness.values import show, show_ns
-from dissever.harness.vocabulary import RECOVERY, Reading, read_names
+from dissever.harness.vocabulary import END_OF_RUN, RECOVERY, Reading, read_names
 from dissever.harness.vocabulary import Action as Action
 from dissever.harness.vocabulary import Actions as Actions
 from dissever.harness.vocabulary import Effect as Effect
@@ -42,6 +42,11 @@ class Episode:
     def targets(self) -> tuple[str, ...]:
         """The nodes that it struck, as its injection says."""
         return targets(self.injection)
+
+    @property
+    def is_strike(self) -> bool:
+        """Whether it is a fault, and not a cut that belongs to the end of a run."""
+        return self.injection.process not in END_OF_RUN
 
     @property
     def has_held(self) -> bool:
@@ -86,6 +91,27 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """
+    A step of the end of a run, which is no fault: a question of the recovery, or a cut for one.
+
+    A question lasts from its invocation to its completion, or to the end of the run without one. A
+    cut lasts as an episode does; its `operations` are its injection and its healing.
+    """
+
+    name: str
+    operations: tuple[Operation, ...]
+    start_ns: int
+    end_ns: int
+
+    @property
+    def skipped(self) -> str | None:
+        """Why there was nothing to ask, as the harness says; None when it says no such thing."""
+        reason = report(self.operations[0]).get("skipped")
+        return None if reason is None else str(reason)
+
+
+@dataclass(frozen=True, slots=True)
 class NodeChange:
     """What a fault, or its healing, did to the process of a node."""
 
@@ -99,18 +125,26 @@ class Episodes:
     """
     What the nemeses of a run did, each part by time.
 
-    `marks` are the operations that neither start nor end an episode. `operations` are all of them,
-    each with its role, which is None when nothing says what it is for.
+    `episodes` are all that was in force, with the cut of the end of the run; `strikes` are those of
+    faults. `marks` are the operations of faults that neither start nor end an episode.
+    `end_of_run` is what was done once the faults were to heal. `operations` are all of them, each
+    with its role, which is None when nothing says what it is for.
     """
 
     episodes: tuple[Episode, ...]
     marks: tuple[Mark, ...]
+    end_of_run: tuple[Step, ...]
     changes: tuple[NodeChange, ...]
     operations: tuple[tuple[Operation, Role | None], ...]
 
     @property
+    def strikes(self) -> tuple[Episode, ...]:
+        """The episodes of faults."""
+        return tuple(each for each in self.episodes if each.is_strike)
+
+    @property
     def faults(self) -> tuple[tuple[Operation, Role | None], ...]:
-        """The operations of faults, with their roles."""
+        """The operations that inject, carry on and heal, with their roles."""
         return tuple(each for each in self.operations if each[1] is not Role.RECOVER)
 
     @property
@@ -120,13 +154,13 @@ class Episodes:
 
     @property
     def proven(self) -> tuple[Episode, ...]:
-        """Those whose fault has held."""
-        return tuple(each for each in self.episodes if each.has_held)
+        """The strikes that have held."""
+        return tuple(each for each in self.strikes if each.has_held)
 
     @property
     def idle(self) -> tuple[Episode, ...]:
-        """Those whose fault met nothing."""
-        return tuple(each for each in self.episodes if each.is_idle)
+        """The strikes that met nothing."""
+        return tuple(each for each in self.strikes if each.is_idle)
 
     @property
     def skipped(self) -> tuple[tuple[Operation, str], ...]:
@@ -134,19 +168,19 @@ class Episodes:
         every = (
             (operation, skip_of(operation))
             for operation, role in self.faults
-            if role is Role.INJECT
+            if role is Role.INJECT and operation.process not in END_OF_RUN
         )
         return tuple((operation, reason) for operation, reason in every if reason is not None)
 
     @property
     def injected(self) -> tuple[str, ...]:
         """The names of the faults that were in force, in order of first appearance."""
-        return tuple(dict.fromkeys(episode.fault for episode in self.episodes))
+        return tuple(dict.fromkeys(episode.fault for episode in self.strikes))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of episodes and marks, in order of first appearance."""
-        seen = [(episode.start_ns, episode.fault) for episode in self.episodes]
+        """The names of strikes and marks, in order of first appearance."""
+        seen = [(episode.start_ns, episode.fault) for episode in self.strikes]
         seen += [(mark.time_ns, mark.fault) for mark in self.marks]
         return tuple(dict.fromkeys(fault for _, fault in sorted(seen)))
 
@@ -176,9 +210,12 @@ def episodes_of(history: History, actions: Actions | None = None) -> Episodes:
     for operation, reading in read:
         pairing.add(operation, reading)
         changes += _changes(operation, reading.action)
+    episodes = pairing.episodes()
+    marks = sorted(pairing.marks, key=lambda mark: mark.time_ns)
     return Episodes(
-        tuple(pairing.episodes()),
-        tuple(sorted(pairing.marks, key=lambda mark: mark.time_ns)),
+        tuple(episodes),
+        tuple(mark for mark in marks if not _is_of_the_end(mark)),
+        _end_of_run(episodes, marks, history.duration_ns),
         tuple(sorted(changes, key=lambda change: change.time_ns)),
         tuple((operation, reading.role) for operation, reading in read),
     )
@@ -313,6 +350,31 @@ class _Pairing:
         """All of them, by time."""
         found = [*self.healed, *self.lasting]
         return sorted(found, key=lambda each: (each.start_ns, each.injection.invocation.index))
+
+
+def _is_of_the_end(mark: Mark) -> bool:
+    return mark.role is Role.RECOVER or mark.operation.process in END_OF_RUN
+
+
+def _end_of_run(
+    episodes: Sequence[Episode], marks: Sequence[Mark], end_ns: int
+) -> tuple[Step, ...]:
+    """Its steps, by time."""
+    steps = [
+        Step(
+            each.fault,
+            (each.injection, *([each.healing] if each.healing else [])),
+            each.start_ns,
+            each.end_ns,
+        )
+        for each in episodes
+        if not each.is_strike
+    ]
+    for mark in filter(_is_of_the_end, marks):
+        asked, answer = mark.operation.invocation, report_of(mark.operation)
+        until_ns = max(asked.time, end_ns) if answer is None else answer.time
+        steps.append(Step(asked.f, (mark.operation,), asked.time, until_ns))
+    return tuple(sorted(steps, key=lambda step: step.start_ns))
 
 
 def _changes(operation: Operation, action: Action | None) -> list[NodeChange]:

@@ -85,6 +85,9 @@ The process that keeps a minority cut off while `await-progress` looks at the ma
 and heals like a fault, but belongs to the end of a run: no plan asks for it.
 """
 
+END_OF_RUN: Final = frozenset({RECOVERY, MAJORITY_ONLY})
+"""The processes whose operations are no faults: with their first one the end of a run begins."""
+
 JEPSEN: Final = "nemesis"
 """The process of all faults in Jepsen's histories: only names of operations distinguish them."""
 

@@ -107,7 +107,7 @@ def fault_rows(
             is_idle=episode.is_idle,
             doubts=_doubts(episode),
         )
-        for episode in found.episodes
+        for episode in found.strikes
     ]
     rows += [
         FaultRow(

@@ -137,9 +137,10 @@ def _context(
             found, Successes(ok_spans(history.operations)), counts_of_faults(results)
         ),
         "unasked_ends": unasked_ends(results),
-        "fault_kinds": found.names,
+        # A window near the end of a run may show the cut that belongs to it.
+        "fault_kinds": tuple(dict.fromkeys([*found.names, *(s.name for s in found.end_of_run)])),
         "faults": found.injected,
-        "injected": len(found.episodes),
+        "injected": len(found.strikes),
         "proven": len(found.proven),
         "idle": len(found.idle),
         "skipped": len(found.skipped),

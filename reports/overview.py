@@ -152,7 +152,7 @@ def entry(
         seed=subject.seed,
         started=subject.started,
         operations=Operations(found.total, found.ok, found.fail, found.info),
-        faults_injected=len(episodes_of(history, subject.actions).episodes),
+        faults_injected=len(episodes_of(history, subject.actions).strikes),
         findings=tuple(
             finding
             for result in results.results

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dissever.harness.episodes import Effect, Episodes, targets
+from dissever.harness.episodes import Effect, Episodes, Step, is_shown, targets
 from dissever.harness.history import History, Operation, Process, Type
 from dissever.reports.labels import answered, asked, end_of, error_text, value_text
 
@@ -156,7 +156,7 @@ def run_data(
                 "targets": episode.targets,
                 "events": _events(episode.injection, episode.healing),
             }
-            for episode in found.episodes
+            for episode in found.strikes
         ],
         "marks": [
             {
@@ -168,6 +168,21 @@ def run_data(
             }
             for mark in found.marks
         ],
+        "end_of_run": [_step(step) for step in found.end_of_run],
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    """A step of the end of the run: what it waited for came, did not, or nobody looked (None)."""
+    return {
+        "fault": "end of run",
+        "f": step.name,
+        "start": step.start_ns // 1000,
+        "end": step.end_ns // 1000,
+        "came": is_shown(step.operations[0]),
+        "skipped": step.skipped or "",
+        "targets": targets(step.operations[0]),
+        "events": _events(*step.operations),
     }
 
 

@@ -116,9 +116,9 @@ def _counts(history: History, counted: Figures | None) -> str:
 
 def _faults(found: Episodes) -> str:
     left_out = (f"{len(found.skipped)} left out",) if found.skipped else ()
-    if not found.episodes:
+    if not found.strikes:
         return ", ".join(("no fault was injected", *left_out))
-    injected = count_text(len(found.episodes), "fault")
+    injected = count_text(len(found.strikes), "fault")
     return ", ".join(
         (
             f"{injected} injected ({', '.join(found.injected)})",

@@ -18,7 +18,7 @@ import msgspec
 
 from dissever.harness.history import Event, Type
 from dissever.harness.plan import LIMITS, Options
-from dissever.harness.vocabulary import MAJORITY_ONLY, RECOVERY
+from dissever.harness.vocabulary import END_OF_RUN
 from dissever.nemesis.fault import Fault
 from dissever.nemesis.faults import FAULTS, without_target
 from dissever.nemesis.parameters import GRUDGE
@@ -38,9 +38,6 @@ __all__ = [
 ]
 
 _NEVER_NS: Final = 1 << 62
-_OF_THE_END: Final = frozenset({RECOVERY, MAJORITY_ONLY})
-"""With the first event of one of these the end of a run begins."""
-
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_:.-]*")
 """Texts that need no quotes in YAML; words such as `yes` get them all the same."""
 
@@ -265,7 +262,7 @@ def operations_of(events: Sequence[Event], concurrency: int) -> tuple[ClientOp, 
     """What clients did until the end of the run began."""
     ops: list[ClientOp] = []
     for event in events:
-        if event.process in _OF_THE_END:
+        if event.process in END_OF_RUN:
             break
         if event.type is Type.INVOKE and isinstance(event.process, int):
             client = event.process % concurrency
@@ -303,7 +300,7 @@ def steps_of(schedule: str, time_limit_s: float, *, are_named: bool = True) -> t
     lines = [
         line
         for line in msgspec.json.Decoder(_Line).decode_lines(schedule)
-        if line.process not in _OF_THE_END
+        if line.process not in END_OF_RUN
     ]
     if not lines:
         return ()

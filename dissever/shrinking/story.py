@@ -19,7 +19,7 @@ from dissever.harness.history import Event, Operation, Type
 from dissever.harness.results import Anomaly
 from dissever.harness.trace import VIOLATION
 from dissever.harness.values import plain, printable
-from dissever.harness.vocabulary import MAJORITY_ONLY, RECOVERY
+from dissever.harness.vocabulary import END_OF_RUN
 from dissever.nemesis.faults import FAULTS
 from dissever.traces import Line
 
@@ -84,7 +84,7 @@ def _faults(events: Sequence[Event]) -> Iterator[Sentence]:
     """When each fault struck whom, and when it began to heal."""
     for event in events:
         name = event.process
-        if event.is_client or name in (RECOVERY, MAJORITY_ONLY) or name not in FAULTS:
+        if event.is_client or name in END_OF_RUN or name not in FAULTS:
             continue
         first, *_, last = FAULTS[str(name)].steps
         value = event.value if isinstance(event.value, Mapping) else {}

@@ -16,7 +16,7 @@ import msgspec
 
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.names import strangers
-from dissever.harness.vocabulary import MAJORITY_ONLY, RECOVERY
+from dissever.harness.vocabulary import END_OF_RUN
 from dissever.nemesis.faults import FAULTS, parse
 from dissever.nemesis.plans.schedule import PlannedOp
 from dissever.nemesis.plans.triggers import WAITS
@@ -27,8 +27,6 @@ __all__ = ["Schedule", "compile_schedule", "is_schedule", "read_schedule"]
 
 _SETTLED = frozenset({"swizzle"})
 """The seed alone settles whom they strike, and in which order."""
-
-_NOT_FAULTS = frozenset({RECOVERY, MAJORITY_ONLY})
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -80,7 +78,7 @@ def read_schedule(text: str) -> Schedule:
     for number, line in enumerate(lines, start=1):
         try:
             event = msgspec.json.decode(line, type=Line)
-            if isinstance(event.process, int) or event.process in _NOT_FAULTS:
+            if isinstance(event.process, int) or event.process in END_OF_RUN:
                 continue
             name, steps = event.process, _steps(event)
             if event.type != "invoke" and event.f == steps[0] and name in asked:

@@ -97,7 +97,7 @@ function listenLinks(run, select) {
 // What the event of an index belongs to.
 function findIndex(run, index) {
   if (run.byIndex.has(index)) return { operation: run.byIndex.get(index) };
-  const band = [...run.bands, ...run.marks].find((one) => one.events.some((event) => event.index === index));
+  const band = [...run.bands, ...run.marks, ...run.end_of_run].find((one) => one.events.some((event) => event.index === index));
   return band ? { band } : null;
 }
 

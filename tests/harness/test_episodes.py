@@ -155,9 +155,9 @@ def test_declared_roles_make_one_episode_of_three_operations() -> None:
 
     assert spans(deposed) == [("leader", 11, 31)]
     assert [each.f for each in deposed.episodes[0].continuations] == ["wake"]
-    assert [(each.time_ns, each.role) for each in deposed.marks] == [
-        (21, Role.CONTINUE),
-        (41, Role.RECOVER),
+    assert [(each.time_ns, each.role) for each in deposed.marks] == [(21, Role.CONTINUE)]
+    assert [(each.name, each.start_ns, each.end_ns) for each in deposed.end_of_run] == [
+        ("look", 40, 41)
     ]
     assert [each.f for each in deposed.recovery] == ["look"]
     assert [(each.time_ns, each.node, each.effect) for each in deposed.changes] == [
@@ -193,7 +193,49 @@ def test_the_recovery_need_not_be_declared_and_is_no_fault() -> None:
     asked = found((10, "recovery", "await-ready"), actions=DECLARED)
 
     assert [each.f for each in asked.recovery] == ["await-ready"]
-    assert (asked.episodes, asked.faults) == ((), ())
+    assert (asked.episodes, asked.faults, asked.marks) == ((), (), ())
+
+
+def test_question_without_an_answer_lasts_to_the_end_of_the_run() -> None:
+    asked = until_the_end(Event(0, 10, "recovery", Type.INVOKE, "await-ready"))
+
+    assert [(each.start_ns, each.end_ns) for each in asked.end_of_run] == [(10, END_NS)]
+
+
+def test_question_that_the_harness_skipped_says_why() -> None:
+    skipped = {"skipped": "every node serves", "evidence": {"held": None}}
+    asked = found((10, "recovery", "restart-all", skipped), (20, "recovery", "compare-replicas"))
+
+    assert [each.skipped for each in asked.end_of_run] == ["every node serves", None]
+
+
+def test_the_cut_of_the_end_is_in_force_and_is_no_strike() -> None:
+    held = {"targets": ["n1"], "evidence": {"held": True}}
+    healed = {"targets": ["n1"], "evidence": {"healed": True, "idle": True}}
+    ended = found(
+        (10, "kill", "kill", held),
+        (20, "majority-only", "start-majority-only", held),
+        (30, "kill", "start", {"targets": ["n1"], "evidence": {"healed": True}}),
+        (40, "recovery", "await-progress", held),
+        (50, "majority-only", "stop-majority-only", healed),
+    )
+
+    assert spans(ended) == [("kill", 11, 31), ("majority-only", 21, 51)]
+    assert [each.fault for each in ended.strikes] == ["kill"]
+    assert (ended.names, ended.injected) == (("kill",), ("kill",))
+    assert ([each.fault for each in ended.proven], ended.idle) == (["kill"], ())
+    assert [(each.name, each.start_ns, each.end_ns) for each in ended.end_of_run] == [
+        ("majority-only", 21, 51),
+        ("await-progress", 40, 41),
+    ]
+
+
+def test_cut_of_the_end_that_struck_nobody_is_no_fault_that_was_left_out() -> None:
+    nobody = {"targets": [], "evidence": {"held": None}}
+    ended = found((10, "majority-only", "start-majority-only", nobody))
+
+    assert (ended.strikes, ended.marks, ended.skipped) == ((), (), ())
+    assert [each.name for each in ended.end_of_run] == ["start-majority-only"]
 
 
 # Roles as they are read from names.
