@@ -4,13 +4,38 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
-from typing import TypeAlias
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Final, TypeAlias
 
 from dissever.harness.history import Operation, Type
+from dissever.harness.vocabulary import RECOVERY
 
 Span: TypeAlias = tuple[int, int]
 """When an operation was asked, and when it was answered, in ns."""
+
+QUIET_NS_MIN: Final = 1_000_000_000
+QUIET_PAUSES: Final = 10
+"""A pause is the harness's own when it is this many times as long as the usual one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """
+    A stretch of time in which no operation completed ok.
+
+    For `own_ns` of it no client asked anything, because the harness healed faults, waited for the
+    recovery or had nothing left to ask.
+    """
+
+    start_ns: int
+    end_ns: int
+    own_ns: int = 0
+
+    @property
+    def asked_ns(self) -> int:
+        """How long clients asked and got no ok."""
+        return max(0, self.end_ns - self.start_ns - self.own_ns)
 
 
 class Successes:
@@ -47,6 +72,77 @@ def ok_spans(operations: Iterable[Operation]) -> Iterator[Span]:
     for operation in operations:
         if operation.completion is not None and operation.completion.type is Type.OK:
             yield operation.invocation.time, operation.completion.time
+
+
+def recovery_spans(faults: Iterable[Operation], *, end_ns: int) -> list[Span]:
+    """When the harness asked whether the system has come back, of the operations of nemeses."""
+    return [
+        (each.invocation.time, each.completion.time if each.completion else end_ns)
+        for each in faults
+        if each.process == RECOVERY
+    ]
+
+
+def quiet_spans(
+    operations: Sequence[Operation], recovery: Sequence[Span], *, end_ns: int
+) -> tuple[Span, ...]:
+    """
+    When no client asked anything, by the harness's own doing.
+
+    No operation is pending then. A client also pauses between two operations, by the rate of the
+    run. So a pause counts if it is longer than QUIET_NS_MIN and than QUIET_PAUSES mean times
+    between two invocations, or if the recovery was asked for in it.
+
+    Args:
+        operations: By invocation. One without a completion is pending to the end.
+        recovery: As `recovery_spans` finds them.
+        end_ns: When the run ended.
+    """
+    least_ns = max(QUIET_NS_MIN, QUIET_PAUSES * _mean_pause_ns(operations))
+    return tuple(
+        (start, end)
+        for start, end in _pauses(operations, end_ns)
+        if end - start > least_ns or any(a < end and b > start for a, b in recovery)
+    )
+
+
+def _pauses(operations: Sequence[Operation], end_ns: int) -> Iterator[Span]:
+    """When no operation was pending."""
+    free_ns = 0
+    for operation in operations:
+        if operation.invocation.time > free_ns:
+            yield free_ns, operation.invocation.time
+        completion = operation.completion
+        free_ns = max(free_ns, end_ns if completion is None else completion.time)
+    if end_ns > free_ns:
+        yield free_ns, end_ns
+
+
+def _mean_pause_ns(operations: Sequence[Operation]) -> float:
+    if len(operations) < 2:
+        return 0.0
+    first_ns, last_ns = operations[0].invocation.time, operations[-1].invocation.time
+    return (last_ns - first_ns) / (len(operations) - 1)
+
+
+def longest_silence(ok_ends_ns: Iterable[int], quiet: Sequence[Span], *, end_ns: int) -> Silence:
+    """
+    The longest time in which clients asked and no operation completed ok.
+
+    Args:
+        ok_ends_ns: When the ok operations completed, in any order.
+        quiet: Stretches in which nothing was pending, so each lies between two of these times.
+        end_ns: When the run ended.
+    """
+    moments = [0, *sorted(ok_ends_ns), end_ns]
+    own_ns = [0] * len(moments)
+    for start, end in quiet:
+        own_ns[max(0, bisect_right(moments, start, 0, len(moments) - 1) - 1)] += end - start
+    silences = (
+        Silence(start, end, own)
+        for (start, end), own in zip(pairwise(moments), own_ns, strict=False)
+    )
+    return max(silences, key=lambda silence: silence.asked_ns)
 
 
 def quantile(ordered: Sequence[int], percent: int) -> int | None:

@@ -28,7 +28,7 @@ from dissever.reports.curve import curve_of
 from dissever.reports.cycle import models_text
 from dissever.reports.details import counts_of_faults, unasked_ends
 from dissever.reports.fault_table import fault_rows
-from dissever.reports.figures import Figures, figures
+from dissever.reports.figures import Figures, figures_of
 from dissever.reports.inside_view import InsideView, inside_views, sentence_of
 from dissever.reports.insight import Insight
 from dissever.reports.labels import duration_text, short_label, time_text
@@ -128,7 +128,7 @@ def _context(
         "does_not_mean": DOES_NOT_MEAN[results.verdict],
         "glyph": GLYPHS[results.verdict],
         "glyphs": GLYPHS,
-        "figures": counted or figures(history.operations, end_ns=history.duration_ns),
+        "figures": counted or figures_of(history),
         "duration_ns": history.duration_ns,
         "anomalies": found_by(results),
         "views": anomaly_views(results, history, found, count_max=ANOMALIES_MAX),

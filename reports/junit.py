@@ -14,7 +14,7 @@ from dissever.harness.history import History
 from dissever.harness.results import Anomaly, Result, Results, Verdict, merge
 from dissever.harness.values import printable, shorten
 from dissever.reports.details import counts_of_run, unasked_ends
-from dissever.reports.figures import Figures, figures
+from dissever.reports.figures import Figures, figures_of
 from dissever.reports.labels import NS_PER_S
 from dissever.reports.prose import DOES_NOT_MEAN
 from dissever.reports.subject import Subject
@@ -76,7 +76,7 @@ def junit_suite(
     failures, errors = verdicts.count(Verdict.INVALID), verdicts.count(Verdict.UNKNOWN)
     totals = {"tests": len(cases), "failures": failures, "errors": errors}
     time = f"{history.duration_ns / NS_PER_S:.3f}"
-    found = counted or figures(history.operations, end_ns=history.duration_ns)
+    found = counted or figures_of(history)
     name = f"{subject.system}.{subject.workload}"
     suite = _element(
         "testsuite", name=name, **totals, skipped=0, time=time, timestamp=subject.started

@@ -17,7 +17,7 @@ from dissever.harness.episodes import episodes_of
 from dissever.harness.history import History, Key
 from dissever.harness.results import Anomaly, Result, Results, Verdict
 from dissever.harness.values import shorten
-from dissever.reports.figures import Figures, figures
+from dissever.reports.figures import Figures, figures_of
 from dissever.reports.subject import Subject
 
 EXIT_STATUS: Final = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNKNOWN: 2}
@@ -140,7 +140,7 @@ def entry(
     Raises:
         MalformedHistory: When no run can have recorded the history.
     """
-    found = counted or figures(history.operations, end_ns=history.duration_ns)
+    found = counted or figures_of(history)
     return Entry(
         verdict=results.verdict,
         exit_status=EXIT_STATUS[results.verdict],

@@ -21,7 +21,7 @@ from dissever.reports.anomaly_view import (
 )
 from dissever.reports.cycle import models_text
 from dissever.reports.details import counts_of_run, unasked_ends
-from dissever.reports.figures import Figures, figures
+from dissever.reports.figures import Figures, figures_of
 from dissever.reports.labels import duration_text, short_label, time_text
 from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS
 from dissever.reports.subject import Subject
@@ -104,7 +104,7 @@ def _lines(
 
 
 def _counts(history: History, counted: Figures | None) -> str:
-    found = counted or figures(history.operations, end_ns=history.duration_ns)
+    found = counted or figures_of(history)
     counts = (
         f"{count_text(found.total, 'operation')} in {duration_text(history.duration_ns)}: "
         f"{found.ok:,} ok, {found.fail:,} fail, {found.info:,} info"
