@@ -23,6 +23,7 @@ from dissever.commands.check import check, report
 from dissever.commands.client_test import client_test
 from dissever.commands.doom import doom_command
 from dissever.commands.explore import explore_
+from dissever.commands.export import export
 from dissever.commands.listing import list_
 from dissever.commands.machine import build_host, doctor, heal
 from dissever.commands.output import EXIT_FAILED, EXIT_USAGE, tell
@@ -133,7 +134,7 @@ def cli(verbose: int) -> None:
 
 for command in (
     *(test, explore_, replay, shrink_command, doom_command),
-    *(client_test, check, report, summary, reproduce),
+    *(client_test, check, report, summary, export, reproduce),
     *(list_, doctor, heal, build_host),
 ):
     cli.add_command(command)

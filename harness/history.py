@@ -16,6 +16,7 @@ from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from heapq import heappop, heappush, merge
 from typing import Any, Final
 
 from msgspec.json import encode
@@ -110,6 +111,24 @@ class History:
                 pair(event for event in self._events if event.is_client)
             return tuple(pair(event for event in self.events if event.is_client))
         return tuple(self._rows.operations())
+
+    def stream_operations(self) -> Iterator[Operation]:
+        """
+        The operations of the clients, by invocation. Of a file each is made when it is reached, and
+        not kept.
+
+        Raises:
+            MalformedHistory: As `operations`.
+        """
+        if self._rows is None or "operations" in self.__dict__:
+            yield from self.operations
+        else:
+            yield from self._rows.operations()
+
+    def stream_events(self) -> Iterator[Event]:
+        """All events by index, with the completions of open operations alone in memory."""
+        clients = _streamed(self.stream_operations())
+        yield from merge(clients, self._nemesis_events, key=lambda event: event.index)
 
     def operation(self, position: int, *, in_detail: bool = True) -> Operation:
         """
@@ -254,6 +273,19 @@ def _in_order(operations: Iterable[Operation], others: Iterable[Event]) -> tuple
     return tuple(sorted(events, key=lambda event: event.index))
 
 
+def _streamed(operations: Iterable[Operation]) -> Iterator[Event]:
+    """The events of operations, which come by invocation, in order."""
+    ends: list[tuple[int, Event]] = []
+    for operation in operations:
+        while ends and ends[0][0] < operation.invocation.index:
+            yield heappop(ends)[1]
+        yield operation.invocation
+        if operation.completion is not None:
+            heappush(ends, (operation.completion.index, operation.completion))
+    while ends:
+        yield heappop(ends)[1]
+
+
 def columns_of(operations: Iterable[Operation]) -> Columns:
     """
     Operations of clients, by invocation, as columns.
@@ -321,8 +353,8 @@ class Rows:
         """All of these operations, each made when it is reached."""
         rows = zip(*(getattr(self.columns, name) for name in TYPE_CODES), strict=True)
         details, values = self.details(), self.whole.values
-        if len(self) == len(self.whole):
-            values = list(values)  # Each is needed: decode it once.
+        if len(self) == len(self.whole) and self.micro is None:
+            values = list(values)  # Many operations share one: decode each once.
         for at, row in zip(self.positions, rows, strict=True):
             yield _operation(self.whole, values, details, at, row)
 

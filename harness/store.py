@@ -178,6 +178,15 @@ def write_text(path: Path, text: str) -> None:
         _replace(path.resolve(), text.encode())
 
 
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """As `write_text`, of bytes that come one after the other."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            file.writelines(pieces)
+    else:
+        _replace(path.resolve(), pieces)
+
+
 def write_schedule(run: Path, events: Iterable[Event]) -> None:
     """Write the events of the nemeses alone: what a replay needs."""
     faults = [event for event in events if not event.is_client]
@@ -297,15 +306,15 @@ def _write_json(path: Path, value: object) -> None:
     _replace(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Raise OSError when it cannot be written; then the file is what it was before."""
     draft = path.with_name(path.name + ".new")
     try:
         draft.unlink(missing_ok=True)
         with draft.open("xb") as file:  # A node may have put a link there: its folder is its own.
-            file.write(content)
+            file.writelines((content,) if isinstance(content, bytes) else content)
         draft.replace(path)
-    except OSError:
+    except BaseException:  # Also what ends the program, or whoever makes the pieces.
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
         raise

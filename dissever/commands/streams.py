@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 
 class Sturdy(io.TextIOBase):
@@ -41,6 +41,13 @@ class Sturdy(io.TextIOBase):
         if self._inner is None:
             raise io.UnsupportedOperation("the stream was closed before the program began")
         return self._inner.fileno()
+
+    @property
+    def buffer(self) -> BinaryIO:
+        """For bytes. Unlike here, what cannot be written there raises OSError."""
+        if self._inner is None:
+            raise io.UnsupportedOperation("the stream was closed before the program began")
+        return self._inner.buffer
 
     def writable(self) -> bool:
         return True

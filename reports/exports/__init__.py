@@ -1,0 +1,21 @@
+"""
+Exports: a run in the formats of other programs.
+
+A format is a file here and a line in FORMATS. It is a pure function from records to bytes in
+pieces, so that a history of any size is written as it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from dissever.reports.exports.edn import write_edn
+from dissever.reports.exports.record import CannotExport, Format, Record
+
+__all__ = ["FORMATS", "CannotExport", "Format", "Record"]
+
+FORMATS: Final[Mapping[str, Format]] = {
+    "edn": Format("the history as Jepsen stores it, for Elle and Knossos", write_edn),
+}
+"""The formats by name."""
