@@ -8,7 +8,7 @@ heard, and its own verdict is unknown.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dissever.harness.bugs import bug_of
 from dissever.harness.history import History
@@ -16,14 +16,28 @@ from dissever.harness.results import Budget, Checker, Result, Results, Verdict, 
 from dissever.harness.values import quoted
 
 
-def compose(checkers: Mapping[str, Checker], history: History, budget: Budget) -> Results:
+def _ignore(_: str) -> None:
+    """Nobody waits for it."""
+
+
+def compose(
+    checkers: Mapping[str, Checker],
+    history: History,
+    budget: Budget,
+    begins: Callable[[str], None] = _ignore,
+) -> Results:
     """
     Run each checker by its name; the greatest verdict counts.
 
     Args:
         budget: For each checker.
+        begins: Hears the name of each checker before it judges.
     """
-    return merge([_run(name, checker, history, budget) for name, checker in checkers.items()])
+    results = []
+    for name, checker in checkers.items():
+        begins(name)
+        results.append(_run(name, checker, history, budget))
+    return merge(results)
 
 
 def _run(name: str, checker: Checker, history: History, budget: Budget) -> Result:

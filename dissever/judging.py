@@ -33,6 +33,7 @@ from dissever.harness.plan import Plan
 from dissever.harness.plugins import Registry
 from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
+from dissever.harness.values import count_text
 from dissever.native.columns import FAIL, INFO, OK, Columns
 from dissever.registries import CHECKERS, model_at
 from dissever.remains import find_remains, gaps, is_changed, outcome_of
@@ -52,6 +53,7 @@ from dissever.workloads import WORKLOADS, Workload
 
 __all__ = [
     "Judged",
+    "Progress",
     "StaleResults",
     "judge",
     "judge_file",
@@ -77,6 +79,7 @@ DEFAULT_MODEL: Final = "cas-register"
 """What a history file is judged as that holds neither transactions nor a bank."""
 
 Progress: TypeAlias = Callable[[str], None]
+"""Hears what begins, in words."""
 
 
 class StaleResults(Exception):
@@ -100,7 +103,12 @@ class Judged:
     figures: Figures | None = None
 
 
-def judge(run: Path, ok_min: int | None = None, checkers: Sequence[str] = ()) -> Judged:
+def judge(
+    run: Path,
+    ok_min: int | None = None,
+    checkers: Sequence[str] = (),
+    progress: Progress = lambda _: None,
+) -> Judged:
     """
     Judge the history of a run directory. It writes nothing.
 
@@ -112,6 +120,7 @@ def judge(run: Path, ok_min: int | None = None, checkers: Sequence[str] = ()) ->
         ok_min: How many operations of each kind must have succeeded while faults were in force;
             None: as the run's options say.
         checkers: References to checkers that judge it in addition to those of the run.
+        progress: Hears what begins, such as `judging 40,000 operations: linearizable`.
 
     Raises:
         OSError: When the plan or the history is missing.
@@ -122,6 +131,7 @@ def judge(run: Path, ok_min: int | None = None, checkers: Sequence[str] = ()) ->
     workload, changed = _workload(run, plan)
     options, actions = plan.options, plan.actions
     outcome, reasons = outcome_of(run)
+    progress("reading the history")
     digest = store.digest(run / store.HISTORY)
     try:
         loaded = read_history(run / store.HISTORY)
@@ -146,10 +156,16 @@ def judge(run: Path, ok_min: int | None = None, checkers: Sequence[str] = ()) ->
         if record.applies(remains):
             unique = name if name not in every else f"{name} of every run"
             every[unique] = record.make(actions, remains)
-    results = compose(every if is_judged else {}, loaded.history, Budget())
+    count = count_text(len(loaded.history.columns), "operation")
+
+    def begins(name: str) -> None:
+        progress(f"judging {count}: {name}")
+
+    results = compose(every if is_judged else {}, loaded.history, Budget(), begins)
     if reasons:
         early = Result(checker="run", verdict=Verdict.UNKNOWN, why="; ".join(reasons))
         results = merge((*results.results, early))
+    progress(f"choosing what is drawn of {count}")
     history, counted = _drawn(loaded.history, results)
     results = signed(results, loaded.history, roles_of(run))
     results = structs.replace(results, history_sha256=digest)

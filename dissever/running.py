@@ -22,8 +22,9 @@ from dissever.harness.client import Nemesis
 from dissever.harness.history import Event
 from dissever.harness.plan import Options, Plan
 from dissever.harness.results import Anomaly, Results, Verdict
-from dissever.harness.runner import CannotRun, Observer, Test, execute
+from dissever.harness.runner import CannotRun, Observer, SeesWaits, Test, execute
 from dissever.harness.system import Deployment, System
+from dissever.harness.waiting import Wait
 from dissever.judging import Judged, judge, try_to_publish
 from dissever.nemesis import Environment, make_nemeses
 from dissever.reports import summary
@@ -200,7 +201,12 @@ def carry_out(
     if not (directory / store.HISTORY).exists():
         raise CannotRun(f"{outcome.interruption} (logs are in {directory})")
     observer.phase("judging")
-    return outcome.interruption, judge(directory)
+
+    def progress(what: str) -> None:
+        if isinstance(observer, SeesWaits):
+            observer.waits(Wait(what))
+
+    return outcome.interruption, judge(directory, progress=progress)
 
 
 def with_plan_file(options: Options, directory: Path) -> Options:

@@ -19,7 +19,8 @@ from dissever.harness.cluster import NodeProcesses, NodeState
 from dissever.harness.missing import Missing
 from dissever.harness.plan import RECOVERY_S
 from dissever.harness.system import Damaged, Deployment, Replica, Replicas, Unseen
-from dissever.harness.values import reason
+from dissever.harness.values import listed, reason
+from dissever.harness.waiting import waiting
 
 COMPARE_GAP_S = 0.2
 
@@ -75,10 +76,13 @@ class Recovery:
         match invocation.f:
             case names.PROGRESS:
                 nodes = tuple(invocation.value["nodes"])
-                seen = await self._deployment.await_progress(nodes, self._limit_s)
+                with waiting(
+                    f"waiting until one of {listed(nodes)} acknowledges a write", self._limit_s
+                ):
+                    seen = await self._deployment.await_progress(nodes, self._limit_s)
                 return True, {"nodes": list(nodes), **seen}
             case names.READY:
-                return True, await self._deployment.await_ready(self._limit_s)
+                return True, await self._served()
             case names.RESTART:
                 return await self._restart("every node serves")
             case names.COMPARE:
@@ -92,10 +96,16 @@ class Recovery:
                 return await self._compare("a restart of all nodes")
         raise ValueError(f"expected one out of {', '.join(names.ANOMALIES)}, got {invocation.f!r}")
 
+    async def _served(self) -> Mapping[str, Any]:
+        """What is seen once every node serves."""
+        with waiting("waiting until every node serves", self._limit_s):
+            return await self._deployment.await_ready(self._limit_s)
+
     async def _silent(self) -> list[str]:
         """The nodes by way of which no write is acknowledged."""
         nodes = self._deployment.cluster.nodes
-        serve = await asyncio.gather(*(self._serves(node) for node in nodes))
+        with waiting(f"asking which of {listed(nodes)} serve", SERVE_LIMIT_S):
+            serve = await asyncio.gather(*(self._serves(node) for node in nodes))
         return [node for node, is_serving in zip(nodes, serve, strict=True) if not is_serving]
 
     async def _serves(self, node: str) -> bool:
@@ -132,20 +142,28 @@ class Recovery:
         if not isinstance(cluster, NodeProcesses):
             return None, {"skipped": "the nodes have no processes to restart"}
         try:
-            await asyncio.gather(*(cluster.kill(node) for node in cluster.nodes))
-            await asyncio.gather(*(cluster.start(node) for node in cluster.nodes))
+            with waiting(f"restarting {listed(cluster.nodes)}"):
+                await asyncio.gather(*(cluster.kill(node) for node in cluster.nodes))
+                await asyncio.gather(*(cluster.start(node) for node in cluster.nodes))
         except TimeoutError as error:  # Of the cluster, which is ours, not of the system.
             return None, {"missing": f"not every node was restarted: {error}"}
-        return True, await self._deployment.await_ready(self._limit_s)
+        return True, await self._served()
 
     async def _compare(self, since: str) -> tuple[bool | None, Mapping[str, Any]]:
         """Nodes that lag catch up: ask until all hold the same, or the time is up."""
         if not isinstance(self._deployment, Replicas):
             return None, {"skipped": "the system offers no dump"}
+        nodes = self._deployment.cluster.nodes
+        with waiting(f"comparing the replicas of {listed(nodes)}", self._limit_s):
+            return await self._compared(self._deployment, since)
+
+    async def _compared(
+        self, deployment: Replicas, since: str
+    ) -> tuple[bool | None, Mapping[str, Any]]:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._limit_s
         while True:
-            replicas = await self._replicas(self._deployment)
+            replicas = await self._replicas(deployment)
             is_so, missing = _compared(replicas)
             unseen = [node for node, held in replicas.items() if isinstance(held, Unseen)]
             seen: dict[str, Any] = {

@@ -37,7 +37,8 @@ from dissever.harness.plan import Kept, Outcome, Plan, Reseed, Streams
 from dissever.harness.recovery import Recovery
 from dissever.harness.system import Deployment, System
 from dissever.harness.vocabulary import RECOVERY
-from dissever.harness.watch import DEAD_S, DeadCluster, Silence, Watch, minding
+from dissever.harness.waiting import Wait, heard, waiting
+from dissever.harness.watch import DEAD_S, DeadCluster, Down, Silence, Watch, minding
 
 log = logging.getLogger(__name__)
 
@@ -76,11 +77,19 @@ class Observer(Protocol):
 
 
 @runtime_checkable
-class SeesCrashes(Protocol):
-    """An observer that shows nodes which ended by themselves."""
+class SeesNodes(Protocol):
+    """An observer that shows which nodes are down."""
 
-    def crashed(self, nodes: frozenset[str]) -> None:
-        """These are down now because they ended by themselves."""
+    def down(self, nodes: Mapping[str, Down]) -> None:
+        """The processes of these do not run now; called whenever that changes."""
+
+
+@runtime_checkable
+class SeesWaits(Protocol):
+    """An observer that shows what a run waits for."""
+
+    def waits(self, wait: Wait | None) -> None:
+        """The run waits for this now; None: for nothing. Called whenever that changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +151,8 @@ async def _execute(test: Test, run: Path, observer: Observer) -> Outcome:
     directory = run / store.NODES
     directory.mkdir()
     outcome: Outcome | None = None
-    with _signals_cancel():
+    waits = observer.waits if isinstance(observer, SeesWaits) else _ignore
+    with _signals_cancel(), heard(waits):
         try:
             streams = Streams(options.seed)
             rng = streams.of("system")
@@ -208,8 +218,8 @@ async def _interpret(
     reason = ""
     watch = Watch(deployment.cluster, is_needed=not options.backend.is_virtual)
     silence = Silence(options.stop_when_dead_s or DEAD_S)
-    crashed = observer.crashed if isinstance(observer, SeesCrashes) else _ignore
-    minds = minding(deployment.cluster, options.on_crash, crashed)
+    show = observer.down if isinstance(observer, SeesNodes) else _ignore
+    minds = minding(deployment.cluster, options.on_crash, show)
     with Journal(run / store.HISTORY) as journal:
 
         def record(event: Event) -> None:
@@ -275,8 +285,8 @@ async def _reseeding(
         timer.cancel()
 
 
-def _ignore(_: frozenset[str]) -> None:
-    """Nobody is shown which nodes crashed."""
+def _ignore(_: object) -> None:
+    """Nobody is shown it."""
 
 
 async def _prepare(
@@ -294,7 +304,8 @@ async def _prepare(
                 raise CannotRun(f"the fault {name} cannot be prepared: {reason}") from error
     if is_disturbed:
         try:
-            await deployment.await_ready(PREPARED_LIMIT_S)
+            with waiting("waiting until every node serves", PREPARED_LIMIT_S):
+                await deployment.await_ready(PREPARED_LIMIT_S)
         except TimeoutError as error:
             raise CannotRun(f"the system did not outlive the preparation: {error}") from error
 

@@ -8,11 +8,14 @@ and None stay what they are, so that a model reads naturally.
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any, Final
 
 SHOWN_CHARS_MAX: Final = 80
 """Of one value in a message."""
+
+LISTED_MAX: Final = 3
+"""Of the elements of a list in a message."""
 
 
 def freeze(value: Any) -> Hashable:
@@ -62,6 +65,14 @@ def plain(name: Any) -> str:
 def shorten(text: str, characters_max: int = SHOWN_CHARS_MAX) -> str:
     """The text, its end replaced by … when it is too long."""
     return text if len(text) <= characters_max else text[: characters_max - 1] + "…"
+
+
+def listed(names: Iterable[object], separator: str = ", ") -> str:
+    """A list in a message: all of up to LISTED_MAX elements, or `n1, n2, n3 and 2 more`."""
+    texts = [str(name) for name in names]
+    shown = separator.join(texts[:LISTED_MAX])
+    left_out = len(texts) - LISTED_MAX
+    return f"{shown} and {left_out:,} more" if left_out > 0 else shown
 
 
 def count_text(number: int, noun: str) -> str:

@@ -1,27 +1,89 @@
 """
 Waiting for something that is asked again and again, such as whether a system serves.
 
-Somebody who waits in vain learns what was missing when it was last asked.
+Somebody who waits in vain learns what was missing when it was last asked. Whoever watches the run
+hears what is waited for, and for how long at most. A context variable carries that, so that systems
+of others need no argument for it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final, TypeAlias, TypeVar
 
 from dissever.harness.values import reason
 
-__all__ = ["NotYet", "first_acknowledged", "until"]
+__all__ = ["NotYet", "Wait", "first_acknowledged", "heard", "until", "waiting"]
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """`what` completes "the run is …", such as "waiting for a leader"; it ends after `limit_s`."""
+
+    what: str
+    limit_s: float | None = None
+
+
+Hear: TypeAlias = Callable[[Wait | None], None]
+"""Hears the wait that began last and goes on; None: there is none."""
+
+
+class _Waits:
+    """The waits that go on, in the order in which they began; several tasks may wait at a time."""
+
+    def __init__(self, hear: Hear) -> None:
+        self._hear = hear
+        self._waits: list[Wait] = []
+
+    def begin(self, wait: Wait) -> None:
+        self._waits.append(wait)
+        self._hear(wait)
+
+    def end(self, wait: Wait) -> None:
+        self._waits.remove(wait)
+        self._hear(self._waits[-1] if self._waits else None)
+
+
+_WAITS: Final[ContextVar[_Waits | None]] = ContextVar("waits", default=None)
+
+
+@contextmanager
+def heard(hear: Hear) -> Iterator[None]:
+    """Let `hear` know of every wait inside, and of those of tasks that are made inside."""
+    token = _WAITS.set(_Waits(hear))
+    try:
+        yield
+    finally:
+        _WAITS.reset(token)
+
+
+@contextmanager
+def waiting(what: str, limit_s: float | None = None) -> Iterator[None]:
+    """Say that this is waited for until the block ends."""
+    waits, wait = _WAITS.get(), Wait(what, limit_s)
+    if waits is None or not what:
+        yield
+        return
+    waits.begin(wait)
+    try:
+        yield
+    finally:
+        waits.end(wait)
 
 
 class NotYet(Exception):
     """It is to be asked again; the message says what is missing."""
 
 
-async def until(ask: Callable[[], Awaitable[T]], timeout_s: float, gap_s: float, *, late: str) -> T:
+async def until(
+    ask: Callable[[], Awaitable[T]], timeout_s: float, gap_s: float, *, late: str, what: str = ""
+) -> T:
     """
     What `ask` returns, as soon as it does not raise `NotYet`.
 
@@ -29,6 +91,7 @@ async def until(ask: Callable[[], Awaitable[T]], timeout_s: float, gap_s: float,
         ask: Is never interrupted, so it needs a limit of its own.
         gap_s: How long to wait before it is asked again.
         late: How the message begins when time is up.
+        what: Says what is waited for, as `Wait` does; empty: nobody hears of it.
 
     Raises:
         TimeoutError: When it was asked for longer than `timeout_s`, with what was missing last.
@@ -37,12 +100,13 @@ async def until(ask: Callable[[], Awaitable[T]], timeout_s: float, gap_s: float,
     loop = asyncio.get_running_loop()
     start = loop.time()
     missing = "nobody was asked yet"
-    while loop.time() - start < timeout_s:
-        try:
-            return await ask()
-        except NotYet as error:
-            missing = str(error)
-        await asyncio.sleep(gap_s)
+    with waiting(what, timeout_s):
+        while loop.time() - start < timeout_s:
+            try:
+                return await ask()
+            except NotYet as error:
+                missing = str(error)
+            await asyncio.sleep(gap_s)
     raise TimeoutError(f"{late}: {missing}")
 
 

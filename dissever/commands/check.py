@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 
 from dissever.checkers.linearizability.model import Misfit
 from dissever.checkers.transactions.models import SERIALIZABLE
@@ -21,6 +23,7 @@ from dissever.harness.history import MalformedHistory
 from dissever.harness.reader import FormatError
 from dissever.judging import (
     Judged,
+    Progress,
     StaleResults,
     judge,
     judge_file,
@@ -136,8 +139,10 @@ def check(
         if path.is_dir():
             run = path
             _withdraw(run)
-            judged = judge(run, ok_min, checkers)
-            page, unwritten = try_to_publish(run, judged)
+            with _showing(run.name) as progress:
+                judged = judge(run, ok_min, checkers, progress)
+                progress("writing the report")
+                page, unwritten = try_to_publish(run, judged)
         else:
             judged = _judged(
                 path,
@@ -192,12 +197,8 @@ def _judged(
     nil_is_unknown: bool,
 ) -> Judged:
     """A history file, with what happens on the terminal meanwhile."""
-    with Console(stderr=True).status(f"{path.name}: reading") as status:
-
-        def progress(what: str) -> None:
-            log.info("%s: %s", path.name, what)
-            status.update(f"{path.name}: {what}")
-
+    with _showing(path.name) as progress:
+        progress("reading")
         return judge_file(
             path,
             model,
@@ -208,6 +209,18 @@ def _judged(
             nil_is_unknown=nil_is_unknown,
             progress=progress,
         )
+
+
+@contextlib.contextmanager
+def _showing(name: str) -> Iterator[Progress]:
+    """What hears what goes on; it is shown on a terminal, and logged."""
+    with Console(stderr=True).status(escape(name)) as status:
+
+        def progress(what: str) -> None:
+            log.info("%s: %s", name, what)
+            status.update(escape(f"{name}: {what}"))
+
+        yield progress
 
 
 def _write(html: Path, judged: Judged) -> tuple[Path | None, str]:

@@ -6,8 +6,8 @@ and started again if asked (`crashes.py`). A cluster that answers nothing counts
 (`silence.py`). None of these decides a verdict.
 """
 
-from dissever.harness.watch.crashes import minding
+from dissever.harness.watch.crashes import Down, minding
 from dissever.harness.watch.parts import Watch
 from dissever.harness.watch.silence import DEAD_S, DeadCluster, Silence
 
-__all__ = ["DEAD_S", "DeadCluster", "Silence", "Watch", "minding"]
+__all__ = ["DEAD_S", "DeadCluster", "Down", "Silence", "Watch", "minding"]

@@ -36,7 +36,7 @@ from dissever.harness.system import (
     Unseen,
 )
 from dissever.harness.values import reason
-from dissever.harness.waiting import NotYet, first_acknowledged, until
+from dissever.harness.waiting import NotYet, first_acknowledged, until, waiting
 from dissever.systems.clients import ClientKind, gives
 from dissever.systems.clients.members import ClientsMembers
 from dissever.workloads import transactions
@@ -51,6 +51,8 @@ PROBE_KEY: Final = 999_999_999
 ASK_LIMIT_S: Final = 1.0
 DIGEST_LIMIT_S: Final = 10.0
 _POLL_S: Final = 0.1
+
+_SERVES: Final = "waiting until every node serves"
 
 _GREETINGS: Final = ("ping", "begin", "transaction", "read", "elements")
 """What a node is asked to see whether it answers; without any of them, it must accept."""
@@ -140,7 +142,8 @@ class ClientsDeployment:
         """
         try:
             await asyncio.gather(*(self.start_node(node) for node in self.cluster.nodes))
-            await form(self)
+            with waiting("forming one cluster", timeout_s):
+                await form(self)
             await self._await_ready(timeout_s, is_starting=True)
         except (OSError, RuntimeError) as error:
             raise CannotRun(f"{name} did not start: {error}") from error
@@ -196,7 +199,8 @@ class ClientsDeployment:
         start = asyncio.get_running_loop().time()
         ready = partial(self._ready, is_starting=is_starting)
         late = f"not ready after {timeout_s:g} s"
-        found = await until(ready, timeout_s, _POLL_S, late=late)
+        what = "waiting for a leader" if self._clients.has("is_leader") else _SERVES
+        found = await until(ready, timeout_s, _POLL_S, late=late, what=what)
         waited_ms = round((asyncio.get_running_loop().time() - start) * 1000)
         return {**found, "waited_ms": waited_ms}
 

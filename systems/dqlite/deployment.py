@@ -14,7 +14,7 @@ from dissever.harness.cluster.last_words import why_it_ended
 from dissever.harness.plan import Options
 from dissever.harness.system import Members, Replica, Role, Snapshot, Unseen
 from dissever.harness.values import reason
-from dissever.harness.waiting import NotYet, first_acknowledged, until
+from dissever.harness.waiting import NotYet, first_acknowledged, until, waiting
 from dissever.systems.dqlite.database import DATABASE, TABLES, TICK
 from dissever.systems.dqlite.hosts import PORT, DqliteHosts
 from dissever.systems.dqlite.options import QUORUM, TOKENS, option, voters_of
@@ -73,24 +73,29 @@ class DqliteDeployment:
             TimeoutError: When that takes too long; the message says what is missing.
         """
         await asyncio.gather(*(self.start_node(node) for node in self.cluster.nodes))
-        async with asyncio.timeout(START_LIMIT_S):
-            await asyncio.gather(*(self._await_answer(node) for node in self.cluster.nodes))
-            first, *others = self.cluster.nodes
-            voters = voters_of(self._options)
-            async with await dqlite.find_leader(
-                [self._addresses[first]],
-                dial=self.dial,
-                timeout_s=START_LIMIT_S,
-                deadline_s=START_LIMIT_S,
-            ) as leader:
-                for node in others:
-                    role = dqlite.Role.VOTER if node in voters else dqlite.Role.STANDBY
-                    await self._join(leader, node, role)
-                await leader.open(DATABASE)
-                has_tokens = option(self._options, "commits") == TOKENS
-                for sql in (*TABLES, *(tokens.SCHEMA if has_tokens else ())):
-                    await leader.exec_sql(sql)
+        with waiting("forming one cluster", START_LIMIT_S):
+            async with asyncio.timeout(START_LIMIT_S):
+                await self._form()
         await self.await_ready(START_LIMIT_S)
+
+    async def _form(self) -> None:
+        """Make the nodes that run one cluster, with the tables."""
+        await asyncio.gather(*(self._await_answer(node) for node in self.cluster.nodes))
+        first, *others = self.cluster.nodes
+        voters = voters_of(self._options)
+        async with await dqlite.find_leader(
+            [self._addresses[first]],
+            dial=self.dial,
+            timeout_s=START_LIMIT_S,
+            deadline_s=START_LIMIT_S,
+        ) as leader:
+            for node in others:
+                role = dqlite.Role.VOTER if node in voters else dqlite.Role.STANDBY
+                await self._join(leader, node, role)
+            await leader.open(DATABASE)
+            has_tokens = option(self._options, "commits") == TOKENS
+            for sql in (*TABLES, *(tokens.SCHEMA if has_tokens else ())):
+                await leader.exec_sql(sql)
 
     async def lead(self, node: str, limit_s: float) -> dqlite.Client:
         """
@@ -148,7 +153,9 @@ class DqliteDeployment:
         loop = asyncio.get_running_loop()
         start = loop.time()
         late = f"not ready after {timeout_s:g} s"
-        leader = await until(self._ready, timeout_s, _POLL_S, late=late)
+        leader = await until(
+            self._ready, timeout_s, _POLL_S, late=late, what="waiting for a leader"
+        )
         return {"leader": leader, "waited_ms": round((loop.time() - start) * 1000)}
 
     async def _ready(self) -> str:

@@ -75,7 +75,7 @@ class RaftDeployment:
         loop = asyncio.get_running_loop()
         start = loop.time()
         late = f"not ready after {timeout_s:g} s"
-        leader = await until(self._ready, timeout_s, POLL_S, late=late)
+        leader = await until(self._ready, timeout_s, POLL_S, late=late, what="waiting for a leader")
         return {"leader": leader, "waited_ms": round((loop.time() - start) * 1000)}
 
     async def _ready(self) -> str:

@@ -92,7 +92,7 @@ class SimulatedDeployment:
 
     async def await_ready(self, timeout_s: float) -> Mapping[str, Any]:
         late = f"not ready after {timeout_s:g} s"
-        leader = await until(self._ready, timeout_s, POLL_S, late=late)
+        leader = await until(self._ready, timeout_s, POLL_S, late=late, what="waiting for a leader")
         return {"answering": list(self.cluster.nodes), "leader": leader}
 
     async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dissever.harness.values import SHOWN_CHARS_MAX, count_text, plain, quoted, reason
+from dissever.harness.values import SHOWN_CHARS_MAX, count_text, listed, plain, quoted, reason
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,17 @@ def test_numbers_of_things_are_in_words() -> None:
     assert count_text(1, "anomaly") == "1 anomaly"
     assert count_text(2, "anomaly") == "2 anomalies"
     assert count_text(5000, "operation") == "5,000 operations"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, ""),
+        (1, "n1"),
+        (3, "n1, n2, n3"),
+        (4, "n1, n2, n3 and 1 more"),
+        (1203, "n1, n2, n3 and 1,200 more"),
+    ],
+)
+def test_a_list_in_a_message_shows_three_elements(count: int, text: str) -> None:
+    assert listed(f"n{number}" for number in range(1, count + 1)) == text

@@ -5,7 +5,9 @@ import asyncio
 import pytest
 
 from dissever.harness.clock import run
-from dissever.harness.waiting import NotYet, first_acknowledged, until
+from dissever.harness.waiting import NotYet, Wait, first_acknowledged, heard, until, waiting
+
+LEADER = Wait("waiting for a leader", 30)
 
 
 def test_it_is_asked_until_it_answers() -> None:
@@ -67,3 +69,28 @@ def test_what_is_no_refusal_ends_the_asking() -> None:
 
     with pytest.raises(KeyError):
         asyncio.run(first_acknowledged(["n1"], write, lambda error: isinstance(error, OSError)))
+
+
+def test_who_watches_hears_the_wait_that_began_last() -> None:
+    said: list[Wait | None] = []
+
+    async def ask() -> None:
+        if said[-1] == LEADER:
+            return
+        raise AssertionError("nobody said what is waited for")
+
+    async def wait() -> None:
+        with heard(said.append), waiting("restarting n1"):
+            await asyncio.create_task(until(ask, 30, 1, late="", what=LEADER.what))
+
+    run(wait(), is_virtual=True)
+
+    restart = Wait("restarting n1")
+    assert said == [restart, LEADER, restart, None]
+
+
+def test_what_nobody_watches_is_waited_for_all_the_same() -> None:
+    async def ask() -> str:
+        return "n1"
+
+    assert run(until(ask, 30, 1, late="", what=LEADER.what), is_virtual=True) == "n1"

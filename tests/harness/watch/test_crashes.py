@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,15 +11,18 @@ import pytest
 from dissever.harness import clock
 from dissever.harness.cluster import Exit, NodeState, NodeStatus
 from dissever.harness.plan import OnCrash
-from dissever.harness.watch.crashes import GLANCE_S, RESTART_S, minding
+from dissever.harness.watch.crashes import GLANCE_S, RESTART_S, Down, minding
 
 
 class Nodes:
     """Implements `NodeProcesses` for two nodes."""
 
+    nodes = ("n1", "n2")
+
     def __init__(self) -> None:
         self.exits: tuple[Exit, ...] = ()
         self.gone: set[str] = set()
+        self.paused: set[str] = set()
         self.started: list[str] = []
         self.fails = False
 
@@ -34,7 +38,9 @@ class Nodes:
         return await self.status(node)
 
     async def status(self, node: str) -> NodeStatus:
-        state = NodeState.GONE if node in self.gone else NodeState.RUNNING
+        is_paused = node in self.paused
+        state = NodeState.PAUSED if is_paused else NodeState.RUNNING
+        state = NodeState.GONE if node in self.gone else state
         return NodeStatus(state, 1, None, None)
 
     async def _none(self, node: str, timeout_s: float = 0) -> NodeStatus:
@@ -47,7 +53,7 @@ def watched(on_crash: OnCrash, *ends: tuple[str, bool], fails: bool = False) -> 
     """What was shown, and which nodes were started, in five seconds after these ends."""
     nodes = Nodes()
     nodes.fails = fails
-    shown: list[frozenset[str]] = []
+    shown: list[Mapping[str, Down]] = []
 
     async def main() -> None:
         async with minding(nodes, on_crash, shown.append):  # type: ignore[arg-type]
@@ -61,24 +67,42 @@ def watched(on_crash: OnCrash, *ends: tuple[str, bool], fails: bool = False) -> 
 
 
 def test_a_node_that_crashed_is_shown_and_left() -> None:
-    assert watched(OnCrash.LEAVE, ("n1", False)) == ([frozenset({"n1"})], [])
+    assert watched(OnCrash.LEAVE, ("n1", False)) == ([{"n1": Down.CRASHED}], [])
 
 
 def test_a_node_that_crashed_is_started_again_if_that_was_asked() -> None:
     shown, started = watched(OnCrash.RESTART, ("n1", False))
 
-    assert shown == [frozenset({"n1"}), frozenset()]
+    assert shown == [{"n1": Down.CRASHED}, {}]
     assert started == ["n1"]
 
 
 @pytest.mark.parametrize("on_crash", OnCrash)
 def test_a_node_that_a_fault_ended_is_left_to_the_fault(on_crash: OnCrash) -> None:
-    assert watched(on_crash, ("n1", True)) == ([], [])
-    assert watched(on_crash, ("n1", False), ("n1", True)) == ([], [])
+    shown = [{"n1": Down.ENDED}]
+
+    assert watched(on_crash, ("n1", True)) == (shown, [])
+    assert watched(on_crash, ("n1", False), ("n1", True)) == (shown, [])
 
 
 def test_a_node_that_does_not_start_is_tried_again_and_stays_shown() -> None:
     shown, started = watched(OnCrash.RESTART, ("n1", False), fails=True)
 
-    assert shown == [frozenset({"n1"})]
+    assert shown == [{"n1": Down.CRASHED}]
     assert len(started) == int(5 / (RESTART_S + GLANCE_S))
+
+
+def test_a_node_that_stands_still_is_shown_until_it_goes_on() -> None:
+    nodes = Nodes()
+    shown: list[Mapping[str, Down]] = []
+
+    async def main() -> None:
+        async with minding(nodes, OnCrash.LEAVE, shown.append):  # type: ignore[arg-type]
+            nodes.paused.add("n2")
+            await asyncio.sleep(5)
+            nodes.paused.clear()
+            await asyncio.sleep(5)
+
+    clock.run(main(), is_virtual=True)
+
+    assert shown == [{"n2": Down.PAUSED}, {}]
