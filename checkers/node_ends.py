@@ -11,14 +11,16 @@ Source: the end of a process as wait(2) tells it; dqlite's own stress tests, whi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any, Final
 
+from dissever.checkers.last_words import LastWords, cited, last_words
 from dissever.checkers.run_checker import NodeEnd, NodeLog, RunChecker
 from dissever.harness.episodes import (
     Actions,
+    Effect,
     Episode,
     Episodes,
     damages_disk,
@@ -35,15 +37,8 @@ SLACK_NS: Final = 1_000_000_000
 LOST_NS: Final = 10_000_000_000
 """A part of the harness that is gone is noticed within this time."""
 
-LINES_READ: Final = 500
-LINES_SHOWN: Final = 5
-LINE_CHARACTERS_MAX: Final = 400
-
-FATAL: Final = re.compile(
-    r"Assertion|assert(?:ion)? failed|ended by signal|AddressSanitizer|runtime error"
-    r"|\bpanic(?:ked)?\b|[Ff]atal|FATAL|SIG(?:SEGV|ABRT|BUS|ILL|FPE)|Segmentation fault|\bAborted\b"
-)
-"""A line with which the last words of a process begin."""
+STEPS_MAX: Final = 5
+"""Lines of a log that the anomaly of a crash cites."""
 
 OOM_KILL: Final = -9
 
@@ -139,7 +134,12 @@ class NodeEnds:
         found = episodes_of(history, self.actions)
         unasked = [end for end in self.ends if not end.is_asked]
         reasons = [(end, self._reason(end, found)) for end in unasked]
-        crashes = tuple(_crash(end, self.logs) for end, reason in reasons if reason is None)
+        words = [last_words(end.node, end.incarnation, self.logs) for end in unasked]
+        crashes = tuple(
+            _crash(end, said)
+            for (end, reason), said in zip(reasons, words, strict=True)
+            if reason is None
+        )
         explained = [f"{_sentence(end)}: {reason}" for end, reason in reasons if reason is not None]
         count = len(self.ends)
         if crashes:
@@ -150,11 +150,29 @@ class NodeEnds:
         details: dict[str, Any] = {
             "ends": count,
             "asked_for": count - len(unasked),
-            "unasked": [{"what": _sentence(end), "why": reason} for end, reason in reasons],
+            "unasked": [
+                self._facts(end, found) | {"why": reason, "last_words": asdict(said)}
+                for (end, reason), said in zip(reasons, words, strict=True)
+            ],
         }
         return Result(
             checker=self.name, verdict=verdict, why=why, anomalies=crashes, details=details
         )
+
+    def _facts(self, end: NodeEnd, found: Episodes) -> dict[str, Any]:
+        """An end as JSON values. `is_restarted`: the node had a process again later."""
+        next_ns = end.next_ns if end.next_ns is not None else _started_ns(end, found)
+        known = {each.incarnation for each in self.ends if each.node == end.node}
+        return {
+            "what": _sentence(end),
+            "node": end.node,
+            "process": end.incarnation,
+            "time_ns": end.time_ns,
+            "exit_status": end.exit_status,
+            "signal": _signal(end) if end.exit_status < 0 else None,
+            "is_restarted": next_ns is not None or max(known) > end.incarnation,
+            "next_ns": next_ns,
+        }
 
     def _reason(self, end: NodeEnd, found: Episodes) -> str | None:
         """Why the end is not a crash, or None."""
@@ -200,35 +218,38 @@ def _sends(episode: Episode, end: NodeEnd) -> bool:
     )
 
 
-def _crash(end: NodeEnd, logs: Sequence[NodeLog]) -> Anomaly:
+def _started_ns(end: NodeEnd, found: Episodes) -> int | None:
+    """When a fault says that it started the node again, for runs that do not keep `next_ns`."""
+    if end.time_ns is None:
+        return None
+    starts = (
+        change.time_ns
+        for change in found.changes
+        if change.node == end.node and change.effect is Effect.STARTED
+    )
+    return min((start for start in starts if start > end.time_ns), default=None)
+
+
+def _crash(end: NodeEnd, said: LastWords) -> Anomaly:
     summary = f"{_sentence(end)}, and nobody asked for that"
-    steps = (Step(summary), *map(Step, _last_words(end, logs)))
-    return Anomaly(name="crash", summary=summary, indices=(), steps=steps)
-
-
-def _last_words(end: NodeEnd, logs: Sequence[NodeLog]) -> Iterator[str]:
-    """What the logs of a process say of its end: the last line that is fatal, and what follows."""
-    own = [log for log in logs if log.node == end.node]
-    of_process = [log for log in own if log.path.endswith(f"-{end.incarnation}.log")]
-    for log in of_process or own:
-        begin = max(0, len(log.lines) - LINES_READ)
-        for place in reversed(range(begin, len(log.lines))):
-            if FATAL.search(log.lines[place]):
-                for number, line in enumerate(log.lines[place : place + LINES_SHOWN], place + 1):
-                    yield f"{log.path}:{number}: {line.rstrip()[:LINE_CHARACTERS_MAX]}"
-                return
+    return Anomaly(
+        name="crash",
+        summary=summary,
+        indices=(),
+        steps=(Step(summary), *map(Step, islice(cited(said), STEPS_MAX))),
+    )
 
 
 def _sentence(end: NodeEnd) -> str:
     """`n2: process 3 ended by SIGSEGV at 7.012 s`."""
-    status = end.exit_status
-    how = (
-        f"by {SIGNALS.get(-status, f'signal {-status}')}"
-        if status < 0
-        else f"with exit status {status}"
-    )
+    is_signal = end.exit_status < 0
+    how = f"by {_signal(end)}" if is_signal else f"with exit status {end.exit_status}"
     when = "" if end.time_ns is None else f" at {show_ns(end.time_ns)}"
     return f"{end.node}: process {end.incarnation} ended {how}{when}"
+
+
+def _signal(end: NodeEnd) -> str:
+    return SIGNALS.get(-end.exit_status, f"signal {-end.exit_status}")
 
 
 RUN_CHECKER: Final = RunChecker(

@@ -27,7 +27,8 @@ class NodeEnd:
     The end of a node's process.
 
     `exit_status` is negative for a signal. `is_asked`: the harness caused it. `time_ns` is counted
-    since the run began; None when nobody knows.
+    since the run began; None when nobody knows. `next_ns` is when the node's next process had
+    begun; None when none has, or nobody knows.
     """
 
     node: str
@@ -35,6 +36,7 @@ class NodeEnd:
     exit_status: int
     is_asked: bool
     time_ns: int | None = None
+    next_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,6 @@ def _violations(run: Path, reasons: list[str]) -> list[Violation] | None:
 
 def _ends(run: Path, node: str) -> Sequence[NodeEnd]:
     return [
-        NodeEnd(node, each.incarnation, each.exit_status, each.is_asked, each.time_ns)
+        NodeEnd(node, each.incarnation, each.exit_status, each.is_asked, each.time_ns, each.next_ns)
         for each in store.read_exits(run, node)
     ]

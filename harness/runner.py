@@ -347,8 +347,9 @@ async def _keep_trace(cluster: Cluster, origin_ns: int | None, run: Path) -> dic
 
 def _since(origin_ns: int | None, end: Exit) -> Exit:
     if origin_ns is None or end.time_ns is None:
-        return replace(end, time_ns=None)
-    return replace(end, time_ns=end.time_ns - origin_ns)
+        return replace(end, time_ns=None, next_ns=None)
+    next_ns = None if end.next_ns is None else end.next_ns - origin_ns
+    return replace(end, time_ns=end.time_ns - origin_ns, next_ns=next_ns)
 
 
 @contextmanager

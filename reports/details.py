@@ -19,20 +19,63 @@ Counts = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class UnaskedEnd:
-    """The end of a node's process that nobody asked for; `why` is empty when it is a crash."""
+    """
+    The end of a node's process that nobody asked for; `why` is empty when it is a crash.
+
+    Results of earlier versions say no more than `what` and `why`: then `node` is empty. `process`
+    is the number of the node's incarnation. `time_ns` is None when nobody knows, `signal` is empty
+    for an exit. `is_restarted` None: nobody knows whether the node had a process again; `next_ns`
+    is when it had, None when it never had or nobody knows. `words` are the last lines of the log at
+    `log`, from its line `first` on; `fatal` is the position of the fatal one among them.
+    """
 
     what: str
     why: str
+    node: str = ""
+    process: int | None = None
+    time_ns: int | None = None
+    exit_status: int | None = None
+    signal: str = ""
+    is_restarted: bool | None = None
+    next_ns: int | None = None
+    log: str = ""
+    first: int = 1
+    words: tuple[str, ...] = ()
+    fatal: int | None = None
 
 
 def unasked_ends(results: Results) -> tuple[UnaskedEnd, ...]:
     """Every end of a node's process that nobody asked for, in order."""
     ends = _details(results, "nodes").get("unasked")
     return tuple(
-        UnaskedEnd(str(each.get("what", "")), str(each.get("why") or ""))
-        for each in (ends if isinstance(ends, list) else ())
-        if isinstance(each, Mapping)
+        _end(each) for each in (ends if isinstance(ends, list) else ()) if isinstance(each, Mapping)
     )
+
+
+def _end(each: Mapping[str, Any]) -> UnaskedEnd:
+    said = each.get("last_words")
+    words = said if isinstance(said, Mapping) else {}
+    lines = words.get("lines")
+    restarted = each.get("is_restarted")
+    return UnaskedEnd(
+        what=str(each.get("what", "")),
+        why=str(each.get("why") or ""),
+        node=str(each.get("node") or ""),
+        process=_number(each.get("process")),
+        time_ns=_number(each.get("time_ns")),
+        exit_status=_number(each.get("exit_status")),
+        signal=str(each.get("signal") or ""),
+        is_restarted=restarted if isinstance(restarted, bool) else None,
+        next_ns=_number(each.get("next_ns")),
+        log=str(words.get("path") or ""),
+        first=_number(words.get("first")) or 1,
+        words=tuple(str(line) for line in lines) if isinstance(lines, list | tuple) else (),
+        fatal=_number(words.get("fatal")),
+    )
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def counts_of_faults(results: Results) -> dict[int, Counts]:

@@ -180,7 +180,8 @@ class Exit:
     The end of a node's main process. `is_asked`: `stop` or `kill` caused it.
 
     `time_ns` is when the harness heard of it, on the clock of the event loop (`clock.clock_ns`); in
-    the file that a run leaves behind, since the run began.
+    the file that a run leaves behind, since the run began. `next_ns` is when the next incarnation
+    had begun, on the same clock; None when none has, or nobody knows.
     """
 
     node: str
@@ -188,6 +189,7 @@ class Exit:
     exit_status: int
     is_asked: bool
     time_ns: int | None = field(default=None, compare=False)
+    next_ns: int | None = field(default=None, compare=False)
 
 
 @runtime_checkable

@@ -164,7 +164,7 @@ class ContainersCluster:
         if own_clock := self.clock(node):
             environment = {**program.environment, **own_clock.environment}
             program = replace(program, environment=environment)
-        return await self._roster.take_turn(node, pod.start(program))
+        return self._roster.begun(node, await self._roster.take_turn(node, pod.start(program)))
 
     async def stop(self, node: str, timeout_s: float) -> NodeStatus:
         return await self._roster.take_turn(node, self._known(node).stop(signal.SIGTERM, timeout_s))

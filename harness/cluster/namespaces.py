@@ -160,7 +160,8 @@ class NamespacesCluster:
         }
         self._programs[node] = program
         words = {"argv": list(program.argv), "environment": environment}
-        return await self._turn("start", node, **words, as_nobody=program.as_nobody)
+        status = await self._turn("start", node, **words, as_nobody=program.as_nobody)
+        return self._roster.begun(node, status)
 
     async def stop(self, node: str, timeout_s: float) -> NodeStatus:
         return await self._turn("stop", node, timeout_s=timeout_s)

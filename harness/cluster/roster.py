@@ -9,12 +9,19 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from dissever.harness.clock import clock_ns
-from dissever.harness.cluster import Exit
+from dissever.harness.cluster import Exit, NodeStatus
 from dissever.harness.names import check_nodes
 
 log = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer")
+
+
+def note_start(exits: list[Exit], node: str, incarnation: int, now_ns: int) -> None:
+    """Write a start into the end of the incarnation before it, unless one is there already."""
+    for place, end in enumerate(exits):
+        if end.node == node and end.incarnation == incarnation - 1 and end.next_ns is None:
+            exits[place] = replace(end, next_ns=now_ns)
 
 
 class Roster:
@@ -43,6 +50,11 @@ class Roster:
         level = logging.DEBUG if end.is_asked else logging.WARNING
         words = "%s: incarnation %d ended with status %d"
         log.log(level, words, end.node, end.incarnation, end.exit_status)
+
+    def begun(self, node: str, status: NodeStatus) -> NodeStatus:
+        """A start has been answered by this: the end before it hears when."""
+        note_start(self.exits, node, status.incarnation, clock_ns()())
+        return status
 
     async def _make(self, node: str, change: Coroutine[Any, Any, _Answer]) -> _Answer:
         async with self._locks[node]:

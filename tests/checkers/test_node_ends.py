@@ -172,3 +172,50 @@ def test_a_process_that_said_nothing_has_no_last_words(history: Notation) -> Non
     ).anomalies
 
     assert len(crashed.steps) == 1
+
+
+def test_end_that_nobody_asked_for_is_a_fact_with_what_followed(history: Notation) -> None:
+    logs = [NodeLog("n2", "nodes/n2/stderr-3.log", ["starting", "panic: \x1b[31mout of luck"])]
+    ends = [_end(-11), NodeEnd("n1", 1, 1, False, 7 * MS, next_ns=9 * MS)]
+    crashed, left = NodeEnds(ends, logs=logs)(history(CALM), Budget()).details["unasked"]
+
+    assert crashed == {
+        "what": "n2: process 3 ended by SIGSEGV at 0.150 s",
+        "node": "n2",
+        "process": 3,
+        "time_ns": 150 * MS,
+        "exit_status": -11,
+        "signal": "SIGSEGV",
+        "is_restarted": False,
+        "next_ns": None,
+        "why": None,
+        "last_words": {
+            "path": "nodes/n2/stderr-3.log",
+            "first": 1,
+            "lines": ("starting", "panic: \\x1b[31mout of luck"),
+            "fatal": 1,
+        },
+    }
+    assert (left["signal"], left["is_restarted"], left["next_ns"]) == (None, True, 9 * MS)
+
+
+def test_node_that_a_fault_started_later_was_restarted(history: Notation) -> None:
+    killed = history("""
+        @100 nemesis invoke kill
+        @101 nemesis info   kill  {'targets': ['n2']}
+        @900 nemesis invoke start
+        @910 nemesis info   start {'targets': ['n2']}
+    """)
+    before, after = (_judge(killed, _end(1, at_ms)).details["unasked"][0] for at_ms in (500, 950))
+
+    assert (before["is_restarted"], before["next_ns"]) == (True, 910 * MS)
+    assert (after["is_restarted"], after["next_ns"]) == (False, None)
+
+
+def test_node_whose_later_process_ended_was_restarted_at_an_unknown_time(
+    history: Notation,
+) -> None:
+    again = NodeEnd("n2", 4, -9, is_asked=True, time_ns=900 * MS)
+    (end,) = _judge(history(CALM), _end(1), again).details["unasked"]
+
+    assert (end["is_restarted"], end["next_ns"]) == (True, None)

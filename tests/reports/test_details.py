@@ -14,7 +14,12 @@ from dissever.harness.history import Event, History, Type
 from dissever.harness.latency import Successes, ok_spans
 from dissever.harness.results import Budget, Result, Results, Verdict, merge
 from dissever.reports import Subject, render_html, render_junit, summary
-from dissever.reports.details import counts_of_faults, counts_of_run, unasked_ends
+from dissever.reports.details import (
+    UnaskedEnd,
+    counts_of_faults,
+    counts_of_run,
+    unasked_ends,
+)
 from dissever.reports.fault_table import fault_rows
 
 MS = 1_000_000
@@ -128,6 +133,7 @@ def test_results_of_another_shape_are_passed_over() -> None:
         {"windows": 3, "coverage": [], "unasked": "none"},
         {"windows": [3, {"injection": "x"}, {"injection": 1}], "coverage": {"read": 3}},
         {"unasked": [None, 3]},
+        {"unasked": 3},
     ]
     for each in details:
         results = merge(
@@ -138,3 +144,37 @@ def test_results_of_another_shape_are_passed_over() -> None:
         assert counts_of_faults(results) == {}
         assert counts_of_run(results) is None
         assert unasked_ends(results) == ()
+
+
+def test_ends_are_typed_also_those_of_results_that_say_less() -> None:
+    history = _history()
+    (crash,) = unasked_ends(_results(history, CRASH))
+    old = {"what": "n1: process 4 ended by SIGSEGV at 0.006 s", "why": None}
+    odd = {"what": 3, "node": None, "process": "x", "time_ns": True, "last_words": {"lines": 3}}
+    less = [
+        unasked_ends(
+            merge(
+                [
+                    Result(
+                        checker="nodes",
+                        verdict=Verdict.INVALID,
+                        why="",
+                        details={"unasked": [each]},
+                    )
+                ]
+            )
+        )
+        for each in (old, odd)
+    ]
+
+    assert crash == UnaskedEnd(
+        what=old["what"] or "",
+        why="",
+        node="n1",
+        process=4,
+        time_ns=6 * MS,
+        exit_status=-11,
+        signal="SIGSEGV",
+        is_restarted=False,
+    )
+    assert less == [(UnaskedEnd(old["what"] or "", ""),), (UnaskedEnd("3", ""),)]

@@ -147,7 +147,8 @@ class ComposeCluster:
         """What a service runs its file says, so a program is refused."""
         if program is not None:
             raise ValueError(f"{node} is a service: its file says what it runs")
-        return await self._roster.take_turn(node, self._known(node).start())
+        status = await self._roster.take_turn(node, self._known(node).start())
+        return self._roster.begun(node, status)
 
     async def stop(self, node: str, timeout_s: float) -> NodeStatus:
         return await self._roster.take_turn(node, self._known(node).stop(timeout_s))

@@ -35,6 +35,7 @@ from dissever.harness.cluster import (
     Traffic,
 )
 from dissever.harness.cluster.backends import SIMULATED
+from dissever.harness.cluster.roster import note_start
 from dissever.harness.cluster.simulated.clients import ClientSide
 from dissever.harness.cluster.simulated.clock import NodeClock, Timer
 from dissever.harness.cluster.simulated.disk import SimulatedDisk
@@ -151,6 +152,7 @@ class SimulatedCluster:
         if host.behaviour is None:
             host.incarnation += 1
             host.pid = next(self._pids)
+            note_start(self._exits, node, host.incarnation, clock_ns()())
             host.disk.attach(partial(self._after, node))
             host.behaviour = self._boot(node, host.disk, self)
         return await self.status(node)

@@ -36,6 +36,7 @@ from dissever.harness.cluster import (
 )
 from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.cluster.last_words import keep_last_words
+from dissever.harness.cluster.roster import note_start
 from dissever.harness.cluster.simulator import answers, frames
 from dissever.harness.cluster.simulator.connection import Connections, SimulatedConnection, fate
 from dissever.harness.cluster.simulator.frames import Change, Kind, Member
@@ -187,6 +188,7 @@ class SimulatorCluster:
             self._tell(Kind.START, node)
             host.state, host.pid = NodeState.RUNNING, next(self._pids)
             host.incarnation += 1
+            note_start(self._exits, node, host.incarnation, self._loop.now_ns())
             host.ended = asyncio.Event()
         return await self.status(node)
 

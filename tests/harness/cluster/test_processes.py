@@ -269,6 +269,7 @@ def test_start_after_a_crash_ends_what_was_left_behind(
             second = await cluster.start("n1", SLEEPER)
 
             assert second.incarnation == 2
+            assert cluster.exits[0].time_ns < cluster.exits[0].next_ns
             assert second.pid is not None
             assert same_network(second.pid) == [second.pid]
 

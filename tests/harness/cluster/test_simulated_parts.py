@@ -344,3 +344,21 @@ def test_reseeding_draws_differently_from_then_on(simulate) -> None:
     before, first, again = simulate(work)
 
     assert first == again != before
+
+
+def test_end_of_a_process_hears_when_the_next_one_began(simulate) -> None:
+    async def work(cluster):
+        await cluster.kill("n1")
+        await cluster.kill("n2")
+        await asyncio.sleep(2)
+        await cluster.start("n1")
+        await cluster.start("n1")
+        await asyncio.sleep(1)
+        await cluster.kill("n1")
+        return cluster.exits
+
+    first, left, last = simulate(work)
+
+    assert first.next_ns - first.time_ns >= 2_000_000_000
+    assert last.time_ns - first.next_ns >= 1_000_000_000
+    assert (left.next_ns, last.next_ns) == (None, None)
