@@ -21,12 +21,15 @@ from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from typing import Any, Final
 
+import msgspec
+
 from dissever.checkers.run_checker import RunChecker
 from dissever.harness.episodes import Actions, Effect, Episode, episodes_of
 from dissever.harness.history import CAS, History, MalformedHistory, Type
 from dissever.harness.latency import Span, Successes, quantile
 from dissever.harness.results import Budget, Result, Verdict
 from dissever.harness.vocabulary import NONSENSE
+from dissever.harness.windows import Around, arounds
 from dissever.native.columns import FAIL, INFO, OK, Columns
 
 NS_PER_MS: Final = 1_000_000
@@ -65,6 +68,9 @@ class Stats:
         found = episodes_of(history, self.actions)
         faults = found.strikes
         under = _union(faults)
+        measured: Mapping[int, Around] = {}
+        if history.is_timed:
+            measured = arounds(asked.columns, found, end_ns=history.duration_ns)
         asked_during = Counter(asked.columns.f[at] for at in asked.within(under))
         coverage = {
             f: _coverage(ok, under) | {"asked_during": asked_during[asked.columns.fs.index(f)]}
@@ -75,7 +81,10 @@ class Stats:
             "by_f": {f: asked.counts_of(f) | _latencies(ok) for f, ok in asked.ok.items()},
             "under_faults": asked.counts_in(under),
             "coverage": coverage,
-            "windows": [_window(each, asked) for each in faults],
+            "windows": [
+                _window(each, asked, measured.get(each.injection.invocation.index))
+                for each in faults
+            ],
         }
         verdict, why = _verdict(asked)
         if nonsense := self._nonsense(asked):
@@ -270,8 +279,12 @@ def _latencies(ok: Successes) -> dict[str, Any]:
     return {"latency_ms": quantiles if ok.latencies_ns else None}
 
 
-def _window(episode: Episode, asked: _Asked) -> dict[str, Any]:
-    """What the clients got while a fault was in force, and how soon the system served again."""
+def _window(episode: Episode, asked: _Asked, measured: Around | None) -> dict[str, Any]:
+    """
+    What the clients got while a fault was in force, and how soon the system served again.
+
+    `around` compares it with stretches of the same length before and after, as `windows.py` says.
+    """
     is_healed, successes = episode.healing is not None, asked.all_ok
     healed_ms = _ms(successes.first_after_ns(episode.end_ns)) if is_healed else None
     before, during, after = successes.around(episode.start_ns, episode.end_ns)
@@ -288,6 +301,7 @@ def _window(episode: Episode, asked: _Asked) -> dict[str, Any]:
         "ok_after": after,
         "first_ok_after_injection_ms": _ms(successes.first_after_ns(episode.start_ns)),
         "first_ok_after_healing_ms": healed_ms,
+        "around": msgspec.to_builtins(measured),
     }
 
 

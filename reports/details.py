@@ -8,10 +8,14 @@ so what is of another shape is passed over.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from dissever.harness.results import Results
+from dissever.harness.windows import Around
 
 Counts = tuple[int, int, int]
 """How many operations succeeded before, during and after."""
@@ -87,6 +91,17 @@ def counts_of_faults(results: Results) -> dict[int, Counts]:
             counts = _counts(each, "ok_before", "ok_during", "ok_after")
             if counts is not None:
                 found[each["injection"]] = counts
+    return found
+
+
+def arounds_of(results: Results) -> dict[int, Around]:
+    """The index of an injection -> what clients got around its fault."""
+    windows = _details(results, "stats").get("windows")
+    found: dict[int, Around] = {}
+    for each in windows if isinstance(windows, list) else ():
+        if isinstance(each, Mapping) and isinstance(each.get("injection"), int):
+            with suppress(msgspec.ValidationError):
+                found[each["injection"]] = msgspec.convert(each.get("around"), Around)
     return found
 
 

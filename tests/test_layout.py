@@ -22,6 +22,7 @@ MAY_IMPORT = {
         "dissever.harness.results",
         "dissever.harness.values",
         "dissever.harness.vocabulary",
+        "dissever.harness.windows",
         "dissever.native",
     ),
     "dissever.workloads": ("dissever.harness", "dissever.checkers"),
@@ -35,6 +36,7 @@ MAY_IMPORT = {
         "dissever.harness.plan",
         "dissever.harness.trace",
         "dissever.harness.values",
+        "dissever.harness.windows",
     ),
     "dissever": ("dissever", "dqlite"),
 }
@@ -50,9 +52,11 @@ PURE = (
     "harness/generator",
     "harness/history.py",
     "harness/latency.py",
+    "harness/ranks.py",
     "harness/results.py",
     "harness/values.py",
     "harness/vocabulary.py",
+    "harness/windows.py",
     "dqlite/wire/codec.py",
     "dqlite/wire/session.py",
 )

@@ -14,6 +14,10 @@ from dissever.harness.results import Budget, Verdict
 
 Notation = Callable[[str], History]
 
+MS = 1_000_000
+NO_OTHERS = {"others": 0}
+DONE = {"asked": 1, "ok": 1, "answers": 1}
+
 RUN = """
     @0   0 invoke write 1
     @10  0 ok     write 1
@@ -64,6 +68,17 @@ def test_windows_tell_availability_and_recovery(history: Notation) -> None:
             "ok_after": 1,
             "first_ok_after_injection_ms": 65.0,
             "first_ok_after_healing_ms": 40.0,
+            "around": {
+                "before": {**NO_OTHERS, "start_ns": 0, "end_ns": 30 * MS, **DONE, "p50_ns": 10 * MS}
+                | {"p99_ns": 10 * MS},
+                "during": {**NO_OTHERS, "start_ns": 30 * MS, "end_ns": 110 * MS}
+                | {"asked": 2, "ok": 1, "answers": 1, "p50_ns": 35 * MS, "p99_ns": 35 * MS},
+                "after": {**NO_OTHERS, "start_ns": 110 * MS, "end_ns": 150 * MS, **DONE}
+                | {"p50_ns": 30 * MS, "p99_ns": 30 * MS},
+                "first_ok_ns": 65 * MS,
+                "recovered_ns": 40 * MS,
+                "silence_ns": 65 * MS,
+            },
         }
     ]
     assert details["under_faults"]["count"] == 2
