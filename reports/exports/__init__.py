@@ -12,10 +12,12 @@ from typing import Final
 
 from dissever.reports.exports.edn import write_edn
 from dissever.reports.exports.record import CannotExport, Format, Record
+from dissever.reports.exports.trace import write_trace
 
 __all__ = ["FORMATS", "CannotExport", "Format", "Record"]
 
 FORMATS: Final[Mapping[str, Format]] = {
+    "trace": Format("Trace Event JSON, for Perfetto and chrome://tracing", write_trace),
     "edn": Format("the history as Jepsen stores it, for Elle and Knossos", write_edn),
 }
 """The formats by name."""
