@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=_seed,
         help="The seed of every test. Without it each test has one of its own, by its node id.",
     )
-    group.addoption("--dissever-time-limit", metavar="SECONDS", help="How long every run goes on.")
+    group.addoption("--dissever-time-limit", metavar="DURATION", help="Of every run: 90s, 5m.")
     group.addoption("--dissever-backend", metavar="BACKEND", help="Where nodes run.")
     group.addoption(
         "--dissever-profile",

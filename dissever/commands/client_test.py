@@ -17,7 +17,7 @@ from typing import Any, Final
 import click
 
 from dissever.commands.output import print_json, say
-from dissever.commands.params import Nodes, Reference
+from dissever.commands.params import Duration, Nodes, Reference
 from dissever.harness.bugs import is_bug
 from dissever.harness.client import Client
 from dissever.harness.cluster import Sockets
@@ -100,10 +100,9 @@ class _AddressType(click.ParamType[Any]):
 )
 @click.option(
     "--limit",
-    type=click.FloatRange(0.1, 60),
-    default=2.0,
+    type=Duration("operation_limit_s"),
+    default="2s",
     show_default=True,
-    metavar="SECONDS",
     help="How long an answer may take.",
 )
 @click.option("--json", "is_json", is_flag=True, help="Print the findings as JSON, and only that.")

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import click
 
-from dissever.commands.params import Number, RunPath
+from dissever.commands.params import Duration, RunPath
 from dissever.running import RUNS
 from dissever.workers import JOBS_MAX
 
@@ -60,8 +60,8 @@ def jobs_option(what: str) -> Decorator:
 
 
 def real_time_limit(*names: str, purpose: str) -> Decorator:
-    """After how many seconds of the real clock something ends; None where nobody says."""
-    return click.option(*names, type=Number("time_limit_s"), metavar="SECONDS", help=purpose)
+    """After what time of the real clock something ends; None where nobody says."""
+    return click.option(*names, type=Duration("time_limit_s"), help=purpose)
 
 
 def runs_option(purpose: str) -> Decorator:

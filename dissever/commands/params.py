@@ -12,6 +12,7 @@ import click
 
 from dissever.checkers.transactions.models import judged_by
 from dissever.harness import store
+from dissever.harness.durations import check_seconds
 from dissever.harness.names import NODES_MAX, check_nodes, numbered
 from dissever.harness.options import unknown
 from dissever.harness.plan import LIMITS
@@ -136,6 +137,24 @@ class Number(click.ParamType[Any]):
             expected = f"expected {whole} from {least:,} to {most:,}"
             self.fail(f"{expected}, got {quoted(str(value))}", param, ctx)
         return number
+
+
+class Duration(click.ParamType[Any]):
+    """A time: `90s`, `5m`, `1h30m`, `500ms`; a plain number is in seconds."""
+
+    name = "duration"
+
+    def __init__(self, option: str) -> None:
+        """`option`: a name in `LIMITS`."""
+        self._least, self._most = LIMITS[option]
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            return check_seconds(str(value), self._least, self._most)
+        except ValueError as error:
+            return self.fail(str(error), param, ctx)
 
 
 class Nodes(click.ParamType[Any]):

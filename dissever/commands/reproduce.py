@@ -12,7 +12,7 @@ from rich.table import Table
 
 from dissever.commands.options import runs_option
 from dissever.commands.output import print_json
-from dissever.commands.params import Name, Names, Number
+from dissever.commands.params import Duration, Name, Names
 from dissever.display import Display
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.values import printable
@@ -44,10 +44,9 @@ MARKS = {Outcome.SHOWN: "[red]✗[/]", Outcome.NOT_SHOWN: "[green]✓[/]", Outco
 @click.option(
     "--time-limit",
     "-t",
-    type=Number("time_limit_s"),
-    default=LIMIT_S,
+    type=Duration("time_limit_s"),
+    default=f"{LIMIT_S:g}s",
     show_default=True,
-    metavar="SECONDS",
     help="How long to search for a bug that comes by chance.",
 )
 @runs_option("Where logs and reports are kept.")

@@ -19,6 +19,7 @@ from dissever.commands.output import print_json, tell
 from dissever.commands.params import (
     SEEDS_MAX,
     Concurrency,
+    Duration,
     Faults,
     Name,
     Nodes,
@@ -100,10 +101,9 @@ from dissever.workloads import WORKLOADS
 @click.option(
     "--time-limit",
     "-t",
-    type=Number("time_limit_s"),
-    default=30.0,
+    type=Duration("time_limit_s"),
+    default="30s",
     show_default=True,
-    metavar="SECONDS",
     help="How long operations and faults go on.",
 )
 @click.option("--seed", type=Number("seed"), help="The same seed gives the same plan.")
@@ -125,18 +125,16 @@ from dissever.workloads import WORKLOADS
 )
 @click.option(
     "--fault-interval",
-    type=Number("fault_interval_s"),
-    default=5.0,
+    type=Duration("fault_interval_s"),
+    default="5s",
     show_default=True,
-    metavar="SECONDS",
     help="How long one episode of faults lasts.",
 )
 @click.option(
     "--operation-limit",
-    type=Number("operation_limit_s"),
-    default=1.0,
+    type=Duration("operation_limit_s"),
+    default="1s",
     show_default=True,
-    metavar="SECONDS",
     help="After this time without an answer the outcome of an operation is unknown.",
 )
 @click.option(
@@ -157,19 +155,18 @@ from dissever.workloads import WORKLOADS
 )
 @click.option(
     "--stop-when-dead",
-    type=Number("stop_when_dead_s"),
+    type=Duration("stop_when_dead_s"),
     is_flag=False,
     flag_value=DEAD_S,
-    metavar="[SECONDS]",
+    metavar="[DURATION]",
     help="End the run when no operation has succeeded for this time, and judge what there is."
-    f" Without a number: {DEAD_S:g}.",
+    f" Without a duration: {DEAD_S:g}s.",
 )
 @click.option(
     "--recovery-limit",
-    type=Number("recovery_limit_s"),
-    default=RECOVERY_S,
+    type=Duration("recovery_limit_s"),
+    default=f"{RECOVERY_S:g}s",
     show_default=True,
-    metavar="SECONDS",
     help="How long the cluster may take once all faults have healed: to acknowledge a write, then"
     " until every node serves, then until all nodes hold the same.",
 )
@@ -229,6 +226,8 @@ def test(ctx: click.Context, /, **given: Any) -> int:
     Systems and workloads have options of their own: `dissever test dqlite -w set --help`. What the
     command line leaves open is taken from DISSEVER_… variables, then from [tool.dissever] in the
     nearest pyproject.toml, SYSTEM included: see docs/configuration.md.
+
+    A DURATION is like 90s, 5m, 1h30m or 500ms; a plain number is in seconds.
     """
     if given["print_config"]:
         _print_config(tuple(settings(ctx)), is_json=given["is_json"])

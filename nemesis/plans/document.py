@@ -15,9 +15,10 @@ from typing import Any, Final
 import msgspec
 import yaml  # type: ignore[import-untyped]  # Its stubs are a package of their own.
 
+from dissever.harness.durations import seconds
 from dissever.harness.values import quoted
 
-__all__ = ["Item", "read_document"]
+__all__ = ["Item", "in_seconds", "read_document"]
 
 CHARS_MAX: Final = 1 << 20
 VALUES_MAX: Final = 50_000
@@ -50,6 +51,29 @@ class Item:
         if isinstance(self.value, Mapping):
             return "a mapping"
         return "a list" if isinstance(self.value, tuple) else quoted(self.value)
+
+
+def in_seconds(item: Item, *names: str) -> Item:
+    """
+    A mapping with the durations that stand under these names in seconds: `1m30s` becomes 90.0.
+
+    What is no duration stays as it is: whoever checks the mapping shows it.
+    """
+    if not isinstance(item.value, Mapping):
+        return item
+    return Item(
+        {name: _seconds(each) if name in names else each for name, each in item.value.items()},
+        item.line,
+    )
+
+
+def _seconds(item: Item) -> Item:
+    if not isinstance(item.value, str):
+        return item
+    try:
+        return Item(seconds(item.value), item.line)
+    except ValueError:
+        return item
 
 
 def read_document(text: str) -> Item:

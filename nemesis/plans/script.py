@@ -3,7 +3,7 @@ Faults written down instead of drawn: a small YAML file, checked before anything
 
     faults:
       - fault: partition:leader   # a fault, with its target after the colon
-        at: 5                     # seconds from the start of the run
+        at: 5                     # seconds from the start of the run, or such as 1m30s
         until: leader-changed     # heal once this was seen (`for: 4`: heal after 4 s)
         within: 10                # and after 10 s at the latest
       - fault: kill
@@ -37,7 +37,7 @@ from dissever.harness.values import plain, quoted
 from dissever.nemesis.fault import Fault, FaultSpec
 from dissever.nemesis.faults import parse, without_target
 from dissever.nemesis.parameters import GRUDGE, check_count, check_seed
-from dissever.nemesis.plans.document import Item, read_document
+from dissever.nemesis.plans.document import Item, in_seconds, read_document
 from dissever.nemesis.plans.operations import ClientOp, wrong_operation
 from dissever.nemesis.plans.replay import Schedule, compile_schedule, is_schedule, read_schedule
 from dissever.nemesis.plans.schedule import PlannedOp
@@ -169,6 +169,10 @@ def read_script(text: str) -> Script | Schedule:
     errors = _unknown(root, ("faults", "budget", "operations", "final"))
     budget, faults = root.value.get("budget"), root.value.get("faults")
     operations, final = root.value.get("operations"), root.value.get("final")
+    if operations is not None:
+        operations = _each(operations, lambda each: in_seconds(each, "at"))
+    if faults is not None:
+        faults = _each(faults, _fault_in_seconds)
     if budget is not None and (type(budget.value) is not int or not 0 <= budget.value <= NODES_MAX):
         errors.append(
             f"line {budget.line}: expected budget as a whole number from 0 to {NODES_MAX},"
@@ -197,6 +201,28 @@ def read_script(text: str) -> Script | Schedule:
         None if budget is None else budget.value,
         None if operations is None else msgspec.convert(operations.plain, tuple[ClientOp, ...]),
         final is None or final.value,
+    )
+
+
+def _each(item: Item, change: Callable[[Item], Item]) -> Item:
+    """A list with each element changed; what is no list stays."""
+    if not isinstance(item.value, tuple):
+        return item
+    return Item(tuple(map(change, item.value)), item.line)
+
+
+def _fault_in_seconds(item: Item) -> Item:
+    """A fault with its durations in seconds, also those of the events that it waits for."""
+    item = in_seconds(item, "at", "for", "within")
+    if not isinstance(item.value, Mapping):
+        return item
+    events = ("after", "until")
+    return Item(
+        {
+            name: in_seconds(each, "delay") if name in events else each
+            for name, each in item.value.items()
+        },
+        item.line,
     )
 
 

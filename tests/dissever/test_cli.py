@@ -271,7 +271,7 @@ def _assert_every_cell(diagnosis: dict[str, Any]) -> None:
 def test_bug_of_our_own_exits_with_3_and_never_with_1(
     dissever: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("we are at fault")
 
     monkeypatch.setattr("dissever.running.judge", fail)

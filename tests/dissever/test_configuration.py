@@ -169,6 +169,11 @@ def test_without_a_system_anywhere_it_is_said_where_to_name_one(
         ("dry-run = true", "expected a key out of"),
         ('options = "bug"', "[tool.dissever] options: expected a table, got 'bug'"),
         ("options = { bag = 1 }", "options: expected an option of simulated"),
+        (
+            'time-limit = "5x"',
+            "[tool.dissever] time-limit: expected a duration from 0.1 to 86,400 seconds,"
+            " such as 90, 90s, 5m, 1h30m or 500ms, got '5x'",
+        ),
         ("time-limit = 1\ntime_limit = 2", "expected time-limit once, got time_limit as well"),
         ("profiles = 3", "[tool.dissever.profiles]: expected tables, got 3"),
         ("profiles = { a = 3 }", "[tool.dissever.profiles.a]: expected a table, got 3"),
@@ -209,6 +214,21 @@ def test_a_wrong_value_of_the_environment_names_its_variable(
 
     assert ran.status == 64
     assert "DISSEVER_RATE: expected a number from 0.1 to 1,000,000.0, got 'fast'" in ran.text
+
+
+def test_a_duration_may_have_units_wherever_it_stands(
+    dissever: Callable, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISSEVER_FAULT_INTERVAL", "2500ms")
+    (project / "pyproject.toml").write_text(
+        '[tool.dissever]\nsystem = "simulated"\ntime-limit = "1m30s"\n'
+    )
+    ran = dissever("test", "--operation-limit", "0.5s", "--print-config", "--json")
+    said = json.loads(ran.stdout)
+
+    assert [
+        said[name]["value"] for name in ("time-limit", "fault-interval", "operation-limit")
+    ] == [90.0, 2.5, 0.5]
 
 
 def test_help_can_be_read_where_the_file_is_wrong(dissever: Callable, project: Path) -> None:

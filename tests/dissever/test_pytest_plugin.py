@@ -147,7 +147,7 @@ def test_a_test_may_expect_an_anomaly(project: pytest.Pytester) -> None:
         ({"system": "simulatd"}, "did you mean simulated?"),
         ({"system": "simulated", "options": {"bag": 1}}, "--bag"),
         ({"system": "simulated", "options": 3}, "expected options as a dict, got 3"),
-        ({"system": "simulated", "time_limit": -1}, "expected a number from 0.1"),
+        ({"system": "simulated", "time_limit": -1}, "expected a duration from 0.1"),
         ({"system": "simulated", "nodes": {}}, "nodes: expected text, a number"),
         ({"system": "simulated", "seed": "x"}, "expected seed as a whole number"),
         ({"system": "simulated", "profile": "x"}, "expected the profile 'x'"),

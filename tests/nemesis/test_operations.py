@@ -11,7 +11,7 @@ from dissever.nemesis.plans.script import Script, read_script
 PLAN = """
 operations:
   - {at: 0.5, client: 0, f: write, key: 1, value: 7}
-  - {at: 1, client: 1, node: n3, f: read, key: 1}
+  - {at: 1000ms, client: 1, node: n3, f: read, key: 1}
 final: false
 """
 

@@ -42,6 +42,14 @@ def test_a_trigger_may_be_told_more_exactly() -> None:
     }
 
 
+def test_durations_may_have_units() -> None:
+    event = "{event: leaderless, delay: 500ms}"
+    plain = "{fault: kill, at: 6, for: 0.25, within: 2, after: {event: leaderless, delay: 0.5}}"
+    named = f"{{fault: kill, at: 0.1m, for: 250ms, within: 2s, after: {event}}}"
+
+    assert ops(f"faults: [{named}]") == ops(f"faults: [{plain}]")
+
+
 def test_triggers_and_nodes_are_given_to_the_fault() -> None:
     text = "faults: [{fault: kill, nodes: [n2], at: 1, after: leader-changed, until: leaderless}]"
     (first, last) = ops(text)
