@@ -20,7 +20,15 @@ from dissever.checkers.linearizability.models import CAS_REGISTER, MUTEX, REGIST
 from dissever.checkers.liveness import Liveness
 from dissever.checkers.log_patterns import LogPatterns
 from dissever.checkers.node_ends import NodeEnds
-from dissever.checkers.run_checker import NodeEnd, NodeLog, Remains, RunChecker, Violation
+from dissever.checkers.run_checker import (
+    Lines,
+    NodeEnd,
+    NodeLog,
+    Remains,
+    RunChecker,
+    Searchable,
+    Violation,
+)
 from dissever.checkers.set import GrowOnlySet
 from dissever.checkers.stats import Stats
 from dissever.checkers.transactions import Transactions
@@ -41,6 +49,7 @@ __all__ = [
     "GrowOnlySet",
     "Invariants",
     "Linearizable",
+    "Lines",
     "Liveness",
     "LogPatterns",
     "Misfit",
@@ -50,6 +59,7 @@ __all__ = [
     "NodeLog",
     "Remains",
     "RunChecker",
+    "Searchable",
     "Stats",
     "Transactions",
     "Violation",

@@ -65,20 +65,19 @@ def cited(words: LastWords) -> Iterator[str]:
 
 def _of(log: NodeLog) -> LastWords:
     """The end of a log, without what stands before its last fatal line unless there is room."""
-    length = len(log.lines)
-    while length and not log.lines[length - 1].strip():
-        length -= 1
-    begin = max(0, length - LINES_READ)
-    fatal = next(
-        (place for place in reversed(range(begin, length)) if FATAL.search(log.lines[place])), None
-    )
-    first = max(0, length - LINES_MAX)
+    lines = log.last(2 * LINES_READ)
+    while lines and not lines[-1][1].strip():
+        lines.pop()
+    lines = lines[-LINES_READ:]
+    places = reversed(range(len(lines)))
+    fatal = next((place for place in places if FATAL.search(lines[place][1])), None)
+    begin = max(0, len(lines) - LINES_MAX)
     if fatal is not None:
-        first = min(first, fatal)
-    shown = log.lines[first : min(length, first + LINES_MAX)]
+        begin = min(begin, fatal)
+    shown = lines[begin : begin + LINES_MAX]
     return LastWords(
         log.path,
-        first + 1,
-        tuple(shorten(printable(line.rstrip(), keep="\t"), CHARACTERS_MAX) for line in shown),
-        None if fatal is None else fatal - first,
+        shown[0][0] if shown else 1,
+        tuple(shorten(printable(line.rstrip(), keep="\t"), CHARACTERS_MAX) for _, line in shown),
+        None if fatal is None else fatal - begin,
     )

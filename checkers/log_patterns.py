@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dissever.checkers.run_checker import NodeLog, RunChecker
@@ -27,47 +27,61 @@ class Pattern:
     """
     A kind of line that no healthy node writes.
 
-    `is_right_when_damaged`: a healthy node does write it where a fault damaged its disk.
+    `words`: a line that matches `regex` holds at least one of them, so all other lines are passed
+    over. `is_right_when_damaged`: a healthy node does write it where a fault damaged its disk.
     """
 
     name: str
     meaning: str
     regex: re.Pattern[str]
+    words: tuple[str, ...]
     is_right_when_damaged: bool = False
 
 
 PATTERNS: Final = (
-    Pattern("assertion", "an assertion failed", re.compile(r"Assertion")),
+    Pattern("assertion", "an assertion failed", re.compile(r"Assertion"), ("Assertion",)),
     Pattern(
         "memory-error",
         "memory was corrupted",
         re.compile(r"double free|corruption|malloc\(\): |AddressSanitizer|Segmentation"),
+        ("double free", "corruption", "malloc(): ", "AddressSanitizer", "Segmentation"),
     ),
-    Pattern("leak", "memory was leaked", re.compile(r"LeakSanitizer")),
-    Pattern("undefined-behaviour", "a sanitizer complained", re.compile(r"runtime error")),
-    Pattern("abort", "the process aborted", re.compile(r"\bAborted\b")),
+    Pattern("leak", "memory was leaked", re.compile(r"LeakSanitizer"), ("LeakSanitizer",)),
+    Pattern(
+        "undefined-behaviour",
+        "a sanitizer complained",
+        re.compile(r"runtime error"),
+        ("runtime error",),
+    ),
+    Pattern("abort", "the process aborted", re.compile(r"\bAborted\b"), ("Aborted",)),
     Pattern(
         "start-failed",
         "the node could not start",
         re.compile(r"raft_start\(\)"),
+        ("raft_start()",),
         is_right_when_damaged=True,
     ),
     Pattern(
         "log-conflict",
         "the logs of two nodes contradict each other",
         re.compile(r"conflicting terms|new index conflicts with committed entry"),
+        ("conflicting terms", "new index conflicts with committed entry"),
     ),
     Pattern(
         "commit-goes-back",
         "what a node had for committed, it has no more",
         re.compile(r"commit index goes back from"),
+        ("commit index goes back from",),
     ),
     Pattern(
         "disk-failed",
         "the node could not write its log",
         re.compile(r"\bUNAVAILABLE\b|prepare segment failed"),
+        ("UNAVAILABLE", "prepare segment failed"),
     ),
 )
+
+WORDS: Final = tuple(word for pattern in PATTERNS for word in pattern.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,7 @@ class LogPatterns:
     name: str = "logs"
 
     def __call__(self, history: History, budget: Budget) -> Result:
-        """Search each line once."""
+        """Read each log once, for all patterns; its lines are never held."""
         damaged = set(_damaged(history))
         anomalies = tuple(self._lines(damaged))
         lines = sum(len(log.lines) for log in self.logs)
@@ -96,17 +110,34 @@ class LogPatterns:
         )
 
     def _lines(self, damaged: Collection[str]) -> Iterable[Anomaly]:
+        matches = [_matches(log) for log in self.logs]
         for pattern in PATTERNS:
-            for log in self.logs:
+            for log, of_log in zip(self.logs, matches, strict=True):
                 if pattern.is_right_when_damaged and log.node in damaged:
                     continue
-                found = [
-                    (number, line)
-                    for number, line in enumerate(log.lines, 1)
-                    if pattern.regex.search(line)
-                ]
-                if found:
+                if (found := of_log.get(pattern)) is not None:
                     yield _anomaly(pattern, log, found)
+
+
+@dataclass(slots=True)
+class _Matches:
+    """The lines of a log that match a pattern: how many, and the first of them."""
+
+    count: int = 0
+    first: list[tuple[int, str]] = field(default_factory=list)
+
+
+def _matches(log: NodeLog) -> dict[Pattern, _Matches]:
+    """What each pattern finds in a log, which is read once for all of them."""
+    found: dict[Pattern, _Matches] = {}
+    for number, line in log.containing(WORDS):
+        for pattern in PATTERNS:
+            if pattern.regex.search(line):
+                matches = found.setdefault(pattern, _Matches())
+                matches.count += 1
+                if len(matches.first) < LINES_SHOWN:
+                    matches.first.append((number, line))
+    return found
 
 
 def _damaged(history: History) -> Iterable[str]:
@@ -116,16 +147,16 @@ def _damaged(history: History) -> Iterable[str]:
             yield from targets(operation)
 
 
-def _anomaly(pattern: Pattern, log: NodeLog, found: Sequence[tuple[int, str]]) -> Anomaly:
-    first, text = found[0]
-    more = f" and {len(found) - 1} more lines" if len(found) > 1 else ""
+def _anomaly(pattern: Pattern, log: NodeLog, found: _Matches) -> Anomaly:
+    first, text = found.first[0]
+    more = f" and {found.count - 1} more lines" if found.count > 1 else ""
     return Anomaly(
         name=pattern.name,
         summary=f"{log.node}: {pattern.meaning}: {text.strip()[:120]} ({log.path}:{first}{more})",
         indices=(),
         steps=tuple(
             Step(f"{log.path}:{number}: {line.rstrip()[:LINE_CHARACTERS_MAX]}")
-            for number, line in found[:LINES_SHOWN]
+            for number, line in found.first
         ),
     )
 

@@ -2,23 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from dissever.harness.episodes import Actions
 from dissever.harness.results import Checker
+
+
+class Lines(Protocol):
+    """The lines of a log, as often as they are asked for; a list of texts is one."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Every line, the first one being line 1."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """Lines that are read in parts and never held: a log may be larger than the memory."""
+
+    def containing(self, words: Collection[str]) -> Iterator[tuple[int, str]]:
+        """Those that hold one of the words, with their numbers. Words have at least 4 letters."""
+
+    def last(self, count: int) -> list[tuple[int, str]]:
+        """The last ones with their numbers, at most so many."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeLog:
     """
     A log that one node left behind: `lines` of the file at `path`, the first one being line 1.
+
+    Every iteration over `lines` may read the file once more.
     """
 
     node: str
     path: str
-    lines: Sequence[str] = ()
+    lines: Lines = ()
+
+    def containing(self, words: Collection[str]) -> Iterator[tuple[int, str]]:
+        """The lines that hold one of the words, with their numbers; it reads the log once."""
+        if isinstance(self.lines, Searchable):
+            yield from self.lines.containing(words)
+            return
+        for number, line in enumerate(self.lines, 1):
+            if any(word in line for word in words):
+                yield number, line
+
+    def last(self, count: int) -> list[tuple[int, str]]:
+        """The last lines with their numbers, at most so many."""
+        if isinstance(self.lines, Searchable):
+            return self.lines.last(count)
+        return list(enumerate(self.lines, 1))[-count:]
 
 
 @dataclass(frozen=True, slots=True)

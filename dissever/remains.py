@@ -18,6 +18,7 @@ from dissever.harness import store
 from dissever.harness.cluster.backends import SIMULATED
 from dissever.harness.episodes import Role, episodes_of
 from dissever.harness.history import History
+from dissever.harness.log_file import LogFile
 from dissever.harness.plan import Options, Outcome, Plan
 from dissever.harness.trace import VIOLATION
 from dissever.harness.vocabulary import READY
@@ -107,11 +108,9 @@ def _logs(run: Path, node: str, reasons: list[str]) -> Iterator[NodeLog]:
             reasons.append(f"{name} is no file of the harness: a node put it there")
             continue
         try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            yield NodeLog(node, name, LogFile(path))
         except OSError as error:
             reasons.append(f"{name} cannot be read: {error.strerror}")
-        else:
-            yield NodeLog(node, name, lines)
 
 
 class _Line(msgspec.Struct, frozen=True):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 
 from dissever.checkers import LogPatterns, NodeLog
+from dissever.checkers.log_patterns import PATTERNS, Pattern
 from dissever.harness.history import History
 from dissever.harness.results import Budget, Verdict
 
@@ -68,3 +70,22 @@ def test_to_refuse_a_disk_that_a_fault_damaged_is_right(
     result = LogPatterns([log])(history(struck), Budget())
 
     assert result.verdict is Verdict(verdict)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.name)
+def test_no_line_matches_without_one_of_the_words(pattern: Pattern) -> None:
+    alternatives = pattern.regex.pattern.replace(r"\b", "").split("|")
+    texts = [re.sub(r"\\(.)", r"\1", each) for each in alternatives]
+
+    assert all(pattern.regex.search(text) for text in texts)
+    assert sorted(texts) == sorted(pattern.words)
+
+
+def test_lines_are_counted_and_the_first_are_shown(history: Notation) -> None:
+    lines = ["calm", *(f"Assertion {i}" for i in range(7)), "calm"]
+    (anomaly,) = LogPatterns([NodeLog("n1", "e.log", lines)])(history(""), Budget()).anomalies
+
+    assert "e.log:2 and 6 more lines" in anomaly.summary
+    assert [step.text for step in anomaly.steps] == [
+        f"e.log:{i + 2}: Assertion {i}" for i in range(5)
+    ]
