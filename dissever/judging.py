@@ -35,6 +35,7 @@ from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
 from dissever.harness.values import count_text
 from dissever.native.columns import FAIL, INFO, OK, Columns
+from dissever.nemesis.faults import FAMILIES
 from dissever.registries import CHECKERS, model_at
 from dissever.remains import find_remains, gaps, is_changed, outcome_of
 from dissever.reports import (
@@ -306,6 +307,7 @@ def render(judged: Judged, insight: Insight | None = None) -> str:
         judged.results,
         counted=judged.figures,
         insight=insight or Insight(),
+        families=FAMILIES,
     )
 
 

@@ -91,7 +91,7 @@ def quiet_spans(
 
     No operation is pending then. A client also pauses between two operations, by the rate of the
     run. So a pause counts if it is longer than QUIET_NS_MIN and than QUIET_PAUSES mean times
-    between two invocations, or if the recovery was asked for in it.
+    between two invocations, or if all of a step of the recovery lies in it.
 
     Args:
         operations: By invocation. One without a completion is pending to the end.
@@ -102,7 +102,7 @@ def quiet_spans(
     return tuple(
         (start, end)
         for start, end in _pauses(operations, end_ns)
-        if end - start > least_ns or any(a < end and b > start for a, b in recovery)
+        if end - start > least_ns or any(start <= a and b <= end for a, b in recovery)
     )
 
 

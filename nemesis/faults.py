@@ -7,7 +7,7 @@ A user asks for `kill`, which leaves the choice of targets to the seed, or for `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -20,7 +20,7 @@ from dissever.harness.plugins import Kind, Registry
 from dissever.harness.references import read_reference
 from dissever.nemesis.fault import Fault, FaultSpec
 
-__all__ = ["FAULTS", "healing_order", "parse", "without_target"]
+__all__ = ["FAMILIES", "FAULTS", "healing_order", "parse", "without_target"]
 
 FILES: Final = (
     "partitions.partition",
@@ -43,12 +43,36 @@ FILES: Final = (
 )
 """A new fault is a file that ends with its FAULTS, and its name here."""
 
-_EVERY: Final = chain.from_iterable(
-    import_module(f"dissever.nemesis.{file}").FAULTS for file in FILES
-)
+_BY_FILE: Final[Mapping[str, Sequence[Fault]]] = {
+    file: import_module(f"dissever.nemesis.{file}").FAULTS for file in FILES
+}
 
-OURS: Final[dict[str, Fault | str]] = {fault.name: fault for fault in _EVERY}
+OURS: Final[dict[str, Fault | str]] = {
+    fault.name: fault for fault in chain.from_iterable(_BY_FILE.values())
+}
 """Ours by their names."""
+
+_FAMILIES: Final = {
+    "partitions": "network",
+    "connections": "network",
+    "packets": "network",
+    "clients": "network",
+    "nodes.signals": "processes",
+    "nodes.upgrade": "processes",
+    "nodes.membership": "members",
+    "nodes.resources": "resources",
+    "nodes.memory": "resources",
+    "disks": "disks",
+    "clocks": "clocks",
+}
+"""A folder, or a file where a folder holds several families -> what its faults strike."""
+
+FAMILIES: Final[Mapping[str, str]] = {
+    fault.name: _FAMILIES.get(file) or _FAMILIES[file.partition(".")[0]]
+    for file, faults in _BY_FILE.items()
+    for fault in faults
+}
+"""Each of our faults -> its family: those that a reader looks at together."""
 
 
 def _is_one(value: Any) -> bool:

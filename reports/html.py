@@ -44,6 +44,7 @@ from dissever.reports.payload import (
 from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS, MEANS
 from dissever.reports.subject import Subject
 from dissever.reports.tidy import tidy, words
+from dissever.reports.timeline_view import KEYS, timeline_data
 
 SIZE_BYTES_MAX = 5_000_000
 NOTHING = Insight()
@@ -67,6 +68,7 @@ def render_html(
     size_bytes_max: int = SIZE_BYTES_MAX,
     counted: Figures | None = None,
     insight: Insight = NOTHING,
+    families: Mapping[str, str] | None = None,
 ) -> str:
     """
     The report of a run as one page.
@@ -79,6 +81,7 @@ def render_html(
         counted: Of the whole history, where `history` is a part of it.
         insight: What is known beyond the history. What a simulation saw comes on top of
             `size_bytes_max`, at most SIMULATION_BYTES_MAX.
+        families: Fault -> the family of faults with which the timeline folds it.
 
     Raises:
         MalformedHistory: When no run can have recorded the history.
@@ -92,6 +95,7 @@ def render_html(
     lanes = assign_lanes(operations, workers=subject.concurrency, end_ns=end_ns)
     guilty = (i for _, anomaly in found_by(results) for i in anomaly.indices)
     shared = run_data(history, found, nodes=subject.nodes, guilty=guilty) | {"lanes": lanes.count}
+    shared |= timeline_data(history, found, unasked_ends(results), families or {})
     if insight.simulation is not None:
         spans = [view.span for view in context["inside"]]
         shared["simulation"] = embedded_simulation(insight.simulation, spans)
@@ -145,6 +149,7 @@ def _context(
         "idle": len(found.idle),
         "skipped": len(found.skipped),
         "node_marks": NODE_MARKS,
+        "timeline_keys": KEYS,
         "node_changes": found.changes,
     }
 

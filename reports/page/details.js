@@ -17,21 +17,46 @@ function operationFacts(run, i) {
   ].filter(([, value]) => value !== null && value !== undefined && value !== "");
 }
 
-function bandFacts(band) {
-  const isMark = band.time !== undefined;
+function bandFacts(run, band) {
+  const isMark = band.time !== undefined, isFault = band.healed !== undefined;
   return [
-    ["targets", band.targets.join(" ") || "not named"],
+    ["family", run.families[band.fault]],
+    ["targets", band.targets.join(" ") || (isFault || isMark ? "not named" : null)],
     ["from", formatTime(isMark ? band.time : band.start, 1000)],
-    ["to", isMark ? null : band.healed ? formatTime(band.end, 1000) : "the end of the run, never healed"],
+    ["to", isMark ? null : band.healed === false ? "the end of the run, never healed" : formatTime(band.end, 1000)],
     ["lasted", isMark ? null : formatDuration(band.end - band.start)],
+    ["came", isFault || isMark ? null : band.came === true ? "yes" : band.came === false ? "no" : "nobody looked"],
     ["events", band.events.map((event) => `#${event.index}`).join(", ")],
-  ].filter(([, value]) => value !== null);
+  ].filter(([, value]) => value !== null && value !== undefined);
+}
+
+function downFacts(down) {
+  return [
+    ["asked for", down.asked ? "by a fault" : "by nobody"],
+    ["explained by", down.why],
+    ["from", formatTime(down.start, 1000)],
+    ["to", !down.back ? "the end of the run" : down.end > down.start ? `${formatTime(down.end, 1000)}, when it was started again` : "nobody knows when it was started again"],
+    ["lasted", down.end > down.start ? formatDuration(down.end - down.start) : ""],
+  ].filter(([, value]) => value);
+}
+
+function waitFacts(wait) {
+  return [
+    ["", "no client asked anything meanwhile"],
+    ["from", formatTime(wait.start, 1000)],
+    ["to", formatTime(wait.end, 1000)],
+    ["lasted", formatDuration(wait.end - wait.start)],
+    ["did not come", wait.error],
+  ].filter(([, value]) => value);
 }
 
 function factsOf(run, hit) {
   if (hit.facts) return hit.facts;
   if (hit.operation !== undefined) return [labelOf(run, hit.operation), operationFacts(run, hit.operation)];
-  if (hit.band) return [`${hit.band.fault}: ${hit.band.f}`, bandFacts(hit.band)];
+  if (hit.band) return [`${hit.band.fault}: ${hit.band.f}`, bandFacts(run, hit.band)];
+  if (hit.down) return [hit.down.what, downFacts(hit.down)];
+  if (hit.wait) return [hit.wait.what, waitFacts(hit.wait)];
+  if (hit.family) return [hit.family.name, [["faults", hit.family.title], ["", hit.family.isOpen ? "a click folds them" : "a click shows each in a row of its own"]]];
   const { event } = hit;
   return [`${event.node}: ${event.what}`, [["time", formatTime(event.time, 1000)]]];
 }

@@ -1,10 +1,13 @@
 // What the drawings share: sharp canvases, colours of the style sheet, the axis of time, the bands.
 
 const PLOT_RIGHT_PX = 14;
+const GUTTER_MARGIN_PX = 20;
+const FONT = '11.5px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif';
 let colours = {};
 
+// The width of the names to the left of all drawings.
 function gutter() {
-  return parseInt(getComputedStyle(document.documentElement).getPropertyValue("--gutter"), 10);
+  return view.gutter || parseInt(getComputedStyle(document.documentElement).getPropertyValue("--gutter"), 10);
 }
 
 // Colours come from the style sheet alone; light-dark() is settled by asking an element.
@@ -21,8 +24,10 @@ function readColours() {
   patterns.clear();
 }
 
+// What is no fault, such as a step of the end of the run, has no colour of its own.
 function kindColour(run, fault) {
-  return colours[`kind-${Math.max(0, run.kinds.indexOf(fault)) % 6}`];
+  const place = run.kinds.indexOf(fault);
+  return place < 0 ? colours.muted : colours[`kind-${place % 6}`];
 }
 
 // A canvas of the element's width and the given height, sharp on every screen; it shows a range of time.
@@ -37,7 +42,7 @@ function surface(canvas, height, range = view) {
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
-  context.font = '11.5px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif';
+  context.font = FONT;
   context.textBaseline = "middle";
   context.lineWidth = 1;
   return { context, width, height, range, left: gutter(), right: width - PLOT_RIGHT_PX };
@@ -111,19 +116,6 @@ function drawAxis(box, y) {
   }
 }
 
-// Faults in force, behind everything else.
-function drawBands(run, box, top, bottom) {
-  const { context } = box;
-  for (const band of run.bands) {
-    if (band.end < box.range.start || band.start > box.range.end) continue;
-    const x0 = Math.max(box.left, xOf(box, band.start)), x1 = Math.min(box.right, xOf(box, band.end));
-    context.fillStyle = kindColour(run, band.fault);
-    context.globalAlpha = 0.1;
-    context.fillRect(x0, top, Math.max(1, x1 - x0), bottom - top);
-  }
-  context.globalAlpha = 1;
-}
-
 function clipPlot(box, top, bottom) {
   box.context.save();
   box.context.beginPath();
@@ -131,6 +123,7 @@ function clipPlot(box, top, bottom) {
   box.context.clip();
 }
 
+// Whether the words had to be cut.
 function drawGutter(box, text, y) {
   const { context } = box;
   context.textAlign = "left";
@@ -138,6 +131,7 @@ function drawGutter(box, text, y) {
   let short = text;
   while (short.length > 2 && context.measureText(short).width > box.left - 14) short = `${short.slice(0, -2)}…`;
   context.fillText(short, 10, y);
+  return short !== text;
 }
 
 const patterns = new Map();

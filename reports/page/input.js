@@ -31,7 +31,7 @@ function listenPointers(run, canvas, hit, select, range = view) {
   };
   canvas.addEventListener("pointerup", release);
   canvas.addEventListener("pointercancel", release);
-  canvas.addEventListener("pointerleave", () => { hideTooltip(); followCursor(canvas, null); });
+  canvas.addEventListener("pointerleave", () => { hideTooltip(); followCursor(canvas, null); hoverBand(null); });
   canvas.addEventListener("dblclick", () => showHome(range));
   canvas.addEventListener("wheel", (event) => wheel(canvas, event, range), { passive: false });
 }
@@ -39,8 +39,16 @@ function listenPointers(run, canvas, hit, select, range = view) {
 function hover(run, canvas, hit, event) {
   const found = hit(run, canvas, event.clientX, event.clientY);
   canvas.style.cursor = found ? "pointer" : "";
+  hoverBand(found?.band ?? null);
   if (found) showTooltip(run, found, event.clientX, event.clientY);
   else hideTooltip();
+}
+
+// The fault that is pointed at shades the lanes.
+function hoverBand(band) {
+  if (view.hoveredBand === band) return;
+  view.hoveredBand = band;
+  redraw();
 }
 
 function drag(canvas, before, event, range) {
@@ -100,11 +108,11 @@ function listenKeys(run, figure, select) {
     ArrowUp: () => moveLane(run, -1), ArrowDown: () => moveLane(run, 1),
     0: () => showHome(), Home: () => showHome(),
     n: () => moveFocus(run, 1), p: () => moveFocus(run, -1),
+    f: () => toggleFamilies(run),
     Enter: () => select(view.focused >= 0 ? { operation: view.focused } : null),
-    Escape: () => { view.focused = -1; hideTooltip(); select(null); },
   };
   figure.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target !== figure) return;
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
     event.preventDefault();
@@ -113,24 +121,41 @@ function listenKeys(run, figure, select) {
   figure.addEventListener("blur", hideTooltip);
 }
 
+// Keys that work on the whole page: Escape closes what is open, `?` shows the keys.
+function listenPage(select) {
+  const keys = document.getElementById("keys");
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape") {
+      // The browser closes the list of keys itself.
+      if (keys.matches(":popover-open")) return;
+      view.focused = -1;
+      hideTooltip();
+      select(null);
+    } else if (event.key === "?" && !event.target.closest("input, select, textarea")) {
+      event.preventDefault();
+      keys.togglePopover();
+    }
+  });
+}
+
 // The next operation in order of invocation, starting with the first one in sight.
 function moveFocus(run, direction) {
-  const position = view.focused >= 0
+  let position = view.focused >= 0
     ? lowerBound(view.shown, run.index, run.index[view.focused]) + direction
     : lowerBound(view.shown, run.start, view.start);
+  // Lanes of keys may leave operations out.
+  while (view.rowOf[view.shown[position]] < 0) position += direction;
   focusOperation(run, view.shown[position]);
 }
 
 // The operation of a neighbouring lane that is nearest in time.
 function moveLane(run, direction) {
   if (view.focused < 0) return moveFocus(run, 1);
-  for (let lane = run.lane[view.focused] + direction; lane >= 0 && lane < run.laneCount; lane += direction) {
-    const list = view.lanes[lane];
-    if (!list.length) continue;
-    const at = Math.min(list.length - 1, lowerBound(list, run.start, run.start[view.focused]));
-    return focusOperation(run, list[at]);
-  }
-  return undefined;
+  const row = view.rows[view.rowOf[view.focused] + direction];
+  if (!row) return undefined;
+  const at = Math.min(row.list.length - 1, lowerBound(row.list, run.start, run.start[view.focused]));
+  return focusOperation(run, row.list[at]);
 }
 
 function focusOperation(run, i) {
@@ -143,7 +168,7 @@ function focusOperation(run, i) {
   redraw();
   const facts = operationFacts(run, i).map(([name, value]) => `${name} ${value}`).join(", ");
   document.getElementById("spoken").textContent = `${labelOf(run, i)}; ${facts}`;
-  const box = plotOf(document.getElementById("operations")), layout = timelineLayout(run);
-  const y = box.y + layout.top + (run.lane[i] + 1) * layout.laneHeight;
+  const box = plotOf(document.getElementById("operations")), layout = timelineLayout();
+  const y = box.y + layout.top + (view.rowOf[i] + 1) * layout.laneHeight;
   showTooltip(run, { operation: i }, box.x + Math.max(box.left, xOf(box, run.start[i])), y);
 }

@@ -77,66 +77,36 @@ function listenSteps() {
   }
 }
 
-function listenLinks(run, select) {
-  for (const link of document.querySelectorAll("a[data-index]")) {
-    // A link to where one already is changes no hash.
-    link.addEventListener("click", () => { if (location.hash === link.getAttribute("href")) followHash(run, select); });
-    const show = (x, y) => {
-      const hit = findIndex(run, Number(link.dataset.index));
-      if (hit) showTooltip(run, hit, x, y);
-    };
-    link.addEventListener("pointermove", (event) => show(event.clientX, event.clientY));
-    link.addEventListener("focus", () => {
-      const rect = link.getBoundingClientRect();
-      show(rect.left, rect.bottom);
-    });
-    for (const type of ["pointerleave", "blur"]) link.addEventListener(type, hideTooltip);
-  }
-}
-
-// What the event of an index belongs to.
-function findIndex(run, index) {
-  if (run.byIndex.has(index)) return { operation: run.byIndex.get(index) };
-  const band = [...run.bands, ...run.marks, ...run.end_of_run].find((one) => one.events.some((event) => event.index === index));
-  return band ? { band } : null;
-}
-
 function selector(run) {
   const clear = () => {
     view.selected = -1;
+    view.selectedBand = null;
     document.getElementById("details").hidden = true;
-    if (location.hash.startsWith("#i")) history.replaceState(null, "", " ");
+    if (readHash().target.startsWith("i")) writeHash("");
     redraw();
   };
   return (hit) => {
     if (!hit) return clear();
+    if (hit.family) return toggleFamily(run, hit.family.name);
     if (hit.operation !== undefined) {
       view.selected = view.focused = hit.operation;
+      view.selectedBand = null;
       showDetails(labelOf(run, hit.operation), eventsOf(run, hit.operation), clear);
-      history.replaceState(null, "", `#i${run.index[hit.operation]}`);
+      writeHash(`i${run.index[hit.operation]}`);
     } else if (hit.band) {
       view.selected = -1;
+      view.selectedBand = hit.band;
       showDetails(`${hit.band.fault}: ${hit.band.f}`, hit.band.events, clear);
+      writeHash(`i${hit.band.events[0].index}`);
     }
     return redraw();
   };
 }
 
-// `#i12` shows the operation of event 12. Such links have no element to go to, because a run has
-// too many operations: the timeline stands for all of them.
-function followHash(run, select) {
-  const match = /^#i(\d+)$/.exec(location.hash);
-  const hit = match && findIndex(run, Number(match[1]));
-  if (!hit) return;
-  if (hit.operation !== undefined) reveal(run.start[hit.operation], run.end[hit.operation]);
-  else reveal(hit.band.start ?? hit.band.time, hit.band.end ?? hit.band.time);
-  select(hit);
-  document.getElementById("timeline").scrollIntoView();
-}
-
 function showState(run) {
   document.getElementById("range").textContent =
     `${formatTime(view.start, view.end - view.start)} to ${formatTime(view.end, view.end - view.start)} (${formatDuration(view.end - view.start)})`;
+  document.getElementById("lanes-note").textContent = lanesNote();
   const all = formatCount(run.count, "operation");
   document.getElementById("matching").textContent = view.shown.length === run.count ? all : `${view.shown.length.toLocaleString("en")} of ${all} match`;
 }
@@ -148,14 +118,21 @@ async function start() {
   listenOrders();
   const run = buildRun(await unpack(document.getElementById("data")));
   view.whole = view.end = run.end_us;
+  prepareRows(run);
   readColours();
   const operations = document.getElementById("operations");
   const latencies = document.getElementById("latencies"), rates = document.getElementById("rates");
   const overview = document.getElementById("overview");
   const select = selector(run);
   let passes = () => true;
-  const refilter = () => { buildLanes(run, passes); view.focused = -1; redraw(); };
+  const refilter = () => { buildLanes(run, passes); view.focused = -1; arrange(run); };
+  const setGrouping = (name) => {
+    view.grouping = document.getElementById("grouping").value = name;
+    buildRows(run);
+    arrange(run);
+  };
   passes = buildFilters(run, refilter);
+  buildGroupings(run, (name) => { setGrouping(name); writeHash(readHash().target); });
   refilter();
   drawings.push(
     () => drawTimeline(run, operations), () => drawCharts(run, latencies, rates),
@@ -172,13 +149,16 @@ async function start() {
     buildLamports(run, select);
   }
   listenKeys(run, document.getElementById("timeline-chart"), select);
-  listenLinks(run, select);
+  const follow = () => followHash(run, select, setGrouping);
+  listenPage(select);
+  listenLinks(run, follow);
+  listenWindows();
   const zooms = { in: () => zoom(KEY_ZOOM, (view.start + view.end) / 2), out: () => zoom(1 / KEY_ZOOM, (view.start + view.end) / 2), reset: () => showHome() };
   for (const button of document.querySelectorAll("[data-zoom]")) button.addEventListener("click", zooms[button.dataset.zoom]);
-  addEventListener("resize", redraw);
+  addEventListener("resize", () => { fitGutter(); redraw(); });
   listenPrint();
-  addEventListener("hashchange", () => followHash(run, select));
-  followHash(run, select);
+  addEventListener("hashchange", follow);
+  follow();
   document.documentElement.dataset.ready = "";
 }
 

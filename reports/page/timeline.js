@@ -1,55 +1,66 @@
-// The timeline: a lane per worker, below them a lane per fault and a lane per node.
+// The timeline: lanes of operations, below them the rows of faults, of the end of the run and of nodes.
 
-const AXIS_PX = 22, EXTRA_LANE_PX = 20, GAP_PX = 8;
+const AXIS_PX = 22;
 const LABEL_PX_MIN = 26;
+const ROW_LABEL_PX = 13;
+const GROUP_ROW_PX_MIN = 7;
 
 // Where everything stands, from top to bottom.
-function timelineLayout(run) {
-  const laneHeight = Math.max(5, Math.min(24, Math.floor(440 / run.laneCount)));
-  const top = AXIS_PX;
-  const faultsTop = top + run.laneCount * laneHeight + GAP_PX;
-  const nodesTop = faultsTop + run.kinds.length * EXTRA_LANE_PX + (run.kinds.length ? GAP_PX : 0);
-  const height = nodesTop + run.nodes.length * EXTRA_LANE_PX + 6;
-  return { laneHeight, top, faultsTop, nodesTop, height };
+function timelineLayout() {
+  const count = Math.max(1, view.rows.length);
+  const least = view.grouping === "worker" ? 5 : GROUP_ROW_PX_MIN;
+  const laneHeight = Math.max(least, Math.min(24, Math.floor(440 / count)));
+  const top = AXIS_PX, bottom = top + count * laneHeight;
+  const extrasTop = bottom + GAP_PX;
+  return { laneHeight, top, bottom, extrasTop, height: extrasTop + view.extrasHeight + 6, labels: [] };
 }
 
 function drawTimeline(run, canvas) {
-  const layout = timelineLayout(run);
+  const layout = timelineLayout();
   const box = surface(canvas, layout.height);
   drawAxis(box, AXIS_PX / 2);
   drawGrid(box, AXIS_PX, layout.height);
-  drawBands(run, box, layout.top, layout.height);
-  drawLaneNames(run, box, layout);
-  clipPlot(box, layout.top, layout.height);
-  for (let lane = 0; lane < run.laneCount; lane++) drawLane(run, box, layout, lane);
-  drawFaultLanes(run, box, layout);
-  drawNodeLanes(run, box, layout);
+  document.documentElement.dataset.shaded = drawBands(run, box, layout.top, layout.height);
+  drawNames(box, layout);
+  placeLabels(run, layout);
+  clipPlot(box, 0, layout.height);
+  drawDownLanes(run, box, layout);
+  for (let lane = 0; lane < view.rows.length; lane++) drawLane(run, box, layout, lane);
+  drawWaitLabels(run, box, (layout.top + layout.bottom) / 2);
+  drawExtras(run, box, layout);
   drawChosen(run, box, layout);
   box.context.restore();
 }
 
-function drawLaneNames(run, box, layout) {
+// Rows that are too thin for a name share one; a group has its name at its first row.
+function drawNames(box, layout) {
   const { context } = box;
-  const every = Math.ceil(13 / layout.laneHeight);
-  context.fillStyle = colours.grid;
-  for (let lane = 0; lane <= run.laneCount; lane += every) {
-    context.fillRect(0, layout.top + lane * layout.laneHeight, box.width, 1);
-  }
-  for (let lane = 0; lane < run.laneCount; lane += every) {
-    drawGutter(box, `worker ${lane}`, layout.top + (lane + 0.5) * layout.laneHeight + 0.5);
-  }
-  run.kinds.forEach((kind, i) => drawGutter(box, kind, layout.faultsTop + (i + 0.5) * EXTRA_LANE_PX));
-  run.nodes.forEach((node, i) => drawGutter(box, node, layout.nodesTop + (i + 0.5) * EXTRA_LANE_PX));
+  const name = (row, y) => layout.labels.push({ row, y, isCut: drawGutter(box, nameOf(row), y) });
+  let free = 0;
+  view.rows.forEach((row, lane) => {
+    const y = layout.top + lane * layout.laneHeight, middle = y + Math.max(layout.laneHeight, ROW_LABEL_PX) / 2 + 0.5;
+    context.fillStyle = colours.grid;
+    if (row.isFirst && middle >= free) context.fillRect(0, y, box.width, 1);
+    if (!row.isFirst || middle < free) return;
+    free = middle + ROW_LABEL_PX;
+    name(row, middle);
+  });
+  for (const row of view.extras) name(row, layout.extrasTop + row.y + EXTRA_LANE_PX / 2);
   context.fillStyle = colours.line;
   context.fillRect(box.left, layout.top, 1, layout.height);
-  context.fillRect(0, layout.faultsTop - GAP_PX / 2, box.width, 1);
-  if (run.kinds.length) context.fillRect(0, layout.nodesTop - GAP_PX / 2, box.width, 1);
+  view.extras.forEach((row, i) => {
+    if (i === 0 || isOfNode(row) !== isOfNode(view.extras[i - 1])) context.fillRect(0, layout.extrasTop + row.y - GAP_PX / 2, box.width, 1);
+  });
+}
+
+function isOfNode(row) {
+  return row.type === "node";
 }
 
 // Bars of one lane. An operation within pixels that its outcome already covers adds nothing, so a
 // lane costs at most a bar per pixel and outcome however many operations it holds.
 function drawLane(run, box, layout, lane) {
-  const list = view.lanes[lane];
+  const { list } = view.rows[lane];
   const [from, to] = between(run, list, view.start, view.end);
   const covered = [-1, -1, -1, -1];
   const bars = [[], [], [], []];
@@ -155,96 +166,33 @@ function halo(context, text, x, y) {
   context.lineWidth = 1;
 }
 
-function drawFaultLanes(run, box, layout) {
-  const { context } = box;
-  for (const band of run.bands) {
-    if (band.end < view.start || band.start > view.end) continue;
-    const y = layout.faultsTop + run.kinds.indexOf(band.fault) * EXTRA_LANE_PX + 2;
-    const x0 = Math.max(box.left - 4, xOf(box, band.start)), x1 = Math.min(box.right + 4, xOf(box, band.end));
-    drawFaultBar(run, box, band, x0, y, Math.max(3, x1 - x0));
-  }
-  context.textAlign = "center";
-  for (const mark of run.marks) {
-    const y = layout.faultsTop + (run.kinds.indexOf(mark.fault) + 0.5) * EXTRA_LANE_PX;
-    context.fillStyle = kindColour(run, mark.fault);
-    context.fillText("◇", xOf(box, mark.time), y);
-  }
-}
-
-function drawFaultBar(run, box, band, x, y, width) {
-  const { context } = box;
-  context.fillStyle = kindColour(run, band.fault);
-  context.globalAlpha = 0.3;
-  context.fillRect(x, y, width, EXTRA_LANE_PX - 4);
-  context.globalAlpha = 1;
-  context.fillRect(x, y, 2, EXTRA_LANE_PX - 4);
-  const text = band.targets.join(" ") || band.f;
-  const from = Math.max(box.left, x) + 6;
-  if (context.measureText(text).width + 8 > x + width - from) return;
-  context.textAlign = "left";
-  context.fillStyle = colours.ink;
-  context.fillText(text, from, y + EXTRA_LANE_PX / 2 - 2);
-}
-
-// A node's lane shows which faults struck it and what happened to it.
-function drawNodeLanes(run, box, layout) {
-  const { context } = box;
-  const middle = (node) => layout.nodesTop + (run.nodes.indexOf(node) + 0.5) * EXTRA_LANE_PX;
-  for (const band of run.bands) {
-    if (band.end < view.start || band.start > view.end) continue;
-    context.fillStyle = kindColour(run, band.fault);
-    for (const node of band.targets) {
-      if (!run.nodes.includes(node)) continue;
-      const x0 = xOf(box, band.start);
-      context.fillRect(x0, middle(node) + 5, Math.max(2, xOf(box, band.end) - x0), 3);
-    }
-  }
-  context.textAlign = "center";
-  context.fillStyle = colours.ink;
-  for (const event of run.node_events) {
-    if (event.time < view.start || event.time > view.end) continue;
-    context.fillText(event.mark, xOf(box, event.time), middle(event.node) - 2);
-  }
-}
-
 function drawChosen(run, box, layout) {
   for (const [i, colour] of [[view.focused, colours.muted], [view.selected, colours.link]]) {
-    if (i < 0) continue;
+    if (i < 0 || view.rowOf[i] < 0) continue;
     const x0 = Math.max(box.left - 6, xOf(box, run.start[i])), x1 = Math.min(box.right + 6, xOf(box, run.end[i]));
-    const y = layout.top + run.lane[i] * layout.laneHeight;
+    const y = layout.top + view.rowOf[i] * layout.laneHeight;
     if (x1 < box.left || x0 > box.right) continue;
     outline(box.context, colour, x0, y + 2, Math.max(2, x1 - x0), layout.laneHeight - 4, 2.5);
   }
 }
 
-// What stands at a point of the timeline: an operation, a fault, a node event, or null.
+// What stands at a point of the timeline: an operation, a fault, what happened to a node, a wait, or null.
 function hitTimeline(run, canvas, clientX, clientY) {
-  const layout = timelineLayout(run);
+  const layout = timelineLayout();
   const y = clientY - canvas.getBoundingClientRect().top;
   const time = timeAt(canvas, clientX);
   const reach = ((view.end - view.start) / Math.max(1, canvas.clientWidth - gutter())) * 5;
   if (time < view.start || time > view.end) return null;
-  const distance = (one) => Math.abs(one.time - time);
-  const isIn = (band, slack) => time >= band.start - slack && time <= band.end + slack;
-  if (y >= layout.nodesTop) {
-    const node = run.nodes[Math.floor((y - layout.nodesTop) / EXTRA_LANE_PX)];
-    const event = nearestBy(run.node_events.filter((one) => one.node === node), distance, reach);
-    const band = run.bands.find((one) => one.targets.includes(node) && isIn(one, 0));
-    return event ? { event } : band ? { band } : null;
-  }
-  if (y >= layout.faultsTop) {
-    const kind = run.kinds[Math.floor((y - layout.faultsTop) / EXTRA_LANE_PX)];
-    const mark = nearestBy(run.marks.filter((one) => one.fault === kind), distance, reach);
-    const band = mark ?? run.bands.find((one) => one.fault === kind && isIn(one, reach));
-    return band ? { band } : null;
-  }
+  if (y >= layout.extrasTop) return hitExtras(y - layout.extrasTop, time, reach);
   const lane = Math.floor((y - layout.top) / layout.laneHeight);
-  return lane >= 0 && lane < run.laneCount ? hitLane(run, lane, time, reach) : null;
+  const hit = lane >= 0 && lane < view.rows.length ? hitLane(run, lane, time, reach) : null;
+  const wait = hit ? undefined : spansWithin(run.waitSpans, time, time)[0];
+  return hit ?? (wait ? { wait } : null);
 }
 
 // The operation under the pointer; the ones that matter more are hit from further away.
 function hitLane(run, lane, time, reach) {
-  const list = view.lanes[lane];
+  const { list } = view.rows[lane];
   const [from, to] = between(run, list, time - reach, time + reach);
   const distance = (i) => Math.max(0, run.start[i] - time, time - run.end[i]);
   const rank = (i) => distance(i) - (run.isGuilty[i] ? 2 * reach : run.type[i] === OK ? 0 : reach / 2);

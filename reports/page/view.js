@@ -1,7 +1,12 @@
 // What is shown: the range of time, the operations that pass the filters, the one selected.
 
-const view = { start: 0, end: 1, whole: 1, shown: [], lanes: [], selected: -1, focused: -1, latencyRange: null };
+const view = {
+  start: 0, end: 1, whole: 1, shown: [], lanes: [], selected: -1, focused: -1, latencyRange: null,
+  grouping: "worker", rows: [], rowOf: [], extras: [], extrasHeight: 0, open: new Set(), gutter: 0,
+  hoveredBand: null, selectedBand: null,
+};
 const SPAN_US_MIN = 20;
+const REVEAL_US = 500_000;
 const drawings = [];
 let isQueued = false;
 
@@ -44,25 +49,11 @@ function showHome(range = view) {
   showRange(start, end, range);
 }
 
-// Make sure that an operation can be seen: go there, and zoom in until it is not a hair.
+// Half a second around what a link leads to, or more where it lasts longer.
 function reveal(start, end) {
-  const took = Math.max(1, end - start);
-  const span = Math.min(view.end - view.start, Math.max(took * 12, 20_000));
-  const isVisible = start >= view.start && end <= view.end;
-  if (isVisible && took * 400 > view.end - view.start) return;
-  const middle = took < span ? (start + end) / 2 : start + span / 3;
-  showRange(middle - span / 2, middle + span / 2);
-}
-
-function buildLanes(run, passes) {
-  view.shown = [];
-  view.latencyRange = null;
-  view.lanes = Array.from({ length: run.laneCount }, () => []);
-  for (let i = 0; i < run.count; i++) {
-    if (!passes(i)) continue;
-    view.shown.push(i);
-    view.lanes[run.lane[i]].push(i);
-  }
+  const half = Math.max(REVEAL_US / 2, ((end - start) * 1.25) / 2);
+  const isClose = view.end - view.start <= 2 * half && start >= view.start && end <= view.end;
+  if (!isClose) showRange((start + end) / 2 - half, (start + end) / 2 + half);
 }
 
 // Operations of a list that overlap a range of time. Within a lane none overlaps another, so the

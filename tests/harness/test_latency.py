@@ -104,6 +104,13 @@ def test_fault_of_another_process_does_not_make_a_pause_the_harness_s_own() -> N
     assert silence(operations, end_s=4, faults=(fault,)).asked_ns > 900 * MS
 
 
+def test_refusals_while_the_recovery_waits_are_counted() -> None:
+    operations = [*steady(0, 10), *steady(10, 40, Type.FAIL), *steady(40, 41)]
+    recovery = operation(11 * S, 39 * S, Type.INFO, process="recovery")
+
+    assert silence(operations, end_s=41, faults=(recovery,)).asked_ns > 30 * S
+
+
 def test_run_without_an_ok_is_silent_while_clients_asked() -> None:
     found = silence(steady(5, 15, Type.FAIL), end_s=20)
 

@@ -1,0 +1,157 @@
+// What stands in the rows below the operations.
+
+const UNASKED_PX = 14;
+
+// A family or a kind of fault, the end of the run, or a node with all that happened to it.
+function drawExtras(run, box, layout) {
+  for (const row of view.extras) {
+    const y = layout.extrasTop + row.y;
+    if (row.type === "node") drawNodeRow(run, box, row, y);
+    else drawSpanRow(run, box, row, y);
+  }
+}
+
+// A bar within pixels that one of its kind already covers adds nothing.
+function drawSpanRow(run, box, row, y) {
+  const covered = new Map();
+  for (const band of spansWithin(row.spans, view.start, view.end)) {
+    const x0 = Math.max(box.left - 4, xOf(box, band.start)), x1 = Math.min(box.right + 4, xOf(box, band.end));
+    if (x1 <= (covered.get(band.fault) ?? -1)) continue;
+    covered.set(band.fault, Math.ceil(x1));
+    drawSpan(run, box, row, band, x0, y + 2, Math.max(3, x1 - x0));
+  }
+  box.context.textAlign = "center";
+  for (const mark of row.marks) {
+    if (mark.time < view.start || mark.time > view.end) continue;
+    box.context.fillStyle = kindColour(run, mark.fault);
+    box.context.fillText("◇", xOf(box, mark.time), y + EXTRA_LANE_PX / 2);
+  }
+}
+
+function drawSpan(run, box, row, band, x, y, width) {
+  const { context } = box, height = EXTRA_LANE_PX - 4;
+  context.fillStyle = kindColour(run, band.fault);
+  context.globalAlpha = 0.3;
+  context.fillRect(x, y, width, height);
+  context.globalAlpha = 1;
+  context.fillRect(x, y, 2, height);
+  if (band === view.hoveredBand || band === view.selectedBand) {
+    context.strokeStyle = colours.link;
+    context.strokeRect(x + 0.5, y + 0.5, Math.max(2, width - 1), height - 1);
+  }
+  const text = wordsOf(row, band), from = Math.max(box.left, x) + 6;
+  if (context.measureText(text).width + 8 > x + width - from) return;
+  context.textAlign = "left";
+  context.fillStyle = colours.ink;
+  context.fillText(text, from, y + height / 2);
+}
+
+// A row of one kind need not say which.
+function wordsOf(row, band) {
+  const targets = band.targets.join(" ");
+  if (row.type === "end") return band.f;
+  return row.type === "family" ? `${band.fault} ${targets}`.trim() : targets || band.f;
+}
+
+// Which faults struck a node, when it was down, and what happened to it.
+function drawNodeRow(run, box, row, y) {
+  const { context } = box, covered = new Map();
+  for (const band of spansWithin(row.spans, view.start, view.end)) {
+    const x0 = xOf(box, band.start), x1 = xOf(box, band.end);
+    if (x1 <= (covered.get(band.fault) ?? -1)) continue;
+    covered.set(band.fault, Math.ceil(x1));
+    context.fillStyle = kindColour(run, band.fault);
+    context.fillRect(x0, y + 15, Math.max(2, x1 - x0), 3);
+  }
+  const downs = spansWithin(row.downs, view.start, view.end);
+  for (const down of downs) drawDown(box, down, y + 2, 13);
+  drawNodeMarks(box, row, y + 8);
+  for (const down of downs) if (!down.asked) drawUnasked(box, down, y + 8);
+}
+
+// Of marks that would stand on one another, the first is drawn.
+function drawNodeMarks(box, row, y) {
+  const { context } = box;
+  let free = -Infinity;
+  context.textAlign = "center";
+  context.fillStyle = colours.ink;
+  for (const event of row.marks) {
+    if (event.time < view.start || event.time > view.end) continue;
+    const x = xOf(box, event.time);
+    if (x < free) continue;
+    free = x + 3;
+    context.fillText(event.mark, x, y);
+  }
+}
+
+// Grey where a fault asked for it; red and hatched where nobody did.
+function drawDown(box, down, y, height, strength = 1) {
+  const { context } = box, [x0, x1] = edges(box, down), width = Math.max(2, x1 - x0);
+  context.fillStyle = down.asked ? colours.muted : colours.guilty;
+  context.globalAlpha = strength * (down.asked ? 0.28 : 0.22);
+  context.fillRect(x0, y, width, height);
+  if (!down.asked) {
+    context.globalAlpha = strength * 0.6;
+    context.fillStyle = hatch(context, colours.guilty);
+    context.fillRect(x0, y, width, height);
+  }
+  context.globalAlpha = 1;
+}
+
+// An end that nobody asked for: a white cross on red, which no other mark is.
+function drawUnasked(box, down, y) {
+  if (down.start < view.start || down.start > view.end) return;
+  const { context } = box, x = xOf(box, down.start), size = UNASKED_PX / 2;
+  context.fillStyle = colours.guilty;
+  context.fillRect(x - size, y - size, UNASKED_PX, UNASKED_PX);
+  context.strokeStyle = colours.panel;
+  context.lineWidth = 2;
+  context.beginPath();
+  for (const slope of [-1, 1]) {
+    context.moveTo(x - 3.5, y - 3.5 * slope);
+    context.lineTo(x + 3.5, y + 3.5 * slope);
+  }
+  context.stroke();
+  context.lineWidth = 1;
+}
+
+// Over the operations: a red line where a node ended unasked. Lanes by node show when it was down.
+function drawDownLanes(run, box, layout) {
+  const { context } = box;
+  for (const row of view.extras) {
+    if (row.type !== "node") continue;
+    const downs = spansWithin(row.downs, view.start, view.end);
+    if (view.grouping === "node") drawDownOfGroup(box, layout, row.name, downs);
+    context.fillStyle = colours.guilty;
+    for (const down of downs) {
+      if (down.asked || down.start < view.start) continue;
+      const x = Math.round(xOf(box, down.start));
+      for (let y = AXIS_PX - 4; y < layout.bottom; y += 7) context.fillRect(x, y, 1.5, 4);
+    }
+  }
+}
+
+function drawDownOfGroup(box, layout, node, downs) {
+  const first = view.rows.findIndex((row) => row.name === node);
+  if (first < 0 || !downs.length) return;
+  let last = first;
+  while (last + 1 < view.rows.length && !view.rows[last + 1].isFirst) last++;
+  const y = layout.top + first * layout.laneHeight;
+  for (const down of downs) drawDown(box, down, y, (last + 1 - first) * layout.laneHeight, 0.5);
+}
+
+// What stands at a place below the operations, `y` counted from the first row.
+function hitExtras(y, time, reach) {
+  const row = view.extras.find((one) => y >= one.y && y < one.y + EXTRA_LANE_PX);
+  if (!row) return null;
+  const distance = (one) => Math.abs(one.time - time);
+  const [shortest] = spansWithin(row.spans, time - reach, time + reach).sort((a, b) => (a.end - a.start) - (b.end - b.start));
+  if (row.type !== "node") {
+    const band = nearestBy(row.marks, distance, reach) ?? shortest;
+    return band ? { band } : row.type === "family" ? { family: row } : null;
+  }
+  const down = spansWithin(row.downs, time - reach, time + reach).sort((a, b) => a.asked - b.asked)[0];
+  if (down && !down.asked) return { down };
+  const event = nearestBy(row.marks, distance, reach);
+  return event ? { event } : down ? { down } : shortest ? { band: shortest } : null;
+}
