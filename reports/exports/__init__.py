@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from dissever.reports.exports.edn import write_edn
+from dissever.reports.exports.otlp import write_otlp
 from dissever.reports.exports.record import CannotExport, Format, Record
 from dissever.reports.exports.trace import write_trace
 
@@ -18,6 +19,7 @@ __all__ = ["FORMATS", "CannotExport", "Format", "Record"]
 
 FORMATS: Final[Mapping[str, Format]] = {
     "trace": Format("Trace Event JSON, for Perfetto and chrome://tracing", write_trace),
+    "otlp": Format("spans of OpenTelemetry, as lines of OTLP in JSON", write_otlp),
     "edn": Format("the history as Jepsen stores it, for Elle and Knossos", write_edn),
 }
 """The formats by name."""

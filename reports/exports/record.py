@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
+
+import msgspec
 
 from dissever.harness.history import History
 from dissever.harness.results import Results
@@ -71,3 +74,11 @@ def joined(pieces: Iterator[str]) -> Iterator[bytes]:
             yield "".join(held).encode("utf-8", "surrogatepass")
             held, size = [], 0
     yield "".join(held).encode("utf-8", "surrogatepass")
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON on one line, also with integers and texts that are no longer plain JSON."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except (OverflowError, UnicodeEncodeError):  # Over 64 bits; halves of surrogate pairs.
+        return json.dumps(value, separators=(",", ":"))

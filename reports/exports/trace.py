@@ -11,18 +11,15 @@ Source: Trace Event Format (Google, 2016).
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import msgspec
-
 from dissever.harness.episodes import Episode, Episodes, Mark, Step, episodes_of, evidence, targets
 from dissever.harness.history import Operation, Type
 from dissever.harness.results import Anomaly, Results
-from dissever.reports.exports.record import Record, joined
+from dissever.reports.exports.record import Record, joined, json_text
 from dissever.reports.labels import NS_PER_S, answered, asked, end_of, error_text, label
 from dissever.reports.subject import Subject
 
@@ -47,7 +44,7 @@ def write_trace(records: Sequence[Record]) -> Iterator[bytes]:
 
 
 def _document(record: Record) -> Iterator[str]:
-    other = _json(_other_data(record.subject, record.results))
+    other = json_text(_other_data(record.subject, record.results))
     yield f'{{"displayTimeUnit":"ms","otherData":{other},"traceEvents":[\n'
     for number, event in enumerate(trace_events(record)):
         yield event if number == 0 else f",\n{event}"
@@ -298,11 +295,11 @@ def _event(
 ) -> str:
     """One event; `more` are further fields, as JSON."""
     parts: Iterable[str] = (
-        f'"ph":"{phase}","name":{_json(name)}',
+        f'"ph":"{phase}","name":{json_text(name)}',
         f'"cat":"{cat}"' if cat else "",
         f'"pid":{pid},"tid":{tid},"ts":{_us(time_ns)}',
         more,
-        f'"args":{_json(args)}' if args else "",
+        f'"args":{json_text(args)}' if args else "",
     )
     return f"{{{','.join(filter(None, parts))}}}"
 
@@ -312,10 +309,3 @@ def _us(time_ns: int) -> str:
     whole, rest = divmod(abs(time_ns), 1000)
     sign = "-" if time_ns < 0 else ""
     return f"{sign}{whole}.{rest:03d}" if rest else f"{sign}{whole}"
-
-
-def _json(value: Any) -> str:
-    try:
-        return msgspec.json.encode(value).decode()
-    except (OverflowError, UnicodeEncodeError):  # Integers of over 64 bits, halves of pairs.
-        return json.dumps(value, default=str)
