@@ -157,6 +157,8 @@ def repeat_command(options: Options, system: System) -> str:
         words += ["--recovery-limit", f"{options.recovery_limit_s:g}"]
     if options.on_crash is not OnCrash.LEAVE:
         words += ["--on-crash", options.on_crash]
+    if not options.watch_roles:
+        words += ["--no-watch-roles"]
     words += _own_words(options.workload_options, WORKLOADS[options.workload].options)
     words += _own_words(options.system_options, system.options)
     return shlex.join([*words, "--seed", str(options.seed)])

@@ -69,7 +69,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     `on_crash`: what becomes of a node that ended by itself. `checkers` judge the run in addition to
     those of its workload and ours. `reseed`: from when on another seed counts, if the system is
     simulated. `trace`: whether a simulated run keeps what only it knows, such as messages between
-    servers; the history does not depend on it.
+    servers; the history does not depend on it. `watch_roles`: whether the nodes of real hosts are
+    asked each second who leads, for the page.
     """
 
     system: str
@@ -96,6 +97,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     checkers: tuple[str, ...] = ()
     reseed: Reseed | None = None
     trace: bool = True
+    watch_roles: bool = True
 
 
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {

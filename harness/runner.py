@@ -12,7 +12,13 @@ import hashlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
@@ -33,12 +39,20 @@ from dissever.harness.cluster import (
 from dissever.harness.history import Event
 from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
-from dissever.harness.plan import Kept, Outcome, Plan, Reseed, Streams
+from dissever.harness.plan import Kept, Options, Outcome, Plan, Reseed, Streams
 from dissever.harness.recovery import Recovery
 from dissever.harness.system import Deployment, System
 from dissever.harness.vocabulary import RECOVERY
 from dissever.harness.waiting import Wait, heard, waiting
-from dissever.harness.watch import DEAD_S, DeadCluster, Down, Silence, Watch, minding
+from dissever.harness.watch import (
+    DEAD_S,
+    DeadCluster,
+    Down,
+    Silence,
+    Watch,
+    minding,
+    watching_roles,
+)
 
 log = logging.getLogger(__name__)
 
@@ -220,6 +234,7 @@ async def _interpret(
     silence = Silence(options.stop_when_dead_s or DEAD_S)
     show = observer.down if isinstance(observer, SeesNodes) else _ignore
     minds = minding(deployment.cluster, options.on_crash, show)
+    roles = _roles(deployment, run, recorder, options)
     with Journal(run / store.HISTORY) as journal:
 
         def record(event: Event) -> None:
@@ -234,7 +249,7 @@ async def _interpret(
         observer.phase("running")
         rng = streams.of("generator")
         try:
-            async with watch, minds, _reseeding(options.reseed, streams, deployment.cluster):
+            async with watch, minds, roles, _reseeding(options.reseed, streams, deployment.cluster):
                 await interpret(
                     test.generator,
                     open_client=open_client,
@@ -261,6 +276,21 @@ async def _interpret(
         return Outcome(watch.ended or reason, events=len(recorder.events))
     reason = f"a part of the harness was lost: {watch.lost}"
     return Outcome(reason, events=len(recorder.events), lost_ns=recorder.now_ns())
+
+
+def _roles(
+    deployment: Deployment, run: Path, recorder: _Recorder, options: Options
+) -> AbstractAsyncContextManager[None]:
+    """Watch what the nodes are, where that does not change what the same seed gives."""
+    if options.backend.is_virtual:
+        return nullcontext()
+    return watching_roles(
+        deployment,
+        run / store.NODE_STATES,
+        lambda: None if recorder.origin_ns is None else recorder.now_ns(),
+        asks=options.watch_roles,
+        lists_snapshots=not options.hosts.faulty_disks,
+    )
 
 
 @asynccontextmanager

@@ -43,6 +43,8 @@ CLIENT_LOGS = "client-*.log"
 EXITS = "exits.json"
 SIMULATION = "simulation.jsonl"
 """What only a simulation knows: messages, states of servers, what was synced; a line each."""
+NODE_STATES = "nodes.jsonl"
+"""What each node of real hosts was, change by change, and which time of the world the run began."""
 DOOM = "doom.json"
 """How the probability of failure grew, by reruns."""
 STORY = "story.json"
@@ -232,7 +234,7 @@ def read_exits(run: Path, node: str) -> tuple[Exit, ...]:
 
 def manifest(run: Path) -> dict[str, Kept]:
     """The files that make up a run, by their paths in its directory: all that judging reads."""
-    paths = [run / name for name in (PLAN, PLAN_TEXT, HISTORY, SCHEDULE, SIMULATION)]
+    paths = [run / name for name in (PLAN, PLAN_TEXT, HISTORY, SCHEDULE, SIMULATION, NODE_STATES)]
     paths += sorted((run / NODES).glob("*.log"))
     for node in sorted((run / NODES).glob("*/")):
         paths += [*sorted(node.glob("*.log")), node / EXITS]

@@ -348,6 +348,7 @@ def asked(ctx: click.Context) -> Asked:
             stop_when_dead_s=given["stop_when_dead"],
             recovery_limit_s=given["recovery_limit"],
             on_crash=OnCrash(given["on_crash"]),
+            watch_roles=given["watch_roles"],
             workload_options=ctx.meta[_OWN]["workload"],
             system_options=ctx.meta[_OWN]["system"],
         )

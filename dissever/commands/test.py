@@ -177,6 +177,13 @@ from dissever.workloads import WORKLOADS
     show_default=True,
     help="What becomes of a node that ends by itself: leave it, or restart it after a second.",
 )
+@click.option(
+    "--watch-roles/--no-watch-roles",
+    default=True,
+    show_default=True,
+    help="Ask every node once a second whether it leads, and show that on the page. It costs what"
+    " one more client costs. Nodes that are simulated are never asked: there it is known.",
+)
 @runs_option("Where runs are kept.")
 @click.option("--keep-data", is_flag=True, help="Keep the nodes' data, whatever the verdict.")
 @click.option(
