@@ -20,14 +20,16 @@ from markupsafe import Markup
 
 from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import History
-from dissever.harness.latency import Successes, ok_spans
 from dissever.harness.results import Results
 from dissever.harness.values import count_text, shorten
+from dissever.harness.windows import arounds
 from dissever.reports.anomaly_view import anomaly_views, found_by, named_indices
 from dissever.reports.curve import curve_of
 from dissever.reports.cycle import models_text
-from dissever.reports.details import counts_of_faults, unasked_ends
-from dissever.reports.fault_table import fault_rows
+from dissever.reports.details import arounds_of, counts_of_faults, unasked_ends
+from dissever.reports.fault_roles import leading_at
+from dissever.reports.fault_summary import summary_rows
+from dissever.reports.fault_table import fault_rows, share_text
 from dissever.reports.figures import Figures, figures_of
 from dissever.reports.inside_view import InsideView, inside_views, sentence_of
 from dissever.reports.insight import Insight
@@ -42,6 +44,7 @@ from dissever.reports.payload import (
     weigh,
 )
 from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS, MEANS
+from dissever.reports.simulation import Simulation
 from dissever.reports.subject import Subject
 from dissever.reports.tidy import tidy, words
 from dissever.reports.timeline_view import KEYS, timeline_data
@@ -49,6 +52,9 @@ from dissever.reports.timeline_view import KEYS, timeline_data
 SIZE_BYTES_MAX = 5_000_000
 NOTHING = Insight()
 ANOMALIES_MAX = 20
+FAULTS_DRAWN_MAX = 40
+"""How many lines of faults stand on a page before somebody asks for more."""
+
 SHRINK_ATTEMPTS_MAX = 8
 
 PAGE = Path(__file__).parent / "page"
@@ -89,7 +95,7 @@ def render_html(
     end_ns = history.duration_ns
     operations = history.operations
     found = episodes_of(history, subject.actions)
-    context = _context(subject, history, results, found, counted) | _beyond(
+    context = _context(subject, history, results, found, counted, insight.simulation) | _beyond(
         insight, results, history
     )
     lanes = assign_lanes(operations, workers=subject.concurrency, end_ns=end_ns)
@@ -124,7 +130,13 @@ def _context(
     results: Results,
     found: Episodes,
     counted: Figures | None,
+    simulation: Simulation | None,
 ) -> dict[str, Any]:
+    measured = arounds_of(results)
+    if not measured and counted is None and history.is_timed:
+        measured = arounds(history.columns, found, end_ns=history.duration_ns)
+    leading = {} if simulation is None else leading_at(found, simulation)
+    rows = fault_rows(found, measured, counts_of_faults(results), leading)
     return {
         "subject": subject,
         "results": results,
@@ -137,9 +149,11 @@ def _context(
         "anomalies": found_by(results),
         "views": anomaly_views(results, history, found, count_max=ANOMALIES_MAX),
         "models": [text for each in results.results if (text := models_text(each.details))],
-        "fault_rows": fault_rows(
-            found, Successes(ok_spans(history.operations)), counts_of_faults(results)
-        ),
+        "fault_rows": rows.lines,
+        "healings": rows.calm,
+        "end_of_run": rows.steps,
+        "fault_summary": summary_rows(rows.strikes),
+        "faults_drawn_max": FAULTS_DRAWN_MAX,
         "unasked_ends": unasked_ends(results),
         # A window near the end of a run may show the cut that belongs to it.
         "fault_kinds": tuple(dict.fromkeys([*found.names, *(s.name for s in found.end_of_run)])),
@@ -206,6 +220,7 @@ def _environment() -> jinja2.Environment:
         count=count_text,
         duration=duration_text,
         time=time_text,
+        share=share_text,
         shorten=shorten,
         short_label=short_label,
         words=words,

@@ -106,7 +106,7 @@ function showDetails(title, events, close) {
   const button = element("button", { type: "button" }, "Close");
   button.addEventListener("click", close);
   const link = element("a", { href: `#i${events[0].index}` }, `#i${events[0].index}`);
-  const header = element("header", {}, element("b", {}, title), link, element("span", { class: "spring" }), button);
+  const header = element("header", {}, element("b", {}, title), link, ...linksToFault(events), element("span", { class: "spring" }), button);
   panel.replaceChildren(header, element("div", { class: "wide" }, eventTable(events)));
   panel.hidden = false;
 }

@@ -19,12 +19,13 @@ function listenTheme() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
 }
 
-// On paper nothing can be opened, and the ground is white.
+// On paper nothing can be opened, and the ground is white. Of hundreds of faults only those that a
+// reader should look at are opened: the others keep their line.
 function listenPrint() {
   const root = document.documentElement;
   let theme;
   addEventListener("beforeprint", () => {
-    for (const one of document.querySelectorAll("details")) one.open = true;
+    for (const one of document.querySelectorAll('details:not(.fault), .fault[data-rank="0"]')) one.open = true;
     theme = root.dataset.theme;
     root.dataset.theme = "light";
     readColours();
@@ -116,6 +117,7 @@ async function start() {
   listenCopy();
   listenSteps();
   listenOrders();
+  buildFaults();
   const run = buildRun(await unpack(document.getElementById("data")));
   view.whole = view.end = run.end_us;
   prepareRows(run);

@@ -11,7 +11,6 @@ import pytest
 from dissever.checkers import NodeEnd, NodeEnds, Stats
 from dissever.harness.episodes import episodes_of
 from dissever.harness.history import Event, History, Type
-from dissever.harness.latency import Successes, ok_spans
 from dissever.harness.results import Budget, Result, Results, Verdict, merge
 from dissever.reports import Subject, render_html, render_junit, summary
 from dissever.reports.details import (
@@ -119,8 +118,8 @@ def test_state_of_the_evidence_is_on_the_page_and_flags_the_fault(
     seen: dict[str, Any], told: str
 ) -> None:
     history, calm = _history(**seen), _history()
-    (row,) = fault_rows(episodes_of(history), Successes(ok_spans(history.operations)))
-    (other,) = fault_rows(episodes_of(calm), Successes(ok_spans(calm.operations)))
+    (row,) = fault_rows(episodes_of(history)).lines
+    (other,) = fault_rows(episodes_of(calm)).lines
 
     assert told in _page_text(history, _results(history))
     assert told not in _page_text(calm, _results(calm))
