@@ -128,7 +128,7 @@ def attempt(
     """
     system = system or load(options.system)
     options = possible(options, system)
-    with _place(options, keep) as directory:
+    with _place(options, keep) as directory, store.being_made(directory):
         began = time.monotonic()
         started = datetime.now(UTC)
         if keep is not None:

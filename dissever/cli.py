@@ -24,11 +24,13 @@ from dissever.commands.client_test import client_test
 from dissever.commands.doom import doom_command
 from dissever.commands.explore import explore_
 from dissever.commands.export import export
+from dissever.commands.gc import gc
 from dissever.commands.listing import list_
 from dissever.commands.machine import build_host, doctor, heal
 from dissever.commands.output import EXIT_FAILED, EXIT_USAGE, tell
 from dissever.commands.replay import replay
 from dissever.commands.reproduce import reproduce
+from dissever.commands.runs import runs_
 from dissever.commands.shrink import shrink_command
 from dissever.commands.streams import sturdy_streams
 from dissever.commands.summary import summary
@@ -135,6 +137,7 @@ def cli(verbose: int) -> None:
 for command in (
     *(test, explore_, replay, shrink_command, doom_command),
     *(client_test, check, report, summary, export, reproduce),
+    *(runs_, gc),
     *(list_, doctor, heal, build_host),
 ):
     cli.add_command(command)

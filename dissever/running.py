@@ -156,13 +156,14 @@ def run(
     options = possible(options, system)
     started = datetime.now(UTC)
     directory = store.create_run(runs, options, started)
-    plan = planning.make_plan(with_plan_file(options, directory), system, started)
-    with observe(plan) as observer:
-        interruption, judged = carry_out(plan, system, directory, observer)
-        observer.phase("writing the report")
-        page, unwritten = try_to_publish(directory, judged)
-    if judged.results.verdict is not Verdict.INVALID and not keeps_data:
-        store.drop_node_data(directory)
+    with store.being_made(directory):
+        plan = planning.make_plan(with_plan_file(options, directory), system, started)
+        with observe(plan) as observer:
+            interruption, judged = carry_out(plan, system, directory, observer)
+            observer.phase("writing the report")
+            page, unwritten = try_to_publish(directory, judged)
+        if judged.results.verdict is not Verdict.INVALID and not keeps_data:
+            store.drop_node_data(directory)
     return Run(directory, plan, interruption, judged, page, unwritten)
 
 

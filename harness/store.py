@@ -79,14 +79,18 @@ def create_run(root: Path, options: Options, now: datetime) -> Path:
     """
     parent = directory_of(root, options)
     name = f"{timestamp(now)}-{options.seed}"
-    parent.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         run = parent / (name if number == 1 else f"{name}-{number}")
         with contextlib.suppress(FileExistsError):
-            run.mkdir()
+            _make(run)
             break
-    _point(root / LATEST, run)
+    point_latest(root, run)
     return run
+
+
+def point_latest(root: Path, run: Path) -> None:
+    """Let `latest` lead to this run."""
+    _point(root / LATEST, run)
 
 
 def find_run(path: Path) -> Path:
@@ -133,6 +137,38 @@ def locked(directory: Path, message: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def being_made(run: Path) -> Iterator[None]:
+    """
+    Let others see that this run is being made, judged or removed, as long as the block lasts.
+
+    It waits for who looks at the run now. A file system without locks is no reason not to run.
+    """
+    descriptor = os.open(run, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_being_made(descriptor: int) -> bool | None:
+    """
+    Whether a process makes the run whose open folder this is.
+
+    None where the file system has no locks for folders, such as NFS, so that nobody can tell.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
 
 
 def read_plan(run: Path) -> Plan:
@@ -278,6 +314,15 @@ def drop_node_data(run: Path) -> None:
     """Remove the data directories of the nodes, and leave their logs."""
     for data in sorted((run / NODES).glob("*/data")):
         shutil.rmtree(data, ignore_errors=True)
+
+
+def _make(run: Path) -> None:
+    """Raise FileExistsError; another process may remove an empty folder above it meanwhile."""
+    while True:
+        run.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            run.mkdir()
+            return
 
 
 def _is_ours(path: Path) -> bool:

@@ -1,0 +1,142 @@
+"""Runs are removed whole, and nothing else is."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dissever.harness import store
+from dissever.runs import index
+from dissever.runs.removal import GONE, NESTED_MAX, InUse, remove, remove_data, sweep
+
+Keep = Callable[..., Path]
+
+
+def relative(run: Path, root: Path) -> str:
+    return str(run.relative_to(root))
+
+
+def test_run_and_the_empty_folders_above_it_go(tmp_path: Path, keep_run: Keep) -> None:
+    run = keep_run(tmp_path, 1, data_bytes=10)
+    keep_run(tmp_path, 2, system="redis")
+    remove(tmp_path, relative(run, tmp_path))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["redis"]
+
+
+def test_folder_with_another_run_stays(tmp_path: Path, keep_run: Keep) -> None:
+    run, other = keep_run(tmp_path, 1), keep_run(tmp_path, 2)
+    remove(tmp_path, relative(run, tmp_path))
+
+    assert list(run.parent.iterdir()) == [other]
+
+
+def test_links_are_removed_and_not_followed(tmp_path: Path, keep_run: Keep) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("kept")
+    root = tmp_path / "runs"
+    run = keep_run(root, 1)
+    (run / "link").symlink_to(precious, target_is_directory=True)
+    (run / "nodes" / "n1" / "data").rmdir()
+    (run / "nodes" / "n1" / "data").symlink_to(precious, target_is_directory=True)
+    (run / "nodes" / "n9").symlink_to(precious.parent, target_is_directory=True)
+    remove_data(root, relative(run, root))
+    remove(root, relative(run, root))
+
+    assert (precious / "file").read_text() == "kept"
+    assert not root.exists() or list(root.iterdir()) == []
+
+
+def test_run_that_is_a_link_is_not_removed(tmp_path: Path, keep_run: Keep) -> None:
+    outside = keep_run(tmp_path / "outside", 1)
+    root = tmp_path / "runs"
+    root.mkdir()
+    (root / "linked").symlink_to(outside, target_is_directory=True)
+    with pytest.raises(OSError, match=r"Not a directory|symbolic links"):
+        remove(root, "linked")
+
+    assert (outside / "plan.json").exists()
+
+
+@pytest.mark.parametrize("path", ["../outside", "/etc", "a/../../outside", "", ".", "a//b", "a\0b"])
+def test_path_that_leads_out_is_refused(path: str, tmp_path: Path, keep_run: Keep) -> None:
+    keep_run(tmp_path / "outside", 1)
+    root = tmp_path / "runs"
+    keep_run(root, 1)
+    before = sorted(tmp_path.rglob("*"))
+    for function in (remove, remove_data):
+        with pytest.raises(OSError):  # noqa: PT011 - which one depends on the path.
+            function(root, path)
+
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_folder_that_is_no_run_is_not_removed(tmp_path: Path, keep_run: Keep) -> None:
+    run = keep_run(tmp_path, 1)
+    with pytest.raises(FileNotFoundError):
+        remove(tmp_path, relative(run.parent, tmp_path))
+
+    assert run.exists()
+
+
+def test_run_that_goes_on_is_not_removed(tmp_path: Path, keep_run: Keep) -> None:
+    run = keep_run(tmp_path, 1)
+    with store.being_made(run):
+        for function in (remove, remove_data):
+            with pytest.raises(InUse):
+                function(tmp_path, relative(run, tmp_path))
+
+    assert (run / "plan.json").exists()
+
+
+def test_data_goes_and_everything_else_stays(tmp_path: Path, keep_run: Keep) -> None:
+    run = keep_run(tmp_path, 1, data_bytes=10)
+    before = {path for path in run.rglob("*") if "data" not in path.parts}
+    remove_data(tmp_path, relative(run, tmp_path))
+
+    assert set(run.rglob("*")) == before
+    assert list(store.damage(run, store.read_outcome(run).files)) == []
+
+
+def test_folders_without_rights_go_too(tmp_path: Path, keep_run: Keep) -> None:
+    run = keep_run(tmp_path, 1, data_bytes=10)
+    (run / "nodes" / "n1" / "data").chmod(0)
+    (run / "nodes" / "n2").chmod(0o500)
+    remove(tmp_path, relative(run, tmp_path))
+
+    assert index(tmp_path).runs == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_are_nested_too_deeply_stay_and_say_so(tmp_path: Path, keep_run: Keep) -> None:
+    run = keep_run(tmp_path, 1)
+    deep = run.joinpath(*["d"] * (NESTED_MAX + 2))
+    deep.mkdir(parents=True)
+    with pytest.raises(OSError, match="inside of each other"):
+        remove(tmp_path, relative(run, tmp_path))
+
+    assert (run / "plan.json").exists()
+
+
+def test_removal_that_was_cut_short_is_finished(
+    tmp_path: Path, keep_run: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = keep_run(tmp_path, 1)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "the disk is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", fail)
+        with pytest.raises(OSError, match="disk is gone"):
+            remove(tmp_path, relative(run, tmp_path))
+
+    assert index(tmp_path).runs == ()
+    assert [path.name.startswith(GONE) for path in run.parent.iterdir()] == [True]
+    assert sweep(tmp_path) == 1
+    assert list(run.parent.iterdir()) == []
