@@ -31,6 +31,7 @@ from dissever.commands.output import EXIT_FAILED, EXIT_USAGE, tell
 from dissever.commands.replay import replay
 from dissever.commands.reproduce import reproduce
 from dissever.commands.runs import runs_
+from dissever.commands.serve import serve
 from dissever.commands.shrink import shrink_command
 from dissever.commands.streams import sturdy_streams
 from dissever.commands.summary import summary
@@ -137,7 +138,7 @@ def cli(verbose: int) -> None:
 for command in (
     *(test, explore_, replay, shrink_command, doom_command),
     *(client_test, check, report, summary, export, reproduce),
-    *(runs_, gc),
+    *(runs_, gc, serve),
     *(list_, doctor, heal, build_host),
 ):
     cli.add_command(command)
