@@ -122,14 +122,16 @@ def downs(found: Episodes, ends: Sequence[UnaskedEnd], *, end_ns: int) -> tuple[
     for change in found.changes:
         changes.setdefault(change.node, []).append(change)
     asked = (down for of_node in changes.values() for down in _asked(of_node, end_ns))
-    known = [(end, end.time_ns) for end in ends if end.time_ns is not None]
-    later = [
-        [time_ns for other, time_ns in known if other.node == end.node and time_ns > start_ns]
-        for end, start_ns in known
-    ]
+    dated = [(end, end.time_ns) for end in ends if end.time_ns is not None]
     unasked = (
-        _unasked(end, start_ns, changes.get(end.node, ()), min(others, default=None), end_ns)
-        for (end, start_ns), others in zip(known, later, strict=True)
+        _unasked(
+            end,
+            start_ns,
+            changes.get(end.node, ()),
+            [time_ns for other, time_ns in dated if other.node == end.node],
+            end_ns,
+        )
+        for end, start_ns in dated
     )
     return tuple(sorted((*asked, *unasked), key=lambda down: down.start_ns))
 
@@ -156,27 +158,41 @@ def _unasked(
     end: UnaskedEnd,
     start_ns: int,
     changes: Sequence[NodeChange],
-    next_end_ns: int | None,
+    unasked_ns: Sequence[int],
     end_ns: int,
 ) -> Down:
     """
     The time without a process after an end that nobody asked for.
 
-    It has no length when the node was started again and nobody knows when.
+    It has no length when the node was started again and nobody knows when. What ends once more had
+    been started before, so a start that is known to be later does not count.
 
     Args:
-        next_end_ns: When the node ended unasked once more: it was started in between.
+        changes: What faults did to the node.
+        unasked_ns: When the node ended unasked.
     """
     back_ns = end.next_ns
     if back_ns is None:
-        started = (each.time_ns for each in changes if each.effect is Effect.STARTED)
-        back_ns = min((time_ns for time_ns in started if time_ns > start_ns), default=None)
-    is_back = back_ns is not None or next_end_ns is not None or end.is_restarted is True
-    if next_end_ns is not None and (back_ns is None or back_ns > next_end_ns):
+        back_ns = _first_after(start_ns, changes, (Effect.STARTED,))
+    ended_ns = (
+        _first_after(start_ns, changes, _ENDS),
+        min((time_ns for time_ns in unasked_ns if time_ns > start_ns), default=None),
+    )
+    again_ns = min((time_ns for time_ns in ended_ns if time_ns is not None), default=None)
+    is_back = back_ns is not None or again_ns is not None or end.is_restarted is True
+    if again_ns is not None and (back_ns is None or back_ns > again_ns):
         back_ns = start_ns
     if back_ns is None:
         back_ns = start_ns if is_back else end_ns
     return Down(end.node, start_ns, max(start_ns, back_ns), False, is_back, end.what, end.why)
+
+
+def _first_after(
+    start_ns: int, changes: Sequence[NodeChange], effects: Sequence[Effect]
+) -> int | None:
+    """When one of the effects came first after a time."""
+    times = (change.time_ns for change in changes if change.effect in effects)
+    return min((time_ns for time_ns in times if time_ns > start_ns), default=None)
 
 
 def waits(history: History, found: Episodes) -> tuple[Wait, ...]:

@@ -94,6 +94,14 @@ def test_node_that_ended_twice_was_started_in_between() -> None:
     assert (second.end_ns, second.is_back) == (9 * S, False)
 
 
+def test_node_that_was_killed_later_had_been_started_before() -> None:
+    end = UnaskedEnd("n1 ended", "", node="n1", time_ns=1 * S)
+    down, asked_for = downs(killed(2, 5), (end,), end_ns=9 * S)
+
+    assert (down.start_ns, down.end_ns, down.is_back) == (1 * S, 1 * S, True)
+    assert (asked_for.start_ns, asked_for.end_ns) == (2 * S, 5 * S)
+
+
 def test_end_at_an_unknown_time_has_no_place() -> None:
     assert downs(NO_FAULTS, (UnaskedEnd("n2 ended", "", node="n2"),), end_ns=9 * S) == ()
 
