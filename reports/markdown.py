@@ -2,19 +2,17 @@
 Runs as Markdown, for the summary of a CI job: a table, then each kind of finding once.
 
 GitHub drops a summary above 1 MiB, so everything here has a limit: rows, findings, characters.
-Texts may come from the system under test. Each character of them that Markdown, HTML or GitHub
-(`@name`, `$math$`, links) would read is written as its number.
-Source: GitHub Docs, "Workflow commands", step isolation and limits; GFM, "Entity references".
+Source: GitHub Docs, "Workflow commands", step isolation and limits.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 from dissever.harness.results import Verdict
-from dissever.harness.values import count_text, printable, shorten
+from dissever.harness.values import count_text
+from dissever.reports.gfm import block, code, header, name, sentence
 from dissever.reports.overview import Entry, Finding, Overview, by_signature
 from dissever.reports.prose import ANOMALIES, DOES_NOT_MEAN, GLYPHS
 
@@ -23,12 +21,11 @@ BYTES_MAX: Final = 1_000_000
 
 ROWS_MAX: Final = 100
 FINDINGS_MAX: Final = 20
-NAME_CHARACTERS_MAX: Final = 80
-SENTENCE_CHARACTERS_MAX: Final = 400
-PATH_CHARACTERS_MAX: Final = 300
-COMMAND_CHARACTERS_MAX: Final = 1_000
 
-_SPECIAL: Final = re.compile(r"[^\w\s,.\-+=%/'\"();?]|_|(?<=www)\.", re.ASCII | re.IGNORECASE)
+HEADS: Final = (
+    *("verdict", "system", "workload", "faults"),
+    *("seed", "ok / fail / info", "strikes", "found"),
+)
 
 
 def render_markdown(runs: Overview) -> str:
@@ -38,10 +35,11 @@ def render_markdown(runs: Overview) -> str:
 
 def render_line(runs: Overview) -> str:
     """All in one line, for where there is no room for more."""
-    return f"{_title(runs)}\n"
+    return f"{title(runs)}\n"
 
 
-def _title(runs: Overview) -> str:
+def title(runs: Overview) -> str:
+    """The verdict, and of several runs how many have which."""
     counted = [
         f"{sum(entry.verdict is verdict for entry in runs.runs)} {verdict.word}"
         for verdict in (Verdict.INVALID, Verdict.UNKNOWN, Verdict.VALID)
@@ -52,10 +50,10 @@ def _title(runs: Overview) -> str:
 
 
 def _head(runs: Overview) -> Iterator[str]:
-    yield f"### {_title(runs)}"
+    yield f"### {title(runs)}"
     yield ""
     if runs.failed:
-        yield f"A run could not be made: {_sentence(runs.failed)}"
+        yield f"A run could not be made: {sentence(runs.failed)}"
         yield ""
     yield DOES_NOT_MEAN[runs.verdict] if runs.runs else "There was no run."
 
@@ -63,25 +61,29 @@ def _head(runs: Overview) -> Iterator[str]:
 def _table(runs: Overview) -> Iterator[str]:
     if not runs.runs:
         return
-    yield "| verdict | system | workload | faults | seed | ok / fail / info | strikes | found |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
-    worst_first = sorted(runs.runs, key=lambda entry: entry.verdict, reverse=True)
-    for entry in worst_first[:ROWS_MAX]:
-        yield f"| {' | '.join(_cells(entry))} |"
+    yield from header(HEADS)
+    for entry in worst_first(runs)[:ROWS_MAX]:
+        yield f"| {' | '.join(cells(entry))} |"
     if (more := len(runs.runs) - ROWS_MAX) > 0:
         yield ""
         yield f"{count_text(more, 'more run')} with no worse verdict."
 
 
-def _cells(entry: Entry) -> Iterator[str]:
+def cells(entry: Entry) -> Iterator[str]:
+    """A row of the table, in the order of HEADS."""
     yield f"{GLYPHS[entry.verdict]} {entry.verdict.word}"
     for text in (entry.system, entry.workload, ", ".join(entry.faults) or "none"):
-        yield _escaped(shorten(text, NAME_CHARACTERS_MAX))
+        yield name(text)
     yield "" if entry.seed is None else str(entry.seed)
     counts = entry.operations
     yield f"{counts.ok:,} / {counts.fail:,} / {counts.info:,}"
     yield str(entry.faults_injected)
-    yield _escaped(shorten(entry.found, NAME_CHARACTERS_MAX))
+    yield name(entry.found)
+
+
+def worst_first(runs: Overview) -> list[Entry]:
+    """The runs, those with the greatest verdict before the others."""
+    return sorted(runs.runs, key=lambda entry: entry.verdict, reverse=True)
 
 
 def _explained(runs: Overview) -> Iterator[str]:
@@ -93,55 +95,35 @@ def _explained(runs: Overview) -> Iterator[str]:
         yield f"{count_text(more, 'more kind')} of findings stand in the reports of the runs."
 
 
-def _finding(finding: Finding, entries: list[Entry], runs: int) -> Iterator[str]:
-    first = entries[0]
+def heading(finding: Finding, entries: list[Entry], runs: int) -> str:
+    """A finding by name, with how often it was found."""
     where = f" in {len(entries)} of {runs} runs" if runs > 1 else ""
     count = f", {finding.count:,} times" if finding.count > 1 else ""
-    name, checker = (
-        _escaped(shorten(text, NAME_CHARACTERS_MAX)) for text in (finding.name, finding.checker)
-    )
-    yield f"#### {GLYPHS[finding.verdict]} {name} ({checker}{count}){where}"
+    what, checker = name(finding.name), name(finding.checker)
+    return f"#### {GLYPHS[finding.verdict]} {what} ({checker}{count}){where}"
+
+
+def _finding(finding: Finding, entries: list[Entry], runs: int) -> Iterator[str]:
+    first = entries[0]
+    yield heading(finding, entries, runs)
     yield ""
-    yield _sentence(finding.summary)
+    yield sentence(finding.summary)
     yield ""
     if meaning := ANOMALIES.get(finding.name):
         yield meaning
         yield ""
     for number, step in enumerate(finding.steps, 1):
-        yield f"{number}. {_sentence(step)}"
+        yield f"{number}. {sentence(step)}"
     yield ""
-    if first.page is not None:
-        yield f"Report: {_code(first.page)}. To repeat the run:"
+    yield from repeat(first)
+    yield ""
+
+
+def repeat(entry: Entry) -> Iterator[str]:
+    """Where a run is, and the command that repeats it."""
+    if entry.page is not None:
+        yield f"Report: {code(entry.page)}. To repeat the run:"
     else:
-        yield f"Run directory: {_code(first.directory)}. To repeat the run:"
+        yield f"Run directory: {code(entry.directory)}. To repeat the run:"
     yield ""
-    yield from _block(first.repeat or "nobody knows the command")
-    yield ""
-
-
-def _sentence(text: str) -> str:
-    return _escaped(shorten(text, SENTENCE_CHARACTERS_MAX))
-
-
-def _escaped(text: str) -> str:
-    """A text that stands for itself and on one line."""
-    return _SPECIAL.sub(lambda found: _number(found[0]), printable(text))
-
-
-def _number(character: str) -> str:
-    return f"&#{ord(character)};" if character.isascii() else character
-
-
-def _code(text: str) -> str:
-    """A text as code inside a line."""
-    return f"<code>{_escaped(shorten(text, PATH_CHARACTERS_MAX))}</code>"
-
-
-def _block(text: str) -> Iterator[str]:
-    """A text as a block of code, in a fence that it cannot close."""
-    line = shorten(printable(text), COMMAND_CHARACTERS_MAX)
-    longest = max((len(ticks) for ticks in re.findall("`+", line)), default=0)
-    fence = "`" * max(3, longest + 1)
-    yield f"{fence}sh"
-    yield line
-    yield fence
+    yield from block(entry.repeat or "nobody knows the command")

@@ -13,17 +13,16 @@ Source: OpenTelemetry Protocol 1.x, "JSON Protobuf Encoding"; opentelemetry-prot
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from itertools import pairwise
 from typing import Any, Final
 
-from dissever.harness.episodes import Episode, Episodes, Step, episodes_of, evidence, report_of
+from dissever.harness.episodes import Episode, Step, episodes_of, evidence, report_of
 from dissever.harness.history import History, Operation, Type
 from dissever.harness.results import Anomaly, Results, Verdict
+from dissever.reports.exports.in_force import InForce
 from dissever.reports.exports.record import Record, json_text
 from dissever.reports.labels import answered, asked, end_of, error_text
 from dissever.reports.subject import Subject
@@ -83,7 +82,7 @@ def spans(record: Record) -> Iterator[dict[str, Any]]:
         yield _fault(make, episode)
     for step in found.end_of_run:
         yield _step(make, step)
-    in_force = _InForce.of(found)
+    in_force = InForce.of(found)
     related = _related(record.results, history)
     for operation in history.stream_operations():
         names = in_force.during(operation.invocation.time, end_of(operation, end_ns=end_ns))
@@ -144,35 +143,6 @@ class _Spans:
             "status": {"code": int(status), **({"message": message} if message else {})},
             **more,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class _InForce:
-    """Which faults are in force when: `names` from each of `times_ns` to the next."""
-
-    times_ns: tuple[int, ...]
-    names: tuple[frozenset[str], ...]
-
-    @classmethod
-    def of(cls, found: Episodes) -> _InForce:
-        """Those of a run."""
-        times = sorted({time for each in found.strikes for time in (each.start_ns, each.end_ns)})
-        names = (
-            frozenset(each.fault for each in found.strikes if _covers(each, start, end))
-            for start, end in pairwise(times)
-        )
-        return cls(tuple(times), (frozenset(), *names, frozenset()))
-
-    def during(self, start_ns: int, end_ns: int) -> tuple[str, ...]:
-        """The names of those that were in force at some time in between, sorted."""
-        first, last = (bisect_right(self.times_ns, time) for time in (start_ns, end_ns))
-        return tuple(sorted(frozenset().union(*self.names[first : last + 1])))
-
-
-def _covers(episode: Episode, start_ns: int, end_ns: int) -> bool:
-    """Whether it is in force all the time in between; one that ends at once counts from then on."""
-    is_short = episode.start_ns == episode.end_ns == start_ns
-    return episode.start_ns <= start_ns and (episode.end_ns >= end_ns or is_short)
 
 
 def _run(make: _Spans, subject: Subject, results: Results | None, end_ns: int) -> dict[str, Any]:

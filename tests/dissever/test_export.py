@@ -114,3 +114,43 @@ def test_help_names_every_format(dissever: Callable[..., Any]) -> None:
     ran = dissever("export", "--help")
 
     assert all(f"--format {name}" in ran.stdout for name in FORMATS)
+
+
+def test_markdown_takes_folders_of_runs(
+    dissever: Callable[..., Any], run: Path, runs: Path
+) -> None:
+    dissever(*QUICK[:-1], "2")
+    ran = dissever("export", str(runs), "--format", "markdown")
+
+    assert ran.status == 0
+    assert ran.stdout.startswith("### ✗ dissever: invalid (1 invalid, 1 valid)")
+
+
+def test_markdown_of_a_history_file_is_refused(dissever: Callable[..., Any], run: Path) -> None:
+    ran = dissever("export", str(run / "history.jsonl"), "--format", "markdown")
+
+    assert ran.status == 64
+    assert "a history file, which has no verdict" in ran.text
+
+
+def test_markdown_of_a_run_that_was_not_judged_is_unknown(
+    dissever: Callable[..., Any], run: Path
+) -> None:
+    (run / "results.json").unlink()
+    ran = dissever("export", str(run), "--format", "markdown")
+
+    assert ran.status == 0
+    assert ran.stdout.startswith("### ? dissever: unknown")
+    assert "not judged" in ran.stdout
+
+
+def test_missing_extra_is_said_in_one_line(
+    dissever: Callable[..., Any], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    ran = dissever("export", str(run), "--format", "parquet", "-o", str(tmp_path / "x.parquet"))
+
+    assert ran.status == 3
+    assert len(ran.stderr.splitlines()) == 1
+    assert "pip install 'dissever[parquet]'" in ran.stderr
+    assert not (tmp_path / "x.parquet").exists()

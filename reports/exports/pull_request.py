@@ -1,0 +1,193 @@
+"""
+Runs as Markdown for a pull request: the verdict first, and the rest folded.
+
+GitHub refuses a comment of more than 65,536 characters. So the text is made of blocks, each with a
+share of that, and each says what it leaves out. Findings and the table of runs are those of the
+summary of a CI job (`reports/markdown.py`).
+Source: GitHub's API, "body is too long (maximum is 65536 characters)".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from dissever.harness.episodes import episodes_of
+from dissever.harness.latency import Successes, ok_spans
+from dissever.harness.values import count_text, shorten
+from dissever.reports.details import counts_of_faults
+from dissever.reports.exports.record import Record
+from dissever.reports.fault_table import FaultRow, Proof, fault_rows
+from dissever.reports.gfm import escaped, header, name, sentence
+from dissever.reports.labels import duration_text, time_text
+from dissever.reports.markdown import HEADS, cells, heading, repeat, title, worst_first
+from dissever.reports.overview import Entry, Finding, Overview, by_signature, entry, overview
+from dissever.reports.prose import ANOMALIES, DOES_NOT_MEAN
+
+CHARACTERS_MAX: Final = 65_000
+"""GitHub allows 65,536; the rest is for those who add a line."""
+
+RUNS_SHARE: Final = 16_000
+FINDING_SHARE: Final = 6_000
+FAULTS_SHARE: Final = 16_000
+ENDING_CHARACTERS: Final = 200
+"""Kept free for the sentence that says what does not fit."""
+
+WHY_CHARACTERS_MAX: Final = 1_000
+
+FAULT_HEADS: Final = (
+    "time",
+    "fault",
+    "struck",
+    "in force",
+    "held",
+    "healed",
+    "first ok after",
+    "doubt",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """
+    Lines that stand together. `rows` may be cut, and then `what` names one that is left out.
+
+    `characters_max` is its share of the whole.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[str] = ()
+    foot: Sequence[str] = ()
+    what: str = "row"
+    characters_max: int = CHARACTERS_MAX
+
+    def text(self, room: int) -> str | None:
+        """What fits of it; None if not even its frame and one row do."""
+        frame = _size([*self.head, *self.foot]) + ENDING_CHARACTERS
+        room = min(room, self.characters_max) - frame
+        kept: list[str] = []
+        for row in self.rows:
+            room -= len(row) + 1
+            if room < 0:
+                break
+            kept.append(row)
+        if room < 0 and not kept:
+            return None
+        left = len(self.rows) - len(kept)
+        more = [f"\n{count_text(left, f'more {self.what}')} left out."] if left else []
+        return "\n".join([*self.head, *kept, *more, *self.foot])
+
+
+def write_markdown(records: Sequence[Record]) -> Iterator[bytes]:
+    """A comment about any number of runs."""
+    yield render(records).encode("utf-8", "replace")
+
+
+def render(records: Sequence[Record]) -> str:
+    """At most CHARACTERS_MAX characters."""
+    entries = [_entry(record) for record in records]
+    runs = overview(entries)
+    parts: list[str] = []
+    room = CHARACTERS_MAX - ENDING_CHARACTERS
+    left = 0
+    for block in _blocks(runs, list(zip(entries, records, strict=True))):
+        text = block.text(room)
+        if text is None:
+            left += 1
+            continue
+        parts.append(text)
+        room -= len(text) + 2
+    if left:
+        parts.append(f"{count_text(left, 'more section')} did not fit into one comment.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _entry(record: Record) -> Entry:
+    assert record.results is not None  # Of a run that was not judged, the reason is the result.
+    return entry(
+        record.subject,
+        record.history,
+        record.results,
+        record.counted,
+        directory=record.directory,
+        page=record.page,
+        program=record.program,
+    )
+
+
+def _blocks(runs: Overview, made: Sequence[tuple[Entry, Record]]) -> Iterator[Block]:
+    yield Block([f"### {title(runs)}"])
+    if len(runs.runs) == 1:
+        yield Block([escaped(shorten(runs.runs[0].why, WHY_CHARACTERS_MAX))])
+    rows = [f"| {' | '.join(cells(each))} |" for each in worst_first(runs)]
+    yield Block([*header(HEADS)], rows, what="run", characters_max=RUNS_SHARE)
+    for finding, entries in by_signature(runs):
+        yield _finding(finding, entries, len(runs.runs))
+    is_alone = len(made) == 1
+    for each, record in made:
+        yield from _faults(record, "" if is_alone else f" of {name(each.directory)}")
+    if is_alone:
+        yield Block([*repeat(runs.runs[0])])
+    yield Block([DOES_NOT_MEAN[runs.verdict]])
+
+
+def _finding(finding: Finding, entries: list[Entry], runs: int) -> Block:
+    """What was found is in sight; why it is wrong, and of several runs which, is folded."""
+    meaning = ANOMALIES.get(finding.name)
+    steps = [f"{number}. {sentence(step)}" for number, step in enumerate(finding.steps, 1)]
+    head = [heading(finding, entries, runs), "", sentence(finding.summary)]
+    folded = [*([meaning, ""] if meaning else [])]
+    foot = ["", *repeat(entries[0])] if runs > 1 else []
+    if steps or folded or foot:
+        head += ["", "<details><summary>Why that is wrong</summary>", "", *folded]
+        foot += ["", "</details>"]
+    return Block(head, steps, foot, what="step", characters_max=FINDING_SHARE)
+
+
+def _faults(record: Record, whose: str) -> Iterator[Block]:
+    """A row for each strike, those that need a look first."""
+    assert record.results is not None
+    found = episodes_of(record.history, record.subject.actions)
+    successes = Successes(ok_spans(record.history.operations))
+    rows = fault_rows(found, successes, counts_of_faults(record.results))
+    strikes = [row for row in rows if row.duration_ns is not None or row.skipped]
+    if not strikes:
+        return
+    flagged = sum(row.is_flagged for row in strikes)
+    look = f", {flagged} to look at" if flagged else ", each seen to hold and to heal"
+    summary = f"{count_text(len(strikes), 'fault')}{whose}{look}"
+    head = [f"<details><summary>{summary}</summary>", "", *header(FAULT_HEADS)]
+    is_whole = record.counted is None
+    lines = [
+        f"| {' | '.join(_fault_cells(row, is_whole=is_whole))} |"
+        for row in sorted(strikes, key=lambda row: not row.is_flagged)
+    ]
+    yield Block(head, lines, ["", "</details>"], what="fault", characters_max=FAULTS_SHARE)
+
+
+def _fault_cells(row: FaultRow, *, is_whole: bool) -> Iterator[str]:
+    """
+    Args:
+        is_whole: Whether all operations were looked at, so that the first ok is known.
+    """
+    yield time_text(row.injection.time_ns)
+    yield name(row.fault)
+    yield name(", ".join(row.targets) or row.skipped or "nobody")
+    yield "" if row.duration_ns is None else duration_text(row.duration_ns)
+    yield "met nothing" if row.is_idle else _seen(row.injection)
+    yield "" if row.duration_ns is None else _seen(row.healing)
+    is_known = is_whole and row.first_ok_ns is not None
+    yield duration_text(row.first_ok_ns or 0) if is_known else ""
+    yield sentence("; ".join(row.doubts))
+
+
+def _seen(proof: Proof | None) -> str:
+    """What was seen from outside: that it is so, that it is not, or nothing."""
+    if proof is None:
+        return "never"
+    return {True: "✓", False: "✗ no", None: "? not seen"}[proof.holds]
+
+
+def _size(lines: Sequence[str]) -> int:
+    return sum(len(line) + 1 for line in lines)
