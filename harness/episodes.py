@@ -20,7 +20,7 @@ from typing import Any
 
 from dissever.harness.history import Event, History, Operation, Process, Type
 from dissever.harness.values import show, show_ns
-from dissever.harness.vocabulary import END_OF_RUN, RECOVERY, Reading, read_names
+from dissever.harness.vocabulary import END_OF_RUN, MAJORITY_ONLY, RECOVERY, Reading, read_names
 from dissever.harness.vocabulary import Action as Action
 from dissever.harness.vocabulary import Actions as Actions
 from dissever.harness.vocabulary import Effect as Effect
@@ -103,6 +103,11 @@ class Step:
     operations: tuple[Operation, ...]
     start_ns: int
     end_ns: int
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it cut nodes off, and asked for nothing."""
+        return self.operations[0].process == MAJORITY_ONLY
 
     @property
     def skipped(self) -> str | None:

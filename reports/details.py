@@ -10,15 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from dissever.harness.results import Results
+from dissever.harness.results import Result, Results
 from dissever.harness.windows import Around
 
 Counts = tuple[int, int, int]
 """How many operations succeeded before, during and after."""
+
+
+ELSEWHERE: Final = {
+    "stats": frozenset({"windows"}),
+    "faults": frozenset({"strikes", "idle", "skipped", "not_as_asked"}),
+}
+"""Checker -> the keys of its details that the lines of faults and their summary show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,12 @@ class UnaskedEnd:
     first: int = 1
     words: tuple[str, ...] = ()
     fatal: int | None = None
+
+
+def own_details(result: Result) -> dict[str, Any]:
+    """The details of a checker that no other place of the page shows."""
+    elsewhere = ELSEWHERE.get(result.checker, frozenset())
+    return {key: value for key, value in result.details.items() if key not in elsewhere}
 
 
 def unasked_ends(results: Results) -> tuple[UnaskedEnd, ...]:

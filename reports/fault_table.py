@@ -321,12 +321,13 @@ def _is_calm(mark: Mark) -> bool:
 
 def _step(step: Step) -> StepRow:
     came = is_shown(step.operations[0])
+    yes, no = ("held", "did not take hold") if step.is_cut else ("came", "did not come")
     if step.skipped is not None:
         badge = Badge("–", "not needed", None)
     elif came is None:
         badge = Badge("!", "nobody saw", False)
     else:
-        badge = Badge("✓", "came", True) if came else Badge("✗", "did not come", False)
+        badge = Badge("✓", yes, True) if came else Badge("✗", no, False)
     return StepRow(
         step.name,
         step.start_ns,

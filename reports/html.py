@@ -26,7 +26,7 @@ from dissever.harness.windows import arounds
 from dissever.reports.anomaly_view import anomaly_views, found_by, named_indices
 from dissever.reports.curve import curve_of
 from dissever.reports.cycle import models_text
-from dissever.reports.details import arounds_of, counts_of_faults, unasked_ends
+from dissever.reports.details import arounds_of, counts_of_faults, own_details, unasked_ends
 from dissever.reports.fault_roles import leading_at
 from dissever.reports.fault_summary import summary_rows
 from dissever.reports.fault_table import fault_rows, share_text
@@ -222,6 +222,7 @@ def _environment() -> jinja2.Environment:
         time=time_text,
         share=share_text,
         shorten=shorten,
+        own_details=own_details,
         short_label=short_label,
         words=words,
         tidy=tidy,

@@ -18,7 +18,7 @@ function compareParts(a, b) {
 function buildFaults() {
   const list = document.querySelector(".fault-list[data-drawn-max]");
   if (!list) return;
-  const lines = [...list.querySelectorAll(":scope > .fault")];
+  const lines = [...list.querySelectorAll(":scope > .fault-line")];
   const most = Number(list.dataset.drawnMax);
   const all = document.getElementById("faults-all");
   const count = element("span", { class: "note", "aria-live": "polite" });
@@ -55,7 +55,7 @@ function buildFaults() {
   };
   for (const one of Object.values(choose)) one.addEventListener("change", apply);
   all.addEventListener("click", () => {
-    const next = list.querySelector(".fault.beyond > summary");
+    const next = list.querySelector(".fault-line.beyond > summary");
     isWhole = true;
     apply();
     if (next) next.focus();

@@ -25,7 +25,7 @@ function listenPrint() {
   const root = document.documentElement;
   let theme;
   addEventListener("beforeprint", () => {
-    for (const one of document.querySelectorAll('details:not(.fault), .fault[data-rank="0"]')) one.open = true;
+    for (const one of document.querySelectorAll('details:not(.fault-line), .fault-line[data-rank="0"]')) one.open = true;
     theme = root.dataset.theme;
     root.dataset.theme = "light";
     readColours();

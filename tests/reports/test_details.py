@@ -8,15 +8,18 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from dissever.checkers import NodeEnd, NodeEnds, Stats
+from dissever.checkers import Evidence, NodeEnd, NodeEnds, Stats
 from dissever.harness.episodes import episodes_of
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Budget, Result, Results, Verdict, merge
+from dissever.harness.windows import Around, arounds
 from dissever.reports import Subject, render_html, render_junit, summary
 from dissever.reports.details import (
     UnaskedEnd,
+    arounds_of,
     counts_of_faults,
     counts_of_run,
+    own_details,
     unasked_ends,
 )
 from dissever.reports.fault_table import fault_rows
@@ -177,3 +180,33 @@ def test_ends_are_typed_also_those_of_results_that_say_less() -> None:
         is_restarted=False,
     )
     assert less == [(UnaskedEnd(old["what"] or "", ""),), (UnaskedEnd("3", ""),)]
+
+
+def test_what_the_lines_of_faults_show_is_not_shown_again_beneath_a_checker() -> None:
+    history = _history()
+    faults, stats = Evidence()(history, Budget()), Stats()(history, Budget())
+
+    assert "windows" in stats.details
+    assert "windows" not in own_details(stats)
+    assert own_details(stats)["ok"] == stats.details["ok"]
+    assert "strikes" not in own_details(faults)
+    assert own_details(faults)["doubts"] == []
+
+
+def test_what_clients_got_around_a_fault_comes_from_the_results() -> None:
+    history = _history()
+    found = episodes_of(history)
+    told = arounds_of(_results(history))
+
+    assert told == arounds(history.columns, found, end_ns=history.duration_ns)
+    assert [each.during is not None for each in told.values()] == [True]
+
+
+@pytest.mark.parametrize(
+    "around", [None, 3, {}, {"during": 3}, {"during": {"asked": "many"}}, {"silence_ns": "long"}]
+)
+def test_windows_of_another_shape_are_passed_over(around: Any) -> None:
+    details = {"windows": [{"injection": 1, "around": around}, {"around": {}}, "x"]}
+    results = merge([Result(checker="stats", verdict=Verdict.VALID, why="", details=details)])
+
+    assert arounds_of(results) == ({1: Around()} if around == {} else {})

@@ -61,7 +61,7 @@ def visible(page: Page) -> list[str]:
     return [
         str(name)
         for name in page.evaluate(
-            "[...document.querySelectorAll('.fault[data-fault]')]"
+            "[...document.querySelectorAll('.fault-line[data-fault]')]"
             ".filter((one) => one.checkVisibility()).map((one) => one.dataset.fault)"
         )
     ]
@@ -74,8 +74,8 @@ def test_hundreds_of_faults_fold_to_a_page_of_bearable_height(
     folded = height(page)
     page.click("#faults-all")
     every = len(visible(page))
-    page.evaluate("for (const one of document.querySelectorAll('.fault')) one.open = true")
-    page.add_style_tag(content=".fault { content-visibility: visible }")
+    page.evaluate("for (const one of document.querySelectorAll('.fault-line')) one.open = true")
+    page.add_style_tag(content=".fault-line { content-visibility: visible }")
 
     assert every == FAULTS
     assert folded < 15_000
@@ -86,7 +86,7 @@ def test_missing_evidence_is_in_sight_before_anything_is_asked_for(
     open_page: Callable[..., Page],
 ) -> None:
     page = open_page(page_of())
-    lines = page.locator(".fault[data-fault]")
+    lines = page.locator(".fault-line[data-fault]")
 
     assert len(visible(page)) == 40
     assert lines.nth(0).get_attribute("data-rank") == "0"
@@ -109,7 +109,7 @@ def test_fault_node_and_state_choose_lines_and_order_sorts_them(
     page.select_option("[name=fault-state]", "every state")
     page.select_option("[name=fault-order]", "time")
     times = page.evaluate(
-        "[...document.querySelectorAll('.fault[data-fault]')].map((one) => +one.dataset.time)"
+        "[...document.querySelectorAll('.fault-line[data-fault]')].map((one) => +one.dataset.time)"
     )
 
     assert of_fault == ["fault-03"] * 11
@@ -121,7 +121,7 @@ def test_fault_node_and_state_choose_lines_and_order_sorts_them(
 
 def test_line_leads_to_the_timeline_and_back(open_page: Callable[..., Page]) -> None:
     page = open_page(page_of(60))
-    line = page.locator(".fault[data-fault]").nth(20)
+    line = page.locator(".fault-line[data-fault]").nth(20)
     name = line.get_attribute("id")
     line.locator(".when a").click()
     page.wait_for_selector("#details:not([hidden])")
@@ -138,7 +138,7 @@ def test_line_leads_to_the_timeline_and_back(open_page: Callable[..., Page]) -> 
 
 def test_keyboard_opens_a_line(open_page: Callable[..., Page]) -> None:
     page = open_page(page_of(20))
-    line = page.locator(".fault[data-fault]").nth(2)
+    line = page.locator(".fault-line[data-fault]").nth(2)
     line.locator("summary").focus()
     page.keyboard.press("Enter")
 
@@ -166,14 +166,14 @@ def test_hostile_targets_and_evidence_are_text(open_page: Callable[..., Page]) -
     assert visible(page) == [HOSTILE]
     assert page.title() != "owned"
     assert page.locator("img").count() == 0
-    assert (page.text_content(".fault[data-fault] .proofs") or "").count(HOSTILE) >= 2
+    assert (page.text_content(".fault-line[data-fault] .proofs") or "").count(HOSTILE) >= 2
 
 
 def test_narrow_screen_shows_each_line_whole(open_page: Callable[..., Page]) -> None:
     page = open_page(page_of(30), viewport={"width": 400, "height": 800})
     wide = page.evaluate("document.documentElement.scrollWidth")
     cut = page.evaluate(
-        "[...document.querySelectorAll('.fault[data-fault]:not(.beyond) > summary > span')]"
+        "[...document.querySelectorAll('.fault-line[data-fault]:not(.beyond) > summary > span')]"
         ".filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent)"
     )
 
@@ -187,7 +187,7 @@ def test_print_has_every_line_and_the_evidence_of_those_that_lack_some(
     page = open_page(page_of(60))
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    opened = page.locator(".fault[data-fault][open]")
+    opened = page.locator(".fault-line[data-fault][open]")
 
     assert len(visible(page)) == 60
     assert opened.count() == sum(at % UNSEEN == 0 for at in range(60))
@@ -200,7 +200,7 @@ def test_without_script_every_line_is_there_and_opens(browser: Browser, tmp_path
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(file.as_uri())
-    lines = page.locator(".fault[data-fault]")
+    lines = page.locator(".fault-line[data-fault]")
     lines.nth(50).locator("summary .what").click()
 
     assert lines.count() == 60
