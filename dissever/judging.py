@@ -42,7 +42,7 @@ from dissever.reports import (
     Figures,
     Insight,
     Subject,
-    figures,
+    figures_of,
     named_indices,
     read_insight,
     render_html,
@@ -64,7 +64,7 @@ __all__ = [
     "try_to_publish",
 ]
 
-WHOLE_OPERATIONS_MAX: Final = 150_000
+WHOLE_OPERATIONS_MAX: Final = 2_000_000
 WHOLE_ELEMENTS_MAX: Final = 3_000_000
 """Of transactions that are drawn whole: micro-operations, and elements of the lists they read."""
 
@@ -260,6 +260,7 @@ def publish(run: Path, judged: Judged) -> Path:
     """
     store.write_results(run, judged.results)
     page = run / store.REPORT
+    judged = replace(judged, figures=judged.figures or figures_of(judged.history))
     store.write_text(page, render(judged, insight_of(run)))
     junit = render_junit(
         judged.subject, judged.history, judged.results, str(page), counted=judged.figures
@@ -430,7 +431,7 @@ def _drawn(history: History, results: Results) -> tuple[History, Figures | None]
     part = history.chosen(_shown(columns, results))
     count = bytes(columns.type).count
     counted = replace(
-        figures(part.operations, end_ns=history.duration_ns),
+        figures_of(part),
         ok=count(OK),
         fail=count(FAIL),
         info=count(INFO),

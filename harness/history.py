@@ -33,8 +33,13 @@ from dissever.harness.events import check_order, mended, pair, pair_faults
 from dissever.harness.events import is_transaction as is_transaction
 from dissever.harness.values import freeze
 from dissever.native import load
-from dissever.native.columns import FAIL, INFO, NONE, OK, TYPE_CODES, Columns, Micro
-from dissever.native.load import Details
+from dissever.native.columns import FAIL as FAIL
+from dissever.native.columns import INFO as INFO
+from dissever.native.columns import NONE as NONE
+from dissever.native.columns import OK as OK
+from dissever.native.columns import TYPE_CODES, Micro
+from dissever.native.columns import Columns as Columns
+from dissever.native.load import Details as Details
 
 CAS: Final = "cas"
 
@@ -46,6 +51,19 @@ _EVENT_TYPES: Final = {
     load.FAIL: Type.FAIL,
     load.INFO: Type.INFO,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """
+    The operations of clients by invocation, as columns: types as in `native.columns`, and times.
+
+    `end_ns` is 0 without a completion.
+    """
+
+    type: Sequence[int]
+    start_ns: Sequence[int]
+    end_ns: Sequence[int]
 
 
 class History:
@@ -156,6 +174,27 @@ class History:
             OverflowError: When a process, an index or a time is too large for its column.
         """
         return columns_of(self.operations) if self._rows is None else self._rows.columns
+
+    @cached_property
+    def times(self) -> Times:
+        """
+        How operations ended, and when. For a history from a file no objects are made.
+
+        Raises:
+            MalformedHistory: As `operations`.
+        """
+        if self._rows is not None:
+            columns = self._rows.columns
+            return Times(columns.type, columns.inv_time, columns.ret_time)
+        return times_of(self.operations)
+
+    @cached_property
+    def details(self) -> Details | None:
+        """
+        What `columns` do not say, by position; None for a history that came from no file, or from
+        a part of one.
+        """
+        return self._rows.details() if self._rows is not None and self._rows.file else None
 
     @property
     def has_transactions(self) -> bool:
@@ -284,6 +323,16 @@ def _streamed(operations: Iterable[Operation]) -> Iterator[Event]:
             heappush(ends, (operation.completion.index, operation.completion))
     while ends:
         yield heappop(ends)[1]
+
+
+def times_of(operations: Sequence[Operation]) -> Times:
+    """Operations of clients, by invocation, as times."""
+    ends = (each.completion.time if each.completion else 0 for each in operations)
+    return Times(
+        array("b", (_TYPES[each.type] for each in operations)),
+        array("q", (each.invocation.time for each in operations)),
+        array("q", ends),
+    )
 
 
 def columns_of(operations: Iterable[Operation]) -> Columns:

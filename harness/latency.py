@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Final, TypeAlias
 
-from dissever.harness.history import Operation, Type
+from dissever.harness.history import Operation, Times
 from dissever.harness.vocabulary import RECOVERY
+from dissever.native.columns import INFO, OK
 
 Span: TypeAlias = tuple[int, int]
 """When an operation was asked, and when it was answered, in ns."""
@@ -67,11 +68,11 @@ class Successes:
         return before, max(0, len(self) - before - after), after
 
 
-def ok_spans(operations: Iterable[Operation]) -> Iterator[Span]:
+def ok_spans(times: Times) -> Iterator[Span]:
     """Those of the operations that were ok."""
-    for operation in operations:
-        if operation.completion is not None and operation.completion.type is Type.OK:
-            yield operation.invocation.time, operation.completion.time
+    for kind, start, end in zip(times.type, times.start_ns, times.end_ns, strict=True):
+        if kind == OK:
+            yield start, end
 
 
 def recovery_spans(faults: Iterable[Operation], *, end_ns: int) -> list[Span]:
@@ -83,9 +84,7 @@ def recovery_spans(faults: Iterable[Operation], *, end_ns: int) -> list[Span]:
     ]
 
 
-def quiet_spans(
-    operations: Sequence[Operation], recovery: Sequence[Span], *, end_ns: int
-) -> tuple[Span, ...]:
+def quiet_spans(times: Times, recovery: Sequence[Span], *, end_ns: int) -> tuple[Span, ...]:
     """
     When no client asked anything, by the harness's own doing.
 
@@ -94,35 +93,32 @@ def quiet_spans(
     between two invocations, or if all of a step of the recovery lies in it.
 
     Args:
-        operations: By invocation. One without a completion is pending to the end.
+        times: Of all operations. One without a completion is pending to the end.
         recovery: As `recovery_spans` finds them.
         end_ns: When the run ended.
     """
-    least_ns = max(QUIET_NS_MIN, QUIET_PAUSES * _mean_pause_ns(operations))
+    least_ns = max(QUIET_NS_MIN, QUIET_PAUSES * _mean_pause_ns(times))
     return tuple(
         (start, end)
-        for start, end in _pauses(operations, end_ns)
+        for start, end in _pauses(times, end_ns)
         if end - start > least_ns or any(start <= a and b <= end for a, b in recovery)
     )
 
 
-def _pauses(operations: Sequence[Operation], end_ns: int) -> Iterator[Span]:
+def _pauses(times: Times, end_ns: int) -> Iterator[Span]:
     """When no operation was pending."""
     free_ns = 0
-    for operation in operations:
-        if operation.invocation.time > free_ns:
-            yield free_ns, operation.invocation.time
-        completion = operation.completion
-        free_ns = max(free_ns, end_ns if completion is None else completion.time)
+    for kind, start, end in zip(times.type, times.start_ns, times.end_ns, strict=True):
+        if start > free_ns:
+            yield free_ns, start
+        free_ns = max(free_ns, end_ns if kind == INFO and not end else end)
     if end_ns > free_ns:
         yield free_ns, end_ns
 
 
-def _mean_pause_ns(operations: Sequence[Operation]) -> float:
-    if len(operations) < 2:
-        return 0.0
-    first_ns, last_ns = operations[0].invocation.time, operations[-1].invocation.time
-    return (last_ns - first_ns) / (len(operations) - 1)
+def _mean_pause_ns(times: Times) -> float:
+    starts = times.start_ns
+    return (starts[-1] - starts[0]) / (len(starts) - 1) if len(starts) > 1 else 0.0
 
 
 def longest_silence(ok_ends_ns: Iterable[int], quiet: Sequence[Span], *, end_ns: int) -> Silence:
@@ -138,11 +134,10 @@ def longest_silence(ok_ends_ns: Iterable[int], quiet: Sequence[Span], *, end_ns:
     own_ns = [0] * len(moments)
     for start, end in quiet:
         own_ns[max(0, bisect_right(moments, start, 0, len(moments) - 1) - 1)] += end - start
-    silences = (
-        Silence(start, end, own)
-        for (start, end), own in zip(pairwise(moments), own_ns, strict=False)
-    )
-    return max(silences, key=lambda silence: silence.asked_ns)
+    gaps = zip(pairwise(moments), own_ns, strict=False)
+    asked_ns = [end - start - own for (start, end), own in gaps]
+    place = asked_ns.index(max(asked_ns))
+    return Silence(moments[place], moments[place + 1], own_ns[place])
 
 
 def quantile(ordered: Sequence[int], percent: int) -> int | None:

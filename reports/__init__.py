@@ -9,7 +9,7 @@ and its results; the caller writes the files.
 
 from dissever.reports.annotations import github_annotations
 from dissever.reports.anomaly_view import named_indices
-from dissever.reports.figures import Figures, figures
+from dissever.reports.figures import Figures, figures_of
 from dissever.reports.html import render_html
 from dissever.reports.insight import Insight, read_insight
 from dissever.reports.junit import junit_suite, render_junit, render_suites
@@ -27,7 +27,7 @@ __all__ = [
     "Overview",
     "Subject",
     "entry",
-    "figures",
+    "figures_of",
     "github_annotations",
     "junit_suite",
     "named_indices",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dissever.harness.history import History, Operation, Type
+from dissever.harness.history import FAIL, INFO, OK, History
 from dissever.harness.latency import (
     Successes,
     longest_silence,
@@ -44,27 +42,16 @@ class Figures:
 
 
 def figures_of(history: History) -> Figures:
-    """Count all operations of a history."""
-    return figures(history.operations, end_ns=history.duration_ns, faults=history.faults)
-
-
-def figures(
-    operations: Sequence[Operation], *, end_ns: int, faults: Sequence[Operation] = ()
-) -> Figures:
-    """
-    Count the operations of a run that ended at end_ns.
-
-    Args:
-        faults: The operations of nemeses. Those of the recovery say when the harness waited.
-    """
-    counts = Counter(operation.type for operation in operations)
-    successes = Successes(ok_spans(operations))
-    quiet = quiet_spans(operations, recovery_spans(faults, end_ns=end_ns), end_ns=end_ns)
+    """Count all operations of a history; steps of the recovery say when the harness waited."""
+    times, end_ns = history.times, history.duration_ns
+    count = bytes(times.type).count
+    successes = Successes(ok_spans(times))
+    quiet = quiet_spans(times, recovery_spans(history.faults, end_ns=end_ns), end_ns=end_ns)
     silence = longest_silence(successes.ends_ns, quiet, end_ns=end_ns)
     return Figures(
-        ok=counts[Type.OK],
-        fail=counts[Type.FAIL],
-        info=counts[Type.INFO],
+        ok=count(OK),
+        fail=count(FAIL),
+        info=count(INFO),
         silence_ns=silence.asked_ns,
         silence_start_ns=silence.start_ns,
         silence_own_ns=silence.own_ns,

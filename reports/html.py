@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from dissever.reports.anomaly_view import anomaly_views, found_by, named_indices
 from dissever.reports.curve import curve_of
 from dissever.reports.cycle import models_text
 from dissever.reports.details import arounds_of, counts_of_faults, own_details, unasked_ends
+from dissever.reports.drawn import Drawn, drawn
 from dissever.reports.fault_roles import leading_at
 from dissever.reports.fault_summary import summary_rows
 from dissever.reports.fault_table import fault_rows, share_text
@@ -35,21 +37,17 @@ from dissever.reports.inside_view import InsideView, inside_views, sentence_of
 from dissever.reports.insight import Insight
 from dissever.reports.labels import duration_text, short_label, time_text
 from dissever.reports.lamport import embedded_simulation
-from dissever.reports.payload import (
-    NODE_MARKS,
-    assign_lanes,
-    columns,
-    embed,
-    run_data,
-    weigh,
-)
+from dissever.reports.lanes import assign_lanes
+from dissever.reports.nearby import nearby
+from dissever.reports.packing import packed, packed_bytes
+from dissever.reports.payload import NODE_MARKS, run_data, weigh
 from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS, MEANS
 from dissever.reports.simulation import Simulation
 from dissever.reports.subject import Subject
 from dissever.reports.tidy import tidy, words
 from dissever.reports.timeline_view import KEYS, timeline_data
 
-SIZE_BYTES_MAX = 5_000_000
+SIZE_BYTES_MAX = 20_000_000
 NOTHING = Insight()
 ANOMALIES_MAX = 20
 FAULTS_DRAWN_MAX = 40
@@ -92,36 +90,56 @@ def render_html(
     Raises:
         MalformedHistory: When no run can have recorded the history.
     """
-    end_ns = history.duration_ns
-    operations = history.operations
+    operations = drawn(history)
     found = episodes_of(history, subject.actions)
     context = _context(subject, history, results, found, counted, insight.simulation) | _beyond(
         insight, results, history
     )
-    lanes = assign_lanes(operations, workers=subject.concurrency, end_ns=end_ns)
+    lanes = assign_lanes(operations, workers=subject.concurrency)
     guilty = (i for _, anomaly in found_by(results) for i in anomaly.indices)
-    shared = run_data(history, found, nodes=subject.nodes, guilty=guilty) | {"lanes": lanes.count}
+    nodes = (*subject.nodes, *operations.tables.node)
+    shared = run_data(history, found, nodes=nodes, guilty=guilty) | {"lanes": lanes.count}
     shared |= timeline_data(history, found, unasked_ends(results), families or {})
     if insight.simulation is not None:
         spans = [view.span for view in context["inside"]]
         shared["simulation"] = embedded_simulation(insight.simulation, spans)
-        size_bytes_max += len(embed(shared["simulation"])[1])
+        size_bytes_max += packed_bytes(shared["simulation"])
         context["left_out"] = shared["simulation"]["left_out"]
-    named = named_indices(results)
-    count = len(operations)
+    context["lane_rule"] = lanes.rule
+
+    def page(count: int, data: str) -> str:
+        return _render(context | {"data": Markup(data), "drawn": count})
+
+    return _fitted(page, shared, operations, lanes.of, named_indices(results), size_bytes_max)
+
+
+def _fitted(
+    page: Callable[[int, str], str],
+    shared: dict[str, Any],
+    operations: Drawn,
+    lanes: Sequence[int],
+    named: frozenset[int],
+    size_bytes_max: int,
+) -> str:
+    """
+    A page with as many operations as it may hold.
+
+    Args:
+        page: What it is, with a number of operations, and with them and `shared` as text.
+    """
+    data, count = packed(shared, operations, lanes), len(operations)
     for _ in range(SHRINK_ATTEMPTS_MAX):
-        weights = weigh(operations, named, count)
-        drawn = sum(1 for weight in weights if weight)
-        shown = columns(operations, lanes, weights, end_ns=end_ns)
-        encoding, data = embed(shared | {"operations": shown})
-        more = {"encoding": encoding, "data": Markup(data), "drawn": drawn, "lane_rule": lanes.rule}
-        page = _render(context | more)
-        excess = len(page.encode()) - size_bytes_max
-        if excess <= 0 or drawn == 0:
+        text = page(count, data)
+        excess = len(text.encode()) - size_bytes_max
+        if excess <= 0:
             break
-        room = max(0.0, 1 - 1.1 * excess / len(data))
-        count = int(min(drawn, count) * room)
-    return page
+        room = max(0.0, 1 - 1.05 * excess / len(data))
+        weights = weigh(operations, named, int(count * room))
+        thinned = operations.weighed(weights)
+        if len(thinned) == count:  # What is left is named by anomalies.
+            break
+        data, count = packed(shared, thinned, tuple(compress(lanes, weights))), len(thinned)
+    return text
 
 
 def _context(
@@ -147,7 +165,7 @@ def _context(
         "figures": counted or figures_of(history),
         "duration_ns": history.duration_ns,
         "anomalies": found_by(results),
-        "views": anomaly_views(results, history, found, count_max=ANOMALIES_MAX),
+        "views": anomaly_views(results, nearby(history, results), found, count_max=ANOMALIES_MAX),
         "models": [text for each in results.results if (text := models_text(each.details))],
         "fault_rows": rows.lines,
         "healings": rows.calm,

@@ -1,7 +1,7 @@
 """
 What the page's script draws of a simulation, and the window around each anomaly where it begins.
 
-Everything is embedded as columns (payload.py), in µs. A trace can be larger than a page may be.
+Everything is embedded as columns (packing.py), in µs. A trace can be larger than a page may be.
 Then messages and states far from every anomaly are left out evenly, repeats first, and the page
 says how many; what lies in a window is all there, up to a limit that is also said.
 """
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from dissever.harness.history import Operation
 from dissever.harness.results import Anomaly
-from dissever.reports.payload import embed
+from dissever.reports.packing import packed_bytes
 from dissever.reports.simulation import ROLES, Message, Moment, Simulation, State, Violation
 
 SIMULATION_BYTES_MAX: Final = 2_500_000
@@ -113,7 +113,7 @@ def embedded_simulation(simulation: Simulation, spans: Sequence[Span]) -> dict[s
     share = 1.0
     for _ in range(SHRINK_ATTEMPTS_MAX):
         data = _columns(simulation, spans, share)
-        excess = len(embed(data)[1]) / SIMULATION_BYTES_MAX
+        excess = packed_bytes(data) / SIMULATION_BYTES_MAX
         if excess <= 1:
             break
         share *= 0.9 / excess

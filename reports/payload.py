@@ -1,26 +1,19 @@
 """
-What the page's script draws: the operations as columns, and how they are put into the page.
+What the page's script draws in addition to the operations, and which operations it draws.
 
-Columns compress well and need no objects in the browser. Times are in µs, starts as differences.
-Above a size the columns are gzip in base64, which browsers decode themselves; above the size limit
-of the page operations are left out evenly, and the ones that stay weigh more.
+All are drawn (drawn.py, packing.py) as long as the page keeps its size limit. Above it operations
+are left out evenly, and the ones that stay weigh more.
 """
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 from dissever.harness.episodes import Effect, Episodes, Step, is_shown, targets
-from dissever.harness.history import History, Operation, Process, Type
-from dissever.reports.labels import answered, asked, end_of, error_text, value_text
-
-PLAIN_BYTES_MAX = 400_000
-OUTCOMES = (Type.OK, Type.FAIL, Type.INFO)
+from dissever.harness.history import Event, History, Operation
+from dissever.reports.drawn import Drawn
+from dissever.reports.labels import error_text, value_text
 
 NODE_MARKS = {
     Effect.STARTED: "▲",
@@ -32,109 +25,21 @@ NODE_MARKS = {
 """The shape that stands for what happened to the process of a node."""
 
 
-WORKER_RULE = (
-    "A lane is a worker: process p stands in lane p mod {workers}. After an info a worker goes on "
-    "as process p + {workers}."
-)
-REUSE_RULE = "A process takes the first lane whose earlier process has ended."
-
-
-@dataclass(frozen=True, slots=True)
-class Lanes:
-    """A lane per operation, in the order of the operations; `rule` is for the reader."""
-
-    of: tuple[int, ...]
-    count: int
-    rule: str
-
-
-def assign_lanes(operations: Sequence[Operation], *, workers: int, end_ns: int) -> Lanes:
+def run_data(
+    history: History, found: Episodes, *, nodes: Iterable[str], guilty: Iterable[int]
+) -> dict[str, Any]:
     """
-    Give every operation a lane in which no two operations overlap.
+    What is drawn in addition to the operations.
 
     Args:
-        operations: Of clients, by invocation.
-        workers: How many there were, 0 when nobody counted.
-        end_ns: Where operations end that have no completion.
+        nodes: Those of the plan and those that operations name; faults may name others.
     """
-    by_worker = [_number(operation.process) % max(1, workers) for operation in operations]
-    if _is_free_of_overlap(operations, by_worker, end_ns):
-        return Lanes(tuple(by_worker), max(1, workers), WORKER_RULE.format(workers=workers))
-    of_process = _reuse(operations, end_ns)
-    lanes = tuple(of_process[operation.process] for operation in operations)
-    return Lanes(lanes, max(lanes, default=0) + 1, REUSE_RULE)
-
-
-def embed(data: Any) -> tuple[str, str]:
-    """How it is encoded, json or gzip, and text in which no `</` can end a script element early."""
-    raw = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    if len(raw) <= PLAIN_BYTES_MAX:
-        return "json", _escape(raw)
-    # A fixed time keeps the page a pure function of the run.
-    packed = gzip.compress(raw.encode(errors="replace"), compresslevel=6, mtime=0)
-    return "gzip", base64.b64encode(packed).decode("ascii")
-
-
-def _escape(raw: str) -> str:
-    """JSON that no parser of HTML or of old JavaScript can take for anything else."""
-    return raw.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def columns(
-    operations: Sequence[Operation], lanes: Lanes, weights: Sequence[int], *, end_ns: int
-) -> dict[str, Any]:
-    """
-    The operations of weight > 0 as parallel columns, by invocation.
-
-    `done` is the distance from the invocation's index to the completion's, 0 without one.
-    """
-    tables: dict[str, dict[Any, int]] = {name: {} for name in ("f", "key", "node", "error")}
-
-    def number(name: str, text: Any) -> int:
-        return tables[name].setdefault(text, len(tables[name]))
-
-    names = ("index", "done", "start", "took", "lane", "process", "type", "asked", "answered")
-    result: dict[str, Any] = {name: [] for name in (*names, *tables, "weight")}
-    previous_us = 0
-    for operation, lane, weight in zip(operations, lanes.of, weights, strict=True):
-        if not weight:
-            continue
-        invocation, completion = operation.invocation, operation.completion
-        start_us = invocation.time // 1000
-        row = {
-            "index": invocation.index,
-            "done": completion.index - invocation.index if completion else 0,
-            "start": start_us - previous_us,
-            "took": (end_of(operation, end_ns=end_ns) - invocation.time) // 1000,
-            "lane": lane,
-            "process": invocation.process,
-            "type": OUTCOMES.index(operation.type),
-            "asked": asked(operation),
-            "answered": answered(operation),
-            "f": number("f", invocation.f),
-            "key": number("key", invocation.key),
-            "node": number("node", invocation.node or ""),
-            "error": number("error", error_text(completion.error if completion else None)),
-            "weight": weight,
-        }
-        for name, cell in row.items():
-            result[name].append(cell)
-        previous_us = start_us
-    if all(weight == 1 for weight in result["weight"]):
-        del result["weight"]
-    return {"columns": result, "tables": {name: list(texts) for name, texts in tables.items()}}
-
-
-def run_data(
-    history: History, found: Episodes, *, nodes: Sequence[str], guilty: Iterable[int]
-) -> dict[str, Any]:
-    """What is drawn in addition to the operations."""
-    seen = [event.node for event in history if event.node]
-    seen += [change.node for change in found.changes]
+    struck = [event.node for each in history.faults for event in _events_of(each) if event.node]
+    seen = [*filter(None, nodes), *struck, *(change.node for change in found.changes)]
     return {
         # An empty run still has an axis.
         "end": history.duration_ns // 1000 or 1_000_000,
-        "nodes": list(dict.fromkeys([*nodes, *seen])),
+        "nodes": list(dict.fromkeys(seen)),
         "kinds": found.names,
         "node_events": [
             {
@@ -186,32 +91,33 @@ def _step(step: Step) -> dict[str, Any]:
     }
 
 
-def weigh(operations: Sequence[Operation], named: frozenset[int], count_max: int) -> list[int]:
+def weigh(operations: Drawn, named: frozenset[int], count_max: int) -> list[int]:
     """
     How many operations each one stands for, 0 for those left out.
 
     Every operation with an index in named stays. The rest is thinned evenly, the ones that are
     not ok less than the ok ones, because they are rarer and say more.
     """
-    if len(operations) <= count_max:
-        return [1] * len(operations)
-    others = sum(1 for operation in operations if operation.type is not Type.OK)
+    total = len(operations)
+    if total <= count_max:
+        return [1] * total
+    others = sum(1 for kind in operations.type if kind)
     stride_others = max(1, -(-2 * others // max(1, count_max)))
     room = max(1, count_max - others // stride_others)
-    stride_ok = max(1, -(-(len(operations) - others) // room))
-    weights = [0] * len(operations)
-    seen = {True: 0, False: 0}
-    stands_for_others = {True: 0, False: 0}
-    for i, operation in enumerate(operations):
-        is_ok = operation.type is Type.OK
-        if seen[is_ok] % (stride_ok if is_ok else stride_others) == 0:
-            stands_for_others[is_ok] = i
+    strides = (max(1, -(-(total - others) // room)), stride_others)
+    weights = [0] * total
+    seen, stands_for_others = [0, 0], [0, 0]
+    rows = zip(operations.index, operations.done, operations.type, strict=True)
+    for i, (index, done, kind) in enumerate(rows):
+        group = 1 if kind else 0
+        if seen[group] % strides[group] == 0:
+            stands_for_others[group] = i
             weights[i] = 1
-        elif not named.isdisjoint(operation.indices):
+        elif index in named or index + done in named:
             weights[i] = 1
         else:
-            weights[stands_for_others[is_ok]] += 1
-        seen[is_ok] += 1
+            weights[stands_for_others[group]] += 1
+        seen[group] += 1
     return weights
 
 
@@ -228,36 +134,9 @@ def _events(*operations: Operation | None) -> list[dict[str, Any]]:
         }
         for operation in operations
         if operation is not None
-        for event in (operation.invocation, operation.completion)
-        if event is not None
+        for event in _events_of(operation)
     ]
 
 
-def _number(process: Process) -> int:
-    return process if isinstance(process, int) else 0
-
-
-def _is_free_of_overlap(operations: Sequence[Operation], lanes: Sequence[int], end_ns: int) -> bool:
-    busy_until: dict[int, int] = {}
-    for operation, lane in zip(operations, lanes, strict=True):
-        if operation.invocation.time < busy_until.get(lane, 0):
-            return False
-        busy_until[lane] = end_of(operation, end_ns=end_ns)
-    return True
-
-
-def _reuse(operations: Sequence[Operation], end_ns: int) -> dict[Process, int]:
-    last_end: dict[Process, int] = {}
-    for operation in operations:
-        last_end[operation.process] = end_of(operation, end_ns=end_ns)
-    lanes: dict[Process, int] = {}
-    busy_until: list[int] = []
-    for operation in operations:
-        process, start = operation.process, operation.invocation.time
-        if process in lanes:
-            continue
-        free = (lane for lane, until in enumerate(busy_until) if until <= start)
-        lane = next(free, len(busy_until))
-        busy_until[lane : lane + 1] = [last_end[process]]
-        lanes[process] = lane
-    return lanes
+def _events_of(operation: Operation) -> list[Event]:
+    return [event for event in (operation.invocation, operation.completion) if event is not None]

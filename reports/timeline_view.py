@@ -198,9 +198,7 @@ def _first_after(
 def waits(history: History, found: Episodes) -> tuple[Wait, ...]:
     """The stretches in which no client asked, cut by what the harness waited for, by time."""
     end_ns = history.duration_ns
-    quiet = quiet_spans(
-        history.operations, recovery_spans(history.faults, end_ns=end_ns), end_ns=end_ns
-    )
+    quiet = quiet_spans(history.times, recovery_spans(history.faults, end_ns=end_ns), end_ns=end_ns)
     steps = [
         step
         for step in found.end_of_run

@@ -149,7 +149,7 @@ def _faults(record: Record, whose: str) -> Iterator[Block]:
     """A row for each strike, those that need a look first."""
     assert record.results is not None
     found = episodes_of(record.history, record.subject.actions)
-    successes = Successes(ok_spans(record.history.operations))
+    successes = Successes(ok_spans(record.history.times))
     rows = fault_rows(found, successes, counts_of_faults(record.results))
     strikes = [row for row in rows if row.duration_ns is not None or row.skipped]
     if not strikes:

@@ -2,43 +2,129 @@
 
 const OUTCOMES = ["ok", "fail", "info"];
 const OK = 0, FAIL = 1, INFO = 2;
+const NUMBER = 1, TEXT = 2, ARROW_NUMBER = 3;
+const SLICE_MS = 30, BASE64_PIECE = 1 << 20;
 
-async function unpack(element) {
-  if (element.dataset.encoding === "json") return JSON.parse(element.textContent);
-  const bytes = Uint8Array.from(atob(element.textContent), (character) => character.charCodeAt(0));
-  const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(plain).json();
-}
+// Lets the page answer in between; what runs longer than a slice asks for it.
+const breathe = () => new Promise((go) => { setTimeout(go); });
 
-// Adds up the differences of start times, and finds operations by the index of either event.
-function buildRun(raw) {
-  const { columns, tables } = raw.operations;
-  const count = columns.index.length;
-  const start = new Float64Array(count), end = new Float64Array(count);
-  const byIndex = new Map();
-  const guilty = new Set(raw.guilty);
-  const isGuilty = new Uint8Array(count);
-  let at = 0;
-  for (let i = 0; i < count; i++) {
-    at += columns.start[i];
-    start[i] = at;
-    end[i] = at + columns.took[i];
-    const index = columns.index[i], done = index + columns.done[i];
-    byIndex.set(index, i).set(done, i);
-    isGuilty[i] = guilty.has(index) || guilty.has(done) ? 1 : 0;
+// The bytes of base64, piece by piece: a function call per character would take seconds.
+async function decodeBase64(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const bytes = new Uint8Array((text.length / 4) * 3);
+  let length = 0;
+  for (let at = 0; at < text.length; at += BASE64_PIECE) {
+    const piece = atob(text.slice(at, at + BASE64_PIECE));
+    for (let i = 0; i < piece.length; i++) bytes[length + i] = piece.charCodeAt(i);
+    length += piece.length;
+    await breathe();
   }
-  const typed = (name, Kind) => Kind.from(columns[name]);
-  const simulation = raw.simulation && buildSimulation(raw.simulation, { ...raw, end_us: raw.end });
-  return {
-    ...raw, ...columns, simulation, end_us: raw.end, count, start, end, byIndex, isGuilty, tables,
-    lane: typed("lane", Uint16Array), type: typed("type", Uint8Array), f: typed("f", Uint16Array),
-    key: typed("key", Uint32Array), node: typed("node", Uint16Array), laneCount: raw.lanes,
-  };
+  return bytes.subarray(0, length);
 }
+
+// What packing.py has packed: the length of the JSON, the JSON, and the columns by planes of bytes.
+async function unpack(element) {
+  const packed = await decodeBase64(element.textContent);
+  const plain = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const bytes = new Uint8Array(await new Response(plain).arrayBuffer());
+  const length = new DataView(bytes.buffer).getUint32(0, true);
+  const raw = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+  return { raw, planes: bytes.subarray(4 + length) };
+}
+
+const unzigzag = (number) => (number % 2 ? -(number + 1) / 2 : number / 2);
+
+// One column after the other; `Kind` is the array it becomes.
+class Planes {
+  constructor(bytes, count, columns) {
+    Object.assign(this, { bytes, count, widths: new Map(columns), at: 0 });
+  }
+
+  has(name) {
+    return this.widths.has(name);
+  }
+
+  next(name, Kind) {
+    const { bytes, count } = this, column = new Kind(count);
+    let factor = 1;
+    for (let plane = 0; plane < this.widths.get(name); plane++, factor *= 256) {
+      for (let i = 0; i < count; i++) column[i] += bytes[this.at + i] * factor;
+      this.at += count;
+    }
+    return column;
+  }
+}
+
+// Each number was stored as its difference from the one before.
+function addUp(column) {
+  for (let i = 1; i < column.length; i++) column[i] += column[i - 1];
+  return column;
+}
+
+// Each number was stored as its difference from the last one of the same group.
+function addUpBy(column, groups, groupCount) {
+  const last = new Float64Array(groupCount);
+  for (let i = 0; i < column.length; i++) column[i] = last[groups[i]] += unzigzag(column[i]);
+  return column;
+}
+
+// Numbers of what was asked and answered go on from the last one of the same key, or the last text.
+function addUpValues(kinds, asked, answered, keys, keyCount) {
+  const last = new Float64Array(keyCount + 1);
+  for (let i = 0; i < kinds.length; i++) {
+    const before = kinds[i] >> 2, after = kinds[i] & 3;
+    if (before) asked[i] = last[before === TEXT ? keyCount : keys[i]] += unzigzag(asked[i]);
+    if (after) answered[i] = last[after === TEXT ? keyCount : keys[i]] += unzigzag(answered[i]);
+  }
+}
+
+async function buildRun({ raw, planes }) {
+  const { count, columns, tables } = raw.operations;
+  const from = new Planes(planes, count, columns);
+  const index = addUp(from.next("index", Uint32Array)), done = from.next("done", Uint32Array);
+  const start = addUp(from.next("start", Float64Array)), end = from.next("took", Float64Array);
+  for (let i = 0; i < count; i++) end[i] += start[i];
+  await breathe();
+  const run = {
+    ...raw, tables, count, index, done, start, end, end_us: raw.end, laneCount: raw.lanes,
+    type: from.next("type", Uint8Array), f: from.next("f", Uint16Array), error: from.next("error", Uint32Array),
+    lane: from.next("lane", Uint16Array),
+  };
+  for (const name of ["process", "key", "node"]) run[name] = addUpBy(from.next(name, Uint32Array), run.lane, raw.lanes);
+  await breathe();
+  Object.assign(run, { wordKinds: from.next("kinds", Uint8Array), askedNumber: from.next("asked", Uint32Array), answeredNumber: from.next("answered", Uint32Array) });
+  addUpValues(run.wordKinds, run.askedNumber, run.answeredNumber, run.key, tables.key.length);
+  if (from.has("weight")) run.weight = from.next("weight", Uint32Array);
+  const guilty = new Set(raw.guilty);
+  run.isGuilty = new Uint8Array(count);
+  for (const each of guilty) {
+    const i = operationOf(run, each);
+    if (i >= 0) run.isGuilty[i] = 1;
+  }
+  run.simulation = raw.simulation && buildSimulation(raw.simulation, { ...raw, end_us: raw.end });
+  return run;
+}
+
+// The operation of an event, by its index; -1 for that of a nemesis, or of none.
+function operationOf(run, index) {
+  const i = firstFrom(run.index, index);
+  if (run.index[i] === index) return i;
+  // A completion lies anywhere before; links are few, and one pass is short.
+  for (let at = i - 1; at >= 0; at--) if (run.done[at] && run.index[at] + run.done[at] === index) return at;
+  return -1;
+}
+
+function valueText(run, kind, number) {
+  if (kind === TEXT) return run.tables.text[number];
+  return kind ? `${kind === ARROW_NUMBER ? "→ " : ""}${number}` : "";
+}
+
+const askedOf = (run, i) => valueText(run, run.wordKinds[i] >> 2, run.askedNumber[i]);
+const answeredOf = (run, i) => valueText(run, run.wordKinds[i] & 3, run.answeredNumber[i]);
 
 // `write 41`, `read → 17`: the same words as in the window.
 function labelOf(run, i) {
-  const text = [run.tables.f[run.f[i]], run.asked[i], run.answered[i]].filter(Boolean).join(" ");
+  const text = [run.tables.f[run.f[i]], askedOf(run, i), answeredOf(run, i)].filter(Boolean).join(" ");
   return run.type[i] === OK ? text : `${text} · ${OUTCOMES[run.type[i]]}`;
 }
 

@@ -5,7 +5,7 @@ function operationFacts(run, i) {
   return [
     ["outcome", OUTCOMES[run.type[i]]],
     ["f", run.tables.f[run.f[i]]],
-    ["value", [run.asked[i], run.answered[i]].filter(Boolean).join(" ")],
+    ["value", [askedOf(run, i), answeredOf(run, i)].filter(Boolean).join(" ")],
     ["key", run.tables.key[run.key[i]]],
     ["error", run.tables.error[run.error[i]]],
     ["process", run.process[i]],
@@ -81,12 +81,12 @@ function hideTooltip() {
 // The two events of an operation as they stand in the history.
 function eventsOf(run, i) {
   const shared = { process: run.process[i], f: run.tables.f[run.f[i]], key: run.tables.key[run.key[i]], node: run.tables.node[run.node[i]] };
-  const events = [{ ...shared, index: run.index[i], time: run.start[i], type: "invoke", value: run.asked[i] }];
+  const events = [{ ...shared, index: run.index[i], time: run.start[i], type: "invoke", value: askedOf(run, i) }];
   if (run.done[i]) {
-    const answer = run.answered[i].replace(/^→ /, "");
+    const answer = answeredOf(run, i).replace(/^→ /, "");
     events.push({
       ...shared, index: run.index[i] + run.done[i], time: run.end[i], type: OUTCOMES[run.type[i]],
-      value: answer || run.asked[i], error: run.tables.error[run.error[i]],
+      value: answer || askedOf(run, i), error: run.tables.error[run.error[i]],
     });
   }
   return events;

@@ -6,8 +6,7 @@ const STRETCH_POWER = 0.4, STRETCHED_MAX = 300;
 const ROLE_PX = [6, 4, 1.5, 1];
 
 function buildLamport(run, figure) {
-  const named = new Set(figure.dataset.operations.split(" ").filter(Boolean).map((index) => run.byIndex.get(Number(index))));
-  named.delete(undefined);
+  const named = new Set(figure.dataset.operations.split(" ").filter(Boolean).map((index) => operationOf(run, Number(index))).filter((i) => i >= 0));
   const processes = [...new Set([...named].map((i) => run.process[i]))].slice(0, CLIENTS_MAX);
   const operations = [];
   for (let i = 0; i < run.count; i++) if (processes.includes(run.process[i])) operations.push(i);
@@ -408,7 +407,7 @@ function listenLamport(run, lamport, select) {
   listenPointers(run, canvas, hitLamport(run, lamport), chosen, range);
   for (const button of figure.closest(".anomaly").querySelectorAll("[data-show]")) {
     button.addEventListener("click", () => {
-      const some = button.dataset.show.split(" ").map((index) => run.byIndex.get(Number(index))).filter((i) => i !== undefined);
+      const some = button.dataset.show.split(" ").map((index) => operationOf(run, Number(index))).filter((i) => i >= 0);
       if (some.length) showOperations(run, lamport, some);
     });
   }

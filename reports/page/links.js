@@ -17,7 +17,8 @@ function writeHash(target) {
 
 // What the event of an index belongs to.
 function findIndex(run, index) {
-  if (run.byIndex.has(index)) return { operation: run.byIndex.get(index) };
+  const operation = operationOf(run, index);
+  if (operation >= 0) return { operation };
   const band = [...run.bands, ...run.marks, ...run.end_of_run].find((one) => one.events.some((event) => event.index === index));
   return band ? { band } : null;
 }
@@ -41,7 +42,7 @@ function followHash(run, select, setGrouping) {
 function showAnomaly(run, article) {
   const links = [...(article?.querySelectorAll("a[data-index]") ?? [])];
   const guilty = links.filter((link) => link.classList.contains("guilty"));
-  const found = (guilty.length ? guilty : links).map((link) => run.byIndex.get(Number(link.dataset.index))).filter((i) => i !== undefined);
+  const found = (guilty.length ? guilty : links).map((link) => operationOf(run, Number(link.dataset.index))).filter((i) => i >= 0);
   if (!found.length) return;
   let start = Infinity, end = -Infinity;
   for (const i of found) [start, end] = [Math.min(start, run.start[i]), Math.max(end, run.end[i])];

@@ -118,7 +118,7 @@ async function start() {
   listenSteps();
   listenOrders();
   buildFaults();
-  const run = buildRun(await unpack(document.getElementById("data")));
+  const run = await buildRun(await unpack(document.getElementById("data")));
   view.whole = view.end = run.end_us;
   prepareRows(run);
   readColours();

@@ -21,6 +21,7 @@ function redraw() {
 }
 
 function drawNow() {
+  if (!drawings.length) return; // The run is still being unpacked.
   const began = performance.now();
   for (const draw of drawings) draw();
   document.documentElement.dataset.frameMs = (performance.now() - began).toFixed(2);

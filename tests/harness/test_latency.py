@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dissever.harness.history import Event, Operation, Process, Type
+from dissever.harness.history import Event, Operation, Process, Type, times_of
 from dissever.harness.latency import Silence, longest_silence, quiet_spans, recovery_spans
 
 MS = 1_000_000
@@ -30,7 +30,7 @@ def silence(
     operations: list[Operation], *, end_s: float, faults: tuple[Operation, ...] = ()
 ) -> Silence:
     end_ns = round(end_s * S)
-    quiet = quiet_spans(operations, recovery_spans(faults, end_ns=end_ns), end_ns=end_ns)
+    quiet = quiet_spans(times_of(operations), recovery_spans(faults, end_ns=end_ns), end_ns=end_ns)
     oks = (
         each.completion.time
         for each in operations

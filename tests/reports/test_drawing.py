@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from dissever.harness.history import Event, History, Operation, Type
 from dissever.harness.results import Anomaly
+from dissever.reports.drawn import Drawn, drawn
 from dissever.reports.excerpt import OPERATIONS_MAX, PLOT_LEFT, PLOT_RIGHT, excerpt, fold, position
-from dissever.reports.payload import REUSE_RULE, assign_lanes, weigh
+from dissever.reports.lanes import REUSE_RULE, assign_lanes
+from dissever.reports.payload import weigh
 
 MS = 1_000_000
 
@@ -21,22 +25,35 @@ def operations(*spans: tuple[int, int, int], kind: Type = Type.OK) -> tuple[Oper
     )
 
 
-def test_process_after_an_info_stays_in_the_lane_of_its_worker() -> None:
-    lanes = assign_lanes(operations((0, 0, 5), (1, 0, 9), (10, 6, 8)), workers=10, end_ns=9)
+def spans(*each: tuple[int, int, int]) -> Drawn:
+    """The same operations as the page draws them, where 1 is a µs."""
+    events = [
+        event
+        for operation in operations(*((p, start * 1000, end * 1000) for p, start, end in each))
+        for event in (operation.invocation, operation.completion)
+        if event is not None
+    ]
+    events.sort(key=lambda event: event.time)
+    renumbered = (structs.replace(event, index=index) for index, event in enumerate(events))
+    return drawn(History(renumbered))
 
-    assert lanes.of == (0, 1, 0)
+
+def test_process_after_an_info_stays_in_the_lane_of_its_worker() -> None:
+    lanes = assign_lanes(spans((0, 0, 5), (1, 0, 9), (10, 6, 8)), workers=10)
+
+    assert list(lanes.of) == [0, 1, 0]
     assert lanes.count == 10
 
 
 def test_history_from_elsewhere_reuses_free_lanes() -> None:
-    lanes = assign_lanes(operations((0, 0, 5), (2, 3, 9), (4, 6, 8)), workers=2, end_ns=9)
+    lanes = assign_lanes(spans((0, 0, 5), (2, 3, 9), (4, 6, 8)), workers=2)
 
-    assert lanes.of == (0, 1, 0)
+    assert list(lanes.of) == [0, 1, 0]
     assert lanes.rule == REUSE_RULE
 
 
 def test_history_without_operations_has_an_empty_lane() -> None:
-    assert assign_lanes((), workers=3, end_ns=0).count == 3
+    assert assign_lanes(spans(), workers=3).count == 3
 
 
 def test_even_times_are_to_scale() -> None:
@@ -93,7 +110,7 @@ def test_anomaly_without_operations_has_no_window() -> None:
 
 
 def test_thinning_keeps_what_is_named_and_the_sum_of_weights() -> None:
-    shown = operations(*[(i, i, i + 1) for i in range(1000)])
+    shown = spans(*[(i, i, i + 1) for i in range(1000)])
     weights = weigh(shown, frozenset({7}), 100)
 
     assert weights[3] >= 1
@@ -102,7 +119,7 @@ def test_thinning_keeps_what_is_named_and_the_sum_of_weights() -> None:
 
 
 def test_run_that_fits_is_not_thinned() -> None:
-    assert weigh(operations((0, 0, 1)), frozenset(), 10) == [1]
+    assert weigh(spans((0, 0, 1)), frozenset(), 10) == [1]
 
 
 def test_operation_without_a_completion_lasts_to_the_end() -> None:

@@ -14,7 +14,7 @@ from dissever.reports import Insight, lamport, read_insight, render_html, simula
 from dissever.reports.curve import HEIGHT, WIDTH, curve_of
 from dissever.reports.inside_view import inside_views
 from dissever.reports.lamport import Span, choose_messages, choose_states, embedded_simulation
-from dissever.reports.payload import embed
+from dissever.reports.packing import packed_bytes
 from dissever.reports.simulation import LINES_MAX, Message, Simulation, State, read_simulation
 from tests.reports.traces import MS, trace_lines
 
@@ -186,7 +186,7 @@ def test_trace_whose_texts_do_not_pack_keeps_the_limit_and_says_so(
     lines = [send(number, number * MS, rng.randbytes(40).hex()) for number in range(4000)]
     data = embedded_simulation(read(*lines), [])
 
-    assert len(embed(data)[1]) <= 100_000
+    assert packed_bytes(data) <= 100_000
     drawn = len(data["messages"]["columns"]["start"])
     assert data["left_out"]["messages"] == 4000 - drawn
     assert drawn > 500
