@@ -23,7 +23,6 @@ class Ranks:
 
     def __init__(self, values: Sequence[int]) -> None:
         self._values = values
-        self._max = max(values, default=0)
         blocks = [sorted(values[at : at + LEAF]) for at in range(0, len(values), LEAF)]
         self._levels = [blocks]
         for _ in range(LEVELS - 1):
@@ -52,15 +51,9 @@ class Ranks:
             more: Values that are meant as well.
             without: Values of the stretch that are not meant.
         """
-        parts = [*self._parts(start, end), sorted(more)]
+        parts = [part for part in (*self._parts(start, end), sorted(more)) if part]
         left_out = sorted(without)
-
-        def count(value: int) -> int:
-            found = sum(bisect_right(part, value) for part in parts)
-            return found - bisect_right(left_out, value)
-
-        every = range(max(self._max, *more) if more else self._max)
-        return [bisect_left(every, k, key=count) for k in counts]
+        return [_smallest(k, parts, left_out) for k in counts]
 
     def _parts(self, start: int, end: int) -> Iterator[Sequence[int]]:
         """Sorted lists that hold the values of a stretch."""
@@ -76,3 +69,23 @@ class Ranks:
                 until = min(end, at - at % LEAF + LEAF)
                 yield sorted(self._values[at:until])
                 at = until
+
+
+def _smallest(k: int, parts: Sequence[Sequence[int]], left_out: Sequence[int]) -> int:
+    """
+    The k-th smallest of sorted lists together, less those left out.
+
+    In each list look at the value that stands where the k-th smallest would, if all lists were
+    alike. The k-th smallest of all lies between the least and the greatest of these: fewer than k
+    values are below the one, and at least k are not above the other. What is left out moves it up
+    by as many places at most.
+    """
+    total = sum(map(len, parts))
+    last = k + len(left_out)
+    low = min(part[-(-k * len(part) // total) - 1] for part in parts)
+    high = max(part[-(-last * len(part) // total) - 1] for part in parts)
+
+    def count(value: int) -> int:
+        return sum(bisect_right(part, value) for part in parts) - bisect_right(left_out, value)
+
+    return low + bisect_left(range(low, high), k, key=count)

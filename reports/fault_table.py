@@ -23,7 +23,7 @@ from dissever.harness.episodes import (
 from dissever.harness.history import Operation
 from dissever.harness.windows import Around, Window
 from dissever.reports.details import Counts
-from dissever.reports.fault_roles import FOLLOWERS, role_of
+from dissever.reports.fault_roles import BOTH, FOLLOWERS, role_of
 from dissever.reports.labels import duration_text, error_text, time_text
 from dissever.reports.tidy import Tidy, tidy
 
@@ -112,8 +112,10 @@ class FaultRow:
 
     @property
     def met(self) -> str:
-        """The role of its targets, in the singular for one follower."""
-        return "follower" if self.role == FOLLOWERS and len(self.targets) == 1 else self.role
+        """The role of its targets, as short as it fits next to them."""
+        if self.role == FOLLOWERS and len(self.targets) == 1:
+            return "follower"
+        return "leader too" if self.role == BOTH else self.role
 
     @property
     def state(self) -> str:

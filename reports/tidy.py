@@ -2,7 +2,7 @@
 JSON values as something to read: pairs, tables and words in place of braces.
 
 The shapes are what checkers and nemeses put in their details and evidence. A key that ends in a
-unit (`_ns`, `_ms`, `_s`, `_bytes`) gives the unit to its number.
+unit (`_ns`, `_ms`, `_s`, `_bytes`, `_kb_s`) gives the unit to its number.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from dissever.reports.labels import NS_PER_MS, NS_PER_S, duration_text
 
 ROWS_MAX = 100
 WORDS_MAX = 60
-DEPTH_MAX = 4
+DEPTH_MAX = 6
 COLUMNS_MAX = 12
 INNER_COLUMNS_MAX = 5
 TEXT_CHARACTERS_MAX = 2_000
 
 # Numbers that are names: their digits are not grouped.
 NAMES = frozenset({"pid", "pid_before", "port", "seed"})
+
+KB_A_SECOND = "kb_s"
+"""A key that ends so holds kilobytes a second, and no time."""
 
 NS_PER_UNIT = {"ns": 1, "ms": NS_PER_MS, "s": NS_PER_S}
 
@@ -60,6 +63,8 @@ def tidy(value: Any, *, name: str = "", depth: int = 0) -> Tidy:
 
 def words(name: str) -> str:
     """A key as words, without its unit: `time_to_heal_ns` is `time to heal`."""
+    if name.endswith(KB_A_SECOND):
+        return name.removesuffix(KB_A_SECOND).replace("_", " ").strip() or "rate"
     stem, _, unit = name.rpartition("_")
     if stem and (unit in NS_PER_UNIT or unit == "bytes"):
         name = stem
@@ -181,6 +186,8 @@ def _scalar(value: Any, name: str) -> str:
 
 def _number(value: float, name: str) -> str:
     stem, _, unit = name.rpartition("_")
+    if name.endswith(KB_A_SECOND):
+        return f"{value:,.4g} kB/s"
     if stem and unit in NS_PER_UNIT and value >= 0:
         return duration_text(value * NS_PER_UNIT[unit])
     if name in NAMES:

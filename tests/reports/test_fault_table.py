@@ -112,7 +112,7 @@ def test_end_of_the_run_is_no_line_of_a_fault() -> None:
         (["n1"], ["n1"], "leader", "leader"),
         (["n2"], ["n1"], "followers", "follower"),
         (["n2", "n3"], ["n1"], "followers", "followers"),
-        (["n1", "n2"], ["n1"], "leader and followers", "leader and followers"),
+        (["n1", "n2"], ["n1"], "leader and followers", "leader too"),
         (["n1"], [], "", ""),
         (["n1"], None, "", ""),
         (["n1"], "n1", "", ""),

@@ -18,6 +18,8 @@ def test_unit_of_a_key_goes_to_its_number() -> None:
     assert tidy(1_200_000, name="time_to_heal_ns") == "1.20 ms"
     assert tidy(412, name="elapsed_ms") == "412 ms"
     assert tidy(2048, name="memory_bytes") == "2,048 bytes"
+    assert (words("rate_kb_s"), words("kb_s")) == ("rate", "rate")
+    assert tidy(2312.2, name="kb_s") == "2,312 kB/s"
 
 
 def test_number_that_is_a_name_keeps_its_digits() -> None:
