@@ -1,10 +1,10 @@
 """
-Every bug of the simulated store: found with the default faults, replayed, shrunk, and explained.
+Every bug of the simulated store: found with the standard faults, replayed, shrunk, and explained.
 
     python benchmarks/bugs.py [--only stale-leader,figure-8] [--steps find,shrink,replay,doom]
                               [--time-limit 120] [--jobs 1]
 
-For each bug: `dissever explore -f default` until a run fails, `shrink` of that run, then
+For each bug: `dissever explore -f standard` until a run fails, `shrink` of that run, then
 `replay --times 100` and `doom` of the shrunk one. A run that fails in several ways is shrunk by one
 after another until one is small, and the smallest is shown. Writes docs/bugs.json, and the table in
 docs/simulated.md; steps that were not asked for stay as they are. Runs are kept below runs/bugs,
@@ -125,7 +125,7 @@ def explore_options(name: str) -> list[str]:
     """The options of `dissever explore` that find a bug."""
     bug = BUGS[name]
     own = [word for option, value in bug.options.items() for word in (f"--{option}", str(value))]
-    return ["--bug", name, *own, "-f", "default", "-w", bug.workload, *SETTINGS.split()]
+    return ["--bug", name, *own, "-f", "standard", "-w", bug.workload, *SETTINGS.split()]
 
 
 def _find(name: str, _: Finding, limit_s: float, jobs: int) -> Finding:

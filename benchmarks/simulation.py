@@ -3,7 +3,7 @@ What a run of `dissever explore` costs where the system is simulated, in each pa
 
 `python benchmarks/simulation.py [--runs 10] [--seed 1] [--only raft-0.22.1] [--json FILE]`
 
-Runs are those of explore's defaults with `-f default`. Seconds are of the processor, so that runs
+Runs are those of explore's defaults with `-f standard`. Seconds are of the processor, so that runs
 per second and core follow from them whatever else the machine does. `plan`: from options to the
 plan. `simulator`: the C process. `harness`: clients, faults, frames, history; the servers too where
 they are objects in Python. `judge`: all checkers. `fixed` is what a run costs without operations,
@@ -87,7 +87,7 @@ def options(variant: str, seed: int, *, rate: float, is_traced: bool) -> Options
         system=system,
         workload="register",
         backend=SIMULATED,
-        faults=("default",),
+        faults=("standard",),
         concurrency=2 * NODES,
         rate=rate,
         time_limit_s=SHORT["time_limit"],

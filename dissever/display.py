@@ -40,6 +40,9 @@ HEARTBEAT_S: Final = 10.0
 RUNNING: Final = "running"
 """The phase in which operations are invoked."""
 
+HEALING: Final = "healing the faults"
+FINAL_READS: Final = "final reads"
+
 COLOURS: Final = {Type.OK: "green", Type.FAIL: "yellow", Type.INFO: "magenta"}
 
 
@@ -173,7 +176,9 @@ class Display:
         self._console.print(self._line(), highlight=False, soft_wrap=True)
 
     def _state(self) -> _State:
-        return _State(self._doing, self._in_force, tuple(self._down.items()), self._silence.is_dead)
+        # In the end many faults heal one after the other: that is one change.
+        faults = self._in_force if self._doing == RUNNING else ()
+        return _State(self._doing, faults, tuple(self._down.items()), self._silence.is_dead)
 
     @property
     def _doing(self) -> str:
@@ -182,7 +187,7 @@ class Display:
             return self._wait.what
         if self._phase != RUNNING or self._elapsed_s <= self._plan.options.time_limit_s:
             return self._phase
-        return f"healing {listed(self._in_force, '; ')}" if self._in_force else "final reads"
+        return HEALING if self._in_force else FINAL_READS
 
     @property
     def _down(self) -> dict[str, str]:
@@ -228,27 +233,34 @@ class Display:
 
     def _line(self) -> Text:
         line = Text(self._clock)
-        if self._phase == RUNNING:
+        if self._phase != RUNNING:
+            return line
+        doing = self._doing
+        if doing in (RUNNING, FINAL_READS):
             for type_, colour in COLOURS.items():
                 rate = self._rates.get(type_, 0.0)
                 number = f"  {type_.value} {self._counts[type_]:,} ({rate:,.0f}/s)"
                 line.append(number, style=colour)
-            self._append_state(line)
+        self._append_state(line)
+        if doing == RUNNING and self._pace.lack:
+            line.append(f"  {self._pace.lack}", style="yellow")
         return line
 
     def _append_state(self, line: Text) -> None:
         """Who is up, what is wrong, and the faults in force."""
         nodes, down = self._plan.options.nodes, self._down
         line.append(f"  up {len(nodes) - len(down)}/{len(nodes)}")
-        if crashed := [node for node, why in down.items() if why == Down.CRASHED]:
+        crashed = [node for node, why in down.items() if why == Down.CRASHED]
+        others = [f"{node} {why}" for node, why in down.items() if why != Down.CRASHED]
+        if others:
+            line.append(f" ({listed(others)})")
+        if crashed:
             line.append(f"  crashed {listed(crashed)}", style="bold red")
         if self._silence.is_dead:
             silent_s = self._elapsed_s - self._silence.since_ns / 1e9
             line.append(f"  nothing has succeeded for {silent_s:.0f} s", style="bold red")
         if self._in_force:
             line.append(f"  {listed(self._in_force, '; ')}", style="bold red")
-        if self._pace.lack:
-            line.append(f"  {self._pace.lack}", style="yellow")
 
     def _panel(self) -> Group:
         self._measure()
@@ -276,5 +288,6 @@ class Display:
 def _words(injection: Event, episode: Episode) -> str:
     """A fault in force, whom it was aimed at, and whom it struck."""
     value = injection.value if isinstance(injection.value, dict) else {}
-    parts = (episode.fault, str(value.get("spec") or ""), listed(episode.targets))
-    return " ".join(part for part in parts if part)
+    spec = str(value.get("spec") or "")
+    targets = "" if spec == "all" else listed(episode.targets)
+    return " ".join(part for part in (episode.fault, spec, targets) if part)

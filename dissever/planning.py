@@ -8,7 +8,7 @@ is in force. A run and a dry run start here.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -38,11 +38,13 @@ from dissever.harness.plan import (
     OnCrash,
     Options,
     Plan,
+    Skipped,
     check_options,
     host_versions,
 )
 from dissever.harness.system import Lacks, System
 from dissever.harness.system import checked as checked_for_system
+from dissever.harness.values import LISTED_MAX, count_text
 from dissever.harness.vocabulary import (
     COMPARE,
     COMPARE_AGAIN,
@@ -54,16 +56,19 @@ from dissever.harness.vocabulary import (
     RESTART_AGAIN,
 )
 from dissever.nemesis import (
-    DEFAULT,
+    ALL,
+    PRESETS,
+    Fault,
     Heals,
     PlannedOp,
     actions,
     compile_script,
     core,
-    default_faults,
     hosts,
     minority_size,
     parse,
+    possible,
+    preset,
     read_script,
 )
 from dissever.nemesis import final as final_healing
@@ -96,6 +101,10 @@ class Unfit(ValueError):
     """A fault can never strike on the backend; on another one it may."""
 
 
+NO_TIME = "it has no time to strike"
+LONGER = "use a longer --time-limit"
+"""Why a fault of `standard` or `all` is left out, and what would help."""
+
 DELAYS = ("ms", "delay_ms")
 """Settings of faults that let an operation wait."""
 
@@ -105,7 +114,10 @@ FINAL_RATE = 500.0
 
 def make_plan(options: Options, system: System, started: datetime) -> Plan:
     """Everything that defines the run."""
-    options = msgspec.structs.replace(options, hosts=hosts(options.faults, options.disk_mb))
+    skipped = options.skipped
+    options = msgspec.structs.replace(
+        options, hosts=hosts(options.faults, options.disk_mb), skipped=()
+    )
     return Plan(
         options=options,
         command=repeat_command(options, system),
@@ -117,6 +129,7 @@ def make_plan(options: Options, system: System, started: datetime) -> Plan:
             **versions_of(options),
         },
         capabilities=options.backend.capabilities,
+        skipped=skipped,
         actions=actions(options.faults),
         scheduled=_scheduled(options, system),
         directory=str(Path.cwd()),
@@ -193,7 +206,7 @@ def checked(options: Options, system: System) -> Options:
     workload.operations(options)
     workload.checkers(options)  # Both refuse values of the workload's options that do not fit.
     places(options)
-    options = _with_default_faults(options, system)
+    options = _with_presets(options, system)
     schedule(options, system)  # First, because it names the lines of a plan that are wrong.
     _check_faults(options, system)
     for reference in options.checkers:
@@ -202,20 +215,28 @@ def checked(options: Options, system: System) -> Options:
     return msgspec.structs.replace(options, checkers=checkers)
 
 
-def _with_default_faults(options: Options, system: System) -> Options:
-    """With the faults that `default` stands for: as many as have time to strike."""
-    if DEFAULT not in options.faults:
+def _with_presets(options: Options, system: System) -> Options:
+    """With the faults that `standard` and `all` stand for: as many as have time to strike."""
+    asked = [name for name in options.faults if name in PRESETS]
+    if not asked:
         return options
-    lacks = system.lacks(options) if isinstance(system, Lacks) else {}
-    room = budget(options, system)
-    usual = default_faults(options.backend, lacks, nodes=len(options.nodes), budget=room)
-    others = [name for name in options.faults if name != DEFAULT]
+    usual, skipped = possible(
+        preset(asked, options.backend),
+        options.backend,
+        system.lacks(options) if isinstance(system, Lacks) else {},
+        nodes=len(options.nodes),
+        budget=budget(options, system),
+        machine=Fault.missing if ALL in asked else None,
+    )
+    others = tuple(name for name in options.faults if name not in PRESETS)
     for count in range(len(usual), 0, -1):
         names = tuple(dict.fromkeys((*usual[:count], *others)))
-        found = msgspec.structs.replace(options, faults=names)
+        late = tuple(Skipped(name, NO_TIME, LONGER) for name in usual[count:])
+        found = msgspec.structs.replace(options, faults=names, skipped=(*skipped, *late))
         if count == 1 or _has_time(found, system):
             return found
-    raise ValueError(f"expected a system that can have a fault of {DEFAULT}, got {system.name}")
+    what = " or ".join(asked)
+    raise ValueError(f"expected a system that can have a fault of {what}, got {system.name}")
 
 
 def _has_time(options: Options, system: System) -> bool:
@@ -267,8 +288,8 @@ def _check_faults(options: Options, system: System) -> None:
 
 def remarks(options: Options, system: System) -> tuple[str, ...]:
     """
-    What is allowed and still worth a word before the run: delays that nobody waits for, and
-    checkers of installed packages that cannot be loaded.
+    What is allowed and still worth a word before the run: faults that were left out, delays that
+    nobody waits for, and checkers of installed packages that cannot be loaded.
     """
     limit_ms = options.operation_limit_s * 1000
     found = {
@@ -280,7 +301,26 @@ def remarks(options: Options, system: System) -> tuple[str, ...]:
         if isinstance(op.value.get(name), int | float) and op.value[name] >= limit_ms
     }
     broken = (f"the checker {line}" for line in CHECKERS.broken().values())
-    return (*sorted(found), *broken)
+    return (*_left_out(options), *sorted(found), *broken)
+
+
+def _left_out(options: Options) -> tuple[str, ...]:
+    """One line for the faults that `standard` or `all` left out, or none."""
+    if not options.skipped:
+        return ()
+    reasons: dict[str, list[str]] = {}
+    for each in options.skipped:
+        reasons.setdefault(each.reason, []).append(each.capability)
+    shown = [f"{_first(names)} ({why})" for why, names in reasons.items()][:LISTED_MAX]
+    if (others := len(reasons) - len(shown)) > 0:
+        shown.append(f"others for {count_text(others, 'more reason')}")
+    count = len(options.skipped)
+    total = len(options.faults) + count
+    return (f"{count} of {total} faults are left out: {'; '.join(shown)}; plan.json has each",)
+
+
+def _first(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def missing(options: Options, system: System) -> str | None:

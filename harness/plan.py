@@ -54,6 +54,14 @@ class Reseed(msgspec.Struct, frozen=True):
     seed: int
 
 
+class Skipped(msgspec.Struct, frozen=True):
+    """A capability that was asked for and is not used, with the reason and the remedy."""
+
+    capability: str
+    reason: str
+    remedy: str = ""
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """
     What a user asks for. Times in seconds, `rate` in operations per second over all clients.
@@ -70,7 +78,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     those of its workload and ours. `reseed`: from when on another seed counts, if the system is
     simulated. `trace`: whether a simulated run keeps what only it knows, such as messages between
     servers; the history does not depend on it. `watch_roles`: whether the nodes of real hosts are
-    asked each second who leads, for the page.
+    asked each second who leads, for the page. `skipped` are the faults that `all` stands for and that
+    are left out; a plan has them in a field of its own.
     """
 
     system: str
@@ -98,6 +107,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     reseed: Reseed | None = None
     trace: bool = True
     watch_roles: bool = True
+    skipped: tuple[Skipped, ...] = ()
 
 
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {
@@ -138,14 +148,6 @@ def check_options(options: Options) -> None:
                 errors.append(f"expected reseed with {name} from 0 to {most:,}, got {value}")
     if errors:
         raise ValueError("\n".join(errors))
-
-
-class Skipped(msgspec.Struct, frozen=True):
-    """A capability that was asked for and is not used, with the reason and the remedy."""
-
-    capability: str
-    reason: str
-    remedy: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -323,10 +323,12 @@ async def _prepare(
     nemeses: Mapping[str, Nemesis], deployment: Deployment, observer: Observer
 ) -> None:
     """Have every fault put on the hosts what it needs, and wait for a system that it disturbed."""
+    preparing = {name: each for name, each in nemeses.items() if isinstance(each, Prepares)}
+    if preparing:
+        observer.phase("preparing the hosts")
     is_disturbed = False
-    for name, nemesis in nemeses.items():
-        if isinstance(nemesis, Prepares):
-            observer.phase(f"preparing {name}")
+    for name, nemesis in preparing.items():
+        with waiting(f"preparing {name}"):
             try:
                 is_disturbed |= await nemesis.prepare()
             except OSError as error:

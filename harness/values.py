@@ -72,7 +72,8 @@ def listed(names: Iterable[object], separator: str = ", ") -> str:
     texts = [str(name) for name in names]
     shown = separator.join(texts[:LISTED_MAX])
     left_out = len(texts) - LISTED_MAX
-    return f"{shown} and {left_out:,} more" if left_out > 0 else shown
+    before = " " if separator == ", " else separator  # So that a list of lists can be read.
+    return f"{shown}{before}and {left_out:,} more" if left_out > 0 else shown
 
 
 def count_text(number: int, noun: str) -> str:

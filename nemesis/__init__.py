@@ -8,7 +8,6 @@ played by generators (`generator`, `final`) and carried out by nemeses, one for 
 """
 
 from dissever.harness.cluster.backends import Backend
-from dissever.nemesis.defaults import DEFAULT, default_faults
 from dissever.nemesis.dispatcher import actions, hosts, make_nemeses
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.fault import Fault, FaultSpec, Heals
@@ -21,20 +20,24 @@ from dissever.nemesis.plans.planner import plan
 from dissever.nemesis.plans.schedule import PlannedOp, final, generator
 from dissever.nemesis.plans.script import compile_script, read_script
 from dissever.nemesis.plans.triggers import TRIGGERS, Triggered
+from dissever.nemesis.presets import ALL, PRESETS, STANDARD, possible, preset
 from dissever.nemesis.targets import minority_size
 
 __all__ = [  # noqa: RUF022 - grouped by what they are for
     # What there is.
-    "DEFAULT",
+    "ALL",
     "FAULTS",
+    "PRESETS",
+    "STANDARD",
     "Backend",
     "Fault",
     "FaultSpec",
     "Heals",
     "Need",
-    "default_faults",
     "healing_order",
     "parse",
+    "possible",
+    "preset",
     "without_target",
     # When it strikes.
     "MAJORITY_ONLY",

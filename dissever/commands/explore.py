@@ -45,7 +45,7 @@ SEEDS: Final = "1-1000"
 
 SHORT: Final = {"rate": 30.0, "time_limit": 8.0, "fault_interval": 2.5}
 """
-Of a simulated run by default: all faults of `-f default` have time to strike. docs/replay.md has
+Of a simulated run by default: all faults of `-f standard` have time to strike. docs/replay.md has
 what runs of other lengths find in the same time.
 """
 
@@ -121,7 +121,7 @@ def explore_(ctx: click.Context, /, **given: Any) -> int:
     dissever explore raft -f partition,kill,pause --jobs 4 --time-limit-real 3600
     dissever explore simulated --seeds 1-20000 --keep campaigns/nightly
     dissever explore mykv.py -f kill --seeds 1-20 --until-failure
-    dissever explore raft -f default --seeds 1-200 --compare elsewhere/explored.jsonl
+    dissever explore raft -f standard --seeds 1-200 --compare elsewhere/explored.jsonl
 
     All options of `dissever test` that say what a run is are options here, too. Where the system is
     simulated, the defaults are those of short runs: --time-limit 8 --rate 30 --fault-interval 2.5,

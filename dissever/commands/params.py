@@ -18,7 +18,7 @@ from dissever.harness.options import unknown
 from dissever.harness.plan import LIMITS
 from dissever.harness.plugins import Registry
 from dissever.harness.values import quoted
-from dissever.nemesis import DEFAULT, parse
+from dissever.nemesis import PRESETS, parse
 
 DIGITS_MAX: Final = 9
 
@@ -250,7 +250,7 @@ class Faults(click.ParamType[Any]):
         try:
             if not names:
                 raise ValueError(f"expected --faults with names of faults, got {quoted(value)}")
-            parse(name for name in names if name != DEFAULT)
+            parse(name for name in names if name not in PRESETS)
         except ValueError as error:
             raise click.UsageError(str(error), ctx) from error
         return names

@@ -33,7 +33,6 @@ from dissever.harness.cluster.backends import Backend
 from dissever.harness.plan import DISK_MB, OK_MIN, RECOVERY_S, OnCrash, Options
 from dissever.harness.system import System
 from dissever.harness.watch import DEAD_S
-from dissever.nemesis import FAULTS
 from dissever.registries import CHECKERS
 from dissever.systems import SYSTEMS
 from dissever.workloads import WORKLOADS
@@ -54,8 +53,9 @@ from dissever.workloads import WORKLOADS
     "-f",
     type=Faults(),
     metavar="NAME,…",
-    help="What breaks. A name may carry a target: partition:leader. `default` stands for a mixture"
-    " that fits the system. The names are " + ", ".join(FAULTS.own) + ".",
+    help="What breaks. A name may carry a target: partition:leader. `standard` stands for faults"
+    " that every replicated system has to stand, `all` for every fault that can strike here."
+    " `dissever list` shows all names.",
 )
 @click.option(
     "--plan",

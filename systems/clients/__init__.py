@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from dissever.harness.forward import Forwarders
 from dissever.harness.missing import Missing
-from dissever.harness.system import Membership, Primaries, Replicas
+from dissever.harness.system import Membership, Primaries, Replicas, Upgrades
 
 __all__ = ["ABILITIES", "STORES", "ClientKind", "gives", "lacks", "stores_of"]
 
@@ -76,9 +76,10 @@ def gives(has: Callable[[str], bool], ability: type) -> bool:
 
 
 def lacks(has: Callable[[str], bool]) -> dict[type, str]:
-    """The abilities that clients do not give, and why, in words."""
-    return {
+    """The abilities that deployments with such clients do not have, and why, in words."""
+    found: dict[type, str] = {
         ability: f"its clients have no {', '.join(name for name in methods if not has(name))}"
         for ability, methods in ABILITIES.items()
         if not gives(has, ability)
     }
+    return {**found, Upgrades: "its nodes run one version"}

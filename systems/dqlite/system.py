@@ -14,6 +14,7 @@ from dissever.harness.cluster.namespaces import NamespacesCluster
 from dissever.harness.missing import Missing
 from dissever.harness.plan import Options
 from dissever.harness.runner import CannotRun
+from dissever.harness.system import Upgrades
 from dissever.systems.dqlite import builds, simulated
 from dissever.systems.dqlite.deployment import START_LIMIT_S, DqliteDeployment
 from dissever.systems.dqlite.hosts import PORT, DqliteHosts, ProcessHosts
@@ -51,7 +52,11 @@ class DqliteSystem:
         return voters_of(options)
 
     def lacks(self, options: Options) -> Mapping[type, str]:
-        return simulated.LACKS if options.backend == backends.SIMULATED else {}
+        if options.backend == backends.SIMULATED:
+            return simulated.LACKS
+        if options.system_options.get("upgrade-to") is None:
+            return {Upgrades: "no version to upgrade to was given (--upgrade-to VERSION)"}
+        return {}
 
     def probe(self, options: Options | None = None) -> Missing | None:
         if options is not None and options.backend == backends.SIMULATED:

@@ -54,10 +54,10 @@ def panel_after(count: int, last: Type = Type.INFO) -> str:
     ("count", "up", "shown", "hidden"),
     [
         (0, "up 3/3", "n1 n2 n3", "deposed"),
-        (1, "up 2/3  deposed-leader leader n1", "n1 (paused)", "killed"),
+        (1, "up 2/3 (n1 paused)  deposed-leader leader n1", "n1 (paused)", "killed"),
         (2, "up 3/3  deposed-leader leader n1", "n1 n2 n3", "paused"),
         (3, "up 3/3", "n1 n2 n3", "deposed"),
-        (4, "up 2/3  kill one n2", "n2 (killed)", "deposed"),
+        (4, "up 2/3 (n2 killed)  kill one n2", "n2 (killed)", "deposed"),
         (5, "up 3/3", "n1 n2 n3", "kill"),
     ],
 )
@@ -208,7 +208,7 @@ def test_after_the_time_limit_the_run_says_what_it_does() -> None:
 
     (line,) = pipe.go_on(3)
 
-    assert line.startswith("comparing the replicas of n1, n2, n3, 1 of 40 s  ok 0")
+    assert line.startswith("comparing the replicas of n1, n2, n3, 1 of 40 s  up 3/3")
     assert "of 5" not in line
 
 
@@ -220,6 +220,20 @@ def test_a_wait_that_ends_gives_way_to_what_goes_on() -> None:
     pipe.display.waits(None)
 
     assert [line[:16] for line in pipe.go_on(1)] == ["final reads, 3 s"]
+
+
+def test_faults_that_heal_one_after_the_other_in_the_end_are_one_line() -> None:
+    pipe = Pipe(time_limit_s=5)
+    pipe.run()
+    at_n1 = {"targets": ["n1"]}
+    for fault in ("a", "b"):
+        pipe.display.event(Event(0, 0, fault, Type.INVOKE, f"start-{fault}"))
+        pipe.display.event(Event(0, 0, fault, Type.INFO, f"start-{fault}", at_n1))
+    pipe.go_on(6)
+    pipe.display.event(Event(1, 6_000_000_000, "b", Type.INVOKE, "stop-b"))
+    pipe.display.event(Event(1, 6_000_000_000, "b", Type.INFO, "stop-b", at_n1))
+
+    assert pipe.go_on(3) == []
 
 
 def test_a_rate_that_is_not_reached_is_said_with_what_would_help() -> None:
@@ -247,5 +261,5 @@ def test_four_faults_in_force_are_three_and_one_more() -> None:
     (line,) = pipe.go_on(1)
 
     assert line.endswith(
-        "; ".join(f"{fault} n1, n2, n3 and 1 more" for fault in "abc") + " and 1 more"
+        "; ".join(f"{fault} n1, n2, n3 and 1 more" for fault in "abc") + "; and 1 more"
     )

@@ -139,10 +139,10 @@ def test_every_fault_that_the_system_cannot_have_is_named_at_once(dissever: Call
 
 
 @pytest.mark.parametrize(("seconds", "count"), [("4", 4), ("40", 10)])
-def test_a_run_has_as_many_default_faults_as_have_time(
+def test_a_run_has_as_many_standard_faults_as_have_time(
     dissever: Callable, seconds: str, count: int
 ) -> None:
-    ran = dissever("test", "simulated", "-f", "default", "-t", seconds, "--dry-run", "--seed", "1")
+    ran = dissever("test", "simulated", "-f", "standard", "-t", seconds, "--dry-run", "--seed", "1")
     (named,) = {word for word in ran.text.split() if word.startswith("partition,")}
 
     assert ran.status == 0, ran.text
@@ -150,8 +150,8 @@ def test_a_run_has_as_many_default_faults_as_have_time(
     assert len(named.split(",")) == count
 
 
-def test_other_faults_may_be_named_with_the_default(dissever: Callable) -> None:
-    ran = dissever("test", "simulated", "-f", "swizzle,default", "-t", "9", "--dry-run")
+def test_other_faults_may_be_named_with_the_standard_ones(dissever: Callable) -> None:
+    ran = dissever("test", "simulated", "-f", "swizzle,standard", "-t", "9", "--dry-run")
 
     assert ran.status == 0, ran.text
     assert ",swizzle" in ran.text

@@ -59,3 +59,9 @@ def test_numbers_of_things_are_in_words() -> None:
 )
 def test_a_list_in_a_message_shows_three_elements(count: int, text: str) -> None:
     assert listed(f"n{number}" for number in range(1, count + 1)) == text
+
+
+def test_a_list_of_lists_can_be_read() -> None:
+    assert listed(["kill n1", "pause n2", "slow n1, n2", "stop n3"], "; ") == (
+        "kill n1; pause n2; slow n1, n2; and 1 more"
+    )

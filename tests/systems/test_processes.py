@@ -20,7 +20,15 @@ from dissever.harness.plan import Options
 from dissever.harness.results import Verdict
 from dissever.harness.runner import CannotRun
 from dissever.harness.store import read_plan
-from dissever.harness.system import Membership, Ports, Primaries, Replicas, System, checked
+from dissever.harness.system import (
+    Membership,
+    Ports,
+    Primaries,
+    Replicas,
+    System,
+    Upgrades,
+    checked,
+)
 from dissever.running import run
 from dissever.systems import SYSTEMS
 from dissever.systems.clients.deployment import ClientsDeployment
@@ -153,9 +161,9 @@ def test_a_program_that_is_not_there_is_missing_with_what_helps() -> None:
 def test_what_its_deployments_lack_is_known_before(kv: Any) -> None:
     lacks = made(takes_time_from_libc=False).lacks(OPTIONS)  # type: ignore[attr-defined]
 
-    assert {Primaries, Membership, Replicas, Ports, Clocks} == set(lacks)
+    assert {Primaries, Membership, Replicas, Upgrades, Ports, Clocks} == set(lacks)
     assert lacks[Primaries] == "its clients have no is_leader"
-    assert set(kv.lacks(OPTIONS)) == {Membership}
+    assert set(kv.lacks(OPTIONS)) == {Membership, Upgrades}
 
 
 def test_a_workload_says_which_methods_it_asks_for() -> None:
