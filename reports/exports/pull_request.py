@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from dissever.harness.episodes import episodes_of
-from dissever.harness.latency import Successes, ok_spans
 from dissever.harness.values import count_text, shorten
-from dissever.reports.details import counts_of_faults
+from dissever.reports.details import arounds_of
 from dissever.reports.exports.record import Record
 from dissever.reports.fault_table import FaultRow, Proof, fault_rows
 from dissever.reports.gfm import escaped, header, name, sentence
@@ -149,36 +148,26 @@ def _faults(record: Record, whose: str) -> Iterator[Block]:
     """A row for each strike, those that need a look first."""
     assert record.results is not None
     found = episodes_of(record.history, record.subject.actions)
-    successes = Successes(ok_spans(record.history.times))
-    rows = fault_rows(found, successes, counts_of_faults(record.results))
-    strikes = [row for row in rows if row.duration_ns is not None or row.skipped]
+    strikes = fault_rows(found, arounds_of(record.results)).strikes
     if not strikes:
         return
     flagged = sum(row.is_flagged for row in strikes)
     look = f", {flagged} to look at" if flagged else ", each seen to hold and to heal"
     summary = f"{count_text(len(strikes), 'fault')}{whose}{look}"
     head = [f"<details><summary>{summary}</summary>", "", *header(FAULT_HEADS)]
-    is_whole = record.counted is None
-    lines = [
-        f"| {' | '.join(_fault_cells(row, is_whole=is_whole))} |"
-        for row in sorted(strikes, key=lambda row: not row.is_flagged)
-    ]
+    lines = [f"| {' | '.join(_fault_cells(row))} |" for row in strikes]
     yield Block(head, lines, ["", "</details>"], what="fault", characters_max=FAULTS_SHARE)
 
 
-def _fault_cells(row: FaultRow, *, is_whole: bool) -> Iterator[str]:
-    """
-    Args:
-        is_whole: Whether all operations were looked at, so that the first ok is known.
-    """
+def _fault_cells(row: FaultRow) -> Iterator[str]:
     yield time_text(row.injection.time_ns)
     yield name(row.fault)
     yield name(", ".join(row.targets) or row.skipped or "nobody")
     yield "" if row.duration_ns is None else duration_text(row.duration_ns)
     yield "met nothing" if row.is_idle else _seen(row.injection)
     yield "" if row.duration_ns is None else _seen(row.healing)
-    is_known = is_whole and row.first_ok_ns is not None
-    yield duration_text(row.first_ok_ns or 0) if is_known else ""
+    first_ok_ns = row.around.first_ok_ns
+    yield "" if first_ok_ns is None else duration_text(first_ok_ns)
     yield sentence("; ".join(row.doubts))
 
 
