@@ -78,8 +78,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     those of its workload and ours. `reseed`: from when on another seed counts, if the system is
     simulated. `trace`: whether a simulated run keeps what only it knows, such as messages between
     servers; the history does not depend on it. `watch_roles`: whether the nodes of real hosts are
-    asked each second who leads, for the page. `skipped` are the faults that `all` stands for and that
-    are left out; a plan has them in a field of its own.
+    asked each second who leads, for the page. `skipped` are the faults that `all` stands for and
+    that are left out; a plan has them in a field of its own.
     """
 
     system: str
