@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from typing import TypeAlias
 
 from dissever.harness.episodes import Episode, Episodes, evidence
 from dissever.reports.simulation import Simulation
+
+Look: TypeAlias = tuple[int, str, bool | None]
+"""A time in ns, a node, and whether it leads from then on; None: not known."""
 
 LEADER = "leader"
 FOLLOWERS = "followers"
@@ -29,16 +33,26 @@ def role_of(episode: Episode, leading: Collection[str] = ()) -> str:
     return BOTH if struck & leaders else FOLLOWERS
 
 
-def leading_at(found: Episodes, simulation: Simulation) -> dict[int, tuple[str, ...]]:
-    """The index of an injection -> the servers that led when it was asked for."""
+def leading_at(found: Episodes, looks: Iterable[Look]) -> dict[int, tuple[str, ...]]:
+    """
+    The index of an injection -> the nodes that led when it was asked for, as far as was seen.
+
+    Args:
+        looks: By time. The last one at a node before the injection counts.
+    """
     every: dict[int, tuple[str, ...]] = {}
-    roles: dict[str, str] = {}
-    states = iter(simulation.states)
-    coming = next(states, None)
-    for episode in found.strikes:
+    leads: dict[str, bool | None] = {}
+    coming = iter(looks)
+    look = next(coming, None)
+    for episode in sorted(found.strikes, key=lambda each: each.injection.invocation.time):
         invocation = episode.injection.invocation
-        while coming is not None and coming.time_ns <= invocation.time:
-            roles[coming.node] = coming.role
-            coming = next(states, None)
-        every[invocation.index] = tuple(node for node, role in roles.items() if role == LEADER)
+        while look is not None and look[0] <= invocation.time:
+            leads[look[1]] = look[2]
+            look = next(coming, None)
+        every[invocation.index] = tuple(node for node, is_so in leads.items() if is_so)
     return every
+
+
+def looks_of(simulation: Simulation) -> Iterator[Look]:
+    """Which server led from when on, as the trace of a simulation says."""
+    return ((each.time_ns, each.node, each.role == LEADER) for each in simulation.states)

@@ -29,7 +29,7 @@ from dissever.reports.curve import curve_of
 from dissever.reports.cycle import models_text
 from dissever.reports.details import arounds_of, counts_of_faults, own_details, unasked_ends
 from dissever.reports.drawn import Drawn, drawn
-from dissever.reports.fault_roles import leading_at
+from dissever.reports.fault_roles import leading_at, looks_of
 from dissever.reports.fault_summary import summary_rows
 from dissever.reports.fault_table import fault_rows, share_text
 from dissever.reports.figures import Figures, figures_of
@@ -153,7 +153,7 @@ def _context(
     measured = arounds_of(results)
     if not measured and counted is None and history.is_timed:
         measured = arounds(history.columns, found, end_ns=history.duration_ns)
-    leading = {} if simulation is None else leading_at(found, simulation)
+    leading = {} if simulation is None else leading_at(found, looks_of(simulation))
     rows = fault_rows(found, measured, counts_of_faults(results), leading)
     return {
         "subject": subject,

@@ -54,6 +54,9 @@ function buildFaults() {
     all.textContent = `Show ${matching.length - shown.size} more`;
   };
   for (const one of Object.values(choose)) one.addEventListener("change", apply);
+  for (const link of document.querySelectorAll("a[data-choose]")) {
+    link.addEventListener("click", () => { choose.fault.value = link.dataset.choose; apply(); });
+  }
   all.addEventListener("click", () => {
     const next = list.querySelector(".fault-line.beyond > summary");
     isWhole = true;

@@ -119,6 +119,15 @@ def test_fault_node_and_state_choose_lines_and_order_sorts_them(
     assert "318 lines" in page.inner_text("#fault-filters")
 
 
+def test_fault_of_the_summary_chooses_its_lines(open_page: Callable[..., Page]) -> None:
+    page = open_page(page_of(60))
+    page.click(".by-faults > summary")
+    page.click("a[data-choose=fault-07]")
+
+    assert visible(page) == ["fault-07"] * 2
+    assert page.input_value("[name=fault-fault]") == "fault-07"
+
+
 def test_line_leads_to_the_timeline_and_back(open_page: Callable[..., Page]) -> None:
     page = open_page(page_of(60))
     line = page.locator(".fault-line[data-fault]").nth(20)

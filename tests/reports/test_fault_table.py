@@ -9,7 +9,7 @@ import pytest
 from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import Event, History, Type
 from dissever.harness.windows import Around, Window
-from dissever.reports.fault_roles import leading_at
+from dissever.reports.fault_roles import leading_at, looks_of
 from dissever.reports.fault_summary import summary_rows
 from dissever.reports.fault_table import fault_rows, rate_text, share_text
 from dissever.reports.simulation import Simulation, State
@@ -134,9 +134,17 @@ def test_role_comes_from_a_simulation_where_the_evidence_does_not_say() -> None:
     states = (state(1, "n1", "leader"), state(30, "n1", "follower"), state(30, "n2", "leader"))
     simulation = Simulation(("n1", "n2"), (), states, (), ())
     episodes = found(strike(10, "a"), strike(40, "b"))
-    rows = fault_rows(episodes, leading=leading_at(episodes, simulation)).lines
+    rows = fault_rows(episodes, leading=leading_at(episodes, looks_of(simulation))).lines
 
     assert [row.role for row in rows] == ["leader", "followers"]
+
+
+def test_leader_of_whom_nothing_is_known_any_more_is_not_told() -> None:
+    episodes = found(strike(10, "a"), strike(40, "b"), strike(90, "c"))
+    looks = [(1, "n1", True), (20 * MS, "n1", None), (60 * MS, "n2", True), (99 * MS, "n1", True)]
+    rows = fault_rows(episodes, leading=leading_at(episodes, looks)).lines
+
+    assert [row.role for row in rows] == ["leader", "", "followers"]
 
 
 def test_summary_adds_operations_up_and_takes_the_middle_and_the_most() -> None:
