@@ -43,6 +43,7 @@ from dissever.reports import (
     Insight,
     Subject,
     figures_of,
+    judged_html,
     named_indices,
     read_insight,
     render_html,
@@ -102,6 +103,10 @@ class Judged:
     results: Results
     notes: tuple[str, ...] = ()
     figures: Figures | None = None
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows."""
+        return judged_html(self.subject, self.history, self.results, self.figures)
 
 
 def judge(

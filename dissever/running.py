@@ -27,7 +27,7 @@ from dissever.harness.system import Deployment, System
 from dissever.harness.waiting import Wait
 from dissever.judging import Judged, judge, try_to_publish
 from dissever.nemesis import Environment, make_nemeses
-from dissever.reports import summary
+from dissever.reports import judged_html, summary
 from dissever.systems import load
 from dissever.workloads import WORKLOADS
 
@@ -116,6 +116,13 @@ class Run:
             run=self.directory,
         )
         return "\n".join(filter(None, (text.plain.rstrip(), self.unwritten)))
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows."""
+        judged = self.judged
+        return judged_html(
+            judged.subject, judged.history, judged.results, judged.figures, self.page
+        )
 
     def assert_valid(self) -> None:
         """

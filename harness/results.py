@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from dissever.harness.history import Event, History, Key, Operation
+from dissever.harness.notebook import results_html
 from dissever.harness.values import freeze
 
 
@@ -141,6 +142,10 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     results: tuple[Result, ...]
     history_sha256: str = ""
     signature: str = ""
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows."""
+        return results_html(self)
 
 
 class Budget(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from dissever.reports.html import render_html
 from dissever.reports.insight import Insight, read_insight
 from dissever.reports.junit import junit_suite, render_junit, render_suites
 from dissever.reports.markdown import render_line, render_markdown
+from dissever.reports.notebook import judged_html
 from dissever.reports.overview import EXIT_FAILED, EXIT_STATUS, Entry, Overview, entry, overview
 from dissever.reports.subject import Subject
 from dissever.reports.text import summary
@@ -29,6 +30,7 @@ __all__ = [
     "entry",
     "figures_of",
     "github_annotations",
+    "judged_html",
     "junit_suite",
     "named_indices",
     "overview",

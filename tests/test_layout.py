@@ -32,6 +32,7 @@ MAY_IMPORT = {
         "dissever.harness.episodes",
         "dissever.harness.history",
         "dissever.harness.latency",
+        "dissever.harness.notebook",
         "dissever.harness.results",
         "dissever.harness.plan",
         "dissever.harness.trace",

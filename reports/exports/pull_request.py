@@ -15,9 +15,10 @@ from typing import Final
 
 from dissever.harness.episodes import episodes_of
 from dissever.harness.values import count_text, shorten
-from dissever.reports.details import arounds_of
+from dissever.harness.windows import arounds
+from dissever.reports.details import arounds_of, counts_of_faults
 from dissever.reports.exports.record import Record
-from dissever.reports.fault_table import FaultRow, Proof, fault_rows
+from dissever.reports.fault_table import FaultRow, fault_rows
 from dissever.reports.gfm import escaped, header, name, sentence
 from dissever.reports.labels import duration_text, time_text
 from dissever.reports.markdown import HEADS, cells, heading, repeat, title, worst_first
@@ -36,14 +37,8 @@ ENDING_CHARACTERS: Final = 200
 WHY_CHARACTERS_MAX: Final = 1_000
 
 FAULT_HEADS: Final = (
-    "time",
-    "fault",
-    "struck",
-    "in force",
-    "held",
-    "healed",
-    "first ok after",
-    "doubt",
+    *("time", "fault", "struck", "in force", "held", "healed"),
+    *("ok before → during → after", "first ok after", "doubt"),
 )
 
 
@@ -147,8 +142,12 @@ def _finding(finding: Finding, entries: list[Entry], runs: int) -> Block:
 def _faults(record: Record, whose: str) -> Iterator[Block]:
     """A row for each strike, those that need a look first."""
     assert record.results is not None
-    found = episodes_of(record.history, record.subject.actions)
-    strikes = fault_rows(found, arounds_of(record.results)).strikes
+    history, results = record.history, record.results
+    found = episodes_of(history, record.subject.actions)
+    measured = arounds_of(results)
+    if not measured and record.counted is None and history.is_timed:
+        measured = arounds(history.columns, found, end_ns=history.duration_ns)
+    strikes = fault_rows(found, measured, counts_of_faults(results)).strikes
     if not strikes:
         return
     flagged = sum(row.is_flagged for row in strikes)
@@ -160,22 +159,17 @@ def _faults(record: Record, whose: str) -> Iterator[Block]:
 
 
 def _fault_cells(row: FaultRow) -> Iterator[str]:
+    """In the order of FAULT_HEADS."""
     yield time_text(row.injection.time_ns)
     yield name(row.fault)
     yield name(", ".join(row.targets) or row.skipped or "nobody")
     yield "" if row.duration_ns is None else duration_text(row.duration_ns)
-    yield "met nothing" if row.is_idle else _seen(row.injection)
-    yield "" if row.duration_ns is None else _seen(row.healing)
+    for badge in (row.held, row.healed):
+        yield "" if badge is None else f"{badge.mark} {badge.text}"
+    yield row.shares
     first_ok_ns = row.around.first_ok_ns
     yield "" if first_ok_ns is None else duration_text(first_ok_ns)
     yield sentence("; ".join(row.doubts))
-
-
-def _seen(proof: Proof | None) -> str:
-    """What was seen from outside: that it is so, that it is not, or nothing."""
-    if proof is None:
-        return "never"
-    return {True: "✓", False: "✗ no", None: "? not seen"}[proof.holds]
 
 
 def _size(lines: Sequence[str]) -> int:

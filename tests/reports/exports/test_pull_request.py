@@ -39,7 +39,7 @@ def test_invalid_run_is_told_with_its_finding_its_faults_and_the_line_that_repea
     assert anomaly.summary[:60] in plain
     assert "#### ✗ stale-read (linearizable)" in plain
     assert "1. " in text
-    assert "| time | fault | struck | in force | held | healed | first ok after | doubt |" in text
+    assert "| struck | in force | held | healed | ok before → during → after |" in text
     assert f"```sh\n{invalid_run.subject.command}\n```" in text
     assert tags(text).count("details") == tags(text).count("/details") == 2
 
@@ -69,8 +69,8 @@ def test_fault_that_lacks_evidence_comes_first() -> None:
     rows = [line for line in text.splitlines() if re.match(r"\| [\d.,]+ s \|", line)]
 
     assert [row.split(" | ")[2:6] for row in rows] == [
-        ["n2", "0 s", "? not seen", "never"],
-        ["n1", "1.00 s", "✓", "✓"],
+        ["n2", "0 s", "! no evidence", "! never"],
+        ["n1", "1.00 s", "✓ held", "✓ healed"],
     ]
     assert "<summary>2 faults, 1 to look at</summary>" in text
 
