@@ -142,7 +142,8 @@ function drawLabels(run, box, list, bars, y) {
     for (let k = 0; k < ofOutcome.length; k += 4) {
       const i = ofOutcome[k], x = Math.max(box.left, ofOutcome[k + 1]), at = ofOutcome[k + 3];
       const end = ofOutcome[k + 1] + ofOutcome[k + 2];
-      const next = at + 1 < list.length ? xOf(box, run.start[list[at + 1]]) : box.right;
+      const after = at + 1 < list.length ? xOf(box, run.start[list[at + 1]]) : box.right;
+      const next = Math.min(after, waitAfter(run, box, run.end[i]));
       if (next - x < LABEL_PX_MIN) continue;
       const text = labelOf(run, i);
       const width = context.measureText(text).width;
@@ -155,6 +156,12 @@ function drawLabels(run, box, list, bars, y) {
       context.fillText(text, left, y + 0.5);
     }
   }
+}
+
+// Where the next wait begins, which has words of its own.
+function waitAfter(run, box, time) {
+  const { starts } = run.waitSpans, place = firstFrom(starts, time - 1);
+  return place < starts.length ? xOf(box, starts[place]) : Infinity;
 }
 
 // Words on hatching need ground under them.

@@ -373,6 +373,7 @@ def test_unasked_end_is_a_red_mark_and_a_band_until_the_restart(
     point_at(page, 15, y)
 
     assert mark == RED
+    assert all(red > blue + 10 for red, _, blue in band)
     assert any(red > blue + 60 for red, _, blue in band)
     assert not any(red > blue + 60 for red, _, blue in after)
     assert "n3 ended by SIGSEGV" in page.inner_text("#tooltip")
