@@ -46,6 +46,7 @@ class FaultCheck(msgspec.Struct, frozen=True):
     backend: str
     available: bool
     reason: str = ""
+    remedy: str = ""
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
@@ -156,8 +157,9 @@ def _lack(name: str, record: Fault, backend: Backend) -> Missing | None:
 
 
 def _fault(name: str, backend: Backend, missing: Missing | None) -> FaultCheck:
-    reason = "" if missing is None else missing.reason
-    return FaultCheck(name, backend.value, missing is None, reason)
+    if missing is None:
+        return FaultCheck(name, backend.value, True)
+    return FaultCheck(name, backend.value, False, missing.reason, missing.remedy)
 
 
 def _system(name: str) -> Check:
@@ -204,7 +206,7 @@ def _native() -> Check:
     spec = importlib.util.find_spec("dissever.native._search")
     if spec is None:
         return Check(SEARCH, False, "not built", "pip install dissever: its wheel has it")
-    return Check(SEARCH, True, str(spec.origin))
+    return Check(SEARCH, True, "built")
 
 
 def _tool(name: str, remedy: str) -> Check:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import click
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from dissever.commands.diagnosis_view import tables
 from dissever.commands.output import EXIT_FAILED, print_json, say, tell
-from dissever.diagnosis import Diagnosis, FaultCheck, diagnose
+from dissever.diagnosis import diagnose
 from dissever.harness.cluster import ClusterLost, backends
 from dissever.harness.cluster.backends import Backend
-from dissever.nemesis import FAULTS
 
 
 @click.command(short_help="What can run on this machine, and what would help.")
@@ -36,43 +34,10 @@ def doctor(is_json: bool, fetch: bool) -> int:
     if is_json:
         print_json(found)
     else:
-        _print_diagnosis(found)
+        console = Console()
+        for each in tables(found):
+            console.print(each, highlight=False)
     return 0 if found.is_well else EXIT_FAILED
-
-
-def _print_diagnosis(found: Diagnosis) -> None:
-    console = Console()
-    for title, checks in (
-        ("machine", found.machine),
-        ("systems", found.systems),
-        ("simulators", found.simulators),
-    ):
-        table = _table(title)
-        for check in checks:
-            remedy = f"\n[yellow]{escape(check.remedy)}[/]" if check.remedy else ""
-            mark = _mark(check.available)
-            table.add_row(mark, f"[bold]{check.what}[/]", escape(check.detail) + remedy)
-        console.print(table, "")
-    reasons: dict[str, int] = {}
-    table = Table("fault", *(each.value for each in Backend), title="faults", box=None)
-    table.title_justify = "left"
-    for fault in FAULTS:
-        cells = (_cell(check, reasons) for check in found.faults if check.fault == fault)
-        table.add_row(fault, *cells)
-    console.print(table)
-    for reason, number in reasons.items():
-        console.print(f"  {number}  {reason}", highlight=False, soft_wrap=True, markup=False)
-
-
-def _cell(check: FaultCheck, reasons: dict[str, int]) -> str:
-    """A mark, with the number of the reason why the fault cannot be injected."""
-    if check.available:
-        return _mark(True)
-    return f"{_mark(False)} {reasons.setdefault(check.reason, len(reasons) + 1)}"
-
-
-def _mark(is_there: bool) -> str:
-    return "[green]✓[/]" if is_there else "[red]✗[/]"
 
 
 @click.command(short_help="Remove what killed runs left with the Docker engine.")
@@ -89,10 +54,6 @@ def heal() -> int:
 
     say("\n".join(engine.heal()) or "nothing was left behind")
     return 0
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=None, show_header=False, padding=(0, 2))
 
 
 @click.command(name="build-host", short_help="Build the image that nodes in containers need.")
