@@ -28,8 +28,11 @@ from dissever.harness.history import (
     Type,
     is_transaction,
 )
-from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
+from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict, Wrong
 from dissever.harness.values import count_text, quoted, shorten, show_ns
+
+WRONG_MAX: Final = 20
+"""Wrong reads that are told one by one; the count is exact."""
 
 KINDS: Final[Mapping[str, str]] = {
     "unexpected-key": "has an account that there is not",
@@ -279,6 +282,17 @@ def _anomaly(
         context=context,
         steps=tuple(steps.values()),
         smallest=tuple(read.operation.invocation.index for read in begun),
+        wrong=tuple(_wrong(kind, read, rules) for read in wrong[:WRONG_MAX]),
+        wrong_count=len(wrong),
+    )
+
+
+def _wrong(kind: str, read: Read, rules: Rules) -> Wrong:
+    is_total = kind == "wrong-total"
+    return Wrong(
+        answer=read.operation.invocation.index,
+        value=str(read.total) if is_total else rules.fault(kind, read),
+        expected=str(rules.total) if is_total else "",
     )
 
 

@@ -38,7 +38,7 @@ from dissever.checkers.linearizability.sources import (
     without_source,
 )
 from dissever.harness.history import Event, History, Key, MalformedHistory, Operation, Type
-from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
+from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict, Wrong
 from dissever.harness.values import freeze, show, show_ns
 
 SHOWN_MAX: Final = 8
@@ -369,8 +369,20 @@ def _anomaly(kind: str, tally: Tally, found: Sequence[Found]) -> Anomaly:
         summary=f"{where}{what}: {elements}{rest}{first}",
         indices=indices,
         context=indices,
-        steps=(*_when(kind, found), *(step for each in shown for step in _steps(kind, each))),
+        steps=(*_when(kind, found), *_steps(kind, found[0])),
         key=tally.key,
+        wrong=tuple(map(_wrong, shown)),
+        wrong_count=len(found),
+    )
+
+
+def _wrong(found: Found) -> Wrong:
+    """The first read that shows it, against the read or the add from which it is known."""
+    against = found.seen or next(iter(found.adds), None)
+    return Wrong(
+        answer=found.reads[0].invocation.index,
+        value=show(found.element),
+        against=None if against is None else against.invocation.index,
     )
 
 
@@ -400,6 +412,7 @@ def _indices(found: Iterable[Found]) -> tuple[int, ...]:
 
 
 def _steps(kind: str, found: Found) -> Iterable[Step]:
+    """The story of one element, from who added it to a read that shows it, and others that do."""
     yield from (sentence(add) for add in found.adds[:2])
     if found.seen is not None:
         yield _step(found.seen, found.element, "among them")
@@ -408,8 +421,12 @@ def _steps(kind: str, found: Found) -> Iterable[Step]:
         among = "not among them"
     elif kind == "duplicate-elements":
         among = "more than once among them"
-    for read in found.reads[:4]:
-        yield _step(read, found.element, among)
+    first, *others = found.reads
+    yield _step(first, found.element, among)
+    if others:
+        reads = "1 more read shows" if len(others) == 1 else f"{len(others)} more reads show"
+        indices = tuple(index for read in others[:3] for index in read.indices)
+        yield Step(f"{reads} the same", indices)
 
 
 def _step(read: Operation, element: Any, among: str) -> Step:

@@ -30,7 +30,7 @@ from msgspec import structs
 
 from dissever.harness.history import History, Operation, Type
 from dissever.harness.plan import Plan
-from dissever.harness.results import Anomaly, Result, Results, Verdict
+from dissever.harness.results import Anomaly, Result, Results, Verdict, by_cause
 
 __all__ = [
     "Roles",
@@ -150,7 +150,7 @@ def signatures_of(
         plan: Of the run, None for a history file.
     """
     by_index = _Answers(history, roles)
-    ordered = sorted(results.results, key=lambda result: result.verdict, reverse=True)
+    ordered = sorted(by_cause(results.results), key=lambda result: result.verdict, reverse=True)
     found = (each for result in ordered for each in _of_result(result, ordered, by_index))
     return tuple(dict.fromkeys(found))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Hashable, Iterable
 from enum import Enum
 from functools import total_ordering
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -82,6 +82,21 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     cited: tuple[tuple[int, int], ...] = ()
 
 
+class Wrong(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One wrong answer, as a table shows it; both operations by the indices of their invocations.
+
+    `value` is what `answer` got, or what it missed, as people read it. `against` contradicts it:
+    the write that had overwritten the value, the add that had been acknowledged; None where no
+    single operation does. `expected` is the right answer, empty where there is not one alone.
+    """
+
+    answer: int
+    value: str
+    against: int | None = None
+    expected: str = ""
+
+
 class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     """
     One thing that no correct system can have answered.
@@ -96,7 +111,8 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     micro-operations that it leaves out of them: each the index of the invocation, and the position
     in its value, from 0. Appends of others are among them if a list that was read lacks their
     element there. `smallest_history` makes that history. `signature` says which kind of failure it
-    is, and is equal across runs; it is empty until all checkers have said what they found.
+    is, and is equal across runs; it is empty until all checkers have said what they found. `wrong`
+    are the answers that cannot be, worst or first ones first; `wrong_count` counts all of them.
     """
 
     name: str
@@ -112,6 +128,8 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     smallest: tuple[int, ...] = ()
     smallest_without: tuple[tuple[int, int], ...] = ()
     signature: str = ""
+    wrong: tuple[Wrong, ...] = ()
+    wrong_count: int = 0
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,12 +239,32 @@ def _shorter(micro_operation: Any, elements: Container[Hashable]) -> Any:
     return [f, key, [each for each in value if freeze([key, each]) not in elements], *rest]
 
 
+CAUSES: Final = ("nodes", "logs", "invariants")
+"""The checkers whose anomalies may be why others found something. They come first."""
+
+CONSEQUENCES: Final = ("liveness",)
+"""The checkers whose anomalies others may explain. They come last."""
+
+
+def by_cause(results: Iterable[Result]) -> list[Result]:
+    """The same, those that are invalid first: causes, then what was answered, then consequences."""
+
+    def place(result: Result) -> tuple[bool, int]:
+        is_cause, is_consequence = result.checker in CAUSES, result.checker in CONSEQUENCES
+        rank = CAUSES.index(result.checker) if is_cause else len(CAUSES) + is_consequence
+        is_invalid = result.verdict is Verdict.INVALID
+        return not is_invalid, rank if is_invalid else 0
+
+    return sorted(results, key=place)
+
+
 def merge(results: Iterable[Result]) -> Results:
-    """The greatest verdict, and the reasons of those checkers that gave it."""
+    """The greatest verdict, and the reasons of those checkers that gave it, causes first."""
     every = tuple(results)
     if not every:
         return Results(verdict=Verdict.UNKNOWN, why="nothing was checked", results=())
     verdict = max(result.verdict for result in every)
-    reasons = [f"{result.checker}: {result.why}" for result in every if result.verdict == verdict]
+    worst = [result for result in by_cause(every) if result.verdict is verdict]
+    reasons = [f"{result.checker}: {result.why}" for result in worst]
     why = "every checker is content" if verdict is Verdict.VALID else "; ".join(reasons)
     return Results(verdict=verdict, why=why, results=every)

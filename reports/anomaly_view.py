@@ -12,30 +12,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from dissever.harness.episodes import Episode, Episodes
+from dissever.harness.episodes import Episodes
 from dissever.harness.history import History, Operation
-from dissever.harness.results import Anomaly, Order, Result, Results
+from dissever.harness.latency import Successes, ok_spans
+from dissever.harness.results import Anomaly, Order, Result, Results, by_cause
 from dissever.harness.values import shorten
+from dissever.reports.around import phrases
+from dissever.reports.crash_card import CrashCard, crash_card, end_of_anomaly
 from dissever.reports.cycle import CycleView, Download, cycle_labels, cycle_view, download
+from dissever.reports.details import UnaskedEnd, unasked_ends
 from dissever.reports.excerpt import Excerpt, excerpt
-from dissever.reports.labels import short_label, time_text
+from dissever.reports.headlines import Found
+from dissever.reports.labels import short_label
 from dissever.reports.prose import ANOMALIES, ORDERS
+from dissever.reports.stuck_card import StuckCard, stuck_card
 
 SHOWN_MAX = 14
 """How many operations of an order are listed: its last ones."""
 
 STATE_CHARACTERS_MAX = 32
 
-JUST_BEFORE_NS = 5_000_000_000
-"""A fault that healed so long before the first guilty operation may still be its cause."""
-
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """One sentence of an explanation and its operations, by invocation."""
+    """
+    One sentence of an explanation and its operations, by invocation.
+
+    `chips` are those of them that no step before it names.
+    """
 
     text: str
     operations: tuple[Operation, ...]
+    chips: tuple[Operation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +82,13 @@ class AnomalyView:
 
     `meaning` explains its name, if it is a known one; `meanwhile` are the faults in force. `orders`
     are drawn in the window. `cycle` is drawn instead of the steps, which say the same; `download`
-    is the smallest history that has the anomaly.
+    is the smallest history that has the anomaly. `crash` and `stuck` are cards that take the place
+    of the steps. `number` counts all anomalies from 1. `is_open`: it is the first of its signature.
+    `key_filter` is the key as the filter of the timeline names it, empty without one.
     """
 
+    number: int
+    is_open: bool
     checker: str
     anomaly: Anomaly
     meaning: str
@@ -86,24 +98,75 @@ class AnomalyView:
     orders: tuple[OrderView, ...]
     cycle: CycleView | None
     download: Download | None
+    crash: CrashCard | None
+    stuck: StuckCard | None
+    key_filter: str
 
 
 def found_by(results: Results) -> list[tuple[str, Anomaly]]:
-    """All anomalies in the order of the checkers, each with who found it."""
+    """All anomalies, causes before consequences, each with who found it."""
     return [(result.checker, anomaly) for result, anomaly in _found(results)]
 
 
 def _found(results: Results) -> list[tuple[Result, Anomaly]]:
-    return [(result, anomaly) for result in results.results for anomaly in result.anomalies]
+    ordered = by_cause(results.results)
+    return [(result, anomaly) for result in ordered for anomaly in result.anomalies]
+
+
+def findings(
+    results: Results, history: History, found: Episodes, *, nodes: Sequence[str] = ()
+) -> list[Found]:
+    """
+    Every anomaly with its card, in the same order.
+
+    Args:
+        history: The whole one: a card says when the next operation was ok.
+        nodes: All of the run, as far as anybody knows them.
+    """
+    ends = unasked_ends(results)
+    successes = _successes(history, ends)
+    recovery = {index: each for each in found.recovery for index in each.indices}
+    told: list[Found] = []
+    for number, (result, anomaly) in enumerate(_found(results), 1):
+        end = end_of_anomaly(anomaly, ends)
+        asked = next((recovery[index] for index in anomaly.indices if index in recovery), None)
+        told.append(
+            Found(
+                number,
+                result,
+                anomaly,
+                None if end is None else crash_card(end, found, successes),
+                None if asked is None else stuck_card(asked, found, ends, nodes),
+            )
+        )
+    return told
+
+
+def excused_ends(results: Results, history: History, found: Episodes) -> tuple[CrashCard, ...]:
+    """The ends that nobody asked for and that a fault explains."""
+    ends = [end for end in unasked_ends(results) if end.why]
+    successes = _successes(history, ends)
+    cards = [crash_card(end, found, successes) for end in ends]
+    return tuple(card for card in cards if card is not None)
+
+
+def _successes(history: History, ends: Sequence[UnaskedEnd]) -> Successes:
+    """The ok operations, which only cards of ends need; they cost a second for a million."""
+    return Successes(ok_spans(history.times) if ends else ())
 
 
 def anomaly_views(
-    results: Results, history: History, found: Episodes, *, count_max: int
+    told: Sequence[Found], history: History, found: Episodes, *, count_max: int
 ) -> tuple[AnomalyView, ...]:
-    """The first count_max anomalies."""
+    """The first count_max anomalies of `findings`."""
     by_index = operations_by_index(history)
     views: list[AnomalyView] = []
-    for result, anomaly in _found(results)[:count_max]:
+    signatures: set[str] = set()
+    for each in told[:count_max]:
+        result, anomaly = each.result, each.anomaly
+        signature = anomaly.signature or f"{result.checker}/{anomaly.name}"
+        is_open = signature not in signatures
+        signatures.add(signature)
         context = [
             operation
             for operation in _of((*anomaly.context, *anomaly.indices), by_index)
@@ -118,18 +181,35 @@ def anomaly_views(
         )
         views.append(
             AnomalyView(
+                each.number,
+                is_open,
                 result.checker,
                 anomaly,
                 meaning(anomaly.name),
                 meanwhile(anomaly, by_index, found),
-                tuple(StepView(step.text, _of(step.indices, by_index)) for step in anomaly.steps),
+                step_views(anomaly, by_index),
                 window,
                 order_views(anomaly, window, by_index) if window else (),
                 cycle_view(anomaly, by_index),
                 download(result, anomaly, history),
+                each.end,
+                each.stuck,
+                "" if anomaly.key is None else str(anomaly.key),
             )
         )
     return tuple(views)
+
+
+def step_views(anomaly: Anomaly, by_index: Mapping[int, Operation]) -> tuple[StepView, ...]:
+    """The steps of an explanation, each with the operations that it names."""
+    told: set[int] = set()
+    steps: list[StepView] = []
+    for step in anomaly.steps:
+        operations = _of(step.indices, by_index)
+        chips = tuple(each for each in operations if each.invocation.index not in told)
+        told |= {each.invocation.index for each in chips}
+        steps.append(StepView(step.text, operations, chips))
+    return tuple(steps)
 
 
 def meaning(name: str) -> str:
@@ -141,16 +221,21 @@ def meaning(name: str) -> str:
 
 
 def main_order(anomaly: Anomaly) -> Order | None:
-    """The longest order that the latest guilty operation ends: what a reader asks about."""
+    """
+    The longest order that the latest guilty operation ends: what a reader asks about.
+
+    Of those, one that holds what contradicts that operation comes first.
+    """
+    against = {wrong.against for wrong in anomaly.wrong} - {None}
     ended = [
         order
         for order in anomaly.orders
         if order.blocked in anomaly.indices and order.blocked in order.refused
     ]
     latest = max((order.blocked or 0 for order in ended), default=0)
-    return next(
-        (order for order in ended if order.blocked == latest), next(iter(anomaly.orders), None)
-    )
+    of_latest = [order for order in ended if order.blocked == latest]
+    telling = [order for order in of_latest if not against.isdisjoint(order.indices)]
+    return next(iter([*telling, *of_latest, *anomaly.orders]), None)
 
 
 def order_views(
@@ -182,18 +267,7 @@ def meanwhile(
         return ()
     start_ns = min(operation.invocation.time for operation in guilty)
     end_ns = max((operation.completion or operation.invocation).time for operation in guilty)
-    phrases = [_phrase(each) for each in found.episodes if each.overlaps(start_ns, end_ns)]
-    before = [each for each in found.episodes if 0 < start_ns - each.end_ns < JUST_BEFORE_NS]
-    if before:
-        last = max(before, key=lambda each: each.end_ns)
-        phrases.insert(0, f"{_phrase(last)}, healed before it")
-    return tuple(phrases)
-
-
-def _phrase(episode: Episode) -> str:
-    where = f" ({', '.join(episode.targets)})" if episode.targets else ""
-    span = f"from {time_text(episode.start_ns)} to {time_text(episode.end_ns)}"
-    return f"{episode.fault}{where} {span}"
+    return phrases(found, start_ns, end_ns)
 
 
 def named_indices(results: Results) -> frozenset[int]:

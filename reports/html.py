@@ -24,7 +24,14 @@ from dissever.harness.history import History
 from dissever.harness.results import Results
 from dissever.harness.values import count_text, shorten
 from dissever.harness.windows import arounds
-from dissever.reports.anomaly_view import anomaly_views, found_by, named_indices
+from dissever.reports.anomaly_view import (
+    anomaly_views,
+    excused_ends,
+    findings,
+    found_by,
+    named_indices,
+    operations_by_index,
+)
 from dissever.reports.curve import curve_of
 from dissever.reports.cycle import models_text
 from dissever.reports.details import arounds_of, counts_of_faults, own_details, unasked_ends
@@ -33,15 +40,17 @@ from dissever.reports.fault_roles import leading_at, looks_of
 from dissever.reports.fault_summary import summary_rows
 from dissever.reports.fault_table import fault_rows, share_text
 from dissever.reports.figures import Figures, figures_of
+from dissever.reports.headlines import headlines
 from dissever.reports.inside_view import InsideView, inside_views, sentence_of
 from dissever.reports.insight import Insight
 from dissever.reports.labels import duration_text, short_label, time_text
 from dissever.reports.lamport import embedded_simulation
 from dissever.reports.lanes import assign_lanes
+from dissever.reports.meaning import does_not_mean, means
 from dissever.reports.nearby import nearby
 from dissever.reports.packing import packed, packed_bytes
 from dissever.reports.payload import NODE_MARKS, run_data, weigh
-from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS, MEANS
+from dissever.reports.prose import GLYPHS
 from dissever.reports.simulation import Simulation
 from dissever.reports.subject import Subject
 from dissever.reports.tidy import tidy, words
@@ -154,18 +163,21 @@ def _context(
     if not measured and counted is None and history.is_timed:
         measured = arounds(history.columns, found, end_ns=history.duration_ns)
     leading = {} if simulation is None else leading_at(found, looks_of(simulation))
+    told, near = findings(results, history, found, nodes=subject.nodes), nearby(history, results)
     rows = fault_rows(found, measured, counts_of_faults(results), leading)
     return {
         "subject": subject,
         "results": results,
-        "means": MEANS[results.verdict],
-        "does_not_mean": DOES_NOT_MEAN[results.verdict],
+        "means": means(results),
+        "does_not_mean": does_not_mean(results),
         "glyph": GLYPHS[results.verdict],
         "glyphs": GLYPHS,
         "figures": counted or figures_of(history),
         "duration_ns": history.duration_ns,
         "anomalies": found_by(results),
-        "views": anomaly_views(results, nearby(history, results), found, count_max=ANOMALIES_MAX),
+        "headlines": headlines(told, operations_by_index(near), found),
+        "views": anomaly_views(told, near, found, count_max=ANOMALIES_MAX),
+        "excused": excused_ends(results, history, found),
         "models": [text for each in results.results if (text := models_text(each.details))],
         "fault_rows": rows.lines,
         "healings": rows.calm,

@@ -13,8 +13,9 @@ from typing import Final
 from dissever.harness.results import Verdict
 from dissever.harness.values import count_text
 from dissever.reports.gfm import block, code, header, name, sentence
+from dissever.reports.meaning import no_meaning_of
 from dissever.reports.overview import Entry, Finding, Overview, by_signature
-from dissever.reports.prose import ANOMALIES, DOES_NOT_MEAN, GLYPHS
+from dissever.reports.prose import ANOMALIES, GLYPHS
 
 BYTES_MAX: Final = 1_000_000
 """Of a summary. GitHub's limit for a step is 1 MiB."""
@@ -55,7 +56,7 @@ def _head(runs: Overview) -> Iterator[str]:
     if runs.failed:
         yield f"A run could not be made: {sentence(runs.failed)}"
         yield ""
-    yield DOES_NOT_MEAN[runs.verdict] if runs.runs else "There was no run."
+    yield no_meaning_of(runs) if runs.runs else "There was no run."
 
 
 def _table(runs: Overview) -> Iterator[str]:

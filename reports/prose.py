@@ -7,11 +7,9 @@ from dissever.harness.results import Verdict
 MEANS = {
     Verdict.VALID: "Every answer in this history is one that a correct system can have given.",
     Verdict.UNKNOWN: "The run shows neither a bug nor its absence; the reason stands above.",
-    Verdict.INVALID: (
-        "No correct system can have given these answers. The history is the counterexample, "
-        "whatever the cause."
-    ),
+    Verdict.INVALID: "This run shows a failure that no fault excuses.",
 }
+"""What is true of every run of a verdict; `meaning.py` says more of an invalid one."""
 
 DOES_NOT_MEAN = {
     Verdict.VALID: (

@@ -12,21 +12,30 @@ from rich.text import Text
 from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import History, Operation
 from dissever.harness.results import Order, Results, Verdict
-from dissever.harness.values import count_text, printable
+from dissever.harness.values import count_text, printable, shorten
 from dissever.reports.anomaly_view import (
     AnomalyView,
+    StepView,
     anomaly_views,
+    findings,
     main_order,
     operations_by_index,
 )
+from dissever.reports.crash_card import CrashCard
 from dissever.reports.cycle import models_text
 from dissever.reports.details import counts_of_run, unasked_ends
 from dissever.reports.figures import Figures, figures_of
+from dissever.reports.headlines import Found, headlines
 from dissever.reports.labels import duration_text, short_label, time_text
-from dissever.reports.prose import DOES_NOT_MEAN, GLYPHS
+from dissever.reports.meaning import does_not_mean, means
+from dissever.reports.prose import GLYPHS
+from dissever.reports.stuck_card import StuckCard
 from dissever.reports.subject import Subject
 
-STEP_OPERATIONS_MAX = 6
+STEPS_MAX = 6
+STEP_OPERATIONS_MAX = 3
+WORDS_MAX = 3
+HEADLINES_MAX = 3
 ORDER_OPERATIONS_MAX = 6
 WIDTH = 100
 
@@ -80,7 +89,8 @@ def _lines(
 ) -> Iterator[str]:
     found = episodes_of(history, subject.actions)
     yield f"{GLYPHS[results.verdict]} {results.verdict.word.upper()}"
-    yield from _wrapped(results.why, indent="  ")
+    told = findings(results, history, found, nodes=subject.nodes)
+    yield from _found_lines(told, history, results, found)
     yield f"  {_counts(history, counted)}"
     yield f"  {_faults(found)}"
     if (counts := counts_of_run(results)) is not None:
@@ -94,13 +104,28 @@ def _lines(
     if results.signature:
         yield f"  signature: {results.signature}"
     yield ""
-    for view in anomaly_views(results, history, found, count_max=1):
+    for view in anomaly_views(told, history, found, count_max=1):
         yield from _explanation(view, operations_by_index(history))
     count = sum(len(result.anomalies) for result in results.results)
     if not count:
-        yield from _wrapped(DOES_NOT_MEAN[results.verdict], indent="  ")
+        yield from _wrapped(does_not_mean(results), indent="  ")
     elif count > 1:
         yield f"  {count_text(count - 1, 'more anomaly')} in the report."
+
+
+def _found_lines(
+    told: Sequence[Found], history: History, results: Results, found: Episodes
+) -> Iterator[str]:
+    """What an invalid run means, and each kind of anomaly in one line; else the reason."""
+    kinds = headlines(told, operations_by_index(history), found) if told else ()
+    if not kinds:
+        yield from _wrapped(results.why, indent="  ")
+        return
+    yield from _wrapped(means(results), indent="  ")
+    for headline in kinds[:HEADLINES_MAX]:
+        yield from _wrapped(f"{headline.title} ({headline.name})", indent="    ", first="  - ")
+    if (more := len(kinds) - HEADLINES_MAX) > 0:
+        yield f"  - {count_text(more, 'more kind')} of anomalies"
 
 
 def _counts(history: History, counted: Figures | None) -> str:
@@ -134,14 +159,44 @@ def _explanation(view: AnomalyView, by_index: Mapping[int, Operation]) -> Iterat
     key = "" if anomaly.key is None else f" (key {anomaly.key})"
     yield from _wrapped(f"{anomaly.name}{key}: {anomaly.summary}", indent="  ")
     yield from _wrapped(view.meaning, indent="  ")
-    for number, step in enumerate(view.steps, 1):
-        yield from _wrapped(f"{number}. {step.text}", indent="     ", first="  ")
-        yield from _operations(step.operations)
+    if view.crash is not None:
+        yield from _crash(view.crash)
+    elif view.stuck is not None:
+        yield from _stuck(view.stuck)
+    else:
+        yield from _steps(view.steps)
     if (order := main_order(anomaly)) is not None:
         yield from _wrapped(_order(order, by_index), indent="  ")
     yield from _wrapped(anomaly.confirmation, indent="  ")
     if view.meanwhile:
         yield from _wrapped(f"faults in force meanwhile: {'; '.join(view.meanwhile)}", indent="  ")
+
+
+def _steps(steps: Sequence[StepView]) -> Iterator[str]:
+    for number, step in enumerate(steps[:STEPS_MAX], 1):
+        yield from _wrapped(f"{number}. {step.text}", indent="     ", first="  ")
+        yield from _operations(step.chips)
+    if (more := len(steps) - STEPS_MAX) > 0:
+        yield f"  {count_text(more, 'more step')} in the report"
+
+
+def _crash(card: CrashCard) -> Iterator[str]:
+    """What the process said last, from the line that was fatal, and what followed."""
+    fatal, words = card.end.fatal, card.end.words
+    words = words[-WORDS_MAX:] if fatal is None else words[fatal : fatal + WORDS_MAX]
+    if words:
+        yield f"  its last words ({card.end.log}):"
+        yield from (f"    {shorten(word, WIDTH - 4)}" for word in words)
+    yield from _wrapped(f"faults in force: {'; '.join(card.faults) or 'none'}", indent="  ")
+    yield from _wrapped(" ".join(card.followed), indent="  ")
+
+
+def _stuck(card: StuckCard) -> Iterator[str]:
+    """The nodes that stand out, each with what had happened to it."""
+    odd = [row for row in card.rows if row.is_odd]
+    for row in odd[:STEPS_MAX]:
+        before = f"; before that: {'; '.join(row.before)}" if row.before else ""
+        yield from _wrapped(f"{row.node}: {row.state}{before}", indent="      ", first="    ")
 
 
 def _order(order: Order, by_index: Mapping[int, Operation]) -> str:

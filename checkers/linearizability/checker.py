@@ -48,7 +48,8 @@ class Linearizable:
             large = "a process, an index or a time is too large: "
             why = f"malformed: {large if isinstance(error, OverflowError) else ''}{error}"
             return Result(checker=self.name, verdict=Verdict.UNKNOWN, why=why)
-        return result(self.name, self._checked(keys, self._judge_keys(keys, budget)))
+        judged = self._checked(keys, self._judge_keys(keys, budget))
+        return result(self.name, judged, noun=self.model.noun)
 
     def _judge_keys(self, keys: Keys, budget: Budget) -> list[Judgement]:
         judge_keys = self.model.family.judge_keys

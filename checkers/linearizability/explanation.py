@@ -1,5 +1,8 @@
 """
 An anomaly of one object in sentences: what led there, the answer, and why it cannot be.
+
+There is one argument. A proof of a few operations needs no more than them; what the object could
+hold in every order is said only where no such proof is known.
 """
 
 from __future__ import annotations
@@ -13,10 +16,10 @@ from dissever.checkers.linearizability.counterexample import Possible
 from dissever.checkers.linearizability.family import Proof
 from dissever.checkers.linearizability.judgement import Judgement
 from dissever.checkers.linearizability.model import Model
-from dissever.checkers.linearizability.narration import done, sentence
+from dissever.checkers.linearizability.narration import answer, asked, done, sentence
 from dissever.checkers.linearizability.partial import Partials, orders, partials
 from dissever.harness.history import Operation
-from dissever.harness.results import Anomaly, Step, Verdict
+from dissever.harness.results import Anomaly, Step, Verdict, Wrong
 from dissever.harness.values import show
 
 STEPS_MAX: Final = 12
@@ -50,16 +53,14 @@ def convicted(
     if confirmation.doubt:
         return judgement.doubted(confirmation.doubt)
     if proof is not None:
-        steps = [sentence(operation) for operation in proof.operations]
-        steps.append(Step(f"but {proof.reason}", proof.operations[-1].indices))
-        name, guilty, reason = proof.name, proof.operations, proof.reason
+        *before, last = proof.operations
+        steps = [*map(sentence, before), _but(sentence(last), proof.reason)]
+        name, guilty, reason, against = proof.name, proof.operations, proof.reason, proof.against
     else:
         assert failing is not None
-        steps = _story(small, failing)
-        name, guilty = "nonlinearizable", (failing.operation,)
+        steps = _story(small, failing, _could(model, holding))
+        name, guilty, against = "nonlinearizable", (failing.operation,), None
         reason = "no order of the operations explains it"
-    if holding and holding.states and failing is not None:
-        steps.append(Step(_could(model, holding), failing.operation.indices))
     indices = _indices(guilty)
     context = _indices(call.operation for call in small)[-CONTEXT_MAX:]
     noun = model.noun if judgement.key is None else f"{model.noun} {show(judgement.key)}"
@@ -74,6 +75,8 @@ def convicted(
         confirmation=confirmation.sentence,
         orders=orders(model, small, found),
         orders_complete=found.is_complete,
+        wrong=(_wrong(guilty[-1], against),),
+        wrong_count=1,
     )
     details = {
         **details,
@@ -87,8 +90,18 @@ def _indices(operations: Iterable[Operation]) -> tuple[int, ...]:
     return tuple(sorted({index for operation in operations for index in operation.indices}))
 
 
-def _story(small: Sequence[Call], failing: Call) -> list[Step]:
-    """The last operations before the failing one, then that one."""
+def _wrong(operation: Operation, against: Operation | None) -> Wrong:
+    index = None if against is None else against.invocation.index
+    value = answer(operation) or asked(operation)
+    return Wrong(answer=operation.invocation.index, value=value, against=index)
+
+
+def _but(step: Step, reason: str) -> Step:
+    return Step(f"{step.text}, but {reason}", step.indices)
+
+
+def _story(small: Sequence[Call], failing: Call, could: str | None) -> list[Step]:
+    """The last operations before the failing one, then that one, and why it cannot be."""
     completion = failing.operation.completion
     assert completion is not None
     before = [call for call in small if call.operation is not failing.operation]
@@ -98,13 +111,17 @@ def _story(small: Sequence[Call], failing: Call) -> list[Step]:
         sentence(call.operation, was_open_at_ns=completion.time if call.is_crashed else None)
         for call in before[max(0, left_out) :]
     ]
-    return [*steps, sentence(failing.operation)]
+    last = sentence(failing.operation)
+    return [*steps, last if could is None else _but(last, could)]
 
 
-def _could(model: Model, holding: Possible) -> str:
+def _could(model: Model, holding: Possible | None) -> str | None:
+    """What the object could hold just before the answer; None when nothing is known."""
+    if holding is None or not holding.states:
+        return None
     verb = "be in the state" if model.name == "mutex" else "hold"
     begin = (
-        f"just before that answer, in every order of the operations that fits the answers so far, "
+        f"just before it, in every order of the operations that fits the answers so far, "
         f"the {model.noun} could"
     )
     shown = " or ".join(holding.states[:STATES_SHOWN])

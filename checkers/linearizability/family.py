@@ -102,11 +102,16 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The name of an anomaly, and the operations that prove it; the last one cannot be."""
+    """
+    The name of an anomaly, and the operations that prove it; the last one cannot be.
+
+    `against` is the one of them that contradicts it; None where no single one does.
+    """
 
     name: str
     reason: str
     operations: tuple[Operation, ...]
+    against: Operation | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def why_unknown(ending: str, configurations: int, peak_bytes: int) -> str:
     return why.format(configurations=configurations, peak_bytes=peak_bytes)
 
 
-def result(name: str, judgements: Sequence[Judgement]) -> Result:
+def result(name: str, judgements: Sequence[Judgement], *, noun: str) -> Result:
     """
     The greatest verdict; keys that are not part of it are counted in the details.
 
@@ -109,7 +109,7 @@ def result(name: str, judgements: Sequence[Judgement]) -> Result:
         verdict=verdict,
         why=why,
         anomalies=tuple(anomalies[:ANOMALIES_MAX]),
-        details=_details(judgements, some),
+        details={"noun": noun, **_details(judgements, some)},
     )
 
 

@@ -118,7 +118,8 @@ def _taken_twice(
         if is_rival and wanted(other) == wanted(failing) != written(other.f, other.value_in):
             source = tuple(producer.operation for producer in producers)
             reason = f"{deed(other.operation)} was acknowledged too, and that value was set once"
-            return Proof("lost-update", reason, (*source, other.operation, failing.operation))
+            rival = other.operation
+            return Proof("lost-update", reason, (*source, rival, failing.operation), rival)
     return None
 
 
@@ -148,7 +149,8 @@ def _overwritten(
     name = "stale-read"
     if _is_lost(overwriter, failing, calls):
         name, reason = "lost-write", f"{reason}, and no answer ever showed the new one"
-    return Proof(name, reason, (*source, overwriter.operation, failing.operation))
+    proved_by = (*source, overwriter.operation, failing.operation)
+    return Proof(name, reason, proved_by, overwriter.operation)
 
 
 def _is_lost(overwriter: Call, failing: Call, calls: Sequence[Call]) -> bool:

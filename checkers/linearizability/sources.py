@@ -48,13 +48,13 @@ def without_source(read: Operation, askers: Sequence[Operation]) -> Proof | None
         reason = f"only {deed(before[0])} asked for that value, and it failed"
         if len(before) > 1:
             reason = f"all {len(before)} operations that had asked for that value by then failed"
-        return Proof(ABORTED, reason, (before[0], read))
+        return Proof(ABORTED, reason, (before[0], read), before[0])
     later = [each for each in askers if each.type is not Type.FAIL]
     if later:
         first = min(later, key=lambda each: each.invocation.index)
         at = show_ns(first.invocation.time)
         reason = f"{deed(first)}, the first of that value, was asked only at {at}"
-        return Proof(FUTURE, reason, (first, read))
+        return Proof(FUTURE, reason, (first, read), first)
     if askers:
         at = show_ns(askers[0].invocation.time)
         reason = f"no operation had asked for that value by then; {deed(askers[0])}"

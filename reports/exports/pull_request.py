@@ -22,8 +22,9 @@ from dissever.reports.fault_table import FaultRow, fault_rows
 from dissever.reports.gfm import escaped, header, name, sentence
 from dissever.reports.labels import duration_text, time_text
 from dissever.reports.markdown import HEADS, cells, heading, repeat, title, worst_first
+from dissever.reports.meaning import no_meaning_of
 from dissever.reports.overview import Entry, Finding, Overview, by_signature, entry, overview
-from dissever.reports.prose import ANOMALIES, DOES_NOT_MEAN
+from dissever.reports.prose import ANOMALIES
 
 CHARACTERS_MAX: Final = 65_000
 """GitHub allows 65,536; the rest is for those who add a line."""
@@ -123,7 +124,7 @@ def _blocks(runs: Overview, made: Sequence[tuple[Entry, Record]]) -> Iterator[Bl
         yield from _faults(record, "" if is_alone else f" of {name(each.directory)}")
     if is_alone:
         yield Block([*repeat(runs.runs[0])])
-    yield Block([DOES_NOT_MEAN[runs.verdict]])
+    yield Block([no_meaning_of(runs)])
 
 
 def _finding(finding: Finding, entries: list[Entry], runs: int) -> Block:

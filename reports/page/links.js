@@ -1,4 +1,5 @@
-// Links into the timeline: `#i12` is an operation or a fault, `#a1` an anomaly, `lanes=node` how it is laid out.
+// Links into the timeline: `#i12` is an operation or a fault, `#a1` an anomaly,
+// `#key=3` all of a key, `lanes=node` how it is laid out.
 
 const ANOMALY_MARGIN = 0.15;
 
@@ -28,6 +29,8 @@ function findIndex(run, index) {
 function followHash(run, select, setGrouping) {
   const { target, lanes } = readHash();
   if (lanes && lanes !== view.grouping && usefulGroupings(run).includes(lanes)) setGrouping(lanes);
+  unfold(target);
+  if (target.startsWith("key=")) return showKey(decodeURIComponent(target.slice("key=".length)));
   if (/^a\d+$/.test(target)) return showAnomaly(run, document.getElementById(target));
   const index = /^i(\d+)$/.exec(target)?.[1];
   const hit = index && findIndex(run, Number(index));

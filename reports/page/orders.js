@@ -2,6 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const POINT_PX = 8;
+const LABEL_PX = 4;
 
 function svg(name, attributes, ...children) {
   const node = document.createElementNS(SVG, name);
@@ -26,41 +27,60 @@ function spread(points) {
 }
 
 function drawOrder(plot, order) {
-  plot.querySelector(".drawn")?.remove();
-  for (const bar of plot.querySelectorAll(".op-bar")) bar.classList.remove("refused");
+  for (const old of plot.querySelectorAll(".drawn, .op-bar .refusal")) old.remove();
+  for (const bar of plot.querySelectorAll(".op-bar")) {
+    bar.classList.remove("refused");
+    bar.querySelector("span").style.paddingLeft = "";
+  }
   if (!order) return;
   const whole = plot.getBoundingClientRect();
   const barOf = (index) => plot.querySelector(`.op-bar[data-index="${index}"]`);
   const points = spread(order.points.map(([index, number, left]) => {
     const bar = barOf(index), track = bar.parentElement.getBoundingClientRect(), box = bar.getBoundingClientRect();
-    return { number, x: track.left - whole.left + (track.width * left) / 100, y: box.top - whole.top + box.height / 2, end: box.right - whole.left };
+    return { bar, number, x: track.left - whole.left + (track.width * left) / 100, y: box.top - whole.top + box.height / 2, end: box.right - whole.left };
   }));
-  const drawn = svg("svg", { class: "drawn", "aria-hidden": "true", width: whole.width, height: whole.height });
-  drawn.append(svg("polyline", { points: points.map(({ x, y }) => `${x},${y}`).join(" ") }));
-  for (const { x, y, number, end } of points) {
+  // Lines run behind bars and labels, and points lie on the bars.
+  const [lines, drawn] = ["drawn behind", "drawn"].map((name) => svg("svg", { class: name, "aria-hidden": "true", width: whole.width, height: whole.height }));
+  lines.append(svg("polyline", { points: points.map(({ x, y }) => `${x},${y}`).join(" ") }));
+  for (const { bar, x, y, number, end } of points) {
     // What is unknown may take effect long after its bar.
-    if (x > end + POINT_PX) drawn.append(svg("line", { class: "later", x1: end, y1: y, x2: x, y2: y }));
+    if (x > end + POINT_PX) lines.append(svg("line", { class: "later", x1: end, y1: y, x2: x, y2: y }));
+    makeRoom(bar, x + whole.left);
     drawn.append(svg("circle", { cx: x, cy: y, r: POINT_PX }), svg("text", { x, y: y + 3.5 }, String(number)));
   }
   const blocked = order.blocked && barOf(order.blocked);
-  if (blocked) drawRefused(drawn, blocked, whole, points.at(-1), order);
+  if (blocked) drawRefused(lines, drawn, blocked, whole, points.at(-1), order);
+  plot.querySelector(".backdrop").after(lines);
   plot.append(drawn);
 }
 
-// A cross on the bar, a dashed way to it from where the order ends, and the state that refuses it.
-function drawRefused(drawn, bar, whole, last, order) {
+// A label inside its bar starts behind a point that would cover it.
+function makeRoom(bar, x) {
+  const label = bar.querySelector("span"), box = bar.getBoundingClientRect();
+  if (!bar.classList.contains("label-inside")) return;
+  const text = document.createRange();
+  text.selectNodeContents(label);
+  const place = text.getBoundingClientRect();
+  if (x + POINT_PX < place.left || x - POINT_PX > place.right) return;
+  if (x - POINT_PX - box.left > place.width + LABEL_PX) return;
+  label.style.paddingLeft = `${x + POINT_PX + LABEL_PX - box.left}px`;
+}
+
+// A cross on the bar, a dashed way to it from where the order ends, and the state that refuses it,
+// as a part of the label: so it covers nothing.
+function drawRefused(lines, drawn, bar, whole, last, order) {
   bar.classList.add("refused");
   const box = bar.getBoundingClientRect();
   const x = box.right - whole.left - Math.min(box.width / 2, 14), y = box.top - whole.top + box.height / 2;
-  if (last) drawn.append(svg("line", { class: "way", x1: last.x, y1: last.y, x2: x, y2: y }));
+  if (last) lines.append(svg("line", { class: "way", x1: last.x, y1: last.y, x2: x, y2: y }));
   drawn.append(svg("circle", { class: "no", cx: x, cy: y, r: POINT_PX }), svg("path", { class: "cross", d: `M${x - 3.5} ${y - 3.5}l7 7m0-7l-7 7` }));
   if (!order.refused.includes(order.blocked)) return;
-  const text = svg("text", { class: "why" }, `refused: it holds ${order.holds}`);
-  const isLeft = x > whole.width / 2, isBelow = y < 40;
-  text.setAttribute("x", x + (isLeft ? 10 : -10));
-  text.setAttribute("y", y + (isBelow ? 30 : -21));
-  text.setAttribute("text-anchor", isLeft ? "end" : "start");
-  drawn.append(text);
+  const label = bar.querySelector("span"), why = document.createElement("em");
+  why.className = "refusal";
+  why.textContent = ` ✗ it holds ${order.holds}`;
+  label.append(why);
+  const place = label.getBoundingClientRect();
+  if (place.right > whole.right || place.left < whole.left) why.remove();
 }
 
 function choose(orders, index) {
@@ -76,7 +96,8 @@ function listenOrders() {
     const plot = article.querySelector(".plot"), chosen = article.querySelector(".chosen");
     const main = orders.find((order) => order.list.classList.contains("main")) || orders[0];
     const barOf = (index) => plot.querySelector(`.op-bar[data-index="${index}"]`);
-    const labelOfBar = (index) => `#${index} ${barOf(index).querySelector("span").textContent}`;
+    const labels = new Map([...plot.querySelectorAll(".op-bar")].map((bar) => [bar.dataset.index, bar.querySelector("span").textContent]));
+    const labelOfBar = (index) => `#${index} ${labels.get(index)}`;
     let kept = null;
     const show = (index) => {
       const { order, isWithin } = index === null ? { order: main, isWithin: true } : choose(orders, index);

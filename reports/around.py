@@ -1,0 +1,50 @@
+"""Which faults were in force around a moment of a run, in words."""
+
+from __future__ import annotations
+
+from dissever.harness.episodes import Episode, Episodes
+from dissever.reports.labels import time_text
+
+JUST_BEFORE_NS = 5_000_000_000
+"""A fault that healed so long before may still be a cause: a system takes time to get over it."""
+
+
+def phrase(episode: Episode) -> str:
+    """A fault, its targets, and from when to when it was in force."""
+    span = f"from {time_text(episode.start_ns)} to {time_text(episode.end_ns)}"
+    return f"{short_phrase(episode)} {span}"
+
+
+def short_phrase(episode: Episode) -> str:
+    """A fault and its targets."""
+    where = f" ({', '.join(episode.targets)})" if episode.targets else ""
+    return f"{episode.fault}{where}"
+
+
+def in_force(found: Episodes, start_ns: int, end_ns: int) -> list[Episode]:
+    """The faults in force at some time in between, in their order."""
+    return [each for each in found.episodes if each.overlaps(start_ns, end_ns)]
+
+
+def healed_before(found: Episodes, time_ns: int) -> Episode | None:
+    """The last fault that healed before a moment, if that was not long ago."""
+    before = [each for each in found.episodes if 0 < time_ns - each.end_ns < JUST_BEFORE_NS]
+    return max(before, key=lambda each: each.end_ns, default=None)
+
+
+def phrases(found: Episodes, start_ns: int, end_ns: int) -> tuple[str, ...]:
+    """A phrase for each fault in force in between, after one for what healed just before."""
+    told = [phrase(each) for each in in_force(found, start_ns, end_ns)]
+    before = healed_before(found, start_ns)
+    if before is not None:
+        told.insert(0, f"{phrase(before)}, healed before it")
+    return tuple(told)
+
+
+def brief(found: Episodes, start_ns: int, end_ns: int) -> str:
+    """The same for a cell of a table: `partition (n2), kill (n1)`; `none` without."""
+    told = [short_phrase(each) for each in in_force(found, start_ns, end_ns)]
+    before = healed_before(found, start_ns)
+    if not told and before is not None:
+        told = [f"{short_phrase(before)}, just healed"]
+    return ", ".join(dict.fromkeys(told)) or "none"

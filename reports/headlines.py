@@ -1,0 +1,322 @@
+"""
+What was found, in a few compact tables: one for each kind of anomaly, before any explanation.
+
+A title counts as the checker counts, so it is right where the anomalies are some of very many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dissever.harness.episodes import Episodes
+from dissever.harness.history import Operation
+from dissever.harness.results import Anomaly, Result, Wrong
+from dissever.harness.values import count_text, shorten, show
+from dissever.reports.around import brief
+from dissever.reports.crash_card import CrashCard
+from dissever.reports.labels import short_label, time_text
+from dissever.reports.meaning import Family, family_of
+from dissever.reports.stuck_card import StuckCard
+
+ROWS_MAX: Final = 8
+CELL_CHARACTERS_MAX: Final = 90
+NODES_NAMED_MAX: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """
+    An anomaly with what its row needs; `number` counts all anomalies from 1.
+
+    `end` and `stuck` are None unless it is about the end of a process, or about the recovery.
+    """
+
+    number: int
+    result: Result
+    anomaly: Anomaly
+    end: CrashCard | None = None
+    stuck: StuckCard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table; `number` is that of the anomaly that it belongs to."""
+
+    number: int
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A kind of anomaly: a title, and a table of the first; `more` counts what it leaves out."""
+
+    title: str
+    name: str
+    numbers: tuple[int, ...]
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """How the anomalies of one kind are told."""
+
+    columns: tuple[str, ...]
+    cells: Callable[[Found], list[tuple[str, ...]]]
+
+
+def headlines(
+    found: Sequence[Found], by_index: Mapping[int, Operation], faults: Episodes
+) -> tuple[Headline, ...]:
+    """One for each checker and name, in the order of the anomalies."""
+    kinds: dict[tuple[str, str], list[Found]] = {}
+    for each in found:
+        kinds.setdefault((each.result.checker, each.anomaly.name), []).append(each)
+    return tuple(_headline(some, by_index, faults) for some in kinds.values())
+
+
+def _headline(some: list[Found], by_index: Mapping[int, Operation], faults: Episodes) -> Headline:
+    first = some[0]
+    table = _table(first, by_index, faults)
+    rows = [Row(each.number, cells) for each in some for cells in table.cells(each)]
+    shown = [
+        Row(row.number, tuple(shorten(cell, CELL_CHARACTERS_MAX) for cell in row.cells))
+        for row in rows[:ROWS_MAX]
+    ]
+    wrong = sum(each.anomaly.wrong_count for each in some)
+    return Headline(
+        title=_title(some),
+        name=first.anomaly.name,
+        numbers=tuple(each.number for each in some),
+        columns=table.columns,
+        rows=tuple(shown),
+        more=max(wrong, len(rows), _counted(some)) - len(shown),
+    )
+
+
+def _table(first: Found, by_index: Mapping[int, Operation], faults: Episodes) -> _Table:
+    if first.end is not None:
+        return _Table(
+            ("Node", "Ended by", "At", "Its last words", "Fault in force", "What followed"),
+            lambda each: [_crash(each.end)] if each.end else [],
+        )
+    if first.stuck is not None:
+        return _Table(
+            ("Waited for", "From", "For", "What was missing", "Nodes"),
+            lambda each: [_stuck(each.stuck)] if each.stuck else [],
+        )
+    if first.anomaly.wrong:
+        return _of_answers(first, by_index, faults)
+    return _Table(("What", "Fault in force"), lambda each: [_plain(each, by_index, faults)])
+
+
+def _crash(card: CrashCard) -> tuple[str, ...]:
+    followed = card.followed[0] if card.followed else ""
+    return (
+        card.end.node,
+        card.how,
+        card.when,
+        card.last_word or "none",
+        card.faults_brief,
+        followed,
+    )
+
+
+def _stuck(card: StuckCard) -> tuple[str, ...]:
+    states: dict[str, list[str]] = {}
+    some = [row for row in card.rows if row.is_odd or card.is_compared]
+    for row in some or card.rows:
+        states.setdefault(row.state, []).append(row.node)
+    nodes = "; ".join(f"{', '.join(those)}: {state}" for state, those in states.items())
+    return card.waited_for, card.since, card.waited, card.missing, nodes
+
+
+def _plain(each: Found, by_index: Mapping[int, Operation], faults: Episodes) -> tuple[str, ...]:
+    named = [by_index[index] for index in each.anomaly.indices if index in by_index]
+    times = [event.time for operation in named for event in _events(operation)]
+    return each.anomaly.summary, brief(faults, min(times), max(times)) if times else ""
+
+
+def _of_answers(first: Found, by_index: Mapping[int, Operation], faults: Episodes) -> _Table:
+    """The wrong answers, without the columns that are the same, or empty, for all of them."""
+    checker, name = first.result.checker, first.anomaly.name
+    value, against = VALUES.get(checker, _VALUE), AGAINST.get((checker, name), AGAINST.get(name))
+    has_key = first.anomaly.key is not None
+    has_expected = any(wrong.expected for wrong in first.anomaly.wrong)
+    has_against = any(wrong.against is not None for wrong in first.anomaly.wrong)
+
+    def cells(each: Found) -> list[tuple[str, ...]]:
+        return [_wrong(each.anomaly, wrong) for wrong in each.anomaly.wrong]
+
+    def _wrong(anomaly: Anomaly, wrong: Wrong) -> tuple[str, ...]:
+        operation = by_index.get(wrong.answer)
+        other = None if wrong.against is None else by_index.get(wrong.against)
+        return (
+            *((show(anomaly.key),) if has_key else ()),
+            *_who(operation),
+            wrong.value,
+            *((wrong.expected,) if has_expected else ()),
+            *((_deed(other),) if has_against else ()),
+            "" if operation is None else brief(faults, *_span(operation)),
+        )
+
+    return _Table(
+        (
+            *(("Key",) if has_key else ()),
+            *("Node", "Asked at"),
+            value,
+            *(("Right would be",) if has_expected else ()),
+            *((against or "Contradicted by",) if has_against else ()),
+            "Fault in force",
+        ),
+        cells,
+    )
+
+
+_VALUE: Final = "Value read"
+VALUES: Final[Mapping[str, str]] = {"set": "Element", "bank": "Total read"}
+"""What the value of a wrong answer is, by the checker that found it."""
+
+AGAINST: Final[Mapping[str | tuple[str, str], str]] = {
+    ("set", "stale-read"): "Known before that by",
+    "stale-read": "Overwritten before that by",
+    "lost-write": "Overwritten before that by",
+    "lost-update": "Also took that value",
+    "lost": "Added by",
+    "diverged": "Seen before by",
+    "aborted-read": "Asked only by",
+    "future-read": "First asked by",
+    "duplicate-elements": "Added by",
+}
+"""What the operation that contradicts a wrong answer did, by the name of the anomaly alone, or of
+the checker as well."""
+
+
+def _who(operation: Operation | None) -> tuple[str, str]:
+    if operation is None:
+        return "", ""
+    node = operation.invocation.node or f"process {operation.process}"
+    return node, time_text(operation.invocation.time)
+
+
+def _deed(operation: Operation | None) -> str:
+    """`process 17: write 31, acknowledged at 3.163 s`."""
+    if operation is None:
+        return ""
+    end = operation.completion
+    at = "never answered" if end is None else f"{_ENDS[end.type.value]} at {time_text(end.time)}"
+    return f"process {operation.process}: {short_label(operation)}, {at}"
+
+
+_ENDS: Final = {"ok": "acknowledged", "fail": "failed", "info": "ended unknown"}
+
+
+def _span(operation: Operation) -> tuple[int, int]:
+    times = [event.time for event in _events(operation)]
+    return min(times), max(times)
+
+
+def _events(operation: Operation) -> list[Any]:
+    return [event for event in (operation.invocation, operation.completion) if event is not None]
+
+
+def _counted(some: list[Found]) -> int:
+    """How many the checker counts: of many invalid objects, it explains only the first."""
+    details, name = some[0].result.details, some[0].anomaly.name
+    names = {anomaly.name for anomaly in some[0].result.anomalies}
+    invalid = details.get("invalid")
+    is_all = names == {name} and isinstance(invalid, int) and not isinstance(invalid, bool)
+    return max(len(some), invalid) if is_all and isinstance(invalid, int) else len(some)
+
+
+def _title(some: list[Found]) -> str:
+    first = some[0]
+    family = family_of(first.result.checker, first.anomaly.name)
+    if family is Family.CRASH:
+        return _crashes(some)
+    if family in (Family.STUCK, Family.REPLICAS):
+        return _STUCK.get(first.anomaly.name, first.anomaly.name)
+    if family is Family.ANSWERS and first.result.checker in _TITLES:
+        return _TITLES[first.result.checker](some)
+    return _many(some)
+
+
+def _crashes(some: list[Found]) -> str:
+    nodes = dict.fromkeys(each.anomaly.summary.partition(":")[0] for each in some)
+    named = ", ".join([*nodes][:NODES_NAMED_MAX])
+    more = len(nodes) - NODES_NAMED_MAX
+    where = f"{named} and {more} more" if more > 0 else named
+    verb = "ended by itself" if len(some) == 1 else f"ended by themselves {len(some)} times"
+    subject = "A process of" if len(some) == 1 else "Processes of"
+    return f"{subject} {where} {verb}"
+
+
+_STUCK: Final = {
+    "no-progress": "A majority made no progress once its faults had healed",
+    "no-recovery": "Not every node served again once all faults had healed",
+    "no-recovery-after-restart": "Not every node served, not even after a restart of all",
+    "diverged": "Replicas held different data in the end",
+    "diverged-for-good": "Replicas hold different data on their disks, also after a restart",
+}
+
+_DID: Final = {
+    "stale-read": "returned stale values",
+    "lost-write": "lost an acknowledged write",
+    "lost-update": "lost an update",
+    "aborted-read": "returned what a failed write had asked for",
+    "future-read": "returned values before anybody had asked to write them",
+    "phantom": "returned values that nobody had asked to write",
+}
+
+
+def _objects(some: list[Found]) -> str:
+    details = some[0].result.details
+    noun, keys, count = str(details.get("noun", "object")), details.get("keys"), _counted(some)
+    did = _DID.get(some[0].anomaly.name, f"gave answers that cannot be: {some[0].anomaly.name}")
+    if not isinstance(keys, int) or keys < 2:
+        return f"The {noun} {did}"
+    return f"{count:,} of {count_text(keys, noun)} {did}"
+
+
+_OF_SETS: Final = {
+    "lost": "acknowledged and are missing from a final read",
+    "stale-read": "missing from a read that was asked after them",
+    "diverged": "read once and missing from a later read",
+    "phantom": "read though nobody had asked to add them",
+    "aborted-read": "read though every add of them had failed",
+    "future-read": "read before anybody had asked to add them",
+    "duplicate-elements": "more than once in one read",
+}
+
+
+def _elements(some: list[Found]) -> str:
+    name, count = some[0].anomaly.name, sum(each.anomaly.wrong_count for each in some)
+    if not count or name not in _OF_SETS:
+        return _many(some)
+    attempted = some[0].result.details.get("attempted")
+    of = f"{count:,} of {attempted:,} elements" if isinstance(attempted, int) else f"{count:,}"
+    is_one = count == 1
+    return f"{of} {'was' if is_one else 'were'} {_OF_SETS[name]}"
+
+
+def _reads(some: list[Found]) -> str:
+    count = sum(each.anomaly.wrong_count for each in some)
+    reads = some[0].result.details.get("reads")
+    if not count or not isinstance(reads, int):
+        return _many(some)
+    return f"{count:,} of {reads:,} reads of all accounts were wrong: {some[0].anomaly.name}"
+
+
+_TITLES: Final[Mapping[str, Callable[[list[Found]], str]]] = {
+    "linearizable": _objects,
+    "set": _elements,
+    "bank": _reads,
+}
+
+
+def _many(some: list[Found]) -> str:
+    name = some[0].anomaly.name
+    return name if len(some) == 1 else f"{name}, {len(some)} times"
