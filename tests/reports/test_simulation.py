@@ -207,7 +207,7 @@ def test_window_stands_around_what_an_anomaly_names(
 ) -> None:
     history = invalid_run.history
     found = read_simulation(trace_lines())
-    stale, broken, vague = inside_views(found, results_with_violation, history, count_max=9)
+    broken, vague, stale = inside_views(found, results_with_violation, history, count_max=9)
     named = invalid_run.results.results[0].anomalies[0].indices
     times = [event.time for event in history if event.index in named]
 
@@ -238,7 +238,7 @@ def test_logs_stand_side_by_side_and_what_differs_is_marked(
     invalid_run: Any, results_with_violation: Results
 ) -> None:
     found = read_simulation(trace_lines())
-    shown = inside_views(found, results_with_violation, invalid_run.history, count_max=9)[1]
+    shown = inside_views(found, results_with_violation, invalid_run.history, count_max=9)[0]
 
     assert shown.violation is not None
     assert shown.violation.nodes == ("n2", "n4")
