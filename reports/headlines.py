@@ -298,8 +298,8 @@ def _elements(some: list[Found]) -> str:
         return _many(some)
     attempted = some[0].result.details.get("attempted")
     of = f"{count:,} of {attempted:,} elements" if isinstance(attempted, int) else f"{count:,}"
-    is_one = count == 1
-    return f"{of} {'was' if is_one else 'were'} {_OF_SETS[name]}"
+    what = _OF_SETS[name]
+    return f"{of} was {what.replace(' are ', ' is ')}" if count == 1 else f"{of} were {what}"
 
 
 def _reads(some: list[Found]) -> str:

@@ -12,9 +12,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
+from dissever.checkers import Liveness, NodeEnd, NodeEnds, NodeLog
 from dissever.harness.history import Event, History, Type
 from dissever.harness.plan import Options, Plan, Skipped
-from dissever.harness.results import Anomaly, Order, Result, Results, Step, Verdict, merge
+from dissever.harness.results import (
+    Anomaly,
+    Budget,
+    Order,
+    Result,
+    Results,
+    Step,
+    Verdict,
+    Wrong,
+    merge,
+)
 from dissever.reports import Subject
 
 if TYPE_CHECKING:
@@ -274,6 +285,43 @@ CONTENT = Result(
 def invalid_run() -> Run:
     history, anomaly = with_stale_read(build_history(5000))
     return Run(build_subject(), history, stale_results(anomaly))
+
+
+@pytest.fixture(scope="session")
+def many_run(invalid_run: Run) -> Run:
+    """Two anomalies of one signature, and one of another."""
+    (result, *others) = invalid_run.results.results
+    (anomaly,) = result.anomalies
+    alike = [
+        replace(
+            anomaly,
+            signature=f"linearizable/{name}",
+            name=name,
+            wrong=(Wrong(answer=anomaly.indices[-2], value="41", against=anomaly.indices[0]),),
+            wrong_count=1,
+        )
+        for name in ("stale-read", "stale-read", "lost-write")
+    ]
+    several = replace(result, anomalies=tuple(alike))
+    return Run(invalid_run.subject, invalid_run.history, merge([several, *others]))
+
+
+@pytest.fixture(scope="session")
+def crash_run() -> Run:
+    """n2 crashed and was never started again; the recovery found that it did not run."""
+    history = build_history(2000)
+    end_ns, index = history.duration_ns, len(history)
+    seen = {"evidence": {"held": False, "gone": ["n2"], "silent": ["n2"]}, "missing": "n2 is down"}
+    events = [
+        Event(index, end_ns + 1, "recovery", Type.INVOKE, "await-ready"),
+        Event(index + 1, end_ns + 40 * S, "recovery", Type.INFO, "await-ready", seen),
+    ]
+    whole = History((*history, *events))
+    end = NodeEnd("n2", 1, -11, is_asked=False, time_ns=3 * S)
+    log = NodeLog("n2", "nodes/n2/stderr-1.log", ["hello", "panic: <b>out of luck</b>", "bye"])
+    checkers = (Liveness(ends=[end]), NodeEnds([end], logs=[log]))
+    judged = [checker(whole, Budget()) for checker in checkers]
+    return Run(build_subject(), whole, merge([*judged, CONTENT]))
 
 
 @pytest.fixture(scope="session")

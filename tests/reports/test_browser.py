@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-RUNS = ("invalid_run", "valid_run", "unknown_run", "empty_run", "large_run")
+RUNS = (
+    "many_run",
+    "crash_run",
+    "invalid_run",
+    "valid_run",
+    "unknown_run",
+    "empty_run",
+    "large_run",
+)
 READY_LIMIT_MS = 15_000
 
 
@@ -142,20 +150,20 @@ def test_step_lights_up_its_bar(visit: Callable[..., Page]) -> None:
     page = visit("invalid_run")
     page.hover(".steps li:nth-child(3)")
 
-    assert page.inner_text(".op-bar.lit") == "read → 41"
+    assert page.inner_text(".op-bar.lit") == "read → 41 ✗ it holds 42"
 
 
 def drawn(page: Page) -> tuple[list[str], str]:
     """The numbers of the points of the order that is drawn, and what its end says."""
-    texts = page.locator(".drawn text").all_text_contents()
-    return [text for text in texts if text.isdigit()], " ".join(texts[-1:])
+    points = page.locator(".drawn text").all_text_contents()
+    return points, " ".join(page.locator(".op-bar .refusal").all_text_contents()).strip()
 
 
 def test_order_that_gets_farthest_is_drawn_on_the_bars(visit: Callable[..., Page]) -> None:
     page = visit("invalid_run")
 
-    assert drawn(page) == (["1", "2", "3"], "refused: it holds 42")
-    assert page.inner_text(".op-bar.refused") == "read → 41"
+    assert drawn(page) == (["1", "2", "3"], "✗ it holds 42")
+    assert page.inner_text(".op-bar.refused").startswith("read → 41")
     last = page.locator(".order:visible li").last.inner_text().split("\n")
     assert last == ["✗", "read → 41", "had to come by now, and is refused: it holds 42"]
     assert "read → 41 is refused" in page.inner_text(".chosen")
@@ -197,7 +205,62 @@ def test_operation_that_no_order_has_shows_what_refuses_it(visit: Callable[..., 
     page.focus(".op-bar.refused")
 
     assert "is in no order that fits" in page.inner_text(".chosen")
-    assert drawn(page)[1] == "refused: it holds 42"
+    assert drawn(page)[1] == "✗ it holds 42"
+
+
+def test_line_of_an_order_lies_behind_bars_and_labels(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+    plot = page.locator(".window .plot").first
+    behind = plot.evaluate("""plot => {
+        const lines = plot.querySelector(".drawn.behind"), bar = plot.querySelector(".op-bar");
+        const comes_first = lines.compareDocumentPosition(bar) & Node.DOCUMENT_POSITION_FOLLOWING;
+        const level = (one) => Number(getComputedStyle(one).zIndex);
+        return Boolean(comes_first) && level(lines) < level(bar);
+    }""")
+    lines = plot.locator(".drawn.behind :is(polyline, line)").count()
+
+    assert behind
+    assert lines >= 2
+    assert plot.locator(".drawn:not(.behind) :is(polyline, line)").count() == 0
+
+
+def test_a_link_to_a_folded_anomaly_unfolds_it(visit: Callable[..., Page]) -> None:
+    page = visit("many_run")
+    first, second = page.locator("#a1"), page.locator("#a2")
+    was_folded = (first.evaluate("one => one.localName"), second.get_attribute("open"))
+    page.click("#verdict .headline tbody tr:nth-child(2) a")
+
+    assert was_folded == ("article", None)
+    assert second.get_attribute("open") == ""
+    assert second.locator(".drawn circle").count() > 0
+    assert second.locator(".steps").is_visible()
+
+
+def test_a_crash_is_on_the_first_screen_with_its_last_words(visit: Callable[..., Page]) -> None:
+    page = visit("crash_run")
+    headline = page.locator("#verdict .headline").first
+    box = headline.bounding_box()
+    card = page.locator("#a1 .card.crash")
+
+    assert box is not None
+    assert box["y"] + box["height"] < 900
+    assert "n2" in headline.inner_text()
+    assert "SIGSEGV" in headline.inner_text()
+    assert card.locator(".fatal").inner_text() == "panic: <b>out of luck</b>"
+    assert "n2 was never started again." in card.inner_text()
+
+
+def test_every_operation_of_the_key_of_an_anomaly_can_be_shown(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+    page.click("#a1 .of-key a")
+    next_frame(page)
+    picked = page.locator('#filters [data-filter="key"]:checked').evaluate_all(
+        "boxes => boxes.map((box) => box.value)"
+    )
+
+    assert picked == ["3"]
+    assert "of" in page.inner_text("#matching")
+    assert "match" in page.inner_text("#matching")
 
 
 def test_keys_zoom_move_and_reset(visit: Callable[..., Page]) -> None:
