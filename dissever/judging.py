@@ -36,6 +36,7 @@ from dissever.harness.results import Budget, Checker, Result, Results, Verdict, 
 from dissever.harness.values import count_text
 from dissever.native.columns import FAIL, INFO, OK, Columns
 from dissever.nemesis.faults import FAMILIES
+from dissever.node_logs import moments_of, read_logs, read_node_states
 from dissever.registries import CHECKERS, model_at
 from dissever.remains import find_remains, gaps, is_changed, outcome_of
 from dissever.reports import (
@@ -266,7 +267,7 @@ def publish(run: Path, judged: Judged) -> Path:
     store.write_results(run, judged.results)
     page = run / store.REPORT
     judged = replace(judged, figures=judged.figures or figures_of(judged.history))
-    store.write_text(page, render(judged, insight_of(run)))
+    store.write_text(page, render(judged, with_nodes(run, judged, insight_of(run))))
     junit = render_junit(
         judged.subject, judged.history, judged.results, str(page), counted=judged.figures
     )
@@ -303,6 +304,14 @@ def insight_of(run: Path) -> Insight:
     return read_insight(
         None if lines is None else lines.splitlines(), content(store.DOOM), content(store.STORY)
     )
+
+
+def with_nodes(run: Path, judged: Judged, insight: Insight) -> Insight:
+    """An insight with what the nodes of a run directory were and wrote."""
+    states, plan = read_node_states(run), store.read_plan(run)
+    logs = read_logs(run, plan, judged.history, judged.results, states)
+    moments = moments_of(judged.history, judged.results)
+    return replace(insight, states=states, logs=logs, moments_ns=moments)
 
 
 def render(judged: Judged, insight: Insight | None = None) -> str:

@@ -48,6 +48,8 @@ from dissever.reports.lamport import embedded_simulation
 from dissever.reports.lanes import assign_lanes
 from dissever.reports.meaning import does_not_mean, means
 from dissever.reports.nearby import nearby
+from dissever.reports.node_strips import strips_data
+from dissever.reports.nodes_view import nodes_view
 from dissever.reports.packing import packed, packed_bytes
 from dissever.reports.payload import NODE_MARKS, run_data, weigh
 from dissever.reports.prose import GLYPHS
@@ -93,7 +95,8 @@ def render_html(
             operations that an anomaly names always stay.
         counted: Of the whole history, where `history` is a part of it.
         insight: What is known beyond the history. What a simulation saw comes on top of
-            `size_bytes_max`, at most SIMULATION_BYTES_MAX.
+            `size_bytes_max`, at most SIMULATION_BYTES_MAX, and so do logs, at most
+            LOGS_CHARACTERS_MAX.
         families: Fault -> the family of faults with which the timeline folds it.
 
     Raises:
@@ -106,9 +109,15 @@ def render_html(
     )
     lanes = assign_lanes(operations, workers=subject.concurrency)
     guilty = (i for _, anomaly in found_by(results) for i in anomaly.indices)
-    nodes = (*subject.nodes, *operations.tables.node)
-    shared = run_data(history, found, nodes=nodes, guilty=guilty) | {"lanes": lanes.count}
+    names = (*subject.nodes, *operations.tables.node)
+    shared = run_data(history, found, nodes=names, guilty=guilty) | {"lanes": lanes.count}
     shared |= timeline_data(history, found, unasked_ends(results), families or {})
+    nodes = nodes_view(
+        insight, shared["nodes"], found, context["unasked_ends"], end_ns=history.duration_ns
+    )
+    shared["strips"] = strips_data(nodes.strips)
+    size_bytes_max += len(nodes.data)
+    context |= {"nodes": nodes, "log_data": Markup(nodes.data)}
     if insight.simulation is not None:
         spans = [view.span for view in context["inside"]]
         shared["simulation"] = embedded_simulation(insight.simulation, spans)
@@ -216,7 +225,7 @@ def _beyond(insight: Insight, results: Results, history: History) -> dict[str, A
 def _render(context: Mapping[str, Any]) -> str:
     insight = context["insight"]
     script = _script(is_simulated=insight.simulation is not None)
-    styles = [each for each in STYLES if insight != NOTHING or each.stem != "insight"]
+    styles = [each for each in STYLES if insight.explains or each.stem != "insight"]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     values = {
         **context,

@@ -9,12 +9,14 @@ They explain a verdict and never change it. What is broken in them is said on th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import msgspec
 
 from dissever.harness.values import printable, shorten
+from dissever.reports.node_logs import LogsRead
+from dissever.reports.node_states import NodeStates
 from dissever.reports.simulation import Simulation, read_simulation
 
 SENTENCES_MAX: Final = 40
@@ -87,12 +89,25 @@ class Story(msgspec.Struct, frozen=True, rename={"origin": "from"}):
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """Everything that is known beyond the history; `notes` say what could not be read."""
+    """
+    Everything that is known beyond the history; `notes` say what could not be read.
+
+    `states` are what the nodes were, `logs` what they wrote, and `moments_ns` the times around
+    which logs tell most.
+    """
 
     simulation: Simulation | None = None
     doom: Doom | None = None
     story: Story | None = None
     notes: tuple[str, ...] = ()
+    states: NodeStates = field(default_factory=NodeStates)
+    logs: LogsRead = field(default_factory=LogsRead)
+    moments_ns: tuple[int, ...] = ()
+
+    @property
+    def explains(self) -> bool:
+        """Whether a simulation, reruns or a shrunk run say something."""
+        return bool(self.simulation or self.doom or self.story or self.notes)
 
 
 def read_insight(

@@ -49,6 +49,12 @@ def packed(shared: dict[str, Any], operations: Drawn, lanes: Sequence[int]) -> s
     return _encoded(b"".join([len(text).to_bytes(HEAD_BYTES, "little"), text, *planes]))
 
 
+def packed_json(data: Any) -> str:
+    """JSON alone, in the same form."""
+    text = _json(data)
+    return _encoded(len(text).to_bytes(HEAD_BYTES, "little") + text)
+
+
 def packed_bytes(data: Any) -> int:
     """How many bytes of a page some JSON takes."""
     return len(_encoded(_json(data)))

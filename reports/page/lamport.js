@@ -151,7 +151,7 @@ function drawLifeline(inside, box, layout, number, placed) {
   });
   for (const span of inside.down) {
     if (span.node !== inside.nodes[number] || span.end < box.range.start || span.start > box.range.end) continue;
-    drawDown(box, span, y - 8, 16);
+    drawHalt(box, span, y - 8, 16);
     takePlace(placed, Math.max(box.left, xOf(box, span.start)), y - 8, 60, 16);
   }
 }

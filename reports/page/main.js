@@ -150,6 +150,8 @@ async function start() {
     listenPointers(run, strips, hitServers, () => {});
     buildLamports(run, select);
   }
+  buildNodes(run);
+  await buildLogs(run);
   listenKeys(run, document.getElementById("timeline-chart"), select);
   const follow = () => followHash(run, select, setGrouping);
   listenPage(select);

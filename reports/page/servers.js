@@ -51,7 +51,7 @@ function drawStrip(inside, box, number, scale) {
   drawSteps(box, states, states.stored, y, { colour: colours["kind-2"], width: 1.5, dash: [4, 3] });
   drawSteps(box, states, states.commit, y, { colour: colours.ok, width: 2 });
   drawSteps(box, states, states.applied, y, { colour: colours["kind-1"], width: 1.2, dash: [1.5, 2.5] });
-  for (const span of inside.down) if (span.node === inside.nodes[number]) drawDown(box, span, top + 3, STRIP_PX - 6);
+  for (const span of inside.down) if (span.node === inside.nodes[number]) drawHalt(box, span, top + 3, STRIP_PX - 6);
   const last = {};
   for (const moment of inside.moments) {
     if (moment.node !== inside.nodes[number] || moment.kind === "synced") continue;

@@ -5,11 +5,6 @@ const REPEAT = 1, COPY = 2;
 const ROLES = ["leader", "candidate", "follower", "none"];
 const MOMENT_MARKS = { synced: "●", unsynced: "✕", snapshot: "◆", installed: "▼", note: "◇" };
 
-function sums(differences) {
-  let sum = 0;
-  return Float64Array.from(differences, (each) => (sum += each));
-}
-
 function buildSimulation(raw, run) {
   const { columns, tables } = raw.messages;
   const start = sums(columns.start), end = start.map((from, i) => from + columns.took[i]);
@@ -124,7 +119,7 @@ function roleColour(role) {
 }
 
 // A hatched stretch where a process does not run or is paused.
-function drawDown(box, span, top, height) {
+function drawHalt(box, span, top, height) {
   const { context, range } = box;
   if (span.end < range.start || span.start > range.end) return;
   const x0 = Math.max(box.left, xOf(box, span.start)), x1 = Math.min(box.right, xOf(box, span.end));

@@ -311,7 +311,7 @@ def test_page_is_written_whole_or_not_at_all(copy: Path, monkeypatch: pytest.Mon
     judged = judge(copy)
 
     class Half(io.BytesIO):
-        def write(self, content: Any) -> int:
+        def writelines(self, lines: Any) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     written = Path.open

@@ -388,7 +388,7 @@ def test_cursor_stands_on_every_chart(visit: Callable[..., Page]) -> None:
     page = visit("invalid_run")
     page.hover("#rates", position={"x": 500, "y": 40})
 
-    assert page.locator(".cursor:visible").count() == 3
+    assert page.locator(".cursor:visible").count() == 4
     assert page.inner_text("#cursor-time").startswith("at ")
 
 

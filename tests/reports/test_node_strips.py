@@ -1,0 +1,104 @@
+"""When a node led, was paused and down, and what a table says of it."""
+
+from __future__ import annotations
+
+from dissever.harness.episodes import Effect, NodeChange
+from dissever.reports.node_logs import LogsRead, logs_view
+from dissever.reports.node_states import NodeStates, read_states
+from dissever.reports.node_strips import NodeStrips, node_strips
+from dissever.reports.timeline_view import Down
+
+S = 10**9
+END_NS = 20 * S
+
+
+def states(*lines: str) -> NodeStates:
+    return read_states(line.encode() for line in lines)
+
+
+def state(second: float, node: str, leads: str, snapshots: str = "[]") -> str:
+    return (
+        f'{{"time":{round(second * S)},"kind":"node","node":"{node}","state":"running",'
+        f'"incarnation":1,"leads":{leads},"snapshots":{snapshots}}}'
+    )
+
+
+def strips(
+    seen: NodeStates, *changes: NodeChange, downs: tuple[Down, ...] = (), has_ends: bool = True
+) -> NodeStrips:
+    logs = logs_view(LogsRead(), end_ns=END_NS)
+    nodes = ("n1", "n2")
+    return node_strips(nodes, seen, changes, downs, logs, end_ns=END_NS, has_ends=has_ends)
+
+
+def test_reigns_last_until_another_answer_or_the_end() -> None:
+    seen = states(
+        state(1, "n1", "true"), state(2, "n2", "false"), state(5, "n1", "false"),
+        state(6, "n2", "true"), state(9, "n2", "null"), state(11, "n2", "true"),
+    )  # fmt: skip
+    drawn = strips(seen)
+
+    spans = [(each.node, each.start_ns // S, each.end_ns // S) for each in drawn.leads]
+    assert spans == [("n1", 1, 5), ("n2", 6, 9), ("n2", 11, 20)]
+    assert [(each.node, each.start_ns // S) for each in drawn.unknown] == [("n2", 9)]
+    assert [(row.led_ns, row.reigns) for row in drawn.rows] == [(4 * S, 1), (12 * S, 2)]
+
+
+def test_who_was_never_asked_is_not_said_to_have_followed() -> None:
+    drawn = strips(states(state(1, "n1", "null")))
+
+    assert not drawn.was_asked
+    assert drawn.leads == drawn.unknown == ()
+    assert drawn.rows[0].led_ns is None
+
+
+def test_run_without_the_file_has_strips_all_the_same() -> None:
+    pause = NodeChange(2 * S, "n1", Effect.PAUSED), NodeChange(3 * S, "n1", Effect.KILLED)
+    down = Down("n1", 3 * S, 5 * S, True, True, "killed")
+    drawn = strips(NodeStates(), *pause, downs=(down,))
+
+    assert not drawn.was_watched
+    assert [(each.start_ns, each.end_ns) for each in drawn.pauses] == [(2 * S, 3 * S)]
+    assert (drawn.rows[0].ends, drawn.rows[0].unasked, drawn.rows[0].down_ns) == (1, 0, 2 * S)
+    assert drawn.rows[0].snapshots is None
+
+
+def test_pause_that_nothing_ends_lasts_to_the_end() -> None:
+    drawn = strips(NodeStates(), NodeChange(2 * S, "n2", Effect.PAUSED))
+
+    assert [(each.node, each.end_ns) for each in drawn.pauses] == [("n2", END_NS)]
+
+
+def test_end_that_a_fault_explains_is_unasked_and_no_crash() -> None:
+    downs = (
+        Down("n1", 1 * S, 2 * S, False, True, "ended", "the disk was full"),
+        Down("n1", 4 * S, 5 * S, False, True, "ended"),
+    )
+    (row, _) = strips(NodeStates(), downs=downs).rows
+
+    assert (row.ends, row.unasked, row.crashes) == (2, 2, 1)
+    assert strips(NodeStates(), has_ends=False).rows[0].unasked is None
+
+
+def test_snapshots_that_were_there_before_are_not_new() -> None:
+    seen = states(
+        state(1, "n1", "true", '["snapshot-1-10-5.meta"]'),
+        state(6, "n1", "true", '["snapshot-1-10-5.meta","snapshot-2-20-9.meta","odd"]'),
+        state(9, "n1", "true", '["snapshot-2-20-9.meta"]'),
+    )
+    taken = strips(seen).snapshots
+
+    assert [(each.time_ns // S, each.term, each.index) for each in taken] == [
+        (6, 2, 20), (6, None, None),
+    ]  # fmt: skip
+    assert taken[0].text == "snapshot-2-20-9.meta: term 2, up to entry 20"
+
+
+def test_broken_lines_are_passed_over_and_counted() -> None:
+    seen = states(
+        '{"time":0,"kind":"clock","unix_ns":17}', "", "[1]", "{", '{"time":"x","kind":"node"}',
+        '{"time":5,"kind":"node"}', '{"time":5,"kind":"strange"}', state(1, "n\\u001b1", "true"),
+    )  # fmt: skip
+
+    assert (seen.began_unix_ns, seen.broken, len(seen.states)) == (17, 4, 1)
+    assert seen.states[0].node == "n\\x1b1"
