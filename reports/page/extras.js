@@ -1,6 +1,7 @@
 // What stands in the rows below the operations.
 
 const UNASKED_PX = 14;
+const HAIR_PX = 3, WORDS_PX_MIN = 20;
 
 // A family or a kind of fault, the end of the run, or a node with all that happened to it.
 function drawExtras(run, box, layout) {
@@ -11,21 +12,48 @@ function drawExtras(run, box, layout) {
   }
 }
 
-// A bar within pixels that one of its kind already covers adds nothing.
 function drawSpanRow(run, box, row, y) {
-  const covered = new Map();
-  for (const band of spansWithin(row.spans, view.start, view.end)) {
+  for (const [band, x0, x1] of barsOf(box, row.spans)) drawSpan(run, box, row, band, x0, y + 2, Math.max(3, x1 - x0));
+  drawMarks(box, row.marks, y + EXTRA_LANE_PX / 2, (mark) => ["◇", kindColour(run, mark.fault)]);
+}
+
+// Where bars of a row begin and end. A bar adds nothing within pixels that one of its kind covers, and
+// a hair nothing next to another hair; so a row costs what its width costs, however many it holds.
+function barsOf(box, spans) {
+  const covered = new Map(), bars = [];
+  let hair = -Infinity;
+  for (const band of spansWithin(spans, view.start, view.end)) {
     const x0 = Math.max(box.left - 4, xOf(box, band.start)), x1 = Math.min(box.right + 4, xOf(box, band.end));
-    if (x1 <= (covered.get(band.fault) ?? -1)) continue;
+    if (x1 <= (covered.get(band.fault) ?? -1) || (x1 - x0 < HAIR_PX && x0 < hair)) continue;
     covered.set(band.fault, Math.ceil(x1));
-    drawSpan(run, box, row, band, x0, y + 2, Math.max(3, x1 - x0));
+    if (x1 - x0 < HAIR_PX) hair = x0 + HAIR_PX;
+    bars.push([band, x0, x1]);
   }
+  return bars;
+}
+
+// Of marks that would stand on one another, the first is drawn.
+function drawMarks(box, marks, y, lookOf) {
+  let free = -Infinity;
   box.context.textAlign = "center";
-  for (const mark of row.marks) {
-    if (mark.time < view.start || mark.time > view.end) continue;
-    box.context.fillStyle = kindColour(run, mark.fault);
-    box.context.fillText("◇", xOf(box, mark.time), y + EXTRA_LANE_PX / 2);
+  for (let at = firstOfTime(marks, view.start); at < marks.length && marks[at].time <= view.end; at++) {
+    const x = xOf(box, marks[at].time);
+    if (x < free) continue;
+    free = x + HAIR_PX;
+    const [text, colour] = lookOf(marks[at]);
+    box.context.fillStyle = colour;
+    box.context.fillText(text, x, y);
   }
+}
+
+function firstOfTime(marks, time) {
+  let low = 0, high = marks.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (marks[middle].time < time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function drawSpan(run, box, row, band, x, y, width) {
@@ -39,6 +67,7 @@ function drawSpan(run, box, row, band, x, y, width) {
     context.strokeStyle = colours.link;
     context.strokeRect(x + 0.5, y + 0.5, Math.max(2, width - 1), height - 1);
   }
+  if (width < WORDS_PX_MIN) return;
   const text = wordsOf(row, band), from = Math.max(box.left, x) + 6;
   if (context.measureText(text).width + 8 > x + width - from) return;
   context.textAlign = "left";
@@ -55,33 +84,15 @@ function wordsOf(row, band) {
 
 // Which faults struck a node, when it was down, and what happened to it.
 function drawNodeRow(run, box, row, y) {
-  const { context } = box, covered = new Map();
-  for (const band of spansWithin(row.spans, view.start, view.end)) {
-    const x0 = xOf(box, band.start), x1 = xOf(box, band.end);
-    if (x1 <= (covered.get(band.fault) ?? -1)) continue;
-    covered.set(band.fault, Math.ceil(x1));
+  const { context } = box;
+  for (const [band, x0, x1] of barsOf(box, row.spans)) {
     context.fillStyle = kindColour(run, band.fault);
     context.fillRect(x0, y + 15, Math.max(2, x1 - x0), 3);
   }
   const downs = spansWithin(row.downs, view.start, view.end);
   for (const down of downs) drawDown(box, down, y + 2, 13);
-  drawNodeMarks(box, row, y + 8);
+  drawMarks(box, row.marks, y + 8, (event) => [event.mark, colours.ink]);
   for (const down of downs) if (!down.asked) drawUnasked(box, down, y + 8);
-}
-
-// Of marks that would stand on one another, the first is drawn.
-function drawNodeMarks(box, row, y) {
-  const { context } = box;
-  let free = -Infinity;
-  context.textAlign = "center";
-  context.fillStyle = colours.ink;
-  for (const event of row.marks) {
-    if (event.time < view.start || event.time > view.end) continue;
-    const x = xOf(box, event.time);
-    if (x < free) continue;
-    free = x + 3;
-    context.fillText(event.mark, x, y);
-  }
 }
 
 // Grey where a fault asked for it; red and hatched where nobody did.
@@ -145,13 +156,15 @@ function hitExtras(y, time, reach) {
   const row = view.extras.find((one) => y >= one.y && y < one.y + EXTRA_LANE_PX);
   if (!row) return null;
   const distance = (one) => Math.abs(one.time - time);
-  const [shortest] = spansWithin(row.spans, time - reach, time + reach).sort((a, b) => (a.end - a.start) - (b.end - b.start));
+  // The nearest, and of those that are in force then, the shortest.
+  const far = (span) => Math.max(0, span.start - time, time - span.end);
+  const [nearest] = spansWithin(row.spans, time - reach, time + reach).sort((a, b) => far(a) - far(b) || (a.end - a.start) - (b.end - b.start));
   if (row.type !== "node") {
-    const band = nearestBy(row.marks, distance, reach) ?? shortest;
+    const band = nearestBy(row.marks, distance, reach) ?? nearest;
     return band ? { band } : row.type === "family" ? { family: row } : null;
   }
   const down = spansWithin(row.downs, time - reach, time + reach).sort((a, b) => a.asked - b.asked)[0];
   if (down && !down.asked) return { down };
   const event = nearestBy(row.marks, distance, reach);
-  return event ? { event } : down ? { down } : shortest ? { band: shortest } : null;
+  return event ? { event } : down ? { down } : nearest ? { band: nearest } : null;
 }

@@ -33,7 +33,7 @@ function faultRows(run) {
   }
   const spansOf = groupBy(run.bands, (band) => [band.fault]), marksOf = groupBy(run.marks, (mark) => [mark.fault]);
   const row = (name, kinds, more) => ({
-    name, spans: makeSpans(kinds.flatMap((kind) => spansOf.get(kind) || [])), marks: kinds.flatMap((kind) => marksOf.get(kind) || []), ...more,
+    name, spans: makeSpans(kinds.flatMap((kind) => spansOf.get(kind) || [])), marks: byTime(kinds.flatMap((kind) => marksOf.get(kind) || [])), ...more,
   });
   return [...families].flatMap(([family, kinds]) => {
     if (kinds.length === 1) return [row(kinds[0], kinds, { type: "fault" })];
@@ -52,9 +52,13 @@ function nodeRows(run) {
   const spansOf = groupBy(run.bands, (band) => band.targets), eventsOf = groupBy(run.node_events, (event) => [event.node]);
   const downsOf = groupBy(run.downs, (down) => [down.node]);
   const rows = run.nodes.map((node) => ({
-    type: "node", name: node, spans: makeSpans(spansOf.get(node) || []), marks: (eventsOf.get(node) || []).sort((a, b) => a.time - b.time), downs: makeSpans(downsOf.get(node) || []),
+    type: "node", name: node, spans: makeSpans(spansOf.get(node) || []), marks: byTime(eventsOf.get(node) || []), downs: makeSpans(downsOf.get(node) || []),
   }));
   return rows.filter((row) => row.spans.list.length || row.marks.length || row.downs.list.length);
+}
+
+function byTime(marks) {
+  return [...marks].sort((a, b) => a.time - b.time);
 }
 
 function groupBy(list, namesOf) {
