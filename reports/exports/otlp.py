@@ -22,6 +22,7 @@ from typing import Any, Final
 from dissever.harness.episodes import Episode, Step, episodes_of, evidence, report_of
 from dissever.harness.history import History, Operation, Type
 from dissever.harness.results import Anomaly, Results, Verdict
+from dissever.reports.details import unasked_ends
 from dissever.reports.exports.in_force import InForce
 from dissever.reports.exports.record import Record, json_text
 from dissever.reports.labels import answered, asked, end_of, error_text
@@ -146,7 +147,10 @@ class _Spans:
 
 
 def _run(make: _Spans, subject: Subject, results: Results | None, end_ns: int) -> dict[str, Any]:
-    """The span of the whole run; each anomaly is an event at its end, where it was found."""
+    """
+    The span of the whole run. An event is a node's process that ended and nobody asked for it, or
+    an anomaly, which was found when the run had ended.
+    """
     verdict = None if results is None else results.verdict
     is_invalid = verdict is Verdict.INVALID
     events = [
@@ -163,6 +167,24 @@ def _run(make: _Spans, subject: Subject, results: Results | None, end_ns: int) -
             ),
         }
         for checker, anomaly in _anomalies(results)
+    ]
+    events += [
+        {
+            "timeUnixNano": make.time(max(0, min(end.time_ns, end_ns))),
+            "name": "node ended",
+            "attributes": _attributes(
+                {
+                    "server.address": end.node,
+                    "dissever.what": end.what,
+                    "dissever.why": end.why or None,
+                    "dissever.signal": end.signal or None,
+                    "process.exit.code": end.exit_status,
+                    "dissever.last_words": list(end.words) or None,
+                }
+            ),
+        }
+        for end in (unasked_ends(results) if results is not None else ())
+        if end.node and end.time_ns is not None
     ]
     attributes = {
         "dissever.verdict": None if verdict is None else verdict.word,

@@ -19,6 +19,7 @@ from typing import Any, Final
 from dissever.harness.episodes import Episode, Episodes, Mark, Step, episodes_of, evidence, targets
 from dissever.harness.history import Operation, Type
 from dissever.harness.results import Anomaly, Results
+from dissever.reports.details import UnaskedEnd, unasked_ends
 from dissever.reports.exports.record import Record, joined, json_text
 from dissever.reports.labels import NS_PER_S, answered, asked, end_of, error_text, label
 from dissever.reports.subject import Subject
@@ -61,6 +62,9 @@ def trace_events(record: Record) -> Iterator[str]:
     for node in subject.nodes:
         yield from tracks.node(node)
     yield from _faults(found, tracks)
+    if record.results is not None:
+        for end in unasked_ends(record.results):
+            yield from _end(end, tracks)
     anomalies = _anomalies(record.results)
     awaited = {index for anomaly in anomalies for index in anomaly.indices}
     placed: dict[int, _Place] = {}
@@ -234,6 +238,20 @@ def _mark(mark: Mark) -> str:
     args = {"targets": ", ".join(targets(mark.operation)), "evidence": evidence(mark.operation)}
     name = mark.operation.f
     return _event("i", name, FAULTS, 0, mark.time_ns, '"s":"p"', cat="fault", args=args)
+
+
+def _end(end: UnaskedEnd, tracks: _Tracks) -> Iterator[str]:
+    """A process of a node that ended, and nobody asked for it; and when the node had another."""
+    if not end.node or end.time_ns is None:
+        return
+    yield from tracks.node(end.node)
+    pid = tracks.pids[end.node]
+    how = end.signal or f"exit status {end.exit_status}"
+    args = {"what": end.what, "why": end.why, "last words": "\n".join(end.words)}
+    said = {name: value for name, value in args.items() if value}
+    yield _event("i", f"ended: {how}", pid, 0, end.time_ns, '"s":"p"', cat="crash", args=said)
+    if end.next_ns is not None:
+        yield _event("i", "running again", pid, 0, end.next_ns, '"s":"p"', cat="crash")
 
 
 def _anomaly(anomaly: Anomaly, number: int, placed: Mapping[int, _Place]) -> Iterator[str]:

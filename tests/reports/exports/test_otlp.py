@@ -15,6 +15,7 @@ from dissever.harness.results import Anomaly, Result, Verdict, merge
 from dissever.reports import Subject
 from dissever.reports.exports.otlp import SPANS_MAX, write_otlp
 from dissever.reports.exports.record import Record
+from tests.reports.exports.test_trace import crashed
 
 FIELDS = {
     *("traceId", "spanId", "parentSpanId", "name", "kind", "startTimeUnixNano"),
@@ -183,6 +184,16 @@ def test_operations_of_an_anomaly_link_to_each_other() -> None:
     assert links(other) == [run["spanId"]]
     assert said(read, "dissever.anomaly") == ["stale-read"]
     assert [said(event, "dissever.anomaly") for event in run["events"]] == ["stale-read"]
+
+
+def test_process_that_ended_by_itself_is_an_event_of_the_run(valid_run: Any) -> None:
+    lines = lines_of(Record(valid_run.subject, valid_run.history, crashed(), "ab"))
+    (event,) = spans_of(lines)[0]["events"]
+
+    assert list(breaches(lines)) == []
+    assert said(event, "server.address") == "n2"
+    assert said(event, "dissever.signal") == "SIGSEGV"
+    assert said(event, "dissever.last_words") == ["one", "two"]
 
 
 def test_same_history_gives_the_same_spans_and_another_digest_others(valid_run: Any) -> None:

@@ -19,6 +19,21 @@ from tests.reports.exports.trace_format import breaches
 S = 1_000_000_000
 
 
+def crashed() -> Results:
+    """Of a run in which n2 crashed at 5 s, and ran again at 6 s."""
+    end = {
+        "what": "n2 ended",
+        "why": None,
+        "node": "n2",
+        "time_ns": 5 * S,
+        "signal": "SIGSEGV",
+        "next_ns": 6 * S,
+        "last_words": {"path": "nodes/n2/1.log", "first": 1, "lines": ["one", "two"]},
+    }
+    details = {"unasked": [end, {"what": "nobody knows when", "why": ""}]}
+    return merge([Result(checker="nodes", verdict=Verdict.VALID, why="", details=details)])
+
+
 def trace_of(
     history: History, results: Results | None = None, subject: Subject | None = None
 ) -> dict[str, Any]:
@@ -92,6 +107,18 @@ def test_anomaly_is_a_flow_through_its_operations(document: dict[str, Any]) -> N
     assert [event["name"] for event in of_phase(document, "i") if event["cat"] == "anomaly"] == [
         "stale-read"
     ]
+
+
+def test_process_that_ended_by_itself_is_marked_on_its_node(valid_run: Any) -> None:
+    document = trace_of(valid_run.history, crashed(), valid_run.subject)
+    marks = [event for event in of_phase(document, "i") if event["cat"] == "crash"]
+
+    assert list(breaches(document)) == []
+    assert [(event["name"], event["ts"], event["pid"]) for event in marks] == [
+        ("ended: SIGSEGV", 5e6, 11),
+        ("running again", 6e6, 11),
+    ]
+    assert marks[0]["args"] == {"what": "n2 ended", "last words": "one\ntwo"}
 
 
 def test_operations_that_overlap_get_threads_of_their_own() -> None:
