@@ -46,18 +46,18 @@ def export(paths: tuple[Path, ...], name: str, output: Path) -> int:
     """
     Write a run in a format that other programs read.
 
-    RUN is a run directory or, except for markdown, a history file of any format that `dissever
-    check` reads. Only markdown takes several runs, and folders of runs. Nothing is judged: the
-    verdict is the one that the run has. The exit status is 0 once everything is written.
-
     \b
     dissever export runs/latest --format markdown
+    dissever export runs --format markdown -o comment.md
     dissever export runs/latest --format trace -o trace.json
     dissever export runs/latest --format otlp -o spans.jsonl
     dissever export runs/latest --format edn -o history.edn
     dissever export runs/latest --format parquet -o operations.parquet
     dissever export runs/latest --format parquet-faults -o faults.parquet
-    dissever export runs --format markdown -o comment.md
+
+    RUN is a run directory or, except for markdown, a history file of any format that `dissever
+    check` reads. Only markdown takes several runs, and folders of runs. Nothing is judged: the
+    verdict is the one that the run has. The exit status is 0 once everything is written.
     """
     format_ = FORMATS[name]
     try:

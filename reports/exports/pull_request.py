@@ -16,13 +16,16 @@ from typing import Final
 from dissever.harness.episodes import episodes_of
 from dissever.harness.values import count_text, shorten
 from dissever.harness.windows import arounds
+from dissever.reports.anomaly_view import findings, operations_by_index
 from dissever.reports.details import arounds_of, counts_of_faults
 from dissever.reports.exports.record import Record
 from dissever.reports.fault_table import FaultRow, fault_rows
 from dissever.reports.gfm import escaped, header, name, sentence
+from dissever.reports.headlines import headlines
 from dissever.reports.labels import duration_text, time_text
 from dissever.reports.markdown import HEADS, cells, heading, repeat, title, worst_first
-from dissever.reports.meaning import no_meaning_of
+from dissever.reports.meaning import does_not_mean, means, no_meaning_of
+from dissever.reports.nearby import nearby
 from dissever.reports.overview import Entry, Finding, Overview, by_signature, entry, overview
 from dissever.reports.prose import ANOMALIES
 
@@ -113,29 +116,65 @@ def _entry(record: Record) -> Entry:
 
 def _blocks(runs: Overview, made: Sequence[tuple[Entry, Record]]) -> Iterator[Block]:
     yield Block([f"### {title(runs)}"])
-    if len(runs.runs) == 1:
-        yield Block([escaped(shorten(runs.runs[0].why, WHY_CHARACTERS_MAX))])
+    alone = made[0][1] if len(made) == 1 else None
+    results = None if alone is None else alone.results
+    if results is not None:
+        has_anomalies = any(result.anomalies for result in results.results)
+        why = means(results) if has_anomalies else shorten(results.why, WHY_CHARACTERS_MAX)
+        yield Block([escaped(why)])
     rows = [f"| {' | '.join(cells(each))} |" for each in worst_first(runs)]
     yield Block([*header(HEADS)], rows, what="run", characters_max=RUNS_SHARE)
+    tables = {} if alone is None else _tables(alone)
     for finding, entries in by_signature(runs):
-        yield _finding(finding, entries, len(runs.runs))
-    is_alone = len(made) == 1
+        table = tables.pop((finding.checker, finding.name), None)
+        if table is not None:
+            yield Block([heading(finding, entries, 1)])
+            yield table
+        yield _finding(finding, entries, len(runs.runs), is_headed=table is not None)
     for each, record in made:
-        yield from _faults(record, "" if is_alone else f" of {name(each.directory)}")
-    if is_alone:
+        yield from _faults(record, "" if alone else f" of {name(each.directory)}")
+    if alone:
         yield Block([*repeat(runs.runs[0])])
-    yield Block([no_meaning_of(runs)])
+    yield Block([no_meaning_of(runs) if results is None else does_not_mean(results)])
 
 
-def _finding(finding: Finding, entries: list[Entry], runs: int) -> Block:
-    """What was found is in sight; why it is wrong, and of several runs which, is folded."""
+def _tables(record: Record) -> dict[tuple[str, str], Block]:
+    """Checker and name of a kind of anomaly -> its first ones, a row each."""
+    history, results = record.history, record.results
+    assert results is not None
+    faults = episodes_of(history, record.subject.actions)
+    told = findings(results, history, faults, nodes=record.subject.nodes)
+    checkers = {each.number: each.result.checker for each in told}
+    by_index = operations_by_index(nearby(history, results)) if told else {}
+    found: dict[tuple[str, str], Block] = {}
+    for each in headlines(told, by_index, faults):
+        more = ["", count_text(each.more, "more row") + " in the report."] if each.more > 0 else []
+        found[checkers[each.numbers[0]], each.name] = Block(
+            [f"**{sentence(each.title)}**", "", *header([escaped(one) for one in each.columns])],
+            [f"| {' | '.join(escaped(cell) for cell in row.cells)} |" for row in each.rows],
+            more,
+            characters_max=FINDING_SHARE,
+        )
+    return found
+
+
+def _finding(
+    finding: Finding, entries: list[Entry], runs: int, *, is_headed: bool = False
+) -> Block:
+    """
+    What was found is in sight; why it is wrong, and of several runs which, is folded.
+
+    Args:
+        is_headed: Its name, and what was found, stand above already.
+    """
     meaning = ANOMALIES.get(finding.name)
     steps = [f"{number}. {sentence(step)}" for number, step in enumerate(finding.steps, 1)]
-    head = [heading(finding, entries, runs), "", sentence(finding.summary)]
-    folded = [*([meaning, ""] if meaning else [])]
+    summary = [sentence(finding.summary), ""]
+    head = [] if is_headed else [heading(finding, entries, runs), "", *summary]
+    folded = [*(summary if is_headed else []), *([meaning, ""] if meaning else [])]
     foot = ["", *repeat(entries[0])] if runs > 1 else []
     if steps or folded or foot:
-        head += ["", "<details><summary>Why that is wrong</summary>", "", *folded]
+        head += ["<details><summary>Why that is wrong</summary>", "", *folded]
         foot += ["", "</details>"]
     return Block(head, steps, foot, what="step", characters_max=FINDING_SHARE)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,6 +89,15 @@ def test_file_says_what_each_column_means_and_of_which_run_it_is() -> None:
     assert [field.name for field in table_of(write_faults, History()).schema] == [
         column.name for column in FAULTS
     ]
+
+
+def test_documentation_has_every_column() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "exports.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| `(\w+)` \| (?:int64|string|bool|list of strings) \| (.*) \|$", page, re.M
+    )
+
+    assert rows == [(column.name, column.what) for column in (*OPERATIONS, *FAULTS)]
 
 
 def test_rows_are_written_in_groups(monkeypatch: pytest.MonkeyPatch, valid_run: Any) -> None:
