@@ -169,7 +169,8 @@ def _context(
     simulation: Simulation | None,
 ) -> dict[str, Any]:
     measured = arounds_of(results)
-    if not measured and counted is None and history.is_timed:
+    is_whole = counted is None or counted.total == len(history.columns)
+    if not measured and is_whole and history.is_timed:
         measured = arounds(history.columns, found, end_ns=history.duration_ns)
     leading = {} if simulation is None else leading_at(found, looks_of(simulation))
     told, near = findings(results, history, found, nodes=subject.nodes), nearby(history, results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -23,6 +24,7 @@ from dissever.reports.details import (
     unasked_ends,
 )
 from dissever.reports.fault_table import fault_rows
+from dissever.reports.figures import figures_of
 
 MS = 1_000_000
 SUBJECT = Subject(system="dqlite", workload="set", command="dissever test dqlite")
@@ -200,6 +202,16 @@ def test_what_clients_got_around_a_fault_comes_from_the_results() -> None:
 
     assert told == arounds(history.columns, found, end_ns=history.duration_ns)
     assert [each.during is not None for each in told.values()] == [True]
+
+
+def test_results_without_windows_are_made_up_for_where_the_history_is_whole() -> None:
+    history = _history()
+    counted = figures_of(history)
+    whole = render_html(SUBJECT, history, merge([]), counted=counted)
+    part = render_html(SUBJECT, history, merge([]), counted=replace(counted, ok=counted.ok + 1))
+
+    assert '<th scope="row">during</th>' in whole
+    assert '<th scope="row">during</th>' not in part
 
 
 @pytest.mark.parametrize(
