@@ -46,6 +46,10 @@ function drawMarks(box, marks, y, lookOf) {
   }
 }
 
+function drawNodeMarks(box, row, y) {
+  drawMarks(box, row.marks, y, (event) => [event.mark, colours.ink]);
+}
+
 function firstOfTime(marks, time) {
   let low = 0, high = marks.length;
   while (low < high) {
@@ -91,7 +95,7 @@ function drawNodeRow(run, box, row, y) {
   }
   const downs = spansWithin(row.downs, view.start, view.end);
   for (const down of downs) drawDown(box, down, y + 2, 13);
-  drawMarks(box, row.marks, y + 8, (event) => [event.mark, colours.ink]);
+  drawNodeMarks(box, row, y + 8);
   for (const down of downs) if (!down.asked) drawUnasked(box, down, y + 8);
 }
 
