@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from dissever.harness.episodes import Episodes
+from dissever.harness.episodes import Episodes, is_shown
 from dissever.harness.history import History, Operation
 from dissever.harness.latency import Successes, ok_spans
 from dissever.harness.results import Anomaly, Order, Result, Results, by_cause
@@ -148,6 +148,19 @@ def excused_ends(results: Results, history: History, found: Episodes) -> tuple[C
     successes = _successes(history, ends)
     cards = [crash_card(end, found, successes) for end in ends]
     return tuple(card for card in cards if card is not None)
+
+
+def excused_waits(
+    results: Results, found: Episodes, *, nodes: Sequence[str] = ()
+) -> tuple[StuckCard, ...]:
+    """The recoveries that missed something, where no anomaly says so: it may be excused."""
+    ends = unasked_ends(results)
+    accused = {index for _, anomaly in _found(results) for index in anomaly.indices}
+    return tuple(
+        stuck_card(asked, found, ends, nodes)
+        for asked in found.recovery
+        if is_shown(asked) is False and accused.isdisjoint(asked.indices)
+    )
 
 
 def _successes(history: History, ends: Sequence[UnaskedEnd]) -> Successes:

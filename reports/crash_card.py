@@ -91,7 +91,9 @@ def _restart(end: UnaskedEnd, found: Episodes) -> Iterator[str]:
     else:
         after = "" if end.time_ns is None else f", {duration_text(end.next_ns - end.time_ns)} later"
         by = (
-            " by the recovery, which restarts all nodes" if _is_recovery(end.next_ns, found) else ""
+            ", by the recovery, which restarts all nodes"
+            if _is_recovery(end.next_ns, found)
+            else ""
         )
         yield f"{end.node} was started again at {time_text(end.next_ns)}{after}{by}."
 

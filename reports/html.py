@@ -27,6 +27,7 @@ from dissever.harness.windows import arounds
 from dissever.reports.anomaly_view import (
     anomaly_views,
     excused_ends,
+    excused_waits,
     findings,
     found_by,
     named_indices,
@@ -188,6 +189,7 @@ def _context(
         "headlines": headlines(told, operations_by_index(near), found),
         "views": anomaly_views(told, near, found, count_max=ANOMALIES_MAX),
         "excused": excused_ends(results, history, found),
+        "waits": excused_waits(results, found, nodes=subject.nodes),
         "models": [text for each in results.results if (text := models_text(each.details))],
         "fault_rows": rows.lines,
         "healings": rows.calm,

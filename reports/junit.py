@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from dissever.harness.history import History
-from dissever.harness.results import Anomaly, Result, Results, Verdict, merge
+from dissever.harness.results import Anomaly, Result, Results, Verdict, by_cause, merge
 from dissever.harness.values import printable, shorten
 from dissever.reports.details import counts_of_run, unasked_ends
 from dissever.reports.figures import Figures, figures_of
@@ -96,9 +96,9 @@ def _element(tag: str, **attributes: object) -> ET.Element:
 def _cases(results: Results) -> tuple[Result, ...]:
     """The results, and one for the run itself where its verdict is worse than theirs."""
     if results.results and merge(results.results).verdict >= results.verdict:
-        return results.results
+        return tuple(by_cause(results.results))
     run = Result(checker="run", verdict=results.verdict, why=results.why)
-    return (*results.results, run)
+    return (*by_cause(results.results), run)
 
 
 def _properties(

@@ -15,7 +15,7 @@ import msgspec
 
 from dissever.harness.episodes import episodes_of
 from dissever.harness.history import History, Key
-from dissever.harness.results import Anomaly, Result, Results, Verdict
+from dissever.harness.results import Anomaly, Result, Results, Verdict, by_cause
 from dissever.harness.values import shorten
 from dissever.reports.figures import Figures, figures_of
 from dissever.reports.subject import Subject
@@ -155,7 +155,7 @@ def entry(
         faults_injected=len(episodes_of(history, subject.actions).strikes),
         findings=tuple(
             finding
-            for result in results.results
+            for result in by_cause(results.results)
             if result.verdict is not Verdict.VALID
             for finding in _findings(subject, result)
         ),

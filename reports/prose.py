@@ -65,7 +65,7 @@ ANOMALIES = {
         "No choice of instants explains these answers."
     ),
     "lost": "An acknowledged element must be in every later read. It is missing from a final one.",
-    "diverged": "Once everything is healed and quiet, every node must show the same elements.",
+    "diverged": "Once everything is healed and quiet, every node must show the same data.",
     "diverged-for-good": (
         "The replicas still differ after every node was restarted: what differs is on their disks."
     ),
