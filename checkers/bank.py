@@ -29,7 +29,7 @@ from dissever.harness.history import (
     is_transaction,
 )
 from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict, Wrong
-from dissever.harness.values import count_text, quoted, shorten, show_ns
+from dissever.harness.values import count_text, listed, quoted, shorten, show_ns
 
 WRONG_MAX: Final = 20
 """Wrong reads that are told one by one; the count is exact."""
@@ -96,7 +96,7 @@ class Bank:
             if (of_kind := [read for each, read in wrong if each == kind])
         )
         if anomalies:
-            why = "; ".join(anomaly.summary for anomaly in anomalies)
+            why = listed((anomaly.summary for anomaly in anomalies), "; ")
             return Result(
                 checker=self.name,
                 verdict=Verdict.INVALID,

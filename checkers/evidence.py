@@ -36,9 +36,7 @@ from dissever.harness.episodes import (
 )
 from dissever.harness.history import History, Operation, Process
 from dissever.harness.results import Budget, Result, Verdict
-from dissever.harness.values import count_text
-
-REASONS_MAX: Final = 3
+from dissever.harness.values import count_text, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +58,7 @@ class Evidence:
         doubts = [*_doubts(found), *_nothing_struck(found, skipped, self.aimed)]
         why = _summary(found, skipped)
         if doubts:
-            more = [f"and {len(doubts) - REASONS_MAX} more"] if len(doubts) > REASONS_MAX else []
-            why = "; ".join((*doubts[:REASONS_MAX], *more))
+            why = listed(doubts, "; ")
         return Result(
             checker=self.name,
             verdict=Verdict.UNKNOWN if doubts else Verdict.VALID,

@@ -17,6 +17,7 @@ from dissever.checkers.run_checker import NodeLog, RunChecker
 from dissever.harness.episodes import damages_disk, targets
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
+from dissever.harness.values import listed
 
 LINES_SHOWN: Final = 5
 LINE_CHARACTERS_MAX: Final = 400
@@ -102,7 +103,7 @@ class LogPatterns:
         if not self.logs:
             verdict, why = Verdict.UNKNOWN, "no logs were kept"
         elif anomalies:
-            verdict, why = Verdict.INVALID, "; ".join(each.summary for each in anomalies)
+            verdict, why = Verdict.INVALID, listed((each.summary for each in anomalies), "; ")
         else:
             verdict, why = Verdict.VALID, f"nothing suspicious in {lines} lines"
         return Result(

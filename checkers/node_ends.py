@@ -29,7 +29,7 @@ from dissever.harness.episodes import (
 )
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict
-from dissever.harness.values import show_ns
+from dissever.harness.values import listed, show_ns
 
 SLACK_NS: Final = 1_000_000_000
 """The harness may hear of an end this long after the fault that caused it has healed."""
@@ -143,10 +143,10 @@ class NodeEnds:
         explained = [f"{_sentence(end)}: {reason}" for end, reason in reasons if reason is not None]
         count = len(self.ends)
         if crashes:
-            verdict, why = Verdict.INVALID, "; ".join(each.summary for each in crashes)
+            verdict, why = Verdict.INVALID, listed((each.summary for each in crashes), "; ")
         else:
             verdict = Verdict.VALID
-            why = "; ".join(explained) or f"each of {count} ends of a node was asked for"
+            why = listed(explained, "; ") or f"each of {count} ends of a node was asked for"
         details: dict[str, Any] = {
             "ends": count,
             "asked_for": count - len(unasked),

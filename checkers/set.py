@@ -39,7 +39,7 @@ from dissever.checkers.linearizability.sources import (
 )
 from dissever.harness.history import Event, History, Key, MalformedHistory, Operation, Type
 from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict, Wrong
-from dissever.harness.values import freeze, show, show_ns
+from dissever.harness.values import freeze, listed, show, show_ns
 
 SHOWN_MAX: Final = 8
 """Elements of one kind that are named one by one; the counts are exact."""
@@ -300,7 +300,7 @@ def _verdict(
     tallies: Sequence[Tally], anomalies: Sequence[Anomaly], details: dict[str, int]
 ) -> tuple[Verdict, str]:
     if anomalies:
-        return Verdict.INVALID, "; ".join(anomaly.summary for anomaly in anomalies)
+        return Verdict.INVALID, listed((anomaly.summary for anomaly in anomalies), "; ")
     if not tallies or not all(tally.reads for tally in tallies):
         return Verdict.UNKNOWN, "no read was answered"
     if uncovered := details["uncovered"]:

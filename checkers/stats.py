@@ -28,6 +28,7 @@ from dissever.harness.episodes import Actions, Effect, Episode, episodes_of
 from dissever.harness.history import CAS, History, MalformedHistory, Type
 from dissever.harness.latency import Span, Successes, quantile
 from dissever.harness.results import Budget, Result, Verdict
+from dissever.harness.values import listed
 from dissever.harness.vocabulary import NONSENSE
 from dissever.harness.windows import Around, arounds
 from dissever.native.columns import FAIL, INFO, OK, Columns
@@ -141,7 +142,7 @@ class Stats:
         if not few:
             return None
         least = "none" if self.ok_min == 1 else f"fewer than {self.ok_min}"
-        return f"{least} of these succeeded while a fault was in force: {', '.join(few)}"
+        return f"{least} of these succeeded while a fault was in force: {listed(few)}"
 
     def _is_outage(self, episode: Episode) -> bool:
         """Whether the fault leaves no majority of nodes running."""

@@ -44,6 +44,7 @@ from dissever.harness.options import unknown
 from dissever.harness.plan import Options, stream
 from dissever.harness.runner import CannotRun
 from dissever.harness.system import Deployment, Primaries, System
+from dissever.harness.values import listed
 from dissever.nemesis import Environment, Fault, hosts, make_nemeses, parse
 from dissever.nemesis.targets import TargetSpec
 from dissever.steps import DidNotHold, StepClient, Strike, StrikeContext
@@ -363,7 +364,7 @@ class StartedCluster:
             if not nodes:
                 return
             self.sleep(GLANCE_S)
-        log.warning("%s: no answer %g s after healing", ", ".join(nodes), ANSWER_LIMIT_S)
+        log.warning("%s: no answer %g s after healing", listed(nodes), ANSWER_LIMIT_S)
 
     def _operate(
         self, nemesis: Nemesis, fault: Fault, f: str, value: Mapping[str, Any] | None
@@ -474,4 +475,4 @@ def _elsewhere(done: Operation) -> str | None:
     """Whom it struck instead of the leader or the followers that were asked for, or None."""
     if evidence(done).get("as_asked") is not False:
         return None
-    return f"it struck {', '.join(targets(done))}, which was not what was asked for"
+    return f"it struck {listed(targets(done))}, which was not what was asked for"

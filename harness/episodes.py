@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dissever.harness.history import Event, History, Operation, Process, Type
-from dissever.harness.values import show, show_ns
+from dissever.harness.values import listed, show, show_ns
 from dissever.harness.vocabulary import END_OF_RUN, MAJORITY_ONLY, RECOVERY, Reading, read_names
 from dissever.harness.vocabulary import Action as Action
 from dissever.harness.vocabulary import Actions as Actions
@@ -292,7 +292,7 @@ def left_of(episode: Episode) -> str | None:
         return f"{name_of(episode.injection)} was never healed"
     if not episode.left:
         return None
-    left = ", ".join(episode.left)
+    left = listed(episode.left)
     return f"{name_of(episode.healing)} did not heal {left}, which the fault had struck"
 
 

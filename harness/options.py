@@ -10,9 +10,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from dissever.harness.values import quoted
+from dissever.harness.values import listed, quoted
+
+NAMES_MAX: Final = 12
+"""Of more names an error shows only some."""
 
 OptionValue: TypeAlias = str | int | None
 
@@ -90,8 +93,9 @@ def check_declared(owner: str, declared: object) -> None:
 
 
 def unknown(what: str, name: str, names: Collection[str]) -> str:
-    """One line for a name that is none of those expected, with the nearest of them."""
+    """One line for a name that is none of those expected, with the nearest; many are not listed."""
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    expected = ", ".join(names) if len(names) <= NAMES_MAX else listed(names)
     article = "an" if what[0] in "aeiou" else "a"
-    return f"expected {article} {what} out of {', '.join(names)}, got {quoted(name)}{hint}"
+    return f"expected {article} {what} out of {expected}, got {quoted(name)}{hint}"

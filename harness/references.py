@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Final
 
-from dissever.harness.values import plain, printable, quoted, shorten
+from dissever.harness.values import listed, plain, printable, quoted, shorten
 
 __all__ = [
     "Reference",
@@ -41,8 +41,6 @@ FILE_BYTES_MAX: Final = 4 << 20
 """Of a plug-in's source; a larger file is none."""
 
 MESSAGE_CHARS_MAX: Final = 300
-NAMES_MAX: Final = 8
-"""How many names a message lists."""
 
 _FILE: Final = re.compile(r"(?P<place>.+\.py)(?::(?P<name>[^/]*))?", re.DOTALL)
 _MODULE: Final = re.compile(r"(?P<place>[^\W\d]\w*(?:\.[^\W\d]\w*)*):(?P<name>[^/]+)")
@@ -173,7 +171,7 @@ def object_in(
     if not found:
         raise ValueError(f"{reference.place}: expected {_a(what)}, found none")
     if len(found) > 1:
-        names = _some(found)
+        names = listed(found)
         first = next(iter(found))
         raise ValueError(
             f"{reference.place}: expected one {what}, found {names};"
@@ -381,7 +379,7 @@ def _named(module: ModuleType, reference: Reference, what: str, found: dict[str,
         for each in found.values():
             if getattr(each, "name", None) == reference.name:
                 return each
-        has = f"; it has {_some(found)}" if found else ""
+        has = f"; it has {listed(found)}" if found else ""
         raise ValueError(
             f"{reference.place}: expected {_a(what)} named {plain(reference.name)}, found none{has}"
         ) from None
@@ -390,12 +388,6 @@ def _named(module: ModuleType, reference: Reference, what: str, found: dict[str,
 
 def _a(what: str) -> str:
     return f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
-
-
-def _some(names: dict[str, Any]) -> str:
-    shown = list(names)[:NAMES_MAX]
-    rest = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {rest} more" if rest else "")
 
 
 def _what_went_wrong(error: BaseException, path: Path | None = None) -> str:

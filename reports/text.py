@@ -12,7 +12,7 @@ from rich.text import Text
 from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import History, Operation
 from dissever.harness.results import Order, Results, Verdict
-from dissever.harness.values import count_text, printable, shorten
+from dissever.harness.values import LISTED_MAX, count_text, listed, printable, shorten
 from dissever.reports.anomaly_view import (
     AnomalyView,
     StepView,
@@ -98,9 +98,12 @@ def _lines(
         yield f"  ok before the first fault, under faults, after the last: {numbers}"
     for result in results.results:
         yield from _wrapped(models_text(result.details), indent="  ")
-    for end in unasked_ends(results):
-        if end.why:  # A crash is an anomaly, and is explained as such.
-            yield from _wrapped(f"{end.what}: {end.why}", indent="  ")
+    # A crash is an anomaly, and is explained as such.
+    ends = [f"{end.what}: {end.why}" for end in unasked_ends(results) if end.why]
+    for text in ends[:LISTED_MAX]:
+        yield from _wrapped(text, indent="  ")
+    if len(ends) > LISTED_MAX:
+        yield f"  {count_text(len(ends) - LISTED_MAX, 'more node')} ended; the report has each"
     if results.signature:
         yield f"  signature: {results.signature}"
     yield ""
@@ -146,7 +149,7 @@ def _faults(found: Episodes) -> str:
     injected = count_text(len(found.strikes), "fault")
     return ", ".join(
         (
-            f"{injected} injected ({', '.join(found.injected)})",
+            f"{injected} injected ({listed(found.injected)})",
             f"{len(found.proven)} with evidence",
             *((f"{len(found.idle)} met nothing",) if found.idle else ()),
             *left_out,
@@ -169,7 +172,9 @@ def _explanation(view: AnomalyView, by_index: Mapping[int, Operation]) -> Iterat
         yield from _wrapped(_order(order, by_index), indent="  ")
     yield from _wrapped(anomaly.confirmation, indent="  ")
     if view.meanwhile:
-        yield from _wrapped(f"faults in force meanwhile: {'; '.join(view.meanwhile)}", indent="  ")
+        yield from _wrapped(
+            f"faults in force meanwhile: {listed(view.meanwhile, '; ')}", indent="  "
+        )
 
 
 def _steps(steps: Sequence[StepView]) -> Iterator[str]:
@@ -187,7 +192,7 @@ def _crash(card: CrashCard) -> Iterator[str]:
     if words:
         yield f"  its last words ({card.end.log}):"
         yield from (f"    {shorten(word, WIDTH - 4)}" for word in words)
-    yield from _wrapped(f"faults in force: {'; '.join(card.faults) or 'none'}", indent="  ")
+    yield from _wrapped(f"faults in force: {listed(card.faults, '; ') or 'none'}", indent="  ")
     yield from _wrapped(" ".join(card.followed), indent="  ")
 
 
@@ -195,7 +200,7 @@ def _stuck(card: StuckCard) -> Iterator[str]:
     """The nodes that stand out, each with what had happened to it."""
     odd = [row for row in card.rows if row.is_odd]
     for row in odd[:STEPS_MAX]:
-        before = f"; before that: {'; '.join(row.before)}" if row.before else ""
+        before = f"; before that: {listed(row.before, '; ')}" if row.before else ""
         yield from _wrapped(f"{row.node}: {row.state}{before}", indent="      ", first="    ")
 
 

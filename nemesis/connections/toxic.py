@@ -27,6 +27,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from dissever.harness.cluster import HostCommands, Hosts, Impairment, Sockets
+from dissever.harness.values import listed
 from dissever.nemesis.connections import measures
 from dissever.nemesis.connections.flows import Crossed, Traffic, crossed
 from dissever.nemesis.connections.measures import Measure, Measured
@@ -184,7 +185,7 @@ class ToxicFault:
             await asyncio.sleep(LEAK_S)
             lately = crossed(before, await self._proxies.traffic(), now.links)
             facts["lately"] = {arrow(link): lately[link] for link in sorted(lately)}
-            arrows = ", ".join(map(arrow, _leaking(lately)))
+            arrows = listed(map(arrow, _leaking(lately)))
             return f"data passed: {arrows}" if arrows else ""
         if self._shows is Shows.HELD_UP:
             return await self._not_held_up(now, facts)
@@ -196,7 +197,7 @@ class ToxicFault:
         if facts["idle"] or delay_s < DELAY_SEEN_S:
             return ""
         passing = await self._proxies.not_held_up(now.links, delay_s)
-        arrows = ", ".join(map(arrow, passing))
+        arrows = listed(map(arrow, passing))
         return f"data came and were not held up: {arrows}" if arrows else ""
 
     async def heal(self) -> FaultEvidence:

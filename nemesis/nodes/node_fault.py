@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from dissever.harness.cluster import NodeState
+from dissever.harness.values import listed
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.evidence import FaultEvidence
 from dissever.nemesis.fault import Fault
@@ -101,7 +102,7 @@ class PerNode:
         seen = [each for each in looks if each is not None]
         if not seen:
             return None
-        lapsed = ", ".join(f"{each.node} ({each.status.state})" for each in seen if not each.is_so)
+        lapsed = listed(f"{each.node} ({each.status.state})" for each in seen if not each.is_so)
         facts: dict[str, Any] = {"nodes": as_json(seen), "idle": all(e.is_idle for e in seen)}
         if self._leader_was_asked:
             down = (NodeState.GONE, NodeState.PAUSED)

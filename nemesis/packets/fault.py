@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from dissever.harness.cluster import HostCommands, Impairment
+from dissever.harness.values import listed
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.evidence import FaultEvidence
 from dissever.nemesis.fault import Fault, Heals, Simulated
@@ -193,7 +194,7 @@ class PacketFault:
         gone = len(choice.links) - counted["rules"]
         error = f"{gone} of {len(choice.links)} links have no rule" if gone else ""
         if wrong and not error:
-            error = f"bursts do not show it: {', '.join(map(arrow, wrong))}"
+            error = f"bursts do not show it: {listed(map(arrow, wrong))}"
         facts = {"rules": counted["rules"], "met": met, "idle": met <= 0}
         return FaultEvidence(choice.targets, not error, facts, error=error)
 

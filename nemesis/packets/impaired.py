@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from dissever.harness.cluster import PROBE_BYTES, Impairment, Impairments, Traffic
+from dissever.harness.values import listed
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.environment import Environment
 from dissever.nemesis.evidence import FaultEvidence
@@ -223,7 +224,7 @@ class ImpairedLinks:
         now = self._now
         assert now is not None
         if unlisted := [link for link in now.links if link not in traffic]:
-            return f"not impaired: {', '.join(map(arrow, unlisted))}"
+            return f"not impaired: {listed(map(arrow, unlisted))}"
         if not during.sent:
             return ""  # All of them are cut.
         if not getattr(counted, self._sign.counter):

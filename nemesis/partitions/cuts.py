@@ -17,6 +17,7 @@ from itertools import permutations
 from typing import Any
 
 from dissever.harness.cluster import Grudge
+from dissever.harness.values import listed
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.evidence import FaultEvidence
 from dissever.nemesis.partitions.grudges import Link, arrow, cut_links, merge
@@ -146,7 +147,7 @@ class Cuts:
                 before = after
         arrows = [arrow(link) for link in suspects]
         facts = {"links": len(own), "met": met, "idle": not met}
-        error = f"packets passed, or no rule counted them: {', '.join(arrows)}" if arrows else ""
+        error = f"packets passed, or no rule counted them: {listed(arrows)}" if arrows else ""
         return FaultEvidence((), not arrows, facts, error=error)
 
     async def remove(self, name: str, *, is_last: bool = False) -> LinkEvidence:

@@ -35,7 +35,7 @@ from dissever.harness.system import (
     Replicas,
     Unseen,
 )
-from dissever.harness.values import reason
+from dissever.harness.values import listed, reason
 from dissever.harness.waiting import NotYet, first_acknowledged, until, waiting
 from dissever.systems.clients import ClientKind, gives
 from dissever.systems.clients.members import ClientsMembers
@@ -217,9 +217,9 @@ class ClientsDeployment:
             if is_starting:
                 await self._fail_if_ended(tuple(silent))
                 why = await self._refusal(first, self.client_ports[0]) or why
-            raise NotYet(f"no answer from {', '.join(silent)}: {why}")
+            raise NotYet(f"no answer from {listed(silent)}: {why}")
         if leading is not None and len(leading) != 1:
-            raise NotYet(f"the nodes that say they lead are {', '.join(leading) or 'none'}")
+            raise NotYet(f"the nodes that say they lead are {listed(leading) or 'none'}")
         by = await self._progress(nodes)
         if missing := await self._not_ready(self):
             raise NotYet(missing)
@@ -232,7 +232,7 @@ class ClientsDeployment:
         return {node: why for (node, _), why in zip(ports, refusals, strict=True) if why}
 
     async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
-        late = f"no write by way of {', '.join(nodes)} within {timeout_s:g} s"
+        late = f"no write by way of {listed(nodes)} within {timeout_s:g} s"
         return await until(partial(self._progress, nodes), timeout_s, _POLL_S, late=late)
 
     def _keep_traffic(self) -> None:

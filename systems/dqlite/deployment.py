@@ -13,7 +13,7 @@ import dqlite
 from dissever.harness.cluster.last_words import why_it_ended
 from dissever.harness.plan import Options
 from dissever.harness.system import Members, Replica, Role, Snapshot, Unseen
-from dissever.harness.values import reason
+from dissever.harness.values import listed, reason
 from dissever.harness.waiting import NotYet, first_acknowledged, until, waiting
 from dissever.systems.dqlite.database import DATABASE, TABLES, TICK
 from dissever.systems.dqlite.hosts import PORT, DqliteHosts
@@ -196,7 +196,7 @@ class DqliteDeployment:
         return None
 
     async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
-        late = f"no write by way of {', '.join(nodes)} within {timeout_s:g} s"
+        late = f"no write by way of {listed(nodes)} within {timeout_s:g} s"
         return await until(partial(self._progress, nodes), timeout_s, _POLL_S, late=late)
 
     async def _progress(self, nodes: Sequence[str]) -> Mapping[str, Any]:

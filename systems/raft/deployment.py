@@ -11,7 +11,7 @@ from dissever.harness.client import NotApplied
 from dissever.harness.cluster.simulator import Server, ServerRole, SimulatorCluster
 from dissever.harness.plan import Options
 from dissever.harness.system import Digest, Replica, Snapshot, Unseen
-from dissever.harness.values import reason
+from dissever.harness.values import listed, reason
 from dissever.harness.waiting import NotYet, first_acknowledged, until
 from dissever.systems.raft import calls
 from dissever.systems.raft.calls import Link
@@ -91,7 +91,7 @@ class RaftDeployment:
         return leader
 
     async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
-        late = f"no write by way of {', '.join(nodes)} within {timeout_s:g} s"
+        late = f"no write by way of {listed(nodes)} within {timeout_s:g} s"
         return await until(partial(self._progress, nodes), timeout_s, POLL_S, late=late)
 
     async def _progress(self, nodes: Sequence[str]) -> Mapping[str, Any]:

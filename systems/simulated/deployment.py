@@ -13,6 +13,7 @@ from dissever.harness.client import NotApplied
 from dissever.harness.cluster import NodeState
 from dissever.harness.cluster.simulated import SimulatedCluster
 from dissever.harness.system import Digest, Members, Replica, Snapshot, Unseen
+from dissever.harness.values import listed
 from dissever.harness.waiting import NotYet, first_acknowledged, until
 from dissever.systems.simulated import transactions
 from dissever.systems.simulated.members import SimulatedMembers
@@ -96,7 +97,7 @@ class SimulatedDeployment:
         return {"answering": list(self.cluster.nodes), "leader": leader}
 
     async def await_progress(self, nodes: Sequence[str], timeout_s: float) -> Mapping[str, Any]:
-        late = f"no write by way of {', '.join(nodes)} in {timeout_s:g} s"
+        late = f"no write by way of {listed(nodes)} within {timeout_s:g} s"
         return await until(partial(self._progress, nodes), timeout_s, POLL_S, late=late)
 
     async def snapshots(self) -> Mapping[str, frozenset[Snapshot]]:
@@ -122,7 +123,7 @@ class SimulatedDeployment:
         views = await self.views()
         silent = [node for node in self.cluster.nodes if node not in views]
         if silent:
-            raise NotYet(f"no answer from {', '.join(silent)}")
+            raise NotYet(f"no answer from {listed(silent)}")
         leaders = {view.leader for view in views.values()}
         if len(leaders) > 1 or "" in leaders:
             named = {node: view.leader or "nobody" for node, view in views.items()}
