@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
 
 from dissever.harness.episodes import Episode, Episodes, evidence
-from dissever.reports.simulation import Simulation
+from dissever.reports.insight import Insight
 
 Look: TypeAlias = tuple[int, str, bool | None]
 """A time in ns, a node, and whether it leads from then on; None: not known."""
@@ -53,6 +53,8 @@ def leading_at(found: Episodes, looks: Iterable[Look]) -> dict[int, tuple[str, .
     return every
 
 
-def looks_of(simulation: Simulation) -> Iterator[Look]:
-    """Which server led from when on, as the trace of a simulation says."""
-    return ((each.time_ns, each.node, each.role == LEADER) for each in simulation.states)
+def looks_of(insight: Insight) -> Iterator[Look]:
+    """Who led from when on: as the trace of a simulation says, or as real hosts were asked."""
+    if insight.simulation is not None:
+        return ((s.time_ns, s.node, s.role == LEADER) for s in insight.simulation.states)
+    return ((s.time_ns, s.node, s.leads) for s in insight.states.states)

@@ -54,7 +54,6 @@ from dissever.reports.nodes_view import nodes_view
 from dissever.reports.packing import packed, packed_bytes
 from dissever.reports.payload import NODE_MARKS, run_data, weigh
 from dissever.reports.prose import GLYPHS
-from dissever.reports.simulation import Simulation
 from dissever.reports.subject import Subject
 from dissever.reports.tidy import tidy, words
 from dissever.reports.timeline_view import KEYS, timeline_data
@@ -105,9 +104,8 @@ def render_html(
     """
     operations = drawn(history)
     found = episodes_of(history, subject.actions)
-    context = _context(subject, history, results, found, counted, insight.simulation) | _beyond(
-        insight, results, history
-    )
+    context = _context(subject, history, results, found, counted, insight)
+    context |= _beyond(insight, results, history)
     lanes = assign_lanes(operations, workers=subject.concurrency)
     guilty = (i for _, anomaly in found_by(results) for i in anomaly.indices)
     names = (*subject.nodes, *operations.tables.node)
@@ -167,13 +165,13 @@ def _context(
     results: Results,
     found: Episodes,
     counted: Figures | None,
-    simulation: Simulation | None,
+    insight: Insight,
 ) -> dict[str, Any]:
     measured = arounds_of(results)
     is_whole = counted is None or counted.total == len(history.columns)
     if not measured and is_whole and history.is_timed:
         measured = arounds(history.columns, found, end_ns=history.duration_ns)
-    leading = {} if simulation is None else leading_at(found, looks_of(simulation))
+    leading = leading_at(found, looks_of(insight))
     told, near = findings(results, history, found, nodes=subject.nodes), nearby(history, results)
     rows = fault_rows(found, measured, counts_of_faults(results), leading)
     return {

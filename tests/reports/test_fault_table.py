@@ -12,6 +12,8 @@ from dissever.harness.windows import Around, Window
 from dissever.reports.fault_roles import leading_at, looks_of
 from dissever.reports.fault_summary import summary_rows
 from dissever.reports.fault_table import fault_rows, rate_text, share_text
+from dissever.reports.insight import Insight
+from dissever.reports.node_states import NodeState, NodeStates
 from dissever.reports.simulation import Simulation, State
 
 MS = 1_000_000
@@ -134,9 +136,21 @@ def test_role_comes_from_a_simulation_where_the_evidence_does_not_say() -> None:
     states = (state(1, "n1", "leader"), state(30, "n1", "follower"), state(30, "n2", "leader"))
     simulation = Simulation(("n1", "n2"), (), states, (), ())
     episodes = found(strike(10, "a"), strike(40, "b"))
-    rows = fault_rows(episodes, leading=leading_at(episodes, looks_of(simulation))).lines
+    rows = fault_rows(episodes, leading=leading_at(episodes, looks_of(Insight(simulation)))).lines
 
     assert [row.role for row in rows] == ["leader", "followers"]
+
+
+def test_role_comes_from_what_real_hosts_answered_where_the_evidence_does_not_say() -> None:
+    states = (
+        NodeState(1 * MS, "n1", "running", 1, True),
+        NodeState(30 * MS, "n1", "running", 1, None),
+    )
+    episodes = found(strike(10, "a"), strike(40, "b"))
+    looks = looks_of(Insight(states=NodeStates(states)))
+    rows = fault_rows(episodes, leading=leading_at(episodes, looks)).lines
+
+    assert [row.role for row in rows] == ["leader", ""]
 
 
 def test_leader_of_whom_nothing_is_known_any_more_is_not_told() -> None:
