@@ -47,10 +47,11 @@ PROBE_BYTES: Final = 2048
 PROBES_MAX: Final = 60
 
 TROUBLE: Final = (
-    *("ERROR", "Error", "error", "FATAL", "Fatal", "fatal", "PANIC", "panic", "CRIT", "[ERR]"),
-    *("WARN", "warn", "[WRN]", "[FTL]", "Assertion", "Aborted", "Traceback", "Sanitizer"),
-    *("Segmentation", "signal", "conflict", "corrupt"),
+    *("ERROR", "Error", "error", "FATAL", "Fatal", "fatal", "PANIC", "panic", "CRITICAL", "[ERR]"),
+    *("WARN ", "WARNING", "[WARN", '"warn', "=warn", "[WRN]", "[FTL]", "Assertion", "Aborted"),
+    *("Traceback", "Sanitizer", "Segmentation", "signal", "conflict", "corrupt"),
 )
+"""None is shorter than five letters: the search jumps by the shortest."""
 
 _OF_PROCESS: Final = re.compile(r"(stdout|stderr)-(\d+)\.log")
 _START_LIMIT_S: Final = 900

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,18 +55,19 @@ class LogFile:
         with self._open() as file:
             self.size_bytes: Final = os.fstat(file.fileno()).st_size
         self._count: int | None = None
-        self._feeds: list[int] = []
+        self._marks: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
         """How many lines it has. It reads the file once."""
         if self._count is None:
-            feeds, last = 0, b"\n"
+            place, feeds, last, marks = 0, 0, b"\n", []
             with self._open() as file:
                 while chunk := file.read(CHUNK_BYTES):
-                    self._feeds.append(feeds)
+                    marks.append((place, feeds + 1))
+                    place += len(chunk)
                     feeds += chunk.count(b"\n")
                     last = chunk[-1:]
-            self._count = feeds + (last != b"\n")
+            self._count, self._marks = feeds + (last != b"\n"), marks
         return self._count
 
     def __iter__(self) -> Iterator[str]:
@@ -89,8 +91,10 @@ class LogFile:
         """The lines that hold one of the words. It reads the file once, and counts its lines."""
         prepared = Words([word.encode() for word in words])
         number, place, long, last = 1, 0, _Long(prepared), b"\n"
+        marks: list[tuple[int, int]] = []
         for block, is_part, is_over in self._blocks():
             last = block[-1:] or last
+            marks.append((place, number))
             if is_part:
                 long.take(block, is_over=is_over)
                 place += len(block)
@@ -106,7 +110,7 @@ class LogFile:
             number += search.feeds
             place += len(block)
         # A long line that the file ends with counts as one that was ended.
-        self._count = self._count or number - 1 + (last != b"\n")
+        self._count, self._marks = number - 1 + (last != b"\n"), marks
 
     def last(self, count: int) -> list[tuple[int, str]]:
         """The last lines with their numbers, at most so many."""
@@ -125,15 +129,17 @@ class LogFile:
             return file.read(size)
 
     def number_at(self, place: int) -> int:
-        """The number of the line to which the byte at a place belongs."""
-        if not self._feeds:
-            self._count = None
-            len(self)
-        if not self._feeds:
+        """
+        The number of the line to which the byte at a place belongs.
+
+        It reads the file up to there from the last place whose number is known: a chunk, or more
+        inside a line that is too long.
+        """
+        len(self)
+        if not self._marks:
             return 1
-        chunk = min(place // CHUNK_BYTES, len(self._feeds) - 1)
-        begin = chunk * CHUNK_BYTES
-        return self._feeds[chunk] + self.read(begin, place - begin).count(b"\n") + 1
+        begin, number = self._marks[bisect_right(self._marks, (place, self.size_bytes + 1)) - 1]
+        return number + self.read(begin, place - begin).count(b"\n")
 
     def _open(self) -> BinaryIO:
         """The file: nothing that a node put there instead is followed or waited for."""

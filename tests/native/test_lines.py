@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dissever.native.lines import WORDS_MAX, Words
@@ -15,6 +15,7 @@ TEXTS = st.lists(
 ).map(b"".join)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_lines_that_hold_a_word_are_found(text: bytes) -> None:
     search = Words(SOME).find(text)
@@ -25,6 +26,7 @@ def test_lines_that_hold_a_word_are_found(text: bytes) -> None:
     assert search.feeds == text.count(b"\n")
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_every_place_of_a_word_is_found(text: bytes) -> None:
     places = [hit.place for hit in Words(SOME).find(text, each=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dissever.reports.log_times import Stamp, level_of, stamp_of
@@ -58,12 +58,14 @@ def test_line_without_a_time_has_none(line: str) -> None:
     assert stamp_of(line, year=2026) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_no_text_is_too_strange(line: str) -> None:
     stamp_of(line, year=2026)
     level_of(line)
 
 
+@settings(deadline=None)
 @given(
     st.datetimes(datetime.fromisoformat("1971-01-01"), datetime.fromisoformat("2200-01-01")),
     st.integers(-14 * 60, 14 * 60),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dissever.reports.node_logs import (
@@ -164,6 +164,7 @@ LINES = st.lists(
 ).map(tuple)
 
 
+@settings(deadline=None)
 @given(st.lists(LINES, max_size=4))
 def test_nothing_is_lost_or_made_up_and_each_log_keeps_its_lines(
     logs: list[tuple[str, ...]],
@@ -177,6 +178,7 @@ def test_nothing_is_lost_or_made_up_and_each_log_keeps_its_lines(
     assert [line.time_ns for line in merged] == sorted(line.time_ns for line in merged)
 
 
+@settings(deadline=None)
 @given(st.lists(LINES, min_size=1, max_size=4), st.floats(0, 1))
 def test_thinned_lines_are_some_of_all_and_say_what_is_missing(
     logs: list[tuple[str, ...]], share: float
