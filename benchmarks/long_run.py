@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,11 +171,10 @@ def events(operations: int, faults: int, stale: int, seed: int) -> Iterator[dict
 
 def _took(node: str, time_ns: int, strikes: list[Strike], rng: Random) -> tuple[int, bool]:
     """How long an operation takes, and whether its answer is lost."""
-    every = strikes[1].start_ns - strikes[0].start_ns if len(strikes) > 1 else S
     took_ns = int(min(400_000 * rng.lognormvariate(0.7, 0.6), 30 * MS))
-    near = max(0, (time_ns - S) // max(1, every))
-    for strike in strikes[max(0, near - 2) : near + 3]:
-        if strike.node == node and strike.start_ns <= time_ns < strike.end_ns:
+    last = bisect_right(strikes, time_ns, key=lambda strike: strike.start_ns)
+    for strike in strikes[max(0, last - 1) : last]:
+        if strike.node == node and time_ns < strike.end_ns:
             if strike.kind == "slow":
                 return took_ns * 8, False
             if rng.random() < 0.8:

@@ -9,22 +9,22 @@ function binning(length) {
   return { length, first, count: Math.floor(view.end / length) - first + 1 };
 }
 
-// Completions per bin and outcome, and the latencies of the ok ones per bin. An operation without a
-// completion never completed: it stands in no bin.
-function collectBins(run, bins) {
-  const counts = [0, 1, 2].map(() => new Float64Array(bins.count));
-  const latencies = Array.from({ length: bins.count }, () => []);
-  for (const lane of view.lanes) {
-    const [from, to] = between(run, lane, bins.first * bins.length, (bins.first + bins.count) * bins.length);
-    for (let at = from; at < to; at++) {
-      const i = lane[at];
-      const bin = Math.floor(run.end[i] / bins.length) - bins.first;
-      if (run.done[i] && bin >= 0 && bin < bins.count) counts[run.type[i]][bin] += run.weight ? run.weight[i] : 1;
-      const startBin = Math.floor(run.start[i] / bins.length) - bins.first;
-      if (run.type[i] === OK && startBin >= 0 && startBin < bins.count) latencies[startBin].push(run.end[i] - run.start[i]);
-    }
-  }
-  return { counts, latencies };
+// The limits of the bins, one more than there are bins.
+function limitsOf(bins) {
+  return Array.from({ length: bins.count + 1 }, (_, bin) => (bins.first + bin) * bins.length);
+}
+
+// Completions per bin and outcome. An operation without a completion stands in no bin.
+function countsOf(bins) {
+  const limits = limitsOf(bins);
+  return [OK, FAIL, INFO].map((outcome) => completedBetween(view.measures.completions, outcome, limits));
+}
+
+// Per bin the quantiles of the ok operations that were invoked in it; null without any.
+function quantilesOf(bins, shares) {
+  const { starts, levels } = view.measures.latencies;
+  const places = limitsOf(bins).map((time) => firstFrom(starts, time));
+  return places.slice(1).map((to, bin) => (to === places[bin] ? null : shares.map((share) => quantileBetween(levels, share, places[bin], to))));
 }
 
 function drawCharts(run, latencyCanvas, rateCanvas) {
@@ -35,30 +35,16 @@ function drawCharts(run, latencyCanvas, rateCanvas) {
   const bins = binning(roundStep(Math.max(1, (span * 5) / Math.max(50, rateBox.right - rateBox.left))));
   // Quantiles of few operations are noise: their bins are four times as long.
   const wide = binning(bins.length * 4);
-  drawLatency(run, latencyBox, wide, collectBins(run, wide).latencies);
-  drawRate(run, rateBox, bins, collectBins(run, bins).counts);
+  drawLatency(run, latencyBox, wide);
+  drawRate(run, rateBox, bins, countsOf(bins));
   const [latencyText, rateText] = document.querySelectorAll("[data-bin]");
   latencyText.textContent = formatDuration(wide.length);
   rateText.textContent = formatDuration(bins.length);
 }
 
-// Of all operations that pass the filters, so that the axis stays while one zooms.
-function latencyRange(run) {
-  if (view.latencyRange) return view.latencyRange;
-  let least = Infinity, most = 1;
-  for (const i of view.shown) {
-    const took = Math.max(1, run.end[i] - run.start[i]);
-    if (took < least) least = took;
-    if (took > most) most = took;
-  }
-  if (least === Infinity) least = 100;
-  const low = Math.floor(Math.log10(least));
-  view.latencyRange = [low, Math.max(low + 1, Math.ceil(Math.log10(most)))];
-  return view.latencyRange;
-}
-
-function latencyScale(run) {
-  const [low, high] = latencyRange(run), bottom = LATENCY_PX - BOTTOM_AXIS_PX;
+// The axis is that of all operations that pass the filters, so that it stays while one zooms.
+function latencyScale() {
+  const [low, high] = view.measures.powers, bottom = LATENCY_PX - BOTTOM_AXIS_PX;
   const y = (us) => bottom - ((Math.log10(Math.max(1, us)) - low) / (high - low)) * (bottom - TOP_PX);
   return { low, high, y };
 }
@@ -76,21 +62,17 @@ function drawLevels(run, box, levels, y, wordsOf) {
   drawAxis(box, box.height - BOTTOM_AXIS_PX / 2);
 }
 
-function drawLatency(run, box, bins, latencies) {
-  const scale = latencyScale(run);
+function drawLatency(run, box, bins) {
+  const scale = latencyScale();
   const powers = Array.from({ length: scale.high - scale.low + 1 }, (_, i) => 10 ** (scale.low + i));
   drawLevels(run, box, powers, scale.y, (us) => formatDuration(us).replace(/\.0+(?= )/, ""));
   clipPlot(box, 0, LATENCY_PX - BOTTOM_AXIS_PX + 1);
-  const visible = view.shown.length ? visibleByStart(run) : [];
-  if (visible.length <= POINTS_MAX) drawPoints(run, box, scale, visible);
-  else drawDensity(run, box, scale, visible);
-  drawQuantiles(box, scale, bins, latencies);
+  // Operations invoked within the range; `shown` is in order of invocation.
+  const from = lowerBound(view.shown, run.start, view.start), to = lowerBound(view.shown, run.start, view.end);
+  if (to - from <= POINTS_MAX) drawPoints(run, box, scale, view.shown.subarray(from, to));
+  else drawDensity(run, box, scale, from, to);
+  drawQuantiles(box, scale, bins);
   box.context.restore();
-}
-
-// Operations invoked within the range; `shown` is in order of invocation.
-function visibleByStart(run) {
-  return view.shown.slice(lowerBound(view.shown, run.start, view.start), lowerBound(view.shown, run.start, view.end));
 }
 
 function drawPoints(run, box, scale, visible) {
@@ -134,51 +116,59 @@ function ringPoint(run, box, scale, i) {
 
 // Many points: cells of two pixels, the fuller the stronger; an outcome other than ok keeps a point
 // per operation as long as those are few.
-function drawDensity(run, box, scale, visible) {
-  const { context } = box;
-  const columns = Math.ceil((box.right - box.left) / 2), rows = Math.ceil(box.height / 2);
-  const cells = [0, 1, 2].map(() => new Uint32Array(columns * rows));
+function drawDensity(run, box, scale, from, to) {
+  const { places, guilty } = view.measures;
+  const columns = Math.ceil((box.right - box.left) / 2) + 1;
+  const rowOf = Int32Array.from({ length: 256 }, (_, place) => (scale.y(10 ** (scale.low + (place / 255) * (scale.high - scale.low))) / 2) | 0);
+  const cells = [0, 1, 2].map(() => new Uint32Array(columns * Math.ceil(box.height / 2)));
   const factor = (box.right - box.left) / (view.end - view.start) / 2;
-  const totals = [0, 0, 0];
-  for (const i of visible) totals[run.type[i]]++;
+  const totals = [0, 0, 0], others = [];
+  for (let at = from; at < to; at++) {
+    const i = view.shown[at], outcome = run.type[i];
+    cells[outcome][rowOf[places[at]] * columns + (((run.start[i] - view.start) * factor) | 0)]++;
+    totals[outcome]++;
+    if (outcome !== OK && totals[outcome] <= POINTS_MAX / 2) others.push(i);
+  }
   const isPoint = totals.map((total, outcome) => outcome !== OK && total <= POINTS_MAX / 2);
-  const others = [], guilty = [];
-  for (const i of visible) {
-    if (run.isGuilty[i]) guilty.push(i);
-    if (isPoint[run.type[i]]) { others.push(i); continue; }
-    const column = ((run.start[i] - view.start) * factor) | 0;
-    const row = (scale.y(run.end[i] - run.start[i]) / 2) | 0;
-    cells[run.type[i]][row * columns + column]++;
-  }
-  for (const outcome of [OK, FAIL, INFO]) {
-    context.fillStyle = colours[OUTCOMES[outcome]];
-    // Four strengths, so that the style changes four times and not once per cell.
-    const byStrength = [[], [], [], []];
-    for (let cell = 0; cell < cells[outcome].length; cell++) {
-      const number = cells[outcome][cell];
-      if (number) byStrength[number < 2 ? 0 : number < 4 ? 1 : number < 8 ? 2 : 3].push(cell);
-    }
-    byStrength.forEach((strong, strength) => {
-      context.globalAlpha = [0.3, 0.5, 0.7, 0.95][strength];
-      for (const cell of strong) context.fillRect(box.left + (cell % columns) * 2, Math.floor(cell / columns) * 2, 2, 2);
-    });
-  }
-  context.globalAlpha = 1;
-  drawPoints(run, box, scale, others);
-  for (const i of guilty) ringPoint(run, box, scale, i);
+  // Four strengths by what a full cell holds, so that dense and sparse are told apart at each zoom.
+  const full = Math.max(8, (4 * (to - from)) / (columns * 12));
+  for (const outcome of [OK, FAIL, INFO]) if (!isPoint[outcome]) drawCells(box, colours[OUTCOMES[outcome]], cells[outcome], columns, full);
+  drawPoints(run, box, scale, others.filter((i) => isPoint[run.type[i]]));
+  for (const i of guilty) if (run.start[i] >= view.start && run.start[i] < view.end) ringPoint(run, box, scale, i);
 }
 
-function drawQuantiles(box, scale, bins, latencies) {
+// Every cell is a pixel of a small picture, which is drawn at twice its size: thousands of rectangles
+// would take longer.
+function drawCells(box, colour, cells, columns, full) {
+  const rows = cells.length / columns, picture = document.createElement("canvas");
+  picture.width = columns;
+  picture.height = rows;
+  const pen = picture.getContext("2d");
+  pen.fillStyle = colour;
+  pen.fillRect(0, 0, 1, 1);
+  const [red, green, blue] = pen.getImageData(0, 0, 1, 1).data;
+  const image = pen.createImageData(columns, rows);
+  for (let cell = 0; cell < cells.length; cell++) {
+    const share = cells[cell] / full;
+    if (share) image.data.set([red, green, blue, share < 0.06 ? 56 : share < 0.25 ? 107 : share < 1 ? 173 : 242], 4 * cell);
+  }
+  pen.putImageData(image, 0, 0);
+  box.context.imageSmoothingEnabled = false;
+  box.context.drawImage(picture, box.left, 0, 2 * columns, 2 * rows);
+}
+
+function drawQuantiles(box, scale, bins) {
   const { context } = box;
-  const sorted = latencies.map((list) => Float64Array.from(list).sort());
-  for (const [q, dash] of [[0.5, []], [0.95, [5, 3]], [0.99, [1.5, 2.5]]]) {
+  const lines = [[0.5, []], [0.95, [5, 3]], [0.99, [1.5, 2.5]]];
+  const quantiles = quantilesOf(bins, lines.map(([share]) => share));
+  for (const [line, [, dash]] of lines.entries()) {
     context.setLineDash(dash);
     context.beginPath();
     let isDown = false;
-    sorted.forEach((list, bin) => {
+    quantiles.forEach((ofBin, bin) => {
       // A bin with no ok operation breaks the line: nothing is known there.
-      if (!list.length) { isDown = false; return; }
-      const x = xOf(box, (bins.first + bin + 0.5) * bins.length), y = scale.y(list[Math.ceil(q * list.length) - 1]);
+      if (!ofBin) { isDown = false; return; }
+      const x = xOf(box, (bins.first + bin + 0.5) * bins.length), y = scale.y(ofBin[line]);
       // A dash, so that a bin between two gaps can be seen.
       if (!isDown) context.moveTo(x - 4, y);
       context.lineTo(isDown ? x : x + 4, y);
@@ -229,12 +219,12 @@ function drawStack(box, bins, rates, bin, perSecond, y) {
 
 // The point nearest to the pointer, within a few pixels.
 function hitLatency(run, canvas, clientX, clientY) {
-  const box = plotOf(canvas), scale = latencyScale(run);
+  const box = plotOf(canvas), scale = latencyScale();
   const x = clientX - box.x, y = clientY - box.y;
   const slack = ((view.end - view.start) / (box.right - box.left)) * 7;
   const time = timeAt(canvas, clientX);
   const from = lowerBound(view.shown, run.start, time - slack), to = lowerBound(view.shown, run.start, time + slack);
   const far = (i) => Math.hypot(xOf(box, run.start[i]) - x, scale.y(run.end[i] - run.start[i]) - y);
-  const i = nearestBy(view.shown.slice(from, to), far, 7);
+  const i = nearestBy(view.shown.subarray(from, to), far, 7);
   return i === undefined ? null : { operation: i };
 }

@@ -95,23 +95,26 @@ async function buildRun({ raw, planes }) {
   Object.assign(run, { wordKinds: from.next("kinds", Uint8Array), askedNumber: from.next("asked", Uint32Array), answeredNumber: from.next("answered", Uint32Array) });
   addUpValues(run.wordKinds, run.askedNumber, run.answeredNumber, run.key, tables.key.length);
   if (from.has("weight")) run.weight = from.next("weight", Uint32Array);
-  const guilty = new Set(raw.guilty);
+  run.byCompletion = completionOrder(run);
   run.isGuilty = new Uint8Array(count);
-  for (const each of guilty) {
-    const i = operationOf(run, each);
-    if (i >= 0) run.isGuilty[i] = 1;
-  }
+  const guilty = new Set(raw.guilty.map((each) => operationOf(run, each)).filter((i) => i >= 0));
+  for (const i of guilty) run.isGuilty[i] = 1;
+  run.guiltyOperations = [...guilty].sort((a, b) => a - b);
   run.simulation = raw.simulation && buildSimulation(raw.simulation, { ...raw, end_us: raw.end });
   return run;
+}
+
+function completionIndex(run, place) {
+  const i = run.byCompletion[place];
+  return run.index[i] + run.done[i];
 }
 
 // The operation of an event, by its index; -1 for that of a nemesis, or of none.
 function operationOf(run, index) {
   const i = firstFrom(run.index, index);
   if (run.index[i] === index) return i;
-  // A completion lies anywhere before; links are few, and one pass is short.
-  for (let at = i - 1; at >= 0; at--) if (run.done[at] && run.index[at] + run.done[at] === index) return at;
-  return -1;
+  const at = run.byCompletion[lowerBoundBy(run.byCompletion.length, (place) => completionIndex(run, place) < index)];
+  return at !== undefined && run.index[at] + run.done[at] === index ? at : -1;
 }
 
 function valueText(run, kind, number) {
@@ -126,6 +129,17 @@ const answeredOf = (run, i) => valueText(run, run.wordKinds[i] & 3, run.answered
 function labelOf(run, i) {
   const text = [run.tables.f[run.f[i]], askedOf(run, i), answeredOf(run, i)].filter(Boolean).join(" ");
   return run.type[i] === OK ? text : `${text} · ${OUTCOMES[run.type[i]]}`;
+}
+
+// The first of so many positions for which something no longer holds.
+function lowerBoundBy(count, holds) {
+  let low = 0, high = count;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(middle)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 // The first position in a sorted list of operations whose value is not below the limit.

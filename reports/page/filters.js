@@ -25,7 +25,11 @@ function buildFilters(run, changed) {
     search(group, run),
     onlyGuilty(group, run),
   ];
-  return (i) => tests.every((test) => test(i));
+  // What the fields say is looked up once, and not for each operation.
+  return () => {
+    const asked = tests.map((test) => test()).filter(Boolean);
+    return (i) => asked.every((passes) => passes(i));
+  };
 }
 
 function addField(group, name, ...children) {
@@ -33,31 +37,40 @@ function addField(group, name, ...children) {
 }
 
 function picks(group, name, values, column) {
-  if (values.length < 2) return () => true;
+  if (values.length < 2) return () => null;
   if (values.length > PICKS_MAX) return choice(group, name, values, column);
   const boxes = values.map((value) => element("input", { type: "checkbox", checked: true, "data-filter": name, value }));
   const order = values.map((_, i) => i);
   if (name !== "outcome") order.sort((a, b) => values[a].localeCompare(values[b], "en", { numeric: true }));
   addField(group, name, ...order.map((i) => element("label", { class: "pick" }, boxes[i], values[i])));
-  return (i) => boxes[column[i]].checked;
+  return () => {
+    const isChecked = boxes.map((box) => box.checked);
+    return isChecked.every(Boolean) ? null : (i) => isChecked[column[i]];
+  };
 }
 
 function choice(group, name, values, column) {
   const list = element("datalist", { id: `values-${name}` }, ...values.slice(0, 1000).map((value) => element("option", { value })));
   const field = element("input", { list: `values-${name}`, placeholder: "all", "data-filter": name, "aria-label": name });
   addField(group, name, field, list);
-  return (i) => !field.value || values[column[i]] === field.value;
+  return () => {
+    const isAsked = values.map((value) => value === field.value);
+    return field.value ? (i) => isAsked[column[i]] : null;
+  };
 }
 
 function search(group, run) {
   const field = element("input", { type: "search", placeholder: "write 41", "data-filter": "text", "aria-label": "Words in the operation" });
   addField(group, "contains", field);
-  return (i) => !field.value || labelOf(run, i).includes(field.value);
+  return () => {
+    const words = field.value;
+    return words ? (i) => labelOf(run, i).includes(words) : null;
+  };
 }
 
 function onlyGuilty(group, run) {
-  if (!run.guilty.length) return () => true;
+  if (!run.guilty.length) return () => null;
   const box = element("input", { type: "checkbox", "data-filter": "guilty" });
   group.append(element("label", {}, box, " only what anomalies name"));
-  return (i) => !box.checked || run.isGuilty[i] === 1;
+  return () => (box.checked ? (i) => run.isGuilty[i] === 1 : null);
 }

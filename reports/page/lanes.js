@@ -4,19 +4,6 @@ const GROUPINGS = ["worker", "node", "key"];
 const GROUPS_MAX = 12;
 const ROWS_MAX = 64, ROWS_OF_GROUP_MAX = 40;
 
-// The operations that pass the filters: by worker for the charts, and by row for the timeline.
-function buildLanes(run, passes) {
-  view.shown = [];
-  view.latencyRange = null;
-  view.lanes = Array.from({ length: run.laneCount }, () => []);
-  for (let i = 0; i < run.count; i++) {
-    if (!passes(i)) continue;
-    view.shown.push(i);
-    view.lanes[run.lane[i]].push(i);
-  }
-  buildRows(run);
-}
-
 // A row holds operations of which none overlaps another. Several rows may be one group; the first
 // has its name. Groups without an operation have no row.
 function buildRows(run) {

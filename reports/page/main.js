@@ -126,16 +126,21 @@ async function start() {
   const latencies = document.getElementById("latencies"), rates = document.getElementById("rates");
   const overview = document.getElementById("overview");
   const select = selector(run);
-  let passes = () => true;
-  const refilter = () => { buildLanes(run, passes); view.focused = -1; arrange(run); };
+  const refilter = async () => {
+    if (!(await applyFilters(run, passes()))) return;
+    view.focused = -1;
+    buildRows(run);
+    await buildLooks(run);
+    arrange(run);
+  };
   const setGrouping = (name) => {
     view.grouping = document.getElementById("grouping").value = name;
     buildRows(run);
     arrange(run);
   };
-  passes = buildFilters(run, refilter);
+  const passes = buildFilters(run, refilter);
   buildGroupings(run, (name) => { setGrouping(name); writeHash(readHash().target); });
-  refilter();
+  await refilter();
   drawings.push(
     () => drawTimeline(run, operations), () => drawCharts(run, latencies, rates),
     () => drawOverview(run, overview), () => showState(run),

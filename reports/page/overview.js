@@ -13,10 +13,10 @@ function drawOverview(run, canvas) {
     context.fillRect(x(band.start), 0, Math.max(1, x(band.end) - x(band.start)), OVERVIEW_PX);
   }
   context.globalAlpha = 0.55;
-  drawCompletions(run, box, width);
+  drawCompletions(box, width);
   context.globalAlpha = 1;
   context.fillStyle = colours.guilty;
-  for (let i = 0; i < run.count; i++) if (run.isGuilty[i]) context.fillRect(x(run.start[i]) - 1, 0, 2, OVERVIEW_PX);
+  for (const i of run.guiltyOperations) context.fillRect(x(run.start[i]) - 1, 0, 2, OVERVIEW_PX);
   drawGutter(box, "whole run", OVERVIEW_PX / 2);
   const x0 = x(view.start), x1 = Math.max(x0 + 4, x(view.end));
   context.fillStyle = colours.panel;
@@ -29,17 +29,16 @@ function drawOverview(run, canvas) {
   context.strokeRect(x0, 1, x1 - x0, OVERVIEW_PX - 2);
 }
 
-function drawCompletions(run, box, width) {
-  const bins = new Float64Array(Math.max(1, Math.floor(width / 3)));
-  for (const i of view.shown) {
-    if (run.type[i] !== OK) continue;
-    bins[Math.min(bins.length - 1, Math.floor((run.end[i] / view.whole) * bins.length))] += run.weight ? run.weight[i] : 1;
-  }
-  const most = bins.reduce((a, b) => Math.max(a, b), 1);
+// How many operations completed ok, in bars of three pixels.
+function drawCompletions(box, width) {
+  const count = Math.max(1, Math.floor(width / 3));
+  const limits = Array.from({ length: count + 1 }, (_, bin) => (bin === count ? Infinity : (bin / count) * view.whole));
+  const bins = completedBetween(view.measures.completions, OK, limits);
+  const most = Math.max(1, ...bins);
   box.context.fillStyle = colours.ok;
   bins.forEach((number, bin) => {
     const height = (number / most) * (OVERVIEW_PX - 8);
-    box.context.fillRect(box.left + (bin * width) / bins.length, OVERVIEW_PX - height, 2.4, height);
+    box.context.fillRect(box.left + (bin * width) / count, OVERVIEW_PX - height, 2.4, height);
   });
 }
 

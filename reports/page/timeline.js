@@ -1,7 +1,7 @@
 // The timeline: lanes of operations, below them the rows of faults, of the end of the run and of nodes.
 
 const AXIS_PX = 22;
-const LABEL_PX_MIN = 26;
+const LABEL_PX_MIN = 26, HOLLOW_PX_MIN = 5;
 const ROW_LABEL_PX = 13;
 const GROUP_ROW_PX_MIN = 7;
 
@@ -57,40 +57,72 @@ function isOfNode(row) {
   return row.type === "node";
 }
 
-// Bars of one lane. An operation within pixels that its outcome already covers adds nothing, so a
-// lane costs at most a bar per pixel and outcome however many operations it holds.
+// Bars of one lane. Operations within pixels that a bar of their look covers already add nothing and
+// are leapt over, so a lane costs a bar per pixel and look however many operations it holds.
 function drawLane(run, box, layout, lane) {
-  const { list } = view.rows[lane];
-  const [from, to] = between(run, list, view.start, view.end);
-  const covered = [-1, -1, -1, -1];
-  const bars = [[], [], [], []];
-  const scale = (box.right - box.left) / (view.end - view.start);
-  for (let at = from; at < to; at++) {
-    const i = list[at];
-    const outcome = run.isGuilty[i] ? 3 : run.type[i];
-    const x0 = Math.max(box.left, box.left + (run.start[i] - view.start) * scale);
-    const x1 = Math.max(x0 + 1, Math.min(box.right, box.left + (run.end[i] - view.start) * scale));
-    if (x1 <= covered[outcome]) continue;
-    covered[outcome] = Math.ceil(x1);
-    bars[outcome].push(i, x0, x1 - x0, at);
-  }
+  const row = view.rows[lane];
+  row.looks ??= looksOf(run, row.list);
+  const bars = row.looks.map((list, look) => barsOfLook(run, box, list, look < 3));
   const pad = layout.laneHeight > 12 ? 3 : layout.laneHeight > 7 ? 1.5 : 0.5;
   const y = layout.top + lane * layout.laneHeight + pad, height = layout.laneHeight - 2 * pad;
   for (const outcome of [OK, FAIL, INFO]) {
-    for (let k = 0; k < bars[outcome].length; k += 4) drawBar(box, outcome, bars[outcome][k + 1], y, bars[outcome][k + 2], height);
+    for (let k = 0; k < bars[outcome].length; k += 3) drawBar(box, outcome, bars[outcome][k + 1], y, bars[outcome][k + 2], height, bars[outcome][k] < 0);
   }
-  for (let k = 0; k < bars[3].length; k += 4) drawGuilty(run, box, bars[3], k, y, height);
-  if (layout.laneHeight >= 14) drawLabels(run, box, list, bars, y + height / 2);
+  for (let k = 0; k < bars[3].length; k += 3) drawGuilty(run, box, bars[3], k, y, height);
+  if (layout.laneHeight >= 14) drawLabels(run, box, row.list, bars, y + height / 2);
 }
 
-function drawBar(box, outcome, x, y, width, height) {
+// Of operations that do not overlap: each that shows, where it begins, and how wide it is. Narrow ones
+// without a gap are one bar, if they may be, of no operation: -1.
+function barsOfLook(run, box, list, mayJoin) {
+  const bars = [];
+  const scale = (box.right - box.left) / (view.end - view.start);
+  const [from, to] = between(run, list, view.start, view.end);
+  let at = from, wasNarrow = false;
+  while (at < to) {
+    const i = list[at++];
+    const x0 = Math.max(box.left, box.left + (run.start[i] - view.start) * scale);
+    const x1 = Math.max(x0 + 1, Math.min(box.right, box.left + (run.end[i] - view.start) * scale));
+    const last = bars.length - 3, isNarrow = mayJoin && x1 - x0 < HOLLOW_PX_MIN;
+    // What is narrow fills the pixels that it touches.
+    const left = isNarrow ? Math.floor(x0) : x0, right = isNarrow ? Math.ceil(x1) : x1;
+    if (isNarrow && wasNarrow && left <= bars[last + 1] + bars[last + 2]) {
+      bars[last] = -1;
+      bars[last + 2] = right - bars[last + 1];
+    } else {
+      bars.push(i, left, right - left);
+      wasNarrow = isNarrow;
+    }
+    const covered = view.start + (Math.ceil(x1) - box.left) / scale;
+    at = leap(list, run.end, covered, at, to);
+  }
+  return bars;
+}
+
+// The first position from a place on whose value is not below a limit: mostly near, so steps grow.
+function leap(list, values, limit, from, to) {
+  let reach = 1;
+  while (from + reach <= to && values[list[from + reach - 1]] < limit) reach *= 2;
+  let low = from + (reach >> 1), high = Math.min(to, from + reach);
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[list[middle]] < limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function drawBar(box, outcome, x, y, width, height, isJoined = false) {
   const { context } = box;
   const colour = colours[OUTCOMES[outcome]];
   context.fillStyle = colour;
-  if (width < 5) {
+  if (isJoined || width < HOLLOW_PX_MIN) {
     // Too narrow to be hollow: half as high, so that the ok ones of the same pixels stay in sight.
     const top = outcome === FAIL ? height * 0.55 : 0;
+    // Where ok ones stand close together the others must be seen.
+    context.globalAlpha = isJoined && outcome === OK ? 0.6 : 1;
     context.fillRect(x, y + top, width, height - top);
+    context.globalAlpha = 1;
     return;
   }
   context.globalAlpha = outcome === FAIL ? 0.08 : outcome === INFO ? 0.14 : 0.34;
@@ -138,11 +170,14 @@ function outline(context, colour, x, y, width, height, thickness) {
 function drawLabels(run, box, list, bars, y) {
   const { context } = box;
   context.textAlign = "left";
-  for (const ofOutcome of bars) {
-    for (let k = 0; k < ofOutcome.length; k += 4) {
-      const i = ofOutcome[k], x = Math.max(box.left, ofOutcome[k + 1]), at = ofOutcome[k + 3];
-      const end = ofOutcome[k + 1] + ofOutcome[k + 2];
-      const after = at + 1 < list.length ? xOf(box, run.start[list[at + 1]]) : box.right;
+  for (const ofLook of bars) {
+    for (let k = 0; k < ofLook.length; k += 3) {
+      const i = ofLook[k], x = Math.max(box.left, ofLook[k + 1]), end = ofLook[k + 1] + ofLook[k + 2];
+      if (i < 0) continue;
+      // The next of the same look is no nearer than the next of the lane, and is at hand.
+      if (k + 3 < ofLook.length && ofLook[k + 4] - x < LABEL_PX_MIN) continue;
+      const following = list[lowerBound(list, run.index, run.index[i]) + 1];
+      const after = following === undefined ? box.right : xOf(box, run.start[following]);
       const next = Math.min(after, waitAfter(run, box, run.end[i]));
       if (next - x < LABEL_PX_MIN) continue;
       const text = labelOf(run, i);
@@ -199,11 +234,16 @@ function hitTimeline(run, canvas, clientX, clientY) {
 
 // The operation under the pointer; the ones that matter more are hit from further away.
 function hitLane(run, lane, time, reach) {
-  const { list } = view.rows[lane];
-  const [from, to] = between(run, list, time - reach, time + reach);
+  const row = view.rows[lane];
+  row.looks ??= looksOf(run, row.list);
   const distance = (i) => Math.max(0, run.start[i] - time, time - run.end[i]);
   const rank = (i) => distance(i) - (run.isGuilty[i] ? 2 * reach : run.type[i] === OK ? 0 : reach / 2);
-  const i = nearestBy(list.slice(from, Math.min(to, from + 2000)), rank, Infinity);
+  // Of each look only the one at this time, or the ones just before and after it, can be nearest.
+  const near = row.looks.flatMap((list) => {
+    const at = lowerBound(list, run.end, time);
+    return [list[at - 1], list[at]].filter((i) => i !== undefined && distance(i) <= reach);
+  });
+  const i = nearestBy(near, rank, Infinity);
   return i === undefined ? null : { operation: i };
 }
 
