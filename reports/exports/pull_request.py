@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from dissever.harness.episodes import episodes_of
-from dissever.harness.values import count_text, shorten
+from dissever.harness.results import Verdict
+from dissever.harness.values import count_text
 from dissever.harness.windows import arounds
 from dissever.reports.anomaly_view import findings, operations_by_index
 from dissever.reports.details import arounds_of, counts_of_faults
@@ -37,8 +38,6 @@ FINDING_SHARE: Final = 6_000
 FAULTS_SHARE: Final = 16_000
 ENDING_CHARACTERS: Final = 200
 """Kept free for the sentence that says what does not fit."""
-
-WHY_CHARACTERS_MAX: Final = 1_000
 
 FAULT_HEADS: Final = (
     *("time", "fault", "struck", "in force", "held", "healed"),
@@ -118,10 +117,8 @@ def _blocks(runs: Overview, made: Sequence[tuple[Entry, Record]]) -> Iterator[Bl
     yield Block([f"### {title(runs)}"])
     alone = made[0][1] if len(made) == 1 else None
     results = None if alone is None else alone.results
-    if results is not None:
-        has_anomalies = any(result.anomalies for result in results.results)
-        why = means(results) if has_anomalies else shorten(results.why, WHY_CHARACTERS_MAX)
-        yield Block([escaped(why)])
+    if results is not None and results.verdict is not Verdict.UNKNOWN:
+        yield Block([means(results)])  # Why it is unknown, each finding says.
     rows = [f"| {' | '.join(cells(each))} |" for each in worst_first(runs)]
     yield Block([*header(HEADS)], rows, what="run", characters_max=RUNS_SHARE)
     tables = {} if alone is None else _tables(alone)
@@ -190,9 +187,13 @@ def _faults(record: Record, whose: str) -> Iterator[Block]:
     strikes = fault_rows(found, measured, counts_of_faults(results)).strikes
     if not strikes:
         return
-    flagged = sum(row.is_flagged for row in strikes)
+    flagged, left = (
+        sum(row.is_flagged for row in strikes),
+        sum(not row.is_strike for row in strikes),
+    )
     look = f", {flagged} to look at" if flagged else ", each seen to hold and to heal"
-    summary = f"{count_text(len(strikes), 'fault')}{whose}{look}"
+    left_out = f", {left} more left out" if left else ""
+    summary = f"{count_text(len(strikes) - left, 'fault')}{whose}{look}{left_out}"
     head = [f"<details><summary>{summary}</summary>", "", *header(FAULT_HEADS)]
     lines = [f"| {' | '.join(_fault_cells(row))} |" for row in strikes]
     yield Block(head, lines, ["", "</details>"], what="fault", characters_max=FAULTS_SHARE)

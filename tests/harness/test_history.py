@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.json import encode
 
 from dissever.harness.history import Event, History, MalformedHistory, Type
+from dissever.harness.reader import read_history
 
 
 def history(*lines: str) -> History:
@@ -88,3 +90,37 @@ def test_lone_events_of_a_nemesis_are_operations_without_a_completion() -> None:
     history = History((event(0, "start"), event(1, "start"), event(2, "stop"), event(3, "start")))
 
     assert [fault.indices for fault in history.faults] == [(0, 1), (2,), (3,)]
+
+
+def test_streamed_events_are_all_events_in_order() -> None:
+    """Operations that overlap, one without a completion, and a nemesis between them."""
+    history = History(
+        [
+            Event(0, 0, 0, Type.INVOKE, "write", 1),
+            Event(1, 1, 1, Type.INVOKE, "read"),
+            Event(2, 2, "kill", Type.INVOKE, "start"),
+            Event(3, 3, 2, Type.INVOKE, "read"),
+            Event(4, 4, 1, Type.OK, "read", 1),
+            Event(5, 5, 0, Type.INFO, "write", 1, error="timeout"),
+            Event(6, 6, "kill", Type.INFO, "start"),
+        ]
+    )
+    of_file = read_history(b"\n".join(map(encode, history.events))).history
+
+    assert tuple(history.stream_events()) == history.events
+    assert tuple(of_file.stream_events()) == history.events
+    assert tuple(of_file.stream_operations()) == history.operations
+
+
+def test_transactions_of_a_file_are_streamed_as_they_were_recorded() -> None:
+    asked = [["append", 1, 2], ["r", 1, None]]
+    history = History(
+        [
+            Event(0, 0, 0, Type.INVOKE, "txn", asked),
+            Event(1, 1, 0, Type.OK, "txn", [["append", 1, 2], ["r", 1, [2]]]),
+        ]
+    )
+    of_file = read_history(b"\n".join(map(encode, history.events))).history
+
+    assert of_file.has_transactions
+    assert tuple(of_file.stream_events()) == history.events
