@@ -36,7 +36,8 @@ class NodeState:
     What a node is from a time on.
 
     `process` is what the kernel says of its process, such as `running`; empty: it was not seen.
-    `leads`: whether the system says that it leads; None: no answer came in time.
+    `leads`: whether the system says that it leads; None: no answer came in time. `snapshots`: None:
+    nobody listed them.
     """
 
     time_ns: int
@@ -44,7 +45,7 @@ class NodeState:
     process: str
     incarnation: int | None
     leads: bool | None
-    snapshots: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,9 @@ def read_states(lines: Iterable[bytes]) -> NodeStates:
                     _name(line.state or ""),
                     line.incarnation,
                     line.leads,
-                    tuple(map(_name, (line.snapshots or [])[:SNAPSHOTS_MAX])),
+                    None
+                    if line.snapshots is None
+                    else tuple(map(_name, line.snapshots[:SNAPSHOTS_MAX])),
                 )
             )
     states.sort(key=lambda state: state.time_ns)

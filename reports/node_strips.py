@@ -76,7 +76,8 @@ class NodeRow:
 class NodeStrips:
     """
     Everything that is drawn. `unknown` are the times in which no answer came; `was_asked`: whether
-    the system ever said who leads.
+    the system ever said who leads. `was_watched`: whether anybody looked at the nodes.
+    `were_listed`: whether it was seen which snapshots there are.
     """
 
     leads: tuple[Stretch, ...]
@@ -86,6 +87,7 @@ class NodeStrips:
     rows: tuple[NodeRow, ...]
     was_asked: bool
     was_watched: bool
+    were_listed: bool
 
     @property
     def has_something(self) -> bool:
@@ -115,6 +117,7 @@ def node_strips(
     unknown = tuple(_stretches(every, lambda state: state.leads is None, end_ns))
     pauses = tuple(_paused(nodes, changes, end_ns))
     taken = tuple(sorted(_taken(every), key=lambda each: each.time_ns))
+    were_listed = any(state.snapshots is not None for state in states.states)
     rows = []
     for node in nodes:
         reigns = [each for each in leads if each.node == node]
@@ -130,7 +133,7 @@ def node_strips(
                 sum(1 for down in of_node if not down.is_asked and not down.why),
                 sum(1 for each in pauses if each.node == node),
                 sum(down.end_ns - down.start_ns for down in of_node),
-                sum(1 for each in taken if each.node == node) if states.states else None,
+                sum(1 for each in taken if each.node == node) if were_listed else None,
                 sum(text.lines for text in texts),
                 sum(text.size_bytes for text in texts),
             )
@@ -143,6 +146,7 @@ def node_strips(
         tuple(rows),
         states.was_asked,
         bool(states.states),
+        were_listed,
     )
 
 
@@ -207,9 +211,10 @@ def _paused(nodes: Sequence[str], changes: Sequence[NodeChange], end_ns: int) ->
 def _taken(of_nodes: Iterable[Sequence[NodeState]]) -> Iterator[Taken]:
     """Each snapshot when it was seen first; those of the first list were there before."""
     for states in of_nodes:
-        seen: set[str] = set(states[0].snapshots) if states else set()
-        for state in states:
-            for name in state.snapshots:
+        listed = [state for state in states if state.snapshots is not None]
+        seen: set[str] = set(listed[0].snapshots or ()) if listed else set()
+        for state in listed:
+            for name in state.snapshots or ():
                 if name not in seen:
                     seen.add(name)
                     found = _SNAPSHOT.search(name)

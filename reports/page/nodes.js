@@ -117,7 +117,7 @@ function hitNodeStrips(run, canvas, clientX, clientY) {
     const span = at(spans);
     if (span) return { facts: [`${strip.node}: ${what}`, [["from", formatTime(span.start, 1000)], ["to", formatTime(span.end, 1000)], ["lasted", formatDuration(span.end - span.start)]]] };
   }
-  return { facts: [`${strip.node}: runs`, [["at", formatTime(time, 1000)], ["leads", run.strips.asked ? "no" : "not known"]]] };
+  return { facts: [`${strip.node}: runs`, [["at", formatTime(time, 1000)], ["says that it leads", run.strips.asked ? "no" : "not known"]]] };
 }
 
 function buildNodes(run) {

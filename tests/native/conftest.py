@@ -25,6 +25,7 @@ PROGRAMS = {
     "compare_texts": KEYS,
     "compare_containers": ("containers",),
     "compare_graph": ("graph",),
+    "compare_lines": ("lines",),
     "hostile_transactions": ("transactions", "graph"),
     "compare_transactions": ("transactions", "graph", "random_transactions"),
     "compare_solve": ("weak", "graph", "random_transactions"),

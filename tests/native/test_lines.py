@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,3 +56,43 @@ def test_more_hits_than_fit_into_one_call_are_all_found(is_each: bool) -> None:
 def test_words_that_cannot_be_searched_for_are_refused(words: list[bytes]) -> None:
     with pytest.raises(ValueError, match="expected 1 to 64 words of 4 to 64 bytes"):
         Words(words)
+
+
+def compared(program: Path, cases: int = 20_000) -> tuple[int, int]:
+    """The hits of all cases, and the mismatches."""
+    done = subprocess.run([program, str(cases), "7"], capture_output=True, text=True, check=False)
+    found = re.fullmatch(r"cases \d+ hits (\d+) mismatches (\d+)\n", done.stdout)
+    assert found, done.stderr
+    return int(found[1]), int(found[2])
+
+
+@pytest.mark.parametrize("flags", [(), ("-g", "-fsanitize=address,undefined")], ids=str)
+def test_search_finds_what_trying_every_place_finds(
+    flags: tuple[str, ...], build: Callable[..., Path]
+) -> None:
+    hits, mismatches = compared(build("compare_lines", *flags, is_strict=not flags))
+
+    assert hits > 20_000
+    assert mismatches == 0
+
+
+MUTANTS = {
+    "jumps too far": ("words->shortest - end);", "words->shortest - end + 1);"),
+    "no short word at the end": ("words->sizes[i] <= room &&", "words->sizes[i] < room &&"),
+    "each hit, once a line": ("at = each ? at + 1 : end;", "at = end;"),
+    "counts on from nowhere": (
+        "int64_t found = 0, counted = from,",
+        "int64_t found = 0, counted = 0,",
+    ),
+    "forgets the line it is in": (
+        "while (start > 0 && text[start - 1]",
+        "while (0 && text[start - 1]",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_search_that_is_broken_is_noticed(name: str, build_mutant: Callable[..., Path]) -> None:
+    program = build_mutant("compare_lines", "lines.c", *MUTANTS[name])
+
+    assert compared(program)[1] > 0
