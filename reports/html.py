@@ -114,7 +114,8 @@ def render_html(
     nodes = nodes_view(
         insight, shared["nodes"], found, context["unasked_ends"], end_ns=history.duration_ns
     )
-    shared["strips"] = strips_data(nodes.strips)
+    moments_us = [moment // 1000 for moment in insight.moments_ns]
+    shared["strips"] = strips_data(nodes.strips) | {"moments": moments_us}
     size_bytes_max += len(nodes.data)
     context |= {"nodes": nodes, "log_data": Markup(nodes.data)}
     if insight.simulation is not None:

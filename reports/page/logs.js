@@ -19,6 +19,9 @@ async function buildLogs(run) {
   document.getElementById("log-view").hidden = false;
   drawings.push(() => { if (document.getElementById("log-range").checked && isOtherRange()) filterLogs(); });
   filterLogs();
+  // The list opens where the first crash, anomaly or fault is.
+  const [moment] = run.strips.moments, at = logs.matching.findIndex((i) => logs.columns.time[i] >= moment);
+  if (at > 0) placeLine(at);
 }
 
 function sums(differences) {
@@ -87,11 +90,13 @@ function filterLogs() {
 }
 
 function turnLogs(where) {
+  if (where === "grave") return nextGrave();
   const last = Math.max(0, logs.matching.length - LOG_ROWS_MAX);
   const places = { first: 0, last, earlier: logs.from - LOG_ROWS_MAX, later: logs.from + LOG_ROWS_MAX };
   logs.from = Math.min(last, Math.max(0, places[where]));
   showLogs();
   document.getElementById("log-lines").scrollTop = 0;
+  return undefined;
 }
 
 function showLogs() {
@@ -105,7 +110,8 @@ function listCount(shown) {
   const all = formatCount(logs.columns.time.length, "line"), many = logs.matching.length.toLocaleString("en");
   const part = shown.length < logs.matching.length ? `, ${(logs.from + 1).toLocaleString("en")} to ${(logs.from + shown.length).toLocaleString("en")} here` : "";
   document.getElementById("log-count").textContent = logs.matching.length === logs.columns.time.length ? `${all}${part}` : `${many} of ${all} match${part}`;
-  for (const button of document.querySelectorAll("[data-log]")) {
+  document.querySelector("[data-log=grave]").disabled = !logs.matching.some((i) => logs.columns.level[i] < 2);
+  for (const button of document.querySelectorAll("[data-log]:not([data-log=grave])")) {
     const isBack = ["first", "earlier"].includes(button.dataset.log);
     button.disabled = isBack ? logs.from === 0 : logs.from + shown.length >= logs.matching.length;
   }
@@ -137,11 +143,23 @@ function followLine(row) {
 function showLogsAt(time) {
   if (!logs.matching.length) return;
   const found = logs.matching.findIndex((i) => logs.columns.time[i] >= time);
-  const at = found < 0 ? logs.matching.length - 1 : found;
+  placeLine(found < 0 ? logs.matching.length - 1 : found);
+  document.getElementById("logs").scrollIntoView();
+}
+
+// Chooses a line by its place among those that match, and scrolls the list there, not the page.
+function placeLine(at) {
   logs.chosen = logs.matching[at];
   logs.from = Math.max(0, at - LOG_ROWS_MAX / 4);
   showLogs();
   const list = document.getElementById("log-lines"), row = list.querySelector("[aria-current]");
-  document.getElementById("logs").scrollIntoView();
   list.scrollTop = row.offsetTop - list.offsetTop - 40;
+}
+
+// From the chosen line on, and from the first again.
+function nextGrave() {
+  const isGrave = (i) => ["error", "warning"].includes(logs.levels[logs.columns.level[i]]);
+  const after = logs.matching.findIndex((i) => i > logs.chosen && isGrave(i));
+  const at = after < 0 ? logs.matching.findIndex(isGrave) : after;
+  if (at >= 0) placeLine(at);
 }

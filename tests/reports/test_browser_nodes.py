@@ -183,6 +183,16 @@ def test_long_lists_are_turned_in_pages(visit: Callable[..., Page]) -> None:
     assert "104 to 303 here" in page.inner_text("#log-count")
 
 
+def test_next_error_or_warning_is_found_from_anywhere(visit: Callable[..., Page]) -> None:
+    page = visit()
+    chosen = []
+    for _ in range(3):
+        page.click("[data-log=grave]")
+        chosen.append(page.inner_text("#log-lines [aria-current] .log-text")[25:35])
+
+    assert chosen == ["ERROR the ", "WARN </scr", "ERROR the "]
+
+
 def test_hostile_line_is_text(visit: Callable[..., Page]) -> None:
     page = visit()
     page.fill("#log-text", "onerror")
