@@ -352,7 +352,7 @@ def test_no_text_of_a_simulation_becomes_markup(run_of: Callable[..., Any]) -> N
     known = insight(doom, story, [json.dumps(line).encode() for line in lines])
     page = render_html(run.subject, run.history, run.results, insight=known)
 
-    assert page.count("<script") == 2
+    assert page.count("<script") == 3
     assert "<img" not in page
     assert "\x1b" not in page
     assert 'class="logs"' in page
