@@ -4,7 +4,8 @@ A history in EDN, one map a line, as Jepsen stores it and Elle and Knossos read 
 Clients are integers. A value on one of many keys is a pair [key value], as `jepsen.independent`
 writes it. Functions of micro-operations are keywords, and texts stay texts. What a nemesis did is
 of the process `:nemesis` and always `:info`, because no checker may take it for an operation. Our
-own reader gives the same history back, but for the names of the nemeses.
+own reader gives the operations of clients back as they were. Of faults that overlap it cannot:
+Jepsen's nemesis does one thing at a time, so begins and ends need no names of their own.
 Source: github.com/edn-format/edn; Jepsen, `history.clj`, `independent.clj`; Elle, `txn.clj`.
 """
 

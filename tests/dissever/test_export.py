@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -154,3 +157,43 @@ def test_missing_extra_is_said_in_one_line(
     assert len(ran.stderr.splitlines()) == 1
     assert "pip install 'dissever[parquet]'" in ran.stderr
     assert not (tmp_path / "x.parquet").exists()
+
+
+def on_terminal(*arguments: str) -> tuple[int, bytes]:
+    """The status of the command line, and what it printed on a terminal."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dissever", *arguments], stdout=end, stderr=end
+    )
+    os.close(end)
+    printed = b""
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:  # Nobody has the other end any more.
+            break
+        if not piece:
+            break
+        printed += piece
+    os.close(terminal)
+    return process.wait(), printed
+
+
+def test_nothing_in_a_history_drives_the_terminal(tmp_path: Path) -> None:
+    history = tmp_path / "history.jsonl"
+    hostile = "\x1b]0;x\x07\x9b31m\u202e"
+    event = {"index": 0, "time": 0, "process": 0, "type": "invoke", "f": hostile, "value": hostile}
+    history.write_text(json.dumps(event) + "\n")
+    for name in ("edn", "trace", "otlp"):
+        status, printed = on_terminal("export", str(history), "--format", name)
+
+        assert status == 0
+        assert b"invoke" in printed or b"31m" in printed
+        assert not any(each in printed.decode() for each in "\x1b\x07\x9b\u202e")
+
+
+def test_binary_format_is_not_printed_on_a_terminal(run: Path) -> None:
+    status, printed = on_terminal("export", str(run), "--format", "parquet")
+
+    assert status == 64
+    assert b"parquet is binary: name a file with -o, or pipe it" in printed
