@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
-LOOK_BYTES: Final = 16 << 20
+LOOK_BYTES: Final = 8 << 20
 """How much is read at most in one look."""
 
 PART_BYTES: Final = 1 << 20

@@ -23,6 +23,9 @@ class View:
     headline: str
     behind: str
     percent_done: int
+    sees_nodes: bool
+    """Whether the harness says what the nodes are."""
+
     charts: tuple[Chart, ...]
 
 
@@ -46,6 +49,7 @@ def view(run: Stored, live: Live) -> View:
         headline=_headline(live),
         behind=_behind(live),
         percent_done=min(100, round(100 * live.elapsed_s / live.limit_s)) if live.limit_s else 0,
+        sees_nodes=any(node.starts for node in live.nodes),
         charts=(
             rate_chart("Operations per second", rates, **span),
             latency_chart("Latency of ok operations", times, **span),

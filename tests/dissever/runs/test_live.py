@@ -81,6 +81,70 @@ def test_faults_in_force_and_nodes_that_they_stopped(run: Path, watched: Watched
     assert all(node.state == "" for node in after.nodes)
 
 
+def seen(run: Path, node: str, state: str, leads: bool | None, starts: int = 1) -> None:
+    line = {"time": 1, "kind": "node", "node": node, "state": state, "leads": leads}
+    with (run / store.NODE_STATES).open("ab") as file:
+        file.write(msgspec.json.encode({**line, "incarnation": starts}) + b"\n")
+
+
+def test_nodes_are_what_the_harness_saw_of_them(run: Path, watched: Watched) -> None:
+    (run / store.NODE_STATES).write_bytes(b'{"time":0,"kind":"clock","unix_ns":5}\n')
+    for node in ("n1", "n2", "n3"):
+        seen(run, node, "running", node == "n1")
+    first = watched.look().nodes
+    seen(run, "n1", "gone", None)
+    seen(run, "n3", "running", True, starts=2)
+    write(run, KILL)
+    second = watched.look().nodes
+
+    assert [(node.state, node.leads) for node in first[:3]] == [
+        ("", True),
+        ("", False),
+        ("", False),
+    ]
+    assert [(node.state, node.leads) for node in second[:3]] == [
+        *(("gone", None), ("killed", None), ("", True))
+    ]
+    assert [node.starts for node in second] == [1, 1, 2, 0, 0]
+
+
+def test_faults_that_healed_are_forgotten_and_those_in_force_are_not(
+    run: Path, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dissever.runs.live.FAULT_EVENTS_KEPT", 3)
+    other = [
+        Event(10, S, "kill", Type.INVOKE, "kill"),
+        Event(11, S, "kill", Type.INFO, "kill", {"targets": ["n5"], "evidence": {"held": True}}),
+    ]
+    write(run, other)
+    found = []
+    for events in (KILL, START, KILL, KILL[:1]):
+        write(run, events)
+        look = watched.look()
+        down = [node.name for node in look.nodes if node.state]
+        found.append((look.faults, down, len(watched._series.faults)))
+
+    assert found == [
+        (("kill n5", "kill n2"), ["n2", "n5"], 4),
+        ((), ["n5"], 0),
+        (("kill n2",), ["n2", "n5"], 2),
+        (("kill n2", "kill"), ["n2", "n5"], 3),
+    ]
+
+
+@pytest.mark.parametrize("line", [b"nonsense", b'{"kind": 5}', b"\xff", b"[" * 100_000])
+def test_broken_states_of_nodes_are_said(line: bytes, run: Path, watched: Watched) -> None:
+    (run / store.NODE_STATES).write_bytes(line + b"\n")
+    write(run, operation(0, 1.0))
+    look = watched.look()
+
+    assert store.NODE_STATES in look.trouble
+    assert look.ok == 1
+
+    write(run, operation(2, 2.0))
+    assert watched.look().ok == 2
+
+
 def test_last_lines_are_of_the_log_that_was_written_last(run: Path, watched: Watched) -> None:
     directory = run / "nodes" / "n1"
     (directory / "stderr-2.log").write_text("\n".join(f"line {n}" for n in range(1000)) + "\n\n")
