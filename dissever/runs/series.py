@@ -65,10 +65,16 @@ class Stretch:
 
     counts: Counts = field(default_factory=Counts)
     latencies_ns: array[int] = field(default_factory=lambda: array("q"))
+    _known: dict[int, tuple[int, int | None]] = field(default_factory=dict)
+    """Percent -> of how many latencies it is known, and what it is."""
 
     def latency_ns(self, percent: int) -> int | None:
-        """A percentile; None when none was ok."""
-        return quantile(sorted(self.latencies_ns), percent)
+        """A percentile; None when none was ok. Asked again, it costs only where more came."""
+        count, known = self._known.get(percent, (-1, None))
+        if count != len(self.latencies_ns):
+            known = quantile(sorted(self.latencies_ns), percent)
+            self._known[percent] = len(self.latencies_ns), known
+        return known
 
 
 class Series:
